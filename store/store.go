@@ -1,0 +1,172 @@
+// Package store says what keeps tokens: the [Store] interface and its contract.
+// [github.com/patgate/patgate/store/embedded] keeps them in one file;
+// [github.com/patgate/patgate/store/storetest] is the suite every store passes.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+// Errors a Store answers with. Every other error means that the store could not
+// be asked, and says nothing about the token.
+var (
+	// ErrNotFound means that the store was asked and has no such record.
+	ErrNotFound = errors.New("not found")
+	// ErrExists means that a token with this id or one of its digests is there
+	// already. Errors that wrap it say which token (see ExistsError).
+	ErrExists = errors.New("exists already")
+)
+
+// ExistsError says which of the tokens given to Create is there already.
+type ExistsError struct {
+	ID string // of the token given
+	By string // what is taken: "id" or "secret"
+}
+
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("token %s: its %s exists already", e.ID, e.By)
+}
+
+// Unwrap makes errors.Is(err, ErrExists) true.
+func (e *ExistsError) Unwrap() error { return ErrExists }
+
+// Store keeps tokens and owners. All methods are safe for concurrent use. Records
+// given and returned are the caller's: a store keeps no reference to them.
+//
+// A change is durable before the method that makes it returns, and every watcher
+// in this process has been told of it by then.
+//
+// A change that returns an error may nevertheless have been made (the answer was
+// lost, say); a change that returns nil has been.
+type Store interface {
+	// Find looks a token up by the digest of a presented secret: the current one
+	// or one that was retired. ErrNotFound means that no token has it.
+	Find(ctx context.Context, d token.Digest) (Found, error)
+
+	// Token returns the token with this id, or ErrNotFound.
+	Token(ctx context.Context, id string) (*token.Token, error)
+	// Tokens returns the tokens that q selects, newest id first, and the cursor
+	// of the next page ("" after the last).
+	Tokens(ctx context.Context, q Query) (tokens []*token.Token, next string, err error)
+	// Create adds tokens: all of them or, with an error, none. The error wraps
+	// ErrExists where an id or a digest is taken, by a stored token or by
+	// another of those given.
+	Create(ctx context.Context, tokens ...*token.Token) error
+	// Update changes the token with this id: change is called with a copy of what
+	// is stored, and what it leaves there is stored. If change returns an error,
+	// nothing is stored and Update returns that error. change may be called
+	// again when another change came between, must not keep the token, and must
+	// leave its ID alone. A digest it sets must be new (ErrExists otherwise).
+	// Digests the token no longer has are no longer found.
+	Update(ctx context.Context, id string, change func(*token.Token) error) (*token.Token, error)
+	// Delete removes tokens with these ids: all of them or, with an error, none.
+	// ErrNotFound if one isn't there.
+	Delete(ctx context.Context, ids ...string) error
+
+	// Owner returns the owner's record, or ErrNotFound.
+	Owner(ctx context.Context, id string) (*token.Owner, error)
+	// Owners returns the owners with a record, sorted by id, at most limit of
+	// them from behind the id after.
+	Owners(ctx context.Context, after string, limit int) (owners []*token.Owner, next string, err error)
+	// UpdateOwner changes or makes an owner's record. change is called with a
+	// copy of what is stored, or with nil where there is none, and returns what
+	// is to be stored; the rules are those of Update.
+	UpdateOwner(ctx context.Context, id string, change func(*token.Owner) (*token.Owner, error)) (*token.Owner, error)
+	// DeleteOwner removes an owner's record, or answers ErrNotFound. The owner's
+	// tokens stay, without a ceiling.
+	DeleteOwner(ctx context.Context, id string) error
+
+	// Watch has f called for every change, in the order of their positions, until
+	// stop is called. f must be quick and must not call the store. Calls don't
+	// overlap. When stop returns, f is not running and is not called again.
+	Watch(f func(Change)) (stop func())
+
+	// Status describes the store for operators.
+	Status(ctx context.Context) (Status, error)
+	// Close releases the store. Calls after it fail.
+	Close() error
+}
+
+// Position counts the changes made to a store. A record read at a position shows
+// every change up to it.
+type Position uint64
+
+// Found is what Find found.
+type Found struct {
+	Token *token.Token
+	Owner *token.Owner // the record of the token's owner; nil where there is none
+	// Current is false when the digest is of a retired secret; Until then says
+	// how long that still works.
+	Current bool
+	Until   time.Time
+	// Position is that of a state of the store in which all this was true.
+	Position Position
+}
+
+// Change tells watchers what they must read again.
+type Change struct {
+	Position Position
+	Digests  []token.Digest // of the tokens changed: those before and those after
+	Owners   []string       // whose record changed
+}
+
+// Query selects tokens. The zero Query selects all.
+type Query struct {
+	Owner  *string      // of this owner; nil: of any
+	Status token.Status // with this status at Now; "": any
+	Space  string       // with a grant that covers this space; "": any
+	Scope  string       // with a grant that covers this scope; "": any
+	Now    time.Time    // the time at which Status is judged
+	Cursor string       // what the page before returned; "": from the start
+	Limit  int          // at most so many; 0: no limit
+}
+
+// Selects reports whether q selects t.
+func (q *Query) Selects(t *token.Token) bool {
+	if q.Owner != nil && t.Owner != *q.Owner {
+		return false
+	}
+	if q.Status != "" && t.Status(q.Now) != q.Status {
+		return false
+	}
+	if q.Space == "" && q.Scope == "" {
+		return true
+	}
+	for _, g := range t.Grants {
+		if (q.Space == "" || token.Covers(g.Spaces, q.Space)) && (q.Scope == "" || coversScope(g.Scopes, q.Scope)) {
+			return true
+		}
+	}
+	return false
+}
+
+func coversScope(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if token.MatchScope(p, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Status describes a store.
+type Status struct {
+	Kind     string    `json:"kind"`     // "embedded"
+	Location string    `json:"location"` // the file; never a password
+	Position Position  `json:"position"`
+	Tokens   int       `json:"tokens"`
+	Owners   int       `json:"owners"`
+	Gateways []Gateway `json:"gateways"`
+}
+
+// Gateway is one of the processes that serve from a store.
+type Gateway struct {
+	Name     string    `json:"name"`
+	Follows  Position  `json:"follows"` // the position up to which it has taken changes in
+	LastSeen time.Time `json:"last_seen"`
+}

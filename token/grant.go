@@ -1,0 +1,151 @@
+package token
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// All stands for every space, scope or resource in a grant.
+const All = "*"
+
+// Grant is what a token may do: its scopes, in its spaces, on its resources. A
+// token may hold several; they add up.
+type Grant struct {
+	Spaces    []string `json:"spaces"`    // ids of spaces, or All
+	Scopes    []string `json:"scopes"`    // names; a part may be "*": stories:*, *:read; All alone is every scope
+	Resources []string `json:"resources"` // ids of resources, or All
+}
+
+// Full is the grant of everything.
+func Full() Grant {
+	return Grant{Spaces: []string{All}, Scopes: []string{All}, Resources: []string{All}}
+}
+
+// Covers reports whether list names value or everything.
+func Covers(list []string, value string) bool {
+	for _, v := range list {
+		if v == value || v == All {
+			return true
+		}
+	}
+	return false
+}
+
+// MatchScope reports whether the granted scope pattern covers the scope name.
+// Patterns match by part: "stories:*" covers stories:read but not
+// stories:a:b, and "*" alone covers every scope.
+func MatchScope(pattern, name string) bool {
+	if pattern == All {
+		return true
+	}
+	for {
+		p, prest, pmore := strings.Cut(pattern, ":")
+		n, nrest, nmore := strings.Cut(name, ":")
+		if p != n && p != All || pmore != nmore {
+			return false
+		}
+		if !pmore {
+			return true
+		}
+		pattern, name = prest, nrest
+	}
+}
+
+// ValidScopeName reports whether s can be the name of a scope. It is a
+// scope-token of RFC 6749 section 3.3, without the characters that mean
+// something in a policy or a grant (| and *).
+func ValidScopeName(s string) error {
+	if s == "" || len(s) > MaxValueLength {
+		return fmt.Errorf("scope: want 1 to %d characters, got %d", MaxValueLength, len(s))
+	}
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c <= ' ' || c > '~', c == '"', c == '\\', c == '|', c == '*', c == ',':
+			return fmt.Errorf("scope %q: %q can't be part of a scope's name", s, string(rune(c)))
+		}
+	}
+	for part := range strings.SplitSeq(s, ":") {
+		if part == "" {
+			return fmt.Errorf("scope %q: has an empty part", s)
+		}
+	}
+	return nil
+}
+
+// ValidScopePattern reports whether s can stand in a grant: a scope's name, of
+// which whole parts may be "*".
+func ValidScopePattern(s string) error {
+	parts := strings.Split(s, ":")
+	for i, part := range parts {
+		if part == All {
+			parts[i] = "x"
+		} else if strings.Contains(part, All) {
+			return fmt.Errorf("scope %q: %q stands for a whole part (as in stories:* or *:read), not for a piece of one", s, "*")
+		}
+	}
+	if err := ValidScopeName(strings.Join(parts, ":")); err != nil {
+		return fmt.Errorf("scope %q: not a scope's name or pattern", s)
+	}
+	return nil
+}
+
+// ValidGrants reports whether grants can be kept.
+func ValidGrants(grants []Grant) error {
+	if len(grants) > MaxGrants {
+		return fmt.Errorf("grants: %d given, at most %d are kept", len(grants), MaxGrants)
+	}
+	for i, g := range grants {
+		if err := g.validate(); err != nil {
+			return fmt.Errorf("grants: number %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func (g Grant) validate() error {
+	for _, s := range g.Scopes {
+		if err := ValidScopePattern(s); err != nil {
+			return err
+		}
+	}
+	for _, l := range []struct {
+		what   string
+		values []string
+	}{{"spaces", g.Spaces}, {"resources", g.Resources}} {
+		if len(l.values) == 0 {
+			return fmt.Errorf("%s: empty: such a grant covers nothing; name some, or %q for all", l.what, All)
+		}
+		for _, v := range l.values {
+			if v == "" {
+				return fmt.Errorf("%s: an empty name", l.what)
+			}
+			if err := ValidText(l.what, v, MaxValueLength); err != nil {
+				return err
+			}
+		}
+	}
+	for _, n := range []int{len(g.Spaces), len(g.Scopes), len(g.Resources)} {
+		if n > MaxGrantValues {
+			return fmt.Errorf("%d values in one list, at most %d are kept", n, MaxGrantValues)
+		}
+	}
+	return nil
+}
+
+// CloneGrants returns a deep copy.
+func CloneGrants(grants []Grant) []Grant {
+	if grants == nil {
+		return nil
+	}
+	c := make([]Grant, len(grants))
+	for i, g := range grants {
+		c[i] = Grant{slices.Clone(g.Spaces), slices.Clone(g.Scopes), slices.Clone(g.Resources)}
+	}
+	return c
+}
+
+// EqualGrant reports whether two grants are written alike.
+func EqualGrant(a, b Grant) bool {
+	return slices.Equal(a.Spaces, b.Spaces) && slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.Resources, b.Resources)
+}

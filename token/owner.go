@@ -1,0 +1,37 @@
+package token
+
+import (
+	"fmt"
+	"time"
+)
+
+// Owner is the record of an account that owns tokens. An owner without a record
+// is enabled and sets no ceiling.
+type Owner struct {
+	ID      string `json:"id"`
+	Enabled bool   `json:"enabled"` // false stops all the owner's tokens
+	Admin   bool   `json:"admin"`
+	// Grants are a ceiling: whatever the owner's tokens hold, they can do no
+	// more than this. The full grant is no ceiling; no grants, nothing.
+	Grants    []Grant   `json:"grants"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Clone returns a copy that shares nothing with o.
+func (o *Owner) Clone() *Owner {
+	c := *o
+	c.Grants = CloneGrants(o.Grants)
+	return &c
+}
+
+// Validate reports what in the record could not be kept or shown.
+func (o *Owner) Validate() error {
+	if o.ID == "" {
+		return fmt.Errorf("owner: an empty id")
+	}
+	if err := ValidText("owner", o.ID, MaxOwnerLength); err != nil {
+		return err
+	}
+	return ValidGrants(o.Grants)
+}

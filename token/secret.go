@@ -1,0 +1,132 @@
+package token
+
+import (
+	"crypto/rand"
+	"fmt"
+	"hash/crc32"
+	"strings"
+)
+
+// The parts of a secret behind its prefix, in characters.
+const (
+	randomLength   = 30 // of base62: 178 bits
+	checksumLength = 6  // of base62: a CRC-32
+)
+
+// MinSecretLength and MaxSecretLength bound what is taken for a secret at all.
+// The lower bound holds for imports, so that nothing guessable is let in; the
+// upper one lets the JWTs of existing systems through.
+const (
+	MinSecretLength = 16
+	MaxSecretLength = 4096
+)
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// NewSecret makes a secret: <prefix>_ and 30 random base62 characters from
+// crypto/rand, then the CRC-32 (IEEE) of all that as 6 base62 characters, so
+// that scanners and the gate itself know a typo without asking anyone.
+func NewSecret(prefix string) string {
+	s := make([]byte, 0, len(prefix)+1+randomLength+checksumLength)
+	s = append(s, prefix...)
+	s = append(s, '_')
+	// 62*4 = 248 values of a byte are used, the rest drawn again: no bias.
+	for random := make([]byte, 1); len(s) < cap(s)-checksumLength; {
+		rand.Read(random) // never fails: crypto/rand ends the program instead
+		if random[0] < 248 {
+			s = append(s, base62[random[0]%62])
+		}
+	}
+	sum := checksum(string(s))
+	return string(append(s, sum[:]...))
+}
+
+// Form says what a presented secret looks like, before anything is looked up.
+type Form uint8
+
+// The forms of a secret.
+const (
+	Foreign   Form = iota // without the prefix: of another system, looked up as it is
+	WellMade              // with the prefix and the right checksum
+	Malformed             // with the prefix and a wrong length, alphabet or checksum; or no secret at all
+)
+
+// Inspect returns the form of a presented secret under prefix. It costs a
+// CRC-32 and allocates nothing.
+func Inspect(prefix, secret string) Form {
+	if len(secret) == 0 || len(secret) > MaxSecretLength {
+		return Malformed
+	}
+	for i := 0; i < len(secret); i++ {
+		// Visible ASCII without what lists and quotes are made of: such a
+		// value could be read as two.
+		if c := secret[i]; c <= ' ' || c > '~' || c == ',' || c == '"' || c == '\\' {
+			return Malformed
+		}
+	}
+	if len(secret) <= len(prefix) || secret[len(prefix)] != '_' || secret[:len(prefix)] != prefix {
+		return Foreign
+	}
+	if len(secret) != len(prefix)+1+randomLength+checksumLength {
+		return Malformed
+	}
+	for i := len(prefix) + 1; i < len(secret); i++ {
+		if !isAlnum(secret[i]) {
+			return Malformed
+		}
+	}
+	sum := checksum(secret[:len(secret)-checksumLength])
+	if secret[len(secret)-checksumLength:] != string(sum[:]) {
+		return Malformed
+	}
+	return WellMade
+}
+
+// ValidPrefix reports whether prefix can begin patgate's secrets.
+func ValidPrefix(prefix string) error {
+	if prefix == "" || len(prefix) > 20 {
+		return fmt.Errorf("prefix: want 1 to 20 characters, got %d", len(prefix))
+	}
+	for i := 0; i < len(prefix); i++ {
+		if !isAlnum(prefix[i]) && (prefix[i] != '_' || i == 0 || i == len(prefix)-1) {
+			return fmt.Errorf("prefix %q: want letters and digits, and %q only between them", prefix, "_")
+		}
+	}
+	return nil
+}
+
+// Pattern returns the regular expression that finds patgate's secrets in a
+// text, for secret scanners.
+func Pattern(prefix string) string {
+	return fmt.Sprintf(`\b%s_[0-9A-Za-z]{%d}\b`, prefix, randomLength+checksumLength)
+}
+
+// HintOf returns the start of a secret that may be shown: the prefix and three
+// characters. Of a foreign secret, three characters.
+func HintOf(prefix, secret string) string {
+	n := 3
+	if strings.HasPrefix(secret, prefix+"_") {
+		n += len(prefix) + 1
+	}
+	if len(secret) < n+8 {
+		return ""
+	}
+	return secret[:n] + "…"
+}
+
+func checksum(s string) [checksumLength]byte {
+	var sum [checksumLength]byte
+	c := crc(s)
+	for i := checksumLength - 1; i >= 0; i-- {
+		sum[i] = base62[c%62]
+		c /= 62
+	}
+	return sum
+}
+
+// crc is crc32.ChecksumIEEE of a string. The bytes are copied to the stack,
+// since the library's table-driven and hardware paths take slices only.
+func crc(s string) uint32 {
+	var buf [64]byte
+	return crc32.ChecksumIEEE(append(buf[:0], s...))
+}

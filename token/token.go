@@ -1,0 +1,189 @@
+// Package token says what a personal access token is.
+//
+// A [Token] is the record: who owns it, what it may do, how long it lives. A
+// secret is what a client sends. The record never contains the secret, only
+// its [Digest]; from a digest nobody gets back to the secret, which is 178
+// random bits. The secret is shown once, when it is made.
+//
+// The package knows the record, its grants, the secret's format, the digest
+// and the encoding in which stores keep both. It imports nothing of patgate.
+package token
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits of a record. They bound what one token can cost in memory and what an
+// operator can be made to read, and are far above what real systems use.
+const (
+	MaxIDLength          = 36 // a UUID fits
+	MaxNameLength        = 200
+	MaxDescriptionLength = 2000
+	MaxOwnerLength       = 256
+	MaxGrants            = 100
+	MaxGrantValues       = 1000 // values in one list of one grant
+	MaxValueLength       = 256
+	MaxAllowedIPs        = 100
+	MaxRetired           = 4 // retired secrets remembered with a token
+)
+
+// Token is the record of a personal access token.
+type Token struct {
+	ID          string // unique, 1 to MaxIDLength of [A-Za-z0-9_-]
+	Name        string
+	Description string
+	Owner       string // the account it belongs to; opaque, may be empty
+	Hint        string // the first characters of the secret, for people to tell tokens apart
+	Grants      []Grant
+	AllowedIPs  []netip.Prefix // addresses the token may be used from; empty: everywhere
+	CreatedAt   time.Time
+	CreatedBy   string
+	ExpiresAt   time.Time // zero: never expires
+	RevokedAt   time.Time // zero: not revoked
+	LastUsedAt  time.Time // zero: not used yet
+	LastUsedIP  netip.Addr
+
+	// Digest finds the token when its secret is presented.
+	Digest Digest
+	// Retired are the digests of secrets that regeneration has replaced, newest
+	// first, at most MaxRetired.
+	Retired []RetiredSecret
+}
+
+// RetiredSecret is a secret that has been replaced.
+type RetiredSecret struct {
+	Digest Digest
+	Until  time.Time // until then it still works (the overlap of a regeneration)
+}
+
+// Status is what has become of a token.
+type Status string
+
+// The statuses of a token. A token that was revoked and has expired is revoked.
+const (
+	Active  Status = "active"
+	Expired Status = "expired"
+	Revoked Status = "revoked"
+)
+
+// Status returns the token's status at now.
+func (t *Token) Status(now time.Time) Status {
+	switch {
+	case !t.RevokedAt.IsZero():
+		return Revoked
+	case !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt):
+		return Expired
+	}
+	return Active
+}
+
+// Digests returns every digest the token is found by: that of its secret, then
+// those of its retired secrets.
+func (t *Token) Digests() []Digest {
+	ds := make([]Digest, 0, 1+len(t.Retired))
+	ds = append(ds, t.Digest)
+	for _, r := range t.Retired {
+		ds = append(ds, r.Digest)
+	}
+	return ds
+}
+
+// Clone returns a copy that shares nothing with t.
+func (t *Token) Clone() *Token {
+	c := *t
+	c.Grants = CloneGrants(t.Grants)
+	c.AllowedIPs = slices.Clone(t.AllowedIPs)
+	c.Retired = slices.Clone(t.Retired)
+	return &c
+}
+
+// Validate reports what in the record could not be kept or shown: texts that
+// are too long or carry control characters, ids and grants of the wrong form.
+// It knows nothing of scope catalogs and lifetimes; the registry does.
+func (t *Token) Validate() error {
+	if err := ValidID(t.ID); err != nil {
+		return err
+	}
+	if err := ValidText("name", t.Name, MaxNameLength); err != nil {
+		return err
+	}
+	if t.Name == "" {
+		return fmt.Errorf("name: a token needs one, so that people can tell it from others")
+	}
+	if err := ValidText("description", t.Description, MaxDescriptionLength); err != nil {
+		return err
+	}
+	if err := ValidText("owner", t.Owner, MaxOwnerLength); err != nil {
+		return err
+	}
+	if err := ValidGrants(t.Grants); err != nil {
+		return err
+	}
+	if len(t.AllowedIPs) > MaxAllowedIPs {
+		return fmt.Errorf("allowed_ips: %d given, at most %d are kept", len(t.AllowedIPs), MaxAllowedIPs)
+	}
+	for _, p := range t.AllowedIPs {
+		if !p.IsValid() {
+			return fmt.Errorf("allowed_ips: not an address range")
+		}
+	}
+	return nil
+}
+
+// ValidID reports whether id can be a token's id.
+func ValidID(id string) error {
+	if id == "" || len(id) > MaxIDLength {
+		return fmt.Errorf("id: want 1 to %d characters, got %d", MaxIDLength, len(id))
+	}
+	for i := 0; i < len(id); i++ {
+		c := id[i]
+		if !isAlnum(c) && c != '-' && c != '_' {
+			return fmt.Errorf("id: want letters, digits, %q and %q only", "-", "_")
+		}
+	}
+	return nil
+}
+
+// ValidText reports whether s can be shown to people and put in a log: valid
+// UTF-8 without control characters, at most limit bytes. what names the field
+// in the error.
+func ValidText(what, s string, limit int) error {
+	if len(s) > limit {
+		return fmt.Errorf("%s: %d bytes long, at most %d are kept", what, len(s), limit)
+	}
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("%s: not valid UTF-8", what)
+	}
+	if strings.IndexFunc(s, func(r rune) bool { return unicode.IsControl(r) }) >= 0 {
+		return fmt.Errorf("%s: contains a control character", what)
+	}
+	return nil
+}
+
+// idEncoding is base32 with an alphabet in ASCII order, so that ids sort by the
+// time they were made.
+var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// NewID returns a fresh token id: 26 characters, of which the first ten are the
+// time in milliseconds and the rest 80 random bits. Ids sort by age.
+func NewID(now time.Time) string {
+	var b [16]byte
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	copy(b[:6], ms[2:])
+	rand.Read(b[6:]) // never fails: crypto/rand ends the program instead
+	return idEncoding.EncodeToString(b[:])
+}
+
+func isAlnum(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}

@@ -1,0 +1,59 @@
+package token
+
+import (
+	"net/netip"
+	"time"
+)
+
+// View is a token as clients of the admin API, the command line and the console
+// see it. It carries neither secret nor digest.
+type View struct {
+	ID          string         `json:"id"`
+	Name        string         `json:"name"`
+	Description string         `json:"description"`
+	Owner       string         `json:"owner"`
+	Status      Status         `json:"status"`
+	Hint        string         `json:"hint"`
+	Grants      []Grant        `json:"grants"`
+	AllowedIPs  []netip.Prefix `json:"allowed_ips"`
+	CreatedAt   time.Time      `json:"created_at"`
+	CreatedBy   string         `json:"created_by"`
+	ExpiresAt   *time.Time     `json:"expires_at"`   // null: never expires
+	RevokedAt   *time.Time     `json:"revoked_at"`   // null: not revoked
+	LastUsedAt  *time.Time     `json:"last_used_at"` // null: not used yet
+	LastUsedIP  *netip.Addr    `json:"last_used_ip"`
+}
+
+// View returns t as clients see it at now. Lists are never nil.
+func (t *Token) View(now time.Time) View {
+	v := View{
+		ID: t.ID, Name: t.Name, Description: t.Description, Owner: t.Owner,
+		Status: t.Status(now), Hint: t.Hint,
+		Grants: CloneGrants(t.Grants), AllowedIPs: append([]netip.Prefix{}, t.AllowedIPs...),
+		CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy,
+		ExpiresAt: timeOrNull(t.ExpiresAt), RevokedAt: timeOrNull(t.RevokedAt), LastUsedAt: timeOrNull(t.LastUsedAt),
+	}
+	if v.Grants == nil {
+		v.Grants = []Grant{}
+	}
+	for i := range v.Grants {
+		g := &v.Grants[i]
+		for _, l := range []*[]string{&g.Spaces, &g.Scopes, &g.Resources} {
+			if *l == nil {
+				*l = []string{}
+			}
+		}
+	}
+	if t.LastUsedIP.IsValid() {
+		v.LastUsedIP = &t.LastUsedIP
+	}
+	return v
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
