@@ -1,0 +1,217 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/patgate/patgate/token"
+)
+
+// Scope is an entry of the operator's catalog.
+type Scope struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Implies     []string `json:"implies,omitempty"` // names of scopes this one contains
+	At          string   `json:"at,omitempty"`      // where it is declared: file:line
+}
+
+// Catalog knows all scopes of a configuration and numbers them, so that a
+// decision is a few bit tests. Policies that share tokens share a catalog.
+// Safe for concurrent use.
+type Catalog struct {
+	declared []Scope
+
+	mu      sync.RWMutex
+	numbers map[string]int
+	names   []string
+	implied map[int][]int // the scopes a scope implies, those they imply included
+}
+
+// NewCatalog returns the catalog of the declared scopes. With none declared,
+// every scope that a policy mentions is known; otherwise only those declared.
+func NewCatalog(declared []Scope) (*Catalog, error) {
+	c := &Catalog{declared: declared, numbers: map[string]int{}, implied: map[int][]int{}}
+	for _, s := range declared {
+		if err := token.ValidScopeName(s.Name); err != nil {
+			return nil, at(s.At, err)
+		}
+		if _, dup := c.numbers[s.Name]; dup {
+			return nil, at(s.At, fmt.Errorf("scope %s is declared twice", s.Name))
+		}
+		c.number(s.Name)
+	}
+	for _, s := range declared {
+		for _, name := range s.Implies {
+			n, ok := c.numbers[name]
+			if !ok {
+				return nil, at(s.At, fmt.Errorf("scope %s implies %s, which is not declared%s", s.Name, name, suggestion(name, c.names)))
+			}
+			i := c.numbers[s.Name]
+			c.implied[i] = append(c.implied[i], n)
+		}
+	}
+	for _, s := range declared {
+		i := c.numbers[s.Name]
+		reached := c.closure(i)
+		if slices.Contains(reached, i) {
+			return nil, at(s.At, fmt.Errorf("scope %s implies itself", s.Name))
+		}
+	}
+	closed := map[int][]int{}
+	for i := range c.implied {
+		closed[i] = c.closure(i)
+	}
+	c.implied = closed
+	return c, nil
+}
+
+func (c *Catalog) closure(i int) []int {
+	var reached []int
+	todo := slices.Clone(c.implied[i])
+	for len(todo) > 0 {
+		n := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if !slices.Contains(reached, n) {
+			reached = append(reached, n)
+			todo = append(todo, c.implied[n]...)
+		}
+	}
+	return reached
+}
+
+func (c *Catalog) number(name string) int {
+	n, ok := c.numbers[name]
+	if !ok {
+		n = len(c.names)
+		c.numbers[name] = n
+		c.names = append(c.names, name)
+	}
+	return n
+}
+
+// require numbers a scope that a route needs.
+func (c *Catalog) require(name string) (int, error) {
+	if err := token.ValidScopeName(name); err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.numbers[name]; !ok && c.Complete() {
+		return 0, fmt.Errorf("scope %s is not in the catalog%s", name, suggestion(name, c.names))
+	}
+	return c.number(name), nil
+}
+
+// Complete reports whether scopes were declared: then there are no others.
+func (c *Catalog) Complete() bool { return len(c.declared) > 0 }
+
+// Scopes returns what was declared, or, where nothing was, the scopes that
+// policies have mentioned so far.
+func (c *Catalog) Scopes() []Scope {
+	if c.Complete() {
+		return slices.Clone(c.declared)
+	}
+	names := c.Names()
+	scopes := make([]Scope, len(names))
+	for i, name := range names {
+		scopes[i] = Scope{Name: name}
+	}
+	return scopes
+}
+
+// Names returns the names of all scopes known, sorted.
+func (c *Catalog) Names() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Sorted(slices.Values(c.names))
+}
+
+// name returns the name of the scope with number n.
+func (c *Catalog) name(n int) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.names[n]
+}
+
+// holdings returns, for each grant, the set of the scopes it holds, implied ones
+// included, and the number of scopes known when they were worked out.
+func (c *Catalog) holdings(grants []token.Grant) (sets []bitset, known int) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	sets = make([]bitset, len(grants))
+	for i, g := range grants {
+		set := newBitset(len(c.names))
+		for _, pattern := range g.Scopes {
+			if n, ok := c.numbers[pattern]; ok {
+				c.hold(set, n)
+			} else if strings.Contains(pattern, token.All) {
+				for n, name := range c.names {
+					if token.MatchScope(pattern, name) {
+						c.hold(set, n)
+					}
+				}
+			}
+		}
+		sets[i] = set
+	}
+	return sets, len(c.names)
+}
+
+func (c *Catalog) hold(set bitset, n int) {
+	set.add(n)
+	for _, implied := range c.implied[n] {
+		set.add(implied)
+	}
+}
+
+// bitset is a set of scope numbers.
+type bitset []uint64
+
+func newBitset(n int) bitset         { return make(bitset, (n+63)/64) }
+func (s bitset) add(n int)           { s[n/64] |= 1 << (n % 64) }
+func (s bitset) contains(n int) bool { return s[n/64]&(1<<(n%64)) != 0 }
+
+// at puts the place of a mistake before it.
+func at(place string, err error) error {
+	if place == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", place, err)
+}
+
+// suggestion names the closest of the known names, for an error's end.
+func suggestion(name string, known []string) string {
+	best, distance := "", len(name)/2+1
+	for _, k := range known {
+		if d := editDistance(name, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,185 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+// Subject is a token in the form decisions read: what it is, never what it was
+// last allowed to do. A gateway holds many of them, so it is small and shares
+// what repeats: Grants and Owner are meant to be interned.
+type Subject struct {
+	ID      ID
+	Owner   *Owner          // never nil
+	Grants  *Grants         // never nil
+	Allowed *[]netip.Prefix // nil: from everywhere
+	// Expires and SecretUntil are Unix times in nanoseconds, 0 for never: when
+	// the token expires, and when the secret that was presented, if it is a
+	// replaced one, stops working.
+	Expires     int64
+	SecretUntil int64
+	Revoked     bool
+}
+
+// ID is a token's id without a pointer, for the garbage collector's sake.
+type ID struct {
+	n uint8
+	b [token.MaxIDLength]byte
+}
+
+// NewID returns id as an ID. Bytes over token.MaxIDLength are dropped; stores
+// hold no such ids.
+func NewID(id string) (i ID) {
+	i.n = uint8(copy(i.b[:], id))
+	return i
+}
+
+// String returns the id's text.
+func (i ID) String() string { return string(i.b[:i.n]) }
+
+// Unix returns t in the form Subject keeps times in.
+func Unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// Owner is what decisions need to know of a token's owner. All tokens of an
+// owner share one, so that a change of the owner's record reaches every token
+// at once. Safe for concurrent use.
+type Owner struct {
+	name  string
+	state atomic.Pointer[ownerState]
+}
+
+type ownerState struct {
+	disabled bool
+	ceiling  *Grants // nil: no record, no ceiling
+}
+
+// NewOwner returns the owner with this name, as its record says; nil stands for
+// no record.
+func NewOwner(name string, record *token.Owner) *Owner {
+	o := &Owner{name: name}
+	o.Set(record)
+	return o
+}
+
+// Name returns the owner's id.
+func (o *Owner) Name() string { return o.name }
+
+// Set takes over a changed record; nil stands for no record.
+func (o *Owner) Set(record *token.Owner) {
+	state := &ownerState{}
+	if record != nil {
+		state.disabled = !record.Enabled
+		if !isFull(record.Grants) {
+			state.ceiling = NewGrants(record.Grants)
+		}
+	}
+	o.state.Store(state)
+}
+
+func isFull(grants []token.Grant) bool {
+	return slices.ContainsFunc(grants, func(g token.Grant) bool {
+		return slices.Contains(g.Spaces, token.All) && slices.Contains(g.Scopes, token.All) && slices.Contains(g.Resources, token.All)
+	})
+}
+
+// Grants is what a token or an owner holds, in the form decisions read.
+// Immutable but for a memo; safe for concurrent use.
+type Grants struct {
+	list  []token.Grant
+	space string // the one space all grants are limited to, or ""
+	held  atomic.Pointer[holdings]
+}
+
+// holdings are the scopes of each grant by their numbers in a catalog.
+type holdings struct {
+	catalog *Catalog
+	known   int // scopes numbered below this are in the sets
+	sets    []bitset
+}
+
+// NewGrants returns grants in the form decisions read. It keeps no reference to
+// what it is given.
+func NewGrants(grants []token.Grant) *Grants {
+	g := &Grants{list: token.CloneGrants(grants)}
+	for _, grant := range g.list {
+		slices.Sort(grant.Spaces)
+		slices.Sort(grant.Resources)
+	}
+	g.space = onlySpace(g.list)
+	return g
+}
+
+// onlySpace returns the one space that all grants are limited to, or "".
+func onlySpace(grants []token.Grant) string {
+	only := ""
+	for _, g := range grants {
+		if len(g.Spaces) != 1 || g.Spaces[0] == token.All || only != "" && g.Spaces[0] != only {
+			return ""
+		}
+		only = g.Spaces[0]
+	}
+	return only
+}
+
+// in returns the holdings under c that know of scopes up to number n.
+func (g *Grants) in(c *Catalog, n int) *holdings {
+	h := g.held.Load()
+	if h == nil || h.catalog != c || h.known <= n {
+		sets, known := c.holdings(g.list)
+		h = &holdings{catalog: c, known: known, sets: sets}
+		g.held.Store(h)
+	}
+	return h
+}
+
+// covers reports whether a sorted list names value or everything.
+func covers(sorted []string, value string) bool {
+	if len(sorted) <= 8 {
+		return token.Covers(sorted, value)
+	}
+	if _, ok := slices.BinarySearch(sorted, value); ok {
+		return true
+	}
+	_, ok := slices.BinarySearch(sorted, token.All)
+	return ok
+}
+
+// scopesIn lists, blank-separated, the scopes of the grants that cover space,
+// as they are written there.
+func (g *Grants) scopesIn(covered func(*token.Grant) bool) string {
+	first := -1
+	var more []string
+	for i := range g.list {
+		if !covered(&g.list[i]) {
+			continue
+		}
+		if first < 0 {
+			first = i
+			continue
+		}
+		more = append(more, g.list[i].Scopes...)
+	}
+	if first < 0 {
+		return ""
+	}
+	all := g.list[first].Scopes
+	for _, s := range more {
+		if !slices.Contains(all, s) {
+			all = append(slices.Clip(all), s)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return strings.Join(all, " ")
+}
