@@ -2,7 +2,10 @@ module github.com/patgate/patgate
 
 go 1.26.0
 
-require github.com/caddyserver/caddy/v2 v2.11.9
+require (
+	github.com/caddyserver/caddy/v2 v2.11.9
+	github.com/hashicorp/golang-lru/v2 v2.0.7
+)
 
 require (
 	cel.dev/cel-go v0.32.0 // indirect
