@@ -128,11 +128,11 @@ func (c *Catalog) Names() []string {
 	return slices.Sorted(slices.Values(c.names))
 }
 
-// name returns the name of the scope with number n.
-func (c *Catalog) name(n int) string {
+// all returns the names of all scopes known, by their numbers.
+func (c *Catalog) all() []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.names[n]
+	return c.names[:len(c.names):len(c.names)]
 }
 
 // holdings returns, for each grant, the set of the scopes it holds, implied ones

@@ -154,32 +154,44 @@ func covers(sorted []string, value string) bool {
 	return ok
 }
 
-// scopesIn lists, blank-separated, the scopes of the grants that cover space,
-// as they are written there.
-func (g *Grants) scopesIn(covered func(*token.Grant) bool) string {
-	first := -1
-	var more []string
+// scopes lists the scopes of the covered grants, blank-separated, as they are
+// written there.
+func (g *Grants) scopes(covered func(*token.Grant) bool) string {
+	var all []string
 	for i := range g.list {
 		if !covered(&g.list[i]) {
 			continue
 		}
-		if first < 0 {
-			first = i
+		if all == nil {
+			all = slices.Clip(g.list[i].Scopes)
 			continue
 		}
-		more = append(more, g.list[i].Scopes...)
-	}
-	if first < 0 {
-		return ""
-	}
-	all := g.list[first].Scopes
-	for _, s := range more {
-		if !slices.Contains(all, s) {
-			all = append(slices.Clip(all), s)
+		for _, s := range g.list[i].Scopes {
+			if !slices.Contains(all, s) {
+				all = append(all, s)
+			}
 		}
 	}
-	if len(all) == 1 {
-		return all[0]
+	return strings.Join(all, " ") // returns a single one as it is
+}
+
+// common lists the scopes, by name, that both hold in their covered grants.
+func common(c *Catalog, a, b *Grants, covered func(*token.Grant) bool) string {
+	var names []string
+	for n, name := range c.all() {
+		if a.has(c, n, covered) && b.has(c, n, covered) {
+			names = append(names, name)
+		}
 	}
-	return strings.Join(all, " ")
+	return strings.Join(names, " ")
+}
+
+// has reports whether a covered grant holds the scope with number n.
+func (g *Grants) has(c *Catalog, n int, covered func(*token.Grant) bool) bool {
+	for i, set := range g.in(c, n).sets {
+		if covered(&g.list[i]) && set.contains(n) {
+			return true
+		}
+	}
+	return false
 }

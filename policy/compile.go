@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Policy is a compiled policy. Immutable; safe for concurrent use.
+type Policy struct {
+	Realm        string
+	StripToken   bool // forward_token strip
+	Catalog      *Catalog
+	routes       []*Route
+	tree         *node
+	fallback     *Route // what default says for requests no route matches; nil: deny
+	letThrough   []Credential
+	preflight    bool
+	encodedSlash bool
+	semicolon    bool
+	spaces       bool
+}
+
+// Compile checks a configuration and compiles it. Its errors, joined, name the
+// places of the mistakes.
+func Compile(c Config, catalog *Catalog) (*Policy, error) {
+	p := &Policy{Realm: c.Realm, Catalog: catalog, tree: &node{}}
+	if p.Realm == "" {
+		p.Realm = "patgate"
+	}
+	var errs []error
+	word := func(what, w string, possible ...string) bool {
+		got, err := OneOf(what, w, possible...)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		return got == possible[1]
+	}
+	if !validRealm(p.Realm) {
+		errs = append(errs, fmt.Errorf("realm %q: want visible ASCII characters without quotes and backslashes", p.Realm))
+	}
+	p.StripToken = word("forward_token", c.ForwardToken, "keep", "strip")
+	p.preflight = !word("cors_preflight", c.CORSPreflight, "forward", "deny")
+	p.encodedSlash = word("encoded_slash", c.EncodedSlash, "reject", "allow")
+	p.semicolon = word("semicolon", c.Semicolon, "reject", "allow")
+	if _, err := parseCredentials(c.TokenFrom); err != nil {
+		errs = append(errs, err)
+	}
+	for _, text := range c.LetThrough {
+		credential, err := parseLetThrough(text)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		p.letThrough = append(p.letThrough, credential)
+	}
+	if err := p.setFallback(c); err != nil {
+		errs = append(errs, err)
+	}
+	errs = append(errs, p.add(c.Routes, c.Groups, c.Settings, "")...)
+	errs = append(errs, p.tree.conflicts()...)
+	errs = append(errs, p.checkLetThrough()...)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	p.tree.sort()
+	return p, nil
+}
+
+// setFallback compiles what default says.
+func (p *Policy) setFallback(c Config) error {
+	word, err := OneOf("default", c.Default, "deny", "any", "public")
+	if err != nil || word == "deny" {
+		return err
+	}
+	p.fallback, err = compileRoute(RouteConfig{Methods: []string{"*"}, Pattern: "/*", Require: word},
+		Settings{TokenFrom: c.TokenFrom, Mode: c.Mode, Space: "none"}, "", p.Catalog)
+	return err
+}
+
+// add compiles the routes of a site or a group and those of the groups in it.
+func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings, prefix string) (errs []error) {
+	for _, rc := range routes {
+		r, err := compileRoute(rc, outer, prefix, p.Catalog)
+		if err != nil {
+			errs = append(errs, at(rc.At, err))
+			continue
+		}
+		p.spaces = p.spaces || r.Space.Kind != FromNone
+		p.routes = append(p.routes, r)
+		p.tree.insert(r)
+	}
+	for _, g := range groups {
+		if !strings.HasPrefix(g.Prefix, "/") || strings.Contains(g.Prefix, "?") {
+			errs = append(errs, at(g.At, fmt.Errorf("group %q: want a path prefix that begins with /, without a query", g.Prefix)))
+			continue
+		}
+		whole := join(prefix, g.Prefix)
+		if parsed, err := parsePattern(whole); err != nil || parsed.tail {
+			if err == nil {
+				err = errors.New("a prefix can't end in a segment that takes all the rest")
+			}
+			errs = append(errs, at(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
+			continue
+		}
+		errs = append(errs, p.add(g.Routes, g.Groups, g.Settings.within(outer), whole)...)
+	}
+	return errs
+}
+
+// checkLetThrough refuses credentials that are to be let through and taken for
+// tokens at once.
+func (p *Policy) checkLetThrough() (errs []error) {
+	for _, c := range p.letThrough {
+		for _, r := range p.routes {
+			for _, from := range r.from {
+				if from.sameAs(c) {
+					errs = append(errs, at(r.At, fmt.Errorf("let_through %s: tokens are taken from there", c)))
+					return errs
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Routes returns the compiled routes in the order they are written.
+func (p *Policy) Routes() []*Route { return p.routes }
+
+// Spaces reports whether some route is in a space. Then a new token must say
+// which spaces it is for.
+func (p *Policy) Spaces() bool { return p.spaces }
+
+// Default returns what a request needs that no route matches: "deny", "any" or
+// "public".
+func (p *Policy) Default() string {
+	if p.fallback == nil {
+		return "deny"
+	}
+	return p.fallback.Require.text
+}
+
+// Reports reports whether some route is in report mode.
+func (p *Policy) Reports() bool {
+	for _, r := range p.routes {
+		if r.Report {
+			return true
+		}
+	}
+	return p.fallback != nil && p.fallback.Report
+}
+
+func validRealm(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\\' {
+			return false
+		}
+	}
+	return len(s) <= 200
+}

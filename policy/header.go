@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+)
+
+// overrides are headers by which some frameworks replace the method or the URL
+// of a request after the gate has judged it.
+var overrides = []string{
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+	"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url",
+	"X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix", "X-Forwarded-Method",
+	"X-Envoy-Original-Path",
+}
+
+// CleanHeader removes from a request's header what could make the upstream see
+// another request than the one that is judged: the fields that Connection names
+// (RFC 9110 section 7.6.1: the proxy would remove them later), names that some
+// servers fold into others, method and URL overrides, upgrades to anything but
+// WebSocket, and the Trailer announcement. It must run before a request is
+// judged, on every route.
+func CleanHeader(h http.Header) {
+	websocket := cleanConnection(h)
+	for name := range h {
+		if !plainName(name) && name != extendedConnect {
+			delete(h, name)
+		}
+	}
+	for _, name := range overrides {
+		delete(h, name)
+	}
+	delete(h, "Trailer")
+	if !websocket {
+		delete(h, "Upgrade")
+		delete(h, "Http2-Settings")
+	}
+}
+
+// cleanConnection applies the Connection header and leaves of it only what says
+// whether this is a WebSocket handshake.
+func cleanConnection(h http.Header) (websocket bool) {
+	values := h["Connection"]
+	if len(values) == 0 {
+		return false
+	}
+	for _, value := range values {
+		for option := range strings.SplitSeq(value, ",") {
+			option = textproto.TrimString(option)
+			switch {
+			case strings.EqualFold(option, "close"), strings.EqualFold(option, "keep-alive"), option == "":
+			case strings.EqualFold(option, "upgrade"):
+				upgrade := h["Upgrade"]
+				websocket = len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket")
+			case strings.EqualFold(option, "connection"), strings.EqualFold(option, "te"):
+			default:
+				h.Del(option)
+			}
+		}
+	}
+	if websocket {
+		h["Connection"] = upgradeOption
+	} else {
+		delete(h, "Connection")
+	}
+	return websocket
+}
+
+// extendedConnect is where net/http puts the protocol of an extended CONNECT
+// (RFC 8441), which is how WebSockets begin in HTTP/2. No client can send a
+// header of this name.
+const extendedConnect = ":protocol"
+
+var upgradeOption = []string{"Upgrade"}
+
+// plainName reports whether a header's name is of letters, digits and hyphens:
+// all others are the same as a plain one to some server.
+func plainName(name string) bool {
+	for i := 0; i < len(name); i++ {
+		if !isAlnum(name[i]) && name[i] != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// validHeaderName reports whether an operator can name this header.
+func validHeaderName(name string) bool {
+	return name != "" && plainName(name)
+}
+
+func canonicalHeader(name string) string {
+	return http.CanonicalHeaderKey(name)
+}
+
+// FoldHeader reduces a header's name to what CGI-like servers make of it, so
+// that two names that such a server takes for one compare equal.
+func FoldHeader(name string) string {
+	return strings.ToLower(strings.Map(func(r rune) rune {
+		if r < 0x80 && isAlnum(byte(r)) {
+			return r
+		}
+		return '-'
+	}, name))
+}

@@ -1,0 +1,277 @@
+package policy
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Request is what a policy reads of a request.
+type Request struct {
+	Method string
+	Path   string // escaped, as it is forwarded
+	Query  string // raw, without ?
+	Host   string
+	Header http.Header
+	Body   bool // it has one
+}
+
+// NewRequest returns what a policy reads of r. why says why a request whose
+// target can be read in two ways is refused, or is "".
+func NewRequest(r *http.Request) (req Request, why string) {
+	req = Request{
+		Method: r.Method, Query: r.URL.RawQuery, Host: r.Host, Header: r.Header,
+		Body: r.ContentLength != 0,
+	}
+	if r.URL.Opaque != "" {
+		return req, "the request target is not a path"
+	}
+	// What is forwarded is EscapedPath. Where it differs from the path that came
+	// in, Go has encoded the decoded path anew: %2F has become a slash.
+	req.Path = r.URL.EscapedPath()
+	if r.URL.RawPath != "" && req.Path != r.URL.RawPath {
+		return req, "the path has a character that belongs percent-encoded"
+	}
+	return req, ""
+}
+
+// Match is what a policy finds out about a request. It is meant to live on the
+// stack of the one who asks; Policy.Match fills it.
+type Match struct {
+	// Route is the route the request is on, or nil.
+	Route *Route
+	// Reason says why the request is turned away without a look at a token, and
+	// Detail more exactly. Forward where it isn't.
+	Reason Reason
+	Detail string
+	// Secret is the token the request carries, where one is to be judged: then
+	// Decide has the last word.
+	Secret string
+	// LetThrough means that the request carries another credential of the API,
+	// Preflight that it is a CORS preflight: forwarded without a token.
+	LetThrough bool
+	Preflight  bool
+	// Space and Resource are those the request is about, "" for none.
+	Space    string
+	Resource string
+
+	policy *Policy
+	method string
+	query  string
+	host   string
+	header http.Header
+	path   pathText
+	place  Credential
+	found  bool
+	judged bool // the query was judged
+}
+
+// Path returns the path as the policy reads it: segments decoded, without a
+// trailing slash.
+func (m *Match) Path() string {
+	if m.path.n == 0 {
+		return "/"
+	}
+	return m.path.text[:m.path.bounds[m.path.n]]
+}
+
+// NeedsDecision reports whether the request carries a token that is to be
+// looked up and judged by Decide.
+func (m *Match) NeedsDecision() bool { return m.Reason == Forward && m.Secret != "" }
+
+// Place returns where the token was found.
+func (m *Match) Place() Credential { return m.place }
+
+// Match finds the request's route and what is asked of it, and takes the token
+// out of it. The request's header must have been cleaned (CleanHeader). It
+// allocates nothing for a path without escapes.
+func (p *Policy) Match(req *Request, m *Match) {
+	if !p.read(req, m) {
+		return
+	}
+	if p.isPreflight(req) && p.matchPreflight(m) {
+		return
+	}
+	m.Route = p.route(m)
+	if m.Reason != Forward {
+		return
+	}
+	if m.Route == nil {
+		m.turnAway(RouteUnknown)
+		return
+	}
+	if m.Route.Require.need == needNothing {
+		m.locate(true)
+		return
+	}
+	m.take(m.Route.from)
+	switch {
+	case m.Reason != Forward:
+	case !m.found:
+		m.withoutToken()
+	case m.Route.Require.need == needNever:
+		m.turnAway(RouteNever)
+	default:
+		m.locate(false)
+	}
+}
+
+// read takes in the request and refuses what can be read in two ways.
+func (p *Policy) read(req *Request, m *Match) bool {
+	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
+	if m.method == http.MethodConnect && len(req.Header[extendedConnect]) == 1 {
+		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220)
+	}
+	switch {
+	case !validMethod(m.method), m.method == http.MethodConnect, m.method == http.MethodTrace, m.method == "TRACK":
+		m.refuse("the method is not one that is let through")
+	default:
+		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
+			m.refuse(why)
+		}
+	}
+	return m.Reason == Forward
+}
+
+// route returns the route of a request, or nil.
+func (p *Policy) route(m *Match) *Route {
+	if r := p.tree.find(m, 0); r != nil || m.Reason != Forward {
+		return r
+	}
+	return p.fallback
+}
+
+// isPreflight reports whether this is a CORS preflight request that carries
+// nothing but the question (Fetch standard, section 4.8).
+func (p *Policy) isPreflight(req *Request) bool {
+	return p.preflight && req.Method == http.MethodOptions && !req.Body &&
+		len(req.Header["Origin"]) == 1 && len(req.Header["Access-Control-Request-Method"]) == 1 &&
+		len(req.Header["Authorization"]) == 0 && len(req.Header["Cookie"]) == 0
+}
+
+// matchPreflight finds the route that the preflight asks about. Browsers send no
+// credentials with it, so it needs none; but where no route leads, nor does it.
+func (p *Policy) matchPreflight(m *Match) bool {
+	m.method = m.header["Access-Control-Request-Method"][0]
+	r := p.route(m)
+	m.method = http.MethodOptions
+	if m.Reason != Forward {
+		return true
+	}
+	if r == nil || r.Require.need == needNever && len(p.letThrough) == 0 {
+		return false
+	}
+	m.Route, m.Preflight = r, true
+	return true
+}
+
+// withoutToken says what becomes of a request that carries no token on a route
+// that asks for one.
+func (m *Match) withoutToken() {
+	switch {
+	case m.Route != m.policy.fallback && m.carries(m.policy.letThrough):
+		m.LetThrough = true
+	case m.Route.Require.need == needNever:
+		m.turnAway(RouteNever)
+	case m.Route.Optional:
+		m.locate(true)
+	default:
+		m.turnAway(TokenMissing)
+	}
+}
+
+// locate finds the space and the resource of the request. Where they decide
+// nothing, a mistake in them is nothing either.
+func (m *Match) locate(lenient bool) {
+	for _, f := range []struct {
+		what   string
+		source *Source
+		value  *string
+	}{{"space", &m.Route.Space, &m.Space}, {"resource", &m.Route.Resource, &m.Resource}} {
+		value, why := m.value(f.source)
+		switch {
+		case why == "":
+			*f.value = value
+		case !lenient:
+			m.refuse("the " + f.what + " (" + f.source.text + ") " + why)
+			return
+		}
+	}
+}
+
+// value returns what the request has at a source; why says what is wrong.
+func (m *Match) value(s *Source) (value, why string) {
+	switch s.Kind {
+	case FromNone, FromAll, FromToken:
+		return "", ""
+	case FromPath:
+		if s.tail {
+			value = m.path.from(s.segment)
+		} else {
+			value = m.path.segment(s.segment)
+		}
+	case FromQuery:
+		if !m.judgeQuery() {
+			return "", m.Detail
+		}
+		if value, _, why = queryValue(m.query, s.Name); why != "" {
+			return "", "can be read in two ways: " + why
+		}
+	case FromHeader:
+		values := m.header[s.Name]
+		if len(values) > 1 || len(values) == 1 && strings.IndexByte(values[0], ',') >= 0 {
+			return "", "is given twice"
+		}
+		if len(values) == 1 {
+			value = values[0]
+		}
+	case FromHost:
+		value = hostLabel(m.host, s.Label)
+	}
+	switch {
+	case value == "":
+		return "", "is missing"
+	case !validValue(value):
+		return "", "is not a plain text"
+	}
+	return value, ""
+}
+
+// hostLabel returns the n-th label of a host name from the right, in lower case,
+// or "".
+func hostLabel(host string, n int) string {
+	if i := strings.IndexByte(host, ':'); i >= 0 {
+		host = host[:i]
+	}
+	if strings.Trim(host, ".0123456789") == "" {
+		return "" // an address has no labels
+	}
+	for ; n > 0; n-- {
+		i := strings.LastIndexByte(host, '.')
+		if i < 0 {
+			return ""
+		}
+		host = host[:i]
+	}
+	return strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
+}
+
+// judgeQuery refuses a query that can be read in two ways. It is called only
+// where something depends on the query.
+func (m *Match) judgeQuery() bool {
+	if m.judged {
+		return m.Reason == Forward
+	}
+	m.judged = true
+	if why := judgeQuery(m.query, m.policy.semicolon); why != "" {
+		m.refuse(why)
+	}
+	return m.Reason == Forward
+}
+
+func (m *Match) refuse(why string) {
+	m.Reason, m.Detail = AmbiguousRequest, why
+}
+
+func (m *Match) turnAway(r Reason) {
+	m.Reason, m.Detail = r, r.Detail()
+}

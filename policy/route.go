@@ -1,0 +1,199 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Route is a compiled route.
+type Route struct {
+	Methods  []string
+	Pattern  string // whole: with the prefixes of its groups
+	Require  Requirement
+	Space    Source
+	Resource Source
+	Optional bool
+	Report   bool   // mode report
+	At       string // where it is written: file:line
+	Implicit bool   // no requirement was written; any valid token is enough
+
+	pattern pattern
+	from    []Credential
+	methods methodSet
+}
+
+// Credentials returns where the route takes a token from.
+func (r *Route) Credentials() []Credential { return r.from }
+
+// String returns the route as the Caddyfile has it.
+func (r *Route) String() string {
+	s := "route " + strings.Join(r.Methods, ",") + " " + r.Pattern + " " + r.Require.String()
+	if r.Optional {
+		s += " (optional)"
+	}
+	return s
+}
+
+// parameter returns where the path parameter with this name stands.
+func (p *pattern) parameter(name string) (segment int, tail, ok bool) {
+	for i, s := range p.segments {
+		if s.parameter == name {
+			return i, false, true
+		}
+	}
+	return len(p.segments), true, p.tail && p.tailName == name
+}
+
+// methodSet is a set of methods. HEAD is in it for GET's sake unless listed.
+type methodSet struct {
+	all    bool
+	listed []string
+}
+
+// rank says how specifically the set has a method: 3 listed, 2 HEAD by way of
+// GET, 1 by *, 0 not at all.
+func (s *methodSet) rank(method string) int {
+	switch {
+	case s.all:
+		return 1
+	case slices.Contains(s.listed, method):
+		return 3
+	case method == "HEAD" && slices.Contains(s.listed, "GET"):
+		return 2
+	}
+	return 0
+}
+
+// overlap returns the methods for which neither set is more specific; "*" where
+// both have all.
+func (s *methodSet) overlap(t *methodSet) (methods []string) {
+	if s.all && t.all {
+		return []string{"*"}
+	}
+	for _, m := range s.listed {
+		if slices.Contains(t.listed, m) {
+			methods = append(methods, m)
+		}
+	}
+	return methods
+}
+
+// includes reports whether the set has all the methods.
+func (s *methodSet) includes(methods []string) bool {
+	for _, m := range methods {
+		if s.rank(m) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func parseMethods(methods []string) (methodSet, error) {
+	if len(methods) == 0 {
+		return methodSet{}, fmt.Errorf("methods: none given; write * for all")
+	}
+	if slices.Contains(methods, "*") {
+		if len(methods) > 1 {
+			return methodSet{}, fmt.Errorf("methods %s: * stands alone", strings.Join(methods, ","))
+		}
+		return methodSet{all: true}, nil
+	}
+	for i, m := range methods {
+		if !validMethod(m) {
+			return methodSet{}, fmt.Errorf("method %q: want upper-case names separated by commas, or *", m)
+		}
+		if m == "CONNECT" || m == "TRACE" || m == "TRACK" {
+			return methodSet{}, fmt.Errorf("method %s: never let through; a WebSocket over HTTP/2 counts as GET", m)
+		}
+		if slices.Contains(methods[:i], m) {
+			return methodSet{}, fmt.Errorf("method %s stands twice", m)
+		}
+	}
+	return methodSet{listed: methods}, nil
+}
+
+// validMethod reports whether m is made of upper-case letters and hyphens
+// between them. Others are read as another method by some server.
+func validMethod(m string) bool {
+	if m == "" || len(m) > 32 || m[0] == '-' || m[len(m)-1] == '-' {
+		return false
+	}
+	for i := 0; i < len(m); i++ {
+		if (m[i] < 'A' || m[i] > 'Z') && m[i] != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// compileRoute works out one route of the configuration.
+func compileRoute(c RouteConfig, outer Settings, prefix string, catalog *Catalog) (*Route, error) {
+	settings := c.Settings.within(outer)
+	r := &Route{
+		Methods: c.Methods, Pattern: join(prefix, c.Pattern), Optional: settings.Optional,
+		At: c.At, Implicit: strings.TrimSpace(c.Require) == "",
+	}
+	if !strings.HasPrefix(c.Pattern, "/") {
+		return nil, fmt.Errorf("pattern %q: begins with /", c.Pattern)
+	}
+	var err error
+	if r.methods, err = parseMethods(c.Methods); err != nil {
+		return nil, err
+	}
+	if r.pattern, err = parsePattern(r.Pattern); err != nil {
+		return nil, err
+	}
+	if r.Require, err = ParseRequirement(c.Require, catalog); err != nil {
+		return nil, err
+	}
+	if r.Optional && (r.Require.need == needNothing || r.Require.need == needNever) {
+		return nil, fmt.Errorf("optional: says nothing beside %q, which never looks at a token", r.Require.text)
+	}
+	if r.from, err = parseCredentials(settings.TokenFrom); err != nil {
+		return nil, err
+	}
+	mode, err := OneOf("mode", settings.Mode, "enforce", "report")
+	if err != nil {
+		return nil, err
+	}
+	r.Report = mode == "report"
+	if r.Space, err = r.source("space", c.Space, outer.Space); err != nil {
+		return nil, err
+	}
+	if r.Resource, err = r.source("resource", c.Resource, outer.Resource); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// source works out where a route's space or resource is found: own is what the
+// route says, inherited what its groups and the site say.
+func (r *Route) source(what, own, inherited string) (Source, error) {
+	text := cmp.Or(own, inherited)
+	if text == "" {
+		text = "none"
+		if _, _, ok := r.pattern.parameter("space"); ok && what == "space" {
+			text = "path.space"
+		}
+	}
+	s, err := ParseSource(text)
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", what, err)
+	}
+	if what == "resource" && (s.Kind == FromToken || s.Kind == FromAll) {
+		return s, fmt.Errorf("resource: %q is for spaces only", text)
+	}
+	if s.Kind == FromPath {
+		var ok bool
+		s.segment, s.tail, ok = r.pattern.parameter(s.Name)
+		switch {
+		case !ok && own != "":
+			return s, fmt.Errorf("%s %s: pattern %s has no {%s}", what, own, r.Pattern, s.Name)
+		case !ok: // what a group says holds for the routes that have the parameter
+			s = Source{Kind: FromNone, text: "none"}
+		}
+	}
+	return s, nil
+}
