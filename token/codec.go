@@ -74,14 +74,14 @@ func (t *Token) Encode(b []byte) []byte {
 	b = putTime(b, tagRevokedAt, t.RevokedAt)
 	b = putTime(b, tagLastUsedAt, t.LastUsedAt)
 	if t.LastUsedIP.IsValid() {
-		b = putBytes(b, tagLastUsedIP, t.LastUsedIP.AsSlice())
+		raw, _ := t.LastUsedIP.MarshalBinary() // never fails
+		b = putBytes(b, tagLastUsedIP, raw)
 	}
 	b = putBytes(b, tagDigest, t.Digest[:])
 	for _, r := range t.Retired {
-		var raw [len(Digest{}) + 8]byte
-		copy(raw[:], r.Digest[:])
-		binary.BigEndian.PutUint64(raw[len(Digest{}):], uint64(r.Until.UnixNano()))
-		b = putBytes(b, tagRetired, raw[:])
+		b = append(b, tagRetired, byte(len(r.Digest)+timeSize))
+		b = append(b, r.Digest[:]...)
+		b = appendTime(b, r.Until)
 	}
 	return b
 }
@@ -105,7 +105,9 @@ func Decode(b []byte) (*Token, error) {
 			t.Grants, err = appendGrant(t.Grants, v)
 		case tagAllowedIP:
 			var p netip.Prefix
-			err = p.UnmarshalBinary(v)
+			if p.UnmarshalBinary(v) != nil || !p.IsValid() {
+				return errRecord
+			}
 			t.AllowedIPs = append(t.AllowedIPs, p)
 		case tagCreatedAt:
 			t.CreatedAt, err = readTime(v)
@@ -118,9 +120,8 @@ func Decode(b []byte) (*Token, error) {
 		case tagLastUsedAt:
 			t.LastUsedAt, err = readTime(v)
 		case tagLastUsedIP:
-			var ok bool
-			if t.LastUsedIP, ok = netip.AddrFromSlice(v); !ok {
-				err = errRecord
+			if t.LastUsedIP.UnmarshalBinary(v) != nil {
+				return errRecord
 			}
 		case tagDigest:
 			if len(v) != len(t.Digest) {
@@ -128,11 +129,12 @@ func Decode(b []byte) (*Token, error) {
 			}
 			t.Digest = Digest(v)
 		case tagRetired:
-			if len(v) != len(Digest{})+8 {
+			if len(v) != len(Digest{})+timeSize {
 				return errRecord
 			}
-			until, _ := readTime(v[len(Digest{}):])
-			t.Retired = append(t.Retired, RetiredSecret{Digest: Digest(v[:len(Digest{})]), Until: until})
+			r := RetiredSecret{Digest: Digest(v[:len(Digest{})])}
+			r.Until, err = readTime(v[len(Digest{}):])
+			t.Retired = append(t.Retired, r)
 		default:
 			err = fmt.Errorf("record has field %d, which this version of patgate doesn't know", tag)
 		}
@@ -214,9 +216,16 @@ func putTime(b []byte, tag byte, t time.Time) []byte {
 	if t.IsZero() {
 		return b
 	}
-	var raw [8]byte
-	binary.BigEndian.PutUint64(raw[:], uint64(t.UnixNano()))
-	return putBytes(b, tag, raw[:])
+	return appendTime(append(b, tag, timeSize), t)
+}
+
+// A time is its Unix seconds and the nanoseconds behind them. Nanoseconds alone
+// would end in 2262, and an imported token may well expire in 9999.
+const timeSize = 8 + 4
+
+func appendTime(b []byte, t time.Time) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(t.Unix()))
+	return binary.BigEndian.AppendUint32(b, uint32(t.Nanosecond()))
 }
 
 func putGrants(b []byte, tag byte, grants []Grant) []byte {
@@ -258,10 +267,14 @@ func appendGrant(grants []Grant, b []byte) ([]Grant, error) {
 }
 
 func readTime(v []byte) (time.Time, error) {
-	if len(v) != 8 {
+	if len(v) != timeSize {
 		return time.Time{}, errRecord
 	}
-	return time.Unix(0, int64(binary.BigEndian.Uint64(v))).UTC(), nil
+	sec, nsec := int64(binary.BigEndian.Uint64(v)), int64(binary.BigEndian.Uint32(v[8:]))
+	if nsec >= int64(time.Second) {
+		return time.Time{}, errRecord
+	}
+	return time.Unix(sec, nsec).UTC(), nil
 }
 
 func readFields(b []byte, field func(tag byte, v []byte) error) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strings"
+	"unsafe"
 )
 
 // The parts of a secret behind its prefix, in characters.
@@ -30,11 +31,14 @@ func NewSecret(prefix string) string {
 	s := make([]byte, 0, len(prefix)+1+randomLength+checksumLength)
 	s = append(s, prefix...)
 	s = append(s, '_')
-	// 62*4 = 248 values of a byte are used, the rest drawn again: no bias.
-	for random := make([]byte, 1); len(s) < cap(s)-checksumLength; {
-		rand.Read(random) // never fails: crypto/rand ends the program instead
-		if random[0] < 248 {
-			s = append(s, base62[random[0]%62])
+	for end := len(s) + randomLength; len(s) < end; {
+		var random [randomLength + 10]byte // enough for one round, nearly always
+		rand.Read(random[:])               // never fails: crypto/rand ends the program instead
+		for _, r := range random {
+			// 62*4 = 248 values of a byte are used, the rest passed over: no bias.
+			if r < 248 && len(s) < end {
+				s = append(s, base62[r%62])
+			}
 		}
 	}
 	sum := checksum(string(s))
@@ -115,18 +119,13 @@ func HintOf(prefix, secret string) string {
 }
 
 func checksum(s string) [checksumLength]byte {
+	// The bytes are only read. Converting would allocate, since crc32 lets its
+	// argument escape; every request passes here.
+	c := crc32.ChecksumIEEE(unsafe.Slice(unsafe.StringData(s), len(s)))
 	var sum [checksumLength]byte
-	c := crc(s)
 	for i := checksumLength - 1; i >= 0; i-- {
 		sum[i] = base62[c%62]
 		c /= 62
 	}
 	return sum
-}
-
-// crc is crc32.ChecksumIEEE of a string. The bytes are copied to the stack,
-// since the library's table-driven and hardware paths take slices only.
-func crc(s string) uint32 {
-	var buf [64]byte
-	return crc32.ChecksumIEEE(append(buf[:0], s...))
 }

@@ -125,6 +125,15 @@ func (t *Token) Validate() error {
 	if err := ValidText("owner", t.Owner, MaxOwnerLength); err != nil {
 		return err
 	}
+	if err := ValidText("created_by", t.CreatedBy, MaxOwnerLength); err != nil {
+		return err
+	}
+	if err := ValidText("hint", t.Hint, MaxNameLength); err != nil {
+		return err
+	}
+	if len(t.Retired) > MaxRetired {
+		return fmt.Errorf("retired secrets: %d given, at most %d are kept", len(t.Retired), MaxRetired)
+	}
 	if err := ValidGrants(t.Grants); err != nil {
 		return err
 	}
@@ -173,8 +182,8 @@ func ValidText(what, s string, limit int) error {
 // time they were made.
 var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
-// NewID returns a fresh token id: 26 characters, of which the first ten are the
-// time in milliseconds and the rest 80 random bits. Ids sort by age.
+// NewID returns a fresh token id: 26 characters for the time in milliseconds (48
+// bits) and 80 random bits. Ids sort by age, to the millisecond.
 func NewID(now time.Time) string {
 	var b [16]byte
 	var ms [8]byte

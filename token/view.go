@@ -30,7 +30,7 @@ func (t *Token) View(now time.Time) View {
 		ID: t.ID, Name: t.Name, Description: t.Description, Owner: t.Owner,
 		Status: t.Status(now), Hint: t.Hint,
 		Grants: CloneGrants(t.Grants), AllowedIPs: append([]netip.Prefix{}, t.AllowedIPs...),
-		CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy,
+		CreatedAt: t.CreatedAt.UTC(), CreatedBy: t.CreatedBy,
 		ExpiresAt: timeOrNull(t.ExpiresAt), RevokedAt: timeOrNull(t.RevokedAt), LastUsedAt: timeOrNull(t.LastUsedAt),
 	}
 	if v.Grants == nil {
@@ -45,7 +45,8 @@ func (t *Token) View(now time.Time) View {
 		}
 	}
 	if t.LastUsedIP.IsValid() {
-		v.LastUsedIP = &t.LastUsedIP
+		ip := t.LastUsedIP
+		v.LastUsedIP = &ip
 	}
 	return v
 }
