@@ -1,0 +1,178 @@
+// Package cache answers, fast, what the token behind a digest may do.
+//
+// It keeps what tokens are, never a verdict, in three tiers: tokens held in
+// memory (an LRU), digests remembered as unknown (an LRU of their own, so that
+// a flood of garbage pushes out no token), and the store, which is read once
+// however many callers wait for the same digest.
+//
+// What is held never outlives a change. The cache watches the store, and by the
+// time a change is acknowledged
+//
+//   - nothing is held under the digests of the tokens changed,
+//   - nothing is answered with the record of an owner changed until that has
+//     been read again,
+//   - the reads of any of these that were under way are disowned: what they
+//     bring is neither held nor given to anyone; who waits for it reads again.
+//
+// The last point is what a cache usually gets wrong: a slow read that began
+// before a revocation ends after it, and puts the old record back.
+package cache
+
+import (
+	"cmp"
+	"context"
+	"math/bits"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Options are a cache's settings. Zero stands for the default; a negative TTL,
+// NegativeTTL or MaxStale for none.
+type Options struct {
+	Size         int           // tokens held; 100,000
+	TTL          time.Duration // a token held for so long is read again; 60 s
+	NegativeSize int           // digests remembered as unknown; 10,000
+	NegativeTTL  time.Duration // an unknown digest is asked for again after this; 5 s
+	// MaxStale is how long past its TTL a held token still serves while the
+	// store can't be read; 60 s.
+	MaxStale time.Duration
+	// Budget is how long a read of the store may take; 2 s.
+	Budget time.Duration
+	// Observe, if set, is told how long each read of the store took and what
+	// it returned: nil, store.ErrNotFound, or that the store couldn't be asked.
+	Observe func(took time.Duration, err error)
+}
+
+func (o Options) withDefaults() *Options {
+	o.Size = cmp.Or(o.Size, 100_000)
+	o.TTL = cmp.Or(o.TTL, time.Minute)
+	o.NegativeSize = cmp.Or(o.NegativeSize, 10_000)
+	o.NegativeTTL = cmp.Or(o.NegativeTTL, 5*time.Second)
+	o.MaxStale = cmp.Or(o.MaxStale, time.Minute)
+	o.Budget = cmp.Or(o.Budget, 2*time.Second)
+	return &o
+}
+
+// Cache holds tokens in front of a store. Safe for concurrent use.
+type Cache struct {
+	store   store.Store
+	unwatch func()
+	options atomic.Pointer[Options]
+	start   time.Time
+	shards  []shard // a power of two of them
+	owners  *owners
+	grants  *interned[policy.Grants]
+	allowed *interned[[]netip.Prefix]
+
+	ctx   context.Context // of the reads under way; ends with Close
+	stop  context.CancelFunc
+	reads sync.WaitGroup
+}
+
+// New returns a cache in front of s and starts watching s.
+func New(s store.Store, o Options) *Cache {
+	opts := o.withDefaults()
+	c := &Cache{
+		store:   s,
+		start:   time.Now(),
+		shards:  make([]shard, shardCount(opts)),
+		owners:  newOwners(),
+		grants:  newInterned[policy.Grants](),
+		allowed: newInterned[[]netip.Prefix](),
+	}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.options.Store(opts)
+	for i := range c.shards {
+		c.shards[i].init(share(opts.Size, i, len(c.shards)), share(opts.NegativeSize, i, len(c.shards)))
+	}
+	c.unwatch = s.Watch(c.changed)
+	return c
+}
+
+// Apply takes over new options and keeps what is held, as far as it has room.
+// What is held already is subject to the new durations. Not to be called twice
+// at the same time.
+func (c *Cache) Apply(o Options) {
+	opts := o.withDefaults()
+	c.options.Store(opts)
+	for i := range c.shards {
+		c.shards[i].resize(share(opts.Size, i, len(c.shards)), share(opts.NegativeSize, i, len(c.shards)))
+	}
+}
+
+// Close stops watching the store, drops everything held, and returns when the
+// reads under way have ended; then the store may be closed. After it, Get holds
+// nothing and Fetch fails. To be called once.
+func (c *Cache) Close() {
+	for i := range c.shards {
+		c.shards[i].close()
+	}
+	c.unwatch()
+	c.stop()
+	c.reads.Wait()
+}
+
+// Answer is what the cache knows of a digest.
+type Answer uint8
+
+// The answers of Get.
+const (
+	Absent  Answer = iota // nothing that may be used: Fetch must be asked
+	Held                  // the token is held
+	Unknown               // a moment ago no token had this digest
+)
+
+// Get returns the token with digest d if it is held at now. It never waits for
+// the store and allocates nothing.
+func (c *Cache) Get(d *token.Digest, now time.Time) (policy.Subject, Answer) {
+	o, at := c.options.Load(), c.since(now)
+	s := c.shard(d)
+	s.mu.Lock()
+	subject, answer := s.lookup(d, at, o)
+	s.stats.count(answer)
+	s.mu.Unlock()
+	return subject, answer
+}
+
+// changed is called by the store for every change, before the change is
+// acknowledged.
+func (c *Cache) changed(change store.Change) {
+	c.owners.changed(change.Owners, change.Position)
+	for i := range change.Digests {
+		d := &change.Digests[i]
+		c.shard(d).forget(d)
+	}
+}
+
+// since returns now in the form the cache keeps times in. It is taken off the
+// monotonic clock where now has one: setting the computer's clock back makes no
+// token last longer.
+func (c *Cache) since(now time.Time) time.Duration { return now.Sub(c.start) }
+
+// shard returns the shard of d. Digests are uniform, so that any byte will do.
+func (c *Cache) shard(d *token.Digest) *shard {
+	return &c.shards[int(d[0])&(len(c.shards)-1)]
+}
+
+// shardCount returns in how many shards, each with a lock of its own, the
+// cache is split for good. Few tokens are split less: shards fill unevenly, and
+// a small one would push out tokens while others have room.
+func shardCount(o *Options) int {
+	n := max(min(o.Size/512, o.NegativeSize/32, 256), 1)
+	return 1 << (bits.Len(uint(n)) - 1)
+}
+
+// share returns the part of total that shard i of n has.
+func share(total, i, n int) int {
+	part := total / n
+	if i < total%n {
+		part++
+	}
+	return max(part, 1)
+}

@@ -1,0 +1,129 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// maxReads is how often a Fetch begins again because what was being read has
+// changed.
+const maxReads = 8
+
+var (
+	errClosed  = errors.New("reading a token: the cache is closed")
+	errChanges = errors.New("reading a token: it changes faster than it can be read")
+)
+
+// flight is a read of the store that is under way, and those who wait for it.
+type flight struct {
+	since  *ownerChange // the newest when the read began
+	done   chan struct{}
+	result // to be read when done is closed
+}
+
+// result is how a read ended: with an entry if known is true, else with no
+// token. Outdated, it must be made again.
+type result struct {
+	entry
+	known    bool
+	outdated bool
+	err      error
+}
+
+// Fetch returns the token with digest d, and whether there is one, from the
+// store if need be. Fetches of the same digest share a read. The read goes on
+// when ctx ends, for others and for next time; Fetch returns ctx's error then.
+//
+// Any other error means that the store couldn't be read within the budget.
+// Nothing is remembered of it, and a token that is still held serves instead
+// for Options.MaxStale.
+func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subject policy.Subject, known bool, err error) {
+	at := c.since(now)
+	s := c.shard(&d)
+	for range maxReads {
+		o := c.options.Load()
+		s.mu.Lock()
+		if subject, answer := s.lookup(&d, at, o); answer != Absent {
+			s.mu.Unlock()
+			return subject, answer == Held, nil
+		}
+		f := c.flight(s, &d, at)
+		s.mu.Unlock()
+
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return policy.Subject{}, false, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
+		}
+		if f.err != nil {
+			if subject, ok := s.stale(&d, at, o); ok {
+				return subject, true, nil
+			}
+			return policy.Subject{}, false, f.err
+		}
+		if !f.outdated {
+			return f.subject, f.known, nil
+		}
+	}
+	return policy.Subject{}, false, errChanges
+}
+
+// flight returns the read of d that is under way, or starts one. The shard is
+// locked.
+func (c *Cache) flight(s *shard, d *token.Digest, at time.Duration) *flight {
+	if f := s.flights[*d]; f != nil {
+		s.stats.Coalesced++
+		return f
+	}
+	f := &flight{since: c.owners.newest(), done: make(chan struct{})}
+	if s.closed {
+		s.end(d, f, result{err: errClosed})
+		return f
+	}
+	s.flights[*d] = f
+	digest := *d
+	c.reads.Go(func() { c.read(s, &digest, f, at) })
+	return f
+}
+
+// read reads d for all who wait for f.
+func (c *Cache) read(s *shard, d *token.Digest, f *flight, at time.Duration) {
+	o := c.options.Load()
+	ctx, cancel := context.WithTimeout(c.ctx, o.Budget)
+	defer cancel()
+	// A store that doesn't heed ctx keeps nobody waiting longer.
+	unhurry := context.AfterFunc(ctx, func() {
+		s.land(d, f, result{err: fmt.Errorf("reading a token: %w", context.Cause(ctx))})
+	})
+	defer unhurry()
+	s.land(d, f, c.ask(ctx, d, f.since, at, o.Observe))
+}
+
+// ask asks the store for d. A panic becomes an error: it would end the process
+// from here, where no server recovers it.
+func (c *Cache) ask(ctx context.Context, d *token.Digest, since *ownerChange, at time.Duration, observe func(time.Duration, error)) (r result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = result{err: fmt.Errorf("reading a token: panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	began := time.Now()
+	found, err := c.store.Find(ctx, *d)
+	if observe != nil {
+		observe(time.Since(began), err)
+	}
+	switch {
+	case err == nil:
+		return c.take(&found, since, at)
+	case errors.Is(err, store.ErrNotFound):
+		return result{entry: entry{read: at}}
+	}
+	return result{err: fmt.Errorf("reading a token: %w", err)}
+}

@@ -1,0 +1,123 @@
+package cache
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"weak"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// owners knows the owners of the tokens held. There is one policy.Owner for
+// each as long as anyone holds it, in a token or elsewhere, and no other: a
+// change of the record reaches all.
+type owners struct {
+	mu     sync.Mutex
+	byName map[string]*owner
+	last   *ownerChange
+}
+
+// owner is what the cache keeps beside a policy.Owner.
+type owner struct {
+	name   string
+	policy weak.Pointer[policy.Owner]
+	// stale reports whether the record has changed since it was read. Then
+	// the owner's tokens can't be used; the first that is read again brings
+	// the new record, for all.
+	stale atomic.Bool
+
+	// Guarded by owners.mu.
+	record   *token.Owner
+	position store.Position // records read before it are too old
+}
+
+// ownerChange is a change of an owner's record, and the link to the next. A
+// read under way doesn't know its owner, and the owner may not be known here:
+// so it keeps the change that was newest when it began and, at its end, looks
+// through those that have followed. Changes that no read keeps are garbage.
+type ownerChange struct {
+	name string
+	next *ownerChange
+}
+
+func newOwners() *owners {
+	return &owners{byName: map[string]*owner{}, last: &ownerChange{}}
+}
+
+// newest returns the newest change, for a read that is about to begin.
+func (t *owners) newest() *ownerChange {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
+}
+
+// changed has the owners with these names read again.
+func (t *owners) changed(names []string, at store.Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, name := range names {
+		t.last.next = &ownerChange{name: name}
+		t.last = t.last.next
+		if o := t.byName[name]; o != nil {
+			o.stale.Store(true)
+			o.position = max(o.position, at)
+		}
+	}
+}
+
+// take returns the owner with this name, given the record that a read begun at
+// since found at a position; nil where there is none. It is not ok when the
+// record has changed since then.
+func (t *owners) take(name string, record *token.Owner, at store.Position, since *ownerChange) (o *owner, p *policy.Owner, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := since.next; c != nil; c = c.next {
+		if c.name == name {
+			return nil, nil, false
+		}
+	}
+	if o = t.byName[name]; o != nil {
+		p = o.policy.Value()
+	}
+	if p == nil {
+		name = strings.Clone(name)
+		p = policy.NewOwner(name, record)
+		o = &owner{name: name, policy: weak.Make(p), record: record, position: at}
+		t.byName[name] = o
+		runtime.AddCleanup(p, t.drop, o)
+		return o, p, true
+	}
+	if at < o.position {
+		// Reads end in any order: what is there is newer, or known to change.
+		return o, p, !o.stale.Load()
+	}
+	if !sameLimits(o.record, record) {
+		p.Set(record)
+	}
+	o.record, o.position = record, at
+	o.stale.Store(false)
+	return o, p, true
+}
+
+// drop forgets an owner whose policy.Owner is no longer held by anyone.
+func (t *owners) drop(o *owner) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byName[o.name] == o {
+		delete(t.byName, o.name)
+	}
+}
+
+// sameLimits reports whether two records, or their absence, make no difference
+// to what an owner's tokens may do.
+func sameLimits(a, b *token.Owner) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Enabled == b.Enabled && slices.EqualFunc(a.Grants, b.Grants, token.EqualGrant)
+}

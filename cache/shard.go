@@ -1,0 +1,140 @@
+package cache
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+// shard is the part of the cache that some of the digests are in.
+type shard struct {
+	mu      sync.Mutex
+	held    *simplelru.LRU[token.Digest, entry]
+	unknown *simplelru.LRU[token.Digest, time.Duration] // since when
+	flights map[token.Digest]*flight
+	closed  bool
+	stats   Stats
+
+	_ [64]byte // so that no two shards share a cache line
+}
+
+// entry is a held token. With what the LRU adds it fills 192 bytes, a size the
+// allocator has.
+type entry struct {
+	subject policy.Subject
+	owner   *owner        // of subject.Owner
+	read    time.Duration // when the read began that brought it
+}
+
+func (s *shard) init(size, negativeSize int) {
+	s.held = newLRU[entry](size)
+	s.unknown = newLRU[time.Duration](negativeSize)
+	s.flights = map[token.Digest]*flight{}
+}
+
+func newLRU[V any](size int) *simplelru.LRU[token.Digest, V] {
+	lru, err := simplelru.NewLRU[token.Digest, V](size, nil)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return lru
+}
+
+// lookup returns what is held of d at a time. The shard is locked.
+func (s *shard) lookup(d *token.Digest, at time.Duration, o *Options) (policy.Subject, Answer) {
+	if e, ok := s.held.Get(*d); ok {
+		if at-e.read < o.TTL && !e.owner.stale.Load() {
+			return e.subject, Held
+		}
+		return policy.Subject{}, Absent
+	}
+	if read, ok := s.unknown.Get(*d); ok && at-read < o.NegativeTTL {
+		return policy.Subject{}, Unknown
+	}
+	return policy.Subject{}, Absent
+}
+
+// stale returns the token with digest d if it is held and, now that the store
+// can't be read, may serve past its TTL. An owner whose record has changed
+// stops it even then.
+func (s *shard) stale(d *token.Digest, at time.Duration, o *Options) (policy.Subject, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.held.Peek(*d)
+	if !ok || at-e.read >= o.TTL+o.MaxStale || e.owner.stale.Load() {
+		return policy.Subject{}, false
+	}
+	s.stats.Stale++
+	return e.subject, true
+}
+
+// land ends f with what its read brought, and holds that, unless f was ended
+// before.
+func (s *shard) land(d *token.Digest, f *flight, r result) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flights[*d] != f {
+		return
+	}
+	switch {
+	case r.err != nil:
+		s.stats.Errors++
+	case r.outdated, r.known && r.owner.stale.Load():
+		s.stats.Outdated++
+		r = result{outdated: true}
+	case r.known:
+		s.stats.Found++
+		s.unknown.Remove(*d)
+		if s.held.Add(*d, r.entry) {
+			s.stats.Evicted++
+		}
+	default:
+		s.stats.NotFound++
+		s.held.Remove(*d)
+		s.unknown.Add(*d, r.read)
+	}
+	s.end(d, f, r)
+}
+
+// forget drops what is held of d and disowns the read of it that is under way.
+func (s *shard) forget(d *token.Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held.Remove(*d)
+	s.unknown.Remove(*d)
+	if f := s.flights[*d]; f != nil {
+		s.stats.Outdated++
+		s.end(d, f, result{outdated: true})
+	}
+}
+
+// end takes f off the shard and lets those go who wait for it. Whoever takes a
+// flight off the shard is the one to end it. The shard is locked.
+func (s *shard) end(d *token.Digest, f *flight, r result) {
+	delete(s.flights, *d)
+	f.result = r
+	close(f.done)
+}
+
+func (s *shard) resize(size, negativeSize int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Evicted += uint64(s.held.Resize(size))
+	s.unknown.Resize(negativeSize)
+}
+
+// close drops everything, for good: nothing is read or held from here on.
+func (s *shard) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.held.Purge()
+	s.unknown.Purge()
+	for d, f := range s.flights {
+		s.end(&d, f, result{err: errClosed})
+	}
+}

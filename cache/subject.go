@@ -1,0 +1,65 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// take returns what was found, by a read begun at since, in the form it is held
+// in.
+func (c *Cache) take(found *store.Found, since *ownerChange, at time.Duration) result {
+	t := found.Token
+	o, p, ok := c.owners.take(t.Owner, found.Owner, found.Position, since)
+	if !ok {
+		return result{outdated: true}
+	}
+	s := policy.Subject{
+		ID:      policy.NewID(t.ID),
+		Owner:   p,
+		Grants:  c.grants.get(grantsKey(t.Grants), func() *policy.Grants { return policy.NewGrants(t.Grants) }),
+		Expires: policy.Unix(t.ExpiresAt),
+		Revoked: !t.RevokedAt.IsZero(),
+	}
+	if len(t.AllowedIPs) > 0 {
+		s.Allowed = c.allowed.get(prefixesKey(t.AllowedIPs), func() *[]netip.Prefix {
+			ranges := slices.Clone(t.AllowedIPs)
+			return &ranges
+		})
+	}
+	if !found.Current {
+		// Without a time, a retired secret never works: 0 would be for ever.
+		s.SecretUntil = max(policy.Unix(found.Until), 1)
+	}
+	return result{known: true, entry: entry{subject: s, owner: o, read: at}}
+}
+
+// grantsKey returns the same key for grants that are written alike.
+func grantsKey(grants []token.Grant) internKey {
+	b := make([]byte, 0, 512)
+	for _, g := range grants {
+		for _, list := range [][]string{g.Spaces, g.Scopes, g.Resources} {
+			b = binary.AppendUvarint(b, uint64(len(list)))
+			for _, v := range list {
+				b = binary.AppendUvarint(b, uint64(len(v)))
+				b = append(b, v...)
+			}
+		}
+	}
+	return sha256.Sum256(b)
+}
+
+// prefixesKey returns the same key for ranges that are written alike.
+func prefixesKey(prefixes []netip.Prefix) internKey {
+	b := make([]byte, 0, 512)
+	for _, p := range prefixes {
+		b = append(p.AppendTo(b), ' ')
+	}
+	return sha256.Sum256(b)
+}
