@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -42,10 +43,17 @@ func NewID(id string) (i ID) {
 // String returns the id's text.
 func (i ID) String() string { return string(i.b[:i.n]) }
 
-// Unix returns t in the form Subject keeps times in.
+// Unix returns t in the form Subject keeps times in. Times that it can't tell
+// become the nearest it can: an imported token may well expire in 9999, and one
+// that expired in 1970 doesn't last for ever.
 func Unix(t time.Time) int64 {
-	if t.IsZero() {
+	switch {
+	case t.IsZero():
 		return 0
+	case t.Unix() < 1:
+		return 1
+	case t.Unix() >= math.MaxInt64/int64(time.Second):
+		return math.MaxInt64
 	}
 	return t.UnixNano()
 }
