@@ -1,0 +1,50 @@
+package registry
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// exported is a line of an export, which record reads.
+type exported struct {
+	token.View
+	Digest  string            `json:"digest"`
+	Retired []exportedRetired `json:"retired,omitempty"`
+}
+
+type exportedRetired struct {
+	Digest string    `json:"digest"`
+	Until  time.Time `json:"until"`
+}
+
+// Export writes all tokens to w as Import reads them, one JSON object a line,
+// newest first, with digests and without owners' records. It holds one page of
+// them in memory at a time. Tokens made meanwhile may be missing.
+func (r *Registry) Export(ctx context.Context, w io.Writer) error {
+	buf := bufio.NewWriter(w)
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	err := r.pages(ctx, store.Query{}, func(page []*token.Token) error {
+		for _, t := range page {
+			line := exported{View: r.View(t), Digest: r.rules.Hasher.Format(t.Digest)}
+			for _, old := range t.Retired {
+				line.Retired = append(line.Retired, exportedRetired{r.rules.Hasher.Format(old.Digest), old.Until.UTC()})
+			}
+			if err := enc.Encode(line); err != nil {
+				return fmt.Errorf("writing token %s: %w", t.ID, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return buf.Flush()
+}

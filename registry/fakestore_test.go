@@ -1,0 +1,252 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// fakeStore keeps tokens in memory, in their stored form. It has what the tests
+// need of a store, and can be told to fail.
+type fakeStore struct {
+	store.Store // nil: what isn't here isn't used
+
+	mu     sync.Mutex
+	tokens map[string][]byte
+	owners map[string][]byte
+	found  map[token.Digest]string
+
+	fail func(method string) error // asked before each method; may be nil
+}
+
+var errDown = errors.New("the disk is gone")
+
+func newFakeStore() *fakeStore {
+	return &fakeStore{tokens: map[string][]byte{}, owners: map[string][]byte{}, found: map[token.Digest]string{}}
+}
+
+func (s *fakeStore) begin(method string) (end func(), err error) {
+	s.mu.Lock()
+	if s.fail != nil {
+		err = s.fail(method)
+	}
+	return s.mu.Unlock, err
+}
+
+func (s *fakeStore) get(id string) (*token.Token, error) {
+	b, ok := s.tokens[id]
+	if !ok {
+		return nil, store.ErrNotFound
+	}
+	return token.Decode(b)
+}
+
+func (s *fakeStore) put(t *token.Token) {
+	s.tokens[t.ID] = t.Encode(nil)
+	for _, d := range t.Digests() {
+		s.found[d] = t.ID
+	}
+}
+
+func (s *fakeStore) remove(t *token.Token) {
+	delete(s.tokens, t.ID)
+	for _, d := range t.Digests() {
+		delete(s.found, d)
+	}
+}
+
+func (s *fakeStore) Find(_ context.Context, d token.Digest) (store.Found, error) {
+	end, err := s.begin("Find")
+	defer end()
+	if err != nil {
+		return store.Found{}, err
+	}
+	t, err := s.get(s.found[d])
+	if err != nil {
+		return store.Found{}, err
+	}
+	f := store.Found{Token: t, Current: t.Digest == d}
+	for _, old := range t.Retired {
+		if old.Digest == d {
+			f.Until = old.Until
+		}
+	}
+	return f, nil
+}
+
+func (s *fakeStore) Token(_ context.Context, id string) (*token.Token, error) {
+	end, err := s.begin("Token")
+	defer end()
+	if err != nil {
+		return nil, err
+	}
+	return s.get(id)
+}
+
+func (s *fakeStore) Tokens(_ context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
+	end, err := s.begin("Tokens")
+	defer end()
+	if err != nil {
+		return nil, "", err
+	}
+	ids := slices.SortedFunc(maps.Keys(s.tokens), func(a, b string) int { return cmp.Compare(b, a) })
+	for _, id := range ids {
+		t, err := s.get(id)
+		if err != nil {
+			return nil, "", err
+		}
+		if q.Cursor != "" && id >= q.Cursor || !q.Selects(t) {
+			continue
+		}
+		if q.Limit > 0 && len(tokens) == q.Limit {
+			return tokens, tokens[len(tokens)-1].ID, nil
+		}
+		tokens = append(tokens, t)
+	}
+	return tokens, "", nil
+}
+
+func (s *fakeStore) Create(_ context.Context, tokens ...*token.Token) error {
+	end, err := s.begin("Create")
+	defer end()
+	if err != nil {
+		return err
+	}
+	ids, digests := map[string]bool{}, map[token.Digest]bool{}
+	for _, t := range tokens {
+		if s.tokens[t.ID] != nil || ids[t.ID] {
+			return &store.ExistsError{ID: t.ID, By: "id"}
+		}
+		ids[t.ID] = true
+		for _, d := range t.Digests() {
+			if s.found[d] != "" || digests[d] {
+				return &store.ExistsError{ID: t.ID, By: "secret"}
+			}
+			digests[d] = true
+		}
+	}
+	for _, t := range tokens {
+		s.put(t)
+	}
+	return nil
+}
+
+func (s *fakeStore) Update(_ context.Context, id string, change func(*token.Token) error) (*token.Token, error) {
+	end, err := s.begin("Update")
+	defer end()
+	if err != nil {
+		return nil, err
+	}
+	// Called twice, as the contract allows: a change must not depend on what the
+	// first call left behind.
+	var before, after *token.Token
+	for range 2 {
+		if before, err = s.get(id); err != nil {
+			return nil, err
+		}
+		after = before.Clone()
+		if err := change(after); err != nil {
+			return nil, err
+		}
+	}
+	s.remove(before)
+	s.put(after)
+	return s.get(id)
+}
+
+func (s *fakeStore) Delete(_ context.Context, ids ...string) error {
+	end, err := s.begin("Delete")
+	defer end()
+	if err != nil {
+		return err
+	}
+	var gone []*token.Token
+	for _, id := range ids {
+		t, err := s.get(id)
+		if err != nil {
+			return err
+		}
+		gone = append(gone, t)
+	}
+	for _, t := range gone {
+		s.remove(t)
+	}
+	return nil
+}
+
+func (s *fakeStore) getOwner(id string) (*token.Owner, error) {
+	b, ok := s.owners[id]
+	if !ok {
+		return nil, store.ErrNotFound
+	}
+	return token.DecodeOwner(b)
+}
+
+func (s *fakeStore) Owner(_ context.Context, id string) (*token.Owner, error) {
+	end, err := s.begin("Owner")
+	defer end()
+	if err != nil {
+		return nil, err
+	}
+	return s.getOwner(id)
+}
+
+func (s *fakeStore) Owners(_ context.Context, after string, limit int) (owners []*token.Owner, next string, err error) {
+	end, err := s.begin("Owners")
+	defer end()
+	if err != nil {
+		return nil, "", err
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.owners)) {
+		if id <= after {
+			continue
+		}
+		if len(owners) == limit {
+			return owners, owners[limit-1].ID, nil
+		}
+		o, err := s.getOwner(id)
+		if err != nil {
+			return nil, "", err
+		}
+		owners = append(owners, o)
+	}
+	return owners, "", nil
+}
+
+func (s *fakeStore) UpdateOwner(_ context.Context, id string, change func(*token.Owner) (*token.Owner, error)) (*token.Owner, error) {
+	end, err := s.begin("UpdateOwner")
+	defer end()
+	if err != nil {
+		return nil, err
+	}
+	var o *token.Owner
+	for range 2 { // as in Update
+		if o, err = s.getOwner(id); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		if o, err = change(o); err != nil {
+			return nil, err
+		}
+	}
+	s.owners[id] = o.Encode(nil)
+	return o, nil
+}
+
+func (s *fakeStore) DeleteOwner(_ context.Context, id string) error {
+	end, err := s.begin("DeleteOwner")
+	defer end()
+	if err != nil {
+		return err
+	}
+	if _, err := s.getOwner(id); err != nil {
+		return err
+	}
+	delete(s.owners, id)
+	return nil
+}

@@ -1,0 +1,129 @@
+package registry
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/patgate/patgate/token"
+)
+
+// In grants that are given to the registry, a list that is nil was not given,
+// and one that is empty was given empty.
+
+// newGrants returns the grants of a new token or a ceiling.
+func (r *Registry) newGrants(given []token.Grant, full bool) ([]token.Grant, error) {
+	if full && len(given) > 0 {
+		return nil, invalid("full: is every grant there is; give no others with it")
+	}
+	if full {
+		return []token.Grant{token.Full()}, nil
+	}
+	return r.eachGrant(given, r.newGrant)
+}
+
+// eachGrant returns the grants that f makes of those given.
+func (r *Registry) eachGrant(given []token.Grant, f func(token.Grant) (token.Grant, error)) ([]token.Grant, error) {
+	var grants []token.Grant
+	for i, g := range given {
+		g, err := f(g)
+		if err != nil {
+			return nil, invalid("grants: number %d: %v", i+1, err)
+		}
+		if !holds(grants, g) {
+			grants = append(grants, g)
+		}
+	}
+	return grants, nil
+}
+
+// newGrant completes a grant and sees that there are such scopes.
+func (r *Registry) newGrant(g token.Grant) (token.Grant, error) {
+	g, err := r.complete(g)
+	if err != nil {
+		return g, err
+	}
+	for _, s := range g.Scopes {
+		if err := token.ValidScopePattern(s); err != nil {
+			return g, invalid("%v", err)
+		}
+		if !r.knownScope(s) {
+			return g, invalid("scope %q: the catalog has none like it; the nearest: %s", s, strings.Join(nearest(s, r.rules.Scopes), ", "))
+		}
+	}
+	return g, nil
+}
+
+// complete fills in what the grant doesn't say, where that may be guessed.
+func (r *Registry) complete(g token.Grant) (token.Grant, error) {
+	if g.Spaces == nil && r.rules.Spaces {
+		return g, invalid("spaces: say which spaces the grant holds in, or %q for all", token.All)
+	}
+	return token.Grant{Spaces: distinct(orAll(g.Spaces)), Scopes: distinct(g.Scopes), Resources: distinct(orAll(g.Resources))}, nil
+}
+
+func orAll(list []string) []string {
+	if list == nil {
+		return []string{token.All}
+	}
+	return list
+}
+
+// distinct returns list without repetitions, and nil for an empty list, as
+// records come back from a store.
+func distinct(list []string) []string {
+	var d []string
+	seen := make(map[string]bool, len(list))
+	for _, v := range list {
+		if !seen[v] {
+			seen[v] = true
+			d = append(d, v)
+		}
+	}
+	return d
+}
+
+func holds(grants []token.Grant, g token.Grant) bool {
+	return slices.ContainsFunc(grants, func(held token.Grant) bool { return token.EqualGrant(held, g) })
+}
+
+// AddGrant gives the token one more grant. One that it holds already changes
+// nothing.
+func (r *Registry) AddGrant(ctx context.Context, by Actor, id string, g token.Grant) (*token.Token, error) {
+	g, err := r.newGrant(g)
+	if err != nil {
+		return nil, invalid("grant: %v", err)
+	}
+	return r.change(ctx, by, Granted, id, func(t *token.Token) (string, error) {
+		if holds(t.Grants, g) {
+			return "", errUnchanged
+		}
+		t.Grants = append(t.Grants, g)
+		return describe([]token.Grant{g}), nil
+	})
+}
+
+// RemoveGrant takes the token's grant number n, counted from 1.
+func (r *Registry) RemoveGrant(ctx context.Context, by Actor, id string, n int) (*token.Token, error) {
+	return r.change(ctx, by, Ungranted, id, func(t *token.Token) (string, error) {
+		if n < 1 || n > len(t.Grants) {
+			return "", notFound("grant %d: token %s has %d", n, id, len(t.Grants))
+		}
+		gone := describe(t.Grants[n-1 : n])
+		t.Grants = slices.Delete(t.Grants, n-1, n)
+		return gone, nil
+	})
+}
+
+// RemoveAllGrants takes all the token's grants. It then serves only for routes
+// that any valid token may use.
+func (r *Registry) RemoveAllGrants(ctx context.Context, by Actor, id string) (*token.Token, error) {
+	return r.change(ctx, by, Ungranted, id, func(t *token.Token) (string, error) {
+		if len(t.Grants) == 0 {
+			return "", errUnchanged
+		}
+		gone := describe(t.Grants)
+		t.Grants = nil
+		return gone, nil
+	})
+}

@@ -1,0 +1,220 @@
+package registry
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Bounds of what an import holds in memory and stores at once.
+const (
+	batchLines = 1000
+	batchBytes = 4 << 20
+	// maxLine is above every line of an export: a record of maxRecordSize whose
+	// characters all need escaping is half of it.
+	maxLine = 4 << 20
+)
+
+// ImportResult says what an import did.
+type ImportResult struct {
+	Stored  int `json:"imported"` // tokens stored now
+	Skipped int `json:"skipped"`  // tokens that were there already
+}
+
+// Import stores the tokens that in lists, one JSON object a line: a token as
+// clients see it, with its secret or its digest. Empty lines don't count.
+//
+// Imported tokens keep what they had: their id and times where given, whatever
+// lifetime and scopes that makes. No expires_at, or null, means that the token
+// never expires. Grants follow the rules of new ones, except that there may be
+// none. A key that isn't known is refused, so that nothing is lost.
+//
+// A token that is there already, by its id and secret, is skipped and stays as
+// it is. A line that gives no id is recognised by its secret. What is there with
+// another id or another secret is ErrConflict, and so is one that the line says
+// is revoked and that isn't.
+//
+// Lines are stored in batches of 1,000 (fewer, if they are long), each
+// completely or not at all. At the first line that is refused the import ends;
+// the error begins with the line's number and says what has been stored. The
+// same import can then be run again, from its beginning.
+func (r *Registry) Import(ctx context.Context, by Actor, in io.Reader) (ImportResult, error) {
+	i := importer{registry: r, by: by}
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		i.line++
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		if err := i.add(line); err != nil {
+			return i.done, i.stopped(fmt.Errorf("line %d: %w", i.line, err))
+		}
+		if len(i.batch) == batchLines || i.size >= batchBytes {
+			if err := i.store(ctx); err != nil {
+				return i.done, i.stopped(err)
+			}
+		}
+	}
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return i.done, i.stopped(invalid("line %d: longer than %d bytes", i.line+1, maxLine))
+	case err != nil:
+		return i.done, i.stopped(fmt.Errorf("reading line %d: %w", i.line+1, err))
+	}
+	if err := i.store(ctx); err != nil {
+		return i.done, i.stopped(err)
+	}
+	return i.done, nil
+}
+
+// importer is an import under way.
+type importer struct {
+	registry *Registry
+	by       Actor
+	line     int // read last, from 1
+	stored   int // the last line of which it is settled
+	batch    []entry
+	size     int // of the batch, in bytes of input
+	done     ImportResult
+}
+
+type entry struct {
+	line  int
+	token *token.Token
+	newID bool // the line gave none
+}
+
+// add puts the token of a line into the batch.
+func (i *importer) add(line []byte) error {
+	t, err := i.registry.parse(line)
+	if err != nil {
+		return err
+	}
+	now := i.registry.clock()
+	newID := t.ID == ""
+	if newID {
+		t.ID = token.NewID(now)
+	}
+	if t.CreatedAt.IsZero() {
+		t.CreatedAt = now
+	}
+	if err := valid(t); err != nil {
+		return err
+	}
+	i.batch = append(i.batch, entry{i.line, t, newID})
+	i.size += len(line)
+	return nil
+}
+
+// store stores the batch and begins the next.
+func (i *importer) store(ctx context.Context) error {
+	fresh := i.batch
+	err := i.create(ctx, fresh)
+	if errors.Is(err, store.ErrExists) {
+		if fresh, err = i.fresh(ctx); err != nil {
+			return err
+		}
+		err = i.create(ctx, fresh)
+	}
+	if err != nil {
+		return i.explain(err)
+	}
+	for _, e := range fresh {
+		i.registry.report(i.by, Imported, e.token, expiry(e.token))
+	}
+	i.done.Stored += len(fresh)
+	i.done.Skipped += len(i.batch) - len(fresh)
+	i.stored = i.line
+	i.batch, i.size = i.batch[:0], 0
+	return nil
+}
+
+// create stores the tokens of entries, all or none.
+func (i *importer) create(ctx context.Context, entries []entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	tokens := make([]*token.Token, len(entries))
+	for n, e := range entries {
+		tokens[n] = e.token
+	}
+	return i.registry.store.Create(ctx, tokens...)
+}
+
+// fresh returns the entries of the batch whose tokens aren't there already,
+// neither in the store nor before them in the batch.
+func (i *importer) fresh(ctx context.Context) ([]entry, error) {
+	var fresh []entry
+	ids, digests := map[string]*token.Token{}, map[token.Digest]*token.Token{}
+	for _, e := range i.batch {
+		byID, bySecret := ids[e.token.ID], digests[e.token.Digest]
+		if byID == nil {
+			t, err := i.registry.store.Token(ctx, e.token.ID)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return nil, fmt.Errorf("line %d: reading token %s: %w", e.line, e.token.ID, err)
+			}
+			byID = t
+		}
+		if bySecret == nil {
+			found, err := i.registry.store.Find(ctx, e.token.Digest)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return nil, fmt.Errorf("line %d: looking its secret up: %w", e.line, err)
+			}
+			bySecret = found.Token
+		}
+		if byID == nil && bySecret == nil {
+			ids[e.token.ID], digests[e.token.Digest] = e.token, e.token
+			fresh = append(fresh, e)
+			continue
+		}
+		if err := e.repeats(byID, bySecret); err != nil {
+			return nil, fmt.Errorf("line %d: %w", e.line, err)
+		}
+	}
+	return fresh, nil
+}
+
+// repeats returns nil if the entry's token is the one that is there with its id
+// and with its secret (nil where there is none).
+func (e entry) repeats(byID, bySecret *token.Token) error {
+	switch {
+	case bySecret == nil:
+		return conflict("token %s is there already, with another secret", byID.ID)
+	case bySecret.ID != e.token.ID && !e.newID:
+		return conflict("its secret is there already, as that of token %s", bySecret.ID)
+	case bySecret.Digest != e.token.Digest:
+		return conflict("its secret is there already, as a replaced one of token %s", bySecret.ID)
+	case bySecret.RevokedAt.IsZero() && !e.token.RevokedAt.IsZero():
+		return conflict("token %s is there already, but not revoked as it is here: revoke it first", bySecret.ID)
+	}
+	return nil
+}
+
+// explain says where in the input a store's error belongs.
+func (i *importer) explain(err error) error {
+	var exists *store.ExistsError
+	if errors.As(err, &exists) {
+		for _, e := range i.batch {
+			if e.token.ID == exists.ID {
+				return conflict("line %d: its %s is there already", e.line, exists.By)
+			}
+		}
+	}
+	return fmt.Errorf("storing lines %d to %d: %w", i.batch[0].line, i.line, err)
+}
+
+// stopped says what an import that ended with err has done.
+func (i *importer) stopped(err error) error {
+	if i.stored == 0 {
+		return fmt.Errorf("%w; imported before that: nothing", err)
+	}
+	return fmt.Errorf("%w; imported before that: the lines up to %d", err, i.stored)
+}

@@ -1,0 +1,91 @@
+package registry
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Decode reads one JSON value into v, which is what the registry takes or is
+// built of such. Nothing in data is lost without a word: unknown keys, keys given
+// twice, bytes that are not UTF-8 and what follows the value are ErrInvalid.
+func Decode(data []byte, v any) error {
+	if !utf8.Valid(data) {
+		return invalid("not valid UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return badJSON(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return invalid("not valid JSON: something follows the value")
+	}
+	if key, twice := repeatedKey(data); twice {
+		return invalid("key %q is given twice", key)
+	}
+	return nil
+}
+
+// badJSON says what encoding/json found wrong, without the values it found.
+func badJSON(err error) error {
+	var refused *refusal
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &refused) {
+		return err
+	}
+	if errors.As(err, &wrongType) {
+		got, _, _ := strings.Cut(wrongType.Value, " ") // "number 5"
+		if wrongType.Field == "" {
+			return invalid("want a JSON object, got a JSON %s", got)
+		}
+		return invalid("%s: a JSON %s can't stand here", wrongType.Field, got)
+	}
+	if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return invalid("unknown key %s", key)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return invalid("not valid JSON: it ends too early")
+	}
+	return invalid("not valid JSON: %v", err)
+}
+
+// repeatedKey returns the first key that an object in data, which is valid JSON,
+// has twice. encoding/json takes the last, and folds the case of keys.
+func repeatedKey(data []byte) (key string, twice bool) {
+	type level struct {
+		keys  map[string]bool // nil in an array
+		atKey bool
+	}
+	var levels []level
+	dec := json.NewDecoder(bytes.NewReader(data))
+	for {
+		tok, err := dec.Token()
+		if err != nil {
+			return "", false // the end
+		}
+		if n := len(levels) - 1; n >= 0 && levels[n].keys != nil {
+			if key, ok := tok.(string); ok && levels[n].atKey {
+				folded := strings.ToLower(strings.ToUpper(key))
+				if levels[n].keys[folded] {
+					return key, true
+				}
+				levels[n].keys[folded] = true
+				levels[n].atKey = false
+				continue
+			}
+			levels[n].atKey = true // behind this value
+		}
+		switch tok {
+		case json.Delim('{'):
+			levels = append(levels, level{keys: map[string]bool{}, atKey: true})
+		case json.Delim('['):
+			levels = append(levels, level{})
+		case json.Delim('}'), json.Delim(']'):
+			levels = levels[:len(levels)-1]
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package registry
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+const day = 24 * time.Hour
+
+// lastTime is the end of the times a record can keep (token's codec counts
+// nanoseconds in 64 bits).
+var lastTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Lifetime says how long a secret lives. At most one field may be given; none
+// asks for the default.
+type Lifetime struct {
+	ExpiresIn *string `json:"expires_in,omitempty"` // a duration: 90d, 12h, 1d12h
+	ExpiresAt *string `json:"expires_at,omitempty"` // RFC 3339; or a day, which means its start in UTC
+	NoExpiry  bool    `json:"no_expiry,omitempty"`
+}
+
+// expiry returns when a secret made now expires; zero: never.
+func (r *Registry) expiry(l Lifetime, now time.Time) (time.Time, error) {
+	switch {
+	case l.ExpiresIn != nil && l.ExpiresAt != nil, l.NoExpiry && (l.ExpiresIn != nil || l.ExpiresAt != nil):
+		return time.Time{}, invalid("lifetime: give one of expires_in, expires_at and no_expiry")
+	case l.ExpiresIn != nil:
+		d, err := parseDuration("expires_in", *l.ExpiresIn)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if d <= 0 {
+			return time.Time{}, invalid("expires_in: %q is not in the future", *l.ExpiresIn)
+		}
+		return r.bounded("expires_in", *l.ExpiresIn, now.Add(d), now)
+	case l.ExpiresAt != nil:
+		at, err := parseTime("expires_at", *l.ExpiresAt)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if !at.After(now) {
+			return time.Time{}, invalid("expires_at: %q is not in the future", *l.ExpiresAt)
+		}
+		return r.bounded("expires_at", *l.ExpiresAt, at, now)
+	case l.NoExpiry && r.rules.MaxLifetime > 0:
+		return time.Time{}, invalid("no_expiry: tokens that never expire are not allowed here; at most %s is", formatDuration(r.rules.MaxLifetime))
+	case l.NoExpiry:
+		return time.Time{}, nil
+	}
+	d := r.rules.DefaultLifetime
+	if limit := r.rules.MaxLifetime; limit > 0 && (d == 0 || d > limit) {
+		d = limit
+	}
+	if d == 0 {
+		return time.Time{}, nil
+	}
+	return now.Add(d), nil
+}
+
+func (r *Registry) bounded(what, given string, at, now time.Time) (time.Time, error) {
+	if limit := r.rules.MaxLifetime; limit > 0 && at.After(now.Add(limit)) {
+		return time.Time{}, invalid("%s: %q is too long; at most %s is allowed here", what, given, formatDuration(limit))
+	}
+	if !at.Before(lastTime) {
+		return time.Time{}, invalid("%s: %q is too far away to be kept; no_expiry says never", what, given)
+	}
+	return at, nil
+}
+
+// parseTime reads RFC 3339, or a day, which means its start in UTC. what names
+// the field in the error, which doesn't repeat s: in a table whose columns have
+// been mixed up, that may be a secret.
+func parseTime(what, s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t, err = time.Parse(time.DateOnly, s)
+	}
+	if err != nil {
+		return time.Time{}, invalid("%s: not a time; want one like 2027-01-31T12:00:00Z or 2027-01-31", what)
+	}
+	return t.UTC(), nil
+}
+
+// parseDuration reads a duration as Caddy writes them: Go's, and before it a
+// number of days. what names the field in the error.
+func parseDuration(what, s string) (time.Duration, error) {
+	days, rest, hasDays := strings.Cut(s, "d")
+	if !hasDays {
+		days, rest = "0", s
+	}
+	n, errDays := strconv.ParseFloat(days, 64)
+	var d time.Duration
+	var errRest error
+	if rest != "" || !hasDays {
+		d, errRest = time.ParseDuration(rest)
+	}
+	if errDays != nil || errRest != nil {
+		return 0, invalid("%s: %q is not a duration; want one like 90d or 12h", what, s)
+	}
+	// A century bounds what can be added here without an overflow; written so
+	// that it refuses what is not a number, too.
+	const limit = 100 * 366
+	if !(n >= -limit && n <= limit && d <= limit*day && d >= -limit*day) {
+		return 0, invalid("%s: %q is longer than anything patgate keeps", what, s)
+	}
+	return time.Duration(n*float64(day)) + d, nil
+}
+
+// formatDuration writes what parseDuration reads.
+func formatDuration(d time.Duration) string {
+	var s string
+	if n := d / day; n > 0 {
+		s = strconv.FormatInt(int64(n), 10) + "d"
+		if d %= day; d == 0 {
+			return s
+		}
+	}
+	t := d.String()
+	if strings.HasSuffix(t, "m0s") {
+		t = strings.TrimSuffix(t, "0s")
+	}
+	if strings.HasSuffix(t, "h0m") {
+		t = strings.TrimSuffix(t, "0m")
+	}
+	return s + t
+}

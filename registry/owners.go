@@ -1,0 +1,133 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// OwnerChanges are what SetOwner does to an owner's record. What is nil stays.
+type OwnerChanges struct {
+	Enabled *bool `json:"enabled,omitempty"`
+	Admin   *bool `json:"admin,omitempty"`
+	// Grants are the new ceiling. As a ceiling limits only what it names, a list
+	// that is nil or absent in one of them means all; no grants at all let the
+	// owner's tokens do nothing.
+	Grants *[]token.Grant `json:"grants,omitempty"`
+	Full   bool           `json:"full,omitempty"` // no ceiling
+}
+
+// SetOwner changes an owner's record. Where there is none, it makes one that
+// changes nothing by itself: enabled, not an admin, without a ceiling.
+func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerChanges) (*token.Owner, error) {
+	ceiling, err := r.ceiling(c)
+	if err != nil {
+		return nil, err
+	}
+	var detail string
+	var same *token.Owner
+	o, err := r.store.UpdateOwner(ctx, id, func(o *token.Owner) (*token.Owner, error) {
+		now := r.clock()
+		var before []byte
+		if o == nil {
+			o = &token.Owner{ID: id, Enabled: true, Grants: []token.Grant{token.Full()}, CreatedAt: now, UpdatedAt: now}
+		} else {
+			before = o.Encode(nil)
+		}
+		var set []string
+		if c.Enabled != nil {
+			o.Enabled = *c.Enabled
+			set = append(set, fmt.Sprintf("enabled %t", o.Enabled))
+		}
+		if c.Admin != nil {
+			o.Admin = *c.Admin
+			set = append(set, fmt.Sprintf("admin %t", o.Admin))
+		}
+		if c.Grants != nil || c.Full {
+			o.Grants = ceiling
+			set = append(set, "grants "+describe(o.Grants))
+		}
+		if string(o.Encode(nil)) == string(before) {
+			same = o.Clone()
+			return nil, errUnchanged
+		}
+		o.UpdatedAt = now
+		detail = strings.Join(set, ", ")
+		return o, validOwner(o)
+	})
+	if errors.Is(err, errUnchanged) {
+		return same, nil
+	}
+	if err != nil {
+		return nil, noOwner(id, "changing", err)
+	}
+	r.reportOwner(by, OwnerSet, id, detail)
+	return o, nil
+}
+
+// ceiling returns the grants that c sets, if it sets any.
+func (r *Registry) ceiling(c OwnerChanges) ([]token.Grant, error) {
+	var given []token.Grant
+	if c.Grants != nil {
+		for _, g := range *c.Grants {
+			given = append(given, token.Grant{Spaces: orAll(g.Spaces), Scopes: orAll(g.Scopes), Resources: g.Resources})
+		}
+	}
+	return r.newGrants(given, c.Full)
+}
+
+func validOwner(o *token.Owner) error {
+	if err := o.Validate(); err != nil {
+		return invalid("%v", err)
+	}
+	if n := len(o.Encode(nil)); n > maxRecordSize {
+		return invalid("owner: %d bytes with all grants, at most %d are kept", n, maxRecordSize)
+	}
+	return nil
+}
+
+// Owner returns the owner's record. Tokens may have an owner without one.
+func (r *Registry) Owner(ctx context.Context, id string) (*token.Owner, error) {
+	o, err := r.store.Owner(ctx, id)
+	return o, noOwner(id, "reading", err)
+}
+
+// Owners returns the owners with a record, sorted by id, from behind the id
+// after, and the after of the next page ("" behind the last). limit is that of a
+// Query.
+func (r *Registry) Owners(ctx context.Context, after string, limit int) (owners []*token.Owner, next string, err error) {
+	if limit, err = pageSize(limit); err != nil {
+		return nil, "", err
+	}
+	owners, next, err = r.store.Owners(ctx, after, limit)
+	if err != nil {
+		return nil, "", fmt.Errorf("listing owners: %w", err)
+	}
+	return owners, next, nil
+}
+
+// DeleteOwner removes the owner's record. The owner's tokens stay, and with the
+// record goes what it limited: the tokens of a disabled owner work again.
+func (r *Registry) DeleteOwner(ctx context.Context, by Actor, id string) error {
+	if err := r.store.DeleteOwner(ctx, id); err != nil {
+		return noOwner(id, "deleting", err)
+	}
+	r.reportOwner(by, OwnerDeleted, id, "")
+	return nil
+}
+
+// noOwner is noToken for owners.
+func noOwner(id, doing string, err error) error {
+	var refused *refusal
+	switch {
+	case err == nil || errors.As(err, &refused):
+		return err
+	case errors.Is(err, store.ErrNotFound):
+		return notFound("owner %q: has no record", id)
+	}
+	return fmt.Errorf("%s owner %q: %w", doing, id, err)
+}

@@ -1,0 +1,35 @@
+package registry
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// parseRanges reads allowed_ips: addresses and address ranges. Bits behind a
+// range's length are dropped, as they mean nothing, and so are repetitions.
+func parseRanges(list []string) ([]netip.Prefix, error) {
+	var ranges []netip.Prefix
+	for i, s := range list {
+		p, ok := parseRange(s)
+		if !ok {
+			return nil, invalid("allowed_ips: number %d is not an address or a range; want one like 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32", i+1)
+		}
+		if !slices.Contains(ranges, p) {
+			ranges = append(ranges, p)
+		}
+	}
+	return ranges, nil
+}
+
+func parseRange(s string) (p netip.Prefix, ok bool) {
+	p, err := netip.ParsePrefix(s)
+	if a, notAddr := netip.ParseAddr(s); notAddr == nil {
+		p, err = a.Prefix(a.BitLen())
+		ok = a.Zone() == ""
+	} else {
+		ok = err == nil
+	}
+	// A client's address has no zone, and an IPv4 address is never written as
+	// an IPv6 one: such a range would match nobody.
+	return p.Masked(), ok && !p.Addr().Is4In6()
+}

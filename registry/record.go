@@ -1,0 +1,146 @@
+package registry
+
+import (
+	"encoding/json"
+	"net/netip"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+// record is a line of an import: a token as clients see it, and what finds it.
+type record struct {
+	ID          string          `json:"id"`
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	Owner       string          `json:"owner"`
+	Status      json.RawMessage `json:"status"` // follows from the times; ignored
+	Hint        string          `json:"hint"`   // ignored beside a secret, from which it follows
+	Grants      []token.Grant   `json:"grants"`
+	AllowedIPs  []string        `json:"allowed_ips"`
+	CreatedAt   *string         `json:"created_at"`
+	CreatedBy   string          `json:"created_by"`
+	ExpiresAt   *string         `json:"expires_at"`
+	RevokedAt   *string         `json:"revoked_at"`
+	LastUsedAt  *string         `json:"last_used_at"`
+	LastUsedIP  *string         `json:"last_used_ip"`
+
+	Secret  string         `json:"secret"`
+	Digest  string         `json:"digest"`
+	Retired []retiredInput `json:"retired"`
+}
+
+type retiredInput struct {
+	Digest string `json:"digest"`
+	Until  string `json:"until"`
+}
+
+// parse reads a line of an import. A missing id is left empty and a missing time
+// of creation zero: the caller completes them.
+func (r *Registry) parse(line []byte) (*token.Token, error) {
+	var in record
+	if err := Decode(line, &in); err != nil {
+		return nil, err
+	}
+	t := &token.Token{
+		ID: in.ID, Name: in.Name, Description: in.Description, Owner: in.Owner,
+		Hint: in.Hint, CreatedBy: in.CreatedBy,
+	}
+	if err := r.parseSecret(t, &in); err != nil {
+		return nil, err
+	}
+	var err error
+	if t.Grants, err = r.eachGrant(in.Grants, r.complete); err != nil {
+		return nil, err
+	}
+	if t.AllowedIPs, err = parseRanges(in.AllowedIPs); err != nil {
+		return nil, err
+	}
+	for _, at := range []struct {
+		what  string
+		given *string
+		to    *time.Time
+	}{
+		{"created_at", in.CreatedAt, &t.CreatedAt},
+		{"expires_at", in.ExpiresAt, &t.ExpiresAt},
+		{"revoked_at", in.RevokedAt, &t.RevokedAt},
+		{"last_used_at", in.LastUsedAt, &t.LastUsedAt},
+	} {
+		if at.given == nil {
+			continue
+		}
+		if *at.to, err = recordTime(at.what, *at.given); err != nil {
+			return nil, err
+		}
+	}
+	if in.LastUsedIP != nil {
+		if t.LastUsedIP, err = netip.ParseAddr(*in.LastUsedIP); err != nil || t.LastUsedIP.Zone() != "" {
+			return nil, invalid("last_used_ip: not an address")
+		}
+	}
+	if err := token.ValidText("created_by", t.CreatedBy, token.MaxOwnerLength); err != nil {
+		return nil, invalid("%v", err)
+	}
+	return t, nil
+}
+
+// maxHint is above every hint that patgate makes and below a secret worth the
+// name.
+const maxHint = 32
+
+// parseSecret sets what t is found by.
+func (r *Registry) parseSecret(t *token.Token, in *record) (err error) {
+	switch {
+	case in.Secret == "" && in.Digest == "":
+		return invalid("secret: missing; give it, or its digest")
+	case in.Secret != "" && in.Digest != "":
+		return invalid("secret: given together with a digest; give one of them")
+	case in.Secret != "":
+		if len(in.Secret) < token.MinSecretLength {
+			return invalid("secret: shorter than %d characters, which could be guessed", token.MinSecretLength)
+		}
+		if token.Inspect(r.rules.Prefix, in.Secret) == token.Malformed {
+			return invalid("secret: could never be accepted: it has a character that secrets can't have, or is longer than %d, or begins with %q and its checksum is wrong",
+				token.MaxSecretLength, r.rules.Prefix+"_")
+		}
+		t.Digest = r.rules.Hasher.Digest(in.Secret)
+		t.Hint = token.HintOf(r.rules.Prefix, in.Secret)
+	default:
+		if t.Digest, err = r.rules.Hasher.Parse(in.Digest); err != nil {
+			return invalid("%v", err)
+		}
+		if err := token.ValidText("hint", t.Hint, maxHint); err != nil {
+			return invalid("%v", err)
+		}
+	}
+	if len(in.Retired) > token.MaxRetired {
+		return invalid("retired: %d given, at most %d are kept", len(in.Retired), token.MaxRetired)
+	}
+	for _, old := range in.Retired {
+		d, err := r.rules.Hasher.Parse(old.Digest)
+		if err != nil {
+			return invalid("retired: %v", err)
+		}
+		until, err := recordTime("retired: until", old.Until)
+		if err != nil {
+			return err
+		}
+		t.Retired = append(t.Retired, token.RetiredSecret{Digest: d, Until: until})
+	}
+	return nil
+}
+
+// recordTime reads a time that a record can keep.
+func recordTime(what, s string) (time.Time, error) {
+	t, err := parseTime(what, s)
+	if err != nil {
+		return t, err
+	}
+	if t.Year() < 1970 {
+		return t, invalid("%s: %q is before 1970; if it stands for no time, write null", what, s)
+	}
+	if !t.Before(lastTime) {
+		return t, invalid("%s: %q is after %d; if it stands for never, write null", what, s, lastTime.Year()-1)
+	}
+	return t, nil
+}

@@ -1,0 +1,139 @@
+// Package registry says what may be done to tokens and their owners: create,
+// list, change, revoke, regenerate, delete, verify, import, export. The command
+// line, the admin API and the console all go through it, so every rule about
+// lifetimes, grants and owners lives here once.
+//
+// A change is durable in the store before the method that makes it returns, and
+// is then reported to the audit function, once for each token.
+//
+// # Errors
+//
+// A request the registry refuses is answered with an error that is one of
+// [ErrInvalid], [ErrNotFound] and [ErrConflict] and reads as a message to the one
+// who made it. Every other error means that the store could not do its work and
+// says nothing about the request. No error contains a secret.
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Registry does what is asked of tokens, by its rules. It holds no state besides
+// them, so a new configuration gets a new Registry on the same store. Safe for
+// concurrent use.
+type Registry struct {
+	store store.Store
+	rules Rules
+	now   func() time.Time
+	audit func(Event)
+}
+
+// Rules are what a configuration says about tokens.
+type Rules struct {
+	// Prefix begins the secrets that are made; a token.ValidPrefix.
+	Prefix string
+	// Hasher makes the digests.
+	Hasher *token.Hasher
+	// DefaultLifetime is that of a token for which none is asked. Where it is
+	// longer than MaxLifetime, MaxLifetime is. 0: as long as MaxLifetime allows.
+	DefaultLifetime time.Duration
+	// MaxLifetime bounds every lifetime asked for. 0: no bound, and tokens that
+	// never expire are allowed.
+	MaxLifetime time.Duration
+	// Scopes are the names of the operator's catalog, which is complete: a grant
+	// of another scope, or of a pattern that matches none, is refused. nil:
+	// there is no catalog, and every scope may be granted.
+	Scopes []string
+	// Spaces says that the policy has routes in spaces. Then a grant has to say
+	// in which it holds; otherwise it holds in all unless it says so.
+	Spaces bool
+}
+
+// DefaultRules returns the rules of a configuration that says nothing.
+func DefaultRules() Rules {
+	return Rules{
+		Prefix:          "pat",
+		Hasher:          token.NewHasher(""),
+		DefaultLifetime: 90 * day,
+		MaxLifetime:     366 * day,
+	}
+}
+
+// Options are what a Registry needs to know of its surroundings.
+type Options struct {
+	Now   func() time.Time // the clock; nil: time.Now
+	Audit func(Event)      // is told of every change, and must be quick; nil: nobody is
+}
+
+// New returns the registry of the tokens in s.
+func New(s store.Store, rules Rules, o Options) *Registry {
+	r := &Registry{store: s, rules: rules, now: o.Now, audit: o.Audit}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	if r.audit == nil {
+		r.audit = func(Event) {}
+	}
+	return r
+}
+
+// View returns t as clients see it now.
+func (r *Registry) View(t *token.Token) token.View {
+	return t.View(r.clock())
+}
+
+// clock returns the time as records keep it: in UTC, and no finer than
+// milliseconds, which is what ids are made of and people can read.
+func (r *Registry) clock() time.Time {
+	return r.now().UTC().Truncate(time.Millisecond)
+}
+
+// Kinds of refusal. An error of the registry that is none of them comes from the
+// store.
+var (
+	ErrInvalid  = errors.New("invalid request") // what is asked makes no sense or is against the rules
+	ErrNotFound = errors.New("not found")       // what it is asked of isn't there
+	ErrConflict = errors.New("conflict")        // what is there doesn't allow it
+)
+
+// refusal is an error of one of the kinds, in words for whoever asked.
+type refusal struct {
+	kind error
+	text string
+}
+
+func (e *refusal) Error() string { return e.text }
+func (e *refusal) Unwrap() error { return e.kind }
+
+func invalid(format string, args ...any) error {
+	return &refusal{ErrInvalid, fmt.Sprintf(format, args...)}
+}
+
+func notFound(format string, args ...any) error {
+	return &refusal{ErrNotFound, fmt.Sprintf(format, args...)}
+}
+
+func conflict(format string, args ...any) error {
+	return &refusal{ErrConflict, fmt.Sprintf(format, args...)}
+}
+
+// maxRecordSize bounds one record in its stored form, in bytes. Each of the
+// limits in package token is generous; a record that meets all of them at once
+// would fill a gateway's memory.
+const maxRecordSize = 1 << 20
+
+// valid reports whether t can be stored.
+func valid(t *token.Token) error {
+	if err := t.Validate(); err != nil {
+		return invalid("%v", err)
+	}
+	if n := len(t.Encode(nil)); n > maxRecordSize {
+		return invalid("token: %d bytes with all its grants, at most %d are kept", n, maxRecordSize)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Revoke ends the tokens with these ids and returns the ids, each once. A token
+// that is revoked already stays revoked since when it was. If one of the ids is
+// unknown, nothing is revoked. If the store fails on the way, the ids returned
+// with the error are those of the tokens that are revoked for certain.
+func (r *Registry) Revoke(ctx context.Context, by Actor, ids ...string) ([]string, error) {
+	tokens, err := r.all(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var revoked []string
+	for _, t := range tokens {
+		if err := r.revoke(ctx, by, t.ID); err != nil {
+			return revoked, err
+		}
+		revoked = append(revoked, t.ID)
+	}
+	return revoked, nil
+}
+
+// RevokeOwner ends all tokens of an owner and returns the ids of those that were
+// not revoked before. With an error they are those revoked so far.
+func (r *Registry) RevokeOwner(ctx context.Context, by Actor, owner string) ([]string, error) {
+	var revoked []string
+	err := r.eachOf(ctx, owner, func(page []*token.Token) error {
+		for _, t := range page {
+			if !t.RevokedAt.IsZero() {
+				continue
+			}
+			if err := r.revoke(ctx, by, t.ID); err != nil {
+				return err
+			}
+			revoked = append(revoked, t.ID)
+		}
+		return nil
+	})
+	return revoked, err
+}
+
+// revoke ends one token that was there a moment ago. If it isn't any more, it has
+// ended, too.
+func (r *Registry) revoke(ctx context.Context, by Actor, id string) error {
+	_, err := r.change(ctx, by, Revoked, id, func(t *token.Token) (string, error) {
+		if !t.RevokedAt.IsZero() {
+			return "", errUnchanged
+		}
+		t.RevokedAt = r.clock()
+		return "", nil
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// Delete removes the tokens with these ids and returns the ids, each once. If one
+// of them is unknown, nothing is deleted.
+func (r *Registry) Delete(ctx context.Context, by Actor, ids ...string) ([]string, error) {
+	tokens, err := r.all(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	return r.delete(ctx, by, tokens)
+}
+
+// DeleteOwnerTokens removes all tokens of an owner, but not the owner's record,
+// and returns their ids. With an error they are those deleted so far.
+func (r *Registry) DeleteOwnerTokens(ctx context.Context, by Actor, owner string) ([]string, error) {
+	var deleted []string
+	err := r.eachOf(ctx, owner, func(page []*token.Token) error {
+		ids, err := r.delete(ctx, by, page)
+		deleted = append(deleted, ids...)
+		return err
+	})
+	return deleted, err
+}
+
+func (r *Registry) delete(ctx context.Context, by Actor, tokens []*token.Token) ([]string, error) {
+	ids := make([]string, len(tokens))
+	for i, t := range tokens {
+		ids[i] = t.ID
+	}
+	err := r.store.Delete(ctx, ids...)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, conflict("tokens: one of them was deleted by someone else meanwhile; nothing was deleted now")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("deleting tokens: %w", err)
+	}
+	for _, t := range tokens {
+		r.report(by, Deleted, t, "")
+	}
+	return ids, nil
+}
+
+// all returns the tokens with these ids, each once, or an error that names the
+// first that isn't there.
+func (r *Registry) all(ctx context.Context, ids []string) ([]*token.Token, error) {
+	if len(ids) == 0 {
+		return nil, invalid("id: say which tokens")
+	}
+	var tokens []*token.Token
+	seen := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		t, err := r.Get(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, t)
+	}
+	return tokens, nil
+}
+
+// eachOf calls f with the owner's tokens, page by page.
+func (r *Registry) eachOf(ctx context.Context, owner string, f func([]*token.Token) error) error {
+	if owner == "" {
+		return invalid("owner: say whose tokens")
+	}
+	return r.pages(ctx, store.Query{Owner: &owner}, f)
+}
+
+// pages calls f with the tokens that q selects, page by page.
+func (r *Registry) pages(ctx context.Context, q store.Query, f func([]*token.Token) error) error {
+	q.Limit = MaxLimit
+	for {
+		tokens, next, err := r.store.Tokens(ctx, q)
+		if err != nil {
+			return fmt.Errorf("listing tokens: %w", err)
+		}
+		if len(tokens) > 0 {
+			if err := f(tokens); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		q.Cursor = next
+	}
+}

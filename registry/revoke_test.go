@@ -1,0 +1,181 @@
+package registry
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	a, _ := d.create(t, NewToken{Name: "a"})
+	b, _ := d.create(t, NewToken{Name: "b"})
+
+	ids, err := d.Revoke(ctx, cli, a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "revoked", ids, []string{a.ID})
+	d.took(t, Revoked)
+
+	first := d.now
+	d.now = d.now.Add(time.Hour)
+	ids, err = d.Revoke(ctx, cli, a.ID, b.ID, a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "revoked, one of them again", ids, []string{a.ID, b.ID})
+	d.took(t, Revoked)
+	for id, at := range map[string]time.Time{a.ID: first, b.ID: d.now} {
+		got, err := d.Get(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "status", d.View(got).Status, token.Revoked)
+		equal(t, "revoked at", got.RevokedAt, at)
+	}
+
+	_, err = d.Revoke(ctx, cli)
+	refused(t, err, ErrInvalid, "which tokens")
+}
+
+func TestRevokeIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	a, _ := d.create(t, NewToken{})
+	ids, err := d.Revoke(ctx, cli, a.ID, "nobody")
+	refused(t, err, ErrNotFound, "token nobody")
+	equal(t, "revoked", ids, nil)
+	got, err := d.Get(ctx, a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "status of the other", d.View(got).Status, token.Active)
+	d.took(t)
+}
+
+func TestRevokeSaysHowFarItCame(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	a, _ := d.create(t, NewToken{Name: "a"})
+	b, _ := d.create(t, NewToken{Name: "b"})
+	updates := 0
+	d.store.fail = func(method string) error {
+		if method == "Update" {
+			if updates++; updates == 2 {
+				return errDown
+			}
+		}
+		return nil
+	}
+	ids, err := d.Revoke(ctx, cli, a.ID, b.ID)
+	if !errors.Is(err, errDown) {
+		t.Errorf("got error %v, want the store's", err)
+	}
+	equal(t, "revoked so far", ids, []string{a.ID})
+	d.took(t, Revoked)
+}
+
+func TestRevokeWhatIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	a, _ := d.create(t, NewToken{})
+	d.store.fail = func(method string) error {
+		if method == "Update" {
+			d.store.remove(a)
+		}
+		return nil
+	}
+	ids, err := d.Revoke(t.Context(), cli, a.ID)
+	if err != nil {
+		t.Errorf("got error %v, want none: the token has ended", err)
+	}
+	equal(t, "revoked", ids, []string{a.ID})
+	d.took(t)
+}
+
+func TestRevokeAndDeleteOfOwner(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	var alices []string
+	for range 2*MaxLimit + 5 {
+		d.now = d.now.Add(time.Millisecond)
+		made, _ := d.create(t, NewToken{Owner: "alice"})
+		alices = append(alices, made.ID)
+	}
+	slices.Reverse(alices)
+	bobs, _ := d.create(t, NewToken{Owner: "bob"})
+	if _, err := d.Revoke(ctx, cli, alices[3]); err != nil {
+		t.Fatal(err)
+	}
+	d.events = nil
+
+	ids, err := d.RevokeOwner(ctx, cli, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "revoked now", ids, slices.Delete(slices.Clone(alices), 3, 4))
+	equal(t, "events", len(d.events), len(alices)-1)
+	ids, err = d.RevokeOwner(ctx, cli, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "revoked again", len(ids), 0)
+	equal(t, "events", len(d.events), len(alices)-1)
+
+	d.events = nil
+	ids, err = d.DeleteOwnerTokens(ctx, cli, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "deleted", ids, alices)
+	equal(t, "events", len(d.events), len(alices))
+
+	rest, _, err := d.List(ctx, Query{Status: "active"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the rest", rest, []*token.Token{bobs})
+	for _, f := range []func() ([]string, error){
+		func() ([]string, error) { return d.RevokeOwner(ctx, cli, "") },
+		func() ([]string, error) { return d.DeleteOwnerTokens(ctx, cli, "") },
+	} {
+		_, err := f()
+		refused(t, err, ErrInvalid, "whose tokens")
+	}
+}
+
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	a, secret := d.create(t, NewToken{Name: "a", Owner: "alice"})
+	b, _ := d.create(t, NewToken{Name: "b"})
+
+	_, err := d.Delete(ctx, cli, a.ID, "nobody")
+	refused(t, err, ErrNotFound, "token nobody")
+	d.took(t)
+	if _, err := d.Get(ctx, a.ID); err != nil {
+		t.Errorf("the other is gone: %v", err)
+	}
+
+	ids, err := d.Delete(ctx, cli, a.ID, b.ID, a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "deleted", ids, []string{a.ID, b.ID})
+	equal(t, "event", [2]string{d.events[0].TokenName, d.events[0].Owner}, [2]string{"a", "alice"})
+	d.took(t, Deleted, Deleted)
+	_, err = d.Get(ctx, a.ID)
+	refused(t, err, ErrNotFound)
+	_, err = d.Verify(ctx, secret)
+	refused(t, err, ErrUnknown)
+}

@@ -1,0 +1,109 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Renewal says how a token gets a new secret.
+type Renewal struct {
+	Lifetime         // of the new secret
+	Overlap  *string `json:"overlap,omitempty"` // how long the old secret works on; nil: not at all
+}
+
+// Regenerate gives the token a new secret and a new expiry; all else it keeps. A
+// token that was revoked or has expired is active again, with the new secret
+// only.
+//
+// Without an overlap the new secret is the only one that works from then on: the
+// overlaps of earlier regenerations end, too. With one, they go on, and so does
+// the old secret; that is refused for a token that isn't active, for it would
+// bring a dead secret back to life. Beyond token.MaxRetired replaced secrets the
+// oldest are forgotten, and stop working whatever overlap they had.
+func (r *Registry) Regenerate(ctx context.Context, by Actor, id string, n Renewal) (t *token.Token, secret string, err error) {
+	overlap, err := n.overlap()
+	if err != nil {
+		return nil, "", err
+	}
+	secret = token.NewSecret(r.rules.Prefix)
+	t, err = r.change(ctx, by, Regenerated, id, func(t *token.Token) (string, error) {
+		now := r.clock()
+		expires, err := r.expiry(n.Lifetime, now)
+		if err != nil {
+			return "", err
+		}
+		detail := ""
+		if overlap > 0 {
+			if status := t.Status(now); status != token.Active {
+				return "", conflict("overlap: token %s is %s; its old secret can't be kept working", id, status)
+			}
+			if !expires.IsZero() && now.Add(overlap).After(expires) {
+				return "", invalid("overlap: %q is longer than the new secret lives (until %s)", *n.Overlap, expires.Format(time.RFC3339))
+			}
+			detail = ", the old secret works for another " + formatDuration(overlap)
+		} else {
+			for i := range t.Retired {
+				t.Retired[i].Until = earlier(t.Retired[i].Until, now)
+			}
+		}
+		t.Retired = slices.Insert(t.Retired, 0, token.RetiredSecret{Digest: t.Digest, Until: now.Add(overlap)})
+		t.Retired = t.Retired[:min(len(t.Retired), token.MaxRetired)]
+		t.Digest, t.Hint = r.rules.Hasher.Digest(secret), token.HintOf(r.rules.Prefix, secret)
+		t.ExpiresAt, t.RevokedAt = expires, time.Time{}
+		return expiry(t) + detail, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return t, secret, nil
+}
+
+func (n *Renewal) overlap() (time.Duration, error) {
+	if n.Overlap == nil {
+		return 0, nil
+	}
+	d, err := parseDuration("overlap", *n.Overlap)
+	if err == nil && d < 0 {
+		err = invalid("overlap: %q is negative", *n.Overlap)
+	}
+	return d, err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// What Verify says of a secret that is no token's.
+var (
+	ErrMalformed error = &refusal{ErrInvalid, "the secret is malformed: its length, alphabet or checksum is wrong"}
+	ErrUnknown   error = &refusal{ErrNotFound, "the secret is unknown: no token has it"}
+	ErrRetired   error = &refusal{ErrNotFound, "the secret has been replaced by a newer one of its token"}
+)
+
+// Verify returns the token of a secret, whatever its status is. ErrMalformed,
+// ErrUnknown and ErrRetired say why there is none; a replaced secret still is its
+// token's during the overlap of the regeneration.
+func (r *Registry) Verify(ctx context.Context, secret string) (*token.Token, error) {
+	if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
+		return nil, ErrMalformed
+	}
+	found, err := r.store.Find(ctx, r.rules.Hasher.Digest(secret))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, ErrUnknown
+	case err != nil:
+		return nil, fmt.Errorf("looking the secret up: %w", err)
+	case !found.Current && !r.clock().Before(found.Until):
+		return nil, ErrRetired
+	}
+	return found.Token, nil
+}

@@ -1,0 +1,211 @@
+package registry
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+func TestCreate(t *testing.T) {
+	t.Parallel()
+	d := newDesk(func(r *Rules) { r.Prefix = "acme" })
+	made, secret, err := d.Create(t.Context(), cli, NewToken{
+		Name: "ci", Description: "nightly builds", Owner: " Alice ",
+		Grants: []token.Grant{grant("1", "a", "*")}, AllowedIPs: []string{"10.1.2.3/8", "192.0.2.7", "10.0.0.0/8", "2001:db8::1"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "form of the secret", token.Inspect("acme", secret), token.WellMade)
+	equal(t, "token", made, &token.Token{
+		ID: made.ID, Name: "ci", Description: "nightly builds", Owner: " Alice ",
+		Hint:       secret[:len("acme_")+3] + "…",
+		Grants:     []token.Grant{grant("1", "a", "*")},
+		AllowedIPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::1/128")},
+		CreatedAt:  noon, CreatedBy: "cli", ExpiresAt: noon.Add(90 * day),
+		Digest: token.NewHasher("").Digest(secret),
+	})
+	stored, err := d.Get(t.Context(), made.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "stored", stored, made)
+	d.took(t, Created)
+}
+
+func TestCreateRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		in   NewToken
+		says string
+	}{
+		{"no name", NewToken{}, "name"},
+		{"long name", NewToken{Name: strings.Repeat("x", 201)}, "at most 200"},
+		{"control character", NewToken{Name: "a\nb"}, "control character"},
+		{"not UTF-8", NewToken{Name: "x", Owner: "\xff"}, "owner: not valid UTF-8"},
+		{"not an address", NewToken{Name: "x", AllowedIPs: []string{"10.0.0.1", "10.0.0.0/33"}}, "allowed_ips: number 2"},
+		{"an empty address", NewToken{Name: "x", AllowedIPs: []string{""}}, "allowed_ips: number 1"},
+		{"a zone", NewToken{Name: "x", AllowedIPs: []string{"fe80::1%eth0"}}, "allowed_ips"},
+		{"IPv4 in IPv6", NewToken{Name: "x", AllowedIPs: []string{"::ffff:10.0.0.1"}}, "allowed_ips"},
+		{"a range of IPv4 in IPv6", NewToken{Name: "x", AllowedIPs: []string{"::ffff:10.0.0.0/104"}}, "allowed_ips"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk()
+			_, secret, err := d.Create(t.Context(), cli, c.in)
+			refused(t, err, ErrInvalid, c.says)
+			equal(t, "secret", secret, "")
+			equal(t, "tokens stored", len(d.store.tokens), 0)
+			d.took(t)
+		})
+	}
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	for i := range 250 {
+		d.now = d.now.Add(time.Second)
+		n := NewToken{Name: fmt.Sprint(i), Owner: []string{"alice", "bob"}[i%2], Grants: []token.Grant{grant(fmt.Sprint(i%5), "a:read", "*")}}
+		if i < 10 {
+			n.ExpiresIn = new("1h")
+		}
+		made, _ := d.create(t, n)
+		if i >= 200 {
+			if _, err := d.Revoke(ctx, cli, made.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	d.now = d.now.Add(time.Hour)
+
+	for _, c := range []struct {
+		name string
+		q    Query
+		want int
+	}{
+		{"all", Query{Limit: 1000}, 250},
+		{"all by name", Query{Limit: 1000, Status: "all"}, 250},
+		{"active", Query{Limit: 1000, Status: "active"}, 190},
+		{"expired", Query{Limit: 1000, Status: "expired"}, 10},
+		{"revoked", Query{Limit: 1000, Status: "revoked"}, 50},
+		{"of an owner", Query{Limit: 1000, Owner: new("bob")}, 125},
+		{"of no owner", Query{Limit: 1000, Owner: new("")}, 0},
+		{"in a space", Query{Limit: 1000, Space: "3"}, 50},
+		{"with a scope", Query{Limit: 1000, Scope: "a:read"}, 250},
+		{"with another scope", Query{Limit: 1000, Scope: "a:write"}, 0},
+		{"the default limit", Query{}, 100},
+		{"a limit", Query{Limit: 7}, 7},
+	} {
+		tokens, _, err := d.List(ctx, c.q)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		equal(t, c.name, len(tokens), c.want)
+	}
+
+	var names []string
+	q := Query{Status: "active"}
+	for page := 0; page == 0 || q.Cursor != ""; page++ {
+		tokens, next, err := d.List(ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tok := range tokens {
+			names = append(names, tok.Name)
+		}
+		q.Cursor = next
+	}
+	equal(t, "length of all pages", len(names), 190)
+	equal(t, "first and last", [2]string{names[0], names[189]}, [2]string{"199", "10"})
+
+	for _, limit := range []int{-1, 1001} {
+		_, _, err := d.List(ctx, Query{Limit: limit})
+		refused(t, err, ErrInvalid, fmt.Sprint(limit), "1 to 1000")
+	}
+	_, _, err := d.List(ctx, Query{Status: "dead"})
+	refused(t, err, ErrInvalid, `"dead"`, "active, expired, revoked or all")
+}
+
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	made, _ := d.create(t, NewToken{Name: "ci", Description: "old", AllowedIPs: []string{"10.0.0.0/8"}})
+	ten := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+
+	for _, c := range []struct {
+		name    string
+		changes Changes
+		as      string // name and description
+		from    []netip.Prefix
+		detail  string // of the event; "": none
+	}{
+		{"nothing", Changes{}, "ci/old", ten, ""},
+		{"what it is already", Changes{Name: new("ci"), AllowedIPs: &[]string{"10.0.0.0/8"}}, "ci/old", ten, ""},
+		{"name", Changes{Name: new("deploy")}, "deploy/old", ten, "name"},
+		{"description away", Changes{Description: new("")}, "deploy/", ten, "description"},
+		{"everywhere, and a name", Changes{Name: new("x"), AllowedIPs: &[]string{}}, "x/", nil, "name, allowed_ips"},
+	} {
+		got, err := d.Update(ctx, cli, made.ID, c.changes)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		stored, err := d.Get(ctx, made.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, c.name+": answer and store", got, stored)
+		equal(t, c.name, got.Name+"/"+got.Description, c.as)
+		equal(t, c.name+": addresses", got.AllowedIPs, c.from)
+		if c.detail == "" {
+			d.took(t)
+			continue
+		}
+		equal(t, c.name+": detail", d.events[0].Detail, c.detail)
+		d.took(t, Updated)
+	}
+
+	_, err := d.Update(ctx, cli, made.ID, Changes{Name: new("")})
+	refused(t, err, ErrInvalid, "name")
+	_, err = d.Update(ctx, cli, made.ID, Changes{AllowedIPs: &[]string{"x"}})
+	refused(t, err, ErrInvalid, "allowed_ips")
+	_, err = d.Update(ctx, cli, "nobody", Changes{Name: new("x")})
+	refused(t, err, ErrNotFound, "token nobody: not found")
+	d.took(t)
+}
+
+func TestIDs(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	_, secret := d.create(t, NewToken{})
+	for _, c := range []struct {
+		id   string
+		kind error
+		says string
+	}{
+		{"nobody", ErrNotFound, "token nobody"},
+		{"", ErrInvalid, "id"},
+		{"a/b", ErrInvalid, "id"},
+		{strings.Repeat("x", 37), ErrInvalid, "id"},
+		{secret, ErrInvalid, "a secret, not an id"},
+		{secret[:len(secret)-1], ErrInvalid, "id"},
+	} {
+		_, err := d.Get(ctx, c.id)
+		refused(t, err, c.kind, c.says)
+		_, err = d.Revoke(ctx, cli, c.id)
+		refused(t, err, c.kind, c.says)
+		_, err = d.Update(ctx, cli, c.id, Changes{})
+		refused(t, err, c.kind, c.says)
+		if c.id != "" && c.kind == ErrInvalid && strings.Contains(err.Error(), c.id) {
+			t.Errorf("error %q repeats what may be a secret", err)
+		}
+	}
+}
