@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -125,6 +126,18 @@ func (p *Policy) checkLetThrough() (errs []error) {
 
 // Routes returns the compiled routes in the order they are written.
 func (p *Policy) Routes() []*Route { return p.routes }
+
+// Credentials returns all the places where routes take tokens from.
+func (p *Policy) Credentials() (all []Credential) {
+	for _, r := range p.routes {
+		for _, c := range r.from {
+			if !slices.Contains(all, c) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
 
 // Spaces reports whether some route is in a space. Then a new token must say
 // which spaces it is for.

@@ -124,6 +124,10 @@ type Requirement struct {
 // String returns the requirement as the Caddyfile has it.
 func (r *Requirement) String() string { return r.text }
 
+// Enough returns scopes, blank-separated, that meet the requirement: of
+// alternatives the first. It is what a challenge names (RFC 6750 section 3).
+func (r *Requirement) Enough() string { return r.scope }
+
 // Public reports whether no token is needed, and none looked at.
 func (r *Requirement) Public() bool { return r.need == needNothing }
 
@@ -208,7 +212,7 @@ func ParseSource(text string) (Source, error) {
 		s.Kind, s.Name = FromPath, name
 	case dotted && kind == "query" && name != "":
 		s.Kind, s.Name = FromQuery, name
-	case dotted && kind == "header" && validHeaderName(name):
+	case dotted && kind == "header" && PlainHeaderName(name):
 		s.Kind, s.Name = FromHeader, canonicalHeader(name)
 	case dotted && kind == "host" && name != "" && len(name) <= 2 && strings.Trim(name, "0123456789") == "":
 		s.Kind = FromHost

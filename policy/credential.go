@@ -103,13 +103,13 @@ func ParseCredential(text string) (Credential, error) {
 	}
 	c := Credential{Kind: kind, Name: name}
 	switch {
-	case kind == Header && validHeaderName(name):
+	case kind == Header && PlainHeaderName(name):
 		c.Name = canonicalHeader(name)
 		switch c.Name {
 		case "Authorization", "Cookie", "Host", "Connection", "Content-Length", "Transfer-Encoding":
 			return c, fmt.Errorf("token_from header %s: this header has a form of its own; use bearer, bare, basic, scheme or cookie", c.Name)
 		}
-	case kind == Scheme && validHeaderName(name), kind == Cookie && validCookieName(name), kind == Query && foldKey(name) != "":
+	case kind == Scheme && PlainHeaderName(name), kind == Cookie && validCookieName(name), kind == Query && foldKey(name) != "":
 	case kind >= Scheme:
 		return c, fmt.Errorf("token_from %q: %q can't be the name of a %s", text, name, word)
 	}

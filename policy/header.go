@@ -85,8 +85,9 @@ func plainName(name string) bool {
 	return true
 }
 
-// validHeaderName reports whether an operator can name this header.
-func validHeaderName(name string) bool {
+// PlainHeaderName reports whether name can be that of a header and is of
+// letters, digits and hyphens.
+func PlainHeaderName(name string) bool {
 	return name != "" && plainName(name)
 }
 
