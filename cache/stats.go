@@ -60,3 +60,9 @@ func (s *Stats) count(a Answer) {
 		s.Misses++
 	}
 }
+
+// Plus returns the sum of two caches' figures.
+func (s Stats) Plus(t Stats) Stats {
+	s.add(&t)
+	return s
+}

@@ -48,7 +48,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 		errs = append(errs, err)
 	}
 	for _, text := range c.LetThrough {
-		credential, err := parseLetThrough(text)
+		credential, err := ParseLetThrough(text)
 		if err != nil {
 			errs = append(errs, err)
 		}

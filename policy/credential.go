@@ -116,8 +116,8 @@ func ParseCredential(text string) (Credential, error) {
 	return c, nil
 }
 
-// parseLetThrough reads a credential that is to be let through.
-func parseLetThrough(text string) (Credential, error) {
+// ParseLetThrough reads a credential that is to be let through.
+func ParseLetThrough(text string) (Credential, error) {
 	c, err := ParseCredential(text)
 	if err != nil || c.Kind != Scheme && c.Kind != Header && c.Kind != Cookie {
 		return c, fmt.Errorf("let_through %q: want cookie <name>, header <name> or scheme <word>", text)

@@ -1,0 +1,292 @@
+package caddymodule
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/patgate/patgate/cache"
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+}
+
+// App holds what is configured once for the whole server: where tokens are
+// kept, how they are cached, what new ones look like, and the catalog of scopes.
+// Without a configuration its defaults hold.
+type App struct {
+	// Store says where tokens are kept. Default: the embedded store.
+	Store StoreConfig `json:"store,omitzero"`
+	// Cache says how tokens are held in memory.
+	Cache CacheConfig `json:"cache,omitzero"`
+	// Token says what new tokens look like and how long they live.
+	Token TokenConfig `json:"token,omitzero"`
+	// UnknownTokenLimit bounds how many unknown tokens an address may send.
+	UnknownTokenLimit LimitConfig `json:"unknown_token_limit,omitzero"`
+	// Scopes is the catalog. It is optional, but where it is given, there are no
+	// other scopes.
+	Scopes []policy.Scope `json:"scopes,omitempty"`
+
+	ctx     caddy.Context
+	logger  *zap.Logger
+	audit   *zap.Logger
+	catalog *policy.Catalog
+	rules   registry.Rules
+	key     string // of the hub in the pool
+	hub     *hub
+
+	mu    sync.Mutex
+	gates []*Handler
+
+	complained atomic.Int64 // when a store failure was last logged, in Unix nanoseconds
+}
+
+// StoreConfig says where tokens are kept.
+type StoreConfig struct {
+	// Kind is embedded. Default: embedded.
+	Kind string `json:"kind,omitempty"`
+	// File is the file of the embedded store. Default: patgate/tokens.db in
+	// Caddy's data directory.
+	File string `json:"file,omitempty"`
+}
+
+// CacheConfig says how tokens are held in memory. Zero fields mean the default.
+type CacheConfig struct {
+	Size         int            `json:"size,omitempty"`          // tokens held; default 100000
+	TTL          caddy.Duration `json:"ttl,omitempty"`           // a held token is read again after this; default 60s
+	NegativeSize int            `json:"negative_size,omitempty"` // unknown digests remembered; default 10000
+	NegativeTTL  caddy.Duration `json:"negative_ttl,omitempty"`  // for so long; default 5s
+	MaxStale     caddy.Duration `json:"max_stale,omitempty"`     // how long held tokens serve while the store can't be asked; default 60s
+}
+
+// TokenConfig says what new tokens look like and how long they live.
+type TokenConfig struct {
+	// Prefix begins the secrets patgate makes. Default: pat.
+	Prefix string `json:"prefix,omitempty"`
+	// DefaultLifetime is a new token's lifetime if none is asked for. Default: 90d.
+	DefaultLifetime string `json:"default_lifetime,omitempty"`
+	// MaxLifetime bounds the lifetimes that can be asked for; "none" lifts the
+	// bound and allows tokens that never expire. Default: 366d.
+	MaxLifetime string `json:"max_lifetime,omitempty"`
+	// Pepper is a secret under which digests are made, so that the store alone
+	// doesn't tell whether a guess is right. It may be a placeholder such as
+	// {env.PATGATE_PEPPER}. Changing it makes all tokens unknown. Default: none.
+	Pepper string `json:"pepper,omitempty"`
+}
+
+// LimitConfig bounds the unknown tokens of an address.
+type LimitConfig struct {
+	// Off lifts the limit.
+	Off bool `json:"off,omitempty"`
+	// Tokens is how many unknown tokens an address may send in the window; an
+	// IPv6 address counts with its /64. Default: 20.
+	Tokens int `json:"tokens,omitempty"`
+	// Window is the time in which they are counted. Default: 60s.
+	Window caddy.Duration `json:"window,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "patgate", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision checks the configuration and attaches to the store and cache of its
+// predecessor, where that used the same. It opens nothing: Start does.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
+	a.logger = ctx.Logger()
+	a.audit = a.logger.Named("audit")
+	var err error
+	if a.catalog, err = policy.NewCatalog(a.Scopes); err != nil {
+		return err
+	}
+	if err := a.checkCache(); err != nil {
+		return err
+	}
+	if a.rules, err = a.makeRules(); err != nil {
+		return err
+	}
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	path, err := a.storePath()
+	if err != nil {
+		return err
+	}
+	a.key = "embedded:" + path
+	shared, _, err := hubs.LoadOrNew(a.key, func() (caddy.Destructor, error) { return newHub(path), nil })
+	if err != nil {
+		return fmt.Errorf("attaching to the store: %w", err)
+	}
+	a.hub = shared.(*hub)
+	return nil
+}
+
+// storePath returns the embedded store's file, absolute.
+func (a *App) storePath() (string, error) {
+	if kind := cmp.Or(a.Store.Kind, "embedded"); kind != "embedded" {
+		return "", fmt.Errorf("store %s: not supported yet; this version has the embedded store", kind)
+	}
+	if a.Store.File == "" {
+		return filepath.Join(caddy.AppDataDir(), "patgate", "tokens.db"), nil
+	}
+	file, err := caddy.NewReplacer().ReplaceOrErr(a.Store.File, true, true)
+	if err != nil {
+		return "", fmt.Errorf("store file %s: %w", a.Store.File, err)
+	}
+	return filepath.Abs(file)
+}
+
+func (a *App) checkCache() error {
+	for name, n := range map[string]int{"size": a.Cache.Size, "negative_size": a.Cache.NegativeSize} {
+		if n < 0 {
+			return fmt.Errorf("cache %s: want a positive number, got %d", name, n)
+		}
+	}
+	for name, d := range map[string]caddy.Duration{"ttl": a.Cache.TTL, "negative_ttl": a.Cache.NegativeTTL, "max_stale": a.Cache.MaxStale} {
+		if d < 0 {
+			return fmt.Errorf("cache %s: want a positive duration, got %s", name, time.Duration(d))
+		}
+	}
+	if a.UnknownTokenLimit.Tokens < 0 || a.UnknownTokenLimit.Window < 0 {
+		return fmt.Errorf("unknown_token_limit: want a positive number and a positive duration")
+	}
+	return nil
+}
+
+// makeRules works out the rules for new tokens.
+func (a *App) makeRules() (rules registry.Rules, err error) {
+	rules.Prefix = cmp.Or(a.Token.Prefix, "pat")
+	if err := token.ValidPrefix(rules.Prefix); err != nil {
+		return rules, fmt.Errorf("token %w", err)
+	}
+	if rules.MaxLifetime, err = lifetime("max_lifetime", cmp.Or(a.Token.MaxLifetime, "366d")); err != nil {
+		return rules, err
+	}
+	if rules.DefaultLifetime, err = lifetime("default_lifetime", cmp.Or(a.Token.DefaultLifetime, "90d")); err != nil {
+		return rules, err
+	}
+	switch {
+	case rules.MaxLifetime == 0:
+	case rules.DefaultLifetime == 0, a.Token.DefaultLifetime != "" && rules.DefaultLifetime > rules.MaxLifetime:
+		return rules, fmt.Errorf("token default_lifetime %s: more than max_lifetime allows", a.Token.DefaultLifetime)
+	default:
+		rules.DefaultLifetime = min(rules.DefaultLifetime, rules.MaxLifetime)
+	}
+	pepper := ""
+	if a.Token.Pepper != "" {
+		if pepper, err = caddy.NewReplacer().ReplaceOrErr(a.Token.Pepper, true, true); err != nil {
+			return rules, fmt.Errorf("token pepper: %w", err)
+		}
+		if len(pepper) < 16 {
+			return rules, fmt.Errorf("token pepper: want at least 16 characters, so that it can't be guessed")
+		}
+	}
+	rules.Hasher = token.NewHasher(pepper)
+	if a.catalog.Complete() {
+		rules.Scopes = a.catalog.Names()
+	}
+	return rules, nil
+}
+
+// lifetime reads a duration or none, which is 0.
+func lifetime(what, text string) (time.Duration, error) {
+	if text == "none" {
+		return 0, nil
+	}
+	d, err := caddy.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("token %s %q: want a duration such as 90d, or none", what, text)
+	}
+	return d, nil
+}
+
+// cacheOptions returns the cache's options as configured.
+func (a *App) cacheOptions() cache.Options {
+	return cache.Options{
+		Size: a.Cache.Size, TTL: time.Duration(a.Cache.TTL),
+		NegativeSize: a.Cache.NegativeSize, NegativeTTL: time.Duration(a.Cache.NegativeTTL),
+		MaxStale: time.Duration(a.Cache.MaxStale), Observe: observeLookup,
+	}
+}
+
+// Start opens the store and puts this configuration's settings in force.
+func (a *App) Start() error {
+	tokens, err := a.hub.open()
+	if err != nil {
+		return err
+	}
+	tokens.cache.Apply(a.cacheOptions())
+	tokens.limiter.apply(a.UnknownTokenLimit)
+	return nil
+}
+
+// Stop does nothing: the store closes when no configuration uses it any more.
+func (a *App) Stop() error { return nil }
+
+// Cleanup lets go of the store.
+func (a *App) Cleanup() error {
+	if a.hub == nil {
+		return nil
+	}
+	a.hub = nil
+	if _, err := hubs.Delete(a.key); err != nil {
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	return nil
+}
+
+// addGate makes a gate known to the app. Gates are provisioned after it.
+func (a *App) addGate(h *Handler) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gates = append(a.gates, h)
+}
+
+// registry returns what manages tokens under this configuration's rules.
+func (a *App) registry() (*registry.Registry, error) {
+	tokens, err := a.hub.open()
+	if err != nil {
+		return nil, err
+	}
+	rules := a.rules
+	a.mu.Lock()
+	for _, h := range a.gates {
+		rules.Spaces = rules.Spaces || h.policy.Spaces()
+	}
+	a.mu.Unlock()
+	return registry.New(tokens.store, rules, registry.Options{Audit: a.logEvent}), nil
+}
+
+// logEvent writes the audit line of a change.
+func (a *App) logEvent(e registry.Event) {
+	a.audit.Info(string(e.Action),
+		zap.String("actor", e.Actor), zap.String("address", e.Address),
+		zap.String("token_id", e.TokenID), zap.String("token_name", e.TokenName),
+		zap.String("owner", e.Owner), zap.String("detail", e.Detail))
+}
+
+// storeFailed logs that the store can't be asked, at most once a second.
+func (a *App) storeFailed(err error) {
+	now := time.Now().UnixNano()
+	last := a.complained.Load()
+	if now-last > int64(time.Second) && a.complained.CompareAndSwap(last, now) {
+		a.logger.Error("the token store can't be asked: tokens not held in memory are answered 503", zap.Error(err))
+	}
+}
+
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,373 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/policy"
+)
+
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("patgate", parseDirective)
+	httpcaddyfile.RegisterDirectiveOrder("patgate", httpcaddyfile.Before, "basic_auth")
+	httpcaddyfile.RegisterHandlerDirective("patgate_console", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		h.Next()
+		return nil, h.Err("patgate_console is not supported yet")
+	})
+	httpcaddyfile.RegisterDirectiveOrder("patgate_console", httpcaddyfile.Before, "respond")
+}
+
+// parseDirective sets up the gate of a site. Syntax:
+//
+//	patgate [<matcher>] {
+//		realm            <name>
+//		token_from       bearer | bare | basic | scheme <word> | header <name> | query <name> | cookie <name>
+//		default          deny | any | public
+//		space            <source>
+//		resource         <source>
+//		forward_token    keep | strip
+//		identity_headers off | { owner <header> token <header> space <header> scopes <header> }
+//		let_through      cookie <name> | header <name> | scheme <word>
+//		unknown_token    reject | forward until <date>
+//		cors_preflight   forward | deny
+//		encoded_slash    reject | allow
+//		semicolon        reject | allow
+//		route <methods> <pattern> [<requirement>] [{
+//			space <source>
+//			resource <source>
+//			token_from …
+//			optional
+//		}]
+//		group <prefix> {
+//			(as in a route's block, and route, group)
+//		}
+//	}
+//
+// A source is path.<name>, query.<name>, header.<name>, host.<n>, token, all or
+// none. Only token_from, let_through, route and group may be repeated.
+func parseDirective(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h := new(Handler)
+	if err := h.UnmarshalCaddyfile(helper.Dispenser); err != nil {
+		return nil, err
+	}
+	// Compiling here finds mistakes when a Caddyfile is adapted, not only when
+	// it is run, and with their lines.
+	catalog, err := policy.NewCatalog(globalScopes(helper))
+	if err != nil {
+		return nil, err
+	}
+	check := *h
+	if err := check.compile(catalog); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// globalScopes returns the catalog in the global option, if there is one.
+func globalScopes(helper httpcaddyfile.Helper) []policy.Scope {
+	option, ok := helper.Option("patgate").(httpcaddyfile.App)
+	if !ok {
+		return nil
+	}
+	var app App
+	if err := json.Unmarshal(option.Value, &app); err != nil {
+		return nil // it was marshaled from an App
+	}
+	return app.Scopes
+}
+
+// UnmarshalCaddyfile reads the directive; parseDirective says how it is written.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive
+	if d.NextArg() {
+		return d.Errf("unexpected %q: settings stand in a block", d.Val())
+	}
+	b := block{Dispenser: d, seen: map[string]int{}}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if done, err := b.setting(&h.Settings); done || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if done, err := b.routes(&h.Routes, &h.Groups); done || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := h.site(&b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// site reads a setting that only a site has.
+func (h *Handler) site(b *block) error {
+	switch b.Val() {
+	case "realm":
+		return b.once(func() error { return b.text(&h.Realm) })
+	case "default":
+		return b.once(func() error { return b.word(&h.Default, "deny", "any", "public") })
+	case "forward_token":
+		return b.once(func() error { return b.word(&h.ForwardToken, "keep", "strip") })
+	case "cors_preflight":
+		return b.once(func() error { return b.word(&h.CORSPreflight, "forward", "deny") })
+	case "encoded_slash":
+		return b.once(func() error { return b.word(&h.EncodedSlash, "reject", "allow") })
+	case "semicolon":
+		return b.once(func() error { return b.word(&h.Semicolon, "reject", "allow") })
+	case "identity_headers":
+		return b.once(func() error { return h.identityHeaders(b) })
+	case "unknown_token":
+		return b.once(func() error { return h.unknownToken(b) })
+	case "let_through":
+		text := strings.Join(b.RemainingArgs(), " ")
+		h.LetThrough = append(h.LetThrough, text)
+		if _, err := policy.ParseLetThrough(text); err != nil {
+			return b.WrapErr(err)
+		}
+		return nil
+	}
+	return b.unknown("realm", "token_from", "mode", "default", "space", "resource", "forward_token", "identity_headers",
+		"route", "group", "let_through", "unknown_token", "cors_preflight", "encoded_slash", "semicolon")
+}
+
+func (h *Handler) identityHeaders(b *block) error {
+	h.IdentityHeaders = new(IdentityHeaders)
+	if b.NextArg() {
+		if b.Val() != "off" {
+			return b.Errf("identity_headers %q: want off, or a block", b.Val())
+		}
+		h.IdentityHeaders.Off = true
+		return b.end()
+	}
+	names := map[string]*string{
+		"owner": &h.IdentityHeaders.Owner, "token": &h.IdentityHeaders.Token,
+		"space": &h.IdentityHeaders.Space, "scopes": &h.IdentityHeaders.Scopes,
+	}
+	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
+	empty := true
+	for nesting := b.Nesting(); b.NextBlock(nesting); empty = false {
+		name, ok := names[b.Val()]
+		if !ok {
+			return inner.unknown("owner", "token", "space", "scopes")
+		}
+		if err := inner.once(func() error { return inner.text(name) }); err != nil {
+			return err
+		}
+	}
+	if empty {
+		return b.Errf("identity_headers: want off, or a block that names headers")
+	}
+	return nil
+}
+
+func (h *Handler) unknownToken(b *block) error {
+	args := b.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == "reject":
+		return nil
+	case len(args) == 3 && args[0] == "forward" && args[1] == "until":
+		h.UnknownTokenUntil = args[2]
+		if _, err := parseUntil(args[2]); err != nil {
+			return b.Errf("unknown_token forward until %s: %v", args[2], err)
+		}
+		return nil
+	}
+	return b.Errf("unknown_token %s: want reject, or forward until <date>", strings.Join(args, " "))
+}
+
+// block reads the lines of a block. seen has the lines of what may stand once.
+type block struct {
+	*caddyfile.Dispenser
+	seen map[string]int
+}
+
+// once reads a setting that may stand once in a block.
+func (b *block) once(read func() error) error {
+	name := b.Val()
+	if line, twice := b.seen[name]; twice {
+		return b.Errf("%s: is set already on line %d", name, line)
+	}
+	b.seen[name] = b.Line()
+	return read()
+}
+
+// text reads one argument.
+func (b *block) text(value *string) error {
+	name := b.Val()
+	if !b.NextArg() || b.Val() == "" {
+		return b.Errf("%s: a value is missing", name)
+	}
+	*value = longhand(b.Val())
+	return b.end()
+}
+
+// word reads one argument out of those possible.
+func (b *block) word(value *string, possible ...string) error {
+	name := b.Val()
+	if err := b.text(value); err != nil {
+		return err
+	}
+	if _, err := policy.OneOf(name, *value, possible...); err != nil {
+		return b.WrapErr(err)
+	}
+	return nil
+}
+
+// end refuses further arguments.
+func (b *block) end() error {
+	if b.NextArg() {
+		return b.Errf("unexpected %q at the end of the line", b.Val())
+	}
+	return nil
+}
+
+// unknown is the error for a word that is none of those possible.
+func (b *block) unknown(possible ...string) error {
+	return b.Errf("unknown word %q: want one of %s", b.Val(), strings.Join(possible, ", "))
+}
+
+// setting reads one of the settings that sites, groups and routes share.
+func (b *block) setting(s *policy.Settings) (done bool, err error) {
+	switch b.Val() {
+	case "token_from":
+		text := strings.Join(b.RemainingArgs(), " ")
+		if _, err := policy.ParseCredential(text); err != nil {
+			return true, b.WrapErr(err)
+		}
+		s.TokenFrom = append(s.TokenFrom, text)
+		return true, nil
+	case "mode":
+		return true, b.once(func() error {
+			if err := b.word(&s.Mode, "enforce", "report"); err != nil {
+				return err
+			}
+			if s.Mode == "report" {
+				return b.Err("mode report is not supported yet")
+			}
+			return nil
+		})
+	case "space":
+		return true, b.once(func() error { return b.source(&s.Space) })
+	case "resource":
+		return true, b.once(func() error { return b.source(&s.Resource) })
+	case "openapi":
+		return true, b.Err("openapi is not supported yet")
+	}
+	return false, nil
+}
+
+func (b *block) source(value *string) error {
+	name := b.Val()
+	if err := b.text(value); err != nil {
+		return err
+	}
+	if _, err := policy.ParseSource(*value); err != nil {
+		return b.Errf("%s: %v", name, err)
+	}
+	return nil
+}
+
+// routes reads a route or a group.
+func (b *block) routes(routes *[]policy.RouteConfig, groups *[]policy.GroupConfig) (done bool, err error) {
+	switch b.Val() {
+	case "route":
+		r, err := b.route()
+		*routes = append(*routes, r)
+		return true, err
+	case "group":
+		g, err := b.group()
+		*groups = append(*groups, g)
+		return true, err
+	}
+	return false, nil
+}
+
+func (b *block) route() (r policy.RouteConfig, err error) {
+	r.At = b.place()
+	args := b.RemainingArgs()
+	if len(args) < 2 {
+		return r, b.Err("route: want methods and a pattern, as in: route GET,POST /spaces/{space}/stories stories:read")
+	}
+	r.Methods = strings.Split(args[0], ",")
+	r.Pattern = longhand(args[1])
+	r.Require = strings.Join(args[2:], " ")
+	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
+	for nesting := b.Nesting(); b.NextBlock(nesting); {
+		if b.Val() == "optional" {
+			if err := inner.once(inner.end); err != nil {
+				return r, err
+			}
+			r.Optional = true
+			continue
+		}
+		done, err := inner.setting(&r.Settings)
+		if err != nil {
+			return r, err
+		}
+		if !done {
+			return r, inner.unknown("space", "resource", "token_from", "mode", "optional")
+		}
+	}
+	return r, nil
+}
+
+func (b *block) group() (g policy.GroupConfig, err error) {
+	g.At = b.place()
+	if err := b.text(&g.Prefix); err != nil {
+		return g, err
+	}
+	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
+	for nesting := b.Nesting(); b.NextBlock(nesting); {
+		if b.Val() == "optional" {
+			if err := inner.once(inner.end); err != nil {
+				return g, err
+			}
+			g.Optional = true
+			continue
+		}
+		done, err := inner.setting(&g.Settings)
+		if !done && err == nil {
+			done, err = inner.routes(&g.Routes, &g.Groups)
+		}
+		if err != nil {
+			return g, err
+		}
+		if !done {
+			return g, inner.unknown("route", "group", "space", "resource", "token_from", "mode", "optional")
+		}
+	}
+	return g, nil
+}
+
+// place returns where the current word stands.
+func (b *block) place() string {
+	return fmt.Sprintf("%s:%d", b.File(), b.Line())
+}
+
+// shorthands are the placeholders that Caddy has put in place of what it takes
+// for their short forms, and that mean something else in a pattern.
+var shorthands = strings.NewReplacer(
+	"{http.request.host}", "{host}", "{http.request.hostport}", "{hostport}", "{http.request.port}", "{port}",
+	"{http.request.method}", "{method}", "{http.request.uri}", "{uri}", "{http.request.uri.path}", "{path}",
+	"{http.request.uri.path.dir}", "{dir}", "{http.request.uri.path.file}", "{file}", "{http.request.uri.query}", "{query}",
+	"{http.request.remote}", "{remote}", "{http.request.remote.host}", "{remote_host}", "{http.request.remote.port}", "{remote_port}",
+	"{http.request.scheme}", "{scheme}", "{http.request.uuid}", "{uuid}", "{http.vars.client_ip}", "{client_ip}",
+	"{http.request.orig_method}", "{orig_method}", "{http.request.orig_uri}", "{orig_uri}", "{http.request.orig_uri.path}", "{orig_path}",
+	"{http.request.orig_uri.path.dir}", "{orig_dir}", "{http.request.orig_uri.path.file}", "{orig_file}", "{http.request.orig_uri.query}", "{orig_query}",
+	"{http.request.tls.cipher_suite}", "{tls_cipher}", "{http.request.tls.version}", "{tls_version}",
+)
+
+// longhand undoes Caddy's shorthands, so that {file} or {uuid} can be the name
+// of a parameter.
+func longhand(s string) string { return shorthands.Replace(s) }
+
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -1,0 +1,227 @@
+package caddymodule
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("patgate", parseGlobalOption)
+}
+
+// parseGlobalOption sets up the app. Syntax:
+//
+//	patgate {
+//		store embedded [<file>]
+//		cache {
+//			size <n>
+//			ttl <duration>
+//			negative_size <n>
+//			negative_ttl <duration>
+//			max_stale <duration>
+//		}
+//		token {
+//			prefix <text>
+//			default_lifetime <duration> | none
+//			max_lifetime <duration> | none
+//			pepper <secret>
+//		}
+//		unknown_token_limit <n> <duration> | off
+//		scopes {
+//			<name> [<description>] [implies <name>...]
+//		}
+//	}
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		return nil, d.Err("the patgate option stands twice")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	if _, err := policy.NewCatalog(app.Scopes); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "patgate", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile reads the global option; parseGlobalOption says how it is
+// written.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the option
+	if d.NextArg() {
+		return d.Errf("unexpected %q: settings stand in a block", d.Val())
+	}
+	b := block{Dispenser: d, seen: map[string]int{}}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		var read func(*block) error
+		switch d.Val() {
+		case "store":
+			read = a.store
+		case "cache":
+			read = a.cache
+		case "token":
+			read = a.token
+		case "unknown_token_limit":
+			read = a.unknownTokenLimit
+		case "scopes":
+			read = a.scopes
+		default:
+			return b.unknown("store", "cache", "token", "unknown_token_limit", "scopes")
+		}
+		if err := b.once(func() error { return read(&b) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) store(b *block) error {
+	args := b.RemainingArgs()
+	switch {
+	case len(args) > 0 && args[0] == "redis":
+		return b.Err("store redis is not supported yet; use store embedded")
+	case len(args) == 0 || args[0] != "embedded":
+		return b.Errf("store %s: want embedded [<file>]", strings.Join(args, " "))
+	case len(args) > 2:
+		return b.Errf("unexpected %q at the end of the line", args[2])
+	case len(args) == 2:
+		a.Store.File = args[1]
+	}
+	a.Store.Kind = "embedded"
+	return nil
+}
+
+func (a *App) cache(b *block) error {
+	return b.settings(map[string]func(*block) error{
+		"size":          func(b *block) error { return b.number(&a.Cache.Size) },
+		"ttl":           func(b *block) error { return b.duration(&a.Cache.TTL) },
+		"negative_size": func(b *block) error { return b.number(&a.Cache.NegativeSize) },
+		"negative_ttl":  func(b *block) error { return b.duration(&a.Cache.NegativeTTL) },
+		"max_stale":     func(b *block) error { return b.duration(&a.Cache.MaxStale) },
+	}, "size", "ttl", "negative_size", "negative_ttl", "max_stale")
+}
+
+func (a *App) token(b *block) error {
+	return b.settings(map[string]func(*block) error{
+		"prefix": func(b *block) error {
+			if err := b.text(&a.Token.Prefix); err != nil {
+				return err
+			}
+			if err := token.ValidPrefix(a.Token.Prefix); err != nil {
+				return b.WrapErr(err)
+			}
+			return nil
+		},
+		"default_lifetime": func(b *block) error { return b.lifetime(&a.Token.DefaultLifetime) },
+		"max_lifetime":     func(b *block) error { return b.lifetime(&a.Token.MaxLifetime) },
+		"pepper":           func(b *block) error { return b.text(&a.Token.Pepper) },
+	}, "prefix", "default_lifetime", "max_lifetime", "pepper")
+}
+
+func (a *App) unknownTokenLimit(b *block) error {
+	args := b.RemainingArgs()
+	if len(args) == 1 && args[0] == "off" {
+		a.UnknownTokenLimit.Off = true
+		return nil
+	}
+	if len(args) == 2 {
+		n, err := strconv.Atoi(args[0])
+		window, derr := caddy.ParseDuration(args[1])
+		if err == nil && derr == nil && n > 0 && window > 0 {
+			a.UnknownTokenLimit.Tokens, a.UnknownTokenLimit.Window = n, caddy.Duration(window)
+			return nil
+		}
+	}
+	return b.Errf("unknown_token_limit %s: want a number and a duration, as in 20 60s, or off", strings.Join(args, " "))
+}
+
+// scopes reads the catalog.
+func (a *App) scopes(b *block) error {
+	if b.NextArg() {
+		return b.Errf("unexpected %q: scopes stand in a block", b.Val())
+	}
+	for nesting := b.Nesting(); b.NextBlock(nesting); {
+		s := policy.Scope{Name: b.Val(), At: b.place()}
+		args := b.RemainingArgs()
+		if len(args) > 0 && args[0] != "implies" {
+			s.Description, args = args[0], args[1:]
+		}
+		if len(args) > 0 {
+			if args[0] != "implies" || len(args) == 1 {
+				return b.Errf("scope %s: want a description in quotes, then perhaps implies and the names of scopes", s.Name)
+			}
+			s.Implies = args[1:]
+		}
+		if err := token.ValidScopeName(s.Name); err != nil {
+			return b.WrapErr(err)
+		}
+		a.Scopes = append(a.Scopes, s)
+	}
+	return nil
+}
+
+// settings reads a block of settings that may each stand once.
+func (b *block) settings(read map[string]func(*block) error, names ...string) error {
+	if b.NextArg() {
+		return b.Errf("unexpected %q: settings stand in a block", b.Val())
+	}
+	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
+	for nesting := b.Nesting(); b.NextBlock(nesting); {
+		f, ok := read[b.Val()]
+		if !ok {
+			return inner.unknown(names...)
+		}
+		if err := inner.once(func() error { return f(&inner) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *block) number(value *int) error {
+	name, text := b.Val(), ""
+	if err := b.text(&text); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return b.Errf("%s %q: want a positive number", name, text)
+	}
+	*value = n
+	return nil
+}
+
+func (b *block) duration(value *caddy.Duration) error {
+	name, text := b.Val(), ""
+	if err := b.text(&text); err != nil {
+		return err
+	}
+	d, err := caddy.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return b.Errf("%s %q: want a duration such as 60s", name, text)
+	}
+	*value = caddy.Duration(d)
+	return nil
+}
+
+func (b *block) lifetime(value *string) error {
+	name := b.Val()
+	if err := b.text(value); err != nil {
+		return err
+	}
+	if _, err := lifetime(name, *value); err != nil {
+		return b.WrapErr(err)
+	}
+	return nil
+}
+
+var _ caddyfile.Unmarshaler = (*App)(nil)

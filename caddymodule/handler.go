@@ -1,0 +1,265 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/patgate/patgate/cache"
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// Handler is the gate: it takes the token out of a request, works out what the
+// request needs, and forwards it or turns it away.
+type Handler struct {
+	policy.Config
+
+	// IdentityHeaders names the headers that tell the upstream who is asking.
+	IdentityHeaders *IdentityHeaders `json:"identity_headers,omitempty"`
+	// UnknownTokenUntil is a date (2006-01-02, to its end in UTC) or a time (RFC
+	// 3339) until which tokens patgate doesn't know are forwarded, while an
+	// existing API is moved behind the gate. Default: they are rejected.
+	UnknownTokenUntil string `json:"unknown_token_until,omitempty"`
+
+	app          *App
+	logger       *zap.Logger
+	policy       *policy.Policy
+	identity     *[4]string // nil: off
+	remove       []string   // identity headers that don't begin with X-Patgate-
+	unknownUntil time.Time
+	challenges   challenges
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.patgate", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision compiles the policy.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	app, err := ctx.App("patgate")
+	if err != nil {
+		return err
+	}
+	h.app = app.(*App)
+	if err := h.compile(h.app.catalog); err != nil {
+		return err
+	}
+	h.challenges = makeChallenges(h.policy)
+	h.app.addGate(h)
+	return nil
+}
+
+// compile checks the configuration. It needs no running server.
+func (h *Handler) compile(catalog *policy.Catalog) (err error) {
+	if h.policy, err = policy.Compile(h.Config, catalog); err != nil {
+		return err
+	}
+	if h.policy.Reports() {
+		return fmt.Errorf("mode report: not supported yet")
+	}
+	if h.UnknownTokenUntil != "" {
+		if h.unknownUntil, err = parseUntil(h.UnknownTokenUntil); err != nil {
+			return fmt.Errorf("unknown_token forward until %s: %w", h.UnknownTokenUntil, err)
+		}
+	}
+	return h.nameHeaders()
+}
+
+// nameHeaders works out the identity headers.
+func (h *Handler) nameHeaders() error {
+	var configured IdentityHeaders
+	if h.IdentityHeaders != nil {
+		configured = *h.IdentityHeaders
+	}
+	names := configured.names()
+	for i, name := range names {
+		if !policy.PlainHeaderName(name) {
+			return fmt.Errorf("identity_headers: %q: want letters, digits and hyphens: other names are taken for these by some servers", name)
+		}
+		if slices.Contains(names[:i], name) {
+			return fmt.Errorf("identity_headers: %s stands twice", name)
+		}
+		if slices.Contains(notIdentity, name) {
+			return fmt.Errorf("identity_headers: %s has a meaning of its own", name)
+		}
+		if !strings.HasPrefix(name, identityPrefix) {
+			h.remove = append(h.remove, name)
+		}
+	}
+	if !configured.Off {
+		h.identity = &names
+	}
+	return nil
+}
+
+const identityPrefix = "X-Patgate-"
+
+// notIdentity are headers that can't carry an identity.
+var notIdentity = []string{
+	"Host", "Authorization", "Cookie", "Connection", "Content-Length", "Transfer-Encoding",
+	"Upgrade", "Trailer", "Te", "Keep-Alive", "Proxy-Authorization", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+}
+
+func parseUntil(s string) (time.Time, error) {
+	if day, err := time.Parse(time.DateOnly, s); err == nil {
+		return day.AddDate(0, 0, 1), nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, fmt.Errorf("want a date such as 2026-12-31, or a time as in RFC 3339")
+	}
+	return t, nil
+}
+
+// ServeHTTP judges the request and forwards it, or turns it away.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	h.cleanHeader(r.Header)
+	ctx := r.Context()
+	var m policy.Match
+	o := new(outcome)
+	retryAfter := h.judge(ctx, r, &m, o)
+	requests[o.reason].Inc()
+	o.publish(ctx)
+	if o.reason != policy.Forward {
+		return h.reject(w, r, o, retryAfter)
+	}
+	if h.policy.StripToken {
+		m.Strip(r, h.isToken)
+	}
+	if o.known && h.identity != nil {
+		o.identify(r.Header, h.identity, m.HeldScopes(&o.subject))
+	}
+	if r.Trailer != nil {
+		// Trailers arrive after the request was judged; they may be dropped
+		// (RFC 9110 section 6.5.1).
+		r = r.WithContext(ctx)
+		r.Trailer = nil
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// cleanHeader removes what could make the upstream see another request, or
+// another client, than the one that is judged.
+func (h *Handler) cleanHeader(header http.Header) {
+	policy.CleanHeader(header)
+	for name := range header {
+		if strings.HasPrefix(name, identityPrefix) {
+			delete(header, name)
+		}
+	}
+	for _, name := range h.remove {
+		delete(header, name)
+	}
+}
+
+// judge works out what becomes of the request. retryAfter is for rejections that
+// pass with time.
+func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o *outcome) (retryAfter time.Duration) {
+	req, why := policy.NewRequest(r)
+	if why != "" {
+		o.reason, o.detail = policy.AmbiguousRequest, why
+		return 0
+	}
+	h.policy.Match(&req, m)
+	o.reason, o.detail = m.Reason, m.Detail
+	if m.NeedsDecision() {
+		retryAfter = h.decide(ctx, m, o)
+	}
+	o.describe(m)
+	return retryAfter
+}
+
+// decide looks the token up and judges it.
+func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retryAfter time.Duration) {
+	if token.Inspect(h.app.rules.Prefix, m.Secret) == token.Malformed {
+		o.reason = policy.TokenMalformed
+		return 0
+	}
+	now := time.Now()
+	o.known, o.reason, retryAfter = h.lookup(ctx, h.app.rules.Hasher.Digest(m.Secret), now, &o.subject)
+	if !o.known {
+		if o.reason == policy.TokenUnknown && now.Before(h.unknownUntil) {
+			o.reason = policy.Forward
+			unknownForwarded.Inc()
+		}
+		return retryAfter
+	}
+	var from netip.Addr
+	if o.subject.Allowed != nil {
+		from = clientAddr(ctx)
+	}
+	o.reason = m.Decide(&o.subject, now, from)
+	return 0
+}
+
+// lookup finds the token with this digest. Where it isn't known, reason says
+// why: because there is none, because its sender has shown too many of those, or
+// because the store can't be asked.
+func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, subject *policy.Subject) (known bool, reason policy.Reason, retryAfter time.Duration) {
+	tokens, err := h.app.hub.open()
+	if err != nil {
+		h.app.storeFailed(err)
+		return false, policy.StoreUnavailable, storeRetry
+	}
+	found, answer := tokens.cache.Get(&d, now)
+	if answer == cache.Held {
+		*subject = found
+		return true, policy.Forward, 0
+	}
+	migrating := now.Before(h.unknownUntil)
+	from := clientAddr(ctx)
+	if wait := tokens.limiter.blocked(from, now); wait > 0 && !migrating {
+		return false, policy.TooManyUnknownTokens, wait
+	}
+	if answer == cache.Absent {
+		if found, known, err = tokens.cache.Fetch(ctx, d, now); err != nil {
+			h.app.storeFailed(err)
+			return false, policy.StoreUnavailable, storeRetry
+		}
+		if known {
+			*subject = found
+			return true, policy.Forward, 0
+		}
+	}
+	if !migrating {
+		tokens.limiter.add(from, now)
+	}
+	return false, policy.TokenUnknown, 0
+}
+
+// storeRetry is after how long a client may try again when the store could not
+// be asked.
+const storeRetry = time.Second
+
+// isToken reports whether a credential is certainly one of patgate's tokens.
+func (h *Handler) isToken(secret string) bool {
+	return token.Inspect(h.app.rules.Prefix, secret) == token.WellMade
+}
+
+// clientAddr returns the client's address as Caddy works it out, which minds
+// trusted proxies.
+func clientAddr(ctx context.Context) netip.Addr {
+	text, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
+	from, _ := netip.ParseAddr(text) // anything else, such as a Unix socket, is in no range
+	return from
+}
+
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

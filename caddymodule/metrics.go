@@ -1,0 +1,110 @@
+package caddymodule
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/patgate/patgate/cache"
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/store"
+)
+
+// The collectors live as long as the process, so that counts survive reloads.
+// Labels come from small fixed sets: never tokens, owners, spaces or paths.
+var (
+	requestCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "patgate", Name: "requests_total",
+		Help: "Requests judged, by decision: forward, or the reason of the rejection.",
+	}, []string{"decision"})
+	requests = func() (counters []prometheus.Counter) {
+		for _, reason := range policy.Reasons() {
+			counters = append(counters, requestCounter.WithLabelValues(reason.String()))
+		}
+		return counters
+	}()
+	unknownForwarded = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "patgate", Name: "unknown_tokens_forwarded_total",
+		Help: "Requests with an unknown token that were forwarded because of unknown_token forward.",
+	})
+	lookupSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "caddy", Subsystem: "patgate", Name: "lookup_duration_seconds",
+		Help:    "Time that lookups of tokens not held in memory waited for the store.",
+		Buckets: []float64{.00001, .00005, .0001, .0005, .001, .005, .01, .05, .1, .25, 1},
+	})
+	storeErrors = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "patgate", Name: "store_errors_total",
+		Help: "Lookups that failed because the store could not be asked.",
+	})
+)
+
+// registerMetrics makes the collectors known to a configuration's registry.
+func registerMetrics(registry *prometheus.Registry) error {
+	if registry == nil {
+		return nil
+	}
+	for _, c := range []prometheus.Collector{requestCounter, unknownForwarded, lookupSeconds, storeErrors, cacheCollector{}} {
+		if err := registry.Register(c); err != nil {
+			var known prometheus.AlreadyRegisteredError
+			if !errors.As(err, &known) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// observeLookup counts a read of the store.
+func observeLookup(took time.Duration, err error) {
+	lookupSeconds.Observe(took.Seconds())
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		storeErrors.Inc()
+	}
+}
+
+// cacheCollector reports what the caches in use hold and have done.
+type cacheCollector struct{}
+
+var (
+	cacheLookups = prometheus.NewDesc("caddy_patgate_cache_lookups_total",
+		"Lookups of tokens, by tier (memory, negative, store) and result (known, unknown, miss, error, coalesced, stale).",
+		[]string{"tier", "result"}, nil)
+	cacheEntries = prometheus.NewDesc("caddy_patgate_cache_entries",
+		"What is held in memory: tokens, or digests remembered as unknown.", []string{"kind"}, nil)
+	cacheEvictions = prometheus.NewDesc("caddy_patgate_cache_evictions_total",
+		"Held tokens pushed out for want of room.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- cacheLookups
+	ch <- cacheEntries
+	ch <- cacheEvictions
+}
+
+// Collect implements prometheus.Collector.
+func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
+	var sum cache.Stats
+	hubs.Range(func(_, value any) bool {
+		if t := value.(*hub).opened.Load(); t != nil {
+			sum = sum.Plus(t.cache.Stats())
+		}
+		return true
+	})
+	counter := func(tier, result string, n uint64) {
+		ch <- prometheus.MustNewConstMetric(cacheLookups, prometheus.CounterValue, float64(n), tier, result)
+	}
+	counter("memory", "known", sum.Hits)
+	counter("memory", "miss", sum.NegativeHits+sum.Misses)
+	counter("negative", "unknown", sum.NegativeHits)
+	counter("negative", "miss", sum.Misses)
+	counter("store", "known", sum.Found)
+	counter("store", "unknown", sum.NotFound)
+	counter("store", "error", sum.Errors)
+	counter("store", "coalesced", sum.Coalesced)
+	counter("store", "stale", sum.Stale)
+	ch <- prometheus.MustNewConstMetric(cacheEvictions, prometheus.CounterValue, float64(sum.Evicted))
+	ch <- prometheus.MustNewConstMetric(cacheEntries, prometheus.GaugeValue, float64(sum.Held), "token")
+	ch <- prometheus.MustNewConstMetric(cacheEntries, prometheus.GaugeValue, float64(sum.Unknown), "unknown")
+}

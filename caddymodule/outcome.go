@@ -1,0 +1,156 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// outcome is what became of a request, for later handlers, error routes, access
+// logs and the upstream. One is made for each request.
+type outcome struct {
+	reason   policy.Reason
+	detail   string
+	known    bool // the token is known: subject holds it
+	subject  policy.Subject
+	tokenID  string
+	owner    string
+	space    string
+	resource string
+	required string // the requirement of the route
+	scope    string // scopes that would be enough, for challenges
+
+	values [4]string // of the identity headers
+}
+
+// placeholder returns the value of one of patgate's placeholders.
+func (o *outcome) placeholder(key string) (any, bool) {
+	name, ours := strings.CutPrefix(key, "http.patgate.")
+	if !ours {
+		if key == "http.auth.user.id" && o.reason == policy.Forward && o.known {
+			return o.owner, true
+		}
+		return nil, false
+	}
+	switch name {
+	case "decision":
+		return o.reason.String(), true
+	case "token_id":
+		return o.tokenID, true
+	case "owner":
+		return o.owner, true
+	case "space":
+		return o.space, true
+	case "resource":
+		return o.resource, true
+	case "required_scope":
+		return o.required, true
+	}
+	return nil, false
+}
+
+// MarshalLogObject writes the access log's field.
+func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("decision", o.reason.String())
+	for _, f := range []struct{ name, value string }{
+		{"detail", o.detail}, {"token_id", o.tokenID}, {"owner", o.owner}, {"space", o.space},
+		{"resource", o.resource}, {"required_scope", o.required},
+	} {
+		if f.value != "" {
+			enc.AddString(f.name, f.value)
+		}
+	}
+	return nil
+}
+
+// IdentityHeaders names the headers that tell the upstream who is asking.
+type IdentityHeaders struct {
+	// Off means that none are sent.
+	Off bool `json:"off,omitempty"`
+	// Owner is the header for the token's owner. Default: X-Patgate-Owner.
+	Owner string `json:"owner,omitempty"`
+	// Token is the header for the token's id. Default: X-Patgate-Token.
+	Token string `json:"token,omitempty"`
+	// Space is the header for the space of the request. Default: X-Patgate-Space.
+	Space string `json:"space,omitempty"`
+	// Scopes is the header for what the token holds in that space,
+	// blank-separated. Default: X-Patgate-Scopes.
+	Scopes string `json:"scopes,omitempty"`
+}
+
+// names returns the headers' names, in the order of outcome.values.
+func (i *IdentityHeaders) names() [4]string {
+	names := [4]string{"X-Patgate-Owner", "X-Patgate-Token", "X-Patgate-Space", "X-Patgate-Scopes"}
+	for n, name := range [4]string{i.Owner, i.Token, i.Space, i.Scopes} {
+		if name != "" {
+			names[n] = http.CanonicalHeaderKey(name)
+		}
+	}
+	return names
+}
+
+// identify tells the upstream who is asking. Values that can't stand in a header
+// are percent-encoded.
+func (o *outcome) identify(h http.Header, names *[4]string, scopes string) {
+	o.values = [4]string{headerText(o.owner), o.tokenID, headerText(o.space), scopes}
+	for i, name := range names {
+		if o.values[i] != "" {
+			h[name] = o.values[i : i+1 : i+1]
+		}
+	}
+}
+
+// headerText returns s as it can stand in a header: all but visible ASCII and
+// inner blanks percent-encoded, and the percent sign with it.
+func headerText(s string) string {
+	plain := true
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c > '~' || c == '%' {
+			plain = false
+		}
+	}
+	if plain && (s == "" || s[0] != ' ' && s[len(s)-1] != ' ') {
+		return s
+	}
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c > '~' || c == '%' {
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// describe takes over what is known of the request.
+func (o *outcome) describe(m *policy.Match) {
+	if o.known {
+		o.tokenID, o.owner = o.subject.ID.String(), o.subject.Owner.Name()
+	}
+	if m.Route != nil {
+		o.required, o.scope = m.Route.Require.String(), m.Route.Require.Enough()
+	}
+	o.space, o.resource = m.Space, m.Resource
+}
+
+// publish makes the outcome known to later handlers, error routes and access
+// logs.
+func (o *outcome) publish(ctx context.Context) {
+	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(o.placeholder)
+	}
+	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	if ok && server != nil && server.Logs != nil {
+		extra.Add(zap.Object("patgate", o))
+	}
+}
