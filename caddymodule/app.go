@@ -18,7 +18,7 @@ import (
 )
 
 func init() {
-	caddy.RegisterModule(App{})
+	caddy.RegisterModule(new(App))
 }
 
 // App holds what is configured once for the whole server: where tokens are
@@ -96,7 +96,7 @@ type LimitConfig struct {
 }
 
 // CaddyModule returns the Caddy module information.
-func (App) CaddyModule() caddy.ModuleInfo {
+func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "patgate", New: func() caddy.Module { return new(App) }}
 }
 
