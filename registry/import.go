@@ -48,7 +48,7 @@ func (r *Registry) Import(ctx context.Context, by Actor, in io.Reader) (ImportRe
 	i := importer{registry: r, by: by}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
+	for lines.Scan() && lines.Err() == nil { // behind an error comes a piece of a line
 		i.line++
 		line := bytes.TrimSpace(lines.Bytes())
 		if len(line) == 0 {

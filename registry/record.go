@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/patgate/patgate/token"
@@ -120,6 +121,9 @@ func (r *Registry) parseSecret(t *token.Token, in *record) (err error) {
 		d, err := r.rules.Hasher.Parse(old.Digest)
 		if err != nil {
 			return invalid("retired: %v", err)
+		}
+		if slices.Contains(t.Digests(), d) {
+			return invalid("retired: a secret that is there twice")
 		}
 		until, err := recordTime("retired: until", old.Until)
 		if err != nil {

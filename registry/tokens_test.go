@@ -209,3 +209,13 @@ func TestIDs(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkCreate(b *testing.B) {
+	b.ReportAllocs()
+	r := New(newFakeStore(), DefaultRules(), Options{})
+	for b.Loop() {
+		if _, _, err := r.Create(b.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
