@@ -1,0 +1,128 @@
+// Package embedded keeps tokens in one file, for a patgate that runs on one
+// machine.
+//
+// The file is a bbolt database: every change is one transaction, on disk before
+// its call returns, and a process that dies at any moment leaves the state
+// before or after a change, never between. Changes that arrive together share
+// one transaction and so one wait for the disk. One process at a time holds the
+// file.
+//
+// # Layout
+//
+// Format 1 has these buckets; numbers are 8 bytes, the high ones first.
+//
+//	tokens   id                          token.Token.Encode
+//	digests  digest                      id, for current and retired secrets
+//	byowner  length of owner, owner, id  nothing; the length is 4 bytes
+//	owners   id                          token.Owner.Encode
+//	meta     format, position,           numbers: the position of the last change,
+//	         tokens, owners              and how many of each there are
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/patgate/patgate/store"
+)
+
+// Options are the settings of a Store. The zero value is good.
+type Options struct {
+	// LockTimeout is how long Open waits for another process that holds the
+	// file, a patgate that is being stopped, say. Default: 1 second.
+	LockTimeout time.Duration
+}
+
+// Store is a store.Store in one file.
+type Store struct {
+	path string
+	db   *bbolt.DB
+
+	lead chan struct{} // holds a value while some call commits what is queued
+
+	queueing sync.Mutex
+	queue    []*change // waiting for the next commit
+
+	watching sync.Mutex // held while watchers are called
+	watchers map[*watcher]struct{}
+}
+
+// Path returns the file's path, as it was given to Open.
+func (s *Store) Path() string { return s.path }
+
+// Status implements store.Store.
+func (s *Store) Status(ctx context.Context) (store.Status, error) {
+	st := store.Status{Kind: "embedded", Location: s.path, Gateways: []store.Gateway{}}
+	err := s.view(ctx, func(tx tx) error {
+		st.Position = tx.position()
+		st.Tokens = int(tx.number(keyTokens))
+		st.Owners = int(tx.number(keyOwners))
+		return nil
+	})
+	return st, err
+}
+
+// Close waits for the calls that are under way and releases the file.
+func (s *Store) Close() error {
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("closing token store %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// view calls f with the state of the store at one moment.
+func (s *Store) view(ctx context.Context, f func(tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.shielded(func() error {
+		return s.db.View(func(b *bbolt.Tx) error { return f(tx{b}) })
+	})
+}
+
+// scan calls view again and again, as long as f asks for more. A long look
+// through the file is made in such steps, since a writer that has to grow the
+// file waits for every reader.
+func (s *Store) scan(ctx context.Context, f func(tx) (more bool, err error)) error {
+	for more := true; more; {
+		err := s.view(ctx, func(tx tx) (err error) {
+			more, err = f(tx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanStep is how many records are looked at in one step of a scan.
+const scanStep = 500
+
+// shielded calls f with the answers this package gives to what may go wrong
+// with the file below it. bbolt panics where it meets a damaged page, and the
+// mapped file faults where the disk can't be read: one lookup must fail of
+// that, not the server.
+func (s *Store) shielded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("token store %s seems to be damaged: %v", s.path, p)
+		}
+	}()
+	err = f()
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		err = fmt.Errorf("token store %s is closed", s.path)
+	}
+	return err
+}
+
+// Interface guard
+var _ store.Store = (*Store)(nil)

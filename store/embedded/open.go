@@ -1,0 +1,154 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// format is the version of the file's layout. A file of a later one is refused:
+// it may hold limits that this version would not see.
+const format = 1
+
+// Open opens the store in the file at path, and makes it, and its directory,
+// where there is none. Nobody but the file's owner may read it: a wider mode is
+// taken back.
+func Open(path string, opts Options) (*Store, error) {
+	if opts.LockTimeout == 0 {
+		opts.LockTimeout = time.Second
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("making the directory of token store %s: %w", path, err)
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		create(path)
+	}
+	s := &Store{path: path, lead: make(chan struct{}, 1), watchers: make(map[*watcher]struct{})}
+	if err := s.open(opts); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// create makes an empty database at path, whole or not at all: one of which a
+// crash leaves a part could not be told from a damaged one. Where it fails,
+// open makes the file in place or finds out why that can't be done.
+func create(path string) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
+	if err != nil {
+		return
+	}
+	f.Close()
+	defer os.Remove(f.Name())
+	db, err := bbolt.Open(f.Name(), 0o600, nil)
+	if err != nil || db.Close() != nil {
+		return
+	}
+	os.Link(f.Name(), path) // not Rename: another process may have been faster
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		dir.Sync() // so that the file's name survives a power cut, not only what is in it
+		dir.Close()
+	}
+}
+
+func (s *Store) open(opts Options) error {
+	var file *os.File // bbolt's
+	err := s.shielded(func() (err error) {
+		s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
+			Timeout:      opts.LockTimeout,
+			FreelistType: bbolt.FreelistMapType,
+			NoStatistics: true,
+			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+				file, err = os.OpenFile(name, flag, mode)
+				return file, err
+			},
+		})
+		if err != nil {
+			return s.explain(err)
+		}
+		if err = s.prepare(file); err != nil {
+			return err
+		}
+		return s.tighten(file)
+	})
+	if err == nil {
+		return nil
+	}
+	switch {
+	case s.db != nil:
+		s.db.Close()
+	case file != nil:
+		file.Close() // bbolt has panicked, or closed it itself
+	}
+	return err
+}
+
+// explain says for an error of bbolt.Open what is to be done about it.
+func (s *Store) explain(err error) error {
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("token store %s is in use by another process, usually a running patgate: "+
+			"manage tokens through it (patgate token ...), or stop it", s.path)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return fmt.Errorf("%s is damaged, or not a token store of patgate at all: name another file, or put a copy of it back (%w)", s.path, err)
+	}
+	return fmt.Errorf("opening token store %s: %w", s.path, err)
+}
+
+// prepare looks whether the file is a token store that this version reads, and
+// makes an empty file one.
+func (s *Store) prepare(file *os.File) error {
+	empty := false
+	err := s.db.View(func(b *bbolt.Tx) error {
+		if info, err := file.Stat(); err != nil {
+			return fmt.Errorf("opening token store: %w", err)
+		} else if info.Size() < b.Size() {
+			return fmt.Errorf("token store %s is damaged: %d bytes of it are missing; put a copy of it back", s.path, b.Size()-info.Size())
+		}
+		if first, _ := b.Cursor().First(); first == nil {
+			empty = true
+			return nil
+		}
+		meta := b.Bucket(bucketMeta)
+		if meta == nil || len(meta.Get(keyFormat)) != 8 {
+			return fmt.Errorf("%s is a bbolt database of another program, not a token store of patgate: name another file", s.path)
+		}
+		if v := (tx{b}).number(keyFormat); v != format {
+			return fmt.Errorf("token store %s has format %d, this patgate reads format %d: use the patgate that wrote it, or a later one", s.path, v, format)
+		}
+		return nil
+	})
+	if err != nil || !empty {
+		return err
+	}
+	err = s.db.Update(func(b *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketTokens, bucketDigests, bucketByOwner, bucketOwners, bucketMeta} {
+			if _, err := b.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return tx{b}.setNumber(keyFormat, format)
+	})
+	if err != nil {
+		return fmt.Errorf("making token store %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// tighten takes everybody's permissions but the owner's.
+func (s *Store) tighten(file *os.File) error {
+	info, err := file.Stat()
+	if err == nil && info.Mode().Perm()&^0o600 != 0 {
+		err = file.Chmod(0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("taking other users' access to token store %s: %w", s.path, err)
+	}
+	return nil
+}

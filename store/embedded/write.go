@@ -1,0 +1,164 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/patgate/patgate/store"
+)
+
+// change is what one call changes.
+type change struct {
+	ctx  context.Context
+	do   func(tx, *store.Change) error // may be called again, in another transaction
+	err  error
+	done chan struct{} // closed when err is the answer
+}
+
+// write makes a change: do makes it in tx, and names in what watchers must read
+// again. When write returns without error, the change is on disk and the
+// watchers have been told.
+//
+// Calls that come while another one waits for the disk are queued. The first
+// of them to take the lead commits them all, so that they wait for the disk
+// once, together.
+func (s *Store) write(ctx context.Context, do func(tx tx, what *store.Change) error) error {
+	c := &change{ctx: ctx, do: do, err: errUnfinished, done: make(chan struct{})}
+	s.queueing.Lock()
+	s.queue = append(s.queue, c)
+	s.queueing.Unlock()
+
+	select {
+	case <-c.done:
+	case s.lead <- struct{}{}:
+		s.commitQueue()
+	}
+	var p *panicked
+	if errors.As(c.err, &p) {
+		panic(p.value)
+	}
+	return c.err
+}
+
+// errUnfinished is the answer where a callback has ended its goroutine.
+var errUnfinished = errors.New("another change ended before this one was made")
+
+// commitQueue answers everything that is queued, and then gives the lead away.
+func (s *Store) commitQueue() {
+	s.queueing.Lock()
+	queue := s.queue
+	s.queue = nil
+	s.queueing.Unlock()
+
+	defer func() {
+		for _, c := range queue {
+			close(c.done)
+		}
+		<-s.lead
+	}()
+	for group := slices.Clone(queue); len(group) > 0; {
+		group = s.commit(group)
+	}
+}
+
+// commit makes the changes of a group in one transaction. When one of them can't
+// be made, nothing is, and commit returns the others, to be tried again.
+func (s *Store) commit(group []*change) (rest []*change) {
+	var changes []store.Change
+	making := -1 // the change that is being made
+	err := s.shielded(func() error {
+		err := s.db.Update(func(b *bbolt.Tx) error {
+			tx := tx{b}
+			position := tx.position()
+			for i, c := range group {
+				making = i
+				position++
+				what := store.Change{Position: position}
+				if err := c.ctx.Err(); err != nil {
+					return err
+				}
+				if err := c.do(tx, &what); err != nil {
+					return err
+				}
+				changes = append(changes, what)
+			}
+			making = -1
+			return tx.setNumber(keyPosition, uint64(position))
+		})
+		if err != nil && making < 0 {
+			err = fmt.Errorf("writing to token store %s: %w", s.path, err)
+		}
+		return err
+	})
+	if making >= 0 {
+		group[making].err = err
+		return slices.Delete(group, making, making+1)
+	}
+	for _, c := range group {
+		c.err = err
+	}
+	if err == nil || s.shows(changes) {
+		s.tell(changes)
+	}
+	return nil
+}
+
+// shows reports whether changes whose commit has failed can be read all the
+// same. They can if it failed in its very last step, the wait for the disk: they
+// are lost should the machine stop now, but until then they hold, and whoever
+// follows the store must know.
+func (s *Store) shows(changes []store.Change) (yes bool) {
+	if len(changes) == 0 {
+		return false
+	}
+	s.view(context.Background(), func(tx tx) error {
+		yes = tx.position() >= changes[len(changes)-1].Position
+		return nil
+	})
+	return yes
+}
+
+// panicked carries a panic of a callback back to the goroutine that gave it.
+type panicked struct{ value any }
+
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
+
+// call calls a callback of the caller's.
+func call(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicked{p}
+		}
+	}()
+	return f()
+}
+
+// watcher is one call of Watch.
+type watcher struct{ f func(store.Change) }
+
+// Watch implements store.Store.
+func (s *Store) Watch(f func(store.Change)) (stop func()) {
+	w := &watcher{f}
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	s.watchers[w] = struct{}{}
+	return func() {
+		s.watching.Lock()
+		defer s.watching.Unlock()
+		delete(s.watchers, w)
+	}
+}
+
+func (s *Store) tell(changes []store.Change) {
+	s.watching.Lock()
+	defer s.watching.Unlock()
+	for _, c := range changes {
+		for w := range s.watchers {
+			w.f(c)
+		}
+	}
+}
