@@ -42,7 +42,9 @@ func badJSON(err error) error {
 		if wrongType.Field == "" {
 			return invalid("want a JSON object, got a JSON %s", got)
 		}
-		return invalid("%s: a JSON %s can't stand here", wrongType.Field, got)
+		// The path names Go's embedded structs, too; the key is its end.
+		key := wrongType.Field[strings.LastIndexByte(wrongType.Field, '.')+1:]
+		return invalid("%s: a JSON %s can't stand here", key, got)
 	}
 	if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return invalid("unknown key %s", key)

@@ -1,6 +1,9 @@
 package registry
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestDecode(t *testing.T) {
 	t.Parallel()
@@ -29,7 +32,11 @@ func TestDecode(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var n NewToken
-			refused(t, Decode([]byte(c.in), &n), ErrInvalid, c.says)
+			err := Decode([]byte(c.in), &n)
+			refused(t, err, ErrInvalid, c.says)
+			if strings.Contains(err.Error(), "Lifetime") {
+				t.Errorf("error %q names what is no key", err)
+			}
 		})
 	}
 }

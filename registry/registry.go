@@ -67,7 +67,7 @@ func DefaultRules() Rules {
 // Options are what a Registry needs to know of its surroundings.
 type Options struct {
 	Now   func() time.Time // the clock; nil: time.Now
-	Audit func(Event)      // is told of every change, and must be quick; nil: nobody is
+	Audit func(Event)      // is told of every change; must be quick, and safe for concurrent use; nil: nobody is
 }
 
 // New returns the registry of the tokens in s.

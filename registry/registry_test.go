@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,9 +16,11 @@ import (
 // events it has reported.
 type desk struct {
 	*Registry
-	store  *fakeStore
-	now    time.Time
-	events []Event
+	store *fakeStore
+	now   time.Time
+
+	reporting sync.Mutex
+	events    []Event
 }
 
 var (
@@ -32,8 +35,12 @@ func newDesk(rules ...func(*Rules)) *desk {
 		set(&r)
 	}
 	d.Registry = New(d.store, r, Options{
-		Now:   func() time.Time { return d.now },
-		Audit: func(e Event) { d.events = append(d.events, e) },
+		Now: func() time.Time { return d.now },
+		Audit: func(e Event) {
+			d.reporting.Lock()
+			defer d.reporting.Unlock()
+			d.events = append(d.events, e)
+		},
 	})
 	return d
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -18,14 +20,7 @@ func (r *Registry) Revoke(ctx context.Context, by Actor, ids ...string) ([]strin
 	if err != nil {
 		return nil, err
 	}
-	var revoked []string
-	for _, t := range tokens {
-		if err := r.revoke(ctx, by, t.ID); err != nil {
-			return revoked, err
-		}
-		revoked = append(revoked, t.ID)
-	}
-	return revoked, nil
+	return r.revokeAll(ctx, by, tokens)
 }
 
 // RevokeOwner ends all tokens of an owner and returns the ids of those that were
@@ -33,18 +28,37 @@ func (r *Registry) Revoke(ctx context.Context, by Actor, ids ...string) ([]strin
 func (r *Registry) RevokeOwner(ctx context.Context, by Actor, owner string) ([]string, error) {
 	var revoked []string
 	err := r.eachOf(ctx, owner, func(page []*token.Token) error {
-		for _, t := range page {
-			if !t.RevokedAt.IsZero() {
-				continue
-			}
-			if err := r.revoke(ctx, by, t.ID); err != nil {
-				return err
-			}
-			revoked = append(revoked, t.ID)
-		}
-		return nil
+		live := slices.DeleteFunc(page, func(t *token.Token) bool { return !t.RevokedAt.IsZero() })
+		ids, err := r.revokeAll(ctx, by, live)
+		revoked = append(revoked, ids...)
+		return err
 	})
 	return revoked, err
+}
+
+// revokeAll revokes as many of the tokens as the store allows, and returns the
+// ids of those and the first error.
+func (r *Registry) revokeAll(ctx context.Context, by Actor, tokens []*token.Token) (ids []string, err error) {
+	// Changes that reach a store together share its wait for the disk.
+	errs := make([]error, len(tokens))
+	slots := make(chan struct{}, 64)
+	var all sync.WaitGroup
+	for i, t := range tokens {
+		slots <- struct{}{}
+		all.Go(func() {
+			errs[i] = r.revoke(ctx, by, t.ID)
+			<-slots
+		})
+	}
+	all.Wait()
+	for i, t := range tokens {
+		if errs[i] == nil {
+			ids = append(ids, t.ID)
+		} else if err == nil {
+			err = errs[i]
+		}
+	}
+	return ids, err
 }
 
 // revoke ends one token that was there a moment ago. If it isn't any more, it has

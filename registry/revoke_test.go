@@ -64,23 +64,43 @@ func TestRevokeSaysHowFarItCame(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	d := newDesk()
-	a, _ := d.create(t, NewToken{Name: "a"})
-	b, _ := d.create(t, NewToken{Name: "b"})
-	updates := 0
-	d.store.fail = func(method string) error {
-		if method == "Update" {
-			if updates++; updates == 2 {
-				return errDown
+	var all []string
+	for range 10 {
+		d.now = d.now.Add(time.Millisecond)
+		made, _ := d.create(t, NewToken{Owner: "alice"})
+		all = append(all, made.ID)
+	}
+	for what, revoke := range map[string]func() ([]string, error){
+		"Revoke":      func() ([]string, error) { return d.Revoke(ctx, cli, all...) },
+		"RevokeOwner": func() ([]string, error) { return d.RevokeOwner(ctx, cli, "alice") },
+	} {
+		updates := 0
+		d.store.fail = func(method string) error {
+			if method == "Update" {
+				if updates++; updates%3 == 0 {
+					return errDown
+				}
+			}
+			return nil
+		}
+		ids, err := revoke()
+		if !errors.Is(err, errDown) {
+			t.Errorf("%s: got error %v, want the store's", what, err)
+		}
+		for _, id := range ids {
+			if got, err := d.Get(ctx, id); err != nil || got.RevokedAt.IsZero() {
+				t.Errorf("%s says that it has revoked %v, %v", what, got, err)
 			}
 		}
-		return nil
+		if len(ids) == 0 || len(ids) == len(all) {
+			t.Errorf("%s says that it has revoked %d of %d", what, len(ids), len(all))
+		}
 	}
-	ids, err := d.Revoke(ctx, cli, a.ID, b.ID)
-	if !errors.Is(err, errDown) {
-		t.Errorf("got error %v, want the store's", err)
+	revoked, _, err := d.List(ctx, Query{Status: "revoked"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	equal(t, "revoked so far", ids, []string{a.ID})
-	d.took(t, Revoked)
+	equal(t, "events", len(d.events), len(revoked))
 }
 
 func TestRevokeWhatIsDeletedMeanwhile(t *testing.T) {
