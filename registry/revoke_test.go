@@ -199,3 +199,31 @@ func TestDelete(t *testing.T) {
 	_, err = d.Verify(ctx, secret)
 	refused(t, err, ErrUnknown)
 }
+
+func TestDeleteWhatIsDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		meanwhile func(*desk, *token.Token) error
+		want      error
+	}{
+		"by someone else":  {func(d *desk, a *token.Token) error { d.store.remove(a); return nil }, ErrConflict},
+		"the store failed": {func(*desk, *token.Token) error { return errDown }, errDown},
+	} {
+		d := newDesk()
+		a, _ := d.create(t, NewToken{Name: "a"})
+		b, _ := d.create(t, NewToken{Name: "b"})
+		d.store.fail = func(method string) error {
+			if method == "Delete" {
+				return c.meanwhile(d, a)
+			}
+			return nil
+		}
+		if ids, err := d.Delete(t.Context(), cli, a.ID, b.ID); !errors.Is(err, c.want) || ids != nil {
+			t.Errorf("%s: got %v, %v, want %v", name, ids, err, c.want)
+		}
+		if _, err := d.Get(t.Context(), b.ID); err != nil {
+			t.Errorf("%s: the other is gone: %v", name, err)
+		}
+		d.took(t)
+	}
+}

@@ -1,0 +1,85 @@
+package registry
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/patgate/patgate/store/embedded"
+	"github.com/patgate/patgate/token"
+)
+
+// What the other tests see on a store in memory holds on a real one.
+func TestOnTheEmbeddedStore(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	open := func(name string) *Registry {
+		s, err := embedded.Open(filepath.Join(t.TempDir(), name), embedded.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return New(s, DefaultRules(), Options{})
+	}
+	from, to := open("from.db"), open("to.db")
+
+	lines := strings.Join(numbered(2500), "\n")
+	for _, want := range []ImportResult{{Stored: 2500}, {Skipped: 2500}} {
+		done, err := from.Import(ctx, cli, strings.NewReader(lines))
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "import", done, want)
+	}
+	_, err := from.Import(ctx, cli, strings.NewReader(`{"id":"t000007","name":"n","secret":"`+foreignSecret+`"}`))
+	refused(t, err, ErrConflict, "line 1: token t000007 is there already, with another secret")
+
+	var tokens []*token.Token
+	for range 70 {
+		made, _, err := from.Create(ctx, cli, NewToken{Name: "ci", Owner: "alice", Full: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, made)
+	}
+	first := tokens[0].ID
+	if _, err := from.AddGrant(ctx, cli, first, token.Full()); err != nil {
+		t.Errorf("a change that changes nothing: %v", err)
+	}
+	_, secret, err := from.Regenerate(ctx, cli, first, Renewal{Overlap: new("1h")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := from.Verify(ctx, secret); err != nil || got.ID != first {
+		t.Errorf("Verify: got %v, %v, want token %s", got, err, first)
+	}
+	ids, err := from.RevokeOwner(ctx, cli, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "revoked", len(ids), len(tokens))
+	if _, err = from.Delete(ctx, cli, ids[1:]...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := from.SetOwner(ctx, cli, "alice", OwnerChanges{Enabled: new(false)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := from.SetOwner(ctx, cli, "alice", OwnerChanges{Enabled: new(false)}); err != nil {
+		t.Errorf("a change of an owner that changes nothing: %v", err)
+	}
+	refused(t, from.DeleteOwner(ctx, cli, "bob"), ErrNotFound, `owner "bob"`)
+
+	var out, again strings.Builder
+	if err := from.Export(ctx, &out); err != nil {
+		t.Fatal(err)
+	}
+	done, err := to.Import(ctx, cli, strings.NewReader(out.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "import of the export", done, ImportResult{Stored: 2501})
+	if err := to.Export(ctx, &again); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "export of the import", again.String(), out.String())
+}
