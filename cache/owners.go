@@ -93,8 +93,7 @@ func (t *owners) take(name string, record *token.Owner, at store.Position, since
 		return o, p, true
 	}
 	if at < o.position {
-		// Reads end in any order: what is there is newer, or known to change.
-		return o, p, !o.stale.Load()
+		return o, p, true // reads end in any order: what is there is newer, or stale
 	}
 	if !sameLimits(o.record, record) {
 		p.Set(record)

@@ -1,0 +1,249 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// answer is what a Fetch in the background came to.
+type answer struct {
+	verdict policy.Reason
+	err     error
+	done    bool
+}
+
+// fetchAside runs a Fetch in the background. The answer may be read after
+// synctest.Wait.
+func fetchAside(ctx context.Context, c *Cache, secret string, at time.Time) *answer {
+	a := new(answer)
+	go func() {
+		s, known, err := c.Fetch(ctx, digest(secret), at)
+		a.verdict, a.err, a.done = verdict(s, known), err, true
+	}()
+	return a
+}
+
+// stall has every Find wait until the channel it returns is closed, or until
+// its context ends.
+func stall(m *memory) chan struct{} {
+	release := make(chan struct{})
+	m.find = func(ctx context.Context, _ int) error {
+		select {
+		case <-release:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return release
+}
+
+func TestFetchesOfOneDigestShareARead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(tok("t"))
+		release := stall(m)
+		c := newCache(t, m, Options{})
+		var answers [64]*answer
+		for i := range answers {
+			answers[i] = fetchAside(t.Context(), c, "t", now)
+		}
+		synctest.Wait()
+		close(release)
+		synctest.Wait()
+		for _, a := range answers {
+			if !a.done || a.err != nil || a.verdict != policy.Forward {
+				t.Errorf("Fetch: %+v, want %v", *a, policy.Forward)
+			}
+		}
+		if got := m.finds(); got != 1 {
+			t.Errorf("%d reads of the store, want 1", got)
+		}
+		if got := c.Stats().Coalesced; got != 63 {
+			t.Errorf("Coalesced = %d, want 63", got)
+		}
+	})
+}
+
+// One who gives up, even the first, leaves the read to the others and to next
+// time.
+func TestReadOutlivesItsCaller(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(tok("t"))
+		release := stall(m)
+		c := newCache(t, m, Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		first := fetchAside(ctx, c, "t", now)
+		synctest.Wait()
+		second := fetchAside(t.Context(), c, "t", now)
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		if !first.done || !errors.Is(first.err, context.Canceled) {
+			t.Errorf("the Fetch given up: %+v, want %v", *first, context.Canceled)
+		}
+		if second.done {
+			t.Errorf("the other Fetch ended with it: %+v", *second)
+		}
+		close(release)
+		synctest.Wait()
+		if !second.done || second.verdict != policy.Forward {
+			t.Errorf("the other Fetch: %+v, want %v", *second, policy.Forward)
+		}
+		if got, ok := get(c, "t", now); !ok || got != policy.Forward {
+			t.Errorf("Get afterwards: %v, answered %v", got, ok)
+		}
+	})
+}
+
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	for name, heeds := range map[string]bool{"a store that heeds its context": true, "one that doesn't": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := newMemory(tok("t"))
+				release := stall(m)
+				if !heeds {
+					m.find = func(context.Context, int) error { <-release; return nil }
+				}
+				c := newCache(t, m, Options{Budget: 3 * time.Second})
+				began := time.Now()
+				_, known, err := c.Fetch(t.Context(), digest("t"), now)
+				if known || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("Fetch: known %v, error %v, want %v", known, err, context.DeadlineExceeded)
+				}
+				if got := time.Since(began); got != 3*time.Second {
+					t.Errorf("Fetch took %v, want 3s", got)
+				}
+				close(release)
+				synctest.Wait()
+				if got, ok := get(c, "t", now); ok {
+					t.Errorf("Get answers %v: what came too late is held", got)
+				}
+			})
+		})
+	}
+}
+
+func TestPanicOfTheStore(t *testing.T) {
+	t.Parallel()
+	m := newMemory(tok("t"))
+	m.find = func(context.Context, int) error { panic("no such page") }
+	c := newCache(t, m, Options{})
+	if _, known, err := c.Fetch(t.Context(), digest("t"), now); known || err == nil || !strings.Contains(err.Error(), "no such page") {
+		t.Errorf("Fetch: known %v, error %v, want the panic as an error", known, err)
+	}
+	m.find = nil
+	if got := fetch(t, c, "t", now); got != policy.Forward {
+		t.Errorf("Fetch afterwards: %v, want %v", got, policy.Forward)
+	}
+}
+
+// A token that changes during every read of it is given up at last.
+func TestChangesFasterThanItIsRead(t *testing.T) {
+	t.Parallel()
+	m := newMemory(tok("t"))
+	m.found = func(int) { m.put(tok("t")) }
+	c := newCache(t, m, Options{})
+	if _, known, err := c.Fetch(t.Context(), digest("t"), now); known || !errors.Is(err, errChanges) {
+		t.Errorf("Fetch: known %v, error %v, want %v", known, err, errChanges)
+	}
+	if got := m.finds(); got != maxReads {
+		t.Errorf("%d reads of the store, want %d", got, maxReads)
+	}
+}
+
+func TestClose(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(tok("held"), tok("t"))
+		c := New(m, Options{})
+		fetch(t, c, "held", now)
+		stall(m)
+		waiting := fetchAside(t.Context(), c, "t", now)
+		synctest.Wait()
+		c.Close()
+		synctest.Wait()
+		if !waiting.done || !errors.Is(waiting.err, errClosed) {
+			t.Errorf("the Fetch that waited: %+v, want %v", *waiting, errClosed)
+		}
+		if got, ok := get(c, "held", now); ok {
+			t.Errorf("Get answers %v from a cache that hears of no change", got)
+		}
+		if _, _, err := c.Fetch(t.Context(), digest("held"), now); !errors.Is(err, errClosed) {
+			t.Errorf("Fetch: %v, want %v", err, errClosed)
+		}
+		if got := len(m.watchers); got != 0 {
+			t.Errorf("%d watchers are left", got)
+		}
+		// synctest.Test fails if a goroutine is left.
+	})
+}
+
+// The store may be closed after the cache, and not before its reads have ended.
+func TestCloseWaitsForReads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(tok("t"))
+		release := make(chan struct{})
+		m.find = func(context.Context, int) error { <-release; return nil }
+		c := New(m, Options{})
+		fetchAside(t.Context(), c, "t", now)
+		synctest.Wait()
+		closed := false
+		go func() {
+			c.Close()
+			closed = true
+		}()
+		synctest.Wait()
+		if closed {
+			t.Error("Close returned during a read")
+		}
+		close(release)
+		synctest.Wait()
+		if !closed {
+			t.Error("Close didn't return after the read")
+		}
+	})
+}
+
+func TestCloseUnderLoad(t *testing.T) {
+	t.Parallel()
+	m := newMemory(tok("t"))
+	c := New(m, Options{TTL: -1})
+	var load sync.WaitGroup
+	closing := make(chan struct{})
+	for range 4 {
+		load.Go(func() {
+			for {
+				_, _, err := c.Fetch(t.Context(), digest("t"), now)
+				if err == nil {
+					continue
+				}
+				if !errors.Is(err, errClosed) {
+					t.Errorf("Fetch while the cache closes: %v, want %v", err, errClosed)
+				}
+				<-closing
+				return
+			}
+		})
+	}
+	for m.finds() < 100 {
+		time.Sleep(time.Millisecond)
+	}
+	c.Close()
+	close(closing)
+	load.Wait()
+	if got := c.Stats().Held; got != 0 {
+		t.Errorf("%d tokens are held after Close", got)
+	}
+}
