@@ -63,7 +63,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	p.tree.sort()
+	p.tree.finish()
 	return p, nil
 }
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/patgate/patgate/token"
 )
 
 // Config is a policy as an operator writes it, in a Caddyfile or as JSON. The
@@ -210,7 +208,7 @@ func ParseSource(text string) (Source, error) {
 		s.Kind = FromToken
 	case dotted && kind == "path" && validParameter(name):
 		s.Kind, s.Name = FromPath, name
-	case dotted && kind == "query" && name != "":
+	case dotted && kind == "query" && foldKey(name) != "":
 		s.Kind, s.Name = FromQuery, name
 	case dotted && kind == "header" && PlainHeaderName(name):
 		s.Kind, s.Name = FromHeader, canonicalHeader(name)
@@ -241,10 +239,4 @@ func validParameter(name string) bool {
 
 func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-}
-
-// validSpace reports whether a value found in a request can be a space or a
-// resource.
-func validValue(s string) bool {
-	return s != "" && token.ValidText("", s, token.MaxValueLength) == nil
 }

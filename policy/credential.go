@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -54,7 +55,7 @@ func (c Credential) sameAs(d Credential) bool {
 	if c.scheme() != "" || d.scheme() != "" {
 		return c.scheme() == d.scheme()
 	}
-	return c == d
+	return c == d || c.Kind == Query && d.Kind == Query && sameKey(c.Name, d.Name)
 }
 
 // scheme returns the authentication scheme in lower case, or "".
@@ -106,7 +107,7 @@ func ParseCredential(text string) (Credential, error) {
 	case kind == Header && PlainHeaderName(name):
 		c.Name = canonicalHeader(name)
 		switch c.Name {
-		case "Authorization", "Cookie", "Host", "Connection", "Content-Length", "Transfer-Encoding":
+		case "Authorization", "Cookie", "Host", "Connection", "Content-Length", "Transfer-Encoding", "Upgrade":
 			return c, fmt.Errorf("token_from header %s: this header has a form of its own; use bearer, bare, basic, scheme or cookie", c.Name)
 		}
 	case kind == Scheme && PlainHeaderName(name), kind == Cookie && validCookieName(name), kind == Query && foldKey(name) != "":
@@ -138,7 +139,7 @@ func validCookieName(s string) bool {
 // taken if it is the same; anything that could be read as two is refused.
 func (m *Match) take(from []Credential) {
 	for i := range from {
-		secret, why := m.secretAt(from[i])
+		secret, why := m.secretAt(&from[i])
 		switch {
 		case why != "":
 			m.refuse(why)
@@ -158,7 +159,7 @@ func (m *Match) take(from []Credential) {
 const noSecret = " "
 
 // secretAt returns the secret at one place, "" where there is none.
-func (m *Match) secretAt(c Credential) (secret, why string) {
+func (m *Match) secretAt(c *Credential) (secret, why string) {
 	switch c.Kind {
 	case Header:
 		values := m.header[c.Name]
@@ -168,15 +169,9 @@ func (m *Match) secretAt(c Credential) (secret, why string) {
 		if len(values) == 0 {
 			return "", ""
 		}
-		return values[0], ""
+		return single(values[0], c.Name)
 	case Query:
-		if m.query == "" {
-			return "", ""
-		}
-		if !m.judgeQuery() {
-			return "", m.Detail
-		}
-		secret, found, why := queryValue(m.query, c.Name)
+		secret, found, why := m.queryValue(c.Name)
 		if found && secret == "" {
 			secret = noSecret
 		}
@@ -184,81 +179,136 @@ func (m *Match) secretAt(c Credential) (secret, why string) {
 	case Cookie:
 		return cookie(m.header["Cookie"], c.Name)
 	}
-	values := m.header["Authorization"]
-	if len(values) == 0 || values[0] == "" {
-		return "", ""
-	}
-	if len(values) > 1 {
+	a := m.authorization()
+	if a.twice {
 		return "", "the request has Authorization twice"
 	}
-	return authorization(values[0], c)
+	return a.secret(c)
 }
 
-// authorization takes the secret out of the value of an Authorization field
-// (RFC 9110 section 11.4).
-func authorization(value string, c Credential) (secret, why string) {
-	word, rest, two := strings.Cut(value, " ")
-	rest = strings.TrimLeft(rest, " ")
-	if c.Kind == Bare {
-		if two || strings.EqualFold(word, "bearer") || strings.EqualFold(word, "basic") {
+// single returns the value of a field, or why it is not a single one.
+func single(value, field string) (secret, why string) {
+	if strings.IndexByte(value, ',') >= 0 {
+		return "", field + " is a list"
+	}
+	return value, ""
+}
+
+// authorization is the Authorization field of a request, taken apart (RFC 9110
+// section 11.4).
+type authorization struct {
+	read   bool
+	twice  bool
+	scheme string // or all of it, where rest is empty
+	rest   string
+}
+
+func (m *Match) authorization() *authorization {
+	a := &m.auth
+	if !a.read {
+		values := m.header["Authorization"]
+		a.read, a.twice = true, len(values) > 1
+		if len(values) == 1 {
+			a.parse(values[0])
+		}
+	}
+	return a
+}
+
+func (a *authorization) parse(value string) {
+	a.scheme = value
+	if i := strings.IndexByte(value, ' '); i >= 0 {
+		a.scheme, a.rest = value[:i], strings.TrimLeft(value[i:], " ")
+	}
+}
+
+// has reports whether the field is of this scheme.
+func (a *authorization) has(scheme string) bool { return equalFold(a.scheme, scheme) }
+
+// secret returns the secret for a place, "" where it has none.
+func (a *authorization) secret(c *Credential) (secret, why string) {
+	switch c.Kind {
+	case Bare:
+		if a.rest != "" || a.has("bearer") || a.has("basic") {
 			return "", ""
 		}
-		if strings.IndexByte(word, ',') >= 0 {
-			return "", "Authorization is a list"
-		}
-		return word, ""
-	}
-	scheme := c.Name
-	switch c.Kind {
+		return single(a.scheme, "Authorization")
 	case Bearer:
-		scheme = "Bearer"
+		if !a.has("bearer") {
+			return "", ""
+		}
 	case Basic:
-		scheme = "Basic"
+		if !a.has("basic") {
+			return "", ""
+		}
+	default:
+		if !a.has(c.Name) {
+			return "", ""
+		}
 	}
-	switch {
-	case !strings.EqualFold(word, scheme):
-		return "", ""
-	case rest == "":
-		return noSecret, ""
-	case strings.IndexByte(rest, ',') >= 0:
-		return "", "Authorization is a list"
-	case c.Kind != Basic:
-		return rest, ""
-	}
-	pair, err := base64.StdEncoding.DecodeString(rest)
-	if err != nil {
+	if a.rest == "" {
 		return noSecret, ""
 	}
-	_, password, ok := strings.Cut(string(pair), ":")
-	if !ok || password == "" {
-		return noSecret, ""
+	if secret, why = single(a.rest, "Authorization"); why == "" && c.Kind == Basic {
+		secret = password(secret)
 	}
-	return password, ""
+	return secret, why
 }
 
-// cookie returns the value of the cookie with this name, "" if there is none.
+// password returns the password of Basic credentials (RFC 7617 section 2).
+func password(encoded string) string {
+	pair, err := base64.StdEncoding.DecodeString(encoded)
+	if _, password, _ := strings.Cut(string(pair), ":"); err == nil && password != "" {
+		return password
+	}
+	return noSecret
+}
+
+// cookie returns the value of the cookie with this name, without quotes, "" if
+// there is none.
 func cookie(fields []string, name string) (value, why string) {
 	found := false
 	for _, field := range fields {
 		for pair := range strings.SplitSeq(field, ";") {
-			n, v, ok := strings.Cut(strings.TrimLeft(pair, " \t"), "=")
-			if strings.TrimRight(n, " \t") != name || !ok {
+			n, v, ok := splitCookie(pair)
+			if !ok || n != name {
 				continue
 			}
 			if found {
 				return "", "the request has the cookie " + name + " twice"
 			}
-			found, value = true, strings.TrimRight(v, " \t")
+			found, value = true, v
 		}
 	}
 	return value, ""
 }
 
+func splitCookie(pair string) (name, value string, ok bool) {
+	name, value, ok = strings.Cut(pair, "=")
+	value = strings.Trim(value, " \t")
+	if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+		value = value[1 : len(value)-1]
+	}
+	return strings.Trim(name, " \t"), value, ok
+}
+
 // carries reports whether the request carries a credential that is let through.
 func (m *Match) carries(credentials []Credential) bool {
-	for _, c := range credentials {
-		if value, why := m.secretAt(c); value != "" && value != noSecret && why == "" {
-			return true
+	for i := range credentials {
+		c := &credentials[i]
+		switch c.Kind {
+		case Header:
+			if values := m.header[c.Name]; len(values) == 1 && values[0] != "" {
+				return true
+			}
+		case Cookie:
+			if value, _ := cookie(m.header["Cookie"], c.Name); value != "" {
+				return true
+			}
+		default:
+			if a := m.authorization(); a.has(c.Name) && a.rest != "" {
+				return true
+			}
 		}
 	}
 	return false
@@ -271,55 +321,45 @@ func (m *Match) Strip(r *http.Request, isToken func(secret string) bool) {
 	if m.Route == nil {
 		return
 	}
-	for _, c := range m.Route.from {
-		value, _ := m.secretAt(c)
-		if value == "" || value != m.Secret && !isToken(value) {
-			continue
-		}
-		switch c.Kind {
+	taken := func(secret string) bool { return secret != "" && (secret == m.Secret || isToken(secret)) }
+	for i := range m.Route.from {
+		switch c := &m.Route.from[i]; c.Kind {
 		case Header:
-			delete(r.Header, c.Name)
+			if slices.ContainsFunc(r.Header[c.Name], taken) {
+				delete(r.Header, c.Name)
+			}
 		case Query:
-			r.URL.RawQuery = withoutKey(r.URL.RawQuery, c.Name)
+			r.URL.RawQuery = without(r.URL.RawQuery, "&;", func(pair string) bool {
+				name, value, _ := strings.Cut(pair, "=")
+				return unescapeQuery(name) == c.Name && taken(unescapeQuery(value))
+			})
 		case Cookie:
-			withoutCookie(r.Header, c.Name)
+			stripCookie(r.Header, c.Name, taken)
 		default:
-			delete(r.Header, "Authorization")
-		}
-	}
-}
-
-// withoutKey removes a key's parameters and leaves the other bytes alone.
-func withoutKey(raw, key string) string {
-	kept := make([]byte, 0, len(raw))
-	for start := 0; start < len(raw); {
-		end := start + 1 // behind the separator that pair begins with, if any
-		for end < len(raw) && raw[end] != '&' && raw[end] != ';' {
-			end++
-		}
-		pair := raw[start:end]
-		name, _, _ := strings.Cut(strings.TrimLeft(pair, "&;"), "=")
-		if decoded, err := unescapeQuery(name); err != nil || decoded != key {
-			kept = append(kept, pair...)
-		}
-		start = end
-	}
-	return strings.TrimLeft(string(kept), "&;")
-}
-
-// withoutCookie removes a cookie and leaves the others alone.
-func withoutCookie(h http.Header, name string) {
-	var kept []string
-	for _, field := range h["Cookie"] {
-		var pairs []string
-		for pair := range strings.SplitSeq(field, ";") {
-			pair = strings.Trim(pair, " \t")
-			if n, _, _ := strings.Cut(pair, "="); pair != "" && strings.TrimRight(n, " \t") != name {
-				pairs = append(pairs, pair)
+			if slices.ContainsFunc(r.Header["Authorization"], func(value string) bool {
+				var a authorization
+				a.parse(value)
+				secret, _ := a.secret(c)
+				return taken(secret)
+			}) {
+				delete(r.Header, "Authorization")
 			}
 		}
-		if len(pairs) > 0 {
-			kept = append(kept, strings.Join(pairs, "; "))
+	}
+}
+
+func stripCookie(h http.Header, name string, taken func(string) bool) {
+	var kept []string
+	for _, field := range h["Cookie"] {
+		rest := without(field, ";", func(pair string) bool {
+			n, value, _ := splitCookie(pair)
+			return n == name && taken(value)
+		})
+		if rest != field {
+			rest = strings.TrimLeft(rest, " \t")
+		}
+		if rest != "" {
+			kept = append(kept, rest)
 		}
 	}
 	if len(kept) == 0 {
@@ -327,4 +367,30 @@ func withoutCookie(h http.Header, name string) {
 	} else {
 		h["Cookie"] = kept
 	}
+}
+
+// without removes the parts of a list, each with the separator before it, and
+// leaves all other bytes alone.
+func without(list, separators string, remove func(part string) bool) string {
+	var kept []byte
+	removed := false
+	for start := 0; start <= len(list); {
+		end := len(list)
+		if i := strings.IndexAny(list[start:], separators); i >= 0 {
+			end = start + i
+		}
+		switch {
+		case remove(list[start:end]):
+			removed = true
+		case kept == nil:
+			kept = append(make([]byte, 0, len(list)), list[start:end]...)
+		default:
+			kept = append(kept, list[start-1:end]...)
+		}
+		start = end + 1
+	}
+	if !removed {
+		return list
+	}
+	return string(kept)
 }

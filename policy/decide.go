@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/patgate/patgate/token"
@@ -44,41 +45,59 @@ func allows(prefixes []netip.Prefix, from netip.Addr) bool {
 	return false
 }
 
-// covered is the set of the grants that cover a request, by their index.
-type covered [(token.MaxGrants + 63) / 64]uint64
-
-func (c *covered) add(i int)           { c[i/64] |= 1 << (i % 64) }
-func (c *covered) contains(i int) bool { return c[i/64]&(1<<(i%64)) != 0 }
-
-// judge says whether the grants allow the request: those that cover its space
-// and its resource must together hold its scopes.
+// judge says whether the grants allow the request.
 func (m *Match) judge(g *Grants) Reason {
 	r := m.Route
-	if r.Require.need == needAny && r.Space.Kind == FromNone && r.Resource.Kind == FromNone {
-		return Forward // any valid token, whatever it holds
-	}
-	var inSpace, both covered
-	anySpace, any := false, false
-	for i := range g.list {
-		if !m.coversSpace(&g.list[i]) {
-			continue
-		}
-		inSpace.add(i)
-		anySpace = true
-		if m.coversResource(&g.list[i]) {
-			both.add(i)
-			any = true
-		}
-	}
 	switch {
-	case !anySpace && r.Space.Kind != FromNone:
-		return SpaceNotGranted
-	case any && m.holds(g, &both):
+	case r.Require.need == needAny && r.Space.Kind == FromNone && r.Resource.Kind == FromNone:
+		return Forward // any valid token, whatever it holds
+	case m.enough(g, true):
 		return Forward
-	case !m.holds(g, &inSpace):
+	case r.Space.Kind != FromNone && !slices.ContainsFunc(g.list, func(grant token.Grant) bool { return m.coversSpace(&grant) }):
+		return SpaceNotGranted
+	case !m.enough(g, false):
 		return ScopeMissing
 	}
 	return ResourceNotGranted
+}
+
+// enough reports whether the grants that cover the request's space and, where
+// that counts, its resource together hold the scopes it needs.
+func (m *Match) enough(g *Grants, resource bool) bool {
+	clauses := m.Route.Require.clauses
+	if len(clauses) == 0 {
+		for i := range g.list {
+			if m.covers(&g.list[i], resource) {
+				return true
+			}
+		}
+		return !resource
+	}
+	for _, clause := range clauses {
+		if !m.meetsClause(g, clause, resource) {
+			return false
+		}
+	}
+	return true
+}
+
+// meetsClause reports whether a grant that covers the request holds one of the
+// scopes.
+func (m *Match) meetsClause(g *Grants, clause []int, resource bool) bool {
+	for _, scope := range clause {
+		for i, set := range g.in(m.policy.Catalog, scope).sets {
+			if set.contains(scope) && m.covers(&g.list[i], resource) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// covers reports whether a grant covers the request's space and, where that
+// counts, its resource.
+func (m *Match) covers(g *token.Grant, resource bool) bool {
+	return m.coversSpace(g) && (!resource || m.coversResource(g))
 }
 
 func (m *Match) coversSpace(g *token.Grant) bool {
@@ -98,28 +117,6 @@ func (m *Match) coversResource(g *token.Grant) bool {
 		return covers(g.Resources, token.All)
 	}
 	return covers(g.Resources, m.Resource)
-}
-
-// holds reports whether these of the grants together hold what is required.
-func (m *Match) holds(g *Grants, which *covered) bool {
-	for _, clause := range m.Route.Require.clauses {
-		if !m.meetsClause(g, which, clause) {
-			return false
-		}
-	}
-	return true
-}
-
-func (m *Match) meetsClause(g *Grants, which *covered, clause []int) bool {
-	for _, scope := range clause {
-		held := g.in(m.policy.Catalog, scope)
-		for i, set := range held.sets {
-			if which.contains(i) && set.contains(scope) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // HeldScopes returns the scopes that the token holds in the request's space,

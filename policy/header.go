@@ -6,15 +6,6 @@ import (
 	"strings"
 )
 
-// overrides are headers by which some frameworks replace the method or the URL
-// of a request after the gate has judged it.
-var overrides = []string{
-	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
-	"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url",
-	"X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix", "X-Forwarded-Method",
-	"X-Envoy-Original-Path",
-}
-
 // CleanHeader removes from a request's header what could make the upstream see
 // another request than the one that is judged: the fields that Connection names
 // (RFC 9110 section 7.6.1: the proxy would remove them later), names that some
@@ -24,55 +15,60 @@ var overrides = []string{
 func CleanHeader(h http.Header) {
 	websocket := cleanConnection(h)
 	for name := range h {
-		if !plainName(name) && name != extendedConnect {
+		if !plainName(name) && name != extendedConnect || misleads(name) {
 			delete(h, name)
 		}
 	}
-	for _, name := range overrides {
-		delete(h, name)
-	}
-	delete(h, "Trailer")
-	if !websocket {
+	if websocket {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	} else {
 		delete(h, "Upgrade")
-		delete(h, "Http2-Settings")
 	}
 }
 
-// cleanConnection applies the Connection header and leaves of it only what says
-// whether this is a WebSocket handshake.
+// misleads reports whether a header is one by which some frameworks replace the
+// method or the URL of a request after the gate has judged it, or which
+// announces what the gate doesn't let through.
+func misleads(name string) bool {
+	switch name {
+	case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+		"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url",
+		"X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix", "X-Forwarded-Method",
+		"X-Envoy-Original-Path",
+		"Trailer", "Http2-Settings":
+		return true
+	}
+	return false
+}
+
+// cleanConnection removes the Connection header and the fields it names, and
+// reports whether it asks for a WebSocket.
 func cleanConnection(h http.Header) (websocket bool) {
 	values := h["Connection"]
-	if len(values) == 0 {
-		return false
-	}
+	delete(h, "Connection")
 	for _, value := range values {
 		for option := range strings.SplitSeq(value, ",") {
 			option = textproto.TrimString(option)
-			switch {
-			case strings.EqualFold(option, "close"), strings.EqualFold(option, "keep-alive"), option == "":
-			case strings.EqualFold(option, "upgrade"):
+			switch strings.ToLower(option) {
+			case "upgrade":
 				upgrade := h["Upgrade"]
-				websocket = len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket")
-			case strings.EqualFold(option, "connection"), strings.EqualFold(option, "te"):
+				websocket = len(upgrade) == 1 && equalFold(upgrade[0], "websocket")
+			case "", "close", "keep-alive", "te":
 			default:
 				h.Del(option)
 			}
 		}
 	}
-	if websocket {
-		h["Connection"] = upgradeOption
-	} else {
-		delete(h, "Connection")
-	}
 	return websocket
 }
+
+// equalFold is strings.EqualFold for an ASCII t, which no other letters fold to.
+func equalFold(s, t string) bool { return len(s) == len(t) && strings.EqualFold(s, t) }
 
 // extendedConnect is where net/http puts the protocol of an extended CONNECT
 // (RFC 8441), which is how WebSockets begin in HTTP/2. No client can send a
 // header of this name.
 const extendedConnect = ":protocol"
-
-var upgradeOption = []string{"Upgrade"}
 
 // plainName reports whether a header's name is of letters, digits and hyphens:
 // all others are the same as a plain one to some server.

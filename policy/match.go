@@ -2,7 +2,10 @@ package policy
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+
+	"github.com/patgate/patgate/token"
 )
 
 // Request is what a policy reads of a request.
@@ -34,8 +37,8 @@ func NewRequest(r *http.Request) (req Request, why string) {
 	return req, ""
 }
 
-// Match is what a policy finds out about a request. It is meant to live on the
-// stack of the one who asks; Policy.Match fills it.
+// Match is what a policy finds out about one request. It is meant to live on the
+// stack of the one who asks; Policy.Match fills a zero one.
 type Match struct {
 	// Route is the route the request is on, or nil.
 	Route *Route
@@ -54,15 +57,23 @@ type Match struct {
 	Space    string
 	Resource string
 
-	policy *Policy
-	method string
-	query  string
-	host   string
-	header http.Header
-	path   pathText
-	place  Credential
-	found  bool
-	judged bool // the query was judged
+	policy  *Policy
+	method  string
+	query   string
+	host    string
+	header  http.Header
+	path    pathText
+	auth    authorization
+	place   Credential
+	found   bool // a token was
+	assumed bool // explain: judge as if a token had been sent
+
+	judged   bool   // the query was
+	badQuery string // why it is refused where something depends on it, or ""
+	lookedUp struct {
+		key, value string
+		found      bool
+	}
 }
 
 // Path returns the path as the policy reads it: segments decoded, without a
@@ -73,6 +84,9 @@ func (m *Match) Path() string {
 	}
 	return m.path.text[:m.path.bounds[m.path.n]]
 }
+
+// assumedSecret stands for a token that explain assumes.
+const assumedSecret = "(assumed)"
 
 // NeedsDecision reports whether the request carries a token that is to be
 // looked up and judged by Decide.
@@ -103,7 +117,11 @@ func (p *Policy) Match(req *Request, m *Match) {
 		m.locate(true)
 		return
 	}
-	m.take(m.Route.from)
+	if m.assumed {
+		m.found, m.Secret = true, assumedSecret
+	} else {
+		m.take(m.Route.from)
+	}
 	switch {
 	case m.Reason != Forward:
 	case !m.found:
@@ -118,12 +136,14 @@ func (p *Policy) Match(req *Request, m *Match) {
 // read takes in the request and refuses what can be read in two ways.
 func (p *Policy) read(req *Request, m *Match) bool {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
-	if m.method == http.MethodConnect && len(req.Header[extendedConnect]) == 1 {
+	if m.method == http.MethodConnect && slices.Equal(req.Header[extendedConnect], []string{"websocket"}) {
 		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220)
 	}
 	switch {
 	case !validMethod(m.method), m.method == http.MethodConnect, m.method == http.MethodTrace, m.method == "TRACK":
 		m.refuse("the method is not one that is let through")
+	case m.method != http.MethodGet && len(req.Header["Upgrade"]) > 0:
+		m.refuse("only GET can ask for an upgrade (RFC 6455 section 4.1)")
 	default:
 		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
 			m.refuse(why)
@@ -182,19 +202,11 @@ func (m *Match) withoutToken() {
 // locate finds the space and the resource of the request. Where they decide
 // nothing, a mistake in them is nothing either.
 func (m *Match) locate(lenient bool) {
-	for _, f := range []struct {
-		what   string
-		source *Source
-		value  *string
-	}{{"space", &m.Route.Space, &m.Space}, {"resource", &m.Route.Resource, &m.Resource}} {
-		value, why := m.value(f.source)
-		switch {
-		case why == "":
-			*f.value = value
-		case !lenient:
-			m.refuse("the " + f.what + " (" + f.source.text + ") " + why)
-			return
-		}
+	var why string
+	if m.Space, why = m.value(&m.Route.Space); why != "" && !lenient {
+		m.refuse("the space (" + m.Route.Space.text + ") " + why)
+	} else if m.Resource, why = m.value(&m.Route.Resource); why != "" && !lenient {
+		m.refuse("the resource (" + m.Route.Resource.text + ") " + why)
 	}
 }
 
@@ -210,10 +222,7 @@ func (m *Match) value(s *Source) (value, why string) {
 			value = m.path.segment(s.segment)
 		}
 	case FromQuery:
-		if !m.judgeQuery() {
-			return "", m.Detail
-		}
-		if value, _, why = queryValue(m.query, s.Name); why != "" {
+		if value, _, why = m.queryValue(s.Name); why != "" {
 			return "", "can be read in two ways: " + why
 		}
 	case FromHeader:
@@ -230,42 +239,38 @@ func (m *Match) value(s *Source) (value, why string) {
 	switch {
 	case value == "":
 		return "", "is missing"
-	case !validValue(value):
-		return "", "is not a plain text"
+	case len(value) > token.MaxValueLength, s.Kind != FromPath && token.ValidText("", value, token.MaxValueLength) != nil:
+		return "", "is not a plain text" // that of a path has been judged
 	}
 	return value, ""
 }
 
 // hostLabel returns the n-th label of a host name from the right, in lower case,
-// or "".
+// or "". An address has no labels, nor has a name that servers read differently.
 func hostLabel(host string, n int) string {
-	if i := strings.IndexByte(host, ':'); i >= 0 {
-		host = host[:i]
+	host, port, _ := strings.Cut(host, ":")
+	if strings.Trim(port, "0123456789") != "" || strings.Trim(host, ".0123456789") == "" {
+		return ""
 	}
-	if strings.Trim(host, ".0123456789") == "" {
-		return "" // an address has no labels
-	}
-	for ; n > 0; n-- {
-		i := strings.LastIndexByte(host, '.')
-		if i < 0 {
-			return ""
+	end := len(host)
+	label := ""
+	for i := len(host) - 1; i >= -1; i-- {
+		if i >= 0 && host[i] != '.' {
+			if !isAlnum(host[i]) && host[i] != '-' && host[i] != '_' {
+				return ""
+			}
+			continue
 		}
-		host = host[:i]
+		if i+1 == end {
+			return "" // an empty label
+		}
+		if n == 0 {
+			label = host[i+1 : end]
+		}
+		n--
+		end = i
 	}
-	return strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
-}
-
-// judgeQuery refuses a query that can be read in two ways. It is called only
-// where something depends on the query.
-func (m *Match) judgeQuery() bool {
-	if m.judged {
-		return m.Reason == Forward
-	}
-	m.judged = true
-	if why := judgeQuery(m.query, m.policy.semicolon); why != "" {
-		m.refuse(why)
-	}
-	return m.Reason == Forward
+	return strings.ToLower(label)
 }
 
 func (m *Match) refuse(why string) {

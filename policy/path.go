@@ -58,62 +58,51 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 	if len(escaped) > maxPathLength {
 		return "the path is too long"
 	}
-	encoded := false
-	for i := 0; i < len(escaped); i++ {
-		switch pathBytes[escaped[i]] {
-		case refused:
-			return "the path has a character that belongs percent-encoded"
-		case percent:
-			encoded = true
-		case semicolon:
-			if !allowSemicolon {
-				return "the path has a semicolon, which some servers cut at"
-			}
-		}
-	}
-	p.n = 0
-	if !encoded {
-		return p.split(escaped, allowSemicolon)
-	}
-	return p.decode(escaped, allowSlash, allowSemicolon)
-}
-
-// split takes a path without escapes apart.
-func (p *pathText) split(path string, allowSemicolon bool) string {
-	end := len(path)
-	p.text = path
-	if end == 1 {
+	p.text = escaped
+	if len(escaped) == 1 {
 		return "" // the root
 	}
-	if path[end-1] == '/' {
-		end-- // one trailing slash makes no difference
-	}
-	for i := 1; i <= end; i++ {
-		if i < end && path[i] != '/' {
-			continue
-		}
-		start := int(p.bounds[p.n]) + 1
-		if why := judgePlain(path[start:i]); why != "" {
-			return why
-		}
-		if allowSemicolon {
-			if why := judgePieces(path[start:i], ';'); why != "" {
+	end := len(strings.TrimSuffix(escaped, "/")) // one trailing slash makes no difference
+	start := 1
+	for i := 1; i < end; i++ {
+		switch pathBytes[escaped[i]] {
+		case plain:
+		case slash:
+			if why := judgePlain(escaped[start:i]); why != "" {
 				return why
 			}
+			if why := p.add(i); why != "" {
+				return why
+			}
+			start = i + 1
+		case percent, semicolon:
+			p.n = 0
+			return p.decode(escaped[1:end], allowSlash, allowSemicolon)
+		default:
+			return badPathByte
 		}
-		if p.n == maxSegments {
-			return "the path has too many segments"
-		}
-		p.n++
-		p.bounds[p.n] = uint16(i)
 	}
+	if why := judgePlain(escaped[start:end]); why != "" {
+		return why
+	}
+	return p.add(end)
+}
+
+const badPathByte = "the path has a character that belongs percent-encoded"
+
+// add notes that a segment ends at this index.
+func (p *pathText) add(end int) string {
+	if p.n == maxSegments {
+		return "the path has too many segments"
+	}
+	p.n++
+	p.bounds[p.n] = uint16(end)
 	return ""
 }
 
-// decode takes a path with escapes apart.
-func (p *pathText) decode(escaped string, allowSlash, allowSemicolon bool) string {
-	rest := strings.TrimSuffix(escaped[1:], "/")
-	text := make([]byte, 0, len(escaped))
+// decode takes a path with escapes or semicolons apart.
+func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
+	text := make([]byte, 0, len(rest)+1)
 	for more := true; more; {
 		var raw string
 		raw, rest, more = strings.Cut(rest, "/")
@@ -121,7 +110,10 @@ func (p *pathText) decode(escaped string, allowSlash, allowSemicolon bool) strin
 		start := len(text)
 		for i := 0; i < len(raw); i++ {
 			c := raw[i]
-			if c == '%' {
+			switch pathBytes[c] {
+			case refused:
+				return badPathByte
+			case percent:
 				if i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2]) {
 					return "the path has a broken percent-encoding"
 				}
@@ -133,11 +125,9 @@ func (p *pathText) decode(escaped string, allowSlash, allowSemicolon bool) strin
 		if why := judgeSegment(string(text[start:]), allowSlash, allowSemicolon); why != "" {
 			return why
 		}
-		if p.n == maxSegments {
-			return "the path has too many segments"
+		if why := p.add(len(text)); why != "" {
+			return why
 		}
-		p.n++
-		p.bounds[p.n] = uint16(len(text))
 	}
 	p.text = string(text)
 	return ""
@@ -177,7 +167,7 @@ func judgeSegment(s string, allowSlash, allowSemicolon bool) string {
 		case c == '%':
 			return "the path is encoded twice"
 		case c == ';' && !allowSemicolon:
-			return "the path has an encoded semicolon"
+			return "the path has a semicolon, which some servers cut at"
 		case c == '?' || c == '#':
 			return "the path has an encoded ? or #"
 		}
@@ -187,30 +177,22 @@ func judgeSegment(s string, allowSlash, allowSemicolon bool) string {
 			return why
 		}
 	}
-	if allowSlash {
-		if why := judgePieces(s, '/'); why != "" {
-			return why
-		}
-	}
-	if allowSemicolon {
-		return judgePieces(s, ';')
+	if allowSlash || allowSemicolon {
+		return judgePieces(s)
 	}
 	return ""
 }
 
-// judgePieces applies the rules for segments to what a server would see that
-// splits or cuts at sep.
-func judgePieces(s string, sep byte) string {
-	if strings.IndexByte(s, sep) < 0 {
-		return ""
+// judgePieces applies the rules for segments to what a server sees that splits
+// or cuts a segment at a slash or a semicolon.
+func judgePieces(s string) string {
+	if s[0] == '/' || s[0] == ';' || strings.Contains(s, "/;") {
+		return "the path has a hidden empty segment"
 	}
-	for piece := range strings.SplitSeq(s, string(rune(sep))) {
-		if piece != "" && (piece[len(piece)-1] == '.' || piece[0] == ' ' || piece[len(piece)-1] == ' ') {
+	for piece := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '/' || r == ';' }) {
+		if piece[len(piece)-1] == '.' || piece[0] == ' ' || piece[len(piece)-1] == ' ' {
 			return "the path has a hidden dot segment"
 		}
-	}
-	if sep == ';' && s[0] == ';' {
-		return "the path has a hidden empty segment"
 	}
 	return ""
 }
@@ -220,26 +202,31 @@ func judgeUnicode(s string) string {
 	if !utf8.ValidString(s) {
 		return "the path is not valid UTF-8"
 	}
+	before := 'a'
 	for _, r := range s {
-		if r < utf8.RuneSelf {
-			continue
-		}
-		if unicode.IsControl(r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) ||
-			unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d' {
+		switch {
+		case r < utf8.RuneSelf:
+		case isJoiner(r) && before >= utf8.RuneSelf && !isJoiner(before):
+			// Scripts and emoji need them; among ASCII they hide.
+		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Z):
 			return "the path has an invisible character"
-		}
-		if looksASCII(r) {
+		case looksASCII(r):
 			return "the path has a character that some servers take for an ASCII one"
 		}
+		before = r
 	}
 	return ""
 }
+
+// isJoiner reports whether r is the zero-width joiner or non-joiner.
+func isJoiner(r rune) bool { return r == '\u200c' || r == '\u200d' }
 
 // looksASCII reports whether a normalizer (NFKC) or a best-fit mapping turns r
 // into something with ASCII in it.
 func looksASCII(r rune) bool {
 	switch r {
-	case '\u2044', '\u2215', '\u29f8', '\u2216', '\u29f5': // slashes and backslashes of other names
+	case '\u2044', '\u2215', '\u29f8', // slashes of other names
+		'\u2216', '\u29f5', '\u00a5', '\u20a9': // backslashes; of these the last two on Japanese and Korean Windows
 		return true
 	}
 	var buf [64]byte

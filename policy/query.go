@@ -2,14 +2,20 @@ package policy
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxQueryPairs bounds the query of a request whose route depends on it.
-const maxQueryPairs = 500
+// Bounds on a query that a route depends on. A longer one is refused.
+const (
+	maxQueryLength = 16384 // bytes
+	maxQueryPairs  = 500
+	maxQueryValue  = 1024 // bytes of a value that a condition compares
+)
 
 // Servers read query strings differently: which of two equal keys counts,
 // whether ; separates, whether Version, version[] or ver%73ion is the same key.
@@ -18,21 +24,22 @@ const maxQueryPairs = 500
 
 // judgeQuery returns why a query that a route depends on is refused, or "".
 func judgeQuery(raw string, allowSemicolon bool) string {
+	if len(raw) > maxQueryLength {
+		return "the query is too long"
+	}
 	pairs := 1
 	for i := 0; i < len(raw); i++ {
-		switch raw[i] {
-		case '&':
+		switch c := raw[i]; {
+		case c == '&', c == ';' && allowSemicolon:
 			if pairs++; pairs > maxQueryPairs {
 				return "the query has too many parameters"
 			}
-		case ';':
-			if !allowSemicolon {
-				return "the query has a semicolon, which some servers split at"
-			}
-		case '%':
-			if i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2]) {
-				return "the query has a broken percent-encoding"
-			}
+		case c == ';':
+			return "the query has a semicolon, which some servers split at"
+		case c == '%' && (i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2])):
+			return "the query has a broken percent-encoding"
+		case c <= ' ', c == 0x7f, c == '#':
+			return "the query has a character that belongs percent-encoded"
 		}
 	}
 	return ""
@@ -41,119 +48,158 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 // queryValue finds the value of key in a query that judgeQuery accepts. why says
 // what makes the key readable in two ways.
 func queryValue(raw, key string) (value string, found bool, why string) {
-	for pair := range splitQuery(raw) {
-		name, v, _ := strings.Cut(pair, "=")
-		decoded, err := unescapeQuery(name)
-		switch {
-		case err != nil:
-			return "", false, "the query has a broken percent-encoding"
-		case decoded == key && found:
-			return "", false, "the query has " + key + " twice"
-		case decoded == key:
-			if value, err = unescapeQuery(v); err != nil {
-				return "", false, "the query has a broken percent-encoding"
+	for more := true; more; {
+		var pair string
+		pair, raw, more = strings.Cut(raw, "&")
+		if strings.IndexByte(pair, ';') >= 0 {
+			if anyPiece(pair, key) {
+				return "", false, "the query has " + key + " beside a semicolon"
 			}
-			found = true
-		case sameKey(decoded, key):
+			continue
+		}
+		name, v, _ := strings.Cut(pair, "=")
+		name = unescapeQuery(name)
+		switch {
+		case name == key && found:
+			return "", false, "the query has " + key + " twice"
+		case name == key:
+			found, value = true, unescapeQuery(v)
+		case !utf8.ValidString(name) || strings.IndexByte(name, '%') >= 0:
+			return "", false, "the query has a name that is encoded twice or not valid UTF-8"
+		case sameKey(name, key):
 			return "", false, "the query has " + key + " in another spelling"
 		}
 	}
 	return value, found, ""
 }
 
-// splitQuery yields the parameters of a query, as split at & and, where one was
-// let through, at ; as well.
-func splitQuery(raw string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for start, i := 0, 0; i <= len(raw); i++ {
-			if i < len(raw) && raw[i] != '&' && raw[i] != ';' {
-				continue
-			}
-			if start < i && !yield(raw[start:i]) {
-				return
-			}
-			start = i + 1
-		}
-	}
-}
-
-// unescapeQuery is url.QueryUnescape, without its cost where there is nothing
-// to do.
-func unescapeQuery(s string) (string, error) {
-	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
-		return s, nil
-	}
-	return url.QueryUnescape(s)
-}
-
-// sameKey reports whether some server takes name for key: it folds case, drops
-// or replaces what is not alphanumeric, cuts at [, decodes once more or
-// normalizes.
-func sameKey(name, key string) bool {
-	i, j := 0, 0
-	for {
-		var a, b byte
-		if i, a = nextOfKey(name, i); a >= utf8.RuneSelf || a == '%' {
-			return foldKey(name) == foldKey(key)
-		}
-		if j, b = nextOfKey(key, j); b >= utf8.RuneSelf || b == '%' {
-			return foldKey(name) == foldKey(key)
-		}
-		if a != b {
-			// The rest of name may still fold to something else.
-			return strings.ContainsFunc(name, func(r rune) bool { return r == '%' || r >= utf8.RuneSelf }) && foldKey(name) == foldKey(key)
-		}
-		if a == 0 {
+// anyPiece reports whether a server that splits pair at its semicolons finds key.
+func anyPiece(pair, key string) bool {
+	for piece := range strings.SplitSeq(pair, ";") {
+		name, _, _ := strings.Cut(piece, "=")
+		if name = unescapeQuery(name); name == key || sameKey(name, key) {
 			return true
 		}
 	}
+	return false
 }
 
-// nextOfKey returns the first byte from i on that counts in a key, in lower
-// case, and the index behind it; 0 at the end.
-func nextOfKey(s string, i int) (int, byte) {
-	for ; i < len(s); i++ {
-		switch c := s[i]; {
-		case 'A' <= c && c <= 'Z':
-			return i + 1, c + 'a' - 'A'
-		case isAlnum(c), c >= utf8.RuneSelf, c == '%':
-			return i + 1, c
-		case c == '[' && i > 0:
-			return len(s), 0
+// unescapeQuery is url.QueryUnescape, without its cost where there is nothing to
+// do. What has a broken escape stays as it is.
+func unescapeQuery(s string) string {
+	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
+		return s
+	}
+	if decoded, err := url.QueryUnescape(s); err == nil {
+		return decoded
+	}
+	return s
+}
+
+// sameKey reports whether some server takes name for key: it folds case, drops
+// or replaces what is not alphanumeric, cuts at a bracket, a NUL or a separator,
+// or normalizes. It gives the answer of sameFolded, without the cost of folding
+// where both are ASCII.
+func sameKey(name, key string) bool {
+	j := 0
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		for j < len(key) && key[j] < utf8.RuneSelf && !isAlnum(key[j]) {
+			j++
+		}
+		if c >= utf8.RuneSelf || j < len(key) && key[j] >= utf8.RuneSelf {
+			return sameFolded(foldKey(name), foldKey(key))
+		}
+		switch {
+		case isAlnum(c):
+			if j == len(key) || lower(c) != lower(key[j]) {
+				return false
+			}
+			j++
+		case j == len(key) && j > 0 && endsKey(c):
+			return true
 		}
 	}
-	return i, 0
+	return foldKey(key[j:]) == ""
 }
+
+// endsKey reports whether some server ends a query key before c.
+func endsKey(c byte) bool { return c < ' ' || strings.IndexByte("[]=&;#?", c) >= 0 }
+
+// sameFolded is sameKey for what foldKey returned. A key itself may have
+// brackets (filter[status]), which some servers replace and others drop.
+func sameFolded(name, key string) bool {
+	key = strings.ReplaceAll(key, keyEnd, "")
+	for i := 0; i < len(name); i++ {
+		switch {
+		case name[i] == keyEnd[0]:
+			if key == "" {
+				return true
+			}
+		case key == "" || name[i] != key[0]:
+			return false
+		default:
+			key = key[1:]
+		}
+	}
+	return key == ""
+}
+
+// keyEnd stands in a folded key where some server ends it.
+const keyEnd = "["
 
 // foldKey reduces a key to what all the spellings have in common that some
 // server takes for the same.
 func foldKey(s string) string {
-	if again, err := url.QueryUnescape(s); err == nil {
-		s = again
-	}
-	s = strings.ToLower(norm.NFKC.String(s))
-	if i := strings.IndexByte(s, '['); i > 0 {
-		s = s[:i]
-	}
+	s = strings.ToLower(strings.ToUpper(norm.NFKC.String(s)))
 	return strings.Map(func(r rune) rune {
-		if r < utf8.RuneSelf && !isAlnum(byte(r)) {
-			return -1
+		switch {
+		case r >= utf8.RuneSelf && !unicode.Is(unicode.Cf, r), r < utf8.RuneSelf && isAlnum(byte(r)):
+			return r
+		case r < utf8.RuneSelf && endsKey(byte(r)):
+			return rune(keyEnd[0])
 		}
-		return r
+		return -1
 	}, s)
 }
 
-// holds reports whether the query meets the condition; why says what makes that
-// a matter of opinion.
-func (c *condition) holds(raw string) (met bool, why string) {
-	value, found, why := queryValue(raw, c.key)
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
+// queryValue is the function of this name for the request's query, which it
+// judges first. A route's conditions ask for the same key again and again.
+func (m *Match) queryValue(key string) (value string, found bool, why string) {
+	if !m.judged {
+		m.judged, m.badQuery = true, judgeQuery(m.query, m.policy.semicolon)
+	}
+	if m.badQuery != "" || m.query == "" {
+		return "", false, m.badQuery
+	}
+	if m.lookedUp.key != key {
+		value, found, why = queryValue(m.query, key)
+		if why != "" {
+			return "", false, why
+		}
+		m.lookedUp.key, m.lookedUp.value, m.lookedUp.found = key, value, found
+	}
+	return m.lookedUp.value, m.lookedUp.found, ""
+}
+
+// meetsCondition reports whether the query meets the condition; why says what
+// makes that a matter of opinion.
+func (m *Match) meetsCondition(c *condition) (met bool, why string) {
+	value, found, why := m.queryValue(c.key)
 	switch {
-	case why != "":
+	case why != "" || !found:
 		return false, why
-	case !found:
-		return false, ""
 	case c.anyValue || value == c.value:
 		return true, ""
+	case len(value) > maxQueryValue:
+		return false, "the query has a value of " + c.key + " that is too long to compare"
 	case sameValue(value, c.value):
 		return false, "the query has " + c.key + "=" + c.value + " in another spelling"
 	}
@@ -162,23 +208,44 @@ func (c *condition) holds(raw string) (met bool, why string) {
 
 // sameValue reports whether some server takes got for want, which it is not.
 func sameValue(got, want string) bool {
-	return foldValue(got) == foldValue(want)
+	if !utf8.ValidString(got) {
+		return true
+	}
+	got = unescapeQuery(got)
+	word := truth(want)
+	if word != "" && len(want) > 1 && !isNumber(want) {
+		// What is neither a yes nor a no is one or the other, depending on the server.
+		return truth(got) == "" || truth(got) == word
+	}
+	for piece := range strings.FieldsFuncSeq(got, separatesValues) {
+		if sameKey(piece, want) || word != "" && truth(piece) == word {
+			return true
+		}
+	}
+	if sameKey(got, want) || word != "" && strings.TrimSpace(got) == "" {
+		return true
+	}
+	x, errx := strconv.ParseFloat(got, 64)
+	y, erry := strconv.ParseFloat(want, 64)
+	return errx == nil && erry == nil && x == y
 }
 
-// foldValue is foldKey for values: yes and no have many names, and numbers may
-// begin with zeros. A key without a value is a yes to some.
-func foldValue(s string) string {
-	s = foldKey(s)
-	if trimmed := strings.TrimLeft(s, "0"); trimmed != "" {
-		s = trimmed
-	} else if s != "" {
-		s = "0"
+func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
+
+// separatesValues reports whether some server finds a list where r stands in a
+// value, or ends the value there.
+func separatesValues(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(",;|&#[]", r)
+}
+
+// truth returns "yes" or "no" for the many words that mean them, and "" for all
+// other values.
+func truth(s string) string {
+	switch s = strings.ReplaceAll(foldKey(s), keyEnd, ""); s {
+	case "1", "true", "t", "yes", "y", "on":
+		return "yes"
+	case "0", "false", "f", "no", "n", "off":
+		return "no"
 	}
-	switch s {
-	case "", "1", "true", "t", "yes", "y", "on", "enabled":
-		return "true"
-	case "0", "false", "f", "no", "n", "off", "disabled":
-		return "false"
-	}
-	return s
+	return ""
 }

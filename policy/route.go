@@ -52,8 +52,8 @@ type methodSet struct {
 	listed []string
 }
 
-// rank says how specifically the set has a method: 3 listed, 2 HEAD by way of
-// GET, 1 by *, 0 not at all.
+// rank says how specifically the set has a method, or all of them ("*"): 3
+// listed, 2 HEAD by way of GET, 1 by *, 0 not at all.
 func (s *methodSet) rank(method string) int {
 	switch {
 	case s.all:
@@ -78,16 +78,6 @@ func (s *methodSet) overlap(t *methodSet) (methods []string) {
 		}
 	}
 	return methods
-}
-
-// includes reports whether the set has all the methods.
-func (s *methodSet) includes(methods []string) bool {
-	for _, m := range methods {
-		if s.rank(m) == 0 {
-			return false
-		}
-	}
-	return true
 }
 
 func parseMethods(methods []string) (methodSet, error) {
@@ -148,8 +138,11 @@ func compileRoute(c RouteConfig, outer Settings, prefix string, catalog *Catalog
 	if r.Require, err = ParseRequirement(c.Require, catalog); err != nil {
 		return nil, err
 	}
-	if r.Optional && (r.Require.need == needNothing || r.Require.need == needNever) {
-		return nil, fmt.Errorf("optional: says nothing beside %q, which never looks at a token", r.Require.text)
+	if r.Require.need == needNothing || r.Require.need == needNever {
+		if c.Optional {
+			return nil, fmt.Errorf("optional: says nothing beside %q", r.Require.text)
+		}
+		r.Optional = false
 	}
 	if r.from, err = parseCredentials(settings.TokenFrom); err != nil {
 		return nil, err
@@ -172,28 +165,26 @@ func compileRoute(c RouteConfig, outer Settings, prefix string, catalog *Catalog
 // route says, inherited what its groups and the site say.
 func (r *Route) source(what, own, inherited string) (Source, error) {
 	text := cmp.Or(own, inherited)
-	if text == "" {
-		text = "none"
-		if _, _, ok := r.pattern.parameter("space"); ok && what == "space" {
-			text = "path.space"
-		}
-	}
-	s, err := ParseSource(text)
+	s, err := ParseSource(cmp.Or(text, "none"))
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", what, err)
 	}
 	if what == "resource" && (s.Kind == FromToken || s.Kind == FromAll) {
 		return s, fmt.Errorf("resource: %q is for spaces only", text)
 	}
+	ok := text != ""
 	if s.Kind == FromPath {
-		var ok bool
 		s.segment, s.tail, ok = r.pattern.parameter(s.Name)
-		switch {
-		case !ok && own != "":
-			return s, fmt.Errorf("%s %s: pattern %s has no {%s}", what, own, r.Pattern, s.Name)
-		case !ok: // what a group says holds for the routes that have the parameter
-			s = Source{Kind: FromNone, text: "none"}
-		}
 	}
-	return s, nil
+	switch {
+	case ok:
+		return s, nil
+	case own != "":
+		return s, fmt.Errorf("%s %s: pattern %s has no {%s}", what, own, r.Pattern, s.Name)
+	}
+	// Nothing was said, or by a group, for its routes that have the parameter.
+	if segment, tail, ok := r.pattern.parameter("space"); ok && what == "space" {
+		return Source{Kind: FromPath, Name: "space", text: "path.space", segment: segment, tail: tail}, nil
+	}
+	return Source{Kind: FromNone, text: "none"}, nil
 }

@@ -10,10 +10,29 @@ import (
 // node is a place in the tree of path segments. Routes whose patterns have the
 // same segments end in the same node, whatever their parameters are called.
 type node struct {
+	few       []edge // the literals that follow, where a map would be slower
 	literals  map[string]*node
 	parameter *node
 	ends      []*Route // patterns that end here
 	tails     []*Route // patterns whose last segment takes one or more from here on
+}
+
+type edge struct {
+	literal string
+	to      *node
+}
+
+// maxFew is how many literals are compared one by one.
+const maxFew = 8
+
+// next returns where a literal leads, or nil.
+func (n *node) next(literal string) *node {
+	for i := range n.few {
+		if n.few[i].literal == literal {
+			return n.few[i].to
+		}
+	}
+	return n.literals[literal]
 }
 
 // insert puts a route at its place.
@@ -58,16 +77,28 @@ func (n *node) each(f func([]*Route)) {
 	}
 }
 
-// sort puts the routes of every place in the order in which they are tried:
-// more query conditions first, then those that want a certain value.
-func (n *node) sort() {
-	n.each(func(routes []*Route) {
+// finish prepares a tree that is complete: it puts the routes of every place in
+// the order in which they are tried, more query conditions first, then those
+// that want a certain value.
+func (n *node) finish() {
+	for _, routes := range [][]*Route{n.ends, n.tails} {
 		slices.SortStableFunc(routes, func(a, b *Route) int { return compareConditions(&b.pattern, &a.pattern) })
-	})
+	}
+	for _, next := range n.literals {
+		next.finish()
+	}
+	if n.parameter != nil {
+		n.parameter.finish()
+	}
+	if len(n.literals) <= maxFew {
+		for literal, to := range n.literals {
+			n.few = append(n.few, edge{literal, to})
+		}
+		n.literals = nil
+	}
 }
 
-// compareConditions says which pattern is the more specific one by its query
-// conditions.
+// compareConditions says which pattern is tried first by its query conditions.
 func compareConditions(a, b *pattern) int {
 	return cmp.Or(cmp.Compare(len(a.conditions), len(b.conditions)), cmp.Compare(a.values(), b.values()))
 }
@@ -82,14 +113,21 @@ func (p *pattern) values() (n int) {
 	return n
 }
 
-// conflicts returns an error for every two routes that some request matches
-// equally well.
+// stricter reports whether a's query conditions are b's, as many, with values
+// in addition.
+func stricter(a, b *pattern) bool {
+	return len(a.conditions) == len(b.conditions) && a.values() > b.values() && within(b.conditions, a.conditions)
+}
+
+// conflicts returns an error for every route that some request matches as well
+// as one before it.
 func (n *node) conflicts() (errs []error) {
 	n.each(func(routes []*Route) {
-		for i, a := range routes {
-			for _, b := range routes[:i] {
-				if err := conflict(b, a, routes); err != nil {
+		for i, b := range routes {
+			for _, a := range routes[:i] {
+				if err := conflict(a, b, routes); err != nil {
 					errs = append(errs, err)
+					break
 				}
 			}
 		}
@@ -100,30 +138,43 @@ func (n *node) conflicts() (errs []error) {
 
 // conflict compares two routes of one place; all are the routes there.
 func conflict(a, b *Route, all []*Route) error {
+	p, q := &a.pattern, &b.pattern
+	if len(p.conditions) != len(q.conditions) || !compatible(p.conditions, q.conditions) || stricter(p, q) || stricter(q, p) {
+		return nil
+	}
 	methods := a.methods.overlap(&b.methods)
-	if len(methods) == 0 || compareConditions(&a.pattern, &b.pattern) != 0 {
+	if len(methods) == 0 {
 		return nil
 	}
-	both, compatible := merge(a.pattern.conditions, b.pattern.conditions)
-	if !compatible {
+	both := merge(p.conditions, q.conditions)
+	for _, c := range all { // a third route may decide where both would match
+		methods = slices.DeleteFunc(methods, func(method string) bool { return c.decides(a, b, both, method) })
+	}
+	if len(methods) == 0 {
 		return nil
 	}
-	for _, c := range all {
-		// A third route decides where both would match.
-		if compareConditions(&c.pattern, &a.pattern) > 0 && c.methods.includes(methods) && within(c.pattern.conditions, both) {
-			return nil
+	where := "the same path for " + strings.Join(methods, ",")
+	if !within(both, p.conditions) || !within(both, q.conditions) {
+		query := make([]string, len(both))
+		for i, c := range both {
+			query[i] = c.String()
 		}
+		where = "a request with ?" + strings.Join(query, "&") + " is on both; add a route for that"
 	}
-	if slices.Equal(a.pattern.conditions, b.pattern.conditions) || len(both) == len(a.pattern.conditions) {
-		return at(b.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: the same path for %s",
-			strings.Join(b.Methods, ","), b.Pattern, strings.Join(a.Methods, ","), a.Pattern, written(a), strings.Join(methods, ",")))
+	return at(b.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: %s",
+		strings.Join(b.Methods, ","), b.Pattern, strings.Join(a.Methods, ","), a.Pattern, written(a), where))
+}
+
+// decides reports whether the route is more specific than a and b, which are
+// equally so, wherever both of them match a request with this method.
+func (c *Route) decides(a, b *Route, both []condition, method string) bool {
+	if !within(c.pattern.conditions, both) {
+		return false
 	}
-	query := make([]string, len(both))
-	for i, c := range both {
-		query[i] = c.String()
+	if len(c.pattern.conditions) > len(a.pattern.conditions) {
+		return c.methods.rank(method) > 0
 	}
-	return at(b.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s on a request with ?%s: add a route for that",
-		strings.Join(b.Methods, ","), b.Pattern, strings.Join(a.Methods, ","), a.Pattern, written(a), strings.Join(query, "&")))
+	return c.methods.rank(method) == a.methods.rank(method) && stricter(&c.pattern, &a.pattern) && stricter(&c.pattern, &b.pattern)
 }
 
 func written(r *Route) string {
@@ -133,22 +184,30 @@ func written(r *Route) string {
 	return " (" + r.At + ")"
 }
 
-// merge returns the conditions that hold where both lists do, and whether that
-// can be.
-func merge(a, b []condition) ([]condition, bool) {
+// compatible reports whether a request can meet the conditions of both lists.
+func compatible(a, b []condition) bool {
+	for i := range a {
+		for j := range b {
+			if c, d := &a[i], &b[j]; c.key == d.key && !c.anyValue && !d.anyValue && c.value != d.value {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// merge returns the conditions that hold where those of both compatible lists do.
+func merge(a, b []condition) []condition {
 	both := slices.Clone(a)
 	for _, c := range b {
 		i := slices.IndexFunc(both, func(d condition) bool { return d.key == c.key })
-		switch {
-		case i < 0:
+		if i < 0 {
 			both = append(both, c)
-		case both[i].anyValue:
+		} else if both[i].anyValue {
 			both[i] = c
-		case !c.anyValue && both[i].value != c.value:
-			return nil, false
 		}
 	}
-	return both, true
+	return both
 }
 
 // within reports whether all the conditions hold wherever those of outer do.
@@ -167,7 +226,7 @@ func (n *node) find(m *Match, i int) *Route {
 	if i == m.path.n {
 		return m.pick(n.ends)
 	}
-	if next := n.literals[m.path.segment(i)]; next != nil {
+	if next := n.next(m.path.segment(i)); next != nil {
 		if r := next.find(m, i+1); r != nil || m.Reason != Forward {
 			return r
 		}
@@ -185,7 +244,7 @@ func (m *Match) pick(routes []*Route) *Route {
 	var best *Route
 	rank := 0
 	for _, r := range routes {
-		if best != nil && compareConditions(&r.pattern, &best.pattern) < 0 {
+		if best != nil && len(r.pattern.conditions) < len(best.pattern.conditions) {
 			break // sorted: all that follow are less specific
 		}
 		if k := r.methods.rank(m.method); k > rank && m.meets(r.pattern.conditions) {
@@ -200,15 +259,9 @@ func (m *Match) pick(routes []*Route) *Route {
 
 // meets reports whether the request's query meets all the conditions.
 func (m *Match) meets(conditions []condition) bool {
-	if len(conditions) == 0 {
-		return true
-	}
-	if !m.judgeQuery() {
-		return false
-	}
 	all := true
 	for i := range conditions {
-		met, why := conditions[i].holds(m.query)
+		met, why := m.meetsCondition(&conditions[i])
 		if why != "" {
 			m.refuse(why)
 			return false
