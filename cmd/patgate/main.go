@@ -6,10 +6,11 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
-	_ "github.com/patgate/patgate/caddymodule"
+	"github.com/patgate/patgate/caddymodule"
 )
 
 func main() {
 	caddy.CustomBinaryName = "patgate"
+	caddymodule.RegisterCommands()
 	caddycmd.Main()
 }

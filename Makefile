@@ -1,0 +1,48 @@
+# The few verbs everybody expects. `make test` is all that CI runs.
+
+# As Caddy's own releases: leaves databases out that only its ACME server could use.
+TAGS := nobadger,nomysql,nopgx
+GO   := go
+
+.PHONY: build demo test unit lint fuzz bench clean
+
+build: ## the binary, ./patgate
+	$(GO) build -trimpath -tags $(TAGS) -o patgate ./cmd/patgate
+
+demo: ## the gate at work
+	$(GO) run -tags $(TAGS) ./cmd/patgate demo
+
+test: lint unit ## everything that must pass
+
+unit:
+	$(GO) test -race -tags $(TAGS) -timeout 15m ./...
+
+# Checks from outside the standard distribution are skipped where they can't be
+# had, and say so.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+lint:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet -tags $(TAGS) ./...
+	@if $(GO) run $(STATICCHECK) -version >/dev/null 2>&1; \
+		then echo staticcheck ./...; $(GO) run $(STATICCHECK) -tags $(TAGS) ./...; \
+		else echo "staticcheck can't be had: skipped"; fi
+	@scripts/govulncheck "$(GO)" "$(GOVULNCHECK)" "$(TAGS)"
+
+FUZZTIME := 30s
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for package in $$($(GO) list -tags $(TAGS) ./...); do \
+		for target in $$($(GO) test -tags $(TAGS) -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+bench: ## the benchmarks beside the code, then plain Caddy and patgate side by side
+	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./token ./policy ./cache ./caddymodule
+	$(GO) run -tags $(TAGS) ./bench
+
+clean:
+	rm -f patgate

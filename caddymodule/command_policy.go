@@ -1,0 +1,431 @@
+package caddymodule
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+// policyCommand is the commands that look at policies. They need no running
+// server but to look a token up.
+func policyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "Check, show, explain and test policies",
+		Long: `Commands that look at the policies in a configuration. They run the gate's own
+decision code on the configuration file and need no running server, except to
+look up the token that explain is asked about.`,
+	}
+	cmd.AddCommand(policyCheckCommand(), policyRoutesCommand(), policyExplainCommand(), policyTestCommand())
+	for _, later := range []string{"import", "diff"} {
+		cmd.AddCommand(laterCommand("policy", later))
+	}
+	return cmd
+}
+
+// configFlags adds the flags that say which configuration is meant.
+func configFlags(cmd *cobra.Command) (read func() (*configuration, error)) {
+	file := cmd.Flags().StringP("config", "c", "", "configuration file (default: Caddyfile in the current directory)")
+	adapter := cmd.Flags().StringP("adapter", "a", "", "config adapter (default: caddyfile, unless the file ends in .json)")
+	return func() (*configuration, error) { return readConfiguration(*file, *adapter) }
+}
+
+func policyCheckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [--config FILE]",
+		Short: "Report mistakes in the policies, with file and line",
+		Example: `  patgate policy check
+  patgate policy check --config /etc/caddy/Caddyfile`,
+		Args: cobra.NoArgs,
+	}
+	read := configFlags(cmd)
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		c, err := read()
+		if err != nil {
+			return err
+		}
+		routes := 0
+		warnings := []policy.Warning{}
+		for _, s := range c.sites {
+			routes += len(s.gate.policy.Routes())
+			warnings = append(warnings, s.gate.policy.Warnings()...)
+		}
+		out := cmd.OutOrStdout()
+		if *asJSON {
+			return printJSON(out, map[string]any{"sites": len(c.sites), "routes": routes, "warnings": warnings})
+		}
+		if len(c.sites) == 0 {
+			return errors.New("no site of the configuration uses patgate")
+		}
+		for _, w := range warnings {
+			if w.At != "" {
+				fmt.Fprintf(out, "%s: ", w.At)
+			}
+			fmt.Fprintf(out, "warning: %s\n", w.Text)
+		}
+		fmt.Fprintf(out, "%s, %s, %s\n", counted(len(c.sites), "site"), counted(routes, "route"), counted(len(warnings), "warning"))
+		return nil
+	})
+	return cmd
+}
+
+// counted writes a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func policyRoutesCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "routes [--config FILE]",
+		Short: "Show the compiled table of routes",
+		Example: `  patgate policy routes
+  patgate policy routes --config Caddyfile --json`,
+		Args: cobra.NoArgs,
+	}
+	read := configFlags(cmd)
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		c, err := read()
+		if err != nil {
+			return err
+		}
+		type siteRoutes struct {
+			Hosts   []string           `json:"hosts"`
+			Default string             `json:"default"`
+			Routes  []policy.RouteInfo `json:"routes"`
+		}
+		all := []siteRoutes{}
+		for _, s := range c.sites {
+			routes := siteRoutes{Hosts: s.hosts, Default: s.gate.policy.Default(), Routes: []policy.RouteInfo{}}
+			for _, r := range s.gate.policy.Routes() {
+				routes.Routes = append(routes.Routes, r.Info())
+			}
+			all = append(all, routes)
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), all)
+		}
+		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		for i, s := range all {
+			fmt.Fprintf(w, "%s\n", c.sites[i])
+			fmt.Fprintln(w, "METHODS\tPATTERN\tREQUIRES\tSPACE\tRESOURCE\tAT")
+			for _, r := range s.Routes {
+				require := r.Require
+				if r.Optional {
+					require += " (optional)"
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", strings.Join(r.Methods, ","), r.Pattern, require, r.Space, r.Resource, r.At)
+			}
+			fmt.Fprintf(w, "*\t(everything else)\t%s\t\t\t\n", s.Default)
+		}
+		return w.Flush()
+	})
+	return cmd
+}
+
+func policyTestCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "test [--config FILE] CASES.jsonl...",
+		Short: "Compare the policy with what requests are known to need",
+		Long: `Reads cases, one JSON object a line, and compares what the policy asks of each
+request with what the case says it needs:
+
+  {"method":"GET","path":"/v1/spaces/1/stories","scope":"stories:read","space":"1","resource":null}
+
+scope is "a b" (both are needed), "a|b" (one of them), public, any, never, deny
+(no route), or a list (all are needed). space and resource are those found in the
+request, or null. "anonymous": true says that the request is also served without
+a token. Other keys are ignored. The file - is standard input.`,
+		Example: `  patgate policy test --config Caddyfile cases.jsonl
+  patgate policy test --site api.example.com cases/*.jsonl`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	read := configFlags(cmd)
+	host := cmd.Flags().String("site", "", "host of the site to test, where several use patgate")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, files []string) error {
+		c, err := read()
+		if err != nil {
+			return err
+		}
+		s, err := siteFor(c.sites, *host)
+		if err != nil {
+			return err
+		}
+		return testCases(cmd.OutOrStdout(), s.gate.policy, files, *asJSON)
+	})
+	return cmd
+}
+
+// testCases runs the cases in files. Its last line says how many passed.
+func testCases(out io.Writer, p *policy.Policy, files []string, asJSON bool) error {
+	type failure struct {
+		File  string `json:"file"`
+		Line  int    `json:"line"`
+		Case  string `json:"case"`
+		Error string `json:"error"`
+	}
+	failures, passed := []failure{}, 0
+	for _, file := range files {
+		cases, err := casesIn(file)
+		if err != nil {
+			return err
+		}
+		for _, c := range cases {
+			err := p.Check(c)
+			if err == nil {
+				passed++
+				continue
+			}
+			why := strings.ReplaceAll(err.Error(), "\n", "; ")
+			failures = append(failures, failure{file, c.Line, c.Method + " " + c.Path, why})
+			if !asJSON {
+				fmt.Fprintf(out, "%s:%d: %s %s: %s\n", file, c.Line, c.Method, c.Path, why)
+			}
+		}
+	}
+	if asJSON {
+		if err := printJSON(out, map[string]any{"passed": passed, "failed": len(failures), "failures": failures}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(out, "%d passed, %d failed\n", passed, len(failures))
+	}
+	if len(failures) > 0 {
+		return errSilent
+	}
+	return nil
+}
+
+func casesIn(file string) ([]policy.Case, error) {
+	in := io.Reader(os.Stdin)
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading cases: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	cases, err := policy.ReadCases(in)
+	if err != nil {
+		return nil, fmt.Errorf("reading cases: %s: %w", file, err)
+	}
+	return cases, nil
+}
+
+func policyExplainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain [--config FILE] METHOD URL [--token ID | --secret-stdin] [--header 'K: V']...",
+		Short: "Say what the gate makes of a request, and why",
+		Long: `Runs the gate's decision code on one request. Without a token it says what the
+request needs; with --token or --secret-stdin, which ask the running server for
+the token, it says what that token would be answered.
+
+The URL is a path, or a whole URL where several sites use patgate.`,
+		Example: `  patgate policy explain GET /v1/spaces/1/stories
+  patgate policy explain POST /v1/spaces/1/stories --token 01kbn4mxkpz8t2rwy3c5q7d9ef
+  patgate policy explain GET https://api.example.com/v1/spaces/1/stories --header 'X-Space: 7' --json`,
+		Args: cobra.ExactArgs(2),
+	}
+	read := configFlags(cmd)
+	id := cmd.Flags().String("token", "", "judge the request as if it carried the token with this id")
+	secretStdin := cmd.Flags().Bool("secret-stdin", false, "judge the request as if it carried the secret read from standard input")
+	headers := cmd.Flags().StringArray("header", nil, "header of the request, as in 'X-Space: 7'")
+	address := cmd.Flags().String("address", "", "address of the running server's admin endpoint")
+	asJSON := jsonFlag(cmd)
+	cmd.MarkFlagsMutuallyExclusive("token", "secret-stdin")
+	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
+		c, err := read()
+		if err != nil {
+			return err
+		}
+		r, err := newRequest(args[0], args[1], *headers)
+		if err != nil {
+			return usageError(err)
+		}
+		s, err := siteFor(c.sites, r.URL.Hostname())
+		if err != nil {
+			return err
+		}
+		var view *token.View
+		var subject *policy.Subject
+		if *id != "" || *secretStdin {
+			admin, err := newClient(*address, cmd)
+			if err != nil {
+				return err
+			}
+			if view, subject, err = fetchSubject(cmd, admin, *id); err != nil {
+				return err
+			}
+		}
+		e := explain(s.gate, r, subject)
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), explanationJSON{e, view})
+		}
+		return printExplanation(cmd.OutOrStdout(), r, e, view)
+	})
+	return cmd
+}
+
+// explanationJSON is the JSON form of an explanation.
+type explanationJSON struct {
+	policy.Explanation
+	Token *token.View `json:"token"`
+}
+
+// newRequest makes the request that is to be explained.
+func newRequest(method, target string, headers []string) (*http.Request, error) {
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		return nil, fmt.Errorf("URL %s: want a path such as /v1/spaces/1/stories, or a whole URL", target)
+	}
+	r := &http.Request{Method: method, URL: u, Host: u.Host, Header: http.Header{}}
+	for _, h := range headers {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok || !policy.PlainHeaderName(strings.TrimSpace(name)) {
+			return nil, fmt.Errorf("header %q: want 'Name: value'", name)
+		}
+		if strings.EqualFold(strings.TrimSpace(name), "host") {
+			r.Host = strings.TrimSpace(value)
+			continue
+		}
+		r.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	return r, nil
+}
+
+// explain judges a request as the gate would.
+func explain(h *Handler, r *http.Request, subject *policy.Subject) policy.Explanation {
+	h.cleanHeader(r.Header)
+	req, why := policy.NewRequest(r)
+	if why != "" {
+		reason := policy.AmbiguousRequest
+		return policy.Explanation{Method: r.Method, Decision: reason.String(), Status: reason.Status(), Detail: why}
+	}
+	return h.policy.Explain(&req, subject, time.Now(), netip.Addr{})
+}
+
+// fetchSubject gets a token and its owner from the running server, by its id or
+// by the secret on standard input.
+func fetchSubject(cmd *cobra.Command, admin *client, id string) (*token.View, *policy.Subject, error) {
+	var view token.View
+	if id == "" {
+		secret, err := readSecret(cmd)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := admin.call(cmd.Context(), http.MethodPost, "/patgate/verify", map[string]string{"secret": secret}, &view); err != nil {
+			return nil, nil, err
+		}
+	} else if err := admin.call(cmd.Context(), http.MethodGet, "/patgate/tokens/"+url.PathEscape(id), nil, &view); err != nil {
+		return nil, nil, err
+	}
+	var owner *token.Owner
+	if view.Owner != "" {
+		owner = new(token.Owner)
+		err := admin.call(cmd.Context(), http.MethodGet, "/patgate/owners/"+url.PathEscape(view.Owner), nil, owner)
+		if isNotFound(err) {
+			owner = nil
+		} else if err != nil {
+			return nil, nil, err
+		}
+	}
+	return &view, subjectOf(&view, owner), nil
+}
+
+// subjectOf returns a token in the form decisions read.
+func subjectOf(v *token.View, owner *token.Owner) *policy.Subject {
+	s := &policy.Subject{
+		ID: policy.NewID(v.ID), Owner: policy.NewOwner(v.Owner, owner), Grants: policy.NewGrants(v.Grants),
+		Revoked: v.RevokedAt != nil,
+	}
+	if v.ExpiresAt != nil {
+		s.Expires = policy.Unix(*v.ExpiresAt)
+	}
+	return s
+}
+
+// printExplanation writes an explanation as can be put in a ticket.
+func printExplanation(out io.Writer, r *http.Request, e policy.Explanation, view *token.View) error {
+	b := bufio.NewWriter(out)
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t"+format+"\n", append([]any{name}, args...)...)
+	}
+	line("request", "%s %s", r.Method, r.URL)
+	if e.Path != "" {
+		line("path", "%s", e.Path)
+	}
+	if e.Route == nil {
+		line("route", "none matches")
+	} else {
+		line("route", "%s %s %s", strings.Join(e.Route.Methods, ","), e.Route.Pattern, inParentheses(e.Route.At))
+		needs := e.Route.Require
+		if e.Route.Optional {
+			needs += ", or no token at all"
+		}
+		line("needs", "%s", needs)
+		line("space", "%s", locatedText(e.Space, e.Route.Space))
+		line("resource", "%s", locatedText(e.Resource, e.Route.Resource))
+		line("token from", "%s", strings.Join(e.Route.From, ", "))
+	}
+	if view != nil {
+		line("token", "%s %q of %q, %s", view.ID, view.Name, view.Owner, view.Status)
+		for i, g := range view.Grants {
+			grant, err := json.Marshal(g)
+			if err != nil {
+				return err
+			}
+			line(fmt.Sprintf("grant %d", i+1), "%s", grant)
+		}
+		if len(view.Grants) == 0 {
+			line("grants", "none")
+		}
+	}
+	decision := e.Decision
+	if e.Status != 0 {
+		decision += fmt.Sprintf(" (%d %s)", e.Status, http.StatusText(e.Status))
+	}
+	line("decision", "%s", decision)
+	if e.Detail != "" {
+		line("because", "%s", e.Detail)
+	}
+	w.Flush()
+	return b.Flush()
+}
+
+func inParentheses(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "(" + s + ")"
+}
+
+func locatedText(v *policy.LocatedValue, source string) string {
+	switch {
+	case v == nil:
+		return "none"
+	case v.Value == "":
+		return "(" + source + ")"
+	}
+	return v.Value + " (" + v.Source + ")"
+}

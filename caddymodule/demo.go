@@ -1,0 +1,277 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// demoCaddyfile is the demo's whole configuration. Its verbs are the addresses of
+// the gate, of the admin endpoint and of the API.
+const demoCaddyfile = `{
+	admin %[2]s
+	persist_config off
+	auto_https off
+	log {
+		level ERROR
+	}
+	patgate {
+		scopes {
+			stories:read  "Read stories"
+			stories:write "Create, change and delete stories" implies stories:read
+		}
+	}
+}
+
+http://%[1]s {
+	patgate {
+		route GET  /health                            public
+		route GET  /v1/me                             any
+		group /v1/spaces/{space} {
+			route GET         /stories           stories:read
+			route POST        /stories           stories:write
+			route GET         /stories/{id}      stories:read
+			route PUT,DELETE  /stories/{id}      stories:write
+		}
+	}
+	reverse_proxy %[3]s
+}
+`
+
+func demoCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the gate at work, with an API and tokens to try",
+		Long: `Starts a small API with the gate in front of it, makes tokens, shows what each is
+answered and why, and serves until interrupted. Everything lives in a temporary
+directory and in memory, and nothing is left behind.`,
+		Example: `  patgate demo
+  patgate demo --listen 127.0.0.1:9999`,
+		Args: cobra.NoArgs,
+	}
+	listen := cmd.Flags().String("listen", "127.0.0.1:8080", "address to serve on; another port is taken if it is in use")
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+		defer stop()
+		return runDemo(ctx, cmd.OutOrStdout(), *listen)
+	})
+	return cmd
+}
+
+// runDemo serves the demo until ctx ends.
+func runDemo(ctx context.Context, out io.Writer, listen string) (err error) {
+	dir, err := os.MkdirTemp("", "patgate-demo-")
+	if err != nil {
+		return fmt.Errorf("making a temporary directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	// Caddy keeps its own files where these say.
+	for _, name := range []string{"XDG_DATA_HOME", "XDG_CONFIG_HOME"} {
+		if err := os.Setenv(name, filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("setting %s: %w", name, err)
+		}
+	}
+	api, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("starting the demo API: %w", err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(demoAPI), ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(api) // ends with Close
+	defer server.Close()
+
+	gate, err := freeAddress(listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", listen, err)
+	}
+	admin, err := freeAddress("127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("finding an address for the admin endpoint: %w", err)
+	}
+	config := fmt.Sprintf(demoCaddyfile, gate, admin, api.Addr())
+	body, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
+	if err != nil {
+		return fmt.Errorf("adapting the demo's Caddyfile: %w", err)
+	}
+	if err := caddy.Load(body, true); err != nil {
+		return fmt.Errorf("starting the gate: %w", err)
+	}
+	defer func() { err = errors.Join(err, caddy.Stop()) }()
+
+	d := demo{out: out, gate: "http://" + gate, admin: admin}
+	if err := d.show(ctx); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	fmt.Fprintln(out, "\nstopped; nothing is left behind")
+	return nil
+}
+
+// freeAddress returns listen, or the same with a free port where its is in use.
+func freeAddress(listen string) (string, error) {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		if l, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
+			return "", err
+		}
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// demoAPI is an API that knows nothing of tokens: it answers with what the gate
+// tells it.
+func demoAPI(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(map[string]string{ // a client that is gone is no matter
+		"request": r.Method + " " + r.URL.Path,
+		"owner":   r.Header.Get("X-Patgate-Owner"),
+		"token":   r.Header.Get("X-Patgate-Token"),
+		"space":   r.Header.Get("X-Patgate-Space"),
+		"scopes":  r.Header.Get("X-Patgate-Scopes"),
+	})
+}
+
+// demo is what the demo shows.
+type demo struct {
+	out         io.Writer
+	gate, admin string
+}
+
+// show makes tokens, sends requests with them, and prints what they are answered
+// and how to go on.
+func (d *demo) show(ctx context.Context) error {
+	running, err := caddy.ActiveContext().AppIfConfigured("patgate")
+	if err != nil {
+		return fmt.Errorf("looking for the gate: %w", err)
+	}
+	tokens, err := running.(*App).registry()
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	by := registry.Actor{Name: "demo"}
+	create := func(name string, scopes ...string) (id, secret string, err error) {
+		t, secret, err := tokens.Create(ctx, by, registry.NewToken{
+			Name: name, Owner: "alice", Grants: []token.Grant{{Spaces: []string{"1"}, Scopes: scopes}},
+		})
+		if err != nil {
+			return "", "", fmt.Errorf("making token %s: %w", name, err)
+		}
+		return t.ID, secret, nil
+	}
+	_, reader, err := create("reader", "stories:read")
+	if err != nil {
+		return err
+	}
+	_, writer, err := create("writer", "stories:write")
+	if err != nil {
+		return err
+	}
+	lost, revoked, err := create("lost", "stories:write")
+	if err != nil {
+		return err
+	}
+
+	fmt.Fprintf(d.out, "patgate demo: an API behind the gate at %s\n\nTokens of alice, for space 1\n\n", d.gate)
+	w := tabwriter.NewWriter(d.out, 2, 0, 2, ' ', 0)
+	for _, t := range [][3]string{{"reader", "stories:read", reader}, {"writer", "stories:write", writer}, {"lost", "stories:write", revoked}} {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", t[0], t[1], t[2])
+	}
+	w.Flush()
+
+	fmt.Fprintf(d.out, "\nWhat they are answered\n\n")
+	rows := tabwriter.NewWriter(d.out, 2, 0, 2, ' ', 0)
+	fmt.Fprintln(rows, "  TOKEN\tREQUEST\tANSWER\tWHY")
+	names := map[string]string{"": "none", reader: "reader", writer: "writer", revoked: "lost", demoTypo(reader): "reader, mistyped"}
+	for _, try := range []struct{ secret, method, path string }{
+		{"", "GET", "/health"},
+		{"", "GET", "/v1/spaces/1/stories"},
+		{reader, "GET", "/v1/spaces/1/stories"},
+		{reader, "POST", "/v1/spaces/1/stories"},
+		{writer, "POST", "/v1/spaces/1/stories"},
+		{writer, "GET", "/v1/spaces/1/stories"},
+		{writer, "GET", "/v1/spaces/2/stories"},
+		{writer, "GET", "/v1/unheard-of"},
+		{demoTypo(reader), "GET", "/v1/me"},
+		{writer, "GET", "/v1/spaces/1%2F..%2F2/stories"},
+		{revoked, "GET", "/v1/me"},
+	} {
+		if err := d.try(ctx, rows, names[try.secret], try.secret, try.method, try.path); err != nil {
+			return err
+		}
+	}
+	if _, err := tokens.Revoke(ctx, by, lost); err != nil {
+		return fmt.Errorf("revoking a token: %w", err)
+	}
+	fmt.Fprintln(rows, "  lost\t(revoked at this moment)\t\t")
+	if err := d.try(ctx, rows, "lost", revoked, "GET", "/v1/me"); err != nil {
+		return err
+	}
+	rows.Flush()
+
+	fmt.Fprintf(d.out, "\nTry it (200, 401, 403, 401 after a revocation)\n\n")
+	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", reader, d.gate)
+	fmt.Fprintf(d.out, "curl -i %s/v1/spaces/1/stories\n", d.gate)
+	fmt.Fprintf(d.out, "curl -i -X POST -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", reader, d.gate)
+	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/me\n", revoked, d.gate)
+	fmt.Fprintf(d.out, "\nManage the demo's tokens from another terminal\n\n")
+	fmt.Fprintf(d.out, "  go run ./cmd/patgate token list --address %s\n", d.admin)
+	fmt.Fprintf(d.out, "  go run ./cmd/patgate token create --name mine --space 2 --scope stories:read --address %s\n", d.admin)
+	fmt.Fprintf(d.out, "\nServing until interrupted (Ctrl-C).\n")
+	return nil
+}
+
+// demoTypo returns a secret with a typo, which its checksum gives away.
+func demoTypo(secret string) string {
+	last := byte('x')
+	if secret[len(secret)-1] == last {
+		last = 'y'
+	}
+	return secret[:len(secret)-1] + string(last)
+}
+
+// try sends a request and prints what it is answered.
+func (d *demo) try(ctx context.Context, w io.Writer, name, secret, method, path string) error {
+	r, err := http.NewRequestWithContext(ctx, method, d.gate+path, nil)
+	if err != nil {
+		return err
+	}
+	if secret != "" {
+		r.Header.Set("Authorization", "Bearer "+secret)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return fmt.Errorf("asking the gate: %w", err)
+	}
+	defer resp.Body.Close()
+	why := "forwarded"
+	if resp.StatusCode != http.StatusOK {
+		var p Problem
+		if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
+			return fmt.Errorf("reading the gate's answer: %w", err)
+		}
+		why = p.Reason + ": " + p.Detail
+	}
+	fmt.Fprintf(w, "  %s\t%s %s\t%d\t%s\n", name, method, path, resp.StatusCode, why)
+	return nil
+}

@@ -1,0 +1,151 @@
+package policy
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Case is an expectation of a policy: what a request needs. One a line, as
+// JSON, for policy test; keys it doesn't have are ignored.
+type Case struct {
+	Method string `json:"method"`
+	Path   string `json:"path"` // with a query, where the request has one
+	// Scope is "a b" (both), "a|b" (one of them), public, any, never or deny
+	// (no route); or a list, all of which are needed.
+	Scope scopeText `json:"scope"`
+	// Space and Resource are those found in the request; null for none.
+	Space    *string `json:"space"`
+	Resource *string `json:"resource"`
+	// Anonymous says that the request is also served without a token.
+	Anonymous bool `json:"anonymous"`
+
+	Line int `json:"-"`
+}
+
+// scopeText is a requirement, written as a text or as a list.
+type scopeText string
+
+// UnmarshalJSON reads either form.
+func (s *scopeText) UnmarshalJSON(b []byte) error {
+	var list []string
+	if json.Unmarshal(b, &list) == nil && list != nil {
+		*s = scopeText(strings.Join(list, " "))
+		return nil
+	}
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil || text == "" {
+		return errors.New("scope: want a text or a list of texts")
+	}
+	*s = scopeText(text)
+	return nil
+}
+
+// ReadCases reads one case a line. Errors name the line.
+func ReadCases(r io.Reader) ([]Case, error) {
+	var cases []Case
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for n := 1; lines.Scan(); n++ {
+		text := strings.TrimSpace(lines.Text())
+		if text == "" {
+			continue
+		}
+		c := Case{Line: n}
+		if err := json.Unmarshal([]byte(text), &c); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if c.Method == "" || c.Path == "" || c.Scope == "" {
+			return nil, fmt.Errorf("line %d: want method, path and scope", n)
+		}
+		cases = append(cases, c)
+	}
+	return cases, lines.Err()
+}
+
+// Check reports what of the case the policy doesn't meet, or nil.
+func (p *Policy) Check(c Case) error {
+	req, err := c.request()
+	if err != nil {
+		return err
+	}
+	var m Match
+	if p.read(&req, &m) {
+		m.Route = p.route(&m)
+	}
+	if m.Reason == Forward && m.Route != nil {
+		m.locate(true)
+	}
+	scope := string(c.Scope)
+	switch {
+	case m.Reason != Forward:
+		return fmt.Errorf("the request is refused: %s", m.Detail)
+	case m.Route == nil && scope == "deny":
+		return nil
+	case m.Route == nil:
+		return fmt.Errorf("want scope %s, but no route matches", scope)
+	case !sameRequirement(m.Route.Require.text, scope):
+		return fmt.Errorf("want scope %s, got %s%s", scope, m.Route.Require.text, written(m.Route))
+	case m.Route.Optional != c.Anonymous && scope != "public":
+		return fmt.Errorf("want anonymous %t, got %t%s", c.Anonymous, m.Route.Optional, written(m.Route))
+	}
+	return errors.Join(
+		sameValueFound("space", c.Space, m.Space, m.Route),
+		sameValueFound("resource", c.Resource, m.Resource, m.Route),
+	)
+}
+
+func sameValueFound(what string, want *string, got string, r *Route) error {
+	wanted := ""
+	if want != nil {
+		wanted = *want
+	}
+	if wanted == got {
+		return nil
+	}
+	name := func(s string) string {
+		if s == "" {
+			return "none"
+		}
+		return s
+	}
+	return fmt.Errorf("want %s %s, got %s%s", what, name(wanted), name(got), written(r))
+}
+
+// request makes the request of a case. A space in its path or query is written
+// as clients send it.
+func (c *Case) request() (Request, error) {
+	u, err := url.ParseRequestURI(c.Path)
+	if err != nil {
+		return Request{}, fmt.Errorf("path %s: want a path, perhaps with a query", c.Path)
+	}
+	r := &http.Request{Method: c.Method, URL: u, Header: http.Header{}}
+	req, why := NewRequest(r)
+	if why != "" {
+		return req, fmt.Errorf("the request is refused: %s", why)
+	}
+	return req, nil
+}
+
+// sameRequirement reports whether two requirements ask the same, however their
+// scopes are ordered.
+func sameRequirement(a, b string) bool {
+	return slices.Equal(normalized(a), normalized(b))
+}
+
+func normalized(requirement string) []string {
+	clauses := strings.Fields(requirement)
+	for i, clause := range clauses {
+		alternatives := strings.Split(clause, "|")
+		slices.Sort(alternatives)
+		clauses[i] = strings.Join(slices.Compact(alternatives), "|")
+	}
+	slices.Sort(clauses)
+	return slices.Compact(clauses)
+}

@@ -1,0 +1,156 @@
+package policy
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Explanation says what a policy makes of a request, for people and for
+// machines.
+type Explanation struct {
+	Method   string        `json:"method"`
+	Path     string        `json:"path,omitempty"` // as the policy reads it: decoded, without a trailing slash
+	Route    *RouteInfo    `json:"route"`          // null: no route matches
+	Scope    string        `json:"scope,omitempty"`
+	Space    *LocatedValue `json:"space"`    // null: the route is in no space
+	Resource *LocatedValue `json:"resource"` // null: the route has no resource
+	Found    string        `json:"token_found,omitempty"`
+	Decision string        `json:"decision"` // forward, or the reason of the rejection
+	Status   int           `json:"status"`   // of the rejection; 0 if the request is forwarded
+	Detail   string        `json:"detail,omitempty"`
+
+	// NeedsToken says that the decision is that for a request with the token
+	// that was given.
+	NeedsToken bool `json:"token_judged"`
+}
+
+// RouteInfo describes a route.
+type RouteInfo struct {
+	At       string   `json:"at,omitempty"` // file:line
+	Methods  []string `json:"methods"`
+	Pattern  string   `json:"pattern"`
+	Require  string   `json:"require"`
+	Optional bool     `json:"optional,omitempty"`
+	Space    string   `json:"space"`    // the source
+	Resource string   `json:"resource"` // the source
+	From     []string `json:"token_from"`
+}
+
+// LocatedValue is a value with the source it was found at.
+type LocatedValue struct {
+	Source string `json:"source"`
+	Value  string `json:"value,omitempty"`
+}
+
+// Info describes the route.
+func (r *Route) Info() RouteInfo {
+	info := RouteInfo{
+		At: r.At, Methods: r.Methods, Pattern: r.Pattern, Require: r.Require.String(), Optional: r.Optional,
+		Space: r.Space.String(), Resource: r.Resource.String(),
+	}
+	for _, c := range r.from {
+		info.From = append(info.From, c.String())
+	}
+	return info
+}
+
+// Explain judges a request as the gate does and says how it came to that. With
+// a subject, the request is judged as if it carried that token, wherever the
+// route takes tokens from; without, as it is: a token in it is found but not
+// looked up.
+func (p *Policy) Explain(req *Request, subject *Subject, now time.Time, from netip.Addr) Explanation {
+	m := Match{assumed: subject != nil}
+	p.Match(req, &m)
+	e := Explanation{Method: req.Method, Decision: Forward.String()}
+	if m.NeedsDecision() {
+		if subject != nil {
+			e.NeedsToken = true
+			m.Reason = m.Decide(subject, now, from)
+			m.Detail = m.Reason.Detail()
+		} else {
+			e.Found = m.place.String()
+			e.Detail = "the request carries a token, which decides"
+		}
+	}
+	if m.path.n > 0 || req.Path == "/" {
+		e.Path = m.Path()
+	}
+	if m.Reason != Forward {
+		e.Decision, e.Status, e.Detail = m.Reason.String(), m.Reason.Status(), m.Detail
+	}
+	switch {
+	case m.LetThrough:
+		e.Detail = "carries another credential of the API, which judges it itself"
+	case m.Preflight:
+		e.Detail = "a CORS preflight, which carries no token"
+	}
+	if m.Route != nil {
+		info := m.Route.Info()
+		e.Route = &info
+		e.Scope = m.Route.Require.String()
+		e.Space = located(&m.Route.Space, m.Space)
+		e.Resource = located(&m.Route.Resource, m.Resource)
+	}
+	return e
+}
+
+func located(s *Source, value string) *LocatedValue {
+	if s.Kind == FromNone {
+		return nil
+	}
+	return &LocatedValue{Source: s.String(), Value: value}
+}
+
+// Warning is something an operator probably didn't mean.
+type Warning struct {
+	At   string `json:"at,omitempty"`
+	Text string `json:"text"`
+}
+
+// Warnings returns what is probably a mistake in a policy that compiles.
+func (p *Policy) Warnings() (warnings []Warning) {
+	warn := func(at, text string) { warnings = append(warnings, Warning{at, text}) }
+	used := map[int]bool{}
+	for _, r := range p.routes {
+		for _, clause := range r.Require.clauses {
+			for _, n := range clause {
+				used[n] = true
+			}
+		}
+		if r.Implicit {
+			warn(r.At, "route "+strings.Join(r.Methods, ",")+" "+r.Pattern+" names no scope: any valid token is enough; write any to say so")
+		}
+		if r.pattern.tail && r.Require.need == needNothing {
+			warn(r.At, "route "+strings.Join(r.Methods, ",")+" "+r.Pattern+" opens everything below it to the public")
+		}
+	}
+	for _, s := range p.Catalog.declared {
+		if n := p.Catalog.numbers[s.Name]; !used[n] && !p.Catalog.impliedBy(n, used) {
+			warn(s.At, "scope "+s.Name+" is declared, but no route asks for it")
+		}
+	}
+	if len(p.routes) == 0 && p.fallback == nil {
+		warn("", "there are no routes: every request is rejected")
+	}
+	if p.fallback != nil && p.fallback.Require.need == needNothing {
+		warn("", "default public: whatever no route matches is open to everyone")
+	}
+	for _, c := range p.Credentials() {
+		if c.Kind == Query {
+			warn("", "token_from "+c.String()+": tokens in URLs end up in logs, histories and referrers")
+		}
+	}
+	return warnings
+}
+
+// impliedBy reports whether scope n implies one of those used: then it is of use
+// itself.
+func (c *Catalog) impliedBy(n int, used map[int]bool) bool {
+	for _, implied := range c.implied[n] {
+		if used[implied] {
+			return true
+		}
+	}
+	return false
+}
