@@ -73,7 +73,7 @@ func (p *Policy) Explain(req *Request, subject *Subject, now time.Time, from net
 			e.Detail = "the request carries a token, which decides"
 		}
 	}
-	if m.path.n > 0 || req.Path == "/" {
+	if m.Route != nil || m.Reason != AmbiguousRequest {
 		e.Path = m.Path()
 	}
 	if m.Reason != Forward {
@@ -86,6 +86,9 @@ func (p *Policy) Explain(req *Request, subject *Subject, now time.Time, from net
 		e.Detail = "a CORS preflight, which carries no token"
 	}
 	if m.Route != nil {
+		if m.Space == "" && m.Resource == "" && m.Reason != AmbiguousRequest {
+			m.locate(true) // the gate doesn't look where it needn't
+		}
 		info := m.Route.Info()
 		e.Route = &info
 		e.Scope = m.Route.Require.String()
