@@ -24,11 +24,12 @@ import (
 )
 
 // demoCaddyfile is the demo's whole configuration. Its verbs are the addresses of
-// the gate, of the admin endpoint and of the API.
+// the gate, of the admin endpoint and of the API, and a directory.
 const demoCaddyfile = `{
 	admin %[2]s
 	persist_config off
 	auto_https off
+	storage file_system %[4]q
 	log {
 		level ERROR
 	}
@@ -104,7 +105,7 @@ func runDemo(ctx context.Context, out io.Writer, listen string) (err error) {
 	if err != nil {
 		return fmt.Errorf("finding an address for the admin endpoint: %w", err)
 	}
-	config := fmt.Sprintf(demoCaddyfile, gate, admin, api.Addr())
+	config := fmt.Sprintf(demoCaddyfile, gate, admin, api.Addr(), filepath.Join(dir, "storage"))
 	body, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
 	if err != nil {
 		return fmt.Errorf("adapting the demo's Caddyfile: %w", err)
