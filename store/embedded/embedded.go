@@ -23,6 +23,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -43,9 +44,11 @@ type Options struct {
 // Store is a store.Store in one file.
 type Store struct {
 	path string
+	file *os.File // bbolt's
 	db   *bbolt.DB
 
-	lead chan struct{} // holds a value while some call commits what is queued
+	lead   chan struct{} // holds a value while some call commits what is queued
+	broken error         // set, under the lead, when bbolt can't write any more
 
 	queueing sync.Mutex
 	queue    []*change // waiting for the next commit
@@ -71,7 +74,13 @@ func (s *Store) Status(ctx context.Context) (store.Status, error) {
 
 // Close waits for the calls that are under way and releases the file.
 func (s *Store) Close() error {
-	if err := s.db.Close(); err != nil {
+	s.lead <- struct{}{}
+	defer func() { <-s.lead }()
+	closing := s.db.Close
+	if s.broken != nil { // bbolt would wait for its last writer for ever
+		closing = func() error { return release(s.file) }
+	}
+	if err := closing(); err != nil {
 		return fmt.Errorf("closing token store %s: %w", s.path, err)
 	}
 	return nil

@@ -58,24 +58,23 @@ func create(path string) {
 }
 
 func (s *Store) open(opts Options) error {
-	var file *os.File // bbolt's
 	err := s.shielded(func() (err error) {
 		s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
 			Timeout:      opts.LockTimeout,
 			FreelistType: bbolt.FreelistMapType,
 			NoStatistics: true,
 			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
-				file, err = os.OpenFile(name, flag, mode)
-				return file, err
+				s.file, err = os.OpenFile(name, flag, mode)
+				return s.file, err
 			},
 		})
 		if err != nil {
 			return s.explain(err)
 		}
-		if err = s.prepare(file); err != nil {
+		if err = s.prepare(); err != nil {
 			return err
 		}
-		return s.tighten(file)
+		return s.tighten()
 	})
 	if err == nil {
 		return nil
@@ -83,8 +82,8 @@ func (s *Store) open(opts Options) error {
 	switch {
 	case s.db != nil:
 		s.db.Close()
-	case file != nil:
-		file.Close() // bbolt has panicked, or closed it itself
+	case s.file != nil:
+		release(s.file) // bbolt has closed it, unless it has panicked
 	}
 	return err
 }
@@ -103,10 +102,10 @@ func (s *Store) explain(err error) error {
 
 // prepare looks whether the file is a token store that this version reads, and
 // makes an empty file one.
-func (s *Store) prepare(file *os.File) error {
+func (s *Store) prepare() error {
 	empty := false
 	err := s.db.View(func(b *bbolt.Tx) error {
-		if info, err := file.Stat(); err != nil {
+		if info, err := s.file.Stat(); err != nil {
 			return fmt.Errorf("opening token store: %w", err)
 		} else if info.Size() < b.Size() {
 			return fmt.Errorf("token store %s is damaged: %d bytes of it are missing; put a copy of it back", s.path, b.Size()-info.Size())
@@ -142,10 +141,10 @@ func (s *Store) prepare(file *os.File) error {
 }
 
 // tighten takes everybody's permissions but the owner's.
-func (s *Store) tighten(file *os.File) error {
-	info, err := file.Stat()
+func (s *Store) tighten() error {
+	info, err := s.file.Stat()
 	if err == nil && info.Mode().Perm()&^0o600 != 0 {
-		err = file.Chmod(0o600)
+		err = s.file.Chmod(0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("taking other users' access to token store %s: %w", s.path, err)

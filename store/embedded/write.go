@@ -68,32 +68,47 @@ func (s *Store) commitQueue() {
 // commit makes the changes of a group in one transaction. When one of them can't
 // be made, nothing is, and commit returns the others, to be tried again.
 func (s *Store) commit(group []*change) (rest []*change) {
+	if s.broken != nil {
+		for _, c := range group {
+			c.err = s.broken
+		}
+		return nil
+	}
 	var changes []store.Change
-	making := -1 // the change that is being made
+	making := -1      // the change that is being made
+	answered := false // by bbolt
 	err := s.shielded(func() error {
 		err := s.db.Update(func(b *bbolt.Tx) error {
-			tx := tx{b}
-			position := tx.position()
-			for i, c := range group {
-				making = i
-				position++
-				what := store.Change{Position: position}
-				if err := c.ctx.Err(); err != nil {
-					return err
+			// A panic must not reach bbolt from here: what it does about one
+			// may panic as well, and leave its lock behind.
+			return s.shielded(func() error {
+				tx := tx{b}
+				position := tx.position()
+				for i, c := range group {
+					making = i
+					position++
+					what := store.Change{Position: position}
+					if err := c.ctx.Err(); err != nil {
+						return err
+					}
+					if err := c.do(tx, &what); err != nil {
+						return err
+					}
+					changes = append(changes, what)
 				}
-				if err := c.do(tx, &what); err != nil {
-					return err
-				}
-				changes = append(changes, what)
-			}
-			making = -1
-			return tx.setNumber(keyPosition, uint64(position))
+				making = -1
+				return tx.setNumber(keyPosition, uint64(position))
+			})
 		})
+		answered = true
 		if err != nil && making < 0 {
 			err = fmt.Errorf("writing to token store %s: %w", s.path, err)
 		}
 		return err
 	})
+	if !answered {
+		s.broken = err
+	}
 	if making >= 0 {
 		group[making].err = err
 		return slices.Delete(group, making, making+1)
