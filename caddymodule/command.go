@@ -1,0 +1,210 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// commands make patgate's commands: one function for each word that can stand
+// behind patgate.
+func commands() []*cobra.Command {
+	return []*cobra.Command{
+		tokenCommand(),
+		ownerCommand(),
+		statusCommand(),
+		policyCommand(),
+		demoCommand(),
+		laterCommand("", "report"),
+		laterCommand("", "events"),
+		laterCommand("", "store"),
+	}
+}
+
+// topLevel says that patgate's commands are also those of the program itself.
+var topLevel bool
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "patgate",
+		Short: "Manages personal access tokens, their owners and policies",
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.Use = "patgate"
+			cmd.Long = "Manages the personal access tokens of the running server, their owners and the\npolicies they are judged by."
+			cmd.Hidden = topLevel
+			cmd.AddCommand(commands()...)
+			adopt(cmd)
+			if !topLevel {
+				inExamples(cmd, binary()+" patgate")
+			}
+		},
+	})
+}
+
+// RegisterCommands makes patgate's commands those of the program itself:
+// "patgate token" where another Caddy build has "caddy patgate token". It is for
+// the patgate binary, and is called before caddycmd.Main.
+func RegisterCommands() {
+	topLevel = true
+	for i, c := range commands() {
+		caddycmd.RegisterCommand(caddycmd.Command{
+			Name: c.Name(), Short: c.Short,
+			CobraFunc: func(cmd *cobra.Command) {
+				*cmd = *commands()[i]
+				below := cmd.Commands()
+				cmd.ResetCommands()
+				cmd.AddCommand(below...) // so that they know where they are
+				adopt(cmd)
+			},
+		})
+	}
+}
+
+func binary() string {
+	if caddy.CustomBinaryName != "" {
+		return caddy.CustomBinaryName
+	}
+	return "caddy"
+}
+
+// inExamples has the examples of cmd and the commands below it begin with name.
+func inExamples(cmd *cobra.Command, name string) {
+	cmd.Example = strings.ReplaceAll(cmd.Example, "  patgate ", "  "+name+" ")
+	for _, below := range cmd.Commands() {
+		inExamples(below, name)
+	}
+}
+
+// adopt has cmd and the commands below it fail as patgate's commands do: with one
+// line on standard error, and with exit status 2 where they are used wrongly.
+func adopt(cmd *cobra.Command) {
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true // run says it
+	cmd.DisableFlagsInUseLine = true
+	cmd.SetHelpTemplate(helpTemplate) // without Caddy's footer
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fail(cmd, usageError(err))
+	})
+	if cmd.HasSubCommands() && cmd.RunE == nil {
+		cmd.RunE = run(chooseCommand)
+	}
+	if args := cmd.Args; args != nil {
+		cmd.Args = func(cmd *cobra.Command, given []string) error {
+			if err := args(cmd, given); err != nil {
+				return fail(cmd, usageError(err))
+			}
+			return nil
+		}
+	}
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
+			return fail(cmd, usageError(err))
+		}
+		return nil
+	}
+	for _, below := range cmd.Commands() {
+		adopt(below)
+	}
+}
+
+const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{.UsageString}}`
+
+// chooseCommand is run for a command that is only there for those below it.
+func chooseCommand(cmd *cobra.Command, args []string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() && c.Name() != "help" {
+			names = append(names, c.Name())
+		}
+	}
+	if len(args) > 0 {
+		return usageError(fmt.Errorf("there is no command %q here; there are %s", args[0], strings.Join(names, ", ")))
+	}
+	return usageError(fmt.Errorf("say which command: %s", strings.Join(names, ", ")))
+}
+
+// run makes f what a command does. Its error is printed as one line on standard
+// error, and its context ends when the program is interrupted.
+func run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		cmd.SetContext(ctx)
+		err := f(cmd, args)
+		if err != nil && ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
+		return fail(cmd, err)
+	}
+}
+
+// errSilent is the error of a command that has said already what is wrong.
+var errSilent = errors.New("failed")
+
+// usage is the error of a command that was used wrongly.
+type usage struct{ error }
+
+// usageError makes err, which says how a command was used wrongly, end the
+// program with exit status 2.
+func usageError(err error) error { return usage{err} }
+
+// exitUsage is the exit status of a command that was used wrongly; one that was
+// refused or failed has 1.
+const exitUsage = 2
+
+// fail prints err and returns what ends the program with the exit status for it.
+func fail(cmd *cobra.Command, err error) error {
+	if err == nil {
+		return nil
+	}
+	wrong := usage{}
+	text := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	switch isUsage := errors.As(err, &wrong); {
+	case isUsage:
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s (see %s --help)\n", cmd.CommandPath(), text, cmd.CommandPath())
+		// Caddy's Main takes other statuses than 1 only from here.
+		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return exitUsage, nil })(cmd, nil)
+	case !errors.Is(err, errSilent):
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), text)
+	}
+	return err
+}
+
+// laterCommand stands for a command that this version doesn't have. parent is
+// what precedes it behind patgate.
+func laterCommand(parent, name string) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Short: "Not supported yet", Hidden: true, DisableFlagParsing: true,
+		RunE: run(func(cmd *cobra.Command, _ []string) error {
+			return fmt.Errorf("%s: not supported yet", strings.TrimSpace(parent+" "+name))
+		}),
+	}
+}
+
+// jsonFlag adds the flag that asks for JSON instead of text for people.
+func jsonFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("json", false, "print JSON")
+}
+
+// printJSON prints v as one line of JSON.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// newTable returns a writer that aligns what is separated by tabs.
+func newTable(w io.Writer) *tabwriter.Writer {
+	return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+}
