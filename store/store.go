@@ -71,7 +71,7 @@ type Store interface {
 	// Owner returns the owner's record, or ErrNotFound.
 	Owner(ctx context.Context, id string) (*token.Owner, error)
 	// Owners returns the owners with a record, sorted by id, at most limit of
-	// them from behind the id after.
+	// them (0: no limit) from behind the id after.
 	Owners(ctx context.Context, after string, limit int) (owners []*token.Owner, next string, err error)
 	// UpdateOwner changes or makes an owner's record. change is called with a
 	// copy of what is stored, or with nil where there is none, and returns what
