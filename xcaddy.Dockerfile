@@ -7,7 +7,7 @@
 # Its commands are below "caddy patgate": docker exec NAME caddy patgate token list
 
 FROM golang:1.26-bookworm AS build
-RUN go install github.com/caddyserver/xcaddy/cmd/xcaddy@v0.4.6
+RUN go install github.com/caddyserver/xcaddy/cmd/xcaddy@v0.4.5
 WORKDIR /src
 COPY . .
 # The tags are those of Caddy's own releases: they leave databases out that only
