@@ -170,18 +170,8 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 	if err := token.ValidPrefix(rules.Prefix); err != nil {
 		return rules, fmt.Errorf("token %w", err)
 	}
-	if rules.MaxLifetime, err = lifetime("max_lifetime", cmp.Or(a.Token.MaxLifetime, "366d")); err != nil {
+	if rules.DefaultLifetime, rules.MaxLifetime, err = a.Token.lifetimes(); err != nil {
 		return rules, err
-	}
-	if rules.DefaultLifetime, err = lifetime("default_lifetime", cmp.Or(a.Token.DefaultLifetime, "90d")); err != nil {
-		return rules, err
-	}
-	switch {
-	case rules.MaxLifetime == 0:
-	case rules.DefaultLifetime == 0, a.Token.DefaultLifetime != "" && rules.DefaultLifetime > rules.MaxLifetime:
-		return rules, fmt.Errorf("token default_lifetime %s: more than max_lifetime allows", a.Token.DefaultLifetime)
-	default:
-		rules.DefaultLifetime = min(rules.DefaultLifetime, rules.MaxLifetime)
 	}
 	pepper := ""
 	if a.Token.Pepper != "" {
@@ -197,6 +187,24 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 		rules.Scopes = a.catalog.Names()
 	}
 	return rules, nil
+}
+
+// lifetimes returns the default lifetime and the longest, 0 for none.
+func (c *TokenConfig) lifetimes() (usual, longest time.Duration, err error) {
+	if longest, err = lifetime("max_lifetime", cmp.Or(c.MaxLifetime, "366d")); err != nil {
+		return 0, 0, err
+	}
+	if usual, err = lifetime("default_lifetime", cmp.Or(c.DefaultLifetime, "90d")); err != nil {
+		return 0, 0, err
+	}
+	switch {
+	case longest == 0:
+	case usual == 0, c.DefaultLifetime != "" && usual > longest:
+		return 0, 0, fmt.Errorf("token default_lifetime %s: more than max_lifetime (%s) allows", c.DefaultLifetime, cmp.Or(c.MaxLifetime, "366d"))
+	default:
+		usual = min(usual, longest)
+	}
+	return usual, longest, nil
 }
 
 // lifetime reads a duration or none, which is 0.

@@ -89,21 +89,35 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	b := block{Dispenser: d, seen: map[string]int{}}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if done, err := b.setting(&h.Settings); done || err != nil {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if done, err := b.routes(&h.Routes, &h.Groups); done || err != nil {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if err := h.site(&b); err != nil {
+		if err := h.line(&b); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// line reads a route, a group or a setting.
+func (h *Handler) line(b *block) error {
+	if done, err := b.routes(&h.Routes, &h.Groups); done || err != nil {
+		return err
+	}
+	done, err := b.setting(&h.Settings)
+	if !done && err == nil {
+		err = h.site(b)
+	}
+	if err != nil {
+		return err
+	}
+	// Routes know their lines, settings don't: what doesn't compile from here on
+	// is this one's mistake.
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		return err
+	}
+	settings := *h
+	settings.Routes, settings.Groups = nil, nil
+	if err := settings.compile(catalog); err != nil {
+		return b.WrapErr(err)
 	}
 	return nil
 }
@@ -128,11 +142,7 @@ func (h *Handler) site(b *block) error {
 	case "unknown_token":
 		return b.once(func() error { return h.unknownToken(b) })
 	case "let_through":
-		text := strings.Join(b.RemainingArgs(), " ")
-		h.LetThrough = append(h.LetThrough, text)
-		if _, err := policy.ParseLetThrough(text); err != nil {
-			return b.WrapErr(err)
-		}
+		h.LetThrough = append(h.LetThrough, strings.Join(b.RemainingArgs(), " "))
 		return nil
 	}
 	return b.unknown("realm", "token_from", "mode", "default", "space", "resource", "forward_token", "identity_headers",
@@ -176,12 +186,9 @@ func (h *Handler) unknownToken(b *block) error {
 		return nil
 	case len(args) == 3 && args[0] == "forward" && args[1] == "until":
 		h.UnknownTokenUntil = args[2]
-		if _, err := parseUntil(args[2]); err != nil {
-			return b.Errf("unknown_token forward until %s: %v", args[2], err)
-		}
 		return nil
 	}
-	return b.Errf("unknown_token %s: want reject, or forward until <date>", strings.Join(args, " "))
+	return b.Errf("unknown_token %q: want reject, or forward until <date>", strings.Join(args, " "))
 }
 
 // block reads the lines of a block. seen has the lines of what may stand once.
@@ -232,8 +239,15 @@ func (b *block) end() error {
 
 // unknown is the error for a word that is none of those possible.
 func (b *block) unknown(possible ...string) error {
+	if b.opens() {
+		return b.Err("unexpected block")
+	}
 	return b.Errf("unknown word %q: want one of %s", b.Val(), strings.Join(possible, ", "))
 }
+
+// opens reports whether the current word opens a block. A word that takes one
+// has read it, so this is where none belongs.
+func (b *block) opens() bool { return b.ValRaw() == "{" }
 
 // setting reads one of the settings that sites, groups and routes share.
 func (b *block) setting(s *policy.Settings) (done bool, err error) {
@@ -364,6 +378,12 @@ var shorthands = strings.NewReplacer(
 	"{http.request.orig_method}", "{orig_method}", "{http.request.orig_uri}", "{orig_uri}", "{http.request.orig_uri.path}", "{orig_path}",
 	"{http.request.orig_uri.path.dir}", "{orig_dir}", "{http.request.orig_uri.path.file}", "{orig_file}", "{http.request.orig_uri.query}", "{orig_query}",
 	"{http.request.tls.cipher_suite}", "{tls_cipher}", "{http.request.tls.version}", "{tls_version}",
+	"{http.request.tls.client.fingerprint}", "{tls_client_fingerprint}", "{http.request.tls.client.issuer}", "{tls_client_issuer}",
+	"{http.request.tls.client.serial}", "{tls_client_serial}", "{http.request.tls.client.subject}", "{tls_client_subject}",
+	"{http.request.tls.client.certificate_pem}", "{tls_client_certificate_pem}",
+	"{http.request.tls.client.certificate_der_base64}", "{tls_client_certificate_der_base64}",
+	"{http.reverse_proxy.upstream.hostport}", "{upstream_hostport}",
+	"{http.regexp...}", "{re...}", "{http.reverse_proxy...}", "{rp...}", "{http.intercept...}", "{resp...}", "{http.error...}", "{err...}",
 )
 
 // longhand undoes Caddy's shorthands, so that {file} or {uuid} can be the name

@@ -41,6 +41,7 @@ func init() {
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
+		d.Next() // for the line
 		return nil, d.Err("the patgate option stands twice")
 	}
 	app := new(App)
@@ -90,7 +91,7 @@ func (a *App) store(b *block) error {
 	case len(args) > 0 && args[0] == "redis":
 		return b.Err("store redis is not supported yet; use store embedded")
 	case len(args) == 0 || args[0] != "embedded":
-		return b.Errf("store %s: want embedded [<file>]", strings.Join(args, " "))
+		return b.Errf("store %q: want embedded [<file>]", strings.Join(args, " "))
 	case len(args) > 2:
 		return b.Errf("unexpected %q at the end of the line", args[2])
 	case len(args) == 2:
@@ -111,7 +112,7 @@ func (a *App) cache(b *block) error {
 }
 
 func (a *App) token(b *block) error {
-	return b.settings(map[string]func(*block) error{
+	err := b.settings(map[string]func(*block) error{
 		"prefix": func(b *block) error {
 			if err := b.text(&a.Token.Prefix); err != nil {
 				return err
@@ -125,6 +126,13 @@ func (a *App) token(b *block) error {
 		"max_lifetime":     func(b *block) error { return b.lifetime(&a.Token.MaxLifetime) },
 		"pepper":           func(b *block) error { return b.text(&a.Token.Pepper) },
 	}, "prefix", "default_lifetime", "max_lifetime", "pepper")
+	if err != nil {
+		return err
+	}
+	if _, _, err := a.Token.lifetimes(); err != nil {
+		return b.WrapErr(err)
+	}
+	return nil
 }
 
 func (a *App) unknownTokenLimit(b *block) error {
@@ -141,7 +149,7 @@ func (a *App) unknownTokenLimit(b *block) error {
 			return nil
 		}
 	}
-	return b.Errf("unknown_token_limit %s: want a number and a duration, as in 20 60s, or off", strings.Join(args, " "))
+	return b.Errf("unknown_token_limit %q: want a number and a duration, as in 20 60s, or off", strings.Join(args, " "))
 }
 
 // scopes reads the catalog.
@@ -150,6 +158,9 @@ func (a *App) scopes(b *block) error {
 		return b.Errf("unexpected %q: scopes stand in a block", b.Val())
 	}
 	for nesting := b.Nesting(); b.NextBlock(nesting); {
+		if b.opens() {
+			return b.Err("unexpected block")
+		}
 		s := policy.Scope{Name: b.Val(), At: b.place()}
 		args := b.RemainingArgs()
 		if len(args) > 0 && args[0] != "implies" {

@@ -1,0 +1,261 @@
+package caddymodule
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// mistake is a Caddyfile, or a part of one, and what its author is told.
+type mistake struct{ input, want string }
+
+// check adapts each input between head and tail.
+func check(t *testing.T, head, tail string, mistakes []mistake) {
+	t.Helper()
+	for _, m := range mistakes {
+		_, err := adapt(head + m.input + tail)
+		if err == nil {
+			t.Errorf("%s\n was adapted, want: %s", m.input, m.want)
+			continue
+		}
+		got := strings.TrimPrefix(err.Error(), "parsing caddyfile tokens for 'patgate': ")
+		if got != m.want {
+			t.Errorf("%s\n got:  %s\n want: %s", m.input, got, m.want)
+		}
+	}
+}
+
+const (
+	wantSite = "want one of realm, token_from, mode, default, space, resource, forward_token, identity_headers, " +
+		"route, group, let_through, unknown_token, cors_preflight, encoded_slash, semicolon"
+	wantGroup      = "want one of route, group, space, resource, token_from, mode, optional"
+	wantRoute      = "want one of space, resource, token_from, mode, optional"
+	wantCredential = "want bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>"
+	wantSource     = "want path.<name>, query.<name>, header.<name>, host.<n>, token, all or none"
+	wantRouteArgs  = "route: want methods and a pattern, as in: route GET,POST /spaces/{space}/stories stories:read"
+)
+
+func TestSiteMistakes(t *testing.T) {
+	check(t, "http://api.example.com {\n\tpatgate {\n", "\n\t}\n}\n", []mistake{
+		// words
+		{"tokenfrom bearer", `unknown word "tokenfrom": ` + wantSite + ", at Caddyfile:3"},
+		{"optional", `unknown word "optional": ` + wantSite + ", at Caddyfile:3"},
+		{"openapi api.yaml", "openapi is not supported yet, at Caddyfile:3"},
+		{"openapi api.yaml {\nscope x\n}", "openapi is not supported yet, at Caddyfile:3"},
+		{"mode report", "mode report is not supported yet, at Caddyfile:3"},
+		{"group /a {\nroute GET /b any {\nmode report\n}\n}", "mode report is not supported yet, at Caddyfile:5"},
+
+		// one value each, once
+		{"realm", "realm: a value is missing, at Caddyfile:3"},
+		{`realm ""`, "realm: a value is missing, at Caddyfile:3"},
+		{"realm {\n}", "realm: a value is missing, at Caddyfile:3"},
+		{"realm a b", `unexpected "b" at the end of the line, at Caddyfile:3`},
+		{"realm a\nrealm b", "realm: is set already on line 3, at Caddyfile:4"},
+		{"realm `a\"b`", `realm "a\"b": want visible ASCII characters without quotes and backslashes, at Caddyfile:3`},
+		{"mode x", `mode "x": want enforce, report, at Caddyfile:3`},
+		{"default maybe", `default "maybe": want deny, any, public, at Caddyfile:3`},
+		{"forward_token drop", `forward_token "drop": want keep, strip, at Caddyfile:3`},
+		{"cors_preflight allow", `cors_preflight "allow": want forward, deny, at Caddyfile:3`},
+		{"encoded_slash yes", `encoded_slash "yes": want reject, allow, at Caddyfile:3`},
+		{"semicolon yes", `semicolon "yes": want reject, allow, at Caddyfile:3`},
+		{"semicolon allow allow", `unexpected "allow" at the end of the line, at Caddyfile:3`},
+		{"default any\ndefault any", "default: is set already on line 3, at Caddyfile:4"},
+		{"default any {\n}", "unexpected block, at Caddyfile:3"},
+
+		// credentials
+		{"token_from", `token_from "": ` + wantCredential + ", at Caddyfile:3"},
+		{"token_from cookie", `token_from "cookie": ` + wantCredential + ", at Caddyfile:3"},
+		{"token_from bearer pat", `token_from "bearer pat": ` + wantCredential + ", at Caddyfile:3"},
+		{"token_from form token", `token_from "form token": ` + wantCredential + ", at Caddyfile:3"},
+		{"token_from header X_Key", `token_from "header X_Key": "X_Key" can't be the name of a header, at Caddyfile:3`},
+		{"token_from header Authorization", "token_from header Authorization: this header has a form of its own; " +
+			"use bearer, bare, basic, scheme or cookie, at Caddyfile:3"},
+		{"token_from bearer\ntoken_from query t\ntoken_from bearer", "token_from bearer: stands twice, at Caddyfile:5"},
+		{"token_from bearer\ntoken_from scheme Bearer", "token_from scheme Bearer: stands twice, at Caddyfile:4"},
+		{"token_from bearer {\n}", "unexpected block, at Caddyfile:3"},
+		{"let_through", `let_through "": want cookie <name>, header <name> or scheme <word>, at Caddyfile:3`},
+		{"let_through query session", `let_through "query session": want cookie <name>, header <name> or scheme <word>, at Caddyfile:3`},
+		{"let_through scheme Bearer\nroute GET /a any", "Caddyfile:4: let_through scheme Bearer: tokens are taken from there"},
+		{"unknown_token", `unknown_token "": want reject, or forward until <date>, at Caddyfile:3`},
+		{"unknown_token forward", `unknown_token "forward": want reject, or forward until <date>, at Caddyfile:3`},
+		{"unknown_token forward until soon", "unknown_token forward until soon: " +
+			"want a date such as 2026-12-31, or a time as in RFC 3339, at Caddyfile:3"},
+		{"unknown_token forward until 2026-13-01", "unknown_token forward until 2026-13-01: " +
+			"want a date such as 2026-12-31, or a time as in RFC 3339, at Caddyfile:3"},
+		{"unknown_token reject\nunknown_token reject", "unknown_token: is set already on line 3, at Caddyfile:4"},
+
+		// identity headers
+		{"identity_headers", "identity_headers: want off, or a block that names headers, at Caddyfile:3"},
+		{"identity_headers {\n}", "identity_headers: want off, or a block that names headers, at Caddyfile:4"},
+		{"identity_headers on", `identity_headers "on": want off, or a block, at Caddyfile:3`},
+		{"identity_headers off please", `unexpected "please" at the end of the line, at Caddyfile:3`},
+		{"identity_headers off {\nowner X-User\n}", "unexpected block, at Caddyfile:3"},
+		{"identity_headers {\nowner\n}", "owner: a value is missing, at Caddyfile:4"},
+		{"identity_headers {\nuser X-User\n}", `unknown word "user": want one of owner, token, space, scopes, at Caddyfile:4`},
+		{"identity_headers {\nowner X-User\nowner X-User\n}", "owner: is set already on line 4, at Caddyfile:5"},
+		{"identity_headers {\nowner X_User\n}", `identity_headers: "X_user": want letters, digits and hyphens: ` +
+			"other names are taken for these by some servers, at Caddyfile:5"},
+		{"identity_headers {\nowner Cookie\n}", "identity_headers: Cookie has a meaning of its own, at Caddyfile:5"},
+		{"identity_headers {\nowner X-User\ntoken x-user\n}", "identity_headers: X-User stands twice, at Caddyfile:6"},
+
+		// sources
+		{"space path", `space: source "path": ` + wantSource + ", at Caddyfile:3"},
+		{"space path.", `space: source "path.": ` + wantSource + ", at Caddyfile:3"},
+		{"space host.x", `space: source "host.x": ` + wantSource + ", at Caddyfile:3"},
+		{"space header.X_Space", `space: source "header.X_Space": ` + wantSource + ", at Caddyfile:3"},
+		{"space cookie.space", `space: source "cookie.space": ` + wantSource + ", at Caddyfile:3"},
+		{"space none none", `unexpected "none" at the end of the line, at Caddyfile:3`},
+		{"resource any", `resource: source "any": ` + wantSource + ", at Caddyfile:3"},
+		{"route GET /a any {\nresource all\n}", `Caddyfile:3: resource: "all" is for spaces only`},
+		{"route GET /a any {\nspace path.id\n}", "Caddyfile:3: space path.id: pattern /a has no {id}"},
+
+		{"space path.idd\nroute GET /a/{id} any", "space path.idd: none of the routes has {idd}"},
+		{"group /a {\nresource path.idd\nroute GET /{id} any\n}", `Caddyfile:3: group "/a": resource path.idd: none of the routes has {idd}`},
+
+		// routes and groups
+		{"route", wantRouteArgs + ", at Caddyfile:3"},
+		{"route GET", wantRouteArgs + ", at Caddyfile:3"},
+		{"route GET {\nspace none\n}", wantRouteArgs + ", at Caddyfile:3"},
+		{"route get /a any", `Caddyfile:3: method "get": want upper-case names separated by commas, or *`},
+		{`route "GET, POST" /a any`, `Caddyfile:3: method " POST": want upper-case names separated by commas, or *`},
+		{"route GET,GET /a any", "Caddyfile:3: method GET stands twice"},
+		{"route GET,* /a any", "Caddyfile:3: methods GET,*: * stands alone"},
+		{"route CONNECT /a any", "Caddyfile:3: method CONNECT: never let through; a WebSocket over HTTP/2 counts as GET"},
+		{"route GET a any", `Caddyfile:3: pattern "a": begins with /`},
+		{"route GET /{a}/{a} any", `Caddyfile:3: pattern "/{a}/{a}": {a} stands twice`},
+		{"route GET /a{b} any", `Caddyfile:3: pattern "/a{b}": segment "a{b}": a parameter fills a whole segment, and * only the last`},
+		{"route GET /{a:b} any", `Caddyfile:3: pattern "/{a:b}": {a:b}: a parameter is {name} or {name...}, its name of letters, digits, - and _`},
+		{"route GET /*/a any", `Caddyfile:3: pattern "/*/a": nothing can follow the segment that takes all the rest`},
+		{"route GET /{a...}/b any", `Caddyfile:3: pattern "/{a...}/b": nothing can follow the segment that takes all the rest`},
+		{"route GET /a//b any", `Caddyfile:3: pattern "/a//b": segment "": no request could match it: the path has an empty segment`},
+		{"route GET /a/../b any", `Caddyfile:3: pattern "/a/../b": segment "..": no request could match it: the path has a segment that ends in a dot`},
+		{"route GET /a? any", `Caddyfile:3: pattern "/a?": query condition "": want key or key=value`},
+		{"route GET /a?b= any", `Caddyfile:3: pattern "/a?b=": query condition "b=": has no value; write "b" where any will do`},
+		{"route GET /a?b&b any", `Caddyfile:3: pattern "/a?b&b": query condition "b": its key stands twice`},
+		{"route GET /a public any", `Caddyfile:3: requirement "public any": "public" stands alone, without scopes`},
+		{"route GET /a a|never", `Caddyfile:3: requirement "a|never": "never" stands alone, without scopes`},
+		{"route GET /a a:*", `Caddyfile:3: requirement "a:*": scope "a:*": "*" can't be part of a scope's name`},
+		{"route GET /a public {\noptional\n}", `Caddyfile:3: optional: says nothing beside "public"`},
+		{"route GET /a any {\noptional now\n}", `unexpected "now" at the end of the line, at Caddyfile:4`},
+		{"route GET /a any {\noptional\noptional\n}", "optional: is set already on line 4, at Caddyfile:5"},
+		{"route GET /a any {\nspace none\nspace none\n}", "space: is set already on line 4, at Caddyfile:5"},
+		{"route GET /a any {\nrealm a\n}", `unknown word "realm": ` + wantRoute + ", at Caddyfile:4"},
+		{"route GET /a any {\nroute GET /b any\n}", `unknown word "route": ` + wantRoute + ", at Caddyfile:4"},
+		{"route GET /a any {\nspace none {\n}\n}", "unexpected block, at Caddyfile:4"},
+		{"group", "group: a value is missing, at Caddyfile:3"},
+		{"group a {\n}", `Caddyfile:3: group "a": want a path prefix that begins with /, without a query`},
+		{"group /a?b {\n}", `Caddyfile:3: group "/a?b": want a path prefix that begins with /, without a query`},
+		{"group /a/* {\n}", `Caddyfile:3: group "/a/*": a prefix can't end in a segment that takes all the rest`},
+		{"group /a any {\n}", `unexpected "any" at the end of the line, at Caddyfile:3`},
+		{"group /a {\nrealm x\n}", `unknown word "realm": ` + wantGroup + ", at Caddyfile:4"},
+		{"group /a {\nroute GET b any\n}", `Caddyfile:4: pattern "b": begins with /`},
+
+		// routes that can't be told apart
+		{"route GET /a any\nroute GET /a/ any",
+			"Caddyfile:4: route GET /a/ can't be told apart from GET /a (Caddyfile:3): the same path for GET"},
+		{"route GET,PUT /{x} any\ngroup /{y} {\nroute PUT,POST / any\n}",
+			"Caddyfile:5: route PUT,POST /{y} can't be told apart from GET,PUT /{x} (Caddyfile:3): the same path for PUT"},
+		{"route * /a?x any\nroute * /a?y any",
+			"Caddyfile:4: route * /a?y can't be told apart from * /a?x (Caddyfile:3): a request with ?x&y is on both; add a route for that"},
+
+		// all that is wrong with the routes is said at once
+		{"route get /a any\nroute GET b any", "Caddyfile:3: method \"get\": want upper-case names separated by commas, or *\n" +
+			`Caddyfile:4: pattern "b": begins with /`},
+	})
+}
+
+func TestDirectiveMistakes(t *testing.T) {
+	check(t, "http://api.example.com {\n", "\n}\n", []mistake{
+		{"patgate x", `unexpected "x": settings stand in a block, at Caddyfile:2`},
+		{"patgate_console", "parsing caddyfile tokens for 'patgate_console': patgate_console is not supported yet, at Caddyfile:2"},
+		{"patgate_console {\nowner {http.auth.user.id}\n}",
+			"parsing caddyfile tokens for 'patgate_console': patgate_console is not supported yet, at Caddyfile:2"},
+	})
+}
+
+func TestGlobalOptionMistakes(t *testing.T) {
+	const wantLimit = "want a number and a duration, as in 20 60s, or off, at Caddyfile:3"
+	check(t, "{\n\tpatgate {\n", "\n\t}\n}\n", []mistake{
+		{"stores embedded", `unknown word "stores": want one of store, cache, token, unknown_token_limit, scopes, at Caddyfile:3`},
+		{"store", `store "": want embedded [<file>], at Caddyfile:3`},
+		{"store sqlite x.db", `store "sqlite x.db": want embedded [<file>], at Caddyfile:3`},
+		{"store redis redis://127.0.0.1", "store redis is not supported yet; use store embedded, at Caddyfile:3"},
+		{"store redis {\naddress 127.0.0.1:6379\n}", "store redis is not supported yet; use store embedded, at Caddyfile:3"},
+		{"store embedded a.db b.db", `unexpected "b.db" at the end of the line, at Caddyfile:3`},
+		{"store embedded\nstore embedded", "store: is set already on line 3, at Caddyfile:4"},
+		{"store embedded {\n}", "unexpected block, at Caddyfile:3"},
+
+		{"cache 100", `unexpected "100": settings stand in a block, at Caddyfile:3`},
+		{"cache {\nsizes 1\n}", `unknown word "sizes": want one of size, ttl, negative_size, negative_ttl, max_stale, at Caddyfile:4`},
+		{"cache {\nsize\n}", "size: a value is missing, at Caddyfile:4"},
+		{"cache {\nsize many\n}", `size "many": want a positive number, at Caddyfile:4`},
+		{"cache {\nnegative_size 0\n}", `negative_size "0": want a positive number, at Caddyfile:4`},
+		{"cache {\nsize -1\n}", `size "-1": want a positive number, at Caddyfile:4`},
+		{"cache {\nsize 99999999999999999999\n}", `size "99999999999999999999": want a positive number, at Caddyfile:4`},
+		{"cache {\nsize 1 2\n}", `unexpected "2" at the end of the line, at Caddyfile:4`},
+		{"cache {\nsize 1\nsize 2\n}", "size: is set already on line 4, at Caddyfile:5"},
+		{"cache {\nttl 60\n}", `ttl "60": want a duration such as 60s, at Caddyfile:4`},
+		{"cache {\nnegative_ttl 0s\n}", `negative_ttl "0s": want a duration such as 60s, at Caddyfile:4`},
+		{"cache {\nmax_stale -1s\n}", `max_stale "-1s": want a duration such as 60s, at Caddyfile:4`},
+		{"cache {\nttl 5s {\n}\n}", "unexpected block, at Caddyfile:4"},
+
+		{"token {\nsalt x\n}", `unknown word "salt": want one of prefix, default_lifetime, max_lifetime, pepper, at Caddyfile:4`},
+		{"token {\nprefix a-b\n}", `prefix "a-b": want letters and digits, and "_" only between them, at Caddyfile:4`},
+		{"token {\ndefault_lifetime soon\n}", `token default_lifetime "soon": want a duration such as 90d, or none, at Caddyfile:4`},
+		{"token {\nmax_lifetime 0\n}", `token max_lifetime "0": want a duration such as 90d, or none, at Caddyfile:4`},
+		{"token {\nmax_lifetime 10d\ndefault_lifetime 20d\n}", "token default_lifetime 20d: more than max_lifetime (10d) allows, at Caddyfile:6"},
+		{"token {\ndefault_lifetime none\n}", "token default_lifetime none: more than max_lifetime (366d) allows, at Caddyfile:5"},
+		{"token {\npepper\n}", "pepper: a value is missing, at Caddyfile:4"},
+
+		{"unknown_token_limit", `unknown_token_limit "": ` + wantLimit},
+		{"unknown_token_limit 20", `unknown_token_limit "20": ` + wantLimit},
+		{"unknown_token_limit 0 60s", `unknown_token_limit "0 60s": ` + wantLimit},
+		{"unknown_token_limit 20 60", `unknown_token_limit "20 60": ` + wantLimit},
+		{"unknown_token_limit 20 60s 1", `unknown_token_limit "20 60s 1": ` + wantLimit},
+
+		{"scopes stories:read", `unexpected "stories:read": scopes stand in a block, at Caddyfile:3`},
+		{"scopes {\na b c\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, at Caddyfile:4"},
+		{"scopes {\na implies\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, at Caddyfile:4"},
+		{"scopes {\na:*\n}", `scope "a:*": "*" can't be part of a scope's name, at Caddyfile:4`},
+		{"scopes {\na {\n}\n}", "unexpected block, at Caddyfile:4"},
+		{"scopes {\na\nb\na\n}", "Caddyfile:6: scope a is declared twice"},
+		{"scopes {\nstories:read\nstories:write implies stories:raed\n}",
+			"Caddyfile:5: scope stories:write implies stories:raed, which is not declared; did you mean stories:read?"},
+		{"scopes {\na implies b\nb implies c\nc implies a\n}", "Caddyfile:4: scope a implies itself"},
+	})
+	check(t, "{\n", "\n}\n", []mistake{
+		{"patgate x", `unexpected "x": settings stand in a block, at Caddyfile:2`},
+		{"patgate\npatgate", "the patgate option stands twice, at Caddyfile:3"},
+	})
+	check(t, "{\n\tpatgate {\n\t\tscopes {\n\t\t\tstories:read\n\t\t}\n\t}\n}\nhttp://api.example.com {\n\tpatgate {\n", "\n\t}\n}\n", []mistake{
+		{"route GET /a stories:write|stories:raed", `Caddyfile:10: requirement "stories:write|stories:raed": ` +
+			"scope stories:write is not in the catalog; did you mean stories:read?"},
+		{"route GET /a licence", `Caddyfile:10: requirement "licence": scope licence is not in the catalog`},
+	})
+}
+
+// FuzzDirective feeds the directive's parser: it must not panic, what it takes
+// must compile or say why not, and what compiles must survive JSON.
+func FuzzDirective(f *testing.F) {
+	for _, seed := range []string{
+		"realm x\ntoken_from bearer\ntoken_from query t\ndefault any\nspace path.space\nresource query.id\nforward_token strip",
+		"identity_headers off\nlet_through cookie s\nunknown_token forward until 2026-12-31\ncors_preflight deny\nsemicolon allow",
+		"identity_headers {\nowner X-A\n}\nencoded_slash allow",
+		"route GET,POST /v1/{space}/{name...}?a=b&c x:y a|b {\noptional\nspace none\n}\ngroup /{x} {\nroute * / never\ngroup /y {\n}\n}",
+		"route * /*", "route GET /{http.request.uuid}", "group /a {", "}", "{", "route GET /%41?%42=%43", "route `GET` \"/a b\"",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		d := caddyfile.NewTestDispenser("patgate {\n" + body + "\n}\n")
+		h := new(Handler)
+		if err := h.UnmarshalCaddyfile(d); err != nil {
+			if strings.TrimSpace(err.Error()) == "" {
+				t.Errorf("an error without a text for %q", body)
+			}
+			return
+		}
+		checkRoundTrip(t, h)
+	})
+}

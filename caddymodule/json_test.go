@@ -1,0 +1,116 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// checkRoundTrip checks that a gate read from a Caddyfile is the same gate after
+// it has been written as JSON and read again, and compiles to the same routes.
+func checkRoundTrip(t *testing.T, h *Handler) {
+	t.Helper()
+	written, err := json.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := new(Handler)
+	if err := caddy.StrictUnmarshalJSON(written, read); err != nil {
+		t.Fatalf("reading %s: %v", written, err)
+	}
+	again, err := json.Marshal(read)
+	if err != nil || string(again) != string(written) {
+		t.Errorf("written again: %s (%v), want %s", again, err, written)
+	}
+	before, beforeErr := compileAlone(t, h)
+	after, afterErr := compileAlone(t, read)
+	if (beforeErr == nil) != (afterErr == nil) || beforeErr != nil && beforeErr.Error() != afterErr.Error() {
+		t.Fatalf("compiling the JSON: %v, the Caddyfile: %v", afterErr, beforeErr)
+	}
+	if !reflect.DeepEqual(before, after) {
+		t.Errorf("routes of the JSON: %+v, of the Caddyfile: %+v", after, before)
+	}
+}
+
+// compileAlone compiles a gate without a catalog and describes its routes.
+func compileAlone(t *testing.T, h *Handler) (routes []policy.RouteInfo, err error) {
+	t.Helper()
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := *h
+	if err := gate.compile(catalog); err != nil {
+		return nil, err
+	}
+	for _, r := range gate.policy.Routes() {
+		routes = append(routes, r.Info())
+	}
+	return routes, nil
+}
+
+// What is wrong in native JSON is said as clearly as in a Caddyfile.
+func TestJSONMistakes(t *testing.T) {
+	for _, m := range []struct{ app, gate, want string }{
+		{`{"stores": {}}`, `{}`, `json: unknown field "stores"`},
+		{`{"store": {"kind": "redis"}}`, `{}`, "store redis: not supported yet; this version has the embedded store"},
+		{`{"store": {"file": "{env.PATGATE_TEST_UNSET}"}}`, `{}`, "store file {env.PATGATE_TEST_UNSET}: evaluated placeholder {env.PATGATE_TEST_UNSET} is empty"},
+		{`{"cache": {"size": -1}}`, `{}`, "cache size: want a positive number, got -1"},
+		{`{"cache": {"ttl": "-1s"}}`, `{}`, "cache ttl: want a positive duration, got -1s"},
+		{`{"unknown_token_limit": {"tokens": -1}}`, `{}`, "unknown_token_limit: want a positive number and a positive duration"},
+		{`{"token": {"prefix": "a-b"}}`, `{}`, `token prefix "a-b": want letters and digits, and "_" only between them`},
+		{`{"token": {"max_lifetime": "soon"}}`, `{}`, `token max_lifetime "soon": want a duration such as 90d, or none`},
+		{`{"token": {"max_lifetime": "10d", "default_lifetime": "20d"}}`, `{}`, "token default_lifetime 20d: more than max_lifetime (10d) allows"},
+		{`{"token": {"pepper": "short"}}`, `{}`, "token pepper: want at least 16 characters, so that it can't be guessed"},
+		{`{"token": {"pepper": "{env.PATGATE_TEST_UNSET}"}}`, `{}`, "token pepper: evaluated placeholder {env.PATGATE_TEST_UNSET} is empty"},
+		{`{"scopes": [{"name": "a", "implies": ["b"]}]}`, `{}`, "scope a implies b, which is not declared"},
+		{`{"scopes": [{"name": "a"}]}`, `{"routes": [{"methods": ["GET"], "pattern": "/b", "require": "b"}]}`, `requirement "b": scope b is not in the catalog`},
+
+		{`{}`, `{"reelm": "x"}`, `json: unknown field "reelm"`},
+		{`{}`, `{"routes": [{"method": "GET"}]}`, `json: unknown field "method"`},
+		{`{}`, `{"realm": "a\"b"}`, `realm "a\"b": want visible ASCII characters without quotes and backslashes`},
+		{`{}`, `{"default": "maybe"}`, `default "maybe": want deny, any, public`},
+		{`{}`, `{"mode": "report", "routes": [{"methods": ["GET"], "pattern": "/a"}]}`, "mode report: not supported yet"},
+		{`{}`, `{"mode": "report"}`, "mode report: not supported yet"},
+		{`{}`, `{"mode": "watch"}`, `mode "watch": want enforce, report`},
+		{`{}`, `{"space": "nowhere"}`, `space: source "nowhere": ` + wantSource},
+		{`{}`, `{"resource": "nowhere"}`, `resource: source "nowhere": ` + wantSource},
+		{`{}`, `{"groups": [{"prefix": "/a", "space": "nowhere"}]}`, `group "/a": space: source "nowhere": ` + wantSource},
+		{`{}`, `{"groups": [{"prefix": "/a", "token_from": ["nowhere"]}]}`, `group "/a": token_from "nowhere": ` + wantCredential},
+		{`{}`, `{"token_from": ["form t"]}`, `token_from "form t": ` + wantCredential},
+		{`{}`, `{"let_through": ["query t"]}`, `let_through "query t": want cookie <name>, header <name> or scheme <word>`},
+		{`{}`, `{"unknown_token_until": "soon"}`, "unknown_token forward until soon: want a date such as 2026-12-31, or a time as in RFC 3339"},
+		{`{}`, `{"identity_headers": {"owner": "X_User"}}`, `identity_headers: "X_user": want letters, digits and hyphens`},
+		{`{}`, `{"routes": [{"pattern": "/a"}]}`, "methods: none given; write * for all"},
+		{`{}`, `{"routes": [{"methods": ["GET"]}]}`, `pattern "": begins with /`},
+		{`{}`, `{"routes": [{"methods": ["GET"], "pattern": "/a", "space": "path.b"}]}`, "space path.b: pattern /a has no {b}"},
+		{`{}`, `{"routes": [{"methods": ["GET"], "pattern": "/a"}, {"methods": ["GET"], "pattern": "/a"}]}`,
+			"route GET /a can't be told apart from GET /a: the same path for GET"},
+	} {
+		var config caddy.Config
+		document := `{"apps": {"patgate": ` + m.app + `, "http": {"servers": {"s": {"listen": ["127.0.0.1:0"],
+			"routes": [{"handle": [` + strings.Replace(m.gate, "{", `{"handler": "patgate"`+comma(m.gate), 1) + `]}]}}}}}`
+		if err := json.Unmarshal([]byte(document), &config); err != nil {
+			t.Fatalf("%s: %v", document, err)
+		}
+		err := caddy.Validate(&config)
+		if err == nil {
+			t.Errorf("app %s, gate %s\n was loaded, want: %s", m.app, m.gate, m.want)
+		} else if !strings.Contains(err.Error(), m.want) {
+			t.Errorf("app %s, gate %s\n got:  %v\n want: %s", m.app, m.gate, err, m.want)
+		}
+	}
+}
+
+// comma stands behind a first member before those of object.
+func comma(object string) string {
+	if object == "{}" {
+		return ""
+	}
+	return ", "
+}
