@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,6 +21,7 @@ type Policy struct {
 	encodedSlash bool
 	semicolon    bool
 	spaces       bool
+	reports      bool // mode report is set for the site or a group
 }
 
 // Compile checks a configuration and compiles it. Its errors, joined, name the
@@ -44,9 +46,6 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	p.preflight = !word("cors_preflight", c.CORSPreflight, "forward", "deny")
 	p.encodedSlash = word("encoded_slash", c.EncodedSlash, "reject", "allow")
 	p.semicolon = word("semicolon", c.Semicolon, "reject", "allow")
-	if _, err := parseCredentials(c.TokenFrom); err != nil {
-		errs = append(errs, err)
-	}
 	for _, text := range c.LetThrough {
 		credential, err := ParseLetThrough(text)
 		if err != nil {
@@ -54,10 +53,16 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 		}
 		p.letThrough = append(p.letThrough, credential)
 	}
+	if err := c.Settings.check(); err != nil {
+		return nil, errors.Join(append(errs, err)...)
+	}
 	if err := p.setFallback(c); err != nil {
 		errs = append(errs, err)
 	}
 	errs = append(errs, p.add(c.Routes, c.Groups, c.Settings, "")...)
+	if err := p.checkParameters(c.Settings, 0); err != nil {
+		errs = append(errs, err)
+	}
 	errs = append(errs, p.tree.conflicts()...)
 	errs = append(errs, p.checkLetThrough()...)
 	if len(errs) > 0 {
@@ -80,6 +85,7 @@ func (p *Policy) setFallback(c Config) error {
 
 // add compiles the routes of a site or a group and those of the groups in it.
 func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings, prefix string) (errs []error) {
+	p.reports = p.reports || outer.Mode == "report"
 	for _, rc := range routes {
 		r, err := compileRoute(rc, outer, prefix, p.Catalog)
 		if err != nil {
@@ -103,9 +109,52 @@ func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings,
 			errs = append(errs, at(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
 			continue
 		}
+		if err := g.Settings.check(); err != nil {
+			errs = append(errs, at(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
+			continue
+		}
+		first := len(p.routes)
 		errs = append(errs, p.add(g.Routes, g.Groups, g.Settings.within(outer), whole)...)
+		if err := p.checkParameters(g.Settings, first); err != nil {
+			errs = append(errs, at(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
+		}
 	}
 	return errs
+}
+
+// check returns what is wrong with settings, whether there are routes for them
+// or not.
+func (s *Settings) check() error {
+	var errs []error
+	if _, err := parseCredentials(s.TokenFrom); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := OneOf("mode", s.Mode, "enforce", "report"); err != nil {
+		errs = append(errs, err)
+	}
+	for _, source := range []struct{ what, text string }{{"space", s.Space}, {"resource", s.Resource}} {
+		if _, err := ParseSource(cmp.Or(source.text, "none")); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", source.what, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkParameters refuses a path.<name> of a site or a group that none of its
+// routes, those from first on, has a parameter for. With a slip of the pen there,
+// all of them would be in no space, and a scope would be enough in whichever
+// space it is held.
+func (p *Policy) checkParameters(s Settings, first int) error {
+	for _, source := range []struct{ what, text string }{{"space", s.Space}, {"resource", s.Resource}} {
+		name, ok := strings.CutPrefix(source.text, "path.")
+		if !ok || first == len(p.routes) {
+			continue
+		}
+		if !slices.ContainsFunc(p.routes[first:], func(r *Route) bool { _, _, ok := r.pattern.parameter(name); return ok }) {
+			return fmt.Errorf("%s %s: none of the routes has {%s}", source.what, source.text, name)
+		}
+	}
+	return nil
 }
 
 // checkLetThrough refuses credentials that are to be let through and taken for
@@ -152,14 +201,9 @@ func (p *Policy) Default() string {
 	return p.fallback.Require.text
 }
 
-// Reports reports whether some route is in report mode.
+// Reports reports whether the site, a group or a route is in report mode.
 func (p *Policy) Reports() bool {
-	for _, r := range p.routes {
-		if r.Report {
-			return true
-		}
-	}
-	return p.fallback != nil && p.fallback.Report
+	return p.reports || slices.ContainsFunc(p.routes, func(r *Route) bool { return r.Report })
 }
 
 func validRealm(s string) bool {
