@@ -151,6 +151,9 @@ func ownersList(s *suite) {
 			s.Errorf("Owners in pages of %d = %q, want %q", limit, got, want)
 		}
 	}
+	if page, next, err := s.Owners(s.ctx, "", 0); err != nil || next != "" || len(page) != len(want) {
+		s.Errorf("Owners without a limit = %d of them, next %q, %v, want %d", len(page), next, err, len(want))
+	}
 
 	// Behind any id, whether it has a record or not.
 	for _, after := range []string{"n0009", "n0009x", "n"} {
