@@ -54,7 +54,7 @@ func digests(n int) []token.Digest {
 // held returns a cache that holds the tokens with these digests.
 func held(b *testing.B, ds []token.Digest, s *endless) *Cache {
 	b.Helper()
-	c := newCache(b, s, Options{Size: len(ds) * 11 / 10, TTL: time.Hour})
+	c := newCache(b, s, Options{Size: len(ds) * 5 / 4, TTL: time.Hour})
 	for i := range ds {
 		if _, known, err := c.Fetch(context.Background(), ds[i], now); !known || err != nil {
 			b.Fatal(known, err)

@@ -353,10 +353,7 @@ func TestApply(t *testing.T) {
 // Garbage pushes out garbage, never a token.
 func TestFloodOfUnknownDigests(t *testing.T) {
 	t.Parallel()
-	flood := 1_000_000
-	if testing.Short() {
-		flood = 50_000
-	}
+	const flood = 200_000
 	m := newMemory()
 	c := newCache(t, m, Options{Size: 1000, NegativeSize: 1000})
 	secrets := fill(t, c, m, 900)
@@ -393,6 +390,11 @@ func TestStats(t *testing.T) {
 	want := Stats{Held: 1, Unknown: 1, Hits: 2, NegativeHits: 1, Misses: 1, Found: 1, NotFound: 1, Errors: 1, Stale: 1}
 	if got := c.Stats(); got != want {
 		t.Errorf("Stats() =\n%+v, want\n%+v", got, want)
+	}
+	once := Stats{Held: 1, Unknown: 2, Hits: 3, NegativeHits: 4, Misses: 5, Found: 6, NotFound: 7, Errors: 8, Outdated: 9, Coalesced: 10, Stale: 11, Evicted: 12}
+	twice := Stats{Held: 2, Unknown: 4, Hits: 6, NegativeHits: 8, Misses: 10, Found: 12, NotFound: 14, Errors: 16, Outdated: 18, Coalesced: 20, Stale: 22, Evicted: 24}
+	if got := once.Plus(once); got != twice {
+		t.Errorf("twice\n%+v is\n%+v, want\n%+v", once, got, twice)
 	}
 	if len(took) != 3 || took[0] != nil || !errors.Is(took[1], store.ErrNotFound) || !errors.Is(took[2], errDown) {
 		t.Errorf("Observe was told %v, want nil, not found, and that the store is down", took)

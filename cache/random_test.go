@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,6 +61,12 @@ func TestNothingOutlivesAChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := &world{T: t, m: newMemory()}
+			// Let others overtake a read.
+			w.m.found = func(int) {
+				for range rand.IntN(4) {
+					runtime.Gosched()
+				}
+			}
 			if name == "store often fails" {
 				w.m.find = func(context.Context, int) error {
 					if rand.IntN(4) == 0 {
@@ -84,7 +91,7 @@ type world struct {
 }
 
 func (w *world) run() {
-	const readers, writers, each = 6, 3, 3000
+	const readers, writers, each = 6, 3, 20_000
 	for i := range w.owners {
 		w.owners[i].states[0].Store(true) // there is no record, which stops nothing
 	}

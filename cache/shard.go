@@ -120,6 +120,14 @@ func (s *shard) end(d *token.Digest, f *flight, r result) {
 	close(f.done)
 }
 
+func (s *shard) figures() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.stats
+	f.Held, f.Unknown = s.held.Len(), s.unknown.Len()
+	return f
+}
+
 func (s *shard) resize(size, negativeSize int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

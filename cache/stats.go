@@ -25,28 +25,27 @@ type Stats struct {
 func (c *Cache) Stats() Stats {
 	var sum Stats
 	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		s.stats.Held, s.stats.Unknown = s.held.Len(), s.unknown.Len()
-		sum.add(&s.stats)
-		s.mu.Unlock()
+		sum = sum.Plus(c.shards[i].figures())
 	}
 	return sum
 }
 
-func (s *Stats) add(t *Stats) {
-	s.Held += t.Held
-	s.Unknown += t.Unknown
-	s.Hits += t.Hits
-	s.NegativeHits += t.NegativeHits
-	s.Misses += t.Misses
-	s.Found += t.Found
-	s.NotFound += t.NotFound
-	s.Errors += t.Errors
-	s.Outdated += t.Outdated
-	s.Coalesced += t.Coalesced
-	s.Stale += t.Stale
-	s.Evicted += t.Evicted
+// Plus returns the sum of the figures of two caches.
+func (s Stats) Plus(t Stats) Stats {
+	return Stats{
+		Held:         s.Held + t.Held,
+		Unknown:      s.Unknown + t.Unknown,
+		Hits:         s.Hits + t.Hits,
+		NegativeHits: s.NegativeHits + t.NegativeHits,
+		Misses:       s.Misses + t.Misses,
+		Found:        s.Found + t.Found,
+		NotFound:     s.NotFound + t.NotFound,
+		Errors:       s.Errors + t.Errors,
+		Outdated:     s.Outdated + t.Outdated,
+		Coalesced:    s.Coalesced + t.Coalesced,
+		Stale:        s.Stale + t.Stale,
+		Evicted:      s.Evicted + t.Evicted,
+	}
 }
 
 // count counts an answer of Get.
@@ -59,10 +58,4 @@ func (s *Stats) count(a Answer) {
 	default:
 		s.Misses++
 	}
-}
-
-// Plus returns the sum of two caches' figures.
-func (s Stats) Plus(t Stats) Stats {
-	s.add(&t)
-	return s
 }
