@@ -208,7 +208,7 @@ func ParseSource(text string) (Source, error) {
 		s.Kind = FromToken
 	case dotted && kind == "path" && validParameter(name):
 		s.Kind, s.Name = FromPath, name
-	case dotted && kind == "query" && foldKey(name) != "":
+	case dotted && kind == "query" && validQueryKey(name):
 		s.Kind, s.Name = FromQuery, name
 	case dotted && kind == "header" && PlainHeaderName(name):
 		s.Kind, s.Name = FromHeader, canonicalHeader(name)

@@ -110,7 +110,7 @@ func ParseCredential(text string) (Credential, error) {
 		case "Authorization", "Cookie", "Host", "Connection", "Content-Length", "Transfer-Encoding", "Upgrade":
 			return c, fmt.Errorf("token_from header %s: this header has a form of its own; use bearer, bare, basic, scheme or cookie", c.Name)
 		}
-	case kind == Scheme && PlainHeaderName(name), kind == Cookie && validCookieName(name), kind == Query && foldKey(name) != "":
+	case kind == Scheme && PlainHeaderName(name), kind == Cookie && validCookieName(name), kind == Query && validQueryKey(name):
 	case kind >= Scheme:
 		return c, fmt.Errorf("token_from %q: %q can't be the name of a %s", text, name, word)
 	}

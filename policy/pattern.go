@@ -44,9 +44,8 @@ func parsePattern(text string) (pattern, error) {
 	if !strings.HasPrefix(path, "/") {
 		return p, fmt.Errorf("pattern %q: begins with /", text)
 	}
-	path = strings.TrimSuffix(path[1:], "/")
 	names := map[string]bool{}
-	for rest, more := path, path != ""; more; {
+	for rest, more := strings.CutPrefix(strings.TrimSuffix(path, "/"), "/"); more; {
 		if p.tail {
 			return p, fmt.Errorf("pattern %q: nothing can follow the segment that takes all the rest", text)
 		}
@@ -114,11 +113,11 @@ func parseConditions(query string) ([]condition, error) {
 			return nil, fmt.Errorf("query condition %q: %w", part, err)
 		}
 		switch {
-		case k == "" || foldKey(k) == "":
+		case !validQueryKey(k):
 			return nil, fmt.Errorf("query condition %q: want key or key=value", part)
 		case hasValue && v == "":
 			return nil, fmt.Errorf("query condition %q: has no value; write %q where any will do", part, key)
-		case slices.ContainsFunc(conditions, func(c condition) bool { return foldKey(c.key) == foldKey(k) }):
+		case slices.ContainsFunc(conditions, func(c condition) bool { return sameKey(c.key, k) || sameKey(k, c.key) }):
 			return nil, fmt.Errorf("query condition %q: its key stands twice", part)
 		}
 		conditions = append(conditions, condition{key: k, value: v, anyValue: !hasValue})

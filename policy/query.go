@@ -120,7 +120,7 @@ func sameKey(name, key string) bool {
 			return true
 		}
 	}
-	return foldKey(key[j:]) == ""
+	return sameFolded("", foldKey(key[j:]))
 }
 
 // endsKey reports whether some server ends a query key before c.
@@ -161,6 +161,11 @@ func foldKey(s string) string {
 		}
 		return -1
 	}, s)
+}
+
+// validQueryKey reports whether an operator can name this key.
+func validQueryKey(s string) bool {
+	return utf8.ValidString(s) && strings.Trim(foldKey(s), keyEnd) != "" && strings.IndexByte(s, '%') < 0
 }
 
 func lower(c byte) byte {

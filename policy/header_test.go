@@ -1,0 +1,85 @@
+package policy
+
+import (
+	"net/http"
+	"testing"
+)
+
+func TestCleanHeader(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"ordinary traffic", "Accept: */*|Authorization: Bearer S|Cookie: a=b|X-Request-Id: 1|Content-Type: text/plain|X-Forwarded-For: 192.0.2.1", "unchanged"},
+
+		// Fields that Connection names, which the proxy would remove later.
+		{"close", "Connection: close|Accept: */*", "Accept: */*"},
+		{"keep-alive", "Connection: keep-alive|Keep-Alive: timeout=5", "Keep-Alive: timeout=5"},
+		{"the identity", "Connection: X-Patgate-Owner|X-Patgate-Owner: bob|Accept: */*", "Accept: */*"},
+		{"in any case, among others", "Connection: close, x-a ,X-B,, keep-alive|X-A: 1|X-B: 2|X-C: 3", "X-C: 3"},
+		{"in several fields", "Connection: x-a|Connection: authorization|X-A: 1|Authorization: S|Accept: */*", "Accept: */*"},
+		{"itself", "Connection: connection, X-A|X-A: 1", ""},
+		{"nothing", "Connection:|Accept: */*", "Accept: */*"},
+		{"not a name", "Connection: a b, =, \x00|Accept: */*", "Accept: */*"},
+
+		// Names that fold into others.
+		{"underscore", "X_patgate_owner: bob|Accept: */*", "Accept: */*"},
+		{"dot", "X.patgate.owner: bob|Accept: */*", "Accept: */*"},
+		{"the rest of what a token may have", "X!a: 1|X#a: 1|X$a: 1|X%a: 1|X&a: 1|X'a: 1|X*a: 1|X+a: 1|X^a: 1|X`a: 1|X~a: 1|Accept: */*", "Accept: */*"},
+		{"letters of other alphabets", "X-\u00e9: 1|X-\u017fa: 1|Accept: */*", "Accept: */*"},
+
+		// What replaces the method or the URL.
+		{"method overrides", "X-Http-Method-Override: DELETE|X-Http-Method: DELETE|X-Method-Override: DELETE|X-Forwarded-Method: DELETE|Accept: */*", "Accept: */*"},
+		{"URL overrides", "X-Original-Url: /a|X-Original-Uri: /a|X-Rewrite-Url: /a|X-Forwarded-Uri: /a|X-Forwarded-Path: /a|X-Forwarded-Prefix: /a|X-Envoy-Original-Path: /a|Accept: */*", "Accept: */*"},
+
+		// Tunnels.
+		{"a WebSocket", "Connection: keep-alive, Upgrade|Upgrade: WebSocket|Sec-Websocket-Key: k", "Connection: Upgrade|Upgrade: websocket|Sec-Websocket-Key: k"},
+		{"h2c", "Connection: Upgrade, HTTP2-Settings|Upgrade: h2c|Http2-Settings: x|Accept: */*", "Accept: */*"},
+		{"h2c beside a WebSocket", "Connection: Upgrade|Upgrade: websocket, h2c|Accept: */*", "Accept: */*"},
+		{"two protocols", "Connection: Upgrade|Upgrade: websocket|Upgrade: h2c|Accept: */*", "Accept: */*"},
+		{"settings that nobody asked for", "Connection: Upgrade|Upgrade: websocket|Http2-Settings: x", "Connection: Upgrade|Upgrade: websocket"},
+		{"a long s", "Connection: Upgrade|Upgrade: web\u017focket|Accept: */*", "Accept: */*"},
+		{"an upgrade without Connection", "Upgrade: websocket|Accept: */*", "Accept: */*"},
+		{"a Connection without an upgrade", "Connection: Upgrade|Accept: */*", "Accept: */*"},
+
+		{"trailers", "Trailer: Authorization|Te: trailers|Accept: */*", "Te: trailers|Accept: */*"},
+	} {
+		h, want := header(splitFields(c.in)...), header(splitFields(c.want)...)
+		if c.want == "unchanged" {
+			want = header(splitFields(c.in)...)
+		}
+		CleanHeader(h)
+		if !sameHeader(h, want) {
+			t.Errorf("%s: %q became %q, want %q", c.name, c.in, h, want)
+		}
+	}
+}
+
+// net/http keeps the protocol of an extended CONNECT (RFC 8441) under a name that
+// no client can send.
+func TestCleanHeaderKeepsExtendedConnect(t *testing.T) {
+	h := http.Header{":protocol": {"websocket"}}
+	CleanHeader(h)
+	if len(h) != 1 {
+		t.Error("the protocol of an extended CONNECT is gone")
+	}
+}
+
+// What is kept of a handshake belongs to the request: later handlers may change it.
+func TestCleanHeaderSharesNothing(t *testing.T) {
+	a, b := header("Connection: upgrade", "Upgrade: websocket"), header("Connection: upgrade", "Upgrade: websocket")
+	CleanHeader(a)
+	CleanHeader(b)
+	a["Upgrade"][0], a["Connection"][0] = "x", "x"
+	if b["Upgrade"][0] != "websocket" || b["Connection"][0] != "Upgrade" {
+		t.Errorf("a change of one request's header shows in another's: %q", b)
+	}
+}
+
+func TestFoldHeader(t *testing.T) {
+	for _, name := range []string{"X-Patgate-Owner", "x_patgate_owner", "X.Patgate!Owner", "X\u00e9Patgate~Owner"} {
+		if got := FoldHeader(name); got != "x-patgate-owner" {
+			t.Errorf("FoldHeader(%q) = %q, want x-patgate-owner", name, got)
+		}
+	}
+	if FoldHeader("X-PatgateOwner") == FoldHeader("X-Patgate-Owner") {
+		t.Error("FoldHeader drops a hyphen")
+	}
+}

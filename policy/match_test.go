@@ -1,0 +1,478 @@
+package policy
+
+import (
+	"bufio"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// The most specific route wins, whatever the order.
+func TestSpecificity(t *testing.T) {
+	lines := []string{
+		"GET /                         public", // 1
+		"GET /a                        public", // 2
+		"GET /{x}                      public", // 3
+		"* /{x}                        public", // 4
+		"GET /a/b                      public", // 5
+		"GET /a/{x}                    public", // 6
+		"GET /{x}/b                    public", // 7
+		"* /a/*                        public", // 8
+		"GET /{x...}                   public", // 9
+		"POST /a/b/c                   public", // 10
+		"GET /a/{x}/c                  public", // 11
+		"GET /a/b?k                    public", // 12
+		"GET /a/b?k=v                  public", // 13
+		"GET /a/b?k=v&l                public", // 14
+		"* /a/b?m&n                    public", // 15
+		"HEAD /a/b                     public", // 16
+		"DELETE,PATCH /a/b             public", // 17
+		"GET /caf%C3%A9                public", // 18
+		"GET /v1/x:cancel              public", // 19
+		"GET /A                        public", // 20
+		"GET /deep/{x}/y/z             public", // 21
+		"GET /deep/w/{y}/q             public", // 22
+	}
+	reversed := make([]string, len(lines))
+	for i, line := range lines {
+		reversed[len(lines)-1-i] = line
+	}
+	for _, order := range [][]string{lines, reversed} {
+		p := compile(t, Config{Routes: routes(order...)})
+		for _, c := range []struct {
+			target string
+			want   int // 0: none
+		}{
+			{"GET /", 1},
+			{"POST /", 0},
+			{"GET /a", 2},
+			{"GET /a/", 2}, // a trailing slash makes no difference
+			{"HEAD /a", 2},
+			{"POST /a", 4}, // back from the literal
+			{"GET /b", 3},
+			{"PUT /b", 4},
+			{"GET /A", 20}, // case-sensitive
+			{"GET /caf%C3%A9", 18},
+			{"GET /c%61f%c3%a9", 18},
+			{"GET /a/b", 5},
+			{"GET /a/b/", 5},
+			{"GET /a/c", 6},
+			{"GET /c/b", 7},
+			{"GET /c/d", 9},
+			{"GET /a/b/c", 11}, // POST /a/b/c is no route for GET
+			{"POST /a/b/c", 10},
+			{"PUT /a/b/c", 8},
+			{"GET /a/b/d", 8},
+			{"GET /a/x/y/z", 8},
+			{"GET /x/y/z", 9},
+			{"POST /x/y/z", 0},
+			{"GET /a/b?k=w", 12},
+			{"GET /a/b?k", 12},
+			{"GET /a/b?k=v", 13},
+			{"GET /a/b?l&k=v", 14},
+			{"GET /a/b?l", 5},
+			{"GET /a/b?m", 5},
+			{"GET /a/b?m&n", 15}, // more conditions before a listed method
+			{"GET /a/b?m&n&k=w", 15},
+			{"PUT /a/b?m&n", 15},
+			{"HEAD /a/b", 16}, // listed
+			{"HEAD /a/b?k=v", 13},
+			{"HEAD /a/c", 6}, // by way of GET
+			{"HEAD /b", 3},   // GET counts before *
+			{"DELETE /a/b", 17},
+			{"PATCH /a/b", 17},
+			{"POST /a/b", 8},
+			{"GET /v1/x:cancel", 19},
+			{"GET /deep/w/y/z", 21}, // back from w
+			{"GET /deep/w/y/q", 22},
+			{"GET /deep/v/y/z", 21},
+			{"GET /deep/v/y/q", 9},
+		} {
+			m := p.matched(request(c.target))
+			got := 0
+			if m.Route != nil {
+				for i, line := range lines {
+					if words := strings.Fields(line); words[1] == m.Route.Pattern && words[0] == strings.Join(m.Route.Methods, ",") {
+						got = i + 1
+					}
+				}
+			}
+			if got != c.want {
+				t.Errorf("%s: route %d (%s), want %d", c.target, got, m.Detail, c.want)
+			}
+		}
+	}
+}
+
+func TestGroups(t *testing.T) {
+	p := compile(t, Config{
+		Settings: Settings{Space: "path.ws", TokenFrom: []string{"bearer"}},
+		Routes:   routes("GET /me any", "GET /w/{ws} read", "GET /s/{space} read"),
+		Groups: []GroupConfig{{
+			Prefix: "/v1/", Settings: Settings{Space: "header.X-Org", Mode: "report", TokenFrom: []string{"header X-Token"}},
+			Routes: append(routes("GET / any", "GET /x any"), RouteConfig{
+				Methods: []string{"GET"}, Pattern: "/y", Require: "read", Settings: Settings{Space: "none", Mode: "enforce"}}),
+			Groups: []GroupConfig{{
+				Prefix: "/orgs/{org}", Settings: Settings{Space: "path.org", Resource: "path.id", Optional: true},
+				Routes: routes("GET /things/{id} read"),
+				Groups: []GroupConfig{{Prefix: "/", Routes: routes("GET / read", "POST /pub public", "GET /no never")}},
+			}},
+		}},
+	})
+	for _, c := range []struct{ target, pattern, space, resource, from, mode string }{
+		{"GET /me", "/me", "none", "none", "bearer", "enforce"},
+		{"GET /w/1", "/w/{ws}", "path.ws", "none", "bearer", "enforce"},
+		{"GET /s/1", "/s/{space}", "path.space", "none", "bearer", "enforce"}, // the default, where path.ws isn't there
+		{"GET /v1", "/v1", "header.X-Org", "none", "header X-Token", "report"},
+		{"GET /v1/x", "/v1/x", "header.X-Org", "none", "header X-Token", "report"},
+		{"GET /v1/y", "/v1/y", "none", "none", "header X-Token", "enforce"},
+		{"GET /v1/orgs/7/things/9", "/v1/orgs/{org}/things/{id}", "path.org", "path.id", "header X-Token", "report"},
+		{"GET /v1/orgs/7", "/v1/orgs/{org}", "path.org", "none", "header X-Token", "report"},
+		{"POST /v1/orgs/7/pub", "/v1/orgs/{org}/pub", "path.org", "none", "header X-Token", "report"},
+	} {
+		r := p.matched(request(c.target)).Route
+		if r == nil {
+			t.Errorf("%s: no route", c.target)
+			continue
+		}
+		mode := "enforce"
+		if r.Report {
+			mode = "report"
+		}
+		if r.Pattern != c.pattern || r.Space.String() != c.space || r.Resource.String() != c.resource || r.Credentials()[0].String() != c.from || mode != c.mode {
+			t.Errorf("%s: %s, space %s, resource %s, from %s, %s, want %+v", c.target, r, r.Space.String(), r.Resource.String(), r.Credentials()[0], mode, c)
+		}
+	}
+	// optional of a group leaves public and never as they are.
+	for target, want := range map[string]string{
+		"GET /v1/orgs/7/things/9": "forward", "POST /v1/orgs/7/pub": "forward", "GET /v1/orgs/7/no": "route_never",
+	} {
+		if got := answer(p.matched(request(target))); got != want {
+			t.Errorf("%s without a token: %s, want %s", target, got, want)
+		}
+	}
+}
+
+// What a request without a store's help is answered.
+func TestRequirementWords(t *testing.T) {
+	rs := append(routes("GET /public public", "GET /any any", "GET /scope read", "GET /never never"),
+		RouteConfig{Methods: []string{"GET"}, Pattern: "/optional", Require: "read", Settings: Settings{Optional: true}},
+		RouteConfig{Methods: []string{"GET"}, Pattern: "/space/{space}", Require: "public", Settings: Settings{Space: "query.q"}})
+	const token, missing, never, forward, unknown, refused = "token", "token_missing", "route_never", "forward", "route_unknown", "ambiguous_request"
+	for _, c := range []struct{ def, target, without, with, twice string }{
+		{"deny", "GET /public", forward, forward, forward}, // none needed and none looked at
+		{"deny", "GET /space/1", forward, forward, forward},
+		{"deny", "GET /space/1?q=%zz;q", forward, forward, forward}, // a space that decides nothing
+		{"deny", "GET /any", missing, token, refused},
+		{"deny", "GET /scope", missing, token, refused},
+		{"deny", "GET /never", never, never, refused},
+		{"deny", "GET /optional", forward, token, refused},
+		{"deny", "GET /else", unknown, unknown, unknown},
+		{"deny", "POST /any", unknown, unknown, unknown},
+		{"any", "GET /else", missing, token, refused},
+		{"any", "POST /any", missing, token, refused},
+		{"any", "GET /", missing, token, refused},
+		{"public", "GET /else", forward, forward, forward},
+		{"public", "GET /scope", missing, token, refused},
+		{"public", "GET /never", never, never, refused},
+
+		// A public or unknown path is judged like any other.
+		{"public", "GET /public/..%2f", refused, refused, refused},
+		{"deny", "GET //public", refused, refused, refused},
+	} {
+		p := compile(t, Config{Default: c.def, Routes: rs})
+		if p.Default() != c.def {
+			t.Errorf("Default() = %s, want %s", p.Default(), c.def)
+		}
+		for _, v := range []struct {
+			name, want string
+			fields     []string
+		}{
+			{"no token", c.without, nil},
+			{"a token", c.with, []string{"Authorization: Bearer S"}},
+			{"two tokens", c.twice, []string{"Authorization: Bearer S", "Authorization: Bearer T"}},
+		} {
+			m := p.matched(request(c.target, v.fields...))
+			if got := answer(m); got != v.want {
+				t.Errorf("default %s, %s with %s: %s (%s), want %s", c.def, c.target, v.name, got, m.Detail, v.want)
+			}
+			if (m.Secret != "") != (v.want == token || v.want == never && v.fields != nil) {
+				t.Errorf("default %s, %s with %s: secret %q taken", c.def, c.target, v.name, m.Secret)
+			}
+		}
+	}
+}
+
+func TestMethods(t *testing.T) {
+	p := compile(t, Config{Routes: routes("* /all public", "GET,PROPFIND,M-SEARCH /some public")})
+	for _, c := range []struct{ method, all, some string }{
+		{"GET", "forward", "forward"}, {"HEAD", "forward", "forward"}, {"PROPFIND", "forward", "forward"}, {"M-SEARCH", "forward", "forward"},
+		{"POST", "forward", "route_unknown"}, {"OPTIONS", "forward", "route_unknown"}, {"PURGE", "forward", "route_unknown"},
+		{"CONNECT", "ambiguous_request", "ambiguous_request"}, {"TRACE", "ambiguous_request", "ambiguous_request"}, {"TRACK", "ambiguous_request", "ambiguous_request"},
+		{"get", "ambiguous_request", "ambiguous_request"}, {"Get", "ambiguous_request", "ambiguous_request"}, {"", "ambiguous_request", "ambiguous_request"},
+		{"GET\x00", "ambiguous_request", "ambiguous_request"}, {"G_T", "ambiguous_request", "ambiguous_request"}, {"-GET", "ambiguous_request", "ambiguous_request"},
+		{strings.Repeat("A", 33), "ambiguous_request", "ambiguous_request"}, {"*", "ambiguous_request", "ambiguous_request"},
+	} {
+		for path, want := range map[string]string{"/all": c.all, "/some": c.some} {
+			if got := answer(p.matched(&Request{Method: c.method, Path: path})); got != want {
+				t.Errorf("%q %s: %s, want %s", c.method, path, got, want)
+			}
+		}
+	}
+}
+
+// A WebSocket is a GET, over HTTP/1.1 as over HTTP/2, and nothing else is.
+func TestUpgrades(t *testing.T) {
+	p := compile(t, Config{Routes: routes("GET /ws public", "POST /ws public")})
+	for _, c := range []struct{ target, field, want string }{
+		{"GET /ws", "Upgrade: websocket", "forward"},
+		{"POST /ws", "Upgrade: websocket", "ambiguous_request"},
+		{"HEAD /ws", "Upgrade: websocket", "ambiguous_request"},
+		{"CONNECT /ws", "", "ambiguous_request"},
+		{"CONNECT /else", "websocket", "route_unknown"},
+		{"CONNECT /ws", "websocket", "forward"},
+		{"CONNECT /ws", "connect-udp", "ambiguous_request"},
+		{"CONNECT /ws", "WebSocket", "ambiguous_request"},
+	} {
+		req := request(c.target)
+		if name, value, ok := strings.Cut(c.field, ": "); ok {
+			req.Header[name] = []string{value}
+		} else if c.field != "" {
+			req.Header[extendedConnect] = []string{c.field}
+		}
+		if got := answer(p.matched(req)); got != c.want {
+			t.Errorf("%s with %q: %s, want %s", c.target, c.field, got, c.want)
+		}
+	}
+}
+
+func TestSpaceAndResourceSources(t *testing.T) {
+	const missing, twice, ambiguous, notPlain = "is missing", "given twice", "two ways", "not a plain text"
+	long := strings.Repeat("a", 257)
+	for _, c := range []struct {
+		source, pattern, target, host string
+		fields                        string
+		want                          string // the value, or !why
+	}{
+		{"path.org", "/o/{org}/x", "/o/7/x", "", "", "7"},
+		{"path.org", "/o/{org}/x", "/o/caf%C3%A9/x", "", "", "café"},
+		{"path.org", "/o/{org}/x", "/o/*/x", "", "", "*"},
+		{"path.org", "/o/{org}/x", "/o/" + long + "/x", "", "", "!" + notPlain},
+		{"path.p", "/o/{p...}", "/o/a/b%20c/", "", "", "a/b c"},
+
+		{"query.org", "/x", "/x?org=7", "", "", "7"},
+		{"query.org", "/x", "/x?a=b&or%67=%37", "", "", "7"},
+		{"query.org", "/x", "/x?org=a+b", "", "", "a b"},
+		{"query.org", "/x", "/x", "", "", "!" + missing},
+		{"query.org", "/x", "/x?org=", "", "", "!" + missing},
+		{"query.org", "/x", "/x?org", "", "", "!" + missing},
+		{"query.org", "/x", "/x?organisation=7", "", "", "!" + missing},
+		{"query.org", "/x", "/x?org=7&org=7", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=7&Org=8", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=7&org[]=8", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?Org=7", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=7;a", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=7&a=%", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=7%00", "", "", "!" + notPlain},
+		{"query.org", "/x", "/x?org=%ff", "", "", "!" + notPlain},
+		{"query.org", "/x", "/x?org=" + long, "", "", "!" + notPlain},
+		{"query.filter[org]", "/x", "/x?filter[org]=7&filter[a]=b", "", "", "7"},
+
+		{"header.x-org", "/x", "/x", "", "X-Org: 7", "7"},
+		{"header.X-Org", "/x", "/x", "", "", "!" + missing},
+		{"header.X-Org", "/x", "/x", "", "X-Org:", "!" + missing},
+		{"header.X-Org", "/x", "/x", "", "X-Org: 7|X-Org: 7", "!" + twice},
+		{"header.X-Org", "/x", "/x", "", "X-Org:|X-Org: 7", "!" + twice},
+		{"header.X-Org", "/x", "/x", "", "X-Org: 7, 8", "!" + twice},
+		{"header.X-Org", "/x", "/x", "", "X-Org: \xff", "!" + notPlain},
+		{"header.X-Org", "/x", "/x", "", "X-Org: a\tb", "!" + notPlain},
+
+		{"host.2", "/x", "/x", "acme.example.com", "", "acme"},
+		{"host.2", "/x", "/x", "ACME.example.com:8443", "", "acme"},
+		{"host.0", "/x", "/x", "localhost", "", "localhost"},
+		{"host.3", "/x", "/x", "a_b.c.example.com", "", "a_b"},
+		{"host.3", "/x", "/x", "acme.example.com", "", "!" + missing},
+		{"host.99", "/x", "/x", "acme.example.com", "", "!" + missing},
+		{"host.0", "/x", "/x", "", "", "!" + missing},
+		{"host.2", "/x", "/x", "acme.example.com.", "", "!" + missing}, // would shift the labels
+		{"host.2", "/x", "/x", ".example.com", "", "!" + missing},
+		{"host.2", "/x", "/x", "acme..com", "", "!" + missing},
+		{"host.0", "/x", "/x", "...", "", "!" + missing},
+		{"host.3", "/x", "/x", "192.0.2.1", "", "!" + missing},
+		{"host.0", "/x", "/x", "[2001:db8::1]:80", "", "!" + missing},
+		{"host.2", "/x", "/x", "acme%2e.example.com", "", "!" + missing},
+		{"host.2", "/x", "/x", "u@acme.example.com", "", "!" + missing},
+		{"host.2", "/x", "/x", "acme.example.com:80:90", "", "!" + missing},
+		{"host.2", "/x", "/x", "acm\xc3\xa9.example.com", "", "!" + missing},
+
+		{"none", "/o/{space}", "/o/7", "", "", ""},
+		{"", "/o/{space}", "/o/7", "", "", "7"},
+		{"", "/o/{space...}", "/o/7/8", "", "", "7/8"},
+		{"", "/o/{org}", "/o/7", "", "", ""},
+	} {
+		for _, what := range []string{"space", "resource"} {
+			rc := RouteConfig{Methods: []string{"GET"}, Pattern: c.pattern, Require: "read"}
+			if what == "space" {
+				rc.Space = c.source
+			} else if rc.Space, rc.Resource = "none", c.source; c.source == "" {
+				continue // the default is for spaces only
+			}
+			p := compile(t, Config{Routes: []RouteConfig{rc}})
+			req := request("GET "+c.target, append(splitFields(c.fields), "Authorization: S")...)
+			if c.host != "" || strings.HasPrefix(c.source, "host") {
+				req.Host = c.host
+			}
+			m := p.matched(req)
+			got := m.Space
+			if what == "resource" {
+				got = m.Resource
+			}
+			if why, refused := strings.CutPrefix(c.want, "!"); refused {
+				if m.Reason != AmbiguousRequest || !strings.Contains(m.Detail, why) || !strings.Contains(m.Detail, what) || got != "" {
+					t.Errorf("%s %s, %.60s %q %q: %q, %v (%s), want it refused because it %s", what, c.source, c.target, c.host, c.fields, got, m.Reason, m.Detail, why)
+				}
+			} else if m.Reason != Forward || got != c.want {
+				t.Errorf("%s %s, %.60s %q %q: %q, %v (%s), want %q", what, c.source, c.target, c.host, c.fields, got, m.Reason, m.Detail, c.want)
+			}
+		}
+	}
+}
+
+// What carries another credential of the API and no token is the API's own.
+func TestLetThrough(t *testing.T) {
+	rs := append(routes("GET /any any", "GET /public public", "GET /never never"),
+		RouteConfig{Methods: []string{"GET"}, Pattern: "/optional", Require: "read", Settings: Settings{Optional: true}})
+	p := compile(t, Config{LetThrough: []string{"cookie sid", "header X-Session", "scheme AWS4"}, Routes: rs,
+		Settings: Settings{TokenFrom: []string{"bearer", "bare", "cookie pat"}}})
+	const through, missing = "let through", "token_missing"
+	for _, c := range []struct{ target, fields, want string }{
+		{"GET /any", "Cookie: sid=1", through},
+		{"GET /any", "Cookie: a=b; sid=1", through},
+		{"GET /any", "X-Session: 1", through},
+		{"GET /any", "Authorization: aws4 Credential=a, Signature=b", through},
+		{"GET /optional", "Cookie: sid=1", through},
+		{"GET /never", "Cookie: sid=1", through}, // never is about tokens
+		{"GET /public", "Cookie: sid=1", "forward"},
+		{"GET /else", "Cookie: sid=1", "route_unknown"},
+		{"POST /any", "Cookie: sid=1", "route_unknown"},
+		{"GET /any", "", missing},
+		{"GET /any", "Cookie: sid=", missing},
+		{"GET /any", `Cookie: sid=""`, missing},
+		{"GET /any", "Cookie: Sid=1; xsid=1; sid", missing},
+		{"GET /any", "Cookie: sid=1; sid=2", missing},
+		{"GET /any", "X-Session:", missing},
+		{"GET /any", "X-Session: 1|X-Session: 2", missing},
+		{"GET /any", "Authorization: AWS4 ", "token"}, // net/http trims; without more it is a bare token
+		{"GET /any", "Authorization: AWS4x y", missing},
+		{"GET /any", "Authorization: Basic dTpw", missing},
+		// A token, however bad, is judged.
+		{"GET /any", "Cookie: sid=1|Authorization: Bearer S", "token"},
+		{"GET /any", "Cookie: sid=1|Authorization: Bearer", "token"},
+		{"GET /any", "Cookie: sid=1; pat=S", "token"},
+		{"GET /never", "Cookie: sid=1; pat=S", "route_never"},
+		{"GET /any", "Cookie: sid=1|Authorization: S|Authorization: S", "ambiguous_request"},
+		{"GET /any", "Cookie: sid=1|Authorization:|Authorization: Bearer S", "ambiguous_request"},
+		{"GET /any", "Cookie: sid=1; pat=S; pat=T", "ambiguous_request"},
+	} {
+		m := p.matched(request(c.target, splitFields(c.fields)...))
+		if got := answer(m); got != c.want {
+			t.Errorf("%s with %q: %s (%s), want %s", c.target, c.fields, got, m.Detail, c.want)
+		}
+		if m.LetThrough && m.Secret != "" {
+			t.Errorf("%s with %q: let through with a secret", c.target, c.fields)
+		}
+	}
+	// What no route matches is let through by default any for a token only.
+	p = compile(t, Config{Default: "any", LetThrough: []string{"cookie sid"}})
+	if got := answer(p.matched(request("GET /else", "Cookie: sid=1"))); got != missing {
+		t.Errorf("default any with a let_through cookie: %s, want %s", got, missing)
+	}
+}
+
+func TestCORSPreflight(t *testing.T) {
+	rs := routes("GET /x read", "* /all read", "GET /never never", "GET /q read", "GET /q?k=v write", "OPTIONS /o public")
+	const ok, unknown, missing = "preflight", "route_unknown", "token_missing"
+	full := "Origin: https://app.example|Access-Control-Request-Method: GET"
+	for _, c := range []struct {
+		target, fields string
+		body           bool
+		want, denied   string // with cors_preflight forward and deny
+	}{
+		{"OPTIONS /x", full, false, ok, unknown},
+		{"OPTIONS /x", full + "|Access-Control-Request-Headers: authorization", false, ok, unknown},
+		{"OPTIONS /x", "Origin: null|Access-Control-Request-Method: HEAD", false, ok, unknown},
+		{"OPTIONS /all", "Origin: a|Access-Control-Request-Method: DELETE", false, ok, missing},
+		{"OPTIONS /q?k=v", full, false, ok, unknown},
+		{"OPTIONS /o", full, false, "forward", "forward"},
+		// For what no route is there, there is no question.
+		{"OPTIONS /else", full, false, unknown, unknown},
+		{"OPTIONS /x", "Origin: a|Access-Control-Request-Method: PUT", false, unknown, unknown},
+		{"OPTIONS /x", "Origin: a|Access-Control-Request-Method: get", false, unknown, unknown},
+		{"OPTIONS /never", full, false, unknown, unknown},
+		// More than the question is a request like any other.
+		{"OPTIONS /all", "", false, missing, missing},
+		{"OPTIONS /all", "Origin: a", false, missing, missing},
+		{"OPTIONS /all", "Access-Control-Request-Method: GET", false, missing, missing},
+		{"OPTIONS /all", full + "|Origin: b", false, missing, missing},
+		{"OPTIONS /all", full + "|Access-Control-Request-Method: PUT", false, missing, missing},
+		{"OPTIONS /all", full + "|Authorization: Bearer S", false, "token", "token"},
+		{"OPTIONS /all", full + "|Cookie: a=b", false, missing, missing},
+		{"OPTIONS /all", full, true, missing, missing},
+		{"GET /x", full, false, missing, missing},
+		// It is refused where the question is ambiguous.
+		{"OPTIONS /x/..", full, false, "ambiguous_request", "ambiguous_request"},
+		{"OPTIONS /q?K=v", full, false, "ambiguous_request", unknown},
+	} {
+		for word, want := range map[string]string{"": c.want, "forward": c.want, "deny": c.denied} {
+			p := compile(t, Config{CORSPreflight: word, Routes: rs})
+			req := request(c.target, splitFields(c.fields)...)
+			req.Body = c.body
+			if got := answer(p.matched(req)); got != want {
+				t.Errorf("cors_preflight %s, %s with %q: %s, want %s", word, c.target, c.fields, got, want)
+			}
+		}
+	}
+}
+
+// What net/http makes of a request line is judged as it would be forwarded.
+func TestNewRequest(t *testing.T) {
+	for _, c := range []struct{ target, path, why string }{
+		{"/a/b?c=d", "/a/b", ""},
+		{"/a%2Fb", "/a%2Fb", ""},
+		{"/%61", "/%61", ""},
+		{"/a;b", "/a;b", ""},
+		{"//a", "//a", ""},
+		{"/a/../b", "/a/../b", ""},
+		{"/caf%C3%A9", "/caf%C3%A9", ""},
+		{"http://api.example.com/a%2fb", "/a%2fb", ""},
+		{"*", "*", ""},
+		{"x:v1/admin", "", "not a path"},
+		{"/a|b", "", "belongs percent-encoded"},
+		{"/a%2F..%2Fb|", "", "belongs percent-encoded"},
+		{`/a\b`, "", "belongs percent-encoded"},
+		{"/a#b", "", "belongs percent-encoded"},
+		{"/caf\xe9", "", "belongs percent-encoded"},
+		{"/a\"b", "", "belongs percent-encoded"},
+	} {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + c.target + " HTTP/1.1\r\nHost: h\r\n\r\n")))
+		if err != nil {
+			t.Errorf("%s: %v", c.target, err)
+			continue
+		}
+		req, why := NewRequest(r)
+		if (why != "" || req.Path != c.path) && (c.why == "" || !strings.Contains(why, c.why)) || (why == "") != (c.why == "") {
+			t.Errorf("%s: path %q, refused because %q, want %q, %q", c.target, req.Path, why, c.path, c.why)
+		}
+	}
+	for body, want := range map[string]bool{
+		"Content-Length: 1\r\n\r\nx": true, "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n": true, "Content-Length: 0\r\n\r\n": false, "\r\n": false,
+	} {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("POST / HTTP/1.1\r\nHost: h\r\n" + body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if req, _ := NewRequest(r); req.Body != want {
+			t.Errorf("%q: Body = %v, want %v", body, req.Body, want)
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+)
+
+// Where routes depend on a key, only its plain spelling counts, and what some
+// server could take for it is refused.
+func TestQueryConditions(t *testing.T) {
+	p := compile(t, Config{Default: "deny", Routes: routes(
+		"GET /stories                public",
+		"GET /stories?version=draft  draft",
+		"PUT /stories                write",
+		"PUT /stories?publish=true   publish",
+		"GET /list                   public",
+		"GET /list?filter[status]=x  filter",
+		"GET /n                      public",
+		"GET /n?level=1              admin",
+		"GET /has                    public",
+		"GET /has?created_by         admin",
+	)})
+	const general, special, refused = "general", "special", "refused"
+	for _, c := range []struct{ target, want string }{
+		{"GET /stories", general},
+		{"GET /stories?", general},
+		{"GET /stories?version=published", general},
+		{"GET /stories?version=", general},
+		{"GET /stories?version", general},
+		{"GET /stories?versions=draft", general},
+		{"GET /stories?ver=draft", general},
+		{"GET /stories?version_id=draft", general},
+		{"GET /stories?my_version=draft", general},
+		{"GET /stories?x=version%3Ddraft", general},
+		{"GET /stories?version=drafts", general},
+		{"GET /stories?q=1%2B1+2&%E6%97%A5=%E6%97%A5", general},
+		{"GET /stories?filter_query[component][in]=article", general},
+		{"GET /stories?&&", general},
+		{"GET /stories?version=draft", special},
+		{"GET /stories?a=b&version=draft&c=d", special},
+		{"GET /stories?ver%73ion=dr%61ft", special}, // the same after decoding once: RFC 3986 section 6.2.2.2
+		{"GET /stories?&version=draft&", special},
+
+		// Twice.
+		{"GET /stories?version=draft&version=draft", refused},
+		{"GET /stories?version=published&version=draft", refused},
+		{"GET /stories?version=draft&version=published", refused},
+		{"GET /stories?version=published&ver%73ion=draft", refused},
+
+		// Another spelling of the key.
+		{"GET /stories?Version=draft", refused},
+		{"GET /stories?VERSION=published", refused},
+		{"GET /stories?version[]=draft", refused},
+		{"GET /stories?version[0]=draft", refused},
+		{"GET /stories?version%5B%5D=draft", refused},
+		{"GET /stories?[version]=draft", refused},
+		{"GET /stories?version]=draft", refused},
+		{"GET /stories?version+=draft", refused},
+		{"GET /stories?+version=draft", refused},
+		{"GET /stories?%20version=draft", refused},
+		{"GET /stories??version=draft", refused},
+		{"GET /stories?.version=draft", refused},
+		{"GET /stories?ver_sion=draft", refused},
+		{"GET /stories?ver.sion=draft", refused},
+		{"GET /stories?version%00=draft", refused},
+		{"GET /stories?version%00x=draft", refused},
+		{"GET /stories?version%0a=draft", refused},
+		{"GET /stories?version%3Ddraft", refused},
+		{"GET /stories?version%26x=draft", refused},
+		{"GET /stories?version%23=draft", refused},
+		{"GET /stories?%76%2565rsion=draft", refused},
+		{"GET /stories?%2576ersion=draft", refused},
+		{"GET /stories?%EF%BD%96ersion=draft", refused}, // fullwidth v
+		{"GET /stories?ver%C5%BFion=draft", refused},    // long s
+		{"GET /stories?vers%C4%B1on=draft", refused},    // dotless i: upper-cased it is an I
+		{"GET /stories?vers%C4%B0on=draft", refused},    // dotted I: lower-cased it is an i
+		{"GET /stories?vers%E2%80%8Bion=draft", refused},
+		{"GET /stories?%C1%B6ersion=draft", refused}, // overlong v
+		{"GET /stories?x%ff=1", refused},
+
+		// Another spelling of the value.
+		{"GET /stories?version=Draft", refused},
+		{"GET /stories?version=DRAFT", refused},
+		{"GET /stories?version=draft+", refused},
+		{"GET /stories?version=%20draft", refused},
+		{"GET /stories?version=draft%00", refused},
+		{"GET /stories?version=draft%00x", refused},
+		{"GET /stories?version=draft%0A", refused},
+		{"GET /stories?version=%22draft%22", refused},
+		{"GET /stories?version=%2564raft", refused},
+		{"GET /stories?version=published,draft", refused},
+		{"GET /stories?version=draft,published", refused},
+		{"GET /stories?version=draft%7Cx", refused},
+		{"GET /stories?version=draft%26x", refused},
+		{"GET /stories?version=draft%23x", refused},
+		{"GET /stories?version=[draft]", refused},
+		{"GET /stories?version=%EF%BD%84raft", refused},
+		{"GET /stories?version=%ff", refused},
+		{"GET /stories?version==draft", refused},
+		{"GET /stories?version=" + strings.Repeat("a", maxQueryValue+1), refused},
+
+		// The query as a whole.
+		{"GET /stories?a=1;version=draft", refused},
+		{"GET /stories?a;b", refused},
+		{"GET /stories?a=%zz", refused},
+		{"GET /stories?a=100%", refused},
+		{"GET /stories?a=%u0041", refused},
+		{"GET /stories?version=draft#x", refused},
+		{"GET /stories?x#&version=draft", refused},
+		{"GET /stories?a\x00b", refused},
+		{"GET /stories?a b", refused},
+		{"GET /stories?" + strings.Repeat("a&", maxQueryPairs), refused},
+		{"GET /stories?a=" + strings.Repeat("a", maxQueryLength), refused},
+		{"GET /stories?" + strings.Repeat("a&", maxQueryPairs-1), general},
+
+		// A yes has many names, and what is no clear no is a yes to some.
+		{"PUT /stories", general},
+		{"PUT /stories?publish=false", general},
+		{"PUT /stories?publish=0", general},
+		{"PUT /stories?publish=no", general},
+		{"PUT /stories?publish=true", special},
+		{"PUT /stories?publish=1", refused},
+		{"PUT /stories?publish=yes", refused},
+		{"PUT /stories?publish=on", refused},
+		{"PUT /stories?publish=t", refused},
+		{"PUT /stories?publish=True", refused},
+		{"PUT /stories?publish=", refused},
+		{"PUT /stories?publish", refused},
+		{"PUT /stories?publish=2", refused},
+		{"PUT /stories?publish=false,true", refused},
+		{"PUT /stories?publish=maybe", refused},
+		{"PUT /stories?publish[]=true", refused},
+
+		// Numbers.
+		{"GET /n?level=1", special},
+		{"GET /n?level=2", general},
+		{"GET /n?level=10", general},
+		{"GET /n?level=01", refused},
+		{"GET /n?level=1.0", refused},
+		{"GET /n?level=%2B1", refused},
+		{"GET /n?level=1e0", refused},
+		{"GET /n?level=true", refused},
+		{"GET /n?level=2,1", refused},
+		{"GET /n?level", refused},
+
+		// Keys with brackets.
+		{"GET /list?filter[status]=x", special},
+		{"GET /list?filter%5Bstatus%5D=x", special},
+		{"GET /list?filter[other]=x", general},
+		{"GET /list?filter=x", general},
+		{"GET /list?filter[status][]=x", refused},
+		{"GET /list?filter.status=x", refused},
+		{"GET /list?filter[status=x", refused},
+		{"GET /list?Filter[Status]=x", refused},
+
+		// Presence is enough.
+		{"GET /has", general},
+		{"GET /has?created_by", special},
+		{"GET /has?created_by=", special},
+		{"GET /has?created_by=anyone", special},
+		{"GET /has?created=x", general},
+		{"GET /has?created[by=x", refused}, // created_by to PHP
+		{"GET /has?created.by=x", refused},
+		{"GET /has?createdBy=x", refused},
+		{"GET /has?created_by&created_by", refused},
+	} {
+		m := p.matched(request(c.target))
+		got := general
+		switch {
+		case m.Reason == AmbiguousRequest:
+			got = refused
+		case m.Route == nil:
+			got = "none"
+		case len(m.Route.pattern.conditions) > 0:
+			got = special
+		}
+		if got != c.want {
+			t.Errorf("%.80s: %s (%s), want %s", c.target, got, m.Detail, c.want)
+		}
+	}
+}
+
+// A query that nothing depends on is the API's own business.
+func TestQueriesNothingDependsOn(t *testing.T) {
+	p := compile(t, Config{Routes: routes("GET /plain public", "PUT /plain?publish=true publish", "GET /in/{space} read")})
+	for _, query := range []string{
+		"a;b", "%zz", "100%", "\xff", "Publish=1", "publish=true&publish=true", "version[]=draft", "#", "=&=&=",
+		strings.Repeat("a&", 20000), strings.Repeat("a", 100000),
+	} {
+		if m := p.matched(request("GET /plain?" + query)); m.Reason != Forward || m.query != query {
+			t.Errorf("public route, query %.40q: %v, want forward", query, m.Reason)
+		}
+		if m := p.matched(request("GET /in/1?"+query, "Authorization: s")); !m.NeedsDecision() {
+			t.Errorf("route with a scope, query %.40q: %v, want it to pass", query, m.Detail)
+		}
+	}
+}
+
+func TestSemicolonsInQueriesAllowed(t *testing.T) {
+	p := compile(t, Config{Semicolon: "allow", Routes: routes("GET /x public", "GET /x?version=draft draft")})
+	for _, c := range []struct{ query, want string }{
+		{"a;b", "Caddyfile:1"},
+		{"a=1;b=2&version=draft", "Caddyfile:2"},
+		{"version=draft;a=1", "refused"}, // draft, or "draft;a=1"
+		{"a=1;version=draft", "refused"},
+		{"a;Version=x&b", "refused"},
+		{"version;", "refused"},
+		{strings.Repeat(";", maxQueryPairs), "refused"},
+	} {
+		m := p.matched(request("GET /x?" + c.query))
+		got := place(m)
+		if m.Reason == AmbiguousRequest {
+			got = "refused"
+		}
+		if got != c.want {
+			t.Errorf("query %.40q: %s (%s), want %s", c.query, got, m.Detail, c.want)
+		}
+	}
+}
