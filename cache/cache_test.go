@@ -353,7 +353,7 @@ func TestApply(t *testing.T) {
 // Garbage pushes out garbage, never a token.
 func TestFloodOfUnknownDigests(t *testing.T) {
 	t.Parallel()
-	const flood = 200_000
+	const flood = 100_000
 	m := newMemory()
 	c := newCache(t, m, Options{Size: 1000, NegativeSize: 1000})
 	secrets := fill(t, c, m, 900)

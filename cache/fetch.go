@@ -23,7 +23,8 @@ var (
 
 // flight is a read of the store that is under way, and those who wait for it.
 type flight struct {
-	since  *ownerChange // the newest when the read began
+	at     time.Duration // when it began
+	since  *ownerChange  // the newest when it began
 	done   chan struct{}
 	result // to be read when done is closed
 }
@@ -82,33 +83,33 @@ func (c *Cache) flight(s *shard, d *token.Digest, at time.Duration) *flight {
 		s.stats.Coalesced++
 		return f
 	}
-	f := &flight{since: c.owners.newest(), done: make(chan struct{})}
+	f := &flight{at: at, since: c.owners.newest(), done: make(chan struct{})}
 	if s.closed {
 		s.end(d, f, result{err: errClosed})
 		return f
 	}
 	s.flights[*d] = f
 	digest := *d
-	c.reads.Go(func() { c.read(s, &digest, f, at) })
+	c.reads.Go(func() { c.read(s, &digest, f) })
 	return f
 }
 
 // read reads d for all who wait for f.
-func (c *Cache) read(s *shard, d *token.Digest, f *flight, at time.Duration) {
+func (c *Cache) read(s *shard, d *token.Digest, f *flight) {
 	o := c.options.Load()
 	ctx, cancel := context.WithTimeout(c.ctx, o.Budget)
 	defer cancel()
 	// A store that doesn't heed ctx keeps nobody waiting longer.
-	unhurry := context.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() {
 		s.land(d, f, result{err: fmt.Errorf("reading a token: %w", context.Cause(ctx))})
 	})
-	defer unhurry()
-	s.land(d, f, c.ask(ctx, d, f.since, at, o.Observe))
+	defer stop()
+	s.land(d, f, c.ask(ctx, d, f, o.Observe))
 }
 
 // ask asks the store for d. A panic becomes an error: it would end the process
 // from here, where no server recovers it.
-func (c *Cache) ask(ctx context.Context, d *token.Digest, since *ownerChange, at time.Duration, observe func(time.Duration, error)) (r result) {
+func (c *Cache) ask(ctx context.Context, d *token.Digest, f *flight, observe func(time.Duration, error)) (r result) {
 	defer func() {
 		if p := recover(); p != nil {
 			r = result{err: fmt.Errorf("reading a token: panic: %v\n%s", p, debug.Stack())}
@@ -121,9 +122,9 @@ func (c *Cache) ask(ctx context.Context, d *token.Digest, since *ownerChange, at
 	}
 	switch {
 	case err == nil:
-		return c.take(&found, since, at)
+		return c.take(&found, f)
 	case errors.Is(err, store.ErrNotFound):
-		return result{entry: entry{read: at}}
+		return result{entry: entry{read: f.at}}
 	}
 	return result{err: fmt.Errorf("reading a token: %w", err)}
 }

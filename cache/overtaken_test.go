@@ -271,7 +271,7 @@ func TestOwnerChangesJustBeforeLanding(t *testing.T) {
 	s := c.shard(&d)
 	f := &flight{since: c.owners.newest(), done: make(chan struct{})}
 	s.flights[d] = f
-	r := c.ask(t.Context(), &d, f.since, 0, nil)
+	r := c.ask(t.Context(), &d, f, nil)
 	if r.outdated || !r.known {
 		t.Fatalf("nothing has changed, but the read brings %+v", r)
 	}

@@ -5,18 +5,16 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
-// take returns what was found, by a read begun at since, in the form it is held
-// in.
-func (c *Cache) take(found *store.Found, since *ownerChange, at time.Duration) result {
+// take returns what the read f found in the form it is held in.
+func (c *Cache) take(found *store.Found, f *flight) result {
 	t := found.Token
-	o, p, ok := c.owners.take(t.Owner, found.Owner, found.Position, since)
+	o, p, ok := c.owners.take(t.Owner, found.Owner, found.Position, f.since)
 	if !ok {
 		return result{outdated: true}
 	}
@@ -37,7 +35,7 @@ func (c *Cache) take(found *store.Found, since *ownerChange, at time.Duration) r
 		// Without a time, a retired secret never works: 0 would be for ever.
 		s.SecretUntil = max(policy.Unix(found.Until), 1)
 	}
-	return result{known: true, entry: entry{subject: s, owner: o, read: at}}
+	return result{known: true, entry: entry{subject: s, owner: o, read: f.at}}
 }
 
 // grantsKey returns the same key for grants that are written alike.
