@@ -51,10 +51,10 @@ func digests(n int) []token.Digest {
 	return ds
 }
 
-// held returns a cache that holds the tokens with these digests.
+// held returns a cache that holds the tokens with these digests, to be closed.
 func held(b *testing.B, ds []token.Digest, s *endless) *Cache {
 	b.Helper()
-	c := newCache(b, s, Options{Size: len(ds) * 5 / 4, TTL: time.Hour})
+	c := New(s, Options{Size: len(ds) * 5 / 4, TTL: time.Hour})
 	for i := range ds {
 		if _, known, err := c.Fetch(context.Background(), ds[i], now); !known || err != nil {
 			b.Fatal(known, err)
@@ -67,6 +67,7 @@ func BenchmarkGet(b *testing.B) {
 	for _, n := range []int{1, 10_000, 100_000} {
 		ds := digests(n)
 		c := held(b, ds, &endless{owners: 1000, grants: 100})
+		defer c.Close()
 		order := make([]uint32, 1<<20)
 		for i := range order {
 			order[i] = rand.Uint32N(uint32(n))
@@ -147,7 +148,7 @@ func BenchmarkMemory(b *testing.B) {
 				b.ReportMetric(float64(bytesHeld-bytes)/float64(row.tokens), "B/token")
 				b.ReportMetric(float64(gcHeld.Microseconds())/1000, "ms/gc")
 				b.ReportMetric(float64(gc.Microseconds())/1000, "ms/gc-without")
-				runtime.KeepAlive(c)
+				c.Close()
 			}
 		})
 	}
