@@ -1,0 +1,230 @@
+package policy
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var seed = flag.Uint64("seed", 0, "of the random policies; 0: another one each time")
+
+// The matcher against a slow and obvious one, on random policies and all the
+// requests of a small world: the same route, and a refusal to compile exactly
+// where some request is matched equally well by two.
+func TestAgainstReference(t *testing.T) {
+	s := *seed
+	if s == 0 {
+		s = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-seed %d", s)
+	rnd := rand.New(rand.NewPCG(s, 0))
+	world := requests()
+	compiled, refused := 0, 0
+	for range 100 {
+		lines := randomRoutes(rnd)
+		configs := routes(lines...)
+		reference := make([]refRoute, len(lines))
+		for i, c := range configs {
+			reference[i] = newRefRoute(c)
+		}
+		catalog, _ := NewCatalog(nil)
+		p, err := Compile(Config{Routes: configs}, catalog)
+		if err != nil {
+			refused++
+		} else {
+			compiled++
+		}
+		tied := false
+		for _, r := range world {
+			best := r.best(reference)
+			tied = tied || len(best) > 1
+			if err != nil {
+				if tied {
+					break
+				}
+				continue
+			}
+			m := p.matched(&Request{Method: r.method, Path: r.path, Query: r.query})
+			if got := place(m); len(best) > 1 || len(best) == 0 && got != "none" || len(best) == 1 && got != best[0].at {
+				t.Fatalf("%s %s?%s: route %s (%s), want %v, of\n%s", r.method, r.path, r.query, got, m.Detail, best, strings.Join(lines, "\n"))
+			}
+		}
+		if err != nil && !tied {
+			t.Fatalf("every request can be told apart, but: %v\n%s", err, strings.Join(lines, "\n"))
+		}
+	}
+	if compiled < 20 || refused < 20 {
+		t.Errorf("%d policies compiled and %d refused: the random ones are no test", compiled, refused)
+	}
+}
+
+func randomRoutes(rnd *rand.Rand) []string {
+	one := func(of ...string) string { return of[rnd.IntN(len(of))] }
+	lines, paths := make([]string, 2+rnd.IntN(7)), []string{}
+	for i := range lines {
+		pattern := ""
+		for range rnd.IntN(4) {
+			pattern += "/" + one("a", "a", "b", fmt.Sprintf("{p%d}", strings.Count(pattern, "/")))
+		}
+		if pattern == "" || rnd.IntN(4) == 0 {
+			pattern += one("/", "/*", "/{rest...}")
+		}
+		if i > 0 && rnd.IntN(2) == 0 {
+			pattern = one(paths...) // several at one place
+		}
+		paths = append(paths, pattern)
+		var conditions []string
+		if rnd.IntN(2) == 0 {
+			conditions = append(conditions, one("k", "k=v", "k=w"))
+		}
+		if rnd.IntN(2) == 0 {
+			conditions = append(conditions, one("l", "l=v"))
+		}
+		if len(conditions) > 0 {
+			pattern += "?" + strings.Join(conditions, "&")
+		}
+		lines[i] = one("GET", "GET,PUT", "HEAD", "PUT", "*", "HEAD,GET") + " " + pattern + " public"
+	}
+	return lines
+}
+
+type refRequest struct {
+	method, path, query string
+	segments            []string
+	values              map[string]string
+}
+
+func requests() (all []refRequest) {
+	paths := [][]string{{}}
+	for from := 0; len(paths) < 1+3+9+27+81; from++ {
+		for _, s := range []string{"a", "b", "c"} {
+			paths = append(paths, append(slices.Clone(paths[from]), s))
+		}
+	}
+	for _, segments := range paths {
+		for _, k := range []string{"", "k=v", "k=w", "k=x"} {
+			for _, l := range []string{"", "l=v", "l=x"} {
+				r := refRequest{path: "/" + strings.Join(segments, "/"), query: strings.Trim(k+"&"+l, "&"), segments: segments, values: map[string]string{}}
+				for _, pair := range []string{k, l} {
+					if key, value, ok := strings.Cut(pair, "="); ok {
+						r.values[key] = value
+					}
+				}
+				for _, r.method = range []string{"GET", "HEAD", "PUT", "POST"} {
+					all = append(all, r)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// refRoute is a route as it is written.
+type refRoute struct {
+	methods    []string
+	segments   []string // the last may be *
+	conditions []string
+	at         string
+}
+
+func newRefRoute(c RouteConfig) refRoute {
+	path, query, _ := strings.Cut(c.Pattern, "?")
+	r := refRoute{methods: c.Methods, at: c.At}
+	if path = strings.Trim(path, "/"); path != "" {
+		r.segments = strings.Split(path, "/")
+	}
+	if query != "" {
+		r.conditions = strings.Split(query, "&")
+	}
+	return r
+}
+
+// kind says how specific a segment is: 0 literal, 1 {name}, 2 tail.
+func kind(segment string) int {
+	switch {
+	case segment == "*" || strings.HasSuffix(segment, "...}"):
+		return 2
+	case segment[0] == '{':
+		return 1
+	}
+	return 0
+}
+
+// method says how specifically the route has a method: 3 listed, 2 HEAD by way
+// of GET, 1 by *, 0 not at all.
+func (r refRoute) method(m string) int {
+	switch {
+	case slices.Contains(r.methods, m):
+		return 3
+	case m == "HEAD" && slices.Contains(r.methods, "GET"):
+		return 2
+	case r.methods[0] == "*":
+		return 1
+	}
+	return 0
+}
+
+func (q refRequest) matches(r refRoute) bool {
+	for i, s := range r.segments {
+		if i >= len(q.segments) || kind(s) == 0 && s != q.segments[i] {
+			return false
+		}
+	}
+	tail := len(r.segments) > 0 && kind(r.segments[len(r.segments)-1]) == 2
+	if len(q.segments) > len(r.segments) && !tail {
+		return false
+	}
+	for _, c := range r.conditions {
+		key, want, hasValue := strings.Cut(c, "=")
+		got, ok := q.values[key]
+		if !ok || hasValue && got != want {
+			return false
+		}
+	}
+	return r.method(q.method) > 0
+}
+
+// best returns the matching routes that no other one beats.
+func (q refRequest) best(all []refRoute) (best []refRoute) {
+	matching := slices.DeleteFunc(slices.Clone(all), func(r refRoute) bool { return !q.matches(r) })
+	for _, r := range matching {
+		if !slices.ContainsFunc(matching, func(other refRoute) bool { return q.beats(other, r) }) {
+			best = append(best, r)
+		}
+	}
+	return best
+}
+
+// beats compares two routes that match by the words of the contract.
+func (q refRequest) beats(a, b refRoute) bool {
+	// Literal before {name} before tail, from left to right.
+	for i := range min(len(a.segments), len(b.segments)) {
+		if ka, kb := kind(a.segments[i]), kind(b.segments[i]); ka != kb {
+			return ka < kb
+		}
+	}
+	// More query conditions before fewer.
+	if len(a.conditions) != len(b.conditions) {
+		return len(a.conditions) > len(b.conditions)
+	}
+	// A listed method before *.
+	if ma, mb := a.method(q.method), b.method(q.method); ma != mb {
+		return ma > mb
+	}
+	// The same keys, with a value where the other takes any.
+	more := false
+	for _, c := range b.conditions {
+		switch {
+		case slices.Contains(a.conditions, c):
+		case slices.ContainsFunc(a.conditions, func(d string) bool { return strings.HasPrefix(d, c+"=") }):
+			more = true
+		default:
+			return false
+		}
+	}
+	return more
+}
