@@ -123,7 +123,8 @@ type Answer uint8
 
 // The answers of Get.
 const (
-	Absent  Answer = iota // nothing that may be used: Fetch must be asked
+	Absent  Answer = iota // nothing: Fetch must be asked
+	Lapsed                // the token is held, but must be read again: Fetch must be asked
 	Held                  // the token is held
 	Unknown               // a moment ago no token had this digest
 )

@@ -51,7 +51,7 @@ func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subje
 	for range maxReads {
 		o := c.options.Load()
 		s.mu.Lock()
-		if subject, answer := s.lookup(&d, at, o); answer != Absent {
+		if subject, answer := s.lookup(&d, at, o); answer == Held || answer == Unknown {
 			s.mu.Unlock()
 			return subject, answer == Held, nil
 		}

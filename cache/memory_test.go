@@ -237,7 +237,7 @@ var readPolicy = func() *policy.Policy {
 func get(c *Cache, secret string, at time.Time) (v policy.Reason, ok bool) {
 	d := digest(secret)
 	s, answer := c.Get(&d, at)
-	return verdict(s, answer == Held), answer != Absent
+	return verdict(s, answer == Held), answer == Held || answer == Unknown
 }
 
 // fetch returns the verdict on what Fetch answers.

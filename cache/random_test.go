@@ -185,7 +185,7 @@ func (w *world) read() {
 	s, answer := w.c.Get(&d, now)
 	known := answer == Held
 	how := "Get"
-	if answer == Absent {
+	if answer == Absent || answer == Lapsed {
 		var err error
 		how = "Fetch"
 		s, known, err = w.c.Fetch(w.Context(), d, now)

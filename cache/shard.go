@@ -50,7 +50,7 @@ func (s *shard) lookup(d *token.Digest, at time.Duration, o *Options) (policy.Su
 		if at-e.read < o.TTL && !e.owner.stale.Load() {
 			return e.subject, Held
 		}
-		return policy.Subject{}, Absent
+		return policy.Subject{}, Lapsed
 	}
 	if read, ok := s.unknown.Get(*d); ok && at-read < o.NegativeTTL {
 		return policy.Subject{}, Unknown

@@ -8,7 +8,7 @@ type Stats struct {
 	// The answers of Get.
 	Hits         uint64 // Held
 	NegativeHits uint64 // Unknown
-	Misses       uint64 // Absent
+	Misses       uint64 // Absent or Lapsed
 
 	// The reads of the store, by how they ended.
 	Found    uint64

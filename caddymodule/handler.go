@@ -216,27 +216,28 @@ func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, sub
 		h.app.storeFailed(err)
 		return false, policy.StoreUnavailable, storeRetry
 	}
-	found, answer := tokens.cache.Get(&d, now)
-	if answer == cache.Held {
-		*subject = found
+	var answer cache.Answer
+	if *subject, answer = tokens.cache.Get(&d, now); answer == cache.Held {
 		return true, policy.Forward, 0
 	}
-	migrating := now.Before(h.unknownUntil)
-	from := clientAddr(ctx)
-	if wait := tokens.limiter.blocked(from, now); wait > 0 && !migrating {
-		return false, policy.TooManyUnknownTokens, wait
+	from, limited := clientAddr(ctx), now.After(h.unknownUntil)
+	if answer != cache.Lapsed && limited {
+		if wait := tokens.limiter.blocked(from, now); wait > 0 {
+			return false, policy.TooManyUnknownTokens, wait
+		}
 	}
-	if answer == cache.Absent {
-		if found, known, err = tokens.cache.Fetch(ctx, d, now); err != nil {
-			h.app.storeFailed(err)
+	if answer != cache.Unknown {
+		if *subject, known, err = tokens.cache.Fetch(ctx, d, now); err != nil {
+			if ctx.Err() == nil { // the client still waits
+				h.app.storeFailed(err)
+			}
 			return false, policy.StoreUnavailable, storeRetry
 		}
-		if known {
-			*subject = found
-			return true, policy.Forward, 0
-		}
 	}
-	if !migrating {
+	if known {
+		return true, policy.Forward, 0
+	}
+	if limited {
 		tokens.limiter.add(from, now)
 	}
 	return false, policy.TokenUnknown, 0
