@@ -42,6 +42,11 @@ type Options struct {
 	// MaxStale is how long past its TTL a held token still serves while the
 	// store can't be read; 60 s.
 	MaxStale time.Duration
+	// Silence is how long a store that other processes change (store.Follower)
+	// may not have been heard before nothing held is trusted without asking it;
+	// 1 s. While it can't be asked either, held tokens serve for MaxStale since
+	// it was heard, or since they were read.
+	Silence time.Duration
 	// Budget is how long a read of the store may take; 2 s.
 	Budget time.Duration
 	// Observe, if set, is told how long each read of the store took and what
@@ -55,6 +60,7 @@ func (o Options) withDefaults() *Options {
 	o.NegativeSize = cmp.Or(o.NegativeSize, 10_000)
 	o.NegativeTTL = cmp.Or(o.NegativeTTL, 5*time.Second)
 	o.MaxStale = cmp.Or(o.MaxStale, time.Minute)
+	o.Silence = cmp.Or(o.Silence, time.Second)
 	o.Budget = cmp.Or(o.Budget, 2*time.Second)
 	return &o
 }
@@ -62,6 +68,7 @@ func (o Options) withDefaults() *Options {
 // Cache holds tokens in front of a store. Safe for concurrent use.
 type Cache struct {
 	store   store.Store
+	follows store.Follower // the store, if other processes change it
 	unwatch func()
 	options atomic.Pointer[Options]
 	start   time.Time
@@ -86,6 +93,7 @@ func New(s store.Store, o Options) *Cache {
 		grants:  newInterned[policy.Grants](),
 		allowed: newInterned[[]netip.Prefix](),
 	}
+	c.follows, _ = s.(store.Follower)
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.options.Store(opts)
 	for i := range c.shards {
@@ -135,7 +143,7 @@ func (c *Cache) Get(d *token.Digest, now time.Time) (policy.Subject, Answer) {
 	o, at := c.options.Load(), c.since(now)
 	s := c.shard(d)
 	s.mu.Lock()
-	subject, answer := s.lookup(d, at, o)
+	subject, answer := s.lookup(d, at, c.heard(at, o), o)
 	s.stats.count(answer)
 	s.mu.Unlock()
 	return subject, answer
@@ -144,11 +152,34 @@ func (c *Cache) Get(d *token.Digest, now time.Time) (policy.Subject, Answer) {
 // changed is called by the store for every change, before the change is
 // acknowledged.
 func (c *Cache) changed(change store.Change) {
+	if change.Reset {
+		c.owners.reset()
+		for i := range c.shards {
+			c.shards[i].reset()
+		}
+		return
+	}
 	c.owners.changed(change.Owners, change.Position)
 	for i := range change.Digests {
 		d := &change.Digests[i]
 		c.shard(d).forget(d)
 	}
+}
+
+// heard says how well the store is heard at a time.
+func (c *Cache) heard(at time.Duration, o *Options) hearing {
+	if c.follows == nil {
+		return hearing{all: true, trusted: true}
+	}
+	last := c.since(c.follows.Heard())
+	return hearing{last: last, trusted: at-last < o.Silence}
+}
+
+// hearing is how well a store is heard that other processes change.
+type hearing struct {
+	all     bool          // no other process changes it
+	trusted bool          // what is held may be used without asking
+	last    time.Duration // when it was heard last
 }
 
 // since returns now in the form the cache keeps times in. It is taken off the

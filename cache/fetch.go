@@ -51,7 +51,7 @@ func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subje
 	for range maxReads {
 		o := c.options.Load()
 		s.mu.Lock()
-		if subject, answer := s.lookup(&d, at, o); answer == Held || answer == Unknown {
+		if subject, answer := s.lookup(&d, at, c.heard(at, o), o); answer == Held || answer == Unknown {
 			s.mu.Unlock()
 			return subject, answer == Held, nil
 		}
@@ -64,7 +64,7 @@ func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subje
 			return policy.Subject{}, false, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
 		}
 		if f.err != nil {
-			if subject, ok := s.stale(&d, at, o); ok {
+			if subject, ok := s.stale(&d, at, c.heard(at, o), o); ok {
 				return subject, true, nil
 			}
 			return policy.Subject{}, false, f.err

@@ -42,6 +42,7 @@ type owner struct {
 // through those that have followed. Changes that no read keeps are garbage.
 type ownerChange struct {
 	name string
+	all  bool // of every owner: changes may have been missed
 	next *ownerChange
 }
 
@@ -70,6 +71,18 @@ func (t *owners) changed(names []string, at store.Position) {
 	}
 }
 
+// reset has every owner read again. Positions begin anew.
+func (t *owners) reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last.next = &ownerChange{all: true}
+	t.last = t.last.next
+	for _, o := range t.byName {
+		o.stale.Store(true)
+		o.position = 0
+	}
+}
+
 // take returns the owner with this name, given the record that a read begun at
 // since found at a position; nil where there is none. It is not ok when the
 // record has changed since then.
@@ -77,7 +90,7 @@ func (t *owners) take(name string, record *token.Owner, at store.Position, since
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for c := since.next; c != nil; c = c.next {
-		if c.name == name {
+		if c.all || c.name == name {
 			return nil, nil, false
 		}
 	}

@@ -45,14 +45,14 @@ func newLRU[V any](size int) *simplelru.LRU[token.Digest, V] {
 }
 
 // lookup returns what is held of d at a time. The shard is locked.
-func (s *shard) lookup(d *token.Digest, at time.Duration, o *Options) (policy.Subject, Answer) {
+func (s *shard) lookup(d *token.Digest, at time.Duration, h hearing, o *Options) (policy.Subject, Answer) {
 	if e, ok := s.held.Get(*d); ok {
-		if at-e.read < o.TTL && !e.owner.stale.Load() {
+		if h.trusted && at-e.read < o.TTL && !e.owner.stale.Load() {
 			return e.subject, Held
 		}
 		return policy.Subject{}, Lapsed
 	}
-	if read, ok := s.unknown.Get(*d); ok && at-read < o.NegativeTTL {
+	if read, ok := s.unknown.Get(*d); ok && h.trusted && at-read < o.NegativeTTL {
 		return policy.Subject{}, Unknown
 	}
 	return policy.Subject{}, Absent
@@ -61,11 +61,17 @@ func (s *shard) lookup(d *token.Digest, at time.Duration, o *Options) (policy.Su
 // stale returns the token with digest d if it is held and, now that the store
 // can't be read, may serve past its TTL. An owner whose record has changed
 // stops it even then.
-func (s *shard) stale(d *token.Digest, at time.Duration, o *Options) (policy.Subject, bool) {
+func (s *shard) stale(d *token.Digest, at time.Duration, h hearing, o *Options) (policy.Subject, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.held.Peek(*d)
-	if !ok || at-e.read >= o.TTL+o.MaxStale || e.owner.stale.Load() {
+	// What other processes do is known up to when they were heard, or to when
+	// the token was read. Where none do, a token is as good as its TTL.
+	good := max(e.read, h.last)
+	if h.all {
+		good = e.read + o.TTL
+	}
+	if !ok || at-good >= o.MaxStale || e.owner.stale.Load() {
 		return policy.Subject{}, false
 	}
 	s.stats.Stale++
@@ -109,6 +115,18 @@ func (s *shard) forget(d *token.Digest) {
 	if f := s.flights[*d]; f != nil {
 		s.stats.Outdated++
 		s.end(d, f, result{outdated: true})
+	}
+}
+
+// reset drops everything and disowns the reads that are under way.
+func (s *shard) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held.Purge()
+	s.unknown.Purge()
+	for d, f := range s.flights {
+		s.stats.Outdated++
+		s.end(&d, f, result{outdated: true})
 	}
 }
 

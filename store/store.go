@@ -113,6 +113,19 @@ type Change struct {
 	Position Position
 	Digests  []token.Digest // of the tokens changed: those before and those after
 	Owners   []string       // whose record changed
+	// Reset means that changes may have been missed: whatever was read before,
+	// or is being read, must be read again. Positions may begin anew.
+	Reset bool
+}
+
+// Follower is a Store that other processes change as well. It hears of their
+// changes a moment later, and knows when it doesn't.
+type Follower interface {
+	Store
+	// Heard returns a time up to which the watchers have been told of every change
+	// that was acknowledged, by whatever process. It is old when the changes of
+	// others can't be heard, and zero before they have been heard at all.
+	Heard() time.Time
 }
 
 // Query selects tokens. The zero Query selects all.

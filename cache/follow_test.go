@@ -1,0 +1,174 @@
+package cache
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/store"
+)
+
+// shared is a memory that other processes change as well, and that was heard
+// last at a time the test sets.
+type shared struct {
+	*memory
+	heard time.Time
+}
+
+func (s *shared) Heard() time.Time { return s.heard }
+
+func TestNothingHeldIsTrustedWhileTheStoreIsNotHeard(t *testing.T) {
+	t.Parallel()
+	const silence, stale = 2 * time.Second, 30 * time.Second
+	for _, row := range []struct {
+		heard time.Duration // before the request
+		down  bool
+		asks  bool
+		want  policy.Reason
+		fails bool
+	}{
+		{heard: 0, asks: false, want: policy.Forward},
+		{heard: silence - 1, asks: false, want: policy.Forward},
+		{heard: silence, asks: true, want: policy.Forward},
+		{heard: silence - 1, down: true, asks: false, want: policy.Forward},
+		{heard: silence, down: true, asks: true, want: policy.Forward},
+		{heard: stale - 1, down: true, asks: true, want: policy.Forward},
+		{heard: stale, down: true, asks: true, fails: true},
+	} {
+		m := &shared{memory: newMemory(tok("t")), heard: now}
+		c := newCache(t, m, Options{TTL: time.Hour, Silence: silence, MaxStale: stale})
+		fetch(t, c, "t", now)
+		if row.down {
+			m.find = func(context.Context, int) error { return errDown }
+		}
+		before := m.finds()
+		at := now.Add(row.heard)
+		got, held := get(c, "t", at)
+		var err error
+		if !held {
+			var s policy.Subject
+			var known bool
+			s, known, err = c.Fetch(t.Context(), digest("t"), at)
+			got = verdict(s, known)
+		}
+		if asked := m.finds() > before; asked != row.asks {
+			t.Errorf("heard %v ago, down %v: asks the store: %v, want %v", row.heard, row.down, asked, row.asks)
+		}
+		if (err != nil) != row.fails || err == nil && got != row.want {
+			t.Errorf("heard %v ago, down %v: %v, error %v; want %v, an error: %v", row.heard, row.down, got, err, row.want, row.fails)
+		}
+	}
+}
+
+func TestUnknownIsAskedAgainWhileTheStoreIsNotHeard(t *testing.T) {
+	t.Parallel()
+	m := &shared{memory: newMemory(), heard: now}
+	c := newCache(t, m, Options{NegativeTTL: time.Hour, Silence: time.Second})
+	fetch(t, c, "t", now)
+	m.commit(m.setTokens(tok("t"))) // elsewhere, and not heard
+	if got := fetch(t, c, "t", now.Add(time.Second)); got != policy.Forward {
+		t.Errorf("a token made by another process while the store isn't heard: %v, want %v", got, policy.Forward)
+	}
+}
+
+// TestReset has changes missed in every way, and a reset after it.
+func TestReset(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		missed func(*memory) func() store.Change
+		want   policy.Reason
+	}{
+		{"revoked", func(m *memory) func() store.Change { return m.setTokens(tok("t", revoked)) }, policy.TokenRevoked},
+		{"deleted", func(m *memory) func() store.Change { return m.removeToken("t") }, policy.TokenUnknown},
+		{"owner disabled", func(m *memory) func() store.Change { return m.setOwner(disabled("alice")) }, policy.OwnerDisabled},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			m := &shared{memory: newMemory(tok("t"), tok("u")), heard: now}
+			c := newCache(t, m, Options{})
+			held := []string{"t", "u"}
+			for _, secret := range held {
+				fetch(t, c, secret, now)
+			}
+			m.commit(row.missed(m.memory))
+			if got, ok := get(c, "t", now); !ok || got != policy.Forward {
+				t.Fatalf("before the reset: %v, held %v", got, ok)
+			}
+			m.writing.Lock()
+			m.notify(store.Change{Reset: true})
+			m.writing.Unlock()
+			if _, ok := get(c, "t", now); ok {
+				t.Error("after the reset the token is held still")
+			}
+			if got := fetch(t, c, "t", now); got != row.want {
+				t.Errorf("after the reset: %v, want %v", got, row.want)
+			}
+		})
+	}
+}
+
+// TestResetDisownsReads resets while a read is under way that has the old record,
+// or the old record of the owner, in its hands.
+func TestResetDisownsReads(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		missed func(*memory) func() store.Change
+		want   policy.Reason
+	}{
+		{"revoked", func(m *memory) func() store.Change { return m.setTokens(tok("t", revoked)) }, policy.TokenRevoked},
+		{"owner disabled", func(m *memory) func() store.Change { return m.setOwner(disabled("alice")) }, policy.OwnerDisabled},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			m := &shared{memory: newMemory(tok("t")), heard: now}
+			has, goOn := make(chan struct{}), make(chan struct{})
+			m.found = func(call int) {
+				if call == 1 {
+					close(has)
+					<-goOn
+				}
+			}
+			c := newCache(t, m, Options{})
+			first := make(chan policy.Reason)
+			go func() { first <- fetch(t, c, "t", now) }()
+			<-has
+			m.commit(row.missed(m.memory))
+			m.writing.Lock()
+			m.notify(store.Change{Reset: true})
+			m.writing.Unlock()
+			if got := fetch(t, c, "t", now); got != row.want {
+				t.Errorf("a request after the reset: %v, want %v", got, row.want)
+			}
+			close(goOn)
+			if got := <-first; got != row.want {
+				t.Errorf("the request that waited: %v, want %v", got, row.want)
+			}
+			if got := fetch(t, c, "t", now); got != row.want {
+				t.Errorf("a request after the old read ended: %v, want %v", got, row.want)
+			}
+		})
+	}
+}
+
+// TestPositionsBeginAnew has the store's positions go back with a reset.
+func TestPositionsBeginAnew(t *testing.T) {
+	t.Parallel()
+	m := &shared{memory: newMemory(tok("t")), heard: now}
+	c := newCache(t, m, Options{})
+	m.position = 1000
+	m.change(m.setOwner(enabled("alice")))
+	fetch(t, c, "t", now)
+	m.position = 1
+	m.commit(func() store.Change { m.owners["alice"] = disabled("alice"); return store.Change{} })
+	m.writing.Lock()
+	m.notify(store.Change{Reset: true})
+	m.writing.Unlock()
+	if got := fetch(t, c, "t", now); got != policy.OwnerDisabled {
+		t.Errorf("after a reset to an earlier position: %v, want %v", got, policy.OwnerDisabled)
+	}
+}
+
+var _ store.Follower = (*shared)(nil)
