@@ -2,17 +2,15 @@ package caddymodule
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"os"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -82,14 +80,6 @@ func policyCheckCommand() *cobra.Command {
 		return nil
 	})
 	return cmd
-}
-
-// counted writes a number with its noun.
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func policyRoutesCommand() *cobra.Command {
@@ -240,138 +230,139 @@ func policyExplainCommand() *cobra.Command {
 request needs; with --token or --secret-stdin, which ask the running server for
 the token, it says what that token would be answered.
 
-The URL is a path, or a whole URL where several sites use patgate.`,
+The policy is that of the configuration file; without one, and without a
+Caddyfile in the current directory, that of the running server. The URL is a path,
+or a whole URL where several sites use patgate.`,
 		Example: `  patgate policy explain GET /v1/spaces/1/stories
   patgate policy explain POST /v1/spaces/1/stories --token 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate policy explain GET https://api.example.com/v1/spaces/1/stories --header 'X-Space: 7' --json`,
 		Args: cobra.ExactArgs(2),
 	}
 	read := configFlags(cmd)
-	id := cmd.Flags().String("token", "", "judge the request as if it carried the token with this id")
-	secretStdin := cmd.Flags().Bool("secret-stdin", false, "judge the request as if it carried the secret read from standard input")
-	headers := cmd.Flags().StringArray("header", nil, "header of the request, as in 'X-Space: 7'")
+	var in explainRequest
+	cmd.Flags().StringVar(&in.Token, "token", "", "judge the request as if it carried the token with this id")
+	cmd.Flags().StringVar(&in.Address, "from", "", "judge it as coming from this IP address")
+	secretStdin := cmd.Flags().Bool("secret-stdin", false, "judge it as if it carried the secret read from standard input")
+	headers := cmd.Flags().StringArray("header", nil, "a header of the request, as in 'X-Space: 7'")
 	address := cmd.Flags().String("address", "", "address of the running server's admin endpoint")
 	asJSON := jsonFlag(cmd)
 	cmd.MarkFlagsMutuallyExclusive("token", "secret-stdin")
-	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
-		c, err := read()
-		if err != nil {
-			return err
+	cmd.RunE = run(func(cmd *cobra.Command, args []string) (err error) {
+		in.Method, in.URL, in.Headers = args[0], args[1], map[string]string{}
+		for _, h := range *headers {
+			name, value, ok := strings.Cut(h, ":")
+			if !ok {
+				return usageError(fmt.Errorf("--header %q: want 'Name: value'", h))
+			}
+			in.Headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
 		}
-		r, err := newRequest(args[0], args[1], *headers)
-		if err != nil {
-			return usageError(err)
+		if *secretStdin {
+			if in.Secret, err = readSecret(cmd); err != nil {
+				return err
+			}
 		}
-		s, err := siteFor(c.sites, r.URL.Hostname())
-		if err != nil {
-			return err
-		}
-		var view *token.View
-		var subject *policy.Subject
-		if *id != "" || *secretStdin {
-			admin, err := newClient(*address, cmd)
+		var e explanation
+		if _, err := os.Stat("Caddyfile"); err != nil && !cmd.Flags().Changed("config") {
+			e, err = explainRunning(cmd, *address, in)
 			if err != nil {
 				return err
 			}
-			if view, subject, err = fetchSubject(cmd, admin, *id); err != nil {
-				return err
-			}
+		} else if e, err = explainFile(cmd, read, *address, in); err != nil {
+			return err
 		}
-		e := explain(s.gate, r, subject)
 		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), explanationJSON{e, view})
+			return printJSON(cmd.OutOrStdout(), e)
 		}
-		return printExplanation(cmd.OutOrStdout(), r, e, view)
+		return printExplanation(cmd.OutOrStdout(), in, e)
 	})
 	return cmd
 }
 
-// explanationJSON is the JSON form of an explanation.
-type explanationJSON struct {
-	policy.Explanation
-	Token *token.View `json:"token"`
-}
-
-// newRequest makes the request that is to be explained.
-func newRequest(method, target string, headers []string) (*http.Request, error) {
-	u, err := url.ParseRequestURI(target)
+// explainRunning asks the running server.
+func explainRunning(cmd *cobra.Command, address string, in explainRequest) (e explanation, err error) {
+	admin, err := newClient(address, cmd)
 	if err != nil {
-		return nil, fmt.Errorf("URL %s: want a path such as /v1/spaces/1/stories, or a whole URL", target)
+		return e, err
 	}
-	r := &http.Request{Method: method, URL: u, Host: u.Host, Header: http.Header{}}
-	for _, h := range headers {
-		name, value, ok := strings.Cut(h, ":")
-		if !ok || !policy.PlainHeaderName(strings.TrimSpace(name)) {
-			return nil, fmt.Errorf("header %q: want 'Name: value'", name)
-		}
-		if strings.EqualFold(strings.TrimSpace(name), "host") {
-			r.Host = strings.TrimSpace(value)
-			continue
-		}
-		r.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	if err := admin.call(cmd.Context(), http.MethodPost, apiPath("explain"), in, &e); err != nil {
+		return e, fmt.Errorf("there is no Caddyfile here, so the running server is asked: %w", err)
 	}
-	return r, nil
+	return e, nil
 }
 
-// explain judges a request as the gate would.
-func explain(h *Handler, r *http.Request, subject *policy.Subject) policy.Explanation {
-	h.cleanHeader(r.Header)
-	req, why := policy.NewRequest(r)
-	if why != "" {
-		reason := policy.AmbiguousRequest
-		return policy.Explanation{Method: r.Method, Decision: reason.String(), Status: reason.Status(), Detail: why}
+// explainFile judges by a configuration file. Only the token is the running
+// server's.
+func explainFile(cmd *cobra.Command, read func() (*configuration, error), address string, in explainRequest) (e explanation, err error) {
+	c, err := read()
+	if err != nil {
+		return e, err
 	}
-	return h.policy.Explain(&req, subject, time.Now(), netip.Addr{})
-}
-
-// fetchSubject gets a token and its owner from the running server, by its id or
-// by the secret on standard input.
-func fetchSubject(cmd *cobra.Command, admin *client, id string) (*token.View, *policy.Subject, error) {
-	var view token.View
-	if id == "" {
-		secret, err := readSecret(cmd)
+	headers := http.Header{}
+	for name, value := range in.Headers {
+		headers[name] = []string{value}
+	}
+	q, err := newQuestion(in.Method, in.URL, headers, in.Address)
+	if err != nil {
+		return e, usageError(err)
+	}
+	s, err := siteFor(c.sites, q.host())
+	if err != nil {
+		return e, err
+	}
+	if in.Token != "" || in.Secret != "" {
+		admin, err := newClient(address, cmd)
 		if err != nil {
-			return nil, nil, err
+			return e, err
 		}
-		if err := admin.call(cmd.Context(), http.MethodPost, "/patgate/verify", map[string]string{"secret": secret}, &view); err != nil {
-			return nil, nil, err
+		if err := admin.lookUp(cmd.Context(), &q, in.Token, in.Secret); err != nil {
+			return e, err
 		}
-	} else if err := admin.call(cmd.Context(), http.MethodGet, "/patgate/tokens/"+url.PathEscape(id), nil, &view); err != nil {
-		return nil, nil, err
+	}
+	return s.gate.explain(&q), nil
+}
+
+// lookUp gets a token and its owner from the running server, by the token's id
+// or by its secret.
+func (c *client) lookUp(ctx context.Context, q *question, id, secret string) (err error) {
+	var view token.View
+	if id != "" {
+		err = c.call(ctx, http.MethodGet, apiPath("tokens", id), nil, &view)
+	} else {
+		err = c.call(ctx, http.MethodPost, apiPath("verify"), map[string]string{"secret": secret}, &view)
+	}
+	if err != nil {
+		return err
 	}
 	var owner *token.Owner
 	if view.Owner != "" {
 		owner = new(token.Owner)
-		err := admin.call(cmd.Context(), http.MethodGet, "/patgate/owners/"+url.PathEscape(view.Owner), nil, owner)
-		if isNotFound(err) {
+		if err := c.call(ctx, http.MethodGet, apiPath("owners", view.Owner), nil, owner); isNotFound(err) {
 			owner = nil
 		} else if err != nil {
-			return nil, nil, err
+			return err
 		}
 	}
-	return &view, subjectOf(&view, owner), nil
-}
-
-// subjectOf returns a token in the form decisions read.
-func subjectOf(v *token.View, owner *token.Owner) *policy.Subject {
-	s := &policy.Subject{
-		ID: policy.NewID(v.ID), Owner: policy.NewOwner(v.Owner, owner), Grants: policy.NewGrants(v.Grants),
-		Revoked: v.RevokedAt != nil,
-	}
-	if v.ExpiresAt != nil {
-		s.Expires = policy.Unix(*v.ExpiresAt)
-	}
-	return s
+	q.with(&view, owner)
+	return nil
 }
 
 // printExplanation writes an explanation as can be put in a ticket.
-func printExplanation(out io.Writer, r *http.Request, e policy.Explanation, view *token.View) error {
+func printExplanation(out io.Writer, in explainRequest, e explanation) error {
 	b := bufio.NewWriter(out)
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t"+format+"\n", append([]any{name}, args...)...)
 	}
-	line("request", "%s %s", r.Method, r.URL)
+	grants := func(grants []token.Grant) {
+		for _, g := range grants {
+			text, _ := json.Marshal(g) // strings only: never fails
+			line("  holds", "%s", text)
+		}
+		if len(grants) == 0 {
+			line("  holds", "nothing")
+		}
+	}
+	line("request", "%s %s", in.Method, in.URL)
 	if e.Path != "" {
 		line("path", "%s", e.Path)
 	}
@@ -388,17 +379,17 @@ func printExplanation(out io.Writer, r *http.Request, e policy.Explanation, view
 		line("resource", "%s", locatedText(e.Resource, e.Route.Resource))
 		line("token from", "%s", strings.Join(e.Route.From, ", "))
 	}
-	if view != nil {
-		line("token", "%s %q of %q, %s", view.ID, view.Name, view.Owner, view.Status)
-		for i, g := range view.Grants {
-			grant, err := json.Marshal(g)
-			if err != nil {
-				return err
-			}
-			line(fmt.Sprintf("grant %d", i+1), "%s", grant)
+	if v := e.Token; v != nil {
+		line("token", "%s %q of %q, %s", v.ID, v.Name, v.Owner, v.Status)
+		grants(v.Grants)
+		if o := e.Owner; o != nil && !o.Enabled {
+			line("owner", "%q is disabled", o.ID)
+		} else if o != nil {
+			line("owner", "%q may do no more than", o.ID)
+			grants(o.Grants)
 		}
-		if len(view.Grants) == 0 {
-			line("grants", "none")
+		if len(v.AllowedIPs) > 0 && in.Address == "" {
+			line("allowed", "from %v only, which --from would judge", v.AllowedIPs)
 		}
 	}
 	decision := e.Decision

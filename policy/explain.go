@@ -1,10 +1,6 @@
 package policy
 
-import (
-	"net/netip"
-	"strings"
-	"time"
-)
+import "strings"
 
 // Explanation says what a policy makes of a request, for people and for
 // machines.
@@ -20,9 +16,8 @@ type Explanation struct {
 	Status   int           `json:"status"`   // of the rejection; 0 if the request is forwarded
 	Detail   string        `json:"detail,omitempty"`
 
-	// NeedsToken says that the decision is that for a request with the token
-	// that was given.
-	NeedsToken bool `json:"token_judged"`
+	// TokenJudged says that the token that was given had the last word.
+	TokenJudged bool `json:"token_judged"`
 }
 
 // RouteInfo describes a route.
@@ -55,23 +50,23 @@ func (r *Route) Info() RouteInfo {
 	return info
 }
 
-// Explain judges a request as the gate does and says how it came to that. With
-// a subject, the request is judged as if it carried that token, wherever the
-// route takes tokens from; without, as it is: a token in it is found but not
-// looked up.
-func (p *Policy) Explain(req *Request, subject *Subject, now time.Time, from netip.Addr) Explanation {
-	m := Match{assumed: subject != nil}
+// Explain judges a request as the gate does and says how it came to that. judge
+// stands for a token: the request is judged as if it carried one, wherever the
+// route takes tokens from, and judge has the last word, as Decide has. With nil,
+// it is judged as it is: a token in it is found, but not looked up.
+func (p *Policy) Explain(req *Request, judge func(*Match) Reason) Explanation {
+	m := Match{assumed: judge != nil}
 	p.Match(req, &m)
 	e := Explanation{Method: req.Method, Decision: Forward.String()}
-	if m.NeedsDecision() {
-		if subject != nil {
-			e.NeedsToken = true
-			m.Reason = m.Decide(subject, now, from)
-			m.Detail = m.Reason.Detail()
-		} else {
-			e.Found = m.place.String()
-			e.Detail = "the request carries a token, which decides"
-		}
+	switch {
+	case !m.NeedsDecision():
+	case judge != nil:
+		e.TokenJudged = true
+		m.Reason = judge(&m)
+		m.Detail = m.Reason.Detail()
+	default:
+		e.Found = m.place.String()
+		e.Detail = "the request carries a token, which decides"
 	}
 	if m.Route != nil || m.Reason != AmbiguousRequest {
 		e.Path = m.Path()

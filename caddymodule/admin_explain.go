@@ -1,0 +1,92 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// explainRequest is the body of POST /patgate/explain.
+type explainRequest struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"` // a path, or whole where several sites use patgate
+	Headers map[string]string `json:"headers"`
+	Address string            `json:"address"` // where the request comes from
+	Token   string            `json:"token"`   // the id of the token to judge it with
+	Secret  string            `json:"secret"`  // or its secret
+}
+
+// explainRequestOn says what the running gates make of a request.
+func explainRequestOn(c *adminCall) (any, error) {
+	var in explainRequest
+	if err := c.decode(&in, false); err != nil {
+		return nil, err
+	}
+	switch {
+	case in.Method == "" || in.URL == "":
+		return nil, problem(http.StatusBadRequest, "want method and url")
+	case in.Token != "" && in.Secret != "":
+		return nil, problem(http.StatusBadRequest, "token and secret: want one of them")
+	}
+	headers := http.Header{}
+	for name, value := range in.Headers {
+		headers[name] = []string{value}
+	}
+	q, err := newQuestion(in.Method, in.URL, headers, in.Address)
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, "%v", err)
+	}
+	app, err := caddy.ActiveContext().AppIfConfigured("http")
+	if err != nil {
+		return nil, problem(http.StatusNotFound, "the running server has no sites")
+	}
+	s, err := siteFor(runningSites(app.(*caddyhttp.App)), q.host())
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, "url: %v", err)
+	}
+	if in.Token != "" || in.Secret != "" {
+		if err := c.lookUp(&q, in.Token, in.Secret); err != nil {
+			return nil, err
+		}
+	}
+	return s.gate.explain(&q), nil
+}
+
+// lookUp finds the token that a request is to be judged with.
+func (c *adminCall) lookUp(q *question, id, secret string) error {
+	t, err := (*token.Token)(nil), error(nil)
+	if id != "" {
+		t, err = c.registry.Get(c.r.Context(), id)
+	} else {
+		t, err = c.registry.Verify(c.r.Context(), secret)
+	}
+	q.given = true
+	switch {
+	case errors.Is(err, registry.ErrMalformed):
+		q.refused = policy.TokenMalformed
+		return nil
+	case errors.Is(err, registry.ErrRetired):
+		q.refused = policy.TokenRevoked
+		return nil
+	case errors.Is(err, registry.ErrUnknown):
+		q.refused = policy.TokenUnknown
+		return nil
+	case err != nil:
+		return err
+	}
+	var owner *token.Owner
+	if t.Owner != "" {
+		if owner, err = c.registry.Owner(c.r.Context(), t.Owner); err != nil && !errors.Is(err, registry.ErrNotFound) {
+			return err
+		}
+	}
+	view := c.registry.View(t)
+	q.with(&view, owner)
+	return nil
+}
