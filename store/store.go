@@ -1,5 +1,6 @@
 // Package store says what keeps tokens: the [Store] interface and its contract.
-// [github.com/patgate/patgate/store/embedded] keeps them in one file;
+// [github.com/patgate/patgate/store/embedded] keeps them in one file,
+// [github.com/patgate/patgate/store/redis] in Redis or Valkey, for many gateways;
 // [github.com/patgate/patgate/store/storetest] is the suite every store passes.
 package store
 
@@ -169,8 +170,8 @@ func coversScope(patterns []string, name string) bool {
 
 // Status describes a store.
 type Status struct {
-	Kind     string    `json:"kind"`     // "embedded"
-	Location string    `json:"location"` // the file; never a password
+	Kind     string    `json:"kind"`     // "embedded" or "redis"
+	Location string    `json:"location"` // the file or the address; never a password
 	Position Position  `json:"position"`
 	Tokens   int       `json:"tokens"`
 	Owners   int       `json:"owners"`
