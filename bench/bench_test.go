@@ -1,0 +1,38 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(upstreamRole) != "" {
+		serveUpstream()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// The tool works: every answer in every scenario is the one expected, and
+// nothing is left behind. What it measures here means nothing.
+func TestQuick(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	var out strings.Builder
+	if err := run(t.Context(), options{quick: true, rounds: 1, duration: 1, tokens: 100, connections: 8}, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range newWorkload(100).scenarios() {
+		if n := strings.Count(out.String(), s.name); n != 2 {
+			t.Errorf("the report has %d lines on %q, want 2:\n%s", n, s.name, &out)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+}

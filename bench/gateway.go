@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// tags are those of Caddy's own releases.
+const tags = "nobadger,nomysql,nopgx"
+
+// build builds patgate.
+func build(ctx context.Context, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", binary, "github.com/patgate/patgate/cmd/patgate")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building patgate: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// gateway is a running Caddy.
+type gateway struct {
+	process
+	addr      string
+	adminAddr string
+	log       bytes.Buffer // what it has to say
+}
+
+// startGateway starts Caddy in front of an upstream, with a directive before
+// reverse_proxy. It keeps its files in dir.
+func startGateway(ctx context.Context, binary, dir, upstream, directive string) (*gateway, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	addr, adminAddr, err := freeAddrs()
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{addr: addr, adminAddr: adminAddr}
+	caddyfile := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(caddyfile, []byte(g.caddyfile(upstream, directive)), 0o600); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, binary, "run", "--config", caddyfile, "--adapter", "caddyfile")
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	cmd.Stdout, cmd.Stderr = &g.log, &g.log
+	if err := g.launch(cmd); err != nil {
+		return nil, err
+	}
+	if err := g.await(ctx); err != nil {
+		g.stop()
+		return nil, fmt.Errorf("%w\n%s", err, g.log.Bytes())
+	}
+	return g, nil
+}
+
+// caddyfile is the same for both gateways but for the directive. The upstream's
+// connections are kept for all requests that may be under way at a time: dialing
+// would hide what else there is to see.
+func (g *gateway) caddyfile(upstream, directive string) string {
+	app := ""
+	if directive != "" {
+		app = "patgate {\n\tunknown_token_limit off\n}\n"
+	}
+	return fmt.Sprintf(`{
+	admin %s
+	persist_config off
+	log {
+		level ERROR
+	}
+	%s
+}
+http://:%s {
+	bind 127.0.0.1
+	%s
+	reverse_proxy %s {
+		transport http {
+			keepalive_idle_conns_per_host 1024
+		}
+	}
+}
+`, g.adminAddr, app, g.addr[strings.LastIndexByte(g.addr, ':')+1:], directive, upstream)
+}
+
+// freeAddrs returns two addresses that nobody listens on at the moment.
+func freeAddrs() (a, b string, err error) {
+	first, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	defer first.Close()
+	second, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	defer second.Close()
+	return first.Addr().String(), second.Addr().String(), nil
+}
+
+// await waits until the gateway listens.
+func (g *gateway) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		conn, err := net.Dial("tcp", g.addr)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for it to listen: %w", err)
+		case <-g.ended:
+			return errors.New("it has ended")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// importTokens stores tokens, given one a line.
+func (g *gateway) importTokens(ctx context.Context, lines string) error {
+	answer, err := g.admin(ctx, http.MethodPost, "/patgate/import", strings.NewReader(lines))
+	if err != nil {
+		return err
+	}
+	return answer.Close()
+}
+
+// admin asks the admin endpoint and returns the body of its answer.
+func (g *gateway) admin(ctx context.Context, method, path string, body io.Reader) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+g.adminAddr+path, body)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
+		return nil, fmt.Errorf("%s %s: answered %s: %s", method, path, resp.Status, text)
+	}
+	return resp.Body, nil
+}
+
+func (g *gateway) stop() {
+	if g != nil {
+		g.process.stop()
+	}
+}
