@@ -1,9 +1,9 @@
 package caddymodule
 
 import (
-	"errors"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -26,43 +26,155 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 // adminRoute is a route of the management API.
 type adminRoute struct {
 	pattern string // of http.ServeMux
-	params  string // the query parameters it takes, separated by blanks
+	params  string // the query parameters it takes, separated by blanks; a + behind one says that it may be repeated
 	handle  func(*adminCall) (answer any, err error)
 }
 
-// adminRoutes are the routes of the management API.
-var adminRoutes = []adminRoute{}
+// adminRoutes returns the routes of the management API.
+func adminRoutes() []adminRoute {
+	return []adminRoute{
+		{"GET /patgate/tokens", "owner status space scope limit cursor", listTokens},
+		{"POST /patgate/tokens", "", createToken},
+		{"DELETE /patgate/tokens", "owner id+", deleteTokens},
+		{"POST /patgate/tokens/revoke", "", revokeTokens},
+		{"GET /patgate/tokens/{id}", "", showToken},
+		{"PATCH /patgate/tokens/{id}", "", updateToken},
+		{"DELETE /patgate/tokens/{id}", "", deleteToken},
+		{"POST /patgate/tokens/{id}/revoke", "", revokeToken},
+		{"POST /patgate/tokens/{id}/regenerate", "", regenerateToken},
+		{"POST /patgate/tokens/{id}/grants", "", addGrant},
+		{"DELETE /patgate/tokens/{id}/grants", "", removeAllGrants},
+		{"DELETE /patgate/tokens/{id}/grants/{n}", "", removeGrant},
+		{"POST /patgate/verify", "", verifySecret},
+		{"POST /patgate/explain", "", explainRequestOn},
+
+		{"GET /patgate/owners", "limit cursor", listOwners},
+		{"GET /patgate/owners/{id}", "", showOwner},
+		{"PUT /patgate/owners/{id}", "", setOwner},
+		{"DELETE /patgate/owners/{id}", "", deleteOwner},
+
+		{"POST /patgate/import", "", importTokens},
+		{"GET /patgate/export", "", exportTokens},
+		{"GET /patgate/scopes", "", listScopes},
+		{"GET /patgate/status", "", showStatus},
+		{"GET /patgate/events", "", notYet},
+		{"GET /patgate/report", "", notYet},
+	}
+}
 
 // Routes implements caddy.AdminRouter.
 func (adminAPI) Routes() []caddy.AdminRoute {
+	known := http.NewServeMux()
 	var routes []caddy.AdminRoute
-	for _, r := range adminRoutes {
+	for _, r := range adminRoutes() {
+		known.Handle(r.pattern, http.NotFoundHandler()) // only asked which pattern matches
 		routes = append(routes, caddy.AdminRoute{Pattern: r.pattern, Handler: caddy.AdminHandlerFunc(r.serve)})
 	}
-	return routes
+	// What is left: without it, Caddy's mux would answer in plain text.
+	rest := func(w http.ResponseWriter, r *http.Request) error { return serveRest(w, r, known) }
+	return append(routes, caddy.AdminRoute{Pattern: "/patgate/", Handler: caddy.AdminHandlerFunc(rest)})
 }
 
-// adminCall is a request to the management API.
+// serveRest answers a request that none of the known patterns matches: 405 if
+// they would with another method, 404 otherwise.
+func serveRest(w http.ResponseWriter, r *http.Request, known *http.ServeMux) error {
+	var allowed []string
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := known.Handler(other); pattern != "" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		return answerProblem(w, problem(http.StatusNotFound, "the management API has nothing at %s", r.URL.Path))
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	return answerProblem(w, problem(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, strings.Join(allowed, ", ")))
+}
+
+// adminCall is a request to the management API, under way.
 type adminCall struct {
 	w        http.ResponseWriter
 	r        *http.Request
+	params   map[string][]string // of the query
 	app      *App
+	tokens   *tokens
 	registry *registry.Registry
 	by       registry.Actor
-	status   int // of the answer, if there is no error; 0: 200
+	status   int // of an answer that is not an error; 0: 200
 }
 
+// serve answers a request. It always returns nil: what it returned, Caddy would
+// answer in a form of its own.
 func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
-	app, err := caddy.ActiveContext().AppIfConfigured("patgate")
-	if err != nil {
-		return errors.New("patgate isn't configured in the running server")
+	c := &adminCall{w: w, r: r}
+	if err := c.prepare(strings.Fields(route.params)); err != nil {
+		return answerProblem(w, c.problemOf(err))
 	}
-	c := &adminCall{w: w, r: r, app: app.(*App)}
-	c.by.Name = "admin"
-	c.by.Address, _, _ = net.SplitHostPort(r.RemoteAddr)
 	answer, err := route.handle(c)
+	switch {
+	case err != nil:
+		return answerProblem(w, c.problemOf(err))
+	case answer == nil: // answered already
+		return nil
+	case c.status == 0:
+		c.status = http.StatusOK
+	}
+	return answerJSON(w, "application/json", c.status, answer)
+}
+
+// prepare looks up what the request is about.
+func (c *adminCall) prepare(params []string) error {
+	running, err := caddy.ActiveContext().AppIfConfigured("patgate")
 	if err != nil {
+		return problem(http.StatusNotFound, "patgate isn't configured in the running server: no site uses it, and there is no global option patgate")
+	}
+	c.app = running.(*App)
+	c.mayRead(0)
+	if c.params, err = queryParams(c.r.URL.RawQuery, params); err != nil {
 		return err
 	}
-	return printJSON(w, answer)
+	if c.tokens, err = c.app.hub.open(); err != nil {
+		return err
+	}
+	if c.registry, err = c.app.registry(); err != nil {
+		return err
+	}
+	c.by.Name = "admin"
+	if c.r.Header.Get(clientHeader) == clientCLI {
+		c.by.Name = clientCLI
+	}
+	c.by.Address, _, _ = net.SplitHostPort(c.r.RemoteAddr) // none on a Unix socket
+	return nil
 }
+
+// clientHeader tells which program asks. Whoever reaches the admin endpoint may
+// do everything, so it is only there to tell changes apart afterwards.
+const (
+	clientHeader = "Patgate-Client"
+	clientCLI    = "cli"
+)
+
+// param returns the value of a query parameter, "" if it is absent.
+func (c *adminCall) param(name string) string {
+	if values := c.params[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+func notYet(c *adminCall) (any, error) {
+	return nil, problem(http.StatusNotImplemented, "%s is not supported yet", strings.TrimPrefix(c.r.URL.Path, "/patgate/"))
+}
+
+// listScopes answers with the catalog.
+func listScopes(c *adminCall) (any, error) {
+	scopes := c.app.catalog.Scopes()
+	for i := range scopes {
+		scopes[i].At = ""
+	}
+	return map[string]any{"scopes": scopes, "complete": c.app.catalog.Complete()}, nil
+}
+
+var _ caddy.AdminRouter = adminAPI{}

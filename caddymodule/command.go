@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -195,13 +194,6 @@ func laterCommand(parent, name string) *cobra.Command {
 // jsonFlag adds the flag that asks for JSON instead of text for people.
 func jsonFlag(cmd *cobra.Command) *bool {
 	return cmd.Flags().Bool("json", false, "print JSON")
-}
-
-// printJSON prints v as one line of JSON.
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
 }
 
 // newTable returns a writer that aligns what is separated by tabs.

@@ -1,42 +1,37 @@
 package caddymodule
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
-// client talks to the running server's admin endpoint.
+// client talks to the running server's admin endpoint. Caddy's own function for
+// that has no typed errors and can't be interrupted.
 type client struct {
 	address string // as it was given, for people
 	origin  string
 	http    http.Client
 }
 
-// adminFlags adds the flags that say where the running server is found, as those
-// of "caddy stop" do.
-func adminFlags(cmd *cobra.Command) {
-	cmd.Flags().String("address", "", "address of the running server's admin endpoint")
-	cmd.Flags().StringP("config", "c", "", "configuration file to find that address in")
-	cmd.Flags().StringP("adapter", "a", "", "config adapter for the configuration file")
-}
-
 // newClient returns the client for the admin endpoint at address, or, if that is
-// empty, where cmd's flags --config and --adapter or the environment say.
+// empty, where cmd's flags --config and --adapter or the environment variable
+// CADDY_ADMIN say.
 func newClient(address string, cmd *cobra.Command) (*client, error) {
 	if address == "" {
 		file, adapter := flagValue(cmd, "config"), flagValue(cmd, "adapter")
@@ -49,17 +44,14 @@ func newClient(address string, cmd *cobra.Command) (*client, error) {
 		}
 		address = caddy.NewReplacer().ReplaceAll(address, "")
 	}
-	network, err := caddy.ParseNetworkAddress(address)
-	if err != nil {
-		return nil, usageError(fmt.Errorf("--address %s: %w", address, err))
-	}
-	if network.PortRangeSize() != 1 && !network.IsUnixNetwork() {
-		return nil, usageError(fmt.Errorf("--address %s: want one port, as in localhost:2019", address))
+	network, err := caddy.ParseNetworkAddressWithDefaults(address, "tcp", 2019)
+	if err != nil || network.PortRangeSize() > 1 {
+		return nil, usageError(fmt.Errorf("address %q: want the admin endpoint's, as in localhost:2019 or unix//run/patgate.sock", address))
 	}
 	c := &client{address: address, origin: "http://" + network.JoinHostPort(0)}
 	if network.IsUnixNetwork() {
 		c.origin = "http://127.0.0.1"                       // any would do
-		network.Host, _, _ = strings.Cut(network.Host, "|") // the socket's permissions
+		network.Host, _, _ = strings.Cut(network.Host, "|") // behind it, the socket's permissions
 	}
 	c.http.Transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -77,7 +69,7 @@ func flagValue(cmd *cobra.Command, name string) string {
 }
 
 // adaptedConfig reads a configuration file as Caddy's JSON; nil without a file.
-// Caddy's own function logs what it does.
+// Unlike Caddy's own function it logs nothing.
 func adaptedConfig(file, adapter string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
@@ -86,7 +78,7 @@ func adaptedConfig(file, adapter string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
-	if adapter == "" && !strings.HasSuffix(file, ".json") {
+	if adapter == "" && filepath.Ext(file) != ".json" {
 		adapter = "caddyfile"
 	}
 	if adapter == "" {
@@ -94,86 +86,115 @@ func adaptedConfig(file, adapter string) ([]byte, error) {
 	}
 	a := caddyconfig.GetAdapter(adapter)
 	if a == nil {
-		return nil, usageError(fmt.Errorf("there is no config adapter %s in this build", adapter))
+		return nil, usageError(fmt.Errorf("there is no config adapter %q in this build", adapter))
 	}
 	body, _, err = a.Adapt(body, map[string]any{"filename": file})
 	return body, err
 }
 
-// actorHeader tells the server who asks, so that changes made on the command
-// line can be told from others.
-const actorHeader = "Patgate-Client"
+// apiPath returns the path of the management API with these segments.
+func apiPath(segments ...string) string {
+	path := "/patgate"
+	for _, s := range segments {
+		s = url.PathEscape(s)
+		if strings.Trim(s, ".") == "" {
+			s = strings.ReplaceAll(s, ".", "%2E") // not a step through the path
+		}
+		path += "/" + s
+	}
+	return path
+}
 
-// do sends a request. The body of the response is the caller's to close. An
-// answer other than success is an error, of type *Problem if the server gave a
-// reason.
-func (c *client) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+// do sends a request. The body of the response is the caller's to close. What the
+// server refuses is an error: a *Problem, if it says why.
+func (c *client) do(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.origin+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("making request: %w", err)
 	}
-	r.Header.Set(actorHeader, "cli")
+	r.Header.Set(clientHeader, clientCLI)
 	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Type", contentType)
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("asking the server at %s: %w", c.address, err)
+		return nil, c.unheard(err)
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	return nil, &statusError{status: resp.StatusCode}
+	return nil, c.refused(resp)
 }
 
-type statusError struct{ status int }
+// unheard says why there was no answer, and what to do about it.
+func (c *client) unheard(err error) error {
+	var whole *url.Error
+	if errors.As(err, &whole) {
+		err = whole.Err
+	}
+	var dialing *net.OpError
+	if errors.As(err, &dialing) && dialing.Op == "dial" {
+		return fmt.Errorf("no server answers at %s (%w): is patgate running? --address or --config says where", c.address, dialing.Err)
+	}
+	return fmt.Errorf("asking the server at %s: %w", c.address, err)
+}
 
-func (e *statusError) Error() string { return http.StatusText(e.status) }
+// refused says why the server refused.
+func (c *client) refused(resp *http.Response) error {
+	const enough = 1 << 16
+	body, err := io.ReadAll(io.LimitReader(resp.Body, enough))
+	if err != nil {
+		return fmt.Errorf("reading the answer of the server at %s: %w", c.address, err)
+	}
+	switch kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind {
+	case "application/problem+json":
+		p := new(Problem)
+		if json.Unmarshal(body, p) == nil && p.Detail != "" {
+			p.Status = resp.StatusCode
+			return p
+		}
+	case "application/json": // Caddy itself
+		var e caddy.APIError
+		if json.Unmarshal(body, &e) == nil && e.Message != "" {
+			return fmt.Errorf("the server at %s refuses: %s", c.address, e.Message)
+		}
+	}
+	if resp.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("the server at %s doesn't have patgate built in", c.address)
+	}
+	return fmt.Errorf("the server at %s answers %s", c.address, resp.Status)
+}
 
 // isNotFound reports whether the server answered that what was asked for isn't
 // there.
 func isNotFound(err error) bool {
-	var status *statusError
-	return errors.As(err, &status) && status.status == http.StatusNotFound
+	var p *Problem
+	return errors.As(err, &p) && p.Status == http.StatusNotFound
 }
 
-// call sends in as JSON, unless it is nil, and reads the answer into out, unless
-// that is nil.
-func (c *client) call(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("making request: %w", err)
-		}
-		body = bytes.NewReader(b)
+// send sends in as JSON, unless it is nil. The body of the response is the
+// caller's to close.
+func (c *client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	if in == nil {
+		return c.do(ctx, method, path, "", nil)
 	}
-	resp, err := c.do(ctx, method, path, body)
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, fmt.Errorf("making request: %w", err)
+	}
+	return c.do(ctx, method, path, "application/json", bytes.NewReader(body))
+}
+
+// call sends in as JSON, unless it is nil, and reads the answer into out.
+func (c *client) call(ctx context.Context, method, path string, in, out any) error {
+	resp, err := c.send(ctx, method, path, in)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if out == nil {
-		return nil
-	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return fmt.Errorf("reading the server's answer: %w", err)
+		return fmt.Errorf("reading the answer of the server at %s: %w", c.address, err)
 	}
 	return nil
-}
-
-// readSecret reads a secret from standard input, without echo on a terminal.
-func readSecret(cmd *cobra.Command) (string, error) {
-	if in := int(os.Stdin.Fd()); term.IsTerminal(in) {
-		fmt.Fprint(cmd.ErrOrStderr(), "Secret: ")
-		b, err := term.ReadPassword(in)
-		fmt.Fprintln(cmd.ErrOrStderr())
-		return strings.TrimSpace(string(b)), err
-	}
-	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("reading the secret: %w", err)
-	}
-	return strings.TrimSpace(line), nil
 }

@@ -1,7 +1,106 @@
 package caddymodule
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
 
 func ownerCommand() *cobra.Command {
-	return &cobra.Command{Use: "owner", Short: "Enable, disable and limit the owners of tokens"}
+	cmd := &cobra.Command{
+		Use:   "owner",
+		Short: "Enable, disable and limit the owners of tokens",
+		Long: `Commands that manage the records of owners. An owner needs none: without one,
+the owner's tokens may do what they hold. With one, they may do no more than the
+owner may, and nothing while the owner is disabled.`,
+		Example: `  patgate owner set alice --scope 'stories:*' --space 1
+  patgate owner set bob --disable`,
+	}
+	cmd.AddCommand(ownerSetCommand(), ownerListCommand(), ownerShowCommand(), ownerDeleteCommand())
+	return cmd
+}
+
+func ownerSetCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "set ID [--scope SCOPE]... [--space ID]... | --full [--admin] [--enable | --disable]",
+		Short: "Change an owner's record, or make it",
+		Long: `Changes what the flags say and leaves the rest as it is. Where there is no record
+yet, it makes one: enabled, not an admin, without a limit.
+
+--scope and --space limit what all of the owner's tokens may do; a limit that
+says nothing of scopes or of spaces allows all of them. --full lifts it.`,
+		Example: `  patgate owner set alice --scope 'stories:*' --space 1 --space 2
+  patgate owner set alice --full --admin
+  patgate owner set bob --disable`,
+		Args: wantArgs("ID"),
+	}
+	grants := newGrantFlags(cmd)
+	admin := cmd.Flags().Bool("admin", false, "the owner sees and revokes everybody's tokens; --admin=false: no longer")
+	cmd.Flags().Bool("enable", false, "the owner's tokens work")
+	cmd.Flags().Bool("disable", false, "none of the owner's tokens work")
+	return askingCommand(cmd, func(a *asking, args []string) error {
+		changes := registry.OwnerChanges{Admin: changed(cmd, "admin", admin)}
+		if err := oneOf(cmd, false, "enable", "disable"); err != nil {
+			return err
+		}
+		if names := given(cmd, "enable", "disable"); len(names) > 0 {
+			enabled := names[0] == "--enable"
+			changes.Enabled = &enabled
+		}
+		ceiling, full, err := grants.read()
+		if err != nil {
+			return err
+		}
+		if changes.Full = full; ceiling != nil {
+			changes.Grants = &ceiling
+		}
+		return ask(a, http.MethodPut, apiPath("owners", args[0]), changes, printOwner)
+	})
+}
+
+func ownerListCommand() *cobra.Command {
+	return askingCommand(&cobra.Command{
+		Use:   "list",
+		Short: "List the owners that have a record",
+		Example: `  patgate owner list
+  patgate owner list --json | jq -r '.owners[] | select(.enabled | not) | .id'`,
+		Args: wantArgs(),
+	}, func(a *asking, _ []string) error {
+		header := []string{"ID", "ENABLED", "ADMIN", "LIMITED TO"}
+		return list(a, apiPath("owners"), "owners", url.Values{}, false, header, func(o token.Owner) []string {
+			return []string{o.ID, yesNo(o.Enabled), yesNo(o.Admin), grantsShort(o.Grants)}
+		})
+	})
+}
+
+func ownerShowCommand() *cobra.Command {
+	return askingCommand(&cobra.Command{
+		Use:     "show ID",
+		Short:   "Show an owner's record",
+		Example: `  patgate owner show alice`,
+		Args:    wantArgs("ID"),
+	}, func(a *asking, args []string) error {
+		return ask(a, http.MethodGet, apiPath("owners", args[0]), nil, printOwner)
+	})
+}
+
+func ownerDeleteCommand() *cobra.Command {
+	return askingCommand(&cobra.Command{
+		Use:   "delete ID",
+		Short: "Remove an owner's record, and the limit with it",
+		Long: `Removes an owner's record. The owner's tokens stay, without the limit: those of a
+disabled owner work again. "token revoke --owner" ends them.`,
+		Example: `  patgate owner delete alice`,
+		Args:    wantArgs("ID"),
+	}, func(a *asking, args []string) error {
+		return ask(a, http.MethodDelete, apiPath("owners", args[0]), nil, func(w io.Writer, _ deletion) {
+			fmt.Fprintf(w, "deleted the record of owner %s\n", args[0])
+		})
+	})
 }

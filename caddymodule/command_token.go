@@ -1,7 +1,343 @@
 package caddymodule
 
-import "github.com/spf13/cobra"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
 
 func tokenCommand() *cobra.Command {
-	return &cobra.Command{Use: "token", Short: "Make, list, change and revoke tokens"}
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Make, list, change and end tokens",
+		Long: `Commands that manage the tokens of the running server. They ask its admin
+endpoint: --address or --config says where it is, otherwise the environment
+variable CADDY_ADMIN, otherwise it is localhost:2019.`,
+		Example: `  patgate token create --name ci --owner alice --space 1 --scope stories:write
+  patgate token list --owner alice
+  patgate token revoke 01kbn4mxkpz8t2rwy3c5q7d9ef`,
+	}
+	cmd.AddCommand(
+		tokenCreateCommand(), tokenListCommand(), tokenShowCommand(), tokenUpdateCommand(), tokenGrantCommand(),
+		tokenRevokeCommand(), tokenRegenerateCommand(), tokenDeleteCommand(), tokenVerifyCommand(),
+		tokenImportCommand(), tokenExportCommand(),
+	)
+	return cmd
+}
+
+func tokenCreateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "create --name NAME [--owner OWNER] [--scope SCOPE]... [--space ID]... | --full",
+		Short: "Make a token and show its secret, this once",
+		Long: `Makes a token and prints it with its secret. The secret is kept nowhere: who
+loses it regenerates the token.
+
+--scope, --space, --all-spaces and --resource together make one grant; each
+--grant adds another, as JSON. Where the policy has routes in spaces, a grant
+has to say which it is for.`,
+		Example: `  patgate token create --name ci --owner alice --space 1 --scope stories:write
+  patgate token create --name backup --full --expires-in 7d --allow-ip 10.0.0.0/8
+  patgate token create --name sync --grant '{"spaces":["1"],"scopes":["stories:*"]}' --grant '{"spaces":["2"],"scopes":["assets:read"]}'
+  patgate token create --name robot --all-spaces --scope stories:read --json | jq -r .secret`,
+		Args: wantArgs(),
+	}
+	var n registry.NewToken
+	flags := cmd.Flags()
+	flags.StringVar(&n.Name, "name", "", "what people call the token (required)")
+	flags.StringVar(&n.Description, "description", "", "what the token is for")
+	flags.StringVar(&n.Owner, "owner", "", "account the token belongs to")
+	flags.StringArrayVar(&n.AllowedIPs, "allow-ip", nil, "address or range the token may be used from (repeatable; default: everywhere)")
+	grants := newGrantFlags(cmd)
+	flags.BoolVar(&grants.allSpaces, "all-spaces", false, "the scopes hold in all spaces")
+	flags.StringArrayVar(&grants.resources, "resource", nil, "resource the scopes are limited to (repeatable)")
+	flags.StringArrayVar(&grants.more, "grant", nil, "a further grant, as JSON (repeatable)")
+	lifetime := newLifetimeFlags(cmd)
+	return askingCommand(cmd, func(a *asking, _ []string) (err error) {
+		if n.Name == "" {
+			return usageError(errors.New("--name is missing: a token needs one, so that people can tell it from others"))
+		}
+		if n.Grants, n.Full, err = grants.read(); err != nil {
+			return err
+		}
+		if n.Lifetime, err = lifetime.read(); err != nil {
+			return err
+		}
+		return ask(a, http.MethodPost, apiPath("tokens"), n, printTokenSecret)
+	})
+}
+
+func tokenShowCommand() *cobra.Command {
+	return askingCommand(&cobra.Command{
+		Use:   "show ID",
+		Short: "Show a token",
+		Example: `  patgate token show 01kbn4mxkpz8t2rwy3c5q7d9ef
+  patgate token show 01kbn4mxkpz8t2rwy3c5q7d9ef --json | jq .grants`,
+		Args: wantArgs("ID"),
+	}, func(a *asking, args []string) error {
+		if err := checkIDs(args...); err != nil {
+			return err
+		}
+		return ask(a, http.MethodGet, apiPath("tokens", args[0]), nil, printToken)
+	})
+}
+
+func tokenUpdateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "update ID [--name NAME] [--description TEXT]",
+		Short: "Change what a token is called",
+		Example: `  patgate token update 01kbn4mxkpz8t2rwy3c5q7d9ef --name "ci, new runners"
+  patgate token update 01kbn4mxkpz8t2rwy3c5q7d9ef --description ""`,
+		Args: wantArgs("ID"),
+	}
+	name := cmd.Flags().String("name", "", "what people call the token")
+	description := cmd.Flags().String("description", "", "what the token is for")
+	return askingCommand(cmd, func(a *asking, args []string) error {
+		if err := checkIDs(args...); err != nil {
+			return err
+		}
+		changes := registry.Changes{Name: changed(cmd, "name", name), Description: changed(cmd, "description", description)}
+		if changes == (registry.Changes{}) {
+			return usageError(errors.New("say what to change: --name, --description"))
+		}
+		return ask(a, http.MethodPatch, apiPath("tokens", args[0]), changes, printToken)
+	})
+}
+
+func tokenGrantCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "grant ID (--add GRANT | --remove NUMBER | --remove-all)",
+		Short: "Change what a token may do",
+		Long: `Gives a token one more grant, or takes one or all of its grants. Grants are
+numbered as "token show" shows them. A change holds from the next request on.`,
+		Example: `  patgate token grant 01kbn4mxkpz8t2rwy3c5q7d9ef --add '{"spaces":["2"],"scopes":["assets:read"]}'
+  patgate token grant 01kbn4mxkpz8t2rwy3c5q7d9ef --remove 1
+  patgate token grant 01kbn4mxkpz8t2rwy3c5q7d9ef --remove-all`,
+		Args: wantArgs("ID"),
+	}
+	add := cmd.Flags().String("add", "", "the grant to add, as JSON")
+	remove := cmd.Flags().Uint("remove", 0, "the number of the grant to take")
+	cmd.Flags().Bool("remove-all", false, "take all grants")
+	return askingCommand(cmd, func(a *asking, args []string) error {
+		if err := oneOf(cmd, true, "add", "remove", "remove-all"); err != nil {
+			return err
+		}
+		if err := checkIDs(args...); err != nil {
+			return err
+		}
+		grants := []string{"tokens", args[0], "grants"}
+		switch given(cmd, "add", "remove", "remove-all")[0] {
+		case "--add":
+			g, err := parseGrant("--add", *add)
+			if err != nil {
+				return err
+			}
+			return ask(a, http.MethodPost, apiPath(grants...), g, printToken)
+		case "--remove":
+			return ask(a, http.MethodDelete, apiPath(append(grants, fmt.Sprint(*remove))...), nil, printToken)
+		}
+		return ask(a, http.MethodDelete, apiPath(grants...), nil, printToken)
+	})
+}
+
+func tokenRegenerateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "regenerate ID [--expires-in DURATION | --expires-at TIME | --no-expiry] [--overlap DURATION]",
+		Short: "Replace a token's secret and show the new one, this once",
+		Long: `Gives a token a new secret and a new expiry; its id, name and grants stay. The
+old secret ends at once, unless --overlap lets it work on while the new one is
+being handed out. A token that has expired or was revoked is active again.`,
+		Example: `  patgate token regenerate 01kbn4mxkpz8t2rwy3c5q7d9ef --overlap 1h
+  patgate token regenerate 01kbn4mxkpz8t2rwy3c5q7d9ef --expires-at 2027-06-30`,
+		Args: wantArgs("ID"),
+	}
+	lifetime := newLifetimeFlags(cmd)
+	overlap := cmd.Flags().String("overlap", "", "how long the old secret works on, as in 12h (default: not at all)")
+	return askingCommand(cmd, func(a *asking, args []string) (err error) {
+		renewal := registry.Renewal{Overlap: changed(cmd, "overlap", overlap)}
+		if renewal.Lifetime, err = lifetime.read(); err != nil {
+			return err
+		}
+		if err := checkIDs(args...); err != nil {
+			return err
+		}
+		return ask(a, http.MethodPost, apiPath("tokens", args[0], "regenerate"), renewal, printTokenSecret)
+	})
+}
+
+func tokenRevokeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "revoke ID... | --owner OWNER",
+		Short: "End tokens at once, and keep their records",
+		Long: `Ends tokens, or all tokens of an owner. Of several ids, if one is unknown, none is
+revoked. The answer comes when the revocation is stored, and says how many
+gateways have taken it in.`,
+		Example: `  patgate token revoke 01kbn4mxkpz8t2rwy3c5q7d9ef
+  patgate token revoke --owner alice`,
+	}
+	owner := ownerFlag(cmd, "revoke")
+	return askingCommand(cmd, func(a *asking, ids []string) error {
+		chosen := map[string]any{"ids": ids}
+		if owner := changed(cmd, "owner", owner); owner != nil {
+			chosen = map[string]any{"owner": *owner}
+		}
+		if err := checkIDs(ids...); err != nil {
+			return err
+		}
+		return ask(a, http.MethodPost, apiPath("tokens", "revoke"), chosen, func(w io.Writer, r revocation) {
+			printEnded(w, "revoked", r.Revoked, r.Gateways)
+		})
+	})
+}
+
+func tokenDeleteCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "delete ID... | --owner OWNER",
+		Short: "End tokens at once, and remove their records",
+		Long: `Removes tokens, or all tokens of an owner, for good. Of several ids, if one is
+unknown, none is deleted. To keep a record of what was there, revoke instead.`,
+		Example: `  patgate token delete 01kbn4mxkpz8t2rwy3c5q7d9ef
+  patgate token delete --owner alice`,
+	}
+	owner := ownerFlag(cmd, "delete")
+	return askingCommand(cmd, func(a *asking, ids []string) error {
+		chosen := url.Values{"id": ids}
+		if owner := changed(cmd, "owner", owner); owner != nil {
+			chosen = url.Values{"owner": {*owner}}
+		}
+		if err := checkIDs(ids...); err != nil {
+			return err
+		}
+		return ask(a, http.MethodDelete, apiPath("tokens")+"?"+chosen.Encode(), nil, func(w io.Writer, d deletion) {
+			printEnded(w, "deleted", d.Deleted, d.Gateways)
+		})
+	})
+}
+
+// ownerFlag adds the flag --owner to a command that takes ids or an owner.
+func ownerFlag(cmd *cobra.Command, do string) *string {
+	owner := cmd.Flags().String("owner", "", do+" all tokens of this owner")
+	cmd.Args = func(cmd *cobra.Command, ids []string) error {
+		switch byOwner := cmd.Flags().Changed("owner"); {
+		case byOwner && len(ids) > 0:
+			return errors.New("want ids or --owner, got both")
+		case !byOwner && len(ids) == 0:
+			return errors.New("say which tokens: ID... or --owner")
+		case byOwner && *owner == "":
+			return errors.New("--owner is empty: say whose tokens")
+		}
+		return nil
+	}
+	return owner
+}
+
+// printEnded says which tokens have ended, and who knows.
+func printEnded(w io.Writer, how string, ids []string, g gatewayCounts) {
+	for _, id := range ids {
+		fmt.Fprintf(w, "%s %s\n", how, id)
+	}
+	if len(ids) == 0 {
+		fmt.Fprintf(w, "no token to be %s\n", how)
+		return
+	}
+	fmt.Fprintf(w, "taken in by %d of %s\n", g.Acknowledged, counted(g.Acknowledged+g.Pending, "gateway"))
+}
+
+func tokenVerifyCommand() *cobra.Command {
+	return askingCommand(&cobra.Command{
+		Use:   "verify",
+		Short: "Show the token of a secret read from standard input",
+		Long: `Reads a secret from standard input, without showing it, and prints its token. A
+token that has expired or was revoked is printed, too: see its status.`,
+		Example: `  patgate token verify
+  patgate token verify --json < secret.txt | jq -r .status`,
+		Args: wantArgs(),
+	}, func(a *asking, _ []string) error {
+		secret, err := readSecret(a.cmd)
+		if err != nil {
+			return err
+		}
+		return ask(a, http.MethodPost, apiPath("verify"), map[string]string{"secret": secret}, printToken)
+	})
+}
+
+// grantFlags are the flags that say what may be done.
+type grantFlags struct {
+	cmd                       *cobra.Command
+	scopes, spaces, resources []string
+	allSpaces, full           bool
+	more                      []string
+}
+
+func newGrantFlags(cmd *cobra.Command) *grantFlags {
+	f := &grantFlags{cmd: cmd}
+	cmd.Flags().StringArrayVar(&f.scopes, "scope", nil, "scope, or a pattern such as stories:* (repeatable)")
+	cmd.Flags().StringArrayVar(&f.spaces, "space", nil, "space the scopes hold in (repeatable)")
+	cmd.Flags().BoolVar(&f.full, "full", false, "everything: all scopes, in all spaces, on all resources")
+	return f
+}
+
+// read returns the grants that the flags say, or that it is all of them.
+func (f *grantFlags) read() (grants []token.Grant, full bool, err error) {
+	if err := oneOf(f.cmd, false, "space", "all-spaces"); err != nil {
+		return nil, false, err
+	}
+	parts := given(f.cmd, "scope", "space", "all-spaces", "resource")
+	if narrower := append(parts, given(f.cmd, "grant")...); f.full && len(narrower) > 0 {
+		return nil, false, usageError(fmt.Errorf("--full is everything there is: leave %s out", strings.Join(narrower, ", ")))
+	}
+	if len(parts) > 0 {
+		g := token.Grant{Spaces: f.spaces, Scopes: f.scopes, Resources: f.resources}
+		if f.allSpaces {
+			g.Spaces = []string{token.All}
+		}
+		grants = append(grants, g)
+	}
+	for _, text := range f.more {
+		g, err := parseGrant("--grant", text)
+		if err != nil {
+			return nil, false, err
+		}
+		grants = append(grants, g)
+	}
+	return grants, f.full, nil
+}
+
+// parseGrant reads the JSON of a grant that a flag gives.
+func parseGrant(flag, text string) (g token.Grant, err error) {
+	if err := registry.Decode([]byte(text), &g); err != nil {
+		return g, usageError(fmt.Errorf(`%s: %w; want {"spaces":[…],"scopes":[…],"resources":[…]}`, flag, err))
+	}
+	return g, nil
+}
+
+// lifetimeFlags are the flags that say how long a secret lives.
+type lifetimeFlags struct {
+	cmd      *cobra.Command
+	in, at   string
+	noExpiry bool
+}
+
+func newLifetimeFlags(cmd *cobra.Command) *lifetimeFlags {
+	f := &lifetimeFlags{cmd: cmd}
+	cmd.Flags().StringVar(&f.in, "expires-in", "", "how long the secret lives, as in 30d or 12h (default: as configured)")
+	cmd.Flags().StringVar(&f.at, "expires-at", "", "when it expires, as in 2027-01-31 or 2027-01-31T12:00:00Z")
+	cmd.Flags().BoolVar(&f.noExpiry, "no-expiry", false, "it never expires, where that is allowed")
+	return f
+}
+
+func (f *lifetimeFlags) read() (registry.Lifetime, error) {
+	if err := oneOf(f.cmd, false, "expires-in", "expires-at", "no-expiry"); err != nil {
+		return registry.Lifetime{}, err
+	}
+	return registry.Lifetime{
+		ExpiresIn: changed(f.cmd, "expires-in", &f.in), ExpiresAt: changed(f.cmd, "expires-at", &f.at), NoExpiry: f.noExpiry,
+	}, nil
 }

@@ -1,0 +1,69 @@
+package caddymodule
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// bodyPause is how long an import may pause.
+const bodyPause = time.Minute
+
+// importTokens stores the tokens that the body lists, one JSON object a line,
+// however many they are and however long that takes.
+func importTokens(c *adminCall) (any, error) {
+	body := &importReader{call: c}
+	done, err := c.registry.Import(c.r.Context(), c.by, body)
+	if err == nil {
+		return done, nil
+	}
+	c.mayRead(time.Second) // net/http reads on before it answers
+	if body.failed {
+		return nil, problem(http.StatusBadRequest, "%v", err)
+	}
+	return nil, err
+}
+
+// importReader reads the body of an import, and gives the client time as long as
+// something comes.
+type importReader struct {
+	call   *adminCall
+	failed bool // the body could not be read to its end
+}
+
+func (r *importReader) Read(p []byte) (int, error) {
+	r.call.mayRead(bodyPause)
+	n, err := r.call.r.Body.Read(p)
+	r.call.mayRead(0)
+	r.failed = err != nil && !errors.Is(err, io.EOF)
+	return n, err
+}
+
+// exportTokens lists all tokens with their digests, one JSON object a line. An
+// export that fails half-way ends without an end, which no client takes for a
+// complete one.
+func exportTokens(c *adminCall) (any, error) {
+	answerHeader(c.w, "application/x-ndjson")
+	out := &countingWriter{w: c.w}
+	err := c.registry.Export(c.r.Context(), out)
+	if err != nil && out.n > 0 {
+		c.app.logger.Error("an export broke off", zap.Error(err))
+		panic(http.ErrAbortHandler)
+	}
+	return nil, err
+}
+
+// countingWriter counts what was written to w, in bytes.
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}

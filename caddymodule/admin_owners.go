@@ -1,0 +1,68 @@
+package caddymodule
+
+import (
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// ownerPage is the answer to a list.
+type ownerPage struct {
+	Owners []*token.Owner `json:"owners"`
+	Next   string         `json:"next"` // the cursor of the next page; empty after the last
+}
+
+func listOwners(c *adminCall) (any, error) {
+	limit, cursor, err := c.page()
+	if err != nil {
+		return nil, err
+	}
+	owners, next, err := c.registry.Owners(c.r.Context(), cursor, limit)
+	if err != nil {
+		return nil, err
+	}
+	page := ownerPage{Owners: make([]*token.Owner, len(owners)), Next: next}
+	for i, o := range owners {
+		page.Owners[i] = ownerView(o)
+	}
+	return page, nil
+}
+
+// ownerView returns o as clients see it: lists are never null.
+func ownerView(o *token.Owner) *token.Owner {
+	o = o.Clone()
+	o.Grants = (&token.Token{Grants: o.Grants}).View(o.CreatedAt).Grants
+	return o
+}
+
+func showOwner(c *adminCall) (any, error) {
+	return viewOwner(c.registry.Owner(c.r.Context(), c.r.PathValue("id")))
+}
+
+// viewOwner is the answer with an owner.
+func viewOwner(o *token.Owner, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return ownerView(o), nil
+}
+
+// setOwner changes an owner's record, and makes it if there is none. What the
+// request doesn't mention stays as it is.
+func setOwner(c *adminCall) (any, error) {
+	var changes registry.OwnerChanges
+	if err := c.decode(&changes, false); err != nil {
+		return nil, err
+	}
+	return viewOwner(c.registry.SetOwner(c.r.Context(), c.by, c.r.PathValue("id"), changes))
+}
+
+func deleteOwner(c *adminCall) (any, error) {
+	if err := c.noBody(); err != nil {
+		return nil, err
+	}
+	id := c.r.PathValue("id")
+	if err := c.registry.DeleteOwner(c.r.Context(), c.by, id); err != nil {
+		return nil, err
+	}
+	return deletion{[]string{id}, c.acknowledged()}, nil
+}

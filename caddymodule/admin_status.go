@@ -1,0 +1,85 @@
+package caddymodule
+
+import (
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/patgate/patgate/store"
+)
+
+// serverStatus is the answer to a question for the status.
+type serverStatus struct {
+	Version versions     `json:"version"`
+	Store   store.Status `json:"store"`
+	Cache   cacheStatus  `json:"cache"`
+}
+
+type versions struct {
+	Patgate string `json:"patgate"`
+	Caddy   string `json:"caddy"`
+}
+
+// cacheStatus is what the cache holds, and has done since the store was opened.
+type cacheStatus struct {
+	Tokens       int    `json:"tokens"`        // held
+	Unknown      int    `json:"unknown"`       // digests remembered as unknown
+	Hits         uint64 `json:"hits"`          // lookups that found a token held
+	NegativeHits uint64 `json:"negative_hits"` // lookups that found a digest remembered as unknown
+	Misses       uint64 `json:"misses"`        // lookups that found neither
+	StoreReads   uint64 `json:"store_reads"`
+	StoreErrors  uint64 `json:"store_errors"` // reads that failed
+	Coalesced    uint64 `json:"coalesced"`    // misses that waited for the read of another
+	Stale        uint64 `json:"stale"`        // lookups served by a held token because the store could not be read
+	Evicted      uint64 `json:"evicted"`      // held tokens pushed out for want of room
+}
+
+func showStatus(c *adminCall) (any, error) {
+	status, err := c.storeStatus()
+	if err != nil {
+		return nil, err
+	}
+	s := c.tokens.cache.Stats()
+	return serverStatus{
+		Version: runningVersions(),
+		Store:   status,
+		Cache: cacheStatus{
+			Tokens: s.Held, Unknown: s.Unknown, Hits: s.Hits, NegativeHits: s.NegativeHits, Misses: s.Misses,
+			StoreReads: s.Found + s.NotFound + s.Errors + s.Outdated, StoreErrors: s.Errors,
+			Coalesced: s.Coalesced, Stale: s.Stale, Evicted: s.Evicted,
+		},
+	}, nil
+}
+
+// storeStatus returns the state of the store with the gateways that serve from
+// it. A store that lists none is used by this process only.
+func (c *adminCall) storeStatus() (store.Status, error) {
+	status, err := c.tokens.store.Status(c.r.Context())
+	if err != nil || len(status.Gateways) > 0 {
+		return status, err
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		name = "this one"
+	}
+	status.Gateways = []store.Gateway{{Name: name, Follows: status.Position, LastSeen: time.Now().UTC().Truncate(time.Millisecond)}}
+	return status, nil
+}
+
+// runningVersions returns what this program is built of.
+func runningVersions() versions {
+	caddyVersion, _ := caddy.Version()
+	v := versions{Patgate: "unknown", Caddy: caddyVersion}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	for _, m := range append(info.Deps, &info.Main) {
+		if m.Path == "github.com/patgate/patgate" {
+			v.Patgate = m.Version
+		}
+	}
+	return v
+}

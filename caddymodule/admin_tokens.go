@@ -1,0 +1,247 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// tokenPage is the answer to a list.
+type tokenPage struct {
+	Tokens []token.View `json:"tokens"`
+	Next   string       `json:"next"` // the cursor of the next page; empty after the last
+}
+
+// tokenSecret is the answer to what makes a secret: the only one that has one.
+type tokenSecret struct {
+	Token  token.View `json:"token"`
+	Secret string     `json:"secret"`
+}
+
+// revocation and deletion are the answers to what ends tokens.
+type (
+	revocation struct {
+		Revoked  []string      `json:"revoked"`
+		Gateways gatewayCounts `json:"gateways"`
+	}
+	deletion struct {
+		Deleted  []string      `json:"deleted"`
+		Gateways gatewayCounts `json:"gateways"`
+	}
+)
+
+// gatewayCounts says how many gateways have taken a change in.
+type gatewayCounts struct {
+	Acknowledged int `json:"acknowledged"`
+	Pending      int `json:"pending"`
+}
+
+func listTokens(c *adminCall) (any, error) {
+	limit, cursor, err := c.page()
+	if err != nil {
+		return nil, err
+	}
+	q := registry.Query{Status: c.param("status"), Space: c.param("space"), Scope: c.param("scope"), Limit: limit, Cursor: cursor}
+	if owner, given := c.params["owner"]; given {
+		q.Owner = &owner[0]
+	}
+	if q.Scope != "" {
+		if err := token.ValidScopeName(q.Scope); err != nil {
+			return nil, problem(http.StatusBadRequest, "%v", err)
+		}
+	}
+	if q.Cursor != "" && token.ValidID(q.Cursor) != nil {
+		return nil, problem(http.StatusBadRequest, "cursor: want what the page before gave as next")
+	}
+	tokens, next, err := c.registry.List(c.r.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	page := tokenPage{Tokens: make([]token.View, len(tokens)), Next: next}
+	for i, t := range tokens {
+		page.Tokens[i] = c.registry.View(t)
+	}
+	return page, nil
+}
+
+func createToken(c *adminCall) (any, error) {
+	var n registry.NewToken
+	if err := c.decode(&n, false); err != nil {
+		return nil, err
+	}
+	t, secret, err := c.registry.Create(c.r.Context(), c.by, n)
+	if err != nil {
+		return nil, err
+	}
+	c.status = http.StatusCreated
+	c.w.Header().Set("Location", "/patgate/tokens/"+t.ID)
+	return tokenSecret{c.registry.View(t), secret}, nil
+}
+
+func showToken(c *adminCall) (any, error) {
+	return c.view(c.registry.Get(c.r.Context(), c.r.PathValue("id")))
+}
+
+// view is the answer with a token.
+func (c *adminCall) view(t *token.Token, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return c.registry.View(t), nil
+}
+
+func updateToken(c *adminCall) (any, error) {
+	var changes registry.Changes
+	if err := c.decode(&changes, false); err != nil {
+		return nil, err
+	}
+	return c.view(c.registry.Update(c.r.Context(), c.by, c.r.PathValue("id"), changes))
+}
+
+func regenerateToken(c *adminCall) (any, error) {
+	var n registry.Renewal
+	if err := c.decode(&n, true); err != nil {
+		return nil, err
+	}
+	t, secret, err := c.registry.Regenerate(c.r.Context(), c.by, c.r.PathValue("id"), n)
+	if err != nil {
+		return nil, err
+	}
+	return tokenSecret{c.registry.View(t), secret}, nil
+}
+
+func addGrant(c *adminCall) (any, error) {
+	var g token.Grant
+	if err := c.decode(&g, false); err != nil {
+		return nil, err
+	}
+	return c.view(c.registry.AddGrant(c.r.Context(), c.by, c.r.PathValue("id"), g))
+}
+
+func removeGrant(c *adminCall) (any, error) {
+	if err := c.noBody(); err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(c.r.PathValue("n"))
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, "grant %q: want its number, counted from 1", c.r.PathValue("n"))
+	}
+	return c.view(c.registry.RemoveGrant(c.r.Context(), c.by, c.r.PathValue("id"), n))
+}
+
+func removeAllGrants(c *adminCall) (any, error) {
+	if err := c.noBody(); err != nil {
+		return nil, err
+	}
+	return c.view(c.registry.RemoveAllGrants(c.r.Context(), c.by, c.r.PathValue("id")))
+}
+
+func verifySecret(c *adminCall) (any, error) {
+	var in struct {
+		Secret string `json:"secret"`
+	}
+	if err := c.decode(&in, false); err != nil {
+		return nil, err
+	}
+	return c.view(c.registry.Verify(c.r.Context(), in.Secret))
+}
+
+func revokeToken(c *adminCall) (any, error) {
+	if err := c.noBody(); err != nil {
+		return nil, err
+	}
+	return c.revoked(c.registry.Revoke(c.r.Context(), c.by, c.r.PathValue("id")))
+}
+
+// revokeTokens revokes several tokens: those of an owner, or those with the ids
+// given, all of which must be there.
+func revokeTokens(c *adminCall) (any, error) {
+	var in struct {
+		Owner *string  `json:"owner"`
+		IDs   []string `json:"ids"`
+	}
+	if err := c.decode(&in, false); err != nil {
+		return nil, err
+	}
+	switch {
+	case (in.Owner == nil) == (in.IDs == nil):
+		return nil, problem(http.StatusBadRequest, "say which tokens: owner or ids")
+	case in.Owner != nil:
+		return c.revoked(c.registry.RevokeOwner(c.r.Context(), c.by, *in.Owner))
+	}
+	return c.revoked(c.registry.Revoke(c.r.Context(), c.by, in.IDs...))
+}
+
+// revoked is the answer to a revocation.
+func (c *adminCall) revoked(ids []string, err error) (any, error) {
+	if err != nil {
+		return nil, c.halfDone("revoked", ids, err)
+	}
+	return revocation{notNull(ids), c.acknowledged()}, nil
+}
+
+func deleteToken(c *adminCall) (any, error) {
+	if err := c.noBody(); err != nil {
+		return nil, err
+	}
+	return c.deleted(c.registry.Delete(c.r.Context(), c.by, c.r.PathValue("id")))
+}
+
+// deleteTokens deletes several tokens, chosen as in revokeTokens.
+func deleteTokens(c *adminCall) (any, error) {
+	if err := c.noBody(); err != nil {
+		return nil, err
+	}
+	owner, ids := c.params["owner"], c.params["id"]
+	switch {
+	case (owner == nil) == (ids == nil):
+		return nil, problem(http.StatusBadRequest, "say which tokens: with the query parameter owner, or with id, which may be repeated")
+	case owner != nil:
+		return c.deleted(c.registry.DeleteOwnerTokens(c.r.Context(), c.by, owner[0]))
+	}
+	return c.deleted(c.registry.Delete(c.r.Context(), c.by, ids...))
+}
+
+// deleted is the answer to a deletion.
+func (c *adminCall) deleted(ids []string, err error) (any, error) {
+	if err != nil {
+		return nil, c.halfDone("deleted", ids, err)
+	}
+	return deletion{notNull(ids), c.acknowledged()}, nil
+}
+
+// halfDone adds to err for which tokens the work was done nevertheless.
+func (c *adminCall) halfDone(done string, ids []string, err error) error {
+	if len(ids) == 0 {
+		return err
+	}
+	p := c.problemOf(err)
+	p.Detail += "; " + done + " before that: " + strings.Join(ids, ", ")
+	return p
+}
+
+func notNull(ids []string) []string {
+	return append([]string{}, ids...)
+}
+
+// acknowledged counts the gateways that have taken in what was done just now. The
+// process that did it always has: the store told it before it answered.
+func (c *adminCall) acknowledged() gatewayCounts {
+	counts := gatewayCounts{Acknowledged: 1}
+	status, err := c.storeStatus()
+	if err != nil {
+		return counts // the change is made, whatever can be said of others
+	}
+	counts.Acknowledged = 0
+	for _, g := range status.Gateways {
+		if g.Follows >= status.Position {
+			counts.Acknowledged++
+		} else {
+			counts.Pending++
+		}
+	}
+	return counts
+}

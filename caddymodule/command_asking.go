@@ -1,0 +1,123 @@
+package caddymodule
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/token"
+)
+
+// asking is a command that asks the running server, under way.
+type asking struct {
+	*client
+	cmd  *cobra.Command
+	json bool // the answer is printed as it is
+}
+
+// askingCommand makes cmd one that asks the running server: f does it.
+func askingCommand(cmd *cobra.Command, f func(a *asking, args []string) error) *cobra.Command {
+	address := cmd.Flags().String("address", "", "address of the running server's admin endpoint")
+	cmd.Flags().StringP("config", "c", "", "configuration file to find that address in")
+	cmd.Flags().StringP("adapter", "a", "", "config adapter for the configuration file")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
+		c, err := newClient(*address, cmd)
+		if err != nil {
+			return err
+		}
+		return f(&asking{client: c, cmd: cmd, json: *asJSON}, args)
+	})
+	return cmd
+}
+
+func (a *asking) ctx() context.Context { return a.cmd.Context() }
+func (a *asking) out() io.Writer       { return a.cmd.OutOrStdout() }
+
+// ask asks the server and prints its answer: as it is with --json, and otherwise
+// as show does.
+func ask[T any](a *asking, method, path string, in any, show func(w io.Writer, answer T)) error {
+	if a.json {
+		resp, err := a.send(a.ctx(), method, path, in)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		return copyAnswer(a.out(), resp.Body)
+	}
+	var answer T
+	if err := a.call(a.ctx(), method, path, in, &answer); err != nil {
+		return err
+	}
+	w := bufio.NewWriter(a.out())
+	show(w, answer)
+	return w.Flush()
+}
+
+func copyAnswer(w io.Writer, body io.Reader) error {
+	if _, err := io.Copy(w, body); err != nil {
+		return fmt.Errorf("passing the answer on: %w", err)
+	}
+	return nil
+}
+
+// wantArgs refuses arguments other than those named. A name that ends in ...
+// stands for one or more. Unlike cobra's checks it doesn't repeat what was given,
+// which may be a secret.
+func wantArgs(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		many := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
+		if len(args) == len(names) || many && len(args) > len(names) {
+			return nil
+		}
+		if len(names) == 0 {
+			return fmt.Errorf("want no arguments, got %d", len(args))
+		}
+		return fmt.Errorf("want %s, got %s", strings.Join(names, " "), counted(len(args), "argument"))
+	}
+}
+
+// checkIDs refuses what can't be a token's id before it is sent: the server logs
+// the addresses it is asked for, and what was given may be a secret.
+func checkIDs(ids ...string) error {
+	for _, id := range ids {
+		if err := token.ValidID(id); err != nil {
+			return fmt.Errorf("%w (\"token verify\" tells the id of a secret)", err)
+		}
+	}
+	return nil
+}
+
+// changed returns value if the flag was given, and nil otherwise.
+func changed[T any](cmd *cobra.Command, flag string, value *T) *T {
+	if cmd.Flags().Changed(flag) {
+		return value
+	}
+	return nil
+}
+
+// given returns which of the flags were given.
+func given(cmd *cobra.Command, flags ...string) (names []string) {
+	for _, f := range flags {
+		if cmd.Flags().Changed(f) {
+			names = append(names, "--"+f)
+		}
+	}
+	return names
+}
+
+// oneOf refuses several of these flags, and, if it is required, none of them.
+func oneOf(cmd *cobra.Command, required bool, flags ...string) error {
+	switch names := given(cmd, flags...); {
+	case len(names) > 1:
+		return usageError(fmt.Errorf("%s contradict each other: give one", strings.Join(names, " and ")))
+	case len(names) == 0 && required:
+		return usageError(errors.New("give one of --" + strings.Join(flags, ", --")))
+	}
+	return nil
+}

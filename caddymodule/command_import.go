@@ -1,0 +1,123 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/patgate/patgate/registry"
+)
+
+func tokenImportCommand() *cobra.Command {
+	return askingCommand(&cobra.Command{
+		Use:   "import FILE|-",
+		Short: "Take over tokens of another system, or of an export",
+		Long: `Reads tokens, one JSON object a line, from a file or (-) from standard input, and
+stores them: as "token export" and "token show --json" write them, each with its
+"secret" or with "digest":"sha256:…". Without an expires_at a token never expires.
+
+What is there already is skipped, so an import that was interrupted can be run
+again. At the first line that is refused it ends and says how far it came.`,
+		Example: `  patgate token import tokens.jsonl
+  patgate token export --address old:2019 | patgate token import -
+  echo '{"name":"ci","owner":"alice","grants":[{"scopes":["stories:read"],"spaces":["1"]}],"digest":"sha256:…"}' | patgate token import -`,
+		Args: wantArgs("FILE|-"),
+	}, func(a *asking, args []string) error {
+		in := a.cmd.InOrStdin()
+		if args[0] != "-" {
+			f, err := os.Open(args[0])
+			if err != nil {
+				return fmt.Errorf("reading tokens: %w", err)
+			}
+			defer f.Close()
+			in = f
+		}
+		body := &progress{in: in}
+		defer body.show(a.cmd.ErrOrStderr())()
+		resp, err := a.do(a.ctx(), http.MethodPost, apiPath("import"), "application/x-ndjson", body)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if a.json {
+			return copyAnswer(a.out(), resp.Body)
+		}
+		var done registry.ImportResult
+		if err := json.NewDecoder(resp.Body).Decode(&done); err != nil {
+			return fmt.Errorf("reading the server's answer: %w", err)
+		}
+		_, err = fmt.Fprintf(a.out(), "%s imported, %d there already\n", counted(done.Stored, "token"), done.Skipped)
+		return err
+	})
+}
+
+// progress counts the lines that are read through it.
+type progress struct {
+	in    io.Reader
+	lines atomic.Int64
+}
+
+func (p *progress) Read(b []byte) (int, error) {
+	n, err := p.in.Read(b)
+	p.lines.Add(int64(bytes.Count(b[:n], []byte{'\n'})))
+	return n, err
+}
+
+// show says every second how many lines were read, if w is a terminal, until the
+// function it returns is called.
+func (p *progress) show(w io.Writer) (stop func()) {
+	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return func() {}
+	}
+	ticker := time.NewTicker(time.Second)
+	ending, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		shown := false
+		for {
+			select {
+			case <-ticker.C:
+				fmt.Fprintf(w, "\r%d lines sent", p.lines.Load())
+				shown = true
+			case <-ending:
+				if shown {
+					fmt.Fprint(w, "\r\033[K")
+				}
+				return
+			}
+		}
+	}()
+	return func() {
+		ticker.Stop()
+		close(ending)
+		<-ended
+	}
+}
+
+func tokenExportCommand() *cobra.Command {
+	return askingCommand(&cobra.Command{
+		Use:   "export",
+		Short: "Print all tokens with their digests, for an import",
+		Long: `Prints all tokens, one JSON object a line, as "token import" reads them. It
+contains digests, not secrets; it is nevertheless nothing to leave lying around.
+Records of owners are not in it.`,
+		Example: `  patgate token export > tokens.jsonl
+  patgate token export | jq -r 'select(.owner == "alice") | .id'`,
+		Args: wantArgs(),
+	}, func(a *asking, _ []string) error {
+		resp, err := a.send(a.ctx(), http.MethodGet, apiPath("export"), nil)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		return copyAnswer(a.out(), resp.Body)
+	})
+}

@@ -1,0 +1,163 @@
+package caddymodule
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+func tokenListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list [--owner OWNER] [--status STATUS] [--space ID] [--scope SCOPE] [--limit N] [--cursor CURSOR]",
+		Short: "List tokens, newest first",
+		Long: `Lists the tokens that all given conditions hold for, newest first: all of them, or
+with --limit one page, and the cursor of the next. --space and --scope find tokens
+with a grant that covers them.`,
+		Example: `  patgate token list
+  patgate token list --owner alice --status active
+  patgate token list --space 1 --scope stories:write --json | jq -r '.tokens[].id'
+  patgate token list --limit 50 --cursor 01kbn4mxkpz8t2rwy3c5q7d9ef`,
+		Args: wantArgs(),
+	}
+	flags := cmd.Flags()
+	flags.String("owner", "", "only tokens of this owner")
+	status := flags.String("status", "all", "only tokens that are active, expired or revoked; or all")
+	flags.String("space", "", "only tokens for this space")
+	flags.String("scope", "", "only tokens with this scope")
+	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most so many tokens, up to %d", registry.MaxLimit))
+	flags.String("cursor", "", "go on where a page before ended")
+	return askingCommand(cmd, func(a *asking, _ []string) error {
+		if !slices.Contains([]string{"active", "expired", "revoked", "all"}, *status) {
+			return usageError(fmt.Errorf("--status %s: want active, expired, revoked or all", *status))
+		}
+		onePage := flags.Changed("limit")
+		if onePage && (*limit < 1 || *limit > registry.MaxLimit) {
+			return usageError(fmt.Errorf("--limit %d: want 1 to %d", *limit, registry.MaxLimit))
+		}
+		query := url.Values{}
+		for _, name := range []string{"owner", "status", "space", "scope", "cursor"} {
+			if flags.Changed(name) {
+				query.Set(name, flagValue(cmd, name))
+			}
+		}
+		if onePage {
+			query.Set("limit", strconv.Itoa(*limit))
+		}
+		header := []string{"ID", "NAME", "OWNER", "STATUS", "EXPIRES", "HINT", "GRANTS"}
+		return list(a, apiPath("tokens"), "tokens", query, onePage, header, func(t token.View) []string {
+			expires := "never"
+			if t.ExpiresAt != nil {
+				expires = distance(*t.ExpiresAt, time.Now())
+			}
+			return []string{t.ID, t.Name, t.Owner, string(t.Status), expires, t.Hint, grantsShort(t.Grants)}
+		})
+	})
+}
+
+// list prints what the server lists at path under key, as a table or, with
+// --json, as one object like that of a page: all of it, or one page.
+func list[T any](a *asking, path, key string, query url.Values, onePage bool, header []string, row func(T) []string) error {
+	out := bufio.NewWriter(a.out())
+	var print pagePrinter = &tablePrinter[T]{out: out, header: header, row: row}
+	if a.json {
+		print = &jsonPrinter{out: out, key: key}
+	}
+	if !onePage {
+		query.Set("limit", strconv.Itoa(registry.MaxLimit))
+	}
+	for {
+		var page map[string]json.RawMessage
+		if err := a.call(a.ctx(), http.MethodGet, path+"?"+query.Encode(), nil, &page); err != nil {
+			return err
+		}
+		var items []json.RawMessage
+		var next string
+		if err := errors.Join(json.Unmarshal(page[key], &items), json.Unmarshal(page["next"], &next)); err != nil {
+			return fmt.Errorf("reading the server's list: %w", err)
+		}
+		if err := print.page(items); err != nil {
+			return err
+		}
+		if next == "" || onePage {
+			print.end(next)
+			return out.Flush()
+		}
+		query.Set("cursor", next)
+	}
+}
+
+// pagePrinter prints a list as it comes. The errors of its output are kept there.
+type pagePrinter interface {
+	page(items []json.RawMessage) error
+	end(next string) // next is the cursor of what is not printed; "": nothing is left
+}
+
+// tablePrinter prints a list as a table, aligned page by page.
+type tablePrinter[T any] struct {
+	out    *bufio.Writer
+	header []string
+	row    func(T) []string
+}
+
+func (p *tablePrinter[T]) page(items []json.RawMessage) error {
+	table := newTable(p.out)
+	if p.header != nil {
+		fmt.Fprintln(table, strings.Join(p.header, "\t"))
+		p.header = nil
+	}
+	for _, item := range items {
+		var v T
+		if err := json.Unmarshal(item, &v); err != nil {
+			return fmt.Errorf("reading the server's list: %w", err)
+		}
+		fmt.Fprintln(table, strings.Join(p.row(v), "\t"))
+	}
+	return table.Flush()
+}
+
+func (p *tablePrinter[T]) end(next string) {
+	if next != "" {
+		fmt.Fprintf(p.out, "\nmore with --cursor %s\n", next)
+	}
+}
+
+// jsonPrinter prints a list as one JSON object. If the list breaks off, so does
+// the object.
+type jsonPrinter struct {
+	out   *bufio.Writer
+	key   string
+	begun bool
+	some  bool
+}
+
+func (p *jsonPrinter) page(items []json.RawMessage) error {
+	if !p.begun {
+		fmt.Fprintf(p.out, "{%q:[", p.key)
+		p.begun = true
+	}
+	for _, item := range items {
+		if p.some {
+			p.out.WriteByte(',')
+		}
+		p.out.Write(item)
+		p.some = true
+	}
+	return nil
+}
+
+func (p *jsonPrinter) end(next string) {
+	cursor, _ := json.Marshal(next) // a string: never fails
+	fmt.Fprintf(p.out, `],"next":%s}`+"\n", cursor)
+}

@@ -1,0 +1,173 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+// counted writes a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// distance writes how far t is from now, in the largest unit that is exact
+// enough: in 89 days, 3 hours ago.
+func distance(t, now time.Time) string {
+	d := t.Sub(now)
+	ago := d < 0
+	if ago {
+		d = -d
+	}
+	var words string
+	switch d = d.Round(time.Second); {
+	case d < time.Second:
+		return "now"
+	case d < 2*time.Minute:
+		words = counted(int(d/time.Second), "second")
+	case d < 2*time.Hour:
+		words = counted(int(d/time.Minute), "minute")
+	case d < 48*time.Hour:
+		words = counted(int(d/time.Hour), "hour")
+	default:
+		words = counted(int(d/(24*time.Hour)), "day")
+	}
+	if ago {
+		return words + " ago"
+	}
+	return "in " + words
+}
+
+// moment writes a time and how far it is from now; never where there is none.
+func moment(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return fmt.Sprintf("%s (%s)", t.UTC().Format("2006-01-02 15:04:05 MST"), distance(*t, now))
+}
+
+// grantWords writes a grant: stories:read in spaces 1, 2 on resource 5.
+func grantWords(g token.Grant) string {
+	if token.EqualGrant(g, token.Full()) {
+		return "everything"
+	}
+	words := "no scope"
+	switch {
+	case slices.Contains(g.Scopes, token.All):
+		words = "every scope"
+	case len(g.Scopes) > 0:
+		words = strings.Join(g.Scopes, " ")
+	}
+	words += " in " + listWords("space", g.Spaces)
+	if !slices.Contains(g.Resources, token.All) {
+		words += " on " + listWords("resource", g.Resources)
+	}
+	return words
+}
+
+func listWords(noun string, list []string) string {
+	switch {
+	case slices.Contains(list, token.All):
+		return "all " + noun + "s"
+	case len(list) == 1:
+		return noun + " " + list[0]
+	}
+	return noun + "s " + strings.Join(list, ", ")
+}
+
+// grantsShort writes grants for a column of a table.
+func grantsShort(grants []token.Grant) string {
+	if len(grants) == 0 {
+		return "none"
+	}
+	const width = 60
+	words := []rune(grantWords(grants[0]))
+	if len(words) > width {
+		words = append(words[:width-1], '…')
+	}
+	if len(grants) > 1 {
+		return fmt.Sprintf("%s, and %d more", string(words), len(grants)-1)
+	}
+	return string(words)
+}
+
+// field is a line of a sheet.
+type field struct{ name, value string }
+
+// grantFields are the lines of a sheet with the grants, numbered as --remove
+// wants it.
+func grantFields(grants []token.Grant) []field {
+	if len(grants) == 0 {
+		return []field{{"grants", "none"}}
+	}
+	fields := make([]field, len(grants))
+	for i, g := range grants {
+		fields[i] = field{fmt.Sprintf("grant %d", i+1), grantWords(g)}
+	}
+	return fields
+}
+
+// printSheet prints fields one below the other, without those that are empty.
+func printSheet(w io.Writer, fields []field) {
+	table := newTable(w)
+	for _, f := range fields {
+		if f.value != "" {
+			fmt.Fprintf(table, "%s\t%s\n", f.name, f.value)
+		}
+	}
+	table.Flush() // w keeps its error
+}
+
+// printToken prints a token as a sheet.
+func printToken(w io.Writer, t token.View) {
+	now := time.Now()
+	addresses := "everywhere"
+	if len(t.AllowedIPs) > 0 {
+		addresses = strings.Trim(fmt.Sprint(t.AllowedIPs), "[]")
+	}
+	used := moment(t.LastUsedAt, now)
+	if t.LastUsedIP != nil {
+		used += " from " + t.LastUsedIP.String()
+	}
+	fields := []field{
+		{"id", t.ID}, {"name", t.Name}, {"description", t.Description}, {"owner", t.Owner},
+		{"status", string(t.Status)}, {"hint", t.Hint},
+	}
+	fields = append(fields, grantFields(t.Grants)...)
+	fields = append(fields,
+		field{"usable from", addresses},
+		field{"created", moment(&t.CreatedAt, now)}, field{"created by", t.CreatedBy},
+		field{"expires", moment(t.ExpiresAt, now)})
+	if t.RevokedAt != nil {
+		fields = append(fields, field{"revoked", moment(t.RevokedAt, now)})
+	}
+	printSheet(w, append(fields, field{"last used", used}))
+}
+
+// printTokenSecret prints a token with its new secret.
+func printTokenSecret(w io.Writer, t tokenSecret) {
+	printToken(w, t.Token)
+	fmt.Fprintf(w, "\nThe secret, shown only now:\n%s\n", t.Secret)
+}
+
+// printOwner prints an owner as a sheet.
+func printOwner(w io.Writer, o token.Owner) {
+	now := time.Now()
+	fields := []field{{"id", o.ID}, {"enabled", yesNo(o.Enabled)}, {"admin", yesNo(o.Admin)}}
+	fields = append(fields, grantFields(o.Grants)...)
+	printSheet(w, append(fields, field{"created", moment(&o.CreatedAt, now)}, field{"changed", moment(&o.UpdatedAt, now)}))
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
