@@ -62,8 +62,8 @@ func main() {
 	}
 }
 
-// run measures and prints. It leaves no process and no file behind.
-func run(ctx context.Context, o options, out io.Writer) (err error) {
+// run measures and prints.
+func run(ctx context.Context, o options, out io.Writer) error {
 	if o.quick {
 		o.rounds, o.duration, o.tokens = 1, 100*time.Millisecond, min(o.tokens, 100)
 	}
@@ -73,41 +73,46 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if _, err := cpuTime(os.Getpid()); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "patgate-bench-")
+	r, err := compare(ctx, o)
+	progress("")
 	if err != nil {
 		return err
+	}
+	r.print(out)
+	if o.quick {
+		return nil
+	}
+	return heldTokens(ctx, out)
+}
+
+// compare measures both gateways. It leaves no process and no file behind.
+func compare(ctx context.Context, o options) (r *report, err error) {
+	dir, err := os.MkdirTemp("", "patgate-bench-")
+	if err != nil {
+		return nil, err
 	}
 	defer func() { err = cmp.Or(err, os.RemoveAll(dir)) }()
 	if o.binary == "" {
 		o.binary = filepath.Join(dir, "patgate")
 		progress("building patgate")
 		if err := build(ctx, o.binary); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	b := bench{options: o, workload: newWorkload(o.tokens)}
 	defer b.stop()
 	if err := b.start(ctx, dir); err != nil {
-		return err
+		return nil, err
 	}
 	if err := b.measure(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if o.profiles != "" {
 		if err := b.profile(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	r, err := b.report()
-	if err != nil {
-		return err
-	}
-	progress("")
-	r.print(out)
-	if o.quick {
-		return nil
-	}
-	return heldTokens(ctx, out)
+	return b.report()
 }
 
 // progress shows on a terminal what is being done.
