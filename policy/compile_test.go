@@ -179,6 +179,8 @@ func TestConflicts(t *testing.T) {
 		{"GET /a?k x; GET /a?l y; GET /a?k&m z", "is on both"},
 		{"GET /a?k x; GET /a?l y; GET /a?k&l=v z", "?k&l is on both"},
 
+		{"GET /a?k=v&l x; GET /a?k&l=w y; * /a?k=v&l=w z", "?k=v&l=w is on both"}, // a listed method counts first
+
 		{"GET /a x; PUT /a y", ""},
 		{"GET /a x; * /a y", ""},
 		{"GET /a x; HEAD /a y", ""},

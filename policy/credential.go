@@ -218,7 +218,7 @@ func (m *Match) authorization() *authorization {
 func (a *authorization) parse(value string) {
 	a.scheme = value
 	if i := strings.IndexByte(value, ' '); i >= 0 {
-		a.scheme, a.rest = value[:i], strings.TrimLeft(value[i:], " ")
+		a.scheme, a.rest = value[:i], strings.Trim(value[i:], " ")
 	}
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,10 @@ func TestGrants(t *testing.T) {
 		{resource, "any", item, grants("1 - 7"), Forward},
 		{resource, "any", item, grants("1 - 8"), ResourceNotGranted},
 
+		{"/r/{id}", "any", "GET /r/7", grants("1 - 7"), Forward},
+		{"/r/{id}", "any", "GET /r/7", grants("1 stories:read 8"), ResourceNotGranted},
+		{"/r/{id}", "any", "GET /r/7", nil, ResourceNotGranted},
+
 		// A route in no space: the scope is enough, whichever space it is held in.
 		{plain, "stories:read", none, grants("1 stories:read *"), Forward},
 		{plain, "stories:read", none, grants("1 assets:read *"), ScopeMissing},
@@ -95,7 +100,7 @@ func TestGrants(t *testing.T) {
 		{plain, "stories:read", none, nil, ScopeMissing},
 	} {
 		rc := RouteConfig{Methods: []string{"GET"}, Pattern: c.pattern, Require: c.require}
-		if c.pattern == resource {
+		if strings.Contains(c.pattern, "{id}") {
 			rc.Resource = "path.id"
 		}
 		p := compile(t, Config{Routes: []RouteConfig{rc}}, scopes...)

@@ -18,7 +18,7 @@ import (
 func FuzzPath(f *testing.F) {
 	for _, s := range []string{
 		"/", "/a/b/", "/v1/spaces/1%2F..%2F2/s", "/a//b", "/%2e%2e/", "/..;/a", "/a;b=c/..;/", "/%252e", "/a%5c..", "/a%00", "/%C0%AE/",
-		"/%EF%BC%8E%EF%BC%8E/", "/caf%C3%A9", "/cafe%CC%81", "/%F0%9F%91%A9%E2%80%8D%F0%9F%92%BB", "/a%2Fb%3Bc", "/a%2F%2Fb", "/a.%20/", "/a%3Fb%23", "/=%CC%B8",
+		"/%EF%BC%8E%EF%BC%8E/", "/caf%C3%A9", "/cafe%CC%81", "/%F0%9F%91%A9%E2%80%8D%F0%9F%92%BB", "/a%2Fb%3Bc", "/a%2F", "/a%2F%2Fb", "/a.%20/", "/a%3Fb%23", "/=%CC%B8",
 	} {
 		for i := range 4 {
 			f.Add(s, i&1 > 0, i&2 > 0)
@@ -40,7 +40,7 @@ func FuzzPath(f *testing.F) {
 			t.Fatalf("%q: forwarded as %q, %v", escaped, u, err)
 		}
 		decoded, err := url.PathUnescape(strings.TrimSuffix(escaped, "/"))
-		if err != nil || decoded != strings.TrimSuffix(m.Path(), "/") && escaped != "/" {
+		if err != nil || decoded != m.Path() && escaped != "/" {
 			t.Fatalf("%q: decoded %q, judged %q, %v", escaped, decoded, m.Path(), err)
 		}
 
@@ -321,7 +321,7 @@ func FuzzParsePattern(f *testing.F) {
 // Whatever stands in Authorization: one secret out of it, none, or a refusal,
 // and a second field is always refused.
 func FuzzAuthorization(f *testing.F) {
-	for _, s := range []string{"", " ", "S", "Bearer S", "bearer  S", "Bearer", "Basic dTpw", "Basic", "Basic !", "Token S", "Token", "a,b", "Bearer a,b", "Bearer\tS", "Digest a=b, c=d", "\u212a S"} {
+	for _, s := range []string{"", " ", "S", "S ", "Bearer S", "bearer  S", "Bearer", "Basic dTpw", "Basic", "Basic !", "Token S", "Token", "a,b", "Bearer a,b", "Bearer\tS", "Digest a=b, c=d", "\u212a S"} {
 		f.Add(s)
 	}
 	p := compile(f, Config{LetThrough: []string{"scheme Digest"}, Routes: routes("GET /x any"),
@@ -332,7 +332,7 @@ func FuzzAuthorization(f *testing.F) {
 		if m.Secret != "" && m.Secret != noSecret {
 			encoded := strings.TrimLeft(value[strings.IndexByte(value, ' ')+1:], " ")
 			pair, _ := base64.StdEncoding.DecodeString(encoded)
-			if !strings.HasSuffix(value, m.Secret) && !strings.HasSuffix(string(pair), ":"+m.Secret) {
+			if !strings.HasSuffix(strings.TrimRight(value, " "), m.Secret) && !strings.HasSuffix(string(pair), ":"+m.Secret) {
 				t.Errorf("%q: secret %q", value, m.Secret)
 			}
 			if m.LetThrough {

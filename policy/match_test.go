@@ -147,8 +147,12 @@ func TestGroups(t *testing.T) {
 	for target, want := range map[string]string{
 		"GET /v1/orgs/7/things/9": "forward", "POST /v1/orgs/7/pub": "forward", "GET /v1/orgs/7/no": "route_never",
 	} {
-		if got := answer(p.matched(request(target))); got != want {
+		m := p.matched(request(target))
+		if got := answer(m); got != want {
 			t.Errorf("%s without a token: %s, want %s", target, got, want)
+		}
+		if want := m.Route.Require.String() == "read"; m.Route.Optional != want {
+			t.Errorf("%s: Optional = %v, want %v", target, m.Route.Optional, want)
 		}
 	}
 }

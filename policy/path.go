@@ -107,7 +107,6 @@ func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
 		var raw string
 		raw, rest, more = strings.Cut(rest, "/")
 		text = append(text, '/')
-		start := len(text)
 		for i := 0; i < len(raw); i++ {
 			c := raw[i]
 			switch pathBytes[c] {
@@ -122,14 +121,16 @@ func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
 			}
 			text = append(text, c)
 		}
-		if why := judgeSegment(string(text[start:]), allowSlash, allowSemicolon); why != "" {
-			return why
-		}
 		if why := p.add(len(text)); why != "" {
 			return why
 		}
 	}
 	p.text = string(text)
+	for i := range p.n {
+		if why := judgeSegment(p.segment(i), allowSlash, allowSemicolon); why != "" {
+			return why
+		}
+	}
 	return ""
 }
 

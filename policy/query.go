@@ -13,7 +13,7 @@ import (
 // Bounds on a query that a route depends on. A longer one is refused.
 const (
 	maxQueryLength = 16384 // bytes
-	maxQueryPairs  = 500
+	maxQueryPairs  = 250
 	maxQueryValue  = 1024 // bytes of a value that a condition compares
 )
 
@@ -230,9 +230,17 @@ func sameValue(got, want string) bool {
 	if sameKey(got, want) || word != "" && strings.TrimSpace(got) == "" {
 		return true
 	}
-	x, errx := strconv.ParseFloat(got, 64)
-	y, erry := strconv.ParseFloat(want, 64)
-	return errx == nil && erry == nil && x == y
+	return sameNumber(got, want)
+}
+
+// sameNumber reports whether both are numbers, and the same.
+func sameNumber(a, b string) bool {
+	if len(a) > 32 || len(b) > 32 || strings.IndexAny(a, "0123456789") < 0 {
+		return false
+	}
+	x, err := strconv.ParseFloat(a, 64)
+	y, yerr := strconv.ParseFloat(b, 64)
+	return err == nil && yerr == nil && x == y
 }
 
 func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
@@ -240,7 +248,11 @@ func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
 // separatesValues reports whether some server finds a list where r stands in a
 // value, or ends the value there.
 func separatesValues(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(",;|&#[]", r)
+	switch r {
+	case ',', ';', '|', '&', '#', '[', ']', 0x7f:
+		return true
+	}
+	return r <= ' ' || r >= utf8.RuneSelf && (unicode.IsSpace(r) || unicode.IsControl(r))
 }
 
 // truth returns "yes" or "no" for the many words that mean them, and "" for all

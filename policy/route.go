@@ -52,14 +52,17 @@ type methodSet struct {
 	listed []string
 }
 
-// rank says how specifically the set has a method, or all of them ("*"): 3
-// listed, 2 HEAD by way of GET, 1 by *, 0 not at all.
+// listedRank is the rank of a method that is listed.
+const listedRank = 3
+
+// rank says how specifically the set has a method, or all of them ("*"):
+// listedRank, 2 for HEAD by way of GET, 1 by *, 0 not at all.
 func (s *methodSet) rank(method string) int {
 	switch {
 	case s.all:
 		return 1
 	case slices.Contains(s.listed, method):
-		return 3
+		return listedRank
 	case method == "HEAD" && slices.Contains(s.listed, "GET"):
 		return 2
 	}

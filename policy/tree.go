@@ -244,8 +244,8 @@ func (m *Match) pick(routes []*Route) *Route {
 	var best *Route
 	rank := 0
 	for _, r := range routes {
-		if best != nil && len(r.pattern.conditions) < len(best.pattern.conditions) {
-			break // sorted: all that follow are less specific
+		if best != nil && (len(r.pattern.conditions) < len(best.pattern.conditions) || rank == listedRank) {
+			break // sorted: none that follows is more specific
 		}
 		if k := r.methods.rank(m.method); k > rank && m.meets(r.pattern.conditions) {
 			best, rank = r, k
