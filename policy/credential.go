@@ -47,9 +47,6 @@ func (c Credential) String() string {
 	return "cookie " + c.Name
 }
 
-// authorization reports whether the place is in the Authorization field.
-func (c Credential) authorization() bool { return c.Kind <= Scheme }
-
 // sameAs reports whether the two are one place.
 func (c Credential) sameAs(d Credential) bool {
 	if c.scheme() != "" || d.scheme() != "" {

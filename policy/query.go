@@ -235,7 +235,7 @@ func sameValue(got, want string) bool {
 
 // sameNumber reports whether both are numbers, and the same.
 func sameNumber(a, b string) bool {
-	if len(a) > 32 || len(b) > 32 || strings.IndexAny(a, "0123456789") < 0 {
+	if len(a) > 32 || len(b) > 32 || !strings.ContainsAny(a, "0123456789") {
 		return false
 	}
 	x, err := strconv.ParseFloat(a, 64)

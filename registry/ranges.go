@@ -22,11 +22,10 @@ func parseRanges(list []string) ([]netip.Prefix, error) {
 }
 
 func parseRange(s string) (p netip.Prefix, ok bool) {
-	p, err := netip.ParsePrefix(s)
-	if a, notAddr := netip.ParseAddr(s); notAddr == nil {
-		p, err = a.Prefix(a.BitLen())
-		ok = a.Zone() == ""
+	if a, err := netip.ParseAddr(s); err == nil {
+		p, ok = netip.PrefixFrom(a.WithZone(""), a.BitLen()), a.Zone() == ""
 	} else {
+		p, err = netip.ParsePrefix(s)
 		ok = err == nil
 	}
 	// A client's address has no zone, and an IPv4 address is never written as

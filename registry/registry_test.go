@@ -45,9 +45,8 @@ func newDesk(rules ...func(*Rules)) *desk {
 	return d
 }
 
-func withSpaces(r *Rules)    { r.Spaces = true }
-func withoutLimit(r *Rules)  { r.MaxLifetime = 0 }
-func withoutExpiry(r *Rules) { r.DefaultLifetime, r.MaxLifetime = 0, 0 }
+func withSpaces(r *Rules)   { r.Spaces = true }
+func withoutLimit(r *Rules) { r.MaxLifetime = 0 }
 
 func withScopes(names ...string) func(*Rules) {
 	return func(r *Rules) { r.Scopes = names }

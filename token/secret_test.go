@@ -184,6 +184,8 @@ func FuzzInspect(f *testing.F) {
 		default:
 			t.Errorf("Inspect(%q, %q) = %d, which is no form", prefix, secret, form)
 		}
-		HintOf(prefix, secret)
+		if hint := HintOf(prefix, secret); len(hint) >= len(secret) && hint != "" {
+			t.Errorf("HintOf(%q, %q) = %q, which is no less than the secret", prefix, secret, hint)
+		}
 	})
 }
