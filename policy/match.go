@@ -25,6 +25,9 @@ func NewRequest(r *http.Request) (req Request, why string) {
 		Method: r.Method, Query: r.URL.RawQuery, Host: r.Host, Header: r.Header,
 		Body: r.ContentLength != 0,
 	}
+	if r.Method == http.MethodConnect && r.ProtoMajor == 3 && r.Proto == "websocket" {
+		req.Method = http.MethodGet // a WebSocket over HTTP/3 (RFC 9220)
+	}
 	if r.URL.Opaque != "" {
 		return req, "the request target is not a path"
 	}
@@ -137,7 +140,7 @@ func (p *Policy) Match(req *Request, m *Match) {
 func (p *Policy) read(req *Request, m *Match) bool {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
 	if m.method == http.MethodConnect && slices.Equal(req.Header[extendedConnect], []string{"websocket"}) {
-		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220)
+		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441)
 	}
 	switch {
 	case !validMethod(m.method), m.method == http.MethodConnect, m.method == http.MethodTrace, m.method == "TRACK":
@@ -188,7 +191,7 @@ func (p *Policy) matchPreflight(m *Match) bool {
 // that asks for one.
 func (m *Match) withoutToken() {
 	switch {
-	case m.Route != m.policy.fallback && m.carries(m.policy.letThrough):
+	case m.carries(m.policy.letThrough):
 		m.LetThrough = true
 	case m.Route.Require.need == needNever:
 		m.turnAway(RouteNever)
