@@ -129,6 +129,29 @@ type Follower interface {
 	Heard() time.Time
 }
 
+// Acknowledger is a store that knows how far each gateway follows.
+type Acknowledger interface {
+	// Acknowledged returns how many gateways have taken in the changes up to a
+	// position, this one included, and how many have not, or not said so yet.
+	// Gateways that were not seen for so long that they hold nothing any more
+	// don't count.
+	Acknowledged(ctx context.Context, upTo Position) (acknowledged, pending int, err error)
+}
+
+// Checker is a store whose indexes and records are not kept in one place, so
+// that a crash or a lost write can leave them at odds.
+type Checker interface {
+	// Check looks for what is at odds and, if repair is true, mends it. It may
+	// be called while the store is in use.
+	Check(ctx context.Context, repair bool) ([]Problem, error)
+}
+
+// Problem is something that Check has found.
+type Problem struct {
+	Text   string `json:"text"`
+	Mended bool   `json:"mended"`
+}
+
 // Query selects tokens. The zero Query selects all.
 type Query struct {
 	Owner  *string      // of this owner; nil: of any

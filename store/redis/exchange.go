@@ -1,0 +1,181 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// noContext is for commands: theirs is the one they are sent with.
+var noContext = context.Background()
+
+// keyed is a command and the key by which its server is found.
+type keyed struct {
+	key string
+	cmd redis.Cmder
+}
+
+// safety says whether a replica must have what was written before it counts.
+type safety bool
+
+const (
+	unsafe safety = false
+	safe   safety = true
+)
+
+// send sends commands in one round trip to each server concerned, within the
+// budget. Each command may be sent twice; all of this package can be. The error
+// is the first of any of them, redis.Nil aside. With safe it is ErrNotReplicated
+// if they all succeed but a server's replicas don't confirm.
+func (s *Store) send(ctx context.Context, safety safety, cmds ...keyed) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	err := s.trySend(ctx, safety, cmds)
+	if err != nil && again(err) && ctx.Err() == nil {
+		s.reload(ctx)
+		err = s.trySend(ctx, safety, cmds)
+	}
+	return plain(err)
+}
+
+// usable returns why nothing can be asked, if so.
+func (s *Store) usable(ctx context.Context) error {
+	if s.ctx.Err() != nil {
+		return errClosed
+	}
+	return ctx.Err()
+}
+
+func (s *Store) trySend(ctx context.Context, safety safety, cmds []keyed) error {
+	if s.cluster == nil {
+		return s.pipe(ctx, s.client.(*redis.Client), safety, cmds)
+	}
+	byMaster := map[*redis.Client][]keyed{}
+	for _, c := range cmds {
+		m, err := s.cluster.MasterForKey(ctx, c.key)
+		if err != nil {
+			return err
+		}
+		byMaster[m] = append(byMaster[m], c)
+	}
+	var all sync.WaitGroup
+	errs := make(chan error, len(byMaster))
+	for m, cmds := range byMaster {
+		all.Go(func() {
+			if err := s.pipe(ctx, m, safety, cmds); err != nil {
+				errs <- err
+			}
+		})
+	}
+	all.Wait()
+	close(errs)
+	var first error
+	for err := range errs {
+		if first == nil || errors.Is(first, ErrNotReplicated) {
+			first = err
+		}
+	}
+	return first
+}
+
+// pipe sends commands to one server, over one connection: WAIT waits for what
+// was written over the same. A command for a key that is being moved away goes
+// where the server says.
+func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, cmds []keyed) error {
+	var wait *redis.IntCmd
+	if safety == safe && s.replicasOf(server) > 0 {
+		wait = redis.NewIntCmd(noContext, "wait", 1, max(s.budget/2, time.Millisecond).Milliseconds())
+	}
+	if len(cmds) == 1 && wait == nil {
+		server.Process(ctx, cmds[0].cmd)
+	} else {
+		p := server.Pipeline()
+		for _, c := range cmds {
+			p.Process(ctx, c.cmd)
+		}
+		if wait != nil {
+			p.Process(ctx, wait)
+		}
+		p.Exec(ctx) // the commands have the errors
+	}
+	for _, c := range cmds {
+		err := c.cmd.Err()
+		if s.cluster != nil && moving(err) {
+			err = s.cluster.Process(ctx, c.cmd)
+		}
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+	}
+	switch {
+	case wait == nil:
+		return nil
+	case wait.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrNotReplicated, wait.Err())
+	case wait.Val() < 1:
+		return ErrNotReplicated
+	}
+	return nil
+}
+
+// replicasOf returns how many replicas the server had at the last beat.
+func (s *Store) replicasOf(server *redis.Client) int {
+	n, _ := s.replicas.Load(server)
+	count, _ := n.(int)
+	return count
+}
+
+// reload has the slots of a Cluster looked up again.
+func (s *Store) reload(ctx context.Context) {
+	if s.cluster != nil {
+		s.cluster.ReloadState(ctx)
+	}
+}
+
+// moving reports whether err says that a key is, or is about to be, elsewhere.
+func moving(err error) bool {
+	var r redis.Error
+	if !errors.As(err, &r) {
+		return false
+	}
+	_, moved := redis.IsMovedError(err)
+	_, ask := redis.IsAskError(err)
+	return moved || ask || redis.IsTryAgainError(err)
+}
+
+// again reports whether err may be gone at once: the connection had died in the
+// pool, or its server isn't the master any more.
+func again(err error) bool {
+	var op *net.OpError
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &op) && op.Timeout() {
+		return false
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) ||
+		redis.IsReadOnlyError(err) || moving(err)
+}
+
+// plain returns err in words that help. Replies that go-redis passes on as they
+// came never carry credentials.
+func plain(err error) error {
+	switch {
+	case err == nil || errors.Is(err, redis.Nil):
+		return nil
+	case errors.Is(err, redis.ErrClosed):
+		return errClosed
+	case redis.IsOOMError(err):
+		return fmt.Errorf("redis has no memory left for changes (maxmemory): %w", err)
+	case strings.HasPrefix(err.Error(), "MISCONF"):
+		return fmt.Errorf("redis can't write to its disk and takes no changes: %w", err)
+	}
+	return err
+}

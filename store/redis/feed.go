@@ -1,0 +1,312 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/store"
+)
+
+const (
+	feedBlock = 250 * time.Millisecond // how long the server waits for changes before it says that there are none
+	feedBatch = 100                    // changes taken in at a time
+)
+
+// cursor is a place in the feed: behind the entry with this position and mark.
+type cursor struct {
+	known bool
+	n     uint64
+	mark  string
+}
+
+// entry is an entry of the feed.
+type entry struct {
+	n           uint64
+	mark, after string // its own, and that of the entry before
+	what        string
+}
+
+// follow takes in the changes that the feed brings, until the store is closed.
+func (s *Store) follow() {
+	var at cursor
+	var failing int
+	for s.ctx.Err() == nil {
+		sent := time.Now()
+		next, heard, err := s.followOnce(at)
+		if err != nil {
+			if s.ctx.Err() != nil {
+				return
+			}
+			if failing++; failing == 2 { // the first is the connection that has died
+				s.log.Warn("the change feed is not heard", "store", s.where, "error", err)
+			}
+			s.sleep(min(time.Duration(failing)*20*time.Millisecond, feedBlock))
+			continue
+		}
+		if failing >= 2 {
+			s.log.Info("the change feed is heard again", "store", s.where)
+		}
+		failing, at = 0, next
+		if heard {
+			s.hears(sent)
+		}
+	}
+}
+
+// followOnce waits for the next changes and takes them in. heard reports whether
+// these are all that there were when it was called.
+func (s *Store) followOnce(at cursor) (next cursor, heard bool, err error) {
+	if !at.known {
+		at, err = s.resync(at)
+		return at, false, err
+	}
+	head, entries, err := s.readFeed(at)
+	if err != nil {
+		return at, false, err
+	}
+	if head.n < at.n || head.n == at.n && head.mark != at.mark || head.n > at.n && len(entries) == 0 {
+		at, err = s.resync(at)
+		return at, false, err
+	}
+	for _, e := range entries {
+		if e.n != at.n+1 || e.after != at.mark {
+			at, err = s.resync(at)
+			return at, false, err
+		}
+		what, err := parseTouched(e.what)
+		if err != nil {
+			// Whatever it says: everything is read again.
+			s.log.Error("reading the change feed", "store", s.where, "error", err)
+			s.reset(store.Position(e.n))
+		} else {
+			s.takeIn(store.Position(e.n), what)
+		}
+		at.n, at.mark = e.n, e.mark
+	}
+	return at, at.n >= head.n, nil
+}
+
+// readFeed returns the head of the feed and the entries behind at; none, if none
+// come for a while.
+func (s *Store) readFeed(at cursor) (head cursor, entries []entry, err error) {
+	ctx, cancel := context.WithTimeout(s.ctx, feedBlock+s.budget)
+	defer cancel()
+	last := redis.NewSliceCmd(noContext, "hmget", s.keys.head, "n", "mark")
+	read := redis.NewXStreamSliceCmd(noContext, "xread", "count", feedBatch, "block", feedBlock.Milliseconds(),
+		"streams", s.keys.feed, strconv.FormatUint(at.n, 10)+"-0")
+	read.SetFirstKeyPos(6)
+	p := s.feed.Pipeline()
+	p.Process(ctx, last)
+	p.Process(ctx, read)
+	p.Exec(ctx)
+	if head, err = readHead(last); err != nil {
+		return cursor{}, nil, err
+	}
+	if err := read.Err(); err != nil && !errors.Is(err, redis.Nil) {
+		return cursor{}, nil, plain(err)
+	}
+	for _, stream := range read.Val() {
+		for _, m := range stream.Messages {
+			number, _, _ := strings.Cut(m.ID, "-")
+			e := entry{}
+			e.n, err = strconv.ParseUint(number, 10, 64)
+			if err != nil {
+				return cursor{}, nil, fmt.Errorf("an entry of the feed is called %q", m.ID)
+			}
+			e.mark, _ = m.Values["mark"].(string)
+			e.after, _ = m.Values["after"].(string)
+			e.what, _ = m.Values["what"].(string)
+			entries = append(entries, e)
+		}
+	}
+	return head, entries, nil
+}
+
+func readHead(cmd *redis.SliceCmd) (cursor, error) {
+	values, err := cmd.Result()
+	if err != nil {
+		return cursor{}, plain(err)
+	}
+	return toCursor(values)
+}
+
+func toCursor(values []any) (c cursor, err error) {
+	if len(values) != 2 {
+		return c, errValue
+	}
+	n, _ := values[0].(string)
+	c.mark, _ = values[1].(string)
+	c.known = true
+	if n != "" {
+		c.n, err = strconv.ParseUint(n, 10, 64)
+	}
+	return c, err
+}
+
+// resync goes on at the end of the feed, when nobody can say what was missed on
+// the way, and tells the watchers so. Where the feed ends before at, a server
+// has lost changes that were seen here: then it is made to go on behind at, so
+// that no position is used twice, and that the others notice, too.
+func (s *Store) resync(at cursor) (cursor, error) {
+	seen, mark := at.n, at.mark
+	if told := uint64(s.told.position()); told > seen {
+		seen, mark = told, ""
+	}
+	cmd := eval(scriptRaise, []string{s.keys.head, s.keys.feed}, newMark(), strconv.FormatUint(seen, 10), mark, feedLength)
+	if err := s.send(s.ctx, unsafe, keyed{s.keys.head, cmd}); err != nil {
+		return at, err
+	}
+	values, err := cmd.Slice()
+	if err != nil {
+		return at, err
+	}
+	end, err := toCursor(values)
+	if err != nil {
+		return at, err
+	}
+	if at.known {
+		s.log.Warn("changes may have been missed: everything held is read again", "store", s.where, "followed", at.n, "feed", end.n)
+	}
+	s.reset(store.Position(end.n))
+	return end, nil
+}
+
+// takeIn takes in the change to a position, and tells the watchers.
+func (s *Store) takeIn(to store.Position, what []touched) {
+	s.stats.Changes.Add(1)
+	c := store.Change{Position: to}
+	for _, t := range what {
+		if t.isOwner {
+			s.floors.raise(ownerFloor(t.owner), floor{t.version, t.gone})
+			s.owners.drop(t.owner)
+			c.Owners = append(c.Owners, t.owner)
+		} else {
+			s.floors.raise(string(t.digest[:]), floor{t.version, t.gone})
+			c.Digests = append(c.Digests, t.digest)
+		}
+	}
+	s.told.tell(c)
+	s.beatNow()
+}
+
+// reset has everything read again.
+func (s *Store) reset(at store.Position) {
+	s.stats.Resets.Add(1)
+	s.owners.dropAll()
+	s.told.tell(store.Change{Position: at, Reset: true})
+	s.beatNow()
+}
+
+// await returns when the watchers have been told of the change to a position.
+// Where the feed doesn't bring it within the budget, it tells them itself.
+func (s *Store) await(n store.Position) {
+	timeout := time.NewTimer(s.budget)
+	defer timeout.Stop()
+	for {
+		position, moved := s.told.next()
+		if position >= n {
+			return
+		}
+		select {
+		case <-moved:
+		case <-timeout.C:
+			s.log.Warn("the change feed is late: everything held is read again", "store", s.where, "followed", position, "changed", n)
+			s.reset(n)
+			return
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// Heard implements store.Follower. A master that was cut off from the others
+// still answers, and knows nothing of their changes; so it must also have taken
+// a beat of this gateway lately, which min-replicas-to-write makes it refuse.
+func (s *Store) Heard() time.Time {
+	heard := s.heard.Load()
+	if heard == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, heard)
+}
+
+func (s *Store) hears(sent time.Time) {
+	if beaten := s.beaten.Load(); beaten != 0 && sent.Sub(time.Unix(0, beaten)) < beatLimit {
+		s.heard.Store(sent.UnixNano())
+	}
+}
+
+// sleep waits, unless the store is closed.
+func (s *Store) sleep(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-s.ctx.Done():
+	}
+}
+
+// telling tells the watchers.
+type telling struct {
+	mu       sync.Mutex // held while watchers are called
+	watchers map[*watcher]struct{}
+	at       atomic.Uint64 // all changes up to this position have been told
+
+	moving sync.Mutex
+	moved  chan struct{} // closed when at moves
+}
+
+type watcher struct{ f func(store.Change) }
+
+func (t *telling) init() {
+	t.watchers = map[*watcher]struct{}{}
+	t.moved = make(chan struct{})
+}
+
+func (t *telling) position() store.Position { return store.Position(t.at.Load()) }
+
+// next returns the position, and what is closed when it moves.
+func (t *telling) next() (store.Position, <-chan struct{}) {
+	t.moving.Lock()
+	defer t.moving.Unlock()
+	return t.position(), t.moved
+}
+
+// tell tells the watchers of a change, unless they have been told to read
+// everything again since.
+func (t *telling) tell(c store.Change) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.Position <= t.position() && !c.Reset {
+		return
+	}
+	for w := range t.watchers {
+		w.f(c)
+	}
+	if c.Position > t.position() {
+		t.moving.Lock()
+		defer t.moving.Unlock()
+		t.at.Store(uint64(c.Position))
+		close(t.moved)
+		t.moved = make(chan struct{})
+	}
+}
+
+// Watch implements store.Store.
+func (s *Store) Watch(f func(store.Change)) (stop func()) {
+	w := &watcher{f}
+	s.told.mu.Lock()
+	defer s.told.mu.Unlock()
+	s.told.watchers[w] = struct{}{}
+	return func() {
+		s.told.mu.Lock()
+		defer s.told.mu.Unlock()
+		delete(s.told.watchers, w)
+	}
+}

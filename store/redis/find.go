@@ -1,0 +1,275 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Find implements store.Store. It is one round trip, shared with other calls;
+// a second one for a retired secret, and for an owner whose record isn't known
+// here yet.
+func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	// What is read from here on shows every change up to here.
+	found := store.Found{Position: s.told.position()}
+	r, err := s.find(ctx, d)
+	if err != nil {
+		return store.Found{}, err
+	}
+	found.Token = r.token
+	if found.Current = r.token.Digest == d; !found.Current {
+		found.Until = until(r.token, d)
+	}
+	if found.Owner, err = s.ownerOf(ctx, r.token.Owner); err != nil {
+		return store.Found{}, err
+	}
+	return found, nil
+}
+
+// maxLooks is how often something is read again because it has changed between
+// one read and the next.
+const maxLooks = 8
+
+// find returns the live record of the token that has d, now or retired.
+func (s *Store) find(ctx context.Context, d token.Digest) (record, error) {
+	var last string
+	for range maxLooks {
+		first, err := s.record(ctx, d)
+		if err != nil {
+			return record{}, s.reading("a token", err)
+		}
+		r := first
+		for hops := 0; r.pointer() && hops < maxLooks; hops++ {
+			if r, err = s.record(ctx, r.target); err != nil {
+				return record{}, s.reading("a token", err)
+			}
+		}
+		switch {
+		case first.raw == "":
+			return record{}, store.ErrNotFound
+		case first.live() && first.token.Digest != d:
+			return record{}, fmt.Errorf("token %q: %w", first.token.ID, errValue)
+		case r.live() && slices.Contains(r.token.Digests(), d):
+			return r, nil
+		case first.raw == last:
+			// The secret was retired, and its token doesn't know it any more.
+			return record{}, store.ErrNotFound
+		}
+		last = first.raw // the token has changed between the reads, or the next look shows that it hasn't
+	}
+	return record{}, s.reading("a token", errBusy)
+}
+
+func until(t *token.Token, d token.Digest) time.Time {
+	for _, r := range t.Retired {
+		if r.Digest == d {
+			return r.Until
+		}
+	}
+	return time.Time{}
+}
+
+// record returns what the key of a digest holds, as far as it is committed.
+func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
+	floor := s.floors.of(string(d[:])) // of a change that the read must show
+	key := s.keys.token(d)
+	v, err := s.get(ctx, key)
+	if err != nil {
+		return record{}, err
+	}
+	for range maxLooks {
+		mark, before, after, intent, err := splitIntent(v)
+		if err != nil {
+			return record{}, err
+		}
+		if intent {
+			state, _, err := s.state(ctx, mark)
+			if err != nil {
+				return record{}, err
+			}
+			now, err := v, error(nil)
+			if state == "" { // ended, so that the key should say by now how
+				if now, err = s.get(ctx, key); err != nil {
+					return record{}, err
+				}
+			}
+			if now != v {
+				v = now
+				continue
+			}
+			if v = before; state == committed {
+				v = after
+			}
+		}
+		r, err := parseRecord(v)
+		if err != nil {
+			return record{}, err
+		}
+		if !floor.allows(r.raw != "", r.version) {
+			return record{}, s.lost("a token")
+		}
+		return r, nil
+	}
+	return record{}, errBusy
+}
+
+// The states of a change.
+const (
+	pending   = "p"
+	aborted   = "a"
+	committed = "c"
+)
+
+// state returns the state and age of a change; "" where there is none.
+func (s *Store) state(ctx context.Context, mark string) (state string, age time.Duration, err error) {
+	cmd := eval(scriptState, []string{s.keys.changes}, mark)
+	if err := s.send(ctx, unsafe, keyed{s.keys.changes, cmd}); err != nil {
+		return "", 0, err
+	}
+	reply, err := cmd.Slice()
+	if err != nil || len(reply) != 2 {
+		return "", 0, errValue
+	}
+	state, _ = reply[0].(string)
+	ms, _ := reply[1].(int64)
+	return state, time.Duration(ms) * time.Millisecond, nil
+}
+
+// Token implements store.Store.
+func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
+	t, err := s.now(ctx, id)
+	switch {
+	case err != nil:
+		return nil, s.reading(fmt.Sprintf("token %q", id), err)
+	case t == nil:
+		return nil, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
+	}
+	return t, nil
+}
+
+// now returns the token with this id as it is now; nil where there is none.
+func (s *Store) now(ctx context.Context, id string) (*token.Token, error) {
+	for range maxLooks {
+		where, err := s.whereAre(ctx, id)
+		if err != nil || where[0] == nil {
+			return nil, err
+		}
+		r, err := s.record(ctx, *where[0])
+		if err != nil {
+			return nil, err
+		}
+		if r.live() && r.token.ID == id {
+			return r.token, nil
+		}
+		// It has got another secret, or was deleted: look again where it is.
+	}
+	return nil, errIndex
+}
+
+var (
+	errBusy  = errors.New("it changes faster than it can be read")
+	errIndex = errors.New("the index names a record that isn't there: see patgate store check")
+)
+
+// where1 returns the current digest of the token with this id, or ErrNotFound.
+func (s *Store) where1(ctx context.Context, id string) (token.Digest, error) {
+	all, err := s.whereAre(ctx, id)
+	if err != nil {
+		return token.Digest{}, s.reading(fmt.Sprintf("token %q", id), err)
+	}
+	if all[0] == nil {
+		return token.Digest{}, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
+	}
+	return *all[0], nil
+}
+
+// whereAre returns the current digests of the tokens with these ids; nil where
+// there is no such token.
+func (s *Store) whereAre(ctx context.Context, ids ...string) ([]*token.Digest, error) {
+	where := make([]*token.Digest, 0, len(ids))
+	for some := range slices.Chunk(ids, step) {
+		args := make([]any, len(some))
+		for i, id := range some {
+			args[i] = id
+		}
+		cmd := eval(scriptWhere, []string{s.keys.ids}, args...)
+		if err := s.send(ctx, unsafe, keyed{s.keys.ids, cmd}); err != nil {
+			return nil, err
+		}
+		entries, err := cmd.StringSlice()
+		if err != nil || len(entries) != len(some) {
+			return nil, errValue
+		}
+		for _, e := range entries {
+			if e == "" {
+				where = append(where, nil)
+				continue
+			}
+			_, d, ok := splitIDEntry(e)
+			if !ok {
+				return nil, errValue
+			}
+			where = append(where, &d)
+		}
+	}
+	return where, nil
+}
+
+// step is how many records are read or written in one round trip, where there
+// are many.
+const step = 500
+
+// records returns what the keys of digests hold, as far as it is committed.
+func (s *Store) records(ctx context.Context, digests []token.Digest) ([]record, error) {
+	all := make([]record, 0, len(digests))
+	for some := range slices.Chunk(digests, step) {
+		floors := make([]floor, len(some))
+		for i, d := range some {
+			floors[i] = s.floors.of(string(d[:]))
+		}
+		values, err := s.values(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		for i, d := range some {
+			v := values[i]
+			var r record
+			if _, _, _, intent, _ := splitIntent(v); intent {
+				r, err = s.record(ctx, d)
+			} else if r, err = parseRecord(v); err == nil && !floors[i].allows(r.raw != "", r.version) {
+				err = s.lost("a token")
+			}
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// values returns what keys of digests hold, as it is.
+func (s *Store) values(ctx context.Context, digests []token.Digest) ([]string, error) {
+	cmds := make([]keyed, len(digests))
+	for i, d := range digests {
+		key := s.keys.token(d)
+		cmds[i] = keyed{key, redis.NewStringCmd(noContext, "get", key)}
+	}
+	if err := s.send(ctx, unsafe, cmds...); err != nil {
+		return nil, err
+	}
+	values := make([]string, len(cmds))
+	for i, c := range cmds {
+		values[i] = c.cmd.(*redis.StringCmd).Val()
+	}
+	return values, nil
+}

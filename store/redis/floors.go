@@ -1,0 +1,81 @@
+package redis
+
+import (
+	"sync"
+	"time"
+)
+
+// floorsKept is how many of the records that changed last are remembered.
+const floorsKept = 16_384
+
+// floor is what this process knows of a record's last change: an older version
+// must not be believed. The zero floor allows everything.
+type floor struct {
+	version uint64
+	gone    bool // by that change
+}
+
+// allows reports whether a record of this version, or its absence, may be what
+// Redis holds.
+func (f floor) allows(there bool, version uint64) bool {
+	switch {
+	case f.version == 0:
+		return true
+	case !there:
+		return f.gone
+	case f.gone:
+		return version > f.version
+	}
+	return version >= f.version
+}
+
+// floors are those of the records that changed last: of tokens by the bytes of
+// their digest, of owners by ownerFloor.
+type floors struct {
+	mu    sync.RWMutex
+	by    map[string]floor
+	names []string // in the order in which they came; a ring when it is full
+	next  int
+}
+
+func ownerFloor(name string) string { return "owner " + name }
+
+func (f *floors) of(name string) floor {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.by[name]
+}
+
+func (f *floors) raise(name string, to floor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.by == nil {
+		f.by = map[string]floor{}
+	}
+	old, known := f.by[name]
+	switch {
+	case known:
+		if to.version >= old.version {
+			f.by[name] = to
+		}
+		return
+	case len(f.names) < floorsKept:
+		f.names = append(f.names, name)
+	default:
+		delete(f.by, f.names[f.next])
+		f.names[f.next] = name
+		f.next = (f.next + 1) % floorsKept
+	}
+	f.by[name] = to
+}
+
+// lost counts and reports that Redis shows an older record than it has shown.
+func (s *Store) lost(what string) error {
+	s.stats.Lost.Add(1)
+	now := time.Now().UnixNano()
+	if last := s.stats.lostLogged.Load(); now-last > int64(time.Second) && s.stats.lostLogged.CompareAndSwap(last, now) {
+		s.log.Error("redis has lost a change: it shows an older record than before, which is not used; revoke or delete the token, or disable the owner, and look at persistence and replication of the server",
+			"store", s.where, "record", what, "times", s.stats.Lost.Load())
+	}
+	return ErrLost
+}

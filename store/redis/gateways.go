@@ -1,0 +1,194 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/store"
+)
+
+const (
+	beatInterval = time.Second
+	beatLimit    = 3 * beatInterval // without a good beat for so long, the feed isn't trusted
+
+	// gatewayMemory is how long after it was last seen a gateway may hold
+	// something, with the usual ttl and max_stale of its cache.
+	gatewayMemory = 2 * time.Minute
+	// gatewayForgotten is when a gateway that was not stopped in order is taken
+	// off the list.
+	gatewayForgotten = time.Hour
+)
+
+// beat says, every second and soon after each change, how far this gateway
+// follows, and looks after what needs looking after now and then.
+func (s *Store) beat() {
+	ticker := time.NewTicker(beatInterval)
+	defer ticker.Stop()
+	var warned bool
+	for due := true; s.ctx.Err() == nil; {
+		sent := time.Now()
+		err := s.sayWhere(s.ctx)
+		if err == nil {
+			s.beaten.Store(sent.UnixNano())
+		}
+		if err == nil && due {
+			if err := s.countReplicas(s.ctx); err != nil {
+				s.log.Debug("counting replicas", "store", s.where, "error", err)
+			}
+			if err := s.tidy(s.ctx); err != nil {
+				s.log.Debug("ending changes that were left behind", "store", s.where, "error", err)
+			}
+			if !warned {
+				warned = s.warn(s.ctx) == nil
+			}
+		}
+		select {
+		case <-ticker.C:
+			due = true
+		case <-s.beatSoon:
+			due = false
+		case <-s.ctx.Done():
+		}
+	}
+}
+
+// beatNow has the next beat come soon.
+func (s *Store) beatNow() {
+	select {
+	case s.beatSoon <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Store) sayWhere(ctx context.Context) error {
+	cmd := eval(scriptBeat, []string{s.keys.gateways}, s.name, uint64(s.told.position()))
+	return s.send(ctx, unsafe, keyed{s.keys.gateways, cmd})
+}
+
+// leave takes this gateway off the list.
+func (s *Store) leave() {
+	cmd := redis.NewIntCmd(noContext, "hdel", s.keys.gateways, s.name)
+	if err := s.send(s.ctx, unsafe, keyed{s.keys.gateways, cmd}); err != nil {
+		s.log.Debug("taking this gateway off the list", "store", s.where, "error", err)
+	}
+}
+
+// gateways returns those who follow, by name, and the server's time.
+func (s *Store) gateways(ctx context.Context) (all []store.Gateway, now time.Time, err error) {
+	entries := redis.NewMapStringStringCmd(noContext, "hgetall", s.keys.gateways)
+	clock := redis.NewTimeCmd(noContext, "time")
+	if err := s.send(ctx, unsafe, keyed{s.keys.gateways, entries}, keyed{s.keys.gateways, clock}); err != nil {
+		return nil, time.Time{}, err
+	}
+	now = clock.Val()
+	all = []store.Gateway{}
+	for _, name := range slices.Sorted(maps.Keys(entries.Val())) {
+		position, seen, _ := strings.Cut(entries.Val()[name], " ")
+		n, err := strconv.ParseUint(position, 10, 64)
+		ms, err2 := strconv.ParseInt(seen, 10, 64)
+		if err != nil || err2 != nil {
+			return nil, time.Time{}, fmt.Errorf("gateway %q: its entry can't be read", name)
+		}
+		g := store.Gateway{Name: name, Follows: store.Position(n), LastSeen: time.UnixMilli(ms).UTC()}
+		if now.Sub(g.LastSeen) > gatewayForgotten {
+			s.send(ctx, unsafe, keyed{s.keys.gateways, redis.NewIntCmd(noContext, "hdel", s.keys.gateways, name)})
+			continue
+		}
+		all = append(all, g)
+	}
+	return all, now, nil
+}
+
+// Acknowledged implements store.Acknowledger.
+func (s *Store) Acknowledged(ctx context.Context, upTo store.Position) (acknowledged, pending int, err error) {
+	all, now, err := s.gateways(ctx)
+	if err != nil {
+		return 0, 0, s.reading("the gateways", err)
+	}
+	for _, g := range all {
+		switch {
+		case g.Follows >= upTo, g.Name == s.name && s.told.position() >= upTo:
+			acknowledged++
+		case now.Sub(g.LastSeen) < gatewayMemory:
+			pending++
+		}
+	}
+	return acknowledged, pending, nil
+}
+
+// eachServer calls f for the server, or every master of a Cluster.
+func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, server *redis.Client) error) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	if s.cluster != nil {
+		return plain(s.cluster.ForEachMaster(ctx, f))
+	}
+	return plain(f(ctx, s.client.(*redis.Client)))
+}
+
+// countReplicas finds out which masters have replicas that can confirm changes.
+func (s *Store) countReplicas(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+		info := redis.NewStringCmd(noContext, "info", "replication")
+		if err := server.Process(ctx, info); err != nil {
+			return err
+		}
+		online := strings.Count(info.Val(), "state=online")
+		before := s.replicasOf(server)
+		s.replicas.Store(server, online)
+		if online == 0 && before > 0 {
+			s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
+		}
+		return nil
+	})
+}
+
+// warn says what would lose tokens.
+func (s *Store) warn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+		info := redis.NewStringCmd(noContext, "info", "everything")
+		if err := server.Process(ctx, info); err != nil {
+			return err
+		}
+		save := redis.NewMapStringStringCmd(noContext, "config", "get", "save")
+		server.Process(ctx, save) // may be forbidden
+		for _, w := range warnings(info.Val(), save.Val()) {
+			s.log.Warn(w, "store", s.where, "server", server.Options().Addr)
+		}
+		return nil
+	})
+}
+
+// warnings returns what in a server's INFO, and CONFIG GET save where that may
+// be asked, would lose tokens.
+func warnings(info string, config map[string]string) (all []string) {
+	field := func(name string) string {
+		_, rest, _ := strings.Cut(info, "\n"+name+":")
+		value, _, _ := strings.Cut(rest, "\r\n")
+		return value
+	}
+	save, asked := config["save"]
+	switch {
+	case field("aof_enabled") != "0":
+	case asked && save == "":
+		all = append(all, "TOKENS WILL BE LOST when this redis server restarts: it has neither appendonly nor save; set appendonly yes")
+	default:
+		all = append(all, "tokens and revocations of the last minutes will be lost when this redis server crashes: it has no appendonly; set appendonly yes")
+	}
+	if limit, policy := field("maxmemory"), field("maxmemory_policy"); limit != "0" && limit != "" && policy != "noeviction" {
+		all = append(all, fmt.Sprintf("TOKENS MAY BE DROPPED by this redis server when its memory is full: maxmemory-policy is %s; set it to noeviction", policy))
+	}
+	return all
+}

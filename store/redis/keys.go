@@ -1,0 +1,37 @@
+package redis
+
+import "github.com/patgate/patgate/token"
+
+// keys are the names under which everything is kept.
+type keys struct {
+	tokens                                     string // a prefix
+	head, feed, changes, ids, owners, gateways string
+	ownPrefix, ownerPrefix                     string
+}
+
+func newKeys(prefix string) keys {
+	tag := "{" + prefix + "}:"
+	return keys{
+		tokens: prefix + ":t:",
+		head:   tag + "head", feed: tag + "feed", changes: tag + "changes",
+		ids: tag + "ids", owners: tag + "owners", gateways: tag + "gateways",
+		ownPrefix: tag + "own:", ownerPrefix: tag + "o:",
+	}
+}
+
+func (k *keys) token(d token.Digest) string { return k.tokens + string(d[:]) }
+func (k *keys) own(owner string) string     { return k.ownPrefix + owner }
+func (k *keys) owner(name string) string    { return k.ownerPrefix + name }
+
+// An entry of the ids index: id, 0, digest. No id has a 0, so that entries sort
+// as ids do.
+func idEntry(id string, d token.Digest) string { return id + "\x00" + string(d[:]) }
+
+// splitIDEntry is the reverse of idEntry.
+func splitIDEntry(e string) (id string, d token.Digest, ok bool) {
+	i := len(e) - len(d) - 1
+	if i < 0 || e[i] != 0 {
+		return "", d, false
+	}
+	return e[:i], token.Digest([]byte(e[i+1:])), true
+}

@@ -1,0 +1,164 @@
+package redis
+
+import (
+	"context"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	maxBatch   = 256 // lookups in one round trip
+	maxBatches = 2   // under way at once, to one server: so that one can gather while another travels
+)
+
+// lane carries the lookups that go to one server. Lookups that come while others
+// are under way gather, and travel together; one that comes alone goes at once.
+type lane struct {
+	s      *Store
+	server *redis.Client
+
+	mu      sync.Mutex
+	waiting []*lookup
+	batches int // under way
+}
+
+type lookup struct {
+	ctx   context.Context
+	key   string
+	value string
+	err   error
+	done  chan struct{}
+}
+
+// get returns the value of a key; "" where there is none.
+func (s *Store) get(ctx context.Context, key string) (string, error) {
+	if err := s.usable(ctx); err != nil {
+		return "", err
+	}
+	server, ok := s.client.(*redis.Client)
+	if !ok {
+		var err error
+		if server, err = s.cluster.MasterForKey(ctx, key); err != nil {
+			return "", plain(err)
+		}
+	}
+	found, ok := s.lanes.Load(server)
+	if !ok {
+		found, _ = s.lanes.LoadOrStore(server, &lane{s: s, server: server})
+	}
+	l := &lookup{ctx: ctx, key: key, done: make(chan struct{})}
+	found.(*lane).add(l)
+	select {
+	case <-l.done:
+		return l.value, l.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+func (n *lane) add(l *lookup) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.waiting = append(n.waiting, l)
+	if n.batches < maxBatches {
+		n.batches++
+		go n.carry()
+	}
+}
+
+// carry sends what has gathered until there is nothing left.
+func (n *lane) carry() {
+	for {
+		batch := n.take()
+		if len(batch) == 0 {
+			return
+		}
+		n.send(batch)
+		for _, l := range batch {
+			close(l.done)
+		}
+	}
+}
+
+func (n *lane) take() (batch []*lookup) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for len(n.waiting) > 0 && len(batch) < maxBatch {
+		l := n.waiting[0]
+		n.waiting[0] = nil
+		n.waiting = n.waiting[1:]
+		if l.ctx.Err() == nil { // else nobody waits for it
+			batch = append(batch, l)
+		}
+	}
+	if len(batch) == 0 {
+		n.batches--
+	}
+	return batch
+}
+
+// send sends a batch and fills in the answers.
+func (n *lane) send(batch []*lookup) {
+	s := n.s
+	s.stats.Batches.Add(1)
+	s.stats.Lookups.Add(uint64(len(batch)))
+	ctx, cancel := context.WithTimeout(s.ctx, s.budget)
+	defer cancel()
+	for range 2 {
+		if s.cluster != nil {
+			n.pipe(ctx, batch)
+		} else {
+			n.mget(ctx, batch)
+		}
+		if err := batch[0].err; err == nil || !again(err) || ctx.Err() != nil {
+			break
+		}
+		s.reload(ctx)
+	}
+	for _, l := range batch {
+		l.err = plain(l.err)
+	}
+}
+
+func (n *lane) mget(ctx context.Context, batch []*lookup) {
+	if len(batch) == 1 {
+		cmd := redis.NewStringCmd(noContext, "get", batch[0].key)
+		n.server.Process(ctx, cmd)
+		batch[0].value, batch[0].err = cmd.Val(), plain(cmd.Err())
+		return
+	}
+	args := make([]any, 1+len(batch))
+	args[0] = "mget"
+	for i, l := range batch {
+		args[1+i] = l.key
+	}
+	cmd := redis.NewStringSliceCmd(noContext, args...)
+	err := n.server.Process(ctx, cmd)
+	for i, l := range batch {
+		if l.err = err; err == nil {
+			l.value = cmd.Val()[i]
+		}
+	}
+}
+
+// pipe sends a batch to a node of a Cluster, which refuses keys of several slots
+// in one command.
+func (n *lane) pipe(ctx context.Context, batch []*lookup) {
+	cmds := make([]*redis.StringCmd, len(batch))
+	p := n.server.Pipeline()
+	for i, l := range batch {
+		cmds[i] = redis.NewStringCmd(noContext, "get", l.key)
+		p.Process(ctx, cmds[i])
+	}
+	p.Exec(ctx)
+	for i, l := range batch {
+		err := cmds[i].Err()
+		if moving(err) { // to another node: that one is asked
+			err = n.s.cluster.Process(ctx, cmds[i])
+		}
+		if l.err = plain(err); l.err == nil {
+			l.value = cmds[i].Val()
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Options say where Redis is, and who is asking.
+type Options struct {
+	// URL is that of one server, redis://user:password@host:6379/db, rediss://
+	// for TLS, or unix:///path?db=n. What the fields below say goes before it.
+	URL string
+	// Addresses are host:port each: of the server, of the Sentinels where
+	// MasterName is set, or of some nodes of the Cluster.
+	Addresses  []string
+	Cluster    bool
+	MasterName string // the name Sentinel knows the master by
+
+	Username, Password                 string
+	SentinelUsername, SentinelPassword string
+	DB                                 int         // not in a Cluster
+	TLS                                *tls.Config // nil: none, or as the URL says
+
+	KeyPrefix string        // what keys begin with; default: "patgate"
+	Name      string        // of this process among the gateways; default: the host's name and four random digits
+	Budget    time.Duration // a lookup, and each step of a change, may take so long; default: 250 ms
+	Logger    *slog.Logger  // default: none
+}
+
+// maxConnections bounds what one process opens to a server. Lookups are batched:
+// a few connections carry all of them.
+const maxConnections = 32
+
+// universal fills in o's defaults and returns it in the form of go-redis.
+func (o *Options) universal() (*redis.UniversalOptions, error) {
+	o.KeyPrefix = cmp.Or(o.KeyPrefix, "patgate")
+	o.Budget = cmp.Or(o.Budget, 250*time.Millisecond)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	switch {
+	case o.Cluster && o.MasterName != "":
+		return nil, errors.New("redis: cluster and sentinel exclude each other")
+	case o.URL == "" && len(o.Addresses) == 0:
+		return nil, errors.New("redis: no address")
+	case o.URL != "" && len(o.Addresses) > 0:
+		return nil, errors.New("redis: give a URL or addresses, not both")
+	case !o.Cluster && o.MasterName == "" && len(o.Addresses) > 1:
+		return nil, errors.New("redis: several addresses are those of a cluster, or of sentinels: say which")
+	case o.Cluster && o.DB != 0:
+		return nil, errors.New("redis: a cluster has no db but 0")
+	case strings.ContainsAny(o.KeyPrefix, "{}"):
+		return nil, fmt.Errorf("redis: key prefix %q: braces have a meaning of their own", o.KeyPrefix)
+	}
+	u := &redis.UniversalOptions{
+		Addrs: slices.Clone(o.Addresses), IsClusterMode: o.Cluster, MasterName: o.MasterName,
+		Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLS,
+		SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
+
+		// For a caller who waits for an answer, not for a batch job: no
+		// waiting beyond the context, no retries behind its back.
+		ContextTimeoutEnabled: true,
+		DialTimeout:           o.Budget,
+		DialerRetries:         1,
+		ReadTimeout:           o.Budget,
+		WriteTimeout:          o.Budget,
+		PoolTimeout:           o.Budget,
+		MaxRetries:            -1,
+		MinRetryBackoff:       time.Millisecond,
+		MaxRetryBackoff:       o.Budget / 8,
+		PoolSize:              maxConnections / 2,
+		MaxActiveConns:        maxConnections,
+		PipelinePoolSize:      -1,
+		ConnMaxIdleTime:       5 * time.Minute,
+		DisableIdentity:       true,
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled,
+		},
+	}
+	if o.URL == "" {
+		return u, nil
+	}
+	if o.MasterName != "" {
+		return nil, errors.New("redis: sentinels are given by their addresses, not by a URL")
+	}
+	parsed, err := redis.ParseURL(o.URL)
+	if err != nil || misplaced(o.URL) {
+		return nil, badURL(o.URL)
+	}
+	u.Addrs = []string{parsed.Addr}
+	u.Username = cmp.Or(o.Username, parsed.Username)
+	u.Password = cmp.Or(o.Password, parsed.Password)
+	u.DB = cmp.Or(o.DB, parsed.DB)
+	u.TLSConfig = cmp.Or(o.TLS, parsed.TLSConfig)
+	if o.Cluster && u.DB != 0 {
+		return nil, errors.New("redis: a cluster has no db but 0")
+	}
+	return u, nil
+}
+
+// misplaced reports whether a password with a "/", "?" or "#" that isn't escaped
+// has ended the host's name early: what is taken for the host is a piece of it.
+func misplaced(given string) bool {
+	_, rest, _ := strings.Cut(given, "://")
+	i := strings.IndexAny(rest, "/?#")
+	return i >= 0 && strings.Contains(rest[i:], "@")
+}
+
+// badURL says what a URL should look like, and of the one given only what can't
+// be a password. (The errors of net/url and go-redis quote all of it.)
+func badURL(given string) error {
+	const want = "want redis://user:password@host:port/db, rediss://… or unix:///path?db=n, with %XX for special characters in the password"
+	scheme, _, ok := strings.Cut(given, "://")
+	if !ok || !slices.Contains([]string{"redis", "rediss", "unix"}, scheme) {
+		return errors.New("redis: the URL can't be read: " + want)
+	}
+	return fmt.Errorf("redis: the %s URL can't be read: %s", scheme, want)
+}
+
+// name returns the name of this process among the gateways.
+func (o *Options) name() string {
+	if o.Name != "" {
+		return o.Name
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "gateway"
+	}
+	var b [2]byte
+	rand.Read(b[:])
+	return host + "-" + hex.EncodeToString(b[:])
+}
+
+// forFeed returns o for the connection that waits for changes.
+func forFeed(o *redis.UniversalOptions) *redis.UniversalOptions {
+	f := *o
+	f.ReadTimeout = o.ReadTimeout + feedBlock
+	f.PoolSize, f.MaxActiveConns = 1, 2
+	return &f
+}
+
+// location returns where the server is, for people.
+func location(o *redis.UniversalOptions) string {
+	addresses := strings.Join(o.Addrs, ",")
+	switch {
+	case o.MasterName != "":
+		return fmt.Sprintf("redis %s of sentinels %s", o.MasterName, addresses)
+	case o.IsClusterMode:
+		return "redis cluster " + addresses
+	case o.DB != 0:
+		return fmt.Sprintf("redis %s/%d", addresses, o.DB)
+	}
+	return "redis " + addresses
+}
+
+// silence keeps go-redis from writing to standard error by itself. What matters
+// comes back as an error, and is logged where it is understood.
+var silence = sync.OnceFunc(func() { redis.SetLogger(quiet{}) })
+
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}

@@ -1,0 +1,226 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// ownersKept is how many owners' records are kept in memory, at most.
+const ownersKept = 10_000
+
+// owners keeps owners' records for Find. It is good for as long as the feed is
+// heard, which takes out what changes.
+type owners struct {
+	mu      sync.Mutex
+	byName  map[string]*token.Owner // nil: there is none
+	changes uint64                  // how often something was taken out
+}
+
+// get returns a copy of the record of an owner, and the number of changes so
+// far, for put.
+func (o *owners) get(name string) (record *token.Owner, known bool, changes uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	record, known = o.byName[name]
+	if record != nil {
+		record = record.Clone()
+	}
+	return record, known, o.changes
+}
+
+// put keeps a record whose read began when there had been so many changes.
+func (o *owners) put(name string, record *token.Owner, changes uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.changes != changes {
+		return // perhaps of this one, and the read hasn't seen it
+	}
+	if o.byName == nil || len(o.byName) >= ownersKept {
+		o.byName = map[string]*token.Owner{}
+	}
+	if record != nil {
+		record = record.Clone()
+	}
+	o.byName[name] = record
+}
+
+func (o *owners) drop(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.byName, name)
+	o.changes++
+}
+
+func (o *owners) dropAll() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.byName)
+	o.changes++
+}
+
+// ownersTrusted is how long ago the feed was heard, at most, when a record kept
+// in memory is used.
+const ownersTrusted = time.Second
+
+// ownerOf returns the record of a token's owner; nil where there is none.
+func (s *Store) ownerOf(ctx context.Context, name string) (*token.Owner, error) {
+	if name == "" {
+		return nil, nil
+	}
+	o, known, changes := s.owners.get(name)
+	if known && time.Since(s.Heard()) < ownersTrusted {
+		return o, nil
+	}
+	o, _, _, err := s.owner(ctx, name)
+	if err != nil {
+		return nil, s.reading(fmt.Sprintf("owner %q", name), err)
+	}
+	s.owners.put(name, o, changes)
+	return o, nil
+}
+
+// owner reads an owner's record; nil where there is none.
+func (s *Store) owner(ctx context.Context, name string) (o *token.Owner, raw string, version uint64, err error) {
+	o, raw, version, lost, err := s.ownerAsItIs(ctx, name)
+	if err == nil && lost {
+		err = s.lost(fmt.Sprintf("owner %q", name))
+	}
+	return o, raw, version, err
+}
+
+func (s *Store) ownerAsItIs(ctx context.Context, name string) (o *token.Owner, raw string, version uint64, lost bool, err error) {
+	floor := s.floors.of(ownerFloor(name))
+	if raw, err = s.get(ctx, s.keys.owner(name)); err != nil {
+		return nil, "", 0, false, err
+	}
+	o, version, err = parseOwner(raw)
+	return o, raw, max(version, floor.version), !floor.allows(o != nil, version), err
+}
+
+// Owner implements store.Store.
+func (s *Store) Owner(ctx context.Context, id string) (*token.Owner, error) {
+	o, _, _, err := s.owner(ctx, id)
+	switch {
+	case err != nil:
+		return nil, s.reading(fmt.Sprintf("owner %q", id), err)
+	case o == nil:
+		return nil, fmt.Errorf("owner %q: %w", id, store.ErrNotFound)
+	}
+	return o, nil
+}
+
+// Owners implements store.Store.
+func (s *Store) Owners(ctx context.Context, after string, limit int) (all []*token.Owner, next string, err error) {
+	from := "(" + after
+	if after == "" {
+		from = "-"
+	}
+	names := redis.NewStringSliceCmd(noContext, "zrangebylex", s.keys.owners, from, "+", "limit", 0, limit+1)
+	if err := s.send(ctx, unsafe, keyed{s.keys.owners, names}); err != nil {
+		return nil, "", s.reading("the owners", err)
+	}
+	page := names.Val()
+	more := len(page) > limit
+	if more {
+		page = page[:limit]
+	}
+	cmds := make([]keyed, len(page))
+	for i, name := range page {
+		key := s.keys.owner(name)
+		cmds[i] = keyed{key, redis.NewStringCmd(noContext, "get", key)}
+	}
+	if err := s.send(ctx, unsafe, cmds...); err != nil {
+		return nil, "", s.reading("the owners", err)
+	}
+	for i, name := range page {
+		o, _, err := parseOwner(cmds[i].cmd.(*redis.StringCmd).Val())
+		if err != nil {
+			return nil, "", s.reading(fmt.Sprintf("owner %q", name), err)
+		}
+		if o != nil { // else deleted a moment ago
+			all = append(all, o)
+		}
+	}
+	if more {
+		next = page[limit-1]
+	}
+	return all, next, nil
+}
+
+// UpdateOwner implements store.Store.
+func (s *Store) UpdateOwner(ctx context.Context, id string, change func(*token.Owner) (*token.Owner, error)) (after *token.Owner, err error) {
+	var refused error
+	err = s.retry(ctx, func() error {
+		before, raw, version, lost, err := s.ownerAsItIs(ctx, id)
+		if err != nil {
+			return err
+		}
+		var given *token.Owner
+		if given, refused = change(before); refused != nil {
+			return refused
+		}
+		if given == nil || given.ID != id {
+			return fmt.Errorf("owner %q: its id can't be changed", id)
+		}
+		if lost && given.Enabled {
+			return s.lost(fmt.Sprintf("owner %q", id))
+		}
+		c := s.newChange(version)
+		v := ownerValue(c.version, given)
+		if after, _, err = parseOwner(v); err != nil {
+			return err
+		}
+		return s.setOwner(ctx, c, id, raw, v)
+	})
+	if refused != nil {
+		return nil, refused
+	}
+	if err != nil {
+		return nil, s.changing(fmt.Sprintf("changing owner %q", id), err)
+	}
+	return after, nil
+}
+
+// DeleteOwner implements store.Store.
+func (s *Store) DeleteOwner(ctx context.Context, id string) error {
+	return s.changing(fmt.Sprintf("deleting owner %q", id), s.retry(ctx, func() error {
+		o, raw, version, err := s.owner(ctx, id)
+		if err != nil {
+			return err
+		}
+		if o == nil {
+			return store.ErrNotFound
+		}
+		return s.setOwner(ctx, s.newChange(version), id, raw, "")
+	}))
+}
+
+// setOwner replaces an owner's value, "" for none, and returns when the watchers
+// have been told.
+func (s *Store) setOwner(ctx context.Context, c *change, name, before, after string) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	what := appendTouched(nil, touched{isOwner: true, owner: name, version: c.version, gone: after == ""})
+	keys := []string{s.keys.head, s.keys.feed, s.keys.owners, s.keys.owner(name)}
+	cmd := eval(scriptOwner, keys, c.mark, string(what), feedLength, name, before, after)
+	err := s.send(context.WithoutCancel(ctx), safe, keyed{s.keys.head, cmd})
+	position, bad := cmd.Int64()
+	switch {
+	case bad != nil && err == nil:
+		return bad
+	case bad != nil:
+		return fmt.Errorf("%w: %w", errMaybe, err)
+	case position == 0:
+		return errConflict
+	}
+	s.await(store.Position(position))
+	return err
+}

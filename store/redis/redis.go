@@ -1,0 +1,197 @@
+// Package redis keeps tokens in Redis or Valkey, for any number of gateways:
+// on one server, under Sentinel, or in a Cluster.
+//
+// # Layout
+//
+// Keys begin with a prefix, "patgate" by default, here P. The keys with {P}, a
+// hash tag, are on the same server of a Cluster; the tokens are spread over all.
+//
+//	P:t:<digest>    string   a token, by the 32 bytes of its digest: see type value
+//	{P}:o:<owner>   string   an owner's record
+//	{P}:head        hash     n: the position of the last change; mark: that change's
+//	{P}:feed        stream   the changes: entry n-0 is the change to position n
+//	{P}:changes     hash     changes under way, by their marks: 8 random bytes each
+//	{P}:ids         zset     id, 0, digest: where each token is
+//	{P}:own:<owner> zset     the ids of the owner's tokens
+//	{P}:owners      zset     the ids of the owners with a record
+//	{P}:gateways    hash     name: how far it follows, and when it said so
+//
+// # A change of tokens
+//
+// A change touches keys on several servers, and its process may die anywhere.
+// So it goes in steps, of which one decides:
+//
+//  1. begin: the change is entered in {P}:changes as pending.
+//  2. Each token key it changes becomes an intent: the value before, the value
+//     after, and the mark of the change.
+//  3. commit, one script on one server: the change is marked as committed, the
+//     indexes are changed, and an entry is appended to the feed.
+//  4. Each intent becomes the value after.
+//  5. The entry in {P}:changes is removed.
+//
+// Whoever reads an intent looks its change up: the value after it holds if that
+// is committed, else the value before. This is what a crash leaves behind:
+//
+//   - before the commit: a pending change, and perhaps intents that read as if
+//     they weren't there. Nothing of the change shows anywhere.
+//   - after it: a committed change, and perhaps intents that read as they should.
+//     All of the change shows, everywhere: it is in the indexes, and gateways
+//     have heard of it.
+//
+// Nothing serves half, and no change shows that gateways haven't heard of.
+// Both leftovers cost one more read per lookup and are cleared away by the
+// first gateway that finds them a few seconds old, or at once by a change that
+// they are in the way of: it aborts the pending one, which then can't commit.
+//
+// A change of an owner's record is one script.
+//
+// # What Redis may lose
+//
+// A change is as durable as Redis makes it: with appendonly yes and appendfsync
+// always it survives the death of the server, with everysec up to a second of
+// changes may be lost. Where the master has replicas, a change is acknowledged
+// when one of them has it as well (WAIT). With min-replicas-to-write 1 a master
+// that was cut off from its replicas stops taking changes. maxmemory-policy
+// must be noeviction.
+//
+// When a server comes back with less than it had, gateways see it: every entry
+// of the feed carries the mark of the one before. They tell their watchers to
+// read everything again, and remember the versions of the records changed most
+// recently (16,384 of them): an older version of one of these is not served,
+// nor is it changed into something that serves; it is an error until the token
+// is revoked or deleted. What no running gateway remembers, a server that lost
+// it can bring back: this is the bound of the promise.
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/store"
+)
+
+// Errors of a Store. Like every error but store.ErrNotFound and store.ErrExists
+// they say nothing about a token.
+var (
+	// ErrNotReplicated means that a change is made and every gateway is told of
+	// it, but no replica of the Redis server has confirmed it: should the server
+	// be lost now, so may be the change.
+	ErrNotReplicated = errors.New("the change is stored, but no replica has confirmed it yet")
+	// ErrLost means that Redis shows an older record than this process has seen:
+	// a fail-over, or a restart without persistence, has lost a change. The
+	// record is not used until the token is revoked or deleted, or the owner
+	// disabled.
+	ErrLost = errors.New("redis has lost a change of this record: revoke or delete the token, or disable the owner, to go on")
+
+	errClosed = errors.New("the token store is closed")
+)
+
+// Store is a store.Store in Redis. It is a store.Follower, a store.Acknowledger
+// and a store.Checker as well.
+type Store struct {
+	client  redis.UniversalClient
+	cluster *redis.ClusterClient  // client, where that is one
+	feed    redis.UniversalClient // whose one connection waits for changes
+	keys    keys
+	name    string // of this gateway
+	where   string // for people: the address
+	budget  time.Duration
+	log     *slog.Logger
+
+	lanes    sync.Map // of *lane, by the *redis.Client it reads from
+	replicas sync.Map // of int, by the *redis.Client that has them
+	floors   floors
+	owners   owners
+	stats    counters
+
+	told     telling
+	heard    atomic.Int64 // Unix nanoseconds; 0: never
+	beaten   atomic.Int64 // Unix nanoseconds: when the last good beat was sent
+	beatSoon chan struct{}
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	work sync.WaitGroup
+}
+
+// Open returns the store that opts describe. It doesn't wait for Redis: calls
+// fail, quickly, until it can be reached. An error is one in opts, and carries
+// no credentials.
+func Open(opts Options) (*Store, error) {
+	o, err := opts.universal()
+	if err != nil {
+		return nil, err
+	}
+	silence()
+	s := &Store{
+		client:   redis.NewUniversalClient(o),
+		keys:     newKeys(opts.KeyPrefix),
+		name:     opts.name(),
+		where:    location(o),
+		budget:   opts.Budget,
+		log:      opts.Logger,
+		beatSoon: make(chan struct{}, 1),
+	}
+	s.cluster, _ = s.client.(*redis.ClusterClient)
+	s.feed = redis.NewUniversalClient(forFeed(o))
+	s.told.init()
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.work.Go(s.follow)
+	s.work.Go(s.beat)
+	return s, nil
+}
+
+// Status implements store.Store.
+func (s *Store) Status(ctx context.Context) (store.Status, error) {
+	st := store.Status{Kind: "redis", Location: s.where}
+	head := redis.NewStringCmd(ctx, "hget", s.keys.head, "n")
+	tokens := redis.NewIntCmd(ctx, "zcard", s.keys.ids)
+	owners := redis.NewIntCmd(ctx, "zcard", s.keys.owners)
+	err := s.send(ctx, unsafe, keyed{s.keys.head, head}, keyed{s.keys.ids, tokens}, keyed{s.keys.owners, owners})
+	if err != nil {
+		return store.Status{}, s.reading("the token store's status", err)
+	}
+	n, _ := head.Uint64() // none yet: 0
+	st.Position, st.Tokens, st.Owners = store.Position(n), int(tokens.Val()), int(owners.Val())
+	st.Gateways, _, err = s.gateways(ctx)
+	if err != nil {
+		return store.Status{}, s.reading("the gateways", err)
+	}
+	return st, nil
+}
+
+// Close stops following and closes the connections. Watchers are not called
+// any more when it returns.
+func (s *Store) Close() error {
+	if s.ctx.Err() != nil {
+		return nil
+	}
+	s.leave()
+	s.stop()
+	err := errors.Join(s.feed.Close(), s.client.Close())
+	s.work.Wait()
+	if err != nil {
+		return fmt.Errorf("closing token store %s: %w", s.where, err)
+	}
+	return nil
+}
+
+// reading says what was being read when err came.
+func (s *Store) reading(what string, err error) error {
+	return fmt.Errorf("reading %s from %s: %w", what, s.where, err)
+}
+
+// Interface guards
+var (
+	_ store.Store        = (*Store)(nil)
+	_ store.Follower     = (*Store)(nil)
+	_ store.Acknowledger = (*Store)(nil)
+	_ store.Checker      = (*Store)(nil)
+)

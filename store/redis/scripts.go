@@ -1,0 +1,177 @@
+package redis
+
+import "github.com/redis/go-redis/v9"
+
+// The scripts are sent as they are, each time: they are short, and so there is
+// no server that doesn't have them. All may be sent twice: what was done the
+// first time is not done again.
+
+// scriptSwap replaces a value.
+//
+//	KEYS  the key
+//	ARGV  the value expected, the value to set; empty: none
+//
+// It returns 1, or 0 when there is another value.
+const scriptSwap = `
+local v = redis.call('GET', KEYS[1]) or ''
+if v == ARGV[2] then return 1 end
+if v ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+return 1`
+
+// luaAppend appends an entry to the feed and returns its position.
+const luaAppend = `
+local function append(head, feed, mark, payload, keep)
+  local n = tonumber(redis.call('HGET', head, 'n') or '0') + 1
+  local id = string.format('%.0f', n)
+  local previous = redis.call('HGET', head, 'mark') or ''
+  redis.call('XADD', feed, 'MAXLEN', '~', keep, id .. '-0', 'mark', mark, 'after', previous, 'what', payload)
+  redis.call('HSET', head, 'n', id, 'mark', mark)
+  return n
+end
+`
+
+// luaNow returns the server's time in milliseconds.
+const luaNow = `
+local function now()
+  local t = redis.call('TIME')
+  return string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
+end
+`
+
+// scriptBegin enters a change as pending. The entry is its state (p: pending,
+// a: aborted, c: committed), the position of a committed one or 0, the time,
+// each behind a blank, and the digests of the keys it touches.
+//
+//	KEYS  changes
+//	ARGV  mark, digests
+const scriptBegin = luaNow + `
+redis.call('HSET', KEYS[1], ARGV[1], 'p 0 ' .. now() .. ' ' .. ARGV[2])
+return 1`
+
+// scriptState returns the state and age, in milliseconds, of a change; the
+// state is empty where there is none.
+//
+//	KEYS  changes
+//	ARGV  mark
+const scriptState = luaNow + `
+local v = redis.call('HGET', KEYS[1], ARGV[1])
+if not v then return {'', 0} end
+local state, time = string.match(v, '^(%a) %d+ (%d+) ')
+return {state, math.floor(tonumber(now()) - tonumber(time))}`
+
+// scriptAbort keeps a pending change from being committed, and returns its
+// state then: a, c, or nothing where there is no such change.
+//
+//	KEYS  changes
+//	ARGV  mark
+const scriptAbort = `
+local v = redis.call('HGET', KEYS[1], ARGV[1])
+if not v then return '' end
+if string.sub(v, 1, 1) == 'p' then
+  redis.call('HSET', KEYS[1], ARGV[1], 'a' .. string.sub(v, 2))
+  return 'a'
+end
+return string.sub(v, 1, 1)`
+
+// scriptCommit commits a pending change.
+//
+//	KEYS  head, feed, changes, ids, and indexes that change
+//	ARGV  mark, entry of the feed, length of the feed,
+//	      number of ids that must not be taken, these ids,
+//	      then triples: A (add) or R (remove), the number of an index in KEYS,
+//	      and its member
+//
+// It returns the position; 0 when the change was aborted; or the id that is
+// taken.
+const scriptCommit = luaAppend + `
+local v = redis.call('HGET', KEYS[3], ARGV[1])
+if not v then return 0 end
+local state, position, rest = string.match(v, '^(%a) (%d+)(.*)$')
+if state == 'c' then return tonumber(position) end
+if state ~= 'p' then return 0 end
+local free = tonumber(ARGV[4])
+for i = 5, 4 + free do
+  local id = ARGV[i]
+  if #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1) > 0 then return id end
+end
+local n = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+for i = 5 + free, #ARGV, 3 do
+  local index = KEYS[tonumber(ARGV[i + 1])]
+  if ARGV[i] == 'A' then redis.call('ZADD', index, 0, ARGV[i + 2]) else redis.call('ZREM', index, ARGV[i + 2]) end
+end
+redis.call('HSET', KEYS[3], ARGV[1], 'c ' .. string.format('%.0f', n) .. rest)
+return n`
+
+// scriptOwner changes an owner's record.
+//
+//	KEYS  head, feed, owners, the owner's key
+//	ARGV  mark, entry of the feed, length of the feed, the owner's name, the
+//	      value expected, the value to set; empty: none
+//
+// It returns the position, or 0 when there is another value.
+const scriptOwner = luaAppend + `
+local v = redis.call('GET', KEYS[4]) or ''
+if v == ARGV[6] and redis.call('HGET', KEYS[1], 'mark') == ARGV[1] then return tonumber(redis.call('HGET', KEYS[1], 'n')) end
+if v ~= ARGV[5] then return 0 end
+local n = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+if ARGV[6] == '' then
+  redis.call('DEL', KEYS[4])
+  redis.call('ZREM', KEYS[3], ARGV[4])
+else
+  redis.call('SET', KEYS[4], ARGV[6])
+  redis.call('ZADD', KEYS[3], 0, ARGV[4])
+end
+return n`
+
+// scriptRaise lets the feed go on behind a position that somebody has seen and
+// that it has lost. The jump tells everybody else that something was lost.
+//
+//	KEYS  head, feed
+//	ARGV  the mark of the entry to append, the position seen, its mark or
+//	      nothing where that isn't known, length of the feed
+//
+// It returns the position and mark of the last entry.
+const scriptRaise = luaAppend + `
+local n = tonumber(redis.call('HGET', KEYS[1], 'n') or '0')
+local mark = redis.call('HGET', KEYS[1], 'mark') or ''
+local seen = tonumber(ARGV[2])
+if n < seen or n == seen and ARGV[3] ~= '' and mark ~= ARGV[3] then
+  redis.call('HSET', KEYS[1], 'n', string.format('%.0f', seen))
+  append(KEYS[1], KEYS[2], ARGV[1], '', ARGV[4])
+end
+return {redis.call('HGET', KEYS[1], 'n') or '0', redis.call('HGET', KEYS[1], 'mark') or ''}`
+
+// scriptWhere returns, for each id, the entries it has in the index.
+//
+//	KEYS  ids
+//	ARGV  ids
+const scriptWhere = `
+local found = {}
+for i, id in ipairs(ARGV) do
+  found[i] = redis.call('ZRANGEBYLEX', KEYS[1], '[' .. id .. '\0', '(' .. id .. '\1')[1] or ''
+end
+return found`
+
+// scriptBeat notes how far a gateway follows.
+//
+//	KEYS  gateways
+//	ARGV  name, position
+const scriptBeat = luaNow + `
+return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. now())`
+
+// feedLength is how many entries the feed keeps, about. A gateway that comes
+// back after more changes reads everything again.
+const feedLength = 10_000
+
+// eval returns the command that runs a script.
+func eval(script string, keys []string, args ...any) *redis.Cmd {
+	all := make([]any, 0, 3+len(keys)+len(args))
+	all = append(all, "eval", script, len(keys))
+	for _, k := range keys {
+		all = append(all, k)
+	}
+	cmd := redis.NewCmd(noContext, append(all, args...)...)
+	cmd.SetFirstKeyPos(3)
+	return cmd
+}

@@ -1,0 +1,272 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Create implements store.Store.
+func (s *Store) Create(ctx context.Context, tokens ...*token.Token) error {
+	return s.changing("creating tokens", s.retry(ctx, func() error { return s.create(ctx, tokens) }))
+}
+
+func (s *Store) create(ctx context.Context, tokens []*token.Token) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	ids := make([]string, len(tokens))
+	for i, t := range tokens {
+		ids[i] = t.ID
+	}
+	taken, err := s.whereAre(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	seenIDs, seen := map[string]bool{}, map[token.Digest]bool{}
+	var digests []token.Digest
+	for i, t := range tokens {
+		if taken[i] != nil || seenIDs[t.ID] {
+			return &store.ExistsError{ID: t.ID, By: "id"}
+		}
+		seenIDs[t.ID] = true
+		for _, d := range t.Digests() {
+			if seen[d] {
+				return &store.ExistsError{ID: t.ID, By: "secret"}
+			}
+			seen[d] = true
+			digests = append(digests, d)
+		}
+	}
+	there, _, err := s.settleAll(ctx, digests)
+	if err != nil {
+		return err
+	}
+	var versions []uint64
+	for _, d := range digests {
+		versions = append(versions, s.floors.of(string(d[:])).version)
+	}
+	c := s.newChange(versions...)
+	for _, t := range tokens {
+		for _, d := range t.Digests() {
+			if there[d].raw != "" {
+				return &store.ExistsError{ID: t.ID, By: "secret"}
+			}
+			v := pointerValue(c.version, t.Digest)
+			if d == t.Digest {
+				v = liveValue(c.version, t)
+			}
+			c.set(s, d, "", v)
+		}
+		c.add(s.keys.ids, idEntry(t.ID, t.Digest))
+		c.add(s.keys.own(t.Owner), t.ID)
+	}
+	c.free = ids
+	return s.apply(ctx, c)
+}
+
+// Update implements store.Store.
+func (s *Store) Update(ctx context.Context, id string, change func(*token.Token) error) (after *token.Token, err error) {
+	var refused error
+	err = s.retry(ctx, func() error {
+		before, lost, err := s.base(ctx, id)
+		if err != nil {
+			return err
+		}
+		given := before.token.Clone()
+		if refused = change(given); refused != nil {
+			return refused
+		}
+		if given.ID != id {
+			return fmt.Errorf("token %q: its id can't be changed", id)
+		}
+		if lost && given.RevokedAt.IsZero() {
+			return s.lost(fmt.Sprintf("token %q", id))
+		}
+		after, err = s.replace(ctx, before, given)
+		return err
+	})
+	if refused != nil {
+		return nil, refused
+	}
+	if err != nil {
+		return nil, s.changing(fmt.Sprintf("changing token %q", id), err)
+	}
+	return after, nil
+}
+
+// base returns the live record of the token with this id, with nothing under
+// way on its key. lost reports whether it is older than it should be.
+func (s *Store) base(ctx context.Context, id string) (r record, lost bool, err error) {
+	for range maxLooks {
+		where, err := s.where1(ctx, id)
+		if err != nil {
+			return record{}, false, err
+		}
+		r, lost, err := s.settle(ctx, where)
+		if err != nil {
+			return record{}, false, err
+		}
+		if r.live() && r.token.ID == id {
+			return r, lost, nil
+		}
+	}
+	return record{}, false, errIndex
+}
+
+// replace stores after in the place of before, and returns it as it is stored.
+func (s *Store) replace(ctx context.Context, before record, after *token.Token) (*token.Token, error) {
+	was, is := before.token.Digests(), after.Digests()
+	all := slices.Clone(was)
+	for i, d := range is {
+		if slices.Contains(is[:i], d) {
+			return nil, &store.ExistsError{ID: after.ID, By: "secret"}
+		}
+		if !slices.Contains(all, d) {
+			all = append(all, d)
+		}
+	}
+	there, _, err := s.settleAll(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	if there[before.token.Digest].raw != before.raw {
+		return nil, errConflict
+	}
+	var versions []uint64
+	for _, d := range all {
+		versions = append(versions, there[d].version, s.floors.of(string(d[:])).version)
+	}
+	c := s.newChange(versions...)
+	for _, d := range all {
+		r := there[d]
+		mine := d == before.token.Digest || slices.Contains(was, d) && r.pointer() && r.target == before.token.Digest
+		switch {
+		case r.raw != "" && !mine:
+			if slices.Contains(is, d) {
+				return nil, &store.ExistsError{ID: after.ID, By: "secret"}
+			}
+			// A secret that is somebody else's by now: left alone.
+		case d == after.Digest:
+			c.set(s, d, r.raw, liveValue(c.version, after))
+		case !slices.Contains(is, d):
+			c.set(s, d, r.raw, "")
+		case r.pointer() && r.target == after.Digest:
+			c.what = append(c.what, touched{digest: d, version: r.version})
+		default:
+			c.set(s, d, r.raw, pointerValue(c.version, after.Digest))
+		}
+	}
+	if before.token.Digest != after.Digest {
+		c.remove(s.keys.ids, idEntry(after.ID, before.token.Digest))
+		c.add(s.keys.ids, idEntry(after.ID, after.Digest))
+	}
+	if before.token.Owner != after.Owner {
+		c.remove(s.keys.own(before.token.Owner), after.ID)
+		c.add(s.keys.own(after.Owner), after.ID)
+	}
+	stored, err := parseRecord(liveValue(c.version, after)) // shares nothing with what was given
+	if err != nil {
+		return nil, err
+	}
+	return stored.token, s.apply(ctx, c)
+}
+
+// Delete implements store.Store.
+func (s *Store) Delete(ctx context.Context, ids ...string) error {
+	return s.changing("deleting tokens", s.retry(ctx, func() error { return s.delete(ctx, ids) }))
+}
+
+func (s *Store) delete(ctx context.Context, ids []string) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	where, err := s.whereAre(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	var digests []token.Digest
+	seen := map[string]bool{}
+	for i, id := range ids {
+		if where[i] == nil || seen[id] {
+			return fmt.Errorf("token %q: %w", id, store.ErrNotFound)
+		}
+		seen[id] = true
+		digests = append(digests, *where[i])
+	}
+	there, _, err := s.settleAll(ctx, digests)
+	if err != nil {
+		return err
+	}
+	var retired []token.Digest
+	var versions []uint64
+	for i, id := range ids {
+		r := there[digests[i]]
+		if !r.live() || r.token.ID != id {
+			return errConflict
+		}
+		for _, d := range r.token.Retired {
+			retired = append(retired, d.Digest)
+		}
+		versions = append(versions, r.version, s.floors.of(string(digests[i][:])).version)
+	}
+	pointers, _, err := s.settleAll(ctx, retired)
+	if err != nil {
+		return err
+	}
+	for _, p := range pointers {
+		versions = append(versions, p.version)
+	}
+	c := s.newChange(versions...)
+	for i, id := range ids {
+		t := there[digests[i]].token
+		c.set(s, t.Digest, there[t.Digest].raw, "")
+		for _, r := range t.Retired {
+			if p := pointers[r.Digest]; p.pointer() && p.target == t.Digest {
+				c.set(s, r.Digest, p.raw, "")
+			}
+		}
+		c.remove(s.keys.ids, idEntry(id, t.Digest))
+		c.remove(s.keys.own(t.Owner), id)
+	}
+	return s.apply(ctx, c)
+}
+
+// settleAll is settle for many; lost names those that are older than they
+// should be.
+func (s *Store) settleAll(ctx context.Context, digests []token.Digest) (all map[token.Digest]record, lost []token.Digest, err error) {
+	all = make(map[token.Digest]record, len(digests))
+	for some := range slices.Chunk(digests, step) {
+		values, err := s.values(ctx, some)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, d := range some {
+			var r record
+			var below bool
+			if _, _, _, intent, _ := splitIntent(values[i]); intent {
+				r, below, err = s.settle(ctx, d)
+			} else if r, err = parseRecord(values[i]); err == nil {
+				below = !s.floors.of(string(d[:])).allows(r.raw != "", r.version)
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+			if all[d] = r; below {
+				lost = append(lost, d)
+			}
+		}
+	}
+	return all, lost, nil
+}
+
+// changing says what was being done when err came, unless the error says that.
+func (s *Store) changing(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s in %s: %w", what, s.where, err)
+}
