@@ -24,9 +24,9 @@ func commands() []*cobra.Command {
 		statusCommand(),
 		policyCommand(),
 		demoCommand(),
-		laterCommand("", "report"),
-		laterCommand("", "events"),
-		laterCommand("", "store"),
+		laterCommand("report"),
+		laterCommand("events"),
+		laterCommand("store"),
 	}
 }
 
@@ -180,14 +180,11 @@ func fail(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// laterCommand stands for a command that this version doesn't have. parent is
-// what precedes it behind patgate.
-func laterCommand(parent, name string) *cobra.Command {
+// laterCommand stands for a command that this version doesn't have.
+func laterCommand(name string) *cobra.Command {
 	return &cobra.Command{
 		Use: name, Short: "Not supported yet", Hidden: true, DisableFlagParsing: true,
-		RunE: run(func(cmd *cobra.Command, _ []string) error {
-			return fmt.Errorf("%s: not supported yet", strings.TrimSpace(parent+" "+name))
-		}),
+		RunE: run(func(*cobra.Command, []string) error { return errors.New("not supported yet") }),
 	}
 }
 

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -40,8 +41,10 @@ again. At the first line that is refused it ends and says how far it came.`,
 			defer f.Close()
 			in = f
 		}
-		body := &progress{in: in}
-		defer body.show(a.cmd.ErrOrStderr())()
+		sent := &progress{in: in}
+		defer sent.show(a.cmd.ErrOrStderr())()
+		body := interruptible(a.ctx(), sent)
+		defer body.Close()
 		resp, err := a.do(a.ctx(), http.MethodPost, apiPath("import"), "application/x-ndjson", body)
 		if err != nil {
 			return err
@@ -57,6 +60,18 @@ again. At the first line that is refused it ends and says how far it came.`,
 		_, err = fmt.Fprintf(a.out(), "%s imported, %d there already\n", counted(done.Stored, "token"), done.Skipped)
 		return err
 	})
+}
+
+// interruptible returns what is read from in until ctx ends. A read of standard
+// input can't be interrupted itself, and net/http waits for it.
+func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
+	out, to := io.Pipe()
+	go func() { // ends with in, or with the program
+		_, err := io.Copy(to, in)
+		to.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { out.CloseWithError(ctx.Err()) })
+	return out
 }
 
 // progress counts the lines that are read through it.

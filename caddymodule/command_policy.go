@@ -30,7 +30,7 @@ look up the token that explain is asked about.`,
 	}
 	cmd.AddCommand(policyCheckCommand(), policyRoutesCommand(), policyExplainCommand(), policyTestCommand())
 	for _, later := range []string{"import", "diff"} {
-		cmd.AddCommand(laterCommand("policy", later))
+		cmd.AddCommand(laterCommand(later))
 	}
 	return cmd
 }

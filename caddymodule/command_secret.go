@@ -16,35 +16,36 @@ import (
 
 // readSecret reads a secret from standard input, where it stays out of the
 // history of shells and the lists of processes. A terminal doesn't show it.
-func readSecret(cmd *cobra.Command) (secret string, err error) {
-	if terminal := int(os.Stdin.Fd()); term.IsTerminal(terminal) {
+func readSecret(cmd *cobra.Command) (string, error) {
+	read := func() ([]byte, error) {
+		return io.ReadAll(io.LimitReader(cmd.InOrStdin(), 2*token.MaxSecretLength)) // a longer one is refused, whatever follows
+	}
+	if terminal := int(os.Stdin.Fd()); cmd.InOrStdin() == os.Stdin && term.IsTerminal(terminal) {
 		before, err := term.GetState(terminal)
 		if err != nil {
 			return "", fmt.Errorf("reading the secret: %w", err)
 		}
+		defer func() {
+			_ = term.Restore(terminal, before) // an interrupted read leaves it mute
+			fmt.Fprintln(cmd.ErrOrStderr())
+		}()
 		fmt.Fprint(cmd.ErrOrStderr(), "Secret (not shown): ")
-		secret, err = interruptibly(cmd.Context(), func() ([]byte, error) { return term.ReadPassword(terminal) })
-		fmt.Fprintln(cmd.ErrOrStderr())
-		err = errors.Join(err, term.Restore(terminal, before))
-		if err != nil {
-			return "", fmt.Errorf("reading the secret: %w", err)
-		}
-	} else {
-		in := io.LimitReader(cmd.InOrStdin(), 2*token.MaxSecretLength) // a longer one is refused, whatever follows
-		secret, err = interruptibly(cmd.Context(), func() ([]byte, error) { return io.ReadAll(in) })
-		if err != nil {
-			return "", fmt.Errorf("reading the secret: %w", err)
-		}
+		read = func() ([]byte, error) { return term.ReadPassword(terminal) }
 	}
+	text, err := interruptibly(cmd.Context(), read)
+	if err != nil {
+		return "", fmt.Errorf("reading the secret: %w", err)
+	}
+	secret := strings.TrimSpace(string(text))
 	if secret == "" {
 		return "", usageError(errors.New("want a secret on standard input; it is empty"))
 	}
 	return secret, nil
 }
 
-// interruptibly returns what read reads, without the blanks around it, or an
-// error when ctx ends.
-func interruptibly(ctx context.Context, read func() ([]byte, error)) (string, error) {
+// interruptibly returns what read reads, or an error when ctx ends before that. A
+// read of standard input can't be interrupted itself: it ends with the program.
+func interruptibly(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		text []byte
 		err  error
@@ -55,9 +56,9 @@ func interruptibly(ctx context.Context, read func() ([]byte, error)) (string, er
 		done <- result{text, err}
 	}()
 	select {
-	case <-ctx.Done(): // read ends with the program
-		return "", ctx.Err()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	case r := <-done:
-		return strings.TrimSpace(string(r.text)), r.err
+		return r.text, r.err
 	}
 }

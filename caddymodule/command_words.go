@@ -26,6 +26,7 @@ func distance(t, now time.Time) string {
 	if ago {
 		d = -d
 	}
+	const day = 24 * time.Hour
 	var words string
 	switch d = d.Round(time.Second); {
 	case d < time.Second:
@@ -33,11 +34,11 @@ func distance(t, now time.Time) string {
 	case d < 2*time.Minute:
 		words = counted(int(d/time.Second), "second")
 	case d < 2*time.Hour:
-		words = counted(int(d/time.Minute), "minute")
-	case d < 48*time.Hour:
-		words = counted(int(d/time.Hour), "hour")
+		words = counted(int(d.Round(time.Minute)/time.Minute), "minute")
+	case d < 2*day:
+		words = counted(int(d.Round(time.Hour)/time.Hour), "hour")
 	default:
-		words = counted(int(d/(24*time.Hour)), "day")
+		words = counted(int(d.Round(day)/day), "day")
 	}
 	if ago {
 		return words + " ago"
