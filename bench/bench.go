@@ -50,6 +50,19 @@ func (b *bench) start(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
+// warm uses every token, so that all are held in memory.
+func (b *bench) warm(ctx context.Context) error {
+	progress("using every token")
+	requests := ask(http.MethodGet, b.workload.tokens)
+	l, err := startLoad(ctx, b.gate.addr, b.connections, requests, http.StatusOK)
+	if err != nil {
+		return err
+	}
+	for l.answered() < 2*uint64(len(requests)) && l.wait(ctx, 10*time.Millisecond) {
+	}
+	return cmp.Or(l.stop(), ctx.Err())
+}
+
 func (b *bench) stop() {
 	b.gate.stop()
 	b.plain.stop()

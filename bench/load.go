@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
@@ -35,7 +34,8 @@ type counter struct {
 	_ [56]byte // so that no two share a cache line
 }
 
-// startLoad begins to send requests, in random order.
+// startLoad begins to send requests: each connection all of them, over and over,
+// from another one on.
 func startLoad(ctx context.Context, addr string, connections int, requests [][]byte, status int) (*load, error) {
 	l := &load{counts: make([]counter, connections), requests: requests, status: strconv.Itoa(status), failed: make(chan struct{})}
 	for range connections {
@@ -49,7 +49,7 @@ func startLoad(ctx context.Context, addr string, connections int, requests [][]b
 	l.unwatch = context.AfterFunc(ctx, l.close)
 	for i, conn := range l.conns {
 		l.running.Go(func() {
-			if err := l.send(conn, &l.counts[i]); err != nil && !l.stopping.Load() {
+			if err := l.send(conn, i*len(requests)/connections, &l.counts[i]); err != nil && !l.stopping.Load() {
 				l.fail.Do(func() {
 					l.err = err
 					close(l.failed)
@@ -60,15 +60,17 @@ func startLoad(ctx context.Context, addr string, connections int, requests [][]b
 	return l, nil
 }
 
-// wait waits for a time, or until something has failed.
-func (l *load) wait(ctx context.Context, d time.Duration) {
+// wait waits for a time, and reports whether nothing has failed.
+func (l *load) wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
 	case <-ctx.Done():
 	case <-l.failed:
 	}
+	return false
 }
 
 // answered returns how many requests have been answered.
@@ -98,12 +100,11 @@ func (l *load) close() {
 	}
 }
 
-// send sends requests over one connection.
-func (l *load) send(conn net.Conn, answered *counter) error {
-	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+// send sends requests over one connection, from the n-th on.
+func (l *load) send(conn net.Conn, n int, answered *counter) error {
 	buf := make([]byte, 4096)
-	for !l.stopping.Load() {
-		if _, err := conn.Write(l.requests[random.IntN(len(l.requests))]); err != nil {
+	for ; !l.stopping.Load(); n++ {
+		if _, err := conn.Write(l.requests[n%len(l.requests)]); err != nil {
 			return err
 		}
 		answer, err := readAnswer(conn, buf)

@@ -104,6 +104,9 @@ func compare(ctx context.Context, o options) (r *report, err error) {
 	if err := b.start(ctx, dir); err != nil {
 		return nil, err
 	}
+	if err := b.warm(ctx); err != nil {
+		return nil, fmt.Errorf("using every token: %w", err)
+	}
 	if err := b.measure(ctx); err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func space(i int) string { return fmt.Sprintf("space-%d", i%spaces) }
 // forwards everything.
 type scenario struct {
 	name     string
-	requests [][]byte // sent in random order
+	requests [][]byte
 	status   int
 }
 
