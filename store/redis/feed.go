@@ -231,16 +231,15 @@ func (s *Store) await(n store.Position) {
 // still answers, and knows nothing of their changes; so it must also have taken
 // a beat of this gateway lately, which min-replicas-to-write makes it refuse.
 func (s *Store) Heard() time.Time {
-	heard := s.heard.Load()
-	if heard == 0 {
-		return time.Time{}
+	if heard := s.heard.Load(); heard != nil {
+		return *heard
 	}
-	return time.Unix(0, heard)
+	return time.Time{}
 }
 
 func (s *Store) hears(sent time.Time) {
-	if beaten := s.beaten.Load(); beaten != 0 && sent.Sub(time.Unix(0, beaten)) < beatLimit {
-		s.heard.Store(sent.UnixNano())
+	if beaten := s.beaten.Load(); beaten != nil && sent.Sub(*beaten) < beatLimit {
+		s.heard.Store(&sent)
 	}
 }
 

@@ -36,7 +36,7 @@ func (s *Store) beat() {
 		sent := time.Now()
 		err := s.sayWhere(s.ctx)
 		if err == nil {
-			s.beaten.Store(sent.UnixNano())
+			s.beaten.Store(&sent)
 		}
 		if err == nil && due {
 			if err := s.countReplicas(s.ctx); err != nil {

@@ -172,3 +172,9 @@ var silence = sync.OnceFunc(func() { redis.SetLogger(quiet{}) })
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
+
+// Validate reports what is wrong with the options. Nothing is connected.
+func (o Options) Validate() error {
+	_, err := o.universal()
+	return err
+}

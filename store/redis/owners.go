@@ -118,40 +118,57 @@ func (s *Store) Owner(ctx context.Context, id string) (*token.Owner, error) {
 
 // Owners implements store.Store.
 func (s *Store) Owners(ctx context.Context, after string, limit int) (all []*token.Owner, next string, err error) {
+	for {
+		page, last, err := s.ownersPage(ctx, after)
+		if err != nil {
+			return nil, "", s.reading("the owners", err)
+		}
+		for _, o := range page {
+			if limit > 0 && len(all) == limit {
+				return all, all[limit-1].ID, nil
+			}
+			all = append(all, o)
+		}
+		if last == "" {
+			return all, "", nil
+		}
+		after = last
+	}
+}
+
+// ownersPage reads the next owners behind an id. last is the id of the last one,
+// "" when there are no more.
+func (s *Store) ownersPage(ctx context.Context, after string) (all []*token.Owner, last string, err error) {
 	from := "(" + after
 	if after == "" {
 		from = "-"
 	}
-	names := redis.NewStringSliceCmd(noContext, "zrangebylex", s.keys.owners, from, "+", "limit", 0, limit+1)
-	if err := s.send(ctx, unsafe, keyed{s.keys.owners, names}); err != nil {
-		return nil, "", s.reading("the owners", err)
+	cmd := redis.NewStringSliceCmd(noContext, "zrangebylex", s.keys.owners, from, "+", "limit", 0, step)
+	if err := s.send(ctx, unsafe, keyed{s.keys.owners, cmd}); err != nil {
+		return nil, "", err
 	}
-	page := names.Val()
-	more := len(page) > limit
-	if more {
-		page = page[:limit]
-	}
-	cmds := make([]keyed, len(page))
-	for i, name := range page {
+	names := cmd.Val()
+	cmds := make([]keyed, len(names))
+	for i, name := range names {
 		key := s.keys.owner(name)
 		cmds[i] = keyed{key, redis.NewStringCmd(noContext, "get", key)}
 	}
 	if err := s.send(ctx, unsafe, cmds...); err != nil {
-		return nil, "", s.reading("the owners", err)
+		return nil, "", err
 	}
-	for i, name := range page {
+	for i, name := range names {
 		o, _, err := parseOwner(cmds[i].cmd.(*redis.StringCmd).Val())
 		if err != nil {
-			return nil, "", s.reading(fmt.Sprintf("owner %q", name), err)
+			return nil, "", fmt.Errorf("owner %q: %w", name, err)
 		}
 		if o != nil { // else deleted a moment ago
 			all = append(all, o)
 		}
 	}
-	if more {
-		next = page[limit-1]
+	if len(names) == step {
+		last = names[step-1]
 	}
-	return all, next, nil
+	return all, last, nil
 }
 
 // UpdateOwner implements store.Store.

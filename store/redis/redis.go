@@ -112,8 +112,8 @@ type Store struct {
 	stats    counters
 
 	told     telling
-	heard    atomic.Int64 // Unix nanoseconds; 0: never
-	beaten   atomic.Int64 // Unix nanoseconds: when the last good beat was sent
+	heard    atomic.Pointer[time.Time]
+	beaten   atomic.Pointer[time.Time] // when the last good beat was sent
 	beatSoon chan struct{}
 
 	ctx  context.Context // ends with Close

@@ -1,0 +1,86 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Slots is how many slots a Cluster has.
+const Slots = 16384
+
+// Cluster is three masters, each with its third of the slots, and as many
+// replicas as were asked for, of the masters in turn.
+type Cluster struct {
+	Masters  []*Server
+	Replicas []*Server
+	Addrs    []string // of all
+}
+
+// StartCluster starts a Cluster and returns when all nodes agree on it.
+func StartCluster(t testing.TB, replicas int, lines ...string) *Cluster {
+	t.Helper()
+	const masters = 3
+	c := new(Cluster)
+	ports := freePorts(t, 2*(masters+replicas))
+	var nodes []*Server
+	for i := range masters + replicas {
+		nodes = append(nodes, startAt(t, ports[2*i], nil, append([]string{
+			"save \"\"", "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 1000",
+			fmt.Sprint("cluster-port ", ports[2*i+1]), "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
+			"cluster-require-full-coverage no",
+		}, lines...)))
+		c.Addrs = append(c.Addrs, nodes[i].Addr)
+	}
+	c.Masters, c.Replicas = nodes[:masters], nodes[masters:]
+	for i, m := range c.Masters {
+		m.Do("cluster", "addslotsrange", i*Slots/masters, (i+1)*Slots/masters-1)
+		m.Do("cluster", "set-config-epoch", i+1)
+	}
+	for _, n := range nodes[1:] {
+		host, port, _ := strings.Cut(nodes[0].Addr, ":")
+		n.Do("cluster", "meet", host, port, ports[1])
+	}
+	for _, n := range nodes {
+		Await(t, "the cluster", func() error {
+			v := n.client.Do(context.Background(), "cluster", "nodes").String()
+			if got := strings.Count(v, "connected"); got < len(nodes) || strings.Contains(v, "handshake") {
+				return errors.New(v)
+			}
+			return nil
+		})
+	}
+	for i, r := range c.Replicas {
+		id := c.Masters[i%masters].ID()
+		Await(t, "a replica", func() error {
+			return r.client.Do(context.Background(), "cluster", "replicate", id).Err()
+		})
+	}
+	for _, n := range nodes {
+		Await(t, "the cluster to be complete", func() error {
+			info := n.client.Do(context.Background(), "cluster", "info").String()
+			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprint("cluster_known_nodes:", len(nodes))) || !strings.Contains(info, "cluster_slots_ok:16384") {
+				return errors.New(info)
+			}
+			return nil
+		})
+	}
+	for i := range c.Replicas {
+		m := c.Masters[i%masters]
+		Await(t, "a replica of "+m.Addr, func() error {
+			if info := m.client.Info(context.Background(), "replication").Val(); !strings.Contains(info, "state=online") {
+				return errors.New(info)
+			}
+			return nil
+		})
+	}
+	return c
+}
+
+// ID returns the id that the server has in its Cluster.
+func (s *Server) ID() string {
+	s.t.Helper()
+	return s.Do("cluster", "myid").(string)
+}

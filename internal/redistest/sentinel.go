@@ -1,0 +1,65 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// MasterName is the name Sentinel knows the master by.
+const MasterName = "gate"
+
+// Sentinel is a master, a replica, and a Sentinel that makes the replica the
+// master when the master is gone for half a second.
+type Sentinel struct {
+	Master, Replica, Sentinel *Server
+}
+
+// StartSentinel starts all three and returns when they know each other. Lines
+// are those of the configuration of master and replica.
+func StartSentinel(t testing.TB, lines ...string) *Sentinel {
+	t.Helper()
+	lines = append([]string{"save \"\"", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1"}, lines...)
+	s := new(Sentinel)
+	ports := freePorts(t, 3)
+	s.Master = startAt(t, ports[0], nil, lines)
+	host, port, _ := strings.Cut(s.Master.Addr, ":")
+	s.Replica = startAt(t, ports[1], nil, append(lines, fmt.Sprintf("replicaof %s %s", host, port)))
+	Await(t, "the replica", func() error {
+		info := s.Replica.client.Info(context.Background(), "replication").Val()
+		if !strings.Contains(info, "master_link_status:up") {
+			return errors.New(info)
+		}
+		return nil
+	})
+	s.Sentinel = startAt(t, ports[2], []string{"--sentinel"}, []string{
+		fmt.Sprintf("sentinel monitor %s %s %s 1", MasterName, host, port),
+		fmt.Sprintf("sentinel down-after-milliseconds %s 500", MasterName),
+		fmt.Sprintf("sentinel failover-timeout %s 5000", MasterName),
+	})
+	Await(t, "the sentinel to know the replica", func() error {
+		v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "replicas", MasterName).Slice()
+		if err != nil || len(v) != 1 {
+			return fmt.Errorf("%d replicas, %v", len(v), err)
+		}
+		return nil
+	})
+	return s
+}
+
+// AwaitMaster returns when Sentinel names this server as the master, and it is.
+func (s *Sentinel) AwaitMaster(t testing.TB, server *Server) {
+	t.Helper()
+	Await(t, server.Addr+" to be the master", func() error {
+		v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "get-master-addr-by-name", MasterName).StringSlice()
+		if err != nil || strings.Join(v, ":") != server.Addr {
+			return fmt.Errorf("master is %v, %v", v, err)
+		}
+		if info := server.client.Info(context.Background(), "replication").Val(); !strings.Contains(info, "role:master") {
+			return errors.New(info)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,186 @@
+package redis
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/store/storetest"
+	"github.com/patgate/patgate/token"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	storetest.Run(t, func(t *testing.T) store.Store { return openSound(t, Options{Addresses: []string{server.Addr}}) })
+}
+
+func TestStoreSentinel(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartSentinel(t)
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return openSound(t, Options{Addresses: []string{s.Sentinel.Addr}, MasterName: redistest.MasterName})
+	})
+}
+
+func TestStoreCluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 0)
+	storetest.Run(t, func(t *testing.T) store.Store { return openSound(t, Options{Addresses: c.Addrs, Cluster: true}) })
+}
+
+var prefixes atomic.Int64
+
+// open opens a store that shares its server with others, under a prefix of its
+// own unless one is given, and returns when it hears its feed. Its budget is
+// one that a busy machine keeps.
+func open(t testing.TB, o Options) *Store {
+	t.Helper()
+	if o.KeyPrefix == "" {
+		o.KeyPrefix = fmt.Sprintf("test%d", prefixes.Add(1))
+	}
+	if o.Budget == 0 {
+		o.Budget = 2 * time.Second
+	}
+	s, err := Open(o)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() { s.Close() })
+	awaitHeard(t, s)
+	return s
+}
+
+// openSound is open for a store in which everything must be right when the test
+// ends.
+func openSound(t testing.TB, o Options) *Store {
+	t.Helper()
+	o.KeyPrefix = fmt.Sprintf("test%d", prefixes.Add(1))
+	s := open(t, o)
+	t.Cleanup(func() {
+		wantSound(t, open(t, o)) // s may be closed
+	})
+	return s
+}
+
+// wantSound checks that there is nothing for Check to mend, and no change that
+// hasn't ended.
+func wantSound(t testing.TB, s *Store) {
+	t.Helper()
+	problems, err := s.Check(t.Context(), false)
+	if errors.Is(err, t.Context().Err()) { // in a cleanup
+		problems, err = s.Check(noContext, false)
+	}
+	if err != nil || len(problems) > 0 {
+		t.Errorf("Check = %+v, %v, want nothing", problems, err)
+	}
+	if n := s.client.HLen(noContext, s.keys.changes).Val(); n != 0 {
+		t.Errorf("%d changes are left behind, want none", n)
+	}
+}
+
+// awaitHeard returns when s has heard of everything up to now.
+func awaitHeard(t testing.TB, s *Store) {
+	t.Helper()
+	from := time.Now()
+	redistest.Await(t, "the feed to be heard", func() error {
+		if heard := s.Heard(); heard.Before(from) {
+			return fmt.Errorf("heard %v before", from.Sub(heard))
+		}
+		return nil
+	})
+}
+
+func newToken(id string) *token.Token {
+	return &token.Token{ID: id, Name: "token " + id, Owner: "alice", Grants: []token.Grant{token.Full()}, Digest: digest(id)}
+}
+
+func digest(secret string) token.Digest { return sha256.Sum256([]byte(secret)) }
+
+func create(t testing.TB, s *Store, tokens ...*token.Token) {
+	t.Helper()
+	if err := s.Create(t.Context(), tokens...); err != nil {
+		t.Fatalf("Create: %v", err)
+	}
+}
+
+func update(t testing.TB, s *Store, id string, change func(*token.Token)) {
+	t.Helper()
+	if _, err := s.Update(t.Context(), id, func(t *token.Token) error { change(t); return nil }); err != nil {
+		t.Fatalf("Update(%q): %v", id, err)
+	}
+}
+
+func revoke(t *token.Token) { t.RevokedAt = time.Unix(1, 0) }
+
+// listener collects what a watcher is told.
+type listener struct {
+	mu      sync.Mutex
+	changes []store.Change
+}
+
+func listen(t testing.TB, s *Store) *listener {
+	l := new(listener)
+	t.Cleanup(s.Watch(func(c store.Change) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.changes = append(l.changes, c)
+	}))
+	return l
+}
+
+// await returns when l has been told of a change that f reports true for.
+func (l *listener) await(t testing.TB, what string, f func(store.Change) bool) {
+	t.Helper()
+	redistest.Await(t, "watchers to be told of "+what, func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, c := range l.changes {
+			if f(c) {
+				return nil
+			}
+		}
+		return fmt.Errorf("told of %d changes", len(l.changes))
+	})
+}
+
+func (l *listener) resets() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.changes {
+		if c.Reset {
+			n++
+		}
+	}
+	return n
+}
+
+// logged collects what a store logs.
+type logged struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, b...)
+	return len(b), nil
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text)
+}
+
+func (l *logged) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
