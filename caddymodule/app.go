@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"cmp"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,15 +48,6 @@ type App struct {
 	gates []*Handler
 
 	complained atomic.Int64 // when a store failure was last logged, in Unix nanoseconds
-}
-
-// StoreConfig says where tokens are kept.
-type StoreConfig struct {
-	// Kind is embedded. Default: embedded.
-	Kind string `json:"kind,omitempty"`
-	// File is the file of the embedded store. Default: patgate/tokens.db in
-	// Caddy's data directory.
-	File string `json:"file,omitempty"`
 }
 
 // CacheConfig says how tokens are held in memory. Zero fields mean the default.
@@ -119,32 +109,17 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
-	path, err := a.storePath()
+	where, err := a.Store.source()
 	if err != nil {
 		return err
 	}
-	a.key = "embedded:" + path
-	shared, _, err := hubs.LoadOrNew(a.key, func() (caddy.Destructor, error) { return newHub(path), nil })
+	a.key = where.key
+	shared, _, err := hubs.LoadOrNew(a.key, func() (caddy.Destructor, error) { return newHub(where), nil })
 	if err != nil {
 		return fmt.Errorf("attaching to the store: %w", err)
 	}
 	a.hub = shared.(*hub)
 	return nil
-}
-
-// storePath returns the embedded store's file, absolute.
-func (a *App) storePath() (string, error) {
-	if kind := cmp.Or(a.Store.Kind, "embedded"); kind != "embedded" {
-		return "", fmt.Errorf("store %s: not supported yet; this version has the embedded store", kind)
-	}
-	if a.Store.File == "" {
-		return filepath.Join(caddy.AppDataDir(), "patgate", "tokens.db"), nil
-	}
-	file, err := caddy.NewReplacer().ReplaceOrErr(a.Store.File, true, true)
-	if err != nil {
-		return "", fmt.Errorf("store file %s: %w", a.Store.File, err)
-	}
-	return filepath.Abs(file)
 }
 
 func (a *App) checkCache() error {

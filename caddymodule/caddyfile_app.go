@@ -20,7 +20,7 @@ func init() {
 // parseGlobalOption sets up the app. Syntax:
 //
 //	patgate {
-//		store embedded [<file>]
+//		store embedded [<file>] | redis [<url>] { … }
 //		cache {
 //			size <n>
 //			ttl <duration>
@@ -82,22 +82,6 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	return nil
-}
-
-func (a *App) store(b *block) error {
-	args := b.RemainingArgs()
-	switch {
-	case len(args) > 0 && args[0] == "redis":
-		return b.Err("store redis is not supported yet; use store embedded")
-	case len(args) == 0 || args[0] != "embedded":
-		return b.Errf("store %q: want embedded [<file>]", strings.Join(args, " "))
-	case len(args) > 2:
-		return b.Errf("unexpected %q at the end of the line", args[2])
-	case len(args) == 2:
-		a.Store.File = args[1]
-	}
-	a.Store.Kind = "embedded"
 	return nil
 }
 

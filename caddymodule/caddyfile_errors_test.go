@@ -178,10 +178,12 @@ func TestGlobalOptionMistakes(t *testing.T) {
 	const wantLimit = "want a number and a duration, as in 20 60s, or off, at Caddyfile:3"
 	check(t, "{\n\tpatgate {\n", "\n\t}\n}\n", []mistake{
 		{"stores embedded", `unknown word "stores": want one of store, cache, token, unknown_token_limit, scopes, at Caddyfile:3`},
-		{"store", `store "": want embedded [<file>], at Caddyfile:3`},
-		{"store sqlite x.db", `store "sqlite x.db": want embedded [<file>], at Caddyfile:3`},
-		{"store redis redis://127.0.0.1", "store redis is not supported yet; use store embedded, at Caddyfile:3"},
-		{"store redis {\naddress 127.0.0.1:6379\n}", "store redis is not supported yet; use store embedded, at Caddyfile:3"},
+		{"store", `store "": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
+		{"store sqlite x.db", `store "sqlite x.db": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
+		{"store redis", "store redis: where? want a URL, or a block with address, at Caddyfile:3"},
+		{"store redis {\naddress\n}", "address: a value is missing, at Caddyfile:4"},
+		{"store redis {\naddress a:1\nport 2\n}", `unknown word "port": want one of address, cluster, sentinel, username, password, sentinel_username, sentinel_password, db, key_prefix, budget, tls, at Caddyfile:5`},
+		{"store redis redis://a {\ndb one\n}", `db "one": want the number of a database, from 0, at Caddyfile:4`},
 		{"store embedded a.db b.db", `unexpected "b.db" at the end of the line, at Caddyfile:3`},
 		{"store embedded\nstore embedded", "store: is set already on line 3, at Caddyfile:4"},
 		{"store embedded {\n}", "unexpected block, at Caddyfile:3"},

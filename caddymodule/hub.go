@@ -8,7 +8,6 @@ import (
 
 	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/store"
-	"github.com/patgate/patgate/store/embedded"
 )
 
 // hubs are the stores in use with what is held in memory of each, by the
@@ -19,7 +18,7 @@ var hubs = caddy.NewUsagePool()
 // hub is a store that is opened when the first configuration that uses it starts,
 // or by a request that comes before that: Caddy starts its apps in any order.
 type hub struct {
-	path string
+	source source
 
 	mu     sync.Mutex
 	opened atomic.Pointer[tokens]
@@ -32,7 +31,7 @@ type tokens struct {
 	limiter *limiter
 }
 
-func newHub(path string) *hub { return &hub{path: path} }
+func newHub(s source) *hub { return &hub{source: s} }
 
 // open opens the store unless it is open.
 func (h *hub) open() (*tokens, error) {
@@ -44,7 +43,7 @@ func (h *hub) open() (*tokens, error) {
 	if t := h.opened.Load(); t != nil {
 		return t, nil
 	}
-	s, err := embedded.Open(h.path, embedded.Options{})
+	s, err := h.source.open()
 	if err != nil {
 		return nil, err
 	}

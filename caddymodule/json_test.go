@@ -58,7 +58,7 @@ func compileAlone(t *testing.T, h *Handler) (routes []policy.RouteInfo, err erro
 func TestJSONMistakes(t *testing.T) {
 	for _, m := range []struct{ app, gate, want string }{
 		{`{"stores": {}}`, `{}`, `json: unknown field "stores"`},
-		{`{"store": {"kind": "redis"}}`, `{}`, "store redis: not supported yet; this version has the embedded store"},
+		{`{"store": {"kind": "redis"}}`, `{}`, "store redis: where? want a URL, or addresses"},
 		{`{"store": {"file": "{env.PATGATE_TEST_UNSET}"}}`, `{}`, "store file {env.PATGATE_TEST_UNSET}: evaluated placeholder {env.PATGATE_TEST_UNSET} is empty"},
 		{`{"cache": {"size": -1}}`, `{}`, "cache size: want a positive number, got -1"},
 		{`{"cache": {"ttl": "-1s"}}`, `{}`, "cache ttl: want a positive duration, got -1s"},

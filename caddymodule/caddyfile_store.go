@@ -1,0 +1,99 @@
+package caddymodule
+
+import (
+	"strconv"
+	"strings"
+)
+
+// store reads where tokens are kept. Syntax:
+//
+//	store embedded [<file>]
+//	store redis <url>
+//	store redis [<url>] {
+//		address           <host:port>...
+//		cluster
+//		sentinel          <master name>
+//		username          <name>
+//		password          <secret>
+//		sentinel_username <name>
+//		sentinel_password <secret>
+//		db                <number>
+//		key_prefix        <text>
+//		budget            <duration>
+//		tls {
+//			ca          <file>
+//			cert        <file>
+//			key         <file>
+//			server_name <name>
+//		}
+//	}
+func (a *App) store(b *block) error {
+	args := b.RemainingArgs()
+	switch {
+	case len(args) > 2:
+		return b.Errf("unexpected %q at the end of the line", args[2])
+	case len(args) > 0 && args[0] == "embedded":
+		a.Store.Kind = "embedded"
+		if len(args) == 2 {
+			a.Store.File = args[1]
+		}
+		return nil
+	case len(args) > 0 && args[0] == "redis":
+		a.Store.Kind = "redis"
+		a.Store.Redis = new(RedisConfig)
+		if len(args) == 2 {
+			a.Store.Redis.URL = args[1]
+		}
+		return a.Store.Redis.read(b)
+	}
+	return b.Errf("store %q: want embedded [<file>], redis <url>, or redis with a block", strings.Join(args, " "))
+}
+
+func (c *RedisConfig) read(b *block) error {
+	read := map[string]func(*block) error{
+		"address": func(b *block) error {
+			if c.Addresses = b.RemainingArgs(); len(c.Addresses) == 0 {
+				return b.Err("address: a value is missing")
+			}
+			return nil
+		},
+		"cluster":           func(b *block) error { c.Cluster = true; return b.end() },
+		"sentinel":          func(b *block) error { return b.text(&c.Sentinel) },
+		"username":          func(b *block) error { return b.text(&c.Username) },
+		"password":          func(b *block) error { return b.text(&c.Password) },
+		"sentinel_username": func(b *block) error { return b.text(&c.SentinelUsername) },
+		"sentinel_password": func(b *block) error { return b.text(&c.SentinelPassword) },
+		"db": func(b *block) error {
+			text := ""
+			if err := b.text(&text); err != nil {
+				return err
+			}
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 0 {
+				return b.Errf("db %q: want the number of a database, from 0", text)
+			}
+			c.DB = n
+			return nil
+		},
+		"key_prefix": func(b *block) error { return b.text(&c.KeyPrefix) },
+		"budget":     func(b *block) error { return b.duration(&c.Budget) },
+		"tls":        func(b *block) error { c.TLS = new(RedisTLS); return c.TLS.read(b) },
+	}
+	if err := b.settings(read, "address", "cluster", "sentinel", "username", "password", "sentinel_username", "sentinel_password",
+		"db", "key_prefix", "budget", "tls"); err != nil {
+		return err
+	}
+	if c.URL == "" && len(c.Addresses) == 0 {
+		return b.Err("store redis: where? want a URL, or a block with address")
+	}
+	return nil
+}
+
+func (c *RedisTLS) read(b *block) error {
+	return b.settings(map[string]func(*block) error{
+		"ca":          func(b *block) error { return b.text(&c.CA) },
+		"cert":        func(b *block) error { return b.text(&c.Cert) },
+		"key":         func(b *block) error { return b.text(&c.Key) },
+		"server_name": func(b *block) error { return b.text(&c.ServerName) },
+	}, "ca", "cert", "key", "server_name")
+}

@@ -1,0 +1,219 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap/exp/zapslog"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/store/embedded"
+	"github.com/patgate/patgate/store/redis"
+)
+
+// StoreConfig says where tokens are kept.
+type StoreConfig struct {
+	// Kind is embedded or redis. Default: embedded.
+	Kind string `json:"kind,omitempty"`
+	// File is the file of the embedded store. Default: patgate/tokens.db in
+	// Caddy's data directory.
+	File string `json:"file,omitempty"`
+	// Redis says where Redis or Valkey is. Several gateways share it.
+	Redis *RedisConfig `json:"redis,omitempty"`
+}
+
+// RedisConfig says where Redis or Valkey is and how to get in. Its texts may be
+// placeholders such as {env.REDIS_PASSWORD} and {file./run/secrets/redis}: only
+// these, never what they stand for, are shown in configurations and logs.
+type RedisConfig struct {
+	// URL is redis://host:port/db, rediss://… for TLS, or unix:///path.
+	URL string `json:"url,omitempty"`
+	// Addresses, instead of a URL, are host:port of the server, of nodes of the
+	// Cluster, or of the Sentinels.
+	Addresses []string `json:"addresses,omitempty"`
+	// Cluster says that the addresses are of a Cluster.
+	Cluster bool `json:"cluster,omitempty"`
+	// Sentinel is the name of the master that the addresses, of Sentinels, know.
+	Sentinel string `json:"sentinel,omitempty"`
+
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	// SentinelUsername and SentinelPassword are for the Sentinels themselves.
+	SentinelUsername string `json:"sentinel_username,omitempty"`
+	SentinelPassword string `json:"sentinel_password,omitempty"`
+	// DB is the number of the database. Default: 0.
+	DB int `json:"db,omitempty"`
+	// TLS has the connection encrypted.
+	TLS *RedisTLS `json:"tls,omitempty"`
+	// KeyPrefix begins the names of all keys. Default: patgate.
+	KeyPrefix string `json:"key_prefix,omitempty"`
+	// Budget is how long a lookup, and each step of a change, may take.
+	// Default: 250ms.
+	Budget caddy.Duration `json:"budget,omitempty"`
+}
+
+// RedisTLS says how a connection to Redis is encrypted.
+type RedisTLS struct {
+	CA         string `json:"ca,omitempty"`          // file of the authorities trusted; default: the system's
+	Cert       string `json:"cert,omitempty"`        // file of the client's certificate
+	Key        string `json:"key,omitempty"`         // file of its key
+	ServerName string `json:"server_name,omitempty"` // the name on the server's certificate; default: the host's
+}
+
+// source says which store is meant: its identity, and how it is opened.
+type source struct {
+	key  string
+	open func() (store.Store, error)
+}
+
+// source works out which store the configuration means. It opens nothing.
+func (c *StoreConfig) source() (source, error) {
+	switch kind := cmp.Or(c.Kind, "embedded"); kind {
+	case "embedded":
+		if c.Redis != nil {
+			return source{}, fmt.Errorf("store embedded: redis says nothing here")
+		}
+		return c.embedded()
+	case "redis":
+		if c.Redis == nil {
+			return source{}, fmt.Errorf("store redis: where? want a URL, or addresses")
+		}
+		return c.Redis.source()
+	default:
+		return source{}, fmt.Errorf("store %q: want embedded or redis", kind)
+	}
+}
+
+func (c *StoreConfig) embedded() (source, error) {
+	file := filepath.Join(caddy.AppDataDir(), "patgate", "tokens.db")
+	if c.File != "" {
+		expanded, err := caddy.NewReplacer().ReplaceOrErr(c.File, true, true)
+		if err != nil {
+			return source{}, fmt.Errorf("store file %s: %w", c.File, err)
+		}
+		if file, err = filepath.Abs(expanded); err != nil {
+			return source{}, fmt.Errorf("store file %s: %w", c.File, err)
+		}
+	}
+	return source{key: "embedded:" + file, open: func() (store.Store, error) {
+		return embedded.Open(file, embedded.Options{})
+	}}, nil
+}
+
+// source works out the options with all placeholders replaced. The identity of
+// the store is a digest of them, for there are passwords in it.
+func (c *RedisConfig) source() (source, error) {
+	plain := *c
+	plain.Addresses = append([]string(nil), c.Addresses...)
+	texts := map[string]*string{
+		"url": &plain.URL, "sentinel": &plain.Sentinel, "username": &plain.Username, "password": &plain.Password,
+		"sentinel_username": &plain.SentinelUsername, "sentinel_password": &plain.SentinelPassword, "key_prefix": &plain.KeyPrefix,
+	}
+	for i := range plain.Addresses {
+		texts[fmt.Sprintf("address %d", i+1)] = &plain.Addresses[i]
+	}
+	replacer := caddy.NewReplacer()
+	for name, text := range texts {
+		if *text == "" {
+			continue
+		}
+		expanded, err := replacer.ReplaceOrErr(*text, true, true)
+		if err != nil {
+			return source{}, fmt.Errorf("store redis: %s: %w", name, err)
+		}
+		*text = expanded
+	}
+	options := redis.Options{
+		URL: plain.URL, Addresses: plain.Addresses, Cluster: plain.Cluster, MasterName: plain.Sentinel,
+		Username: plain.Username, Password: plain.Password,
+		SentinelUsername: plain.SentinelUsername, SentinelPassword: plain.SentinelPassword,
+		DB: plain.DB, KeyPrefix: plain.KeyPrefix, Budget: time.Duration(plain.Budget), Logger: slog.New(storeLog{}),
+	}
+	if plain.TLS != nil {
+		var err error
+		if options.TLS, err = plain.TLS.config(); err != nil {
+			return source{}, fmt.Errorf("store redis: tls: %w", err)
+		}
+	}
+	if err := options.Validate(); err != nil {
+		return source{}, fmt.Errorf("store %w", err)
+	}
+	identity, err := json.Marshal(plain)
+	if err != nil {
+		return source{}, fmt.Errorf("store redis: %w", err)
+	}
+	return source{key: fmt.Sprintf("redis:%x", sha256.Sum256(identity)), open: func() (store.Store, error) {
+		return redis.Open(options)
+	}}, nil
+}
+
+func (c *RedisTLS) config() (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("reading ca: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca %s: has no certificate", c.CA)
+		}
+	}
+	if c.Cert != "" || c.Key != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("reading cert and key: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
+
+// storeLog is the log of a store. The store outlives configurations and their
+// logs, so each line goes to the log of its time.
+type storeLog struct {
+	attrs func(slog.Handler) slog.Handler // nil: none
+}
+
+func (l storeLog) now() slog.Handler {
+	var h slog.Handler = zapslog.NewHandler(caddy.Log().Core(), zapslog.WithName("patgate.store"))
+	if l.attrs != nil {
+		h = l.attrs(h)
+	}
+	return h
+}
+
+// Enabled implements slog.Handler.
+func (l storeLog) Enabled(ctx context.Context, level slog.Level) bool {
+	return l.now().Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (l storeLog) Handle(ctx context.Context, r slog.Record) error { return l.now().Handle(ctx, r) }
+
+// WithAttrs implements slog.Handler.
+func (l storeLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return l.with(func(h slog.Handler) slog.Handler { return h.WithAttrs(attrs) })
+}
+
+// WithGroup implements slog.Handler.
+func (l storeLog) WithGroup(name string) slog.Handler {
+	return l.with(func(h slog.Handler) slog.Handler { return h.WithGroup(name) })
+}
+
+func (l storeLog) with(more func(slog.Handler) slog.Handler) slog.Handler {
+	if l.attrs == nil {
+		return storeLog{attrs: more}
+	}
+	return storeLog{attrs: func(h slog.Handler) slog.Handler { return more(l.attrs(h)) }}
+}
