@@ -72,6 +72,13 @@ func (c *change) set(s *Store, d token.Digest, before, after string) {
 	c.what = append(c.what, touched{digest: d, version: c.version, gone: after == ""})
 }
 
+// hold leaves the key of a digest as it is, and sees to it that nothing comes
+// between.
+func (c *change) hold(s *Store, d token.Digest, r record) {
+	c.writes = append(c.writes, write{s.keys.token(d), d, r.raw, r.raw})
+	c.what = append(c.what, touched{digest: d, version: max(r.version, 1), gone: r.raw == ""})
+}
+
 // apply makes a change and returns when it is stored and the watchers have been
 // told. errConflict means that it isn't made.
 func (s *Store) apply(ctx context.Context, c *change) error {

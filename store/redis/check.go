@@ -2,9 +2,390 @@ package redis
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
 )
 
-// Check implements store.Checker.
-func (s *Store) Check(ctx context.Context, repair bool) ([]store.Problem, error) { return nil, nil }
+// finding is something that isn't right, and what makes it right; mend is nil
+// where only people can.
+type finding struct {
+	text string
+	mend func(context.Context) error
+}
+
+// Check implements store.Checker. Indexes agree with records after every change
+// and every crash, so that what is found comes from writes that Redis has lost,
+// or from hands other than patgate's. Repairs are changes like any other.
+func (s *Store) Check(ctx context.Context, repair bool) ([]store.Problem, error) {
+	c := &check{s: s, repair: repair}
+	for _, part := range []func(context.Context) error{c.left, c.records, c.ids, c.own, c.owners} {
+		if err := part(ctx); err != nil {
+			return c.problems, fmt.Errorf("checking %s: %w", s.where, err)
+		}
+	}
+	return c.problems, nil
+}
+
+type check struct {
+	s        *Store
+	repair   bool
+	problems []store.Problem
+}
+
+// each has find look at things. What it finds must be there at a second look as
+// well, since changes come between one read and the next.
+func each[T comparable](ctx context.Context, c *check, all []T, find func(context.Context, []T) (map[T]finding, error)) error {
+	for some := range slices.Chunk(all, step) {
+		found, err := find(ctx, some)
+		if err != nil {
+			return err
+		}
+		for _, thing := range some {
+			first, ok := found[thing]
+			if !ok {
+				continue
+			}
+			if err := pause(ctx); err != nil {
+				return err
+			}
+			again, err := find(ctx, []T{thing})
+			if err != nil {
+				return err
+			}
+			if second, ok := again[thing]; ok && second.text == first.text {
+				c.found(ctx, second)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *check) found(ctx context.Context, f finding) {
+	p := store.Problem{Text: f.text}
+	if c.repair && f.mend != nil {
+		if err := f.mend(ctx); err != nil {
+			p.Text += fmt.Sprintf(" (mending it: %v)", err)
+		} else {
+			p.Mended = true
+		}
+	}
+	c.problems = append(c.problems, p)
+}
+
+// left looks for changes whose process has died.
+func (c *check) left(ctx context.Context) error {
+	all, err := c.s.leftBehind(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		c.found(ctx, finding{
+			fmt.Sprintf("a change of %d records was left behind by a process that died", len(l.digests)),
+			func(ctx context.Context) error { return c.s.endLeft(ctx, l) },
+		})
+	}
+	return nil
+}
+
+// records looks at what is kept by digest.
+func (c *check) records(ctx context.Context) error {
+	return c.scan(ctx, c.s.keys.tokens, func(names []string) error {
+		var digests []token.Digest
+		for _, n := range names {
+			if len(n) == len(token.Digest{}) {
+				digests = append(digests, token.Digest([]byte(n)))
+			}
+		}
+		return each(ctx, c, digests, c.lookAtRecords)
+	})
+}
+
+func (c *check) lookAtRecords(ctx context.Context, digests []token.Digest) (map[token.Digest]finding, error) {
+	s, found := c.s, map[token.Digest]finding{}
+	values, err := s.values(ctx, digests)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range digests {
+		mark, _, _, intent, err := splitIntent(values[i])
+		if intent {
+			state, _, err := s.state(ctx, mark)
+			if err != nil {
+				return nil, err
+			}
+			if state == "" {
+				found[d] = finding{fmt.Sprintf("digest %x: an intent of a change that nobody knows of", d), func(ctx context.Context) error {
+					_, _, err := s.settle(ctx, d)
+					return err
+				}}
+			}
+			continue
+		}
+		var r record
+		if err == nil {
+			r, err = parseRecord(values[i])
+		}
+		if err != nil {
+			found[d] = finding{fmt.Sprintf("digest %x: %v", d, err), nil}
+			continue
+		}
+		f, err := c.lookAtRecord(ctx, d, r)
+		if err != nil {
+			return nil, err
+		}
+		if f.text != "" {
+			found[d] = f
+		}
+	}
+	return found, nil
+}
+
+func (c *check) lookAtRecord(ctx context.Context, d token.Digest, r record) (finding, error) {
+	s := c.s
+	switch {
+	case r.raw == "":
+		return finding{}, nil // deleted meanwhile
+	case r.pointer():
+		_, err := s.find(ctx, d)
+		if errors.Is(err, store.ErrNotFound) {
+			return finding{fmt.Sprintf("digest %x: of a retired secret that no token has", d), func(ctx context.Context) error {
+				change := s.newChange(r.version)
+				change.set(s, d, r.raw, "")
+				return s.apply(ctx, change)
+			}}, nil
+		}
+		return finding{}, err
+	case r.token.Digest != d:
+		return finding{fmt.Sprintf("token %q is kept under a digest that isn't its own", r.token.ID), nil}, nil
+	}
+	t := r.token
+	rewrite := func(then func(*change)) func(context.Context) error {
+		return func(ctx context.Context) error {
+			change := s.newChange(r.version)
+			change.set(s, d, r.raw, liveValue(change.version, t))
+			then(change)
+			return s.apply(ctx, change)
+		}
+	}
+	where, err := s.whereAre(ctx, t.ID)
+	if err != nil {
+		return finding{}, err
+	}
+	switch at := where[0]; {
+	case at == nil:
+		return finding{fmt.Sprintf("token %q is not in the index of ids", t.ID), rewrite(func(change *change) {
+			change.free = []string{t.ID}
+			change.add(s.keys.ids, idEntry(t.ID, d))
+		})}, nil
+	case *at != d:
+		return finding{fmt.Sprintf("token %q has an old record beside its own", t.ID), func(ctx context.Context) error {
+			change := s.newChange(r.version)
+			change.set(s, d, r.raw, "")
+			return s.apply(ctx, change)
+		}}, nil
+	}
+	listed := redis.NewFloatCmd(noContext, "zscore", s.keys.own(t.Owner), t.ID)
+	if err := s.send(ctx, unsafe, keyed{s.keys.own(t.Owner), listed}); err != nil {
+		return finding{}, err
+	}
+	if listed.Err() != nil {
+		return finding{fmt.Sprintf("token %q is not in the index of its owner %q", t.ID, t.Owner), rewrite(func(change *change) {
+			change.add(s.keys.own(t.Owner), t.ID)
+		})}, nil
+	}
+	for _, old := range t.Retired {
+		p, err := s.record(ctx, old.Digest)
+		if err != nil {
+			return finding{}, err
+		}
+		if p.raw == "" {
+			return finding{fmt.Sprintf("token %q is not found by a retired secret", t.ID), func(ctx context.Context) error {
+				change := s.newChange()
+				change.set(s, old.Digest, "", pointerValue(change.version, d))
+				return s.apply(ctx, change)
+			}}, nil
+		}
+	}
+	return finding{}, nil
+}
+
+// ids looks for entries in the index of ids that name no token.
+func (c *check) ids(ctx context.Context) error {
+	return c.members(ctx, c.s.keys.ids, func(entries []string) error {
+		return each(ctx, c, entries, c.lookAtIDs)
+	})
+}
+
+func (c *check) lookAtIDs(ctx context.Context, entries []string) (map[string]finding, error) {
+	s, found := c.s, map[string]finding{}
+	digests := make([]token.Digest, len(entries))
+	for i, e := range entries {
+		_, digests[i], _ = splitIDEntry(e)
+	}
+	records, err := s.records(ctx, digests)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range entries {
+		id, d, ok := splitIDEntry(e)
+		if ok && records[i].live() && records[i].token.ID == id {
+			continue
+		}
+		found[e] = finding{fmt.Sprintf("the index of ids has token %q, which isn't there", id), func(ctx context.Context) error {
+			change := s.newChange(records[i].version)
+			change.remove(s.keys.ids, e)
+			change.hold(s, d, records[i])
+			return s.apply(ctx, change)
+		}}
+	}
+	return found, nil
+}
+
+// own looks for entries in the indexes of owners that name no token of theirs.
+func (c *check) own(ctx context.Context) error {
+	return c.scan(ctx, c.s.keys.ownPrefix, func(owners []string) error {
+		for _, owner := range owners {
+			err := c.members(ctx, c.s.keys.own(owner), func(ids []string) error {
+				return each(ctx, c, ids, func(ctx context.Context, ids []string) (map[string]finding, error) {
+					return c.lookAtOwn(ctx, owner, ids)
+				})
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (c *check) lookAtOwn(ctx context.Context, owner string, ids []string) (map[string]finding, error) {
+	s, found := c.s, map[string]finding{}
+	theirs := func(ctx context.Context, id string) (bool, error) {
+		t, err := s.now(ctx, id)
+		return t != nil && t.Owner == owner, err
+	}
+	for _, id := range ids {
+		ok, err := theirs(ctx, id)
+		if err != nil && !errors.Is(err, errIndex) {
+			return nil, err
+		}
+		if ok {
+			continue
+		}
+		found[id] = finding{fmt.Sprintf("the index of owner %q has token %q, which isn't theirs", owner, id), func(ctx context.Context) error {
+			return c.drop(ctx, s.keys.own(owner), id, func(ctx context.Context) (bool, error) { return theirs(ctx, id) })
+		}}
+	}
+	return found, nil
+}
+
+// owners looks for owners' records that aren't listed, and the reverse.
+func (c *check) owners(ctx context.Context) error {
+	s := c.s
+	look := func(ctx context.Context, names []string) (map[string]finding, error) {
+		found := map[string]finding{}
+		for _, name := range names {
+			o, _, _, _, err := s.ownerAsItIs(ctx, name)
+			if err != nil {
+				found[name] = finding{fmt.Sprintf("owner %q: %v", name, err), nil}
+				continue
+			}
+			listed := redis.NewFloatCmd(noContext, "zscore", s.keys.owners, name)
+			if err := s.send(ctx, unsafe, keyed{s.keys.owners, listed}); err != nil {
+				return nil, err
+			}
+			switch in := listed.Err() == nil; {
+			case o != nil && !in:
+				found[name] = finding{fmt.Sprintf("owner %q is not in the index", name), func(ctx context.Context) error {
+					return s.send(ctx, unsafe, keyed{s.keys.owners, redis.NewIntCmd(noContext, "zadd", s.keys.owners, 0, name)})
+				}}
+			case o == nil && in:
+				found[name] = finding{fmt.Sprintf("the index has owner %q, who isn't there", name), func(ctx context.Context) error {
+					return c.drop(ctx, s.keys.owners, name, func(ctx context.Context) (bool, error) {
+						o, _, _, _, err := s.ownerAsItIs(ctx, name)
+						return o != nil, err
+					})
+				}}
+			}
+		}
+		return found, nil
+	}
+	if err := c.scan(ctx, s.keys.ownerPrefix, func(names []string) error { return each(ctx, c, names, look) }); err != nil {
+		return err
+	}
+	return c.members(ctx, s.keys.owners, func(names []string) error {
+		return each(ctx, c, names, func(ctx context.Context, names []string) (map[string]finding, error) {
+			found, err := look(ctx, names)
+			for name, f := range found {
+				if !strings.HasPrefix(f.text, "the index has") { // else it was reported above
+					delete(found, name)
+				}
+			}
+			return found, err
+		})
+	})
+}
+
+// drop removes a member of an index that names nothing, unless it does by then.
+func (c *check) drop(ctx context.Context, index, member string, needed func(context.Context) (bool, error)) error {
+	if err := c.s.send(ctx, unsafe, keyed{index, redis.NewIntCmd(noContext, "zrem", index, member)}); err != nil {
+		return err
+	}
+	if yes, err := needed(ctx); err != nil || !yes {
+		return err
+	}
+	return c.s.send(ctx, unsafe, keyed{index, redis.NewIntCmd(noContext, "zadd", index, 0, member)})
+}
+
+// members calls f with the members of an index, some at a time.
+func (c *check) members(ctx context.Context, index string, f func([]string) error) error {
+	for from := "-"; ; {
+		cmd := redis.NewStringSliceCmd(noContext, "zrangebylex", index, from, "+", "limit", 0, step)
+		if err := c.s.send(ctx, unsafe, keyed{index, cmd}); err != nil {
+			return err
+		}
+		all := cmd.Val()
+		if err := f(all); err != nil {
+			return err
+		}
+		if len(all) < step {
+			return nil
+		}
+		from = "(" + all[step-1]
+	}
+}
+
+// scan calls f with the names of the keys that begin with prefix, without it,
+// some at a time.
+func (c *check) scan(ctx context.Context, prefix string, f func(names []string) error) error {
+	escaped := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(prefix)
+	var one sync.Mutex // ForEachMaster calls all at once
+	return c.s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+		one.Lock()
+		defer one.Unlock()
+		for cursor := uint64(0); ; {
+			keys, next, err := server.Scan(ctx, cursor, escaped+"*", step).Result()
+			if err != nil {
+				return err
+			}
+			names := make([]string, len(keys))
+			for i, k := range keys {
+				names[i] = strings.TrimPrefix(k, prefix)
+			}
+			if err := f(names); err != nil {
+				return err
+			}
+			if cursor = next; cursor == 0 {
+				return nil
+			}
+		}
+	})
+}

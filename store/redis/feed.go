@@ -56,7 +56,7 @@ func (s *Store) follow() {
 		}
 		failing, at = 0, next
 		if heard {
-			s.hears(sent)
+			s.heard.Store(&sent)
 		}
 	}
 }
@@ -65,21 +65,18 @@ func (s *Store) follow() {
 // these are all that there were when it was called.
 func (s *Store) followOnce(at cursor) (next cursor, heard bool, err error) {
 	if !at.known {
-		at, err = s.resync(at)
-		return at, false, err
+		return s.resync(at)
 	}
 	head, entries, err := s.readFeed(at)
 	if err != nil {
 		return at, false, err
 	}
 	if head.n < at.n || head.n == at.n && head.mark != at.mark || head.n > at.n && len(entries) == 0 {
-		at, err = s.resync(at)
-		return at, false, err
+		return s.resync(at)
 	}
 	for _, e := range entries {
 		if e.n != at.n+1 || e.after != at.mark {
-			at, err = s.resync(at)
-			return at, false, err
+			return s.resync(at)
 		}
 		what, err := parseTouched(e.what)
 		if err != nil {
@@ -155,28 +152,27 @@ func toCursor(values []any) (c cursor, err error) {
 // the way, and tells the watchers so. Where the feed ends before at, a server
 // has lost changes that were seen here: then it is made to go on behind at, so
 // that no position is used twice, and that the others notice, too.
-func (s *Store) resync(at cursor) (cursor, error) {
+func (s *Store) resync(at cursor) (end cursor, heard bool, err error) {
 	seen, mark := at.n, at.mark
 	if told := uint64(s.told.position()); told > seen {
 		seen, mark = told, ""
 	}
 	cmd := eval(scriptRaise, []string{s.keys.head, s.keys.feed}, newMark(), strconv.FormatUint(seen, 10), mark, feedLength)
 	if err := s.send(s.ctx, unsafe, keyed{s.keys.head, cmd}); err != nil {
-		return at, err
+		return at, false, err
 	}
 	values, err := cmd.Slice()
 	if err != nil {
-		return at, err
+		return at, false, err
 	}
-	end, err := toCursor(values)
-	if err != nil {
-		return at, err
+	if end, err = toCursor(values); err != nil {
+		return at, false, err
 	}
 	if at.known {
 		s.log.Warn("changes may have been missed: everything held is read again", "store", s.where, "followed", at.n, "feed", end.n)
 	}
 	s.reset(store.Position(end.n))
-	return end, nil
+	return end, true, nil
 }
 
 // takeIn takes in the change to a position, and tells the watchers.
@@ -231,16 +227,14 @@ func (s *Store) await(n store.Position) {
 // still answers, and knows nothing of their changes; so it must also have taken
 // a beat of this gateway lately, which min-replicas-to-write makes it refuse.
 func (s *Store) Heard() time.Time {
-	if heard := s.heard.Load(); heard != nil {
-		return *heard
+	heard, beaten := s.heard.Load(), s.beaten.Load()
+	switch {
+	case heard == nil || beaten == nil:
+		return time.Time{}
+	case heard.Sub(*beaten) > beatLimit:
+		return *beaten
 	}
-	return time.Time{}
-}
-
-func (s *Store) hears(sent time.Time) {
-	if beaten := s.beaten.Load(); beaten != nil && sent.Sub(*beaten) < beatLimit {
-		s.heard.Store(&sent)
-	}
+	return *heard
 }
 
 // sleep waits, unless the store is closed.

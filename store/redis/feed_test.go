@@ -1,0 +1,302 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// pair opens two stores on one server that share their tokens.
+func pair(t *testing.T, o Options) (a, b *Store) {
+	o.KeyPrefix = "pair"
+	return open(t, o), open(t, o)
+}
+
+func TestFeedReachesOthers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := pair(t, Options{Addresses: []string{server.Addr}})
+	heard := listen(t, b)
+	create(t, a, newToken("a"))
+	update(t, a, "a", revoke)
+	if _, err := a.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "alice"}, nil }); err != nil {
+		t.Fatalf("UpdateOwner: %v", err)
+	}
+	heard.await(t, "the owner", func(c store.Change) bool { return slices.Contains(c.Owners, "alice") })
+	f, err := b.Find(t.Context(), digest("a"))
+	if err != nil || f.Token.RevokedAt.IsZero() || f.Owner == nil || f.Owner.Enabled {
+		t.Errorf("after the other store has heard, Find = %+v, %v, want the token revoked and its owner disabled", f, err)
+	}
+	heard.mu.Lock()
+	defer heard.mu.Unlock()
+	for i, c := range heard.changes {
+		if c.Position != store.Position(i+1) || c.Reset {
+			t.Errorf("told of %+v, want position %d and no reset", c, i+1)
+		}
+	}
+}
+
+// Whatever happens to the feed that may have hidden a change, watchers are told
+// to read everything again, and the feed is followed from there.
+func TestFeedReset(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		harm func(t *testing.T, server *redistest.Server, a *Store)
+	}{
+		{"flushed", func(t *testing.T, server *redistest.Server, a *Store) { server.Do("flushall") }},
+		{"flushed and filled again", func(t *testing.T, server *redistest.Server, a *Store) {
+			// In one go, so that the follower sees nothing of it but the end.
+			server.Do("eval", `redis.call('flushall')
+				for n = 1, 20 do
+					redis.call('xadd', '{pair}:feed', n .. '-0', 'mark', 'm' .. n, 'after', n == 1 and '' or 'm' .. (n - 1), 'what', '')
+				end
+				redis.call('hset', '{pair}:head', 'n', '20', 'mark', 'm20')`, 0)
+		}},
+		{"back to an earlier position", func(t *testing.T, server *redistest.Server, a *Store) {
+			server.Do("hset", "{pair}:head", "n", "2", "mark", "m2")
+			server.Do("del", "{pair}:feed")
+		}},
+		{"another history of the same length", func(t *testing.T, server *redistest.Server, a *Store) {
+			server.Do("hset", "{pair}:head", "mark", "other")
+		}},
+		{"stream is gone", func(t *testing.T, server *redistest.Server, a *Store) {
+			server.Do("eval", `redis.call('del', '{pair}:feed') redis.call('hset', '{pair}:head', 'n', '9')`, 0)
+		}},
+		{"trimmed", func(t *testing.T, server *redistest.Server, a *Store) {
+			server.Do("eval", `
+				for n = 6, 9 do redis.call('xadd', '{pair}:feed', n .. '-0', 'mark', 'm' .. n, 'after', 'm' .. (n - 1), 'what', '') end
+				redis.call('hset', '{pair}:head', 'n', '9', 'mark', 'm9')
+				redis.call('xtrim', '{pair}:feed', 'maxlen', 2)`, 0)
+		}},
+		{"an entry of another history", func(t *testing.T, server *redistest.Server, a *Store) {
+			server.Do("eval", `
+				redis.call('xadd', '{pair}:feed', '6-0', 'mark', 'm6', 'after', 'other', 'what', '')
+				redis.call('hset', '{pair}:head', 'n', '6', 'mark', 'm6')`, 0)
+		}},
+		{"an entry that can't be read", func(t *testing.T, server *redistest.Server, a *Store) {
+			server.Do("eval", `
+				redis.call('xadd', '{pair}:feed', '6-0', 'mark', 'm6', 'after', redis.call('hget', '{pair}:head', 'mark'), 'what', '?')
+				redis.call('hset', '{pair}:head', 'n', '6', 'mark', 'm6')`, 0)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			a, b := pair(t, Options{Addresses: []string{server.Addr}})
+			for i := range 5 {
+				create(t, a, newToken(fmt.Sprint("t", i)))
+			}
+			last := a.told.position()
+			if last != 5 {
+				t.Fatalf("after 5 changes the position is %d", last)
+			}
+			for _, s := range []*Store{a, b} {
+				redistest.Await(t, "both to follow", func() error {
+					if s.told.position() < last {
+						return errors.New("not yet")
+					}
+					return nil
+				})
+			}
+			heardA, heardB := listen(t, a), listen(t, b)
+			c.harm(t, server, a)
+			reset := func(c store.Change) bool { return c.Reset && c.Position > last }
+			heardA.await(t, "a reset", reset)
+			heardB.await(t, "a reset", reset)
+			awaitHeard(t, a)
+			awaitHeard(t, b)
+			from := a.told.position()
+			create(t, b, newToken("after"))
+			heardA.await(t, "the next change", func(c store.Change) bool {
+				return c.Position > from && slices.Contains(c.Digests, digest("after"))
+			})
+		})
+	}
+}
+
+// While the server is cut off, Heard stands still, calls fail within the budget,
+// and nothing is concluded; when it is back, everything goes on.
+func TestCutOff(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		cut, mend func(*redistest.Server)
+	}{
+		{"half open", (*redistest.Server).Freeze, (*redistest.Server).Thaw},
+		{"gone", (*redistest.Server).Kill, (*redistest.Server).Start},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t, "appendonly yes", "appendfsync always")
+			s := open(t, Options{Addresses: []string{server.Addr}, Budget: 250 * time.Millisecond})
+			create(t, s, newToken("a"))
+			c.cut(server)
+			cut := time.Now()
+			redistest.Await(t, "the store to be deaf", func() error {
+				if age := time.Since(s.Heard()); age < time.Second {
+					return fmt.Errorf("heard %v ago", age)
+				}
+				return nil
+			})
+			if heard := s.Heard(); heard.After(cut) {
+				t.Errorf("Heard = %v after the cut", heard.Sub(cut))
+			}
+			for _, d := range []token.Digest{digest("a"), digest("b")} {
+				if _, err := s.Find(t.Context(), d); err == nil || errors.Is(err, store.ErrNotFound) {
+					t.Errorf("Find = %v, want an error that says nothing of the token", err)
+				}
+			}
+			if err := s.Create(t.Context(), newToken("b")); err == nil || errors.Is(err, store.ErrExists) {
+				t.Errorf("Create = %v, want an error that says nothing of the token", err)
+			}
+			c.mend(server)
+			awaitHeard(t, s)
+			if _, err := s.Find(t.Context(), digest("a")); err != nil {
+				t.Errorf("Find = %v", err)
+			}
+			create(t, s, newToken("c"))
+		})
+	}
+}
+
+// A server that comes back with less than it had doesn't bring back what it has
+// lost, as long as somebody remembers.
+func TestServerLosesChanges(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var log logged
+	s := open(t, Options{Addresses: []string{server.Addr}, Logger: log.logger()})
+	for _, id := range []string{"revoked", "deleted", "renewed", "untouched"} {
+		create(t, s, newToken(id))
+	}
+	alice := func(enabled bool) {
+		_, err := s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob", Enabled: enabled}, nil })
+		if err != nil {
+			t.Fatalf("UpdateOwner: %v", err)
+		}
+	}
+	bobs := newToken("bobs")
+	bobs.Owner = "bob"
+	create(t, s, bobs)
+	alice(true)
+	server.Do("save")
+	update(t, s, "revoked", revoke)
+	if err := s.Delete(t.Context(), "deleted"); err != nil {
+		t.Fatalf("Delete: %v", err)
+	}
+	update(t, s, "renewed", func(t *token.Token) { t.Digest = digest("renewed 2") })
+	create(t, s, newToken("made"))
+	alice(false)
+
+	heard := listen(t, s)
+	server.Kill()
+	server.Start() // from what was saved
+	heard.await(t, "a reset", func(c store.Change) bool { return c.Reset })
+
+	for _, secret := range []string{"revoked", "deleted", "renewed", "renewed 2", "made", "bobs"} {
+		if f, err := s.Find(t.Context(), digest(secret)); !errors.Is(err, ErrLost) {
+			t.Errorf("Find by the secret of %q = %+v, %v, want ErrLost", secret, f.Token, err)
+		}
+	}
+	if _, err := s.Find(t.Context(), digest("untouched")); err != nil {
+		t.Errorf("Find of what wasn't lost: %v", err)
+	}
+	if !strings.Contains(log.String(), "redis has lost a change") || s.Stats().Lost == 0 {
+		t.Errorf("the loss is neither logged nor counted: %+v\n%s", s.Stats(), log.String())
+	}
+
+	// An older record isn't changed into one that serves.
+	rename := func(t *token.Token) error { t.Name = "renamed"; return nil }
+	if _, err := s.Update(t.Context(), "revoked", rename); !errors.Is(err, ErrLost) {
+		t.Errorf("Update of a record that was lost = %v, want ErrLost", err)
+	}
+	enable := func(o *token.Owner) (*token.Owner, error) { o.Enabled = true; return o, nil }
+	if _, err := s.UpdateOwner(t.Context(), "bob", enable); !errors.Is(err, ErrLost) {
+		t.Errorf("UpdateOwner of a record that was lost = %v, want ErrLost", err)
+	}
+	// But what was lost can be done again.
+	update(t, s, "revoked", revoke)
+	if f, err := s.Find(t.Context(), digest("revoked")); err != nil || f.Token.RevokedAt.IsZero() {
+		t.Errorf("Find = %+v, %v, want it revoked", f.Token, err)
+	}
+	if err := s.Delete(t.Context(), "deleted", "renewed"); err != nil {
+		t.Errorf("Delete: %v", err)
+	}
+	for _, secret := range []string{"deleted", "renewed"} {
+		if _, err := s.Find(t.Context(), digest(secret)); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("Find of %q = %v, want ErrNotFound", secret, err)
+		}
+	}
+	alice(false)
+	if f, err := s.Find(t.Context(), digest("bobs")); err != nil || f.Owner.Enabled {
+		t.Errorf("Find = %+v, %v, want the owner disabled", f, err)
+	}
+}
+
+// Where the feed doesn't bring a change back within the budget, the watchers of
+// the process that made it are told all the same.
+func TestOwnChangeWithoutFeed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, Options{Addresses: []string{server.Addr}, Budget: 300 * time.Millisecond})
+	create(t, s, newToken("a"))
+	s.feed.Close()
+	heard := listen(t, s)
+	update(t, s, "a", revoke)
+	if heard.resets() != 1 {
+		t.Errorf("told of %+v, want a reset", heard.changes)
+	}
+	if f, err := s.Find(t.Context(), digest("a")); err != nil || f.Position != 2 {
+		t.Errorf("Find = position %d, %v, want 2", f.Position, err)
+	}
+}
+
+func TestGateways(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "gateways"}
+	var all []*Store
+	for _, name := range []string{"one", "two", "three"} {
+		o.Name = name
+		all = append(all, open(t, o))
+	}
+	create(t, all[0], newToken("a"))
+	want := func(what string, acknowledged, pending int) {
+		t.Helper()
+		redistest.Await(t, what, func() error {
+			a, p, err := all[0].Acknowledged(t.Context(), 1)
+			if err != nil || a != acknowledged || p != pending {
+				return fmt.Errorf("Acknowledged = %d, %d, %v, want %d, %d", a, p, err, acknowledged, pending)
+			}
+			return nil
+		})
+	}
+	want("all to have it", 3, 0)
+	if a, p, err := all[1].Acknowledged(t.Context(), 2); a != 0 || p != 3 || err != nil {
+		t.Errorf("Acknowledged of a change to come = %d, %d, %v, want 0, 3", a, p, err)
+	}
+	st, err := all[1].Status(t.Context())
+	if err != nil || len(st.Gateways) != 3 || st.Gateways[0].Name != "one" || st.Gateways[0].Follows != 1 || time.Since(st.Gateways[0].LastSeen).Abs() > time.Minute {
+		t.Errorf("Status = %+v, %v, want three gateways at position 1", st, err)
+	}
+	all[2].Close()
+	want("one to have left", 2, 0)
+
+	// One that was killed is pending, until it can't hold anything any more.
+	ago := func(d time.Duration) string { return fmt.Sprint("0 ", time.Now().Add(-d).UnixMilli()) }
+	server.Do("hset", "{gateways}:gateways", "killed", ago(time.Minute))
+	want("the killed one to be pending", 2, 1)
+	server.Do("hset", "{gateways}:gateways", "killed", ago(3*time.Minute))
+	want("the killed one not to count", 2, 0)
+	server.Do("hset", "{gateways}:gateways", "killed", ago(2*time.Hour))
+	all[0].Status(t.Context())
+	if server.Do("hexists", "{gateways}:gateways", "killed") != int64(0) {
+		t.Error("a gateway that was killed long ago is still on the list")
+	}
+}
