@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -35,12 +36,12 @@ func adminRoutes() []adminRoute {
 	return []adminRoute{
 		{"GET /patgate/tokens", "owner status space scope limit cursor", listTokens},
 		{"POST /patgate/tokens", "", createToken},
-		{"DELETE /patgate/tokens", "owner id+", deleteTokens},
-		{"POST /patgate/tokens/revoke", "", revokeTokens},
+		{"DELETE /patgate/tokens", "owner id+ wait", deleteTokens},
+		{"POST /patgate/tokens/revoke", "wait", revokeTokens},
 		{"GET /patgate/tokens/{id}", "", showToken},
 		{"PATCH /patgate/tokens/{id}", "", updateToken},
-		{"DELETE /patgate/tokens/{id}", "", deleteToken},
-		{"POST /patgate/tokens/{id}/revoke", "", revokeToken},
+		{"DELETE /patgate/tokens/{id}", "wait", deleteToken},
+		{"POST /patgate/tokens/{id}/revoke", "wait", revokeToken},
 		{"POST /patgate/tokens/{id}/regenerate", "", regenerateToken},
 		{"POST /patgate/tokens/{id}/grants", "", addGrant},
 		{"DELETE /patgate/tokens/{id}/grants", "", removeAllGrants},
@@ -57,6 +58,7 @@ func adminRoutes() []adminRoute {
 		{"GET /patgate/export", "", exportTokens},
 		{"GET /patgate/scopes", "", listScopes},
 		{"GET /patgate/status", "", showStatus},
+		{"POST /patgate/store/check", "", checkStore},
 		{"GET /patgate/events", "", notYet},
 		{"GET /patgate/report", "", notYet},
 	}
@@ -102,7 +104,8 @@ type adminCall struct {
 	tokens   *tokens
 	registry *registry.Registry
 	by       registry.Actor
-	status   int // of an answer that is not an error; 0: 200
+	wait     time.Duration // for other gateways to take a change in; 0: a moment
+	status   int           // of an answer that is not an error; 0: 200
 }
 
 // serve answers a request. It always returns nil: what it returned, Caddy would
@@ -133,6 +136,9 @@ func (c *adminCall) prepare(params []string) error {
 	c.app = running.(*App)
 	c.mayRead(0)
 	if c.params, err = queryParams(c.r.URL.RawQuery, params); err != nil {
+		return err
+	}
+	if err := c.waitFor(); err != nil {
 		return err
 	}
 	if c.tokens, err = c.app.hub.open(); err != nil {

@@ -1,11 +1,16 @@
 package caddymodule
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -227,21 +232,53 @@ func notNull(ids []string) []string {
 	return append([]string{}, ids...)
 }
 
-// acknowledged counts the gateways that have taken in what was done just now. The
-// process that did it always has: the store told it before it answered.
+// ackTime is how long an answer waits for the other gateways unless it is told
+// otherwise: they take a change in within milliseconds, or something is wrong.
+const ackTime = 100 * time.Millisecond
+
+// acknowledged counts the gateways that have taken in what was done just now,
+// and waits a moment for those that have not. The process that did it always
+// has: the store told it before it answered.
 func (c *adminCall) acknowledged() gatewayCounts {
-	counts := gatewayCounts{Acknowledged: 1}
-	status, err := c.storeStatus()
-	if err != nil {
-		return counts // the change is made, whatever can be said of others
+	alone := gatewayCounts{Acknowledged: 1}
+	gateways, ok := c.tokens.store.(store.Acknowledger)
+	if !ok {
+		return alone
 	}
-	counts.Acknowledged = 0
-	for _, g := range status.Gateways {
-		if g.Follows >= status.Position {
-			counts.Acknowledged++
-		} else {
-			counts.Pending++
+	// Whatever can be said of the others: the change is made.
+	status, err := c.tokens.store.Status(c.r.Context())
+	if err != nil {
+		return alone
+	}
+	deadline := time.Now().Add(cmp.Or(c.wait, ackTime))
+	for {
+		var counts gatewayCounts
+		if counts.Acknowledged, counts.Pending, err = gateways.Acknowledged(c.r.Context(), status.Position); err != nil {
+			return alone
+		}
+		if counts.Pending == 0 || !time.Now().Before(deadline) {
+			return counts
+		}
+		select {
+		case <-c.r.Context().Done():
+			return counts
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return counts
+}
+
+// maxWait bounds how long an answer can be made to wait for gateways.
+const maxWait = time.Minute
+
+// waitFor reads the query parameter wait: how long the answer waits for all
+// gateways to take the change in.
+func (c *adminCall) waitFor() (err error) {
+	text := c.param("wait")
+	if text == "" {
+		return nil
+	}
+	if c.wait, err = caddy.ParseDuration(text); err != nil || c.wait <= 0 || c.wait > maxWait {
+		return problem(http.StatusBadRequest, "wait %s: want a duration such as 2s, at most %s", text, maxWait)
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ func commands() []*cobra.Command {
 		demoCommand(),
 		laterCommand("report"),
 		laterCommand("events"),
-		laterCommand("store"),
+		storeCommand(),
 	}
 }
 

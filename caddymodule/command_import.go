@@ -89,6 +89,12 @@ func (p *progress) Read(b []byte) (int, error) {
 // show says every second how many lines were read, if w is a terminal, until the
 // function it returns is called.
 func (p *progress) show(w io.Writer) (stop func()) {
+	return showProgress(w, func() string { return fmt.Sprintf("%d lines sent", p.lines.Load()) })
+}
+
+// showProgress says every second how far something is, if w is a terminal, until
+// the function it returns is called.
+func showProgress(w io.Writer, far func() string) (stop func()) {
 	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return func() {}
 	}
@@ -100,7 +106,7 @@ func (p *progress) show(w io.Writer) (stop func()) {
 		for {
 			select {
 			case <-ticker.C:
-				fmt.Fprintf(w, "\r%d lines sent", p.lines.Load())
+				fmt.Fprintf(w, "\r%s", far())
 				shown = true
 			case <-ending:
 				if shown {

@@ -178,11 +178,12 @@ func tokenRevokeCommand() *cobra.Command {
 		Short: "End tokens at once, and keep their records",
 		Long: `Ends tokens, or all tokens of an owner. Of several ids, if one is unknown, none is
 revoked. The answer comes when the revocation is stored, and says how many
-gateways have taken it in.`,
-		Example: `  patgate token revoke 01kbn4mxkpz8t2rwy3c5q7d9ef
+gateways have taken it in; with --wait, it comes when all have, or after that
+time.`,
+		Example: `  patgate token revoke 01kbn4mxkpz8t2rwy3c5q7d9ef --wait 2s
   patgate token revoke --owner alice`,
 	}
-	owner := ownerFlag(cmd, "revoke")
+	owner, wait := ownerFlag(cmd, "revoke"), waitFlag(cmd)
 	return askingCommand(cmd, func(a *asking, ids []string) error {
 		chosen := map[string]any{"ids": ids}
 		if owner := changed(cmd, "owner", owner); owner != nil {
@@ -191,7 +192,7 @@ gateways have taken it in.`,
 		if err := checkIDs(ids...); err != nil {
 			return err
 		}
-		return ask(a, http.MethodPost, apiPath("tokens", "revoke"), chosen, func(w io.Writer, r revocation) {
+		return ask(a, http.MethodPost, apiPath("tokens", "revoke")+"?"+wait().Encode(), chosen, func(w io.Writer, r revocation) {
 			printEnded(w, "revoked", r.Revoked, r.Gateways)
 		})
 	})
@@ -206,11 +207,13 @@ unknown, none is deleted. To keep a record of what was there, revoke instead.`,
 		Example: `  patgate token delete 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate token delete --owner alice`,
 	}
-	owner := ownerFlag(cmd, "delete")
+	owner, wait := ownerFlag(cmd, "delete"), waitFlag(cmd)
 	return askingCommand(cmd, func(a *asking, ids []string) error {
-		chosen := url.Values{"id": ids}
+		chosen := wait()
 		if owner := changed(cmd, "owner", owner); owner != nil {
-			chosen = url.Values{"owner": {*owner}}
+			chosen.Set("owner", *owner)
+		} else {
+			chosen["id"] = ids
 		}
 		if err := checkIDs(ids...); err != nil {
 			return err
@@ -219,6 +222,17 @@ unknown, none is deleted. To keep a record of what was there, revoke instead.`,
 			printEnded(w, "deleted", d.Deleted, d.Gateways)
 		})
 	})
+}
+
+// waitFlag adds the flag --wait. What it returns gives the parameter for it.
+func waitFlag(cmd *cobra.Command) func() url.Values {
+	wait := cmd.Flags().String("wait", "", "wait so long for all gateways to take it in, as in 2s (default: a moment)")
+	return func() url.Values {
+		if *wait == "" {
+			return url.Values{}
+		}
+		return url.Values{"wait": {*wait}}
+	}
 }
 
 // ownerFlag adds the flag --owner to a command that takes ids or an owner.

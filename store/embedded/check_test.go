@@ -2,65 +2,15 @@ package embedded
 
 import (
 	"errors"
-	"fmt"
 
-	"github.com/patgate/patgate/token"
+	"github.com/patgate/patgate/store"
 )
 
-// check compares records, indexes and numbers with each other, and has bbolt
-// look over its pages. It returns everything that isn't right.
-func check(tx tx) error {
+// asError joins what a check has found.
+func asError(problems []store.Problem) error {
 	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-
-	for err := range tx.b.Check() {
-		errs = append(errs, err)
-	}
-	tokens, digests := 0, 0
-	tx.tokens().ForEach(func(id, raw []byte) error {
-		tokens++
-		t, err := token.Decode(raw)
-		if err != nil {
-			wrong("token %q: %v", id, err)
-			return nil
-		}
-		if t.ID != string(id) {
-			wrong("token %q is kept as %q", t.ID, id)
-		}
-		for _, d := range t.Digests() {
-			digests++
-			if got := tx.digests().Get(d[:]); string(got) != t.ID {
-				wrong("digest %x of token %q is that of %q", d, t.ID, got)
-			}
-		}
-		key := append(ownerPrefix(t.Owner), id...)
-		if got, _ := tx.byOwner().Cursor().Seek(key); string(got) != string(key) {
-			wrong("token %q is not listed with its owner %q", t.ID, t.Owner)
-		}
-		return nil
-	})
-	owners := 0
-	tx.owners().ForEach(func(id, raw []byte) error {
-		owners++
-		if o, err := token.DecodeOwner(raw); err != nil || o.ID != string(id) {
-			wrong("owner %q holds %+v, %v", id, o, err)
-		}
-		return nil
-	})
-	// Every token's own entries are there: with as many in all, there are no others.
-	for _, c := range []struct {
-		what string
-		n    int
-		want int
-	}{
-		{"digests", tx.digests().Stats().KeyN, digests},
-		{"tokens listed with owners", tx.byOwner().Stats().KeyN, tokens},
-		{"tokens by the number", int(tx.number(keyTokens)), tokens},
-		{"owners by the number", int(tx.number(keyOwners)), owners},
-	} {
-		if c.n != c.want {
-			wrong("%d %s, want %d", c.n, c.what, c.want)
-		}
+	for _, p := range problems {
+		errs = append(errs, errors.New(p.Text))
 	}
 	return errors.Join(errs...)
 }

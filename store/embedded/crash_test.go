@@ -118,7 +118,7 @@ func checkWritten(t *testing.T, path string, writers []*writer) {
 		return
 	}
 	defer s.Close()
-	if err := s.db.View(func(b *bbolt.Tx) error { return check(tx{b}) }); err != nil {
+	if err := s.db.View(func(b *bbolt.Tx) error { return asError(check(tx{b})) }); err != nil {
 		t.Errorf("the file is not whole after the crash: %v", err)
 	}
 	tokens, owners := 0, 0

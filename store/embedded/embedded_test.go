@@ -39,7 +39,7 @@ func checkFile(t testing.TB, path string) {
 		return
 	}
 	defer s.Close()
-	if err := s.db.View(func(b *bbolt.Tx) error { return check(tx{b}) }); err != nil {
+	if err := s.db.View(func(b *bbolt.Tx) error { return asError(check(tx{b})) }); err != nil {
 		t.Errorf("the file is not whole: %v", err)
 	}
 }

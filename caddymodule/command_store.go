@@ -1,0 +1,179 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/store"
+)
+
+func storeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "store",
+		Short: "Check a token store, or copy one to another",
+	}
+	cmd.AddCommand(storeCheckCommand(), storeCopyCommand())
+	return cmd
+}
+
+// checkResult is the answer to a check.
+type checkResult struct {
+	Problems []store.Problem `json:"problems"`
+}
+
+func storeCheckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [--repair]",
+		Short: "Look for what a crash or a lost write has left at odds",
+		Long: `Has the running server compare the records in its store with the indexes that go
+with them, and with --repair mend what is at odds. Nothing that is found serves a
+request wrongly: what a token may do is in its record alone.`,
+		Example: `  patgate store check
+  patgate store check --repair --json`,
+		Args: wantArgs(),
+	}
+	repair := cmd.Flags().Bool("repair", false, "mend what is found")
+	return askingCommand(cmd, func(a *asking, _ []string) error {
+		left := 0
+		err := ask(a, http.MethodPost, apiPath("store", "check"), map[string]bool{"repair": *repair}, func(w io.Writer, r checkResult) {
+			for _, p := range r.Problems {
+				state := "found"
+				if p.Mended {
+					state = "mended"
+				} else {
+					left++
+				}
+				fmt.Fprintf(w, "%s: %s\n", state, p.Text)
+			}
+			fmt.Fprintf(w, "%s, %d mended\n", counted(len(r.Problems), "problem"), len(r.Problems)-left)
+		})
+		if err == nil && left > 0 {
+			return errSilent
+		}
+		return err
+	})
+}
+
+// checkStore has the store look for what is at odds.
+func checkStore(c *adminCall) (any, error) {
+	var in struct {
+		Repair bool `json:"repair"`
+	}
+	if err := c.decode(&in, true); err != nil {
+		return nil, err
+	}
+	checker, ok := c.tokens.store.(store.Checker)
+	if !ok {
+		return checkResult{Problems: []store.Problem{}}, nil
+	}
+	problems, err := checker.Check(c.r.Context(), in.Repair)
+	if err != nil {
+		return nil, err
+	}
+	return checkResult{Problems: append([]store.Problem{}, problems...)}, nil
+}
+
+func storeCopyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "copy --from STORE --to STORE",
+		Short: "Copy every token and owner from one store to another",
+		Long: `Copies every token and owner to a store that is empty, and verifies by count and
+digest that all of them are there. A copy that was interrupted can be run again:
+what is there already is left alone.
+
+A STORE is embedded:<file>, a redis://, rediss:// or unix:// URL, or
+config:<file>, the store that a configuration file means. A password stands in a
+placeholder: redis://:{env.REDIS_PASSWORD}@host. The file of a running server is
+its own: stop it first. The pepper, if there is one, stays the same.`,
+		Example: `  patgate store copy --from embedded:/var/lib/caddy/patgate/tokens.db --to redis://10.0.0.5
+  patgate store copy --from config:Caddyfile --to embedded:backup.db`,
+		Args: wantArgs(),
+	}
+	from := cmd.Flags().String("from", "", "the store that is copied")
+	to := cmd.Flags().String("to", "", "the store it is copied to")
+	asJSON := jsonFlag(cmd)
+	cmd.MarkFlagsRequiredTogether("from", "to")
+	cmd.MarkFlagsOneRequired("from", "to")
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) (err error) {
+		source, err := namedStore("--from", *from)
+		if err != nil {
+			return err
+		}
+		target, err := namedStore("--to", *to)
+		if err != nil {
+			return err
+		}
+		if source.key == target.key {
+			return usageError(errors.New("--from and --to are the same store"))
+		}
+		copied, err := copyStore(cmd.Context(), source, target, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), copied)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s and %s are there, %d of them new; digest %s\n",
+			counted(copied.Tokens, "token"), counted(copied.Owners, "owner"), copied.Written, copied.Digest)
+		return err
+	})
+	return cmd
+}
+
+// namedStore returns the store that a flag names.
+func namedStore(flag, name string) (source, error) {
+	kind, rest, _ := strings.Cut(name, ":")
+	var c StoreConfig
+	switch kind {
+	case "embedded":
+		c = StoreConfig{Kind: "embedded", File: rest}
+		if rest == "" {
+			return source{}, usageError(fmt.Errorf("%s %s: want embedded:<file>", flag, name))
+		}
+		if flag == "--from" {
+			if _, err := os.Stat(rest); err != nil {
+				return source{}, fmt.Errorf("%s: %w", flag, err)
+			}
+		}
+	case "redis", "rediss", "unix":
+		c = StoreConfig{Kind: "redis", Redis: &RedisConfig{URL: name}}
+	case "config":
+		read, err := readConfiguration(rest, "")
+		if err != nil {
+			return source{}, err
+		}
+		c = read.app.Store
+	default:
+		return source{}, usageError(fmt.Errorf("%s: want embedded:<file>, a redis://, rediss:// or unix:// URL, or config:<file>", flag))
+	}
+	s, err := c.source()
+	if err != nil {
+		return source{}, fmt.Errorf("%s: %w", flag, err)
+	}
+	return s, nil
+}
+
+// copyStore copies one store to another and says on w how far it is.
+func copyStore(ctx context.Context, source, target source, w io.Writer) (copied store.Copied, err error) {
+	from, err := source.open()
+	if err != nil {
+		return copied, err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	to, err := target.open()
+	if err != nil {
+		return copied, err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	var far atomic.Int64
+	defer showProgress(w, func() string { return fmt.Sprintf("%d records", far.Load()) })()
+	return store.Copy(ctx, from, to, func(records int) { far.Store(int64(records)) })
+}

@@ -1,0 +1,191 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+
+	"github.com/patgate/patgate/token"
+)
+
+// Copied says what Copy has done.
+type Copied struct {
+	Tokens  int `json:"tokens"`  // in the source
+	Owners  int `json:"owners"`  // in the source
+	Written int `json:"written"` // records that were not there already
+	// Digest is the SHA-256 of all records of the source in the order of their
+	// ids, which those of the target have as well.
+	Digest string `json:"digest"`
+}
+
+// copyStep is how many records are on their way at once.
+const copyStep = 500
+
+// Copy adds every token and owner of one store to another and verifies that they
+// are there. What is there already and the same is left alone, so that a Copy that
+// was interrupted can be run again; what is there and differs is an error. progress,
+// if not nil, is called with the number of records dealt with so far.
+func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copied, error) {
+	var c Copied
+	want := sha256.New()
+	done := func(n int) {
+		if progress != nil {
+			progress(n)
+		}
+	}
+	err := eachToken(ctx, from, func(page []*token.Token) error {
+		n, err := addTokens(ctx, to, page)
+		c.Written += n
+		c.Tokens += len(page)
+		done(c.Tokens)
+		hashTokens(want, page)
+		return err
+	})
+	if err != nil {
+		return c, err
+	}
+	err = eachOwner(ctx, from, func(page []*token.Owner) error {
+		for _, o := range page {
+			n, err := addOwner(ctx, to, o)
+			if err != nil {
+				return err
+			}
+			c.Written += n
+		}
+		c.Owners += len(page)
+		done(c.Tokens + c.Owners)
+		hashOwners(want, page)
+		return nil
+	})
+	if err != nil {
+		return c, err
+	}
+	c.Digest = hex.EncodeToString(want.Sum(nil))
+	return c, verify(ctx, to, c)
+}
+
+// eachToken reads all tokens, newest first.
+func eachToken(ctx context.Context, s Store, f func([]*token.Token) error) error {
+	for cursor := ""; ; {
+		page, next, err := s.Tokens(ctx, Query{Limit: copyStep, Cursor: cursor})
+		if err != nil {
+			return fmt.Errorf("reading tokens: %w", err)
+		}
+		if err := f(page); err != nil {
+			return err
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
+}
+
+func eachOwner(ctx context.Context, s Store, f func([]*token.Owner) error) error {
+	for cursor := ""; ; {
+		page, next, err := s.Owners(ctx, cursor, copyStep)
+		if err != nil {
+			return fmt.Errorf("reading owners: %w", err)
+		}
+		if err := f(page); err != nil {
+			return err
+		}
+		if cursor = next; cursor == "" {
+			return nil
+		}
+	}
+}
+
+// addTokens adds the tokens that aren't there and returns how many that were.
+func addTokens(ctx context.Context, to Store, page []*token.Token) (int, error) {
+	err := to.Create(ctx, page...)
+	if err == nil {
+		return len(page), nil
+	}
+	if !errors.Is(err, ErrExists) {
+		return 0, fmt.Errorf("writing tokens: %w", err)
+	}
+	written := 0
+	for _, t := range page {
+		there, err := to.Token(ctx, t.ID)
+		switch {
+		case err == nil && bytes.Equal(there.Encode(nil), t.Encode(nil)):
+			continue
+		case err == nil:
+			return written, fmt.Errorf("token %s is in the target already, and differs: delete it in one of the stores", t.ID)
+		case !errors.Is(err, ErrNotFound):
+			return written, fmt.Errorf("reading token %s of the target: %w", t.ID, err)
+		}
+		if err := to.Create(ctx, t); err != nil {
+			return written, fmt.Errorf("writing token %s: %w", t.ID, err)
+		}
+		written++
+	}
+	return written, nil
+}
+
+// errSame ends a change that would change nothing.
+var errSame = errors.New("is there already")
+
+// addOwner adds an owner that isn't there and returns how many that were.
+func addOwner(ctx context.Context, to Store, o *token.Owner) (int, error) {
+	_, err := to.UpdateOwner(ctx, o.ID, func(there *token.Owner) (*token.Owner, error) {
+		switch {
+		case there == nil:
+			return o.Clone(), nil
+		case bytes.Equal(there.Encode(nil), o.Encode(nil)):
+			return nil, errSame
+		}
+		return nil, fmt.Errorf("owner %q is in the target already, and differs: delete it in one of the stores", o.ID)
+	})
+	switch {
+	case err == nil:
+		return 1, nil
+	case errors.Is(err, errSame):
+		return 0, nil
+	}
+	return 0, fmt.Errorf("writing owners: %w", err)
+}
+
+// verify compares what is in the target with what was copied.
+func verify(ctx context.Context, to Store, c Copied) error {
+	got := sha256.New()
+	tokens, owners := 0, 0
+	err := eachToken(ctx, to, func(page []*token.Token) error {
+		tokens += len(page)
+		hashTokens(got, page)
+		return nil
+	})
+	if err == nil {
+		err = eachOwner(ctx, to, func(page []*token.Owner) error {
+			owners += len(page)
+			hashOwners(got, page)
+			return nil
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("verifying the copy: %w", err)
+	}
+	if tokens != c.Tokens || owners != c.Owners {
+		return fmt.Errorf("verifying the copy: the target holds %d tokens and %d owners, the source %d and %d", tokens, owners, c.Tokens, c.Owners)
+	}
+	if digest := hex.EncodeToString(got.Sum(nil)); digest != c.Digest {
+		return fmt.Errorf("verifying the copy: the target's records differ (%s) from the source's (%s): was either changed meanwhile?", digest, c.Digest)
+	}
+	return nil
+}
+
+func hashTokens(h hash.Hash, page []*token.Token) {
+	for _, t := range page {
+		h.Write(t.Encode(nil))
+	}
+}
+
+func hashOwners(h hash.Hash, page []*token.Owner) {
+	for _, o := range page {
+		h.Write(o.Encode(nil))
+	}
+}

@@ -1,0 +1,143 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/store/embedded"
+	"github.com/patgate/patgate/token"
+)
+
+func open(t *testing.T) store.Store {
+	t.Helper()
+	s, err := embedded.Open(filepath.Join(t.TempDir(), "tokens.db"), embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+var now = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+
+func record(n int) *token.Token {
+	id := fmt.Sprintf("t%05d", n)
+	return &token.Token{
+		ID: id, Name: "n", Owner: fmt.Sprintf("owner%d", n%7), Digest: token.NewHasher("").Digest(id),
+		Grants:    []token.Grant{{Spaces: []string{"1"}, Scopes: []string{"read"}, Resources: []string{"*"}}},
+		CreatedAt: now, Retired: []token.RetiredSecret{{Digest: token.NewHasher("").Digest("old " + id), Until: now}},
+	}
+}
+
+// fill makes n tokens, some of them revoked, and an owner.
+func fill(t *testing.T, s store.Store, n int) {
+	t.Helper()
+	var tokens []*token.Token
+	for i := range n {
+		r := record(i)
+		if i%3 == 0 {
+			r.RevokedAt = now
+		}
+		tokens = append(tokens, r)
+	}
+	if err := s.Create(t.Context(), tokens...); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.UpdateOwner(t.Context(), "owner1", func(*token.Owner) (*token.Owner, error) {
+		return &token.Owner{ID: "owner1", Grants: []token.Grant{token.Full()}, CreatedAt: now, UpdatedAt: now}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	const n = 1234
+	from, to := open(t), open(t)
+	fill(t, from, n)
+	far := 0
+	first, err := store.Copy(t.Context(), from, to, func(records int) { far = records })
+	if err != nil || first.Tokens != n || first.Owners != 1 || first.Written != n+1 || far != n+1 {
+		t.Fatalf("Copy = %+v, %v, told %d; want %d tokens and 1 owner", first, err, far, n)
+	}
+	found, err := to.Find(t.Context(), record(3).Retired[0].Digest)
+	if err != nil || found.Current || found.Token.RevokedAt.IsZero() {
+		t.Errorf("the copy of a revoked token, by a retired digest: %+v, %v", found, err)
+	}
+	again, err := store.Copy(t.Context(), from, to, nil)
+	if err != nil || again.Written != 0 || again.Digest != first.Digest {
+		t.Errorf("Copy, again = %+v, %v, want nothing written and digest %s", again, err, first.Digest)
+	}
+}
+
+// TestCopyIsResumed interrupts a copy after each of its pages.
+func TestCopyIsResumed(t *testing.T) {
+	t.Parallel()
+	from, to := open(t), open(t)
+	fill(t, from, 1234)
+	for stop := 1; ; stop++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		pages := 0
+		_, err := store.Copy(ctx, from, to, func(int) {
+			if pages++; pages == stop {
+				cancel()
+			}
+		})
+		cancel()
+		if err == nil {
+			if stop < 3 {
+				t.Errorf("the copy had %d pages, want more", stop-1)
+			}
+			return
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("a copy that is interrupted: %v, want %v", err, context.Canceled)
+		}
+	}
+}
+
+func TestCopyRefusesWhatDiffers(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		before func(t *testing.T, to store.Store)
+		want   string
+	}{
+		{"a token that differs", func(t *testing.T, to store.Store) {
+			other := record(5)
+			other.RevokedAt = now
+			if err := to.Create(t.Context(), other); err != nil {
+				t.Fatal(err)
+			}
+		}, "token t00005 is in the target already, and differs"},
+		{"an owner that differs", func(t *testing.T, to store.Store) {
+			if _, err := to.UpdateOwner(t.Context(), "owner1", func(*token.Owner) (*token.Owner, error) {
+				return &token.Owner{ID: "owner1", Enabled: true}, nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}, `owner "owner1" is in the target already, and differs`},
+		{"a token the source doesn't have", func(t *testing.T, to store.Store) {
+			if err := to.Create(t.Context(), record(99)); err != nil {
+				t.Fatal(err)
+			}
+		}, "the target holds 11 tokens and 1 owners, the source 10 and 1"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			from, to := open(t), open(t)
+			fill(t, from, 10)
+			row.before(t, to)
+			if _, err := store.Copy(t.Context(), from, to, nil); err == nil || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("Copy: %v, want %q", err, row.want)
+			}
+		})
+	}
+}

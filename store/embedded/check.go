@@ -1,0 +1,80 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Check implements store.Checker. Every change is one transaction, so that no
+// crash leaves anything at odds; what is found is damage to the file, which can't
+// be repaired in place.
+func (s *Store) Check(ctx context.Context, _ bool) (problems []store.Problem, err error) {
+	err = s.view(ctx, func(tx tx) error {
+		problems = check(tx)
+		return nil
+	})
+	return problems, err
+}
+
+// check compares records, indexes and numbers with each other, and has bbolt
+// look over its pages. It returns everything that isn't right.
+func check(tx tx) (problems []store.Problem) {
+	wrong := func(format string, args ...any) {
+		problems = append(problems, store.Problem{Text: fmt.Sprintf(format, args...)})
+	}
+	for err := range tx.b.Check() {
+		wrong("%v", err)
+	}
+	tokens, digests := 0, 0
+	tx.tokens().ForEach(func(id, raw []byte) error {
+		tokens++
+		t, err := token.Decode(raw)
+		if err != nil {
+			wrong("token %q: %v", id, err)
+			return nil
+		}
+		if t.ID != string(id) {
+			wrong("token %q is kept as %q", t.ID, id)
+		}
+		for _, d := range t.Digests() {
+			digests++
+			if got := tx.digests().Get(d[:]); string(got) != t.ID {
+				wrong("a digest of token %q is that of %q", t.ID, got)
+			}
+		}
+		key := append(ownerPrefix(t.Owner), id...)
+		if got, _ := tx.byOwner().Cursor().Seek(key); string(got) != string(key) {
+			wrong("token %q is not listed with its owner %q", t.ID, t.Owner)
+		}
+		return nil
+	})
+	owners := 0
+	tx.owners().ForEach(func(id, raw []byte) error {
+		owners++
+		if o, err := token.DecodeOwner(raw); err != nil || o.ID != string(id) {
+			wrong("owner %q holds %+v, %v", id, o, err)
+		}
+		return nil
+	})
+	// Every token's own entries are there: with as many in all, there are no others.
+	for _, c := range []struct {
+		what string
+		n    int
+		want int
+	}{
+		{"digests", tx.digests().Stats().KeyN, digests},
+		{"tokens listed with owners", tx.byOwner().Stats().KeyN, tokens},
+		{"tokens by the number", int(tx.number(keyTokens)), tokens},
+		{"owners by the number", int(tx.number(keyOwners)), owners},
+	} {
+		if c.n != c.want {
+			wrong("%d %s, want %d", c.n, c.what, c.want)
+		}
+	}
+	return problems
+}
+
+var _ store.Checker = (*Store)(nil)
