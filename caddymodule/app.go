@@ -96,6 +96,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
 	a.audit = a.logger.Named("audit")
+	// First of all: Caddy's admin endpoint goes on with the registry of a
+	// configuration that fails to load.
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
 	var err error
 	if a.catalog, err = policy.NewCatalog(a.Scopes); err != nil {
 		return err
@@ -105,9 +110,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if a.rules, err = a.makeRules(); err != nil {
 		return err
-	}
-	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
-		return fmt.Errorf("registering metrics: %w", err)
 	}
 	where, err := a.Store.source()
 	if err != nil {
@@ -204,25 +206,18 @@ func (a *App) cacheOptions() cache.Options {
 }
 
 // Start opens the store and puts this configuration's settings in force.
-func (a *App) Start() error {
-	tokens, err := a.hub.open()
-	if err != nil {
-		return err
-	}
-	tokens.cache.Apply(a.cacheOptions())
-	tokens.limiter.apply(a.UnknownTokenLimit)
-	return nil
-}
+func (a *App) Start() error { return a.hub.use(a) }
 
 // Stop does nothing: the store closes when no configuration uses it any more.
 func (a *App) Stop() error { return nil }
 
-// Cleanup lets go of the store.
+// Cleanup lets go of the store. Requests that this configuration still serves,
+// while its successor runs, find it open as long as that uses the same.
 func (a *App) Cleanup() error {
 	if a.hub == nil {
 		return nil
 	}
-	a.hub = nil
+	a.hub.release(a)
 	if _, err := hubs.Delete(a.key); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}

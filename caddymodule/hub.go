@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -22,6 +23,7 @@ type hub struct {
 
 	mu     sync.Mutex
 	opened atomic.Pointer[tokens]
+	users  []*App // the configurations that use it, the oldest first
 }
 
 // tokens is an open store and what is held in memory for it.
@@ -50,6 +52,42 @@ func (h *hub) open() (*tokens, error) {
 	t := &tokens{store: s, cache: cache.New(s, cache.Options{}), limiter: newLimiter()}
 	h.opened.Store(t)
 	return t, nil
+}
+
+// use opens the store for a configuration. Its settings are in force when no
+// older configuration uses the hub any more: Caddy starts a new one before it
+// lets go of the old, and if another app can't start, the new one has to leave
+// without a trace.
+func (h *hub) use(a *App) error {
+	t, err := h.open()
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.users = append(h.users, a); len(h.users) == 1 {
+		t.apply(a)
+	}
+	return nil
+}
+
+// release ends the use by a configuration, if there was one.
+func (h *hub) release(a *App) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := slices.Index(h.users, a)
+	if i < 0 {
+		return
+	}
+	if h.users = slices.Delete(h.users, i, i+1); i == 0 && len(h.users) > 0 {
+		h.opened.Load().apply(h.users[0])
+	}
+}
+
+// apply puts a configuration's settings in force.
+func (t *tokens) apply(a *App) {
+	t.cache.Apply(a.cacheOptions())
+	t.limiter.apply(a.UnknownTokenLimit)
 }
 
 // Destruct closes the store when no configuration uses it any more.
