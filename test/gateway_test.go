@@ -303,11 +303,15 @@ func indexPart(text, secret string) int {
 	return -1
 }
 
-// command runs a patgate command and returns what it printed and how it ended.
+// command runs a patgate command and returns what it printed. An error has what
+// it said on standard error.
 func (g *gateway) command(args ...string) (out string, err error) {
 	cmd := exec.Command(binary, args...)
 	cmd.Env = g.env
-	b, err := cmd.CombinedOutput()
+	b, err := cmd.Output()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		err = fmt.Errorf("%w: %s", err, exit.Stderr)
+	}
 	return string(b), err
 }
 

@@ -1,0 +1,350 @@
+package test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/store/embedded"
+)
+
+// A reload under load answers no request otherwise than without it, and keeps
+// what is in memory and what was counted.
+func TestReloadUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := setup{sites: plainSite, tokens: []known{
+		{name: "good"}, {name: "limited", grants: grant("*", "files:read", "*")}, {name: "revoked", revoked: true},
+	}}
+	g := start(t, s)
+	var answered, closed atomic.Int64
+	stop := make(chan struct{})
+	var load sync.WaitGroup
+	for _, client := range []struct {
+		token, target string
+		want          int
+	}{{"good", "/x", 200}, {"good", "/x", 200}, {"limited", "/x", 403}, {"revoked", "/x", 401}, {"good", "/none", 403}} {
+		session, secret := g.session(t), g.secret(client.token)
+		load.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				status, err := session.get(client.target, secret)
+				switch {
+				case err != nil && closedByServer(err):
+					closed.Add(1) // Caddy closes kept connections when it reloads
+				case err != nil || status != client.want:
+					t.Errorf("%s with token %s: %d %v, want %d", client.target, client.token, status, err, client.want)
+					return
+				default:
+					answered.Add(1)
+				}
+			}
+		})
+	}
+	const read = `caddy_patgate_cache_lookups_total{result="known",tier="store"}`
+	for deadline := time.Now().Add(patience); g.metrics(t)[read] != "3" && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	for i := range 25 {
+		s.sites = plainSite + fmt.Sprintf("\nhttp://other.test:{$PORT} {\n\trespond %d\n}", i)
+		g.configure(t, s)
+		if err := g.reload(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond) // the pace of the reloads; nothing depends on it
+	}
+	close(stop)
+	load.Wait()
+	metrics := g.metrics(t)
+	if metrics[read] != "3" {
+		t.Errorf("the store was read %s times for 3 tokens: the reloads have lost what was in memory", metrics[read])
+	}
+	counted := 0
+	for name, value := range metrics {
+		if strings.HasPrefix(name, "caddy_patgate_requests_total") {
+			n, _ := strconv.Atoi(value)
+			counted += n
+		}
+	}
+	if n := int(answered.Load()); counted < n || counted > n+int(closed.Load()) || n < 100 {
+		t.Errorf("%d requests counted, %d answered, %d connections closed", counted, n, closed.Load())
+	}
+}
+
+// A reload that fails leaves everything as it is; one that changes only what is
+// held or what scopes mean takes effect at once, on tokens held already too.
+func TestReloadSettings(t *testing.T) {
+	t.Parallel()
+	s := setup{
+		options: "scopes {\n\tstories:read\n\tstories:write implies stories:read\n}",
+		sites:   plainSite,
+		tokens:  []known{{name: "writer", grants: grant("*", "stories:write", "*")}},
+	}
+	for i := range 600 {
+		s.tokens = append(s.tokens, known{name: fmt.Sprint(i)})
+	}
+	g := start(t, s)
+	session := g.session(t)
+	want := func(when, token string, status int) {
+		t.Helper()
+		if got, err := session.persist("/x", g.secret(token)); got != status {
+			t.Errorf("%s: %d %v, want %d", when, got, err, status)
+		}
+	}
+	for i := range 600 {
+		want("at first", fmt.Sprint(i), 200)
+	}
+	want("implied", "writer", 200)
+	held := func() string { return g.metrics(t)[`caddy_patgate_cache_entries{kind="token"}`] }
+	if held() != "601" {
+		t.Errorf("%s tokens held, want 601", held())
+	}
+
+	// Failures: in the Caddyfile, in what only shows when it is provisioned, and
+	// in another app that can't start. That one is found only after the gate's
+	// own settings would have been in force.
+	occupied, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer occupied.Close()
+	_, port, _ := net.SplitHostPort(occupied.Addr().String())
+	for name, bad := range map[string]setup{
+		"syntax":    {options: "cache {\n\tsize none\n}", sites: plainSite},
+		"provision": {options: "cache {\n\tsize 128\n}\ntoken {\n\tpepper short\n}", sites: plainSite},
+		"start":     {options: "cache {\n\tsize 128\n}", sites: plainSite + "\nhttp://api.test:" + port + " {\n\tbind 127.0.0.1\n\trespond ok\n}"},
+	} {
+		g.configure(t, bad)
+		if err := g.reload(); err == nil {
+			t.Errorf("%s: the reload was taken", name)
+		}
+		want("after a failed reload: "+name, "writer", 200)
+		want("after a failed reload: "+name, "1", 200)
+		if held() != "601" {
+			t.Errorf("after a failed reload (%s), %s tokens are held, want 601", name, held())
+		}
+	}
+
+	s.options = "cache {\n\tsize 300\n}\nscopes {\n\tstories:read\n\tstories:write\n}"
+	g.configure(t, s)
+	if err := g.reload(); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := strconv.Atoi(held()); n > 300 || n == 0 {
+		t.Errorf("%d tokens held after size 300", n)
+	}
+	want("no longer implied", "writer", 403)
+	want("still", "1", 200)
+}
+
+// A configuration that moves to another file lets go of the old one.
+func TestReloadOtherStore(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{sites: plainSite, tokens: []known{{name: "T"}}})
+	file := filepath.Join(g.dir, "tokens.db")
+	if err := os.Link(file, filepath.Join(g.dir, "again")); err != nil {
+		t.Fatal(err)
+	}
+	moved, err := os.ReadFile(g.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(g.file, []byte(strings.Replace(string(moved), "tokens.db", "other.db", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.reload(); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := g.session(t).persist("/x", g.secret("T")); status != 401 {
+		t.Errorf("with another store: %d %v, want 401", status, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		db, err := embedded.Open(file, embedded.Options{})
+		if err == nil {
+			db.Close()
+			return
+		}
+	}
+	t.Error("the old file is still locked")
+}
+
+// Many reloads leave nothing behind: no goroutines, no files.
+func TestReloadLeaks(t *testing.T) {
+	t.Parallel()
+	// Without a proxy: its idle connections stay for a while.
+	site := strings.Replace(plainSite, "reverse_proxy {$UPSTREAM}", "respond served", 1)
+	g := start(t, setup{sites: site, tokens: []known{{name: "T"}}})
+	goroutines := func() int {
+		resp, err := g.client.Get("http://localhost/debug/pprof/goroutine?debug=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		line := make([]byte, 64)
+		n, _ := resp.Body.Read(line)
+		m := regexp.MustCompile(`total (\d+)`).FindSubmatch(line[:n])
+		if m == nil {
+			t.Fatalf("no number of goroutines in %q", line[:n])
+		}
+		total, _ := strconv.Atoi(string(m[1]))
+		return total
+	}
+	files := func() int {
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.process.Process.Pid))
+		if err != nil {
+			return 0 // this system doesn't say
+		}
+		return len(entries)
+	}
+	session := g.session(t)
+	bad := setup{options: "token {\n\tpepper short\n}", sites: site}
+	good := setup{sites: site}
+	round := func() {
+		g.configure(t, bad)
+		if err := g.reload(); err == nil {
+			t.Fatal("a bad configuration was taken")
+		}
+		g.configure(t, good)
+		if err := g.reload(); err != nil {
+			t.Fatal(err)
+		}
+		if status, err := session.persist("/x", g.secret("T")); status != 200 {
+			t.Fatalf("after a reload: %d %v", status, err)
+		}
+	}
+	for range 3 {
+		round()
+	}
+	goroutinesBefore, filesBefore := goroutines(), files()
+	const rounds = 20
+	for range rounds {
+		round()
+	}
+	// Each reload could leave one; what ends a little later is waited for.
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		n, f := goroutines(), files()
+		if n < goroutinesBefore+rounds/2 && f < filesBefore+rounds/2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %d reloads: %d goroutines, %d before; %d files, %d before", rounds, n, goroutinesBefore, f, filesBefore)
+		}
+	}
+}
+
+// The file belongs to one server; whoever else wants it is told so. Checking a
+// configuration needs no file.
+func TestSecondServer(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{sites: plainSite, tokens: []known{{name: "T"}}})
+	if out, err := g.command("validate", "--config", g.file, "--adapter", "caddyfile"); err != nil {
+		t.Errorf("validate beside the running server: %v %s", err, out)
+	}
+	second := &gateway{dir: g.dir, file: g.file, admin: filepath.Join(g.dir, "admin2.sock"), upstream: g.upstream, log: new(output)}
+	err := second.run(t)
+	if err == nil {
+		second.stop()
+		t.Fatal("a second server runs on the same file")
+	}
+	if want := "token store " + filepath.Join(g.dir, "tokens.db") + " is in use by another process"; !strings.Contains(err.Error(), want) {
+		t.Errorf("the second server said: %v; want %s", err, want)
+	}
+	if got := g.send(t, request{target: "/x"}.with(g.bearer("T"))).verdict(); got != "forward" {
+		t.Errorf("the first server, afterwards: %s", got)
+	}
+}
+
+// Native JSON is the same configuration as the Caddyfile it was adapted from.
+func TestNativeJSON(t *testing.T) {
+	t.Parallel()
+	s := setup{
+		options: "scopes {\n\tstories:read\n\tstories:write implies stories:read\n}\nunknown_token_limit off",
+		sites: `
+http://api.test:{$PORT} {
+	patgate {
+		token_from bearer
+		token_from query api_key
+		forward_token strip
+		identity_headers {
+			owner Remote-User
+		}
+		route GET /stories?draft stories:write
+		group /spaces/{space} {
+			route GET /stories stories:read
+			route * /{file} any {
+				optional
+			}
+		}
+	}
+	reverse_proxy {$UPSTREAM}
+}`,
+		tokens: []known{{name: "reader", owner: "alice", grants: grant("1", "stories:read", "*")}},
+	}
+	g := start(t, s)
+	ask := func() (all []string) {
+		for _, r := range []request{
+			{target: "/spaces/1/stories"}, {target: "/spaces/2/stories"}, {target: "/stories"}, {target: "/spaces/1/x"}, {target: "/spaces/1/../x"},
+		} {
+			for _, with := range []request{r, r.with(g.bearer("reader")), {target: r.target + "?api_key=" + g.secret("reader")}, {target: r.target + "?draft&api_key=" + g.secret("reader")}} {
+				a := g.send(t, with)
+				line := a.verdict()
+				for _, got := range g.upstream.take() {
+					line += " " + got.target + " " + fmt.Sprint(identityOf(&got, "Remote-User"))
+				}
+				all = append(all, line)
+			}
+		}
+		return all
+	}
+	before := ask()
+	out, err := g.command("adapt", "--config", g.file, "--adapter", "caddyfile")
+	if err != nil {
+		t.Fatalf("adapting: %v", err)
+	}
+	g.stop()
+	g.file = filepath.Join(g.dir, "caddy.json")
+	if err := os.WriteFile(g.file, []byte(out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.log = new(output)
+	if err := g.launch(t, "run", "--config", g.file); err != nil {
+		t.Fatalf("starting with JSON: %v", err)
+	}
+	after := ask()
+	for i := range before {
+		if before[i] != after[i] {
+			t.Errorf("Caddyfile: %s, JSON: %s", before[i], after[i])
+		}
+	}
+	// What is unknown in it is refused, with its name.
+	for field, broken := range map[string]string{
+		"realmm": strings.Replace(out, `"handler":"patgate"`, `"handler":"patgate","realmm":"x"`, 1),
+		"stores": strings.Replace(out, `"patgate":{`, `"patgate":{"stores":{},`, 1),
+	} {
+		resp, err := g.client.Post("http://localhost/load", "application/json", strings.NewReader(broken))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, 1000)
+		n, _ := resp.Body.Read(answer)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(answer[:n]), field) {
+			t.Errorf("an unknown field %s: %d %s", field, resp.StatusCode, answer[:n])
+		}
+	}
+}
