@@ -55,12 +55,17 @@ func newMark() string {
 }
 
 // newChange returns a change of records that have these versions.
-func (s *Store) newChange(versions ...uint64) *change {
+func newChange(versions ...uint64) *change {
+	return &change{mark: newMark(), version: nextVersion(versions...)}
+}
+
+// nextVersion returns a version that is greater than all of these.
+func nextVersion(versions ...uint64) uint64 {
 	v := uint64(time.Now().UnixMicro())
 	for _, old := range versions {
 		v = max(v, old+1)
 	}
-	return &change{mark: newMark(), version: v}
+	return v
 }
 
 func (c *change) add(index, name string)    { c.indexes = append(c.indexes, member{"A", index, name}) }
@@ -307,10 +312,26 @@ func (s *Store) settle(ctx context.Context, d token.Digest) (r record, lost bool
 	}
 }
 
-// retry calls f until it doesn't meet another change.
-func (s *Store) retry(ctx context.Context, f func() error) error {
+// retry applies the change that plan returns. When another one comes between, it
+// has it planned again.
+func (s *Store) retry(ctx context.Context, plan func() (*change, error)) error {
+	return s.again(ctx, func() error {
+		c, err := plan()
+		if err != nil {
+			return err
+		}
+		return s.apply(ctx, c)
+	})
+}
+
+// again calls f until it doesn't meet another change.
+func (s *Store) again(ctx context.Context, f func() error) error {
 	for range 1000 {
-		if err := f(); !errors.Is(err, errConflict) {
+		if err := s.usable(ctx); err != nil {
+			return err
+		}
+		err := f()
+		if !errors.Is(err, errConflict) {
 			return err
 		}
 		if err := pause(ctx); err != nil {

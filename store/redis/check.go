@@ -157,7 +157,7 @@ func (c *check) lookAtRecord(ctx context.Context, d token.Digest, r record) (fin
 		_, err := s.find(ctx, d)
 		if errors.Is(err, store.ErrNotFound) {
 			return finding{fmt.Sprintf("digest %x: of a retired secret that no token has", d), func(ctx context.Context) error {
-				change := s.newChange(r.version)
+				change := newChange(r.version)
 				change.set(s, d, r.raw, "")
 				return s.apply(ctx, change)
 			}}, nil
@@ -169,7 +169,7 @@ func (c *check) lookAtRecord(ctx context.Context, d token.Digest, r record) (fin
 	t := r.token
 	rewrite := func(then func(*change)) func(context.Context) error {
 		return func(ctx context.Context) error {
-			change := s.newChange(r.version)
+			change := newChange(r.version)
 			change.set(s, d, r.raw, liveValue(change.version, t))
 			then(change)
 			return s.apply(ctx, change)
@@ -187,7 +187,7 @@ func (c *check) lookAtRecord(ctx context.Context, d token.Digest, r record) (fin
 		})}, nil
 	case *at != d:
 		return finding{fmt.Sprintf("token %q has an old record beside its own", t.ID), func(ctx context.Context) error {
-			change := s.newChange(r.version)
+			change := newChange(r.version)
 			change.set(s, d, r.raw, "")
 			return s.apply(ctx, change)
 		}}, nil
@@ -208,7 +208,7 @@ func (c *check) lookAtRecord(ctx context.Context, d token.Digest, r record) (fin
 		}
 		if p.raw == "" {
 			return finding{fmt.Sprintf("token %q is not found by a retired secret", t.ID), func(ctx context.Context) error {
-				change := s.newChange()
+				change := newChange()
 				change.set(s, old.Digest, "", pointerValue(change.version, d))
 				return s.apply(ctx, change)
 			}}, nil
@@ -240,7 +240,7 @@ func (c *check) lookAtIDs(ctx context.Context, entries []string) (map[string]fin
 			continue
 		}
 		found[e] = finding{fmt.Sprintf("the index of ids has token %q, which isn't there", id), func(ctx context.Context) error {
-			change := s.newChange(records[i].version)
+			change := newChange(records[i].version)
 			change.remove(s.keys.ids, e)
 			change.hold(s, d, records[i])
 			return s.apply(ctx, change)

@@ -172,29 +172,22 @@ func (s *Store) ownersPage(ctx context.Context, after string) (all []*token.Owne
 }
 
 // UpdateOwner implements store.Store.
-func (s *Store) UpdateOwner(ctx context.Context, id string, change func(*token.Owner) (*token.Owner, error)) (after *token.Owner, err error) {
+func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner) (*token.Owner, error)) (after *token.Owner, err error) {
 	var refused error
-	err = s.retry(ctx, func() error {
-		before, raw, version, lost, err := s.ownerAsItIs(ctx, id)
-		if err != nil {
-			return err
-		}
+	err = s.retryOwner(ctx, id, func(before *token.Owner, version uint64, lost bool) (v string, err error) {
 		var given *token.Owner
-		if given, refused = change(before); refused != nil {
-			return refused
+		if given, refused = f(before); refused != nil {
+			return "", refused
 		}
 		if given == nil || given.ID != id {
-			return fmt.Errorf("owner %q: its id can't be changed", id)
+			return "", fmt.Errorf("owner %q: its id can't be changed", id)
 		}
 		if lost && given.Enabled {
-			return s.lost(fmt.Sprintf("owner %q", id))
+			return "", s.lost(fmt.Sprintf("owner %q", id))
 		}
-		c := s.newChange(version)
-		v := ownerValue(c.version, given)
-		if after, _, err = parseOwner(v); err != nil {
-			return err
-		}
-		return s.setOwner(ctx, c, id, raw, v)
+		v = ownerValue(version, given)
+		after, _, err = parseOwner(v) // shares nothing with what was given
+		return v, err
 	})
 	if refused != nil {
 		return nil, refused
@@ -207,27 +200,46 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, change func(*token.O
 
 // DeleteOwner implements store.Store.
 func (s *Store) DeleteOwner(ctx context.Context, id string) error {
-	return s.changing(fmt.Sprintf("deleting owner %q", id), s.retry(ctx, func() error {
-		o, raw, version, err := s.owner(ctx, id)
+	err := s.retryOwner(ctx, id, func(before *token.Owner, _ uint64, lost bool) (string, error) {
+		switch {
+		case lost:
+			return "", s.lost(fmt.Sprintf("owner %q", id))
+		case before == nil:
+			return "", store.ErrNotFound
+		}
+		return "", nil
+	})
+	return s.changing(fmt.Sprintf("deleting owner %q", id), err)
+}
+
+// retryOwner replaces an owner's value with what plan returns, "" for none, when
+// it is given what is stored, the version that the new value is to have, and
+// whether what is stored is older than it should be. When another change comes
+// between, it asks plan again.
+func (s *Store) retryOwner(ctx context.Context, name string, plan func(before *token.Owner, version uint64, lost bool) (string, error)) error {
+	return s.again(ctx, func() error {
+		o, raw, version, lost, err := s.ownerAsItIs(ctx, name)
 		if err != nil {
 			return err
 		}
-		if o == nil {
-			return store.ErrNotFound
+		version = nextVersion(version)
+		v, err := plan(o, version, lost)
+		if err != nil {
+			return err
 		}
-		return s.setOwner(ctx, s.newChange(version), id, raw, "")
-	}))
+		return s.setOwner(ctx, name, version, raw, v)
+	})
 }
 
-// setOwner replaces an owner's value, "" for none, and returns when the watchers
-// have been told.
-func (s *Store) setOwner(ctx context.Context, c *change, name, before, after string) error {
+// setOwner replaces an owner's value and returns when the watchers have been
+// told.
+func (s *Store) setOwner(ctx context.Context, name string, version uint64, before, after string) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	what := appendTouched(nil, touched{isOwner: true, owner: name, version: c.version, gone: after == ""})
+	what := appendTouched(nil, touched{isOwner: true, owner: name, version: version, gone: after == ""})
 	keys := []string{s.keys.head, s.keys.feed, s.keys.owners, s.keys.owner(name)}
-	cmd := eval(scriptOwner, keys, c.mark, string(what), feedLength, name, before, after)
+	cmd := eval(scriptOwner, keys, newMark(), string(what), feedLength, name, before, after)
 	err := s.send(context.WithoutCancel(ctx), safe, keyed{s.keys.head, cmd})
 	position, bad := cmd.Int64()
 	switch {

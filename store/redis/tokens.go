@@ -11,49 +11,47 @@ import (
 
 // Create implements store.Store.
 func (s *Store) Create(ctx context.Context, tokens ...*token.Token) error {
-	return s.changing("creating tokens", s.retry(ctx, func() error { return s.create(ctx, tokens) }))
+	return s.changing("creating tokens", s.retry(ctx, func() (*change, error) { return s.creation(ctx, tokens) }))
 }
 
-func (s *Store) create(ctx context.Context, tokens []*token.Token) error {
-	if err := s.usable(ctx); err != nil {
-		return err
-	}
+// creation returns the change that adds tokens.
+func (s *Store) creation(ctx context.Context, tokens []*token.Token) (*change, error) {
 	ids := make([]string, len(tokens))
 	for i, t := range tokens {
 		ids[i] = t.ID
 	}
 	taken, err := s.whereAre(ctx, ids...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	seenIDs, seen := map[string]bool{}, map[token.Digest]bool{}
 	var digests []token.Digest
 	for i, t := range tokens {
 		if taken[i] != nil || seenIDs[t.ID] {
-			return &store.ExistsError{ID: t.ID, By: "id"}
+			return nil, &store.ExistsError{ID: t.ID, By: "id"}
 		}
 		seenIDs[t.ID] = true
 		for _, d := range t.Digests() {
 			if seen[d] {
-				return &store.ExistsError{ID: t.ID, By: "secret"}
+				return nil, &store.ExistsError{ID: t.ID, By: "secret"}
 			}
 			seen[d] = true
 			digests = append(digests, d)
 		}
 	}
-	there, _, err := s.settleAll(ctx, digests)
+	there, err := s.settleAll(ctx, digests)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var versions []uint64
 	for _, d := range digests {
 		versions = append(versions, s.floors.of(string(d[:])).version)
 	}
-	c := s.newChange(versions...)
+	c := newChange(versions...)
 	for _, t := range tokens {
 		for _, d := range t.Digests() {
 			if there[d].raw != "" {
-				return &store.ExistsError{ID: t.ID, By: "secret"}
+				return nil, &store.ExistsError{ID: t.ID, By: "secret"}
 			}
 			v := pointerValue(c.version, t.Digest)
 			if d == t.Digest {
@@ -65,29 +63,34 @@ func (s *Store) create(ctx context.Context, tokens []*token.Token) error {
 		c.add(s.keys.own(t.Owner), t.ID)
 	}
 	c.free = ids
-	return s.apply(ctx, c)
+	return c, nil
 }
 
 // Update implements store.Store.
-func (s *Store) Update(ctx context.Context, id string, change func(*token.Token) error) (after *token.Token, err error) {
+func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) error) (after *token.Token, err error) {
 	var refused error
-	err = s.retry(ctx, func() error {
+	err = s.retry(ctx, func() (*change, error) {
 		before, lost, err := s.base(ctx, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		given := before.token.Clone()
-		if refused = change(given); refused != nil {
-			return refused
+		if refused = f(given); refused != nil {
+			return nil, refused
 		}
 		if given.ID != id {
-			return fmt.Errorf("token %q: its id can't be changed", id)
+			return nil, fmt.Errorf("token %q: its id can't be changed", id)
 		}
 		if lost && given.RevokedAt.IsZero() {
-			return s.lost(fmt.Sprintf("token %q", id))
+			return nil, s.lost(fmt.Sprintf("token %q", id))
 		}
-		after, err = s.replace(ctx, before, given)
-		return err
+		c, err := s.replacement(ctx, before, given)
+		if err != nil {
+			return nil, err
+		}
+		stored, err := token.Decode(given.Encode(nil)) // shares nothing with what was given
+		after = stored
+		return c, err
 	})
 	if refused != nil {
 		return nil, refused
@@ -117,8 +120,8 @@ func (s *Store) base(ctx context.Context, id string) (r record, lost bool, err e
 	return record{}, false, errIndex
 }
 
-// replace stores after in the place of before, and returns it as it is stored.
-func (s *Store) replace(ctx context.Context, before record, after *token.Token) (*token.Token, error) {
+// replacement returns the change that puts after in the place of before.
+func (s *Store) replacement(ctx context.Context, before record, after *token.Token) (*change, error) {
 	was, is := before.token.Digests(), after.Digests()
 	all := slices.Clone(was)
 	for i, d := range is {
@@ -129,7 +132,7 @@ func (s *Store) replace(ctx context.Context, before record, after *token.Token) 
 			all = append(all, d)
 		}
 	}
-	there, _, err := s.settleAll(ctx, all)
+	there, err := s.settleAll(ctx, all)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +143,7 @@ func (s *Store) replace(ctx context.Context, before record, after *token.Token) 
 	for _, d := range all {
 		versions = append(versions, there[d].version, s.floors.of(string(d[:])).version)
 	}
-	c := s.newChange(versions...)
+	c := newChange(versions...)
 	for _, d := range all {
 		r := there[d]
 		mine := d == before.token.Digest || slices.Contains(was, d) && r.pointer() && r.target == before.token.Digest
@@ -168,59 +171,53 @@ func (s *Store) replace(ctx context.Context, before record, after *token.Token) 
 		c.remove(s.keys.own(before.token.Owner), after.ID)
 		c.add(s.keys.own(after.Owner), after.ID)
 	}
-	stored, err := parseRecord(liveValue(c.version, after)) // shares nothing with what was given
-	if err != nil {
-		return nil, err
-	}
-	return stored.token, s.apply(ctx, c)
+	return c, nil
 }
 
 // Delete implements store.Store.
 func (s *Store) Delete(ctx context.Context, ids ...string) error {
-	return s.changing("deleting tokens", s.retry(ctx, func() error { return s.delete(ctx, ids) }))
+	return s.changing("deleting tokens", s.retry(ctx, func() (*change, error) { return s.deletion(ctx, ids) }))
 }
 
-func (s *Store) delete(ctx context.Context, ids []string) error {
-	if err := s.usable(ctx); err != nil {
-		return err
-	}
+// deletion returns the change that removes tokens.
+func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 	where, err := s.whereAre(ctx, ids...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var digests []token.Digest
 	seen := map[string]bool{}
 	for i, id := range ids {
 		if where[i] == nil || seen[id] {
-			return fmt.Errorf("token %q: %w", id, store.ErrNotFound)
+			return nil, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
 		}
 		seen[id] = true
 		digests = append(digests, *where[i])
 	}
-	there, _, err := s.settleAll(ctx, digests)
+	there, err := s.settleAll(ctx, digests)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var retired []token.Digest
 	var versions []uint64
 	for i, id := range ids {
 		r := there[digests[i]]
 		if !r.live() || r.token.ID != id {
-			return errConflict
+			return nil, errConflict
 		}
 		for _, d := range r.token.Retired {
 			retired = append(retired, d.Digest)
 		}
 		versions = append(versions, r.version, s.floors.of(string(digests[i][:])).version)
 	}
-	pointers, _, err := s.settleAll(ctx, retired)
+	pointers, err := s.settleAll(ctx, retired)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, p := range pointers {
 		versions = append(versions, p.version)
 	}
-	c := s.newChange(versions...)
+	c := newChange(versions...)
 	for i, id := range ids {
 		t := there[digests[i]].token
 		c.set(s, t.Digest, there[t.Digest].raw, "")
@@ -232,35 +229,31 @@ func (s *Store) delete(ctx context.Context, ids []string) error {
 		c.remove(s.keys.ids, idEntry(id, t.Digest))
 		c.remove(s.keys.own(t.Owner), id)
 	}
-	return s.apply(ctx, c)
+	return c, nil
 }
 
-// settleAll is settle for many; lost names those that are older than they
-// should be.
-func (s *Store) settleAll(ctx context.Context, digests []token.Digest) (all map[token.Digest]record, lost []token.Digest, err error) {
+// settleAll is settle for many.
+func (s *Store) settleAll(ctx context.Context, digests []token.Digest) (all map[token.Digest]record, err error) {
 	all = make(map[token.Digest]record, len(digests))
 	for some := range slices.Chunk(digests, step) {
 		values, err := s.values(ctx, some)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for i, d := range some {
 			var r record
-			var below bool
 			if _, _, _, intent, _ := splitIntent(values[i]); intent {
-				r, below, err = s.settle(ctx, d)
-			} else if r, err = parseRecord(values[i]); err == nil {
-				below = !s.floors.of(string(d[:])).allows(r.raw != "", r.version)
+				r, _, err = s.settle(ctx, d)
+			} else {
+				r, err = parseRecord(values[i])
 			}
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			if all[d] = r; below {
-				lost = append(lost, d)
-			}
+			all[d] = r
 		}
 	}
-	return all, lost, nil
+	return all, nil
 }
 
 // changing says what was being done when err came, unless the error says that.

@@ -1,0 +1,269 @@
+package redis
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// stopAfter makes a change and dies behind a step: nothing of what would come
+// after it is done, not even to undo it.
+func (s *Store) stopAfter(t *testing.T, step string, c *change) {
+	t.Helper()
+	half := *c
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(s.begin(t.Context(), c))
+	if step == "begin" {
+		return
+	}
+	if step == "first intent" {
+		half.writes = c.writes[:1]
+	}
+	must(s.intend(t.Context(), &half))
+	if step == "first intent" || step == "intents" {
+		return
+	}
+	_, err := s.commit(t.Context(), c)
+	must(err)
+	if step == "commit" {
+		return
+	}
+	w := c.writes[0] // "first key"
+	_, err = s.swap(t.Context(), unsafe, swap{w.key, w.intent(c.mark), w.after})
+	must(err)
+}
+
+// A process may die behind any step of any change: then all of it shows or
+// nothing, other changes go on, and what it left is cleared away.
+func TestEveryStep(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	changes := map[string]func(*testing.T, *Store) (*change, error){
+		"create two": func(t *testing.T, s *Store) (*change, error) {
+			return s.creation(t.Context(), []*token.Token{newToken("new1"), newToken("new2")})
+		},
+		"delete": func(t *testing.T, s *Store) (*change, error) { return s.deletion(t.Context(), []string{"old"}) },
+	}
+	for name, f := range map[string]func(*token.Token){
+		"revoke":     revoke,
+		"regenerate": func(old *token.Token) { old.Digest, old.Retired = digest("old 2"), nil },
+		"regenerate with an overlap": func(old *token.Token) {
+			old.Retired = append([]token.RetiredSecret{{Digest: old.Digest, Until: time.Unix(9, 0)}}, old.Retired...)
+			old.Digest = digest("old 2")
+		},
+		"give away": func(old *token.Token) { old.Owner = "bob" },
+	} {
+		changes[name] = func(t *testing.T, s *Store) (*change, error) {
+			r, _, err := s.base(t.Context(), "old")
+			if err != nil {
+				return nil, err
+			}
+			after := r.token.Clone()
+			f(after)
+			return s.replacement(t.Context(), r, after)
+		}
+	}
+	for name, plan := range changes {
+		for _, step := range []string{"begin", "first intent", "intents", "commit", "first key"} {
+			t.Run(name+", "+step, func(t *testing.T) {
+				t.Parallel()
+				s := open(t, Options{Addresses: []string{server.Addr}, Budget: 100 * time.Millisecond})
+				old := newToken("old")
+				old.Retired = []token.RetiredSecret{{Digest: digest("old 0"), Until: time.Unix(9, 0)}}
+				create(t, s, old, newToken("bystander"))
+				before := show(t, s)
+				c, err := plan(t, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.stopAfter(t, step, c)
+				during := show(t, s)
+				after := s.shownAfter(t, plan)
+				isDone := step == "commit" || step == "first key"
+				want := before
+				if isDone {
+					want = after
+				}
+				if before == after {
+					t.Fatal("the change makes no difference")
+				}
+				if during != want {
+					t.Errorf("behind the step:\n%s\nwant\n%s", during, want)
+				}
+
+				// Nobody has to wait for the dead: another change of the same
+				// token goes through.
+				if name != "create two" && (name != "delete" || !isDone) {
+					update(t, s, "old", func(t *token.Token) { t.Name = "changed by another" })
+				} else if name == "create two" && !isDone {
+					create(t, s, newToken("new2"))
+				}
+				if f, err := s.Find(t.Context(), digest("bystander")); err != nil || f.Token.Name != "token bystander" {
+					t.Errorf("Find of a bystander = %+v, %v", f.Token, err)
+				}
+				shown := show(t, s)
+				if err := s.endLeft(t.Context(), left{c.mark, digestsOf(c)}); err != nil {
+					t.Fatalf("ending what was left behind: %v", err)
+				}
+				if now := show(t, s); now != shown {
+					t.Errorf("ending what was left behind shows\n%s\nand before\n%s", now, shown)
+				}
+				wantSound(t, s)
+			})
+		}
+	}
+}
+
+func digestsOf(c *change) (all []token.Digest) {
+	for _, w := range c.writes {
+		all = append(all, w.digest)
+	}
+	return all
+}
+
+// shownAfter returns what a store of its own shows when the change went through.
+func (s *Store) shownAfter(t *testing.T, plan func(*testing.T, *Store) (*change, error)) string {
+	t.Helper()
+	whole := open(t, Options{Addresses: []string{strings.TrimPrefix(s.where, "redis ")}})
+	old := newToken("old")
+	old.Retired = []token.RetiredSecret{{Digest: digest("old 0"), Until: time.Unix(9, 0)}}
+	create(t, whole, old, newToken("bystander"))
+	if err := whole.retry(t.Context(), func() (*change, error) { return plan(t, whole) }); err != nil {
+		t.Fatal(err)
+	}
+	return show(t, whole)
+}
+
+// show writes down all that a store answers, without positions and versions.
+func show(t *testing.T, s *Store) string {
+	t.Helper()
+	var b bytes.Buffer
+	for _, id := range []string{"old", "new1", "new2", "bystander"} {
+		got, err := s.Token(t.Context(), id)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Fatalf("Token(%q): %v", id, err)
+		}
+		fmt.Fprintf(&b, "%s: %s\n", id, shown(got))
+	}
+	for _, secret := range []string{"old", "old 0", "old 2", "new1", "new2", "bystander"} {
+		f, err := s.Find(t.Context(), digest(secret))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Fatalf("Find by %q: %v", secret, err)
+		}
+		fmt.Fprintf(&b, "by %q: %s, current %v, until %d\n", secret, shown(f.Token), f.Current, f.Until.Unix())
+	}
+	for _, owner := range []string{"alice", "bob"} {
+		all, _, err := s.Tokens(t.Context(), store.Query{Owner: &owner})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "of %s:%s\n", owner, ids(all))
+	}
+	all, _, err := s.Tokens(t.Context(), store.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := s.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&b, "all:%s (%d)\n", ids(all), st.Tokens)
+	return b.String()
+}
+
+func shown(t *token.Token) string {
+	if t == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%s of %s, revoked %v, %x", t.Name, t.Owner, !t.RevokedAt.IsZero(), t.Digests())
+}
+
+func ids(tokens []*token.Token) string {
+	var b strings.Builder
+	for _, t := range tokens {
+		b.WriteString(" " + t.ID)
+	}
+	return b.String()
+}
+
+// A change that was aborted can't be committed any more, however late its
+// process comes to it.
+func TestAbortedCantCommit(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	create(t, s, newToken("old"))
+	r, _, err := s.base(t.Context(), "old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ended := range []bool{false, true} {
+		c := newChange(r.version)
+		c.set(s, digest("old"), r.raw, "")
+		s.stopAfter(t, "intents", c)
+		if ended {
+			err = s.endLeft(t.Context(), left{c.mark, digestsOf(c)})
+		} else {
+			_, err = s.abort(t.Context(), c.mark)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.commit(t.Context(), c); !errors.Is(err, errConflict) {
+			t.Errorf("committing a change that was aborted: %v, want a conflict", err)
+		}
+		s.undo(c)
+		if f, err := s.Find(t.Context(), digest("old")); err != nil || f.Token.ID != "old" {
+			t.Errorf("Find = %+v, %v", f.Token, err)
+		}
+	}
+	wantSound(t, s)
+}
+
+// Each step may be sent twice: the second time changes nothing.
+func TestStepsTwice(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	n := newToken("a")
+	c := newChange()
+	c.set(s, n.Digest, "", liveValue(c.version, n))
+	c.add(s.keys.ids, idEntry("a", n.Digest))
+	c.add(s.keys.own(n.Owner), "a")
+	c.free = []string{"a"}
+	var positions []store.Position
+	for range 2 {
+		if err := errors.Join(s.begin(t.Context(), c), s.intend(t.Context(), c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		p, err := s.commit(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		positions = append(positions, p)
+	}
+	if positions[0] != 1 || positions[1] != 1 {
+		t.Errorf("committed at the positions %v, want 1 both times", positions)
+	}
+	for range 2 {
+		if err := s.finish(t.Context(), c.mark, c.writes, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f, err := s.Find(t.Context(), n.Digest); err != nil || f.Token.ID != "a" {
+		t.Errorf("Find = %+v, %v", f.Token, err)
+	}
+	wantSound(t, s)
+}
