@@ -54,13 +54,16 @@ type Options struct {
 	Observe func(took time.Duration, err error)
 }
 
+// DefaultSilence is the default of Options.Silence.
+const DefaultSilence = time.Second
+
 func (o Options) withDefaults() *Options {
 	o.Size = cmp.Or(o.Size, 100_000)
 	o.TTL = cmp.Or(o.TTL, time.Minute)
 	o.NegativeSize = cmp.Or(o.NegativeSize, 10_000)
 	o.NegativeTTL = cmp.Or(o.NegativeTTL, 5*time.Second)
 	o.MaxStale = cmp.Or(o.MaxStale, time.Minute)
-	o.Silence = cmp.Or(o.Silence, time.Second)
+	o.Silence = cmp.Or(o.Silence, DefaultSilence)
 	o.Budget = cmp.Or(o.Budget, 2*time.Second)
 	return &o
 }

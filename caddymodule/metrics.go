@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,6 +10,7 @@ import (
 	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/store/redis"
 )
 
 // The collectors live as long as the process, so that counts survive reloads.
@@ -63,7 +65,8 @@ func observeLookup(took time.Duration, err error) {
 	}
 }
 
-// cacheCollector reports what the caches in use hold and have done.
+// cacheCollector reports what the caches in use hold and have done, and how well
+// the stores behind them are heard.
 type cacheCollector struct{}
 
 var (
@@ -74,24 +77,41 @@ var (
 		"What is held in memory: tokens, or digests remembered as unknown.", []string{"kind"}, nil)
 	cacheEvictions = prometheus.NewDesc("caddy_patgate_cache_evictions_total",
 		"Held tokens pushed out for want of room.", nil, nil)
+	feedHeard = prometheus.NewDesc("caddy_patgate_feed_heard",
+		"Whether the changes that other gateways make are heard: 1, or 0. While they are not, nothing held is trusted without asking the store.", nil, nil)
+	feedLag = prometheus.NewDesc("caddy_patgate_feed_lag_seconds",
+		"How far behind this gateway may be at most: every change older than this has been taken in. +Inf before the first was heard.", nil, nil)
+	feedChanges = prometheus.NewDesc("caddy_patgate_feed_changes_total",
+		"Changes taken in, those made through this gateway included.", nil, nil)
+	feedResets = prometheus.NewDesc("caddy_patgate_feed_resets_total",
+		"Times that changes may have been missed, and everything held was dropped.", nil, nil)
+	feedLost = prometheus.NewDesc("caddy_patgate_feed_lost_total",
+		"Reads that showed an older record than this gateway had seen: the store has lost a change.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- cacheLookups
-	ch <- cacheEntries
-	ch <- cacheEvictions
+	for _, d := range []*prometheus.Desc{cacheLookups, cacheEntries, cacheEvictions, feedHeard, feedLag, feedChanges, feedResets, feedLost} {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
 func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	var sum cache.Stats
+	var shared *redis.Store // the newest: two are open only while one replaces the other
 	hubs.Range(func(_, value any) bool {
 		if t := value.(*hub).opened.Load(); t != nil {
 			sum = sum.Plus(t.cache.Stats())
+			if s, ok := t.store.(*redis.Store); ok {
+				shared = s
+			}
 		}
 		return true
 	})
+	if shared != nil {
+		collectFeed(ch, shared)
+	}
 	counter := func(tier, result string, n uint64) {
 		ch <- prometheus.MustNewConstMetric(cacheLookups, prometheus.CounterValue, float64(n), tier, result)
 	}
@@ -107,4 +127,21 @@ func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(cacheEvictions, prometheus.CounterValue, float64(sum.Evicted))
 	ch <- prometheus.MustNewConstMetric(cacheEntries, prometheus.GaugeValue, float64(sum.Held), "token")
 	ch <- prometheus.MustNewConstMetric(cacheEntries, prometheus.GaugeValue, float64(sum.Unknown), "unknown")
+}
+
+// collectFeed reports how well a shared store is heard.
+func collectFeed(ch chan<- prometheus.Metric, s *redis.Store) {
+	lag, heard := math.Inf(1), 0.0
+	if last := s.Heard(); !last.IsZero() {
+		lag = time.Since(last).Seconds()
+	}
+	if lag < cache.DefaultSilence.Seconds() {
+		heard = 1
+	}
+	stats := s.Stats()
+	ch <- prometheus.MustNewConstMetric(feedHeard, prometheus.GaugeValue, heard)
+	ch <- prometheus.MustNewConstMetric(feedLag, prometheus.GaugeValue, lag)
+	ch <- prometheus.MustNewConstMetric(feedChanges, prometheus.CounterValue, float64(stats.Changes))
+	ch <- prometheus.MustNewConstMetric(feedResets, prometheus.CounterValue, float64(stats.Resets))
+	ch <- prometheus.MustNewConstMetric(feedLost, prometheus.CounterValue, float64(stats.Lost))
 }
