@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/store"
 )
 
@@ -14,7 +15,32 @@ import (
 type serverStatus struct {
 	Version versions     `json:"version"`
 	Store   store.Status `json:"store"`
+	Feed    *feedStatus  `json:"feed"` // null: no other process changes the store
 	Cache   cacheStatus  `json:"cache"`
+}
+
+// feedStatus says how well the changes of other gateways are heard.
+type feedStatus struct {
+	// Heard is whether what is held is trusted without asking the store.
+	Heard bool `json:"heard"`
+	// Last is a time up to which every change has been taken in; null: none was
+	// heard yet.
+	Last *time.Time `json:"heard_at"`
+}
+
+// feedStatusOf returns how well the store is heard, or nil.
+func feedStatusOf(s store.Store) *feedStatus {
+	f, ok := s.(store.Follower)
+	if !ok {
+		return nil
+	}
+	last := f.Heard()
+	if last.IsZero() {
+		return &feedStatus{}
+	}
+	heard := time.Since(last) < cache.DefaultSilence
+	last = last.UTC().Round(time.Millisecond)
+	return &feedStatus{Heard: heard, Last: &last}
 }
 
 type versions struct {
@@ -45,6 +71,7 @@ func showStatus(c *adminCall) (any, error) {
 	return serverStatus{
 		Version: runningVersions(),
 		Store:   status,
+		Feed:    feedStatusOf(c.tokens.store),
 		Cache: cacheStatus{
 			Tokens: s.Held, Unknown: s.Unknown, Hits: s.Hits, NegativeHits: s.NegativeHits, Misses: s.Misses,
 			StoreReads: s.Found + s.NotFound + s.Errors + s.Outdated, StoreErrors: s.Errors,

@@ -29,6 +29,7 @@ func printStatus(w io.Writer, s serverStatus) {
 		{"store", s.Store.Kind + " " + s.Store.Location},
 		{"holds", counted(s.Store.Tokens, "token") + ", " + counted(s.Store.Owners, "owner")},
 		{"changes", fmt.Sprint(s.Store.Position)},
+		{"feed", feedText(s.Feed)},
 		{"cache", fmt.Sprintf("%s held, %d unknown ones remembered", counted(s.Cache.Tokens, "token"), s.Cache.Unknown)},
 		{"lookups", fmt.Sprintf("%d held, %d known to be unknown, %d missed", s.Cache.Hits, s.Cache.NegativeHits, s.Cache.Misses)},
 		{"store reads", fmt.Sprintf("%d, %d failed", s.Cache.StoreReads, s.Cache.StoreErrors)},
@@ -44,4 +45,16 @@ func printStatus(w io.Writer, s serverStatus) {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", g.Name, g.Follows, behind, distance(g.LastSeen, time.Now()))
 	}
 	table.Flush() // w keeps its error
+}
+
+func feedText(f *feedStatus) string {
+	switch {
+	case f == nil:
+		return "none needed: this is the only gateway"
+	case f.Last == nil:
+		return "NOT HEARD yet: every token is asked for"
+	case !f.Heard:
+		return "NOT HEARD since " + distance(*f.Last, time.Now()) + ": every token is asked for"
+	}
+	return "heard"
 }
