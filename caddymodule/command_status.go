@@ -54,7 +54,7 @@ func feedText(f *feedStatus) string {
 	case f.Last == nil:
 		return "NOT HEARD yet: every token is asked for"
 	case !f.Heard:
-		return "NOT HEARD since " + distance(*f.Last, time.Now()) + ": every token is asked for"
+		return "NOT HEARD, last " + distance(*f.Last, time.Now()) + ": every token is asked for"
 	}
 	return "heard"
 }

@@ -308,6 +308,21 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// TestReadmeCaddyfiles adapts every Caddyfile of README.md and checks it.
+func TestReadmeCaddyfiles(t *testing.T) {
+	t.Parallel()
+	for i, caddyfile := range readme(t, "caddyfile") {
+		p := newPlace(t)
+		p.env = []string{"REDIS_PASSWORD=x"}
+		if err := os.WriteFile(filepath.Join(p.dir, "Caddyfile"), []byte(caddyfile), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.run(t, "adapt", "--config", "Caddyfile", "--validate"); !strings.Contains(got, "patgate") {
+			t.Errorf("Caddyfile %d of README.md adapts to %s", i+1, got)
+		}
+	}
+}
+
 // shellWords splits a command line as a shell does.
 func shellWords(line string) []string {
 	words := regexp.MustCompile(`'[^']*'|\S+`).FindAllString(line, -1)
