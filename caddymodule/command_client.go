@@ -45,13 +45,13 @@ func newClient(address string, cmd *cobra.Command) (*client, error) {
 		address = caddy.NewReplacer().ReplaceAll(address, "")
 	}
 	network, err := caddy.ParseNetworkAddressWithDefaults(address, "tcp", 2019)
-	if err != nil || network.PortRangeSize() > 1 {
-		return nil, usageError(fmt.Errorf("address %q: want the admin endpoint's, as in localhost:2019 or unix//run/patgate.sock", address))
-	}
 	c := &client{address: address, origin: "http://" + network.JoinHostPort(0)}
 	if network.IsUnixNetwork() {
 		c.origin = "http://127.0.0.1"                       // any would do
 		network.Host, _, _ = strings.Cut(network.Host, "|") // behind it, the socket's permissions
+	}
+	if _, bad := url.Parse(c.origin); err != nil || bad != nil || network.PortRangeSize() > 1 {
+		return nil, usageError(fmt.Errorf("address %q: want the admin endpoint's, as in localhost:2019 or unix//run/patgate.sock", address))
 	}
 	c.http.Transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

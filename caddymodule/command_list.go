@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -70,7 +71,7 @@ with a grant that covers them.`,
 // --json, as one object like that of a page: all of it, or one page.
 func list[T any](a *asking, path, key string, query url.Values, onePage bool, header []string, row func(T) []string) error {
 	out := bufio.NewWriter(a.out())
-	var print pagePrinter = &tablePrinter[T]{out: out, header: header, row: row}
+	var print pagePrinter = &tablePrinter[T]{out: out, none: a.cmd.ErrOrStderr(), key: key, header: header, row: row}
 	if a.json {
 		print = &jsonPrinter{out: out, key: key}
 	}
@@ -107,11 +108,16 @@ type pagePrinter interface {
 // tablePrinter prints a list as a table, aligned page by page.
 type tablePrinter[T any] struct {
 	out    *bufio.Writer
-	header []string
+	none   io.Writer // where it is said that there are none: no script takes that for one
+	key    string
+	header []string // nil when it is printed
 	row    func(T) []string
 }
 
 func (p *tablePrinter[T]) page(items []json.RawMessage) error {
+	if len(items) == 0 {
+		return nil
+	}
 	table := newTable(p.out)
 	if p.header != nil {
 		fmt.Fprintln(table, strings.Join(p.header, "\t"))
@@ -128,6 +134,9 @@ func (p *tablePrinter[T]) page(items []json.RawMessage) error {
 }
 
 func (p *tablePrinter[T]) end(next string) {
+	if p.header != nil {
+		fmt.Fprintf(p.none, "no %s\n", p.key)
+	}
 	if next != "" {
 		fmt.Fprintf(p.out, "\nmore with --cursor %s\n", next)
 	}

@@ -1,0 +1,247 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/token"
+)
+
+// program returns a program with patgate's commands, and the command below which
+// they are.
+func program(name string) *cobra.Command {
+	root := &cobra.Command{Use: name}
+	root.AddCommand(commands()...)
+	adopt(root)
+	return root
+}
+
+// each calls f with every command that patgate's help shows.
+func each(cmd *cobra.Command, f func(*cobra.Command)) {
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() && c.Name() != "help" && c.Name() != "completion" {
+			f(c)
+			each(c, f)
+		}
+	}
+}
+
+func TestEveryCommandHasHelp(t *testing.T) {
+	var names []string
+	each(program("patgate"), func(c *cobra.Command) {
+		names = append(names, strings.TrimPrefix(c.CommandPath(), "patgate "))
+		if c.Short == "" {
+			t.Errorf("%s: no short description", c.CommandPath())
+		}
+		if !c.HasSubCommands() && !strings.Contains(c.Example, "  "+c.CommandPath()) {
+			t.Errorf("%s: no example begins with it:\n%s", c.CommandPath(), c.Example)
+		}
+		if !c.HasSubCommands() && c.Name() != "demo" && c.Flags().Lookup("json") == nil {
+			t.Errorf("%s: no flag --json", c.CommandPath())
+		}
+		var help strings.Builder
+		c.SetOut(&help)
+		if err := c.Help(); err != nil || !strings.Contains(help.String(), "Usage:\n") || strings.Contains(help.String(), "caddyserver.com") {
+			t.Errorf("%s: its help is %q (%v)", c.CommandPath(), &help, err)
+		}
+	})
+	for _, want := range []string{
+		"token create", "token list", "token show", "token update", "token grant", "token revoke", "token regenerate",
+		"token delete", "token verify", "token import", "token export", "owner set", "owner list", "owner show", "owner delete",
+		"status", "policy check", "policy routes", "policy explain", "policy test", "demo",
+	} {
+		if !strings.Contains("\n"+strings.Join(names, "\n")+"\n", "\n"+want+"\n") {
+			t.Errorf("there is no command %s", want)
+		}
+	}
+}
+
+// TestExamplesElsewhere checks what other Caddy builds show.
+func TestExamplesElsewhere(t *testing.T) {
+	root := program("patgate")
+	inExamples(root, "caddy patgate")
+	each(root, func(c *cobra.Command) {
+		for line := range strings.Lines(c.Example) {
+			if command := strings.TrimSpace(line); strings.HasPrefix(command, "patgate") {
+				t.Errorf("%s: example %q, want caddy patgate", c.CommandPath(), command)
+			}
+		}
+	})
+}
+
+func TestCompletion(t *testing.T) {
+	root := program("patgate")
+	var out strings.Builder
+	root.SetOut(&out)
+	root.SetErr(io.Discard)
+	root.SetArgs([]string{"__complete", "token", "re"})
+	if err := root.Execute(); err != nil || !strings.Contains(out.String(), "revoke\t") || !strings.Contains(out.String(), "regenerate\t") {
+		t.Errorf("completing \"token re\" offers %q (%v)", &out, err)
+	}
+}
+
+// failing runs a command that ends with err, and returns what it prints and
+// returns.
+func failing(err error) (stderr string, returned error) {
+	root := &cobra.Command{Use: "patgate", RunE: run(func(*cobra.Command, []string) error { return err })}
+	adopt(root)
+	var out strings.Builder
+	root.SetErr(&out)
+	root.SetOut(&out)
+	root.SetArgs(nil)
+	returned = root.Execute()
+	return out.String(), returned
+}
+
+func TestFailures(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+		exit string // what Caddy's Main makes an exit status of
+	}{
+		{nil, "", ""},
+		{errors.New("broken"), "patgate: broken\n", "broken"},
+		{errors.New("one\ntwo\r\nthree\n"), "patgate: one; two; three\n", "one\ntwo\r\nthree\n"},
+		{usageError(errors.New("want more")), "patgate: want more (see patgate --help)\n", "exiting with status 2"},
+		{errSilent, "", "failed"},
+	} {
+		got, returned := failing(test.err)
+		exit := ""
+		if returned != nil {
+			exit = returned.Error()
+		}
+		if got != test.want || exit != test.exit {
+			t.Errorf("a command that ends with %q prints %q and returns %q, want %q, %q", test.err, got, exit, test.want, test.exit)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	for d, want := range map[time.Duration]string{
+		0:                             "now",
+		300 * time.Millisecond:        "now",
+		time.Second:                   "in 1 second",
+		-90 * time.Second:             "90 seconds ago",
+		2 * time.Minute:               "in 2 minutes",
+		-(3*time.Hour + time.Minute):  "3 hours ago",
+		48 * time.Hour:                "in 2 days",
+		90*24*time.Hour - time.Second: "in 90 days",
+		-366 * 24 * time.Hour:         "366 days ago",
+	} {
+		if got := distance(now.Add(d), now); got != want {
+			t.Errorf("distance of %v = %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestGrantWords(t *testing.T) {
+	long := token.Grant{Spaces: []string{strings.Repeat("ü", 100)}, Scopes: []string{"a"}, Resources: []string{"*"}}
+	for _, test := range []struct {
+		grant token.Grant
+		want  string
+	}{
+		{token.Full(), "everything"},
+		{token.Grant{Spaces: []string{"1"}, Scopes: []string{"a", "b:*"}, Resources: []string{"*"}}, "a b:* in space 1"},
+		{token.Grant{Spaces: []string{"1", "2"}, Scopes: []string{"*"}, Resources: []string{"7"}}, "every scope in spaces 1, 2 on resource 7"},
+		{token.Grant{Spaces: []string{"*"}, Resources: []string{"7", "8"}}, "no scope in all spaces on resources 7, 8"},
+	} {
+		if got := grantWords(test.grant); got != test.want {
+			t.Errorf("grantWords(%v) = %q, want %q", test.grant, got, test.want)
+		}
+	}
+	if got, want := grantsShort([]token.Grant{long, long}), "a in space "+strings.Repeat("ü", 48)+"…, and 1 more"; got != want {
+		t.Errorf("grantsShort = %q, want %q", got, want)
+	}
+	if got := grantsShort(nil); got != "none" {
+		t.Errorf("grantsShort of no grants = %q, want none", got)
+	}
+}
+
+func TestAPIPath(t *testing.T) {
+	for id, want := range map[string]string{
+		"alice": "/patgate/owners/alice", "a/b c": "/patgate/owners/a%2Fb%20c", ".": "/patgate/owners/%2E", "..": "/patgate/owners/%2E%2E",
+		"...": "/patgate/owners/%2E%2E%2E", "a.b": "/patgate/owners/a.b", "?#%": "/patgate/owners/%3F%23%25",
+	} {
+		if got := apiPath("owners", id); got != want {
+			t.Errorf("apiPath of %q = %s, want %s", id, got, want)
+		}
+	}
+}
+
+// TestWhereTheServerIs checks which address a command asks.
+func TestWhereTheServerIs(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATGATE_TEST_ADMIN", "localhost:2021")
+	for name, text := range map[string]string{
+		"Caddyfile": "{\n\tadmin localhost:2020\n}\n", "env": "{\n\tadmin {env.PATGATE_TEST_ADMIN}\n}\n",
+		"caddy.json": `{"admin":{"listen":"unix//run/a.sock|0220"}}`, "other": "{\n}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct{ address, config, want, origin string }{
+		{"", "", "localhost:2019", "http://localhost:2019"},
+		{"", "Caddyfile", "localhost:2020", "http://localhost:2020"},
+		{"", "env", "localhost:2021", "http://localhost:2021"},
+		{"", "caddy.json", "unix//run/a.sock|0220", "http://127.0.0.1"},
+		{"", "other", "localhost:2019", "http://localhost:2019"},
+		{"[::1]:2022", "Caddyfile", "[::1]:2022", "http://[::1]:2022"},
+		{"gateway", "", "gateway", "http://gateway:2019"},
+	} {
+		cmd := &cobra.Command{}
+		config := ""
+		if test.config != "" {
+			config = filepath.Join(dir, test.config)
+		}
+		cmd.Flags().String("config", config, "")
+		c, err := newClient(test.address, cmd)
+		if err != nil {
+			t.Errorf("address %q, config %q: %v", test.address, test.config, err)
+		} else if c.address != test.want || c.origin != test.origin {
+			t.Errorf("address %q, config %q: asks %s as %s, want %s as %s", test.address, test.config, c.address, c.origin, test.want, test.origin)
+		}
+	}
+	for _, address := range []string{"a:b:c", "localhost:1-5", "localhost:x", "bad host:1"} {
+		if _, err := newClient(address, &cobra.Command{}); !errors.As(err, new(usage)) {
+			t.Errorf("address %q: %v, want a usage error", address, err)
+		}
+	}
+}
+
+func TestReadSecret(t *testing.T) {
+	read := func(ctx context.Context, in io.Reader) (string, error) {
+		cmd := &cobra.Command{}
+		cmd.SetContext(ctx)
+		cmd.SetIn(in)
+		cmd.SetErr(io.Discard)
+		return readSecret(cmd)
+	}
+	for in, want := range map[string]string{"s3cret": "s3cret", " s3cret\r\n": "s3cret", "two\nlines": "two\nlines"} {
+		if got, err := read(t.Context(), strings.NewReader(in)); got != want || err != nil {
+			t.Errorf("readSecret of %q = %q, %v, want %q", in, got, err, want)
+		}
+	}
+	if _, err := read(t.Context(), strings.NewReader(" \n")); !errors.As(err, new(usage)) {
+		t.Errorf("readSecret of nothing: %v, want a usage error", err)
+	}
+	if got, err := read(t.Context(), strings.NewReader(strings.Repeat("x", 1<<20))); len(got) > 2*token.MaxSecretLength || err != nil {
+		t.Errorf("readSecret of a large input returns %d bytes, %v", len(got), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	in, out := io.Pipe()
+	defer out.Close()
+	time.AfterFunc(0, cancel)
+	if _, err := read(ctx, in); !errors.Is(err, context.Canceled) {
+		t.Errorf("readSecret, interrupted: %v, want %v", err, context.Canceled)
+	}
+}
