@@ -41,7 +41,7 @@ type App struct {
 	audit   *zap.Logger
 	catalog *policy.Catalog
 	rules   registry.Rules
-	key     string // of the hub in the pool
+	key     string // of the hub in the pool, while it is held
 	hub     *hub
 
 	mu    sync.Mutex
@@ -115,12 +115,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	a.key = where.key
-	shared, _, err := hubs.LoadOrNew(a.key, func() (caddy.Destructor, error) { return newHub(where), nil })
+	shared, _, err := hubs.LoadOrNew(where.key, func() (caddy.Destructor, error) { return newHub(where), nil })
 	if err != nil {
 		return fmt.Errorf("attaching to the store: %w", err)
 	}
-	a.hub = shared.(*hub)
+	a.key, a.hub = where.key, shared.(*hub)
 	return nil
 }
 
@@ -214,11 +213,13 @@ func (a *App) Stop() error { return nil }
 // Cleanup lets go of the store. Requests that this configuration still serves,
 // while its successor runs, find it open as long as that uses the same.
 func (a *App) Cleanup() error {
-	if a.hub == nil {
+	key := a.key
+	if key == "" {
 		return nil
 	}
+	a.key = ""
 	a.hub.release(a)
-	if _, err := hubs.Delete(a.key); err != nil {
+	if _, err := hubs.Delete(key); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}
 	return nil

@@ -1,0 +1,303 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// gated is a Caddy server that doesn't listen, with a gate before a handler that
+// answers 200.
+type gated struct {
+	app    *App
+	server *caddyhttp.Server
+	plain  *caddyhttp.Server // without the gate
+	ctx    caddy.Context
+}
+
+// provision provisions the server on a store's file. The store is opened later,
+// by open if that is set.
+func provision(t *testing.T, file string, open func() (store.Store, error)) *gated {
+	t.Helper()
+	var config caddy.Config
+	server := `{"listen": ["127.0.0.1:%d"], "automatic_https": {"disable": true}, "routes": [{"handle": [%s{"handler": "static_response"}]}]}`
+	gate := `{"handler": "patgate", "routes": [{"methods": ["GET"], "pattern": "/v1/spaces/{space}/stories", "require": "stories:read"}]},`
+	document := fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"gate": %s, "plain": %s}}}}`,
+		file, fmt.Sprintf(server, 1, gate), fmt.Sprintf(server, 2, ""))
+	if err := json.Unmarshal([]byte(document), &config); err != nil {
+		t.Fatal(err)
+	}
+	ctx, err := caddy.ProvisionContext(&config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := ctx.App("patgate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web, err := ctx.App("http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := web.(*caddyhttp.App).Servers
+	g := &gated{app: app.(*App), server: servers["gate"], plain: servers["plain"], ctx: ctx}
+	if open != nil {
+		g.app.hub.source.open = open
+	}
+	return g
+}
+
+// startGated is provision, and what Caddy does afterwards; the test's end undoes it.
+func startGated(t *testing.T, open func() (store.Store, error)) *gated {
+	t.Helper()
+	g := provision(t, filepath.Join(t.TempDir(), "tokens.db"), open)
+	if err := g.app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.app.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+// create makes a token that may read in every space.
+func (g *gated) create(t *testing.T) (secret string) {
+	t.Helper()
+	r, err := g.app.registry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []string{token.All}
+	_, secret, err = r.Create(t.Context(), registry.Actor{}, registry.NewToken{
+		Name: "t", Grants: []token.Grant{{Spaces: all, Scopes: []string{"stories:read"}, Resources: all}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
+
+// get has the server serve a request with this token.
+func (g *gated) get(secret string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", "/v1/spaces/1/stories", nil)
+	r.Header.Set("Authorization", "Bearer "+secret)
+	w := httptest.NewRecorder()
+	g.server.ServeHTTP(w, r)
+	return w
+}
+
+// faulty is a store in which looking up fails while fault is set.
+type faulty struct {
+	store.Store
+	fault atomic.Pointer[error]
+	finds atomic.Int64
+}
+
+func (f *faulty) Find(ctx context.Context, d token.Digest) (store.Found, error) {
+	f.finds.Add(1)
+	if err := f.fault.Load(); err != nil {
+		return store.Found{}, *err
+	}
+	return f.Store.Find(ctx, d)
+}
+
+// While the store can't be asked, the tokens held serve and all others are
+// answered 503: nothing is taken for unknown, and nothing is remembered.
+func TestStoreUnavailable(t *testing.T) {
+	f := new(faulty)
+	where, err := (&StoreConfig{File: filepath.Join(t.TempDir(), "tokens.db")}).source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startGated(t, func() (s store.Store, err error) {
+		f.Store, err = where.open()
+		return f, err
+	})
+	held, other := g.create(t), g.create(t)
+	if w := g.get(held); w.Code != 200 {
+		t.Fatalf("before: %d", w.Code)
+	}
+	broken := errors.New("disk on fire at /var/lib/secret-place")
+	f.fault.Store(&broken)
+	if w := g.get(held); w.Code != 200 {
+		t.Errorf("a held token: %d, want 200", w.Code)
+	}
+	for range 30 { // more than an address may send of unknown ones
+		w := g.get(other)
+		var p Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != 503 || p.Reason != "store_unavailable" {
+			t.Fatalf("a token not held: %d %s, want 503 store_unavailable", w.Code, w.Body)
+		}
+		if w.Header().Get("Retry-After") != "1" || w.Header().Get("WWW-Authenticate") != "" || strings.Contains(w.Body.String(), "fire") {
+			t.Fatalf("503 with %v %s", w.Header(), w.Body)
+		}
+	}
+	f.fault.Store(nil)
+	if w := g.get(other); w.Code != 200 {
+		t.Errorf("when the store is back: %d, want 200", w.Code)
+	}
+
+	// A store that can't even be opened, before the app has started.
+	closed := provision(t, filepath.Join(t.TempDir(), "tokens.db"), func() (store.Store, error) { return nil, broken })
+	if w := closed.get(held); w.Code != 503 {
+		t.Errorf("a store that can't be opened: %d, want 503", w.Code)
+	}
+	if err := closed.app.Start(); !errors.Is(err, broken) {
+		t.Errorf("starting with it: %v, want %v", err, broken)
+	}
+	if err := closed.app.Cleanup(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Configurations with the same store share what is open and held. It is closed
+// with the last of them, and a request that still comes then is refused.
+func TestSharedStore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens.db")
+	references := func(key string) int {
+		n, _ := hubs.References(key)
+		return n
+	}
+	first := provision(t, file, nil)
+	key := first.app.key
+	if err := first.app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	secret := first.create(t)
+	if w := first.get(secret); w.Code != 200 {
+		t.Fatalf("first: %d", w.Code)
+	}
+	second := provision(t, file, nil)
+	if n := references(key); n != 2 {
+		t.Errorf("%d references with two configurations", n)
+	}
+	if second.app.hub != first.app.hub {
+		t.Error("two hubs for one file")
+	}
+	if err := second.app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	before := first.app.hub.opened.Load().cache.Stats()
+	for range 2 { // once too often does no harm: Caddy cleans up after failures too
+		if err := first.app.Cleanup(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := references(key); n != 1 {
+		t.Errorf("%d references with one configuration", n)
+	}
+	for name, g := range map[string]*gated{"the old configuration": first, "the new one": second} {
+		if w := g.get(secret); w.Code != 200 {
+			t.Errorf("%s: %d, want 200", name, w.Code)
+		}
+	}
+	after := second.app.hub.opened.Load().cache.Stats()
+	if after.Found != before.Found || after.Hits != before.Hits+2 {
+		t.Errorf("the store was read again: %+v, before %+v", after, before)
+	}
+	if err := second.app.Cleanup(); err != nil {
+		t.Fatal(err)
+	}
+	if n := references(key); n != 0 {
+		t.Errorf("%d references without a configuration", n)
+	}
+	if w := second.get(secret); w.Code != 503 {
+		t.Errorf("with the store closed: %d, want 503", w.Code)
+	}
+}
+
+// The settings in force are those of the configuration that has been running
+// longest: a new one that fails to start leaves no trace.
+func TestSettingsInForce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens.db")
+	configure := func(tokens int) *gated {
+		g := provision(t, file, nil)
+		g.app.UnknownTokenLimit = LimitConfig{Tokens: tokens}
+		return g
+	}
+	limit := func(g *gated) int { return g.app.hub.opened.Load().limiter.shards[0].limit }
+	first := configure(7)
+	if err := first.app.Start(); err != nil || limit(first) != 7 {
+		t.Fatalf("limit %d, %v", limit(first), err)
+	}
+	failing := configure(8)
+	if err := failing.app.Start(); err != nil || limit(first) != 7 {
+		t.Errorf("beside the first: limit %d, %v; want 7", limit(first), err)
+	}
+	if err := failing.app.Cleanup(); err != nil || limit(first) != 7 {
+		t.Errorf("after a failure: limit %d, %v; want 7", limit(first), err)
+	}
+	second := configure(9)
+	if err := second.app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.app.Cleanup(); err != nil || limit(second) != 9 {
+		t.Errorf("after a reload: limit %d, %v; want 9", limit(second), err)
+	}
+	if err := second.app.Cleanup(); err != nil {
+		t.Error(err)
+	}
+}
+
+// quiet is a ResponseWriter that costs nothing.
+type quiet struct {
+	header http.Header
+	status int
+}
+
+func (q *quiet) Header() http.Header         { return q.header }
+func (q *quiet) Write(b []byte) (int, error) { return len(b), nil }
+func (q *quiet) WriteHeader(status int)      { q.status = status }
+
+// On a held token the gate adds no more than four allocations to what Caddy's
+// pipeline costs without it. A rejection doesn't take Caddy's way of errors,
+// which alone costs more than what is allowed here.
+func TestAllocations(t *testing.T) {
+	g := startGated(t, nil)
+	secret := g.create(t)
+	measure := func(server *caddyhttp.Server, target, secret string, want int) float64 {
+		t.Helper()
+		r := httptest.NewRequest("GET", target, nil)
+		header := http.Header{"Authorization": {"Bearer " + secret}, "User-Agent": {"curl/8"}, "Accept": {"*/*"}}
+		r.Header = http.Header{}
+		w := &quiet{header: http.Header{}}
+		n := testing.AllocsPerRun(200, func() {
+			clear(r.Header)
+			for name, values := range header {
+				r.Header[name] = values
+			}
+			clear(w.header)
+			w.status = 200
+			server.ServeHTTP(w, r)
+		})
+		if w.status != want {
+			t.Errorf("%s: answered %d, want %d", target, w.status, want)
+		}
+		return n
+	}
+	plain := measure(g.plain, "/v1/spaces/1/stories", secret, 200)
+	if n := measure(g.server, "/v1/spaces/1/stories", secret, 200) - plain; n > 4 {
+		t.Errorf("a forwarded request costs %v allocations more with the gate, want at most 4", n)
+	}
+	for target, status := range map[string]int{"/v1/spaces/1/nothing": 403, "/v1/spaces//stories": 400} {
+		if n := measure(g.server, target, secret, status) - plain; n > 20 {
+			t.Errorf("%s costs %v allocations more than a request without the gate, want at most 20", target, n)
+		}
+	}
+}
