@@ -22,9 +22,9 @@ type asking struct {
 
 // askingCommand makes cmd one that asks the running server: f does it.
 func askingCommand(cmd *cobra.Command, f func(a *asking, args []string) error) *cobra.Command {
-	address := cmd.Flags().String("address", "", "address of the running server's admin endpoint")
-	cmd.Flags().StringP("config", "c", "", "configuration file to find that address in")
-	cmd.Flags().StringP("adapter", "a", "", "config adapter for the configuration file")
+	address := cmd.Flags().String("address", "", "`ADDRESS` of the running server's admin endpoint")
+	cmd.Flags().StringP("config", "c", "", "configuration `FILE` to find that address in")
+	cmd.Flags().StringP("adapter", "a", "", "config adapter for that file, by `NAME`")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
 		c, err := newClient(*address, cmd)

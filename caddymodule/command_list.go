@@ -33,12 +33,12 @@ with a grant that covers them.`,
 		Args: wantArgs(),
 	}
 	flags := cmd.Flags()
-	flags.String("owner", "", "only tokens of this owner")
-	status := flags.String("status", "all", "only tokens that are active, expired or revoked; or all")
-	flags.String("space", "", "only tokens for this space")
-	flags.String("scope", "", "only tokens with this scope")
-	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most so many tokens, up to %d", registry.MaxLimit))
-	flags.String("cursor", "", "go on where a page before ended")
+	flags.String("owner", "", "only tokens of this `OWNER`")
+	status := flags.String("status", "all", "only tokens with this `STATUS`: active, expired, revoked, or all")
+	flags.String("space", "", "only tokens for the space with this `ID`")
+	flags.String("scope", "", "only tokens with this `SCOPE`")
+	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` tokens, up to %d", registry.MaxLimit))
+	flags.String("cursor", "", "`CURSOR` that the page before ended with")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
 		if !slices.Contains([]string{"active", "expired", "revoked", "all"}, *status) {
 			return usageError(fmt.Errorf("--status %s: want active, expired, revoked or all", *status))

@@ -51,14 +51,14 @@ has to say which it is for.`,
 	}
 	var n registry.NewToken
 	flags := cmd.Flags()
-	flags.StringVar(&n.Name, "name", "", "what people call the token (required)")
-	flags.StringVar(&n.Description, "description", "", "what the token is for")
-	flags.StringVar(&n.Owner, "owner", "", "account the token belongs to")
-	flags.StringArrayVar(&n.AllowedIPs, "allow-ip", nil, "address or range the token may be used from (repeatable; default: everywhere)")
+	flags.StringVar(&n.Name, "name", "", "`NAME` by which people know the token (required)")
+	flags.StringVar(&n.Description, "description", "", "`TEXT` that says what the token is for")
+	flags.StringVar(&n.Owner, "owner", "", "`OWNER`, the account the token belongs to")
+	flags.StringArrayVar(&n.AllowedIPs, "allow-ip", nil, "address or range (`CIDR`) the token may be used from (repeatable; default: everywhere)")
 	grants := newGrantFlags(cmd)
 	flags.BoolVar(&grants.allSpaces, "all-spaces", false, "the scopes hold in all spaces")
-	flags.StringArrayVar(&grants.resources, "resource", nil, "resource the scopes are limited to (repeatable)")
-	flags.StringArrayVar(&grants.more, "grant", nil, "a further grant, as JSON (repeatable)")
+	flags.StringArrayVar(&grants.resources, "resource", nil, "`ID` of a resource the scopes are limited to (repeatable)")
+	flags.StringArrayVar(&grants.more, "grant", nil, "a further `GRANT`, as JSON (repeatable)")
 	lifetime := newLifetimeFlags(cmd)
 	return askingCommand(cmd, func(a *asking, _ []string) (err error) {
 		if n.Name == "" {
@@ -97,8 +97,8 @@ func tokenUpdateCommand() *cobra.Command {
   patgate token update 01kbn4mxkpz8t2rwy3c5q7d9ef --description ""`,
 		Args: wantArgs("ID"),
 	}
-	name := cmd.Flags().String("name", "", "what people call the token")
-	description := cmd.Flags().String("description", "", "what the token is for")
+	name := cmd.Flags().String("name", "", "`NAME` by which people know the token")
+	description := cmd.Flags().String("description", "", "`TEXT` that says what the token is for")
 	return askingCommand(cmd, func(a *asking, args []string) error {
 		if err := checkIDs(args...); err != nil {
 			return err
@@ -122,8 +122,8 @@ numbered as "token show" shows them. A change holds from the next request on.`,
   patgate token grant 01kbn4mxkpz8t2rwy3c5q7d9ef --remove-all`,
 		Args: wantArgs("ID"),
 	}
-	add := cmd.Flags().String("add", "", "the grant to add, as JSON")
-	remove := cmd.Flags().Uint("remove", 0, "the number of the grant to take")
+	add := cmd.Flags().String("add", "", "the `GRANT` to add, as JSON")
+	remove := cmd.Flags().Uint("remove", 0, "the `NUMBER` of the grant to take")
 	cmd.Flags().Bool("remove-all", false, "take all grants")
 	return askingCommand(cmd, func(a *asking, args []string) error {
 		if err := oneOf(cmd, true, "add", "remove", "remove-all"); err != nil {
@@ -159,7 +159,7 @@ being handed out. A token that has expired or was revoked is active again.`,
 		Args: wantArgs("ID"),
 	}
 	lifetime := newLifetimeFlags(cmd)
-	overlap := cmd.Flags().String("overlap", "", "how long the old secret works on, as in 12h (default: not at all)")
+	overlap := cmd.Flags().String("overlap", "", "`DURATION` for which the old secret works on, as in 12h (default: not at all)")
 	return askingCommand(cmd, func(a *asking, args []string) (err error) {
 		renewal := registry.Renewal{Overlap: changed(cmd, "overlap", overlap)}
 		if renewal.Lifetime, err = lifetime.read(); err != nil {
@@ -237,7 +237,7 @@ func waitFlag(cmd *cobra.Command) func() url.Values {
 
 // ownerFlag adds the flag --owner to a command that takes ids or an owner.
 func ownerFlag(cmd *cobra.Command, do string) *string {
-	owner := cmd.Flags().String("owner", "", do+" all tokens of this owner")
+	owner := cmd.Flags().String("owner", "", do+" all tokens of this `OWNER`")
 	cmd.Args = func(cmd *cobra.Command, ids []string) error {
 		switch byOwner := cmd.Flags().Changed("owner"); {
 		case byOwner && len(ids) > 0:
@@ -292,8 +292,8 @@ type grantFlags struct {
 
 func newGrantFlags(cmd *cobra.Command) *grantFlags {
 	f := &grantFlags{cmd: cmd}
-	cmd.Flags().StringArrayVar(&f.scopes, "scope", nil, "scope, or a pattern such as stories:* (repeatable)")
-	cmd.Flags().StringArrayVar(&f.spaces, "space", nil, "space the scopes hold in (repeatable)")
+	cmd.Flags().StringArrayVar(&f.scopes, "scope", nil, "`SCOPE`, or a pattern such as stories:* (repeatable)")
+	cmd.Flags().StringArrayVar(&f.spaces, "space", nil, "`ID` of a space the scopes hold in (repeatable)")
 	cmd.Flags().BoolVar(&f.full, "full", false, "everything: all scopes, in all spaces, on all resources")
 	return f
 }
@@ -341,8 +341,8 @@ type lifetimeFlags struct {
 
 func newLifetimeFlags(cmd *cobra.Command) *lifetimeFlags {
 	f := &lifetimeFlags{cmd: cmd}
-	cmd.Flags().StringVar(&f.in, "expires-in", "", "how long the secret lives, as in 30d or 12h (default: as configured)")
-	cmd.Flags().StringVar(&f.at, "expires-at", "", "when it expires, as in 2027-01-31 or 2027-01-31T12:00:00Z")
+	cmd.Flags().StringVar(&f.in, "expires-in", "", "`DURATION` the secret lives, as in 30d or 12h (default: as configured)")
+	cmd.Flags().StringVar(&f.at, "expires-at", "", "`TIME` it expires at, as in 2027-01-31 or 2027-01-31T12:00:00Z")
 	cmd.Flags().BoolVar(&f.noExpiry, "no-expiry", false, "it never expires, where that is allowed")
 	return f
 }
