@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Slots is how many slots a Cluster has.
@@ -83,4 +85,54 @@ func StartCluster(t testing.TB, replicas int, lines ...string) *Cluster {
 func (s *Server) ID() string {
 	s.t.Helper()
 	return s.Do("cluster", "myid").(string)
+}
+
+// Owner returns the master that has a slot.
+func (c *Cluster) Owner(t testing.TB, slot int) *Server {
+	t.Helper()
+	var all []redis.ClusterSlot
+	Await(t, "a master that answers", func() (err error) {
+		for _, m := range c.Masters {
+			if all, err = m.client.ClusterSlots(context.Background()).Result(); err == nil {
+				return nil
+			}
+		}
+		return err
+	})
+	for _, s := range all {
+		if s.Start <= slot && slot <= s.End {
+			for _, m := range c.Masters {
+				if m.Addr == s.Nodes[0].Addr {
+					return m
+				}
+			}
+		}
+	}
+	t.Fatalf("slot %d has no master", slot)
+	return nil
+}
+
+// Move moves a slot, key by key, from one master to another.
+func (c *Cluster) Move(t testing.TB, slot int, from, to *Server) {
+	t.Helper()
+	host, port, _ := strings.Cut(to.Addr, ":")
+	to.Do("cluster", "setslot", slot, "importing", from.ID())
+	from.Do("cluster", "setslot", slot, "migrating", to.ID())
+	for {
+		keys := from.client.ClusterGetKeysInSlot(context.Background(), slot, 10).Val()
+		if len(keys) == 0 {
+			break
+		}
+		for _, k := range keys {
+			from.Do("migrate", host, port, k, 0, 5000)
+		}
+	}
+	for _, m := range []*Server{to, from} {
+		m.Do("cluster", "setslot", slot, "node", to.ID())
+	}
+	for _, m := range c.Masters {
+		if m != to && m != from {
+			m.Do("cluster", "setslot", slot, "node", to.ID())
+		}
+	}
 }

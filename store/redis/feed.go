@@ -48,6 +48,9 @@ func (s *Store) follow() {
 			if failing++; failing == 2 { // the first is the connection that has died
 				s.log.Warn("the change feed is not heard", "store", s.where, "error", err)
 			}
+			if feed, ok := s.feed.(*redis.ClusterClient); ok {
+				feed.ReloadState(s.ctx)
+			}
 			s.sleep(min(time.Duration(failing)*20*time.Millisecond, feedBlock))
 			continue
 		}

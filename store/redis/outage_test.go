@@ -1,0 +1,300 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// traffic makes changes through a store, all the time, and remembers what was
+// acknowledged.
+type traffic struct {
+	s    *Store
+	stop context.CancelFunc
+	all  sync.WaitGroup
+
+	mu           sync.Mutex
+	acknowledged map[string]int // by token id: the number of the last change
+	tried        map[string]int
+	lastErr      error
+}
+
+func run(t *testing.T, s *Store) *traffic {
+	ctx, stop := context.WithCancel(t.Context())
+	tr := &traffic{s: s, stop: stop, acknowledged: map[string]int{}, tried: map[string]int{}}
+	t.Cleanup(func() { stop(); tr.all.Wait() })
+	for w := range 4 {
+		tr.all.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				id := fmt.Sprintf("w%d-%d", w, i%5)
+				err := tr.change(ctx, id, i+1)
+				tr.note(id, i+1, err)
+				if err != nil {
+					pause(ctx)
+				}
+			}
+		})
+	}
+	return tr
+}
+
+// change makes the token's change with this number, and creates the token where
+// it isn't there.
+func (tr *traffic) change(ctx context.Context, id string, number int) error {
+	tr.mu.Lock()
+	tr.tried[id] = number
+	tr.mu.Unlock()
+	_, err := tr.s.Update(ctx, id, func(t *token.Token) error {
+		t.Name = strconv.Itoa(number)
+		t.Retired = []token.RetiredSecret{{Digest: t.Digest}}
+		t.Digest = digest(fmt.Sprint(id, number))
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		n := newToken(id)
+		n.Name = strconv.Itoa(number)
+		n.Digest = digest(fmt.Sprint(id, number))
+		err = tr.s.Create(ctx, n)
+	}
+	return err
+}
+
+func (tr *traffic) note(id string, number int, err error) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if tr.lastErr = err; err == nil {
+		tr.acknowledged[id] = number
+	}
+}
+
+// awaitMore returns when n more changes have been acknowledged.
+func (tr *traffic) awaitMore(t *testing.T, n int) {
+	t.Helper()
+	sum := func() (sum int, last error) {
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		for v := range maps.Values(tr.acknowledged) {
+			sum += v
+		}
+		return sum, tr.lastErr
+	}
+	from, _ := sum()
+	redistest.Await(t, "changes to be acknowledged", func() error {
+		if now, last := sum(); now < from+n {
+			return fmt.Errorf("%d of %d, the last error is %v", now-from, n, last)
+		}
+		return nil
+	})
+}
+
+// end stops the traffic and checks that what was acknowledged is there, for s.
+func (tr *traffic) end(t *testing.T, s *Store) {
+	t.Helper()
+	tr.stop()
+	tr.all.Wait()
+	for id, number := range tr.acknowledged {
+		tok, err := s.Token(t.Context(), id)
+		if err != nil {
+			t.Errorf("Token(%q) = %v, but its change %d was acknowledged", id, err, number)
+			continue
+		}
+		if now, _ := strconv.Atoi(tok.Name); now < number || now > tr.tried[id] {
+			t.Errorf("token %q is at change %d, want %d to %d", id, now, number, tr.tried[id])
+		}
+		if f, err := s.Find(t.Context(), tok.Digest); err != nil || f.Token.ID != id {
+			t.Errorf("Find of token %q = %+v, %v", id, f.Token, err)
+		}
+	}
+	t.Logf("%d tokens, %d lost reads, %d resets", len(tr.acknowledged), s.Stats().Lost, s.Stats().Resets)
+}
+
+// With appendonly yes and appendfsync always, everything acknowledged outlives
+// the death of the server.
+func TestServerKilled(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "appendonly yes", "appendfsync always")
+	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "killed"}
+	s := open(t, o)
+	tr := run(t, s)
+	for range 3 {
+		tr.awaitMore(t, 20)
+		server.Kill()
+		server.Start()
+	}
+	tr.awaitMore(t, 20)
+	tr.end(t, open(t, o))
+	if n := s.Stats().Lost; n > 0 {
+		t.Errorf("%d reads showed an older record than before, want none", n)
+	}
+}
+
+// A fail-over under Sentinel loses nothing that was acknowledged: a replica had
+// it.
+func TestFailOver(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t)
+	o := Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, KeyPrefix: "failover"}
+	s := open(t, o)
+	awaitReplicas(t, s)
+	tr := run(t, s)
+	tr.awaitMore(t, 50)
+	sentinel.Master.Kill()
+	sentinel.AwaitMaster(t, sentinel.Replica)
+	tr.awaitMore(t, 50)
+	awaitHeard(t, s)
+	tr.end(t, open(t, o))
+	if n := s.Stats().Lost; n > 0 {
+		t.Errorf("%d reads showed an older record than before, want none", n)
+	}
+}
+
+// Where the replica doesn't confirm a change, the change is made, and its maker
+// is told that it isn't safe.
+func TestReplicaStalls(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t)
+	s := open(t, Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: 500 * time.Millisecond})
+	awaitReplicas(t, s)
+	create(t, s, newToken("a"))
+	sentinel.Replica.Freeze()
+	_, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil })
+	if !errors.Is(err, ErrNotReplicated) {
+		t.Errorf("Update = %v, want ErrNotReplicated", err)
+	}
+	if f, err := s.Find(t.Context(), digest("a")); err != nil || f.Token.RevokedAt.IsZero() {
+		t.Errorf("Find = %+v, %v, want it revoked", f.Token, err)
+	}
+	_, err = s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil })
+	if !errors.Is(err, ErrNotReplicated) {
+		t.Errorf("UpdateOwner = %v, want ErrNotReplicated", err)
+	}
+	sentinel.Replica.Thaw()
+	redistest.Await(t, "changes to be confirmed again", func() error {
+		_, err := s.Update(t.Context(), "a", func(*token.Token) error { return nil })
+		return err
+	})
+}
+
+func awaitReplicas(t *testing.T, s *Store) {
+	t.Helper()
+	redistest.Await(t, "the replicas to be counted", func() error {
+		n := 0
+		s.replicas.Range(func(_, v any) bool { n += v.(int); return true })
+		if n == 0 {
+			return errors.New("none")
+		}
+		return nil
+	})
+}
+
+// A Cluster that moves slots about, and loses a master, loses nothing that was
+// acknowledged.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3)
+	o := Options{Addresses: cluster.Addrs, Cluster: true, KeyPrefix: "moving"}
+	var log logged
+	o.Logger = log.logger()
+	defer func() {
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	}()
+	s := open(t, o)
+	awaitReplicas(t, s)
+	redistest.Await(t, "all masters to have a replica", func() error {
+		n := 0
+		s.replicas.Range(func(_, v any) bool { n++; return v.(int) > 0 })
+		if n < 3 {
+			return fmt.Errorf("%d have", n)
+		}
+		return nil
+	})
+	tr := run(t, s)
+	tr.awaitMore(t, 50)
+
+	// The slot of the feed and all, and some of tokens, go from one master to
+	// another, key by key, under way.
+	feed := int(cluster.Masters[0].Do("cluster", "keyslot", s.keys.head).(int64))
+	from := cluster.Owner(t, feed)
+	to := cluster.Masters[0]
+	if to == from {
+		to = cluster.Masters[1]
+	}
+	cluster.Move(t, feed, from, to)
+	moved := 0
+	tr.mu.Lock()
+	tried := maps.Clone(tr.tried)
+	tr.mu.Unlock()
+	for id, n := range tried {
+		slot := int(from.Do("cluster", "keyslot", s.keys.token(digest(fmt.Sprint(id, n)))).(int64))
+		if owner := cluster.Owner(t, slot); owner != to && moved < 5 {
+			cluster.Move(t, slot, owner, to)
+			moved++
+		}
+	}
+	tr.awaitMore(t, 50)
+
+	// The master that has the feed now dies; its replica takes over.
+	to.Kill()
+	tr.awaitMore(t, 50)
+	awaitHeard(t, s)
+	last := open(t, o)
+	tr.end(t, last)
+	if n := s.Stats().Lost; n > 0 {
+		t.Errorf("%d reads showed an older record than before, want none", n)
+	}
+}
+
+// Open doesn't wait for Redis, calls fail at once until it is there, and then
+// everything works without a further word.
+func TestOpenBeforeRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Prepare(t, "requirepass hushhush")
+	for name, o := range map[string]Options{
+		"one server": {URL: "redis://:hushhush@" + server.Addr},
+		"cluster":    {Addresses: []string{server.Addr}, Cluster: true, Password: "hushhush"},
+		"sentinel":   {Addresses: []string{server.Addr}, MasterName: "gate", Password: "hushhush", SentinelPassword: "hushhush"},
+	} {
+		var log logged
+		o.Logger = log.logger()
+		s, err := Open(o)
+		if err != nil {
+			t.Fatalf("%s: Open: %v", name, err)
+		}
+		defer s.Close()
+		began := time.Now()
+		_, err = s.Find(t.Context(), digest("a"))
+		if err == nil || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: Find = %v, want an error that says nothing of the token", name, err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: Find took %v to fail", name, took)
+		}
+		if !s.Heard().IsZero() {
+			t.Errorf("%s: Heard = %v before anything was", name, s.Heard())
+		}
+		if name != "one server" {
+			continue
+		}
+		server.Start()
+		awaitHeard(t, s)
+		create(t, s, newToken("a"))
+		if _, err := s.Find(t.Context(), digest("a")); err != nil {
+			t.Errorf("Find = %v", err)
+		}
+		if strings.Contains(log.String(), "hushhush") {
+			t.Errorf("the password is logged: %s", log.String())
+		}
+	}
+}
