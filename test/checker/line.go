@@ -1,0 +1,118 @@
+package checker
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"sort"
+	"time"
+)
+
+// line is what is known of the states of a token or an owner, over time.
+type line[S state[S]] struct {
+	first S
+	steps []step[S]
+}
+
+// step is a change and what may be the state after it.
+type step[S state[S]] struct {
+	change  *Change
+	states  []S
+	changed bool   // whatever the state was before, it is another now
+	quiet   []bool // by gateway: from when the change was answered until it should have been heard of
+}
+
+// newLine works out the states after each change, and the contradictions.
+func newLine[S state[S]](h *History, q quiet, changes []Change, first S) (l line[S], wrong []Violation) {
+	l.first = first
+	states := []S{first}
+	for i := range changes {
+		c := &changes[i]
+		before := states
+		var possible, next []S
+		changed := true
+		for _, s := range before {
+			after, ok := s.after(c)
+			if !ok {
+				continue
+			}
+			possible = append(possible, s)
+			changed = changed && after != s
+			if c.Outcome != Done || after.fits(c) {
+				next = append(next, after)
+			}
+		}
+		text := ""
+		switch {
+		case c.Outcome == Done && len(next) == 0:
+			text = fmt.Sprintf("%s: was done, but can't have been: the state before was %s", describeChange(c), either(before))
+			next = anything(before, c)
+		case c.Outcome == Refused && len(possible) == len(before) && c.Kind != DeleteOwner:
+			// (An owner's record that was deleted by a request whose answer was
+			// lost on the way to the gateway isn't there when it asks again.)
+			text = fmt.Sprintf("%s: was refused without a reason: the state was %s", describeChange(c), either(before))
+		}
+		if text != "" {
+			wrong = append(wrong, Violation{At: c.Ack, Token: -1, Owner: -1, Text: text})
+		}
+		switch c.Outcome {
+		case Refused:
+			next = before
+		case Lost:
+			next = append(slices.Clone(before), next...)
+		}
+		states = unique(next)
+		l.steps = append(l.steps, step[S]{change: c, states: states, changed: changed, quiet: q.throughout(c.Ack, c.Ack+h.Bounds.Feed)})
+	}
+	return l, wrong
+}
+
+// anything is what may come of a change that contradicts what is known.
+func anything[S state[S]](before []S, c *Change) (all []S) {
+	all = slices.Clone(before)
+	for _, s := range before {
+		after, _ := s.after(c)
+		all = append(all, after)
+	}
+	return all
+}
+
+func unique[S comparable](all []S) (some []S) {
+	for _, s := range all {
+		if !slices.Contains(some, s) {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
+// met returns the states that a request may have met: see the package comment.
+func (l *line[S]) met(r *Request, feed, stale time.Duration) iter.Seq[S] {
+	return func(yield func(S) bool) {
+		// Those asked for after the request's end have nothing to do with it.
+		n := sort.Search(len(l.steps), func(i int) bool { return l.steps[i].change.Call > r.End })
+		for i := n - 1; i >= 0; i-- {
+			s := &l.steps[i]
+			for _, state := range s.states {
+				if !yield(state) {
+					return
+				}
+			}
+			if s.change.Outcome == Done && r.Start > s.change.Ack+s.bound(r.Gateway, feed, stale) {
+				return
+			}
+		}
+		yield(l.first)
+	}
+}
+
+// bound returns how long after a change was answered a gateway may not know it.
+func (s *step[S]) bound(gateway int, feed, stale time.Duration) time.Duration {
+	switch {
+	case s.change.Everywhere, s.change.Gateway == gateway && s.changed:
+		return 0
+	case s.quiet[gateway]:
+		return min(feed, stale)
+	}
+	return stale
+}

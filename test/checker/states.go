@@ -1,0 +1,271 @@
+package checker
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Grants is a set of grants, each of one scope in one space.
+type Grants uint8
+
+// The grants there are.
+const (
+	Read1  Grants = 1 << iota // read in space 1
+	Write1                    // write in space 1
+	Read2                     // read in space 2
+	Write2                    // write in space 2
+
+	grantsEnd
+)
+
+// Place returns the scope and the space of a single grant.
+func (g Grants) Place() (scope, space string) {
+	switch g {
+	case Read1:
+		return "read", "1"
+	case Write1:
+		return "write", "1"
+	case Read2:
+		return "read", "2"
+	}
+	return "write", "2"
+}
+
+func (g Grants) String() string {
+	var names []string
+	for one := Grants(1); one < grantsEnd; one <<= 1 {
+		if g&one != 0 {
+			scope, space := one.Place()
+			names = append(names, scope+" in "+space)
+		}
+	}
+	if names == nil {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
+}
+
+// State is a state of a token. The zero State is that there is none.
+type State struct {
+	Exists  bool
+	Revoked bool
+	Grants  Grants
+	Secret  int // the number of the current one, from 1
+	Retired [maxRetired]Retired
+}
+
+// maxRetired is how many replaced secrets a token remembers (token.MaxRetired).
+const maxRetired = 4
+
+// Retired is a secret that was replaced and works on until some time between
+// From and To.
+type Retired struct {
+	Secret   int // 0: none
+	From, To Time
+}
+
+// tick is how exact the times are that gateways keep: they cut off what is below
+// a millisecond, and run on the computer's clock, which may be set a little.
+const tick = 20 * time.Millisecond
+
+// answers returns what r is answered by a gateway that has a token in this state,
+// depending on the owner.
+func (s *State) answers(disabled bool, r *Request) Answer {
+	if !s.Exists {
+		return Unknown
+	}
+	if r.Secret == s.Secret {
+		return s.live(disabled, r.Needs)
+	}
+	for _, old := range s.Retired {
+		if old.Secret != r.Secret {
+			continue
+		}
+		var a Answer
+		if r.Start < old.To+tick {
+			a |= s.live(disabled, r.Needs)
+		}
+		if r.End >= old.From-tick {
+			a |= Revoked
+		}
+		return a
+	}
+	return Unknown
+}
+
+// live returns what is answered to a secret that is the token's.
+func (s *State) live(disabled bool, needs Grants) Answer {
+	inSpace := Read1 | Write1
+	if needs&inSpace == 0 {
+		inSpace = Read2 | Write2
+	}
+	switch {
+	case s.Revoked:
+		return Revoked
+	case disabled:
+		return OwnerDisabled
+	case s.Grants&needs != 0:
+		return Forwarded
+	case s.Grants&inSpace == 0:
+		return SpaceNotGranted
+	}
+	return ScopeMissing
+}
+
+func (s State) String() string {
+	if !s.Exists {
+		return "absent"
+	}
+	text := fmt.Sprintf("secret %d, %s", s.Secret, s.Grants)
+	if s.Revoked {
+		text = "revoked, " + text
+	}
+	for _, r := range s.Retired {
+		if r.Secret != 0 {
+			text += fmt.Sprintf(", secret %d until %s–%s", r.Secret, stamp(r.From), stamp(r.To))
+		}
+	}
+	return text
+}
+
+// OwnerState is a state of an owner.
+type OwnerState uint8
+
+// The states of an owner.
+const (
+	NoRecord OwnerState = iota
+	OwnerEnabledState
+	OwnerDisabledState
+)
+
+func (o OwnerState) String() string { return [...]string{"no record", "enabled", "disabled"}[o] }
+
+// Change is a change that somebody asked for.
+type Change struct {
+	Call, Ack Time
+	Gateway   int
+	Kind      Kind
+	Secret    int           // imported, or made by regenerating
+	Grants    Grants        // imported, or added
+	Overlap   time.Duration // of regenerating
+	Outcome   Outcome
+	// Everywhere says that by the answer all gateways have taken it in.
+	Everywhere bool
+	// Shown is what the answer says of the token or the owner.
+	Shown Shown
+	Note  string // of the answer, for people
+}
+
+// Shown is what an answer says of a token. What isn't given is not said.
+type Shown struct {
+	Given   bool
+	Revoked bool
+	Grants  Grants
+}
+
+// Kind is a kind of change.
+type Kind uint8
+
+// The changes there are.
+const (
+	Import     Kind = iota // makes the token
+	ImportSame             // finds it there with the same secret
+	Revoke
+	Regenerate
+	AddGrant
+	RemoveGrants
+	Delete
+
+	EnableOwner
+	DisableOwner
+	DeleteOwner
+)
+
+func (k Kind) String() string {
+	return [...]string{
+		"import", "import, skipped", "revoke", "regenerate", "add grant", "remove all grants", "delete", "enable", "disable", "delete record",
+	}[k]
+}
+
+// Outcome is what is known of a change.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Done Outcome = iota
+	Refused
+	Lost
+)
+
+func (o Outcome) String() string { return [...]string{"done", "REFUSED", "LOST"}[o] }
+
+// state is a state of a token or an owner.
+type state[S any] interface {
+	comparable
+	fmt.Stringer
+	// after returns the state after a change; ok is false if in s it can't be done.
+	after(c *Change) (next S, ok bool)
+	// fits reports whether the answer to a change may have described s.
+	fits(c *Change) bool
+}
+
+func (s State) after(c *Change) (State, bool) {
+	switch c.Kind {
+	case Import:
+		return State{Exists: true, Secret: c.Secret, Grants: c.Grants}, !s.Exists
+	case ImportSame:
+		return s, s.Exists && s.Secret == c.Secret
+	case Revoke:
+		next := s
+		next.Revoked = true
+		return next, s.Exists
+	case Regenerate:
+		return s.regenerated(c), s.Exists && (c.Overlap == 0 || !s.Revoked)
+	case AddGrant:
+		next := s
+		next.Grants |= c.Grants
+		return next, s.Exists
+	case RemoveGrants:
+		next := s
+		next.Grants = 0
+		return next, s.Exists
+	case Delete:
+		return State{}, s.Exists
+	}
+	return s, false
+}
+
+// regenerated returns s with a new secret. Without an overlap, those of the
+// secrets replaced earlier end as well.
+func (s State) regenerated(c *Change) State {
+	old := Retired{s.Secret, c.Call + c.Overlap, c.Ack + c.Overlap}
+	if c.Overlap == 0 {
+		for i := range s.Retired {
+			s.Retired[i].From = min(s.Retired[i].From, c.Call)
+			s.Retired[i].To = min(s.Retired[i].To, c.Ack)
+		}
+	}
+	copy(s.Retired[1:], s.Retired[:])
+	s.Retired[0] = old
+	s.Secret, s.Revoked = c.Secret, false
+	return s
+}
+
+func (s State) fits(c *Change) bool {
+	return !c.Shown.Given || s.Exists && s.Revoked == c.Shown.Revoked && s.Grants == c.Shown.Grants
+}
+
+func (o OwnerState) after(c *Change) (OwnerState, bool) {
+	switch c.Kind {
+	case EnableOwner:
+		return OwnerEnabledState, true
+	case DisableOwner:
+		return OwnerDisabledState, true
+	case DeleteOwner:
+		return NoRecord, o != NoRecord
+	}
+	return o, false
+}
+
+func (o OwnerState) fits(*Change) bool { return true }
