@@ -1,0 +1,207 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/cache"
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// calls returns how often a server has run a command.
+func calls(t *testing.T, server *redistest.Server, command string) int {
+	t.Helper()
+	info := server.Do("info", "commandstats").(string)
+	m := regexp.MustCompile(`cmdstat_` + command + `:calls=(\d+)`).FindStringSubmatch(info)
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(m[1])
+	return n
+}
+
+func reads(t *testing.T, server *redistest.Server) int {
+	t.Helper()
+	return calls(t, server, "get") + calls(t, server, "mget")
+}
+
+// Many who ask for one token at once are one call; many who ask for different
+// ones share a few.
+func TestLookupsAreShared(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, Options{Addresses: []string{server.Addr}})
+	var tokens []*token.Token
+	for i := range 1000 {
+		tokens = append(tokens, newToken(fmt.Sprint("t", i)))
+	}
+	create(t, s, tokens...)
+	c := cache.New(s, cache.Options{})
+	defer c.Close()
+	if _, err := s.Find(t.Context(), tokens[999].Digest); err != nil { // so that the owner is known
+		t.Fatal(err)
+	}
+
+	fetch := func(n int, d func(int) token.Digest) (calls int) {
+		before := reads(t, server)
+		var all sync.WaitGroup
+		start := make(chan struct{})
+		for i := range n {
+			all.Go(func() {
+				<-start
+				if _, known, err := c.Fetch(t.Context(), d(i), time.Now()); !known || err != nil {
+					t.Errorf("Fetch = %v, %v, want it known", known, err)
+				}
+			})
+		}
+		close(start)
+		all.Wait()
+		return reads(t, server) - before
+	}
+	if n := fetch(64, func(int) token.Digest { return tokens[0].Digest }); n != 1 {
+		t.Errorf("64 lookups of one token are %d calls, want 1", n)
+	}
+	if n := fetch(900, func(i int) token.Digest { return tokens[1+i].Digest }); n > 300 {
+		t.Errorf("900 lookups of different tokens are %d calls, want far fewer", n)
+	}
+}
+
+// A lookup is one call, two where the secret was retired, and one more where the
+// owner isn't known here.
+func TestCallsOfALookup(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, Options{Addresses: []string{server.Addr}})
+	a := newToken("a")
+	a.Retired = []token.RetiredSecret{{Digest: digest("retired"), Until: time.Unix(1, 0)}}
+	create(t, s, a)
+	alice := func() {
+		t.Helper()
+		_, err := s.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "alice"}, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(what string, secret string, calls int) {
+		t.Helper()
+		awaitHeard(t, s)
+		before := reads(t, server)
+		if _, err := s.Find(t.Context(), digest(secret)); err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: Find = %v", what, err)
+		}
+		if n := reads(t, server) - before; n != calls {
+			t.Errorf("%s is %d calls, want %d", what, n, calls)
+		}
+	}
+	want("the first lookup", "a", 2)
+	want("the second", "a", 1)
+	want("an unknown one", "unknown", 1)
+	want("a retired one", "retired", 2)
+	alice()
+	want("one behind a change of the owner", "a", 2)
+	want("the next", "a", 1)
+}
+
+// Who gives up doesn't wait, and doesn't harm those who travel with him.
+func TestLookupGivenUp(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, Options{Addresses: []string{server.Addr}, Budget: 10 * time.Second})
+	create(t, s, newToken("a"), newToken("b"))
+	server.Freeze()
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			if _, err := s.Find(ctx, digest("a")); !errors.Is(err, context.Canceled) {
+				t.Errorf("Find = %v, want context.Canceled", err)
+			}
+		})
+	}
+	var others sync.WaitGroup
+	for range 10 {
+		others.Go(func() {
+			if _, err := s.Find(t.Context(), digest("b")); err != nil {
+				t.Errorf("Find = %v", err)
+			}
+		})
+	}
+	cancel()
+	all.Wait()
+	server.Thaw()
+	others.Wait()
+}
+
+// An owner's record that was read before a change isn't kept behind it.
+func TestOwnersDontOverlap(t *testing.T) {
+	t.Parallel()
+	var o owners
+	old, new := &token.Owner{ID: "a", Enabled: true}, &token.Owner{ID: "a"}
+	_, known, changes := o.get("a")
+	if known {
+		t.Error("an owner is known before anything was")
+	}
+	o.drop("a")
+	o.put("a", old, changes)
+	if _, known, changes = o.get("a"); known {
+		t.Error("a record is kept that was read before a change")
+	}
+	o.put("a", new, changes)
+	if got, known, _ := o.get("a"); !known || got.Enabled {
+		t.Errorf("get = %+v, %v, want the new record", got, known)
+	}
+	_, _, changes = o.get("b")
+	o.dropAll()
+	o.put("b", nil, changes)
+	for _, name := range []string{"a", "b"} {
+		if _, known, _ := o.get(name); known {
+			t.Errorf("owner %q is kept behind a reset", name)
+		}
+	}
+}
+
+func TestFloors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		f       floor
+		there   bool
+		version uint64
+		want    bool
+	}{
+		{floor{}, true, 1, true},
+		{floor{}, false, 0, true},
+		{floor{version: 5}, true, 4, false},
+		{floor{version: 5}, true, 5, true},
+		{floor{version: 5}, true, 6, true},
+		{floor{version: 5}, false, 0, false},
+		{floor{version: 5, gone: true}, false, 0, true},
+		{floor{version: 5, gone: true}, true, 4, false},
+		{floor{version: 5, gone: true}, true, 5, false},
+		{floor{version: 5, gone: true}, true, 6, true},
+	} {
+		if got := c.f.allows(c.there, c.version); got != c.want {
+			t.Errorf("%+v allows (%v, %d): %v, want %v", c.f, c.there, c.version, got, c.want)
+		}
+	}
+
+	var f floors
+	for i := range 2 * floorsKept {
+		f.raise(strconv.Itoa(i), floor{version: 7})
+		f.raise("always changing", floor{version: uint64(i)})
+	}
+	f.raise(strconv.Itoa(2*floorsKept-1), floor{version: 6})
+	if got := f.of(strconv.Itoa(2*floorsKept - 1)); got.version != 7 {
+		t.Errorf("an older version lowers a floor to %+v", got)
+	}
+	if got := f.of("0"); got != (floor{}) || len(f.by) > floorsKept {
+		t.Errorf("%d floors are kept, with the oldest %+v", len(f.by), got)
+	}
+}

@@ -1,0 +1,107 @@
+package redis
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+func TestValues(t *testing.T) {
+	t.Parallel()
+	n := newToken("a")
+	live, pointer := liveValue(7, n), pointerValue(1<<60, digest("b"))
+	for _, v := range []string{"", live, pointer} {
+		for _, w := range []string{"", live, pointer} {
+			mark, before, after, ok, err := splitIntent(intentValue("8 bytes!", v, w))
+			if mark != "8 bytes!" || before != v || after != w || !ok || err != nil {
+				t.Errorf("an intent is read as %q, %q, %q, %v, %v", mark, before, after, ok, err)
+			}
+		}
+		if _, _, _, ok, err := splitIntent(v); ok || err != nil {
+			t.Errorf("splitIntent(%q) = %v, %v, want no intent", v, ok, err)
+		}
+	}
+	if r, err := parseRecord(live); err != nil || !r.live() || r.pointer() || r.version != 7 || !bytes.Equal(r.token.Encode(nil), n.Encode(nil)) {
+		t.Errorf("a token is read as %+v, %v", r, err)
+	}
+	if r, err := parseRecord(pointer); err != nil || r.live() || !r.pointer() || r.version != 1<<60 || r.target != digest("b") {
+		t.Errorf("a pointer is read as %+v, %v", r, err)
+	}
+	for _, v := range []string{"X", "L", "L\x07", "P", "P\x07short", "P\x80", intentValue("8 bytes!", "", live), "I", "Ishort", "I8 bytes!\x09x"} {
+		_, errRecord := parseRecord(v)
+		_, _, _, _, errIntent := splitIntent(v)
+		if errRecord == nil && errIntent == nil {
+			t.Errorf("%q is read without an error", v)
+		}
+	}
+}
+
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	future := uint64(time.Now().Add(time.Hour).UnixMicro())
+	if v := nextVersion(1, future, 2); v != future+1 {
+		t.Errorf("the version behind one of a clock that is ahead is %d, want %d", v, future+1)
+	}
+	if v, now := nextVersion(1), uint64(time.Now().UnixMicro()); v > now || v < now-1e6 {
+		t.Errorf("a version is %d, want the time, %d", v, now)
+	}
+}
+
+// What the parsers accept, they read as it was written.
+func FuzzValues(f *testing.F) {
+	live := liveValue(7, newToken("a"))
+	f.Add(live)
+	f.Add(pointerValue(1<<60, digest("b")))
+	f.Add(intentValue("8 bytes!", live, ""))
+	f.Add(string(appendTouched(appendTouched(nil, touched{digest: digest("a"), version: 9}), touched{isOwner: true, owner: "alice", version: 1, gone: true})))
+	f.Add("p 0 1700000000000 " + strings.Repeat("d", 64))
+	f.Add("x\x00" + strings.Repeat("d", 32))
+	f.Fuzz(func(t *testing.T, v string) {
+		if mark, before, after, ok, err := splitIntent(v); ok && err == nil {
+			again := intentValue(mark, before, after)
+			if m, b, a, _, _ := splitIntent(again); m != mark || b != before || a != after {
+				t.Errorf("an intent is read as %q, %q, %q and then %q, %q, %q", mark, before, after, m, b, a)
+			}
+		}
+		if r, err := parseRecord(v); err == nil && r.live() {
+			if again, err := parseRecord(liveValue(r.version, r.token)); err != nil || again.version != r.version {
+				t.Errorf("a record is written as one that reads %+v, %v", again, err)
+			}
+		}
+		parseOwner(v)
+		parseEntry(v)
+		if id, d, ok := splitIDEntry(v); ok && idEntry(id, d) != v {
+			t.Errorf("%q is read as %q, %x", v, id, d)
+		}
+		if all, err := parseTouched(v); err == nil {
+			var b []byte
+			for _, one := range all {
+				if one.version<<1>>1 != one.version {
+					return
+				}
+				b = appendTouched(b, one)
+			}
+			again, err := parseTouched(string(b))
+			if err != nil || len(again) != len(all) {
+				t.Errorf("%d records are written as %d, %v", len(all), len(again), err)
+			}
+		}
+	})
+}
+
+var sink token.Digest
+
+func BenchmarkParseRecord(b *testing.B) {
+	v := liveValue(7, newToken("a"))
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := parseRecord(v)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sink = r.token.Digest
+	}
+}
