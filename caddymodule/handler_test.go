@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -31,11 +30,14 @@ type gated struct {
 
 // provision provisions the server on a store's file. The store is opened later,
 // by open if that is set.
-func provision(t *testing.T, file string, open func() (store.Store, error)) *gated {
+func provision(t testing.TB, file string, open func() (store.Store, error)) *gated {
 	t.Helper()
 	var config caddy.Config
 	server := `{"listen": ["127.0.0.1:%d"], "automatic_https": {"disable": true}, "routes": [{"handle": [%s{"handler": "static_response"}]}]}`
-	gate := `{"handler": "patgate", "routes": [{"methods": ["GET"], "pattern": "/v1/spaces/{space}/stories", "require": "stories:read"}]},`
+	gate := `{"handler": "patgate", "routes": [
+		{"methods": ["GET"], "pattern": "/v1/spaces/{space}/stories", "require": "stories:read"},
+		{"methods": ["POST"], "pattern": "/v1/spaces/{space}/stories", "require": "stories:write"}
+	]},`
 	document := fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"gate": %s, "plain": %s}}}}`,
 		file, fmt.Sprintf(server, 1, gate), fmt.Sprintf(server, 2, ""))
 	if err := json.Unmarshal([]byte(document), &config); err != nil {
@@ -62,7 +64,7 @@ func provision(t *testing.T, file string, open func() (store.Store, error)) *gat
 }
 
 // startGated is provision, and what Caddy does afterwards; the test's end undoes it.
-func startGated(t *testing.T, open func() (store.Store, error)) *gated {
+func startGated(t testing.TB, open func() (store.Store, error)) *gated {
 	t.Helper()
 	g := provision(t, filepath.Join(t.TempDir(), "tokens.db"), open)
 	if err := g.app.Start(); err != nil {
@@ -77,7 +79,7 @@ func startGated(t *testing.T, open func() (store.Store, error)) *gated {
 }
 
 // create makes a token that may read in every space.
-func (g *gated) create(t *testing.T) (secret string) {
+func (g *gated) create(t testing.TB) (secret string) {
 	t.Helper()
 	r, err := g.app.registry()
 	if err != nil {
@@ -252,52 +254,5 @@ func TestSettingsInForce(t *testing.T) {
 	}
 	if err := second.app.Cleanup(); err != nil {
 		t.Error(err)
-	}
-}
-
-// quiet is a ResponseWriter that costs nothing.
-type quiet struct {
-	header http.Header
-	status int
-}
-
-func (q *quiet) Header() http.Header         { return q.header }
-func (q *quiet) Write(b []byte) (int, error) { return len(b), nil }
-func (q *quiet) WriteHeader(status int)      { q.status = status }
-
-// On a held token the gate adds no more than four allocations to what Caddy's
-// pipeline costs without it. A rejection doesn't take Caddy's way of errors,
-// which alone costs more than what is allowed here.
-func TestAllocations(t *testing.T) {
-	g := startGated(t, nil)
-	secret := g.create(t)
-	measure := func(server *caddyhttp.Server, target, secret string, want int) float64 {
-		t.Helper()
-		r := httptest.NewRequest("GET", target, nil)
-		header := http.Header{"Authorization": {"Bearer " + secret}, "User-Agent": {"curl/8"}, "Accept": {"*/*"}}
-		r.Header = http.Header{}
-		w := &quiet{header: http.Header{}}
-		n := testing.AllocsPerRun(200, func() {
-			clear(r.Header)
-			for name, values := range header {
-				r.Header[name] = values
-			}
-			clear(w.header)
-			w.status = 200
-			server.ServeHTTP(w, r)
-		})
-		if w.status != want {
-			t.Errorf("%s: answered %d, want %d", target, w.status, want)
-		}
-		return n
-	}
-	plain := measure(g.plain, "/v1/spaces/1/stories", secret, 200)
-	if n := measure(g.server, "/v1/spaces/1/stories", secret, 200) - plain; n > 4 {
-		t.Errorf("a forwarded request costs %v allocations more with the gate, want at most 4", n)
-	}
-	for target, status := range map[string]int{"/v1/spaces/1/nothing": 403, "/v1/spaces//stories": 400} {
-		if n := measure(g.server, target, secret, status) - plain; n > 20 {
-			t.Errorf("%s costs %v allocations more than a request without the gate, want at most 20", target, n)
-		}
 	}
 }
