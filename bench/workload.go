@@ -80,13 +80,15 @@ func (w workload) scenarios() []scenario {
 	}
 }
 
-// ask makes a request for each token, in its space; none for an empty one.
+// ask makes a request for each token, in its space, with the headers that fetch
+// of Node.js sends; without Authorization for an empty token.
 func ask(method string, tokens []string) [][]byte {
 	requests := make([][]byte, len(tokens))
 	for i, secret := range tokens {
 		var b strings.Builder
 		fmt.Fprintf(&b, "%s /v1/spaces/%s/kind%d/%d HTTP/1.1\r\n", method, space(i), i%kinds, i)
-		b.WriteString("Host: api.test\r\nUser-Agent: bench\r\nAccept: application/json\r\n")
+		b.WriteString("Host: api.test\r\nConnection: keep-alive\r\nAccept: */*\r\nAccept-Language: *\r\n" +
+			"Sec-Fetch-Mode: cors\r\nUser-Agent: node\r\nAccept-Encoding: gzip, deflate\r\n")
 		if secret != "" {
 			b.WriteString("Authorization: Bearer " + secret + "\r\n")
 		}
