@@ -4,7 +4,7 @@
 TAGS := nobadger,nomysql,nopgx
 GO   := go
 
-.PHONY: build demo test unit lint fuzz bench clean
+.PHONY: build demo test unit redis lint fuzz bench clean
 
 build: ## the binary, ./patgate
 	$(GO) build -trimpath -tags $(TAGS) -o patgate ./cmd/patgate
@@ -14,8 +14,13 @@ demo: ## the gate at work
 
 test: lint unit ## everything that must pass
 
-unit:
+unit: redis
 	$(GO) test -race -tags $(TAGS) -timeout 15m ./...
+
+redis: ## the redis-server that the tests of store/redis run
+	@command -v redis-server >/dev/null || { \
+		command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; \
+	} || { echo "the tests need redis-server 7 or later: install it (apt-get install redis-server, as root)" >&2; exit 1; }
 
 # Checks from outside the standard distribution are skipped where they can't be
 # had, and say so.

@@ -266,10 +266,6 @@ func (s *Store) swap(ctx context.Context, safety safety, swaps ...swap) (all boo
 	return true, nil
 }
 
-// patience is how long a change may be in the way of another before that aborts
-// it.
-func (s *Store) patience() time.Duration { return 2 * s.budget }
-
 // settle returns what a key holds after every change under way there has ended,
 // which is seen to. lost reports whether it is older than it should be.
 func (s *Store) settle(ctx context.Context, d token.Digest) (r record, lost bool, err error) {
@@ -290,7 +286,7 @@ func (s *Store) settle(ctx context.Context, d token.Digest) (r record, lost bool
 		}
 		state, age, err := s.state(ctx, mark)
 		if err == nil && state == pending {
-			if age < s.patience() {
+			if age < s.patience {
 				if err := pause(ctx); err != nil {
 					return record{}, false, err
 				}

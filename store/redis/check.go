@@ -109,11 +109,29 @@ func (c *check) records(ctx context.Context) error {
 }
 
 func (c *check) lookAtRecords(ctx context.Context, digests []token.Digest) (map[token.Digest]finding, error) {
-	s, found := c.s, map[token.Digest]finding{}
-	values, err := s.values(ctx, digests)
+	values, err := c.s.values(ctx, digests)
 	if err != nil {
 		return nil, err
 	}
+	found, err := c.lookAtValues(ctx, digests, values)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	// What has changed meanwhile proves nothing.
+	now, err := c.s.values(ctx, digests)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range digests {
+		if now[i] != values[i] {
+			delete(found, d)
+		}
+	}
+	return found, nil
+}
+
+func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values []string) (map[token.Digest]finding, error) {
+	s, found := c.s, map[token.Digest]finding{}
 	for i, d := range digests {
 		mark, _, _, intent, err := splitIntent(values[i])
 		if intent {
@@ -238,6 +256,13 @@ func (c *check) lookAtIDs(ctx context.Context, entries []string) (map[string]fin
 		id, d, ok := splitIDEntry(e)
 		if ok && records[i].live() && records[i].token.ID == id {
 			continue
+		}
+		still := redis.NewFloatCmd(noContext, "zscore", s.keys.ids, e)
+		if err := s.send(ctx, unsafe, keyed{s.keys.ids, still}); err != nil {
+			return nil, err
+		}
+		if still.Err() != nil {
+			continue // the token has got another secret, or is deleted
 		}
 		found[e] = finding{fmt.Sprintf("the index of ids has token %q, which isn't there", id), func(ctx context.Context) error {
 			change := newChange(records[i].version)

@@ -239,6 +239,39 @@ func TestServerLosesChanges(t *testing.T) {
 	}
 }
 
+// A record that was removed a moment ago isn't lost, where the feed only says so
+// a moment later.
+func TestRemovedBeforeTheFeedSays(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := pair(t, Options{Addresses: []string{server.Addr}, Budget: 10 * time.Second})
+	heard := listen(t, b)
+	create(t, a, newToken("a"))
+	heard.await(t, "the token", func(c store.Change) bool { return slices.Contains(c.Digests, digest("a")) })
+	release := make(chan struct{})
+	defer b.Watch(func(store.Change) { <-release })()
+	create(t, a, newToken("b")) // b doesn't get past that
+	if err := a.Delete(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	before := reads(t, server)
+	answer := make(chan error)
+	go func() {
+		_, err := b.Find(t.Context(), digest("a"))
+		answer <- err
+	}()
+	redistest.Await(t, "the lookup", func() error {
+		if reads(t, server) == before {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	close(release)
+	if err := <-answer; !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Find = %v, want ErrNotFound", err)
+	}
+}
+
 // Where the feed doesn't bring a change back within the budget, the watchers of
 // the process that made it are told all the same.
 func TestOwnChangeWithoutFeed(t *testing.T) {

@@ -114,7 +114,7 @@ func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 		if err != nil {
 			return record{}, err
 		}
-		if !floor.allows(r.raw != "", r.version) {
+		if !floor.allows(r.raw != "", r.version) && (r.raw != "" || !s.goneSince(ctx, string(d[:]))) {
 			return record{}, s.lost("a token")
 		}
 		return r, nil
@@ -242,11 +242,9 @@ func (s *Store) records(ctx context.Context, digests []token.Digest) ([]record, 
 		}
 		for i, d := range some {
 			v := values[i]
-			var r record
-			if _, _, _, intent, _ := splitIntent(v); intent {
+			r, err := parseRecord(v)
+			if _, _, _, intent, _ := splitIntent(v); intent || err == nil && !floors[i].allows(r.raw != "", r.version) {
 				r, err = s.record(ctx, d)
-			} else if r, err = parseRecord(v); err == nil && !floors[i].allows(r.raw != "", r.version) {
-				err = s.lost("a token")
 			}
 			if err != nil {
 				return nil, err

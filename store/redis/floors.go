@@ -1,8 +1,13 @@
 package redis
 
 import (
+	"context"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/store"
 )
 
 // floorsKept is how many of the records that changed last are remembered.
@@ -67,6 +72,29 @@ func (f *floors) raise(name string, to floor) {
 		f.next = (f.next + 1) % floorsKept
 	}
 	f.by[name] = to
+}
+
+// goneSince reports whether a record that should be there, and isn't, was removed
+// by a change that has come since: the feed tells, once it is followed to here.
+func (s *Store) goneSince(ctx context.Context, name string) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	cmd := redis.NewStringCmd(noContext, "hget", s.keys.head, "n")
+	if s.send(ctx, unsafe, keyed{s.keys.head, cmd}) != nil {
+		return false
+	}
+	n, _ := cmd.Uint64() // none: 0
+	for {
+		position, moved := s.told.next()
+		if position >= store.Position(n) {
+			return s.floors.of(name).allows(false, 0)
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // lost counts and reports that Redis shows an older record than it has shown.

@@ -100,8 +100,11 @@ func (s *Store) ownerAsItIs(ctx context.Context, name string) (o *token.Owner, r
 	if raw, err = s.get(ctx, s.keys.owner(name)); err != nil {
 		return nil, "", 0, false, err
 	}
-	o, version, err = parseOwner(raw)
-	return o, raw, max(version, floor.version), !floor.allows(o != nil, version), err
+	if o, version, err = parseOwner(raw); err != nil {
+		return nil, "", 0, false, err
+	}
+	lost = !floor.allows(o != nil, version) && (o != nil || !s.goneSince(ctx, ownerFloor(name)))
+	return o, raw, max(version, floor.version), lost, nil
 }
 
 // Owner implements store.Store.

@@ -104,6 +104,9 @@ type Store struct {
 	where   string // for people: the address
 	budget  time.Duration
 	log     *slog.Logger
+	// patience is how long a change may be in the way of another before that
+	// aborts it.
+	patience time.Duration
 
 	lanes    sync.Map // of *lane, by the *redis.Client it reads from
 	replicas sync.Map // of int, by the *redis.Client that has them
@@ -136,6 +139,7 @@ func Open(opts Options) (*Store, error) {
 		name:     opts.name(),
 		where:    location(o),
 		budget:   opts.Budget,
+		patience: 2 * opts.Budget,
 		log:      opts.Logger,
 		beatSoon: make(chan struct{}, 1),
 	}

@@ -79,7 +79,8 @@ func TestEveryStep(t *testing.T) {
 		for _, step := range []string{"begin", "first intent", "intents", "commit", "first key"} {
 			t.Run(name+", "+step, func(t *testing.T) {
 				t.Parallel()
-				s := open(t, Options{Addresses: []string{server.Addr}, Budget: 100 * time.Millisecond})
+				s := open(t, Options{Addresses: []string{server.Addr}})
+				s.patience = 20 * time.Millisecond
 				old := newToken("old")
 				old.Retired = []token.RetiredSecret{{Digest: digest("old 0"), Until: time.Unix(9, 0)}}
 				create(t, s, old, newToken("bystander"))

@@ -1,0 +1,133 @@
+package redis
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// What a server can lose, or hands can break, is found and mended, and the token
+// is as it should be behind that.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	single := redistest.Start(t)
+	cluster := redistest.StartCluster(t, 0)
+	// In either, the token "a" of alice with the secret "a" and the retired
+	// one "a0"; "b" of alice; and the owner alice.
+	for _, c := range []struct {
+		name string
+		harm func(*testing.T, *Store)
+		want []string // the problems, in the order in which they are looked for
+		gone bool     // the token a is gone then
+	}{
+		{"nothing", func(*testing.T, *Store) {}, nil, false},
+		{"not in the index", func(t *testing.T, s *Store) {
+			s.client.ZRem(t.Context(), s.keys.ids, idEntry("a", digest("a")))
+		}, []string{`token "a" is not in the index of ids`}, false},
+		{"not in its owner's index", func(t *testing.T, s *Store) {
+			s.client.ZRem(t.Context(), s.keys.own("alice"), "a")
+		}, []string{`token "a" is not in the index of its owner "alice"`}, false},
+		{"in another owner's index", func(t *testing.T, s *Store) {
+			s.client.ZAdd(t.Context(), s.keys.own("[b]*"), zero("a"))
+		}, []string{`the index of owner "[b]*" has token "a", which isn't theirs`}, false},
+		{"a retired secret isn't there", func(t *testing.T, s *Store) {
+			s.client.Del(t.Context(), s.keys.token(digest("a0")))
+		}, []string{`token "a" is not found by a retired secret`}, false},
+		{"a retired secret too many", func(t *testing.T, s *Store) {
+			s.client.Set(t.Context(), s.keys.token(digest("x")), pointerValue(1, digest("a")), 0)
+		}, []string{"of a retired secret that no token has"}, false},
+		{"an older record beside it", func(t *testing.T, s *Store) {
+			old := newToken("a")
+			old.Digest = digest("old")
+			s.client.Set(t.Context(), s.keys.token(old.Digest), liveValue(1, old), 0)
+		}, []string{`token "a" has an old record beside its own`}, false},
+		{"an orphaned intent", func(t *testing.T, s *Store) {
+			v := s.client.Get(t.Context(), s.keys.token(digest("a"))).Val()
+			s.client.Set(t.Context(), s.keys.token(digest("a")), intentValue("8 bytes!", v, ""), 0)
+		}, []string{"an intent of a change that nobody knows of"}, false},
+		{"in the index only", func(t *testing.T, s *Store) {
+			s.client.Del(t.Context(), s.keys.token(digest("a")))
+		}, []string{"of a retired secret that no token has", `the index of ids has token "a", which isn't there`, `the index of owner "alice" has token "a", which isn't theirs`}, true},
+		{"owner not in the index", func(t *testing.T, s *Store) {
+			s.client.ZRem(t.Context(), s.keys.owners, "alice")
+		}, []string{`owner "alice" is not in the index`}, false},
+		{"owner in the index only", func(t *testing.T, s *Store) {
+			s.client.ZAdd(t.Context(), s.keys.owners, zero("bob"))
+		}, []string{`the index has owner "bob", who isn't there`}, false},
+	} {
+		for kind, o := range map[string]Options{
+			"single":  {Addresses: []string{single.Addr}},
+			"cluster": {Addresses: cluster.Addrs, Cluster: true},
+		} {
+			t.Run(c.name+", "+kind, func(t *testing.T) {
+				t.Parallel()
+				s := open(t, o)
+				a := newToken("a")
+				a.Retired = []token.RetiredSecret{{Digest: digest("a0"), Until: time.Unix(9, 0)}}
+				create(t, s, a, newToken("b"))
+				_, err := s.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) {
+					return &token.Owner{ID: "alice", Enabled: true}, nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.floors = floors{} // a process that has seen none of it
+				c.harm(t, s)
+				for _, repair := range []bool{false, true} {
+					problems, err := s.Check(t.Context(), repair)
+					if !repair && len(problems) > len(c.want) && len(c.want) > 0 {
+						problems = problems[:len(c.want)] // the others follow from these
+					}
+					if err != nil || len(problems) != len(c.want) {
+						t.Fatalf("Check = %+v, %v, want %q", problems, err, c.want)
+					}
+					for i, p := range problems {
+						if !strings.Contains(p.Text, c.want[i]) || p.Mended != repair {
+							t.Errorf("Check(repair %v) = %+v, want %q", repair, p, c.want[i])
+						}
+					}
+				}
+				wantSound(t, s)
+				for _, secret := range []string{"a", "a0"} {
+					f, err := s.Find(t.Context(), digest(secret))
+					if c.gone && !errors.Is(err, store.ErrNotFound) || !c.gone && (err != nil || f.Token.ID != "a" || f.Owner == nil) {
+						t.Errorf("Find by %q = %+v, %v", secret, f, err)
+					}
+				}
+				want := " b a"
+				if c.gone {
+					want = " b"
+				}
+				alice := "alice"
+				for _, q := range []store.Query{{}, {Owner: &alice}} {
+					if all, _, err := s.Tokens(t.Context(), q); err != nil || ids(all) != want {
+						t.Errorf("Tokens =%s, %v, want%s", ids(all), err, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// While changes are made, Check finds nothing.
+func TestCheckUnderTraffic(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "traffic"}
+	tr := run(t, open(t, o))
+	s := open(t, o)
+	for range 20 {
+		problems, err := s.Check(t.Context(), true)
+		if err != nil || len(problems) > 0 {
+			t.Errorf("Check = %+v, %v, want nothing", problems, err)
+		}
+		tr.awaitMore(t, 5)
+	}
+	tr.end(t, s)
+	wantSound(t, s)
+}
