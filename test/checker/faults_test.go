@@ -1,0 +1,151 @@
+package checker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+const (
+	// recovery is how long after a fault a gateway may still answer that the
+	// store is unavailable, and not follow: its connections may be dead without
+	// a sign of it, and each shows that only when it isn't answered in time.
+	recovery = 2 * time.Second
+	// stall is how long what takes a millisecond may take before that is noted
+	// as a fault: the machine is busy with something else.
+	stall = 100 * time.Millisecond
+)
+
+// fault notes a fault from now until end is called.
+func (w *world) fault(gateway int, recovery time.Duration, what string) (end func()) {
+	from := w.now()
+	return func() {
+		f := Fault{From: from, To: w.now(), Gateway: gateway, Recovery: recovery, What: what}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.faults = append(w.faults, f)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func between(r *rand.Rand, from, to time.Duration) time.Duration {
+	return from + time.Duration(r.Int64N(int64(to-from)))
+}
+
+// disturb puts faults between a gateway and the store until ctx ends.
+func (g *gateway) disturb(ctx context.Context, w *world, r *rand.Rand) {
+	for sleep(ctx, between(r, 500*time.Millisecond, 7*time.Second)) {
+		share := []float64{0.5, 1}[r.IntN(2)]
+		cut := r.IntN(2) == 0 // what was held is lost at the end
+		var m manner
+		switch r.IntN(8) {
+		case 0:
+			m.delay = between(r, 20*time.Millisecond, 400*time.Millisecond)
+		case 1:
+			m.jitter = between(r, 20*time.Millisecond, 600*time.Millisecond)
+		case 2:
+			m.rate = 500 + r.IntN(10_000)
+		case 3:
+			m.holdUp = true
+		case 4:
+			m.holdDown = true
+		case 5:
+			m.holdUp, m.holdDown = true, true
+		case 6:
+			m.refuse, share, cut = true, 0, true
+		case 7: // only cut
+			cut = true
+		}
+		what := fmt.Sprintf("%s on %.0f%% of the connections", m, 100*share)
+		if m == (manner{}) || m.refuse {
+			what = "cut " + m.String()
+		} else if cut {
+			what += ", and then cut"
+		}
+		end := w.fault(g.number, recovery, what)
+		g.proxy.be(m, share)
+		if m == (manner{}) || m.refuse {
+			g.proxy.cut(1)
+		}
+		sleep(ctx, between(r, 100*time.Millisecond, 4*time.Second))
+		if cut {
+			g.proxy.cut(1)
+		}
+		g.proxy.be(manner{}, 1)
+		end()
+	}
+}
+
+// disturbStore stops the store, or kills it and starts it again, until ctx ends.
+func (w *world) disturbStore(ctx context.Context, r *rand.Rand) {
+	for sleep(ctx, between(r, 3*time.Second, 10*time.Second)) {
+		if r.IntN(3) == 0 {
+			end := w.fault(AllGateways, recovery, "the store is killed and started again")
+			w.redis.Kill()
+			sleep(ctx, between(r, 0, 2*time.Second))
+			w.redis.Start()
+			end()
+			continue
+		}
+		end := w.fault(AllGateways, recovery, "the store is frozen")
+		w.redis.Freeze()
+		sleep(ctx, between(r, 50*time.Millisecond, 3*time.Second))
+		w.redis.Thaw()
+		end()
+	}
+}
+
+// watch notes when a gateway can't answer at once though it need not ask the
+// store, and that it always does answer.
+func (g *gateway) watch(ctx context.Context, w *world) {
+	client := &http.Client{Transport: new(http.Transport), Timeout: patience}
+	defer client.CloseIdleConnections()
+	w.stalls(ctx, g.number, "the machine stalls", func() {
+		resp, err := client.Get("http://" + g.addr + "/public")
+		if err != nil {
+			w.Errorf("gateway %d, a public route: %v", g.number, err)
+			return
+		}
+		defer resp.Body.Close()
+		if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 {
+			w.Errorf("gateway %d, a public route: %d %s, %v", g.number, resp.StatusCode, body, err)
+		}
+	})
+}
+
+// watchStore notes when the store can't answer at once, asked directly.
+func (w *world) watchStore(ctx context.Context) {
+	w.stalls(ctx, AllGateways, "the store stalls", func() {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		w.redis.Client().Incr(ctx, "canary") // it may be down
+	})
+}
+
+// stalls calls f every 20 ms until ctx ends, and notes when it comes or ends
+// late.
+func (w *world) stalls(ctx context.Context, gateway int, what string, f func()) {
+	const every = 20 * time.Millisecond
+	for {
+		end := w.fault(gateway, 3*stall, what)
+		from := w.now()
+		if !sleep(ctx, every) {
+			return
+		}
+		f()
+		if w.now()-from > every+stall {
+			end()
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package checker
+
+import (
+	"context"
+	"flag"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/caddymodule"
+)
+
+var (
+	seed = flag.Uint64("seed", 0, "what is random in TestHistories begins with; 0: with something new")
+	soak = flag.Duration("soak", 0, "how long TestHistories goes on; 0: 20s")
+)
+
+// beGateway has the test binary be patgate itself.
+const beGateway = "PATGATE_TEST_BE_GATEWAY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beGateway) != "" {
+		caddy.CustomBinaryName = "patgate"
+		caddymodule.RegisterCommands()
+		caddycmd.Main()
+		return
+	}
+	redis.SetLogger(silent{}) // it writes to standard error when the server is down, which here it is meant to be
+	os.Exit(m.Run())
+}
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+// duration is how long there are faults.
+func duration() time.Duration {
+	if *soak > 0 {
+		return *soak
+	}
+	return 20 * time.Second
+}

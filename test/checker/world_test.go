@@ -1,0 +1,210 @@
+package checker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+)
+
+// patience bounds waiting for an answer. Only a failure takes so long.
+const patience = 15 * time.Second
+
+// bounds are those of the configuration in caddyfile. The feed takes
+// milliseconds: the rest is for a machine that has other things to do, and still
+// below the second after which a gateway notices by itself that it hears nothing.
+var bounds = Bounds{Feed: 500 * time.Millisecond, Stale: 2 * time.Second, Unknown: 300 * time.Millisecond}
+
+const caddyfile = `{
+	admin %[1]s
+	auto_https off
+	persist_config off
+	grace_period 1s
+	patgate {
+		store redis redis://%[3]s
+		cache {
+			ttl 2s
+			negative_ttl 300ms
+			max_stale 2s
+		}
+		unknown_token_limit off
+	}
+}
+http://%[2]s {
+	patgate {
+		route GET /public public
+		route GET /{space}/read read
+		route GET /{space}/write write
+	}
+	respond served
+}
+`
+
+// world is three gateways, each with a proxy between it and one Redis server,
+// and all that happens to them.
+type world struct {
+	*testing.T
+	seed     uint64
+	began    time.Time
+	redis    *redistest.Server
+	gateways []*gateway
+	places   []*place
+	owners   []*Owner
+
+	mu       sync.Mutex
+	requests []Request
+	faults   []Fault
+}
+
+// gateway is a patgate process.
+type gateway struct {
+	number      int
+	addr, admin string
+	proxy       *proxy
+	process     *exec.Cmd
+	log         output
+}
+
+// output is what a process writes.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// newWorld starts a Redis server and three gateways, each from the program at
+// binary, and returns when all of them follow.
+func newWorld(t *testing.T, binary string, seed uint64) *world {
+	t.Helper()
+	w := &world{T: t, seed: seed, began: time.Now()}
+	w.redis = redistest.Start(t, "appendonly yes", "appendfsync always")
+	for i := range 3 {
+		w.gateways = append(w.gateways, w.startGateway(binary, i))
+	}
+	for _, g := range w.gateways {
+		redistest.Await(t, fmt.Sprintf("gateway %d to know all", g.number), func() error {
+			var status struct {
+				Store struct{ Gateways []struct{ Name string } }
+			}
+			if code, body, err := g.ask(http.DefaultClient, "GET", "/patgate/status", ""); err != nil || code != 200 {
+				return fmt.Errorf("status: %d, %v", code, err)
+			} else if err := json.Unmarshal(body, &status); err != nil || len(status.Store.Gateways) != len(w.gateways) {
+				return fmt.Errorf("status: %s, %v", body, err)
+			}
+			return nil
+		})
+	}
+	return w
+}
+
+func (w *world) random(n uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, n)) }
+
+func (w *world) now() Time { return time.Since(w.began) }
+
+func (w *world) startGateway(binary string, number int) *gateway {
+	w.Helper()
+	g := &gateway{number: number, addr: freeAddress(w), admin: freeAddress(w)}
+	g.proxy = newProxy(w, w.redis.Addr, w.random(100+uint64(number)))
+	dir := w.TempDir()
+	file := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(file, fmt.Appendf(nil, caddyfile, g.admin, g.addr, g.proxy.addr()), 0o600); err != nil {
+		w.Fatal(err)
+	}
+	g.process = exec.Command(binary, "run", "--config", file, "--adapter", "caddyfile")
+	g.process.Env = append(os.Environ(), beGateway+"=1", "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	g.process.Stdout, g.process.Stderr = &g.log, &g.log
+	if err := g.process.Start(); err != nil {
+		w.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { g.process.Wait(); close(ended) }()
+	w.Cleanup(func() {
+		g.process.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			g.process.Process.Kill()
+			<-ended
+		}
+		log := g.log.String()
+		for _, bad := range []string{"DATA RACE", "panic"} {
+			if i := strings.Index(log, bad); i >= 0 {
+				w.Errorf("gateway %d: …%s", g.number, log[max(0, i-200):min(len(log), i+5000)])
+			}
+		}
+	})
+	redistest.Await(w, fmt.Sprintf("gateway %d", number), func() error {
+		select {
+		case <-ended:
+			w.Fatalf("gateway %d has ended:\n%s", number, &g.log)
+		default:
+		}
+		resp, err := http.Get("http://" + g.addr + "/public")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	})
+	return g
+}
+
+// ask asks the admin endpoint.
+func (g *gateway) ask(client *http.Client, method, path, body string) (status int, answer []byte, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+g.admin+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err = io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, err
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// history returns all that has happened. Nothing must go on any more.
+func (w *world) history() *History {
+	h := &History{Bounds: bounds, Gateways: len(w.gateways), Owners: w.owners, Requests: w.requests, Faults: w.faults}
+	for _, p := range w.places {
+		h.Tokens = append(h.Tokens, &p.Token)
+	}
+	return h
+}
