@@ -60,7 +60,8 @@ func adminRoutes() []adminRoute {
 		{"GET /patgate/status", "", showStatus},
 		{"POST /patgate/store/check", "", checkStore},
 		{"GET /patgate/events", "", notYet},
-		{"GET /patgate/report", "", notYet},
+		{"GET /patgate/report", "", showReport},
+		{"DELETE /patgate/report", "", clearReport},
 	}
 }
 

@@ -475,7 +475,6 @@ func testAdminRefusals(s *adminServer) {
 		{"GET", "owners/nobody", ``, 404, `owner "nobody"`},
 		{"GET", "owners?after=x", ``, 400, `"after"; there are limit, cursor`},
 		{"GET", "events", ``, 501, "events is not supported yet"},
-		{"GET", "report", ``, 501, "report is not supported yet"},
 		{"GET", "nothing", ``, 404, "nothing at /patgate/nothing"},
 		{"GET", "", ``, 404, "nothing at"},
 	} {

@@ -26,6 +26,7 @@ func init() {
 //
 //	patgate [<matcher>] {
 //		realm            <name>
+//		mode             enforce | report
 //		token_from       bearer | bare | basic | scheme <word> | header <name> | query <name> | cookie <name>
 //		default          deny | any | public
 //		space            <source>
@@ -41,6 +42,7 @@ func init() {
 //			space <source>
 //			resource <source>
 //			token_from …
+//			mode enforce | report
 //			optional
 //		}]
 //		group <prefix> {
@@ -260,15 +262,7 @@ func (b *block) setting(s *policy.Settings) (done bool, err error) {
 		s.TokenFrom = append(s.TokenFrom, text)
 		return true, nil
 	case "mode":
-		return true, b.once(func() error {
-			if err := b.word(&s.Mode, "enforce", "report"); err != nil {
-				return err
-			}
-			if s.Mode == "report" {
-				return b.Err("mode report is not supported yet")
-			}
-			return nil
-		})
+		return true, b.once(func() error { return b.word(&s.Mode, "enforce", "report") })
 	case "space":
 		return true, b.once(func() error { return b.source(&s.Space) })
 	case "resource":

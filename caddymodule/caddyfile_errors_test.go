@@ -43,8 +43,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"optional", `unknown word "optional": ` + wantSite + ", at Caddyfile:3"},
 		{"openapi api.yaml", "openapi is not supported yet, at Caddyfile:3"},
 		{"openapi api.yaml {\nscope x\n}", "openapi is not supported yet, at Caddyfile:3"},
-		{"mode report", "mode report is not supported yet, at Caddyfile:3"},
-		{"group /a {\nroute GET /b any {\nmode report\n}\n}", "mode report is not supported yet, at Caddyfile:5"},
+		{"mode watch", `mode "watch": want enforce, report, at Caddyfile:3`},
 
 		// one value each, once
 		{"realm", "realm: a value is missing, at Caddyfile:3"},

@@ -24,7 +24,7 @@ func commands() []*cobra.Command {
 		statusCommand(),
 		policyCommand(),
 		demoCommand(),
-		laterCommand("report"),
+		reportCommand(),
 		laterCommand("events"),
 		storeCommand(),
 	}

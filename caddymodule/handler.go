@@ -69,9 +69,6 @@ func (h *Handler) compile(catalog *policy.Catalog) (err error) {
 	if h.policy, err = policy.Compile(h.Config, catalog); err != nil {
 		return err
 	}
-	if h.policy.Reports() {
-		return fmt.Errorf("mode report: not supported yet")
-	}
 	if h.UnknownTokenUntil != "" {
 		if h.unknownUntil, err = parseUntil(h.UnknownTokenUntil); err != nil {
 			return fmt.Errorf("unknown_token forward until %s: %w", h.UnknownTokenUntil, err)
@@ -133,16 +130,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	var m policy.Match
 	o := new(outcome)
 	retryAfter := h.judge(ctx, r, &m, o)
+	o.reported = o.reason != policy.Forward && m.Reports()
 	requests[o.reason].Inc()
 	o.publish(ctx)
-	if o.reason != policy.Forward {
+	if o.reason != policy.Forward && !o.reported {
 		return h.reject(w, r, o, retryAfter)
 	}
-	if h.policy.StripToken {
-		m.Strip(r, h.isToken)
+	if o.reported {
+		reported[o.reason].Inc()
+		h.app.hub.report.add(o, &m, r.Method, r.URL.EscapedPath())
+	} else {
+		h.vouch(r, &m, o)
 	}
-	if o.known && h.identity != nil {
-		o.identify(r.Header, h.identity, m.HeldScopes(&o.subject))
+	if m.Reports() && h.identity != nil {
+		r.Header[decisionHeader] = []string{o.reason.String()}
 	}
 	if r.Trailer != nil {
 		// Trailers arrive after the request was judged; they may be dropped
@@ -152,6 +153,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	return next.ServeHTTP(w, r)
 }
+
+// vouch tells the upstream what the gate knows of who is asking. A token it
+// doesn't know is the API's own, and stays where it is.
+func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) {
+	if h.policy.StripToken && (o.known || !m.NeedsDecision()) {
+		m.Strip(r, h.isToken)
+	}
+	if o.known && h.identity != nil {
+		o.identify(r.Header, h.identity, m.HeldScopes(&o.subject))
+	}
+}
+
+// decisionHeader tells the upstream, in report mode, what the decision was.
+const decisionHeader = "X-Patgate-Decision"
 
 // cleanHeader removes what could make the upstream see another request, or
 // another client, than the one that is judged.

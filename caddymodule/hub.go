@@ -20,6 +20,7 @@ var hubs = caddy.NewUsagePool()
 // or by a request that comes before that: Caddy starts its apps in any order.
 type hub struct {
 	source source
+	report *report
 
 	mu     sync.Mutex
 	opened atomic.Pointer[tokens]
@@ -33,7 +34,7 @@ type tokens struct {
 	limiter *limiter
 }
 
-func newHub(s source) *hub { return &hub{source: s} }
+func newHub(s source) *hub { return &hub{source: s, report: newReport()} }
 
 // open opens the store unless it is open.
 func (h *hub) open() (*tokens, error) {

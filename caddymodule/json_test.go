@@ -75,8 +75,6 @@ func TestJSONMistakes(t *testing.T) {
 		{`{}`, `{"routes": [{"method": "GET"}]}`, `json: unknown field "method"`},
 		{`{}`, `{"realm": "a\"b"}`, `realm "a\"b": want visible ASCII characters without quotes and backslashes`},
 		{`{}`, `{"default": "maybe"}`, `default "maybe": want deny, any, public`},
-		{`{}`, `{"mode": "report", "routes": [{"methods": ["GET"], "pattern": "/a"}]}`, "mode report: not supported yet"},
-		{`{}`, `{"mode": "report"}`, "mode report: not supported yet"},
 		{`{}`, `{"mode": "watch"}`, `mode "watch": want enforce, report`},
 		{`{}`, `{"space": "nowhere"}`, `space: source "nowhere": ` + wantSource},
 		{`{}`, `{"resource": "nowhere"}`, `resource: source "nowhere": ` + wantSource},

@@ -26,6 +26,16 @@ var (
 		}
 		return counters
 	}()
+	reportCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "patgate", Name: "reported_total",
+		Help: "Requests that report mode has forwarded although they would have been rejected, by reason.",
+	}, []string{"reason"})
+	reported = func() (counters []prometheus.Counter) {
+		for _, reason := range policy.Reasons() {
+			counters = append(counters, reportCounter.WithLabelValues(reason.String()))
+		}
+		return counters
+	}()
 	unknownForwarded = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "patgate", Name: "unknown_tokens_forwarded_total",
 		Help: "Requests with an unknown token that were forwarded because of unknown_token forward.",
@@ -46,7 +56,7 @@ func registerMetrics(registry *prometheus.Registry) error {
 	if registry == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{requestCounter, unknownForwarded, lookupSeconds, storeErrors, cacheCollector{}} {
+	for _, c := range []prometheus.Collector{requestCounter, reportCounter, unknownForwarded, lookupSeconds, storeErrors, cacheCollector{}} {
 		if err := registry.Register(c); err != nil {
 			var known prometheus.AlreadyRegisteredError
 			if !errors.As(err, &known) {

@@ -18,6 +18,7 @@ import (
 type outcome struct {
 	reason   policy.Reason
 	detail   string
+	reported bool // forwarded all the same, in report mode
 	known    bool // the token is known: subject holds it
 	subject  policy.Subject
 	tokenID  string
@@ -59,6 +60,9 @@ func (o *outcome) placeholder(key string) (any, bool) {
 // MarshalLogObject writes the access log's field.
 func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("decision", o.reason.String())
+	if o.reported {
+		enc.AddBool("reported", true)
+	}
 	for _, f := range []struct{ name, value string }{
 		{"detail", o.detail}, {"token_id", o.tokenID}, {"owner", o.owner}, {"space", o.space},
 		{"resource", o.resource}, {"required_scope", o.required},

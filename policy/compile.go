@@ -21,7 +21,7 @@ type Policy struct {
 	encodedSlash bool
 	semicolon    bool
 	spaces       bool
-	reports      bool // mode report is set for the site or a group
+	reports      bool // mode report, for what no route matches
 }
 
 // Compile checks a configuration and compiles it. Its errors, joined, name the
@@ -59,6 +59,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	if err := p.setFallback(c); err != nil {
 		errs = append(errs, err)
 	}
+	p.reports = c.Mode == "report"
 	errs = append(errs, p.add(c.Routes, c.Groups, c.Settings, "")...)
 	if err := p.checkParameters(c.Settings, 0); err != nil {
 		errs = append(errs, err)
@@ -85,7 +86,6 @@ func (p *Policy) setFallback(c Config) error {
 
 // add compiles the routes of a site or a group and those of the groups in it.
 func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings, prefix string) (errs []error) {
-	p.reports = p.reports || outer.Mode == "report"
 	for _, rc := range routes {
 		r, err := compileRoute(rc, outer, prefix, p.Catalog)
 		if err != nil {
@@ -201,7 +201,7 @@ func (p *Policy) Default() string {
 	return p.fallback.Require.text
 }
 
-// Reports reports whether the site, a group or a route is in report mode.
+// Reports reports whether the site or some route is in report mode.
 func (p *Policy) Reports() bool {
 	return p.reports || slices.ContainsFunc(p.routes, func(r *Route) bool { return r.Report })
 }

@@ -95,6 +95,18 @@ const assumedSecret = "(assumed)"
 // looked up and judged by Decide.
 func (m *Match) NeedsDecision() bool { return m.Reason == Forward && m.Secret != "" }
 
+// Reports reports whether the request is in report mode: then it is forwarded
+// whatever the decision.
+func (m *Match) Reports() bool {
+	switch {
+	case m.policy == nil, m.method == http.MethodConnect, m.method == http.MethodTrace, m.method == "TRACK":
+		return false // a tunnel can't be judged afterwards
+	case m.Route != nil:
+		return m.Route.Report
+	}
+	return m.policy.reports
+}
+
 // Place returns where the token was found.
 func (m *Match) Place() Credential { return m.place }
 

@@ -447,7 +447,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"status", "--address", "a:b:c"}, 2, "admin endpoint's"},
 		{[]string{"status", "--config", "nosuch"}, 1, "no such file"},
 		{[]string{"status", "--config", "Caddyfile", "--adapter", "nosuch"}, 2, `adapter "nosuch"`},
-		{[]string{"report"}, 1, "not supported yet"},
+		{[]string{"report", "x"}, 2, "want no arguments"},
 		{[]string{"events", "--follow"}, 1, "not supported yet"},
 		{[]string{"policy", "diff", "a", "b"}, 1, "not supported yet"},
 		{[]string{"policy"}, 2, "check, explain, routes, test"},

@@ -1,0 +1,98 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/token"
+)
+
+func reportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "report [--clear]",
+		Short: "Show what enforcing would break",
+		Long: `Shows what report mode has forwarded that would have been rejected, by route,
+reason and token, the most frequent first, and the grants that would mend it. It
+is what the server asked has seen since it began; --clear begins anew.`,
+		Example: `  patgate report
+  patgate report --json | jq '.findings[] | select(.reason == "route_unknown") | .path'`,
+		Args: wantArgs(),
+	}
+	forget := cmd.Flags().Bool("clear", false, "show nothing, and begin anew")
+	return askingCommand(cmd, func(a *asking, _ []string) error {
+		if *forget {
+			return ask(a, http.MethodDelete, apiPath("report"), nil, func(w io.Writer, _ reportAnswer) {
+				fmt.Fprintln(w, "begun anew")
+			})
+		}
+		return ask(a, http.MethodGet, apiPath("report"), nil, printReport)
+	})
+}
+
+func printReport(w io.Writer, r reportAnswer) {
+	if len(r.Findings) == 0 {
+		fmt.Fprintf(w, "nothing would have been rejected in report mode since %s\n", r.Since.Format(time.DateTime))
+		return
+	}
+	table := newTable(w)
+	fmt.Fprintln(table, "COUNT\tREASON\tROUTE\tTOKEN\tOWNER\tSPACE\tLAST REQUEST\tLAST SEEN")
+	for _, f := range r.Findings {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s %s\t%s\n", f.Count, f.Reason, f.Route, f.Token, f.Owner, f.Space,
+			f.Method, f.Path, distance(f.Last, time.Now()))
+	}
+	table.Flush() // w keeps its error
+	if r.Forgotten > 0 {
+		fmt.Fprintf(w, "and %d more, which there was no room to remember\n", r.Forgotten)
+	}
+	if mends := mendingGrants(r.Findings); len(mends) > 0 {
+		fmt.Fprint(w, "\nThese would be let through with\n\n")
+		for _, m := range mends {
+			grant, _ := json.Marshal(m.grant) // strings only: never fails
+			fmt.Fprintf(w, "  patgate token grant %s --add '%s'\n", m.token, grant)
+		}
+	}
+}
+
+// mend is a grant that a token lacks.
+type mend struct {
+	token string
+	grant token.Grant
+}
+
+// mendingGrants returns the grants that would let tokens through, those of a
+// token for the same space and resource as one.
+func mendingGrants(findings []finding) (mends []mend) {
+	for _, f := range findings {
+		if f.Grant == nil {
+			continue
+		}
+		i := slices.IndexFunc(mends, func(m mend) bool {
+			return m.token == f.Token && slices.Equal(m.grant.Spaces, f.Grant.Spaces) && slices.Equal(m.grant.Resources, f.Grant.Resources)
+		})
+		if i < 0 {
+			mends = append(mends, mend{f.Token, *f.Grant})
+			continue
+		}
+		for _, s := range f.Grant.Scopes {
+			if !slices.Contains(mends[i].grant.Scopes, s) {
+				mends[i].grant.Scopes = append(slices.Clip(mends[i].grant.Scopes), s)
+			}
+		}
+	}
+	return mends
+}
+
+// showReport answers with what report mode has found.
+func showReport(c *adminCall) (any, error) { return c.app.hub.report.answer(), nil }
+
+// clearReport begins anew.
+func clearReport(c *adminCall) (any, error) {
+	c.app.hub.report.clear()
+	return c.app.hub.report.answer(), nil
+}

@@ -1,0 +1,138 @@
+package caddymodule
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+// reportSize is how many different findings report mode remembers. Those not
+// seen for longest are forgotten first.
+const reportSize = 10_000
+
+// report remembers what report mode has forwarded that would have been rejected.
+// It lives as long as the store: a reload keeps it. Its memory is bounded however
+// many tokens and routes there are.
+type report struct {
+	mu        sync.Mutex
+	since     time.Time
+	forgotten uint64
+	findings  *simplelru.LRU[findingKey, *finding]
+}
+
+// findingKey is what findings are told apart by.
+type findingKey struct {
+	reason                           policy.Reason
+	method, pattern                  string // of the route; without one, of the request
+	token, owner, space, res, detail string
+}
+
+// finding is requests alike that would have been rejected for the same reason.
+type finding struct {
+	Reason   string `json:"reason"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail,omitempty"`
+	Route    string `json:"route"` // methods and pattern; empty: no route matches
+	At       string `json:"at,omitempty"`
+	Token    string `json:"token_id,omitempty"`
+	Owner    string `json:"owner,omitempty"`
+	Space    string `json:"space,omitempty"`
+	Resource string `json:"resource,omitempty"`
+	Required string `json:"required_scope,omitempty"`
+
+	Count  uint64    `json:"count"`
+	First  time.Time `json:"first"`
+	Last   time.Time `json:"last"`
+	Method string    `json:"method"` // of the last request
+	Path   string    `json:"path"`   // of the last request, without its query
+
+	// Grant is what the token would need; null where no grant helps.
+	Grant *token.Grant `json:"grant"`
+}
+
+func newReport() *report {
+	findings, err := simplelru.NewLRU[findingKey, *finding](reportSize, nil)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return &report{since: time.Now(), findings: findings}
+}
+
+// maxReportedPath bounds the paths that are remembered, in bytes.
+const maxReportedPath = 200
+
+// add remembers a request that report mode forwards although it would have been
+// rejected.
+func (r *report) add(o *outcome, m *policy.Match, method, path string) {
+	path = strings.ToValidUTF8(path[:min(len(path), maxReportedPath)], "")
+	key := findingKey{
+		reason: o.reason, token: o.tokenID, owner: o.owner, space: o.space, res: o.resource,
+		detail: o.detail, method: method, pattern: path,
+	}
+	if m.Route != nil {
+		key.method, key.pattern = strings.Join(m.Route.Methods, ","), m.Route.Pattern
+	}
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f, ok := r.findings.Get(key)
+	if !ok {
+		f = newFinding(o, m, now)
+		if r.findings.Add(key, f) {
+			r.forgotten++
+		}
+	}
+	f.Count++
+	f.Last, f.Method, f.Path = now.UTC(), method, path
+}
+
+func newFinding(o *outcome, m *policy.Match, now time.Time) *finding {
+	f := &finding{
+		Reason: o.reason.String(), Status: o.reason.Status(), Detail: o.detail, Token: o.tokenID, Owner: o.owner,
+		Space: o.space, Resource: o.resource, Required: o.required, First: now.UTC(),
+	}
+	if m.Route != nil {
+		f.Route, f.At = strings.Join(m.Route.Methods, ",")+" "+m.Route.Pattern, m.Route.At
+	}
+	switch o.reason {
+	case policy.ScopeMissing, policy.SpaceNotGranted, policy.ResourceNotGranted:
+		f.Grant = &token.Grant{
+			Spaces: []string{cmp.Or(o.space, token.All)}, Scopes: strings.Fields(o.scope), Resources: []string{cmp.Or(o.resource, token.All)},
+		}
+	}
+	return f
+}
+
+// reportAnswer is what was found since a time.
+type reportAnswer struct {
+	Since     time.Time `json:"since"`
+	Forgotten uint64    `json:"forgotten"` // findings that there was no room for any more
+	Findings  []finding `json:"findings"`  // the most frequent first
+}
+
+// answer returns what was found.
+func (r *report) answer() reportAnswer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := reportAnswer{Since: r.since.UTC(), Forgotten: r.forgotten, Findings: make([]finding, 0, r.findings.Len())}
+	for _, f := range r.findings.Values() {
+		a.Findings = append(a.Findings, *f)
+	}
+	slices.SortStableFunc(a.Findings, func(a, b finding) int { return cmp.Compare(b.Count, a.Count) })
+	return a
+}
+
+// clear begins anew.
+func (r *report) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.findings.Purge()
+	r.since, r.forgotten = time.Now(), 0
+}
