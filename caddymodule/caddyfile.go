@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -27,6 +28,7 @@ func init() {
 //	patgate [<matcher>] {
 //		realm            <name>
 //		mode             enforce | report
+//		error_body       problem | error | message | message_code | <media type> <template>
 //		token_from       bearer | bare | basic | scheme <word> | header <name> | query <name> | cookie <name>
 //		default          deny | any | public
 //		space            <source>
@@ -43,6 +45,7 @@ func init() {
 //			resource <source>
 //			token_from …
 //			mode enforce | report
+//			error_body …
 //			optional
 //		}]
 //		group <prefix> {
@@ -147,7 +150,7 @@ func (h *Handler) site(b *block) error {
 		h.LetThrough = append(h.LetThrough, strings.Join(b.RemainingArgs(), " "))
 		return nil
 	}
-	return b.unknown("realm", "token_from", "mode", "default", "space", "resource", "forward_token", "identity_headers",
+	return b.unknown("realm", "token_from", "mode", "error_body", "default", "space", "resource", "forward_token", "identity_headers",
 		"route", "group", "let_through", "unknown_token", "cors_preflight", "encoded_slash", "semicolon")
 }
 
@@ -263,6 +266,8 @@ func (b *block) setting(s *policy.Settings) (done bool, err error) {
 		return true, nil
 	case "mode":
 		return true, b.once(func() error { return b.word(&s.Mode, "enforce", "report") })
+	case "error_body":
+		return true, b.once(func() error { return b.errorBody(s) })
 	case "space":
 		return true, b.once(func() error { return b.source(&s.Space) })
 	case "resource":
@@ -271,6 +276,26 @@ func (b *block) setting(s *policy.Settings) (done bool, err error) {
 		return true, b.Err("openapi is not supported yet")
 	}
 	return false, nil
+}
+
+// errorBody reads the shape of rejections' bodies: by its name, or as a media
+// type and a template.
+func (b *block) errorBody(s *policy.Settings) error {
+	args := b.RemainingArgs()
+	for _, named := range policy.ErrorBodies {
+		if len(args) == 1 && args[0] == named.Name {
+			s.ErrorBody = cmp.Or(named.Body, &policy.ErrorBody{})
+			return nil
+		}
+	}
+	if len(args) != 2 {
+		return b.Errf("error_body %q: want problem, error, message, message_code, or a media type and a template", strings.Join(args, " "))
+	}
+	s.ErrorBody = &policy.ErrorBody{ContentType: args[0], Template: args[1]}
+	if err := s.ErrorBody.Validate(); err != nil {
+		return b.WrapErr(err)
+	}
+	return nil
 }
 
 func (b *block) source(value *string) error {
@@ -322,7 +347,7 @@ func (b *block) route() (r policy.RouteConfig, err error) {
 			return r, err
 		}
 		if !done {
-			return r, inner.unknown("space", "resource", "token_from", "mode", "optional")
+			return r, inner.unknown("space", "resource", "token_from", "mode", "error_body", "optional")
 		}
 	}
 	return r, nil
@@ -350,7 +375,7 @@ func (b *block) group() (g policy.GroupConfig, err error) {
 			return g, err
 		}
 		if !done {
-			return g, inner.unknown("route", "group", "space", "resource", "token_from", "mode", "optional")
+			return g, inner.unknown("route", "group", "space", "resource", "token_from", "mode", "error_body", "optional")
 		}
 	}
 	return g, nil

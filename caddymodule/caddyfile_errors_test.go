@@ -27,10 +27,10 @@ func check(t *testing.T, head, tail string, mistakes []mistake) {
 }
 
 const (
-	wantSite = "want one of realm, token_from, mode, default, space, resource, forward_token, identity_headers, " +
+	wantSite = "want one of realm, token_from, mode, error_body, default, space, resource, forward_token, identity_headers, " +
 		"route, group, let_through, unknown_token, cors_preflight, encoded_slash, semicolon"
-	wantGroup      = "want one of route, group, space, resource, token_from, mode, optional"
-	wantRoute      = "want one of space, resource, token_from, mode, optional"
+	wantGroup      = "want one of route, group, space, resource, token_from, mode, error_body, optional"
+	wantRoute      = "want one of space, resource, token_from, mode, error_body, optional"
 	wantCredential = "want bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>"
 	wantSource     = "want path.<name>, query.<name>, header.<name>, host.<n>, token, all or none"
 	wantRouteArgs  = "route: want methods and a pattern, as in: route GET,POST /spaces/{space}/stories stories:read"
@@ -43,6 +43,9 @@ func TestSiteMistakes(t *testing.T) {
 		{"optional", `unknown word "optional": ` + wantSite + ", at Caddyfile:3"},
 		{"openapi api.yaml", "openapi is not supported yet, at Caddyfile:3"},
 		{"openapi api.yaml {\nscope x\n}", "openapi is not supported yet, at Caddyfile:3"},
+		{"error_body", `error_body "": want problem, error, message, message_code, or a media type and a template, at Caddyfile:3`},
+		{"error_body json x", `error_body: "json" is no media type; want one such as application/json, or problem, error, message, message_code, at Caddyfile:3`},
+		{"error_body text/plain {message}", "error_body: {message} stands for nothing; want {status}, {title}, {reason}, {detail}, {type}, {required_scope} or {space}, at Caddyfile:3"},
 		{"mode watch", `mode "watch": want enforce, report, at Caddyfile:3`},
 
 		// one value each, once

@@ -187,7 +187,7 @@ func (h *Handler) cleanHeader(header http.Header) {
 func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o *outcome) (retryAfter time.Duration) {
 	req, why := policy.NewRequest(r)
 	if why != "" {
-		o.reason, o.detail = policy.AmbiguousRequest, why
+		o.reason, o.detail, o.shape = policy.AmbiguousRequest, why, h.policy.Shape()
 		return 0
 	}
 	h.policy.Match(&req, m)

@@ -25,8 +25,9 @@ type outcome struct {
 	owner    string
 	space    string
 	resource string
-	required string // the requirement of the route
-	scope    string // scopes that would be enough, for challenges
+	required string        // the requirement of the route
+	scope    string        // scopes that would be enough, for challenges
+	shape    *policy.Shape // of the body of a rejection
 
 	values [4]string // of the identity headers
 }
@@ -143,7 +144,7 @@ func (o *outcome) describe(m *policy.Match) {
 	if m.Route != nil {
 		o.required, o.scope = m.Route.Require.String(), m.Route.Require.Enough()
 	}
-	o.space, o.resource = m.Space, m.Resource
+	o.space, o.resource, o.shape = m.Space, m.Resource, m.Shape()
 }
 
 // publish makes the outcome known to later handlers, error routes and access

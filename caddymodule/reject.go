@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -13,21 +12,14 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// Problem is the body of a rejection (RFC 9457).
-type Problem struct {
-	Type          string `json:"type"`
-	Title         string `json:"title"`
-	Status        int    `json:"status"`
-	Detail        string `json:"detail,omitempty"`
-	Reason        string `json:"reason,omitempty"`
-	RequiredScope string `json:"required_scope,omitempty"`
-	Space         string `json:"space,omitempty"`
-}
+// Problem is the body of a rejection, and of what the management API refuses
+// (RFC 9457).
+type Problem policy.Problem
 
 // problemType is the URI of a kind of problem.
 const problemType = "urn:patgate:problem:"
 
-// reject turns a request away: with a problem body, or, where the server has
+// reject turns a request away: with a body in the route's shape, or, where the server has
 // error routes, by leaving the answer to them.
 func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, retryAfter time.Duration) error {
 	status := o.reason.Status()
@@ -46,28 +38,24 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, ret
 	if hasErrorRoutes(r) {
 		return caddyhttp.Error(status, errors.New(detail))
 	}
-	p := Problem{
+	p := policy.Problem{
 		Type: problemType + o.reason.String(), Title: http.StatusText(status), Status: status, Detail: detail, Reason: o.reason.String(),
 	}
 	if status == http.StatusForbidden {
 		p.RequiredScope, p.Space = o.required, o.space
 	}
-	body, err := json.Marshal(p)
-	if err != nil {
-		return caddyhttp.Error(status, err)
-	}
-	header["Content-Type"] = problemJSON
+	body := o.shape.Render(p)
+	header["Content-Type"] = o.shape.ContentType()
 	header["X-Content-Type-Options"] = noSniff
 	header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
-	_, err = w.Write(body)
+	_, err := w.Write(body)
 	return err
 }
 
 var (
-	noStore     = []string{"no-store"}
-	noSniff     = []string{"nosniff"}
-	problemJSON = []string{"application/problem+json"}
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
 )
 
 // hasErrorRoutes reports whether the server has error routes, which then get

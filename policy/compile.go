@@ -21,7 +21,8 @@ type Policy struct {
 	encodedSlash bool
 	semicolon    bool
 	spaces       bool
-	reports      bool // mode report, for what no route matches
+	shape        *Shape // of the body of rejections on no route
+	reports      bool   // mode report, for what no route matches
 }
 
 // Compile checks a configuration and compiles it. Its errors, joined, name the
@@ -60,6 +61,11 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 		errs = append(errs, err)
 	}
 	p.reports = c.Mode == "report"
+	shape, err := compileErrorBody(c.ErrorBody)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	p.shape = shape
 	errs = append(errs, p.add(c.Routes, c.Groups, c.Settings, "")...)
 	if err := p.checkParameters(c.Settings, 0); err != nil {
 		errs = append(errs, err)

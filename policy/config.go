@@ -53,6 +53,8 @@ type Settings struct {
 	// Resource is where the resource of a request is found, as Space.
 	// Default: none.
 	Resource string `json:"resource,omitempty"`
+	// ErrorBody is the body of rejections. Default: problem+json (RFC 9457).
+	ErrorBody *ErrorBody `json:"error_body,omitempty"`
 	// Optional means that no token is needed, but one that is sent is judged.
 	Optional bool `json:"optional,omitempty"`
 }
@@ -85,6 +87,7 @@ func (inner Settings) within(outer Settings) Settings {
 	inner.Mode = cmp.Or(inner.Mode, outer.Mode)
 	inner.Space = cmp.Or(inner.Space, outer.Space)
 	inner.Resource = cmp.Or(inner.Resource, outer.Resource)
+	inner.ErrorBody = cmp.Or(inner.ErrorBody, outer.ErrorBody)
 	inner.Optional = inner.Optional || outer.Optional
 	return inner
 }

@@ -22,6 +22,7 @@ type Route struct {
 	pattern pattern
 	from    []Credential
 	methods methodSet
+	shape   *Shape // of the body of rejections
 }
 
 // Credentials returns where the route takes a token from.
@@ -155,6 +156,9 @@ func compileRoute(c RouteConfig, outer Settings, prefix string, catalog *Catalog
 		return nil, err
 	}
 	r.Report = mode == "report"
+	if r.shape, err = compileErrorBody(settings.ErrorBody); err != nil {
+		return nil, err
+	}
 	if r.Space, err = r.source("space", c.Space, outer.Space); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,171 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"html"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// ErrorBody is the body of a rejection in the shape of the API behind the gate,
+// for clients that know how that fails.
+type ErrorBody struct {
+	// ContentType is the media type of the template, such as application/json.
+	ContentType string `json:"content_type"`
+	// Template is the body. {status}, {title}, {reason}, {detail}, {type},
+	// {required_scope} and {space} in it stand for what they name, escaped as the
+	// media type wants it.
+	Template string `json:"template"`
+}
+
+// Problem is what can be said of a rejection; the members of RFC 9457 and ours.
+type Problem struct {
+	Type          string `json:"type"`
+	Title         string `json:"title"`
+	Status        int    `json:"status"`
+	Detail        string `json:"detail,omitempty"`
+	Reason        string `json:"reason,omitempty"`
+	RequiredScope string `json:"required_scope,omitempty"`
+	Space         string `json:"space,omitempty"`
+}
+
+// ErrorBodies are the shapes that have names. The first is the default.
+var ErrorBodies = []struct {
+	Name string
+	Body *ErrorBody // nil: problem+json
+}{
+	{"problem", nil},
+	{"error", &ErrorBody{"application/json", `{"error":"{detail}"}`}},
+	{"message", &ErrorBody{"application/json", `{"message":"{detail}"}`}},
+	{"message_code", &ErrorBody{"application/json", `{"message":"{detail}","code":"{reason}"}`}},
+}
+
+// Shape is a compiled ErrorBody: texts, and between them names.
+type Shape struct {
+	contentType []string // ready to be a header's value
+	texts       []string // one more than names
+	names       []string
+	escape      func(string) string
+}
+
+// problemBody renders problem+json (RFC 9457).
+var problemBody = &Shape{contentType: []string{"application/problem+json"}}
+
+// Validate reports what is wrong with the media type or the template.
+func (c *ErrorBody) Validate() error {
+	_, err := compileErrorBody(c)
+	return err
+}
+
+func compileErrorBody(c *ErrorBody) (*Shape, error) {
+	if c == nil || *c == (ErrorBody{}) {
+		return problemBody, nil
+	}
+	kind, _, err := mime.ParseMediaType(c.ContentType)
+	if err != nil || !strings.Contains(kind, "/") || strings.ContainsAny(c.ContentType, "\r\n") {
+		return nil, fmt.Errorf("error_body: %q is no media type; want one such as application/json, or problem, error, message, message_code", c.ContentType)
+	}
+	b := &Shape{contentType: []string{c.ContentType}, escape: escapeFor(kind)}
+	rest := c.Template
+	text := 0 // where the text before the next name ends
+	for {
+		open := strings.IndexByte(rest[text:], '{')
+		if open < 0 {
+			b.texts = append(b.texts, rest)
+			break
+		}
+		open += text
+		name, after, closed := strings.Cut(rest[open+1:], "}")
+		if !closed || name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			text = open + 1 // a brace of the body's own
+			continue
+		}
+		if _, ok := (&Problem{}).member(name); !ok {
+			return nil, fmt.Errorf("error_body: {%s} stands for nothing; want {status}, {title}, {reason}, {detail}, {type}, {required_scope} or {space}", name)
+		}
+		b.texts, b.names = append(b.texts, rest[:open]), append(b.names, name)
+		rest, text = after, 0
+	}
+	if isJSON(kind) {
+		sample := b.Render(Problem{Type: "t", Title: `"`, Status: 400, Detail: `\`, Reason: "\n", Space: "é"})
+		if !json.Valid(sample) {
+			return nil, fmt.Errorf("error_body: the template makes no valid JSON: %s", sample)
+		}
+	}
+	return b, nil
+}
+
+func isJSON(kind string) bool {
+	return kind == "application/json" || strings.HasSuffix(kind, "+json")
+}
+
+// escapeFor returns how a value is written in a body of a media type.
+func escapeFor(kind string) func(string) string {
+	switch {
+	case isJSON(kind):
+		return func(s string) string {
+			b, _ := json.Marshal(s) // a string: never fails
+			return string(b[1 : len(b)-1])
+		}
+	case kind == "text/html", strings.HasSuffix(kind, "xml"):
+		return html.EscapeString
+	}
+	return func(s string) string { return s }
+}
+
+// member returns what a name in a template stands for.
+func (p *Problem) member(name string) (value string, ok bool) {
+	switch name {
+	case "status":
+		return strconv.Itoa(p.Status), true
+	case "title":
+		return p.Title, true
+	case "reason":
+		return p.Reason, true
+	case "detail":
+		return p.Detail, true
+	case "type":
+		return p.Type, true
+	case "required_scope":
+		return p.RequiredScope, true
+	case "space":
+		return p.Space, true
+	}
+	return "", false
+}
+
+// ContentType returns the value of the Content-Type field. It isn't to be
+// changed.
+func (b *Shape) ContentType() []string { return b.contentType }
+
+// Render returns the body for a rejection.
+func (b *Shape) Render(p Problem) []byte {
+	if b == problemBody {
+		body, err := json.Marshal(p)
+		if err != nil {
+			return []byte(http.StatusText(p.Status)) // texts and a number: never
+		}
+		return body
+	}
+	body := []byte(b.texts[0])
+	for i, name := range b.names {
+		value, _ := p.member(name)
+		body = append(body, b.escape(value)...)
+		body = append(body, b.texts[i+1]...)
+	}
+	return body
+}
+
+// Shape returns the shape of the body if the request is turned away.
+func (m *Match) Shape() *Shape {
+	if m.Route != nil {
+		return m.Route.shape
+	}
+	return m.policy.shape
+}
+
+// Shape returns the shape of the body of a rejection on no route.
+func (p *Policy) Shape() *Shape { return p.shape }
