@@ -72,38 +72,47 @@ func TestUnknownIsAskedAgainWhileTheStoreIsNotHeard(t *testing.T) {
 	}
 }
 
-// TestReset has changes missed in every way, and a reset after it.
+// TestReset has changes missed in every way, and a reset after it. Another token
+// of the same owner is the first to be read again, and brings the owner's record.
 func TestReset(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name   string
-		missed func(*memory) func() store.Change
-		want   policy.Reason
+		name    string
+		missed  func(*memory) func() store.Change
+		was, is policy.Reason
 	}{
-		{"revoked", func(m *memory) func() store.Change { return m.setTokens(tok("t", revoked)) }, policy.TokenRevoked},
-		{"deleted", func(m *memory) func() store.Change { return m.removeToken("t") }, policy.TokenUnknown},
-		{"owner disabled", func(m *memory) func() store.Change { return m.setOwner(disabled("alice")) }, policy.OwnerDisabled},
+		{"revoked", func(m *memory) func() store.Change { return m.setTokens(tok("t", revoked)) }, policy.Forward, policy.TokenRevoked},
+		{"deleted", func(m *memory) func() store.Change { return m.removeToken("t") }, policy.Forward, policy.TokenUnknown},
+		{"created", func(m *memory) func() store.Change { return m.setTokens(tok("new")) }, policy.TokenUnknown, policy.Forward},
+		{"owner disabled", func(m *memory) func() store.Change { return m.setOwner(disabled("alice")) }, policy.Forward, policy.OwnerDisabled},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			m := &shared{memory: newMemory(tok("t"), tok("u")), heard: now}
 			c := newCache(t, m, Options{})
-			held := []string{"t", "u"}
-			for _, secret := range held {
-				fetch(t, c, secret, now)
+			secret := "t"
+			if row.was == policy.TokenUnknown {
+				secret = "new"
+			}
+			for _, s := range []string{secret, "u"} {
+				fetch(t, c, s, now)
 			}
 			m.commit(row.missed(m.memory))
-			if got, ok := get(c, "t", now); !ok || got != policy.Forward {
-				t.Fatalf("before the reset: %v, held %v", got, ok)
+			if got, ok := get(c, secret, now); !ok || got != row.was {
+				t.Fatalf("before the reset: %v, answered %v", got, ok)
 			}
 			m.writing.Lock()
 			m.notify(store.Change{Reset: true})
 			m.writing.Unlock()
-			if _, ok := get(c, "t", now); ok {
-				t.Error("after the reset the token is held still")
+			if _, ok := get(c, "u", now); ok {
+				t.Error("after the reset what was held is answered still")
 			}
-			if got := fetch(t, c, "t", now); got != row.want {
-				t.Errorf("after the reset: %v, want %v", got, row.want)
+			fetch(t, c, "u", now)
+			if _, ok := get(c, secret, now); ok {
+				t.Error("after the reset, and after another token was read, what was held is answered still")
+			}
+			if got := fetch(t, c, secret, now); got != row.is {
+				t.Errorf("after the reset: %v, want %v", got, row.is)
 			}
 		})
 	}

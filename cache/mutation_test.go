@@ -1,0 +1,45 @@
+package cache
+
+import (
+	"testing"
+
+	"github.com/patgate/patgate/internal/mutation"
+)
+
+// Every piece that keeps a revoked token from being served is missed when it is
+// gone. (What a reset does to owners is not among them: it drops all tokens and
+// disowns all reads, so that nothing is left for a stale owner to harm.)
+func TestMutants(t *testing.T) {
+	t.Parallel()
+	const orders = "^TestEveryOrderOfEvents$"
+	mutation.Caught(t, []mutation.Mutant{
+		{
+			Name: "a change disowns the read under way", Run: orders, File: "shard.go",
+			Old: "s.unknown.Remove(*d)\n\tif f := s.flights[*d]; f != nil {", New: "s.unknown.Remove(*d)\n\tif f := s.flights[*d]; f != nil && false {",
+		},
+		{
+			Name: "a disowned read brings nothing", Run: orders, File: "shard.go",
+			Old: "if s.flights[*d] != f {\n\t\treturn\n\t}", New: "if s.flights[*d] != f {\n\t\tif r.known {\n\t\t\ts.held.Add(*d, r.entry)\n\t\t}\n\t\treturn\n\t}",
+		},
+		{Name: "a change drops the token", Run: orders, File: "shard.go", Old: "s.held.Remove(*d)\n\ts.unknown.Remove(*d)\n", New: "s.unknown.Remove(*d)\n"},
+		{Name: "a change drops the unknown digest", Run: orders, File: "shard.go", Old: "s.held.Remove(*d)\n\ts.unknown.Remove(*d)\n", New: "s.held.Remove(*d)\n"},
+		{Name: "a change of an owner is kept for reads under way", Run: orders, File: "owners.go", Old: "t.last.next = &ownerChange{name: name}", New: "t.last.next = &ownerChange{}"},
+		{Name: "a read looks through the changes of owners", Run: orders, File: "owners.go", Old: "if c.all || c.name == name {", New: "if c.all {"},
+		{Name: "a change of an owner marks it", Run: orders, File: "owners.go", Old: "o.stale.Store(true)\n\t\t\to.position = max(", New: "o.position = max("},
+		{Name: "an owner's mark is looked at", Run: orders, File: "shard.go", Old: " && !e.owner.stale.Load() {", New: " {"},
+		{Name: "an owner that changes before landing", Run: "^TestOwnerChangesJustBeforeLanding$", File: "shard.go", Old: "case r.outdated, r.known && r.owner.stale.Load():", New: "case r.outdated:"},
+
+		{Name: "a reset drops the tokens", Run: "^TestReset$", File: "shard.go", Old: "func (s *shard) reset() {\n\ts.mu.Lock()\n\tdefer s.mu.Unlock()\n\ts.held.Purge()", New: "func (s *shard) reset() {\n\ts.mu.Lock()\n\tdefer s.mu.Unlock()"},
+		{Name: "a reset drops the unknown digests", Run: "^TestReset$", File: "shard.go", Old: "func (s *shard) reset() {\n\ts.mu.Lock()\n\tdefer s.mu.Unlock()\n\ts.held.Purge()\n\ts.unknown.Purge()", New: "func (s *shard) reset() {\n\ts.mu.Lock()\n\tdefer s.mu.Unlock()\n\ts.held.Purge()"},
+		{
+			Name: "a reset disowns the reads under way", Run: "^TestResetDisownsReads$", File: "shard.go",
+			Old: "for d, f := range s.flights {\n\t\ts.stats.Outdated++", New: "for d, f := range map[token.Digest]*flight{} {\n\t\ts.stats.Outdated++",
+		},
+		{Name: "positions begin anew with a reset", Run: "^TestPositionsBeginAnew$", File: "owners.go", Old: "o.stale.Store(true)\n\t\to.position = 0", New: "o.stale.Store(true)"},
+
+		{Name: "silence ends trust in tokens", Run: "^TestNothingHeldIsTrusted", File: "cache.go", Old: "trusted: at-last < o.Silence", New: "trusted: true"},
+		{Name: "silence ends trust in unknown digests", Run: "^TestUnknownIsAskedAgain", File: "shard.go", Old: "ok && h.trusted && at-read < o.NegativeTTL", New: "ok && at-read < o.NegativeTTL"},
+		{Name: "what isn't heard is served for max_stale", Run: "^TestNothingHeldIsTrusted", File: "shard.go", Old: "at-good >= o.MaxStale", New: "good < 0"},
+		{Name: "max_stale counts from when the store was heard", Run: "^TestNothingHeldIsTrusted", File: "shard.go", Old: "good := max(e.read, h.last)", New: "good := e.read + o.TTL"},
+	})
+}

@@ -1,0 +1,91 @@
+// Package mutation tests tests: it takes a piece of the code out and expects a
+// test to notice. What is tested is a property that looks as if it held anyway,
+// until it doesn't: the reason for each such piece is a test that fails without.
+//
+// The code itself stays as it is. The go command is given the changed file in
+// the place of the real one (go help build, -overlay).
+package mutation
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Mutant is a change of one file, and the tests that must notice it.
+type Mutant struct {
+	Name string // what is taken out
+	File string // relative to the test's directory
+	Old  string // what stands there, once
+	New  string // what stands there instead; it must compile
+	Run  string // the tests, as for go test -run; there must be one that passes without the change
+}
+
+// limit is how long the tests of a mutant may take. Many hang.
+const limit = 20 * time.Second
+
+// Caught runs the tests of the package in the current directory on each mutant,
+// and fails where they pass. It takes seconds for each, and is skipped in short
+// runs.
+func Caught(t *testing.T, mutants []Mutant) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds the package once for each mutant")
+	}
+	for _, m := range mutants {
+		t.Run(m.Name, func(t *testing.T) {
+			t.Parallel()
+			out, err := goTest(t, m)
+			switch failed := bytes.Contains(out, []byte("--- FAIL")) || bytes.Contains(out, []byte("panic: test timed out")); {
+			case err == nil:
+				t.Errorf("%s passes without it:\n%s", m.Run, out)
+			case !failed:
+				t.Errorf("the mutant doesn't run: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func goTest(t *testing.T, m Mutant) ([]byte, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-failfast", "-timeout", limit.String(),
+		"-overlay", Overlay(t, m), "-run", m.Run, ".")
+	return cmd.CombinedOutput()
+}
+
+// Overlay writes the changed file and returns the argument that has the go
+// command take it.
+func Overlay(t *testing.T, m Mutant) string {
+	t.Helper()
+	file, err := filepath.Abs(m.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(text, []byte(m.Old)); n != 1 {
+		t.Fatalf("%s has %d times %q, want it once", m.File, n, m.Old)
+	}
+	dir := t.TempDir()
+	mutant := filepath.Join(dir, filepath.Base(file))
+	overlay := filepath.Join(dir, "overlay.json")
+	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{file: mutant}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{mutant: bytes.Replace(text, []byte(m.Old), []byte(m.New), 1), overlay: replace} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return overlay
+}
