@@ -11,10 +11,12 @@ type Explanation struct {
 	Scope    string        `json:"scope,omitempty"`
 	Space    *LocatedValue `json:"space"`    // null: the route is in no space
 	Resource *LocatedValue `json:"resource"` // null: the route has no resource
-	Found    string        `json:"token_found,omitempty"`
-	Decision string        `json:"decision"` // forward, or the reason of the rejection
-	Status   int           `json:"status"`   // of the rejection; 0 if the request is forwarded
-	Detail   string        `json:"detail,omitempty"`
+	// Strictest says why the route is the strictest of several.
+	Strictest string `json:"strictest,omitempty"`
+	Found     string `json:"token_found,omitempty"`
+	Decision  string `json:"decision"` // forward, or the reason of the rejection
+	Status    int    `json:"status"`   // of the rejection; 0 if the request is forwarded
+	Detail    string `json:"detail,omitempty"`
 
 	// TokenJudged says that the token that was given had the last word.
 	TokenJudged bool `json:"token_judged"`
@@ -70,6 +72,9 @@ func (p *Policy) Explain(req *Request, judge func(*Match) Reason) Explanation {
 	}
 	if m.Route != nil || m.Reason != AmbiguousRequest {
 		e.Path = m.Path()
+	}
+	if key := m.readings.key; key != "" && m.Route != nil {
+		e.Strictest = "the query has " + key + " more than once: the strictest reading counts"
 	}
 	if m.Reason != Forward {
 		e.Decision, e.Status, e.Detail = m.Reason.String(), m.Reason.Status(), m.Detail

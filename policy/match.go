@@ -73,10 +73,8 @@ type Match struct {
 
 	judged   bool   // the query was
 	badQuery string // why it is refused where something depends on it, or ""
-	lookedUp struct {
-		key, value string
-		found      bool
-	}
+	lookedUp lookup
+	readings readings
 }
 
 // Path returns the path as the policy reads it: segments decoded, without a
@@ -169,6 +167,16 @@ func (p *Policy) read(req *Request, m *Match) bool {
 
 // route returns the route of a request, or nil.
 func (p *Policy) route(m *Match) *Route {
+	m.readings = readings{}
+	r := p.lookFor(m)
+	if m.readings.key != "" && m.Reason == Forward {
+		return p.strictest(m, r)
+	}
+	return r
+}
+
+// lookFor returns the route of a request in the reading that is followed.
+func (p *Policy) lookFor(m *Match) *Route {
 	if r := p.tree.find(m, 0); r != nil || m.Reason != Forward {
 		return r
 	}

@@ -27,6 +27,7 @@ type condition struct {
 	key      string
 	value    string
 	anyValue bool
+	others   []string // values that other routes of the place want of the key
 }
 
 // String returns the condition as the Caddyfile has it.

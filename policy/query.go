@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -15,12 +16,15 @@ const (
 	maxQueryLength = 16384 // bytes
 	maxQueryPairs  = 250
 	maxQueryValue  = 1024 // bytes of a value that a condition compares
+	maxReadings    = 8    // values of a key that stands more than once
 )
 
 // Servers read query strings differently: which of two equal keys counts,
 // whether ; separates, whether Version, version[] or ver%73ion is the same key.
 // Where a route depends on a key, everything but its one plain spelling is
-// refused; queries that no route depends on pass untouched.
+// refused; queries that no route depends on pass untouched. A key that stands
+// more than once is read in each of the ways there are, and the request is judged
+// by the strictest of them (Policy.strictest).
 
 // judgeQuery returns why a query that a route depends on is refused, or "".
 func judgeQuery(raw string, allowSemicolon bool) string {
@@ -45,32 +49,34 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 	return ""
 }
 
-// queryValue finds the value of key in a query that judgeQuery accepts. why says
-// what makes the key readable in two ways.
-func queryValue(raw, key string) (value string, found bool, why string) {
+// queryValues finds the values of key in a query that judgeQuery accepts: how
+// many there are, and the first as many as values has room for. why says what
+// makes the key readable in two ways.
+func queryValues(raw, key string, values []string) (n int, why string) {
 	for more := true; more; {
 		var pair string
 		pair, raw, more = strings.Cut(raw, "&")
 		if strings.IndexByte(pair, ';') >= 0 {
 			if anyPiece(pair, key) {
-				return "", false, "the query has " + key + " beside a semicolon"
+				return 0, "the query has " + key + " beside a semicolon"
 			}
 			continue
 		}
 		name, v, _ := strings.Cut(pair, "=")
 		name = unescapeQuery(name)
 		switch {
-		case name == key && found:
-			return "", false, "the query has " + key + " twice"
 		case name == key:
-			found, value = true, unescapeQuery(v)
+			if n < len(values) {
+				values[n] = unescapeQuery(v)
+			}
+			n++
 		case !utf8.ValidString(name) || strings.IndexByte(name, '%') >= 0:
-			return "", false, "the query has a name that is encoded twice or not valid UTF-8"
+			return 0, "the query has a name that is encoded twice or not valid UTF-8"
 		case sameKey(name, key):
-			return "", false, "the query has " + key + " in another spelling"
+			return 0, "the query has " + key + " in another spelling"
 		}
 	}
-	return value, found, ""
+	return n, ""
 }
 
 // anyPiece reports whether a server that splits pair at its semicolons finds key.
@@ -175,37 +181,73 @@ func lower(c byte) byte {
 	return c
 }
 
-// queryValue is the function of this name for the request's query, which it
-// judges first. A route's conditions ask for the same key again and again.
-func (m *Match) queryValue(key string) (value string, found bool, why string) {
+// lookup is what was found of one key of the query.
+type lookup struct {
+	key    string
+	values [1]string
+	n      int    // how often the key stands there
+	why    string // what makes it readable in two ways
+}
+
+// lookUp finds a key in the request's query, which it judges first. A route's
+// conditions ask for the same key again and again.
+func (m *Match) lookUp(key string) (why string) {
 	if !m.judged {
 		m.judged, m.badQuery = true, judgeQuery(m.query, m.policy.semicolon)
 	}
-	if m.badQuery != "" || m.query == "" {
-		return "", false, m.badQuery
+	if m.badQuery != "" {
+		return m.badQuery
 	}
 	if m.lookedUp.key != key {
-		value, found, why = queryValue(m.query, key)
-		if why != "" {
-			return "", false, why
+		m.lookedUp = lookup{key: key}
+		if l := &m.lookedUp; m.query != "" {
+			l.n, l.why = queryValues(m.query, key, l.values[:])
 		}
-		m.lookedUp.key, m.lookedUp.value, m.lookedUp.found = key, value, found
 	}
-	return m.lookedUp.value, m.lookedUp.found, ""
+	return m.lookedUp.why
+}
+
+// queryValue returns the value of a key that must not stand there twice.
+func (m *Match) queryValue(key string) (value string, found bool, why string) {
+	if why := m.lookUp(key); why != "" {
+		return "", false, why
+	}
+	if m.lookedUp.n > 1 {
+		return "", false, "the query has " + key + " twice"
+	}
+	return m.lookedUp.values[0], m.lookedUp.n == 1, ""
 }
 
 // meetsCondition reports whether the query meets the condition; why says what
 // makes that a matter of opinion.
 func (m *Match) meetsCondition(c *condition) (met bool, why string) {
-	value, found, why := m.queryValue(c.key)
-	switch {
-	case why != "" || !found:
+	if why := m.lookUp(c.key); why != "" {
 		return false, why
-	case c.anyValue || value == c.value:
+	}
+	switch {
+	case m.lookedUp.n == 0:
+		return false, ""
+	case c.anyValue:
+		return true, ""
+	case m.lookedUp.n == 1:
+		return c.compare(m.lookedUp.values[0])
+	}
+	value, why := m.readings.value(c.key, m.query)
+	if why != "" || value == nil {
+		return false, why
+	}
+	return c.compare(*value)
+}
+
+// compare reports whether a value of its key meets the condition; why says why
+// some server may think so and another not.
+func (c *condition) compare(value string) (met bool, why string) {
+	switch {
+	case value == c.value:
 		return true, ""
 	case len(value) > maxQueryValue:
 		return false, "the query has a value of " + c.key + " that is too long to compare"
-	case sameValue(value, c.value):
+	case sameValue(value, c.value) && !slices.Contains(c.others, value):
 		return false, "the query has " + c.key + "=" + c.value + " in another spelling"
 	}
 	return false, ""

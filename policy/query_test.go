@@ -41,11 +41,14 @@ func TestQueryConditions(t *testing.T) {
 		{"GET /stories?ver%73ion=dr%61ft", special}, // the same after decoding once: RFC 3986 section 6.2.2.2
 		{"GET /stories?&version=draft&", special},
 
-		// Twice.
-		{"GET /stories?version=draft&version=draft", refused},
-		{"GET /stories?version=published&version=draft", refused},
-		{"GET /stories?version=draft&version=published", refused},
-		{"GET /stories?version=published&ver%73ion=draft", refused},
+		// Twice: the strictest reading counts.
+		{"GET /stories?version=draft&version=draft", special},
+		{"GET /stories?version=published&version=draft", special},
+		{"GET /stories?version=draft&version=published", special},
+		{"GET /stories?version=published&ver%73ion=draft", special},
+		{"GET /stories?version=published&version=published", general},
+		{"GET /stories?version=published&version=Draft", refused},
+		{"GET /stories?version=draft&Version=draft", refused},
 
 		// Another spelling of the key.
 		{"GET /stories?Version=draft", refused},
@@ -162,7 +165,7 @@ func TestQueryConditions(t *testing.T) {
 		{"GET /has?created[by=x", refused}, // created_by to PHP
 		{"GET /has?created.by=x", refused},
 		{"GET /has?createdBy=x", refused},
-		{"GET /has?created_by&created_by", refused},
+		{"GET /has?created_by&created_by", special},
 	} {
 		m := p.matched(request(c.target))
 		got := general
@@ -176,6 +179,83 @@ func TestQueryConditions(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%.80s: %s (%s), want %s", c.target, got, m.Detail, c.want)
+		}
+	}
+}
+
+// A key that stands twice is read in every way there is. The request is on the
+// route that asks for all that the routes of the other readings ask for; where
+// there is none, it is refused.
+func TestKeysThatStandTwice(t *testing.T) {
+	scopes := []string{"published", "draft > published", "release", "public_note", "root > published draft release public_note"}
+	optional := func(line string) RouteConfig {
+		r := routes(line)[0]
+		r.Optional = true
+		return r
+	}
+	space := func(line, source string) RouteConfig {
+		r := routes(line)[0]
+		r.Space = source
+		return r
+	}
+	for _, c := range []struct {
+		name   string
+		routes []RouteConfig
+		query  string
+		want   string // the requirement of the route, none or refused
+	}{
+		{"one implies the other", routes("GET /x published", "GET /x?v=draft draft"), "v=draft&v=published", "draft"},
+		{"in any order", routes("GET /x published", "GET /x?v=draft draft"), "v=published&v=draft", "draft"},
+		{"neither implies the other", routes("GET /x published", "GET /x?v=release release"), "v=release&v=published", "refused"},
+		{"both of them", routes("GET /x published", "GET /x?v=r release published"), "v=r&v=p", "release published"},
+		{"one of several", routes("GET /x draft|published", "GET /x?v=d draft"), "v=d&v=p", "draft"},
+		{"one of several, the laxer one", routes("GET /x draft", "GET /x?v=p draft|published"), "v=p&v=d", "draft"},
+		{"a general route that is stricter", routes("GET /x draft", "GET /x?v=p published"), "v=p&v=d", "draft"},
+		{"several values", routes("GET /x published", "GET /x?v=d draft", "GET /x?v=r root"), "v=p&v=d&v=r", "root"},
+		{"no reading without one of the values", routes("GET /x published", "GET /x?v=d draft"), "v=d&v=d", "draft"},
+		{"public", routes("GET /x public", "GET /x?v=d any"), "v=d&v=p", "any"},
+		{"a public condition", routes("GET /x any", "GET /x?v=p public"), "v=d&v=p", "any"},
+		{"never", routes("GET /x published", "GET /x?v=d never"), "v=d&v=p", "never"},
+		{"one reading is on no route", routes("GET /x?v=d draft"), "v=d&v=p", "refused"},
+		{"no reading is on a route", routes("GET /x?v=d draft"), "v=p&v=q", "none"},
+		{"another place", routes("GET /{y} published", "GET /x?v=d draft"), "v=d&v=p", "draft"},
+		{"optional", []RouteConfig{optional("GET /x?v=d draft"), routes("GET /x published")[0]}, "v=d&v=p", "refused"},
+		{"optional, the laxer one", []RouteConfig{optional("GET /x published"), routes("GET /x?v=d draft")[0]}, "v=d&v=p", "draft"},
+		{"another space", []RouteConfig{space("GET /x?v=d draft", "query.a"), space("GET /x published", "query.b")}, "v=d&v=p", "refused"},
+		{"presence", routes("GET /x published", "GET /x?v draft"), "v&v", "draft"},
+		{"a key that nothing asks for", routes("GET /x published", "GET /x?v=d draft"), "w=1&w=2&v=d", "draft"},
+		{"two keys", routes("GET /x published", "GET /x?v=d draft", "GET /x?w=d draft", "GET /x?v=d&w=d draft"), "v=d&v=p&w=d&w=p", "refused"},
+		{"two conditions", routes("GET /x published", "GET /x?v=d draft", "GET /x?w draft|release", "GET /x?v=d&w draft|release"), "v=d&v=p&w=1", "draft|release"},
+		{"too often", routes("GET /x published", "GET /x?v=d draft"), strings.Repeat("v=d&", maxReadings+1), "refused"},
+	} {
+		m := compile(t, Config{Routes: c.routes}, scopes...).matched(request("GET /x?" + c.query))
+		got := "none"
+		if m.Reason == AmbiguousRequest {
+			got = "refused"
+		} else if m.Route != nil {
+			got = m.Route.Require.String()
+		}
+		if got != c.want {
+			t.Errorf("%s: ?%s is on %s (%s), want %s", c.name, c.query, got, m.Detail, c.want)
+		}
+	}
+}
+
+// A value that some route asks for is not another spelling of the value that
+// another route asks for.
+func TestValuesOfOnePlace(t *testing.T) {
+	p := compile(t, Config{Routes: routes("PUT /x write", "PUT /x?publish=true publish", "PUT /x?publish=1 publish", "PUT /y write", "PUT /y?publish=true publish")})
+	for target, want := range map[string]string{
+		"PUT /x?publish=true": "publish", "PUT /x?publish=1": "publish", "PUT /x?publish=0": "write", "PUT /x?publish=yes": "",
+		"PUT /x?publish=01": "", "PUT /y?publish=1": "",
+	} {
+		m := p.matched(request(target))
+		got := ""
+		if m.Route != nil && m.Reason != AmbiguousRequest {
+			got = m.Route.Require.String()
+		}
+		if got != want {
+			t.Errorf("%s: %q (%s), want %q", target, got, m.Detail, want)
 		}
 	}
 }

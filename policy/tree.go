@@ -83,6 +83,7 @@ func (n *node) each(f func([]*Route)) {
 func (n *node) finish() {
 	for _, routes := range [][]*Route{n.ends, n.tails} {
 		slices.SortStableFunc(routes, func(a, b *Route) int { return compareConditions(&b.pattern, &a.pattern) })
+		listValues(routes)
 	}
 	for _, next := range n.literals {
 		next.finish()
@@ -95,6 +96,26 @@ func (n *node) finish() {
 			n.few = append(n.few, edge{literal, to})
 		}
 		n.literals = nil
+	}
+}
+
+// listValues tells every condition which other values of its key the routes of
+// a place want: a request with one of them is on those routes, however much it
+// looks like another spelling (publish=1 beside publish=true).
+func listValues(routes []*Route) {
+	values := map[string][]string{}
+	for _, r := range routes {
+		for _, c := range r.pattern.conditions {
+			if !c.anyValue && !slices.Contains(values[c.key], c.value) {
+				values[c.key] = append(values[c.key], c.value)
+			}
+		}
+	}
+	for _, r := range routes {
+		for i := range r.pattern.conditions {
+			c := &r.pattern.conditions[i]
+			c.others = values[c.key]
+		}
 	}
 }
 
