@@ -7,7 +7,6 @@ import (
 	"fmt"
 	mrand "math/rand/v2"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -111,6 +110,9 @@ func (s *Store) apply(ctx context.Context, c *change) error {
 		s.undo(c)
 		return err
 	}
+	if err != nil {
+		s.doubt.Store(true)
+	}
 	if err := s.finish(ctx, c.mark, c.writes, true); err != nil {
 		s.log.Debug("a change is made, and will be tidied up later", "store", s.where, "error", err)
 	}
@@ -186,10 +188,11 @@ func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
 		case state != committed:
 			return 0, err
 		}
-		if again := s.send(ctx, safe, keyed{s.keys.head, cmd}); again != nil && !errors.Is(again, ErrNotReplicated) {
-			return 0, fmt.Errorf("%w: %w", errMaybe, again)
+		// Sent again, it only says where.
+		err = s.send(ctx, safe, keyed{s.keys.head, cmd})
+		if err != nil && !errors.Is(err, ErrNotReplicated) {
+			return 0, fmt.Errorf("%w: %w", errMaybe, err)
 		}
-		err = nil
 	}
 	switch reply := cmd.Val().(type) {
 	case int64:
@@ -345,83 +348,4 @@ func pause(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// tidy ends the changes that their processes have left behind.
-func (s *Store) tidy(ctx context.Context) error {
-	left, err := s.leftBehind(ctx)
-	if err != nil {
-		return err
-	}
-	for _, l := range left {
-		if err := s.endLeft(ctx, l); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// abandoned is how old a change is that no process is still at.
-const abandoned = 10 * time.Second
-
-// left is a change that was left behind.
-type left struct {
-	mark    string
-	digests []token.Digest
-}
-
-func (s *Store) leftBehind(ctx context.Context) (all []left, err error) {
-	entries := redis.NewMapStringStringCmd(noContext, "hgetall", s.keys.changes)
-	clock := redis.NewTimeCmd(noContext, "time")
-	if err := s.send(ctx, unsafe, keyed{s.keys.changes, entries}, keyed{s.keys.changes, clock}); err != nil {
-		return nil, err
-	}
-	for mark, e := range entries.Val() {
-		began, digests, ok := parseEntry(e)
-		if ok && clock.Val().Sub(began) < abandoned {
-			continue
-		}
-		all = append(all, left{mark, digests})
-	}
-	return all, nil
-}
-
-// parseEntry reads an entry of changes: see scriptBegin.
-func parseEntry(e string) (began time.Time, digests []token.Digest, ok bool) {
-	var fields [3]string
-	for i := range fields {
-		end := slices.Index([]byte(e), ' ')
-		if end < 0 {
-			return time.Time{}, nil, false
-		}
-		fields[i], e = e[:end], e[end+1:]
-	}
-	ms, err := strconv.ParseInt(fields[2], 10, 64)
-	if err != nil || len(e)%len(token.Digest{}) != 0 {
-		return time.Time{}, nil, false
-	}
-	for d := range slices.Chunk([]byte(e), len(token.Digest{})) {
-		digests = append(digests, token.Digest(d))
-	}
-	return time.UnixMilli(ms), digests, true
-}
-
-// endLeft ends a change that was left behind: aborts it unless it is committed.
-func (s *Store) endLeft(ctx context.Context, l left) error {
-	state, err := s.abort(ctx, l.mark)
-	if err != nil {
-		return err
-	}
-	var writes []write
-	for _, d := range l.digests {
-		key := s.keys.token(d)
-		v, err := s.get(ctx, key)
-		if err != nil {
-			return err
-		}
-		if mark, before, after, intent, _ := splitIntent(v); intent && mark == l.mark {
-			writes = append(writes, write{key, d, before, after})
-		}
-	}
-	return s.finish(ctx, l.mark, writes, state == committed)
 }

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -109,11 +108,15 @@ func (c *check) records(ctx context.Context) error {
 }
 
 func (c *check) lookAtRecords(ctx context.Context, digests []token.Digest) (map[token.Digest]finding, error) {
+	floors := make([]floor, len(digests))
+	for i, d := range digests {
+		floors[i] = c.s.floors.of(string(d[:]))
+	}
 	values, err := c.s.values(ctx, digests)
 	if err != nil {
 		return nil, err
 	}
-	found, err := c.lookAtValues(ctx, digests, values)
+	found, err := c.lookAtValues(ctx, digests, values, floors)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -130,7 +133,7 @@ func (c *check) lookAtRecords(ctx context.Context, digests []token.Digest) (map[
 	return found, nil
 }
 
-func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values []string) (map[token.Digest]finding, error) {
+func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values []string, floors []floor) (map[token.Digest]finding, error) {
 	s, found := c.s, map[token.Digest]finding{}
 	for i, d := range digests {
 		mark, _, _, intent, err := splitIntent(values[i])
@@ -155,6 +158,11 @@ func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values
 			found[d] = finding{fmt.Sprintf("digest %x: %v", d, err), nil}
 			continue
 		}
+		if r.live() && !floors[i].allows(true, r.version) {
+			// Mending it would make it look as if it were the newest.
+			found[d] = finding{fmt.Sprintf("token %q: %v", r.token.ID, ErrLost), nil}
+			continue
+		}
 		f, err := c.lookAtRecord(ctx, d, r)
 		if err != nil {
 			return nil, err
@@ -172,8 +180,8 @@ func (c *check) lookAtRecord(ctx context.Context, d token.Digest, r record) (fin
 	case r.raw == "":
 		return finding{}, nil // deleted meanwhile
 	case r.pointer():
-		_, err := s.find(ctx, d)
-		if errors.Is(err, store.ErrNotFound) {
+		t, err := s.look(ctx, r.target)
+		if err == nil && !(t.live() && slices.Contains(t.token.Digests(), d)) {
 			return finding{fmt.Sprintf("digest %x: of a retired secret that no token has", d), func(ctx context.Context) error {
 				change := newChange(r.version)
 				change.set(s, d, r.raw, "")
@@ -220,7 +228,7 @@ func (c *check) lookAtRecord(ctx context.Context, d token.Digest, r record) (fin
 		})}, nil
 	}
 	for _, old := range t.Retired {
-		p, err := s.record(ctx, old.Digest)
+		p, err := s.look(ctx, old.Digest)
 		if err != nil {
 			return finding{}, err
 		}
@@ -233,141 +241,6 @@ func (c *check) lookAtRecord(ctx context.Context, d token.Digest, r record) (fin
 		}
 	}
 	return finding{}, nil
-}
-
-// ids looks for entries in the index of ids that name no token.
-func (c *check) ids(ctx context.Context) error {
-	return c.members(ctx, c.s.keys.ids, func(entries []string) error {
-		return each(ctx, c, entries, c.lookAtIDs)
-	})
-}
-
-func (c *check) lookAtIDs(ctx context.Context, entries []string) (map[string]finding, error) {
-	s, found := c.s, map[string]finding{}
-	digests := make([]token.Digest, len(entries))
-	for i, e := range entries {
-		_, digests[i], _ = splitIDEntry(e)
-	}
-	records, err := s.records(ctx, digests)
-	if err != nil {
-		return nil, err
-	}
-	for i, e := range entries {
-		id, d, ok := splitIDEntry(e)
-		if ok && records[i].live() && records[i].token.ID == id {
-			continue
-		}
-		still := redis.NewFloatCmd(noContext, "zscore", s.keys.ids, e)
-		if err := s.send(ctx, unsafe, keyed{s.keys.ids, still}); err != nil {
-			return nil, err
-		}
-		if still.Err() != nil {
-			continue // the token has got another secret, or is deleted
-		}
-		found[e] = finding{fmt.Sprintf("the index of ids has token %q, which isn't there", id), func(ctx context.Context) error {
-			change := newChange(records[i].version)
-			change.remove(s.keys.ids, e)
-			change.hold(s, d, records[i])
-			return s.apply(ctx, change)
-		}}
-	}
-	return found, nil
-}
-
-// own looks for entries in the indexes of owners that name no token of theirs.
-func (c *check) own(ctx context.Context) error {
-	return c.scan(ctx, c.s.keys.ownPrefix, func(owners []string) error {
-		for _, owner := range owners {
-			err := c.members(ctx, c.s.keys.own(owner), func(ids []string) error {
-				return each(ctx, c, ids, func(ctx context.Context, ids []string) (map[string]finding, error) {
-					return c.lookAtOwn(ctx, owner, ids)
-				})
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (c *check) lookAtOwn(ctx context.Context, owner string, ids []string) (map[string]finding, error) {
-	s, found := c.s, map[string]finding{}
-	theirs := func(ctx context.Context, id string) (bool, error) {
-		t, err := s.now(ctx, id)
-		return t != nil && t.Owner == owner, err
-	}
-	for _, id := range ids {
-		ok, err := theirs(ctx, id)
-		if err != nil && !errors.Is(err, errIndex) {
-			return nil, err
-		}
-		if ok {
-			continue
-		}
-		found[id] = finding{fmt.Sprintf("the index of owner %q has token %q, which isn't theirs", owner, id), func(ctx context.Context) error {
-			return c.drop(ctx, s.keys.own(owner), id, func(ctx context.Context) (bool, error) { return theirs(ctx, id) })
-		}}
-	}
-	return found, nil
-}
-
-// owners looks for owners' records that aren't listed, and the reverse.
-func (c *check) owners(ctx context.Context) error {
-	s := c.s
-	look := func(ctx context.Context, names []string) (map[string]finding, error) {
-		found := map[string]finding{}
-		for _, name := range names {
-			o, _, _, _, err := s.ownerAsItIs(ctx, name)
-			if err != nil {
-				found[name] = finding{fmt.Sprintf("owner %q: %v", name, err), nil}
-				continue
-			}
-			listed := redis.NewFloatCmd(noContext, "zscore", s.keys.owners, name)
-			if err := s.send(ctx, unsafe, keyed{s.keys.owners, listed}); err != nil {
-				return nil, err
-			}
-			switch in := listed.Err() == nil; {
-			case o != nil && !in:
-				found[name] = finding{fmt.Sprintf("owner %q is not in the index", name), func(ctx context.Context) error {
-					return s.send(ctx, unsafe, keyed{s.keys.owners, redis.NewIntCmd(noContext, "zadd", s.keys.owners, 0, name)})
-				}}
-			case o == nil && in:
-				found[name] = finding{fmt.Sprintf("the index has owner %q, who isn't there", name), func(ctx context.Context) error {
-					return c.drop(ctx, s.keys.owners, name, func(ctx context.Context) (bool, error) {
-						o, _, _, _, err := s.ownerAsItIs(ctx, name)
-						return o != nil, err
-					})
-				}}
-			}
-		}
-		return found, nil
-	}
-	if err := c.scan(ctx, s.keys.ownerPrefix, func(names []string) error { return each(ctx, c, names, look) }); err != nil {
-		return err
-	}
-	return c.members(ctx, s.keys.owners, func(names []string) error {
-		return each(ctx, c, names, func(ctx context.Context, names []string) (map[string]finding, error) {
-			found, err := look(ctx, names)
-			for name, f := range found {
-				if !strings.HasPrefix(f.text, "the index has") { // else it was reported above
-					delete(found, name)
-				}
-			}
-			return found, err
-		})
-	})
-}
-
-// drop removes a member of an index that names nothing, unless it does by then.
-func (c *check) drop(ctx context.Context, index, member string, needed func(context.Context) (bool, error)) error {
-	if err := c.s.send(ctx, unsafe, keyed{index, redis.NewIntCmd(noContext, "zrem", index, member)}); err != nil {
-		return err
-	}
-	if yes, err := needed(ctx); err != nil || !yes {
-		return err
-	}
-	return c.s.send(ctx, unsafe, keyed{index, redis.NewIntCmd(noContext, "zadd", index, 0, member)})
 }
 
 // members calls f with the members of an index, some at a time.

@@ -45,6 +45,9 @@ func (s *Store) send(ctx context.Context, safety safety, cmds ...keyed) error {
 		s.reload(ctx)
 		err = s.trySend(ctx, safety, cmds)
 	}
+	if errors.Is(err, redis.ErrClosed) && s.ctx.Err() != nil {
+		return errClosed
+	}
 	return plain(err)
 }
 
@@ -128,6 +131,21 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 	return nil
 }
 
+// confirm returns ErrNotReplicated if changes of this process were stored that
+// no replica has confirmed yet. Whoever finds that there is nothing to change,
+// the token being revoked already, say, builds on them.
+func (s *Store) confirm(ctx context.Context) error {
+	if !s.doubt.Load() {
+		return nil
+	}
+	// WAIT is for all that the server has written before.
+	err := s.send(ctx, safe, keyed{s.keys.head, redis.NewIntCmd(noContext, "persist", s.keys.head)})
+	if err == nil {
+		s.doubt.Store(false)
+	}
+	return err
+}
+
 // replicasOf returns how many replicas the server had at the last beat.
 func (s *Store) replicasOf(server *redis.Client) int {
 	n, _ := s.replicas.Load(server)
@@ -142,8 +160,12 @@ func (s *Store) reload(ctx context.Context) {
 	}
 }
 
-// moving reports whether err says that a key is, or is about to be, elsewhere.
+// moving reports whether err says that a key is, or is about to be, elsewhere:
+// its slot is moved, or the node isn't one of the Cluster any more.
 func moving(err error) bool {
+	if errors.Is(err, redis.ErrClosed) {
+		return true
+	}
 	var r redis.Error
 	if !errors.As(err, &r) {
 		return false
@@ -170,8 +192,6 @@ func plain(err error) error {
 	switch {
 	case err == nil || errors.Is(err, redis.Nil):
 		return nil
-	case errors.Is(err, redis.ErrClosed):
-		return errClosed
 	case redis.IsOOMError(err):
 		return fmt.Errorf("redis has no memory left for changes (maxmemory): %w", err)
 	case strings.HasPrefix(err.Error(), "MISCONF"):

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -245,64 +243,5 @@ func (s *Store) sleep(d time.Duration) {
 	select {
 	case <-time.After(d):
 	case <-s.ctx.Done():
-	}
-}
-
-// telling tells the watchers.
-type telling struct {
-	mu       sync.Mutex // held while watchers are called
-	watchers map[*watcher]struct{}
-	at       atomic.Uint64 // all changes up to this position have been told
-
-	moving sync.Mutex
-	moved  chan struct{} // closed when at moves
-}
-
-type watcher struct{ f func(store.Change) }
-
-func (t *telling) init() {
-	t.watchers = map[*watcher]struct{}{}
-	t.moved = make(chan struct{})
-}
-
-func (t *telling) position() store.Position { return store.Position(t.at.Load()) }
-
-// next returns the position, and what is closed when it moves.
-func (t *telling) next() (store.Position, <-chan struct{}) {
-	t.moving.Lock()
-	defer t.moving.Unlock()
-	return t.position(), t.moved
-}
-
-// tell tells the watchers of a change, unless they have been told to read
-// everything again since.
-func (t *telling) tell(c store.Change) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if c.Position <= t.position() && !c.Reset {
-		return
-	}
-	for w := range t.watchers {
-		w.f(c)
-	}
-	if c.Position > t.position() {
-		t.moving.Lock()
-		defer t.moving.Unlock()
-		t.at.Store(uint64(c.Position))
-		close(t.moved)
-		t.moved = make(chan struct{})
-	}
-}
-
-// Watch implements store.Store.
-func (s *Store) Watch(f func(store.Change)) (stop func()) {
-	w := &watcher{f}
-	s.told.mu.Lock()
-	defer s.told.mu.Unlock()
-	s.told.watchers[w] = struct{}{}
-	return func() {
-		s.told.mu.Lock()
-		defer s.told.mu.Unlock()
-		delete(s.told.watchers, w)
 	}
 }

@@ -134,7 +134,7 @@ func TestCutOff(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t, "appendonly yes", "appendfsync always")
-			s := open(t, Options{Addresses: []string{server.Addr}, Budget: 250 * time.Millisecond})
+			s := open(t, Options{Addresses: []string{server.Addr}, Budget: time.Second})
 			create(t, s, newToken("a"))
 			c.cut(server)
 			cut := time.Now()
@@ -277,7 +277,7 @@ func TestRemovedBeforeTheFeedSays(t *testing.T) {
 func TestOwnChangeWithoutFeed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	s := open(t, Options{Addresses: []string{server.Addr}, Budget: 300 * time.Millisecond})
+	s := open(t, Options{Addresses: []string{server.Addr}, Budget: time.Second})
 	create(t, s, newToken("a"))
 	s.feed.Close()
 	heard := listen(t, s)

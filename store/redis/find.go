@@ -78,11 +78,23 @@ func until(t *token.Token, d token.Digest) time.Time {
 	return time.Time{}
 }
 
-// record returns what the key of a digest holds, as far as it is committed.
+// record returns what the key of a digest holds, as far as it is committed, or
+// ErrLost if that is older than it should be.
 func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 	floor := s.floors.of(string(d[:])) // of a change that the read must show
-	key := s.keys.token(d)
-	v, err := s.get(ctx, key)
+	r, err := s.look(ctx, d)
+	if err != nil {
+		return record{}, err
+	}
+	if !floor.allows(r.raw != "", r.version) && (r.raw != "" || !s.goneSince(ctx, string(d[:]))) {
+		return record{}, s.lost("a token")
+	}
+	return r, nil
+}
+
+// look returns what the key of a digest holds, as far as it is committed.
+func (s *Store) look(ctx context.Context, d token.Digest) (record, error) {
+	v, err := s.get(ctx, s.keys.token(d))
 	if err != nil {
 		return record{}, err
 	}
@@ -91,33 +103,28 @@ func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 		if err != nil {
 			return record{}, err
 		}
-		if intent {
-			state, _, err := s.state(ctx, mark)
-			if err != nil {
-				return record{}, err
-			}
-			now, err := v, error(nil)
-			if state == "" { // ended, so that the key should say by now how
-				if now, err = s.get(ctx, key); err != nil {
-					return record{}, err
-				}
-			}
-			if now != v {
-				v = now
-				continue
-			}
-			if v = before; state == committed {
-				v = after
-			}
+		if !intent {
+			return parseRecord(v)
 		}
-		r, err := parseRecord(v)
+		state, _, err := s.state(ctx, mark)
 		if err != nil {
 			return record{}, err
 		}
-		if !floor.allows(r.raw != "", r.version) && (r.raw != "" || !s.goneSince(ctx, string(d[:]))) {
-			return record{}, s.lost("a token")
+		switch state {
+		case committed:
+			return parseRecord(after)
+		case pending, aborted:
+			return parseRecord(before)
 		}
-		return r, nil
+		// It has ended, so that the key should say by now how.
+		now, err := s.get(ctx, s.keys.token(d))
+		if err != nil {
+			return record{}, err
+		}
+		if now == v {
+			return parseRecord(before)
+		}
+		v = now
 	}
 	return record{}, errBusy
 }
@@ -146,7 +153,7 @@ func (s *Store) state(ctx context.Context, mark string) (state string, age time.
 
 // Token implements store.Store.
 func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
-	t, err := s.now(ctx, id)
+	t, err := s.now(ctx, id, s.record)
 	switch {
 	case err != nil:
 		return nil, s.reading(fmt.Sprintf("token %q", id), err)
@@ -156,14 +163,15 @@ func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
 	return t, nil
 }
 
-// now returns the token with this id as it is now; nil where there is none.
-func (s *Store) now(ctx context.Context, id string) (*token.Token, error) {
+// now returns the token with this id as it is now, nil where there is none. Its
+// record is read by read.
+func (s *Store) now(ctx context.Context, id string, read func(context.Context, token.Digest) (record, error)) (*token.Token, error) {
 	for range maxLooks {
 		where, err := s.whereAre(ctx, id)
 		if err != nil || where[0] == nil {
 			return nil, err
 		}
-		r, err := s.record(ctx, *where[0])
+		r, err := read(ctx, *where[0])
 		if err != nil {
 			return nil, err
 		}
@@ -180,8 +188,8 @@ var (
 	errIndex = errors.New("the index names a record that isn't there: see patgate store check")
 )
 
-// where1 returns the current digest of the token with this id, or ErrNotFound.
-func (s *Store) where1(ctx context.Context, id string) (token.Digest, error) {
+// whereIs returns the current digest of the token with this id, or ErrNotFound.
+func (s *Store) whereIs(ctx context.Context, id string) (token.Digest, error) {
 	all, err := s.whereAre(ctx, id)
 	if err != nil {
 		return token.Digest{}, s.reading(fmt.Sprintf("token %q", id), err)

@@ -85,7 +85,7 @@ func (s *Store) page(ctx context.Context, owner *string, before string) (p page,
 		records = records[1:]
 		t := r.token
 		if !r.live() || t.ID != id { // changed between the reads
-			t, err = s.now(ctx, id)
+			t, err = s.now(ctx, id, s.record)
 			if err != nil && !errors.Is(err, errIndex) { // of which a list must not fail: Check mends it
 				return page{}, err
 			}

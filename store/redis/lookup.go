@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"runtime"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -70,6 +71,7 @@ func (n *lane) add(l *lookup) {
 // carry sends what has gathered until there is nothing left.
 func (n *lane) carry() {
 	for {
+		runtime.Gosched() // those who are about to ask do so first
 		batch := n.take()
 		if len(batch) == 0 {
 			return

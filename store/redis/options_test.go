@@ -89,7 +89,7 @@ func TestPassword(t *testing.T) {
 		{Options{Addresses: []string{server.Addr}, MasterName: "m", Password: "hushhush", SentinelPassword: "hushhush"}, false},
 	} {
 		var log logged
-		c.o.Logger = log.logger()
+		c.o.Logger, c.o.Budget = log.logger(), 2*time.Second
 		c.o.KeyPrefix = fmt.Sprint("password", prefixes.Add(1))
 		s, err := Open(c.o)
 		if err != nil {

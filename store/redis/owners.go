@@ -193,6 +193,9 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner)
 		return v, err
 	})
 	if refused != nil {
+		if err := s.confirm(ctx); err != nil {
+			return nil, s.changing(fmt.Sprintf("changing owner %q", id), err)
+		}
 		return nil, refused
 	}
 	if err != nil {
@@ -252,6 +255,9 @@ func (s *Store) setOwner(ctx context.Context, name string, version uint64, befor
 		return fmt.Errorf("%w: %w", errMaybe, err)
 	case position == 0:
 		return errConflict
+	}
+	if err != nil {
+		s.doubt.Store(true)
 	}
 	s.await(store.Position(position))
 	return err

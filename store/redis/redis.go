@@ -115,6 +115,7 @@ type Store struct {
 	stats    counters
 
 	told     telling
+	doubt    atomic.Bool // whether a change may not be on a replica: see confirm
 	heard    atomic.Pointer[time.Time]
 	beaten   atomic.Pointer[time.Time] // when the last good beat was sent
 	beatSoon chan struct{}

@@ -93,6 +93,9 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 		return c, err
 	})
 	if refused != nil {
+		if err := s.confirm(ctx); err != nil {
+			return nil, s.changing(fmt.Sprintf("changing token %q", id), err)
+		}
 		return nil, refused
 	}
 	if err != nil {
@@ -105,7 +108,7 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 // way on its key. lost reports whether it is older than it should be.
 func (s *Store) base(ctx context.Context, id string) (r record, lost bool, err error) {
 	for range maxLooks {
-		where, err := s.where1(ctx, id)
+		where, err := s.whereIs(ctx, id)
 		if err != nil {
 			return record{}, false, err
 		}

@@ -1,0 +1,88 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/token"
+)
+
+// tidy ends the changes that their processes have left behind.
+func (s *Store) tidy(ctx context.Context) error {
+	left, err := s.leftBehind(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range left {
+		if err := s.endLeft(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// abandoned is how old a change is that no process is still at.
+const abandoned = 10 * time.Second
+
+// left is a change that was left behind.
+type left struct {
+	mark    string
+	digests []token.Digest
+}
+
+func (s *Store) leftBehind(ctx context.Context) (all []left, err error) {
+	entries := redis.NewMapStringStringCmd(noContext, "hgetall", s.keys.changes)
+	clock := redis.NewTimeCmd(noContext, "time")
+	if err := s.send(ctx, unsafe, keyed{s.keys.changes, entries}, keyed{s.keys.changes, clock}); err != nil {
+		return nil, err
+	}
+	for mark, e := range entries.Val() {
+		began, digests, ok := parseEntry(e)
+		if ok && clock.Val().Sub(began) < abandoned {
+			continue
+		}
+		all = append(all, left{mark, digests})
+	}
+	return all, nil
+}
+
+// parseEntry reads an entry of changes: see scriptBegin.
+func parseEntry(e string) (began time.Time, digests []token.Digest, ok bool) {
+	fields := strings.SplitN(e, " ", 4)
+	if len(fields) != 4 || len(fields[3])%len(token.Digest{}) != 0 {
+		return time.Time{}, nil, false
+	}
+	ms, err := strconv.ParseInt(fields[2], 10, 64)
+	if err != nil {
+		return time.Time{}, nil, false
+	}
+	for d := range slices.Chunk([]byte(fields[3]), len(token.Digest{})) {
+		digests = append(digests, token.Digest(d))
+	}
+	return time.UnixMilli(ms), digests, true
+}
+
+// endLeft ends a change that was left behind: aborts it unless it is committed.
+func (s *Store) endLeft(ctx context.Context, l left) error {
+	state, err := s.abort(ctx, l.mark)
+	if err != nil {
+		return err
+	}
+	var writes []write
+	for _, d := range l.digests {
+		key := s.keys.token(d)
+		v, err := s.get(ctx, key)
+		if err != nil {
+			return err
+		}
+		if mark, before, after, intent, _ := splitIntent(v); intent && mark == l.mark {
+			writes = append(writes, write{key, d, before, after})
+		}
+	}
+	return s.finish(ctx, l.mark, writes, state == committed)
+}
