@@ -28,10 +28,8 @@ func policyCommand() *cobra.Command {
 decision code on the configuration file and need no running server, except to
 look up the token that explain is asked about.`,
 	}
-	cmd.AddCommand(policyCheckCommand(), policyRoutesCommand(), policyExplainCommand(), policyTestCommand())
-	for _, later := range []string{"import", "diff"} {
-		cmd.AddCommand(laterCommand(later))
-	}
+	cmd.AddCommand(policyCheckCommand(), policyRoutesCommand(), policyExplainCommand(), policyTestCommand(), policyDiffCommand(),
+		laterCommand("import"))
 	return cmd
 }
 

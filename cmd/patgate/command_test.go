@@ -449,8 +449,9 @@ func TestRefusals(t *testing.T) {
 		{[]string{"status", "--config", "Caddyfile", "--adapter", "nosuch"}, 2, `adapter "nosuch"`},
 		{[]string{"report", "x"}, 2, "want no arguments"},
 		{[]string{"events", "--follow"}, 1, "not supported yet"},
-		{[]string{"policy", "diff", "a", "b"}, 1, "not supported yet"},
-		{[]string{"policy"}, 2, "check, explain, routes, test"},
+		{[]string{"policy", "diff", "a"}, 2, "want OLD NEW"},
+		{[]string{"policy", "diff", "a", "b"}, 1, "no such file"},
+		{[]string{"policy"}, 2, "check, diff, explain, routes, test"},
 	} {
 		o := p.try(t, "", test.args...)
 		if o.exit != test.exit || !strings.Contains(o.stderr, test.error) {

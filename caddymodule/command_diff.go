@@ -1,0 +1,107 @@
+package caddymodule
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/policy"
+)
+
+func policyDiffCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "Show which requests two configurations answer differently",
+		Long: `Compares the policies of two configuration files, site by site, on a request for
+every route of either, and for every two routes that a request can be on at once.
+Scopes that are declared differently are listed as well.`,
+		Example: `  patgate policy diff Caddyfile.deployed Caddyfile
+  git show HEAD:Caddyfile > old && patgate policy diff old Caddyfile --json`,
+		Args: wantArgs("OLD", "NEW"),
+	}
+	adapter := cmd.Flags().StringP("adapter", "a", "", "config adapter (default: caddyfile, unless a file ends in .json)")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, files []string) error {
+		before, err := readConfiguration(files[0], *adapter)
+		if err != nil {
+			return err
+		}
+		after, err := readConfiguration(files[1], *adapter)
+		if err != nil {
+			return err
+		}
+		d, err := diffConfigurations(before, after)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), d)
+		}
+		w := bufio.NewWriter(cmd.OutOrStdout())
+		d.print(w)
+		return w.Flush()
+	})
+	return cmd
+}
+
+// configurationDiff is what two configurations answer differently.
+type configurationDiff struct {
+	Sites  []siteDiff               `json:"sites"`
+	Scopes []policy.ScopeDifference `json:"scopes"`
+}
+
+// siteDiff is what two configurations answer differently at a site. One that only
+// one of them has is compared with an empty policy.
+type siteDiff struct {
+	Site     string              `json:"site"`
+	Note     string              `json:"note,omitempty"`
+	Requests []policy.Difference `json:"requests"`
+}
+
+func diffConfigurations(before, after *configuration) (d configurationDiff, err error) {
+	if len(before.sites)+len(after.sites) == 0 {
+		return d, errors.New("no site of either configuration uses patgate")
+	}
+	d.Scopes = append([]policy.ScopeDifference{}, policy.DiffScopes(before.app.catalog, after.app.catalog)...)
+	d.Sites = []siteDiff{}
+	rest := slices.Clone(after.sites)
+	for _, s := range before.sites {
+		i := slices.IndexFunc(rest, func(t site) bool { return t.String() == s.String() })
+		// Where there is one site in each, it may have changed its name.
+		if i < 0 && len(before.sites) == 1 && len(rest) == 1 {
+			i = 0
+		}
+		if i < 0 {
+			d.Sites = append(d.Sites, siteDiff{Site: s.String(), Note: "only the old configuration has it", Requests: []policy.Difference{}})
+			continue
+		}
+		requests := append([]policy.Difference{}, policy.Diff(s.gate.policy, rest[i].gate.policy)...)
+		d.Sites = append(d.Sites, siteDiff{Site: rest[i].String(), Requests: requests})
+		rest = slices.Delete(rest, i, i+1)
+	}
+	for _, s := range rest {
+		d.Sites = append(d.Sites, siteDiff{Site: s.String(), Note: "only the new configuration has it", Requests: []policy.Difference{}})
+	}
+	return d, nil
+}
+
+func (d *configurationDiff) print(w *bufio.Writer) {
+	n := 0
+	for _, s := range d.Sites {
+		if s.Note != "" || len(d.Sites) > 1 && len(s.Requests) > 0 {
+			fmt.Fprintln(w, strings.TrimSuffix(s.Site+": "+s.Note, ": "))
+		}
+		for _, r := range s.Requests {
+			fmt.Fprintf(w, "%s %s: %s -> %s\n", strings.Join(r.Methods, ","), r.Pattern, r.Old, r.New)
+		}
+		n += len(s.Requests)
+	}
+	for _, s := range d.Scopes {
+		fmt.Fprintf(w, "scope %s: %s -> %s\n", s.Name, s.Old, s.New)
+	}
+	fmt.Fprintf(w, "%s, %s\n", counted(n, "difference"), counted(len(d.Scopes), "changed scope"))
+}

@@ -1,0 +1,249 @@
+package policy
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Difference is requests that two policies answer differently.
+type Difference struct {
+	Methods []string `json:"methods"`
+	Pattern string   `json:"pattern"` // of their paths, with the query they have
+	Old     string   `json:"old"`     // what the old policy asks of them
+	New     string   `json:"new"`
+}
+
+// maxPairs bounds the work of Diff: beyond so many pairs of routes, requests that
+// lie on a route of each policy are compared only where both are written alike.
+const maxPairs = 4_000_000
+
+// Diff returns which requests the two policies answer differently. It compares
+// them on a request for every route of either, and for every two of them that
+// some request is on at once.
+func Diff(before, after *Policy) []Difference {
+	methods := commonMethods(before, after)
+	var differences []Difference
+	for _, s := range samples(before, after) {
+		byAnswer := map[[2]string][]string{}
+		var order [][2]string
+		for _, method := range methods {
+			r := s.request(method)
+			pair := [2]string{before.asks(&r), after.asks(&r)}
+			if pair[0] == pair[1] {
+				continue
+			}
+			if byAnswer[pair] == nil {
+				order = append(order, pair)
+			}
+			byAnswer[pair] = append(byAnswer[pair], method)
+		}
+		for _, pair := range order {
+			differences = append(differences, Difference{byAnswer[pair], s.String(), pair[0], pair[1]})
+		}
+	}
+	slices.SortStableFunc(differences, func(a, b Difference) int {
+		return cmp.Or(cmp.Compare(a.Pattern, b.Pattern), cmp.Compare(a.Methods[0], b.Methods[0]))
+	})
+	return differences
+}
+
+// commonMethods returns the methods that either policy names, and the usual ones.
+func commonMethods(policies ...*Policy) []string {
+	methods := []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+	for _, p := range policies {
+		for _, r := range p.routes {
+			for _, m := range r.methods.listed {
+				if !slices.Contains(methods, m) {
+					methods = append(methods, m)
+				}
+			}
+		}
+	}
+	return methods
+}
+
+// asks says what the policy asks of a request.
+func (p *Policy) asks(r *Request) string {
+	var m Match
+	if p.read(r, &m) {
+		m.Route = p.route(&m)
+	}
+	switch {
+	case m.Reason != Forward:
+		return "refused: " + m.Detail
+	case m.Route == nil:
+		return "no route"
+	}
+	says := []string{m.Route.Require.String()}
+	if m.Route.Optional {
+		says = append(says, "optional")
+	}
+	if m.Route.Report {
+		says = append(says, "mode report")
+	}
+	if m.Route.Require.need != needNothing && m.Route.Require.need != needNever {
+		if m.Route.Space.Kind != FromNone {
+			says = append(says, "space "+m.Route.Space.String())
+		}
+		if m.Route.Resource.Kind != FromNone {
+			says = append(says, "resource "+m.Route.Resource.String())
+		}
+		if !slices.Equal(m.Route.from, defaultCredentials) {
+			for _, c := range m.Route.from {
+				says = append(says, "token_from "+c.String())
+			}
+		}
+	}
+	return strings.Join(says, ", ")
+}
+
+// samples returns patterns on which every difference between the policies shows.
+func samples(before, after *Policy) (all []pattern) {
+	seen := map[string]bool{}
+	add := func(p pattern) {
+		if s := p.sample(); !seen[s] {
+			seen[s] = true
+			all = append(all, p)
+		}
+	}
+	for _, p := range []*Policy{before, after} {
+		for _, r := range p.routes {
+			add(r.pattern)
+		}
+	}
+	if len(before.routes)*len(after.routes) <= maxPairs {
+		for _, a := range before.routes {
+			for _, b := range after.routes {
+				if both, ok := overlap(&a.pattern, &b.pattern); ok {
+					add(both)
+				}
+			}
+		}
+	}
+	add(pattern{tail: true, tailName: "anything"})
+	add(pattern{})
+	return all
+}
+
+// overlap returns a pattern of requests that are on both, and whether there are
+// any.
+func overlap(a, b *pattern) (both pattern, ok bool) {
+	if len(a.segments) > len(b.segments) {
+		a, b = b, a
+	}
+	if len(a.segments) < len(b.segments) && !a.tail || len(a.segments) == len(b.segments) && a.tail != b.tail {
+		return both, false
+	}
+	for i, s := range b.segments {
+		if i < len(a.segments) {
+			t := a.segments[i]
+			switch {
+			case s.parameter != "":
+				s = t
+			case t.parameter == "" && t.literal != s.literal:
+				return both, false
+			}
+		}
+		both.segments = append(both.segments, s)
+	}
+	both.tail, both.tailName = b.tail, b.tailName
+	both.conditions = merge(a.conditions, b.conditions)
+	return both, compatible(a.conditions, b.conditions)
+}
+
+// filler stands for a parameter in a sample: no route has it as a literal.
+const filler = "~any~"
+
+// sample returns the path and query of a request that the pattern matches.
+func (p *pattern) sample() string {
+	var b strings.Builder
+	for _, s := range p.segments {
+		b.WriteByte('/')
+		if s.parameter != "" {
+			b.WriteString(filler)
+		} else {
+			b.WriteString(url.PathEscape(s.literal))
+		}
+	}
+	if p.tail {
+		b.WriteString("/" + filler + "/" + filler) // one would be on {name}, too
+	}
+	if b.Len() == 0 {
+		b.WriteByte('/')
+	}
+	for i, c := range p.conditions {
+		b.WriteByte("?&"[min(i, 1)])
+		b.WriteString(url.QueryEscape(c.key) + "=" + url.QueryEscape(cmp.Or(c.value, filler)))
+	}
+	return b.String()
+}
+
+// request returns a request that the pattern matches.
+func (p *pattern) request(method string) Request {
+	path, query, _ := strings.Cut(p.sample(), "?")
+	return Request{Method: method, Path: path, Query: query, Header: http.Header{}}
+}
+
+// String returns the pattern as the Caddyfile has it.
+func (p *pattern) String() string {
+	var b strings.Builder
+	for _, s := range p.segments {
+		b.WriteByte('/')
+		if s.parameter != "" {
+			b.WriteString("{" + s.parameter + "}")
+		} else {
+			b.WriteString(s.literal)
+		}
+	}
+	switch {
+	case p.tail && p.tailName != "":
+		b.WriteString("/{" + p.tailName + "...}")
+	case p.tail:
+		b.WriteString("/*")
+	case len(p.segments) == 0:
+		b.WriteByte('/')
+	}
+	for i, c := range p.conditions {
+		b.WriteByte("?&"[min(i, 1)])
+		b.WriteString(c.String())
+	}
+	return b.String()
+}
+
+// ScopeDifference is a scope that two catalogs declare differently.
+type ScopeDifference struct {
+	Name string `json:"name"`
+	Old  string `json:"old"` // what it implies; "not declared"
+	New  string `json:"new"`
+}
+
+// DiffScopes returns which scopes two catalogs declare differently.
+func DiffScopes(before, after *Catalog) (differences []ScopeDifference) {
+	describe := func(c *Catalog) map[string]string {
+		scopes := map[string]string{}
+		for _, s := range c.declared {
+			scopes[s.Name] = "declared"
+			if len(s.Implies) > 0 {
+				scopes[s.Name] = "implies " + strings.Join(slices.Sorted(slices.Values(s.Implies)), " ")
+			}
+		}
+		return scopes
+	}
+	was, is := describe(before), describe(after)
+	names := map[string]bool{}
+	for _, scopes := range []map[string]string{was, is} {
+		for name := range scopes {
+			names[name] = true
+		}
+	}
+	for name := range names {
+		if was[name] != is[name] {
+			differences = append(differences, ScopeDifference{name, cmp.Or(was[name], "not declared"), cmp.Or(is[name], "not declared")})
+		}
+	}
+	slices.SortFunc(differences, func(a, b ScopeDifference) int { return cmp.Compare(a.Name, b.Name) })
+	return differences
+}
