@@ -36,7 +36,7 @@ func init() {
 //		}
 //		unknown_token_limit <n> <duration> | off
 //		scopes {
-//			<name> [<description>] [implies <name>...]
+//			<name> [<description>] [implies <name>... | implies *] [alias <name>...]
 //		}
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -146,15 +146,8 @@ func (a *App) scopes(b *block) error {
 			return b.Err("unexpected block")
 		}
 		s := policy.Scope{Name: b.Val(), At: b.place()}
-		args := b.RemainingArgs()
-		if len(args) > 0 && args[0] != "implies" {
-			s.Description, args = args[0], args[1:]
-		}
-		if len(args) > 0 {
-			if args[0] != "implies" || len(args) == 1 {
-				return b.Errf("scope %s: want a description in quotes, then perhaps implies and the names of scopes", s.Name)
-			}
-			s.Implies = args[1:]
+		if !describeScope(&s, b.RemainingArgs()) {
+			return b.Errf("scope %s: want a description in quotes, then perhaps implies and the names of scopes, and alias and other names", s.Name)
 		}
 		if err := token.ValidScopeName(s.Name); err != nil {
 			return b.WrapErr(err)
@@ -162,6 +155,27 @@ func (a *App) scopes(b *block) error {
 		a.Scopes = append(a.Scopes, s)
 	}
 	return nil
+}
+
+// describeScope reads what follows a scope's name.
+func describeScope(s *policy.Scope, args []string) (ok bool) {
+	lists := map[string]*[]string{"implies": &s.Implies, "alias": &s.Aliases}
+	if len(args) > 0 && lists[args[0]] == nil {
+		s.Description, args = args[0], args[1:]
+	}
+	for len(args) > 0 {
+		list := lists[args[0]]
+		if list == nil || *list != nil {
+			return false // no such word, or it stands twice
+		}
+		for args = args[1:]; len(args) > 0 && lists[args[0]] == nil; args = args[1:] {
+			*list = append(*list, args[0])
+		}
+		if *list == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // settings reads a block of settings that may each stand once.

@@ -219,8 +219,11 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"unknown_token_limit 20 60s 1", `unknown_token_limit "20 60s 1": ` + wantLimit},
 
 		{"scopes stories:read", `unexpected "stories:read": scopes stand in a block, at Caddyfile:3`},
-		{"scopes {\na b c\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, at Caddyfile:4"},
-		{"scopes {\na implies\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, at Caddyfile:4"},
+		{"scopes {\na b c\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, and alias and other names, at Caddyfile:4"},
+		{"scopes {\na implies\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, and alias and other names, at Caddyfile:4"},
+		{"scopes {\na alias b alias c\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, and alias and other names, at Caddyfile:4"},
+		{"scopes {\na alias a\n}", "Caddyfile:4: alias of a: scope a is declared twice"},
+		{"scopes {\na implies\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, and alias and other names, at Caddyfile:4"},
 		{"scopes {\na:*\n}", `scope "a:*": "*" can't be part of a scope's name, at Caddyfile:4`},
 		{"scopes {\na {\n}\n}", "unexpected block, at Caddyfile:4"},
 		{"scopes {\na\nb\na\n}", "Caddyfile:6: scope a is declared twice"},

@@ -90,7 +90,7 @@ func (p *Policy) Check(c Case) error {
 		return nil
 	case m.Route == nil:
 		return fmt.Errorf("want scope %s, but no route matches", scope)
-	case !sameRequirement(m.Route.Require.text, scope):
+	case !p.Catalog.sameRequirement(m.Route.Require.text, scope):
 		return fmt.Errorf("want scope %s, got %s%s", scope, m.Route.Require.text, written(m.Route))
 	case m.Route.Optional != c.Anonymous && scope != "public":
 		return fmt.Errorf("want anonymous %t, got %t%s", c.Anonymous, m.Route.Optional, written(m.Route))
@@ -134,15 +134,18 @@ func (c *Case) request() (Request, error) {
 }
 
 // sameRequirement reports whether two requirements ask the same, however their
-// scopes are ordered.
-func sameRequirement(a, b string) bool {
-	return slices.Equal(normalized(a), normalized(b))
+// scopes are ordered and by whichever name they are called.
+func (c *Catalog) sameRequirement(a, b string) bool {
+	return slices.Equal(c.normalized(a), c.normalized(b))
 }
 
-func normalized(requirement string) []string {
+func (c *Catalog) normalized(requirement string) []string {
 	clauses := strings.Fields(requirement)
 	for i, clause := range clauses {
 		alternatives := strings.Split(clause, "|")
+		for j, name := range alternatives {
+			alternatives[j] = c.scope(name)
+		}
 		slices.Sort(alternatives)
 		clauses[i] = strings.Join(slices.Compact(alternatives), "|")
 	}

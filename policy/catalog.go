@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +14,8 @@ import (
 type Scope struct {
 	Name        string   `json:"name"`
 	Description string   `json:"description,omitempty"`
-	Implies     []string `json:"implies,omitempty"` // names of scopes this one contains
+	Implies     []string `json:"implies,omitempty"` // names of scopes this one contains; "*" alone: all others
+	Aliases     []string `json:"aliases,omitempty"` // other names of it: older ones, misspelt ones
 	At          string   `json:"at,omitempty"`      // where it is declared: file:line
 }
 
@@ -24,7 +26,7 @@ type Catalog struct {
 	declared []Scope
 
 	mu      sync.RWMutex
-	numbers map[string]int
+	numbers map[string]int // by name, and by alias
 	names   []string
 	implied map[int][]int // the scopes a scope implies, those they imply included
 }
@@ -34,29 +36,45 @@ type Catalog struct {
 func NewCatalog(declared []Scope) (*Catalog, error) {
 	c := &Catalog{declared: declared, numbers: map[string]int{}, implied: map[int][]int{}}
 	for _, s := range declared {
-		if err := token.ValidScopeName(s.Name); err != nil {
+		if err := c.declare(s.Name); err != nil {
 			return nil, at(s.At, err)
 		}
-		if _, dup := c.numbers[s.Name]; dup {
-			return nil, at(s.At, fmt.Errorf("scope %s is declared twice", s.Name))
-		}
-		c.number(s.Name)
 	}
-	for _, s := range declared {
+	for i, s := range declared {
+		for _, alias := range s.Aliases {
+			if err := c.declare(alias); err != nil {
+				return nil, at(s.At, fmt.Errorf("alias of %s: %w", s.Name, err))
+			}
+			c.numbers[alias] = i
+		}
+	}
+	c.names = c.names[:len(declared):len(declared)] // aliases are no scopes of their own
+	for i, s := range declared {
+		if slices.Contains(s.Implies, token.All) && len(s.Implies) > 1 {
+			return nil, at(s.At, fmt.Errorf("scope %s implies %s: * stands alone", s.Name, strings.Join(s.Implies, " ")))
+		}
 		for _, name := range s.Implies {
 			n, ok := c.numbers[name]
-			if !ok {
-				return nil, at(s.At, fmt.Errorf("scope %s implies %s, which is not declared%s", s.Name, name, suggestion(name, c.names)))
+			if !ok && name != token.All {
+				return nil, at(s.At, fmt.Errorf("scope %s implies %s, which is not declared%s", s.Name, name, Suggestion(name, c.known())))
 			}
-			i := c.numbers[s.Name]
-			c.implied[i] = append(c.implied[i], n)
+			if ok {
+				c.implied[i] = append(c.implied[i], n)
+			}
 		}
 	}
-	for _, s := range declared {
-		i := c.numbers[s.Name]
-		reached := c.closure(i)
-		if slices.Contains(reached, i) {
+	for i, s := range declared {
+		if slices.Contains(c.closure(i), i) {
 			return nil, at(s.At, fmt.Errorf("scope %s implies itself", s.Name))
+		}
+	}
+	for i, s := range declared {
+		if slices.Contains(s.Implies, token.All) {
+			for n := range declared {
+				if n != i {
+					c.implied[i] = append(c.implied[i], n)
+				}
+			}
 		}
 	}
 	closed := map[int][]int{}
@@ -65,6 +83,18 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 	}
 	c.implied = closed
 	return c, nil
+}
+
+// declare numbers a name that must be new.
+func (c *Catalog) declare(name string) error {
+	if err := token.ValidScopeName(name); err != nil {
+		return err
+	}
+	if _, dup := c.numbers[name]; dup {
+		return fmt.Errorf("scope %s is declared twice", name)
+	}
+	c.number(name)
+	return nil
 }
 
 func (c *Catalog) closure(i int) []int {
@@ -99,7 +129,7 @@ func (c *Catalog) require(name string) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.numbers[name]; !ok && c.Complete() {
-		return 0, fmt.Errorf("scope %s is not in the catalog%s", name, suggestion(name, c.names))
+		return 0, fmt.Errorf("scope %s is not in the catalog%s", name, Suggestion(name, c.known()))
 	}
 	return c.number(name), nil
 }
@@ -121,11 +151,25 @@ func (c *Catalog) Scopes() []Scope {
 	return scopes
 }
 
-// Names returns the names of all scopes known, sorted.
+// Names returns all names that a grant may have, sorted: those of the scopes
+// known, and their aliases.
 func (c *Catalog) Names() []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return slices.Sorted(slices.Values(c.names))
+	return c.known()
+}
+
+func (c *Catalog) known() []string { return slices.Sorted(maps.Keys(c.numbers)) }
+
+// scope returns the name of the scope that name is one of: an alias is another
+// name of a scope.
+func (c *Catalog) scope(name string) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if n, ok := c.numbers[name]; ok {
+		return c.names[n]
+	}
+	return name
 }
 
 // all returns the names of all scopes known, by their numbers.
@@ -147,7 +191,7 @@ func (c *Catalog) holdings(grants []token.Grant) (sets []bitset, known int) {
 			if n, ok := c.numbers[pattern]; ok {
 				c.hold(set, n)
 			} else if strings.Contains(pattern, token.All) {
-				for n, name := range c.names {
+				for name, n := range c.numbers {
 					if token.MatchScope(pattern, name) {
 						c.hold(set, n)
 					}
@@ -181,8 +225,8 @@ func at(place string, err error) error {
 	return fmt.Errorf("%s: %w", place, err)
 }
 
-// suggestion names the closest of the known names, for an error's end.
-func suggestion(name string, known []string) string {
+// Suggestion names the closest of the known names, for an error's end.
+func Suggestion(name string, known []string) string {
 	best, distance := "", len(name)/2+1
 	for _, k := range known {
 		if d := editDistance(name, k); d < distance {

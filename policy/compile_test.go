@@ -130,6 +130,13 @@ func TestScopeCatalog(t *testing.T) {
 			"Caddyfile:3: scope b implies storys:read, which is not declared; did you mean stories:read?"},
 		{[]Scope{{Name: "a", Implies: []string{"a"}}}, "scope a implies itself"},
 		{[]Scope{{Name: "a", Implies: []string{"b"}}, {Name: "b", Implies: []string{"c"}}, {Name: "c", Implies: []string{"a"}}}, "implies itself"},
+		{[]Scope{{Name: "a", Implies: []string{"*", "b"}}, {Name: "b"}}, "scope a implies * b: * stands alone"},
+		{[]Scope{{Name: "a"}, {Name: "b", Aliases: []string{"a"}, At: "Caddyfile:3"}}, "Caddyfile:3: alias of b: scope a is declared twice"},
+		{[]Scope{{Name: "a", Aliases: []string{"old"}}, {Name: "b", Aliases: []string{"old"}}}, "alias of b: scope old is declared twice"},
+		{[]Scope{{Name: "a", Aliases: []string{"a"}}}, "alias of a: scope a is declared twice"},
+		{[]Scope{{Name: "a", Aliases: []string{"b c"}}}, "alias of a: scope \"b c\""},
+		{[]Scope{{Name: "a", Aliases: []string{"old"}, Implies: []string{"old"}}}, "scope a implies itself"},
+		{[]Scope{{Name: "a", Aliases: []string{"older"}}, {Name: "b", Implies: []string{"oldre"}}}, "did you mean older?"},
 	} {
 		if _, err := NewCatalog(c.scopes); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("NewCatalog(%v): error %v, want it to say %s", c.scopes, err, c.want)

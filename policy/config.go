@@ -159,10 +159,12 @@ func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
 			if err != nil {
 				return r, fmt.Errorf("requirement %q: %w", r.text, err)
 			}
-			if i == 0 && !slices.Contains(enough, name) {
+			if name = catalog.scope(name); i == 0 && !slices.Contains(enough, name) {
 				enough = append(enough, name)
 			}
-			clause = append(clause, n)
+			if !slices.Contains(clause, n) {
+				clause = append(clause, n)
+			}
 		}
 		r.clauses = append(r.clauses, clause)
 	}
