@@ -10,12 +10,13 @@ import (
 // another request than the one that is judged: the fields that Connection names
 // (RFC 9110 section 7.6.1: the proxy would remove them later), names that some
 // servers fold into others, method and URL overrides, upgrades to anything but
-// WebSocket, and the Trailer announcement. It must run before a request is
+// WebSocket, and the Trailer announcement; and, for only the gate may say who is
+// asking, whatever begins with IdentityPrefix. It must run before a request is
 // judged, on every route.
 func CleanHeader(h http.Header) {
 	websocket := cleanConnection(h)
 	for name := range h {
-		if !plainName(name) && name != extendedConnect || misleads(name) {
+		if !plainName(name) && name != extendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
 			delete(h, name)
 		}
 	}
@@ -25,6 +26,11 @@ func CleanHeader(h http.Header) {
 		delete(h, "Upgrade")
 	}
 }
+
+// IdentityPrefix begins the names of the headers that tell the upstream who is
+// asking, in the form of http.CanonicalHeaderKey. Other spellings that a server
+// takes for one of these have no plain names.
+const IdentityPrefix = "X-Patgate-"
 
 // misleads reports whether a header is one by which some frameworks replace the
 // method or the URL of a request after the gate has judged it, or which
@@ -89,15 +95,4 @@ func PlainHeaderName(name string) bool {
 
 func canonicalHeader(name string) string {
 	return http.CanonicalHeaderKey(name)
-}
-
-// FoldHeader reduces a header's name to what CGI-like servers make of it, so
-// that two names that such a server takes for one compare equal.
-func FoldHeader(name string) string {
-	return strings.ToLower(strings.Map(func(r rune) rune {
-		if r < 0x80 && isAlnum(byte(r)) {
-			return r
-		}
-		return '-'
-	}, name))
 }

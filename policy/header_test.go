@@ -72,14 +72,3 @@ func TestCleanHeaderSharesNothing(t *testing.T) {
 		t.Errorf("a change of one request's header shows in another's: %q", b)
 	}
 }
-
-func TestFoldHeader(t *testing.T) {
-	for _, name := range []string{"X-Patgate-Owner", "x_patgate_owner", "X.Patgate!Owner", "X\u00e9Patgate~Owner"} {
-		if got := FoldHeader(name); got != "x-patgate-owner" {
-			t.Errorf("FoldHeader(%q) = %q, want x-patgate-owner", name, got)
-		}
-	}
-	if FoldHeader("X-PatgateOwner") == FoldHeader("X-Patgate-Owner") {
-		t.Error("FoldHeader drops a hyphen")
-	}
-}
