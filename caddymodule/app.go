@@ -140,9 +140,16 @@ func (a *App) checkCache() error {
 	return nil
 }
 
+// defaultPrefix is what patgate's secrets begin with unless the configuration says
+// something else.
+const defaultPrefix = "pat"
+
+// ownSecrets returns what patgate's secrets begin with under a configured prefix.
+func ownSecrets(prefix string) string { return cmp.Or(prefix, defaultPrefix) + "_" }
+
 // makeRules works out the rules for new tokens.
 func (a *App) makeRules() (rules registry.Rules, err error) {
-	rules.Prefix = cmp.Or(a.Token.Prefix, "pat")
+	rules.Prefix = cmp.Or(a.Token.Prefix, defaultPrefix)
 	if err := token.ValidPrefix(rules.Prefix); err != nil {
 		return rules, fmt.Errorf("token %w", err)
 	}

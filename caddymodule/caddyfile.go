@@ -35,7 +35,7 @@ func init() {
 //		resource         <source>
 //		forward_token    keep | strip
 //		identity_headers off | { owner <header> token <header> space <header> scopes <header> }
-//		let_through      cookie <name> | header <name> | scheme <word>
+//		let_through      cookie <name> | header <name> | scheme <word> | bearer <beginning>*
 //		unknown_token    reject | forward until <date>
 //		cors_preflight   forward | deny
 //		encoded_slash    reject | allow

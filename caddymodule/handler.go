@@ -59,6 +59,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.compile(h.app.catalog); err != nil {
 		return err
 	}
+	h.policy.Own = ownSecrets(h.app.Token.Prefix)
 	h.challenges = makeChallenges(h.policy)
 	h.app.addGate(h)
 	return nil

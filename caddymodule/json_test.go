@@ -81,7 +81,7 @@ func TestJSONMistakes(t *testing.T) {
 		{`{}`, `{"groups": [{"prefix": "/a", "space": "nowhere"}]}`, `group "/a": space: source "nowhere": ` + wantSource},
 		{`{}`, `{"groups": [{"prefix": "/a", "token_from": ["nowhere"]}]}`, `group "/a": token_from "nowhere": ` + wantCredential},
 		{`{}`, `{"token_from": ["form t"]}`, `token_from "form t": ` + wantCredential},
-		{`{}`, `{"let_through": ["query t"]}`, `let_through "query t": want cookie <name>, header <name> or scheme <word>`},
+		{`{}`, `{"let_through": ["query t"]}`, `let_through "query t": want cookie <name>, header <name>, scheme <word> or bearer <beginning>*`},
 		{`{}`, `{"unknown_token_until": "soon"}`, "unknown_token forward until soon: want a date such as 2026-12-31, or a time as in RFC 3339"},
 		{`{}`, `{"identity_headers": {"owner": "X_User"}}`, `identity_headers: "X_user": want letters, digits and hyphens`},
 		{`{}`, `{"routes": [{"pattern": "/a"}]}`, "methods: none given; write * for all"},

@@ -149,6 +149,7 @@ func (c *configuration) add(routes []jsonRoute, hosts []string) error {
 			if err := gate.compile(c.app.catalog); err != nil {
 				return err
 			}
+			gate.policy.Own = ownSecrets(c.app.Token.Prefix)
 			c.sites = append(c.sites, site{hosts: within, gate: gate})
 		}
 	}

@@ -13,6 +13,7 @@ type Policy struct {
 	Realm        string
 	StripToken   bool // forward_token strip
 	Catalog      *Catalog
+	Own          string // what patgate's secrets begin with: none of them is let through. Set before use
 	routes       []*Route
 	tree         *node
 	fallback     *Route // what default says for requests no route matches; nil: deny

@@ -34,7 +34,7 @@ func TestMistakes(t *testing.T) {
 		{"encoded_slash", Config{EncodedSlash: "keep"}, `encoded_slash "keep": want reject, allow`},
 		{"semicolon", Config{Semicolon: "keep"}, `semicolon "keep": want reject, allow`},
 		{"mode", Config{Settings: Settings{Mode: "off"}, Routes: routes("GET /x any")}, `mode "off": want enforce, report`},
-		{"let_through", Config{LetThrough: []string{"bearer"}}, `let_through "bearer": want cookie <name>, header <name> or scheme <word>`},
+		{"let_through", Config{LetThrough: []string{"bearer"}}, `let_through "bearer": want cookie <name>, header <name>, scheme <word> or bearer <beginning>*`},
 		{"let_through and token", Config{LetThrough: []string{"scheme BEARER"}, Routes: routes("GET /x any")}, "Caddyfile:1: let_through scheme BEARER: tokens are taken from there"},
 		{"token_from", Config{Settings: Settings{TokenFrom: []string{"beerer"}}}, `token_from "beerer": want bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>`},
 		{"token_from twice", Config{Settings: Settings{TokenFrom: []string{"bearer", "scheme Bearer"}}}, "token_from scheme Bearer: stands twice"},

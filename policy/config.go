@@ -19,8 +19,8 @@ type Config struct {
 	// untouched) or strip. Default: keep.
 	ForwardToken string `json:"forward_token,omitempty"`
 	// LetThrough lists other credentials of the API: "cookie <name>", "header
-	// <name>" or "scheme <word>". A request that carries one of them and no
-	// token is forwarded untouched.
+	// <name>", "scheme <word>" or "bearer <beginning>*". A request that carries
+	// one of them and no token is forwarded untouched.
 	LetThrough []string `json:"let_through,omitempty"`
 	// CORSPreflight is forward (a preflight request for a route is forwarded
 	// without a token) or deny. Default: forward.

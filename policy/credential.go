@@ -25,13 +25,16 @@ const (
 // Credential is a place of a request where a credential may be.
 type Credential struct {
 	Kind CredentialKind
-	Name string // of the scheme, header, query key or cookie
+	Name string // of the scheme, header, query key or cookie; of a bearer value that is let through, the beginning
 }
 
 // String returns the place as the Caddyfile has it.
 func (c Credential) String() string {
 	switch c.Kind {
 	case Bearer:
+		if c.Name != "" {
+			return "bearer " + c.Name + "*"
+		}
 		return "bearer"
 	case Bare:
 		return "bare"
@@ -55,14 +58,15 @@ func (c Credential) sameAs(d Credential) bool {
 	return c == d || c.Kind == Query && d.Kind == Query && sameKey(c.Name, d.Name)
 }
 
-// scheme returns the authentication scheme in lower case, or "".
+// scheme returns the authentication scheme in lower case, or "" where a credential
+// isn't all that has it.
 func (c Credential) scheme() string {
-	switch c.Kind {
-	case Bearer:
+	switch {
+	case c.Kind == Bearer && c.Name == "":
 		return "bearer"
-	case Basic:
+	case c.Kind == Basic:
 		return "basic"
-	case Scheme:
+	case c.Kind == Scheme:
 		return strings.ToLower(c.Name)
 	}
 	return ""
@@ -116,11 +120,26 @@ func ParseCredential(text string) (Credential, error) {
 
 // ParseLetThrough reads a credential that is to be let through.
 func ParseLetThrough(text string) (Credential, error) {
+	if value, ok := strings.CutPrefix(text, "bearer "); ok {
+		if beginning, ok := strings.CutSuffix(value, "*"); ok && validBeginning(beginning) {
+			return Credential{Kind: Bearer, Name: beginning}, nil
+		}
+	}
 	c, err := ParseCredential(text)
 	if err != nil || c.Kind != Scheme && c.Kind != Header && c.Kind != Cookie {
-		return c, fmt.Errorf("let_through %q: want cookie <name>, header <name> or scheme <word>", text)
+		return c, fmt.Errorf("let_through %q: want cookie <name>, header <name>, scheme <word> or bearer <beginning>*", text)
 	}
 	return c, nil
+}
+
+// validBeginning reports whether credentials can begin with s.
+func validBeginning(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] <= ' ' || s[i] > '~' || s[i] == ',' || s[i] == '*' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 func validCookieName(s string) bool {
@@ -141,7 +160,7 @@ func (m *Match) take(from []Credential) {
 		case why != "":
 			m.refuse(why)
 			return
-		case secret == "":
+		case secret == "", m.policy.isOther(&from[i], secret):
 		case m.found && m.Secret != secret:
 			m.refuse("the request carries two different tokens")
 			return
@@ -289,26 +308,53 @@ func splitCookie(pair string) (name, value string, ok bool) {
 	return strings.Trim(name, " \t"), value, ok
 }
 
-// carries reports whether the request carries a credential that is let through.
-func (m *Match) carries(credentials []Credential) bool {
-	for i := range credentials {
-		c := &credentials[i]
-		switch c.Kind {
-		case Header:
-			if values := m.header[c.Name]; len(values) == 1 && values[0] != "" {
-				return true
-			}
-		case Cookie:
-			if value, _ := cookie(m.header["Cookie"], c.Name); value != "" {
-				return true
-			}
-		default:
-			if a := m.authorization(); a.has(c.Name) && a.rest != "" {
-				return true
-			}
+// isOther reports whether what is taken for a token is another credential of the
+// API, by the way it begins.
+func (p *Policy) isOther(from *Credential, secret string) bool {
+	if from.Kind != Bearer && !(from.Kind == Scheme && equalFold(from.Name, "bearer")) {
+		return false
+	}
+	for i := range p.letThrough {
+		if c := &p.letThrough[i]; c.Kind == Bearer && strings.HasPrefix(secret, c.Name) && !p.isOwn(secret) {
+			return true
 		}
 	}
 	return false
+}
+
+// isOwn reports whether a credential is patgate's own, by the way it begins.
+func (p *Policy) isOwn(secret string) bool { return p.Own != "" && strings.HasPrefix(secret, p.Own) }
+
+// carries reports whether the request carries a credential that is let through.
+func (m *Match) carries(credentials []Credential) bool {
+	for i := range credentials {
+		if value := m.other(&credentials[i]); value != "" && !m.policy.isOwn(value) {
+			return true
+		}
+	}
+	return false
+}
+
+// other returns the credential of the API at one place, or "".
+func (m *Match) other(c *Credential) string {
+	switch c.Kind {
+	case Header:
+		if values := m.header[c.Name]; len(values) == 1 {
+			return values[0]
+		}
+	case Cookie:
+		value, _ := cookie(m.header["Cookie"], c.Name)
+		return value
+	case Bearer:
+		if a := m.authorization(); a.has("bearer") && strings.HasPrefix(a.rest, c.Name) {
+			return a.rest
+		}
+	default:
+		if a := m.authorization(); a.has(c.Name) {
+			return a.rest
+		}
+	}
+	return ""
 }
 
 // Strip removes the token from the places where the route takes tokens from.

@@ -244,7 +244,7 @@ func TestParseCredential(t *testing.T) {
 			t.Errorf("ParseCredential(%q) = %v, want it to say token_from", text, err)
 		}
 	}
-	for _, text := range []string{"bearer", "basic", "query q", "x", "", "header a b"} {
+	for _, text := range []string{"bearer", "basic", "query q", "x", "", "header a b", "bearer ey", "bearer *", "bearer e*y*", "bearer e y*", "bare ey*"} {
 		if got, err := ParseLetThrough(text); err == nil || !strings.HasPrefix(err.Error(), "let_through ") {
 			t.Errorf("ParseLetThrough(%q) = %v, %v, want an error that says let_through", text, got, err)
 		}

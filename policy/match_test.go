@@ -393,6 +393,48 @@ func TestLetThrough(t *testing.T) {
 	}
 }
 
+// A bearer value that begins as the API's own do is none of patgate's; patgate's
+// own are never let through, wherever they stand.
+func TestLetThroughByBeginning(t *testing.T) {
+	p := compile(t, Config{
+		LetThrough: []string{"bearer ey*", "bearer pa*", "header X-Session", "scheme Token"},
+		Routes: append(routes("GET /any any", "GET /never never", "GET /public public"),
+			RouteConfig{Methods: []string{"GET"}, Pattern: "/optional", Require: "read", Settings: Settings{Optional: true}},
+			RouteConfig{Methods: []string{"GET"}, Pattern: "/elsewhere", Require: "read", Settings: Settings{TokenFrom: []string{"header X-Key"}}}),
+	})
+	p.Own = "pat_"
+	const through, missing = "let through", "token_missing"
+	for _, c := range []struct{ target, fields, want string }{
+		{"GET /any", "Authorization: Bearer eyJhbGciOi", through},
+		{"GET /any", "Authorization: bearer  eyJhbGciOi", through},
+		{"GET /never", "Authorization: Bearer eyJhbGciOi", through},
+		{"GET /optional", "Authorization: Bearer eyJhbGciOi", through},
+		{"GET /elsewhere", "Authorization: Bearer eyJhbGciOi", through},
+		{"GET /elsewhere", "Authorization: Bearer eyJhbGciOi|X-Key: S", "token"},
+		{"GET /public", "Authorization: Bearer eyJhbGciOi", "forward"},
+		{"GET /else", "Authorization: Bearer eyJhbGciOi", "route_unknown"},
+		{"GET /any", "Authorization: Bearer EYJ", "token"},
+		{"GET /any", "Authorization: Bearer e", "token"},
+		{"GET /any", "Authorization: eyJhbGciOi", "token"}, // bare
+		{"GET /any", "Authorization: Bearer eyJ, x", "ambiguous_request"},
+		{"GET /any", "Authorization: Bearer eyJ|Authorization: Bearer S", "ambiguous_request"},
+
+		{"GET /any", "Authorization: Bearer partner", through},
+		{"GET /any", "Authorization: Bearer pat_1", "token"},
+		{"GET /never", "Authorization: Bearer pat_1", "route_never"},
+		{"GET /elsewhere", "Authorization: Bearer pat_1", missing},
+		{"GET /any", "X-Session: pat_1", missing},
+		{"GET /any", "X-Session: pat-1", through},
+		{"GET /any", "Authorization: Token pat_1", missing},
+		{"GET /any", "Authorization: Token 1", through},
+	} {
+		m := p.matched(request(c.target, splitFields(c.fields)...))
+		if got := answer(m); got != c.want {
+			t.Errorf("%s with %q: %s (%s), want %s", c.target, c.fields, got, m.Detail, c.want)
+		}
+	}
+}
+
 func TestCORSPreflight(t *testing.T) {
 	rs := routes("GET /x read", "* /all read", "GET /never never", "GET /q read", "GET /q?k=v write", "OPTIONS /o public")
 	const ok, unknown, missing = "preflight", "route_unknown", "token_missing"
