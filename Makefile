@@ -46,7 +46,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	done
 
 bench: ## the benchmarks beside the code, then plain Caddy and patgate side by side
-	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./token ./policy ./cache ./caddymodule
+	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./token ./policy ./cache ./store/redis ./caddymodule
 	$(GO) run -tags $(TAGS) ./bench
 
 clean:

@@ -88,27 +88,38 @@ func (s *Server) ID() string {
 }
 
 // Owner returns the master that has a slot.
-func (c *Cluster) Owner(t testing.TB, slot int) *Server {
+func (c *Cluster) Owner(t testing.TB, slot int) (owner *Server) {
 	t.Helper()
-	var all []redis.ClusterSlot
-	Await(t, "a master that answers", func() (err error) {
+	Await(t, fmt.Sprintf("slot %d to have a master", slot), func() error {
 		for _, m := range c.Masters {
-			if all, err = m.client.ClusterSlots(context.Background()).Result(); err == nil {
-				return nil
+			shards, err := m.client.ClusterShards(context.Background()).Result()
+			if err != nil {
+				continue
 			}
-		}
-		return err
-	})
-	for _, s := range all {
-		if s.Start <= slot && slot <= s.End {
-			for _, m := range c.Masters {
-				if m.Addr == s.Nodes[0].Addr {
-					return m
+			for _, s := range shards {
+				for _, r := range s.Slots {
+					if r.Start <= int64(slot) && int64(slot) <= r.End {
+						if owner = c.master(s.Nodes); owner != nil {
+							return nil
+						}
+					}
 				}
 			}
 		}
+		return errors.New("none")
+	})
+	return owner
+}
+
+// master returns the one of the masters that is among these nodes.
+func (c *Cluster) master(nodes []redis.Node) *Server {
+	for _, n := range nodes {
+		for _, m := range c.Masters {
+			if m.Addr == fmt.Sprintf("%s:%d", n.IP, n.Port) {
+				return m
+			}
+		}
 	}
-	t.Fatalf("slot %d has no master", slot)
 	return nil
 }
 

@@ -36,7 +36,7 @@ type Options struct {
 	TLS                                *tls.Config // nil: none, or as the URL says
 
 	KeyPrefix string        // what keys begin with; default: "patgate"
-	Name      string        // of this process among the gateways; default: the host's name and four random digits
+	Name      string        // of this process among the gateways, like no other; default: the host's name and four random digits
 	Budget    time.Duration // a lookup, and each step of a change, may take so long; default: 250 ms
 	Logger    *slog.Logger  // default: none
 }

@@ -40,7 +40,7 @@
 //
 // Nothing serves half, and no change shows that gateways haven't heard of.
 // Both leftovers cost one more read per lookup and are cleared away by the
-// first gateway that finds them a few seconds old, or at once by a change that
+// first gateway that finds them ten seconds old, or sooner by a change that
 // they are in the way of: it aborts the pending one, which then can't commit.
 //
 // A change of an owner's record is one script.
