@@ -116,11 +116,11 @@ func prepare(t *testing.T, s setup) *gateway {
 		upstream: newUpstream(t), secrets: map[string]string{}, log: new(output),
 	}
 	g.client = &http.Client{Timeout: patience, Transport: &http.Transport{
+		DisableKeepAlives: true, // Caddy closes them when it reloads
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", g.admin)
 		},
 	}}
-	t.Cleanup(g.client.CloseIdleConnections)
 	g.seed(t, s)
 	g.configure(t, s)
 	return g
@@ -328,22 +328,35 @@ func (g *gateway) reload() error {
 			}
 		}
 	}
-	req, err := http.NewRequest("POST", "http://localhost/load", bytes.NewReader(body))
-	if err != nil {
-		return err
+	status, answer, err := g.load("text/caddyfile", body)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("reloading: %d %s", status, answer)
 	}
-	req.Header.Set("Content-Type", "text/caddyfile")
-	req.Header.Set("Cache-Control", "must-revalidate") // even if nothing has changed
-	resp, err := g.client.Do(req)
-	if err != nil {
-		return err
+	return err
+}
+
+// load has the gateway take over a configuration, even if it has that already.
+// While Caddy moves its admin endpoint from one configuration to the next,
+// connections to it may break; then it is asked again.
+func (g *gateway) load(contentType string, body []byte) (status int, answer string, err error) {
+	for range 10 {
+		req, err := http.NewRequest("POST", "http://localhost/load", bytes.NewReader(body))
+		if err != nil {
+			return 0, "", err
+		}
+		req.Header.Set("Content-Type", contentType)
+		req.Header.Set("Cache-Control", "must-revalidate")
+		var resp *http.Response
+		if resp, err = g.client.Do(req); err != nil {
+			continue
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err == nil {
+			return resp.StatusCode, string(b), nil
+		}
 	}
-	defer resp.Body.Close()
-	answer, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("reloading: %d %s", resp.StatusCode, answer)
-	}
-	return nil
+	return 0, "", errors.New("the admin endpoint doesn't answer")
 }
 
 // call calls the admin endpoint. The answer is decoded into answer unless nil.
@@ -373,18 +386,30 @@ func (g *gateway) call(t *testing.T, method, path, body string, answer any) int 
 	return resp.StatusCode
 }
 
+// get reads from the admin endpoint, again where that is just moving (see load).
+func (g *gateway) get(t *testing.T, path string) []byte {
+	t.Helper()
+	var err error
+	for range 10 {
+		var resp *http.Response
+		if resp, err = g.client.Get("http://localhost" + path); err != nil {
+			continue
+		}
+		var b []byte
+		b, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err == nil {
+			return b
+		}
+	}
+	t.Fatal(err)
+	return nil
+}
+
 // metrics returns the gateway's metrics by name and labels, as they are written.
 func (g *gateway) metrics(t *testing.T) map[string]string {
 	t.Helper()
-	resp, err := g.client.Get("http://localhost/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := g.get(t, "/metrics")
 	g.saw(b)
 	values := map[string]string{}
 	for line := range strings.Lines(string(b)) {

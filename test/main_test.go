@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	_ "github.com/patgate/patgate/caddymodule" // so that go test runs again when the binary changes
 )
 
 // binary is the built patgate.

@@ -190,16 +190,10 @@ func TestReloadLeaks(t *testing.T) {
 	site := strings.Replace(plainSite, "reverse_proxy {$UPSTREAM}", "respond served", 1)
 	g := start(t, setup{sites: site, tokens: []known{{name: "T"}}})
 	goroutines := func() int {
-		resp, err := g.client.Get("http://localhost/debug/pprof/goroutine?debug=1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		line := make([]byte, 64)
-		n, _ := resp.Body.Read(line)
-		m := regexp.MustCompile(`total (\d+)`).FindSubmatch(line[:n])
+		profile := g.get(t, "/debug/pprof/goroutine?debug=1")
+		m := regexp.MustCompile(`total (\d+)`).FindSubmatch(profile)
 		if m == nil {
-			t.Fatalf("no number of goroutines in %q", line[:n])
+			t.Fatalf("no number of goroutines in %.100q", profile)
 		}
 		total, _ := strconv.Atoi(string(m[1]))
 		return total
@@ -336,15 +330,9 @@ http://api.test:{$PORT} {
 		"realmm": strings.Replace(out, `"handler":"patgate"`, `"handler":"patgate","realmm":"x"`, 1),
 		"stores": strings.Replace(out, `"patgate":{`, `"patgate":{"stores":{},`, 1),
 	} {
-		resp, err := g.client.Post("http://localhost/load", "application/json", strings.NewReader(broken))
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer := make([]byte, 1000)
-		n, _ := resp.Body.Read(answer)
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(answer[:n]), field) {
-			t.Errorf("an unknown field %s: %d %s", field, resp.StatusCode, answer[:n])
+		status, answer, err := g.load("application/json", []byte(broken))
+		if err != nil || status != http.StatusBadRequest || !strings.Contains(answer, field) {
+			t.Errorf("an unknown field %s: %d %s %v", field, status, answer, err)
 		}
 	}
 }
