@@ -7,6 +7,7 @@ import (
 
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
 )
 
 // shared is a memory that other processes change as well, and that was heard
@@ -14,9 +15,16 @@ import (
 type shared struct {
 	*memory
 	heard time.Time
+	asOf  time.Time // of what is found
 }
 
 func (s *shared) Heard() time.Time { return s.heard }
+
+func (s *shared) Find(ctx context.Context, d token.Digest) (store.Found, error) {
+	found, err := s.memory.Find(ctx, d)
+	found.AsOf = s.asOf
+	return found, err
+}
 
 func TestNothingHeldIsTrustedWhileTheStoreIsNotHeard(t *testing.T) {
 	t.Parallel()
@@ -57,6 +65,34 @@ func TestNothingHeldIsTrustedWhileTheStoreIsNotHeard(t *testing.T) {
 		}
 		if (err != nil) != row.fails || err == nil && got != row.want {
 			t.Errorf("heard %v ago, down %v: %v, error %v; want %v, an error: %v", row.heard, row.down, got, err, row.want, row.fails)
+		}
+	}
+}
+
+// A token is read while the store isn't heard any more, with an owner's record
+// that the store remembers from when it was. It serves no longer than that record
+// may.
+func TestStaleCountsFromTheOldestPart(t *testing.T) {
+	t.Parallel()
+	const stale = 30 * time.Second
+	for _, row := range []struct {
+		name string
+		asOf time.Time
+		good time.Duration
+	}{
+		{"read from the store", time.Time{}, stale + 500*time.Millisecond},
+		{"read in part when it was heard", now, stale},
+		{"true later than it was asked for", now.Add(time.Second), stale + 500*time.Millisecond},
+	} {
+		m := &shared{memory: newMemory(tok("t")), heard: now, asOf: row.asOf}
+		c := newCache(t, m, Options{TTL: time.Hour, MaxStale: stale})
+		fetch(t, c, "t", now.Add(500*time.Millisecond))
+		m.find = func(context.Context, int) error { return errDown }
+		if _, _, err := c.Fetch(t.Context(), digest("t"), now.Add(row.good-1)); err != nil {
+			t.Errorf("%s: just before %v: %v", row.name, row.good, err)
+		}
+		if _, _, err := c.Fetch(t.Context(), digest("t"), now.Add(row.good)); err == nil {
+			t.Errorf("%s: served after %v", row.name, row.good)
 		}
 	}
 }

@@ -27,7 +27,7 @@ type shard struct {
 type entry struct {
 	subject policy.Subject
 	owner   *owner        // of subject.Owner
-	read    time.Duration // when the read began that brought it
+	read    time.Duration // when the read began that brought it, or what it brought was true
 }
 
 func (s *shard) init(size, negativeSize int) {

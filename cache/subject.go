@@ -35,7 +35,11 @@ func (c *Cache) take(found *store.Found, f *flight) result {
 		// Without a time, a retired secret never works: 0 would be for ever.
 		s.SecretUntil = max(policy.Unix(found.Until), 1)
 	}
-	return result{known: true, entry: entry{subject: s, owner: o, read: f.at}}
+	read := f.at
+	if !found.AsOf.IsZero() {
+		read = min(read, c.since(found.AsOf))
+	}
+	return result{known: true, entry: entry{subject: s, owner: o, read: read}}
 }
 
 // grantsKey returns the same key for grants that are written alike.

@@ -107,6 +107,9 @@ type Found struct {
 	Until   time.Time
 	// Position is that of a state of the store in which all this was true.
 	Position Position
+	// AsOf is a time from which on all this was true, where a part of it may be
+	// older than the call of Find; zero where none is.
+	AsOf time.Time
 }
 
 // Change tells watchers what they must read again.

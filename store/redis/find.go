@@ -29,7 +29,7 @@ func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 	if found.Current = r.token.Digest == d; !found.Current {
 		found.Until = until(r.token, d)
 	}
-	if found.Owner, err = s.ownerOf(ctx, r.token.Owner); err != nil {
+	if found.Owner, found.AsOf, err = s.ownerOf(ctx, r.token.Owner); err != nil {
 		return store.Found{}, err
 	}
 	return found, nil

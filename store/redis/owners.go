@@ -69,21 +69,24 @@ func (o *owners) dropAll() {
 // in memory is used.
 const ownersTrusted = time.Second
 
-// ownerOf returns the record of a token's owner; nil where there is none.
-func (s *Store) ownerOf(ctx context.Context, name string) (*token.Owner, error) {
+// ownerOf returns the record of a token's owner; nil where there is none. One
+// that is kept in memory was true when the feed was heard last: asOf is not zero
+// then.
+func (s *Store) ownerOf(ctx context.Context, name string) (o *token.Owner, asOf time.Time, err error) {
 	if name == "" {
-		return nil, nil
+		return nil, time.Time{}, nil
 	}
+	heard := s.Heard()
 	o, known, changes := s.owners.get(name)
-	if known && time.Since(s.Heard()) < ownersTrusted {
-		return o, nil
+	if known && time.Since(heard) < ownersTrusted {
+		return o, heard, nil
 	}
-	o, _, _, err := s.owner(ctx, name)
+	o, _, _, err = s.owner(ctx, name)
 	if err != nil {
-		return nil, s.reading(fmt.Sprintf("owner %q", name), err)
+		return nil, time.Time{}, s.reading(fmt.Sprintf("owner %q", name), err)
 	}
 	s.owners.put(name, o, changes)
-	return o, nil
+	return o, time.Time{}, nil
 }
 
 // owner reads an owner's record; nil where there is none.
