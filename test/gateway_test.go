@@ -204,16 +204,25 @@ func (k *known) record(t *testing.T, now time.Time) (*token.Token, string) {
 	return record, secret
 }
 
-// freePort returns a port on which nothing listens.
+// portsGiven are those that freePort has returned.
+var portsGiven sync.Map
+
+// freePort returns a port on which nothing listens, and never the same again:
+// Caddy lets several processes listen on one, so that two gateways would share
+// what comes there, without an error.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		l.Close()
+		if _, given := portsGiven.LoadOrStore(port, true); !given {
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }
 
 // run starts the process and returns when it serves. A port that was free a
