@@ -49,12 +49,16 @@ func init() {
 //			optional
 //		}]
 //		group <prefix> {
-//			(as in a route's block, and route, group)
+//			(as in a route's block, and route, group, openapi)
+//		}
+//		openapi <file> {
+//			(as block.openAPI says)
 //		}
 //	}
 //
 // A source is path.<name>, query.<name>, header.<name>, host.<n>, token, all or
-// none. Only token_from, let_through, route and group may be repeated.
+// none. Only token_from, let_through, route, group and openapi may be
+// repeated.
 func parseDirective(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	h := new(Handler)
 	if err := h.UnmarshalCaddyfile(helper.Dispenser); err != nil {
@@ -103,7 +107,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // line reads a route, a group or a setting.
 func (h *Handler) line(b *block) error {
-	if done, err := b.routes(&h.Routes, &h.Groups); done || err != nil {
+	if done, err := b.routes(&h.Routes, &h.Groups, &h.OpenAPI); done || err != nil {
 		return err
 	}
 	done, err := b.setting(&h.Settings)
@@ -120,7 +124,7 @@ func (h *Handler) line(b *block) error {
 		return err
 	}
 	settings := *h
-	settings.Routes, settings.Groups = nil, nil
+	settings.Routes, settings.Groups, settings.OpenAPI = nil, nil, nil
 	if err := settings.compile(catalog); err != nil {
 		return b.WrapErr(err)
 	}
@@ -151,7 +155,7 @@ func (h *Handler) site(b *block) error {
 		return nil
 	}
 	return b.unknown("realm", "token_from", "mode", "error_body", "default", "space", "resource", "forward_token", "identity_headers",
-		"route", "group", "let_through", "unknown_token", "cors_preflight", "encoded_slash", "semicolon")
+		"route", "group", "openapi", "let_through", "unknown_token", "cors_preflight", "encoded_slash", "semicolon")
 }
 
 func (h *Handler) identityHeaders(b *block) error {
@@ -272,8 +276,6 @@ func (b *block) setting(s *policy.Settings) (done bool, err error) {
 		return true, b.once(func() error { return b.source(&s.Space) })
 	case "resource":
 		return true, b.once(func() error { return b.source(&s.Resource) })
-	case "openapi":
-		return true, b.Err("openapi is not supported yet")
 	}
 	return false, nil
 }
@@ -309,8 +311,8 @@ func (b *block) source(value *string) error {
 	return nil
 }
 
-// routes reads a route or a group.
-func (b *block) routes(routes *[]policy.RouteConfig, groups *[]policy.GroupConfig) (done bool, err error) {
+// routes reads what routes are made of: a route, a group or an OpenAPI document.
+func (b *block) routes(routes *[]policy.RouteConfig, groups *[]policy.GroupConfig, documents *[]policy.OpenAPIConfig) (done bool, err error) {
 	switch b.Val() {
 	case "route":
 		r, err := b.route()
@@ -319,6 +321,10 @@ func (b *block) routes(routes *[]policy.RouteConfig, groups *[]policy.GroupConfi
 	case "group":
 		g, err := b.group()
 		*groups = append(*groups, g)
+		return true, err
+	case "openapi":
+		d, err := b.openAPI()
+		*documents = append(*documents, d)
 		return true, err
 	}
 	return false, nil
@@ -333,24 +339,31 @@ func (b *block) route() (r policy.RouteConfig, err error) {
 	r.Methods = strings.Split(args[0], ",")
 	r.Pattern = longhand(args[1])
 	r.Require = strings.Join(args[2:], " ")
+	return r, b.routeBlock(&r.Settings)
+}
+
+// routeBlock reads the block of a route, if it has one.
+func (b *block) routeBlock(s *policy.Settings) error {
 	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
 	for nesting := b.Nesting(); b.NextBlock(nesting); {
-		if b.Val() == "optional" {
-			if err := inner.once(inner.end); err != nil {
-				return r, err
-			}
-			r.Optional = true
-			continue
-		}
-		done, err := inner.setting(&r.Settings)
+		done, err := inner.innerSetting(s)
 		if err != nil {
-			return r, err
+			return err
 		}
 		if !done {
-			return r, inner.unknown("space", "resource", "token_from", "mode", "error_body", "optional")
+			return inner.unknown("space", "resource", "token_from", "mode", "error_body", "optional")
 		}
 	}
-	return r, nil
+	return nil
+}
+
+// innerSetting reads one of the settings that groups and routes share.
+func (b *block) innerSetting(s *policy.Settings) (done bool, err error) {
+	if b.Val() != "optional" {
+		return b.setting(s)
+	}
+	s.Optional = true
+	return true, b.once(b.end)
 }
 
 func (b *block) group() (g policy.GroupConfig, err error) {
@@ -360,22 +373,15 @@ func (b *block) group() (g policy.GroupConfig, err error) {
 	}
 	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
 	for nesting := b.Nesting(); b.NextBlock(nesting); {
-		if b.Val() == "optional" {
-			if err := inner.once(inner.end); err != nil {
-				return g, err
-			}
-			g.Optional = true
-			continue
-		}
-		done, err := inner.setting(&g.Settings)
+		done, err := inner.innerSetting(&g.Settings)
 		if !done && err == nil {
-			done, err = inner.routes(&g.Routes, &g.Groups)
+			done, err = inner.routes(&g.Routes, &g.Groups, &g.OpenAPI)
 		}
 		if err != nil {
 			return g, err
 		}
 		if !done {
-			return g, inner.unknown("route", "group", "space", "resource", "token_from", "mode", "error_body", "optional")
+			return g, inner.unknown("route", "group", "openapi", "space", "resource", "token_from", "mode", "error_body", "optional")
 		}
 	}
 	return g, nil

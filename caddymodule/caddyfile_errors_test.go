@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -28,8 +29,8 @@ func check(t *testing.T, head, tail string, mistakes []mistake) {
 
 const (
 	wantSite = "want one of realm, token_from, mode, error_body, default, space, resource, forward_token, identity_headers, " +
-		"route, group, let_through, unknown_token, cors_preflight, encoded_slash, semicolon"
-	wantGroup      = "want one of route, group, space, resource, token_from, mode, error_body, optional"
+		"route, group, openapi, let_through, unknown_token, cors_preflight, encoded_slash, semicolon"
+	wantGroup      = "want one of route, group, openapi, space, resource, token_from, mode, error_body, optional"
 	wantRoute      = "want one of space, resource, token_from, mode, error_body, optional"
 	wantCredential = "want bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>"
 	wantSource     = "want path.<name>, query.<name>, header.<name>, host.<n>, token, all or none"
@@ -41,8 +42,6 @@ func TestSiteMistakes(t *testing.T) {
 		// words
 		{"tokenfrom bearer", `unknown word "tokenfrom": ` + wantSite + ", at Caddyfile:3"},
 		{"optional", `unknown word "optional": ` + wantSite + ", at Caddyfile:3"},
-		{"openapi api.yaml", "openapi is not supported yet, at Caddyfile:3"},
-		{"openapi api.yaml {\nscope x\n}", "openapi is not supported yet, at Caddyfile:3"},
 		{"error_body", `error_body "": want problem, error, message, message_code, or a media type and a template, at Caddyfile:3`},
 		{"error_body json x", `error_body: "json" is no media type; want one such as application/json, or problem, error, message, message_code, at Caddyfile:3`},
 		{"error_body text/plain {message}", "error_body: {message} stands for nothing; want {status}, {title}, {reason}, {detail}, {type}, {required_scope} or {space}, at Caddyfile:3"},
@@ -265,5 +264,47 @@ func FuzzDirective(f *testing.F) {
 			return
 		}
 		checkRoundTrip(t, h)
+	})
+}
+
+func TestOpenAPIMistakes(t *testing.T) {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		head = "openapi testdata/openapi/api.yaml {\ndefault any\n"
+		in   = "openapi api.yaml: "
+		want = "want one of base, default, scheme, ignore, skip, operation, tag, route, space, resource, token_from, mode, error_body, optional"
+	)
+	file := dir + "/testdata/openapi/api.yaml"
+	check(t, "http://api.example.com {\n\tpatgate {\n", "\n\t}\n}\n", []mistake{
+		{"openapi", "openapi: a value is missing, at Caddyfile:3"},
+		{"openapi a b", `unexpected "b" at the end of the line, at Caddyfile:3`},
+		{"openapi none.yaml", "Caddyfile:3: reading an OpenAPI document: open " + dir + "/none.yaml: no such file or directory"},
+		{"openapi testdata/openapi/api.yaml", "Caddyfile:3: " + in + "operation whoAmI (" + file + ":21): security scheme key names no scopes: " +
+			"write scheme key <requirement>, ignore key if it isn't a token, or default <requirement>\n" +
+			"Caddyfile:3: " + in + "operation setPassword (" + file + ":23): security scheme browser names no scopes: " +
+			"write scheme browser <requirement>, ignore browser if it isn't a token, or default <requirement>"},
+		{head + "bases /api\n}", `unknown word "bases": ` + want + ", at Caddyfile:5"},
+		{head + "default any\n}", "default: is set already on line 4, at Caddyfile:5"},
+		{head + "base\n}", "base: a value is missing, at Caddyfile:5"},
+		{head + "base api\n}", "Caddyfile:3: " + in + "base api: want a path"},
+		{head + "base /x {\n}\n}", "unexpected block, at Caddyfile:5"},
+		{"openapi testdata/openapi/api.yaml {\ndefault\n}", "default: a requirement is missing, at Caddyfile:4"},
+		{head + "scheme key\n}", "scheme: want a name and a requirement, at Caddyfile:5"},
+		{head + "scheme kye any\n}", "Caddyfile:5: " + in + "scheme kye: the document has no such security scheme"},
+		{head + "ignore\n}", "ignore: a name is missing, at Caddyfile:5"},
+		{head + "skip\n}", "skip: a name is missing, at Caddyfile:5"},
+		{head + "operation listBooks\n}", "operation: want a name and a requirement, at Caddyfile:5"},
+		{head + "operation listBook books:read\n}", "Caddyfile:5: " + in + "operation listBook: the document has no such operation; did you mean listBooks?"},
+		{head + "operation listBooks books:read {\nbase /x\n}\n}", `unknown word "base": ` + wantRoute + ", at Caddyfile:6"},
+		{head + "operation listBooks books:read {\nspace path.id\n}\n}", file + ":11: space path.id: pattern /api/{space}/books has no {id}"},
+		{head + "tag book any\n}", "Caddyfile:5: " + in + "tag book: the document has no such tag; did you mean books?"},
+		{head + "route GET /{id}/book any\n}", "Caddyfile:5: " + in + "route GET /{id}/book: the document has no such path; did you mean /{}/books?"},
+		{head + "route GET,PUT /{id}/books any\n}", "Caddyfile:5: " + in + "route GET,PUT /{id}/books: the document has GET, POST there, not PUT"},
+		{head + "route GET /{id}/books\n}", "Caddyfile:5: " + in + "route GET /{id}/books: want a requirement"},
+		{head + "space path.id\n}", "Caddyfile:3: " + in + "space path.id: none of the operations has {id}"},
+		{head + "}\nroute GET /api/me any", file + ":21: route GET /api/me can't be told apart from GET /api/me (Caddyfile:6): the same path for GET"},
 	})
 }

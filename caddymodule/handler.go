@@ -15,6 +15,7 @@ import (
 
 	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/policy/openapi"
 	"github.com/patgate/patgate/token"
 )
 
@@ -67,7 +68,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // compile checks the configuration. It needs no running server.
 func (h *Handler) compile(catalog *policy.Catalog) (err error) {
-	if h.policy, err = policy.Compile(h.Config, catalog); err != nil {
+	config, err := openapi.Expand(h.Config)
+	if err != nil {
+		return err
+	}
+	if h.policy, err = policy.Compile(config, catalog); err != nil {
 		return err
 	}
 	if h.UnknownTokenUntil != "" {
@@ -95,7 +100,7 @@ func (h *Handler) nameHeaders() error {
 		if slices.Contains(notIdentity, name) {
 			return fmt.Errorf("identity_headers: %s has a meaning of its own", name)
 		}
-		if !strings.HasPrefix(name, identityPrefix) {
+		if !strings.HasPrefix(name, policy.IdentityPrefix) {
 			h.remove = append(h.remove, name)
 		}
 	}
@@ -104,8 +109,6 @@ func (h *Handler) nameHeaders() error {
 	}
 	return nil
 }
-
-const identityPrefix = "X-Patgate-"
 
 // notIdentity are headers that can't carry an identity.
 var notIdentity = []string{
@@ -173,11 +176,6 @@ const decisionHeader = "X-Patgate-Decision"
 // another client, than the one that is judged.
 func (h *Handler) cleanHeader(header http.Header) {
 	policy.CleanHeader(header)
-	for name := range header {
-		if strings.HasPrefix(name, identityPrefix) {
-			delete(header, name)
-		}
-	}
 	for _, name := range h.remove {
 		delete(header, name)
 	}

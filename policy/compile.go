@@ -68,6 +68,9 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	}
 	p.shape = shape
 	errs = append(errs, p.add(c.Routes, c.Groups, c.Settings, "")...)
+	if len(c.OpenAPI) > 0 {
+		errs = append(errs, at(c.OpenAPI[0].At, errNotExpanded))
+	}
 	if err := p.checkParameters(c.Settings, 0); err != nil {
 		errs = append(errs, err)
 	}
@@ -119,6 +122,9 @@ func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings,
 		if err := g.Settings.check(); err != nil {
 			errs = append(errs, at(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
 			continue
+		}
+		if len(g.OpenAPI) > 0 {
+			errs = append(errs, at(g.OpenAPI[0].At, errNotExpanded))
 		}
 		first := len(p.routes)
 		errs = append(errs, p.add(g.Routes, g.Groups, g.Settings.within(outer), whole)...)

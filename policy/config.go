@@ -33,8 +33,9 @@ type Config struct {
 	Semicolon string `json:"semicolon,omitempty"`
 
 	Settings
-	Routes []RouteConfig `json:"routes,omitempty"`
-	Groups []GroupConfig `json:"groups,omitempty"`
+	Routes  []RouteConfig   `json:"routes,omitempty"`
+	Groups  []GroupConfig   `json:"groups,omitempty"`
+	OpenAPI []OpenAPIConfig `json:"openapi,omitempty"` // documents whose operations are routes
 }
 
 // Settings hold for the routes of a site, a group, or for one route. Inner ones
@@ -75,8 +76,9 @@ type GroupConfig struct {
 	At     string `json:"at,omitempty"`
 
 	Settings
-	Routes []RouteConfig `json:"routes,omitempty"`
-	Groups []GroupConfig `json:"groups,omitempty"`
+	Routes  []RouteConfig   `json:"routes,omitempty"`
+	Groups  []GroupConfig   `json:"groups,omitempty"`
+	OpenAPI []OpenAPIConfig `json:"openapi,omitempty"` // documents whose operations are routes
 }
 
 // within returns inner with what it leaves open taken from outer.

@@ -1,0 +1,13 @@
+// Package openapi makes routes out of OpenAPI documents.
+//
+// [Read] reads a document; [Expand] puts the routes of all documents that a
+// [policy.Config] names in their places, and [Document.Snippet] writes them as
+// the part of a Caddyfile, to be edited by hand. [Compare] says where a document
+// and a policy differ.
+//
+// An operation's security requirements become its requirement: a list is OR,
+// within one entry AND, and what comes of that must be expressible as the ANDs
+// of ORs that policies have. Where the document doesn't say what an operation
+// needs, the configuration must: nothing is open, or open to any token, because
+// something was left out.
+package openapi

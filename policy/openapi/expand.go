@@ -1,0 +1,223 @@
+package openapi
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// Expand returns the configuration with the routes of its OpenAPI documents in
+// place of them. It reads the files.
+func Expand(c policy.Config) (policy.Config, error) {
+	documents, groups, err := expand(c.OpenAPI, c.Groups)
+	c.OpenAPI, c.Groups = documents, groups
+	return c, err
+}
+
+func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]policy.OpenAPIConfig, []policy.GroupConfig, error) {
+	var errs []error
+	groups = slices.Clone(groups)
+	for i := range groups {
+		g := &groups[i]
+		var err error
+		if g.OpenAPI, g.Groups, err = expand(g.OpenAPI, g.Groups); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, c := range documents {
+		d, err := Read(c.File)
+		if err != nil {
+			errs = append(errs, at(c.At, err))
+			continue
+		}
+		routes, err := d.Routes(c)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		groups = append(groups, policy.GroupConfig{Prefix: "/", At: c.At, Settings: c.Settings, Routes: routes})
+	}
+	return nil, groups, errors.Join(errs...)
+}
+
+// rules is what a configuration says of a document.
+type rules struct {
+	config   policy.OpenAPIConfig
+	document *Document
+	meaning  meaning
+	errs     []error
+}
+
+// fail notes a mistake in a line of the configuration, or in all of it.
+func (r *rules) fail(place, format string, args ...any) {
+	if place == "" {
+		place = r.config.At
+	}
+	r.errs = append(r.errs, at(place, fmt.Errorf("openapi %s: "+format, append([]any{filepath.Base(r.config.File)}, args...)...)))
+}
+
+// Routes returns the routes that a configuration makes of the document. Its
+// errors, joined, name the places of the mistakes.
+func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) {
+	r := &rules{config: c, document: d, meaning: meaning{schemes: map[string]string{}, ignored: c.Ignore, fallback: c.Default}}
+	r.check()
+	if len(r.errs) > 0 {
+		return nil, errors.Join(r.errs...)
+	}
+	open := unsaid{}
+	var routes []policy.RouteConfig
+	replaced := make([]bool, len(c.Routes))
+	for i := range d.Operations {
+		o := &d.Operations[i]
+		if slices.Contains(c.Skip, o.Name()) {
+			continue
+		}
+		route, err := r.route(o, replaced)
+		switch {
+		case errors.Is(err, errNotSaid), errors.As(err, new(schemeNotSaid)):
+			open.add(err, o)
+		case err != nil:
+			r.errs = append(r.errs, at(o.At, fmt.Errorf("operation %s: %w", o.Name(), err)))
+		case route != nil:
+			routes = append(routes, *route)
+		}
+	}
+	open.report(r)
+	r.checkSources(routes)
+	return routes, errors.Join(r.errs...)
+}
+
+// route returns the route of an operation; nil where one that replaces several
+// operations is there already.
+func (r *rules) route(o *Operation, replaced []bool) (*policy.RouteConfig, error) {
+	base, err := o.base(r.config.Base)
+	if err != nil {
+		return nil, err
+	}
+	route := policy.RouteConfig{Methods: []string{o.Method}, At: o.At}
+	said := "" // where the configuration says what the operation needs
+	override := func(place, require string, settings policy.Settings) error {
+		if said != "" {
+			return fmt.Errorf("%s and %s both say what it needs", said, place)
+		}
+		said, route.Require, route.Settings = place, require, settings
+		return nil
+	}
+	for _, rule := range r.config.Operations {
+		if rule.Name == o.Name() {
+			if err := override(rule.At, rule.Require, rule.Settings); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for i, rule := range r.config.Routes {
+		if !replaces(&rule, o) {
+			continue
+		}
+		if err := override(rule.At, rule.Require, rule.Settings); err != nil {
+			return nil, err
+		}
+		if replaced[i] {
+			return nil, nil
+		}
+		replaced[i] = true
+		rule.Pattern = below(base, rule.Pattern)
+		return &rule, nil
+	}
+	if said == "" {
+		for _, rule := range r.config.Tags {
+			if slices.Contains(o.Tags, rule.Name) {
+				if err := override(rule.At, rule.Require, rule.Settings); err != nil {
+					return nil, fmt.Errorf("%w: write operation %s", err, quoted(o.Name()))
+				}
+			}
+		}
+	}
+	if said == "" {
+		if route.Require, route.Optional, err = r.meaning.requirement(o); err != nil {
+			return nil, err
+		}
+	}
+	route.Pattern = below(base, pattern(o.Path))
+	if err := policy.ValidPattern(route.Pattern); err != nil {
+		return nil, fmt.Errorf("%w; write skip %s, and a route of your own", err, quoted(o.Name()))
+	}
+	return &route, nil
+}
+
+// base returns the path below which the operation is; set is what the
+// configuration says.
+func (o *Operation) base(set string) (string, error) {
+	switch {
+	case set != "":
+		return set, nil
+	case len(o.Bases) > 1:
+		return "", fmt.Errorf("its servers have different paths (%s): write base <path>", strings.Join(o.Bases, ", "))
+	case o.Bases[0] == "":
+		return "", errors.New("the path of its server depends on where the document is: write base <path>")
+	}
+	return o.Bases[0], nil
+}
+
+// below returns a pattern below a base.
+func below(base, pattern string) string {
+	return strings.TrimSuffix(base, "/") + pattern
+}
+
+// replaces reports whether the configuration's route stands for the operation.
+func replaces(route *policy.RouteConfig, o *Operation) bool {
+	return (slices.Contains(route.Methods, "*") || slices.Contains(route.Methods, o.Method)) && samePath(route.Pattern, o.Path)
+}
+
+// unsaid gathers what documents leave open, so that two hundred operations of
+// the same kind are one error.
+type unsaid map[string][]*Operation
+
+func (u unsaid) add(why error, o *Operation) { u[why.Error()] = append(u[why.Error()], o) }
+
+func (u unsaid) report(r *rules) {
+	for _, scheme := range r.document.Schemes {
+		if operations := u[schemeNotSaid(scheme).Error()]; operations != nil {
+			r.fail("", "%s: %s: write scheme %s <requirement>, ignore %[4]s if it isn't a token, or default <requirement>",
+				first(operations), schemeNotSaid(scheme), quoted(scheme))
+		}
+	}
+	if operations := u[errNotSaid.Error()]; operations != nil {
+		r.fail("", "%s: %s: write default <requirement>", first(operations), errNotSaid)
+	}
+}
+
+// first names the first of some operations, and how many more there are.
+func first(operations []*Operation) string {
+	name := fmt.Sprintf("operation %s (%s)", operations[0].Name(), operations[0].At)
+	switch n := len(operations) - 1; n {
+	case 0:
+	case 1:
+		name += " and 1 other"
+	default:
+		name += fmt.Sprintf(" and %d others", n)
+	}
+	return name
+}
+
+// at puts the place of a mistake before it.
+func at(place string, err error) error {
+	if place == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", place, err)
+}
+
+// quoted returns a name as the Caddyfile has it.
+func quoted(name string) string {
+	if name != "" && !strings.ContainsAny(name, " \t\"`\\{}") && name[0] != '#' {
+		return name
+	}
+	if !strings.Contains(name, "`") {
+		return "`" + name + "`"
+	}
+	return `"` + strings.ReplaceAll(name, `"`, `\"`) + `"`
+}

@@ -1,0 +1,492 @@
+package openapi
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/patgate/patgate/policy"
+)
+
+const shared = "../../../shared/systems/openapi"
+
+// plainConfig is a configuration under which testdata/stories.yaml says everything.
+var plainConfig = policy.OpenAPIConfig{
+	File: "testdata/stories.yaml", At: "Caddyfile:1", Ignore: []string{"session"},
+	Schemes: []policy.SchemeConfig{{Name: "key", Require: "any", At: "Caddyfile:2"}},
+}
+
+// table writes routes as the Caddyfile has them, with their settings and places.
+func table(routes []policy.RouteConfig) string {
+	var b strings.Builder
+	for _, r := range routes {
+		b.WriteString(strings.Join(r.Methods, ",") + " " + r.Pattern + " " + r.Require)
+		if r.Optional {
+			b.WriteString(" optional")
+		}
+		for _, s := range []struct{ name, value string }{{" space ", r.Space}, {" resource ", r.Resource}, {" mode ", r.Mode}} {
+			if s.value != "" {
+				b.WriteString(s.name + s.value)
+			}
+		}
+		b.WriteString(" " + r.At + "\n")
+	}
+	return b.String()
+}
+
+// routesOf expands a document with a configuration.
+func routesOf(t *testing.T, c policy.OpenAPIConfig) (string, error) {
+	t.Helper()
+	d, err := Read(c.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, err := d.Routes(c)
+	return table(routes), err
+}
+
+func TestRoutes(t *testing.T) {
+	got, err := routesOf(t, plainConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `GET /v2/health public testdata/stories.yaml:13
+GET /v2/spaces/{spaceID}/stories stories:read testdata/stories.yaml:19
+POST /v2/spaces/{spaceID}/stories stories:write|stories:admin testdata/stories.yaml:25
+GET /v2/spaces/{spaceID}/stories/{story_id} stories:read optional testdata/stories.yaml:34
+PUT /v2/spaces/{spaceID}/stories/{story_id} stories:write|stories:admin assets:read|stories:admin testdata/stories.yaml:38
+DELETE /v2/spaces/{spaceID}/stories/{story_id} never testdata/stories.yaml:44
+GET /v2/spaces/{spaceID}/assets/{path...} assets:read testdata/parts/assets.yaml:4
+POST /v2/spaces/{spaceID}/assets/{path...} assets:write testdata/parts/assets.yaml:9
+GET /v2/me any testdata/stories.yaml:51
+`
+	if got != want {
+		t.Errorf("routes:\n%swant:\n%s", got, want)
+	}
+}
+
+// override is a configuration's lines and what becomes of operations by them.
+func TestOverrides(t *testing.T) {
+	rule := func(name, require string) []policy.OverrideConfig {
+		return []policy.OverrideConfig{{Name: name, Require: require, At: "Caddyfile:3"}}
+	}
+	for _, test := range []struct {
+		what   string
+		change func(c *policy.OpenAPIConfig)
+		want   []string // lines that are there
+		gone   []string // and that aren't
+	}{
+		{"base", func(c *policy.OpenAPIConfig) { c.Base = "/api/" },
+			[]string{"GET /api/me any"}, []string{"/v2"}},
+		{"base at the root", func(c *policy.OpenAPIConfig) { c.Base = "/" },
+			[]string{"\nGET /me any"}, []string{"/v2"}},
+		{"skip", func(c *policy.OpenAPIConfig) {
+			c.Skip = []string{"health", "DELETE /spaces/{spaceID}/stories/{story.id}"}
+		},
+			[]string{"GET /v2/me any"}, []string{"health", "DELETE"}},
+		{"operation", func(c *policy.OpenAPIConfig) {
+			c.Operations = rule("readStory", "stories:see")
+			c.Operations[0].Resource = "path.story_id"
+		}, []string{"GET /v2/spaces/{spaceID}/stories/{story_id} stories:see resource path.story_id testdata/stories.yaml:34"}, []string{"optional"}},
+		{"operation without an operationId", func(c *policy.OpenAPIConfig) {
+			c.Operations = rule("DELETE /spaces/{spaceID}/stories/{story.id}", "stories:delete")
+		}, []string{"DELETE /v2/spaces/{spaceID}/stories/{story_id} stories:delete"}, []string{"never"}},
+		{"tag", func(c *policy.OpenAPIConfig) { c.Tags = rule("stories", "stories") },
+			[]string{"POST /v2/spaces/{spaceID}/stories stories ", "DELETE /v2/spaces/{spaceID}/stories/{story_id} stories "}, []string{"stories:"}},
+		{"an operation before its tag", func(c *policy.OpenAPIConfig) {
+			c.Tags, c.Operations = rule("stories", "stories"), rule("listStories", "any")
+		}, []string{"GET /v2/spaces/{spaceID}/stories any", "POST /v2/spaces/{spaceID}/stories stories "}, nil},
+		{"route", func(c *policy.OpenAPIConfig) {
+			c.Routes = []policy.RouteConfig{{Methods: []string{"PUT", "DELETE"}, Pattern: "/spaces/{space}/stories/{id}", Require: "stories:change",
+				At: "Caddyfile:3", Settings: policy.Settings{Resource: "path.id"}}}
+		}, []string{"PUT,DELETE /v2/spaces/{space}/stories/{id} stories:change resource path.id Caddyfile:3\n", "GET /v2/spaces/{spaceID}/stories/{story_id}"},
+			[]string{"never", "stories:admin assets"}},
+		{"route for all methods", func(c *policy.OpenAPIConfig) {
+			c.Routes = []policy.RouteConfig{{Methods: []string{"*"}, Pattern: "/me/", Require: "me", At: "Caddyfile:3"}}
+		}, []string{"* /v2/me/ me Caddyfile:3\n"}, []string{"GET /v2/me any"}},
+		{"scheme", func(c *policy.OpenAPIConfig) { c.Schemes[0].Require = "me:read|me:write admin" },
+			[]string{"GET /v2/me me:read|me:write admin", "assets:write me:read|me:write admin"}, nil},
+		{"a scheme no token meets", func(c *policy.OpenAPIConfig) { c.Schemes[0].Require = "never" },
+			[]string{"GET /v2/me never", "POST /v2/spaces/{spaceID}/assets/{path...} never"}, nil},
+		{"default", func(c *policy.OpenAPIConfig) { c.Schemes, c.Default = nil, "members" },
+			[]string{"GET /v2/me members"}, nil},
+		{"a scheme that isn't ignored", func(c *policy.OpenAPIConfig) { c.Ignore, c.Default = nil, "members" },
+			[]string{"GET /v2/me any", "DELETE /v2/spaces/{spaceID}/stories/{story_id} members"}, nil},
+	} {
+		c := plainConfig
+		c.Schemes = append([]policy.SchemeConfig{}, plainConfig.Schemes...)
+		test.change(&c)
+		got, err := routesOf(t, c)
+		if err != nil {
+			t.Errorf("%s: %v", test.what, err)
+			continue
+		}
+		for _, line := range test.want {
+			if !strings.Contains("\n"+got, line) {
+				t.Errorf("%s: no line %q in\n%s", test.what, line, got)
+			}
+		}
+		for _, text := range test.gone {
+			if strings.Contains(got, text) {
+				t.Errorf("%s: %q is still in\n%s", test.what, text, got)
+			}
+		}
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	const head = "openapi stories.yaml: "
+	line := func(name, require string) []policy.OverrideConfig {
+		return []policy.OverrideConfig{{Name: name, Require: require, At: "Caddyfile:3"}}
+	}
+	route := func(methods, pattern, require string) []policy.RouteConfig {
+		return []policy.RouteConfig{{Methods: strings.Split(methods, ","), Pattern: pattern, Require: require, At: "Caddyfile:3"}}
+	}
+	for _, test := range []struct {
+		change func(c *policy.OpenAPIConfig)
+		want   string
+	}{
+		{func(c *policy.OpenAPIConfig) { c.Schemes, c.Ignore = nil, nil },
+			"Caddyfile:1: " + head + "operation putAsset (testdata/parts/assets.yaml:9) and 1 other: security scheme key names no scopes: " +
+				"write scheme key <requirement>, ignore key if it isn't a token, or default <requirement>\n" +
+				"Caddyfile:1: " + head + "operation DELETE /spaces/{spaceID}/stories/{story.id} (testdata/stories.yaml:44): security scheme session names no scopes: " +
+				"write scheme session <requirement>, ignore session if it isn't a token, or default <requirement>"},
+		{func(c *policy.OpenAPIConfig) { c.Schemes, c.Default = nil, "public" },
+			"Caddyfile:1: " + head + "operation putAsset (testdata/parts/assets.yaml:9) and 1 other: security scheme key names no scopes: " +
+				"write scheme key <requirement>, ignore key if it isn't a token, or default <requirement>"},
+		{func(c *policy.OpenAPIConfig) { c.Base = "api" }, "Caddyfile:1: " + head + "base api: want a path"},
+		{func(c *policy.OpenAPIConfig) { c.Default = "public any" },
+			"Caddyfile:1: " + head + `default: requirement "public any": "public" stands alone, without scopes`},
+		{func(c *policy.OpenAPIConfig) { c.Schemes[0].Require = "public" },
+			"Caddyfile:2: " + head + "scheme key: a credential is asked for, so it can't be public"},
+		{func(c *policy.OpenAPIConfig) { c.Schemes[0].Name = "kee" },
+			"Caddyfile:2: " + head + "scheme kee: the document has no such security scheme; did you mean key?"},
+		{func(c *policy.OpenAPIConfig) { c.Ignore = []string{"session", "key"} }, "Caddyfile:2: " + head + "scheme key: stands twice"},
+		{func(c *policy.OpenAPIConfig) { c.Ignore = []string{"session", "cookie"} },
+			"Caddyfile:1: " + head + "ignore cookie: the document has no such security scheme"},
+		{func(c *policy.OpenAPIConfig) { c.Skip = []string{"heatlh"} },
+			"Caddyfile:1: " + head + "skip heatlh: the document has no such operation; did you mean health?"},
+		{func(c *policy.OpenAPIConfig) { c.Operations = line("listStoriez", "any") },
+			"Caddyfile:3: " + head + "operation listStoriez: the document has no such operation; did you mean listStories?"},
+		{func(c *policy.OpenAPIConfig) { c.Operations = line("listStories", "a||b") },
+			"Caddyfile:3: " + head + `operation listStories: requirement "a||b": scope: want 1 to 256 characters, got 0`},
+		{func(c *policy.OpenAPIConfig) { c.Operations = line("listStories", "") },
+			"Caddyfile:3: " + head + "operation listStories: want a requirement"},
+		{func(c *policy.OpenAPIConfig) { c.Operations, c.Skip = line("health", "any"), []string{"health"} },
+			"Caddyfile:3: " + head + "operation health: is skipped"},
+		{func(c *policy.OpenAPIConfig) {
+			c.Operations = append(line("health", "any"), line("health", "never")...)
+		},
+			"testdata/stories.yaml:13: operation health: Caddyfile:3 and Caddyfile:3 both say what it needs"},
+		{func(c *policy.OpenAPIConfig) { c.Tags = line("storys", "any") },
+			"Caddyfile:3: " + head + "tag storys: the document has no such tag; did you mean stories?"},
+		{func(c *policy.OpenAPIConfig) { c.Tags = append(line("stories", "any"), line("reading", "never")...) },
+			"testdata/stories.yaml:34: operation readStory: Caddyfile:3 and Caddyfile:3 both say what it needs: write operation readStory"},
+		{func(c *policy.OpenAPIConfig) { c.Routes = route("GET", "/mee", "any") },
+			"Caddyfile:3: " + head + "route GET /mee: the document has no such path; did you mean /me?"},
+		{func(c *policy.OpenAPIConfig) { c.Routes = route("GET,PUT", "/me", "any") },
+			"Caddyfile:3: " + head + "route GET,PUT /me: the document has GET there, not PUT"},
+		{func(c *policy.OpenAPIConfig) { c.Routes = route("GET", "/me", "") }, "Caddyfile:3: " + head + "route GET /me: want a requirement"},
+		{func(c *policy.OpenAPIConfig) { c.Routes = route("GET", "/me?full", "any") },
+			"Caddyfile:3: " + head + "route GET /me?full: a route with a query condition stands outside of the openapi block"},
+		{func(c *policy.OpenAPIConfig) {
+			c.Routes, c.Operations = route("GET", "/me", "any"), line("whoAmI", "any")
+		},
+			"testdata/stories.yaml:51: operation whoAmI: Caddyfile:3 and Caddyfile:3 both say what it needs"},
+		{func(c *policy.OpenAPIConfig) { c.Space = "path.space" },
+			"Caddyfile:1: " + head + "space path.space: none of the operations has {space}"},
+	} {
+		c := plainConfig
+		c.Schemes = append([]policy.SchemeConfig{}, plainConfig.Schemes...)
+		test.change(&c)
+		if _, err := routesOf(t, c); err == nil || err.Error() != test.want {
+			t.Errorf("got:  %v\nwant: %s", err, test.want)
+		}
+	}
+}
+
+// read reads a document in a file of its own.
+func read(t *testing.T, text string) (*Document, error) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("api.yaml", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Read("api.yaml")
+}
+
+// paths is a document with these lines below paths.
+func paths(lines string) string { return "openapi: 3.0.3\npaths:\n" + lines }
+
+func TestUnreadable(t *testing.T) {
+	const head = "reading an OpenAPI document: api.yaml"
+	for _, test := range []struct{ text, want string }{
+		{"", head + ": there is nothing in the spec"},
+		{"a: [", head + ": unable to parse specification"},
+		{"swagger: '2.0'\n", head + ": want version 3.0 or later"},
+		{"title: x\n", head + ": spec type not supported"},
+		{"openapi: 3.0.0\npaths: []\n", head + ":2: #/paths: want a mapping"},
+		{paths("  /a: x\n"), head + ":3: #/paths/~1a: want a mapping"},
+		{paths("  a: {}\n"), head + ":3: #/paths/a: a path begins with /"},
+		{paths("  /a:\n    get:\n      tags: x\n"), head + ":5: #/paths/~1a/get/tags: want a list"},
+		{paths("  /a:\n    get:\n      operationId: [x]\n"), head + ":5: #/paths/~1a/get/operationId: want a text"},
+		{paths("  /a:\n    get: {}\n  /a:\n    get: {}\n"), head + `: failed to decode YAML`},
+		{`{"openapi":"3.0.0","paths":{"/a":{"get":{"security":[],"security":[{"x":[]}]}}}}`, head + `:1: #/paths/~1a/get: "security" stands twice, first on line 1`},
+
+		// what isn't a list of requirements is not taken for an empty one
+		{paths("  /a:\n    get:\n      security:\n"), head + ":5: #/paths/~1a/get/security: want a list"},
+		{paths("  /a:\n    get:\n      security: {}\n"), head + ":5: #/paths/~1a/get/security: want a list"},
+		{paths("  /a:\n    get:\n      security: [~]\n"), head + ":5: #/paths/~1a/get/security/0: want a mapping"},
+		{paths("  /a:\n    get:\n      security: [{x: }]\n"), head + ":5: #/paths/~1a/get/security/0/x: want a list"},
+		{paths("  /a:\n    get:\n      security: [{x: read}]\n"), head + ":5: #/paths/~1a/get/security/0/x: want a list"},
+		{paths("  /a:\n    get:\n      security: [{x: [~]}]\n"), head + ":5: #/paths/~1a/get/security/0/x/0: want a text"},
+
+		// references
+		{paths("  /a:\n    $ref: other.yaml\n"), head + `:4: #/paths/~1a: $ref "other.yaml": open other.yaml: no such file or directory`},
+		{paths("  /a:\n    $ref: https://example.com/a.yaml\n"), head + `:4: #/paths/~1a: $ref "https://example.com/a.yaml": only files beside the document are read`},
+		{paths("  /a:\n    $ref: //example.com/a.yaml\n"), head + `:4: #/paths/~1a: $ref "//example.com/a.yaml": only files beside the document are read`},
+		{paths("  /a:\n    $ref: '#/paths/~1b'\n"), head + `:4: #/paths/~1a: $ref "#/paths/~1b": api.yaml has nothing there`},
+		{paths("  /a:\n    $ref: '#paths'\n"), head + `:4: #/paths/~1a: $ref "#paths": want # to be followed by /`},
+		{paths("  /a:\n    $ref: '#/paths/~1b'\n  /b:\n    $ref: '#/paths/~1a'\n"), "references or merges go on and on"},
+		{paths("  /a:\n    get: &a\n      <<: *a\n"), "reading an OpenAPI document: api.yaml"},
+
+		// servers
+		{"servers: [{url: '/{v}'}]\n" + paths("  /a:\n    get: {operationId: x}\n"), `api.yaml:5: operation x: server "/{v}": want a path whose variables have defaults`},
+	} {
+		if _, err := read(t, test.text); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s\n got:  %v\n want: %s", test.text, err, test.want)
+		}
+	}
+}
+
+func TestBases(t *testing.T) {
+	for _, test := range []struct{ servers, want string }{
+		{"", "/"},
+		{"[{url: /}]", "/"},
+		{"[{url: /api/}]", "/api"},
+		{"[{url: 'https://a.example.com'}]", "/"},
+		{"[{url: 'https://a.example.com/v1?x#y'}]", "/v1"},
+		{"[{url: //a.example.com/v1}]", "/v1"},
+		{"[{url: 'http://a:1/v1'}, {url: 'https://b/v1/'}]", "/v1"},
+		{"[{url: 'https://{host}/{v}', variables: {host: {default: a/b}, v: {default: v3, enum: [v3]}}}]", "/v3"},
+		{"[{url: '/{v}', variables: {v: {default: v3, enum: [v2, v3]}}}]", "depends on where the document is"},
+		{"[{url: v1}]", "depends on where the document is"},
+		{"[{url: /a}, {url: /b}]", "its servers have different paths (/a, /b)"},
+	} {
+		text := paths("  /x:\n    get: {operationId: x}\n")
+		if test.servers != "" {
+			text = "servers: " + test.servers + "\n" + text
+		}
+		d, err := read(t, text)
+		if err != nil {
+			t.Errorf("servers %s: %v", test.servers, err)
+			continue
+		}
+		got, err := d.Operations[0].base("")
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want && (err == nil || !strings.Contains(got, test.want)) {
+			t.Errorf("servers %s: base %s, want %s", test.servers, got, test.want)
+		}
+		if got, err := d.Operations[0].base("/set"); got != "/set" || err != nil {
+			t.Errorf("servers %s: base %s, %v where it is set, want /set", test.servers, got, err)
+		}
+	}
+	// Those of an operation stand in place of those of its path, and these in
+	// place of the document's.
+	d, err := read(t, "servers: [{url: /a}]\n"+paths("  /x:\n    servers: [{url: /b}]\n    get: {servers: [{url: /c}]}\n    put: {tags: []}\n  /y:\n    get: {servers: []}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"/c", "/b", "/a"} {
+		if got, err := d.Operations[i].base(""); got != want || err != nil {
+			t.Errorf("%s: base %s, %v, want %s", d.Operations[i].Name(), got, err, want)
+		}
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	for path, want := range map[string]string{
+		"/": "/", "/a/{b}": "/a/{b}", "/{a.b}/{c[d]}": "/{a_b}/{c_d_}", "/{proxy+}": "/{proxy...}", "/a/{+rest}": "/a/{rest...}",
+		"/{a+}/b": "/{a_}/b", "/{id}.json": "/{id}.json", "/a{;b}": "/a{;b}", "/a{": "/a{",
+	} {
+		if got := pattern(path); got != want {
+			t.Errorf("pattern(%q) = %q, want %q", path, got, want)
+		}
+	}
+	d, err := read(t, paths("  '/files/{id}{format}':\n    get: {operationId: getFile, security: []}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "write skip getFile, and a route of your own"
+	if _, err := d.Routes(policy.OpenAPIConfig{}); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "api.yaml:4: operation getFile") {
+		t.Errorf("a path that can't be a pattern: %v, want %s", err, want)
+	}
+}
+
+func TestRequirements(t *testing.T) {
+	for _, test := range []struct{ security, want string }{
+		{"[]", "public"},
+		{"[{}]", "public"},
+		{"[{o: [a]}]", "a"},
+		{"[{o: [a, b]}]", "a b"},
+		{"[{o: [a]}, {o: [b]}]", "a|b"},
+		{"[{o: [a], p: [b]}]", "a b"},
+		{"[{o: [a, b]}, {p: [c]}]", "a|c b|c"},
+		{"[{o: [a, b]}, {o: [a, c]}]", "a b|c"},
+		{"[{o: [a, b]}, {o: [a]}]", "a"},
+		{"[{o: [a, a]}]", "a"},
+		{"[{o: [a]}, {}]", "a optional"},
+		{"[{cookie: []}]", "never"},
+		{"[{cookie: []}, {}]", "public"},
+		{"[{cookie: [], o: [a]}]", "a"},
+		{"[{cookie: []}, {o: [a]}]", "a"},
+		{"[{bearer: []}, {o: [a]}]", "any"},
+		{"[{bearer: [], o: [a]}]", "a"},
+		{"[{bearer: []}, {}]", "any optional"},
+		{"[{o: [public]}]", `scope "public": is a word of patgate's`},
+		{"[{o: ['a|b']}]", `scope "a|b": "|" can't be part of a scope's name`},
+		{"[{o: ['']}]", "scope: want 1 to 256 characters, got 0"},
+		{"[{o: [a, b, c]}, {o: [d, e, f]}, {o: [g, h, i]}, {o: [j, k, l]}]", "too many alternatives"},
+	} {
+		d, err := read(t, paths("  /x:\n    get: {operationId: x, security: "+test.security+"}\n"))
+		if err != nil {
+			t.Errorf("security %s: %v", test.security, err)
+			continue
+		}
+		m := meaning{ignored: []string{"cookie"}, schemes: map[string]string{"bearer": "any"}}
+		got, optional, err := m.requirement(&d.Operations[0])
+		if optional {
+			got += " optional"
+		}
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want && (err == nil || !strings.Contains(got, test.want)) {
+			t.Errorf("security %s: %s, want %s", test.security, got, test.want)
+		}
+	}
+}
+
+// TestMerges checks that what YAML merges, and what aliases stand for, counts.
+func TestMerges(t *testing.T) {
+	d, err := read(t, `openapi: 3.0.0
+x-common: &guarded { security: [{ o: [a] }], tags: &tags [x] }
+paths:
+  /a:
+    get: { <<: *guarded, operationId: merged }
+    put: { <<: [*guarded], security: [], operationId: own }
+    post: *guarded
+  /b:
+    $ref: "#/paths/~1a"
+    put: { tags: *tags, security: [{ o: [b] }] }
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, err := d.Routes(policy.OpenAPIConfig{})
+	want := `GET /a a api.yaml:5
+POST /a a api.yaml:7
+PUT /a public api.yaml:6
+GET /b a api.yaml:5
+POST /b a api.yaml:7
+PUT /b b api.yaml:10
+`
+	if got := table(routes); got != want || err != nil {
+		t.Errorf("routes:\n%s%v\nwant:\n%s", got, err, want)
+	}
+}
+
+// TestNothingSaid: operations of a document without any security.
+func TestNothingSaid(t *testing.T) {
+	d, err := read(t, paths("  /a:\n    get: {operationId: x}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Routes(policy.OpenAPIConfig{File: "api.yaml", At: "Caddyfile:7"})
+	if want := "Caddyfile:7: openapi api.yaml: operation x (api.yaml:4): the document says nothing of security: write default <requirement>"; err == nil || err.Error() != want {
+		t.Errorf("without default: %v, want %s", err, want)
+	}
+	for _, require := range []string{"public", "any", "a b|c", "never"} {
+		routes, err := d.Routes(policy.OpenAPIConfig{Default: require})
+		if err != nil || len(routes) != 1 || routes[0].Require != require {
+			t.Errorf("default %s: %v, %v", require, routes, err)
+		}
+	}
+}
+
+// TestExpand checks that documents in groups become groups within.
+func TestExpand(t *testing.T) {
+	c := plainConfig
+	c.Space = "path.spaceID"
+	config := policy.Config{OpenAPI: []policy.OpenAPIConfig{c}, Groups: []policy.GroupConfig{{Prefix: "/x", OpenAPI: []policy.OpenAPIConfig{c}}}}
+	expanded, err := Expand(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(config.Groups) != 1 || len(config.Groups[0].Groups) != 0 {
+		t.Error("Expand changed what it was given")
+	}
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := policy.Compile(config, catalog); err == nil {
+		t.Error("a configuration compiles whose documents aren't expanded")
+	}
+	p, err := policy.Compile(expanded, catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spaces := map[string]string{}
+	for _, r := range p.Routes() {
+		spaces[r.Methods[0]+" "+r.Pattern] = r.Space.String()
+	}
+	for route, want := range map[string]string{
+		"GET /v2/me": "none", "GET /x/v2/me": "none",
+		"POST /v2/spaces/{spaceID}/stories": "path.spaceID", "POST /x/v2/spaces/{spaceID}/stories": "path.spaceID",
+	} {
+		if spaces[route] != want {
+			t.Errorf("%s has its space from %q, want %q", route, spaces[route], want)
+		}
+	}
+}
+
+// TestRealDocuments reads those of real systems.
+func TestRealDocuments(t *testing.T) {
+	files, _ := filepath.Glob(filepath.Join(shared, "*.yaml"))
+	if len(files) == 0 {
+		t.Skip("the documents of real systems aren't here")
+	}
+	number := map[string]int{"storyden.yaml": 256, "magistrala-channels.yaml": 16, "magistrala-domains.yaml": 29}
+	for _, file := range files {
+		d, err := Read(file)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		name := filepath.Base(file)
+		if want := number[name]; want != 0 && len(d.Operations) != want {
+			t.Errorf("%s has %d operations, want %d", name, len(d.Operations), want)
+		}
+		routes, err := d.Routes(policy.OpenAPIConfig{File: file, Default: "any"})
+		if err != nil || len(routes) != len(d.Operations) {
+			t.Errorf("%s becomes %d routes, %v, want %d", name, len(routes), err, len(d.Operations))
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	file := filepath.Join(shared, "storyden.yaml")
+	if _, err := os.Stat(file); err != nil {
+		file = "testdata/stories.yaml"
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Read(file); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

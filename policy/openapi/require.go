@@ -1,0 +1,177 @@
+package openapi
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+// clauses is what has to be met: one scope out of each clause. None at all means
+// that any token will do.
+type clauses [][]string
+
+// maxClauses bounds what a requirement is made of.
+const maxClauses = 64
+
+// errNotSaid is for operations whose document leaves open what they need.
+var errNotSaid = errors.New("the document says nothing of security")
+
+// schemeNotSaid is for security schemes that name no scopes.
+type schemeNotSaid string
+
+func (s schemeNotSaid) Error() string { return "security scheme " + string(s) + " names no scopes" }
+
+// meaning says what a document's security means where it leaves that open.
+type meaning struct {
+	schemes  map[string]string // requirements, by security scheme
+	ignored  []string
+	fallback string // a requirement, or ""
+}
+
+// requirement returns what the operation's security asks for, as policies have
+// it, and whether it is optional.
+func (m *meaning) requirement(o *Operation) (require string, optional bool, err error) {
+	if !o.Said {
+		if m.fallback == "" {
+			return "", false, errNotSaid
+		}
+		return m.fallback, false, nil
+	}
+	if len(o.Security) == 0 {
+		return "public", false, nil
+	}
+	var possible []clauses
+	for _, alternative := range o.Security {
+		if len(alternative) == 0 {
+			optional = true
+			continue
+		}
+		needed, can, err := m.together(alternative)
+		if err != nil {
+			return "", false, err
+		}
+		if can {
+			possible = append(possible, needed)
+		}
+	}
+	switch {
+	case len(possible) == 0 && optional:
+		return "public", false, nil
+	case len(possible) == 0:
+		return "never", false, nil
+	}
+	require, err = oneOf(possible)
+	return require, optional, err
+}
+
+// together returns what all the schemes of an alternative ask for. can is false
+// where no token meets that.
+func (m *meaning) together(alternative Alternative) (all clauses, can bool, err error) {
+	for _, s := range alternative {
+		if slices.Contains(m.ignored, s.Scheme) {
+			continue
+		}
+		can = true
+		for _, scope := range s.Scopes {
+			if err := validScope(scope); err != nil {
+				return nil, false, err
+			}
+			all = append(all, []string{scope})
+		}
+		if len(s.Scopes) > 0 {
+			continue
+		}
+		require := m.schemes[s.Scheme]
+		if require == "" && m.fallback != "public" {
+			require = m.fallback
+		}
+		switch require {
+		case "":
+			return nil, false, schemeNotSaid(s.Scheme)
+		case "never":
+			return nil, false, nil
+		case "any":
+			continue
+		}
+		for word := range strings.FieldsSeq(require) {
+			all = append(all, strings.Split(word, "|"))
+		}
+	}
+	return all, can, nil
+}
+
+// validScope refuses scopes that mean something else in a requirement.
+func validScope(scope string) error {
+	if slices.Contains([]string{"public", "any", "never"}, scope) {
+		return fmt.Errorf("scope %q: is a word of patgate's", scope)
+	}
+	return token.ValidScopeName(scope)
+}
+
+// oneOf returns the requirement that is met when one of those possible is. As
+// ORs of ANDs, which these are, become ANDs of ORs, they may grow much larger.
+func oneOf(possible []clauses) (string, error) {
+	all := clauses{nil}
+	for _, p := range possible {
+		if len(p) == 0 {
+			return "any", nil
+		}
+		var product clauses
+		for _, a := range all {
+			for _, b := range p {
+				product = append(product, union(a, b))
+			}
+		}
+		if all = smallest(product); len(all) > maxClauses {
+			return "", fmt.Errorf("its security is too many alternatives of too many scopes each (more than %d clauses)", maxClauses)
+		}
+	}
+	words := make([]string, len(all))
+	for i, clause := range all {
+		words[i] = strings.Join(clause, "|")
+	}
+	return strings.Join(words, " "), nil
+}
+
+func union(a, b []string) []string {
+	all := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// smallest returns the clauses without those that hold because another does.
+func smallest(all clauses) (kept clauses) {
+	for i, c := range all {
+		implied := slices.ContainsFunc(all[:i], func(other []string) bool { return subset(other, c) }) ||
+			slices.ContainsFunc(all[i+1:], func(other []string) bool { return subset(other, c) && !subset(c, other) })
+		if !implied {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+func subset(a, b []string) bool {
+	return !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
+}
+
+// validRequirement reports what is wrong with a requirement, whatever the
+// catalog.
+func validRequirement(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("want a requirement")
+	}
+	catalog, err := policy.NewCatalog(nil)
+	if err == nil {
+		_, err = policy.ParseRequirement(text, catalog)
+	}
+	return err
+}

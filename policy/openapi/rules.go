@@ -1,0 +1,126 @@
+package openapi
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// check refuses lines that are wrong, or that match nothing.
+func (r *rules) check() {
+	c, d := &r.config, r.document
+	if c.Base != "" && (!strings.HasPrefix(c.Base, "/") || strings.ContainsAny(c.Base, "?*")) {
+		r.fail("", "base %s: want a path", c.Base)
+	}
+	if c.Default != "" {
+		r.valid("", "default", c.Default)
+	}
+	for _, s := range c.Schemes {
+		what := "scheme " + s.Name
+		if _, twice := r.meaning.schemes[s.Name]; twice || slices.Contains(c.Ignore, s.Name) {
+			r.fail(s.At, "%s: stands twice", what)
+		}
+		if s.Require == "public" {
+			r.fail(s.At, "%s: a credential is asked for, so it can't be public", what)
+		}
+		r.valid(s.At, what, s.Require)
+		r.known(s.At, what, "security scheme", s.Name, d.Schemes)
+		r.meaning.schemes[s.Name] = s.Require
+	}
+	for _, name := range c.Ignore {
+		r.known("", "ignore "+name, "security scheme", name, d.Schemes)
+	}
+	names := make([]string, len(d.Operations))
+	var tags, paths []string
+	for i, o := range d.Operations {
+		names[i] = o.Name()
+		tags = append(tags, o.Tags...)
+		paths = append(paths, nameless(o.Path))
+	}
+	for _, name := range c.Skip {
+		r.known("", "skip "+name, "operation", name, names)
+		r.unique("", "skip "+name, name)
+	}
+	for _, o := range c.Operations {
+		r.valid(o.At, "operation "+o.Name, o.Require)
+		r.known(o.At, "operation "+o.Name, "operation", o.Name, names)
+		r.unique(o.At, "operation "+o.Name, o.Name)
+		if slices.Contains(c.Skip, o.Name) {
+			r.fail(o.At, "operation %s: is skipped", o.Name)
+		}
+	}
+	for _, t := range c.Tags {
+		r.valid(t.At, "tag "+t.Name, t.Require)
+		r.known(t.At, "tag "+t.Name, "tag", t.Name, tags)
+	}
+	for _, route := range c.Routes {
+		r.checkRoute(&route, paths)
+	}
+}
+
+// valid refuses a line without a requirement, or with one that is none.
+func (r *rules) valid(place, what, require string) {
+	if err := validRequirement(require); err != nil {
+		r.fail(place, "%s: %w", what, err)
+	}
+}
+
+// known refuses a name that the document doesn't have.
+func (r *rules) known(place, what, kind, name string, known []string) {
+	if !slices.Contains(known, name) {
+		r.fail(place, "%s: the document has no such %s%s", what, kind, policy.Suggestion(name, known))
+	}
+}
+
+// unique refuses the name of several operations.
+func (r *rules) unique(place, what, name string) {
+	var places []string
+	for _, o := range r.document.Operations {
+		if o.Name() == name {
+			places = append(places, o.At)
+		}
+	}
+	if len(places) > 1 {
+		r.fail(place, "%s: several operations have this name, at %s: write route <methods> <path> <requirement>", what, strings.Join(places, ", "))
+	}
+}
+
+// checkRoute refuses a route that replaces nothing. The paths are nameless.
+func (r *rules) checkRoute(route *policy.RouteConfig, paths []string) {
+	what := "route " + strings.Join(route.Methods, ",") + " " + route.Pattern
+	r.valid(route.At, what, route.Require)
+	if strings.Contains(route.Pattern, "?") {
+		r.fail(route.At, "%s: a route with a query condition stands outside of the openapi block", what)
+		return
+	}
+	var there []string
+	for _, o := range r.document.Operations {
+		if samePath(route.Pattern, o.Path) {
+			there = append(there, o.Method)
+		}
+	}
+	if len(there) == 0 {
+		r.known(route.At, what, "path", nameless(route.Pattern), paths)
+		return
+	}
+	for _, m := range route.Methods {
+		if m != "*" && !slices.Contains(there, m) {
+			r.fail(route.At, "%s: the document has %s there, not %s", what, strings.Join(there, ", "), m)
+		}
+	}
+}
+
+// checkSources refuses a space or resource in the path of none of the routes.
+func (r *rules) checkSources(routes []policy.RouteConfig) {
+	for _, s := range []struct{ what, text string }{{"space", r.config.Space}, {"resource", r.config.Resource}} {
+		name, ok := strings.CutPrefix(s.text, "path.")
+		has := func(route policy.RouteConfig) bool {
+			return strings.Contains(route.Pattern, "{"+name+"}") || strings.Contains(route.Pattern, "{"+name+"...}")
+		}
+		if ok && len(routes) > 0 && !slices.ContainsFunc(routes, has) {
+			r.fail("", "%s %s: %s", s.what, s.text, fmt.Sprintf("none of the operations has {%s}", name))
+		}
+	}
+}

@@ -1,0 +1,43 @@
+package openapi
+
+// shape says what is read of a node of a document: a scalar where nothing is
+// set, otherwise a list, a mapping with any keys, or one with some fields.
+// Everything else in a document is cut off before it is looked at.
+type shape struct {
+	list   *shape
+	named  *shape
+	fields map[string]*shape
+	ref    bool // may be a $ref
+	strict bool // null isn't the same as nothing
+}
+
+var (
+	scalar = new(shape)
+	texts  = &shape{list: scalar}
+
+	// An empty list of security requirements opens an operation to everyone, so
+	// what is no list at all must not pass for one.
+	security = &shape{strict: true, list: &shape{strict: true, named: &shape{strict: true, list: &shape{strict: true}}}}
+	servers  = &shape{list: &shape{fields: map[string]*shape{
+		"url":       scalar,
+		"variables": {named: &shape{fields: map[string]*shape{"default": scalar, "enum": texts}}},
+	}}}
+	operation = &shape{fields: map[string]*shape{
+		"operationId": scalar, "summary": scalar, "tags": texts, "security": security, "servers": servers,
+	}}
+	pathItem = &shape{ref: true, fields: map[string]*shape{
+		"get": operation, "put": operation, "post": operation, "delete": operation, "options": operation,
+		"head": operation, "patch": operation, "trace": operation, "query": operation,
+		"additionalOperations": {named: operation}, "servers": servers,
+	}}
+	document = &shape{fields: map[string]*shape{
+		"openapi":  scalar,
+		"info":     {fields: map[string]*shape{"title": scalar, "version": scalar}},
+		"servers":  servers,
+		"security": security,
+		"paths":    {named: pathItem},
+		"components": {fields: map[string]*shape{
+			"securitySchemes": {named: &shape{ref: true, fields: map[string]*shape{"type": scalar, "in": scalar, "name": scalar, "scheme": scalar}}},
+		}},
+	}}
+)
