@@ -45,6 +45,12 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done
 
+SOAK := 10m
+
+soak: ## three gateways with faults between them and Redis, for SOAK; then gateways that break the promise, which must show
+	$(GO) test -race -tags $(TAGS) -timeout 0 -count 1 -v -run '^TestHistories$$' ./test/checker -soak $(SOAK)
+	$(GO) test -tags $(TAGS) -timeout 0 -count 1 -v -run '^TestMutants$$' ./test/checker -mutants
+
 bench: ## the benchmarks beside the code, then plain Caddy and patgate side by side
 	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./token ./policy ./cache ./store/redis ./caddymodule
 	$(GO) run -tags $(TAGS) ./bench

@@ -43,48 +43,57 @@ func between(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)))
 }
 
-// disturb puts faults between a gateway and the store until ctx ends.
+// disturb puts faults between a gateway and the store until ctx ends: each alone,
+// or one right after another.
 func (g *gateway) disturb(ctx context.Context, w *world, r *rand.Rand) {
 	for sleep(ctx, between(r, 500*time.Millisecond, 7*time.Second)) {
-		share := []float64{0.5, 1}[r.IntN(2)]
-		cut := r.IntN(2) == 0 // what was held is lost at the end
-		var m manner
-		switch r.IntN(8) {
-		case 0:
-			m.delay = between(r, 20*time.Millisecond, 400*time.Millisecond)
-		case 1:
-			m.jitter = between(r, 20*time.Millisecond, 600*time.Millisecond)
-		case 2:
-			m.rate = 500 + r.IntN(10_000)
-		case 3:
-			m.holdUp = true
-		case 4:
-			m.holdDown = true
-		case 5:
-			m.holdUp, m.holdDown = true, true
-		case 6:
-			m.refuse, share, cut = true, 0, true
-		case 7: // only cut
-			cut = true
+		g.disturbOnce(ctx, w, r)
+		for r.IntN(3) == 0 {
+			g.disturbOnce(ctx, w, r)
 		}
-		what := fmt.Sprintf("%s on %.0f%% of the connections", m, 100*share)
-		if m == (manner{}) || m.refuse {
-			what = "cut " + m.String()
-		} else if cut {
-			what += ", and then cut"
-		}
-		end := w.fault(g.number, recovery, what)
-		g.proxy.be(m, share)
-		if m == (manner{}) || m.refuse {
-			g.proxy.cut(1)
-		}
-		sleep(ctx, between(r, 100*time.Millisecond, 4*time.Second))
-		if cut {
-			g.proxy.cut(1)
-		}
-		g.proxy.be(manner{}, 1)
-		end()
 	}
+}
+
+func (g *gateway) disturbOnce(ctx context.Context, w *world, r *rand.Rand) {
+	share := []float64{0.5, 1}[r.IntN(2)]
+	first, last := false, r.IntN(2) == 0 // are connections cut at the beginning, and what was held lost at the end
+	var m manner
+	switch r.IntN(8) {
+	case 0:
+		m.delay = between(r, 20*time.Millisecond, 400*time.Millisecond)
+	case 1:
+		m.jitter = between(r, 20*time.Millisecond, 600*time.Millisecond)
+	case 2:
+		m.rate = 500 + r.IntN(10_000)
+	case 3:
+		m.holdUp = true
+	case 4:
+		m.holdDown = true
+	case 5:
+		m.holdUp, m.holdDown = true, true
+	case 6:
+		m.refuse, first = true, true
+	case 7:
+		first = true
+	}
+	what := fmt.Sprintf("%.0f%% of the connections: %s", 100*share, m)
+	if first {
+		what += ", cut before"
+	}
+	if last {
+		what += ", cut afterwards"
+	}
+	end := w.fault(g.number, recovery, what)
+	if first {
+		g.proxy.cut(share)
+	}
+	g.proxy.be(m, share)
+	sleep(ctx, between(r, 100*time.Millisecond, 4*time.Second))
+	if last {
+		g.proxy.cut(1)
+	}
+	g.proxy.be(manner{}, 1)
+	end()
 }
 
 // disturbStore stops the store, or kills it and starts it again, until ctx ends.

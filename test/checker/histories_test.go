@@ -86,7 +86,8 @@ func (w *world) askForEverything() {
 					if i == 0 {
 						first[q] = a
 					} else if a != first[q] {
-						w.Errorf("at the end, token %s, secret %d, %s: gateway 0 answers %s, gateway %d %s", p.Name, n+1, needs, first[q], i, a)
+						w.atOdds = append(w.atOdds, Violation{At: w.now(), Token: number, Owner: -1, Text: fmt.Sprintf(
+							"at the end, token %s, secret %d, %s: gateway 0 answers %s, gateway %d %s", p.Name, n+1, needs, first[q], i, a)})
 					}
 				}
 			}
@@ -95,10 +96,16 @@ func (w *world) askForEverything() {
 	}
 }
 
-// report judges the history, and says what there was of it.
-func (w *world) report() {
+// violations judges the history.
+func (w *world) violations() (*History, []Violation) {
 	h := w.history()
-	violations := Check(h)
+	return h, append(Check(h), w.atOdds...)
+}
+
+// report says what there was, and fails the test with the violations and the
+// histories of the tokens that the first are about.
+func (w *world) report() {
+	h, violations := w.violations()
 	w.Log(summary(h))
 	printed := map[int]bool{}
 	for i, v := range violations {

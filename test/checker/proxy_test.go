@@ -30,7 +30,7 @@ type manner struct {
 	delay, jitter    time.Duration // of each piece
 	rate             int           // bytes per second; 0: no limit
 	holdUp, holdDown bool          // nothing moves towards the target, or from it; nothing is lost either
-	refuse           bool          // connections are reset as soon as they are made
+	refuse           bool          // new connections are reset as soon as they are made
 }
 
 func (m manner) String() string {

@@ -24,7 +24,8 @@ import (
 // patience bounds waiting for an answer. Only a failure takes so long.
 const patience = 15 * time.Second
 
-// bounds are those of the configuration in caddyfile. The feed takes
+// bounds are those of the configuration in caddyfile. (Its ttl is longer than its
+// max_stale, so that what is held too long is not just read again in time.) The feed takes
 // milliseconds: the rest is for a machine that has other things to do, and still
 // below the second after which a gateway notices by itself that it hears nothing.
 var bounds = Bounds{Feed: 500 * time.Millisecond, Stale: 2 * time.Second, Unknown: 300 * time.Millisecond}
@@ -37,7 +38,7 @@ const caddyfile = `{
 	patgate {
 		store redis redis://%[3]s
 		cache {
-			ttl 2s
+			ttl 5s
 			negative_ttl 300ms
 			max_stale 2s
 		}
@@ -64,6 +65,7 @@ type world struct {
 	gateways []*gateway
 	places   []*place
 	owners   []*Owner
+	atOdds   []Violation // gateways that don't agree, at the end
 
 	mu       sync.Mutex
 	requests []Request
