@@ -40,3 +40,69 @@ func TestFoundInMemoryIsAsOldAsTheFeed(t *testing.T) {
 		t.Errorf("the record after the change, as of %v, want no time", f.AsOf)
 	}
 }
+
+// A record kept in memory goes with the change that the feed brings, and with a
+// reset.
+func TestOwnersInMemory(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := pair(t, Options{Addresses: []string{server.Addr}})
+	heard := listen(t, b)
+	create(t, a, newToken("a"))
+	find := func() *token.Owner {
+		t.Helper()
+		f, err := b.Find(t.Context(), digest("a"))
+		if err != nil {
+			t.Fatalf("Find: %v", err)
+		}
+		return f.Owner
+	}
+	if o := find(); o != nil {
+		t.Fatalf("the owner is %+v before there is one", o)
+	}
+	if _, err := a.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "alice"}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	heard.await(t, "the owner", func(c store.Change) bool { return slices.Contains(c.Owners, "alice") })
+	if o := find(); o == nil {
+		t.Error("behind the change the owner is what was remembered")
+	}
+	b.reset(b.told.position())
+	if _, known, _ := b.owners.get("alice"); known {
+		t.Error("behind a reset an owner is remembered")
+	}
+}
+
+// A master that was cut off from the others answers all that it is asked, and
+// takes no changes: no beats either. What it says of changes isn't trusted long.
+func TestHeardNeedsBeats(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, row := range []struct {
+		heard, beaten time.Duration // before now; -1: never
+		want          time.Duration
+	}{
+		{heard: 0, beaten: 0, want: 0},
+		{heard: 0, beaten: beatLimit, want: 0},
+		{heard: 0, beaten: beatLimit + 1, want: beatLimit + 1},
+		{heard: time.Second, beaten: 0, want: time.Second},
+		{heard: -1, beaten: 0, want: -1},
+		{heard: 0, beaten: -1, want: -1},
+	} {
+		s := new(Store)
+		at := func(before time.Duration) *time.Time { at := now.Add(-before); return &at }
+		if row.heard >= 0 {
+			s.heard.Store(at(row.heard))
+		}
+		if row.beaten >= 0 {
+			s.beaten.Store(at(row.beaten))
+		}
+		want := time.Time{}
+		if row.want >= 0 {
+			want = *at(row.want)
+		}
+		if got := s.Heard(); !got.Equal(want) {
+			t.Errorf("heard %v ago, beaten %v ago: Heard is %v ago, want %v", row.heard, row.beaten, now.Sub(got), row.want)
+		}
+	}
+}

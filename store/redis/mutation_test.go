@@ -1,0 +1,34 @@
+package redis
+
+import (
+	"testing"
+
+	"github.com/patgate/patgate/internal/mutation"
+)
+
+// Every piece that keeps a gateway from missing a change, or from believing a
+// server that has lost one, is missed when it is gone.
+func TestMutants(t *testing.T) {
+	t.Parallel()
+	const losing = "^TestServerLosesChanges$"
+	mutation.Caught(t, []mutation.Mutant{
+		{Name: "lookups heed the floor", Run: losing, File: "find.go", Old: "if !floor.allows(r.raw != \"\", r.version) && (", New: "if !floor.allows(true, 1<<63) && ("},
+		{Name: "changes heed the floor", Run: losing, File: "change.go", Old: "return r, !floor.allows(r.raw != \"\", r.version), err", New: "return r, !floor.allows(true, 1<<63), err"},
+		{Name: "owners heed the floor", Run: losing, File: "owners.go", Old: "lost = !floor.allows(o != nil, version) && (", New: "lost = !floor.allows(true, 1<<63) && ("},
+		{Name: "the feed raises the floor of a token", Run: losing, File: "feed.go", Old: "s.floors.raise(string(t.digest[:]), floor{t.version, t.gone})", New: ""},
+		{Name: "the feed raises the floor of an owner", Run: losing, File: "feed.go", Old: "s.floors.raise(ownerFloor(t.owner), floor{t.version, t.gone})", New: ""},
+		{Name: "floors only rise", Run: "^TestFloors$", File: "floors.go", Old: "if to.version >= old.version {", New: "if to.version >= old.version || true {"},
+
+		{Name: "the feed's end is looked at", Run: "^TestFeedReset$/^another_history_of_the_same_length$", File: "feed.go", Old: "head.n == at.n && head.mark != at.mark || ", New: ""},
+		{Name: "entries that are gone are missed", Run: "^TestFeedReset$/^stream_is_gone$", File: "feed.go", Old: " || head.n > at.n && len(entries) == 0 {", New: " {"},
+		{Name: "entries follow one another", Run: "^TestFeedReset$/^trimmed$", File: "feed.go", Old: "if e.n != at.n+1 || e.after != at.mark {", New: "if e.after != at.mark && e.n == at.n+1 {"},
+		{Name: "entries are of one history", Run: "^TestFeedReset$/^an_entry_of_another_history$", File: "feed.go", Old: "if e.n != at.n+1 || e.after != at.mark {", New: "if e.n != at.n+1 {"},
+
+		{Name: "who made a change knows of it first", Run: "^TestOwnChangeWithoutFeed$", File: "change.go", Old: "\ts.await(position)\n", New: "\t_ = position\n"},
+		{Name: "a change drops the owner's record", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.drop(t.owner)", New: ""},
+		{Name: "a reset drops all owners' records", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.dropAll()", New: ""},
+		{Name: "a record read before a change isn't kept", Run: "^TestOwnersDontOverlap$", File: "owners.go", Old: "if o.changes != changes {", New: "if false {"},
+		{Name: "a record is as old as the feed", Run: "^TestFoundInMemoryIsAsOldAsTheFeed$", File: "owners.go", Old: "return o, heard, nil", New: "return o, time.Time{}, nil"},
+		{Name: "a master that takes no beats isn't heard", Run: "^TestHeardNeedsBeats$", File: "feed.go", Old: "case heard.Sub(*beaten) > beatLimit:", New: "case heard.Sub(*beaten) > 1000*beatLimit:"},
+	})
+}
