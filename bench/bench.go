@@ -37,10 +37,10 @@ func (b *bench) start(ctx context.Context, dir string) (err error) {
 	if b.upstream, err = startUpstream(ctx); err != nil {
 		return fmt.Errorf("starting the upstream: %w", err)
 	}
-	if b.plain, err = startGateway(ctx, b.binary, filepath.Join(dir, "plain"), b.upstream.addr, ""); err != nil {
+	if b.plain, err = startGateway(ctx, b.binary, filepath.Join(dir, "plain"), b.upstream.addr, "", ""); err != nil {
 		return fmt.Errorf("starting plain Caddy: %w", err)
 	}
-	if b.gate, err = startGateway(ctx, b.binary, filepath.Join(dir, "gate"), b.upstream.addr, b.workload.policy()); err != nil {
+	if b.gate, err = startGateway(ctx, b.binary, filepath.Join(dir, "gate"), b.upstream.addr, b.workload.policy(), ""); err != nil {
 		return fmt.Errorf("starting patgate: %w", err)
 	}
 	progress("importing %d tokens", len(b.workload.tokens))
@@ -70,8 +70,7 @@ func (b *bench) stop() {
 }
 
 // measure makes the rounds. Who comes first changes from round to round.
-func (b *bench) measure(ctx context.Context) error {
-	scenarios := b.workload.scenarios()
+func (b *bench) measure(ctx context.Context, scenarios []scenario) error {
 	b.results = make([][]pair, len(scenarios))
 	for round := range b.rounds {
 		for i, s := range scenarios {

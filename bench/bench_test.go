@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,6 +30,15 @@ func TestQuick(t *testing.T) {
 	for _, s := range newWorkload(100).scenarios() {
 		if n := strings.Count(out.String(), s.name); n != 2 {
 			t.Errorf("the report has %d lines on %q, want 2:\n%s", n, s.name, &out)
+		}
+	}
+	want := []string{"forwarded from Redis, 100 tokens", "100 tokens at once", "100 revocations", "still served", "Memory of Redis per token"}
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		want = []string{"redis-server is not installed: the figures with Redis are left out"}
+	}
+	for _, text := range want {
+		if !strings.Contains(out.String(), text) {
+			t.Errorf("the report doesn't say %q:\n%s", text, &out)
 		}
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*"))

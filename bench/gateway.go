@@ -36,8 +36,8 @@ type gateway struct {
 }
 
 // startGateway starts Caddy in front of an upstream, with a directive before
-// reverse_proxy. It keeps its files in dir.
-func startGateway(ctx context.Context, binary, dir, upstream, directive string) (*gateway, error) {
+// reverse_proxy and settings of patgate's app. It keeps its files in dir.
+func startGateway(ctx context.Context, binary, dir, upstream, directive, settings string) (*gateway, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func startGateway(ctx context.Context, binary, dir, upstream, directive string) 
 	}
 	g := &gateway{addr: addr, adminAddr: adminAddr}
 	caddyfile := filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(caddyfile, []byte(g.caddyfile(upstream, directive)), 0o600); err != nil {
+	if err := os.WriteFile(caddyfile, []byte(g.caddyfile(upstream, directive, settings)), 0o600); err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, binary, "run", "--config", caddyfile, "--adapter", "caddyfile")
@@ -63,13 +63,13 @@ func startGateway(ctx context.Context, binary, dir, upstream, directive string) 
 	return g, nil
 }
 
-// caddyfile is the same for both gateways but for the directive. The upstream's
+// caddyfile is the same for all gateways but for directive and settings. The upstream's
 // connections are kept for all requests that may be under way at a time: dialing
 // would hide what else there is to see.
-func (g *gateway) caddyfile(upstream, directive string) string {
+func (g *gateway) caddyfile(upstream, directive, settings string) string {
 	app := ""
 	if directive != "" {
-		app = "patgate {\n\tunknown_token_limit off\n}\n"
+		app = "patgate {\n\tunknown_token_limit off\n" + settings + "}\n"
 	}
 	return fmt.Sprintf(`{
 	admin %s

@@ -104,15 +104,11 @@ func (l *load) close() {
 func (l *load) send(conn net.Conn, n int, answered *counter) error {
 	buf := make([]byte, 4096)
 	for ; !l.stopping.Load(); n++ {
-		if _, err := conn.Write(l.requests[n%len(l.requests)]); err != nil {
-			return err
-		}
-		answer, err := readAnswer(conn, buf)
+		answer, err := exchange(conn, l.requests[n%len(l.requests)], buf)
 		if err != nil {
 			return err
 		}
-		forwarded := bytes.HasSuffix(answer, upstreamBody)
-		if status := string(answer[len(version):][:3]); status != l.status || forwarded != (status == "200") {
+		if !hasStatus(answer, l.status) {
 			return fmt.Errorf("want status %s, got: %s", l.status, answer)
 		}
 		answered.Add(1)
@@ -126,6 +122,21 @@ var (
 	endOfHeader   = []byte("\r\n\r\n")
 	contentLength = []byte("\r\nContent-Length: ")
 )
+
+// exchange sends a request and returns its answer, which is in buf.
+func exchange(conn net.Conn, request, buf []byte) ([]byte, error) {
+	if _, err := conn.Write(request); err != nil {
+		return nil, err
+	}
+	return readAnswer(conn, buf)
+}
+
+// hasStatus reports whether an answer has this status, and is the upstream's if
+// and only if that is 200.
+func hasStatus(answer []byte, status string) bool {
+	forwarded := bytes.HasSuffix(answer, upstreamBody)
+	return string(answer[len(version):][:3]) == status && forwarded == (status == "200")
+}
 
 // readAnswer reads an answer that has a Content-Length and fits into buf.
 func readAnswer(conn net.Conn, buf []byte) ([]byte, error) {

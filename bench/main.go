@@ -6,6 +6,10 @@
 // upstream, and get the same requests in turn, in many short rounds. What is
 // printed is the ratio of one to the other, round by round: the speed of the
 // machine, and most of what else it is doing, cancels out. Absolute figures follow.
+//
+// Where redis-server is installed it then shows what it means to keep tokens in
+// Redis: reading every token from there, starting with an empty memory, revoking
+// through another gateway, and the memory that a token takes.
 package main
 
 import (
@@ -29,6 +33,8 @@ type options struct {
 	tokens      int
 	connections int
 	quick       bool
+	redis       bool   // only what is measured with Redis
+	redisTokens int    // how many are put into Redis to see what they take
 	binary      string // patgate, where it is built already
 	profiles    string // the directory that CPU profiles are written to
 }
@@ -44,6 +50,8 @@ func main() {
 	flag.IntVar(&o.tokens, "tokens", 10_000, "tokens in use")
 	flag.IntVar(&o.connections, "connections", 64, "connections that send requests at the same time")
 	flag.BoolVar(&o.quick, "quick", false, "only see that everything works: one short round, few tokens")
+	flag.BoolVar(&o.redis, "redis", false, "only measure what is measured with Redis")
+	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "tokens put into Redis to see how much memory each takes")
 	flag.StringVar(&o.binary, "binary", "", "the patgate to measure (default: built from this module)")
 	flag.StringVar(&o.profiles, "profiles", "", "also write CPU profiles of both gateways to this directory")
 	flag.Parse()
@@ -63,42 +71,54 @@ func main() {
 }
 
 // run measures and prints.
-func run(ctx context.Context, o options, out io.Writer) error {
+// It leaves no process and no file behind.
+func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if o.quick {
-		o.rounds, o.duration, o.tokens = 1, 100*time.Millisecond, min(o.tokens, 100)
+		o.rounds, o.duration, o.tokens, o.redisTokens = 1, 100*time.Millisecond, min(o.tokens, 100), 1000
 	}
-	if o.rounds < 1 || o.duration <= 0 || o.tokens < 1 || o.connections < 1 {
+	if o.rounds < 1 || o.duration <= 0 || o.tokens < 1 || o.connections < 1 || o.redisTokens < 1 {
 		return errors.New("want at least one round, token and connection, and a positive duration")
 	}
 	if _, err := cpuTime(os.Getpid()); err != nil {
 		return err
 	}
-	r, err := compare(ctx, o)
-	progress("")
+	dir, err := os.MkdirTemp("", "patgate-bench-")
 	if err != nil {
 		return err
 	}
-	r.print(out)
-	if o.quick {
-		return nil
-	}
-	return heldTokens(ctx, out)
-}
-
-// compare measures both gateways. It leaves no process and no file behind.
-func compare(ctx context.Context, o options) (r *report, err error) {
-	dir, err := os.MkdirTemp("", "patgate-bench-")
-	if err != nil {
-		return nil, err
-	}
 	defer func() { err = cmp.Or(err, os.RemoveAll(dir)) }()
+	defer progress("")
 	if o.binary == "" {
 		o.binary = filepath.Join(dir, "patgate")
 		progress("building patgate")
 		if err := build(ctx, o.binary); err != nil {
-			return nil, err
+			return err
 		}
 	}
+	if o.redis {
+		return withRedis(ctx, o, dir, out)
+	}
+	r, err := compare(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	progress("")
+	r.print(out)
+	if !o.quick {
+		if err := heldTokens(ctx, out); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(out)
+	if err := withRedis(ctx, o, dir, out); !errors.Is(err, errNoRedis) {
+		return err
+	}
+	fmt.Fprintf(out, "%v: the figures with Redis are left out\n", errNoRedis)
+	return nil
+}
+
+// compare measures plain Caddy and patgate with the embedded store.
+func compare(ctx context.Context, o options, dir string) (*report, error) {
 	b := bench{options: o, workload: newWorkload(o.tokens)}
 	defer b.stop()
 	if err := b.start(ctx, dir); err != nil {
@@ -107,7 +127,7 @@ func compare(ctx context.Context, o options) (r *report, err error) {
 	if err := b.warm(ctx); err != nil {
 		return nil, fmt.Errorf("using every token: %w", err)
 	}
-	if err := b.measure(ctx); err != nil {
+	if err := b.measure(ctx, b.workload.scenarios()); err != nil {
 		return nil, err
 	}
 	if o.profiles != "" {

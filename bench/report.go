@@ -55,18 +55,22 @@ func (b *bench) report() (*report, error) {
 		return nil, err
 	}
 	for i, s := range b.workload.scenarios() {
-		of := func(value func(pair) float64) span { return spanOf(b.results[i], value) }
-		r.rows = append(r.rows, row{
-			name:      s.name,
-			rate:      of(func(p pair) float64 { return p.gate.rate / p.plain.rate }),
-			cpu:       of(func(p pair) float64 { return p.gate.cpu / p.plain.cpu }),
-			plainRate: of(func(p pair) float64 { return p.plain.rate }),
-			gateRate:  of(func(p pair) float64 { return p.gate.rate }),
-			plainCPU:  of(func(p pair) float64 { return p.plain.cpu }),
-			gateCPU:   of(func(p pair) float64 { return p.gate.cpu }),
-		})
+		r.rows = append(r.rows, rowOf(s.name, b.results[i]))
 	}
 	return r, nil
+}
+
+func rowOf(name string, pairs []pair) row {
+	of := func(value func(pair) float64) span { return spanOf(pairs, value) }
+	return row{
+		name:      name,
+		rate:      of(func(p pair) float64 { return p.gate.rate / p.plain.rate }),
+		cpu:       of(func(p pair) float64 { return p.gate.cpu / p.plain.cpu }),
+		plainRate: of(func(p pair) float64 { return p.plain.rate }),
+		gateRate:  of(func(p pair) float64 { return p.gate.rate }),
+		plainCPU:  of(func(p pair) float64 { return p.plain.cpu }),
+		gateCPU:   of(func(p pair) float64 { return p.gate.cpu }),
+	}
 }
 
 // setting says on what machine, with what program and how this was measured.
@@ -89,18 +93,22 @@ func (b *bench) setting() (string, error) {
 
 func (r *report) print(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprint(w, "patgate to plain Caddy, median (min–max)\trequests/s\tCPU per request\n")
-	for _, row := range r.rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", row.name, row.rate, row.cpu)
-	}
-	fmt.Fprint(w, "\nplain Caddy, patgate: medians\trequests/s\tCPU µs per request\n")
-	for _, row := range r.rows {
-		fmt.Fprintf(w, "%s\t%.0f, %.0f\t%.1f, %.1f\n", row.name,
-			row.plainRate.median, row.gateRate.median, row.plainCPU.median, row.gateCPU.median)
-	}
+	printRows(w, r.rows)
 	fmt.Fprintf(w, "resident memory at the end\t%d MB, %d MB\t\n", r.plainSize>>20, r.gateSize>>20)
 	w.Flush()
 	fmt.Fprintf(out, "\nPlain Caddy forwards everything, also what patgate rejects.\n%s\n", r.setting)
+}
+
+func printRows(w io.Writer, rows []row) {
+	fmt.Fprint(w, "patgate to plain Caddy, median (min–max)\trequests/s\tCPU per request\n")
+	for _, row := range rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", row.name, row.rate, row.cpu)
+	}
+	fmt.Fprint(w, "\nplain Caddy, patgate: medians\trequests/s\tCPU µs per request\n")
+	for _, row := range rows {
+		fmt.Fprintf(w, "%s\t%.0f, %.0f\t%.1f, %.1f\n", row.name,
+			row.plainRate.median, row.gateRate.median, row.plainCPU.median, row.gateCPU.median)
+	}
 }
 
 func (s span) String() string { return fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.min, s.max) }

@@ -52,11 +52,14 @@ func (workload) policy() string {
 func (w workload) export() string {
 	var b strings.Builder
 	for i, secret := range w.tokens {
-		fmt.Fprintf(&b, `{"name":"bench %d","secret":"%s","owner":"owner-%d","grants":[{"spaces":["%s"],"scopes":["*:read"],"resources":["*"]}]}`+"\n",
-			i, secret, i%owners, space(i))
+		fmt.Fprintf(&b, `{"id":"%s","name":"bench %d","secret":"%s","owner":"owner-%d","grants":[{"spaces":["%s"],"scopes":["*:read"],"resources":["*"]}]}`+"\n",
+			tokenID(i), i, secret, i%owners, space(i))
 	}
 	return b.String()
 }
+
+// tokenID is the id of the i-th token.
+func tokenID(i int) string { return fmt.Sprintf("bench-%d", i) }
 
 // space is the space of the i-th token.
 func space(i int) string { return fmt.Sprintf("space-%d", i%spaces) }
