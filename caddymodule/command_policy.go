@@ -29,7 +29,7 @@ decision code on the configuration file and need no running server, except to
 look up the token that explain is asked about.`,
 	}
 	cmd.AddCommand(policyCheckCommand(), policyRoutesCommand(), policyExplainCommand(), policyTestCommand(), policyDiffCommand(),
-		laterCommand("import"))
+		policyImportCommand())
 	return cmd
 }
 
@@ -42,16 +42,28 @@ func configFlags(cmd *cobra.Command) (read func() (*configuration, error)) {
 
 func policyCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check [--config FILE]",
+		Use:   "check [--config FILE] [--openapi FILE [--base PATH]]...",
 		Short: "Report mistakes in the policies, with file and line",
+		Long: `Reports what is probably a mistake in the policies of a configuration, with file
+and line. They are compared with the OpenAPI documents that they name, and with
+those given with --openapi: operations that no route covers are reported, and
+routes that no operation has.`,
 		Example: `  patgate policy check
-  patgate policy check --config /etc/caddy/Caddyfile`,
+  patgate policy check --config /etc/caddy/Caddyfile
+  patgate policy check --openapi openapi.yaml --base /api`,
 		Args: cobra.NoArgs,
 	}
 	read := configFlags(cmd)
+	documents := cmd.Flags().StringArray("openapi", nil, "an OpenAPI document to compare the policy with")
+	base := cmd.Flags().String("base", "", "path below which the APIs of --openapi are (default: the path of their servers)")
+	host := cmd.Flags().String("site", "", "host of the site to compare --openapi with, where several use patgate")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		c, err := read()
+		if err != nil {
+			return err
+		}
+		differences, err := compareDocuments(c.sites, *documents, *base, *host)
 		if err != nil {
 			return err
 		}
@@ -61,6 +73,7 @@ func policyCheckCommand() *cobra.Command {
 			routes += len(s.gate.policy.Routes())
 			warnings = append(warnings, s.gate.policy.Warnings()...)
 		}
+		warnings = append(warnings, differences...)
 		out := cmd.OutOrStdout()
 		if *asJSON {
 			return printJSON(out, map[string]any{"sites": len(c.sites), "routes": routes, "warnings": warnings})

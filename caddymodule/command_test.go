@@ -56,7 +56,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	for _, want := range []string{
 		"token create", "token list", "token show", "token update", "token grant", "token revoke", "token regenerate",
 		"token delete", "token verify", "token import", "token export", "owner set", "owner list", "owner show", "owner delete",
-		"status", "policy check", "policy routes", "policy explain", "policy test", "demo",
+		"status", "policy check", "policy routes", "policy explain", "policy test", "policy import", "demo",
 	} {
 		if !strings.Contains("\n"+strings.Join(names, "\n")+"\n", "\n"+want+"\n") {
 			t.Errorf("there is no command %s", want)

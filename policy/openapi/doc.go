@@ -1,7 +1,7 @@
 // Package openapi makes routes out of OpenAPI documents.
 //
 // [Read] reads a document; [Expand] puts the routes of all documents that a
-// [policy.Config] names in their places, and [Document.Snippet] writes them as
+// [policy.Config] names in their places, and [Document.WriteSnippet] writes them as
 // the part of a Caddyfile, to be edited by hand. [Compare] says where a document
 // and a policy differ.
 //

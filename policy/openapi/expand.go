@@ -59,11 +59,17 @@ func (r *rules) fail(place, format string, args ...any) {
 	r.errs = append(r.errs, at(place, fmt.Errorf("openapi %s: "+format, append([]any{filepath.Base(r.config.File)}, args...)...)))
 }
 
+// newRules returns the rules of a configuration, with the mistakes in them.
+func newRules(d *Document, c policy.OpenAPIConfig) *rules {
+	r := &rules{config: c, document: d, meaning: meaning{schemes: map[string]string{}, ignored: c.Ignore, fallback: c.Default}}
+	r.check()
+	return r
+}
+
 // Routes returns the routes that a configuration makes of the document. Its
 // errors, joined, name the places of the mistakes.
 func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) {
-	r := &rules{config: c, document: d, meaning: meaning{schemes: map[string]string{}, ignored: c.Ignore, fallback: c.Default}}
-	r.check()
+	r := newRules(d, c)
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
 	}
@@ -77,7 +83,7 @@ func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) 
 		}
 		route, err := r.route(o, replaced)
 		switch {
-		case errors.Is(err, errNotSaid), errors.As(err, new(schemeNotSaid)):
+		case isUnsaid(err):
 			open.add(err, o)
 		case err != nil:
 			r.errs = append(r.errs, at(o.At, fmt.Errorf("operation %s: %w", o.Name(), err)))
@@ -141,11 +147,32 @@ func (r *rules) route(o *Operation, replaced []bool) (*policy.RouteConfig, error
 			return nil, err
 		}
 	}
-	route.Pattern = below(base, pattern(o.Path))
-	if err := policy.ValidPattern(route.Pattern); err != nil {
+	if route.Pattern, err = o.pattern(base); err != nil {
 		return nil, fmt.Errorf("%w; write skip %s, and a route of your own", err, quoted(o.Name()))
 	}
 	return &route, nil
+}
+
+// closed returns the route of an operation of which isn't said what it needs.
+func (r *rules) closed(o *Operation) (*policy.RouteConfig, error) {
+	base, err := o.base(r.config.Base)
+	if err != nil {
+		return nil, err
+	}
+	pattern, err := o.pattern(base)
+	return &policy.RouteConfig{Methods: []string{o.Method}, Pattern: pattern, Require: "never", At: o.At}, err
+}
+
+// errNoPattern is for paths that can't be written as a pattern.
+var errNoPattern = errors.New("its path can't be a pattern")
+
+// pattern returns the operation's path below a base as policies have it.
+func (o *Operation) pattern(base string) (string, error) {
+	whole := below(base, pattern(o.Path))
+	if err := policy.ValidPattern(whole); err != nil {
+		return "", fmt.Errorf("%w: %w", errNoPattern, err)
+	}
+	return whole, nil
 }
 
 // base returns the path below which the operation is; set is what the
@@ -170,6 +197,11 @@ func below(base, pattern string) string {
 // replaces reports whether the configuration's route stands for the operation.
 func replaces(route *policy.RouteConfig, o *Operation) bool {
 	return (slices.Contains(route.Methods, "*") || slices.Contains(route.Methods, o.Method)) && samePath(route.Pattern, o.Path)
+}
+
+// isUnsaid reports whether it isn't said what an operation needs.
+func isUnsaid(err error) bool {
+	return errors.Is(err, errNotSaid) || errors.As(err, new(schemeNotSaid))
 }
 
 // unsaid gathers what documents leave open, so that two hundred operations of
@@ -213,7 +245,7 @@ func at(place string, err error) error {
 
 // quoted returns a name as the Caddyfile has it.
 func quoted(name string) string {
-	if name != "" && !strings.ContainsAny(name, " \t\"`\\{}") && name[0] != '#' {
+	if name != "" && name != "{" && name != "}" && !strings.ContainsAny(name, " \t\"`\\") && name[0] != '#' {
 		return name
 	}
 	if !strings.Contains(name, "`") {

@@ -1,0 +1,98 @@
+package caddymodule
+
+import (
+	"bufio"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/policy/openapi"
+)
+
+func policyImportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import OPENAPI-FILE [--base PATH] [--default REQUIREMENT] [--scheme 'NAME REQUIREMENT']... [--ignore SCHEME]...",
+		Short: "Print the routes of an OpenAPI document as a Caddyfile snippet to edit",
+		Long: `Reads an OpenAPI document, 3.0 or later, and prints the routes that the line
+openapi in a Caddyfile makes of it, to be edited by hand: in groups, with
+operationIds and summaries.
+
+What an operation needs is its security in the document. Where that names no
+scopes, --default or --scheme say what is needed, and --ignore which security
+schemes aren't tokens; an operation of which nothing says it is closed (never).`,
+		Example: `  patgate policy import openapi.yaml
+  patgate policy import openapi.yaml --base /api --default any --ignore sessionCookie > routes.caddyfile`,
+		Args: wantArgs("OPENAPI-FILE"),
+	}
+	var c policy.OpenAPIConfig
+	cmd.Flags().StringVar(&c.Base, "base", "", "path below which the API is (default: the path of the document's servers)")
+	cmd.Flags().StringVar(&c.Default, "default", "", "what operations need whose security names no scopes")
+	cmd.Flags().StringArrayVar(&c.Ignore, "ignore", nil, "a security scheme that isn't a token")
+	schemes := cmd.Flags().StringArray("scheme", nil, "what a security scheme asks for where it names no scopes, as in 'bearerAuth any'")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
+		for _, s := range *schemes {
+			name, require, ok := strings.Cut(strings.TrimSpace(s), " ")
+			if !ok {
+				return usageError(fmt.Errorf("--scheme %q: want a name and a requirement", s))
+			}
+			c.Schemes = append(c.Schemes, policy.SchemeConfig{Name: name, Require: strings.TrimSpace(require)})
+		}
+		c.File = args[0]
+		d, err := openapi.Read(c.File)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			routes, err := d.Routes(c)
+			if err != nil {
+				return err
+			}
+			return printJSON(cmd.OutOrStdout(), map[string]any{"routes": routes})
+		}
+		w := bufio.NewWriter(cmd.OutOrStdout())
+		if err := d.WriteSnippet(w, c); err != nil {
+			return err
+		}
+		return w.Flush()
+	})
+	return cmd
+}
+
+// compareDocuments says where the sites' policies and OpenAPI documents differ:
+// those that the configuration names, and further files, which are compared with
+// the policy of one site.
+func compareDocuments(sites []site, files []string, base, host string) ([]policy.Warning, error) {
+	var further []policy.OpenAPIConfig
+	for _, file := range files {
+		absolute, err := filepath.Abs(file)
+		if err != nil {
+			return nil, err
+		}
+		further = append(further, policy.OpenAPIConfig{File: absolute, Base: base})
+	}
+	var of *Handler
+	if len(further) > 0 {
+		s, err := siteFor(sites, host)
+		if err != nil {
+			return nil, err
+		}
+		of = s.gate
+	}
+	var all []policy.Warning
+	for _, s := range sites {
+		documents := further
+		if s.gate != of {
+			documents = nil
+		}
+		warnings, err := openapi.Compare(s.gate.Config, s.gate.policy, documents...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, warnings...)
+	}
+	return all, nil
+}

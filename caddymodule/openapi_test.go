@@ -1,0 +1,196 @@
+package caddymodule
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// compiled adapts the block of a site's directive and returns its gate.
+func compiled(t *testing.T, block string) *Handler {
+	t.Helper()
+	body, err := adapt("http://api.example.com {\n" + block + "\n}\n")
+	if err != nil {
+		t.Fatalf("adapting: %v\n%s", err, block)
+	}
+	c, err := parseConfiguration([]byte(body))
+	if err != nil || len(c.sites) != 1 {
+		t.Fatalf("reading what was adapted: %v, %d sites", err, len(c.sites))
+	}
+	return c.sites[0].gate
+}
+
+// tableOf returns a policy's routes, sorted, without the places they are written.
+func tableOf(p *policy.Policy) []string {
+	var lines []string
+	for _, r := range p.Routes() {
+		info := r.Info()
+		info.At = ""
+		info.Pattern = strings.TrimSuffix(info.Pattern, "/")
+		lines = append(lines, fmt.Sprint(info))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// runPolicy runs a policy command and returns what it prints.
+func runPolicy(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	root := program("patgate")
+	var out, errOut strings.Builder
+	root.SetOut(&out)
+	root.SetErr(&errOut)
+	root.SetArgs(append([]string{"policy"}, args...))
+	err = root.Execute()
+	return out.String(), errOut.String(), err
+}
+
+// TestImportedRoutes: what import prints has the routes that openapi makes.
+func TestImportedRoutes(t *testing.T) {
+	documents := []string{"testdata/openapi/api.yaml", "../policy/openapi/testdata/stories.yaml"}
+	real, _ := filepath.Glob("../../shared/systems/openapi/*.yaml")
+	if len(real) == 0 {
+		t.Log("the documents of real systems aren't here")
+	}
+	for _, file := range append(documents, real...) {
+		direct := compiled(t, "patgate {\nopenapi "+file+" {\nbase /v9\ndefault some:scope\n}\n}")
+		snippet, stderr, err := runPolicy(t, "import", file, "--base", "/v9", "--default", "some:scope")
+		if err != nil {
+			t.Errorf("%s: %v %s", file, err, stderr)
+			continue
+		}
+		imported := compiled(t, snippet)
+		if got, want := tableOf(imported.policy), tableOf(direct.policy); !slices.Equal(got, want) || len(got) == 0 {
+			t.Errorf("%s: imported:\n%s\nwant:\n%s\nsnippet:\n%s", file, strings.Join(got, "\n"), strings.Join(want, "\n"), snippet)
+		}
+	}
+}
+
+func TestImport(t *testing.T) {
+	got, _, err := runPolicy(t, "import", "testdata/openapi/api.yaml", "--ignore", "browser")
+	want := `# Library 1 (api.yaml): 7 operations.
+# The document doesn't say what 1 of them need: these are closed (never) until you do.
+patgate {
+	group /api {
+		# health: Whether it works
+		route GET /health public
+		group /{space}/books {
+			# listBooks: List the books
+			route GET / books:read {
+				optional
+			}
+			# addBook
+			route POST / books:write
+			# readBook
+			route GET /{book_id} books:read
+			route DELETE /{book_id} books:write|admin books:delete|admin
+		}
+		# whoAmI
+		# EDIT: security scheme key names no scopes
+		route GET /me never
+		# setPassword
+		route PUT /me/password never
+	}
+}
+`
+	if got != want || err != nil {
+		t.Errorf("import prints (%v):\n%s\nwant:\n%s", err, got, want)
+	}
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"import"}, "want OPENAPI-FILE, got 0 arguments"},
+		{[]string{"import", "none.yaml"}, "reading an OpenAPI document: open none.yaml"},
+		{[]string{"import", "testdata/openapi/api.yaml", "--scheme", "key"}, `--scheme "key": want a name and a requirement`},
+		{[]string{"import", "testdata/openapi/api.yaml", "--ignore", "kay"}, "ignore kay: the document has no such security scheme"},
+		{[]string{"import", "testdata/openapi/api.yaml", "--json"}, "security scheme key names no scopes"},
+	} {
+		if out, stderr, err := runPolicy(t, test.args...); err == nil || out != "" || !strings.Contains(stderr, test.want) {
+			t.Errorf("%v prints %q and %q (%v), want %s", test.args, out, stderr, err, test.want)
+		}
+	}
+	if out, _, err := runPolicy(t, "import", "testdata/openapi/api.yaml", "--json", "--scheme", "key any", "--ignore", "browser"); err != nil ||
+		!strings.Contains(out, `"pattern":"/api/me"`) {
+		t.Errorf("import --json prints %q (%v)", out, err)
+	}
+}
+
+// TestCheckComparesDocuments: what check says of policies beside documents.
+func TestCheckComparesDocuments(t *testing.T) {
+	file, err := filepath.Abs("testdata/openapi/api.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	byHand := `patgate {
+	group /api {
+		route GET /health public
+		route * /{space}/books/* any
+		route GET /{space}/book any
+		route GET /me? any
+	}
+	route GET /elsewhere any
+}`
+	whole := "patgate {\nopenapi " + file + " {\ndefault any\nskip health\n}\nroute GET /api/me/passwords any\nroute GET /api/me?full any\n}"
+	for _, test := range []struct {
+		block string
+		args  []string
+		want  []string
+		not   string
+	}{
+		{whole, nil, []string{
+			file + ":9: warning: operation health (GET /api/health) of api.yaml: no route covers it\n",
+			"Caddyfile:7: warning: route GET /api/me/passwords: no operation of api.yaml has it\n",
+		}, "/me?full"},
+		{strings.Replace(byHand, "/me? ", "/me ", 1), []string{"--openapi", file}, []string{
+			file + ":11: warning: operation listBooks (GET /api/{space}/books) of api.yaml: no route covers it\n",
+			file + ":23: warning: operation setPassword (PUT /api/me/password) of api.yaml: no route covers it\n",
+			"warning: route GET /api/{space}/book: no operation of api.yaml has it\n",
+		}, "elsewhere"},
+		{strings.Replace(byHand, "/me? ", "/me ", 1), []string{"--openapi", file, "--base", "/v2"}, []string{
+			"operation health (GET /v2/health) of api.yaml: no route covers it\n",
+		}, "no operation"},
+		{strings.Replace(byHand, "/me? ", "/me ", 1), nil, nil, "api.yaml"},
+	} {
+		caddyfile := filepath.Join(t.TempDir(), "Caddyfile")
+		if err := os.WriteFile(caddyfile, []byte("http://api.example.com {\n"+test.block+"\n}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, stderr, err := runPolicy(t, append([]string{"check", "--config", caddyfile}, test.args...)...)
+		if err != nil {
+			t.Errorf("check %v: %v %s", test.args, err, stderr)
+		}
+		for _, line := range test.want {
+			if !strings.Contains(out, line) {
+				t.Errorf("check %v prints\n%swant %s", test.args, out, line)
+			}
+		}
+		if test.not != "" && strings.Contains(out, test.not) {
+			t.Errorf("check %v prints\n%swithout %s", test.args, out, test.not)
+		}
+	}
+}
+
+// TestDocumentBesideTheCaddyfile: the file is found wherever the server is
+// started, and so it is after a reload from elsewhere.
+func TestDocumentBesideTheCaddyfile(t *testing.T) {
+	for caddyfile, want := range map[string]string{
+		"/etc/caddy/Caddyfile":                      "/etc/caddy/sub/api.yaml",
+		"/etc/caddy/Caddyfile:7 (import snippet)":   "/etc/caddy/sub/api.yaml",
+		"/etc/caddy/sites/a:3 (import ../a/b.x)":    "/etc/caddy/sites/sub/api.yaml",
+		"/etc/caddy/sites/../other/Caddyfile":       "/etc/caddy/other/sub/api.yaml",
+		"/etc/caddy/Caddyfile (import and/slashes)": "/etc/caddy/sub/api.yaml",
+	} {
+		if got, err := beside(caddyfile, "sub/api.yaml"); got != filepath.FromSlash(want) || err != nil {
+			t.Errorf("beside(%s) = %s, %v, want %s", caddyfile, got, err, want)
+		}
+	}
+	if got, err := beside("/etc/caddy/Caddyfile", "/srv/../api.yaml"); got != "/api.yaml" || err != nil {
+		t.Errorf("beside of an absolute name = %s, %v", got, err)
+	}
+}

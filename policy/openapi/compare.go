@@ -1,0 +1,142 @@
+package openapi
+
+import (
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// Compare says where a policy and OpenAPI documents differ: operations that no
+// route covers, and routes below a document's base that no operation has. The
+// documents are those that the configuration of the policy names, and further
+// ones.
+func Compare(c policy.Config, p *policy.Policy, further ...policy.OpenAPIConfig) ([]policy.Warning, error) {
+	var all comparison
+	if err := all.add("", append(slices.Clone(c.OpenAPI), further...), c.Groups); err != nil {
+		return nil, err
+	}
+	return append(all.uncovered(p), all.unknown(p)...), nil
+}
+
+// comparison is the operations of documents, as a policy sees them.
+type comparison struct {
+	operations []comparedOperation
+	bases      map[string][]string // segments, by the name of the document
+	files      []string
+}
+
+type comparedOperation struct {
+	*Operation
+	file    string
+	pattern string // whole
+	parts   []string
+}
+
+// add adds the documents of a site or a group, and of the groups in it.
+func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups []policy.GroupConfig) error {
+	for _, config := range documents {
+		d, err := Read(config.File)
+		if err != nil {
+			return at(config.At, err)
+		}
+		file := filepath.Base(d.File)
+		if !slices.Contains(c.files, file) {
+			c.files = append(c.files, file)
+		}
+		for i := range d.Operations {
+			o := &d.Operations[i]
+			base, err := o.base(config.Base)
+			if err != nil {
+				return at(o.At, err)
+			}
+			if c.bases == nil {
+				c.bases = map[string][]string{}
+			}
+			base = below(prefix, base)
+			c.bases[base] = segments(base)
+			whole := below(base, pattern(o.Path))
+			c.operations = append(c.operations, comparedOperation{o, file, whole, segments(whole)})
+		}
+	}
+	for _, g := range groups {
+		if err := c.add(below(prefix, g.Prefix), g.OpenAPI, g.Groups); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// uncovered warns of operations that no route covers.
+func (c *comparison) uncovered(p *policy.Policy) (warnings []policy.Warning) {
+	for _, o := range c.operations {
+		var m policy.Match
+		sample := parameters(o.pattern, func(string) string { return "" })
+		sample, _, _ = strings.Cut(strings.ReplaceAll(sample, "{}", "some-value"), "?")
+		p.Match(&policy.Request{Method: o.Method, Path: sample, Header: http.Header{}}, &m)
+		if m.Route == nil || !slices.Contains(p.Routes(), m.Route) {
+			warnings = append(warnings, policy.Warning{At: o.At, Text: "operation " + o.title() + " of " + o.file + ": no route covers it"})
+		}
+	}
+	return warnings
+}
+
+// title names the operation with its place in the API.
+func (o *comparedOperation) title() string {
+	if o.ID == "" {
+		return o.Method + " " + o.pattern
+	}
+	return o.ID + " (" + o.Method + " " + o.pattern + ")"
+}
+
+// unknown warns of routes below a document's base that no operation has.
+func (c *comparison) unknown(p *policy.Policy) (warnings []policy.Warning) {
+	for _, r := range p.Routes() {
+		parts := segments(r.Pattern)
+		below := false
+		for _, base := range c.bases {
+			below = below || len(parts) >= len(base) && overlap(parts[:len(base)], base)
+		}
+		has := func(o comparedOperation) bool { return allows(r, o.Method) && overlap(parts, o.parts) }
+		if below && !slices.ContainsFunc(c.operations, has) {
+			warnings = append(warnings, policy.Warning{At: r.At, Text: "route " + strings.Join(r.Methods, ",") + " " + r.Pattern +
+				": no operation of " + strings.Join(c.files, ", ") + " has it"})
+		}
+	}
+	return warnings
+}
+
+// allows reports whether a route has a method.
+func allows(r *policy.Route, method string) bool {
+	return slices.Contains(r.Methods, "*") || slices.Contains(r.Methods, method) || method == "HEAD" && slices.Contains(r.Methods, "GET")
+}
+
+// segments returns the segments of a pattern, without its query conditions.
+func segments(pattern string) []string {
+	pattern, _, _ = strings.Cut(pattern, "?")
+	if pattern = strings.Trim(pattern, "/"); pattern == "" {
+		return nil
+	}
+	return strings.Split(pattern, "/")
+}
+
+// overlap reports whether some path matches both.
+func overlap(a, b []string) bool {
+	for i := range max(len(a), len(b)) {
+		if i >= len(a) || i >= len(b) {
+			return false
+		}
+		if tail(a[i]) || tail(b[i]) {
+			return true
+		}
+		if a[i] != b[i] && !strings.Contains(a[i], "{") && !strings.Contains(b[i], "{") {
+			return false
+		}
+	}
+	return true
+}
+
+// tail reports whether a segment takes all the rest of a path.
+func tail(segment string) bool { return segment == "*" || strings.HasSuffix(segment, "...}") }

@@ -1,0 +1,190 @@
+package openapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// snippet is the routes of a document as the part of a Caddyfile.
+type snippet struct {
+	lines  strings.Builder
+	closed int // operations of which nothing says what they need
+	left   int // operations that can't be a route
+}
+
+// item is an operation and what becomes of it.
+type item struct {
+	operation *Operation
+	route     policy.RouteConfig
+	parts     []string // of the pattern, below the groups it is in
+	note      string   // what there is to edit
+}
+
+// WriteSnippet writes the routes that a configuration makes of the document as
+// the part of a Caddyfile, to be edited by hand: in groups, with operationIds and
+// summaries. Where the document doesn't say what an operation needs, nor the
+// configuration, its route is closed (never).
+func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) error {
+	items, err := d.items(c)
+	if err != nil {
+		return err
+	}
+	var s snippet
+	s.write(items, 1)
+	name := filepath.Base(d.File)
+	if title := comment(strings.TrimSpace(d.Title + " " + d.Version)); title != "" {
+		name = title + " (" + name + ")"
+	}
+	fmt.Fprintf(w, "# %s: %d operations.\n", name, len(d.Operations))
+	if s.closed > 0 {
+		fmt.Fprintf(w, "# The document doesn't say what %d of them need: these are closed (never) until you do.\n", s.closed)
+	}
+	if s.left > 0 {
+		fmt.Fprintf(w, "# %d of them can't be written as a route: see the comments.\n", s.left)
+	}
+	_, err = fmt.Fprintf(w, "patgate {\n%s}\n", s.lines.String())
+	return err
+}
+
+// items works out what becomes of the operations.
+func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
+	r := newRules(d, c)
+	if len(r.errs) > 0 {
+		return nil, errors.Join(r.errs...)
+	}
+	var items []item
+	replaced := make([]bool, len(c.Routes))
+	for i := range d.Operations {
+		o := &d.Operations[i]
+		if slices.Contains(c.Skip, o.Name()) {
+			continue
+		}
+		route, err := r.route(o, replaced)
+		it := item{operation: o}
+		if isUnsaid(err) {
+			it.note = err.Error()
+			route, err = r.closed(o)
+		}
+		switch {
+		case errors.Is(err, errNoPattern):
+			it.note = err.Error()
+		case err != nil:
+			return nil, at(o.At, fmt.Errorf("operation %s: %w", o.Name(), err))
+		case route == nil: // it is on one that is there already
+			continue
+		default:
+			it.route, it.parts = *route, segments(route.Pattern)
+		}
+		items = append(items, it)
+	}
+	return items, nil
+}
+
+// maxGroups is how deep groups are nested, minGroup how many routes are worth
+// one.
+const (
+	maxGroups = 3
+	minGroup  = 3
+)
+
+// write writes the routes, those that begin with the same segments in a group.
+func (s *snippet) write(items []item, depth int) {
+	indent := strings.Repeat("\t", depth)
+	byFirst := map[string][]item{}
+	for _, it := range items {
+		byFirst[it.first()] = append(byFirst[it.first()], it)
+	}
+	written := map[string]bool{}
+	for _, it := range items {
+		first := it.first()
+		together := byFirst[first]
+		if first == "" || depth > maxGroups || len(together) < minGroup {
+			s.route(it, indent)
+			continue
+		}
+		if written[first] {
+			continue
+		}
+		written[first] = true
+		n := common(together)
+		fmt.Fprintf(&s.lines, "%sgroup %s {\n", indent, quoted("/"+strings.Join(it.parts[:n], "/")))
+		inner := make([]item, len(together))
+		for i, it := range together {
+			it.parts = it.parts[n:]
+			inner[i] = it
+		}
+		s.write(inner, depth+1)
+		fmt.Fprintf(&s.lines, "%s}\n", indent)
+	}
+}
+
+// first returns the segment by which the route can be grouped, or "".
+func (it *item) first() string {
+	if len(it.parts) == 0 || tail(it.parts[0]) || strings.Contains(it.route.Pattern, "?") {
+		return ""
+	}
+	return it.parts[0]
+}
+
+// common returns how many segments all the patterns begin with.
+func common(items []item) int {
+	for n := 0; ; n++ {
+		for _, it := range items {
+			if n == len(it.parts) || it.parts[n] != items[0].parts[n] || tail(it.parts[n]) {
+				return n
+			}
+		}
+	}
+}
+
+// route writes one route.
+func (s *snippet) route(it item, indent string) {
+	o := it.operation
+	title := comment(o.ID)
+	if summary := comment(o.Summary); title != "" && summary != "" {
+		title += ": " + summary
+	} else if title == "" {
+		title = summary
+	}
+	if title != "" {
+		fmt.Fprintf(&s.lines, "%s# %s\n", indent, title)
+	}
+	if it.note != "" {
+		fmt.Fprintf(&s.lines, "%s# EDIT: %s\n", indent, comment(it.note))
+	}
+	if it.route.Pattern == "" {
+		fmt.Fprintf(&s.lines, "%s# %s %s\n", indent, o.Method, comment(o.Path))
+		s.left++
+		return
+	}
+	if it.note != "" {
+		s.closed++
+	}
+	pattern := "/" + strings.Join(it.parts, "/")
+	if strings.Contains(it.route.Pattern, "?") {
+		pattern = it.route.Pattern
+	}
+	fmt.Fprintf(&s.lines, "%sroute %s %s %s", indent, strings.Join(it.route.Methods, ","), quoted(pattern), it.route.Require)
+	if it.route.Optional {
+		fmt.Fprintf(&s.lines, " {\n%s\toptional\n%s}", indent, indent)
+	}
+	s.lines.WriteByte('\n')
+}
+
+// comment returns a text as it can stand in a comment: in one line, without what
+// Caddy would take for a variable of the environment.
+func comment(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || c == 0x2028 || c == 0x2029 || c == 0x85 {
+			return ' '
+		}
+		return c
+	}, text)
+	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "{$", "{ $")
+}
