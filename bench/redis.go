@@ -18,7 +18,7 @@ type redisBench struct {
 	redis *redisServer
 
 	held   float64 // share of the forwarded requests whose token was in memory after all
-	cold   coldStart
+	starts []coldStart
 	revoke revocations
 	size   float64 // of a token in Redis, in bytes
 }
@@ -36,7 +36,7 @@ func withRedis(ctx context.Context, o options, dir string, out io.Writer) error 
 		measure func(context.Context) error
 	}{
 		{"forwarding from Redis", b.measureForwarded},
-		{"cold start", b.measureColdStart},
+		{"cold start", b.measureColdStarts},
 		{"revocation", b.measureRevocations},
 		{"memory of Redis", b.measureSize},
 	} {
@@ -139,7 +139,7 @@ func (b *redisBench) print(out io.Writer) {
 	printRows(w, []row{rowOf(b.scenarios()[0].name, b.results[0])})
 	w.Flush()
 	fmt.Fprintf(out, "Memory has room for 64 tokens: it held that of %.1f %% of the requests.\n\n", 100*b.held)
-	b.cold.print(out)
+	b.printColdStarts(out)
 	b.revoke.print(out)
 	fmt.Fprintf(out, "Memory of Redis per token: %.0f bytes, with %d tokens of %d owners\n", b.size, b.redisTokens, owners)
 }

@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
+// coldStartConnections bounds how many connections all tokens come over at once.
+const coldStartConnections = 256
+
 // coldStart is what a gateway did when it held nothing and all tokens came at
 // once, and when they came again.
-type coldStart struct {
-	tokens, connections int
-	cold, warm          pass
-}
+type coldStart struct{ cold, warm pass }
 
 // pass is all requests, each once.
 type pass struct {
@@ -27,34 +27,45 @@ type pass struct {
 	reads float64         // of the store
 }
 
-// measureColdStart asks with all tokens at once, twice.
-func (b *redisBench) measureColdStart(ctx context.Context) error {
-	g, err := b.startGate(ctx, "cold", "")
+// measureColdStarts starts one gateway after the other.
+func (b *redisBench) measureColdStarts(ctx context.Context) error {
+	for round := range b.rounds {
+		progress("cold start %d of %d", round+1, b.rounds)
+		s, err := b.coldStart(ctx, fmt.Sprint("cold-", round+1))
+		if err != nil {
+			return err
+		}
+		b.starts = append(b.starts, s)
+	}
+	return nil
+}
+
+// coldStart starts a gateway and asks with all tokens at once, twice.
+func (b *redisBench) coldStart(ctx context.Context, name string) (s coldStart, err error) {
+	g, err := b.startGate(ctx, name, "")
 	if err != nil {
-		return err
+		return s, err
 	}
 	defer g.stop()
 	requests := ask(http.MethodGet, b.workload.tokens)
-	b.cold = coldStart{tokens: len(requests), connections: min(len(requests), 256)}
-	for _, p := range []*pass{&b.cold.cold, &b.cold.warm} {
-		progress("%d tokens at once", len(requests))
+	for _, p := range []*pass{&s.cold, &s.warm} {
 		before, err := g.metrics(ctx)
 		if err != nil {
-			return err
+			return s, err
 		}
-		if *p, err = once(ctx, g.addr, b.cold.connections, requests); err != nil {
-			return err
+		if *p, err = once(ctx, g.addr, min(len(requests), coldStartConnections), requests); err != nil {
+			return s, err
 		}
 		after, err := g.metrics(ctx)
 		if err != nil {
-			return err
+			return s, err
 		}
 		p.reads = after[storeReads] - before[storeReads]
 	}
-	if n := b.cold.cold.reads; n != float64(len(requests)) {
-		return fmt.Errorf("Redis was asked %.0f times for %d tokens", n, len(requests))
+	if s.cold.reads != float64(len(requests)) {
+		return s, fmt.Errorf("Redis was asked %.0f times for %d tokens", s.cold.reads, len(requests))
 	}
-	return nil
+	return s, nil
 }
 
 // once sends each request once, over a number of connections at the same time.
@@ -120,19 +131,31 @@ func (c *dialed) closeAll() {
 	}
 }
 
-func (s *coldStart) print(out io.Writer) {
+func (b *redisBench) printColdStarts(out io.Writer) {
+	n := len(b.workload.tokens)
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(w, "%d tokens at once, %d connections\ttime\tp50\tp99\tmax\treads of Redis\terrors\n", s.tokens, s.connections)
-	for _, p := range []struct {
-		name string
-		pass
-	}{{"cold, nothing held", s.cold}, {"warm, all held", s.warm}} {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.0f\t0\n", p.name, milliseconds(p.took),
-			milliseconds(percentile(p.times, 50)), milliseconds(percentile(p.times, 99)), milliseconds(percentile(p.times, 100)), p.reads)
+	fmt.Fprintf(w, "%d tokens at once, %d connections, median (min–max) of %d starts\ttime, ms\tp50, ms\tp99, ms\treads of Redis\terrors\n",
+		n, min(n, coldStartConnections), len(b.starts))
+	columns := func(value func(s coldStart, of func(pass) float64) float64) (text string) {
+		for _, of := range []func(pass) float64{
+			func(p pass) float64 { return milliseconds(p.took) },
+			func(p pass) float64 { return milliseconds(percentile(p.times, 50)) },
+			func(p pass) float64 { return milliseconds(percentile(p.times, 99)) },
+		} {
+			text += "\t" + spanOf(b.starts, func(s coldStart) float64 { return value(s, of) }).String()
+		}
+		return text
 	}
+	fmt.Fprintf(w, "cold, nothing held%s\t%.0f\t0\n",
+		columns(func(s coldStart, of func(pass) float64) float64 { return of(s.cold) }),
+		spanOf(b.starts, func(s coldStart) float64 { return s.cold.reads }).max)
+	fmt.Fprintf(w, "warm, all held%s\t%.0f\t0\n",
+		columns(func(s coldStart, of func(pass) float64) float64 { return of(s.warm) }),
+		spanOf(b.starts, func(s coldStart) float64 { return s.warm.reads }).max)
+	fmt.Fprintf(w, "cold to warm%s\t\t\n",
+		columns(func(s coldStart, of func(pass) float64) float64 { return of(s.cold) / of(s.warm) }))
 	w.Flush()
-	fmt.Fprintf(out, "Cold to warm: p99 %.2f, time %.2f\n\n",
-		float64(percentile(s.cold.times, 99))/float64(percentile(s.warm.times, 99)), float64(s.cold.took)/float64(s.warm.took))
+	fmt.Fprintln(out)
 }
 
 // percentile returns the smallest of the sorted times that p percent of them
@@ -141,6 +164,4 @@ func percentile(sorted []time.Duration, p int) time.Duration {
 	return sorted[(len(sorted)*p+99)/100-1]
 }
 
-func milliseconds(d time.Duration) string {
-	return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond))
-}
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -173,7 +173,7 @@ func (g *gateway) revoke(ctx context.Context, id string) (pending int, err error
 
 func (r *revocations) print(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(w, "%d revocations through one of %d gateways\tp50\tp99\tmax\n", r.tokens, gates)
+	fmt.Fprintf(w, "%d revocations through one of %d gateways\tp50, ms\tp99, ms\tmax, ms\n", r.tokens, gates)
 	for _, line := range []struct {
 		name  string
 		times []time.Duration
@@ -182,7 +182,7 @@ func (r *revocations) print(out io.Writer) {
 		{"from the call to another gateway's first refusal", r.refused},
 		{"from the answer to the refusal of a request sent after it", r.lag},
 	} {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", line.name, milliseconds(percentile(line.times, 50)),
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\n", line.name, milliseconds(percentile(line.times, 50)),
 			milliseconds(percentile(line.times, 99)), milliseconds(percentile(line.times, 100)))
 	}
 	w.Flush()

@@ -32,10 +32,10 @@ type row struct {
 // span is the middle and the extremes of what the rounds have shown.
 type span struct{ min, median, max float64 }
 
-func spanOf(pairs []pair, value func(pair) float64) span {
-	values := make([]float64, len(pairs))
-	for i, p := range pairs {
-		values[i] = value(p)
+func spanOf[T any](rounds []T, value func(T) float64) span {
+	values := make([]float64, len(rounds))
+	for i, r := range rounds {
+		values[i] = value(r)
 	}
 	slices.Sort(values)
 	n := len(values)
