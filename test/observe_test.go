@@ -96,7 +96,9 @@ http://api.test:{$PORT} {
 		t.Fatal(err)
 	}
 	check("after a reload")
-	g.send(t, request{target: "/spaces/1/stories/7"}.with(g.bearer("T")))
+	if status, err := g.session(t).persist("/spaces/1/stories/7", g.secret("T")); status != 200 {
+		t.Fatalf("after a reload: %d %v", status, err)
+	}
 	if got := g.metrics(t)[`caddy_patgate_requests_total{decision="forward"}`]; got != "3" {
 		t.Errorf("forwarded after a reload: %s, want 3", got)
 	}
