@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/policy/openapi"
 )
 
 // compiled adapts the block of a site's directive and returns its gate.
@@ -193,4 +194,48 @@ func TestDocumentBesideTheCaddyfile(t *testing.T) {
 	if got, err := beside("/etc/caddy/Caddyfile", "/srv/../api.yaml"); got != "/api.yaml" || err != nil {
 		t.Errorf("beside of an absolute name = %s, %v", got, err)
 	}
+}
+
+// FuzzImport: what import prints of a document is a Caddyfile with the routes
+// that openapi makes of it, whatever its names, paths and summaries are.
+func FuzzImport(f *testing.F) {
+	for _, file := range []string{"testdata/openapi/api.yaml", "../policy/openapi/testdata/stories.yaml"} {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	f.Add([]byte("openapi: 3.0.0\npaths: {'/a%20b/{c\"d}/`': {get: {operationId: \"x\\n} \\u2028{$HOME}\", summary: '#{', security: [{o: ['#x', '<<a', '`b', '{', '{env.X}']}]}}}\n"))
+	f.Fuzz(func(t *testing.T, spec []byte) {
+		file := filepath.Join(t.TempDir(), "api.yaml")
+		if err := os.WriteFile(file, spec, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := policy.OpenAPIConfig{File: file, Base: "/v1", Default: "some:scope"}
+		expanded, err := openapi.Expand(policy.Config{OpenAPI: []policy.OpenAPIConfig{c}})
+		if err != nil {
+			return
+		}
+		catalog, err := policy.NewCatalog(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		direct, err := policy.Compile(expanded, catalog)
+		if err != nil {
+			return
+		}
+		d, err := openapi.Read(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var snippet strings.Builder
+		if err := d.WriteSnippet(&snippet, c); err != nil {
+			return
+		}
+		imported := compiled(t, snippet.String())
+		if got, want := tableOf(imported.policy), tableOf(direct); !slices.Equal(got, want) {
+			t.Errorf("imported:\n%s\nwant:\n%s\nsnippet:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"), &snippet)
+		}
+	})
 }

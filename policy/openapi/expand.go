@@ -243,13 +243,16 @@ func at(place string, err error) error {
 	return fmt.Errorf("%s: %w", place, err)
 }
 
-// quoted returns a name as the Caddyfile has it.
-func quoted(name string) string {
-	if name != "" && name != "{" && name != "}" && !strings.ContainsAny(name, " \t\"`\\") && name[0] != '#' {
-		return name
+// quoted returns a word as the Caddyfile has it.
+func quoted(word string) string {
+	special := func(c rune) bool {
+		return c < '!' || c > '~' || strings.ContainsRune("\"`\\#<", c)
 	}
-	if !strings.Contains(name, "`") {
-		return "`" + name + "`"
+	if word != "" && word != "{" && word != "}" && !strings.ContainsFunc(word, special) {
+		return word
 	}
-	return `"` + strings.ReplaceAll(name, `"`, `\"`) + `"`
+	if !strings.Contains(word, "`") {
+		return "`" + word + "`"
+	}
+	return `"` + strings.ReplaceAll(word, `"`, `\"`) + `"`
 }

@@ -74,6 +74,8 @@ func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
 		switch {
 		case errors.Is(err, errNoPattern):
 			it.note = err.Error()
+		case err == nil && route != nil && strings.Contains(route.Require+route.Pattern, "{$"):
+			return nil, at(o.At, fmt.Errorf("operation %s: {$ has a meaning of its own in a Caddyfile", o.Name()))
 		case err != nil:
 			return nil, at(o.At, fmt.Errorf("operation %s: %w", o.Name(), err))
 		case route == nil: // it is on one that is there already
@@ -170,11 +172,20 @@ func (s *snippet) route(it item, indent string) {
 	if strings.Contains(it.route.Pattern, "?") {
 		pattern = it.route.Pattern
 	}
-	fmt.Fprintf(&s.lines, "%sroute %s %s %s", indent, strings.Join(it.route.Methods, ","), quoted(pattern), it.route.Require)
+	fmt.Fprintf(&s.lines, "%sroute %s %s %s", indent, strings.Join(it.route.Methods, ","), quoted(pattern), requirement(it.route.Require))
 	if it.route.Optional {
 		fmt.Fprintf(&s.lines, " {\n%s\toptional\n%s}", indent, indent)
 	}
 	s.lines.WriteByte('\n')
+}
+
+// requirement returns a requirement as the Caddyfile has it.
+func requirement(text string) string {
+	words := strings.Fields(text)
+	for i, word := range words {
+		words[i] = quoted(word)
+	}
+	return strings.Join(words, " ")
 }
 
 // comment returns a text as it can stand in a comment: in one line, without what
