@@ -30,7 +30,8 @@ func BenchmarkMatchAndDecide(b *testing.B) {
 
 func BenchmarkMatchKinds(b *testing.B) {
 	p := compile(b, Config{Default: "deny", Routes: append(routes(
-		"GET /public/{x} public", "GET /plain/{x} things:read", "GET /cdn/stories things:read", "GET /cdn/stories?version=draft things:read"),
+		"GET /public/{x} public", "GET /plain/{x} things:read", "GET /cdn/stories things:read", "GET /cdn/stories?version=draft things:read",
+		"GET /v1/{id} things:read", "GET /v1/{id}:cancel things:read", "GET /v1/{id}:undelete things:read"),
 		RouteConfig{Methods: []string{"GET"}, Pattern: "/optional/{x}", Require: "any", Settings: Settings{Optional: true}},
 		RouteConfig{Methods: []string{"GET"}, Pattern: "/query", Require: "any", Settings: Settings{TokenFrom: []string{"query token"}}},
 	)})
@@ -39,6 +40,7 @@ func BenchmarkMatchKinds(b *testing.B) {
 		{"optional, no token", "GET /optional/1", "Accept: */*"},
 		{"plain", "GET /plain/1", "Authorization: Bearer pat_abc"},
 		{"escaped", "GET /plain/caf%C3%A9", "Authorization: Bearer pat_abc"},
+		{"partial parameter", "GET /v1/42:cancel", "Authorization: Bearer pat_abc"},
 		{"condition", "GET /cdn/stories?page=2&version=draft&per_page=100", "Authorization: Bearer pat_abc"},
 		{"token in the query", "GET /query?page=2&token=pat_abc", "Accept: */*"},
 	} {

@@ -163,7 +163,7 @@ func (p *Policy) checkParameters(s Settings, first int) error {
 		if !ok || first == len(p.routes) {
 			continue
 		}
-		if !slices.ContainsFunc(p.routes[first:], func(r *Route) bool { _, _, ok := r.pattern.parameter(name); return ok }) {
+		if !slices.ContainsFunc(p.routes[first:], func(r *Route) bool { return (&Source{Name: name}).standsIn(&r.pattern) }) {
 			return fmt.Errorf("%s %s: none of the routes has {%s}", source.what, source.text, name)
 		}
 	}

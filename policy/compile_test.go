@@ -59,8 +59,15 @@ func TestMistakes(t *testing.T) {
 		{"broken escape", pattern("/%zz"), `segment "%zz": invalid URL escape "%zz"`},
 		{"control", pattern("/a\x00"), "no request could match it"},
 		{"fullwidth", pattern("/\uff0e\uff0e"), "no request could match it"},
-		{"part of a segment", pattern("/a{x}"), `segment "a{x}": a parameter fills a whole segment, and * only the last`},
-		{"star in a segment", pattern("/a*"), `segment "a*": a parameter fills a whole segment, and * only the last`},
+		{"two parameters in a segment", pattern("/{a}.{b}"), `segment "{a}.{b}": want a text, one {name}, perhaps between texts, or at the end {name...} or *`},
+		{"open brace", pattern("/a{x"), `segment "a{x": want a text, one {name}`},
+		{"closing brace", pattern("/ax}"), `segment "ax}": want a text, one {name}`},
+		{"star in a segment", pattern("/a*"), `segment "a*": want a text, one {name}`},
+		{"tail in a part of a segment", pattern("/a{x...}"), `segment "a{x...}": {x...} fills a whole segment`},
+		{"dot behind a parameter", pattern("/{x}."), `segment "{x}.": no request could match it: the path has a segment that ends in a dot`},
+		{"encoded slash before a parameter", pattern("/a%2F{x}"), `no request could match it: the path has an encoded slash`},
+		{"broken escape behind a parameter", pattern("/{x}%zz"), `segment "{x}%zz": invalid URL escape "%zz"`},
+		{"two of a name, one in a part", pattern("/{x}/{x}:y"), "{x} stands twice"},
 		{"star in the middle", pattern("/*/a"), "nothing can follow the segment that takes all the rest"},
 		{"tail in the middle", pattern("/{x...}/a"), "nothing can follow the segment that takes all the rest"},
 		{"no name", pattern("/{}"), "{}: a parameter is {name} or {name...}, its name of letters, digits, - and _"},
@@ -188,6 +195,15 @@ func TestConflicts(t *testing.T) {
 
 		{"GET /a?k=v&l x; GET /a?k&l=w y; * /a?k=v&l=w z", "?k=v&l=w is on both"}, // a listed method counts first
 
+		{"GET /{x}:c x; GET /{y}:c y", "Caddyfile:2: route GET /{y}:c can't be told apart from GET /{x}:c (Caddyfile:1): the same path for GET"},
+		{"GET /v{x} x; GET /{x}.zip y", `Caddyfile:2: route GET /{x}.zip can't be told apart from GET /v{x} (Caddyfile:1): the segment "v….zip" is on both`},
+		{"GET /v{x}/a x; PUT /{x}.zip/b y", `the segment "v….zip" is on both`},
+		{"GET /v{x}.gz x; GET /va{x} y", `the segment "va….gz" is on both`},
+
+		{"GET /{x}:cancel x; GET /{x} y; GET /1:cancel z; GET /* w", ""},
+		{"GET /{x}.gz x; GET /{x}.tar.gz y; GET /a{x}.tar.gz z", ""},
+		{"GET /{x}:a x; GET /{x}:b y", ""},
+		{"GET /a{x} x; GET /b{x}:c y", ""},
 		{"GET /a x; PUT /a y", ""},
 		{"GET /a x; * /a y", ""},
 		{"GET /a x; HEAD /a y", ""},

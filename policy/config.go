@@ -195,8 +195,9 @@ type Source struct {
 	Label int    // of the host, from the right
 	text  string
 
-	segment int // of a path parameter
-	tail    bool
+	segment       int // of a path parameter
+	before, after int // bytes of the segment that aren't the parameter's
+	tail          bool
 }
 
 // String returns the source as the Caddyfile has it.

@@ -139,11 +139,7 @@ func overlap(a, b *pattern) (both pattern, ok bool) {
 	}
 	for i, s := range b.segments {
 		if i < len(a.segments) {
-			t := a.segments[i]
-			switch {
-			case s.parameter != "":
-				s = t
-			case t.parameter == "" && t.literal != s.literal:
+			if s, ok = s.meet(&a.segments[i]); !ok {
 				return both, false
 			}
 		}
@@ -162,11 +158,7 @@ func (p *pattern) sample() string {
 	var b strings.Builder
 	for _, s := range p.segments {
 		b.WriteByte('/')
-		if s.parameter != "" {
-			b.WriteString(filler)
-		} else {
-			b.WriteString(url.PathEscape(s.literal))
-		}
+		b.WriteString(url.PathEscape(s.with(filler)))
 	}
 	if p.tail {
 		b.WriteString("/" + filler + "/" + filler) // one would be on {name}, too
@@ -192,11 +184,7 @@ func (p *pattern) String() string {
 	var b strings.Builder
 	for _, s := range p.segments {
 		b.WriteByte('/')
-		if s.parameter != "" {
-			b.WriteString("{" + s.parameter + "}")
-		} else {
-			b.WriteString(s.literal)
-		}
+		b.WriteString(s.with("{" + s.parameter + "}"))
 	}
 	switch {
 	case p.tail && p.tailName != "":

@@ -25,6 +25,9 @@ func TestDiff(t *testing.T) {
 			"GET /a/b/c: read -> write", "GET /a/b/{y}: no route -> write", "GET /a/{x}/c: read -> no route"}},
 		{[]string{"GET /a read"}, []string{"GET /a read", "GET /a?draft=true write"}, []string{"GET /a?draft=true: read -> write"}},
 		{[]string{"GET /s/{space} read"}, []string{"GET /s/{id} read"}, []string{"GET /s/{space}: read, space path.space -> read"}},
+		{[]string{"GET /{x} read"}, []string{"GET /{x} read", "GET /{x}:end write"}, []string{"GET /{x}:end: read -> write"}},
+		{[]string{"GET /a{x} read"}, []string{"GET /{x}b write"}, []string{
+			"GET /a{x}: read -> no route", "GET /a{x}b: read -> write", "GET /{x}b: no route -> write"}},
 		{[]string{"GET /a public"}, []string{"GET /a never"}, []string{"GET /a: public -> never"}},
 	} {
 		before, after := compile(t, Config{Routes: routes(row.before...)}), compile(t, Config{Routes: routes(row.after...)})

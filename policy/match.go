@@ -243,6 +243,7 @@ func (m *Match) value(s *Source) (value, why string) {
 			value = m.path.from(s.segment)
 		} else {
 			value = m.path.segment(s.segment)
+			value = value[s.before : len(value)-s.after]
 		}
 	case FromQuery:
 		if value, _, why = m.queryValue(s.Name); why != "" {

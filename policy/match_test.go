@@ -32,6 +32,14 @@ func TestSpecificity(t *testing.T) {
 		"GET /A                        public", // 20
 		"GET /deep/{x}/y/z             public", // 21
 		"GET /deep/w/{y}/q             public", // 22
+		"POST /v1/{x}:cancel           public", // 23
+		"GET /v1/{x}                   public", // 24
+		"GET /f/{name}.gz              public", // 25
+		"GET /f/{name}.tar.gz          public", // 26
+		"GET /f/{name}                 public", // 27
+		"GET /g/v{n}                   public", // 28
+		"* /f/{name}.tar.gz/x          public", // 29
+		"GET /f/%C3%A9{name}%20z       public", // 30
 	}
 	reversed := make([]string, len(lines))
 	for i, line := range lines {
@@ -83,6 +91,24 @@ func TestSpecificity(t *testing.T) {
 			{"PATCH /a/b", 17},
 			{"POST /a/b", 8},
 			{"GET /v1/x:cancel", 19},
+			{"POST /v1/7:cancel", 23},
+			{"POST /v1/x:cancel/", 23},
+			{"POST /v1/7%3Acancel", 23},
+			{"POST /v1/a:b:cancel", 23},
+			{"GET /v1/7:cancel", 24}, // back from the partial parameter
+			{"POST /v1/:cancel", 0},  // it has at least one character
+			{"POST /v1/7:Cancel", 0},
+			{"POST /v1/7:cancelled", 0},
+			{"GET /f/a.gz", 25},
+			{"GET /f/a.tar.gz", 26}, // the narrower
+			{"GET /f/.tar.gz", 25},
+			{"GET /f/.gz", 27},
+			{"GET /f/a.zip", 27},
+			{"GET /g/v1", 28},
+			{"GET /g/v", 9},
+			{"GET /f/a.tar.gz/x", 29},
+			{"GET /f/a.gz/x", 9},
+			{"GET /f/%C3%A9t%C3%A9%20z", 30},
 			{"GET /deep/w/y/z", 21}, // back from w
 			{"GET /deep/w/y/q", 22},
 			{"GET /deep/v/y/z", 21},
@@ -263,6 +289,9 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"path.org", "/o/{org}/x", "/o/*/x", "", "", "*"},
 		{"path.org", "/o/{org}/x", "/o/" + long + "/x", "", "", "!" + notPlain},
 		{"path.p", "/o/{p...}", "/o/a/b%20c/", "", "", "a/b c"},
+		{"path.org", "/o/{org}:cancel", "/o/7:cancel", "", "", "7"},
+		{"path.org", "/o/org-{org}/x", "/o/org-%C3%A9/x", "", "", "\u00e9"},
+		{"path.org", "/o/%C3%A9{org}.zip", "/o/%C3%A9a.zip.zip", "", "", "a.zip"},
 
 		{"query.org", "/x", "/x?org=7", "", "", "7"},
 		{"query.org", "/x", "/x?a=b&or%67=%37", "", "", "7"},
@@ -312,6 +341,7 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"none", "/o/{space}", "/o/7", "", "", ""},
 		{"", "/o/{space}", "/o/7", "", "", "7"},
 		{"", "/o/{space...}", "/o/7/8", "", "", "7/8"},
+		{"", "/o/s{space}", "/o/s7", "", "", "7"},
 		{"", "/o/{org}", "/o/7", "", "", ""},
 	} {
 		for _, what := range []string{"space", "resource"} {

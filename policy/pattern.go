@@ -16,10 +16,56 @@ type pattern struct {
 	conditions []condition
 }
 
-// segment is a literal, decoded, or a parameter.
+// segment is a literal, or a parameter, perhaps with literals before or after it
+// ({id}:cancel). Literals are decoded.
 type segment struct {
-	literal   string
-	parameter string // its name; "" for a literal
+	literal       string
+	parameter     string // its name; "" for a literal
+	before, after string // what stands around the parameter
+}
+
+// partial reports whether the segment is a parameter that doesn't fill it.
+func (s *segment) partial() bool { return s.before != "" || s.after != "" }
+
+// with returns the text of the segment with this value for the parameter.
+func (s *segment) with(value string) string {
+	if s.parameter == "" {
+		return s.literal
+	}
+	return s.before + value + s.after
+}
+
+// matches reports whether the segment of a path is one of these.
+func (s *segment) matches(text string) bool {
+	if s.parameter == "" {
+		return text == s.literal
+	}
+	return len(text) > len(s.before)+len(s.after) && strings.HasPrefix(text, s.before) && strings.HasSuffix(text, s.after)
+}
+
+// within reports whether every text that s matches is matched by t, where both
+// are parameters.
+func (s *segment) within(t *segment) bool {
+	return strings.HasPrefix(s.before, t.before) && strings.HasSuffix(s.after, t.after)
+}
+
+// meet returns a segment that matches what both match, and whether there is
+// such a thing.
+func (s *segment) meet(t *segment) (both segment, ok bool) {
+	switch {
+	case s.parameter == "":
+		return *s, t.matches(s.literal)
+	case t.parameter == "":
+		return *t, s.matches(t.literal)
+	}
+	both = *t
+	if len(s.before) > len(t.before) {
+		both.before = s.before
+	}
+	if len(s.after) > len(t.after) {
+		both.after = s.after
+	}
+	return both, both.within(s) && both.within(t)
 }
 
 // condition is one on a query key: that it is present, or has this value.
@@ -75,33 +121,46 @@ func parsePattern(text string) (pattern, error) {
 
 // addSegment adds one segment and returns the name of its parameter, if any.
 func (p *pattern) addSegment(part string) (name string, err error) {
-	switch {
-	case part == "*":
+	if part == "*" {
 		p.tail = true
 		return "", nil
-	case strings.HasPrefix(part, "{") && strings.HasSuffix(part, "}"):
-		name, p.tail = strings.CutSuffix(part[1:len(part)-1], "...")
-		if !validParameter(name) {
-			return "", fmt.Errorf("%s: a parameter is {name} or {name...}, its name of letters, digits, - and _", part)
-		}
-		if p.tail {
-			p.tailName = name
-		} else {
-			p.segments = append(p.segments, segment{parameter: name})
-		}
-		return name, nil
-	case strings.ContainsAny(part, "{}*"):
-		return "", fmt.Errorf("segment %q: a parameter fills a whole segment, and * only the last", part)
 	}
-	literal, err := url.PathUnescape(part)
+	before, rest, opens := strings.Cut(part, "{")
+	name, after, closes := strings.Cut(rest, "}")
+	if opens != closes || strings.ContainsAny(before+after, "{}*") {
+		return "", fmt.Errorf("segment %q: want a text, one {name}, perhaps between texts, or at the end {name...} or *", part)
+	}
+	var s segment
+	if s.before, err = url.PathUnescape(before); err == nil {
+		s.after, err = url.PathUnescape(after)
+	}
 	if err != nil {
 		return "", fmt.Errorf("segment %q: %w", part, err)
 	}
-	if why := judgeSegment(literal, false, true); why != "" {
+	value := "" // for the parameter
+	if opens {
+		value = "x"
+		name, p.tail = strings.CutSuffix(name, "...")
+		if !validParameter(name) {
+			return "", fmt.Errorf("%s: a parameter is {name} or {name...}, its name of letters, digits, - and _", part)
+		}
+		if p.tail && s.partial() {
+			return "", fmt.Errorf("segment %q: {%s...} fills a whole segment", part, name)
+		}
+	}
+	if why := judgeSegment(s.before+value+s.after, false, true); why != "" {
 		return "", fmt.Errorf("segment %q: no request could match it: %s", part, why)
 	}
-	p.segments = append(p.segments, segment{literal: literal})
-	return "", nil
+	switch {
+	case p.tail:
+		p.tailName = name
+	case opens:
+		s.parameter = name
+		p.segments = append(p.segments, s)
+	default:
+		p.segments = append(p.segments, segment{literal: s.before})
+	}
+	return name, nil
 }
 
 func parseConditions(query string) ([]condition, error) {

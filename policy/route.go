@@ -37,14 +37,17 @@ func (r *Route) String() string {
 	return s
 }
 
-// parameter returns where the path parameter with this name stands.
-func (p *pattern) parameter(name string) (segment int, tail, ok bool) {
-	for i, s := range p.segments {
-		if s.parameter == name {
-			return i, false, true
+// standsIn reports whether the pattern has the source's path parameter, and notes
+// where.
+func (s *Source) standsIn(p *pattern) bool {
+	for i, segment := range p.segments {
+		if segment.parameter == s.Name {
+			s.segment, s.before, s.after = i, len(segment.before), len(segment.after)
+			return true
 		}
 	}
-	return len(p.segments), true, p.tail && p.tailName == name
+	s.segment, s.tail = len(p.segments), true
+	return p.tail && p.tailName == s.Name
 }
 
 // methodSet is a set of methods. HEAD is in it for GET's sake unless listed.
@@ -181,7 +184,7 @@ func (r *Route) source(what, own, inherited string) (Source, error) {
 	}
 	ok := text != ""
 	if s.Kind == FromPath {
-		s.segment, s.tail, ok = r.pattern.parameter(s.Name)
+		ok = s.standsIn(&r.pattern)
 	}
 	switch {
 	case ok:
@@ -190,8 +193,9 @@ func (r *Route) source(what, own, inherited string) (Source, error) {
 		return s, fmt.Errorf("%s %s: pattern %s has no {%s}", what, own, r.Pattern, s.Name)
 	}
 	// Nothing was said, or by a group, for its routes that have the parameter.
-	if segment, tail, ok := r.pattern.parameter("space"); ok && what == "space" {
-		return Source{Kind: FromPath, Name: "space", text: "path.space", segment: segment, tail: tail}, nil
+	space := Source{Kind: FromPath, Name: "space", text: "path.space"}
+	if what == "space" && space.standsIn(&r.pattern) {
+		return space, nil
 	}
 	return Source{Kind: FromNone, text: "none"}, nil
 }

@@ -12,6 +12,7 @@ import (
 type node struct {
 	few       []edge // the literals that follow, where a map would be slower
 	literals  map[string]*node
+	partial   []partial // parameters with literals around them, the narrowest first
 	parameter *node
 	ends      []*Route // patterns that end here
 	tails     []*Route // patterns whose last segment takes one or more from here on
@@ -20,6 +21,13 @@ type node struct {
 type edge struct {
 	literal string
 	to      *node
+}
+
+// partial is a segment such as {id}:cancel, with where it leads.
+type partial struct {
+	segment
+	to    *node
+	first *Route // the first that has it
 }
 
 // maxFew is how many literals are compared one by one.
@@ -38,22 +46,7 @@ func (n *node) next(literal string) *node {
 // insert puts a route at its place.
 func (n *node) insert(r *Route) {
 	for _, s := range r.pattern.segments {
-		if s.parameter != "" {
-			if n.parameter == nil {
-				n.parameter = &node{}
-			}
-			n = n.parameter
-			continue
-		}
-		next := n.literals[s.literal]
-		if next == nil {
-			if n.literals == nil {
-				n.literals = map[string]*node{}
-			}
-			next = &node{}
-			n.literals[s.literal] = next
-		}
-		n = next
+		n = n.child(s, r)
 	}
 	if r.pattern.tail {
 		n.tails = append(n.tails, r)
@@ -62,35 +55,60 @@ func (n *node) insert(r *Route) {
 	}
 }
 
-// each calls f for the routes of every place that has some.
-func (n *node) each(f func([]*Route)) {
-	for _, routes := range [][]*Route{n.ends, n.tails} {
-		if len(routes) > 0 {
-			f(routes)
+// child returns where a segment of r's pattern leads.
+func (n *node) child(s segment, r *Route) *node {
+	switch {
+	case s.partial():
+		i := slices.IndexFunc(n.partial, func(p partial) bool { return p.before == s.before && p.after == s.after })
+		if i < 0 {
+			i = len(n.partial)
+			n.partial = append(n.partial, partial{s, &node{}, r})
 		}
+		return n.partial[i].to
+	case s.parameter != "":
+		if n.parameter == nil {
+			n.parameter = &node{}
+		}
+		return n.parameter
 	}
+	if n.literals == nil {
+		n.literals = map[string]*node{}
+	}
+	next := n.literals[s.literal]
+	if next == nil {
+		next = &node{}
+		n.literals[s.literal] = next
+	}
+	return next
+}
+
+// each calls f for all nodes below the node, and then for itself.
+func (n *node) each(f func(*node)) {
 	for _, next := range n.literals {
 		next.each(f)
+	}
+	for _, p := range n.partial {
+		p.to.each(f)
 	}
 	if n.parameter != nil {
 		n.parameter.each(f)
 	}
+	f(n)
 }
 
 // finish prepares a tree that is complete: it puts the routes of every place in
 // the order in which they are tried, more query conditions first, then those
-// that want a certain value.
-func (n *node) finish() {
+// that want a certain value, and partial parameters, the narrowest first.
+func (n *node) finish() { n.each((*node).finishPlace) }
+
+func (n *node) finishPlace() {
 	for _, routes := range [][]*Route{n.ends, n.tails} {
 		slices.SortStableFunc(routes, func(a, b *Route) int { return compareConditions(&b.pattern, &a.pattern) })
 		listValues(routes)
 	}
-	for _, next := range n.literals {
-		next.finish()
-	}
-	if n.parameter != nil {
-		n.parameter.finish()
-	}
+	slices.SortStableFunc(n.partial, func(a, b partial) int {
+		return cmp.Compare(len(b.before)+len(b.after), len(a.before)+len(a.after))
+	})
 	if len(n.literals) <= maxFew {
 		for literal, to := range n.literals {
 			n.few = append(n.few, edge{literal, to})
@@ -143,17 +161,38 @@ func stricter(a, b *pattern) bool {
 // conflicts returns an error for every route that some request matches as well
 // as one before it.
 func (n *node) conflicts() (errs []error) {
-	n.each(func(routes []*Route) {
-		for i, b := range routes {
-			for _, a := range routes[:i] {
-				if err := conflict(a, b, routes); err != nil {
-					errs = append(errs, err)
-					break
+	n.each(func(n *node) {
+		errs = append(errs, n.partialConflicts()...)
+		for _, routes := range [][]*Route{n.ends, n.tails} {
+			for i, b := range routes {
+				for _, a := range routes[:i] {
+					if err := conflict(a, b, routes); err != nil {
+						errs = append(errs, err)
+						break
+					}
 				}
 			}
 		}
 	})
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
+}
+
+// partialConflicts returns an error for every two partial parameters that some
+// segments match both of, if neither is the narrower.
+func (n *node) partialConflicts() (errs []error) {
+	for i := range n.partial {
+		for j := range i {
+			a, b := &n.partial[j], &n.partial[i]
+			both, ok := a.meet(&b.segment)
+			if !ok || a.within(&b.segment) || b.within(&a.segment) {
+				continue
+			}
+			r, s := a.first, b.first
+			errs = append(errs, at(s.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: the segment %q is on both",
+				strings.Join(s.Methods, ","), s.Pattern, strings.Join(r.Methods, ","), r.Pattern, written(r), both.with("…"))))
+		}
+	}
 	return errs
 }
 
@@ -247,9 +286,17 @@ func (n *node) find(m *Match, i int) *Route {
 	if i == m.path.n {
 		return m.pick(n.ends)
 	}
-	if next := n.next(m.path.segment(i)); next != nil {
+	text := m.path.segment(i)
+	if next := n.next(text); next != nil {
 		if r := next.find(m, i+1); r != nil || m.Reason != Forward {
 			return r
+		}
+	}
+	for j := range n.partial {
+		if p := &n.partial[j]; p.matches(text) {
+			if r := p.to.find(m, i+1); r != nil || m.Reason != Forward {
+				return r
+			}
 		}
 	}
 	if n.parameter != nil {
