@@ -159,6 +159,14 @@ func TestCheck(t *testing.T) {
 			bad:   []Request{asked(5700, 1, Forwarded), asked(5700, 1, Forwarded, secret2)},
 		},
 		{
+			name: "secrets that nobody has seen", token: []Change{
+				created, did(Regenerate, 1000, lost, func(c *Change) { c.Secret = 0 }), did(Regenerate, 2000, anew, shows(false, Read1)),
+				did(Regenerate, 90_000, func(c *Change) { c.Secret = 3 }),
+			},
+			good: []Request{asked(1500, 0, Forwarded), asked(1500, 0, Revoked), asked(2100, 0, Forwarded, secret2), asked(95_000, 0, Revoked), asked(95_000, 0, Revoked, secret2)},
+			bad:  []Request{asked(2100, 0, Forwarded), asked(95_000, 0, Forwarded), asked(95_000, 0, Unknown), asked(95_000, 0, Forwarded, secret2)},
+		},
+		{
 			name: "deleted and made again", token: []Change{created, did(Delete, 5000), did(Import, 9000)},
 			good: []Request{asked(8000, 1, Unknown), asked(10000, 1, Forwarded)},
 			bad:  []Request{asked(8000, 1, Forwarded), asked(10000, 1, Unknown)},
@@ -209,6 +217,26 @@ func TestCheck(t *testing.T) {
 				t.Errorf("%d changes are flagged, want %d: %v", wrong, row.wrong, Check(h))
 			}
 		})
+	}
+}
+
+// However many changes are lost, what a token may be stays small enough to judge.
+func TestManyLostChanges(t *testing.T) {
+	t.Parallel()
+	changes := []Change{did(Import, 0)}
+	for i := range time.Duration(200) {
+		c := did(Regenerate, 1000*i, lost, overlap)
+		c.Secret = 0
+		changes = append(changes, c, did(Revoke, 1000*i+100, lost), did(AddGrant, 1000*i+200, lost, write), did(RemoveGrants, 1000*i+300, lost))
+	}
+	h := &History{Bounds: Bounds{Feed: 500 * ms, Stale: 2000 * ms}, Gateways: 1, Tokens: []*Token{{Changes: changes}}, Owners: []*Owner{{}}}
+	if v := Check(h); len(v) > 0 {
+		t.Errorf("violations: %v", v)
+	}
+	for _, s := range h.Tokens[0].line.steps {
+		if n := len(s.states); n > 1000 {
+			t.Fatalf("%d states", n)
+		}
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store/redis"
 )
 
 // TestHistories lets clients, managers and faults loose on three gateways, and
@@ -27,6 +30,7 @@ func TestHistories(t *testing.T) {
 	w.populate(24, 6)
 	w.live(duration())
 	w.report()
+	w.wantSound()
 }
 
 // live has all happen: for a time with faults, then without, until the gateways
@@ -64,7 +68,25 @@ func (w *world) live(faultsFor time.Duration) {
 	w.askForEverything()
 }
 
-// askForEverything has every gateway asked for every token with all its secrets,
+// wantSound checks that the store's indexes agree with its records, after all
+// changes that were broken off.
+func (w *world) wantSound() {
+	w.Helper()
+	s, err := redis.Open(redis.Options{Addresses: []string{w.redis.Addr}, Budget: patience})
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer s.Close()
+	redistest.Await(w, "the store to be sound", func() error {
+		problems, err := s.Check(w.Context(), false)
+		if err == nil && len(problems) > 0 {
+			err = fmt.Errorf("problems: %+v", problems)
+		}
+		return err
+	})
+}
+
+// askForEverything has every gateway asked for every token with all its late secrets,
 // and compares: what a token is now is for the history to say, as far as it
 // knows, but all must agree.
 func (w *world) askForEverything() {
@@ -77,7 +99,7 @@ func (w *world) askForEverything() {
 		c := w.newClient(g, 0)
 		for number, p := range w.places {
 			for n, secret := range p.secrets {
-				if secret == "" {
+				if n > 0 && n < len(p.secrets)-8 { // of a long run, the last
 					continue
 				}
 				for _, needs := range []Grants{Read1, Write1, Read2} {

@@ -77,11 +77,17 @@ func anything[S state[S]](before []S, c *Change) (all []S) {
 	return all
 }
 
-func unique[S comparable](all []S) (some []S) {
+// unique returns each state once, however often and whenever it may be.
+func unique[S state[S]](all []S) (some []S) {
+	at := map[S]int{}
 	for _, s := range all {
-		if !slices.Contains(some, s) {
-			some = append(some, s)
+		i, ok := at[s.timeless()]
+		if ok {
+			some[i] = some[i].merge(s)
+			continue
 		}
+		at[s.timeless()] = len(some)
+		some = append(some, s)
 	}
 	return some
 }

@@ -21,8 +21,7 @@ type place struct {
 	busy bool // changes follow one another closely; else with time to look at each
 
 	mu      sync.Mutex
-	secrets []string // secret n is secrets[n-1]; "" if an answer that had it was lost
-	newest  int      // the newest secret that is known
+	secrets []string // secret n is secrets[n-1]
 }
 
 // add adds a secret and returns its number.
@@ -30,22 +29,16 @@ func (p *place) add(secret string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.secrets = append(p.secrets, secret)
-	if secret != "" {
-		p.newest = len(p.secrets)
-	}
 	return len(p.secrets)
 }
 
-// pick returns one of the secrets that are known, of some age.
+// pick returns one of the secrets, the newest or one of those before it.
 func (p *place) pick(r *rand.Rand) (number int, secret string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	number = p.newest
+	number = len(p.secrets)
 	if r.IntN(10) >= 6 {
 		number = max(1, number-r.IntN(4))
-	}
-	for p.secrets[number-1] == "" {
-		number--
 	}
 	return number, p.secrets[number-1]
 }
@@ -174,7 +167,8 @@ func (m *manager) change(p *place, s State) (c Change) {
 			body = string(encode(map[string]string{"overlap": c.Overlap.String()}))
 		}
 		a := m.do(&c, "POST", path+"/regenerate", body)
-		if c.Secret = p.add(a.Secret); a.Token != nil {
+		if a.Token != nil {
+			c.Secret = p.add(a.Secret)
 			m.shown(&c, *a.Token)
 		}
 	}

@@ -51,7 +51,7 @@ type State struct {
 	Exists  bool
 	Revoked bool
 	Grants  Grants
-	Secret  int // the number of the current one, from 1
+	Secret  int // the number of the current one, from 1; 0: one that nobody has seen
 	Retired [maxRetired]Retired
 }
 
@@ -61,7 +61,7 @@ const maxRetired = 4
 // Retired is a secret that was replaced and works on until some time between
 // From and To.
 type Retired struct {
-	Secret   int // 0: none
+	Secret   int // 0: none, or one that nobody has seen
 	From, To Time
 }
 
@@ -146,7 +146,7 @@ type Change struct {
 	Call, Ack Time
 	Gateway   int
 	Kind      Kind
-	Secret    int           // imported, or made by regenerating
+	Secret    int           // imported, or made by regenerating; 0: nobody has seen it
 	Grants    Grants        // imported, or added
 	Overlap   time.Duration // of regenerating
 	Outcome   Outcome
@@ -206,6 +206,11 @@ type state[S any] interface {
 	fmt.Stringer
 	// after returns the state after a change; ok is false if in s it can't be done.
 	after(c *Change) (next S, ok bool)
+	// timeless returns the state without times, and merge a state with the times
+	// of either of two that are the same without: so that what may be doesn't
+	// double with each change that was lost.
+	timeless() S
+	merge(S) S
 	// fits reports whether the answer to a change may have described s.
 	fits(c *Change) bool
 }
@@ -239,9 +244,15 @@ func (s State) after(c *Change) (State, bool) {
 // regenerated returns s with a new secret. Without an overlap, those of the
 // secrets replaced earlier end as well.
 func (s State) regenerated(c *Change) State {
-	old := Retired{s.Secret, c.Call + c.Overlap, c.Ack + c.Overlap}
+	old := Retired{}
+	if s.Secret != 0 {
+		old = Retired{s.Secret, c.Call + c.Overlap, c.Ack + c.Overlap}
+	}
 	if c.Overlap == 0 {
 		for i := range s.Retired {
+			if s.Retired[i].Secret == 0 {
+				continue
+			}
 			s.Retired[i].From = min(s.Retired[i].From, c.Call)
 			s.Retired[i].To = min(s.Retired[i].To, c.Ack)
 		}
@@ -254,6 +265,21 @@ func (s State) regenerated(c *Change) State {
 
 func (s State) fits(c *Change) bool {
 	return !c.Shown.Given || s.Exists && s.Revoked == c.Shown.Revoked && s.Grants == c.Shown.Grants
+}
+
+func (s State) timeless() State {
+	for i := range s.Retired {
+		s.Retired[i].From, s.Retired[i].To = 0, 0
+	}
+	return s
+}
+
+func (s State) merge(other State) State {
+	for i, o := range other.Retired {
+		r := &s.Retired[i]
+		r.From, r.To = min(r.From, o.From), max(r.To, o.To)
+	}
+	return s
 }
 
 func (o OwnerState) after(c *Change) (OwnerState, bool) {
@@ -269,3 +295,7 @@ func (o OwnerState) after(c *Change) (OwnerState, bool) {
 }
 
 func (o OwnerState) fits(*Change) bool { return true }
+
+func (o OwnerState) timeless() OwnerState { return o }
+
+func (o OwnerState) merge(OwnerState) OwnerState { return o }
