@@ -44,7 +44,7 @@ const adminCaddyfile = `{
 		store embedded %[1]s/tokens.db
 		scopes {
 			stories:read  "Read stories"
-			stories:write "Change stories" implies stories:read
+			stories:write "Change stories" implies stories:read alias write_content
 		}
 	}
 }
@@ -525,8 +525,14 @@ func testAdminStatus(s *adminServer) {
 	}
 	scopes := want[map[string]any](s, 200, "GET", "scopes", "")
 	if got := fmt.Sprint(scopes); got != "map[complete:true scopes:[map[description:Read stories name:stories:read] "+
-		"map[description:Change stories implies:[stories:read] name:stories:write]]]" {
+		"map[aliases:[write_content] description:Change stories implies:[stories:read] name:stories:write]]]" {
 		s.t.Errorf("scopes answers %s", got)
+	}
+	// Another name of a scope can be granted, for tokens that have it.
+	made := want[tokenSecret](s, 201, "POST", "tokens", `{"name":"old","owner":"alias","grants":[{"spaces":["1"],"scopes":["write_content"]}]}`)
+	e := want[map[string]any](s, 200, "POST", "explain", fmt.Sprintf(`{"method":"GET","url":"/v1/spaces/1/stories","secret":%q}`, made.Secret))
+	if e["decision"] != "forward" {
+		s.t.Errorf("explain with a token that holds an alias: %v, want forward", e)
 	}
 }
 

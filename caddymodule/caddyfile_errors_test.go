@@ -126,7 +126,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"route CONNECT /a any", "Caddyfile:3: method CONNECT: never let through; a WebSocket over HTTP/2 counts as GET"},
 		{"route GET a any", `Caddyfile:3: pattern "a": begins with /`},
 		{"route GET /{a}/{a} any", `Caddyfile:3: pattern "/{a}/{a}": {a} stands twice`},
-		{"route GET /a{b} any", `Caddyfile:3: pattern "/a{b}": segment "a{b}": a parameter fills a whole segment, and * only the last`},
+		{"route GET /a{b}{c} any", `Caddyfile:3: pattern "/a{b}{c}": segment "a{b}{c}": want a text, one {name}, perhaps between texts, or at the end {name...} or *`},
 		{"route GET /{a:b} any", `Caddyfile:3: pattern "/{a:b}": {a:b}: a parameter is {name} or {name...}, its name of letters, digits, - and _`},
 		{"route GET /*/a any", `Caddyfile:3: pattern "/*/a": nothing can follow the segment that takes all the rest`},
 		{"route GET /{a...}/b any", `Caddyfile:3: pattern "/{a...}/b": nothing can follow the segment that takes all the rest`},

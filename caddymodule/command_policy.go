@@ -381,6 +381,9 @@ func printExplanation(out io.Writer, in explainRequest, e explanation) error {
 		line("route", "none matches")
 	} else {
 		line("route", "%s %s %s", strings.Join(e.Route.Methods, ","), e.Route.Pattern, inParentheses(e.Route.At))
+		if e.Strictest != "" {
+			line("strictest", "%s", e.Strictest)
+		}
 		needs := e.Route.Require
 		if e.Route.Optional {
 			needs += ", or no token at all"
