@@ -451,7 +451,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"events", "--follow"}, 1, "not supported yet"},
 		{[]string{"policy", "diff", "a"}, 2, "want OLD NEW"},
 		{[]string{"policy", "diff", "a", "b"}, 1, "no such file"},
-		{[]string{"policy"}, 2, "check, diff, explain, routes, test"},
+		{[]string{"policy"}, 2, "check, diff, explain, import, routes, test"},
 	} {
 		o := p.try(t, "", test.args...)
 		if o.exit != test.exit || !strings.Contains(o.stderr, test.error) {
