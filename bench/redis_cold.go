@@ -63,7 +63,7 @@ func (b *redisBench) coldStart(ctx context.Context, name string) (s coldStart, e
 		p.reads = after[storeReads] - before[storeReads]
 	}
 	if s.cold.reads != float64(len(requests)) {
-		return s, fmt.Errorf("Redis was asked %.0f times for %d tokens", s.cold.reads, len(requests))
+		return s, fmt.Errorf("asking redis: %.0f times for %d tokens", s.cold.reads, len(requests))
 	}
 	return s, nil
 }
