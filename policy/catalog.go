@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/patgate/patgate/internal/spelling"
 	"github.com/patgate/patgate/token"
 )
 
@@ -56,7 +57,7 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 		for _, name := range s.Implies {
 			n, ok := c.numbers[name]
 			if !ok && name != token.All {
-				return nil, at(s.At, fmt.Errorf("scope %s implies %s, which is not declared%s", s.Name, name, Suggestion(name, c.known())))
+				return nil, at(s.At, fmt.Errorf("scope %s implies %s, which is not declared%s", s.Name, name, spelling.Suggest(name, c.known())))
 			}
 			if ok {
 				c.implied[i] = append(c.implied[i], n)
@@ -129,7 +130,7 @@ func (c *Catalog) require(name string) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.numbers[name]; !ok && c.Complete() {
-		return 0, fmt.Errorf("scope %s is not in the catalog%s", name, Suggestion(name, c.known()))
+		return 0, fmt.Errorf("scope %s is not in the catalog%s", name, spelling.Suggest(name, c.known()))
 	}
 	return c.number(name), nil
 }
@@ -223,39 +224,4 @@ func at(place string, err error) error {
 		return err
 	}
 	return fmt.Errorf("%s: %w", place, err)
-}
-
-// Suggestion names the closest of the known names, for an error's end.
-func Suggestion(name string, known []string) string {
-	best, distance := "", len(name)/2+1
-	for _, k := range known {
-		if d := editDistance(name, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

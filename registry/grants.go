@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/patgate/patgate/internal/spelling"
 	"github.com/patgate/patgate/token"
 )
 
@@ -48,7 +49,7 @@ func (r *Registry) newGrant(g token.Grant) (token.Grant, error) {
 			return g, invalid("%v", err)
 		}
 		if !r.knownScope(s) {
-			return g, invalid("scope %q: the catalog has none like it; the nearest: %s", s, strings.Join(nearest(s, r.rules.Scopes), ", "))
+			return g, invalid("scope %q: the catalog has none like it; the nearest: %s", s, strings.Join(spelling.Nearest(s, r.rules.Scopes), ", "))
 		}
 	}
 	return g, nil

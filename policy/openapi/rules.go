@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/patgate/patgate/internal/spelling"
 	"github.com/patgate/patgate/policy"
 )
 
@@ -70,7 +71,7 @@ func (r *rules) valid(place, what, require string) {
 // known refuses a name that the document doesn't have.
 func (r *rules) known(place, what, kind, name string, known []string) {
 	if !slices.Contains(known, name) {
-		r.fail(place, "%s: the document has no such %s%s", what, kind, policy.Suggestion(name, known))
+		r.fail(place, "%s: the document has no such %s%s", what, kind, spelling.Suggest(name, known))
 	}
 }
 

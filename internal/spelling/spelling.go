@@ -1,0 +1,51 @@
+// Package spelling finds what a mistyped name was meant to be.
+package spelling
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Suggest names the closest of the known names, for an error's end; "" where none
+// is close.
+func Suggest(name string, known []string) string {
+	best, least := "", len(name)/2+1
+	for _, k := range known {
+		if d := distance(name, k); d < least {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// Nearest returns the known names most like name, at most three, the nearest
+// first.
+func Nearest(name string, known []string) []string {
+	near := slices.Clone(known)
+	slices.SortStableFunc(near, func(a, b string) int { return cmp.Compare(distance(name, a), distance(name, b)) })
+	return near[:min(len(near), 3)]
+}
+
+// distance is Levenshtein's: how many bytes must change, come or go.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}
