@@ -36,7 +36,6 @@ type App struct {
 	// other scopes.
 	Scopes []policy.Scope `json:"scopes,omitempty"`
 
-	ctx     caddy.Context
 	logger  *zap.Logger
 	audit   *zap.Logger
 	catalog *policy.Catalog
@@ -93,7 +92,6 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration and attaches to the store and cache of its
 // predecessor, where that used the same. It opens nothing: Start does.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx = ctx
 	a.logger = ctx.Logger()
 	a.audit = a.logger.Named("audit")
 	// First of all: Caddy's admin endpoint goes on with the registry of a

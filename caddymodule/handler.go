@@ -11,7 +11,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/policy"
@@ -36,7 +35,6 @@ type Handler struct {
 	UnknownTokenUntil string `json:"unknown_token_until,omitempty"`
 
 	app          *App
-	logger       *zap.Logger
 	policy       *policy.Policy
 	identity     *[4]string // nil: off
 	remove       []string   // identity headers that don't begin with X-Patgate-
@@ -51,7 +49,6 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision compiles the policy.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
 	app, err := ctx.App("patgate")
 	if err != nil {
 		return err
