@@ -3,11 +3,13 @@ package caddymodule
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/registry"
 )
 
@@ -90,17 +92,17 @@ func serveRest(w http.ResponseWriter, r *http.Request, known *http.ServeMux) err
 		}
 	}
 	if len(allowed) == 0 {
-		return answerProblem(w, problem(http.StatusNotFound, "the management API has nothing at %s", r.URL.Path))
+		return rest.AnswerProblem(w, problem(http.StatusNotFound, "the management API has nothing at %s", r.URL.Path))
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	return answerProblem(w, problem(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, strings.Join(allowed, ", ")))
+	return rest.AnswerProblem(w, problem(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, strings.Join(allowed, ", ")))
 }
 
 // adminCall is a request to the management API, under way.
 type adminCall struct {
 	w        http.ResponseWriter
 	r        *http.Request
-	params   map[string][]string // of the query
+	params   url.Values // of the query
 	app      *App
 	tokens   *tokens
 	registry *registry.Registry
@@ -114,12 +116,12 @@ type adminCall struct {
 func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 	c := &adminCall{w: w, r: r}
 	if err := c.prepare(strings.Fields(route.params)); err != nil {
-		return answerProblem(w, c.problemOf(err))
+		return rest.AnswerProblem(w, c.problemOf(err))
 	}
 	answer, err := route.handle(c)
 	switch {
 	case err != nil:
-		return answerProblem(w, c.problemOf(err))
+		return rest.AnswerProblem(w, c.problemOf(err))
 	case answer == nil: // answered already
 		return nil
 	case c.status == 0:
@@ -136,7 +138,7 @@ func (c *adminCall) prepare(params []string) error {
 	}
 	c.app = running.(*App)
 	c.mayRead(0)
-	if c.params, err = queryParams(c.r.URL.RawQuery, params); err != nil {
+	if c.params, err = rest.Params(c.r.URL.RawQuery, params); err != nil {
 		return err
 	}
 	if err := c.waitFor(); err != nil {

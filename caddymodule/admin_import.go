@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/patgate/patgate/internal/rest"
 )
 
 // bodyPause is how long an import may pause.
@@ -46,7 +48,7 @@ func (r *importReader) Read(p []byte) (int, error) {
 // export that fails half-way ends without an end, which no client takes for a
 // complete one.
 func exportTokens(c *adminCall) (any, error) {
-	answerHeader(c.w, "application/x-ndjson")
+	rest.Header(c.w, "application/x-ndjson")
 	out := &countingWriter{w: c.w}
 	err := c.registry.Export(c.r.Context(), out)
 	if err != nil && out.n > 0 {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
@@ -12,7 +13,7 @@ type ownerPage struct {
 }
 
 func listOwners(c *adminCall) (any, error) {
-	limit, cursor, err := c.page()
+	limit, cursor, err := rest.Page(c.params)
 	if err != nil {
 		return nil, err
 	}
@@ -64,5 +65,5 @@ func deleteOwner(c *adminCall) (any, error) {
 	if err := c.registry.DeleteOwner(c.r.Context(), c.by, id); err != nil {
 		return nil, err
 	}
-	return deletion{[]string{id}, c.acknowledged()}, nil
+	return rest.Deletion{Deleted: []string{id}, Gateways: c.acknowledged()}, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/logging" // writes logs to a file
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/token"
 )
 
@@ -108,7 +109,7 @@ func (s *adminServer) do(method, path, body string, header ...string) (*http.Res
 	if err != nil {
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	var made tokenSecret
+	var made rest.TokenSecret
 	if json.Unmarshal(answer, &made) == nil && made.Secret != "" && method == "POST" && (path == "tokens" || strings.HasSuffix(path, "/regenerate")) {
 		s.secrets = append(s.secrets, made.Secret)
 	} else {
@@ -137,7 +138,7 @@ func want[T any](s *adminServer, status int, method, path, body string) (answer 
 // create makes a token and returns its id and its secret.
 func (s *adminServer) create(owner string) (id, secret string) {
 	s.t.Helper()
-	made := want[tokenSecret](s, 201, "POST", "tokens",
+	made := want[rest.TokenSecret](s, 201, "POST", "tokens",
 		fmt.Sprintf(`{"name":"ci","owner":%q,"grants":[{"spaces":["1"],"scopes":["stories:read"]}]}`, owner))
 	return made.Token.ID, made.Secret
 }
@@ -215,7 +216,7 @@ func testAdminToken(s *adminServer) {
 	}
 
 	old := s.secrets[len(s.secrets)-1]
-	renewed := want[tokenSecret](s, 200, "POST", "tokens/"+id+"/regenerate", `{"expires_in":"24h","overlap":"1h"}`)
+	renewed := want[rest.TokenSecret](s, 200, "POST", "tokens/"+id+"/regenerate", `{"expires_in":"24h","overlap":"1h"}`)
 	if renewed.Token.ID != id || renewed.Secret == old {
 		s.t.Errorf("regenerate answers %s with another id or the old secret", renewed.Token.ID)
 	}
@@ -224,7 +225,7 @@ func testAdminToken(s *adminServer) {
 			s.t.Errorf("verify finds token %s, want %s", got.ID, id)
 		}
 	}
-	want[tokenSecret](s, 200, "POST", "tokens/"+id+"/regenerate", "") // as configured, at once
+	want[rest.TokenSecret](s, 200, "POST", "tokens/"+id+"/regenerate", "") // as configured, at once
 	want[Problem](s, 404, "POST", "verify", fmt.Sprintf(`{"secret":%q}`, old))
 }
 
@@ -257,7 +258,7 @@ func testAdminList(s *adminServer) {
 	var listed []string
 	cursor := ""
 	for {
-		page := want[tokenPage](s, 200, "GET", "tokens?owner=lister&limit=2&cursor="+cursor, "")
+		page := want[rest.TokenPage](s, 200, "GET", "tokens?owner=lister&limit=2&cursor="+cursor, "")
 		if len(page.Tokens) > 2 {
 			s.t.Errorf("a page has %d tokens, want 2 at most", len(page.Tokens))
 		}
@@ -273,7 +274,7 @@ func testAdminList(s *adminServer) {
 	}
 
 	ownerless, _ := s.create("")
-	want[revocation](s, 200, "POST", "tokens/"+made[0]+"/revoke", "")
+	want[rest.Revocation](s, 200, "POST", "tokens/"+made[0]+"/revoke", "")
 	for query, number := range map[string]int{
 		"owner=lister":                5,
 		"owner=lister&status=active":  4,
@@ -286,36 +287,36 @@ func testAdminList(s *adminServer) {
 		"owner=lister&scope=stories:write":                              0,
 		"owner=nobody":                                                  0,
 	} {
-		if got := want[tokenPage](s, 200, "GET", "tokens?"+query, ""); len(got.Tokens) != number || got.Tokens == nil {
+		if got := want[rest.TokenPage](s, 200, "GET", "tokens?"+query, ""); len(got.Tokens) != number || got.Tokens == nil {
 			s.t.Errorf("%s lists %d tokens (null: %t), want %d", query, len(got.Tokens), got.Tokens == nil, number)
 		}
 	}
-	if got := want[tokenPage](s, 200, "GET", "tokens?owner=", ""); !slices.Equal(ids(got.Tokens), []string{ownerless}) {
+	if got := want[rest.TokenPage](s, 200, "GET", "tokens?owner=", ""); !slices.Equal(ids(got.Tokens), []string{ownerless}) {
 		s.t.Errorf("owner= lists %v, want the token without an owner, %s", ids(got.Tokens), ownerless)
 	}
 }
 
 func testAdminEnd(s *adminServer) {
-	everywhere := gatewayCounts{Acknowledged: 1}
+	everywhere := rest.Gateways{Acknowledged: 1}
 	one, _ := s.create("ender")
 	two, _ := s.create("ender")
 	three, _ := s.create("ender")
 
-	check := func(got revocation, ids ...string) {
+	check := func(got rest.Revocation, ids ...string) {
 		s.t.Helper()
 		slices.Sort(ids)
 		if slices.Sort(got.Revoked); !slices.Equal(got.Revoked, ids) || got.Revoked == nil || got.Gateways != everywhere {
 			s.t.Errorf("revoked %v, taken in by %+v, want %v, %+v", got.Revoked, got.Gateways, ids, everywhere)
 		}
 	}
-	check(want[revocation](s, 200, "POST", "tokens/"+one+"/revoke", ""), one)
+	check(want[rest.Revocation](s, 200, "POST", "tokens/"+one+"/revoke", ""), one)
 	want[Problem](s, 404, "POST", "tokens/revoke", fmt.Sprintf(`{"ids":[%q,"unknown"]}`, two))
 	if got := want[token.View](s, 200, "GET", "tokens/"+two, ""); got.Status != token.Active {
 		s.t.Errorf("token %s is %s after a revocation of several, one of them unknown; want it active", two, got.Status)
 	}
-	check(want[revocation](s, 200, "POST", "tokens/revoke", fmt.Sprintf(`{"ids":[%q]}`, two)), two)
-	check(want[revocation](s, 200, "POST", "tokens/revoke", `{"owner":"ender"}`), three)
-	check(want[revocation](s, 200, "POST", "tokens/revoke", `{"owner":"ender"}`))
+	check(want[rest.Revocation](s, 200, "POST", "tokens/revoke", fmt.Sprintf(`{"ids":[%q]}`, two)), two)
+	check(want[rest.Revocation](s, 200, "POST", "tokens/revoke", `{"owner":"ender"}`), three)
+	check(want[rest.Revocation](s, 200, "POST", "tokens/revoke", `{"owner":"ender"}`))
 
 	for _, body := range []string{"{}", `{"owner":""}`, `{"ids":[]}`, fmt.Sprintf(`{"owner":"ender","ids":[%q]}`, one)} {
 		want[Problem](s, 400, "POST", "tokens/revoke", body)
@@ -324,17 +325,17 @@ func testAdminEnd(s *adminServer) {
 		want[Problem](s, 400, "DELETE", "tokens"+query, "")
 	}
 	want[Problem](s, 400, "DELETE", "tokens?owner=ender", `{"status":"revoked"}`) // would be ignored
-	if got := want[tokenPage](s, 200, "GET", "tokens?owner=ender", ""); len(got.Tokens) != 3 {
+	if got := want[rest.TokenPage](s, 200, "GET", "tokens?owner=ender", ""); len(got.Tokens) != 3 {
 		s.t.Fatalf("%d tokens are left after refused deletions, want 3", len(got.Tokens))
 	}
-	if got := want[deletion](s, 200, "DELETE", "tokens/"+one, ""); !slices.Equal(got.Deleted, []string{one}) || got.Gateways != everywhere {
+	if got := want[rest.Deletion](s, 200, "DELETE", "tokens/"+one, ""); !slices.Equal(got.Deleted, []string{one}) || got.Gateways != everywhere {
 		s.t.Errorf("deleting one answers %+v", got)
 	}
 	want[Problem](s, 404, "DELETE", "tokens?id="+two+"&id="+one, "")
-	if got := want[deletion](s, 200, "DELETE", "tokens?id="+two+"&id="+two, ""); !slices.Equal(got.Deleted, []string{two}) {
+	if got := want[rest.Deletion](s, 200, "DELETE", "tokens?id="+two+"&id="+two, ""); !slices.Equal(got.Deleted, []string{two}) {
 		s.t.Errorf("deleting by id answers %+v", got)
 	}
-	if got := want[deletion](s, 200, "DELETE", "tokens?owner=ender", ""); !slices.Equal(got.Deleted, []string{three}) {
+	if got := want[rest.Deletion](s, 200, "DELETE", "tokens?owner=ender", ""); !slices.Equal(got.Deleted, []string{three}) {
 		s.t.Errorf("deleting by owner answers %+v", got)
 	}
 	want[Problem](s, 404, "GET", "tokens/"+three, "")
@@ -373,7 +374,7 @@ func testAdminOwners(s *adminServer) {
 		s.t.Errorf("the pages list %q, want %q", listed, all)
 	}
 	for _, id := range all {
-		if got := want[deletion](s, 200, "DELETE", strings.TrimPrefix(apiPath("owners", id), "/patgate/"), ""); !slices.Equal(got.Deleted, []string{id}) {
+		if got := want[rest.Deletion](s, 200, "DELETE", strings.TrimPrefix(apiPath("owners", id), "/patgate/"), ""); !slices.Equal(got.Deleted, []string{id}) {
 			s.t.Errorf("deleting owner %q answers %+v", id, got)
 		}
 	}
@@ -396,7 +397,7 @@ func testAdminImport(s *adminServer) {
 	// More than any other request may be.
 	var large strings.Builder
 	description := strings.Repeat("d", token.MaxDescriptionLength)
-	for large.Len() <= maxBody {
+	for large.Len() <= rest.MaxBody {
 		fmt.Fprintf(&large, `{"name":"bulk","owner":"bulk","description":%q,"digest":"sha256:%064x"}`+"\n", description, large.Len()+1)
 	}
 	number := strings.Count(large.String(), "\n")
@@ -418,7 +419,7 @@ func testAdminImport(s *adminServer) {
 	if conflict := want[Problem](s, 409, "POST", "import", strings.Replace(lines, `"name"`, `"id":"other","name"`, 1)); !strings.Contains(conflict.Detail, "line 1") {
 		s.t.Errorf("a secret that is there is answered %q", conflict.Detail)
 	}
-	want[deletion](s, 200, "DELETE", "tokens?owner=bulk", "")
+	want[rest.Deletion](s, 200, "DELETE", "tokens?owner=bulk", "")
 }
 
 func testAdminRefusals(s *adminServer) {
@@ -440,7 +441,7 @@ func testAdminRefusals(s *adminServer) {
 		{"POST", "tokens", `{"name":"x","grants":[{"spaces":["1"],"scopes":["stories:raed"]}]}`, 400, "nearest: stories:read"},
 		{"POST", "tokens", `{"name":"x","full":true,"no_expiry":true}`, 400, "never expire"},
 		{"POST", "tokens", `{"name":"x","full":true,"expires_in":"2y"}`, 400, "expires_in"},
-		{"POST", "tokens", `{"name":"` + strings.Repeat("x", maxBody) + `"}`, 413, "larger than"},
+		{"POST", "tokens", `{"name":"` + strings.Repeat("x", rest.MaxBody) + `"}`, 413, "larger than"},
 		{"POST", "tokens?dry_run=1", `{"name":"x","full":true}`, 400, `"dry_run"; there are none here`},
 		{"PUT", "tokens", ``, 405, "GET, HEAD, POST, DELETE"},
 		{"GET", "tokens?limit=0", ``, 400, "limit"},
@@ -502,7 +503,7 @@ func testAdminRefusals(s *adminServer) {
 func testAdminActor(s *adminServer) {
 	for sent, name := range map[string]string{"": "admin", "cli": "cli", "alice": "admin"} {
 		resp, body := s.do("POST", "tokens", `{"name":"x","full":true}`, "Patgate-Client", sent)
-		var made tokenSecret
+		var made rest.TokenSecret
 		if err := json.Unmarshal(body, &made); err != nil || resp.StatusCode != 201 {
 			s.t.Fatalf("create = %d %s", resp.StatusCode, body)
 		}
@@ -529,7 +530,7 @@ func testAdminStatus(s *adminServer) {
 		s.t.Errorf("scopes answers %s", got)
 	}
 	// Another name of a scope can be granted, for tokens that have it.
-	made := want[tokenSecret](s, 201, "POST", "tokens", `{"name":"old","owner":"alias","grants":[{"spaces":["1"],"scopes":["write_content"]}]}`)
+	made := want[rest.TokenSecret](s, 201, "POST", "tokens", `{"name":"old","owner":"alias","grants":[{"spaces":["1"],"scopes":["write_content"]}]}`)
 	e := want[map[string]any](s, 200, "POST", "explain", fmt.Sprintf(`{"method":"GET","url":"/v1/spaces/1/stories","secret":%q}`, made.Secret))
 	if e["decision"] != "forward" {
 		s.t.Errorf("explain with a token that holds an alias: %v, want forward", e)

@@ -9,43 +9,13 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/registry"
-	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
-// tokenPage is the answer to a list.
-type tokenPage struct {
-	Tokens []token.View `json:"tokens"`
-	Next   string       `json:"next"` // the cursor of the next page; empty after the last
-}
-
-// tokenSecret is the answer to what makes a secret: the only one that has one.
-type tokenSecret struct {
-	Token  token.View `json:"token"`
-	Secret string     `json:"secret"`
-}
-
-// revocation and deletion are the answers to what ends tokens.
-type (
-	revocation struct {
-		Revoked  []string      `json:"revoked"`
-		Gateways gatewayCounts `json:"gateways"`
-	}
-	deletion struct {
-		Deleted  []string      `json:"deleted"`
-		Gateways gatewayCounts `json:"gateways"`
-	}
-)
-
-// gatewayCounts says how many gateways have taken a change in.
-type gatewayCounts struct {
-	Acknowledged int `json:"acknowledged"`
-	Pending      int `json:"pending"`
-}
-
 func listTokens(c *adminCall) (any, error) {
-	limit, cursor, err := c.page()
+	limit, cursor, err := rest.Page(c.params)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +35,7 @@ func listTokens(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page := tokenPage{Tokens: make([]token.View, len(tokens)), Next: next}
+	page := rest.TokenPage{Tokens: make([]token.View, len(tokens)), Next: next}
 	for i, t := range tokens {
 		page.Tokens[i] = c.registry.View(t)
 	}
@@ -83,7 +53,7 @@ func createToken(c *adminCall) (any, error) {
 	}
 	c.status = http.StatusCreated
 	c.w.Header().Set("Location", "/patgate/tokens/"+t.ID)
-	return tokenSecret{c.registry.View(t), secret}, nil
+	return rest.TokenSecret{Token: c.registry.View(t), Secret: secret}, nil
 }
 
 func showToken(c *adminCall) (any, error) {
@@ -115,7 +85,7 @@ func regenerateToken(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tokenSecret{c.registry.View(t), secret}, nil
+	return rest.TokenSecret{Token: c.registry.View(t), Secret: secret}, nil
 }
 
 func addGrant(c *adminCall) (any, error) {
@@ -185,7 +155,7 @@ func (c *adminCall) revoked(ids []string, err error) (any, error) {
 	if err != nil {
 		return nil, c.halfDone("revoked", ids, err)
 	}
-	return revocation{notNull(ids), c.acknowledged()}, nil
+	return rest.Revocation{Revoked: notNull(ids), Gateways: c.acknowledged()}, nil
 }
 
 func deleteToken(c *adminCall) (any, error) {
@@ -215,7 +185,7 @@ func (c *adminCall) deleted(ids []string, err error) (any, error) {
 	if err != nil {
 		return nil, c.halfDone("deleted", ids, err)
 	}
-	return deletion{notNull(ids), c.acknowledged()}, nil
+	return rest.Deletion{Deleted: notNull(ids), Gateways: c.acknowledged()}, nil
 }
 
 // halfDone adds to err for which tokens the work was done nevertheless.
@@ -236,35 +206,9 @@ func notNull(ids []string) []string {
 // otherwise: they take a change in within milliseconds, or something is wrong.
 const ackTime = 100 * time.Millisecond
 
-// acknowledged counts the gateways that have taken in what was done just now,
-// and waits a moment for those that have not. The process that did it always
-// has: the store told it before it answered.
-func (c *adminCall) acknowledged() gatewayCounts {
-	alone := gatewayCounts{Acknowledged: 1}
-	gateways, ok := c.tokens.store.(store.Acknowledger)
-	if !ok {
-		return alone
-	}
-	// Whatever can be said of the others: the change is made.
-	status, err := c.tokens.store.Status(c.r.Context())
-	if err != nil {
-		return alone
-	}
-	deadline := time.Now().Add(cmp.Or(c.wait, ackTime))
-	for {
-		var counts gatewayCounts
-		if counts.Acknowledged, counts.Pending, err = gateways.Acknowledged(c.r.Context(), status.Position); err != nil {
-			return alone
-		}
-		if counts.Pending == 0 || !time.Now().Before(deadline) {
-			return counts
-		}
-		select {
-		case <-c.r.Context().Done():
-			return counts
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+// acknowledged counts the gateways that have taken in what was done just now.
+func (c *adminCall) acknowledged() rest.Gateways {
+	return rest.Acknowledged(c.r.Context(), c.tokens.store, cmp.Or(c.wait, ackTime))
 }
 
 // maxWait bounds how long an answer can be made to wait for gateways.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 )
 
@@ -39,7 +40,7 @@ Scopes that are declared differently are listed as well.`,
 			return err
 		}
 		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), d)
+			return rest.Print(cmd.OutOrStdout(), d)
 		}
 		w := bufio.NewWriter(cmd.OutOrStdout())
 		d.print(w)

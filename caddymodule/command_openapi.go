@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/policy/openapi"
 )
@@ -51,7 +52,7 @@ schemes aren't tokens; an operation of which nothing says it is closed (never).`
 			if err != nil {
 				return err
 			}
-			return printJSON(cmd.OutOrStdout(), map[string]any{"routes": routes})
+			return rest.Print(cmd.OutOrStdout(), map[string]any{"routes": routes})
 		}
 		w := bufio.NewWriter(cmd.OutOrStdout())
 		if err := d.WriteSnippet(w, c); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
@@ -99,7 +100,7 @@ disabled owner work again. "token revoke --owner" ends them.`,
 		Example: `  patgate owner delete alice`,
 		Args:    wantArgs("ID"),
 	}, func(a *asking, args []string) error {
-		return ask(a, http.MethodDelete, apiPath("owners", args[0]), nil, func(w io.Writer, _ deletion) {
+		return ask(a, http.MethodDelete, apiPath("owners", args[0]), nil, func(w io.Writer, _ rest.Deletion) {
 			fmt.Fprintf(w, "deleted the record of owner %s\n", args[0])
 		})
 	})

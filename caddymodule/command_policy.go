@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/token"
 )
@@ -76,7 +77,7 @@ routes that no operation has.`,
 		warnings = append(warnings, differences...)
 		out := cmd.OutOrStdout()
 		if *asJSON {
-			return printJSON(out, map[string]any{"sites": len(c.sites), "routes": routes, "warnings": warnings})
+			return rest.Print(out, map[string]any{"sites": len(c.sites), "routes": routes, "warnings": warnings})
 		}
 		if len(c.sites) == 0 {
 			return errors.New("no site of the configuration uses patgate")
@@ -122,7 +123,7 @@ func policyRoutesCommand() *cobra.Command {
 			all = append(all, routes)
 		}
 		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), all)
+			return rest.Print(cmd.OutOrStdout(), all)
 		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		for i, s := range all {
@@ -204,7 +205,7 @@ func testCases(out io.Writer, p *policy.Policy, files []string, asJSON bool) err
 		}
 	}
 	if asJSON {
-		if err := printJSON(out, map[string]any{"passed": passed, "failed": len(failures), "failures": failures}); err != nil {
+		if err := rest.Print(out, map[string]any{"passed": passed, "failed": len(failures), "failures": failures}); err != nil {
 			return err
 		}
 	} else {
@@ -282,7 +283,7 @@ or a whole URL where several sites use patgate.`,
 			return err
 		}
 		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), e)
+			return rest.Print(cmd.OutOrStdout(), e)
 		}
 		return printExplanation(cmd.OutOrStdout(), in, e)
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/store"
 )
 
@@ -119,7 +120,7 @@ its own: stop it first. The pepper, if there is one, stays the same.`,
 			return err
 		}
 		if *asJSON {
-			return printJSON(cmd.OutOrStdout(), copied)
+			return rest.Print(cmd.OutOrStdout(), copied)
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s and %s are there, %d of them new; digest %s\n",
 			counted(copied.Tokens, "token"), counted(copied.Owners, "owner"), copied.Written, copied.Digest)

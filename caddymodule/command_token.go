@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
@@ -192,7 +193,7 @@ time.`,
 		if err := checkIDs(ids...); err != nil {
 			return err
 		}
-		return ask(a, http.MethodPost, apiPath("tokens", "revoke")+"?"+wait().Encode(), chosen, func(w io.Writer, r revocation) {
+		return ask(a, http.MethodPost, apiPath("tokens", "revoke")+"?"+wait().Encode(), chosen, func(w io.Writer, r rest.Revocation) {
 			printEnded(w, "revoked", r.Revoked, r.Gateways)
 		})
 	})
@@ -218,7 +219,7 @@ unknown, none is deleted. To keep a record of what was there, revoke instead.`,
 		if err := checkIDs(ids...); err != nil {
 			return err
 		}
-		return ask(a, http.MethodDelete, apiPath("tokens")+"?"+chosen.Encode(), nil, func(w io.Writer, d deletion) {
+		return ask(a, http.MethodDelete, apiPath("tokens")+"?"+chosen.Encode(), nil, func(w io.Writer, d rest.Deletion) {
 			printEnded(w, "deleted", d.Deleted, d.Gateways)
 		})
 	})
@@ -253,7 +254,7 @@ func ownerFlag(cmd *cobra.Command, do string) *string {
 }
 
 // printEnded says which tokens have ended, and who knows.
-func printEnded(w io.Writer, how string, ids []string, g gatewayCounts) {
+func printEnded(w io.Writer, how string, ids []string, g rest.Gateways) {
 	for _, id := range ids {
 		fmt.Fprintf(w, "%s %s\n", how, id)
 	}

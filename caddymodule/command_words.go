@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/token"
 )
 
@@ -153,7 +154,7 @@ func printToken(w io.Writer, t token.View) {
 }
 
 // printTokenSecret prints a token with its new secret.
-func printTokenSecret(w io.Writer, t tokenSecret) {
+func printTokenSecret(w io.Writer, t rest.TokenSecret) {
 	printToken(w, t.Token)
 	fmt.Fprintf(w, "\nThe secret, shown only now:\n%s\n", t.Secret)
 }

@@ -12,10 +12,6 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// Problem is the body of a rejection, and of what the management API refuses
-// (RFC 9457).
-type Problem policy.Problem
-
 // problemType is the URI of a kind of problem.
 const problemType = "urn:patgate:problem:"
 

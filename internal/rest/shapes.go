@@ -1,0 +1,70 @@
+package rest
+
+import (
+	"context"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// TokenPage is the answer to a list.
+type TokenPage struct {
+	Tokens []token.View `json:"tokens"`
+	Next   string       `json:"next"` // the cursor of the next page; empty after the last
+}
+
+// TokenSecret is the answer to what makes a secret: the only one that has one.
+type TokenSecret struct {
+	Token  token.View `json:"token"`
+	Secret string     `json:"secret"`
+}
+
+// Revocation is the answer to what revokes tokens.
+type Revocation struct {
+	Revoked  []string `json:"revoked"`
+	Gateways Gateways `json:"gateways"`
+}
+
+// Deletion is the answer to what deletes tokens.
+type Deletion struct {
+	Deleted  []string `json:"deleted"`
+	Gateways Gateways `json:"gateways"`
+}
+
+// Gateways says how many gateways have taken a change in.
+type Gateways struct {
+	Acknowledged int `json:"acknowledged"`
+	Pending      int `json:"pending"`
+}
+
+// Acknowledged counts the gateways that have taken in what was done just now,
+// and waits that long for those that have not. The process that did it always
+// has: the store told it before it answered.
+func Acknowledged(ctx context.Context, s store.Store, wait time.Duration) Gateways {
+	alone := Gateways{Acknowledged: 1}
+	gateways, ok := s.(store.Acknowledger)
+	if !ok {
+		return alone
+	}
+	// Whatever can be said of the others: the change is made.
+	status, err := s.Status(ctx)
+	if err != nil {
+		return alone
+	}
+	deadline := time.Now().Add(wait)
+	for {
+		var counts Gateways
+		if counts.Acknowledged, counts.Pending, err = gateways.Acknowledged(ctx, status.Position); err != nil {
+			return alone
+		}
+		if counts.Pending == 0 || !time.Now().Before(deadline) {
+			return counts
+		}
+		select {
+		case <-ctx.Done():
+			return counts
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
