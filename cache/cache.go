@@ -141,12 +141,16 @@ const (
 )
 
 // Get returns the token with digest d if it is held at now. It never waits for
-// the store and allocates nothing.
-func (c *Cache) Get(d *token.Digest, now time.Time) (policy.Subject, Answer) {
+// the store and allocates nothing. What it returns is shared, and doesn't change.
+func (c *Cache) Get(d *token.Digest, now time.Time) (*policy.Subject, Answer) {
 	o, at := c.options.Load(), c.since(now)
-	s := c.shard(d)
+	h, s := c.heard(at, o), c.shard(d)
+	if e := s.held.glance(d); e != nil && e.serves(at, h, o) {
+		s.glances.Add(1)
+		return &e.subject, Held
+	}
 	s.mu.Lock()
-	subject, answer := s.lookup(d, at, c.heard(at, o), o)
+	subject, answer := s.lookup(d, at, h, o)
 	s.stats.count(answer)
 	s.mu.Unlock()
 	return subject, answer
@@ -183,6 +187,11 @@ type hearing struct {
 	all     bool          // no other process changes it
 	trusted bool          // what is held may be used without asking
 	last    time.Duration // when it was heard last
+}
+
+// serves reports whether e may be used at a time without asking the store.
+func (e *entry) serves(at time.Duration, h hearing, o *Options) bool {
+	return h.trusted && at-e.read < o.TTL && !e.owner.stale.Load()
 }
 
 // since returns now in the form the cache keeps times in. It is taken off the

@@ -29,11 +29,10 @@ type flight struct {
 	result // to be read when done is closed
 }
 
-// result is how a read ended: with an entry if known is true, else with no
-// token. Outdated, it must be made again.
+// result is how a read ended: with a token, or with none if entry is nil.
+// Outdated, it must be made again.
 type result struct {
-	entry
-	known    bool
+	entry    *entry
 	outdated bool
 	err      error
 }
@@ -45,7 +44,7 @@ type result struct {
 // Any other error means that the store couldn't be read within the budget.
 // Nothing is remembered of it, and a token that is still held serves instead
 // for Options.MaxStale.
-func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subject policy.Subject, known bool, err error) {
+func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, known bool, err error) {
 	at := c.since(now)
 	s := c.shard(&d)
 	for range maxReads {
@@ -61,19 +60,23 @@ func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subje
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			return policy.Subject{}, false, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
+			return nil, false, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
 		}
 		if f.err != nil {
-			if subject, ok := s.stale(&d, at, c.heard(at, o), o); ok {
+			if subject := s.stale(&d, at, c.heard(at, o), o); subject != nil {
 				return subject, true, nil
 			}
-			return policy.Subject{}, false, f.err
+			return nil, false, f.err
 		}
-		if !f.outdated {
-			return f.subject, f.known, nil
+		switch {
+		case f.outdated:
+		case f.entry != nil:
+			return &f.entry.subject, true, nil
+		default:
+			return nil, false, nil
 		}
 	}
-	return policy.Subject{}, false, errChanges
+	return nil, false, errChanges
 }
 
 // flight returns the read of d that is under way, or starts one. The shard is
@@ -122,9 +125,9 @@ func (c *Cache) ask(ctx context.Context, d *token.Digest, f *flight, observe fun
 	}
 	switch {
 	case err == nil:
-		return c.take(&found, f)
+		return c.take(d, &found, f)
 	case errors.Is(err, store.ErrNotFound):
-		return result{entry: entry{read: f.at}}
+		return result{}
 	}
 	return result{err: fmt.Errorf("reading a token: %w", err)}
 }

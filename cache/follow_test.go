@@ -55,7 +55,7 @@ func TestNothingHeldIsTrustedWhileTheStoreIsNotHeard(t *testing.T) {
 		got, held := get(c, "t", at)
 		var err error
 		if !held {
-			var s policy.Subject
+			var s *policy.Subject
 			var known bool
 			s, known, err = c.Fetch(t.Context(), digest("t"), at)
 			got = verdict(s, known)

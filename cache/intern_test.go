@@ -12,7 +12,7 @@ import (
 )
 
 // subject returns the token with this secret.
-func subject(t *testing.T, c *Cache, secret string) policy.Subject {
+func subject(t *testing.T, c *Cache, secret string) *policy.Subject {
 	t.Helper()
 	s, known, err := c.Fetch(t.Context(), digest(secret), now)
 	if err != nil || !known {
@@ -159,7 +159,7 @@ func TestNewestRecordOfOwnerWins(t *testing.T) {
 			} else {
 				o, p, _ = all.take("alice", e.read, e.at, all.newest())
 			}
-			s := policy.Subject{Owner: p, Grants: policy.NewGrants([]token.Grant{token.Full()})}
+			s := &policy.Subject{Owner: p, Grants: policy.NewGrants([]token.Grant{token.Full()})}
 			if got := verdict(s, true) == policy.Forward; got != e.enabled || o.stale.Load() != e.stale {
 				t.Errorf("%s: after event %d: enabled %v, stale %v; want %v, %v", name, i+1, got, o.stale.Load(), e.enabled, e.stale)
 			}

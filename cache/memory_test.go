@@ -209,7 +209,7 @@ var now = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 
 // verdict returns what a request that needs the scope read is answered, given
 // what the cache answered.
-func verdict(s policy.Subject, known bool) policy.Reason {
+func verdict(s *policy.Subject, known bool) policy.Reason {
 	if !known {
 		return policy.TokenUnknown
 	}
@@ -218,7 +218,7 @@ func verdict(s policy.Subject, known bool) policy.Reason {
 	if !m.NeedsDecision() {
 		panic(m.Detail)
 	}
-	return m.Decide(&s, now, netip.MustParseAddr("10.0.0.1"))
+	return m.Decide(s, now, netip.MustParseAddr("10.0.0.1"))
 }
 
 var readPolicy = func() *policy.Policy {

@@ -272,7 +272,7 @@ func TestOwnerChangesJustBeforeLanding(t *testing.T) {
 	f := &flight{since: c.owners.newest(), done: make(chan struct{})}
 	s.flights[d] = f
 	r := c.ask(t.Context(), &d, f, nil)
-	if r.outdated || !r.known {
+	if r.outdated || r.entry == nil {
 		t.Fatalf("nothing has changed, but the read brings %+v", r)
 	}
 	m.change(m.setOwner(disabled("alice")))

@@ -206,8 +206,9 @@ func (w *world) read() {
 	if n, last := number(s.Expires), h.begun.Load(); n < first || n > last {
 		w.Errorf("%s: the token is in state %d, want %d to %d", how, n, first, last)
 	}
-	s.Expires, s.Revoked = 0, false
-	is := verdict(s, true) == policy.Forward
+	alive := *s
+	alive.Expires, alive.Revoked = 0, false
+	is := verdict(&alive, true) == policy.Forward
 	if !owner.might(is, firstOfOwner) {
 		w.Errorf("%s: the owner is enabled: %v, which it hasn't been since state %d", how, is, firstOfOwner)
 	}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -13,69 +14,57 @@ import (
 // shard is the part of the cache that some of the digests are in.
 type shard struct {
 	mu      sync.Mutex
-	held    *simplelru.LRU[token.Digest, entry]
+	held    heldTokens
 	unknown *simplelru.LRU[token.Digest, time.Duration] // since when
 	flights map[token.Digest]*flight
 	closed  bool
 	stats   Stats
+	glances atomic.Uint64 // hits that took no lock
 
 	_ [64]byte // so that no two shards share a cache line
 }
 
-// entry is a held token. With what the LRU adds it fills 192 bytes, a size the
-// allocator has.
-type entry struct {
-	subject policy.Subject
-	owner   *owner        // of subject.Owner
-	read    time.Duration // when the read began that brought it, or what it brought was true
-}
-
 func (s *shard) init(size, negativeSize int) {
-	s.held = newLRU[entry](size)
-	s.unknown = newLRU[time.Duration](negativeSize)
+	s.held.init(size)
+	s.unknown = newLRU[token.Digest, time.Duration](negativeSize, nil)
 	s.flights = map[token.Digest]*flight{}
 }
 
-func newLRU[V any](size int) *simplelru.LRU[token.Digest, V] {
-	lru, err := simplelru.NewLRU[token.Digest, V](size, nil)
-	if err != nil {
-		panic(err) // only for a size below 1
-	}
-	return lru
-}
-
 // lookup returns what is held of d at a time. The shard is locked.
-func (s *shard) lookup(d *token.Digest, at time.Duration, h hearing, o *Options) (policy.Subject, Answer) {
-	if e, ok := s.held.Get(*d); ok {
-		if h.trusted && at-e.read < o.TTL && !e.owner.stale.Load() {
-			return e.subject, Held
+func (s *shard) lookup(d *token.Digest, at time.Duration, h hearing, o *Options) (*policy.Subject, Answer) {
+	if e := s.held.get(d); e != nil {
+		if e.serves(at, h, o) {
+			return &e.subject, Held
 		}
-		return policy.Subject{}, Lapsed
+		return nil, Lapsed
 	}
 	if read, ok := s.unknown.Get(*d); ok && h.trusted && at-read < o.NegativeTTL {
-		return policy.Subject{}, Unknown
+		return nil, Unknown
 	}
-	return policy.Subject{}, Absent
+	return nil, Absent
 }
 
-// stale returns the token with digest d if it is held and, now that the store
-// can't be read, may serve past its TTL. An owner whose record has changed
+// stale returns the token with digest d, or nil, if it is held and, now that the
+// store can't be read, may serve past its TTL. An owner whose record has changed
 // stops it even then.
-func (s *shard) stale(d *token.Digest, at time.Duration, h hearing, o *Options) (policy.Subject, bool) {
+func (s *shard) stale(d *token.Digest, at time.Duration, h hearing, o *Options) *policy.Subject {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, ok := s.held.Peek(*d)
+	e := s.held.peek(d)
+	if e == nil {
+		return nil
+	}
 	// What other processes do is known up to when they were heard, or to when
 	// the token was read. Where none do, a token is as good as its TTL.
 	good := max(e.read, h.last)
 	if h.all {
 		good = e.read + o.TTL
 	}
-	if !ok || at-good >= o.MaxStale || e.owner.stale.Load() {
-		return policy.Subject{}, false
+	if at-good >= o.MaxStale || e.owner.stale.Load() {
+		return nil
 	}
 	s.stats.Stale++
-	return e.subject, true
+	return &e.subject
 }
 
 // land ends f with what its read brought, and holds that, unless f was ended
@@ -89,19 +78,19 @@ func (s *shard) land(d *token.Digest, f *flight, r result) {
 	switch {
 	case r.err != nil:
 		s.stats.Errors++
-	case r.outdated, r.known && r.owner.stale.Load():
+	case r.outdated, r.entry != nil && r.entry.owner.stale.Load():
 		s.stats.Outdated++
 		r = result{outdated: true}
-	case r.known:
+	case r.entry != nil:
 		s.stats.Found++
 		s.unknown.Remove(*d)
-		if s.held.Add(*d, r.entry) {
+		if s.held.add(r.entry) {
 			s.stats.Evicted++
 		}
 	default:
 		s.stats.NotFound++
-		s.held.Remove(*d)
-		s.unknown.Add(*d, r.read)
+		s.held.remove(d)
+		s.unknown.Add(*d, f.at)
 	}
 	s.end(d, f, r)
 }
@@ -110,7 +99,7 @@ func (s *shard) land(d *token.Digest, f *flight, r result) {
 func (s *shard) forget(d *token.Digest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held.Remove(*d)
+	s.held.remove(d)
 	s.unknown.Remove(*d)
 	if f := s.flights[*d]; f != nil {
 		s.stats.Outdated++
@@ -122,7 +111,7 @@ func (s *shard) forget(d *token.Digest) {
 func (s *shard) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held.Purge()
+	s.held.lru.Purge()
 	s.unknown.Purge()
 	for d, f := range s.flights {
 		s.stats.Outdated++
@@ -142,14 +131,15 @@ func (s *shard) figures() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.stats
-	f.Held, f.Unknown = s.held.Len(), s.unknown.Len()
+	f.Hits += s.glances.Load()
+	f.Held, f.Unknown = s.held.lru.Len(), s.unknown.Len()
 	return f
 }
 
 func (s *shard) resize(size, negativeSize int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stats.Evicted += uint64(s.held.Resize(size))
+	s.stats.Evicted += uint64(s.held.lru.Resize(size))
 	s.unknown.Resize(negativeSize)
 }
 
@@ -158,7 +148,7 @@ func (s *shard) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.held.Purge()
+	s.held.lru.Purge()
 	s.unknown.Purge()
 	for d, f := range s.flights {
 		s.end(&d, f, result{err: errClosed})

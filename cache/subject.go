@@ -11,8 +11,8 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// take returns what the read f found in the form it is held in.
-func (c *Cache) take(found *store.Found, f *flight) result {
+// take returns what the read f of d found in the form it is held in.
+func (c *Cache) take(d *token.Digest, found *store.Found, f *flight) result {
 	t := found.Token
 	o, p, ok := c.owners.take(t.Owner, found.Owner, found.Position, f.since)
 	if !ok {
@@ -39,7 +39,7 @@ func (c *Cache) take(found *store.Found, f *flight) result {
 	if !found.AsOf.IsZero() {
 		read = min(read, c.since(found.AsOf))
 	}
-	return result{known: true, entry: entry{subject: s, owner: o, read: read}}
+	return result{entry: &entry{digest: *d, subject: s, owner: o, read: read}}
 }
 
 // grantsKey returns the same key for grants that are written alike.

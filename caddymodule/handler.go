@@ -158,11 +158,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // vouch tells the upstream what the gate knows of who is asking. A token it
 // doesn't know is the API's own, and stays where it is.
 func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) {
-	if h.policy.StripToken && (o.known || !m.NeedsDecision()) {
+	if h.policy.StripToken && (o.subject != nil || !m.NeedsDecision()) {
 		m.Strip(r, h.isToken)
 	}
-	if o.known && h.identity != nil {
-		o.identify(r.Header, h.identity, m.HeldScopes(&o.subject))
+	if o.subject != nil && h.identity != nil {
+		o.identify(r.Header, h.identity, m.HeldScopes(o.subject))
 	}
 }
 
@@ -202,8 +202,8 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 		return 0
 	}
 	now := time.Now()
-	o.known, o.reason, retryAfter = h.lookup(ctx, h.app.rules.Hasher.Digest(m.Secret), now, &o.subject)
-	if !o.known {
+	o.subject, o.reason, retryAfter = h.lookup(ctx, h.app.rules.Hasher.Digest(m.Secret), now)
+	if o.subject == nil {
 		if o.reason == policy.TokenUnknown && now.Before(h.unknownUntil) {
 			o.reason = policy.Forward
 			unknownForwarded.Inc()
@@ -214,44 +214,45 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 	if o.subject.Allowed != nil {
 		from = clientAddr(ctx)
 	}
-	o.reason = m.Decide(&o.subject, now, from)
+	o.reason = m.Decide(o.subject, now, from)
 	return 0
 }
 
-// lookup finds the token with this digest. Where it isn't known, reason says
-// why: because there is none, because its sender has shown too many of those, or
+// lookup finds the token with this digest. Where it returns none, reason says why:
+// because there is none, because its sender has shown too many of those, or
 // because the store can't be asked.
-func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, subject *policy.Subject) (known bool, reason policy.Reason, retryAfter time.Duration) {
+func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, reason policy.Reason, retryAfter time.Duration) {
 	tokens, err := h.app.hub.open()
 	if err != nil {
 		h.app.storeFailed(err)
-		return false, policy.StoreUnavailable, storeRetry
+		return nil, policy.StoreUnavailable, storeRetry
 	}
-	var answer cache.Answer
-	if *subject, answer = tokens.cache.Get(&d, now); answer == cache.Held {
-		return true, policy.Forward, 0
+	subject, answer := tokens.cache.Get(&d, now)
+	if answer == cache.Held {
+		return subject, policy.Forward, 0
 	}
 	from, limited := clientAddr(ctx), now.After(h.unknownUntil)
 	if answer != cache.Lapsed && limited {
 		if wait := tokens.limiter.blocked(from, now); wait > 0 {
-			return false, policy.TooManyUnknownTokens, wait
+			return nil, policy.TooManyUnknownTokens, wait
 		}
 	}
 	if answer != cache.Unknown {
-		if *subject, known, err = tokens.cache.Fetch(ctx, d, now); err != nil {
+		var known bool
+		if subject, known, err = tokens.cache.Fetch(ctx, d, now); err != nil {
 			if ctx.Err() == nil { // the client still waits
 				h.app.storeFailed(err)
 			}
-			return false, policy.StoreUnavailable, storeRetry
+			return nil, policy.StoreUnavailable, storeRetry
 		}
-	}
-	if known {
-		return true, policy.Forward, 0
+		if known {
+			return subject, policy.Forward, 0
+		}
 	}
 	if limited {
 		tokens.limiter.add(from, now)
 	}
-	return false, policy.TokenUnknown, 0
+	return nil, policy.TokenUnknown, 0
 }
 
 // storeRetry is after how long a client may try again when the store could not

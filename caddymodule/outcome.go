@@ -18,9 +18,8 @@ import (
 type outcome struct {
 	reason   policy.Reason
 	detail   string
-	reported bool // forwarded all the same, in report mode
-	known    bool // the token is known: subject holds it
-	subject  policy.Subject
+	reported bool            // forwarded all the same, in report mode
+	subject  *policy.Subject // the token, if it is known
 	tokenID  string
 	owner    string
 	space    string
@@ -36,7 +35,7 @@ type outcome struct {
 func (o *outcome) placeholder(key string) (any, bool) {
 	name, ours := strings.CutPrefix(key, "http.patgate.")
 	if !ours {
-		if key == "http.auth.user.id" && o.reason == policy.Forward && o.known {
+		if key == "http.auth.user.id" && o.reason == policy.Forward && o.subject != nil {
 			return o.owner, true
 		}
 		return nil, false
@@ -138,7 +137,7 @@ func headerText(s string) string {
 
 // describe takes over what is known of the request.
 func (o *outcome) describe(m *policy.Match) {
-	if o.known {
+	if o.subject != nil {
 		o.tokenID, o.owner = o.subject.ID.String(), o.subject.Owner.Name()
 	}
 	if m.Route != nil {
@@ -153,9 +152,9 @@ func (o *outcome) publish(ctx context.Context) {
 	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(o.placeholder)
 	}
-	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
-	if ok && server != nil && server.Logs != nil {
-		extra.Add(zap.Object("patgate", o))
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
+		if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+			extra.Add(zap.Object("patgate", o))
+		}
 	}
 }

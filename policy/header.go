@@ -51,8 +51,14 @@ func misleads(name string) bool {
 // reports whether it asks for a WebSocket.
 func cleanConnection(h http.Header) (websocket bool) {
 	values := h["Connection"]
+	if values == nil {
+		return false
+	}
 	delete(h, "Connection")
 	for _, value := range values {
+		if value == "keep-alive" {
+			continue
+		}
 		for option := range strings.SplitSeq(value, ",") {
 			option = textproto.TrimString(option)
 			switch strings.ToLower(option) {
@@ -80,12 +86,20 @@ const extendedConnect = ":protocol"
 // all others are the same as a plain one to some server.
 func plainName(name string) bool {
 	for i := 0; i < len(name); i++ {
-		if !isAlnum(name[i]) && name[i] != '-' {
+		if !nameBytes[name[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// nameBytes are the bytes of plain names.
+var nameBytes = func() (t [256]bool) {
+	for c := range t {
+		t[c] = isAlnum(byte(c)) || c == '-'
+	}
+	return t
+}()
 
 // PlainHeaderName reports whether name can be that of a header and is of
 // letters, digits and hyphens.

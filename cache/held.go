@@ -1,0 +1,110 @@
+package cache
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+// heldTokens is the tokens of a shard: an LRU, and before it a table of pointers to
+// what the LRU holds, by bits of the digest, that is read without the shard's
+// lock. What leaves the LRU leaves the table under that lock, so that the table
+// answers nothing the LRU wouldn't. What is found in the table is marked as
+// used, and has a second chance when the LRU would push it out.
+type heldTokens struct {
+	lru   *simplelru.LRU[uint64, *entry]
+	table []atomic.Pointer[entry] // a power of two of them
+}
+
+// entry is a held token. But for used it doesn't change. It fills 144 bytes, a
+// size the allocator has.
+type entry struct {
+	digest  token.Digest
+	read    time.Duration // when the read began that brought it, or what it brought was true
+	owner   *owner        // of subject.Owner
+	used    atomic.Bool   // found in the table since it was moved to the LRU's front
+	subject policy.Subject
+}
+
+func (h *heldTokens) init(size int) {
+	h.lru = newLRU(size, func(_ uint64, e *entry) { h.place(&e.digest).CompareAndSwap(e, nil) })
+	h.table = make([]atomic.Pointer[entry], 1<<bits.Len(uint(2*size-1)))
+}
+
+// place is where in the table an entry is, if it is there. It takes other bits of
+// the digest than the choice of the shard.
+func (h *heldTokens) place(d *token.Digest) *atomic.Pointer[entry] {
+	return &h.table[int(binary.LittleEndian.Uint32(d[8:]))&(len(h.table)-1)]
+}
+
+// key is that of the LRU: what has the same key and another digest takes its
+// place, which only costs a read.
+func key(d *token.Digest) uint64 { return binary.LittleEndian.Uint64(d[16:]) }
+
+// glance returns the entry with digest d if it is in the table. It needs no
+// lock.
+func (h *heldTokens) glance(d *token.Digest) *entry {
+	e := h.place(d).Load()
+	if e == nil || e.digest != *d {
+		return nil
+	}
+	if !e.used.Load() {
+		e.used.Store(true)
+	}
+	return e
+}
+
+// get returns the entry with digest d, or nil, and sees to it that the next
+// glance finds it.
+func (h *heldTokens) get(d *token.Digest) *entry {
+	e, ok := h.lru.Get(key(d))
+	if !ok || e.digest != *d {
+		return nil
+	}
+	h.place(d).Store(e)
+	return e
+}
+
+// peek returns the entry with digest d, or nil.
+func (h *heldTokens) peek(d *token.Digest) *entry {
+	if e, ok := h.lru.Peek(key(d)); ok && e.digest == *d {
+		return e
+	}
+	return nil
+}
+
+// secondChances bounds how many entries an add may move to the LRU's front.
+const secondChances = 8
+
+// add holds e in the place of what was held under its digest, and reports
+// whether another had to go.
+func (h *heldTokens) add(e *entry) (evicted bool) {
+	k := key(&e.digest)
+	h.lru.Remove(k)
+	for range secondChances {
+		oldest, o, ok := h.lru.GetOldest()
+		if !ok || !o.used.Swap(false) {
+			break
+		}
+		h.lru.Get(oldest)
+	}
+	evicted = h.lru.Add(k, e)
+	h.place(&e.digest).Store(e)
+	return evicted
+}
+
+func (h *heldTokens) remove(d *token.Digest) { h.lru.Remove(key(d)) }
+
+func newLRU[K comparable, V any](size int, onEvict func(K, V)) *simplelru.LRU[K, V] {
+	lru, err := simplelru.NewLRU(size, onEvict)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return lru
+}
