@@ -117,6 +117,9 @@ func (c *Cache) Apply(o Options) {
 	}
 }
 
+// Options returns the options in force, with no zeros left.
+func (c *Cache) Options() Options { return *c.options.Load() }
+
 // Close stops watching the store, drops everything held, and returns when the
 // reads under way have ended; then the store may be closed. After it, Get holds
 // nothing and Fetch fails. To be called once.

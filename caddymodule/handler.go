@@ -134,7 +134,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	o.reported = o.reason != policy.Forward && m.Reports()
 	requests[o.reason].Inc()
 	o.publish(ctx)
+	annotate(ctx, &m, o)
 	if o.reason != policy.Forward && !o.reported {
+		h.app.hub.rejections.add(o, m.Route)
 		return h.reject(w, r, o, retryAfter)
 	}
 	if o.reported {
@@ -202,7 +204,7 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 		return 0
 	}
 	now := time.Now()
-	o.known, o.reason, retryAfter = h.lookup(ctx, h.app.rules.Hasher.Digest(m.Secret), now, &o.subject)
+	o.known, o.reason, retryAfter = h.lookup(ctx, h.app.rules.Hasher.Digest(m.Secret), now, o)
 	if !o.known {
 		if o.reason == policy.TokenUnknown && now.Before(h.unknownUntil) {
 			o.reason = policy.Forward
@@ -221,14 +223,15 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 // lookup finds the token with this digest. Where it isn't known, reason says
 // why: because there is none, because its sender has shown too many of those, or
 // because the store can't be asked.
-func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, subject *policy.Subject) (known bool, reason policy.Reason, retryAfter time.Duration) {
+func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, o *outcome) (known bool, reason policy.Reason, retryAfter time.Duration) {
 	tokens, err := h.app.hub.open()
 	if err != nil {
 		h.app.storeFailed(err)
 		return false, policy.StoreUnavailable, storeRetry
 	}
 	var answer cache.Answer
-	if *subject, answer = tokens.cache.Get(&d, now); answer == cache.Held {
+	o.tier = tierMemory
+	if o.subject, answer = tokens.cache.Get(&d, now); answer == cache.Held {
 		return true, policy.Forward, 0
 	}
 	from, limited := clientAddr(ctx), now.After(h.unknownUntil)
@@ -237,8 +240,10 @@ func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, sub
 			return false, policy.TooManyUnknownTokens, wait
 		}
 	}
+	o.tier = tierNegative
 	if answer != cache.Unknown {
-		if *subject, known, err = tokens.cache.Fetch(ctx, d, now); err != nil {
+		o.tier = tierStore
+		if o.subject, known, err = tokens.cache.Fetch(ctx, d, now); err != nil {
 			if ctx.Err() == nil { // the client still waits
 				h.app.storeFailed(err)
 			}

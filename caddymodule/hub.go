@@ -19,8 +19,9 @@ var hubs = caddy.NewUsagePool()
 // hub is a store that is opened when the first configuration that uses it starts,
 // or by a request that comes before that: Caddy starts its apps in any order.
 type hub struct {
-	source source
-	report *report
+	source     source
+	report     *report
+	rejections *rejections
 
 	mu     sync.Mutex
 	opened atomic.Pointer[tokens]
@@ -32,9 +33,10 @@ type tokens struct {
 	store   store.Store
 	cache   *cache.Cache
 	limiter *limiter
+	lookout *lookout
 }
 
-func newHub(s source) *hub { return &hub{source: s, report: newReport()} }
+func newHub(s source) *hub { return &hub{source: s, report: newReport(), rejections: newRejections()} }
 
 // open opens the store unless it is open.
 func (h *hub) open() (*tokens, error) {
@@ -50,7 +52,7 @@ func (h *hub) open() (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tokens{store: s, cache: cache.New(s, cache.Options{}), limiter: newLimiter()}
+	t := &tokens{store: s, cache: cache.New(s, cache.Options{}), limiter: newLimiter(), lookout: watch(s)}
 	h.opened.Store(t)
 	return t, nil
 }
@@ -99,6 +101,7 @@ func (h *hub) Destruct() error {
 	if t == nil {
 		return nil
 	}
+	t.lookout.close()
 	t.cache.Close()
 	return t.store.Close()
 }

@@ -95,13 +95,17 @@ var (
 		"Changes taken in, those made through this gateway included.", nil, nil)
 	feedResets = prometheus.NewDesc("caddy_patgate_feed_resets_total",
 		"Times that changes may have been missed, and everything held was dropped.", nil, nil)
+	servingState = prometheus.NewDesc("caddy_patgate_health",
+		"How well this gateway can serve: 1 for the state it is in (ok, degraded, stale, unavailable), 0 for the others.", []string{"status"}, nil)
+	maxStale = prometheus.NewDesc("caddy_patgate_max_stale_seconds",
+		"For how long held tokens serve while the store can't be asked.", nil, nil)
 	feedLost = prometheus.NewDesc("caddy_patgate_feed_lost_total",
 		"Reads that showed an older record than this gateway had seen: the store has lost a change.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{cacheLookups, cacheEntries, cacheEvictions, feedHeard, feedLag, feedChanges, feedResets, feedLost} {
+	for _, d := range []*prometheus.Desc{cacheLookups, cacheEntries, cacheEvictions, feedHeard, feedLag, feedChanges, feedResets, feedLost, servingState, maxStale} {
 		ch <- d
 	}
 }
@@ -110,8 +114,10 @@ func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
 func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	var sum cache.Stats
 	var shared *redis.Store // the newest: two are open only while one replaces the other
+	var newest *tokens
 	hubs.Range(func(_, value any) bool {
 		if t := value.(*hub).opened.Load(); t != nil {
+			newest = t
 			sum = sum.Plus(t.cache.Stats())
 			if s, ok := t.store.(*redis.Store); ok {
 				shared = s
@@ -119,6 +125,9 @@ func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		return true
 	})
+	if newest != nil {
+		collectHealth(ch, newest)
+	}
 	if shared != nil {
 		collectFeed(ch, shared)
 	}
@@ -137,6 +146,19 @@ func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(cacheEvictions, prometheus.CounterValue, float64(sum.Evicted))
 	ch <- prometheus.MustNewConstMetric(cacheEntries, prometheus.GaugeValue, float64(sum.Held), "token")
 	ch <- prometheus.MustNewConstMetric(cacheEntries, prometheus.GaugeValue, float64(sum.Unknown), "unknown")
+}
+
+// collectHealth reports how well a gateway can serve.
+func collectHealth(ch chan<- prometheus.Metric, t *tokens) {
+	now := t.health(time.Now()).Status
+	for _, status := range healths {
+		value := 0.0
+		if status == now {
+			value = 1
+		}
+		ch <- prometheus.MustNewConstMetric(servingState, prometheus.GaugeValue, value, status)
+	}
+	ch <- prometheus.MustNewConstMetric(maxStale, prometheus.GaugeValue, max(t.cache.Options().MaxStale, 0).Seconds())
 }
 
 // collectFeed reports how well a shared store is heard.

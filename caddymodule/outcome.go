@@ -23,6 +23,7 @@ type outcome struct {
 	subject  policy.Subject
 	tokenID  string
 	owner    string
+	tier     string // where the token was looked for last; empty: nowhere
 	space    string
 	resource string
 	required string        // the requirement of the route
