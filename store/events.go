@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -40,11 +41,11 @@ type FieldChange struct {
 func (e *Event) Summary() string {
 	var parts []string
 	for _, c := range e.Changes {
-		what := c.Field + ": " + c.After
-		if c.Before != "" {
-			what = c.Field + ": " + c.Before + " → " + c.After
+		if c.Before == "" {
+			parts = append(parts, c.Field+": "+c.After)
+		} else {
+			parts = append(parts, c.Field+": "+c.Before+" → "+cmp.Or(c.After, "nothing"))
 		}
-		parts = append(parts, what)
 	}
 	if e.Detail != "" {
 		parts = append(parts, e.Detail)
