@@ -33,6 +33,9 @@ type Handler struct {
 	// 3339) until which tokens patgate doesn't know are forwarded, while an
 	// existing API is moved behind the gate. Default: they are rejected.
 	UnknownTokenUntil string `json:"unknown_token_until,omitempty"`
+	// StreamCheck is on (a WebSocket, a stream of events, a long download or
+	// upload is cut when its token ends) or off. Default: on.
+	StreamCheck string `json:"stream_check,omitempty"`
 
 	app          *App
 	policy       *policy.Policy
@@ -59,6 +62,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.policy.Own = ownSecrets(h.app.Token.Prefix)
 	h.challenges = makeChallenges(h.policy)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		keepConn(server)
+	}
 	h.app.addGate(h)
 	return nil
 }
@@ -70,6 +76,9 @@ func (h *Handler) compile(catalog *policy.Catalog) (err error) {
 		return err
 	}
 	if h.policy, err = policy.Compile(config, catalog); err != nil {
+		return err
+	}
+	if _, err := policy.OneOf("stream_check", h.StreamCheck, "on", "off"); err != nil {
 		return err
 	}
 	if h.UnknownTokenUntil != "" {
@@ -154,6 +163,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		r = r.WithContext(ctx)
 		r.Trailer = nil
 	}
+	if o.known && o.reason == policy.Forward && h.StreamCheck != "off" && !m.Reports() {
+		w, r = h.follow(w, r, &m, o)
+		defer o.stream.end()
+	}
 	return next.ServeHTTP(w, r)
 }
 
@@ -204,7 +217,8 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 		return 0
 	}
 	now := time.Now()
-	o.known, o.reason, retryAfter = h.lookup(ctx, h.app.rules.Hasher.Digest(m.Secret), now, o)
+	o.stream.digest = h.app.rules.Hasher.Digest(m.Secret)
+	o.known, o.reason, retryAfter = h.lookup(ctx, o.stream.digest, now, o)
 	if !o.known {
 		if o.reason == policy.TokenUnknown && now.Before(h.unknownUntil) {
 			o.reason = policy.Forward
@@ -272,7 +286,12 @@ func (h *Handler) isToken(secret string) bool {
 // trusted proxies.
 func clientAddr(ctx context.Context) netip.Addr {
 	text, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
-	from, _ := netip.ParseAddr(text) // anything else, such as a Unix socket, is in no range
+	return parseAddr(text)
+}
+
+// parseAddr reads an address. Anything else, such as a Unix socket, is in no range.
+func parseAddr(text string) netip.Addr {
+	from, _ := netip.ParseAddr(text)
 	return from
 }
 

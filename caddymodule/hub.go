@@ -34,6 +34,7 @@ type tokens struct {
 	cache   *cache.Cache
 	limiter *limiter
 	lookout *lookout
+	streams *streams
 }
 
 func newHub(s source) *hub { return &hub{source: s, report: newReport(), rejections: newRejections()} }
@@ -52,7 +53,9 @@ func (h *hub) open() (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tokens{store: s, cache: cache.New(s, cache.Options{}), limiter: newLimiter(), lookout: watch(s)}
+	t := &tokens{store: s, limiter: newLimiter(), lookout: watch(s), streams: newStreams()}
+	t.cache = cache.New(s, cache.Options{Changed: t.streams.hear})
+	t.streams.watch(t.cache)
 	h.opened.Store(t)
 	return t, nil
 }
@@ -89,7 +92,9 @@ func (h *hub) release(a *App) {
 
 // apply puts a configuration's settings in force.
 func (t *tokens) apply(a *App) {
-	t.cache.Apply(a.cacheOptions())
+	o := a.cacheOptions()
+	o.Changed = t.streams.hear
+	t.cache.Apply(o)
 	t.limiter.apply(a.UnknownTokenLimit)
 }
 
@@ -102,6 +107,7 @@ func (h *hub) Destruct() error {
 		return nil
 	}
 	t.lookout.close()
+	t.streams.close()
 	t.cache.Close()
 	return t.store.Close()
 }

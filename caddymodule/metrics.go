@@ -36,6 +36,16 @@ var (
 		}
 		return counters
 	}()
+	streamCutCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "patgate", Name: "streams_cut_total",
+		Help: "Streams and other long requests that were cut because their token ended, by the reason a new request would be rejected for.",
+	}, []string{"reason"})
+	streamsCut = func() (counters []prometheus.Counter) {
+		for _, reason := range policy.Reasons() {
+			counters = append(counters, streamCutCounter.WithLabelValues(reason.String()))
+		}
+		return counters
+	}()
 	unknownForwarded = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "patgate", Name: "unknown_tokens_forwarded_total",
 		Help: "Requests with an unknown token that were forwarded because of unknown_token forward.",
@@ -56,7 +66,7 @@ func registerMetrics(registry *prometheus.Registry) error {
 	if registry == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{requestCounter, reportCounter, unknownForwarded, lookupSeconds, storeErrors, cacheCollector{}} {
+	for _, c := range []prometheus.Collector{requestCounter, reportCounter, streamCutCounter, unknownForwarded, lookupSeconds, storeErrors, cacheCollector{}} {
 		if err := registry.Register(c); err != nil {
 			var known prometheus.AlreadyRegisteredError
 			if !errors.As(err, &known) {
@@ -85,6 +95,8 @@ var (
 		[]string{"tier", "result"}, nil)
 	cacheEntries = prometheus.NewDesc("caddy_patgate_cache_entries",
 		"What is held in memory: tokens, or digests remembered as unknown.", []string{"kind"}, nil)
+	streamsOpen = prometheus.NewDesc("caddy_patgate_streams",
+		"WebSockets, streams of events and other requests under way for longer than a second that end with their token.", nil, nil)
 	cacheEvictions = prometheus.NewDesc("caddy_patgate_cache_evictions_total",
 		"Held tokens pushed out for want of room.", nil, nil)
 	feedHeard = prometheus.NewDesc("caddy_patgate_feed_heard",
@@ -105,7 +117,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{cacheLookups, cacheEntries, cacheEvictions, feedHeard, feedLag, feedChanges, feedResets, feedLost, servingState, maxStale} {
+	for _, d := range []*prometheus.Desc{cacheLookups, cacheEntries, cacheEvictions, streamsOpen, feedHeard, feedLag, feedChanges, feedResets, feedLost, servingState, maxStale} {
 		ch <- d
 	}
 }
@@ -115,10 +127,12 @@ func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	var sum cache.Stats
 	var shared *redis.Store // the newest: two are open only while one replaces the other
 	var newest *tokens
+	live := 0
 	hubs.Range(func(_, value any) bool {
 		if t := value.(*hub).opened.Load(); t != nil {
 			newest = t
 			sum = sum.Plus(t.cache.Stats())
+			live += t.streams.open()
 			if s, ok := t.store.(*redis.Store); ok {
 				shared = s
 			}
@@ -143,6 +157,7 @@ func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	counter("store", "error", sum.Errors)
 	counter("store", "coalesced", sum.Coalesced)
 	counter("store", "stale", sum.Stale)
+	ch <- prometheus.MustNewConstMetric(streamsOpen, prometheus.GaugeValue, float64(live))
 	ch <- prometheus.MustNewConstMetric(cacheEvictions, prometheus.CounterValue, float64(sum.Evicted))
 	ch <- prometheus.MustNewConstMetric(cacheEntries, prometheus.GaugeValue, float64(sum.Held), "token")
 	ch <- prometheus.MustNewConstMetric(cacheEntries, prometheus.GaugeValue, float64(sum.Unknown), "unknown")

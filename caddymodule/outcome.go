@@ -31,6 +31,8 @@ type outcome struct {
 	shape    *policy.Shape // of the body of a rejection
 
 	values [4]string // of the identity headers
+
+	stream stream // where the request was forwarded for a token
 }
 
 // placeholder returns the value of one of patgate's placeholders.
@@ -64,6 +66,9 @@ func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("decision", o.reason.String())
 	if o.reported {
 		enc.AddBool("reported", true)
+	}
+	if cut := policy.Reason(o.stream.ended.Load()); cut != policy.Forward {
+		enc.AddString("cut", cut.String())
 	}
 	for _, f := range []struct{ name, value string }{
 		{"detail", o.detail}, {"token_id", o.tokenID}, {"owner", o.owner}, {"space", o.space},
