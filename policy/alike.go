@@ -226,9 +226,8 @@ func (k *marks) resembles(text string) bool {
 }
 
 // readings returns the other ways to take the path apart: with literals compared
-// before they are decoded; where the policy allows semicolons and encoded
-// slashes, cut at the ones and split at the others; and with the name of a script
-// in it.
+// before they are decoded; where the policy allows encoded slashes, split at
+// them; and with the name of a script in it.
 func (p *pathText) readings() (all []pathText) {
 	add := func(text string) {
 		var other pathText
@@ -238,10 +237,6 @@ func (p *pathText) readings() (all []pathText) {
 	}
 	if p.overescaped {
 		add(strings.TrimSuffix(p.raw, "/"))
-	}
-	if strings.IndexByte(p.text, ';') >= 0 {
-		add(cutParameters(p.text))
-		add(p.eachSegment(func(s string) string { s, _, _ = strings.Cut(s, ";"); return s }))
 	}
 	if strings.Count(p.text, "/") > p.n {
 		add(p.text)
@@ -270,32 +265,6 @@ func (p *pathText) split(text string) bool {
 		}
 	}
 	return p.n > 0 || text == ""
-}
-
-// cutParameters returns a path without what stands between a semicolon and the
-// next slash.
-func cutParameters(path string) string {
-	var b strings.Builder
-	for more := true; more; {
-		var part string
-		part, path, more = strings.Cut(path, "/")
-		part, _, _ = strings.Cut(part, ";")
-		b.WriteString(part)
-		if more {
-			b.WriteByte('/')
-		}
-	}
-	return b.String()
-}
-
-// eachSegment returns the path with each segment replaced.
-func (p *pathText) eachSegment(f func(string) string) string {
-	var b strings.Builder
-	for i := range p.n {
-		b.WriteByte('/')
-		b.WriteString(f(p.segment(i)))
-	}
-	return b.String()
 }
 
 // isScript reports whether servers take a segment for the name of a program, and
