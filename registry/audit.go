@@ -74,7 +74,7 @@ func (r *Registry) Events(ctx context.Context, q EventQuery) (events []Event, ne
 			return nil, "", err
 		}
 	}
-	if events, next, err = r.store.(store.Journal).Events(ctx, q); err != nil {
+	if events, next, err = r.store.Events(ctx, q); err != nil {
 		return nil, "", fmt.Errorf("reading events: %w", err)
 	}
 	return events, next, nil

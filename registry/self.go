@@ -131,7 +131,7 @@ func (r *Registry) ReportRetired(ctx context.Context, id, address string) error 
 	}
 	e := r.newEvent(Actor{Kind: TokenActor, Name: id, Address: address}, RetiredUsed, "a secret that was replaced was used after its overlap")
 	e.TokenID, e.TokenName, e.Owner = t.ID, t.Name, t.Owner
-	if err := r.store.(store.Journal).Record(ctx, e); err != nil {
+	if err := r.store.Record(ctx, e); err != nil {
 		return fmt.Errorf("recording an event: %w", err)
 	}
 	r.audit(e)

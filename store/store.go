@@ -82,6 +82,9 @@ type Store interface {
 	// tokens stay, without a ceiling.
 	DeleteOwner(ctx context.Context, id string) error
 
+	Journal
+	Uses
+
 	// Watch has f called for every change, in the order of their positions, until
 	// stop is called. f must be quick and must not call the store. Calls don't
 	// overlap. When stop returns, f is not running and is not called again.

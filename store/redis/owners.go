@@ -259,7 +259,7 @@ func (s *Store) setOwner(ctx context.Context, c ownerChange) error {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	reply, err := s.decide(ctx, c.mark, s.ownerCommit(c))
+	reply, err := s.decide(ctx, c.mark, s.ownerCommit(c, store.EventsOf(ctx)))
 	if errors.Is(err, errMaybe) {
 		return err
 	}
@@ -287,12 +287,12 @@ func (s *Store) setOwner(ctx context.Context, c ownerChange) error {
 const ownerGone = 24 * 60 * 60
 
 // ownerCommit returns the command that commits a change of an owner's record.
-func (s *Store) ownerCommit(c ownerChange) *redis.Cmd {
+func (s *Store) ownerCommit(c ownerChange, events []store.Event) *redis.Cmd {
 	gone, ends := c.after == nil, 0
 	if gone {
 		ends = ownerGone
 	}
 	what := appendTouched(nil, touched{isOwner: true, owner: c.name, version: c.version, gone: gone})
 	keys := []string{s.keys.head, s.keys.feed, s.keys.changes, s.keys.owners, s.keys.owner(c.name)}
-	return eval(scriptOwner, keys, c.mark, string(what), feedLength, c.name, c.before, ownerValue(c.version, c.after), ends)
+	return s.evalWith(events, scriptOwner, keys, c.mark, string(what), feedLength, c.name, c.before, ownerValue(c.version, c.after), ends)
 }

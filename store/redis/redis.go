@@ -15,6 +15,9 @@
 //	{P}:own:<owner> zset     the ids of the owner's tokens
 //	{P}:owners      zset     the ids of the owners with a record
 //	{P}:gateways    hash     name: how far it follows, and when it said so
+//	{P}:uses        hash     id: when a token was used last, and from where
+//	{P}:events      stream   the audit trail: entry n-0 is event n
+//	{P}:eventsby    zset     t, id, 0, number and o, owner, 0, number: whose events
 //
 // # A change of tokens
 //
@@ -25,7 +28,8 @@
 //  2. Each token key it changes becomes an intent: the value before, the value
 //     after, and the mark of the change.
 //  3. commit, one script on one server: the change is marked as committed, the
-//     indexes are changed, and an entry is appended to the feed.
+//     indexes are changed, its events are recorded, and an entry is appended to
+//     the feed.
 //  4. Each intent becomes the value after.
 //  5. The entry in {P}:changes is removed.
 //

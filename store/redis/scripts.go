@@ -3,8 +3,8 @@ package redis
 import "github.com/redis/go-redis/v9"
 
 // The scripts are sent as they are, each time: they are short, and so there is
-// no server that doesn't have them. All but those of begin and intend may be sent
-// twice: what was done the first time is not done again.
+// no server that doesn't have them. All but those of begin, intend and Record may
+// be sent twice: what was done the first time is not done again.
 
 // scriptSwap replaces a value.
 //
@@ -89,14 +89,15 @@ return string.sub(v, 1, 1)`
 
 // luaPending ends a script here unless the change KEYS[3], ARGV[1] is pending: it
 // returns the position of one that is committed, or 0. Otherwise, committed
-// notes that the change is.
-const luaPending = `
+// notes that the change is, and records its events.
+const luaPending = luaRecord + `
 local entry = redis.call('HGET', KEYS[3], ARGV[1])
 if not entry then return 0 end
 local state, position, rest = string.match(entry, '^(%a) (%d+)(.*)$')
 if state == 'c' then return tonumber(position) end
 if state ~= 'p' then return 0 end
 local function committed(n)
+  record(KEYS[1])
   redis.call('HSET', KEYS[3], ARGV[1], 'c ' .. string.format('%.0f', n) .. rest)
   return n
 end
@@ -104,11 +105,11 @@ end
 
 // scriptCommit commits a pending change of tokens.
 //
-//	KEYS  head, feed, changes, ids, and indexes that change
+//	KEYS  head, feed, changes, ids, and indexes that change; events, their index
 //	ARGV  mark, entry of the feed, length of the feed,
 //	      number of ids that must not be taken, these ids,
 //	      then triples: A (add) or R (remove), the number of an index in KEYS,
-//	      and its member
+//	      and its member; then events, as luaRecord has them
 //
 // It returns the position; 0 when the change was aborted; or the id that is
 // taken.
@@ -119,7 +120,7 @@ for i = 5, 4 + free do
   if #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1) > 0 then return id end
 end
 local n = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
-for i = 5 + free, #ARGV, 3 do
+for i = 5 + free, own, 3 do
   local index = KEYS[tonumber(ARGV[i + 1])]
   if ARGV[i] == 'A' then redis.call('ZADD', index, 0, ARGV[i + 2]) else redis.call('ZREM', index, ARGV[i + 2]) end
 end
@@ -127,10 +128,10 @@ return committed(n)`
 
 // scriptOwner commits a pending change of an owner's record.
 //
-//	KEYS  head, feed, changes, owners, the owner's key
+//	KEYS  head, feed, changes, owners, the owner's key; events, their index
 //	ARGV  mark, entry of the feed, length of the feed, the owner's name, the
 //	      value expected, the value to set, and for how many seconds: 0, a
-//	      record, for good
+//	      record, for good; then events, as luaRecord has them
 //
 // It returns the position, or 0 when the change was aborted or there is another
 // value.

@@ -126,7 +126,7 @@ func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
 		}
 		args = append(args, m.op, at[m.index], m.name)
 	}
-	reply, err := s.decide(ctx, c.mark, eval(scriptCommit, keys, args...))
+	reply, err := s.decide(ctx, c.mark, s.evalWith(store.EventsOf(ctx), scriptCommit, keys, args...))
 	if err != nil && !errors.Is(err, ErrNotReplicated) {
 		return 0, err
 	}

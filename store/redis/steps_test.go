@@ -344,7 +344,7 @@ func TestOwnerStepTwice(t *testing.T) {
 	}
 	want := func(when string, c ownerChange, want int64) {
 		t.Helper()
-		cmd := s.ownerCommit(c)
+		cmd := s.ownerCommit(c, nil)
 		if err := s.send(t.Context(), safe, keyed{s.keys.head, cmd}); err != nil {
 			t.Fatal(err)
 		}
