@@ -52,6 +52,10 @@ type Options struct {
 	// Observe, if set, is told how long each read of the store took and what
 	// it returned: nil, store.ErrNotFound, or that the store couldn't be asked.
 	Observe func(took time.Duration, err error)
+	// Changed, if set, is told of every change of the store when nothing is
+	// answered any more that the change has overtaken. The rules of
+	// store.Store.Watch hold for it.
+	Changed func(store.Change)
 }
 
 // DefaultSilence is the default of Options.Silence.
@@ -117,6 +121,9 @@ func (c *Cache) Apply(o Options) {
 	}
 }
 
+// Options returns the options in force, with no zeros left.
+func (c *Cache) Options() Options { return *c.options.Load() }
+
 // Close stops watching the store, drops everything held, and returns when the
 // reads under way have ended; then the store may be closed. After it, Get holds
 // nothing and Fetch fails. To be called once.
@@ -159,6 +166,14 @@ func (c *Cache) Get(d *token.Digest, now time.Time) (*policy.Subject, Answer) {
 // changed is called by the store for every change, before the change is
 // acknowledged.
 func (c *Cache) changed(change store.Change) {
+	c.forget(change)
+	if told := c.options.Load().Changed; told != nil {
+		told(change)
+	}
+}
+
+// forget drops what is not true any more after a change.
+func (c *Cache) forget(change store.Change) {
 	if change.Reset {
 		c.owners.reset()
 		for i := range c.shards {

@@ -45,6 +45,25 @@ type result struct {
 // Nothing is remembered of it, and a token that is still held serves instead
 // for Options.MaxStale.
 func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, known bool, err error) {
+	subject, known, err = c.Confirm(ctx, d, now)
+	if err != nil && ctx.Err() == nil {
+		if subject := c.Stale(&d, now); subject != nil {
+			return subject, true, nil
+		}
+	}
+	return subject, known, err
+}
+
+// Stale returns the token with digest d if it is held and may serve although
+// the store can't be read (Options.MaxStale), or nil. It never waits.
+func (c *Cache) Stale(d *token.Digest, now time.Time) *policy.Subject {
+	o, at := c.options.Load(), c.since(now)
+	return c.shard(d).stale(d, at, c.heard(at, o), o)
+}
+
+// Confirm is Fetch, but for tokens that serve although the store can't be read:
+// where Fetch returns one of these, it returns the error.
+func (c *Cache) Confirm(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, known bool, err error) {
 	at := c.since(now)
 	s := c.shard(&d)
 	for range maxReads {
@@ -63,9 +82,6 @@ func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subje
 			return nil, false, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
 		}
 		if f.err != nil {
-			if subject := s.stale(&d, at, c.heard(at, o), o); subject != nil {
-				return subject, true, nil
-			}
 			return nil, false, f.err
 		}
 		switch {

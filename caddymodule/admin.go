@@ -83,14 +83,7 @@ func (adminAPI) Routes() []caddy.AdminRoute {
 // serveRest answers a request that none of the known patterns matches: 405 if
 // they would with another method, 404 otherwise.
 func serveRest(w http.ResponseWriter, r *http.Request, known *http.ServeMux) error {
-	var allowed []string
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
-		other := r.Clone(r.Context())
-		other.Method = method
-		if _, pattern := known.Handler(other); pattern != "" {
-			allowed = append(allowed, method)
-		}
-	}
+	allowed := rest.Allowed(known, r)
 	if len(allowed) == 0 {
 		return rest.AnswerProblem(w, problem(http.StatusNotFound, "the management API has nothing at %s", r.URL.Path))
 	}

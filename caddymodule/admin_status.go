@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -13,10 +14,19 @@ import (
 
 // serverStatus is the answer to a question for the status.
 type serverStatus struct {
-	Version versions     `json:"version"`
-	Store   store.Status `json:"store"`
-	Feed    *feedStatus  `json:"feed"` // null: no other process changes the store
-	Cache   cacheStatus  `json:"cache"`
+	Version    versions        `json:"version"`
+	Health     health          `json:"health"`
+	Store      storeStatus     `json:"store"`
+	Feed       *feedStatus     `json:"feed"` // null: no other process changes the store
+	Cache      cacheStatus     `json:"cache"`
+	Rejections rejectionStatus `json:"rejections"`
+}
+
+// storeStatus is the state of the store. Where it can't be asked, it says only
+// why, and which it is.
+type storeStatus struct {
+	store.Status
+	Error string `json:"error,omitempty"`
 }
 
 // feedStatus says how well the changes of other gateways are heard.
@@ -39,7 +49,7 @@ func feedStatusOf(s store.Store) *feedStatus {
 		return &feedStatus{}
 	}
 	heard := time.Since(last) < cache.DefaultSilence
-	last = last.UTC().Round(time.Millisecond)
+	last = wireTime(last)
 	return &feedStatus{Heard: heard, Last: &last}
 }
 
@@ -48,8 +58,13 @@ type versions struct {
 	Caddy   string `json:"caddy"`
 }
 
-// cacheStatus is what the cache holds, and has done since the store was opened.
+// cacheStatus is how the cache is set up, what it holds, and what it has done
+// since the store was opened.
 type cacheStatus struct {
+	Size     int    `json:"size"`      // tokens there is room for
+	TTL      string `json:"ttl"`       // after which a held token is read again
+	MaxStale string `json:"max_stale"` // for which held tokens serve while the store can't be asked
+
 	Tokens       int    `json:"tokens"`        // held
 	Unknown      int    `json:"unknown"`       // digests remembered as unknown
 	Hits         uint64 `json:"hits"`          // lookups that found a token held
@@ -62,21 +77,43 @@ type cacheStatus struct {
 	Evicted      uint64 `json:"evicted"`      // held tokens pushed out for want of room
 }
 
-func showStatus(c *adminCall) (any, error) {
-	status, err := c.storeStatus()
-	if err != nil {
-		return nil, err
+func cacheStatusOf(c *cache.Cache) cacheStatus {
+	s, o := c.Stats(), c.Options()
+	return cacheStatus{
+		Size: o.Size, TTL: durationText(o.TTL), MaxStale: durationText(o.MaxStale),
+		Tokens: s.Held, Unknown: s.Unknown, Hits: s.Hits, NegativeHits: s.NegativeHits, Misses: s.Misses,
+		StoreReads: s.Found + s.NotFound + s.Errors + s.Outdated, StoreErrors: s.Errors,
+		Coalesced: s.Coalesced, Stale: s.Stale, Evicted: s.Evicted,
 	}
-	s := c.tokens.cache.Stats()
+}
+
+// durationText writes a duration without parts that are zero: 1h, not 1h0m0s.
+func durationText(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// showStatus answers also when the store can't be asked: that is when it is
+// wanted most.
+func showStatus(c *adminCall) (any, error) {
+	var of storeStatus
+	var err error
+	if of.Status, err = c.storeStatus(); err != nil {
+		of.Error = err.Error()
+	}
 	return serverStatus{
-		Version: runningVersions(),
-		Store:   status,
-		Feed:    feedStatusOf(c.tokens.store),
-		Cache: cacheStatus{
-			Tokens: s.Held, Unknown: s.Unknown, Hits: s.Hits, NegativeHits: s.NegativeHits, Misses: s.Misses,
-			StoreReads: s.Found + s.NotFound + s.Errors + s.Outdated, StoreErrors: s.Errors,
-			Coalesced: s.Coalesced, Stale: s.Stale, Evicted: s.Evicted,
-		},
+		Version:    runningVersions(),
+		Health:     c.tokens.health(time.Now()),
+		Store:      of,
+		Feed:       feedStatusOf(c.tokens.store),
+		Cache:      cacheStatusOf(c.tokens.cache),
+		Rejections: c.app.hub.rejections.status(),
 	}, nil
 }
 

@@ -579,9 +579,18 @@ func testAdminNoStore(s *adminServer) {
 		{"POST", "tokens", `{"name":"x","full":true}`},
 		{"POST", "verify", `{"secret":"an-existing-systems-token"}`},
 		{"GET", "export", ""},
-		{"GET", "status", ""},
 	} {
 		want[Problem](s, 503, request.method, request.path, request.body)
+	}
+	// This is when the status is wanted most.
+	status := want[serverStatus](s, 200, "GET", "status", "")
+	if status.Store.Error == "" || status.Store.Kind != "embedded" || status.Cache.MaxStale != "1m" {
+		s.t.Errorf("with the store closed, the status is %+v", status)
+	}
+	var out strings.Builder
+	printStatus(&out, status)
+	if !strings.Contains(out.String(), "CAN'T BE ASKED: token store ") || strings.Contains(out.String(), "GATEWAY") {
+		s.t.Errorf("with the store closed, status prints\n%s", &out)
 	}
 }
 

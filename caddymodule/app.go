@@ -255,9 +255,9 @@ func (a *App) registry() (*registry.Registry, error) {
 // logEvent writes the audit line of a change.
 func (a *App) logEvent(e registry.Event) {
 	a.audit.Info(string(e.Action),
-		zap.String("actor", e.Actor), zap.String("address", e.Address),
+		zap.String("actor_kind", string(e.ActorKind)), zap.String("actor", e.Actor), zap.String("address", e.Address),
 		zap.String("token_id", e.TokenID), zap.String("token_name", e.TokenName),
-		zap.String("owner", e.Owner), zap.String("detail", e.Detail))
+		zap.String("owner", e.Owner), zap.String("detail", e.Summary()))
 }
 
 // storeFailed logs that the store can't be asked, at most once a second.

@@ -40,6 +40,7 @@ func init() {
 //		cors_preflight   forward | deny
 //		encoded_slash    reject | allow
 //		semicolon        reject | allow
+//		stream_check     on | off
 //		route <methods> <pattern> [<requirement>] [{
 //			space <source>
 //			resource <source>
@@ -146,6 +147,8 @@ func (h *Handler) site(b *block) error {
 		return b.once(func() error { return b.word(&h.EncodedSlash, "reject", "allow") })
 	case "semicolon":
 		return b.once(func() error { return b.word(&h.Semicolon, "reject", "allow") })
+	case "stream_check":
+		return b.once(func() error { return b.word(&h.StreamCheck, "on", "off") })
 	case "identity_headers":
 		return b.once(func() error { return h.identityHeaders(b) })
 	case "unknown_token":
@@ -155,7 +158,7 @@ func (h *Handler) site(b *block) error {
 		return nil
 	}
 	return b.unknown("realm", "token_from", "mode", "error_body", "default", "space", "resource", "forward_token", "identity_headers",
-		"route", "group", "openapi", "let_through", "unknown_token", "cors_preflight", "encoded_slash", "semicolon")
+		"route", "group", "openapi", "let_through", "unknown_token", "cors_preflight", "encoded_slash", "semicolon", "stream_check")
 }
 
 func (h *Handler) identityHeaders(b *block) error {

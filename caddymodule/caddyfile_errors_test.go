@@ -29,7 +29,7 @@ func check(t *testing.T, head, tail string, mistakes []mistake) {
 
 const (
 	wantSite = "want one of realm, token_from, mode, error_body, default, space, resource, forward_token, identity_headers, " +
-		"route, group, openapi, let_through, unknown_token, cors_preflight, encoded_slash, semicolon"
+		"route, group, openapi, let_through, unknown_token, cors_preflight, encoded_slash, semicolon, stream_check"
 	wantGroup      = "want one of route, group, openapi, space, resource, token_from, mode, error_body, optional"
 	wantRoute      = "want one of space, resource, token_from, mode, error_body, optional"
 	wantCredential = "want bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>"

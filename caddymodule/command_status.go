@@ -12,9 +12,11 @@ import (
 func statusCommand() *cobra.Command {
 	return askingCommand(&cobra.Command{
 		Use:   "status",
-		Short: "Show the store, the gateways and the cache",
-		Long: `Shows where tokens are kept, which gateways serve from there and how far each has
-followed its changes, and what the cache of the server asked holds and has done.`,
+		Short: "Show the store, the gateways, the cache and what is rejected",
+		Long: `Shows how well the server asked can serve, where tokens are kept, which gateways
+serve from there and how far each has followed its changes, what the cache holds
+and has done, and which requests are rejected most. It answers also when the store
+can't be asked.`,
 		Example: `  patgate status
   patgate status --address localhost:2020 --json | jq .store.tokens`,
 		Args: wantArgs(),
@@ -24,37 +26,88 @@ followed its changes, and what the cache of the server asked holds and has done.
 }
 
 func printStatus(w io.Writer, s serverStatus) {
-	printSheet(w, []field{
+	now := time.Now()
+	fields := []field{
 		{"version", fmt.Sprintf("patgate %s, Caddy %s", s.Version.Patgate, s.Version.Caddy)},
+		{"health", s.Health.words(now)},
 		{"store", s.Store.Kind + " " + s.Store.Location},
-		{"holds", counted(s.Store.Tokens, "token") + ", " + counted(s.Store.Owners, "owner")},
-		{"changes", fmt.Sprint(s.Store.Position)},
-		{"feed", feedText(s.Feed)},
-		{"cache", fmt.Sprintf("%s held, %d unknown ones remembered", counted(s.Cache.Tokens, "token"), s.Cache.Unknown)},
-		{"lookups", fmt.Sprintf("%d held, %d known to be unknown, %d missed", s.Cache.Hits, s.Cache.NegativeHits, s.Cache.Misses)},
-		{"store reads", fmt.Sprintf("%d, %d failed", s.Cache.StoreReads, s.Cache.StoreErrors)},
-	})
+	}
+	if s.Store.Error != "" {
+		fields = append(fields, field{"", "CAN'T BE ASKED: " + s.Store.Error})
+	} else {
+		fields = append(fields,
+			field{"holds", counted(s.Store.Tokens, "token") + ", " + counted(s.Store.Owners, "owner")},
+			field{"changes", fmt.Sprint(s.Store.Position)})
+	}
+	printSheet(w, append(fields,
+		field{"feed", feedText(s.Feed, now)},
+		field{"cache", fmt.Sprintf("%s held of %d, %d unknown ones remembered", counted(s.Cache.Tokens, "token"), s.Cache.Size, s.Cache.Unknown)},
+		field{"staleness", fmt.Sprintf("held tokens are read again after %s, and serve for %s while the store can't be asked", s.Cache.TTL, s.Cache.MaxStale)},
+		field{"lookups", fmt.Sprintf("%d held, %d known to be unknown, %d missed", s.Cache.Hits, s.Cache.NegativeHits, s.Cache.Misses)},
+		field{"store reads", fmt.Sprintf("%d, %d failed; %d lookups served all the same", s.Cache.StoreReads, s.Cache.StoreErrors, s.Cache.Stale)},
+	))
+	if len(s.Store.Gateways) > 0 {
+		printGateways(w, s.Store, now)
+	}
+	printRejections(w, s.Rejections, now)
+}
+
+func printGateways(w io.Writer, s storeStatus, now time.Time) {
 	fmt.Fprintln(w)
 	table := newTable(w)
 	fmt.Fprintln(table, "GATEWAY\tFOLLOWS\tBEHIND BY\tLAST SEEN")
-	for _, g := range s.Store.Gateways {
+	for _, g := range s.Gateways {
 		var behind uint64
-		if g.Follows < s.Store.Position {
-			behind = uint64(s.Store.Position - g.Follows)
+		if g.Follows < s.Position {
+			behind = uint64(s.Position - g.Follows)
 		}
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", g.Name, g.Follows, behind, distance(g.LastSeen, time.Now()))
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", g.Name, g.Follows, behind, distance(g.LastSeen, now))
 	}
 	table.Flush() // w keeps its error
 }
 
-func feedText(f *feedStatus) string {
+func printRejections(w io.Writer, r rejectionStatus, now time.Time) {
+	since := fmt.Sprintf("since %s (%s)", r.Since.Format(time.DateTime+" MST"), distance(r.Since, now))
+	if r.Total == 0 {
+		fmt.Fprintf(w, "\nNothing was rejected %s.\n", since)
+		return
+	}
+	shown := uint64(0)
+	fmt.Fprintf(w, "\nRejected %s: %d\n\n", since, r.Total)
+	table := newTable(w)
+	fmt.Fprintln(table, "COUNT\tREASON\tROUTE\tLAST SEEN\tLAST BECAUSE")
+	for _, one := range r.Top {
+		shown += one.Count
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", one.Count, one.Reason, one.Route, distance(one.Last, now), one.Detail)
+	}
+	table.Flush() // w keeps its error
+	if shown < r.Total {
+		fmt.Fprintf(w, "and %d for other reasons or by other routes\n", r.Total-shown)
+	}
+}
+
+// words says what a state means.
+func (h health) words(now time.Time) string {
+	since := ", since " + moment(&h.Since, now)
+	switch h.Status {
+	case healthOK:
+		return "ok" + since
+	case healthDegraded:
+		return "DEGRADED: changes are not heard, so every token is asked for" + since
+	case healthStale:
+		return fmt.Sprintf("STALE: the store can't be asked; held tokens serve until %s%s", moment(h.HeldUntil, now), since)
+	}
+	return "UNAVAILABLE: the store can't be asked, and no token serves" + since
+}
+
+func feedText(f *feedStatus, now time.Time) string {
 	switch {
 	case f == nil:
 		return "none needed: this is the only gateway"
 	case f.Last == nil:
 		return "NOT HEARD yet: every token is asked for"
 	case !f.Heard:
-		return "NOT HEARD, last " + distance(*f.Last, time.Now()) + ": every token is asked for"
+		return "NOT HEARD, last " + distance(*f.Last, now) + ": every token is asked for"
 	}
 	return "heard"
 }

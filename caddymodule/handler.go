@@ -33,6 +33,9 @@ type Handler struct {
 	// 3339) until which tokens patgate doesn't know are forwarded, while an
 	// existing API is moved behind the gate. Default: they are rejected.
 	UnknownTokenUntil string `json:"unknown_token_until,omitempty"`
+	// StreamCheck is on (a WebSocket, a stream of events, a long download or
+	// upload is cut when its token ends) or off. Default: on.
+	StreamCheck string `json:"stream_check,omitempty"`
 
 	app          *App
 	policy       *policy.Policy
@@ -59,6 +62,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.policy.Own = ownSecrets(h.app.Token.Prefix)
 	h.challenges = makeChallenges(h.policy)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		keepConn(server)
+	}
 	h.app.addGate(h)
 	return nil
 }
@@ -70,6 +76,9 @@ func (h *Handler) compile(catalog *policy.Catalog) (err error) {
 		return err
 	}
 	if h.policy, err = policy.Compile(config, catalog); err != nil {
+		return err
+	}
+	if _, err := policy.OneOf("stream_check", h.StreamCheck, "on", "off"); err != nil {
 		return err
 	}
 	if h.UnknownTokenUntil != "" {
@@ -134,7 +143,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	o.reported = o.reason != policy.Forward && m.Reports()
 	requests[o.reason].Inc()
 	o.publish(ctx)
+	annotate(ctx, &m, o)
 	if o.reason != policy.Forward && !o.reported {
+		h.app.hub.rejections.add(o, m.Route)
 		return h.reject(w, r, o, retryAfter)
 	}
 	if o.reported {
@@ -151,6 +162,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		// (RFC 9110 section 6.5.1).
 		r = r.WithContext(ctx)
 		r.Trailer = nil
+	}
+	if o.subject != nil && o.reason == policy.Forward && h.StreamCheck != "off" && !m.Reports() {
+		w, r = h.follow(w, r, &m, o)
+		defer o.stream.end()
 	}
 	return next.ServeHTTP(w, r)
 }
@@ -202,7 +217,8 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 		return 0
 	}
 	now := time.Now()
-	o.subject, o.reason, retryAfter = h.lookup(ctx, h.app.rules.Hasher.Digest(m.Secret), now)
+	o.stream.digest = h.app.rules.Hasher.Digest(m.Secret)
+	o.reason, retryAfter = h.lookup(ctx, o.stream.digest, now, o)
 	if o.subject == nil {
 		if o.reason == policy.TokenUnknown && now.Before(h.unknownUntil) {
 			o.reason = policy.Forward
@@ -218,41 +234,43 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 	return 0
 }
 
-// lookup finds the token with this digest. Where it returns none, reason says why:
+// lookup finds the token with this digest. Where it finds none, reason says why:
 // because there is none, because its sender has shown too many of those, or
 // because the store can't be asked.
-func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, reason policy.Reason, retryAfter time.Duration) {
+func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, o *outcome) (reason policy.Reason, retryAfter time.Duration) {
 	tokens, err := h.app.hub.open()
 	if err != nil {
 		h.app.storeFailed(err)
-		return nil, policy.StoreUnavailable, storeRetry
+		return policy.StoreUnavailable, storeRetry
 	}
-	subject, answer := tokens.cache.Get(&d, now)
-	if answer == cache.Held {
-		return subject, policy.Forward, 0
+	var answer cache.Answer
+	o.tier = tierMemory
+	if o.subject, answer = tokens.cache.Get(&d, now); answer == cache.Held {
+		return policy.Forward, 0
 	}
 	from, limited := clientAddr(ctx), now.After(h.unknownUntil)
 	if answer != cache.Lapsed && limited {
 		if wait := tokens.limiter.blocked(from, now); wait > 0 {
-			return nil, policy.TooManyUnknownTokens, wait
+			return policy.TooManyUnknownTokens, wait
 		}
 	}
+	o.tier = tierNegative
 	if answer != cache.Unknown {
-		var known bool
-		if subject, known, err = tokens.cache.Fetch(ctx, d, now); err != nil {
+		o.tier = tierStore
+		if o.subject, _, err = tokens.cache.Fetch(ctx, d, now); err != nil {
 			if ctx.Err() == nil { // the client still waits
 				h.app.storeFailed(err)
 			}
-			return nil, policy.StoreUnavailable, storeRetry
+			return policy.StoreUnavailable, storeRetry
 		}
-		if known {
-			return subject, policy.Forward, 0
+		if o.subject != nil {
+			return policy.Forward, 0
 		}
 	}
 	if limited {
 		tokens.limiter.add(from, now)
 	}
-	return nil, policy.TokenUnknown, 0
+	return policy.TokenUnknown, 0
 }
 
 // storeRetry is after how long a client may try again when the store could not
@@ -268,7 +286,12 @@ func (h *Handler) isToken(secret string) bool {
 // trusted proxies.
 func clientAddr(ctx context.Context) netip.Addr {
 	text, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
-	from, _ := netip.ParseAddr(text) // anything else, such as a Unix socket, is in no range
+	return parseAddr(text)
+}
+
+// parseAddr reads an address. Anything else, such as a Unix socket, is in no range.
+func parseAddr(text string) netip.Addr {
+	from, _ := netip.ParseAddr(text)
 	return from
 }
 

@@ -19,8 +19,9 @@ var hubs = caddy.NewUsagePool()
 // hub is a store that is opened when the first configuration that uses it starts,
 // or by a request that comes before that: Caddy starts its apps in any order.
 type hub struct {
-	source source
-	report *report
+	source     source
+	report     *report
+	rejections *rejections
 
 	mu     sync.Mutex
 	opened atomic.Pointer[tokens]
@@ -32,9 +33,11 @@ type tokens struct {
 	store   store.Store
 	cache   *cache.Cache
 	limiter *limiter
+	lookout *lookout
+	streams *streams
 }
 
-func newHub(s source) *hub { return &hub{source: s, report: newReport()} }
+func newHub(s source) *hub { return &hub{source: s, report: newReport(), rejections: newRejections()} }
 
 // open opens the store unless it is open.
 func (h *hub) open() (*tokens, error) {
@@ -50,7 +53,9 @@ func (h *hub) open() (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tokens{store: s, cache: cache.New(s, cache.Options{}), limiter: newLimiter()}
+	t := &tokens{store: s, limiter: newLimiter(), lookout: watch(s), streams: newStreams()}
+	t.cache = cache.New(s, cache.Options{Changed: t.streams.hear})
+	t.streams.watch(t.cache)
 	h.opened.Store(t)
 	return t, nil
 }
@@ -87,7 +92,9 @@ func (h *hub) release(a *App) {
 
 // apply puts a configuration's settings in force.
 func (t *tokens) apply(a *App) {
-	t.cache.Apply(a.cacheOptions())
+	o := a.cacheOptions()
+	o.Changed = t.streams.hear
+	t.cache.Apply(o)
 	t.limiter.apply(a.UnknownTokenLimit)
 }
 
@@ -99,6 +106,8 @@ func (h *hub) Destruct() error {
 	if t == nil {
 		return nil
 	}
+	t.lookout.close()
+	t.streams.close()
 	t.cache.Close()
 	return t.store.Close()
 }

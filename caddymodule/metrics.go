@@ -36,6 +36,16 @@ var (
 		}
 		return counters
 	}()
+	streamCutCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "caddy", Subsystem: "patgate", Name: "streams_cut_total",
+		Help: "Streams and other long requests that were cut because their token ended, by the reason a new request would be rejected for.",
+	}, []string{"reason"})
+	streamsCut = func() (counters []prometheus.Counter) {
+		for _, reason := range policy.Reasons() {
+			counters = append(counters, streamCutCounter.WithLabelValues(reason.String()))
+		}
+		return counters
+	}()
 	unknownForwarded = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "patgate", Name: "unknown_tokens_forwarded_total",
 		Help: "Requests with an unknown token that were forwarded because of unknown_token forward.",
@@ -56,7 +66,7 @@ func registerMetrics(registry *prometheus.Registry) error {
 	if registry == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{requestCounter, reportCounter, unknownForwarded, lookupSeconds, storeErrors, cacheCollector{}} {
+	for _, c := range []prometheus.Collector{requestCounter, reportCounter, streamCutCounter, unknownForwarded, lookupSeconds, storeErrors, cacheCollector{}} {
 		if err := registry.Register(c); err != nil {
 			var known prometheus.AlreadyRegisteredError
 			if !errors.As(err, &known) {
@@ -85,6 +95,8 @@ var (
 		[]string{"tier", "result"}, nil)
 	cacheEntries = prometheus.NewDesc("caddy_patgate_cache_entries",
 		"What is held in memory: tokens, or digests remembered as unknown.", []string{"kind"}, nil)
+	streamsOpen = prometheus.NewDesc("caddy_patgate_streams",
+		"WebSockets, streams of events and other requests under way for longer than a second that end with their token.", nil, nil)
 	cacheEvictions = prometheus.NewDesc("caddy_patgate_cache_evictions_total",
 		"Held tokens pushed out for want of room.", nil, nil)
 	feedHeard = prometheus.NewDesc("caddy_patgate_feed_heard",
@@ -95,13 +107,17 @@ var (
 		"Changes taken in, those made through this gateway included.", nil, nil)
 	feedResets = prometheus.NewDesc("caddy_patgate_feed_resets_total",
 		"Times that changes may have been missed, and everything held was dropped.", nil, nil)
+	servingState = prometheus.NewDesc("caddy_patgate_health",
+		"How well this gateway can serve: 1 for the state it is in (ok, degraded, stale, unavailable), 0 for the others.", []string{"status"}, nil)
+	maxStale = prometheus.NewDesc("caddy_patgate_max_stale_seconds",
+		"For how long held tokens serve while the store can't be asked.", nil, nil)
 	feedLost = prometheus.NewDesc("caddy_patgate_feed_lost_total",
 		"Reads that showed an older record than this gateway had seen: the store has lost a change.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{cacheLookups, cacheEntries, cacheEvictions, feedHeard, feedLag, feedChanges, feedResets, feedLost} {
+	for _, d := range []*prometheus.Desc{cacheLookups, cacheEntries, cacheEvictions, streamsOpen, feedHeard, feedLag, feedChanges, feedResets, feedLost, servingState, maxStale} {
 		ch <- d
 	}
 }
@@ -110,15 +126,22 @@ func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
 func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	var sum cache.Stats
 	var shared *redis.Store // the newest: two are open only while one replaces the other
+	var newest *tokens
+	live := 0
 	hubs.Range(func(_, value any) bool {
 		if t := value.(*hub).opened.Load(); t != nil {
+			newest = t
 			sum = sum.Plus(t.cache.Stats())
+			live += t.streams.open()
 			if s, ok := t.store.(*redis.Store); ok {
 				shared = s
 			}
 		}
 		return true
 	})
+	if newest != nil {
+		collectHealth(ch, newest)
+	}
 	if shared != nil {
 		collectFeed(ch, shared)
 	}
@@ -134,9 +157,23 @@ func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	counter("store", "error", sum.Errors)
 	counter("store", "coalesced", sum.Coalesced)
 	counter("store", "stale", sum.Stale)
+	ch <- prometheus.MustNewConstMetric(streamsOpen, prometheus.GaugeValue, float64(live))
 	ch <- prometheus.MustNewConstMetric(cacheEvictions, prometheus.CounterValue, float64(sum.Evicted))
 	ch <- prometheus.MustNewConstMetric(cacheEntries, prometheus.GaugeValue, float64(sum.Held), "token")
 	ch <- prometheus.MustNewConstMetric(cacheEntries, prometheus.GaugeValue, float64(sum.Unknown), "unknown")
+}
+
+// collectHealth reports how well a gateway can serve.
+func collectHealth(ch chan<- prometheus.Metric, t *tokens) {
+	now := t.health(time.Now()).Status
+	for _, status := range healths {
+		value := 0.0
+		if status == now {
+			value = 1
+		}
+		ch <- prometheus.MustNewConstMetric(servingState, prometheus.GaugeValue, value, status)
+	}
+	ch <- prometheus.MustNewConstMetric(maxStale, prometheus.GaugeValue, max(t.cache.Options().MaxStale, 0).Seconds())
 }
 
 // collectFeed reports how well a shared store is heard.

@@ -22,6 +22,7 @@ type outcome struct {
 	subject  *policy.Subject // the token, if it is known
 	tokenID  string
 	owner    string
+	tier     string // where the token was looked for last; empty: nowhere
 	space    string
 	resource string
 	required string        // the requirement of the route
@@ -29,6 +30,8 @@ type outcome struct {
 	shape    *policy.Shape // of the body of a rejection
 
 	values [4]string // of the identity headers
+
+	stream stream // where the request was forwarded for a token
 }
 
 // placeholder returns the value of one of patgate's placeholders.
@@ -62,6 +65,9 @@ func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("decision", o.reason.String())
 	if o.reported {
 		enc.AddBool("reported", true)
+	}
+	if cut := policy.Reason(o.stream.ended.Load()); cut != policy.Forward {
+		enc.AddString("cut", cut.String())
 	}
 	for _, f := range []struct{ name, value string }{
 		{"detail", o.detail}, {"token_id", o.tokenID}, {"owner", o.owner}, {"space", o.space},

@@ -32,21 +32,6 @@ func CleanHeader(h http.Header) {
 // takes for one of these have no plain names.
 const IdentityPrefix = "X-Patgate-"
 
-// misleads reports whether a header is one by which some frameworks replace the
-// method or the URL of a request after the gate has judged it, or which
-// announces what the gate doesn't let through.
-func misleads(name string) bool {
-	switch name {
-	case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
-		"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url",
-		"X-Forwarded-Uri", "X-Forwarded-Path", "X-Forwarded-Prefix", "X-Forwarded-Method",
-		"X-Envoy-Original-Path",
-		"Trailer", "Http2-Settings":
-		return true
-	}
-	return false
-}
-
 // cleanConnection removes the Connection header and the fields it names, and
 // reports whether it asks for a WebSocket.
 func cleanConnection(h http.Header) (websocket bool) {

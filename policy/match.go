@@ -31,6 +31,9 @@ func NewRequest(r *http.Request) (req Request, why string) {
 	if r.URL.Opaque != "" {
 		return req, "the request target is not a path"
 	}
+	if r.URL.User != nil {
+		return req, "the request target has a user name in it (RFC 9110 section 4.2.4)"
+	}
 	// What is forwarded is EscapedPath. Where it differs from the path that came
 	// in, Go has encoded the decoded path anew: %2F has become a slash.
 	req.Path = r.URL.EscapedPath()
@@ -71,6 +74,7 @@ type Match struct {
 	found   bool // a token was
 	assumed bool // explain: judge as if a token had been sent
 
+	alike    *Route // on which some server finds the request that was refused for it
 	judged   bool   // the query was
 	badQuery string // why it is refused where something depends on it, or ""
 	lookedUp lookup
@@ -157,6 +161,10 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		m.refuse("the method is not one that is let through")
 	case m.method != http.MethodGet && len(req.Header["Upgrade"]) > 0:
 		m.refuse("only GET can ask for an upgrade (RFC 6455 section 4.1)")
+	case (m.method == "COPY" || m.method == "MOVE") && len(req.Header["Destination"]) > 0:
+		m.refuse("the request names a second path, in Destination (RFC 4918 section 10.3)")
+	case overrides(m.query, m.method):
+		m.refuse("the query has another method in it")
 	default:
 		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
 			m.refuse(why)
@@ -170,7 +178,10 @@ func (p *Policy) route(m *Match) *Route {
 	m.readings = readings{}
 	r := p.lookFor(m)
 	if m.readings.key != "" && m.Reason == Forward {
-		return p.strictest(m, r)
+		r = p.strictest(m, r)
+	}
+	if r != nil && m.Reason == Forward && (m.path.odd || m.path.marked) {
+		p.judgeReadings(m, r)
 	}
 	return r
 }

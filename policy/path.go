@@ -16,9 +16,15 @@ const (
 
 // pathText is a path split into segments, each decoded once.
 type pathText struct {
+	raw    string // the path as it stands in the request
 	text   string // the path with its segments decoded
 	bounds [maxSegments + 1]uint16
 	n      int // segments
+
+	// marked says that there are characters in it at which some server cuts, or
+	// which it takes for others, overescaped that some needn't be encoded, odd
+	// that a segment is all but a literal (node.resembles).
+	marked, overescaped, odd bool
 }
 
 // segment returns the i-th segment.
@@ -31,17 +37,22 @@ func (p *pathText) from(i int) string { return p.text[p.bounds[i]+1 : p.bounds[p
 const (
 	refused = iota
 	plain
+	marked // plain, but some server makes something of it
 	slash
 	percent
 	semicolon
 )
 
-// pathBytes classes the bytes of an escaped path. Plain are the unreserved
-// characters and the sub-delimiters of RFC 3986 that no server gives a meaning.
+// pathBytes classes the bytes of an escaped path. Those that may stand in it are
+// the unreserved characters and the sub-delimiters of RFC 3986, but for the
+// semicolon.
 var pathBytes = func() (class [256]uint8) {
 	for c := range class {
-		if isAlnum(byte(c)) || strings.IndexByte("-._~!$&'()*+,=:@", byte(c)) >= 0 {
+		switch {
+		case isAlnum(byte(c)) || strings.IndexByte("-_!$&')*,=@", byte(c)) >= 0:
 			class[c] = plain
+		case strings.IndexByte(".~(+:", byte(c)) >= 0:
+			class[c] = marked
 		}
 	}
 	class['/'], class['%'], class[';'] = slash, percent, semicolon
@@ -58,7 +69,7 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 	if len(escaped) > maxPathLength {
 		return "the path is too long"
 	}
-	p.text = escaped
+	p.raw, p.text = escaped, escaped
 	if len(escaped) == 1 {
 		return "" // the root
 	}
@@ -67,6 +78,8 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 	for i := 1; i < end; i++ {
 		switch pathBytes[escaped[i]] {
 		case plain:
+		case marked:
+			p.marked = true
 		case slash:
 			if why := judgePlain(escaped[start:i]); why != "" {
 				return why
@@ -102,6 +115,7 @@ func (p *pathText) add(end int) string {
 
 // decode takes a path with escapes or semicolons apart.
 func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
+	p.marked = true
 	text := make([]byte, 0, len(rest)+1)
 	for more := true; more; {
 		var raw string
@@ -118,6 +132,7 @@ func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
 				}
 				c = unhex(raw[i+1])<<4 | unhex(raw[i+2])
 				i += 2
+				p.overescaped = p.overescaped || pathBytes[c] == plain || pathBytes[c] == marked
 			}
 			text = append(text, c)
 		}

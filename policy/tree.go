@@ -10,9 +10,10 @@ import (
 // node is a place in the tree of path segments. Routes whose patterns have the
 // same segments end in the same node, whatever their parameters are called.
 type node struct {
-	few       []edge // the literals that follow, where a map would be slower
-	literals  map[string]*node
-	partial   []partial // parameters with literals around them, the narrowest first
+	edges     []edge           // the literals that follow
+	literals  map[string]*node // the same, where there are many of them
+	marks     marks            // of the literals
+	partial   []partial        // parameters with literals around them, the narrowest first
 	parameter *node
 	ends      []*Route // patterns that end here
 	tails     []*Route // patterns whose last segment takes one or more from here on
@@ -35,12 +36,15 @@ const maxFew = 8
 
 // next returns where a literal leads, or nil.
 func (n *node) next(literal string) *node {
-	for i := range n.few {
-		if n.few[i].literal == literal {
-			return n.few[i].to
+	if n.literals != nil {
+		return n.literals[literal]
+	}
+	for i := range n.edges {
+		if n.edges[i].literal == literal {
+			return n.edges[i].to
 		}
 	}
-	return n.literals[literal]
+	return nil
 }
 
 // insert puts a route at its place.
@@ -109,10 +113,12 @@ func (n *node) finishPlace() {
 	slices.SortStableFunc(n.partial, func(a, b partial) int {
 		return cmp.Compare(len(b.before)+len(b.after), len(a.before)+len(a.after))
 	})
+	for literal, to := range n.literals {
+		n.edges = append(n.edges, edge{literal, to})
+		n.marks.add(literal)
+	}
+	slices.SortFunc(n.edges, func(a, b edge) int { return strings.Compare(a.literal, b.literal) })
 	if len(n.literals) <= maxFew {
-		for literal, to := range n.literals {
-			n.few = append(n.few, edge{literal, to})
-		}
 		n.literals = nil
 	}
 }
@@ -291,12 +297,15 @@ func (n *node) find(m *Match, i int) *Route {
 		if r := next.find(m, i+1); r != nil || m.Reason != Forward {
 			return r
 		}
+	} else if n.marks.resembles(text) {
+		m.path.odd = true
 	}
 	for j := range n.partial {
-		if p := &n.partial[j]; p.matches(text) {
-			if r := p.to.find(m, i+1); r != nil || m.Reason != Forward {
-				return r
-			}
+		p := &n.partial[j]
+		if !p.matches(text) {
+			m.path.odd = m.path.odd || p.inOtherCase(text)
+		} else if r := p.to.find(m, i+1); r != nil || m.Reason != Forward {
+			return r
 		}
 	}
 	if n.parameter != nil {

@@ -1,34 +1,39 @@
 package registry
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
 // Actor is who asks for a change.
 type Actor struct {
-	Name    string // "cli", "admin", or the owner who is signed in
-	Address string // where the request came from; may be empty
+	Kind    ActorKind // "": Operator
+	Name    string    // "cli" or "admin", the owner who is signed in, or the token's id
+	Address string    // where the request came from; may be empty
 }
 
-// Event is one change made to a token or an owner. It never carries a secret, a
-// digest or a hint.
-type Event struct {
-	Time      time.Time `json:"time"`
-	Actor     string    `json:"actor"`
-	Address   string    `json:"address,omitempty"`
-	Action    Action    `json:"action"`
-	TokenID   string    `json:"token_id,omitempty"`
-	TokenName string    `json:"token_name,omitempty"`
-	Owner     string    `json:"owner,omitempty"`
-	Detail    string    `json:"detail,omitempty"` // what changed, for people
-}
+// The audit trail is kept in the store, and so its types are the store's.
+type (
+	ActorKind   = store.ActorKind
+	Event       = store.Event
+	EventQuery  = store.EventQuery
+	FieldChange = store.FieldChange
+	Action      = store.Action
+)
 
-// Action is what was done.
-type Action string
+// The kinds of actors.
+const (
+	Operator   ActorKind = "operator" // who reaches the admin endpoint: may do everything
+	OwnerActor ActorKind = "owner"    // who is signed in as an owner
+	TokenActor ActorKind = "token"    // who has shown a token's secret
+)
 
 // The actions of events.
 const (
@@ -39,24 +44,116 @@ const (
 	Ungranted    Action = "ungranted"
 	Revoked      Action = "revoked"
 	Regenerated  Action = "regenerated"
+	OverlapEnded Action = "overlap_ended"       // a replaced secret stopped working before its time
+	RetiredUsed  Action = "retired_secret_used" // a replaced secret was used after its overlap
 	Deleted      Action = "deleted"
 	OwnerSet     Action = "owner_set"
 	OwnerDeleted Action = "owner_deleted"
 )
 
-func (r *Registry) report(by Actor, a Action, t *token.Token, detail string) {
-	r.audit(Event{
-		Time: r.clock(), Actor: by.Name, Address: by.Address, Action: a,
-		TokenID: t.ID, TokenName: t.Name, Owner: t.Owner, Detail: detail,
-	})
+// Events returns the events that q selects, newest first or, with an After,
+// oldest first, and what to go on with: see store.Journal. q.Limit is that of a
+// Query.
+func (r *Registry) Events(ctx context.Context, q EventQuery) (events []Event, next string, err error) {
+	if q.Limit, err = pageSize(q.Limit); err != nil {
+		return nil, "", err
+	}
+	if q.Before != "" && q.After != "" {
+		return nil, "", invalid("events: give a cursor to go back, or after to go forward, not both")
+	}
+	for what, id := range map[string]string{"cursor": q.Before, "after": q.After} {
+		if id == "" {
+			continue
+		}
+		if _, err := strconv.ParseUint(id, 10, 63); err != nil {
+			return nil, "", invalid("%s: not the id of an event", what)
+		}
+	}
+	if q.TokenID != "" {
+		if err := r.validID(q.TokenID); err != nil {
+			return nil, "", err
+		}
+	}
+	if events, next, err = r.store.Events(ctx, q); err != nil {
+		return nil, "", fmt.Errorf("reading events: %w", err)
+	}
+	return events, next, nil
 }
 
-func (r *Registry) reportOwner(by Actor, a Action, id, detail string) {
-	r.audit(Event{Time: r.clock(), Actor: by.Name, Address: by.Address, Action: a, Owner: id, Detail: detail})
+// event returns what is to be told of an action on a token. before is nil for one
+// that is new.
+func (r *Registry) event(by Actor, a Action, before, after *token.Token, detail string) Event {
+	e := r.newEvent(by, a, detail)
+	e.TokenID, e.TokenName, e.Owner = after.ID, after.Name, after.Owner
+	e.Changes = tokenChanges(before, after)
+	return e
 }
 
-// maxDetail bounds what an event says of grants, in bytes.
-const maxDetail = 1000
+func (r *Registry) newEvent(by Actor, a Action, detail string) Event {
+	if by.Kind == "" {
+		by.Kind = Operator
+	}
+	return Event{Time: r.clock(), ActorKind: by.Kind, Actor: by.Name, Address: by.Address, Action: a, Detail: detail}
+}
+
+// recording returns the context for a change of the store that goes with events,
+// which may still change until the store asks for them.
+func recording(ctx context.Context, events *[]Event) context.Context {
+	return store.WithEvents(ctx, func() []Event { return *events })
+}
+
+// tell tells the audit function of what has been done.
+func (r *Registry) tell(events []Event) {
+	for _, e := range events {
+		r.audit(e)
+	}
+}
+
+// tokenChanges returns in what two states of a token differ, but for its secret;
+// before is nil for a new one.
+func tokenChanges(before, after *token.Token) (changes fieldChanges) {
+	if before == nil {
+		before = new(token.Token)
+		changes.add("grants", "", describe(after.Grants))
+		changes.add("expires_at", "", moment(after.ExpiresAt))
+	} else {
+		changes.add("name", before.Name, after.Name)
+		changes.add("description", before.Description, after.Description)
+		changes.add("grants", describe(before.Grants), describe(after.Grants))
+		changes.add("expires_at", moment(before.ExpiresAt), moment(after.ExpiresAt))
+	}
+	changes.add("allowed_ips", ranges(before), ranges(after))
+	changes.add("revoked_at", since(before.RevokedAt), since(after.RevokedAt))
+	return changes
+}
+
+// ownerChanges is tokenChanges for owners' records.
+func ownerChanges(before, after *token.Owner) (changes fieldChanges) {
+	changes.add("enabled", strconv.FormatBool(before.Enabled), strconv.FormatBool(after.Enabled))
+	changes.add("admin", strconv.FormatBool(before.Admin), strconv.FormatBool(after.Admin))
+	changes.add("may_create", strconv.FormatBool(before.MayCreate), strconv.FormatBool(after.MayCreate))
+	changes.add("max_tokens", strconv.Itoa(before.MaxTokens), strconv.Itoa(after.MaxTokens))
+	changes.add("grants", describe(before.Grants), describe(after.Grants))
+	return changes
+}
+
+type fieldChanges []FieldChange
+
+func (c *fieldChanges) add(field, before, after string) {
+	if before != after {
+		*c = append(*c, FieldChange{Field: field, Before: shortened(before), After: shortened(after)})
+	}
+}
+
+// maxWords bounds what an event says of one field, in bytes.
+const maxWords = 1000
+
+func shortened(s string) string {
+	if len(s) > maxWords {
+		return strings.ToValidUTF8(s[:maxWords], "") + "…"
+	}
+	return s
+}
 
 // describe writes grants for an event.
 func describe(grants []token.Grant) string {
@@ -64,15 +161,30 @@ func describe(grants []token.Grant) string {
 		return "none"
 	}
 	b, _ := json.Marshal(grants) // strings only: never fails
-	if len(b) > maxDetail {
-		return strings.ToValidUTF8(string(b[:maxDetail]), "") + "…"
-	}
 	return string(b)
 }
 
-func expiry(t *token.Token) string {
-	if t.ExpiresAt.IsZero() {
-		return "never expires"
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "never"
 	}
-	return "expires " + t.ExpiresAt.Format(time.RFC3339)
+	return t.UTC().Format(time.RFC3339)
+}
+
+func since(t time.Time) string {
+	if t.IsZero() {
+		return "" // not at all
+	}
+	return moment(t)
+}
+
+func ranges(t *token.Token) string {
+	if len(t.AllowedIPs) == 0 {
+		return "everywhere"
+	}
+	words := make([]string, len(t.AllowedIPs))
+	for i, p := range t.AllowedIPs {
+		words[i] = p.String()
+	}
+	return strings.Join(words, " ")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/patgate/patgate/internal/spelling"
 	"github.com/patgate/patgate/token"
@@ -95,36 +96,51 @@ func (r *Registry) AddGrant(ctx context.Context, by Actor, id string, g token.Gr
 	if err != nil {
 		return nil, invalid("grant: %v", err)
 	}
-	return r.change(ctx, by, Granted, id, func(t *token.Token) (string, error) {
+	if by.Kind == OwnerActor {
+		o, err := r.ownerRecord(ctx, by.Name)
+		if err == nil {
+			err = r.withinCeiling(o, []token.Grant{g})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r.regrant(ctx, by, Granted, id, func(t *token.Token, _ time.Time) (string, error) {
 		if holds(t.Grants, g) {
 			return "", errUnchanged
 		}
 		t.Grants = append(t.Grants, g)
-		return describe([]token.Grant{g}), nil
+		return "", nil
 	})
 }
 
 // RemoveGrant takes the token's grant number n, counted from 1.
 func (r *Registry) RemoveGrant(ctx context.Context, by Actor, id string, n int) (*token.Token, error) {
-	return r.change(ctx, by, Ungranted, id, func(t *token.Token) (string, error) {
+	return r.regrant(ctx, by, Ungranted, id, func(t *token.Token, _ time.Time) (string, error) {
 		if n < 1 || n > len(t.Grants) {
 			return "", notFound("grant %d: token %s has %d", n, id, len(t.Grants))
 		}
-		gone := describe(t.Grants[n-1 : n])
 		t.Grants = slices.Delete(t.Grants, n-1, n)
-		return gone, nil
+		return "", nil
 	})
 }
 
 // RemoveAllGrants takes all the token's grants. It then serves only for routes
 // that any valid token may use.
 func (r *Registry) RemoveAllGrants(ctx context.Context, by Actor, id string) (*token.Token, error) {
-	return r.change(ctx, by, Ungranted, id, func(t *token.Token) (string, error) {
+	return r.regrant(ctx, by, Ungranted, id, func(t *token.Token, _ time.Time) (string, error) {
 		if len(t.Grants) == 0 {
 			return "", errUnchanged
 		}
-		gone := describe(t.Grants)
 		t.Grants = nil
-		return gone, nil
+		return "", nil
 	})
+}
+
+// regrant is change for a token's grants, where they may be changed.
+func (r *Registry) regrant(ctx context.Context, by Actor, a Action, id string, f func(*token.Token, time.Time) (string, error)) (*token.Token, error) {
+	if r.rules.GrantsImmutable {
+		return nil, forbidden("grants: stay what they were when the token was made; make another token, and revoke this one")
+	}
+	return r.change(ctx, by, a, id, f)
 }

@@ -128,7 +128,9 @@ func TestEventsSayWhatWasGranted(t *testing.T) {
 	if _, err := d.AddGrant(t.Context(), cli, made.ID, grant("1", "a", "*")); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "detail", d.events[0].Detail, `[{"spaces":["1"],"scopes":["a"],"resources":["*"]}]`)
+	const one = `[{"spaces":["1"],"scopes":["a"],"resources":["*"]}]`
+	equal(t, "changes", d.events[0].Changes, []FieldChange{{Field: "grants", Before: "none", After: one}})
+	equal(t, "summary", d.events[0].Summary(), "grants: none → "+one)
 	var many []string
 	for i := range 100 {
 		many = append(many, strings.Repeat("ü", i+1))
@@ -136,8 +138,8 @@ func TestEventsSayWhatWasGranted(t *testing.T) {
 	if _, err := d.AddGrant(t.Context(), cli, made.ID, token.Grant{Spaces: many}); err != nil {
 		t.Fatal(err)
 	}
-	if s := d.events[1].Detail; len(s) > maxDetail+len("…") || !utf8.ValidString(s) {
-		t.Errorf("detail of a long grant: %d bytes, want at most %d of valid UTF-8", len(s), maxDetail)
+	if s := d.events[1].Changes[0].After; len(s) > maxWords+len("…") || !utf8.ValidString(s) {
+		t.Errorf("change to a long grant: %d bytes, want at most %d of valid UTF-8", len(s), maxWords)
 	}
 }
 

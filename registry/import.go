@@ -127,9 +127,6 @@ func (i *importer) store(ctx context.Context) error {
 	if err != nil {
 		return i.explain(err)
 	}
-	for _, e := range fresh {
-		i.registry.report(i.by, Imported, e.token, expiry(e.token))
-	}
 	i.done.Stored += len(fresh)
 	i.done.Skipped += len(i.batch) - len(fresh)
 	i.stored = i.line
@@ -142,11 +139,16 @@ func (i *importer) create(ctx context.Context, entries []entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	tokens := make([]*token.Token, len(entries))
+	tokens, events := make([]*token.Token, len(entries)), make([]Event, len(entries))
 	for n, e := range entries {
 		tokens[n] = e.token
+		events[n] = i.registry.event(i.by, Imported, nil, e.token, "")
 	}
-	return i.registry.store.Create(ctx, tokens...)
+	if err := i.registry.store.Create(recording(ctx, &events), tokens...); err != nil {
+		return err
+	}
+	i.registry.tell(events)
+	return nil
 }
 
 // fresh returns the entries of the batch whose tokens aren't there already,

@@ -1,10 +1,10 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -19,6 +19,9 @@ type OwnerChanges struct {
 	// owner's tokens do nothing.
 	Grants *[]token.Grant `json:"grants,omitempty"`
 	Full   bool           `json:"full,omitempty"` // no ceiling
+
+	MayCreate *bool `json:"may_create,omitempty"`
+	MaxTokens *int  `json:"max_tokens,omitempty"` // 0: any number
 }
 
 // SetOwner changes an owner's record. Where there is none, it makes one that
@@ -28,36 +31,34 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 	if err != nil {
 		return nil, err
 	}
-	var detail string
+	var events []Event
 	var same *token.Owner
-	o, err := r.store.UpdateOwner(ctx, id, func(o *token.Owner) (*token.Owner, error) {
-		now := r.clock()
-		var before []byte
-		if o == nil {
-			o = &token.Owner{ID: id, Enabled: true, Grants: []token.Grant{token.Full()}, CreatedAt: now, UpdatedAt: now}
-		} else {
-			before = o.Encode(nil)
+	o, err := r.store.UpdateOwner(recording(ctx, &events), id, func(o *token.Owner) (*token.Owner, error) {
+		now, isNew := r.clock(), o == nil
+		if isNew {
+			o = token.NewOwner(id)
+			o.CreatedAt, o.UpdatedAt = now, now
 		}
-		var set []string
-		if c.Enabled != nil {
-			o.Enabled = *c.Enabled
-			set = append(set, fmt.Sprintf("enabled %t", o.Enabled))
-		}
-		if c.Admin != nil {
-			o.Admin = *c.Admin
-			set = append(set, fmt.Sprintf("admin %t", o.Admin))
-		}
+		before := o.Clone()
+		set(&o.Enabled, c.Enabled)
+		set(&o.Admin, c.Admin)
+		set(&o.MayCreate, c.MayCreate)
+		set(&o.MaxTokens, c.MaxTokens)
 		if c.Grants != nil || c.Full {
 			o.Grants = ceiling
-			set = append(set, "grants "+describe(o.Grants))
 		}
-		if string(o.Encode(nil)) == string(before) {
+		if !isNew && bytes.Equal(o.Encode(nil), before.Encode(nil)) {
 			same = o.Clone()
 			return nil, errUnchanged
 		}
+		if err := validOwner(o); err != nil {
+			return nil, err
+		}
 		o.UpdatedAt = now
-		detail = strings.Join(set, ", ")
-		return o, validOwner(o)
+		e := r.newEvent(by, OwnerSet, "")
+		e.Owner, e.Changes = id, ownerChanges(before, o)
+		events = []Event{e}
+		return o, nil
 	})
 	if errors.Is(err, errUnchanged) {
 		return same, nil
@@ -65,8 +66,15 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 	if err != nil {
 		return nil, noOwner(id, "changing", err)
 	}
-	r.reportOwner(by, OwnerSet, id, detail)
+	r.tell(events)
 	return o, nil
+}
+
+// set changes a field to what was given, if anything was.
+func set[T any](field *T, given *T) {
+	if given != nil {
+		*field = *given
+	}
 }
 
 // ceiling returns the grants that c sets, if it sets any.
@@ -113,10 +121,13 @@ func (r *Registry) Owners(ctx context.Context, after string, limit int) (owners 
 // DeleteOwner removes the owner's record. The owner's tokens stay, and with the
 // record goes what it limited: the tokens of a disabled owner work again.
 func (r *Registry) DeleteOwner(ctx context.Context, by Actor, id string) error {
-	if err := r.store.DeleteOwner(ctx, id); err != nil {
+	e := r.newEvent(by, OwnerDeleted, "")
+	e.Owner = id
+	events := []Event{e}
+	if err := r.store.DeleteOwner(recording(ctx, &events), id); err != nil {
 		return noOwner(id, "deleting", err)
 	}
-	r.reportOwner(by, OwnerDeleted, id, "")
+	r.tell(events)
 	return nil
 }
 

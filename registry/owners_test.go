@@ -13,32 +13,42 @@ func TestSetOwner(t *testing.T) {
 	full := []token.Grant{token.Full()}
 	only := []token.Grant{grant("1", "a", "*")}
 	const unchanged = "unchanged"
-	start := token.Owner{ID: "alice", Enabled: true, Grants: full}
+	start := *token.NewOwner("alice")
+	// but returns start with something changed.
+	but := func(change func(*token.Owner)) token.Owner {
+		o := start.Clone()
+		change(o)
+		return *o
+	}
 
+	disabled := func(o *token.Owner) { o.Enabled = false }
+	limited := func(o *token.Owner) { o.Grants = only }
 	for _, c := range []struct {
-		name   string
-		before *token.Owner // nil: none
-		set    OwnerChanges
-		want   token.Owner
-		detail string // of the event; unchanged: there is none
+		name    string
+		before  *token.Owner // nil: none
+		set     OwnerChanges
+		want    token.Owner
+		summary string // of the event; unchanged: there is none
 	}{
 		{"new, nothing said", nil, OwnerChanges{}, start, ""},
-		{"new, disabled", nil, OwnerChanges{Enabled: new(false)}, token.Owner{ID: "alice", Grants: full}, "enabled false"},
-		{"new, limited", nil, OwnerChanges{Grants: &only}, token.Owner{ID: "alice", Enabled: true, Grants: only}, `grants [{"spaces":["1"],"scopes":["a"],"resources":["*"]}]`},
+		{"new, disabled", nil, OwnerChanges{Enabled: new(false)}, but(disabled), "enabled: true → false"},
+		{"new, limited", nil, OwnerChanges{Grants: &only}, but(limited), "grants: " + describe(full) + " → " + describe(only)},
 
 		{"nothing said", &start, OwnerChanges{}, start, unchanged},
 		{"what is so already", &start, OwnerChanges{Enabled: new(true), Full: true}, start, unchanged},
-		{"disabled", &start, OwnerChanges{Enabled: new(false)}, token.Owner{ID: "alice", Grants: full}, "enabled false"},
-		{"an admin", &start, OwnerChanges{Admin: new(true)}, token.Owner{ID: "alice", Enabled: true, Admin: true, Grants: full}, "admin true"},
-		{"enabled again, all else stays", &token.Owner{ID: "alice", Admin: true, Grants: only}, OwnerChanges{Enabled: new(true)},
-			token.Owner{ID: "alice", Enabled: true, Admin: true, Grants: only}, "enabled true"},
-		{"no ceiling", &token.Owner{ID: "alice", Enabled: true, Grants: only}, OwnerChanges{Full: true}, start, "grants " + describe(full)},
-		{"may do nothing", &start, OwnerChanges{Grants: &[]token.Grant{}}, token.Owner{ID: "alice", Enabled: true}, "grants none"},
+		{"disabled", &start, OwnerChanges{Enabled: new(false)}, but(disabled), "enabled: true → false"},
+		{"an admin", &start, OwnerChanges{Admin: new(true)}, but(func(o *token.Owner) { o.Admin = true }), "admin: false → true"},
+		{"may make none", &start, OwnerChanges{MayCreate: new(false)}, but(func(o *token.Owner) { o.MayCreate = false }), "may_create: true → false"},
+		{"may have five", &start, OwnerChanges{MaxTokens: new(5)}, but(func(o *token.Owner) { o.MaxTokens = 5 }), "max_tokens: 0 → 5"},
+		{"enabled again, all else stays", &token.Owner{ID: "alice", Admin: true, MaxTokens: 7, Grants: only}, OwnerChanges{Enabled: new(true)},
+			token.Owner{ID: "alice", Enabled: true, Admin: true, MaxTokens: 7, Grants: only}, "enabled: false → true"},
+		{"no ceiling", &token.Owner{ID: "alice", Enabled: true, MayCreate: true, Grants: only}, OwnerChanges{Full: true}, start, "grants: " + describe(only) + " → " + describe(full)},
+		{"may do nothing", &start, OwnerChanges{Grants: &[]token.Grant{}}, but(func(o *token.Owner) { o.Grants = nil }), "grants: " + describe(full) + " → none"},
 
 		{"a ceiling of scopes holds in all spaces", &start, OwnerChanges{Grants: &[]token.Grant{grant("-", "a", "-")}},
-			token.Owner{ID: "alice", Enabled: true, Grants: []token.Grant{grant("*", "a", "*")}}, "grants " + describe([]token.Grant{grant("*", "a", "*")})},
+			but(func(o *token.Owner) { o.Grants = []token.Grant{grant("*", "a", "*")} }), "grants: " + describe(full) + " → " + describe([]token.Grant{grant("*", "a", "*")})},
 		{"a ceiling of spaces holds for all scopes", &start, OwnerChanges{Grants: &[]token.Grant{grant("1", "-", "-")}},
-			token.Owner{ID: "alice", Enabled: true, Grants: []token.Grant{grant("1", "*", "*")}}, "grants " + describe([]token.Grant{grant("1", "*", "*")})},
+			but(func(o *token.Owner) { o.Grants = []token.Grant{grant("1", "*", "*")} }), "grants: " + describe(full) + " → " + describe([]token.Grant{grant("1", "*", "*")})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,7 +59,7 @@ func TestSetOwner(t *testing.T) {
 				b.CreatedAt, b.UpdatedAt = noon.Add(-day), noon.Add(-time.Hour)
 				d.store.owners["alice"] = b.Encode(nil)
 				c.want.CreatedAt = b.CreatedAt
-				if c.detail == unchanged {
+				if c.summary == unchanged {
 					c.want.UpdatedAt = b.UpdatedAt
 				}
 			}
@@ -62,11 +72,11 @@ func TestSetOwner(t *testing.T) {
 				t.Fatal(err)
 			}
 			equal(t, "stored", got, &c.want)
-			if c.detail == unchanged {
+			if c.summary == unchanged {
 				d.took(t)
 				return
 			}
-			equal(t, "detail", d.events[0].Detail, c.detail)
+			equal(t, "summary", d.events[0].Summary(), c.summary)
 			equal(t, "event's owner", d.events[0].Owner, "alice")
 			d.took(t, OwnerSet)
 		})
@@ -84,6 +94,7 @@ func TestSetOwnerRefuses(t *testing.T) {
 		{"a control character", "a\x00", OwnerChanges{}, "control character"},
 		{"full and others", "a", OwnerChanges{Full: true, Grants: &[]token.Grant{grant("1", "a", "-")}}, "full"},
 		{"no such scope", "a", OwnerChanges{Grants: &[]token.Grant{grant("1", "b", "-")}}, "nearest: a"},
+		{"fewer tokens than none", "a", OwnerChanges{MaxTokens: new(-1)}, "max_tokens: -1"},
 		{"spaces given empty", "a", OwnerChanges{Grants: &[]token.Grant{grant("", "a", "-")}}, "spaces: empty"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -11,20 +11,21 @@ import (
 
 // record is a line of an import: a token as clients see it, and what finds it.
 type record struct {
-	ID          string          `json:"id"`
-	Name        string          `json:"name"`
-	Description string          `json:"description"`
-	Owner       string          `json:"owner"`
-	Status      json.RawMessage `json:"status"` // follows from the times; ignored
-	Hint        string          `json:"hint"`   // ignored beside a secret, from which it follows
-	Grants      []token.Grant   `json:"grants"`
-	AllowedIPs  []string        `json:"allowed_ips"`
-	CreatedAt   *string         `json:"created_at"`
-	CreatedBy   string          `json:"created_by"`
-	ExpiresAt   *string         `json:"expires_at"`
-	RevokedAt   *string         `json:"revoked_at"`
-	LastUsedAt  *string         `json:"last_used_at"`
-	LastUsedIP  *string         `json:"last_used_ip"`
+	ID            string          `json:"id"`
+	Name          string          `json:"name"`
+	Description   string          `json:"description"`
+	Owner         string          `json:"owner"`
+	Status        json.RawMessage `json:"status"` // follows from the times; ignored
+	Hint          string          `json:"hint"`   // ignored beside a secret, from which it follows
+	Grants        []token.Grant   `json:"grants"`
+	AllowedIPs    []string        `json:"allowed_ips"`
+	CreatedAt     *string         `json:"created_at"`
+	CreatedBy     string          `json:"created_by"`
+	RegeneratedAt *string         `json:"regenerated_at"`
+	ExpiresAt     *string         `json:"expires_at"`
+	RevokedAt     *string         `json:"revoked_at"`
+	LastUsedAt    *string         `json:"last_used_at"`
+	LastUsedIP    *string         `json:"last_used_ip"`
 
 	Secret  string         `json:"secret"`
 	Digest  string         `json:"digest"`
@@ -63,6 +64,7 @@ func (r *Registry) parse(line []byte) (*token.Token, error) {
 		to    *time.Time
 	}{
 		{"created_at", in.CreatedAt, &t.CreatedAt},
+		{"regenerated_at", in.RegeneratedAt, &t.RegeneratedAt},
 		{"expires_at", in.ExpiresAt, &t.ExpiresAt},
 		{"revoked_at", in.RevokedAt, &t.RevokedAt},
 		{"last_used_at", in.LastUsedAt, &t.LastUsedAt},

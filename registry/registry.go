@@ -3,14 +3,17 @@
 // line, the admin API and the console all go through it, so every rule about
 // lifetimes, grants and owners lives here once.
 //
-// A change is durable in the store before the method that makes it returns, and
-// is then reported to the audit function, once for each token.
+// A change is durable in the store before the method that makes it returns. The
+// store keeps with it an [Event], one for each token, that says who has done what:
+// either both are there or neither. The audit function is told of the event when
+// the store has answered; only there it may be missing, where the process dies in
+// between or the answer is lost.
 //
 // # Errors
 //
 // A request the registry refuses is answered with an error that is one of
-// [ErrInvalid], [ErrNotFound] and [ErrConflict] and reads as a message to the one
-// who made it. Every other error means that the store could not do its work and
+// [ErrInvalid], [ErrNotFound], [ErrConflict] and [ErrForbidden] and reads as a
+// message to the one who made it. Every other error means that the store could not do its work and
 // says nothing about the request. No error contains a secret.
 package registry
 
@@ -49,6 +52,12 @@ type Rules struct {
 	// of another scope, or of a pattern that matches none, is refused. nil:
 	// there is no catalog, and every scope may be granted.
 	Scopes []string
+	// ImpliedBy names, for a scope, the scopes of the catalog that imply it,
+	// directly or not. nil: none do.
+	ImpliedBy map[string][]string
+	// GrantsImmutable says that a token's grants stay what they were when it was
+	// made.
+	GrantsImmutable bool
 	// Spaces says that the policy has routes in spaces. Then a grant has to say
 	// in which it holds; otherwise it holds in all unless it says so.
 	Spaces bool
@@ -99,6 +108,8 @@ var (
 	ErrInvalid  = errors.New("invalid request") // what is asked makes no sense or is against the rules
 	ErrNotFound = errors.New("not found")       // what it is asked of isn't there
 	ErrConflict = errors.New("conflict")        // what is there doesn't allow it
+	// ErrForbidden means that who asks may not do it, or nobody may.
+	ErrForbidden = errors.New("not allowed")
 )
 
 // refusal is an error of one of the kinds, in words for whoever asked.
@@ -116,6 +127,10 @@ func invalid(format string, args ...any) error {
 
 func notFound(format string, args ...any) error {
 	return &refusal{ErrNotFound, fmt.Sprintf(format, args...)}
+}
+
+func forbidden(format string, args ...any) error {
+	return &refusal{ErrForbidden, fmt.Sprintf(format, args...)}
 }
 
 func conflict(format string, args ...any) error {

@@ -173,7 +173,7 @@ func TestEventsCarryNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range d.events {
-		text := strings.Join([]string{e.Actor, e.TokenID, e.TokenName, e.Owner, e.Detail}, "|")
+		text := strings.Join([]string{e.Actor, e.TokenID, e.TokenName, e.Owner, e.Summary()}, "|")
 		for _, s := range []string{secret, second, "an-old-system-1234", made.Hint, fresh.Hint} {
 			if strings.Contains(text, s) {
 				t.Errorf("event %+v carries a secret or a hint", e)

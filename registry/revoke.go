@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -46,7 +47,7 @@ func (r *Registry) revokeAll(ctx context.Context, by Actor, tokens []*token.Toke
 	for i, t := range tokens {
 		slots <- struct{}{}
 		all.Go(func() {
-			errs[i] = r.revoke(ctx, by, t.ID)
+			errs[i] = r.revoke(ctx, by, t.ID, "")
 			<-slots
 		})
 	}
@@ -63,13 +64,13 @@ func (r *Registry) revokeAll(ctx context.Context, by Actor, tokens []*token.Toke
 
 // revoke ends one token that was there a moment ago. If it isn't any more, it has
 // ended, too.
-func (r *Registry) revoke(ctx context.Context, by Actor, id string) error {
-	_, err := r.change(ctx, by, Revoked, id, func(t *token.Token) (string, error) {
+func (r *Registry) revoke(ctx context.Context, by Actor, id, why string) error {
+	_, err := r.change(ctx, by, Revoked, id, func(t *token.Token, now time.Time) (string, error) {
 		if !t.RevokedAt.IsZero() {
 			return "", errUnchanged
 		}
-		t.RevokedAt = r.clock()
-		return "", nil
+		t.RevokedAt = now
+		return why, nil
 	})
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -100,20 +101,19 @@ func (r *Registry) DeleteOwnerTokens(ctx context.Context, by Actor, owner string
 }
 
 func (r *Registry) delete(ctx context.Context, by Actor, tokens []*token.Token) ([]string, error) {
-	ids := make([]string, len(tokens))
+	ids, events := make([]string, len(tokens)), make([]Event, len(tokens))
 	for i, t := range tokens {
 		ids[i] = t.ID
+		events[i] = r.event(by, Deleted, t, t, "")
 	}
-	err := r.store.Delete(ctx, ids...)
+	err := r.store.Delete(recording(ctx, &events), ids...)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, conflict("tokens: one of them was deleted by someone else meanwhile; nothing was deleted now")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("deleting tokens: %w", err)
 	}
-	for _, t := range tokens {
-		r.report(by, Deleted, t, "")
-	}
+	r.tell(events)
 	return ids, nil
 }
 

@@ -27,18 +27,22 @@ type Renewal struct {
 // bring a dead secret back to life. Beyond token.MaxRetired replaced secrets the
 // oldest are forgotten, and stop working whatever overlap they had.
 func (r *Registry) Regenerate(ctx context.Context, by Actor, id string, n Renewal) (t *token.Token, secret string, err error) {
+	return r.renew(ctx, by, id, n, func(_ *token.Token, now time.Time) (time.Time, error) { return r.expiry(n.Lifetime, now) })
+}
+
+// renew is Regenerate with an expiry of the new secret that depends on the token.
+func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, expiry func(*token.Token, time.Time) (time.Time, error)) (t *token.Token, secret string, err error) {
 	overlap, err := n.overlap()
 	if err != nil {
 		return nil, "", err
 	}
 	secret = token.NewSecret(r.rules.Prefix)
-	t, err = r.change(ctx, by, Regenerated, id, func(t *token.Token) (string, error) {
-		now := r.clock()
-		expires, err := r.expiry(n.Lifetime, now)
+	t, err = r.change(ctx, by, Regenerated, id, func(t *token.Token, now time.Time) (detail string, err error) {
+		expires, err := expiry(t, now)
 		if err != nil {
 			return "", err
 		}
-		detail := ""
+		until := now.Add(overlap)
 		if overlap > 0 {
 			if status := t.Status(now); status != token.Active {
 				return "", conflict("overlap: token %s is %s; its old secret can't be kept working", id, status)
@@ -46,17 +50,20 @@ func (r *Registry) Regenerate(ctx context.Context, by Actor, id string, n Renewa
 			if !expires.IsZero() && now.Add(overlap).After(expires) {
 				return "", invalid("overlap: %q is longer than the new secret lives (until %s)", *n.Overlap, expires.Format(time.RFC3339))
 			}
-			detail = ", the old secret works for another " + formatDuration(overlap)
+			if by.Kind == TokenActor && !t.ExpiresAt.IsZero() {
+				until = earlier(until, t.ExpiresAt)
+			}
+			detail = "the old secret works until " + moment(until)
 		} else {
 			for i := range t.Retired {
 				t.Retired[i].Until = earlier(t.Retired[i].Until, now)
 			}
 		}
-		t.Retired = slices.Insert(t.Retired, 0, token.RetiredSecret{Digest: t.Digest, Until: now.Add(overlap)})
+		t.Retired = slices.Insert(t.Retired, 0, token.RetiredSecret{Digest: t.Digest, Until: until})
 		t.Retired = t.Retired[:min(len(t.Retired), token.MaxRetired)]
 		t.Digest, t.Hint = r.rules.Hasher.Digest(secret), token.HintOf(r.rules.Prefix, secret)
-		t.ExpiresAt, t.RevokedAt = expires, time.Time{}
-		return expiry(t) + detail, nil
+		t.RegeneratedAt, t.ExpiresAt, t.RevokedAt = now, expires, time.Time{}
+		return detail, nil
 	})
 	if err != nil {
 		return nil, "", err

@@ -182,6 +182,7 @@ func TestRegenerateKeepsTheRest(t *testing.T) {
 	want := made.Clone()
 	want.Digest = token.NewHasher("").Digest(secret)
 	want.Hint = secret[:len("pat_")+3] + "…"
+	want.RegeneratedAt = d.now
 	want.ExpiresAt = d.now.Add(90 * day)
 	want.Retired = []token.RetiredSecret{{Digest: made.Digest, Until: d.now}}
 	equal(t, "token", got, want)

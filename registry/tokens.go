@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -22,7 +22,9 @@ type NewToken struct {
 	Lifetime
 }
 
-// Create makes a token and its secret, which is nowhere else from then on.
+// Create makes a token and its secret, which is nowhere else from then on. The
+// limits of the owner's record hold: max_tokens whoever asks; and where that is the
+// owner, may_create, and the ceiling for the grants.
 func (r *Registry) Create(ctx context.Context, by Actor, n NewToken) (t *token.Token, secret string, err error) {
 	now := r.clock()
 	if r.rules.Spaces && len(n.Grants) == 0 && !n.Full {
@@ -51,62 +53,15 @@ func (r *Registry) Create(ctx context.Context, by Actor, n NewToken) (t *token.T
 	if err := valid(t); err != nil {
 		return nil, "", err
 	}
-	if err := r.store.Create(ctx, t); err != nil {
-		return nil, "", fmt.Errorf("creating token: %w", err)
-	}
-	r.report(by, Created, t, expiry(t))
-	return t, secret, nil
-}
-
-// Limits of a page.
-const (
-	DefaultLimit = 100
-	MaxLimit     = 1000
-)
-
-// Query selects tokens. The zero Query selects the first page of all.
-type Query struct {
-	Owner  *string // of this owner; nil: of any
-	Status string  // "active", "expired" or "revoked"; "" or "all": any
-	Space  string  // with a grant that covers this space; "": any
-	Scope  string  // with a grant that covers this scope; "": any
-	Limit  int     // at most so many, up to MaxLimit; 0: DefaultLimit
-	Cursor string  // what the page before returned; "": from the start
-}
-
-// List returns the tokens that q selects, newest first, and the cursor of the
-// next page ("" after the last).
-func (r *Registry) List(ctx context.Context, q Query) (tokens []*token.Token, next string, err error) {
-	limit, err := pageSize(q.Limit)
-	if err != nil {
+	if err := r.mayCreate(ctx, by, t.Owner, t.Grants); err != nil {
 		return nil, "", err
 	}
-	status := token.Status(q.Status)
-	switch status {
-	case "all":
-		status = ""
-	case "", token.Active, token.Expired, token.Revoked:
-	default:
-		return nil, "", invalid("status: %q is none; want active, expired, revoked or all", q.Status)
+	events := []Event{r.event(by, Created, nil, t, "")}
+	if err := r.store.Create(recording(ctx, &events), t); err != nil {
+		return nil, "", fmt.Errorf("creating token: %w", err)
 	}
-	tokens, next, err = r.store.Tokens(ctx, store.Query{
-		Owner: q.Owner, Status: status, Space: q.Space, Scope: q.Scope,
-		Now: r.clock(), Cursor: q.Cursor, Limit: limit,
-	})
-	if err != nil {
-		return nil, "", fmt.Errorf("listing tokens: %w", err)
-	}
-	return tokens, next, nil
-}
-
-func pageSize(limit int) (int, error) {
-	if limit < 0 || limit > MaxLimit {
-		return 0, invalid("limit: %d; want 1 to %d", limit, MaxLimit)
-	}
-	if limit == 0 {
-		limit = DefaultLimit
-	}
-	return limit, nil
+	r.tell(events)
+	return t, secret, nil
 }
 
 // Get returns the token with this id.
@@ -135,46 +90,46 @@ func (r *Registry) Update(ctx context.Context, by Actor, id string, c Changes) (
 	if err != nil {
 		return nil, err
 	}
-	return r.change(ctx, by, Updated, id, func(t *token.Token) (string, error) {
-		var changed []string
-		if c.Name != nil && *c.Name != t.Name {
+	return r.change(ctx, by, Updated, id, func(t *token.Token, _ time.Time) (string, error) {
+		was := *t
+		if c.Name != nil {
 			t.Name = *c.Name
-			changed = append(changed, "name")
 		}
-		if c.Description != nil && *c.Description != t.Description {
+		if c.Description != nil {
 			t.Description = *c.Description
-			changed = append(changed, "description")
 		}
-		if c.AllowedIPs != nil && !slices.Equal(ranges, t.AllowedIPs) {
+		if c.AllowedIPs != nil {
 			t.AllowedIPs = ranges
-			changed = append(changed, "allowed_ips")
 		}
-		if changed == nil {
+		if t.Name == was.Name && t.Description == was.Description && slices.Equal(t.AllowedIPs, was.AllowedIPs) {
 			return "", errUnchanged
 		}
-		return strings.Join(changed, ", "), nil
+		return "", nil
 	})
 }
 
 // errUnchanged ends a change that would change nothing.
 var errUnchanged = errors.New("unchanged")
 
-// change has f change the token with this id, and reports it. f returns what the
-// event is to say of it, or errUnchanged: then nothing is stored or reported,
-// and the token is returned as it is. f may run more than once.
-func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f func(*token.Token) (detail string, err error)) (*token.Token, error) {
+// change has f change the token with this id, at a time, and records it. f returns
+// what the event is to say besides the changes, or errUnchanged: then nothing is
+// stored or recorded, and the token is returned as it is. f may run more than once.
+func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f func(*token.Token, time.Time) (detail string, err error)) (*token.Token, error) {
 	if err := r.validID(id); err != nil {
 		return nil, err
 	}
-	var detail string
+	var events []Event
 	var same *token.Token
-	t, err := r.store.Update(ctx, id, func(t *token.Token) (err error) {
-		if detail, err = f(t); errors.Is(err, errUnchanged) {
-			same = t.Clone()
+	t, err := r.store.Update(recording(ctx, &events), id, func(t *token.Token) error {
+		before := t.Clone()
+		detail, err := f(t, r.clock())
+		if errors.Is(err, errUnchanged) {
+			same = before
 		}
 		if err != nil {
 			return err
 		}
+		events = []Event{r.event(by, a, before, t, detail)}
 		return valid(t)
 	})
 	if errors.Is(err, errUnchanged) {
@@ -183,7 +138,7 @@ func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f 
 	if err != nil {
 		return nil, noToken(id, "changing", err)
 	}
-	r.report(by, a, t, detail)
+	r.tell(events)
 	return t, nil
 }
 

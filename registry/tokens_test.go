@@ -145,13 +145,13 @@ func TestUpdate(t *testing.T) {
 		changes Changes
 		as      string // name and description
 		from    []netip.Prefix
-		detail  string // of the event; "": none
+		summary string // of the event; "": none
 	}{
 		{"nothing", Changes{}, "ci/old", ten, ""},
 		{"what it is already", Changes{Name: new("ci"), AllowedIPs: &[]string{"10.0.0.0/8"}}, "ci/old", ten, ""},
-		{"name", Changes{Name: new("deploy")}, "deploy/old", ten, "name"},
-		{"description away", Changes{Description: new("")}, "deploy/", ten, "description"},
-		{"everywhere, and a name", Changes{Name: new("x"), AllowedIPs: &[]string{}}, "x/", nil, "name, allowed_ips"},
+		{"name", Changes{Name: new("deploy")}, "deploy/old", ten, "name: ci → deploy"},
+		{"description away", Changes{Description: new("")}, "deploy/", ten, "description: old → nothing"},
+		{"everywhere, and a name", Changes{Name: new("x"), AllowedIPs: &[]string{}}, "x/", nil, "name: deploy → x; allowed_ips: 10.0.0.0/8 → everywhere"},
 	} {
 		got, err := d.Update(ctx, cli, made.ID, c.changes)
 		if err != nil {
@@ -164,11 +164,11 @@ func TestUpdate(t *testing.T) {
 		equal(t, c.name+": answer and store", got, stored)
 		equal(t, c.name, got.Name+"/"+got.Description, c.as)
 		equal(t, c.name+": addresses", got.AllowedIPs, c.from)
-		if c.detail == "" {
+		if c.summary == "" {
 			d.took(t)
 			continue
 		}
-		equal(t, c.name+": detail", d.events[0].Detail, c.detail)
+		equal(t, c.name+": summary", d.events[0].Summary(), c.summary)
 		d.took(t, Updated)
 	}
 

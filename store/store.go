@@ -82,12 +82,15 @@ type Store interface {
 	// tokens stay, without a ceiling.
 	DeleteOwner(ctx context.Context, id string) error
 
+	Journal
+	Uses
+
 	// Watch has f called for every change, in the order of their positions, until
 	// stop is called. f must be quick and must not call the store. Calls don't
 	// overlap. When stop returns, f is not running and is not called again.
 	Watch(f func(Change)) (stop func())
 
-	// Status describes the store for operators.
+	// Status describes the store for operators; with an error, as far as it can.
 	Status(ctx context.Context) (Status, error)
 	// Close releases the store. Calls after it fail.
 	Close() error
@@ -153,45 +156,6 @@ type Checker interface {
 type Problem struct {
 	Text   string `json:"text"`
 	Mended bool   `json:"mended"`
-}
-
-// Query selects tokens. The zero Query selects all.
-type Query struct {
-	Owner  *string      // of this owner; nil: of any
-	Status token.Status // with this status at Now; "": any
-	Space  string       // with a grant that covers this space; "": any
-	Scope  string       // with a grant that covers this scope; "": any
-	Now    time.Time    // the time at which Status is judged
-	Cursor string       // what the page before returned; "": from the start
-	Limit  int          // at most so many; 0: no limit
-}
-
-// Selects reports whether q selects t.
-func (q *Query) Selects(t *token.Token) bool {
-	if q.Owner != nil && t.Owner != *q.Owner {
-		return false
-	}
-	if q.Status != "" && t.Status(q.Now) != q.Status {
-		return false
-	}
-	if q.Space == "" && q.Scope == "" {
-		return true
-	}
-	for _, g := range t.Grants {
-		if (q.Space == "" || token.Covers(g.Spaces, q.Space)) && (q.Scope == "" || coversScope(g.Scopes, q.Scope)) {
-			return true
-		}
-	}
-	return false
-}
-
-func coversScope(patterns []string, name string) bool {
-	for _, p := range patterns {
-		if token.MatchScope(p, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // Status describes a store.

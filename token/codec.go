@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 )
@@ -34,6 +35,7 @@ const (
 	tagLastUsedIP
 	tagDigest
 	tagRetired
+	tagRegeneratedAt
 )
 
 // Tags of a grant's fields.
@@ -51,6 +53,8 @@ const (
 	tagOwnerGrant
 	tagOwnerCreatedAt
 	tagOwnerUpdatedAt
+	tagOwnerMayNotCreate // so that older records mean that the owner may
+	tagOwnerMaxTokens
 )
 
 var errRecord = errors.New("record is damaged")
@@ -70,6 +74,7 @@ func (t *Token) Encode(b []byte) []byte {
 	}
 	b = putTime(b, tagCreatedAt, t.CreatedAt)
 	b = putString(b, tagCreatedBy, t.CreatedBy)
+	b = putTime(b, tagRegeneratedAt, t.RegeneratedAt)
 	b = putTime(b, tagExpiresAt, t.ExpiresAt)
 	b = putTime(b, tagRevokedAt, t.RevokedAt)
 	b = putTime(b, tagLastUsedAt, t.LastUsedAt)
@@ -113,6 +118,8 @@ func Decode(b []byte) (*Token, error) {
 			t.CreatedAt, err = readTime(v)
 		case tagCreatedBy:
 			t.CreatedBy = string(v)
+		case tagRegeneratedAt:
+			t.RegeneratedAt, err = readTime(v)
 		case tagExpiresAt:
 			t.ExpiresAt, err = readTime(v)
 		case tagRevokedAt:
@@ -152,6 +159,10 @@ func (o *Owner) Encode(b []byte) []byte {
 	b = putString(b, tagOwnerID, o.ID)
 	b = putBool(b, tagOwnerEnabled, o.Enabled)
 	b = putBool(b, tagOwnerAdmin, o.Admin)
+	b = putBool(b, tagOwnerMayNotCreate, !o.MayCreate)
+	if o.MaxTokens != 0 {
+		b = putBytes(b, tagOwnerMaxTokens, binary.AppendUvarint(nil, uint64(o.MaxTokens)))
+	}
 	b = putGrants(b, tagOwnerGrant, o.Grants)
 	b = putTime(b, tagOwnerCreatedAt, o.CreatedAt)
 	return putTime(b, tagOwnerUpdatedAt, o.UpdatedAt)
@@ -159,7 +170,7 @@ func (o *Owner) Encode(b []byte) []byte {
 
 // DecodeOwner reads an owner's stored form. The result shares nothing with b.
 func DecodeOwner(b []byte) (*Owner, error) {
-	o := new(Owner)
+	o := &Owner{MayCreate: true}
 	err := readFields(b, func(tag byte, v []byte) (err error) {
 		switch tag {
 		case tagOwnerID:
@@ -168,6 +179,14 @@ func DecodeOwner(b []byte) (*Owner, error) {
 			o.Enabled = true
 		case tagOwnerAdmin:
 			o.Admin = true
+		case tagOwnerMayNotCreate:
+			o.MayCreate = false
+		case tagOwnerMaxTokens:
+			n, w := binary.Uvarint(v)
+			if w != len(v) || n > math.MaxInt {
+				return errRecord
+			}
+			o.MaxTokens = int(n)
 		case tagOwnerGrant:
 			o.Grants, err = appendGrant(o.Grants, v)
 		case tagOwnerCreatedAt:

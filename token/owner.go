@@ -11,11 +11,22 @@ type Owner struct {
 	ID      string `json:"id"`
 	Enabled bool   `json:"enabled"` // false stops all the owner's tokens
 	Admin   bool   `json:"admin"`
+	// MayCreate is whether the owner may make tokens; operators may, whatever it
+	// says. MaxTokens is how many the owner may have at most, revoked and expired
+	// ones included; 0: any number.
+	MayCreate bool `json:"may_create"`
+	MaxTokens int  `json:"max_tokens"`
 	// Grants are a ceiling: whatever the owner's tokens hold, they can do no
 	// more than this. The full grant is no ceiling; no grants, nothing.
 	Grants    []Grant   `json:"grants"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// NewOwner returns the record that changes nothing for the owner: as if there were
+// none.
+func NewOwner(id string) *Owner {
+	return &Owner{ID: id, Enabled: true, MayCreate: true, Grants: []Grant{Full()}}
 }
 
 // Clone returns a copy that shares nothing with o.
@@ -32,6 +43,9 @@ func (o *Owner) Validate() error {
 	}
 	if err := ValidText("owner", o.ID, MaxOwnerLength); err != nil {
 		return err
+	}
+	if o.MaxTokens < 0 {
+		return fmt.Errorf("max_tokens: %d; want a positive number, or 0 for any number", o.MaxTokens)
 	}
 	return ValidGrants(o.Grants)
 }

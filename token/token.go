@@ -47,10 +47,13 @@ type Token struct {
 	AllowedIPs  []netip.Prefix // addresses the token may be used from; empty: everywhere
 	CreatedAt   time.Time
 	CreatedBy   string
-	ExpiresAt   time.Time // zero: never expires
-	RevokedAt   time.Time // zero: not revoked
-	LastUsedAt  time.Time // zero: not used yet
-	LastUsedIP  netip.Addr
+	// RegeneratedAt is when its secret replaced an earlier one; zero: the secret
+	// is as old as the token.
+	RegeneratedAt time.Time
+	ExpiresAt     time.Time // zero: never expires
+	RevokedAt     time.Time // zero: not revoked
+	LastUsedAt    time.Time // zero: not used yet
+	LastUsedIP    netip.Addr
 
 	// Digest finds the token when its secret is presented.
 	Digest Digest
@@ -63,6 +66,17 @@ type Token struct {
 type RetiredSecret struct {
 	Digest Digest
 	Until  time.Time // until then it still works (the overlap of a regeneration)
+}
+
+// Lifetime returns how long the secret was made to live; 0: for ever.
+func (t *Token) Lifetime() time.Duration {
+	switch {
+	case t.ExpiresAt.IsZero():
+		return 0
+	case t.RegeneratedAt.IsZero():
+		return t.ExpiresAt.Sub(t.CreatedAt)
+	}
+	return t.ExpiresAt.Sub(t.RegeneratedAt)
 }
 
 // Status is what has become of a token.

@@ -8,20 +8,21 @@ import (
 // View is a token as clients of the admin API, the command line and the console
 // see it. It carries neither secret nor digest.
 type View struct {
-	ID          string         `json:"id"`
-	Name        string         `json:"name"`
-	Description string         `json:"description"`
-	Owner       string         `json:"owner"`
-	Status      Status         `json:"status"`
-	Hint        string         `json:"hint"`
-	Grants      []Grant        `json:"grants"`
-	AllowedIPs  []netip.Prefix `json:"allowed_ips"`
-	CreatedAt   time.Time      `json:"created_at"`
-	CreatedBy   string         `json:"created_by"`
-	ExpiresAt   *time.Time     `json:"expires_at"`   // null: never expires
-	RevokedAt   *time.Time     `json:"revoked_at"`   // null: not revoked
-	LastUsedAt  *time.Time     `json:"last_used_at"` // null: not used yet
-	LastUsedIP  *netip.Addr    `json:"last_used_ip"`
+	ID            string         `json:"id"`
+	Name          string         `json:"name"`
+	Description   string         `json:"description"`
+	Owner         string         `json:"owner"`
+	Status        Status         `json:"status"`
+	Hint          string         `json:"hint"`
+	Grants        []Grant        `json:"grants"`
+	AllowedIPs    []netip.Prefix `json:"allowed_ips"`
+	CreatedAt     time.Time      `json:"created_at"`
+	CreatedBy     string         `json:"created_by"`
+	RegeneratedAt *time.Time     `json:"regenerated_at,omitempty"` // absent: the secret is as old as the token
+	ExpiresAt     *time.Time     `json:"expires_at"`     // null: never expires
+	RevokedAt     *time.Time     `json:"revoked_at"`     // null: not revoked
+	LastUsedAt    *time.Time     `json:"last_used_at"`   // null: not used yet
+	LastUsedIP    *netip.Addr    `json:"last_used_ip"`
 }
 
 // View returns t as clients see it at now. Lists are never nil.
@@ -30,7 +31,7 @@ func (t *Token) View(now time.Time) View {
 		ID: t.ID, Name: t.Name, Description: t.Description, Owner: t.Owner,
 		Status: t.Status(now), Hint: t.Hint,
 		Grants: CloneGrants(t.Grants), AllowedIPs: append([]netip.Prefix{}, t.AllowedIPs...),
-		CreatedAt: t.CreatedAt.UTC(), CreatedBy: t.CreatedBy,
+		CreatedAt: t.CreatedAt.UTC(), CreatedBy: t.CreatedBy, RegeneratedAt: timeOrNull(t.RegeneratedAt),
 		ExpiresAt: timeOrNull(t.ExpiresAt), RevokedAt: timeOrNull(t.RevokedAt), LastUsedAt: timeOrNull(t.LastUsedAt),
 	}
 	if v.Grants == nil {

@@ -368,7 +368,7 @@ func TestOwnerAndStatusCommands(t *testing.T) {
 			Kind     string
 			Gateways []struct{ Name string }
 		}
-		Cache map[string]int
+		Cache map[string]any
 	}
 	if p.asked(t, &status, "status"); status.Store.Kind != "embedded" || len(status.Store.Gateways) != 1 || status.Cache == nil {
 		t.Errorf("status --json has %+v", status)

@@ -40,6 +40,8 @@ func ProblemOf(err error) (p *Problem, known bool) {
 		return Refuse(http.StatusBadRequest, "%v", err), true
 	case errors.Is(err, registry.ErrNotFound):
 		return Refuse(http.StatusNotFound, "%v", err), true
+	case errors.Is(err, registry.ErrForbidden):
+		return Refuse(http.StatusForbidden, "%v", err), true
 	case errors.Is(err, registry.ErrConflict):
 		return Refuse(http.StatusConflict, "%v", err), true
 	}
@@ -108,6 +110,19 @@ func Page(params url.Values) (limit int, cursor string, err error) {
 		}
 	}
 	return limit, params.Get("cursor"), nil
+}
+
+// Allowed returns the methods with which a pattern of mux would match the
+// request: none where nothing is at its path.
+func Allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != "" {
+			methods = append(methods, method)
+		}
+	}
+	return methods
 }
 
 // AnswerProblem answers a request that can't be granted.

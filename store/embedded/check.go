@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -59,6 +60,29 @@ func check(tx tx) (problems []store.Problem) {
 		}
 		return nil
 	})
+	tx.uses().ForEach(func(id, _ []byte) error {
+		if tx.tokens().Get(id) == nil {
+			wrong("a use is noted of token %q, which isn't there", id)
+		}
+		return nil
+	})
+	events, indexed := 0, 0
+	index := tx.b.Bucket(bucketEventsBy)
+	tx.b.Bucket(bucketEvents).ForEach(func(key, _ []byte) error {
+		events++
+		e, err := tx.event(key)
+		if err != nil {
+			wrong("%v", err)
+			return nil
+		}
+		return eachIndex(&e, func(prefix []byte) error {
+			indexed++
+			if at, _ := index.Cursor().Seek(append(prefix, key...)); !bytes.Equal(at, append(prefix, key...)) {
+				wrong("event %s is not in the index of %q", e.ID, prefix)
+			}
+			return nil
+		})
+	})
 	// Every token's own entries are there: with as many in all, there are no others.
 	for _, c := range []struct {
 		what string
@@ -68,6 +92,8 @@ func check(tx tx) (problems []store.Problem) {
 		{"digests", tx.digests().Stats().KeyN, digests},
 		{"tokens listed with owners", tx.byOwner().Stats().KeyN, tokens},
 		{"tokens by the number", int(tx.number(keyTokens)), tokens},
+		{"events in indexes", index.Stats().KeyN, indexed},
+		{"events by the number", int(tx.number(keyEvents)), events},
 		{"owners by the number", int(tx.number(keyOwners)), owners},
 	} {
 		if c.n != c.want {

@@ -15,8 +15,12 @@
 //	digests  digest                      id, for current and retired secrets
 //	byowner  length of owner, owner, id  nothing; the length is 4 bytes
 //	owners   id                          token.Owner.Encode
+//	uses     id                          a token's last use: milliseconds, address
+//	events   number                      an event, in JSON
+//	eventsby t or o, then length of      nothing: the events of a token, and of an
+//	         name, name, number          owner and the owner's tokens
 //	meta     format, position,           numbers: the position of the last change,
-//	         tokens, owners              and how many of each there are
+//	         tokens, owners, events      and how many of each there are
 package embedded
 
 import (

@@ -100,10 +100,16 @@ func (s *Store) explain(err error) error {
 	return fmt.Errorf("opening token store %s: %w", s.path, err)
 }
 
+// buckets are those of the layout. Files of earlier versions have neither uses nor
+// events; versions that don't know these leave them alone.
+var buckets = [][]byte{
+	bucketTokens, bucketDigests, bucketByOwner, bucketOwners, bucketMeta, bucketUses, bucketEvents, bucketEventsBy,
+}
+
 // prepare looks whether the file is a token store that this version reads, and
-// makes an empty file one.
+// makes an empty file one, or one of an earlier version complete.
 func (s *Store) prepare() error {
-	empty := false
+	complete := false
 	err := s.db.View(func(b *bbolt.Tx) error {
 		if info, err := s.file.Stat(); err != nil {
 			return fmt.Errorf("opening token store: %w", err)
@@ -111,7 +117,6 @@ func (s *Store) prepare() error {
 			return fmt.Errorf("token store %s is damaged: %d bytes of it are missing; put a copy of it back", s.path, b.Size()-info.Size())
 		}
 		if first, _ := b.Cursor().First(); first == nil {
-			empty = true
 			return nil
 		}
 		meta := b.Bucket(bucketMeta)
@@ -121,14 +126,15 @@ func (s *Store) prepare() error {
 		if v := (tx{b}).number(keyFormat); v != format {
 			return fmt.Errorf("token store %s has format %d, this patgate reads format %d: use the patgate that wrote it, or a later one", s.path, v, format)
 		}
+		complete = b.Bucket(bucketEventsBy) != nil
 		return nil
 	})
-	if err != nil || !empty {
+	if err != nil || complete {
 		return err
 	}
 	err = s.db.Update(func(b *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketTokens, bucketDigests, bucketByOwner, bucketOwners, bucketMeta} {
-			if _, err := b.CreateBucket(name); err != nil {
+		for _, name := range buckets {
+			if _, err := b.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
 		}

@@ -12,11 +12,14 @@ import (
 )
 
 var (
-	bucketTokens  = []byte("tokens")
-	bucketDigests = []byte("digests")
-	bucketByOwner = []byte("byowner")
-	bucketOwners  = []byte("owners")
-	bucketMeta    = []byte("meta")
+	bucketTokens   = []byte("tokens")
+	bucketDigests  = []byte("digests")
+	bucketByOwner  = []byte("byowner")
+	bucketOwners   = []byte("owners")
+	bucketUses     = []byte("uses")
+	bucketEvents   = []byte("events")
+	bucketEventsBy = []byte("eventsby")
+	bucketMeta     = []byte("meta")
 )
 
 // The keys of bucketMeta.
@@ -25,6 +28,7 @@ var (
 	keyPosition = []byte("position")
 	keyTokens   = []byte("tokens")
 	keyOwners   = []byte("owners")
+	keyEvents   = []byte("events")
 )
 
 // tx is a transaction: the records, and the indexes that go with them. What it
@@ -35,6 +39,7 @@ func (tx tx) tokens() *bbolt.Bucket  { return tx.b.Bucket(bucketTokens) }
 func (tx tx) digests() *bbolt.Bucket { return tx.b.Bucket(bucketDigests) }
 func (tx tx) byOwner() *bbolt.Bucket { return tx.b.Bucket(bucketByOwner) }
 func (tx tx) owners() *bbolt.Bucket  { return tx.b.Bucket(bucketOwners) }
+func (tx tx) uses() *bbolt.Bucket    { return tx.b.Bucket(bucketUses) }
 func (tx tx) meta() *bbolt.Bucket    { return tx.b.Bucket(bucketMeta) }
 
 // number returns a number of the meta bucket; 0 where there is none yet.
@@ -47,8 +52,11 @@ func (tx tx) number(key []byte) uint64 {
 }
 
 func (tx tx) setNumber(key []byte, n uint64) error {
-	return tx.meta().Put(key, binary.BigEndian.AppendUint64(nil, n))
+	return tx.meta().Put(key, number(n))
 }
+
+// number writes a number so that it sorts as numbers do.
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // count adds n to a number; n may be below zero.
 func (tx tx) count(key []byte, n int) error {
@@ -57,7 +65,7 @@ func (tx tx) count(key []byte, n int) error {
 
 func (tx tx) position() store.Position { return store.Position(tx.number(keyPosition)) }
 
-// token returns the token with this id.
+// token returns the token with this id, and its last use in it.
 func (tx tx) token(id []byte) (*token.Token, error) {
 	raw := tx.tokens().Get(id)
 	if raw == nil {
@@ -67,7 +75,7 @@ func (tx tx) token(id []byte) (*token.Token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("token %q: %w", id, err)
 	}
-	return t, nil
+	return t, tx.withUse(t)
 }
 
 // owner returns the owner's record.
@@ -107,6 +115,9 @@ func (tx tx) removeToken(t *token.Token) error {
 		return err
 	}
 	if err := tx.indexOwner(t, nil); err != nil {
+		return err
+	}
+	if err := tx.uses().Delete([]byte(t.ID)); err != nil {
 		return err
 	}
 	if err := tx.count(keyTokens, -1); err != nil {

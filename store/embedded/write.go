@@ -15,19 +15,29 @@ import (
 type change struct {
 	ctx  context.Context
 	do   func(tx, *store.Change) error // may be called again, in another transaction
+	note bool                          // is no change: takes no position, and nobody is told
 	err  error
 	done chan struct{} // closed when err is the answer
 }
 
 // write makes a change: do makes it in tx, and names in what watchers must read
-// again. When write returns without error, the change is on disk and the
-// watchers have been told.
+// again. When write returns without error, the change is on disk, with the events
+// that ctx has for it, and the watchers have been told.
 //
 // Calls that come while another one waits for the disk are queued. The first
 // of them to take the lead commits them all, so that they wait for the disk
 // once, together.
 func (s *Store) write(ctx context.Context, do func(tx tx, what *store.Change) error) error {
-	c := &change{ctx: ctx, do: do, err: errUnfinished, done: make(chan struct{})}
+	return s.enqueue(&change{ctx: ctx, do: do})
+}
+
+// note is write for what is no change.
+func (s *Store) note(ctx context.Context, do func(tx tx) error) error {
+	return s.enqueue(&change{ctx: ctx, do: func(tx tx, _ *store.Change) error { return do(tx) }, note: true})
+}
+
+func (s *Store) enqueue(c *change) error {
+	c.err, c.done = errUnfinished, make(chan struct{})
 	s.queueing.Lock()
 	s.queue = append(s.queue, c)
 	s.queueing.Unlock()
@@ -86,14 +96,20 @@ func (s *Store) commit(group []*change) (rest []*change) {
 				position := tx.position()
 				for i, c := range group {
 					making = i
-					position++
-					what := store.Change{Position: position}
+					what := store.Change{Position: position + 1}
 					if err := c.ctx.Err(); err != nil {
 						return err
 					}
 					if err := c.do(tx, &what); err != nil {
 						return err
 					}
+					if c.note {
+						continue
+					}
+					if err := tx.record(store.EventsOf(c.ctx)); err != nil {
+						return fmt.Errorf("recording events: %w", err)
+					}
+					position++
 					changes = append(changes, what)
 				}
 				making = -1

@@ -87,7 +87,7 @@ func (c *check) left(ctx context.Context) error {
 	}
 	for _, l := range all {
 		c.found(ctx, finding{
-			fmt.Sprintf("a change of %d records was left behind by a process that died", len(l.digests)),
+			fmt.Sprintf("a change of %d token records was left behind by a process that died", len(l.digests)),
 			func(ctx context.Context) error { return c.s.endLeft(ctx, l) },
 		})
 	}

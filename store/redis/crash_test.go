@@ -57,7 +57,7 @@ func TestWriterKilled(t *testing.T) {
 		entries := s.client.HGetAll(t.Context(), s.keys.changes).Val()
 		leftBehind += len(entries)
 		for mark, e := range entries {
-			_, digests, ok := parseEntry(e)
+			_, _, digests, ok := parseEntry(e)
 			if !ok {
 				t.Fatalf("the entry %q can't be read", e)
 			}
@@ -99,11 +99,7 @@ func TestLeftBehind(t *testing.T) {
 			c.remove(s.keys.ids, idEntry("a", digest("a")))
 			c.remove(s.keys.own("alice"), "a")
 			s.stopAfter(t, step, c)
-			// As if it were a minute old.
-			e := s.client.HGet(t.Context(), s.keys.changes, c.mark).Val()
-			fields := strings.SplitN(e, " ", 4)
-			fields[2] = fmt.Sprint(time.Now().Add(-time.Minute).UnixMilli())
-			s.client.HSet(t.Context(), s.keys.changes, c.mark, strings.Join(fields, " "))
+			s.age(t, c.mark, time.Minute)
 			if by == "check" {
 				// The gateway itself may be faster.
 				problems, err := s.Check(t.Context(), true)

@@ -31,25 +31,43 @@ const (
 )
 
 // send sends commands in one round trip to each server concerned, within the
-// budget. Each command may be sent twice; all of this package can be. The error
-// is the first of any of them, redis.Nil aside. With safe it is ErrNotReplicated
-// if they all succeed but a server's replicas don't confirm.
+// budget. Each command may be sent twice. The error is the first of any of them,
+// redis.Nil aside. With safe it is ErrNotReplicated if they all succeed but a
+// server's replicas don't confirm.
 func (s *Store) send(ctx context.Context, safety safety, cmds ...keyed) error {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	err := s.sendOnce(ctx, safety, cmds...)
+	if _, broken := errors.AsType[brokenError](err); broken && ctx.Err() == nil {
+		err = s.sendOnce(ctx, safety, cmds...)
+	}
+	return err
+}
+
+// sendOnce is send for commands that must not be sent twice. Where that would
+// help, the error is a brokenError.
+func (s *Store) sendOnce(ctx context.Context, safety safety, cmds ...keyed) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
 	err := s.trySend(ctx, safety, cmds)
-	if err != nil && again(err) && ctx.Err() == nil {
-		s.reload(ctx)
-		err = s.trySend(ctx, safety, cmds)
-	}
-	if errors.Is(err, redis.ErrClosed) && s.ctx.Err() != nil {
+	switch {
+	case errors.Is(err, redis.ErrClosed) && s.ctx.Err() != nil:
 		return errClosed
+	case err != nil && again(err):
+		s.reload(ctx)
+		return brokenError{plain(err)}
 	}
 	return plain(err)
 }
+
+// brokenError is an error that may be gone at once: see again. The commands may
+// have been carried out all the same, or be so yet.
+type brokenError struct{ error }
+
+func (e brokenError) Unwrap() error { return e.error }
 
 // usable returns why nothing can be asked, if so.
 func (s *Store) usable(ctx context.Context) error {

@@ -160,6 +160,9 @@ func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
 	case t == nil:
 		return nil, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
 	}
+	if err := s.withUses(ctx, t); err != nil {
+		return nil, s.reading(fmt.Sprintf("the last use of token %q", id), err)
+	}
 	return t, nil
 }
 

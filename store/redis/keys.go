@@ -6,6 +6,7 @@ import "github.com/patgate/patgate/token"
 type keys struct {
 	tokens                                     string // a prefix
 	head, feed, changes, ids, owners, gateways string
+	events, eventsBy, uses                     string
 	ownPrefix, ownerPrefix                     string
 }
 
@@ -15,6 +16,7 @@ func newKeys(prefix string) keys {
 		tokens: prefix + ":t:",
 		head:   tag + "head", feed: tag + "feed", changes: tag + "changes",
 		ids: tag + "ids", owners: tag + "owners", gateways: tag + "gateways",
+		events: tag + "events", eventsBy: tag + "eventsby", uses: tag + "uses",
 		ownPrefix: tag + "own:", ownerPrefix: tag + "o:",
 	}
 }

@@ -26,8 +26,14 @@ func (s *Store) tidy(ctx context.Context) error {
 	return nil
 }
 
-// abandoned is how old a change is that no process is still at.
-const abandoned = 10 * time.Second
+const (
+	// abandoned is how old a change is that no process is still at.
+	abandoned = 10 * time.Second
+	// lateness is how long an intent may be on its way to a server of a Cluster:
+	// see undo. One that comes later still reads as if it weren't there, until a
+	// change of the token or Check clears it away.
+	lateness = time.Minute
+)
 
 // left is a change that was left behind.
 type left struct {
@@ -42,8 +48,12 @@ func (s *Store) leftBehind(ctx context.Context) (all []left, err error) {
 		return nil, err
 	}
 	for mark, e := range entries.Val() {
-		began, digests, ok := parseEntry(e)
-		if ok && clock.Val().Sub(began) < abandoned {
+		state, began, digests, ok := parseEntry(e)
+		limit := abandoned
+		if state == aborted && s.cluster != nil {
+			limit = lateness
+		}
+		if ok && clock.Val().Sub(began) < limit {
 			continue
 		}
 		all = append(all, left{mark, digests})
@@ -52,19 +62,19 @@ func (s *Store) leftBehind(ctx context.Context) (all []left, err error) {
 }
 
 // parseEntry reads an entry of changes: see scriptBegin.
-func parseEntry(e string) (began time.Time, digests []token.Digest, ok bool) {
+func parseEntry(e string) (state string, began time.Time, digests []token.Digest, ok bool) {
 	fields := strings.SplitN(e, " ", 4)
 	if len(fields) != 4 || len(fields[3])%len(token.Digest{}) != 0 {
-		return time.Time{}, nil, false
+		return "", time.Time{}, nil, false
 	}
 	ms, err := strconv.ParseInt(fields[2], 10, 64)
 	if err != nil {
-		return time.Time{}, nil, false
+		return "", time.Time{}, nil, false
 	}
 	for d := range slices.Chunk([]byte(fields[3]), len(token.Digest{})) {
 		digests = append(digests, token.Digest(d))
 	}
-	return time.UnixMilli(ms), digests, true
+	return fields[0], time.UnixMilli(ms), digests, true
 }
 
 // endLeft ends a change that was left behind: aborts it unless it is committed.
@@ -84,5 +94,5 @@ func (s *Store) endLeft(ctx context.Context, l left) error {
 			writes = append(writes, write{key, d, before, after})
 		}
 	}
-	return s.finish(ctx, l.mark, writes, state == committed)
+	return s.end(ctx, l.mark, writes, state == committed)
 }

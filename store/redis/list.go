@@ -95,5 +95,5 @@ func (s *Store) page(ctx context.Context, owner *string, before string) (p page,
 	if len(ids) == step {
 		p.last = ids[step-1]
 	}
-	return p, nil
+	return p, s.withUses(ctx, p.tokens...)
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -180,26 +181,27 @@ func (s *Store) ownersPage(ctx context.Context, after string) (all []*token.Owne
 // UpdateOwner implements store.Store.
 func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner) (*token.Owner, error)) (after *token.Owner, err error) {
 	var refused error
-	err = s.retryOwner(ctx, id, func(before *token.Owner, version uint64, lost bool) (v string, err error) {
+	v, err := s.retryOwner(ctx, id, func(before *token.Owner, lost bool) (*token.Owner, error) {
 		var given *token.Owner
 		if given, refused = f(before); refused != nil {
-			return "", refused
+			return nil, refused
 		}
 		if given == nil || given.ID != id {
-			return "", fmt.Errorf("owner %q: its id can't be changed", id)
+			return nil, fmt.Errorf("owner %q: its id can't be changed", id)
 		}
 		if lost && given.Enabled {
-			return "", s.lost(fmt.Sprintf("owner %q", id))
+			return nil, s.lost(fmt.Sprintf("owner %q", id))
 		}
-		v = ownerValue(version, given)
-		after, _, err = parseOwner(v) // shares nothing with what was given
-		return v, err
+		return given, nil
 	})
 	if refused != nil {
 		if err := s.confirm(ctx); err != nil {
 			return nil, s.changing(fmt.Sprintf("changing owner %q", id), err)
 		}
 		return nil, refused
+	}
+	if err == nil {
+		after, _, err = parseOwner(v) // shares nothing with what was given
 	}
 	if err != nil {
 		return nil, s.changing(fmt.Sprintf("changing owner %q", id), err)
@@ -209,53 +211,68 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner)
 
 // DeleteOwner implements store.Store.
 func (s *Store) DeleteOwner(ctx context.Context, id string) error {
-	err := s.retryOwner(ctx, id, func(before *token.Owner, _ uint64, lost bool) (string, error) {
+	_, err := s.retryOwner(ctx, id, func(before *token.Owner, lost bool) (*token.Owner, error) {
 		switch {
 		case lost:
-			return "", s.lost(fmt.Sprintf("owner %q", id))
+			return nil, s.lost(fmt.Sprintf("owner %q", id))
 		case before == nil:
-			return "", store.ErrNotFound
+			return nil, store.ErrNotFound
 		}
-		return "", nil
+		return nil, nil
 	})
 	return s.changing(fmt.Sprintf("deleting owner %q", id), err)
 }
 
-// retryOwner replaces an owner's value with what plan returns, "" for none, when
-// it is given what is stored, the version that the new value is to have, and
-// whether what is stored is older than it should be. When another change comes
-// between, it asks plan again.
-func (s *Store) retryOwner(ctx context.Context, name string, plan func(before *token.Owner, version uint64, lost bool) (string, error)) error {
-	return s.again(ctx, func() error {
+// retryOwner replaces an owner's record with what plan returns, nil for none,
+// when it is given what is stored, and whether that is older than it should be.
+// When another change comes between, it asks plan again. It returns the value.
+func (s *Store) retryOwner(ctx context.Context, name string, plan func(before *token.Owner, lost bool) (*token.Owner, error)) (v string, err error) {
+	err = s.again(ctx, func() error {
 		o, raw, version, lost, err := s.ownerAsItIs(ctx, name)
 		if err != nil {
 			return err
 		}
-		version = nextVersion(version)
-		v, err := plan(o, version, lost)
+		after, err := plan(o, lost)
 		if err != nil {
 			return err
 		}
-		return s.setOwner(ctx, name, version, raw, v)
+		c := ownerChange{newMark(), name, nextVersion(version), raw, after}
+		v = ownerValue(c.version, after)
+		return s.setOwner(ctx, c)
 	})
+	return v, err
 }
 
-// setOwner replaces an owner's value and returns when the watchers have been
-// told.
-func (s *Store) setOwner(ctx context.Context, name string, version uint64, before, after string) error {
-	if err := s.usable(ctx); err != nil {
+// ownerChange is a change of an owner's record.
+type ownerChange struct {
+	mark    string
+	name    string
+	version uint64
+	before  string       // the value
+	after   *token.Owner // nil: none
+}
+
+// setOwner makes a change and returns when the watchers have been told.
+// errConflict means that there is another value.
+func (s *Store) setOwner(ctx context.Context, c ownerChange) error {
+	if err := s.begin(ctx, c.mark, nil); err != nil {
 		return err
 	}
-	what := appendTouched(nil, touched{isOwner: true, owner: name, version: version, gone: after == ""})
-	keys := []string{s.keys.head, s.keys.feed, s.keys.owners, s.keys.owner(name)}
-	cmd := eval(scriptOwner, keys, newMark(), string(what), feedLength, name, before, after)
-	err := s.send(context.WithoutCancel(ctx), safe, keyed{s.keys.head, cmd})
-	position, bad := cmd.Int64()
+	ctx = context.WithoutCancel(ctx)
+	reply, err := s.decide(ctx, c.mark, s.ownerCommit(c, store.EventsOf(ctx)))
+	if errors.Is(err, errMaybe) {
+		return err
+	}
+	if err := s.forget(ctx, c.mark); err != nil {
+		s.log.Debug("a change of an owner will be tidied up later", "store", s.where, "error", err)
+	}
+	if err != nil && !errors.Is(err, ErrNotReplicated) {
+		return err
+	}
+	position, ok := reply.(int64)
 	switch {
-	case bad != nil && err == nil:
-		return bad
-	case bad != nil:
-		return fmt.Errorf("%w: %w", errMaybe, err)
+	case !ok:
+		return errValue
 	case position == 0:
 		return errConflict
 	}
@@ -264,4 +281,18 @@ func (s *Store) setOwner(ctx context.Context, name string, version uint64, befor
 	}
 	s.await(store.Position(position))
 	return err
+}
+
+// ownerGone is for how many seconds a deleted record leaves its version behind.
+const ownerGone = 24 * 60 * 60
+
+// ownerCommit returns the command that commits a change of an owner's record.
+func (s *Store) ownerCommit(c ownerChange, events []store.Event) *redis.Cmd {
+	gone, ends := c.after == nil, 0
+	if gone {
+		ends = ownerGone
+	}
+	what := appendTouched(nil, touched{isOwner: true, owner: c.name, version: c.version, gone: gone})
+	keys := []string{s.keys.head, s.keys.feed, s.keys.changes, s.keys.owners, s.keys.owner(c.name)}
+	return s.evalWith(events, scriptOwner, keys, c.mark, string(what), feedLength, c.name, c.before, ownerValue(c.version, c.after), ends)
 }

@@ -7,7 +7,7 @@
 // hash tag, are on the same server of a Cluster; the tokens are spread over all.
 //
 //	P:t:<digest>    string   a token, by the 32 bytes of its digest: see type value
-//	{P}:o:<owner>   string   an owner's record
+//	{P}:o:<owner>   string   an owner's record: see parseOwner
 //	{P}:head        hash     n: the position of the last change; mark: that change's
 //	{P}:feed        stream   the changes: entry n-0 is the change to position n
 //	{P}:changes     hash     changes under way, by their marks: 8 random bytes each
@@ -15,17 +15,21 @@
 //	{P}:own:<owner> zset     the ids of the owner's tokens
 //	{P}:owners      zset     the ids of the owners with a record
 //	{P}:gateways    hash     name: how far it follows, and when it said so
+//	{P}:uses        hash     id: when a token was used last, and from where
+//	{P}:events      stream   the audit trail: entry n-0 is event n
+//	{P}:eventsby    zset     t, id, 0, number and o, owner, 0, number: whose events
 //
 // # A change of tokens
 //
 // A change touches keys on several servers, and its process may die anywhere.
 // So it goes in steps, of which one decides:
 //
-//  1. begin: the change is entered in {P}:changes as pending.
+//  1. begin: the change is announced, entered in {P}:changes as pending.
 //  2. Each token key it changes becomes an intent: the value before, the value
 //     after, and the mark of the change.
 //  3. commit, one script on one server: the change is marked as committed, the
-//     indexes are changed, and an entry is appended to the feed.
+//     indexes are changed, its events are recorded, and an entry is appended to
+//     the feed.
 //  4. Each intent becomes the value after.
 //  5. The entry in {P}:changes is removed.
 //
@@ -43,7 +47,12 @@
 // first gateway that finds them ten seconds old, or sooner by a change that
 // they are in the way of: it aborts the pending one, which then can't commit.
 //
-// A change of an owner's record is one script.
+// What was sent may arrive long after its process has given up. On one server
+// nothing that comes late does anything: every step asks for the entry in
+// {P}:changes. In a Cluster intents can't; one that comes late reads as if it
+// weren't there, and for a minute gateways remember to look for it.
+//
+// A change of an owner's record is one script, between steps 1 and 5.
 //
 // # What Redis may lose
 //
@@ -161,13 +170,13 @@ func (s *Store) Status(ctx context.Context) (store.Status, error) {
 	owners := redis.NewIntCmd(ctx, "zcard", s.keys.owners)
 	err := s.send(ctx, unsafe, keyed{s.keys.head, head}, keyed{s.keys.ids, tokens}, keyed{s.keys.owners, owners})
 	if err != nil {
-		return store.Status{}, s.reading("the token store's status", err)
+		return st, s.reading("the token store's status", err)
 	}
 	n, _ := head.Uint64() // none yet: 0
 	st.Position, st.Tokens, st.Owners = store.Position(n), int(tokens.Val()), int(owners.Val())
 	st.Gateways, _, err = s.gateways(ctx)
 	if err != nil {
-		return store.Status{}, s.reading("the gateways", err)
+		return st, s.reading("the gateways", err)
 	}
 	return st, nil
 }

@@ -3,8 +3,8 @@ package redis
 import "github.com/redis/go-redis/v9"
 
 // The scripts are sent as they are, each time: they are short, and so there is
-// no server that doesn't have them. All may be sent twice: what was done the
-// first time is not done again.
+// no server that doesn't have them. All but those of begin, intend and Record may
+// be sent twice: what was done the first time is not done again.
 
 // scriptSwap replaces a value.
 //
@@ -17,6 +17,19 @@ local v = redis.call('GET', KEYS[1]) or ''
 if v == ARGV[2] then return 1 end
 if v ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+return 1`
+
+// scriptIntend writes an intent, if its change is still pending. In a Cluster
+// that can't be told: the changes are on another server.
+//
+//	KEYS  the key; changes, where they are on the same server
+//	ARGV  mark, the value expected, the intent
+//
+// It returns 1, or 0 when it was not written.
+const scriptIntend = `
+if KEYS[2] and string.sub(redis.call('HGET', KEYS[2], ARGV[1]) or '', 1, 1) ~= 'p' then return 0 end
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[3])
 return 1`
 
 // luaAppend appends an entry to the feed and returns its position.
@@ -74,55 +87,65 @@ if string.sub(v, 1, 1) == 'p' then
 end
 return string.sub(v, 1, 1)`
 
-// scriptCommit commits a pending change.
+// luaPending ends a script here unless the change KEYS[3], ARGV[1] is pending: it
+// returns the position of one that is committed, or 0. Otherwise, committed
+// notes that the change is, and records its events.
+const luaPending = luaRecord + `
+local entry = redis.call('HGET', KEYS[3], ARGV[1])
+if not entry then return 0 end
+local state, position, rest = string.match(entry, '^(%a) (%d+)(.*)$')
+if state == 'c' then return tonumber(position) end
+if state ~= 'p' then return 0 end
+local function committed(n)
+  record(KEYS[1])
+  redis.call('HSET', KEYS[3], ARGV[1], 'c ' .. string.format('%.0f', n) .. rest)
+  return n
+end
+`
+
+// scriptCommit commits a pending change of tokens.
 //
-//	KEYS  head, feed, changes, ids, and indexes that change
+//	KEYS  head, feed, changes, ids, and indexes that change; events, their index
 //	ARGV  mark, entry of the feed, length of the feed,
 //	      number of ids that must not be taken, these ids,
 //	      then triples: A (add) or R (remove), the number of an index in KEYS,
-//	      and its member
+//	      and its member; then events, as luaRecord has them
 //
 // It returns the position; 0 when the change was aborted; or the id that is
 // taken.
-const scriptCommit = luaAppend + `
-local v = redis.call('HGET', KEYS[3], ARGV[1])
-if not v then return 0 end
-local state, position, rest = string.match(v, '^(%a) (%d+)(.*)$')
-if state == 'c' then return tonumber(position) end
-if state ~= 'p' then return 0 end
+const scriptCommit = luaAppend + luaPending + `
 local free = tonumber(ARGV[4])
 for i = 5, 4 + free do
   local id = ARGV[i]
   if #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1) > 0 then return id end
 end
 local n = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
-for i = 5 + free, #ARGV, 3 do
+for i = 5 + free, own, 3 do
   local index = KEYS[tonumber(ARGV[i + 1])]
   if ARGV[i] == 'A' then redis.call('ZADD', index, 0, ARGV[i + 2]) else redis.call('ZREM', index, ARGV[i + 2]) end
 end
-redis.call('HSET', KEYS[3], ARGV[1], 'c ' .. string.format('%.0f', n) .. rest)
-return n`
+return committed(n)`
 
-// scriptOwner changes an owner's record.
+// scriptOwner commits a pending change of an owner's record.
 //
-//	KEYS  head, feed, owners, the owner's key
+//	KEYS  head, feed, changes, owners, the owner's key; events, their index
 //	ARGV  mark, entry of the feed, length of the feed, the owner's name, the
-//	      value expected, the value to set; empty: none
+//	      value expected, the value to set, and for how many seconds: 0, a
+//	      record, for good; then events, as luaRecord has them
 //
-// It returns the position, or 0 when there is another value.
-const scriptOwner = luaAppend + `
-local v = redis.call('GET', KEYS[4]) or ''
-if v == ARGV[6] and redis.call('HGET', KEYS[1], 'mark') == ARGV[1] then return tonumber(redis.call('HGET', KEYS[1], 'n')) end
-if v ~= ARGV[5] then return 0 end
+// It returns the position, or 0 when the change was aborted or there is another
+// value.
+const scriptOwner = luaAppend + luaPending + `
+if (redis.call('GET', KEYS[5]) or '') ~= ARGV[5] then return 0 end
 local n = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
-if ARGV[6] == '' then
-  redis.call('DEL', KEYS[4])
-  redis.call('ZREM', KEYS[3], ARGV[4])
+if ARGV[7] == '0' then
+  redis.call('SET', KEYS[5], ARGV[6])
+  redis.call('ZADD', KEYS[4], 0, ARGV[4])
 else
-  redis.call('SET', KEYS[4], ARGV[6])
-  redis.call('ZADD', KEYS[3], 0, ARGV[4])
+  redis.call('SET', KEYS[5], ARGV[6], 'EX', ARGV[7])
+  redis.call('ZREM', KEYS[4], ARGV[4])
 end
-return n`
+return committed(n)`
 
 // scriptRaise lets the feed go on behind a position that somebody has seen and
 // that it has lost. The jump tells everybody else that something was lost.

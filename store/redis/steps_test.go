@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func (s *Store) stopAfter(t *testing.T, step string, c *change) {
 			t.Fatal(err)
 		}
 	}
-	must(s.begin(t.Context(), c))
+	must(s.begin(t.Context(), c.mark, c.writes))
 	if step == "begin" {
 		return
 	}
@@ -224,7 +225,7 @@ func TestAbortedCantCommit(t *testing.T) {
 		if _, err := s.commit(t.Context(), c); !errors.Is(err, errConflict) {
 			t.Errorf("committing a change that was aborted: %v, want a conflict", err)
 		}
-		s.undo(c)
+		s.undo(c, false)
 		if f, err := s.Find(t.Context(), digest("old")); err != nil || f.Token.ID != "old" {
 			t.Errorf("Find = %+v, %v", f.Token, err)
 		}
@@ -232,7 +233,75 @@ func TestAbortedCantCommit(t *testing.T) {
 	wantSound(t, s)
 }
 
-// Each step may be sent twice: the second time changes nothing.
+// What a process sent before it gave its change up may come when the change has
+// been undone. It shows nowhere, is in nobody's way, and doesn't stay.
+func TestLateIntents(t *testing.T) {
+	t.Parallel()
+	for kind, o := range map[string]Options{
+		"single":  {Addresses: []string{redistest.Start(t).Addr}},
+		"cluster": {Addresses: redistest.StartCluster(t, 0).Addrs, Cluster: true},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, o)
+			s.patience = 20 * time.Millisecond
+			create(t, s, newToken("old"), newToken("bystander"))
+			before := show(t, s)
+			r, _, err := s.base(t.Context(), "old")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := newChange(r.version)
+			c.set(s, digest("old"), r.raw, "")
+			c.set(s, digest("new1"), "", liveValue(c.version, newToken("new1")))
+			if err := s.begin(t.Context(), c.mark, c.writes); err != nil {
+				t.Fatal(err)
+			}
+			s.undo(c, true)
+			for _, w := range c.writes {
+				if err := s.send(t.Context(), unsafe, keyed{w.key, s.intent(c.mark, w)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if now := show(t, s); now != before {
+				t.Errorf("behind the late intents:\n%s\nwant\n%s", now, before)
+			}
+			problems, err := s.Check(t.Context(), false)
+			if err != nil || len(problems) > 0 {
+				t.Errorf("Check = %+v, %v, want nothing", problems, err)
+			}
+			update(t, s, "old", func(t *token.Token) { t.Name = "changed by another" })
+			s.age(t, c.mark, lateness)
+			if err := s.tidy(t.Context()); err != nil {
+				t.Fatalf("tidy: %v", err)
+			}
+			if n := s.client.HLen(t.Context(), s.keys.changes).Val(); n > 0 {
+				t.Errorf("%d changes are remembered, want none", n)
+			}
+			if v := s.client.Get(t.Context(), s.keys.token(digest("new1"))).Val(); v != "" {
+				t.Errorf("%q stands where an intent came late, want nothing", v)
+			}
+			wantSound(t, s)
+		})
+	}
+}
+
+// age makes a change as old as this, if it is remembered.
+func (s *Store) age(t *testing.T, mark string, by time.Duration) {
+	t.Helper()
+	e := s.client.HGet(t.Context(), s.keys.changes, mark).Val()
+	if e == "" {
+		return
+	}
+	fields := strings.SplitN(e, " ", 4)
+	fields[2] = fmt.Sprint(time.Now().Add(-by).UnixMilli())
+	if err := s.client.HSet(t.Context(), s.keys.changes, mark, strings.Join(fields, " ")).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Steps may be sent twice, but for the first two: the second time changes
+// nothing.
 func TestStepsTwice(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
@@ -242,24 +311,16 @@ func TestStepsTwice(t *testing.T) {
 	c.add(s.keys.ids, idEntry("a", n.Digest))
 	c.add(s.keys.own(n.Owner), "a")
 	c.free = []string{"a"}
-	var positions []store.Position
+	if err := errors.Join(s.begin(t.Context(), c.mark, c.writes), s.intend(t.Context(), c)); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
-		if err := errors.Join(s.begin(t.Context(), c), s.intend(t.Context(), c)); err != nil {
-			t.Fatal(err)
+		if p, err := s.commit(t.Context(), c); err != nil || p != 1 {
+			t.Fatalf("committed at position %d, %v, want 1", p, err)
 		}
 	}
 	for range 2 {
-		p, err := s.commit(t.Context(), c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		positions = append(positions, p)
-	}
-	if positions[0] != 1 || positions[1] != 1 {
-		t.Errorf("committed at the positions %v, want 1 both times", positions)
-	}
-	for range 2 {
-		if err := s.finish(t.Context(), c.mark, c.writes, true); err != nil {
+		if err := s.end(t.Context(), c.mark, c.writes, true); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -267,4 +328,82 @@ func TestStepsTwice(t *testing.T) {
 		t.Errorf("Find = %+v, %v", f.Token, err)
 	}
 	wantSound(t, s)
+}
+
+// The script that changes an owner may be sent twice, and come late.
+func TestOwnerStepTwice(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	change := func(before string, version uint64, after *token.Owner) ownerChange {
+		t.Helper()
+		c := ownerChange{newMark(), "alice", version, before, after}
+		if err := s.begin(t.Context(), c.mark, nil); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	want := func(when string, c ownerChange, want int64) {
+		t.Helper()
+		cmd := s.ownerCommit(c, nil)
+		if err := s.send(t.Context(), safe, keyed{s.keys.head, cmd}); err != nil {
+			t.Fatal(err)
+		}
+		if position, err := cmd.Int64(); err != nil || position != want {
+			t.Errorf("%s: position %d, %v, want %d", when, position, err, want)
+		}
+	}
+	alice := &token.Owner{ID: "alice"}
+	create, rival := change("", 1, alice), change("", 1, alice)
+	remove := change(ownerValue(1, alice), 2, nil)
+	want("creating", create, 1)
+	if _, err := s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	want("creating, again", create, 1)
+	want("deleting", remove, 3)
+	want("deleting, again", remove, 3)
+	want("creating, when another has created and deleted", rival, 0)
+	for _, c := range []ownerChange{create, rival, remove} {
+		if err := s.forget(t.Context(), c.mark); err != nil {
+			t.Fatal(err)
+		}
+		want("behind its end", c, 0)
+	}
+	if o, err := s.Owner(t.Context(), "alice"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the owner, who was deleted: %+v, %v", o, err)
+	}
+	if err := s.DeleteOwner(t.Context(), "alice"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("deleting the owner again: %v, want that there is none", err)
+	}
+	if ttl := s.client.TTL(t.Context(), s.keys.owner("alice")).Val(); ttl <= 0 || ttl > 24*time.Hour {
+		t.Errorf("what is left of the owner ends in %v, want a day at most", ttl)
+	}
+	if _, err := s.UpdateOwner(t.Context(), "alice", func(o *token.Owner) (*token.Owner, error) { return alice, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if ttl := s.client.TTL(t.Context(), s.keys.owner("alice")).Val(); ttl != -1 {
+		t.Errorf("the owner, made anew, ends in %v, want never", ttl)
+	}
+	wantSound(t, s)
+}
+
+// A change whose connection had died is made again, once.
+func TestBrokenOnce(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	for _, row := range []struct {
+		fails, calls int
+		err          error
+	}{{0, 1, nil}, {1, 2, nil}, {2, 2, io.EOF}} {
+		calls := 0
+		err := s.again(t.Context(), func() error {
+			if calls++; calls <= row.fails {
+				return brokenError{io.EOF}
+			}
+			return nil
+		})
+		if calls != row.calls || !errors.Is(err, row.err) {
+			t.Errorf("%d failures: %d calls, %v, want %d, %v", row.fails, calls, err, row.calls, row.err)
+		}
+	}
 }

@@ -98,6 +98,9 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 		}
 		return nil, refused
 	}
+	if err == nil {
+		err = s.withUses(ctx, after)
+	}
 	if err != nil {
 		return nil, s.changing(fmt.Sprintf("changing token %q", id), err)
 	}
@@ -179,7 +182,11 @@ func (s *Store) replacement(ctx context.Context, before record, after *token.Tok
 
 // Delete implements store.Store.
 func (s *Store) Delete(ctx context.Context, ids ...string) error {
-	return s.changing("deleting tokens", s.retry(ctx, func() (*change, error) { return s.deletion(ctx, ids) }))
+	err := s.retry(ctx, func() (*change, error) { return s.deletion(ctx, ids) })
+	if err == nil && len(ids) > 0 {
+		s.forgetUses(ctx, ids)
+	}
+	return s.changing("deleting tokens", err)
 }
 
 // deletion returns the change that removes tokens.

@@ -101,10 +101,17 @@ func parseRecord(v string) (record, error) {
 	return r, nil
 }
 
-// The value of an owner's key is a version and token.Owner.Encode.
+// The value of an owner's key is a version and token.Owner.Encode. Of one whose
+// record was deleted it is the version alone, for a day: so that a change that was
+// made when there was no record doesn't find the same again behind a deletion.
 
+// ownerValue returns the value for a record; nil: deleted.
 func ownerValue(version uint64, o *token.Owner) string {
-	return string(o.Encode(binary.AppendUvarint(nil, version)))
+	v := binary.AppendUvarint(nil, version)
+	if o != nil {
+		v = o.Encode(v)
+	}
+	return string(v)
 }
 
 // parseOwner reads an owner's value; for none the owner is nil.
@@ -115,6 +122,9 @@ func parseOwner(v string) (*token.Owner, uint64, error) {
 	version, w := uvarint(v)
 	if w <= 0 {
 		return nil, 0, errValue
+	}
+	if w == len(v) {
+		return nil, version, nil
 	}
 	o, err := token.DecodeOwner([]byte(v[w:]))
 	if err != nil {

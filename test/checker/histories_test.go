@@ -69,7 +69,7 @@ func (w *world) live(faultsFor time.Duration) {
 }
 
 // wantSound checks that the store's indexes agree with its records, after all
-// changes that were broken off.
+// changes that were broken off, and that the gateways have tidied up after these.
 func (w *world) wantSound() {
 	w.Helper()
 	s, err := redis.Open(redis.Options{Addresses: []string{w.redis.Addr}, Budget: patience})
@@ -81,6 +81,13 @@ func (w *world) wantSound() {
 		problems, err := s.Check(w.Context(), false)
 		if err == nil && len(problems) > 0 {
 			err = fmt.Errorf("problems: %+v", problems)
+		}
+		return err
+	})
+	redistest.Await(w, "all changes to have ended", func() error {
+		n, err := w.redis.Client().HLen(w.Context(), "{patgate}:changes").Result()
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%d have not", n)
 		}
 		return err
 	})

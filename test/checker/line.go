@@ -47,9 +47,7 @@ func newLine[S state[S]](h *History, q quiet, changes []Change, first S) (l line
 		case c.Outcome == Done && len(next) == 0:
 			text = fmt.Sprintf("%s: was done, but can't have been: the state before was %s", describeChange(c), either(before))
 			next = anything(before, c)
-		case c.Outcome == Refused && len(possible) == len(before) && c.Kind != DeleteOwner:
-			// (An owner's record that was deleted by a request whose answer was
-			// lost on the way to the gateway isn't there when it asks again.)
+		case c.Outcome == Refused && len(possible) == len(before):
 			text = fmt.Sprintf("%s: was refused without a reason: the state was %s", describeChange(c), either(before))
 		}
 		if text != "" {

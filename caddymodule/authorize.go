@@ -1,0 +1,229 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/policy"
+)
+
+func init() {
+	caddy.RegisterModule(Authorize{})
+	httpcaddyfile.RegisterHandlerDirective("patgate_authorize", parseAuthorize)
+	httpcaddyfile.RegisterDirectiveOrder("patgate_authorize", httpcaddyfile.After, "try_files") // before patgate
+}
+
+// Authorize makes a site an authorization service: another proxy asks it about
+// each request before that proxy forwards it. The gate of the site judges the
+// original request, and not the one that asks, and where it would forward it the
+// answer is 200, with the identity headers for the proxy to pass on.
+//
+// Caddy's rewrite would not do: it decodes the path, and another path would be
+// judged than the one that is forwarded.
+type Authorize struct {
+	// For says who asks: nginx, traefik, caddy or envoy.
+	For string `json:"for"`
+
+	app      *App
+	original *[3]string // the headers with the method, the target and the host; nil: those of the request itself
+	names    func() []string
+}
+
+// originals are the headers that have the original request, by who asks.
+var originals = map[string]*[3]string{
+	"nginx":   {"X-Original-Method", "X-Original-Uri", "X-Original-Host"},
+	"traefik": {"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"},
+	"caddy":   {"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"},
+	"envoy":   nil, // asks with the original request, without its body
+}
+
+// askers are the values of Authorize.For.
+var askers = []string{"nginx", "traefik", "caddy", "envoy"}
+
+// CaddyModule returns the Caddy module information.
+func (Authorize) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.patgate_authorize", New: func() caddy.Module { return new(Authorize) }}
+}
+
+// Provision checks the configuration.
+func (a *Authorize) Provision(ctx caddy.Context) error {
+	if !slices.Contains(askers, a.For) {
+		return fmt.Errorf("patgate_authorize %q: want %s", a.For, strings.Join(askers, ", "))
+	}
+	app, err := ctx.App("patgate")
+	if err != nil {
+		return err
+	}
+	a.app, a.original = app.(*App), originals[a.For]
+	a.names = sync.OnceValue(a.app.identityNames) // when all gates are known
+	return nil
+}
+
+// ServeHTTP has the original request judged by what comes next.
+func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
+		return refuse(w, http.StatusForbidden, "only a trusted proxy may ask: see the option trusted_proxies")
+	}
+	if why := a.restore(r); why != "" {
+		return refuse(w, http.StatusBadRequest, why)
+	}
+	if name := misleading(r.Header); name != "" {
+		return refuse(w, http.StatusBadRequest, "the header "+name+" could make the API see another request than the one judged, and can't be removed from here")
+	}
+	sent := r.Header["Authorization"] != nil
+	watched := &authorizeWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, nginx: a.For == "nginx"}
+	if err := next.ServeHTTP(watched, r); err != nil || watched.written {
+		return err
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if _, judged := repl.Get("http.patgate.decision"); !judged {
+		return caddyhttp.Error(http.StatusInternalServerError, errors.New("patgate_authorize: no gate stands behind it"))
+	}
+	a.answer(w.Header(), r.Header, sent)
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// answer passes on what the gate tells the upstream. A proxy that adds what it is
+// given to what the client has sent is told what to remove.
+func (a *Authorize) answer(header, judged http.Header, sentAuthorization bool) {
+	var absent []string
+	for _, name := range a.names() {
+		if _, ok := judged[name]; !ok {
+			absent = append(absent, name)
+		}
+	}
+	for name, values := range judged {
+		if strings.HasPrefix(name, policy.IdentityPrefix) || slices.Contains(a.names(), name) {
+			header[name] = values
+		}
+	}
+	if a.For != "envoy" {
+		return
+	}
+	if sentAuthorization && judged["Authorization"] == nil {
+		absent = append(absent, "Authorization")
+	}
+	if len(absent) > 0 {
+		header["X-Envoy-Auth-Headers-To-Remove"] = []string{strings.ToLower(strings.Join(absent, ","))}
+	}
+}
+
+// identityNames returns the names of the headers that the gates may send.
+func (a *App) identityNames() (names []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, h := range a.gates {
+		if h.identity != nil {
+			names = append(names, h.identity[:]...)
+		}
+	}
+	names = append(names, decisionHeader)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// restore makes r the original request. It returns why that can't be done, or "".
+func (a *Authorize) restore(r *http.Request) (why string) {
+	if a.original == nil {
+		return ""
+	}
+	var values [3]string
+	for i, name := range a.original {
+		sent := r.Header[name]
+		delete(r.Header, name)
+		switch {
+		case len(sent) == 1 && sent[0] != "":
+			values[i] = sent[0]
+		case len(sent) == 0 && i == 2:
+			values[i] = r.Host
+		default:
+			return fmt.Sprintf("the proxy that asks has to send %s, once", name)
+		}
+	}
+	target, err := url.ParseRequestURI(values[1])
+	if err != nil || values[1][0] != '/' {
+		return "the proxy that asks sends what is no path as " + a.original[1]
+	}
+	r.Method, r.URL, r.RequestURI, r.Host = values[0], target, values[1], values[2]
+	return ""
+}
+
+// misleading returns the name of a header that the gate would remove before it
+// forwards a request, or "". Those that proxies take care of don't count.
+func misleading(h http.Header) string {
+	cleaned := h.Clone()
+	policy.CleanHeader(cleaned)
+	for name := range h {
+		if _, kept := cleaned[name]; kept || name == "Connection" || name == "Upgrade" || name == "Trailer" || strings.HasPrefix(name, policy.IdentityPrefix) {
+			continue
+		}
+		return name
+	}
+	return ""
+}
+
+// refuse answers what can't be judged at all.
+func refuse(w http.ResponseWriter, status int, why string) error {
+	return rest.AnswerProblem(w, rest.Refuse(status, "%s", why))
+}
+
+// authorizeWriter notes whether there was an answer. nginx takes every other
+// status than 401 and 403 for a failure of its own: it gets 403 for what the
+// client did wrong, with the status in a header.
+type authorizeWriter struct {
+	*caddyhttp.ResponseWriterWrapper
+	nginx   bool
+	written bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *authorizeWriter) WriteHeader(status int) {
+	w.written = true
+	if w.nginx && (status == http.StatusBadRequest || status == http.StatusTooManyRequests) {
+		w.Header()["X-Patgate-Status"] = []string{strconv.Itoa(status)}
+		status = http.StatusForbidden
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *authorizeWriter) Write(b []byte) (int, error) {
+	w.written = true
+	return w.ResponseWriterWrapper.Write(b)
+}
+
+// parseAuthorize sets up an authorization service. Syntax:
+//
+//	patgate_authorize nginx | traefik | caddy | envoy
+func parseAuthorize(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	a := new(Authorize)
+	return a, a.UnmarshalCaddyfile(helper.Dispenser)
+}
+
+// UnmarshalCaddyfile reads the directive; parseAuthorize says how it is written.
+func (a *Authorize) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive
+	if !d.AllArgs(&a.For) || !slices.Contains(askers, a.For) || d.NextBlock(0) {
+		return d.Errf("patgate_authorize: want who asks, one of %s", strings.Join(askers, ", "))
+	}
+	return nil
+}
+
+var (
+	_ caddy.Provisioner           = (*Authorize)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Authorize)(nil)
+	_ caddyfile.Unmarshaler       = (*Authorize)(nil)
+)

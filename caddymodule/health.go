@@ -1,0 +1,127 @@
+package caddymodule
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/store"
+)
+
+func init() {
+	caddy.RegisterModule(Health{})
+	httpcaddyfile.RegisterHandlerDirective("patgate_health", parseHealth)
+	httpcaddyfile.RegisterDirectiveOrder("patgate_health", httpcaddyfile.After, "try_files") // before patgate
+}
+
+// The states of a gateway, from the best to the worst.
+const (
+	healthOK          = "ok"          // changes are heard: held tokens serve, others are asked for
+	healthDegraded    = "degraded"    // changes are not heard: every token is asked for
+	healthStale       = "stale"       // the store can't be asked: held tokens serve, for max_stale
+	healthUnavailable = "unavailable" // the store can't be asked, and no token serves
+)
+
+// healths are all of them.
+var healths = []string{healthOK, healthDegraded, healthStale, healthUnavailable}
+
+// health is how well a gateway can serve.
+type health struct {
+	Status string    `json:"status"`
+	Since  time.Time `json:"since"`
+	// HeldUntil is when tokens that are held stop to serve; null while the store
+	// can be asked.
+	HeldUntil *time.Time `json:"held_until"`
+}
+
+// health works out how well requests can be served.
+func (t *tokens) health(now time.Time) health {
+	seen := t.lookout.seen.Load()
+	h := health{Status: healthOK, Since: wireTime(seen.since)}
+	switch {
+	case seen.heard:
+	case seen.err == nil:
+		h.Status = healthDegraded
+	default:
+		h.Status = healthUnavailable
+		if last := t.store.(store.Follower).Heard(); !last.IsZero() {
+			until := wireTime(last.Add(max(t.cache.Options().MaxStale, 0)))
+			h.HeldUntil = &until
+			if now.Before(until) {
+				h.Status = healthStale
+			}
+		}
+	}
+	return h
+}
+
+// Health answers the probes of load balancers and orchestrators: 200 while
+// tokens can be served, 503 when none can, and a JSON object that says more. It
+// asks nobody anything, so that probes, whoever sends them, cost next to nothing.
+type Health struct {
+	app *App
+}
+
+// CaddyModule returns the Caddy module information.
+func (Health) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.patgate_health", New: func() caddy.Module { return new(Health) }}
+}
+
+// Provision finds the app.
+func (h *Health) Provision(ctx caddy.Context) error {
+	app, err := ctx.App("patgate")
+	if err != nil {
+		return err
+	}
+	h.app = app.(*App)
+	return nil
+}
+
+// ServeHTTP answers a probe.
+func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	header := w.Header()
+	header["Cache-Control"] = noStore
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		header.Set("Allow", "GET, HEAD")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return nil
+	}
+	now := time.Now()
+	answer := health{Status: healthUnavailable, Since: wireTime(now)}
+	if t, err := h.app.hub.open(); err == nil {
+		answer = t.health(now)
+	}
+	status := http.StatusOK
+	if answer.Status == healthUnavailable {
+		status = http.StatusServiceUnavailable
+	}
+	return rest.Answer(w, "application/json", status, answer)
+}
+
+// parseHealth sets up the answer to probes. Syntax:
+//
+//	patgate_health [<matcher>]
+func parseHealth(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h := new(Health)
+	return h, h.UnmarshalCaddyfile(helper.Dispenser)
+}
+
+// UnmarshalCaddyfile reads the directive; parseHealth says how it is written.
+func (*Health) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive
+	if d.NextArg() || d.NextBlock(0) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+var (
+	_ caddy.Provisioner           = (*Health)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Health)(nil)
+	_ caddyfile.Unmarshaler       = (*Health)(nil)
+)

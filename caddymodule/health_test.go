@@ -1,0 +1,107 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/patgate/patgate/cache"
+)
+
+// unhealthy returns an app whose store was seen so.
+func unhealthy(t *testing.T, seen sight, heard *time.Time) *App {
+	t.Helper()
+	f := new(follower)
+	f.heard.Store(heard)
+	c := cache.New(f, cache.Options{MaxStale: time.Minute})
+	t.Cleanup(c.Close)
+	o := &tokens{store: f, cache: c, lookout: &lookout{}}
+	o.lookout.seen.Store(&seen)
+	h := newHub(source{})
+	h.opened.Store(o)
+	return &App{hub: h}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	gone := errors.New("connection refused at redis.internal")
+	at := func(d time.Duration) *time.Time { then := now.Add(d); return &then }
+	for _, test := range []struct {
+		name      string
+		seen      sight
+		heard     *time.Time
+		code      int
+		status    string
+		heldUntil *time.Time
+	}{
+		{"heard", sight{heard: true}, nil, 200, "ok", nil},
+		{"not heard, but it answers", sight{}, at(-time.Hour), 200, "degraded", nil},
+		{"gone a moment ago", sight{err: gone}, at(-10 * time.Second), 200, "stale", at(50 * time.Second)},
+		{"gone for longer than max_stale", sight{err: gone}, at(-61 * time.Second), 503, "unavailable", at(-time.Second)},
+		{"never heard", sight{err: errNotYet}, new(time.Time), 503, "unavailable", nil},
+	} {
+		h := &Health{app: unhealthy(t, test.seen, test.heard)}
+		w := httptest.NewRecorder()
+		if err := h.ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil), nil); err != nil {
+			t.Fatal(err)
+		}
+		var got health
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatalf("%s: %v in %s", test.name, err, w.Body)
+		}
+		if w.Code != test.code || got.Status != test.status {
+			t.Errorf("%s: %d %s, want %d %s", test.name, w.Code, got.Status, test.code, test.status)
+		}
+		switch {
+		case (got.HeldUntil == nil) != (test.heldUntil == nil):
+			t.Errorf("%s: held until %v, want %v", test.name, got.HeldUntil, test.heldUntil)
+		case got.HeldUntil != nil && got.HeldUntil.Sub(*test.heldUntil).Abs() > time.Millisecond:
+			t.Errorf("%s: held until %v, want %v", test.name, got.HeldUntil, test.heldUntil)
+		}
+		if fields := (map[string]any{}); json.Unmarshal(w.Body.Bytes(), &fields) != nil || len(fields) != 3 {
+			t.Errorf("%s: says more than strangers need: %s", test.name, w.Body)
+		}
+		if got := w.Header().Get("Cache-Control"); got != "no-store" {
+			t.Errorf("%s: Cache-Control %q, want no-store", test.name, got)
+		}
+	}
+}
+
+// A store that can't be opened, and what is no probe.
+func TestHealthOtherwise(t *testing.T) {
+	t.Parallel()
+	h := &Health{app: unhealthy(t, sight{heard: true}, nil)}
+	w := httptest.NewRecorder()
+	if err := h.ServeHTTP(w, httptest.NewRequest("POST", "/healthz", nil), nil); err != nil || w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: %d %v (%v), want 405 that allows GET and HEAD", w.Code, w.Header(), err)
+	}
+	broken := provision(t, t.TempDir(), nil) // a directory
+	defer broken.app.Cleanup()
+	h = &Health{app: broken.app}
+	w = httptest.NewRecorder()
+	if err := h.ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil), nil); err != nil || w.Code != 503 {
+		t.Errorf("a store that can't be opened: %d (%v), want 503", w.Code, err)
+	}
+	for _, text := range []string{"patgate_health yes", "patgate_health {\nverbose\n}"} {
+		if err := new(Health).UnmarshalCaddyfile(caddyfile.NewTestDispenser(text)); err == nil {
+			t.Errorf("%s: no error", text)
+		}
+	}
+}
+
+func TestDurationText(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		time.Minute: "1m", 90 * time.Second: "1m30s", time.Hour: "1h", 10 * time.Second: "10s", 20 * time.Minute: "20m",
+		90 * 24 * time.Hour: "2160h", time.Hour + time.Second: "1h0m1s", -1: "-1ns",
+	} {
+		if got := durationText(d); got != want {
+			t.Errorf("durationText(%d) = %q, want %q", d, got, want)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// follower is an empty store that other processes change.
+type follower struct {
+	store.Store
+	heard atomic.Pointer[time.Time] // nil: it hears all there is
+	fault atomic.Pointer[error]     // of being asked
+}
+
+func (f *follower) Heard() time.Time {
+	if t := f.heard.Load(); t != nil {
+		return *t
+	}
+	return time.Now()
+}
+
+func (f *follower) Find(context.Context, token.Digest) (store.Found, error) {
+	if err := f.fault.Load(); err != nil {
+		return store.Found{}, *err
+	}
+	return store.Found{}, store.ErrNotFound
+}
+
+func (f *follower) Watch(func(store.Change)) func() { return func() {} }
+
+// deafen has f hear nothing from now on and, with an error, answer nothing.
+func (f *follower) deafen(err error) {
+	now := time.Now()
+	f.heard.Store(&now)
+	if err != nil {
+		f.fault.Store(&err)
+	}
+}
+
+func TestLookout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, gone := new(follower), errors.New("connection refused")
+		f.heard.Store(new(time.Time)) // not heard at all
+		f.fault.Store(&gone)
+		began := time.Now()
+		l := watch(f)
+		defer l.close()
+
+		check := func(when string, heard bool, wantErr error, since time.Time) {
+			t.Helper()
+			time.Sleep(2 * time.Second) // of the bubble: the lookout has looked
+			synctest.Wait()
+			got := l.seen.Load()
+			if got.heard != heard || !errors.Is(got.err, wantErr) || got.since.Sub(since).Abs() > lookoutInterval {
+				t.Errorf("%s: heard %v, error %v, since %s; want %v, %v, %s", when, got.heard, got.err, got.since, heard, wantErr, since)
+			}
+		}
+		check("before it was heard", false, gone, began)
+		f.heard.Store(nil)
+		f.fault.Store(nil)
+		now := time.Now()
+		check("heard", true, nil, now)
+		check("still heard", true, nil, now)
+		f.deafen(nil)
+		now = time.Now()
+		check("it can be asked, but others are not heard", false, nil, now)
+		f.deafen(gone)
+		now = time.Now()
+		check("gone", false, gone, now)
+		check("still gone", false, gone, now)
+	})
+}
+
+// A store that no other process changes is heard as long as it is open.
+func TestLookoutAlone(t *testing.T) {
+	t.Parallel()
+	l := watch(struct{ store.Store }{})
+	defer l.close()
+	if got := l.seen.Load(); !got.heard || got.err != nil {
+		t.Errorf("heard %v, %v; want true, no error", got.heard, got.err)
+	}
+}

@@ -1,0 +1,154 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+// stream is a request that was forwarded for a token and is under way. It ends
+// when a new request with its token would be turned away.
+//
+// Every such request is one, for nobody can tell beforehand which will last:
+// being one costs a request over HTTP/1 no allocation. Those that a client
+// begins as streams are cut at once when their token ends, all others when they
+// have lasted for streamAge: a POST that is nearly done is better finished.
+type stream struct {
+	*outcome // not written any more
+	digest   token.Digest
+	policy   *policy.Policy
+	route    *policy.Route
+	from     string // the client's address, as Caddy works it out
+	began    time.Time
+	lasting  bool // begun as a stream: a WebSocket, or server-sent events
+
+	// How it is cut. HTTP/1: by closing the connection, unless that was
+	// hijacked, which ends the request's context as well. HTTP/2 and 3: by
+	// ending the request's context, and writing no more.
+	conn   net.Conn
+	cancel context.CancelFunc
+	tunnel *tunnel // of a WebSocket
+
+	shard      *streamShard
+	prev, next *stream
+	cutting    chan struct{} // set when it is being cut, closed when it has been
+	ended      atomic.Uint32 // the reason it was cut for; 0, which is policy.Forward: it wasn't
+}
+
+// streamAge is how long a request that doesn't look like a stream may go on
+// although its token has ended.
+const streamAge = time.Second
+
+// errCut is what writing to a stream returns that was cut.
+var errCut = errors.New("the stream was cut: its token has ended")
+
+// follow makes a request that is forwarded for a token a stream. It returns what
+// to serve it with; end must be called when it has been.
+func (h *Handler) follow(w http.ResponseWriter, r *http.Request, m *policy.Match, o *outcome) (http.ResponseWriter, *http.Request) {
+	ctx := r.Context()
+	s := &o.stream
+	s.outcome, s.policy, s.route, s.began = o, h.policy, m.Route, time.Now()
+	s.from, _ = caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
+	upgrade := len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
+	s.lasting = upgrade || wantsEvents(r.Header["Accept"])
+	if r.ProtoMajor == 1 && !upgrade {
+		s.conn, _ = ctx.Value(connKey{}).(net.Conn)
+	}
+	if s.conn == nil {
+		ctx, s.cancel = context.WithCancel(ctx)
+		r = r.WithContext(ctx)
+		if upgrade {
+			s.tunnel = &tunnel{ResponseWriter: w, extended: r.Method == http.MethodConnect}
+			w = s.tunnel
+		} else {
+			w = &guarded{w, s}
+		}
+	}
+	streams := h.app.hub.opened.Load().streams
+	if streams.begin(s); s.lasting {
+		streams.again(s.digest)
+	}
+	return w, r
+}
+
+// wantsEvents reports whether a client asks for server-sent events (HTML
+// standard, section 9.2).
+func wantsEvents(accept []string) bool {
+	return len(accept) > 0 && strings.Contains(accept[0], "text/event-stream")
+}
+
+// end takes the request, which has been served, off the streams. From then on
+// its connection isn't touched: the next request on it is not this one's.
+func (s *stream) end() {
+	s.shard.remove(s)
+	if s.cancel != nil {
+		s.cancel()
+	}
+}
+
+// due reports whether the stream would be cut now if its token had ended.
+func (s *stream) due(now time.Time) bool {
+	return s.lasting || now.Sub(s.began) >= streamAge
+}
+
+// judge says whether the request would be forwarded if it came now.
+func (s *stream) judge(subject *policy.Subject, now time.Time) policy.Reason {
+	m := s.policy.Again(s.route, s.space, s.resource)
+	reason := m.Decide(subject, now, parseAddr(s.from))
+	if reason == policy.Forward && m.Space != s.space {
+		return policy.SpaceNotGranted // the token's own space is another one now
+	}
+	return reason
+}
+
+// cut ends the stream for both sides.
+func (s *stream) cut(reason policy.Reason) {
+	if s.tunnel != nil {
+		s.tunnel.shut(reason)
+	}
+	if s.cancel != nil {
+		s.cancel()
+	}
+	if s.conn != nil {
+		s.conn.Close()
+	}
+}
+
+// guarded is the ResponseWriter of a stream over HTTP/2 or 3. Not every handler
+// minds the request's context.
+type guarded struct {
+	http.ResponseWriter
+	stream *stream
+}
+
+func (g *guarded) Write(b []byte) (int, error) {
+	if g.stream.ended.Load() != 0 {
+		return 0, errCut
+	}
+	return g.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (g *guarded) Unwrap() http.ResponseWriter { return g.ResponseWriter }
+
+// connKey is the key of the connection in the contexts of its requests.
+type connKey struct{}
+
+// keepConn has the server's requests know their connections.
+func keepConn(server *caddyhttp.Server) {
+	server.RegisterConnContext(func(ctx context.Context, c net.Conn) context.Context {
+		if ctx.Value(connKey{}) != nil {
+			return ctx // there are several gates
+		}
+		return context.WithValue(ctx, connKey{}, c)
+	})
+}

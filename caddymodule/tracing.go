@@ -1,0 +1,41 @@
+package caddymodule
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// The tiers that a token can be found in, or not be found in.
+const (
+	tierMemory   = "memory"   // held
+	tierNegative = "negative" // remembered as unknown
+	tierStore    = "store"    // asked for, or held and the store couldn't be asked
+)
+
+// annotate describes the outcome in the request's span, if Caddy's tracing
+// directive has begun one that is recorded. Who has sent the request isn't said:
+// traces go to others than access logs.
+func annotate(ctx context.Context, m *policy.Match, o *outcome) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	attributes := []attribute.KeyValue{attribute.String("patgate.decision", o.reason.String())}
+	if o.reported {
+		attributes = append(attributes, attribute.Bool("patgate.reported", true))
+	}
+	if o.tier != "" {
+		attributes = append(attributes, attribute.String("patgate.lookup", o.tier))
+	}
+	if o.tokenID != "" {
+		attributes = append(attributes, attribute.String("patgate.token_id", o.tokenID))
+	}
+	if m.Route != nil {
+		attributes = append(attributes, attribute.String("http.route", m.Route.Pattern))
+	}
+	span.SetAttributes(attributes...)
+}

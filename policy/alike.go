@@ -1,0 +1,304 @@
+package policy
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Servers route differently. Express and ASP.NET ignore the case of a literal,
+// Rails and Spring a suffix such as .json, servlet containers what follows a
+// semicolon, PHP what comes before or after a script's name; Express and Rails
+// compare literals before they decode. So a path that isn't on /users/me, but on
+// /users/{id}, may be on /users/me there. It is refused, unless whoever may do
+// the one may do the other, too.
+//
+// Whether a path is worth such a look is found out on the way to its route
+// (node.resembles and pathText.marked); the look itself is a second walk through
+// the tree.
+
+// judgeReadings refuses a request on r that some server finds on another route
+// which asks for more.
+func (p *Policy) judgeReadings(m *Match, r *Route) {
+	if m.path.marked && hasSessionSegment(m.path.text) {
+		m.refuse("the path has a segment that ASP.NET takes for a session and drops")
+		return
+	}
+	p.judgeReading(m, r)
+	if !m.path.marked {
+		return
+	}
+	judged := m.path
+	for _, other := range judged.readings() {
+		if m.Reason == Forward {
+			m.path = other
+			p.judgeReading(m, r)
+		}
+	}
+	m.path = judged
+}
+
+// judgeReading refuses a request on r whose path, as it stands in m, some server
+// finds on another route which asks for more.
+func (p *Policy) judgeReading(m *Match, r *Route) {
+	for m.readings.now = 0; !m.uncovered(r, p.tree.alike(m, 0, r)) && m.readings.now < len(m.readings.values); m.readings.now++ {
+	}
+}
+
+// uncovered refuses a request on r that is on another route as well, to some
+// servers, and reports whether it did. other may be nil.
+func (m *Match) uncovered(r, other *Route) bool {
+	if m.Reason == Forward && other != nil && !r.covers(other, m.policy.Catalog) {
+		m.alike = other
+		m.refuse("some servers find the path on another route")
+	}
+	return m.Reason != Forward
+}
+
+// alike is find for servers that read literals generously. It refuses a request
+// on r that one of them finds on a route which r doesn't cover.
+func (n *node) alike(m *Match, i int, r *Route) *Route {
+	if i == m.path.n {
+		return m.pick(n.ends)
+	}
+	text, last := m.path.segment(i), i == m.path.n-1
+	for j := range n.edges {
+		if e := &n.edges[j]; e.literal != text && alike(text, e.literal, last) && m.uncovered(r, e.to.alike(m, i+1, r)) {
+			return nil
+		}
+	}
+	for j := range n.partial {
+		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && m.uncovered(r, p.to.alike(m, i+1, r)) {
+			return nil
+		}
+	}
+	if next := n.next(text); next != nil {
+		if found := next.alike(m, i+1, r); found != nil || m.Reason != Forward {
+			return found
+		}
+	}
+	for j := range n.partial {
+		if p := &n.partial[j]; p.matches(text) {
+			if found := p.to.alike(m, i+1, r); found != nil || m.Reason != Forward {
+				return found
+			}
+		}
+	}
+	if n.parameter != nil {
+		if found := n.parameter.alike(m, i+1, r); found != nil || m.Reason != Forward {
+			return found
+		}
+	}
+	return m.pick(n.tails)
+}
+
+// alike reports whether some server takes the segment of a path for a literal.
+// last says that it is the path's last one.
+func alike(text, literal string, last bool) bool {
+	for i := 0; i < len(literal); i++ {
+		switch {
+		case literal[i] >= utf8.RuneSelf, i < len(text) && text[i] >= utf8.RuneSelf:
+			return alikeFolded(text, literal, last)
+		case i == len(text):
+			return false
+		case lower(blank(text[i])) != lower(literal[i]):
+			return shortName(text, literal)
+		}
+	}
+	rest := text[len(literal):]
+	if rest != "" && rest[0] >= utf8.RuneSelf {
+		return alikeFolded(text, literal, last)
+	}
+	return drops(rest, last)
+}
+
+// alikeFolded is alike for text that isn't ASCII.
+func alikeFolded(text, literal string, last bool) bool {
+	rest, ok := strings.CutPrefix(foldSegment(text), foldSegment(literal))
+	return ok && drops(rest, last)
+}
+
+// drops reports whether some server drops the rest of a segment.
+func drops(rest string, last bool) bool {
+	switch {
+	case rest == "":
+		return true
+	case rest[0] == '.':
+		return last // a format, at the end of a path (Rails, Spring's suffix patterns)
+	case rest[0] == ';':
+		return true // a path parameter
+	case rest[0] == ':':
+		return len(rest) > 1 && (rest[1] == ':' || rest[1] == '$') // a stream of a file (Windows)
+	}
+	return strings.Trim(rest, "+ ") == ""
+}
+
+// blank returns what a server that decodes paths as it does forms reads for c.
+func blank(c byte) byte {
+	if c == '+' {
+		return ' '
+	}
+	return c
+}
+
+// shortName reports whether text has the form of a short name that Windows gives
+// to files with longer ones: ADMINI~1 for administration.
+func shortName(text, literal string) bool {
+	start, number, ok := strings.Cut(text, "~")
+	number, _, _ = strings.Cut(number, ".")
+	return ok && start != "" && number != "" && len(start) <= 6 && len(literal) > len(start) &&
+		strings.Trim(number, "0123456789") == "" && equalFold(literal[:len(start)], start)
+}
+
+// foldSegment reduces a segment to what is left of it in the spellings that some
+// server takes for the same: without case, accents (best-fit mappings drop them)
+// and joiners.
+func foldSegment(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.In(r, unicode.Mn, unicode.Cf):
+			return -1
+		case r == '+':
+			return ' '
+		}
+		return r
+	}, norm.NFKD.String(s))
+	return strings.ReplaceAll(strings.ToLower(strings.ToUpper(s)), "ß", "ss")
+}
+
+// resembles reports whether a segment that the partial parameter doesn't match is
+// one to some server.
+func (p *partial) resembles(text string) bool {
+	before, after := p.before, p.after
+	if !isASCII(text) || !isASCII(before) || !isASCII(after) {
+		before, after, text = foldSegment(before), foldSegment(after), foldSegment(text)
+	}
+	if len(text) <= len(before)+len(after) || !alike(text[:len(before)], before, false) {
+		return false
+	}
+	for i := len(before) + 1; i+len(after) <= len(text); i++ {
+		if alike(text[i:], after, true) {
+			return true
+		}
+	}
+	return false
+}
+
+// inOtherCase reports whether the partial parameter matches the segment but for
+// its case.
+func (p *partial) inOtherCase(text string) bool {
+	i := len(text) - len(p.after)
+	return i > len(p.before) && strings.EqualFold(text[:len(p.before)], p.before) && strings.EqualFold(text[i:], p.after)
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// marks notes which literals follow the node, so that node.resembles is quick.
+type marks struct {
+	lengths uint64    // bit n: one of n bytes; 63 stands for all that are longer
+	first   [4]uint64 // bit c: one that begins with c, in lower case
+}
+
+func (k *marks) add(literal string) {
+	if !isASCII(literal) { // may be spelled in any length, and without accents
+		k.lengths, k.first = ^uint64(0), [4]uint64{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
+		return
+	}
+	c := lower(literal[0])
+	k.lengths |= 1 << min(len(literal), 63)
+	k.first[c>>6] |= 1 << (c & 63)
+}
+
+// resembles reports whether a segment may be a literal in another case. What more
+// there is to be said against a segment, pathText.marked says.
+func (k *marks) resembles(text string) bool {
+	c := lower(text[0])
+	return k.lengths>>min(len(text), 63)&1 != 0 && k.first[c>>6]>>(c&63)&1 != 0
+}
+
+// readings returns the other ways to take the path apart: with literals compared
+// before they are decoded; where the policy allows encoded slashes, split at
+// them; and with the name of a script in it.
+func (p *pathText) readings() (all []pathText) {
+	add := func(text string) {
+		var other pathText
+		if other.split(text) {
+			all = append(all, other)
+		}
+	}
+	if p.overescaped {
+		add(strings.TrimSuffix(p.raw, "/"))
+	}
+	if strings.Count(p.text, "/") > p.n {
+		add(p.text)
+	}
+	for i := range p.n {
+		switch s := p.segment(i); {
+		case i == p.n-1 && isIndex(s):
+			add(p.text[:p.bounds[i]])
+		case i < p.n-1 && isScript(s):
+			add(p.text[:p.bounds[i+1]])
+			add(p.text[p.bounds[i+1]:])
+		}
+	}
+	return all
+}
+
+// split takes apart a path that needs no decoding, at all its slashes. It reports
+// whether there is anything to it.
+func (p *pathText) split(text string) bool {
+	p.raw, p.text = text, text
+	for i := 1; i <= len(text); i++ {
+		if i == len(text) || text[i] == '/' {
+			if p.add(i) != "" {
+				return false
+			}
+		}
+	}
+	return p.n > 0 || text == ""
+}
+
+// isScript reports whether servers take a segment for the name of a program, and
+// what follows for its argument.
+func isScript(s string) bool {
+	i := strings.LastIndexByte(s, '.')
+	if i < 0 {
+		return false
+	}
+	switch strings.ToLower(s[i+1:]) {
+	case "php", "php3", "php4", "php5", "php7", "phtml", "phar", "asp", "aspx", "ashx", "asmx", "axd", "svc", "jsp", "cgi", "fcgi", "pl", "py", "rb", "do":
+		return true
+	}
+	return false
+}
+
+// isIndex reports whether servers take a segment for what stands for its
+// directory.
+func isIndex(s string) bool {
+	name, format, _ := strings.Cut(s, ".")
+	return (equalFold(name, "index") || equalFold(name, "default")) && (isScript(s) || equalFold(format, "html") || equalFold(format, "htm"))
+}
+
+// hasSessionSegment reports whether a path has what ASP.NET takes for a session's
+// id without a cookie, and drops: (S(…)).
+func hasSessionSegment(path string) bool {
+	for rest := path; ; {
+		i := strings.IndexByte(rest, '(')
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+1:]
+		if len(rest) > 1 && isAlnum(rest[0]) && rest[1] == '(' {
+			return true
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package policy
+
+import "strings"
+
+// overrides reports whether a query has a parameter by which some frameworks
+// replace the method of the request: _method (Symfony, Laravel, WordPress, Spring
+// and others), or the name of one of the headers for that. One that says what the
+// method is anyway changes nothing.
+func overrides(query, method string) bool {
+	for start := 0; start < len(query); {
+		if !beginsOverride(query[start]) {
+			i := strings.IndexAny(query[start:], "&;")
+			if i < 0 {
+				return false
+			}
+			start += i + 1
+			continue
+		}
+		end := len(query)
+		if i := strings.IndexAny(query[start:], "&;"); i >= 0 {
+			end = start + i
+		}
+		name, value, _ := strings.Cut(query[start:end], "=")
+		if namesOverride(name) && !equalFold(unescapeQuery(value), method) {
+			return true
+		}
+		start = end + 1
+	}
+	return false
+}
+
+// beginsOverride reports whether the name of a parameter that overrides can begin
+// with c, encoded or not: PHP makes underscores of some characters.
+func beginsOverride(c byte) bool {
+	switch c {
+	case '_', '.', '[', ' ', '+', '%', 'x', 'X', '?':
+		return true
+	}
+	return false
+}
+
+// namesOverride reports whether some framework takes the name for one of a
+// parameter that overrides the method.
+func namesOverride(name string) bool {
+	name = unescapeQuery(name)
+	if strings.IndexByte(name, '%') >= 0 {
+		name = unescapeQuery(name)
+	}
+	for _, header := range [...]string{"xhttpmethodoverride", "xhttpmethod", "xmethodoverride"} {
+		if sameKey(name, header) {
+			return true
+		}
+	}
+	// method alone is the name of many a filter.
+	name = strings.TrimLeft(name, " ?")
+	return name != "" && strings.IndexByte("_.[", name[0]) >= 0 && sameKey(name[1:], "method")
+}
+
+// misleads reports whether a header is one by which some frameworks replace the
+// method, the URL or the host of a request after the gate has judged it, or which
+// announces what the gate doesn't let through.
+func misleads(name string) bool {
+	switch name {
+	// the method
+	case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Method", "X-Original-Method", "X-Original-Http-Method":
+		return true
+	// the URL
+	case "X-Original-Url", "X-Original-Uri", "X-Original-Path", "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url",
+		"X-Http-Destinationurl", "X-Http-Path-Override", "X-Path-Override", "X-Script-Name", "X-Ingress-Path", "X-Matched-Path", "X-Now-Route-Matches",
+		"X-Invoke-Path", "X-Invoke-Query", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "Script-Name", "Path-Info":
+		return true
+	// the host
+	case "Forwarded", "X-Host", "X-Original-Host", "X-Http-Host", "X-Http-Host-Override", "X-Host-Override", "X-Proxy-Host", "Proxy-Host":
+		return true
+	// the proxy that a CGI program asks (CVE-2016-5385), what a gate doesn't let through
+	case "Proxy", "Trailer", "Http2-Settings":
+		return true
+	}
+	if forwarded, ok := strings.CutPrefix(name, "X-Forwarded-"); ok {
+		switch forwarded {
+		case "For", "Host", "Proto": // the proxy's to say: it replaces what clients say that it doesn't trust
+		case "Port", "Scheme", "Ssl": // say nothing of which route, space or resource it is
+		default:
+			return true
+		}
+	}
+	// what Envoy, Next.js and rewriting modules tell themselves
+	return strings.HasPrefix(name, "X-Rewrite-") || strings.HasPrefix(name, "X-Envoy-") || strings.HasPrefix(name, "X-Middleware-")
+}

@@ -1,0 +1,282 @@
+package personality
+
+import (
+	"net/http"
+	"net/url"
+	gopath "path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// All are the servers and frameworks that are known here.
+var All = []*Personality{
+	// Express 4 and path-to-regexp 0.1: literals are compared before they are
+	// decoded and without case; qs reads queries; method-override with its
+	// usual header and parameter.
+	{
+		Name: "Express", methods: overridable, hosts: forwardedHosts, raw: true,
+		paths:   func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
+		literal: func(s segment, literal string, _ bool) bool { return foldEqual(s.raw, literal) },
+		value:   decoded, query: qs, fields: joined,
+	},
+	// Rails, with Rack and Journey: literals before decoding, a format at the
+	// end, which parameters don't contain; Rack::MethodOverride; Forwarded.
+	{
+		Name: "Rails", methods: overridable, hosts: forwardedHosts, raw: true,
+		paths: func(r *Request) []path { return []path{{"", split(merge(r.Path), percent)}} },
+		literal: func(s segment, literal string, last bool) bool {
+			return s.raw == literal || last && strings.HasPrefix(s.raw, literal+".")
+		},
+		value: func(s segment, last bool) string {
+			if i := strings.LastIndexByte(s.text, '.'); last && i > 0 {
+				return s.text[:i]
+			}
+			return s.text
+		},
+		query: rack, fields: joined,
+	},
+	// Spring on Tomcat: path parameters are cut off before and after decoding,
+	// dot segments resolved; suffix patterns; ForwardedHeaderFilter and
+	// HiddenHttpMethodFilter.
+	{
+		Name: "Spring", methods: overridable, hosts: forwardedHosts,
+		paths: func(r *Request) []path {
+			cut := parameters.ReplaceAllString(r.Path, "")
+			return []path{
+				{"", split(clean(cut), percent)},
+				{"decoding first", decodedFirst(clean(parameters.ReplaceAllString(percent(cut), "")))},
+			}
+		},
+		literal: func(s segment, literal string, last bool) bool {
+			return s.text == literal || last && strings.HasPrefix(s.text, literal+".")
+		},
+		value: decoded, query: plain("&", same, percentPlus), fields: joined,
+	},
+	// nginx: decodes, merges slashes and resolves dot segments before it looks
+	// for a location, on some file systems without case; $arg_x minds no case and
+	// isn't decoded.
+	{
+		Name: "nginx", methods: plainMethod, hosts: plainHost,
+		paths:   func(r *Request) []path { return []path{{"", decodedFirst(clean(percent(r.Path)))}} },
+		literal: func(s segment, literal string, _ bool) bool { return strings.EqualFold(s.text, literal) },
+		value:   decoded, query: plain("&", strings.EqualFold, verbatim), fields: folded,
+	},
+	// PHP, alone and with Symfony, Laravel or WordPress: the path is decoded
+	// first, perhaps as forms are; a script's name begins or ends it; parameters
+	// have their names mangled, and the last one counts; X-Original-URL.
+	{
+		Name: "PHP", methods: overridable, hosts: forwardedHosts, paths: phpPaths,
+		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded, query: phpQuery, fields: folded,
+	},
+	// IIS and ASP.NET: without case, backslashes are slashes, dots and blanks at
+	// the end of a name are dropped, and so are sessions' ids and streams;
+	// best-fit characters; %u; X-Original-URL from URL Rewrite.
+	{
+		Name: "IIS", methods: overridable, hosts: forwardedHosts, paths: iisPaths,
+		literal: func(s segment, literal string, _ bool) bool {
+			return foldEqual(windowsName(s.text), literal) || shortName.MatchString(s.text) && len(literal) > 6 &&
+				strings.EqualFold(literal[:strings.IndexByte(s.text, '~')], s.text[:strings.IndexByte(s.text, '~')])
+		},
+		value: func(s segment, _ bool) string { return windowsName(s.text) }, query: plain("&", foldEqual, percentU), fields: joined,
+	},
+	// Flask and Werkzeug: the server has decoded the path, slashes are merged.
+	{
+		Name: "Flask", methods: overridable, hosts: forwardedHosts,
+		paths:   func(r *Request) []path { return []path{{"", decodedFirst(merge(percent(r.Path)))}} },
+		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
+		query: plain("&", same, percentPlus), fields: folded,
+	},
+	// Go's ServeMux, which redirects to the clean path.
+	{
+		Name: "Go", methods: plainMethod, hosts: plainHost,
+		paths:   func(r *Request) []path { return []path{{"", split(clean(r.Path), percent)}} },
+		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
+		query: func(raw, key string) [][]string {
+			values, _ := url.ParseQuery(raw)
+			return [][]string{values[key]}
+		},
+		fields: func(h http.Header, name string) []string { return h.Values(name) },
+	},
+}
+
+// plainMethod is the method that stands in the request line.
+func plainMethod(r *Request) []string { return []string{r.Method} }
+
+// overridable is the method, and the one that a header or parameter puts in its
+// place.
+func overridable(r *Request) []string {
+	methods := []string{r.Method}
+	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
+		for _, value := range folded(r.Header, name) {
+			methods = append(methods, strings.ToUpper(value))
+		}
+		for _, values := range phpQuery(r.Query, name) {
+			methods = append(methods, upper(values)...)
+		}
+	}
+	for _, values := range append(phpQuery(r.Query, "_method"), qs(r.Query, "_method")...) {
+		methods = append(methods, upper(values)...)
+	}
+	return slices.Compact(methods)
+}
+
+func upper(values []string) (all []string) {
+	for _, v := range values {
+		all = append(all, strings.ToUpper(v))
+	}
+	return all
+}
+
+func plainHost(r *Request) []string { return []string{r.Host} }
+
+// forwardedHosts is the host, and those that headers put in its place. Caddy has
+// X-Forwarded-Host to itself.
+func forwardedHosts(r *Request) []string {
+	hosts := []string{r.Host}
+	for _, name := range []string{"X-Host", "X-Original-Host", "X-HTTP-Host-Override", "X-Forwarded-Server"} {
+		hosts = append(hosts, folded(r.Header, name)...)
+	}
+	for _, value := range folded(r.Header, "Forwarded") {
+		if _, host, ok := strings.Cut(strings.ToLower(value), "host="); ok {
+			host, _, _ = strings.Cut(host, ";")
+			hosts = append(hosts, strings.Trim(host, `"`))
+		}
+	}
+	return hosts
+}
+
+// rewritten is the path, and those that headers put in its place.
+func rewritten(r *Request) []string {
+	paths := []string{r.Path}
+	for _, name := range []string{"X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Forwarded-Uri", "X-Forwarded-Path"} {
+		for _, value := range folded(r.Header, name) {
+			value, _, _ = strings.Cut(value, "?")
+			paths = append(paths, value)
+		}
+	}
+	return paths
+}
+
+// decoded is the value of a parameter that is decoded once.
+func decoded(s segment, _ bool) string { return s.text }
+
+// split takes a path apart at its slashes, and then decodes the segments.
+func split(escaped string, decode func(string) string) (segments []segment) {
+	for s := range strings.SplitSeq(strings.Trim(escaped, "/"), "/") {
+		if s != "" {
+			segments = append(segments, segment{s, decode(s)})
+		}
+	}
+	return segments
+}
+
+// decodedFirst takes apart a path that was decoded as a whole.
+func decodedFirst(text string) []segment { return split(text, verbatim) }
+
+func verbatim(s string) string { return s }
+
+// percent decodes what is percent-encoded, and leaves alone what is broken.
+func percent(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := url.PathUnescape(s[i : i+3]); err == nil {
+				b.WriteString(c)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// percentPlus decodes as forms are: + is a blank.
+func percentPlus(s string) string { return percent(strings.ReplaceAll(s, "+", " ")) }
+
+var unicodeEscape = regexp.MustCompile(`%u([0-9A-Fa-f]{4})`)
+
+// percentU knows %uXXXX besides.
+func percentU(s string) string {
+	return percentPlus(unicodeEscape.ReplaceAllStringFunc(s, func(e string) string {
+		r := rune(0)
+		for _, c := range strings.ToLower(e[2:]) {
+			r = r<<4 | rune(strings.IndexRune("0123456789abcdef", c))
+		}
+		return string(r)
+	}))
+}
+
+// merge merges slashes.
+func merge(path string) string {
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	return path
+}
+
+// clean resolves dot segments and merges slashes.
+func clean(path string) string { return gopath.Clean("/" + path) }
+
+// parameters of a path, between a semicolon and the next slash.
+var parameters = regexp.MustCompile(`;[^/]*`)
+
+// foldEqual compares as JavaScript, Java and .NET do without case.
+func foldEqual(a, b string) bool {
+	return strings.EqualFold(a, b) || strings.ToLower(strings.ToUpper(a)) == strings.ToLower(strings.ToUpper(b))
+}
+
+// scriptName is that of a program in a path.
+var scriptName = regexp.MustCompile(`(?i)\.(php|aspx|asp|ashx)(/|$)`)
+
+// scripts are a path, and what of it stands before and behind a program's name,
+// and the directory of an index.
+func scripts(path string) []string {
+	all := []string{path}
+	for _, at := range scriptName.FindAllStringIndex(path, -1) {
+		if at[1] < len(path) {
+			all = append(all, path[:at[1]], path[at[1]-1:])
+		}
+	}
+	dir, file := gopath.Split(strings.TrimSuffix(path, "/"))
+	if slices.Contains([]string{"index.php", "index.html", "default.aspx"}, strings.ToLower(file)) {
+		all = append(all, dir)
+	}
+	return all
+}
+
+func phpPaths(r *Request) (all []path) {
+	for _, target := range rewritten(r) {
+		for _, decode := range []func(string) string{percent, percentPlus} {
+			for _, p := range scripts(decode(target)) {
+				all = append(all, path{p, decodedFirst(clean(p))})
+			}
+		}
+	}
+	return all
+}
+
+// session is the id of an ASP.NET session without a cookie.
+var session = regexp.MustCompile(`\((?:[A-Za-z]\([^)]*\))+\)`)
+
+func iisPaths(r *Request) (all []path) {
+	for _, target := range rewritten(r) {
+		text := norm.NFKC.String(percentU(target))
+		text = strings.ReplaceAll(session.ReplaceAllString(strings.ReplaceAll(text, `\`, "/"), ""), "\x00", "")
+		for _, p := range scripts(text) {
+			all = append(all, path{p, decodedFirst(clean(p))})
+		}
+	}
+	return all
+}
+
+var (
+	stream    = regexp.MustCompile(`:(:|\$).*$`)
+	shortName = regexp.MustCompile(`^[^.]{1,6}~[0-9]+(\.|$)`)
+)
+
+// windowsName is what Windows makes of a file's name.
+func windowsName(s string) string { return strings.TrimRight(stream.ReplaceAllString(s, ""), ". ") }

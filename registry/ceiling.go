@@ -1,0 +1,139 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// ownerRecord returns the record of an owner; where there is none, one that
+// changes nothing.
+func (r *Registry) ownerRecord(ctx context.Context, id string) (*token.Owner, error) {
+	o, err := r.store.Owner(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return token.NewOwner(id), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading owner %q: %w", id, err)
+	}
+	return o, nil
+}
+
+// mayCreate refuses what the limits of the token's owner, or of who makes it,
+// don't allow. Two requests at the same moment may both find the last place that
+// max_tokens leaves.
+func (r *Registry) mayCreate(ctx context.Context, by Actor, owner string, grants []token.Grant) error {
+	switch {
+	case by.Kind == TokenActor:
+		return forbidden("tokens don't make tokens")
+	case by.Kind == OwnerActor && owner != by.Name:
+		return forbidden("owner: a token made by %q is %q's own", by.Name, by.Name)
+	case owner == "":
+		return nil
+	}
+	o, err := r.ownerRecord(ctx, owner)
+	if err != nil {
+		return err
+	}
+	if by.Kind == OwnerActor && !o.MayCreate {
+		return forbidden("owner %q may not make tokens: ask the operator", owner)
+	}
+	if o.MaxTokens > 0 {
+		tokens, _, err := r.store.Tokens(ctx, store.Query{Owner: &owner, Limit: o.MaxTokens})
+		if err != nil {
+			return fmt.Errorf("counting tokens: %w", err)
+		}
+		if len(tokens) >= o.MaxTokens {
+			return conflict("owner %q has %d tokens, and may have no more: delete one that is no longer needed", owner, len(tokens))
+		}
+	}
+	if by.Kind == OwnerActor {
+		return r.withinCeiling(o, grants)
+	}
+	return nil
+}
+
+// withinCeiling refuses grants of which an owner's tokens could not make use. The
+// gate judges by the ceiling anyway: this is so that nobody is given a token that
+// can't do what it says.
+//
+// A grant is within the ceiling if, for each of its scopes and spaces, one grant of
+// the ceiling covers both and all of its resources.
+func (r *Registry) withinCeiling(o *token.Owner, grants []token.Grant) error {
+	for i, g := range grants {
+		if what := r.beyond(g, o.Grants); what != "" {
+			return forbidden("grants: number %d: %s is more than owner %q may do", i+1, what, o.ID)
+		}
+	}
+	return nil
+}
+
+// beyond names something in g that the ceiling doesn't cover; "": there is
+// nothing.
+func (r *Registry) beyond(g token.Grant, ceiling []token.Grant) string {
+	scopes := g.Scopes
+	if len(scopes) == 0 {
+		scopes = []string{""} // no scope is within every ceiling, where it covers the space
+	}
+	// What doesn't depend on the scope is worked out once.
+	inSpace := make([][]bool, len(ceiling))
+	for i, c := range ceiling {
+		if slices.ContainsFunc(g.Resources, func(id string) bool { return !token.Covers(c.Resources, id) }) {
+			continue
+		}
+		inSpace[i] = make([]bool, len(g.Spaces))
+		for n, space := range g.Spaces {
+			inSpace[i][n] = token.Covers(c.Spaces, space)
+		}
+	}
+	for _, scope := range scopes {
+		covered := make([]bool, len(g.Spaces))
+		for i, c := range ceiling {
+			if inSpace[i] == nil || scope != "" && !r.holdsScope(c.Scopes, scope) {
+				continue
+			}
+			for n, yes := range inSpace[i] {
+				covered[n] = covered[n] || yes
+			}
+		}
+		if n := slices.Index(covered, false); n >= 0 {
+			return words(scope, g.Spaces[n], g.Resources)
+		}
+	}
+	return ""
+}
+
+// words names a scope in a space, for people.
+func words(scope, space string, resources []string) string {
+	s := "scope " + scope
+	if scope == "" {
+		s = "a grant"
+	}
+	if space == token.All {
+		s += " in all spaces"
+	} else {
+		s += fmt.Sprintf(" in space %q", space)
+	}
+	if !slices.Contains(resources, token.All) {
+		s += " on these resources"
+	}
+	return s
+}
+
+// holdsScope reports whether one of the patterns held covers the scope, which may
+// be a pattern as well, or implies it.
+func (r *Registry) holdsScope(held []string, scope string) bool {
+	return slices.ContainsFunc(held, func(pattern string) bool {
+		if token.MatchScope(pattern, scope) {
+			return true
+		}
+		return !strings.Contains(scope, token.All) && slices.ContainsFunc(r.rules.ImpliedBy[scope], func(higher string) bool {
+			return token.MatchScope(pattern, higher)
+		})
+	})
+}

@@ -1,0 +1,95 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// MaxLeaked is how many secrets one report may have.
+const MaxLeaked = 100
+
+// LeakReport is what somebody sends who has found secrets where they shouldn't be:
+// {"secret":"…"}, or a list of these.
+type LeakReport []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *LeakReport) UnmarshalJSON(data []byte) error {
+	type found struct {
+		Secret string `json:"secret"`
+	}
+	all := make([]found, 1)
+	if list := bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")); list {
+		if err := Decode(data, &all); err != nil {
+			return err
+		}
+	} else if err := Decode(data, &all[0]); err != nil {
+		return err
+	}
+	if len(all) == 0 || len(all) > MaxLeaked {
+		return invalid("%d secrets; want 1 to %d", len(all), MaxLeaked)
+	}
+	*l = nil
+	for _, f := range all {
+		if f.Secret == "" {
+			return invalid("secret: missing")
+		}
+		*l = append(*l, f.Secret)
+	}
+	return nil
+}
+
+// RevokeLeaked ends what the secrets open; to have them is the proof that they
+// have leaked. A token's current secret revokes the token; of one that was
+// replaced and still works only the overlap ends. What opens nothing anyway is
+// passed over without a word, so that nobody learns anything from the answer: the
+// error is always the store's.
+func (r *Registry) RevokeLeaked(ctx context.Context, address string, secrets ...string) error {
+	for _, secret := range secrets {
+		if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
+			continue
+		}
+		d := r.rules.Hasher.Digest(secret)
+		found, err := r.store.Find(ctx, d)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("looking the secret up: %w", err)
+		}
+		by := Actor{Kind: TokenActor, Name: found.Token.ID, Address: address}
+		if found.Current {
+			err = r.revoke(ctx, by, found.Token.ID, leaked)
+		} else {
+			err = r.endOverlap(ctx, by, found.Token.ID, d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const leaked = "the secret was reported as leaked"
+
+// endOverlap stops a replaced secret that still works.
+func (r *Registry) endOverlap(ctx context.Context, by Actor, id string, d token.Digest) error {
+	_, err := r.change(ctx, by, OverlapEnded, id, func(t *token.Token, now time.Time) (string, error) {
+		i := slices.IndexFunc(t.Retired, func(old token.RetiredSecret) bool { return old.Digest == d })
+		if i < 0 || !now.Before(t.Retired[i].Until) {
+			return "", errUnchanged
+		}
+		t.Retired[i].Until = now
+		return leaked, nil
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,269 @@
+package registry
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Limits of a page.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 1000
+)
+
+// Query selects tokens. The zero Query selects the first page of all.
+type Query struct {
+	Owner  *string // of this owner; nil: of any
+	Status string  // "active", "expired" or "revoked"; "" or "all": any, but see Expiring and Unused
+	Space  string  // with a grant that covers this space; "": any
+	Scope  string  // with a grant that covers this scope; "": any
+	Text   string  // that is in the name, the description, the owner or the id, whatever the case; "": any
+
+	// Expiring selects those that expire within this time (14d), and Unused those
+	// that were neither made nor used for so long (30d); "": any. With either, an
+	// empty Status means active.
+	Expiring string
+	Unused   string
+
+	Sort   string // an order of Sorts, perhaps with a "-" before it: the other way round; "": SortCreated
+	Limit  int    // at most so many, up to MaxLimit; 0: DefaultLimit
+	Cursor string // what the page before returned, with the same Sort; "": from the start
+}
+
+// The orders in which tokens are listed. Tokens of which the order says nothing
+// are sorted by id, which is by age for those made here.
+const (
+	SortCreated  = "created"   // the newest first
+	SortName     = "name"      // by the alphabet, whatever the case
+	SortExpires  = "expires"   // the soonest first, those that never expire last
+	SortLastUsed = "last_used" // the latest first, those never used last
+)
+
+// Sorts returns the orders in which tokens can be listed.
+func Sorts() []string { return []string{SortCreated, SortName, SortExpires, SortLastUsed} }
+
+// List returns the tokens that q selects and the cursor of the next page (""
+// after the last). A token that is there all the time is on exactly one page,
+// whatever is made and deleted meanwhile; one that is renamed, regenerated or
+// used may change its place in an order by that.
+//
+// The newest tokens come straight from the store. Every other order reads all
+// tokens that q selects, for each page: of one owner that is quick, of all of
+// 100,000 tokens it takes some tenths of a second. What is kept in memory on the
+// way is bounded by the page.
+func (r *Registry) List(ctx context.Context, q Query) (tokens []*token.Token, next string, err error) {
+	selected, err := r.selected(q)
+	if err != nil {
+		return nil, "", err
+	}
+	o, err := parseOrder(q.Sort)
+	if err != nil {
+		return nil, "", err
+	}
+	if o.by == SortCreated && !o.reverse {
+		if q.Cursor != "" && token.ValidID(q.Cursor) != nil {
+			return nil, "", errCursor
+		}
+		selected.Cursor = q.Cursor
+		if tokens, next, err = r.store.Tokens(ctx, selected); err != nil {
+			return nil, "", fmt.Errorf("listing tokens: %w", err)
+		}
+		return tokens, next, nil
+	}
+	p := sortedPage{order: o, limit: selected.Limit}
+	if q.Cursor != "" {
+		if p.after, err = o.parseCursor(q.Cursor); err != nil {
+			return nil, "", err
+		}
+	}
+	if err := r.pages(ctx, selected, func(some []*token.Token) error { p.add(some); return nil }); err != nil {
+		return nil, "", err
+	}
+	tokens, next = p.end()
+	return tokens, next, nil
+}
+
+var errCursor = invalid("cursor: want what the page before gave as next, with the same sort")
+
+// selected returns what q asks of the store, but for the cursor.
+func (r *Registry) selected(q Query) (s store.Query, err error) {
+	s = store.Query{Owner: q.Owner, Space: q.Space, Scope: q.Scope, Text: q.Text, Now: r.clock()}
+	if s.Limit, err = pageSize(q.Limit); err != nil {
+		return s, err
+	}
+	switch s.Status = token.Status(q.Status); s.Status {
+	case "all":
+		s.Status = ""
+	case "":
+		if q.Expiring != "" || q.Unused != "" {
+			s.Status = token.Active
+		}
+	case token.Active, token.Expired, token.Revoked:
+	default:
+		return s, invalid("status: %q is none; want active, expired, revoked or all", q.Status)
+	}
+	if q.Scope != "" {
+		if err := token.ValidScopeName(q.Scope); err != nil {
+			return s, invalid("%v", err)
+		}
+	}
+	if q.Expiring != "" {
+		d, err := positiveDuration("expiring", q.Expiring)
+		if err != nil {
+			return s, err
+		}
+		s.ExpiresBy = s.Now.Add(d)
+	}
+	if q.Unused != "" {
+		d, err := positiveDuration("unused", q.Unused)
+		if err != nil {
+			return s, err
+		}
+		s.UnusedSince = s.Now.Add(-d)
+	}
+	return s, nil
+}
+
+func positiveDuration(what, text string) (time.Duration, error) {
+	d, err := parseDuration(what, text)
+	if err == nil && d <= 0 {
+		err = invalid("%s: %q; want a time above 0", what, text)
+	}
+	return d, err
+}
+
+func pageSize(limit int) (int, error) {
+	if limit < 0 || limit > MaxLimit {
+		return 0, invalid("limit: %d; want 1 to %d", limit, MaxLimit)
+	}
+	if limit == 0 {
+		limit = DefaultLimit
+	}
+	return limit, nil
+}
+
+// order is an order of tokens.
+type order struct {
+	by      string
+	reverse bool
+}
+
+func parseOrder(text string) (o order, err error) {
+	o.by, o.reverse = strings.CutPrefix(text, "-")
+	if text == "" {
+		o.by = SortCreated
+	}
+	if !slices.Contains(Sorts(), o.by) {
+		return o, invalid("sort: %q is none; want %s, perhaps with a - before it", text, strings.Join(Sorts(), ", "))
+	}
+	return o, nil
+}
+
+// place is where a token stands in an order: by text, then by id.
+type place struct{ text, id string }
+
+func (o order) place(t *token.Token) place {
+	p := place{id: t.ID}
+	switch o.by {
+	case SortName:
+		p.text = strings.ToLower(t.Name)
+	case SortExpires:
+		p.text = timeText(t.ExpiresAt, 1)
+	case SortLastUsed:
+		p.text = timeText(t.LastUsedAt, -1)
+	}
+	return p
+}
+
+// timeText returns a text that sorts as times do, or, with a direction of -1, the
+// other way round. No time is behind all others.
+func timeText(t time.Time, direction int64) string {
+	if t.IsZero() {
+		return "~"
+	}
+	return fmt.Sprintf("%020d", uint64(direction*t.UnixMilli())^1<<63) // negative numbers before positive ones
+}
+
+func (o order) compare(a, b place) int {
+	c := strings.Compare(a.text, b.text)
+	if c == 0 {
+		c = strings.Compare(a.id, b.id)
+		if o.by == SortCreated {
+			c = -c // the newest first
+		}
+	}
+	if o.reverse {
+		return -c
+	}
+	return c
+}
+
+// cursor returns the cursor of the page behind p.
+func (o order) cursor(p place) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(o.String() + "\x00" + p.id + "\x00" + p.text))
+}
+
+func (o order) parseCursor(text string) (*place, error) {
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, errCursor
+	}
+	parts := strings.SplitN(string(b), "\x00", 3)
+	if len(parts) != 3 || parts[0] != o.String() || token.ValidID(parts[1]) != nil {
+		return nil, errCursor
+	}
+	return &place{parts[2], parts[1]}, nil
+}
+
+// String returns what parseOrder reads.
+func (o order) String() string {
+	if o.reverse {
+		return "-" + o.by
+	}
+	return o.by
+}
+
+// sortedPage picks the first tokens of an order behind a place.
+type sortedPage struct {
+	order  order
+	limit  int
+	after  *place // nil: from the start
+	picked []*token.Token
+	more   bool // there are others behind them
+}
+
+func (p *sortedPage) add(tokens []*token.Token) {
+	for _, t := range tokens {
+		if p.after == nil || p.order.compare(p.order.place(t), *p.after) > 0 {
+			p.picked = append(p.picked, t)
+		}
+	}
+	if len(p.picked) > 2*MaxLimit+p.limit {
+		p.cut()
+	}
+}
+
+func (p *sortedPage) cut() {
+	slices.SortFunc(p.picked, func(a, b *token.Token) int { return p.order.compare(p.order.place(a), p.order.place(b)) })
+	if len(p.picked) > p.limit {
+		p.more = true
+		clear(p.picked[p.limit:])
+		p.picked = p.picked[:p.limit]
+	}
+}
+
+// end returns the page and the cursor of the next.
+func (p *sortedPage) end() (tokens []*token.Token, next string) {
+	p.cut()
+	if p.more {
+		next = p.order.cursor(p.order.place(p.picked[len(p.picked)-1]))
+	}
+	return p.picked, next
+}

@@ -1,0 +1,139 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Bearer is a token whose secret was shown. It may describe, regenerate and
+// revoke itself, and nothing else: a token never makes, widens or lists tokens.
+type Bearer struct {
+	registry *Registry
+	by       Actor
+	token    *token.Token
+	digest   token.Digest // of the secret that was shown
+}
+
+// Denied is the error of a secret that opens nothing. Its Reason is the gate's.
+type Denied struct{ Reason policy.Reason }
+
+func (e *Denied) Error() string { return e.Reason.Detail() }
+
+// Bearer returns the token of a secret that was shown from an address. A secret
+// that opens nothing, there or at all, is an error of type *Denied.
+func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (*Bearer, error) {
+	if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
+		return nil, &Denied{policy.TokenMalformed}
+	}
+	digest := r.rules.Hasher.Digest(secret)
+	found, err := r.store.Find(ctx, digest)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, &Denied{policy.TokenUnknown}
+	case err != nil:
+		return nil, fmt.Errorf("looking the secret up: %w", err)
+	}
+	if reason := denial(&found, from, r.clock()); reason != policy.Forward {
+		return nil, &Denied{reason}
+	}
+	b := &Bearer{registry: r, token: found.Token, digest: digest}
+	b.by = Actor{Kind: TokenActor, Name: found.Token.ID}
+	if from.IsValid() {
+		b.by.Address = from.String()
+	}
+	return b, nil
+}
+
+// denial returns why the secret that was found opens nothing, or Forward.
+func denial(f *store.Found, from netip.Addr, now time.Time) policy.Reason {
+	status := f.Token.Status(now)
+	switch {
+	case status == token.Revoked, !f.Current && !now.Before(f.Until):
+		return policy.TokenRevoked
+	case status == token.Expired:
+		return policy.TokenExpired
+	case f.Owner != nil && !f.Owner.Enabled:
+		return policy.OwnerDisabled
+	}
+	from = from.Unmap().WithZone("")
+	allowed := f.Token.AllowedIPs
+	if len(allowed) > 0 && !slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(from) }) {
+		return policy.AddressNotAllowed
+	}
+	return policy.Forward
+}
+
+// Token returns the token.
+func (b *Bearer) Token() *token.Token { return b.token.Clone() }
+
+// View returns the token as clients see it now.
+func (b *Bearer) View() token.View { return b.registry.View(b.token) }
+
+// Regenerate is Registry.Regenerate for the token itself. It may not ask for a
+// longer life than its secret was given; without a lifetime, it gets the same
+// again, as far as the rules allow. An overlap doesn't take the old secret past
+// its expiry. A secret that has been replaced can't regenerate: who holds the
+// newer one is the one to do it.
+func (b *Bearer) Regenerate(ctx context.Context, n Renewal) (t *token.Token, secret string, err error) {
+	return b.registry.renew(ctx, b.by, b.token.ID, n, func(t *token.Token, now time.Time) (time.Time, error) {
+		switch {
+		case t.Status(now) != token.Active:
+			return time.Time{}, &Denied{policy.TokenRevoked}
+		case t.Digest != b.digest:
+			return time.Time{}, forbidden("the secret has been replaced: only the newer one regenerates the token")
+		}
+		return b.expiry(t, n.Lifetime, now)
+	})
+}
+
+// expiry returns when a secret made now expires.
+func (b *Bearer) expiry(t *token.Token, l Lifetime, now time.Time) (time.Time, error) {
+	had, limit := t.Lifetime(), b.registry.rules.MaxLifetime
+	if l == (Lifetime{}) {
+		if had == 0 || limit > 0 && had > limit {
+			had = limit
+		}
+		if had == 0 {
+			return time.Time{}, nil
+		}
+		return now.Add(had), nil
+	}
+	expires, err := b.registry.expiry(l, now)
+	if err == nil && had > 0 && (expires.IsZero() || expires.After(now.Add(had))) {
+		err = forbidden("lifetime: a token gives itself no longer life than it had, which is %s", formatDuration(had))
+	}
+	return expires, err
+}
+
+// Revoke ends the token.
+func (b *Bearer) Revoke(ctx context.Context) error {
+	return b.registry.revoke(ctx, b.by, b.token.ID, "")
+}
+
+// ReportRetired records that a replaced secret of the token with this id was used
+// after its overlap: whoever sent it has either missed the change, or found it
+// where it shouldn't have been. Of a token that isn't there nothing is recorded.
+func (r *Registry) ReportRetired(ctx context.Context, id, address string) error {
+	t, err := r.store.Token(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return noToken(id, "reading", err)
+	}
+	e := r.newEvent(Actor{Kind: TokenActor, Name: id, Address: address}, RetiredUsed, "a secret that was replaced was used after its overlap")
+	e.TokenID, e.TokenName, e.Owner = t.ID, t.Name, t.Owner
+	if err := r.store.Record(ctx, e); err != nil {
+		return fmt.Errorf("recording an event: %w", err)
+	}
+	r.audit(e)
+	return nil
+}

@@ -1,0 +1,203 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/patgate/patgate/store"
+)
+
+// The kinds of keys in the index of events.
+const (
+	byToken byte = 't'
+	byOwner byte = 'o'
+)
+
+// eventPrefix begins the keys of the events of a token or an owner in the index.
+// The number of the event follows.
+func eventPrefix(kind byte, name string) []byte {
+	return append([]byte{kind}, ownerPrefix(name)...)
+}
+
+// eachIndex calls f with the prefix of every index that e is in.
+func eachIndex(e *store.Event, f func(prefix []byte) error) error {
+	if e.TokenID != "" {
+		if err := f(eventPrefix(byToken, e.TokenID)); err != nil {
+			return err
+		}
+	}
+	return f(eventPrefix(byOwner, e.Owner))
+}
+
+// record adds events.
+func (tx tx) record(events []store.Event) error {
+	bucket, index := tx.b.Bucket(bucketEvents), tx.b.Bucket(bucketEventsBy)
+	for _, e := range events {
+		n, err := bucket.NextSequence()
+		if err != nil {
+			return err
+		}
+		e.ID = "" // follows from the number
+		raw, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		key := number(n)
+		if err := bucket.Put(key, raw); err != nil {
+			return err
+		}
+		err = eachIndex(&e, func(prefix []byte) error { return index.Put(append(prefix, key...), nil) })
+		if err != nil {
+			return err
+		}
+	}
+	return tx.count(keyEvents, len(events))
+}
+
+// event returns the event with this key.
+func (tx tx) event(key []byte) (e store.Event, err error) {
+	if err := json.Unmarshal(tx.b.Bucket(bucketEvents).Get(key), &e); err != nil {
+		return e, fmt.Errorf("event %d: %w", binary.BigEndian.Uint64(key), err)
+	}
+	e.ID = strconv.FormatUint(binary.BigEndian.Uint64(key), 10)
+	return e, nil
+}
+
+// removeEvent removes the event with this key, which is e.
+func (tx tx) removeEvent(key []byte, e *store.Event) error {
+	index := tx.b.Bucket(bucketEventsBy)
+	err := eachIndex(e, func(prefix []byte) error { return index.Delete(append(prefix, key...)) })
+	if err != nil {
+		return err
+	}
+	return tx.b.Bucket(bucketEvents).Delete(key)
+}
+
+// Record implements store.Journal.
+func (s *Store) Record(ctx context.Context, events ...store.Event) error {
+	return s.note(ctx, func(tx tx) error { return tx.record(events) })
+}
+
+// Events implements store.Journal.
+func (s *Store) Events(ctx context.Context, q store.EventQuery) (events []store.Event, next string, err error) {
+	// The numbers of events are walked in the index of one token or owner, where q
+	// names one.
+	bucket, prefix := bucketEvents, []byte(nil)
+	switch {
+	case q.TokenID != "":
+		bucket, prefix = bucketEventsBy, eventPrefix(byToken, q.TokenID)
+	case q.Owner != nil:
+		bucket, prefix = bucketEventsBy, eventPrefix(byOwner, *q.Owner)
+	}
+	at := append(bytes.Clone(prefix), 0xff) // behind every number there will be
+	if from := q.Before + q.After; from != "" {
+		n, err := strconv.ParseUint(from, 10, 63)
+		if err != nil {
+			return nil, "", fmt.Errorf("event %q: not the id of an event", from)
+		}
+		at = append(at[:len(prefix)], number(n)...)
+	}
+	err = s.scan(ctx, func(tx tx) (more bool, err error) {
+		c := tx.b.Bucket(bucket).Cursor()
+		step, key := c.Prev, []byte(nil)
+		if q.After == "" {
+			key = lastBefore(c, at)
+		} else {
+			step, key = c.Next, firstBehind(c, at)
+		}
+		for range scanStep {
+			if key == nil || !bytes.HasPrefix(key, prefix) {
+				return false, nil
+			}
+			at = append(at[:0], key...)
+			e, err := tx.event(key[len(prefix):])
+			if err != nil {
+				return false, err
+			}
+			if q.Selects(&e) {
+				if q.Limit > 0 && len(events) == q.Limit {
+					next = events[len(events)-1].ID
+					return false, nil
+				}
+				events = append(events, e)
+			}
+			key, _ = step()
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if q.After != "" {
+		next = q.After
+		if len(events) > 0 {
+			next = events[len(events)-1].ID
+		}
+	}
+	return events, next, nil
+}
+
+// firstBehind moves c to the first key behind limit and returns it.
+func firstBehind(c *bbolt.Cursor, limit []byte) []byte {
+	key, _ := c.Seek(limit)
+	if bytes.Equal(key, limit) {
+		key, _ = c.Next()
+	}
+	return key
+}
+
+// PruneEvents implements store.Journal. It goes in steps, so that changes aren't
+// kept waiting.
+func (s *Store) PruneEvents(ctx context.Context, before time.Time, max int) error {
+	for more := true; more; {
+		// Where there is nothing to do, the disk is left in peace.
+		err := s.view(ctx, func(tx tx) (err error) {
+			more, err = tx.pruneEvents(before, max, false)
+			return err
+		})
+		if err != nil || !more {
+			return err
+		}
+		if err := s.note(ctx, func(tx tx) (err error) { _, err = tx.pruneEvents(before, max, true); return err }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pruneEvents removes, if remove is true, the first of the events that are not to
+// be kept, and reports whether there were any.
+func (tx tx) pruneEvents(before time.Time, max int, remove bool) (some bool, err error) {
+	old := map[string]store.Event{}
+	over := int(tx.number(keyEvents)) - max
+	c := tx.b.Bucket(bucketEvents).Cursor()
+	for key, _ := c.First(); key != nil && len(old) < scanStep; key, _ = c.Next() {
+		e, err := tx.event(key)
+		if err != nil {
+			return false, err
+		}
+		if len(old) >= over && !e.Time.Before(before) {
+			break
+		}
+		if !remove {
+			return true, nil
+		}
+		old[string(key)] = e
+	}
+	for key, e := range old {
+		if err := tx.removeEvent([]byte(key), &e); err != nil {
+			return false, err
+		}
+	}
+	if len(old) == 0 {
+		return false, nil
+	}
+	return true, tx.count(keyEvents, -len(old))
+}

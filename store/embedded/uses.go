@@ -1,0 +1,63 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// NoteUses implements store.Uses.
+func (s *Store) NoteUses(ctx context.Context, uses ...store.Use) error {
+	return s.note(ctx, func(tx tx) error {
+		for _, u := range uses {
+			if tx.tokens().Get([]byte(u.ID)) == nil {
+				continue
+			}
+			last, err := tx.use(u.ID)
+			if err != nil {
+				return err
+			}
+			if !u.At.After(last.At) {
+				continue
+			}
+			if err := tx.uses().Put([]byte(u.ID), encodeUse(u)); err != nil {
+				return fmt.Errorf("noting a use of token %q: %w", u.ID, err)
+			}
+		}
+		return nil
+	})
+}
+
+// use returns the last use noted of the token with this id; the zero Use where
+// there is none.
+func (tx tx) use(id string) (u store.Use, err error) {
+	raw := tx.uses().Get([]byte(id))
+	if raw == nil {
+		return u, nil
+	}
+	u.ID = id
+	if len(raw) < 8 || u.From.UnmarshalBinary(raw[8:]) != nil {
+		return u, fmt.Errorf("token %q: its last use is damaged", id)
+	}
+	u.At = time.UnixMilli(int64(binary.BigEndian.Uint64(raw))).UTC()
+	return u, nil
+}
+
+// encodeUse writes milliseconds, and the address as netip does.
+func encodeUse(u store.Use) []byte {
+	from, _ := u.From.MarshalBinary() // never fails
+	return append(number(uint64(u.At.UnixMilli())), from...)
+}
+
+// withUse puts the last use of t into it.
+func (tx tx) withUse(t *token.Token) error {
+	u, err := tx.use(t.ID)
+	if err == nil && u.ID != "" {
+		u.Apply(t)
+	}
+	return err
+}

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"strings"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+// Query selects tokens. The zero Query selects all.
+type Query struct {
+	Owner  *string      // of this owner; nil: of any
+	Status token.Status // with this status at Now; "": any
+	Space  string       // with a grant that covers this space; "": any
+	Scope  string       // with a grant that covers this scope; "": any
+	// Text is in the name, the description, the owner or the id, whatever the
+	// case; "": any.
+	Text string
+	// ExpiresBy selects tokens that expire after Now, and at this time at the
+	// latest; zero: any.
+	ExpiresBy time.Time
+	// UnusedSince selects tokens that were neither used nor made since then;
+	// zero: any.
+	UnusedSince time.Time
+
+	Now    time.Time // the time at which Status and ExpiresBy are judged
+	Cursor string    // what the page before returned; "": from the start
+	Limit  int       // at most so many; 0: no limit
+}
+
+// Selects reports whether q selects t.
+func (q *Query) Selects(t *token.Token) bool {
+	switch {
+	case q.Owner != nil && t.Owner != *q.Owner,
+		q.Status != "" && t.Status(q.Now) != q.Status,
+		!q.ExpiresBy.IsZero() && (t.ExpiresAt.IsZero() || !t.ExpiresAt.After(q.Now) || t.ExpiresAt.After(q.ExpiresBy)),
+		!q.UnusedSince.IsZero() && (!t.LastUsedAt.Before(q.UnusedSince) || !t.CreatedAt.Before(q.UnusedSince)),
+		q.Text != "" && !says(t, strings.ToLower(q.Text)):
+		return false
+	case q.Space == "" && q.Scope == "":
+		return true
+	}
+	for _, g := range t.Grants {
+		if (q.Space == "" || token.Covers(g.Spaces, q.Space)) && (q.Scope == "" || coversScope(g.Scopes, q.Scope)) {
+			return true
+		}
+	}
+	return false
+}
+
+// says reports whether one of the texts people know t by contains text, which is
+// in lower case.
+func says(t *token.Token, text string) bool {
+	for _, s := range []string{t.Name, t.Description, t.Owner, t.ID} {
+		if strings.Contains(strings.ToLower(s), text) {
+			return true
+		}
+	}
+	return false
+}
+
+func coversScope(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if token.MatchScope(p, name) {
+			return true
+		}
+	}
+	return false
+}

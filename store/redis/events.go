@@ -1,0 +1,281 @@
+package redis
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/store"
+)
+
+// luaRecord defines record, which adds the events in the last arguments to the
+// last two keys, the events and their index: triples of an event and the two
+// members of the index that it has, without its number, and then how many triples
+// there are. own is the last argument that is not about events.
+const luaRecord = `
+local own = #ARGV - 1 - 3 * tonumber(ARGV[#ARGV])
+local function record(head)
+  for i = own + 1, #ARGV - 1, 3 do
+    local n = redis.call('HINCRBY', head, 'events', 1)
+    redis.call('XADD', KEYS[#KEYS - 1], string.format('%.0f-0', n), 'e', ARGV[i])
+    for _, member in ipairs({ARGV[i + 1], ARGV[i + 2]}) do
+      if member ~= '' then redis.call('ZADD', KEYS[#KEYS], 0, member .. string.format('%016.0f', n)) end
+    end
+  end
+end
+`
+
+// scriptRecord adds events that go with no change. It must not be sent twice.
+//
+//	KEYS  head, events, their index
+//	ARGV  as luaRecord has them
+const scriptRecord = luaRecord + `
+record(KEYS[1])
+return 1`
+
+// scriptOldest returns how many events there are, and the first of them.
+//
+//	KEYS  events
+//	ARGV  how many of them
+const scriptOldest = `return {redis.call('XLEN', KEYS[1]), redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[1])}`
+
+// evalWith is eval for a script that calls record, with events.
+func (s *Store) evalWith(events []store.Event, script string, keys []string, args ...any) *redis.Cmd {
+	for _, e := range events {
+		e.ID = ""                 // follows from the number
+		raw, _ := json.Marshal(e) // texts, and the time of a clock: never fails
+		ofToken, ofOwner := eventMembers(&e)
+		args = append(args, raw, ofToken, ofOwner)
+	}
+	return eval(script, append(keys, s.keys.events, s.keys.eventsBy), append(args, len(events))...)
+}
+
+// eventMembers returns the members of the index that an event has, without its
+// number; ofToken is empty where it is of no token. No name has a 0, so that an
+// index of each is one range.
+func eventMembers(e *store.Event) (ofToken, ofOwner string) {
+	if e.TokenID != "" {
+		ofToken = "t" + e.TokenID + "\x00"
+	}
+	return ofToken, "o" + e.Owner + "\x00"
+}
+
+// eventNumber returns the end of a member.
+func eventNumber(n uint64) string { return fmt.Sprintf("%016d", n) }
+
+// Record implements store.Journal.
+func (s *Store) Record(ctx context.Context, events ...store.Event) error {
+	cmd := s.evalWith(events, scriptRecord, []string{s.keys.head})
+	return s.changing("recording events", s.sendOnce(ctx, unsafe, keyed{s.keys.head, cmd}))
+}
+
+// Events implements store.Journal.
+func (s *Store) Events(ctx context.Context, q store.EventQuery) (events []store.Event, next string, err error) {
+	at, err := strconv.ParseUint("0"+q.Before+q.After, 10, 63)
+	if err != nil {
+		return nil, "", fmt.Errorf("event %q: not the id of an event", q.Before+q.After)
+	}
+	w := eventWalk{Store: s, backward: q.After == "", at: at}
+	switch {
+	case q.TokenID != "":
+		w.prefix = "t" + q.TokenID + "\x00"
+	case q.Owner != nil:
+		w.prefix = "o" + *q.Owner + "\x00"
+	}
+	next = q.After
+	for !w.done {
+		page, err := w.page(ctx)
+		if err != nil {
+			return nil, "", s.reading("events", err)
+		}
+		for _, e := range page {
+			if !q.Selects(&e) {
+				continue
+			}
+			if q.Limit > 0 && len(events) == q.Limit {
+				return events, events[len(events)-1].ID, nil
+			}
+			events = append(events, e)
+		}
+	}
+	if q.After != "" && len(events) > 0 {
+		next = events[len(events)-1].ID
+	}
+	return events, next, nil
+}
+
+// eventWalk walks through the events, or those in one index.
+type eventWalk struct {
+	*Store
+	prefix   string // of the members of the index; "": all events
+	backward bool
+	at       uint64 // the number of the last one seen; 0: none
+	done     bool
+}
+
+// page returns the next events.
+func (w *eventWalk) page(ctx context.Context) ([]store.Event, error) {
+	if w.prefix != "" {
+		return w.indexPage(ctx)
+	}
+	var cmd *redis.XMessageSliceCmd
+	if w.backward {
+		end := "+"
+		if w.at > 0 {
+			end = streamID(w.at - 1)
+		}
+		cmd = redis.NewXMessageSliceCmd(noContext, "xrevrange", w.keys.events, end, "-", "count", step)
+	} else {
+		cmd = redis.NewXMessageSliceCmd(noContext, "xrange", w.keys.events, streamID(w.at+1), "+", "count", step)
+	}
+	if err := w.send(ctx, unsafe, keyed{w.keys.events, cmd}); err != nil {
+		return nil, err
+	}
+	return w.take(cmd.Val())
+}
+
+// take reads a page of messages.
+func (w *eventWalk) take(page []redis.XMessage) (events []store.Event, err error) {
+	w.done = len(page) < step
+	for _, m := range page {
+		e, n, err := parseEvent(m)
+		if err != nil {
+			return nil, err
+		}
+		events, w.at = append(events, e), n
+	}
+	return events, nil
+}
+
+func (w *eventWalk) indexPage(ctx context.Context) (events []store.Event, err error) {
+	from, to := "("+w.prefix+eventNumber(w.at), "("+strings.TrimSuffix(w.prefix, "\x00")+"\x01"
+	verb := "zrangebylex"
+	if w.backward {
+		verb, from = "zrevrangebylex", to
+		if to = "[" + w.prefix; w.at > 0 {
+			from = "(" + w.prefix + eventNumber(w.at)
+		}
+	}
+	index := redis.NewStringSliceCmd(noContext, verb, w.keys.eventsBy, from, to, "limit", 0, step)
+	if err := w.send(ctx, unsafe, keyed{w.keys.eventsBy, index}); err != nil {
+		return nil, err
+	}
+	var cmds []keyed
+	for _, member := range index.Val() {
+		if w.at, err = strconv.ParseUint(strings.TrimPrefix(member, w.prefix), 10, 64); err != nil {
+			return nil, errValue
+		}
+		cmds = append(cmds, keyed{w.keys.events, redis.NewXMessageSliceCmd(noContext, "xrange", w.keys.events, streamID(w.at), streamID(w.at))})
+	}
+	w.done = len(cmds) < step
+	if len(cmds) == 0 {
+		return nil, nil
+	}
+	if err := w.send(ctx, unsafe, cmds...); err != nil {
+		return nil, err
+	}
+	for _, c := range cmds {
+		for _, m := range c.cmd.(*redis.XMessageSliceCmd).Val() { // none where it was pruned a moment ago
+			e, _, err := parseEvent(m)
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
+
+func streamID(n uint64) string { return strconv.FormatUint(n, 10) + "-0" }
+
+func parseEvent(m redis.XMessage) (e store.Event, n uint64, err error) {
+	e.ID, _, _ = strings.Cut(m.ID, "-")
+	if n, err = strconv.ParseUint(e.ID, 10, 64); err != nil {
+		return e, 0, fmt.Errorf("an event is called %q", m.ID)
+	}
+	raw, _ := m.Values["e"].(string)
+	id := e.ID
+	if err := json.Unmarshal([]byte(raw), &e); err != nil {
+		return e, 0, fmt.Errorf("event %s: %w", id, err)
+	}
+	e.ID = id
+	return e, n, nil
+}
+
+// PruneEvents implements store.Journal. Several gateways may prune at the same
+// time: what is to go is settled by what was there at one moment.
+func (s *Store) PruneEvents(ctx context.Context, before time.Time, max int) error {
+	for more := true; more; {
+		var err error
+		if more, err = s.pruneEvents(ctx, before, max); err != nil {
+			return s.changing("removing old events", err)
+		}
+	}
+	return nil
+}
+
+// pruneEvents removes the first of the events that are not to be kept, and
+// reports whether there may be more.
+func (s *Store) pruneEvents(ctx context.Context, before time.Time, max int) (more bool, err error) {
+	cmd := eval(scriptOldest, []string{s.keys.events}, step)
+	if err := s.send(ctx, unsafe, keyed{s.keys.events, cmd}); err != nil {
+		return false, err
+	}
+	there, oldest, err := parseOldest(cmd)
+	if err != nil {
+		return false, err
+	}
+	var ids, members []any
+	for _, m := range oldest {
+		e, n, err := parseEvent(m)
+		if err != nil {
+			return false, err
+		}
+		if there-len(ids) <= max && !e.Time.Before(before) {
+			break
+		}
+		ids = append(ids, m.ID)
+		ofToken, ofOwner := eventMembers(&e)
+		for _, member := range []string{ofToken, ofOwner} {
+			if member != "" {
+				members = append(members, member+eventNumber(n))
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return false, nil
+	}
+	err = s.send(ctx, unsafe, // members first: an event without them goes next time
+		keyed{s.keys.eventsBy, redis.NewIntCmd(noContext, slices.Concat([]any{"zrem", s.keys.eventsBy}, members)...)},
+		keyed{s.keys.events, redis.NewIntCmd(noContext, slices.Concat([]any{"xdel", s.keys.events}, ids)...)})
+	return len(ids) == step, err
+}
+
+// parseOldest reads the reply of scriptOldest.
+func parseOldest(cmd *redis.Cmd) (there int, oldest []redis.XMessage, err error) {
+	reply, err := cmd.Slice()
+	if err != nil || len(reply) != 2 {
+		return 0, nil, errValue
+	}
+	n, _ := reply[0].(int64)
+	entries, _ := reply[1].([]any)
+	for _, entry := range entries {
+		pair, _ := entry.([]any)
+		if len(pair) != 2 {
+			return 0, nil, errValue
+		}
+		id, _ := pair[0].(string)
+		fields, _ := pair[1].([]any)
+		if len(fields) != 2 {
+			return 0, nil, errValue
+		}
+		oldest = append(oldest, redis.XMessage{ID: id, Values: map[string]any{"e": fields[1]}})
+	}
+	return int(n), oldest, nil
+}

@@ -1,0 +1,254 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// errConflict means that another change came between: this one must be made
+// again, from what is there now.
+var errConflict = errors.New("another change came between")
+
+// errMaybe means that nobody can say whether a change was made.
+var errMaybe = errors.New("redis doesn't say whether the change was made; it will be as a whole, or not at all")
+
+// apply makes a change and returns when it is stored and the watchers have been
+// told. errConflict means that it isn't made.
+func (s *Store) apply(ctx context.Context, c *change) error {
+	if len(c.writes) == 0 {
+		return nil
+	}
+	if err := s.begin(ctx, c.mark, c.writes); err != nil {
+		return err
+	}
+	if err := s.intend(ctx, c); err != nil {
+		s.undo(c, !errors.Is(err, errConflict))
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		s.undo(c, false)
+		return err
+	}
+	// From here on the caller's giving up makes no difference.
+	ctx = context.WithoutCancel(ctx)
+	position, err := s.commit(ctx, c)
+	if err != nil && !errors.Is(err, ErrNotReplicated) {
+		if !errors.Is(err, errMaybe) {
+			s.undo(c, false)
+		}
+		return err
+	}
+	if err != nil {
+		s.doubt.Store(true)
+	}
+	if err := s.end(ctx, c.mark, c.writes, true); err != nil {
+		s.log.Debug("a change is made, and will be tidied up later", "store", s.where, "error", err)
+	}
+	s.await(position)
+	return err
+}
+
+// begin announces a change: it enters it as pending. It is sent once, so that
+// no second copy can come late, and announce a change anew that has ended.
+func (s *Store) begin(ctx context.Context, mark string, writes []write) error {
+	digests := make([]byte, 0, len(writes)*len(token.Digest{}))
+	for _, w := range writes {
+		digests = append(digests, w.digest[:]...)
+	}
+	cmd := eval(scriptBegin, []string{s.keys.changes}, mark, string(digests))
+	return s.sendOnce(ctx, unsafe, keyed{s.keys.changes, cmd})
+}
+
+// intend writes the intents. They are sent once: that of a change that was
+// committed never comes late, to a key that has no value again as it had none
+// before, to bring back what was deleted meanwhile. That of another change may,
+// and counts for nothing then; see undo.
+func (s *Store) intend(ctx context.Context, c *change) error {
+	safety := unsafe
+	if s.cluster != nil { // else the commit goes the same way, behind them
+		safety = safe
+	}
+	// In one order everywhere, so that one of two rivals gets all it wants.
+	slices.SortFunc(c.writes, func(a, b write) int { return slices.Compare(a.digest[:], b.digest[:]) })
+	for some := range slices.Chunk(c.writes, step) {
+		cmds := make([]keyed, len(some))
+		for i, w := range some {
+			cmds[i] = keyed{w.key, s.intent(c.mark, w)}
+		}
+		err := s.sendOnce(ctx, safety, cmds...)
+		switch {
+		case errors.Is(err, ErrNotReplicated):
+			return errors.New("the change was not made: no replica of the redis server confirms it")
+		case err != nil:
+			return err
+		}
+		if all, err := allDone(cmds); err != nil {
+			return err
+		} else if !all {
+			return errConflict
+		}
+	}
+	return nil
+}
+
+// intent returns the command that writes an intent.
+func (s *Store) intent(mark string, w write) *redis.Cmd {
+	keys := []string{w.key}
+	if s.cluster == nil {
+		keys = append(keys, s.keys.changes)
+	}
+	return eval(scriptIntend, keys, mark, w.before, w.intent(mark))
+}
+
+// commit commits the change. Its error is errMaybe where that can't be told.
+func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
+	keys := []string{s.keys.head, s.keys.feed, s.keys.changes, s.keys.ids}
+	var payload []byte
+	for _, t := range c.what {
+		payload = appendTouched(payload, t)
+	}
+	args := []any{c.mark, string(payload), feedLength, len(c.free)}
+	for _, id := range c.free {
+		args = append(args, id)
+	}
+	at := map[string]int{s.keys.ids: len(keys)}
+	for _, m := range c.indexes {
+		if at[m.index] == 0 {
+			keys = append(keys, m.index)
+			at[m.index] = len(keys)
+		}
+		args = append(args, m.op, at[m.index], m.name)
+	}
+	reply, err := s.decide(ctx, c.mark, s.evalWith(store.EventsOf(ctx), scriptCommit, keys, args...))
+	if err != nil && !errors.Is(err, ErrNotReplicated) {
+		return 0, err
+	}
+	switch reply := reply.(type) {
+	case int64:
+		if reply == 0 { // somebody had to abort it
+			return 0, errConflict
+		}
+		return store.Position(reply), err
+	case string:
+		return 0, &store.ExistsError{ID: reply, By: "id"}
+	}
+	return 0, fmt.Errorf("%w: %w", errMaybe, errValue)
+}
+
+// decide sends the command that commits a change, and returns its reply, with
+// ErrNotReplicated as well. Another error means that it isn't committed, and
+// can't be any more; errMaybe, that nobody can tell.
+func (s *Store) decide(ctx context.Context, mark string, commit *redis.Cmd) (reply any, err error) {
+	err = s.send(ctx, safe, keyed{s.keys.head, commit})
+	if err == nil || errors.Is(err, ErrNotReplicated) {
+		return commit.Val(), err
+	}
+	// The script has run, or runs yet, unless it can be kept from that.
+	state, cant := s.abort(ctx, mark)
+	switch {
+	case cant != nil:
+		return nil, fmt.Errorf("%w: %w", errMaybe, err)
+	case state != committed:
+		return nil, err
+	}
+	// Sent again, it only says where.
+	err = s.send(ctx, safe, keyed{s.keys.head, commit})
+	if err != nil && !errors.Is(err, ErrNotReplicated) {
+		return nil, fmt.Errorf("%w: %w", errMaybe, err)
+	}
+	return commit.Val(), err
+}
+
+// end finishes a change, and forgets it.
+func (s *Store) end(ctx context.Context, mark string, writes []write, isCommitted bool) error {
+	if err := s.finish(ctx, mark, writes, isCommitted); err != nil {
+		return err
+	}
+	return s.forget(ctx, mark)
+}
+
+// finish has the keys of a change hold what holds since its commit, or, where it
+// was aborted, what held before.
+func (s *Store) finish(ctx context.Context, mark string, writes []write, isCommitted bool) error {
+	safety := unsafe
+	if s.cluster != nil { // else the record of the commit could go, and intents come back
+		safety = safe
+	}
+	for some := range slices.Chunk(writes, step) {
+		swaps := make([]swap, len(some))
+		for i, w := range some {
+			swaps[i] = swap{w.key, w.intent(mark), w.before}
+			if isCommitted {
+				swaps[i].new = w.after
+			}
+		}
+		if _, err := s.swap(ctx, safety, swaps...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget removes the entry of a change that is finished.
+func (s *Store) forget(ctx context.Context, mark string) error {
+	return s.send(ctx, unsafe, keyed{s.keys.changes, redis.NewIntCmd(noContext, "hdel", s.keys.changes, mark)})
+}
+
+// undo aborts a change that isn't committed. What it can't undo now, a gateway
+// will in a few seconds. Late says that intents may still be on their way. One
+// server refuses them from here on; in a Cluster the change must be remembered,
+// as aborted, for whoever looks for them when they must have come.
+func (s *Store) undo(c *change, late bool) {
+	state, err := s.abort(s.ctx, c.mark)
+	switch {
+	case err != nil || state == committed:
+	case late && s.cluster != nil:
+		err = s.finish(s.ctx, c.mark, c.writes, false)
+	default:
+		err = s.end(s.ctx, c.mark, c.writes, false)
+	}
+	if err != nil {
+		s.log.Debug("a change that wasn't made will be tidied up later", "store", s.where, "error", err)
+	}
+}
+
+// abort keeps a change from being committed, and returns its state then.
+func (s *Store) abort(ctx context.Context, mark string) (state string, err error) {
+	cmd := eval(scriptAbort, []string{s.keys.changes}, mark)
+	if err := s.send(ctx, unsafe, keyed{s.keys.changes, cmd}); err != nil {
+		return "", err
+	}
+	return cmd.Text()
+}
+
+// swap is the replacement of one value; "" stands for none.
+type swap struct{ key, old, new string }
+
+// swap makes replacements, and reports whether all values were as expected.
+func (s *Store) swap(ctx context.Context, safety safety, swaps ...swap) (all bool, err error) {
+	cmds := make([]keyed, len(swaps))
+	for i, w := range swaps {
+		cmds[i] = keyed{w.key, eval(scriptSwap, []string{w.key}, w.old, w.new)}
+	}
+	if err := s.send(ctx, safety, cmds...); err != nil {
+		return false, err
+	}
+	return allDone(cmds)
+}
+
+// allDone reports whether every script has returned 1.
+func allDone(cmds []keyed) (bool, error) {
+	for _, c := range cmds {
+		if n, err := c.cmd.(*redis.Cmd).Int(); err != nil || n != 1 {
+			return false, err
+		}
+	}
+	return true, nil
+}

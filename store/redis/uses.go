@@ -1,0 +1,107 @@
+package redis
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// scriptUses notes uses of tokens that are there, where no later one is noted. It
+// knows them by their ids in the index.
+//
+//	KEYS  uses, ids
+//	ARGV  triples: id, milliseconds, address
+const scriptUses = `
+for i = 1, #ARGV, 3 do
+  local id, last = ARGV[i], redis.call('HGET', KEYS[1], ARGV[i])
+  local later = not last or tonumber(string.match(last, '^%d+')) < tonumber(ARGV[i + 1])
+  if later and #redis.call('ZRANGEBYLEX', KEYS[2], '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1) > 0 then
+    redis.call('HSET', KEYS[1], id, ARGV[i + 1] .. ' ' .. ARGV[i + 2])
+  end
+end
+return 1`
+
+// NoteUses implements store.Uses.
+func (s *Store) NoteUses(ctx context.Context, uses ...store.Use) error {
+	for some := range slices.Chunk(uses, step) {
+		args := make([]any, 0, 3*len(some))
+		for _, u := range some {
+			from := ""
+			if u.From.IsValid() {
+				from = u.From.String()
+			}
+			args = append(args, u.ID, u.At.UnixMilli(), from)
+		}
+		cmd := eval(scriptUses, []string{s.keys.uses, s.keys.ids}, args...)
+		if err := s.send(ctx, unsafe, keyed{s.keys.uses, cmd}); err != nil {
+			return s.changing("noting uses of tokens", err)
+		}
+	}
+	return nil
+}
+
+// withUses puts the last uses of tokens into them. nil stands for one that isn't
+// there any more.
+func (s *Store) withUses(ctx context.Context, tokens ...*token.Token) error {
+	there := make([]*token.Token, 0, len(tokens))
+	for _, t := range tokens {
+		if t != nil {
+			there = append(there, t)
+		}
+	}
+	for some := range slices.Chunk(there, step) {
+		args := []any{"hmget", s.keys.uses}
+		for _, t := range some {
+			args = append(args, t.ID)
+		}
+		cmd := redis.NewSliceCmd(noContext, args...)
+		if err := s.send(ctx, unsafe, keyed{s.keys.uses, cmd}); err != nil {
+			return err
+		}
+		for i, v := range cmd.Val() {
+			if text, ok := v.(string); ok {
+				u, err := parseUse(text)
+				if err != nil {
+					return err
+				}
+				u.Apply(some[i])
+			}
+		}
+	}
+	return nil
+}
+
+// parseUse reads a value of the uses: milliseconds, a blank, the address if it is
+// known.
+func parseUse(text string) (u store.Use, err error) {
+	at, from, _ := strings.Cut(text, " ")
+	ms, err := strconv.ParseInt(at, 10, 64)
+	if err == nil && from != "" {
+		u.From, err = netip.ParseAddr(from)
+	}
+	if err != nil {
+		return u, errValue
+	}
+	u.At = time.UnixMilli(ms).UTC()
+	return u, nil
+}
+
+// forgetUses removes the uses of tokens that have been deleted. What fails here
+// only takes room.
+func (s *Store) forgetUses(ctx context.Context, ids []string) {
+	args := []any{"hdel", s.keys.uses}
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	if err := s.send(context.WithoutCancel(ctx), unsafe, keyed{s.keys.uses, redis.NewIntCmd(noContext, args...)}); err != nil {
+		s.log.Debug("the last uses of deleted tokens are left behind", "store", s.where, "error", err)
+	}
+}

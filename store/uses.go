@@ -1,0 +1,33 @@
+package store
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+// Use is a token's use.
+type Use struct {
+	ID   string // of the token
+	At   time.Time
+	From netip.Addr // invalid: not known
+}
+
+// Uses is the part of a Store that keeps when tokens were used last.
+type Uses interface {
+	// NoteUses notes that tokens were used. Token, Tokens and Update return them
+	// with the use noted; Find need not. Of two uses of a token the later one
+	// stays, whichever is noted first; of a token that isn't there, none is.
+	//
+	// It is no change: it takes no position, and watchers aren't told.
+	NoteUses(ctx context.Context, uses ...Use) error
+}
+
+// Apply puts u into t, unless t was used later than that.
+func (u *Use) Apply(t *token.Token) {
+	if u.At.After(t.LastUsedAt) {
+		t.LastUsedAt, t.LastUsedIP = u.At, u.From
+	}
+}
