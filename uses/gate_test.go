@@ -1,0 +1,101 @@
+package uses
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+func digest(i int) *token.Digest {
+	d := token.Digest(sha256.Sum256(fmt.Append(nil, i)))
+	return &d
+}
+
+func TestGate(t *testing.T) {
+	t.Parallel()
+	const every = 10 * time.Minute
+	g := NewGate(100)
+	now := g.start
+	for _, c := range []struct {
+		name   string
+		secret int
+		after  time.Duration // since the gate was made
+		want   bool
+	}{
+		{"the first time", 1, 0, true},
+		{"at once again", 1, 0, false},
+		{"another secret", 2, 0, true},
+		{"a moment before its time", 1, every - time.Second, false},
+		{"in time", 1, every, true},
+		{"it counts from then", 1, every + time.Minute, false},
+		{"the other one", 2, every + time.Minute, true},
+		{"with a clock that goes backwards", 1, time.Minute, false},
+		{"months later", 1, 100 * 24 * time.Hour, true},
+	} {
+		if got := g.Pass(digest(c.secret), now.Add(c.after), every); got != c.want {
+			t.Errorf("%s: Pass = %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// With as many secrets as it is made for, hardly one passes twice.
+func TestGateHasRoom(t *testing.T) {
+	t.Parallel()
+	const n = 20000
+	g := NewGate(2 * n)
+	twice := 0
+	for round := range 2 {
+		for i := range n {
+			if passed := g.Pass(digest(i), g.start, time.Hour); round == 0 && !passed {
+				t.Errorf("secret %d doesn't pass the first time", i)
+			} else if round == 1 && passed {
+				twice++
+			}
+		}
+	}
+	if twice > n/50 {
+		t.Errorf("%d of %d secrets pass twice, want at most %d", twice, n, n/50)
+	}
+}
+
+func TestGateConcurrently(t *testing.T) {
+	t.Parallel()
+	g := NewGate(100)
+	var passed atomic.Int32
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for range 1000 {
+				if g.Pass(digest(1), g.start, time.Hour) {
+					passed.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	// Each of those that are there at the very first moment may find a free slot
+	// of its own; afterwards none does.
+	if n := passed.Load(); n < 1 || n > 16 {
+		t.Errorf("%d pass, want one, or a few", n)
+	}
+}
+
+func BenchmarkPass(b *testing.B) {
+	b.ReportAllocs()
+	g := NewGate(room)
+	digests := make([]token.Digest, 1<<16)
+	for i := range digests {
+		digests[i] = *digest(i)
+	}
+	now := time.Now()
+	b.RunParallel(func(p *testing.PB) {
+		for i := 0; p.Next(); i++ {
+			g.Pass(&digests[i&(len(digests)-1)], now, time.Hour)
+		}
+	})
+}

@@ -1,0 +1,169 @@
+// Package uses notes when tokens are used, and tells the store in good time.
+//
+// A request asks whether its use is to be noted, which is a look into a table in
+// memory; once in a while for each token, it is. What was noted is kept in memory,
+// one use for each token, and told to the store every few seconds. So a use costs
+// a request nothing, the store one write for each token and interval, and what is
+// said of a token's last use is true to the interval.
+package uses
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// Options are a Noter's settings. Zero stands for the default.
+type Options struct {
+	// Every is how long after a use that was noted the next one of the same token
+	// is; 10 minutes. Negative: uses are not noted.
+	Every time.Duration
+	// Flush is how often the store is told; 5 seconds.
+	Flush time.Duration
+	// Failed, if set, is told what the store answers when it can't be told. What
+	// it was to be told is kept for the next time.
+	Failed func(error)
+}
+
+// DefaultEvery is the default of Options.Every.
+const DefaultEvery = 10 * time.Minute
+
+const (
+	room       = 1 << 18          // secrets of which the Gate knows when they were noted
+	maxPending = 1 << 17          // uses kept for the store, at most
+	batch      = 1000             // uses told at once
+	budget     = 10 * time.Second // for telling all
+)
+
+// Noter notes the uses of tokens. Safe for concurrent use.
+type Noter struct {
+	store  store.Uses
+	gate   *Gate
+	every  atomic.Int64
+	failed func(error)
+
+	mu      sync.Mutex
+	pending map[string]store.Use // by the token's id
+
+	flushing sync.Mutex    // so that Flush returns when all is told
+	poke     chan struct{} // for a flush before its time
+	stop     chan struct{}
+	done     chan struct{}
+}
+
+// New returns a Noter that tells s.
+func New(s store.Uses, o Options) *Noter {
+	n := &Noter{
+		store: s, gate: NewGate(room), failed: o.Failed, pending: map[string]store.Use{},
+		poke: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	n.every.Store(int64(cmp.Or(o.Every, DefaultEvery)))
+	go n.run(cmp.Or(o.Flush, 5*time.Second))
+	return n
+}
+
+// SetEvery changes Options.Every. What was noted so far is told soon.
+func (n *Noter) SetEvery(d time.Duration) {
+	n.every.Store(int64(cmp.Or(d, DefaultEvery)))
+	select {
+	case n.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Due reports whether the use, now, of the token found by digest d is to be
+// noted: then the caller calls Note. It allocates nothing and takes no lock.
+func (n *Noter) Due(d *token.Digest, now time.Time) bool {
+	every := time.Duration(n.every.Load())
+	return every > 0 && n.gate.Pass(d, now, every)
+}
+
+// Note notes a use. It doesn't wait for the store. Where that hasn't been told for
+// so long that too many are waiting, the use is dropped.
+func (n *Noter) Note(u store.Use) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.keep(u)
+}
+
+// keep adds a use to those pending. n is locked.
+func (n *Noter) keep(u store.Use) {
+	there, ok := n.pending[u.ID]
+	if !ok && len(n.pending) >= maxPending || ok && !u.At.After(there.At) {
+		return
+	}
+	n.pending[u.ID] = u
+}
+
+func (n *Noter) run(every time.Duration) {
+	defer close(n.done)
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-n.stop:
+			n.flush()
+			return
+		case <-ticker.C:
+		case <-n.poke:
+		}
+		n.flush()
+	}
+}
+
+// flush tells the store what is pending.
+func (n *Noter) flush() {
+	ctx, cancel := context.WithTimeout(context.Background(), budget)
+	defer cancel()
+	if err := n.Flush(ctx); err != nil && n.failed != nil {
+		n.failed(err)
+	}
+}
+
+// Flush tells the store what has been noted so far. What it can't be told stays
+// noted.
+func (n *Noter) Flush(ctx context.Context) error {
+	n.flushing.Lock()
+	defer n.flushing.Unlock()
+	n.mu.Lock()
+	pending := n.pending
+	n.pending = make(map[string]store.Use)
+	n.mu.Unlock()
+	var err error
+	some := make([]store.Use, 0, min(len(pending), batch))
+	for id, u := range pending {
+		some = append(some, u)
+		delete(pending, id)
+		if len(some) < batch && len(pending) > 0 {
+			continue
+		}
+		if err = n.store.NoteUses(ctx, some...); err != nil {
+			break
+		}
+		some = some[:0]
+	}
+	if err == nil {
+		return nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, u := range some {
+		n.keep(u)
+	}
+	for _, u := range pending {
+		n.keep(u)
+	}
+	return err
+}
+
+// Close tells the store what has been noted, if it can be told, and returns. To be
+// called once, before the store is closed.
+func (n *Noter) Close() {
+	close(n.stop)
+	<-n.done
+}

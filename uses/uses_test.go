@@ -1,0 +1,164 @@
+package uses
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/store"
+)
+
+// notebook is a store of uses in memory.
+type notebook struct {
+	mu    sync.Mutex
+	noted map[string]store.Use
+	most  int // uses told at once
+	err   error
+	calls chan struct{}
+}
+
+func newNotebook() *notebook {
+	return &notebook{noted: map[string]store.Use{}, calls: make(chan struct{}, 1000)}
+}
+
+func (b *notebook) NoteUses(_ context.Context, uses ...store.Use) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls <- struct{}{}
+	if b.err != nil {
+		return b.err
+	}
+	for _, u := range uses {
+		b.noted[u.ID] = u
+	}
+	b.most = max(b.most, len(uses))
+	return nil
+}
+
+func (b *notebook) fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err = err
+}
+
+func (b *notebook) of(id string) store.Use {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.noted[id]
+}
+
+var (
+	noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	here = netip.MustParseAddr("192.0.2.1")
+)
+
+// newNoter returns a Noter that tells b when it is asked to, or closed.
+func newNoter(b *notebook) *Noter { return New(b, Options{Flush: time.Hour}) }
+
+func TestDue(t *testing.T) {
+	t.Parallel()
+	n := newNoter(newNotebook())
+	defer n.Close()
+	now := n.gate.start
+	for _, c := range []struct {
+		name  string
+		every time.Duration
+		after time.Duration
+		want  bool
+	}{
+		{"the first use", 0, 0, true},
+		{"a second one", 0, time.Minute, false},
+		{"after ten minutes", 0, 10 * time.Minute, true},
+		{"not noted at all", -1, time.Hour, false},
+		{"noted more often", time.Minute, 11 * time.Minute, true},
+	} {
+		n.SetEvery(c.every)
+		if got := n.Due(digest(1), now.Add(c.after)); got != c.want {
+			t.Errorf("%s: Due = %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestDueAllocatesNothing(t *testing.T) {
+	n := newNoter(newNotebook())
+	defer n.Close()
+	d, now := digest(1), time.Now()
+	if got := testing.AllocsPerRun(100, func() { n.Due(d, now) }); got != 0 {
+		t.Errorf("Due allocates %v times, want never", got)
+	}
+}
+
+func TestFlush(t *testing.T) {
+	t.Parallel()
+	b := newNotebook()
+	n := newNoter(b)
+	defer n.Close()
+	n.Note(store.Use{ID: "a", At: noon.Add(time.Second), From: here})
+	n.Note(store.Use{ID: "a", At: noon}) // of a request that was slower
+	for i := range 2500 {
+		n.Note(store.Use{ID: fmt.Sprint(i), At: noon})
+	}
+	if err := n.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.of("a"), (store.Use{ID: "a", At: noon.Add(time.Second), From: here}); got != want {
+		t.Errorf("the store is told %+v, want the later use %+v", got, want)
+	}
+	if len(b.noted) != 2501 || b.most > batch {
+		t.Errorf("%d uses told, %d at once; want 2501, at most %d at once", len(b.noted), b.most, batch)
+	}
+}
+
+func TestWhatCannotBeToldIsKept(t *testing.T) {
+	t.Parallel()
+	b := newNotebook()
+	n := newNoter(b)
+	down := errors.New("down")
+	b.fail(down)
+	for i := range 2500 {
+		n.Note(store.Use{ID: fmt.Sprint(i), At: noon})
+	}
+	if err := n.Flush(t.Context()); !errors.Is(err, down) {
+		t.Errorf("Flush = %v, want the store's error", err)
+	}
+	n.Note(store.Use{ID: "7", At: noon.Add(time.Hour)})
+	b.fail(nil)
+	n.Close() // tells what is left
+	if len(b.noted) != 2500 || !b.of("7").At.Equal(noon.Add(time.Hour)) {
+		t.Errorf("%d uses told, of 7 the one at %v; want all 2500, and the latest", len(b.noted), b.of("7").At)
+	}
+}
+
+func TestPendingIsBounded(t *testing.T) {
+	t.Parallel()
+	b := newNotebook()
+	n := newNoter(b)
+	b.fail(errors.New("down"))
+	for i := range maxPending + 10 {
+		n.Note(store.Use{ID: fmt.Sprint(i), At: noon})
+	}
+	n.Note(store.Use{ID: "0", At: noon.Add(time.Second)}) // is noted already, and stays so
+	if len(n.pending) != maxPending || !n.pending["0"].At.Equal(noon.Add(time.Second)) {
+		t.Errorf("%d uses are pending, want %d with the latest of each", len(n.pending), maxPending)
+	}
+	n.Close()
+}
+
+func TestFlushInTime(t *testing.T) {
+	t.Parallel()
+	b := newNotebook()
+	failed := make(chan error, 1000)
+	n := New(b, Options{Flush: time.Millisecond, Failed: func(err error) { failed <- err }})
+	defer n.Close()
+	b.fail(errors.New("down"))
+	n.Note(store.Use{ID: "a", At: noon})
+	<-failed
+	b.fail(nil)
+	for b.of("a").ID == "" {
+		<-b.calls
+	}
+}
