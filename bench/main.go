@@ -130,10 +130,8 @@ func compare(ctx context.Context, o options, dir string) (*report, error) {
 	if err := b.measure(ctx, b.workload.scenarios()); err != nil {
 		return nil, err
 	}
-	if o.profiles != "" {
-		if err := b.profile(ctx); err != nil {
-			return nil, err
-		}
+	if err := b.profile(ctx, b.workload.scenarios()); err != nil {
+		return nil, err
 	}
 	return b.report()
 }

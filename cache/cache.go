@@ -76,6 +76,7 @@ func (o Options) withDefaults() *Options {
 type Cache struct {
 	store   store.Store
 	follows store.Follower // the store, if other processes change it
+	async   store.Async    // the store, if it need not be waited for
 	unwatch func()
 	options atomic.Pointer[Options]
 	start   time.Time
@@ -101,6 +102,7 @@ func New(s store.Store, o Options) *Cache {
 		allowed: newInterned[[]netip.Prefix](),
 	}
 	c.follows, _ = s.(store.Follower)
+	c.async, _ = s.(store.Async)
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.options.Store(opts)
 	for i := range c.shards {

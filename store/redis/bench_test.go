@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -73,6 +74,29 @@ func BenchmarkFind(b *testing.B) {
 			b.Error(err)
 		}
 	}))
+}
+
+// Lookups through a cache that has no room, 64 at a time: what a request costs
+// whose token isn't held.
+func BenchmarkFetch(b *testing.B) {
+	s, tokens := filled(b, 10_000)
+	c := cache.New(s, cache.Options{Size: 64})
+	defer c.Close()
+	b.ReportAllocs()
+	b.SetParallelism(32) // on two processors 64
+	b.ResetTimer()
+	var i atomic.Uint64
+	before := s.Stats()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			d := tokens[i.Add(1)*7919%uint64(len(tokens))].Digest
+			if _, known, err := c.Fetch(b.Context(), d, time.Now()); !known || err != nil {
+				b.Errorf("Fetch = %v, %v", known, err)
+			}
+		}
+	})
+	now := s.Stats()
+	b.ReportMetric(float64(now.Lookups-before.Lookups)/float64(now.Batches-before.Batches), "lookups/batch")
 }
 
 // A change: a token is revoked, or brought back, and the watchers of another
