@@ -94,10 +94,11 @@ func globalScopes(helper httpcaddyfile.Helper) []policy.Scope {
 // UnmarshalCaddyfile reads the directive; parseDirective says how it is written.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
+	b := block{Dispenser: d, seen: map[string]int{}}
+	h.At = b.place()
 	if d.NextArg() {
 		return d.Errf("unexpected %q: settings stand in a block", d.Val())
 	}
-	b := block{Dispenser: d, seen: map[string]int{}}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := h.line(&b); err != nil {
 			return err

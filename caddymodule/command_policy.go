@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,59 +38,6 @@ func configFlags(cmd *cobra.Command) (read func() (*configuration, error)) {
 	file := cmd.Flags().StringP("config", "c", "", "configuration file (default: Caddyfile in the current directory)")
 	adapter := cmd.Flags().StringP("adapter", "a", "", "config adapter (default: caddyfile, unless the file ends in .json)")
 	return func() (*configuration, error) { return readConfiguration(*file, *adapter) }
-}
-
-func policyCheckCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "check [--config FILE] [--openapi FILE [--base PATH]]...",
-		Short: "Report mistakes in the policies, with file and line",
-		Long: `Reports what is probably a mistake in the policies of a configuration, with file
-and line. They are compared with the OpenAPI documents that they name, and with
-those given with --openapi: operations that no route covers are reported, and
-routes that no operation has.`,
-		Example: `  patgate policy check
-  patgate policy check --config /etc/caddy/Caddyfile
-  patgate policy check --openapi openapi.yaml --base /api`,
-		Args: cobra.NoArgs,
-	}
-	read := configFlags(cmd)
-	documents := cmd.Flags().StringArray("openapi", nil, "an OpenAPI document to compare the policy with")
-	base := cmd.Flags().String("base", "", "path below which the APIs of --openapi are (default: the path of their servers)")
-	host := cmd.Flags().String("site", "", "host of the site to compare --openapi with, where several use patgate")
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		c, err := read()
-		if err != nil {
-			return err
-		}
-		differences, err := compareDocuments(c.sites, *documents, *base, *host)
-		if err != nil {
-			return err
-		}
-		routes := 0
-		warnings := []policy.Warning{}
-		for _, s := range c.sites {
-			routes += len(s.gate.policy.Routes())
-			warnings = append(warnings, s.gate.policy.Warnings()...)
-		}
-		warnings = append(warnings, differences...)
-		out := cmd.OutOrStdout()
-		if *asJSON {
-			return rest.Print(out, map[string]any{"sites": len(c.sites), "routes": routes, "warnings": warnings})
-		}
-		if len(c.sites) == 0 {
-			return errors.New("no site of the configuration uses patgate")
-		}
-		for _, w := range warnings {
-			if w.At != "" {
-				fmt.Fprintf(out, "%s: ", w.At)
-			}
-			fmt.Fprintf(out, "warning: %s\n", w.Text)
-		}
-		fmt.Fprintf(out, "%s, %s, %s\n", counted(len(c.sites), "site"), counted(routes, "route"), counted(len(warnings), "warning"))
-		return nil
-	})
-	return cmd
 }
 
 func policyRoutesCommand() *cobra.Command {

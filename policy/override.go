@@ -1,6 +1,12 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
 
 // overrides reports whether a query has a parameter by which some frameworks
 // replace the method of the request: _method (Symfony, Laravel, WordPress, Spring
@@ -36,7 +42,7 @@ func beginsOverride(c byte) bool {
 	case '_', '.', '[', ' ', '+', '%', 'x', 'X', '?':
 		return true
 	}
-	return false
+	return c >= utf8.RuneSelf
 }
 
 // namesOverride reports whether some framework takes the name for one of a
@@ -51,8 +57,11 @@ func namesOverride(name string) bool {
 			return true
 		}
 	}
-	// method alone is the name of many a filter.
-	name = strings.TrimLeft(name, " ?")
+	// method alone is the name of many a filter: it takes the underscore.
+	if !isASCII(name) {
+		name = norm.NFKC.String(name)
+	}
+	name = strings.TrimLeftFunc(name, func(r rune) bool { return r == ' ' || r == '?' || unicode.Is(unicode.Cf, r) })
 	return name != "" && strings.IndexByte("_.[", name[0]) >= 0 && sameKey(name[1:], "method")
 }
 

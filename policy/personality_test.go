@@ -155,7 +155,7 @@ func TestPersonalities(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(s, 2))
 	one := func(of []string) string { return strings.TrimSpace(of[rnd.IntN(len(of))]) }
 	apis := frontedAPIs(t)
-	for range 60_000 {
+	for range 20_000 {
 		f := &apis[rnd.IntN(len(apis))]
 		target := ""
 		route := f.routes[rnd.IntN(len(f.routes))]
