@@ -28,69 +28,6 @@ func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 	return s.withOwner(ctx, foundBy(d, r, position))
 }
 
-// FindAsync implements store.Async. What takes more than one round trip is left
-// to Find.
-func (s *Store) FindAsync(d token.Digest, done func(store.Found, error)) {
-	position, floor := s.told.position(), s.floors.of(string(d[:]))
-	l := &lookup{key: s.keys.token(d)}
-	l.then = func(l *lookup) {
-		r, err := s.simple(d, floor, l)
-		switch {
-		case errors.Is(err, errNotSimple):
-			go func() { done(s.Find(s.ctx, d)) }()
-			return
-		case err != nil:
-			done(store.Found{}, err)
-			return
-		}
-		found := foundBy(d, r, position)
-		if s.ownerHeld(&found) {
-			done(found, nil)
-			return
-		}
-		go func() {
-			ctx, cancel := context.WithDeadline(s.ctx, l.by)
-			defer cancel()
-			done(s.withOwner(ctx, found))
-		}()
-	}
-	err := s.usable(s.ctx)
-	if err == nil {
-		err = s.ask(s.ctx, l)
-	}
-	if err != nil {
-		done(store.Found{}, s.reading("a token", err))
-	}
-}
-
-var errNotSimple = errors.New("more must be read to know")
-
-// simple returns the live record that a lookup has found, if nothing else must be
-// read to know that. A panic becomes an error: others wait for this goroutine.
-func (s *Store) simple(d token.Digest, floor floor, l *lookup) (r record, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = s.reading("a token", fmt.Errorf("panic: %v", p))
-		}
-	}()
-	if l.err != nil {
-		return record{}, s.reading("a token", l.err)
-	}
-	if l.value != "" && l.value[0] != kindLive {
-		return record{}, errNotSimple
-	}
-	r, err = parseRecord(l.value)
-	switch {
-	case err != nil:
-		return record{}, s.reading("a token", err)
-	case !floor.allows(r.raw != "", r.version), r.live() && r.token.Digest != d:
-		return record{}, errNotSimple
-	case !r.live():
-		return record{}, store.ErrNotFound
-	}
-	return r, nil
-}
-
 // foundBy returns what is known of the token with the digest d.
 func foundBy(d token.Digest, r record, at store.Position) store.Found {
 	f := store.Found{Token: r.token, Position: at}

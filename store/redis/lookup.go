@@ -34,8 +34,11 @@ type lookup struct {
 	value string
 	err   error
 	done  chan struct{}
-	then  func(*lookup) // is called where nobody waits for done
+	then  ender // is told where nobody waits for done
 }
+
+// ender is told when a lookup has ended.
+type ender interface{ end() }
 
 // get returns the value of a key; "" where there is none.
 func (s *Store) get(ctx context.Context, key string) (string, error) {
@@ -97,7 +100,7 @@ func (n *lane) carry() {
 		for i, l := range batch {
 			batch[i] = nil
 			if l.then != nil {
-				l.then(l)
+				l.then.end()
 			} else {
 				close(l.done)
 			}
