@@ -243,13 +243,19 @@ func (a *App) registry() (*registry.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	return registry.New(tokens.store, a.rulesInForce(), registry.Options{Audit: a.logEvent}), nil
+}
+
+// rulesInForce returns this configuration's rules, with what follows from its
+// gates.
+func (a *App) rulesInForce() registry.Rules {
 	rules := a.rules
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, h := range a.gates {
 		rules.Spaces = rules.Spaces || h.policy.Spaces()
 	}
-	a.mu.Unlock()
-	return registry.New(tokens.store, rules, registry.Options{Audit: a.logEvent}), nil
+	return rules
 }
 
 // logEvent writes the audit line of a change.

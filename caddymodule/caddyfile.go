@@ -16,11 +16,6 @@ import (
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("patgate", parseDirective)
 	httpcaddyfile.RegisterDirectiveOrder("patgate", httpcaddyfile.Before, "basic_auth")
-	httpcaddyfile.RegisterHandlerDirective("patgate_console", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-		h.Next()
-		return nil, h.Err("patgate_console is not supported yet")
-	})
-	httpcaddyfile.RegisterDirectiveOrder("patgate_console", httpcaddyfile.Before, "respond")
 }
 
 // parseDirective sets up the gate of a site. Syntax:

@@ -170,9 +170,15 @@ func TestSiteMistakes(t *testing.T) {
 func TestDirectiveMistakes(t *testing.T) {
 	check(t, "http://api.example.com {\n", "\n}\n", []mistake{
 		{"patgate x", `unexpected "x": settings stand in a block, at Caddyfile:2`},
-		{"patgate_console", "parsing caddyfile tokens for 'patgate_console': patgate_console is not supported yet, at Caddyfile:2"},
-		{"patgate_console {\nowner {http.auth.user.id}\n}",
-			"parsing caddyfile tokens for 'patgate_console': patgate_console is not supported yet, at Caddyfile:2"},
+		{"patgate_console x", `unexpected "x": settings stand in a block, at Caddyfile:2`},
+		{"patgate_console {\nowners a\n}", `unknown word "owners": want one of owner, admin, at Caddyfile:3`},
+		{"patgate_console {\nowner\n}", "owner: a value is missing, at Caddyfile:3"},
+		{"patgate_console {\nowner {http.auth.user.id} b\n}", `unexpected "b" at the end of the line, at Caddyfile:3`},
+		{"patgate_console {\nowner alice\n}", `owner "alice": want a placeholder, such as {http.auth.user.id}: with a fixed name, everybody would be that owner, at Caddyfile:3`},
+		{"patgate_console {\nowner {header.User}\nowner {header.User}\n}", "owner: is set already on line 3, at Caddyfile:4"},
+		{"patgate_console {\nadmin\n}", "admin: whom? want the names of owners, at Caddyfile:3"},
+		{"patgate_console {\nadmin a \"\"\n}", "admin: an empty name, at Caddyfile:3"},
+		{"patgate_console {\nadmin a {\n}\n}", "unexpected block, at Caddyfile:3"},
 	})
 }
 
