@@ -65,6 +65,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keepConn(server)
 	}
+	h.maskLogs(ctx)
 	h.app.addGate(h)
 	return nil
 }
@@ -162,6 +163,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		// (RFC 9110 section 6.5.1).
 		r = r.WithContext(ctx)
 		r.Trailer = nil
+	}
+	if m.Secret != "" && m.Place().Kind == policy.Query {
+		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secret: m.Secret}
 	}
 	if o.subject != nil && o.reason == policy.Forward && h.StreamCheck != "off" && !m.Reports() {
 		w, r = h.follow(w, r, &m, o)
