@@ -185,7 +185,14 @@ func TestDirectiveMistakes(t *testing.T) {
 func TestGlobalOptionMistakes(t *testing.T) {
 	const wantLimit = "want a number and a duration, as in 20 60s, or off, at Caddyfile:3"
 	check(t, "{\n\tpatgate {\n", "\n\t}\n}\n", []mistake{
-		{"stores embedded", `unknown word "stores": want one of store, cache, token, unknown_token_limit, scopes, at Caddyfile:3`},
+		{"stores embedded", `unknown word "stores": want one of store, cache, token, unknown_token_limit, last_used, events, grants, scopes, at Caddyfile:3`},
+		{"last_used", `last_used: a value is missing, at Caddyfile:3`},
+		{"last_used 500ms", `last_used "500ms": want a duration of at least 1s, such as 10m, or off, at Caddyfile:3`},
+		{"last_used never", `last_used "never": want a duration of at least 1s, such as 10m, or off, at Caddyfile:3`},
+		{"grants frozen", `grants "frozen": want mutable or immutable, at Caddyfile:3`},
+		{"events 90d", `unexpected "90d": settings stand in a block, at Caddyfile:3`},
+		{"events {\nkeep 0\n}", `keep "0": want a duration such as 60s, at Caddyfile:4`},
+		{"events {\nmax many\n}", `max "many": want a positive number, at Caddyfile:4`},
 		{"store", `store "": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
 		{"store sqlite x.db", `store "sqlite x.db": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
 		{"store redis", "store redis: where? want a URL, or a block with address, at Caddyfile:3"},
