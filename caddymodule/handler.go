@@ -235,6 +235,7 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 		from = clientAddr(ctx)
 	}
 	o.reason = m.Decide(o.subject, now, from)
+	h.app.hub.opened.Load().keeper.see(ctx, h.app, o, now)
 	return 0
 }
 
