@@ -120,3 +120,16 @@ func BenchmarkUpdate(b *testing.B) {
 	b.ReportMetric(float64(lags[len(lags)/2].Microseconds()), "p50-told-µs")
 	b.ReportMetric(float64(lags[len(lags)*99/100].Microseconds()), "p99-told-µs")
 }
+
+// Check of a store in which all is well.
+func BenchmarkCheck(b *testing.B) {
+	const n = 20_000
+	s, _ := filled(b, n)
+	b.ReportAllocs()
+	for b.Loop() {
+		if problems, err := s.Check(b.Context(), false); err != nil || len(problems) > 0 {
+			b.Fatalf("Check = %v, %v", problems, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/n, "µs/token")
+}
