@@ -11,10 +11,16 @@ type Explanation struct {
 	Resource *LocatedValue `json:"resource"` // null: the route has no resource
 	// Strictest says why the route is the strictest of several.
 	Strictest string `json:"strictest,omitempty"`
-	Found     string `json:"token_found,omitempty"`
+	// Alike is the route on which some servers find the request, where it is
+	// refused for that.
+	Alike *RouteInfo `json:"alike,omitempty"`
+	Found string     `json:"token_found,omitempty"`
 	Decision  string `json:"decision"` // forward, or the reason of the rejection
 	Status    int    `json:"status"`   // of the rejection; 0 if the request is forwarded
 	Detail    string `json:"detail,omitempty"`
+	// Reports says that the request is in report mode: forwarded whatever the
+	// decision.
+	Reports bool `json:"reports,omitempty"`
 
 	// TokenJudged says that the token that was given had the last word.
 	TokenJudged bool `json:"token_judged"`
@@ -66,7 +72,7 @@ func (p *Policy) Explain(req *Request, judge func(*Match) Reason) Explanation {
 		m.Detail = m.Reason.Detail()
 	default:
 		e.Found = m.place.String()
-		e.Detail = "the request carries a token, which decides"
+		e.Detail = "the request carries a token, which decides; it was not looked up"
 	}
 	if m.Route != nil || m.Reason != AmbiguousRequest {
 		e.Path = m.Path()
@@ -74,6 +80,11 @@ func (p *Policy) Explain(req *Request, judge func(*Match) Reason) Explanation {
 	if key := m.readings.key; key != "" && m.Route != nil {
 		e.Strictest = "the query has " + key + " more than once: the strictest reading counts"
 	}
+	if m.alike != nil {
+		info := m.alike.Info()
+		e.Alike = &info
+	}
+	e.Reports = m.Reports()
 	if m.Reason != Forward {
 		e.Decision, e.Status, e.Detail = m.Reason.String(), m.Reason.Status(), m.Detail
 	}
