@@ -151,6 +151,9 @@ type Acknowledger interface {
 	// Gateways that were not seen for so long that they hold nothing any more
 	// don't count.
 	Acknowledged(ctx context.Context, upTo Position) (acknowledged, pending int, err error)
+	// Holds says how long this gateway may use what it holds without hearing of
+	// changes. Until it says so, two minutes.
+	Holds(d time.Duration)
 }
 
 // Checker is a store whose indexes and records are not kept in one place, so
