@@ -186,7 +186,7 @@ func DecodeOwner(b []byte) (*Owner, error) {
 			o.MayCreate = false
 		case tagOwnerMaxTokens:
 			n, w := uvarint(v)
-			if w != len(v) || n > math.MaxInt {
+			if w <= 0 || w != len(v) || n > math.MaxInt {
 				return errRecord
 			}
 			o.MaxTokens = int(n)
