@@ -254,28 +254,37 @@ func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, o *
 		return policy.Forward, 0
 	}
 	from, limited := clientAddr(ctx), now.After(h.unknownUntil)
-	if answer != cache.Lapsed && limited {
-		if wait := tokens.limiter.blocked(from, now); wait > 0 {
-			return policy.TooManyUnknownTokens, wait
-		}
-	}
-	o.tier = tierNegative
-	if answer != cache.Unknown {
-		o.tier = tierStore
-		if o.subject, _, err = tokens.cache.Fetch(ctx, d, now); err != nil {
-			if ctx.Err() == nil { // the client still waits
-				h.app.storeFailed(err)
+	if answer == cache.Unknown {
+		if limited {
+			if wait := tokens.limiter.blocked(from, now); wait > 0 {
+				return policy.TooManyUnknownTokens, wait
 			}
-			return policy.StoreUnavailable, storeRetry
+			tokens.limiter.add(from, now)
 		}
-		if o.subject != nil {
-			return policy.Forward, 0
+		o.tier = tierNegative
+		return policy.TokenUnknown, 0
+	}
+	if limited = limited && answer == cache.Absent; limited {
+		if reason, retryAfter = tokens.limiter.enter(ctx, from, now); reason != policy.Forward {
+			return reason, retryAfter
 		}
 	}
+	o.tier = tierStore
+	known := false
+	o.subject, known, err = tokens.cache.Fetch(ctx, d, now)
 	if limited {
-		tokens.limiter.add(from, now)
+		tokens.limiter.leave(from, err == nil && !known)
 	}
-	return policy.TokenUnknown, 0
+	switch {
+	case err != nil:
+		if ctx.Err() == nil { // the client still waits
+			h.app.storeFailed(err)
+		}
+		return policy.StoreUnavailable, storeRetry
+	case !known:
+		return policy.TokenUnknown, 0
+	}
+	return policy.Forward, 0
 }
 
 // storeRetry is after how long a client may try again when the store could not
