@@ -125,12 +125,16 @@ func (b *bench) figures(ctx context.Context, g *gateway, requests [][]byte, stat
 	return figures{rate: answered / took.Seconds(), cpu: float64((after - before).Nanoseconds()) / 1000 / answered}, nil
 }
 
-// profile writes a CPU profile of each gateway in each scenario.
-func (b *bench) profile(ctx context.Context) error {
+// profile writes a CPU profile of each gateway in each scenario, if it is asked
+// to.
+func (b *bench) profile(ctx context.Context, scenarios []scenario) error {
+	if b.profiles == "" {
+		return nil
+	}
 	if err := os.MkdirAll(b.profiles, 0o755); err != nil {
 		return err
 	}
-	for _, s := range b.workload.scenarios() {
+	for _, s := range scenarios {
 		progress("profiling: %s", s.name)
 		for _, p := range []struct {
 			of      string

@@ -11,8 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(upstreamRole) != "" {
-		serveUpstream()
+	if serveRole() {
 		return
 	}
 	os.Exit(m.Run())

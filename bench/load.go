@@ -17,6 +17,7 @@ import (
 type load struct {
 	conns    []net.Conn
 	counts   []counter
+	times    []latencies // by connection, as counts
 	requests [][]byte
 	status   string // of every answer
 	stopping atomic.Bool
@@ -37,7 +38,7 @@ type counter struct {
 // startLoad begins to send requests: each connection all of them, over and over,
 // from another one on.
 func startLoad(ctx context.Context, addr string, connections int, requests [][]byte, status int) (*load, error) {
-	l := &load{counts: make([]counter, connections), requests: requests, status: strconv.Itoa(status), failed: make(chan struct{})}
+	l := &load{counts: make([]counter, connections), times: make([]latencies, connections), requests: requests, status: strconv.Itoa(status), failed: make(chan struct{})}
 	for range connections {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -49,7 +50,7 @@ func startLoad(ctx context.Context, addr string, connections int, requests [][]b
 	l.unwatch = context.AfterFunc(ctx, l.close)
 	for i, conn := range l.conns {
 		l.running.Go(func() {
-			if err := l.send(conn, i*len(requests)/connections, &l.counts[i]); err != nil && !l.stopping.Load() {
+			if err := l.send(conn, i*len(requests)/connections, &l.counts[i], &l.times[i]); err != nil && !l.stopping.Load() {
 				l.fail.Do(func() {
 					l.err = err
 					close(l.failed)
@@ -101,9 +102,10 @@ func (l *load) close() {
 }
 
 // send sends requests over one connection, from the n-th on.
-func (l *load) send(conn net.Conn, n int, answered *counter) error {
+func (l *load) send(conn net.Conn, n int, answered *counter, times *latencies) error {
 	buf := make([]byte, 4096)
 	for ; !l.stopping.Load(); n++ {
+		began := time.Now()
 		answer, err := exchange(conn, l.requests[n%len(l.requests)], buf)
 		if err != nil {
 			return err
@@ -111,6 +113,7 @@ func (l *load) send(conn net.Conn, n int, answered *counter) error {
 		if !hasStatus(answer, l.status) {
 			return fmt.Errorf("want status %s, got: %s", l.status, answer)
 		}
+		times.add(time.Since(began))
 		answered.Add(1)
 	}
 	return nil

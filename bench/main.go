@@ -10,6 +10,9 @@
 // Where redis-server is installed it then shows what it means to keep tokens in
 // Redis: reading every token from there, starting with an empty memory, revoking
 // through another gateway, and the memory that a token takes.
+//
+// With -peers it measures what could be used instead in the same way: Caddy's
+// forward_auth with a small service on Redis, nginx with Lua, HAProxy with a map.
 package main
 
 import (
@@ -33,6 +36,7 @@ type options struct {
 	tokens      int
 	connections int
 	quick       bool
+	peers       bool   // only the comparison with other gateways
 	redis       bool   // only what is measured with Redis
 	redisTokens int    // how many are put into Redis to see what they take
 	binary      string // patgate, where it is built already
@@ -40,8 +44,7 @@ type options struct {
 }
 
 func main() {
-	if os.Getenv(upstreamRole) != "" {
-		serveUpstream()
+	if serveRole() {
 		return
 	}
 	var o options
@@ -50,6 +53,7 @@ func main() {
 	flag.IntVar(&o.tokens, "tokens", 10_000, "tokens in use")
 	flag.IntVar(&o.connections, "connections", 64, "connections that send requests at the same time")
 	flag.BoolVar(&o.quick, "quick", false, "only see that everything works: one short round, few tokens")
+	flag.BoolVar(&o.peers, "peers", false, "only measure patgate beside what could be used instead: Caddy's forward_auth, nginx with Lua, HAProxy")
 	flag.BoolVar(&o.redis, "redis", false, "only measure what is measured with Redis")
 	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "tokens put into Redis to see how much memory each takes")
 	flag.StringVar(&o.binary, "binary", "", "the patgate to measure (default: built from this module)")
@@ -68,6 +72,19 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// serveRole serves, where this program was started again for that.
+func serveRole() bool {
+	switch {
+	case os.Getenv(upstreamRole) != "":
+		serveUpstream()
+	case os.Getenv(authzRole) != "":
+		serveAuthz()
+	default:
+		return false
+	}
+	return true
 }
 
 // run measures and prints.
@@ -94,6 +111,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		if err := build(ctx, o.binary); err != nil {
 			return err
 		}
+	}
+	if o.peers {
+		return comparePeers(ctx, o, dir, out)
 	}
 	if o.redis {
 		return withRedis(ctx, o, dir, out)
@@ -130,10 +150,8 @@ func compare(ctx context.Context, o options, dir string) (*report, error) {
 	if err := b.measure(ctx, b.workload.scenarios()); err != nil {
 		return nil, err
 	}
-	if o.profiles != "" {
-		if err := b.profile(ctx); err != nil {
-			return nil, err
-		}
+	if err := b.profile(ctx, b.workload.scenarios()); err != nil {
+		return nil, err
 	}
 	return b.report()
 }

@@ -123,6 +123,9 @@ func (b *redisBench) measureForwarded(ctx context.Context) error {
 	}
 	hits, misses := after[heldLookups]-before[heldLookups], after[missedLookups]-before[missedLookups]
 	b.held = hits / (hits + misses)
+	if err := b.profile(ctx, b.scenarios()); err != nil {
+		return err
+	}
 	// The processors are for what comes now.
 	b.gate.stop()
 	b.plain.stop()

@@ -24,12 +24,18 @@ type upstream struct {
 
 // startUpstream starts this program again, as the upstream.
 func startUpstream(ctx context.Context) (*upstream, error) {
+	return startSelf(ctx, upstreamRole+"=1")
+}
+
+// startSelf starts this program again, in the role that the environment gives
+// it, and reads its address.
+func startSelf(ctx context.Context, env ...string) (*upstream, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), upstreamRole+"=1")
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {

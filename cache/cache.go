@@ -76,6 +76,7 @@ func (o Options) withDefaults() *Options {
 type Cache struct {
 	store   store.Store
 	follows store.Follower // the store, if other processes change it
+	async   store.Async    // the store, if it need not be waited for
 	unwatch func()
 	options atomic.Pointer[Options]
 	start   time.Time
@@ -101,13 +102,23 @@ func New(s store.Store, o Options) *Cache {
 		allowed: newInterned[[]netip.Prefix](),
 	}
 	c.follows, _ = s.(store.Follower)
+	c.async, _ = s.(store.Async)
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.options.Store(opts)
 	for i := range c.shards {
 		c.shards[i].init(share(opts.Size, i, len(c.shards)), share(opts.NegativeSize, i, len(c.shards)))
 	}
+	c.tellHolds(opts)
 	c.unwatch = s.Watch(c.changed)
 	return c
+}
+
+// tellHolds tells a store of many gateways how long this one may serve what it
+// holds without hearing of changes.
+func (c *Cache) tellHolds(o *Options) {
+	if s, ok := c.store.(store.Acknowledger); ok {
+		s.Holds(max(o.Silence, o.MaxStale))
+	}
 }
 
 // Apply takes over new options and keeps what is held, as far as it has room.
@@ -116,6 +127,7 @@ func New(s store.Store, o Options) *Cache {
 func (c *Cache) Apply(o Options) {
 	opts := o.withDefaults()
 	c.options.Store(opts)
+	c.tellHolds(opts)
 	for i := range c.shards {
 		c.shards[i].resize(share(opts.Size, i, len(c.shards)), share(opts.NegativeSize, i, len(c.shards)))
 	}

@@ -23,6 +23,7 @@ var (
 
 // flight is a read of the store that is under way, and those who wait for it.
 type flight struct {
+	digest token.Digest
 	at     time.Duration // when it began
 	since  *ownerChange  // the newest when it began
 	done   chan struct{}
@@ -73,8 +74,11 @@ func (c *Cache) Confirm(ctx context.Context, d token.Digest, now time.Time) (sub
 			s.mu.Unlock()
 			return subject, answer == Held, nil
 		}
-		f := c.flight(s, &d, at)
+		f, first := c.flight(s, &d, at)
 		s.mu.Unlock()
+		if first {
+			c.begin(s, f)
+		}
 
 		select {
 		case <-f.done:
@@ -95,22 +99,38 @@ func (c *Cache) Confirm(ctx context.Context, d token.Digest, now time.Time) (sub
 	return nil, false, errChanges
 }
 
-// flight returns the read of d that is under way, or starts one. The shard is
-// locked.
-func (c *Cache) flight(s *shard, d *token.Digest, at time.Duration) *flight {
+// flight returns the read of d that is under way, or a new one: then the caller
+// is the first, and begins it. The shard is locked.
+func (c *Cache) flight(s *shard, d *token.Digest, at time.Duration) (f *flight, first bool) {
 	if f := s.flights[*d]; f != nil {
 		s.stats.Coalesced++
-		return f
+		return f, false
 	}
-	f := &flight{at: at, since: c.owners.newest(), done: make(chan struct{})}
+	f = &flight{digest: *d, at: at, since: c.owners.newest(), done: make(chan struct{})}
 	if s.closed {
 		s.end(d, f, result{err: errClosed})
-		return f
+		return f, false
 	}
 	s.flights[*d] = f
-	digest := *d
-	c.reads.Go(func() { c.read(s, &digest, f) })
-	return f
+	c.reads.Add(1)
+	return f, true
+}
+
+// begin begins a read. What a store that need not be waited for brings costs no
+// goroutine and no timer.
+func (c *Cache) begin(s *shard, f *flight) {
+	if c.async == nil {
+		go func() {
+			defer c.reads.Done()
+			c.read(s, &f.digest, f)
+		}()
+		return
+	}
+	began, observe := time.Now(), c.options.Load().Observe
+	c.async.FindAsync(f.digest, func(found store.Found, err error) {
+		defer c.reads.Done()
+		s.land(&f.digest, f, c.outcome(&found, err, f, began, observe))
+	})
 }
 
 // read reads d for all who wait for f.
@@ -126,24 +146,33 @@ func (c *Cache) read(s *shard, d *token.Digest, f *flight) {
 	s.land(d, f, c.ask(ctx, d, f, o.Observe))
 }
 
-// ask asks the store for d. A panic becomes an error: it would end the process
-// from here, where no server recovers it.
+// ask asks the store for d.
 func (c *Cache) ask(ctx context.Context, d *token.Digest, f *flight, observe func(time.Duration, error)) (r result) {
-	defer func() {
-		if p := recover(); p != nil {
-			r = result{err: fmt.Errorf("reading a token: panic: %v\n%s", p, debug.Stack())}
-		}
-	}()
+	defer recovered(&r)
 	began := time.Now()
 	found, err := c.store.Find(ctx, *d)
+	return c.outcome(&found, err, f, began, observe)
+}
+
+// outcome returns what has come of the read f that began then.
+func (c *Cache) outcome(found *store.Found, err error, f *flight, began time.Time, observe func(time.Duration, error)) (r result) {
+	defer recovered(&r)
 	if observe != nil {
 		observe(time.Since(began), err)
 	}
 	switch {
 	case err == nil:
-		return c.take(d, &found, f)
+		return c.take(&f.digest, found, f)
 	case errors.Is(err, store.ErrNotFound):
 		return result{}
 	}
 	return result{err: fmt.Errorf("reading a token: %w", err)}
+}
+
+// recovered, deferred, makes a panic an error: it would end the process from
+// where no server recovers it.
+func recovered(r *result) {
+	if p := recover(); p != nil {
+		*r = result{err: fmt.Errorf("reading a token: panic: %v\n%s", p, debug.Stack())}
+	}
 }

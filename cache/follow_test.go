@@ -217,3 +217,34 @@ func TestPositionsBeginAnew(t *testing.T) {
 }
 
 var _ store.Follower = (*shared)(nil)
+
+// manyGateways is a store that knows of other gateways.
+type manyGateways struct {
+	*memory
+	holds time.Duration
+}
+
+func (*manyGateways) Acknowledged(context.Context, store.Position) (acknowledged, pending int, err error) {
+	return 1, 0, nil
+}
+
+func (m *manyGateways) Holds(d time.Duration) { m.holds = d }
+
+// A store of many gateways is told for how long one that isn't heard of any more
+// may still serve.
+func TestStoreKnowsHowLongTokensServe(t *testing.T) {
+	t.Parallel()
+	m := &manyGateways{memory: newMemory()}
+	c := newCache(t, m, Options{})
+	if m.holds != time.Minute {
+		t.Errorf("by default: %v, want 1m", m.holds)
+	}
+	for _, row := range []struct{ maxStale, silence, want time.Duration }{
+		{5 * time.Minute, 0, 5 * time.Minute}, {-1, 0, DefaultSilence}, {time.Second, 3 * time.Second, 3 * time.Second},
+	} {
+		c.Apply(Options{MaxStale: row.maxStale, Silence: row.silence})
+		if m.holds != row.want {
+			t.Errorf("max_stale %v, silence %v: %v, want %v", row.maxStale, row.silence, m.holds, row.want)
+		}
+	}
+}

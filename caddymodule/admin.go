@@ -36,7 +36,7 @@ type adminRoute struct {
 // adminRoutes returns the routes of the management API.
 func adminRoutes() []adminRoute {
 	return []adminRoute{
-		{"GET /patgate/tokens", "owner status space scope limit cursor", listTokens},
+		{"GET /patgate/tokens", "owner status space scope text expiring unused sort limit cursor", listTokens},
 		{"POST /patgate/tokens", "", createToken},
 		{"DELETE /patgate/tokens", "owner id+ wait", deleteTokens},
 		{"POST /patgate/tokens/revoke", "wait", revokeTokens},
@@ -61,7 +61,7 @@ func adminRoutes() []adminRoute {
 		{"GET /patgate/scopes", "", listScopes},
 		{"GET /patgate/status", "", showStatus},
 		{"POST /patgate/store/check", "", checkStore},
-		{"GET /patgate/events", "", notYet},
+		{"GET /patgate/events", "token owner limit cursor after wait", listEvents},
 		{"GET /patgate/report", "", showReport},
 		{"DELETE /patgate/report", "", clearReport},
 	}
@@ -164,10 +164,6 @@ func (c *adminCall) param(name string) string {
 		return values[0]
 	}
 	return ""
-}
-
-func notYet(c *adminCall) (any, error) {
-	return nil, problem(http.StatusNotImplemented, "%s is not supported yet", strings.TrimPrefix(c.r.URL.Path, "/patgate/"))
 }
 
 // listScopes answers with the catalog.

@@ -19,17 +19,9 @@ func listTokens(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := registry.Query{Status: c.param("status"), Space: c.param("space"), Scope: c.param("scope"), Limit: limit, Cursor: cursor}
-	if owner, given := c.params["owner"]; given {
-		q.Owner = &owner[0]
-	}
-	if q.Scope != "" {
-		if err := token.ValidScopeName(q.Scope); err != nil {
-			return nil, problem(http.StatusBadRequest, "%v", err)
-		}
-	}
-	if q.Cursor != "" && token.ValidID(q.Cursor) != nil {
-		return nil, problem(http.StatusBadRequest, "cursor: want what the page before gave as next")
+	q := registry.Query{
+		Owner: c.owner(), Status: c.param("status"), Space: c.param("space"), Scope: c.param("scope"), Text: c.param("text"),
+		Expiring: c.param("expiring"), Unused: c.param("unused"), Sort: c.param("sort"), Limit: limit, Cursor: cursor,
 	}
 	tokens, next, err := c.registry.List(c.r.Context(), q)
 	if err != nil {
@@ -40,6 +32,15 @@ func listTokens(c *adminCall) (any, error) {
 		page.Tokens[i] = c.registry.View(t)
 	}
 	return page, nil
+}
+
+// owner returns the query parameter owner; nil: not given. An empty one stands for
+// tokens without an owner.
+func (c *adminCall) owner() *string {
+	if owner, given := c.params["owner"]; given {
+		return &owner[0]
+	}
+	return nil
 }
 
 func createToken(c *adminCall) (any, error) {

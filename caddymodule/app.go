@@ -14,6 +14,7 @@ import (
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
+	"github.com/patgate/patgate/uses"
 )
 
 func init() {
@@ -32,6 +33,13 @@ type App struct {
 	Token TokenConfig `json:"token,omitzero"`
 	// UnknownTokenLimit bounds how many unknown tokens an address may send.
 	UnknownTokenLimit LimitConfig `json:"unknown_token_limit,omitzero"`
+	// LastUsed is for how long after a token's use its next one is not noted, such
+	// as 10m; "off": uses are not noted at all. Default: 10m.
+	LastUsed string `json:"last_used,omitempty"`
+	// Events says how long the audit trail is kept.
+	Events EventsConfig `json:"events,omitzero"`
+	// GrantsImmutable says that a token's grants can't be changed once it is made.
+	GrantsImmutable bool `json:"grants_immutable,omitempty"`
 	// Scopes is the catalog. It is optional, but where it is given, there are no
 	// other scopes.
 	Scopes []policy.Scope `json:"scopes,omitempty"`
@@ -40,8 +48,10 @@ type App struct {
 	audit   *zap.Logger
 	catalog *policy.Catalog
 	rules   registry.Rules
-	key     string // of the hub in the pool, while it is held
-	hub     *hub
+
+	lastUsed time.Duration // as uses.Options.Every
+	key      string        // of the hub in the pool, while it is held
+	hub      *hub
 
 	mu    sync.Mutex
 	gates []*Handler
@@ -72,6 +82,21 @@ type TokenConfig struct {
 	// {env.PATGATE_PEPPER}. Changing it makes all tokens unknown. Default: none.
 	Pepper string `json:"pepper,omitempty"`
 }
+
+// EventsConfig says how long the audit trail is kept.
+type EventsConfig struct {
+	// Keep is how long an event is kept. Default: 90d.
+	Keep caddy.Duration `json:"keep,omitempty"`
+	// Max is how many events are kept, at most; the oldest go first. Default:
+	// 200000.
+	Max int `json:"max,omitempty"`
+}
+
+func (c *EventsConfig) age() time.Duration {
+	return cmp.Or(time.Duration(c.Keep), 90*24*time.Hour)
+}
+
+func (c *EventsConfig) count() int { return cmp.Or(c.Max, 200_000) }
 
 // LimitConfig bounds the unknown tokens of an address.
 type LimitConfig struct {
@@ -108,6 +133,12 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if a.rules, err = a.makeRules(); err != nil {
 		return err
+	}
+	if a.lastUsed, err = lastUsed(a.LastUsed); err != nil {
+		return err
+	}
+	if a.Events.Keep < 0 || a.Events.Max < 0 {
+		return fmt.Errorf("events: want a positive duration and a positive number")
 	}
 	where, err := a.Store.source()
 	if err != nil {
@@ -166,8 +197,25 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 	rules.Hasher = token.NewHasher(pepper)
 	if a.catalog.Complete() {
 		rules.Scopes = a.catalog.Names()
+		rules.ImpliedBy = impliedBy(a.catalog.Scopes())
 	}
+	rules.GrantsImmutable = a.GrantsImmutable
 	return rules, nil
+}
+
+// lastUsed reads what is configured of last uses, as uses.Options.Every.
+func lastUsed(text string) (time.Duration, error) {
+	switch text {
+	case "":
+		return uses.DefaultEvery, nil
+	case "off":
+		return -1, nil
+	}
+	d, err := caddy.ParseDuration(text)
+	if err != nil || d < time.Second {
+		return 0, fmt.Errorf("last_used %q: want a duration of at least 1s, such as 10m, or off", text)
+	}
+	return d, nil
 }
 
 // lifetimes returns the default lifetime and the longest, 0 for none.
@@ -243,19 +291,25 @@ func (a *App) registry() (*registry.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	return registry.New(tokens.store, a.rulesInForce(), registry.Options{Audit: a.logEvent}), nil
+}
+
+// rulesInForce returns this configuration's rules, with what follows from its
+// gates.
+func (a *App) rulesInForce() registry.Rules {
 	rules := a.rules
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, h := range a.gates {
 		rules.Spaces = rules.Spaces || h.policy.Spaces()
 	}
-	a.mu.Unlock()
-	return registry.New(tokens.store, rules, registry.Options{Audit: a.logEvent}), nil
+	return rules
 }
 
 // logEvent writes the audit line of a change.
 func (a *App) logEvent(e registry.Event) {
 	a.audit.Info(string(e.Action),
-		zap.String("actor_kind", string(e.ActorKind)), zap.String("actor", e.Actor), zap.String("address", e.Address),
+		zap.String("actor", e.Actor), zap.String("actor_kind", string(e.ActorKind)), zap.String("address", e.Address),
 		zap.String("token_id", e.TokenID), zap.String("token_name", e.TokenName),
 		zap.String("owner", e.Owner), zap.String("detail", e.Summary()))
 }

@@ -79,7 +79,7 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if why := a.restore(r); why != "" {
 		return refuse(w, http.StatusBadRequest, why)
 	}
-	if name := misleading(r.Header); name != "" {
+	if name := misleading(r.Header, askersOwn[a.For]); name != "" {
 		return refuse(w, http.StatusBadRequest, "the header "+name+" could make the API see another request than the one judged, and can't be removed from here")
 	}
 	sent := r.Header["Authorization"] != nil
@@ -161,13 +161,19 @@ func (a *Authorize) restore(r *http.Request) (why string) {
 	return ""
 }
 
+// askersOwn is how headers begin that an asker makes itself, in place of those of
+// clients.
+var askersOwn = map[string]string{"traefik": "X-Forwarded-Server", "envoy": "X-Envoy-"}
+
 // misleading returns the name of a header that the gate would remove before it
-// forwards a request, or "". Those that proxies take care of don't count.
-func misleading(h http.Header) string {
+// forwards a request, or "". Those that proxies take care of don't count, nor do
+// those that begin with own.
+func misleading(h http.Header, own string) string {
 	cleaned := h.Clone()
 	policy.CleanHeader(cleaned)
 	for name := range h {
-		if _, kept := cleaned[name]; kept || name == "Connection" || name == "Upgrade" || name == "Trailer" || strings.HasPrefix(name, policy.IdentityPrefix) {
+		if _, kept := cleaned[name]; kept || name == "Connection" || name == "Upgrade" || name == "Trailer" || strings.HasPrefix(name, policy.IdentityPrefix) ||
+			own != "" && strings.HasPrefix(name, own) {
 			continue
 		}
 		return name

@@ -16,11 +16,6 @@ import (
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("patgate", parseDirective)
 	httpcaddyfile.RegisterDirectiveOrder("patgate", httpcaddyfile.Before, "basic_auth")
-	httpcaddyfile.RegisterHandlerDirective("patgate_console", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-		h.Next()
-		return nil, h.Err("patgate_console is not supported yet")
-	})
-	httpcaddyfile.RegisterDirectiveOrder("patgate_console", httpcaddyfile.Before, "respond")
 }
 
 // parseDirective sets up the gate of a site. Syntax:
@@ -94,10 +89,11 @@ func globalScopes(helper httpcaddyfile.Helper) []policy.Scope {
 // UnmarshalCaddyfile reads the directive; parseDirective says how it is written.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
+	b := block{Dispenser: d, seen: map[string]int{}}
+	h.At = b.place()
 	if d.NextArg() {
 		return d.Errf("unexpected %q: settings stand in a block", d.Val())
 	}
-	b := block{Dispenser: d, seen: map[string]int{}}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		if err := h.line(&b); err != nil {
 			return err

@@ -35,6 +35,12 @@ func init() {
 //			pepper <secret>
 //		}
 //		unknown_token_limit <n> <duration> | off
+//		last_used <duration> | off
+//		events {
+//			keep <duration>
+//			max <n>
+//		}
+//		grants mutable | immutable
 //		scopes {
 //			<name> [<description>] [implies <name>... | implies *] [alias <name>...]
 //		}
@@ -73,10 +79,16 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			read = a.token
 		case "unknown_token_limit":
 			read = a.unknownTokenLimit
+		case "last_used":
+			read = a.readLastUsed
+		case "events":
+			read = a.events
+		case "grants":
+			read = a.grants
 		case "scopes":
 			read = a.scopes
 		default:
-			return b.unknown("store", "cache", "token", "unknown_token_limit", "scopes")
+			return b.unknown("store", "cache", "token", "unknown_token_limit", "last_used", "events", "grants", "scopes")
 		}
 		if err := b.once(func() error { return read(&b) }); err != nil {
 			return err
@@ -134,6 +146,34 @@ func (a *App) unknownTokenLimit(b *block) error {
 		}
 	}
 	return b.Errf("unknown_token_limit %q: want a number and a duration, as in 20 60s, or off", strings.Join(args, " "))
+}
+
+func (a *App) readLastUsed(b *block) error {
+	if err := b.text(&a.LastUsed); err != nil {
+		return err
+	}
+	if _, err := lastUsed(a.LastUsed); err != nil {
+		return b.WrapErr(err)
+	}
+	return nil
+}
+
+func (a *App) events(b *block) error {
+	return b.settings(map[string]func(*block) error{
+		"keep": func(b *block) error { return b.duration(&a.Events.Keep) },
+		"max":  func(b *block) error { return b.number(&a.Events.Max) },
+	}, "keep", "max")
+}
+
+func (a *App) grants(b *block) error {
+	var word string
+	if err := b.text(&word); err != nil {
+		return err
+	}
+	if a.GrantsImmutable = word == "immutable"; !a.GrantsImmutable && word != "mutable" {
+		return b.Errf("grants %q: want mutable or immutable", word)
+	}
+	return nil
 }
 
 // scopes reads the catalog.

@@ -170,16 +170,29 @@ func TestSiteMistakes(t *testing.T) {
 func TestDirectiveMistakes(t *testing.T) {
 	check(t, "http://api.example.com {\n", "\n}\n", []mistake{
 		{"patgate x", `unexpected "x": settings stand in a block, at Caddyfile:2`},
-		{"patgate_console", "parsing caddyfile tokens for 'patgate_console': patgate_console is not supported yet, at Caddyfile:2"},
-		{"patgate_console {\nowner {http.auth.user.id}\n}",
-			"parsing caddyfile tokens for 'patgate_console': patgate_console is not supported yet, at Caddyfile:2"},
+		{"patgate_console x", `unexpected "x": settings stand in a block, at Caddyfile:2`},
+		{"patgate_console {\nowners a\n}", `unknown word "owners": want one of owner, admin, at Caddyfile:3`},
+		{"patgate_console {\nowner\n}", "owner: a value is missing, at Caddyfile:3"},
+		{"patgate_console {\nowner {http.auth.user.id} b\n}", `unexpected "b" at the end of the line, at Caddyfile:3`},
+		{"patgate_console {\nowner alice\n}", `owner "alice": want a placeholder, such as {http.auth.user.id}: with a fixed name, everybody would be that owner, at Caddyfile:3`},
+		{"patgate_console {\nowner {header.User}\nowner {header.User}\n}", "owner: is set already on line 3, at Caddyfile:4"},
+		{"patgate_console {\nadmin\n}", "admin: whom? want the names of owners, at Caddyfile:3"},
+		{"patgate_console {\nadmin a \"\"\n}", "admin: an empty name, at Caddyfile:3"},
+		{"patgate_console {\nadmin a {\n}\n}", "unexpected block, at Caddyfile:3"},
 	})
 }
 
 func TestGlobalOptionMistakes(t *testing.T) {
 	const wantLimit = "want a number and a duration, as in 20 60s, or off, at Caddyfile:3"
 	check(t, "{\n\tpatgate {\n", "\n\t}\n}\n", []mistake{
-		{"stores embedded", `unknown word "stores": want one of store, cache, token, unknown_token_limit, scopes, at Caddyfile:3`},
+		{"stores embedded", `unknown word "stores": want one of store, cache, token, unknown_token_limit, last_used, events, grants, scopes, at Caddyfile:3`},
+		{"last_used", `last_used: a value is missing, at Caddyfile:3`},
+		{"last_used 500ms", `last_used "500ms": want a duration of at least 1s, such as 10m, or off, at Caddyfile:3`},
+		{"last_used never", `last_used "never": want a duration of at least 1s, such as 10m, or off, at Caddyfile:3`},
+		{"grants frozen", `grants "frozen": want mutable or immutable, at Caddyfile:3`},
+		{"events 90d", `unexpected "90d": settings stand in a block, at Caddyfile:3`},
+		{"events {\nkeep 0\n}", `keep "0": want a duration such as 60s, at Caddyfile:4`},
+		{"events {\nmax many\n}", `max "many": want a positive number, at Caddyfile:4`},
 		{"store", `store "": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
 		{"store sqlite x.db", `store "sqlite x.db": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
 		{"store redis", "store redis: where? want a URL, or a block with address, at Caddyfile:3"},

@@ -25,7 +25,7 @@ func commands() []*cobra.Command {
 		policyCommand(),
 		demoCommand(),
 		reportCommand(),
-		laterCommand("events"),
+		eventsCommand(),
 		storeCommand(),
 	}
 }
@@ -178,14 +178,6 @@ func fail(cmd *cobra.Command, err error) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), text)
 	}
 	return err
-}
-
-// laterCommand stands for a command that this version doesn't have.
-func laterCommand(name string) *cobra.Command {
-	return &cobra.Command{
-		Use: name, Short: "Not supported yet", Hidden: true, DisableFlagParsing: true,
-		RunE: run(func(*cobra.Command, []string) error { return errors.New("not supported yet") }),
-	}
 }
 
 // jsonFlag adds the flag that asks for JSON instead of text for people.

@@ -21,14 +21,17 @@ import (
 
 func tokenListCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "list [--owner OWNER] [--status STATUS] [--space ID] [--scope SCOPE] [--limit N] [--cursor CURSOR]",
-		Short: "List tokens, newest first",
-		Long: `Lists the tokens that all given conditions hold for, newest first: all of them, or
-with --limit one page, and the cursor of the next. --space and --scope find tokens
-with a grant that covers them.`,
+		Use:   "list [--owner OWNER] [--status STATUS] [--space ID] [--scope SCOPE] [--text TEXT] [--expiring DURATION] [--unused DURATION] [--sort ORDER] [--limit N] [--cursor CURSOR]",
+		Short: "List tokens",
+		Long: `Lists the tokens that all given conditions hold for, newest first unless --sort says
+something else: all of them, or with --limit one page, and the cursor of the next.
+--space and --scope find tokens with a grant that covers them. --expiring and
+--unused find tokens that are active, unless --status says something else.`,
 		Example: `  patgate token list
   patgate token list --owner alice --status active
   patgate token list --space 1 --scope stories:write --json | jq -r '.tokens[].id'
+  patgate token list --expiring 14d --sort expires
+  patgate token list --unused 90d --json | jq -r '.tokens[].id' | xargs patgate token revoke
   patgate token list --limit 50 --cursor 01kbn4mxkpz8t2rwy3c5q7d9ef`,
 		Args: wantArgs(),
 	}
@@ -37,18 +40,25 @@ with a grant that covers them.`,
 	status := flags.String("status", "all", "only tokens with this `STATUS`: active, expired, revoked, or all")
 	flags.String("space", "", "only tokens for the space with this `ID`")
 	flags.String("scope", "", "only tokens with this `SCOPE`")
+	flags.String("text", "", "only tokens with this `TEXT` in their name, description, owner or id, whatever the case")
+	flags.String("expiring", "", "only tokens that expire within this `DURATION`, as in 14d")
+	flags.String("unused", "", "only tokens that were neither made nor used for this `DURATION`, as in 30d")
+	sort := flags.String("sort", registry.SortCreated, "the `ORDER`: "+strings.Join(registry.Sorts(), ", ")+"; with a - before it, the other way round")
 	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` tokens, up to %d", registry.MaxLimit))
 	flags.String("cursor", "", "`CURSOR` that the page before ended with")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
 		if !slices.Contains([]string{"active", "expired", "revoked", "all"}, *status) {
 			return usageError(fmt.Errorf("--status %s: want active, expired, revoked or all", *status))
 		}
+		if !slices.Contains(registry.Sorts(), strings.TrimPrefix(*sort, "-")) {
+			return usageError(fmt.Errorf("--sort %s: want %s, perhaps with a - before it", *sort, strings.Join(registry.Sorts(), ", ")))
+		}
 		onePage := flags.Changed("limit")
 		if onePage && (*limit < 1 || *limit > registry.MaxLimit) {
 			return usageError(fmt.Errorf("--limit %d: want 1 to %d", *limit, registry.MaxLimit))
 		}
 		query := url.Values{}
-		for _, name := range []string{"owner", "status", "space", "scope", "cursor"} {
+		for _, name := range []string{"owner", "status", "space", "scope", "text", "expiring", "unused", "sort", "cursor"} {
 			if flags.Changed(name) {
 				query.Set(name, flagValue(cmd, name))
 			}
@@ -56,13 +66,17 @@ with a grant that covers them.`,
 		if onePage {
 			query.Set("limit", strconv.Itoa(*limit))
 		}
-		header := []string{"ID", "NAME", "OWNER", "STATUS", "EXPIRES", "HINT", "GRANTS"}
+		header := []string{"ID", "NAME", "OWNER", "STATUS", "EXPIRES", "USED", "HINT", "GRANTS"}
 		return list(a, apiPath("tokens"), "tokens", query, onePage, header, func(t token.View) []string {
 			expires := "never"
 			if t.ExpiresAt != nil {
 				expires = distance(*t.ExpiresAt, time.Now())
 			}
-			return []string{t.ID, t.Name, t.Owner, string(t.Status), expires, t.Hint, grantsShort(t.Grants)}
+			used := "never"
+			if t.LastUsedAt != nil {
+				used = distance(*t.LastUsedAt, time.Now())
+			}
+			return []string{t.ID, t.Name, t.Owner, string(t.Status), expires, used, t.Hint, grantsShort(t.Grants)}
 		})
 	})
 }

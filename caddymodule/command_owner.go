@@ -29,24 +29,29 @@ owner may, and nothing while the owner is disabled.`,
 
 func ownerSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "set ID [--scope SCOPE]... [--space ID]... | --full [--admin] [--enable | --disable]",
+		Use:   "set ID [--scope SCOPE]... [--space ID]... | --full [--admin] [--enable | --disable] [--may-create=BOOL] [--max-tokens N]",
 		Short: "Change an owner's record, or make it",
 		Long: `Changes what the flags say and leaves the rest as it is. Where there is no record
-yet, it makes one: enabled, not an admin, without a limit.
+yet, it makes one: enabled, not an admin, free to make tokens, without a limit.
 
 --scope and --space limit what all of the owner's tokens may do; a limit that
 says nothing of scopes or of spaces allows all of them. --full lifts it.`,
 		Example: `  patgate owner set alice --scope 'stories:*' --space 1 --space 2
   patgate owner set alice --full --admin
-  patgate owner set bob --disable`,
+  patgate owner set bob --disable
+  patgate owner set carol --max-tokens 10 --may-create=false`,
 		Args: wantArgs("ID"),
 	}
 	grants := newGrantFlags(cmd)
 	admin := cmd.Flags().Bool("admin", false, "the owner sees and revokes everybody's tokens; --admin=false: no longer")
+	mayCreate := cmd.Flags().Bool("may-create", true, "the owner may make tokens; --may-create=false: only operators may, for the owner")
+	maxTokens := cmd.Flags().Int("max-tokens", 0, "the owner may have at most `N` tokens, revoked and expired ones included; 0: any number")
 	cmd.Flags().Bool("enable", false, "the owner's tokens work")
 	cmd.Flags().Bool("disable", false, "none of the owner's tokens work")
 	return askingCommand(cmd, func(a *asking, args []string) error {
-		changes := registry.OwnerChanges{Admin: changed(cmd, "admin", admin)}
+		changes := registry.OwnerChanges{
+			Admin: changed(cmd, "admin", admin), MayCreate: changed(cmd, "may-create", mayCreate), MaxTokens: changed(cmd, "max-tokens", maxTokens),
+		}
 		if err := oneOf(cmd, false, "enable", "disable"); err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ variable CADDY_ADMIN, otherwise it is localhost:2019.`,
 	cmd.AddCommand(
 		tokenCreateCommand(), tokenListCommand(), tokenShowCommand(), tokenUpdateCommand(), tokenGrantCommand(),
 		tokenRevokeCommand(), tokenRegenerateCommand(), tokenDeleteCommand(), tokenVerifyCommand(),
-		tokenImportCommand(), tokenExportCommand(),
+		tokenImportCommand(), tokenExportCommand(), tokenPatternCommand(),
 	)
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -145,7 +146,11 @@ func printToken(w io.Writer, t token.View) {
 	fields = append(fields, grantFields(t.Grants)...)
 	fields = append(fields,
 		field{"usable from", addresses},
-		field{"created", moment(&t.CreatedAt, now)}, field{"created by", t.CreatedBy},
+		field{"created", moment(&t.CreatedAt, now)}, field{"created by", t.CreatedBy})
+	if t.RegeneratedAt != nil {
+		fields = append(fields, field{"regenerated", moment(t.RegeneratedAt, now)})
+	}
+	fields = append(fields,
 		field{"expires", moment(t.ExpiresAt, now)})
 	if t.RevokedAt != nil {
 		fields = append(fields, field{"revoked", moment(t.RevokedAt, now)})
@@ -162,7 +167,13 @@ func printTokenSecret(w io.Writer, t rest.TokenSecret) {
 // printOwner prints an owner as a sheet.
 func printOwner(w io.Writer, o token.Owner) {
 	now := time.Now()
-	fields := []field{{"id", o.ID}, {"enabled", yesNo(o.Enabled)}, {"admin", yesNo(o.Admin)}}
+	most := "any number"
+	if o.MaxTokens > 0 {
+		most = "at most " + strconv.Itoa(o.MaxTokens)
+	}
+	fields := []field{
+		{"id", o.ID}, {"enabled", yesNo(o.Enabled)}, {"admin", yesNo(o.Admin)}, {"may make tokens", yesNo(o.MayCreate)}, {"tokens", most},
+	}
 	fields = append(fields, grantFields(o.Grants)...)
 	printSheet(w, append(fields, field{"created", moment(&o.CreatedAt, now)}, field{"changed", moment(&o.UpdatedAt, now)}))
 }

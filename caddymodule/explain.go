@@ -2,9 +2,11 @@ package caddymodule
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +17,11 @@ import (
 // explanation is what explain answers: what the policy makes of a request, and
 // the token it was judged with.
 type explanation struct {
+	// Request is what was asked about, and Headers those it came with: both
+	// without secrets.
+	Request string   `json:"request"`
+	Headers []string `json:"headers,omitempty"`
+
 	policy.Explanation
 	Token *token.View  `json:"token"` // null: judged without one
 	Owner *token.Owner `json:"owner"` // of the token; null: has no record
@@ -23,7 +30,9 @@ type explanation struct {
 // question is a request that is to be explained.
 type question struct {
 	request *http.Request
-	from    netip.Addr // where it comes from; invalid: nowhere, and every token may be used there
+	target  string      // as it was given
+	headers http.Header // likewise
+	from    netip.Addr  // where it comes from; invalid: nowhere, and every token may be used there
 
 	// The token it is to be judged with: a known one, or what is wrong with it.
 	given   bool
@@ -38,8 +47,10 @@ type question struct {
 func newQuestion(method, target string, headers http.Header, from string) (q question, err error) {
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
-		return q, fmt.Errorf("URL %s: want a path such as /v1/spaces/1/stories, or a whole URL", target)
+		path, _, _ := strings.Cut(target, "?") // behind it, there may be a secret
+		return q, fmt.Errorf("URL %s: want a path such as /v1/spaces/1/stories, or a whole URL", path)
 	}
+	q.target, q.headers = target, headers
 	q.request = &http.Request{Method: method, URL: u, Host: u.Host, Header: http.Header{}}
 	for name, values := range headers {
 		switch {
@@ -89,15 +100,35 @@ func (q *question) judge(m *policy.Match) policy.Reason {
 
 // explain judges the request as the gate does.
 func (h *Handler) explain(q *question) explanation {
+	e := explanation{Token: q.view, Owner: q.owner}
+	e.Request, e.Headers = q.masked(h.policy)
 	h.cleanHeader(q.request.Header)
 	req, why := policy.NewRequest(q.request)
 	if why != "" {
 		reason := policy.AmbiguousRequest
-		return explanation{policy.Explanation{Method: q.request.Method, Decision: reason.String(), Status: reason.Status(), Detail: why}, q.view, q.owner}
+		e.Explanation = policy.Explanation{Method: q.request.Method, Decision: reason.String(), Status: reason.Status(), Detail: why}
+		return e
 	}
 	var judge func(*policy.Match) policy.Reason
 	if q.given {
 		judge = q.judge
 	}
-	return explanation{h.policy.Explain(&req, judge), q.view, q.owner}
+	e.Explanation = h.policy.Explain(&req, judge)
+	return e
+}
+
+// masked returns what was asked about as it can be shown to anyone.
+func (q *question) masked(p *policy.Policy) (request string, headers []string) {
+	var secrets maskSet
+	secrets.add(p.Credentials(), strings.TrimSuffix(p.Own, "_"))
+	mask := secrets.now.Load()
+	for _, name := range slices.Sorted(maps.Keys(q.headers)) {
+		for _, value := range q.headers[name] {
+			if mask.header(name) {
+				value = redacted
+			}
+			headers = append(headers, name+": "+mask.text(value))
+		}
+	}
+	return q.request.Method + " " + mask.text(q.target), headers
 }

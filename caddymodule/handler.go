@@ -65,6 +65,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keepConn(server)
 	}
+	h.maskLogs(ctx)
 	h.app.addGate(h)
 	return nil
 }
@@ -163,6 +164,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		r = r.WithContext(ctx)
 		r.Trailer = nil
 	}
+	if m.Secret != "" && m.Place().Kind == policy.Query {
+		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secret: m.Secret}
+	}
 	if o.subject != nil && o.reason == policy.Forward && h.StreamCheck != "off" && !m.Reports() {
 		w, r = h.follow(w, r, &m, o)
 		defer o.stream.end()
@@ -231,6 +235,7 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 		from = clientAddr(ctx)
 	}
 	o.reason = m.Decide(o.subject, now, from)
+	h.app.hub.opened.Load().keeper.see(ctx, h.app, o, now)
 	return 0
 }
 
@@ -249,28 +254,37 @@ func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, o *
 		return policy.Forward, 0
 	}
 	from, limited := clientAddr(ctx), now.After(h.unknownUntil)
-	if answer != cache.Lapsed && limited {
-		if wait := tokens.limiter.blocked(from, now); wait > 0 {
-			return policy.TooManyUnknownTokens, wait
-		}
-	}
-	o.tier = tierNegative
-	if answer != cache.Unknown {
-		o.tier = tierStore
-		if o.subject, _, err = tokens.cache.Fetch(ctx, d, now); err != nil {
-			if ctx.Err() == nil { // the client still waits
-				h.app.storeFailed(err)
+	if answer == cache.Unknown {
+		if limited {
+			if wait := tokens.limiter.blocked(from, now); wait > 0 {
+				return policy.TooManyUnknownTokens, wait
 			}
-			return policy.StoreUnavailable, storeRetry
+			tokens.limiter.add(from, now)
 		}
-		if o.subject != nil {
-			return policy.Forward, 0
+		o.tier = tierNegative
+		return policy.TokenUnknown, 0
+	}
+	if limited = limited && answer == cache.Absent; limited {
+		if reason, retryAfter = tokens.limiter.enter(ctx, from, now); reason != policy.Forward {
+			return reason, retryAfter
 		}
 	}
+	o.tier = tierStore
+	known := false
+	o.subject, known, err = tokens.cache.Fetch(ctx, d, now)
 	if limited {
-		tokens.limiter.add(from, now)
+		tokens.limiter.leave(from, err == nil && !known)
 	}
-	return policy.TokenUnknown, 0
+	switch {
+	case err != nil:
+		if ctx.Err() == nil { // the client still waits
+			h.app.storeFailed(err)
+		}
+		return policy.StoreUnavailable, storeRetry
+	case !known:
+		return policy.TokenUnknown, 0
+	}
+	return policy.Forward, 0
 }
 
 // storeRetry is after how long a client may try again when the store could not

@@ -35,6 +35,7 @@ type tokens struct {
 	limiter *limiter
 	lookout *lookout
 	streams *streams
+	keeper  *keeper
 }
 
 func newHub(s source) *hub { return &hub{source: s, report: newReport(), rejections: newRejections()} }
@@ -53,7 +54,7 @@ func (h *hub) open() (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tokens{store: s, limiter: newLimiter(), lookout: watch(s), streams: newStreams()}
+	t := &tokens{store: s, limiter: newLimiter(), lookout: watch(s), streams: newStreams(), keeper: newKeeper(s)}
 	t.cache = cache.New(s, cache.Options{Changed: t.streams.hear})
 	t.streams.watch(t.cache)
 	h.opened.Store(t)
@@ -96,6 +97,7 @@ func (t *tokens) apply(a *App) {
 	o.Changed = t.streams.hear
 	t.cache.Apply(o)
 	t.limiter.apply(a.UnknownTokenLimit)
+	t.keeper.apply(a)
 }
 
 // Destruct closes the store when no configuration uses it any more.
@@ -108,6 +110,7 @@ func (h *hub) Destruct() error {
 	}
 	t.lookout.close()
 	t.streams.close()
+	t.keeper.close()
 	t.cache.Close()
 	return t.store.Close()
 }

@@ -2,22 +2,33 @@ package caddymodule
 
 import (
 	"cmp"
+	"context"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/patgate/patgate/policy"
 )
 
 const (
 	limiterAddresses = 1 << 16 // addresses remembered; the least recent are forgotten
 	limiterShards    = 16
+	// limiterTotal is how many unknown tokens a second the store is asked for, from
+	// all addresses together, and how many at once after a quiet while. More than
+	// that is a flood from addresses without number.
+	limiterTotal = 1000
 )
 
-// limiter counts the unknown tokens that each address has sent. Its memory is
-// bounded however many addresses there are.
+// limiter counts the unknown tokens that each address has sent, and all together.
+// Its memory is bounded however many addresses there are.
 type limiter struct {
 	shards [limiterShards]limiterShard
+
+	mu    sync.Mutex
+	total float64 // that may be asked for at the moment
+	at    time.Time
 }
 
 type limiterShard struct {
@@ -30,17 +41,26 @@ type limiterShard struct {
 // count is how many unknown tokens an address has sent in the window that ends
 // at until, in Unix nanoseconds.
 type count struct {
-	n     int
-	until int64
+	n      int
+	until  int64
+	asking int           // lookups under way that may turn out to be of unknown tokens
+	freed  chan struct{} // closed when one of them ends; nil: nobody waits
 }
 
 func newLimiter() *limiter {
-	l := &limiter{}
+	l := &limiter{total: limiterTotal}
 	for i := range l.shards {
-		l.shards[i].counts, _ = simplelru.NewLRU[netip.Addr, count](limiterAddresses/limiterShards, nil) // fails for sizes below 1 only
+		l.shards[i].counts, _ = simplelru.NewLRU(limiterAddresses/limiterShards, forgotten) // fails for sizes below 1 only
 	}
 	l.apply(LimitConfig{})
 	return l
+}
+
+// forgotten lets those go who wait for an address that there is no room for.
+func forgotten(_ netip.Addr, c count) {
+	if c.freed != nil {
+		close(c.freed)
+	}
 }
 
 // apply puts a configuration in force. Counts go on.
@@ -87,13 +107,96 @@ func (l *limiter) add(from netip.Addr, now time.Time) {
 	s, key := l.shard(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.limit == 0 {
-		return
+	if s.limit > 0 {
+		c := s.count(key, now)
+		c.n++
+		s.counts.Add(key, c)
 	}
-	c, ok := s.counts.Get(key)
-	if !ok || now.UnixNano() >= c.until {
-		c = count{until: now.Add(s.window).UnixNano()}
+}
+
+// count returns the count of an address as it is now. The shard is locked.
+func (s *limiterShard) count(key netip.Addr, now time.Time) count {
+	c, _ := s.counts.Get(key)
+	if now.UnixNano() >= c.until {
+		c.n, c.until = 0, now.Add(s.window).UnixNano()
 	}
-	c.n++
+	return c
+}
+
+// enter asks whether the store may be asked for a token that isn't held: Forward
+// means yes, and then leave must be called with what came of it. As many lookups
+// of an address are under way at a time as it may still send unknown tokens; the
+// others wait for these, so that it can't send more of them by sending them at
+// once. A reason other than Forward is what the request is turned away for.
+func (l *limiter) enter(ctx context.Context, from netip.Addr, now time.Time) (reason policy.Reason, retryAfter time.Duration) {
+	s, key := l.shard(from)
+	for {
+		s.mu.Lock()
+		if s.limit == 0 {
+			s.mu.Unlock()
+			return policy.Forward, 0
+		}
+		c := s.count(key, now)
+		if c.n >= s.limit {
+			s.mu.Unlock()
+			return policy.TooManyUnknownTokens, time.Duration(c.until - now.UnixNano())
+		}
+		if c.n+c.asking < s.limit {
+			reason = policy.Forward
+			if !l.spare(now) {
+				reason = policy.StoreUnavailable
+			} else {
+				c.asking++
+				s.counts.Add(key, c)
+			}
+			s.mu.Unlock()
+			return reason, storeRetry
+		}
+		if c.freed == nil {
+			c.freed = make(chan struct{})
+			s.counts.Add(key, c)
+		}
+		s.mu.Unlock()
+		select {
+		case <-c.freed:
+			now = time.Now()
+		case <-ctx.Done():
+			return policy.StoreUnavailable, storeRetry
+		}
+	}
+}
+
+// leave ends what enter has begun. unknown says that there is no such token.
+func (l *limiter) leave(from netip.Addr, unknown bool) {
+	if unknown {
+		l.mu.Lock()
+		l.total--
+		l.mu.Unlock()
+	}
+	s, key := l.shard(from)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.counts.Peek(key)
+	if !ok {
+		return // there was no room for it, or no limit
+	}
+	c.asking = max(c.asking-1, 0)
+	if unknown {
+		c.n++
+	}
+	if c.freed != nil {
+		close(c.freed)
+		c.freed = nil
+	}
 	s.counts.Add(key, c)
+}
+
+// spare reports whether the store may be asked for an unknown token more.
+func (l *limiter) spare(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if passed := now.Sub(l.at).Seconds(); passed > 0 {
+		l.total, l.at = min(l.total+passed*limiterTotal, limiterTotal), now
+	}
+	return l.total >= 1
 }

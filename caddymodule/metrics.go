@@ -66,7 +66,7 @@ func registerMetrics(registry *prometheus.Registry) error {
 	if registry == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{requestCounter, reportCounter, streamCutCounter, unknownForwarded, lookupSeconds, storeErrors, cacheCollector{}} {
+	for _, c := range []prometheus.Collector{requestCounter, reportCounter, streamCutCounter, unknownForwarded, retiredUses, lookupSeconds, storeErrors, cacheCollector{}} {
 		if err := registry.Register(c); err != nil {
 			var known prometheus.AlreadyRegisteredError
 			if !errors.As(err, &known) {

@@ -9,11 +9,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 )
-
-// problemType is the URI of a kind of problem.
-const problemType = "urn:patgate:problem:"
 
 // reject turns a request away: with a body in the route's shape, or, where the server has
 // error routes, by leaving the answer to them.
@@ -35,7 +33,7 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, ret
 		return caddyhttp.Error(status, errors.New(detail))
 	}
 	p := policy.Problem{
-		Type: problemType + o.reason.String(), Title: http.StatusText(status), Status: status, Detail: detail, Reason: o.reason.String(),
+		Type: rest.ProblemType + o.reason.String(), Title: http.StatusText(status), Status: status, Detail: detail, Reason: o.reason.String(),
 	}
 	if status == http.StatusForbidden {
 		p.RequiredScope, p.Space = o.required, o.space

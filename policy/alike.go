@@ -64,19 +64,20 @@ func (n *node) alike(m *Match, i int, r *Route) *Route {
 		return m.pick(n.ends)
 	}
 	text, last := m.path.segment(i), i == m.path.n-1
-	for j := range n.edges {
-		if e := &n.edges[j]; e.literal != text && alike(text, e.literal, last) && m.uncovered(r, e.to.alike(m, i+1, r)) {
-			return nil
+	if next := n.next(text); next != nil {
+		if found := next.alike(m, i+1, r); found != nil || m.Reason != Forward {
+			return found
+		}
+	} else {
+		for j := range n.edges {
+			if e := &n.edges[j]; alike(text, e.literal, last) && m.uncovered(r, e.to.alike(m, i+1, r)) {
+				return nil
+			}
 		}
 	}
 	for j := range n.partial {
 		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && m.uncovered(r, p.to.alike(m, i+1, r)) {
 			return nil
-		}
-	}
-	if next := n.next(text); next != nil {
-		if found := next.alike(m, i+1, r); found != nil || m.Reason != Forward {
-			return found
 		}
 	}
 	for j := range n.partial {
@@ -122,17 +123,17 @@ func alikeFolded(text, literal string, last bool) bool {
 
 // drops reports whether some server drops the rest of a segment.
 func drops(rest string, last bool) bool {
+	if last && rest != "" && rest[0] == '.' {
+		return true // a format, at the end of a path (Rails, Spring's suffix patterns)
+	}
+	rest = strings.TrimLeft(rest, "+ .") // blanks and dots at the end of a name (Windows)
 	switch {
-	case rest == "":
+	case rest == "", rest[0] == ';': // a path parameter
 		return true
-	case rest[0] == '.':
-		return last // a format, at the end of a path (Rails, Spring's suffix patterns)
-	case rest[0] == ';':
-		return true // a path parameter
 	case rest[0] == ':':
 		return len(rest) > 1 && (rest[1] == ':' || rest[1] == '$') // a stream of a file (Windows)
 	}
-	return strings.Trim(rest, "+ ") == ""
+	return false
 }
 
 // blank returns what a server that decodes paths as it does forms reads for c.

@@ -25,6 +25,7 @@ type Scope struct {
 // Safe for concurrent use.
 type Catalog struct {
 	declared []Scope
+	aliased  bool // some scope has an alias
 
 	mu      sync.RWMutex
 	numbers map[string]int // by name, and by alias
@@ -46,7 +47,7 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 			if err := c.declare(alias); err != nil {
 				return nil, at(s.At, fmt.Errorf("alias of %s: %w", s.Name, err))
 			}
-			c.numbers[alias] = i
+			c.numbers[alias], c.aliased = i, true
 		}
 	}
 	c.names = c.names[:len(declared):len(declared)] // aliases are no scopes of their own

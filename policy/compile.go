@@ -24,12 +24,14 @@ type Policy struct {
 	spaces       bool
 	shape        *Shape // of the body of rejections on no route
 	reports      bool   // mode report, for what no route matches
+	at           string // where it begins: file:line
+	unsaid       bool   // default isn't written: deny
 }
 
 // Compile checks a configuration and compiles it. Its errors, joined, name the
 // places of the mistakes.
 func Compile(c Config, catalog *Catalog) (*Policy, error) {
-	p := &Policy{Realm: c.Realm, Catalog: catalog, tree: &node{}}
+	p := &Policy{Realm: c.Realm, Catalog: catalog, tree: &node{}, at: c.At, unsaid: c.Default == ""}
 	if p.Realm == "" {
 		p.Realm = "patgate"
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	Routes  []RouteConfig   `json:"routes,omitempty"`
 	Groups  []GroupConfig   `json:"groups,omitempty"`
 	OpenAPI []OpenAPIConfig `json:"openapi,omitempty"` // documents whose operations are routes
+	At      string          `json:"at,omitempty"`      // where the policy begins: file:line
 }
 
 // Settings hold for the routes of a site, a group, or for one route. Inner ones

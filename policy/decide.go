@@ -120,13 +120,14 @@ func (m *Match) coversResource(g *token.Grant) bool {
 }
 
 // HeldScopes returns the scopes that the token holds in the request's space,
-// blank-separated, as its grants write them; where its owner's grants are a
-// ceiling, written out and only those they hold as well.
+// blank-separated, as its grants write them, aliases by the names of their scopes;
+// where its owner's grants are a ceiling, written out and only those they hold as
+// well.
 func (m *Match) HeldScopes(s *Subject) string {
 	covered := func(g *token.Grant) bool { return m.coversSpace(g) }
 	ceiling := s.Owner.state.Load().ceiling
 	if ceiling == nil {
-		return s.Grants.scopes(covered)
+		return s.Grants.scopes(m.policy.Catalog, covered)
 	}
 	return common(m.policy.Catalog, s.Grants, ceiling, covered)
 }

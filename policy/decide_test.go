@@ -343,6 +343,32 @@ func TestHeldScopes(t *testing.T) {
 	}
 }
 
+// Scopes that have another name by now go upstream under that.
+func TestHeldScopesOfOtherNames(t *testing.T) {
+	catalog, err := NewCatalog([]Scope{{Name: "read", Aliases: []string{"view", "look"}}, {Name: "write", Implies: []string{"read"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Compile(Config{Routes: routes("GET /s/{space} read")}, catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		grants []token.Grant
+		want   string
+	}{
+		{grants("1 view *"), "read"},
+		{grants("1 look,view,read,write *"), "read write"},
+		{grants("1 view *", "2 look *", "* read *"), "read"},
+		{grants("1 *,view,unknown *"), "* read unknown"},
+	} {
+		s := &Subject{Owner: NewOwner("o", nil), Grants: NewGrants(c.grants)}
+		if got := p.matched(request("GET /s/1", "Authorization: S")).HeldScopes(s); got != c.want {
+			t.Errorf("token %v: scopes %q, want %q", c.grants, got, c.want)
+		}
+	}
+}
+
 func TestID(t *testing.T) {
 	for _, id := range []string{"", "a", "0123456789abcdef0123456789abcdef0123"} {
 		if got := NewID(id).String(); got != id {

@@ -77,22 +77,27 @@ func (p *Policy) asks(r *Request) string {
 	case m.Route == nil:
 		return "no route"
 	}
-	says := []string{m.Route.Require.String()}
-	if m.Route.Optional {
+	return m.Route.asks()
+}
+
+// asks says what the route asks of a request.
+func (r *Route) asks() string {
+	says := []string{r.Require.String()}
+	if r.Optional {
 		says = append(says, "optional")
 	}
-	if m.Route.Report {
+	if r.Report {
 		says = append(says, "mode report")
 	}
-	if m.Route.Require.need != needNothing && m.Route.Require.need != needNever {
-		if m.Route.Space.Kind != FromNone {
-			says = append(says, "space "+m.Route.Space.String())
+	if r.Require.need != needNothing && r.Require.need != needNever {
+		if r.Space.Kind != FromNone {
+			says = append(says, "space "+r.Space.String())
 		}
-		if m.Route.Resource.Kind != FromNone {
-			says = append(says, "resource "+m.Route.Resource.String())
+		if r.Resource.Kind != FromNone {
+			says = append(says, "resource "+r.Resource.String())
 		}
-		if !slices.Equal(m.Route.from, defaultCredentials) {
-			for _, c := range m.Route.from {
+		if !slices.Equal(r.from, defaultCredentials) {
+			for _, c := range r.from {
 				says = append(says, "token_from "+c.String())
 			}
 		}

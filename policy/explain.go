@@ -1,7 +1,5 @@
 package policy
 
-import "strings"
-
 // Explanation says what a policy makes of a request, for people and for
 // machines.
 type Explanation struct {
@@ -13,10 +11,16 @@ type Explanation struct {
 	Resource *LocatedValue `json:"resource"` // null: the route has no resource
 	// Strictest says why the route is the strictest of several.
 	Strictest string `json:"strictest,omitempty"`
-	Found     string `json:"token_found,omitempty"`
+	// Alike is the route on which some servers find the request, where it is
+	// refused for that.
+	Alike *RouteInfo `json:"alike,omitempty"`
+	Found string     `json:"token_found,omitempty"`
 	Decision  string `json:"decision"` // forward, or the reason of the rejection
 	Status    int    `json:"status"`   // of the rejection; 0 if the request is forwarded
 	Detail    string `json:"detail,omitempty"`
+	// Reports says that the request is in report mode: forwarded whatever the
+	// decision.
+	Reports bool `json:"reports,omitempty"`
 
 	// TokenJudged says that the token that was given had the last word.
 	TokenJudged bool `json:"token_judged"`
@@ -68,7 +72,7 @@ func (p *Policy) Explain(req *Request, judge func(*Match) Reason) Explanation {
 		m.Detail = m.Reason.Detail()
 	default:
 		e.Found = m.place.String()
-		e.Detail = "the request carries a token, which decides"
+		e.Detail = "the request carries a token, which decides; it was not looked up"
 	}
 	if m.Route != nil || m.Reason != AmbiguousRequest {
 		e.Path = m.Path()
@@ -76,6 +80,11 @@ func (p *Policy) Explain(req *Request, judge func(*Match) Reason) Explanation {
 	if key := m.readings.key; key != "" && m.Route != nil {
 		e.Strictest = "the query has " + key + " more than once: the strictest reading counts"
 	}
+	if m.alike != nil {
+		info := m.alike.Info()
+		e.Alike = &info
+	}
+	e.Reports = m.Reports()
 	if m.Reason != Forward {
 		e.Decision, e.Status, e.Detail = m.Reason.String(), m.Reason.Status(), m.Detail
 	}
@@ -103,57 +112,4 @@ func located(s *Source, value string) *LocatedValue {
 		return nil
 	}
 	return &LocatedValue{Source: s.String(), Value: value}
-}
-
-// Warning is something an operator probably didn't mean.
-type Warning struct {
-	At   string `json:"at,omitempty"`
-	Text string `json:"text"`
-}
-
-// Warnings returns what is probably a mistake in a policy that compiles.
-func (p *Policy) Warnings() (warnings []Warning) {
-	warn := func(at, text string) { warnings = append(warnings, Warning{at, text}) }
-	used := map[int]bool{}
-	for _, r := range p.routes {
-		for _, clause := range r.Require.clauses {
-			for _, n := range clause {
-				used[n] = true
-			}
-		}
-		if r.Implicit {
-			warn(r.At, "route "+strings.Join(r.Methods, ",")+" "+r.Pattern+" names no scope: any valid token is enough; write any to say so")
-		}
-		if r.pattern.tail && r.Require.need == needNothing {
-			warn(r.At, "route "+strings.Join(r.Methods, ",")+" "+r.Pattern+" opens everything below it to the public")
-		}
-	}
-	for _, s := range p.Catalog.declared {
-		if n := p.Catalog.numbers[s.Name]; !used[n] && !p.Catalog.impliedBy(n, used) {
-			warn(s.At, "scope "+s.Name+" is declared, but no route asks for it")
-		}
-	}
-	if len(p.routes) == 0 && p.fallback == nil {
-		warn("", "there are no routes: every request is rejected")
-	}
-	if p.fallback != nil && p.fallback.Require.need == needNothing {
-		warn("", "default public: whatever no route matches is open to everyone")
-	}
-	for _, c := range p.Credentials() {
-		if c.Kind == Query {
-			warn("", "token_from "+c.String()+": tokens in URLs end up in logs, histories and referrers")
-		}
-	}
-	return warnings
-}
-
-// impliedBy reports whether scope n implies one of those used: then it is of use
-// itself.
-func (c *Catalog) impliedBy(n int, used map[int]bool) bool {
-	for _, implied := range c.implied[n] {
-		if used[implied] {
-			return true
-		}
-	}
-	return false
 }

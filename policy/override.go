@@ -1,6 +1,12 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
 
 // overrides reports whether a query has a parameter by which some frameworks
 // replace the method of the request: _method (Symfony, Laravel, WordPress, Spring
@@ -36,7 +42,7 @@ func beginsOverride(c byte) bool {
 	case '_', '.', '[', ' ', '+', '%', 'x', 'X', '?':
 		return true
 	}
-	return false
+	return c >= utf8.RuneSelf
 }
 
 // namesOverride reports whether some framework takes the name for one of a
@@ -46,14 +52,26 @@ func namesOverride(name string) bool {
 	if strings.IndexByte(name, '%') >= 0 {
 		name = unescapeQuery(name)
 	}
+	if !isASCII(name) {
+		name = norm.NFKC.String(name)
+	}
+	name = strings.TrimLeftFunc(name, func(r rune) bool { return r == ' ' || r == '?' || unicode.Is(unicode.Cf, r) })
+	if name == "" {
+		return false
+	}
+	switch name[0] {
+	case '_', '.', '[': // method alone is the name of many a filter
+		return sameKey(name[1:], "method")
+	case 'x', 'X':
+	default:
+		return false
+	}
 	for _, header := range [...]string{"xhttpmethodoverride", "xhttpmethod", "xmethodoverride"} {
 		if sameKey(name, header) {
 			return true
 		}
 	}
-	// method alone is the name of many a filter.
-	name = strings.TrimLeft(name, " ?")
-	return name != "" && strings.IndexByte("_.[", name[0]) >= 0 && sameKey(name[1:], "method")
+	return false
 }
 
 // misleads reports whether a header is one by which some frameworks replace the
@@ -75,6 +93,9 @@ func misleads(name string) bool {
 	// the proxy that a CGI program asks (CVE-2016-5385), what a gate doesn't let through
 	case "Proxy", "Trailer", "Http2-Settings":
 		return true
+	}
+	if !strings.HasPrefix(name, "X-") {
+		return false
 	}
 	if forwarded, ok := strings.CutPrefix(name, "X-Forwarded-"); ok {
 		switch forwarded {

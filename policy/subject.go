@@ -163,19 +163,19 @@ func covers(sorted []string, value string) bool {
 }
 
 // scopes lists the scopes of the covered grants, blank-separated, as they are
-// written there.
-func (g *Grants) scopes(covered func(*token.Grant) bool) string {
+// written there, but for those that have another name by now.
+func (g *Grants) scopes(c *Catalog, covered func(*token.Grant) bool) string {
 	var all []string
 	for i := range g.list {
 		if !covered(&g.list[i]) {
 			continue
 		}
-		if all == nil {
+		if all == nil && !c.aliased {
 			all = slices.Clip(g.list[i].Scopes)
 			continue
 		}
 		for _, s := range g.list[i].Scopes {
-			if !slices.Contains(all, s) {
+			if s = c.scope(s); !slices.Contains(all, s) {
 				all = append(all, s)
 			}
 		}

@@ -88,8 +88,13 @@ func (n *node) child(s segment, r *Route) *node {
 
 // each calls f for all nodes below the node, and then for itself.
 func (n *node) each(f func(*node)) {
-	for _, next := range n.literals {
-		next.each(f)
+	for _, e := range n.edges {
+		e.to.each(f)
+	}
+	if len(n.edges) == 0 { // not finished yet
+		for _, next := range n.literals {
+			next.each(f)
+		}
 	}
 	for _, p := range n.partial {
 		p.to.each(f)

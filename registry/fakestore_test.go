@@ -22,6 +22,7 @@ type fakeStore struct {
 	tokens map[string][]byte
 	owners map[string][]byte
 	found  map[token.Digest]string
+	events []store.Event // those of the changes made, and those recorded
 
 	fail func(method string) error // asked before each method; may be nil
 }
@@ -73,6 +74,9 @@ func (s *fakeStore) Find(_ context.Context, d token.Digest) (store.Found, error)
 		return store.Found{}, err
 	}
 	f := store.Found{Token: t, Current: t.Digest == d}
+	if f.Owner, err = s.getOwner(t.Owner); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.Found{}, err
+	}
 	for _, old := range t.Retired {
 		if old.Digest == d {
 			f.Until = old.Until
@@ -113,7 +117,7 @@ func (s *fakeStore) Tokens(_ context.Context, q store.Query) (tokens []*token.To
 	return tokens, "", nil
 }
 
-func (s *fakeStore) Create(_ context.Context, tokens ...*token.Token) error {
+func (s *fakeStore) Create(ctx context.Context, tokens ...*token.Token) error {
 	end, err := s.begin("Create")
 	defer end()
 	if err != nil {
@@ -135,10 +139,11 @@ func (s *fakeStore) Create(_ context.Context, tokens ...*token.Token) error {
 	for _, t := range tokens {
 		s.put(t)
 	}
+	s.record(ctx)
 	return nil
 }
 
-func (s *fakeStore) Update(_ context.Context, id string, change func(*token.Token) error) (*token.Token, error) {
+func (s *fakeStore) Update(ctx context.Context, id string, change func(*token.Token) error) (*token.Token, error) {
 	end, err := s.begin("Update")
 	defer end()
 	if err != nil {
@@ -158,10 +163,11 @@ func (s *fakeStore) Update(_ context.Context, id string, change func(*token.Toke
 	}
 	s.remove(before)
 	s.put(after)
+	s.record(ctx)
 	return s.get(id)
 }
 
-func (s *fakeStore) Delete(_ context.Context, ids ...string) error {
+func (s *fakeStore) Delete(ctx context.Context, ids ...string) error {
 	end, err := s.begin("Delete")
 	defer end()
 	if err != nil {
@@ -178,6 +184,7 @@ func (s *fakeStore) Delete(_ context.Context, ids ...string) error {
 	for _, t := range gone {
 		s.remove(t)
 	}
+	s.record(ctx)
 	return nil
 }
 
@@ -220,7 +227,7 @@ func (s *fakeStore) Owners(_ context.Context, after string, limit int) (owners [
 	return owners, "", nil
 }
 
-func (s *fakeStore) UpdateOwner(_ context.Context, id string, change func(*token.Owner) (*token.Owner, error)) (*token.Owner, error) {
+func (s *fakeStore) UpdateOwner(ctx context.Context, id string, change func(*token.Owner) (*token.Owner, error)) (*token.Owner, error) {
 	end, err := s.begin("UpdateOwner")
 	defer end()
 	if err != nil {
@@ -236,10 +243,11 @@ func (s *fakeStore) UpdateOwner(_ context.Context, id string, change func(*token
 		}
 	}
 	s.owners[id] = o.Encode(nil)
+	s.record(ctx)
 	return o, nil
 }
 
-func (s *fakeStore) DeleteOwner(_ context.Context, id string) error {
+func (s *fakeStore) DeleteOwner(ctx context.Context, id string) error {
 	end, err := s.begin("DeleteOwner")
 	defer end()
 	if err != nil {
@@ -249,5 +257,33 @@ func (s *fakeStore) DeleteOwner(_ context.Context, id string) error {
 		return err
 	}
 	delete(s.owners, id)
+	s.record(ctx)
 	return nil
+}
+
+// record keeps the events of a change.
+func (s *fakeStore) record(ctx context.Context) { s.events = append(s.events, store.EventsOf(ctx)...) }
+
+func (s *fakeStore) Record(_ context.Context, events ...store.Event) error {
+	end, err := s.begin("Record")
+	defer end()
+	if err != nil {
+		return err
+	}
+	s.events = append(s.events, events...)
+	return nil
+}
+
+func (s *fakeStore) Events(_ context.Context, q store.EventQuery) (events []store.Event, next string, err error) {
+	end, err := s.begin("Events")
+	defer end()
+	if err != nil {
+		return nil, "", err
+	}
+	for _, e := range slices.Backward(s.events) {
+		if q.Selects(&e) && len(events) < q.Limit {
+			events = append(events, e)
+		}
+	}
+	return events, "", nil
 }

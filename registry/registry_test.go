@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -66,8 +67,8 @@ func (d *desk) create(t *testing.T, n NewToken) (*token.Token, string) {
 	return made, secret
 }
 
-// took checks that exactly these actions have been reported since it was asked
-// last.
+// took checks that exactly these actions have been recorded and told of since it
+// was asked last.
 func (d *desk) took(t *testing.T, want ...Action) {
 	t.Helper()
 	var got []Action
@@ -75,6 +76,9 @@ func (d *desk) took(t *testing.T, want ...Action) {
 		got = append(got, e.Action)
 		if e.Actor != cli.Name || e.Address != cli.Address || !e.Time.Equal(d.now) {
 			t.Errorf("event %+v: want actor %+v at %v", e, cli, d.now)
+		}
+		if !slices.ContainsFunc(d.store.events, func(kept Event) bool { return reflect.DeepEqual(kept, e) }) {
+			t.Errorf("event %+v is told, but not kept", e)
 		}
 	}
 	if !slices.Equal(got, want) {
@@ -138,6 +142,12 @@ func TestStoreErrorsPassThrough(t *testing.T) {
 		"Owners":       func() error { _, _, err := d.Owners(ctx, "", 0); return err },
 		"DeleteOwner":  func() error { return d.DeleteOwner(ctx, cli, "alice") },
 		"DeleteTokens": func() error { _, err := d.DeleteOwnerTokens(ctx, cli, "alice"); return err },
+		"Sorted list":  func() error { _, _, err := d.List(ctx, Query{Sort: SortName}); return err },
+		"Events":       func() error { _, _, err := d.Events(ctx, EventQuery{}); return err },
+		"Account":      func() error { _, err := d.Account(ctx, "alice", "", false); return err },
+		"Bearer":       func() error { _, err := d.Bearer(ctx, secret, netip.Addr{}); return err },
+		"RevokeLeaked": func() error { return d.RevokeLeaked(ctx, "", secret) },
+		"Retired":      func() error { return d.ReportRetired(ctx, made.ID, "") },
 		"Import": func() error {
 			_, err := d.Import(ctx, cli, strings.NewReader(`{"name":"x","secret":"abcdefghijklmnop"}`))
 			return err

@@ -125,6 +125,15 @@ type Change struct {
 	Reset bool
 }
 
+// Async is a Store that can be asked without waiting for it.
+type Async interface {
+	Store
+	// FindAsync calls done with what Find would return, once, within the time
+	// that the store gives itself. Done must be quick, others wait for it, and
+	// may be called before FindAsync returns.
+	FindAsync(d token.Digest, done func(Found, error))
+}
+
 // Follower is a Store that other processes change as well. It hears of their
 // changes a moment later, and knows when it doesn't.
 type Follower interface {
@@ -142,6 +151,9 @@ type Acknowledger interface {
 	// Gateways that were not seen for so long that they hold nothing any more
 	// don't count.
 	Acknowledged(ctx context.Context, upTo Position) (acknowledged, pending int, err error)
+	// Holds says how long this gateway may use what it holds without hearing of
+	// changes. Until it says so, two minutes.
+	Holds(d time.Duration)
 }
 
 // Checker is a store whose indexes and records are not kept in one place, so

@@ -92,32 +92,35 @@ func (t *Token) Encode(b []byte) []byte {
 }
 
 // Decode reads a token's stored form. The result shares nothing with b.
-func Decode(b []byte) (*Token, error) {
+func Decode(b []byte) (*Token, error) { return DecodeString(string(b)) }
+
+// DecodeString is Decode for a string. The texts of the result are pieces of it.
+func DecodeString(record string) (*Token, error) {
 	t := new(Token)
-	err := readFields(b, func(tag byte, v []byte) (err error) {
+	err := readFields(record, func(tag byte, v string) (err error) {
 		switch tag {
 		case tagID:
-			t.ID = string(v)
+			t.ID = v
 		case tagName:
-			t.Name = string(v)
+			t.Name = v
 		case tagDescription:
-			t.Description = string(v)
+			t.Description = v
 		case tagOwner:
-			t.Owner = string(v)
+			t.Owner = v
 		case tagHint:
-			t.Hint = string(v)
+			t.Hint = v
 		case tagGrant:
 			t.Grants, err = appendGrant(t.Grants, v)
 		case tagAllowedIP:
 			var p netip.Prefix
-			if p.UnmarshalBinary(v) != nil || !p.IsValid() {
+			if p.UnmarshalBinary([]byte(v)) != nil || !p.IsValid() {
 				return errRecord
 			}
 			t.AllowedIPs = append(t.AllowedIPs, p)
 		case tagCreatedAt:
 			t.CreatedAt, err = readTime(v)
 		case tagCreatedBy:
-			t.CreatedBy = string(v)
+			t.CreatedBy = v
 		case tagRegeneratedAt:
 			t.RegeneratedAt, err = readTime(v)
 		case tagExpiresAt:
@@ -127,20 +130,20 @@ func Decode(b []byte) (*Token, error) {
 		case tagLastUsedAt:
 			t.LastUsedAt, err = readTime(v)
 		case tagLastUsedIP:
-			if t.LastUsedIP.UnmarshalBinary(v) != nil {
+			if t.LastUsedIP.UnmarshalBinary([]byte(v)) != nil {
 				return errRecord
 			}
 		case tagDigest:
 			if len(v) != len(t.Digest) {
 				return errRecord
 			}
-			t.Digest = Digest(v)
+			copy(t.Digest[:], v)
 		case tagRetired:
 			if len(v) != len(Digest{})+timeSize {
 				return errRecord
 			}
-			r := RetiredSecret{Digest: Digest(v[:len(Digest{})])}
-			r.Until, err = readTime(v[len(Digest{}):])
+			var r RetiredSecret
+			r.Until, err = readTime(v[copy(r.Digest[:], v):])
 			t.Retired = append(t.Retired, r)
 		default:
 			err = fmt.Errorf("record has field %d, which this version of patgate doesn't know", tag)
@@ -171,10 +174,10 @@ func (o *Owner) Encode(b []byte) []byte {
 // DecodeOwner reads an owner's stored form. The result shares nothing with b.
 func DecodeOwner(b []byte) (*Owner, error) {
 	o := &Owner{MayCreate: true}
-	err := readFields(b, func(tag byte, v []byte) (err error) {
+	err := readFields(string(b), func(tag byte, v string) (err error) {
 		switch tag {
 		case tagOwnerID:
-			o.ID = string(v)
+			o.ID = v
 		case tagOwnerEnabled:
 			o.Enabled = true
 		case tagOwnerAdmin:
@@ -182,8 +185,8 @@ func DecodeOwner(b []byte) (*Owner, error) {
 		case tagOwnerMayNotCreate:
 			o.MayCreate = false
 		case tagOwnerMaxTokens:
-			n, w := binary.Uvarint(v)
-			if w != len(v) || n > math.MaxInt {
+			n, w := uvarint(v)
+			if w <= 0 || w != len(v) || n > math.MaxInt {
 				return errRecord
 			}
 			o.MaxTokens = int(n)
@@ -267,16 +270,16 @@ func (g Grant) encode(b []byte) []byte {
 	return b
 }
 
-func appendGrant(grants []Grant, b []byte) ([]Grant, error) {
+func appendGrant(grants []Grant, record string) ([]Grant, error) {
 	var g Grant
-	err := eachField(b, func(tag byte, v []byte) error {
+	err := eachField(record, func(tag byte, v string) error {
 		switch tag {
 		case tagSpace:
-			g.Spaces = append(g.Spaces, string(v))
+			g.Spaces = append(g.Spaces, v)
 		case tagScope:
-			g.Scopes = append(g.Scopes, string(v))
+			g.Scopes = append(g.Scopes, v)
 		case tagResource:
-			g.Resources = append(g.Resources, string(v))
+			g.Resources = append(g.Resources, v)
 		default:
 			return fmt.Errorf("grant has field %d, which this version of patgate doesn't know", tag)
 		}
@@ -285,39 +288,47 @@ func appendGrant(grants []Grant, b []byte) ([]Grant, error) {
 	return append(grants, g), err
 }
 
-func readTime(v []byte) (time.Time, error) {
-	if len(v) != timeSize {
+func readTime(v string) (time.Time, error) {
+	var b [timeSize]byte
+	if len(v) != len(b) {
 		return time.Time{}, errRecord
 	}
-	sec, nsec := int64(binary.BigEndian.Uint64(v)), int64(binary.BigEndian.Uint32(v[8:]))
+	copy(b[:], v)
+	sec, nsec := int64(binary.BigEndian.Uint64(b[:])), int64(binary.BigEndian.Uint32(b[8:]))
 	if nsec >= int64(time.Second) {
 		return time.Time{}, errRecord
 	}
 	return time.Unix(sec, nsec).UTC(), nil
 }
 
-func readFields(b []byte, field func(tag byte, v []byte) error) error {
-	if len(b) == 0 {
+func readFields(record string, field func(tag byte, v string) error) error {
+	if len(record) == 0 {
 		return errRecord
 	}
-	if b[0] != codecVersion {
-		return fmt.Errorf("record has version %d, this patgate reads version %d", b[0], codecVersion)
+	if record[0] != codecVersion {
+		return fmt.Errorf("record has version %d, this patgate reads version %d", record[0], codecVersion)
 	}
-	return eachField(b[1:], field)
+	return eachField(record[1:], field)
 }
 
-func eachField(b []byte, field func(tag byte, v []byte) error) error {
-	for len(b) > 0 {
-		tag := b[0]
-		n, w := binary.Uvarint(b[1:])
-		if w <= 0 || n > uint64(len(b)-1-w) {
+func eachField(s string, field func(tag byte, v string) error) error {
+	for len(s) > 0 {
+		tag := s[0]
+		n, w := uvarint(s[1:])
+		if w <= 0 || n > uint64(len(s)-1-w) {
 			return errRecord
 		}
-		v := b[1+w : 1+w+int(n)]
+		v := s[1+w : 1+w+int(n)]
 		if err := field(tag, v); err != nil {
 			return err
 		}
-		b = b[1+w+int(n):]
+		s = s[1+w+int(n):]
 	}
 	return nil
+}
+
+// uvarint is binary.Uvarint for a string.
+func uvarint(s string) (n uint64, width int) {
+	var b [binary.MaxVarintLen64]byte
+	return binary.Uvarint(b[:copy(b[:], s)])
 }

@@ -45,11 +45,28 @@ func TestEncodeAndDecodeOwner(t *testing.T) {
 		{},
 		{ID: "alice", Enabled: true, Admin: true, Grants: []Grant{Full()}, CreatedAt: t0, UpdatedAt: t0.Add(time.Second)},
 		{ID: "Zoë/ops", Grants: []Grant{{Scopes: []string{"a", "b"}}}},
+		NewOwner("bob"),
+		{ID: "carol", MayCreate: true, MaxTokens: 1 << 40},
 	} {
 		got, err := DecodeOwner(o.Encode(nil))
 		if err != nil || !reflect.DeepEqual(got, o) {
 			t.Errorf("DecodeOwner(Encode()) = %+v, %v, want %+v", got, err, o)
 		}
+	}
+}
+
+// Records that were stored before there were limits on making tokens set none.
+func TestDecodeOldOwner(t *testing.T) {
+	old := putBool(putString([]byte{codecVersion}, tagOwnerID, "alice"), tagOwnerEnabled, true)
+	got, err := DecodeOwner(putGrants(old, tagOwnerGrant, []Grant{Full()}))
+	if err != nil || !reflect.DeepEqual(got, NewOwner("alice")) {
+		t.Errorf("DecodeOwner = %+v, %v, want an owner without limits", got, err)
+	}
+	for name, v := range map[string][]byte{
+		"no number": nil, "an unfinished one": {0x80}, "two": {1, 1}, "one beyond an int": binary.AppendUvarint(nil, 1<<63),
+	} {
+		_, err := DecodeOwner(putBytes(old, tagOwnerMaxTokens, v))
+		wantError(t, "max_tokens of "+name, err, "damaged")
 	}
 }
 
@@ -122,6 +139,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzDecodeOwner(f *testing.F) {
 	f.Add((&Owner{ID: "alice", Enabled: true, Admin: true, Grants: []Grant{Full()}, CreatedAt: t0}).Encode(nil))
 	f.Add([]byte{codecVersion, tagOwnerEnabled, 0})
+	f.Add((&Owner{MaxTokens: 300}).Encode(nil))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		o, err := DecodeOwner(raw)
 		if err != nil {

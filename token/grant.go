@@ -133,14 +133,23 @@ func (g Grant) validate() error {
 	return nil
 }
 
-// CloneGrants returns a deep copy.
+// CloneGrants returns a deep copy. Its texts are copies as well: those of a stored
+// record are pieces of it, and would keep all of it.
 func CloneGrants(grants []Grant) []Grant {
 	if grants == nil {
 		return nil
 	}
 	c := make([]Grant, len(grants))
 	for i, g := range grants {
-		c[i] = Grant{slices.Clone(g.Spaces), slices.Clone(g.Scopes), slices.Clone(g.Resources)}
+		c[i] = Grant{cloneTexts(g.Spaces), cloneTexts(g.Scopes), cloneTexts(g.Resources)}
+	}
+	return c
+}
+
+func cloneTexts(list []string) []string {
+	c := slices.Clone(list)
+	for i, v := range c {
+		c[i] = strings.Clone(v)
 	}
 	return c
 }

@@ -188,9 +188,26 @@ func everything() *Token {
 			Full(),
 		},
 		AllowedIPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
-		CreatedAt:  t0, CreatedBy: "cli", ExpiresAt: t0.Add(time.Hour + time.Nanosecond), RevokedAt: t0.Add(2 * time.Hour),
+		CreatedAt:  t0, CreatedBy: "cli", RegeneratedAt: t0.Add(time.Second), ExpiresAt: t0.Add(time.Hour + time.Nanosecond), RevokedAt: t0.Add(2 * time.Hour),
 		LastUsedAt: t0.Add(time.Minute), LastUsedIP: netip.MustParseAddr("fe80::1%eth0"),
 		Digest: Digest{1, 31: 2}, Retired: []RetiredSecret{{Digest: Digest{3}, Until: t0.Add(time.Hour)}, {Digest: Digest{4}}},
+	}
+}
+
+func TestLifetime(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		tok  Token
+		want time.Duration
+	}{
+		{"for ever", Token{CreatedAt: t0}, 0},
+		{"as it was made", Token{CreatedAt: t0, ExpiresAt: t0.Add(time.Hour)}, time.Hour},
+		{"of a secret that replaced another", Token{CreatedAt: t0, RegeneratedAt: t0.Add(time.Hour), ExpiresAt: t0.Add(3 * time.Hour)}, 2 * time.Hour},
+		{"for ever since it was regenerated", Token{CreatedAt: t0, RegeneratedAt: t0.Add(time.Hour)}, 0},
+	} {
+		if got := c.tok.Lifetime(); got != c.want {
+			t.Errorf("%s: Lifetime = %v, want %v", c.name, got, c.want)
+		}
 	}
 }
 

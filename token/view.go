@@ -19,9 +19,9 @@ type View struct {
 	CreatedAt     time.Time      `json:"created_at"`
 	CreatedBy     string         `json:"created_by"`
 	RegeneratedAt *time.Time     `json:"regenerated_at,omitempty"` // absent: the secret is as old as the token
-	ExpiresAt     *time.Time     `json:"expires_at"`     // null: never expires
-	RevokedAt     *time.Time     `json:"revoked_at"`     // null: not revoked
-	LastUsedAt    *time.Time     `json:"last_used_at"`   // null: not used yet
+	ExpiresAt     *time.Time     `json:"expires_at"`               // null: never expires
+	RevokedAt     *time.Time     `json:"revoked_at"`               // null: not revoked
+	LastUsedAt    *time.Time     `json:"last_used_at"`             // null: not used yet
 	LastUsedIP    *netip.Addr    `json:"last_used_ip"`
 }
 

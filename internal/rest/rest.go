@@ -22,6 +22,9 @@ import (
 // Problem is the answer to a request that can't be granted (RFC 9457).
 type Problem policy.Problem
 
+// ProblemType is the URI of a kind of problem, but for a reason's name at its end.
+const ProblemType = "urn:patgate:problem:"
+
 // Error implements error, so that what serves a request can return it.
 func (p *Problem) Error() string { return p.Detail }
 

@@ -4,6 +4,7 @@ package spelling
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Suggest names the closest of the known names, for an error's end; "" where none
@@ -48,4 +49,32 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// Slip reports whether two names differ by no more than a slip of the pen: one
+// letter that is wrong, missing, too many, or upside down in its case, or two
+// that changed places. Names with different digits are different names.
+func Slip(a, b string) bool {
+	if a == b || digits(a) != digits(b) || min(len(a), len(b)) < 4 {
+		return false
+	}
+	if strings.EqualFold(a, b) || distance(a, b) == 1 {
+		return true
+	}
+	for i := range len(a) - 1 {
+		if len(a) == len(b) && a[:i] == b[:i] && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:] {
+			return true
+		}
+	}
+	return false
+}
+
+// digits returns the digits in s.
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, s)
 }

@@ -33,3 +33,19 @@ func TestSuggestAndNearest(t *testing.T) {
 		t.Errorf("Nearest of none = %q", got)
 	}
 }
+
+func TestSlip(t *testing.T) {
+	for _, row := range []struct {
+		a, b string
+		want bool
+	}{
+		{"stories:read", "storis:read", true}, {"stories:read", "storiess:read", true}, {"stories:read", "storied:read", true}, {"stories:read", "stroies:read", true},
+		{"stories:read", "Stories:Read", true}, {"user:read", "users:read", true},
+		{"stories:read", "stories:read", false}, {"stories:read", "stories:write", false}, {"tier1", "tier2", false}, {"tier", "tier1", false},
+		{"use", "usr", false}, {"read:a", "write:a", false}, {"", "a", false},
+	} {
+		if Slip(row.a, row.b) != row.want || Slip(row.b, row.a) != row.want {
+			t.Errorf("Slip(%q, %q) = %v, want %v both ways", row.a, row.b, !row.want, row.want)
+		}
+	}
+}

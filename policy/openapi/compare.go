@@ -77,7 +77,7 @@ func (c *comparison) uncovered(p *policy.Policy) (warnings []policy.Warning) {
 		sample, _, _ = strings.Cut(strings.ReplaceAll(sample, "{}", "some-value"), "?")
 		p.Match(&policy.Request{Method: o.Method, Path: sample, Header: http.Header{}}, &m)
 		if m.Route == nil || !slices.Contains(p.Routes(), m.Route) {
-			warnings = append(warnings, policy.Warning{At: o.At, Text: "operation " + o.title() + " of " + o.file + ": no route covers it"})
+			warnings = append(warnings, policy.Warning{At: o.At, Kind: policy.WarnUncovered, Text: "operation " + o.title() + " of " + o.file + ": no route covers it"})
 		}
 	}
 	return warnings
@@ -101,7 +101,7 @@ func (c *comparison) unknown(p *policy.Policy) (warnings []policy.Warning) {
 		}
 		has := func(o comparedOperation) bool { return allows(r, o.Method) && overlap(parts, o.parts) }
 		if below && !slices.ContainsFunc(c.operations, has) {
-			warnings = append(warnings, policy.Warning{At: r.At, Text: "route " + strings.Join(r.Methods, ",") + " " + r.Pattern +
+			warnings = append(warnings, policy.Warning{At: r.At, Kind: policy.WarnUnknown, Text: "route " + strings.Join(r.Methods, ",") + " " + r.Pattern +
 				": no operation of " + strings.Join(c.files, ", ") + " has it"})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -75,6 +76,29 @@ func BenchmarkFind(b *testing.B) {
 	}))
 }
 
+// Lookups through a cache that has no room, 64 at a time: what a request costs
+// whose token isn't held.
+func BenchmarkFetch(b *testing.B) {
+	s, tokens := filled(b, 10_000)
+	c := cache.New(s, cache.Options{Size: 64})
+	defer c.Close()
+	b.ReportAllocs()
+	b.SetParallelism(32) // on two processors 64
+	b.ResetTimer()
+	var i atomic.Uint64
+	before := s.Stats()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			d := tokens[i.Add(1)*7919%uint64(len(tokens))].Digest
+			if _, known, err := c.Fetch(b.Context(), d, time.Now()); !known || err != nil {
+				b.Errorf("Fetch = %v, %v", known, err)
+			}
+		}
+	})
+	now := s.Stats()
+	b.ReportMetric(float64(now.Lookups-before.Lookups)/float64(now.Batches-before.Batches), "lookups/batch")
+}
+
 // A change: a token is revoked, or brought back, and the watchers of another
 // gateway are told. The percentiles are of the time from the call to that, and
 // from the answer to that, which is mostly before.
@@ -95,4 +119,17 @@ func BenchmarkUpdate(b *testing.B) {
 	slices.Sort(lags)
 	b.ReportMetric(float64(lags[len(lags)/2].Microseconds()), "p50-told-µs")
 	b.ReportMetric(float64(lags[len(lags)*99/100].Microseconds()), "p99-told-µs")
+}
+
+// Check of a store in which all is well.
+func BenchmarkCheck(b *testing.B) {
+	const n = 20_000
+	s, _ := filled(b, n)
+	b.ReportAllocs()
+	for b.Loop() {
+		if problems, err := s.Check(b.Context(), false); err != nil || len(problems) > 0 {
+			b.Fatalf("Check = %v, %v", problems, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/n, "µs/token")
 }

@@ -25,7 +25,7 @@ type finding struct {
 // or from hands other than patgate's. Repairs are changes like any other.
 func (s *Store) Check(ctx context.Context, repair bool) ([]store.Problem, error) {
 	c := &check{s: s, repair: repair}
-	for _, part := range []func(context.Context) error{c.left, c.records, c.ids, c.own, c.owners} {
+	for _, part := range []func(context.Context) error{c.left, c.records, c.ids, c.own, c.owners, c.uses} {
 		if err := part(ctx); err != nil {
 			return c.problems, fmt.Errorf("checking %s: %w", s.where, err)
 		}
@@ -134,7 +134,7 @@ func (c *check) lookAtRecords(ctx context.Context, digests []token.Digest) (map[
 }
 
 func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values []string, floors []floor) (map[token.Digest]finding, error) {
-	s, found := c.s, map[token.Digest]finding{}
+	s, found, records := c.s, map[token.Digest]finding{}, map[token.Digest]record{}
 	for i, d := range digests {
 		mark, _, _, intent, err := splitIntent(values[i])
 		if intent {
@@ -154,43 +154,104 @@ func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values
 		if err == nil {
 			r, err = parseRecord(values[i])
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			found[d] = finding{fmt.Sprintf("digest %x: %v", d, err), nil}
-			continue
-		}
-		if r.live() && !floors[i].allows(true, r.version) {
+		case r.live() && !floors[i].allows(true, r.version):
 			// Mending it would make it look as if it were the newest.
 			found[d] = finding{fmt.Sprintf("token %q: %v", r.token.ID, ErrLost), nil}
-			continue
+		case r.raw != "": // else deleted meanwhile
+			records[d] = r
 		}
-		f, err := c.lookAtRecord(ctx, d, r)
-		if err != nil {
-			return nil, err
-		}
-		if f.text != "" {
+	}
+	around, err := c.readAround(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	for d, r := range records {
+		if f := c.lookAtRecord(d, r, around); f.text != "" {
 			found[d] = f
 		}
 	}
 	return found, nil
 }
 
-func (c *check) lookAtRecord(ctx context.Context, d token.Digest, r record) (finding, error) {
+// around is what is kept elsewhere of some records.
+type around struct {
+	where  map[string]*token.Digest // by id: what the index of ids says; nil: nothing
+	listed map[string]bool          // by id: the token is in the index of its owner
+	others map[token.Digest]record  // of its retired secrets, and of those that know it as one
+}
+
+func (c *check) readAround(ctx context.Context, records map[token.Digest]record) (a around, err error) {
+	var ids []string
+	var scores []keyed
+	var others []token.Digest
+	for _, r := range records {
+		if r.pointer() {
+			others = append(others, r.target)
+			continue
+		}
+		index := c.s.keys.own(r.token.Owner)
+		ids = append(ids, r.token.ID)
+		scores = append(scores, keyed{index, redis.NewFloatCmd(noContext, "zscore", index, r.token.ID)})
+		for _, old := range r.token.Retired {
+			others = append(others, old.Digest)
+		}
+	}
+	where, err := c.s.whereAre(ctx, ids...)
+	if err != nil {
+		return around{}, err
+	}
+	if err := c.s.send(ctx, unsafe, scores...); err != nil {
+		return around{}, err
+	}
+	a = around{where: map[string]*token.Digest{}, listed: map[string]bool{}}
+	for i, id := range ids {
+		a.where[id] = where[i]
+		a.listed[id] = scores[i].cmd.Err() == nil
+	}
+	a.others, err = c.lookAll(ctx, others)
+	return a, err
+}
+
+// lookAll is look for many. Those that can't be read are left out: they are
+// found where all records are looked at.
+func (c *check) lookAll(ctx context.Context, digests []token.Digest) (map[token.Digest]record, error) {
+	all := make(map[token.Digest]record, len(digests))
+	for some := range slices.Chunk(digests, step) {
+		values, err := c.s.values(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		for i, d := range some {
+			if _, _, _, intent, _ := splitIntent(values[i]); intent {
+				if all[d], err = c.s.look(ctx, d); err != nil {
+					return nil, err
+				}
+			} else if r, err := parseRecord(values[i]); err == nil {
+				all[d] = r
+			}
+		}
+	}
+	return all, nil
+}
+
+func (c *check) lookAtRecord(d token.Digest, r record, around around) finding {
 	s := c.s
 	switch {
-	case r.raw == "":
-		return finding{}, nil // deleted meanwhile
 	case r.pointer():
-		t, err := s.look(ctx, r.target)
-		if err == nil && !(t.live() && slices.Contains(t.token.Digests(), d)) {
-			return finding{fmt.Sprintf("digest %x: of a retired secret that no token has", d), func(ctx context.Context) error {
-				change := newChange(r.version)
-				change.set(s, d, r.raw, "")
-				return s.apply(ctx, change)
-			}}, nil
+		to, ok := around.others[r.target]
+		if !ok || to.live() && slices.Contains(to.token.Digests(), d) {
+			return finding{}
 		}
-		return finding{}, err
+		return finding{fmt.Sprintf("digest %x: of a retired secret that no token has", d), func(ctx context.Context) error {
+			change := newChange(r.version)
+			change.set(s, d, r.raw, "")
+			return s.apply(ctx, change)
+		}}
 	case r.token.Digest != d:
-		return finding{fmt.Sprintf("token %q is kept under a digest that isn't its own", r.token.ID), nil}, nil
+		return finding{fmt.Sprintf("token %q is kept under a digest that isn't its own", r.token.ID), nil}
 	}
 	t := r.token
 	rewrite := func(then func(*change)) func(context.Context) error {
@@ -201,51 +262,39 @@ func (c *check) lookAtRecord(ctx context.Context, d token.Digest, r record) (fin
 			return s.apply(ctx, change)
 		}
 	}
-	where, err := s.whereAre(ctx, t.ID)
-	if err != nil {
-		return finding{}, err
-	}
-	switch at := where[0]; {
+	switch at := around.where[t.ID]; {
 	case at == nil:
 		return finding{fmt.Sprintf("token %q is not in the index of ids", t.ID), rewrite(func(change *change) {
 			change.free = []string{t.ID}
 			change.add(s.keys.ids, idEntry(t.ID, d))
-		})}, nil
+		})}
 	case *at != d:
 		return finding{fmt.Sprintf("token %q has an old record beside its own", t.ID), func(ctx context.Context) error {
 			change := newChange(r.version)
 			change.set(s, d, r.raw, "")
 			return s.apply(ctx, change)
-		}}, nil
-	}
-	listed := redis.NewFloatCmd(noContext, "zscore", s.keys.own(t.Owner), t.ID)
-	if err := s.send(ctx, unsafe, keyed{s.keys.own(t.Owner), listed}); err != nil {
-		return finding{}, err
-	}
-	if listed.Err() != nil {
+		}}
+	case !around.listed[t.ID]:
 		return finding{fmt.Sprintf("token %q is not in the index of its owner %q", t.ID, t.Owner), rewrite(func(change *change) {
 			change.add(s.keys.own(t.Owner), t.ID)
-		})}, nil
+		})}
 	}
 	for _, old := range t.Retired {
-		p, err := s.look(ctx, old.Digest)
-		if err != nil {
-			return finding{}, err
-		}
-		if p.raw == "" {
+		if p, ok := around.others[old.Digest]; ok && p.raw == "" {
 			return finding{fmt.Sprintf("token %q is not found by a retired secret", t.ID), func(ctx context.Context) error {
 				change := newChange()
 				change.set(s, old.Digest, "", pointerValue(change.version, d))
 				return s.apply(ctx, change)
-			}}, nil
+			}}
 		}
 	}
-	return finding{}, nil
+	return finding{}
 }
 
-// members calls f with the members of an index, some at a time.
-func (c *check) members(ctx context.Context, index string, f func([]string) error) error {
-	for from := "-"; ; {
+// members calls f with the members of an index from one on ("-": the first), some
+// at a time.
+func (c *check) members(ctx context.Context, index, from string, f func([]string) error) error {
+	for {
 		cmd := redis.NewStringSliceCmd(noContext, "zrangebylex", index, from, "+", "limit", 0, step)
 		if err := c.s.send(ctx, unsafe, keyed{index, cmd}); err != nil {
 			return err

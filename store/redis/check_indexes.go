@@ -7,24 +7,31 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/token"
 )
 
 // ids looks for entries in the index of ids that name no token.
 func (c *check) ids(ctx context.Context) error {
-	return c.members(ctx, c.s.keys.ids, func(entries []string) error {
+	return c.members(ctx, c.s.keys.ids, "-", func(entries []string) error {
 		return each(ctx, c, entries, c.lookAtIDs)
 	})
 }
 
 func (c *check) lookAtIDs(ctx context.Context, entries []string) (map[string]finding, error) {
 	s, found := c.s, map[string]finding{}
-	for _, e := range entries {
+	digests := make([]token.Digest, len(entries))
+	for i, e := range entries {
+		_, digests[i], _ = splitIDEntry(e)
+	}
+	records, err := c.lookAll(ctx, digests)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range entries {
 		id, d, ok := splitIDEntry(e)
-		r, err := s.look(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		if ok && r.live() && r.token.ID == id {
+		r, readable := records[digests[i]]
+		if !readable || ok && r.live() && r.token.ID == id {
 			continue
 		}
 		still := redis.NewFloatCmd(noContext, "zscore", s.keys.ids, e)
@@ -44,14 +51,35 @@ func (c *check) lookAtIDs(ctx context.Context, entries []string) (map[string]fin
 	return found, nil
 }
 
+// listing is an entry in the index of an owner.
+type listing struct{ owner, id string }
+
 // own looks for entries in the indexes of owners that name no token of theirs.
 func (c *check) own(ctx context.Context) error {
 	return c.scan(ctx, c.s.keys.ownPrefix, func(owners []string) error {
-		for _, owner := range owners {
-			err := c.members(ctx, c.s.keys.own(owner), func(ids []string) error {
-				return each(ctx, c, ids, func(ctx context.Context, ids []string) (map[string]finding, error) {
-					return c.lookAtOwn(ctx, owner, ids)
-				})
+		// Most owners have few tokens: the first of many owners are read at once.
+		pages := make([]keyed, len(owners))
+		for i, owner := range owners {
+			index := c.s.keys.own(owner)
+			pages[i] = keyed{index, redis.NewStringSliceCmd(noContext, "zrangebylex", index, "-", "+", "limit", 0, step)}
+		}
+		if err := c.s.send(ctx, unsafe, pages...); err != nil {
+			return err
+		}
+		var first []listing
+		for i, owner := range owners {
+			first = append(first, listings(owner, pages[i].cmd.(*redis.StringSliceCmd).Val())...)
+		}
+		if err := each(ctx, c, first, c.lookAtOwn); err != nil {
+			return err
+		}
+		for i, owner := range owners {
+			ids := pages[i].cmd.(*redis.StringSliceCmd).Val()
+			if len(ids) < step {
+				continue
+			}
+			err := c.members(ctx, c.s.keys.own(owner), "("+ids[step-1], func(ids []string) error {
+				return each(ctx, c, listings(owner, ids), c.lookAtOwn)
 			})
 			if err != nil {
 				return err
@@ -61,67 +89,71 @@ func (c *check) own(ctx context.Context) error {
 	})
 }
 
-func (c *check) lookAtOwn(ctx context.Context, owner string, ids []string) (map[string]finding, error) {
-	s, found := c.s, map[string]finding{}
-	theirs := func(ctx context.Context, id string) (bool, error) {
-		t, err := s.now(ctx, id, s.look)
-		if errors.Is(err, errIndex) {
-			return false, nil
-		}
-		return t != nil && t.Owner == owner, err
+func listings(owner string, ids []string) []listing {
+	all := make([]listing, len(ids))
+	for i, id := range ids {
+		all[i] = listing{owner, id}
 	}
-	for _, id := range ids {
-		ok, err := theirs(ctx, id)
-		if err != nil {
-			return nil, err
+	return all
+}
+
+func (c *check) lookAtOwn(ctx context.Context, all []listing) (map[listing]finding, error) {
+	ids := make([]string, len(all))
+	for i, l := range all {
+		ids[i] = l.id
+	}
+	where, err := c.s.whereAre(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	var digests []token.Digest
+	for _, d := range where {
+		if d != nil {
+			digests = append(digests, *d)
 		}
-		if ok {
+	}
+	records, err := c.lookAll(ctx, digests)
+	if err != nil {
+		return nil, err
+	}
+	found := map[listing]finding{}
+	for i, l := range all {
+		if d := where[i]; d != nil {
+			r, readable := records[*d]
+			if !readable || r.live() && r.token.ID == l.id && r.token.Owner == l.owner {
+				continue
+			}
+		}
+		// It may have changed between the reads.
+		if ok, err := c.owns(ctx, l); err != nil {
+			return nil, err
+		} else if ok {
 			continue
 		}
-		found[id] = finding{fmt.Sprintf("the index of owner %q has token %q, which isn't theirs", owner, id), func(ctx context.Context) error {
-			return c.drop(ctx, s.keys.own(owner), id, func(ctx context.Context) (bool, error) { return theirs(ctx, id) })
+		found[l] = finding{fmt.Sprintf("the index of owner %q has token %q, which isn't theirs", l.owner, l.id), func(ctx context.Context) error {
+			return c.drop(ctx, c.s.keys.own(l.owner), l.id, func(ctx context.Context) (bool, error) { return c.owns(ctx, l) })
 		}}
 	}
 	return found, nil
 }
 
+// owns reports whether the owner has the token.
+func (c *check) owns(ctx context.Context, l listing) (bool, error) {
+	t, err := c.s.now(ctx, l.id, c.s.look)
+	if errors.Is(err, errIndex) {
+		return false, nil
+	}
+	return t != nil && t.Owner == l.owner, err
+}
+
 // owners looks for owners' records that aren't listed, and the reverse.
 func (c *check) owners(ctx context.Context) error {
-	s := c.s
-	look := func(ctx context.Context, names []string) (map[string]finding, error) {
-		found := map[string]finding{}
-		for _, name := range names {
-			o, _, _, _, err := s.ownerAsItIs(ctx, name)
-			if err != nil {
-				found[name] = finding{fmt.Sprintf("owner %q: %v", name, err), nil}
-				continue
-			}
-			listed := redis.NewFloatCmd(noContext, "zscore", s.keys.owners, name)
-			if err := s.send(ctx, unsafe, keyed{s.keys.owners, listed}); err != nil {
-				return nil, err
-			}
-			switch in := listed.Err() == nil; {
-			case o != nil && !in:
-				found[name] = finding{fmt.Sprintf("owner %q is not in the index", name), func(ctx context.Context) error {
-					return s.send(ctx, unsafe, keyed{s.keys.owners, redis.NewIntCmd(noContext, "zadd", s.keys.owners, 0, name)})
-				}}
-			case o == nil && in:
-				found[name] = finding{fmt.Sprintf("the index has owner %q, who isn't there", name), func(ctx context.Context) error {
-					return c.drop(ctx, s.keys.owners, name, func(ctx context.Context) (bool, error) {
-						o, _, _, _, err := s.ownerAsItIs(ctx, name)
-						return o != nil, err
-					})
-				}}
-			}
-		}
-		return found, nil
-	}
-	if err := c.scan(ctx, s.keys.ownerPrefix, func(names []string) error { return each(ctx, c, names, look) }); err != nil {
+	if err := c.scan(ctx, c.s.keys.ownerPrefix, func(names []string) error { return each(ctx, c, names, c.lookAtOwners) }); err != nil {
 		return err
 	}
-	return c.members(ctx, s.keys.owners, func(names []string) error {
+	return c.members(ctx, c.s.keys.owners, "-", func(names []string) error {
 		return each(ctx, c, names, func(ctx context.Context, names []string) (map[string]finding, error) {
-			found, err := look(ctx, names)
+			found, err := c.lookAtOwners(ctx, names)
 			for name, f := range found {
 				if !strings.HasPrefix(f.text, "the index has") { // else it was reported above
 					delete(found, name)
@@ -130,6 +162,39 @@ func (c *check) owners(ctx context.Context) error {
 			return found, err
 		})
 	})
+}
+
+func (c *check) lookAtOwners(ctx context.Context, names []string) (map[string]finding, error) {
+	s, found := c.s, map[string]finding{}
+	values, scores := make([]keyed, len(names)), make([]keyed, len(names))
+	for i, name := range names {
+		key := s.keys.owner(name)
+		values[i] = keyed{key, redis.NewStringCmd(noContext, "get", key)}
+		scores[i] = keyed{s.keys.owners, redis.NewFloatCmd(noContext, "zscore", s.keys.owners, name)}
+	}
+	if err := s.send(ctx, unsafe, append(values, scores...)...); err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		o, _, err := parseOwner(values[i].cmd.(*redis.StringCmd).Val())
+		in := scores[i].cmd.Err() == nil
+		switch {
+		case err != nil:
+			found[name] = finding{fmt.Sprintf("owner %q: %v", name, err), nil}
+		case o != nil && !in:
+			found[name] = finding{fmt.Sprintf("owner %q is not in the index", name), func(ctx context.Context) error {
+				return s.send(ctx, unsafe, keyed{s.keys.owners, redis.NewIntCmd(noContext, "zadd", s.keys.owners, 0, name)})
+			}}
+		case o == nil && in:
+			found[name] = finding{fmt.Sprintf("the index has owner %q, who isn't there", name), func(ctx context.Context) error {
+				return c.drop(ctx, s.keys.owners, name, func(ctx context.Context) (bool, error) {
+					o, _, _, _, err := s.ownerAsItIs(ctx, name)
+					return o != nil, err
+				})
+			}}
+		}
+	}
+	return found, nil
 }
 
 // drop removes a member of an index that names nothing, unless it does by then.

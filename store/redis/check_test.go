@@ -53,6 +53,9 @@ func TestCheck(t *testing.T) {
 		{"in the index only", func(t *testing.T, s *Store) {
 			s.client.Del(t.Context(), s.keys.token(digest("a")))
 		}, []string{"of a retired secret that no token has", `the index of ids has token "a", which isn't there`, `the index of owner "alice" has token "a", which isn't theirs`}, true},
+		{"a use of no token", func(t *testing.T, s *Store) {
+			s.client.HSet(t.Context(), s.keys.uses, "gone", "1 192.0.2.1")
+		}, []string{`a use is noted of token "gone", which isn't there`}, false},
 		{"owner not in the index", func(t *testing.T, s *Store) {
 			s.client.ZRem(t.Context(), s.keys.owners, "alice")
 		}, []string{`owner "alice" is not in the index`}, false},

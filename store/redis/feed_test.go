@@ -321,13 +321,26 @@ func TestGateways(t *testing.T) {
 	all[2].Close()
 	want("one to have left", 2, 0)
 
+	all[1].Holds(time.Hour)
+	redistest.Await(t, "a gateway to say how long it holds tokens", func() error {
+		gateways, _, err := all[0].gateways(t.Context())
+		if err != nil || len(gateways) != 2 || gateways[0].holds != usualHolds || gateways[1].holds != time.Hour {
+			return fmt.Errorf("gateways: %+v, %v", gateways, err)
+		}
+		return nil
+	})
+
 	// One that was killed is pending, until it can't hold anything any more.
-	ago := func(d time.Duration) string { return fmt.Sprint("0 ", time.Now().Add(-d).UnixMilli()) }
-	server.Do("hset", "{gateways}:gateways", "killed", ago(time.Minute))
+	ago := func(d, holds time.Duration) string {
+		return fmt.Sprint("0 ", time.Now().Add(-d).UnixMilli(), " ", holds.Milliseconds())
+	}
+	server.Do("hset", "{gateways}:gateways", "killed", ago(time.Minute, time.Minute))
 	want("the killed one to be pending", 2, 1)
-	server.Do("hset", "{gateways}:gateways", "killed", ago(3*time.Minute))
+	server.Do("hset", "{gateways}:gateways", "killed", ago(2*time.Minute, time.Minute))
 	want("the killed one not to count", 2, 0)
-	server.Do("hset", "{gateways}:gateways", "killed", ago(2*time.Hour))
+	server.Do("hset", "{gateways}:gateways", "killed", ago(2*time.Hour, 3*time.Hour))
+	want("one that holds tokens for hours to be pending", 2, 1)
+	server.Do("hset", "{gateways}:gateways", "killed", ago(2*time.Hour, time.Minute))
 	all[0].Status(t.Context())
 	if server.Do("hexists", "{gateways}:gateways", "killed") != int64(0) {
 		t.Error("a gateway that was killed long ago is still on the list")

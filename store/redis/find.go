@@ -20,19 +20,32 @@ func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
 	// What is read from here on shows every change up to here.
-	found := store.Found{Position: s.told.position()}
+	position := s.told.position()
 	r, err := s.find(ctx, d)
 	if err != nil {
 		return store.Found{}, err
 	}
-	found.Token = r.token
-	if found.Current = r.token.Digest == d; !found.Current {
-		found.Until = until(r.token, d)
+	return s.withOwner(ctx, foundBy(d, r, position))
+}
+
+// foundBy returns what is known of the token with the digest d.
+func foundBy(d token.Digest, r record, at store.Position) store.Found {
+	f := store.Found{Token: r.token, Position: at}
+	if f.Current = r.token.Digest == d; !f.Current {
+		f.Until = until(r.token, d)
 	}
-	if found.Owner, found.AsOf, err = s.ownerOf(ctx, r.token.Owner); err != nil {
+	return f
+}
+
+// withOwner completes f with the record of the token's owner.
+func (s *Store) withOwner(ctx context.Context, f store.Found) (_ store.Found, err error) {
+	if s.ownerHeld(&f) {
+		return f, nil
+	}
+	if f.Owner, err = s.readOwner(ctx, f.Token.Owner); err != nil {
 		return store.Found{}, err
 	}
-	return found, nil
+	return f, nil
 }
 
 // maxLooks is how often something is read again because it has changed between

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,9 +17,9 @@ const (
 	beatInterval = time.Second
 	beatLimit    = 3 * beatInterval // without a good beat for so long, the feed isn't trusted
 
-	// gatewayMemory is how long after it was last seen a gateway may hold
-	// something, with the usual ttl and max_stale of its cache.
-	gatewayMemory = 2 * time.Minute
+	// usualHolds is how long a gateway may use what it holds without hearing of
+	// changes, where it doesn't say.
+	usualHolds = 2 * time.Minute
 	// gatewayForgotten is when a gateway that was not stopped in order is taken
 	// off the list.
 	gatewayForgotten = time.Hour
@@ -68,7 +67,7 @@ func (s *Store) beatNow() {
 }
 
 func (s *Store) sayWhere(ctx context.Context) error {
-	cmd := eval(scriptBeat, []string{s.keys.gateways}, s.name, uint64(s.told.position()))
+	cmd := eval(scriptBeat, []string{s.keys.gateways}, s.name, uint64(s.told.position()), time.Duration(s.holds.Load()).Milliseconds())
 	return s.send(ctx, unsafe, keyed{s.keys.gateways, cmd})
 }
 
@@ -80,30 +79,49 @@ func (s *Store) leave() {
 	}
 }
 
+// gateway is a gateway as it said itself.
+type gateway struct {
+	store.Gateway
+	holds time.Duration // see Holds
+}
+
+// lives reports whether the gateway may hold something, at a time of the server.
+// It heard of changes for as long as its beats were taken, and a little longer.
+func (g *gateway) lives(now time.Time) bool {
+	return now.Sub(g.LastSeen) < beatLimit+g.holds
+}
+
 // gateways returns those who follow, by name, and the server's time.
-func (s *Store) gateways(ctx context.Context) (all []store.Gateway, now time.Time, err error) {
+func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err error) {
 	entries := redis.NewMapStringStringCmd(noContext, "hgetall", s.keys.gateways)
 	clock := redis.NewTimeCmd(noContext, "time")
 	if err := s.send(ctx, unsafe, keyed{s.keys.gateways, entries}, keyed{s.keys.gateways, clock}); err != nil {
 		return nil, time.Time{}, err
 	}
 	now = clock.Val()
-	all = []store.Gateway{}
 	for _, name := range slices.Sorted(maps.Keys(entries.Val())) {
-		position, seen, _ := strings.Cut(entries.Val()[name], " ")
-		n, err := strconv.ParseUint(position, 10, 64)
-		ms, err2 := strconv.ParseInt(seen, 10, 64)
-		if err != nil || err2 != nil {
+		var position uint64
+		var seen, holds int64
+		if _, err := fmt.Sscan(entries.Val()[name], &position, &seen, &holds); err != nil {
 			return nil, time.Time{}, fmt.Errorf("gateway %q: its entry can't be read", name)
 		}
-		g := store.Gateway{Name: name, Follows: store.Position(n), LastSeen: time.UnixMilli(ms).UTC()}
-		if now.Sub(g.LastSeen) > gatewayForgotten {
+		g := gateway{
+			store.Gateway{Name: name, Follows: store.Position(position), LastSeen: time.UnixMilli(seen).UTC()},
+			time.Duration(holds) * time.Millisecond,
+		}
+		if now.Sub(g.LastSeen) > gatewayForgotten && !g.lives(now) {
 			s.send(ctx, unsafe, keyed{s.keys.gateways, redis.NewIntCmd(noContext, "hdel", s.keys.gateways, name)})
 			continue
 		}
 		all = append(all, g)
 	}
 	return all, now, nil
+}
+
+// Holds implements store.Acknowledger.
+func (s *Store) Holds(d time.Duration) {
+	s.holds.Store(int64(d))
+	s.beatNow()
 }
 
 // Acknowledged implements store.Acknowledger.
@@ -116,7 +134,7 @@ func (s *Store) Acknowledged(ctx context.Context, upTo store.Position) (acknowle
 		switch {
 		case g.Follows >= upTo, g.Name == s.name && s.told.position() >= upTo:
 			acknowledged++
-		case now.Sub(g.LastSeen) < gatewayMemory:
+		case g.lives(now):
 			pending++
 		}
 	}

@@ -3,7 +3,9 @@ package redis
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -24,38 +26,56 @@ type lane struct {
 	batches int // under way
 }
 
+// lookup is the reading of one key.
 type lookup struct {
-	ctx   context.Context
+	ctx   context.Context // of who waits for it
 	key   string
+	by    time.Time // it must have ended
 	value string
 	err   error
 	done  chan struct{}
+	then  ender // is told where nobody waits for done
 }
+
+// ender is told when a lookup has ended.
+type ender interface{ end() }
 
 // get returns the value of a key; "" where there is none.
 func (s *Store) get(ctx context.Context, key string) (string, error) {
 	if err := s.usable(ctx); err != nil {
 		return "", err
 	}
-	server, ok := s.client.(*redis.Client)
-	if !ok {
-		var err error
-		if server, err = s.cluster.MasterForKey(ctx, key); err != nil {
-			return "", plain(err)
-		}
-	}
-	found, ok := s.lanes.Load(server)
-	if !ok {
-		found, _ = s.lanes.LoadOrStore(server, &lane{s: s, server: server})
-	}
 	l := &lookup{ctx: ctx, key: key, done: make(chan struct{})}
-	found.(*lane).add(l)
+	if err := s.ask(ctx, l); err != nil {
+		return "", err
+	}
 	select {
 	case <-l.done:
 		return l.value, l.err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
+}
+
+// ask has a lookup travel with others that go to the same server. It ends within
+// the budget.
+func (s *Store) ask(ctx context.Context, l *lookup) error {
+	l.by = time.Now().Add(s.budget)
+	server, ok := s.client.(*redis.Client)
+	if !ok {
+		ctx, cancel := context.WithDeadline(ctx, l.by)
+		defer cancel()
+		var err error
+		if server, err = s.cluster.MasterForKey(ctx, l.key); err != nil {
+			return plain(err)
+		}
+	}
+	found, ok := s.lanes.Load(server)
+	if !ok {
+		found, _ = s.lanes.LoadOrStore(server, &lane{s: s, server: server})
+	}
+	found.(*lane).add(l)
+	return nil
 }
 
 func (n *lane) add(l *lookup) {
@@ -70,30 +90,40 @@ func (n *lane) add(l *lookup) {
 
 // carry sends what has gathered until there is nothing left.
 func (n *lane) carry() {
+	var batch []*lookup
 	for {
 		runtime.Gosched() // those who are about to ask do so first
-		batch := n.take()
-		if len(batch) == 0 {
+		if batch = n.take(batch[:0]); len(batch) == 0 {
 			return
 		}
 		n.send(batch)
-		for _, l := range batch {
-			close(l.done)
+		for i, l := range batch {
+			batch[i] = nil
+			if l.then != nil {
+				l.then.end()
+			} else {
+				close(l.done)
+			}
 		}
 	}
 }
 
-func (n *lane) take() (batch []*lookup) {
+// take takes those that have waited longest, and began at about the same time:
+// they have as long to go.
+func (n *lane) take(batch []*lookup) []*lookup {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for len(n.waiting) > 0 && len(batch) < maxBatch {
-		l := n.waiting[0]
-		n.waiting[0] = nil
-		n.waiting = n.waiting[1:]
-		if l.ctx.Err() == nil { // else nobody waits for it
+	taken := 0
+	for _, l := range n.waiting {
+		if len(batch) == maxBatch || len(batch) > 0 && l.by.Sub(batch[0].by) > n.s.budget/4 {
+			break
+		}
+		taken++
+		if l.ctx == nil || l.ctx.Err() == nil { // else nobody waits for it
 			batch = append(batch, l)
 		}
 	}
+	n.waiting = slices.Delete(n.waiting, 0, taken)
 	if len(batch) == 0 {
 		n.batches--
 	}
@@ -105,8 +135,14 @@ func (n *lane) send(batch []*lookup) {
 	s := n.s
 	s.stats.Batches.Add(1)
 	s.stats.Lookups.Add(uint64(len(batch)))
-	ctx, cancel := context.WithTimeout(s.ctx, s.budget)
+	ctx, cancel := context.WithDeadline(s.ctx, batch[0].by)
 	defer cancel()
+	if err := ctx.Err(); err != nil { // they have waited for too long
+		for _, l := range batch {
+			l.err = err
+		}
+		return
+	}
 	for range 2 {
 		if s.cluster != nil {
 			n.pipe(ctx, batch)
@@ -133,7 +169,7 @@ func (n *lane) mget(ctx context.Context, batch []*lookup) {
 	args := make([]any, 1+len(batch))
 	args[0] = "mget"
 	for i, l := range batch {
-		args[1+i] = l.key
+		args[1+i] = &l.key // which isn't copied
 	}
 	cmd := redis.NewStringSliceCmd(noContext, args...)
 	err := n.server.Process(ctx, cmd)

@@ -85,6 +85,7 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 		PipelinePoolSize:      -1,
 		ConnMaxIdleTime:       5 * time.Minute,
 		DisableIdentity:       true,
+		Protocol:              2, // what 3 adds isn't used, and is looked for before each reply
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled,
 		},

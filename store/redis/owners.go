@@ -70,24 +70,33 @@ func (o *owners) dropAll() {
 // in memory is used.
 const ownersTrusted = time.Second
 
-// ownerOf returns the record of a token's owner; nil where there is none. One
-// that is kept in memory was true when the feed was heard last: asOf is not zero
-// then.
-func (s *Store) ownerOf(ctx context.Context, name string) (o *token.Owner, asOf time.Time, err error) {
-	if name == "" {
-		return nil, time.Time{}, nil
+// ownerHeld completes f if the record of the token's owner, or that there is
+// none, is known here. It was true when the feed was heard last.
+func (s *Store) ownerHeld(f *store.Found) bool {
+	if f.Token.Owner == "" {
+		return true
 	}
 	heard := s.Heard()
-	o, known, changes := s.owners.get(name)
-	if known && time.Since(heard) < ownersTrusted {
-		return o, heard, nil
+	if time.Since(heard) >= ownersTrusted {
+		return false
 	}
-	o, _, _, err = s.owner(ctx, name)
+	o, known, _ := s.owners.get(f.Token.Owner)
+	if known {
+		f.Owner, f.AsOf = o, heard
+	}
+	return known
+}
+
+// readOwner reads the record of a token's owner, nil where there is none, and
+// keeps it.
+func (s *Store) readOwner(ctx context.Context, name string) (*token.Owner, error) {
+	_, _, changes := s.owners.get(name)
+	o, _, _, err := s.owner(ctx, name)
 	if err != nil {
-		return nil, time.Time{}, s.reading(fmt.Sprintf("owner %q", name), err)
+		return nil, s.reading(fmt.Sprintf("owner %q", name), err)
 	}
 	s.owners.put(name, o, changes)
-	return o, time.Time{}, nil
+	return o, nil
 }
 
 // owner reads an owner's record; nil where there is none.

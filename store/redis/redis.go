@@ -14,7 +14,7 @@
 //	{P}:ids         zset     id, 0, digest: where each token is
 //	{P}:own:<owner> zset     the ids of the owner's tokens
 //	{P}:owners      zset     the ids of the owners with a record
-//	{P}:gateways    hash     name: how far it follows, and when it said so
+//	{P}:gateways    hash     name: how far it follows, when it said so, and more
 //	{P}:uses        hash     id: when a token was used last, and from where
 //	{P}:events      stream   the audit trail: entry n-0 is event n
 //	{P}:eventsby    zset     t, id, 0, number and o, owner, 0, number: whose events
@@ -128,6 +128,7 @@ type Store struct {
 	heard    atomic.Pointer[time.Time]
 	beaten   atomic.Pointer[time.Time] // when the last good beat was sent
 	beatSoon chan struct{}
+	holds    atomic.Int64 // see Holds: nanoseconds
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -155,6 +156,7 @@ func Open(opts Options) (*Store, error) {
 	}
 	s.cluster, _ = s.client.(*redis.ClusterClient)
 	s.feed = redis.NewUniversalClient(forFeed(o))
+	s.holds.Store(int64(usualHolds))
 	s.told.init()
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.work.Go(s.follow)
@@ -174,9 +176,13 @@ func (s *Store) Status(ctx context.Context) (store.Status, error) {
 	}
 	n, _ := head.Uint64() // none yet: 0
 	st.Position, st.Tokens, st.Owners = store.Position(n), int(tokens.Val()), int(owners.Val())
-	st.Gateways, _, err = s.gateways(ctx)
+	st.Gateways = []store.Gateway{}
+	all, _, err := s.gateways(ctx)
 	if err != nil {
 		return st, s.reading("the gateways", err)
+	}
+	for _, g := range all {
+		st.Gateways = append(st.Gateways, g.Gateway)
 	}
 	return st, nil
 }
@@ -206,6 +212,7 @@ func (s *Store) reading(what string, err error) error {
 var (
 	_ store.Store        = (*Store)(nil)
 	_ store.Follower     = (*Store)(nil)
+	_ store.Async        = (*Store)(nil)
 	_ store.Acknowledger = (*Store)(nil)
 	_ store.Checker      = (*Store)(nil)
 )

@@ -176,12 +176,13 @@ for i, id in ipairs(ARGV) do
 end
 return found`
 
-// scriptBeat notes how far a gateway follows.
+// scriptBeat notes how far a gateway follows, when it said so, and for how many
+// milliseconds it may use what it holds without hearing of changes.
 //
 //	KEYS  gateways
-//	ARGV  name, position
+//	ARGV  name, position, milliseconds
 const scriptBeat = luaNow + `
-return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. now())`
+return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. now() .. ' ' .. ARGV[3])`
 
 // feedLength is how many entries the feed keeps, about. A gateway that comes
 // back after more changes reads everything again.

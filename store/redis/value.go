@@ -85,7 +85,7 @@ func parseRecord(v string) (record, error) {
 	r := record{raw: v, version: version}
 	switch rest := v[1+w:]; v[0] {
 	case kindLive:
-		t, err := token.Decode([]byte(rest))
+		t, err := token.DecodeString(rest)
 		if err != nil {
 			return record{}, err
 		}

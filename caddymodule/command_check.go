@@ -1,0 +1,109 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/policy"
+)
+
+func policyCheckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [--config FILE] [--openapi FILE [--base PATH]]...",
+		Short: "Report mistakes in the policies, with file and line",
+		Long: `Reports what is probably a mistake in the policies of a configuration, with file
+and line. An error, answered by exit code 1, is a route that no request can be
+on. Warnings are: routes that name no requirement; a route for all the rest of a
+path that asks for less than routes below it, or for nothing; a default that isn't
+written, or that is public; scopes of the catalog that no route asks for, and,
+without a catalog, scopes that look like others mistyped; segments that differ
+only in case; tokens taken from URLs.
+
+Policies are compared with the OpenAPI documents that they name, and with those
+given with --openapi: operations that no route covers are reported, and routes
+that no operation has.`,
+		Example: `  patgate policy check
+  patgate policy check --config /etc/caddy/Caddyfile
+  patgate policy check --openapi openapi.yaml --base /api`,
+		Args: cobra.NoArgs,
+	}
+	read := configFlags(cmd)
+	documents := cmd.Flags().StringArray("openapi", nil, "an OpenAPI document to compare the policy with")
+	base := cmd.Flags().String("base", "", "path below which the APIs of --openapi are (default: the path of their servers)")
+	host := cmd.Flags().String("site", "", "host of the site to compare --openapi with, where several use patgate")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		c, err := read()
+		if err != nil {
+			return err
+		}
+		differences, err := compareDocuments(c.sites, *documents, *base, *host)
+		if err != nil {
+			return err
+		}
+		return findingsIn(c.sites, differences).print(cmd.OutOrStdout(), *asJSON)
+	})
+	return cmd
+}
+
+// findings are what policy check says.
+type findings struct {
+	Sites    int              `json:"sites"`
+	Routes   int              `json:"routes"`
+	Errors   int              `json:"errors"`
+	Warnings []policy.Warning `json:"warnings"` // errors among them
+}
+
+// findingsIn checks the policies of the sites. differences are those from OpenAPI
+// documents.
+func findingsIn(sites []site, differences []policy.Warning) *findings {
+	f := &findings{Sites: len(sites)}
+	var policies []*policy.Policy
+	for _, s := range sites {
+		policies = append(policies, s.gate.policy)
+		f.Routes += len(s.gate.policy.Routes())
+	}
+	f.Warnings = append(append([]policy.Warning{}, policy.Warnings(policies...)...), differences...)
+	for _, w := range f.Warnings {
+		if w.Error {
+			f.Errors++
+		}
+	}
+	return f
+}
+
+// print writes what was found. That there are errors is for the exit code.
+func (f *findings) print(out io.Writer, asJSON bool) (err error) {
+	switch {
+	case asJSON:
+		err = rest.Print(out, f)
+	case f.Sites == 0:
+		err = errors.New("no site of the configuration uses patgate")
+	default:
+		f.printLines(out)
+	}
+	if err == nil && f.Errors > 0 {
+		return errSilent
+	}
+	return err
+}
+
+// printLines writes a line for each warning, and one that counts them.
+func (f *findings) printLines(out io.Writer) {
+	for i := range f.Warnings {
+		w := &f.Warnings[i]
+		if w.At != "" {
+			fmt.Fprintf(out, "%s: ", w.At)
+		}
+		fmt.Fprintf(out, "%s: %s\n", w.Severity(), w.Text)
+	}
+	fmt.Fprintf(out, "%s, %s, ", counted(f.Sites, "site"), counted(f.Routes, "route"))
+	if f.Errors > 0 {
+		fmt.Fprintf(out, "%s, ", counted(f.Errors, "error"))
+	}
+	fmt.Fprintln(out, counted(len(f.Warnings)-f.Errors, "warning"))
+}

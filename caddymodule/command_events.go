@@ -1,0 +1,154 @@
+package caddymodule
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/registry"
+)
+
+func eventsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "events [--follow] [--token ID] [--owner OWNER] [--limit N] [--cursor CURSOR]",
+		Short: "Show what was done to tokens, when and by whom",
+		Long: `Lists the audit trail, newest first: all of it, or with --limit one page, and the
+cursor of the next. With --follow it prints the newest events, then every one as
+it comes, until interrupted; with --json one object a line.`,
+		Example: `  patgate events --limit 20
+  patgate events --token 01kbn4mxkpz8t2rwy3c5q7d9ef
+  patgate events --follow --owner alice
+  patgate events --json | jq -r '.events[] | select(.action == "retired_secret_used") | .token_id'`,
+		Args: wantArgs(),
+	}
+	flags := cmd.Flags()
+	follow := flags.Bool("follow", false, "go on with what comes")
+	flags.String("token", "", "only what was done to the token with this `ID`")
+	flags.String("owner", "", "only what was done to this `OWNER` and the owner's tokens")
+	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` events, up to %d; with --follow, so many of the past (default there: 10)", registry.MaxLimit))
+	flags.String("cursor", "", "`CURSOR` that the page before ended with")
+	return askingCommand(cmd, func(a *asking, _ []string) error {
+		onePage := flags.Changed("limit")
+		if onePage && (*limit < 1 || *limit > registry.MaxLimit) {
+			return usageError(fmt.Errorf("--limit %d: want 1 to %d", *limit, registry.MaxLimit))
+		}
+		query := url.Values{}
+		for _, name := range []string{"token", "owner", "cursor"} {
+			if flags.Changed(name) {
+				query.Set(name, flagValue(cmd, name))
+			}
+		}
+		if err := checkIDs(query["token"]...); err != nil {
+			return err
+		}
+		if *follow {
+			if err := oneOf(cmd, false, "follow", "cursor"); err != nil {
+				return err
+			}
+			if !onePage {
+				*limit = 10
+			}
+			return followEvents(a, query, *limit)
+		}
+		if onePage {
+			query.Set("limit", strconv.Itoa(*limit))
+		}
+		header := []string{"TIME", "WHO", "DID", "TO", "OWNER", "WHAT"}
+		return list(a, apiPath("events"), "events", query, onePage, header, func(e registry.Event) []string {
+			return []string{eventTime(e), who(e), string(e.Action), strings.TrimSpace(e.TokenID + " " + e.TokenName), e.Owner, shortened(e.Summary())}
+		})
+	})
+}
+
+// followEvents prints the newest events, oldest first, and then those that come.
+func followEvents(a *asking, query url.Values, limit int) error {
+	out := bufio.NewWriter(a.out())
+	ask := func(more ...string) (page eventPage, err error) {
+		q := url.Values{}
+		for name, values := range query {
+			q[name] = values
+		}
+		for i := 0; i < len(more); i += 2 {
+			q.Set(more[i], more[i+1])
+		}
+		err = a.call(a.ctx(), http.MethodGet, apiPath("events")+"?"+q.Encode(), nil, &page)
+		return page, err
+	}
+	page, err := ask("limit", strconv.Itoa(limit))
+	if err != nil {
+		return err
+	}
+	page.Next = "0"
+	if len(page.Events) > 0 {
+		page.Next = page.Events[0].ID
+	}
+	slices.Reverse(page.Events)
+	for {
+		for _, e := range page.Events {
+			if err := printEvent(out, e, a.json); err != nil {
+				return err
+			}
+		}
+		if err := out.Flush(); err != nil {
+			return fmt.Errorf("printing events: %w", err)
+		}
+		page, err = ask("after", page.Next, "wait", "30s", "limit", strconv.Itoa(registry.MaxLimit))
+		if a.ctx().Err() != nil {
+			return nil // that is how it ends
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// printEvent prints an event as a line.
+func printEvent(w io.Writer, e registry.Event, asJSON bool) error {
+	if asJSON {
+		return rest.Print(w, e)
+	}
+	line := eventTime(e) + "  " + who(e) + "  " + string(e.Action)
+	if e.TokenID != "" {
+		line += "  token " + e.TokenID + " (" + e.TokenName + ")"
+	}
+	if e.Owner != "" {
+		line += "  of " + e.Owner
+	}
+	if s := e.Summary(); s != "" {
+		line += "  " + s
+	}
+	_, err := fmt.Fprintln(w, line)
+	return err
+}
+
+func eventTime(e registry.Event) string { return e.Time.UTC().Format(time.DateTime) + "Z" }
+
+// who names an event's actor: operator cli (127.0.0.1).
+func who(e registry.Event) string {
+	name := string(e.ActorKind) + " " + e.Actor
+	if e.ActorKind == registry.TokenActor {
+		name = "the token itself"
+	}
+	if e.Address != "" {
+		name += " (" + e.Address + ")"
+	}
+	return name
+}
+
+// shortened cuts what is too long for a column of a table.
+func shortened(s string) string {
+	const width = 60
+	if words := []rune(s); len(words) > width {
+		return string(words[:width-1]) + "…"
+	}
+	return s
+}

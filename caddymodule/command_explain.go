@@ -1,0 +1,247 @@
+package caddymodule
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+func policyExplainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain [--config FILE] METHOD URL [--token ID | --secret-stdin] [--header 'K: V']...",
+		Short: "Say what the gate makes of a request, and why",
+		Long: `Runs the gate's decision code on one request. Without a token it says what the
+request needs; with --token or --secret-stdin, which ask the running server for
+the token, it says what that token would be answered.
+
+The policy is that of the configuration file; without one, and without a
+Caddyfile in the current directory, that of the running server. The URL is a path,
+or a whole URL where several sites use patgate.`,
+		Example: `  patgate policy explain GET /v1/spaces/1/stories
+  patgate policy explain POST /v1/spaces/1/stories --token 01kbn4mxkpz8t2rwy3c5q7d9ef
+  patgate policy explain GET https://api.example.com/v1/spaces/1/stories --header 'X-Space: 7' --json`,
+		Args: cobra.ExactArgs(2),
+	}
+	read := configFlags(cmd)
+	var in explainRequest
+	cmd.Flags().StringVar(&in.Token, "token", "", "judge the request as if it carried the token with this id")
+	cmd.Flags().StringVar(&in.Address, "from", "", "judge it as coming from this IP address")
+	secretStdin := cmd.Flags().Bool("secret-stdin", false, "judge it as if it carried the secret read from standard input")
+	headers := cmd.Flags().StringArray("header", nil, "a header of the request, as in 'X-Space: 7'")
+	address := cmd.Flags().String("address", "", "address of the running server's admin endpoint")
+	asJSON := jsonFlag(cmd)
+	cmd.MarkFlagsMutuallyExclusive("token", "secret-stdin")
+	cmd.RunE = run(func(cmd *cobra.Command, args []string) (err error) {
+		in.Method, in.URL, in.Headers = args[0], args[1], map[string]string{}
+		for _, h := range *headers {
+			name, value, ok := strings.Cut(h, ":")
+			if !ok {
+				return usageError(fmt.Errorf("--header %q: want 'Name: value'", h))
+			}
+			in.Headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+		if *secretStdin {
+			if in.Secret, err = readSecret(cmd); err != nil {
+				return err
+			}
+		}
+		var e explanation
+		if _, err := os.Stat("Caddyfile"); err != nil && !cmd.Flags().Changed("config") {
+			e, err = explainRunning(cmd, *address, in)
+			if err != nil {
+				return err
+			}
+		} else if e, err = explainFile(cmd, read, *address, in); err != nil {
+			return err
+		}
+		if *asJSON {
+			return rest.Print(cmd.OutOrStdout(), e)
+		}
+		return printExplanation(cmd.OutOrStdout(), in, e)
+	})
+	return cmd
+}
+
+// explainRunning asks the running server.
+func explainRunning(cmd *cobra.Command, address string, in explainRequest) (e explanation, err error) {
+	admin, err := newClient(address, cmd)
+	if err != nil {
+		return e, err
+	}
+	if err := admin.call(cmd.Context(), http.MethodPost, apiPath("explain"), in, &e); err != nil {
+		return e, fmt.Errorf("there is no Caddyfile here, so the running server is asked: %w", err)
+	}
+	return e, nil
+}
+
+// explainFile judges by a configuration file. Only the token is the running
+// server's.
+func explainFile(cmd *cobra.Command, read func() (*configuration, error), address string, in explainRequest) (e explanation, err error) {
+	c, err := read()
+	if err != nil {
+		return e, err
+	}
+	headers := http.Header{}
+	for name, value := range in.Headers {
+		headers[name] = []string{value}
+	}
+	q, err := newQuestion(in.Method, in.URL, headers, in.Address)
+	if err != nil {
+		return e, usageError(err)
+	}
+	s, err := siteFor(c.sites, q.host())
+	if err != nil {
+		return e, err
+	}
+	if in.Token != "" || in.Secret != "" {
+		admin, err := newClient(address, cmd)
+		if err != nil {
+			return e, err
+		}
+		if err := admin.lookUp(cmd.Context(), &q, in.Token, in.Secret); err != nil {
+			return e, err
+		}
+	}
+	return s.gate.explain(&q), nil
+}
+
+// lookUp gets a token and its owner from the running server, by the token's id
+// or by its secret.
+func (c *client) lookUp(ctx context.Context, q *question, id, secret string) (err error) {
+	var view token.View
+	if id != "" {
+		err = c.call(ctx, http.MethodGet, apiPath("tokens", id), nil, &view)
+	} else {
+		err = c.call(ctx, http.MethodPost, apiPath("verify"), map[string]string{"secret": secret}, &view)
+	}
+	if err != nil {
+		return err
+	}
+	var owner *token.Owner
+	if view.Owner != "" {
+		owner = new(token.Owner)
+		if err := c.call(ctx, http.MethodGet, apiPath("owners", view.Owner), nil, owner); isNotFound(err) {
+			owner = nil
+		} else if err != nil {
+			return err
+		}
+	}
+	q.with(&view, owner)
+	return nil
+}
+
+// printExplanation writes an explanation as can be put in a ticket.
+func printExplanation(out io.Writer, in explainRequest, e explanation) error {
+	b := bufio.NewWriter(out)
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t"+format+"\n", append([]any{name}, args...)...)
+	}
+	grants := func(grants []token.Grant) {
+		for _, g := range grants {
+			text, _ := json.Marshal(g) // strings only: never fails
+			line("  holds", "%s", text)
+		}
+		if len(grants) == 0 {
+			line("  holds", "nothing")
+		}
+	}
+	line("request", "%s", e.Request)
+	for _, h := range e.Headers {
+		line("  with", "%s", h)
+	}
+	if in.Address != "" {
+		line("  from", "%s", in.Address)
+	}
+	if e.Path != "" {
+		line("path", "%s", e.Path)
+	}
+	switch {
+	case e.Route == nil && e.Path != "":
+		line("route", "none matches")
+	case e.Route != nil:
+		line("route", "%s", routeText(e.Route))
+		if e.Strictest != "" {
+			line("strictest", "%s", e.Strictest)
+		}
+		needs := e.Route.Require
+		if e.Route.Optional {
+			needs += ", or no token at all"
+		}
+		line("needs", "%s", needs)
+		line("space", "%s", locatedText(e.Space, e.Route.Space))
+		line("resource", "%s", locatedText(e.Resource, e.Route.Resource))
+		line("token from", "%s", strings.Join(e.Route.From, ", "))
+	}
+	if v := e.Token; v != nil {
+		line("token", "%s %q of %q, %s", v.ID, v.Name, v.Owner, v.Status)
+		grants(v.Grants)
+		if o := e.Owner; o != nil && !o.Enabled {
+			line("owner", "%q is disabled", o.ID)
+		} else if o != nil {
+			line("owner", "%q may do no more than", o.ID)
+			grants(o.Grants)
+		}
+		if len(v.AllowedIPs) > 0 && in.Address == "" {
+			line("allowed", "from %v only, which --from would judge", v.AllowedIPs)
+		}
+	}
+	line("decision", "%s", decisionText(&e))
+	if e.Alike != nil {
+		line("read as", "%s, which asks for %s", routeText(e.Alike), e.Alike.Require)
+	}
+	if e.Detail != "" {
+		line("because", "%s", e.Detail)
+	}
+	w.Flush()
+	return b.Flush()
+}
+
+// decisionText says what becomes of the request.
+func decisionText(e *explanation) string {
+	decision := e.Decision
+	switch {
+	case e.Status != 0:
+		decision += fmt.Sprintf(" (%d %s)", e.Status, http.StatusText(e.Status))
+	case e.Found != "" && !e.TokenJudged:
+		decision = "depends on the token (" + e.Found + ")"
+	}
+	if e.Reports && decision != policy.Forward.String() {
+		decision += ", but forwarded all the same: mode report"
+	}
+	return decision
+}
+
+// routeText writes a route with its place.
+func routeText(r *policy.RouteInfo) string {
+	return strings.TrimSpace(strings.Join(r.Methods, ",") + " " + r.Pattern + " " + inParentheses(r.At))
+}
+
+func inParentheses(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "(" + s + ")"
+}
+
+func locatedText(v *policy.LocatedValue, source string) string {
+	switch {
+	case v == nil:
+		return "none"
+	case v.Value == "":
+		return "(" + source + ")"
+	}
+	return v.Value + " (" + v.Source + ")"
+}

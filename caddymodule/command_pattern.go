@@ -1,0 +1,58 @@
+package caddymodule
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/token"
+)
+
+// secretPattern is the answer to token pattern.
+type secretPattern struct {
+	Prefix  string `json:"prefix"`
+	Pattern string `json:"pattern"`
+}
+
+func tokenPatternCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pattern [--prefix PREFIX | --config FILE]",
+		Short: "Print the regular expression that finds secrets in texts",
+		Long: `Prints the regular expression for secret scanners that finds the secrets patgate
+makes: those with the prefix given, or configured in a file, or else the default
+one. What a scanner finds, it may report to the console's /leaked.`,
+		Example: `  patgate token pattern
+  patgate token pattern --config Caddyfile --json | jq -r .pattern
+  git grep -P "$(patgate token pattern)"`,
+		Args: wantArgs(),
+	}
+	flags := cmd.Flags()
+	prefix := flags.String("prefix", "", "`PREFIX` of the secrets (default: "+defaultPrefix+")")
+	file := flags.StringP("config", "c", "", "configuration `FILE` that says what it is")
+	adapter := flags.StringP("adapter", "a", "", "config adapter for that file, by `NAME`")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		if err := oneOf(cmd, false, "prefix", "config"); err != nil {
+			return err
+		}
+		if *file != "" {
+			c, err := readConfiguration(*file, *adapter)
+			if err != nil {
+				return err
+			}
+			*prefix = c.app.Token.Prefix
+		}
+		*prefix = cmp.Or(*prefix, defaultPrefix)
+		if err := token.ValidPrefix(*prefix); err != nil {
+			return usageError(err)
+		}
+		if *asJSON {
+			return rest.Print(cmd.OutOrStdout(), secretPattern{*prefix, token.Pattern(*prefix)})
+		}
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), token.Pattern(*prefix))
+		return err
+	})
+	return cmd
+}

@@ -1,0 +1,147 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/patgate/patgate/console"
+	"github.com/patgate/patgate/internal/rest"
+)
+
+func init() {
+	caddy.RegisterModule(Console{})
+}
+
+// Console is the page on which people look after their tokens, and the JSON API
+// beside it. Who they are, a handler before it has to find out: one that sets
+// {http.auth.user.id}, such as basic_auth. It answers all requests that come to
+// it, also below a path that was stripped (handle_path).
+type Console struct {
+	// Owner is who is signed in, usually as a placeholder. Where it is empty,
+	// nobody is. Default: {http.auth.user.id}.
+	Owner string `json:"owner,omitempty"`
+	// Admins are owners who see and revoke every owner's tokens, besides those
+	// whose record says that they are admins.
+	Admins []string `json:"admins,omitempty"`
+
+	app     *App
+	logger  *zap.Logger
+	console *console.Console
+}
+
+// CaddyModule returns the Caddy module information.
+func (Console) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.patgate_console", New: func() caddy.Module { return new(Console) }}
+}
+
+// Provision sets up the console.
+func (c *Console) Provision(ctx caddy.Context) error {
+	app, err := ctx.App("patgate")
+	if err != nil {
+		return err
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	c.app, c.logger = app.(*App), ctx.Logger()
+	c.console = console.New(console.Options{
+		Registry: c.app.registry, Rules: c.app.rulesInForce, Catalog: c.app.catalog,
+		Visitor: c.visitor, Acknowledged: c.acknowledged, Limiter: unknownLimit{c.app}, Failed: c.failed,
+	})
+	return nil
+}
+
+// check finds mistakes in the configuration.
+func (c *Console) check() error {
+	if c.Owner != "" && !strings.Contains(c.Owner, "{") {
+		return fmt.Errorf("owner %q: want a placeholder, such as {http.auth.user.id}: with a fixed name, everybody would be that owner", c.Owner)
+	}
+	if slices.Contains(c.Admins, "") {
+		return fmt.Errorf("admin: an empty name")
+	}
+	return nil
+}
+
+// ServeHTTP answers the request.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if dir := missingSlash(r); dir != "" {
+		w.Header().Set("Location", dir)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+		return nil
+	}
+	c.console.ServeHTTP(w, r)
+	return nil
+}
+
+// missingSlash returns where the console's root really is, relative to the
+// request, if that came to it without the slash at the end: there, the links of
+// the page would lead elsewhere.
+func missingSlash(r *http.Request) string {
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok || r.URL.Path != "" && r.URL.Path != "/" || strings.HasSuffix(original.URL.Path, "/") {
+		return ""
+	}
+	dir := "./" + path.Base(original.URL.EscapedPath()) + "/"
+	if r.URL.RawQuery != "" {
+		dir += "?" + r.URL.RawQuery
+	}
+	return dir
+}
+
+// visitor returns who asks.
+func (c *Console) visitor(r *http.Request) (v console.Visitor) {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	v.Owner = repl.ReplaceAll(cmp.Or(c.Owner, "{http.auth.user.id}"), "")
+	v.Admin = slices.Contains(c.Admins, v.Owner)
+	v.Address = clientAddr(r.Context())
+	id, _ := repl.GetString("http.patgate.token_id") // a gate before the console knows the request's token
+	v.ByToken = id != ""
+	return v
+}
+
+// acknowledged counts the gateways that have taken in what was done just now.
+func (c *Console) acknowledged(ctx context.Context) rest.Gateways {
+	tokens, err := c.app.hub.open()
+	if err != nil {
+		return rest.Gateways{Acknowledged: 1}
+	}
+	return rest.Acknowledged(ctx, tokens.store, ackTime)
+}
+
+// failed logs an error of the store.
+func (c *Console) failed(err error) {
+	c.logger.Error("the token store can't do what was asked of the console", zap.Error(err))
+}
+
+// unknownLimit is the gate's limit of unknown tokens, which holds here as well.
+type unknownLimit struct{ app *App }
+
+func (l unknownLimit) Blocked(from netip.Addr) time.Duration {
+	tokens, err := l.app.hub.open()
+	if err != nil {
+		return 0
+	}
+	return tokens.limiter.blocked(from, time.Now())
+}
+
+func (l unknownLimit) Unknown(from netip.Addr) {
+	if tokens, err := l.app.hub.open(); err == nil {
+		tokens.limiter.add(from, time.Now())
+	}
+}
+
+var (
+	_ caddy.Provisioner           = (*Console)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Console)(nil)
+)

@@ -1,0 +1,129 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// discreet is the ResponseWriter of a request whose token came in the query, and
+// so is a part of its URL. It keeps the answer out of shared caches (RFC 6750
+// section 2.3), the URL out of Referer, and the token out of redirects and links
+// to other origins. Within the origin these keep it: an API that redirects to
+// the same URL in another form means its clients to follow.
+type discreet struct {
+	*caddyhttp.ResponseWriterWrapper
+	request *http.Request
+	secret  string
+	begun   bool // the header has been written
+}
+
+func (d *discreet) begin() {
+	if !d.begun {
+		d.begun = true
+		d.clean(d.Header())
+	}
+}
+
+// WriteHeader implements http.ResponseWriter. Informational answers may carry links.
+func (d *discreet) WriteHeader(status int) {
+	d.begin()
+	d.begun = status >= 200 || status == http.StatusSwitchingProtocols
+	d.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (d *discreet) Write(b []byte) (int, error) {
+	d.begin()
+	return d.ResponseWriterWrapper.Write(b)
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (d *discreet) ReadFrom(r io.Reader) (int64, error) {
+	d.begin()
+	return d.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is for http.ResponseController.
+func (d *discreet) FlushError() error {
+	d.begin()
+	return http.NewResponseController(d.ResponseWriter).Flush()
+}
+
+func (d *discreet) clean(h http.Header) {
+	h["Cache-Control"] = private(h["Cache-Control"])
+	if len(h["Referrer-Policy"]) == 0 {
+		h["Referrer-Policy"] = []string{"no-referrer"}
+	}
+	for _, name := range []string{"Location", "Content-Location"} {
+		for i, value := range h[name] {
+			if d.leaks(value) {
+				h[name] = slices.Clone(h[name])
+				h[name][i] = d.without(value)
+			}
+		}
+	}
+	for _, name := range []string{"Link", "Refresh"} {
+		h[name] = slices.DeleteFunc(slices.Clone(h[name]), func(value string) bool { return strings.Contains(value, "//") && d.shows(value) })
+		if len(h[name]) == 0 {
+			delete(h, name)
+		}
+	}
+}
+
+// shows reports whether a text has the token in it.
+func (d *discreet) shows(text string) bool {
+	plain, err := url.QueryUnescape(text)
+	return strings.Contains(text, d.secret) || err == nil && strings.Contains(plain, d.secret)
+}
+
+// leaks reports whether a reference has the token in it and leads elsewhere.
+func (d *discreet) leaks(reference string) bool {
+	if !d.shows(reference) {
+		return false
+	}
+	u, err := url.Parse(reference)
+	if err != nil {
+		return true
+	}
+	secure := d.request.TLS != nil
+	return u.Host != "" && !strings.EqualFold(u.Host, d.request.Host) || u.Scheme != "" && u.Scheme != "https" && (secure || u.Scheme != "http")
+}
+
+// without returns a reference without the token: without the parameters that
+// have it or, where it stands elsewhere, without anything behind the host.
+func (d *discreet) without(reference string) string {
+	u, err := url.Parse(reference)
+	if err != nil {
+		return "/"
+	}
+	pairs := slices.DeleteFunc(strings.Split(u.RawQuery, "&"), d.shows)
+	u.RawQuery, u.Fragment, u.RawFragment = strings.Join(pairs, "&"), "", ""
+	if d.shows(u.String()) {
+		return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"}).String()
+	}
+	return u.String()
+}
+
+// private returns a Cache-Control that keeps shared caches from storing (RFC 9111
+// section 5.2.2).
+func private(values []string) []string {
+	kept := []string{"private"}
+	for _, value := range values {
+		for directive := range strings.SplitSeq(value, ",") {
+			directive = strings.TrimSpace(directive)
+			name, _, _ := strings.Cut(strings.ToLower(directive), "=")
+			switch name {
+			case "no-store":
+				return values
+			case "", "public", "private", "s-maxage":
+			default:
+				kept = append(kept, directive)
+			}
+		}
+	}
+	return []string{strings.Join(kept, ", ")}
+}

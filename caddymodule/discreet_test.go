@@ -1,0 +1,76 @@
+package caddymodule
+
+import (
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// What an upstream answers to a request with a token in its URL, and what of it
+// reaches the client.
+func TestDiscreet(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cret/0f+an.API" // with characters that are encoded in a query
+	const encoded = "s3cret%2F0f%2Ban.API"
+	plain := http.Header{"Cache-Control": {"private"}, "Referrer-Policy": {"no-referrer"}}
+	with := func(name string, values ...string) http.Header {
+		h := plain.Clone()
+		h[name] = values
+		return h
+	}
+	for _, row := range []struct{ given, want http.Header }{
+		{http.Header{}, plain},
+		{http.Header{"Cache-Control": {"public, max-age=60, s-maxage=600"}}, with("Cache-Control", "private, max-age=60")},
+		{http.Header{"Cache-Control": {"max-age=60", "must-revalidate"}}, with("Cache-Control", "private, max-age=60, must-revalidate")},
+		{http.Header{"Cache-Control": {"no-store"}}, with("Cache-Control", "no-store")},
+		{http.Header{"Referrer-Policy": {"same-origin"}}, with("Referrer-Policy", "same-origin")},
+
+		{http.Header{"Location": {"/x?cv=1&token=" + encoded}}, with("Location", "/x?cv=1&token="+encoded)},
+		{http.Header{"Location": {"https://API.test/x?token=" + encoded}}, with("Location", "https://API.test/x?token="+encoded)},
+		{http.Header{"Location": {"http://api.test/x?token=" + encoded}}, with("Location", "http://api.test/x")},
+		{http.Header{"Location": {"https://other.test/x?a=1&token=" + encoded + "&b=2"}}, with("Location", "https://other.test/x?a=1&b=2")},
+		{http.Header{"Location": {"//other.test/x?token=" + encoded}}, with("Location", "//other.test/x")},
+		{http.Header{"Location": {"https://other.test/x?again=%2Fx%3Ftoken%3D" + secret}}, with("Location", "https://other.test/x")},
+		{http.Header{"Location": {"https://other.test/x#token=" + encoded}}, with("Location", "https://other.test/x")},
+		{http.Header{"Location": {"https://other.test/x/" + secret}}, with("Location", "https://other.test/")},
+		{http.Header{"Location": {"https://other.test/x?token=another"}}, with("Location", "https://other.test/x?token=another")},
+		{http.Header{"Content-Location": {"https://cdn.test/x?token=" + encoded}}, with("Content-Location", "https://cdn.test/x")},
+		{http.Header{"Location": {"%zz" + secret}}, with("Location", "/")},
+		{http.Header{"Link": {`</x?page=2&token=` + encoded + `>; rel="next"`}}, with("Link", `</x?page=2&token=`+encoded+`>; rel="next"`)},
+		{http.Header{"Link": {`<https://other.test/?t=` + encoded + `>; rel="next"`, `</a>; rel="prev"`}}, with("Link", `</a>; rel="prev"`)},
+		{http.Header{"Refresh": {"5; url=https://other.test/?t=" + encoded}}, plain},
+	} {
+		for how, write := range map[string]func(http.ResponseWriter){
+			"WriteHeader": func(w http.ResponseWriter) { w.WriteHeader(http.StatusFound) },
+			"Write":       func(w http.ResponseWriter) { io.WriteString(w, "x") },
+			"Flush":       func(w http.ResponseWriter) { http.NewResponseController(w).Flush() },
+			"ReadFrom":    func(w http.ResponseWriter) { w.(io.ReaderFrom).ReadFrom(strings.NewReader("x")) },
+			"after 103": func(w http.ResponseWriter) {
+				w.WriteHeader(http.StatusEarlyHints)
+				w.WriteHeader(http.StatusFound)
+			},
+		} {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest("GET", "https://api.test/x", nil)
+			r.TLS = new(tls.ConnectionState)
+			d := &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secret: secret}
+			for name, values := range row.given {
+				d.Header()[name] = values
+			}
+			write(d)
+			got := w.Header().Clone()
+			if got.Get("Content-Type") != "" {
+				got.Del("Content-Type") // the recorder's
+			}
+			if !reflect.DeepEqual(got, row.want) {
+				t.Errorf("%v, %s: the client got %v, want %v", row.given, how, got, row.want)
+			}
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package caddymodule
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+// What explain prints can be put in a ticket: it says what was asked and how it
+// comes to its answer, and has no secret in it.
+func TestPrintExplanation(t *testing.T) {
+	config := policy.Config{
+		Default: "deny",
+		Routes: []policy.RouteConfig{
+			{Methods: []string{"GET"}, Pattern: "/s/{space}/me", Require: "admin", At: "Caddyfile:3"},
+			{Methods: []string{"GET"}, Pattern: "/s/{space}/{id}", Require: "read", At: "Caddyfile:4", Settings: policy.Settings{Resource: "path.id"}},
+			{Methods: []string{"GET"}, Pattern: "/report", Require: "read", At: "Caddyfile:5", Settings: policy.Settings{Mode: "report"}},
+			{Methods: []string{"GET"}, Pattern: "/q", Require: "read", At: "Caddyfile:6", Settings: policy.Settings{TokenFrom: []string{"query key", "header X-Key"}, Space: "header.X-Org"}},
+		},
+	}
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Handler{Config: config}
+	if err := h.compile(catalog); err != nil {
+		t.Fatal(err)
+	}
+	h.policy.Own = ownSecrets("")
+	const secret = "pat_ShouldNeverBeSeenAnywhere0123456789"
+	for _, c := range []struct {
+		name, target string
+		headers      http.Header
+		token        *token.View
+		want         string
+	}{
+		{"no token", "/s/1/7", nil, nil, `
+request     GET /s/1/7
+path        /s/1/7
+route       GET /s/{space}/{id} (Caddyfile:4)
+needs       read
+space       1 (path.space)
+resource    7 (path.id)
+token from  bearer, bare
+decision    token_missing (401 Unauthorized)
+because     a personal access token is needed
+`},
+		{"a token", "/s/1/7", nil, &token.View{ID: "t1", Name: "ci", Owner: "alice", Status: token.Active, Grants: []token.Grant{{Spaces: []string{"2"}, Scopes: []string{"read"}, Resources: []string{"*"}}}}, `
+request     GET /s/1/7
+path        /s/1/7
+route       GET /s/{space}/{id} (Caddyfile:4)
+needs       read
+space       1 (path.space)
+resource    7 (path.id)
+token from  bearer, bare
+token       t1 "ci" of "alice", active
+  holds     {"spaces":["2"],"scopes":["read"],"resources":["*"]}
+decision    space_not_granted (403 Forbidden)
+because     the token is not granted for this space
+`},
+		{"no route", "/x", nil, nil, `
+request   GET /x
+path      /x
+route     none matches
+decision  route_unknown (403 Forbidden)
+because   no token opens this path
+`},
+		{"a path that is no path", "/s/1/..", nil, nil, `
+request   GET /s/1/..
+decision  ambiguous_request (400 Bad Request)
+because   the path has a segment that ends in a dot
+`},
+		{"a path of another route", "/s/1/ME", nil, nil, `
+request     GET /s/1/ME
+path        /s/1/ME
+route       GET /s/{space}/{id} (Caddyfile:4)
+needs       read
+space       (path.space)
+resource    (path.id)
+token from  bearer, bare
+decision    ambiguous_request (400 Bad Request)
+read as     GET /s/{space}/me (Caddyfile:3), which asks for admin
+because     some servers find the path on another route
+`},
+		{"report mode", "/report", nil, nil, `
+request     GET /report
+path        /report
+route       GET /report (Caddyfile:5)
+needs       read
+space       none
+resource    none
+token from  bearer, bare
+decision    token_missing (401 Unauthorized), but forwarded all the same: mode report
+because     a personal access token is needed
+`},
+		{"secrets", "/q?a=1&k%65y=" + secret + "&b=" + secret, http.Header{"X-Org": {"9"}, "Authorization": {"Bearer " + secret}, "X-Key": {secret}, "X-Other": {secret}}, nil, `
+request     GET /q?a=1&k%65y=REDACTED&b=pat_REDACTED
+  with      Authorization: REDACTED
+  with      X-Key: REDACTED
+  with      X-Org: 9
+  with      X-Other: pat_REDACTED
+path        /q
+route       GET /q (Caddyfile:6)
+needs       read
+space       9 (header.X-Org)
+resource    none
+token from  query key, header X-Key
+decision    depends on the token (header X-Key)
+because     the request carries a token, which decides; it was not looked up
+`},
+	} {
+		q, err := newQuestion("GET", c.target, c.headers, "")
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if c.token != nil {
+			q.with(c.token, nil)
+		}
+		var out bytes.Buffer
+		if err := printExplanation(&out, explainRequest{}, h.explain(&q)); err != nil {
+			t.Fatal(err)
+		}
+		if want := strings.TrimPrefix(c.want, "\n"); out.String() != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", c.name, &out, want)
+		}
+	}
+	if _, err := newQuestion("GET", "nope?key="+secret, nil, ""); err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("a URL that is none: %v, want an error without the secret", err)
+	}
+}
+
+// policy check's lines, and what it is to machines.
+func TestFindings(t *testing.T) {
+	warnings := []policy.Warning{{At: "Caddyfile:3", Kind: "shadowed_route", Text: "a", Error: true}, {Kind: "x", Text: "b"}}
+	f := &findings{Sites: 1, Routes: 2, Errors: 1, Warnings: warnings}
+	var out bytes.Buffer
+	if err := f.print(&out, false); err != errSilent || out.String() != "Caddyfile:3: error: a\nwarning: b\n1 site, 2 routes, 1 error, 1 warning\n" {
+		t.Errorf("print: %v, %q", err, &out)
+	}
+	out.Reset()
+	want := `{"sites":1,"routes":2,"errors":1,"warnings":[{"at":"Caddyfile:3","kind":"shadowed_route","text":"a","error":true},{"kind":"x","text":"b"}]}` + "\n"
+	if err := f.print(&out, true); err != errSilent || out.String() != want {
+		t.Errorf("print as JSON: %v, %q, want %q", err, &out, want)
+	}
+	out.Reset()
+	if err := (&findings{Sites: 1, Warnings: warnings[1:]}).print(&out, false); err != nil || out.String() != "warning: b\n1 site, 0 routes, 1 warning\n" {
+		t.Errorf("without errors: %v, %q", err, &out)
+	}
+	if err := (&findings{}).print(&out, false); err == nil || err == errSilent {
+		t.Errorf("without sites: %v, want an error", err)
+	}
+}

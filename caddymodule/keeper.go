@@ -1,0 +1,141 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/uses"
+)
+
+// keeper does what requests leave for later: it tells the store of last uses,
+// records that replaced secrets are still being used, and has events that are too
+// old removed.
+type keeper struct {
+	store   store.Store
+	uses    *uses.Noter
+	retired *uses.Gate          // of secrets reported lately
+	reports chan retiredUse     // of those to be reported now
+	keep    atomic.Pointer[App] // whose settings are in force; nil before there are any
+	stop    context.CancelFunc
+	done    chan struct{}
+}
+
+// retiredUse is that a replaced secret was used after its overlap.
+type retiredUse struct {
+	app *App
+	id  string // of its token
+	at  time.Time
+	by  netip.Addr
+}
+
+const (
+	retiredEvery = time.Hour        // a replaced secret is reported so often, at most
+	retiredRoom  = 1 << 12          // of secrets that are in use at the same time
+	pruneEvery   = 10 * time.Minute // events that are too old are looked for so often
+)
+
+var retiredUses = prometheus.NewCounter(prometheus.CounterOpts{
+	Namespace: "caddy", Subsystem: "patgate", Name: "retired_secret_used_total",
+	Help: "Requests with a secret that had been replaced, after its overlap.",
+})
+
+func newKeeper(s store.Store) *keeper {
+	ctx, stop := context.WithCancel(context.Background())
+	k := &keeper{
+		store: s, retired: uses.NewGate(retiredRoom), reports: make(chan retiredUse, 64),
+		stop: stop, done: make(chan struct{}),
+	}
+	k.uses = uses.New(s, uses.Options{Failed: func(err error) { k.failed("last uses of tokens can't be stored", err) }})
+	go k.run(ctx)
+	return k
+}
+
+// apply puts a configuration's settings in force. What has been noted under the
+// last one is stored.
+func (k *keeper) apply(a *App) {
+	k.uses.SetEvery(a.lastUsed)
+	k.keep.Store(a)
+}
+
+// see is told of every request with a token that is known. Most of them leave
+// nothing to be done, and cost nothing here.
+func (k *keeper) see(ctx context.Context, a *App, o *outcome, now time.Time) {
+	switch {
+	case o.reason == policy.Forward, o.reason.Status() == http.StatusForbidden:
+		if k.uses.Due(&o.stream.digest, now) {
+			k.uses.Note(store.Use{ID: o.subject.ID.String(), At: now.UTC().Truncate(time.Millisecond), From: clientAddr(ctx).Unmap()})
+		}
+	case o.reason == policy.TokenRevoked && !o.subject.Revoked:
+		retiredUses.Inc()
+		if k.retired.Pass(&o.stream.digest, now, retiredEvery) {
+			select {
+			case k.reports <- retiredUse{a, o.subject.ID.String(), now, clientAddr(ctx).Unmap()}:
+			default: // so many at once: the others are counted
+			}
+		}
+	}
+}
+
+func (k *keeper) run(ctx context.Context) {
+	defer close(k.done)
+	ticker := time.NewTicker(pruneEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-k.reports:
+			k.report(ctx, r)
+		case <-ticker.C:
+			k.prune(ctx)
+		}
+	}
+}
+
+func (k *keeper) report(ctx context.Context, r retiredUse) {
+	address := ""
+	if r.by.IsValid() {
+		address = r.by.String()
+	}
+	reg, err := r.app.registry()
+	if err == nil {
+		err = reg.ReportRetired(ctx, r.id, address)
+	}
+	k.failed("that a replaced secret was used can't be recorded", err)
+}
+
+// prune has events that are not to be kept any more removed.
+func (k *keeper) prune(ctx context.Context) {
+	a := k.keep.Load()
+	if a == nil {
+		return
+	}
+	k.failed("old events can't be removed", k.store.PruneEvents(ctx, time.Now().Add(-a.Events.age()), a.Events.count()))
+}
+
+// failed logs what could not be done, unless it is because the store is being
+// closed.
+func (k *keeper) failed(what string, err error) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	caddy.Log().Named("patgate").Error(what, zap.Error(err))
+}
+
+// close stores what has been noted. To be called once, before the store is
+// closed.
+func (k *keeper) close() {
+	k.uses.Close()
+	k.stop()
+	<-k.done
+}

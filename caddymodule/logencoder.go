@@ -1,0 +1,222 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/logging"
+	"go.uber.org/zap/buffer"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+)
+
+func init() {
+	caddy.RegisterModule(new(LogEncoder))
+}
+
+// LogEncoder is a log format that shows no tokens: it masks what patgate's
+// secrets look like, and what stands in the headers and under the query keys
+// that gates take tokens from, wherever in a line that is: in the request's URI,
+// in Referer and Location, in errors and messages. It knows both from the gates;
+// there is nothing to configure. Another format writes the lines.
+type LogEncoder struct {
+	// WrappedRaw is the format that writes the lines. Default: json, or console
+	// on a terminal.
+	WrappedRaw json.RawMessage `json:"wrap,omitempty" caddy:"namespace=caddy.logging.encoders inline_key=format"`
+
+	maskedObject
+	wrapped   zapcore.Encoder
+	isDefault bool
+	ctx       caddy.Context
+}
+
+// masking has the configurations in which a log masks secrets, by the channel
+// that is closed when they end.
+var masking sync.Map
+
+// CaddyModule returns the Caddy module information.
+func (*LogEncoder) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "caddy.logging.encoders.patgate", New: func() caddy.Module { return new(LogEncoder) }}
+}
+
+// Provision sets up the format that writes the lines.
+func (e *LogEncoder) Provision(ctx caddy.Context) error {
+	e.ctx = ctx
+	masking.Store(ctx.Done(), true)
+	if e.WrappedRaw == nil {
+		e.isDefault = true
+		return e.use(new(logging.JSONEncoder))
+	}
+	wrapped, err := ctx.LoadModule(e, "WrappedRaw")
+	if err != nil {
+		return fmt.Errorf("loading the format that is wrapped: %w", err)
+	}
+	e.wrap(wrapped.(zapcore.Encoder))
+	return nil
+}
+
+// use wraps a format that isn't loaded by Caddy.
+func (e *LogEncoder) use(wrapped zapcore.Encoder) error {
+	if p, ok := wrapped.(caddy.Provisioner); ok {
+		if err := p.Provision(e.ctx); err != nil {
+			return fmt.Errorf("provisioning the default format: %w", err)
+		}
+	}
+	e.wrap(wrapped)
+	return nil
+}
+
+func (e *LogEncoder) wrap(wrapped zapcore.Encoder) {
+	e.wrapped, e.ObjectEncoder = wrapped, wrapped
+}
+
+// ConfigureDefaultFormat implements caddy.ConfiguresFormatterDefault.
+func (e *LogEncoder) ConfigureDefaultFormat(to caddy.WriterOpener) error {
+	if !e.isDefault {
+		if c, ok := e.wrapped.(caddy.ConfiguresFormatterDefault); ok {
+			return c.ConfigureDefaultFormat(to)
+		}
+		return nil
+	}
+	if caddy.IsWriterStandardStream(to) && term.IsTerminal(int(os.Stderr.Fd())) {
+		return e.use(new(logging.ConsoleEncoder))
+	}
+	return nil
+}
+
+// Cleanup implements caddy.CleanerUpper.
+func (e *LogEncoder) Cleanup() error {
+	masking.Delete(e.ctx.Done())
+	return nil
+}
+
+// UnmarshalCaddyfile reads the format's options. Syntax:
+//
+//	format patgate {
+//		wrap <format> …
+//	}
+func (e *LogEncoder) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the format's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() != "wrap" {
+			return d.Errf("unknown word %q: want wrap", d.Val())
+		}
+		if e.WrappedRaw != nil {
+			return d.Err("wrap: is set already")
+		}
+		if !d.NextArg() {
+			return d.ArgErr()
+		}
+		name := d.Val()
+		wrapped, err := caddyfile.UnmarshalModule(d, "caddy.logging.encoders."+name)
+		if err != nil {
+			return err
+		}
+		if _, ok := wrapped.(zapcore.Encoder); !ok {
+			return d.Errf("wrap %s: is no log format", name)
+		}
+		e.WrappedRaw = caddyconfig.JSONModuleObject(wrapped, "format", name, nil)
+	}
+	return nil
+}
+
+// Clone implements zapcore.Encoder.
+func (e *LogEncoder) Clone() zapcore.Encoder {
+	c := &LogEncoder{ctx: e.ctx}
+	c.wrap(e.wrapped.Clone())
+	return c
+}
+
+// EncodeEntry implements zapcore.Encoder.
+func (e *LogEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
+	m := masks.now.Load()
+	entry.Message, entry.Stack = m.text(entry.Message), m.text(entry.Stack)
+	// The fields of one line must not stay for the next.
+	line := e.wrapped.Clone()
+	for _, f := range fields {
+		f.AddTo(maskedObject{line})
+	}
+	return line.EncodeEntry(entry, nil)
+}
+
+// maskedObject takes an object without the secrets in it.
+type maskedObject struct{ zapcore.ObjectEncoder }
+
+// AddString implements zapcore.ObjectEncoder.
+func (o maskedObject) AddString(key, value string) {
+	o.ObjectEncoder.AddString(key, masks.now.Load().text(value))
+}
+
+// AddByteString implements zapcore.ObjectEncoder.
+func (o maskedObject) AddByteString(key string, value []byte) { o.AddString(key, string(value)) }
+
+// AddReflected implements zapcore.ObjectEncoder.
+func (o maskedObject) AddReflected(key string, value any) error {
+	return o.ObjectEncoder.AddReflected(key, masks.now.Load().value(value))
+}
+
+// AddObject implements zapcore.ObjectEncoder.
+func (o maskedObject) AddObject(key string, value zapcore.ObjectMarshaler) error {
+	return o.ObjectEncoder.AddObject(key, maskObject(value))
+}
+
+// AddArray implements zapcore.ObjectEncoder. Headers are arrays.
+func (o maskedObject) AddArray(key string, value zapcore.ArrayMarshaler) error {
+	if masks.now.Load().header(key) {
+		return o.ObjectEncoder.AddArray(key, zapcore.ArrayMarshalerFunc(func(a zapcore.ArrayEncoder) error {
+			a.AppendString(redacted)
+			return nil
+		}))
+	}
+	return o.ObjectEncoder.AddArray(key, maskArray(value))
+}
+
+func maskObject(value zapcore.ObjectMarshaler) zapcore.ObjectMarshaler {
+	return zapcore.ObjectMarshalerFunc(func(o zapcore.ObjectEncoder) error { return value.MarshalLogObject(maskedObject{o}) })
+}
+
+func maskArray(value zapcore.ArrayMarshaler) zapcore.ArrayMarshaler {
+	return zapcore.ArrayMarshalerFunc(func(a zapcore.ArrayEncoder) error { return value.MarshalLogArray(maskedArray{a}) })
+}
+
+// maskedArray takes an array without the secrets in it.
+type maskedArray struct{ zapcore.ArrayEncoder }
+
+// AppendString implements zapcore.ArrayEncoder.
+func (a maskedArray) AppendString(value string) {
+	a.ArrayEncoder.AppendString(masks.now.Load().text(value))
+}
+
+// AppendByteString implements zapcore.ArrayEncoder.
+func (a maskedArray) AppendByteString(value []byte) { a.AppendString(string(value)) }
+
+// AppendReflected implements zapcore.ArrayEncoder.
+func (a maskedArray) AppendReflected(value any) error {
+	return a.ArrayEncoder.AppendReflected(masks.now.Load().value(value))
+}
+
+// AppendObject implements zapcore.ArrayEncoder.
+func (a maskedArray) AppendObject(value zapcore.ObjectMarshaler) error {
+	return a.ArrayEncoder.AppendObject(maskObject(value))
+}
+
+// AppendArray implements zapcore.ArrayEncoder.
+func (a maskedArray) AppendArray(value zapcore.ArrayMarshaler) error {
+	return a.ArrayEncoder.AppendArray(maskArray(value))
+}
+
+var (
+	_ zapcore.Encoder                  = (*LogEncoder)(nil)
+	_ caddy.Provisioner                = (*LogEncoder)(nil)
+	_ caddy.CleanerUpper               = (*LogEncoder)(nil)
+	_ caddy.ConfiguresFormatterDefault = (*LogEncoder)(nil)
+	_ caddyfile.Unmarshaler            = (*LogEncoder)(nil)
+)

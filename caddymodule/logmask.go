@@ -1,0 +1,154 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// redacted stands in logs where a secret stood, as with Caddy's own redaction.
+const redacted = "REDACTED"
+
+// masks is what logs must not show. It grows with every configuration and shrinks
+// with none: what an older one took for secret is so still.
+var masks maskSet
+
+// maskSet knows where secrets stand and what they look like.
+type maskSet struct {
+	mu  sync.Mutex // held while it grows
+	now atomic.Pointer[mask]
+}
+
+// mask is a state of a maskSet.
+type mask struct {
+	headers  map[string]bool // folded
+	keys     []string        // of queries
+	prefixes []string        // of patgate's own secrets
+
+	byKey *regexp.Regexp // nil: no keys
+	own   *regexp.Regexp // nil: no prefixes
+}
+
+// alwaysMasked are headers that carry credentials, whatever the configuration.
+var alwaysMasked = []string{"authorization", "proxy-authorization", "cookie", "set-cookie"}
+
+// add adds the places where a gate takes tokens from, and how its own ones begin.
+func (s *maskSet) add(places []policy.Credential, prefix string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := mask{headers: map[string]bool{}}
+	for _, name := range alwaysMasked {
+		m.headers[name] = true
+	}
+	if old := s.now.Load(); old != nil {
+		for name := range old.headers {
+			m.headers[name] = true
+		}
+		m.keys, m.prefixes = slices.Clone(old.keys), slices.Clone(old.prefixes)
+	}
+	for _, c := range places {
+		switch c.Kind {
+		case policy.Header:
+			m.headers[foldName(c.Name)] = true
+		case policy.Query:
+			if !slices.Contains(m.keys, c.Name) {
+				m.keys = append(m.keys, c.Name)
+			}
+		}
+	}
+	if prefix != "" && !slices.Contains(m.prefixes, prefix) {
+		m.prefixes = append(m.prefixes, prefix)
+	}
+	m.compile()
+	s.now.Store(&m)
+}
+
+// compile makes the patterns. Of a key, every spelling counts: in any case, with
+// any of its characters percent-encoded, inside of an encoded URL as well.
+func (m *mask) compile() {
+	if len(m.keys) > 0 {
+		var keys []string
+		for _, key := range m.keys {
+			var b strings.Builder
+			for _, c := range []byte(key) {
+				fmt.Fprintf(&b, "(?:%s|%%(?:25)*%02x)", regexp.QuoteMeta(string(c)), c)
+			}
+			keys = append(keys, b.String())
+		}
+		m.byKey = regexp.MustCompile(`(?i)((?:^|[?&;\s"'(,]|%(?:25)*(?:3f|26|3b))(?:` + strings.Join(keys, "|") +
+			`)(?:\[[^\]=]*\])?(?:=|%(?:25)*3d))[^&;#\s"'<>\\]+`)
+	}
+	if len(m.prefixes) > 0 {
+		var prefixes []string
+		for _, prefix := range m.prefixes {
+			prefixes = append(prefixes, regexp.QuoteMeta(prefix))
+		}
+		m.own = regexp.MustCompile(`(` + strings.Join(prefixes, "|") + `)_[0-9A-Za-z]{12,}`)
+	}
+}
+
+// encodedRun is what could be a secret with percent-encoded characters in it.
+var encodedRun = regexp.MustCompile(`(?:[0-9A-Za-z_]|%[0-9A-Fa-f]{2}){12,}`)
+
+// text returns s without secrets.
+func (m *mask) text(s string) string {
+	if m == nil || len(s) < 12 {
+		return s
+	}
+	encoded := strings.IndexByte(s, '%') >= 0
+	if m.byKey != nil && (encoded || strings.IndexByte(s, '=') >= 0) {
+		s = m.byKey.ReplaceAllString(s, "${1}"+redacted)
+	}
+	if m.own == nil {
+		return s
+	}
+	s = m.own.ReplaceAllString(s, "${1}_"+redacted)
+	if encoded {
+		s = encodedRun.ReplaceAllStringFunc(s, func(run string) string {
+			if plain, err := url.PathUnescape(run); err == nil && plain != run && m.own.MatchString(plain) {
+				return redacted
+			}
+			return run
+		})
+	}
+	return s
+}
+
+// header reports whether a header carries secrets.
+func (m *mask) header(name string) bool { return m != nil && m.headers[foldName(name)] }
+
+// foldName folds what servers take for the same header.
+func foldName(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			return r + ('a' - 'A')
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		}
+		return '-'
+	}, name)
+}
+
+// value returns a value of any type without the secrets in its texts.
+func (m *mask) value(v any) any {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return v // whoever encodes it will say so
+	}
+	plain := strings.TrimSuffix(b.String(), "\n")
+	if masked := m.text(plain); masked != plain {
+		return json.RawMessage(masked)
+	}
+	return v
+}

@@ -1,0 +1,138 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+func newMask() *mask {
+	var s maskSet
+	s.add([]policy.Credential{{Kind: policy.Query, Name: "api_key"}, {Kind: policy.Header, Name: "X-Api-Key"}, {Kind: policy.Bearer}}, "pat")
+	return s.now.Load()
+}
+
+// Nothing of a secret is left, and what isn't one is left alone.
+func TestMaskText(t *testing.T) {
+	t.Parallel()
+	m := newMask()
+	own := token.NewSecret("pat")
+	const foreign = "wPQ7cn3sX0rT5vB9" // an imported token: nothing to know it by but its place
+	for _, row := range []struct{ text, want string }{
+		{"/x?api_key=" + foreign, "/x?api_key=REDACTED"},
+		{"/x?a=1&api_key=" + foreign + "&b=2", "/x?a=1&api_key=REDACTED&b=2"},
+		{"/x?a=1;API_Key=" + foreign + ";b=2", "/x?a=1;API_Key=REDACTED;b=2"},
+		{"/x?api%5Fkey=" + foreign + "#f", "/x?api%5Fkey=REDACTED#f"},
+		{"/x?%61pi_%6b%65y=" + foreign, "/x?%61pi_%6b%65y=REDACTED"},
+		{"/x?api_key[]=" + foreign, "/x?api_key[]=REDACTED"},
+		{"/x?api_key=" + foreign + "%2C" + foreign, "/x?api_key=REDACTED"},
+		{"https://other.test/?api_key=" + foreign, "https://other.test/?api_key=REDACTED"},
+		{"/login?to=%2Fx%3Fapi_key%3D" + foreign, "/login?to=%2Fx%3Fapi_key%3DREDACTED"},
+		{"/login?to=%252Fx%253Fapi_key%253D" + foreign, "/login?to=%252Fx%253Fapi_key%253DREDACTED"},
+		{`<https://x.test/?api_key=` + foreign + `>; rel="next"`, `<https://x.test/?api_key=REDACTED>; rel="next"`},
+		{`Get "http://10.0.0.1/x?api_key=` + foreign + `": EOF`, `Get "http://10.0.0.1/x?api_key=REDACTED": EOF`},
+		{"/x/" + own + "/y", "/x/pat_REDACTED/y"},
+		{"?other=" + own, "?other=pat_REDACTED"},
+		{"Bearer " + own + "x", "Bearer pat_REDACTED"},
+		{own[:20], "pat_REDACTED"},
+		{"?o=%70at_" + own[4:], "?o=REDACTED"},
+		{"?o=pat%5F" + own[4:], "?o=REDACTED"},
+
+		{"/x?monkey=banana&count=3", "/x?monkey=banana&count=3"},
+		{"/x?my_api_key=1", "/x?my_api_key=1"},
+		{"/path_of_things/patterns_are_here_too", "/path_of_things/patterns_are_here_too"},
+		{"/caf%C3%A9/and%20more%20of%20it", "/caf%C3%A9/and%20more%20of%20it"},
+		{"", ""},
+	} {
+		if got := m.text(row.text); got != row.want {
+			t.Errorf("%q becomes %q, want %q", row.text, got, row.want)
+		}
+	}
+	for name, want := range map[string]bool{
+		"X-Api-Key": true, "x-api-key": true, "X_Api_Key": true, "X.Api.Key": true, "Authorization": true, "Set-Cookie": true, "Proxy-Authorization": true,
+		"X-Api-Keys": false, "User-Agent": false,
+	} {
+		if got := m.header(name); got != want {
+			t.Errorf("header %s: masked is %v, want %v", name, got, want)
+		}
+	}
+}
+
+func FuzzMaskText(f *testing.F) {
+	m := newMask()
+	f.Add("/x?api_key=", "&b=2")
+	f.Add("%2Fx%3Fapi_key%3D", "")
+	f.Add("\x00%%?", "%")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		own := token.NewSecret("pat")
+		if i := strings.LastIndexFunc(before, func(r rune) bool { return r == '%' }); i >= 0 && i >= len(before)-2 {
+			return // the secret's first letters would be read as an escape's
+		}
+		if got := m.text(before + own + after); strings.Contains(got, own[8:24]) {
+			t.Errorf("%q shows a secret", got)
+		}
+	})
+}
+
+type stringer string
+
+func (s stringer) String() string { return string(s) }
+
+type unencodable struct{}
+
+func (unencodable) MarshalJSON() ([]byte, error) { return nil, errors.New("no") }
+
+// Whatever a field is made of, its texts are masked.
+func TestLogEncoder(t *testing.T) {
+	t.Parallel()
+	masks.add([]policy.Credential{{Kind: policy.Query, Name: "logged_key"}, {Kind: policy.Header, Name: "X-Logged-Key"}}, "pat")
+	own := token.NewSecret("pat")
+	const foreign = "n4Wc81qLz0TyRk6E"
+	uri := "/x?logged_key=" + foreign
+	e := new(LogEncoder)
+	e.wrap(zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", StacktraceKey: "stack", LevelKey: "level", EncodeLevel: zapcore.LowercaseLevelEncoder}))
+	header := http.Header{"X-Logged-Key": {foreign}, "Referer": {"https://a.test" + uri}, "Authorization": {"Token " + foreign}, "Accept": {"plain"}}
+	with := e.Clone()
+	zap.String("with", own).AddTo(with)
+	entry := zapcore.Entry{Message: "message " + own, Stack: "goroutine " + own, Level: zapcore.InfoLevel}
+	for range 2 { // nothing stays from one line to the next
+		line, err := with.EncodeEntry(entry, []zapcore.Field{
+			zap.String("uri", uri), zap.ByteString("bytes", []byte(own)), zap.Stringer("stringer", stringer(own)), zap.Error(errors.New(own)),
+			zap.Strings("strings", []string{own, "plain"}), zap.Any("any", map[string]any{"a": []string{uri}, "b": "plain&<>"}), zap.Errors("errors", []error{errors.New(own)}),
+			zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: &http.Request{RequestURI: uri, Header: header}, ShouldLogCredentials: true}),
+			zap.Object("resp_headers", caddyhttp.LoggableHTTPHeader{Header: http.Header{"Location": {uri}}}),
+			zap.Inline(zapcore.ObjectMarshalerFunc(func(o zapcore.ObjectEncoder) error { o.AddString("inline", own); return nil })),
+			zap.Dict("dict", zap.String("deep", own), zap.Dict("deeper", zap.String("uri", uri))), zap.Namespace("space"), zap.String("in", own),
+			zap.Duration("took", time.Second), zap.Int("n", 7),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := line.String()
+		for _, secret := range []string{own[4:20], foreign} {
+			if i := strings.Index(text, secret); i >= 0 {
+				t.Errorf("a secret stands in …%s…", text[max(0, i-60):i])
+			}
+		}
+		for _, kept := range []string{`"uri":"/x?logged_key=REDACTED"`, `"Accept":["plain"]`, `"b":"plain&<>"`, `"n":7`, `"msg":"message pat_REDACTED"`, `"with":"pat_REDACTED"`} {
+			if !strings.Contains(text, kept) {
+				t.Errorf("%s is not in %s", kept, text)
+			}
+		}
+		if strings.Count(text, `"uri":"/x`) != 3 {
+			t.Errorf("fields stand twice: %s", text)
+		}
+	}
+	if line, err := e.EncodeEntry(entry, []zapcore.Field{zap.Any("odd", unencodable{})}); err != nil || !strings.Contains(line.String(), "oddError") {
+		t.Errorf("a value that can't be encoded: %v %v", line, err)
+	}
+}

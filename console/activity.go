@@ -1,0 +1,176 @@
+package console
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// activityPage is the page of what was done.
+type activityPage struct {
+	Events   []eventRow
+	Everyone bool
+	Next     string // the query of the next page; "" after the last
+	Paged    bool   // this isn't the first page
+}
+
+// eventRow is an event as the page shows it.
+type eventRow struct {
+	registry.Event
+	Link         string // to the token; "" for none
+	onTokensPage bool   // the page is about the token
+	me           string
+	now          time.Time
+}
+
+// activity shows what was done to the visitor's tokens.
+func (c *call) activity() error {
+	return c.activityOf(page{Title: "Activity", Here: "activity"}, &c.visitor.Owner)
+}
+
+// everyoneActivity shows what was done to anybody's.
+func (c *call) everyoneActivity() error {
+	if err := c.adminsOnly(); err != nil {
+		return err
+	}
+	return c.activityOf(page{Title: "All activity", Here: "everyone/activity"}, nil)
+}
+
+func (c *call) activityOf(p page, owner *string) error {
+	cursor := c.param("cursor")
+	a := activityPage{Everyone: owner == nil, Paged: cursor != ""}
+	var err error
+	var next string
+	if a.Events, next, err = c.events(registry.EventQuery{Owner: owner, Before: cursor, Limit: pageSize}); err != nil {
+		return err
+	}
+	if next != "" {
+		a.Next = "?" + url.Values{"cursor": {next}}.Encode()
+	}
+	p.Body = a
+	return c.page(http.StatusOK, "activity", p)
+}
+
+// events returns what was done, for people, and the cursor of the next page.
+func (c *call) events(q registry.EventQuery) (rows []eventRow, next string, err error) {
+	events, next, err := c.account.Events(c.r.Context(), q)
+	for _, e := range events {
+		r := eventRow{Event: e, onTokensPage: q.TokenID != "", me: c.visitor.Owner, now: c.now}
+		if e.TokenID != "" && !r.onTokensPage && e.Action != registry.Deleted {
+			r.Link = root(c.r.URL.Path) + "tokens/" + e.TokenID
+		}
+		rows = append(rows, r)
+	}
+	return rows, next, err
+}
+
+// Subject is what it was done to, where the page doesn't say that anyway.
+func (e eventRow) Subject() string {
+	if e.onTokensPage {
+		return ""
+	}
+	return cmp.Or(e.TokenName, e.Owner)
+}
+
+// When says when it was done.
+func (e eventRow) When() moment { return moment{fromNow(e.Time, e.now), &e.Time} }
+
+// What says what was done.
+func (e eventRow) What() string {
+	switch e.Action {
+	case registry.Created:
+		return "made"
+	case registry.Imported:
+		return "imported"
+	case registry.Updated:
+		return "changed"
+	case registry.Granted:
+		return "permission added"
+	case registry.Ungranted:
+		return "permission removed"
+	case registry.Revoked:
+		return "revoked"
+	case registry.Regenerated:
+		return "new secret"
+	case registry.OverlapEnded:
+		return "old secret stopped"
+	case registry.RetiredUsed:
+		return "a secret that was replaced was used"
+	case registry.Deleted:
+		return "deleted"
+	case registry.OwnerSet:
+		return "account changed"
+	case registry.OwnerDeleted:
+		return "limits of the account removed"
+	}
+	return string(e.Action)
+}
+
+// By says who did it.
+func (e eventRow) By() string {
+	switch {
+	case e.ActorKind == registry.TokenActor:
+		return "by the token itself"
+	case e.ActorKind == registry.OwnerActor && e.Actor == e.me:
+		return "by you"
+	case e.ActorKind == registry.OwnerActor:
+		return "by " + e.Actor
+	}
+	return "by an operator"
+}
+
+// Notes say what became of each field, and what was remarked.
+func (e eventRow) Notes() string {
+	var notes []string
+	for _, c := range e.Changes {
+		if note := noteOf(c); note != "" {
+			notes = append(notes, note)
+		}
+	}
+	if e.Detail != "" {
+		notes = append(notes, e.Detail)
+	}
+	return strings.Join(notes, " · ")
+}
+
+// noteOf says what became of a field.
+func noteOf(c registry.FieldChange) string {
+	switch c.Field {
+	case "revoked_at":
+		return "" // the action says it
+	case "grants":
+		return "may do: " + grantsNote(c.After)
+	case "expires_at":
+		if at, err := time.Parse(time.RFC3339, c.After); err == nil {
+			return "expires " + at.UTC().Format("2 January 2006")
+		}
+		return "never expires"
+	}
+	name := strings.ReplaceAll(c.Field, "_", " ")
+	if c.Field == "allowed_ips" {
+		name = "allowed addresses"
+	}
+	if c.Before == "" {
+		return name + ": " + c.After
+	}
+	if c.After == "" {
+		return name + " removed"
+	}
+	return name + ": " + c.Before + " → " + c.After
+}
+
+// grantsNote sums grants up that an event tells of. Many are cut off there, and
+// then can't be read.
+func grantsNote(text string) string {
+	var grants []token.Grant
+	if text != "none" && json.Unmarshal([]byte(text), &grants) != nil {
+		return text
+	}
+	return row{View: token.View{Grants: grants}}.Can()
+}

@@ -1,0 +1,187 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// question asks whether something is really to be done.
+type question struct {
+	Title  string
+	Words  []string // what it will do
+	Button string
+	Action string // where the answer goes, from the page
+	Back   string // where no answer goes, from the root
+	Field  choice // sent with the answer; none without a Value
+}
+
+func (c *call) ask(q question) error {
+	return c.page(http.StatusOK, "confirm", page{Title: q.Title, Body: q})
+}
+
+// askRevoke asks whether a token is to be revoked.
+func (c *call) askRevoke() error {
+	t, err := c.visible()
+	if err != nil {
+		return err
+	}
+	words := []string{"Whatever uses it is turned away from that moment on."}
+	if t.Owner == c.visitor.Owner {
+		words = append(words, "Its name, permissions and history stay. You can bring it back later with a new secret, but never with this one.")
+	} else {
+		words = append(words, "It belongs to "+t.Owner+", who can see that you revoked it.")
+	}
+	return c.ask(question{
+		Title: "Revoke “" + t.Name + "”?", Words: words, Button: "Revoke token", Action: "revoke", Back: "tokens/" + t.ID,
+	})
+}
+
+// revoke ends a token.
+func (c *call) revoke() error {
+	t, err := c.visible()
+	if err != nil {
+		return err
+	}
+	if _, err := c.account.Revoke(c.r.Context(), t.ID); err != nil {
+		return err
+	}
+	return c.done(t.ID, "revoked")
+}
+
+// askDelete asks whether a token is to be deleted.
+func (c *call) askDelete() error {
+	t, err := c.mine()
+	if err != nil {
+		return err
+	}
+	return c.ask(question{
+		Title: "Delete “" + t.Name + "”?", Button: "Delete token", Action: "delete", Back: "tokens/" + t.ID,
+		Words: []string{
+			"Whatever uses it is turned away from that moment on.",
+			"The token is gone for good. To stop it and keep what is known about it, revoke it instead.",
+		},
+	})
+}
+
+// delete removes a token.
+func (c *call) delete() error {
+	t, err := c.mine()
+	if err != nil {
+		return err
+	}
+	if _, err := c.account.Delete(c.r.Context(), t.ID); err != nil {
+		return err
+	}
+	return c.seeOther("?done=deleted")
+}
+
+// askClear asks whether all of a token's grants are to go.
+func (c *call) askClear() error {
+	t, err := c.mine()
+	if err != nil {
+		return err
+	}
+	return c.ask(question{
+		Title: "Remove all permissions of “" + t.Name + "”?", Button: "Remove all permissions", Action: "clear", Back: "tokens/" + t.ID,
+		Words: []string{"The token stays, and can then do nothing that needs a permission. You can add others afterwards."},
+	})
+}
+
+// clear takes all of a token's grants.
+func (c *call) clear() error {
+	t, err := c.mine()
+	if err != nil {
+		return err
+	}
+	if _, err := c.account.RemoveAllGrants(c.r.Context(), t.ID); err != nil {
+		return err
+	}
+	return c.done(t.ID, "cleared")
+}
+
+// renewForm is the form for a token's new secret.
+type renewForm struct {
+	*form
+	row
+	Lifetime lifetimeForm
+}
+
+// Overlaps are how long the old secret may work on.
+func (renewForm) Overlaps() []choice {
+	return []choice{{"", "Now"}, {"1h", "In an hour"}, {"24h", "In a day"}, {"7d", "In 7 days"}}
+}
+
+// Works reports whether the old secret does, so that it could work on.
+func (f renewForm) Works() bool { return f.Status == token.Active }
+
+// askRegenerate shows the form for a new secret.
+func (c *call) askRegenerate() error {
+	t, err := c.mine()
+	if err != nil {
+		return err
+	}
+	return c.renewPage(http.StatusOK, t, &form{values: url.Values{}})
+}
+
+func (c *call) renewPage(status int, t *token.Token, f *form) error {
+	return c.page(status, "regenerate", page{Title: "New secret for “" + t.Name + "”", Body: renewForm{f, c.row(t), c.lifetimeForm(f)}})
+}
+
+// regenerate gives a token a new secret, and shows it.
+func (c *call) regenerate() error {
+	t, f, err := c.changeForm()
+	if err != nil {
+		return err
+	}
+	lifetime := c.lifetimeForm(f)
+	n := registry.Renewal{Lifetime: lifetime.read()}
+	if overlap := f.Value("overlap"); overlap != "" {
+		n.Overlap = &overlap
+	}
+	if len(f.Mistakes) > 0 {
+		return c.renewPage(http.StatusUnprocessableEntity, t, f)
+	}
+	renewed, secret, err := c.account.Regenerate(c.r.Context(), t.ID, n)
+	if err != nil {
+		if err := f.refused(err); err != nil {
+			return err
+		}
+		return c.renewPage(http.StatusUnprocessableEntity, t, f)
+	}
+	return c.secretPage(renewed, secret, "New secret made")
+}
+
+// askRevokeOwner asks whether all tokens of an owner are to be revoked.
+func (c *call) askRevokeOwner() error {
+	if err := c.adminsOnly(); err != nil {
+		return err
+	}
+	owner := c.param("owner")
+	return c.ask(question{
+		Title: "Revoke all tokens of “" + owner + "”?", Button: "Revoke all tokens", Action: "revoke", Field: choice{"owner", owner},
+		Back: "everyone?" + url.Values{"owner": {owner}}.Encode(),
+		Words: []string{
+			"Whatever uses one of them is turned away from that moment on.",
+			"The tokens stay listed. " + owner + " can make new ones; to stop that, disable the owner on the command line.",
+		},
+	})
+}
+
+// revokeOwner ends all tokens of an owner.
+func (c *call) revokeOwner() error {
+	if err := c.adminsOnly(); err != nil {
+		return err
+	}
+	f, err := c.readForm()
+	if err != nil {
+		return err
+	}
+	owner := f.Value("owner")
+	if _, err := c.account.RevokeOwner(c.r.Context(), owner); err != nil {
+		return err
+	}
+	return c.seeOther("everyone?" + url.Values{"owner": {owner}, "done": {"all-revoked"}}.Encode())
+}

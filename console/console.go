@@ -1,0 +1,242 @@
+// Package console is where people look after their tokens: a web page, the JSON
+// API beside it, and what a token may do about itself.
+//
+// The page needs no script and no cookie. Whoever asks is who an auth handler in
+// front of the console says it is ([Visitor]). They see and change their own
+// tokens; an admin sees and revokes everybody's. A personal access token never
+// signs anybody in: tokens don't make tokens. With its secret as credential, a
+// token may describe, renew and revoke itself under /self, and no more.
+//
+// All links are relative, so that the console works below any path.
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// Visitor is who asks.
+type Visitor struct {
+	Owner   string     // who is signed in; empty: nobody
+	Admin   bool       // sees and revokes every owner's tokens
+	ByToken bool       // a personal access token was taken for the request's credential
+	Address netip.Addr // where the request comes from; the zero Addr: unknown
+}
+
+// Options are what a Console needs to know of its surroundings. All functions
+// must be safe for concurrent use.
+type Options struct {
+	// Registry returns what manages the tokens. An error says that the store
+	// can't be opened.
+	Registry func() (*registry.Registry, error)
+	// Rules returns those of the registry.
+	Rules func() registry.Rules
+	// Catalog has the scopes that can be granted.
+	Catalog *policy.Catalog
+	// Visitor returns who asks.
+	Visitor func(*http.Request) Visitor
+	// Acknowledged counts the gateways that have taken in what was done just now.
+	Acknowledged func(context.Context) rest.Gateways
+	// Limiter bounds the unknown secrets of an address; nil: nothing does.
+	Limiter Limiter
+	// Failed is told of errors of the store; nil: nobody is.
+	Failed func(error)
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+}
+
+// Limiter bounds how many unknown secrets an address may send.
+type Limiter interface {
+	// Blocked returns how long the address has to wait; 0: it needn't.
+	Blocked(netip.Addr) time.Duration
+	// Unknown counts an unknown secret.
+	Unknown(netip.Addr)
+}
+
+// Console serves the page and the API. Safe for concurrent use.
+type Console struct {
+	Options
+	mux     *http.ServeMux // of the routes
+	origins *http.CrossOriginProtection
+}
+
+// New returns a console.
+func New(o Options) *Console {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
+	c := &Console{Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection()}
+	for _, routes := range [][]route{pageRoutes(), apiRoutes(), selfRoutes()} {
+		for _, route := range routes {
+			c.mux.HandleFunc(route.pattern, func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, route) })
+		}
+	}
+	c.mux.HandleFunc("GET /assets/{name}", c.serveAsset)
+	return c
+}
+
+// route is something the console answers.
+type route struct {
+	pattern string // of http.ServeMux
+	params  string // of the API: the query parameters it takes, separated by blanks; a + behind one says that it may be repeated
+	answer  func(*call) error
+}
+
+// call is a request under way.
+type call struct {
+	*Console
+	w       http.ResponseWriter
+	r       *http.Request
+	params  url.Values // of the query
+	visitor Visitor
+	account *registry.Account // the visitor's; nil under /self
+	now     time.Time
+}
+
+// ServeHTTP answers a request. Its path is below the console's root.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	secure(w.Header())
+	if err := c.origins.Check(r); err != nil {
+		c.refuse(w, r, rest.Refuse(http.StatusForbidden, "changes must come from this site itself, and this request says it comes from another"))
+		return
+	}
+	if _, pattern := c.mux.Handler(r); pattern == "" || !plainPath(r.URL.Path) {
+		c.serveRest(w, r)
+		return
+	}
+	c.mux.ServeHTTP(w, r)
+}
+
+// plainPath reports whether the path is one that http.ServeMux takes as it is.
+// Others it redirects to where the console isn't, below a path of the site.
+func plainPath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.Contains(path, "//") && !strings.Contains(path, "/.")
+}
+
+// serveRest answers a request that no route is for.
+func (c *Console) serveRest(w http.ResponseWriter, r *http.Request) {
+	allowed := rest.Allowed(c.mux, r)
+	if len(allowed) == 0 || !plainPath(r.URL.Path) {
+		c.refuse(w, r, rest.Refuse(http.StatusNotFound, "there is nothing at this address"))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	c.refuse(w, r, rest.Refuse(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, strings.Join(allowed, ", ")))
+}
+
+// serve answers a request for a route.
+func (c *Console) serve(w http.ResponseWriter, r *http.Request, route route) {
+	call := &call{Console: c, w: w, r: r, visitor: c.Visitor(r), now: c.Now()}
+	err := call.prepare(route)
+	if err == nil {
+		err = route.answer(call)
+	}
+	if err != nil {
+		c.refuse(w, r, c.problemOf(r, err))
+	}
+}
+
+// prepare looks up what a request needs.
+func (c *call) prepare(route route) (err error) {
+	if c.params = c.r.URL.Query(); wantsJSON(c.r.URL.Path) {
+		if c.params, err = rest.Params(c.r.URL.RawQuery, strings.Fields(route.params)); err != nil {
+			return err
+		}
+	}
+	if aboutSelf(c.r.URL.Path) {
+		return nil
+	}
+	if err := c.signedIn(); err != nil {
+		return err
+	}
+	r, err := c.Registry()
+	if err != nil {
+		return err
+	}
+	c.account, err = r.Account(c.r.Context(), c.visitor.Owner, c.visitor.address(), c.visitor.Admin)
+	return err
+}
+
+// problemOf returns the problem that err is. One that is the store's is reported.
+func (c *Console) problemOf(r *http.Request, err error) *rest.Problem {
+	p, known := rest.ProblemOf(err)
+	if known {
+		return p
+	}
+	if r.Context().Err() == nil { // otherwise whoever asked went away
+		c.Failed(err)
+	}
+	// Where tokens are kept is no matter of theirs.
+	return rest.Refuse(http.StatusServiceUnavailable, "the tokens can't be reached at the moment; try again in a minute")
+}
+
+// refuse answers with a problem, as JSON or as a page.
+func (c *Console) refuse(w http.ResponseWriter, r *http.Request, p *rest.Problem) {
+	if p.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	if wantsJSON(r.URL.Path) {
+		rest.AnswerProblem(w, p) // strings only: never fails
+		return
+	}
+	c.errorPage(w, r, p)
+}
+
+// wantsJSON reports whether what is at the path answers in JSON.
+func wantsJSON(path string) bool {
+	return path == "/api" || strings.HasPrefix(path, "/api/") || aboutSelf(path)
+}
+
+// secure sets the headers that every answer has.
+func secure(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// address is where the request comes from, "" if that isn't known.
+func (v *Visitor) address() string {
+	if !v.Address.IsValid() {
+		return ""
+	}
+	return v.Address.String()
+}
+
+// mine returns the token with the id in the path, which must be the visitor's
+// own.
+func (c *call) mine() (*token.Token, error) {
+	t, err := c.visible()
+	if err == nil && t.Owner != c.visitor.Owner {
+		err = rest.Refuse(http.StatusForbidden, "this token belongs to %q: you can look at it and revoke it", t.Owner)
+	}
+	return t, err
+}
+
+// visible returns the token with the id in the path: the visitor's own or, for an
+// admin, anybody's.
+func (c *call) visible() (*token.Token, error) {
+	return c.account.Get(c.r.Context(), c.r.PathValue("id"))
+}
+
+// adminsOnly refuses everybody else.
+func (c *call) adminsOnly() error {
+	if !c.account.Admin() {
+		return rest.Refuse(http.StatusForbidden, "only admins see the tokens of others")
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// newForm is the form for a new token.
+type newForm struct {
+	*form
+	Grant    grantForm
+	Lifetime lifetimeForm
+	Limits   string // of what the visitor's tokens can do; "" for none
+}
+
+// newToken shows the form for a new token.
+func (c *call) newToken() error {
+	if !c.account.Owner().MayCreate {
+		return rest.Refuse(http.StatusForbidden, "you may not make tokens: ask whoever runs this site")
+	}
+	return c.newPage(http.StatusOK, &form{values: url.Values{}})
+}
+
+func (c *call) newPage(status int, f *form) error {
+	return c.page(status, "new", page{Title: "New token", Here: "list", Body: newForm{
+		form: f, Grant: c.grantForm(f), Lifetime: c.lifetimeForm(f), Limits: ceiling(c.account.Owner().Grants),
+	}})
+}
+
+// create makes the token that the form describes, and shows its secret. A form
+// with mistakes comes back with them.
+func (c *call) create() error {
+	f, err := c.readForm()
+	if err != nil {
+		return err
+	}
+	grants, lifetime := c.grantForm(f), c.lifetimeForm(f)
+	n := registry.NewToken{Name: f.Value("name"), Description: f.Value("description"), AllowedIPs: f.addresses()}
+	if n.Name == "" {
+		f.fail("name", "Give the token a name, so that you can tell it from others.")
+	}
+	n.Lifetime = lifetime.read()
+	var grant token.Grant
+	if grant, n.Full = grants.read(); !n.Full {
+		n.Grants = []token.Grant{grant}
+	}
+	if len(f.Mistakes) > 0 {
+		return c.newPage(http.StatusUnprocessableEntity, f)
+	}
+	t, secret, err := c.account.Create(c.r.Context(), n)
+	if err != nil {
+		if err := f.refused(err); err != nil {
+			return err
+		}
+		return c.newPage(http.StatusUnprocessableEntity, f)
+	}
+	return c.secretPage(t, secret, "Token created")
+}
+
+// secretPage shows a secret: the only page that has one, and only as the answer
+// to what has made it.
+func (c *call) secretPage(t *token.Token, secret, title string) error {
+	return c.page(http.StatusOK, "secret", page{Title: title, Body: struct {
+		row
+		Secret string
+	}{c.row(t), secret}})
+}

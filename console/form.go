@@ -1,0 +1,281 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// maxForm bounds a form, in bytes.
+const maxForm = 1 << 20
+
+// form is what was filled in, and what is wrong with it.
+type form struct {
+	values   url.Values
+	Mistakes []mistake
+}
+
+// mistake is what is wrong with a field.
+type mistake struct {
+	Field string // "" for the form as a whole
+	Text  string
+}
+
+// readForm reads the form that was sent.
+func (c *call) readForm() (*form, error) {
+	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, maxForm)
+	if err := c.r.ParseForm(); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			return nil, rest.BodyProblem(err)
+		}
+		return nil, rest.Refuse(http.StatusBadRequest, "the form can't be read")
+	}
+	return &form{values: c.r.PostForm}, nil
+}
+
+// Value is what a field holds.
+func (f *form) Value(field string) string { return f.values.Get(field) }
+
+// Is reports whether a field holds value: for boxes and choices.
+func (f *form) Is(field, value string) bool { return slices.Contains(f.values[field], value) }
+
+// Mistake is what is wrong with a field, nil if nothing is.
+func (f *form) Mistake(field string) *mistake {
+	for i := range f.Mistakes {
+		if f.Mistakes[i].Field == field {
+			return &f.Mistakes[i]
+		}
+	}
+	return nil
+}
+
+// fail notes what is wrong with a field. Of several mistakes, the first is said.
+func (f *form) fail(field, format string, args ...any) {
+	if f.Mistake(field) == nil {
+		f.Mistakes = append(f.Mistakes, mistake{field, fmt.Sprintf(format, args...)})
+	}
+}
+
+// refused notes a refusal of the registry at the field it is about, and returns
+// any other error.
+func (f *form) refused(err error) error {
+	if !errors.Is(err, registry.ErrInvalid) && !errors.Is(err, registry.ErrConflict) && !errors.Is(err, registry.ErrForbidden) {
+		return err
+	}
+	// A form is about one grant.
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "grants: number 1: "), "grant: ")
+	what, detail, _ := strings.Cut(text, ": ")
+	about, _, more := strings.Cut(what, " ") // as in: scope "stories:read"
+	fields := map[string]string{
+		"name": "name", "description": "description", "allowed_ips": "addresses",
+		"expires_in": "expires", "expires_at": "expires", "no_expiry": "expires", "lifetime": "expires", "overlap": "overlap",
+		"grants": "scope", "scope": "scope", "spaces": "spaces", "resources": "resources",
+	}
+	field := fields[about]
+	if field != "" && !more && detail != "" {
+		text = detail
+	}
+	if field == "scope" && f.Value("access") == "full" {
+		field = "sure"
+	}
+	f.fail(field, "%s", sentence(text))
+	return nil
+}
+
+// sentence makes a sentence of an error.
+func sentence(s string) string {
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
+
+// lines returns what a field holds line by line, without empty ones.
+func (f *form) lines(field string) (lines []string) {
+	for line := range strings.Lines(f.Value(field)) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// addresses returns the addresses that a field holds.
+func (f *form) addresses() []string {
+	return strings.FieldsFunc(f.Value("addresses"), func(r rune) bool { return strings.ContainsRune(" ,;\r\n\t", r) })
+}
+
+// grantForm is the part of a form that says what a token may do.
+type grantForm struct {
+	*form
+	Groups   []scopeGroup
+	Complete bool // there are no scopes but those in Groups
+	Choose   bool // spaces have to be chosen
+	Limited  bool // the owner may not do everything
+}
+
+// scopeGroup is the scopes that begin with the same part.
+type scopeGroup struct {
+	Name   string // "" for those of one part
+	Scopes []policy.Scope
+}
+
+// scopes returns the catalog, without where it is written.
+func (c *Console) scopes() []policy.Scope {
+	scopes := c.Catalog.Scopes()
+	for i := range scopes {
+		scopes[i].At = ""
+	}
+	return scopes
+}
+
+// grantForm returns the form's part about a grant.
+func (c *call) grantForm(f *form) grantForm {
+	limits := c.account.Owner().Grants
+	g := grantForm{form: f, Complete: c.Catalog.Complete(), Choose: c.Rules().Spaces, Limited: !slices.ContainsFunc(limits, isFull)}
+	for _, s := range c.scopes() {
+		if !c.withinReach(s.Name, limits) {
+			continue
+		}
+		name, _, parted := strings.Cut(s.Name, ":")
+		if !parted {
+			name = ""
+		}
+		i := slices.IndexFunc(g.Groups, func(group scopeGroup) bool { return group.Name == name })
+		if i < 0 {
+			i = len(g.Groups)
+			g.Groups = append(g.Groups, scopeGroup{Name: name})
+		}
+		g.Groups[i].Scopes = append(g.Groups[i].Scopes, s)
+	}
+	return g
+}
+
+// withinReach reports whether a scope, or one that implies it, is among what an
+// owner's tokens can do at most.
+func (c *call) withinReach(scope string, limits []token.Grant) bool {
+	names := append([]string{scope}, c.Rules().ImpliedBy[scope]...)
+	return slices.ContainsFunc(limits, func(g token.Grant) bool {
+		return slices.ContainsFunc(g.Scopes, func(pattern string) bool {
+			return slices.ContainsFunc(names, func(name string) bool { return token.MatchScope(pattern, name) })
+		})
+	})
+}
+
+// read returns the grant that was chosen. full says that it is that of
+// everything.
+func (g *grantForm) read() (grant token.Grant, full bool) {
+	if g.Value("access") == "full" {
+		if g.Value("sure") == "" {
+			g.fail("sure", "Confirm that the token may do everything, or choose single permissions.")
+		}
+		return token.Full(), true
+	}
+	grant.Scopes = append(slices.Clone(g.values["scope"]), strings.Fields(g.Value("more"))...)
+	if len(grant.Scopes) == 0 {
+		g.fail("scope", "Choose at least one permission.")
+	}
+	for _, s := range strings.Fields(g.Value("more")) {
+		if err := token.ValidScopePattern(s); err != nil {
+			g.fail("more", "%s", sentence(err.Error()))
+		}
+	}
+	grant.Spaces = g.lines("spaces")
+	switch {
+	case g.Value("where") == "all" && len(grant.Spaces) > 0:
+		g.fail("spaces", "All spaces is chosen, and single spaces are listed. Choose one of the two.")
+	case g.Value("where") == "all", g.Value("where") == "" && !g.Choose && len(grant.Spaces) == 0:
+		grant.Spaces = []string{token.All}
+	case len(grant.Spaces) == 0:
+		g.fail("spaces", "Say in which spaces the token works: list some, or choose all.")
+	}
+	if grant.Resources = g.lines("resources"); len(grant.Resources) == 0 {
+		grant.Resources = []string{token.All}
+	}
+	return grant, false
+}
+
+// lifetimeForm is the part of a form that says how long a secret lives.
+type lifetimeForm struct {
+	*form
+	Choices []choice
+	First   string // the first day that can be chosen, as 2006-01-02
+	Last    string // the last one; "" if there is none
+	now     time.Time
+	max     time.Duration
+}
+
+// choice is an entry of a list to choose from.
+type choice struct{ Value, Label string }
+
+// What can be chosen besides durations.
+const (
+	onDate = "date"
+	never  = "never"
+)
+
+// lifetimeForm returns the form's part about a lifetime.
+func (c *call) lifetimeForm(f *form) lifetimeForm {
+	rules := c.Rules()
+	l := lifetimeForm{form: f, now: c.now, max: rules.MaxLifetime, First: c.now.UTC().Format(time.DateOnly)}
+	usual := rules.DefaultLifetime
+	if l.max > 0 {
+		// A day means its end, which has to be in bounds as well.
+		l.Last = c.now.UTC().Add(l.max - day).Format(time.DateOnly)
+		if usual == 0 || usual > l.max {
+			usual = l.max
+		}
+	}
+	presets := []time.Duration{7 * day, 30 * day, 90 * day, 365 * day}
+	if usual > 0 && !slices.Contains(presets, usual) {
+		presets = append(presets, usual)
+		slices.Sort(presets)
+	}
+	for _, d := range presets {
+		if l.max == 0 || d <= l.max {
+			l.Choices = append(l.Choices, choice{spell(d), "After " + days(d) + " – " + c.now.Add(d).UTC().Format("2 January 2006")})
+		}
+	}
+	l.Choices = append(l.Choices, choice{onDate, "On a day I choose"})
+	if l.max == 0 {
+		l.Choices = append(l.Choices, choice{never, "Never"})
+	}
+	if f.Value("expires") == "" {
+		f.values.Set("expires", never)
+		if usual > 0 {
+			f.values.Set("expires", spell(usual))
+		}
+	}
+	return l
+}
+
+// read returns the lifetime that was chosen.
+func (l *lifetimeForm) read() registry.Lifetime {
+	switch chosen := l.Value("expires"); chosen {
+	case never:
+		return registry.Lifetime{NoExpiry: true}
+	case onDate:
+		on, err := time.Parse(time.DateOnly, l.Value("date"))
+		switch {
+		case l.Value("date") == "":
+			l.fail("date", "Choose the last day on which the token works.")
+		case err != nil:
+			l.fail("date", "Write the day like 2027-01-31.")
+		case l.Value("date") < l.First:
+			l.fail("date", "This day is over. Choose one that isn't.")
+		case l.Last != "" && l.Value("date") > l.Last:
+			l.fail("date", "Tokens live for %s at most here. Choose a day up to %s.", days(l.max), l.Last)
+		}
+		at := on.AddDate(0, 0, 1).Format(time.DateOnly) // the end of that day
+		return registry.Lifetime{ExpiresAt: &at}
+	default:
+		return registry.Lifetime{ExpiresIn: &chosen}
+	}
+}

@@ -1,0 +1,122 @@
+package console
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/patgate/patgate/internal/rest"
+)
+
+// pageRoutes returns the web page.
+func pageRoutes() []route {
+	return []route{
+		{"GET /{$}", "", (*call).list},
+		{"GET /new", "", (*call).newToken},
+		{"POST /new", "", (*call).create},
+		{"GET /tokens/{id}", "", (*call).show},
+		{"POST /tokens/{id}/edit", "", (*call).edit},
+		{"POST /tokens/{id}/grants", "", (*call).addGrant},
+		{"POST /tokens/{id}/grants/remove", "", (*call).removeGrant},
+		{"GET /tokens/{id}/grants/clear", "", (*call).askClear},
+		{"POST /tokens/{id}/grants/clear", "", (*call).clear},
+		{"GET /tokens/{id}/regenerate", "", (*call).askRegenerate},
+		{"POST /tokens/{id}/regenerate", "", (*call).regenerate},
+		{"GET /tokens/{id}/revoke", "", (*call).askRevoke},
+		{"POST /tokens/{id}/revoke", "", (*call).revoke},
+		{"GET /tokens/{id}/delete", "", (*call).askDelete},
+		{"POST /tokens/{id}/delete", "", (*call).delete},
+
+		{"GET /activity", "", (*call).activity},
+		{"GET /everyone", "", (*call).everyone},
+		{"GET /everyone/activity", "", (*call).everyoneActivity},
+		{"GET /everyone/revoke", "", (*call).askRevokeOwner},
+		{"POST /everyone/revoke", "", (*call).revokeOwner},
+	}
+}
+
+//go:embed pages
+var pageFiles embed.FS
+
+// pages are the templates by name, each in the layout.
+var pages = loadPages()
+
+func loadPages() map[string]*template.Template {
+	layout := template.Must(template.New("layout").Funcs(template.FuncMap{"asset": assetURL, "join": strings.Join}).
+		ParseFS(pageFiles, "pages/layout.html", "pages/parts.html"))
+	all := map[string]*template.Template{}
+	for _, name := range []string{"list", "new", "secret", "show", "regenerate", "confirm", "activity", "error"} {
+		all[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "pages/"+name+".html"))
+	}
+	return all
+}
+
+// page is what the layout shows.
+type page struct {
+	Title string
+	Root  string // the console's root, relative to the page
+	Here  string // the entry of the navigation that the page is
+	Owner string // who is signed in
+	Admin bool
+	Body  any // what the page itself shows
+}
+
+// root returns the console's root, relative to a path.
+func root(path string) string {
+	if depth := strings.Count(path, "/") - 1; depth > 0 {
+		return strings.Repeat("../", depth)
+	}
+	return "./"
+}
+
+// page answers with a page of the visitor's.
+func (c *call) page(status int, name string, p page) error {
+	p.Root, p.Owner, p.Admin = root(c.r.URL.Path), c.visitor.Owner, c.account.Admin()
+	return render(c.w, status, name, p)
+}
+
+// errorPage answers with a page that says what is wrong.
+func (c *Console) errorPage(w http.ResponseWriter, r *http.Request, problem *rest.Problem) {
+	p := page{Title: problem.Title, Root: root(r.URL.Path), Body: problem}
+	if err := render(w, problem.Status, "error", p); err != nil {
+		c.Failed(err)
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+func render(w http.ResponseWriter, status int, name string, p page) error {
+	var body bytes.Buffer
+	if err := pages[name].ExecuteTemplate(&body, "layout.html", p); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	body.WriteTo(w) // a client that is gone is no matter
+	return nil
+}
+
+// seeOther sends the browser to another page of the console, so that a change
+// isn't made again when the page is loaded again.
+func (c *call) seeOther(target string) error {
+	c.w.Header().Set("Location", root(c.r.URL.Path)+target)
+	c.w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// notices are what a page says of a change that was just made, by what its
+// address says was done.
+var notices = map[string]string{
+	"saved":       "Saved.",
+	"granted":     "Permission added.",
+	"removed":     "Permission removed.",
+	"cleared":     "All permissions removed. The token can't do anything that needs one.",
+	"revoked":     "Revoked. The token no longer works.",
+	"all-revoked": "All tokens of this owner are revoked.",
+	"deleted":     "Deleted. The token is gone for good.",
+}
+
+func (c *call) notice() string { return notices[c.param("done")] }

@@ -1,0 +1,509 @@
+package console
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// secretIn is what looks like a secret.
+var secretIn = regexp.MustCompile(`pat_[0-9A-Za-z]{36}`)
+
+// filled is a form for a new token without mistakes, with fields changed: a field
+// and its value in turn.
+func filled(changes ...string) []string {
+	fields := []string{"name", "ci", "description", "for the build", "expires", "30d", "access", "chosen",
+		"scope", "stories:read", "where", "some", "spaces", "1\r\n 2 \r\n", "addresses", "10.0.0.0/8, 203.0.113.7"}
+	for i := 0; i < len(changes); i += 2 {
+		n := 0
+		for n < len(fields) && fields[n] != changes[i] {
+			n += 2
+		}
+		fields = append(slices.Delete(fields, n, min(n+2, len(fields))), changes[i], changes[i+1])
+	}
+	return fields
+}
+
+func TestCreate(t *testing.T) {
+	d := newDesk(t)
+	says(t, d.get("alice", "/"), "You have no tokens yet", "Make your first token")
+	form := d.get("alice", "/new")
+	says(t, form, "stories", "Read stories", "Includes stories:read", "General", "license", "After 90 days – 20 February 2027")
+	lacks(t, form, "Never", "Caddyfile:7", "After 400 days")
+
+	status, page := d.post("alice", "/new", filled()...)
+	if status != 200 {
+		t.Fatalf("POST /new: %d\n%s", status, text(page))
+	}
+	says(t, page, "Token created", "You won’t see this again", "until 22 December 2026, 12:00 UTC")
+	secret := secretIn.FindString(page)
+	made, err := d.registry.Verify(t.Context(), secret)
+	if err != nil {
+		t.Fatalf("the secret on the page: %v", err)
+	}
+	want := []token.Grant{{Spaces: []string{"1", "2"}, Scopes: []string{"stories:read"}, Resources: []string{"*"}}}
+	if made.Name != "ci" || made.Description != "for the build" || made.Owner != "alice" || made.CreatedBy != "alice" ||
+		!slices.EqualFunc(made.Grants, want, token.EqualGrant) || !made.ExpiresAt.Equal(noon.AddDate(0, 0, 30)) {
+		t.Errorf("made: %+v", made)
+	}
+	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("203.0.113.7/32")}; !slices.Equal(made.AllowedIPs, want) {
+		t.Errorf("allowed addresses: %v, want %v", made.AllowedIPs, want)
+	}
+	for _, target := range []string{"/", "/tokens/" + made.ID, "/activity", "/api/tokens"} {
+		lacks(t, d.get("alice", target), secret, secret[8:])
+	}
+}
+
+func TestLifetimes(t *testing.T) {
+	unlimited := func(r *registry.Rules) { r.MaxLifetime, r.DefaultLifetime = 0, 0 }
+	short := func(r *registry.Rules) { r.MaxLifetime = 20 * day }
+	for _, row := range []struct {
+		name   string
+		rules  func(*registry.Rules)
+		fields []string
+		want   time.Time
+	}{
+		{"a week", nil, []string{"expires", "7d"}, noon.AddDate(0, 0, 7)},
+		{"a year", nil, []string{"expires", "365d"}, noon.AddDate(0, 0, 365)},
+		{"a day means its end", nil, []string{"expires", "date", "date", "2026-12-31"}, time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)},
+		{"today", nil, []string{"expires", "date", "date", "2026-11-22"}, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)},
+		{"the last day that is allowed", short, []string{"expires", "date", "date", "2026-12-11"}, time.Date(2026, 12, 12, 0, 0, 0, 0, time.UTC)},
+		{"nothing said", short, []string{"expires", ""}, noon.AddDate(0, 0, 20)},
+		{"never", unlimited, []string{"expires", "never"}, time.Time{}},
+		{"nothing said, where nothing limits it", unlimited, []string{"expires", ""}, time.Time{}},
+	} {
+		d := newDesk(t)
+		if row.rules != nil {
+			d = newDesk(t, row.rules)
+		}
+		status, page := d.post("alice", "/new", filled(row.fields...)...)
+		made, err := d.registry.Verify(t.Context(), secretIn.FindString(page))
+		if status != 200 || err != nil {
+			t.Errorf("%s: %d, %v\n%s", row.name, status, err, text(page))
+			continue
+		}
+		if !made.ExpiresAt.Equal(row.want) {
+			t.Errorf("%s: expires %v, want %v", row.name, made.ExpiresAt, row.want)
+		}
+	}
+	says(t, newDesk(t, unlimited).get("alice", "/new"), "Never")
+	says(t, newDesk(t, short).get("alice", "/new"), "After 7 days", "After 20 days – 12 December 2026")
+	lacks(t, newDesk(t, short).get("alice", "/new"), "30 days")
+}
+
+// A form with a mistake comes back with what was filled in, and says at the field
+// what is wrong. Nothing is made.
+func TestMistakes(t *testing.T) {
+	for _, row := range []struct {
+		fields []string // against the form without mistakes
+		at     string   // the field
+		says   string
+	}{
+		{[]string{"name", ""}, "name", "Give the token a name"},
+		{[]string{"name", strings.Repeat("x", 201)}, "name", "201 bytes long, at most 200 are kept."},
+		{[]string{"description", "a\x01b"}, "description", "Contains a control character."},
+		{[]string{"expires", "400d"}, "expires", `"400d" is too long; at most 366d is allowed here.`},
+		{[]string{"expires", "soon"}, "expires", `"soon" is not a duration`},
+		{[]string{"expires", "never"}, "expires", "Tokens that never expire are not allowed here"},
+		{[]string{"expires", "date"}, "date", "Choose the last day on which the token works."},
+		{[]string{"expires", "date", "date", "31.12.2026"}, "date", "Write the day like 2027-01-31."},
+		{[]string{"expires", "date", "date", "2026-11-21"}, "date", "This day is over."},
+		{[]string{"expires", "date", "date", "2030-01-01"}, "date", "Tokens live for 366 days at most here. Choose a day up to 2027-11-22."},
+		{[]string{"scope", ""}, "scope", "Scope \"\": not a scope's name or pattern."},
+		{[]string{"scope", "stories:rite"}, "scope", "Scope \"stories:rite\": the catalog has none like it; the nearest: stories:write"},
+		{[]string{"access", "full"}, "sure", "Confirm that the token may do everything"},
+		{[]string{"where", "all"}, "spaces", "Choose one of the two."},
+		{[]string{"spaces", " \r\n"}, "spaces", "Say in which spaces the token works"},
+		{[]string{"spaces", strings.Repeat("x", 300)}, "spaces", "300 bytes long"},
+		{[]string{"addresses", "10.0.0.0/8 here"}, "addresses", "Number 2 is not an address or a range"},
+	} {
+		d := newDesk(t)
+		fields := filled(row.fields...)
+		status, page := d.post("alice", "/new", fields...)
+		if status != 422 {
+			t.Errorf("%q: %d, want 422\n%s", row.fields, status, text(page))
+			continue
+		}
+		says(t, page, "One thing needs your attention", row.says)
+		for _, markup := range []string{`<a href="#` + row.at + `">`, `id="` + row.at + `-mistake">`} {
+			if !strings.Contains(page, markup) {
+				t.Errorf("%q: the page lacks %s", row.fields, markup)
+			}
+		}
+		for field, kept := range map[string]string{"name": `name="name" value="ci"`, "description": "for the build", "addresses": ">10.0.0.0/8, 203.0.113.7<"} {
+			if row.at != field && !strings.Contains(page, kept) {
+				t.Errorf("%q: the form has lost its %s", row.fields, field)
+			}
+		}
+		if tokens, _, err := d.registry.List(t.Context(), registry.Query{}); err != nil || len(tokens) > 0 {
+			t.Errorf("%q: %d tokens were made, %v", row.fields, len(tokens), err)
+		}
+	}
+}
+
+func TestFullAccess(t *testing.T) {
+	d := newDesk(t)
+	status, page := d.post("alice", "/new", filled("access", "full", "sure", "yes")...)
+	made, err := d.registry.Verify(t.Context(), secretIn.FindString(page))
+	if status != 200 || err != nil || !slices.EqualFunc(made.Grants, []token.Grant{token.Full()}, token.EqualGrant) {
+		t.Errorf("%d, %v: %+v", status, err, made)
+	}
+	says(t, d.get("alice", "/"), "Everything")
+}
+
+// Where the policy has spaces, the form doesn't guess.
+func TestSpacesHaveToBeChosen(t *testing.T) {
+	d := newDesk(t, func(r *registry.Rules) { r.Spaces = true })
+	for want, fields := range map[int][]string{422: {"where", "", "spaces", ""}, 200: {"where", "all", "spaces", ""}} {
+		if status, page := d.post("alice", "/new", filled(fields...)...); status != want {
+			t.Errorf("%q: %d, want %d\n%s", fields, status, want, text(page))
+		}
+	}
+}
+
+// An owner with limits is offered what they may grant, and refused the rest.
+func TestLimitedOwner(t *testing.T) {
+	d := newDesk(t)
+	most := []token.Grant{{Spaces: []string{"1"}, Scopes: []string{"stories:write"}}}
+	if _, err := d.registry.SetOwner(t.Context(), registry.Actor{}, "alice", registry.OwnerChanges{Grants: &most}); err != nil {
+		t.Fatal(err)
+	}
+	form := d.get("alice", "/new")
+	says(t, form, "Your account is limited to: stories:write in 1", "stories:read")
+	lacks(t, form, "assets:read", "Everything", "license")
+	for _, fields := range [][]string{{"scope", "assets:read", "spaces", "1"}, {"spaces", "2"}, {"access", "full", "sure", "yes"}} {
+		status, page := d.post("alice", "/new", filled(fields...)...)
+		if status != 422 {
+			t.Errorf("%q: %d, want 422", fields, status)
+		}
+		says(t, page, `is more than owner "alice" may do`)
+	}
+	if status, page := d.post("alice", "/new", filled("spaces", "1")...); status != 200 {
+		t.Errorf("within the limits: %d\n%s", status, text(page))
+	}
+
+	one := 1
+	if _, err := d.registry.SetOwner(t.Context(), registry.Actor{}, "alice", registry.OwnerChanges{MaxTokens: &one}); err != nil {
+		t.Fatal(err)
+	}
+	status, page := d.post("alice", "/new", filled("spaces", "1")...)
+	if status != 422 {
+		t.Errorf("one too many: %d, want 422", status)
+	}
+	says(t, page, "may have no more")
+	if _, err := d.registry.SetOwner(t.Context(), registry.Actor{}, "alice", registry.OwnerChanges{MayCreate: new(bool)}); err != nil {
+		t.Fatal(err)
+	}
+	says(t, d.get("alice", "/"), "You may not make tokens yourself")
+	lacks(t, d.get("alice", "/"), "New token")
+	if w := d.do("GET", "/new", "", "User", "alice"); w.Code != 403 {
+		t.Errorf("GET /new: %d, want 403", w.Code)
+	}
+}
+
+func TestList(t *testing.T) {
+	d := newDesk(t)
+	deploy, _ := d.create("alice", "deploy")
+	d.create("alice", "Backup")
+	d.create("bob", "of another")
+	d.now = noon.AddDate(0, 0, 80)
+	fresh, _ := d.create("alice", "fresh")
+	if _, err := d.registry.Revoke(t.Context(), registry.Actor{}, deploy.ID); err != nil {
+		t.Fatal(err)
+	}
+	all := d.get("alice", "/")
+	says(t, all, "Your tokens", "deploy", "revoked just now", "Backup", "in 10 days", "Expires soon", "fresh", "in 90 days", "never", "stories:read in 1")
+	lacks(t, all, "of another", "bob")
+	for target, want := range map[string][]string{
+		"/?status=active":  {"fresh", "Backup"},
+		"/?status=revoked": {"deploy"},
+		"/?status=expired": nil,
+		"/?q=back":         {"Backup"},
+		"/?sort=name":      {"Backup", "deploy", "fresh"},
+		"/?sort=expires":   {"Backup", "deploy", "fresh"},
+	} {
+		page := d.get("alice", target)
+		var got []string
+		for _, m := range regexp.MustCompile(`<a href="./tokens/[^"]*">([^<]*)</a>`).FindAllStringSubmatch(page, -1) {
+			got = append(got, m[1])
+		}
+		if strings.Contains(target, "expires") { // the first two expire at the same moment
+			slices.Sort(got)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("GET %s: %q, want %q", target, got, want)
+		}
+		if want == nil {
+			says(t, page, "No tokens like that.", "Show all")
+		}
+	}
+	d.now = fresh.ExpiresAt
+	says(t, d.get("alice", "/?status=expired"), "fresh", "expired just now", "Backup", "expired 80 days ago")
+}
+
+func TestPages(t *testing.T) {
+	d := newDesk(t)
+	for i := range pageSize + 1 {
+		d.create("alice", "token "+string(rune('A'+i)))
+	}
+	first := d.get("alice", "/?sort=name")
+	says(t, first, "token A", "token Y", "Next page")
+	lacks(t, first, "token Z")
+	next := regexp.MustCompile(`<a href="([^"]*)" rel="next"`).FindStringSubmatch(first)
+	second := d.get("alice", "/"+strings.ReplaceAll(next[1], "&amp;", "&"))
+	says(t, second, "token Z", "First page")
+	lacks(t, second, "token Y", "Next page")
+}
+
+func TestEdit(t *testing.T) {
+	d := newDesk(t)
+	made, _ := d.create("alice", "ci")
+	at := "/tokens/" + made.ID
+	status, to := d.post("alice", at+"/edit", "name", "build", "description", "on every push", "addresses", "10.0.0.0/8")
+	if want := at + "?done=saved"; status != 303 || to != want {
+		t.Fatalf("%d to %s, want 303 to %s", status, to, want)
+	}
+	says(t, d.get("alice", to), "build", "on every push", "10.0.0.0/8", "Saved.", "changed · name: ci → build")
+	for _, row := range [][]string{
+		{"name", "", "Give the token a name"},
+		{"addresses", "nowhere", "Number 1 is not an address"},
+	} {
+		fields := append([]string{"name", "other", "description", "", "addresses", ""}, row[:2]...)
+		for i := range 3 {
+			if fields[2*i] == row[0] {
+				fields[2*i+1] = row[1]
+			}
+		}
+		status, page := d.post("alice", at+"/edit", fields[:6]...)
+		if status != 422 {
+			t.Errorf("%q: %d, want 422", row, status)
+		}
+		says(t, page, row[2])
+	}
+	if got := d.token(made.ID); got.Name != "build" {
+		t.Errorf("a form with mistakes has changed the token: %+v", got)
+	}
+}
+
+func TestGrants(t *testing.T) {
+	d := newDesk(t)
+	made, _ := d.create("alice", "ci")
+	at := "/tokens/" + made.ID
+	add := func(fields ...string) (int, string) { return d.post("alice", at+"/grants", fields...) }
+	if status, to := add("access", "chosen", "scope", "assets:read", "scope", "license", "where", "all", "resources", "7\n8"); status != 303 || to != at+"?done=granted" {
+		t.Fatalf("adding: %d %s", status, to)
+	}
+	page := d.get("alice", at+"?done=granted")
+	says(t, page, "Permission added.", "assets:read", "In all spaces, only 7, 8", "permission added · may do: assets:read, license, stories:read")
+	if status, page := add("access", "chosen", "where", "all"); status != 422 {
+		t.Errorf("adding nothing: %d, want 422", status)
+	} else {
+		says(t, page, "Choose at least one permission.")
+	}
+
+	seals := regexp.MustCompile(`name="n" value="(\d)"><input type="hidden" name="seal" value="([^"]*)"`).FindAllStringSubmatch(page, -1)
+	if len(seals) != 2 {
+		t.Fatalf("%d grants to remove, want 2", len(seals))
+	}
+	remove := []string{"n", "1", "seal", strings.ReplaceAll(seals[0][2], "&#34;", `"`)}
+	if status, to := d.post("alice", at+"/grants/remove", remove...); status != 303 || to != at+"?done=removed" {
+		t.Fatalf("removing: %d %s", status, to)
+	}
+	if got := d.token(made.ID).Grants; len(got) != 1 || got[0].Scopes[0] != "assets:read" {
+		t.Fatalf("left: %+v", got)
+	}
+	// The same click once more is about a grant that is gone: another has its number.
+	status, page := d.post("alice", at+"/grants/remove", remove...)
+	if status != 409 || len(d.token(made.ID).Grants) != 1 {
+		t.Errorf("a click on an old page: %d, %d grants left; want 409 and 1", status, len(d.token(made.ID).Grants))
+	}
+	says(t, page, "The permissions have changed since this page was shown.")
+
+	says(t, d.get("alice", at+"/grants/clear"), "Remove all permissions of “ci”?")
+	if status, to := d.post("alice", at+"/grants/clear"); status != 303 || len(d.token(made.ID).Grants) != 0 {
+		t.Errorf("removing all: %d %s, left %+v", status, to, d.token(made.ID).Grants)
+	}
+	says(t, d.get("alice", at), "No permissions: the token can’t do anything that needs one.")
+	if status, _ := add("access", "full", "sure", "yes"); status != 303 || !isFull(d.token(made.ID).Grants[0]) {
+		t.Errorf("everything: %d, %+v", status, d.token(made.ID).Grants)
+	}
+}
+
+func TestGrantsImmutable(t *testing.T) {
+	d := newDesk(t, func(r *registry.Rules) { r.GrantsImmutable = true })
+	made, _ := d.create("alice", "ci")
+	at := "/tokens/" + made.ID
+	page := d.get("alice", at)
+	says(t, page, "permissions can’t be changed here")
+	lacks(t, page, "Add a permission", at+"/grants")
+	if status, _ := d.post("alice", at+"/grants/clear"); status != 403 {
+		t.Errorf("removing all: %d, want 403", status)
+	}
+	if status, _ := d.post("alice", at+"/grants", "access", "chosen", "scope", "license", "where", "all"); status != 422 {
+		t.Errorf("adding: %d, want 422", status)
+	}
+}
+
+func TestRevokeAndDelete(t *testing.T) {
+	d := newDesk(t)
+	made, secret := d.create("alice", "ci")
+	at := "/tokens/" + made.ID
+	says(t, d.get("alice", at+"/revoke"), "Revoke “ci”?", "turned away from that moment on")
+	if status, to := d.post("alice", at+"/revoke"); status != 303 || to != at+"?done=revoked" {
+		t.Fatalf("revoking: %d %s", status, to)
+	}
+	page := d.get("alice", at+"?done=revoked")
+	says(t, page, "The token no longer works.", "Revoked", "revoked by you from "+address+", just now")
+	lacks(t, page, `href="../tokens/`+made.ID+`/revoke"`)
+	if _, err := d.registry.Bearer(t.Context(), secret, netip.Addr{}); err == nil {
+		t.Error("its secret still opens something")
+	}
+	says(t, d.get("alice", at+"/delete"), "Delete “ci”?", "gone for good")
+	if status, to := d.post("alice", at+"/delete"); status != 303 || to != "/?done=deleted" {
+		t.Fatalf("deleting: %d %s", status, to)
+	}
+	says(t, d.get("alice", "/?done=deleted"), "Deleted.")
+	if w := d.do("GET", at, "", "User", "alice"); w.Code != 404 {
+		t.Errorf("GET %s: %d, want 404", at, w.Code)
+	}
+	says(t, d.get("alice", "/activity"), "ci – deleted", "ci – revoked", "ci – made")
+}
+
+func TestRegenerate(t *testing.T) {
+	d := newDesk(t)
+	made, old := d.create("alice", "ci")
+	at := "/tokens/" + made.ID
+	says(t, d.get("alice", at+"/regenerate"), "New secret for “ci”", "The old secret stops", "In a day")
+	status, page := d.post("alice", at+"/regenerate", "expires", "7d", "overlap", "24h")
+	secret := secretIn.FindString(page)
+	if got, err := d.registry.Verify(t.Context(), secret); status != 200 || err != nil || got.ID != made.ID || !got.ExpiresAt.Equal(noon.AddDate(0, 0, 7)) {
+		t.Fatalf("%d: the new secret is that of %+v, %v", status, got, err)
+	}
+	says(t, page, "New secret made", "You won’t see this again")
+	if _, err := d.registry.Bearer(t.Context(), old, netip.Addr{}); err != nil {
+		t.Errorf("the old secret: %v, want it to work for a day", err)
+	}
+	status, page = d.post("alice", at+"/regenerate", "expires", "7d", "overlap", "8d")
+	if status != 422 {
+		t.Errorf("an overlap longer than the new life: %d, want 422", status)
+	}
+	says(t, page, "is longer than the new secret lives")
+
+	if _, err := d.registry.Revoke(t.Context(), registry.Actor{}, made.ID); err != nil {
+		t.Fatal(err)
+	}
+	page = d.get("alice", at+"/regenerate")
+	says(t, page, "The token works again with the new secret")
+	lacks(t, page, "The old secret stops")
+	if status, page := d.post("alice", at+"/regenerate", "expires", "30d"); status != 200 || d.token(made.ID).Status(d.now) != token.Active {
+		t.Errorf("a revoked token: %d\n%s", status, text(page))
+	}
+}
+
+// What is somebody else's isn't there, whatever is asked of it.
+func TestOthersTokens(t *testing.T) {
+	d := newDesk(t)
+	made, _ := d.create("alice", "ci")
+	before := d.token(made.ID)
+	at := "/tokens/" + made.ID
+	for _, r := range pageRoutes() {
+		method, pattern, _ := strings.Cut(r.pattern, " ")
+		if !strings.Contains(pattern, "{id}") {
+			continue
+		}
+		w := d.do(method, strings.Replace(pattern, "{id}", made.ID, 1), "name=x", "User", "bob", "Content-Type", "application/x-www-form-urlencoded")
+		if w.Code != 404 {
+			t.Errorf("%s for bob: %d, want 404", r.pattern, w.Code)
+		}
+		// An admin may look and revoke, no more.
+		w = d.do(method, strings.Replace(pattern, "{id}", made.ID, 1), "name=x", "User", "root", "Content-Type", "application/x-www-form-urlencoded")
+		want := 403
+		switch r.pattern {
+		case "GET /tokens/{id}", "GET /tokens/{id}/revoke":
+			want = 200
+		case "POST /tokens/{id}/revoke":
+			want = 303
+		}
+		if w.Code != want {
+			t.Errorf("%s for an admin: %d, want %d", r.pattern, w.Code, want)
+		}
+	}
+	for _, target := range []string{"/everyone", "/everyone/activity", "/everyone/revoke?owner=alice"} {
+		if w := d.do("GET", target, "", "User", "bob"); w.Code != 403 {
+			t.Errorf("GET %s for bob: %d, want 403", target, w.Code)
+		}
+	}
+	if status, _ := d.post("bob", "/everyone/revoke", "owner", "alice"); status != 403 {
+		t.Errorf("revoking all of alice's for bob: %d, want 403", status)
+	}
+	if after := d.token(made.ID); after.Name != before.Name || !slices.EqualFunc(after.Grants, before.Grants, token.EqualGrant) {
+		t.Errorf("the token was changed: %+v", after)
+	}
+	page := d.get("root", at)
+	says(t, page, "Tokens of alice", "revoked by you")
+	lacks(t, page, "Delete this token", "Add a permission", "Settings", "New secret")
+}
+
+func TestEveryone(t *testing.T) {
+	d := newDesk(t)
+	d.create("alice", "ci")
+	d.create("bob & sons", "deploy")
+	lacks(t, d.get("alice", "/"), "Everyone")
+	page := d.get("root", "/everyone")
+	says(t, page, "Everyone’s tokens", "ci", "alice", "deploy", "bob & sons")
+	of := "/everyone?" + url.Values{"owner": {"bob & sons"}}.Encode()
+	page = d.get("root", of)
+	says(t, page, "All tokens of bob & sons", "deploy", "Revoke all of them")
+	lacks(t, page, "tokens of alice", ">ci<")
+	says(t, d.get("root", "/everyone/revoke?owner=bob+%26+sons"), "Revoke all tokens of “bob & sons”?")
+	status, to := d.post("root", "/everyone/revoke", "owner", "bob & sons")
+	if status != http.StatusSeeOther {
+		t.Fatalf("revoking all: %d", status)
+	}
+	says(t, d.get("root", to), "All tokens of this owner are revoked.", "revoked just now")
+	says(t, d.get("alice", "/?status=active"), "ci")
+	says(t, d.get("root", "/everyone/activity"), "deploy – revoked by you from "+address, "ci – made")
+	lacks(t, d.get("alice", "/activity"), "deploy")
+	if status, _ := d.post("root", "/everyone/revoke"); status != 400 {
+		t.Errorf("revoking all of nobody: %d, want 400", status)
+	}
+}
+
+func TestFormsThatCantBeRead(t *testing.T) {
+	d := newDesk(t)
+	for body, want := range map[string]int{"name=%zz": 400, "name=" + strings.Repeat("x", maxForm): 413} {
+		w := d.do("POST", "/new", body, "User", "alice", "Content-Type", "application/x-www-form-urlencoded")
+		if w.Code != want {
+			t.Errorf("a form of %d bytes: %d, want %d", len(body), w.Code, want)
+		}
+	}
+}
+
+// What people write is shown as text.
+func TestMarkupIsText(t *testing.T) {
+	d := newDesk(t)
+	const evil = `"><script>alert(1)</script>`
+	status, page := d.post(evil, "/new", filled("name", evil, "description", evil, "spaces", evil)...)
+	if status != 200 {
+		t.Fatalf("%d\n%s", status, text(page))
+	}
+	tokens, _, err := d.registry.List(t.Context(), registry.Query{})
+	if err != nil || len(tokens) != 1 {
+		t.Fatal(err, len(tokens))
+	}
+	at := "/tokens/" + tokens[0].ID
+	_, mistaken := d.post(evil, "/new", filled("name", evil, "addresses", evil, "more", evil)...)
+	for _, page := range []string{page, mistaken, d.get(evil, "/?q="+url.QueryEscape(evil)), d.get(evil, at), d.get(evil, at+"/revoke"), d.get(evil, "/activity"), d.get("root", "/everyone")} {
+		if strings.Contains(page, "<script>alert") {
+			t.Errorf("the page has markup that somebody wrote:\n%s", page)
+		}
+	}
+}

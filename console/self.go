@@ -1,0 +1,149 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
+)
+
+// selfRoutes returns what a token may do with its secret as credential, and what
+// anybody may do with a secret that has leaked.
+func selfRoutes() []route {
+	return []route{
+		{"GET /self", "", (*call).describeSelf},
+		{"POST /self/regenerate", "", (*call).regenerateSelf},
+		{"DELETE /self", "", (*call).revokeSelf},
+		{"POST /leaked", "", (*call).leaked},
+	}
+}
+
+// aboutSelf reports whether the path is one of those that nobody has to be signed
+// in for.
+func aboutSelf(path string) bool {
+	return path == "/self" || strings.HasPrefix(path, "/self/") || path == "/leaked"
+}
+
+// bearer returns the token whose secret is the request's credential.
+func (c *call) bearer() (*registry.Bearer, error) {
+	secret := presented(c.r)
+	if secret == "" {
+		return nil, c.denied(policy.TokenMissing)
+	}
+	if err := c.limited(); err != nil {
+		return nil, err
+	}
+	r, err := c.Registry()
+	if err != nil {
+		return nil, err
+	}
+	b, err := r.Bearer(c.r.Context(), secret, c.visitor.Address)
+	return b, c.withChallenge(err)
+}
+
+// withChallenge has the answer to a secret that opens nothing say so (RFC 6750
+// section 3).
+func (c *call) withChallenge(err error) error {
+	var denied *registry.Denied
+	if !errors.As(err, &denied) {
+		return err
+	}
+	if denied.Reason == policy.TokenUnknown && c.Limiter != nil {
+		c.Limiter.Unknown(c.visitor.Address)
+	}
+	return c.denied(denied.Reason)
+}
+
+// denied refuses a secret, as the gate would.
+func (c *call) denied(reason policy.Reason) error {
+	challenge := `Bearer realm="patgate_console"`
+	if reason != policy.TokenMissing {
+		challenge += fmt.Sprintf(`, error="invalid_token", error_description=%q`, reason.Detail())
+	}
+	c.w.Header().Set("WWW-Authenticate", challenge)
+	p := rest.Refuse(reason.Status(), "%s", reason.Detail())
+	p.Type, p.Reason = rest.ProblemType+reason.String(), reason.String()
+	return p
+}
+
+// limited refuses addresses that send too many unknown secrets.
+func (c *call) limited() error {
+	if c.Limiter == nil {
+		return nil
+	}
+	wait := c.Limiter.Blocked(c.visitor.Address)
+	if wait <= 0 {
+		return nil
+	}
+	c.w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	return rest.Refuse(http.StatusTooManyRequests, "%s", policy.TooManyUnknownTokens.Detail())
+}
+
+func (c *call) describeSelf() error {
+	b, err := c.bearer()
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, b.View())
+}
+
+func (c *call) regenerateSelf() error {
+	b, err := c.bearer()
+	if err != nil {
+		return err
+	}
+	var n registry.Renewal
+	if err := c.decode(&n, true); err != nil {
+		return err
+	}
+	t, secret, err := b.Regenerate(c.r.Context(), n)
+	if err != nil {
+		return c.withChallenge(err)
+	}
+	return c.answer(http.StatusOK, rest.TokenSecret{Token: t.View(c.now), Secret: secret})
+}
+
+func (c *call) revokeSelf() error {
+	b, err := c.bearer()
+	if err != nil {
+		return err
+	}
+	if err := c.noBody(); err != nil {
+		return err
+	}
+	if err := b.Revoke(c.r.Context()); err != nil {
+		return err
+	}
+	return c.answerRevoked([]string{b.Token().ID}, nil)
+}
+
+// leaked revokes the tokens of secrets that were found where they shouldn't be:
+// to have one is all the proof that is needed. The answer is the same whatever
+// they open, so that nobody can try secrets out here.
+func (c *call) leaked() error {
+	if err := c.limited(); err != nil {
+		return err
+	}
+	if c.Limiter != nil {
+		c.Limiter.Unknown(c.visitor.Address) // as if: nobody has to look secrets up for those who guess
+	}
+	var report registry.LeakReport
+	if err := c.decode(&report, false); err != nil {
+		return err
+	}
+	r, err := c.Registry()
+	if err != nil {
+		return err
+	}
+	if err := r.RevokeLeaked(c.r.Context(), c.visitor.address(), report...); err != nil {
+		return err
+	}
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}

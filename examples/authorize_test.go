@@ -1,0 +1,152 @@
+package examples
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
+
+// serveNginx runs nginx with the recipe's server until the test ends, in front
+// of an authorization service and an API.
+func serveNginx(t *testing.T, service, api string) (addr string) {
+	t.Helper()
+	nginx, err := exec.LookPath("nginx")
+	if err != nil {
+		t.Skip("nginx is not installed: its recipe is not tried")
+	}
+	conf, err := os.ReadFile("recipes/nginx/api.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	addr = freeAddress(t)
+	server := strings.NewReplacer("127.0.0.1:9080", service, "127.0.0.1:9000", api, "listen 80;", "listen "+addr+";").Replace(string(conf))
+	temp := ""
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		temp += kind + "_temp_path " + filepath.Join(dir, kind) + ";\n"
+	}
+	file := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(file, []byte("daemon off;\nmaster_process off;\npid "+filepath.Join(dir, "pid")+
+		";\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n"+temp+server+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	cmd := exec.Command(nginx, "-p", dir, "-c", file, "-e", "stderr")
+	cmd.Stdout, cmd.Stderr = &log, &log
+	endAfterTest(t, cmd, &log)
+	awaitServer(t, &log, func() error {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+	return addr
+}
+
+// nginx forwards what the original request, byte for byte, is allowed.
+func TestNginx(t *testing.T) {
+	t.Parallel()
+	r := serveRecipe(t, "recipes/nginx/Caddyfile")
+	gate := serveNginx(t, r.addr, r.upstream.Listener.Addr().String())
+	bearer := "Bearer " + r.token(t)
+	for _, test := range []struct {
+		method, target string
+		header         []string
+		status         int
+		body           string // of what the API answers; "": it was not asked
+	}{
+		{"GET", "/v1/spaces/1/stories", []string{"Authorization", bearer}, 200, "GET /v1/spaces/1/stories by [alice]"},
+		{"GET", "/v1/spaces/1/stories?page=2&q=a%20b", []string{"Authorization", bearer}, 200, "GET /v1/spaces/1/stories?page=2&q=a%20b by [alice]"},
+		{"HEAD", "/v1/spaces/1/stories", []string{"Authorization", bearer}, 200, ""},
+		{"GET", "/health", nil, 200, "GET /health by []"},
+		{"GET", "/health", []string{"X-Patgate-Owner", "root"}, 200, "GET /health by []"},
+		{"GET", "/health", []string{"X_Patgate_Owner", "root"}, 200, "GET /health by []"},
+		{"GET", "/v1/spaces/1/stories", []string{"Authorization", bearer, "X-Patgate-Owner", "root"}, 200, "GET /v1/spaces/1/stories by [alice]"},
+		{"GET", "/v1/spaces/1/stories", nil, 401, ""},
+		{"POST", "/v1/spaces/1/stories", []string{"Authorization", bearer}, 403, ""},
+		{"GET", "/v1/spaces/2/stories", []string{"Authorization", bearer}, 403, ""},
+		{"GET", "/v1/spaces/1%2Fstories", []string{"Authorization", bearer}, 403, ""},
+		{"GET", "/v1/spaces/2/../1/stories", []string{"Authorization", bearer}, 403, ""},
+		{"GET", "/v1/spaces/2%2F..%2F1/stories", []string{"Authorization", bearer}, 403, ""},
+		{"GET", "//v1/spaces/1/stories", []string{"Authorization", bearer}, 403, ""},
+		// What the client says of the original request is not heard.
+		{"POST", "/v1/spaces/1/stories", []string{"Authorization", bearer, "X-Original-Method", "GET"}, 403, ""},
+		{"GET", "/v1/spaces/2/stories", []string{"Authorization", bearer, "X-Original-URI", "/health"}, 403, ""},
+	} {
+		status, body, header := send(t, gate, test.method, test.target, test.header...)
+		if status != test.status || test.status == 200 && body != test.body || test.status != 200 && strings.Contains(body, " by ") {
+			t.Errorf("%s %s %q: %d %s, want %d %s", test.method, test.target, test.header, status, body, test.status, test.body)
+		}
+		if status == 401 && header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%s %s: 401 without a challenge", test.method, test.target)
+		}
+	}
+	// Others than nginx can't ask.
+	if status, body, _ := sendFrom(t, "127.0.0.2", r.addr, "GET", "/", "X-Original-Method", "GET", "X-Original-URI", "/health"); status != 403 {
+		t.Errorf("asked by a stranger: %d %s, want 403", status, body)
+	}
+}
+
+// Where there is nobody to ask, nothing is forwarded.
+func TestNginxAlone(t *testing.T) {
+	t.Parallel()
+	r := serveRecipe(t, "recipes/nginx/Caddyfile")
+	gate := serveNginx(t, freeAddress(t), r.upstream.Listener.Addr().String())
+	if status, body, header := send(t, gate, "GET", "/health"); status != 503 || header.Get("Retry-After") != "1" {
+		t.Errorf("%d %v %s, want 503 with Retry-After", status, header, body)
+	}
+}
+
+// Traefik and Envoy, in what they send: the original request in headers, and as
+// it is.
+func TestTraefikAndEnvoy(t *testing.T) {
+	t.Parallel()
+	traefik, envoy := serveRecipe(t, "recipes/traefik/Caddyfile"), serveRecipe(t, "recipes/envoy/Caddyfile")
+	for _, test := range []struct {
+		method, target string
+		token          bool
+		status         int
+	}{
+		{"GET", "/v1/spaces/1/stories", true, 200},
+		{"GET", "/health", false, 200},
+		{"GET", "/v1/spaces/1/stories", false, 401},
+		{"POST", "/v1/spaces/1/stories", true, 403},
+		{"GET", "/v1/spaces/2/stories", true, 403},
+		{"GET", "/v1/spaces/1%2Fstories", true, 400},
+	} {
+		for name, r := range map[string]*recipe{"Traefik": traefik, "Envoy": envoy} {
+			var header []string
+			if test.token {
+				header = append(header, "Authorization", "Bearer "+r.token(t))
+			}
+			method, target := test.method, test.target
+			if name == "Traefik" {
+				header = append(header, "X-Forwarded-Method", method, "X-Forwarded-Uri", target, "X-Forwarded-Host", "api.example.com",
+					"X-Forwarded-Proto", "https", "X-Forwarded-For", "203.0.113.7", "X-Forwarded-Port", "443", "X-Forwarded-Server", "t", "X-Real-Ip", "203.0.113.7")
+				method, target = "GET", "/"
+			} else {
+				header = append(header, "X-Forwarded-For", "203.0.113.7", "X-Forwarded-Proto", "https", "X-Request-Id", "1", "X-Envoy-Expected-Rq-Timeout-Ms", "1000")
+			}
+			status, body, answer := send(t, r.addr, method, target, header...)
+			if status != test.status {
+				t.Errorf("%s asks about %s %s: %d %s, want %d", name, test.method, test.target, status, body, test.status)
+			}
+			owner := answer.Get("X-Patgate-Owner")
+			if want := map[bool]string{true: "alice"}[test.token && test.status == 200]; owner != want {
+				t.Errorf("%s asks about %s %s: owner %q, want %q", name, test.method, test.target, owner, want)
+			}
+			if status == 401 && answer.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s asks about %s %s: 401 without a challenge", name, test.method, test.target)
+			}
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+)
+
+// A path that some server finds on another route is refused, if that route asks
+// for more; and only then.
+func TestPathsOfOtherRoutes(t *testing.T) {
+	const route, refused, none = "route", "refused", "none"
+	for _, c := range []struct {
+		name   string
+		routes string
+		paths  string
+		want   string
+	}{
+		{"as they are written", "GET /users/me any\nGET /users/{id} admin", "/users/me /users/me/ /users/7 /users/men /users/m /users/them /users/me2 /users/a.b /users/%C3%A9", route},
+		{"case (Express, ASP.NET)", "GET /users/me admin\nGET /users/{id} read", "/users/ME /users/Me /users/mE/", refused},
+		{"case, on the way", "GET /admin/{x} admin\nGET /{s}/{x} read", "/Admin/1 /aDMIN/x/ /ADMIN/a.b", refused},
+		{"case, where it leads nowhere", "GET /admin/users admin\nGET /{s}/{x} read", "/Admin/1 /Admin/user", route},
+		{"case, on no route", "GET /admin/users admin", "/Admin/users /admin/Users", none},
+		{"case, below a wildcard", "GET /a/b/c admin\nGET /a/* read", "/a/B/c /a/b/C /a/B/C", refused},
+		{"case, above it", "GET /a/b/c admin\nGET /a/* read", "/a/B /a/B/d /a/b/c/d /a/b/cc", route},
+		{"case, around a parameter", "POST /{id}:Cancel admin\nPOST /{id} read\nPOST /{id}V2 admin", "/7:CANCEL /7:cancel /7v2", refused},
+		{"formats (Rails, Spring)", "GET /users/me admin\nGET /users/{id} read", "/users/me.json /users/me.xml /users/Me.JSON /users/me.tar.gz /users/me.json/", refused},
+		{"formats, on the way", "GET /users/me/x admin\nGET /users/{id}/x read", "/users/me.json/x", route},
+		{"formats of what isn't a literal", "GET /users/me admin\nGET /users/{id} read", "/users/7.json /users/mee.json /users/.me", route},
+		{"formats that are literals", "GET /x/export admin\nGET /x/export.json read\nGET /x/{id} read", "/x/export.json /x/export2.json", route},
+		{"formats of partial parameters", "GET /{id}:cancel admin\nGET /{id} read", "/7:cancel.json /7:CANCEL.json", refused},
+		{"decoded later (Express, Rails)", "GET /users/me any\nGET /users/{id} admin", "/users/m%65 /users/%6D%65 /%75sers/me/%2e%2e", refused},
+		{"decoded later, to no other route", "GET /users/me any\nGET /groups/{id} admin", "/users/m%65 /%75sers/me /groups/%37", route},
+		{"what must be encoded", "GET /caf%C3%A9 any\nGET /{x} admin\nGET /a%20b any", "/caf%C3%A9 /caf%c3%a9 /a%20b", route},
+		{"accents (Windows)", "GET /caf%C3%A9 admin\nGET /admin admin\nGET /{x} read", "/cafe /CAFE /cafe%CC%81 /%C3%A0dmin /adm%C4%B1n /adm%C4%B0n", refused},
+		{"blanks (Windows, PHP)", "GET /a%20b admin\nGET /admin admin\nGET /{x} read", "/a+b /A+B /admin+ /admin++", refused},
+		{"streams (Windows)", "GET /admin/x admin\nGET /{s}/x read", "/admin::$DATA/x /admin:$i30:$INDEX_ALLOCATION/x /Admin+:$/x", refused},
+		{"colons", "GET /admin/x admin\nGET /{s}/x read", "/admin:7/x /admin:/x", route},
+		{"short names (Windows)", "GET /administration/x admin\nGET /{s}/x read", "/ADMINI~1/x /admini~12/x /admini~1.ext/x /a~1/x", refused},
+		{"tildes", "GET /administration/x admin\nGET /{s}/x read", "/admini~x/x /other~1/x /~admin/x /administr~1/x", route},
+		{"sessions (ASP.NET)", "GET /{s}/x read\nGET /x admin", "/(S(abc))/x /(A(b)F(c))/x /a(S(x))/x", refused},
+		{"parentheses", "GET /{s}/x read", "/(a)/x /f(x)/x /((a))/x", route},
+		{"scripts (PHP, ASP.NET)", "GET /admin/x admin\nGET /* read\nGET /tool.php admin", "/index.php/admin/x /a/b.php/admin/x /tool.php/7 /Tool.PHP/7 /x.aspx/admin/x", refused},
+		{"indexes", "GET /admin admin\nGET /{s}/{f} read", "/admin/index.php /admin/INDEX.html /admin/default.aspx", refused},
+		{"scripts of nothing else", "GET /admin/x admin\nGET /* read", "/a.php/b /a.phpx/admin/x /x/index.php /admin/y/index.html /index.phps/admin/x", route},
+		{"a stricter route covers the other", "GET /users/me read\nGET /users/{id} admin", "/users/ME /users/me.json", route},
+		{"and one that asks the same", "GET /users/me read\nGET /users/{id} read", "/users/ME /users/me.json", route},
+		{"another space does not", "GET /s/all read\nGET /s/{space} read", "/s/ALL /s/all.json", refused},
+		{"another method", "DELETE /users/me admin\nGET /users/{id} read", "/users/ME", route},
+		{"many literals", "GET /a read\nGET /b read\nGET /c read\nGET /d read\nGET /e read\nGET /f read\nGET /g read\nGET /h read\nGET /secret admin\nGET /{x} read",
+			"/Secret /secret.json /s%65cret.x", refused},
+		{"literals that differ in case", "GET /a admin\nGET /A read\nGET /{x} read", "/A /a /b", route},
+	} {
+		p := compile(t, Config{Routes: routes(strings.Split(c.routes, "\n")...)}, "read", "admin > read")
+		for path := range strings.FieldsSeq(c.paths) {
+			got := route
+			method := "GET"
+			if strings.HasPrefix(c.routes, "POST") {
+				method = "POST"
+			}
+			switch m := p.matched(&Request{Method: method, Path: path}); {
+			case m.Reason == AmbiguousRequest:
+				got = refused
+			case m.Route == nil:
+				got = none
+			}
+			if got != c.want {
+				t.Errorf("%s: %s: %s, want %s", c.name, path, got, c.want)
+			}
+		}
+	}
+}
+
+// What no route matches is on the default; what some server finds on a route
+// isn't, if that asks for more.
+func TestPathsOfRoutesBesideDefault(t *testing.T) {
+	for _, c := range []struct{ fallback, path, want string }{
+		{"deny", "/Admin", "route_unknown"}, {"deny", "/admin.json", "route_unknown"},
+		{"any", "/Admin", "ambiguous_request"}, {"any", "/admin.json", "ambiguous_request"}, {"any", "/index.php/admin", "ambiguous_request"}, {"any", "/other", "token_missing"},
+		{"public", "/Admin", "ambiguous_request"}, {"public", "/Open", "forward"}, {"public", "/other.json", "forward"}, {"any", "/Open", "token_missing"},
+	} {
+		p := compile(t, Config{Default: c.fallback, Routes: routes("GET /admin admin", "GET /open public")})
+		if m := p.matched(&Request{Method: "GET", Path: c.path}); m.Reason.String() != c.want {
+			t.Errorf("default %s: %s: %s, want %s", c.fallback, c.path, m.Reason, c.want)
+		}
+	}
+}
+
+// Where a site allows semicolons and encoded slashes, what stands at them is no
+// way to another route.
+func TestPathsOfOtherRoutesWithSemicolonsAndSlashes(t *testing.T) {
+	p := compile(t, Config{Semicolon: "allow", EncodedSlash: "allow", Routes: routes(
+		"GET /files/{name} read", "GET /files/secret admin", "GET /files/{dir}/secret admin", "GET /{x}/{y} read")}, "read", "admin > read")
+	for path, want := range map[string]Reason{
+		"/files/a;v=1": TokenMissing, "/files/a%2Fb": TokenMissing, "/files/a%2Fb;c": TokenMissing, "/files/a%2Fsecrets": TokenMissing, "/files/secrets;x": TokenMissing,
+		"/files/secret;v=1": AmbiguousRequest, "/files/Secret;v": AmbiguousRequest, "/files;x/secret": AmbiguousRequest, "/files/a%2Fsecret": AmbiguousRequest,
+		"/files/a%2fSECRET": AmbiguousRequest, "/files/a%2Fsecret;x": AmbiguousRequest, "/files/a;b%2Fsecret": AmbiguousRequest, "/files/a%2Fs%65cret": AmbiguousRequest,
+	} {
+		if m := p.matched(&Request{Method: "GET", Path: path}); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", path, m.Reason, m.Detail, want)
+		}
+	}
+}
+
+// A key that stands twice beside a path that reads two ways: neither hides the
+// other.
+func TestPathsOfOtherRoutesWithKeysThatStandTwice(t *testing.T) {
+	p := compile(t, Config{Routes: routes("GET /users/me read", "GET /users/me?v=1 admin", "GET /users/{id} read")}, "read", "admin > read")
+	for target, want := range map[string]Reason{
+		"/users/ME": TokenMissing, "/users/ME?v=2": TokenMissing, "/users/ME?v=1": AmbiguousRequest, "/users/ME?v=2&v=1": AmbiguousRequest, "/users/ME?v=1&v=2": AmbiguousRequest,
+		"/users/ME?v=2&v=3": TokenMissing, "/users/7?v=1&v=2": TokenMissing,
+	} {
+		if m := p.matched(request("GET " + target)); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}

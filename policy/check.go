@@ -1,0 +1,284 @@
+package policy
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/patgate/patgate/internal/spelling"
+)
+
+// Warning is something an operator probably didn't mean.
+type Warning struct {
+	At   string `json:"at,omitempty"` // file:line
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+	// Error means that it can't have been meant: a route that no request is on.
+	Error bool `json:"error,omitempty"`
+}
+
+// Severity returns "error" or "warning".
+func (w *Warning) Severity() string {
+	if w.Error {
+		return "error"
+	}
+	return "warning"
+}
+
+// The kinds of warnings.
+const (
+	WarnShadowed    = "shadowed_route"      // an error: no request can be on it
+	WarnFallthrough = "wildcard_over_route" // asks for less than a route below it
+	WarnCase        = "literals_alike"      // two segments that some servers don't tell apart
+	WarnNoScope     = "no_requirement"
+	WarnOpen        = "open_wildcard"
+	WarnNoDefault   = "no_default"
+	WarnDefault     = "open_default"
+	WarnNoRoutes    = "no_routes"
+	WarnQueryToken  = "token_in_query"
+	WarnUnused      = "unused_scope"
+	WarnMisspelt    = "misspelt_scope"
+	WarnUncovered   = "operation_without_route"
+	WarnUnknown     = "route_without_operation"
+)
+
+// Warnings returns what is probably a mistake in policies that compile and share
+// their catalog, in the order of the policies and of their lines.
+func Warnings(policies ...*Policy) (warnings []Warning) {
+	for _, p := range policies {
+		warnings = append(warnings, p.warnings()...)
+	}
+	if len(policies) == 0 {
+		return nil
+	}
+	if policies[0].Catalog.Complete() {
+		return append(warnings, unused(policies)...)
+	}
+	return append(warnings, misspelt(policies)...)
+}
+
+// warnings returns what is to be said of this policy alone.
+func (p *Policy) warnings() (warnings []Warning) {
+	warn := func(at, kind, text string) { warnings = append(warnings, Warning{At: at, Kind: kind, Text: text}) }
+	switch {
+	case p.unsaid:
+		warn(p.at, WarnNoDefault, "no default is written: what no route matches is rejected; write default deny to say so")
+	case p.fallback != nil && p.fallback.Require.need == needNothing:
+		warn(p.at, WarnDefault, "default public: whatever no route matches is open to everyone")
+	}
+	if len(p.routes) == 0 && p.fallback == nil {
+		warn(p.at, WarnNoRoutes, "there are no routes: every request is rejected")
+	}
+	for _, c := range p.Credentials() {
+		if c.Kind == Query {
+			warn(p.at, WarnQueryToken, "token_from "+c.String()+": tokens in URLs end up in logs, histories and referrers")
+		}
+	}
+	for _, r := range p.routes {
+		if r.Implicit {
+			warn(r.At, WarnNoScope, r.name()+" names no scope: any valid token is enough; write any to say so")
+		}
+		if r.pattern.tail && r.Require.need == needNothing {
+			warn(r.At, WarnOpen, r.name()+" opens everything below it to the public")
+		}
+		if why := p.shadowed(r); why != "" {
+			warnings = append(warnings, Warning{At: r.At, Kind: WarnShadowed, Error: true, Text: r.name() + ": no request can be on it: " + why})
+		} else if text := p.fallsThrough(r); text != "" {
+			warn(r.At, WarnFallthrough, text)
+		}
+	}
+	p.tree.each(func(n *node) {
+		seen := map[string]*edge{}
+		for i := range n.edges {
+			e := &n.edges[i]
+			folded := foldSegment(e.literal)
+			if other := seen[folded]; other != nil {
+				a, b := other.to.any(), e.to.any()
+				warn(b.At, WarnCase, b.name()+": "+e.literal+" and "+other.literal+written(a)+" are the same to servers that ignore case")
+			}
+			seen[folded] = e
+		}
+	})
+	return warnings
+}
+
+// name returns the route's methods and pattern.
+func (r *Route) name() string { return "route " + strings.Join(r.Methods, ",") + " " + r.Pattern }
+
+// any returns a route at the node or below it.
+func (n *node) any() (r *Route) {
+	n.each(func(n *node) {
+		for _, routes := range [][]*Route{n.ends, n.tails} {
+			if len(routes) > 0 {
+				r = routes[0]
+			}
+		}
+	})
+	return r
+}
+
+// someMethod stands for one that no route lists.
+const someMethod = "SOME-METHOD"
+
+// shadowed says why no request can be on the route, or returns "". It asks for
+// requests of which all that the pattern leaves open is what no other route has.
+func (p *Policy) shadowed(r *Route) (why string) {
+	methods := r.Methods
+	if r.methods.all {
+		methods = []string{someMethod}
+	}
+	var others []string
+	for _, sample := range r.pattern.requests() {
+		for _, method := range methods {
+			sample.Method = method
+			var m Match
+			if p.read(&sample, &m) {
+				m.Route = p.route(&m)
+			}
+			switch {
+			case m.Reason != Forward:
+				why = m.Detail
+			case m.Route == r:
+				return ""
+			case !slices.Contains(others, m.Route.place()):
+				others = append(others, m.Route.place())
+			}
+		}
+	}
+	if len(others) == 0 {
+		return why
+	}
+	return "all are on " + strings.Join(others, " or ")
+}
+
+// place names the route with where it is written.
+func (r *Route) place() string { return strings.Join(r.Methods, ",") + " " + r.Pattern + written(r) }
+
+// requests returns requests that the pattern matches, with what it leaves open
+// filled in: where it takes all the rest of a path, of several lengths.
+func (p *pattern) requests() (all []Request) {
+	query := ""
+	if _, q, ok := strings.Cut(p.sample(), "?"); ok {
+		query = q
+	}
+	path := ""
+	for _, s := range p.segments {
+		path += "/" + url.PathEscape(s.with(filler))
+	}
+	for n := range 3 {
+		if p.tail {
+			path += "/" + filler
+		}
+		all = append(all, Request{Method: http.MethodGet, Path: cmp.Or(path, "/"), Query: query, Header: http.Header{}})
+		if !p.tail || n+len(p.segments)+2 > maxSegments {
+			break
+		}
+	}
+	return all
+}
+
+// fallsThrough says which stricter routes are below one whose pattern takes all
+// the rest of a path, or returns "": what is on none of them, by its method or its
+// path, is on this one.
+func (p *Policy) fallsThrough(r *Route) string {
+	var stricter []string
+	for _, s := range p.routes {
+		if r.pattern.tail && r.pattern.above(&s.pattern) && r.sharesMethod(s) && r.Require.need != needNever && !r.covers(s, p.Catalog) {
+			stricter = append(stricter, strings.Join(s.Methods, ",")+" "+s.Pattern+" ("+s.asks()+")"+written(s))
+		}
+	}
+	if len(stricter) == 0 {
+		return ""
+	}
+	text := strings.Join(stricter[:min(len(stricter), 3)], "; ")
+	if more := len(stricter) - 3; more > 0 {
+		text += "; and " + strconv.Itoa(more) + " more"
+	}
+	return r.name() + " asks for less (" + r.asks() + ") than what is below it, and takes what isn't on that: " + text
+}
+
+// above reports whether all that matches s, which is deeper, matches p, too.
+func (p *pattern) above(s *pattern) bool {
+	if len(s.segments) <= len(p.segments) || !within(p.conditions, s.conditions) {
+		return false
+	}
+	for i := range p.segments {
+		a, b := &p.segments[i], &s.segments[i]
+		if b.parameter == "" && !a.matches(b.literal) || b.parameter != "" && (a.parameter == "" || !b.within(a)) {
+			return false
+		}
+	}
+	return true
+}
+
+// sharesMethod reports whether some method is on both routes.
+func (r *Route) sharesMethod(s *Route) bool {
+	return r.methods.all || s.methods.all || slices.ContainsFunc(s.methods.listed, func(m string) bool { return r.methods.rank(m) > 0 }) ||
+		slices.ContainsFunc(r.methods.listed, func(m string) bool { return s.methods.rank(m) > 0 })
+}
+
+// unused warns of declared scopes that no route of any policy asks for.
+func unused(policies []*Policy) (warnings []Warning) {
+	used := map[int]bool{}
+	for _, p := range policies {
+		for _, r := range p.routes {
+			for _, clause := range r.Require.clauses {
+				for _, n := range clause {
+					used[n] = true
+				}
+			}
+		}
+	}
+	c := policies[0].Catalog
+	for _, s := range c.declared {
+		if n := c.numbers[s.Name]; !used[n] && !c.impliedBy(n, used) {
+			warnings = append(warnings, Warning{At: s.At, Kind: WarnUnused, Text: "scope " + s.Name + " is declared, but no route asks for it"})
+		}
+	}
+	return warnings
+}
+
+// impliedBy reports whether scope n implies one of those used: then it is of use
+// itself.
+func (c *Catalog) impliedBy(n int, used map[int]bool) bool {
+	return slices.ContainsFunc(c.implied[n], func(implied int) bool { return used[implied] })
+}
+
+// misspelt warns of scopes that nobody declares and that look like others which
+// more routes ask for.
+func misspelt(policies []*Policy) (warnings []Warning) {
+	count, first := map[string]int{}, map[string]*Route{}
+	for _, p := range policies {
+		for _, r := range p.routes {
+			for _, name := range r.Require.scopes() {
+				if count[name]++; first[name] == nil {
+					first[name] = r
+				}
+			}
+		}
+	}
+	names := slices.Sorted(maps.Keys(count))
+	for _, name := range names {
+		for _, other := range names {
+			if more := cmp.Or(cmp.Compare(count[other], count[name]), cmp.Compare(name, other)); more > 0 && spelling.Slip(name, other) {
+				r := first[name]
+				warnings = append(warnings, Warning{At: r.At, Kind: WarnMisspelt,
+					Text: r.name() + " asks for the scope " + name + ", which looks like " + other + written(first[other]) + "; declare scopes to have them checked"})
+				break
+			}
+		}
+	}
+	return warnings
+}
+
+// scopes returns the names of the scopes in the requirement.
+func (r *Requirement) scopes() []string {
+	if r.need != needScopes {
+		return nil
+	}
+	return strings.FieldsFunc(r.text, func(c rune) bool { return c == ' ' || c == '|' })
+}

@@ -1,0 +1,155 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Each row is a policy, a route a line, and what is to be said of it: the line,
+// the kind of the warning, and words that stand in it.
+func TestWarnings(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		routes string
+		want   string
+	}{
+		{"nothing", "GET /a/{id} a:read\nPUT /a/{id} a:write\nGET /a/* never\nGET /b/* any\n* /c public", ""},
+
+		// Routes that no request can be on.
+		{"the rest of a path, in two pieces", "GET /a/* any\nGET /a/{x} read\nGET /a/{x}/* read", "1 shadowed_route all are on GET /a/{x} (Caddyfile:2) or GET /a/{x}/* (Caddyfile:3)"},
+		{"for all methods", "* /a/* never\n* /a/{x} read\n* /a/{x}/* read", "1 shadowed_route no request can be on it"},
+		{"for its methods", "GET,PUT /a/* never\nGET,PUT,POST /a/{x} read\nGET,PUT /a/{x}/* read", "1 shadowed_route"},
+		{"not for one of them", "GET,PUT /a/* never\nGET /a/{x} read\nGET /a/{x}/* read", ""},
+		{"not for methods that nobody lists", "* /a/* never\nGET /a/{x} read\nGET /a/{x}/* read", ""},
+		{"not at one depth", "GET /a/* never\nGET /a/{x} read\nGET /a/{x}/{y} read", ""},
+		{"not without the query", "GET /a/* never\nGET /a/{x}?k read\nGET /a/{x}/*?k read", ""},
+		{"HEAD by way of GET isn't shadowed by it", "HEAD /a any\nGET /a read", ""},
+		{"literals never shadow a parameter", "GET /a/{x} read\nGET /a/b read\nGET /a/{x}.zip read", ""},
+		{"a semicolon that the site rejects", "GET /a;b any", "1 shadowed_route semicolon"},
+		{"keys that some servers take for one", "GET /a?key=1 any\nGET /a?Key=2&x any", "1 shadowed_route in another spelling"},
+
+		// Wildcards that ask for less than what is below them.
+		{"below a public one", "GET /a/* public\nGET /a/b/c read",
+			"1 open_wildcard\n1 wildcard_over_route route GET /a/* asks for less (public) than what is below it, and takes what isn't on that: GET /a/b/c (read) (Caddyfile:2)"},
+		{"below a weaker scope", "GET /a/{x...} read\nGET /a/b write", "1 wildcard_over_route"},
+		{"by a method that both have", "GET,PUT /a/* read\nPUT,DELETE /a/b write", "1 wildcard_over_route"},
+		{"not by another one", "GET /a/* read\nPUT /a/b write", ""},
+		{"many", "* /* any\nGET /a r\nGET /b r\nGET /c r\nGET /d r\nGET /e r", "1 wildcard_over_route GET /c (r) (Caddyfile:4); and 2 more"},
+		{"not below a stricter one", "GET /a/* write\nGET /a/b read", ""}, // write implies read
+		{"not below never", "* /a/* never\nGET /a/b write", ""},
+		{"beside it", "GET /a/* public\nGET /b/c write", "1 open_wildcard"},
+		{"above it", "GET /a/{x}/* read\nGET /a/{x} write", ""},
+		{"below a parameter", "GET /{x}/* read\nGET /a/b/c write", "1 wildcard_over_route"},
+		{"a space that it doesn't have", "GET /s/* read\nGET /s/{space}/x read", "1 wildcard_over_route (read, space path.space)"},
+
+		// Segments that differ in case only.
+		{"literals alike", "GET /a/Users any\nPOST /a/users any", "2 literals_alike users and Users"},
+		{"in other places", "GET /a/Users any\nPOST /b/users any", ""},
+
+		{"no requirement", "GET /a", "1 no_requirement write any to say so"},
+		{"a public wildcard", "GET /a/* public", "1 open_wildcard"},
+	} {
+		p := compile(t, Config{Default: "deny", Routes: routes(strings.Split(c.routes, "\n")...)},
+			"a:read", "a:write", "read", "write > read", "r")
+		compareWarnings(t, c.name, p.warnings(), c.want)
+	}
+}
+
+// compareWarnings compares warnings with lines of their line, kind and words.
+func compareWarnings(t *testing.T, name string, got []Warning, want string) {
+	t.Helper()
+	lines := strings.Split(want, "\n")
+	if want == "" {
+		lines = nil
+	}
+	if len(got) != len(lines) {
+		t.Errorf("%s: %d warnings, want %d: %+v", name, len(got), len(lines), got)
+		return
+	}
+	for i, line := range lines {
+		at, rest, _ := strings.Cut(line, " ")
+		kind, words, _ := strings.Cut(rest, " ")
+		w := got[i]
+		if w.At != strings.TrimSuffix("Caddyfile:"+at, "Caddyfile:-") || w.Kind != kind || !strings.Contains(w.Text, words) {
+			t.Errorf("%s: %+v, want %s", name, w, line)
+		}
+		if w.Error != (kind == WarnShadowed) {
+			t.Errorf("%s: %s is an %s", name, kind, w.Severity())
+		}
+	}
+}
+
+func TestWarningsOfSettings(t *testing.T) {
+	route := routes("GET /a a")
+	for _, c := range []struct {
+		name   string
+		config Config
+		want   string
+	}{
+		{"all is said", Config{Default: "deny", Routes: route}, ""},
+		{"no default", Config{Routes: route}, "7 no_default write default deny to say so"},
+		{"a public default", Config{Default: "public", Routes: route}, "7 open_default"},
+		{"any token by default", Config{Default: "any", Routes: route}, ""},
+		{"no routes", Config{Default: "deny"}, "7 no_routes every request is rejected"},
+		{"tokens in URLs", Config{Default: "deny", Routes: route, Settings: Settings{TokenFrom: []string{"query t"}}}, "7 token_in_query"},
+	} {
+		c.config.At = "Caddyfile:7"
+		compareWarnings(t, c.name, compile(t, c.config).warnings(), c.want)
+	}
+}
+
+// What a catalog and the routes of all policies say of each other.
+func TestWarningsOfScopes(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		catalog  string
+		policies []string
+		want     string
+	}{
+		{"all are asked for", "a b", []string{"GET /a a\nGET /b b"}, ""},
+		{"by another policy", "a b", []string{"GET /a a", "GET /b b"}, ""},
+		{"as an alternative", "a b", []string{"GET /a a|b"}, ""},
+		{"by none", "a b c", []string{"GET /a a"}, "2 unused_scope scope b\n3 unused_scope scope c"},
+		{"by what it implies", "a b>a c>b", []string{"GET /a a"}, ""},
+		{"only by what implies it", "a b>a", []string{"GET /a b"}, "1 unused_scope"},
+
+		{"no catalog", "", []string{"GET /a stories:read\nGET /b stories:write\nGET /c assets:read"}, ""},
+		{"a letter that is missing", "", []string{"GET /a stories:read\nPUT /b stories:read\nGET /c storis:read"}, "3 misspelt_scope storis:read, which looks like stories:read (Caddyfile:1)"},
+		{"a letter too many", "", []string{"GET /a stories:reads\nPUT /b stories:read\nGET /c stories:read"}, "1 misspelt_scope"},
+		{"two that changed places", "", []string{"GET /a stories:read\nPUT /b stories:raed|stories:read"}, "2 misspelt_scope"},
+		{"another case", "", []string{"GET /a Stories:Read\nPUT /b stories:read\nGET /c stories:read"}, "1 misspelt_scope"},
+		{"in another policy", "", []string{"GET /a stories:read\nGET /b stories:read", "GET /a tale:read\nGET /c saga:read\nGET /d stories:red"}, "3 misspelt_scope stories:red, which"},
+		{"numbers are names", "", []string{"GET /a tier1\nGET /b tier2"}, ""},
+		{"short ones", "", []string{"GET /a usr\nGET /b use"}, ""},
+	} {
+		var scopes []Scope
+		for i, s := range strings.Fields(c.catalog) {
+			name, implies, _ := strings.Cut(s, ">")
+			scopes = append(scopes, Scope{Name: name, Implies: strings.Fields(implies), At: fmt.Sprintf("Caddyfile:%d", i+1)})
+		}
+		catalog, err := NewCatalog(scopes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var policies []*Policy
+		for _, text := range c.policies {
+			p, err := Compile(Config{Default: "deny", Routes: routes(strings.Split(text, "\n")...)}, catalog)
+			if err != nil {
+				t.Fatal(err)
+			}
+			policies = append(policies, p)
+		}
+		compareWarnings(t, c.name, Warnings(policies...), c.want)
+	}
+}
+
+// A policy of many routes is checked in no time worth the name.
+func BenchmarkWarnings(b *testing.B) {
+	p := compile(b, Config{Default: "deny", Routes: append(manyRoutes(10_000), routes("* /v1/* never")...)})
+	for b.Loop() {
+		if w := Warnings(p); len(w) != 0 {
+			b.Fatal(w)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package policy
+
+import "testing"
+
+// A parameter that some framework takes for the method is refused, on every route,
+// unless it says what the method is anyway.
+func TestMethodOverrideParameters(t *testing.T) {
+	for _, c := range []struct {
+		query string
+		want  bool
+	}{
+		{"", false}, {"a=b", false}, {"method=DELETE", false}, {"my_method=DELETE", false}, {"a_method=x&b=_method", false}, {"_methods=x", false}, {"_m=x", false},
+		{"payment_method=card", false}, {"x=_method=DELETE", false}, {"_method=POST", false}, {"_method=post", false}, {"x-request-id=1", false}, {"%5fa=b", false},
+		{"filter[method]=DELETE", false}, {"_=1690000000", false}, {"&&", false},
+
+		{"_method=DELETE", true}, {"_method=delete", true}, {"a=b&_method=PUT", true}, {"a=b;_method=PUT", true}, {"_method", true}, {"_method=", true},
+		{"_METHOD=PUT", true}, {"_Method=PUT", true}, {"%5Fmethod=PUT", true}, {"_m%65thod=PUT", true}, {"%255fmethod=PUT", true}, {"_method[]=PUT", true},
+		{"_method%00=PUT", true}, {".method=PUT", true}, {"[method=PUT", true}, {"+_method=PUT", true}, {"%20_method=PUT", true}, {"?_method=PUT", true}, {"[_method]=PUT", true},
+		{"_method=POST&_method=PUT", true}, {"%EF%BC%BFmethod=PUT", true},
+		{"X-HTTP-Method-Override=PUT", true}, {"x_http_method_override=PUT", true}, {"x-method-override=PUT", true}, {"X-HTTP-Method=PUT", true}, {"x%2dhttp-method-override=PUT", true},
+	} {
+		if got := overrides(c.query, "POST"); got != c.want {
+			t.Errorf("?%s overrides POST: %v, want %v", c.query, got, c.want)
+		}
+	}
+	p := compile(t, Config{Default: "public", Routes: routes("GET /x public", "POST /y any")})
+	for _, target := range []string{"GET /x?_method=DELETE", "POST /y?_method=DELETE", "GET /z?_method=DELETE", "HEAD /x?_method=GET"} {
+		if m := p.matched(request(target)); m.Reason != AmbiguousRequest {
+			t.Errorf("%s: %v, want ambiguous_request", target, m.Reason)
+		}
+	}
+}
+
+// WebDAV's copies and moves are about two paths, of which the gate judges one.
+func TestSecondPath(t *testing.T) {
+	p := compile(t, Config{Routes: routes("* /x public")})
+	for _, c := range []struct {
+		method string
+		field  string
+		want   Reason
+	}{
+		{"MOVE", "Destination: /y", AmbiguousRequest}, {"COPY", "Destination: http://a/y", AmbiguousRequest},
+		{"MOVE", "Accept: */*", Forward}, {"PUT", "Destination: /y", Forward},
+	} {
+		if m := p.matched(request(c.method+" /x", c.field)); m.Reason != c.want {
+			t.Errorf("%s with %s: %v, want %v", c.method, c.field, m.Reason, c.want)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package registry
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/patgate/patgate/token"
+)
+
+// account returns the registry as an owner uses it.
+func (d *desk) account(t *testing.T, owner string, admin bool) *Account {
+	t.Helper()
+	a, err := d.Account(t.Context(), owner, "192.0.2.1", admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// Who may do what with whose tokens.
+func TestAccount(t *testing.T) {
+	t.Parallel()
+	const (
+		done      = ""
+		nothing   = "not found" // as if the token weren't there
+		forbidden = "not allowed"
+	)
+	for _, c := range []struct {
+		name               string
+		do                 func(context.Context, *Account, string) error
+		own, other, admins string // what becomes of it: on one's own token, another's, and another's as an admin
+		want               Action // "": it changes nothing
+	}{
+		{"Get", func(ctx context.Context, a *Account, id string) error { _, err := a.Get(ctx, id); return err }, done, nothing, done, ""},
+		{"Update", func(ctx context.Context, a *Account, id string) error {
+			_, err := a.Update(ctx, id, Changes{Name: new("x")})
+			return err
+		}, done, nothing, forbidden, Updated},
+		{"AddGrant", func(ctx context.Context, a *Account, id string) error {
+			_, err := a.AddGrant(ctx, id, grant("9", "x", "*"))
+			return err
+		}, done, nothing, forbidden, Granted},
+		{"RemoveGrant", func(ctx context.Context, a *Account, id string) error {
+			_, err := a.RemoveGrant(ctx, id, 1)
+			return err
+		}, done, nothing, done, Ungranted},
+		{"RemoveAllGrants", func(ctx context.Context, a *Account, id string) error {
+			_, err := a.RemoveAllGrants(ctx, id)
+			return err
+		}, done, nothing, done, Ungranted},
+		{"Regenerate", func(ctx context.Context, a *Account, id string) error {
+			_, _, err := a.Regenerate(ctx, id, Renewal{})
+			return err
+		}, done, nothing, forbidden, Regenerated},
+		{"Revoke", func(ctx context.Context, a *Account, id string) error { _, err := a.Revoke(ctx, id); return err }, done, nothing, done, Revoked},
+		{"Delete", func(ctx context.Context, a *Account, id string) error { _, err := a.Delete(ctx, id); return err }, done, nothing, done, Deleted},
+		{"RevokeOwner", func(ctx context.Context, a *Account, id string) error {
+			t, err := a.registry.Get(ctx, id)
+			if err == nil {
+				_, err = a.RevokeOwner(ctx, t.Owner)
+			}
+			return err
+		}, done, forbidden, done, Revoked},
+		{"DeleteOwnerTokens", func(ctx context.Context, a *Account, id string) error {
+			t, err := a.registry.Get(ctx, id)
+			if err == nil {
+				_, err = a.DeleteOwnerTokens(ctx, t.Owner)
+			}
+			return err
+		}, done, forbidden, done, Deleted},
+	} {
+		for _, as := range []struct {
+			name, owner string
+			admin       bool
+			want        string
+		}{
+			{"own", "alice", false, c.own},
+			{"another's", "bob", false, c.other},
+			{"own as an admin", "alice", true, c.own},
+			{"another's as an admin", "bob", true, c.admins},
+		} {
+			t.Run(c.name+" "+as.name, func(t *testing.T) {
+				t.Parallel()
+				d := newDesk()
+				made, _ := d.create(t, NewToken{Owner: "alice", Grants: []token.Grant{grant("1", "a", "*")}})
+				before := slices.Clone(d.store.tokens[made.ID])
+				err := c.do(t.Context(), d.account(t, as.owner, as.admin), made.ID)
+				switch as.want {
+				case nothing:
+					refused(t, err, ErrNotFound, "token "+made.ID+": not found")
+				case forbidden:
+					refused(t, err, ErrForbidden)
+				default:
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				if as.want != done || c.want == "" {
+					equal(t, "events", len(d.events), 0)
+					equal(t, "the token", d.store.tokens[made.ID], before)
+					return
+				}
+				if len(d.events) != 1 || d.events[0].Action != c.want {
+					t.Fatalf("events %+v, want one: %s", d.events, c.want)
+				}
+				e := d.events[0]
+				equal(t, "actor", Actor{e.ActorKind, e.Actor, e.Address}, Actor{OwnerActor, as.owner, "192.0.2.1"})
+			})
+		}
+	}
+}
+
+func TestAccountSigningIn(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	if _, err := d.SetOwner(ctx, cli, "off", OwnerChanges{Enabled: new(false)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.SetOwner(ctx, cli, "root", OwnerChanges{Admin: new(true)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := d.Account(ctx, "off", "", true)
+	refused(t, err, ErrForbidden, "disabled")
+	_, err = d.Account(ctx, "", "", true)
+	refused(t, err, ErrForbidden, "nobody")
+	_, err = d.Account(ctx, "a\nb", "", true)
+	refused(t, err, ErrInvalid, "control character")
+	for _, c := range []struct {
+		owner       string
+		admin, want bool
+	}{{"alice", false, false}, {"alice", true, true}, {"root", false, true}} {
+		a := d.account(t, c.owner, c.admin)
+		if a.Admin() != c.want || a.Owner().ID != c.owner || !a.Owner().MayCreate {
+			t.Errorf("Account(%s, %v) is of %+v, want an admin: %v", c.owner, c.admin, a.Owner(), c.want)
+		}
+	}
+}
+
+func TestAccountLists(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	d.create(t, NewToken{Owner: "alice"})
+	d.create(t, NewToken{Owner: "bob"})
+	d.create(t, NewToken{Owner: "bob"})
+	if _, err := d.SetOwner(ctx, cli, "alice", OwnerChanges{}); err != nil {
+		t.Fatal(err)
+	}
+	alice, root := d.account(t, "alice", false), d.account(t, "root", true)
+	for _, c := range []struct {
+		name   string
+		as     *Account
+		owner  *string
+		tokens int // -1: forbidden
+		events int
+	}{
+		{"one's own", alice, nil, 1, 2},
+		{"one's own by name", alice, new("alice"), 1, 2},
+		{"another's", alice, new("bob"), -1, -1},
+		{"of no owner", alice, new(""), -1, -1},
+		{"all, for an admin", root, nil, 3, 4},
+		{"one owner's, for an admin", root, new("bob"), 2, 2},
+		{"the admin's own", root, new("root"), 0, 0},
+	} {
+		tokens, _, err := c.as.List(ctx, Query{Owner: c.owner})
+		if c.tokens < 0 {
+			refused(t, err, ErrForbidden)
+		} else if err != nil || len(tokens) != c.tokens {
+			t.Errorf("%s: %d tokens, %v, want %d", c.name, len(tokens), err, c.tokens)
+		}
+		events, _, err := c.as.Events(ctx, EventQuery{Owner: c.owner})
+		if c.events < 0 {
+			refused(t, err, ErrForbidden)
+		} else if err != nil || len(events) != c.events {
+			t.Errorf("%s: %d events, %v, want %d", c.name, len(events), err, c.events)
+		}
+	}
+	_, _, err := alice.Owners(ctx, "", 0)
+	refused(t, err, ErrForbidden)
+	owners, _, err := root.Owners(ctx, "", 0)
+	if err != nil || len(owners) != 1 {
+		t.Errorf("Owners for an admin = %v, %v, want alice's record", owners, err)
+	}
+}
+
+func TestAccountCreates(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	alice := d.account(t, "alice", true)
+	made, _, err := alice.Create(ctx, NewToken{Name: "ci"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "owner and maker", made.Owner+" "+made.CreatedBy, "alice alice")
+	_, _, err = alice.Create(ctx, NewToken{Name: "ci", Owner: "bob"})
+	refused(t, err, ErrForbidden, "own") // not even as an admin: it would act in bob's name
+}

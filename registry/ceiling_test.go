@@ -1,0 +1,160 @@
+package registry
+
+import (
+	"testing"
+
+	"github.com/patgate/patgate/token"
+)
+
+func TestOwnersStayBelowTheirCeiling(t *testing.T) {
+	t.Parallel()
+	implied := func(r *Rules) {
+		r.Scopes = []string{"stories:read", "stories:write", "users:read", "x:y:z"}
+		r.ImpliedBy = map[string][]string{"stories:read": {"stories:read", "stories:write"}}
+	}
+	for _, c := range []struct {
+		name    string
+		ceiling []token.Grant // nil: no record
+		asked   token.Grant
+		beyond  string // what is; "": nothing
+	}{
+		{"no record", nil, token.Full(), ""},
+		{"everything", []token.Grant{token.Full()}, token.Full(), ""},
+		{"nothing at all", []token.Grant{}, grant("1", "stories:read", "*"), `scope stories:read in space "1"`},
+		{"the same", []token.Grant{grant("1", "stories:read", "*")}, grant("1", "stories:read", "*"), ""},
+		{"less in each", []token.Grant{grant("1 2", "stories:read users:read", "5 6")}, grant("2", "users:read", "6"), ""},
+		{"another space", []token.Grant{grant("1", "stories:read", "*")}, grant("1 2", "stories:read", "*"), `scope stories:read in space "2"`},
+		{"all spaces", []token.Grant{grant("1", "stories:read", "*")}, grant("*", "stories:read", "*"), `scope stories:read in all spaces`},
+		{"another scope", []token.Grant{grant("*", "stories:read", "*")}, grant("1", "stories:read users:read", "*"), `scope users:read in space "1"`},
+		{"another resource", []token.Grant{grant("*", "*", "5")}, grant("1", "stories:read", "5 6"), `scope stories:read in space "1" on these resources`},
+		{"all resources", []token.Grant{grant("*", "*", "5")}, grant("1", "stories:read", "*"), `scope stories:read in space "1"`},
+
+		{"a pattern below the same", []token.Grant{grant("*", "stories:*", "*")}, grant("1", "stories:*", "*"), ""},
+		{"a pattern below everything", []token.Grant{grant("*", "*", "*")}, grant("1", "stories:*", "*"), ""},
+		{"a pattern beside another", []token.Grant{grant("*", "stories:*", "*")}, grant("1", "*:read", "*"), `scope *:read in space "1"`},
+		{"a pattern above a scope", []token.Grant{grant("*", "stories:read", "*")}, grant("1", "stories:*", "*"), `scope stories:* in space "1"`},
+		{"every scope above a pattern", []token.Grant{grant("*", "*:*", "*")}, grant("1", "*", "*"), `scope * in space "1"`},
+		{"a scope that another implies", []token.Grant{grant("*", "stories:write", "*")}, grant("1", "stories:read", "*"), ""},
+		{"a scope that a pattern's implies", []token.Grant{grant("*", "*:write", "*")}, grant("1", "stories:read", "*"), ""},
+		{"not the other way round", []token.Grant{grant("*", "stories:read", "*")}, grant("1", "stories:write", "*"), `scope stories:write in space "1"`},
+
+		{"spaces from several grants", []token.Grant{grant("1", "stories:read", "*"), grant("2", "stories:*", "*")}, grant("1 2", "stories:read", "*"), ""},
+		{"scopes from several grants", []token.Grant{grant("1", "stories:read", "*"), grant("1", "users:read", "*")}, grant("1", "stories:read users:read", "*"), ""},
+		{"but not each from another", []token.Grant{grant("1", "stories:read", "*"), grant("2", "users:read", "*")}, grant("2", "stories:read", "*"), `scope stories:read in space "2"`},
+
+		{"no scope", []token.Grant{grant("1", "stories:read", "*")}, grant("1", "", "*"), ""},
+		{"no scope in another space", []token.Grant{grant("1", "stories:read", "*")}, grant("2", "", "*"), `a grant in space "2"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(implied)
+			if c.ceiling != nil {
+				o := token.NewOwner("alice")
+				o.Grants = c.ceiling
+				d.store.owners["alice"] = o.Encode(nil)
+			}
+			alice := d.account(t, "alice", true)
+			made, secret, err := alice.Create(t.Context(), NewToken{Name: "ci", Grants: []token.Grant{c.asked}})
+			bare, _ := d.create(t, NewToken{Owner: "alice", Grants: []token.Grant{}})
+			_, errAdd := alice.AddGrant(t.Context(), bare.ID, c.asked)
+			if c.beyond == "" {
+				if err != nil || errAdd != nil {
+					t.Errorf("Create: %v, AddGrant: %v, want both done", err, errAdd)
+				}
+				return
+			}
+			refused(t, err, ErrForbidden, c.beyond+" is more than owner \"alice\" may do")
+			refused(t, errAdd, ErrForbidden, c.beyond)
+			if made != nil || secret != "" {
+				t.Errorf("Create gives %v", made)
+			}
+			// Operators set what they see fit; the gate minds the ceiling.
+			if _, _, err := d.Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Grants: []token.Grant{c.asked}}); err != nil {
+				t.Errorf("Create by an operator: %v", err)
+			}
+		})
+	}
+}
+
+func TestWhoMayCreate(t *testing.T) {
+	t.Parallel()
+	owner := func(change func(*token.Owner)) *token.Owner {
+		o := token.NewOwner("alice")
+		change(o)
+		return o
+	}
+	aliceHerself := Actor{Kind: OwnerActor, Name: "alice"}
+	for _, c := range []struct {
+		name   string
+		record *token.Owner // nil: none
+		has    int          // tokens
+		by     Actor
+		kind   error // nil: done
+		says   string
+	}{
+		{"without a record", nil, 3, aliceHerself, nil, ""},
+		{"who may not", owner(func(o *token.Owner) { o.MayCreate = false }), 0, aliceHerself, ErrForbidden, "may not make tokens"},
+		{"an operator for who may not", owner(func(o *token.Owner) { o.MayCreate = false }), 0, cli, nil, ""},
+		{"below the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 1, aliceHerself, nil, ""},
+		{"at the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 2, aliceHerself, ErrConflict, "has 2 tokens"},
+		{"above it", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 3, aliceHerself, ErrConflict, "may have no more"},
+		{"an operator at the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 2, cli, ErrConflict, "has 2 tokens"},
+		{"a token", nil, 0, Actor{Kind: TokenActor, Name: "x"}, ErrForbidden, "tokens don't make tokens"},
+		{"another owner", nil, 0, Actor{Kind: OwnerActor, Name: "bob"}, ErrForbidden, "own"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk()
+			for range c.has {
+				made, _ := d.create(t, NewToken{Owner: "alice"})
+				if _, err := d.Revoke(t.Context(), cli, made.ID); err != nil { // revoked ones count as well
+					t.Fatal(err)
+				}
+			}
+			if c.record != nil {
+				d.store.owners["alice"] = c.record.Encode(nil)
+			}
+			_, _, err := d.Create(t.Context(), c.by, NewToken{Name: "ci", Owner: "alice"})
+			if c.kind == nil {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			refused(t, err, c.kind, c.says)
+			equal(t, "tokens", len(d.store.tokens), c.has)
+		})
+	}
+}
+
+func TestImmutableGrants(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk(func(r *Rules) { r.GrantsImmutable = true })
+	made, _ := d.create(t, NewToken{Owner: "alice", Full: true})
+	alice := d.account(t, "alice", false)
+	for what, do := range map[string]func() error{
+		"AddGrant":           func() error { _, err := d.AddGrant(ctx, cli, made.ID, grant("1", "a", "*")); return err },
+		"RemoveGrant":        func() error { _, err := d.RemoveGrant(ctx, cli, made.ID, 1); return err },
+		"RemoveAllGrants":    func() error { _, err := d.RemoveAllGrants(ctx, cli, made.ID); return err },
+		"AddGrant by alice":  func() error { _, err := alice.AddGrant(ctx, made.ID, grant("1", "a", "*")); return err },
+		"RemoveAll by alice": func() error { _, err := alice.RemoveAllGrants(ctx, made.ID); return err },
+	} {
+		if err := do(); err == nil {
+			t.Errorf("%s: done, want it refused", what)
+		} else {
+			refused(t, err, ErrForbidden, "stay what they were")
+		}
+	}
+	d.took(t)
+	if _, err := d.Update(ctx, cli, made.ID, Changes{Name: new("x")}); err != nil {
+		t.Errorf("Update: %v", err)
+	}
+	if _, _, err := d.Regenerate(ctx, cli, made.ID, Renewal{}); err != nil {
+		t.Errorf("Regenerate: %v", err)
+	}
+	if _, err := d.Revoke(ctx, cli, made.ID); err != nil {
+		t.Errorf("Revoke: %v", err)
+	}
+	d.took(t, Updated, Regenerated, Revoked)
+}

@@ -1,0 +1,87 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// asyncFind is a Find that nobody waits for.
+type asyncFind struct {
+	lookup
+	s        *Store
+	digest   token.Digest
+	position store.Position
+	floor    floor
+	done     func(store.Found, error)
+}
+
+// FindAsync implements store.Async. What one lookup tells costs no goroutine and
+// no timer. Where more must be read, Find does.
+func (s *Store) FindAsync(d token.Digest, done func(store.Found, error)) {
+	f := &asyncFind{s: s, digest: d, position: s.told.position(), floor: s.floors.of(string(d[:])), done: done}
+	f.key, f.then = s.keys.token(d), f
+	err := s.usable(s.ctx)
+	if err == nil {
+		err = s.ask(s.ctx, &f.lookup)
+	}
+	if err != nil {
+		done(store.Found{}, s.reading("a token", err))
+	}
+}
+
+var errMore = errors.New("more must be read")
+
+// end implements ender.
+func (f *asyncFind) end() {
+	r, err := f.record()
+	switch {
+	case errors.Is(err, errMore):
+		go func() { f.done(f.s.Find(f.s.ctx, f.digest)) }()
+		return
+	case err != nil:
+		f.done(store.Found{}, err)
+		return
+	}
+	found := foundBy(f.digest, r, f.position)
+	if f.s.ownerHeld(&found) {
+		f.done(found, nil)
+		return
+	}
+	go f.endWithOwner(found)
+}
+
+// record returns the live record that the lookup has found, or errMore. A panic
+// becomes an error: others wait for this goroutine.
+func (f *asyncFind) record() (r record, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = f.s.reading("a token", fmt.Errorf("panic: %v", p))
+		}
+	}()
+	switch v := f.value; {
+	case f.err != nil:
+		return record{}, f.s.reading("a token", f.err)
+	case v != "" && v[0] != kindLive:
+		return record{}, errMore
+	}
+	r, err = parseRecord(f.value)
+	switch {
+	case err != nil:
+		return record{}, f.s.reading("a token", err)
+	case !f.floor.allows(r.raw != "", r.version), r.live() && r.token.Digest != f.digest:
+		return record{}, errMore
+	case !r.live():
+		return record{}, store.ErrNotFound
+	}
+	return r, nil
+}
+
+func (f *asyncFind) endWithOwner(found store.Found) {
+	ctx, cancel := context.WithDeadline(f.s.ctx, f.by)
+	defer cancel()
+	f.done(f.s.withOwner(ctx, found))
+}

@@ -1,0 +1,265 @@
+package test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+// maskedLogs gives all logs the format patgate in place of the harness's own filter.
+func (g *gateway) maskedLogs(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(g.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := bytes.Index(text, []byte("\t\tformat filter {"))
+	to := from + bytes.Index(text[from:], []byte("\n\t\t}\n"))
+	if from < 0 || to < from {
+		t.Fatal("the harness's options have no filter")
+	}
+	text = bytes.Replace(text, text[from:to+len("\n\t\t}")], []byte("\t\tformat patgate"), 1)
+	if err := os.WriteFile(g.file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const secretSites = `
+http://api.test:{$PORT} {
+	log
+	patgate {
+		token_from bearer
+		token_from basic
+		token_from header X-Api-Key
+		token_from query api_key
+		token_from cookie pat
+		route GET /public public
+		route GET /stories stories:read
+		route POST /stories stories:write
+		route GET /never never
+		group /spaces/{space} {
+			route GET /stories stories:read
+			route GET /stories/{id} stories:read {
+				resource path.id
+			}
+		}
+		group /report {
+			mode report
+			route GET /stories stories:write
+		}
+	}
+	reverse_proxy {$UPSTREAM}
+}
+http://down.test:{$PORT} {
+	log
+	patgate {
+		token_from query api_key
+		token_from header X-Api-Key
+		route GET /stories stories:read
+	}
+	reverse_proxy 127.0.0.1:1
+}
+http://echo.test:{$PORT} {
+	log
+	patgate {
+		token_from query api_key
+		route GET /stories stories:read
+	}
+	reverse_proxy REDIRECTOR
+}`
+
+const secretPages = `
+http://pages.test:{$PORT} {
+	log
+	patgate {
+		token_from query api_key
+		token_from header X-Api-Key
+		route GET /stories stories:read
+	}
+	respond "served {http.patgate.owner}"
+	handle_errors {
+		respond "{err.status_code} {err.message} {err.trace}"
+	}
+}`
+
+// startMasked starts a gateway whose logs all have the format patgate.
+func startMasked(t *testing.T, s setup) *gateway {
+	t.Helper()
+	g := prepare(t, s)
+	g.maskedLogs(t)
+	if err := g.run(t); err != nil {
+		t.Fatalf("starting: %v\n%s", err, g.log)
+	}
+	t.Cleanup(func() {
+		g.stop()
+		g.checkOutput(t)
+	})
+	return g
+}
+
+// places returns a request with a secret in each of the places where it could be.
+func places(secret string) []request {
+	basic := base64.StdEncoding.EncodeToString([]byte("x:" + secret))
+	return []request{
+		{header: []string{"Authorization: Bearer " + secret}},
+		{header: []string{"Authorization: Basic " + basic}},
+		{header: []string{"Authorization: Token " + secret}},
+		{header: []string{"X-Api-Key: " + secret}},
+		{header: []string{"x-api-KEY: " + secret, "X-Api-Key: " + secret}},
+		{header: []string{"X_Api_Key: " + secret}},
+		{header: []string{"X.Api.Key: " + secret}},
+		{header: []string{"Cookie: a=b; pat=" + secret}},
+		{header: []string{"Referer: https://page.test/?api_key=" + secret}},
+		{target: "?api_key=" + secret},
+		{target: "?a=1&api_key=" + secret + "&api_key=" + secret},
+		{target: "?API_KEY=" + secret},
+		{target: "?api%5Fkey=" + secret},
+		{target: "?a=1;api_key=" + secret},
+		{target: "?%61pi_key=" + secret},
+		{target: "?api_key[]=" + secret},
+		{target: "?api_key=" + secret, header: []string{"X-Api-Key: " + secret, "Authorization: Bearer " + secret}},
+	}
+}
+
+// Whatever becomes of a request, its token stands in no log, answer, metric or
+// trace, nor in what the management API shows. The log format patgate is all an
+// operator has to write for it.
+func TestSecretsStaySecret(t *testing.T) {
+	t.Parallel()
+	redirector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "https://elsewhere.test"+r.RequestURI)
+		w.WriteHeader(http.StatusFound)
+	}))
+	t.Cleanup(redirector.Close)
+	s := setup{
+		sites: strings.ReplaceAll(secretSites, "REDIRECTOR", strings.TrimPrefix(redirector.URL, "http://")),
+		tokens: []known{
+			{name: "good", owner: "alice", grants: grant("1", "stories:read", "*")},
+			{name: "foreign", secret: "Zm9yZWlnbi10b2tlbi1vZi1hbi1vbGQtQVBJ"},
+			{name: "expired", expires: time.Now().Add(-time.Hour)},
+			{name: "revoked", revoked: true},
+			{name: "elsewhere", ips: []string{"192.0.2.0/24"}},
+			{name: "disabled", owner: "bob"},
+			{name: "single", grants: grant("1", "stories:read", "7")},
+		},
+		owners:  []*token.Owner{{ID: "bob"}},
+		options: "unknown_token_limit off",
+	}
+	g := startMasked(t, s)
+	// Those that no token has, or that are cut off, are secrets of someone, too.
+	g.secrets["unknown"] = token.NewSecret("pat")
+	g.secrets["unknown, foreign"] = "dW5rbm93bi10b2tlbi1vZi1zb21lb25lLWVsc2U"
+	g.secrets["malformed"] = token.NewSecret("pat")[:30]
+	reasons := map[string]bool{}
+	for name, secret := range g.secrets {
+		for _, r := range places(secret) {
+			query := r.target
+			for _, target := range []string{"/public", "/stories", "/never", "/nothing", "/spaces/2/stories", "/spaces/1/stories/8", "/spaces//stories", "/report/stories"} {
+				r.target = target + query
+				reasons[g.send(t, r).verdict()] = true
+			}
+			r.method, r.target = "POST", "/stories"+query
+			reasons[g.send(t, r).verdict()] = true
+			r.method, r.target = "", "/stories"+query
+			for _, host := range []string{"down.test", "echo.test"} {
+				r.host = host
+				if a := g.send(t, r); host == "echo.test" && strings.Contains(a.header.Get("Location"), secret[:16]) {
+					t.Errorf("%s of %s: a redirect elsewhere has the token", r, name)
+				}
+			}
+		}
+	}
+	for _, reason := range []string{
+		"forward", "ambiguous_request", "token_missing", "token_malformed", "token_unknown", "token_expired", "token_revoked", "owner_disabled",
+		"address_not_allowed", "scope_missing", "space_not_granted", "resource_not_granted", "route_unknown", "route_never",
+	} {
+		if !reasons[reason] {
+			t.Errorf("no request was answered %s: this shows less than it should", reason)
+		}
+	}
+	for _, path := range []string{
+		"/config/", "/metrics", "/patgate/status", "/patgate/tokens", "/patgate/export", "/patgate/owners", "/patgate/report", "/patgate/events", "/patgate/scopes",
+		"/debug/pprof/goroutine?debug=2", "/debug/vars", "/reverse_proxy/upstreams",
+	} {
+		g.saw(g.get(t, path))
+	}
+	// Error pages are shown what went wrong.
+	pages := startMasked(t, setup{sites: secretPages, tokens: s.tokens, options: s.options})
+	for _, secret := range pages.secrets {
+		for _, r := range places(secret) {
+			r.host, r.target = "pages.test", "/stories"+r.target
+			pages.send(t, r)
+		}
+	}
+	if log := g.log.String(); strings.Contains(log, "in clear") || !strings.Contains(log, "api_key=REDACTED") {
+		t.Error("the log warns although it masks, or has no masked line")
+	}
+}
+
+// A log that would show tokens is warned of at start, one that wouldn't isn't.
+func TestLogWarning(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name, log, from string
+		want            bool
+	}{
+		{"query", "log", "token_from query api_key", true},
+		{"header", "log", "token_from header X-Api-Key", true},
+		{"on a route", "log", "route GET /y any {\n\ttoken_from query key\n}", true},
+		{"bearer", "log", "token_from bearer", false},
+		{"no log", "", "token_from query api_key", false},
+	} {
+		g := start(t, setup{sites: fmt.Sprintf("http://api.test:{$PORT} {\n%s\npatgate {\n%s\nroute GET /x any\n}\nrespond ok\n}", row.log, row.from)})
+		if got := strings.Contains(g.log.String(), "access logs show tokens in clear"); got != row.want {
+			t.Errorf("%s: warned is %v, want %v", row.name, got, row.want)
+		}
+	}
+}
+
+// What opens the store is shown as it is written, as a placeholder, and stands in
+// no log; nor does it where the configuration is wrong.
+func TestConfigurationSecrets(t *testing.T) {
+	for name, option := range map[string]string{
+		"pepper": "token {\n\tpepper {env.TEST_SECRET}\n}",
+		"redis":  "store redis {\n\taddress 127.0.0.1:1\n\tpassword {env.TEST_SECRET}\n}",
+		"url":    "store redis {env.TEST_URL}",
+	} {
+		g := prepare(t, setup{sites: plainSite})
+		text, err := os.ReadFile(g.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(option, "store") {
+			text = bytes.Replace(text, []byte("store embedded {$DIR}/tokens.db"), []byte(option), 1)
+		} else {
+			text = bytes.Replace(text, []byte("tokens.db"), []byte("tokens.db\n"+option), 1)
+		}
+		if err := os.WriteFile(g.file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		const secret = "correct-horse-battery-staple"
+		t.Setenv("TEST_SECRET", secret)
+		t.Setenv("TEST_URL", "redis://user:"+secret+"@127.0.0.1:1/0")
+		if err := g.run(t); err != nil {
+			t.Fatalf("%s: starting: %v\n%s", name, err, g.log)
+		}
+		g.secrets = map[string]string{name: secret}
+		g.saw([]byte(g.send(t, request{target: "/x", header: []string{"Authorization: Bearer " + token.NewSecret("pat")}}).body))
+		for _, path := range []string{"/config/", "/metrics", "/patgate/status", "/patgate/tokens", "/debug/pprof/goroutine?debug=2"} {
+			g.saw(g.get(t, path))
+		}
+		if !bytes.Contains(g.get(t, "/config/"), []byte("{env.TEST_")) {
+			t.Errorf("%s: the configuration doesn't show the placeholder", name)
+		}
+		g.stop()
+		g.checkOutput(t)
+	}
+}

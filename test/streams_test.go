@@ -1,0 +1,489 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/patgate/patgate/internal/redistest"
+)
+
+// streamer is an upstream whose answers don't end by themselves.
+type streamer struct {
+	*httptest.Server
+	open sync.Map // ids of the requests under way
+}
+
+func newStreamer(t *testing.T) *streamer {
+	u := &streamer{}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /events", u.answer("text/event-stream", "data: tick\n\n", 20*time.Millisecond))
+	mux.HandleFunc("GET /idle", u.answer("text/event-stream", "data: once\n\n", time.Hour))
+	mux.HandleFunc("GET /download", u.answer("application/octet-stream", strings.Repeat("x", 32<<10), time.Millisecond))
+	mux.HandleFunc("POST /upload", u.upload)
+	mux.HandleFunc("GET /ws", u.websocket)
+	u.Server = httptest.NewServer(mux)
+	t.Cleanup(func() {
+		u.CloseClientConnections()
+		u.Close()
+	})
+	return u
+}
+
+// addr is what a Caddyfile calls it by.
+func (u *streamer) addr() string { return strings.TrimPrefix(u.URL, "http://") }
+
+func (u *streamer) begin(r *http.Request) (end func()) {
+	id := r.URL.Query().Get("id")
+	u.open.Store(id, true)
+	return func() { u.open.Delete(id) }
+}
+
+// answer answers with a text, over and over.
+func (u *streamer) answer(kind, text string, pause time.Duration) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		defer u.begin(r)()
+		w.Header().Set("Content-Type", kind)
+		for r.Context().Err() == nil {
+			if _, err := io.WriteString(w, text); err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+			case <-time.After(pause):
+			}
+		}
+	}
+}
+
+func (u *streamer) upload(w http.ResponseWriter, r *http.Request) {
+	defer u.begin(r)()
+	if _, err := io.Copy(io.Discard, r.Body); err == nil {
+		io.WriteString(w, "all of it")
+	}
+}
+
+// websocket sends a text frame over and over.
+func (u *streamer) websocket(w http.ResponseWriter, r *http.Request) {
+	defer u.begin(r)()
+	conn, buffered, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n")
+	buffered.Flush()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		io.Copy(io.Discard, conn)
+	}()
+	for {
+		if _, err := conn.Write([]byte("\x81\x05hello")); err != nil {
+			return
+		}
+		select {
+		case <-gone:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// live is a stream that a client has opened.
+type live struct {
+	name  string
+	got   atomic.Int64  // bytes
+	ended chan struct{} // closed when it has ended for the client
+	last  []byte        // the end of what came; to be read when ended is closed
+}
+
+// follow reads from the stream until it ends.
+func (l *live) follow(r io.Reader) {
+	buf := make([]byte, 4096)
+	for {
+		n, err := r.Read(buf)
+		l.got.Add(int64(n))
+		l.last = append(l.last, buf[:n]...)
+		l.last = l.last[max(0, len(l.last)-200):]
+		if err != nil {
+			close(l.ended)
+			return
+		}
+	}
+}
+
+// clients returns HTTP clients by protocol, each stream on a connection of its
+// own in HTTP/1, all on one in HTTP/2.
+func clients(t *testing.T) map[string]*http.Client {
+	one := &http.Transport{DisableKeepAlives: true}
+	two := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	t.Cleanup(one.CloseIdleConnections)
+	t.Cleanup(two.CloseIdleConnections)
+	return map[string]*http.Client{"HTTP/1.1": {Transport: one}, "HTTP/2": {Transport: two}}
+}
+
+// stream opens a stream. name tells it from all others.
+func (g *gateway) stream(t *testing.T, client *http.Client, host, kind, name, secret string) *live {
+	t.Helper()
+	l := &live{name: name, ended: make(chan struct{})}
+	if kind == "ws" {
+		g.openWebSocket(t, l, host, secret)
+		return l
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	method, body := "GET", io.Reader(nil)
+	var feed *io.PipeWriter
+	if kind == "upload" {
+		method = "POST"
+		body, feed = io.Pipe()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+g.addr+"/"+kind+"?id="+url.QueryEscape(name), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = host
+	req.Header.Set("Authorization", "Bearer "+secret)
+	if feed != nil {
+		go l.feed(feed)
+		go func() {
+			if resp, err := client.Do(req); err == nil {
+				resp.Body.Close()
+			}
+			feed.Close() // the server has answered, or broken off
+			close(l.ended)
+		}()
+		return l
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d", name, resp.StatusCode)
+	}
+	go func() {
+		defer resp.Body.Close()
+		l.follow(resp.Body)
+	}()
+	return l
+}
+
+// feed writes to an upload until it ends.
+func (l *live) feed(w *io.PipeWriter) {
+	for {
+		if _, err := io.WriteString(w, "some more"); err != nil {
+			return
+		}
+		l.got.Add(1)
+		select {
+		case <-l.ended:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (g *gateway) openWebSocket(t *testing.T, l *live, host, secret string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "GET /ws?id=%s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer %s\r\n\r\n",
+		url.QueryEscape(l.name), host, secret)
+	r := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%s: %v %v", l.name, resp, err)
+	}
+	go l.follow(r)
+}
+
+// await waits until f is true.
+func await(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waiting in vain for %s", what)
+		}
+	}
+}
+
+// flows waits until something comes through the stream.
+func (l *live) flows(t *testing.T) {
+	t.Helper()
+	before := l.got.Load()
+	await(t, l.name+" to flow", func() bool { return l.got.Load() > before })
+}
+
+// wasCut waits until the stream has ended for the client and for the upstream.
+func (u *streamer) wasCut(t *testing.T, l *live) {
+	t.Helper()
+	select {
+	case <-l.ended:
+	case <-time.After(patience):
+		t.Errorf("%s goes on", l.name)
+		return
+	}
+	await(t, l.name+" to end for the upstream", func() bool {
+		_, open := u.open.Load(l.name)
+		return !open
+	})
+}
+
+// closeFrame is what ends a WebSocket.
+func closeFrame(reason string) []byte {
+	frame := []byte{0x88, byte(2 + len(reason)), 1008 >> 8, 1008 & 0xff}
+	return append(frame, reason...)
+}
+
+const streamSites = `
+http://api.test:{$PORT} {
+	log
+	patgate {
+		route GET,POST /{any} stream:use
+	}
+	reverse_proxy UPSTREAM {
+		stream_close_delay 10m
+	}
+}
+http://unchecked.test:{$PORT} {
+	patgate {
+		stream_check off
+		route GET,POST /{any} stream:use
+	}
+	reverse_proxy UPSTREAM
+}`
+
+// ending is a way in which tokens end, and what a new request is rejected for
+// afterwards.
+type ending struct {
+	name   string
+	reason string
+	end    func(t *testing.T, g *gateway, c created)
+}
+
+var endings = []ending{
+	{"revoke", "token_revoked", func(t *testing.T, g *gateway, c created) {
+		g.ok(t, "POST", "/patgate/tokens/"+c.Token.ID+"/revoke", "")
+	}},
+	{"delete", "token_unknown", func(t *testing.T, g *gateway, c created) { g.ok(t, "DELETE", "/patgate/tokens/"+c.Token.ID, "") }},
+	{"regenerate", "token_revoked", func(t *testing.T, g *gateway, c created) {
+		var again created
+		g.call(t, "POST", "/patgate/tokens/"+c.Token.ID+"/regenerate", "{}", &again)
+	}},
+	{"lose the scope", "scope_missing", func(t *testing.T, g *gateway, c created) {
+		g.ok(t, "DELETE", "/patgate/tokens/"+c.Token.ID+"/grants", "")
+	}},
+	{"disable the owner", "owner_disabled", func(t *testing.T, g *gateway, c created) {
+		g.ok(t, "PUT", "/patgate/owners/"+c.Token.ID, `{"enabled": false}`)
+	}},
+	{"lower the owner's ceiling", "scope_missing", func(t *testing.T, g *gateway, c created) {
+		g.ok(t, "PUT", "/patgate/owners/"+c.Token.ID, `{"enabled": true, "grants": [{"spaces": ["*"], "scopes": ["other:use"], "resources": ["*"]}]}`)
+	}},
+	{"leave the address", "address_not_allowed", func(t *testing.T, g *gateway, c created) {
+		g.ok(t, "PATCH", "/patgate/tokens/"+c.Token.ID, `{"allowed_ips": ["192.0.2.0/24"]}`)
+	}},
+}
+
+// Whatever ends a token ends the streams that were begun with it, in every
+// protocol, and no others.
+func TestStreamsEndWithTheToken(t *testing.T) {
+	t.Parallel()
+	u := newStreamer(t)
+	g := start(t, setup{
+		sites:  strings.ReplaceAll(streamSites, "UPSTREAM", u.addr()),
+		tokens: []known{{name: "other"}},
+	})
+	by := clients(t)
+	var others []*live
+	for protocol, client := range by {
+		others = append(others, g.stream(t, client, "api.test", "events", "other-"+protocol, g.secret("other")))
+	}
+	for _, e := range endings {
+		t.Run(e.name, func(t *testing.T) {
+			owner := "owner-" + strings.ReplaceAll(e.name, " ", "-")
+			c := g.create(t, fmt.Sprintf(`{"name": "x", "owner": %q, "full": true}`, owner))
+			var streams []*live
+			for protocol, client := range by {
+				for _, kind := range []string{"events", "idle", "download", "upload", "ws"} {
+					if kind != "ws" || protocol == "HTTP/1.1" {
+						streams = append(streams, g.stream(t, client, "api.test", kind, strings.ReplaceAll(kind+"-"+protocol+"-"+e.name, " ", "-"), c.Secret))
+					}
+				}
+			}
+			unchecked := g.stream(t, by["HTTP/1.1"], "unchecked.test", "events", "unchecked-"+e.reason, c.Secret)
+			for _, l := range streams {
+				if !strings.HasPrefix(l.name, "idle") {
+					l.flows(t)
+				}
+			}
+			if strings.Contains(e.name, "owner") {
+				c.Token.ID = owner
+			}
+			e.end(t, g, c)
+			for _, l := range streams {
+				u.wasCut(t, l)
+				if want := closeFrame(e.reason); strings.HasPrefix(l.name, "ws") && !bytes.HasSuffix(l.last, want) {
+					t.Errorf("%s: the last bytes are %q, want the close frame %q", l.name, l.last, want)
+				}
+			}
+			unchecked.flows(t)
+		})
+	}
+	for _, l := range others {
+		l.flows(t)
+	}
+	metrics := g.metrics(t)
+	for name, want := range map[string]string{
+		`caddy_patgate_streams`:                                         "2",
+		`caddy_patgate_streams_cut_total{reason="token_revoked"}`:       "18",
+		`caddy_patgate_streams_cut_total{reason="scope_missing"}`:       "18",
+		`caddy_patgate_streams_cut_total{reason="owner_disabled"}`:      "9",
+		`caddy_patgate_streams_cut_total{reason="address_not_allowed"}`: "9",
+	} {
+		if metrics[name] != want {
+			t.Errorf("%s is %s, want %s", name, metrics[name], want)
+		}
+	}
+	entry := g.accessLog(t, "/events?id="+url.QueryEscape("events-HTTP/1.1-revoke"))
+	if field, _ := entry["patgate"].(map[string]any); field["cut"] != "token_revoked" || field["decision"] != "forward" {
+		t.Errorf("the access log of a stream that was cut says %v", entry["patgate"])
+	}
+}
+
+// A token's time runs out without a change of the store.
+func TestStreamsEndOnExpiry(t *testing.T) {
+	t.Parallel()
+	u := newStreamer(t)
+	g := start(t, setup{
+		sites:  strings.ReplaceAll(streamSites, "UPSTREAM", u.addr()),
+		tokens: []known{{name: "short", expires: time.Now().Add(10 * time.Second)}},
+	})
+	by := clients(t)
+	for _, l := range []*live{
+		g.stream(t, by["HTTP/1.1"], "api.test", "ws", "ws", g.secret("short")),
+		g.stream(t, by["HTTP/1.1"], "api.test", "idle", "idle-1", g.secret("short")),
+		g.stream(t, by["HTTP/2"], "api.test", "idle", "idle-2", g.secret("short")),
+	} {
+		u.wasCut(t, l)
+		if want := closeFrame("token_expired"); l.name == "ws" && !bytes.HasSuffix(l.last, want) {
+			t.Errorf("the last bytes are %q, want the close frame %q", l.last, want)
+		}
+	}
+}
+
+// A WebSocket that Caddy keeps over a reload is still cut when its token ends.
+func TestStreamsAfterReload(t *testing.T) {
+	t.Parallel()
+	u := newStreamer(t)
+	s := setup{sites: strings.ReplaceAll(streamSites, "UPSTREAM", u.addr())}
+	g := start(t, s)
+	c := g.create(t, `{"name": "x", "full": true}`)
+	l := g.stream(t, nil, "api.test", "ws", "ws", c.Secret)
+	for i := range 2 {
+		s.sites += fmt.Sprintf("\nhttp://more%d.test:{$PORT} {\n\trespond ok\n}", i)
+		g.configure(t, s)
+		if err := g.reload(); err != nil {
+			t.Fatal(err)
+		}
+		l.flows(t)
+	}
+	g.ok(t, "POST", "/patgate/tokens/"+c.Token.ID+"/revoke", "")
+	u.wasCut(t, l)
+	if want := closeFrame("token_revoked"); !bytes.HasSuffix(l.last, want) {
+		t.Errorf("the last bytes are %q, want the close frame %q", l.last, want)
+	}
+}
+
+// startWithRedis starts a gateway on a store that others share.
+func startWithRedis(t *testing.T, s setup, server *redistest.Server) *gateway {
+	t.Helper()
+	g := prepare(t, s)
+	text, err := os.ReadFile(g.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("store embedded {$DIR}/tokens.db"), []byte("store redis redis://"+server.Addr), 1)
+	if err := os.WriteFile(g.file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.run(t); err != nil {
+		t.Fatalf("starting: %v\n%s", err, g.log)
+	}
+	t.Cleanup(func() {
+		g.stop()
+		g.checkOutput(t)
+	})
+	return g
+}
+
+// A revocation on one gateway cuts the streams on another. When the store can't
+// be heard, they end after max_stale.
+func TestStreamsOnTwoGateways(t *testing.T) {
+	t.Parallel()
+	u := newStreamer(t)
+	server := redistest.Start(t)
+	s := setup{sites: strings.ReplaceAll(streamSites, "UPSTREAM", u.addr()), options: "cache {\n\tmax_stale 3s\n}"}
+	a, b := startWithRedis(t, s, server), startWithRedis(t, s, server)
+	by := clients(t)
+	open := func(round, secret string) (streams []*live) {
+		for i, g := range []*gateway{a, b} {
+			streams = append(streams,
+				g.stream(t, nil, "api.test", "ws", fmt.Sprint("ws-", round, i), secret),
+				g.stream(t, by["HTTP/1.1"], "api.test", "idle", fmt.Sprint("idle-", round, i), secret),
+				g.stream(t, by["HTTP/2"], "api.test", "events", fmt.Sprint("events-", round, i), secret))
+		}
+		return streams
+	}
+	for _, e := range endings {
+		t.Run(e.name, func(t *testing.T) {
+			owner := "owner-" + strings.ReplaceAll(e.name, " ", "-")
+			c := a.create(t, fmt.Sprintf(`{"name": "x", "owner": %q, "full": true}`, owner))
+			streams := open(strings.ReplaceAll(e.name, " ", "-"), c.Secret)
+			if strings.Contains(e.name, "owner") {
+				c.Token.ID = owner
+			}
+			e.end(t, a, c)
+			for _, l := range streams {
+				u.wasCut(t, l)
+			}
+		})
+	}
+	c := a.create(t, `{"name": "x", "full": true}`)
+	streams := open("down", c.Secret)
+	server.Kill()
+	began := time.Now()
+	streams[0].flows(t)
+	for _, l := range streams {
+		u.wasCut(t, l)
+		if want := closeFrame("store_unavailable"); strings.HasPrefix(l.name, "ws") && !bytes.HasSuffix(l.last, want) {
+			t.Errorf("%s: the last bytes are %q, want the close frame %q", l.name, l.last, want)
+		}
+	}
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("the streams ended after %s: max_stale is 3s", took)
+	}
+}
