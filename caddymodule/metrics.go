@@ -61,12 +61,17 @@ var (
 	})
 )
 
+// collectors are those of the gate.
+func collectors() []prometheus.Collector {
+	return []prometheus.Collector{requestCounter, reportCounter, streamCutCounter, unknownForwarded, retiredUses, lookupSeconds, storeErrors, cacheCollector{}}
+}
+
 // registerMetrics makes the collectors known to a configuration's registry.
 func registerMetrics(registry *prometheus.Registry) error {
 	if registry == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{requestCounter, reportCounter, streamCutCounter, unknownForwarded, retiredUses, lookupSeconds, storeErrors, cacheCollector{}} {
+	for _, c := range collectors() {
 		if err := registry.Register(c); err != nil {
 			var known prometheus.AlreadyRegisteredError
 			if !errors.As(err, &known) {
