@@ -55,9 +55,9 @@ func Sorts() []string { return []string{SortCreated, SortName, SortExpires, Sort
 // used may change its place in an order by that.
 //
 // The newest tokens come straight from the store. Every other order reads all
-// tokens that q selects, for each page: of one owner that is quick, of all of
-// 100,000 tokens it takes some tenths of a second. What is kept in memory on the
-// way is bounded by the page.
+// tokens of the owner, or of all owners, for each page: that is a millisecond for
+// 100 tokens, half a second for 100,000 in a file and a second in Redis (see
+// BenchmarkList). What is kept in memory on the way is bounded.
 func (r *Registry) List(ctx context.Context, q Query) (tokens []*token.Token, next string, err error) {
 	selected, err := r.selected(q)
 	if err != nil {
