@@ -34,6 +34,14 @@ type outcome struct {
 	stream stream // where the request was forwarded for a token
 }
 
+// text says for people why the request is turned away.
+func (o *outcome) text() string {
+	if o.detail != "" {
+		return o.detail
+	}
+	return o.reason.Detail()
+}
+
 // placeholder returns the value of one of patgate's placeholders.
 func (o *outcome) placeholder(key string) (any, bool) {
 	name, ours := strings.CutPrefix(key, "http.patgate.")

@@ -17,23 +17,19 @@ import (
 // error routes, by leaving the answer to them.
 func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, retryAfter time.Duration) error {
 	status := o.reason.Status()
-	detail := o.detail
-	if detail == "" {
-		detail = o.reason.Detail()
-	}
 	header := w.Header()
 	header["Cache-Control"] = noStore
 	if retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((retryAfter+time.Second-1)/time.Second)))
 	}
-	if challenge := h.challenges.forReason(o, detail); len(challenge) > 0 {
+	if challenge := h.challenges.forReason(o); len(challenge) > 0 {
 		header["Www-Authenticate"] = challenge
 	}
 	if hasErrorRoutes(r) {
-		return caddyhttp.Error(status, errors.New(detail))
+		return caddyhttp.Error(status, errors.New(o.text()))
 	}
 	p := policy.Problem{
-		Type: rest.ProblemType + o.reason.String(), Title: http.StatusText(status), Status: status, Detail: detail, Reason: o.reason.String(),
+		Type: rest.ProblemType + o.reason.String(), Title: http.StatusText(status), Status: status, Detail: o.text(), Reason: o.reason.String(),
 	}
 	if status == http.StatusForbidden {
 		p.RequiredScope, p.Space = o.required, o.space
@@ -64,45 +60,56 @@ func hasErrorRoutes(r *http.Request) bool {
 // 6750 section 3).
 type challenges struct {
 	realm  string
-	others []string // of the other schemes that tokens are taken from
+	others []string   // of the other schemes that tokens are taken from
+	fixed  [][]string // by reason, for rejections that say no more than their reason
 }
 
 func makeChallenges(p *policy.Policy) challenges {
-	c := challenges{realm: `realm="` + p.Realm + `"`}
+	c := challenges{realm: `Bearer realm="` + p.Realm + `"`}
 	for _, credential := range p.Credentials() {
 		switch credential.Kind {
 		case policy.Basic:
-			c.others = append(c.others, "Basic "+c.realm+`, charset="UTF-8"`)
+			c.others = append(c.others, `Basic realm="`+p.Realm+`", charset="UTF-8"`)
 		case policy.Scheme:
-			c.others = append(c.others, credential.Name+" "+c.realm)
+			c.others = append(c.others, credential.Name+` realm="`+p.Realm+`"`)
 		}
+	}
+	for _, reason := range policy.Reasons() {
+		c.fixed = append(c.fixed, c.write(reason, reason.Detail(), ""))
 	}
 	return c
 }
 
-// forReason returns the challenges for a rejection.
-func (c *challenges) forReason(o *outcome, detail string) []string {
-	var b strings.Builder
-	b.WriteString("Bearer ")
-	b.WriteString(c.realm)
-	switch o.reason {
+// forReason returns the challenges for a rejection. They aren't to be changed.
+func (c *challenges) forReason(o *outcome) []string {
+	if o.detail == "" && (o.scope == "" || o.reason.Status() != http.StatusForbidden) {
+		return c.fixed[o.reason]
+	}
+	return c.write(o.reason, o.text(), o.scope)
+}
+
+// write returns the challenges for a rejection with a detail, which scopes would
+// have avoided.
+func (c *challenges) write(reason policy.Reason, detail, scope string) []string {
+	kind, others := "invalid_token", c.others
+	switch reason {
 	case policy.TokenMissing:
+		return append([]string{c.realm}, others...)
 	case policy.AmbiguousRequest:
-		b.WriteString(`, error="invalid_request", error_description="` + quoted(detail) + `"`)
-		return []string{b.String()}
+		kind, others, scope = "invalid_request", nil, ""
 	case policy.ScopeMissing, policy.SpaceNotGranted, policy.ResourceNotGranted:
-		b.WriteString(`, error="insufficient_scope", error_description="` + quoted(detail) + `"`)
-		if o.scope != "" {
-			b.WriteString(`, scope="` + o.scope + `"`)
-		}
-		return []string{b.String()}
+		kind, others = "insufficient_scope", nil
 	default:
-		if o.reason.Status() != http.StatusUnauthorized {
+		if reason.Status() != http.StatusUnauthorized {
 			return nil
 		}
-		b.WriteString(`, error="invalid_token", error_description="` + quoted(detail) + `"`)
+		scope = ""
 	}
-	return append([]string{b.String()}, c.others...)
+	challenge := c.realm + `, error="` + kind + `", error_description="` + quoted(detail) + `"`
+	if scope != "" {
+		challenge += `, scope="` + scope + `"`
+	}
+	return append([]string{challenge}, others...)
 }
 
 // quoted makes a text fit for error_description (RFC 6750 section 3).
