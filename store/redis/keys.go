@@ -7,7 +7,7 @@ type keys struct {
 	tokens                                     string // a prefix
 	head, feed, changes, ids, owners, gateways string
 	events, eventsBy, uses                     string
-	ownPrefix, ownerPrefix                     string
+	ownPrefix, ownerPrefix, claimPrefix        string
 }
 
 func newKeys(prefix string) keys {
@@ -17,13 +17,16 @@ func newKeys(prefix string) keys {
 		head:   tag + "head", feed: tag + "feed", changes: tag + "changes",
 		ids: tag + "ids", owners: tag + "owners", gateways: tag + "gateways",
 		events: tag + "events", eventsBy: tag + "eventsby", uses: tag + "uses",
-		ownPrefix: tag + "own:", ownerPrefix: tag + "o:",
+		ownPrefix: tag + "own:", ownerPrefix: tag + "o:", claimPrefix: tag + "claim:",
 	}
 }
 
 func (k *keys) token(d token.Digest) string { return k.tokens + string(d[:]) }
 func (k *keys) own(owner string) string     { return k.ownPrefix + owner }
 func (k *keys) owner(name string) string    { return k.ownerPrefix + name }
+
+// claim is the key of the claim to make the token with an id.
+func (k *keys) claim(id string) string { return k.claimPrefix + id }
 
 // An entry of the ids index: id, 0, digest. No id has a 0, so that entries sort
 // as ids do.

@@ -11,6 +11,7 @@
 //	{P}:head        hash     n: the position of the last change; mark: that change's
 //	{P}:feed        stream   the changes: entry n-0 is the change to position n
 //	{P}:changes     hash     changes under way, by their marks: 8 random bytes each
+//	{P}:claim:<id>  string   the mark of the change that may make this token
 //	{P}:ids         zset     id, 0, digest: where each token is
 //	{P}:own:<owner> zset     the ids of the owner's tokens
 //	{P}:owners      zset     the ids of the owners with a record

@@ -54,11 +54,15 @@ end
 
 // scriptBegin enters a change as pending. The entry is its state (p: pending,
 // a: aborted, c: committed), the position of a committed one or 0, the time,
-// each behind a blank, and the digests of the keys it touches.
+// each behind a blank, and the digests of the keys it touches. A claim says which
+// change may make the token with an id: the one that was announced last. Without
+// it, one that was announced, and is committed late, could come behind another
+// that made the token and one that deleted it: they have no key in common.
 //
-//	KEYS  changes
+//	KEYS  changes, claims
 //	ARGV  mark, digests
 const scriptBegin = luaNow + `
+for i = 2, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'EX', 60) end
 redis.call('HSET', KEYS[1], ARGV[1], 'p 0 ' .. now() .. ' ' .. ARGV[2])
 return 1`
 
@@ -105,21 +109,25 @@ end
 
 // scriptCommit commits a pending change of tokens.
 //
-//	KEYS  head, feed, changes, ids, and indexes that change; events, their index
+//	KEYS  head, feed, changes, ids, claims, and indexes that change; events,
+//	      their index
 //	ARGV  mark, entry of the feed, length of the feed,
-//	      number of ids that must not be taken, these ids,
+//	      number of ids that must not be taken, these ids in the order of the
+//	      claims,
 //	      then triples: A (add) or R (remove), the number of an index in KEYS,
 //	      and its member; then events, as luaRecord has them
 //
-// It returns the position; 0 when the change was aborted; or the id that is
-// taken.
+// It returns the position; 0 when the change was aborted, or one that was
+// announced later claims an id; or the id that is taken.
 const scriptCommit = luaAppend + luaPending + `
 local free = tonumber(ARGV[4])
 for i = 5, 4 + free do
   local id = ARGV[i]
+  if redis.call('GET', KEYS[i]) ~= ARGV[1] then return 0 end
   if #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1) > 0 then return id end
 end
 local n = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
+for i = 5, 4 + free do redis.call('DEL', KEYS[i]) end
 for i = 5 + free, own, 3 do
   local index = KEYS[tonumber(ARGV[i + 1])]
   if ARGV[i] == 'A' then redis.call('ZADD', index, 0, ARGV[i + 2]) else redis.call('ZREM', index, ARGV[i + 2]) end

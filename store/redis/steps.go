@@ -25,7 +25,7 @@ func (s *Store) apply(ctx context.Context, c *change) error {
 	if len(c.writes) == 0 {
 		return nil
 	}
-	if err := s.begin(ctx, c.mark, c.writes); err != nil {
+	if err := s.begin(ctx, c.mark, c.writes, c.free...); err != nil {
 		return err
 	}
 	if err := s.intend(ctx, c); err != nil {
@@ -55,14 +55,19 @@ func (s *Store) apply(ctx context.Context, c *change) error {
 	return err
 }
 
-// begin announces a change: it enters it as pending. It is sent once, so that
-// no second copy can come late, and announce a change anew that has ended.
-func (s *Store) begin(ctx context.Context, mark string, writes []write) error {
+// begin announces a change: it enters it as pending, and claims the ids of the
+// tokens it makes. It is sent once, so that no second copy can come late, and
+// announce a change anew that has ended.
+func (s *Store) begin(ctx context.Context, mark string, writes []write, free ...string) error {
 	digests := make([]byte, 0, len(writes)*len(token.Digest{}))
 	for _, w := range writes {
 		digests = append(digests, w.digest[:]...)
 	}
-	cmd := eval(scriptBegin, []string{s.keys.changes}, mark, string(digests))
+	keys := []string{s.keys.changes}
+	for _, id := range free {
+		keys = append(keys, s.keys.claim(id))
+	}
+	cmd := eval(scriptBegin, keys, mark, string(digests))
 	return s.sendOnce(ctx, unsafe, keyed{s.keys.changes, cmd})
 }
 
@@ -110,15 +115,16 @@ func (s *Store) intent(mark string, w write) *redis.Cmd {
 // commit commits the change. Its error is errMaybe where that can't be told.
 func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
 	keys := []string{s.keys.head, s.keys.feed, s.keys.changes, s.keys.ids}
+	at := map[string]int{s.keys.ids: len(keys)} // as Lua counts
 	var payload []byte
 	for _, t := range c.what {
 		payload = appendTouched(payload, t)
 	}
 	args := []any{c.mark, string(payload), feedLength, len(c.free)}
 	for _, id := range c.free {
+		keys = append(keys, s.keys.claim(id))
 		args = append(args, id)
 	}
-	at := map[string]int{s.keys.ids: len(keys)}
 	for _, m := range c.indexes {
 		if at[m.index] == 0 {
 			keys = append(keys, m.index)

@@ -25,7 +25,7 @@ func (s *Store) stopAfter(t *testing.T, step string, c *change) {
 			t.Fatal(err)
 		}
 	}
-	must(s.begin(t.Context(), c.mark, c.writes))
+	must(s.begin(t.Context(), c.mark, c.writes, c.free...))
 	if step == "begin" {
 		return
 	}
@@ -286,6 +286,36 @@ func TestLateIntents(t *testing.T) {
 	}
 }
 
+// A token that was to be made can't be any more when another has been made in its
+// place, even if that has been deleted since.
+func TestLateCreation(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	late, err := s.creation(t.Context(), []*token.Token{newToken("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.stopAfter(t, "intents", late)
+	other := newToken("a")
+	other.Digest = digest("another")
+	create(t, s, other)
+	if err := s.Delete(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.commit(t.Context(), late); !errors.Is(err, errConflict) {
+		t.Errorf("committing the first: %v, want a conflict", err)
+	}
+	s.undo(late, false)
+	if f, err := s.Find(t.Context(), digest("a")); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Find = %+v, %v, want nothing", f.Token, err)
+	}
+	create(t, s, newToken("a"))
+	if n := s.client.Exists(t.Context(), s.keys.claim("a")).Val(); n != 0 {
+		t.Error("a claim is left of a token that was made")
+	}
+	wantSound(t, s)
+}
+
 // age makes a change as old as this, if it is remembered.
 func (s *Store) age(t *testing.T, mark string, by time.Duration) {
 	t.Helper()
@@ -311,7 +341,7 @@ func TestStepsTwice(t *testing.T) {
 	c.add(s.keys.ids, idEntry("a", n.Digest))
 	c.add(s.keys.own(n.Owner), "a")
 	c.free = []string{"a"}
-	if err := errors.Join(s.begin(t.Context(), c.mark, c.writes), s.intend(t.Context(), c)); err != nil {
+	if err := errors.Join(s.begin(t.Context(), c.mark, c.writes, c.free...), s.intend(t.Context(), c)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
