@@ -59,6 +59,7 @@ func adminRoutes() []adminRoute {
 		{"POST /patgate/import", "", importTokens},
 		{"GET /patgate/export", "", exportTokens},
 		{"GET /patgate/scopes", "", listScopes},
+		{"GET /patgate/jwks", "", showKeys},
 		{"GET /patgate/status", "", showStatus},
 		{"POST /patgate/store/check", "", checkStore},
 		{"GET /patgate/events", "token owner limit cursor after wait", listEvents},

@@ -30,6 +30,7 @@ func init() {
 //		resource         <source>
 //		forward_token    keep | strip
 //		identity_headers off | { owner <header> token <header> space <header> scopes <header> }
+//		identity_headers signed [{ header <name> issuer <text> audience <text> lifetime <duration> jwks <path> }]
 //		let_through      cookie <name> | header <name> | scheme <word> | bearer <beginning>*
 //		unknown_token    reject | forward until <date>
 //		cors_preflight   forward | deny
@@ -160,8 +161,11 @@ func (h *Handler) site(b *block) error {
 func (h *Handler) identityHeaders(b *block) error {
 	h.IdentityHeaders = new(IdentityHeaders)
 	if b.NextArg() {
+		if b.Val() == "signed" {
+			return b.signedIdentity(h.IdentityHeaders)
+		}
 		if b.Val() != "off" {
-			return b.Errf("identity_headers %q: want off, or a block", b.Val())
+			return b.Errf("identity_headers %q: want off, signed, or a block", b.Val())
 		}
 		h.IdentityHeaders.Off = true
 		return b.end()
@@ -185,6 +189,18 @@ func (h *Handler) identityHeaders(b *block) error {
 		return b.Errf("identity_headers: want off, or a block that names headers")
 	}
 	return nil
+}
+
+// signedIdentity reads what follows the word signed.
+func (b *block) signedIdentity(i *IdentityHeaders) error {
+	i.Signed = new(SignedIdentity)
+	return b.settings(map[string]func(*block) error{
+		"header":   func(b *block) error { return b.text(&i.Signed.Header) },
+		"issuer":   func(b *block) error { return b.text(&i.Signed.Issuer) },
+		"audience": func(b *block) error { return b.text(&i.Signed.Audience) },
+		"lifetime": func(b *block) error { return b.duration(&i.Signed.Lifetime) },
+		"jwks":     func(b *block) error { return b.text(&i.Signed.JWKS) },
+	}, "header", "issuer", "audience", "lifetime", "jwks")
 }
 
 func (h *Handler) unknownToken(b *block) error {

@@ -90,7 +90,7 @@ func TestSiteMistakes(t *testing.T) {
 		// identity headers
 		{"identity_headers", "identity_headers: want off, or a block that names headers, at Caddyfile:3"},
 		{"identity_headers {\n}", "identity_headers: want off, or a block that names headers, at Caddyfile:4"},
-		{"identity_headers on", `identity_headers "on": want off, or a block, at Caddyfile:3`},
+		{"identity_headers on", `identity_headers "on": want off, signed, or a block, at Caddyfile:3`},
 		{"identity_headers off please", `unexpected "please" at the end of the line, at Caddyfile:3`},
 		{"identity_headers off {\nowner X-User\n}", "unexpected block, at Caddyfile:3"},
 		{"identity_headers {\nowner\n}", "owner: a value is missing, at Caddyfile:4"},

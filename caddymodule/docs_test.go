@@ -85,6 +85,7 @@ func TestReferenceWords(t *testing.T) {
 		"## Directive `patgate_console`":   "http://a {\npatgate_console {\n%s\n}\n}",
 		"#### `tls`":                       "{\npatgate {\nstore redis {\ntls {\n%s\n}\n}\n}\n}",
 		"### `identity_headers`":           "http://a {\npatgate {\nidentity_headers {\n%s\n}\n}\n}",
+		"### `identity_headers signed`":    "http://a {\npatgate {\nidentity_headers signed {\n%s\n}\n}\n}",
 		"## Directive `patgate_authorize`": "http://a {\npatgate_authorize %s\n}",
 	} {
 		_, err := adapt(fmt.Sprintf(caddyfile, "nosuchword"))

@@ -39,8 +39,9 @@ type Handler struct {
 
 	app          *App
 	policy       *policy.Policy
-	identity     *[4]string // nil: off
-	remove       []string   // identity headers that don't begin with X-Patgate-
+	identity     *[4]string      // nil: off
+	signed       *identitySigner // nil: not signed
+	remove       []string        // identity headers that don't begin with X-Patgate-
 	unknownUntil time.Time
 	challenges   challenges
 }
@@ -64,6 +65,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.challenges = makeChallenges(h.policy)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keepConn(server)
+	}
+	if h.signed != nil {
+		h.signed.keys = &keyring{storage: ctx.Storage()}
 	}
 	h.maskLogs(ctx)
 	h.app.addGate(h)
@@ -98,21 +102,32 @@ func (h *Handler) nameHeaders() error {
 	}
 	names := configured.names()
 	for i, name := range names {
-		if !policy.PlainHeaderName(name) {
-			return fmt.Errorf("identity_headers: %q: want letters, digits and hyphens: other names are taken for these by some servers", name)
-		}
 		if slices.Contains(names[:i], name) {
 			return fmt.Errorf("identity_headers: %s stands twice", name)
 		}
-		if slices.Contains(notIdentity, name) {
-			return fmt.Errorf("identity_headers: %s has a meaning of its own", name)
+		if err := checkIdentityHeader(name); err != nil {
+			return err
 		}
 		if !strings.HasPrefix(name, policy.IdentityPrefix) {
 			h.remove = append(h.remove, name)
 		}
 	}
+	if configured.Signed != nil {
+		return h.signedHeader()
+	}
 	if !configured.Off {
 		h.identity = &names
+	}
+	return nil
+}
+
+// checkIdentityHeader refuses headers that can't carry an identity.
+func checkIdentityHeader(name string) error {
+	if !policy.PlainHeaderName(name) {
+		return fmt.Errorf("identity_headers: %q: want letters, digits and hyphens: other names are taken for these by some servers", name)
+	}
+	if slices.Contains(notIdentity, name) {
+		return fmt.Errorf("identity_headers: %s has a meaning of its own", name)
 	}
 	return nil
 }
@@ -136,6 +151,9 @@ func parseUntil(s string) (time.Time, error) {
 
 // ServeHTTP judges the request and forwards it, or turns it away.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.signed != nil && h.signed.serves(r) {
+		return h.serveKeys(w, r)
+	}
 	h.cleanHeader(r.Header)
 	ctx := r.Context()
 	var m policy.Match
@@ -152,8 +170,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if o.reported {
 		reported[o.reason].Inc()
 		h.app.hub.report.add(o, &m, r.Method, r.URL.EscapedPath())
-	} else {
-		h.vouch(r, &m, o)
+	} else if err := h.vouch(r, &m, o); err != nil {
+		return h.cannotVouch(err)
 	}
 	if m.Reports() && h.identity != nil {
 		r.Header[decisionHeader] = []string{o.reason.String()}
@@ -176,13 +194,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // vouch tells the upstream what the gate knows of who is asking. A token it
 // doesn't know is the API's own, and stays where it is.
-func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) {
+func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) error {
 	if h.policy.StripToken && (o.subject != nil || !m.NeedsDecision()) {
 		m.Strip(r, h.isToken)
 	}
-	if o.subject != nil && h.identity != nil {
+	switch {
+	case o.subject == nil:
+	case h.signed != nil:
+		return h.signed.identify(r.Context(), r.Header, o, m.HeldScopes(o.subject))
+	case h.identity != nil:
 		o.identify(r.Header, h.identity, m.HeldScopes(o.subject))
 	}
+	return nil
 }
 
 // decisionHeader tells the upstream, in report mode, what the decision was.

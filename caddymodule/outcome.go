@@ -92,6 +92,8 @@ func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 type IdentityHeaders struct {
 	// Off means that none are sent.
 	Off bool `json:"off,omitempty"`
+	// Signed has one signed token sent in place of the others.
+	Signed *SignedIdentity `json:"signed,omitempty"`
 	// Owner is the header for the token's owner. Default: X-Patgate-Owner.
 	Owner string `json:"owner,omitempty"`
 	// Token is the header for the token's id. Default: X-Patgate-Token.

@@ -1,0 +1,200 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"go.uber.org/zap"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// SignedIdentity has the upstream told who is asking in one signed token (a JWT,
+// RFC 7519, by ES256) in place of the plain headers. An API that verifies it knows
+// that a request has passed a gate, and which token it was judged for. It doesn't
+// say which request: that is what the API is asked.
+type SignedIdentity struct {
+	// Header is the header it travels in. Default: X-Patgate-Identity.
+	Header string `json:"header,omitempty"`
+	// Issuer is its claim iss. Default: patgate.
+	Issuer string `json:"issuer,omitempty"`
+	// Audience is its claim aud. Default: the realm.
+	Audience string `json:"audience,omitempty"`
+	// Lifetime is how long it is valid at most; it is used again for half of
+	// that. At least 2s. Default: 60s.
+	Lifetime caddy.Duration `json:"lifetime,omitempty"`
+	// JWKS is the path under which the site serves the public keys (RFC 7517
+	// section 5). Default: none.
+	JWKS string `json:"jwks,omitempty"`
+}
+
+// claims are what a signed identity says.
+type claims struct {
+	Issuer   string           `json:"iss"`
+	Audience string           `json:"aud"`
+	Subject  string           `json:"sub,omitempty"` // the owner
+	IssuedAt *jwt.NumericDate `json:"iat"`
+	Expires  *jwt.NumericDate `json:"exp"`
+	Token    string           `json:"token_id"`
+	Space    string           `json:"space,omitempty"`
+	Scope    string           `json:"scope,omitempty"` // blank-separated (RFC 8693 section 4.2)
+}
+
+// identitySigner makes signed identities, each once for as long as it is good.
+type identitySigner struct {
+	SignedIdentity
+	keys *keyring
+
+	mu   sync.Mutex
+	made *simplelru.LRU[statement, signature]
+}
+
+// statement is what an identity says.
+type statement struct{ token, owner, space, scopes string }
+
+type signature struct {
+	jwt   string
+	until time.Time // it is used until then
+}
+
+// signaturesKept is how many signed identities a gate remembers.
+const signaturesKept = 10_000
+
+// defaultIdentityHeader is the default of SignedIdentity.Header.
+const defaultIdentityHeader = "X-Patgate-Identity"
+
+// check fills in the defaults.
+func (s SignedIdentity) check(realm string) (SignedIdentity, error) {
+	if s.Header == "" {
+		s.Header = defaultIdentityHeader
+	}
+	s.Header = http.CanonicalHeaderKey(s.Header)
+	if s.Issuer == "" {
+		s.Issuer = "patgate"
+	}
+	if s.Audience == "" {
+		s.Audience = realm
+	}
+	switch {
+	case s.Lifetime == 0:
+		s.Lifetime = caddy.Duration(time.Minute)
+	case s.Lifetime < caddy.Duration(2*time.Second):
+		return s, fmt.Errorf("identity_headers signed: lifetime %s: want at least 2s", time.Duration(s.Lifetime))
+	}
+	if s.JWKS != "" && !strings.HasPrefix(s.JWKS, "/") {
+		return s, fmt.Errorf("identity_headers signed: jwks %q: want a path", s.JWKS)
+	}
+	return s, nil
+}
+
+func newIdentitySigner(s SignedIdentity, keys *keyring) *identitySigner {
+	made, err := simplelru.NewLRU[statement, signature](signaturesKept, nil)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return &identitySigner{SignedIdentity: s, keys: keys, made: made}
+}
+
+// identify tells the upstream who is asking.
+func (s *identitySigner) identify(ctx context.Context, h http.Header, o *outcome, scopes string) error {
+	what, now := statement{token: o.tokenID, owner: o.owner, space: o.space, scopes: scopes}, time.Now()
+	s.mu.Lock()
+	last, ok := s.made.Get(what)
+	s.mu.Unlock()
+	if !ok || !now.Before(last.until) {
+		text, err := s.sign(ctx, what, now)
+		if err != nil {
+			return err
+		}
+		last = signature{jwt: text, until: now.Add(time.Duration(s.Lifetime) / 2)}
+		s.mu.Lock()
+		s.made.Add(what, last)
+		s.mu.Unlock()
+	}
+	h[s.Header] = []string{last.jwt}
+	return nil
+}
+
+func (s *identitySigner) sign(ctx context.Context, what statement, now time.Time) (string, error) {
+	signer, err := s.keys.signer(ctx, now)
+	if err != nil {
+		return "", err
+	}
+	text, err := jwt.Signed(signer).Claims(claims{
+		Issuer: s.Issuer, Audience: s.Audience, Subject: what.owner, Token: what.token, Space: what.space, Scope: what.scopes,
+		IssuedAt: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(now.Add(time.Duration(s.Lifetime))),
+	}).Serialize()
+	if err != nil {
+		return "", fmt.Errorf("signing an identity: %w", err)
+	}
+	return text, nil
+}
+
+// serves reports whether the request is for the public keys.
+func (s *identitySigner) serves(r *http.Request) bool {
+	return s.JWKS != "" && r.URL.Path == s.JWKS && r.URL.RawPath == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+}
+
+// serveKeys answers with the public keys. They may be kept for as long as a new
+// key is shown before it is used.
+func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request) error {
+	set, err := h.signed.keys.public(r.Context(), time.Now())
+	if err != nil {
+		return h.cannotVouch(err)
+	}
+	body, err := json.Marshal(set)
+	if err != nil {
+		return h.cannotVouch(err)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/jwk-set+json")
+	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int((keyLead/4).Seconds())))
+	_, err = w.Write(body)
+	return err
+}
+
+// showKeys answers with the public keys of the running gates.
+func showKeys(c *adminCall) (any, error) {
+	c.app.mu.Lock()
+	defer c.app.mu.Unlock()
+	for _, h := range c.app.gates {
+		if h.signed != nil {
+			return h.signed.keys.public(c.r.Context(), time.Now())
+		}
+	}
+	return nil, problem(http.StatusNotFound, "no site has identity_headers signed")
+}
+
+// signedHeader takes the header of signed identities for the gate's own.
+func (h *Handler) signedHeader() (err error) {
+	h.identity = nil
+	realm := h.policy.Realm
+	s, err := h.IdentityHeaders.Signed.check(realm)
+	if err != nil {
+		return err
+	}
+	if err := checkIdentityHeader(s.Header); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(s.Header, policy.IdentityPrefix) {
+		h.remove = append(h.remove, s.Header)
+	}
+	h.signed = newIdentitySigner(s, nil)
+	return nil
+}
+
+// cannotVouch turns a request away that would go on without its identity.
+func (h *Handler) cannotVouch(err error) error {
+	h.app.logger.Error("identities can't be signed", zap.Error(err))
+	return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("the identity can't be signed at the moment"))
+}

@@ -1,0 +1,233 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+func newKeyring(dir string) *keyring {
+	return &keyring{storage: &certmagic.FileStorage{Path: dir}}
+}
+
+// keyIDs returns the ids of the keys that are shown, the oldest first.
+func keyIDs(t *testing.T, k *keyring, now time.Time) (ids []string) {
+	t.Helper()
+	set, err := k.public(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range set.Keys {
+		if !key.IsPublic() {
+			t.Fatal("a private key is shown")
+		}
+		ids = append(ids, key.KeyID)
+	}
+	return ids
+}
+
+// signedBy returns the id of the key that signs at a time.
+func signedBy(t *testing.T, k *keyring, now time.Time) string {
+	t.Helper()
+	s, err := k.signer(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := jwt.Signed(s).Claims(claims{Issuer: "x"}).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed.Headers[0].KeyID
+}
+
+// A key is shown before it is used, and after it was used, by every gateway on
+// the storage.
+func TestKeyRotation(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a, b := newKeyring(dir), newKeyring(dir)
+	start := time.Now().Truncate(time.Second)
+	first := signedBy(t, a, start)
+	if got := signedBy(t, b, start); got != first {
+		t.Fatalf("two gateways on one storage sign with %s and %s", first, got)
+	}
+	renewed := start.Add(keyLife)
+	if got := signedBy(t, a, renewed); got != first {
+		t.Error("a new key is used before it was shown")
+	}
+	ids := keyIDs(t, b, renewed.Add(keyReading))
+	if len(ids) != 2 || ids[0] != first {
+		t.Fatalf("after %s the other gateway shows %v, want the old key and a new one", keyLife, ids)
+	}
+	second := ids[1]
+	for _, k := range []*keyring{a, b, newKeyring(dir)} {
+		if got := signedBy(t, k, renewed.Add(keyLead)); got != second {
+			t.Errorf("after %s, %s is used, want the new key", keyLead, got)
+		}
+	}
+	if ids := keyIDs(t, a, renewed.Add(keyLead+keyRest-time.Minute)); len(ids) != 2 {
+		t.Errorf("the old key is gone while identities signed with it may be about: %v", ids)
+	}
+	third := renewed.Add(keyLife + keyLead + keyRest)
+	signedBy(t, a, third)
+	if ids := keyIDs(t, a, third); len(ids) != 2 || ids[0] != second {
+		t.Errorf("after the next rotation the keys are %v, want %s and a new one", ids, second)
+	}
+	info, err := os.Stat(filepath.Join(dir, keyFile))
+	if err != nil || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("the file of the keys: %v %v, want it readable for the owner only", info.Mode(), err)
+	}
+}
+
+// Gateways that start at the same time make one key.
+func TestKeysAreMadeOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var ids [3]string
+	var starting sync.WaitGroup
+	now := time.Now()
+	for i := range ids {
+		starting.Go(func() { ids[i] = signedBy(t, newKeyring(dir), now) })
+	}
+	starting.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Errorf("keys %v, want one", ids)
+		}
+	}
+}
+
+// brokenStorage fails while broken is set.
+type brokenStorage struct {
+	certmagic.FileStorage
+	broken bool
+}
+
+func (s *brokenStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	if s.broken {
+		return nil, errors.New("no storage")
+	}
+	return s.FileStorage.Load(ctx, key)
+}
+
+// Keys once read go on without the storage; without any, nothing is signed.
+func TestKeyringWithoutStorage(t *testing.T) {
+	t.Parallel()
+	s := &brokenStorage{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}
+	k := &keyring{storage: s}
+	now := time.Now()
+	id := signedBy(t, k, now)
+	s.broken = true
+	if got := signedBy(t, k, now.Add(2*keyReading)); got != id {
+		t.Errorf("without the storage, %s signs, want %s", got, id)
+	}
+	if _, err := (&keyring{storage: s}).signer(t.Context(), now); err == nil {
+		t.Error("a gateway that has no key signs")
+	}
+	s.broken = false
+	if err := s.Store(t.Context(), keyFile, []byte(`[{"key":{"kty":"oct","k":"c2VjcmV0LXNlY3JldA"}}]`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&keyring{storage: s}).signer(t.Context(), now); err == nil || strings.Contains(err.Error(), "c2Vj") {
+		t.Errorf("a key of another kind: %v", err)
+	}
+	if err := s.Store(t.Context(), keyFile, []byte(`[{"d":"c2VjcmV0LXNlY3JldA"`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&keyring{storage: s}).signer(t.Context(), now); err == nil || strings.Contains(err.Error(), "c2Vj") {
+		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+// An identity says what was judged, is verified with the public keys, is used
+// again, and another one is made when anything it says changes.
+func TestSignedIdentity(t *testing.T) {
+	t.Parallel()
+	config, err := SignedIdentity{Lifetime: caddy.Duration(time.Hour)}.check("my-api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newIdentitySigner(config, newKeyring(t.TempDir()))
+	identity := func(what statement) string {
+		h := http.Header{}
+		o := &outcome{tokenID: what.token, owner: what.owner, space: what.space}
+		if err := s.identify(t.Context(), h, o, what.scopes); err != nil {
+			t.Fatal(err)
+		}
+		return h.Get("X-Patgate-Identity")
+	}
+	base := statement{token: "t1", owner: "Zoë <x>", space: "1", scopes: "a b"}
+	text := identity(base)
+	parsed, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := s.keys.public(t.Context(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got claims
+	if err := parsed.Claims(set, &got); err != nil {
+		t.Fatal(err)
+	}
+	life := got.Expires.Time().Sub(got.IssuedAt.Time())
+	if got.Issuer != "patgate" || got.Audience != "my-api" || got.Subject != "Zoë <x>" || got.Token != "t1" || got.Space != "1" || got.Scope != "a b" || life != time.Hour {
+		said, _ := json.Marshal(got)
+		t.Errorf("the identity says %s", said)
+	}
+	if identity(base) != text {
+		t.Error("an identity is signed for each request")
+	}
+	seen := map[string]bool{text: true}
+	for _, other := range []statement{
+		{"t2", base.owner, "1", "a b"}, {"t1", "y", "1", "a b"}, {"t1", base.owner, "2", "a b"}, {"t1", base.owner, "1", "a"},
+	} {
+		text := identity(other)
+		if seen[text] {
+			t.Errorf("%+v has the identity of another", other)
+		}
+		seen[text] = true
+	}
+}
+
+func BenchmarkSignedIdentity(b *testing.B) {
+	config, err := SignedIdentity{}.check("my-api")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := newIdentitySigner(config, newKeyring(b.TempDir()))
+	o := &outcome{tokenID: "t1", owner: "alice", space: "1"}
+	b.Run("again", func(b *testing.B) {
+		h := http.Header{}
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := s.identify(b.Context(), h, o, "a b"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("anew", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := s.sign(b.Context(), statement{token: "t1", owner: "alice", space: "1", scopes: "a b"}, time.Now()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
