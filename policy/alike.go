@@ -16,7 +16,7 @@ import (
 // the one may do the other, too.
 //
 // Whether a path is worth such a look is found out on the way to its route
-// (node.resembles and pathText.marked); the look itself is a second walk through
+// (marks.resembles and pathText.marked); the look itself is a second walk through
 // the tree.
 
 // judgeReadings refuses a request on r that some server finds on another route
@@ -43,7 +43,9 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 // judgeReading refuses a request on r whose path, as it stands in m, some server
 // finds on another route which asks for more.
 func (p *Policy) judgeReading(m *Match, r *Route) {
-	for m.readings.now = 0; !m.uncovered(r, p.tree.alike(m, 0, r)) && m.readings.now < len(m.readings.values); m.readings.now++ {
+	m.readings.now = 0
+	for !m.uncovered(r, p.tree.alike(m, 0, r)) && m.readings.now < len(m.readings.values) {
+		m.readings.now++
 	}
 }
 
@@ -230,28 +232,41 @@ func (k *marks) resembles(text string) bool {
 // before they are decoded; where the policy allows encoded slashes, split at
 // them; and with the name of a script in it.
 func (p *pathText) readings() (all []pathText) {
-	add := func(text string) {
-		var other pathText
-		if other.split(text) {
-			all = append(all, other)
-		}
-	}
 	if p.overescaped {
-		add(strings.TrimSuffix(p.raw, "/"))
+		all = appendPath(all, strings.TrimSuffix(p.raw, "/"))
 	}
 	if strings.Count(p.text, "/") > p.n {
-		add(p.text)
+		all = appendPath(all, p.text)
 	}
+	for _, base := range all {
+		all = append(all, base.scripts()...)
+	}
+	return append(all, p.scripts()...)
+}
+
+// scripts returns, for a path with the name of a script in it, what stands before
+// and behind that.
+func (p *pathText) scripts() (all []pathText) {
 	for i := range p.n {
-		switch s := p.segment(i); {
-		case i == p.n-1 && isIndex(s):
-			add(p.text[:p.bounds[i]])
-		case i < p.n-1 && isScript(s):
-			add(p.text[:p.bounds[i+1]])
-			add(p.text[p.bounds[i+1]:])
+		s, last := p.segment(i), i == p.n-1
+		if isIndex(s) && (last || isScript(s)) {
+			all = appendPath(all, p.text[:p.bounds[i]])
+		}
+		if !last && isScript(s) {
+			all = appendPath(all, p.text[:p.bounds[i+1]])
+			all = appendPath(all, p.text[p.bounds[i+1]:])
 		}
 	}
 	return all
+}
+
+// appendPath appends a path that needs no decoding.
+func appendPath(all []pathText, text string) []pathText {
+	var p pathText
+	if !p.split(text) {
+		return all
+	}
+	return append(all, p)
 }
 
 // split takes apart a path that needs no decoding, at all its slashes. It reports

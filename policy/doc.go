@@ -6,10 +6,10 @@
 // depends on the depth of its path, not on the number of routes.
 //
 // A request is judged in one pass. [Policy.Match] refuses what two servers
-// could read differently and finds the route and what it requires;
-// [Policy.Credential] takes the secret out of the request; [Match.Decide]
-// compares the requirement with what the token, a [Subject], may do. The gate,
-// explain and the policy tests all run these three.
+// could read differently, finds the route and what it requires, and takes the
+// secret out of the request; [Match.Decide] compares the requirement with what
+// the token, a [Subject], may do. The gate, explain and the policy tests all run
+// these two.
 //
 // Nothing here keeps a verdict: the answer is worked out afresh for each
 // request, out of what the token is at that moment.

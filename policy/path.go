@@ -23,7 +23,7 @@ type pathText struct {
 
 	// marked says that there are characters in it at which some server cuts, or
 	// which it takes for others, overescaped that some needn't be encoded, odd
-	// that a segment is all but a literal (node.resembles).
+	// that a segment is all but a literal (marks.resembles).
 	marked, overescaped, odd bool
 }
 

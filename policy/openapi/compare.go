@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/patgate/patgate/policy"
@@ -102,10 +103,18 @@ func (c *comparison) unknown(p *policy.Policy) (warnings []policy.Warning) {
 		has := func(o comparedOperation) bool { return allows(r, o.Method) && overlap(parts, o.parts) }
 		if below && !slices.ContainsFunc(c.operations, has) {
 			warnings = append(warnings, policy.Warning{At: r.At, Kind: policy.WarnUnknown, Text: "route " + strings.Join(r.Methods, ",") + " " + r.Pattern +
-				": no operation of " + strings.Join(c.files, ", ") + " has it"})
+				": no operation of " + c.documents() + " has it"})
 		}
 	}
 	return warnings
+}
+
+// documents names the documents, unless there are many.
+func (c *comparison) documents() string {
+	if len(c.files) > 3 {
+		return "the " + strconv.Itoa(len(c.files)) + " documents"
+	}
+	return strings.Join(c.files, ", ")
 }
 
 // allows reports whether a route has a method.
