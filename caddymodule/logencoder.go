@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -29,8 +30,8 @@ type LogEncoder struct {
 	// on a terminal.
 	WrappedRaw json.RawMessage `json:"wrap,omitempty" caddy:"namespace=caddy.logging.encoders inline_key=format"`
 
-	maskedObject
-	wrapped   zapcore.Encoder
+	logFields                 // of the loggers made from this one's
+	wrapped   zapcore.Encoder // nothing is added to it, but to its clones
 	isDefault bool
 	ctx       caddy.Context
 }
@@ -56,7 +57,7 @@ func (e *LogEncoder) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the format that is wrapped: %w", err)
 	}
-	e.wrap(wrapped.(zapcore.Encoder))
+	e.wrapped = wrapped.(zapcore.Encoder)
 	return nil
 }
 
@@ -67,12 +68,8 @@ func (e *LogEncoder) use(wrapped zapcore.Encoder) error {
 			return fmt.Errorf("provisioning the default format: %w", err)
 		}
 	}
-	e.wrap(wrapped)
+	e.wrapped = wrapped
 	return nil
-}
-
-func (e *LogEncoder) wrap(wrapped zapcore.Encoder) {
-	e.wrapped, e.ObjectEncoder = wrapped, wrapped
 }
 
 // ConfigureDefaultFormat implements caddy.ConfiguresFormatterDefault.
@@ -130,9 +127,7 @@ func (e *LogEncoder) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // Clone implements zapcore.Encoder.
 func (e *LogEncoder) Clone() zapcore.Encoder {
-	c := &LogEncoder{ctx: e.ctx}
-	c.wrap(e.wrapped.Clone())
-	return c
+	return &LogEncoder{ctx: e.ctx, logFields: slices.Clip(e.logFields), wrapped: e.wrapped}
 }
 
 // EncodeEntry implements zapcore.Encoder.
@@ -141,8 +136,10 @@ func (e *LogEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*
 	entry.Message, entry.Stack = m.text(entry.Message), m.text(entry.Stack)
 	// The fields of one line must not stay for the next.
 	line := e.wrapped.Clone()
-	for _, f := range fields {
-		f.AddTo(maskedObject{line})
+	for _, fields := range [][]zapcore.Field{e.logFields, fields} {
+		for _, f := range fields {
+			f.AddTo(maskedObject{line})
+		}
 	}
 	return line.EncodeEntry(entry, nil)
 }

@@ -99,7 +99,7 @@ func TestLogEncoder(t *testing.T) {
 	const foreign = "n4Wc81qLz0TyRk6E"
 	uri := "/x?logged_key=" + foreign
 	e := new(LogEncoder)
-	e.wrap(zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", StacktraceKey: "stack", LevelKey: "level", EncodeLevel: zapcore.LowercaseLevelEncoder}))
+	e.wrapped = zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", StacktraceKey: "stack", LevelKey: "level", EncodeLevel: zapcore.LowercaseLevelEncoder})
 	header := http.Header{"X-Logged-Key": {foreign}, "Referer": {"https://a.test" + uri}, "Authorization": {"Token " + foreign}, "Accept": {"plain"}}
 	with := e.Clone()
 	zap.String("with", own).AddTo(with)
