@@ -37,6 +37,7 @@ type options struct {
 	connections int
 	quick       bool
 	peers       bool   // only the comparison with other gateways
+	scale       bool   // only how cost grows
 	redis       bool   // only what is measured with Redis
 	redisTokens int    // how many are put into Redis to see what they take
 	binary      string // patgate, where it is built already
@@ -54,6 +55,7 @@ func main() {
 	flag.IntVar(&o.connections, "connections", 64, "connections that send requests at the same time")
 	flag.BoolVar(&o.quick, "quick", false, "only see that everything works: one short round, few tokens")
 	flag.BoolVar(&o.peers, "peers", false, "only measure patgate beside what could be used instead: Caddy's forward_auth, nginx with Lua, HAProxy")
+	flag.BoolVar(&o.scale, "scale", false, "only measure how cost grows with tokens in Redis (up to -redis-tokens) and with gateways")
 	flag.BoolVar(&o.redis, "redis", false, "only measure what is measured with Redis")
 	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "tokens put into Redis to see how much memory each takes")
 	flag.StringVar(&o.binary, "binary", "", "the patgate to measure (default: built from this module)")
@@ -114,6 +116,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	if o.peers {
 		return comparePeers(ctx, o, dir, out)
+	}
+	if o.scale {
+		return measureScale(ctx, o, dir, out)
 	}
 	if o.redis {
 		return withRedis(ctx, o, dir, out)
