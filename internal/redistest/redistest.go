@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -87,7 +88,7 @@ func (s *Server) Start() {
 	s.cmd.Dir = s.Dir
 	s.log = new(bytes.Buffer)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	endWithTest(s.cmd)
+	EndWithTest(s.cmd)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("starting redis-server: %v", err)
 	}
@@ -150,18 +151,31 @@ func Await(t testing.TB, what string, f func() error) {
 	}
 }
 
-// freePorts returns ports that nobody listens on.
+// FreeAddr returns an address that nobody listens on.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	return fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
+}
+
+// freePorts returns ports that nobody listens on. They are below those that
+// outgoing connections are given, so that who is killed finds his own still free
+// when he is started again.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	const from, to, tries = 15_000, 32_000, 10_000
+	for range tries {
+		port := from + rand.IntN(to-from)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
 		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatalf("no %d free ports", n)
+	return nil
 }
 
 func password(lines []string) string {

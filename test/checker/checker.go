@@ -71,8 +71,8 @@
 // A gateway is quiet when there has been no fault on its way to the store for
 // as long as the fault says that recovery may take. A gateway that is quiet from
 // a request's start to its end must not answer that the store is unavailable.
-// It may while it isn't quiet. It must always answer something: any other
-// answer, and none, is a violation.
+// It may while it isn't quiet. It must always answer something, unless it is
+// dead: any other answer, and none, is a violation.
 package checker
 
 import (
@@ -127,7 +127,7 @@ type Request struct {
 	Secret     int // its number among the token's secrets, from 1
 	Needs      Grants
 	Answer     Answer // one
-	Other      string // what was answered, where that is Unexpected
+	Other      string // what was answered, where that is Unexpected, or why there is NoAnswer
 }
 
 // Fault is something between gateways and the store, or one of them, that isn't
@@ -136,6 +136,7 @@ type Fault struct {
 	From, To Time
 	Gateway  int // AllGateways, or its number
 	Recovery time.Duration
+	Dead     bool // the gateway's process is killed, and started again
 	What     string
 }
 
@@ -184,6 +185,11 @@ func (h *History) judge(quiet quiet, r *Request) string {
 	switch r.Answer {
 	case Unexpected:
 		return fmt.Sprintf("%s: answered %s", h.describe(r), r.Other)
+	case NoAnswer:
+		if h.isDead(r.Gateway, r.Start, r.End) {
+			return ""
+		}
+		return fmt.Sprintf("%s: not answered: %s", h.describe(r), r.Other)
 	case Unavailable:
 		if quiet.from(r.Gateway, r.Start, r.End) {
 			return h.describe(r) + ": the store is unavailable, in quiet times"
@@ -194,6 +200,13 @@ func (h *History) judge(quiet quiet, r *Request) string {
 		return fmt.Sprintf("%s: answered %s, want %s", h.describe(r), r.Answer, allowed)
 	}
 	return ""
+}
+
+// isDead reports whether a gateway is dead at some time between two.
+func (h *History) isDead(gateway int, from, to Time) bool {
+	return slices.ContainsFunc(h.Faults, func(f Fault) bool {
+		return f.Dead && f.Gateway == gateway && f.From <= to && from <= f.To
+	})
 }
 
 // allowed returns the answers that r may have got from a store that is there.
@@ -232,10 +245,11 @@ const (
 	SpaceNotGranted
 	Unavailable
 	Unexpected // anything else
+	NoAnswer   // not even that
 )
 
 var answerNames = []string{
-	"forward", "token_unknown", "token_revoked", "owner_disabled", "scope_missing", "space_not_granted", "store_unavailable", "something else",
+	"forward", "token_unknown", "token_revoked", "owner_disabled", "scope_missing", "space_not_granted", "store_unavailable", "something else", "no answer",
 }
 
 // AnswerFor returns the answer with a status and a reason.

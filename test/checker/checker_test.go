@@ -89,6 +89,12 @@ func TestCheck(t *testing.T) {
 			bad:  []Request{asked(321, 1, Unknown), asked(9000, 2, Unavailable)},
 		},
 		{
+			name: "a gateway is killed", token: []Change{created, did(Revoke, 5000, lost)},
+			faults: []Fault{{From: 4000 * ms, To: 6000 * ms, Gateway: 1, Dead: true}, {From: 4000 * ms, To: 9000 * ms, Gateway: 2}},
+			good:   []Request{asked(3990, 1, NoAnswer), asked(5000, 1, NoAnswer), asked(6000, 1, NoAnswer), asked(6000, 1, Unavailable)},
+			bad:    []Request{asked(3980, 1, NoAnswer), asked(6001, 1, NoAnswer), asked(5000, 2, NoAnswer), asked(5000, 0, NoAnswer)},
+		},
+		{
 			name: "revoked", token: []Change{created, did(Revoke, 5000)}, faults: faulty,
 			good: []Request{
 				asked(4980, 0, Forwarded), asked(5010, 0, Forwarded), asked(5010, 0, Revoked), asked(5021, 0, Revoked),

@@ -63,7 +63,7 @@ func (c *client) send(r Request, secret string) Answer {
 	}
 	r.End = c.w.now()
 	if err != nil {
-		r.Answer, r.Other = Unexpected, err.Error()
+		r.Answer, r.Other = NoAnswer, err.Error()
 	} else {
 		var problem struct{ Reason string }
 		json.Unmarshal(body, &problem) // what was served is none

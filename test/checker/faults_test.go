@@ -17,13 +17,15 @@ const (
 	// stall is how long what takes a millisecond may take before that is noted
 	// as a fault: the machine is busy with something else.
 	stall = 100 * time.Millisecond
+
+	killed = "the gateway is killed and started again"
 )
 
 // fault notes a fault from now until end is called.
 func (w *world) fault(gateway int, recovery time.Duration, what string) (end func()) {
-	from := w.now()
+	f := Fault{From: w.now(), Gateway: gateway, Recovery: recovery, What: what, Dead: what == killed}
 	return func() {
-		f := Fault{From: from, To: w.now(), Gateway: gateway, Recovery: recovery, What: what}
+		f.To = w.now()
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.faults = append(w.faults, f)
@@ -58,7 +60,7 @@ func (g *gateway) disturbOnce(ctx context.Context, w *world, r *rand.Rand) {
 	share := []float64{0.5, 1}[r.IntN(2)]
 	first, last := false, r.IntN(2) == 0 // are connections cut at the beginning, and what was held lost at the end
 	var m manner
-	switch r.IntN(8) {
+	switch r.IntN(9) {
 	case 0:
 		m.delay = between(r, 20*time.Millisecond, 400*time.Millisecond)
 	case 1:
@@ -75,6 +77,11 @@ func (g *gateway) disturbOnce(ctx context.Context, w *world, r *rand.Rand) {
 		m.refuse, first = true, true
 	case 7:
 		first = true
+	case 8:
+		end := w.fault(g.number, recovery, killed)
+		g.kill(w, between(r, 0, 1500*time.Millisecond))
+		end()
+		return
 	}
 	what := fmt.Sprintf("%.0f%% of the connections: %s", 100*share, m)
 	if first {
@@ -116,19 +123,22 @@ func (w *world) disturbStore(ctx context.Context, r *rand.Rand) {
 }
 
 // watch notes when a gateway can't answer at once though it need not ask the
-// store, and that it always does answer.
+// store, and that it always does answer, unless it is dead.
 func (g *gateway) watch(ctx context.Context, w *world) {
 	client := &http.Client{Transport: new(http.Transport), Timeout: patience}
 	defer client.CloseIdleConnections()
 	w.stalls(ctx, g.number, "the machine stalls", func() {
+		life := g.life()
+		var status int
+		var body []byte
 		resp, err := client.Get("http://" + g.addr + "/public")
-		if err != nil {
-			w.Errorf("gateway %d, a public route: %v", g.number, err)
-			return
+		if err == nil {
+			status = resp.StatusCode
+			body, err = io.ReadAll(resp.Body)
+			resp.Body.Close()
 		}
-		defer resp.Body.Close()
-		if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 {
-			w.Errorf("gateway %d, a public route: %d %s, %v", g.number, resp.StatusCode, body, err)
+		if isDead := life%2 == 1 || g.life() != life; (err != nil || status != 200) && !(isDead && err != nil) {
+			w.Errorf("gateway %d, a public route: %d %s, %v", g.number, status, body, err)
 		}
 	})
 }

@@ -212,7 +212,7 @@ func lags(h *History) string {
 	for i := range h.Requests {
 		r := &h.Requests[i]
 		t := h.Tokens[r.Token]
-		if r.Answer == Unavailable || r.Answer == Unexpected {
+		if r.Answer&(Unavailable|Unexpected|NoAnswer) != 0 {
 			continue
 		}
 		disabled := false

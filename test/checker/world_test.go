@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -77,8 +76,14 @@ type gateway struct {
 	number      int
 	addr, admin string
 	proxy       *proxy
-	process     *exec.Cmd
+	command     []string
+	env         []string
 	log         output
+
+	mu      sync.Mutex
+	process *exec.Cmd
+	ended   chan struct{} // closed when process has
+	kills   int           // odd: it is dead
 }
 
 // output is what a process writes.
@@ -130,40 +135,45 @@ func (w *world) now() Time { return time.Since(w.began) }
 
 func (w *world) startGateway(binary string, number int) *gateway {
 	w.Helper()
-	g := &gateway{number: number, addr: freeAddress(w), admin: freeAddress(w)}
+	g := &gateway{number: number, addr: redistest.FreeAddr(w), admin: redistest.FreeAddr(w)}
 	g.proxy = newProxy(w, w.redis.Addr, w.random(100+uint64(number)))
 	dir := w.TempDir()
 	file := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(file, fmt.Appendf(nil, caddyfile, g.admin, g.addr, g.proxy.addr()), 0o600); err != nil {
 		w.Fatal(err)
 	}
-	g.process = exec.Command(binary, "run", "--config", file, "--adapter", "caddyfile")
-	g.process.Env = append(os.Environ(), beGateway+"=1", "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-	g.process.Stdout, g.process.Stderr = &g.log, &g.log
-	if err := g.process.Start(); err != nil {
-		w.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { g.process.Wait(); close(ended) }()
+	g.command = []string{binary, "run", "--config", file, "--adapter", "caddyfile"}
+	g.env = append(os.Environ(), beGateway+"=1", "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	w.Cleanup(func() {
-		g.process.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			g.process.Process.Kill()
-			<-ended
-		}
+		g.stop(syscall.SIGTERM)
 		log := g.log.String()
 		for _, bad := range []string{"DATA RACE", "panic"} {
 			if i := strings.Index(log, bad); i >= 0 {
-				w.Errorf("gateway %d: …%s", g.number, log[max(0, i-200):min(len(log), i+5000)])
+				w.Errorf("gateway %d: …%s", number, log[max(0, i-200):min(len(log), i+5000)])
 			}
 		}
 	})
-	redistest.Await(w, fmt.Sprintf("gateway %d", number), func() error {
+	g.start(w)
+	return g
+}
+
+// start starts the process and returns when it answers.
+func (g *gateway) start(w *world) {
+	w.Helper()
+	process, ended := exec.Command(g.command[0], g.command[1:]...), make(chan struct{})
+	process.Env, process.Stdout, process.Stderr = g.env, &g.log, &g.log
+	redistest.EndWithTest(process)
+	if err := process.Start(); err != nil {
+		w.Fatal(err)
+	}
+	go func() { process.Wait(); close(ended) }()
+	g.mu.Lock()
+	g.process, g.ended = process, ended
+	g.mu.Unlock()
+	redistest.Await(w, fmt.Sprintf("gateway %d", g.number), func() error {
 		select {
 		case <-ended:
-			w.Fatalf("gateway %d has ended:\n%s", number, &g.log)
+			w.Fatalf("gateway %d has ended:\n%s", g.number, &g.log)
 		default:
 		}
 		resp, err := http.Get("http://" + g.addr + "/public")
@@ -172,7 +182,46 @@ func (w *world) startGateway(binary string, number int) *gateway {
 		}
 		return err
 	})
-	return g
+}
+
+// stop ends the process, in the end by force.
+func (g *gateway) stop(signal os.Signal) {
+	g.mu.Lock()
+	process, ended := g.process, g.ended
+	g.mu.Unlock()
+	if process == nil {
+		return
+	}
+	process.Process.Signal(signal)
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		process.Process.Kill()
+		<-ended
+	}
+}
+
+// kill kills the process, as kill -9 does, and starts another after a while.
+func (g *gateway) kill(w *world, after time.Duration) {
+	g.count()
+	g.stop(syscall.SIGKILL)
+	time.Sleep(after)
+	g.start(w)
+	g.count()
+}
+
+func (g *gateway) count() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.kills++
+}
+
+// life returns a number that is even while the process lives, and is another for
+// each.
+func (g *gateway) life() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.kills
 }
 
 // ask asks the admin endpoint.
@@ -190,16 +239,6 @@ func (g *gateway) ask(client *http.Client, method, path, body string) (status in
 	defer resp.Body.Close()
 	answer, err = io.ReadAll(resp.Body)
 	return resp.StatusCode, answer, err
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // history returns all that has happened. Nothing must go on any more.
