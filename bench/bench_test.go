@@ -3,10 +3,12 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -14,8 +16,21 @@ func TestMain(m *testing.M) {
 	if serveRole() {
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.RemoveAll(builtIn)
+	os.Exit(code)
 }
+
+var builtIn string // the directory of the patgate that was built, or ""
+
+// built builds patgate once for the tests that measure with it.
+var built = sync.OnceValues(func() (binary string, err error) {
+	if builtIn, err = os.MkdirTemp("", "patgate-bench-test-"); err != nil {
+		return "", err
+	}
+	binary = filepath.Join(builtIn, "patgate")
+	return binary, build(context.Background(), binary)
+})
 
 // The tool works: every answer in every scenario is the one expected, and
 // nothing is left behind. What it measures here means nothing.

@@ -12,10 +12,14 @@ import (
 // Every peer that is installed answers as it is to, those that are missing are
 // named, and nothing is left behind.
 func TestPeers(t *testing.T) {
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	var out strings.Builder
-	if err := run(t.Context(), options{quick: true, peers: true, rounds: 1, duration: 1, tokens: 100, connections: 8, redisTokens: 1}, &out); err != nil {
+	if err := run(t.Context(), options{quick: true, binary: binary, peers: true, rounds: 1, duration: 1, tokens: 100, connections: 8, redisTokens: 1}, &out); err != nil {
 		t.Fatal(err)
 	}
 	needs := map[string]string{

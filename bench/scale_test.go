@@ -11,9 +11,13 @@ import (
 
 // It works, with eight gateways, and leaves nothing behind.
 func TestScale(t *testing.T) {
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("TMPDIR", t.TempDir())
 	var out strings.Builder
-	err := run(t.Context(), options{quick: true, scale: true, rounds: 1, duration: 1, tokens: 1, connections: 1, redisTokens: 1}, &out)
+	err = run(t.Context(), options{quick: true, binary: binary, scale: true, rounds: 1, duration: 1, tokens: 1, connections: 1, redisTokens: 1}, &out)
 	if errors.Is(err, errNoRedis) {
 		t.Skip(err)
 	}
