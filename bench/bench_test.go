@@ -29,7 +29,7 @@ var built = sync.OnceValues(func() (binary string, err error) {
 		return "", err
 	}
 	binary = filepath.Join(builtIn, "patgate")
-	return binary, build(context.Background(), binary)
+	return binary, build(context.Background(), patgateCommand, binary)
 })
 
 // The tool works: every answer in every scenario is the one expected, and

@@ -110,7 +110,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if o.binary == "" {
 		o.binary = filepath.Join(dir, "patgate")
 		progress("building patgate")
-		if err := build(ctx, o.binary); err != nil {
+		if err := build(ctx, patgateCommand, o.binary); err != nil {
 			return err
 		}
 	}

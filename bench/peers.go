@@ -31,6 +31,7 @@ type peer struct {
 	addr string
 	pids func() []int
 	stop func()
+	open bool // forwards everything
 }
 
 // peerFigures are what a peer did in one measurement.
@@ -76,7 +77,7 @@ func (b *peerBench) start(ctx context.Context) (err error) {
 		return fmt.Errorf("starting Redis: %w", err)
 	}
 	for _, start := range []func(context.Context) (*peer, error){
-		b.startPlain, b.startPatgate, b.startForwardAuth, b.startForwardAuthCached, b.startNginx, b.startHAProxy,
+		b.startPlain, b.startStock, b.startPatgate, b.startLeanPatgate, b.startForwardAuth, b.startForwardAuthCached, b.startNginx, b.startHAProxy,
 	} {
 		p, err := start(ctx)
 		var missing errMissing
@@ -118,8 +119,8 @@ func (b *peerBench) measure(ctx context.Context) error {
 				p := b.peers[(i+round)%len(b.peers)]
 				progress("round %d of %d: %s: %s", round+1, b.rounds, s.name, p.name)
 				status := s.status
-				if p == b.peers[0] {
-					status = http.StatusOK // plain Caddy forwards everything
+				if p.open {
+					status = http.StatusOK // everything is forwarded
 				}
 				f, err := b.figures(ctx, p, s.requests, status)
 				if err != nil {

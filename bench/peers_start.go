@@ -43,20 +43,45 @@ func (b *peerBench) startPlain(ctx context.Context) (*peer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting plain Caddy: %w", err)
 	}
-	return &peer{"plain Caddy", g.addr, func() []int { return []int{g.pid()} }, g.stop}, nil
+	return &peer{name: "plain Caddy", addr: g.addr, pids: func() []int { return []int{g.pid()} }, stop: g.stop, open: true}, nil
 }
 
-// startPatgate starts patgate on Redis, or on a file where that isn't installed.
-func (b *peerBench) startPatgate(ctx context.Context) (*peer, error) {
-	settings, name := "", "patgate, embedded store"
-	if b.redis != nil {
-		settings, name = "\tstore redis redis://"+b.redis.addr+"\n", "patgate, Redis"
+// startStock starts Caddy as it is released, without a gate and with Go's own
+// settings.
+func (b *peerBench) startStock(ctx context.Context) (*peer, error) {
+	binary := filepath.Join(b.dir, "stock-caddy")
+	progress("building Caddy")
+	if err := build(ctx, caddyCommand, binary); err != nil {
+		return nil, err
 	}
-	g, err := startGateway(ctx, b.binary, filepath.Join(b.dir, "peer-patgate"), b.upstream.addr, b.workload.policy(), settings)
+	g, err := startGateway(ctx, binary, filepath.Join(b.dir, "peer-stock"), b.upstream.addr, "", "")
+	if err != nil {
+		return nil, fmt.Errorf("starting Caddy as it is released: %w", err)
+	}
+	return &peer{name: "Caddy as it is released", addr: g.addr, pids: func() []int { return []int{g.pid()} }, stop: g.stop, open: true}, nil
+}
+
+func (b *peerBench) startPatgate(ctx context.Context) (*peer, error) {
+	return b.patgate(ctx, "patgate", "peer-patgate", usual)
+}
+
+func (b *peerBench) startLeanPatgate(ctx context.Context) (*peer, error) {
+	return b.patgate(ctx, "patgate, its transport and log format", "peer-patgate-lean", lean)
+}
+
+// patgate starts patgate on Redis, or on a file where that isn't installed.
+func (b *peerBench) patgate(ctx context.Context, name, dir string, t tuning) (*peer, error) {
+	settings := ""
+	if b.redis != nil {
+		settings = "\tstore redis redis://" + b.redis.addr + "\n"
+	} else {
+		name += ", embedded store"
+	}
+	g, err := startTuned(ctx, b.binary, filepath.Join(b.dir, dir), b.upstream.addr, b.workload.policy(), settings, t)
 	if err != nil {
 		return nil, fmt.Errorf("starting patgate: %w", err)
 	}
-	p := &peer{name, g.addr, func() []int { return []int{g.pid()} }, g.stop}
+	p := &peer{name: name, addr: g.addr, pids: func() []int { return []int{g.pid()} }, stop: g.stop}
 	progress("importing %d tokens", len(b.workload.tokens))
 	if err := g.importTokens(ctx, b.workload.export()); err != nil {
 		p.stop()
@@ -87,7 +112,7 @@ func (b *peerBench) forwardAuth(ctx context.Context, name, dir string, hold bool
 		service.stop()
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
-	return &peer{name, g.addr, func() []int { return []int{g.pid(), service.pid()} }, func() {
+	return &peer{name: name, addr: g.addr, pids: func() []int { return []int{g.pid(), service.pid()} }, stop: func() {
 		g.stop()
 		service.stop()
 	}}, nil
@@ -258,7 +283,7 @@ func (b *peerBench) startProgram(ctx context.Context, name, kind string, configu
 		p.stop()
 		return nil, fmt.Errorf("starting %s: %w", name, errors.Join(err, errors.New("it doesn't listen")))
 	}
-	return &peer{name, addr, func() []int { return withChildren(p.pid()) }, p.stop}, nil
+	return &peer{name: name, addr: addr, pids: func() []int { return withChildren(p.pid()) }, stop: p.stop}, nil
 }
 
 // withChildren returns a process and those it has started.
