@@ -25,13 +25,14 @@ type Server struct {
 	Addr string
 	Dir  string
 
-	t      testing.TB
-	config string
-	flags  []string
-	cmd    *exec.Cmd
-	ended  chan struct{}
-	log    *bytes.Buffer
-	client *redis.Client
+	t       testing.TB
+	program string
+	config  string
+	flags   []string
+	cmd     *exec.Cmd
+	ended   chan struct{}
+	log     *bytes.Buffer
+	client  *redis.Client
 }
 
 // Start starts a server and returns when it answers. Lines are those of its
@@ -39,6 +40,19 @@ type Server struct {
 func Start(t testing.TB, lines ...string) *Server {
 	t.Helper()
 	return startAt(t, freePorts(t, 1)[0], nil, append([]string{"save \"\""}, lines...))
+}
+
+// StartValkey starts a Valkey server, or skips the test where there is none.
+func StartValkey(t testing.TB, lines ...string) *Server {
+	t.Helper()
+	const program = "valkey-server"
+	if _, err := exec.LookPath(program); err != nil {
+		t.Skipf("%s is not installed", program)
+	}
+	s := Prepare(t, lines...)
+	s.program = program
+	s.Start()
+	return s
 }
 
 func startAt(t testing.TB, port int, flags, lines []string) *Server {
@@ -53,7 +67,7 @@ func prepare(t testing.TB, port int, flags, lines []string) *Server {
 	t.Helper()
 	dir := t.TempDir()
 	s := &Server{
-		Addr: fmt.Sprintf("127.0.0.1:%d", port), Dir: dir, t: t,
+		Addr: fmt.Sprintf("127.0.0.1:%d", port), Dir: dir, t: t, program: "redis-server",
 		config: filepath.Join(dir, "redis.conf"), flags: flags,
 	}
 	lines = append([]string{fmt.Sprint("port ", port), "bind 127.0.0.1", "dir " + dir, "enable-debug-command yes"}, lines...)
@@ -80,9 +94,9 @@ func Prepare(t testing.TB, lines ...string) *Server {
 // Start starts the server (again, after Kill) and returns when it answers.
 func (s *Server) Start() {
 	s.t.Helper()
-	path, err := exec.LookPath("redis-server")
+	path, err := exec.LookPath(s.program)
 	if err != nil {
-		s.t.Fatal("redis-server is not installed: apt-get install redis-server")
+		s.t.Fatalf("%s is not installed: apt-get install %[1]s", s.program)
 	}
 	s.cmd = exec.Command(path, append([]string{s.config}, s.flags...)...)
 	s.cmd.Dir = s.Dir
@@ -90,15 +104,15 @@ func (s *Server) Start() {
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	EndWithTest(s.cmd)
 	if err := s.cmd.Start(); err != nil {
-		s.t.Fatalf("starting redis-server: %v", err)
+		s.t.Fatalf("starting %s: %v", s.program, err)
 	}
 	ended := make(chan struct{})
 	s.ended = ended
 	go func(cmd *exec.Cmd) { cmd.Wait(); close(ended) }(s.cmd)
-	Await(s.t, "redis-server to answer", func() error {
+	Await(s.t, s.program+" to answer", func() error {
 		select {
 		case <-ended:
-			s.t.Fatalf("redis-server has ended: %s", tail(s.log.Bytes()))
+			s.t.Fatalf("%s has ended: %s", s.program, tail(s.log.Bytes()))
 		default:
 		}
 		return s.client.Ping(context.Background()).Err()

@@ -21,6 +21,12 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return openSound(t, Options{Addresses: []string{server.Addr}}) })
 }
 
+func TestStoreValkey(t *testing.T) {
+	t.Parallel()
+	server := redistest.StartValkey(t)
+	storetest.Run(t, func(t *testing.T) store.Store { return openSound(t, Options{Addresses: []string{server.Addr}}) })
+}
+
 func TestStoreSentinel(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinel(t)
