@@ -4,7 +4,7 @@
 TAGS := nobadger,nomysql,nopgx
 GO   := go
 
-.PHONY: build demo test unit redis lint fuzz bench clean
+.PHONY: build demo test unit redis browser chromium lint fuzz soak bench clean
 
 build: ## the binary, ./patgate
 	$(GO) build -trimpath -tags $(TAGS) -o patgate ./cmd/patgate
@@ -12,7 +12,7 @@ build: ## the binary, ./patgate
 demo: ## the gate at work
 	$(GO) run -tags $(TAGS) ./cmd/patgate demo
 
-test: lint unit ## everything that must pass
+test: lint unit browser ## everything that must pass
 
 unit: redis
 	$(GO) test -race -tags $(TAGS) -timeout 15m ./...
@@ -21,6 +21,16 @@ redis: ## the redis-server that the tests of store/redis run
 	@command -v redis-server >/dev/null || { \
 		command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; \
 	} || { echo "the tests need redis-server 7 or later: install it (apt-get install redis-server, as root)" >&2; exit 1; }
+
+# The console in a real browser. What its binary is built of is outside the
+# module, so that go test doesn't know when it has changed.
+browser: redis chromium ## the console, clicked through; screenshots in test/browser/shots
+	cd test/browser && $(GO) vet ./... && $(GO) test -count 1 -timeout 10m . -shots shots
+
+chromium: ## the browser that the tests of the console run
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+		command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	} || { echo "the tests of the console need Chromium: install it (apt-get install chromium, as root)" >&2; exit 1; }
 
 # Checks from outside the standard distribution are skipped where they can't be
 # had, and say so.
@@ -57,3 +67,4 @@ bench: ## the benchmarks beside the code, then plain Caddy and patgate side by s
 
 clean:
 	rm -f patgate
+	rm -rf test/browser/shots

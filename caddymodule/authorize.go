@@ -129,6 +129,9 @@ func (a *App) identityNames() (names []string) {
 		if h.identity != nil {
 			names = append(names, h.identity[:]...)
 		}
+		if h.signed != nil {
+			names = append(names, h.signed.Header)
+		}
 	}
 	names = append(names, decisionHeader)
 	slices.Sort(names)

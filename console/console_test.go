@@ -27,7 +27,7 @@ import (
 // User says who is signed in, and Gate that a gate has seen a token.
 type desk struct {
 	*Console
-	t        *testing.T
+	t        testing.TB
 	registry *registry.Registry
 	rules    registry.Rules
 	now      time.Time
@@ -49,7 +49,7 @@ var catalog = []policy.Scope{
 	{Name: "license"},
 }
 
-func newDesk(t *testing.T, options ...func(*registry.Rules)) *desk {
+func newDesk(t testing.TB, options ...func(*registry.Rules)) *desk {
 	t.Helper()
 	s, err := embedded.Open(filepath.Join(t.TempDir(), "tokens.db"), embedded.Options{})
 	if err != nil {
@@ -112,6 +112,12 @@ func (d *desk) do(method, target, body string, header ...string) *httptest.Respo
 	w := httptest.NewRecorder()
 	d.ServeHTTP(w, r)
 	return w
+}
+
+func basicHeader(user, password string) string {
+	r := httptest.NewRequest("GET", "/", nil)
+	r.SetBasicAuth(user, password)
+	return r.Header.Get("Authorization")
 }
 
 // get returns a page of the owner's, which must be there.
@@ -204,11 +210,6 @@ func TestWhoIsLetIn(t *testing.T) {
 	d := newDesk(t)
 	_, secret := d.create("alice", "ci")
 	wrong := secret[:len(secret)-1] + "!"
-	basic := func(user, password string) string {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.SetBasicAuth(user, password)
-		return r.Header.Get("Authorization")
-	}
 	for _, row := range []struct {
 		name   string
 		header []string
@@ -216,8 +217,8 @@ func TestWhoIsLetIn(t *testing.T) {
 	}{
 		{"nobody", nil, 401},
 		{"an owner", []string{"User", "alice"}, 200},
-		{"an owner with a password", []string{"User", "alice", "Authorization", basic("alice", "secret")}, 200},
-		{"names and passwords may begin like a secret", []string{"User", "pat_x", "Authorization", basic("pat_x", "pat_secret")}, 200},
+		{"an owner with a password", []string{"User", "alice", "Authorization", basicHeader("alice", "secret")}, 200},
+		{"names and passwords may begin like a secret", []string{"User", "pat_x", "Authorization", basicHeader("pat_x", "pat_secret")}, 200},
 		{"another's credential", []string{"User", "alice", "Authorization", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x"}, 200},
 		{"a token that a gate has seen", []string{"User", "alice", "Gate", "1"}, 403},
 		{"only a token", []string{"Authorization", "Bearer " + secret}, 403},
@@ -225,9 +226,9 @@ func TestWhoIsLetIn(t *testing.T) {
 		{"a token as bearer", []string{"User", "alice", "Authorization", "bearer  " + secret}, 403},
 		{"a bare token", []string{"User", "alice", "Authorization", secret}, 403},
 		{"a token under another scheme", []string{"User", "alice", "Authorization", "Token token=\"" + secret + "\""}, 403},
-		{"a token as password", []string{"User", "alice", "Authorization", basic("alice", secret)}, 403},
-		{"a token as user name", []string{"User", "alice", "Authorization", basic(secret, "")}, 403},
-		{"a token as second credential", []string{"User", "alice", "Authorization", basic("alice", "x"), "Authorization", "Bearer " + secret}, 403},
+		{"a token as password", []string{"User", "alice", "Authorization", basicHeader("alice", secret)}, 403},
+		{"a token as user name", []string{"User", "alice", "Authorization", basicHeader(secret, "")}, 403},
+		{"a token as second credential", []string{"User", "alice", "Authorization", basicHeader("alice", "x"), "Authorization", "Bearer " + secret}, 403},
 		{"a mistyped token", []string{"User", "alice", "Authorization", "Bearer " + wrong}, 403},
 	} {
 		t.Run(row.name, func(t *testing.T) {

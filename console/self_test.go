@@ -1,0 +1,193 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// self sends a request of a token about itself.
+func (d *desk) self(method, target, body, secret string) *httptest.ResponseRecorder {
+	d.t.Helper()
+	return d.do(method, target, body, "Authorization", "Bearer "+secret)
+}
+
+// answer decodes the body of an answer with this status.
+func answer[T any](t *testing.T, w *httptest.ResponseRecorder, status int) (v T) {
+	t.Helper()
+	if w.Code != status {
+		t.Fatalf("%d %s, want %d", w.Code, w.Body, status)
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+		t.Fatalf("%s: %v", w.Body, err)
+	}
+	return v
+}
+
+func TestSelf(t *testing.T) {
+	d := newDesk(t)
+	made, secret := d.create("alice", "ci")
+	w := d.self("GET", "/self", "", secret)
+	if got := answer[token.View](t, w, 200); got.ID != made.ID || got.Name != "ci" || got.Owner != "alice" {
+		t.Errorf("GET /self: %+v", got)
+	}
+	lacks(t, w.Body.String(), secret[:16])
+
+	d.now = noon.AddDate(0, 0, 10)
+	renewed := answer[rest.TokenSecret](t, d.self("POST", "/self/regenerate", `{"expires_in":"30d","overlap":"1h"}`, secret), 200)
+	if want := d.now.AddDate(0, 0, 30); !renewed.Token.ExpiresAt.Equal(want) || renewed.Secret == secret {
+		t.Errorf("renewed: %+v, want it to expire at %v", renewed.Token, want)
+	}
+	if got := d.token(made.ID); !token.EqualGrant(got.Grants[0], made.Grants[0]) {
+		t.Errorf("renewed with other grants: %+v", got.Grants)
+	}
+	answer[token.View](t, d.self("GET", "/self", "", secret), 200)
+	refusal := answer[rest.Problem](t, d.self("POST", "/self/regenerate", "", secret), 403)
+	if !strings.Contains(refusal.Detail, "has been replaced") {
+		t.Errorf("the replaced secret: %q", refusal.Detail)
+	}
+	d.now = d.now.Add(time.Hour)
+	denied(t, d.self("GET", "/self", "", secret), 401, "token_revoked")
+
+	gone := answer[rest.Revocation](t, d.self("DELETE", "/self", "", renewed.Secret), 200)
+	if len(gone.Revoked) != 1 || gone.Revoked[0] != made.ID || d.token(made.ID).Status(d.now) != token.Revoked {
+		t.Errorf("revoked: %+v", gone)
+	}
+	denied(t, d.self("GET", "/self", "", renewed.Secret), 401, "token_revoked")
+	says(t, d.get("alice", "/tokens/"+made.ID), "revoked by the token itself", "new secret", "by the token itself")
+}
+
+// denied checks an answer to a secret that opens nothing.
+func denied(t *testing.T, w *httptest.ResponseRecorder, status int, reason string) {
+	t.Helper()
+	p := answer[rest.Problem](t, w, status)
+	challenge := w.Header().Get("WWW-Authenticate")
+	wrong := strings.Contains(challenge, `error="invalid_token"`)
+	if p.Reason != reason || p.Type != rest.ProblemType+reason || !strings.HasPrefix(challenge, "Bearer ") || wrong == (reason == "token_missing") {
+		t.Errorf("%+v with challenge %q, want the reason %s", p, challenge, reason)
+	}
+}
+
+func TestSelfDenied(t *testing.T) {
+	d := newDesk(t)
+	d.rules.MaxLifetime = 0
+	create := func(n registry.NewToken) (*token.Token, string) {
+		t.Helper()
+		n.Name, n.Owner = "ci", "alice"
+		made, secret, err := d.registry.Create(t.Context(), registry.Actor{}, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made, secret
+	}
+	_, good := create(registry.NewToken{})
+	_, elsewhere := create(registry.NewToken{AllowedIPs: []string{"203.0.113.0/24"}})
+	hour := "1h"
+	_, expired := create(registry.NewToken{Lifetime: registry.Lifetime{ExpiresIn: &hour}})
+	revoked, secret := create(registry.NewToken{})
+	if _, err := d.registry.Revoke(t.Context(), registry.Actor{}, revoked.ID); err != nil {
+		t.Fatal(err)
+	}
+	d.now = d.now.Add(time.Hour)
+	for _, row := range []struct{ name, authorization, reason string }{
+		{"nothing", "", "token_missing"},
+		{"another scheme", "Digest " + good, "token_missing"},
+		{"an expired token", "Bearer " + expired, "token_expired"},
+		{"a revoked token", "Bearer " + secret, "token_revoked"},
+		{"a token for elsewhere", "Bearer " + elsewhere, "address_not_allowed"},
+		{"a mistyped token", "Bearer " + good[:len(good)-1] + "!", "token_malformed"},
+		{"an unknown token", "Bearer " + token.NewSecret("pat"), "token_unknown"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for _, r := range []struct{ method, target string }{{"GET", "/self"}, {"POST", "/self/regenerate"}, {"DELETE", "/self"}} {
+				d.limit = map[netip.Addr]int{}
+				var header []string
+				if row.authorization != "" {
+					header = []string{"Authorization", row.authorization}
+				}
+				denied(t, d.do(r.method, r.target, "", header...), 401, row.reason)
+			}
+		})
+	}
+	for name, authorization := range map[string]string{"bare": good, "bearer": "bearer  " + good, "basic": basicHeader("git", good)} {
+		if w := d.do("GET", "/self", "", "Authorization", authorization); w.Code != 200 {
+			t.Errorf("%s: %d %s, want 200", name, w.Code, w.Body)
+		}
+	}
+	if w := d.do("GET", "/self", "", "Authorization", good, "Authorization", good); w.Code != 401 {
+		t.Errorf("two credentials: %d, want 401", w.Code)
+	}
+	// A token does nothing else, and nobody else does this.
+	for _, target := range []string{"/", "/new", "/api/tokens", "/api/me", "/self/grants"} {
+		if w := d.self("GET", target, "", good); w.Code != 403 && w.Code != 404 {
+			t.Errorf("GET %s with a token: %d", target, w.Code)
+		}
+	}
+	if w := d.do("GET", "/self", "", "User", "alice"); w.Code != 401 {
+		t.Errorf("GET /self for an owner: %d, want 401", w.Code)
+	}
+	// It gives itself no longer life than it had.
+	refusal := answer[rest.Problem](t, d.self("POST", "/self/regenerate", `{"expires_in":"366d"}`, good), 403)
+	if !strings.Contains(refusal.Detail, "no longer life than it had") {
+		t.Errorf("a longer life: %q", refusal.Detail)
+	}
+	answer[rest.Problem](t, d.self("POST", "/self/regenerate", `{"grants":[]}`, good), 400)
+	answer[rest.Problem](t, d.self("DELETE", "/self", `{"owner":"alice"}`, good), 400)
+}
+
+// An address that sends unknown secrets has to wait.
+func TestUnknownSecretsAreLimited(t *testing.T) {
+	d := newDesk(t)
+	_, good := d.create("alice", "ci")
+	for range 3 {
+		denied(t, d.self("GET", "/self", "", token.NewSecret("pat")), 401, "token_unknown")
+	}
+	for _, r := range []struct{ method, target, body string }{{"GET", "/self", ""}, {"POST", "/leaked", `{"secret":"x"}`}} {
+		w := d.self(r.method, r.target, r.body, good)
+		answer[rest.Problem](t, w, http.StatusTooManyRequests)
+		if got := w.Header().Get("Retry-After"); got != "90" {
+			t.Errorf("%s %s: Retry-After %q, want 90", r.method, r.target, got)
+		}
+	}
+}
+
+func TestLeaked(t *testing.T) {
+	d := newDesk(t)
+	one, first := d.create("alice", "one")
+	two, second := d.create("alice", "two")
+	three, third := d.create("bob", "three")
+	for _, row := range []struct {
+		body string
+		want int
+	}{
+		{`{"secret":"` + first + `"}`, 204},
+		{`{"secret":"` + first + `"}`, 204},                             // again
+		{`[{"secret":"` + second + `"},{"secret":"pat_unknown"}]`, 204}, // one of them isn't ours
+		{`{"secret":"` + token.NewSecret("pat") + `"}`, 204},            // nothing is learned from the answer
+		{`{}`, 400},
+		{`[]`, 400},
+		{`{"secrets":["` + third + `"]}`, 400},
+		{``, 400},
+	} {
+		d.limit = map[netip.Addr]int{}
+		w := d.do("POST", "/leaked", row.body)
+		if w.Code != row.want || row.want == 204 && w.Body.Len() > 0 {
+			t.Errorf("POST /leaked with %.20s…: %d %s, want %d", row.body, w.Code, w.Body, row.want)
+		}
+		lacks(t, w.Body.String(), third[:12])
+	}
+	for id, want := range map[string]token.Status{one.ID: token.Revoked, two.ID: token.Revoked, three.ID: token.Active} {
+		if got := d.token(id).Status(d.now); got != want {
+			t.Errorf("token %s is %s, want %s", d.token(id).Name, got, want)
+		}
+	}
+	says(t, d.get("alice", "/tokens/"+one.ID), "the secret was reported as leaked")
+}

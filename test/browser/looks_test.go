@@ -1,0 +1,104 @@
+package browser
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"testing"
+)
+
+//go:embed testdata/axe.min.js
+var axe string
+
+// violation is something that axe has found.
+type violation struct {
+	ID    string
+	Help  string
+	Nodes []struct {
+		HTML           string
+		FailureSummary string
+	}
+}
+
+// check has axe look at the page.
+func (b *tab) check(name string) {
+	b.t.Helper()
+	if !evaluate[bool](b, `'axe' in window`) {
+		evaluate[bool](b, axe+"\n;true")
+	}
+	found := evaluate[string](b, `axe.run().then(r => JSON.stringify(r.violations))`)
+	var violations []violation
+	if err := json.Unmarshal([]byte(found), &violations); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, v := range violations {
+		for _, n := range v.Nodes {
+			b.t.Errorf("%s: %s (%s): %s\n%s", name, v.Help, v.ID, n.HTML, n.FailureSummary)
+		}
+	}
+	if wide := evaluate[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); wide > 0 {
+		b.t.Errorf("%s: the page is %d pixels too wide", name, wide)
+	}
+}
+
+// Every page in every look: axe finds nothing, nothing sticks out, and a picture
+// is kept to look at.
+func TestLooks(t *testing.T) {
+	s := start(t, "embedded")
+	backup, _ := s.create("erin", "nightly backup", `,"description":"Copies all stories to the archive every night","expires_in":"10d","allowed_ips":["203.0.113.0/24","2001:db8::/32"],
+		"grants":[{"spaces":["1","2"],"scopes":["stories:read","assets:read"]},{"spaces":["*"],"scopes":["license"]}]`)
+	s.create("erin", "ci", `,"full":true`)
+	old, _ := s.create("erin", "website preview", `,"grants":[{"spaces":["7"],"scopes":["stories:read","stories:write","assets:read","assets:write"]}]`)
+	s.call("erin", "POST", "tokens/"+old+"/revoke", "", nil)
+	s.call("erin", "PATCH", "tokens/"+backup, `{"name":"nightly backup of all stories"}`, nil)
+	s.create("dave", "deploy", `,"grants":[{"spaces":["*"],"scopes":["stories:write"]}]`)
+
+	open := `document.querySelectorAll('details').forEach(d => d.open = true)`
+	for _, p := range []struct {
+		name, owner, path string
+		prepare           func(*tab) // before it is looked at
+	}{
+		{"list-empty", "alice", "/", nil},
+		{"list", "erin", "/", nil},
+		{"list-nothing-found", "erin", "/?q=nothing", nil},
+		{"new", "erin", "/new", nil},
+		{"new-everything", "erin", "/new", func(b *tab) { b.click("Everything") }},
+		{"new-mistakes", "erin", "/new", func(b *tab) {
+			b.click("Only these")
+			b.fill("addresses", "somewhere")
+			b.choose("expires", "On a day")
+			b.click("Create token")
+			b.sees("things need your attention")
+		}},
+		{"secret", "erin", "/new", func(b *tab) {
+			b.fill("name", "shown once")
+			b.click("stories:read")
+			b.click("All spaces")
+			b.click("Create token")
+			b.secret()
+		}},
+		{"token", "erin", "/tokens/" + backup, nil},
+		{"token-forms", "erin", "/tokens/" + backup + "?done=saved", func(b *tab) { evaluate[any](b, open) }},
+		{"token-revoked", "erin", "/tokens/" + old, nil},
+		{"regenerate", "erin", "/tokens/" + backup + "/regenerate", nil},
+		{"delete", "erin", "/tokens/" + backup + "/delete", nil},
+		{"activity", "erin", "/activity", nil},
+		{"everyone", "root", "/everyone", nil},
+		{"everyone-owner", "root", "/everyone?owner=erin", nil},
+		{"not-found", "erin", "/nothing", nil},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			b := s.open(t, p.owner)
+			b.visit(p.path)
+			if p.prepare != nil {
+				p.prepare(b)
+			}
+			for _, l := range []look{desktop, dark, phone} {
+				b.look(l)
+				name := fmt.Sprintf("%s-%s", p.name, l.name)
+				b.shoot(name)
+				b.check(name)
+			}
+		})
+	}
+}
