@@ -34,7 +34,7 @@ type entry struct {
 
 func (h *heldTokens) init(size int) {
 	h.lru = newLRU(size, func(_ uint64, e *entry) { h.place(&e.digest).CompareAndSwap(e, nil) })
-	h.table = make([]atomic.Pointer[entry], 1<<bits.Len(uint(2*size-1)))
+	h.table = make([]atomic.Pointer[entry], 1<<bits.Len(uint(size+size/2)))
 }
 
 // place is where in the table an entry is, if it is there. It takes other bits of
