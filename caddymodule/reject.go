@@ -19,6 +19,9 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, ret
 	status := o.reason.Status()
 	header := w.Header()
 	header["Cache-Control"] = noStore
+	if r.ProtoMajor == 1 && (r.ContentLength < 0 || r.ContentLength > maxDrained) {
+		header["Connection"] = closing // or net/http would wait for the body before it answers
+	}
 	if retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((retryAfter+time.Second-1)/time.Second)))
 	}
@@ -43,7 +46,13 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, ret
 	return err
 }
 
+// maxDrained is up to how many bytes the body of a request that is turned away is
+// read, so that its connection can be used again. One that is longer, or doesn't
+// say how long it is, costs the connection.
+const maxDrained = 64 << 10
+
 var (
+	closing = []string{"close"}
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}
 )

@@ -235,8 +235,8 @@ func (p *pathText) readings() (all []pathText) {
 	if p.overescaped {
 		all = appendPath(all, strings.TrimSuffix(p.raw, "/"))
 	}
-	if strings.Count(p.text, "/") > p.n {
-		all = appendPath(all, p.text)
+	if whole := p.text[:p.bounds[p.n]]; strings.Count(whole, "/") > p.n {
+		all = appendPath(all, whole)
 	}
 	for _, base := range all {
 		all = append(all, base.scripts()...)
@@ -254,7 +254,7 @@ func (p *pathText) scripts() (all []pathText) {
 		}
 		if !last && isScript(s) {
 			all = appendPath(all, p.text[:p.bounds[i+1]])
-			all = appendPath(all, p.text[p.bounds[i+1]:])
+			all = appendPath(all, p.text[p.bounds[i+1]:p.bounds[p.n]])
 		}
 	}
 	return all

@@ -13,11 +13,11 @@ type Explanation struct {
 	Strictest string `json:"strictest,omitempty"`
 	// Alike is the route on which some servers find the request, where it is
 	// refused for that.
-	Alike *RouteInfo `json:"alike,omitempty"`
-	Found string     `json:"token_found,omitempty"`
-	Decision  string `json:"decision"` // forward, or the reason of the rejection
-	Status    int    `json:"status"`   // of the rejection; 0 if the request is forwarded
-	Detail    string `json:"detail,omitempty"`
+	Alike    *RouteInfo `json:"alike,omitempty"`
+	Found    string     `json:"token_found,omitempty"`
+	Decision string     `json:"decision"` // forward, or the reason of the rejection
+	Status   int        `json:"status"`   // of the rejection; 0 if the request is forwarded
+	Detail   string     `json:"detail,omitempty"`
 	// Reports says that the request is in report mode: forwarded whatever the
 	// decision.
 	Reports bool `json:"reports,omitempty"`

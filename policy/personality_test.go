@@ -55,15 +55,20 @@ func frontedAPIs(t testing.TB) (all []frontedAPI) {
 		{"stories, semicolons allowed", Config{Routes: stories, Semicolon: "allow"}},
 		{"users, semicolons and encoded slashes allowed", Config{Routes: users, Semicolon: "allow", EncodedSlash: "allow"}},
 	} {
-		f := frontedAPI{name: c.name, policy: compile(t, c.config, "read", "admin > read")}
-		for _, r := range f.policy.routes {
-			source := func(s Source) string { return strings.TrimSuffix(s.String(), "none") }
-			pattern, _ := url.PathUnescape(r.Pattern) // as the upstream would write it
-			f.routes = append(f.routes, personality.Route{Methods: r.Methods, Pattern: pattern, Space: source(r.Space), Resource: source(r.Resource)})
-		}
-		all = append(all, f)
+		all = append(all, fronted(c.name, compile(t, c.config, "read", "admin > read")))
 	}
 	return all
+}
+
+// fronted returns a policy with the routes of its upstream.
+func fronted(name string, p *Policy) frontedAPI {
+	f := frontedAPI{name: name, policy: p}
+	for _, r := range p.routes {
+		source := func(s Source) string { return strings.TrimSuffix(s.String(), "none") }
+		pattern, _ := url.PathUnescape(r.Pattern) // as the upstream would write it
+		f.routes = append(f.routes, personality.Route{Methods: r.Methods, Pattern: pattern, Space: source(r.Space), Resource: source(r.Resource)})
+	}
+	return f
 }
 
 // reader may read in one space, and only two things where routes name things.
@@ -155,7 +160,7 @@ func TestPersonalities(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(s, 2))
 	one := func(of []string) string { return strings.TrimSpace(of[rnd.IntN(len(of))]) }
 	apis := frontedAPIs(t)
-	for range 20_000 {
+	for range 6_000 {
 		f := &apis[rnd.IntN(len(apis))]
 		target := ""
 		route := f.routes[rnd.IntN(len(f.routes))]
@@ -225,4 +230,59 @@ func FuzzPersonalities(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// The same on random policies, with literals that servers take for others.
+func TestPersonalitiesOnRandomPolicies(t *testing.T) {
+	t.Parallel()
+	s := *seed
+	if s == 0 {
+		s = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-seed %d", s)
+	rnd := rand.New(rand.NewPCG(s, 3))
+	one := func(of ...string) string { return of[rnd.IntN(len(of))] }
+	segments := []string{"me", "me", "admin", "administration", "a%20b", "caf%C3%A9", "v1.zip", "x.php", "{p}", "{p}", "{p}", "{p}:go", "v{p}", "{p}.zip"}
+	texts := strings.Fields(`me ME Me m%65 me.json me;x me+ me::$DATA me%2Fadmin x%2Fme admin Admin ADMIN.xml adm%69n administration ADMINI~1 a%20b a+b A%20B caf%C3%A9 CAF%C3%89 cafe
+		v1.zip V1.ZIP v1.zip.json x.php X.PHP index.php index.html 7 7:go 7:GO 7%3Ago 7:go.json v7 V7 7.zip 7.ZIP%20 (S(x)) v%37`)
+	tried := 0
+	for range 400 {
+		var all []RouteConfig
+		for range 2 + rnd.IntN(7) {
+			pattern := ""
+			for range 1 + rnd.IntN(3) {
+				pattern += "/" + strings.ReplaceAll(one(segments...), "{p}", fmt.Sprintf("{p%d}", strings.Count(pattern, "/")))
+			}
+			if rnd.IntN(5) == 0 {
+				pattern += "/*"
+			}
+			if rnd.IntN(6) == 0 {
+				pattern += "?k=v"
+			}
+			all = append(all, routes(one("GET", "GET", "GET,DELETE", "*", "POST") + " " + pattern + " " + one("public", "any", "read", "admin", "never"))[0])
+		}
+		catalog, err := NewCatalog(declared([]string{"read", "admin > read"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Compile(Config{Routes: all, Default: one("deny", "deny", "any", "public"), EncodedSlash: one("reject", "allow"), Semicolon: one("reject", "allow")}, catalog)
+		if err != nil {
+			continue
+		}
+		f := fronted(fmt.Sprint(p.routes), p)
+		for range 40 {
+			target := ""
+			for range 1 + rnd.IntN(3) {
+				target += "/" + one(texts...)
+			}
+			target += one("", "", "/", "?k=v", "?k=w&k=v", "?K=v")
+			if err := f.find(one("GET", "GET", "HEAD", "POST"), target, "a.b.c", one("Authorization: Bearer S", "")); err != nil {
+				t.Fatalf("default %s: %v", p.Default(), err)
+			}
+			tried++
+		}
+	}
+	if tried < 4000 {
+		t.Errorf("%d requests: most policies don't compile", tried)
+	}
 }

@@ -23,7 +23,7 @@ type Options struct {
 	// Every is how long after a use that was noted the next one of the same token
 	// is; 10 minutes. Negative: uses are not noted.
 	Every time.Duration
-	// Flush is how often the store is told; 5 seconds.
+	// Flush is how often the store is told; 2 seconds.
 	Flush time.Duration
 	// Failed, if set, is told what the store answers when it can't be told. What
 	// it was to be told is kept for the next time.
@@ -63,7 +63,7 @@ func New(s store.Uses, o Options) *Noter {
 		poke: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	n.every.Store(int64(cmp.Or(o.Every, DefaultEvery)))
-	go n.run(cmp.Or(o.Flush, 5*time.Second))
+	go n.run(cmp.Or(o.Flush, 2*time.Second))
 	return n
 }
 

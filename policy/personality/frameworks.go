@@ -19,7 +19,7 @@ var All = []*Personality{
 	{
 		Name: "Express", methods: overridable, hosts: forwardedHosts, raw: true,
 		paths:   func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
-		literal: func(s segment, literal string, _ bool) bool { return foldEqual(s.raw, literal) },
+		literal: func(s segment, literal string, _ bool) bool { return foldEqual(s.raw, literal) || foldEqual(s.raw, written(literal)) },
 		value:   decoded, query: qs, fields: joined,
 	},
 	// Rails, with Rack and Journey: literals before decoding, a format at the
@@ -28,7 +28,7 @@ var All = []*Personality{
 		Name: "Rails", methods: overridable, hosts: forwardedHosts, raw: true,
 		paths: func(r *Request) []path { return []path{{"", split(merge(r.Path), percent)}} },
 		literal: func(s segment, literal string, last bool) bool {
-			return s.raw == literal || last && strings.HasPrefix(s.raw, literal+".")
+			return s.raw == literal || s.raw == written(literal) || last && (strings.HasPrefix(s.raw, literal+".") || strings.HasPrefix(s.raw, written(literal)+"."))
 		},
 		value: func(s segment, last bool) string {
 			if i := strings.LastIndexByte(s.text, '.'); last && i > 0 {
@@ -100,6 +100,12 @@ var All = []*Personality{
 		},
 		fields: func(h http.Header, name string) []string { return h.Values(name) },
 	},
+}
+
+// written returns a literal as it is written where it is compared with what
+// isn't decoded: only what must be encoded is.
+func written(literal string) string {
+	return strings.NewReplacer("%2B", "+", "%3D", "=", "%26", "&", "%40", "@", "%3A", ":", "%24", "$", "%2C", ",").Replace(url.PathEscape(literal))
 }
 
 // plainMethod is the method that stands in the request line.
@@ -226,7 +232,8 @@ var parameters = regexp.MustCompile(`;[^/]*`)
 
 // foldEqual compares as JavaScript, Java and .NET do without case.
 func foldEqual(a, b string) bool {
-	return strings.EqualFold(a, b) || strings.ToLower(strings.ToUpper(a)) == strings.ToLower(strings.ToUpper(b))
+	fold := func(s string) string { return strings.ToLower(strings.ToUpper(s)) } // a dotless i is an I
+	return strings.EqualFold(a, b) || fold(a) == fold(b)
 }
 
 // scriptName is that of a program in a path.
