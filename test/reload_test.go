@@ -22,7 +22,19 @@ import (
 // what is in memory and what was counted.
 func TestReloadUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := setup{sites: plainSite, tokens: []known{
+	for name, site := range map[string]string{
+		"transport http":    plainSite,
+		"transport patgate": strings.Replace(plainSite, "{$UPSTREAM}", "{$UPSTREAM} {\n\t\ttransport patgate\n\t}", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reloadUnderLoad(t, site)
+		})
+	}
+}
+
+func reloadUnderLoad(t *testing.T, site string) {
+	s := setup{sites: site, tokens: []known{
 		{name: "good"}, {name: "limited", grants: grant("*", "files:read", "*")}, {name: "revoked", revoked: true},
 	}}
 	g := start(t, s)
@@ -59,7 +71,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	for i := range 25 {
-		s.sites = plainSite + fmt.Sprintf("\nhttp://other.test:{$PORT} {\n\trespond %d\n}", i)
+		s.sites = site + fmt.Sprintf("\nhttp://other.test:{$PORT} {\n\trespond %d\n}", i)
 		g.configure(t, s)
 		if err := g.reload(); err != nil {
 			t.Fatal(err)
