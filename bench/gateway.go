@@ -88,7 +88,10 @@ func startTuned(ctx context.Context, binary, dir, upstream, directive, settings 
 func (g *gateway) caddyfile(upstream, directive, settings string, t tuning) string {
 	app := ""
 	if directive != "" {
-		app = "patgate {\n\tunknown_token_limit off\n" + settings + "}\n"
+		if !strings.Contains(settings, "unknown_token_limit") {
+			settings += "\tunknown_token_limit off\n"
+		}
+		app = "patgate {\n" + settings + "}\n"
 	}
 	return fmt.Sprintf(`{
 	admin %s

@@ -39,6 +39,7 @@ type options struct {
 	peers       bool   // only the comparison with other gateways
 	scale       bool   // only how cost grows
 	redis       bool   // only what is measured with Redis
+	flood       bool   // only what garbage takes from held tokens
 	redisTokens int    // how many are put into Redis to see what they take
 	binary      string // patgate, where it is built already
 	profiles    string // the directory that CPU profiles are written to
@@ -57,6 +58,7 @@ func main() {
 	flag.BoolVar(&o.peers, "peers", false, "only measure patgate beside what could be used instead: Caddy's forward_auth, nginx with Lua, HAProxy")
 	flag.BoolVar(&o.scale, "scale", false, "only measure how cost grows with tokens in Redis (up to -redis-tokens) and with gateways")
 	flag.BoolVar(&o.redis, "redis", false, "only measure what is measured with Redis")
+	flag.BoolVar(&o.flood, "flood", false, "only measure requests with held tokens beside 20,000 a second with garbage")
 	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "tokens put into Redis to see how much memory each takes")
 	flag.StringVar(&o.binary, "binary", "", "the patgate to measure (default: built from this module)")
 	flag.StringVar(&o.profiles, "profiles", "", "also write CPU profiles of both gateways to this directory")
@@ -119,6 +121,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	if o.scale {
 		return measureScale(ctx, o, dir, out)
+	}
+	if o.flood {
+		return measureFlood(ctx, o, dir, out)
 	}
 	if o.redis {
 		return withRedis(ctx, o, dir, out)

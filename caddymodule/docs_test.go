@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -179,6 +180,18 @@ func TestReferenceActions(t *testing.T) {
 		code = append(code, m[1])
 	}
 	compareLists(t, "the action", code, firstCells(section(t, readDocs(t, "reference.md"), "## Events")))
+}
+
+// Every Caddy module of patgate is in the reference.
+func TestReferenceModules(t *testing.T) {
+	t.Parallel()
+	var code []string
+	for _, id := range caddy.Modules() {
+		if strings.Contains(id, "patgate") {
+			code = append(code, id)
+		}
+	}
+	compareLists(t, "the module", code, firstCells(section(t, readDocs(t, "reference.md"), "## Modules and environment")))
 }
 
 // Every placeholder is in the reference.

@@ -23,19 +23,20 @@ import (
 type keeper struct {
 	store   store.Store
 	uses    *uses.Noter
-	retired *uses.Gate          // of secrets reported lately
-	reports chan retiredUse     // of those to be reported now
-	keep    atomic.Pointer[App] // whose settings are in force; nil before there are any
+	retired *uses.Gate        // of secrets reported lately
+	reports chan retiredUse   // of those to be reported now
+	limits  chan EventsConfig // of the audit trail, as they come into force
 	stop    context.CancelFunc
 	done    chan struct{}
+
+	complained atomic.Int64 // when a failure was last logged, in Unix nanoseconds
 }
 
 // retiredUse is that a replaced secret was used after its overlap.
 type retiredUse struct {
-	app *App
-	id  string // of its token
-	at  time.Time
-	by  netip.Addr
+	app  *App
+	id   string // of its token
+	from netip.Addr
 }
 
 const (
@@ -52,7 +53,7 @@ var retiredUses = prometheus.NewCounter(prometheus.CounterOpts{
 func newKeeper(s store.Store) *keeper {
 	ctx, stop := context.WithCancel(context.Background())
 	k := &keeper{
-		store: s, retired: uses.NewGate(retiredRoom), reports: make(chan retiredUse, 64),
+		store: s, retired: uses.NewGate(retiredRoom), reports: make(chan retiredUse, 64), limits: make(chan EventsConfig, 1),
 		stop: stop, done: make(chan struct{}),
 	}
 	k.uses = uses.New(s, uses.Options{Failed: func(err error) { k.failed("last uses of tokens can't be stored", err) }})
@@ -61,10 +62,14 @@ func newKeeper(s store.Store) *keeper {
 }
 
 // apply puts a configuration's settings in force. What has been noted under the
-// last one is stored.
+// last one is stored. Not to be called twice at the same time.
 func (k *keeper) apply(a *App) {
 	k.uses.SetEvery(a.lastUsed)
-	k.keep.Store(a)
+	select {
+	case <-k.limits: // of an earlier one, which never were
+	default:
+	}
+	k.limits <- a.Events
 }
 
 // see is told of every request with a token that is known. Most of them leave
@@ -79,7 +84,7 @@ func (k *keeper) see(ctx context.Context, a *App, o *outcome, now time.Time) {
 		retiredUses.Inc()
 		if k.retired.Pass(&o.stream.digest, now, retiredEvery) {
 			select {
-			case k.reports <- retiredUse{a, o.subject.ID.String(), now, clientAddr(ctx).Unmap()}:
+			case k.reports <- retiredUse{a, o.subject.ID.String(), clientAddr(ctx).Unmap()}:
 			default: // so many at once: the others are counted
 			}
 		}
@@ -88,24 +93,29 @@ func (k *keeper) see(ctx context.Context, a *App, o *outcome, now time.Time) {
 
 func (k *keeper) run(ctx context.Context) {
 	defer close(k.done)
-	ticker := time.NewTicker(pruneEvery)
-	defer ticker.Stop()
+	prune := time.NewTimer(pruneEvery)
+	defer prune.Stop()
+	var limits EventsConfig
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case r := <-k.reports:
 			k.report(ctx, r)
-		case <-ticker.C:
-			k.prune(ctx)
+		case limits = <-k.limits:
+			prune.Reset(0)
+		case <-prune.C:
+			err := k.store.PruneEvents(ctx, time.Now().Add(-limits.age()), limits.count())
+			k.failed("old events can't be removed", err)
+			prune.Reset(pruneEvery)
 		}
 	}
 }
 
 func (k *keeper) report(ctx context.Context, r retiredUse) {
 	address := ""
-	if r.by.IsValid() {
-		address = r.by.String()
+	if r.from.IsValid() {
+		address = r.from.String()
 	}
 	reg, err := r.app.registry()
 	if err == nil {
@@ -114,19 +124,15 @@ func (k *keeper) report(ctx context.Context, r retiredUse) {
 	k.failed("that a replaced secret was used can't be recorded", err)
 }
 
-// prune has events that are not to be kept any more removed.
-func (k *keeper) prune(ctx context.Context) {
-	a := k.keep.Load()
-	if a == nil {
-		return
-	}
-	k.failed("old events can't be removed", k.store.PruneEvents(ctx, time.Now().Add(-a.Events.age()), a.Events.count()))
-}
-
-// failed logs what could not be done, unless it is because the store is being
-// closed.
+// failed logs what could not be done, at most once a minute, unless it is because
+// the store is being closed.
 func (k *keeper) failed(what string, err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	now := time.Now().UnixNano()
+	last := k.complained.Load()
+	if now-last < int64(time.Minute) || !k.complained.CompareAndSwap(last, now) {
 		return
 	}
 	caddy.Log().Named("patgate").Error(what, zap.Error(err))

@@ -265,7 +265,7 @@ func TestDisabledOwner(t *testing.T) {
 	if w.Code != 403 {
 		t.Errorf("GET /: %d, want 403", w.Code)
 	}
-	says(t, w.Body.String(), `owner "alice" is disabled`)
+	says(t, w.Body.String(), `Owner "alice" is disabled.`)
 }
 
 // Changes that a page of another site makes the browser send are refused.

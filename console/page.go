@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"html/template"
 	"net/http"
@@ -80,11 +81,23 @@ func (c *call) page(status int, name string, p page) error {
 
 // errorPage answers with a page that says what is wrong.
 func (c *Console) errorPage(w http.ResponseWriter, r *http.Request, problem *rest.Problem) {
-	p := page{Title: problem.Title, Root: root(r.URL.Path), Body: problem}
+	p := page{Title: cmp.Or(errorTitles[problem.Status], problem.Title), Root: root(r.URL.Path), Body: struct {
+		Words string
+		Home  bool // there is a way back
+	}{sentence(problem.Detail), problem.Status != http.StatusUnauthorized}}
 	if err := render(w, problem.Status, "error", p); err != nil {
 		c.Failed(err)
 		w.WriteHeader(http.StatusInternalServerError)
 	}
+}
+
+// errorTitles are what a page says of a status, where HTTP's words are for
+// machines.
+var errorTitles = map[int]string{
+	http.StatusUnauthorized:       "Who are you?",
+	http.StatusForbidden:          "Not allowed",
+	http.StatusNotFound:           "Nothing here",
+	http.StatusServiceUnavailable: "Not now",
 }
 
 func render(w http.ResponseWriter, status int, name string, p page) error {

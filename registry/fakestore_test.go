@@ -14,7 +14,7 @@ import (
 
 // fakeStore keeps tokens in memory, in their stored form. It has what the tests
 // need of a store, calls every change twice, as a store may, and can be told to
-// fail. TestOnTheEmbeddedStore shows that a real one does the same.
+// fail. TestOnRealStores shows that real ones do the same.
 type fakeStore struct {
 	store.Store // nil: what isn't here isn't used
 

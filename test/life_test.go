@@ -278,3 +278,37 @@ func TestLeaked(t *testing.T) {
 		t.Errorf("the event is %+v, want it to say that the secret has leaked", e)
 	}
 }
+
+// The audit trail keeps what it is to keep, from when the configuration says so.
+func TestEventsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := setup{sites: lifeSites}
+	g := start(t, s)
+	for range 5 {
+		g.create(t, `{"name":"n","full":true}`)
+	}
+	count := func() int {
+		var page struct{ Events []eventJSON }
+		if err := json.Unmarshal(g.get(t, "/patgate/events"), &page); err != nil {
+			t.Fatal(err)
+		}
+		return len(page.Events)
+	}
+	if n := count(); n != 5 {
+		t.Fatalf("%d events, want 5", n)
+	}
+	for _, c := range []struct {
+		options string
+		want    int
+	}{
+		{"events {\nmax 3\n}", 3},
+		{"events {\nkeep 1ms\n}", 0},
+	} {
+		s.options = c.options
+		g.configure(t, s)
+		if err := g.reload(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, c.options, func() bool { return count() == c.want })
+	}
+}

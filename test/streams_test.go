@@ -269,6 +269,14 @@ http://api.test:{$PORT} {
 		stream_close_delay 10m
 	}
 }
+http://transport.test:{$PORT} {
+	patgate {
+		route GET,POST /{any} stream:use
+	}
+	reverse_proxy UPSTREAM {
+		transport patgate
+	}
+}
 http://unchecked.test:{$PORT} {
 	patgate {
 		stream_check off
@@ -329,8 +337,11 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 			var streams []*live
 			for protocol, client := range by {
 				for _, kind := range []string{"events", "idle", "download", "upload", "ws"} {
-					if kind != "ws" || protocol == "HTTP/1.1" {
-						streams = append(streams, g.stream(t, client, "api.test", kind, strings.ReplaceAll(kind+"-"+protocol+"-"+e.name, " ", "-"), c.Secret))
+					for _, host := range []string{"api", "transport"} {
+						if kind != "ws" || protocol == "HTTP/1.1" {
+							name := strings.ReplaceAll(kind+"-"+host+"-"+protocol+"-"+e.name, " ", "-")
+							streams = append(streams, g.stream(t, client, host+".test", kind, name, c.Secret))
+						}
 					}
 				}
 			}
@@ -359,16 +370,16 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 	metrics := g.metrics(t)
 	for name, want := range map[string]string{
 		`caddy_patgate_streams`:                                         "2",
-		`caddy_patgate_streams_cut_total{reason="token_revoked"}`:       "18",
-		`caddy_patgate_streams_cut_total{reason="scope_missing"}`:       "18",
-		`caddy_patgate_streams_cut_total{reason="owner_disabled"}`:      "9",
-		`caddy_patgate_streams_cut_total{reason="address_not_allowed"}`: "9",
+		`caddy_patgate_streams_cut_total{reason="token_revoked"}`:       "36",
+		`caddy_patgate_streams_cut_total{reason="scope_missing"}`:       "36",
+		`caddy_patgate_streams_cut_total{reason="owner_disabled"}`:      "18",
+		`caddy_patgate_streams_cut_total{reason="address_not_allowed"}`: "18",
 	} {
 		if metrics[name] != want {
 			t.Errorf("%s is %s, want %s", name, metrics[name], want)
 		}
 	}
-	entry := g.accessLog(t, "/events?id="+url.QueryEscape("events-HTTP/1.1-revoke"))
+	entry := g.accessLog(t, "/events?id="+url.QueryEscape("events-api-HTTP/1.1-revoke"))
 	if field, _ := entry["patgate"].(map[string]any); field["cut"] != "token_revoked" || field["decision"] != "forward" {
 		t.Errorf("the access log of a stream that was cut says %v", entry["patgate"])
 	}

@@ -31,7 +31,7 @@ func StartCluster(t testing.TB, replicas int, lines ...string) *Cluster {
 	for i := range masters + replicas {
 		nodes = append(nodes, startAt(t, ports[2*i], nil, append([]string{
 			"save \"\"", "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 1000",
-			fmt.Sprint("cluster-port ", ports[2*i+1]), "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
+			fmt.Sprint("cluster-port ", ports[2*i+1]), fmt.Sprint("cluster-announce-bus-port ", ports[2*i+1]), "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
 			"cluster-require-full-coverage no",
 		}, lines...)))
 		c.Addrs = append(c.Addrs, nodes[i].Addr)

@@ -152,7 +152,13 @@ func (s *Server) Do(args ...any) any {
 // Await calls f until it returns nil, and fails the test if that takes too long.
 func Await(t testing.TB, what string, f func() error) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	AwaitWithin(t, 30*time.Second, what, f)
+}
+
+// AwaitWithin is Await for what may take longer.
+func AwaitWithin(t testing.TB, limit time.Duration, what string, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
 	for {
 		err := f()
 		if err == nil {

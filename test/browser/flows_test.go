@@ -251,7 +251,7 @@ func administer(t *testing.T, s *site) {
 	c.sees("reports – revoked", "by root")
 	c.misses("of dave", "Everyone")
 	c.visit("/everyone")
-	c.sees("only admins see the tokens of others")
+	c.sees("Only admins see the tokens of others.")
 }
 
 // Below a path, everything is the same.

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
 )
 
 const (
@@ -45,22 +47,46 @@ func between(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)))
 }
 
-// disturb puts faults between a gateway and the store until ctx ends: each alone,
-// or one right after another.
-func (g *gateway) disturb(ctx context.Context, w *world, r *rand.Rand) {
+// recovery is that of all gateways from a fault of the servers. One that comes
+// back to a Cluster takes a few seconds until it serves, and until the others
+// send clients there.
+func (w *world) recovery() time.Duration {
+	if len(w.before) > 0 {
+		return recovery + 6*time.Second
+	}
+	return recovery
+}
+
+// disturb puts faults between a gateway and the store, and kills it now and then,
+// until ctx ends: each alone, or one right after another. In a Cluster it kills
+// it only; without a gateway, it puts the faults between all gateways and one of
+// the servers.
+func (w *world) disturb(ctx context.Context, r *rand.Rand, g *gateway) {
+	once := func() {
+		switch kill := r.IntN(9) == 0; {
+		case g == nil:
+			w.disturbProxy(ctx, r, w.before[r.IntN(len(w.before))], AllGateways, w.recovery())
+		case kill:
+			end := w.fault(g.number, recovery, killed)
+			g.kill(w, between(r, 0, 1500*time.Millisecond))
+			end()
+		case g.proxy != nil:
+			w.disturbProxy(ctx, r, g.proxy, g.number, recovery)
+		}
+	}
 	for sleep(ctx, between(r, 500*time.Millisecond, 7*time.Second)) {
-		g.disturbOnce(ctx, w, r)
+		once()
 		for r.IntN(3) == 0 {
-			g.disturbOnce(ctx, w, r)
+			once()
 		}
 	}
 }
 
-func (g *gateway) disturbOnce(ctx context.Context, w *world, r *rand.Rand) {
+func (w *world) disturbProxy(ctx context.Context, r *rand.Rand, p *proxy, gateway int, recovery time.Duration) {
 	share := []float64{0.5, 1}[r.IntN(2)]
 	first, last := false, r.IntN(2) == 0 // are connections cut at the beginning, and what was held lost at the end
 	var m manner
-	switch r.IntN(9) {
+	switch r.IntN(8) {
 	case 0:
 		m.delay = between(r, 20*time.Millisecond, 400*time.Millisecond)
 	case 1:
@@ -77,11 +103,6 @@ func (g *gateway) disturbOnce(ctx context.Context, w *world, r *rand.Rand) {
 		m.refuse, first = true, true
 	case 7:
 		first = true
-	case 8:
-		end := w.fault(g.number, recovery, killed)
-		g.kill(w, between(r, 0, 1500*time.Millisecond))
-		end()
-		return
 	}
 	what := fmt.Sprintf("%.0f%% of the connections: %s", 100*share, m)
 	if first {
@@ -90,34 +111,35 @@ func (g *gateway) disturbOnce(ctx context.Context, w *world, r *rand.Rand) {
 	if last {
 		what += ", cut afterwards"
 	}
-	end := w.fault(g.number, recovery, what)
+	end := w.fault(gateway, recovery, what)
 	if first {
-		g.proxy.cut(share)
+		p.cut(share)
 	}
-	g.proxy.be(m, share)
+	p.be(m, share)
 	sleep(ctx, between(r, 100*time.Millisecond, 4*time.Second))
 	if last {
-		g.proxy.cut(1)
+		p.cut(1)
 	}
-	g.proxy.be(manner{}, 1)
+	p.be(manner{}, 1)
 	end()
 }
 
-// disturbStore stops the store, or kills it and starts it again, until ctx ends.
-func (w *world) disturbStore(ctx context.Context, r *rand.Rand) {
+// disturbServers stops a server, or kills it and starts it again, until ctx ends.
+func (w *world) disturbServers(ctx context.Context, r *rand.Rand) {
 	for sleep(ctx, between(r, 3*time.Second, 10*time.Second)) {
+		s := w.servers[r.IntN(len(w.servers))]
 		if r.IntN(3) == 0 {
-			end := w.fault(AllGateways, recovery, "the store is killed and started again")
-			w.redis.Kill()
+			end := w.fault(AllGateways, w.recovery(), "a server is killed and started again")
+			s.Kill()
 			sleep(ctx, between(r, 0, 2*time.Second))
-			w.redis.Start()
+			s.Start()
 			end()
 			continue
 		}
-		end := w.fault(AllGateways, recovery, "the store is frozen")
-		w.redis.Freeze()
+		end := w.fault(AllGateways, w.recovery(), "a server is frozen")
+		s.Freeze()
 		sleep(ctx, between(r, 50*time.Millisecond, 3*time.Second))
-		w.redis.Thaw()
+		s.Thaw()
 		end()
 	}
 }
@@ -143,12 +165,12 @@ func (g *gateway) watch(ctx context.Context, w *world) {
 	})
 }
 
-// watchStore notes when the store can't answer at once, asked directly.
-func (w *world) watchStore(ctx context.Context) {
-	w.stalls(ctx, AllGateways, "the store stalls", func() {
+// watchServer notes when a server can't answer at once, asked directly.
+func (w *world) watchServer(ctx context.Context, s *redistest.Server) {
+	w.stalls(ctx, AllGateways, "a server stalls", func() {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		w.redis.Client().Incr(ctx, "canary") // it may be down
+		s.Client().Incr(ctx, "canary") // it may be down, or not the one that has it
 	})
 }
 

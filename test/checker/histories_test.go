@@ -48,9 +48,14 @@ func (w *world) live(faultsFor time.Duration) {
 			c := w.newClient(g, uint64(200+10*i+n))
 			clients.Go(func() { c.run(calm) })
 		}
-		faults.Go(func() { g.disturb(ctx, w, w.random(uint64(300+i))) })
+		faults.Go(func() { w.disturb(ctx, w.random(uint64(300+i)), g) })
 	}
-	clients.Go(func() { w.watchStore(calm) })
+	if len(w.before) > 0 {
+		faults.Go(func() { w.disturb(ctx, w.random(500), nil) })
+	}
+	for _, s := range w.servers {
+		clients.Go(func() { w.watchServer(calm, s) })
+	}
 	for i, p := range w.places {
 		m := w.newManager(uint64(1000 + i))
 		managers.Go(func() { m.changeToken(ctx, p) })
@@ -59,10 +64,10 @@ func (w *world) live(faultsFor time.Duration) {
 		m := w.newManager(uint64(2000 + i))
 		managers.Go(func() { m.changeOwner(ctx, o) })
 	}
-	w.disturbStore(ctx, w.random(400))
+	w.disturbServers(ctx, w.random(400))
 	faults.Wait()
 	managers.Wait()
-	time.Sleep(recovery + bounds.Stale)
+	time.Sleep(w.recovery() + bounds.Stale)
 	calmDown()
 	clients.Wait()
 	w.askForEverything()
@@ -72,7 +77,11 @@ func (w *world) live(faultsFor time.Duration) {
 // changes that were broken off, and that the gateways have tidied up after these.
 func (w *world) wantSound() {
 	w.Helper()
-	s, err := redis.Open(redis.Options{Addresses: []string{w.redis.Addr}, Budget: patience})
+	o := redis.Options{Cluster: len(w.before) > 0, Budget: patience}
+	for _, s := range w.servers {
+		o.Addresses = append(o.Addresses, s.Addr)
+	}
+	s, err := redis.Open(o)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -84,14 +93,21 @@ func (w *world) wantSound() {
 		}
 		return err
 	})
-	redistest.Await(w, "all changes to have ended", func() error {
-		n, err := w.redis.Client().HLen(w.Context(), "{patgate}:changes").Result()
-		if err == nil && n > 0 {
-			err = fmt.Errorf("%d have not", n)
+	redistest.AwaitWithin(w, tidied, "all changes to have ended", func() error {
+		var n int64
+		for _, s := range w.servers { // all but one know nothing of it
+			n += s.Client().HLen(w.Context(), "{patgate}:changes").Val()
 		}
-		return err
+		if n > 0 {
+			return fmt.Errorf("%d have not", n)
+		}
+		return nil
 	})
 }
+
+// tidied is when what is left of changes that were broken off has been cleared
+// away. A Cluster remembers them for a minute.
+const tidied = 90 * time.Second
 
 // askForEverything has every gateway asked for every token with all its late secrets,
 // and compares: what a token is now is for the history to say, as far as it

@@ -35,7 +35,7 @@ const caddyfile = `{
 	persist_config off
 	grace_period 1s
 	patgate {
-		store redis redis://%[3]s
+		store redis %[3]s
 		cache {
 			ttl 5s
 			negative_ttl 300ms
@@ -54,13 +54,14 @@ http://%[2]s {
 }
 `
 
-// world is three gateways, each with a proxy between it and one Redis server,
-// and all that happens to them.
+// world is three gateways, each with a proxy between it and one Redis server, or
+// a Cluster with a proxy before each server, and all that happens to them.
 type world struct {
 	*testing.T
 	seed     uint64
 	began    time.Time
-	redis    *redistest.Server
+	servers  []*redistest.Server
+	before   []*proxy // each server of a Cluster
 	gateways []*gateway
 	places   []*place
 	owners   []*Owner
@@ -75,7 +76,7 @@ type world struct {
 type gateway struct {
 	number      int
 	addr, admin string
-	proxy       *proxy
+	proxy       *proxy // nil in a Cluster
 	command     []string
 	env         []string
 	log         output
@@ -109,12 +110,21 @@ func (o *output) String() string {
 func newWorld(t *testing.T, binary string, seed uint64) *world {
 	t.Helper()
 	w := &world{T: t, seed: seed, began: time.Now()}
-	w.redis = redistest.Start(t, "appendonly yes", "appendfsync always")
+	w.servers = []*redistest.Server{redistest.Start(t, durable...)}
+	w.startGateways(binary)
+	return w
+}
+
+// durable has a server lose nothing that it has acknowledged.
+var durable = []string{"appendonly yes", "appendfsync always"}
+
+func (w *world) startGateways(binary string) {
+	w.Helper()
 	for i := range 3 {
 		w.gateways = append(w.gateways, w.startGateway(binary, i))
 	}
 	for _, g := range w.gateways {
-		redistest.Await(t, fmt.Sprintf("gateway %d to know all", g.number), func() error {
+		redistest.Await(w, fmt.Sprintf("gateway %d to know all", g.number), func() error {
 			var status struct {
 				Store struct{ Gateways []struct{ Name string } }
 			}
@@ -126,7 +136,6 @@ func newWorld(t *testing.T, binary string, seed uint64) *world {
 			return nil
 		})
 	}
-	return w
 }
 
 func (w *world) random(n uint64) *rand.Rand { return rand.New(rand.NewPCG(w.seed, n)) }
@@ -136,10 +145,14 @@ func (w *world) now() Time { return time.Since(w.began) }
 func (w *world) startGateway(binary string, number int) *gateway {
 	w.Helper()
 	g := &gateway{number: number, addr: redistest.FreeAddr(w), admin: redistest.FreeAddr(w)}
-	g.proxy = newProxy(w, w.redis.Addr, w.random(100+uint64(number)))
+	store := w.cluster()
+	if store == "" {
+		g.proxy = newProxy(w, w.servers[0].Addr, w.random(100+uint64(number)))
+		store = "redis://" + g.proxy.addr()
+	}
 	dir := w.TempDir()
 	file := filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(file, fmt.Appendf(nil, caddyfile, g.admin, g.addr, g.proxy.addr()), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, caddyfile, g.admin, g.addr, store), 0o600); err != nil {
 		w.Fatal(err)
 	}
 	g.command = []string{binary, "run", "--config", file, "--adapter", "caddyfile"}

@@ -2,26 +2,47 @@ package registry
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/store/embedded"
+	"github.com/patgate/patgate/store/redis"
 	"github.com/patgate/patgate/token"
 )
 
-// What the other tests see on a store in memory holds on a real one.
-func TestOnTheEmbeddedStore(t *testing.T) {
+// What the other tests see on a store in memory holds on real ones.
+func TestOnRealStores(t *testing.T) {
 	t.Parallel()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		testOnRealStore(t, func(name string) (store.Store, error) {
+			return embedded.Open(filepath.Join(t.TempDir(), name+".db"), embedded.Options{})
+		})
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Start(t)
+		testOnRealStore(t, func(name string) (store.Store, error) {
+			return redis.Open(redis.Options{Addresses: []string{server.Addr}, KeyPrefix: name, Budget: 5 * time.Second})
+		})
+	})
+}
+
+func testOnRealStore(t *testing.T, openStore func(name string) (store.Store, error)) {
 	ctx := t.Context()
 	open := func(name string) *Registry {
-		s, err := embedded.Open(filepath.Join(t.TempDir(), name), embedded.Options{})
+		s, err := openStore(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { s.Close() })
 		return New(s, DefaultRules(), Options{})
 	}
-	from, to := open("from.db"), open("to.db")
+	from, to := open("from"), open("to")
 
 	lines := strings.Join(numbered(2500), "\n")
 	for _, want := range []ImportResult{{Stored: 2500}, {Skipped: 2500}} {
@@ -53,6 +74,15 @@ func TestOnTheEmbeddedStore(t *testing.T) {
 	if got, err := from.Verify(ctx, secret); err != nil || got.ID != first {
 		t.Errorf("Verify: got %v, %v, want token %s", got, err, first)
 	}
+	if err := from.store.NoteUses(ctx, store.Use{ID: tokens[7].ID, At: noon}); err != nil {
+		t.Fatal(err)
+	}
+	for _, sort := range []string{SortLastUsed, "-" + SortExpires} {
+		page, next, err := from.List(ctx, Query{Owner: new("alice"), Sort: sort, Limit: 1})
+		if err != nil || len(page) != 1 || next == "" || sort == SortLastUsed && page[0].ID != tokens[7].ID {
+			t.Errorf("the first by %s: got %v, next %q, %v", sort, page, next, err)
+		}
+	}
 	ids, err := from.RevokeOwner(ctx, cli, "alice")
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +98,14 @@ func TestOnTheEmbeddedStore(t *testing.T) {
 		t.Errorf("a change of an owner that changes nothing: %v", err)
 	}
 	refused(t, from.DeleteOwner(ctx, cli, "bob"), ErrNotFound, `owner "bob"`)
+	var did []Action
+	events, _, err := from.Events(ctx, EventQuery{TokenID: first})
+	for _, e := range events {
+		did = append(did, e.Action)
+	}
+	if err != nil || !slices.Equal(did, []Action{Deleted, Revoked, Regenerated, Created}) {
+		t.Errorf("events of the first token, which is gone: got %v, %v", did, err)
+	}
 
 	var out, again strings.Builder
 	if err := from.Export(ctx, &out); err != nil {
