@@ -244,6 +244,7 @@ func (g *gateway) run(t *testing.T) error {
 
 // launch starts the process and waits for its admin endpoint and its listener.
 func (g *gateway) launch(t *testing.T, args ...string) error {
+	logged := len(g.log.String()) // by a process before
 	g.process = exec.Command(binary, args...)
 	g.process.Env, g.process.Stdout, g.process.Stderr = g.env, g.log, g.log
 	if err := g.process.Start(); err != nil {
@@ -262,7 +263,7 @@ func (g *gateway) launch(t *testing.T, args ...string) error {
 			return errors.New(lines[len(lines)-1])
 		default:
 		}
-		if !strings.Contains(g.log.String(), "serving initial configuration") {
+		if !strings.Contains(g.log.String()[logged:], "serving initial configuration") {
 			continue
 		}
 		if c, err := net.Dial("tcp", g.addr); err == nil {
