@@ -17,7 +17,8 @@
 //
 // A request the registry refuses is answered with an error that is one of
 // [ErrInvalid], [ErrNotFound], [ErrConflict] and [ErrForbidden] and reads as a
-// message to the one who made it. Every other error means that the store could not do its work and
+// message to the one who made it; a secret that opens nothing, with an error of
+// type [Denied]. Every other error means that the store could not do its work and
 // says nothing about the request. No error contains a secret.
 package registry
 
