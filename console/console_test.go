@@ -307,7 +307,7 @@ func TestHeaders(t *testing.T) {
 		w := d.do("GET", target, "", "User", "alice")
 		for name, want := range map[string]string{
 			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-			"Referrer-Policy":         "no-referrer",
+			"Referrer-Policy":         "same-origin",
 			"X-Content-Type-Options":  "nosniff",
 			"Set-Cookie":              "",
 		} {

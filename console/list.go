@@ -26,9 +26,18 @@ type listing struct {
 	next     string // the cursor of the next page
 }
 
+// What to filter by besides statuses.
+const (
+	expiring = "expiring"
+	unused   = "unused"
+)
+
 // Statuses are those to filter by.
 func (listing) Statuses() []choice {
-	return []choice{{"", "All"}, {"active", "Active"}, {"expired", "Expired"}, {"revoked", "Revoked"}}
+	return []choice{
+		{"", "All"}, {"active", "Active"}, {expiring, "Expire soon"}, {unused, "Unused for 30 days"},
+		{"expired", "Expired"}, {"revoked", "Revoked"},
+	}
 }
 
 // Sorts are the orders to choose from.
@@ -93,9 +102,14 @@ func (c *call) everyone() error {
 func (c *call) find(l *listing, owner *string) error {
 	l.Status, l.Text, l.Sort = c.param("status"), c.param("q"), c.param("sort")
 	l.Paged = c.param("cursor") != ""
-	tokens, next, err := c.account.List(c.r.Context(), registry.Query{
-		Owner: owner, Status: l.Status, Text: l.Text, Sort: l.Sort, Limit: pageSize, Cursor: c.param("cursor"),
-	})
+	q := registry.Query{Owner: owner, Status: l.Status, Text: l.Text, Sort: l.Sort, Limit: pageSize, Cursor: c.param("cursor")}
+	switch l.Status {
+	case expiring:
+		q.Status, q.Expiring = "", spell(soon)
+	case unused:
+		q.Status, q.Unused = "", "30d"
+	}
+	tokens, next, err := c.account.List(c.r.Context(), q)
 	if err != nil {
 		return err
 	}

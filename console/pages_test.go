@@ -223,12 +223,14 @@ func TestList(t *testing.T) {
 	says(t, all, "Your tokens", "deploy", "revoked just now", "Backup", "in 10 days", "Expires soon", "fresh", "in 90 days", "never", "stories:read in 1")
 	lacks(t, all, "of another", "bob")
 	for target, want := range map[string][]string{
-		"/?status=active":  {"fresh", "Backup"},
-		"/?status=revoked": {"deploy"},
-		"/?status=expired": nil,
-		"/?q=back":         {"Backup"},
-		"/?sort=name":      {"Backup", "deploy", "fresh"},
-		"/?sort=expires":   {"Backup", "deploy", "fresh"},
+		"/?status=active":   {"fresh", "Backup"},
+		"/?status=revoked":  {"deploy"},
+		"/?status=expiring": {"Backup"},
+		"/?status=unused":   {"Backup"},
+		"/?status=expired":  nil,
+		"/?q=back":          {"Backup"},
+		"/?sort=name":       {"Backup", "deploy", "fresh"},
+		"/?sort=expires":    {"Backup", "deploy", "fresh"},
 	} {
 		page := d.get("alice", target)
 		var got []string

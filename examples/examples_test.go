@@ -74,6 +74,36 @@ func TestCases(t *testing.T) {
 	}
 }
 
+// A slash at the end of a path makes no difference, and HEAD is as GET: the cases
+// hold with these as well.
+func TestCasesInOtherForms(t *testing.T) {
+	for _, system := range systems {
+		t.Run(system, func(t *testing.T) {
+			t.Parallel()
+			cases, err := os.ReadFile(filepath.Join(system, "cases.jsonl"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			shared, _ := os.ReadFile("../../shared/systems/" + system + ".cases.jsonl") // where it is at hand
+			forms := strings.NewReplacer(`"method":"GET"`, `"method":"HEAD"`, `"method": "GET"`, `"method": "HEAD"`).Replace(string(cases) + string(shared))
+			forms = caseEnd.ReplaceAllString(forms, "$1/$2")
+			if strings.Count(forms, "/?") < 1 || strings.Count(forms, "HEAD") < 10 {
+				t.Fatal("the cases have no other form")
+			}
+			file := filepath.Join(t.TempDir(), "forms.jsonl")
+			if err := os.WriteFile(file, []byte(forms), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := patgate(t, system, nil, "policy", "test", "--config", "Caddyfile", file); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// caseEnd is where the path of a case ends without a slash.
+var caseEnd = regexp.MustCompile(`("path": ?"[^"?]*[^"?/])([?"])`)
+
 // What policy check warns of, and why that is meant.
 var warnings = map[string]*regexp.Regexp{
 	// Delivery tokens travel in the query: that is how the API has it. Previews

@@ -20,6 +20,9 @@ func TestCleanHeader(t *testing.T) {
 		{"not a name", "Connection: a b, =, \x00|Accept: */*", "Accept: */*"},
 
 		// Names that fold into others.
+		// Only the gate says who is asking.
+		{"the identity, plainly", "X-Patgate-Owner: bob|X-Patgate-Anything: 1|X-Patgates: mine", "X-Patgates: mine"},
+
 		{"underscore", "X_patgate_owner: bob|Accept: */*", "Accept: */*"},
 		{"dot", "X.patgate.owner: bob|Accept: */*", "Accept: */*"},
 		{"the rest of what a token may have", "X!a: 1|X#a: 1|X$a: 1|X%a: 1|X&a: 1|X'a: 1|X*a: 1|X+a: 1|X^a: 1|X`a: 1|X~a: 1|Accept: */*", "Accept: */*"},
@@ -27,6 +30,11 @@ func TestCleanHeader(t *testing.T) {
 
 		// What replaces the method or the URL.
 		{"method overrides", "X-Http-Method-Override: DELETE|X-Http-Method: DELETE|X-Method-Override: DELETE|X-Forwarded-Method: DELETE|Accept: */*", "Accept: */*"},
+		{"more method overrides", "X-Method: DELETE|X-Original-Method: DELETE|Accept: */*", "Accept: */*"},
+		{"hosts", "Forwarded: host=b.test|X-Host: b.test|X-Original-Host: b.test|X-Forwarded-Server: b.test|X-Http-Host-Override: b.test|X-Forwarded-Host: b.test", "X-Forwarded-Host: b.test"},
+		{"what X-Forwarded-… says else", "X-Forwarded-Anything: x|X-Forwarded-Client-Cert: x|X-Forwarded-Proto: https|X-Forwarded-Port: 443|X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https|X-Forwarded-Port: 443|X-Forwarded-For: 192.0.2.1"},
+		{"what proxies and frameworks tell themselves", "X-Envoy-Original-Path: /a|X-Envoy-Decorator-Operation: x|X-Middleware-Subrequest: x|X-Matched-Path: /a|X-Rewrite-Anything: x|X-Script-Name: /a|Proxy: x|Accept: */*", "Accept: */*"},
+		{"what sounds like it", "X-Payment-Method: card|X-Original-Filename: a|X-Hostname: a|X-Request-Id: 1|Host-Id: a|X-Forwarded: a", "unchanged"},
 		{"URL overrides", "X-Original-Url: /a|X-Original-Uri: /a|X-Rewrite-Url: /a|X-Forwarded-Uri: /a|X-Forwarded-Path: /a|X-Forwarded-Prefix: /a|X-Envoy-Original-Path: /a|Accept: */*", "Accept: */*"},
 
 		// Tunnels.

@@ -523,6 +523,8 @@ func TestNewRequest(t *testing.T) {
 		{"http://api.example.com/a%2fb", "/a%2fb", ""},
 		{"*", "*", ""},
 		{"x:v1/admin", "", "not a path"},
+		{"http://u:p@api.example.com/a", "", "user name"},
+		{"http://u@api.example.com/a", "", "user name"},
 		{"/a|b", "", "belongs percent-encoded"},
 		{"/a%2F..%2Fb|", "", "belongs percent-encoded"},
 		{`/a\b`, "", "belongs percent-encoded"},

@@ -242,8 +242,8 @@ func TestPersonalitiesOnRandomPolicies(t *testing.T) {
 	t.Logf("-seed %d", s)
 	rnd := rand.New(rand.NewPCG(s, 3))
 	one := func(of ...string) string { return of[rnd.IntN(len(of))] }
-	segments := []string{"me", "me", "admin", "administration", "a%20b", "caf%C3%A9", "v1.zip", "x.php", "{p}", "{p}", "{p}", "{p}:go", "v{p}", "{p}.zip"}
-	texts := strings.Fields(`me ME Me m%65 me.json me;x me+ me::$DATA me%2Fadmin x%2Fme admin Admin ADMIN.xml adm%69n administration ADMINI~1 a%20b a+b A%20B caf%C3%A9 CAF%C3%89 cafe
+	segments := []string{"me", "me", "admin", "administration", "a%20b", "caf%C3%A9", "v1.zip", "x.php", "{p}", "{p}", "{p}", "{p}:go", "v{p}", "{p}.zip", "{space}"}
+	texts := strings.Fields(`1 1 acme 2 ACME 1.json %31 1;x 2%2F1 me ME Me m%65 me.json me;x me+ me::$DATA me%2Fadmin x%2Fme admin Admin ADMIN.xml adm%69n administration ADMINI~1 a%20b a+b A%20B caf%C3%A9 CAF%C3%89 cafe
 		v1.zip V1.ZIP v1.zip.json x.php X.PHP index.php index.html 7 7:go 7:GO 7%3Ago 7:go.json v7 V7 7.zip 7.ZIP%20 (S(x)) v%37`)
 	tried := 0
 	for range 400 {
@@ -252,6 +252,9 @@ func TestPersonalitiesOnRandomPolicies(t *testing.T) {
 			pattern := ""
 			for range 1 + rnd.IntN(3) {
 				pattern += "/" + strings.ReplaceAll(one(segments...), "{p}", fmt.Sprintf("{p%d}", strings.Count(pattern, "/")))
+			}
+			if strings.Count(pattern, "{space}") > 1 {
+				pattern = strings.Replace(pattern, "{space}", "{other}", 1)
 			}
 			if rnd.IntN(5) == 0 {
 				pattern += "/*"

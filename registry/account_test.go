@@ -185,6 +185,44 @@ func TestAccountLists(t *testing.T) {
 	}
 }
 
+// Who may not make tokens brings none back, either.
+func TestAccountRevives(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for _, c := range []struct {
+		status    token.Status
+		mayCreate bool
+		done      bool
+	}{
+		{token.Active, true, true}, {token.Active, false, true},
+		{token.Revoked, true, true}, {token.Revoked, false, false},
+		{token.Expired, true, true}, {token.Expired, false, false},
+	} {
+		d := newDesk()
+		made, _ := d.create(t, NewToken{Owner: "alice", Lifetime: Lifetime{ExpiresIn: new("1d")}})
+		switch c.status {
+		case token.Revoked:
+			if _, err := d.Revoke(ctx, cli, made.ID); err != nil {
+				t.Fatal(err)
+			}
+		case token.Expired:
+			d.now = d.now.Add(2 * day)
+		}
+		if _, err := d.SetOwner(ctx, cli, "alice", OwnerChanges{MayCreate: &c.mayCreate}); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := d.account(t, "alice", false).Regenerate(ctx, made.ID, Renewal{})
+		if c.done && err != nil {
+			t.Errorf("%s, may create %v: %v", c.status, c.mayCreate, err)
+		} else if !c.done {
+			refused(t, err, ErrForbidden, string(c.status), "may not make tokens")
+		}
+		if _, _, err := d.Regenerate(ctx, cli, made.ID, Renewal{}); err != nil {
+			t.Errorf("%s, by an operator: %v", c.status, err)
+		}
+	}
+}
+
 func TestAccountCreates(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

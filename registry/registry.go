@@ -3,6 +3,10 @@
 // line, the admin API and the console all go through it, so every rule about
 // lifetimes, grants and owners lives here once.
 //
+// There are three doors. A [Registry] does what operators ask. An [Account] is the
+// registry as one owner may use it who is signed in. A [Bearer] is a token that has
+// shown its secret, and may look after itself.
+//
 // A change is durable in the store before the method that makes it returns. The
 // store keeps with it an [Event], one for each token, that says who has done what:
 // either both are there or neither. The audit function is told of the event when
@@ -13,7 +17,8 @@
 //
 // A request the registry refuses is answered with an error that is one of
 // [ErrInvalid], [ErrNotFound], [ErrConflict] and [ErrForbidden] and reads as a
-// message to the one who made it. Every other error means that the store could not do its work and
+// message to the one who made it; a secret that opens nothing, with an error of
+// type [Denied]. Every other error means that the store could not do its work and
 // says nothing about the request. No error contains a secret.
 package registry
 

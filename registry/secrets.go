@@ -21,13 +21,29 @@ type Renewal struct {
 // token that was revoked or has expired is active again, with the new secret
 // only.
 //
+// To bring a token back is as good as to make one: an owner who may not do that
+// regenerates active tokens only.
+//
 // Without an overlap the new secret is the only one that works from then on: the
 // overlaps of earlier regenerations end, too. With one, they go on, and so does
 // the old secret; that is refused for a token that isn't active, for it would
 // bring a dead secret back to life. Beyond token.MaxRetired replaced secrets the
 // oldest are forgotten, and stop working whatever overlap they had.
 func (r *Registry) Regenerate(ctx context.Context, by Actor, id string, n Renewal) (t *token.Token, secret string, err error) {
-	return r.renew(ctx, by, id, n, func(_ *token.Token, now time.Time) (time.Time, error) { return r.expiry(n.Lifetime, now) })
+	mayRevive := true
+	if by.Kind == OwnerActor {
+		o, err := r.ownerRecord(ctx, by.Name)
+		if err != nil {
+			return nil, "", err
+		}
+		mayRevive = o.MayCreate
+	}
+	return r.renew(ctx, by, id, n, func(t *token.Token, now time.Time) (time.Time, error) {
+		if status := t.Status(now); !mayRevive && status != token.Active {
+			return time.Time{}, forbidden("token %s is %s, and owner %q may not make tokens: ask the operator", id, status, by.Name)
+		}
+		return r.expiry(n.Lifetime, now)
+	})
 }
 
 // renew is Regenerate with an expiry of the new secret that depends on the token.

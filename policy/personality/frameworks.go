@@ -18,9 +18,11 @@ var All = []*Personality{
 	// usual header and parameter.
 	{
 		Name: "Express", methods: overridable, hosts: forwardedHosts, raw: true,
-		paths:   func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
-		literal: func(s segment, literal string, _ bool) bool { return foldEqual(s.raw, literal) || foldEqual(s.raw, written(literal)) },
-		value:   decoded, query: qs, fields: joined,
+		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
+		literal: func(s segment, literal string, _ bool) bool {
+			return foldEqual(s.raw, literal) || foldEqual(s.raw, written(literal))
+		},
+		value: decoded, query: qs, fields: joined,
 	},
 	// Rails, with Rack and Journey: literals before decoding, a format at the
 	// end, which parameters don't contain; Rack::MethodOverride; Forwarded.

@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/store"
@@ -102,4 +103,16 @@ func TestDamagedEventsAndUses(t *testing.T) {
 	if events, _, err := s.Events(t.Context(), store.EventQuery{}); err == nil {
 		t.Errorf("Events = %+v, want an error", events)
 	}
+}
+
+func FuzzParseUse(f *testing.F) {
+	for _, v := range []string{"1 192.0.2.1", "1795373128272 2001:db8::1%eth0", "-5 ", "", "x y"} {
+		f.Add(v)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := parseUse(text)
+		if err == nil && (u.At.Location() != time.UTC || u.ID != "") {
+			t.Errorf("parseUse(%q) = %+v", text, u)
+		}
+	})
 }

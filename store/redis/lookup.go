@@ -58,7 +58,7 @@ func (s *Store) get(ctx context.Context, key string) (string, error) {
 }
 
 // ask has a lookup travel with others that go to the same server. It ends within
-// the budget.
+// the budget, or with those that began a moment later.
 func (s *Store) ask(ctx context.Context, l *lookup) error {
 	l.by = time.Now().Add(s.budget)
 	server, ok := s.client.(*redis.Client)
@@ -135,7 +135,7 @@ func (n *lane) send(batch []*lookup) {
 	s := n.s
 	s.stats.Batches.Add(1)
 	s.stats.Lookups.Add(uint64(len(batch)))
-	ctx, cancel := context.WithDeadline(s.ctx, batch[0].by)
+	ctx, cancel := context.WithDeadline(s.ctx, batch[len(batch)-1].by)
 	defer cancel()
 	if err := ctx.Err(); err != nil { // they have waited for too long
 		for _, l := range batch {

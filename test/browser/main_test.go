@@ -18,6 +18,9 @@ import (
 
 var shots = flag.String("shots", "", "the directory that keeps screenshots; default: a temporary one, which is printed and stays")
 
+// plainHost is a name of this machine that Chromium doesn't take for its own.
+const plainHost = "tokens.test"
+
 // patience bounds every wait for a condition. Only a failure takes so long.
 const patience = 45 * time.Second
 
@@ -63,6 +66,7 @@ func run(m *testing.M) (code int, err error) {
 		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(filepath.Join(dir, "profile")),
 		chromedp.Flag("hide-scrollbars", true),
+		chromedp.Flag("host-resolver-rules", "MAP "+plainHost+" 127.0.0.1"),
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true),

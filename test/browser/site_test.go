@@ -50,7 +50,8 @@ const caddyfile = `{
 		}
 	}
 }
-http://127.0.0.1:{$CONSOLE} {
+http://:{$CONSOLE} {
+	bind 127.0.0.1
 	log
 	@people not path /self /self/* /leaked
 	basic_auth @people {

@@ -1,0 +1,84 @@
+package policy
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/patgate/patgate/internal/mutation"
+)
+
+var mutants = flag.Bool("mutants", false, "take out each piece that keeps a request from being read in two ways: minutes")
+
+// Every piece that keeps a request from being read in two ways is missed when it
+// is gone.
+func TestMutants(t *testing.T) {
+	if !*mutants {
+		t.Skip("run with -mutants")
+	}
+	t.Parallel()
+	const (
+		paths   = "^TestPathsThatAreRefused$"
+		allowed = "^TestEncodedSlashAndSemicolonAllowed$"
+		other   = "^TestPathsOfOtherRoutes"
+		query   = "^TestQueryConditions$"
+		headers = "^TestCleanHeader$"
+		method  = "^TestMethodOverrideParameters$"
+		target  = "^(TestNewRequest|TestMethods|TestAmbiguityTable)$"
+	)
+	mutation.Caught(t, []mutation.Mutant{
+		{Name: "empty segments", Run: paths, File: "path.go", Old: `if s == "" {`, New: "if false {"},
+		{Name: "dots at the end of a segment", Run: paths, File: "path.go", Old: "if s[len(s)-1] == '.' {", New: "if false {"},
+		{Name: "blanks around a segment", Run: paths, File: "path.go", Old: "if s[0] == ' ' || s[len(s)-1] == ' ' {", New: "if false {"},
+		{Name: "controls", Run: paths, File: "path.go", Old: "case c < ' ' || c == 0x7f:", New: "case false:"},
+		{Name: "encoded slashes", Run: paths, File: "path.go", Old: "case c == '/' && !allowSlash:", New: "case false:"},
+		{Name: "backslashes", Run: paths, File: "path.go", Old: `case c == '\\':`, New: "case false:"},
+		{Name: "double encoding", Run: paths, File: "path.go", Old: "case c == '%':", New: "case false:"},
+		{Name: "semicolons", Run: paths, File: "path.go", Old: "case c == ';' && !allowSemicolon:", New: "case false:"},
+		{Name: "ends of the path", Run: paths, File: "path.go", Old: "case c == '?' || c == '#':", New: "case false:"},
+		{Name: "bytes that Go encodes anew", Run: paths, File: "path.go", Old: "\t\tdefault:\n\t\t\treturn badPathByte", New: "\t\tdefault:"},
+		{Name: "UTF-8", Run: paths, File: "path.go", Old: "if !utf8.ValidString(s) {", New: "if false {"},
+		{Name: "invisible characters", Run: paths, File: "path.go", Old: "case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Z):", New: "case unicode.In(r):"},
+		{Name: "characters that become ASCII", Run: paths, File: "path.go", Old: "case looksASCII(r):", New: "case false:"},
+		{Name: "what hides in a segment", Run: allowed, File: "path.go", Old: "if allowSlash || allowSemicolon {", New: "if false {"},
+
+		{Name: "a second look", Run: other, File: "match.go", Old: "if r != nil && m.Reason == Forward && (m.path.odd || m.path.marked) {", New: "if false {"},
+		{Name: "a second look for case", Run: other, File: "match.go", Old: "(m.path.odd || m.path.marked)", New: "m.path.marked"},
+		{Name: "a second look for marks", Run: other, File: "match.go", Old: "(m.path.odd || m.path.marked)", New: "m.path.odd"},
+		{Name: "case around parameters", Run: other, File: "tree.go", Old: "m.path.odd = m.path.odd || p.inOtherCase(text)", New: "continue"},
+		{Name: "literals alike", Run: other, File: "alike.go", Old: "for j := range n.edges {\n", New: "for j := range n.edges[:0] {\n"},
+		{Name: "partial parameters alike", Run: other, File: "alike.go", Old: "!p.matches(text) && p.resembles(text) &&", New: "false &&"},
+		{Name: "formats", Run: other, File: "alike.go", Old: "if last && rest != \"\" && rest[0] == '.' {", New: "if false {"},
+		{Name: "blanks behind a name", Run: other, File: "alike.go", Old: `rest = strings.TrimLeft(rest, "+ .")`, New: ""},
+		{Name: "path parameters", Run: other, File: "alike.go", Old: `case rest == "", rest[0] == ';':`, New: `case rest == "":`},
+		{Name: "streams", Run: other, File: "alike.go", Old: "return len(rest) > 1 && (rest[1] == ':' || rest[1] == '$')", New: "return false"},
+		{Name: "short names", Run: other, File: "alike.go", Old: "return shortName(text, literal)", New: "return false"},
+		{Name: "accents", Run: other, File: "alike.go", Old: "case unicode.In(r, unicode.Mn, unicode.Cf):", New: "case unicode.In(r):"},
+		{Name: "sessions", Run: other, File: "alike.go", Old: "if m.path.marked && hasSessionSegment(m.path.text) {", New: "if false {"},
+		{Name: "literals that aren't decoded", Run: other, File: "alike.go", Old: "if p.overescaped {", New: "if false {"},
+		{Name: "slashes that are", Run: other, File: "alike.go", Old: `strings.Count(whole, "/") > p.n {`, New: "false && whole != \"\" {"},
+		{Name: "scripts", Run: other, File: "alike.go", Old: "if !last && isScript(s) {", New: "if false {"},
+		{Name: "indexes", Run: other, File: "alike.go", Old: "if isIndex(s) && (last || isScript(s)) {", New: "if false {"},
+		{Name: "keys that stand twice beside", Run: other, File: "alike.go", Old: "m.readings.now < len(m.readings.values) {", New: "false {"},
+
+		{Name: "method parameters", Run: method, File: "match.go", Old: "case overrides(m.query, m.method):", New: "case false:"},
+		{Name: "method parameters that PHP finds", Run: method, File: "override.go", Old: "case '_', '.', '[': // method", New: "case '_': // method"},
+		{Name: "a second path", Run: "^TestSecondPath$", File: "match.go", Old: `case (m.method == "COPY" || m.method == "MOVE") && len(req.Header["Destination"]) > 0:`, New: "case false:"},
+
+		{Name: "keys in other spellings", Run: query, File: "query.go", Old: "case sameKey(name, key):", New: "case false:"},
+		{Name: "keys that are encoded twice", Run: query, File: "query.go", Old: "case !utf8.ValidString(name) || strings.IndexByte(name, '%') >= 0:", New: "case false:"},
+		{Name: "values in other spellings", Run: query, File: "query.go", Old: "case sameValue(value, c.value) && !slices.Contains(c.others, value):", New: "case slices.Contains([]string{}, value):"},
+		{Name: "semicolons in queries", Run: query, File: "query.go", Old: "\t\tcase c == ';':\n", New: "\t\tcase false:\n"},
+
+		{Name: "names that fold", Run: headers, File: "header.go", Old: "if !plainName(name) && name != extendedConnect || misleads(name)", New: "if misleads(name)"},
+		{Name: "headers that mislead", Run: headers, File: "header.go", Old: "|| misleads(name) ||", New: "||"},
+		{Name: "identity headers", Run: headers, File: "header.go", Old: "|| strings.HasPrefix(name, IdentityPrefix) {", New: "{"},
+		{Name: "what Connection names", Run: headers, File: "header.go", Old: "\t\t\t\th.Del(option)", New: ""},
+		{Name: "upgrades", Run: headers, File: "header.go", Old: "websocket = len(upgrade) == 1 && equalFold(upgrade[0], \"websocket\")", New: "websocket = len(upgrade) > 0"},
+
+		{Name: "opaque targets", Run: target, File: "match.go", Old: `if r.URL.Opaque != "" {`, New: "if false {"},
+		{Name: "user names", Run: target, File: "match.go", Old: "if r.URL.User != nil {", New: "if false {"},
+		{Name: "paths encoded anew", Run: target, File: "match.go", Old: `if r.URL.RawPath != "" && req.Path != r.URL.RawPath {`, New: "if false {"},
+		{Name: "methods", Run: target, File: "match.go", Old: "case !validMethod(m.method), m.method == http.MethodConnect,", New: "case m.method == http.MethodConnect,"},
+		{Name: "tunnels", Run: target, File: "match.go", Old: `m.method == http.MethodConnect, m.method == http.MethodTrace, m.method == "TRACK":` + "\n\t\tm.refuse", New: "false:\n\t\tm.refuse"},
+	})
+}

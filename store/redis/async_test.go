@@ -1,0 +1,96 @@
+package redis
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// findAsync is FindAsync, waited for.
+func findAsync(s *Store, d token.Digest) (f store.Found, err error) {
+	done := make(chan struct{})
+	s.FindAsync(d, func(found store.Found, e error) {
+		f, err = found, e
+		close(done)
+	})
+	<-done
+	return f, err
+}
+
+// FindAsync answers as Find does, whatever must be read for that.
+func TestFindAsync(t *testing.T) {
+	t.Parallel()
+	for kind, o := range map[string]Options{
+		"single":  {Addresses: []string{redistest.Start(t).Addr}},
+		"cluster": {Addresses: redistest.StartCluster(t, 0).Addrs, Cluster: true},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, o)
+			s.patience = time.Hour
+			a, changing, owned := newToken("a"), newToken("changing"), newToken("owned")
+			a.Retired = []token.RetiredSecret{{Digest: digest("retired"), Until: time.Unix(9, 0)}}
+			owned.Owner = "bob"
+			create(t, s, a, changing, owned, newToken("lost"))
+			if _, err := s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil }); err != nil {
+				t.Fatal(err)
+			}
+			r, _, err := s.base(t.Context(), "changing")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := newChange(r.version)
+			c.set(s, digest("changing"), r.raw, "")
+			s.stopAfter(t, "intents", c)
+			floorOf := digest("lost")
+			s.floors.raise(string(floorOf[:]), floor{version: 1 << 62})
+			s.client.Set(t.Context(), s.keys.token(digest("damaged")), "L", 0)
+			for _, secret := range []string{"a", "retired", "changing", "owned", "unknown", "lost", "damaged"} {
+				s.owners.dropAll() // first as when the owner isn't known, then as when it is
+				for range 2 {
+					got, err := findAsync(s, digest(secret))
+					want, wantErr := s.Find(t.Context(), digest(secret))
+					if wantErr != nil || err != nil {
+						if err == nil || wantErr == nil || err.Error() != wantErr.Error() || errors.Is(err, store.ErrNotFound) != errors.Is(wantErr, store.ErrNotFound) {
+							t.Errorf("FindAsync by %q = %+v, %v, and Find = %+v, %v", secret, got, err, want, wantErr)
+						}
+						continue
+					}
+					if !bytes.Equal(got.Token.Encode(nil), want.Token.Encode(nil)) || got.Current != want.Current || !got.Until.Equal(want.Until) || (got.Owner == nil) != (want.Owner == nil) || got.Position != want.Position {
+						t.Errorf("FindAsync by %q = %+v, and Find = %+v", secret, got, want)
+					}
+				}
+			}
+			s.Close()
+			if f, err := findAsync(s, digest("a")); !errors.Is(err, errClosed) {
+				t.Errorf("FindAsync behind Close = %+v, %v, want %v", f, err, errClosed)
+			}
+		})
+	}
+}
+
+// Of a server that doesn't answer, FindAsync says so in time.
+func TestFindAsyncOfFrozenServer(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, Options{Addresses: []string{server.Addr}, Budget: 300 * time.Millisecond})
+	server.Freeze()
+	for range 100 {
+		s.FindAsync(digest("a"), func(store.Found, error) {})
+	}
+	if f, err := findAsync(s, digest("a")); err == nil || errors.Is(err, store.ErrNotFound) {
+		t.Errorf("FindAsync = %+v, %v, want that it isn't known", f, err)
+	}
+	server.Thaw()
+	redistest.Await(t, "the server to answer", func() error {
+		if _, err := findAsync(s, digest("a")); !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return nil
+	})
+}
