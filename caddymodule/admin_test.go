@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -26,9 +27,11 @@ import (
 
 // adminServer is a running Caddy with the management API.
 type adminServer struct {
-	t       *testing.T
-	dir     string
-	client  http.Client
+	t      *testing.T
+	dir    string
+	client http.Client
+
+	mu      sync.Mutex
 	answers bytes.Buffer // all but those that are to have a secret
 	secrets []string
 }
@@ -110,6 +113,8 @@ func (s *adminServer) do(method, path, body string, header ...string) (*http.Res
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	var made rest.TokenSecret
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if json.Unmarshal(answer, &made) == nil && made.Secret != "" && method == "POST" && (path == "tokens" || strings.HasSuffix(path, "/regenerate")) {
 		s.secrets = append(s.secrets, made.Secret)
 	} else {
