@@ -8,7 +8,17 @@
 //	reject.go     how a request is turned away
 //	outcome.go    placeholders, access-log fields and identity headers
 //	report.go     what report mode has forwarded
+//	console.go    the page for the owners of tokens
 //	limiter.go    how many unknown tokens an address may send
+//	stream.go     a request under way, and how it is cut
+//	streams.go    which of them end, and when
+//	websocket.go  WebSockets, and where in them a close frame may stand
+//	signed.go     one signed token that says who is asking
+//	keyring.go    the keys it is signed with
+//	discreet.go   answers to requests with a token in the URL
+//	logencoder.go a log format that shows no tokens
+//	logmask.go    what of a text is a token
+//	logwarn.go    what is said where a log shows tokens
 //	caddyfile*.go what operators write
 //	admin*.go     the management API on Caddy's admin endpoint
 //	command*.go   the command line

@@ -36,6 +36,7 @@ type stream struct {
 	// ending the request's context, and writing no more.
 	conn   net.Conn
 	cancel context.CancelFunc
+	guard  guarded // of what isn't a WebSocket
 	tunnel *tunnel // of a WebSocket
 
 	shard      *streamShard
@@ -70,7 +71,8 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, m *policy.Match
 			s.tunnel = &tunnel{ResponseWriter: w, extended: r.Method == http.MethodConnect}
 			w = s.tunnel
 		} else {
-			w = &guarded{w, s}
+			s.guard = guarded{w, s}
+			w = &s.guard
 		}
 	}
 	streams := h.app.hub.opened.Load().streams

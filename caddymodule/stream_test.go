@@ -1,0 +1,97 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
+)
+
+// A request over HTTP/1 that is no stream pays no allocation for being watched.
+func TestStreamCheckAllocatesNothing(t *testing.T) {
+	g, rows := startCosts(t)
+	serve := serving(g.server, rows[0].method, rows[0].target, rows[0].secret)
+	count := func(check string) float64 {
+		g.app.gates[0].StreamCheck = check
+		return testing.AllocsPerRun(200, func() {
+			if status := serve(); status != http.StatusOK {
+				t.Fatalf("answered %d", status)
+			}
+		})
+	}
+	if off, on := count("off"), count("on"); on > off {
+		t.Errorf("%v allocations with stream_check on, %v with off", on, off)
+	}
+}
+
+// BenchmarkStreamCheck is what a short request pays for being watched.
+func BenchmarkStreamCheck(b *testing.B) {
+	g, rows := startCosts(b)
+	for _, check := range []string{"off", "on"} {
+		b.Run("HTTP1/"+check, func(b *testing.B) {
+			g.app.gates[0].StreamCheck = check
+			serve := serving(g.server, rows[0].method, rows[0].target, rows[0].secret)
+			b.ReportAllocs()
+			for b.Loop() {
+				serve()
+			}
+		})
+		b.Run("HTTP2/"+check, func(b *testing.B) {
+			g.app.gates[0].StreamCheck = check
+			r := httptest.NewRequest(rows[0].method, rows[0].target, nil)
+			r.ProtoMajor, r.ProtoMinor = 2, 0
+			w := &quiet{header: http.Header{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(r.Header)
+				clear(w.header)
+				r.Header["Authorization"] = []string{"Bearer " + rows[0].secret}
+				g.server.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// However streams come and go, the lists hold those that are there.
+func TestStreamShards(t *testing.T) {
+	t.Parallel()
+	s := newStreams()
+	var all []*stream
+	for range 300 {
+		st := &stream{outcome: new(outcome), lasting: true, began: time.Now()}
+		s.begin(st)
+		all = append(all, st)
+	}
+	if n := s.open(); n != 300 {
+		t.Errorf("%d streams, want 300", n)
+	}
+	for i, st := range all {
+		if i%2 == 0 {
+			st.end()
+		}
+	}
+	if n := s.open(); n != 150 {
+		t.Errorf("%d streams, want 150", n)
+	}
+	cut := s.check(func(st *stream) bool { return st == all[1] }, func(*token.Digest, time.Time) (verdict, bool) {
+		return verdict{reason: policy.TokenRevoked}, true
+	})
+	if n := s.open(); n != 149 || len(cut) != 0 || policy.Reason(all[1].ended.Load()) != policy.TokenRevoked {
+		t.Errorf("after one was cut, there are %d streams", n)
+	}
+	unknown := s.check(func(*stream) bool { return true }, func(*token.Digest, time.Time) (verdict, bool) { return verdict{}, false })
+	if n := s.open(); n != 149 || len(unknown) != 1 {
+		t.Errorf("what nobody knows of cuts nothing: %d streams, %d tokens to ask for", n, len(unknown))
+	}
+	for i, st := range all {
+		if i%2 == 1 {
+			st.end() // the one that was cut as well
+		}
+	}
+	if n := s.open(); n != 0 {
+		t.Errorf("%d streams, want none", n)
+	}
+}
