@@ -312,3 +312,28 @@ func TestEventsAreBounded(t *testing.T) {
 		eventually(t, c.options, func() bool { return count() == c.want })
 	}
 }
+
+func TestGrantsImmutable(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{options: "grants immutable", sites: lifeSites})
+	c := g.create(t, `{"name":"n","full":true}`)
+	path := "/patgate/tokens/" + c.Token.ID
+	for _, row := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{"POST", path + "/grants", `{"spaces":["1"],"scopes":["x"]}`, 403},
+		{"DELETE", path + "/grants/1", "", 403},
+		{"DELETE", path + "/grants", "", 403},
+		{"PATCH", path, `{"name":"m"}`, 200},
+		{"POST", path + "/regenerate", "", 200},
+		{"POST", path + "/revoke", "", 200},
+	} {
+		if got := g.call(t, row.method, row.path, row.body, nil); got != row.want {
+			t.Errorf("%s %s: %d, want %d", row.method, row.path, got, row.want)
+		}
+	}
+	if got := actions(g.events(t, c.Token.ID)); got != "revoked regenerated updated created" {
+		t.Errorf("events: %q", got)
+	}
+}
