@@ -105,8 +105,10 @@ func (c *Console) visitor(r *http.Request) (v console.Visitor) {
 	v.Owner = repl.ReplaceAll(cmp.Or(c.Owner, "{http.auth.user.id}"), "")
 	v.Admin = slices.Contains(c.Admins, v.Owner)
 	v.Address = clientAddr(r.Context())
-	id, _ := repl.GetString("http.patgate.token_id") // a gate before the console knows the request's token
-	v.ByToken = id != ""
+	// A gate before the console knows the request's token, in this server or in
+	// another that has let it through.
+	id, _ := repl.GetString("http.patgate.token_id")
+	v.ByToken = id != "" || r.Header.Get("X-Patgate-Token") != ""
 	return v
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
@@ -157,6 +158,27 @@ func TestFullAccess(t *testing.T) {
 		t.Errorf("%d, %v: %+v", status, err, made)
 	}
 	says(t, d.get("alice", "/"), "Everything")
+}
+
+// Without a catalog, other permissions can be named than those that are offered.
+func TestOpenCatalog(t *testing.T) {
+	d := newDesk(t, func(r *registry.Rules) { r.Scopes = nil })
+	open, err := policy.NewCatalog(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Catalog = open
+	says(t, d.get("alice", "/new"), "Names of permissions")
+	status, page := d.post("alice", "/new", filled("scope", "license", "more", " books:* read ")...)
+	made, err := d.registry.Verify(t.Context(), secretIn.FindString(page))
+	if err != nil || status != 200 || !slices.Equal(made.Grants[0].Scopes, []string{"license", "books:*", "read"}) {
+		t.Errorf("%d, %v: %+v", status, err, made)
+	}
+	status, page = d.post("alice", "/new", filled("more", "books:r*")...)
+	if status != 422 {
+		t.Errorf("a pattern that can't be: %d, want 422", status)
+	}
+	says(t, page, `"*" stands for a whole part`)
 }
 
 // Where the policy has spaces, the form doesn't guess.
@@ -393,6 +415,7 @@ func TestRegenerate(t *testing.T) {
 	if _, err := d.registry.Bearer(t.Context(), old, netip.Addr{}); err != nil {
 		t.Errorf("the old secret: %v, want it to work for a day", err)
 	}
+	says(t, d.get("alice", at), "Old secret works for another 24 hours")
 	status, page = d.post("alice", at+"/regenerate", "expires", "7d", "overlap", "8d")
 	if status != 422 {
 		t.Errorf("an overlap longer than the new life: %d, want 422", status)

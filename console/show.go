@@ -14,7 +14,8 @@ import (
 // details are a token's page.
 type details struct {
 	row
-	Mine   bool // it can be changed, not only revoked
+	Old    *moment // how long a secret that was replaced works on; nil: none does
+	Mine   bool    // it can be changed, not only revoked
 	Fixed  bool // but for its grants
 	Events []eventRow
 	Grants []grantRow
@@ -61,6 +62,11 @@ func (c *call) show() error {
 func (c *call) showPage(status int, t *token.Token, edited, granted *form) error {
 	d := details{
 		row: c.row(t), Mine: t.Owner == c.visitor.Owner, Fixed: c.Rules().GrantsImmutable, Edit: edited, Notice: c.notice(),
+	}
+	for _, r := range t.Retired {
+		if until := r.Until; until.After(c.now) && (d.Old == nil || until.After(*d.Old.At)) {
+			d.Old = &moment{"works for another " + distance(until, c.now), &until}
+		}
 	}
 	var err error
 	if d.Events, _, err = c.events(registry.EventQuery{TokenID: t.ID, Limit: tokenEvents}); err != nil {

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -51,6 +52,8 @@ func TestLooks(t *testing.T) {
 	old, _ := s.create("erin", "website preview", `,"grants":[{"spaces":["7"],"scopes":["stories:read","stories:write","assets:read","assets:write"]}]`)
 	s.call("erin", "POST", "tokens/"+old+"/revoke", "", nil)
 	s.call("erin", "PATCH", "tokens/"+backup, `{"name":"nightly backup of all stories"}`, nil)
+	long, _ := s.create("carol", strings.Repeat("x", 200), fmt.Sprintf(`,"description":%q,"grants":[{"spaces":[%q],"scopes":["stories:read"],"resources":[%[2]q]}]`,
+		strings.Repeat("y", 500), strings.Repeat("z", 200)))
 	s.create("dave", "deploy", `,"grants":[{"spaces":["*"],"scopes":["stories:write"]}]`)
 
 	open := `document.querySelectorAll('details').forEach(d => d.open = true)`
@@ -60,6 +63,9 @@ func TestLooks(t *testing.T) {
 	}{
 		{"list-empty", "alice", "/", nil},
 		{"list", "erin", "/", nil},
+		{"list-long-words", "carol", "/", nil},
+		{"token-long-words", "carol", "/tokens/" + long, nil},
+		{"everyone-long-words", "root", "/everyone?owner=carol", nil},
 		{"list-nothing-found", "erin", "/?q=nothing", nil},
 		{"new", "erin", "/new", nil},
 		{"new-everything", "erin", "/new", func(b *tab) { b.click("Everything") }},

@@ -1,0 +1,91 @@
+package console
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/token"
+)
+
+func TestFromNow(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second:            "just now",
+		-time.Minute:            "1 minute ago",
+		-59 * time.Minute:       "59 minutes ago",
+		-61 * time.Minute:       "1 hour ago",
+		-35 * time.Hour:         "35 hours ago",
+		-37 * time.Hour:         "2 days ago",
+		-99 * day:               "99 days ago",
+		-400 * day:              "13 months ago",
+		-800 * day:              "2 years ago",
+		0:                       "just now",
+		time.Second:             "in less than a minute",
+		90 * time.Second:        "in 2 minutes",
+		90*day - time.Second:    "in 90 days",
+		366 * day:               "in 12 months",
+		59*time.Minute + 40*1e9: "in 1 hour",
+	} {
+		if got := fromNow(noon.Add(d), noon); got != want {
+			t.Errorf("%v from now: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestDurationsInWords(t *testing.T) {
+	for d, want := range map[time.Duration][2]string{
+		day:            {"1 day", "1d"},
+		366 * day:      {"366 days", "366d"},
+		36 * time.Hour: {"36 hours", "36h0m0s"},
+	} {
+		if got := [2]string{days(d), spell(d)}; got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestCan(t *testing.T) {
+	grant := func(space, resource string, scopes ...string) token.Grant {
+		return token.Grant{Spaces: []string{space}, Scopes: scopes, Resources: []string{resource}}
+	}
+	for _, row := range []struct {
+		want   string
+		grants []token.Grant
+	}{
+		{"No permissions", nil},
+		{"No permissions in 1", []token.Grant{grant("1", "*")}},
+		{"Everything", []token.Grant{grant("1", "*", "a"), token.Full()}},
+		{"All permissions in 1", []token.Grant{grant("1", "*", "*")}},
+		{"All permissions", []token.Grant{grant("*", "7", "*")}},
+		{"a, b, c", []token.Grant{grant("*", "*", "c", "a", "b")}},
+		{"4 permissions in 1", []token.Grant{grant("1", "*", "a", "b", "c", "d")}},
+		{"a, b in 1, 2", []token.Grant{grant("1", "*", "a"), grant("2", "*", "b", "a")}},
+	} {
+		if got := shown(row.grants).Can(); got != row.want {
+			t.Errorf("%+v: %q, want %q", row.grants, got, row.want)
+		}
+	}
+}
+
+func shown(grants []token.Grant) row { return row{View: token.View{Grants: grants}} }
+
+// A path as it stands in a request leads back to the console's root.
+func TestRoot(t *testing.T) {
+	for path, want := range map[string]string{"/": "./", "/new": "./", "/tokens/x": "../", "/tokens/x/grants/clear": "../../../"} {
+		if got := root(path); got != want {
+			t.Errorf("root(%q) = %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestVisitorsAddress(t *testing.T) {
+	for _, text := range []string{"192.0.2.7", "2001:db8::1"} {
+		v := Visitor{Address: netip.MustParseAddr(text)}
+		if got := v.address(); got != text {
+			t.Errorf("address %s: %q", text, got)
+		}
+	}
+	if got := new(Visitor).address(); got != "" {
+		t.Errorf("no address: %q", got)
+	}
+}
