@@ -199,7 +199,7 @@ func TestLimitedOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	form := d.get("alice", "/new")
-	says(t, form, "Your account is limited to: stories:write in 1", "stories:read")
+	says(t, form, "Your account is limited to: stories:write in space 1", "stories:read")
 	lacks(t, form, "assets:read", "Everything", "license")
 	for _, fields := range [][]string{{"scope", "assets:read", "spaces", "1"}, {"spaces", "2"}, {"access", "full", "sure", "yes"}} {
 		status, page := d.post("alice", "/new", filled(fields...)...)
@@ -242,7 +242,7 @@ func TestList(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := d.get("alice", "/")
-	says(t, all, "Your tokens", "deploy", "revoked just now", "Backup", "in 10 days", "Expires soon", "fresh", "in 90 days", "never", "stories:read in 1")
+	says(t, all, "Your tokens", "deploy", "revoked just now", "Backup", "in 10 days", "Expires soon", "fresh", "in 90 days", "never", "stories:read in space 1")
 	lacks(t, all, "of another", "bob")
 	for target, want := range map[string][]string{
 		"/?status=active":   {"fresh", "Backup"},

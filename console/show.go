@@ -16,7 +16,7 @@ type details struct {
 	row
 	Old    *moment // how long a secret that was replaced works on; nil: none does
 	Mine   bool    // it can be changed, not only revoked
-	Fixed  bool // but for its grants
+	Fixed  bool    // but for its grants
 	Events []eventRow
 	Grants []grantRow
 	Edit   *form // what it is called and where it may be used from

@@ -84,6 +84,17 @@ func (r row) Class() string {
 	return string(r.Status)
 }
 
+// maxBrief is how much of a description a list shows, in characters.
+const maxBrief = 160
+
+// Brief is the beginning of the description.
+func (r row) Brief() string {
+	if runes := []rune(r.Description); len(runes) > maxBrief {
+		return string(runes[:maxBrief]) + "…"
+	}
+	return r.Description
+}
+
 // moment is a time with what is said of it.
 type moment struct {
 	Words string
@@ -133,7 +144,7 @@ func (r row) Can() string {
 		scopes = append(scopes, g.Scopes...)
 		spaces = append(spaces, g.Spaces...)
 	}
-	what := few(scopes, "permissions")
+	what := few(distinct(scopes), "permissions")
 	switch {
 	case what == "":
 		what = "No permissions"
@@ -143,17 +154,32 @@ func (r row) Can() string {
 	if slices.Contains(spaces, token.All) {
 		return what
 	}
-	return what + " in " + few(spaces, "spaces")
+	spaces = distinct(spaces)
+	switch where := few(spaces, "spaces"); {
+	case len(spaces) == 1:
+		return what + " in space " + where
+	case len(spaces) <= fewest:
+		return what + " in spaces " + where
+	default:
+		return what + " in " + where
+	}
 }
+
+// fewest is how many values are listed at most.
+const fewest = 3
 
 // few lists values, or counts them where they are many.
 func few(values []string, name string) string {
-	slices.Sort(values)
-	values = slices.Compact(values)
-	if len(values) > 3 {
+	if len(values) > fewest {
 		return fmt.Sprintf("%d %s", len(values), name)
 	}
 	return strings.Join(values, ", ")
+}
+
+// distinct sorts values, and drops repetitions.
+func distinct(values []string) []string {
+	slices.Sort(values)
+	return slices.Compact(values)
 }
 
 func isFull(g token.Grant) bool {

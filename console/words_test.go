@@ -53,13 +53,14 @@ func TestCan(t *testing.T) {
 		grants []token.Grant
 	}{
 		{"No permissions", nil},
-		{"No permissions in 1", []token.Grant{grant("1", "*")}},
+		{"No permissions in space 1", []token.Grant{grant("1", "*")}},
 		{"Everything", []token.Grant{grant("1", "*", "a"), token.Full()}},
-		{"All permissions in 1", []token.Grant{grant("1", "*", "*")}},
+		{"All permissions in space 1", []token.Grant{grant("1", "*", "*")}},
 		{"All permissions", []token.Grant{grant("*", "7", "*")}},
 		{"a, b, c", []token.Grant{grant("*", "*", "c", "a", "b")}},
-		{"4 permissions in 1", []token.Grant{grant("1", "*", "a", "b", "c", "d")}},
-		{"a, b in 1, 2", []token.Grant{grant("1", "*", "a"), grant("2", "*", "b", "a")}},
+		{"4 permissions in space 1", []token.Grant{grant("1", "*", "a", "b", "c", "d")}},
+		{"a in 4 spaces", []token.Grant{{Spaces: []string{"1", "2", "3", "4"}, Scopes: []string{"a"}, Resources: []string{"*"}}}},
+		{"a, b in spaces 1, 2", []token.Grant{grant("1", "*", "a"), grant("2", "*", "b", "a")}},
 	} {
 		if got := shown(row.grants).Can(); got != row.want {
 			t.Errorf("%+v: %q, want %q", row.grants, got, row.want)

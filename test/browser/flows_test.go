@@ -97,7 +97,7 @@ func clickThrough(t *testing.T, s *site, owner string, scripts bool) {
 	b.await(`document.readyState == 'complete' && !location.pathname.includes('/tokens/')`)
 	b.misses(secret)
 	b.visit("/")
-	b.sees("nightly backup", "in 30 days", "stories:read in 1, 2", "Active")
+	b.sees("nightly backup", "in 30 days", "stories:read in spaces 1, 2", "Active")
 	b.misses(secret, secret[4:20])
 
 	// Its permissions.
