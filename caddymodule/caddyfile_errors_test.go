@@ -20,7 +20,10 @@ func check(t *testing.T, head, tail string, mistakes []mistake) {
 			t.Errorf("%s\n was adapted, want: %s", m.input, m.want)
 			continue
 		}
-		got := strings.TrimPrefix(err.Error(), "parsing caddyfile tokens for 'patgate': ")
+		got := err.Error()
+		for _, directive := range []string{"patgate", "patgate_console"} {
+			got = strings.TrimPrefix(got, "parsing caddyfile tokens for '"+directive+"': ")
+		}
 		if got != m.want {
 			t.Errorf("%s\n got:  %s\n want: %s", m.input, got, m.want)
 		}
