@@ -22,12 +22,15 @@ import (
 // judgeReadings refuses a request on r that some server finds on another route
 // which asks for more.
 func (p *Policy) judgeReadings(m *Match, r *Route) {
-	if m.path.marked && hasSessionSegment(m.path.text) {
+	p.judgeReading(m, r)
+	switch {
+	case m.Reason != Forward || !m.path.marked:
+		return
+	case hasSessionSegment(m.path.text):
 		m.refuse("the path has a segment that ASP.NET takes for a session and drops")
 		return
-	}
-	p.judgeReading(m, r)
-	if !m.path.marked {
+	case m.path.countScripts() > maxScripts:
+		m.refuse("the path has the names of too many scripts")
 		return
 	}
 	judged := m.path
@@ -226,6 +229,19 @@ func (k *marks) add(literal string) {
 func (k *marks) resembles(text string) bool {
 	c := lower(text[0])
 	return k.lengths>>min(len(text), 63)&1 != 0 && k.first[c>>6]>>(c&63)&1 != 0
+}
+
+// maxScripts bounds how many scripts a path may name: for each there are two more
+// readings.
+const maxScripts = 4
+
+func (p *pathText) countScripts() (n int) {
+	for i := range p.n {
+		if isScript(p.segment(i)) {
+			n++
+		}
+	}
+	return n
 }
 
 // readings returns the other ways to take the path apart: with literals compared

@@ -40,6 +40,8 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"sessions (ASP.NET)", "GET /{s}/x read\nGET /x admin", "/(S(abc))/x /(A(b)F(c))/x /a(S(x))/x", refused},
 		{"parentheses", "GET /{s}/x read", "/(a)/x /f(x)/x /((a))/x", route},
 		{"scripts (PHP, ASP.NET)", "GET /admin/x admin\nGET /* read\nGET /tool.php admin", "/index.php/admin/x /index.php/admin/x/ /a/b.php/admin/x /tool.php/7 /Tool.PHP/7 /x.aspx/admin/x", refused},
+		{"many scripts", "GET /* read", "/a.php/a.php/a.php/a.php/a.php /a.php/b/a.php/c/x.jsp/d/x.cgi/e.pl", refused},
+		{"some scripts", "GET /* read", "/a.php/a.php/a.php/a.php /a.php/b/a.php/c/x.jsp", route},
 		{"indexes", "GET /admin admin\nGET /{s}/{f} read", "/admin/index.php /admin/INDEX.html /admin/default.aspx", refused},
 		{"scripts of nothing else", "GET /admin/x admin\nGET /* read", "/a.php/b /a.phpx/admin/x /x/index.php /admin/y/index.html /index.phps/admin/x", route},
 		{"a stricter route covers the other", "GET /users/me read\nGET /users/{id} admin", "/users/ME /users/me.json", route},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -68,7 +69,7 @@ func benchmarkForward(b *testing.B, p *Policy, target string, fields ...string) 
 
 // Hostile requests must not cost much more than good ones.
 func BenchmarkHostile(b *testing.B) {
-	lines := []string{"GET /q public"}
+	lines := []string{"GET /q public", "GET /f/* public", "GET /{x}/* any", "GET /{x}/Y/{z}.php any"}
 	for i := range 20 {
 		lines = append(lines, fmt.Sprintf("GET /q?action=a%d public", i))
 	}
@@ -85,6 +86,8 @@ func BenchmarkHostile(b *testing.B) {
 		{"a long query", "GET /q?action=%C3%A9" + query},
 		{"a value of many pieces", "GET /q?action=" + fmt.Sprintf("%0*d", maxQueryValue, 0)},
 		{"a deep path", "GET " + deep},
+		{"many ways to read a path", "GET /f/" + strings.Repeat("%61.php/", maxScripts) + strings.Repeat("%C3%A9", 1000)},
+		{"many scripts", "GET /f" + strings.Repeat("/a.php", maxSegments-1)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			req := request(c.target)
