@@ -82,7 +82,12 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if name := misleading(r.Header, askersOwn[a.For]); name != "" {
 		return refuse(w, http.StatusBadRequest, "the header "+name+" could make the API see another request than the one judged, and can't be removed from here")
 	}
-	sent := r.Header["Authorization"] != nil
+	var own []string // what the gate may remove
+	for name := range r.Header {
+		if name == "Authorization" || strings.HasPrefix(name, policy.IdentityPrefix) {
+			own = append(own, name)
+		}
+	}
 	watched := &authorizeWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, nginx: a.For == "nginx"}
 	if err := next.ServeHTTP(watched, r); err != nil || watched.written {
 		return err
@@ -91,20 +96,14 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if _, judged := repl.Get("http.patgate.decision"); !judged {
 		return caddyhttp.Error(http.StatusInternalServerError, errors.New("patgate_authorize: no gate stands behind it"))
 	}
-	a.answer(w.Header(), r.Header, sent)
+	a.answer(w.Header(), r.Header, append(own, a.names()...))
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
 // answer passes on what the gate tells the upstream. A proxy that adds what it is
-// given to what the client has sent is told what to remove.
-func (a *Authorize) answer(header, judged http.Header, sentAuthorization bool) {
-	var absent []string
-	for _, name := range a.names() {
-		if _, ok := judged[name]; !ok {
-			absent = append(absent, name)
-		}
-	}
+// given to what the client has sent is told what of own the gate has removed.
+func (a *Authorize) answer(header, judged http.Header, own []string) {
 	for name, values := range judged {
 		if strings.HasPrefix(name, policy.IdentityPrefix) || slices.Contains(a.names(), name) {
 			header[name] = values
@@ -113,12 +112,9 @@ func (a *Authorize) answer(header, judged http.Header, sentAuthorization bool) {
 	if a.For != "envoy" {
 		return
 	}
-	if sentAuthorization && judged["Authorization"] == nil {
-		absent = append(absent, "Authorization")
-	}
-	if len(absent) > 0 {
-		header["X-Envoy-Auth-Headers-To-Remove"] = []string{strings.ToLower(strings.Join(absent, ","))}
-	}
+	own = slices.DeleteFunc(own, func(name string) bool { return judged[name] != nil })
+	slices.Sort(own)
+	header["X-Envoy-Auth-Headers-To-Remove"] = []string{strings.ToLower(strings.Join(slices.Compact(own), ","))}
 }
 
 // identityNames returns the names of the headers that the gates may send.

@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/policy"
 )
 
 // authorization is a Caddy server that doesn't listen, with an authorization
@@ -85,7 +87,7 @@ func TestAuthorize(t *testing.T) {
 		{"a name that some servers fold", "GET", "/health", false, []string{"X~Patgate~Owner", "root"}, 400},
 	} {
 		for asker, g := range map[string]*gated{"nginx": nginx, "traefik": traefik, "envoy": envoy} {
-			header := append([]string{"X-Patgate-Owner", "root"}, q.more...)
+			header := append([]string{"X-Patgate-Owner", "root", "X-Patgate-Other", "1"}, q.more...)
 			if q.token {
 				header = append(header, "Authorization", "Bearer "+g.create(t))
 			}
@@ -118,9 +120,9 @@ func TestAuthorize(t *testing.T) {
 				t.Errorf("%s asks, %s: no challenge", asker, q.name)
 			}
 			if asker == "envoy" && want == 200 {
-				wantRemoved := "x-patgate-decision,x-patgate-owner,x-patgate-space,x-patgate-token"
+				wantRemoved := "x-patgate-decision,x-patgate-other,x-patgate-owner,x-patgate-space,x-patgate-token"
 				if q.token {
-					wantRemoved = "x-patgate-decision,x-patgate-owner"
+					wantRemoved = "x-patgate-decision,x-patgate-other,x-patgate-owner"
 				}
 				if got := strings.ReplaceAll(remove, ",x-patgate-scopes", ""); got != wantRemoved {
 					t.Errorf("envoy asks, %s: remove %q, want %q", q.name, got, wantRemoved)
@@ -128,6 +130,32 @@ func TestAuthorize(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What is judged is what the proxy says, byte for byte, or is refused.
+func FuzzAuthorize(f *testing.F) {
+	for _, target := range []string{"/v1/spaces/1/stories?draft=true", "/a%2Fb", "/a/../b", "//a", "/a?b?c", "/a#b", "/%zz", "*", "http://h/p", "/a b", "/ä", "/a?", "/a;b?c;d", "/{env.HOME}"} {
+		f.Add("GET", target)
+	}
+	a := &Authorize{For: "nginx", original: originals["nginx"]}
+	f.Fuzz(func(t *testing.T, method, target string) {
+		r := httptest.NewRequest("GET", "/_patgate", nil)
+		r.Header["X-Original-Method"], r.Header["X-Original-Uri"] = []string{method}, []string{target}
+		if why := a.restore(r); why != "" {
+			return
+		}
+		judged, why := policy.NewRequest(r)
+		if why != "" {
+			return
+		}
+		got := judged.Path
+		if r.URL.ForceQuery || judged.Query != "" {
+			got += "?" + judged.Query
+		}
+		if got != target || judged.Method != method {
+			t.Errorf("%s %q is judged as %s %q", method, target, judged.Method, got)
+		}
+	})
 }
 
 // Whoever isn't a trusted proxy, or asks wrongly, is told nothing.

@@ -68,6 +68,7 @@ func TestNginx(t *testing.T) {
 		{"GET", "/v1/spaces/1/stories?page=2&q=a%20b", []string{"Authorization", bearer}, 200, "GET /v1/spaces/1/stories?page=2&q=a%20b by [alice]"},
 		{"HEAD", "/v1/spaces/1/stories", []string{"Authorization", bearer}, 200, ""},
 		{"GET", "/health", nil, 200, "GET /health by []"},
+		{"GET", "/health", []string{"X-Patgate-Decision", "forward", "X-Patgate-Identity", "x"}, 200, "GET /health by []"},
 		{"GET", "/health", []string{"X-Patgate-Owner", "root"}, 200, "GET /health by []"},
 		{"GET", "/health", []string{"X_Patgate_Owner", "root"}, 200, "GET /health by []"},
 		{"GET", "/v1/spaces/1/stories", []string{"Authorization", bearer, "X-Patgate-Owner", "root"}, 200, "GET /v1/spaces/1/stories by [alice]"},

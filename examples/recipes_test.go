@@ -37,6 +37,11 @@ func serveRecipe(t *testing.T, caddyfile string, env ...string) *recipe {
 	r := &recipe{addr: freeAddress(t)}
 	r.upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s by %s", r.Method, r.RequestURI, r.Header["X-Patgate-Owner"])
+		for _, name := range []string{"X-Patgate-Decision", "X-Patgate-Identity"} {
+			if r.Header[name] != nil { // no recipe has them sent
+				fmt.Fprintf(w, ", with a forged %s", name)
+			}
+		}
 	}))
 	t.Cleanup(r.upstream.Close)
 	admin, dir := freeAddress(t), t.TempDir()
