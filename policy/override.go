@@ -13,24 +13,19 @@ import (
 // and others), or the name of one of the headers for that. One that says what the
 // method is anyway changes nothing.
 func overrides(query, method string) bool {
-	for start := 0; start < len(query); {
-		if !beginsOverride(query[start]) {
-			i := strings.IndexAny(query[start:], "&;")
-			if i < 0 {
-				return false
-			}
-			start += i + 1
+	for query != "" {
+		pair := query
+		if i := strings.IndexAny(query, "&;"); i >= 0 {
+			pair, query = query[:i], query[i+1:]
+		} else {
+			query = ""
+		}
+		if pair == "" || !beginsOverride(pair[0]) {
 			continue
 		}
-		end := len(query)
-		if i := strings.IndexAny(query[start:], "&;"); i >= 0 {
-			end = start + i
-		}
-		name, value, _ := strings.Cut(query[start:end], "=")
-		if namesOverride(name) && !equalFold(unescapeQuery(value), method) {
+		if name, value, _ := strings.Cut(pair, "="); namesOverride(name) && !equalFold(unescapeQuery(value), method) {
 			return true
 		}
-		start = end + 1
 	}
 	return false
 }
@@ -55,7 +50,7 @@ func namesOverride(name string) bool {
 	if !isASCII(name) {
 		name = norm.NFKC.String(name)
 	}
-	name = strings.TrimLeftFunc(name, func(r rune) bool { return r == ' ' || r == '?' || unicode.Is(unicode.Cf, r) })
+	name = strings.TrimLeftFunc(name, func(r rune) bool { return r <= ' ' || r == '?' || unicode.Is(unicode.Cf, r) })
 	if name == "" {
 		return false
 	}

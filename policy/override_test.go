@@ -15,7 +15,7 @@ func TestMethodOverrideParameters(t *testing.T) {
 
 		{"_method=DELETE", true}, {"_method=delete", true}, {"a=b&_method=PUT", true}, {"a=b;_method=PUT", true}, {"_method", true}, {"_method=", true},
 		{"_METHOD=PUT", true}, {"_Method=PUT", true}, {"%5Fmethod=PUT", true}, {"_m%65thod=PUT", true}, {"%255fmethod=PUT", true}, {"_method[]=PUT", true},
-		{"_method%00=PUT", true}, {".method=PUT", true}, {"[method=PUT", true}, {"+_method=PUT", true}, {"%20_method=PUT", true}, {"?_method=PUT", true}, {"[_method]=PUT", true},
+		{"_method%00=PUT", true}, {"%0A_method=PUT", true}, {"%00_method=PUT", true}, {"a=1&;&_method=PUT", true}, {".method=PUT", true}, {"[method=PUT", true}, {"+_method=PUT", true}, {"%20_method=PUT", true}, {"?_method=PUT", true}, {"[_method]=PUT", true},
 		{"_method=POST&_method=PUT", true}, {"%EF%BC%BFmethod=PUT", true},
 		{"X-HTTP-Method-Override=PUT", true}, {"x_http_method_override=PUT", true}, {"x-method-override=PUT", true}, {"X-HTTP-Method=PUT", true}, {"x%2dhttp-method-override=PUT", true},
 	} {
