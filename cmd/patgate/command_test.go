@@ -274,7 +274,7 @@ func TestTokenListAndEnd(t *testing.T) {
 		p.asked(t, &m, "token", "create", "--name", "of "+owner, "--owner", owner, "--space", "1", "--scope", "stories:read", "--grant", `{"spaces":["2"],"scopes":["*"]}`)
 		made = append(made, m.Token.ID)
 	}
-	row := regexp.MustCompile(`^` + made[2] + `  of bob    bob    active  in 90 days  pat_\w{3}…  stories:read in space 1, and 1 more$`)
+	row := regexp.MustCompile(`^` + made[2] + `  of bob    bob    active  in 90 days  never  pat_\w{3}…  stories:read in space 1, and 1 more$`)
 	table := strings.Split(p.succeed(t, "", "token", "list"), "\n")
 	if !slices.ContainsFunc(table, row.MatchString) || !strings.HasPrefix(table[0], "ID ") {
 		t.Errorf("token list prints no line like %s:\n%s", row, strings.Join(table, "\n"))
