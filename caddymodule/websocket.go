@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/patgate/patgate/policy"
@@ -19,11 +20,12 @@ type tunnel struct {
 	http.ResponseWriter
 	extended bool // over HTTP/2 or 3 (RFC 8441): frames are the body of the answer
 
-	mu     sync.Mutex // held while frames are written
-	conn   *tunnelConn
+	conn   atomic.Pointer[tunnelConn] // nil: there is none, or not yet
+	shutUp atomic.Bool                // nothing passes any more
+
+	mu     sync.Mutex // held while frames are written, which lasts if the client doesn't read
 	frames frames
 	begun  bool
-	shutUp bool // nothing follows any more
 }
 
 // closeWait bounds how long a client may take to accept its close frame.
@@ -40,11 +42,13 @@ func (t *tunnel) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.conn, t.begun = &tunnelConn{conn, t}, true
+	watched := &tunnelConn{conn, t}
+	t.begun = true
+	t.conn.Store(watched)
 	if buffered.Writer.Buffered() == 0 {
-		buffered.Writer.Reset(t.conn)
+		buffered.Writer.Reset(watched)
 	}
-	return t.conn, buffered, nil
+	return watched, buffered, nil
 }
 
 // WriteHeader begins the tunnel where there is nothing to hijack.
@@ -75,7 +79,7 @@ func (t *tunnel) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 // write writes what goes to the client. The tunnel is locked.
 func (t *tunnel) write(w io.Writer, b []byte) (int, error) {
-	if t.shutUp {
+	if t.shutUp.Load() {
 		return 0, errCut
 	}
 	n, err := w.Write(b)
@@ -85,24 +89,26 @@ func (t *tunnel) write(w io.Writer, b []byte) (int, error) {
 	return n, err
 }
 
-// shut writes a close frame that says why, if that is possible here, and lets
-// nothing follow.
+// shut lets nothing pass any more, and writes a close frame that says why if that
+// is possible here. A client that doesn't read holds it up for closeWait at most.
 func (t *tunnel) shut(reason policy.Reason) {
-	t.mu.Lock()
-	conn := t.conn
-	t.mu.Unlock()
+	t.shutUp.Store(true)
+	conn := t.conn.Load()
 	if conn != nil {
 		conn.SetWriteDeadline(time.Now().Add(closeWait)) // for what is being written, too
 	}
-	t.mu.Lock()
+	for deadline := time.Now().Add(closeWait); !t.mu.TryLock(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return
+		}
+	}
 	defer t.mu.Unlock()
-	t.shutUp = true
 	if !t.begun || !t.frames.between() || t.frames.closed {
 		return
 	}
 	frame := closeFrame(policyViolation, reason.String())
-	if t.conn != nil {
-		t.conn.Conn.Write(frame)
+	if conn != nil {
+		conn.Conn.Write(frame)
 		return
 	}
 	t.ResponseWriter.Write(frame)
@@ -113,6 +119,15 @@ func (t *tunnel) shut(reason policy.Reason) {
 type tunnelConn struct {
 	net.Conn
 	tunnel *tunnel
+}
+
+// Read implements net.Conn.
+func (c *tunnelConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.tunnel.shutUp.Load() {
+		return 0, errCut
+	}
+	return n, err
 }
 
 // Write implements net.Conn.
@@ -134,10 +149,7 @@ func (c *tunnelConn) CloseWrite() error {
 // the close frame, for what nobody reads has the connection reset; so that is read
 // for a moment.
 func (c *tunnelConn) Close() error {
-	c.tunnel.mu.Lock()
-	linger := c.tunnel.shutUp
-	c.tunnel.mu.Unlock()
-	if linger && c.CloseWrite() == nil {
+	if c.tunnel.shutUp.Load() && c.CloseWrite() == nil {
 		c.SetReadDeadline(time.Now().Add(closeWait))
 		io.Copy(io.Discard, c.Conn)
 	}

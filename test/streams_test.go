@@ -34,7 +34,8 @@ func newStreamer(t *testing.T) *streamer {
 	mux.HandleFunc("GET /idle", u.answer("text/event-stream", "data: once\n\n", time.Hour))
 	mux.HandleFunc("GET /download", u.answer("application/octet-stream", strings.Repeat("x", 32<<10), time.Millisecond))
 	mux.HandleFunc("POST /upload", u.upload)
-	mux.HandleFunc("GET /ws", u.websocket)
+	mux.HandleFunc("GET /ws", u.websocket("\x81\x05hello", 20*time.Millisecond))
+	mux.HandleFunc("GET /wsflood", u.websocket("\x82\x7e\x80\x00"+strings.Repeat("x", 0x8000), 0))
 	u.Server = httptest.NewServer(mux)
 	t.Cleanup(func() {
 		u.CloseClientConnections()
@@ -77,29 +78,31 @@ func (u *streamer) upload(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// websocket sends a text frame over and over.
-func (u *streamer) websocket(w http.ResponseWriter, r *http.Request) {
-	defer u.begin(r)()
-	conn, buffered, err := w.(http.Hijacker).Hijack()
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n")
-	buffered.Flush()
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		io.Copy(io.Discard, conn)
-	}()
-	for {
-		if _, err := conn.Write([]byte("\x81\x05hello")); err != nil {
+// websocket sends a frame over and over.
+func (u *streamer) websocket(frame string, pause time.Duration) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		defer u.begin(r)()
+		conn, buffered, err := w.(http.Hijacker).Hijack()
+		if err != nil {
 			return
 		}
-		select {
-		case <-gone:
-			return
-		case <-time.After(20 * time.Millisecond):
+		defer conn.Close()
+		buffered.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n")
+		buffered.Flush()
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			io.Copy(io.Discard, conn)
+		}()
+		for {
+			if _, err := io.WriteString(conn, frame); err != nil {
+				return
+			}
+			select {
+			case <-gone:
+				return
+			case <-time.After(pause):
+			}
 		}
 	}
 }
@@ -253,6 +256,33 @@ func (u *streamer) wasCut(t *testing.T, l *live) {
 func closeFrame(reason string) []byte {
 	frame := []byte{0x88, byte(2 + len(reason)), 1008 >> 8, 1008 & 0xff}
 	return append(frame, reason...)
+}
+
+// A client that reads nothing of what it is sent can't keep its stream by that.
+func TestStreamsOfDeafClients(t *testing.T) {
+	t.Parallel()
+	u := newStreamer(t)
+	g := start(t, setup{sites: strings.ReplaceAll(streamSites, "UPSTREAM", u.addr())})
+	for _, kind := range []string{"wsflood", "download"} {
+		c := g.create(t, `{"name": "x", "full": true}`)
+		conn := g.dial(t)
+		defer conn.Close()
+		fmt.Fprintf(conn, "GET /%s?id=%s HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer %s\r\n", kind, kind, c.Secret)
+		if kind == "wsflood" {
+			io.WriteString(conn, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n")
+		}
+		io.WriteString(conn, "\r\n")
+		await(t, kind+" to begin", func() bool {
+			_, open := u.open.Load(kind)
+			return open
+		})
+		time.Sleep(500 * time.Millisecond) // until all buffers are full; nothing depends on it
+		g.ok(t, "POST", "/patgate/tokens/"+c.Token.ID+"/revoke", "")
+		await(t, kind+" to end for the upstream", func() bool {
+			_, open := u.open.Load(kind)
+			return !open
+		})
+	}
 }
 
 const streamSites = `
