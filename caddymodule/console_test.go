@@ -46,7 +46,12 @@ http://proxied.example.com {
 			owner {header.X-Forwarded-User}
 		}
 	}
-	respond "the site"
+	handle {
+		patgate {
+			default any
+		}
+		respond "the site"
+	}
 }
 http://gated.example.com {
 	patgate {
@@ -156,7 +161,8 @@ func TestConsole(t *testing.T) {
 		{"below a path", "GET", proxied, "/account/tokens/tokens/" + id, []string{"X-Forwarded-User", "alice"}, 200, `href="../assets/`},
 		{"without the slash at the end", "GET", proxied, "/account/tokens?status=active", []string{"X-Forwarded-User", "alice"}, 307, "./tokens/?status=active"},
 		{"beside the path", "GET", proxied, "/account/tokensandmore", []string{"X-Forwarded-User", "alice"}, 404, ""},
-		{"the site around it", "GET", proxied, "/", nil, 200, "the site"},
+		{"the gate beside it", "GET", proxied, "/", nil, 401, "token_missing"},
+		{"the site behind that", "GET", proxied, "/", []string{"Authorization", "Bearer " + secret}, 200, "the site"},
 
 		{"a token signs nobody in", "GET", tokens, "/", []string{"Authorization", "Bearer " + secret}, 401, ""},
 		{"a token that a gate has seen", "GET", gated, "/?who=alice", []string{"X-Api-Key", secret}, 403, "tokens don&#39;t make or change tokens"},

@@ -21,18 +21,29 @@ type violation struct {
 	}
 }
 
-// check has axe look at the page.
-func (b *tab) check(name string) {
+// check has axe look at the page: in the dark at the colors only, which are all
+// that is different there.
+func (b *tab) check(name string, l look) {
 	b.t.Helper()
 	if !evaluate[bool](b, `'axe' in window`) {
 		evaluate[bool](b, axe+"\n;true")
 	}
-	found := evaluate[string](b, `axe.run().then(r => JSON.stringify(r.violations))`)
-	var violations []violation
-	if err := json.Unmarshal([]byte(found), &violations); err != nil {
+	rules := "{}"
+	if l.dark {
+		rules = `{runOnly: ['color-contrast']}`
+	}
+	var found struct {
+		Violations []violation
+		Passes     int
+	}
+	text := evaluate[string](b, `axe.run(`+rules+`).then(r => JSON.stringify({violations: r.violations, passes: r.passes.length}))`)
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
 		b.t.Fatal(err)
 	}
-	for _, v := range violations {
+	if found.Passes == 0 {
+		b.t.Errorf("%s: axe has looked at nothing", name)
+	}
+	for _, v := range found.Violations {
 		for _, n := range v.Nodes {
 			b.t.Errorf("%s: %s (%s): %s\n%s", name, v.Help, v.ID, n.HTML, n.FailureSummary)
 		}
@@ -103,7 +114,7 @@ func TestLooks(t *testing.T) {
 				b.look(l)
 				name := fmt.Sprintf("%s-%s", p.name, l.name)
 				b.shoot(name)
-				b.check(name)
+				b.check(name, l)
 			}
 		})
 	}

@@ -35,7 +35,7 @@ type tab struct {
 // open opens a window, and closes it with the test.
 func (s *site) open(t *testing.T, owner string) *tab {
 	t.Helper()
-	ctx, end := context.WithTimeout(chromium, 3*time.Minute)
+	ctx, end := context.WithTimeout(chromium, 5*time.Minute)
 	t.Cleanup(end)
 	ctx, end = chromedp.NewContext(ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(end)
