@@ -31,11 +31,11 @@ const (
 )
 
 // send sends commands in one round trip to each server concerned, within the
-// budget. Each command may be sent twice. The error is the first of any of them,
+// time that they are allowed. Each command may be sent twice. The error is the first of any of them,
 // redis.Nil aside. With safe it is ErrNotReplicated if they all succeed but a
 // server's replicas don't confirm.
 func (s *Store) send(ctx context.Context, safety safety, cmds ...keyed) error {
-	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	ctx, cancel := context.WithTimeout(ctx, s.allowed(cmds))
 	defer cancel()
 	err := s.sendOnce(ctx, safety, cmds...)
 	if _, broken := errors.AsType[brokenError](err); broken && ctx.Err() == nil {
@@ -50,7 +50,7 @@ func (s *Store) sendOnce(ctx context.Context, safety safety, cmds ...keyed) erro
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	ctx, cancel := context.WithTimeout(ctx, s.allowed(cmds))
 	defer cancel()
 	err := s.trySend(ctx, safety, cmds)
 	switch {
@@ -61,6 +61,16 @@ func (s *Store) sendOnce(ctx context.Context, safety safety, cmds ...keyed) erro
 		return brokenError{plain(err)}
 	}
 	return plain(err)
+}
+
+// allowed returns how long commands may take: the budget, and a little more for
+// each argument. What changes a thousand records takes its time on a busy machine.
+func (s *Store) allowed(cmds []keyed) time.Duration {
+	arguments := 0
+	for _, c := range cmds {
+		arguments += len(c.cmd.Args())
+	}
+	return s.budget + time.Duration(arguments)*s.budget/2500
 }
 
 // brokenError is an error that may be gone at once: see again. The commands may
@@ -116,6 +126,9 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 	var wait *redis.IntCmd
 	if safety == safe && s.replicasOf(server) > 0 {
 		wait = redis.NewIntCmd(noContext, "wait", 1, max(s.budget/2, time.Millisecond).Milliseconds())
+	}
+	if by, ok := ctx.Deadline(); ok && time.Until(by) > s.budget*5/4 {
+		server = server.WithTimeout(time.Until(by)) // of its own it gives up behind the budget
 	}
 	if len(cmds) == 1 && wait == nil {
 		server.Process(ctx, cmds[0].cmd)
