@@ -62,7 +62,7 @@ soak: ## three gateways with faults between them and Redis, for SOAK each with o
 	$(GO) test -tags $(TAGS) -timeout 0 -count 1 -v -run '^TestMutants$$' ./test/checker -mutants
 
 bench: ## the benchmarks beside the code, then plain Caddy and patgate side by side
-	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./token ./policy ./cache ./store/redis ./caddymodule
+	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./token ./policy ./cache ./registry ./uses ./transport ./store/redis ./caddymodule
 	$(GO) run -tags $(TAGS) ./bench
 
 clean:

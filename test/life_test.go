@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
 )
 
 const lifeSites = `
@@ -22,6 +24,23 @@ http://tokens.test:{$PORT} {
 		owner {http.auth.user.id}
 	}
 }`
+
+// starter starts a gateway.
+type starter func(*testing.T, setup) *gateway
+
+// onBothStores has a test run with tokens in a file, and with tokens in Redis.
+func onBothStores(t *testing.T, test func(*testing.T, starter)) {
+	t.Parallel()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		test(t, start)
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Start(t)
+		test(t, func(t *testing.T, s setup) *gateway { return startWithRedis(t, s, server) })
+	})
+}
 
 // tokenJSON is what the tests read of a token.
 type tokenJSON struct {
@@ -95,8 +114,9 @@ func bearerOf(secret string) string { return "Authorization: Bearer " + secret }
 
 // A token's last use is noted, whether or not it may do what was asked, and that
 // is no change: nobody has to read the token again.
-func TestLastUsed(t *testing.T) {
-	t.Parallel()
+func TestLastUsed(t *testing.T) { onBothStores(t, lastUsed) }
+
+func lastUsed(t *testing.T, start starter) {
 	g := start(t, setup{options: "last_used 1s", sites: lifeSites})
 	used := g.create(t, `{"name":"used","grants":[{"spaces":["1"],"scopes":["other"]}]}`)
 	refused := g.create(t, `{"name":"refused","grants":[{"spaces":["1"],"scopes":["other"]}]}`)
@@ -176,8 +196,9 @@ func TestLastUsedOff(t *testing.T) {
 
 // A replaced secret works for as long as it was to; who uses it later is counted,
 // and recorded once.
-func TestRetiredSecret(t *testing.T) {
-	t.Parallel()
+func TestRetiredSecret(t *testing.T) { onBothStores(t, retiredSecret) }
+
+func retiredSecret(t *testing.T, start starter) {
 	g := start(t, setup{sites: lifeSites})
 	c := g.create(t, `{"name":"n","full":true}`)
 	old := c.Secret
@@ -210,8 +231,9 @@ func TestRetiredSecret(t *testing.T) {
 }
 
 // A token describes, regenerates and revokes itself.
-func TestSelf(t *testing.T) {
-	t.Parallel()
+func TestSelf(t *testing.T) { onBothStores(t, self) }
+
+func self(t *testing.T, start starter) {
 	g := start(t, setup{sites: lifeSites})
 	c := g.create(t, `{"name":"n","owner":"alice","expires_in":"30d","grants":[{"spaces":["1"],"scopes":["stories:read"]}]}`)
 	self := func(method, path, secret, body string) *answer {
@@ -255,8 +277,9 @@ func TestSelf(t *testing.T) {
 }
 
 // To have a secret is the proof that it has leaked.
-func TestLeaked(t *testing.T) {
-	t.Parallel()
+func TestLeaked(t *testing.T) { onBothStores(t, leaked) }
+
+func leaked(t *testing.T, start starter) {
 	g := start(t, setup{sites: lifeSites})
 	c := g.create(t, `{"name":"n","full":true}`)
 	other := g.create(t, `{"name":"other","full":true}`)
