@@ -8,6 +8,10 @@
 //	reject.go     how a request is turned away
 //	outcome.go    placeholders, access-log fields and identity headers
 //	report.go     what report mode has forwarded
+//	rejections.go what is rejected most, for status
+//	lookout.go    whether the store is heard, and can be asked
+//	health.go     what load balancers are told of that
+//	authorize.go  the gate of another proxy
 //	console.go    the page for the owners of tokens
 //	limiter.go    how many unknown tokens an address may send
 //	stream.go     a request under way, and how it is cut
@@ -26,6 +30,7 @@
 //	sites.go      the gates of a configuration, running or not
 //	demo.go       the gate at work
 //	metrics.go    counters
+//	tracing.go    what spans say
 //
 // It is the only package that knows Caddy.
 package caddymodule

@@ -72,6 +72,25 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// What status says of each state, to people.
+func TestHealthWords(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 3, 0, 30, 0, time.UTC)
+	until := now.Add(30 * time.Second)
+	const since = ", since 2026-11-22 03:00:00 UTC (30 seconds ago)"
+	for status, want := range map[string]string{
+		healthOK:          "ok" + since,
+		healthDegraded:    "DEGRADED: changes are not heard, so every token is asked for" + since,
+		healthStale:       "STALE: the store can't be asked; held tokens serve until 2026-11-22 03:01:00 UTC (in 30 seconds)" + since,
+		healthUnavailable: "UNAVAILABLE: the store can't be asked, and no token serves" + since,
+	} {
+		h := health{Status: status, Since: now.Add(-30 * time.Second), HeldUntil: &until}
+		if got := h.words(now); got != want {
+			t.Errorf("%s reads\n%s\nwant\n%s", status, got, want)
+		}
+	}
+}
+
 // A store that can't be opened, and what is no probe.
 func TestHealthOtherwise(t *testing.T) {
 	t.Parallel()

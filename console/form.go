@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
@@ -94,7 +96,8 @@ func (f *form) refused(err error) error {
 
 // sentence makes a sentence of an error.
 func sentence(s string) string {
-	return strings.ToUpper(s[:1]) + s[1:] + "."
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:] + "."
 }
 
 // lines returns what a field holds line by line, without empty ones.

@@ -53,6 +53,8 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 // many there are, and the first as many as values has room for. why says what
 // makes the key readable in two ways.
 func queryValues(raw, key string, values []string) (n int, why string) {
+	base, _, inBrackets := strings.Cut(key, "[")
+	plain := false
 	for more := true; more; {
 		var pair string
 		pair, raw, more = strings.Cut(raw, "&")
@@ -70,11 +72,16 @@ func queryValues(raw, key string, values []string) (n int, why string) {
 				values[n] = unescapeQuery(v)
 			}
 			n++
+		case inBrackets && name == base:
+			plain = true
 		case !utf8.ValidString(name) || strings.IndexByte(name, '%') >= 0:
 			return 0, "the query has a name that is encoded twice or not valid UTF-8"
 		case sameKey(name, key):
 			return 0, "the query has " + key + " in another spelling"
 		}
+	}
+	if plain && n > 0 {
+		return 0, "the query has " + base + " beside " + key // one of them replaces the other (PHP)
 	}
 	return n, ""
 }
