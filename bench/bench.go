@@ -110,7 +110,7 @@ func (b *bench) figures(ctx context.Context, g *gateway, requests [][]byte, stat
 	if err != nil {
 		return figures{}, err
 	}
-	l.wait(ctx, b.duration)
+	l.measure(ctx, b.duration, n)
 	after, err := cpuTime(g.pid())
 	if err != nil {
 		return figures{}, err

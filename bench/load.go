@@ -74,6 +74,15 @@ func (l *load) wait(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
+// measure waits for a time, and on, but not for ever, until more than n requests
+// have been answered: on a busy machine the first answer may take longer.
+func (l *load) measure(ctx context.Context, d time.Duration, n uint64) {
+	const patience = 300
+	l.wait(ctx, d)
+	for i := 0; i < patience && l.answered() <= n && l.wait(ctx, 100*time.Millisecond); i++ {
+	}
+}
+
 // answered returns how many requests have been answered.
 func (l *load) answered() (n uint64) {
 	for i := range l.counts {

@@ -157,7 +157,7 @@ func (b *peerBench) figures(ctx context.Context, p *peer, requests [][]byte, sta
 	if err != nil {
 		return peerFigures{}, err
 	}
-	l.wait(ctx, b.duration)
+	l.measure(ctx, b.duration, n)
 	after, err := b.cpu(p)
 	if err != nil {
 		return peerFigures{}, err
