@@ -33,14 +33,22 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 		m.refuse("the path has the names of too many scripts")
 		return
 	}
+	if others := m.path.readings(); len(others) > 0 {
+		p.judgeOthers(m, r, others)
+	}
+}
+
+// judgeOthers judges the request by the other ways to take its path apart.
+func (p *Policy) judgeOthers(m *Match, r *Route, others []pathText) {
 	judged := m.path
-	for _, other := range judged.readings() {
+	m.judgedPath = &judged
+	for _, other := range others {
 		if m.Reason == Forward {
 			m.path = other
 			p.judgeReading(m, r)
 		}
 	}
-	m.path = judged
+	m.path, m.judgedPath = judged, nil
 }
 
 // judgeReading refuses a request on r whose path, as it stands in m, some server
@@ -55,11 +63,33 @@ func (p *Policy) judgeReading(m *Match, r *Route) {
 // uncovered refuses a request on r that is on another route as well, to some
 // servers, and reports whether it did. other may be nil.
 func (m *Match) uncovered(r, other *Route) bool {
-	if m.Reason == Forward && other != nil && !r.covers(other, m.policy.Catalog) {
+	if m.Reason == Forward && other != nil && (!r.covers(other, m.policy.Catalog) || m.shifts(r, other)) {
 		m.alike = other
 		m.refuse("some servers find the path on another route")
 	}
 	return m.Reason != Forward
+}
+
+// shifts reports whether the path as it is taken apart now has another space or
+// resource, on a route that r covers, than as it was judged.
+func (m *Match) shifts(r, other *Route) bool {
+	if m.judgedPath == nil || r.Require.need == needNever || other.Require.need == needNothing {
+		return false
+	}
+	for _, s := range [...]*Source{&other.Space, &other.Resource} { // r's are the same
+		if s.Kind == FromPath && m.path.at(s) != m.judgedPath.at(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// at returns the segment that a path parameter stands in, or all from there on.
+func (p *pathText) at(s *Source) string {
+	if s.tail {
+		return p.from(s.segment)
+	}
+	return p.segment(s.segment)
 }
 
 // alike is find for servers that read literals generously. It refuses a request

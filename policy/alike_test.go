@@ -103,6 +103,19 @@ func TestPathsOfOtherRoutesWithSemicolonsAndSlashes(t *testing.T) {
 	}
 }
 
+// Another way to take a path apart must not shift which segment is the space.
+func TestPathsOfOtherRoutesInOtherSpaces(t *testing.T) {
+	p := compile(t, Config{EncodedSlash: "allow", Routes: routes("GET /{any}/{space}/* read", "GET /p/{x}/{space} public")})
+	for path, want := range map[string]Reason{
+		"/x/1/y": TokenMissing, "/x/1/a%2Fb": TokenMissing, "/x/1/y.php": TokenMissing, "/x%2Fy/1/z": AmbiguousRequest,
+		"/index.php/1/2/x": AmbiguousRequest, "/x%2F2/1/z": AmbiguousRequest, "/x.php/1/1/1": TokenMissing, "/p/x%2F2/1": AmbiguousRequest, "/p/x/1": Forward,
+	} {
+		if m := p.matched(&Request{Method: "GET", Path: path}); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", path, m.Reason, m.Detail, want)
+		}
+	}
+}
+
 // A key that stands twice beside a path that reads two ways: neither hides the
 // other.
 func TestPathsOfOtherRoutesWithKeysThatStandTwice(t *testing.T) {

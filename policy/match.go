@@ -74,11 +74,12 @@ type Match struct {
 	found   bool // a token was
 	assumed bool // explain: judge as if a token had been sent
 
-	alike    *Route // on which some server finds the request that was refused for it
-	judged   bool   // the query was
-	badQuery string // why it is refused where something depends on it, or ""
-	lookedUp lookup
-	readings readings
+	judgedPath *pathText // the path as it was judged, while it is taken apart in other ways
+	alike      *Route    // on which some server finds the request that was refused for it
+	judged     bool      // the query was
+	badQuery   string    // why it is refused where something depends on it, or ""
+	lookedUp   lookup
+	readings   readings
 }
 
 // Path returns the path as the policy reads it: segments decoded, without a
