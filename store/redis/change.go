@@ -30,7 +30,7 @@ func (w *write) intent(mark string) string { return intentValue(mark, w.before, 
 
 // member is a member of an index, and whether it is added or removed.
 type member struct {
-	op    string // "A" or "R"
+	op    string // "A", "R", or "U" where the index is of uses
 	index string
 	name  string
 }
@@ -57,6 +57,9 @@ func nextVersion(versions ...uint64) uint64 {
 
 func (c *change) add(index, name string)    { c.indexes = append(c.indexes, member{"A", index, name}) }
 func (c *change) remove(index, name string) { c.indexes = append(c.indexes, member{"R", index, name}) }
+func (c *change) removeUse(s *Store, id string) {
+	c.indexes = append(c.indexes, member{"U", s.keys.uses, id})
+}
 
 // set has the key of a digest changed from before to after, and gateways told.
 func (c *change) set(s *Store, d token.Digest, before, after string) {

@@ -114,8 +114,8 @@ end
 //	ARGV  mark, entry of the feed, length of the feed,
 //	      number of ids that must not be taken, these ids in the order of the
 //	      claims,
-//	      then triples: A (add) or R (remove), the number of an index in KEYS,
-//	      and its member; then events, as luaRecord has them
+//	      then triples: A (add), R (remove) or U (remove from the uses), the
+//	      number of an index in KEYS, and its member; then events, as luaRecord has them
 //
 // It returns the position; 0 when the change was aborted, or one that was
 // announced later claims an id; or the id that is taken.
@@ -130,7 +130,9 @@ local n = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
 for i = 5, 4 + free do redis.call('DEL', KEYS[i]) end
 for i = 5 + free, own, 3 do
   local index = KEYS[tonumber(ARGV[i + 1])]
-  if ARGV[i] == 'A' then redis.call('ZADD', index, 0, ARGV[i + 2]) else redis.call('ZREM', index, ARGV[i + 2]) end
+  if ARGV[i] == 'A' then redis.call('ZADD', index, 0, ARGV[i + 2])
+  elseif ARGV[i] == 'R' then redis.call('ZREM', index, ARGV[i + 2])
+  else redis.call('HDEL', index, ARGV[i + 2]) end
 end
 return committed(n)`
 

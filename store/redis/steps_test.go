@@ -437,3 +437,26 @@ func TestBrokenOnce(t *testing.T) {
 		}
 	}
 }
+
+// The last use of a token goes with it, in the step that commits: whoever deletes
+// it may die behind that.
+func TestUseGoesWithToken(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	create(t, s, newToken("a"))
+	if err := s.NoteUses(t.Context(), store.Use{ID: "a", At: time.Unix(1, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.deletion(t.Context(), []string{"a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.stopAfter(t, "commit", c)
+	if s.client.HExists(t.Context(), s.keys.uses, "a").Val() {
+		t.Error("a use is left of a token that was deleted")
+	}
+	if err := s.endLeft(t.Context(), left{c.mark, digestsOf(c)}); err != nil {
+		t.Fatal(err)
+	}
+	wantSound(t, s)
+}

@@ -182,11 +182,7 @@ func (s *Store) replacement(ctx context.Context, before record, after *token.Tok
 
 // Delete implements store.Store.
 func (s *Store) Delete(ctx context.Context, ids ...string) error {
-	err := s.retry(ctx, func() (*change, error) { return s.deletion(ctx, ids) })
-	if err == nil && len(ids) > 0 {
-		s.forgetUses(ctx, ids)
-	}
-	return s.changing("deleting tokens", err)
+	return s.changing("deleting tokens", s.retry(ctx, func() (*change, error) { return s.deletion(ctx, ids) }))
 }
 
 // deletion returns the change that removes tokens.
@@ -238,6 +234,7 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 		}
 		c.remove(s.keys.ids, idEntry(id, t.Digest))
 		c.remove(s.keys.own(t.Owner), id)
+		c.removeUse(s, id)
 	}
 	return c, nil
 }

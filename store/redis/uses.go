@@ -93,15 +93,3 @@ func parseUse(text string) (u store.Use, err error) {
 	u.At = time.UnixMilli(ms).UTC()
 	return u, nil
 }
-
-// forgetUses removes the uses of tokens that have been deleted. What fails here
-// only takes room.
-func (s *Store) forgetUses(ctx context.Context, ids []string) {
-	args := []any{"hdel", s.keys.uses}
-	for _, id := range ids {
-		args = append(args, id)
-	}
-	if err := s.send(context.WithoutCancel(ctx), unsafe, keyed{s.keys.uses, redis.NewIntCmd(noContext, args...)}); err != nil {
-		s.log.Debug("the last uses of deleted tokens are left behind", "store", s.where, "error", err)
-	}
-}
