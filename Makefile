@@ -60,6 +60,7 @@ SOAK := 10m
 soak: ## three gateways with faults between them and Redis, for SOAK each with one server and a Cluster; then gateways that break the promise, which must show
 	$(GO) test -race -tags $(TAGS) -timeout 0 -count 1 -v -run '^TestHistories' ./test/checker -soak $(SOAK)
 	$(GO) test -tags $(TAGS) -timeout 0 -count 1 -v -run '^TestMutants$$' ./test/checker -mutants
+	$(GO) test -tags $(TAGS) -timeout 0 -count 1 -v -run '^TestMutants$$' ./policy -mutants
 
 bench: ## the benchmarks beside the code, then plain Caddy and patgate side by side
 	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./token ./policy ./cache ./registry ./uses ./transport ./store/redis ./caddymodule
