@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -77,7 +78,15 @@ func (m *Match) shifts(r, other *Route) bool {
 		return false
 	}
 	for _, s := range [...]*Source{&other.Space, &other.Resource} { // r's are the same
-		if s.Kind == FromPath && m.path.at(s) != m.judgedPath.at(s) {
+		if s.Kind != FromPath {
+			continue
+		}
+		judged, text := m.judgedPath.at(s), m.path.at(s)
+		if judged == text {
+			continue
+		}
+		// What is routed before it is decoded is decoded afterwards.
+		if decoded, err := url.PathUnescape(text); err != nil || decoded != judged {
 			return true
 		}
 	}

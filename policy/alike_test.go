@@ -107,7 +107,7 @@ func TestPathsOfOtherRoutesWithSemicolonsAndSlashes(t *testing.T) {
 func TestPathsOfOtherRoutesInOtherSpaces(t *testing.T) {
 	p := compile(t, Config{EncodedSlash: "allow", Routes: routes("GET /{any}/{space}/* read", "GET /p/{x}/{space} public")})
 	for path, want := range map[string]Reason{
-		"/x/1/y": TokenMissing, "/x/1/a%2Fb": TokenMissing, "/x/1/y.php": TokenMissing, "/x%2Fy/1/z": AmbiguousRequest,
+		"/x/1/y": TokenMissing, "/x/%31/y": TokenMissing, "/x/1/a%2Fb": TokenMissing, "/x/1/y.php": TokenMissing, "/x%2Fy/1/z": AmbiguousRequest,
 		"/index.php/1/2/x": AmbiguousRequest, "/x%2F2/1/z": AmbiguousRequest, "/x.php/1/1/1": TokenMissing, "/p/x%2F2/1": AmbiguousRequest, "/p/x/1": Forward,
 	} {
 		if m := p.matched(&Request{Method: "GET", Path: path}); m.Reason != want {

@@ -46,6 +46,19 @@ func StartSentinel(t testing.TB, lines ...string) *Sentinel {
 		}
 		return nil
 	})
+	Await(t, "the replica to confirm a change", func() error {
+		p := s.Master.client.Pipeline()
+		p.Set(context.Background(), "redistest", "", 0)
+		p.Del(context.Background(), "redistest")
+		confirmed := p.Do(context.Background(), "wait", 1, 1000)
+		if _, err := p.Exec(context.Background()); err != nil {
+			return err
+		}
+		if n, err := confirmed.Int(); err != nil || n < 1 {
+			return fmt.Errorf("%d replicas have, %v", n, err)
+		}
+		return nil
+	})
 	return s
 }
 
