@@ -63,7 +63,6 @@ func (g *gated) ask(method, target string, header ...string) *httptest.ResponseR
 }
 
 func TestAuthorize(t *testing.T) {
-	t.Parallel()
 	nginx := authorization(t, "nginx", authorizedGate)
 	traefik := authorization(t, "traefik", authorizedGate)
 	envoy := authorization(t, "envoy", authorizedGate)
@@ -160,7 +159,6 @@ func FuzzAuthorize(f *testing.F) {
 
 // Whoever isn't a trusted proxy, or asks wrongly, is told nothing.
 func TestAuthorizeRefuses(t *testing.T) {
-	t.Parallel()
 	g := authorization(t, "nginx", authorizedGate)
 	original := []string{"X-Original-Method", "GET", "X-Original-Uri", "/health"}
 	if w := g.ask("GET", "/", original...); w.Code != 200 {
@@ -196,7 +194,6 @@ func TestAuthorizeRefuses(t *testing.T) {
 // Without a gate nobody is let in, and what another handler answers is left as
 // it is.
 func TestAuthorizeBehind(t *testing.T) {
-	t.Parallel()
 	original := []string{"X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/health"}
 	if w := authorization(t, "caddy").ask("GET", "/", original...); w.Code != 500 {
 		t.Errorf("without a gate: %d, want 500", w.Code)

@@ -71,7 +71,6 @@ func firstCells(text string) (cells []string) {
 // Every word that may stand in a block of a Caddyfile is in the reference, below
 // the heading of the block. The parser itself says which there are.
 func TestReferenceWords(t *testing.T) {
-	t.Parallel()
 	text := readDocs(t, "reference.md")
 	for heading, caddyfile := range map[string]string{
 		"## Global option":                 "{\npatgate {\n%s\n}\n}",
@@ -104,7 +103,6 @@ func TestReferenceWords(t *testing.T) {
 
 // Every route of the management API is in the reference, with its parameters.
 func TestReferenceEndpoints(t *testing.T) {
-	t.Parallel()
 	text := section(t, readDocs(t, "reference.md"), "## Management API")
 	documented := map[string]string{}
 	var rows []string
@@ -126,7 +124,6 @@ func TestReferenceEndpoints(t *testing.T) {
 
 // Every reason is in the reference with its status.
 func TestReferenceReasons(t *testing.T) {
-	t.Parallel()
 	text := section(t, readDocs(t, "reference.md"), "## Reasons")
 	var code []string
 	for _, r := range policy.Reasons()[1:] {
@@ -140,7 +137,6 @@ func TestReferenceReasons(t *testing.T) {
 
 // Every metric is in the reference with its labels, and there are no others.
 func TestReferenceMetrics(t *testing.T) {
-	t.Parallel()
 	text := section(t, readDocs(t, "reference.md"), "## Metrics")
 	descriptions := make(chan *prometheus.Desc, 1000)
 	for _, c := range collectors() {
@@ -170,7 +166,6 @@ func TestReferenceMetrics(t *testing.T) {
 // Every action of the audit trail is in the reference. Its package has no list of
 // them.
 func TestReferenceActions(t *testing.T) {
-	t.Parallel()
 	source, err := os.ReadFile("../registry/audit.go")
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +179,6 @@ func TestReferenceActions(t *testing.T) {
 
 // Every Caddy module of patgate is in the reference.
 func TestReferenceModules(t *testing.T) {
-	t.Parallel()
 	var code []string
 	for _, id := range caddy.Modules() {
 		if strings.Contains(id, "patgate") {
@@ -196,7 +190,6 @@ func TestReferenceModules(t *testing.T) {
 
 // Every placeholder is in the reference.
 func TestReferencePlaceholders(t *testing.T) {
-	t.Parallel()
 	for _, name := range firstCells(section(t, readDocs(t, "reference.md"), "## Placeholders")) {
 		key := strings.Trim(name, "{}")
 		o := outcome{subject: new(policy.Subject)}

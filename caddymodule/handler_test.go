@@ -29,7 +29,8 @@ type gated struct {
 }
 
 // provision provisions the server on a store's file. The store is opened later,
-// by open if that is set.
+// by open if that is set. Caddy keeps what it provisions in a global: the tests of
+// this package are not parallel.
 func provision(t testing.TB, file string, open func() (store.Store, error)) *gated {
 	t.Helper()
 	var config caddy.Config

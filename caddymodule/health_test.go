@@ -27,7 +27,6 @@ func unhealthy(t *testing.T, seen sight, heard *time.Time) *App {
 }
 
 func TestHealth(t *testing.T) {
-	t.Parallel()
 	now := time.Now()
 	gone := errors.New("connection refused at redis.internal")
 	at := func(d time.Duration) *time.Time { then := now.Add(d); return &then }
@@ -74,7 +73,6 @@ func TestHealth(t *testing.T) {
 
 // What status says of each state, to people.
 func TestHealthWords(t *testing.T) {
-	t.Parallel()
 	now := time.Date(2026, 11, 22, 3, 0, 30, 0, time.UTC)
 	until := now.Add(30 * time.Second)
 	const since = ", since 2026-11-22 03:00:00 UTC (30 seconds ago)"
@@ -93,7 +91,6 @@ func TestHealthWords(t *testing.T) {
 
 // A store that can't be opened, and what is no probe.
 func TestHealthOtherwise(t *testing.T) {
-	t.Parallel()
 	h := &Health{app: unhealthy(t, sight{heard: true}, nil)}
 	w := httptest.NewRecorder()
 	if err := h.ServeHTTP(w, httptest.NewRequest("POST", "/healthz", nil), nil); err != nil || w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
@@ -114,7 +111,6 @@ func TestHealthOtherwise(t *testing.T) {
 }
 
 func TestDurationText(t *testing.T) {
-	t.Parallel()
 	for d, want := range map[time.Duration]string{
 		time.Minute: "1m", 90 * time.Second: "1m30s", time.Hour: "1h", 10 * time.Second: "10s", 20 * time.Minute: "20m",
 		90 * 24 * time.Hour: "2160h", time.Hour + time.Second: "1h0m1s", -1: "-1ns",

@@ -29,7 +29,6 @@ func everyField() []zapcore.Field {
 // A logger made with fields writes what one writes that is given them in the
 // line, in the same order.
 func TestLogFields(t *testing.T) {
-	t.Parallel()
 	e := &LogEncoder{wrapped: zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())}
 	masks.add(nil, "pat")
 	want, err := e.EncodeEntry(zapcore.Entry{Message: "m"}, everyField())
@@ -56,7 +55,6 @@ func TestLogFields(t *testing.T) {
 
 // What is not written is not encoded.
 func TestLogFieldsWait(t *testing.T) {
-	t.Parallel()
 	e := &LogEncoder{wrapped: zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())}
 	asked := 0
 	with := e.Clone()

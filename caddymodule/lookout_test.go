@@ -45,7 +45,6 @@ func (f *follower) deafen(err error) {
 }
 
 func TestLookout(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, gone := new(follower), errors.New("connection refused")
 		f.heard.Store(new(time.Time)) // not heard at all
@@ -81,7 +80,6 @@ func TestLookout(t *testing.T) {
 
 // A store that no other process changes is heard as long as it is open.
 func TestLookoutAlone(t *testing.T) {
-	t.Parallel()
 	l := watch(struct{ store.Store }{})
 	defer l.close()
 	if got := l.seen.Load(); !got.heard || got.err != nil {

@@ -13,7 +13,6 @@ import (
 // What is rejected most comes first, told apart by what the configuration says,
 // never by what clients send.
 func TestRejections(t *testing.T) {
-	t.Parallel()
 	g := startGated(t, nil)
 	secret := g.create(t)
 	send := func(n int, method, target, secret string) {
@@ -55,7 +54,6 @@ func TestRejections(t *testing.T) {
 
 // However many routes reloads bring, memory is bounded, and all are counted.
 func TestRejectionsAreBounded(t *testing.T) {
-	t.Parallel()
 	r := newRejections()
 	for i := range rejectionKinds + 100 {
 		r.add(&outcome{reason: policy.ScopeMissing}, &policy.Route{Methods: []string{"GET"}, Pattern: fmt.Sprint("/", i)})

@@ -59,7 +59,6 @@ func signedBy(t *testing.T, k *keyring, now time.Time) string {
 // A key is shown before it is used, and after it was used, by every gateway on
 // the storage.
 func TestKeyRotation(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	a, b := newKeyring(dir), newKeyring(dir)
 	start := time.Now().Truncate(time.Second)
@@ -97,7 +96,6 @@ func TestKeyRotation(t *testing.T) {
 
 // Gateways that start at the same time make one key.
 func TestKeysAreMadeOnce(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	var ids [3]string
 	var starting sync.WaitGroup
@@ -128,7 +126,6 @@ func (s *brokenStorage) Load(ctx context.Context, key string) ([]byte, error) {
 
 // Keys once read go on without the storage; without any, nothing is signed.
 func TestKeyringWithoutStorage(t *testing.T) {
-	t.Parallel()
 	s := &brokenStorage{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}
 	k := &keyring{storage: s}
 	now := time.Now()
@@ -158,7 +155,6 @@ func TestKeyringWithoutStorage(t *testing.T) {
 // An identity says what was judged, is verified with the public keys, is used
 // again, and another one is made when anything it says changes.
 func TestSignedIdentity(t *testing.T) {
-	t.Parallel()
 	config, err := SignedIdentity{Lifetime: caddy.Duration(time.Hour)}.check("my-api")
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,6 @@ import (
 // The span that Caddy's tracing directive begins says what the gate has decided,
 // by which route, and where it has looked the token up; never who has asked.
 func TestTracing(t *testing.T) {
-	t.Parallel()
 	g := startGated(t, nil)
 	secret, unknown := g.create(t), token.NewSecret("pat")
 	const stories = "/v1/spaces/1/stories"

@@ -34,7 +34,6 @@ func frameOf(opcode byte, length int, masked bool) []byte {
 // Between frames is after the last byte of a frame, however the frames are cut
 // into pieces, and nowhere else.
 func TestFrames(t *testing.T) {
-	t.Parallel()
 	for _, masked := range []bool{false, true} {
 		for _, length := range []int{0, 1, 125, 126, 127, 1000, 1<<16 - 1, 1 << 16, 70000} {
 			for _, piece := range []int{1, 2, 3, 7, 1 << 20} {
@@ -75,7 +74,6 @@ func FuzzFrames(f *testing.F) {
 
 // A close frame stands between frames or nowhere, and nothing follows it.
 func TestTunnelShut(t *testing.T) {
-	t.Parallel()
 	hello, want := frameOf(1, 5, false), closeFrame(policyViolation, "token_revoked")
 	for _, row := range []struct {
 		name    string
