@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/patgate/patgate/internal/freeport"
 )
 
 // tags are those of Caddy's own releases.
@@ -60,7 +62,11 @@ func startTuned(ctx context.Context, binary, dir, upstream, directive, settings 
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	addr, adminAddr, err := freeAddrs()
+	addr, err := freeport.Addr()
+	if err != nil {
+		return nil, err
+	}
+	adminAddr, err := freeport.Addr()
 	if err != nil {
 		return nil, err
 	}
@@ -112,21 +118,6 @@ http://:%s {
 	}
 }
 `, g.adminAddr, t.format, app, g.addr[strings.LastIndexByte(g.addr, ':')+1:], directive, upstream, t.transport)
-}
-
-// freeAddrs returns two addresses that nobody listens on at the moment.
-func freeAddrs() (a, b string, err error) {
-	first, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
-	}
-	defer first.Close()
-	second, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", err
-	}
-	defer second.Close()
-	return first.Addr().String(), second.Addr().String(), nil
 }
 
 // await waits until the gateway listens.

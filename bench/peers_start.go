@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/patgate/patgate/internal/freeport"
 )
 
 // fillRedis puts the tokens where the peers look them up: their space by the
@@ -246,7 +248,7 @@ func (b *peerBench) startProgram(ctx context.Context, name, kind string, configu
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
-	addr, _, err := freeAddrs()
+	addr, err := freeport.Addr()
 	if err != nil {
 		return nil, err
 	}

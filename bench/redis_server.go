@@ -14,6 +14,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/internal/freeport"
 )
 
 var errNoRedis = errors.New("redis-server is not installed")
@@ -36,7 +38,7 @@ func startRedis(ctx context.Context, dir string, lines ...string) (*redisServer,
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	addr, _, err := freeAddrs()
+	addr, err := freeport.Addr()
 	if err != nil {
 		return nil, err
 	}

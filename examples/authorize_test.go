@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/patgate/patgate/internal/freeport"
 )
 
 func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
@@ -27,7 +29,7 @@ func serveNginx(t *testing.T, service, api string) (addr string) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	addr = freeAddress(t)
+	addr = freeport.For(t)
 	server := strings.NewReplacer("127.0.0.1:9080", service, "127.0.0.1:9000", api, "listen 80;", "listen "+addr+";").Replace(string(conf))
 	temp := ""
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
@@ -101,7 +103,7 @@ func TestNginx(t *testing.T) {
 func TestNginxAlone(t *testing.T) {
 	t.Parallel()
 	r := serveRecipe(t, "recipes/nginx/Caddyfile")
-	gate := serveNginx(t, freeAddress(t), r.upstream.Listener.Addr().String())
+	gate := serveNginx(t, freeport.For(t), r.upstream.Listener.Addr().String())
 	if status, body, header := send(t, gate, "GET", "/health"); status != 503 || header.Get("Retry-After") != "1" {
 		t.Errorf("%d %v %s, want 503 with Retry-After", status, header, body)
 	}

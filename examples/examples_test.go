@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	_ "github.com/patgate/patgate/caddymodule" // so that go test runs again when the binary changes
+	"github.com/patgate/patgate/internal/freeport"
 )
 
 // binary is the built patgate.
@@ -159,7 +159,7 @@ func TestReadme(t *testing.T) {
 			}
 			upstream := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 			t.Cleanup(upstream.Close)
-			s := &session{system: system, admin: freeAddress(t), address: freeAddress(t)}
+			s := &session{system: system, admin: freeport.For(t), address: freeport.For(t)}
 			s.env = []string{
 				"CADDY_ADMIN=" + s.admin, "PATGATE_LISTEN=http://" + s.address, "PATGATE_STORE=" + filepath.Join(t.TempDir(), "tokens.db"),
 				"PATGATE_UPSTREAM=" + upstream.Listener.Addr().String(), "XDG_CONFIG_HOME=" + t.TempDir(), "XDG_DATA_HOME=" + t.TempDir(),
@@ -265,16 +265,6 @@ func (s *session) serve(t *testing.T, args ...string) {
 	case <-time.After(time.Minute):
 		t.Fatal("the server doesn't begin to serve")
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Each kind of answer is in the cases that are kept here.

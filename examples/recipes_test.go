@@ -20,6 +20,7 @@ import (
 
 	"github.com/pb33f/go-yaml"
 
+	"github.com/patgate/patgate/internal/freeport"
 	"github.com/patgate/patgate/internal/redistest"
 )
 
@@ -34,7 +35,7 @@ type recipe struct {
 // it was sent.
 func serveRecipe(t *testing.T, caddyfile string, env ...string) *recipe {
 	t.Helper()
-	r := &recipe{addr: freeAddress(t)}
+	r := &recipe{addr: freeport.For(t)}
 	r.upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s by %s", r.Method, r.RequestURI, r.Header["X-Patgate-Owner"])
 		for _, name := range []string{"X-Patgate-Decision", "X-Patgate-Identity"} {
@@ -44,7 +45,7 @@ func serveRecipe(t *testing.T, caddyfile string, env ...string) *recipe {
 		}
 	}))
 	t.Cleanup(r.upstream.Close)
-	admin, dir := freeAddress(t), t.TempDir()
+	admin, dir := freeport.For(t), t.TempDir()
 	r.env = append([]string{
 		"CADDY_ADMIN=" + admin, "SITE=http://:" + port(r.addr), "UPSTREAM=" + r.upstream.Listener.Addr().String(),
 		"XDG_CONFIG_HOME=" + dir, "XDG_DATA_HOME=" + dir, "REDIS_PASSWORD=secret", "PATGATE_PEPPER=sixteen characters",
@@ -448,7 +449,7 @@ func TestKubernetes(t *testing.T) {
 	}
 
 	redis := redistest.Start(t, "requirepass secret")
-	site, probes := freeAddress(t), freeAddress(t)
+	site, probes := freeport.For(t), freeport.For(t)
 	r := serveRecipe(t, caddyfileOf(t, objects), "REDIS="+redis.Addr, "PORT="+port(site), "PROBES="+port(probes))
 	for _, p := range []probe{pod.LivenessProbe, pod.ReadinessProbe} {
 		if ports[p.HTTPGet.Port] != 8081 {

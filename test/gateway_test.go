@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patgate/patgate/internal/freeport"
 	"github.com/patgate/patgate/store/embedded"
 	"github.com/patgate/patgate/token"
 )
@@ -204,25 +205,11 @@ func (k *known) record(t *testing.T, now time.Time) (*token.Token, string) {
 	return record, secret
 }
 
-// portsGiven are those that freePort has returned.
-var portsGiven sync.Map
-
-// freePort returns a port on which nothing listens, and never the same again:
-// Caddy lets several processes listen on one, so that two gateways would share
-// what comes there, without an error.
+// freePort returns a port on which nobody listens.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		l.Close()
-		if _, given := portsGiven.LoadOrStore(port, true); !given {
-			return port
-		}
-	}
+	_, port, _ := net.SplitHostPort(freeport.For(t))
+	return port
 }
 
 // run starts the process and returns when it serves. A port that was free a

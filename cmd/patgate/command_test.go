@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/patgate/patgate/internal/freeport"
 )
 
 // outcome is what a command printed and its exit status.
@@ -94,7 +96,7 @@ func newTokenServer(t *testing.T) *place {
 		}
 	}
 }
-http://` + freeAddress(t) + ` {
+http://` + freeport.For(t) + ` {
 	patgate {
 		route GET /v1/spaces/{space}/stories stories:read
 	}

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/pb33f/go-yaml"
+
+	"github.com/patgate/patgate/internal/freeport"
 )
 
 // fence is a fenced block of a page: its language, the file it is, where that is
@@ -84,7 +86,7 @@ func (s *docSession) here(t *testing.T, text string) string {
 			return s.admin
 		}
 		if s.addresses[address] == "" {
-			s.addresses[address] = freeAddress(t)
+			s.addresses[address] = freeport.For(t)
 		}
 		return s.addresses[address]
 	})

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/patgate/patgate/internal/freeport"
 )
 
 // beMain has the test binary be patgate itself.
@@ -40,17 +41,7 @@ type place struct {
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	return &place{dir: t.TempDir(), admin: freeAddress(t)}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return &place{dir: t.TempDir(), admin: freeport.For(t)}
 }
 
 // command returns patgate with these arguments.
@@ -245,7 +236,7 @@ func comparable(line string) string {
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	gate := freeAddress(t)
+	gate := freeport.For(t)
 	caddyfile := readme(t, "caddyfile")[0]
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
@@ -346,7 +337,7 @@ func TestExample(t *testing.T) {
 		w.Write([]byte(r.Method + " " + r.URL.Path + " by " + r.Header.Get("X-Patgate-Owner")))
 	}))
 	t.Cleanup(upstream.Close)
-	p, gate := newPlace(t), freeAddress(t)
+	p, gate := newPlace(t), freeport.For(t)
 	p.env = []string{"PATGATE_UPSTREAM=" + upstream.Listener.Addr().String()}
 	if err := os.WriteFile(filepath.Join(p.dir, "Caddyfile"), bytes.Replace(text, []byte("http://:8080"), []byte("http://"+gate), 1), 0o600); err != nil {
 		t.Fatal(err)

@@ -7,17 +7,19 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/internal/freeport"
 )
 
 // Server is a redis-server process.
@@ -171,31 +173,15 @@ func AwaitWithin(t testing.TB, limit time.Duration, what string, f func() error)
 	}
 }
 
-// FreeAddr returns an address that nobody listens on.
-func FreeAddr(t testing.TB) string {
+// freePorts returns ports that nobody listens on.
+func freePorts(t testing.TB, n int) []int {
 	t.Helper()
-	return fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
-}
-
-// freePorts returns ports that nobody listens on. They are below those that
-// outgoing connections are given, so that who is killed finds his own still free
-// when he is started again.
-func freePorts(t testing.TB, n int) (ports []int) {
-	t.Helper()
-	const from, to, tries = 15_000, 32_000, 10_000
-	for range tries {
-		port := from + rand.IntN(to-from)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		defer l.Close()
-		if ports = append(ports, port); len(ports) == n {
-			return ports
-		}
+	ports := make([]int, n)
+	for i := range ports {
+		_, port, _ := net.SplitHostPort(freeport.For(t))
+		ports[i], _ = strconv.Atoi(port)
 	}
-	t.Fatalf("no %d free ports", n)
-	return nil
+	return ports
 }
 
 func password(lines []string) string {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patgate/patgate/internal/freeport"
 	"github.com/patgate/patgate/internal/redistest"
 )
 
@@ -75,10 +76,7 @@ func TestTLS(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(a.cert)
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	a.must(err)
-	addr := l.Addr().String()
-	l.Close()
+	addr := freeport.For(t)
 	redistest.Start(t, "tls-port "+addr[strings.LastIndex(addr, ":")+1:], "tls-cert-file "+a.path("server.crt"), "tls-key-file "+a.path("server.key"),
 		"tls-ca-cert-file "+a.path("ca.crt"), "tls-auth-clients yes")
 	for _, c := range []struct {

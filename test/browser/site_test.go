@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -170,15 +172,23 @@ func launch(t *testing.T, cmd *exec.Cmd, what string, ready func() bool) {
 	}
 }
 
+// lastPort is the one that freePort has returned last. It begins below those that
+// outgoing connections are given.
+var lastPort = 20_000 + rand.IntN(10_000)
+
+// freePort returns a port on which nothing listens, and never the same again: Caddy
+// lets several processes listen on one.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for lastPort++; lastPort < 32_000; lastPort++ {
+		port := strconv.Itoa(lastPort)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	t.Fatal("no free port")
+	return ""
 }
 
 // Write makes the site take its process's output.

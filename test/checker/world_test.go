@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patgate/patgate/internal/freeport"
 	"github.com/patgate/patgate/internal/redistest"
 )
 
@@ -144,7 +145,7 @@ func (w *world) now() Time { return time.Since(w.began) }
 
 func (w *world) startGateway(binary string, number int) *gateway {
 	w.Helper()
-	g := &gateway{number: number, addr: redistest.FreeAddr(w), admin: redistest.FreeAddr(w)}
+	g := &gateway{number: number, addr: freeport.For(w), admin: freeport.For(w)}
 	store := w.cluster()
 	if store == "" {
 		g.proxy = newProxy(w, w.servers[0].Addr, w.random(100+uint64(number)))
