@@ -25,6 +25,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -40,6 +42,7 @@ type options struct {
 	scale       bool   // only how cost grows
 	redis       bool   // only what is measured with Redis
 	flood       bool   // only what garbage takes from held tokens
+	only        string // only the scenarios whose names contain this
 	redisTokens int    // how many are put into Redis to see what they take
 	binary      string // patgate, where it is built already
 	profiles    string // the directory that CPU profiles are written to
@@ -59,6 +62,7 @@ func main() {
 	flag.BoolVar(&o.scale, "scale", false, "only measure how cost grows with tokens in Redis (up to -redis-tokens) and with gateways")
 	flag.BoolVar(&o.redis, "redis", false, "only measure what is measured with Redis")
 	flag.BoolVar(&o.flood, "flood", false, "only measure requests with held tokens beside 20,000 a second with garbage")
+	flag.StringVar(&o.only, "only", "", "only compare with plain Caddy, and only what has this `text` in its name, as \"10000 tokens\"")
 	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "tokens put into Redis to see how much memory each takes")
 	flag.StringVar(&o.binary, "binary", "", "the patgate to measure (default: built from this module)")
 	flag.StringVar(&o.profiles, "profiles", "", "also write CPU profiles of both gateways to this directory")
@@ -134,6 +138,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	progress("")
 	r.print(out)
+	if o.only != "" {
+		return nil
+	}
 	if !o.quick {
 		if err := heldTokens(ctx, out); err != nil {
 			return err
@@ -157,13 +164,17 @@ func compare(ctx context.Context, o options, dir string) (*report, error) {
 	if err := b.warm(ctx); err != nil {
 		return nil, fmt.Errorf("using every token: %w", err)
 	}
-	if err := b.measure(ctx, b.workload.scenarios()); err != nil {
+	scenarios := slices.DeleteFunc(b.workload.scenarios(), func(s scenario) bool { return !strings.Contains(s.name, o.only) })
+	if len(scenarios) == 0 {
+		return nil, fmt.Errorf("-only %q: nothing that is compared has this in its name", o.only)
+	}
+	if err := b.measure(ctx, scenarios); err != nil {
 		return nil, err
 	}
-	if err := b.profile(ctx, b.workload.scenarios()); err != nil {
+	if err := b.profile(ctx, scenarios); err != nil {
 		return nil, err
 	}
-	return b.report()
+	return b.report(scenarios)
 }
 
 // progress shows on a terminal what is being done.

@@ -42,7 +42,7 @@ func spanOf[T any](rounds []T, value func(T) float64) span {
 	return span{min: values[0], median: (values[(n-1)/2] + values[n/2]) / 2, max: values[n-1]}
 }
 
-func (b *bench) report() (*report, error) {
+func (b *bench) report(scenarios []scenario) (*report, error) {
 	setting, err := b.setting()
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (b *bench) report() (*report, error) {
 	if r.gateSize, err = residentSize(b.gate.pid()); err != nil {
 		return nil, err
 	}
-	for i, s := range b.workload.scenarios() {
+	for i, s := range scenarios {
 		r.rows = append(r.rows, rowOf(s.name, b.results[i]))
 	}
 	return r, nil
