@@ -159,15 +159,25 @@ const (
 	Unknown               // a moment ago no token had this digest
 )
 
+// Glance is Get without a lock. It returns nil also for tokens that are held and
+// haven't been asked for of late, and counts only those it returns.
+func (c *Cache) Glance(d *token.Digest, now time.Time) *policy.Subject {
+	o, at, s := c.options.Load(), c.since(now), c.shard(d)
+	if e := s.held.glance(d); e != nil && e.serves(at, c.heard(at, o), o) {
+		s.glances.Add(1)
+		return &e.subject
+	}
+	return nil
+}
+
 // Get returns the token with digest d if it is held at now. It never waits for
 // the store and allocates nothing. What it returns is shared, and doesn't change.
 func (c *Cache) Get(d *token.Digest, now time.Time) (*policy.Subject, Answer) {
+	if subject := c.Glance(d, now); subject != nil {
+		return subject, Held
+	}
 	o, at := c.options.Load(), c.since(now)
 	h, s := c.heard(at, o), c.shard(d)
-	if e := s.held.glance(d); e != nil && e.serves(at, h, o) {
-		s.glances.Add(1)
-		return &e.subject, Held
-	}
 	s.mu.Lock()
 	subject, answer := s.lookup(d, at, h, o)
 	s.stats.count(answer)
@@ -218,7 +228,7 @@ type hearing struct {
 
 // serves reports whether e may be used at a time without asking the store.
 func (e *entry) serves(at time.Duration, h hearing, o *Options) bool {
-	return h.trusted && at-e.read < o.TTL && !e.owner.stale.Load()
+	return h.trusted && at-e.read < o.TTL && !e.subject.Owner.Stale.Load()
 }
 
 // since returns now in the form the cache keeps times in. It is taken off the

@@ -27,7 +27,6 @@ type heldTokens struct {
 type entry struct {
 	digest  token.Digest
 	read    time.Duration // when the read began that brought it, or what it brought was true
-	owner   *owner        // of subject.Owner
 	used    atomic.Bool   // found in the table since it was moved to the LRU's front
 	subject policy.Subject
 }

@@ -122,9 +122,9 @@ func TestDropOfWhatWasMadeAgain(t *testing.T) {
 	runtime.KeepAlive(v)
 
 	all := newOwners()
-	_, p, _ := all.take("alice", nil, 1, all.newest())
+	p, _ := all.take("alice", nil, 1, all.newest())
 	all.drop(&owner{name: "alice"})
-	if _, got, _ := all.take("alice", nil, 1, all.newest()); got != p {
+	if got, _ := all.take("alice", nil, 1, all.newest()); got != p {
 		t.Error("an owner in use was made twice")
 	}
 	runtime.KeepAlive(p)
@@ -149,19 +149,16 @@ func TestNewestRecordOfOwnerWins(t *testing.T) {
 		"the same record, read later on": {{enabled("alice"), 1, false, true}, {enabled("alice"), 5, false, true}, {disabled("alice"), 4, false, true}},
 	} {
 		all := newOwners()
-		var (
-			o *owner
-			p *policy.Owner
-		)
+		var p *policy.Owner
 		for i, e := range events {
 			if e.read == nil {
 				all.changed([]string{"alice"}, e.at)
 			} else {
-				o, p, _ = all.take("alice", e.read, e.at, all.newest())
+				p, _ = all.take("alice", e.read, e.at, all.newest())
 			}
 			s := &policy.Subject{Owner: p, Grants: policy.NewGrants([]token.Grant{token.Full()})}
-			if got := verdict(s, true) == policy.Forward; got != e.enabled || o.stale.Load() != e.stale {
-				t.Errorf("%s: after event %d: enabled %v, stale %v; want %v, %v", name, i+1, got, o.stale.Load(), e.enabled, e.stale)
+			if got := verdict(s, true) == policy.Forward; got != e.enabled || p.Stale.Load() != e.stale {
+				t.Errorf("%s: after event %d: enabled %v, stale %v; want %v, %v", name, i+1, got, p.Stale.Load(), e.enabled, e.stale)
 			}
 		}
 	}

@@ -26,9 +26,9 @@ func TestMutants(t *testing.T) {
 		{Name: "a change drops the unknown digest", Run: orders, File: "shard.go", Old: "s.held.remove(d)\n\ts.unknown.Remove(*d)\n", New: "s.held.remove(d)\n"},
 		{Name: "a change of an owner is kept for reads under way", Run: orders, File: "owners.go", Old: "t.last.next = &ownerChange{name: name}", New: "t.last.next = &ownerChange{}"},
 		{Name: "a read looks through the changes of owners", Run: orders, File: "owners.go", Old: "if c.all || c.name == name {", New: "if c.all {"},
-		{Name: "a change of an owner marks it", Run: orders, File: "owners.go", Old: "o.stale.Store(true)\n\t\t\to.position = max(", New: "o.position = max("},
-		{Name: "an owner's mark is looked at", Run: orders, File: "cache.go", Old: " && !e.owner.stale.Load()\n", New: "\n"},
-		{Name: "an owner that changes before landing", Run: "^TestOwnerChangesJustBeforeLanding$", File: "shard.go", Old: "case r.outdated, r.entry != nil && r.entry.owner.stale.Load():", New: "case r.outdated:"},
+		{Name: "a change of an owner marks it", Run: orders, File: "owners.go", Old: "o.mark()\n\t\t\to.position = max(", New: "o.position = max("},
+		{Name: "an owner's mark is looked at", Run: orders, File: "cache.go", Old: " && !e.subject.Owner.Stale.Load()\n", New: "\n"},
+		{Name: "an owner that changes before landing", Run: "^TestOwnerChangesJustBeforeLanding$", File: "shard.go", Old: "case r.outdated, r.entry != nil && r.entry.subject.Owner.Stale.Load():", New: "case r.outdated:"},
 
 		{Name: "a reset drops the tokens", Run: "^TestReset$", File: "shard.go", Old: "func (s *shard) reset() {\n\ts.mu.Lock()\n\tdefer s.mu.Unlock()\n\ts.held.lru.Purge()", New: "func (s *shard) reset() {\n\ts.mu.Lock()\n\tdefer s.mu.Unlock()"},
 		{Name: "a reset drops the unknown digests", Run: "^TestReset$", File: "shard.go", Old: "func (s *shard) reset() {\n\ts.mu.Lock()\n\tdefer s.mu.Unlock()\n\ts.held.lru.Purge()\n\ts.unknown.Purge()", New: "func (s *shard) reset() {\n\ts.mu.Lock()\n\tdefer s.mu.Unlock()\n\ts.held.lru.Purge()"},
@@ -36,7 +36,7 @@ func TestMutants(t *testing.T) {
 			Name: "a reset disowns the reads under way", Run: "^TestResetDisownsReads$", File: "shard.go",
 			Old: "for d, f := range s.flights {\n\t\ts.stats.Outdated++", New: "for d, f := range map[token.Digest]*flight{} {\n\t\ts.stats.Outdated++",
 		},
-		{Name: "positions begin anew with a reset", Run: "^TestPositionsBeginAnew$", File: "owners.go", Old: "o.stale.Store(true)\n\t\to.position = 0", New: "o.stale.Store(true)"},
+		{Name: "positions begin anew with a reset", Run: "^TestPositionsBeginAnew$", File: "owners.go", Old: "o.mark()\n\t\to.position = 0", New: "o.mark()"},
 
 		{Name: "silence ends trust in tokens", Run: "^TestNothingHeldIsTrusted", File: "cache.go", Old: "trusted: at-last < o.Silence", New: "trusted: true"},
 		{Name: "silence ends trust in unknown digests", Run: "^TestUnknownIsAskedAgain", File: "shard.go", Old: "ok && h.trusted && at-read < o.NegativeTTL", New: "ok && at-read < o.NegativeTTL"},

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"weak"
 
 	"github.com/patgate/patgate/policy"
@@ -26,14 +25,18 @@ type owners struct {
 type owner struct {
 	name   string
 	policy weak.Pointer[policy.Owner]
-	// stale reports whether the record has changed since it was read. Then
-	// the owner's tokens can't be used; the first that is read again brings
-	// the new record, for all.
-	stale atomic.Bool
 
 	// Guarded by owners.mu.
 	record   *token.Owner
 	position store.Position // records read before it are too old
+}
+
+// mark has the owner's tokens used no more: the record has changed since it was
+// read. The first that is read again brings the new record, for all.
+func (o *owner) mark() {
+	if p := o.policy.Value(); p != nil {
+		p.Stale.Store(true)
+	}
 }
 
 // ownerChange is a change of an owner's record, and the link to the next. A
@@ -65,7 +68,7 @@ func (t *owners) changed(names []string, at store.Position) {
 		t.last.next = &ownerChange{name: name}
 		t.last = t.last.next
 		if o := t.byName[name]; o != nil {
-			o.stale.Store(true)
+			o.mark()
 			o.position = max(o.position, at)
 		}
 	}
@@ -78,7 +81,7 @@ func (t *owners) reset() {
 	t.last.next = &ownerChange{all: true}
 	t.last = t.last.next
 	for _, o := range t.byName {
-		o.stale.Store(true)
+		o.mark()
 		o.position = 0
 	}
 }
@@ -86,15 +89,16 @@ func (t *owners) reset() {
 // take returns the owner with this name, given the record that a read begun at
 // since found at a position; nil where there is none. It is not ok when the
 // record has changed since then.
-func (t *owners) take(name string, record *token.Owner, at store.Position, since *ownerChange) (o *owner, p *policy.Owner, ok bool) {
+func (t *owners) take(name string, record *token.Owner, at store.Position, since *ownerChange) (p *policy.Owner, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for c := since.next; c != nil; c = c.next {
 		if c.all || c.name == name {
-			return nil, nil, false
+			return nil, false
 		}
 	}
-	if o = t.byName[name]; o != nil {
+	o := t.byName[name]
+	if o != nil {
 		p = o.policy.Value()
 	}
 	if p == nil {
@@ -103,17 +107,17 @@ func (t *owners) take(name string, record *token.Owner, at store.Position, since
 		o = &owner{name: name, policy: weak.Make(p), record: record, position: at}
 		t.byName[name] = o
 		runtime.AddCleanup(p, t.drop, o)
-		return o, p, true
+		return p, true
 	}
 	if at < o.position {
-		return o, p, true // reads end in any order: what is there is newer, or stale
+		return p, true // reads end in any order: what is there is newer, or stale
 	}
 	if !sameLimits(o.record, record) {
 		p.Set(record)
 	}
 	o.record, o.position = record, at
-	o.stale.Store(false)
-	return o, p, true
+	p.Stale.Store(false)
+	return p, true
 }
 
 // drop forgets an owner whose policy.Owner is no longer held by anyone.

@@ -60,7 +60,7 @@ func (s *shard) stale(d *token.Digest, at time.Duration, h hearing, o *Options) 
 	if h.all {
 		good = e.read + o.TTL
 	}
-	if at-good >= o.MaxStale || e.owner.stale.Load() {
+	if at-good >= o.MaxStale || e.subject.Owner.Stale.Load() {
 		return nil
 	}
 	s.stats.Stale++
@@ -78,7 +78,7 @@ func (s *shard) land(d *token.Digest, f *flight, r result) {
 	switch {
 	case r.err != nil:
 		s.stats.Errors++
-	case r.outdated, r.entry != nil && r.entry.owner.stale.Load():
+	case r.outdated, r.entry != nil && r.entry.subject.Owner.Stale.Load():
 		s.stats.Outdated++
 		r = result{outdated: true}
 	case r.entry != nil:

@@ -14,7 +14,7 @@ import (
 // take returns what the read f of d found in the form it is held in.
 func (c *Cache) take(d *token.Digest, found *store.Found, f *flight) result {
 	t := found.Token
-	o, p, ok := c.owners.take(t.Owner, found.Owner, found.Position, f.since)
+	p, ok := c.owners.take(t.Owner, found.Owner, found.Position, f.since)
 	if !ok {
 		return result{outdated: true}
 	}
@@ -39,7 +39,7 @@ func (c *Cache) take(d *token.Digest, found *store.Found, f *flight) result {
 	if !found.AsOf.IsZero() {
 		read = min(read, c.since(found.AsOf))
 	}
-	return result{entry: &entry{digest: *d, subject: s, owner: o, read: read}}
+	return result{entry: &entry{digest: *d, subject: s, read: read}}
 }
 
 // grantsKey returns the same key for grants that are written alike.

@@ -239,13 +239,13 @@ func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o
 
 // decide looks the token up and judges it.
 func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retryAfter time.Duration) {
-	if token.Inspect(h.app.rules.Prefix, m.Secret) == token.Malformed {
-		o.reason = policy.TokenMalformed
+	if len(m.Secret) > token.MaxSecretLength {
+		o.reason = policy.TokenMalformed // not even its digest is taken
 		return 0
 	}
 	now := time.Now()
-	o.stream.digest = h.app.rules.Hasher.Digest(m.Secret)
-	o.reason, retryAfter = h.lookup(ctx, o.stream.digest, now, o)
+	o.stream.began, o.stream.digest = now, h.app.rules.Hasher.Digest(m.Secret)
+	o.reason, retryAfter = h.lookup(ctx, m.Secret, now, o)
 	if o.subject == nil {
 		if o.reason == policy.TokenUnknown && now.Before(h.unknownUntil) {
 			o.reason = policy.Forward
@@ -262,18 +262,29 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 	return 0
 }
 
-// lookup finds the token with this digest. Where it finds none, reason says why:
-// because there is none, because its sender has shown too many of those, or
-// because the store can't be asked.
-func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, o *outcome) (reason policy.Reason, retryAfter time.Duration) {
+// lookup finds the token with this secret, whose digest the stream has. Where it
+// finds none, reason says why: because it can't be one, because there is none,
+// because its sender has shown too many of those, or because the store can't be
+// asked.
+func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *outcome) (reason policy.Reason, retryAfter time.Duration) {
 	tokens, err := h.app.hub.open()
+	if err == nil {
+		if o.subject = tokens.cache.Glance(&o.stream.digest, now); o.subject != nil {
+			o.tier = tierMemory
+			return policy.Forward, 0
+		}
+	}
+	// What is held has passed here before.
+	if token.Inspect(h.app.rules.Prefix, secret) == token.Malformed {
+		return policy.TokenMalformed, 0
+	}
 	if err != nil {
 		h.app.storeFailed(err)
 		return policy.StoreUnavailable, storeRetry
 	}
 	var answer cache.Answer
 	o.tier = tierMemory
-	if o.subject, answer = tokens.cache.Get(&d, now); answer == cache.Held {
+	if o.subject, answer = tokens.cache.Get(&o.stream.digest, now); answer == cache.Held {
 		return policy.Forward, 0
 	}
 	from, limited := clientAddr(ctx), now.After(h.unknownUntil)
@@ -294,7 +305,7 @@ func (h *Handler) lookup(ctx context.Context, d token.Digest, now time.Time, o *
 	}
 	o.tier = tierStore
 	known := false
-	o.subject, known, err = tokens.cache.Fetch(ctx, d, now)
+	o.subject, known, err = tokens.cache.Fetch(ctx, o.stream.digest, now)
 	if limited {
 		tokens.limiter.leave(from, err == nil && !known)
 	}

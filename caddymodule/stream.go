@@ -27,9 +27,9 @@ type stream struct {
 	digest   token.Digest
 	policy   *policy.Policy
 	route    *policy.Route
-	from     string // the client's address, as Caddy works it out
-	began    time.Time
-	lasting  bool // begun as a stream: a WebSocket, or server-sent events
+	from     string    // the client's address, as Caddy works it out
+	began    time.Time // when its token was looked up
+	lasting  bool      // begun as a stream: a WebSocket, or server-sent events
 
 	// How it is cut. HTTP/1: by closing the connection, unless that was
 	// hijacked, which ends the request's context as well. HTTP/2 and 3: by
@@ -57,7 +57,7 @@ var errCut = errors.New("the stream was cut: its token has ended")
 func (h *Handler) follow(w http.ResponseWriter, r *http.Request, m *policy.Match, o *outcome) (http.ResponseWriter, *http.Request) {
 	ctx := r.Context()
 	s := &o.stream
-	s.outcome, s.policy, s.route, s.began = o, h.policy, m.Route, time.Now()
+	s.outcome, s.policy, s.route = o, h.policy, m.Route
 	s.from, _ = caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
 	upgrade := len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
 	s.lasting = upgrade || wantsEvents(r.Header["Accept"])

@@ -181,14 +181,14 @@ func (c *Catalog) all() []string {
 	return c.names[:len(c.names):len(c.names)]
 }
 
-// holdings returns, for each grant, the set of the scopes it holds, implied ones
-// included, and the number of scopes known when they were worked out.
-func (c *Catalog) holdings(grants []token.Grant) (sets []bitset, known int) {
+// holdings returns which scopes each grant holds, implied ones included.
+func (c *Catalog) holdings(grants []token.Grant) *holdings {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	sets = make([]bitset, len(grants))
+	n := words(len(c.names))
+	h := &holdings{catalog: c, known: len(c.names), sets: make(bitset, n*len(grants))}
 	for i, g := range grants {
-		set := newBitset(len(c.names))
+		set := h.sets[n*i : n*(i+1)]
 		for _, pattern := range g.Scopes {
 			if n, ok := c.numbers[pattern]; ok {
 				c.hold(set, n)
@@ -200,9 +200,8 @@ func (c *Catalog) holdings(grants []token.Grant) (sets []bitset, known int) {
 				}
 			}
 		}
-		sets[i] = set
 	}
-	return sets, len(c.names)
+	return h
 }
 
 func (c *Catalog) hold(set bitset, n int) {
@@ -215,9 +214,11 @@ func (c *Catalog) hold(set bitset, n int) {
 // bitset is a set of scope numbers.
 type bitset []uint64
 
-func newBitset(n int) bitset         { return make(bitset, (n+63)/64) }
 func (s bitset) add(n int)           { s[n/64] |= 1 << (n % 64) }
 func (s bitset) contains(n int) bool { return s[n/64]&(1<<(n%64)) != 0 }
+
+// words is how many words a bitset of n scopes takes.
+func words(n int) int { return (n + 63) / 64 }
 
 // at puts the place of a mistake before it.
 func at(place string, err error) error {

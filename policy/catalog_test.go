@@ -33,10 +33,10 @@ func TestScopesHeld(t *testing.T) {
 		{"moderator", "template:write moderator"},
 		{"administrator", ""},
 	} {
-		sets, _ := catalog.holdings(grants("* " + c.held + " *"))
+		held := catalog.holdings(grants("* " + c.held + " *"))
 		var got []string
 		for n, name := range catalog.all() {
-			if sets[0].contains(n) {
+			if held.has(0, n) {
 				got = append(got, name)
 			}
 		}

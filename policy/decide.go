@@ -19,7 +19,7 @@ func (m *Match) Decide(s *Subject, now time.Time, from netip.Addr) Reason {
 		return TokenRevoked
 	case s.Expires != 0 && clock >= s.Expires:
 		return TokenExpired
-	case owner.disabled:
+	case owner != nil && owner.disabled:
 		return OwnerDisabled
 	case s.Allowed != nil && !allows(*s.Allowed, from):
 		return AddressNotAllowed
@@ -29,7 +29,7 @@ func (m *Match) Decide(s *Subject, now time.Time, from netip.Addr) Reason {
 			return SpaceNotGranted
 		}
 	}
-	if r := m.judge(s.Grants); r != Forward || owner.ceiling == nil {
+	if r := m.judge(s.Grants); r != Forward || owner == nil || owner.ceiling == nil {
 		return r
 	}
 	return m.judge(owner.ceiling)
@@ -85,8 +85,9 @@ func (m *Match) enough(g *Grants, resource bool) bool {
 // scopes.
 func (m *Match) meetsClause(g *Grants, clause []int, resource bool) bool {
 	for _, scope := range clause {
-		for i, set := range g.in(m.policy.Catalog, scope).sets {
-			if set.contains(scope) && m.covers(&g.list[i], resource) {
+		held := g.in(m.policy.Catalog, scope)
+		for i := range g.list {
+			if held.has(i, scope) && m.covers(&g.list[i], resource) {
 				return true
 			}
 		}
@@ -125,9 +126,9 @@ func (m *Match) coversResource(g *token.Grant) bool {
 // well.
 func (m *Match) HeldScopes(s *Subject) string {
 	covered := func(g *token.Grant) bool { return m.coversSpace(g) }
-	ceiling := s.Owner.state.Load().ceiling
-	if ceiling == nil {
+	owner := s.Owner.state.Load()
+	if owner == nil || owner.ceiling == nil {
 		return s.Grants.scopes(m.policy.Catalog, covered)
 	}
-	return common(m.policy.Catalog, s.Grants, ceiling, covered)
+	return common(m.policy.Catalog, s.Grants, owner.ceiling, covered)
 }

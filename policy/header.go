@@ -14,15 +14,26 @@ import (
 // asking, whatever begins with IdentityPrefix. It must run before a request is
 // judged, on every route.
 func CleanHeader(h http.Header) {
-	websocket := cleanConnection(h)
+	connection, upgrade := false, false
 	for name := range h {
-		if !plainName(name) && name != extendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
-			delete(h, name)
+		switch name {
+		case "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Content-Length", "Content-Type", "Cookie",
+			"Origin", "Referer", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "User-Agent":
+			// What nearly all requests have is known to be harmless.
+		case "Connection":
+			connection = true
+		case "Upgrade":
+			upgrade = true
+		default:
+			if !plainName(name) && name != extendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
+				delete(h, name)
+			}
 		}
 	}
+	websocket := connection && cleanConnection(h)
 	if websocket {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	} else {
+	} else if upgrade {
 		delete(h, "Upgrade")
 	}
 }
@@ -36,9 +47,6 @@ const IdentityPrefix = "X-Patgate-"
 // reports whether it asks for a WebSocket.
 func cleanConnection(h http.Header) (websocket bool) {
 	values := h["Connection"]
-	if values == nil {
-		return false
-	}
 	delete(h, "Connection")
 	for _, value := range values {
 		if value == "keep-alive" {

@@ -15,7 +15,6 @@ import (
 // last allowed to do. A gateway holds many of them, so it is small and shares
 // what repeats: Grants and Owner are meant to be interned.
 type Subject struct {
-	ID      ID
 	Owner   *Owner          // never nil
 	Grants  *Grants         // never nil
 	Allowed *[]netip.Prefix // nil: from everywhere
@@ -25,6 +24,7 @@ type Subject struct {
 	Expires     int64
 	SecretUntil int64
 	Revoked     bool
+	ID          ID
 }
 
 // ID is a token's id without a pointer, for the garbage collector's sake.
@@ -63,12 +63,15 @@ func Unix(t time.Time) int64 {
 // at once. Safe for concurrent use.
 type Owner struct {
 	name  string
-	state atomic.Pointer[ownerState]
+	state atomic.Pointer[ownerState] // nil: no record
+	// Stale is for whoever keeps owners, and says that the record has changed
+	// since Set was called last. Decisions don't look at it.
+	Stale atomic.Bool
 }
 
 type ownerState struct {
 	disabled bool
-	ceiling  *Grants // nil: no record, no ceiling
+	ceiling  *Grants // nil: none
 }
 
 // NewOwner returns the owner with this name, as its record says; nil stands for
@@ -84,12 +87,13 @@ func (o *Owner) Name() string { return o.name }
 
 // Set takes over a changed record; nil stands for no record.
 func (o *Owner) Set(record *token.Owner) {
-	state := &ownerState{}
-	if record != nil {
-		state.disabled = !record.Enabled
-		if !isFull(record.Grants) {
-			state.ceiling = NewGrants(record.Grants)
-		}
+	if record == nil {
+		o.state.Store(nil)
+		return
+	}
+	state := &ownerState{disabled: !record.Enabled}
+	if !isFull(record.Grants) {
+		state.ceiling = NewGrants(record.Grants)
 	}
 	o.state.Store(state)
 }
@@ -111,9 +115,12 @@ type Grants struct {
 // holdings are the scopes of each grant by their numbers in a catalog.
 type holdings struct {
 	catalog *Catalog
-	known   int // scopes numbered below this are in the sets
-	sets    []bitset
+	known   int    // scopes numbered below this are in the sets
+	sets    bitset // of each grant in turn, as many words as known scopes take
 }
+
+// has reports whether the i-th grant holds the scope with number n, below known.
+func (h *holdings) has(i, n int) bool { return h.sets[i*words(h.known):].contains(n) }
 
 // NewGrants returns grants in the form decisions read. It keeps no reference to
 // what it is given.
@@ -122,9 +129,21 @@ func NewGrants(grants []token.Grant) *Grants {
 	for _, grant := range g.list {
 		slices.Sort(grant.Spaces)
 		slices.Sort(grant.Resources)
+		shareAll(grant.Spaces)
+		shareAll(grant.Resources)
 	}
 	g.space = onlySpace(g.list)
 	return g
+}
+
+// shareAll has every token.All be the same text in memory, which is at hand when
+// a decision reads it.
+func shareAll(list []string) {
+	for i, s := range list {
+		if s == token.All {
+			list[i] = token.All
+		}
+	}
 }
 
 // onlySpace returns the one space that all grants are limited to, or "".
@@ -143,8 +162,7 @@ func onlySpace(grants []token.Grant) string {
 func (g *Grants) in(c *Catalog, n int) *holdings {
 	h := g.held.Load()
 	if h == nil || h.catalog != c || h.known <= n {
-		sets, known := c.holdings(g.list)
-		h = &holdings{catalog: c, known: known, sets: sets}
+		h = c.holdings(g.list)
 		g.held.Store(h)
 	}
 	return h
@@ -196,8 +214,9 @@ func common(c *Catalog, a, b *Grants, covered func(*token.Grant) bool) string {
 
 // has reports whether a covered grant holds the scope with number n.
 func (g *Grants) has(c *Catalog, n int, covered func(*token.Grant) bool) bool {
-	for i, set := range g.in(c, n).sets {
-		if covered(&g.list[i]) && set.contains(n) {
+	held := g.in(c, n)
+	for i := range g.list {
+		if held.has(i, n) && covered(&g.list[i]) {
 			return true
 		}
 	}
