@@ -134,22 +134,39 @@ func (g Grant) validate() error {
 }
 
 // CloneGrants returns a deep copy. Its texts are copies as well: those of a stored
-// record are pieces of it, and would keep all of it.
+// record are pieces of it, and would keep all of it. All lists share one array and
+// all texts one piece of memory, so that a decision finds them close together.
 func CloneGrants(grants []Grant) []Grant {
 	if grants == nil {
 		return nil
 	}
+	count, size := 0, 0
+	for _, g := range grants {
+		for _, list := range [...][]string{g.Spaces, g.Scopes, g.Resources} {
+			count += len(list)
+			for _, v := range list {
+				size += len(v)
+			}
+		}
+	}
+	values := make([]string, 0, count)
+	var text strings.Builder
+	text.Grow(size)
+	clone := func(list []string) []string {
+		if list == nil {
+			return nil
+		}
+		first := len(values)
+		for _, v := range list {
+			at := text.Len()
+			text.WriteString(v)
+			values = append(values, text.String()[at:])
+		}
+		return slices.Clip(values[first:])
+	}
 	c := make([]Grant, len(grants))
 	for i, g := range grants {
-		c[i] = Grant{cloneTexts(g.Spaces), cloneTexts(g.Scopes), cloneTexts(g.Resources)}
-	}
-	return c
-}
-
-func cloneTexts(list []string) []string {
-	c := slices.Clone(list)
-	for i, v := range c {
-		c[i] = strings.Clone(v)
+		c[i] = Grant{clone(g.Spaces), clone(g.Scopes), clone(g.Resources)}
 	}
 	return c
 }
