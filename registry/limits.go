@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -25,35 +27,76 @@ func (r *Registry) ownerRecord(ctx context.Context, id string) (*token.Owner, er
 }
 
 // mayCreate refuses what the limits of the token's owner, or of who makes it,
-// don't allow. Two requests at the same moment may both find the last place that
-// max_tokens leaves.
-func (r *Registry) mayCreate(ctx context.Context, by Actor, owner string, grants []token.Grant) error {
+// don't allow, but for max_tokens, which it returns; 0: any number.
+func (r *Registry) mayCreate(ctx context.Context, by Actor, owner string, grants []token.Grant) (maxTokens int, err error) {
 	switch {
 	case by.Kind == TokenActor:
-		return forbidden("tokens don't make tokens")
+		return 0, forbidden("tokens don't make tokens")
 	case by.Kind == OwnerActor && owner != by.Name:
-		return forbidden("owner: a token made by %q is %q's own", by.Name, by.Name)
+		return 0, forbidden("owner: a token made by %q is %q's own", by.Name, by.Name)
 	case owner == "":
-		return nil
+		return 0, nil
 	}
 	o, err := r.ownerRecord(ctx, owner)
 	if err != nil {
-		return err
-	}
-	if by.Kind == OwnerActor && !o.MayCreate {
-		return forbidden("owner %q may not make tokens: ask the operator", owner)
-	}
-	if o.MaxTokens > 0 {
-		tokens, _, err := r.store.Tokens(ctx, store.Query{Owner: &owner, Limit: o.MaxTokens})
-		if err != nil {
-			return fmt.Errorf("counting tokens: %w", err)
-		}
-		if len(tokens) >= o.MaxTokens {
-			return conflict("owner %q has %d tokens, and may have no more: delete one that is no longer needed", owner, len(tokens))
-		}
+		return 0, err
 	}
 	if by.Kind == OwnerActor {
-		return r.withinCeiling(o, grants)
+		if !o.MayCreate {
+			return 0, forbidden("owner %q may not make tokens: ask the operator", owner)
+		}
+		if err := r.withinCeiling(o, grants); err != nil {
+			return 0, err
+		}
+	}
+	return o.MaxTokens, nil
+}
+
+// places are what who makes tokens for an owner with max_tokens holds, one of
+// them for many owners: in this process, nobody else then takes the last place
+// that was counted.
+var places [64]sync.Mutex
+
+var placesSeed = maphash.MakeSeed()
+
+// createWithin stores a new token if its owner has fewer than limit.
+//
+// Another gateway may take the last place between the count and the change. So
+// where there are others, the tokens are counted again, and what is one too many
+// is deleted: two gateways at the same moment may both do that, but never do both
+// tokens stay.
+func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, limit int) error {
+	place := &places[maphash.String(placesSeed, t.Owner)%uint64(len(places))]
+	place.Lock()
+	defer place.Unlock()
+	if err := r.hasAtMost(ctx, t.Owner, limit-1); err != nil {
+		return err
+	}
+	if err := r.create(ctx, by, t); err != nil {
+		return err
+	}
+	if _, shared := r.store.(store.Follower); !shared {
+		return nil
+	}
+	over := r.hasAtMost(ctx, t.Owner, limit)
+	if !errors.Is(over, ErrConflict) {
+		return over
+	}
+	// Also if who asked is gone.
+	if _, err := r.delete(context.WithoutCancel(ctx), by, []*token.Token{t}); err != nil {
+		return err
+	}
+	return over
+}
+
+// hasAtMost refuses another token for an owner who has more than n.
+func (r *Registry) hasAtMost(ctx context.Context, owner string, n int) error {
+	tokens, _, err := r.store.Tokens(ctx, store.Query{Owner: &owner, Limit: n + 1})
+	if err != nil {
+		return fmt.Errorf("counting tokens: %w", err)
+	}
+	if len(tokens) > n {
+		return conflict("owner %q has %d tokens, and may have no more: delete one that is no longer needed", owner, len(tokens))
 	}
 	return nil
 }

@@ -1,7 +1,10 @@
 package registry
 
 import (
+	"fmt"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/patgate/patgate/token"
 )
@@ -125,6 +128,68 @@ func TestWhoMayCreate(t *testing.T) {
 			equal(t, "tokens", len(d.store.tokens), c.has)
 		})
 	}
+}
+
+// TestLastPlace has many take an owner's last places at the same moment.
+func TestLastPlace(t *testing.T) {
+	t.Parallel()
+	const places, contenders = 3, 20
+	d := newDesk()
+	o := token.NewOwner("alice")
+	o.MaxTokens = places
+	d.store.owners["alice"] = o.Encode(nil)
+	errs := make([]error, contenders)
+	var all sync.WaitGroup
+	for i := range errs {
+		all.Go(func() {
+			// As the admin API and the console do, each with a Registry of its own.
+			_, _, errs[i] = New(d.store, DefaultRules(), Options{}).Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true})
+		})
+	}
+	all.Wait()
+	made := 0
+	for _, err := range errs {
+		if err == nil {
+			made++
+		} else {
+			refused(t, err, ErrConflict, "has 3 tokens, and may have no more")
+		}
+	}
+	equal(t, "made", made, places)
+	equal(t, "tokens", len(d.store.tokens), places)
+}
+
+// sharedStore is a store that other gateways change as well.
+type sharedStore struct{ *fakeStore }
+
+func (sharedStore) Heard() time.Time { return noon }
+
+// TestLastPlaceTakenElsewhere has another gateway take an owner's last place
+// between the count and the change.
+func TestLastPlaceTakenElsewhere(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	o := token.NewOwner("alice")
+	o.MaxTokens = 1
+	d.store.owners["alice"] = o.Encode(nil)
+	other := &token.Token{ID: "other", Name: "n", Owner: "alice", Digest: token.NewHasher("").Digest("other"), CreatedAt: noon}
+	d.store.fail = func(method string) error {
+		if method == "Create" {
+			d.store.put(other)
+		}
+		return nil
+	}
+	here := New(sharedStore{d.store}, DefaultRules(), Options{})
+	made, secret, err := here.Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true})
+	refused(t, err, ErrConflict, "may have no more")
+	if made != nil || secret != "" || len(d.store.tokens) != 1 || d.store.tokens["other"] == nil {
+		t.Errorf("got token %v, and the store has %d, want the other gateway's alone", made, len(d.store.tokens))
+	}
+	var did []Action
+	for _, e := range d.store.events {
+		did = append(did, e.Action)
+	}
+	equal(t, "events", fmt.Sprint(did), "[created deleted]")
 }
 
 func TestImmutableGrants(t *testing.T) {

@@ -53,15 +53,26 @@ func (r *Registry) Create(ctx context.Context, by Actor, n NewToken) (t *token.T
 	if err := valid(t); err != nil {
 		return nil, "", err
 	}
-	if err := r.mayCreate(ctx, by, t.Owner, t.Grants); err != nil {
+	limit, err := r.mayCreate(ctx, by, t.Owner, t.Grants)
+	if err == nil && limit > 0 {
+		err = r.createWithin(ctx, by, t, limit)
+	} else if err == nil {
+		err = r.create(ctx, by, t)
+	}
+	if err != nil {
 		return nil, "", err
 	}
+	return t, secret, nil
+}
+
+// create stores a new token.
+func (r *Registry) create(ctx context.Context, by Actor, t *token.Token) error {
 	events := []Event{r.event(by, Created, nil, t, "")}
 	if err := r.store.Create(recording(ctx, &events), t); err != nil {
-		return nil, "", fmt.Errorf("creating token: %w", err)
+		return fmt.Errorf("creating token: %w", err)
 	}
 	r.tell(events)
-	return t, secret, nil
+	return nil
 }
 
 // Get returns the token with this id.
