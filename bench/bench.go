@@ -37,10 +37,10 @@ func (b *bench) start(ctx context.Context, dir string) (err error) {
 	if b.upstream, err = startUpstream(ctx); err != nil {
 		return fmt.Errorf("starting the upstream: %w", err)
 	}
-	if b.plain, err = startGateway(ctx, b.binary, filepath.Join(dir, "plain"), b.upstream.addr, "", ""); err != nil {
+	if b.plain, err = startTuned(ctx, b.binary, filepath.Join(dir, "plain"), b.upstream.addr, "", "", tunings[b.tuning]); err != nil {
 		return fmt.Errorf("starting plain Caddy: %w", err)
 	}
-	if b.gate, err = startGateway(ctx, b.binary, filepath.Join(dir, "gate"), b.upstream.addr, b.workload.policy(), ""); err != nil {
+	if b.gate, err = startTuned(ctx, b.binary, filepath.Join(dir, "gate"), b.upstream.addr, b.workload.policy(), "", tunings[b.tuning]); err != nil {
 		return fmt.Errorf("starting patgate: %w", err)
 	}
 	progress("importing %d tokens", len(b.workload.tokens))

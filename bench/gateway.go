@@ -57,6 +57,9 @@ var (
 	lean  = tuning{"patgate", "patgate"}
 )
 
+// tunings are those that the comparison with plain Caddy can be made in.
+var tunings = map[string]tuning{"usual": usual, "log": {"patgate", "http"}, "lean": lean}
+
 // startTuned is startGateway, with a choice.
 func startTuned(ctx context.Context, binary, dir, upstream, directive, settings string, t tuning) (*gateway, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {

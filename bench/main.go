@@ -42,6 +42,7 @@ type options struct {
 	scale       bool   // only how cost grows
 	redis       bool   // only what is measured with Redis
 	flood       bool   // only what garbage takes from held tokens
+	tuning      string // of both sides of the comparison with plain Caddy: a key of tunings
 	only        string // only the scenarios whose names contain this
 	redisTokens int    // how many are put into Redis to see what they take
 	binary      string // patgate, where it is built already
@@ -62,6 +63,7 @@ func main() {
 	flag.BoolVar(&o.scale, "scale", false, "only measure how cost grows with tokens in Redis (up to -redis-tokens) and with gateways")
 	flag.BoolVar(&o.redis, "redis", false, "only measure what is measured with Redis")
 	flag.BoolVar(&o.flood, "flood", false, "only measure requests with held tokens beside 20,000 a second with garbage")
+	flag.StringVar(&o.tuning, "tuning", "usual", "how both sides of the comparison with plain Caddy are set: usual (Caddy's defaults), log (with format patgate) or lean (with transport patgate as well)")
 	flag.StringVar(&o.only, "only", "", "only compare with plain Caddy, and only what has this `text` in its name, as \"10000 tokens\"")
 	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "tokens put into Redis to see how much memory each takes")
 	flag.StringVar(&o.binary, "binary", "", "the patgate to measure (default: built from this module)")
@@ -103,6 +105,10 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	if o.rounds < 1 || o.duration <= 0 || o.tokens < 1 || o.connections < 1 || o.redisTokens < 1 {
 		return errors.New("want at least one round, token and connection, and a positive duration")
+	}
+	o.tuning = cmp.Or(o.tuning, "usual")
+	if _, ok := tunings[o.tuning]; !ok {
+		return fmt.Errorf("-tuning %s: want usual, log or lean", o.tuning)
 	}
 	if _, err := cpuTime(os.Getpid()); err != nil {
 		return err

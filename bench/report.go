@@ -86,9 +86,9 @@ func (b *bench) setting() (string, error) {
 		}
 	}
 	return fmt.Sprintf("%s, %d cores, shared with upstream and load; %s/%s, %s, Caddy %s\n"+
-		"%d connections, %d tokens, %d routes; %d rounds of %s a gateway and line",
+		"%d connections, %d tokens, %d routes; %d rounds of %s a gateway and line; both with format %s and transport %s",
 		cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, info.GoVersion, caddy,
-		b.connections, len(b.workload.tokens), 4*kinds, b.rounds, b.duration), nil
+		b.connections, len(b.workload.tokens), 4*kinds, b.rounds, b.duration, tunings[b.tuning].format, tunings[b.tuning].transport), nil
 }
 
 func (r *report) print(out io.Writer) {
