@@ -113,8 +113,9 @@ func (n *node) alike(m *Match, i int, r *Route) *Route {
 			return found
 		}
 	} else {
+		s := spelled{text: text}
 		for j := range n.edges {
-			if e := &n.edges[j]; alike(text, e.literal, last) && m.uncovered(r, e.to.alike(m, i+1, r)) {
+			if e := &n.edges[j]; s.alike(e.literal, last) && m.uncovered(r, e.to.alike(m, i+1, r)) {
 				return nil
 			}
 		}
@@ -139,13 +140,21 @@ func (n *node) alike(m *Match, i int, r *Route) *Route {
 	return m.pick(n.tails)
 }
 
-// alike reports whether some server takes the segment of a path for a literal.
-// last says that it is the path's last one.
-func alike(text, literal string, last bool) bool {
+// spelled is a segment of a path, which is folded at most once: it is long if the
+// client likes, and the literals it is compared with may be many.
+type spelled struct {
+	text   string
+	folded *string // nil: not yet
+}
+
+// alike reports whether some server takes the segment for a literal. last says
+// that it is the path's last one.
+func (s *spelled) alike(literal string, last bool) bool {
+	text := s.text
 	for i := 0; i < len(literal); i++ {
 		switch {
 		case literal[i] >= utf8.RuneSelf, i < len(text) && text[i] >= utf8.RuneSelf:
-			return alikeFolded(text, literal, last)
+			return s.alikeFolded(literal, last)
 		case i == len(text):
 			return false
 		case lower(blank(text[i])) != lower(literal[i]):
@@ -154,15 +163,29 @@ func alike(text, literal string, last bool) bool {
 	}
 	rest := text[len(literal):]
 	if rest != "" && rest[0] >= utf8.RuneSelf {
-		return alikeFolded(text, literal, last)
+		return s.alikeFolded(literal, last)
 	}
 	return drops(rest, last)
 }
 
-// alikeFolded is alike for text that isn't ASCII.
-func alikeFolded(text, literal string, last bool) bool {
-	rest, ok := strings.CutPrefix(foldSegment(text), foldSegment(literal))
-	return ok && drops(rest, last)
+// alikeFolded is alike for what isn't ASCII.
+func (s *spelled) alikeFolded(literal string, last bool) bool {
+	if s.folded == nil {
+		folded := foldSegment(s.text)
+		s.folded = &folded
+	}
+	return begins(*s.folded, foldSegment(literal), last)
+}
+
+// begins is alike for what is folded.
+func begins(text, literal string, last bool) bool {
+	rest, ok := strings.CutPrefix(text, literal)
+	return ok && drops(rest, last) || shortName(text, literal)
+}
+
+// alike is spelled.alike for what is ASCII.
+func alike(text, literal string, last bool) bool {
+	return (&spelled{text: text}).alike(literal, last)
 }
 
 // drops reports whether some server drops the rest of a segment.
@@ -191,16 +214,21 @@ func blank(c byte) byte {
 // shortName reports whether text has the form of a short name that Windows gives
 // to files with longer ones: ADMINI~1 for administration.
 func shortName(text, literal string) bool {
-	start, number, ok := strings.Cut(text, "~")
-	number, _, _ = strings.Cut(number, ".")
-	return ok && start != "" && number != "" && len(start) <= 6 && len(literal) > len(start) &&
-		strings.Trim(number, "0123456789") == "" && equalFold(literal[:len(start)], start)
+	i := strings.IndexByte(text[:min(len(text), 7)], '~')
+	if i <= 0 || i >= len(literal) || !equalFold(literal[:i], text[:i]) {
+		return false
+	}
+	number, _, _ := strings.Cut(text[i+1:], ".")
+	return number != "" && strings.Trim(number, "0123456789") == ""
 }
 
 // foldSegment reduces a segment to what is left of it in the spellings that some
 // server takes for the same: without case, accents (best-fit mappings drop them)
 // and joiners.
 func foldSegment(s string) string {
+	if isASCII(s) {
+		return strings.ReplaceAll(strings.ToLower(s), "+", " ")
+	}
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.In(r, unicode.Mn, unicode.Cf):
@@ -216,9 +244,9 @@ func foldSegment(s string) string {
 // resembles reports whether a segment that the partial parameter doesn't match is
 // one to some server.
 func (p *partial) resembles(text string) bool {
-	before, after := p.before, p.after
+	before, after, alike := p.before, p.after, alike
 	if !isASCII(text) || !isASCII(before) || !isASCII(after) {
-		before, after, text = foldSegment(before), foldSegment(after), foldSegment(text)
+		before, after, text, alike = foldSegment(before), foldSegment(after), foldSegment(text), begins
 	}
 	if len(text) <= len(before)+len(after) || !alike(text[:len(before)], before, false) {
 		return false

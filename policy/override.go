@@ -10,8 +10,8 @@ import (
 
 // overrides reports whether a query has a parameter by which some frameworks
 // replace the method of the request: _method (Symfony, Laravel, WordPress, Spring
-// and others), or the name of one of the headers for that. One that says what the
-// method is anyway changes nothing.
+// and others), _HttpMethod (Salesforce), or the name of one of the headers for
+// that. One that says what the method is anyway changes nothing.
 func overrides(query, method string) bool {
 	for query != "" {
 		pair := query
@@ -43,30 +43,59 @@ func beginsOverride(c byte) bool {
 // namesOverride reports whether some framework takes the name for one of a
 // parameter that overrides the method.
 func namesOverride(name string) bool {
-	name = unescapeQuery(name)
+	name = decodeEscapes(name)
 	if strings.IndexByte(name, '%') >= 0 {
-		name = unescapeQuery(name)
+		name = decodeEscapes(name)
 	}
+	name = strings.TrimLeftFunc(name, beforeName)
 	if !isASCII(name) {
-		name = norm.NFKC.String(name)
+		name = strings.TrimLeftFunc(norm.NFKC.String(name[:min(len(name), maxOddName)]), beforeName)
 	}
-	name = strings.TrimLeftFunc(name, func(r rune) bool { return r <= ' ' || r == '?' || unicode.Is(unicode.Cf, r) })
 	if name == "" {
 		return false
 	}
 	switch name[0] {
 	case '_', '.', '[': // method alone is the name of many a filter
-		return sameKey(name[1:], "method")
+		return sameKey(name[1:], "method") || sameKey(name[1:], "httpmethod")
 	case 'x', 'X':
 	default:
 		return false
 	}
-	for _, header := range [...]string{"xhttpmethodoverride", "xhttpmethod", "xmethodoverride"} {
+	for _, header := range [...]string{"xhttpmethodoverride", "xhttpmethod", "xmethodoverride", "xtunneledmethod"} {
 		if sameKey(name, header) {
 			return true
 		}
 	}
 	return false
+}
+
+// maxOddName is how many bytes of a name that isn't ASCII are looked at. What stands
+// behind them is no more than what servers cut off.
+const maxOddName = 256
+
+// beforeName reports whether some server drops r at the beginning of a name.
+func beforeName(r rune) bool { return r <= ' ' || r == '?' || unicode.Is(unicode.Cf, r) }
+
+// decodeEscapes decodes a name as the most generous of servers do, once: what is no
+// escape stays as it is, + is a blank, and %u0041 is an A (IIS).
+func decodeEscapes(s string) string {
+	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch rest := s[i+1:]; {
+		case s[i] == '%' && len(rest) >= 2 && isHex(rest[0]) && isHex(rest[1]):
+			b.WriteByte(unhex(rest[0])<<4 | unhex(rest[1]))
+			i += 2
+		case s[i] == '%' && len(rest) >= 5 && lower(rest[0]) == 'u' && isHex(rest[1]) && isHex(rest[2]) && isHex(rest[3]) && isHex(rest[4]):
+			b.WriteRune(rune(unhex(rest[1]))<<12 | rune(unhex(rest[2]))<<8 | rune(unhex(rest[3]))<<4 | rune(unhex(rest[4])))
+			i += 5
+		default:
+			b.WriteByte(blank(s[i]))
+		}
+	}
+	return b.String()
 }
 
 // misleads reports whether a header is one by which some frameworks replace the
@@ -75,7 +104,8 @@ func namesOverride(name string) bool {
 func misleads(name string) bool {
 	switch name {
 	// the method
-	case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Method", "X-Original-Method", "X-Original-Http-Method":
+	case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Method", "X-Original-Method", "X-Original-Http-Method",
+		"X-Http-Verb", "X-Http-Verb-Override", "X-Tunneled-Method":
 		return true
 	// the URL
 	case "X-Original-Url", "X-Original-Uri", "X-Original-Path", "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url",

@@ -17,6 +17,7 @@ const (
 	maxQueryPairs  = 250
 	maxQueryValue  = 1024 // bytes of a value that a condition compares
 	maxReadings    = 8    // values of a key that stands more than once
+	maxOddKeys     = 1024 // bytes of keys that aren't ASCII: folded they are up to 11 times as long
 )
 
 // Servers read query strings differently: which of two equal keys counts,
@@ -31,13 +32,22 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 	if len(raw) > maxQueryLength {
 		return "the query is too long"
 	}
-	pairs := 1
+	pairs, odd, inValue := 1, 0, false
 	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
+		c := raw[i]
+		if !inValue && (c >= utf8.RuneSelf || c == '%' && i+1 < len(raw) && raw[i+1] >= '8') {
+			if odd++; odd > maxOddKeys {
+				return "the query has too many names that aren't ASCII"
+			}
+		}
+		switch {
 		case c == '&', c == ';' && allowSemicolon:
+			inValue = false
 			if pairs++; pairs > maxQueryPairs {
 				return "the query has too many parameters"
 			}
+		case c == '=':
+			inValue = true
 		case c == ';':
 			return "the query has a semicolon, which some servers split at"
 		case c == '%' && (i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2])):

@@ -1,11 +1,13 @@
 package registry
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -143,7 +145,7 @@ func TestLastPlace(t *testing.T) {
 	for i := range errs {
 		all.Go(func() {
 			// As the admin API and the console do, each with a Registry of its own.
-			_, _, errs[i] = New(d.store, DefaultRules(), Options{}).Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true})
+			_, _, errs[i] = New(hesitantStore{d.store}, DefaultRules(), Options{}).Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true})
 		})
 	}
 	all.Wait()
@@ -157,6 +159,15 @@ func TestLastPlace(t *testing.T) {
 	}
 	equal(t, "made", made, places)
 	equal(t, "tokens", len(d.store.tokens), places)
+}
+
+// hesitantStore lets others in between a count and what follows from it.
+type hesitantStore struct{ *fakeStore }
+
+func (s hesitantStore) Tokens(ctx context.Context, q store.Query) ([]*token.Token, string, error) {
+	tokens, next, err := s.fakeStore.Tokens(ctx, q)
+	time.Sleep(5 * time.Millisecond)
+	return tokens, next, err
 }
 
 // sharedStore is a store that other gateways change as well.

@@ -1,0 +1,39 @@
+package policy
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// Whatever a client makes its request of, a look at it costs little: folding and
+// normalizing what it says isn't done again and again, nor of what may be long.
+func TestCostOfOddRequests(t *testing.T) {
+	lines := []string{"GET /{x}/a read", "GET /{x}:cancel/a admin", "GET /{x}:rename/a admin", "GET /q?a=1 read", "GET /q?b any", "GET /q?a=1&b admin", "GET /q any"}
+	for i := range 500 {
+		lines = append(lines, fmt.Sprintf("GET /kind%d/a admin", i))
+	}
+	p := compile(t, Config{Routes: routes(lines...)}, "read", "admin")
+	long := "\ufdfa" // normalized it has 18 characters
+	for name, target := range map[string]string{
+		"a long segment":                         "/" + strings.Repeat("%E4%B8%AD", 900) + "/a",
+		"one like a literal":                     "/kind1%61" + strings.Repeat("%C3%A9", 1300) + "/a",
+		"one of which nothing is left":           "/" + strings.Repeat("%CC%81", 1300) + "/a",
+		"a long name in a query":                 "/q?" + strings.Repeat(long, 5000),
+		"many of them":                           "/q?a=1&a=2&a=3&" + strings.Repeat(strings.Repeat(long, 100)+"&", 50),
+		"a long name where none counts":          "/kind1/a?_" + strings.Repeat(long, 300_000),
+		"one with escapes":                       "/kind1/a?_" + strings.Repeat("%EF%B7%BA", 30_000),
+		"a long value of a key of a condition":   "/q?a=" + strings.Repeat(long, 300),
+		"many values of a key of a condition":    "/q?" + strings.Repeat("a="+strings.Repeat(long, 300)+"&", 8),
+		"a long value of what is no condition's": "/q?c=" + strings.Repeat(long, 5000),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		p.matched(request("GET " + target))
+		runtime.ReadMemStats(&after)
+		if cost := after.TotalAlloc - before.TotalAlloc; cost > 5<<20 {
+			t.Errorf("%s: %d bytes are allocated for a request of %d", name, cost, len(target))
+		}
+	}
+}
