@@ -21,7 +21,8 @@ import (
 // the tree.
 
 // judgeReadings refuses a request on r that some server finds on another route
-// which asks for more.
+// which asks for more. r is nil for what is on no route and would be forwarded all
+// the same, in report mode.
 func (p *Policy) judgeReadings(m *Match, r *Route) {
 	p.judgeReading(m, r)
 	switch {
@@ -64,7 +65,7 @@ func (p *Policy) judgeReading(m *Match, r *Route) {
 // uncovered refuses a request on r that is on another route as well, to some
 // servers, and reports whether it did. other may be nil.
 func (m *Match) uncovered(r, other *Route) bool {
-	if m.Reason == Forward && other != nil && (!r.covers(other, m.policy.Catalog) || m.shifts(r, other)) {
+	if m.Reason == Forward && other != nil && !(m.enforced && other.Report) && (!r.covers(other, m.policy.Catalog) || m.shifts(r, other)) {
 		m.alike = other
 		m.refuse("some servers find the path on another route")
 	}
