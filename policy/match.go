@@ -292,7 +292,9 @@ func (m *Match) value(s *Source) (value, why string) {
 	switch {
 	case value == "":
 		return "", "is missing"
-	case len(value) > token.MaxValueLength, s.Kind != FromPath && token.ValidText("", value, token.MaxValueLength) != nil:
+	case len(value) > token.MaxValueLength:
+		return "", "is too long"
+	case s.Kind != FromPath && token.ValidText("", value, token.MaxValueLength) != nil:
 		return "", "is not a plain text" // that of a path has been judged
 	}
 	return value, ""
