@@ -25,6 +25,9 @@ import (
 // the same, in report mode.
 func (p *Policy) judgeReadings(m *Match, r *Route) {
 	p.judgeReading(m, r)
+	if p.semicolon {
+		p.judgeCut(m, r)
+	}
 	switch {
 	case m.Reason != Forward || !m.path.marked:
 		return
@@ -51,6 +54,22 @@ func (p *Policy) judgeOthers(m *Match, r *Route, others []pathText) {
 		}
 	}
 	m.path, m.judgedPath = judged, nil
+}
+
+// judgeCut judges the request by its path up to the first semicolon: Fastify has
+// the query begin there.
+func (p *Policy) judgeCut(m *Match, r *Route) {
+	cut, _, found := strings.Cut(m.path.raw, ";")
+	if !found || m.Reason != Forward {
+		return
+	}
+	judged := m.path
+	m.path = pathText{}
+	if m.path.parse(cut, p.encodedSlash, true) == "" {
+		m.path.raw = judged.raw
+		p.judgeReading(m, r)
+	}
+	m.path = judged
 }
 
 // judgeReading refuses a request on r whose path, as it stands in m, some server
