@@ -264,7 +264,7 @@ func (a *App) Start() error { return a.hub.use(a) }
 func (a *App) Stop() error { return nil }
 
 // Cleanup lets go of the store. Requests that this configuration still serves,
-// while its successor runs, find it open as long as that uses the same.
+// while its successor runs, find it open: if that uses another, for some time.
 func (a *App) Cleanup() error {
 	key := a.key
 	if key == "" {
@@ -272,10 +272,7 @@ func (a *App) Cleanup() error {
 	}
 	a.key = ""
 	a.hub.release(a)
-	if _, err := hubs.Delete(key); err != nil {
-		return fmt.Errorf("closing the store: %w", err)
-	}
-	return nil
+	return a.hub.leave(key, a.logger)
 }
 
 // addGate makes a gate known to the app. Gates are provisioned after it.

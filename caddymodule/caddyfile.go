@@ -181,12 +181,23 @@ func (h *Handler) identityHeaders(b *block) error {
 		if !ok {
 			return inner.unknown("owner", "token", "space", "scopes")
 		}
-		if err := inner.once(func() error { return inner.text(name) }); err != nil {
+		if err := inner.once(func() error { return inner.header(name) }); err != nil {
 			return err
 		}
 	}
 	if empty {
 		return b.Errf("identity_headers: want off, or a block that names headers")
+	}
+	return nil
+}
+
+// header reads the name of a header that can carry an identity.
+func (b *block) header(name *string) error {
+	if err := b.text(name); err != nil {
+		return err
+	}
+	if err := checkIdentityHeader(*name); err != nil {
+		return b.WrapErr(err)
 	}
 	return nil
 }
@@ -398,6 +409,9 @@ func (b *block) group() (g policy.GroupConfig, err error) {
 		if !done {
 			return g, inner.unknown("route", "group", "openapi", "space", "resource", "token_from", "mode", "error_body", "optional")
 		}
+	}
+	if b.ValRaw() != "}" {
+		return g, b.Errf("group %s: want a block of routes", g.Prefix)
 	}
 	return g, nil
 }

@@ -35,7 +35,7 @@ const (
 		"route, group, openapi, let_through, unknown_token, cors_preflight, encoded_slash, semicolon, stream_check"
 	wantGroup      = "want one of route, group, openapi, space, resource, token_from, mode, error_body, optional"
 	wantRoute      = "want one of space, resource, token_from, mode, error_body, optional"
-	wantCredential = "want bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>"
+	wantCredential = "want one of bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>"
 	wantSource     = "want path.<name>, query.<name>, header.<name>, host.<n>, token, all or none"
 	wantRouteArgs  = "route: want methods and a pattern, as in: route GET,POST /spaces/{space}/stories stories:read"
 )
@@ -72,7 +72,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"token_from cookie", `token_from "cookie": ` + wantCredential + ", at Caddyfile:3"},
 		{"token_from bearer pat", `token_from "bearer pat": ` + wantCredential + ", at Caddyfile:3"},
 		{"token_from form token", `token_from "form token": ` + wantCredential + ", at Caddyfile:3"},
-		{"token_from header X_Key", `token_from "header X_Key": "X_Key" can't be the name of a header, at Caddyfile:3`},
+		{"token_from header X_Key", `token_from "header X_Key": want a header's name of letters, digits and hyphens, at Caddyfile:3`},
 		{"token_from header Authorization", "token_from header Authorization: this header has a form of its own; " +
 			"use bearer, bare, basic, scheme or cookie, at Caddyfile:3"},
 		{"token_from bearer\ntoken_from query t\ntoken_from bearer", "token_from bearer: stands twice, at Caddyfile:5"},
@@ -99,9 +99,9 @@ func TestSiteMistakes(t *testing.T) {
 		{"identity_headers {\nowner\n}", "owner: a value is missing, at Caddyfile:4"},
 		{"identity_headers {\nuser X-User\n}", `unknown word "user": want one of owner, token, space, scopes, at Caddyfile:4`},
 		{"identity_headers {\nowner X-User\nowner X-User\n}", "owner: is set already on line 4, at Caddyfile:5"},
-		{"identity_headers {\nowner X_User\n}", `identity_headers: "X_user": want letters, digits and hyphens: ` +
-			"other names are taken for these by some servers, at Caddyfile:5"},
-		{"identity_headers {\nowner Cookie\n}", "identity_headers: Cookie has a meaning of its own, at Caddyfile:5"},
+		{"identity_headers {\nowner X_User\n}", `identity_headers: "X_User": want letters, digits and hyphens: ` +
+			"other names are taken for these by some servers, at Caddyfile:4"},
+		{"identity_headers {\nowner Cookie\n}", "identity_headers: Cookie has a meaning of its own, at Caddyfile:4"},
 		{"identity_headers {\nowner X-User\ntoken x-user\n}", "identity_headers: X-User stands twice, at Caddyfile:6"},
 
 		// sources
@@ -141,6 +141,10 @@ func TestSiteMistakes(t *testing.T) {
 		{"route GET /a public any", `Caddyfile:3: requirement "public any": "public" stands alone, without scopes`},
 		{"route GET /a a|never", `Caddyfile:3: requirement "a|never": "never" stands alone, without scopes`},
 		{"route GET /a a:*", `Caddyfile:3: requirement "a:*": scope "a:*": "*" can't be part of a scope's name`},
+		{"route GET /a deny", `Caddyfile:3: requirement "deny": is for default; a route that no token opens is never`},
+		{"route GET /a a | b", `Caddyfile:3: requirement "a | b": want a scope on both sides of |, without blanks`},
+		{"route GET /a {env.SCOPE}", `Caddyfile:3: requirement "{env.SCOPE}": {env.SCOPE} isn't replaced here; an environment variable {$NAME} is`},
+		{"route GET /a störies:read", `Caddyfile:3: requirement "störies:read": scope "störies:read": "ö" can't be part of a scope's name`},
 		{"route GET /a public {\noptional\n}", `Caddyfile:3: optional: says nothing beside "public"`},
 		{"route GET /a any {\noptional now\n}", `unexpected "now" at the end of the line, at Caddyfile:4`},
 		{"route GET /a any {\noptional\noptional\n}", "optional: is set already on line 4, at Caddyfile:5"},
@@ -152,6 +156,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"group a {\n}", `Caddyfile:3: group "a": want a path prefix that begins with /, without a query`},
 		{"group /a?b {\n}", `Caddyfile:3: group "/a?b": want a path prefix that begins with /, without a query`},
 		{"group /a/* {\n}", `Caddyfile:3: group "/a/*": a prefix can't end in a segment that takes all the rest`},
+		{"group /a", "group /a: want a block of routes, at Caddyfile:3"},
 		{"group /a any {\n}", `unexpected "any" at the end of the line, at Caddyfile:3`},
 		{"group /a {\nrealm x\n}", `unknown word "realm": ` + wantGroup + ", at Caddyfile:4"},
 		{"group /a {\nroute GET b any\n}", `Caddyfile:4: pattern "b": begins with /`},
@@ -245,7 +250,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"scopes {\na\nb\na\n}", "Caddyfile:6: scope a is declared twice"},
 		{"scopes {\nstories:read\nstories:write implies stories:raed\n}",
 			"Caddyfile:5: scope stories:write implies stories:raed, which is not declared; did you mean stories:read?"},
-		{"scopes {\na implies b\nb implies c\nc implies a\n}", "Caddyfile:4: scope a implies itself"},
+		{"scopes {\na implies b\nb implies c\nc implies a\n}", "Caddyfile:4: scope a implies itself, by way of b"},
 	})
 	check(t, "{\n", "\n}\n", []mistake{
 		{"patgate x", `unexpected "x": settings stand in a block, at Caddyfile:2`},

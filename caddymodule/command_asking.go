@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,12 +67,15 @@ func copyAnswer(w io.Writer, body io.Reader) error {
 	return nil
 }
 
-// wantArgs refuses arguments other than those named. A name that ends in ...
-// stands for one or more. Unlike cobra's checks it doesn't repeat what was given,
-// which may be a secret.
+// wantArgs refuses arguments other than those named, and empty ones. A name that
+// ends in ... stands for one or more. Unlike cobra's checks it doesn't repeat what
+// was given, which may be a secret.
 func wantArgs(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		many := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
+		if slices.Contains(args, "") && len(names) > 0 {
+			return fmt.Errorf("want %s, got an empty argument", strings.Join(names, " "))
+		}
 		if len(args) == len(names) || many && len(args) > len(names) {
 			return nil
 		}
@@ -101,12 +105,15 @@ func changed[T any](cmd *cobra.Command, flag string, value *T) *T {
 	return nil
 }
 
-// given returns which of the flags were given.
+// given returns which of the flags were given. One that says yes or no and says no
+// (--remove-all=false) was not.
 func given(cmd *cobra.Command, flags ...string) (names []string) {
-	for _, f := range flags {
-		if cmd.Flags().Changed(f) {
-			names = append(names, "--"+f)
+	for _, name := range flags {
+		f := cmd.Flags().Lookup(name)
+		if f == nil || !f.Changed || f.Value.Type() == "bool" && f.Value.String() == "false" {
+			continue
 		}
+		names = append(names, "--"+name)
 	}
 	return names
 }

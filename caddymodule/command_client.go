@@ -50,7 +50,8 @@ func newClient(address string, cmd *cobra.Command) (*client, error) {
 		c.origin = "http://127.0.0.1"                       // any would do
 		network.Host, _, _ = strings.Cut(network.Host, "|") // behind it, the socket's permissions
 	}
-	if _, bad := url.Parse(c.origin); err != nil || bad != nil || network.PortRangeSize() > 1 {
+	isURL := strings.Contains(address, "://")
+	if _, bad := url.Parse(c.origin); err != nil || bad != nil || isURL || network.PortRangeSize() > 1 {
 		return nil, usageError(fmt.Errorf("address %q: want the admin endpoint's, as in localhost:2019 or unix//run/patgate.sock", address))
 	}
 	c.http.Transport = &http.Transport{

@@ -31,7 +31,7 @@ something else: all of them, or with --limit one page, and the cursor of the nex
   patgate token list --owner alice --status active
   patgate token list --space 1 --scope stories:write --json | jq -r '.tokens[].id'
   patgate token list --expiring 14d --sort expires
-  patgate token list --unused 90d --json | jq -r '.tokens[].id' | xargs patgate token revoke
+  patgate token list --unused 90d --json | jq -r '.tokens[].id' | xargs -r patgate token revoke
   patgate token list --limit 50 --cursor 01kbn4mxkpz8t2rwy3c5q7d9ef`,
 		Args: wantArgs(),
 	}
@@ -44,10 +44,12 @@ something else: all of them, or with --limit one page, and the cursor of the nex
 	flags.String("expiring", "", "only tokens that expire within this `DURATION`, as in 14d")
 	flags.String("unused", "", "only tokens that were neither made nor used for this `DURATION`, as in 30d")
 	sort := flags.String("sort", registry.SortCreated, "the `ORDER`: "+strings.Join(registry.Sorts(), ", ")+"; with a - before it, the other way round")
+	complete(cmd, "status", statuses)
+	complete(cmd, "sort", registry.Sorts())
 	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` tokens, up to %d", registry.MaxLimit))
 	flags.String("cursor", "", "`CURSOR` that the page before ended with")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
-		if !slices.Contains([]string{"active", "expired", "revoked", "all"}, *status) {
+		if !slices.Contains(statuses, *status) {
 			return usageError(fmt.Errorf("--status %s: want active, expired, revoked or all", *status))
 		}
 		if !slices.Contains(registry.Sorts(), strings.TrimPrefix(*sort, "-")) {
@@ -79,6 +81,15 @@ something else: all of them, or with --limit one page, and the cursor of the nex
 			return []string{t.ID, t.Name, t.Owner, string(t.Status), expires, used, t.Hint, grantsShort(t.Grants)}
 		})
 	})
+}
+
+// statuses are what --status takes.
+var statuses = []string{string(token.Active), string(token.Expired), string(token.Revoked), "all"}
+
+// complete has shells offer words as the value of a flag.
+func complete(cmd *cobra.Command, flag string, words []string) {
+	// It fails only for a flag that isn't there.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // list prints what the server lists at path under key, as a table or, with

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,18 +47,18 @@ says nothing of scopes or of spaces allows all of them. --full lifts it.`,
 	admin := cmd.Flags().Bool("admin", false, "the owner sees and revokes everybody's tokens; --admin=false: no longer")
 	mayCreate := cmd.Flags().Bool("may-create", true, "the owner may make tokens; --may-create=false: only operators may, for the owner")
 	maxTokens := cmd.Flags().Int("max-tokens", 0, "the owner may have at most `N` tokens, revoked and expired ones included; 0: any number")
-	cmd.Flags().Bool("enable", false, "the owner's tokens work")
-	cmd.Flags().Bool("disable", false, "none of the owner's tokens work")
+	enable := cmd.Flags().Bool("enable", false, "the owner's tokens work")
+	disable := cmd.Flags().Bool("disable", false, "none of the owner's tokens work")
 	return askingCommand(cmd, func(a *asking, args []string) error {
 		changes := registry.OwnerChanges{
-			Admin: changed(cmd, "admin", admin), MayCreate: changed(cmd, "may-create", mayCreate), MaxTokens: changed(cmd, "max-tokens", maxTokens),
+			Enabled: changed(cmd, "enable", enable),
+			Admin:   changed(cmd, "admin", admin), MayCreate: changed(cmd, "may-create", mayCreate), MaxTokens: changed(cmd, "max-tokens", maxTokens),
 		}
-		if err := oneOf(cmd, false, "enable", "disable"); err != nil {
-			return err
-		}
-		if names := given(cmd, "enable", "disable"); len(names) > 0 {
-			enabled := names[0] == "--enable"
-			changes.Enabled = &enabled
+		if cmd.Flags().Changed("disable") {
+			if changes.Enabled != nil {
+				return usageError(errors.New("--enable and --disable contradict each other: give one"))
+			}
+			changes.Enabled = new(!*disable)
 		}
 		ceiling, full, err := grants.read()
 		if err != nil {

@@ -37,7 +37,7 @@ is what the server asked has seen since it began; --clear begins anew.`,
 
 func printReport(w io.Writer, r reportAnswer) {
 	if len(r.Findings) == 0 {
-		fmt.Fprintf(w, "nothing would have been rejected in report mode since %s\n", r.Since.Format(time.DateTime))
+		fmt.Fprintf(w, "nothing would have been rejected in report mode since %s\n", r.Since.UTC().Format(time.DateTime+" MST"))
 		return
 	}
 	table := newTable(w)

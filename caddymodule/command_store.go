@@ -1,14 +1,17 @@
 package caddymodule
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,31 +39,47 @@ func storeCheckCommand() *cobra.Command {
 		Short: "Look for what a crash or a lost write has left at odds",
 		Long: `Has the running server compare the records in its store with the indexes that go
 with them, and with --repair mend what is at odds. Nothing that is found serves a
-request wrongly: what a token may do is in its record alone.`,
+request wrongly: what a token may do is in its record alone. Exit status 1 says
+that something is left.`,
 		Example: `  patgate store check
   patgate store check --repair --json`,
 		Args: wantArgs(),
 	}
 	repair := cmd.Flags().Bool("repair", false, "mend what is found")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
-		left := 0
-		err := ask(a, http.MethodPost, apiPath("store", "check"), map[string]bool{"repair": *repair}, func(w io.Writer, r checkResult) {
-			for _, p := range r.Problems {
-				state := "found"
-				if p.Mended {
-					state = "mended"
-				} else {
-					left++
-				}
-				fmt.Fprintf(w, "%s: %s\n", state, p.Text)
-			}
-			fmt.Fprintf(w, "%s, %d mended\n", counted(len(r.Problems), "problem"), len(r.Problems)-left)
-		})
-		if err == nil && left > 0 {
+		begun := time.Now()
+		checked := showProgress(cmd.ErrOrStderr(), func() string { return fmt.Sprintf("checking since %.0f seconds", time.Since(begun).Seconds()) })
+		var r checkResult
+		err := a.call(a.ctx(), http.MethodPost, apiPath("store", "check"), map[string]bool{"repair": *repair}, &r)
+		checked()
+		if err != nil {
+			return err
+		}
+		if a.json {
+			err = rest.Print(a.out(), r)
+		} else {
+			err = printProblems(a.out(), r.Problems)
+		}
+		if err == nil && slices.ContainsFunc(r.Problems, func(p store.Problem) bool { return !p.Mended }) {
 			return errSilent
 		}
 		return err
 	})
+}
+
+func printProblems(w io.Writer, problems []store.Problem) error {
+	out := bufio.NewWriter(w)
+	mended := 0
+	for _, p := range problems {
+		state := "found"
+		if p.Mended {
+			state = "mended"
+			mended++
+		}
+		fmt.Fprintf(out, "%s: %s\n", state, p.Text)
+	}
+	fmt.Fprintf(out, "%s, %d mended\n", counted(len(problems), "problem"), mended)
+	return out.Flush()
 }
 
 // checkStore has the store look for what is at odds.
@@ -85,10 +104,10 @@ func checkStore(c *adminCall) (any, error) {
 func storeCopyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "copy --from STORE --to STORE",
-		Short: "Copy every token and owner from one store to another",
-		Long: `Copies every token and owner to a store that is empty, and verifies by count and
-digest that all of them are there. A copy that was interrupted can be run again:
-what is there already is left alone.
+		Short: "Copy every token, owner and event from one store to another",
+		Long: `Copies every token and owner to a store that is empty, verifies by count and
+digest that all of them are there, and then copies the audit trail. A copy that was
+interrupted can be run again: what is there already is left alone.
 
 A STORE is embedded:<file>, a redis://, rediss:// or unix:// URL, or
 config:<file>, the store that a configuration file means. A password stands in a
@@ -122,8 +141,8 @@ its own: stop it first. The pepper, if there is one, stays the same.`,
 		if *asJSON {
 			return rest.Print(cmd.OutOrStdout(), copied)
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s and %s are there, %d of them new; digest %s\n",
-			counted(copied.Tokens, "token"), counted(copied.Owners, "owner"), copied.Written, copied.Digest)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s and %s are there, %d of them new; %s added; digest %s\n",
+			counted(copied.Tokens, "token"), counted(copied.Owners, "owner"), copied.Written, counted(copied.Events, "event"), copied.Digest)
 		return err
 	})
 	return cmd

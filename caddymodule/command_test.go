@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,13 +80,22 @@ func TestExamplesElsewhere(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
-	root := program("patgate")
-	var out strings.Builder
-	root.SetOut(&out)
-	root.SetErr(io.Discard)
-	root.SetArgs([]string{"__complete", "token", "re"})
-	if err := root.Execute(); err != nil || !strings.Contains(out.String(), "revoke\t") || !strings.Contains(out.String(), "regenerate\t") {
-		t.Errorf("completing \"token re\" offers %q (%v)", &out, err)
+	for _, test := range []struct{ words, want []string }{
+		{[]string{"token", "re"}, []string{"revoke\t", "regenerate\t"}},
+		{[]string{"token", "list", "--status", ""}, []string{"active\n", "expired\n", "revoked\n", "all\n"}},
+		{[]string{"token", "list", "--sort", ""}, []string{"created\n", "last_used\n"}},
+	} {
+		root := program("patgate")
+		var out strings.Builder
+		root.SetOut(&out)
+		root.SetErr(io.Discard)
+		root.SetArgs(append([]string{"__complete"}, test.words...))
+		err := root.Execute()
+		for _, want := range test.want {
+			if err != nil || !strings.Contains(out.String(), want) {
+				t.Errorf("completing %q offers %q (%v), want %q", test.words, &out, err, want)
+			}
+		}
 	}
 }
 
@@ -211,7 +222,7 @@ func TestWhereTheServerIs(t *testing.T) {
 			t.Errorf("address %q, config %q: asks %s as %s, want %s as %s", test.address, test.config, c.address, c.origin, test.want, test.origin)
 		}
 	}
-	for _, address := range []string{"a:b:c", "localhost:1-5", "localhost:x", "bad host:1"} {
+	for _, address := range []string{"a:b:c", "localhost:1-5", "localhost:x", "bad host:1", "http://localhost:2019"} {
 		if _, err := newClient(address, &cobra.Command{}); !errors.As(err, new(usage)) {
 			t.Errorf("address %q: %v, want a usage error", address, err)
 		}
@@ -243,5 +254,38 @@ func TestReadSecret(t *testing.T) {
 	time.AfterFunc(0, cancel)
 	if _, err := read(ctx, in); !errors.Is(err, context.Canceled) {
 		t.Errorf("readSecret, interrupted: %v, want %v", err, context.Canceled)
+	}
+}
+
+// TestStoreCheckLeavesSomething has the server find what only people can mend.
+func TestStoreCheckLeavesSomething(t *testing.T) {
+	for _, test := range []struct {
+		problems, want string
+		exit           error
+	}{
+		{`[]`, "0 problems, 0 mended\n", nil},
+		{`[{"text":"a","mended":true}]`, "mended: a\n1 problem, 1 mended\n", nil},
+		{`[{"text":"a","mended":true},{"text":"b","mended":false}]`, "mended: a\nfound: b\n2 problems, 1 mended\n", errSilent},
+	} {
+		answer := `{"problems":` + test.problems + "}\n"
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, answer)
+		}))
+		for _, flags := range [][]string{{}, {"--json"}} {
+			root := program("patgate")
+			var out strings.Builder
+			root.SetOut(&out)
+			root.SetErr(io.Discard)
+			root.SetArgs(append([]string{"store", "check", "--address", server.Listener.Addr().String()}, flags...))
+			err := root.Execute()
+			want := test.want
+			if len(flags) > 0 {
+				want = answer
+			}
+			if out.String() != want || err != test.exit {
+				t.Errorf("store check %v of %s prints %q and ends with %v, want %q, %v", flags, answer, &out, err, want, test.exit)
+			}
+		}
+		server.Close()
 	}
 }

@@ -92,21 +92,33 @@ func tokenShowCommand() *cobra.Command {
 
 func tokenUpdateCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "update ID [--name NAME] [--description TEXT]",
-		Short: "Change what a token is called",
+		Use:   "update ID [--name NAME] [--description TEXT] [--allow-ip CIDR... | --allow-everywhere]",
+		Short: "Change what a token is called, and where it may be used from",
 		Example: `  patgate token update 01kbn4mxkpz8t2rwy3c5q7d9ef --name "ci, new runners"
-  patgate token update 01kbn4mxkpz8t2rwy3c5q7d9ef --description ""`,
+  patgate token update 01kbn4mxkpz8t2rwy3c5q7d9ef --description ""
+  patgate token update 01kbn4mxkpz8t2rwy3c5q7d9ef --allow-ip 10.0.0.0/8 --allow-ip 2001:db8::/32`,
 		Args: wantArgs("ID"),
 	}
 	name := cmd.Flags().String("name", "", "`NAME` by which people know the token")
 	description := cmd.Flags().String("description", "", "`TEXT` that says what the token is for")
+	addresses := cmd.Flags().StringArray("allow-ip", nil, "address or range (`CIDR`) the token may be used from, in place of those before (repeatable)")
+	cmd.Flags().Bool("allow-everywhere", false, "the token may be used from everywhere")
 	return askingCommand(cmd, func(a *asking, args []string) error {
+		if err := oneOf(cmd, false, "allow-ip", "allow-everywhere"); err != nil {
+			return err
+		}
 		if err := checkIDs(args...); err != nil {
 			return err
 		}
-		changes := registry.Changes{Name: changed(cmd, "name", name), Description: changed(cmd, "description", description)}
+		changes := registry.Changes{
+			Name: changed(cmd, "name", name), Description: changed(cmd, "description", description),
+			AllowedIPs: changed(cmd, "allow-ip", addresses),
+		}
+		if len(given(cmd, "allow-everywhere")) > 0 {
+			changes.AllowedIPs = &[]string{}
+		}
 		if changes == (registry.Changes{}) {
-			return usageError(errors.New("say what to change: --name, --description"))
+			return usageError(errors.New("say what to change: --name, --description, --allow-ip, --allow-everywhere"))
 		}
 		return ask(a, http.MethodPatch, apiPath("tokens", args[0]), changes, printToken)
 	})

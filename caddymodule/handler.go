@@ -126,7 +126,7 @@ func checkIdentityHeader(name string) error {
 	if !policy.PlainHeaderName(name) {
 		return fmt.Errorf("identity_headers: %q: want letters, digits and hyphens: other names are taken for these by some servers", name)
 	}
-	if slices.Contains(notIdentity, name) {
+	if slices.Contains(notIdentity, http.CanonicalHeaderKey(name)) {
 		return fmt.Errorf("identity_headers: %s has a meaning of its own", name)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -25,7 +26,8 @@ type hub struct {
 
 	mu     sync.Mutex
 	opened atomic.Pointer[tokens]
-	users  []*App // the configurations that use it, the oldest first
+	users  []*App                    // the configurations that use it, the oldest first
+	left   atomic.Pointer[time.Time] // when a configuration has ceased to
 }
 
 // tokens is an open store and what is held in memory for it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/patgate/patgate/policy"
 )
@@ -71,20 +72,23 @@ func (s *maskSet) add(places []policy.Credential, prefix string) {
 	s.now.Store(&m)
 }
 
-// compile makes the patterns. Of a key, every spelling counts: in any case, with
-// any of its characters percent-encoded, inside of an encoded URL as well.
+// compile makes the patterns. Of a key, every spelling counts that the gate takes
+// for one: in any case, with any of its characters percent-encoded, with others
+// between and behind them, inside of an encoded URL as well.
 func (m *mask) compile() {
 	if len(m.keys) > 0 {
 		var keys []string
 		for _, key := range m.keys {
 			var b strings.Builder
 			for _, c := range []byte(key) {
-				fmt.Fprintf(&b, "(?:%s|%%(?:25)*%02x)", regexp.QuoteMeta(string(c)), c)
+				if !isIgnored(c) {
+					fmt.Fprintf(&b, "(?:%s|%%(?:25)*%02x)%s", regexp.QuoteMeta(string(c)), c, ignoredInKeys)
+				}
 			}
 			keys = append(keys, b.String())
 		}
-		m.byKey = regexp.MustCompile(`(?i)((?:^|[?&;\s"'(,]|%(?:25)*(?:3f|26|3b))(?:` + strings.Join(keys, "|") +
-			`)(?:\[[^\]=]*\])?(?:=|%(?:25)*3d))[^&;#\s"'<>\\]+`)
+		m.byKey = regexp.MustCompile(`(?i)((?:^|[?&;\s"'(,]|%(?:25)*(?:3f|26|3b))` + ignoredInKeys + `(?:` + strings.Join(keys, "|") +
+			`)(?:(?:\[|%(?:25)*(?:5b|00))[^&;=\s"'<>]*)?(?:=|%(?:25)*3d))[^&;#\s"'<>\\]+`)
 	}
 	if len(m.prefixes) > 0 {
 		var prefixes []string
@@ -94,6 +98,19 @@ func (m *mask) compile() {
 		m.own = regexp.MustCompile(`(` + strings.Join(prefixes, "|") + `)_[0-9A-Za-z]{12,}`)
 	}
 }
+
+// ignoredInKeys are the characters, encoded or not, that some server drops or
+// replaces in a key of a query (policy.sameKey).
+const ignoredInKeys = `(?:[^0-9A-Za-z&;=?#%\s"'<>\\]|%(?:25)*(?:[01][0-9a-f]|2[0-2457-9a-f]|3[ace]|40|5[b-f]|60|7[b-f]))*`
+
+// isIgnored reports whether an ASCII character is one of them.
+func isIgnored(c byte) bool {
+	return c < utf8.RuneSelf && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z')
+}
+
+// maxDecoded is how often a text may have been percent-encoded for a secret to be
+// found in it.
+const maxDecoded = 3
 
 // encodedRun is what could be a secret with percent-encoded characters in it.
 var encodedRun = regexp.MustCompile(`(?:[0-9A-Za-z_]|%[0-9A-Fa-f]{2}){12,}`)
@@ -113,7 +130,13 @@ func (m *mask) text(s string) string {
 	s = m.own.ReplaceAllString(s, "${1}_"+redacted)
 	if encoded {
 		s = encodedRun.ReplaceAllStringFunc(s, func(run string) string {
-			if plain, err := url.PathUnescape(run); err == nil && plain != run && m.own.MatchString(plain) {
+			plain := run
+			for range maxDecoded {
+				if decoded, err := url.PathUnescape(plain); err == nil {
+					plain = decoded
+				}
+			}
+			if plain != run && m.own.MatchString(plain) {
 				return redacted
 			}
 			return run

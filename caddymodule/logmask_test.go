@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -39,15 +40,26 @@ func TestMaskText(t *testing.T) {
 		{"/login?to=%252Fx%253Fapi_key%253D" + foreign, "/login?to=%252Fx%253Fapi_key%253DREDACTED"},
 		{`<https://x.test/?api_key=` + foreign + `>; rel="next"`, `<https://x.test/?api_key=REDACTED>; rel="next"`},
 		{`Get "http://10.0.0.1/x?api_key=` + foreign + `": EOF`, `Get "http://10.0.0.1/x?api_key=REDACTED": EOF`},
+		{"/x?api_key%5B%5D=" + foreign, "/x?api_key%5B%5D=REDACTED"},
+		{"/x?apikey=" + foreign + "&a=1", "/x?apikey=REDACTED&a=1"},
+		{"/x?a=1&.API.KEY=" + foreign, "/x?a=1&.API.KEY=REDACTED"},
+		{"/x?+api-key+=" + foreign, "/x?+api-key+=REDACTED"},
+		{"/x?[api_key]=" + foreign, "/x?[api_key]=REDACTED"},
+		{"/x?api%2Ekey%00x=" + foreign, "/x?api%2Ekey%00x=REDACTED"},
+		{"/x?api%255Fkey%255B0%255D=" + foreign, "/x?api%255Fkey%255B0%255D=REDACTED"},
 		{"/x/" + own + "/y", "/x/pat_REDACTED/y"},
 		{"?other=" + own, "?other=pat_REDACTED"},
 		{"Bearer " + own + "x", "Bearer pat_REDACTED"},
 		{own[:20], "pat_REDACTED"},
 		{"?o=%70at_" + own[4:], "?o=REDACTED"},
 		{"?o=pat%5F" + own[4:], "?o=REDACTED"},
+		{"?o=%2570at_" + own[4:], "?o=REDACTED"},
+		{"?o=pat%25255F" + own[4:], "?o=REDACTED"},
+		{"?o=" + own[:20] + "%" + fmt.Sprintf("%x", own[20]) + own[21:], "?o=REDACTED"},
 
 		{"/x?monkey=banana&count=3", "/x?monkey=banana&count=3"},
 		{"/x?my_api_key=1", "/x?my_api_key=1"},
+		{"/x?api_keys=1&api=2&key=3&keyapi=4", "/x?api_keys=1&api=2&key=3&keyapi=4"},
 		{"/path_of_things/patterns_are_here_too", "/path_of_things/patterns_are_here_too"},
 		{"/caf%C3%A9/and%20more%20of%20it", "/caf%C3%A9/and%20more%20of%20it"},
 		{"", ""},
@@ -132,5 +144,20 @@ func TestLogEncoder(t *testing.T) {
 	}
 	if line, err := e.EncodeEntry(entry, []zapcore.Field{zap.Any("odd", unencodable{})}); err != nil || !strings.Contains(line.String(), "oddError") {
 		t.Errorf("a value that can't be encoded: %v %v", line, err)
+	}
+}
+
+func BenchmarkMaskText(b *testing.B) {
+	m := newMask()
+	for name, text := range map[string]string{
+		"query": "/v1/spaces/1/stories?page=2&per_page=100&sort=created_at%3Adesc", "token": "/v1/spaces/1/stories?page=2&api_key=wPQ7cn3sX0rT5vB9",
+		"agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				m.text(text)
+			}
+		})
 	}
 }

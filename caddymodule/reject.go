@@ -13,8 +13,8 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// reject turns a request away: with a body in the route's shape, or, where the server has
-// error routes, by leaving the answer to them.
+// reject turns a request away: with a body in the route's shape, or by leaving the
+// answer to the error routes that take it.
 func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, retryAfter time.Duration) error {
 	status := o.reason.Status()
 	header := w.Header()
@@ -28,8 +28,10 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, ret
 	if challenge := h.challenges.forReason(o); len(challenge) > 0 {
 		header["Www-Authenticate"] = challenge
 	}
-	if hasErrorRoutes(r) {
-		return caddyhttp.Error(status, errors.New(o.text()))
+	if s := withErrorRoutes(r); s != nil {
+		if err := caddyhttp.Error(status, errors.New(o.text())); leftToErrorRoutes(s, r, err) {
+			return err
+		}
 	}
 	p := policy.Problem{
 		Type: rest.ProblemType + o.reason.String(), Title: http.StatusText(status), Status: status, Detail: o.text(), Reason: o.reason.String(),
@@ -56,14 +58,6 @@ var (
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}
 )
-
-// hasErrorRoutes reports whether the server has error routes, which then get
-// patgate's rejections as they get those of Caddy's own handlers. Without them
-// Caddy would answer with an empty body, and slowly.
-func hasErrorRoutes(r *http.Request) bool {
-	s, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	return ok && s != nil && s.Errors != nil && len(s.Errors.Routes) > 0
-}
 
 // challenges are the values of WWW-Authenticate (RFC 9110 section 11.6.1, RFC
 // 6750 section 3).

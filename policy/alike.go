@@ -21,9 +21,13 @@ import (
 // the tree.
 
 // judgeReadings refuses a request on r that some server finds on another route
-// which asks for more.
+// which asks for more. r is nil for what is on no route and would be forwarded all
+// the same, in report mode.
 func (p *Policy) judgeReadings(m *Match, r *Route) {
 	p.judgeReading(m, r)
+	if p.semicolon {
+		p.judgeCut(m, r)
+	}
 	switch {
 	case m.Reason != Forward || !m.path.marked:
 		return
@@ -52,6 +56,22 @@ func (p *Policy) judgeOthers(m *Match, r *Route, others []pathText) {
 	m.path, m.judgedPath = judged, nil
 }
 
+// judgeCut judges the request by its path up to the first semicolon: Fastify has
+// the query begin there.
+func (p *Policy) judgeCut(m *Match, r *Route) {
+	cut, _, found := strings.Cut(m.path.raw, ";")
+	if !found || m.Reason != Forward {
+		return
+	}
+	judged := m.path
+	m.path = pathText{}
+	if m.path.parse(cut, p.encodedSlash, true) == "" {
+		m.path.raw = judged.raw
+		p.judgeReading(m, r)
+	}
+	m.path = judged
+}
+
 // judgeReading refuses a request on r whose path, as it stands in m, some server
 // finds on another route which asks for more.
 func (p *Policy) judgeReading(m *Match, r *Route) {
@@ -64,7 +84,7 @@ func (p *Policy) judgeReading(m *Match, r *Route) {
 // uncovered refuses a request on r that is on another route as well, to some
 // servers, and reports whether it did. other may be nil.
 func (m *Match) uncovered(r, other *Route) bool {
-	if m.Reason == Forward && other != nil && (!r.covers(other, m.policy.Catalog) || m.shifts(r, other)) {
+	if m.Reason == Forward && other != nil && !(m.enforced && other.Report) && (!r.covers(other, m.policy.Catalog) || m.shifts(r, other)) {
 		m.alike = other
 		m.refuse("some servers find the path on another route")
 	}

@@ -103,6 +103,27 @@ func TestPathsOfOtherRoutesWithSemicolonsAndSlashes(t *testing.T) {
 	}
 }
 
+// Where the query begins at the first semicolon (Fastify), neither the path that
+// ends there nor a key behind it is another's.
+func TestSemicolonsThatBeginTheQuery(t *testing.T) {
+	at := func(line, space string) RouteConfig {
+		r := routes(line)[0]
+		r.Space = space
+		return r
+	}
+	p := compile(t, Config{Semicolon: "allow", Routes: append(routes(
+		"GET /users admin", "GET /users/{id} read", "GET /{kind}/{id} read", "GET /x/{id}?draft=true admin", "GET /x/{id} read"), at("GET /q/{id} read", "query.space"))}, "read", "admin > read")
+	for target, want := range map[string]Reason{
+		"/users/7;v=1": Forward, "/users;v=1/7": AmbiguousRequest, "/Users;/7": AmbiguousRequest, "/others;v=1/7": Forward,
+		"/q/7;v=2?space=1": Forward, "/q/7;space=2?space=1": AmbiguousRequest, "/q/7;v=1&space=2&x?space=1": AmbiguousRequest, "/q/7;Sp%61ce[]=2?space=1": AmbiguousRequest,
+		"/x/7;v=1": Forward, "/x/7;draft=true": AmbiguousRequest, "/x/7;v=1;draft=true?draft=false": AmbiguousRequest, "/x/7;draft": AmbiguousRequest,
+	} {
+		if m := p.matched(request("GET "+target, "Authorization: Bearer S")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}
+
 // Another way to take a path apart must not shift which segment is the space.
 func TestPathsOfOtherRoutesInOtherSpaces(t *testing.T) {
 	p := compile(t, Config{EncodedSlash: "allow", Routes: routes("GET /{any}/{space}/* read", "GET /p/{x}/{space} public")})

@@ -66,8 +66,13 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 		}
 	}
 	for i, s := range declared {
-		if slices.Contains(c.closure(i), i) {
-			return nil, at(s.At, fmt.Errorf("scope %s implies itself", s.Name))
+		for _, n := range c.implied[i] {
+			if n == i {
+				return nil, at(s.At, fmt.Errorf("scope %s implies itself", s.Name))
+			}
+			if slices.Contains(c.closure(n), i) {
+				return nil, at(s.At, fmt.Errorf("scope %s implies itself, by way of %s", s.Name, c.names[n]))
+			}
 		}
 	}
 	for i, s := range declared {
@@ -91,6 +96,9 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 func (c *Catalog) declare(name string) error {
 	if err := token.ValidScopeName(name); err != nil {
 		return err
+	}
+	if slices.Contains([]string{"any", "public", "never", "deny"}, name) {
+		return fmt.Errorf("scope %s: in a policy this word means something else", name)
 	}
 	if _, dup := c.numbers[name]; dup {
 		return fmt.Errorf("scope %s is declared twice", name)

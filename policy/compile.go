@@ -24,6 +24,7 @@ type Policy struct {
 	spaces       bool
 	shape        *Shape // of the body of rejections on no route
 	reports      bool   // mode report, for what no route matches
+	enforces     bool   // some route that asks for anything isn't in report mode
 	at           string // where it begins: file:line
 	unsaid       bool   // default isn't written: deny
 }
@@ -105,6 +106,7 @@ func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings,
 			continue
 		}
 		p.spaces = p.spaces || r.Space.Kind != FromNone
+		p.enforces = p.enforces || !r.Report && r.Require.need != needNothing
 		p.routes = append(p.routes, r)
 		p.tree.insert(r)
 	}

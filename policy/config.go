@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -144,6 +145,9 @@ func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
 		r.text = "any"
 	}
 	single := map[string]need{"any": needAny, "public": needNothing, "never": needNever}
+	if r.text == "deny" {
+		return r, errors.New(`requirement "deny": is for default; a route that no token opens is never`)
+	}
 	var enough []string
 	for _, word := range words {
 		if n, ok := single[word]; ok {
@@ -157,6 +161,12 @@ func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
 		for i, name := range strings.Split(word, "|") {
 			if _, ok := single[name]; ok {
 				return r, fmt.Errorf("requirement %q: %q stands alone, without scopes", r.text, name)
+			}
+			if name == "" {
+				return r, fmt.Errorf("requirement %q: want a scope on both sides of |, without blanks", r.text)
+			}
+			if strings.HasPrefix(name, "{") {
+				return r, fmt.Errorf("requirement %q: %s isn't replaced here; an environment variable {$NAME} is", r.text, name)
 			}
 			n, err := catalog.require(name)
 			if err != nil {
@@ -221,6 +231,14 @@ func ParseSource(text string) (Source, error) {
 		s.Kind, s.Name = FromQuery, name
 	case dotted && kind == "header" && PlainHeaderName(name):
 		s.Kind, s.Name = FromHeader, canonicalHeader(name)
+		switch {
+		case s.Name == "Authorization", s.Name == "Proxy-Authorization", s.Name == "Cookie":
+			return s, fmt.Errorf("source %q: credentials stand there, which nobody is to be told", text)
+		case s.Name == "Host":
+			return s, fmt.Errorf("source %q: want host.<n>, a label from the right, from 0", text)
+		case strings.HasPrefix(s.Name, IdentityPrefix), misleads(s.Name), isOfProxies(s.Name):
+			return s, fmt.Errorf("source %q: this header is removed from what clients send", text)
+		}
 	case dotted && kind == "host" && name != "" && len(name) <= 2 && strings.Trim(name, "0123456789") == "":
 		s.Kind = FromHost
 		for _, digit := range name {

@@ -101,7 +101,7 @@ func ParseCredential(text string) (Credential, error) {
 	kinds := map[string]CredentialKind{"bearer": Bearer, "bare": Bare, "basic": Basic, "scheme": Scheme, "header": Header, "query": Query, "cookie": Cookie}
 	kind, ok := kinds[word]
 	if !ok || named != (kind >= Scheme) {
-		return Credential{}, fmt.Errorf("token_from %q: want bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>", text)
+		return Credential{}, fmt.Errorf("token_from %q: want one of bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>", text)
 	}
 	c := Credential{Kind: kind, Name: name}
 	switch {
@@ -112,6 +112,8 @@ func ParseCredential(text string) (Credential, error) {
 			return c, fmt.Errorf("token_from header %s: this header has a form of its own; use bearer, bare, basic, scheme or cookie", c.Name)
 		}
 	case kind == Scheme && PlainHeaderName(name), kind == Cookie && validCookieName(name), kind == Query && validQueryKey(name):
+	case kind == Header:
+		return c, fmt.Errorf("token_from %q: want a header's name of letters, digits and hyphens", text)
 	case kind >= Scheme:
 		return c, fmt.Errorf("token_from %q: %q can't be the name of a %s", text, name, word)
 	}

@@ -67,6 +67,17 @@ func cleanConnection(h http.Header) (websocket bool) {
 	return websocket
 }
 
+// isOfProxies reports whether a header is between a client and the proxy: that one
+// drops it or writes its own, so that the upstream gets another than was judged.
+func isOfProxies(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Te", "Transfer-Encoding", "Upgrade", "Content-Length", "Expect", "Via",
+		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
+		return true
+	}
+	return false
+}
+
 // equalFold is strings.EqualFold for an ASCII t, which no other letters fold to.
 func equalFold(s, t string) bool { return len(s) == len(t) && strings.EqualFold(s, t) }
 

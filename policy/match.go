@@ -74,6 +74,8 @@ type Match struct {
 	found   bool // a token was
 	assumed bool // explain: judge as if a token had been sent
 
+	unsure     bool      // it can't be said which route it is on
+	enforced   bool      // readings are looked at for routes that aren't in report mode only
 	judgedPath *pathText // the path as it was judged, while it is taken apart in other ways
 	alike      *Route    // on which some server finds the request that was refused for it
 	judged     bool      // the query was
@@ -99,11 +101,14 @@ const assumedSecret = "(assumed)"
 func (m *Match) NeedsDecision() bool { return m.Reason == Forward && m.Secret != "" }
 
 // Reports reports whether the request is in report mode: then it is forwarded
-// whatever the decision.
+// whatever the decision. One of which it can't be said which route it is on may be
+// on one that isn't.
 func (m *Match) Reports() bool {
 	switch {
 	case m.policy == nil, m.method == http.MethodConnect, m.method == http.MethodTrace, m.method == "TRACK":
 		return false // a tunnel can't be judged afterwards
+	case m.unsure && m.policy.enforces:
+		return false
 	case m.Route != nil:
 		return m.Route.Report
 	}
@@ -171,7 +176,8 @@ func (p *Policy) read(req *Request, m *Match) bool {
 			m.refuse(why)
 		}
 	}
-	return m.Reason == Forward
+	m.unsure = m.Reason != Forward
+	return !m.unsure
 }
 
 // route returns the route of a request, or nil.
@@ -181,8 +187,19 @@ func (p *Policy) route(m *Match) *Route {
 	if m.readings.key != "" && m.Reason == Forward {
 		r = p.strictest(m, r)
 	}
-	if r != nil && m.Reason == Forward && (m.path.odd || m.path.marked) {
-		p.judgeReadings(m, r)
+	if m.Reason != Forward {
+		m.unsure = true
+		return r
+	}
+	if m.path.odd || m.path.marked {
+		if reports := r == nil && p.reports || r != nil && r.Report; reports && p.enforces {
+			m.enforced = true
+			p.judgeReadings(m, r)
+			m.enforced, m.unsure = false, m.Reason != Forward
+		}
+		if r != nil && m.Reason == Forward {
+			p.judgeReadings(m, r)
+		}
 	}
 	return r
 }
@@ -275,7 +292,9 @@ func (m *Match) value(s *Source) (value, why string) {
 	switch {
 	case value == "":
 		return "", "is missing"
-	case len(value) > token.MaxValueLength, s.Kind != FromPath && token.ValidText("", value, token.MaxValueLength) != nil:
+	case len(value) > token.MaxValueLength:
+		return "", "is too long"
+	case s.Kind != FromPath && token.ValidText("", value, token.MaxValueLength) != nil:
 		return "", "is not a plain text" // that of a path has been judged
 	}
 	return value, ""

@@ -23,6 +23,7 @@ func TestMutants(t *testing.T) {
 		query   = "^TestQueryConditions$"
 		headers = "^TestCleanHeader$"
 		method  = "^TestMethodOverrideParameters$"
+		report  = "^TestReportModeBesideEnforcedRoutes$"
 		target  = "^(TestNewRequest|TestMethods|TestAmbiguityTable)$"
 	)
 	mutation.Caught(t, []mutation.Mutant{
@@ -41,9 +42,9 @@ func TestMutants(t *testing.T) {
 		{Name: "characters that become ASCII", Run: paths, File: "path.go", Old: "case looksASCII(r):", New: "case false:"},
 		{Name: "what hides in a segment", Run: allowed, File: "path.go", Old: "if allowSlash || allowSemicolon {", New: "if false {"},
 
-		{Name: "a second look", Run: other, File: "match.go", Old: "if r != nil && m.Reason == Forward && (m.path.odd || m.path.marked) {", New: "if false {"},
-		{Name: "a second look for case", Run: other, File: "match.go", Old: "(m.path.odd || m.path.marked)", New: "m.path.marked"},
-		{Name: "a second look for marks", Run: other, File: "match.go", Old: "(m.path.odd || m.path.marked)", New: "m.path.odd"},
+		{Name: "a second look", Run: other, File: "match.go", Old: "if r != nil && m.Reason == Forward {", New: "if false {"},
+		{Name: "a second look for case", Run: other, File: "match.go", Old: "if m.path.odd || m.path.marked {", New: "if m.path.marked {"},
+		{Name: "a second look for marks", Run: other, File: "match.go", Old: "if m.path.odd || m.path.marked {", New: "if m.path.odd {"},
 		{Name: "case around parameters", Run: other, File: "tree.go", Old: "m.path.odd = m.path.odd || p.inOtherCase(text)", New: "continue"},
 		{Name: "literals alike", Run: other, File: "alike.go", Old: "for j := range n.edges {\n", New: "for j := range n.edges[:0] {\n"},
 		{Name: "partial parameters alike", Run: other, File: "alike.go", Old: "!p.matches(text) && p.resembles(text) &&", New: "false &&"},
@@ -63,6 +64,10 @@ func TestMutants(t *testing.T) {
 		{Name: "method parameters", Run: method, File: "match.go", Old: "case overrides(m.query, m.method):", New: "case false:"},
 		{Name: "method parameters that PHP finds", Run: method, File: "override.go", Old: "case '_', '.', '[': // method", New: "case '_': // method"},
 		{Name: "a second path", Run: "^TestSecondPath$", File: "match.go", Old: `case (m.method == "COPY" || m.method == "MOVE") && len(req.Header["Destination"]) > 0:`, New: "case false:"},
+
+		{Name: "routes that aren't in report mode", Run: report, File: "match.go", Old: "case m.unsure && m.policy.enforces:", New: "case false:"},
+		{Name: "the same, on no route", Run: report, File: "match.go", Old: "r == nil && p.reports ||", New: ""},
+		{Name: "the same, on another", Run: report, File: "match.go", Old: "|| r != nil && r.Report; reports", New: "; reports"},
 
 		{Name: "keys in other spellings", Run: query, File: "query.go", Old: "case sameKey(name, key):", New: "case false:"},
 		{Name: "keys that are encoded twice", Run: query, File: "query.go", Old: "case !utf8.ValidString(name) || strings.IndexByte(name, '%') >= 0:", New: "case false:"},

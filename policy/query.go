@@ -220,8 +220,24 @@ func (m *Match) lookUp(key string) (why string) {
 		if l := &m.lookedUp; m.query != "" {
 			l.n, l.why = queryValues(m.query, key, l.values[:])
 		}
+		if m.policy.semicolon && m.path.hasParameter(key) {
+			m.lookedUp.why = "the path has " + key + " behind a semicolon, where some servers have the query begin"
+		}
 	}
 	return m.lookedUp.why
+}
+
+// hasParameter reports whether a server that has the query begin at the first
+// semicolon (Fastify) finds key in what follows.
+func (p *pathText) hasParameter(key string) bool {
+	_, rest, _ := strings.Cut(p.raw, ";")
+	for piece := range strings.FieldsFuncSeq(rest, func(r rune) bool { return r == '&' || r == ';' || r == '/' }) {
+		name, _, _ := strings.Cut(piece, "=")
+		if name = unescapeQuery(name); name == key || sameKey(name, key) {
+			return true
+		}
+	}
+	return false
 }
 
 // queryValue returns the value of a key that must not stand there twice.

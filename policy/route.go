@@ -168,7 +168,24 @@ func compileRoute(c RouteConfig, outer Settings, prefix string, catalog *Catalog
 	if r.Resource, err = r.source("resource", c.Resource, outer.Resource); err != nil {
 		return nil, err
 	}
-	return r, nil
+	return r, r.checkSources()
+}
+
+// checkSources refuses to take a token for a space or a resource: those are told
+// to the client, the upstream and the logs.
+func (r *Route) checkSources() error {
+	for _, source := range []struct {
+		what string
+		*Source
+	}{{"space", &r.Space}, {"resource", &r.Resource}} {
+		for _, c := range r.from {
+			if c.Kind == Header && source.Kind == FromHeader && c.Name == source.Name ||
+				c.Kind == Query && source.Kind == FromQuery && sameKey(c.Name, source.Name) {
+				return fmt.Errorf("%s %s: tokens are taken from there", source.what, source.text)
+			}
+		}
+	}
+	return nil
 }
 
 // source works out where a route's space or resource is found: own is what the

@@ -160,7 +160,8 @@ func describe(grants []token.Grant) string {
 	if len(grants) == 0 {
 		return "none"
 	}
-	b, _ := json.Marshal(grants) // strings only: never fails
+	grants = (&token.Token{Grants: grants}).View(time.Time{}).Grants // as clients see them: no list is null
+	b, _ := json.Marshal(grants)                                     // strings only: never fails
 	return string(b)
 }
 

@@ -25,6 +25,10 @@ func TestEventOfEveryChange(t *testing.T) {
 			_, _, err := d.Create(ctx, cli, NewToken{Name: "ci", Owner: "alice", Grants: []token.Grant{a}, AllowedIPs: []string{"10.0.0.0/8"}})
 			return err
 		}, Created, "grants: [" + aText + "]; expires_at: 2027-02-20T12:00:00Z; allowed_ips: everywhere → 10.0.0.0/8", false},
+		{"Create without a scope", func(ctx context.Context, d *desk, _ *token.Token) error {
+			_, _, err := d.Create(ctx, cli, NewToken{Name: "ci", Owner: "alice", Grants: []token.Grant{{Spaces: []string{"1"}}}})
+			return err
+		}, Created, `grants: [{"spaces":["1"],"scopes":[],"resources":["*"]}]; expires_at: 2027-02-20T12:00:00Z`, false},
 		{"Import", func(ctx context.Context, d *desk, _ *token.Token) error {
 			_, err := d.Import(ctx, cli, strings.NewReader(`{"name":"ci","owner":"alice","secret":"an-old-system-1234"}`))
 			return err

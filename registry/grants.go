@@ -59,7 +59,7 @@ func (r *Registry) newGrant(g token.Grant) (token.Grant, error) {
 // complete fills in what the grant doesn't say, where that may be guessed.
 func (r *Registry) complete(g token.Grant) (token.Grant, error) {
 	if g.Spaces == nil && r.rules.Spaces {
-		return g, invalid("spaces: say which spaces the grant holds in (--space ID), or %q for all (--all-spaces)", token.All)
+		return g, invalid(`spaces: say which spaces the grant holds in ("spaces":["ID"], or --space ID), or that it is all ("spaces":["*"], or --all-spaces)`)
 	}
 	return token.Grant{Spaces: distinct(orAll(g.Spaces)), Scopes: distinct(g.Scopes), Resources: distinct(orAll(g.Resources))}, nil
 }

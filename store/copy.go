@@ -16,7 +16,8 @@ import (
 type Copied struct {
 	Tokens  int `json:"tokens"`  // in the source
 	Owners  int `json:"owners"`  // in the source
-	Written int `json:"written"` // records that were not there already
+	Written int `json:"written"` // tokens and owners that were not there already
+	Events  int `json:"events"`  // added now
 	// Digest is the SHA-256 of all records of the source in the order of their
 	// ids, which those of the target have as well.
 	Digest string `json:"digest"`
@@ -25,10 +26,11 @@ type Copied struct {
 // copyStep is how many records are on their way at once.
 const copyStep = 500
 
-// Copy adds every token and owner of one store to another and verifies that they
-// are there. What is there already and the same is left alone, so that a Copy that
-// was interrupted can be run again; what is there and differs is an error. progress,
-// if not nil, is called with the number of records dealt with so far.
+// Copy adds every token, owner and event of one store to another and verifies that
+// the tokens and owners are there. What is there already and the same is left alone,
+// so that a Copy that was interrupted can be run again; what is there and differs is
+// an error. progress, if not nil, is called with the number of records dealt with so
+// far.
 func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copied, error) {
 	var c Copied
 	want := sha256.New()
@@ -65,7 +67,13 @@ func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copi
 		return c, err
 	}
 	c.Digest = hex.EncodeToString(want.Sum(nil))
-	return c, verify(ctx, to, c)
+	if err := verify(ctx, to, c); err != nil {
+		return c, err
+	}
+	return c, copyEvents(ctx, from, to, func(n int) {
+		c.Events += n
+		done(c.Tokens + c.Owners + c.Events)
+	})
 }
 
 // eachToken reads all tokens, newest first.

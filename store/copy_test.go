@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,33 @@ func record(n int) *token.Token {
 	}
 }
 
-// fill makes n tokens, some of them revoked, and an owner.
+// events returns n events.
+func events(n int) (events []store.Event) {
+	for i := range n {
+		events = append(events, store.Event{
+			Time: now, ActorKind: "operator", Actor: "cli", Action: "created", TokenID: record(i).ID,
+			Changes: []store.FieldChange{{Field: "name", After: "n"}},
+		})
+	}
+	return events
+}
+
+// wantEvents checks that the store has the events that were filled in, in order.
+func wantEvents(t *testing.T, s store.Store, n int) {
+	t.Helper()
+	got, _, err := s.Events(t.Context(), store.EventQuery{After: "0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		got[i].ID = ""
+	}
+	if want := events(n); !reflect.DeepEqual(got, want) {
+		t.Errorf("the target has %d events, want the %d of the source", len(got), n)
+	}
+}
+
+// fill makes n tokens, some of them revoked, an owner, and n events.
 func fill(t *testing.T, s store.Store, n int) {
 	t.Helper()
 	var tokens []*token.Token
@@ -46,7 +73,7 @@ func fill(t *testing.T, s store.Store, n int) {
 		}
 		tokens = append(tokens, r)
 	}
-	if err := s.Create(t.Context(), tokens...); err != nil {
+	if err := s.Create(store.WithEvents(t.Context(), func() []store.Event { return events(n) }), tokens...); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.UpdateOwner(t.Context(), "owner1", func(*token.Owner) (*token.Owner, error) {
@@ -64,15 +91,16 @@ func TestCopy(t *testing.T) {
 	fill(t, from, n)
 	far := 0
 	first, err := store.Copy(t.Context(), from, to, func(records int) { far = records })
-	if err != nil || first.Tokens != n || first.Owners != 1 || first.Written != n+1 || far != n+1 {
-		t.Fatalf("Copy = %+v, %v, told %d; want %d tokens and 1 owner", first, err, far, n)
+	if err != nil || first.Tokens != n || first.Owners != 1 || first.Written != n+1 || first.Events != n || far != 2*n+1 {
+		t.Fatalf("Copy = %+v, %v, told %d; want %d tokens and events and 1 owner", first, err, far, n)
 	}
+	wantEvents(t, to, n)
 	found, err := to.Find(t.Context(), record(3).Retired[0].Digest)
 	if err != nil || found.Current || found.Token.RevokedAt.IsZero() {
 		t.Errorf("the copy of a revoked token, by a retired digest: %+v, %v", found, err)
 	}
 	again, err := store.Copy(t.Context(), from, to, nil)
-	if err != nil || again.Written != 0 || again.Digest != first.Digest {
+	if err != nil || again.Written != 0 || again.Events != 0 || again.Digest != first.Digest {
 		t.Errorf("Copy, again = %+v, %v, want nothing written and digest %s", again, err, first.Digest)
 	}
 }
@@ -95,6 +123,7 @@ func TestCopyIsResumed(t *testing.T) {
 			if stop < 3 {
 				t.Errorf("the copy had %d pages, want more", stop-1)
 			}
+			wantEvents(t, to, 1234)
 			return
 		}
 		if !errors.Is(err, context.Canceled) {
@@ -129,6 +158,11 @@ func TestCopyRefusesWhatDiffers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "the target holds 11 tokens and 1 owners, the source 10 and 1"},
+		{"events of its own", func(t *testing.T, to store.Store) {
+			if err := to.Record(t.Context(), store.Event{Time: now, Action: "owner_set", Owner: "bob"}); err != nil {
+				t.Fatal(err)
+			}
+		}, "the target has some of its own"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -160,6 +160,64 @@ http://api.test:{$PORT} {
 	}
 }
 
+// Sites on one port share their error routes in Caddy's JSON. What none of them is
+// for, the gate answers itself.
+func TestErrorRoutesOfOthers(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{
+		sites: `
+(gate) {
+	patgate {
+		default deny
+		route GET /x any
+		route GET /old/new/x any
+	}
+	reverse_proxy {$UPSTREAM}
+}
+http://api.test:{$PORT} {
+	import gate
+}
+http://other.test:{$PORT} {
+	import gate
+	handle_errors {
+		respond "other: {err.status_code}"
+	}
+}
+http://some.test:{$PORT} {
+	rewrite /new/* /old{uri}
+	import gate
+	handle_errors 404 5xx {
+		respond "some: {err.status_code}"
+	}
+	handle_errors {
+		@forbidden expression {err.status_code} == 403
+		respond @forbidden "forbidden"
+		respond /new/* "as it came in: {uri}"
+	}
+}`,
+	})
+	for _, row := range []struct{ host, target, want string }{
+		{"api.test", "/x", "token_missing"},
+		{"api.test", "/y", "route_unknown"},
+		{"other.test", "/x", "other: 401"},
+		{"other.test", "/y", "other: 403"},
+		{"some.test", "/x", "token_missing"},
+		{"some.test", "/y", "forbidden"},
+		{"some.test", "/new/x", "as it came in: /new/x"},
+		{"some.test", "/new/y", "forbidden"},
+		{"some.test", "/x//", "ambiguous_request"},
+	} {
+		a := g.send(t, request{host: row.host, target: row.target})
+		got := a.body
+		if a.header.Get("Content-Type") == "application/problem+json" {
+			got = a.verdict()
+		}
+		if got != row.want {
+			t.Errorf("%s%s: %d %q, want %q", row.host, row.target, a.status, got, row.want)
+		}
+	}
+}
+
 // Whoever tries many tokens is slowed down; the tokens held in memory still
 // serve, also from the same address.
 func TestUnknownTokenLimit(t *testing.T) {

@@ -1,10 +1,12 @@
 package test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -193,6 +195,97 @@ func TestReloadOtherStore(t *testing.T) {
 		}
 	}
 	t.Error("the old file is still locked")
+}
+
+// Requests that a configuration has under way when another with another store
+// takes its place, and those that only get to its gate then, are answered as if
+// nothing had happened.
+func TestReloadOtherStoreUnderLoad(t *testing.T) {
+	t.Parallel()
+	var served atomic.Int64
+	arrived, finish := make(chan struct{}), make(chan struct{})
+	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		served.Add(1)
+		if r.URL.RawQuery == "slowly" {
+			close(arrived)
+			<-finish
+		}
+	}))
+	t.Cleanup(upstream.Close)
+	g := prepare(t, setup{sites: strings.ReplaceAll(plainSite, "{$UPSTREAM}", strings.TrimPrefix(upstream.URL, "http://")), tokens: []known{{name: "T"}}})
+	var configs [2][]byte
+	var err error
+	if configs[0], err = os.ReadFile(g.file); err != nil {
+		t.Fatal(err)
+	}
+	configs[1] = bytes.ReplaceAll(configs[0], []byte("tokens.db"), []byte("other.db"))
+	tokens, err := os.ReadFile(filepath.Join(g.dir, "tokens.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(g.dir, "other.db"), tokens, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.run(t); err != nil {
+		t.Fatalf("starting: %v\n%s", err, g.log)
+	}
+	t.Cleanup(func() {
+		g.stop()
+		g.checkOutput(t)
+	})
+
+	var answered atomic.Int64
+	var load sync.WaitGroup
+	secret := g.secret("T")
+	slow := g.session(t)
+	load.Go(func() {
+		status, err := slow.get("/x?slowly", secret)
+		if err != nil || status != 200 {
+			t.Errorf("the request that was under way: %d %v, want 200", status, err)
+		}
+		answered.Add(1)
+	})
+	<-arrived
+	stop := make(chan struct{})
+	for range 8 {
+		session := g.session(t)
+		load.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				switch status, err := session.get("/x", secret); {
+				case err != nil && closedByServer(err): // as any reload does
+				case err != nil || status != 200:
+					t.Errorf("while stores change: %d %v, want 200", status, err)
+					return
+				default:
+					answered.Add(1)
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		if err := os.WriteFile(g.file, configs[(i+1)%2], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := g.reload()
+		if i == 0 {
+			close(finish)
+		}
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		time.Sleep(50 * time.Millisecond) // the pace of the reloads; nothing depends on it
+	}
+	close(stop)
+	load.Wait()
+	if a, s := answered.Load(), served.Load(); a != s || a < 10 {
+		t.Errorf("%d requests answered by the upstream, %d answers came through", s, a)
+	}
 }
 
 // Many reloads leave nothing behind: no goroutines, no files.

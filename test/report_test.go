@@ -28,6 +28,13 @@ http://api.test:{$PORT} {
 	}
 	reverse_proxy {$UPSTREAM}
 }
+http://all.test:{$PORT} {
+	patgate {
+		mode report
+		route GET /spaces/{space}/stories stories:read
+	}
+	reverse_proxy {$UPSTREAM}
+}
 http://part.test:{$PORT} {
 	patgate {
 		group /new {
@@ -60,9 +67,13 @@ http://part.test:{$PORT} {
 		{request{target: "/spaces/1/stories"}.with(g.bearer("gone")), "token_revoked", "", 200, true},
 		{request{target: "/nowhere"}.with(g.bearer("T")), "route_unknown", "", 200, true},
 		{request{target: "/closed"}.with(g.bearer("T")), "route_never", "", 200, true},
-		{request{target: "/spaces/1%2F2/stories"}.with(g.bearer("T")), "ambiguous_request", "", 200, true},
+		{request{host: "all.test", target: "/spaces/1%2F2/stories"}.with(g.bearer("T")), "ambiguous_request", "", 200, true},
 		{request{target: "/spaces/2/stories"}.with(g.bearer("T"), "X-Patgate-Owner: root", "X-Patgate-Decision: forward"), "space_not_granted", "", 200, true},
 		{request{target: "/enforced/x"}, "", "", 401, false},
+		// What may be a request for the part that is enforced isn't forwarded.
+		{request{target: "/spaces/../enforced/x"}.with(g.bearer("gone")), "", "", 400, false},
+		{request{target: "/Enforced/x"}.with(g.bearer("gone")), "", "", 400, false},
+		{request{target: "/spaces/1/stories?_method=DELETE"}.with(g.bearer("T")), "", "", 400, false},
 		{request{target: "x:enforced", method: "GET"}.with(g.bearer("T")), "", "", 400, false},
 		{request{target: "/spaces/1/stories", method: "TRACE"}.with(g.bearer("T")), "", "", 400, false},
 

@@ -59,10 +59,10 @@ func ValidScopeName(s string) error {
 	if s == "" || len(s) > MaxValueLength {
 		return fmt.Errorf("scope: want 1 to %d characters, got %d", MaxValueLength, len(s))
 	}
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
+	for _, c := range s {
+		switch {
 		case c <= ' ' || c > '~', c == '"', c == '\\', c == '|', c == '*', c == ',':
-			return fmt.Errorf("scope %q: %q can't be part of a scope's name", s, string(rune(c)))
+			return fmt.Errorf("scope %q: %q can't be part of a scope's name", s, string(c))
 		}
 	}
 	for part := range strings.SplitSeq(s, ":") {

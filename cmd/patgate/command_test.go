@@ -167,6 +167,20 @@ func TestTokenCommands(t *testing.T) {
 	if out := p.succeed(t, "", "token", "update", id, "--name", "renamed", "--description", ""); !regexp.MustCompile(`(?m)^name +renamed$`).MatchString(out) {
 		t.Errorf("token update prints %s", out)
 	}
+	for _, step := range []struct {
+		args []string
+		ips  string
+	}{
+		{[]string{"--allow-ip", "10.0.0.0/8", "--allow-ip", "::1"}, "10.0.0.0/8 ::1/128"},
+		{[]string{"--name", "again"}, "10.0.0.0/8 ::1/128"},
+		{[]string{"--allow-ip", "192.0.2.1", "--allow-everywhere=false"}, "192.0.2.1/32"},
+		{[]string{"--allow-everywhere"}, ""},
+	} {
+		p.asked(t, &shown, append([]string{"token", "update", id}, step.args...)...)
+		if got := strings.Join(shown.AllowedIPs, " "); got != step.ips {
+			t.Errorf("token update %v leaves the addresses %q, want %q", step.args, got, step.ips)
+		}
+	}
 	for _, step := range []struct{ flag, value, grants string }{
 		{"--add", `{"spaces":["2"],"scopes":["stories:*"]}`, `[{["1"] ["stories:read"] ["*"]} {["2"] ["stories:*"] ["*"]}]`},
 		{"--remove", "1", `[{["2"] ["stories:*"] ["*"]}]`},
@@ -332,6 +346,8 @@ func TestOwnerAndStatusCommands(t *testing.T) {
 		{[]string{"--scope", "stories:*", "--space", "1", "--space", "2"}, true, false, `[{["1" "2"] ["stories:*"] ["*"]}]`},
 		{[]string{"--disable"}, false, false, `[{["1" "2"] ["stories:*"] ["*"]}]`},
 		{[]string{"--admin"}, false, true, `[{["1" "2"] ["stories:*"] ["*"]}]`},
+		{[]string{"--enable=false"}, false, true, `[{["1" "2"] ["stories:*"] ["*"]}]`},
+		{[]string{"--disable=false"}, true, true, `[{["1" "2"] ["stories:*"] ["*"]}]`},
 		{[]string{"--enable", "--full"}, true, true, full},
 		{[]string{"--space", "1"}, true, true, `[{["1"] ["*"] ["*"]}]`},
 		{[]string{"--admin=false"}, true, false, `[{["1"] ["*"] ["*"]}]`},
@@ -419,10 +435,14 @@ func TestRefusals(t *testing.T) {
 		{[]string{"token", "create", "--name", "n", "--full", "--expires-in", "soon"}, 1, "expires_in"},
 		{[]string{"token", "create", "--name", "n", "--grant", `{"scope":["x"]}`}, 2, `unknown key "scope"`},
 		{[]string{"token", "create", "--name", "n", "--space", "1", "--scope", "stories:raed"}, 1, "stories:read"},
-		{[]string{"token", "update", "x"}, 2, "--name, --description"},
+		{[]string{"token", "update", "x"}, 2, "--name, --description, --allow-ip, --allow-everywhere"},
+		{[]string{"token", "update", "x", "--allow-ip", "::1", "--allow-everywhere"}, 2, "contradict"},
+		{[]string{"token", "show", ""}, 2, "want ID, got an empty argument"},
 		{[]string{"token", "update", "x", "--name", "n"}, 1, "token x: not found"},
 		{[]string{"token", "grant", "x"}, 2, "--add, --remove, --remove-all"},
 		{[]string{"token", "grant", "x", "--remove", "1", "--remove-all"}, 2, "contradict"},
+		{[]string{"token", "grant", "x", "--remove-all=false"}, 2, "--add, --remove, --remove-all"},
+		{[]string{"token", "grant", "x", "--add", `{"scopes":["stories:read"]}`}, 1, `"spaces":["ID"]`},
 		{[]string{"token", "grant", "x", "--add", "{"}, 2, "--add"},
 		{[]string{"token", "grant", "x", "--add", grant}, 1, "token x: not found"},
 		{[]string{"token", "revoke"}, 2, "ID... or --owner"},
@@ -442,6 +462,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"owner"}, 2, "delete, list, set, show"},
 		{[]string{"owner", "set"}, 2, "want ID"},
 		{[]string{"owner", "set", "o", "--enable", "--disable"}, 2, "--enable and --disable contradict"},
+		{[]string{"owner", "set", ""}, 2, "want ID, got an empty argument"},
 		{[]string{"owner", "set", "o", "--full", "--space", "1"}, 2, "leave --space out"},
 		{[]string{"owner", "show", "nobody"}, 1, `owner "nobody": has no record`},
 		{[]string{"status", "--address", "localhost:1"}, 1, "no server answers at localhost:1"},

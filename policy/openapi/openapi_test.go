@@ -170,7 +170,7 @@ func TestMistakes(t *testing.T) {
 		{func(c *policy.OpenAPIConfig) { c.Operations = line("listStoriez", "any") },
 			"Caddyfile:3: " + head + "operation listStoriez: the document has no such operation; did you mean listStories?"},
 		{func(c *policy.OpenAPIConfig) { c.Operations = line("listStories", "a||b") },
-			"Caddyfile:3: " + head + `operation listStories: requirement "a||b": scope: want 1 to 256 characters, got 0`},
+			"Caddyfile:3: " + head + `operation listStories: requirement "a||b": want a scope on both sides of |, without blanks`},
 		{func(c *policy.OpenAPIConfig) { c.Operations = line("listStories", "") },
 			"Caddyfile:3: " + head + "operation listStories: want a requirement"},
 		{func(c *policy.OpenAPIConfig) { c.Operations, c.Skip = line("health", "any"), []string{"health"} },

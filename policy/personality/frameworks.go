@@ -91,6 +91,16 @@ var All = []*Personality{
 		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
 		query: plain("&", same, percentPlus), fields: folded,
 	},
+	// Fastify before 5, with find-my-way: the query begins at the first semicolon.
+	{
+		Name: "Fastify", methods: plainMethod, hosts: plainHost,
+		paths: func(r *Request) []path {
+			cut, _, _ := strings.Cut(r.Path, ";")
+			return []path{{"", split(cut, percent)}}
+		},
+		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
+		query: plain("&", same, percentPlus), fields: joined,
+	},
 	// Go's ServeMux, which redirects to the clean path.
 	{
 		Name: "Go", methods: plainMethod, hosts: plainHost,

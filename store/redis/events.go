@@ -81,6 +81,9 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (events []store.
 	if err != nil {
 		return nil, "", fmt.Errorf("event %q: not the id of an event", q.Before+q.After)
 	}
+	if q.Before != "" && at == 0 {
+		return nil, "", nil // nothing is before the first
+	}
 	w := eventWalk{Store: s, backward: q.After == "", at: at}
 	switch {
 	case q.TokenID != "":

@@ -78,6 +78,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -167,7 +168,7 @@ func Open(opts Options) (*Store, error) {
 
 // Status implements store.Store.
 func (s *Store) Status(ctx context.Context) (store.Status, error) {
-	st := store.Status{Kind: "redis", Location: s.where}
+	st := store.Status{Kind: "redis", Location: strings.TrimPrefix(s.where, "redis ")}
 	head := redis.NewStringCmd(ctx, "hget", s.keys.head, "n")
 	tokens := redis.NewIntCmd(ctx, "zcard", s.keys.ids)
 	owners := redis.NewIntCmd(ctx, "zcard", s.keys.owners)

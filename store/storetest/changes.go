@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -264,8 +265,8 @@ func status(s *suite) {
 		if st.Tokens != tokens || st.Owners != owners {
 			s.Errorf("Status has %d tokens and %d owners, want %d and %d", st.Tokens, st.Owners, tokens, owners)
 		}
-		if st.Kind == "" || st.Location == "" {
-			s.Errorf("Status has the kind %q and the location %q, want both", st.Kind, st.Location)
+		if st.Kind == "" || st.Location == "" || strings.Contains(st.Location, st.Kind+" ") {
+			s.Errorf("Status has the kind %q and the location %q, want both, each once", st.Kind, st.Location)
 		}
 		return st.Position
 	}

@@ -103,6 +103,7 @@ func eventsWithChanges(s *suite) {
 	s.wantEvents("token 2, when it was alice's", store.EventQuery{TokenID: "2", Owner: &alice}, "created")
 	s.wantEvents("the beginning of a name", store.EventQuery{Owner: &al}, "")
 	s.wantEvents("no such token", store.EventQuery{TokenID: "3"}, "")
+	s.wantEvents("what is before all", store.EventQuery{Before: "0"}, "")
 }
 
 // What isn't changed leaves no event.
