@@ -67,7 +67,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "only compare with plain Caddy, and only what has this `text` in its name, as \"10000 tokens\"")
 	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "tokens put into Redis to see how much memory each takes")
 	flag.StringVar(&o.binary, "binary", "", "the patgate to measure (default: built from this module)")
-	flag.StringVar(&o.profiles, "profiles", "", "also write CPU profiles of both gateways to this directory")
+	flag.StringVar(&o.profiles, "profiles", "", "only compare with plain Caddy, and write CPU profiles of both gateways to this directory")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "bench: what is %q? It takes flags only\n", flag.Arg(0))
@@ -144,7 +144,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	progress("")
 	r.print(out)
-	if o.only != "" {
+	if o.only != "" || o.profiles != "" {
 		return nil
 	}
 	if !o.quick {
