@@ -75,6 +75,7 @@ bench: ## the benchmarks beside the code, then plain Caddy and patgate side by s
 PROFILES := .build/profiles
 
 pgo: ## the profile that the compiler builds the binary with (go.dev/doc/pgo)
+	rm -rf $(PROFILES)
 	$(GO) run -tags $(TAGS) ./bench -rounds 1 -profiles $(PROFILES)/usual
 	$(GO) run -tags $(TAGS) ./bench -rounds 1 -profiles $(PROFILES)/lean -tuning lean
 	$(GO) tool pprof -proto -output cmd/patgate/default.pgo $(PROFILES)/*/*.patgate.pprof
