@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -20,6 +21,7 @@ type explainRequest struct {
 	Address string            `json:"address"` // where the request comes from
 	Token   string            `json:"token"`   // the id of the token to judge it with
 	Secret  string            `json:"secret"`  // or its secret
+	Site    string            `json:"site"`    // the host of the site, or the place of its gate, where the URL doesn't say
 }
 
 // explainRequestOn says what the running gates make of a request.
@@ -46,7 +48,7 @@ func explainRequestOn(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, problem(http.StatusNotFound, "the running server has no sites")
 	}
-	s, err := siteFor(runningSites(app.(*caddyhttp.App)), q.host())
+	s, err := siteFor(runningSites(app.(*caddyhttp.App)), cmp.Or(in.Site, q.host()))
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, "url: %v", err)
 	}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,6 +39,7 @@ or a whole URL where several sites use patgate.`,
 	var in explainRequest
 	cmd.Flags().StringVar(&in.Token, "token", "", "judge the request as if it carried the token with this id")
 	cmd.Flags().StringVar(&in.Address, "from", "", "judge it as coming from this IP address")
+	cmd.Flags().StringVar(&in.Site, "site", "", "host of the site that is meant, or the place of its gate as in Caddyfile:3, where the URL doesn't say")
 	secretStdin := cmd.Flags().Bool("secret-stdin", false, "judge it as if it carried the secret read from standard input")
 	headers := cmd.Flags().StringArray("header", nil, "a header of the request, as in 'X-Space: 7'")
 	address := cmd.Flags().String("address", "", "address of the running server's admin endpoint")
@@ -101,7 +103,7 @@ func explainFile(cmd *cobra.Command, read func() (*configuration, error), addres
 	if err != nil {
 		return e, usageError(err)
 	}
-	s, err := siteFor(c.sites, q.host())
+	s, err := siteFor(c.sites, cmp.Or(in.Site, q.host()))
 	if err != nil {
 		return e, err
 	}
@@ -240,6 +242,8 @@ func locatedText(v *policy.LocatedValue, source string) string {
 	switch {
 	case v == nil:
 		return "none"
+	case v.Value == "" && strings.Contains(source, "."):
+		return "not found (" + source + ")"
 	case v.Value == "":
 		return "(" + source + ")"
 	}

@@ -75,6 +75,9 @@ func policyRoutesCommand() *cobra.Command {
 				if r.Optional {
 					require += " (optional)"
 				}
+				if r.Report {
+					require += " (report)"
+				}
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", strings.Join(r.Methods, ","), r.Pattern, require, r.Space, r.Resource, r.At)
 			}
 			fmt.Fprintf(w, "*\t(everything else)\t%s\t\t\t\n", s.Default)
@@ -102,7 +105,7 @@ a token. Other keys are ignored. The file - is standard input.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	read := configFlags(cmd)
-	host := cmd.Flags().String("site", "", "host of the site to test, where several use patgate")
+	host := cmd.Flags().String("site", "", "host of the site to test, or the place of its gate as in Caddyfile:3, where several use patgate")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, files []string) error {
 		c, err := read()
