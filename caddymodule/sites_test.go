@@ -76,7 +76,9 @@ func TestDiffOfConfigurations(t *testing.T) {
 	}
 }
 `
-	site := func(settings string) string { return strings.Replace(before, "default deny", "default deny\n"+settings, 1) }
+	site := func(settings string) string {
+		return strings.Replace(before, "default deny", "default deny\n"+settings, 1)
+	}
 	for _, row := range []struct{ name, after, want string }{
 		{"nothing", before, "0 differences, 0 changed scopes\n"},
 		{"an order", strings.Replace(before, "a:b|c:d", "c:d|a:b", 1), "0 differences, 0 changed scopes\n"},

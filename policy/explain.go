@@ -34,8 +34,8 @@ type RouteInfo struct {
 	Require  string   `json:"require"`
 	Optional bool     `json:"optional,omitempty"`
 	Report   bool     `json:"report,omitempty"` // mode report
-	Space    string   `json:"space"`    // the source
-	Resource string   `json:"resource"` // the source
+	Space    string   `json:"space"`            // the source
+	Resource string   `json:"resource"`         // the source
 	From     []string `json:"token_from"`
 }
 
