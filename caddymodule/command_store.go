@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -48,7 +49,7 @@ that something is left.`,
 	repair := cmd.Flags().Bool("repair", false, "mend what is found")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
 		begun := time.Now()
-		checked := showProgress(cmd.ErrOrStderr(), func() string { return fmt.Sprintf("checking since %.0f seconds", time.Since(begun).Seconds()) })
+		checked := showProgress(cmd.ErrOrStderr(), func() string { return fmt.Sprintf("checking, %s so far", time.Since(begun).Round(time.Second)) })
 		var r checkResult
 		err := a.call(a.ctx(), http.MethodPost, apiPath("store", "check"), map[string]bool{"repair": *repair}, &r)
 		checked()
@@ -148,6 +149,10 @@ its own: stop it first. The pepper, if there is one, stays the same.`,
 	return cmd
 }
 
+// copyBudget is how long a step of a copy may take: no request waits for it, and
+// who copies a large store rather waits than begins anew.
+const copyBudget = caddy.Duration(10 * time.Second)
+
 // namedStore returns the store that a flag names.
 func namedStore(flag, name string) (source, error) {
 	kind, rest, _ := strings.Cut(name, ":")
@@ -173,6 +178,9 @@ func namedStore(flag, name string) (source, error) {
 		c = read.app.Store
 	default:
 		return source{}, usageError(fmt.Errorf("%s: want embedded:<file>, a redis://, rediss:// or unix:// URL, or config:<file>", flag))
+	}
+	if c.Redis != nil {
+		c.Redis.Budget = max(c.Redis.Budget, copyBudget)
 	}
 	s, err := c.source()
 	if err != nil {
