@@ -181,6 +181,7 @@ func namedStore(flag, name string) (source, error) {
 	}
 	if c.Redis != nil {
 		c.Redis.Budget = max(c.Redis.Budget, copyBudget)
+		c.Redis.quiet = true // what fails, the command says itself
 	}
 	s, err := c.source()
 	if err != nil {
