@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -15,13 +16,35 @@ import (
 
 // explainRequest is the body of POST /patgate/explain.
 type explainRequest struct {
-	Method  string            `json:"method"`
-	URL     string            `json:"url"` // a path, or whole where several sites use patgate
-	Headers map[string]string `json:"headers"`
-	Address string            `json:"address"` // where the request comes from
-	Token   string            `json:"token"`   // the id of the token to judge it with
-	Secret  string            `json:"secret"`  // or its secret
-	Site    string            `json:"site"`    // the host of the site, or the place of its gate, where the URL doesn't say
+	Method  string                  `json:"method"`
+	URL     string                  `json:"url"` // a path, or whole where several sites use patgate
+	Headers map[string]headerValues `json:"headers"`
+	Address string                  `json:"address"` // where the request comes from
+	Token   string                  `json:"token"`   // the id of the token to judge it with
+	Secret  string                  `json:"secret"`  // or its secret
+	Site    string                  `json:"site"`    // the host of the site, or the place of its gate, where the URL doesn't say
+}
+
+// header returns the headers of the request.
+func (in *explainRequest) header() http.Header {
+	h := http.Header{}
+	for name, values := range in.Headers {
+		h[name] = values
+	}
+	return h
+}
+
+// headerValues are what a header says: in JSON a string, or a list of them for a
+// header that is given more than once.
+type headerValues []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *headerValues) UnmarshalJSON(b []byte) error {
+	if b[0] == '[' {
+		return json.Unmarshal(b, (*[]string)(v))
+	}
+	*v = []string{""}
+	return json.Unmarshal(b, &(*v)[0])
 }
 
 // explainRequestOn says what the running gates make of a request.
@@ -36,11 +59,7 @@ func explainRequestOn(c *adminCall) (any, error) {
 	case in.Token != "" && in.Secret != "":
 		return nil, problem(http.StatusBadRequest, "token and secret: want one of them")
 	}
-	headers := http.Header{}
-	for name, value := range in.Headers {
-		headers[name] = []string{value}
-	}
-	q, err := newQuestion(in.Method, in.URL, headers, in.Address)
+	q, err := newQuestion(in.Method, in.URL, in.header(), in.Address)
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, "%v", err)
 	}

@@ -29,7 +29,7 @@ that no operation has.`,
 		Example: `  patgate policy check
   patgate policy check --config /etc/caddy/Caddyfile
   patgate policy check --openapi openapi.yaml --base /api`,
-		Args: cobra.NoArgs,
+		Args: wantArgs(),
 	}
 	read := configFlags(cmd)
 	documents := cmd.Flags().StringArray("openapi", nil, "an OpenAPI document to compare the policy with")

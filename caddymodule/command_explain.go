@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,7 +34,7 @@ or a whole URL where several sites use patgate.`,
 		Example: `  patgate policy explain GET /v1/spaces/1/stories
   patgate policy explain POST /v1/spaces/1/stories --token 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate policy explain GET https://api.example.com/v1/spaces/1/stories --header 'X-Space: 7' --json`,
-		Args: cobra.ExactArgs(2),
+		Args: wantArgs("METHOD", "URL"),
 	}
 	read := configFlags(cmd)
 	var in explainRequest
@@ -44,15 +45,23 @@ or a whole URL where several sites use patgate.`,
 	headers := cmd.Flags().StringArray("header", nil, "a header of the request, as in 'X-Space: 7'")
 	address := cmd.Flags().String("address", "", "address of the running server's admin endpoint")
 	asJSON := jsonFlag(cmd)
-	cmd.MarkFlagsMutuallyExclusive("token", "secret-stdin")
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) (err error) {
-		in.Method, in.URL, in.Headers = args[0], args[1], map[string]string{}
+		if err := oneOf(cmd, false, "token", "secret-stdin"); err != nil {
+			return err
+		}
+		if cmd.Flags().Changed("token") {
+			if err := checkIDs(in.Token); err != nil {
+				return err
+			}
+		}
+		in.Method, in.URL, in.Headers = args[0], args[1], map[string]headerValues{}
 		for _, h := range *headers {
 			name, value, ok := strings.Cut(h, ":")
 			if !ok {
-				return usageError(fmt.Errorf("--header %q: want 'Name: value'", h))
+				return usageError(errors.New("--header: want 'Name: value', with a colon"))
 			}
-			in.Headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+			name = strings.TrimSpace(name)
+			in.Headers[name] = append(in.Headers[name], strings.TrimSpace(value))
 		}
 		if *secretStdin {
 			if in.Secret, err = readSecret(cmd); err != nil {
@@ -95,11 +104,7 @@ func explainFile(cmd *cobra.Command, read func() (*configuration, error), addres
 	if err != nil {
 		return e, err
 	}
-	headers := http.Header{}
-	for name, value := range in.Headers {
-		headers[name] = []string{value}
-	}
-	q, err := newQuestion(in.Method, in.URL, headers, in.Address)
+	q, err := newQuestion(in.Method, in.URL, in.header(), in.Address)
 	if err != nil {
 		return e, usageError(err)
 	}

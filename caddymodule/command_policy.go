@@ -41,7 +41,7 @@ func policyRoutesCommand() *cobra.Command {
 		Short: "Show the compiled table of routes",
 		Example: `  patgate policy routes
   patgate policy routes --config Caddyfile --json`,
-		Args: cobra.NoArgs,
+		Args: wantArgs(),
 	}
 	read := configFlags(cmd)
 	asJSON := jsonFlag(cmd)
@@ -102,7 +102,7 @@ request, or null. "anonymous": true says that the request is also served without
 a token. Other keys are ignored. The file - is standard input.`,
 		Example: `  patgate policy test --config Caddyfile cases.jsonl
   patgate policy test --site api.example.com cases/*.jsonl`,
-		Args: cobra.MinimumNArgs(1),
+		Args: wantArgs("CASES.jsonl..."),
 	}
 	read := configFlags(cmd)
 	host := cmd.Flags().String("site", "", "host of the site to test, or the place of its gate as in Caddyfile:3, where several use patgate")

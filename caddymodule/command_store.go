@@ -121,9 +121,10 @@ its own: stop it first. The pepper, if there is one, stays the same.`,
 	from := cmd.Flags().String("from", "", "the store that is copied")
 	to := cmd.Flags().String("to", "", "the store it is copied to")
 	asJSON := jsonFlag(cmd)
-	cmd.MarkFlagsRequiredTogether("from", "to")
-	cmd.MarkFlagsOneRequired("from", "to")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) (err error) {
+		if *from == "" || *to == "" {
+			return usageError(errors.New("want --from STORE and --to STORE"))
+		}
 		source, err := namedStore("--from", *from)
 		if err != nil {
 			return err

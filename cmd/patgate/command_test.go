@@ -486,6 +486,13 @@ func TestRefusals(t *testing.T) {
 		{[]string{"token", "pattern", "--config", "nosuch"}, 1, "no such file"},
 		{[]string{"owner", "set", "o", "--max-tokens", "-1"}, 1, "max_tokens"},
 		{[]string{"policy", "diff", "a"}, 2, "want OLD NEW"},
+		{[]string{"policy", "explain", "GET"}, 2, "want METHOD URL, got 1 argument"},
+		{[]string{"policy", "explain", "GET", "/", "--token", secret}, 1, "id: want 1 to 36 characters"},
+		{[]string{"policy", "explain", "GET", "/", "--token", "x", "--secret-stdin"}, 2, "--token and --secret-stdin contradict"},
+		{[]string{"policy", "explain", "GET", "/", "--header", "Authorization " + secret}, 2, "want 'Name: value'"},
+		{[]string{"policy", "test"}, 2, "want CASES.jsonl..."},
+		{[]string{"policy", "check", "Caddyfile"}, 2, "want no arguments"},
+		{[]string{"store", "copy", "--from", "embedded:tokens.db"}, 2, "want --from STORE and --to STORE"},
 		{[]string{"policy", "diff", "a", "b"}, 1, "no such file"},
 		{[]string{"policy"}, 2, "check, diff, explain, import, routes, test"},
 	} {
