@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"text/tabwriter"
@@ -18,8 +16,6 @@ import (
 )
 
 const (
-	floodRate   = 20_000 // requests with garbage a second
-	floodConns  = 64
 	normalRate  = 1000 // requests with held tokens a second
 	normalConns = 8
 )
@@ -51,20 +47,21 @@ func measureFlood(ctx context.Context, o options, dir string, out io.Writer) err
 	if err := gate.importTokens(ctx, w.export()); err != nil {
 		return fmt.Errorf("importing the tokens: %w", err)
 	}
-	held, garbage := ask(http.MethodGet, w.tokens), floodRequests(w)
-	if _, err := normalTraffic(ctx, gate.addr, held, o.duration); err != nil { // so that they are held
-		return err
+	held, garbage := ask(http.MethodGet, w.tokens), floodBatches(w)
+	if err := use(ctx, gate, held); err != nil {
+		return fmt.Errorf("using every token: %w", err)
 	}
 	before, err := gate.cacheFigures(ctx)
 	if err != nil {
 		return err
 	}
-	results := map[*gateway]*floodResult{plain: {}, gate: {}}
+	sides := []*floodSide{{name: "plain Caddy, told what is garbage", gateway: plain}, {name: "patgate", gateway: gate}}
 	for round := range o.rounds {
-		progress("flood: round %d of %d", round+1, o.rounds)
-		for g, r := range results {
-			if err := r.measure(ctx, g.addr, held, garbage, o.duration); err != nil {
-				return err
+		for i := range sides {
+			s := sides[(i+round)%len(sides)]
+			progress("round %d of %d: %s", round+1, o.rounds, s.name)
+			if err := s.measure(ctx, held, garbage, o.duration); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
 			}
 		}
 	}
@@ -72,125 +69,138 @@ func measureFlood(ctx context.Context, o options, dir string, out io.Writer) err
 	if err != nil {
 		return err
 	}
-	progress("")
-	t := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(t, "%d requests/s with held tokens\talone: median, p99\tbeside garbage\tratio\tgarbage/s\n", normalRate)
-	for _, row := range []struct {
-		name string
-		g    *gateway
-	}{{"plain Caddy, told what is garbage", plain}, {"patgate", gate}} {
-		fmt.Fprintf(t, "%s\t%s\n", row.name, results[row.g])
-	}
-	t.Flush()
-	fmt.Fprintf(out, "The store was asked %d times during the floods; %d held tokens were pushed out.\n", after.StoreReads-before.StoreReads, after.Evicted-before.Evicted)
-	return nil
-}
-
-// floodRequests returns requests with unknown tokens, malformed ones and none.
-func floodRequests(w workload) [][]byte {
-	var secrets []string
-	for i, secret := range w.unknown {
-		secrets = append(secrets, []string{secret, secret + "x", ""}[i%3])
-	}
-	requests := ask(http.MethodGet, secrets)
-	for i, r := range requests {
-		requests[i] = []byte(strings.Replace(string(r), "\r\n\r\n", "\r\nX-Garbage: 1\r\n\r\n", 1))
-	}
-	return requests
-}
-
-// floodResult is how long requests with held tokens took, in all rounds.
-type floodResult struct {
-	alone, beside []time.Duration
-	garbage       float64 // requests
-	took          time.Duration
-}
-
-func (r *floodResult) measure(ctx context.Context, addr string, held, garbage [][]byte, d time.Duration) error {
-	alone, err := normalTraffic(ctx, addr, held, d)
+	setting, err := (&bench{options: o, workload: w}).setting()
 	if err != nil {
 		return err
 	}
-	r.alone = append(r.alone, alone...)
+	progress("")
+	printFlood(out, sides)
+	fmt.Fprintf(out, "The store was asked %d times during the floods; %d held tokens were pushed out.\n\n%s\n", after.StoreReads-before.StoreReads, after.Evicted-before.Evicted, setting)
+	return nil
+}
+
+// floodSide is a gateway and how long requests with held tokens took there.
+type floodSide struct {
+	name    string
+	gateway *gateway
+	rounds  []floodRound
+}
+
+// floodRound is how long requests took, the shortest first, and how much garbage
+// was answered.
+type floodRound struct {
+	alone, beside []time.Duration
+	garbage       float64 // a second
+}
+
+func (s *floodSide) measure(ctx context.Context, held, garbage [][]byte, d time.Duration) (err error) {
+	var r floodRound
+	if r.alone, err = normalTraffic(ctx, s.gateway.addr, held, d); err != nil {
+		return err
+	}
 	flooding, stop := context.WithCancel(ctx)
 	defer stop()
 	var answered atomic.Int64
 	var failed error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		failed = paced(flooding, addr, garbage, floodConns, floodRate, func(time.Duration) { answered.Add(1) })
-	}()
-	time.Sleep(d / 5) // until it is at its height
+	var running sync.WaitGroup
+	running.Go(func() { failed = flood(flooding, s.gateway.addr, garbage, &answered) })
+	sleep(ctx, d/5) // until it is at its height
 	n, began := answered.Load(), time.Now()
-	beside, err := normalTraffic(ctx, addr, held, d)
-	r.garbage += float64(answered.Load() - n)
-	r.took += time.Since(began)
-	r.beside = append(r.beside, beside...)
+	r.beside, err = normalTraffic(ctx, s.gateway.addr, held, d)
+	r.garbage = float64(answered.Load()-n) / time.Since(began).Seconds()
 	stop()
-	<-done
+	running.Wait()
+	s.rounds = append(s.rounds, r)
 	return cmp.Or(err, failed, ctx.Err())
 }
 
-func (r *floodResult) String() string {
-	slices.Sort(r.alone)
-	slices.Sort(r.beside)
-	at := func(list []time.Duration, part float64) time.Duration { return list[int(part*float64(len(list)-1))] }
-	us := func(d time.Duration) int64 { return d.Microseconds() }
-	a, b := at(r.alone, .5), at(r.beside, .5)
-	return fmt.Sprintf("%d, %d µs\t%d, %d µs\t%.2f\t%.0f", us(a), us(at(r.alone, .99)), us(b), us(at(r.beside, .99)), float64(b)/float64(a), r.garbage/r.took.Seconds())
+// printFlood prints what the rounds have shown. A machine that has more to do is
+// slower for everybody: what the gate adds is the ratio to the first side, which
+// has as much to do.
+func printFlood(out io.Writer, sides []*floodSide) {
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(w, "%d requests/s with held tokens, %d/s of garbage sent\talone: p50, p99\tbeside: p50, p99\tbeside to alone, p50\tgarbage/s answered\n", normalRate, floodRate)
+	for _, s := range sides {
+		at := func(times func(floodRound) []time.Duration, p int) float64 {
+			return spanOf(s.rounds, func(r floodRound) float64 { return milliseconds(percentile(times(r), p)) }).median
+		}
+		fmt.Fprintf(w, "%s\t%.2f, %.2f ms\t%.2f, %.2f ms\t%s\t%.0f\n", s.name, at(floodRound.quiet, 50), at(floodRound.quiet, 99), at(floodRound.flooded, 50), at(floodRound.flooded, 99),
+			spanOf(s.rounds, func(r floodRound) float64 { return ratio(r.beside, r.alone, 50) }),
+			spanOf(s.rounds, func(r floodRound) float64 { return r.garbage }).median)
+	}
+	fmt.Fprint(w, "\npatgate to that plain Caddy, median (min–max)\tp50\tp90\tp99\n")
+	type pair struct{ plain, gate floodRound }
+	var pairs []pair
+	for i, r := range sides[0].rounds {
+		pairs = append(pairs, pair{r, sides[1].rounds[i]})
+	}
+	for _, row := range []struct {
+		name  string
+		times func(floodRound) []time.Duration
+	}{{"alone", floodRound.quiet}, {"beside garbage", floodRound.flooded}} {
+		fmt.Fprint(w, row.name)
+		for _, p := range []int{50, 90, 99} {
+			fmt.Fprintf(w, "\t%s", spanOf(pairs, func(of pair) float64 { return ratio(row.times(of.gate), row.times(of.plain), p) }))
+		}
+		fmt.Fprintln(w)
+	}
+	w.Flush()
+}
+
+func (r floodRound) quiet() []time.Duration   { return r.alone }
+func (r floodRound) flooded() []time.Duration { return r.beside }
+
+// ratio compares a percentile of two sorted lists.
+func ratio(a, b []time.Duration, p int) float64 {
+	return float64(percentile(a, p)) / float64(percentile(b, p))
+}
+
+// use sends each request once: then all tokens are held.
+func use(ctx context.Context, g *gateway, requests [][]byte) error {
+	progress("using every token")
+	_, err := once(ctx, g.addr, min(len(requests), normalConns), requests, served)
+	return err
 }
 
 // normalTraffic sends requests with held tokens for a time and returns how long
-// each took.
+// each took, the shortest first.
 func normalTraffic(ctx context.Context, addr string, requests [][]byte, d time.Duration) (took []time.Duration, err error) {
-	ctx, stop := context.WithTimeout(ctx, d)
-	defer stop()
-	var mu sync.Mutex
-	err = paced(ctx, addr, requests, normalConns, normalRate, func(d time.Duration) {
-		mu.Lock()
-		defer mu.Unlock()
-		took = append(took, d)
-	})
-	if err == nil && len(took) == 0 {
-		err = fmt.Errorf("no answer from %s", addr)
-	}
-	return took, err
-}
-
-// paced sends requests at a rate, over connections that take turns, until ctx
-// ends. A connection that falls behind makes up for it.
-func paced(ctx context.Context, addr string, requests [][]byte, connections, rate int, answered func(time.Duration)) error {
-	pause := time.Duration(connections) * time.Second / time.Duration(rate)
-	errs := make([]error, connections)
-	var running sync.WaitGroup
 	began := time.Now()
-	for i := range connections {
+	var mu sync.Mutex
+	var running sync.WaitGroup
+	errs := make([]error, normalConns)
+	conns, err := dial(ctx, addr, normalConns)
+	if err != nil {
+		return nil, err
+	}
+	defer conns.close()
+	const pause = normalConns * time.Second / normalRate // between two requests of a connection
+	for c, conn := range conns.list {
 		running.Go(func() {
-			conn, err := net.Dial("tcp", addr)
-			if err != nil {
-				errs[i] = err
-				return
-			}
-			defer conn.Close()
 			buf := make([]byte, 4096)
-			next := began.Add(pause * time.Duration(i) / time.Duration(connections))
-			for n := i * len(requests) / connections; ctx.Err() == nil; n++ {
-				if wait := time.Until(next); wait > 0 {
-					time.Sleep(wait)
+			next := began.Add(pause * time.Duration(c) / normalConns)
+			for n := c * len(requests) / normalConns; next.Before(began.Add(d)); n++ {
+				if errs[c] = sleep(ctx, time.Until(next)); errs[c] != nil {
+					return
 				}
 				next = next.Add(pause)
 				sent := time.Now()
-				if _, err := exchange(conn, requests[n%len(requests)], buf); err != nil {
-					errs[i] = err
+				answer, err := exchange(conn, requests[n%len(requests)], buf)
+				if err == nil {
+					err = served(n, answer)
+				}
+				if errs[c] = err; err != nil {
 					return
 				}
-				answered(time.Since(sent))
+				mu.Lock()
+				took = append(took, time.Since(sent))
+				mu.Unlock()
 			}
 		})
 	}
 	running.Wait()
-	return cmp.Or(errs...)
+	slices.Sort(took)
+	return took, cmp.Or(errs...)
 }
 
 // cacheFigures are some of what the status says.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -40,6 +39,7 @@ type gateway struct {
 	process
 	addr      string
 	adminAddr string
+	config    string       // the file
 	log       bytes.Buffer // what it has to say
 }
 
@@ -73,12 +73,11 @@ func startTuned(ctx context.Context, binary, dir, upstream, directive, settings 
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{addr: addr, adminAddr: adminAddr}
-	caddyfile := filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(caddyfile, []byte(g.caddyfile(upstream, directive, settings, t)), 0o600); err != nil {
+	g := &gateway{addr: addr, adminAddr: adminAddr, config: filepath.Join(dir, "Caddyfile")}
+	if err := os.WriteFile(g.config, []byte(g.caddyfile(upstream, directive, settings, t)), 0o600); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, binary, "run", "--config", caddyfile, "--adapter", "caddyfile")
+	cmd := exec.CommandContext(ctx, binary, "run", "--config", g.config, "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	cmd.Stdout, cmd.Stderr = &g.log, &g.log
 	if err := g.launch(cmd); err != nil {
@@ -123,18 +122,19 @@ http://:%s {
 `, g.adminAddr, t.format, app, g.addr[strings.LastIndexByte(g.addr, ':')+1:], directive, upstream, t.transport)
 }
 
-// await waits until the gateway listens.
+// await waits until the gateway serves. It listens a little earlier; the admin
+// endpoint says what is configured only when all of it runs.
 func (g *gateway) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		conn, err := net.Dial("tcp", g.addr)
+		answer, err := g.admin(ctx, http.MethodGet, "/config/", nil)
 		if err == nil {
-			return conn.Close()
+			return answer.Close()
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for it to listen: %w", err)
+			return fmt.Errorf("waiting for it to serve: %w", err)
 		case <-g.ended:
 			return errors.New("it has ended")
 		case <-time.After(20 * time.Millisecond):

@@ -135,7 +135,8 @@ var (
 	contentLength = []byte("\r\nContent-Length: ")
 )
 
-// exchange sends a request and returns its answer, which is in buf.
+// exchange sends a request and returns its answer, which is in buf; with an error,
+// as much of it as has come.
 func exchange(conn net.Conn, request, buf []byte) ([]byte, error) {
 	if _, err := conn.Write(request); err != nil {
 		return nil, err
@@ -156,17 +157,17 @@ func readAnswer(conn net.Conn, buf []byte) ([]byte, error) {
 	for want == 0 || n < want {
 		read, err := conn.Read(buf[n:])
 		if err != nil {
-			return nil, fmt.Errorf("reading an answer: %w", err)
+			return buf[:n], fmt.Errorf("reading an answer: %w", err)
 		}
 		n += read
 		if want == 0 {
 			if want, err = lengthOf(buf[:n]); err != nil {
-				return nil, err
+				return buf[:n], err
 			}
 		}
 	}
 	if n > want {
-		return nil, fmt.Errorf("%d bytes follow an answer", n-want)
+		return buf[:n], fmt.Errorf("%d bytes follow an answer", n-want)
 	}
 	return buf[:n], nil
 }

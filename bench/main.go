@@ -42,6 +42,7 @@ type options struct {
 	scale       bool   // only how cost grows
 	redis       bool   // only what is measured with Redis
 	flood       bool   // only what garbage takes from held tokens
+	reload      bool   // only what reloads do to requests
 	tuning      string // of both sides of the comparison with plain Caddy: a key of tunings
 	only        string // only the scenarios whose names contain this
 	redisTokens int    // how many are put into Redis to see what they take
@@ -63,6 +64,7 @@ func main() {
 	flag.BoolVar(&o.scale, "scale", false, "only measure how cost grows with tokens in Redis (up to -redis-tokens) and with gateways")
 	flag.BoolVar(&o.redis, "redis", false, "only measure what is measured with Redis")
 	flag.BoolVar(&o.flood, "flood", false, "only measure requests with held tokens beside 20,000 a second with garbage")
+	flag.BoolVar(&o.reload, "reload", false, "only measure what becomes of requests while the configuration is reloaded every half second for a minute")
 	flag.StringVar(&o.tuning, "tuning", "usual", "how both sides of the comparison with plain Caddy are set: usual (Caddy's defaults), log (with format patgate) or lean (with transport patgate as well)")
 	flag.StringVar(&o.only, "only", "", "only compare with plain Caddy, and only what has this `text` in its name, as \"10000 tokens\"")
 	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "tokens put into Redis to see how much memory each takes")
@@ -134,6 +136,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	if o.flood {
 		return measureFlood(ctx, o, dir, out)
+	}
+	if o.reload {
+		return measureReloads(ctx, o, dir, out)
 	}
 	if o.redis {
 		return withRedis(ctx, o, dir, out)

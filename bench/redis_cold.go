@@ -53,7 +53,7 @@ func (b *redisBench) coldStart(ctx context.Context, name string) (s coldStart, e
 		if err != nil {
 			return s, err
 		}
-		if *p, err = once(ctx, g.addr, min(len(requests), coldStartConnections), requests); err != nil {
+		if *p, err = once(ctx, g.addr, min(len(requests), coldStartConnections), requests, served); err != nil {
 			return s, err
 		}
 		after, err := g.metrics(ctx)
@@ -68,9 +68,17 @@ func (b *redisBench) coldStart(ctx context.Context, name string) (s coldStart, e
 	return s, nil
 }
 
-// once sends each request once, over a number of connections at the same time.
-// Any answer but the upstream's is an error.
-func once(ctx context.Context, addr string, connections int, requests [][]byte) (pass, error) {
+// served returns an error for any answer but the upstream's.
+func served(_ int, answer []byte) error {
+	if !hasStatus(answer, "200") {
+		return fmt.Errorf("want status 200, got: %s", answer)
+	}
+	return nil
+}
+
+// once sends each request once, over a number of connections at the same time,
+// and has each answer checked.
+func once(ctx context.Context, addr string, connections int, requests [][]byte, check func(i int, answer []byte) error) (pass, error) {
 	conns, err := dial(ctx, addr, connections)
 	if err != nil {
 		return pass{}, err
@@ -86,8 +94,8 @@ func once(ctx context.Context, addr string, connections int, requests [][]byte) 
 				sent := time.Now()
 				answer, err := exchange(conn, requests[i], buf)
 				times[i] = time.Since(sent)
-				if err == nil && !hasStatus(answer, "200") {
-					err = fmt.Errorf("want status 200, got: %s", answer)
+				if err == nil {
+					err = check(i, answer)
 				}
 				errs[c] = err
 			}

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/store/redis"
 	"github.com/patgate/patgate/token"
 )
@@ -19,11 +23,16 @@ func (b *redisBench) measureSize(ctx context.Context) error {
 		return err
 	}
 	defer server.stop()
+	tokens, err := openStore(server)
+	if err != nil {
+		return err
+	}
+	defer tokens.Close()
 	before, err := server.usedMemory(ctx)
 	if err != nil {
 		return err
 	}
-	if err := fill(ctx, server, b.redisTokens); err != nil {
+	if err := fill(ctx, tokens, 0, b.redisTokens); err != nil {
 		return err
 	}
 	after, err := server.usedMemory(ctx)
@@ -34,34 +43,53 @@ func (b *redisBench) measureSize(ctx context.Context) error {
 	return nil
 }
 
-// fill creates n tokens like those of a workload.
-func fill(ctx context.Context, server *redisServer, n int) (err error) {
-	s, err := redis.Open(redis.Options{Addresses: []string{server.addr}, Budget: 10 * time.Second})
-	if err != nil {
-		return err
+// openStore opens the store that patgate has in a Redis. It may take its time.
+func openStore(server *redisServer) (*redis.Store, error) {
+	return redis.Open(redis.Options{Addresses: []string{server.addr}, Budget: 10 * time.Second})
+}
+
+// fillers is how many fill Redis at a time: while it works on what one has sent,
+// the others prepare what comes next.
+const fillers = 4
+
+// fill creates the tokens like those of a workload that come after the first
+// from ones, up to the n-th.
+func fill(ctx context.Context, s store.Store, from, n int) error {
+	const batch = 100 // Redis does more for each token of a large one
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	next := int64(from)
+	var running sync.WaitGroup
+	for range fillers {
+		running.Go(func() {
+			for ctx.Err() == nil {
+				first := int(atomic.AddInt64(&next, batch)) - batch
+				if first >= n {
+					return
+				}
+				progress("filling Redis: %d of %d tokens", first, n)
+				tokens := make([]*token.Token, 0, batch)
+				for i := first; i < min(first+batch, n); i++ {
+					tokens = append(tokens, newToken(i))
+				}
+				if err := s.Create(ctx, tokens...); err != nil {
+					stop(fmt.Errorf("filling Redis: %w", err))
+				}
+			}
+		})
 	}
-	defer s.Close()
-	const batch = 2000
-	for from := 0; from < n; from += batch {
-		progress("filling Redis: %d of %d tokens", from, n)
-		var tokens []*token.Token
-		for i := from; i < min(from+batch, n); i++ {
-			tokens = append(tokens, newToken(i))
-		}
-		if err := s.Create(ctx, tokens...); err != nil {
-			return fmt.Errorf("creating tokens: %w", err)
-		}
-	}
-	return nil
+	running.Wait()
+	return context.Cause(ctx)
 }
 
 // newToken returns the i-th token, which may read everything in one space.
 func newToken(i int) *token.Token {
 	now := time.Now()
-	t := &token.Token{
-		ID: token.NewID(now), Name: fmt.Sprint("bench ", i), Owner: fmt.Sprint("owner-", i%owners), Hint: "pat_0123", CreatedAt: now,
+	return &token.Token{
+		ID: token.NewID(now), Name: fmt.Sprint("bench ", i), Owner: fmt.Sprint("owner-", i%owners), Digest: digest(i), Hint: "pat_0123", CreatedAt: now,
 		Grants: []token.Grant{{Spaces: []string{space(i)}, Scopes: []string{"*:read"}, Resources: []string{token.All}}},
 	}
-	rand.Read(t.Digest[:])
-	return t
 }
+
+// digest is that of the i-th token.
+func digest(i int) token.Digest { return sha256.Sum256(strconv.AppendInt(nil, int64(i), 10)) }

@@ -11,10 +11,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/patgate/patgate/store"
-	"github.com/patgate/patgate/store/redis"
-	"github.com/patgate/patgate/token"
 )
 
 // scale is what shows how cost grows: with the tokens in Redis, and with the
@@ -23,14 +19,6 @@ type scale struct {
 	redisBench
 	stored  []storedCost
 	sharing []sharingCost
-}
-
-// storedCost is what so many tokens in Redis cost.
-type storedCost struct {
-	tokens int
-	bytes  float64 // of Redis, per token
-	find   []time.Duration
-	page   []time.Duration // to list 100 of them
 }
 
 // sharingCost is what so many gateways cost their Redis, and what a change does.
@@ -70,62 +58,6 @@ func (s *scale) stop() {
 		s.upstream.stop()
 	}
 	s.redis.stop()
-}
-
-// measureStored fills a Redis by and by, and asks it in between.
-func (s *scale) measureStored(ctx context.Context) error {
-	server, err := startRedis(ctx, filepath.Join(s.dir, "scale-redis"))
-	if err != nil {
-		return err
-	}
-	defer server.stop()
-	before, err := server.usedMemory(ctx)
-	if err != nil {
-		return err
-	}
-	tokens, err := redis.Open(redis.Options{Addresses: []string{server.addr}, Budget: 10 * time.Second})
-	if err != nil {
-		return err
-	}
-	defer tokens.Close()
-	var digests []token.Digest // of some of them
-	for n, stored := 1000, 0; n <= s.redisTokens; n *= 10 {
-		for stored < n {
-			progress("storing %d of %d tokens", stored, s.redisTokens)
-			var batch []*token.Token
-			for range min(2000, n-stored) {
-				batch = append(batch, newToken(stored))
-				stored++
-			}
-			digests = append(digests, batch[0].Digest, batch[len(batch)/2].Digest)
-			if err := tokens.Create(ctx, batch...); err != nil {
-				return fmt.Errorf("storing tokens: %w", err)
-			}
-		}
-		used, err := server.usedMemory(ctx)
-		if err != nil {
-			return err
-		}
-		cost := storedCost{tokens: n, bytes: float64(used-before) / float64(n)}
-		for i := range min(2000, n) {
-			began := time.Now()
-			if _, err := tokens.Find(ctx, digests[i*7919%len(digests)]); err != nil {
-				return err
-			}
-			cost.find = append(cost.find, time.Since(began))
-		}
-		for range 20 {
-			began := time.Now()
-			if _, _, err := tokens.Tokens(ctx, store.Query{Limit: 100, Now: began}); err != nil {
-				return err
-			}
-			cost.page = append(cost.page, time.Since(began))
-		}
-		slices.Sort(cost.find)
-		slices.Sort(cost.page)
-		s.stored = append(s.stored, cost)
-	}
-	return nil
 }
 
 // measureSharing has ever more gateways follow one Redis.
@@ -227,17 +159,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 func (s *scale) print(out io.Writer) {
-	at := func(sorted []time.Duration, share float64) time.Duration {
-		return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)].Round(time.Microsecond)
+	s.printStored(out)
+	at := func(sorted []time.Duration, p int) time.Duration {
+		return percentile(sorted, p).Round(time.Microsecond)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprint(w, "tokens in Redis\tbytes each\tlookup p50\tp99\tlist 100, p50\n")
-	for _, c := range s.stored {
-		fmt.Fprintf(w, "%d\t%.0f\t%s\t%s\t%s\n", c.tokens, c.bytes, at(c.find, 0.5), at(c.find, 0.99), at(c.page, 0.5))
-	}
-	fmt.Fprint(w, "\ngateways\tRedis idle: CPU µs/s\tbytes/s\ta change: CPU µs\tbytes\theard by all, p50\tp99\n")
+	fmt.Fprint(w, "gateways\tRedis idle: CPU µs/s\tbytes/s\ta change: CPU µs\tbytes\theard by all, p50\tp99\n")
 	for _, c := range s.sharing {
-		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%s\t%s\n", c.gateways, c.idleCPU, c.idleOut, c.changeCPU, c.changeOut, at(c.answered, 0.5), at(c.answered, 0.99))
+		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%s\t%s\n", c.gateways, c.idleCPU, c.idleOut, c.changeCPU, c.changeOut, at(c.answered, 50), at(c.answered, 99))
 	}
 	first, last := s.sharing[0], s.sharing[len(s.sharing)-1]
 	per := func(of func(sharingCost) float64) (fixed, each float64) {

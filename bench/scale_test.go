@@ -24,7 +24,7 @@ func TestScale(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{`1000 +\d+ +\S+s +\S+s +\S+s`, `8 +\d+ +\d+ +-?\d+ +-?\d+ +\S+s +\S+s`, `1000 gateways, by calculation `} {
+	for _, line := range []string{`1000 +\S+s +\d+ +\d+\.\d +\S+s +\S+s +\d+\.\d\d +\d+\.\d\d +\S+s`, `8 +\d+ +\d+ +-?\d+ +-?\d+ +\S+s +\S+s`, `1000 gateways, by calculation `} {
 		if !regexp.MustCompile(`(?m)^` + line).MatchString(out.String()) {
 			t.Errorf("no line like %s:\n%s", line, &out)
 		}

@@ -65,8 +65,9 @@ func (u *upstream) stop() {
 	}
 }
 
-// serveUpstream answers every request alike, as cheaply as can be. It prints its
-// address, and ends when its standard input does.
+// serveUpstream answers every request alike, as cheaply as can be, or says what it
+// was asked, where its role is to echo. It prints its address, and ends when its
+// standard input does.
 func serveUpstream() {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -74,6 +75,10 @@ func serveUpstream() {
 		os.Exit(1)
 	}
 	fmt.Println(listener.Addr())
+	answer := answer
+	if os.Getenv(upstreamRole) == echo {
+		answer = new(echoes).answer
+	}
 	go func() {
 		for {
 			conn, err := listener.Accept()

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -14,12 +16,35 @@ import (
 
 // explainRequest is the body of POST /patgate/explain.
 type explainRequest struct {
-	Method  string            `json:"method"`
-	URL     string            `json:"url"` // a path, or whole where several sites use patgate
-	Headers map[string]string `json:"headers"`
-	Address string            `json:"address"` // where the request comes from
-	Token   string            `json:"token"`   // the id of the token to judge it with
-	Secret  string            `json:"secret"`  // or its secret
+	Method  string                  `json:"method"`
+	URL     string                  `json:"url"` // a path, or whole where several sites use patgate
+	Headers map[string]headerValues `json:"headers"`
+	Address string                  `json:"address"` // where the request comes from
+	Token   string                  `json:"token"`   // the id of the token to judge it with
+	Secret  string                  `json:"secret"`  // or its secret
+	Site    string                  `json:"site"`    // the host of the site, or the place of its gate, where the URL doesn't say
+}
+
+// header returns the headers of the request.
+func (in *explainRequest) header() http.Header {
+	h := http.Header{}
+	for name, values := range in.Headers {
+		h[name] = values
+	}
+	return h
+}
+
+// headerValues are what a header says: in JSON a string, or a list of them for a
+// header that is given more than once.
+type headerValues []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *headerValues) UnmarshalJSON(b []byte) error {
+	if b[0] == '[' {
+		return json.Unmarshal(b, (*[]string)(v))
+	}
+	*v = []string{""}
+	return json.Unmarshal(b, &(*v)[0])
 }
 
 // explainRequestOn says what the running gates make of a request.
@@ -34,11 +59,7 @@ func explainRequestOn(c *adminCall) (any, error) {
 	case in.Token != "" && in.Secret != "":
 		return nil, problem(http.StatusBadRequest, "token and secret: want one of them")
 	}
-	headers := http.Header{}
-	for name, value := range in.Headers {
-		headers[name] = []string{value}
-	}
-	q, err := newQuestion(in.Method, in.URL, headers, in.Address)
+	q, err := newQuestion(in.Method, in.URL, in.header(), in.Address)
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, "%v", err)
 	}
@@ -46,7 +67,7 @@ func explainRequestOn(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, problem(http.StatusNotFound, "the running server has no sites")
 	}
-	s, err := siteFor(runningSites(app.(*caddyhttp.App)), q.host())
+	s, err := siteFor(runningSites(app.(*caddyhttp.App)), cmp.Or(in.Site, q.host()))
 	if err != nil {
 		return nil, problem(http.StatusBadRequest, "url: %v", err)
 	}

@@ -29,12 +29,12 @@ that no operation has.`,
 		Example: `  patgate policy check
   patgate policy check --config /etc/caddy/Caddyfile
   patgate policy check --openapi openapi.yaml --base /api`,
-		Args: cobra.NoArgs,
+		Args: wantArgs(),
 	}
 	read := configFlags(cmd)
 	documents := cmd.Flags().StringArray("openapi", nil, "an OpenAPI document to compare the policy with")
 	base := cmd.Flags().String("base", "", "path below which the APIs of --openapi are (default: the path of their servers)")
-	host := cmd.Flags().String("site", "", "host of the site to compare --openapi with, where several use patgate")
+	host := cmd.Flags().String("site", "", "host of the site to compare --openapi with, or the place of its gate as in Caddyfile:3, where several use patgate")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		c, err := read()

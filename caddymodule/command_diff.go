@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,7 +20,8 @@ func policyDiffCommand() *cobra.Command {
 		Short: "Show which requests two configurations answer differently",
 		Long: `Compares the policies of two configuration files, site by site, on a request for
 every route of either, and for every two routes that a request can be on at once.
-Scopes that are declared differently are listed as well.`,
+Scopes that are declared differently are listed as well, and so are settings of a
+site that decide about requests on all of its routes.`,
 		Example: `  patgate policy diff Caddyfile.deployed Caddyfile
   git show HEAD:Caddyfile > old && patgate policy diff old Caddyfile --json`,
 		Args: wantArgs("OLD", "NEW"),
@@ -61,6 +63,44 @@ type siteDiff struct {
 	Site     string              `json:"site"`
 	Note     string              `json:"note,omitempty"`
 	Requests []policy.Difference `json:"requests"`
+	Settings []settingDifference `json:"settings"`
+}
+
+// settingDifference is a setting of a site that decides requests, or what becomes
+// of their tokens, whatever their routes.
+type settingDifference struct {
+	Name string `json:"name"`
+	Old  string `json:"old"`
+	New  string `json:"new"`
+}
+
+// settings returns the settings that diffSettings compares, with their values.
+func (h *Handler) settings() [][2]string {
+	until := "reject"
+	if h.UnknownTokenUntil != "" {
+		until = "forward until " + h.UnknownTokenUntil
+	}
+	return [][2]string{
+		{"let_through", cmp.Or(strings.Join(slices.Sorted(slices.Values(h.LetThrough)), ", "), "nothing")},
+		{"unknown_token", until},
+		{"forward_token", cmp.Or(h.ForwardToken, "keep")},
+		{"cors_preflight", cmp.Or(h.CORSPreflight, "forward")},
+		{"encoded_slash", cmp.Or(h.EncodedSlash, "reject")},
+		{"semicolon", cmp.Or(h.Semicolon, "reject")},
+		{"stream_check", cmp.Or(h.StreamCheck, "on")},
+	}
+}
+
+// diffSettings returns the settings of which two gates have different values.
+func diffSettings(before, after *Handler) []settingDifference {
+	differences := []settingDifference{}
+	now := after.settings()
+	for i, was := range before.settings() {
+		if was != now[i] {
+			differences = append(differences, settingDifference{was[0], was[1], now[i][1]})
+		}
+	}
+	return differences
 }
 
 func diffConfigurations(before, after *configuration) (d configurationDiff, err error) {
@@ -77,29 +117,44 @@ func diffConfigurations(before, after *configuration) (d configurationDiff, err 
 			i = 0
 		}
 		if i < 0 {
-			d.Sites = append(d.Sites, siteDiff{Site: s.String(), Note: "only the old configuration has it", Requests: []policy.Difference{}})
+			d.Sites = append(d.Sites, onlyIn("old", s))
 			continue
 		}
 		requests := append([]policy.Difference{}, policy.Diff(s.gate.policy, rest[i].gate.policy)...)
-		d.Sites = append(d.Sites, siteDiff{Site: rest[i].String(), Requests: requests})
+		settings := diffSettings(s.gate, rest[i].gate)
+		d.Sites = append(d.Sites, siteDiff{Site: rest[i].String(), Requests: requests, Settings: settings})
 		rest = slices.Delete(rest, i, i+1)
 	}
 	for _, s := range rest {
-		d.Sites = append(d.Sites, siteDiff{Site: s.String(), Note: "only the new configuration has it", Requests: []policy.Difference{}})
+		d.Sites = append(d.Sites, onlyIn("new", s))
 	}
 	return d, nil
+}
+
+func onlyIn(which string, s site) siteDiff {
+	return siteDiff{
+		Site: s.String(), Note: "only the " + which + " configuration has it",
+		Requests: []policy.Difference{}, Settings: []settingDifference{},
+	}
 }
 
 func (d *configurationDiff) print(w *bufio.Writer) {
 	n := 0
 	for _, s := range d.Sites {
-		if s.Note != "" || len(d.Sites) > 1 && len(s.Requests) > 0 {
+		here := len(s.Requests) + len(s.Settings)
+		if s.Note != "" {
+			here = 1
+		}
+		if s.Note != "" || len(d.Sites) > 1 && here > 0 {
 			fmt.Fprintln(w, strings.TrimSuffix(s.Site+": "+s.Note, ": "))
 		}
 		for _, r := range s.Requests {
 			fmt.Fprintf(w, "%s %s: %s -> %s\n", strings.Join(r.Methods, ","), r.Pattern, r.Old, r.New)
 		}
-		n += len(s.Requests)
+		for _, setting := range s.Settings {
+			fmt.Fprintf(w, "%s: %s -> %s\n", setting.Name, setting.Old, setting.New)
+		}
+		n += here
 	}
 	for _, s := range d.Scopes {
 		fmt.Fprintf(w, "scope %s: %s -> %s\n", s.Name, s.Old, s.New)

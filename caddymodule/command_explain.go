@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,25 +34,34 @@ or a whole URL where several sites use patgate.`,
 		Example: `  patgate policy explain GET /v1/spaces/1/stories
   patgate policy explain POST /v1/spaces/1/stories --token 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate policy explain GET https://api.example.com/v1/spaces/1/stories --header 'X-Space: 7' --json`,
-		Args: cobra.ExactArgs(2),
+		Args: wantArgs("METHOD", "URL"),
 	}
 	read := configFlags(cmd)
 	var in explainRequest
 	cmd.Flags().StringVar(&in.Token, "token", "", "judge the request as if it carried the token with this id")
 	cmd.Flags().StringVar(&in.Address, "from", "", "judge it as coming from this IP address")
+	cmd.Flags().StringVar(&in.Site, "site", "", "host of the site that is meant, or the place of its gate as in Caddyfile:3, where the URL doesn't say")
 	secretStdin := cmd.Flags().Bool("secret-stdin", false, "judge it as if it carried the secret read from standard input")
 	headers := cmd.Flags().StringArray("header", nil, "a header of the request, as in 'X-Space: 7'")
 	address := cmd.Flags().String("address", "", "address of the running server's admin endpoint")
 	asJSON := jsonFlag(cmd)
-	cmd.MarkFlagsMutuallyExclusive("token", "secret-stdin")
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) (err error) {
-		in.Method, in.URL, in.Headers = args[0], args[1], map[string]string{}
+		if err := oneOf(cmd, false, "token", "secret-stdin"); err != nil {
+			return err
+		}
+		if cmd.Flags().Changed("token") {
+			if err := checkIDs(in.Token); err != nil {
+				return err
+			}
+		}
+		in.Method, in.URL, in.Headers = args[0], args[1], map[string]headerValues{}
 		for _, h := range *headers {
 			name, value, ok := strings.Cut(h, ":")
 			if !ok {
-				return usageError(fmt.Errorf("--header %q: want 'Name: value'", h))
+				return usageError(errors.New("--header: want 'Name: value', with a colon"))
 			}
-			in.Headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+			name = strings.TrimSpace(name)
+			in.Headers[name] = append(in.Headers[name], strings.TrimSpace(value))
 		}
 		if *secretStdin {
 			if in.Secret, err = readSecret(cmd); err != nil {
@@ -93,15 +104,11 @@ func explainFile(cmd *cobra.Command, read func() (*configuration, error), addres
 	if err != nil {
 		return e, err
 	}
-	headers := http.Header{}
-	for name, value := range in.Headers {
-		headers[name] = []string{value}
-	}
-	q, err := newQuestion(in.Method, in.URL, headers, in.Address)
+	q, err := newQuestion(in.Method, in.URL, in.header(), in.Address)
 	if err != nil {
 		return e, usageError(err)
 	}
-	s, err := siteFor(c.sites, q.host())
+	s, err := siteFor(c.sites, cmp.Or(in.Site, q.host()))
 	if err != nil {
 		return e, err
 	}
@@ -240,6 +247,8 @@ func locatedText(v *policy.LocatedValue, source string) string {
 	switch {
 	case v == nil:
 		return "none"
+	case v.Value == "" && strings.Contains(source, "."):
+		return "not found (" + source + ")"
 	case v.Value == "":
 		return "(" + source + ")"
 	}

@@ -41,7 +41,7 @@ func policyRoutesCommand() *cobra.Command {
 		Short: "Show the compiled table of routes",
 		Example: `  patgate policy routes
   patgate policy routes --config Caddyfile --json`,
-		Args: cobra.NoArgs,
+		Args: wantArgs(),
 	}
 	read := configFlags(cmd)
 	asJSON := jsonFlag(cmd)
@@ -75,6 +75,9 @@ func policyRoutesCommand() *cobra.Command {
 				if r.Optional {
 					require += " (optional)"
 				}
+				if r.Report {
+					require += " (report)"
+				}
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", strings.Join(r.Methods, ","), r.Pattern, require, r.Space, r.Resource, r.At)
 			}
 			fmt.Fprintf(w, "*\t(everything else)\t%s\t\t\t\n", s.Default)
@@ -99,10 +102,10 @@ request, or null. "anonymous": true says that the request is also served without
 a token. Other keys are ignored. The file - is standard input.`,
 		Example: `  patgate policy test --config Caddyfile cases.jsonl
   patgate policy test --site api.example.com cases/*.jsonl`,
-		Args: cobra.MinimumNArgs(1),
+		Args: wantArgs("CASES.jsonl..."),
 	}
 	read := configFlags(cmd)
-	host := cmd.Flags().String("site", "", "host of the site to test, where several use patgate")
+	host := cmd.Flags().String("site", "", "host of the site to test, or the place of its gate as in Caddyfile:3, where several use patgate")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, files []string) error {
 		c, err := read()

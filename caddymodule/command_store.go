@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -48,7 +49,7 @@ that something is left.`,
 	repair := cmd.Flags().Bool("repair", false, "mend what is found")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
 		begun := time.Now()
-		checked := showProgress(cmd.ErrOrStderr(), func() string { return fmt.Sprintf("checking since %.0f seconds", time.Since(begun).Seconds()) })
+		checked := showProgress(cmd.ErrOrStderr(), func() string { return fmt.Sprintf("checking, %s so far", time.Since(begun).Round(time.Second)) })
 		var r checkResult
 		err := a.call(a.ctx(), http.MethodPost, apiPath("store", "check"), map[string]bool{"repair": *repair}, &r)
 		checked()
@@ -120,9 +121,10 @@ its own: stop it first. The pepper, if there is one, stays the same.`,
 	from := cmd.Flags().String("from", "", "the store that is copied")
 	to := cmd.Flags().String("to", "", "the store it is copied to")
 	asJSON := jsonFlag(cmd)
-	cmd.MarkFlagsRequiredTogether("from", "to")
-	cmd.MarkFlagsOneRequired("from", "to")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) (err error) {
+		if *from == "" || *to == "" {
+			return usageError(errors.New("want --from STORE and --to STORE"))
+		}
 		source, err := namedStore("--from", *from)
 		if err != nil {
 			return err
@@ -147,6 +149,10 @@ its own: stop it first. The pepper, if there is one, stays the same.`,
 	})
 	return cmd
 }
+
+// copyBudget is how long a step of a copy may take: no request waits for it, and
+// who copies a large store rather waits than begins anew.
+const copyBudget = caddy.Duration(10 * time.Second)
 
 // namedStore returns the store that a flag names.
 func namedStore(flag, name string) (source, error) {
@@ -173,6 +179,10 @@ func namedStore(flag, name string) (source, error) {
 		c = read.app.Store
 	default:
 		return source{}, usageError(fmt.Errorf("%s: want embedded:<file>, a redis://, rediss:// or unix:// URL, or config:<file>", flag))
+	}
+	if c.Redis != nil {
+		c.Redis.Budget = max(c.Redis.Budget, copyBudget)
+		c.Redis.quiet = true // what fails, the command says itself
 	}
 	s, err := c.source()
 	if err != nil {

@@ -65,7 +65,7 @@ answered and why, and serves until interrupted. Everything lives in a temporary
 directory and in memory, and nothing is left behind.`,
 		Example: `  patgate demo
   patgate demo --listen 127.0.0.1:9999`,
-		Args: cobra.NoArgs,
+		Args: wantArgs(),
 	}
 	listen := cmd.Flags().String("listen", "127.0.0.1:8080", "address to serve on; another port is taken if it is in use")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {

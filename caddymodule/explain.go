@@ -59,7 +59,8 @@ func newQuestion(method, target string, headers http.Header, from string) (q que
 		case strings.EqualFold(name, "host") && len(values) == 1:
 			q.request.Host = values[0]
 		default:
-			q.request.Header[http.CanonicalHeaderKey(name)] = values
+			canonical := http.CanonicalHeaderKey(name)
+			q.request.Header[canonical] = append(q.request.Header[canonical], values...)
 		}
 	}
 	if from != "" {

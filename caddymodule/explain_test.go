@@ -2,11 +2,15 @@ package caddymodule
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
 
@@ -152,5 +156,61 @@ func TestFindings(t *testing.T) {
 	}
 	if err := (&findings{}).print(&out, false); err == nil || err == errSilent {
 		t.Errorf("without sites: %v, want an error", err)
+	}
+}
+
+// TestExplainHeaderTwice explains a request as the gate would judge it: a header
+// that is given twice has two values, however its name is written.
+func TestExplainHeaderTwice(t *testing.T) {
+	caddyfile := filepath.Join(t.TempDir(), "Caddyfile")
+	err := os.WriteFile(caddyfile, []byte(`{
+	admin off
+}
+http://a.test {
+	patgate {
+		default deny
+		route GET /x a:b {
+			space header.X-Space
+		}
+	}
+}
+`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		headers []string
+		want    string
+	}{
+		{[]string{"x-space: 7"}, "space       7 (header.X-Space)"},
+		{[]string{"X-Space: 7", "X-Space: 8"}, "space       not found"},
+		{[]string{"X-Space: 7", "x-space: 7"}, "space       not found"},
+	} {
+		args := []string{"explain", "--config", caddyfile, "GET", "/x"}
+		for _, h := range row.headers {
+			args = append(args, "--header", h)
+		}
+		if stdout, stderr, _ := runPolicy(t, args...); !strings.Contains(stdout, row.want) {
+			t.Errorf("explain with %q:\n%s%swant %s", row.headers, stdout, stderr, row.want)
+		}
+	}
+}
+
+func TestExplainRequestJSON(t *testing.T) {
+	for _, row := range []struct{ headers, want, refused string }{
+		{`{"X-Space":"7"}`, "map[X-Space:[7]]", ""},
+		{`{"X-Space":["7","8"]}`, "map[X-Space:[7 8]]", ""},
+		{`{"X-Space":7}`, "", "headers: a JSON number can't stand here"},
+		{`{"X-Space":[7]}`, "", "a JSON number can't stand here"},
+	} {
+		var in explainRequest
+		err := registry.Decode([]byte(`{"method":"GET","url":"/x","headers":`+row.headers+`}`), &in)
+		if row.refused != "" {
+			if err == nil || !strings.Contains(err.Error(), row.refused) {
+				t.Errorf("headers %s: %v, want %s", row.headers, err, row.refused)
+			}
+		} else if got := fmt.Sprint(in.header()); err != nil || got != row.want {
+			t.Errorf("headers %s are %s, %v, want %s", row.headers, got, err, row.want)
+		}
 	}
 }

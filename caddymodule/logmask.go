@@ -95,7 +95,8 @@ func (m *mask) compile() {
 		for _, prefix := range m.prefixes {
 			prefixes = append(prefixes, regexp.QuoteMeta(prefix))
 		}
-		m.own = regexp.MustCompile(`(` + strings.Join(prefixes, "|") + `)_[0-9A-Za-z]{12,}`)
+		// With what follows at once: it may be a second secret.
+		m.own = regexp.MustCompile(`(` + strings.Join(prefixes, "|") + `)_[0-9A-Za-z]{12,}(?:_[0-9A-Za-z]*)*`)
 	}
 }
 

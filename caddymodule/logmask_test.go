@@ -51,6 +51,8 @@ func TestMaskText(t *testing.T) {
 		{"?other=" + own, "?other=pat_REDACTED"},
 		{"Bearer " + own + "x", "Bearer pat_REDACTED"},
 		{own[:20], "pat_REDACTED"},
+		{own + own, "pat_REDACTED"},
+		{own[:17] + own + "_" + own, "pat_REDACTED"},
 		{"?o=%70at_" + own[4:], "?o=REDACTED"},
 		{"?o=pat%5F" + own[4:], "?o=REDACTED"},
 		{"?o=%2570at_" + own[4:], "?o=REDACTED"},

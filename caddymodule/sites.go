@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -35,8 +37,9 @@ func (s site) serves(host string) bool {
 	return len(s.hosts) == 0
 }
 
-// siteFor returns the site that requests to host come to. Without a host it
-// must be the only one.
+// siteFor returns the site that requests to host come to, or whose gate is
+// written at the place that host is, as file:line. Without a host it must be the
+// only one.
 func siteFor(sites []site, host string) (site, error) {
 	if len(sites) == 0 {
 		return site{}, fmt.Errorf("no site of the configuration uses patgate")
@@ -44,14 +47,26 @@ func siteFor(sites []site, host string) (site, error) {
 	if host == "" && len(sites) == 1 {
 		return sites[0], nil
 	}
-	var names []string
+	var names, places []string
+	var found site
 	for _, s := range sites {
-		if host != "" && s.serves(host) {
+		if s.gate.At != "" && s.gate.At == host {
 			return s, nil
 		}
 		names = append(names, s.String())
+		// Caddy has the more specific of a server's sites first.
+		if host != "" && s.serves(host) && (found.gate == nil || found.String() == s.String()) {
+			found = s
+			places = append(places, s.gate.At)
+		}
 	}
-	if host == "" {
+	switch {
+	case len(places) == 1:
+		return found, nil
+	case len(places) > 1:
+		return site{}, fmt.Errorf("%s has several gates (%s): which one a request comes to, only the running server knows; --site says which one is meant, by its place",
+			found, strings.Join(places, "; "))
+	case host == "":
 		return site{}, fmt.Errorf("several sites use patgate (%s): say which one by its host", strings.Join(names, "; "))
 	}
 	return site{}, fmt.Errorf("no site with patgate serves %s; those that do: %s", host, strings.Join(names, "; "))
@@ -103,10 +118,11 @@ func parseConfiguration(body []byte) (*configuration, error) {
 	if c.app.catalog, err = policy.NewCatalog(c.app.Scopes); err != nil {
 		return nil, err
 	}
-	for _, server := range config.Apps.HTTP.Servers {
+	for _, key := range slices.Sorted(maps.Keys(config.Apps.HTTP.Servers)) {
+		server := config.Apps.HTTP.Servers[key]
 		routes := server.Routes
-		for _, named := range server.NamedRoutes {
-			routes = append(routes, named)
+		for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
+			routes = append(routes, server.NamedRoutes[name])
 		}
 		if err := c.add(routes, nil); err != nil {
 			return nil, err
@@ -158,10 +174,11 @@ func (c *configuration) add(routes []jsonRoute, hosts []string) error {
 
 // runningSites returns the gates of a running configuration.
 func runningSites(app *caddyhttp.App) (sites []site) {
-	for _, server := range app.Servers {
+	for _, key := range slices.Sorted(maps.Keys(app.Servers)) {
+		server := app.Servers[key]
 		sites = appendSites(sites, server.Routes, nil)
-		for _, named := range server.NamedRoutes {
-			sites = appendSites(sites, caddyhttp.RouteList{*named}, nil)
+		for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
+			sites = appendSites(sites, caddyhttp.RouteList{*server.NamedRoutes[name]}, nil)
 		}
 	}
 	return sites

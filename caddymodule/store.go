@@ -60,6 +60,8 @@ type RedisConfig struct {
 	// Budget is how long a lookup, and each step of a change, may take.
 	// Default: 250ms.
 	Budget caddy.Duration `json:"budget,omitempty"`
+
+	quiet bool // nothing is logged
 }
 
 // RedisTLS says how a connection to Redis is encrypted.
@@ -137,7 +139,10 @@ func (c *RedisConfig) source() (source, error) {
 		URL: plain.URL, Addresses: plain.Addresses, Cluster: plain.Cluster, MasterName: plain.Sentinel,
 		Username: plain.Username, Password: plain.Password,
 		SentinelUsername: plain.SentinelUsername, SentinelPassword: plain.SentinelPassword,
-		DB: plain.DB, KeyPrefix: plain.KeyPrefix, Budget: time.Duration(plain.Budget), Logger: slog.New(storeLog{}),
+		DB: plain.DB, KeyPrefix: plain.KeyPrefix, Budget: time.Duration(plain.Budget),
+	}
+	if !c.quiet {
+		options.Logger = slog.New(storeLog{})
 	}
 	if plain.TLS != nil {
 		var err error

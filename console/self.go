@@ -67,6 +67,11 @@ func (c *call) denied(reason policy.Reason) error {
 		challenge += fmt.Sprintf(`, error="invalid_token", error_description=%q`, reason.Detail())
 	}
 	c.w.Header().Set("WWW-Authenticate", challenge)
+	return problemFor(reason)
+}
+
+// problemFor returns the problem that the gate answers for a reason.
+func problemFor(reason policy.Reason) *rest.Problem {
 	p := rest.Refuse(reason.Status(), "%s", reason.Detail())
 	p.Type, p.Reason = rest.ProblemType+reason.String(), reason.String()
 	return p
@@ -82,7 +87,7 @@ func (c *call) limited() error {
 		return nil
 	}
 	c.w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
-	return rest.Refuse(http.StatusTooManyRequests, "%s", policy.TooManyUnknownTokens.Detail())
+	return problemFor(policy.TooManyUnknownTokens)
 }
 
 func (c *call) describeSelf() error {

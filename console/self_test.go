@@ -152,7 +152,9 @@ func TestUnknownSecretsAreLimited(t *testing.T) {
 	}
 	for _, r := range []struct{ method, target, body string }{{"GET", "/self", ""}, {"POST", "/leaked", `{"secret":"x"}`}} {
 		w := d.self(r.method, r.target, r.body, good)
-		answer[rest.Problem](t, w, http.StatusTooManyRequests)
+		if p := answer[rest.Problem](t, w, http.StatusTooManyRequests); p.Reason != "too_many_unknown_tokens" || p.Type != rest.ProblemType+p.Reason {
+			t.Errorf("%s %s: reason %q, type %q, want those of the gate", r.method, r.target, p.Reason, p.Type)
+		}
 		if got := w.Header().Get("Retry-After"); got != "90" {
 			t.Errorf("%s %s: Retry-After %q, want 90", r.method, r.target, got)
 		}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,6 +60,10 @@ func ReadCases(r io.Reader) ([]Case, error) {
 		}
 		c := Case{Line: n}
 		if err := json.Unmarshal([]byte(text), &c); err != nil {
+			var mistyped *json.UnmarshalTypeError
+			if errors.As(err, &mistyped) {
+				err = fmt.Errorf("%s: %s is not what can stand here", cmp.Or(mistyped.Field, "a case"), mistyped.Value)
+			}
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		if c.Method == "" || c.Path == "" || c.Scope == "" {

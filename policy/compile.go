@@ -102,7 +102,7 @@ func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings,
 	for _, rc := range routes {
 		r, err := compileRoute(rc, outer, prefix, p.Catalog)
 		if err != nil {
-			errs = append(errs, at(rc.At, err))
+			errs = append(errs, at(cmp.Or(rc.At, "route "+strings.Join(rc.Methods, ",")+" "+rc.Pattern), err))
 			continue
 		}
 		p.spaces = p.spaces || r.Space.Kind != FromNone

@@ -41,6 +41,7 @@ func TestMistakes(t *testing.T) {
 		{"token_from folding", Config{Settings: Settings{TokenFrom: []string{"query token", "query Token"}}}, "token_from query Token: stands twice"},
 		{"token_from of a route", settings(Settings{TokenFrom: []string{"header A_B"}}), `Caddyfile:7: token_from "header A_B": want a header's name of letters, digits and hyphens`},
 
+		{"a route without a place", Config{Routes: []RouteConfig{{Methods: []string{"GET", "PUT"}, Pattern: "/x", Require: "a:*"}}}, `route GET,PUT /x: requirement "a:*"`},
 		{"no method", methods([]string{}...), "Caddyfile:7: methods: none given; write * for all"},
 		{"lower case", methods("get"), `Caddyfile:7: method "get": want upper-case names separated by commas, or *`},
 		{"empty method", methods("GET", ""), `method ""`},

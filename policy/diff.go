@@ -71,18 +71,28 @@ func (p *Policy) asks(r *Request) string {
 	if p.read(r, &m) {
 		m.Route = p.route(&m)
 	}
+	var asks string
 	switch {
 	case m.Reason != Forward:
-		return "refused: " + m.Detail
+		asks = "refused: " + m.Detail
 	case m.Route == nil:
-		return "no route"
+		asks = "no route"
+	default:
+		// What is written in another order, or by another name, is the same.
+		return m.Route.asksFor(strings.Join(p.Catalog.normalized(m.Route.Require.text), " "))
 	}
-	return m.Route.asks()
+	if m.Reports() {
+		asks += ", mode report"
+	}
+	return asks
 }
 
 // asks says what the route asks of a request.
-func (r *Route) asks() string {
-	says := []string{r.Require.String()}
+func (r *Route) asks() string { return r.asksFor(r.Require.text) }
+
+// asksFor says the same, with the requirement written so.
+func (r *Route) asksFor(requirement string) string {
+	says := []string{requirement}
 	if r.Optional {
 		says = append(says, "optional")
 	}
@@ -96,13 +106,21 @@ func (r *Route) asks() string {
 		if r.Resource.Kind != FromNone {
 			says = append(says, "resource "+r.Resource.String())
 		}
-		if !slices.Equal(r.from, defaultCredentials) {
+		if !sameCredentials(r.from, defaultCredentials) {
+			first := len(says)
 			for _, c := range r.from {
 				says = append(says, "token_from "+c.String())
 			}
+			slices.Sort(says[first:])
 		}
 	}
 	return strings.Join(says, ", ")
+}
+
+// sameCredentials reports whether two lists, neither of which has anything twice,
+// name the same places.
+func sameCredentials(a, b []Credential) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(c Credential) bool { return !slices.Contains(b, c) })
 }
 
 // samples returns patterns on which every difference between the policies shows.

@@ -29,6 +29,8 @@ func TestDiff(t *testing.T) {
 		{[]string{"GET /a{x} read"}, []string{"GET /{x}b write"}, []string{
 			"GET /a{x}: read -> no route", "GET /a{x}b: read -> write", "GET /{x}b: no route -> write"}},
 		{[]string{"GET /a public"}, []string{"GET /a never"}, []string{"GET /a: public -> never"}},
+		{[]string{"GET /a c|b a"}, []string{"GET /a a b|c"}, nil},
+		{[]string{"GET /a b c|a"}, []string{"GET /a b a|d"}, []string{"GET /a: a|c b -> a|d b"}},
 	} {
 		before, after := compile(t, Config{Routes: routes(row.before...)}), compile(t, Config{Routes: routes(row.after...)})
 		var got []string
@@ -42,5 +44,21 @@ func TestDiff(t *testing.T) {
 	before, after := compile(t, Config{}), compile(t, Config{Default: "public"})
 	if d := Diff(before, after); len(d) == 0 || d[len(d)-1].New != "public" {
 		t.Errorf("a default that changes: %v", d)
+	}
+	reports := compile(t, Config{Settings: Settings{Mode: "report"}})
+	if d := Diff(before, reports); len(d) == 0 || d[0].Old != "no route" || d[0].New != "no route, mode report" {
+		t.Errorf("what no route matches, reported: %v", d)
+	}
+	from := func(places ...string) *Policy {
+		return compile(t, Config{Settings: Settings{TokenFrom: places}, Routes: routes("GET /a read")})
+	}
+	if d := Diff(from("bare", "bearer"), compile(t, Config{Routes: routes("GET /a read")})); len(d) != 0 {
+		t.Errorf("the default places in another order: %v", d)
+	}
+	if d := Diff(from("basic", "cookie c"), from("cookie c", "basic")); len(d) != 0 {
+		t.Errorf("the same places in another order: %v", d)
+	}
+	if d := Diff(from("basic"), from("cookie c")); len(d) != 1 || d[0].New != "read, token_from cookie c" {
+		t.Errorf("other places: %v", d)
 	}
 }

@@ -33,8 +33,9 @@ type RouteInfo struct {
 	Pattern  string   `json:"pattern"`
 	Require  string   `json:"require"`
 	Optional bool     `json:"optional,omitempty"`
-	Space    string   `json:"space"`    // the source
-	Resource string   `json:"resource"` // the source
+	Report   bool     `json:"report,omitempty"` // mode report
+	Space    string   `json:"space"`            // the source
+	Resource string   `json:"resource"`         // the source
 	From     []string `json:"token_from"`
 }
 
@@ -47,7 +48,7 @@ type LocatedValue struct {
 // Info describes the route.
 func (r *Route) Info() RouteInfo {
 	info := RouteInfo{
-		At: r.At, Methods: r.Methods, Pattern: r.Pattern, Require: r.Require.String(), Optional: r.Optional,
+		At: r.At, Methods: r.Methods, Pattern: r.Pattern, Require: r.Require.String(), Optional: r.Optional, Report: r.Report,
 		Space: r.Space.String(), Resource: r.Resource.String(),
 	}
 	for _, c := range r.from {

@@ -85,6 +85,9 @@ func ValidScopePattern(s string) error {
 		}
 	}
 	if err := ValidScopeName(strings.Join(parts, ":")); err != nil {
+		if s != "" && !strings.Contains(s, All) {
+			return err
+		}
 		return fmt.Errorf("scope %q: not a scope's name or pattern", s)
 	}
 	return nil

@@ -137,6 +137,7 @@ func TestValidGrants(t *testing.T) {
 		{"a control character", Grant{[]string{"a\x00"}, all, all}, "spaces: contains a control"},
 		{"a long resource", Grant{all, all, []string{strings.Repeat("r", 257)}}, "resources: 257 bytes"},
 		{"a piece of a scope", Grant{all, []string{"sto*"}, all}, "stands for a whole part"},
+		{"two scopes in one", Grant{all, []string{"a b"}, all}, `scope "a b": " " can't be part of a scope's name`},
 		{"an empty scope", Grant{all, []string{""}, all}, "not a scope's name"},
 		{"too many", Grant{all, slices.Repeat([]string{"s"}, 1001), all}, "1001 values"},
 	} {

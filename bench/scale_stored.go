@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	mrand "math/rand/v2"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/store/redis"
+)
+
+// fewTokens is what more tokens are compared with.
+const fewTokens = 1000
+
+// storedCost is what so many tokens in Redis cost.
+type storedCost struct {
+	tokens int
+	filled time.Duration // how long it took, from none on
+	bytes  float64       // of Redis, per token, without the feed
+	feed   int64         // bytes of it that are the feed of changes
+	// To find one of them, and one of fewTokens in another Redis meanwhile.
+	find, findFew []time.Duration
+	page          []time.Duration // to list 100 of them
+}
+
+// storage is a Redis and the store in it.
+type storage struct {
+	server *redisServer
+	tokens *redis.Store
+	empty  int64 // bytes it needs for itself
+}
+
+func (s *scale) startStorage(ctx context.Context, name string) (_ *storage, err error) {
+	server, err := startRedis(ctx, filepath.Join(s.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	st := &storage{server: server}
+	if st.tokens, err = openStore(server); err != nil {
+		server.stop()
+		return nil, err
+	}
+	if st.empty, err = server.usedMemory(ctx); err != nil {
+		st.stop()
+		return nil, err
+	}
+	return st, nil
+}
+
+func (s *storage) stop() {
+	s.tokens.Close()
+	s.server.stop()
+}
+
+// measureStored fills a Redis by and by, and asks it in between, beside one that
+// has few tokens: the machine may be slower at one time than at another.
+func (s *scale) measureStored(ctx context.Context) error {
+	few, err := s.startStorage(ctx, "scale-few")
+	if err != nil {
+		return err
+	}
+	defer few.stop()
+	if err := fill(ctx, few.tokens, 0, fewTokens); err != nil {
+		return err
+	}
+	many, err := s.startStorage(ctx, "scale-many")
+	if err != nil {
+		return err
+	}
+	defer many.stop()
+	var filling time.Duration
+	for stored, n := 0, fewTokens; stored < s.redisTokens; n *= 10 {
+		n = min(n, s.redisTokens)
+		began := time.Now()
+		if err := fill(ctx, many.tokens, stored, n); err != nil {
+			return err
+		}
+		stored, filling = n, filling+time.Since(began)
+		cost := storedCost{tokens: n, filled: filling}
+		if err := cost.measure(ctx, many, few); err != nil {
+			return err
+		}
+		s.stored = append(s.stored, cost)
+	}
+	return nil
+}
+
+func (c *storedCost) measure(ctx context.Context, many, few *storage) (err error) {
+	progress("%d tokens in Redis", c.tokens)
+	used, err := many.server.usedMemory(ctx)
+	if err != nil {
+		return err
+	}
+	if c.feed, err = many.server.client.MemoryUsage(ctx, "{patgate}:feed", 0).Result(); err != nil {
+		return err
+	}
+	c.bytes = float64(used-many.empty-c.feed) / float64(c.tokens)
+	const rounds, each = 100, 200
+	for range rounds {
+		if c.find, err = many.find(ctx, c.find, each, c.tokens); err != nil {
+			return err
+		}
+		if c.findFew, err = few.find(ctx, c.findFew, each, min(c.tokens, fewTokens)); err != nil {
+			return err
+		}
+	}
+	for range 20 {
+		began := time.Now()
+		if _, _, err := many.tokens.Tokens(ctx, store.Query{Limit: 100, Now: began}); err != nil {
+			return err
+		}
+		c.page = append(c.page, time.Since(began))
+	}
+	for _, times := range [][]time.Duration{c.find, c.findFew, c.page} {
+		slices.Sort(times)
+	}
+	return nil
+}
+
+// find looks some of the first n tokens up, one after the other, and appends how
+// long each took.
+func (s *storage) find(ctx context.Context, took []time.Duration, some, n int) ([]time.Duration, error) {
+	for range some {
+		d := digest(mrand.IntN(n))
+		began := time.Now()
+		if _, err := s.tokens.Find(ctx, d); err != nil {
+			return nil, err
+		}
+		took = append(took, time.Since(began))
+	}
+	return took, nil
+}
+
+func (s *scale) printStored(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(w, "tokens in Redis\tfilled within\tbytes each\tfeed, MB\tlookup p50\tp99\tto those among %d: p50\tp99\tlist 100, p50\n", fewTokens)
+	for _, c := range s.stored {
+		at := func(sorted []time.Duration, p int) time.Duration {
+			return percentile(sorted, p).Round(time.Microsecond)
+		}
+		fmt.Fprintf(w, "%d\t%s\t%.0f\t%.1f\t%s\t%s\t%.2f\t%.2f\t%s\n", c.tokens, c.filled.Round(100*time.Millisecond), c.bytes, float64(c.feed)/1e6,
+			at(c.find, 50), at(c.find, 99), ratio(c.find, c.findFew, 50), ratio(c.find, c.findFew, 99), at(c.page, 50))
+	}
+	w.Flush()
+	fmt.Fprintln(out)
+}

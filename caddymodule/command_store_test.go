@@ -1,0 +1,100 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/store/embedded"
+)
+
+// TestStoreCopy takes tokens, an owner and the audit trail from a file to a Redis
+// that hesitates, and back to another file.
+func TestStoreCopy(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one.db"), filepath.Join(dir, "two.db")
+	inFile(t, one, func(ctx context.Context, s store.Store) {
+		r := registry.New(s, registry.DefaultRules(), registry.Options{})
+		by := registry.Actor{Name: "cli"}
+		for range 3 {
+			if _, _, err := r.Create(ctx, by, registry.NewToken{Name: "ci", Owner: "alice", Full: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := r.RevokeOwner(ctx, by, "alice"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.SetOwner(ctx, by, "alice", registry.OwnerChanges{Enabled: new(false)}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	server := redistest.Start(t)
+	server.Do("client", "pause", 4*budgetOfRequests.Milliseconds(), "all")
+	redis := "redis://" + server.Addr
+	first := storeCopy(t, "embedded:"+one, redis)
+	if first.Tokens != 3 || first.Owners != 1 || first.Events != 7 || first.Written != 4 {
+		t.Errorf("store copy to Redis: %+v, want 3 tokens, an owner and 7 events", first)
+	}
+	if second := storeCopy(t, redis, "embedded:"+two); second != first {
+		t.Errorf("store copy back: %+v, want %+v", second, first)
+	}
+	var trails [2][]store.Event
+	for i, file := range []string{one, two} {
+		inFile(t, file, func(ctx context.Context, s store.Store) {
+			var err error
+			if trails[i], _, err = s.Events(ctx, store.EventQuery{}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if before, after := asJSON(t, trails[0]), asJSON(t, trails[1]); before != after {
+		t.Errorf("the audit trail came back as\n%s, want\n%s", after, before)
+	}
+}
+
+// budgetOfRequests is what a request waits for Redis by default.
+const budgetOfRequests = 250 * time.Millisecond
+
+// inFile calls f with the store in a file.
+func inFile(t *testing.T, file string, f func(context.Context, store.Store)) {
+	t.Helper()
+	s, err := embedded.Open(file, embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	f(t.Context(), s)
+}
+
+// storeCopy runs the command.
+func storeCopy(t *testing.T, from, to string) (copied store.Copied) {
+	t.Helper()
+	root := program("patgate")
+	var out strings.Builder
+	root.SetOut(&out)
+	root.SetErr(io.Discard)
+	root.SetArgs([]string{"store", "copy", "--from", from, "--to", to, "--json"})
+	if err := root.Execute(); err != nil {
+		t.Fatalf("store copy --from %s --to %s: %v", from, to, err)
+	}
+	if err := json.Unmarshal([]byte(out.String()), &copied); err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

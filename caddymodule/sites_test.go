@@ -1,0 +1,122 @@
+package caddymodule
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Several gates may stand in one site, and a host may be served on several ports:
+// which one is meant has to be said, and what is printed has the same order always.
+func TestSeveralGates(t *testing.T) {
+	caddyfile := writeFile(t, "Caddyfile", `http://a.test:8080 {
+	handle /a/* {
+		patgate {
+			default deny
+			route GET /a/x any
+		}
+	}
+	patgate {
+		default deny
+		route GET /a/x public
+	}
+}
+http://b.test:8080 {
+	patgate {
+		default deny
+		mode report
+		route GET /b any
+	}
+}
+http://a.test:8081 {
+	patgate {
+		default deny
+		route GET /a/x never
+	}
+}
+`)
+	for _, row := range []struct {
+		url, site string
+		want      string // what the explanation, or the error, says
+	}{
+		{"http://b.test/b", "", "needs       any"},
+		{"/b", "b.test", "needs       any"},
+		{"/b", "", "several sites use patgate"},
+		{"http://a.test/a/x", "", "a.test has several gates (" + caddyfile + ":8; " + caddyfile + ":3; " + caddyfile + ":21)"},
+		{"/a/x", "a.test", "a.test has several gates"},
+		{"/a/x", caddyfile + ":3", "needs       any"},
+		{"http://a.test/a/x", caddyfile + ":8", "needs       public"},
+		{"/a/x", caddyfile + ":21", "needs       never"},
+		{"/a/x", caddyfile + ":9", "no site with patgate serves"},
+	} {
+		for range 5 {
+			stdout, stderr, _ := runPolicy(t, "explain", "--config", caddyfile, "--site", row.site, "GET", row.url)
+			if !strings.Contains(stdout+stderr, row.want) {
+				t.Errorf("explain %s, site %q:\n%s%swant %s", row.url, row.site, stdout, stderr, row.want)
+			}
+		}
+	}
+	table, stderr, err := runPolicy(t, "routes", "--config", caddyfile)
+	if err != nil || !strings.Contains(table, "any (report)") {
+		t.Errorf("routes: %v %s\n%s", err, stderr, table)
+	}
+	for range 5 {
+		if again, _, _ := runPolicy(t, "routes", "--config", caddyfile); again != table {
+			t.Fatalf("routes prints\n%sand then\n%s", table, again)
+		}
+	}
+}
+
+func TestDiffOfConfigurations(t *testing.T) {
+	const before = `http://a.test {
+	patgate {
+		default deny
+		route GET /a a:b|c:d
+	}
+}
+`
+	site := func(settings string) string {
+		return strings.Replace(before, "default deny", "default deny\n"+settings, 1)
+	}
+	for _, row := range []struct{ name, after, want string }{
+		{"nothing", before, "0 differences, 0 changed scopes\n"},
+		{"an order", strings.Replace(before, "a:b|c:d", "c:d|a:b", 1), "0 differences, 0 changed scopes\n"},
+		{"other credentials", site("let_through cookie s\nlet_through scheme X"), "let_through: nothing -> cookie s, scheme X\n1 difference, 0 changed scopes\n"},
+		{"how strict it is", site("encoded_slash allow\nsemicolon allow\ncors_preflight deny"),
+			"cors_preflight: forward -> deny\nencoded_slash: reject -> allow\nsemicolon: reject -> allow\n3 differences, 0 changed scopes\n"},
+		{"what becomes of tokens", site("unknown_token forward until 2031-01-01\nforward_token strip\nstream_check off"),
+			"unknown_token: reject -> forward until 2031-01-01\nforward_token: keep -> strip\nstream_check: on -> off\n3 differences, 0 changed scopes\n"},
+		{"a default that is written", site("encoded_slash reject"), "0 differences, 0 changed scopes\n"},
+		{"a further site", before + strings.Replace(before, "a.test", "b.test", 1),
+			"b.test: only the new configuration has it\n1 difference, 0 changed scopes\n"},
+	} {
+		file := writeFile(t, "Caddyfile", before)
+		got, stderr, err := runPolicy(t, "diff", "--adapter", "caddyfile", file, writeFile(t, "Caddyfile.new", row.after))
+		if err != nil || got != row.want {
+			t.Errorf("%s: %v %s\n%swant\n%s", row.name, err, stderr, got, row.want)
+		}
+	}
+}
+
+// A case that can't be read is named by its line and its key.
+func TestCasesOfOtherTypes(t *testing.T) {
+	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n")
+	for text, want := range map[string]string{
+		`{"method":"GET","path":"/a","scope":"any","space":1}`: "line 1: space: number is not what can stand here",
+		`[]`: "line 1: a case: array is not what can stand here",
+	} {
+		if _, stderr, err := runPolicy(t, "test", "--config", caddyfile, writeFile(t, "cases.jsonl", text)); err == nil || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %v %s, want %s", text, err, stderr, want)
+		}
+	}
+}
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
