@@ -26,8 +26,9 @@ const (
 )
 
 // build builds a command.
-func build(ctx context.Context, command, binary string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", binary, command)
+func build(ctx context.Context, command, binary string, flags ...string) error {
+	args := append([]string{"build", "-tags", tags, "-o", binary}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, command)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", command, err, out)
 	}
@@ -49,16 +50,16 @@ func startGateway(ctx context.Context, binary, dir, upstream, directive, setting
 	return startTuned(ctx, binary, dir, upstream, directive, settings, usual)
 }
 
-// tuning is what a Caddyfile can choose to be faster.
-type tuning struct{ format, transport string }
+// tuning is what a Caddyfile can choose to be faster, and GOGC, if it is set.
+type tuning struct{ format, transport, gogc string }
 
 var (
-	usual = tuning{"json", "http"}
-	lean  = tuning{"patgate", "patgate"}
+	usual = tuning{format: "json", transport: "http"}
+	lean  = tuning{format: "patgate", transport: "patgate"}
 )
 
 // tunings are those that the comparison with plain Caddy can be made in.
-var tunings = map[string]tuning{"usual": usual, "log": {"patgate", "http"}, "lean": lean}
+var tunings = map[string]tuning{"usual": usual, "log": {format: lean.format, transport: usual.transport}, "lean": lean}
 
 // startTuned is startGateway, with a choice.
 func startTuned(ctx context.Context, binary, dir, upstream, directive, settings string, t tuning) (*gateway, error) {
@@ -79,6 +80,9 @@ func startTuned(ctx context.Context, binary, dir, upstream, directive, settings 
 	}
 	cmd := exec.CommandContext(ctx, binary, "run", "--config", g.config, "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	if t.gogc != "" {
+		cmd.Env = append(cmd.Env, "GOGC="+t.gogc)
+	}
 	cmd.Stdout, cmd.Stderr = &g.log, &g.log
 	if err := g.launch(cmd); err != nil {
 		return nil, err

@@ -39,6 +39,7 @@ type options struct {
 	connections int
 	quick       bool
 	peers       bool   // only the comparison with other gateways
+	settings    bool   // only what the settings are worth that make patgate faster
 	scale       bool   // only how cost grows
 	redis       bool   // only what is measured with Redis
 	flood       bool   // only what garbage takes from held tokens
@@ -61,6 +62,7 @@ func main() {
 	flag.IntVar(&o.connections, "connections", 64, "connections that send requests at the same time")
 	flag.BoolVar(&o.quick, "quick", false, "only see that everything works: one short round, few tokens")
 	flag.BoolVar(&o.peers, "peers", false, "only measure patgate beside what could be used instead: Caddy's forward_auth, nginx with Lua, HAProxy")
+	flag.BoolVar(&o.settings, "settings", false, "only measure what each of the settings is worth that make patgate faster")
 	flag.BoolVar(&o.scale, "scale", false, "only measure how cost grows with tokens in Redis (up to -redis-tokens) and with gateways")
 	flag.BoolVar(&o.redis, "redis", false, "only measure what is measured with Redis")
 	flag.BoolVar(&o.flood, "flood", false, "only measure requests with held tokens beside 20,000 a second with garbage")
@@ -130,6 +132,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	if o.peers {
 		return comparePeers(ctx, o, dir, out)
+	}
+	if o.settings {
+		return compareSettings(ctx, o, dir, out)
 	}
 	if o.scale {
 		return measureScale(ctx, o, dir, out)

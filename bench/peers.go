@@ -17,6 +17,8 @@ type peerBench struct {
 	options
 	workload workload
 	dir      string
+	base     string // the name of the first peer, which the others are compared with
+	starts   []func(context.Context) (*peer, error)
 	upstream *upstream
 	redis    *redisServer // nil: not installed
 	peers    []*peer
@@ -47,7 +49,20 @@ func (e errMissing) Error() string { return e.peer + ": " + e.program + " is not
 
 // comparePeers measures all peers that there are, and prints what that has shown.
 func comparePeers(ctx context.Context, o options, dir string, out io.Writer) error {
-	b := peerBench{options: o, workload: newWorkload(o.tokens), dir: dir}
+	b := peerBench{options: o, workload: newWorkload(o.tokens), dir: dir, base: "plain Caddy"}
+	b.starts = []func(context.Context) (*peer, error){
+		b.startPlain, b.startStock, b.startPatgate, b.startLeanPatgate, b.startForwardAuth, b.startForwardAuthCached, b.startNginx, b.startHAProxy,
+	}
+	if err := b.run(ctx, out); err != nil {
+		return err
+	}
+	fmt.Fprint(out, "\nPlain Caddy forwards everything, also what the others reject. The others compare a token and its space; only\n"+
+		"patgate also judges routes, scopes, expiry, owners and addresses, and hears of revocations.\n")
+	return nil
+}
+
+// run starts all, measures them, and prints what that has shown.
+func (b *peerBench) run(ctx context.Context, out io.Writer) error {
 	defer b.stop()
 	if err := b.start(ctx); err != nil {
 		return err
@@ -55,7 +70,7 @@ func comparePeers(ctx context.Context, o options, dir string, out io.Writer) err
 	if err := b.measure(ctx); err != nil {
 		return err
 	}
-	setting, err := (&bench{options: o, workload: b.workload}).setting()
+	setting, err := (&bench{options: b.options, workload: b.workload}).setting()
 	if err != nil {
 		return err
 	}
@@ -76,9 +91,7 @@ func (b *peerBench) start(ctx context.Context) (err error) {
 	if err != nil && !errors.Is(err, errNoRedis) {
 		return fmt.Errorf("starting Redis: %w", err)
 	}
-	for _, start := range []func(context.Context) (*peer, error){
-		b.startPlain, b.startStock, b.startPatgate, b.startLeanPatgate, b.startForwardAuth, b.startForwardAuthCached, b.startNginx, b.startHAProxy,
-	} {
+	for _, start := range b.starts {
 		p, err := start(ctx)
 		var missing errMissing
 		switch {
@@ -192,14 +205,14 @@ func (b *peerBench) cpu(p *peer) (sum time.Duration, err error) {
 func (b *peerBench) print(out io.Writer) {
 	for _, s := range b.scenarios() {
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-		fmt.Fprintf(w, "%s: ratios to plain Caddy, median (min–max)\trequests/s\tCPU per request\trequests/s\tCPU µs\tp50\tp99\tp99.9\n", s.name)
-		plain := b.results[s.name][b.peers[0]]
+		fmt.Fprintf(w, "%s: ratios to %s, median (min–max)\trequests/s\tCPU per request\trequests/s\tCPU µs\tp50\tp99\tp99.9\n", s.name, b.base)
+		base := b.results[s.name][b.peers[0]]
 		for _, p := range b.peers {
 			rounds := b.results[s.name][p]
 			rate, cpu := make([]float64, len(rounds)), make([]float64, len(rounds))
 			var took spread
 			for i, f := range rounds {
-				rate[i], cpu[i] = f.rate/plain[i].rate, f.cpu/plain[i].cpu
+				rate[i], cpu[i] = f.rate/base[i].rate, f.cpu/base[i].cpu
 				for n := range took {
 					took[n] += f.took[n]
 				}
@@ -221,6 +234,5 @@ func (b *peerBench) print(out io.Writer) {
 	for _, err := range b.skipped {
 		fmt.Fprintf(out, "skipped: %v\n", err)
 	}
-	fmt.Fprint(out, "\nPlain Caddy forwards everything, also what the others reject. The others compare a token and its space; only\n"+
-		"patgate also judges routes, scopes, expiry, owners and addresses, and hears of revocations. CPU includes Redis.\n")
+	fmt.Fprint(out, "CPU includes Redis.\n\n")
 }

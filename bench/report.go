@@ -47,7 +47,8 @@ func (b *bench) report(scenarios []scenario) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &report{setting: setting}
+	t := tunings[b.tuning]
+	r := &report{setting: fmt.Sprintf("%s; both with format %s and transport %s", setting, t.format, t.transport)}
 	if r.plainSize, err = residentSize(b.plain.pid()); err != nil {
 		return nil, err
 	}
@@ -86,9 +87,9 @@ func (b *bench) setting() (string, error) {
 		}
 	}
 	return fmt.Sprintf("%s, %d cores, shared with upstream and load; %s/%s, %s, Caddy %s\n"+
-		"%d connections, %d tokens, %d routes; %d rounds of %s a gateway and line; both with format %s and transport %s",
+		"%d connections, %d tokens, %d routes; %d rounds of %s a gateway and line",
 		cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, info.GoVersion, caddy,
-		b.connections, len(b.workload.tokens), 4*kinds, b.rounds, b.duration, tunings[b.tuning].format, tunings[b.tuning].transport), nil
+		b.connections, len(b.workload.tokens), 4*kinds, b.rounds, b.duration), nil
 }
 
 func (r *report) print(out io.Writer) {
