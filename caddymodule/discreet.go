@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"encoding/hex"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -67,26 +69,47 @@ func (d *discreet) clean(h http.Header) {
 		}
 	}
 	for _, name := range []string{"Link", "Refresh"} {
-		h[name] = slices.DeleteFunc(slices.Clone(h[name]), func(value string) bool { return strings.Contains(value, "//") && d.shows(value) })
+		h[name] = slices.DeleteFunc(slices.Clone(h[name]), func(value string) bool { return mayLeave.MatchString(value) && d.shows(value) })
 		if len(h[name]) == 0 {
 			delete(h, name)
 		}
 	}
 }
 
-// shows reports whether a text has the token in it.
+// mayLeave matches texts in which some reference may lead to another origin, as
+// browsers read them.
+var mayLeave = regexp.MustCompile(`//|[\\\t]|(?i)https?:`)
+
+// shows reports whether a text has the token in it, percent-encoded or not.
 func (d *discreet) shows(text string) bool {
-	plain, err := url.QueryUnescape(text)
-	return strings.Contains(text, d.secret) || err == nil && strings.Contains(plain, d.secret)
+	for range maxDecoded {
+		if strings.Contains(text, d.secret) || strings.IndexByte(text, '%') < 0 {
+			break
+		}
+		text = decodeEscapes(text)
+	}
+	return strings.Contains(text, d.secret)
 }
 
+// decodeEscapes decodes what is percent-encoded and leaves alone what is broken.
+func decodeEscapes(s string) string {
+	return escape.ReplaceAllStringFunc(s, func(e string) string {
+		b, _ := hex.DecodeString(e[1:]) // fails for no match
+		return string(b)
+	})
+}
+
+var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
 // leaks reports whether a reference has the token in it and leads elsewhere.
+// Browsers drop tabs in it, take backslashes for slashes, and any number of these
+// for two (URL standard, section 4.4).
 func (d *discreet) leaks(reference string) bool {
 	if !d.shows(reference) {
 		return false
 	}
 	u, err := url.Parse(reference)
-	if err != nil {
+	if err != nil || strings.ContainsAny(reference, "\\\t") || strings.HasPrefix(reference, "///") || u.Scheme != "" && u.Host == "" {
 		return true
 	}
 	secure := d.request.TLS != nil

@@ -36,6 +36,17 @@ func TestDiscreet(t *testing.T) {
 		{http.Header{"Location": {"https://other.test/x?a=1&token=" + encoded + "&b=2"}}, with("Location", "https://other.test/x?a=1&b=2")},
 		{http.Header{"Location": {"//other.test/x?token=" + encoded}}, with("Location", "//other.test/x")},
 		{http.Header{"Location": {"https://other.test/x?again=%2Fx%3Ftoken%3D" + secret}}, with("Location", "https://other.test/x")},
+		// What browsers take for another origin.
+		{http.Header{"Location": {`/\other.test/x?token=` + encoded}}, with("Location", "/%5Cother.test/x")},
+		{http.Header{"Location": {"///other.test/x?token=" + encoded}}, with("Location", "///other.test/x")},
+		{http.Header{"Location": {"https:///other.test/x?token=" + encoded}}, with("Location", "https:///other.test/x")},
+		{http.Header{"Location": {"https:other.test/x?token=" + encoded}}, with("Location", "https:other.test/x")},
+		{http.Header{"Location": {"/\t/other.test/x?token=" + encoded}}, with("Location", "/")},
+		{http.Header{"Link": {`</\other.test/?t=` + encoded + `>; rel="next"`}}, plain},
+		{http.Header{"Refresh": {"0; url=HTTPS:other.test?t=" + encoded}}, plain},
+		// Beside a broken escape, and encoded once more.
+		{http.Header{"Location": {"https://other.test/x?a=%zz&token=" + encoded}}, with("Location", "https://other.test/x?a=%zz")},
+		{http.Header{"Location": {"https://other.test/x?again=%2Fx%3Ftoken%3Ds3cret%252F0f%252Ban.API"}}, with("Location", "https://other.test/x")},
 		{http.Header{"Location": {"https://other.test/x#token=" + encoded}}, with("Location", "https://other.test/x")},
 		{http.Header{"Location": {"https://other.test/x/" + secret}}, with("Location", "https://other.test/")},
 		{http.Header{"Location": {"https://other.test/x?token=another"}}, with("Location", "https://other.test/x?token=another")},
