@@ -156,6 +156,13 @@ func (p *Policy) Match(req *Request, m *Match) {
 	}
 }
 
+// Refuse fills m for a request that NewRequest has refused, and says why.
+func (p *Policy) Refuse(req *Request, why string, m *Match) {
+	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
+	m.refuse(why)
+	m.unsure = true
+}
+
 // read takes in the request and refuses what can be read in two ways.
 func (p *Policy) read(req *Request, m *Match) bool {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
