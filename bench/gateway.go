@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/patgate/patgate/internal/freeport"
@@ -27,7 +28,7 @@ const (
 
 // build builds a command.
 func build(ctx context.Context, command, binary string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", binary, command)
+	cmd := interruptible(exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", binary, command))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", command, err, out)
 	}
@@ -39,8 +40,32 @@ type gateway struct {
 	process
 	addr      string
 	adminAddr string
-	config    string       // the file
-	log       bytes.Buffer // what it has to say
+	config    string // the file
+	log       output // what it has to say
+}
+
+// output is what a process has written.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// first returns as many lines.
+func (o *output) first(n int) string {
+	lines := strings.SplitAfterN(o.String(), "\n", n+1)
+	return strings.Join(lines[:min(n, len(lines))], "")
 }
 
 // startGateway starts Caddy in front of an upstream, with a directive before
@@ -85,14 +110,15 @@ func startTuned(ctx context.Context, binary, dir, upstream, directive, settings 
 	}
 	if err := g.await(ctx); err != nil {
 		g.stop()
-		return nil, fmt.Errorf("%w\n%s", err, g.log.Bytes())
+		return nil, fmt.Errorf("%w\n%s", err, &g.log)
 	}
 	return g, nil
 }
 
 // caddyfile is the same for all gateways but for directive and settings. The upstream's
 // connections are kept for all requests that may be under way at a time: dialing
-// would hide what else there is to see.
+// would hide what else there is to see. Where it is needed, it may take its time: a
+// machine that stands still for some seconds is not to be answered 502.
 func (g *gateway) caddyfile(upstream, directive, settings string, t tuning) string {
 	app := ""
 	if directive != "" {
@@ -116,6 +142,7 @@ http://:%s {
 	reverse_proxy %s {
 		transport %s {
 			keepalive_idle_conns_per_host 1024
+			dial_timeout 30s
 		}
 	}
 }
