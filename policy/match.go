@@ -115,9 +115,6 @@ func (m *Match) Reports() bool {
 	return m.policy.reports
 }
 
-// Place returns where the token was found.
-func (m *Match) Place() Credential { return m.place }
-
 // Match finds the request's route and what is asked of it, and takes the token
 // out of it. The request's header must have been cleaned (CleanHeader). It
 // allocates nothing for a path without escapes.
