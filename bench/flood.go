@@ -91,6 +91,7 @@ type floodSide struct {
 type floodRound struct {
 	alone, beside []time.Duration
 	garbage       float64 // a second
+	cpu           float64 // of the gateway meanwhile, in cores
 }
 
 func (s *floodSide) measure(ctx context.Context, held, garbage [][]byte, d time.Duration) (err error) {
@@ -105,13 +106,16 @@ func (s *floodSide) measure(ctx context.Context, held, garbage [][]byte, d time.
 	var running sync.WaitGroup
 	running.Go(func() { failed = flood(flooding, s.gateway.addr, garbage, &answered) })
 	sleep(ctx, d/5) // until it is at its height
+	before, noClock := cpuTime(s.gateway.pid())
 	n, began := answered.Load(), time.Now()
 	r.beside, err = normalTraffic(ctx, s.gateway.addr, held, d)
-	r.garbage = float64(answered.Load()-n) / time.Since(began).Seconds()
+	after, ended := cpuTime(s.gateway.pid())
+	took := time.Since(began).Seconds()
+	r.garbage, r.cpu = float64(answered.Load()-n)/took, (after-before).Seconds()/took
 	stop()
 	running.Wait()
 	s.rounds = append(s.rounds, r)
-	return cmp.Or(err, failed, ctx.Err())
+	return cmp.Or(err, failed, noClock, ended, ctx.Err())
 }
 
 // printFlood prints what the rounds have shown. A machine that has more to do is
@@ -119,14 +123,15 @@ func (s *floodSide) measure(ctx context.Context, held, garbage [][]byte, d time.
 // has as much to do.
 func printFlood(out io.Writer, sides []*floodSide) {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(w, "%d requests/s with held tokens, %d/s of garbage sent\talone: p50, p99\tbeside: p50, p99\tbeside to alone, p50\tgarbage/s answered\n", normalRate, floodRate)
+	fmt.Fprintf(w, "%d requests/s with held tokens, %d/s of garbage sent\talone: p50, p99\tbeside: p50, p99\tbeside to alone, p50\tgarbage/s answered\tcores busy\n", normalRate, floodRate)
 	for _, s := range sides {
 		at := func(times func(floodRound) []time.Duration, p int) float64 {
 			return spanOf(s.rounds, func(r floodRound) float64 { return milliseconds(percentile(times(r), p)) }).median
 		}
-		fmt.Fprintf(w, "%s\t%.2f, %.2f ms\t%.2f, %.2f ms\t%s\t%.0f\n", s.name, at(floodRound.quiet, 50), at(floodRound.quiet, 99), at(floodRound.flooded, 50), at(floodRound.flooded, 99),
+		fmt.Fprintf(w, "%s\t%.2f, %.2f ms\t%.2f, %.2f ms\t%s\t%.0f\t%.2f\n", s.name, at(floodRound.quiet, 50), at(floodRound.quiet, 99), at(floodRound.flooded, 50), at(floodRound.flooded, 99),
 			spanOf(s.rounds, func(r floodRound) float64 { return ratio(r.beside, r.alone, 50) }),
-			spanOf(s.rounds, func(r floodRound) float64 { return r.garbage }).median)
+			spanOf(s.rounds, func(r floodRound) float64 { return r.garbage }).median,
+			spanOf(s.rounds, func(r floodRound) float64 { return r.cpu }).median)
 	}
 	fmt.Fprint(w, "\npatgate to that plain Caddy, median (min–max)\tp50\tp90\tp99\n")
 	type pair struct{ plain, gate floodRound }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/patgate/patgate/internal/freeport"
@@ -28,7 +29,7 @@ const (
 // build builds a command.
 func build(ctx context.Context, command, binary string, flags ...string) error {
 	args := append([]string{"build", "-tags", tags, "-o", binary}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, command)...)
+	cmd := interruptible(exec.CommandContext(ctx, "go", append(args, command)...))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", command, err, out)
 	}
@@ -40,8 +41,32 @@ type gateway struct {
 	process
 	addr      string
 	adminAddr string
-	config    string       // the file
-	log       bytes.Buffer // what it has to say
+	config    string // the file
+	log       output // what it has to say
+}
+
+// output is what a process has written.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// first returns as many lines.
+func (o *output) first(n int) string {
+	lines := strings.SplitAfterN(o.String(), "\n", n+1)
+	return strings.Join(lines[:min(n, len(lines))], "")
 }
 
 // startGateway starts Caddy in front of an upstream, with a directive before
@@ -89,14 +114,15 @@ func startTuned(ctx context.Context, binary, dir, upstream, directive, settings 
 	}
 	if err := g.await(ctx); err != nil {
 		g.stop()
-		return nil, fmt.Errorf("%w\n%s", err, g.log.Bytes())
+		return nil, fmt.Errorf("%w\n%s", err, &g.log)
 	}
 	return g, nil
 }
 
 // caddyfile is the same for all gateways but for directive and settings. The upstream's
 // connections are kept for all requests that may be under way at a time: dialing
-// would hide what else there is to see.
+// would hide what else there is to see. Where it is needed, it may take its time: a
+// machine that stands still for some seconds is not to be answered 502.
 func (g *gateway) caddyfile(upstream, directive, settings string, t tuning) string {
 	app := ""
 	if directive != "" {
@@ -120,6 +146,7 @@ http://:%s {
 	reverse_proxy %s {
 		transport %s {
 			keepalive_idle_conns_per_host 1024
+			dial_timeout 30s
 		}
 	}
 }

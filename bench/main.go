@@ -158,7 +158,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		return nil
 	}
 	if !o.quick {
-		if err := heldTokens(ctx, out); err != nil {
+		if err := heldTokens(ctx, dir, out); err != nil {
 			return err
 		}
 	}

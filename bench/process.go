@@ -12,12 +12,17 @@ type process struct {
 	ended chan struct{}
 }
 
-// launch starts cmd. It is interrupted when its context ends, and killed if that
-// doesn't help.
-func (p *process) launch(cmd *exec.Cmd) error {
+// interruptible has cmd interrupted when its context ends, so that it can tidy up,
+// and killed if that doesn't help.
+func interruptible(cmd *exec.Cmd) *exec.Cmd {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Start(); err != nil {
+	return cmd
+}
+
+// launch starts cmd, which is interruptible.
+func (p *process) launch(cmd *exec.Cmd) error {
+	if err := interruptible(cmd).Start(); err != nil {
 		return err
 	}
 	p.cmd, p.ended = cmd, make(chan struct{})

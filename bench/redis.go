@@ -96,7 +96,7 @@ func (b *redisBench) startGate(ctx context.Context, name, settings string) (*gat
 		select {
 		case <-ctx.Done():
 			g.stop()
-			return nil, fmt.Errorf("waiting for patgate to hear of changes: %w\n%s", errors.Join(ctx.Err(), err), g.log.Bytes())
+			return nil, fmt.Errorf("waiting for patgate to hear of changes: %w\n%s", errors.Join(ctx.Err(), err), &g.log)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -166,7 +166,7 @@ func (f *findings) judge(answer, want []byte) {
 	if isForwarded(answer) {
 		f.forwarded++
 	}
-	if !bytes.Equal(steady(answer), want) {
+	if answer = steady(answer); !bytes.Equal(answer, want) {
 		f.wrong++
 		if f.example == nil {
 			f.example = bytes.Clone(answer)

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"debug/buildinfo"
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -116,18 +116,24 @@ func (s span) String() string { return fmt.Sprintf("%.2f (%.2f–%.2f)", s.media
 
 // heldTokens prints what tokens held in memory cost: the benchmark of package
 // cache says.
-func heldTokens(ctx context.Context, out io.Writer) error {
+func heldTokens(ctx context.Context, dir string, out io.Writer) error {
 	progress("filling the cache with 1,000,000 tokens")
 	defer progress("")
-	var all bytes.Buffer
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkMemory$", "-benchtime", "1x", "github.com/patgate/patgate/cache")
-	cmd.Stdout, cmd.Stderr = &all, &all
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("running the memory benchmark: %w\n%s", err, &all)
+	// Not in one go: when the go command is stopped, what it runs goes on.
+	binary := filepath.Join(dir, "cache.test")
+	var all []byte
+	for _, cmd := range []*exec.Cmd{
+		exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "github.com/patgate/patgate/cache"),
+		exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", "^BenchmarkMemory$", "-test.benchtime", "1x"),
+	} {
+		var err error
+		if all, err = interruptible(cmd).CombinedOutput(); err != nil {
+			return fmt.Errorf("running the memory benchmark: %w\n%s", err, all)
+		}
 	}
 	progress("")
 	fmt.Fprint(out, "\nTokens held in memory: bytes each, and how long a garbage collection takes\n")
-	for line := range strings.Lines(all.String()) {
+	for line := range strings.Lines(string(all)) {
 		if rest, ok := strings.CutPrefix(line, "BenchmarkMemory/"); ok {
 			fmt.Fprint(out, rest)
 		}

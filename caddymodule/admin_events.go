@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -22,6 +23,9 @@ func listEvents(c *adminCall) (any, error) {
 	limit, cursor, err := rest.Page(c.params)
 	if err != nil {
 		return nil, err
+	}
+	if c.wait > 0 && c.param("after") == "" {
+		return nil, problem(http.StatusBadRequest, "wait: goes with after, the event behind which to wait for others; 0 is before all")
 	}
 	q := registry.EventQuery{TokenID: c.param("token"), Owner: c.owner(), Before: cursor, After: c.param("after"), Limit: limit}
 	for end := time.Now().Add(c.wait); ; {

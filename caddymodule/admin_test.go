@@ -491,6 +491,7 @@ func testAdminRefusals(s *adminServer) {
 		{"GET", "events?cursor=x", ``, 400, "cursor"},
 		{"GET", "events?after=-1", ``, 400, "after"},
 		{"GET", "events?after=1&cursor=1", ``, 400, "not both"},
+		{"GET", "events?wait=1s", ``, 400, "wait: goes with after"},
 		{"GET", "events?token=a/b", ``, 400, "id"},
 		{"GET", "events?since=1d", ``, 400, `"since"; there are token, owner`},
 		{"PUT", "owners/alice", `{"max_tokens":-1}`, 400, "max_tokens"},

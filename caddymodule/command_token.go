@@ -355,7 +355,7 @@ type lifetimeFlags struct {
 func newLifetimeFlags(cmd *cobra.Command) *lifetimeFlags {
 	f := &lifetimeFlags{cmd: cmd}
 	cmd.Flags().StringVar(&f.in, "expires-in", "", "`DURATION` the secret lives, as in 30d or 12h (default: as configured)")
-	cmd.Flags().StringVar(&f.at, "expires-at", "", "`TIME` it expires at, as in 2027-01-31 or 2027-01-31T12:00:00Z")
+	cmd.Flags().StringVar(&f.at, "expires-at", "", "`TIME` it expires at, as in 2027-01-31 (when the day begins, in UTC) or 2027-01-31T12:00:00Z")
 	cmd.Flags().BoolVar(&f.noExpiry, "no-expiry", false, "it never expires, where that is allowed")
 	return f
 }

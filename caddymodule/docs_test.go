@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
 )
 
 const docs = "../docs/"
@@ -123,6 +126,43 @@ func TestReferenceEndpoints(t *testing.T) {
 }
 
 // Every reason is in the reference with its status.
+// TestReferenceBodies compares the keys of bodies with what is read.
+func TestReferenceBodies(t *testing.T) {
+	rows := map[string]string{}
+	for line := range strings.Lines(section(t, readDocs(t, "reference.md"), "## Bodies of requests")) {
+		if cells := strings.Split(line, "|"); len(cells) == 4 {
+			rows[strings.Trim(cells[1], " `")] = cells[2]
+		}
+	}
+	for request, body := range map[string]any{
+		"POST /patgate/tokens":                 registry.NewToken{},
+		"PATCH /patgate/tokens/{id}":           registry.Changes{},
+		"POST /patgate/tokens/{id}/regenerate": registry.Renewal{},
+		"POST /patgate/tokens/{id}/grants":     token.Grant{},
+		"POST /patgate/explain":                explainRequest{},
+		"PUT /patgate/owners/{id}":             registry.OwnerChanges{},
+	} {
+		var documented []string
+		for _, word := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(rows[request], -1) {
+			documented = append(documented, word[1])
+		}
+		compareLists(t, "in the body of "+request+" the key", jsonKeys(reflect.TypeOf(body)), documented)
+	}
+}
+
+// jsonKeys returns the keys of a struct in JSON.
+func jsonKeys(t reflect.Type) (keys []string) {
+	for f := range t.Fields() {
+		if f.Anonymous {
+			keys = append(keys, jsonKeys(f.Type)...)
+			continue
+		}
+		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		keys = append(keys, key)
+	}
+	return keys
+}
+
 func TestReferenceReasons(t *testing.T) {
 	text := section(t, readDocs(t, "reference.md"), "## Reasons")
 	var code []string

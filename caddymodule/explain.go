@@ -106,8 +106,11 @@ func (h *Handler) explain(q *question) explanation {
 	h.cleanHeader(q.request.Header)
 	req, why := policy.NewRequest(q.request)
 	if why != "" {
-		reason := policy.AmbiguousRequest
-		e.Explanation = policy.Explanation{Method: q.request.Method, Decision: reason.String(), Status: reason.Status(), Detail: why}
+		var m policy.Match
+		h.policy.Refuse(&req, why, &m)
+		e.Explanation = policy.Explanation{
+			Method: q.request.Method, Decision: m.Reason.String(), Status: m.Reason.Status(), Detail: why, Reports: m.Reports(),
+		}
 		return e
 	}
 	var judge func(*policy.Match) policy.Reason

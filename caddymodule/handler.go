@@ -182,8 +182,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		r = r.WithContext(ctx)
 		r.Trailer = nil
 	}
-	if m.Secret != "" && m.Place().Kind == policy.Query {
-		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secret: m.Secret}
+	if secret := m.Shown(h.isToken); secret != "" {
+		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secret: secret}
 	}
 	if o.subject != nil && o.reason == policy.Forward && h.StreamCheck != "off" && !m.Reports() {
 		w, r = h.follow(w, r, &m, o)
@@ -225,10 +225,10 @@ func (h *Handler) cleanHeader(header http.Header) {
 func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o *outcome) (retryAfter time.Duration) {
 	req, why := policy.NewRequest(r)
 	if why != "" {
-		o.reason, o.detail, o.shape = policy.AmbiguousRequest, why, h.policy.Shape()
-		return 0
+		h.policy.Refuse(&req, why, m)
+	} else {
+		h.policy.Match(&req, m)
 	}
-	h.policy.Match(&req, m)
 	o.reason, o.detail = m.Reason, m.Detail
 	if m.NeedsDecision() {
 		retryAfter = h.decide(ctx, m, o)

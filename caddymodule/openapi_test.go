@@ -77,6 +77,7 @@ func TestImport(t *testing.T) {
 	want := `# Library 1 (api.yaml): 7 operations.
 # The document doesn't say what 1 of them need: these are closed (never) until you do.
 patgate {
+	default deny
 	group /api {
 		# health: Whether it works
 		route GET /health public

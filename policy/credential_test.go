@@ -153,7 +153,7 @@ func TestPlace(t *testing.T) {
 		p := compile(t, Config{Routes: routes("GET /x any"), Settings: Settings{
 			TokenFrom: []string{"bearer", "bare", "basic", "scheme Token", "header x-token", "cookie c", "query q"}}})
 		m := p.matched(request("GET /x", c.field))
-		if got := m.Place().String(); got != c.want {
+		if got := m.place.String(); got != c.want {
 			t.Errorf("%s: place %q, want %q", c.field, got, c.want)
 		}
 	}
@@ -207,6 +207,25 @@ func TestStrip(t *testing.T) {
 		}
 		if want := header(splitFields(c.wantFields)...); !sameHeader(r.Header, want) {
 			t.Errorf("from %s: header %q became %q, want %q", c.from, c.fields, r.Header, want)
+		}
+	}
+}
+
+// A token that stands in the URL is known as such, wherever else it stands.
+func TestShown(t *testing.T) {
+	for _, c := range []struct{ from, require, query, fields, want string }{
+		{"bearer,query token", "any", "a=1&tok%65n=S", "", "S"},
+		{"query token,bearer", "any", "token=S", "Authorization: Bearer S", "S"},
+		{"bearer,query token", "public", "token=S", "", "S"},
+		{"bearer,query token", "public", "token=own;token=S", "", "S"},
+		{"bearer,query token", "public", "token=own&xtoken=S", "", ""},
+		{"bearer,query token", "any", "", "Authorization: Bearer S", ""},
+		{"bearer", "any", "token=S", "Authorization: Bearer S", ""},
+	} {
+		p := compile(t, Config{Settings: Settings{TokenFrom: strings.Split(c.from, ",")}, Routes: routes("GET /x " + c.require)})
+		m := p.matched(request("GET /x?"+c.query, splitFields(c.fields)...))
+		if got := m.Shown(func(secret string) bool { return secret == "S" }); got != c.want {
+			t.Errorf("from %s, query %q, %q: shown %q, want %q", c.from, c.query, c.fields, got, c.want)
 		}
 	}
 }

@@ -190,6 +190,3 @@ func (m *Match) Shape() *Shape {
 	}
 	return m.policy.shape
 }
-
-// Shape returns the shape of the body of a rejection on no route.
-func (p *Policy) Shape() *Shape { return p.shape }

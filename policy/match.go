@@ -115,9 +115,6 @@ func (m *Match) Reports() bool {
 	return m.policy.reports
 }
 
-// Place returns where the token was found.
-func (m *Match) Place() Credential { return m.place }
-
 // Match finds the request's route and what is asked of it, and takes the token
 // out of it. The request's header must have been cleaned (CleanHeader). It
 // allocates nothing for a path without escapes.
@@ -154,6 +151,13 @@ func (p *Policy) Match(req *Request, m *Match) {
 	default:
 		m.locate(false)
 	}
+}
+
+// Refuse fills m for a request that NewRequest has refused, and says why.
+func (p *Policy) Refuse(req *Request, why string, m *Match) {
+	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
+	m.refuse(why)
+	m.unsure = true
 }
 
 // read takes in the request and refuses what can be read in two ways.

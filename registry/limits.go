@@ -83,7 +83,7 @@ func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, l
 		return over
 	}
 	// Also if who asked is gone.
-	if _, err := r.delete(context.WithoutCancel(ctx), by, []*token.Token{t}); err != nil {
+	if _, err := r.delete(context.WithoutCancel(ctx), by, []*token.Token{t}); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
 	return over

@@ -94,10 +94,30 @@ func (r *Registry) DeleteOwnerTokens(ctx context.Context, by Actor, owner string
 	var deleted []string
 	err := r.eachOf(ctx, owner, func(page []*token.Token) error {
 		ids, err := r.delete(ctx, by, page)
+		for errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) { // someone else has deleted some of them
+			if page, err = r.left(ctx, page); err == nil && len(page) > 0 {
+				ids, err = r.delete(ctx, by, page)
+			}
+		}
 		deleted = append(deleted, ids...)
 		return err
 	})
 	return deleted, err
+}
+
+// left returns those of the tokens that are still there.
+func (r *Registry) left(ctx context.Context, tokens []*token.Token) (left []*token.Token, err error) {
+	for _, t := range tokens {
+		now, err := r.store.Token(ctx, t.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, noToken(t.ID, "reading", err)
+		}
+		left = append(left, now)
+	}
+	return left, nil
 }
 
 func (r *Registry) delete(ctx context.Context, by Actor, tokens []*token.Token) ([]string, error) {
@@ -107,6 +127,9 @@ func (r *Registry) delete(ctx context.Context, by Actor, tokens []*token.Token) 
 		events[i] = r.event(by, Deleted, t, t, "")
 	}
 	err := r.store.Delete(recording(ctx, &events), ids...)
+	if errors.Is(err, store.ErrNotFound) && len(tokens) == 1 {
+		return nil, noToken(ids[0], "deleting", err)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, conflict("tokens: one of them was deleted by someone else meanwhile; nothing was deleted now")
 	}

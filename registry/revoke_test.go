@@ -227,3 +227,44 @@ func TestDeleteWhatIsDeletedMeanwhile(t *testing.T) {
 		d.took(t)
 	}
 }
+
+// TestDeleteOfOwnerMeanwhile has others delete tokens of an owner while all of them
+// are being deleted.
+func TestDeleteOfOwnerMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ has, others int }{{3, 0}, {3, 1}, {3, 2}, {3, 3}, {1, 1}} {
+		d := newDesk()
+		var made []*token.Token
+		for range c.has {
+			one, _ := d.create(t, NewToken{Owner: "alice"})
+			made = append(made, one)
+		}
+		gone := 0
+		d.store.fail = func(method string) error {
+			if method == "Delete" && gone < c.others {
+				d.store.remove(made[gone])
+				gone++
+			}
+			return nil
+		}
+		ids, err := d.DeleteOwnerTokens(t.Context(), cli, "alice")
+		if err != nil || len(ids) != c.has-c.others || len(d.store.tokens) != 0 {
+			t.Errorf("of %d tokens others delete %d: %d are deleted, %v, and %d are left", c.has, c.others, len(ids), err, len(d.store.tokens))
+		}
+	}
+}
+
+// A token that someone else deletes at the same moment isn't there.
+func TestDeleteOfOneMeanwhile(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	one, _ := d.create(t, NewToken{})
+	d.store.fail = func(method string) error {
+		if method == "Delete" {
+			d.store.remove(one)
+		}
+		return nil
+	}
+	_, err := d.Delete(t.Context(), cli, one.ID)
+	refused(t, err, ErrNotFound, one.ID)
+}

@@ -68,6 +68,11 @@ http://part.test:{$PORT} {
 		{request{target: "/nowhere"}.with(g.bearer("T")), "route_unknown", "", 200, true},
 		{request{target: "/closed"}.with(g.bearer("T")), "route_never", "", 200, true},
 		{request{host: "all.test", target: "/spaces/1%2F2/stories"}.with(g.bearer("T")), "ambiguous_request", "", 200, true},
+		{request{host: "all.test", target: "/caf\xc3\xa9"}.with(g.bearer("T")), "ambiguous_request", "", 200, true},
+		{request{host: "all.test", target: `/a\b`}, "ambiguous_request", "", 200, false},
+		{request{host: "all.test", target: "http://u@all.test/spaces/1/stories"}, "ambiguous_request", "", 200, false},
+		{request{host: "all.test", target: "/caf\xc3\xa9", method: "TRACE"}, "", "", 400, false},
+		{request{target: "/caf\xc3\xa9"}.with(g.bearer("T")), "", "", 400, false},
 		{request{target: "/spaces/2/stories"}.with(g.bearer("T"), "X-Patgate-Owner: root", "X-Patgate-Decision: forward"), "space_not_granted", "", 200, true},
 		{request{target: "/enforced/x"}, "", "", 401, false},
 		// What may be a request for the part that is enforced isn't forwarded.
@@ -134,7 +139,7 @@ func checkReport(t *testing.T, g *gateway) {
 		{"token_revoked GET /spaces/{space}/stories", 1},
 		{"route_never GET /closed", 1},
 		{"route_unknown ", 1},
-		{"ambiguous_request ", 1},
+		{"ambiguous_request ", 4},
 	} {
 		if counts[want.finding] != want.count {
 			t.Errorf("%q was found %d times, want %d; all: %v", want.finding, counts[want.finding], want.count, counts)

@@ -48,7 +48,7 @@ func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) error {
 	if s.left > 0 {
 		fmt.Fprintf(w, "# %d of them can't be written as a route: see the comments.\n", s.left)
 	}
-	_, err = fmt.Fprintf(w, "patgate {\n%s}\n", s.lines.String())
+	_, err = fmt.Fprintf(w, "patgate {\n\tdefault deny\n%s}\n", s.lines.String())
 	return err
 }
 

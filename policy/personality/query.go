@@ -65,12 +65,17 @@ func rack(raw, key string) [][]string {
 }
 
 // phpQuery reads a query as PHP does: names are cut at a NUL and at a bracket
-// that opens a list, and what can't stand in a variable becomes an underscore.
+// that opens a list, and what can't stand in a variable becomes an underscore. A
+// key in a list (org[id]) is found under its own index only.
 func phpQuery(raw, key string) [][]string {
+	_, index, _ := strings.Cut(key, "[")
 	mangle := func(k string) string {
 		k, _, _ = strings.Cut(k, "\x00")
 		k = strings.TrimLeft(k, " ")
 		if i := strings.IndexByte(k, '['); i > 0 && strings.IndexByte(k[i:], ']') > 0 {
+			if !strings.HasPrefix(k[i+1:], index) {
+				return ""
+			}
 			k = k[:i]
 		}
 		return strings.Map(func(r rune) rune {
