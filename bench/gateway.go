@@ -29,7 +29,7 @@ const (
 // build builds a command.
 func build(ctx context.Context, command, binary string, flags ...string) error {
 	args := append([]string{"build", "-tags", tags, "-o", binary}, flags...)
-	cmd := interruptible(exec.CommandContext(ctx, "go", append(args, command)...))
+	cmd := goCommand(ctx, filepath.Dir(binary), append(args, command)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", command, err, out)
 	}
@@ -43,6 +43,14 @@ type gateway struct {
 	adminAddr string
 	config    string // the file
 	log       output // what it has to say
+}
+
+// goCommand returns a command of Go's. Its temporary files are in dir: where it is
+// interrupted, it leaves them.
+func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := interruptible(exec.CommandContext(ctx, "go", args...))
+	cmd.Env = append(os.Environ(), "GOTMPDIR="+dir)
+	return cmd
 }
 
 // output is what a process has written.

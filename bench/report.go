@@ -123,11 +123,11 @@ func heldTokens(ctx context.Context, dir string, out io.Writer) error {
 	binary := filepath.Join(dir, "cache.test")
 	var all []byte
 	for _, cmd := range []*exec.Cmd{
-		exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "github.com/patgate/patgate/cache"),
-		exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", "^BenchmarkMemory$", "-test.benchtime", "1x"),
+		goCommand(ctx, dir, "test", "-c", "-o", binary, "github.com/patgate/patgate/cache"),
+		interruptible(exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", "^BenchmarkMemory$", "-test.benchtime", "1x")),
 	} {
 		var err error
-		if all, err = interruptible(cmd).CombinedOutput(); err != nil {
+		if all, err = cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("running the memory benchmark: %w\n%s", err, all)
 		}
 	}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -169,6 +170,11 @@ func (a *App) checkCache() error {
 	return nil
 }
 
+// minPepper is of how many characters a pepper is at least.
+const minPepper = 16
+
+var errShortPepper = errors.New("token pepper: want at least 16 characters, so that it can't be guessed")
+
 // defaultPrefix is what patgate's secrets begin with unless the configuration says
 // something else.
 const defaultPrefix = "pat"
@@ -190,8 +196,8 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 		if pepper, err = caddy.NewReplacer().ReplaceOrErr(a.Token.Pepper, true, true); err != nil {
 			return rules, fmt.Errorf("token pepper: %w", err)
 		}
-		if len(pepper) < 16 {
-			return rules, fmt.Errorf("token pepper: want at least 16 characters, so that it can't be guessed")
+		if len(pepper) < minPepper {
+			return rules, errShortPepper
 		}
 	}
 	rules.Hasher = token.NewHasher(pepper)

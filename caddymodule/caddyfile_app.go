@@ -128,6 +128,9 @@ func (a *App) token(b *block) error {
 	if _, _, err := a.Token.lifetimes(); err != nil {
 		return b.WrapErr(err)
 	}
+	if p := a.Token.Pepper; p != "" && len(p) < minPepper && !strings.Contains(p, "{") {
+		return b.WrapErr(errShortPepper)
+	}
 	return nil
 }
 

@@ -204,6 +204,10 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"store", `store "": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
 		{"store sqlite x.db", `store "sqlite x.db": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
 		{"store redis", "store redis: where? want a URL, or a block with address, at Caddyfile:3"},
+		{"store redis notaurl", "store redis: the URL can't be read: want redis://user:password@host:port/db, rediss://… or unix:///path?db=n, " +
+			"with %XX for special characters in the password, at Caddyfile:3"},
+		{"store redis redis://a {\ncluster\nsentinel x\n}", "store redis: cluster and sentinel exclude each other, at Caddyfile:6"},
+		{"store redis {\naddress a:1 b:1\n}", "store redis: several addresses are those of a cluster, or of sentinels: say which, at Caddyfile:5"},
 		{"store redis {\naddress\n}", "address: a value is missing, at Caddyfile:4"},
 		{"store redis {\naddress a:1\nport 2\n}", `unknown word "port": want one of address, cluster, sentinel, username, password, sentinel_username, sentinel_password, db, key_prefix, budget, tls, at Caddyfile:5`},
 		{"store redis redis://a {\ndb one\n}", `db "one": want the number of a database, from 0, at Caddyfile:4`},
@@ -231,6 +235,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"token {\nmax_lifetime 0\n}", `token max_lifetime "0": want a duration such as 90d, or none, at Caddyfile:4`},
 		{"token {\nmax_lifetime 10d\ndefault_lifetime 20d\n}", "token default_lifetime 20d: more than max_lifetime (10d) allows, at Caddyfile:6"},
 		{"token {\ndefault_lifetime none\n}", "token default_lifetime none: more than max_lifetime (366d) allows, at Caddyfile:5"},
+		{"token {\npepper short\n}", "token pepper: want at least 16 characters, so that it can't be guessed, at Caddyfile:5"},
 		{"token {\npepper\n}", "pepper: a value is missing, at Caddyfile:4"},
 
 		{"unknown_token_limit", `unknown_token_limit "": ` + wantLimit},

@@ -86,6 +86,19 @@ func (c *RedisConfig) read(b *block) error {
 	if c.URL == "" && len(c.Addresses) == 0 {
 		return b.Err("store redis: where? want a URL, or a block with address")
 	}
+	return c.check(b)
+}
+
+// check finds what would only be found when the server starts, where nothing has
+// to be replaced or read for that.
+func (c *RedisConfig) check(b *block) error {
+	texts := append([]string{c.URL, c.Sentinel, c.Username, c.Password, c.SentinelUsername, c.SentinelPassword, c.KeyPrefix}, c.Addresses...)
+	if c.TLS != nil || strings.Contains(strings.Join(texts, ""), "{") {
+		return nil
+	}
+	if _, err := c.source(); err != nil {
+		return b.WrapErr(err)
+	}
 	return nil
 }
 
