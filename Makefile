@@ -4,17 +4,13 @@
 TAGS := nobadger,nomysql,nopgx
 GO   := go
 
-.PHONY: build demo test unit redis browser chromium lint fuzz soak bench pgo clean
+.PHONY: build demo test unit redis browser chromium lint fuzz soak bench clean
 
 build: ## the binary, ./patgate
 	$(GO) build -trimpath -tags $(TAGS) -o patgate ./cmd/patgate
 
 demo: ## the gate at work
 	$(GO) run -tags $(TAGS) ./cmd/patgate demo
-
-# The profile that the binary is built with makes it faster, and building all it
-# is made of slower: tests do without.
-test unit browser lint fuzz soak: export GOFLAGS := $(shell $(GO) env GOFLAGS) -pgo=off
 
 test: lint unit browser ## everything that must pass
 
@@ -70,16 +66,6 @@ bench: ## the benchmarks beside the code, then plain Caddy and patgate side by s
 	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./token ./policy ./cache ./registry ./uses ./transport ./store/redis ./caddymodule
 	$(GO) run -tags $(TAGS) ./bench
 
-# To be run on an idle machine when the code on a request's path, Caddy or Go has
-# changed much. An old profile is no harm, it only helps less.
-PROFILES := .build/profiles
-
-pgo: ## the profile that the compiler builds the binary with (go.dev/doc/pgo)
-	rm -rf $(PROFILES)
-	$(GO) run -tags $(TAGS) ./bench -rounds 1 -profiles $(PROFILES)/usual
-	$(GO) run -tags $(TAGS) ./bench -rounds 1 -profiles $(PROFILES)/lean -tuning lean
-	$(GO) tool pprof -proto -output cmd/patgate/default.pgo $(PROFILES)/*/*.patgate.pprof
-
 clean:
 	rm -f patgate
-	rm -rf test/browser/shots .build
+	rm -rf test/browser/shots

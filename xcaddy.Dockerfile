@@ -11,8 +11,8 @@ RUN go install github.com/caddyserver/xcaddy/cmd/xcaddy@v0.4.5
 WORKDIR /src
 COPY . .
 # The tags are those of Caddy's own releases: they leave databases out that only
-# its ACME server could use. The profile is that of the patgate binary.
-ENV CGO_ENABLED=0 XCADDY_GO_BUILD_FLAGS="-trimpath -ldflags=-s -tags=nobadger,nomysql,nopgx -pgo=/src/cmd/patgate/default.pgo"
+# its ACME server could use.
+ENV CGO_ENABLED=0 XCADDY_GO_BUILD_FLAGS="-trimpath -ldflags=-s -tags=nobadger,nomysql,nopgx"
 RUN xcaddy build "$(go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2)" \
 	--with github.com/patgate/patgate/caddymodule \
 	--replace github.com/patgate/patgate=/src \

@@ -27,9 +27,8 @@ const (
 )
 
 // build builds a command.
-func build(ctx context.Context, command, binary string, flags ...string) error {
-	args := append([]string{"build", "-tags", tags, "-o", binary}, flags...)
-	cmd := goCommand(ctx, filepath.Dir(binary), append(args, command)...)
+func build(ctx context.Context, command, binary string) error {
+	cmd := goCommand(ctx, filepath.Dir(binary), "build", "-tags", tags, "-o", binary, command)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", command, err, out)
 	}

@@ -64,22 +64,22 @@ func (b *peerBench) startStock(ctx context.Context) (*peer, error) {
 }
 
 func (b *peerBench) startPatgate(ctx context.Context) (*peer, error) {
-	return b.patgate(ctx, b.binary, "patgate", "peer-patgate", usual)
+	return b.patgate(ctx, "patgate", "peer-patgate", usual)
 }
 
 func (b *peerBench) startLeanPatgate(ctx context.Context) (*peer, error) {
-	return b.patgate(ctx, b.binary, "patgate, its transport and log format", "peer-patgate-lean", lean)
+	return b.patgate(ctx, "patgate, its transport and log format", "peer-patgate-lean", lean)
 }
 
 // patgate starts patgate on Redis, or on a file where that isn't installed.
-func (b *peerBench) patgate(ctx context.Context, binary, name, dir string, t tuning) (*peer, error) {
+func (b *peerBench) patgate(ctx context.Context, name, dir string, t tuning) (*peer, error) {
 	settings := ""
 	if b.redis != nil {
 		settings = "\tstore redis redis://" + b.redis.addr + "\n"
 	} else {
 		name += ", embedded store"
 	}
-	g, err := startTuned(ctx, binary, filepath.Join(b.dir, dir), b.upstream.addr, b.workload.policy(), settings, t)
+	g, err := startTuned(ctx, b.binary, filepath.Join(b.dir, dir), b.upstream.addr, b.workload.policy(), settings, t)
 	if err != nil {
 		return nil, fmt.Errorf("starting patgate: %w", err)
 	}

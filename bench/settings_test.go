@@ -17,7 +17,7 @@ func TestSettings(t *testing.T) {
 	if err := run(t.Context(), options{quick: true, settings: true, binary: binary, rounds: 1, duration: 1, tokens: 100, connections: 8, redisTokens: 1}, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"patgate as it is", "GOGC=100", "transport http", "format json", "built with -pgo=off"} {
+	for _, name := range []string{"as Caddyfile.example has it", "GOGC=100", "transport http", "format json", "both, Caddy's own"} {
 		if got := strings.Count(out.String(), "\n"+name); got != 4 { // three scenarios, and its memory
 			t.Errorf("%s is in %d lines, want 4:\n%s", name, got, &out)
 		}
