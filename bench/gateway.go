@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/patgate/patgate/internal/freeport"
+	"github.com/patgate/patgate/internal/output"
 )
 
 // tags are those of Caddy's own releases.
@@ -40,8 +39,8 @@ type gateway struct {
 	process
 	addr      string
 	adminAddr string
-	config    string // the file
-	log       output // what it has to say
+	config    string        // the file
+	log       output.Buffer // what it has to say
 }
 
 // goCommand returns a command of Go's. Its temporary files are in dir: where it is
@@ -52,27 +51,9 @@ func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// output is what a process has written.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
-// first returns as many lines.
-func (o *output) first(n int) string {
-	lines := strings.SplitAfterN(o.String(), "\n", n+1)
+// first returns as many lines of a text.
+func first(n int, text string) string {
+	lines := strings.SplitAfterN(text, "\n", n+1)
 	return strings.Join(lines[:min(n, len(lines))], "")
 }
 

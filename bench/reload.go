@@ -281,7 +281,7 @@ func (b *reloadBench) print(out io.Writer) {
 	w.Flush()
 	for _, s := range b.sides {
 		if s.found.example != nil {
-			fmt.Fprintf(out, "%s: the first wrong answer: %q\nThe first errors it has logged:\n%s", s.name, s.found.example, s.gateway.log.first(5))
+			fmt.Fprintf(out, "%s: the first wrong answer: %q\nThe first errors it has logged:\n%s", s.name, s.found.example, first(5, s.gateway.log.String()))
 		}
 	}
 	fmt.Fprintf(out, "Wrong: not what the same request was answered before. Broken: ended in the middle. Lost: the upstream has answered, but nobody got it.\n"+

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/patgate/patgate/internal/freeport"
+	"github.com/patgate/patgate/internal/output"
 	"github.com/patgate/patgate/store/embedded"
 	"github.com/patgate/patgate/token"
 )
@@ -61,31 +62,13 @@ type gateway struct {
 	admin    string // the socket of the admin endpoint
 	upstream *upstream
 	secrets  map[string]string // of its tokens, by name
-	log      *output
+	log      *output.Buffer
 	client   *http.Client // for the admin endpoint
 	process  *exec.Cmd
 	ended    chan struct{}
 
 	mu      sync.Mutex
 	answers bytes.Buffer // all that clients were answered
-}
-
-// output is what a process writes.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // start starts a gateway, waits until it serves and ends it with the test. At
@@ -114,7 +97,7 @@ func prepare(t *testing.T, s setup) *gateway {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	g := &gateway{
 		dir: dir, file: filepath.Join(dir, "Caddyfile"), admin: filepath.Join(dir, "admin.sock"),
-		upstream: newUpstream(t), secrets: map[string]string{}, log: new(output),
+		upstream: newUpstream(t), secrets: map[string]string{}, log: new(output.Buffer),
 	}
 	g.client = &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true, // Caddy closes them when it reloads

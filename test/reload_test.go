@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patgate/patgate/internal/output"
 	"github.com/patgate/patgate/store/embedded"
 )
 
@@ -354,7 +355,7 @@ func TestSecondServer(t *testing.T) {
 	if out, err := g.command("validate", "--config", g.file, "--adapter", "caddyfile"); err != nil {
 		t.Errorf("validate beside the running server: %v %s", err, out)
 	}
-	second := &gateway{dir: g.dir, file: g.file, admin: filepath.Join(g.dir, "admin2.sock"), upstream: g.upstream, log: new(output)}
+	second := &gateway{dir: g.dir, file: g.file, admin: filepath.Join(g.dir, "admin2.sock"), upstream: g.upstream, log: new(output.Buffer)}
 	err := second.run(t)
 	if err == nil {
 		second.stop()
@@ -420,7 +421,7 @@ http://api.test:{$PORT} {
 	if err := os.WriteFile(g.file, []byte(out), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g.log = new(output)
+	g.log = new(output.Buffer)
 	if err := g.launch(t, "run", "--config", g.file); err != nil {
 		t.Fatalf("starting with JSON: %v", err)
 	}

@@ -1,7 +1,6 @@
 package checker
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/patgate/patgate/internal/freeport"
+	"github.com/patgate/patgate/internal/output"
 	"github.com/patgate/patgate/internal/redistest"
 )
 
@@ -80,30 +80,12 @@ type gateway struct {
 	proxy       *proxy // nil in a Cluster
 	command     []string
 	env         []string
-	log         output
+	log         output.Buffer
 
 	mu      sync.Mutex
 	process *exec.Cmd
 	ended   chan struct{} // closed when process has
 	kills   int           // odd: it is dead
-}
-
-// output is what a process writes.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // newWorld starts a Redis server and three gateways, each from the program at
