@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -173,7 +172,7 @@ func (a *App) checkCache() error {
 // minPepper is of how many characters a pepper is at least.
 const minPepper = 16
 
-var errShortPepper = errors.New("token pepper: want at least 16 characters, so that it can't be guessed")
+var errShortPepper = fmt.Errorf("token pepper: want at least %d characters, so that it can't be guessed", minPepper)
 
 // defaultPrefix is what patgate's secrets begin with unless the configuration says
 // something else.

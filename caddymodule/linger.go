@@ -27,7 +27,7 @@ var lingering sync.WaitGroup
 func (h *hub) leave(key string, logger *zap.Logger) error {
 	now := time.Now()
 	h.left.Store(&now)
-	if uses, _ := hubs.References(key); uses == 1 && h.opened.Load() != nil && isReplaced() {
+	if uses, _ := hubs.References(key); uses == 1 && h.opened.Load() != nil && anotherRuns() {
 		lingering.Go(func() {
 			h.linger()
 			if _, err := hubs.Delete(key); err != nil {
@@ -46,13 +46,13 @@ func (h *hub) leave(key string, logger *zap.Logger) error {
 	return nil
 }
 
-// isReplaced reports whether a configuration runs: one that is cleaned up doesn't.
-func isReplaced() bool { return caddy.ActiveContext().Context != nil }
+// anotherRuns reports whether a configuration runs: one that is cleaned up is none.
+func anotherRuns() bool { return caddy.ActiveContext().Context != nil }
 
 // linger waits for the requests that are under way since it was left last.
 func (h *hub) linger() {
 	streams := h.opened.Load().streams
-	for ; isReplaced(); time.Sleep(lingerCheck) {
+	for ; anotherRuns(); time.Sleep(lingerCheck) {
 		if lasted := time.Since(*h.left.Load()); lasted >= lingerAtMost || lasted >= lingerAtLeast && !streams.ending() {
 			return
 		}
