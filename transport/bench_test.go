@@ -35,7 +35,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 			if err != nil {
 				return err
 			}
-			r.Header["Accept-Encoding"] = []string{"identity"}
+			r.Header["Accept-Encoding"], r.Header["User-Agent"] = []string{"identity"}, []string{"bench"}
 			res, err := rt.RoundTrip(r)
 			if err != nil {
 				return err

@@ -17,6 +17,7 @@ type conn struct {
 	w    *bufio.Writer
 	left int64     // bytes that may still be read
 	kept time.Time // since when it is idle
+	cut  func()    // interrupt, made once
 
 	raw   syscall.RawConn // nil: it can't be looked at, so it isn't kept
 	look  func(fd uintptr) bool

@@ -4,8 +4,8 @@
 // over to two goroutines of each connection, which is most of what it costs.
 //
 // The short way is for requests that are safe to be sent again and have no body;
-// all else, and whatever else is special, goes the way of net/http. What is written and
-// read is net/http's own: http.Request.Write and http.ReadResponse.
+// all else, and whatever else is special, goes the way of net/http. What is written is
+// what http.Request.Write writes; what reads the answer is http.ReadResponse.
 package transport
 
 import (
@@ -19,8 +19,6 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // Transport sends requests the short way. The zero value isn't usable: Dial must
@@ -54,22 +52,7 @@ func Takes(r *http.Request) bool {
 	return supported && r.URL.Scheme == "http" && r.URL.Host != "" &&
 		(r.Body == nil || r.Body == http.NoBody) && r.ContentLength == 0 &&
 		len(r.TransferEncoding) == 0 && len(r.Trailer) == 0 && !r.Close &&
-		r.Header["Upgrade"] == nil && r.Header["Expect"] == nil && validHeader(r.Header)
-}
-
-// validHeader leaves what can't be sent to net/http, which has the words for it.
-func validHeader(h http.Header) bool {
-	for name, values := range h {
-		if !httpguts.ValidHeaderFieldName(name) {
-			return false
-		}
-		for _, v := range values {
-			if !httpguts.ValidHeaderFieldValue(v) {
-				return false
-			}
-		}
-	}
-	return true
+		r.Header["Upgrade"] == nil && r.Header["Expect"] == nil && writable(r)
 }
 
 // RoundTrip sends a request that Takes has taken to an address, and returns its
@@ -112,6 +95,7 @@ func (t *Transport) conn(ctx context.Context, network, addr string) (c *conn, ke
 		return nil, false, err
 	}
 	c = &conn{Conn: nc, key: key{network, addr}}
+	c.cut = c.interrupt
 	c.watch()
 	c.r = bufio.NewReaderSize((*limited)(c), max(t.ReadBufferSize, 4096))
 	c.w = bufio.NewWriterSize(nc, max(t.WriteBufferSize, 4096))
@@ -124,7 +108,7 @@ var errSilent = errors.New("the upstream closed the connection without an answer
 // exchange sends a request over c and reads the answer's header. When it returns
 // an error, c is of no more use.
 func (t *Transport) exchange(ctx context.Context, c *conn, r *http.Request) (*http.Response, error) {
-	stop := context.AfterFunc(ctx, c.interrupt)
+	stop := context.AfterFunc(ctx, c.cut)
 	res, err := t.ask(ctx, c, r)
 	if err != nil {
 		stop()
@@ -140,11 +124,7 @@ func (t *Transport) exchange(ctx context.Context, c *conn, r *http.Request) (*ht
 }
 
 func (t *Transport) ask(ctx context.Context, c *conn, r *http.Request) (*http.Response, error) {
-	err := r.Write(c.w)
-	if err == nil {
-		err = c.w.Flush()
-	}
-	if err != nil {
+	if err := write(c.w, r); err != nil {
 		// It may have answered before it closed. That nobody can know what it has
 		// taken in does no harm: Takes.
 		return nil, fmt.Errorf("%w: writing the request: %w", errSilent, err)

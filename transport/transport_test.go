@@ -162,11 +162,19 @@ func TestTakes(t *testing.T) {
 		{"no host", func(r *http.Request) { r.URL.Host = "" }, false},
 		{"a header that can't be sent", func(r *http.Request) { r.Header["X y"] = []string{"1"} }, false},
 		{"a value that can't be sent", func(r *http.Request) { r.Header["X"] = []string{"1\r\nY: 2"} }, false},
+		{"a query that can't be sent", func(r *http.Request) { r.URL.RawQuery = "a b" }, false},
+		{"a target that is no path", func(r *http.Request) { r.URL.Opaque = "x" }, false},
+		{"an IDNA name", func(r *http.Request) { r.Host = "bücher.example" }, false},
+		{"an address with a zone", func(r *http.Request) { r.Host = "[fe80::1%eth0]:80" }, false},
+		{"an address of version 6", func(r *http.Request) { r.Host = "[fe80::1]:80" }, true},
+		{"a client without a name", func(r *http.Request) { r.Header = http.Header{} }, false},
+		{"a client that gives none", func(r *http.Request) { r.Header["User-Agent"] = []string{""} }, true},
 	} {
 		r, err := http.NewRequest("GET", "http://127.0.0.1:1/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.Header.Set("User-Agent", "test")
 		row.change(r)
 		if got := Takes(r); got != row.want {
 			t.Errorf("%s: taken: %v, want %v", row.name, got, row.want)
@@ -297,6 +305,7 @@ func TestCancel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			r.Header.Set("User-Agent", "test")
 			res, err := newShort(t).RoundTrip(r)
 			if row.body {
 				if err != nil {
@@ -325,6 +334,7 @@ func TestCloseBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Header.Set("User-Agent", "test")
 	res, err := s.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
@@ -469,6 +479,7 @@ func askAndLeave(ctx context.Context, s *short, addr string, n, i int) error {
 	if err != nil {
 		return err
 	}
+	r.Header.Set("User-Agent", "test")
 	if i%2 == 0 {
 		r.Header.Set("X-Chunked", "1")
 	}
