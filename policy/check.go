@@ -264,7 +264,10 @@ func misspelt(policies []*Policy) (warnings []Warning) {
 	names := slices.Sorted(maps.Keys(count))
 	for _, name := range names {
 		for _, other := range names {
-			if more := cmp.Or(cmp.Compare(count[other], count[name]), cmp.Compare(name, other)); more > 0 && spelling.Slip(name, other) {
+			if !spelling.Slip(name, other) {
+				continue
+			}
+			if more := cmp.Or(cmp.Compare(count[other], count[name]), cmp.Compare(name, other)); more > 0 {
 				r := first[name]
 				warnings = append(warnings, Warning{At: r.At, Kind: WarnMisspelt,
 					Text: r.name() + " asks for the scope " + name + ", which looks like " + other + written(first[other]) + "; declare scopes to have them checked"})

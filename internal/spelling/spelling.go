@@ -55,18 +55,23 @@ func distance(a, b string) int {
 // letter that is wrong, missing, too many, or upside down in its case, or two
 // that changed places. Names with different digits are different names.
 func Slip(a, b string) bool {
-	if a == b || digits(a) != digits(b) || min(len(a), len(b)) < 4 {
+	if a == b || min(len(a), len(b)) < 4 || max(len(a), len(b))-min(len(a), len(b)) > 1 {
 		return false
 	}
-	if strings.EqualFold(a, b) || distance(a, b) == 1 {
-		return true
+	x, y := apart(a, b)
+	swapped := len(x) == 2 && len(y) == 2 && x[0] == y[1] && x[1] == y[0]
+	return (max(len(x), len(y)) == 1 || swapped || strings.EqualFold(a, b)) && digits(a) == digits(b)
+}
+
+// apart returns a and b without what both begin with, and then end with.
+func apart(a, b string) (x, y string) {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
 	}
-	for i := range len(a) - 1 {
-		if len(a) == len(b) && a[:i] == b[:i] && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:] {
-			return true
-		}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
-	return false
+	return a, b
 }
 
 // digits returns the digits in s.
