@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,15 +36,18 @@ func ownerSetCommand() *cobra.Command {
 		Long: `Changes what the flags say and leaves the rest as it is. Where there is no record
 yet, it makes one: enabled, not an admin, free to make tokens, without a limit.
 
---scope and --space limit what all of the owner's tokens may do; a limit that
-says nothing of scopes or of spaces allows all of them. --full lifts it.`,
+--scope and --space limit what all of the owner's tokens may do. Each replaces
+what was said of scopes, or of spaces, and leaves the other as it is; of what
+nothing was ever said, all is allowed. --full lifts the limit.`,
 		Example: `  patgate owner set alice --scope 'stories:*' --space 1 --space 2
   patgate owner set alice --full --admin
   patgate owner set bob --disable
   patgate owner set carol --max-tokens 10 --may-create=false`,
 		Args: wantArgs("ID"),
 	}
-	grants := newGrantFlags(cmd)
+	scopes := cmd.Flags().StringArray("scope", nil, "`SCOPE` the owner's tokens may have, or a pattern such as stories:* (repeatable)")
+	spaces := cmd.Flags().StringArray("space", nil, "`ID` of a space they may be used in; '*': all (repeatable)")
+	full := cmd.Flags().Bool("full", false, "no limit: all scopes, in all spaces, on all resources")
 	admin := cmd.Flags().Bool("admin", false, "the owner sees and revokes everybody's tokens; --admin=false: no longer")
 	mayCreate := cmd.Flags().Bool("may-create", true, "the owner may make tokens; --may-create=false: only operators may, for the owner")
 	maxTokens := cmd.Flags().Int("max-tokens", 0, "the owner may have at most `N` tokens, revoked and expired ones included; 0: any number")
@@ -60,12 +64,9 @@ says nothing of scopes or of spaces allows all of them. --full lifts it.`,
 			}
 			changes.Enabled = new(!*disable)
 		}
-		ceiling, full, err := grants.read()
-		if err != nil {
-			return err
-		}
-		if changes.Full = full; ceiling != nil {
-			changes.Grants = &ceiling
+		changes.Scopes, changes.Spaces, changes.Full = changed(cmd, "scope", scopes), changed(cmd, "space", spaces), *full
+		if narrower := given(cmd, "scope", "space"); *full && len(narrower) > 0 {
+			return usageError(fmt.Errorf("--full is everything there is: leave %s out", strings.Join(narrower, ", ")))
 		}
 		return ask(a, http.MethodPut, apiPath("owners", args[0]), changes, printOwner)
 	})

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -71,10 +72,15 @@ func newQuestion(method, target string, headers http.Header, from string) (q que
 	return q, nil
 }
 
-// host returns the host the request is for, without a port, or "".
+// host returns the host the request is for, with the port as far as it is known,
+// or "".
 func (q *question) host() string {
 	u := url.URL{Host: q.request.Host}
-	return u.Hostname()
+	port := map[string]string{"http": "80", "https": "443"}[q.request.URL.Scheme]
+	if u.Host == "" || u.Port() != "" || port == "" {
+		return u.Host
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // with has the request judged with a token. owner is its owner's record, or nil.

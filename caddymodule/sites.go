@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/certmagic"
 
@@ -16,15 +19,41 @@ import (
 // site is a gate with the hosts whose requests come to it.
 type site struct {
 	hosts []string // empty: all
+	ports []string // of the server it is on
+	named bool     // its name has the ports: another site is on the same hosts
 	gate  *Handler
 }
 
 // String names the site.
 func (s site) String() string {
-	if len(s.hosts) == 0 {
-		return "(any host)"
+	name := "(any host)"
+	if len(s.hosts) > 0 {
+		name = strings.Join(s.hosts, ", ")
 	}
-	return strings.Join(s.hosts, ", ")
+	if s.named {
+		name += " on port " + strings.Join(s.ports, ", ")
+	}
+	return name
+}
+
+// tellApart has sites that differ only in their ports be named with these.
+func tellApart(sites []site) []site {
+	for i := range sites {
+		sites[i].named = slices.ContainsFunc(sites, func(other site) bool {
+			return slices.Equal(other.hosts, sites[i].hosts) && !slices.Equal(other.ports, sites[i].ports)
+		})
+	}
+	return sites
+}
+
+// ports returns the ports of a server's addresses.
+func ports(listen []string) (all []string) {
+	for _, address := range listen {
+		if a, err := caddy.ParseNetworkAddress(address); err == nil && a.StartPort > 0 {
+			all = append(all, strconv.Itoa(int(a.StartPort)))
+		}
+	}
+	return all
 }
 
 // serves reports whether requests to the host, without a port, come to the site.
@@ -37,9 +66,10 @@ func (s site) serves(host string) bool {
 	return len(s.hosts) == 0
 }
 
-// siteFor returns the site that requests to host come to, or whose gate is
-// written at the place that host is, as file:line. Without a host it must be the
-// only one.
+// siteFor returns the site that requests to host come to, which may have a port
+// behind it, or whose gate is written at the place that host is, as file:line.
+// Without a host it must be the only one. A port tells sites on the same host
+// apart; where none has it, something before Caddy may have another.
 func siteFor(sites []site, host string) (site, error) {
 	if len(sites) == 0 {
 		return site{}, fmt.Errorf("no site of the configuration uses patgate")
@@ -48,14 +78,22 @@ func siteFor(sites []site, host string) (site, error) {
 		return sites[0], nil
 	}
 	var names, places []string
-	var found site
 	for _, s := range sites {
 		if s.gate.At != "" && s.gate.At == host {
 			return s, nil
 		}
 		names = append(names, s.String())
+	}
+	u := url.URL{Host: host}
+	name, port := u.Hostname(), u.Port()
+	onPort := func(s site) bool { return slices.Contains(s.ports, port) }
+	if port != "" && slices.ContainsFunc(sites, func(s site) bool { return onPort(s) && s.serves(name) }) {
+		sites = slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return !onPort(s) })
+	}
+	var found site
+	for _, s := range sites {
 		// Caddy has the more specific of a server's sites first.
-		if host != "" && s.serves(host) && (found.gate == nil || found.String() == s.String()) {
+		if name != "" && s.serves(name) && (found.gate == nil || slices.Equal(found.hosts, s.hosts)) {
 			found = s
 			places = append(places, s.gate.At)
 		}
@@ -64,10 +102,10 @@ func siteFor(sites []site, host string) (site, error) {
 	case len(places) == 1:
 		return found, nil
 	case len(places) > 1:
-		return site{}, fmt.Errorf("%s has several gates (%s): which one a request comes to, only the running server knows; --site says which one is meant, by its place",
-			found, strings.Join(places, "; "))
+		return site{}, fmt.Errorf("%s has several gates (%s): which one a request comes to, only the running server knows; --site says which one is meant, by its port or place",
+			name, strings.Join(places, "; "))
 	case host == "":
-		return site{}, fmt.Errorf("several sites use patgate (%s): say which one by its host", strings.Join(names, "; "))
+		return site{}, fmt.Errorf("several sites use patgate (%s): say which one by its host, with the port where that differs", strings.Join(names, "; "))
 	}
 	return site{}, fmt.Errorf("no site with patgate serves %s; those that do: %s", host, strings.Join(names, "; "))
 }
@@ -99,6 +137,7 @@ func parseConfiguration(body []byte) (*configuration, error) {
 			Patgate json.RawMessage `json:"patgate"`
 			HTTP    struct {
 				Servers map[string]struct {
+					Listen      []string             `json:"listen"`
 					Routes      []jsonRoute          `json:"routes"`
 					NamedRoutes map[string]jsonRoute `json:"named_routes"`
 				} `json:"servers"`
@@ -124,10 +163,11 @@ func parseConfiguration(body []byte) (*configuration, error) {
 		for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
 			routes = append(routes, server.NamedRoutes[name])
 		}
-		if err := c.add(routes, nil); err != nil {
+		if err := c.add(routes, site{ports: ports(server.Listen)}); err != nil {
 			return nil, err
 		}
 	}
+	tellApart(c.sites)
 	return c, nil
 }
 
@@ -139,12 +179,13 @@ type jsonRoute struct {
 	Handle []json.RawMessage `json:"handle"`
 }
 
-func (c *configuration) add(routes []jsonRoute, hosts []string) error {
+// add adds the gates of routes within a site.
+func (c *configuration) add(routes []jsonRoute, within site) error {
 	for _, r := range routes {
-		within := hosts
+		within := within
 		for _, m := range r.Match {
 			if len(m.Host) > 0 {
-				within = m.Host
+				within.hosts = m.Host
 			}
 		}
 		for _, raw := range r.Handle {
@@ -166,7 +207,8 @@ func (c *configuration) add(routes []jsonRoute, hosts []string) error {
 				return err
 			}
 			gate.policy.Own = ownSecrets(c.app.Token.Prefix)
-			c.sites = append(c.sites, site{hosts: within, gate: gate})
+			within.gate = gate
+			c.sites = append(c.sites, within)
 		}
 	}
 	return nil
@@ -176,28 +218,30 @@ func (c *configuration) add(routes []jsonRoute, hosts []string) error {
 func runningSites(app *caddyhttp.App) (sites []site) {
 	for _, key := range slices.Sorted(maps.Keys(app.Servers)) {
 		server := app.Servers[key]
-		sites = appendSites(sites, server.Routes, nil)
+		within := site{ports: ports(server.Listen)}
+		sites = appendSites(sites, server.Routes, within)
 		for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
-			sites = appendSites(sites, caddyhttp.RouteList{*server.NamedRoutes[name]}, nil)
+			sites = appendSites(sites, caddyhttp.RouteList{*server.NamedRoutes[name]}, within)
 		}
 	}
-	return sites
+	return tellApart(sites)
 }
 
-func appendSites(sites []site, routes caddyhttp.RouteList, hosts []string) []site {
+func appendSites(sites []site, routes caddyhttp.RouteList, within site) []site {
 	for _, r := range routes {
-		within := hosts
+		within := within
 		for _, set := range r.MatcherSets {
 			for _, m := range set {
 				if match, ok := m.(*caddyhttp.MatchHost); ok {
-					within = *match
+					within.hosts = *match
 				}
 			}
 		}
 		for _, h := range r.Handlers {
 			switch h := h.(type) {
 			case *Handler:
-				sites = append(sites, site{hosts: within, gate: h})
+				within.gate = h
+				sites = append(sites, within)
 			case *caddyhttp.Subroute:
 				sites = appendSites(sites, h.Routes, within)
 			}

@@ -42,7 +42,11 @@ http://a.test:8081 {
 	}{
 		{"http://b.test/b", "", "needs       any"},
 		{"/b", "b.test", "needs       any"},
-		{"/b", "", "several sites use patgate"},
+		{"/b", "", "several sites use patgate (a.test on port 8080; a.test on port 8080; b.test; a.test on port 8081): say"},
+		{"http://a.test:8081/a/x", "", "needs       never"},
+		{"/a/x", "a.test:8081", "needs       never"},
+		{"http://b.test:80/b", "", "needs       any"},
+		{"http://a.test:8080/a/x", "", "a.test has several gates (" + caddyfile + ":8; " + caddyfile + ":3)"},
 		{"http://a.test/a/x", "", "a.test has several gates (" + caddyfile + ":8; " + caddyfile + ":3; " + caddyfile + ":21)"},
 		{"/a/x", "a.test", "a.test has several gates"},
 		{"/a/x", caddyfile + ":3", "needs       any"},

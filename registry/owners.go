@@ -19,6 +19,11 @@ type OwnerChanges struct {
 	// owner's tokens do nothing.
 	Grants *[]token.Grant `json:"grants,omitempty"`
 	Full   bool           `json:"full,omitempty"` // no ceiling
+	// Spaces and Scopes are a new part of the ceiling; the rest of it stays. A
+	// ceiling of several grants, or of none, has no such parts: there both must be
+	// given, and are the new ceiling.
+	Spaces *[]string `json:"spaces,omitempty"`
+	Scopes *[]string `json:"scopes,omitempty"`
 
 	MayCreate *bool `json:"may_create,omitempty"`
 	MaxTokens *int  `json:"max_tokens,omitempty"` // 0: any number
@@ -27,10 +32,6 @@ type OwnerChanges struct {
 // SetOwner changes an owner's record. Where there is none, it makes one that
 // changes nothing by itself: enabled, not an admin, without a ceiling.
 func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerChanges) (*token.Owner, error) {
-	ceiling, err := r.ceiling(c)
-	if err != nil {
-		return nil, err
-	}
 	var events []Event
 	var same *token.Owner
 	o, err := r.store.UpdateOwner(recording(ctx, &events), id, func(o *token.Owner) (*token.Owner, error) {
@@ -44,9 +45,11 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 		set(&o.Admin, c.Admin)
 		set(&o.MayCreate, c.MayCreate)
 		set(&o.MaxTokens, c.MaxTokens)
-		if c.Grants != nil || c.Full {
-			o.Grants = ceiling
+		ceiling, err := r.ceiling(o.Grants, c)
+		if err != nil {
+			return nil, err
 		}
+		o.Grants = ceiling
 		if !isNew && bytes.Equal(o.Encode(nil), before.Encode(nil)) {
 			same = o.Clone()
 			return nil, errUnchanged
@@ -77,8 +80,25 @@ func set[T any](field *T, given *T) {
 	}
 }
 
-// ceiling returns the grants that c sets, if it sets any.
-func (r *Registry) ceiling(c OwnerChanges) ([]token.Grant, error) {
+// ceiling returns the grants that limit an owner after c, who is limited to now.
+func (r *Registry) ceiling(now []token.Grant, c OwnerChanges) ([]token.Grant, error) {
+	parts := c.Spaces != nil || c.Scopes != nil
+	switch {
+	case parts && (c.Grants != nil || c.Full):
+		return nil, invalid("spaces, scopes: change a part of the ceiling; give neither grants nor full with them")
+	case parts:
+		g := token.Full()
+		if len(now) == 1 {
+			g = now[0]
+		} else if c.Spaces == nil || c.Scopes == nil {
+			return nil, invalid("the ceiling has %d grants: give both spaces and scopes, for one in their place", len(now))
+		}
+		set(&g.Spaces, c.Spaces)
+		set(&g.Scopes, c.Scopes)
+		return r.newGrants([]token.Grant{g}, false)
+	case c.Grants == nil && !c.Full:
+		return now, nil
+	}
 	var given []token.Grant
 	if c.Grants != nil {
 		for _, g := range *c.Grants {
