@@ -8,8 +8,10 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/patgate/patgate/token"
 )
@@ -28,6 +30,9 @@ func askingCommand(cmd *cobra.Command, f func(a *asking, args []string) error) *
 	cmd.Flags().StringP("adapter", "a", "", "config adapter for that file, by `NAME`")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
+		if err := checkText(cmd, args); err != nil {
+			return err
+		}
 		c, err := newClient(*address, cmd)
 		if err != nil {
 			return err
@@ -84,6 +89,21 @@ func wantArgs(names ...string) cobra.PositionalArgs {
 		}
 		return fmt.Errorf("want %s, got %s", strings.Join(names, " "), counted(len(args), "argument"))
 	}
+}
+
+// checkText refuses what can't be sent as JSON: it would arrive as something else.
+func checkText(cmd *cobra.Command, args []string) (err error) {
+	for _, arg := range args {
+		if !utf8.ValidString(arg) {
+			return usageError(errors.New("an argument is not valid UTF-8"))
+		}
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if !utf8.ValidString(f.Value.String()) {
+			err = usageError(fmt.Errorf("--%s: not valid UTF-8", f.Name))
+		}
+	})
+	return err
 }
 
 // checkIDs refuses what can't be a token's id before it is sent: the server logs

@@ -135,7 +135,7 @@ numbered as "token show" shows them. A change holds from the next request on.`,
   patgate token grant 01kbn4mxkpz8t2rwy3c5q7d9ef --remove-all`,
 		Args: wantArgs("ID"),
 	}
-	add := cmd.Flags().String("add", "", "the `GRANT` to add, as JSON")
+	add := cmd.Flags().StringArray("add", nil, "the `GRANT` to add, as JSON")
 	remove := cmd.Flags().Uint("remove", 0, "the `NUMBER` of the grant to take")
 	cmd.Flags().Bool("remove-all", false, "take all grants")
 	return askingCommand(cmd, func(a *asking, args []string) error {
@@ -148,7 +148,10 @@ numbered as "token show" shows them. A change holds from the next request on.`,
 		grants := []string{"tokens", args[0], "grants"}
 		switch given(cmd, "add", "remove", "remove-all")[0] {
 		case "--add":
-			g, err := parseGrant("--add", *add)
+			if len(*add) > 1 {
+				return usageError(errors.New("--add: give one grant at a time"))
+			}
+			g, err := parseGrant("--add", (*add)[0])
 			if err != nil {
 				return err
 			}

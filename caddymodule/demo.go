@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -69,15 +71,24 @@ directory and in memory, and nothing is left behind.`,
 	}
 	listen := cmd.Flags().String("listen", "127.0.0.1:8080", "address to serve on; another port is taken if it is in use")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 		defer stop()
-		return runDemo(ctx, cmd.OutOrStdout(), *listen)
+		return runDemo(ctx, cmd.OutOrStdout(), *listen, startedAs(cmd))
 	})
 	return cmd
 }
 
-// runDemo serves the demo until ctx ends.
-func runDemo(ctx context.Context, out io.Writer, listen string) (err error) {
+// startedAs returns what patgate's commands begin with, as this one was started.
+func startedAs(cmd *cobra.Command) string {
+	if program, err := os.Executable(); err == nil && strings.Contains(program, "go-build") {
+		return "go run ./cmd/patgate"
+	}
+	return cmd.Parent().CommandPath()
+}
+
+// runDemo serves the demo until ctx ends. command is what patgate's commands begin
+// with.
+func runDemo(ctx context.Context, out io.Writer, listen, command string) (err error) {
 	dir, err := os.MkdirTemp("", "patgate-demo-")
 	if err != nil {
 		return fmt.Errorf("making a temporary directory: %w", err)
@@ -115,7 +126,7 @@ func runDemo(ctx context.Context, out io.Writer, listen string) (err error) {
 	}
 	defer func() { err = errors.Join(err, caddy.Stop()) }()
 
-	d := demo{out: out, gate: "http://" + gate, admin: admin}
+	d := demo{out: out, gate: "http://" + gate, admin: admin, command: command}
 	if err := d.show(ctx); err != nil {
 		return err
 	}
@@ -127,14 +138,18 @@ func runDemo(ctx context.Context, out io.Writer, listen string) (err error) {
 // freeAddress returns listen, or the same with a free port where its is in use.
 func freeAddress(listen string) (string, error) {
 	host, _, err := net.SplitHostPort(listen)
+	if err == nil {
+		_, err = net.ResolveTCPAddr("tcp", listen)
+	}
 	if err != nil {
 		return "", err
 	}
 	l, err := net.Listen("tcp", listen)
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+	}
 	if err != nil {
-		if l, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
-			return "", err
-		}
+		return "", err
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
@@ -157,6 +172,7 @@ func demoAPI(w http.ResponseWriter, r *http.Request) {
 type demo struct {
 	out         io.Writer
 	gate, admin string
+	command     string // what patgate's commands begin with
 }
 
 // show makes tokens, sends requests with them, and prints what they are answered
@@ -236,8 +252,8 @@ func (d *demo) show(ctx context.Context) error {
 	fmt.Fprintf(d.out, "curl -i -X POST -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", reader, d.gate)
 	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/me\n", revoked, d.gate)
 	fmt.Fprintf(d.out, "\nManage the demo's tokens from another terminal\n\n")
-	fmt.Fprintf(d.out, "  go run ./cmd/patgate token list --address %s\n", d.admin)
-	fmt.Fprintf(d.out, "  go run ./cmd/patgate token create --name mine --space 2 --scope stories:read --address %s\n", d.admin)
+	fmt.Fprintf(d.out, "  %s token list --address %s\n", d.command, d.admin)
+	fmt.Fprintf(d.out, "  %s token create --name mine --space 2 --scope stories:read --address %s\n", d.command, d.admin)
 	fmt.Fprintf(d.out, "\nServing until interrupted (Ctrl-C).\n")
 	return nil
 }

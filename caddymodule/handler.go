@@ -15,6 +15,7 @@ import (
 	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/policy/openapi"
+	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
 
@@ -257,7 +258,9 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 	if o.subject.Allowed != nil {
 		from = clientAddr(ctx)
 	}
-	o.reason = m.Decide(o.subject, now, from)
+	if o.reason = m.Decide(o.subject, now, from); o.reason == policy.TokenRevoked && !o.subject.Revoked {
+		o.detail = registry.ErrRetired.Error()
+	}
 	h.app.hub.opened.Load().keeper.see(ctx, h.app, o, now)
 	return 0
 }

@@ -111,7 +111,7 @@ func ParseCredential(text string) (Credential, error) {
 		case "Authorization", "Cookie", "Host", "Connection", "Content-Length", "Transfer-Encoding", "Upgrade":
 			return c, fmt.Errorf("token_from header %s: this header has a form of its own; use bearer, bare, basic, scheme or cookie", c.Name)
 		}
-	case kind == Scheme && PlainHeaderName(name), kind == Cookie && validCookieName(name), kind == Query && validQueryKey(name):
+	case kind == Scheme && PlainHeaderName(name), kind == Cookie && validCookieName(name), kind == Query && validQueryKey(name) && !strings.Contains(name, " "):
 	case kind == Header:
 		return c, fmt.Errorf("token_from %q: want a header's name of letters, digits and hyphens", text)
 	case kind >= Scheme:

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"encoding/json"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,21 +10,21 @@ import (
 
 // record is a line of an import: a token as clients see it, and what finds it.
 type record struct {
-	ID            string          `json:"id"`
-	Name          string          `json:"name"`
-	Description   string          `json:"description"`
-	Owner         string          `json:"owner"`
-	Status        json.RawMessage `json:"status"` // follows from the times; ignored
-	Hint          string          `json:"hint"`   // ignored beside a secret, from which it follows
-	Grants        []token.Grant   `json:"grants"`
-	AllowedIPs    []string        `json:"allowed_ips"`
-	CreatedAt     *string         `json:"created_at"`
-	CreatedBy     string          `json:"created_by"`
-	RegeneratedAt *string         `json:"regenerated_at"`
-	ExpiresAt     *string         `json:"expires_at"`
-	RevokedAt     *string         `json:"revoked_at"`
-	LastUsedAt    *string         `json:"last_used_at"`
-	LastUsedIP    *string         `json:"last_used_ip"`
+	ID            string        `json:"id"`
+	Name          string        `json:"name"`
+	Description   string        `json:"description"`
+	Owner         string        `json:"owner"`
+	Status        *string       `json:"status"` // follows from the times; mustn't promise less than these
+	Hint          string        `json:"hint"`   // ignored beside a secret, from which it follows
+	Grants        []token.Grant `json:"grants"`
+	AllowedIPs    []string      `json:"allowed_ips"`
+	CreatedAt     *string       `json:"created_at"`
+	CreatedBy     string        `json:"created_by"`
+	RegeneratedAt *string       `json:"regenerated_at"`
+	ExpiresAt     *string       `json:"expires_at"`
+	RevokedAt     *string       `json:"revoked_at"`
+	LastUsedAt    *string       `json:"last_used_at"`
+	LastUsedIP    *string       `json:"last_used_ip"`
 
 	Secret  string         `json:"secret"`
 	Digest  string         `json:"digest"`
@@ -76,6 +75,9 @@ func (r *Registry) parse(line []byte) (*token.Token, error) {
 			return nil, err
 		}
 	}
+	if err := r.parseStatus(t, in.Status); err != nil {
+		return nil, err
+	}
 	if in.LastUsedIP != nil {
 		if t.LastUsedIP, err = netip.ParseAddr(*in.LastUsedIP); err != nil || t.LastUsedIP.Zone() != "" {
 			return nil, invalid("last_used_ip: not an address")
@@ -85,6 +87,29 @@ func (r *Registry) parse(line []byte) (*token.Token, error) {
 		return nil, invalid("%v", err)
 	}
 	return t, nil
+}
+
+// parseStatus refuses a status by which a token has ended that would work by its
+// times.
+func (r *Registry) parseStatus(t *token.Token, status *string) error {
+	if status == nil {
+		return nil
+	}
+	active := t.Status(r.clock()) == token.Active
+	switch token.Status(*status) {
+	case token.Active:
+	case token.Revoked:
+		if active {
+			return invalid("status: revoked, but revoked_at says nothing: without it, the token works again")
+		}
+	case token.Expired:
+		if active {
+			return invalid("status: expired, but expires_at is not in the past: the token works again")
+		}
+	default:
+		return invalid("status %q: want active, expired or revoked", *status)
+	}
+	return nil
 }
 
 // maxHint is above every hint that patgate makes and below a secret worth the

@@ -214,7 +214,7 @@ func retiredSecret(t *testing.T, start starter) {
 		return a.verdict() == "token_revoked"
 	})
 	for range 3 {
-		if a := g.send(t, request{target: "/any"}.with(bearerOf(old))); a.verdict() != "token_revoked" {
+		if a := g.send(t, request{target: "/any"}.with(bearerOf(old))); a.verdict() != "token_revoked" || !strings.Contains(a.problem.Detail, "replaced by a newer one") {
 			t.Errorf("the old secret: %s", a)
 		}
 	}

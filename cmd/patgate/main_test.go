@@ -167,6 +167,32 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// A demo that nobody reads any more, as in "patgate demo | head -1", ends, and
+// leaves nothing behind either.
+func TestDemoUnread(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	temp := filepath.Join(p.dir, "tmp")
+	if err := os.Mkdir(temp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := p.command(t.Context(), "demo", "--listen", "127.0.0.1:0")
+	cmd.Env = append(cmd.Env, "TMPDIR="+temp)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	bufio.NewReader(stdout).ReadString('\n')
+	stdout.Close()
+	cmd.Wait() // with which status doesn't matter
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("the demo left %v behind (%v)", left, err)
+	}
+}
+
 // demoStatus sends the request of one of the demo's curl lines.
 func demoStatus(t *testing.T, line string) string {
 	t.Helper()

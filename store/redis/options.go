@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -91,7 +93,7 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 		},
 	}
 	if o.URL == "" {
-		return u, nil
+		return u, validAddresses(u.Addrs)
 	}
 	if o.MasterName != "" {
 		return nil, errors.New("redis: sentinels are given by their addresses, not by a URL")
@@ -101,6 +103,9 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 		return nil, badURL(o.URL)
 	}
 	u.Addrs = []string{parsed.Addr}
+	if parsed.Network != "unix" && validAddresses(u.Addrs) != nil {
+		return nil, badURL(o.URL)
+	}
 	u.Username = cmp.Or(o.Username, parsed.Username)
 	u.Password = cmp.Or(o.Password, parsed.Password)
 	u.DB = cmp.Or(o.DB, parsed.DB)
@@ -109,6 +114,17 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 		return nil, errors.New("redis: a cluster has no db but 0")
 	}
 	return u, nil
+}
+
+// validAddresses refuses what no connection can be made to.
+func validAddresses(all []string) error {
+	for _, address := range all {
+		host, port, err := net.SplitHostPort(address)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+			return fmt.Errorf("redis: address %q: want <host:port>, as in redis.internal:6379", address)
+		}
+	}
+	return nil
 }
 
 // misplaced reports whether a password with a "/", "?" or "#" that isn't escaped
