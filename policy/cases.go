@@ -54,7 +54,7 @@ func ReadCases(r io.Reader) ([]Case, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
+		text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff")) // Windows begins files so
 		if text == "" {
 			continue
 		}

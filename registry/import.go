@@ -50,7 +50,7 @@ func (r *Registry) Import(ctx context.Context, by Actor, in io.Reader) (ImportRe
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() && lines.Err() == nil { // behind an error comes a piece of a line
 		i.line++
-		line := bytes.TrimSpace(lines.Bytes())
+		line := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff"))) // Windows begins files so
 		if len(line) == 0 {
 			continue
 		}

@@ -85,7 +85,7 @@ func TestImportCompletes(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
 	own := token.NewSecret("pat")
-	if _, err := d.lines(t, `{"name":"foreign","hint":"long enough to be ignored, and given with the secret","secret":"`+foreignSecret+`"}`, "", " \r", `{"name":"own","secret":"`+own+`"}`); err != nil {
+	if _, err := d.lines(t, "\ufeff"+`{"name":"foreign","hint":"long enough to be ignored, and given with the secret","secret":"`+foreignSecret+`"}`, "", " \r", `{"name":"own","secret":"`+own+`"}`); err != nil {
 		t.Fatal(err)
 	}
 	for secret, want := range map[string]*token.Token{
