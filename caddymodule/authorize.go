@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -89,6 +90,7 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		}
 	}
 	watched := &authorizeWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, nginx: a.For == "nginx"}
+	r = r.WithContext(context.WithValue(r.Context(), authorizing{}, true))
 	if err := next.ServeHTTP(watched, r); err != nil || watched.written {
 		return err
 	}
@@ -100,6 +102,10 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
+
+// authorizing is a key in the contexts of requests that are judged for another
+// proxy: the gate answers none of them itself but to turn it away.
+type authorizing struct{}
 
 // answer passes on what the gate tells the upstream. A proxy that adds what it is
 // given to what the client has sent is told what of own the gate has removed.

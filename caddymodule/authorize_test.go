@@ -210,3 +210,19 @@ func TestAuthorizeBehind(t *testing.T) {
 		t.Error("for nobody: no error")
 	}
 }
+
+// The public keys are the gate's own answer to a client, and no permission for
+// another proxy's.
+func TestAuthorizeAsksForKeys(t *testing.T) {
+	signed := strings.Replace(authorizedGate, `"handler": "patgate"`, `"handler": "patgate", "identity_headers": {"signed": {"jwks": "/jwks"}}`, 1)
+	if signed == authorizedGate {
+		t.Fatal("the gate isn't what it was")
+	}
+	g := authorization(t, "nginx", signed)
+	if w := g.ask("GET", "/_patgate", "X-Original-Method", "GET", "X-Original-Uri", "/jwks?_method=DELETE"); w.Code != 400 && w.Code != 403 {
+		t.Errorf("with another method for the API: %d", w.Code)
+	}
+	if w := g.ask("GET", "/_patgate", "X-Original-Method", "GET", "X-Original-Uri", "/jwks"); w.Code != 403 {
+		t.Errorf("the path of the keys, on no route: %d, want 403", w.Code)
+	}
+}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/patgate/patgate/console"
 	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/policy"
 )
 
 func init() {
@@ -129,17 +130,17 @@ func (c *Console) failed(err error) {
 // unknownLimit is the gate's limit of unknown tokens, which holds here as well.
 type unknownLimit struct{ app *App }
 
-func (l unknownLimit) Blocked(from netip.Addr) time.Duration {
+func (l unknownLimit) Enter(ctx context.Context, from netip.Addr) (policy.Reason, time.Duration) {
 	tokens, err := l.app.hub.open()
 	if err != nil {
-		return 0
+		return policy.Forward, 0 // what comes next says so
 	}
-	return tokens.limiter.blocked(from, time.Now())
+	return tokens.limiter.enter(ctx, from, time.Now())
 }
 
-func (l unknownLimit) Unknown(from netip.Addr) {
+func (l unknownLimit) Leave(from netip.Addr, unknown bool) {
 	if tokens, err := l.app.hub.open(); err == nil {
-		tokens.limiter.add(from, time.Now())
+		tokens.limiter.leave(from, unknown)
 	}
 }
 

@@ -108,7 +108,8 @@ func (q *question) judge(m *policy.Match) policy.Reason {
 // explain judges the request as the gate does.
 func (h *Handler) explain(q *question) explanation {
 	e := explanation{Token: q.view, Owner: q.owner}
-	e.Request, e.Headers = q.masked(h.policy)
+	shown := secretsOf(h.policy)
+	e.Request, e.Headers = q.masked(shown)
 	h.cleanHeader(q.request.Header)
 	req, why := policy.NewRequest(q.request)
 	if why != "" {
@@ -124,14 +125,24 @@ func (h *Handler) explain(q *question) explanation {
 		judge = q.judge
 	}
 	e.Explanation = h.policy.Explain(&req, judge)
+	e.Path = shown.text(e.Path)
+	for _, v := range []*policy.LocatedValue{e.Space, e.Resource} {
+		if v != nil {
+			v.Value = shown.text(v.Value)
+		}
+	}
 	return e
 }
 
-// masked returns what was asked about as it can be shown to anyone.
-func (q *question) masked(p *policy.Policy) (request string, headers []string) {
+// secretsOf returns what isn't to be shown of requests that are judged by p.
+func secretsOf(p *policy.Policy) *mask {
 	var secrets maskSet
 	secrets.add(p.Credentials(), strings.TrimSuffix(p.Own, "_"))
-	mask := secrets.now.Load()
+	return secrets.now.Load()
+}
+
+// masked returns what was asked about as it can be shown to anyone.
+func (q *question) masked(mask *mask) (request string, headers []string) {
 	for _, name := range slices.Sorted(maps.Keys(q.headers)) {
 		for _, value := range q.headers[name] {
 			if mask.header(name) {
@@ -140,5 +151,5 @@ func (q *question) masked(p *policy.Policy) (request string, headers []string) {
 			headers = append(headers, name+": "+mask.text(value))
 		}
 	}
-	return q.request.Method + " " + mask.text(q.target), headers
+	return q.request.Method + " " + mask.url(q.target), headers
 }

@@ -152,7 +152,7 @@ func parseUntil(s string) (time.Time, error) {
 
 // ServeHTTP judges the request and forwards it, or turns it away.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if h.signed != nil && h.signed.serves(r) {
+	if h.signed != nil && h.signed.serves(r) && r.Context().Value(authorizing{}) == nil {
 		return h.serveKeys(w, r)
 	}
 	h.cleanHeader(r.Header)
@@ -166,7 +166,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	annotate(ctx, &m, o)
 	if o.reason != policy.Forward && !o.reported {
 		h.app.hub.rejections.add(o, m.Route)
-		return h.reject(w, r, o, retryAfter)
+		return h.reject(w, r, &m, o, retryAfter)
 	}
 	if o.reported {
 		reported[o.reason].Inc()
@@ -196,9 +196,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // vouch tells the upstream what the gate knows of who is asking. A token it
 // doesn't know is the API's own, and stays where it is.
 func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) error {
-	if h.policy.StripToken && (o.subject != nil || !m.NeedsDecision()) {
-		m.Strip(r, h.isToken)
-	}
+	h.strip(r, m, o)
 	switch {
 	case o.subject == nil:
 	case h.signed != nil:
@@ -207,6 +205,19 @@ func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) error {
 		o.identify(r.Header, h.identity, m.HeldScopes(o.subject))
 	}
 	return nil
+}
+
+// strip takes the token out of a request that somebody else is to see, where that
+// is configured.
+func (h *Handler) strip(r *http.Request, m *policy.Match, o *outcome) {
+	if !h.policy.StripToken || o.subject == nil && m.NeedsDecision() {
+		return
+	}
+	m.Strip(r, h.isToken)
+	// FastCGI is told the URL that the client sent.
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil && original.URL.RawQuery != "" {
+		m.Strip(&original, h.isToken)
+	}
 }
 
 // decisionHeader tells the upstream, in report mode, what the decision was.

@@ -149,7 +149,13 @@ type maskedObject struct{ zapcore.ObjectEncoder }
 
 // AddString implements zapcore.ObjectEncoder.
 func (o maskedObject) AddString(key, value string) {
-	o.ObjectEncoder.AddString(key, masks.now.Load().text(value))
+	m := masks.now.Load()
+	if key == "uri" { // of a request
+		value = m.url(value)
+	} else {
+		value = m.text(value)
+	}
+	o.ObjectEncoder.AddString(key, value)
 }
 
 // AddByteString implements zapcore.ObjectEncoder.
@@ -187,9 +193,10 @@ func maskArray(value zapcore.ArrayMarshaler) zapcore.ArrayMarshaler {
 // maskedArray takes an array without the secrets in it.
 type maskedArray struct{ zapcore.ArrayEncoder }
 
-// AppendString implements zapcore.ArrayEncoder.
+// AppendString implements zapcore.ArrayEncoder. What headers have is a URL, if it has
+// a query in it.
 func (a maskedArray) AppendString(value string) {
-	a.ArrayEncoder.AppendString(masks.now.Load().text(value))
+	a.ArrayEncoder.AppendString(masks.now.Load().url(value))
 }
 
 // AppendByteString implements zapcore.ArrayEncoder.

@@ -35,6 +35,7 @@ type mask struct {
 	prefixes []string        // of patgate's own secrets
 
 	byKey *regexp.Regexp // nil: no keys
+	inURL *regexp.Regexp // the same for a text that is all of a URL
 	own   *regexp.Regexp // nil: no prefixes
 }
 
@@ -87,8 +88,10 @@ func (m *mask) compile() {
 			}
 			keys = append(keys, b.String())
 		}
-		m.byKey = regexp.MustCompile(`(?i)((?:^|[?&;\s"'(,]|%(?:25)*(?:3f|26|3b))` + ignoredInKeys + `(?:` + strings.Join(keys, "|") +
-			`)(?:(?:\[|%(?:25)*(?:5b|00))[^&;=\s"'<>]*)?(?:=|%(?:25)*3d))[^&;#\s"'<>\\]+`)
+		key := `(?i)((?:^|[?&;\s"'(,]|%(?:25)*(?:3f|26|3b))` + ignoredInKeys + `(?:` + strings.Join(keys, "|") +
+			`)(?:(?:\[|%(?:25)*(?:5b|00))[^&;=\s"'<>]*)?(?:=|%(?:25)*3d))`
+		m.byKey = regexp.MustCompile(key + `[^&;#\s"'<>\\]+`)
+		m.inURL = regexp.MustCompile(key + `[^&]+`)
 	}
 	if len(m.prefixes) > 0 {
 		var prefixes []string
@@ -118,12 +121,28 @@ var encodedRun = regexp.MustCompile(`(?:[0-9A-Za-z_]|%[0-9A-Fa-f]{2}){12,}`)
 
 // text returns s without secrets.
 func (m *mask) text(s string) string {
-	if m == nil || len(s) < 12 {
+	if m == nil {
+		return s
+	}
+	return m.masked(s, m.byKey)
+}
+
+// url is text for what is all of a URL: in it, a value ends where the next one
+// begins and nowhere else.
+func (m *mask) url(s string) string {
+	if m == nil {
+		return s
+	}
+	return m.masked(s, m.inURL)
+}
+
+func (m *mask) masked(s string, byKey *regexp.Regexp) string {
+	if len(s) < 12 {
 		return s
 	}
 	encoded := strings.IndexByte(s, '%') >= 0
-	if m.byKey != nil && (encoded || strings.IndexByte(s, '=') >= 0) {
-		s = m.byKey.ReplaceAllString(s, "${1}"+redacted)
+	if byKey != nil && (encoded || strings.IndexByte(s, '=') >= 0) {
+		s = byKey.ReplaceAllString(s, "${1}"+redacted)
 	}
 	if m.own == nil {
 		return s

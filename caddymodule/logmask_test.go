@@ -70,6 +70,12 @@ func TestMaskText(t *testing.T) {
 			t.Errorf("%q becomes %q, want %q", row.text, got, row.want)
 		}
 	}
+	for _, end := range []string{"'", "\"", "<", ">", "\\", ";", "#", " "} {
+		uri := "/x?a=1&api_key=" + foreign[:3] + end + foreign + "&b=2"
+		if got := m.url(uri); got != "/x?a=1&api_key=REDACTED&b=2" {
+			t.Errorf("the URL %q becomes %q", uri, got)
+		}
+	}
 	for name, want := range map[string]bool{
 		"X-Api-Key": true, "x-api-key": true, "X_Api_Key": true, "X.Api.Key": true, "Authorization": true, "Set-Cookie": true, "Proxy-Authorization": true,
 		"X-Api-Keys": false, "User-Agent": false,

@@ -15,7 +15,7 @@ import (
 
 // reject turns a request away: with a body in the route's shape, or by leaving the
 // answer to the error routes that take it.
-func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, retryAfter time.Duration) error {
+func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match, o *outcome, retryAfter time.Duration) error {
 	status := o.reason.Status()
 	header := w.Header()
 	header["Cache-Control"] = noStore
@@ -30,6 +30,7 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, ret
 	}
 	if s := withErrorRoutes(r); s != nil {
 		if err := caddyhttp.Error(status, errors.New(o.text())); leftToErrorRoutes(s, r, err) {
+			h.strip(r, m, o)
 			return err
 		}
 	}
@@ -37,7 +38,7 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, o *outcome, ret
 		Type: rest.ProblemType + o.reason.String(), Title: http.StatusText(status), Status: status, Detail: o.text(), Reason: o.reason.String(),
 	}
 	if status == http.StatusForbidden {
-		p.RequiredScope, p.Space = o.required, o.space
+		p.RequiredScope, p.Space = o.required, masks.now.Load().text(o.space)
 	}
 	body := o.shape.Render(p)
 	header["Content-Type"] = o.shape.ContentType()

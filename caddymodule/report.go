@@ -71,9 +71,12 @@ const maxReportedPath = 200
 // add remembers a request that report mode forwards although it would have been
 // rejected.
 func (r *report) add(o *outcome, m *policy.Match, method, path string) {
+	shown := masks.now.Load() // a secret may stand anywhere
+	path = shown.text(path)
 	path = strings.ToValidUTF8(path[:min(len(path), maxReportedPath)], "")
+	space, resource := shown.text(o.space), shown.text(o.resource)
 	key := findingKey{
-		reason: o.reason, token: o.tokenID, owner: o.owner, space: o.space, res: o.resource,
+		reason: o.reason, token: o.tokenID, owner: o.owner, space: space, res: resource,
 		detail: o.detail, method: method, pattern: path,
 	}
 	if m.Route != nil {
@@ -84,7 +87,7 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 	defer r.mu.Unlock()
 	f, ok := r.findings.Get(key)
 	if !ok {
-		f = newFinding(o, m, now)
+		f = newFinding(o, m, space, resource, now)
 		if r.findings.Add(key, f) {
 			r.forgotten++
 		}
@@ -93,10 +96,10 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 	f.Last, f.Method, f.Path = now.UTC(), method, path
 }
 
-func newFinding(o *outcome, m *policy.Match, now time.Time) *finding {
+func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Time) *finding {
 	f := &finding{
 		Reason: o.reason.String(), Status: o.reason.Status(), Detail: o.detail, Token: o.tokenID, Owner: o.owner,
-		Space: o.space, Resource: o.resource, Required: o.required, First: now.UTC(),
+		Space: space, Resource: resource, Required: o.required, First: now.UTC(),
 	}
 	if m.Route != nil {
 		f.Route, f.At = strings.Join(m.Route.Methods, ",")+" "+m.Route.Pattern, m.Route.At
@@ -104,7 +107,7 @@ func newFinding(o *outcome, m *policy.Match, now time.Time) *finding {
 	switch o.reason {
 	case policy.ScopeMissing, policy.SpaceNotGranted, policy.ResourceNotGranted:
 		f.Grant = &token.Grant{
-			Spaces: []string{cmp.Or(o.space, token.All)}, Scopes: strings.Fields(o.scope), Resources: []string{cmp.Or(o.resource, token.All)},
+			Spaces: []string{cmp.Or(space, token.All)}, Scopes: strings.Fields(o.scope), Resources: []string{cmp.Or(resource, token.All)},
 		}
 	}
 	return f

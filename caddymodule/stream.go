@@ -19,7 +19,7 @@ import (
 // when a new request with its token would be turned away.
 //
 // Every such request is one, for nobody can tell beforehand which will last:
-// being one costs a request over HTTP/1 no allocation. Those that a client
+// being one costs a request over HTTP/1 without a body no allocation. Those that a client
 // begins as streams are cut at once when their token ends, all others when they
 // have lasted for streamAge: a POST that is nearly done is better finished.
 type stream struct {
@@ -32,8 +32,8 @@ type stream struct {
 	lasting  bool      // begun as a stream: a WebSocket, or server-sent events
 
 	// How it is cut. HTTP/1: by closing the connection, unless that was
-	// hijacked, which ends the request's context as well. HTTP/2 and 3: by
-	// ending the request's context, and writing no more.
+	// hijacked, which ends the request's context as well where there is no body.
+	// HTTP/2 and 3: by ending the request's context, and writing no more.
 	conn   net.Conn
 	cancel context.CancelFunc
 	guard  guarded // of what isn't a WebSocket
@@ -64,9 +64,13 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, m *policy.Match
 	if r.ProtoMajor == 1 && !upgrade {
 		s.conn, _ = ctx.Value(connKey{}).(net.Conn)
 	}
-	if s.conn == nil {
+	if s.conn == nil || r.ContentLength != 0 {
+		// net/http notices that a connection was closed only once the request's body
+		// has been read: until then, it may still wait to be sent to the upstream.
 		ctx, s.cancel = context.WithCancel(ctx)
 		r = r.WithContext(ctx)
+	}
+	if s.conn == nil {
 		if upgrade {
 			s.tunnel = &tunnel{ResponseWriter: w, extended: r.Method == http.MethodConnect}
 			w = s.tunnel
@@ -117,11 +121,11 @@ func (s *stream) cut(reason policy.Reason) {
 	if s.tunnel != nil {
 		s.tunnel.shut(reason)
 	}
+	if s.conn != nil {
+		s.conn.Close() // first, or the client would be answered
+	}
 	if s.cancel != nil {
 		s.cancel()
-	}
-	if s.conn != nil {
-		s.conn.Close()
 	}
 }
 

@@ -56,10 +56,12 @@ type Options struct {
 
 // Limiter bounds how many unknown secrets an address may send.
 type Limiter interface {
-	// Blocked returns how long the address has to wait; 0: it needn't.
-	Blocked(netip.Addr) time.Duration
-	// Unknown counts an unknown secret.
-	Unknown(netip.Addr)
+	// Enter asks whether a secret of the address may be looked up: policy.Forward
+	// means yes, and then Leave must be called. Otherwise the address has to wait.
+	// It may take as long as other lookups of the address do.
+	Enter(context.Context, netip.Addr) (policy.Reason, time.Duration)
+	// Leave says whether the secret was unknown.
+	Leave(from netip.Addr, unknown bool)
 }
 
 // Console serves the page and the API. Safe for concurrent use.

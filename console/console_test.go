@@ -85,20 +85,22 @@ func newDesk(t testing.TB, options ...func(*registry.Rules)) *desk {
 	return d
 }
 
-// Blocked and Unknown make the desk a Limiter: of three unknown secrets.
-func (d *desk) Blocked(from netip.Addr) time.Duration {
+// Enter and Leave make the desk a Limiter: of three unknown secrets.
+func (d *desk) Enter(_ context.Context, from netip.Addr) (policy.Reason, time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.limit[from] < 3 {
-		return 0
+		return policy.Forward, 0
 	}
-	return 90 * time.Second
+	return policy.TooManyUnknownTokens, 90 * time.Second
 }
 
-func (d *desk) Unknown(from netip.Addr) {
+func (d *desk) Leave(from netip.Addr, unknown bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.limit[from]++
+	if unknown {
+		d.limit[from]++
+	}
 }
 
 // do sends a request. Header are names and values.

@@ -36,15 +36,21 @@ func (c *call) bearer() (*registry.Bearer, error) {
 	if secret == "" {
 		return nil, c.denied(policy.TokenMissing)
 	}
-	if err := c.limited(); err != nil {
+	if err := c.enter(); err != nil {
 		return nil, err
 	}
+	b, err := c.bearerOf(secret)
+	var denied *registry.Denied
+	c.leave(errors.As(err, &denied) && denied.Reason == policy.TokenUnknown)
+	return b, c.withChallenge(err)
+}
+
+func (c *call) bearerOf(secret string) (*registry.Bearer, error) {
 	r, err := c.Registry()
 	if err != nil {
 		return nil, err
 	}
-	b, err := r.Bearer(c.r.Context(), secret, c.visitor.Address)
-	return b, c.withChallenge(err)
+	return r.Bearer(c.r.Context(), secret, c.visitor.Address)
 }
 
 // withChallenge has the answer to a secret that opens nothing say so (RFC 6750
@@ -53,9 +59,6 @@ func (c *call) withChallenge(err error) error {
 	var denied *registry.Denied
 	if !errors.As(err, &denied) {
 		return err
-	}
-	if denied.Reason == policy.TokenUnknown && c.Limiter != nil {
-		c.Limiter.Unknown(c.visitor.Address)
 	}
 	return c.denied(denied.Reason)
 }
@@ -77,17 +80,25 @@ func problemFor(reason policy.Reason) *rest.Problem {
 	return p
 }
 
-// limited refuses addresses that send too many unknown secrets.
-func (c *call) limited() error {
+// enter refuses addresses that send too many unknown secrets. Unless it does, leave
+// must be called.
+func (c *call) enter() error {
 	if c.Limiter == nil {
 		return nil
 	}
-	wait := c.Limiter.Blocked(c.visitor.Address)
-	if wait <= 0 {
+	reason, wait := c.Limiter.Enter(c.r.Context(), c.visitor.Address)
+	if reason == policy.Forward {
 		return nil
 	}
 	c.w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
-	return problemFor(policy.TooManyUnknownTokens)
+	return problemFor(reason)
+}
+
+// leave says whether the secret was unknown.
+func (c *call) leave(unknown bool) {
+	if c.Limiter != nil {
+		c.Limiter.Leave(c.visitor.Address, unknown)
+	}
 }
 
 func (c *call) describeSelf() error {
@@ -132,12 +143,10 @@ func (c *call) revokeSelf() error {
 // to have one is all the proof that is needed. The answer is the same whatever
 // they open, so that nobody can try secrets out here.
 func (c *call) leaked() error {
-	if err := c.limited(); err != nil {
+	if err := c.enter(); err != nil {
 		return err
 	}
-	if c.Limiter != nil {
-		c.Limiter.Unknown(c.visitor.Address) // as if: nobody has to look secrets up for those who guess
-	}
+	defer c.leave(true) // as if: nobody has to look secrets up for those who guess
 	var report registry.LeakReport
 	if err := c.decode(&report, false); err != nil {
 		return err

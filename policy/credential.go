@@ -386,14 +386,18 @@ func (m *Match) Shown(isToken func(secret string) bool) string {
 
 // Strip removes the token from the places where the route takes tokens from.
 // Where none was looked at, on a public route, that is what isToken takes for
-// one; other credentials are the API's own and stay.
+// one; other credentials are the API's own and stay. Without a route, it is taken
+// from where any route takes tokens from.
 func (m *Match) Strip(r *http.Request, isToken func(secret string) bool) {
-	if m.Route == nil {
-		return
+	var from []Credential
+	if m.Route != nil {
+		from = m.Route.from
+	} else {
+		from = m.policy.Credentials()
 	}
 	taken := func(secret string) bool { return secret != "" && (secret == m.Secret || isToken(secret)) }
-	for i := range m.Route.from {
-		switch c := &m.Route.from[i]; c.Kind {
+	for i := range from {
+		switch c := &from[i]; c.Kind {
 		case Header:
 			if slices.ContainsFunc(r.Header[c.Name], taken) {
 				delete(r.Header, c.Name)

@@ -265,6 +265,56 @@ func TestForwardToken(t *testing.T) {
 	}
 }
 
+// What is stripped is gone for whoever sees the request next: transports that are
+// told the URL as it was sent, and what answers errors.
+func TestStripReachesEverything(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{
+		sites: `http://api.test:{$PORT} {
+	patgate {
+		token_from bearer
+		token_from query api_key
+		token_from cookie tok
+		forward_token strip
+		route GET /x    any
+		route GET /pub  public
+		route GET /more read:more
+	}
+	reverse_proxy {$UPSTREAM} {
+		header_up X-Was {http.request.orig_uri.query}
+	}
+	handle_errors {
+		reverse_proxy {$UPSTREAM}
+	}
+}`,
+		tokens: []known{{name: "S", grants: grant("1", "read:some", "*")}},
+	})
+	s := g.secret("S")
+	for _, row := range []struct {
+		target, was string // what FastCGI and placeholders take for the URL that was sent
+		header      []string
+	}{
+		{"/x?a=1&api_key=" + s, "a=1", nil},
+		{"/pub?api_key=" + s + "&b", "b", nil},
+		{"/more?api_key=" + s, "", []string{"Cookie: tok=" + s + "; a=b"}},
+		{"/x/../y", "", []string{"Authorization: Bearer " + s}},
+		{"/nowhere", "", []string{"Cookie: tok=" + s}},
+	} {
+		a := g.send(t, request{host: "api.test", target: row.target, header: row.header})
+		got := g.upstream.take()
+		if len(got) != 1 {
+			t.Errorf("%s: %s, and the upstream got %d requests", row.target, a, len(got))
+			continue
+		}
+		if i := indexPart(got[0].raw, s); i >= 0 {
+			t.Errorf("%s: the token is in what the upstream gets: …%s", row.target, got[0].raw[:i])
+		}
+		if was := got[0].line("X-Was"); was != row.was {
+			t.Errorf("%s: the original query is %q, want %q", row.target, was, row.was)
+		}
+	}
+}
+
 // What a token is decides, at every request.
 func TestTokenState(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,37 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
+// A secret that stands in a path is in no report.
+func TestReportOfSecretPaths(t *testing.T) {
+	t.Parallel()
+	g := startMasked(t, setup{
+		sites: `http://api.test:{$PORT} {
+	patgate {
+		mode report
+		route GET /spaces/{space}/x read:x
+	}
+	reverse_proxy {$UPSTREAM}
+}
+http://enforced.test:{$PORT} {
+	patgate {
+		route GET /spaces/{space}/x read:x
+	}
+	reverse_proxy {$UPSTREAM}
+}`,
+		tokens: []known{{name: "S", grants: grant("1", "read:x", "*")}},
+	})
+	s := g.secret("S")
+	for _, target := range []string{"/" + s, "/spaces/" + s + "/x"} {
+		for _, host := range []string{"api.test", "enforced.test"} {
+			g.send(t, request{host: host, target: target}.with(bearerOf(s))) // start looks through all answers
+		}
+		g.call(t, "POST", "/patgate/explain", `{"method":"GET","url":"http://api.test`+target+`"}`, nil)
+	}
+	if got := string(g.get(t, "/patgate/report")); !strings.Contains(got, "pat_REDACTED") {
+		t.Errorf("the report is %s", got)
+	}
+}
+
 // Report mode forwards everything, with the credentials as they came, vouches for
 // nobody it would have turned away, and remembers what enforcing would break.
 func TestReportMode(t *testing.T) {
