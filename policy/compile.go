@@ -16,7 +16,8 @@ type Policy struct {
 	Own          string // what patgate's secrets begin with: none of them is let through. Set before use
 	routes       []*Route
 	tree         *node
-	fallback     *Route // what default says for requests no route matches; nil: deny
+	fallback     *Route       // what default says for requests no route matches; nil: deny
+	credentials  []Credential // all the places where routes take tokens from
 	letThrough   []Credential
 	preflight    bool
 	encodedSlash bool
@@ -83,6 +84,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 		return nil, errors.Join(errs...)
 	}
 	p.tree.finish()
+	p.credentials = p.allCredentials()
 	return p, nil
 }
 
@@ -193,8 +195,11 @@ func (p *Policy) checkLetThrough() (errs []error) {
 // Routes returns the compiled routes in the order they are written.
 func (p *Policy) Routes() []*Route { return p.routes }
 
-// Credentials returns all the places where routes take tokens from.
-func (p *Policy) Credentials() (all []Credential) {
+// Credentials returns all the places where routes take tokens from. They aren't to
+// be changed.
+func (p *Policy) Credentials() []Credential { return p.credentials }
+
+func (p *Policy) allCredentials() (all []Credential) {
 	for _, r := range p.routes {
 		for _, c := range r.from {
 			if !slices.Contains(all, c) {

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +116,22 @@ func TestSetOwnerRefuses(t *testing.T) {
 			equal(t, "owners stored", len(d.store.owners), 0)
 			d.took(t)
 		})
+	}
+}
+
+// A part of a ceiling can't be changed where it isn't clear which.
+func TestSetOwnerPartOfSeveral(t *testing.T) {
+	t.Parallel()
+	d := newDesk(withScopes("a"))
+	for _, ceiling := range [][]token.Grant{{}, {grant("1", "a", "*"), grant("2", "a", "7")}} {
+		if _, err := d.SetOwner(t.Context(), cli, "a", OwnerChanges{Grants: &ceiling}); err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []OwnerChanges{{Spaces: &[]string{"1"}}, {Scopes: &[]string{"a"}}} {
+			if _, err := d.SetOwner(t.Context(), cli, "a", part); err == nil || !strings.Contains(err.Error(), "give both spaces and scopes") {
+				t.Errorf("of %d grants: %v", len(ceiling), err)
+			}
+		}
 	}
 }
 
