@@ -47,8 +47,6 @@ type Options struct {
 	// 1 s. While it can't be asked either, held tokens serve for MaxStale since
 	// it was heard, or since they were read.
 	Silence time.Duration
-	// Budget is how long a read of the store may take; 2 s.
-	Budget time.Duration
 	// Observe, if set, is told how long each read of the store took and what
 	// it returned: nil, store.ErrNotFound, or that the store couldn't be asked.
 	Observe func(took time.Duration, err error)
@@ -68,7 +66,6 @@ func (o Options) withDefaults() *Options {
 	o.NegativeTTL = cmp.Or(o.NegativeTTL, 5*time.Second)
 	o.MaxStale = cmp.Or(o.MaxStale, time.Minute)
 	o.Silence = cmp.Or(o.Silence, DefaultSilence)
-	o.Budget = cmp.Or(o.Budget, 2*time.Second)
 	return &o
 }
 

@@ -40,9 +40,10 @@ type result struct {
 
 // Fetch returns the token with digest d, and whether there is one, from the
 // store if need be. Fetches of the same digest share a read. The read goes on
-// when ctx ends, for others and for next time; Fetch returns ctx's error then.
+// when ctx ends, for others and for next time; Fetch returns ctx's error then, if
+// it need not wait for the store (store.Async) or waits for another's read.
 //
-// Any other error means that the store couldn't be read within the budget.
+// Any other error means that the store couldn't be read.
 // Nothing is remembered of it, and a token that is still held serves instead
 // for Options.MaxStale.
 func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, known bool, err error) {
@@ -116,41 +117,26 @@ func (c *Cache) flight(s *shard, d *token.Digest, at time.Duration) (f *flight, 
 	return f, true
 }
 
-// begin begins a read. What a store that need not be waited for brings costs no
-// goroutine and no timer.
+// begin reads for all who wait for f, of whom the caller is the first. Only a store
+// that need not be waited for (store.Async) lets it go before the read has ended:
+// to hand a read to a goroutine costs more than a read of a file takes.
 func (c *Cache) begin(s *shard, f *flight) {
-	if c.async == nil {
-		go func() {
+	began, observe := time.Now(), c.options.Load().Observe
+	if c.async != nil {
+		c.async.FindAsync(f.digest, func(found store.Found, err error) {
 			defer c.reads.Done()
-			c.read(s, &f.digest, f)
-		}()
+			s.land(&f.digest, f, c.outcome(&found, err, f, began, observe))
+		})
 		return
 	}
-	began, observe := time.Now(), c.options.Load().Observe
-	c.async.FindAsync(f.digest, func(found store.Found, err error) {
-		defer c.reads.Done()
-		s.land(&f.digest, f, c.outcome(&found, err, f, began, observe))
-	})
+	defer c.reads.Done()
+	s.land(&f.digest, f, c.ask(f, began, observe))
 }
 
-// read reads d for all who wait for f.
-func (c *Cache) read(s *shard, d *token.Digest, f *flight) {
-	o := c.options.Load()
-	ctx, cancel := context.WithTimeout(c.ctx, o.Budget)
-	defer cancel()
-	// A store that doesn't heed ctx keeps nobody waiting longer.
-	stop := context.AfterFunc(ctx, func() {
-		s.land(d, f, result{err: fmt.Errorf("reading a token: %w", context.Cause(ctx))})
-	})
-	defer stop()
-	s.land(d, f, c.ask(ctx, d, f, o.Observe))
-}
-
-// ask asks the store for d.
-func (c *Cache) ask(ctx context.Context, d *token.Digest, f *flight, observe func(time.Duration, error)) (r result) {
+// ask asks the store and waits for it.
+func (c *Cache) ask(f *flight, began time.Time, observe func(time.Duration, error)) (r result) {
 	defer recovered(&r)
-	began := time.Now()
-	found, err := c.store.Find(ctx, *d)
+	found, err := c.store.Find(c.ctx, f.digest)
 	return c.outcome(&found, err, f, began, observe)
 }
 
@@ -169,8 +155,8 @@ func (c *Cache) outcome(found *store.Found, err error, f *flight, began time.Tim
 	return result{err: fmt.Errorf("reading a token: %w", err)}
 }
 
-// recovered, deferred, makes a panic an error: it would end the process from
-// where no server recovers it.
+// recovered, deferred, makes a panic an error: others wait for what is read, and
+// where no server recovers it, it would end the process.
 func recovered(r *result) {
 	if p := recover(); p != nil {
 		*r = result{err: fmt.Errorf("reading a token: panic: %v\n%s", p, debug.Stack())}

@@ -269,9 +269,9 @@ func TestOwnerChangesJustBeforeLanding(t *testing.T) {
 	c := newCache(t, m, Options{})
 	d := digest("t")
 	s := c.shard(&d)
-	f := &flight{since: c.owners.newest(), done: make(chan struct{})}
+	f := &flight{digest: d, since: c.owners.newest(), done: make(chan struct{})}
 	s.flights[d] = f
-	r := c.ask(t.Context(), &d, f, nil)
+	r := c.ask(f, now, nil)
 	if r.outdated || r.entry == nil {
 		t.Fatalf("nothing has changed, but the read brings %+v", r)
 	}
