@@ -1,11 +1,13 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -13,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // commands make patgate's commands: one function for each word that can stand
@@ -91,7 +94,7 @@ func adopt(cmd *cobra.Command) {
 	cmd.DisableFlagsInUseLine = true
 	cmd.SetHelpTemplate(helpTemplate) // without Caddy's footer
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fail(cmd, usageError(err))
+		return fail(cmd, usageError(flagError(err)))
 	})
 	if cmd.HasSubCommands() && cmd.RunE == nil {
 		cmd.RunE = run(chooseCommand)
@@ -113,6 +116,24 @@ func adopt(cmd *cobra.Command) {
 	for _, below := range cmd.Commands() {
 		adopt(below)
 	}
+}
+
+// flagError says what a flag wants where its value is no number or no boolean.
+func flagError(err error) error {
+	invalid, number := new(pflag.InvalidValueError), new(strconv.NumError)
+	if !errors.As(err, &invalid) || !errors.As(err, &number) {
+		return err
+	}
+	want := "a number"
+	switch {
+	case invalid.GetFlag().Value.Type() == "bool":
+		want = "true or false"
+	case errors.Is(number, strconv.ErrRange):
+		want = "a smaller number"
+	case strings.HasPrefix(invalid.GetFlag().Value.Type(), "uint"):
+		want = "a number from 0"
+	}
+	return fmt.Errorf("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
 }
 
 const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
@@ -141,11 +162,22 @@ func run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, [
 		defer stop()
 		cmd.SetContext(ctx)
 		err := f(cmd, args)
-		if err != nil && ctx.Err() != nil {
-			err = errors.New("interrupted")
+		if err != nil && ctx.Err() != nil && !errors.Is(err, errInterrupted) {
+			err = errInterrupted
 		}
 		return fail(cmd, err)
 	}
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// howFar says, of an err that comes of an interruption, how far a command came
+// that can be run again.
+func howFar(ctx context.Context, err error, format string, args ...any) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("%w "+format+"; it can be run again: what is there already is skipped", append([]any{errInterrupted}, args...)...)
 }
 
 // errSilent is the error of a command that has said already what is wrong.

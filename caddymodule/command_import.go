@@ -47,7 +47,7 @@ again. At the first line that is refused it ends and says how far it came.`,
 		defer body.Close()
 		resp, err := a.do(a.ctx(), http.MethodPost, apiPath("import"), "application/x-ndjson", body)
 		if err != nil {
-			return err
+			return howFar(a.ctx(), err, "when %s had been sent", counted(int(sent.lines.Load()), "line"))
 		}
 		defer resp.Body.Close()
 		if a.json {

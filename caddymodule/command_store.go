@@ -205,5 +205,6 @@ func copyStore(ctx context.Context, source, target source, w io.Writer) (copied 
 	defer func() { err = errors.Join(err, to.Close()) }()
 	var far atomic.Int64
 	defer showProgress(w, func() string { return fmt.Sprintf("%d records", far.Load()) })()
-	return store.Copy(ctx, from, to, func(records int) { far.Store(int64(records)) })
+	copied, err = store.Copy(ctx, from, to, func(records int) { far.Store(int64(records)) })
+	return copied, howFar(ctx, err, "after %s", counted(int(far.Load()), "record"))
 }

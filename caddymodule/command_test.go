@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -134,6 +135,38 @@ func TestFailures(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with a flag is said in an operator's words.
+func TestFlagErrors(t *testing.T) {
+	for arg, want := range map[string]string{
+		"--limit=abc":       `--limit "abc": want a number`,
+		"--limit=1e30":      `--limit "1e30": want a number`,
+		"--limit=" + nines:  `--limit "` + nines + `": want a smaller number`,
+		"--remove=-1":       `--remove "-1": want a number from 0`,
+		"--no-expiry=maybe": `--no-expiry "maybe": want true or false`,
+		"--no-such=1":       "unknown flag: --no-such",
+		"--limit":           "flag needs an argument: --limit",
+		"--limit=1":         "",
+	} {
+		cmd := &cobra.Command{Use: "patgate", RunE: run(func(*cobra.Command, []string) error { return nil })}
+		cmd.Flags().Int("limit", 0, "")
+		cmd.Flags().Uint("remove", 0, "")
+		cmd.Flags().Bool("no-expiry", false, "")
+		adopt(cmd)
+		var out strings.Builder
+		cmd.SetErr(&out)
+		cmd.SetArgs([]string{arg})
+		_ = cmd.Execute()
+		if want != "" {
+			want = "patgate: " + want + " (see patgate --help)\n"
+		}
+		if out.String() != want {
+			t.Errorf("%s: %q, want %q", arg, out.String(), want)
+		}
+	}
+}
+
+const nines = "99999999999999999999"
 
 func TestDistance(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
@@ -287,5 +320,32 @@ func TestStoreCheckLeavesSomething(t *testing.T) {
 			}
 		}
 		server.Close()
+	}
+}
+
+// An import that is interrupted says how far it came.
+func TestInterruptedImport(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		lines := bufio.NewScanner(r.Body)
+		for range 3 {
+			lines.Scan()
+		}
+		interrupt()
+		io.Copy(io.Discard, r.Body) // until the client has gone
+	}))
+	defer server.Close()
+	in, from := io.Pipe()
+	defer from.Close()
+	go io.WriteString(from, "{}\n{}\n{}\n")
+	root := program("patgate")
+	var out strings.Builder
+	root.SetIn(in)
+	root.SetErr(&out)
+	root.SetArgs([]string{"token", "import", "-", "--address", server.Listener.Addr().String()})
+	err := root.ExecuteContext(ctx)
+	const want = "patgate token import: interrupted when 3 lines had been sent; it can be run again: what is there already is skipped\n"
+	if out.String() != want || err == nil {
+		t.Errorf("it prints %q and ends with %v, want %q", &out, err, want)
 	}
 }
