@@ -122,7 +122,11 @@ func diffConfigurations(before, after *configuration) (d configurationDiff, err 
 		}
 		requests := append([]policy.Difference{}, policy.Diff(s.gate.policy, rest[i].gate.policy)...)
 		settings := diffSettings(s.gate, rest[i].gate)
-		d.Sites = append(d.Sites, siteDiff{Site: rest[i].String(), Requests: requests, Settings: settings})
+		note := ""
+		if was := s.String(); was != rest[i].String() {
+			note = "the old configuration has it as " + was
+		}
+		d.Sites = append(d.Sites, siteDiff{Site: rest[i].String(), Note: note, Requests: requests, Settings: settings})
 		rest = slices.Delete(rest, i, i+1)
 	}
 	for _, s := range rest {
@@ -143,7 +147,7 @@ func (d *configurationDiff) print(w *bufio.Writer) {
 	for _, s := range d.Sites {
 		here := len(s.Requests) + len(s.Settings)
 		if s.Note != "" {
-			here = 1
+			here++
 		}
 		if s.Note != "" || len(d.Sites) > 1 && here > 0 {
 			fmt.Fprintln(w, strings.TrimSuffix(s.Site+": "+s.Note, ": "))

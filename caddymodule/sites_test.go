@@ -94,6 +94,8 @@ func TestDiffOfConfigurations(t *testing.T) {
 		{"a default that is written", site("encoded_slash reject"), "0 differences, 0 changed scopes\n"},
 		{"a further site", before + strings.Replace(before, "a.test", "b.test", 1),
 			"b.test: only the new configuration has it\n1 difference, 0 changed scopes\n"},
+		{"another host", strings.Replace(before, "a.test", "b.test", 1),
+			"b.test: the old configuration has it as a.test\n1 difference, 0 changed scopes\n"},
 	} {
 		file := writeFile(t, "Caddyfile", before)
 		got, stderr, err := runPolicy(t, "diff", "--adapter", "caddyfile", file, writeFile(t, "Caddyfile.new", row.after))
