@@ -57,7 +57,12 @@ func (d *discreet) FlushError() error {
 
 func (d *discreet) clean(h http.Header) {
 	h["Cache-Control"] = private(h["Cache-Control"])
-	if len(h["Referrer-Policy"]) == 0 {
+	for name := range h {
+		if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" {
+			delete(h, name) // shared caches mind it before Cache-Control (RFC 9213)
+		}
+	}
+	if !keepsQuery(h["Referrer-Policy"]) {
 		h["Referrer-Policy"] = []string{"no-referrer"}
 	}
 	for _, name := range []string{"Location", "Content-Location"} {
@@ -74,6 +79,21 @@ func (d *discreet) clean(h http.Header) {
 			delete(h, name)
 		}
 	}
+}
+
+// keepsQuery reports whether a page with this Referrer-Policy shows its query to no
+// other origin, whichever of the policies named a browser knows.
+func keepsQuery(values []string) bool {
+	for _, value := range values {
+		for policy := range strings.SplitSeq(value, ",") {
+			switch strings.ToLower(strings.TrimSpace(policy)) {
+			case "no-referrer", "same-origin", "origin", "strict-origin", "origin-when-cross-origin", "strict-origin-when-cross-origin":
+			default:
+				return false
+			}
+		}
+	}
+	return len(values) > 0
 }
 
 // mayLeave matches texts in which some reference may lead to another origin, as

@@ -28,7 +28,11 @@ func TestDiscreet(t *testing.T) {
 		{http.Header{"Cache-Control": {"public, max-age=60, s-maxage=600"}}, with("Cache-Control", "private, max-age=60")},
 		{http.Header{"Cache-Control": {"max-age=60", "must-revalidate"}}, with("Cache-Control", "private, max-age=60, must-revalidate")},
 		{http.Header{"Cache-Control": {"no-store"}}, with("Cache-Control", "no-store")},
+		{http.Header{"Cdn-Cache-Control": {"max-age=60"}, "Some-Cdn-Cache-Control": {"public"}, "Surrogate-Control": {"max-age=60"}}, plain},
 		{http.Header{"Referrer-Policy": {"same-origin"}}, with("Referrer-Policy", "same-origin")},
+		{http.Header{"Referrer-Policy": {"No-Referrer, strict-origin"}}, with("Referrer-Policy", "No-Referrer, strict-origin")},
+		{http.Header{"Referrer-Policy": {"no-referrer, unsafe-url"}}, plain},
+		{http.Header{"Referrer-Policy": {"no-referrer-when-downgrade"}}, plain},
 
 		{http.Header{"Location": {"/x?cv=1&token=" + encoded}}, with("Location", "/x?cv=1&token="+encoded)},
 		{http.Header{"Location": {"https://API.test/x?token=" + encoded}}, with("Location", "https://API.test/x?token="+encoded)},
