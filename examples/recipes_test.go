@@ -35,6 +35,12 @@ type recipe struct {
 // it was sent.
 func serveRecipe(t *testing.T, caddyfile string, env ...string) *recipe {
 	t.Helper()
+	return serveRecipeWith(t, binary, caddyfile, env...)
+}
+
+// serveRecipeWith is serveRecipe with another program than patgate's own.
+func serveRecipeWith(t *testing.T, program, caddyfile string, env ...string) *recipe {
+	t.Helper()
 	r := &recipe{addr: freeport.For(t)}
 	r.upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s by %s", r.Method, r.RequestURI, r.Header["X-Patgate-Owner"])
@@ -51,7 +57,7 @@ func serveRecipe(t *testing.T, caddyfile string, env ...string) *recipe {
 		"XDG_CONFIG_HOME=" + dir, "XDG_DATA_HOME=" + dir, "REDIS_PASSWORD=secret", "PATGATE_PEPPER=sixteen characters",
 	}, env...)
 	var log bytes.Buffer
-	cmd := exec.Command(binary, "run", "--config", caddyfile, "--adapter", "caddyfile")
+	cmd := exec.Command(program, "run", "--config", caddyfile, "--adapter", "caddyfile")
 	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), r.env...), &log, &log
 	endAfterTest(t, cmd, &log)
 	awaitServer(t, &log, func() error {
