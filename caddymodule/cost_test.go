@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -27,7 +26,7 @@ func (q *quiet) WriteHeader(status int)      { q.status = status }
 // nothing itself. The headers are those that fetch of Node.js sends.
 func serving(server *caddyhttp.Server, method, target, secret string) func() (status int) {
 	r := httptest.NewRequest(method, target, nil)
-	r = r.WithContext(context.WithValue(r.Context(), connKey{}, net.Conn(new(net.TCPConn))))
+	r = r.WithContext(context.WithValue(r.Context(), connKey{}, new(clientConn)))
 	sent := http.Header{
 		"Connection": {"keep-alive"}, "Accept": {"*/*"}, "Accept-Language": {"*"},
 		"Sec-Fetch-Mode": {"cors"}, "User-Agent": {"node"}, "Accept-Encoding": {"gzip, deflate"},

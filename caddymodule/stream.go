@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -19,8 +20,7 @@ import (
 // when a new request with its token would be turned away.
 //
 // Every such request is one, for nobody can tell beforehand which will last:
-// being one costs a request over HTTP/1 without a body no allocation. Those that a client
-// begins as streams are cut at once when their token ends, all others when they
+// being one costs a request over HTTP/1 no allocation. Those that a client begins as streams are cut at once when their token ends, all others when they
 // have lasted for streamAge: a POST that is nearly done is better finished.
 type stream struct {
 	*outcome // not written any more
@@ -31,10 +31,10 @@ type stream struct {
 	began    time.Time // when its token was looked up
 	lasting  bool      // begun as a stream: a WebSocket, or server-sent events
 
-	// How it is cut. HTTP/1: by closing the connection, unless that was
-	// hijacked, which ends the request's context as well where there is no body.
-	// HTTP/2 and 3: by ending the request's context, and writing no more.
-	conn   net.Conn
+	// How it is cut. HTTP/1: by closing the connection and ending its context,
+	// unless it was hijacked. HTTP/2 and 3: by ending the request's context, and
+	// reading and writing no more.
+	conn   *clientConn
 	cancel context.CancelFunc
 	guard  guarded // of what isn't a WebSocket
 	tunnel *tunnel // of a WebSocket
@@ -62,21 +62,20 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, m *policy.Match
 	upgrade := len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
 	s.lasting = upgrade || wantsEvents(r.Header["Accept"])
 	if r.ProtoMajor == 1 && !upgrade {
-		s.conn, _ = ctx.Value(connKey{}).(net.Conn)
-	}
-	if s.conn == nil || r.ContentLength != 0 {
-		// net/http notices that a connection was closed only once the request's body
-		// has been read: until then, it may still wait to be sent to the upstream.
-		ctx, s.cancel = context.WithCancel(ctx)
-		r = r.WithContext(ctx)
+		s.conn, _ = ctx.Value(connKey{}).(*clientConn)
 	}
 	if s.conn == nil {
+		ctx, s.cancel = context.WithCancel(ctx)
+		r = r.WithContext(ctx)
 		if upgrade {
 			s.tunnel = &tunnel{ResponseWriter: w, extended: r.Method == http.MethodConnect}
 			w = s.tunnel
 		} else {
 			s.guard = guarded{w, s}
 			w = &s.guard
+			if r.ContentLength != 0 {
+				r.Body = &guardedBody{r.Body, s}
+			}
 		}
 	}
 	streams := h.app.hub.opened.Load().streams
@@ -123,9 +122,13 @@ func (s *stream) cut(reason policy.Reason) {
 	}
 	if s.conn != nil {
 		s.conn.Close() // first, or the client would be answered
+		s.conn.cancel()
+		return
 	}
-	if s.cancel != nil {
-		s.cancel()
+	s.cancel()
+	if s.tunnel == nil {
+		// Whoever waits for more of the body gets an error: its end, or errCut.
+		_ = http.NewResponseController(s.guard.ResponseWriter).SetReadDeadline(time.Now())
 	}
 }
 
@@ -146,6 +149,29 @@ func (g *guarded) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (g *guarded) Unwrap() http.ResponseWriter { return g.ResponseWriter }
 
+// guardedBody is the body of such a stream.
+type guardedBody struct {
+	io.ReadCloser
+	stream *stream
+}
+
+func (b *guardedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.stream.ended.Load() != 0 {
+		return 0, errCut
+	}
+	return n, err
+}
+
+// clientConn is a connection of a client, and what ends the contexts of its
+// requests. net/http ends them as well when a connection closes, but only where it
+// notices: not before a request's body has been read, nor when the client has sent
+// a part of the next request.
+type clientConn struct {
+	net.Conn
+	cancel context.CancelFunc
+}
+
 // connKey is the key of the connection in the contexts of its requests.
 type connKey struct{}
 
@@ -155,6 +181,7 @@ func keepConn(server *caddyhttp.Server) {
 		if ctx.Value(connKey{}) != nil {
 			return ctx // there are several gates
 		}
-		return context.WithValue(ctx, connKey{}, c)
+		ctx, cancel := context.WithCancel(ctx)
+		return context.WithValue(ctx, connKey{}, &clientConn{c, cancel})
 	})
 }

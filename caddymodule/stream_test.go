@@ -60,7 +60,7 @@ func TestStreamShards(t *testing.T) {
 	s := newStreams()
 	var all []*stream
 	for range 300 {
-		st := &stream{outcome: new(outcome), lasting: true, began: time.Now()}
+		st := &stream{outcome: new(outcome), lasting: true, began: time.Now(), cancel: func() {}}
 		s.begin(st)
 		all = append(all, st)
 	}

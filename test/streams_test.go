@@ -432,8 +432,9 @@ func TestStreamsEndOnExpiry(t *testing.T) {
 	}
 }
 
-// A request with a body that still waits to be sent to the API when its token ends
-// never gets there.
+// A request that still waits to be sent to the API when its token ends never gets
+// there: with a body, which net/http has not read yet, nor where the client has
+// begun its next request.
 func TestCutBeforeItIsSent(t *testing.T) {
 	t.Parallel()
 	down, err := net.Listen("tcp", "127.0.0.1:0")
@@ -455,9 +456,10 @@ func TestCutBeforeItIsSent(t *testing.T) {
 }`,
 		tokens: []known{{name: "S"}},
 	})
-	bodies := map[string]string{
-		"length":  "Content-Length: 4\r\n\r\n1000",
-		"chunked": "Transfer-Encoding: chunked\r\n\r\n4\r\n1000\r\n0\r\n\r\n",
+	bodies := map[string][2]string{
+		"length":    {"Content-Length: 4\r\n\r\n1000"},
+		"chunked":   {"Transfer-Encoding: chunked\r\n\r\n4\r\n1000\r\n0\r\n\r\n"},
+		"pipelined": {"\r\n", "G"},
 	}
 	for name, body := range bodies {
 		c := g.create(t, `{"name":"`+name+`","full":true}`)
@@ -466,8 +468,9 @@ func TestCutBeforeItIsSent(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		io.WriteString(conn, "POST /pay/"+name+" HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer "+c.Secret+"\r\n"+body)
+		io.WriteString(conn, "POST /pay/"+name+" HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer "+c.Secret+"\r\n"+body[0])
 		await(t, "the request", func() bool { return g.metrics(t)["caddy_patgate_streams"] == "1" })
+		io.WriteString(conn, body[1])
 		if status := g.call(t, "POST", "/patgate/tokens/"+c.Token.ID+"/revoke", "", nil); status != 200 {
 			t.Fatalf("revoking: %d", status)
 		}
@@ -497,6 +500,83 @@ func TestCutBeforeItIsSent(t *testing.T) {
 	}
 	if n := got.Load(); n > 0 {
 		t.Errorf("the API got %d requests after their token had ended", n)
+	}
+}
+
+// Not every handler minds that its request has ended: one that goes on reading the
+// body, as Caddy's for FastCGI does, gets no more of it.
+func TestUploadsThroughFastCGI(t *testing.T) {
+	t.Parallel()
+	php, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer php.Close()
+	var read atomic.Int64
+	ended := make(chan struct{}, 2)
+	go func() {
+		for {
+			conn, err := php.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				buf := make([]byte, 4096)
+				for n, err := conn.Read(buf); err == nil; n, err = conn.Read(buf) {
+					read.Add(int64(n))
+				}
+				conn.Close()
+				ended <- struct{}{}
+			}()
+		}
+	}()
+	g := start(t, setup{sites: `http://api.test:{$PORT} {
+	patgate {
+		route POST /upload any
+	}
+	reverse_proxy ` + php.Addr().String() + ` {
+		transport fastcgi
+	}
+}`})
+	for name, client := range clients(t) {
+		c := g.create(t, `{"name":"x","full":true}`)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, "POST", "http://"+g.addr+"/upload", slowly{ctx})
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host, req.ContentLength = "api.test", 1<<40
+		req.Header.Set("Authorization", "Bearer "+c.Secret)
+		told := make(chan struct{})
+		go func() {
+			defer close(told)
+			if resp, err := client.Do(req); err == nil {
+				resp.Body.Close()
+			}
+		}()
+		before := read.Load()
+		await(t, name+": the upload", func() bool { return read.Load() > before+1<<20 })
+		g.ok(t, "POST", "/patgate/tokens/"+c.Token.ID+"/revoke", "")
+		for what, done := range map[string]chan struct{}{"the API": ended, "the client": told} {
+			select {
+			case <-done:
+			case <-time.After(patience):
+				t.Fatalf("%s: the upload goes on for %s", name, what)
+			}
+		}
+	}
+}
+
+// slowly is a body without end.
+type slowly struct{ ctx context.Context }
+
+func (s slowly) Read(p []byte) (int, error) {
+	select {
+	case <-s.ctx.Done():
+		return 0, s.ctx.Err()
+	case <-time.After(time.Millisecond):
+		return len(p), nil
 	}
 }
 
