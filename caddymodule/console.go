@@ -108,8 +108,7 @@ func (c *Console) visitor(r *http.Request) (v console.Visitor) {
 	v.Address = clientAddr(r.Context())
 	// A gate before the console knows the request's token, in this server or in
 	// another that has let it through.
-	id, _ := repl.GetString("http.patgate.token_id")
-	v.ByToken = id != "" || r.Header.Get("X-Patgate-Token") != ""
+	v.ByToken = tokenSeen(r.Context()) || r.Header.Get("X-Patgate-Token") != ""
 	return v
 }
 

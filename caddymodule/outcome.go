@@ -31,8 +31,40 @@ type outcome struct {
 
 	values [4]string // of the identity headers
 
-	stream stream // where the request was forwarded for a token
+	stream stream   // where the request was forwarded for a token
+	later  *outcome // of a gate behind this one
 }
+
+// outcomeVar is the variable of a request with its first outcome. What a
+// configuration may see of it is the decision.
+const outcomeVar = "patgate.outcome"
+
+// first returns the outcome of the first gate that a request has come to, or nil.
+func first(ctx context.Context) *outcome {
+	o, _ := caddyhttp.GetVar(ctx, outcomeVar).(*outcome)
+	return o
+}
+
+// last returns the outcome of the last gate that the request has come to.
+func (o *outcome) last() *outcome {
+	for o.later != nil {
+		o = o.later
+	}
+	return o
+}
+
+// tokenSeen reports whether a gate knows the request's token.
+func tokenSeen(ctx context.Context) bool {
+	for o := first(ctx); o != nil; o = o.later {
+		if o.subject != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// String returns the decision.
+func (o *outcome) String() string { return o.last().reason.String() }
 
 // text says for people why the request is turned away.
 func (o *outcome) text() string {
@@ -42,14 +74,22 @@ func (o *outcome) text() string {
 	return o.reason.Detail()
 }
 
-// placeholder returns the value of one of patgate's placeholders.
+// authenticated reports whether the request has a token that is good, if not for
+// this.
+func (o *outcome) authenticated() bool {
+	return o.subject != nil && (o.reason == policy.Forward || o.reason.Status() == http.StatusForbidden && !o.reported)
+}
+
+// placeholder returns the value of one of patgate's placeholders: what the last
+// gate says, if there are several.
 func (o *outcome) placeholder(key string) (any, bool) {
 	name, ours := strings.CutPrefix(key, "http.patgate.")
-	if !ours {
-		if key == "http.auth.user.id" && o.reason == policy.Forward && o.subject != nil {
-			return o.owner, true
-		}
+	if !ours && key != "http.auth.user.id" {
 		return nil, false
+	}
+	o = o.last()
+	if !ours {
+		return o.owner, o.authenticated()
 	}
 	switch name {
 	case "decision":
@@ -165,12 +205,15 @@ func (o *outcome) describe(m *policy.Match) {
 // publish makes the outcome known to later handlers, error routes and access
 // logs.
 func (o *outcome) publish(ctx context.Context) {
-	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+	if before := first(ctx); before != nil {
+		before.last().later = o
+	} else if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		caddyhttp.SetVar(ctx, outcomeVar, o)
 		repl.Map(o.placeholder)
 	}
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
 		if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-			extra.Add(zap.Object("patgate", o))
+			extra.Set(zap.Object("patgate", o))
 		}
 	}
 }

@@ -7,6 +7,68 @@ import (
 	"testing"
 )
 
+// Where a request comes to several gates, what the last one says counts; that one of
+// them was shown a token stays known.
+func TestSeveralGates(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{
+		sites: `
+http://api.test:{$PORT} {
+	log
+	route {
+		patgate {
+			route GET /a/{x} public
+			route GET /b/{x} any
+			route * /tokens/* public
+		}
+		handle_path /tokens/* {
+			patgate {
+				identity_headers off
+				default any
+			}
+			patgate_console
+		}
+		patgate {
+			route GET /a/{x} any
+			route GET /b/{space} public
+		}
+		request_header X-Seen "{http.patgate.decision} {http.patgate.owner} {http.patgate.required_scope} {http.patgate.space} {http.auth.user.id}"
+		reverse_proxy {$UPSTREAM}
+	}
+	handle_errors {
+		header X-Seen "{http.patgate.decision} {http.patgate.owner} {http.patgate.required_scope} {http.auth.user.id}"
+		respond "" {err.status_code}
+	}
+}`,
+		tokens: []known{
+			{name: "T", owner: "alice"},
+			{name: "imported", owner: "alice", grants: grant("1", "x:read", "*"), secret: "of-another-system"},
+		},
+	})
+	for _, row := range []struct{ target, token, want string }{
+		{"/a/1", "T", "forward alice any  alice"},
+		{"/b/1", "T", "forward  public 1 {http.auth.user.id}"},
+	} {
+		g.send(t, request{target: row.target}.with(g.bearer(row.token)))
+		if got := g.upstream.take(); len(got) != 1 || got[0].line("X-Seen") != row.want {
+			t.Errorf("%s: the upstream got %v, want %q seen", row.target, got, row.want)
+		}
+	}
+	a := g.send(t, request{target: "/a/2"})
+	if got := a.header.Get("X-Seen"); a.status != 401 || got != "token_missing  any {http.auth.user.id}" {
+		t.Errorf("/a/2 without a token: %d, error routes see %q", a.status, got)
+	}
+	if field, _ := g.accessLog(t, "/a/2")["patgate"].(map[string]any); field["decision"] != "token_missing" {
+		t.Errorf("the access log says %v", field)
+	}
+	for _, name := range []string{"T", "imported"} {
+		r := request{method: "POST", target: "/tokens/api/tokens", body: `{"name":"evil","full":true}`}.with(g.bearer(name)).with("Content-Type: application/json")
+		if a := g.send(t, r); a.status != 403 {
+			t.Errorf("a token makes a token: %d %s", a.status, a.body)
+		}
+	}
+}
+
 // What the gate found out is there for later handlers, access logs and metrics.
 func TestObservability(t *testing.T) {
 	t.Parallel()
@@ -49,7 +111,7 @@ http://api.test:{$PORT} {
 		want      map[string]any
 	}{
 		{"/spaces/1/stories/7", "alice", map[string]any{"decision": "forward", "token_id": id, "owner": "alice", "space": "1", "resource": "7", "required_scope": "stories:read"}},
-		{"/spaces/2/stories/8", "", map[string]any{"decision": "space_not_granted", "token_id": id, "owner": "alice", "space": "2", "resource": "8", "required_scope": "stories:read"}},
+		{"/spaces/2/stories/8", "alice", map[string]any{"decision": "space_not_granted", "token_id": id, "owner": "alice", "space": "2", "resource": "8", "required_scope": "stories:read"}},
 		{"/spaces//stories/9", "", map[string]any{"decision": "ambiguous_request", "detail": "the path has an empty segment"}},
 		{"/public", "", map[string]any{"decision": "forward", "required_scope": "public"}},
 	} {
