@@ -21,7 +21,8 @@ on. Warnings are: routes that name no requirement; a route for all the rest of a
 path that asks for less than routes below it, or for nothing; a default that isn't
 written, or that is public; scopes of the catalog that no route asks for, and,
 without a catalog, scopes that look like others mistyped; segments that differ
-only in case; tokens taken from URLs.
+only in case; tokens taken from URLs; error routes that forward what was turned
+away.
 
 Policies are compared with the OpenAPI documents that they name, and with those
 given with --openapi: operations that no route covers are reported, and routes
@@ -45,7 +46,7 @@ that no operation has.`,
 		if err != nil {
 			return err
 		}
-		return findingsIn(c.sites, differences).print(cmd.OutOrStdout(), *asJSON)
+		return findingsIn(c.sites, append(c.warnings, differences...)).print(cmd.OutOrStdout(), *asJSON)
 	})
 	return cmd
 }
@@ -58,16 +59,16 @@ type findings struct {
 	Warnings []policy.Warning `json:"warnings"` // errors among them
 }
 
-// findingsIn checks the policies of the sites. differences are those from OpenAPI
-// documents.
-func findingsIn(sites []site, differences []policy.Warning) *findings {
+// findingsIn checks the policies of the sites. others are warnings of what stands
+// beside them.
+func findingsIn(sites []site, others []policy.Warning) *findings {
 	f := &findings{Sites: len(sites)}
 	var policies []*policy.Policy
 	for _, s := range sites {
 		policies = append(policies, s.gate.policy)
 		f.Routes += len(s.gate.policy.Routes())
 	}
-	f.Warnings = append(append([]policy.Warning{}, policy.Warnings(policies...)...), differences...)
+	f.Warnings = append(append([]policy.Warning{}, policy.Warnings(policies...)...), others...)
 	for _, w := range f.Warnings {
 		if w.Error {
 			f.Errors++

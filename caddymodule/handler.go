@@ -190,7 +190,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		w, r = h.follow(w, r, &m, o)
 		defer o.stream.end()
 	}
-	return next.ServeHTTP(w, r)
+	if withErrorRoutes(r) == nil || !rewritten(r) {
+		return next.ServeHTTP(w, r)
+	}
+	err := next.ServeHTTP(w, r)
+	if err != nil {
+		// Error routes get the URL back that the client has sent, which wasn't judged.
+		h.cleanHeader(r.Header)
+	}
+	return err
+}
+
+// rewritten reports whether the request that is judged isn't the one that the
+// client has sent.
+func rewritten(r *http.Request) bool {
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	return ok && original.URL != nil && (original.Method != r.Method || original.URL.Path != r.URL.Path || original.URL.RawPath != r.URL.RawPath || original.URL.RawQuery != r.URL.RawQuery)
 }
 
 // vouch tells the upstream what the gate knows of who is asking. A token it

@@ -112,8 +112,9 @@ func siteFor(sites []site, host string) (site, error) {
 
 // configuration is a configuration that was read, but isn't running.
 type configuration struct {
-	app   *App
-	sites []site
+	app      *App
+	sites    []site
+	warnings []policy.Warning // of what stands beside the gates
 }
 
 // readConfiguration reads a Caddyfile, or another configuration file with the
@@ -140,6 +141,9 @@ func parseConfiguration(body []byte) (*configuration, error) {
 					Listen      []string             `json:"listen"`
 					Routes      []jsonRoute          `json:"routes"`
 					NamedRoutes map[string]jsonRoute `json:"named_routes"`
+					Errors      struct {
+						Routes []jsonRoute `json:"routes"`
+					} `json:"errors"`
 				} `json:"servers"`
 			} `json:"http"`
 		} `json:"apps"`
@@ -163,9 +167,11 @@ func parseConfiguration(body []byte) (*configuration, error) {
 		for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
 			routes = append(routes, server.NamedRoutes[name])
 		}
+		before := len(c.sites)
 		if err := c.add(routes, site{ports: ports(server.Listen)}); err != nil {
 			return nil, err
 		}
+		c.checkErrorRoutes(server.Errors.Routes, c.sites[before:])
 	}
 	tellApart(c.sites)
 	return c, nil
@@ -174,9 +180,61 @@ func parseConfiguration(body []byte) (*configuration, error) {
 // jsonRoute is a route of Caddy's HTTP app, as far as it matters here.
 type jsonRoute struct {
 	Match []struct {
-		Host []string `json:"host"`
+		Host       []string        `json:"host"`
+		Expression json.RawMessage `json:"expression"`
+		Vars       json.RawMessage `json:"vars"`
 	} `json:"match"`
 	Handle []json.RawMessage `json:"handle"`
+}
+
+// jsonHandler is a handler of Caddy's HTTP app, as far as it matters here.
+type jsonHandler struct {
+	Handler string      `json:"handler"`
+	Routes  []jsonRoute `json:"routes"`
+}
+
+// checkErrorRoutes warns of error routes, at the sites of a server, that forward
+// what the gate has turned away.
+func (c *configuration) checkErrorRoutes(routes []jsonRoute, sites []site) {
+	for _, s := range sites {
+		if slices.ContainsFunc(routes, func(r jsonRoute) bool { return r.takesHosts(s.hosts) && r.forwardsAllErrors() }) {
+			c.warnings = append(c.warnings, policy.Warning{At: s.gate.At, Text: "handle_errors without a status forwards the requests that this gate turns away: " +
+				"say for which it is, as in handle_errors 502 503 504"})
+		}
+	}
+}
+
+// takesHosts reports whether the route takes requests to one of the hosts.
+func (r *jsonRoute) takesHosts(hosts []string) bool {
+	if len(r.Match) == 0 || len(hosts) == 0 {
+		return true
+	}
+	for _, m := range r.Match {
+		if len(m.Host) == 0 || slices.ContainsFunc(m.Host, func(host string) bool { return slices.Contains(hosts, host) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwardsAllErrors reports whether the route proxies requests whatever went wrong
+// with them: with no expression or variable that could ask for the status.
+func (r *jsonRoute) forwardsAllErrors() bool {
+	for _, m := range r.Match {
+		if m.Expression != nil || m.Vars != nil {
+			return false
+		}
+	}
+	for _, raw := range r.Handle {
+		var h jsonHandler
+		if json.Unmarshal(raw, &h) != nil {
+			continue
+		}
+		if h.Handler == "reverse_proxy" || slices.ContainsFunc(h.Routes, func(below jsonRoute) bool { return below.forwardsAllErrors() }) {
+			return true
+		}
+	}
+	return false
 }
 
 // add adds the gates of routes within a site.
@@ -189,10 +247,7 @@ func (c *configuration) add(routes []jsonRoute, within site) error {
 			}
 		}
 		for _, raw := range r.Handle {
-			var h struct {
-				Handler string      `json:"handler"`
-				Routes  []jsonRoute `json:"routes"`
-			}
+			var h jsonHandler
 			if err := json.Unmarshal(raw, &h); err != nil || h.Handler != "patgate" {
 				if err := c.add(h.Routes, within); err != nil { // none, but for subroutes
 					return err

@@ -105,6 +105,27 @@ func TestDiffOfConfigurations(t *testing.T) {
 	}
 }
 
+// Error routes that proxy get what the gate turns away, unless they are for other
+// errors.
+func TestCheckErrorRoutes(t *testing.T) {
+	const site = "http://a.test {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n\treverse_proxy api\n\tERRORS\n}\n"
+	for errors, want := range map[string]bool{
+		"handle_errors {\n\t\treverse_proxy other\n\t}":                                                            true,
+		"handle_errors {\n\t\thandle {\n\t\t\tphp_fastcgi other\n\t\t}\n\t}":                                       true,
+		"handle_errors {\n\t\trewrite * /error.html\n\t\tfile_server\n\t}":                                         false,
+		"handle_errors 502 {\n\t\treverse_proxy other\n\t}":                                                        false,
+		"handle_errors 5xx {\n\t\treverse_proxy other\n\t}":                                                        false,
+		"handle_errors {\n\t\t@x expression {err.status_code} == 502\n\t\treverse_proxy @x other\n\t}":             false,
+		"handle_errors {\n\t\trespond x\n\t}\n}\nhttp://b.test {\n\thandle_errors {\n\t\treverse_proxy other\n\t}": false,
+	} {
+		caddyfile := writeFile(t, "Caddyfile", strings.Replace(site, "ERRORS", errors, 1))
+		got, stderr, err := runPolicy(t, "check", "--config", caddyfile)
+		if err != nil || strings.Contains(got, caddyfile+":2: warning: handle_errors without a status") != want {
+			t.Errorf("%s: %v %s\n%swant a warning: %v", errors, err, stderr, got, want)
+		}
+	}
+}
+
 // A case that can't be read is named by its line and its key.
 func TestCasesOfOtherTypes(t *testing.T) {
 	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n")

@@ -218,6 +218,52 @@ http://some.test:{$PORT} {
 	}
 }
 
+// Error routes get a request as it came in. Where that isn't the one that was judged,
+// nobody is vouched for.
+func TestErrorRoutesThatForward(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{
+		sites: `
+(gate) {
+	patgate {
+		route POST /a/{x} any
+	}
+	reverse_proxy 127.0.0.1:1
+	handle_errors 502 {
+		reverse_proxy {$UPSTREAM}
+	}
+}
+http://api.test:{$PORT} {
+	import gate
+}
+http://stripped.test:{$PORT} {
+	uri strip_prefix /v1
+	import gate
+}
+http://method.test:{$PORT} {
+	method POST
+	import gate
+}`,
+		tokens: []known{{name: "T", owner: "alice"}},
+	})
+	for _, row := range []struct{ host, method, target, owner string }{
+		{"api.test", "POST", "/a/x", "alice"},
+		{"stripped.test", "POST", "/a/x", "alice"},
+		{"stripped.test", "POST", "/v1/a/x", ""},
+		{"stripped.test", "POST", "/v1/../a/x", ""},
+		{"method.test", "GET", "/a/x", ""},
+	} {
+		a := g.send(t, request{host: row.host, method: row.method, target: row.target}.with(g.bearer("T"), "X-Patgate-Owner: root"))
+		got := g.upstream.take()
+		if a.status == 400 && len(got) == 0 {
+			continue
+		}
+		if len(got) != 1 || got[0].line("X-Patgate-Owner") != row.owner || (got[0].line("X-Patgate-Token") == "") != (row.owner == "") {
+			t.Errorf("%s%s: answered %d, forwarded %v, want by %q", row.host, row.target, a.status, got, row.owner)
+		}
+	}
+}
+
 // Whoever tries many tokens is slowed down; the tokens held in memory still
 // serve, also from the same address.
 func TestUnknownTokenLimit(t *testing.T) {
