@@ -9,7 +9,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
@@ -87,18 +86,10 @@ func (c *adminCall) lookUp(q *question, id, secret string) error {
 	} else {
 		t, err = c.registry.Verify(c.r.Context(), secret)
 	}
-	q.given = true
-	switch {
-	case errors.Is(err, registry.ErrMalformed):
-		q.refused = policy.TokenMalformed
+	if q.without(func(why error) bool { return errors.Is(err, why) }) {
 		return nil
-	case errors.Is(err, registry.ErrRetired):
-		q.refused = policy.TokenRevoked
-		return nil
-	case errors.Is(err, registry.ErrUnknown):
-		q.refused = policy.TokenUnknown
-		return nil
-	case err != nil:
+	}
+	if err != nil {
 		return err
 	}
 	var owner *token.Owner

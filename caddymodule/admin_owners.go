@@ -1,6 +1,9 @@
 package caddymodule
 
 import (
+	"net/http"
+	"time"
+
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
@@ -47,14 +50,27 @@ func viewOwner(o *token.Owner, err error) (any, error) {
 	return ownerView(o), nil
 }
 
+// ownerRecord is the body of PUT /patgate/owners/{id}: changes, or a record as it
+// was read, and perhaps edited.
+type ownerRecord struct {
+	registry.OwnerChanges
+	ID        *string    `json:"id"`
+	CreatedAt *time.Time `json:"created_at"` // not to be changed
+	UpdatedAt *time.Time `json:"updated_at"` // likewise
+}
+
 // setOwner changes an owner's record, and makes it if there is none. What the
 // request doesn't mention stays as it is.
 func setOwner(c *adminCall) (any, error) {
-	var changes registry.OwnerChanges
-	if err := c.decode(&changes, false); err != nil {
+	var in ownerRecord
+	if err := c.decode(&in, false); err != nil {
 		return nil, err
 	}
-	return viewOwner(c.registry.SetOwner(c.r.Context(), c.by, c.r.PathValue("id"), changes))
+	id := c.r.PathValue("id")
+	if in.ID != nil && *in.ID != id {
+		return nil, problem(http.StatusBadRequest, "id: %q isn't the owner of the path, %q; a record keeps its id", *in.ID, id)
+	}
+	return viewOwner(c.registry.SetOwner(c.r.Context(), c.by, id, in.OwnerChanges))
 }
 
 func deleteOwner(c *adminCall) (any, error) {

@@ -293,6 +293,7 @@ func (a *App) registry() (*registry.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokens.keeper.settle()
 	return registry.New(tokens.store, a.rulesInForce(), registry.Options{Audit: a.logEvent}), nil
 }
 

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -83,7 +82,7 @@ func (f *findings) print(out io.Writer, asJSON bool) (err error) {
 	case asJSON:
 		err = rest.Print(out, f)
 	case f.Sites == 0:
-		err = errors.New("no site of the configuration uses patgate")
+		err = errNoSites
 	default:
 		f.printLines(out)
 	}

@@ -39,6 +39,13 @@ func newClient(address string, cmd *cobra.Command) (*client, error) {
 		if err != nil {
 			return nil, err
 		}
+		var read struct {
+			Admin caddy.AdminConfig `json:"admin"`
+		}
+		// Where it fails, so does what follows.
+		if json.Unmarshal(config, &read) == nil && read.Admin.Disabled {
+			return nil, fmt.Errorf("%s switches the admin endpoint off, which the command has to talk to: give it one (admin localhost:2019)", file)
+		}
 		if address, err = caddycmd.DetermineAdminAPIAddress("", config, file, adapter); err != nil {
 			return nil, err
 		}
@@ -88,6 +95,9 @@ func adaptedConfig(file, adapter string) ([]byte, error) {
 	a := caddyconfig.GetAdapter(adapter)
 	if a == nil {
 		return nil, usageError(fmt.Errorf("there is no config adapter %q in this build", adapter))
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, fmt.Errorf("reading configuration: %s is empty", file)
 	}
 	body, _, err = a.Adapt(body, map[string]any{"filename": file})
 	return body, err

@@ -24,6 +24,7 @@ func tokenImportCommand() *cobra.Command {
 		Long: `Reads tokens, one JSON object a line, from a file or (-) from standard input, and
 stores them: as "token export" and "token show --json" write them, each with its
 "secret" or with "digest":"sha256:…". Without an expires_at a token never expires.
+Secrets of fewer than 16 characters are taken, and counted: they may be guessed.
 
 What is there already is skipped, so an import that was interrupted can be run
 again. At the first line that is refused it ends and says how far it came.`,
@@ -56,6 +57,9 @@ again. At the first line that is refused it ends and says how far it came.`,
 		var done registry.ImportResult
 		if err := json.NewDecoder(resp.Body).Decode(&done); err != nil {
 			return fmt.Errorf("reading the server's answer: %w", err)
+		}
+		if done.Guessable > 0 {
+			fmt.Fprintf(a.out(), "%s with a secret of fewer than 16 characters, which may be guessed: better have them regenerated\n", counted(done.Guessable, "token"))
 		}
 		_, err = fmt.Fprintf(a.out(), "%s imported, %d there already\n", counted(done.Stored, "token"), done.Skipped)
 		return err

@@ -32,7 +32,7 @@ something else: all of them, or with --limit one page, and the cursor of the nex
   patgate token list --space 1 --scope stories:write --json | jq -r '.tokens[].id'
   patgate token list --expiring 14d --sort expires
   patgate token list --unused 90d --json | jq -r '.tokens[].id' | xargs -r patgate token revoke
-  patgate token list --limit 50 --cursor 01kbn4mxkpz8t2rwy3c5q7d9ef`,
+  patgate token list --limit 50 --cursor Y3JlYXRlZAAwMWtibjRteGtwejh0MnJ3eTNjNXE3ZDllZgA`,
 		Args: wantArgs(),
 	}
 	flags := cmd.Flags()

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,6 +36,8 @@ func configFlags(cmd *cobra.Command) (read func() (*configuration, error)) {
 	return func() (*configuration, error) { return readConfiguration(*file, *adapter) }
 }
 
+var errNoSites = errors.New("no site of the configuration uses patgate")
+
 func policyRoutesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "routes [--config FILE]",
@@ -49,6 +52,9 @@ func policyRoutesCommand() *cobra.Command {
 		c, err := read()
 		if err != nil {
 			return err
+		}
+		if len(c.sites) == 0 {
+			return errNoSites
 		}
 		type siteRoutes struct {
 			Hosts   []string           `json:"hosts"`

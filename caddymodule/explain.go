@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
 
@@ -95,6 +96,23 @@ func (q *question) with(v *token.View, owner *token.Owner) {
 	if len(v.AllowedIPs) > 0 && q.from.IsValid() {
 		q.subject.Allowed = &v.AllowedIPs
 	}
+}
+
+// without has the request judged with a secret that is no token's, if the lookup
+// failed because of that: is tells which error it was.
+func (q *question) without(is func(error) bool) bool {
+	for _, r := range []struct {
+		err    error
+		reason policy.Reason
+	}{
+		{registry.ErrMalformed, policy.TokenMalformed}, {registry.ErrRetired, policy.TokenRevoked}, {registry.ErrUnknown, policy.TokenUnknown},
+	} {
+		if is(r.err) {
+			q.given, q.refused = true, r.reason
+			return true
+		}
+	}
+	return false
 }
 
 // judge has the last word on a request with a token.

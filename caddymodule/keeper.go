@@ -43,6 +43,7 @@ const (
 	retiredEvery = time.Hour        // a replaced secret is reported so often, at most
 	retiredRoom  = 1 << 12          // of secrets that are in use at the same time
 	pruneEvery   = 10 * time.Minute // events that are too old are looked for so often
+	settleTime   = 250 * time.Millisecond
 )
 
 var retiredUses = prometheus.NewCounter(prometheus.CounterOpts{
@@ -122,6 +123,14 @@ func (k *keeper) report(ctx context.Context, r retiredUse) {
 		err = reg.ReportRetired(ctx, r.id, address)
 	}
 	k.failed("that a replaced secret was used can't be recorded", err)
+}
+
+// settle has the store know of the last uses, for whoever is about to read them.
+// Where it can't be told just now, they read something older.
+func (k *keeper) settle() {
+	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	defer cancel()
+	_ = k.uses.Flush(ctx) // failing, it is tried again in time
 }
 
 // failed logs what could not be done, at most once a minute, unless it is because

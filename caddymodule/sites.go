@@ -72,7 +72,7 @@ func (s site) serves(host string) bool {
 // apart; where none has it, something before Caddy may have another.
 func siteFor(sites []site, host string) (site, error) {
 	if len(sites) == 0 {
-		return site{}, fmt.Errorf("no site of the configuration uses patgate")
+		return site{}, errNoSites
 	}
 	if host == "" && len(sites) == 1 {
 		return sites[0], nil

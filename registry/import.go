@@ -25,6 +25,9 @@ const (
 type ImportResult struct {
 	Stored  int `json:"imported"` // tokens stored now
 	Skipped int `json:"skipped"`  // tokens that were there already
+	// Guessable counts the tokens stored now with secrets of fewer than 16
+	// characters, which somebody may guess in time: better have them replaced.
+	Guessable int `json:"guessable"`
 }
 
 // Import stores the tokens that in lists, one JSON object a line: a token as
@@ -87,14 +90,19 @@ type importer struct {
 }
 
 type entry struct {
-	line  int
-	token *token.Token
-	newID bool // the line gave none
+	line      int
+	token     *token.Token
+	newID     bool // the line gave none
+	guessable bool // its secret is
 }
 
 // add puts the token of a line into the batch.
 func (i *importer) add(line []byte) error {
-	t, err := i.registry.parse(line)
+	var in record
+	if err := Decode(line, &in); err != nil {
+		return err
+	}
+	t, err := i.registry.parse(&in)
 	if err != nil {
 		return err
 	}
@@ -109,7 +117,7 @@ func (i *importer) add(line []byte) error {
 	if err := valid(t); err != nil {
 		return err
 	}
-	i.batch = append(i.batch, entry{i.line, t, newID})
+	i.batch = append(i.batch, entry{i.line, t, newID, in.guessable()})
 	i.size += len(line)
 	return nil
 }
@@ -128,6 +136,11 @@ func (i *importer) store(ctx context.Context) error {
 		return i.explain(err)
 	}
 	i.done.Stored += len(fresh)
+	for _, e := range fresh {
+		if e.guessable {
+			i.done.Guessable++
+		}
+	}
 	i.done.Skipped += len(i.batch) - len(fresh)
 	i.stored = i.line
 	i.batch, i.size = i.batch[:0], 0

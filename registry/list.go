@@ -67,22 +67,25 @@ func (r *Registry) List(ctx context.Context, q Query) (tokens []*token.Token, ne
 	if err != nil {
 		return nil, "", err
 	}
-	if o.by == SortCreated && !o.reverse {
-		if q.Cursor != "" && token.ValidID(q.Cursor) != nil {
-			return nil, "", errCursor
-		}
-		selected.Cursor = q.Cursor
-		if tokens, next, err = r.store.Tokens(ctx, selected); err != nil {
-			return nil, "", fmt.Errorf("listing tokens: %w", err)
-		}
-		return tokens, next, nil
-	}
-	p := sortedPage{order: o, limit: selected.Limit}
+	var after *place
 	if q.Cursor != "" {
-		if p.after, err = o.parseCursor(q.Cursor); err != nil {
+		if after, err = o.parseCursor(q.Cursor); err != nil {
 			return nil, "", err
 		}
 	}
+	if o.by == SortCreated && !o.reverse {
+		if after != nil {
+			selected.Cursor = after.id
+		}
+		if tokens, next, err = r.store.Tokens(ctx, selected); err != nil {
+			return nil, "", fmt.Errorf("listing tokens: %w", err)
+		}
+		if next != "" {
+			next = o.cursor(place{id: next})
+		}
+		return tokens, next, nil
+	}
+	p := sortedPage{order: o, limit: selected.Limit, after: after}
 	if err := r.pages(ctx, selected, func(some []*token.Token) error { p.add(some); return nil }); err != nil {
 		return nil, "", err
 	}

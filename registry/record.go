@@ -36,18 +36,14 @@ type retiredInput struct {
 	Until  string `json:"until"`
 }
 
-// parse reads a line of an import. A missing id is left empty and a missing time
-// of creation zero: the caller completes them.
-func (r *Registry) parse(line []byte) (*token.Token, error) {
-	var in record
-	if err := Decode(line, &in); err != nil {
-		return nil, err
-	}
+// parse makes a token of a line of an import. A missing id is left empty and a
+// missing time of creation zero: the caller completes them.
+func (r *Registry) parse(in *record) (*token.Token, error) {
 	t := &token.Token{
 		ID: in.ID, Name: in.Name, Description: in.Description, Owner: in.Owner,
 		Hint: in.Hint, CreatedBy: in.CreatedBy,
 	}
-	if err := r.parseSecret(t, &in); err != nil {
+	if err := r.parseSecret(t, in); err != nil {
 		return nil, err
 	}
 	var err error
@@ -112,6 +108,12 @@ func (r *Registry) parseStatus(t *token.Token, status *string) error {
 	return nil
 }
 
+// guessableLength is below how many characters a secret of another system may be
+// guessed, however slowly. It is for that system's clients to say whether it goes on.
+const guessableLength = 16
+
+func (in *record) guessable() bool { return in.Secret != "" && len(in.Secret) < guessableLength }
+
 // maxHint is above every hint that patgate makes and below a secret worth the
 // name.
 const maxHint = 32
@@ -124,9 +126,6 @@ func (r *Registry) parseSecret(t *token.Token, in *record) (err error) {
 	case in.Secret != "" && in.Digest != "":
 		return invalid("secret: given together with a digest; give one of them")
 	case in.Secret != "":
-		if len(in.Secret) < token.MinSecretLength {
-			return invalid("secret: shorter than %d characters, which could be guessed", token.MinSecretLength)
-		}
 		if token.Inspect(r.rules.Prefix, in.Secret) == token.Malformed {
 			return invalid("secret: could never be accepted: it has a character that secrets can't have, or is longer than %d, or begins with %q and its checksum is wrong",
 				token.MaxSecretLength, r.rules.Prefix+"_")

@@ -14,13 +14,9 @@ const (
 	checksumLength = 6  // of base62: a CRC-32
 )
 
-// MinSecretLength and MaxSecretLength bound what is taken for a secret at all.
-// The lower bound holds for imports, so that nothing guessable is let in; the
-// upper one lets the JWTs of existing systems through.
-const (
-	MinSecretLength = 16
-	MaxSecretLength = 4096
-)
+// MaxSecretLength bounds what is taken for a secret at all. It lets the JWTs of
+// existing systems through.
+const MaxSecretLength = 4096
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

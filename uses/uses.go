@@ -50,7 +50,7 @@ type Noter struct {
 	mu      sync.Mutex
 	pending map[string]store.Use // by the token's id
 
-	flushing sync.Mutex    // so that Flush returns when all is told
+	flushing chan struct{} // holds a value during a Flush, so that it returns when all is told
 	poke     chan struct{} // for a flush before its time
 	stop     chan struct{}
 	done     chan struct{}
@@ -60,7 +60,7 @@ type Noter struct {
 func New(s store.Uses, o Options) *Noter {
 	n := &Noter{
 		store: s, gate: NewGate(room), failed: o.Failed, pending: map[string]store.Use{},
-		poke: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		flushing: make(chan struct{}, 1), poke: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	n.every.Store(int64(cmp.Or(o.Every, DefaultEvery)))
 	go n.run(cmp.Or(o.Flush, 2*time.Second))
@@ -128,8 +128,12 @@ func (n *Noter) flush() {
 // Flush tells the store what has been noted so far. What it can't be told stays
 // noted.
 func (n *Noter) Flush(ctx context.Context) error {
-	n.flushing.Lock()
-	defer n.flushing.Unlock()
+	select {
+	case n.flushing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-n.flushing }()
 	n.mu.Lock()
 	pending := n.pending
 	n.pending = make(map[string]store.Use)

@@ -406,6 +406,11 @@ func TestRefusals(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(p.dir, "bad.jsonl"), []byte("\n{\"nme\":1}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	for name, text := range map[string]string{"plain": "http://a.test {\n\trespond ok\n}\n", "empty": "\n", "off": "{\n\tadmin off\n}\n"} {
+		if err := os.WriteFile(filepath.Join(p.dir, name+".Caddyfile"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	const secret = "pat_000000000000000000000000000000aaaaaa"
 	grant := `{"spaces":["1"],"scopes":["stories:read"]}`
 	for _, test := range []struct {
@@ -423,7 +428,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"token", "list", "more"}, 2, "want no arguments"},
 		{[]string{"token", "list", "--status", "gone"}, 2, "active, expired, revoked or all"},
 		{[]string{"token", "list", "--limit", "0"}, 2, "want 1 to 1000"},
-		{[]string{"token", "list", "--limit", "x"}, 2, "invalid argument"},
+		{[]string{"token", "list", "--limit", "x"}, 2, "want a number"},
 		{[]string{"token", "create"}, 2, "--name"},
 		{[]string{"token", "create", "--name", "n"}, 1, "--space ID or --all-spaces"},
 		{[]string{"token", "create", "--name", "n", "--scope", "stories:read"}, 1, "--space ID"},
@@ -500,6 +505,10 @@ func TestRefusals(t *testing.T) {
 		{[]string{"store", "copy", "--from", "embedded:tokens.db"}, 2, "want --from STORE and --to STORE"},
 		{[]string{"policy", "diff", "a", "b"}, 1, "no such file"},
 		{[]string{"policy"}, 2, "check, diff, explain, import, routes, test"},
+		{[]string{"policy", "routes", "--config", "plain.Caddyfile"}, 1, "no site of the configuration uses patgate"},
+		{[]string{"policy", "routes", "--config", "empty.Caddyfile"}, 1, "empty.Caddyfile is empty"},
+		{[]string{"token", "list", "--config", "off.Caddyfile"}, 1, "off.Caddyfile switches the admin endpoint off"},
+		{[]string{"tokn", "list"}, 2, "patgate tokn: there is no such command"},
 	} {
 		o := p.try(t, "", test.args...)
 		if o.exit != test.exit || !strings.Contains(o.stderr, test.error) {
@@ -510,6 +519,26 @@ func TestRefusals(t *testing.T) {
 		}
 		if hint := "--help"; (o.exit == 2) != strings.Contains(o.stderr, hint) {
 			t.Errorf("patgate %s: %q; want a hint at --help with exit status 2 only", strings.Join(test.args, " "), o.stderr)
+		}
+	}
+}
+
+// A secret that is no token's is explained as well, by a file as by the server.
+func TestExplainSecrets(t *testing.T) {
+	t.Parallel()
+	p := newTokenServer(t)
+	if err := os.Rename(filepath.Join(p.dir, "Caddyfile"), filepath.Join(p.dir, "Other")); err != nil {
+		t.Fatal(err)
+	}
+	for secret, want := range map[string]string{
+		"pat_bad":                   "token_malformed (401 Unauthorized)",
+		"a-secret-of-another-place": "token_unknown (401 Unauthorized)",
+	} {
+		for _, flags := range [][]string{{"--config", "Other"}, nil} {
+			args := append([]string{"policy", "explain", "GET", "/v1/spaces/1/stories", "--secret-stdin"}, flags...)
+			if out := p.succeed(t, secret+"\n", args...); !strings.Contains(out, want) || strings.Contains(out, secret) {
+				t.Errorf("%s, %v:\n%s\nwant %s", secret, flags, out, want)
+			}
 		}
 	}
 }
@@ -538,7 +567,7 @@ func TestInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd.Wait() // the exit status says how it ended
-	if cmd.ProcessState.ExitCode() != 1 || stderr.String() != "patgate token import: interrupted\n" {
+	if cmd.ProcessState.ExitCode() != 1 || !strings.HasPrefix(stderr.String(), "patgate token import: interrupted when ") {
 		t.Errorf("interrupted: %v, %q", cmd.ProcessState, &stderr)
 	}
 }

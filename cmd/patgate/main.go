@@ -2,8 +2,10 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -24,5 +26,21 @@ func main() {
 	}
 	caddy.CustomBinaryName = "patgate"
 	caddymodule.RegisterCommands()
+	if name := unknownCommand(os.Args[1:]); name != "" {
+		fmt.Fprintf(os.Stderr, "patgate %s: there is no such command (see patgate --help)\n", name)
+		os.Exit(2)
+	}
 	caddycmd.Main()
+}
+
+// unknownCommand returns the first argument if it is to be a command and none has
+// its name, or "". Caddy's own answer to that has several lines, and exit status 1.
+func unknownCommand(args []string) string {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") || strings.HasPrefix(args[0], "__complete") || args[0] == "help" {
+		return ""
+	}
+	if _, known := caddycmd.Commands()[args[0]]; known {
+		return ""
+	}
+	return args[0]
 }
