@@ -127,10 +127,27 @@ func (s *stream) cut(reason policy.Reason) {
 	}
 	s.cancel()
 	if s.tunnel == nil {
-		// Whoever waits for more of the body gets an error: its end, or errCut.
-		_ = http.NewResponseController(s.guard.ResponseWriter).SetReadDeadline(time.Now())
+		// Whoever waits for more of the body, or for the client to take more of the
+		// answer, waits no longer, and the stream is reset. Deadlines are for the
+		// server's own writer: Caddy's before it can't take them during a Write.
+		c := http.NewResponseController(innermost(s.guard.ResponseWriter))
+		_, _ = c.SetReadDeadline(past), c.SetWriteDeadline(past)
 	}
 }
+
+// innermost returns the writer that all others wrap.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = outer.Unwrap()
+	}
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
 
 // guarded is the ResponseWriter of a stream over HTTP/2 or 3. Not every handler
 // minds the request's context.

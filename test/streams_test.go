@@ -283,6 +283,31 @@ func TestStreamsOfDeafClients(t *testing.T) {
 			return !open
 		})
 	}
+	for _, host := range []string{"api.test", "transport.test"} {
+		c := g.create(t, `{"name": "x", "full": true}`)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, "GET", "http://"+g.addr+"/download?id="+host, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		req.Header.Set("Authorization", "Bearer "+c.Secret)
+		resp, err := clients(t)["HTTP/2"].Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		time.Sleep(500 * time.Millisecond) // until the window is full; nothing depends on it
+		g.ok(t, "POST", "/patgate/tokens/"+c.Token.ID+"/revoke", "")
+		await(t, host+" to end for the upstream", func() bool {
+			_, open := u.open.Load(host)
+			return !open
+		})
+		if _, err := io.Copy(io.Discard, resp.Body); err == nil || !strings.Contains(err.Error(), "INTERNAL_ERROR") {
+			t.Errorf("%s: the answer ended with %v, want the stream reset", host, err)
+		}
+	}
 }
 
 const streamSites = `
