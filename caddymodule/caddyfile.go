@@ -365,6 +365,16 @@ func (b *block) route() (r policy.RouteConfig, err error) {
 	r.Methods = strings.Split(args[0], ",")
 	r.Pattern = longhand(args[1])
 	r.Require = strings.Join(args[2:], " ")
+	for i, word := range args[1:] {
+		switch {
+		case i > 0 && word == "":
+			return r, b.Err("route: an empty requirement; any asks for any valid token")
+		case i > 0 && word == "optional":
+			return r, b.Err("route: optional stands in the route's block")
+		case strings.HasSuffix(word, "{"):
+			return r, b.Errf("route: %q: want a blank before the {", word)
+		}
+	}
 	return r, b.routeBlock(&r.Settings)
 }
 

@@ -108,6 +108,11 @@ func (a *App) cache(b *block) error {
 }
 
 func (a *App) token(b *block) error {
+	lifetimes := *b.Dispenser // where the last of them stands
+	lifetime := func(b *block, value *string) error {
+		lifetimes = *b.Dispenser
+		return b.lifetime(value)
+	}
 	err := b.settings(map[string]func(*block) error{
 		"prefix": func(b *block) error {
 			if err := b.text(&a.Token.Prefix); err != nil {
@@ -118,18 +123,23 @@ func (a *App) token(b *block) error {
 			}
 			return nil
 		},
-		"default_lifetime": func(b *block) error { return b.lifetime(&a.Token.DefaultLifetime) },
-		"max_lifetime":     func(b *block) error { return b.lifetime(&a.Token.MaxLifetime) },
-		"pepper":           func(b *block) error { return b.text(&a.Token.Pepper) },
+		"default_lifetime": func(b *block) error { return lifetime(b, &a.Token.DefaultLifetime) },
+		"max_lifetime":     func(b *block) error { return lifetime(b, &a.Token.MaxLifetime) },
+		"pepper": func(b *block) error {
+			if err := b.text(&a.Token.Pepper); err != nil {
+				return err
+			}
+			if p := a.Token.Pepper; len(p) < minPepper && !strings.Contains(p, "{") {
+				return b.WrapErr(errShortPepper)
+			}
+			return nil
+		},
 	}, "prefix", "default_lifetime", "max_lifetime", "pepper")
 	if err != nil {
 		return err
 	}
 	if _, _, err := a.Token.lifetimes(); err != nil {
-		return b.WrapErr(err)
-	}
-	if p := a.Token.Pepper; p != "" && len(p) < minPepper && !strings.Contains(p, "{") {
-		return b.WrapErr(errShortPepper)
+		return lifetimes.WrapErr(err)
 	}
 	return nil
 }

@@ -115,7 +115,11 @@ func TestSiteMistakes(t *testing.T) {
 		{"route GET /a any {\nresource all\n}", `Caddyfile:3: resource: "all" is for spaces only`},
 		{"route GET /a any {\nspace path.id\n}", "Caddyfile:3: space path.id: pattern /a has no {id}"},
 
-		{"space path.idd\nroute GET /a/{id} any", "space path.idd: none of the routes has {idd}"},
+		{"route GET /a any{\noptional\n}", `route: "any{": want a blank before the {, at Caddyfile:3`},
+		{"route GET /a{", `route: "/a{": want a blank before the {, at Caddyfile:3`},
+		{"route GET /a optional", "route: optional stands in the route's block, at Caddyfile:3"},
+		{`route GET /a ""`, "route: an empty requirement; any asks for any valid token, at Caddyfile:3"},
+		{"space path.idd\nroute GET /a/{id} any", "Caddyfile:2: space path.idd: none of the routes has {idd}"},
 		{"group /a {\nresource path.idd\nroute GET /{id} any\n}", `Caddyfile:3: group "/a": resource path.idd: none of the routes has {idd}`},
 
 		// routes and groups
@@ -233,9 +237,10 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"token {\nprefix a-b\n}", `prefix "a-b": want letters and digits, and "_" only between them, at Caddyfile:4`},
 		{"token {\ndefault_lifetime soon\n}", `token default_lifetime "soon": want a duration such as 90d, or none, at Caddyfile:4`},
 		{"token {\nmax_lifetime 0\n}", `token max_lifetime "0": want a duration such as 90d, or none, at Caddyfile:4`},
-		{"token {\nmax_lifetime 10d\ndefault_lifetime 20d\n}", "token default_lifetime 20d: more than max_lifetime (10d) allows, at Caddyfile:6"},
-		{"token {\ndefault_lifetime none\n}", "token default_lifetime none: more than max_lifetime (366d) allows, at Caddyfile:5"},
-		{"token {\npepper short\n}", "token pepper: want at least 16 characters, so that it can't be guessed, at Caddyfile:5"},
+		{"token {\nmax_lifetime 10d\ndefault_lifetime 20d\n}", "token default_lifetime 20d: more than max_lifetime (10d) allows, at Caddyfile:5"},
+		{"token {\ndefault_lifetime none\n}", "token default_lifetime none: more than max_lifetime (366d) allows, at Caddyfile:4"},
+		{"token {\npepper short\n}", "token pepper: want at least 16 characters, so that it can't be guessed, at Caddyfile:4"},
+		{"store redis {\naddress nohost\nkey_prefix x\n}", `store redis: address "nohost": want <host:port>, as in redis.internal:6379, at Caddyfile:4`},
 		{"token {\npepper\n}", "pepper: a value is missing, at Caddyfile:4"},
 
 		{"unknown_token_limit", `unknown_token_limit "": ` + wantLimit},

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"strconv"
 	"strings"
+
+	"github.com/patgate/patgate/store/redis"
 )
 
 // store reads where tokens are kept. Syntax:
@@ -54,6 +56,12 @@ func (c *RedisConfig) read(b *block) error {
 		"address": func(b *block) error {
 			if c.Addresses = b.RemainingArgs(); len(c.Addresses) == 0 {
 				return b.Err("address: a value is missing")
+			}
+			if strings.Contains(strings.Join(c.Addresses, ""), "{") {
+				return nil
+			}
+			if err := redis.CheckAddresses(c.Addresses); err != nil {
+				return b.Errf("store %w", err)
 			}
 			return nil
 		},

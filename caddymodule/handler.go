@@ -81,6 +81,7 @@ func (h *Handler) compile(catalog *policy.Catalog) (err error) {
 	if err != nil {
 		return err
 	}
+	config.Realm = caddy.NewReplacer().ReplaceKnown(config.Realm, "")
 	if h.policy, err = policy.Compile(config, catalog); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
@@ -255,5 +256,22 @@ func TestSettingsInForce(t *testing.T) {
 	}
 	if err := second.app.Cleanup(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A realm may come from the environment.
+func TestRealm(t *testing.T) {
+	t.Setenv("PATGATE_TEST_REALM", "api")
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := Handler{Config: policy.Config{Realm: "{env.PATGATE_TEST_REALM}"}}
+	if err := h.compile(catalog); err != nil || h.policy.Realm != "api" || h.Realm != "{env.PATGATE_TEST_REALM}" {
+		t.Errorf("the realm is %q, %v", h.policy.Realm, err)
+	}
+	t.Setenv("PATGATE_TEST_REALM", `"`)
+	if err := h.compile(catalog); err == nil {
+		t.Error("a realm that can't stand in a header is accepted")
 	}
 }

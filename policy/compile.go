@@ -76,7 +76,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 		errs = append(errs, at(c.OpenAPI[0].At, errNotExpanded))
 	}
 	if err := p.checkParameters(c.Settings, 0); err != nil {
-		errs = append(errs, err)
+		errs = append(errs, at(c.At, err))
 	}
 	errs = append(errs, p.tree.conflicts()...)
 	errs = append(errs, p.checkLetThrough()...)

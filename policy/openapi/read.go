@@ -97,7 +97,11 @@ func (c *cutter) read(file string, spec []byte) (*Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading an OpenAPI document: %s: %s", file, inOneLine(err))
 	}
-	return c.document(file, model)
+	d, err := c.document(file, model)
+	if err == nil && len(d.Operations) == 0 {
+		err = fmt.Errorf("reading an OpenAPI document: %s: it has no operations", file)
+	}
+	return d, err
 }
 
 // open reads a file that the document refers to.

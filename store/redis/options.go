@@ -93,7 +93,7 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 		},
 	}
 	if o.URL == "" {
-		return u, validAddresses(u.Addrs)
+		return u, CheckAddresses(u.Addrs)
 	}
 	if o.MasterName != "" {
 		return nil, errors.New("redis: sentinels are given by their addresses, not by a URL")
@@ -103,7 +103,7 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 		return nil, badURL(o.URL)
 	}
 	u.Addrs = []string{parsed.Addr}
-	if parsed.Network != "unix" && validAddresses(u.Addrs) != nil {
+	if parsed.Network != "unix" && CheckAddresses(u.Addrs) != nil {
 		return nil, badURL(o.URL)
 	}
 	u.Username = cmp.Or(o.Username, parsed.Username)
@@ -116,8 +116,8 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 	return u, nil
 }
 
-// validAddresses refuses what no connection can be made to.
-func validAddresses(all []string) error {
+// CheckAddresses refuses what no connection can be made to.
+func CheckAddresses(all []string) error {
 	for _, address := range all {
 		host, port, err := net.SplitHostPort(address)
 		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
