@@ -14,8 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
