@@ -122,6 +122,9 @@ func verifySecret(c *adminCall) (any, error) {
 	if err := c.decode(&in, false); err != nil {
 		return nil, err
 	}
+	if in.Secret == "" {
+		return nil, problem(http.StatusBadRequest, "secret: missing")
+	}
 	return c.view(c.registry.Verify(c.r.Context(), in.Secret))
 }
 

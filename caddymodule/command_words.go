@@ -150,6 +150,9 @@ func printToken(w io.Writer, t token.View) {
 	if t.RegeneratedAt != nil {
 		fields = append(fields, field{"regenerated", moment(t.RegeneratedAt, now)})
 	}
+	if t.ReplacedUntil != nil {
+		fields = append(fields, field{"secret before", "works until " + moment(t.ReplacedUntil, now)})
+	}
 	fields = append(fields,
 		field{"expires", moment(t.ExpiresAt, now)})
 	if t.RevokedAt != nil {

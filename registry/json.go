@@ -24,10 +24,7 @@ func Decode(data []byte, v any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return invalid("not valid JSON: something follows the value")
 	}
-	if key, twice := repeatedKey(data); twice {
-		return invalid("key %q is given twice", key)
-	}
-	return nil
+	return checkKeys(data)
 }
 
 // badJSON says what encoding/json found wrong, without the values it found.
@@ -55,35 +52,45 @@ func badJSON(err error) error {
 	return invalid("not valid JSON: %v", err)
 }
 
-// repeatedKey returns the first key that an object in data, which is valid JSON,
-// has twice. encoding/json takes the last, and folds the case of keys.
-func repeatedKey(data []byte) (key string, twice bool) {
+// freeKey is the key of objects whose keys the client chooses: names of headers.
+const freeKey = "headers"
+
+// checkKeys refuses what encoding/json lets pass in data, which is valid JSON: a
+// key that an object has twice, of which it takes the last, and one that is a
+// field's but for its case. Fields are written in lower case.
+func checkKeys(data []byte) error {
 	type level struct {
 		keys  map[string]bool // nil in an array
 		atKey bool
+		free  bool
 	}
 	var levels []level
+	last := "" // the key before a value
 	dec := json.NewDecoder(bytes.NewReader(data))
 	for {
 		tok, err := dec.Token()
 		if err != nil {
-			return "", false // the end
+			return nil // the end
 		}
 		if n := len(levels) - 1; n >= 0 && levels[n].keys != nil {
 			if key, ok := tok.(string); ok && levels[n].atKey {
 				folded := strings.ToLower(strings.ToUpper(key))
 				if levels[n].keys[folded] {
-					return key, true
+					return invalid("key %q is given twice", key)
+				}
+				if folded != key && !levels[n].free {
+					return invalid("unknown key %q", key)
 				}
 				levels[n].keys[folded] = true
-				levels[n].atKey = false
+				levels[n].atKey, last = false, key
 				continue
 			}
 			levels[n].atKey = true // behind this value
 		}
 		switch tok {
 		case json.Delim('{'):
-			levels = append(levels, level{keys: map[string]bool{}, atKey: true})
+			levels = append(levels, level{keys: map[string]bool{}, atKey: true, free: last == freeKey})
+			last = ""
 		case json.Delim('['):
 			levels = append(levels, level{})
 		case json.Delim('}'), json.Delim(']'):

@@ -19,6 +19,7 @@ func TestDecode(t *testing.T) {
 	for _, c := range []struct{ name, in, says string }{
 		{"nothing", ``, "ends too early"},
 		{"a key of no field", `{"nam":"x"}`, `unknown key "nam"`},
+		{"a key in another case", `{"Name":"x"}`, `unknown key "Name"`},
 		{"a wrong type", `{"name":7}`, "name: a JSON number"},
 		{"a wrong type of an embedded field", `{"expires_in":90}`, "expires_in: a JSON number"},
 		{"a wrong type in a grant", `{"grants":[{"spaces":[1]}]}`, "spaces: a JSON number"},

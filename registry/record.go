@@ -21,6 +21,7 @@ type record struct {
 	CreatedAt     *string       `json:"created_at"`
 	CreatedBy     string        `json:"created_by"`
 	RegeneratedAt *string       `json:"regenerated_at"`
+	ReplacedUntil *string       `json:"replaced_until"` // follows from Retired
 	ExpiresAt     *string       `json:"expires_at"`
 	RevokedAt     *string       `json:"revoked_at"`
 	LastUsedAt    *string       `json:"last_used_at"`

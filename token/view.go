@@ -19,10 +19,12 @@ type View struct {
 	CreatedAt     time.Time      `json:"created_at"`
 	CreatedBy     string         `json:"created_by"`
 	RegeneratedAt *time.Time     `json:"regenerated_at,omitempty"` // absent: the secret is as old as the token
-	ExpiresAt     *time.Time     `json:"expires_at"`               // null: never expires
-	RevokedAt     *time.Time     `json:"revoked_at"`               // null: not revoked
-	LastUsedAt    *time.Time     `json:"last_used_at"`             // null: not used yet
-	LastUsedIP    *netip.Addr    `json:"last_used_ip"`
+	// ReplacedUntil is how long the secret before still works; absent: it doesn't.
+	ReplacedUntil *time.Time  `json:"replaced_until,omitempty"`
+	ExpiresAt     *time.Time  `json:"expires_at"`   // null: never expires
+	RevokedAt     *time.Time  `json:"revoked_at"`   // null: not revoked
+	LastUsedAt    *time.Time  `json:"last_used_at"` // null: not used yet
+	LastUsedIP    *netip.Addr `json:"last_used_ip"`
 }
 
 // View returns t as clients see it at now. Lists are never nil.
@@ -33,6 +35,11 @@ func (t *Token) View(now time.Time) View {
 		Grants: CloneGrants(t.Grants), AllowedIPs: append([]netip.Prefix{}, t.AllowedIPs...),
 		CreatedAt: t.CreatedAt.UTC(), CreatedBy: t.CreatedBy, RegeneratedAt: timeOrNull(t.RegeneratedAt),
 		ExpiresAt: timeOrNull(t.ExpiresAt), RevokedAt: timeOrNull(t.RevokedAt), LastUsedAt: timeOrNull(t.LastUsedAt),
+	}
+	for _, old := range t.Retired {
+		if old.Until.After(now) && (v.ReplacedUntil == nil || old.Until.After(*v.ReplacedUntil)) {
+			v.ReplacedUntil = timeOrNull(old.Until)
+		}
 	}
 	if v.Grants == nil {
 		v.Grants = []Grant{}

@@ -202,8 +202,14 @@ func TestTokenCommands(t *testing.T) {
 			t.Errorf("token verify prints %s, want the token %s", out, id)
 		}
 	}
+	if out := p.succeed(t, "", "token", "show", id); !regexp.MustCompile(`(?m)^secret before +works until .*in (1 hour|\d\d minutes)`).MatchString(out) {
+		t.Errorf("token show prints %s, want until when the secret before works", out)
+	}
 	if out := p.succeed(t, "", "token", "regenerate", id); !aSecret.MatchString(out) || !strings.Contains(out, "shown only now") {
 		t.Errorf("token regenerate prints %s", out)
+	}
+	if out := p.succeed(t, "", "token", "show", id); strings.Contains(out, "secret before") {
+		t.Errorf("token show prints %s, and the secret before works no more", out)
 	}
 	if o := p.try(t, secret, "token", "verify"); o.exit != 1 || !strings.Contains(o.stderr, "replaced") {
 		t.Errorf("token verify of a replaced secret: %+v", o)
