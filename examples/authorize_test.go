@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,6 +107,51 @@ func TestNginxAlone(t *testing.T) {
 	gate := serveNginx(t, freeport.For(t), r.upstream.Listener.Addr().String())
 	if status, body, header := send(t, gate, "GET", "/health"); status != 503 || header.Get("Retry-After") != "1" {
 		t.Errorf("%d %v %s, want 503 with Retry-After", status, header, body)
+	}
+}
+
+// Another Caddy forwards what it is told is allowed, and says who asks, whatever the
+// client has put where.
+func TestAskingCaddy(t *testing.T) {
+	t.Parallel()
+	r := serveRecipe(t, "recipes/caddy/Caddyfile")
+	addr, dir := freeport.For(t), t.TempDir()
+	var log bytes.Buffer
+	cmd := exec.Command(binary, "run", "--config", "recipes/caddy/asking.Caddyfile", "--adapter", "caddyfile")
+	cmd.Env = append(os.Environ(), "CADDY_ADMIN="+freeport.For(t), "SITE=http://:"+port(addr), "GATE="+r.addr,
+		"UPSTREAM="+r.upstream.Listener.Addr().String(), "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	endAfterTest(t, cmd, &log)
+	awaitServer(t, &log, func() error {
+		resp, err := http.Get("http://" + addr + "/health")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	})
+	bearer := "Bearer " + r.token(t)
+	const stories = "/v1/spaces/1/stories"
+	for _, test := range []struct {
+		method, target string
+		header         []string
+		status         int
+		body           string
+	}{
+		{"GET", stories + "?page=2", []string{"Authorization", bearer}, 200, "GET /v1/spaces/1/stories?page=2 by [alice]"},
+		{"GET", stories, []string{"Authorization", bearer, "Connection", "close, X-Patgate-Owner, X-Patgate-Token"}, 200, "GET /v1/spaces/1/stories by [alice]"},
+		{"GET", stories, []string{"Authorization", bearer, "Connection", "Upgrade, X-Patgate-Owner", "Upgrade", "websocket"}, 200, "GET /v1/spaces/1/stories by [alice]"},
+		{"GET", stories, []string{"Authorization", bearer, "X-Patgate-Owner", "root"}, 200, "GET /v1/spaces/1/stories by [alice]"},
+		{"GET", "/health", []string{"X-Patgate-Owner", "root"}, 200, "GET /health by []"},
+		{"GET", stories, nil, 401, "token_missing"},
+		{"POST", stories, []string{"Authorization", bearer}, 403, "scope_missing"},
+		{"POST", stories, []string{"Authorization", bearer, "X-Forwarded-Method", "GET"}, 403, "scope_missing"},
+		{"GET", "/v1/spaces/2/stories", []string{"Authorization", bearer, "X-Forwarded-Uri", stories}, 403, "space_not_granted"},
+		{"GET", "/v1/spaces/2/../1/stories", []string{"Authorization", bearer}, 400, "ambiguous_request"},
+	} {
+		status, body, _ := send(t, addr, test.method, test.target, test.header...)
+		if status != test.status || status == 200 && body != test.body || !strings.Contains(body, test.body) {
+			t.Errorf("%s %s %q: %d %s, want %d %s", test.method, test.target, test.header, status, body, test.status, test.body)
+		}
 	}
 }
 
