@@ -84,7 +84,11 @@ func (c *Cache) Confirm(ctx context.Context, d token.Digest, now time.Time) (sub
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			return nil, false, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
+			select {
+			case <-f.done: // all the same
+			default:
+				return nil, false, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
+			}
 		}
 		if f.err != nil {
 			return nil, false, f.err

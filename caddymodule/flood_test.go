@@ -79,6 +79,46 @@ func TestFloodAtOnce(t *testing.T) {
 	}
 }
 
+// asyncCounting is a counting store that need not be waited for.
+type asyncCounting struct{ *counting }
+
+func (c asyncCounting) FindAsync(d token.Digest, done func(store.Found, error)) {
+	go func() { done(c.Find(context.Background(), d)) }()
+}
+
+// An address gets no more of them looked up by going away before the answer.
+func TestFloodOfAbortedRequests(t *testing.T) {
+	gate := make(chan struct{})
+	c := &counting{gate: gate}
+	where, err := (&StoreConfig{File: filepath.Join(t.TempDir(), "tokens.db")}).source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startGated(t, func() (s store.Store, err error) {
+		c.Store, err = where.open()
+		return asyncCounting{c}, err
+	})
+	defer close(gate)
+	const limit = 20
+	aborted, abort := context.WithCancel(t.Context())
+	abort()
+	status := 0
+	for range 5 * limit {
+		r := httptest.NewRequestWithContext(aborted, "GET", "/v1/spaces/1/stories", nil)
+		r.RemoteAddr = "192.0.2.1:1"
+		r.Header.Set("Authorization", "Bearer "+token.NewSecret("pat"))
+		w := httptest.NewRecorder()
+		g.server.ServeHTTP(w, r)
+		status = w.Code
+	}
+	for c.finds.Load() < limit { // the last of them is on its way
+		time.Sleep(time.Millisecond)
+	}
+	if n := c.finds.Load(); n != limit || status != http.StatusTooManyRequests {
+		t.Errorf("the store was asked %d times, want %d; the last request was answered %d, want 429", n, limit, status)
+	}
+}
+
 // Known tokens that aren't in memory yet are served however many come at once.
 func TestColdStartFromOneAddress(t *testing.T) {
 	g, c := startCounting(t, nil)

@@ -337,7 +337,8 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	known := false
 	o.subject, known, err = tokens.cache.Fetch(ctx, o.stream.digest, now)
 	if limited {
-		tokens.limiter.leave(from, err == nil && !known)
+		// Who goes away without the answer has had the store asked all the same.
+		tokens.limiter.leave(from, !known && (err == nil || ctx.Err() != nil))
 	}
 	switch {
 	case err != nil:

@@ -41,7 +41,9 @@ func (c *call) bearer() (*registry.Bearer, error) {
 	}
 	b, err := c.bearerOf(secret)
 	var denied *registry.Denied
-	c.leave(errors.As(err, &denied) && denied.Reason == policy.TokenUnknown)
+	unknown := errors.As(err, &denied) && denied.Reason == policy.TokenUnknown
+	// Who goes away without the answer has had the store asked all the same.
+	c.leave(unknown || err != nil && c.r.Context().Err() != nil)
 	return b, c.withChallenge(err)
 }
 

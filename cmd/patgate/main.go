@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -36,10 +37,11 @@ func main() {
 // unknownCommand returns the first argument if it is to be a command and none has
 // its name, or "". Caddy's own answer to that has several lines, and exit status 1.
 func unknownCommand(args []string) string {
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") || strings.HasPrefix(args[0], "__complete") || args[0] == "help" {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") || strings.HasPrefix(args[0], "__complete") {
 		return ""
 	}
-	if _, known := caddycmd.Commands()[args[0]]; known {
+	_, known := caddycmd.Commands()[args[0]]
+	if known || slices.Contains([]string{"completion", "help", "manpage"}, args[0]) { // these Caddy adds elsewhere
 		return ""
 	}
 	return args[0]

@@ -62,6 +62,40 @@ func StartSentinel(t testing.TB, lines ...string) *Sentinel {
 	return s
 }
 
+// AddReplica starts another replica, and returns when Sentinel knows it.
+func (s *Sentinel) AddReplica(t testing.TB) *Server {
+	t.Helper()
+	host, port, _ := strings.Cut(s.Master.Addr, ":")
+	replica := Start(t, "repl-ping-replica-period 1", fmt.Sprintf("replicaof %s %s", host, port))
+	Await(t, "the sentinel to know both replicas", func() error {
+		v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "replicas", MasterName).Slice()
+		if err != nil || len(v) != 2 || strings.Contains(fmt.Sprint(v), "disconnected") {
+			return fmt.Errorf("%v, %v", v, err)
+		}
+		return nil
+	})
+	return replica
+}
+
+// FailOver has Sentinel make a replica the master although the master is well, and
+// returns when it is done.
+func (s *Sentinel) FailOver(t testing.TB) {
+	t.Helper()
+	Await(t, "the sentinel to fail over", func() error {
+		return s.Sentinel.client.Do(context.Background(), "sentinel", "failover", MasterName).Err()
+	})
+	Await(t, "another master", func() error {
+		v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "get-master-addr-by-name", MasterName).StringSlice()
+		if err != nil || strings.Join(v, ":") == s.Master.Addr {
+			return fmt.Errorf("master is %v, %v", v, err)
+		}
+		if info := s.Master.client.Info(context.Background(), "replication").Val(); !strings.Contains(info, "role:slave") {
+			return errors.New(info)
+		}
+		return nil
+	})
+}
+
 // AwaitMaster returns when Sentinel names this server as the master, and it is.
 func (s *Sentinel) AwaitMaster(t testing.TB, server *Server) {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ type keyed struct {
 	cmd redis.Cmder
 }
 
-// safety says whether a replica must have what was written before it counts.
+// safety says whether the replicas must have what was written before it counts.
 type safety bool
 
 const (
@@ -124,8 +125,9 @@ func (s *Store) trySend(ctx context.Context, safety safety, cmds []keyed) error 
 // where the server says.
 func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, cmds []keyed) error {
 	var wait *redis.IntCmd
-	if safety == safe && s.replicasOf(server) > 0 {
-		wait = redis.NewIntCmd(noContext, "wait", 1, max(s.budget/2, time.Millisecond).Milliseconds())
+	replicas := s.replicasOf(server).want
+	if safety == safe && replicas > 0 {
+		wait = redis.NewIntCmd(noContext, "wait", replicas, max(s.budget/2, time.Millisecond).Milliseconds())
 	}
 	if by, ok := ctx.Deadline(); ok && time.Until(by) > s.budget*5/4 {
 		server = server.WithTimeout(time.Until(by)) // of its own it gives up behind the budget
@@ -140,7 +142,7 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 		if wait != nil {
 			p.Process(ctx, wait)
 		}
-		p.Exec(ctx) // the commands have the errors
+		execute(ctx, p)
 	}
 	for _, c := range cmds {
 		err := c.cmd.Err()
@@ -156,14 +158,33 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 		return nil
 	case wait.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrNotReplicated, wait.Err())
-	case wait.Val() < 1:
+	case wait.Val() < int64(replicas):
 		return ErrNotReplicated
 	}
 	return nil
 }
 
+// execute executes a pipeline and sees to it that its commands have the errors. Where
+// go-redis gets no connection, because the password is another one by now, say,
+// they have neither a value nor an error, as if nothing were there.
+func execute(ctx context.Context, p redis.Pipeliner) {
+	cmds, err := p.Exec(ctx)
+	if err == nil {
+		return
+	}
+	first := slices.IndexFunc(cmds, func(c redis.Cmder) bool { return c.Err() != nil })
+	if first >= 0 && errors.Is(err, cmds[first].Err()) {
+		return
+	}
+	for _, c := range cmds {
+		if c.Err() == nil {
+			c.SetErr(err)
+		}
+	}
+}
+
 // confirm returns ErrNotReplicated if changes of this process were stored that
-// no replica has confirmed yet. Whoever finds that there is nothing to change,
+// not every replica has confirmed yet. Whoever finds that there is nothing to change,
 // the token being revoked already, say, builds on them.
 func (s *Store) confirm(ctx context.Context) error {
 	if !s.doubt.Load() {
@@ -177,10 +198,10 @@ func (s *Store) confirm(ctx context.Context) error {
 	return err
 }
 
-// replicasOf returns how many replicas the server had at the last beat.
-func (s *Store) replicasOf(server *redis.Client) int {
-	n, _ := s.replicas.Load(server)
-	count, _ := n.(int)
+// replicasOf returns how many replicas the server has.
+func (s *Store) replicasOf(server *redis.Client) replicaCount {
+	v, _ := s.replicas.Load(server)
+	count, _ := v.(replicaCount)
 	return count
 }
 

@@ -104,7 +104,7 @@ func (s *Store) readFeed(at cursor) (head cursor, entries []entry, err error) {
 	p := s.feed.Pipeline()
 	p.Process(ctx, last)
 	p.Process(ctx, read)
-	p.Exec(ctx)
+	execute(ctx, p)
 	if head, err = readHead(last); err != nil {
 		return cursor{}, nil, err
 	}

@@ -30,7 +30,7 @@ const (
 func (s *Store) beat() {
 	ticker := time.NewTicker(beatInterval)
 	defer ticker.Stop()
-	var warned bool
+	var warned, forbidden bool
 	for due := true; s.ctx.Err() == nil; {
 		sent := time.Now()
 		err := s.sayWhere(s.ctx)
@@ -38,7 +38,10 @@ func (s *Store) beat() {
 			s.beaten.Store(&sent)
 		}
 		if err == nil && due {
-			if err := s.countReplicas(s.ctx); err != nil {
+			if err := s.countReplicas(s.ctx); err != nil && !forbidden && strings.Contains(err.Error(), "NOPERM") {
+				forbidden = true
+				s.log.Warn("REVOCATIONS MAY BE LOST in a fail-over: the redis user may not ask for INFO, so that nobody waits for replicas; allow +info", "store", s.where)
+			} else if err != nil {
 				s.log.Debug("counting replicas", "store", s.where, "error", err)
 			}
 			if err := s.tidy(s.ctx); err != nil {
@@ -152,7 +155,19 @@ func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, serv
 	return plain(f(ctx, s.client.(*redis.Client)))
 }
 
-// countReplicas finds out which masters have replicas that can confirm changes.
+// replicaCount is how many replicas have to confirm a change: all of them, for any
+// may be the next master.
+type replicaCount struct {
+	want int
+	at   time.Time // when so many were there last
+}
+
+// replicaGrace is for how long a replica that has gone is still waited for, in vain:
+// it may be on its way to be the master, with what it had when it went. A planned
+// fail-over takes some seconds.
+const replicaGrace = 15 * time.Second
+
+// countReplicas finds out how many replicas the masters have.
 func (s *Store) countReplicas(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
@@ -161,10 +176,12 @@ func (s *Store) countReplicas(ctx context.Context) error {
 		if err := server.Process(ctx, info); err != nil {
 			return err
 		}
-		online := strings.Count(info.Val(), "state=online")
-		before := s.replicasOf(server)
-		s.replicas.Store(server, online)
-		if online == 0 && before > 0 {
+		online, before, now := strings.Count(info.Val(), "state=online"), s.replicasOf(server), time.Now()
+		if online < before.want && now.Sub(before.at) < replicaGrace {
+			return nil
+		}
+		s.replicas.Store(server, replicaCount{online, now})
+		if online == 0 && before.want > 0 {
 			s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
 		}
 		return nil

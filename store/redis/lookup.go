@@ -189,7 +189,7 @@ func (n *lane) pipe(ctx context.Context, batch []*lookup) {
 		cmds[i] = redis.NewStringCmd(noContext, "get", l.key)
 		p.Process(ctx, cmds[i])
 	}
-	p.Exec(ctx)
+	execute(ctx, p)
 	for i, l := range batch {
 		err := cmds[i].Err()
 		if moving(err) { // to another node: that one is asked

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -158,6 +160,29 @@ func TestFailOver(t *testing.T) {
 	}
 }
 
+// A fail-over that somebody asked for, with two replicas: while one of them is made
+// the master, the other still follows the old one, and what only that has is lost.
+func TestPlannedFailOver(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t)
+	sentinel.AddReplica(t)
+	o := Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, KeyPrefix: "planned"}
+	s := open(t, o)
+	redistest.Await(t, "both replicas to be counted", func() error {
+		n := 0
+		s.replicas.Range(func(_, v any) bool { n += v.(replicaCount).want; return true })
+		if n != 2 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	tr := run(t, s)
+	tr.awaitMore(t, 50)
+	sentinel.FailOver(t)
+	awaitHeard(t, s)
+	tr.end(t, open(t, o))
+}
+
 // Where the replica doesn't confirm a change, the change is made, and its maker
 // is told that it isn't safe.
 func TestReplicaStalls(t *testing.T) {
@@ -197,7 +222,7 @@ func awaitReplicas(t *testing.T, s *Store) {
 	t.Helper()
 	redistest.Await(t, "the replicas to be counted", func() error {
 		n := 0
-		s.replicas.Range(func(_, v any) bool { n += v.(int); return true })
+		s.replicas.Range(func(_, v any) bool { n += v.(replicaCount).want; return true })
 		if n == 0 {
 			return errors.New("none")
 		}
@@ -222,7 +247,7 @@ func TestCluster(t *testing.T) {
 	awaitReplicas(t, s)
 	redistest.Await(t, "all masters to have a replica", func() error {
 		n := 0
-		s.replicas.Range(func(_, v any) bool { n++; return v.(int) > 0 })
+		s.replicas.Range(func(_, v any) bool { n++; return v.(replicaCount).want > 0 })
 		if n < 3 {
 			return fmt.Errorf("%d have", n)
 		}
@@ -303,6 +328,68 @@ func TestOpenBeforeRedis(t *testing.T) {
 		}
 		if strings.Contains(log.String(), "hushhush") {
 			t.Errorf("the password is logged: %s", log.String())
+		}
+	}
+}
+
+// Where no new connection can sign in any more, nothing is known: no token is
+// unknown by that, and no owner without a record.
+func TestPasswordChanged(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(t *testing.T) (o Options, servers []string){
+		"one server": func(t *testing.T) (Options, []string) {
+			addr := redistest.Start(t, "requirepass before").Addr
+			return Options{Addresses: []string{addr}}, []string{addr}
+		},
+		"a Cluster": func(t *testing.T) (Options, []string) {
+			cluster := redistest.StartCluster(t, 0)
+			for _, addr := range cluster.Addrs {
+				setPassword(t, addr, "", "before")
+			}
+			return Options{Addresses: cluster.Addrs, Cluster: true}, cluster.Addrs
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o, servers := start(t)
+			o.Password = "before"
+			s := open(t, o)
+			create(t, s, newToken("a"))
+			for _, addr := range servers {
+				setPassword(t, addr, "before", "after")
+			}
+			for range 20 {
+				if f, err := s.Find(t.Context(), digest("a")); err == nil || errors.Is(err, store.ErrNotFound) {
+					t.Errorf("Find = %+v, %v, want that nothing is known", f, err)
+				}
+				if f, err := findAsync(s, digest("a")); err == nil || errors.Is(err, store.ErrNotFound) {
+					t.Errorf("FindAsync = %+v, %v, want that nothing is known", f, err)
+				}
+				if tok, err := s.Token(t.Context(), "a"); err == nil || errors.Is(err, store.ErrNotFound) {
+					t.Errorf("Token = %+v, %v, want that nothing is known", tok, err)
+				}
+				if own, err := s.Owner(t.Context(), "bob"); err == nil || errors.Is(err, store.ErrNotFound) {
+					t.Errorf("Owner = %+v, %v, want that nothing is known", own, err)
+				}
+				if all, _, err := s.Tokens(t.Context(), store.Query{}); err == nil {
+					t.Errorf("Tokens = %v, want that nothing is known", all)
+				}
+			}
+			if st, err := s.Status(t.Context()); err == nil {
+				t.Errorf("Status = %+v, want an error", st)
+			}
+		})
+	}
+}
+
+// setPassword changes a server's password, and has all clients sign in again.
+func setPassword(t *testing.T, addr, before, after string) {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: addr, Password: before})
+	defer c.Close()
+	for _, args := range [][]any{{"config", "set", "masterauth", after}, {"config", "set", "requirepass", after}, {"client", "kill", "type", "normal", "skipme", "yes"}} {
+		if err := c.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -60,7 +60,7 @@
 // A change is as durable as Redis makes it: with appendonly yes and appendfsync
 // always it survives the death of the server, with everysec up to a second of
 // changes may be lost. Where the master has replicas, a change is acknowledged
-// when one of them has it as well (WAIT). With min-replicas-to-write 1 a master
+// when all of them have it as well (WAIT). With min-replicas-to-write 1 a master
 // that was cut off from its replicas stops taking changes. maxmemory-policy
 // must be noeviction.
 //
@@ -94,7 +94,7 @@ var (
 	// ErrNotReplicated means that a change is made and every gateway is told of
 	// it, but no replica of the Redis server has confirmed it: should the server
 	// be lost now, so may be the change.
-	ErrNotReplicated = errors.New("the change is stored, but no replica has confirmed it yet")
+	ErrNotReplicated = errors.New("the change is stored, but not every replica has confirmed it yet")
 	// ErrLost means that Redis shows an older record than this process has seen:
 	// a fail-over, or a restart without persistence, has lost a change. The
 	// record is not used until the token is revoked or deleted, or the owner
@@ -120,7 +120,7 @@ type Store struct {
 	patience time.Duration
 
 	lanes    sync.Map // of *lane, by the *redis.Client it reads from
-	replicas sync.Map // of int, by the *redis.Client that has them
+	replicas sync.Map // of replicaCount, by the *redis.Client that has them
 	floors   floors
 	owners   owners
 	stats    counters

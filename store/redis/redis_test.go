@@ -2,12 +2,16 @@ package redis
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/store"
@@ -187,4 +191,42 @@ func (l *logged) String() string {
 
 func (l *logged) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// A user that may do no more than the documentation says can have all that a store
+// does. Without INFO nobody would wait for replicas, which is worth a warning.
+func TestUser(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	admin := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer admin.Close()
+	for name, allowed := range map[string][]any{
+		"enough": {"+@all", "-@dangerous", "+info"},
+		"little": {"+@all", "-@dangerous"},
+	} {
+		rule := append([]any{"acl", "setuser", name, "on", ">secret", "resetkeys", "~patgate:*", "~{patgate}:*", "resetchannels"}, allowed...)
+		if err := admin.Do(t.Context(), rule...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		var log logged
+		s := open(t, Options{Addresses: []string{server.Addr}, Username: name, Password: "secret", KeyPrefix: "patgate", Logger: log.logger()})
+		create(t, s, newToken(name))
+		if _, err := s.Update(t.Context(), name, func(t *token.Token) error { revoke(t); return nil }); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if f, err := s.Find(t.Context(), digest(name)); err != nil || f.Token.RevokedAt.IsZero() {
+			t.Errorf("%s: %+v, %v, want it revoked", name, f.Token, err)
+		}
+		const warning = "REVOCATIONS MAY BE LOST"
+		if name == "little" {
+			redistest.Await(t, "the warning", func() error {
+				if !strings.Contains(log.String(), warning) {
+					return errors.New(log.String())
+				}
+				return nil
+			})
+		} else if strings.Contains(log.String(), warning) {
+			t.Errorf("%s: %s", name, log.String())
+		}
+	}
 }
