@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -197,9 +198,9 @@ type jsonHandler struct {
 // what the gate has turned away.
 func (c *configuration) checkErrorRoutes(routes []jsonRoute, sites []site) {
 	for _, s := range sites {
-		if slices.ContainsFunc(routes, func(r jsonRoute) bool { return r.takesHosts(s.hosts) && r.forwardsAllErrors() }) {
-			c.warnings = append(c.warnings, policy.Warning{At: s.gate.At, Text: "handle_errors without a status forwards the requests that this gate turns away: " +
-				"say for which it is, as in handle_errors 502 503 504"})
+		if slices.ContainsFunc(routes, func(r jsonRoute) bool { return r.takesHosts(s.hosts) && r.forwardsRejections() }) {
+			c.warnings = append(c.warnings, policy.Warning{At: s.gate.At, Text: "handle_errors forwards requests that this gate turns away, unjudged: " +
+				"say which errors it is for, and none that the gate answers (400, 401, 403, 429, 503), as in handle_errors 502 504"})
 		}
 	}
 }
@@ -217,21 +218,50 @@ func (r *jsonRoute) takesHosts(hosts []string) bool {
 	return false
 }
 
-// forwardsAllErrors reports whether the route proxies requests whatever went wrong
-// with them: with no expression or variable that could ask for the status.
-func (r *jsonRoute) forwardsAllErrors() bool {
+// forwardsRejections reports whether the route proxies requests that a gate has
+// turned away, as far as can be told, and has no gate of its own.
+func (r *jsonRoute) forwardsRejections() bool {
 	for _, m := range r.Match {
-		if m.Expression != nil || m.Vars != nil {
+		if m.Vars != nil || m.Expression != nil && !takesRejections(m.Expression) {
 			return false
 		}
 	}
 	for _, raw := range r.Handle {
 		var h jsonHandler
-		if json.Unmarshal(raw, &h) != nil {
-			continue
-		}
-		if h.Handler == "reverse_proxy" || slices.ContainsFunc(h.Routes, func(below jsonRoute) bool { return below.forwardsAllErrors() }) {
+		switch {
+		case json.Unmarshal(raw, &h) != nil:
+		case h.Handler == "patgate":
+			return false
+		case h.Handler == "reverse_proxy", slices.ContainsFunc(h.Routes, func(below jsonRoute) bool { return below.forwardsRejections() }):
 			return true
+		}
+	}
+	return false
+}
+
+// statusTest is how an expression asks for the status, as handle_errors writes it.
+var statusTest = regexp.MustCompile(`status_code\} (?:in \[([\d, ]+)\]|== (\d+)|>= (\d+) && \{[\w.]+\} <= (\d+))`)
+
+// takesRejections reports whether an expression is true of a status that gates
+// answer. One that can't be read is taken to be the operator's own business.
+func takesRejections(expression json.RawMessage) bool {
+	var text string
+	if json.Unmarshal(expression, &text) != nil {
+		var named struct{ Expr string }
+		if json.Unmarshal(expression, &named) != nil {
+			return false
+		}
+		text = named.Expr
+	}
+	for _, test := range statusTest.FindAllStringSubmatch(text, -1) {
+		for _, reason := range policy.Reasons() {
+			status := strconv.Itoa(reason.Status())
+			if reason == policy.Forward {
+				continue
+			}
+			if slices.Contains(strings.Split(test[1], ", "), status) || test[2] == status || test[3] != "" && test[3] <= status && status <= test[4] {
+				return true
+			}
 		}
 	}
 	return false

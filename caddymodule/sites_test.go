@@ -113,14 +113,19 @@ func TestCheckErrorRoutes(t *testing.T) {
 		"handle_errors {\n\t\treverse_proxy other\n\t}":                                                            true,
 		"handle_errors {\n\t\thandle {\n\t\t\tphp_fastcgi other\n\t\t}\n\t}":                                       true,
 		"handle_errors {\n\t\trewrite * /error.html\n\t\tfile_server\n\t}":                                         false,
-		"handle_errors 502 {\n\t\treverse_proxy other\n\t}":                                                        false,
-		"handle_errors 5xx {\n\t\treverse_proxy other\n\t}":                                                        false,
+		"handle_errors 502 504 {\n\t\treverse_proxy other\n\t}":                                                    false,
+		"handle_errors 404 {\n\t\treverse_proxy other\n\t}":                                                        false,
+		"handle_errors 502 503 504 {\n\t\treverse_proxy other\n\t}":                                                true,
+		"handle_errors 5xx {\n\t\treverse_proxy other\n\t}":                                                        true,
+		"handle_errors 4xx 502 {\n\t\treverse_proxy other\n\t}":                                                    true,
 		"handle_errors {\n\t\t@x expression {err.status_code} == 502\n\t\treverse_proxy @x other\n\t}":             false,
+		"handle_errors {\n\t\t@x expression {err.status_code} == 401\n\t\treverse_proxy @x other\n\t}":             true,
+		"handle_errors {\n\t\tpatgate {\n\t\t\tdefault any\n\t\t}\n\t\treverse_proxy other\n\t}":                   false,
 		"handle_errors {\n\t\trespond x\n\t}\n}\nhttp://b.test {\n\thandle_errors {\n\t\treverse_proxy other\n\t}": false,
 	} {
 		caddyfile := writeFile(t, "Caddyfile", strings.Replace(site, "ERRORS", errors, 1))
 		got, stderr, err := runPolicy(t, "check", "--config", caddyfile)
-		if err != nil || strings.Contains(got, caddyfile+":2: warning: handle_errors without a status") != want {
+		if err != nil || strings.Contains(got, caddyfile+":2: warning: handle_errors forwards requests") != want {
 			t.Errorf("%s: %v %s\n%swant a warning: %v", errors, err, stderr, got, want)
 		}
 	}
