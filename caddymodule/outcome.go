@@ -108,13 +108,19 @@ func (o *outcome) placeholder(key string) (any, bool) {
 	return nil, false
 }
 
-// MarshalLogObject writes the access log's field.
+// MarshalLogObject writes the access log's field: what the last gate says, if there
+// are several, and what any of them has cut the request for.
 func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	cut := policy.Forward
+	for gate := o; gate != nil && cut == policy.Forward; gate = gate.later {
+		cut = policy.Reason(gate.stream.ended.Load())
+	}
+	o = o.last()
 	enc.AddString("decision", o.reason.String())
 	if o.reported {
 		enc.AddBool("reported", true)
 	}
-	if cut := policy.Reason(o.stream.ended.Load()); cut != policy.Forward {
+	if cut != policy.Forward {
 		enc.AddString("cut", cut.String())
 	}
 	for _, f := range []struct{ name, value string }{
@@ -207,13 +213,15 @@ func (o *outcome) describe(m *policy.Match) {
 func (o *outcome) publish(ctx context.Context) {
 	if before := first(ctx); before != nil {
 		before.last().later = o
-	} else if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		return
+	}
+	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		caddyhttp.SetVar(ctx, outcomeVar, o)
 		repl.Map(o.placeholder)
 	}
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
 		if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-			extra.Set(zap.Object("patgate", o))
+			extra.Add(zap.Object("patgate", o))
 		}
 	}
 }

@@ -19,9 +19,10 @@ import (
 // stream is a request that was forwarded for a token and is under way. It ends
 // when a new request with its token would be turned away.
 //
-// Every such request is one, for nobody can tell beforehand which will last:
-// being one costs a request over HTTP/1 no allocation. Those that a client begins as streams are cut at once when their token ends, all others when they
-// have lasted for streamAge: a POST that is nearly done is better finished.
+// Every such request is one, for nobody can tell beforehand which will last: being
+// one costs a request over HTTP/1 no allocation. Those that a client begins as
+// streams are cut at once when their token ends, all others when they have lasted
+// for streamAge: a POST that is nearly done is better finished.
 type stream struct {
 	*outcome // not written any more
 	digest   token.Digest

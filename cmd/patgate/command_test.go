@@ -529,6 +529,16 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// What Caddy has beside its commands is there as well.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	if out := p.succeed(t, "", "completion", "bash"); !strings.Contains(out, "__start_patgate") {
+		t.Errorf("completion bash prints %.200s", out)
+	}
+	p.succeed(t, "", "manpage", "--directory", p.dir)
+}
+
 // A secret that is no token's is explained as well, by a file as by the server.
 func TestExplainSecrets(t *testing.T) {
 	t.Parallel()
