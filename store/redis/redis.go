@@ -92,7 +92,7 @@ import (
 // they say nothing about a token.
 var (
 	// ErrNotReplicated means that a change is made and every gateway is told of
-	// it, but no replica of the Redis server has confirmed it: should the server
+	// it, but not every replica of the Redis server has confirmed it: should the server
 	// be lost now, so may be the change.
 	ErrNotReplicated = errors.New("the change is stored, but not every replica has confirmed it yet")
 	// ErrLost means that Redis shows an older record than this process has seen:

@@ -90,7 +90,7 @@ func (s *Store) intend(ctx context.Context, c *change) error {
 		err := s.sendOnce(ctx, safety, cmds...)
 		switch {
 		case errors.Is(err, ErrNotReplicated):
-			return errors.New("the change was not made: no replica of the redis server confirms it")
+			return errors.New("the change was not made: not every replica of the redis server confirms it")
 		case err != nil:
 			return err
 		}
