@@ -1,6 +1,7 @@
 package examples
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // othersModules are the modules of others that recipes are for.
@@ -48,16 +50,18 @@ func caddyWithModules(t *testing.T) (program string) {
 			t.Fatal(err)
 		}
 	}
-	command := func(args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), "go", args...)
+	command := func(ctx context.Context, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir = dir
 		return cmd
 	}
-	if out, err := command("list", "-mod=mod", "-tags", "nobadger,nomysql,nopgx", "-deps", ".").CombinedOutput(); err != nil {
+	downloading, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	if out, err := command(downloading, "list", "-mod=mod", "-tags", "nobadger,nomysql,nopgx", "-deps", ".").CombinedOutput(); err != nil {
 		t.Skipf("the modules %s can't be had here: %s", strings.Join(othersModules, ", "), out)
 	}
 	program = filepath.Join(dir, "caddy")
-	if out, err := command("build", "-mod=mod", "-tags", "nobadger,nomysql,nopgx", "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := command(t.Context(), "build", "-mod=mod", "-tags", "nobadger,nomysql,nopgx", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("building Caddy with modules: %v\n%s", err, out)
 	}
 	return program

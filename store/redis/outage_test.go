@@ -164,7 +164,7 @@ func TestFailOver(t *testing.T) {
 // the master, the other still follows the old one, and what only that has is lost.
 func TestPlannedFailOver(t *testing.T) {
 	t.Parallel()
-	sentinel := redistest.StartSentinel(t)
+	sentinel := redistest.StartSentinel(t, "min-replicas-to-write 1", "min-replicas-max-lag 2") // as the recipe has it
 	sentinel.AddReplica(t)
 	o := Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, KeyPrefix: "planned"}
 	s := open(t, o)
