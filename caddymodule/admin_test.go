@@ -364,6 +364,10 @@ func testAdminOwners(s *adminServer) {
 		}
 		if got := want[token.Owner](s, 200, "GET", path, ""); got.ID != id || got.Enabled {
 			s.t.Errorf("GET %s answers %+v", path, got)
+		} else if text, err := json.Marshal(got); err != nil {
+			s.t.Fatal(err)
+		} else if again := want[token.Owner](s, 200, "PUT", path, string(text)); again.ID != id || again.Enabled || fmt.Sprint(again.Grants) != fmt.Sprint(got.Grants) {
+			s.t.Errorf("PUT %s with what GET answers is answered %+v", path, again)
 		}
 	}
 	slices.Sort(all)

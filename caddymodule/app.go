@@ -287,7 +287,8 @@ func (a *App) addGate(h *Handler) {
 	a.gates = append(a.gates, h)
 }
 
-// registry returns what manages tokens under this configuration's rules.
+// registry returns what manages tokens under this configuration's rules. What it
+// reads of last uses is as new as what this gateway knows.
 func (a *App) registry() (*registry.Registry, error) {
 	tokens, err := a.hub.open()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -273,5 +274,22 @@ func TestRealm(t *testing.T) {
 	t.Setenv("PATGATE_TEST_REALM", `"`)
 	if err := h.compile(catalog); err == nil {
 		t.Error("a realm that can't stand in a header is accepted")
+	}
+}
+
+// Whoever asks the gateway that has served a token sees its last use at once.
+func TestLastUseIsKnownAtOnce(t *testing.T) {
+	g := startGated(t, nil)
+	secret := g.create(t)
+	if status := g.from("192.0.2.1:1", secret); status != http.StatusOK {
+		t.Fatalf("answered %d", status)
+	}
+	reg, err := g.app.registry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, _, err := reg.List(t.Context(), registry.Query{})
+	if err != nil || len(all) != 1 || all[0].LastUsedAt.IsZero() || all[0].LastUsedIP.String() != "192.0.2.1" {
+		t.Errorf("%+v, %v, want one token, used just now from 192.0.2.1", all, err)
 	}
 }

@@ -199,6 +199,8 @@ func keepConn(server *caddyhttp.Server) {
 		if ctx.Value(connKey{}) != nil {
 			return ctx // there are several gates
 		}
+		// What isn't cut needs no cancel: the contexts of connections have no parent
+		// that would go on knowing them.
 		ctx, cancel := context.WithCancel(ctx)
 		return context.WithValue(ctx, connKey{}, &clientConn{c, cancel})
 	})
