@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -287,6 +288,13 @@ func (a *App) addGate(h *Handler) {
 	a.gates = append(a.gates, h)
 }
 
+// running returns the gates.
+func (a *App) running() []*Handler {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.gates)
+}
+
 // registry returns what manages tokens under this configuration's rules. What it
 // reads of last uses is as new as what this gateway knows.
 func (a *App) registry() (*registry.Registry, error) {
@@ -302,9 +310,7 @@ func (a *App) registry() (*registry.Registry, error) {
 // gates.
 func (a *App) rulesInForce() registry.Rules {
 	rules := a.rules
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, h := range a.gates {
+	for _, h := range a.running() {
 		rules.Spaces = rules.Spaces || h.policy.Spaces()
 	}
 	return rules

@@ -125,9 +125,7 @@ func (a *Authorize) answer(header, judged http.Header, own []string) {
 
 // identityNames returns the names of the headers that the gates may send.
 func (a *App) identityNames() (names []string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, h := range a.gates {
+	for _, h := range a.running() {
 		if h.identity != nil {
 			names = append(names, h.identity[:]...)
 		}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -330,6 +331,10 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	}
 	if limited = limited && answer == cache.Absent; limited {
 		if reason, retryAfter = tokens.limiter.enter(ctx, from, now); reason != policy.Forward {
+			if reason == policy.StoreUnavailable && ctx.Err() == nil {
+				o.detail = errFlood.Error()
+				h.app.storeFailed(errFlood)
+			}
 			return reason, retryAfter
 		}
 	}
@@ -351,6 +356,9 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	}
 	return policy.Forward, 0
 }
+
+// errFlood is why a store that could be asked isn't.
+var errFlood = errors.New("too many unknown tokens are being sent, from all addresses together")
 
 // storeRetry is after how long a client may try again when the store could not
 // be asked.

@@ -22,11 +22,17 @@ import (
 type keyring struct {
 	storage certmagic.Storage
 
-	mu   sync.Mutex
-	keys []identityKey // the oldest first
-	read time.Time     // when they were read
-	sign jose.Signer   // of the key in use
-	id   string        // of that key
+	mu     sync.Mutex
+	ring   *ring         // what was read last; nil: nothing yet
+	flight chan struct{} // closed when the reading under way ends; nil: none is
+}
+
+// ring is what a reading of the storage has brought. It doesn't change.
+type ring struct {
+	keys    []identityKey // the oldest first
+	signers []jose.Signer // of each of them
+	read    time.Time     // when
+	err     error         // why there are no keys
 }
 
 // identityKey is a key and its age.
@@ -46,40 +52,67 @@ const (
 	// keyReading is how often the storage is looked at: another gateway may have
 	// made a key. It must be well below keyLead.
 	keyReading = 10 * time.Minute
-	// keyBudget is how long requests wait for the storage.
+	// keyRetry is how long after a failure the storage is asked again where there
+	// are no keys.
+	keyRetry = time.Second
+	// keyBudget is how long the storage may take.
 	keyBudget = 15 * time.Second
 )
 
 // signer returns what signs with the key that is in use at a time.
 func (k *keyring) signer(ctx context.Context, now time.Time) (jose.Signer, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := k.refresh(ctx, now); err != nil {
+	r, err := k.current(ctx, now)
+	if err != nil {
 		return nil, err
 	}
-	key := k.keys[inUse(k.keys, now)].Key
-	if k.sign == nil || k.id != key.KeyID {
-		sign, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, new(jose.SignerOptions).WithType("JWT"))
-		if err != nil {
-			return nil, fmt.Errorf("preparing the identity key: %w", err)
-		}
-		k.sign, k.id = sign, key.KeyID
-	}
-	return k.sign, nil
+	return r.signers[inUse(r.keys, now)], nil
 }
 
 // public returns the public keys.
 func (k *keyring) public(ctx context.Context, now time.Time) (jose.JSONWebKeySet, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := k.refresh(ctx, now); err != nil {
+	r, err := k.current(ctx, now)
+	if err != nil {
 		return jose.JSONWebKeySet{}, err
 	}
 	var set jose.JSONWebKeySet
-	for _, key := range k.keys {
+	for _, key := range r.keys {
 		set.Keys = append(set.Keys, key.Key.Public())
 	}
 	return set, nil
+}
+
+// current returns the keys, which are read again when it is time to. Requests wait
+// for that only where there are none, or none that were looked at for so long that
+// others may not show them any more.
+func (k *keyring) current(ctx context.Context, now time.Time) (*ring, error) {
+	for {
+		k.mu.Lock()
+		if k.ring.outdated(now) && k.flight == nil {
+			k.flight = make(chan struct{})
+			go k.refresh(now)
+		}
+		r, flight := k.ring, k.flight
+		k.mu.Unlock()
+		if flight == nil || r != nil && r.err == nil && now.Sub(r.read) < keyLead {
+			return r, r.err
+		}
+		select {
+		case <-flight:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("reading the identity keys: %w", ctx.Err())
+		}
+	}
+}
+
+// outdated reports whether it is time to read the storage again.
+func (r *ring) outdated(now time.Time) bool {
+	switch {
+	case r == nil:
+		return true
+	case r.err != nil:
+		return now.Sub(r.read) >= keyRetry
+	}
+	return now.Sub(r.read) >= keyReading
 }
 
 // inUse returns which key signs: the newest that has been shown for long enough,
@@ -93,26 +126,40 @@ func inUse(keys []identityKey, now time.Time) int {
 	return 0
 }
 
-// refresh reads the keys when it is time to, and makes one when that is due. Keys
-// that were read once go on when the storage fails. The ring is locked.
-func (k *keyring) refresh(ctx context.Context, now time.Time) error {
-	if len(k.keys) > 0 && now.Sub(k.read) < keyReading {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyBudget)
+// refresh reads the keys, and makes one when that is due. Keys that were read once
+// go on when the storage fails.
+func (k *keyring) refresh(now time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), keyBudget)
 	defer cancel()
-	keys, err := k.load(ctx)
-	if err == nil && due(keys, now) {
-		keys, err = k.renew(ctx, now)
+	next := new(ring)
+	next.keys, next.err = k.load(ctx)
+	if next.err == nil && due(next.keys, now) {
+		next.keys, next.err = k.renew(ctx, now)
 	}
-	k.read = now
-	switch {
-	case err == nil:
-		k.keys = keys
-	case len(k.keys) == 0:
-		return err
+	if next.err == nil {
+		next.signers, next.err = signers(next.keys)
 	}
-	return nil
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if next.err != nil && k.ring != nil && k.ring.err == nil {
+		*next = *k.ring
+	}
+	next.read = now
+	k.ring = next
+	close(k.flight)
+	k.flight = nil
+}
+
+// signers returns what signs with each of the keys.
+func signers(keys []identityKey) (all []jose.Signer, err error) {
+	for _, key := range keys {
+		sign, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key.Key}, new(jose.SignerOptions).WithType("JWT"))
+		if err != nil {
+			return nil, fmt.Errorf("preparing the identity key: %w", err)
+		}
+		all = append(all, sign)
+	}
+	return all, nil
 }
 
 // due reports whether a new key is to be made.

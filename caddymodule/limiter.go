@@ -15,9 +15,9 @@ import (
 const (
 	limiterAddresses = 1 << 16 // addresses remembered; the least recent are forgotten
 	limiterShards    = 16
-	// limiterTotal is how many unknown tokens a second the store is asked for, from
-	// all addresses together, and how many at once after a quiet while. More than
-	// that is a flood from addresses without number.
+	// limiterTotal is for how many unknown tokens a second the store is asked on the
+	// average, from all addresses together, and for how many after a quiet while.
+	// More than that is a flood from addresses without number.
 	limiterTotal = 1000
 )
 
@@ -168,14 +168,12 @@ func (l *limiter) enter(ctx context.Context, from netip.Addr, now time.Time) (re
 
 // leave ends what enter has begun. unknown says that there is no such token.
 func (l *limiter) leave(from netip.Addr, unknown bool) {
-	if unknown {
-		l.mu.Lock()
-		l.total--
-		l.mu.Unlock()
-	}
 	s, key := l.shard(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if unknown && s.limit > 0 {
+		l.spend()
+	}
 	c, ok := s.counts.Peek(key)
 	if !ok {
 		return // there was no room for it, or no limit
@@ -189,6 +187,15 @@ func (l *limiter) leave(from netip.Addr, unknown bool) {
 		c.freed = nil
 	}
 	s.counts.Add(key, c)
+}
+
+// spend counts a token that the store didn't know. Lookups that were under way
+// together may be more than were to be asked for: which of them are of unknown
+// tokens shows afterwards. They are waited off, for a second at the longest.
+func (l *limiter) spend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total = max(l.total-1, -limiterTotal)
 }
 
 // spare reports whether the store may be asked for an unknown token more.

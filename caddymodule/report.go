@@ -65,16 +65,25 @@ func newReport() *report {
 	return &report{since: time.Now(), findings: findings}
 }
 
-// maxReportedPath bounds the paths that are remembered, in bytes.
-const maxReportedPath = 200
+// What clients send is remembered up to a length, in bytes: a space or a resource
+// that is longer is in no grant.
+const (
+	maxReportedMethod = 32
+	maxReportedPath   = 200
+)
+
+// remembered returns the beginning of what a client has sent, as a copy that
+// doesn't keep the rest of the request in memory.
+func remembered(s string, length int) string {
+	return strings.Clone(strings.ToValidUTF8(s[:min(len(s), length)], ""))
+}
 
 // add remembers a request that report mode forwards although it would have been
 // rejected.
 func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 	shown := masks.now.Load() // a secret may stand anywhere
-	path = shown.text(path)
-	path = strings.ToValidUTF8(path[:min(len(path), maxReportedPath)], "")
-	space, resource := shown.text(o.space), shown.text(o.resource)
+	method, path = remembered(method, maxReportedMethod), remembered(shown.text(path), maxReportedPath)
+	space, resource := remembered(shown.text(o.space), token.MaxValueLength), remembered(shown.text(o.resource), token.MaxValueLength)
 	key := findingKey{
 		reason: o.reason, token: o.tokenID, owner: o.owner, space: space, res: resource,
 		detail: o.detail, method: method, pattern: path,
@@ -106,8 +115,10 @@ func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Ti
 	}
 	switch o.reason {
 	case policy.ScopeMissing, policy.SpaceNotGranted, policy.ResourceNotGranted:
-		f.Grant = &token.Grant{
-			Spaces: []string{cmp.Or(space, token.All)}, Scopes: strings.Fields(o.scope), Resources: []string{cmp.Or(resource, token.All)},
+		if max(len(o.space), len(o.resource)) <= token.MaxValueLength {
+			f.Grant = &token.Grant{
+				Spaces: []string{cmp.Or(space, token.All)}, Scopes: strings.Fields(o.scope), Resources: []string{cmp.Or(resource, token.All)},
+			}
 		}
 	}
 	return f

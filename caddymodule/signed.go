@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
 )
 
 // SignedIdentity has the upstream told who is asking in one signed token (a JWT,
@@ -117,12 +118,22 @@ func (s *identitySigner) identify(ctx context.Context, h http.Header, o *outcome
 			return err
 		}
 		last = signature{jwt: text, until: now.Add(time.Duration(s.Lifetime) / 2)}
-		s.mu.Lock()
-		s.made.Add(what, last)
-		s.mu.Unlock()
+		s.keep(what, last)
 	}
 	h[s.Header] = []string{last.jwt}
 	return nil
+}
+
+// keep remembers a signature, but not for spaces so long that they are no grant's:
+// a token for all spaces could name as many of them as it likes.
+func (s *identitySigner) keep(what statement, made signature) {
+	if len(what.space) > token.MaxValueLength {
+		return
+	}
+	what.space = strings.Clone(what.space) // not all of the request
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made.Add(what, made)
 }
 
 func (s *identitySigner) sign(ctx context.Context, what statement, now time.Time) (string, error) {
@@ -145,8 +156,8 @@ func (s *identitySigner) serves(r *http.Request) bool {
 	return s.JWKS != "" && r.URL.Path == s.JWKS && r.URL.RawPath == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
-// serveKeys answers with the public keys. They may be kept for as long as a new
-// key is shown before it is used.
+// serveKeys answers with the public keys. They may be kept for a quarter of the
+// time that a new key is shown before it is used.
 func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request) error {
 	set, err := h.signed.keys.public(r.Context(), time.Now())
 	if err != nil {
@@ -165,9 +176,7 @@ func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request) error {
 
 // showKeys answers with the public keys of the running gates.
 func showKeys(c *adminCall) (any, error) {
-	c.app.mu.Lock()
-	defer c.app.mu.Unlock()
-	for _, h := range c.app.gates {
+	for _, h := range c.app.running() {
 		if h.signed != nil {
 			return h.signed.keys.public(c.r.Context(), time.Now())
 		}

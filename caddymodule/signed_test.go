@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -22,9 +24,24 @@ func newKeyring(dir string) *keyring {
 	return &keyring{storage: &certmagic.FileStorage{Path: dir}}
 }
 
+// settle waits for a reading of the storage that is due at a time.
+func settle(t *testing.T, k *keyring, now time.Time) {
+	t.Helper()
+	if _, err := k.current(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	k.mu.Lock()
+	flight := k.flight
+	k.mu.Unlock()
+	if flight != nil {
+		<-flight
+	}
+}
+
 // keyIDs returns the ids of the keys that are shown, the oldest first.
 func keyIDs(t *testing.T, k *keyring, now time.Time) (ids []string) {
 	t.Helper()
+	settle(t, k, now)
 	set, err := k.public(t.Context(), now)
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +58,7 @@ func keyIDs(t *testing.T, k *keyring, now time.Time) (ids []string) {
 // signedBy returns the id of the key that signs at a time.
 func signedBy(t *testing.T, k *keyring, now time.Time) string {
 	t.Helper()
+	settle(t, k, now)
 	s, err := k.signer(t.Context(), now)
 	if err != nil {
 		t.Fatal(err)
@@ -150,6 +168,54 @@ func TestKeyringWithoutStorage(t *testing.T) {
 	if _, err := (&keyring{storage: s}).signer(t.Context(), now); err == nil || strings.Contains(err.Error(), "c2Vj") {
 		t.Errorf("a damaged file: %v", err)
 	}
+}
+
+// hangingStorage doesn't answer while hangs is set.
+type hangingStorage struct {
+	certmagic.FileStorage
+	hangs atomic.Bool
+}
+
+func (s *hangingStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	if s.hangs.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.FileStorage.Load(ctx, key)
+}
+
+// Requests don't wait for a storage that hangs: those that have keys not at all,
+// the others for as long as their clients do.
+func TestKeyringOnHangingStorage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &hangingStorage{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}
+		k := &keyring{storage: s}
+		id := signedBy(t, k, time.Now())
+		s.hangs.Store(true)
+		time.Sleep(2 * keyReading)
+		start := time.Now()
+		for range 3 {
+			r, err := k.current(t.Context(), start)
+			if err != nil || r.keys[0].Key.KeyID != id || time.Since(start) != 0 {
+				t.Errorf("with keys: %v after %s", err, time.Since(start))
+			}
+		}
+		without := &keyring{storage: s}
+		for range 3 {
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := without.current(ctx, start); err == nil || time.Since(start) > time.Second {
+				t.Errorf("without keys: %v after %s, want what the client's time was", err, time.Since(start))
+			}
+			cancel()
+		}
+		time.Sleep(2 * keyBudget)
+		synctest.Wait()
+		s.hangs.Store(false)
+		if got := signedBy(t, without, time.Now()); got != id {
+			t.Errorf("when the storage is back, %s signs, want %s", got, id)
+		}
+	})
 }
 
 // An identity says what was judged, is verified with the public keys, is used

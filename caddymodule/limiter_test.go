@@ -1,0 +1,67 @@
+package caddymodule
+
+import (
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// unknown has so many addresses send an unknown token each, one after the other,
+// and returns for how many of them the store is asked.
+func (l *limiter) unknown(t *testing.T, addresses int) (asked int) {
+	t.Helper()
+	for i := range addresses {
+		from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		switch reason, _ := l.enter(t.Context(), from, time.Now()); reason {
+		case policy.Forward:
+			l.leave(from, true)
+			asked++
+		case policy.StoreUnavailable:
+		default:
+			t.Fatalf("address %s is answered %s", from, reason)
+		}
+	}
+	return asked
+}
+
+// All addresses together have the store asked so often a second.
+func TestLimiterTotal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter()
+		l.apply(LimitConfig{Tokens: 1000})
+		for _, c := range []struct {
+			after time.Duration
+			want  int
+		}{{0, limiterTotal}, {100 * time.Millisecond, limiterTotal / 10}, {time.Hour, limiterTotal}} {
+			time.Sleep(c.after)
+			if got := l.unknown(t, 2*limiterTotal); got != c.want {
+				t.Errorf("after %s the store is asked for %d unknown tokens, want %d", c.after, got, c.want)
+			}
+		}
+	})
+}
+
+// What came while there was no limit, or all at once, isn't held against those who
+// come later.
+func TestLimiterForgives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter()
+		l.apply(LimitConfig{Off: true})
+		l.unknown(t, 100*limiterTotal)
+		l.apply(LimitConfig{})
+		if got := l.unknown(t, 10); got != 10 {
+			t.Errorf("after a flood without a limit the store is asked for %d of 10 tokens", got)
+		}
+		from := netip.MustParseAddr("192.0.2.1")
+		for range 100 * limiterTotal {
+			l.leave(from, true)
+		}
+		time.Sleep(1100 * time.Millisecond)
+		if got := l.unknown(t, 10); got != 10 {
+			t.Errorf("a second after a flood at once the store is asked for %d of 10 tokens", got)
+		}
+	})
+}
