@@ -164,11 +164,6 @@ func namedStore(flag, name string) (source, error) {
 		if rest == "" {
 			return source{}, usageError(fmt.Errorf("%s %s: want embedded:<file>", flag, name))
 		}
-		if flag == "--from" {
-			if _, err := os.Stat(rest); err != nil {
-				return source{}, fmt.Errorf("%s: %w", flag, err)
-			}
-		}
 	case "redis", "rediss", "unix":
 		c = StoreConfig{Kind: "redis", Redis: &RedisConfig{URL: name}}
 	case "config":
@@ -185,6 +180,9 @@ func namedStore(flag, name string) (source, error) {
 		c.Redis.quiet = true // what fails, the command says itself
 	}
 	s, err := c.source()
+	if err == nil && flag == "--from" && s.file != "" {
+		_, err = os.Stat(s.file) // opening it would make it
+	}
 	if err != nil {
 		return source{}, fmt.Errorf("%s: %w", flag, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -56,6 +57,27 @@ func TestStoreCopy(t *testing.T) {
 	}
 	if before, after := asJSON(t, trails[0]), asJSON(t, trails[1]); before != after {
 		t.Errorf("the audit trail came back as\n%s, want\n%s", after, before)
+	}
+}
+
+// A file that isn't there is no empty store to be copied.
+func TestStoreCopyFromNowhere(t *testing.T) {
+	dir := t.TempDir()
+	caddyfile, missing := filepath.Join(dir, "Caddyfile"), filepath.Join(dir, "missing.db")
+	if err := os.WriteFile(caddyfile, []byte("{\n\tpatgate {\n\t\tstore embedded "+missing+"\n\t}\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, from := range []string{"embedded:" + missing, "config:" + caddyfile} {
+		root := program("patgate")
+		root.SetOut(io.Discard)
+		root.SetErr(io.Discard)
+		root.SetArgs([]string{"store", "copy", "--from", from, "--to", "embedded:" + filepath.Join(dir, "to.db")})
+		if err := root.Execute(); err == nil {
+			t.Errorf("store copy --from %s succeeds", from)
+		}
+		if _, err := os.Stat(missing); err == nil {
+			t.Errorf("store copy --from %s makes the store", from)
+		}
 	}
 }
 

@@ -26,7 +26,8 @@ import (
 )
 
 // demoCaddyfile is the demo's whole configuration. Its verbs are the addresses of
-// the gate, of the admin endpoint and of the API, and a directory.
+// the gate, of the admin endpoint and of the API, a directory, and the host and the
+// port of the gate: it serves under every name that leads there.
 const demoCaddyfile = `{
 	admin %[2]s
 	persist_config off
@@ -43,7 +44,8 @@ const demoCaddyfile = `{
 	}
 }
 
-http://%[1]s {
+http://:%[6]s {
+	bind %[5]s
 	patgate {
 		route GET  /health                            public
 		route GET  /v1/me                             any
@@ -116,7 +118,11 @@ func runDemo(ctx context.Context, out io.Writer, listen, command string) (err er
 	if err != nil {
 		return fmt.Errorf("finding an address for the admin endpoint: %w", err)
 	}
-	config := fmt.Sprintf(demoCaddyfile, gate, admin, api.Addr(), filepath.Join(dir, "storage"))
+	host, port, err := net.SplitHostPort(gate)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", gate, err)
+	}
+	config := fmt.Sprintf(demoCaddyfile, gate, admin, api.Addr(), filepath.Join(dir, "storage"), host, port)
 	body, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(config), nil)
 	if err != nil {
 		return fmt.Errorf("adapting the demo's Caddyfile: %w", err)
@@ -126,6 +132,9 @@ func runDemo(ctx context.Context, out io.Writer, listen, command string) (err er
 	}
 	defer func() { err = errors.Join(err, caddy.Stop()) }()
 
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		gate = net.JoinHostPort("localhost", port)
+	}
 	d := demo{out: out, gate: "http://" + gate, admin: admin, command: command}
 	if err := d.show(ctx); err != nil {
 		return err

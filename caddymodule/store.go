@@ -75,6 +75,7 @@ type RedisTLS struct {
 // source says which store is meant: its identity, and how it is opened.
 type source struct {
 	key  string
+	file string // of an embedded store
 	open func() (store.Store, error)
 }
 
@@ -107,7 +108,7 @@ func (c *StoreConfig) embedded() (source, error) {
 			return source{}, fmt.Errorf("store file %s: %w", c.File, err)
 		}
 	}
-	return source{key: "embedded:" + file, open: func() (store.Store, error) {
+	return source{key: "embedded:" + file, file: file, open: func() (store.Store, error) {
 		return embedded.Open(file, embedded.Options{})
 	}}, nil
 }

@@ -150,7 +150,7 @@ func TestImportRefuses(t *testing.T) {
 
 		{"not a time", `{"name":"n",` + secret + `,"created_at":"pat_in-the-wrong-column"}`, []string{"created_at"}},
 		{"the zero time", `{"name":"n",` + secret + `,"expires_at":"0001-01-01T00:00:00Z"}`, []string{"expires_at", "1970", "null"}},
-		{"the end of time", `{"name":"n",` + secret + `,"expires_at":"9999-12-31T23:59:59Z"}`, []string{"expires_at", "2261", "null"}},
+		{"the end of time", `{"name":"n",` + secret + `,"expires_at":"9999-12-31T23:59:59-10:00"}`, []string{"expires_at", "9999", "null"}},
 		{"not an address", `{"name":"n",` + secret + `,"last_used_ip":"pat_in-the-wrong-column"}`, []string{"last_used_ip"}},
 		{"not a range", `{"name":"n",` + secret + `,"allowed_ips":["pat_in-the-wrong-column"]}`, []string{"allowed_ips: number 1"}},
 
@@ -242,6 +242,36 @@ func TestImportAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "result, all twice", done, ImportResult{Skipped: 5000})
+}
+
+// A token of another system may expire very late, or before it was made.
+func TestImportOddTimes(t *testing.T) {
+	t.Parallel()
+	d := newDesk(withoutLimit)
+	if _, err := d.lines(t,
+		`{"name":"late","secret":"an-old-system-1","expires_at":"9999-12-31T23:59:59Z"}`,
+		`{"name":"odd","secret":"an-old-system-2","created_at":"2030-01-01","expires_at":"2029-01-01"}`,
+		`{"name":"none","secret":"an-old-system-3","created_at":"2029-01-01","expires_at":"2029-01-01"}`); err != nil {
+		t.Fatal(err)
+	}
+	late, err := d.Verify(t.Context(), "an-old-system-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "expires_at", late.ExpiresAt.Year(), 9999)
+	for _, secret := range []string{"an-old-system-2", "an-old-system-3"} {
+		b := d.bearer(t, secret)
+		_, _, err := b.Regenerate(t.Context(), Renewal{Lifetime: Lifetime{ExpiresAt: new("2029-01-02")}})
+		refused(t, err, ErrForbidden, "no longer life")
+		got, fresh, err := b.Regenerate(t.Context(), Renewal{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.ExpiresAt.Year() > 2029 || !got.ExpiresAt.After(noon) {
+			t.Errorf("it expires at %s", got.ExpiresAt)
+		}
+		d.bearer(t, fresh)
+	}
 }
 
 func TestImportOfWhatIsThere(t *testing.T) {

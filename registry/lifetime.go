@@ -8,9 +8,8 @@ import (
 
 const day = 24 * time.Hour
 
-// lastTime is the end of the times a record can keep (token's codec counts
-// nanoseconds in 64 bits).
-var lastTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
+// lastTime is the end of the times that RFC 3339 can tell.
+var lastTime = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Lifetime says how long a secret lives. At most one field may be given; none
 // asks for the default.

@@ -97,6 +97,9 @@ func (b *Bearer) Regenerate(ctx context.Context, n Renewal) (t *token.Token, sec
 // expiry returns when a secret made now expires.
 func (b *Bearer) expiry(t *token.Token, l Lifetime, now time.Time) (time.Time, error) {
 	had, limit := t.Lifetime(), b.registry.rules.MaxLifetime
+	if had <= 0 && !t.ExpiresAt.IsZero() {
+		had = t.ExpiresAt.Sub(now) // imported with a date of its making that can't be
+	}
 	if l == (Lifetime{}) {
 		if had == 0 || limit > 0 && had > limit {
 			had = limit

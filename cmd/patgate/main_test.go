@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -148,6 +149,19 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	checkDemoSession(t, shown)
+	// It is a gate under every name that leads to it.
+	gate, err := url.Parse(shown[0][strings.LastIndex(shown[0], " ")+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get("http://localhost:" + gate.Port() + "/v1/spaces/1/stories")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("as localhost it answers %s, want 401", resp.Status)
+	}
 
 	interrupt()
 	for lines.Scan() { // until it ends
