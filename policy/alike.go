@@ -171,6 +171,9 @@ type spelled struct {
 // that it is the path's last one.
 func (s *spelled) alike(literal string, last bool) bool {
 	text := s.text
+	if isNumber(literal) && sameNumber(text, literal) {
+		return true
+	}
 	for i := 0; i < len(literal); i++ {
 		switch {
 		case literal[i] >= utf8.RuneSelf, i < len(text) && text[i] >= utf8.RuneSelf:
@@ -307,6 +310,10 @@ func (k *marks) add(literal string) {
 		return
 	}
 	c := lower(literal[0])
+	if isNumber(literal) { // may have zeros before it, and anything behind
+		k.lengths = ^uint64(0)
+		k.first['0'>>6] |= 1 << ('0' & 63)
+	}
 	k.lengths |= 1 << min(len(literal), 63)
 	k.first[c>>6] |= 1 << (c & 63)
 }
@@ -340,11 +347,25 @@ func (p *pathText) readings() (all []pathText) {
 	}
 	if whole := p.text[:p.bounds[p.n]]; strings.Count(whole, "/") > p.n {
 		all = appendPath(all, whole)
+		if merged := mergeSlashes(whole); merged != whole {
+			all = appendPath(all, merged)
+		}
 	}
 	for _, base := range all {
 		all = append(all, base.scripts()...)
 	}
 	return append(all, p.scripts()...)
+}
+
+// mergeSlashes returns a path as servers have it that take several slashes for one,
+// and a last one for none.
+func mergeSlashes(path string) string {
+	var b strings.Builder
+	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' }) {
+		b.WriteByte('/')
+		b.WriteString(segment)
+	}
+	return b.String()
 }
 
 // scripts returns, for a path with the name of a script in it, what stands before

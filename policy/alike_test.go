@@ -48,6 +48,8 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"and one that asks the same", "GET /users/me read\nGET /users/{id} read", "/users/ME /users/me.json", route},
 		{"another space does not", "GET /s/all read\nGET /s/{space} read", "/s/ALL /s/all.json", refused},
 		{"another method", "DELETE /users/me admin\nGET /users/{id} read", "/users/ME", route},
+		{"numbers (converters)", "GET /v/2/x admin\nGET /v/{n}/x read", "/v/02/x /v/2abc/x /v/2.0/x /v/%D9%A2/x /v/0x2/x /v/2e0/x /v/002/x", refused},
+		{"other numbers", "GET /v/2/x admin\nGET /v/{n}/x read", "/v/20/x /v/12/x /v/0x20/x /v/3/x /v/a2/x /v/0/x /v/22-2/x", route},
 		{"many literals", "GET /a read\nGET /b read\nGET /c read\nGET /d read\nGET /e read\nGET /f read\nGET /g read\nGET /h read\nGET /secret admin\nGET /{x} read",
 			"/Secret /secret.json /s%65cret.x", refused},
 		{"literals that differ in case", "GET /a admin\nGET /A read\nGET /{x} read", "/A /a /b", route},
@@ -95,6 +97,8 @@ func TestPathsOfOtherRoutesWithSemicolonsAndSlashes(t *testing.T) {
 	for path, want := range map[string]Reason{
 		"/files/a;v=1": TokenMissing, "/files/a%2Fb": TokenMissing, "/files/a%2Fb;c": TokenMissing, "/files/a%2Fsecrets": TokenMissing, "/files/secrets;x": TokenMissing,
 		"/files/secret;v=1": AmbiguousRequest, "/files/Secret;v": AmbiguousRequest, "/files;x/secret": AmbiguousRequest, "/files/a%2Fsecret": AmbiguousRequest,
+		"/files/secret%2F": AmbiguousRequest, "/files/secret%2F/": AmbiguousRequest, "/files/a%2F%2Fsecret": AmbiguousRequest, "/files/secret;x%2F": AmbiguousRequest,
+		"/files/a%2F%2Fsecret%2F": AmbiguousRequest, "/files/https:%2F%2Fa.example%2F": TokenMissing, "/files/a%2F": TokenMissing,
 		"/files/a%2fSECRET": AmbiguousRequest, "/files/a%2Fsecret;x": AmbiguousRequest, "/files/a;b%2Fsecret": AmbiguousRequest, "/files/a%2Fs%65cret": AmbiguousRequest,
 	} {
 		if m := p.matched(&Request{Method: "GET", Path: path}); m.Reason != want {

@@ -167,7 +167,7 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441)
 	}
 	switch {
-	case !validMethod(m.method), m.method == http.MethodConnect, m.method == http.MethodTrace, m.method == "TRACK":
+	case !passableMethod(m.method):
 		m.refuse("the method is not one that is let through")
 	case m.method != http.MethodGet && len(req.Header["Upgrade"]) > 0:
 		m.refuse("only GET can ask for an upgrade (RFC 6455 section 4.1)")
@@ -182,6 +182,11 @@ func (p *Policy) read(req *Request, m *Match) bool {
 	}
 	m.unsure = m.Reason != Forward
 	return !m.unsure
+}
+
+// passableMethod reports whether requests with this method may pass at all.
+func passableMethod(method string) bool {
+	return validMethod(method) && method != http.MethodConnect && method != http.MethodTrace && method != "TRACK"
 }
 
 // route returns the route of a request, or nil.
@@ -227,7 +232,18 @@ func (p *Policy) isPreflight(req *Request) bool {
 // matchPreflight finds the route that the preflight asks about. Browsers send no
 // credentials with it, so it needs none; but where no route leads, nor does it.
 func (p *Policy) matchPreflight(m *Match) bool {
-	m.method = m.header["Access-Control-Request-Method"][0]
+	asked := m.header["Access-Control-Request-Method"][0]
+	if !passableMethod(asked) {
+		return false
+	}
+	own := p.route(m)
+	if m.Reason != Forward {
+		return true
+	}
+	if own != nil && own.Require.need == needNever && own.methods.rank(http.MethodOptions) == listedRank {
+		return false // closed to this very method
+	}
+	m.method = asked
 	r := p.route(m)
 	m.method = http.MethodOptions
 	if m.Reason != Forward {

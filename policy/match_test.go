@@ -466,7 +466,7 @@ func TestLetThroughByBeginning(t *testing.T) {
 }
 
 func TestCORSPreflight(t *testing.T) {
-	rs := routes("GET /x read", "* /all read", "GET /never never", "GET /q read", "GET /q?k=v write", "OPTIONS /o public")
+	rs := routes("GET /x read", "* /all read", "GET /never never", "GET /q read", "GET /q?k=v write", "OPTIONS /o public", "* /shut read", "OPTIONS /shut never", "GET,OPTIONS /own read")
 	const ok, unknown, missing = "preflight", "route_unknown", "token_missing"
 	full := "Origin: https://app.example|Access-Control-Request-Method: GET"
 	for _, c := range []struct {
@@ -485,6 +485,13 @@ func TestCORSPreflight(t *testing.T) {
 		{"OPTIONS /x", "Origin: a|Access-Control-Request-Method: PUT", false, unknown, unknown},
 		{"OPTIONS /x", "Origin: a|Access-Control-Request-Method: get", false, unknown, unknown},
 		{"OPTIONS /never", full, false, unknown, unknown},
+		// A route that closes the method itself is no question of another one's.
+		{"OPTIONS /shut", full, false, "route_never", "route_never"},
+		{"OPTIONS /own", full, false, ok, missing},
+		// Nor of methods that never pass.
+		{"OPTIONS /all", "Origin: a|Access-Control-Request-Method: TRACE", false, missing, missing},
+		{"OPTIONS /all", "Origin: a|Access-Control-Request-Method: CONNECT", false, missing, missing},
+		{"OPTIONS /all", "Origin: a|Access-Control-Request-Method: ", false, missing, missing},
 		// More than the question is a request like any other.
 		{"OPTIONS /all", "", false, missing, missing},
 		{"OPTIONS /all", "Origin: a", false, missing, missing},

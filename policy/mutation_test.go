@@ -83,7 +83,7 @@ func TestMutants(t *testing.T) {
 		{Name: "opaque targets", Run: target, File: "match.go", Old: `if r.URL.Opaque != "" {`, New: "if false {"},
 		{Name: "user names", Run: target, File: "match.go", Old: "if r.URL.User != nil {", New: "if false {"},
 		{Name: "paths encoded anew", Run: target, File: "match.go", Old: `if r.URL.RawPath != "" && req.Path != r.URL.RawPath {`, New: "if false {"},
-		{Name: "methods", Run: target, File: "match.go", Old: "case !validMethod(m.method), m.method == http.MethodConnect,", New: "case m.method == http.MethodConnect,"},
+		{Name: "methods", Run: target, File: "match.go", Old: "return validMethod(method) && method != http.MethodConnect", New: "return method != http.MethodConnect"},
 		{Name: "tunnels", Run: target, File: "match.go", Old: `m.method == http.MethodConnect, m.method == http.MethodTrace, m.method == "TRACK":` + "\n\t\tm.refuse", New: "false:\n\t\tm.refuse"},
 	})
 }

@@ -3,7 +3,6 @@ package policy
 import (
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -147,7 +146,7 @@ func sameKey(name, key string) bool {
 }
 
 // endsKey reports whether some server ends a query key before c.
-func endsKey(c byte) bool { return c < ' ' || strings.IndexByte("[]=&;#?", c) >= 0 }
+func endsKey(c byte) bool { return c < ' ' || strings.IndexByte("[].=&;#?", c) >= 0 }
 
 // sameFolded is sameKey for what foldKey returned. A key itself may have
 // brackets (filter[status]), which some servers replace and others drop.
@@ -298,27 +297,15 @@ func sameValue(got, want string) bool {
 		return truth(got) == "" || truth(got) == word
 	}
 	for piece := range strings.FieldsFuncSeq(got, separatesValues) {
-		if sameKey(piece, want) || word != "" && truth(piece) == word {
+		if sameKey(piece, want) || word != "" && truth(piece) == word || sameNumber(piece, want) {
 			return true
 		}
 	}
 	if sameKey(got, want) || word != "" && strings.TrimSpace(got) == "" {
 		return true
 	}
-	return sameNumber(got, want)
+	return !isASCII(got) && foldSegment(got) == foldSegment(want)
 }
-
-// sameNumber reports whether both are numbers, and the same.
-func sameNumber(a, b string) bool {
-	if len(a) > 32 || len(b) > 32 || !strings.ContainsAny(a, "0123456789") {
-		return false
-	}
-	x, err := strconv.ParseFloat(a, 64)
-	y, yerr := strconv.ParseFloat(b, 64)
-	return err == nil && yerr == nil && x == y
-}
-
-func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
 // separatesValues reports whether some server finds a list where r stands in a
 // value, or ends the value there.

@@ -17,6 +17,8 @@ func TestQueryConditions(t *testing.T) {
 		"GET /list?filter[status]=x  filter",
 		"GET /n                      public",
 		"GET /n?level=1              admin",
+		"GET /mode                   public",
+		"GET /mode?bits=10           admin",
 		"GET /has                    public",
 		"GET /has?created_by         admin",
 	)})
@@ -65,6 +67,7 @@ func TestQueryConditions(t *testing.T) {
 		{"GET /stories?.version=draft", refused},
 		{"GET /stories?ver_sion=draft", refused},
 		{"GET /stories?ver.sion=draft", refused},
+		{"GET /stories?version.0=draft", refused}, // a list to qs, with allowDots
 		{"GET /stories?version%00=draft", refused},
 		{"GET /stories?version%00x=draft", refused},
 		{"GET /stories?version%0a=draft", refused},
@@ -99,6 +102,9 @@ func TestQueryConditions(t *testing.T) {
 		{"GET /stories?version=[draft]", refused},
 		{"GET /stories?version=%EF%BD%84raft", refused},
 		{"GET /stories?version=%ff", refused},
+		{"GET /stories?version=dr%C3%A4ft", refused}, // databases compare without accents
+		{"GET /stories?version=dra%CC%81ft", refused},
+		{"GET /stories?version=dr%C3%A4fts", general},
 		{"GET /stories?version==draft", refused},
 		{"GET /stories?version=" + strings.Repeat("a", maxQueryValue+1), refused},
 
@@ -144,6 +150,39 @@ func TestQueryConditions(t *testing.T) {
 		{"GET /n?level=1e0", refused},
 		{"GET /n?level=true", refused},
 		{"GET /n?level=2,1", refused},
+		{"GET /n?level=1abc", refused}, // PHP, JavaScript's parseInt
+		{"GET /n?level=1.9", refused},
+		{"GET /n?level=1/2", refused},
+		{"GET /n?level=1e", refused},
+		{"GET /n?level=10e-1", refused},
+		{"GET /n?level=10e-1x", refused},
+		{"GET /n?level=.1e1", refused},
+		{"GET /n?level=0x1", refused}, // JavaScript's Number
+		{"GET /n?level=0X01g", refused},
+		{"GET /n?level=0b1", refused},
+		{"GET /n?level=0o1", refused},
+		{"GET /n?level=0_1", refused},          // Python
+		{"GET /n?level=%D9%A1", refused},       // the Arabic 1 (Python)
+		{"GET /n?level=%F0%9D%9F%8F", refused}, // the mathematical bold 1
+		{"GET /n?level=%20%2B1x", refused},
+		{"GET /n?level=2,1x", refused},
+		{"GET /n?level=" + strings.Repeat("0", 500) + "1", refused},
+		{"GET /n?level=1." + strings.Repeat("0", 500), refused},
+		{"GET /n?level=11", general},
+		{"GET /n?level=2.1", general},
+		{"GET /n?level=0x11", general},
+		{"GET /n?level=0b11", general},
+		{"GET /n?level=1e1x", refused}, // 10 to some, 1 to others
+		{"GET /n?level=%D9%A2", general},
+		{"GET /n?level=x", general},
+		{"GET /n?level=.", general},
+		{"GET /mode?bits=10", special},
+		{"GET /mode?bits=012", refused}, // octal
+		{"GET /mode?bits=0xA", refused},
+		{"GET /mode?bits=0xAg", refused},
+		{"GET /mode?bits=1_0", refused},
+		{"GET /mode?bits=1", general},
+		{"GET /mode?bits=10" + strings.Repeat("0", 500), general},
 		{"GET /n?level", refused},
 
 		// Keys with brackets.
