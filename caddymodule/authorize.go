@@ -138,6 +138,21 @@ func (a *App) identityNames() (names []string) {
 	return slices.Compact(names)
 }
 
+// tokenHeaders returns the headers that name the token of a request which a gate,
+// this server's or another's, has forwarded.
+func (a *App) tokenHeaders() []string {
+	names := []string{defaultTokenHeader}
+	for _, h := range a.running() {
+		if h.identity != nil {
+			names = append(names, h.identity[1])
+		}
+		if h.signed != nil {
+			names = append(names, h.signed.Header)
+		}
+	}
+	return names
+}
+
 // restore makes r the original request. It returns why that can't be done, or "".
 func (a *Authorize) restore(r *http.Request) (why string) {
 	if a.original == nil {

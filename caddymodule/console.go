@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -39,6 +40,7 @@ type Console struct {
 	app     *App
 	logger  *zap.Logger
 	console *console.Console
+	byToken func() []string // headers by which gates say that a request has a token
 }
 
 // CaddyModule returns the Caddy module information.
@@ -56,6 +58,7 @@ func (c *Console) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.app, c.logger = app.(*App), ctx.Logger()
+	c.byToken = sync.OnceValue(c.app.tokenHeaders) // when all gates are known
 	c.console = console.New(console.Options{
 		Registry: c.app.registry, Rules: c.app.rulesInForce, Catalog: c.app.catalog,
 		Visitor: c.visitor, Acknowledged: c.acknowledged, Limiter: unknownLimit{c.app}, Failed: c.failed,
@@ -108,7 +111,7 @@ func (c *Console) visitor(r *http.Request) (v console.Visitor) {
 	v.Address = clientAddr(r.Context())
 	// A gate before the console knows the request's token, in this server or in
 	// another that has let it through.
-	v.ByToken = tokenSeen(r.Context()) || r.Header.Get("X-Patgate-Token") != ""
+	v.ByToken = tokenSeen(r.Context()) || slices.ContainsFunc(c.byToken(), func(name string) bool { return len(r.Header[name]) > 0 })
 	return v
 }
 
@@ -137,7 +140,7 @@ func (l unknownLimit) Enter(ctx context.Context, from netip.Addr) (policy.Reason
 	return tokens.limiter.enter(ctx, from, time.Now())
 }
 
-func (l unknownLimit) Leave(from netip.Addr, unknown bool) {
+func (l unknownLimit) Leave(from netip.Addr, unknown int) {
 	if tokens, err := l.app.hub.open(); err == nil {
 		tokens.limiter.leave(from, unknown)
 	}

@@ -3,8 +3,10 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -65,6 +67,10 @@ http://gated.example.com {
 }
 http://api.example.com {
 	patgate {
+		identity_headers {
+			owner X-Forwarded-User
+			token X-Token-Id
+		}
 		route GET /spaces/{space} stories:read
 	}
 	respond "space"
@@ -167,6 +173,7 @@ func TestConsole(t *testing.T) {
 		{"a token signs nobody in", "GET", tokens, "/", []string{"Authorization", "Bearer " + secret}, 401, ""},
 		{"a token that a gate has seen", "GET", gated, "/?who=alice", []string{"X-Api-Key", secret}, 403, "tokens don&#39;t make or change tokens"},
 		{"a token that another server's gate has seen", "GET", proxied, "/account/tokens/", []string{"X-Forwarded-User", "alice", "X-Patgate-Token", id}, 403, ""},
+		{"one that a gate says under another name", "GET", proxied, "/account/tokens/", []string{"X-Forwarded-User", "alice", "X-Token-Id", id}, 403, ""},
 		{"no token for the gate", "GET", gated, "/?who=alice", nil, 200, ">ci<"},
 		{"a token describes itself", "GET", tokens, "/self", []string{"Authorization", "Bearer " + secret}, 200, `"name":"ci"`},
 		{"nothing to describe", "GET", tokens, "/self", nil, 401, "token_missing"},
@@ -221,6 +228,27 @@ func TestConsoleAndGate(t *testing.T) {
 	if w := c.do("GET", "api.example.com", "/spaces/1", "", "Authorization", "Bearer no-such-token-0123456789"); w.Code != 429 {
 		t.Errorf("the next one, at the gate: %d, want 429", w.Code)
 	}
+}
+
+// A report that comes slowly keeps no lookup of its address from being made.
+func TestConsoleSlowReports(t *testing.T) {
+	c := newConsoles(t)
+	_, secret := c.create(`,"grants":[{"spaces":["1"],"scopes":["stories:read"]}]`)
+	var sending sync.WaitGroup
+	for range 25 {
+		body, more := io.Pipe()
+		r := httptest.NewRequest("POST", "http://tokens.example.com/leaked", body)
+		r.Header.Set("Content-Type", "application/json")
+		sending.Go(func() { c.server.ServeHTTP(httptest.NewRecorder(), r) })
+		if _, err := more.Write([]byte("{")); err != nil { // when it is being read
+			t.Fatal(err)
+		}
+		defer more.Close()
+	}
+	if w := c.do("GET", "api.example.com", "/spaces/1", "", "Authorization", "Bearer "+secret); w.Code != 200 {
+		t.Errorf("a token that isn't held is answered %d", w.Code)
+	}
+	t.Cleanup(sending.Wait)
 }
 
 // A console whose store can't be opened says so, and not where it is.

@@ -231,9 +231,19 @@ func (h *Handler) strip(r *http.Request, m *policy.Match, o *outcome) {
 		return
 	}
 	m.Strip(r, h.isToken)
-	// FastCGI is told the URL that the client sent.
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil && original.URL.RawQuery != "" {
-		m.Strip(&original, h.isToken)
+	// FastCGI and placeholders are told the URL that the client sent.
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	if !ok || original.URL == nil || original.URL.RawQuery == "" {
+		return
+	}
+	was := original.URL.RawQuery
+	m.Strip(&original, h.isToken)
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && original.URL.RawQuery != was {
+		target, _, _ := strings.Cut(original.RequestURI, "?")
+		if original.URL.RawQuery != "" {
+			target += "?" + original.URL.RawQuery
+		}
+		repl.Set("http.request.orig_uri", target)
 	}
 }
 
@@ -342,8 +352,12 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	known := false
 	o.subject, known, err = tokens.cache.Fetch(ctx, o.stream.digest, now)
 	if limited {
+		unknown := 0
 		// Who goes away without the answer has had the store asked all the same.
-		tokens.limiter.leave(from, !known && (err == nil || ctx.Err() != nil))
+		if !known && (err == nil || ctx.Err() != nil) {
+			unknown = 1
+		}
+		tokens.limiter.leave(from, unknown)
 	}
 	switch {
 	case err != nil:

@@ -151,9 +151,12 @@ type IdentityHeaders struct {
 	Scopes string `json:"scopes,omitempty"`
 }
 
+// defaultTokenHeader is the default of IdentityHeaders.Token.
+const defaultTokenHeader = "X-Patgate-Token"
+
 // names returns the headers' names, in the order of outcome.values.
 func (i *IdentityHeaders) names() [4]string {
-	names := [4]string{"X-Patgate-Owner", "X-Patgate-Token", "X-Patgate-Space", "X-Patgate-Scopes"}
+	names := [4]string{"X-Patgate-Owner", defaultTokenHeader, "X-Patgate-Space", "X-Patgate-Scopes"}
 	for n, name := range [4]string{i.Owner, i.Token, i.Space, i.Scopes} {
 		if name != "" {
 			names[n] = http.CanonicalHeaderKey(name)

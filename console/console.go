@@ -60,8 +60,8 @@ type Limiter interface {
 	// means yes, and then Leave must be called. Otherwise the address has to wait.
 	// It may take as long as other lookups of the address do.
 	Enter(context.Context, netip.Addr) (policy.Reason, time.Duration)
-	// Leave says whether the secret was unknown.
-	Leave(from netip.Addr, unknown bool)
+	// Leave says how many of the secrets that were looked up were unknown.
+	Leave(from netip.Addr, unknown int)
 }
 
 // Console serves the page and the API. Safe for concurrent use.

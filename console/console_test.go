@@ -95,12 +95,10 @@ func (d *desk) Enter(_ context.Context, from netip.Addr) (policy.Reason, time.Du
 	return policy.TooManyUnknownTokens, 90 * time.Second
 }
 
-func (d *desk) Leave(from netip.Addr, unknown bool) {
+func (d *desk) Leave(from netip.Addr, unknown int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if unknown {
-		d.limit[from]++
-	}
+	d.limit[from] += min(unknown, 1)
 }
 
 // do sends a request. Header are names and values.

@@ -41,9 +41,12 @@ func (c *call) bearer() (*registry.Bearer, error) {
 	}
 	b, err := c.bearerOf(secret)
 	var denied *registry.Denied
-	unknown := errors.As(err, &denied) && denied.Reason == policy.TokenUnknown
+	unknown := 0
 	// Who goes away without the answer has had the store asked all the same.
-	c.leave(unknown || err != nil && c.r.Context().Err() != nil)
+	if errors.As(err, &denied) && denied.Reason == policy.TokenUnknown || err != nil && c.r.Context().Err() != nil {
+		unknown = 1
+	}
+	c.leave(unknown)
 	return b, c.withChallenge(err)
 }
 
@@ -96,8 +99,8 @@ func (c *call) enter() error {
 	return problemFor(reason)
 }
 
-// leave says whether the secret was unknown.
-func (c *call) leave(unknown bool) {
+// leave says how many of the secrets looked up were unknown.
+func (c *call) leave(unknown int) {
 	if c.Limiter != nil {
 		c.Limiter.Leave(c.visitor.Address, unknown)
 	}
@@ -145,14 +148,14 @@ func (c *call) revokeSelf() error {
 // to have one is all the proof that is needed. The answer is the same whatever
 // they open, so that nobody can try secrets out here.
 func (c *call) leaked() error {
+	var report registry.LeakReport
+	if err := c.decode(&report, false); err != nil { // before: it may come slowly
+		return err
+	}
 	if err := c.enter(); err != nil {
 		return err
 	}
-	defer c.leave(true) // as if: nobody has to look secrets up for those who guess
-	var report registry.LeakReport
-	if err := c.decode(&report, false); err != nil {
-		return err
-	}
+	defer c.leave(len(report)) // as if: nobody has to look secrets up for those who guess
 	r, err := c.Registry()
 	if err != nil {
 		return err

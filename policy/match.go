@@ -173,6 +173,8 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		m.refuse("only GET can ask for an upgrade (RFC 6455 section 4.1)")
 	case (m.method == "COPY" || m.method == "MOVE") && len(req.Header["Destination"]) > 0:
 		m.refuse("the request names a second path, in Destination (RFC 4918 section 10.3)")
+	case breaksLine(m.query):
+		m.refuse("the query has a character that belongs percent-encoded")
 	case overrides(m.query, m.method), p.semicolon && overrides(behindSemicolon(req.Path), m.method):
 		m.refuse("the query has another method in it")
 	default:

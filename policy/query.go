@@ -51,11 +51,22 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 			return "the query has a semicolon, which some servers split at"
 		case c == '%' && (i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2])):
 			return "the query has a broken percent-encoding"
-		case c <= ' ', c == 0x7f, c == '#':
+		case c == '#':
 			return "the query has a character that belongs percent-encoded"
 		}
 	}
 	return ""
+}
+
+// breaksLine reports whether a query has characters that can't stand in a request
+// line: over HTTP/2 and 3 they come in, and the API would be sent them.
+func breaksLine(query string) bool {
+	for i := 0; i < len(query); i++ {
+		if c := query[i]; c <= ' ' || c == 0x7f {
+			return true
+		}
+	}
+	return false
 }
 
 // queryValues finds the values of key in a query that judgeQuery accepts: how

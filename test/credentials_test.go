@@ -282,6 +282,7 @@ func TestStripReachesEverything(t *testing.T) {
 	}
 	reverse_proxy {$UPSTREAM} {
 		header_up X-Was {http.request.orig_uri.query}
+		header_up X-Target {http.request.orig_uri}
 	}
 	handle_errors {
 		reverse_proxy {$UPSTREAM}
