@@ -19,7 +19,7 @@ import (
 // used, and has a second chance when the LRU would push it out.
 type heldTokens struct {
 	lru   *simplelru.LRU[uint64, *entry]
-	table []atomic.Pointer[entry] // a power of two of them
+	table atomic.Pointer[[]atomic.Pointer[entry]] // a power of two of them
 }
 
 // entry is a held token. But for used it doesn't change. It fills 144 bytes, a
@@ -33,13 +33,27 @@ type entry struct {
 
 func (h *heldTokens) init(size int) {
 	h.lru = newLRU(size, func(_ uint64, e *entry) { h.place(&e.digest).CompareAndSwap(e, nil) })
-	h.table = make([]atomic.Pointer[entry], 1<<bits.Len(uint(size+size/2)))
+	h.makeTable(size)
+}
+
+// makeTable makes a table that is empty: what is asked for finds its way into it.
+func (h *heldTokens) makeTable(size int) {
+	table := make([]atomic.Pointer[entry], 1<<bits.Len(uint(size+size/2)))
+	h.table.Store(&table)
+}
+
+// resize makes room for so many tokens, and returns how many had to go.
+func (h *heldTokens) resize(size int) (evicted int) {
+	evicted = h.lru.Resize(size)
+	h.makeTable(size)
+	return evicted
 }
 
 // place is where in the table an entry is, if it is there. It takes other bits of
 // the digest than the choice of the shard.
 func (h *heldTokens) place(d *token.Digest) *atomic.Pointer[entry] {
-	return &h.table[int(binary.LittleEndian.Uint32(d[8:]))&(len(h.table)-1)]
+	table := *h.table.Load()
+	return &table[int(binary.LittleEndian.Uint32(d[8:]))&(len(table)-1)]
 }
 
 // key is that of the LRU: what has the same key and another digest takes its

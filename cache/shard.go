@@ -139,7 +139,7 @@ func (s *shard) figures() Stats {
 func (s *shard) resize(size, negativeSize int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stats.Evicted += uint64(s.held.lru.Resize(size))
+	s.stats.Evicted += uint64(s.held.resize(size))
 	s.unknown.Resize(negativeSize)
 }
 

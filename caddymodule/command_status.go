@@ -105,9 +105,9 @@ func feedText(f *feedStatus, now time.Time) string {
 	case f == nil:
 		return "none needed: this is the only gateway"
 	case f.Last == nil:
-		return "NOT HEARD yet: every token is asked for"
+		return "NOT HEARD yet"
 	case !f.Heard:
-		return "NOT HEARD, last " + distance(*f.Last, now) + ": every token is asked for"
+		return "NOT HEARD, last " + distance(*f.Last, now)
 	}
 	return "heard"
 }

@@ -277,6 +277,10 @@ func printEnded(w io.Writer, how string, ids []string, g rest.Gateways) {
 		fmt.Fprintf(w, "no token to be %s\n", how)
 		return
 	}
+	if g.Unknown {
+		fmt.Fprintln(w, "taken in by this gateway; of the others nothing can be said: the store doesn't answer")
+		return
+	}
 	fmt.Fprintf(w, "taken in by %d of %s\n", g.Acknowledged, counted(g.Acknowledged+g.Pending, "gateway"))
 }
 

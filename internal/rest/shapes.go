@@ -36,7 +36,16 @@ type Deletion struct {
 type Gateways struct {
 	Acknowledged int `json:"acknowledged"`
 	Pending      int `json:"pending"`
+	// Unknown says that nobody can tell how many others there are, and whether they
+	// have: the store could not be asked.
+	Unknown bool `json:"unknown,omitempty"`
 }
+
+// Between two looks at who has taken a change in, at first and after a while.
+const (
+	ackPause      = 5 * time.Millisecond
+	ackPauseLimit = 100 * time.Millisecond
+)
 
 // Acknowledged counts the gateways that have taken in what was done just now,
 // and waits that long for those that have not. The process that did it always
@@ -48,15 +57,16 @@ func Acknowledged(ctx context.Context, s store.Store, wait time.Duration) Gatewa
 		return alone
 	}
 	// Whatever can be said of the others: the change is made.
+	unknown := Gateways{Acknowledged: 1, Unknown: true}
 	status, err := s.Status(ctx)
 	if err != nil {
-		return alone
+		return unknown
 	}
 	deadline := time.Now().Add(wait)
-	for {
+	for pause := ackPause; ; pause = min(2*pause, ackPauseLimit) {
 		var counts Gateways
 		if counts.Acknowledged, counts.Pending, err = gateways.Acknowledged(ctx, status.Position); err != nil {
-			return alone
+			return unknown
 		}
 		if counts.Pending == 0 || !time.Now().Before(deadline) {
 			return counts
@@ -64,7 +74,7 @@ func Acknowledged(ctx context.Context, s store.Store, wait time.Duration) Gatewa
 		select {
 		case <-ctx.Done():
 			return counts
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

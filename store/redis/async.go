@@ -40,7 +40,7 @@ func (f *asyncFind) end() {
 	r, err := f.record()
 	switch {
 	case errors.Is(err, errMore):
-		go func() { f.done(f.s.Find(f.s.ctx, f.digest)) }()
+		go f.read(func() (store.Found, error) { return f.s.Find(f.s.ctx, f.digest) })
 		return
 	case err != nil:
 		f.done(store.Found{}, err)
@@ -51,17 +51,33 @@ func (f *asyncFind) end() {
 		f.done(found, nil)
 		return
 	}
-	go f.endWithOwner(found)
+	go f.read(func() (store.Found, error) {
+		ctx, cancel := context.WithDeadline(f.s.ctx, f.by)
+		defer cancel()
+		return f.s.withOwner(ctx, found)
+	})
 }
 
-// record returns the live record that the lookup has found, or errMore. A panic
-// becomes an error: others wait for this goroutine.
-func (f *asyncFind) record() (r record, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = f.s.reading("a token", fmt.Errorf("panic: %v", p))
-		}
+// read passes on what more is read. A panic becomes an error: others wait for this
+// goroutine.
+func (f *asyncFind) read(more func() (store.Found, error)) {
+	found, err := func() (_ store.Found, err error) {
+		defer f.shield(&err)
+		return more()
 	}()
+	f.done(found, err)
+}
+
+// shield turns a panic into an error.
+func (f *asyncFind) shield(err *error) {
+	if p := recover(); p != nil {
+		*err = f.s.reading("a token", fmt.Errorf("panic: %v", p))
+	}
+}
+
+// record returns the live record that the lookup has found, or errMore.
+func (f *asyncFind) record() (r record, err error) {
+	defer f.shield(&err)
 	switch v := f.value; {
 	case f.err != nil:
 		return record{}, f.s.reading("a token", f.err)
@@ -78,10 +94,4 @@ func (f *asyncFind) record() (r record, err error) {
 		return record{}, store.ErrNotFound
 	}
 	return r, nil
-}
-
-func (f *asyncFind) endWithOwner(found store.Found) {
-	ctx, cancel := context.WithDeadline(f.s.ctx, f.by)
-	defer cancel()
-	f.done(f.s.withOwner(ctx, found))
 }

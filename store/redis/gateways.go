@@ -106,7 +106,8 @@ func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err
 		var position uint64
 		var seen, holds int64
 		if _, err := fmt.Sscan(entries.Val()[name], &position, &seen, &holds); err != nil {
-			return nil, time.Time{}, fmt.Errorf("gateway %q: its entry can't be read", name)
+			s.log.Warn("a gateway's entry can't be read and is passed over", "store", s.where, "gateway", name)
+			continue
 		}
 		g := gateway{
 			store.Gateway{Name: name, Follows: store.Position(position), LastSeen: time.UnixMilli(seen).UTC()},

@@ -149,7 +149,7 @@ func (n *lane) send(batch []*lookup) {
 		} else {
 			n.mget(ctx, batch)
 		}
-		if err := batch[0].err; err == nil || !again(err) || ctx.Err() != nil {
+		if !slices.ContainsFunc(batch, func(l *lookup) bool { return again(l.err) }) || ctx.Err() != nil {
 			break
 		}
 		s.reload(ctx)
