@@ -74,6 +74,8 @@ func explainRequestOn(c *adminCall) (any, error) {
 		if err := c.lookUp(&q, in.Token, in.Secret); err != nil {
 			return nil, err
 		}
+	} else {
+		q.find = func(secret string) error { return c.lookUp(&q, "", secret) }
 	}
 	return s.gate.explain(&q), nil
 }

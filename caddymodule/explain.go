@@ -36,8 +36,10 @@ type question struct {
 	headers http.Header // likewise
 	from    netip.Addr  // where it comes from; invalid: nowhere, and every token may be used there
 
-	// The token it is to be judged with: a known one, or what is wrong with it.
+	// The token it is to be judged with: a known one, or what is wrong with it. Where
+	// none is given, find looks up the one that the request carries; nil: it isn't.
 	given   bool
+	find    func(secret string) error
 	view    *token.View
 	owner   *token.Owner
 	subject policy.Subject
@@ -117,6 +119,11 @@ func (q *question) without(is func(error) bool) bool {
 
 // judge has the last word on a request with a token.
 func (q *question) judge(m *policy.Match) policy.Reason {
+	if !q.given {
+		if err := q.find(m.Secret); err != nil {
+			return policy.StoreUnavailable
+		}
+	}
 	if q.view == nil {
 		return q.refused
 	}
@@ -125,7 +132,7 @@ func (q *question) judge(m *policy.Match) policy.Reason {
 
 // explain judges the request as the gate does.
 func (h *Handler) explain(q *question) explanation {
-	e := explanation{Token: q.view, Owner: q.owner}
+	var e explanation
 	shown := secretsOf(h.policy)
 	e.Request, e.Headers = q.masked(shown)
 	h.cleanHeader(q.request.Header)
@@ -133,16 +140,28 @@ func (h *Handler) explain(q *question) explanation {
 	if why != "" {
 		var m policy.Match
 		h.policy.Refuse(&req, why, &m)
+		e.Token, e.Owner = q.view, q.owner
 		e.Explanation = policy.Explanation{
 			Method: q.request.Method, Decision: m.Reason.String(), Status: m.Reason.Status(), Detail: why, Reports: m.Reports(),
 		}
 		return e
 	}
 	var judge func(*policy.Match) policy.Reason
-	if q.given {
-		judge = q.judge
+	waived := false
+	if q.given || q.find != nil {
+		judge = func(m *policy.Match) policy.Reason {
+			reason := q.judge(m)
+			if waived = reason == policy.TokenUnknown && time.Now().Before(h.unknownUntil); waived {
+				return policy.Forward
+			}
+			return reason
+		}
 	}
-	e.Explanation = h.policy.Explain(&req, judge)
+	e.Explanation = h.policy.Explain(&req, q.given, judge)
+	e.Token, e.Owner = q.view, q.owner
+	if waived {
+		e.Detail = "the token isn't known, and such are forwarded until " + h.UnknownTokenUntil
+	}
 	e.Path = shown.text(e.Path)
 	for _, v := range []*policy.LocatedValue{e.Space, e.Resource} {
 		if v != nil {

@@ -137,6 +137,55 @@ because     the request carries a token, which decides; it was not looked up
 	}
 }
 
+// The token that a request carries is judged where it can be looked up, with all
+// that the gate makes of it.
+func TestExplainLooksUp(t *testing.T) {
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Handler{Config: policy.Config{Default: "deny", Routes: []policy.RouteConfig{{Methods: []string{"GET"}, Pattern: "/x", Require: "read"}}}, UnknownTokenUntil: "2999-01-01"}
+	if err := h.compile(catalog); err != nil {
+		t.Fatal(err)
+	}
+	known := &token.View{ID: "t1", Status: token.Active, Grants: []token.Grant{{Spaces: []string{"*"}, Scopes: []string{"write"}, Resources: []string{"*"}}}}
+	for _, c := range []struct {
+		secret, decision, detail string
+		judged                   bool
+	}{
+		{"known", "scope_missing", "", true},
+		{"unknown", "forward", "forwarded until 2999-01-01", true},
+		{"unheard", "store_unavailable", "", true},
+		{"", "token_missing", "", false},
+	} {
+		q, err := newQuestion("GET", "/x", http.Header{}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.secret != "" {
+			q.request.Header.Set("Authorization", "Bearer "+c.secret)
+		}
+		q.find = func(secret string) error {
+			switch secret {
+			case "known":
+				q.with(known, nil)
+			case "unknown":
+				q.without(func(err error) bool { return err == registry.ErrUnknown })
+			default:
+				return errNotYet
+			}
+			return nil
+		}
+		e := h.explain(&q)
+		if e.Decision != c.decision || !strings.Contains(e.Detail, c.detail) || e.TokenJudged != c.judged || (e.Token != nil) != (c.secret == "known") {
+			t.Errorf("%q: %+v, want %s", c.secret, e, c.decision)
+		}
+		if (e.Found == "bearer") != c.judged {
+			t.Errorf("%q: found in %q", c.secret, e.Found)
+		}
+	}
+}
+
 // policy check's lines, and what it is to machines.
 func TestFindings(t *testing.T) {
 	warnings := []policy.Warning{{At: "Caddyfile:3", Kind: "shadowed_route", Text: "a", Error: true}, {Kind: "x", Text: "b"}}

@@ -35,6 +35,7 @@ const (
 	WarnFallthrough = "wildcard_over_route" // asks for less than a route below it
 	WarnCase        = "literals_alike"      // two segments that some servers don't tell apart
 	WarnNoScope     = "no_requirement"
+	WarnNoSpace     = "no_space" // a group or the site says one that the route's pattern doesn't have
 	WarnOpen        = "open_wildcard"
 	WarnNoDefault   = "no_default"
 	WarnDefault     = "open_default"
@@ -81,6 +82,9 @@ func (p *Policy) warnings() (warnings []Warning) {
 	for _, r := range p.routes {
 		if r.Implicit {
 			warn(r.At, WarnNoScope, r.name()+" names no scope: any valid token is enough; write any to say so")
+		}
+		if r.outside != "" && r.Require.need != needNothing && r.Require.need != needNever {
+			warn(r.At, WarnNoSpace, r.name()+" is in no space, for its pattern has no {"+strings.TrimPrefix(r.outside, "path.")+"}: write space none to say so")
 		}
 		if r.pattern.tail && r.Require.need == needNothing {
 			warn(r.At, WarnOpen, r.name()+" opens everything below it to the public")

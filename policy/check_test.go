@@ -56,6 +56,14 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// A space that the site or a group says, and that a route's pattern doesn't have,
+// leaves the route in no space.
+func TestWarningsOfRoutesInNoSpace(t *testing.T) {
+	c := Config{Default: "deny", Settings: Settings{Space: "path.ws"}, Routes: routes("GET /{ws}/a read", "GET /b read", "GET /c public", "GET /d never", "GET /s/{space} any")}
+	c.Routes = append(c.Routes, RouteConfig{Methods: []string{"GET"}, Pattern: "/e", Require: "any", Settings: Settings{Space: "none"}, At: "Caddyfile:6"})
+	compareWarnings(t, "inherited", compile(t, c, "read").warnings(), "2 no_space route GET /b is in no space, for its pattern has no {ws}")
+}
+
 // compareWarnings compares warnings with lines of their line, kind and words.
 func compareWarnings(t *testing.T, name string, got []Warning, want string) {
 	t.Helper()

@@ -95,7 +95,10 @@ func (p *Policy) setFallback(c Config) error {
 		return err
 	}
 	p.fallback, err = compileRoute(RouteConfig{Methods: []string{"*"}, Pattern: "/*", Require: word},
-		Settings{TokenFrom: c.TokenFrom, Mode: c.Mode, Space: "none"}, "", p.Catalog)
+		Settings{TokenFrom: c.TokenFrom, Mode: c.Mode, Space: c.Space, Resource: c.Resource}, "", p.Catalog)
+	if err == nil {
+		p.spaces = p.fallback.Space.Kind != FromNone
+	}
 	return err
 }
 

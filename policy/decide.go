@@ -120,10 +120,10 @@ func (m *Match) coversResource(g *token.Grant) bool {
 	return covers(g.Resources, m.Resource)
 }
 
-// HeldScopes returns the scopes that the token holds in the request's space,
-// blank-separated, as its grants write them, aliases by the names of their scopes;
-// where its owner's grants are a ceiling, written out and only those they hold as
-// well.
+// HeldScopes returns the scopes that the token holds in the request's space, on
+// whichever resources, blank-separated, as its grants write them, aliases by the
+// names of their scopes; where its owner's grants are a ceiling, only what they hold
+// as well.
 func (m *Match) HeldScopes(s *Subject) string {
 	covered := func(g *token.Grant) bool { return m.coversSpace(g) }
 	owner := s.Owner.state.Load()

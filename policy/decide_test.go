@@ -329,7 +329,12 @@ func TestHeldScopes(t *testing.T) {
 		{"GET /s/1", grants("* * *"), nil, "*"},
 		{"GET /s/1", grants("2 read *"), nil, ""},
 		{"GET /p", grants("1 read *", "2 admin *"), nil, "read admin"},
-		{"GET /s/1", grants("* * *"), grants("1 write *"), "read write"},
+		{"GET /s/1", grants("* * *"), grants("1 write *"), "write"},
+		{"GET /s/1", grants("* * *"), grants("* * *", "1 read 5"), "*"},
+		{"GET /s/1", grants("* * *"), grants("1 * *"), "*"},
+		{"GET /s/1", grants("1 not:*,write *"), grants("1 *:known *"), "not:known"}, // to any route
+		{"GET /s/1", grants("1 unheard:of *"), grants("1 unheard:of *"), "unheard:of"},
+		{"GET /s/1", grants("1 write *"), grants("1 read,admin *"), "read"},
 		{"GET /s/1", grants("1 admin,read *"), grants("1 write *"), "read"},
 		{"GET /s/1", grants("1 admin *"), grants("2 admin *"), ""},
 	} {

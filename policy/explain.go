@@ -15,7 +15,7 @@ type Explanation struct {
 	// refused for that.
 	Alike    *RouteInfo `json:"alike,omitempty"`
 	Found    string     `json:"token_found,omitempty"`
-	Decision string     `json:"decision"` // forward, or the reason of the rejection
+	Decision string     `json:"decision"` // forward, the reason of the rejection, or Undecided
 	Status   int        `json:"status"`   // of the rejection; 0 if the request is forwarded
 	Detail   string     `json:"detail,omitempty"`
 	// Reports says that the request is in report mode: forwarded whatever the
@@ -57,23 +57,29 @@ func (r *Route) Info() RouteInfo {
 	return info
 }
 
-// Explain judges a request as the gate does and says how it came to that. judge
-// stands for a token: the request is judged as if it carried one, wherever the
-// route takes tokens from, and judge has the last word, as Decide has. With nil,
-// it is judged as it is: a token in it is found, but not looked up.
-func (p *Policy) Explain(req *Request, judge func(*Match) Reason) Explanation {
-	m := Match{assumed: judge != nil}
+// Undecided is the decision on a request whose token wasn't looked up.
+const Undecided = "undecided"
+
+// Explain judges a request as the gate does and says how it came to that. With
+// assumed, it is judged as if it carried a token, wherever the route takes tokens
+// from. judge has the last word on a request with a token, as Decide has. With nil,
+// a token in it is found, but not looked up.
+func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) Explanation {
+	m := Match{assumed: assumed}
 	p.Match(req, &m)
 	e := Explanation{Method: req.Method, Decision: Forward.String()}
-	switch {
-	case !m.NeedsDecision():
-	case judge != nil:
-		e.TokenJudged = true
-		m.Reason = judge(&m)
-		m.Detail = m.Reason.Detail()
-	default:
-		e.Found = m.place.String()
-		e.Detail = "the request carries a token, which decides; it was not looked up"
+	if m.NeedsDecision() {
+		if !assumed {
+			e.Found = m.place.String()
+		}
+		if judge != nil {
+			e.TokenJudged = true
+			m.Reason = judge(&m)
+			m.Detail = m.Reason.Detail()
+		} else {
+			e.Decision = Undecided
+			e.Detail = "the request carries a token, which decides; it was not looked up"
+		}
 	}
 	if m.Route != nil || m.Reason != AmbiguousRequest {
 		e.Path = m.Path()

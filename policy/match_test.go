@@ -3,8 +3,10 @@ package policy
 import (
 	"bufio"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The most specific route wins, whatever the order.
@@ -461,6 +463,25 @@ func TestLetThroughByBeginning(t *testing.T) {
 		m := p.matched(request(c.target, splitFields(c.fields)...))
 		if got := answer(m); got != c.want {
 			t.Errorf("%s with %q: %s (%s), want %s", c.target, c.fields, got, m.Detail, c.want)
+		}
+	}
+}
+
+// What no route matches is in the space that the site says.
+func TestSpaceOfDefault(t *testing.T) {
+	for _, c := range []struct{ source, header, want string }{
+		{"header.X-Tenant", "X-Tenant: 1", "forward"}, {"header.X-Tenant", "X-Tenant: 2", "space_not_granted"}, {"header.X-Tenant", "X-Other: 1", "ambiguous_request"},
+		{"all", "X-Tenant: 1", "space_not_granted"}, {"token", "X-Tenant: 2", "forward"}, {"none", "X-Tenant: 2", "forward"}, {"", "X-Tenant: 2", "forward"},
+		{"path.ws", "X-Tenant: 2", "forward"}, // which no path has that no route matches
+	} {
+		p := compile(t, Config{Default: "any", Settings: Settings{Space: c.source}, Routes: routes("GET /{ws}/a read")}, "read")
+		m := p.matched(request("GET /else", "Authorization: Bearer S", c.header))
+		reason := m.Reason
+		if m.NeedsDecision() {
+			reason = m.Decide(&Subject{Owner: NewOwner("o", nil), Grants: NewGrants(grants("1 read *"))}, time.Now(), netip.Addr{})
+		}
+		if reason.String() != c.want {
+			t.Errorf("space %s, %s: %s, want %s", c.source, c.header, reason, c.want)
 		}
 	}
 }

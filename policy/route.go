@@ -20,6 +20,7 @@ type Route struct {
 	Implicit bool   // no requirement was written; any valid token is enough
 
 	pattern pattern
+	outside string // the source of a space that is inherited, and that the pattern hasn't
 	from    []Credential
 	methods methodSet
 	shape   *Shape // of the body of rejections
@@ -213,6 +214,9 @@ func (r *Route) source(what, own, inherited string) (Source, error) {
 	space := Source{Kind: FromPath, Name: "space", text: "path.space"}
 	if what == "space" && space.standsIn(&r.pattern) {
 		return space, nil
+	}
+	if what == "space" {
+		r.outside = text
 	}
 	return Source{Kind: FromNone, text: "none"}, nil
 }

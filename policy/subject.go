@@ -180,10 +180,14 @@ func covers(sorted []string, value string) bool {
 	return ok
 }
 
-// scopes lists the scopes of the covered grants, blank-separated, as they are
-// written there, but for those that have another name by now.
+// scopes lists the scopes of the covered grants, blank-separated.
 func (g *Grants) scopes(c *Catalog, covered func(*token.Grant) bool) string {
-	var all []string
+	return strings.Join(g.written(c, covered), " ") // returns a single one as it is
+}
+
+// written returns the scopes of the covered grants as they are written there, but
+// for those that have another name by now.
+func (g *Grants) written(c *Catalog, covered func(*token.Grant) bool) (all []string) {
 	for i := range g.list {
 		if !covered(&g.list[i]) {
 			continue
@@ -198,18 +202,28 @@ func (g *Grants) scopes(c *Catalog, covered func(*token.Grant) bool) string {
 			}
 		}
 	}
-	return strings.Join(all, " ") // returns a single one as it is
+	return all
 }
 
-// common lists the scopes, by name, that both hold in their covered grants.
+// common lists the scopes that both hold in their covered grants, blank-separated:
+// as one of them writes them, and those behind them that one names and the other
+// only implies.
 func common(c *Catalog, a, b *Grants, covered func(*token.Grant) bool) string {
-	var names []string
-	for n, name := range c.all() {
-		if a.has(c, n, covered) && b.has(c, n, covered) {
-			names = append(names, name)
+	var all []string
+	for _, s := range a.written(c, covered) {
+		for _, t := range b.written(c, covered) {
+			if both, ok := token.MeetScopes(s, t); ok && !slices.Contains(all, both) {
+				all = append(all, both)
+			}
 		}
 	}
-	return strings.Join(names, " ")
+	listed := c.holdings([]token.Grant{{Scopes: all}})
+	for n, name := range c.all() {
+		if (n >= listed.known || !listed.has(0, n)) && a.has(c, n, covered) && b.has(c, n, covered) {
+			all = append(all, name)
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // has reports whether a covered grant holds the scope with number n.

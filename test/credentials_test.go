@@ -238,8 +238,13 @@ func TestForwardToken(t *testing.T) {
 		{"strip", []string{"Authorization: Bearer " + s, "Cookie: pat=" + s + "; a=1"}, "/public?api_key=" + s + "&a", "/public?a",
 			map[string]string{"Authorization": "", "Cookie": "a=1"}},
 		{"strip", []string{"Authorization: Bearer another"}, "/public", "/public", map[string]string{"Authorization": "Bearer another"}},
+		{"strip", []string{"Origin: https://app.example", "Access-Control-Request-Method: GET"}, "OPTIONS /x?api_key=another&a", "/x?a", nil},
 	} {
-		a := g.send(t, request{host: row.host + ".test", target: row.target, header: row.header})
+		method, target, found := strings.Cut(row.target, " ")
+		if !found {
+			method, target = "GET", row.target
+		}
+		a := g.send(t, request{method: method, host: row.host + ".test", target: target, header: row.header})
 		got := g.upstream.take()
 		if row.wantTarget == "" {
 			if len(got) != 0 || a.status != 400 {

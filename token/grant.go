@@ -52,6 +52,30 @@ func MatchScope(pattern, name string) bool {
 	}
 }
 
+// MeetScopes returns the scope or pattern that covers what both of two patterns
+// cover, and whether there is such a thing.
+func MeetScopes(a, b string) (both string, ok bool) {
+	switch {
+	case MatchScope(b, a):
+		return a, true
+	case MatchScope(a, b):
+		return b, true
+	}
+	p, q := strings.Split(a, ":"), strings.Split(b, ":")
+	if len(p) != len(q) {
+		return "", false
+	}
+	for i := range p {
+		switch {
+		case p[i] == All:
+			p[i] = q[i]
+		case q[i] != All && q[i] != p[i]:
+			return "", false
+		}
+	}
+	return strings.Join(p, ":"), true
+}
+
 // ValidScopeName reports whether s can be the name of a scope. It is a
 // scope-token of RFC 6749 section 3.3, without the characters that mean
 // something in a policy or a grant (| and *).
