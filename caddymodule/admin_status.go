@@ -3,12 +3,12 @@ package caddymodule
 import (
 	"os"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/patgate/patgate/cache"
+	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/store"
 )
 
@@ -80,23 +80,11 @@ type cacheStatus struct {
 func cacheStatusOf(c *cache.Cache) cacheStatus {
 	s, o := c.Stats(), c.Options()
 	return cacheStatus{
-		Size: o.Size, TTL: durationText(o.TTL), MaxStale: durationText(o.MaxStale),
+		Size: o.Size, TTL: registry.FormatDuration(o.TTL), MaxStale: registry.FormatDuration(o.MaxStale),
 		Tokens: s.Held, Unknown: s.Unknown, Hits: s.Hits, NegativeHits: s.NegativeHits, Misses: s.Misses,
 		StoreReads: s.Found + s.NotFound + s.Errors + s.Outdated, StoreErrors: s.Errors,
 		Coalesced: s.Coalesced, Stale: s.Stale, Evicted: s.Evicted,
 	}
-}
-
-// durationText writes a duration without parts that are zero: 1h, not 1h0m0s.
-func durationText(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 // showStatus answers also when the store can't be asked: that is when it is

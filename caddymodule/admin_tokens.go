@@ -226,7 +226,7 @@ func (c *adminCall) waitFor() (err error) {
 		return nil
 	}
 	if c.wait, err = caddy.ParseDuration(text); err != nil || c.wait <= 0 || c.wait > maxWait {
-		return problem(http.StatusBadRequest, "wait %s: want a duration such as 2s, at most %s", text, maxWait)
+		return problem(http.StatusBadRequest, "wait %s: want a duration such as 2s, at most %s", text, registry.FormatDuration(maxWait))
 	}
 	return nil
 }

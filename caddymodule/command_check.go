@@ -32,9 +32,9 @@ that no operation has.`,
 		Args: wantArgs(),
 	}
 	read := configFlags(cmd)
-	documents := cmd.Flags().StringArray("openapi", nil, "an OpenAPI document to compare the policy with")
-	base := cmd.Flags().String("base", "", "path below which the APIs of --openapi are (default: the path of their servers)")
-	host := cmd.Flags().String("site", "", "host of the site to compare --openapi with, or the place of its gate as in Caddyfile:3, where several use patgate")
+	documents := cmd.Flags().StringArray("openapi", nil, "an OpenAPI document, a `FILE`, to compare the policy with")
+	base := cmd.Flags().String("base", "", "`PATH` below which the APIs of --openapi are (default: the path of their servers)")
+	host := cmd.Flags().String("site", "", "`HOST` of the site to compare --openapi with, or the place of its gate as in Caddyfile:3, where several use patgate")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		c, err := read()

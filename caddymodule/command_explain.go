@@ -38,12 +38,12 @@ or a whole URL where several sites use patgate.`,
 	}
 	read := configFlags(cmd)
 	var in explainRequest
-	cmd.Flags().StringVar(&in.Token, "token", "", "judge the request as if it carried the token with this id")
-	cmd.Flags().StringVar(&in.Address, "from", "", "judge it as coming from this IP address")
-	cmd.Flags().StringVar(&in.Site, "site", "", "host of the site that is meant, or the place of its gate as in Caddyfile:3, where the URL doesn't say")
+	cmd.Flags().StringVar(&in.Token, "token", "", "judge the request as if it carried the token with this `ID`")
+	cmd.Flags().StringVar(&in.Address, "from", "", "judge it as coming from this `IP` address")
+	cmd.Flags().StringVar(&in.Site, "site", "", "`HOST` of the site that is meant, or the place of its gate as in Caddyfile:3, where the URL doesn't say")
 	secretStdin := cmd.Flags().Bool("secret-stdin", false, "judge it as if it carried the secret read from standard input")
-	headers := cmd.Flags().StringArray("header", nil, "a header of the request, as in 'X-Space: 7'")
-	address := cmd.Flags().String("address", "", "address of the running server's admin endpoint")
+	headers := cmd.Flags().StringArray("header", nil, "a `HEADER` of the request, as in 'X-Space: 7'")
+	address := cmd.Flags().String("address", "", "`ADDRESS` of the running server's admin endpoint, which is asked for the token")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) (err error) {
 		if err := oneOf(cmd, false, "token", "secret-stdin"); err != nil {

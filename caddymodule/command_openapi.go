@@ -29,10 +29,10 @@ schemes aren't tokens; an operation of which nothing says it is closed (never).`
 		Args: wantArgs("OPENAPI-FILE"),
 	}
 	var c policy.OpenAPIConfig
-	cmd.Flags().StringVar(&c.Base, "base", "", "path below which the API is (default: the path of the document's servers)")
-	cmd.Flags().StringVar(&c.Default, "default", "", "what operations need whose security names no scopes")
-	cmd.Flags().StringArrayVar(&c.Ignore, "ignore", nil, "a security scheme that isn't a token")
-	schemes := cmd.Flags().StringArray("scheme", nil, "what a security scheme asks for where it names no scopes, as in 'bearerAuth any'")
+	cmd.Flags().StringVar(&c.Base, "base", "", "`PATH` below which the API is (default: the path of the document's servers)")
+	cmd.Flags().StringVar(&c.Default, "default", "", "the `REQUIREMENT` of operations whose security names no scopes")
+	cmd.Flags().StringArrayVar(&c.Ignore, "ignore", nil, "a security `SCHEME` that isn't a token (repeatable)")
+	schemes := cmd.Flags().StringArray("scheme", nil, "`'NAME REQUIREMENT'`: what a security scheme asks for where it names no scopes, as in 'bearerAuth any' (repeatable)")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
 		for _, s := range *schemes {

@@ -31,8 +31,8 @@ look up the token that explain is asked about.`,
 
 // configFlags adds the flags that say which configuration is meant.
 func configFlags(cmd *cobra.Command) (read func() (*configuration, error)) {
-	file := cmd.Flags().StringP("config", "c", "", "configuration file (default: Caddyfile in the current directory)")
-	adapter := cmd.Flags().StringP("adapter", "a", "", "config adapter (default: caddyfile, unless the file ends in .json)")
+	file := cmd.Flags().StringP("config", "c", "", "configuration `FILE` (default: Caddyfile in the current directory)")
+	adapter := cmd.Flags().StringP("adapter", "a", "", "`NAME` of the config adapter (default: caddyfile, unless the file ends in .json)")
 	return func() (*configuration, error) { return readConfiguration(*file, *adapter) }
 }
 
@@ -111,7 +111,7 @@ a token. Other keys are ignored. The file - is standard input.`,
 		Args: wantArgs("CASES.jsonl..."),
 	}
 	read := configFlags(cmd)
-	host := cmd.Flags().String("site", "", "host of the site to test, or the place of its gate as in Caddyfile:3, where several use patgate")
+	host := cmd.Flags().String("site", "", "`HOST` of the site to test, or the place of its gate as in Caddyfile:3, where several use patgate")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, files []string) error {
 		c, err := read()

@@ -118,8 +118,8 @@ its own: stop it first. The pepper, if there is one, stays the same.`,
   patgate store copy --from config:Caddyfile --to embedded:backup.db`,
 		Args: wantArgs(),
 	}
-	from := cmd.Flags().String("from", "", "the store that is copied")
-	to := cmd.Flags().String("to", "", "the store it is copied to")
+	from := cmd.Flags().String("from", "", "the `STORE` that is copied")
+	to := cmd.Flags().String("to", "", "the `STORE` it is copied to")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) (err error) {
 		if *from == "" || *to == "" {

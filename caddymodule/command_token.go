@@ -242,7 +242,7 @@ unknown, none is deleted. To keep a record of what was there, revoke instead.`,
 
 // waitFlag adds the flag --wait. What it returns gives the parameter for it.
 func waitFlag(cmd *cobra.Command) func() url.Values {
-	wait := cmd.Flags().String("wait", "", "wait so long for all gateways to take it in, as in 2s (default: a moment)")
+	wait := cmd.Flags().String("wait", "", "wait for this `DURATION` for all gateways to take it in, as in 2s (default: a moment)")
 	return func() url.Values {
 		if *wait == "" {
 			return url.Values{}

@@ -10,6 +10,7 @@
 //	outcome.go    placeholders, access-log fields and identity headers
 //	report.go     what report mode has forwarded
 //	rejections.go what is rejected most, for status
+//	keeper.go     last uses, and what else requests leave for later
 //	lookout.go    whether the store is heard, and can be asked
 //	health.go     what load balancers are told of that
 //	authorize.go  the gate of another proxy
@@ -30,6 +31,7 @@
 //	explain.go    what the gate makes of a request, without serving it
 //	sites.go      the gates of a configuration, running or not
 //	demo.go       the gate at work
+//	transport.go  a leaner way to the API
 //	metrics.go    counters
 //	tracing.go    what spans say
 //

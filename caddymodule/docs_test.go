@@ -297,7 +297,8 @@ func documentCommand(b *strings.Builder, c *cobra.Command) {
 	if c.Hidden {
 		return
 	}
-	asks := c.Flags().Lookup("address") != nil
+	// Of those that have a policy to read, --config is another one.
+	asks := c.Flags().Lookup("address") != nil && !strings.HasPrefix(c.CommandPath(), "patgate policy")
 	if below := c.Commands(); len(below) > 0 {
 		for _, one := range below {
 			documentCommand(b, one)

@@ -109,14 +109,3 @@ func TestHealthOtherwise(t *testing.T) {
 		}
 	}
 }
-
-func TestDurationText(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		time.Minute: "1m", 90 * time.Second: "1m30s", time.Hour: "1h", 10 * time.Second: "10s", 20 * time.Minute: "20m",
-		90 * 24 * time.Hour: "2160h", time.Hour + time.Second: "1h0m1s", -1: "-1ns",
-	} {
-		if got := durationText(d); got != want {
-			t.Errorf("durationText(%d) = %q, want %q", d, got, want)
-		}
-	}
-}

@@ -387,8 +387,7 @@ func (m *Match) Shown(isToken func(secret string) bool) string {
 // Strip removes the token from the places where the route takes tokens from.
 // Where none was looked at, on a public route, that is what isToken takes for
 // one, or on a preflight whatever stands there; other credentials are the API's own
-// and stay. Without a route, it is taken
-// from where any route takes tokens from.
+// and stay. Without a route, it is taken from where any route takes tokens from.
 func (m *Match) Strip(r *http.Request, isToken func(secret string) bool) {
 	var from []Credential
 	if m.Route != nil {
@@ -398,7 +397,9 @@ func (m *Match) Strip(r *http.Request, isToken func(secret string) bool) {
 	}
 	// A preflight carries the query of the request that is to come, which nobody
 	// needs to be told.
-	taken := func(secret string) bool { return secret != "" && (m.Preflight || secret == m.Secret || isToken(secret)) }
+	taken := func(secret string) bool {
+		return secret != "" && (m.Preflight || secret == m.Secret || isToken(secret))
+	}
 	for i := range from {
 		switch c := &from[i]; c.Kind {
 		case Header:

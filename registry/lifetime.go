@@ -43,7 +43,7 @@ func (r *Registry) expiry(l Lifetime, now time.Time) (time.Time, error) {
 		}
 		return r.bounded("expires_at", *l.ExpiresAt, at, now)
 	case l.NoExpiry && r.rules.MaxLifetime > 0:
-		return time.Time{}, invalid("no_expiry: tokens that never expire are not allowed here; at most %s is", formatDuration(r.rules.MaxLifetime))
+		return time.Time{}, invalid("no_expiry: tokens that never expire are not allowed here; at most %s is", FormatDuration(r.rules.MaxLifetime))
 	case l.NoExpiry:
 		return time.Time{}, nil
 	}
@@ -59,7 +59,7 @@ func (r *Registry) expiry(l Lifetime, now time.Time) (time.Time, error) {
 
 func (r *Registry) bounded(what, given string, at, now time.Time) (time.Time, error) {
 	if limit := r.rules.MaxLifetime; limit > 0 && at.After(now.Add(limit)) {
-		return time.Time{}, invalid("%s: %q is too long; at most %s is allowed here", what, given, formatDuration(limit))
+		return time.Time{}, invalid("%s: %q is too long; at most %s is allowed here", what, given, FormatDuration(limit))
 	}
 	if !at.Before(lastTime) {
 		return time.Time{}, invalid("%s: %q is too far away to be kept; no_expiry says never", what, given)
@@ -106,8 +106,8 @@ func parseDuration(what, s string) (time.Duration, error) {
 	return time.Duration(n*float64(day)) + d, nil
 }
 
-// formatDuration writes what parseDuration reads.
-func formatDuration(d time.Duration) string {
+// FormatDuration writes a duration as Caddy reads it: 90d, 12h.
+func FormatDuration(d time.Duration) string {
 	var s string
 	if n := d / day; n > 0 {
 		s = strconv.FormatInt(int64(n), 10) + "d"

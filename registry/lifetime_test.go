@@ -95,7 +95,7 @@ func TestFormatDuration(t *testing.T) {
 		10 * time.Minute: "10m",
 		0:                "0s",
 	} {
-		got := formatDuration(d)
+		got := FormatDuration(d)
 		equal(t, "format", got, want)
 		if back, err := parseDuration("d", got); err != nil || back != d {
 			t.Errorf("parseDuration(%q) = %v, %v; want %v", got, back, err, d)

@@ -111,7 +111,7 @@ func (b *Bearer) expiry(t *token.Token, l Lifetime, now time.Time) (time.Time, e
 	}
 	expires, err := b.registry.expiry(l, now)
 	if err == nil && had > 0 && (expires.IsZero() || expires.After(now.Add(had))) {
-		err = forbidden("lifetime: a token gives itself no longer life than it had, which is %s", formatDuration(had))
+		err = forbidden("lifetime: a token gives itself no longer life than it had, which is %s", FormatDuration(had))
 	}
 	return expires, err
 }

@@ -21,11 +21,25 @@ import (
 // and Caddy's memory limit, from GOMEMLIMIT or the cgroup, bounds it.
 const gcPercent = 400
 
+const longDescription = `patgate is Caddy with a gate for personal access tokens built in: it gives an
+existing HTTP API tokens that are limited to scopes and spaces, that expire, and
+that can be revoked at once.
+
+	$ patgate demo                       the gate at work, with nothing to set up
+	$ patgate run --config Caddyfile     in front of an API, until interrupted
+	$ patgate policy check               what a Caddyfile says, before it is run
+	$ patgate token create --help        tokens of the running server
+
+What isn't patgate's own (run, start, stop, reload, adapt, validate and others) is
+Caddy's.
+`
+
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	caddy.CustomBinaryName = "patgate"
+	caddy.CustomLongDescription = longDescription
 	caddymodule.RegisterCommands()
 	if name := unknownCommand(os.Args[1:]); name != "" {
 		fmt.Fprintf(os.Stderr, "patgate %s: there is no such command (see patgate --help)\n", name)
