@@ -53,7 +53,7 @@ func TestLifetime(t *testing.T) {
 		{"expires_at the past", usual, at("2020-01-01"), none, []string{"expires_at", "2020-01-01", "not in the future"}},
 		{"expires_at over the maximum", usual, at("2030-01-01"), none, []string{"expires_at", "2030-01-01", "at most 366d"}},
 		{"expires_at far, without maximum", unlimited, at("2100-01-01"), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), nil},
-		{"expires_at beyond what is kept", unlimited, at("9999-12-31"), none, []string{"no_expiry"}},
+		{"expires_at beyond what is kept", unlimited, at("9999-12-31T23:59:59-10:00"), none, []string{"no_expiry"}},
 		{"expires_at not a time", usual, at("tomorrow"), none, []string{"expires_at", "2027-01-31T12:00:00Z"}},
 
 		{"no_expiry under a maximum", usual, never, none, []string{"no_expiry", "at most 366d"}},
