@@ -73,9 +73,36 @@ func (s *Store) ask(ctx context.Context, l *lookup) error {
 	found, ok := s.lanes.Load(server)
 	if !ok {
 		found, _ = s.lanes.LoadOrStore(server, &lane{s: s, server: server})
+		if s.cluster != nil {
+			go s.forgetNodes() // a new one may have come in the place of another
+		}
 	}
 	found.(*lane).add(l)
 	return nil
+}
+
+// forgetNodes drops what is kept of nodes that the Cluster has no more.
+func (s *Store) forgetNodes() {
+	ctx, cancel := context.WithTimeout(s.ctx, s.budget)
+	defer cancel()
+	var mu sync.Mutex
+	there := map[any]bool{}
+	if err := s.cluster.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		there[node] = true
+		return nil
+	}); err != nil {
+		return // the next new node is soon enough
+	}
+	for _, kept := range []*sync.Map{&s.lanes, &s.replicas} {
+		kept.Range(func(node, _ any) bool {
+			if !there[node] {
+				kept.Delete(node)
+			}
+			return true
+		})
+	}
 }
 
 func (n *lane) add(l *lookup) {
