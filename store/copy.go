@@ -29,7 +29,7 @@ const copyStep = 500
 // Copy adds every token, owner and event of one store to another and verifies that
 // the tokens and owners are there. What is there already and the same is left alone,
 // so that a Copy that was interrupted can be run again; what is there and differs is
-// an error. progress, if not nil, is called with the number of records dealt with so
+// an error, and so is that the source changes meanwhile. progress, if not nil, is called with the number of records dealt with so
 // far.
 func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copied, error) {
 	var c Copied
@@ -39,7 +39,11 @@ func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copi
 			progress(n)
 		}
 	}
-	err := eachToken(ctx, from, func(page []*token.Token) error {
+	before, err := from.Status(ctx)
+	if err != nil {
+		return c, fmt.Errorf("reading the source: %w", err)
+	}
+	err = eachToken(ctx, from, func(page []*token.Token) error {
 		n, err := addTokens(ctx, to, page)
 		c.Written += n
 		c.Tokens += len(page)
@@ -70,11 +74,26 @@ func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copi
 	if err := verify(ctx, to, c); err != nil {
 		return c, err
 	}
-	return c, copyEvents(ctx, from, to, func(n int) {
+	err = copyEvents(ctx, from, to, func(n int) {
 		c.Events += n
 		done(c.Tokens + c.Owners + c.Events)
 	})
+	if err != nil {
+		return c, err
+	}
+	after, err := from.Status(ctx)
+	if err != nil {
+		return c, fmt.Errorf("reading the source: %w", err)
+	}
+	if after.Position != before.Position {
+		return c, errChanged
+	}
+	return c, nil
 }
+
+// errChanged is why a copy that arrived isn't one of what is there now.
+var errChanged = errors.New("tokens or owners of the source were changed meanwhile, and what was changed, a revocation perhaps, isn't in the copy: " +
+	"don't use it; stop what changes them, and copy to an empty store")
 
 // eachToken reads all tokens, newest first.
 func eachToken(ctx context.Context, s Store, f func([]*token.Token) error) error {

@@ -132,6 +132,26 @@ func TestCopyIsResumed(t *testing.T) {
 	}
 }
 
+// A copy of what has changed meanwhile is none, however complete it looks.
+func TestCopyOfWhatChanges(t *testing.T) {
+	t.Parallel()
+	from, to := open(t), open(t)
+	fill(t, from, 20)
+	revoked := false
+	_, err := store.Copy(t.Context(), from, to, func(int) {
+		if revoked {
+			return
+		}
+		revoked = true
+		if _, err := from.Update(t.Context(), record(1).ID, func(t *token.Token) error { t.RevokedAt = now; return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "changed meanwhile") {
+		t.Errorf("Copy = %v, want that the source has changed", err)
+	}
+}
+
 func TestCopyRefusesWhatDiffers(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

@@ -180,7 +180,7 @@ func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values
 type around struct {
 	where  map[string]*token.Digest // by id: what the index of ids says; nil: nothing
 	listed map[string]bool          // by id: the token is in the index of its owner
-	others map[token.Digest]record  // of its retired secrets, and of those that know it as one
+	others map[token.Digest]record  // at where; of its retired secrets, and of those that know it as one
 }
 
 func (c *check) readAround(ctx context.Context, records map[token.Digest]record) (a around, err error) {
@@ -210,6 +210,9 @@ func (c *check) readAround(ctx context.Context, records map[token.Digest]record)
 	for i, id := range ids {
 		a.where[id] = where[i]
 		a.listed[id] = scores[i].cmd.Err() == nil
+		if where[i] != nil {
+			others = append(others, *where[i])
+		}
 	}
 	a.others, err = c.lookAll(ctx, others)
 	return a, err
@@ -269,6 +272,16 @@ func (c *check) lookAtRecord(d token.Digest, r record, around around) finding {
 			change.add(s.keys.ids, idEntry(t.ID, d))
 		})}
 	case *at != d:
+		switch other, ok := around.others[*at]; {
+		case !ok:
+			return finding{fmt.Sprintf("token %q has a record beside the one that the index of ids names, which can't be read", t.ID), nil}
+		case !other.live() || other.token.ID != t.ID:
+			// It serves, for it is found by its secret.
+			return finding{fmt.Sprintf("token %q: the index of ids names a record that isn't its own", t.ID), rewrite(func(change *change) {
+				change.remove(s.keys.ids, idEntry(t.ID, *at))
+				change.add(s.keys.ids, idEntry(t.ID, d))
+			})}
+		}
 		return finding{fmt.Sprintf("token %q has an old record beside its own", t.ID), func(ctx context.Context) error {
 			change := newChange(r.version)
 			change.set(s, d, r.raw, "")

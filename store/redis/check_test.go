@@ -46,6 +46,13 @@ func TestCheck(t *testing.T) {
 			old.Digest = digest("old")
 			s.client.Set(t.Context(), s.keys.token(old.Digest), liveValue(1, old), 0)
 		}, []string{`token "a" has an old record beside its own`}, false},
+		{"another record in the index", func(t *testing.T, s *Store) {
+			s.client.ZAdd(t.Context(), s.keys.ids, zero(idEntry("a", token.Digest{})))
+		}, []string{`token "a": the index of ids names a record that isn't its own`}, false},
+		{"another record in the index only", func(t *testing.T, s *Store) {
+			s.client.ZRem(t.Context(), s.keys.ids, idEntry("a", digest("a")))
+			s.client.ZAdd(t.Context(), s.keys.ids, zero(idEntry("a", digest("b"))))
+		}, []string{`token "a": the index of ids names a record that isn't its own`}, false},
 		{"an orphaned intent", func(t *testing.T, s *Store) {
 			v := s.client.Get(t.Context(), s.keys.token(digest("a"))).Val()
 			s.client.Set(t.Context(), s.keys.token(digest("a")), intentValue("8 bytes!", v, ""), 0)

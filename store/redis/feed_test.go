@@ -211,6 +211,15 @@ func TestServerLosesChanges(t *testing.T) {
 		t.Errorf("the loss is neither logged nor counted: %+v\n%s", s.Stats(), log.String())
 	}
 
+	// Who is to end what was lost finds what is there.
+	for _, id := range []string{"revoked", "deleted", "renewed", "untouched"} {
+		if found, err := s.Token(t.Context(), id); err != nil || found.ID != id {
+			t.Errorf("Token %q = %v, %v", id, found, err)
+		}
+	}
+	if all, _, err := s.Tokens(t.Context(), store.Query{}); err != nil || len(all) != 5 {
+		t.Errorf("Tokens = %s, %v, want 5", ids(all), err)
+	}
 	// An older record isn't changed into one that serves.
 	rename := func(t *token.Token) error { t.Name = "renamed"; return nil }
 	if _, err := s.Update(t.Context(), "revoked", rename); !errors.Is(err, ErrLost) {

@@ -10,7 +10,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Tokens implements store.Store. The cursor is the id of the last token listed.
+// Tokens implements store.Store, with records as in Token. The cursor is the id of the last token listed.
 func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
 	before := q.Cursor
 	for {
@@ -85,7 +85,7 @@ func (s *Store) page(ctx context.Context, owner *string, before string) (p page,
 		records = records[1:]
 		t := r.token
 		if !r.live() || t.ID != id { // changed between the reads
-			t, err = s.now(ctx, id, s.record)
+			t, err = s.now(ctx, id, s.look)
 			if err != nil && !errors.Is(err, errIndex) { // of which a list must not fail: Check mends it
 				return page{}, err
 			}
