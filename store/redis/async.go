@@ -26,6 +26,9 @@ func (s *Store) FindAsync(d token.Digest, done func(store.Found, error)) {
 	f.key, f.then = s.keys.token(d), f
 	err := s.usable(s.ctx)
 	if err == nil {
+		err = s.believed()
+	}
+	if err == nil {
 		err = s.ask(s.ctx, &f.lookup)
 	}
 	if err != nil {

@@ -37,6 +37,9 @@ func (s *Store) follow() {
 	var at cursor
 	var failing int
 	for s.ctx.Err() == nil {
+		if s.reopen.Swap(false) {
+			s.reopenFeed()
+		}
 		sent := time.Now()
 		next, heard, err := s.followOnce(at)
 		if err != nil {
@@ -59,6 +62,16 @@ func (s *Store) follow() {
 		if heard {
 			s.heard.Store(&sent)
 		}
+	}
+}
+
+// reopenFeed takes the feed from where it is found now.
+func (s *Store) reopenFeed() {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	if s.ctx.Err() == nil {
+		s.feed.Close()
+		s.feed = s.openFeed()
 	}
 }
 
@@ -88,6 +101,7 @@ func (s *Store) followOnce(at cursor) (next cursor, heard bool, err error) {
 			s.takeIn(store.Position(e.n), what)
 		}
 		at.n, at.mark = e.n, e.mark
+		s.passed.add(at)
 	}
 	return at, at.n >= head.n, nil
 }
@@ -172,6 +186,7 @@ func (s *Store) resync(at cursor) (end cursor, heard bool, err error) {
 	if at.known {
 		s.log.Warn("changes may have been missed: everything held is read again", "store", s.where, "followed", at.n, "feed", end.n)
 	}
+	s.passed.begin(end)
 	s.reset(store.Position(end.n))
 	return end, true, nil
 }
@@ -226,7 +241,8 @@ func (s *Store) await(n store.Position) {
 
 // Heard implements store.Follower. A master that was cut off from the others
 // still answers, and knows nothing of their changes; so it must also have taken
-// a beat of this gateway lately, which min-replicas-to-write makes it refuse.
+// a beat of this gateway lately, which min-replicas-to-write makes it refuse, and
+// which shows that the feed comes from the same server (prove).
 func (s *Store) Heard() time.Time {
 	heard, beaten := s.heard.Load(), s.beaten.Load()
 	switch {

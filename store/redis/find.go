@@ -19,6 +19,9 @@ import (
 func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
+	if err := s.believed(); err != nil {
+		return store.Found{}, s.reading("a token", err)
+	}
 	// What is read from here on shows every change up to here.
 	position := s.told.position()
 	r, err := s.find(ctx, d)

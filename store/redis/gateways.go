@@ -13,66 +13,9 @@ import (
 	"github.com/patgate/patgate/store"
 )
 
-const (
-	beatInterval = time.Second
-	beatLimit    = 3 * beatInterval // without a good beat for so long, the feed isn't trusted
-
-	// usualHolds is how long a gateway may use what it holds without hearing of
-	// changes, where it doesn't say.
-	usualHolds = 2 * time.Minute
-	// gatewayForgotten is when a gateway that was not stopped in order is taken
-	// off the list.
-	gatewayForgotten = time.Hour
-)
-
-// beat says, every second and soon after each change, how far this gateway
-// follows, and looks after what needs looking after now and then.
-func (s *Store) beat() {
-	ticker := time.NewTicker(beatInterval)
-	defer ticker.Stop()
-	var warned, forbidden bool
-	for due := true; s.ctx.Err() == nil; {
-		sent := time.Now()
-		err := s.sayWhere(s.ctx)
-		if err == nil {
-			s.beaten.Store(&sent)
-		}
-		if err == nil && due {
-			if err := s.countReplicas(s.ctx); err != nil && !forbidden && strings.Contains(err.Error(), "NOPERM") {
-				forbidden = true
-				s.log.Warn("REVOCATIONS MAY BE LOST in a fail-over: the redis user may not ask for INFO, so that nobody waits for replicas; allow +info", "store", s.where)
-			} else if err != nil {
-				s.log.Debug("counting replicas", "store", s.where, "error", err)
-			}
-			if err := s.tidy(s.ctx); err != nil {
-				s.log.Debug("ending changes that were left behind", "store", s.where, "error", err)
-			}
-			if !warned {
-				warned = s.warn(s.ctx) == nil
-			}
-		}
-		select {
-		case <-ticker.C:
-			due = true
-		case <-s.beatSoon:
-			due = false
-		case <-s.ctx.Done():
-		}
-	}
-}
-
-// beatNow has the next beat come soon.
-func (s *Store) beatNow() {
-	select {
-	case s.beatSoon <- struct{}{}:
-	default:
-	}
-}
-
-func (s *Store) sayWhere(ctx context.Context) error {
-	cmd := eval(scriptBeat, []string{s.keys.gateways}, s.name, uint64(s.told.position()), time.Duration(s.holds.Load()).Milliseconds())
-	return s.send(ctx, unsafe, keyed{s.keys.gateways, cmd})
-}
+// gatewayForgotten is when a gateway that was not stopped in order is taken off the
+// list.
+const gatewayForgotten = time.Hour
 
 // leave takes this gateway off the list.
 func (s *Store) leave() {
@@ -120,12 +63,6 @@ func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err
 		all = append(all, g)
 	}
 	return all, now, nil
-}
-
-// Holds implements store.Acknowledger.
-func (s *Store) Holds(d time.Duration) {
-	s.holds.Store(int64(d))
-	s.beatNow()
 }
 
 // Acknowledged implements store.Acknowledger.

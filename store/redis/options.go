@@ -41,6 +41,8 @@ type Options struct {
 	Name      string        // of this process among the gateways, like no other; default: the host's name and four random digits
 	Budget    time.Duration // a lookup, and each step of a change, may take so long; default: 250 ms
 	Logger    *slog.Logger  // default: none
+
+	feedAddr string // of the server that the feed comes from; "": the same
 }
 
 // maxConnections bounds what one process opens to a server. Lookups are batched:
@@ -161,11 +163,30 @@ func (o *Options) name() string {
 }
 
 // forFeed returns o for the connection that waits for changes.
-func forFeed(o *redis.UniversalOptions) *redis.UniversalOptions {
+func (opts *Options) forFeed(o *redis.UniversalOptions) *redis.UniversalOptions {
 	f := *o
+	if opts.feedAddr != "" {
+		f.Addrs = []string{opts.feedAddr}
+	}
 	f.ReadTimeout = o.ReadTimeout + feedBlock
 	f.PoolSize, f.MaxActiveConns = 1, 2
 	return &f
+}
+
+// sentinels returns clients of the Sentinels themselves, if there are any. They
+// connect when they are asked.
+func sentinels(o *redis.UniversalOptions) (all []*redis.Client) {
+	if o.MasterName == "" {
+		return nil
+	}
+	for _, address := range o.Addrs {
+		all = append(all, redis.NewClient(&redis.Options{
+			Addr: address, Username: o.SentinelUsername, Password: o.SentinelPassword, TLSConfig: o.TLSConfig,
+			ContextTimeoutEnabled: true, DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+			MaxRetries: o.MaxRetries, PoolSize: 1, DisableIdentity: o.DisableIdentity, Protocol: o.Protocol, MaintNotificationsConfig: o.MaintNotificationsConfig,
+		}))
+	}
+	return all
 }
 
 // location returns where the server is, for people.

@@ -109,7 +109,7 @@ var (
 type Store struct {
 	client  redis.UniversalClient
 	cluster *redis.ClusterClient  // client, where that is one
-	feed    redis.UniversalClient // whose one connection waits for changes
+	feed    redis.UniversalClient // whose one connection waits for changes; of follow, and closed under closing
 	keys    keys
 	name    string // of this gateway
 	where   string // for people: the address
@@ -118,6 +118,9 @@ type Store struct {
 	// patience is how long a change may be in the way of another before that
 	// aborts it.
 	patience time.Duration
+
+	masterName string          // that the Sentinels know the master by
+	sentinels  []*redis.Client // themselves
 
 	lanes    sync.Map // of *lane, by the *redis.Client it reads from
 	replicas sync.Map // of replicaCount, by the *redis.Client that has them
@@ -129,6 +132,11 @@ type Store struct {
 	doubt    atomic.Bool // whether a change may not be on a replica: see confirm
 	heard    atomic.Pointer[time.Time]
 	beaten   atomic.Pointer[time.Time] // when the last good beat was sent
+	passed   passed
+	reopen   atomic.Bool // the feed is to be asked for anew
+	openFeed func() redis.UniversalClient
+	closing  sync.Mutex
+	cutOff   atomic.Bool // the server may not be the master: see outvoted
 	beatSoon chan struct{}
 	holds    atomic.Int64 // see Holds: nanoseconds
 
@@ -157,7 +165,9 @@ func Open(opts Options) (*Store, error) {
 		beatSoon: make(chan struct{}, 1),
 	}
 	s.cluster, _ = s.client.(*redis.ClusterClient)
-	s.feed = redis.NewUniversalClient(forFeed(o))
+	s.openFeed = func() redis.UniversalClient { return redis.NewUniversalClient(opts.forFeed(o)) }
+	s.feed = s.openFeed()
+	s.masterName, s.sentinels = o.MasterName, sentinels(o)
 	s.holds.Store(int64(usualHolds))
 	s.told.init()
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -197,7 +207,12 @@ func (s *Store) Close() error {
 	}
 	s.leave()
 	s.stop()
+	s.closing.Lock()
 	err := errors.Join(s.feed.Close(), s.client.Close())
+	s.closing.Unlock()
+	for _, sentinel := range s.sentinels {
+		err = errors.Join(err, sentinel.Close())
+	}
 	s.work.Wait()
 	if err != nil {
 		return fmt.Errorf("closing token store %s: %w", s.where, err)

@@ -189,10 +189,13 @@ return found`
 // scriptBeat notes how far a gateway follows, when it said so, and for how many
 // milliseconds it may use what it holds without hearing of changes.
 //
-//	KEYS  gateways
+//	KEYS  gateways, head
 //	ARGV  name, position, milliseconds
+//
+// It returns the position and mark of the last entry of the feed.
 const scriptBeat = luaNow + `
-return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. now() .. ' ' .. ARGV[3])`
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. now() .. ' ' .. ARGV[3])
+return {redis.call('HGET', KEYS[2], 'n') or '0', redis.call('HGET', KEYS[2], 'mark') or ''}`
 
 // feedLength is how many entries the feed keeps, about. A gateway that comes
 // back after more changes reads everything again.

@@ -1,0 +1,218 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	beatInterval = time.Second
+	beatLimit    = 3 * beatInterval // without a good beat for so long, the feed isn't trusted
+
+	// usualHolds is how long a gateway may use what it holds without hearing of
+	// changes, where it doesn't say.
+	usualHolds = 2 * time.Minute
+)
+
+// pulse is a beat that the server has taken.
+type pulse struct {
+	sent     time.Time
+	followed uint64 // the position followed when it was sent
+	head     cursor // the end of the feed, on the server that took it
+}
+
+// beat says, every second and soon after each change, how far this gateway
+// follows, and looks after what needs looking after now and then.
+func (s *Store) beat() {
+	ticker := time.NewTicker(beatInterval)
+	defer ticker.Stop()
+	var warned, forbidden, refused bool
+	var last pulse
+	var reopened time.Time
+	for due := true; s.ctx.Err() == nil; {
+		now, err := s.sayWhere(s.ctx)
+		s.prove(last)
+		switch {
+		case err == nil:
+			last = now
+			s.cutOff.Store(false)
+			if !s.prove(now) && s.astray(now.sent) && time.Since(reopened) > beatLimit {
+				s.log.Warn("the change feed doesn't come from the server that changes go to: it is asked for anew", "store", s.where)
+				s.reopen.Store(true)
+				reopened = time.Now()
+			}
+		case takesNoWrites(err):
+			s.cutOff.Store(s.outvoted(s.ctx))
+		}
+		refused = s.sayRefused(refused, err)
+		if err == nil && due {
+			if err := s.countReplicas(s.ctx); err != nil && !forbidden && strings.Contains(err.Error(), "NOPERM") {
+				forbidden = true
+				s.log.Warn("REVOCATIONS MAY BE LOST in a fail-over: the redis user may not ask for INFO, so that nobody waits for replicas; allow +info", "store", s.where)
+			} else if err != nil {
+				s.log.Debug("counting replicas", "store", s.where, "error", err)
+			}
+			if err := s.tidy(s.ctx); err != nil {
+				s.log.Debug("ending changes that were left behind", "store", s.where, "error", err)
+			}
+			if !warned {
+				warned = s.warn(s.ctx) == nil
+			}
+		}
+		select {
+		case <-ticker.C:
+			due = true
+		case <-s.beatSoon:
+			due = false
+		case <-s.ctx.Done():
+		}
+	}
+}
+
+// beatNow has the next beat come soon.
+func (s *Store) beatNow() {
+	select {
+	case s.beatSoon <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Store) sayWhere(ctx context.Context) (p pulse, err error) {
+	p = pulse{sent: time.Now(), followed: uint64(s.told.position())}
+	cmd := eval(scriptBeat, []string{s.keys.gateways, s.keys.head}, s.name, p.followed, time.Duration(s.holds.Load()).Milliseconds())
+	if err := s.send(ctx, unsafe, keyed{s.keys.gateways, cmd}); err != nil {
+		return p, err
+	}
+	values, err := cmd.Slice()
+	if err != nil {
+		return p, err
+	}
+	p.head, err = toCursor(values)
+	return p, err
+}
+
+// sayRefused logs when a server begins to refuse beats, and when it takes them again.
+// That nothing is heard of a server at all, others say.
+func (s *Store) sayRefused(before bool, err error) bool {
+	var reply redis.Error
+	now := err != nil && (before || errors.As(err, &reply))
+	switch {
+	case now && !before:
+		s.log.Warn("the redis server refuses what this gateway writes: changes made by others can't be heard for certain, and tokens are asked for", "store", s.where, "error", err)
+	case before && err == nil:
+		s.log.Info("the redis server takes what this gateway writes again", "store", s.where)
+	}
+	return now && (before || err != nil)
+}
+
+// prove has a beat count, and reports whether it does, if the server that took it is
+// the one that the feed comes from: the feed has passed what was its end there. Where
+// Sentinels disagree, the two may not be the same.
+func (s *Store) prove(p pulse) bool {
+	ok := !p.sent.IsZero() && p.head.n >= p.followed && s.passed.has(p.head)
+	if ok {
+		s.beaten.Store(&p.sent)
+	}
+	return ok
+}
+
+// astray reports whether beats are taken, and the feed comes, but have not fitted
+// together for too long.
+func (s *Store) astray(sent time.Time) bool {
+	heard, beaten := s.heard.Load(), s.beaten.Load()
+	return heard != nil && beaten != nil && sent.Sub(*heard) < beatLimit && sent.Sub(*beaten) > beatLimit
+}
+
+// passed remembers which entries of the feed were taken in last.
+type passed struct {
+	mu    sync.Mutex
+	marks map[uint64]string // by position
+	last  uint64
+}
+
+// passedKept is how many are remembered: more than come between a beat and the next.
+const passedKept = 4096
+
+// begin forgets what was before an entry.
+func (p *passed) begin(c cursor) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.marks, p.last = map[uint64]string{c.n: c.mark}, c.n
+}
+
+// add adds the entry behind the last.
+func (p *passed) add(c cursor) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.marks[c.n], p.last = c.mark, c.n
+	delete(p.marks, c.n-passedKept)
+}
+
+func (p *passed) has(c cursor) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mark, ok := p.marks[c.n]
+	return ok && mark == c.mark
+}
+
+// takesNoWrites reports whether a server says that it isn't the master, or that it
+// can't tell for want of replicas (min-replicas-to-write).
+func takesNoWrites(err error) bool {
+	text := err.Error()
+	return redis.IsReadOnlyError(err) || strings.Contains(text, "READONLY") || strings.Contains(text, "NOREPLICAS")
+}
+
+// errCutOff is why a server that answers isn't believed.
+var errCutOff = errors.New("the redis server takes no writes, and most Sentinels don't say which one is the master: it may have been cut off, and not know of revocations")
+
+// outvoted reports whether most of the Sentinels that were configured can't be asked
+// or disagree about the master. Then the server that is reached may be one that was
+// cut off from the others, and another one the master. Without Sentinels nobody can
+// be asked.
+func (s *Store) outvoted(ctx context.Context) bool {
+	if len(s.sentinels) == 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	var mu sync.Mutex
+	var asking sync.WaitGroup
+	votes := map[string]int{}
+	for _, sentinel := range s.sentinels {
+		asking.Go(func() {
+			cmd := redis.NewStringSliceCmd(noContext, "sentinel", "get-master-addr-by-name", s.masterName)
+			if err := sentinel.Process(ctx, cmd); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				votes[strings.Join(cmd.Val(), ":")]++
+			}
+		})
+	}
+	asking.Wait()
+	for _, n := range votes {
+		if n > len(s.sentinels)/2 {
+			return false
+		}
+	}
+	return true
+}
+
+// believed returns why what the server says of tokens is not to be believed, if so:
+// no longer than what is held without hearing of changes.
+func (s *Store) believed() error {
+	if s.cutOff.Load() && time.Since(s.Heard()) > time.Duration(s.holds.Load()) {
+		return errCutOff
+	}
+	return nil
+}
+
+// Holds implements store.Acknowledger.
+func (s *Store) Holds(d time.Duration) {
+	s.holds.Store(int64(d))
+	s.beatNow()
+}

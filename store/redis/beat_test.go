@@ -1,0 +1,77 @@
+package redis
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
+)
+
+// A master that was cut off from its replica and from the Sentinels takes no beats,
+// and is believed no longer than what is held; with the Sentinels, that have made no
+// other one the master, it is.
+func TestCutOffMaster(t *testing.T) {
+	t.Parallel()
+	r := redistest.StartSentinel(t, "min-replicas-to-write 1", "min-replicas-max-lag 1")
+	s := open(t, Options{Addresses: []string{r.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second})
+	create(t, s, newToken("a"))
+	s.Holds(time.Second)
+	redistest.Await(t, "the store to be heard", func() error { return unless(time.Since(s.Heard()) < time.Second) })
+	find := func() error {
+		_, err := s.Find(t.Context(), digest("a"))
+		return err
+	}
+	r.Replica.Kill()
+	redistest.Await(t, "beats to be refused", func() error { return unless(time.Since(s.Heard()) > beatLimit) })
+	if err := find(); err != nil {
+		t.Errorf("without its replica, the master that the Sentinel knows: %v", err)
+	}
+	r.Sentinel.Kill()
+	redistest.Await(t, "the master not to be believed", func() error { return unless(errors.Is(find(), errCutOff)) })
+	answer := make(chan error, 1)
+	s.FindAsync(digest("a"), func(_ store.Found, err error) { answer <- err })
+	if err := <-answer; !errors.Is(err, errCutOff) {
+		t.Errorf("FindAsync: %v, want that the master isn't believed", err)
+	}
+	r.Sentinel.Start()
+	redistest.Await(t, "the master to be believed again", find)
+}
+
+// Where the feed comes from a server that was cut off from the one that changes are
+// made on, it isn't heard any more, however well it answers.
+func TestFeedOfAnotherServer(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t)
+	host, port, _ := strings.Cut(master.Addr, ":")
+	other := redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
+	var log logged
+	prefix := Options{Addresses: []string{master.Addr}, KeyPrefix: "forked"}
+	changes := open(t, prefix)
+	prefix.feedAddr, prefix.Logger = other.Addr, log.logger()
+	s := open(t, prefix)
+	create(t, changes, newToken("a"))
+	heardSince := func(at time.Time) func() error {
+		return func() error { return unless(s.Heard().After(at) && s.told.position() == changes.told.position()) }
+	}
+	redistest.Await(t, "the store to be heard", heardSince(time.Now()))
+	other.Do("replicaof", "no", "one")
+	update(t, changes, "a", revoke)
+	began := time.Now()
+	redistest.Await(t, "the feed to be given up", func() error { return unless(strings.Contains(log.String(), "doesn't come from the server")) })
+	if heard := s.Heard(); heard.After(began.Add(beatInterval)) {
+		t.Errorf("heard %s after a change that the feed doesn't bring", heard.Sub(began))
+	}
+	other.Do("replicaof", host, port)
+	redistest.Await(t, "the store to be heard again", heardSince(time.Now()))
+}
+
+// unless returns an error unless what is waited for is so.
+func unless(so bool) error {
+	if so {
+		return nil
+	}
+	return errors.New("not yet")
+}
