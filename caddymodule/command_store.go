@@ -113,7 +113,8 @@ interrupted can be run again: what is there already is left alone.
 A STORE is embedded:<file>, a redis://, rediss:// or unix:// URL, or
 config:<file>, the store that a configuration file means. A password stands in a
 placeholder: redis://:{env.REDIS_PASSWORD}@host. The file of a running server is
-its own: stop it first. The pepper, if there is one, stays the same.`,
+its own: stop it first. A Redis that is changed meanwhile is copied in vain, for
+what was revoked may not be in the copy: stop its gateways. The pepper, if there is one, stays the same.`,
 		Example: `  patgate store copy --from embedded:/var/lib/caddy/patgate/tokens.db --to redis://10.0.0.5
   patgate store copy --from config:Caddyfile --to embedded:backup.db`,
 		Args: wantArgs(),

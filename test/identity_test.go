@@ -93,7 +93,7 @@ func TestIdentityHeaders(t *testing.T) {
 		{"api", "odd", "/spaces/a%20b%25c", nil}, // not forwarded: encoded twice
 		{"api", "odd", "/spaces/a%20b", map[string]string{"X-Patgate-Owner": "Zo%C3%AB%20100%25%20<x@y>%E2%80%A8", "X-Patgate-Space": "a b", "X-Patgate-Scopes": "*"}},
 		{"api", "odd", "/spaces/caf%C3%A9", map[string]string{"X-Patgate-Owner": "Zo%C3%AB%20100%25%20<x@y>%E2%80%A8", "X-Patgate-Space": "caf%C3%A9", "X-Patgate-Scopes": "*"}},
-		{"api", "capped", "/spaces/1", map[string]string{"X-Patgate-Owner": "bob", "X-Patgate-Space": "1"}},
+		{"api", "capped", "/spaces/1", map[string]string{"X-Patgate-Owner": "bob", "X-Patgate-Space": "1", "X-Patgate-Scopes": "stories:read"}},
 		{"named", "T", "/spaces/1", map[string]string{"Remote-User": "alice", "X-Patgate-Space": "1", "X-Auth-Request-Groups": "stories:read stories:write"}},
 		{"off", "T", "/spaces/1", nil},
 	} {

@@ -23,7 +23,7 @@ func exampleServers(t *testing.T) string {
 		t.Fatal(err)
 	}
 	servers := regexp.MustCompile(`(?ms)^\tservers \{\n.*?^\t\}\n`).Find(text)
-	if !bytes.Contains(servers, []byte("read_header 10s")) || !bytes.Contains(servers, []byte("max_header_size 32KB")) {
+	if !bytes.Contains(servers, []byte("read_header 10s")) || !bytes.Contains(servers, []byte("max_header_size 16KB")) {
 		t.Fatalf("the example has other limits: %s", servers)
 	}
 	return strings.NewReplacer("read_header 10s", "read_header 1s", "idle        2m", "idle 1s").Replace(string(servers))
@@ -43,11 +43,11 @@ func TestLimits(t *testing.T) {
 		want string
 	}{
 		{"ordinary", ok, "forward"},
-		{"large", ok.with("X-Large: " + strings.Repeat("x", 20<<10)), "forward"},
+		{"large", ok.with("X-Large: " + strings.Repeat("x", 12<<10)), "forward"},
 		{"huge header", ok.with("X-Huge: " + strings.Repeat("x", 100<<10)), "431"},
 		{"many headers", ok.with(strings.Split(strings.TrimSpace(strings.Repeat("X-Many: xxxxxxxxxxxxxxxxxxxxxxxx\n", 4000)), "\n")...), "431"},
 		{"huge token", request{target: "/x", header: []string{"Authorization: Bearer pat_" + strings.Repeat("x", 100<<10)}}, "431"},
-		{"large token", request{target: "/x", header: []string{"Authorization: Bearer pat_" + strings.Repeat("x", 20<<10)}}, "token_malformed"},
+		{"large token", request{target: "/x", header: []string{"Authorization: Bearer pat_" + strings.Repeat("x", 12<<10)}}, "token_malformed"},
 		{"huge target", request{target: "/x?" + strings.Repeat("y", 100<<10)}.with(g.bearer("T")), "431"},
 	} {
 		a, err := g.raw(t, row.r.http1(), "GET")

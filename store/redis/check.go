@@ -112,7 +112,7 @@ func (c *check) lookAtRecords(ctx context.Context, digests []token.Digest) (map[
 	for i, d := range digests {
 		floors[i] = c.s.floors.of(string(d[:]))
 	}
-	values, err := c.s.values(ctx, digests)
+	values, err := c.values(ctx, digests)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (c *check) lookAtRecords(ctx context.Context, digests []token.Digest) (map[
 		return nil, err
 	}
 	// What has changed meanwhile proves nothing.
-	now, err := c.s.values(ctx, digests)
+	now, err := c.values(ctx, digests)
 	if err != nil {
 		return nil, err
 	}
@@ -218,12 +218,32 @@ func (c *check) readAround(ctx context.Context, records map[token.Digest]record)
 	return a, err
 }
 
+// values is Store.values, with what isn't a text as one that can't be read.
+func (c *check) values(ctx context.Context, digests []token.Digest) ([]string, error) {
+	all, err := c.s.values(ctx, digests)
+	switch {
+	case err == nil || !strings.HasPrefix(err.Error(), "WRONGTYPE"):
+		return all, err
+	case len(digests) == 1:
+		return []string{"?"}, nil
+	}
+	all = nil
+	for _, d := range digests {
+		one, err := c.values(ctx, []token.Digest{d})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one...)
+	}
+	return all, nil
+}
+
 // lookAll is look for many. Those that can't be read are left out: they are
 // found where all records are looked at.
 func (c *check) lookAll(ctx context.Context, digests []token.Digest) (map[token.Digest]record, error) {
 	all := make(map[token.Digest]record, len(digests))
 	for some := range slices.Chunk(digests, step) {
-		values, err := c.s.values(ctx, some)
+		values, err := c.values(ctx, some)
 		if err != nil {
 			return nil, err
 		}
@@ -310,7 +330,7 @@ func (c *check) members(ctx context.Context, index, from string, f func([]string
 	for {
 		cmd := redis.NewStringSliceCmd(noContext, "zrangebylex", index, from, "+", "limit", 0, step)
 		if err := c.s.send(ctx, unsafe, keyed{index, cmd}); err != nil {
-			return err
+			return fmt.Errorf("key %s: %w", index, err)
 		}
 		all := cmd.Val()
 		if err := f(all); err != nil {

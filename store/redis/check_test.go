@@ -2,6 +2,8 @@ package redis
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +123,34 @@ func TestCheck(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A key that isn't what it should be is found, and hides nothing else.
+func TestCheckWrongType(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	create(t, s, newToken("a"), newToken("b"))
+	s.client.Del(t.Context(), s.keys.token(digest("b")))
+	s.client.LPush(t.Context(), s.keys.token(digest("b")), "x")
+	s.client.ZRem(t.Context(), s.keys.ids, idEntry("a", digest("a")))
+	problems, err := s.Check(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, p := range problems {
+		found = append(found, p.Text)
+	}
+	for _, want := range []string{fmt.Sprintf("digest %x", digest("b")), `token "a" is not in the index of ids`} {
+		if !slices.ContainsFunc(found, func(text string) bool { return strings.Contains(text, want) }) {
+			t.Errorf("Check finds %q, want %q", found, want)
+		}
+	}
+	s.client.Del(t.Context(), s.keys.own("alice"))
+	s.client.Set(t.Context(), s.keys.own("alice"), "x", 0)
+	if _, err := s.Check(t.Context(), true); err == nil || !strings.Contains(err.Error(), "WRONGTYPE") {
+		t.Errorf("Check of an index that isn't one: %v", err)
 	}
 }
 

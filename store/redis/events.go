@@ -18,11 +18,15 @@ import (
 // last two keys, the events and their index: triples of an event and the two
 // members of the index that it has, without its number, and then how many triples
 // there are. own is the last argument that is not about events.
-const luaRecord = `
+const luaRecord = luaEnd + `
 local own = #ARGV - 1 - 3 * tonumber(ARGV[#ARGV])
 local function record(head)
   for i = own + 1, #ARGV - 1, 3 do
     local n = redis.call('HINCRBY', head, 'events', 1)
+    if n == 1 then
+      n = last(KEYS[#KEYS - 1]) + 1
+      redis.call('HSET', head, 'events', string.format('%.0f', n))
+    end
     redis.call('XADD', KEYS[#KEYS - 1], string.format('%.0f-0', n), 'e', ARGV[i])
     for _, member in ipairs({ARGV[i + 1], ARGV[i + 2]}) do
       if member ~= '' then redis.call('ZADD', KEYS[#KEYS], 0, member .. string.format('%016.0f', n)) end

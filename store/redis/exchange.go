@@ -144,9 +144,11 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 		}
 		execute(ctx, p)
 	}
+	moved := false
 	for _, c := range cmds {
 		err := c.cmd.Err()
 		if s.cluster != nil && moving(err) {
+			moved = true
 			err = s.cluster.Process(ctx, c.cmd)
 		}
 		if err != nil && !errors.Is(err, redis.Nil) {
@@ -156,6 +158,8 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 	switch {
 	case wait == nil:
 		return nil
+	case moved: // the replicas that have confirmed are another node's
+		return ErrNotReplicated
 	case wait.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrNotReplicated, wait.Err())
 	case wait.Val() < int64(replicas):

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -246,6 +247,46 @@ func TestServerLosesChanges(t *testing.T) {
 	if f, err := s.Find(t.Context(), digest("bobs")); err != nil || f.Owner.Enabled {
 		t.Errorf("Find = %+v, %v, want the owner disabled", f, err)
 	}
+}
+
+// Where the key that counts the feed and the events is gone, evicted or deleted by
+// hand, they go on behind what is there, and nothing is left half done.
+func TestHeadIsLost(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := pair(t, Options{Addresses: []string{server.Addr}})
+	event := store.Event{Time: time.Unix(1, 0).UTC(), Action: "revoked", TokenID: "a"}
+	record := func(ctx context.Context) context.Context {
+		return store.WithEvents(ctx, func() []store.Event { return []store.Event{event} })
+	}
+	if err := a.Create(record(t.Context()), newToken("a"), newToken("b")); err != nil {
+		t.Fatal(err)
+	}
+	heard := listen(t, b)
+	server.Do("del", a.keys.head)
+	if _, err := a.Update(record(t.Context()), "a", func(t *token.Token) error { revoke(t); return nil }); err != nil {
+		t.Fatalf("Update: %v", err)
+	}
+	heard.await(t, "a reset, or the change", func(c store.Change) bool { return c.Reset || slices.Contains(c.Digests, digest("a")) })
+	for _, s := range []*Store{a, b} {
+		redistest.Await(t, "the revocation", func() error {
+			f, err := s.Find(t.Context(), digest("a"))
+			return errors.Join(err, unless(err == nil && !f.Token.RevokedAt.IsZero()))
+		})
+	}
+	server.Do("del", a.keys.head)
+	c := open(t, Options{Addresses: []string{server.Addr}, KeyPrefix: "pair"})
+	redistest.Await(t, "a new gateway to hear", func() error { return unless(time.Since(c.Heard()) < time.Second) })
+	if err := c.Delete(record(t.Context()), "b"); err != nil {
+		t.Errorf("Delete: %v", err)
+	}
+	if err := b.Record(t.Context(), event); err != nil {
+		t.Errorf("Record: %v", err)
+	}
+	if all, _, err := c.Events(t.Context(), store.EventQuery{}); err != nil || len(all) != 4 {
+		t.Errorf("%d events (%v), want 4", len(all), err)
+	}
+	wantSound(t, c)
 }
 
 // A record that was removed a moment ago isn't lost, where the feed only says so

@@ -32,10 +32,19 @@ if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
 redis.call('SET', KEYS[1], ARGV[3])
 return 1`
 
+// luaEnd returns the number of a stream's last entry, 0 where it has none. It is
+// asked where the head, which counts entries, has been lost.
+const luaEnd = `
+local function last(stream)
+  local entry = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+  return entry and tonumber(string.match(entry[1], '^%d+')) or 0
+end
+`
+
 // luaAppend appends an entry to the feed and returns its position.
-const luaAppend = `
+const luaAppend = luaEnd + `
 local function append(head, feed, mark, payload, keep)
-  local n = tonumber(redis.call('HGET', head, 'n') or '0') + 1
+  local n = tonumber(redis.call('HGET', head, 'n') or last(feed)) + 1
   local id = string.format('%.0f', n)
   local previous = redis.call('HGET', head, 'mark') or ''
   redis.call('XADD', feed, 'MAXLEN', '~', keep, id .. '-0', 'mark', mark, 'after', previous, 'what', payload)
@@ -166,11 +175,12 @@ return committed(n)`
 //
 // It returns the position and mark of the last entry.
 const scriptRaise = luaAppend + `
-local n = tonumber(redis.call('HGET', KEYS[1], 'n') or '0')
+local stored = redis.call('HGET', KEYS[1], 'n')
+local n = tonumber(stored or last(KEYS[2]))
 local mark = redis.call('HGET', KEYS[1], 'mark') or ''
 local seen = tonumber(ARGV[2])
-if n < seen or n == seen and ARGV[3] ~= '' and mark ~= ARGV[3] then
-  redis.call('HSET', KEYS[1], 'n', string.format('%.0f', seen))
+if not stored and n > 0 or n < seen or n == seen and ARGV[3] ~= '' and mark ~= ARGV[3] then
+  redis.call('HSET', KEYS[1], 'n', string.format('%.0f', math.max(n, seen)))
   append(KEYS[1], KEYS[2], ARGV[1], '', ARGV[4])
 end
 return {redis.call('HGET', KEYS[1], 'n') or '0', redis.call('HGET', KEYS[1], 'mark') or ''}`
