@@ -57,17 +57,23 @@ func (p *Policy) judgeOthers(m *Match, r *Route, others []pathText) {
 }
 
 // judgeCut judges the request by its path up to the first semicolon: Fastify has
-// the query begin there.
+// the query begin there. With encoded slashes, that may be split at them.
 func (p *Policy) judgeCut(m *Match, r *Route) {
-	cut, _, found := strings.Cut(m.path.raw, ";")
+	cut, _, found := strings.Cut(m.path.text, ";")
 	if !found || m.Reason != Forward {
 		return
 	}
 	judged := m.path
-	m.path = pathText{}
-	if m.path.parse(cut, p.encodedSlash, true) == "" {
-		m.path.raw = judged.raw
-		p.judgeReading(m, r)
+	others := appendPath(nil, cut)
+	if merged := mergeSlashes(cut); merged != cut {
+		others = appendPath(others, merged)
+	}
+	for _, other := range others {
+		if m.Reason == Forward {
+			m.path = other
+			m.path.raw = judged.raw
+			p.judgeReading(m, r)
+		}
 	}
 	m.path = judged
 }
@@ -171,7 +177,7 @@ type spelled struct {
 // that it is the path's last one.
 func (s *spelled) alike(literal string, last bool) bool {
 	text := s.text
-	if isNumber(literal) && sameNumber(text, literal) {
+	if startsAsNumber(text, literal) {
 		return true
 	}
 	for i := 0; i < len(literal); i++ {
@@ -310,7 +316,7 @@ func (k *marks) add(literal string) {
 		return
 	}
 	c := lower(literal[0])
-	if isNumber(literal) { // may have zeros before it, and anything behind
+	if isNumber(literal[:signedDigits(literal)]) { // may have zeros before it, and anything behind
 		k.lengths = ^uint64(0)
 		k.first['0'>>6] |= 1 << ('0' & 63)
 	}

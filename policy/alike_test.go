@@ -49,6 +49,9 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"another space does not", "GET /s/all read\nGET /s/{space} read", "/s/ALL /s/all.json", refused},
 		{"another method", "DELETE /users/me admin\nGET /users/{id} read", "/users/ME", route},
 		{"numbers (converters)", "GET /v/2/x admin\nGET /v/{n}/x read", "/v/02/x /v/2abc/x /v/2.0/x /v/%D9%A2/x /v/0x2/x /v/2e0/x /v/002/x", refused},
+		{"numbers, as whole names or not", "GET /v/1/x admin\nGET /v/{n}/x read", "/v/1_0/x /v/1%D9%A0/x /v/1%200/x /v/0d1/x /v/15e-1/x /v/1%C2%B2/x /v/+1/x /v/1./x", refused},
+		{"numbers with something behind them", "GET /v/1.json admin\nGET /v/{n}.json read\nGET /w/-1 admin\nGET /w/{n} read", "/v/01.json /v/1.0.json /v/1_0.json /w/-01 /w/-1x", refused},
+		{"names with numbers", "GET /v/1/x admin\nGET /v/{n}/x read\nGET /w/1.json admin\nGET /w/{n}.json read", "/v/v1/x /v/2024-01-01/x /v/-1/x /v/2f1/x /w/10.json /w/a1.json", route},
 		{"other numbers", "GET /v/2/x admin\nGET /v/{n}/x read", "/v/20/x /v/12/x /v/0x20/x /v/3/x /v/a2/x /v/0/x /v/22-2/x", route},
 		{"many literals", "GET /a read\nGET /b read\nGET /c read\nGET /d read\nGET /e read\nGET /f read\nGET /g read\nGET /h read\nGET /secret admin\nGET /{x} read",
 			"/Secret /secret.json /s%65cret.x", refused},
@@ -93,11 +96,12 @@ func TestPathsOfRoutesBesideDefault(t *testing.T) {
 // way to another route.
 func TestPathsOfOtherRoutesWithSemicolonsAndSlashes(t *testing.T) {
 	p := compile(t, Config{Semicolon: "allow", EncodedSlash: "allow", Routes: routes(
-		"GET /files/{name} read", "GET /files/secret admin", "GET /files/{dir}/secret admin", "GET /{x}/{y} read")}, "read", "admin > read")
+		"GET /files/{name} read", "GET /files/secret admin", "GET /files/{dir}/secret admin", "GET /{x}/{y} read", "GET /deep/* read", "GET /deep/a/secret admin")}, "read", "admin > read")
 	for path, want := range map[string]Reason{
 		"/files/a;v=1": TokenMissing, "/files/a%2Fb": TokenMissing, "/files/a%2Fb;c": TokenMissing, "/files/a%2Fsecrets": TokenMissing, "/files/secrets;x": TokenMissing,
 		"/files/secret;v=1": AmbiguousRequest, "/files/Secret;v": AmbiguousRequest, "/files;x/secret": AmbiguousRequest, "/files/a%2Fsecret": AmbiguousRequest,
 		"/files/secret%2F": AmbiguousRequest, "/files/secret%2F/": AmbiguousRequest, "/files/a%2F%2Fsecret": AmbiguousRequest, "/files/secret;x%2F": AmbiguousRequest,
+		"/deep/a%2Fsecret;/x": AmbiguousRequest, "/deep/a%2Fsecret%3B/x": AmbiguousRequest, "/deep/a%2Fother;/x": TokenMissing,
 		"/files/a%2F%2Fsecret%2F": AmbiguousRequest, "/files/https:%2F%2Fa.example%2F": TokenMissing, "/files/a%2F": TokenMissing,
 		"/files/a%2fSECRET": AmbiguousRequest, "/files/a%2Fsecret;x": AmbiguousRequest, "/files/a;b%2Fsecret": AmbiguousRequest, "/files/a%2Fs%65cret": AmbiguousRequest,
 	} {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"unicode"
@@ -8,55 +9,102 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Servers read numbers leniently: 2abc, 2.9, 0x2, 02, 2_ and the Arabic ٢ are all
-// 2 to one or another.
+// Servers read numbers leniently: 2abc, 2.9, 0x2, 02, 2_0 and the Arabic ٢ are all
+// 2 to one or another. So where a value is compared with a number, only the plain
+// spelling of another number is certainly another one.
 
-// isNumber reports whether s is a whole number in plain digits.
-func isNumber(s string) bool { return strings.Trim(s, "0123456789") == "" }
+// isNumber reports whether s is a whole number in its plain spelling.
+func isNumber(s string) bool {
+	digits := strings.TrimPrefix(s, "-")
+	return digits != "" && strings.Trim(digits, "0123456789") == "" && (digits[0] != '0' || s == "0")
+}
 
-// sameNumber reports whether some server reads got as the number want, as a whole
-// or up to what isn't part of one. A want that isn't a number is nobody's.
-func sameNumber(got, want string) bool {
-	if want == "" || !startsNumber(want[0]) {
+// mayBeNumber reports whether some server reads a value as the number want, which
+// it isn't. What has no digit is no number but 0, to PHP and Ruby.
+func mayBeNumber(got, want string) bool {
+	if isNumber(got) {
 		return false
 	}
-	n, err := strconv.ParseFloat(want, 64)
+	return want == "0" || strings.IndexFunc(got, func(r rune) bool { return unicode.IsNumber(r) || r == '#' || r == '&' }) >= 0
+}
+
+// startsAsNumber reports whether some server reads a segment of a path, as a whole
+// or up to what isn't part of a number, as the one that a literal is or begins with.
+// A segment that has digits is a name more often than not, so it is looked at
+// closely.
+func startsAsNumber(text, literal string) bool {
+	n := signedDigits(literal)
+	want, rest := literal[:n], literal[n:]
+	if !isNumber(want) {
+		return false
+	}
+	if rest != "" {
+		cut := len(text) - len(rest)
+		if cut <= 0 || !equalFold(text[cut:], rest) {
+			return false
+		}
+		text = text[:cut]
+	}
+	if isNumber(text) {
+		return false
+	}
+	value, err := strconv.ParseFloat(want, 64)
 	if err != nil {
 		return false
 	}
-	got = strings.TrimLeftFunc(plainDigits(got), func(r rune) bool { return r != '.' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	whole := digits(got, 10)
-	if is(got[:whole], n) || is(got[:float(got)], n) {
-		return true
-	}
-	if whole == 0 || got[0] != '0' {
-		return false
-	}
-	base, rest := 8, got[1:]
-	if rest != "" {
-		switch rest[0] | 0x20 { // in lower case
-		case 'x':
-			base, rest = 16, rest[1:]
-		case 'o':
-			rest = rest[1:]
-		case 'b':
-			base, rest = 2, rest[1:]
+	for _, drop := range [...]string{"", "_", " ", "_ "} {
+		t := strings.Map(func(r rune) rune {
+			if strings.ContainsRune(drop, r) || drop != "" && unicode.Is(unicode.Cf, r) {
+				return -1
+			}
+			return r
+		}, text)
+		if reads(t, value) || reads(plainDigits(t), value) {
+			return true
 		}
 	}
-	v, err := strconv.ParseUint(rest[:digits(rest, base)], base, 64)
-	return err == nil && float64(v) == n
+	return false
 }
 
-func startsNumber(c byte) bool { return '0' <= c && c <= '9' || c == '.' }
+// signedDigits returns for how long s begins with a whole number.
+func signedDigits(s string) int {
+	sign := len(s) - len(strings.TrimPrefix(s, "-"))
+	return sign + digits(s[sign:], 10)
+}
 
-// is reports whether text is the number n.
-func is(text string, n float64) bool {
-	if text == "" {
-		return false
+// reads reports whether text begins with the number n, in one of the ways to write
+// it.
+func reads(text string, n float64) bool {
+	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == '+' || unicode.IsSpace(r) })
+	sign := 1.0
+	if rest, negative := strings.CutPrefix(text, "-"); negative {
+		text, sign = rest, -1
 	}
-	v, err := strconv.ParseFloat(text, 64)
-	return err == nil && v == n
+	is := func(v float64, err error) bool { return err == nil && (sign*v == n || math.Trunc(sign*v) == n) }
+	if d := digits(text, 10); d > 0 && is(strconv.ParseFloat(text[:d], 64)) {
+		return true
+	}
+	if d := float(text); d > 0 && is(strconv.ParseFloat(text[:d], 64)) {
+		return true
+	}
+	for _, b := range bases {
+		if len(text) <= len(b.prefix) || !equalFold(text[:len(b.prefix)], b.prefix) {
+			continue
+		}
+		rest := text[len(b.prefix):]
+		v, err := strconv.ParseUint(rest[:digits(rest, b.base)], b.base, 64)
+		if is(float64(v), err) {
+			return true
+		}
+	}
+	return false
 }
+
+// bases are those that a number can say it is in.
+var bases = []struct {
+	prefix string
+	base   int
+}{{"0x", 16}, {"#", 16}, {"0o", 8}, {"0", 8}, {"0b", 2}, {"0d", 10}}
 
 // digits returns how many digits of a base s begins with.
 func digits(s string, base int) (n int) {
@@ -81,16 +129,12 @@ func float(s string) int {
 	return n
 }
 
-// plainDigits returns s with the digits of all scripts in ASCII, and without the
-// underscores that may stand between them.
+// plainDigits returns s with the digits of all scripts in ASCII.
 func plainDigits(s string) string {
-	if isASCII(s) && strings.IndexByte(s, '_') < 0 {
+	if isASCII(s) {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
-		if r == '_' || unicode.Is(unicode.Cf, r) {
-			return -1
-		}
 		if d, ok := digitOf(r); ok {
 			return d
 		}

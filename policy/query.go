@@ -301,21 +301,35 @@ func sameValue(got, want string) bool {
 	if !utf8.ValidString(got) {
 		return true
 	}
-	got = unescapeQuery(got)
 	word := truth(want)
-	if word != "" && len(want) > 1 && !isNumber(want) {
+	switch {
+	case isNumber(want):
+		return mayBeNumber(got, want) || word != "" && (truth(got) == word && !isNumber(got) || strings.TrimSpace(got) == "")
+	case word != "" && len(want) > 1:
 		// What is neither a yes nor a no is one or the other, depending on the server.
+		got = unescapeQuery(got)
 		return truth(got) == "" || truth(got) == word
 	}
+	got = unescapeQuery(got)
 	for piece := range strings.FieldsFuncSeq(got, separatesValues) {
-		if sameKey(piece, want) || word != "" && truth(piece) == word || sameNumber(piece, want) {
+		if alikeValues(piece, want) || word != "" && truth(piece) == word {
 			return true
 		}
 	}
-	if sameKey(got, want) || word != "" && strings.TrimSpace(got) == "" {
+	if alikeValues(got, want) || word != "" && strings.TrimSpace(got) == "" {
 		return true
 	}
 	return !isASCII(got) && foldSegment(got) == foldSegment(want)
+}
+
+// alikeValues is sameKey for values, in which a minus at the beginning matters:
+// sort=-date is another order than sort=date.
+func alikeValues(got, want string) bool { return negative(got) == negative(want) && sameKey(got, want) }
+
+// negative reports whether a minus stands before the first letter or digit.
+func negative(s string) bool {
+	before, _, _ := strings.Cut(s, "-")
+	return len(before) < len(s) && strings.IndexFunc(before, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }) < 0
 }
 
 // separatesValues reports whether some server finds a list where r stands in a
