@@ -77,19 +77,19 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
 		return refuse(w, http.StatusForbidden, "only a trusted proxy may ask: see the option trusted_proxies")
 	}
+	watched := &authorizeWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, nginx: a.For == "nginx"}
 	if why := a.restore(r); why != "" {
-		return refuse(w, http.StatusBadRequest, why)
+		return refuse(watched, http.StatusBadRequest, why)
 	}
 	if name := misleading(r.Header, askersOwn[a.For]); name != "" {
-		return refuse(w, http.StatusBadRequest, "the header "+name+" could make the API see another request than the one judged, and can't be removed from here")
+		return refuse(watched, http.StatusBadRequest, "the header "+name+" could make the API see another request than the one judged, and can't be removed from here")
 	}
 	var own []string // what the gate may remove
 	for name := range r.Header {
-		if name == "Authorization" || strings.HasPrefix(name, policy.IdentityPrefix) {
+		if name == "Authorization" || name == "X-Forwarded-Host" || strings.HasPrefix(name, policy.IdentityPrefix) {
 			own = append(own, name)
 		}
 	}
-	watched := &authorizeWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, nginx: a.For == "nginx"}
 	r = r.WithContext(context.WithValue(r.Context(), authorizing{}, true))
 	if err := next.ServeHTTP(watched, r); err != nil || watched.written {
 		return err
@@ -190,7 +190,8 @@ func misleading(h http.Header, own string) string {
 	cleaned := h.Clone()
 	policy.CleanHeader(cleaned)
 	for name := range h {
-		if _, kept := cleaned[name]; kept || name == "Connection" || name == "Upgrade" || name == "Trailer" || strings.HasPrefix(name, policy.IdentityPrefix) ||
+		if _, kept := cleaned[name]; kept || name == "Connection" || name == "Upgrade" || name == "Trailer" ||
+			strings.HasPrefix(name, policy.IdentityPrefix) && policy.PlainHeaderName(name) ||
 			own != "" && strings.HasPrefix(name, own) {
 			continue
 		}

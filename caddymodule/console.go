@@ -140,7 +140,7 @@ func (l unknownLimit) Enter(ctx context.Context, from netip.Addr) (policy.Reason
 	return tokens.limiter.enter(ctx, from, time.Now())
 }
 
-func (l unknownLimit) Leave(from netip.Addr, unknown int) {
+func (l unknownLimit) Leave(from netip.Addr, unknown bool) {
 	if tokens, err := l.app.hub.open(); err == nil {
 		tokens.limiter.leave(from, unknown)
 	}

@@ -352,12 +352,8 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	known := false
 	o.subject, known, err = tokens.cache.Fetch(ctx, o.stream.digest, now)
 	if limited {
-		unknown := 0
 		// Who goes away without the answer has had the store asked all the same.
-		if !known && (err == nil || ctx.Err() != nil) {
-			unknown = 1
-		}
-		tokens.limiter.leave(from, unknown)
+		tokens.limiter.leave(from, !known && (err == nil || ctx.Err() != nil))
 	}
 	switch {
 	case err != nil:

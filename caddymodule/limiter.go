@@ -166,21 +166,22 @@ func (l *limiter) enter(ctx context.Context, from netip.Addr, now time.Time) (re
 	}
 }
 
-// leave ends what enter has begun. unknown is how many of the tokens that were
-// looked up there are none of; to the address, they count as one.
-func (l *limiter) leave(from netip.Addr, unknown int) {
+// leave ends what enter has begun. unknown says that there is no such token.
+func (l *limiter) leave(from netip.Addr, unknown bool) {
 	s, key := l.shard(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.limit > 0 {
-		l.spend(unknown)
+	if unknown && s.limit > 0 {
+		l.spend()
 	}
 	c, ok := s.counts.Peek(key)
 	if !ok {
 		return // there was no room for it, or no limit
 	}
 	c.asking = max(c.asking-1, 0)
-	c.n += min(unknown, 1)
+	if unknown {
+		c.n++
+	}
 	if c.freed != nil {
 		close(c.freed)
 		c.freed = nil
@@ -188,13 +189,13 @@ func (l *limiter) leave(from netip.Addr, unknown int) {
 	s.counts.Add(key, c)
 }
 
-// spend counts tokens that the store didn't know. Lookups that were under way
+// spend counts a token that the store didn't know. Lookups that were under way
 // together may be more than were to be asked for: which of them are of unknown
 // tokens shows afterwards. They are waited off, for a second at the longest.
-func (l *limiter) spend(unknown int) {
+func (l *limiter) spend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.total = max(l.total-float64(unknown), -limiterTotal)
+	l.total = max(l.total-1, -limiterTotal)
 }
 
 // spare reports whether the store may be asked for an unknown token more.

@@ -17,7 +17,7 @@ func (l *limiter) unknown(t *testing.T, addresses int) (asked int) {
 		from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 		switch reason, _ := l.enter(t.Context(), from, time.Now()); reason {
 		case policy.Forward:
-			l.leave(from, 1)
+			l.leave(from, true)
 			asked++
 		case policy.StoreUnavailable:
 		default:
@@ -57,7 +57,7 @@ func TestLimiterForgives(t *testing.T) {
 		}
 		from := netip.MustParseAddr("192.0.2.1")
 		for range 100 * limiterTotal {
-			l.leave(from, 1)
+			l.leave(from, true)
 		}
 		time.Sleep(1100 * time.Millisecond)
 		if got := l.unknown(t, 10); got != 10 {

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
@@ -60,8 +62,8 @@ type Limiter interface {
 	// means yes, and then Leave must be called. Otherwise the address has to wait.
 	// It may take as long as other lookups of the address do.
 	Enter(context.Context, netip.Addr) (policy.Reason, time.Duration)
-	// Leave says how many of the secrets that were looked up were unknown.
-	Leave(from netip.Addr, unknown int)
+	// Leave says whether the secret was unknown.
+	Leave(from netip.Addr, unknown bool)
 }
 
 // Console serves the page and the API. Safe for concurrent use.
@@ -69,6 +71,7 @@ type Console struct {
 	Options
 	mux     *http.ServeMux // of the routes
 	origins *http.CrossOriginProtection
+	reports *rate.Limiter // of secrets that have leaked
 }
 
 // New returns a console.
@@ -79,7 +82,10 @@ func New(o Options) *Console {
 	if o.Failed == nil {
 		o.Failed = func(error) {}
 	}
-	c := &Console{Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection()}
+	c := &Console{
+		Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection(),
+		reports: rate.NewLimiter(reportRate, reportBurst),
+	}
 	for _, routes := range [][]route{pageRoutes(), apiRoutes(), selfRoutes()} {
 		for _, route := range routes {
 			c.mux.HandleFunc(route.pattern, func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, route) })

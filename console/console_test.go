@@ -95,10 +95,12 @@ func (d *desk) Enter(_ context.Context, from netip.Addr) (policy.Reason, time.Du
 	return policy.TooManyUnknownTokens, 90 * time.Second
 }
 
-func (d *desk) Leave(from netip.Addr, unknown int) {
+func (d *desk) Leave(from netip.Addr, unknown bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.limit[from] += min(unknown, 1)
+	if unknown {
+		d.limit[from]++
+	}
 }
 
 // do sends a request. Header are names and values.

@@ -41,12 +41,9 @@ func (c *call) bearer() (*registry.Bearer, error) {
 	}
 	b, err := c.bearerOf(secret)
 	var denied *registry.Denied
-	unknown := 0
+	unknown := errors.As(err, &denied) && denied.Reason == policy.TokenUnknown
 	// Who goes away without the answer has had the store asked all the same.
-	if errors.As(err, &denied) && denied.Reason == policy.TokenUnknown || err != nil && c.r.Context().Err() != nil {
-		unknown = 1
-	}
-	c.leave(unknown)
+	c.leave(unknown || err != nil && c.r.Context().Err() != nil)
 	return b, c.withChallenge(err)
 }
 
@@ -99,8 +96,8 @@ func (c *call) enter() error {
 	return problemFor(reason)
 }
 
-// leave says how many of the secrets looked up were unknown.
-func (c *call) leave(unknown int) {
+// leave says whether the secret was unknown.
+func (c *call) leave(unknown bool) {
 	if c.Limiter != nil {
 		c.Limiter.Leave(c.visitor.Address, unknown)
 	}
@@ -144,18 +141,31 @@ func (c *call) revokeSelf() error {
 	return c.answerRevoked([]string{b.Token().ID}, nil)
 }
 
+// Bounds of what anybody may report as leaked.
+const (
+	maxReport   = 64 << 10 // bytes of one report
+	reportRate  = 100      // secrets that are looked up in a second, of all reports together
+	reportBurst = 1000     // and of those that come at once
+)
+
 // leaked revokes the tokens of secrets that were found where they shouldn't be:
 // to have one is all the proof that is needed. The answer is the same whatever
 // they open, so that nobody can try secrets out here.
 func (c *call) leaked() error {
 	var report registry.LeakReport
-	if err := c.decode(&report, false); err != nil { // before: it may come slowly
-		return err
-	}
+	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, maxReport)
+	wrong := c.decode(&report, false) // first: it may come slowly
 	if err := c.enter(); err != nil {
 		return err
 	}
-	defer c.leave(len(report)) // as if: nobody has to look secrets up for those who guess
+	defer c.leave(true) // as if: nobody has to look secrets up for those who guess
+	if wrong != nil {
+		return wrong
+	}
+	if !c.reports.AllowN(c.now, len(report)) {
+		c.w.Header().Set("Retry-After", "1")
+		return rest.Refuse(http.StatusServiceUnavailable, "more secrets are being reported than can be looked up: try again in a moment")
+	}
 	r, err := c.Registry()
 	if err != nil {
 		return err

@@ -178,6 +178,7 @@ func TestLeaked(t *testing.T) {
 		{`[]`, 400},
 		{`{"secrets":["` + third + `"]}`, 400},
 		{``, 400},
+		{`[` + strings.Repeat(`{"secret":"x"},`, maxReport/15) + `{"secret":"x"}]`, 413},
 	} {
 		d.limit = map[netip.Addr]int{}
 		w := d.do("POST", "/leaked", row.body)
@@ -192,4 +193,18 @@ func TestLeaked(t *testing.T) {
 		}
 	}
 	says(t, d.get("alice", "/tokens/"+one.ID), "the secret was reported as leaked")
+}
+
+// Reports of many are bounded by themselves, whoever sends them.
+func TestLeakedIsBounded(t *testing.T) {
+	d := newDesk(t)
+	report := "[" + strings.Repeat(`{"secret":"an-old-system-1"},`, registry.MaxLeaked-1) + `{"secret":"an-old-system-1"}]`
+	answers := map[int]int{}
+	for range reportBurst/registry.MaxLeaked + 1 {
+		d.limit = map[netip.Addr]int{}
+		answers[d.do("POST", "/leaked", report).Code]++
+	}
+	if answers[204] != reportBurst/registry.MaxLeaked || answers[503] != 1 {
+		t.Errorf("answers %v, want %d that are taken and one that isn't", answers, reportBurst/registry.MaxLeaked)
+	}
 }

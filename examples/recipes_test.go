@@ -44,7 +44,9 @@ func serveRecipeWith(t *testing.T, program, caddyfile string, env ...string) *re
 	r := &recipe{addr: freeport.For(t)}
 	r.upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s by %s", r.Method, r.RequestURI, r.Header["X-Patgate-Owner"])
-		for _, name := range []string{"X-Patgate-Decision", "X-Patgate-Identity"} {
+		for _, name := range []string{
+			"X-Patgate-Decision", "X-Patgate-Identity", "X-Original-Uri", "X-Original-Method", "X-Original-Host", "X-Forwarded-Uri", "X-Forwarded-Method",
+		} {
 			if r.Header[name] != nil { // no recipe has them sent
 				fmt.Fprintf(w, ", with a forged %s", name)
 			}
