@@ -186,10 +186,16 @@ func ValidText(what, s string, limit int) error {
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("%s: not valid UTF-8", what)
 	}
-	if strings.IndexFunc(s, func(r rune) bool { return unicode.IsControl(r) }) >= 0 {
+	if strings.IndexFunc(s, controls) >= 0 {
 		return fmt.Errorf("%s: contains a control character", what)
 	}
 	return nil
+}
+
+// controls reports whether a character controls what shows it, if only the direction
+// in which what follows is written (Unicode Standard Annex #9, section 2).
+func controls(r rune) bool {
+	return unicode.IsControl(r) || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
 }
 
 // idEncoding is base32 with an alphabet in ASCII order, so that ids sort by the

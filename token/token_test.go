@@ -56,6 +56,8 @@ func TestValidate(t *testing.T) {
 		{"a line break in the name", func(t *Token) { t.Name = "a\nb" }, "name: contains a control"},
 		{"a C1 control in the description", func(t *Token) { t.Description = "a\u0085b" }, "description: contains a control"},
 		{"broken UTF-8 in the owner", func(t *Token) { t.Owner = "\xff" }, "owner: not valid UTF-8"},
+		{"text that is shown the other way round", func(t *Token) { t.Name = "ci\u202etxt" }, "name: contains a control"},
+		{"an isolate in the owner", func(t *Token) { t.Owner = "\u2066a" }, "owner: contains a control"},
 		{"a control character in the maker", func(t *Token) { t.CreatedBy = "\x1b[2J" }, "created_by: contains a control"},
 		{"a long hint", func(t *Token) { t.Hint = strings.Repeat("h", 201) }, "hint: 201 bytes"},
 		{"too many retired", func(t *Token) { t.Retired = make([]RetiredSecret, 5) }, "retired secrets: 5 given"},
