@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -61,13 +62,19 @@ func newClient(address string, cmd *cobra.Command) (*client, error) {
 	if _, bad := url.Parse(c.origin); err != nil || bad != nil || isURL || network.PortRangeSize() > 1 {
 		return nil, usageError(fmt.Errorf("address %q: want the admin endpoint's, as in localhost:2019 or unix//run/patgate.sock", address))
 	}
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // no admin endpoint does
 	c.http.Transport = &http.Transport{
+		ResponseHeaderTimeout: answerTime,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network.Network, network.JoinHostPort(0))
 		},
 	}
 	return c, nil
 }
+
+// answerTime is how long a command waits for an answer to begin: longer than any
+// change takes that is made in one go.
+const answerTime = 10 * time.Minute
 
 func flagValue(cmd *cobra.Command, name string) string {
 	if f := cmd.Flags().Lookup(name); f != nil {
@@ -206,6 +213,9 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
 		return fmt.Errorf("reading the answer of the server at %s: %w", c.address, err)
+	}
+	if a, ok := out.(interface{ Complete() bool }); ok && !a.Complete() {
+		return fmt.Errorf("the answer of the server at %s isn't patgate's: is it the admin endpoint?", c.address)
 	}
 	return nil
 }

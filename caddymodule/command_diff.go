@@ -75,12 +75,13 @@ type settingDifference struct {
 }
 
 // settings returns the settings that diffSettings compares, with their values.
-func (h *Handler) settings() [][2]string {
-	until := "reject"
+func (s site) settings() [][2]string {
+	h, until := s.gate, "reject"
 	if h.UnknownTokenUntil != "" {
 		until = "forward until " + h.UnknownTokenUntil
 	}
 	return [][2]string{
+		{"matcher", cmp.Or(s.matcher, "none")},
 		{"let_through", cmp.Or(strings.Join(slices.Sorted(slices.Values(h.LetThrough)), ", "), "nothing")},
 		{"unknown_token", until},
 		{"forward_token", cmp.Or(h.ForwardToken, "keep")},
@@ -92,7 +93,7 @@ func (h *Handler) settings() [][2]string {
 }
 
 // diffSettings returns the settings of which two gates have different values.
-func diffSettings(before, after *Handler) []settingDifference {
+func diffSettings(before, after site) []settingDifference {
 	differences := []settingDifference{}
 	now := after.settings()
 	for i, was := range before.settings() {
@@ -121,7 +122,7 @@ func diffConfigurations(before, after *configuration) (d configurationDiff, err 
 			continue
 		}
 		requests := append([]policy.Difference{}, policy.Diff(s.gate.policy, rest[i].gate.policy)...)
-		settings := diffSettings(s.gate, rest[i].gate)
+		settings := diffSettings(s, rest[i])
 		note := ""
 		if was := s.String(); was != rest[i].String() {
 			note = "the old configuration has it as " + was

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,11 +32,13 @@ is what the server asked has seen since it began; --clear begins anew.`,
 				fmt.Fprintln(w, "begun anew")
 			})
 		}
-		return ask(a, http.MethodGet, apiPath("report"), nil, printReport)
+		command := startedAs(a.cmd)
+		return ask(a, http.MethodGet, apiPath("report"), nil, func(w io.Writer, r reportAnswer) { printReport(w, r, command) })
 	})
 }
 
-func printReport(w io.Writer, r reportAnswer) {
+// printReport writes what was found. command is what patgate's commands begin with.
+func printReport(w io.Writer, r reportAnswer, command string) {
 	if len(r.Findings) == 0 {
 		fmt.Fprintf(w, "nothing would have been rejected in report mode since %s\n", r.Since.UTC().Format(time.DateTime+" MST"))
 		return
@@ -54,10 +57,14 @@ func printReport(w io.Writer, r reportAnswer) {
 		fmt.Fprint(w, "\nThese would be let through with\n\n")
 		for _, m := range mends {
 			grant, _ := json.Marshal(m.grant) // strings only: never fails
-			fmt.Fprintf(w, "  patgate token grant %s --add '%s'\n", m.token, grant)
+			fmt.Fprintf(w, "  %s token grant %s --add %s\n", command, m.token, shellQuoted(string(grant)))
 		}
 	}
 }
+
+// shellQuoted returns text as one word for a shell. A space or resource is what a
+// client has sent.
+func shellQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // mend is a grant that a token lacks.
 type mend struct {

@@ -53,7 +53,8 @@ type finding struct {
 	Method string    `json:"method"` // of the last request
 	Path   string    `json:"path"`   // of the last request, without its query
 
-	// Grant is what the token would need; null where no grant helps.
+	// Grant is what the token would need; null where no grant helps, as where it is
+	// the owner's record that forbids.
 	Grant *token.Grant `json:"grant"`
 }
 
@@ -115,7 +116,7 @@ func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Ti
 	}
 	switch o.reason {
 	case policy.ScopeMissing, policy.SpaceNotGranted, policy.ResourceNotGranted:
-		if max(len(o.space), len(o.resource)) <= token.MaxValueLength {
+		if o.subject != nil && m.Route != nil && m.Lacks(o.subject) && max(len(o.space), len(o.resource)) <= token.MaxValueLength {
 			f.Grant = &token.Grant{
 				Spaces: []string{cmp.Or(space, token.All)}, Scopes: strings.Fields(o.scope), Resources: []string{cmp.Or(resource, token.All)},
 			}

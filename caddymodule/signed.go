@@ -92,6 +92,11 @@ func (s SignedIdentity) check(realm string) (SignedIdentity, error) {
 	case s.Lifetime < caddy.Duration(2*time.Second):
 		return s, fmt.Errorf("identity_headers signed: lifetime %s: want at least 2s", time.Duration(s.Lifetime))
 	}
+	for _, text := range []string{s.Issuer, s.Audience, s.JWKS} {
+		if err := policy.Literal(text); err != nil {
+			return s, fmt.Errorf("identity_headers signed: %w", err)
+		}
+	}
 	if s.JWKS != "" && !strings.HasPrefix(s.JWKS, "/") {
 		return s, fmt.Errorf("identity_headers signed: jwks %q: want a path", s.JWKS)
 	}

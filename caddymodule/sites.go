@@ -23,6 +23,9 @@ type site struct {
 	ports []string // of the server it is on
 	named bool     // its name has the ports: another site is on the same hosts
 	gate  *Handler
+	// matcher is what requests must match besides the host to come to the gate, in
+	// Caddy's JSON; others pass it by. Of running sites it isn't known.
+	matcher string
 }
 
 // String names the site.
@@ -51,7 +54,9 @@ func tellApart(sites []site) []site {
 func ports(listen []string) (all []string) {
 	for _, address := range listen {
 		if a, err := caddy.ParseNetworkAddress(address); err == nil && a.StartPort > 0 {
-			all = append(all, strconv.Itoa(int(a.StartPort)))
+			if port := strconv.Itoa(int(a.StartPort)); !slices.Contains(all, port) {
+				all = append(all, port)
+			}
 		}
 	}
 	return all
@@ -83,7 +88,11 @@ func siteFor(sites []site, host string) (site, error) {
 		if s.gate.At != "" && s.gate.At == host {
 			return s, nil
 		}
-		names = append(names, s.String())
+		name := s.String()
+		if s.gate.At != "" {
+			name += ", " + s.gate.At
+		}
+		names = append(names, name)
 	}
 	u := url.URL{Host: host}
 	name, port := u.Hostname(), u.Port()
@@ -103,10 +112,10 @@ func siteFor(sites []site, host string) (site, error) {
 	case len(places) == 1:
 		return found, nil
 	case len(places) > 1:
-		return site{}, fmt.Errorf("%s has several gates (%s): which one a request comes to, only the running server knows; --site says which one is meant, by its port or place",
+		return site{}, fmt.Errorf("%s has several gates (%s): say which one is meant with --site and its port or its place",
 			name, strings.Join(places, "; "))
 	case host == "":
-		return site{}, fmt.Errorf("several sites use patgate (%s): say which one by its host, with the port where that differs", strings.Join(names, "; "))
+		return site{}, fmt.Errorf("several gates could be meant (%s): say which one with the whole URL, or with --site and its host or its place", strings.Join(names, "; "))
 	}
 	return site{}, fmt.Errorf("no site with patgate serves %s; those that do: %s", host, strings.Join(names, "; "))
 }
@@ -154,7 +163,7 @@ func parseConfiguration(body []byte) (*configuration, error) {
 	}
 	c := &configuration{app: new(App)}
 	if len(config.Apps.Patgate) > 0 {
-		if err := json.Unmarshal(config.Apps.Patgate, c.app); err != nil {
+		if err := caddy.StrictUnmarshalJSON(config.Apps.Patgate, c.app); err != nil {
 			return nil, fmt.Errorf("reading the patgate app: %w", err)
 		}
 	}
@@ -180,12 +189,33 @@ func parseConfiguration(body []byte) (*configuration, error) {
 
 // jsonRoute is a route of Caddy's HTTP app, as far as it matters here.
 type jsonRoute struct {
-	Match []struct {
-		Host       []string        `json:"host"`
-		Expression json.RawMessage `json:"expression"`
-		Vars       json.RawMessage `json:"vars"`
-	} `json:"match"`
+	Match  []jsonMatch       `json:"match"`
 	Handle []json.RawMessage `json:"handle"`
+}
+
+// jsonMatch is a set of Caddy's matchers by their names.
+type jsonMatch map[string]json.RawMessage
+
+// hosts returns those that the set is for; none: all.
+func (m jsonMatch) hosts() (hosts []string) {
+	json.Unmarshal(m["host"], &hosts) // anything else Caddy will refuse
+	return hosts
+}
+
+// besidesHosts returns what the route matches requests by besides their hosts, ""
+// for nothing.
+func (r *jsonRoute) besidesHosts() string {
+	var sets []string
+	for _, m := range r.Match {
+		m = maps.Clone(m)
+		delete(m, "host")
+		if len(m) == 0 {
+			return ""
+		}
+		text, _ := json.Marshal(m) // was JSON: never fails
+		sets = append(sets, string(text))
+	}
+	return strings.Join(sets, " or ")
 }
 
 // jsonHandler is a handler of Caddy's HTTP app, as far as it matters here.
@@ -199,7 +229,7 @@ type jsonHandler struct {
 func (c *configuration) checkErrorRoutes(routes []jsonRoute, sites []site) {
 	for _, s := range sites {
 		if slices.ContainsFunc(routes, func(r jsonRoute) bool { return r.takesHosts(s.hosts) && r.forwardsRejections() }) {
-			c.warnings = append(c.warnings, policy.Warning{At: s.gate.At, Text: "handle_errors forwards requests that this gate turns away, unjudged: " +
+			c.warnings = append(c.warnings, policy.Warning{At: s.gate.At, Kind: warnPassedBy, Text: "handle_errors forwards requests that this gate turns away, unjudged: " +
 				"say which errors it is for, and none that the gate answers (400, 401, 403, 429, 503), as in handle_errors 502 504"})
 		}
 	}
@@ -211,7 +241,7 @@ func (r *jsonRoute) takesHosts(hosts []string) bool {
 		return true
 	}
 	for _, m := range r.Match {
-		if len(m.Host) == 0 || slices.ContainsFunc(m.Host, func(host string) bool { return slices.Contains(hosts, host) }) {
+		if of := m.hosts(); len(of) == 0 || slices.ContainsFunc(of, func(host string) bool { return slices.Contains(hosts, host) }) {
 			return true
 		}
 	}
@@ -222,7 +252,7 @@ func (r *jsonRoute) takesHosts(hosts []string) bool {
 // turned away, as far as can be told, and has no gate of its own.
 func (r *jsonRoute) forwardsRejections() bool {
 	for _, m := range r.Match {
-		if m.Vars != nil || m.Expression != nil && !takesRejections(m.Expression) {
+		if m["vars"] != nil || m["expression"] != nil && !takesRejections(m["expression"]) {
 			return false
 		}
 	}
@@ -267,37 +297,77 @@ func takesRejections(expression json.RawMessage) bool {
 	return false
 }
 
+// answering are the handlers of Caddy that pass no request on.
+var answering = []string{"reverse_proxy", "static_response", "error", "patgate_console", "patgate_health"}
+
 // add adds the gates of routes within a site.
 func (c *configuration) add(routes []jsonRoute, within site) error {
+	answered := "" // by this handler, all requests before they come to what follows
 	for _, r := range routes {
-		within := within
+		within, before := within, answered
 		for _, m := range r.Match {
-			if len(m.Host) > 0 {
-				within.hosts = m.Host
+			if hosts := m.hosts(); len(hosts) > 0 {
+				within.hosts = hosts
 			}
 		}
-		for _, raw := range r.Handle {
+		for i, raw := range r.Handle {
 			var h jsonHandler
 			if err := json.Unmarshal(raw, &h); err != nil || h.Handler != "patgate" {
+				if slices.Contains(answering, h.Handler) && before == "" {
+					before = h.Handler
+				}
 				if err := c.add(h.Routes, within); err != nil { // none, but for subroutes
 					return err
 				}
 				continue
 			}
-			gate := new(Handler)
-			if err := json.Unmarshal(raw, gate); err != nil {
-				return fmt.Errorf("reading a gate: %w", err)
-			}
-			if err := gate.compile(c.app.catalog); err != nil {
+			gate, err := c.readGate(raw)
+			if err != nil {
 				return err
 			}
-			gate.policy.Own = ownSecrets(c.app.Token.Prefix)
 			within.gate = gate
+			if i == len(r.Handle)-1 {
+				within.matcher = r.besidesHosts()
+			}
 			c.sites = append(c.sites, within)
+			if before != "" {
+				c.warn(gate, "no request comes to this gate: "+before+" stands before it and answers; in a route block, and by the option order, what is written first comes first")
+			} else if within.matcher != "" {
+				c.warn(gate, "this gate judges only requests that match "+within.matcher+": all others pass it by, unjudged")
+			}
+		}
+		if len(r.Match) == 0 {
+			answered = before
 		}
 	}
 	return nil
 }
+
+// readGate reads a gate as Caddy would, which takes no key that it doesn't know.
+func (c *configuration) readGate(raw json.RawMessage) (*Handler, error) {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		return nil, fmt.Errorf("reading a gate: %w", err)
+	}
+	delete(keys, "handler")
+	raw, _ = json.Marshal(keys) // was JSON: never fails
+	gate := new(Handler)
+	if err := caddy.StrictUnmarshalJSON(raw, gate); err != nil {
+		return nil, fmt.Errorf("reading a gate: %w", err)
+	}
+	if err := gate.compile(c.app.catalog); err != nil {
+		return nil, err
+	}
+	gate.policy.Own = ownSecrets(c.app.Token.Prefix)
+	return gate, nil
+}
+
+func (c *configuration) warn(gate *Handler, text string) {
+	c.warnings = append(c.warnings, policy.Warning{At: gate.At, Kind: warnPassedBy, Text: text})
+}
+
+// warnPassedBy is the kind of warnings of what comes past a gate.
+const warnPassedBy = "passed_by"
 
 // runningSites returns the gates of a running configuration.
 func runningSites(app *caddyhttp.App) (sites []site) {

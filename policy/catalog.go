@@ -94,6 +94,9 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 
 // declare numbers a name that must be new.
 func (c *Catalog) declare(name string) error {
+	if err := Literal(name); err != nil {
+		return fmt.Errorf("scope %q: %w", name, err)
+	}
 	if err := token.ValidScopeName(name); err != nil {
 		return err
 	}

@@ -216,6 +216,9 @@ func (s *Source) String() string { return s.text }
 
 // ParseSource reads a source.
 func ParseSource(text string) (Source, error) {
+	if err := Literal(text); err != nil {
+		return Source{}, fmt.Errorf("source %q: %w", text, err)
+	}
 	s := Source{text: text}
 	kind, name, dotted := strings.Cut(text, ".")
 	switch {

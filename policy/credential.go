@@ -96,6 +96,9 @@ func parseCredentials(texts []string) ([]Credential, error) {
 
 // ParseCredential reads a place where tokens are taken from.
 func ParseCredential(text string) (Credential, error) {
+	if err := Literal(text); err != nil {
+		return Credential{}, fmt.Errorf("token_from %q: %w", text, err)
+	}
 	word, name, named := strings.Cut(text, " ")
 	name = strings.TrimSpace(name)
 	kinds := map[string]CredentialKind{"bearer": Bearer, "bare": Bare, "basic": Basic, "scheme": Scheme, "header": Header, "query": Query, "cookie": Cookie}
@@ -122,6 +125,9 @@ func ParseCredential(text string) (Credential, error) {
 
 // ParseLetThrough reads a credential that is to be let through.
 func ParseLetThrough(text string) (Credential, error) {
+	if err := Literal(text); err != nil {
+		return Credential{}, fmt.Errorf("let_through %q: %w", text, err)
+	}
 	if value, ok := strings.CutPrefix(text, "bearer "); ok {
 		if beginning, ok := strings.CutSuffix(value, "*"); ok && validBeginning(beginning) {
 			return Credential{Kind: Bearer, Name: beginning}, nil

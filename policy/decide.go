@@ -35,6 +35,13 @@ func (m *Match) Decide(s *Subject, now time.Time, from netip.Addr) Reason {
 	return m.judge(owner.ceiling)
 }
 
+// Lacks reports whether the token itself, and not only its owner's record, doesn't
+// allow the request, and could: on a route whose space is the token's own, a token
+// for several spaces can be given what it likes.
+func (m *Match) Lacks(s *Subject) bool {
+	return m.Route.Space.Kind != FromToken && m.judge(s.Grants) != Forward
+}
+
 func allows(prefixes []netip.Prefix, from netip.Addr) bool {
 	from = from.Unmap().WithZone("")
 	for _, p := range prefixes {

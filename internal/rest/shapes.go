@@ -20,17 +20,26 @@ type TokenSecret struct {
 	Secret string     `json:"secret"`
 }
 
+// Complete reports whether the answer is one at all.
+func (t *TokenSecret) Complete() bool { return t.Secret != "" }
+
 // Revocation is the answer to what revokes tokens.
 type Revocation struct {
 	Revoked  []string `json:"revoked"`
 	Gateways Gateways `json:"gateways"`
 }
 
+// Complete reports whether the answer is one at all.
+func (r *Revocation) Complete() bool { return r.Revoked != nil }
+
 // Deletion is the answer to what deletes tokens.
 type Deletion struct {
 	Deleted  []string `json:"deleted"`
 	Gateways Gateways `json:"gateways"`
 }
+
+// Complete reports whether the answer is one at all.
+func (d *Deletion) Complete() bool { return d.Deleted != nil }
 
 // Gateways says how many gateways have taken a change in.
 type Gateways struct {
