@@ -7,16 +7,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/patgate/patgate/store"
@@ -112,9 +109,6 @@ func (c *StoreConfig) embedded() (source, error) {
 		}
 	}
 	return source{key: "embedded:" + file, file: file, open: func() (store.Store, error) {
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			caddy.Log().Named("patgate.store").Info("there is no token store here yet: an empty one is made", zap.String("file", file))
-		}
 		return embedded.Open(file, embedded.Options{})
 	}}, nil
 }
