@@ -32,7 +32,7 @@ is what the server asked has seen since it began; --clear begins anew.`,
 				fmt.Fprintln(w, "begun anew")
 			})
 		}
-		command := startedAs(a.cmd)
+		command := a.cmd.Parent().CommandPath()
 		return ask(a, http.MethodGet, apiPath("report"), nil, func(w io.Writer, r reportAnswer) { printReport(w, r, command) })
 	})
 }

@@ -1,12 +1,16 @@
 package caddymodule
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/store"
@@ -51,6 +55,9 @@ func (h *hub) open() (*tokens, error) {
 	defer h.mu.Unlock()
 	if t := h.opened.Load(); t != nil {
 		return t, nil
+	}
+	if _, err := os.Stat(h.source.file); h.source.file != "" && errors.Is(err, fs.ErrNotExist) {
+		caddy.Log().Named("patgate.store").Info("there is no token store here yet: an empty one is made", zap.String("file", h.source.file))
 	}
 	s, err := h.source.open()
 	if err != nil {
