@@ -16,7 +16,8 @@ import (
 func TestCutOffMaster(t *testing.T) {
 	t.Parallel()
 	r := redistest.StartSentinel(t, "min-replicas-to-write 1", "min-replicas-max-lag 1")
-	s := open(t, Options{Addresses: []string{r.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second})
+	var log logged
+	s := open(t, Options{Addresses: []string{r.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second, Logger: log.logger()})
 	create(t, s, newToken("a"))
 	s.Holds(time.Second)
 	redistest.Await(t, "the store to be heard", func() error { return unless(time.Since(s.Heard()) < time.Second) })
@@ -26,6 +27,9 @@ func TestCutOffMaster(t *testing.T) {
 	}
 	r.Replica.Kill()
 	redistest.Await(t, "beats to be refused", func() error { return unless(time.Since(s.Heard()) > beatLimit) })
+	if n := strings.Count(log.String(), "refuses what this gateway writes"); n != 1 {
+		t.Errorf("that beats are refused is logged %d times, want once", n)
+	}
 	if err := find(); err != nil {
 		t.Errorf("without its replica, the master that the Sentinel knows: %v", err)
 	}
