@@ -229,8 +229,8 @@ type jsonHandler struct {
 func (c *configuration) checkErrorRoutes(routes []jsonRoute, sites []site) {
 	for _, s := range sites {
 		if slices.ContainsFunc(routes, func(r jsonRoute) bool { return r.takesHosts(s.hosts) && r.forwardsRejections() }) {
-			c.warnings = append(c.warnings, policy.Warning{At: s.gate.At, Kind: warnPassedBy, Text: "handle_errors forwards requests that this gate turns away, unjudged: " +
-				"say which errors it is for, and none that the gate answers (400, 401, 403, 429, 503), as in handle_errors 502 504"})
+			c.warn(s.gate, "handle_errors forwards requests that this gate turns away, unjudged: "+
+				"say which errors it is for, and none that the gate answers (400, 401, 403, 429, 503), as in handle_errors 502 504")
 		}
 	}
 }

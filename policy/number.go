@@ -15,8 +15,8 @@ import (
 
 // isNumber reports whether s is a whole number in its plain spelling.
 func isNumber(s string) bool {
-	digits := strings.TrimPrefix(s, "-")
-	return digits != "" && strings.Trim(digits, "0123456789") == "" && (digits[0] != '0' || s == "0")
+	unsigned := strings.TrimPrefix(s, "-")
+	return unsigned != "" && strings.Trim(unsigned, "0123456789") == "" && (unsigned[0] != '0' || s == "0")
 }
 
 // mayBeNumber reports whether some server reads a value as the number want, which
