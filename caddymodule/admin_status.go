@@ -94,6 +94,8 @@ func showStatus(c *adminCall) (any, error) {
 	var err error
 	if of.Status, err = c.storeStatus(); err != nil {
 		of.Error = err.Error()
+	} else if seen := c.tokens.lookout.seen.Load(); seen.err != nil {
+		of.Error = seen.err.Error() // of a part of it, or of a moment ago
 	}
 	return serverStatus{
 		Version:    runningVersions(),

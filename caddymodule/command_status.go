@@ -94,6 +94,8 @@ func (h health) words(now time.Time) string {
 		return "ok" + since
 	case healthDegraded:
 		return "DEGRADED: changes are not heard, so every token is asked for" + since
+	case healthPartial:
+		return "PARTIAL: a server of the store can't be asked; its tokens serve while they are held, others of it are answered 503" + since
 	case healthStale:
 		return fmt.Sprintf("STALE: the store can't be asked; held tokens serve until %s%s", moment(h.HeldUntil, now), since)
 	}

@@ -23,19 +23,20 @@ func init() {
 const (
 	healthOK          = "ok"          // changes are heard: held tokens serve, others are asked for
 	healthDegraded    = "degraded"    // changes are not heard: every token is asked for
+	healthPartial     = "partial"     // a part of the store can't be asked: tokens there serve if they are held
 	healthStale       = "stale"       // the store can't be asked: held tokens serve, for max_stale
 	healthUnavailable = "unavailable" // the store can't be asked, and no token serves
 )
 
 // healths are all of them.
-var healths = []string{healthOK, healthDegraded, healthStale, healthUnavailable}
+var healths = []string{healthOK, healthDegraded, healthPartial, healthStale, healthUnavailable}
 
 // health is how well a gateway can serve.
 type health struct {
 	Status string    `json:"status"`
 	Since  time.Time `json:"since"`
 	// HeldUntil is when tokens that are held stop to serve; null while the store
-	// can be asked.
+	// is heard, or can be asked.
 	HeldUntil *time.Time `json:"held_until"`
 }
 
@@ -44,6 +45,8 @@ func (t *tokens) health(now time.Time) health {
 	seen := t.lookout.seen.Load()
 	h := health{Status: healthOK, Since: wireTime(seen.since)}
 	switch {
+	case seen.heard && seen.err != nil:
+		h.Status = healthPartial
 	case seen.heard:
 	case seen.err == nil:
 		h.Status = healthDegraded

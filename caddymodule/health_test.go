@@ -39,6 +39,7 @@ func TestHealth(t *testing.T) {
 		heldUntil *time.Time
 	}{
 		{"heard", sight{heard: true}, nil, 200, "ok", nil},
+		{"heard, but a part of it is gone", sight{heard: true, err: gone}, nil, 200, "partial", nil},
 		{"not heard, but it answers", sight{}, at(-time.Hour), 200, "degraded", nil},
 		{"gone a moment ago", sight{err: gone}, at(-10 * time.Second), 200, "stale", at(50 * time.Second)},
 		{"gone for longer than max_stale", sight{err: gone}, at(-61 * time.Second), 503, "unavailable", at(-time.Second)},
@@ -79,6 +80,7 @@ func TestHealthWords(t *testing.T) {
 	for status, want := range map[string]string{
 		healthOK:          "ok" + since,
 		healthDegraded:    "DEGRADED: changes are not heard, so every token is asked for" + since,
+		healthPartial:     "PARTIAL: a server of the store can't be asked; its tokens serve while they are held, others of it are answered 503" + since,
 		healthStale:       "STALE: the store can't be asked; held tokens serve until 2026-11-22 03:01:00 UTC (in 30 seconds)" + since,
 		healthUnavailable: "UNAVAILABLE: the store can't be asked, and no token serves" + since,
 	} {

@@ -24,7 +24,7 @@ type lookout struct {
 // sight is what the lookout sees.
 type sight struct {
 	heard bool
-	err   error // why the store can't be asked; nil: it can, or needn't
+	err   error // why the store can't be asked or, heard, a part of it; nil: it can, or needn't
 	since time.Time
 }
 
@@ -74,13 +74,12 @@ func (l *lookout) keepLooking(ctx context.Context, f store.Follower) {
 func (l *lookout) look(ctx context.Context, f store.Follower) {
 	now := sight{since: time.Now()}
 	last := f.Heard()
-	if now.heard = time.Since(last) < cache.DefaultSilence; !now.heard {
-		if now.err = l.ask(ctx); ctx.Err() != nil {
-			return
-		}
-		if !last.IsZero() {
-			now.since = last
-		}
+	now.heard = time.Since(last) < cache.DefaultSilence
+	if now.err = l.ask(ctx, now.heard); ctx.Err() != nil {
+		return
+	}
+	if !now.heard && !last.IsZero() {
+		now.since = last
 	}
 	before := l.seen.Load()
 	if before.heard == now.heard && (before.err == nil) == (now.err == nil) {
@@ -89,10 +88,17 @@ func (l *lookout) look(ctx context.Context, f store.Follower) {
 	l.seen.Store(&now)
 }
 
-// ask finds out whether the store can be asked: it has no such token.
-func (l *lookout) ask(ctx context.Context) error {
+// ask finds out whether the store can be asked: it has no such token. Where its
+// changes are heard it can, but perhaps not all of it.
+func (l *lookout) ask(ctx context.Context, heard bool) error {
 	ctx, cancel := context.WithTimeout(ctx, askBudget)
 	defer cancel()
+	if heard {
+		if spread, ok := l.store.(store.Spread); ok {
+			return spread.Reach(ctx)
+		}
+		return nil
+	}
 	if _, err := l.store.Find(ctx, token.Digest{}); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}

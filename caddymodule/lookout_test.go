@@ -17,6 +17,7 @@ type follower struct {
 	store.Store
 	heard atomic.Pointer[time.Time] // nil: it hears all there is
 	fault atomic.Pointer[error]     // of being asked
+	apart atomic.Pointer[error]     // of one of its servers
 }
 
 func (f *follower) Heard() time.Time {
@@ -31,6 +32,13 @@ func (f *follower) Find(context.Context, token.Digest) (store.Found, error) {
 		return store.Found{}, *err
 	}
 	return store.Found{}, store.ErrNotFound
+}
+
+func (f *follower) Reach(context.Context) error {
+	if err := f.apart.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (f *follower) Watch(func(store.Change)) func() { return func() {} }
@@ -68,6 +76,13 @@ func TestLookout(t *testing.T) {
 		now := time.Now()
 		check("heard", true, nil, now)
 		check("still heard", true, nil, now)
+		f.apart.Store(&gone)
+		now = time.Now()
+		check("a part is gone", true, gone, now)
+		check("the part is still gone", true, gone, now)
+		f.apart.Store(nil)
+		now = time.Now()
+		check("all of it is back", true, nil, now)
 		f.deafen(nil)
 		now = time.Now()
 		check("it can be asked, but others are not heard", false, nil, now)

@@ -144,6 +144,15 @@ type Follower interface {
 	Heard() time.Time
 }
 
+// Spread is a Store whose tokens are on several servers, of which some may be
+// gone while the others go on.
+type Spread interface {
+	Store
+	// Reach asks each server for a sign of life, and returns an error where one
+	// gives none.
+	Reach(ctx context.Context) error
+}
+
 // Acknowledger is a store that knows how far each gateway follows.
 type Acknowledger interface {
 	// Acknowledged returns how many gateways have taken in the changes up to a

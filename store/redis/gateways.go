@@ -93,6 +93,17 @@ func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, serv
 	return plain(f(ctx, s.client.(*redis.Client)))
 }
 
+// Reach implements store.Spread. A Cluster may go on without one of its masters
+// (cluster-require-full-coverage no).
+func (s *Store) Reach(ctx context.Context) error {
+	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+		if err := server.Ping(ctx).Err(); err != nil {
+			return fmt.Errorf("%s doesn't answer: %w", server.Options().Addr, err)
+		}
+		return nil
+	})
+}
+
 // replicaCount is how many replicas have to confirm a change: all of them, for any
 // may be the next master.
 type replicaCount struct {

@@ -289,6 +289,32 @@ func TestCluster(t *testing.T) {
 	}
 }
 
+// A Cluster that goes on without one of its masters says so: it is heard, and a
+// part of it can't be asked.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 0)
+	s := open(t, Options{Addresses: cluster.Addrs, Cluster: true})
+	awaitHeard(t, s)
+	if err := s.Reach(t.Context()); err != nil {
+		t.Fatalf("all are there: %v, want no error", err)
+	}
+	lost := cluster.Masters[0]
+	if lost == cluster.Owner(t, int(lost.Do("cluster", "keyslot", s.keys.head).(int64))) {
+		lost = cluster.Masters[1]
+	}
+	lost.Kill()
+	redistest.Await(t, "the loss to show, and the others to be heard", func() error {
+		err := s.Reach(t.Context())
+		if err == nil || !strings.Contains(err.Error(), lost.Addr) || time.Since(s.Heard()) > beatInterval {
+			return fmt.Errorf("reached: %v, want an error that names %s; heard %s ago", err, lost.Addr, time.Since(s.Heard()))
+		}
+		return nil
+	})
+	lost.Start()
+	redistest.Await(t, "it to be back", func() error { return s.Reach(t.Context()) })
+}
+
 // Open doesn't wait for Redis, calls fail at once until it is there, and then
 // everything works without a further word.
 func TestOpenBeforeRedis(t *testing.T) {

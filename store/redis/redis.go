@@ -104,8 +104,8 @@ var (
 	errClosed = errors.New("the token store is closed")
 )
 
-// Store is a store.Store in Redis. It is a store.Follower, a store.Acknowledger
-// and a store.Checker as well.
+// Store is a store.Store in Redis. It is a store.Follower, a store.Spread, a
+// store.Acknowledger and a store.Checker as well.
 type Store struct {
 	client  redis.UniversalClient
 	cluster *redis.ClusterClient  // client, where that is one
@@ -229,6 +229,7 @@ func (s *Store) reading(what string, err error) error {
 var (
 	_ store.Store        = (*Store)(nil)
 	_ store.Follower     = (*Store)(nil)
+	_ store.Spread       = (*Store)(nil)
 	_ store.Async        = (*Store)(nil)
 	_ store.Acknowledger = (*Store)(nil)
 	_ store.Checker      = (*Store)(nil)
