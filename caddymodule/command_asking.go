@@ -2,10 +2,13 @@ package caddymodule
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -13,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/token"
 )
 
@@ -63,6 +67,38 @@ func ask[T any](a *asking, method, path string, in any, show func(w io.Writer, a
 	w := bufio.NewWriter(a.out())
 	show(w, answer)
 	return w.Flush()
+}
+
+// askSecret asks for a new secret and prints it. Where it can't be printed it is
+// lost, and the token isn't: the error says which one that is.
+func (a *asking) askSecret(path string, in any) error {
+	var made madeSecret
+	if err := a.call(a.ctx(), http.MethodPost, path, in, &made); err != nil {
+		return err
+	}
+	w := bufio.NewWriter(a.out())
+	if a.json {
+		w.Write(made.text)
+		w.WriteByte('\n')
+	} else {
+		printTokenSecret(w, made.TokenSecret)
+	}
+	if err := w.Flush(); err != nil {
+		id := made.Token.ID
+		return fmt.Errorf("the secret of token %s is lost, for it can't be shown: %w; make another with \"patgate token regenerate %s\"", id, err, id)
+	}
+	return nil
+}
+
+// madeSecret is the answer to what makes a secret, with the text that it was read from.
+type madeSecret struct {
+	rest.TokenSecret
+	text []byte
+}
+
+func (m *madeSecret) UnmarshalJSON(text []byte) error {
+	m.text = bytes.Clone(text)
+	return json.Unmarshal(text, &m.TokenSecret)
 }
 
 func copyAnswer(w io.Writer, body io.Reader) error {

@@ -71,7 +71,7 @@ has to say which it is for.`,
 		if n.Lifetime, err = lifetime.read(); err != nil {
 			return err
 		}
-		return ask(a, http.MethodPost, apiPath("tokens"), n, printTokenSecret)
+		return a.askSecret(apiPath("tokens"), n)
 	})
 }
 
@@ -184,7 +184,7 @@ being handed out. A token that has expired or was revoked is active again.`,
 		if err := checkIDs(args...); err != nil {
 			return err
 		}
-		return ask(a, http.MethodPost, apiPath("tokens", args[0], "regenerate"), renewal, printTokenSecret)
+		return a.askSecret(apiPath("tokens", args[0], "regenerate"), renewal)
 	})
 }
 

@@ -224,6 +224,39 @@ func TestTokenCommands(t *testing.T) {
 	}
 }
 
+// A secret that can't be shown is lost. Which token it is of is said.
+func TestSecretUnread(t *testing.T) {
+	t.Parallel()
+	p := newTokenServer(t)
+	var made madeJSON
+	p.asked(t, &made, "token", "create", "--name", "ci", "--full")
+	for _, args := range [][]string{
+		{"create", "--name", "other", "--full"},
+		{"create", "--name", "third", "--full", "--json"},
+		{"regenerate", made.Token.ID},
+		{"regenerate", made.Token.ID, "--json"},
+	} {
+		nowhere, err := os.Open(os.DevNull) // which can't be written to
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stderr bytes.Buffer
+		cmd := p.command(t.Context(), append([]string{"token"}, args...)...)
+		cmd.Stdout, cmd.Stderr = nowhere, &stderr
+		err = cmd.Run()
+		nowhere.Close()
+		id := regexp.MustCompile(`the secret of token (\w+) is lost, for it can't be shown: .*; make another with "patgate token regenerate \w+"\n$`).FindStringSubmatch(stderr.String())
+		if err == nil || id == nil {
+			t.Fatalf("token %s: %v, %s", strings.Join(args, " "), err, &stderr)
+		}
+		var token tokenJSON
+		p.asked(t, &token, "token", "show", id[1])
+		if args[0] == "create" && token.Name != args[2] || args[0] == "regenerate" && token.ID != made.Token.ID {
+			t.Errorf("token %s names %s, which is %s", strings.Join(args, " "), id[1], token.Name)
+		}
+	}
+}
+
 func TestTokenListAndEnd(t *testing.T) {
 	t.Parallel()
 	p := newTokenServer(t)
