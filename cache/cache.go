@@ -21,6 +21,7 @@ package cache
 import (
 	"cmp"
 	"context"
+	"math"
 	"math/bits"
 	"net/netip"
 	"sync"
@@ -231,7 +232,11 @@ func (e *entry) serves(at time.Duration, h hearing, o *Options) bool {
 // since returns now in the form the cache keeps times in. It is taken off the
 // monotonic clock where now has one: setting the computer's clock back makes no
 // token last longer.
-func (c *Cache) since(now time.Time) time.Duration { return now.Sub(c.start) }
+func (c *Cache) since(now time.Time) time.Duration { return max(now.Sub(c.start), never) }
+
+// never is longer ago than any time but the zero time, and near enough for the
+// distance to it not to overflow.
+const never = math.MinInt64 / 2
 
 // shard returns the shard of d. Digests are uniform, so that any byte will do.
 func (c *Cache) shard(d *token.Digest) *shard {

@@ -69,6 +69,22 @@ func TestNothingHeldIsTrustedWhileTheStoreIsNotHeard(t *testing.T) {
 	}
 }
 
+// A store that was never heard, as one that refuses from the beginning what this
+// gateway writes, is asked each time.
+func TestNothingHeldIsTrustedBeforeTheStoreIsHeard(t *testing.T) {
+	t.Parallel()
+	m := &shared{memory: newMemory(tok("t"))}
+	c := newCache(t, m, Options{TTL: time.Hour})
+	fetch(t, c, "t", now)
+	m.commit(m.setTokens(tok("t", revoked))) // elsewhere
+	if _, held := get(c, "t", now.Add(time.Second)); held {
+		t.Error("a held token is trusted, though the store was never heard")
+	}
+	if got := fetch(t, c, "t", now.Add(time.Second)); got != policy.TokenRevoked {
+		t.Errorf("a token revoked by another process: %v, want %v", got, policy.TokenRevoked)
+	}
+}
+
 // A token is read while the store isn't heard any more, with an owner's record
 // that the store remembers from when it was. It serves no longer than that record
 // may.
