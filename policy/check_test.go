@@ -100,6 +100,7 @@ func TestWarningsOfSettings(t *testing.T) {
 		{"a public default", Config{Default: "public", Routes: route}, "7 open_default"},
 		{"any token by default", Config{Default: "any", Routes: route}, ""},
 		{"no routes", Config{Default: "deny"}, "7 no_routes every request is rejected"},
+		{"tokens in URLs, without routes", Config{Default: "any", Settings: Settings{TokenFrom: []string{"query t"}}}, "7 token_in_query"},
 		{"tokens in URLs", Config{Default: "deny", Routes: route, Settings: Settings{TokenFrom: []string{"query t"}}}, "7 token_in_query"},
 	} {
 		c.config.At = "Caddyfile:7"

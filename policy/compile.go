@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -94,8 +95,9 @@ func (p *Policy) setFallback(c Config) error {
 	if err != nil || word == "deny" {
 		return err
 	}
-	p.fallback, err = compileRoute(RouteConfig{Methods: []string{"*"}, Pattern: "/*", Require: word},
-		Settings{TokenFrom: c.TokenFrom, Mode: c.Mode, Space: c.Space, Resource: c.Resource}, "", p.Catalog)
+	settings := c.Settings
+	settings.Optional = false
+	p.fallback, err = compileRoute(RouteConfig{Methods: []string{"*"}, Pattern: "/*", Require: word}, settings, "", p.Catalog)
 	if err == nil {
 		p.spaces = p.fallback.Space.Kind != FromNone
 	}
@@ -183,7 +185,7 @@ func (p *Policy) checkParameters(s Settings, first int) error {
 // tokens at once.
 func (p *Policy) checkLetThrough() (errs []error) {
 	for _, c := range p.letThrough {
-		for _, r := range p.routes {
+		for r := range p.all() {
 			for _, from := range r.from {
 				if from.sameAs(c) {
 					errs = append(errs, at(r.At, fmt.Errorf("let_through %s: tokens are taken from there", c)))
@@ -198,12 +200,26 @@ func (p *Policy) checkLetThrough() (errs []error) {
 // Routes returns the compiled routes in the order they are written.
 func (p *Policy) Routes() []*Route { return p.routes }
 
+// all returns the routes, and the one for requests that none of them matches.
+func (p *Policy) all() iter.Seq[*Route] {
+	return func(yield func(*Route) bool) {
+		for _, r := range p.routes {
+			if !yield(r) {
+				return
+			}
+		}
+		if p.fallback != nil {
+			yield(p.fallback)
+		}
+	}
+}
+
 // Credentials returns all the places where routes take tokens from. They aren't to
 // be changed.
 func (p *Policy) Credentials() []Credential { return p.credentials }
 
 func (p *Policy) allCredentials() (all []Credential) {
-	for _, r := range p.routes {
+	for r := range p.all() {
 		for _, c := range r.from {
 			if !slices.Contains(all, c) {
 				all = append(all, c)
@@ -224,11 +240,6 @@ func (p *Policy) Default() string {
 		return "deny"
 	}
 	return p.fallback.Require.text
-}
-
-// Reports reports whether the site or some route is in report mode.
-func (p *Policy) Reports() bool {
-	return p.reports || slices.ContainsFunc(p.routes, func(r *Route) bool { return r.Report })
 }
 
 func validRealm(s string) bool {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -464,6 +465,23 @@ func TestLetThroughByBeginning(t *testing.T) {
 		if got := answer(m); got != c.want {
 			t.Errorf("%s with %q: %s (%s), want %s", c.target, c.fields, got, m.Detail, c.want)
 		}
+	}
+}
+
+// Where default lets requests in that no route matches, the settings of the site hold
+// for them as for those on routes.
+func TestSettingsOfDefault(t *testing.T) {
+	config := Config{Default: "any", Settings: Settings{TokenFrom: []string{"basic", "query key"}, ErrorBody: &ErrorBody{"text/plain", "no"}}}
+	p := compile(t, config)
+	if got := fmt.Sprint(p.Credentials()); got != "[basic query key]" {
+		t.Errorf("tokens are taken from %s, want basic and query key", got)
+	}
+	if m := p.matched(request("GET /else")); m.Reason != TokenMissing || m.Shape().ContentType()[0] != "text/plain" {
+		t.Errorf("without a token: %s as %s, want token_missing as text/plain", m.Reason, m.Shape().ContentType())
+	}
+	config.LetThrough = []string{"query key"}
+	if _, err := Compile(config, nil); err == nil || !strings.Contains(err.Error(), "let_through query key: tokens are taken from there") {
+		t.Errorf("let_through of what tokens are taken from: %v, want an error", err)
 	}
 }
 
