@@ -179,7 +179,7 @@ func (a *Account) DeleteOwnerTokens(ctx context.Context, owner string) ([]string
 
 // all refuses ids of which one isn't there for the owner.
 func (a *Account) all(ctx context.Context, ids []string) error {
-	for _, id := range ids {
+	for _, id := range distinct(ids) {
 		if _, err := a.Get(ctx, id); err != nil {
 			return err
 		}

@@ -35,6 +35,9 @@ func (r *Registry) eachGrant(given []token.Grant, f func(token.Grant) (token.Gra
 		if !holds(grants, g) {
 			grants = append(grants, g)
 		}
+		if len(grants) > token.MaxGrants { // before the next is compared with all of them
+			return nil, invalid("grants: more than %d given, which is as many as are kept", token.MaxGrants)
+		}
 	}
 	return grants, nil
 }
@@ -61,7 +64,11 @@ func (r *Registry) complete(g token.Grant) (token.Grant, error) {
 	if g.Spaces == nil && r.rules.Spaces {
 		return g, invalid(`spaces: say which spaces the grant holds in ("spaces":["ID"], or --space ID), or that it is all ("spaces":["*"], or --all-spaces)`)
 	}
-	return token.Grant{Spaces: distinct(orAll(g.Spaces)), Scopes: distinct(g.Scopes), Resources: distinct(orAll(g.Resources))}, nil
+	g = token.Grant{Spaces: distinct(orAll(g.Spaces)), Scopes: distinct(g.Scopes), Resources: distinct(orAll(g.Resources))}
+	if n := max(len(g.Spaces), len(g.Scopes), len(g.Resources)); n > token.MaxGrantValues {
+		return g, invalid("%d values in one list, at most %d are kept", n, token.MaxGrantValues)
+	}
+	return g, nil
 }
 
 func orAll(list []string) []string {

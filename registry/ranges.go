@@ -3,6 +3,8 @@ package registry
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/patgate/patgate/token"
 )
 
 // parseRanges reads allowed_ips: addresses and address ranges. Bits behind a
@@ -16,6 +18,9 @@ func parseRanges(list []string) ([]netip.Prefix, error) {
 		}
 		if !slices.Contains(ranges, p) {
 			ranges = append(ranges, p)
+		}
+		if len(ranges) > token.MaxAllowedIPs { // before the next is compared with all of them
+			return nil, invalid("allowed_ips: more than %d given, which is as many as are kept", token.MaxAllowedIPs)
 		}
 	}
 	return ranges, nil

@@ -39,6 +39,19 @@ func TestCreate(t *testing.T) {
 
 func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
+	// More than can be kept is not compared with all the rest first.
+	many := make([]string, 2*token.MaxGrantValues)
+	grants := make([]token.Grant, 2*token.MaxGrants)
+	ranges := make([]string, 2*token.MaxAllowedIPs)
+	for i := range many {
+		many[i] = fmt.Sprint(i)
+	}
+	for i := range grants {
+		grants[i] = grant(many[i], "a:read", "*")
+	}
+	for i := range ranges {
+		ranges[i] = "10.0.0." + many[i]
+	}
 	for _, c := range []struct {
 		name string
 		in   NewToken
@@ -46,6 +59,9 @@ func TestCreateRefuses(t *testing.T) {
 	}{
 		{"no name", NewToken{}, "name"},
 		{"long name", NewToken{Name: strings.Repeat("x", 201)}, "at most 200"},
+		{"many grants", NewToken{Name: "x", Grants: grants}, "more than 100 given"},
+		{"many spaces", NewToken{Name: "x", Grants: []token.Grant{{Spaces: many, Scopes: []string{"a:read"}}}}, "grants: number 1: 2000 values in one list, at most 1000 are kept"},
+		{"many addresses", NewToken{Name: "x", AllowedIPs: ranges}, "allowed_ips: more than 100 given"},
 		{"control character", NewToken{Name: "a\nb"}, "control character"},
 		{"not UTF-8", NewToken{Name: "x", Owner: "\xff"}, "owner: not valid UTF-8"},
 		{"not an address", NewToken{Name: "x", AllowedIPs: []string{"10.0.0.1", "10.0.0.0/33"}}, "allowed_ips: number 2"},
