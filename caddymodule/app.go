@@ -145,7 +145,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	shared, _, err := hubs.LoadOrNew(where.key, func() (caddy.Destructor, error) { return newHub(where), nil })
+	shared, _, err := hubs.LoadOrNew(where.key, func() (caddy.Destructor, error) { return newHub(where, a.cacheOptions()), nil })
 	if err != nil {
 		return fmt.Errorf("attaching to the store: %w", err)
 	}

@@ -119,7 +119,7 @@ func (c *Console) visitor(r *http.Request) (v console.Visitor) {
 func (c *Console) acknowledged(ctx context.Context) rest.Gateways {
 	tokens, err := c.app.hub.open()
 	if err != nil {
-		return rest.Gateways{Acknowledged: 1}
+		return rest.Gateways{Acknowledged: 1, Unknown: true}
 	}
 	return rest.Acknowledged(ctx, tokens.store, ackTime)
 }

@@ -292,6 +292,9 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 		}
 		return retryAfter
 	}
+	if o.tier == tierStore {
+		now = time.Now() // it may have taken its time
+	}
 	var from netip.Addr
 	if o.subject.Allowed != nil {
 		from = clientAddr(ctx)
@@ -347,6 +350,7 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 			}
 			return reason, retryAfter
 		}
+		now = time.Now() // it may have waited for others
 	}
 	o.tier = tierStore
 	known := false

@@ -21,7 +21,7 @@ func unhealthy(t *testing.T, seen sight, heard *time.Time) *App {
 	t.Cleanup(c.Close)
 	o := &tokens{store: f, cache: c, lookout: &lookout{}}
 	o.lookout.seen.Store(&seen)
-	h := newHub(source{})
+	h := newHub(source{}, cache.Options{})
 	h.opened.Store(o)
 	return &App{hub: h}
 }

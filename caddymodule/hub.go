@@ -25,6 +25,7 @@ var hubs = caddy.NewUsagePool()
 // or by a request that comes before that: Caddy starts its apps in any order.
 type hub struct {
 	source     source
+	options    cache.Options // of the configuration that it is made for
 	report     *report
 	rejections *rejections
 
@@ -44,7 +45,9 @@ type tokens struct {
 	keeper  *keeper
 }
 
-func newHub(s source) *hub { return &hub{source: s, report: newReport(), rejections: newRejections()} }
+func newHub(s source, o cache.Options) *hub {
+	return &hub{source: s, options: o, report: newReport(), rejections: newRejections()}
+}
 
 // open opens the store unless it is open.
 func (h *hub) open() (*tokens, error) {
@@ -64,7 +67,9 @@ func (h *hub) open() (*tokens, error) {
 		return nil, err
 	}
 	t := &tokens{store: s, limiter: newLimiter(), lookout: watch(s), streams: newStreams(), keeper: newKeeper(s)}
-	t.cache = cache.New(s, cache.Options{Changed: t.streams.hear})
+	options := h.options
+	options.Changed = t.streams.hear
+	t.cache = cache.New(s, options)
 	t.streams.watch(t.cache)
 	h.opened.Store(t)
 	return t, nil

@@ -162,7 +162,7 @@ func (c *call) leaked() error {
 	if wrong != nil {
 		return wrong
 	}
-	if !c.reports.AllowN(c.now, len(report)) {
+	if !c.reports.AllowN(c.Now(), len(report)) {
 		c.w.Header().Set("Retry-After", "1")
 		return rest.Refuse(http.StatusServiceUnavailable, "more secrets are being reported than can be looked up: try again in a moment")
 	}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -207,4 +208,30 @@ func TestLeakedIsBounded(t *testing.T) {
 	if answers[204] != reportBurst/registry.MaxLeaked || answers[503] != 1 {
 		t.Errorf("answers %v, want %d that are taken and one that isn't", answers, reportBurst/registry.MaxLeaked)
 	}
+
+	// A report that came slowly counts when it is there, not when it began.
+	began := d.now
+	slow := httptest.NewRequest("POST", "https://tokens.example.com/leaked", nil)
+	slow.RemoteAddr = address + ":1234"
+	slow.Body = io.NopCloser(io.MultiReader(strings.NewReader("["), onRead(func() {
+		d.now = began.Add(time.Minute)
+		for range reportBurst/registry.MaxLeaked - 1 {
+			d.limit = map[netip.Addr]int{}
+			d.do("POST", "/leaked", report)
+		}
+		d.limit = map[netip.Addr]int{}
+	}), strings.NewReader(`{"secret":"an-old-system-1"}]`)))
+	d.ServeHTTP(httptest.NewRecorder(), slow)
+	d.limit = map[netip.Addr]int{}
+	if w := d.do("POST", "/leaked", report); w.Code != 503 {
+		t.Errorf("after a slow report, which leaves no room for a full one: %d, want 503", w.Code)
+	}
+}
+
+// onRead is a body without a byte, that does something when it is read.
+type onRead func()
+
+func (f onRead) Read([]byte) (int, error) {
+	f()
+	return 0, io.EOF
 }

@@ -336,8 +336,8 @@ func (k *marks) resembles(text string) bool {
 const maxScripts = 4
 
 func (p *pathText) countScripts() (n int) {
-	for i := range p.n {
-		if isScript(p.segment(i)) {
+	for s := range strings.SplitSeq(p.text[:p.bounds[p.n]], "/") { // also at encoded ones
+		if isScript(s) {
 			n++
 		}
 	}

@@ -92,7 +92,7 @@ func compileErrorBody(c *ErrorBody) (*Shape, error) {
 		rest, text = after, 0
 	}
 	if isJSON(kind) {
-		sample := b.Render(Problem{Type: "t", Title: `"`, Status: 400, Detail: `\`, Reason: "\n", Space: "é"})
+		sample := b.Render(Problem{Type: "t", Title: `"`, Status: 400, Detail: `\`, Reason: "\n", RequiredScope: `"`, Space: "é"})
 		if !json.Valid(sample) {
 			return nil, fmt.Errorf("error_body: the template makes no valid JSON: %s", sample)
 		}

@@ -17,6 +17,7 @@ func TestErrorBody(t *testing.T) {
 		{ErrorBody{"application/json", `{"error":"{detail}"}`}, `{"error":"no \"write\" \u003chere\u003e {reason}"}`},
 		{ErrorBody{"application/json; charset=utf-8", `{"code":{status},"in":["{space}"],"empty":{}}`}, `{"code":403,"in":["é\n"],"empty":{}}`},
 		{ErrorBody{"application/vnd.api+json", `{"errors":[{"title":"{title}"}]}`}, `{"errors":[{"title":"Forbidden"}]}`},
+		{ErrorBody{"application/json", `{"scope":"{required_scope}"}`}, `{"scope":"a|b"}`},
 		{ErrorBody{"text/plain", "{status} {reason}: {detail}"}, `403 scope_missing: no "write" <here> {reason}`},
 		{ErrorBody{"text/html", "<p>{detail}</p>"}, `<p>no &#34;write&#34; &lt;here&gt; {reason}</p>`},
 		{ErrorBody{"application/xml", "<e>{required_scope}</e>"}, `<e>a|b</e>`},
@@ -40,6 +41,7 @@ func TestErrorBody(t *testing.T) {
 		{ErrorBody{"", "x"}, "no media type"},
 		{ErrorBody{"text/plain\r\nX: y", "x"}, "no media type"},
 		{ErrorBody{"text/plain", "{message}"}, "{message} stands for nothing"},
+		{ErrorBody{"application/json", `{"scopes":[{required_scope}]}`}, "no valid JSON"},
 		{ErrorBody{"application/json", `{"error":{detail}}`}, "no valid JSON"},
 		{ErrorBody{"application/json", `{"error":"{detail}"`}, "no valid JSON"},
 	} {

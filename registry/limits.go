@@ -69,8 +69,12 @@ func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, l
 	place := &places[maphash.String(placesSeed, t.Owner)%uint64(len(places))]
 	place.Lock()
 	defer place.Unlock()
-	if err := r.hasAtMost(ctx, t.Owner, limit-1); err != nil {
+	full := conflict("owner %q may have no more than %d tokens: delete some that are no longer needed", t.Owner, limit)
+	switch more, err := r.hasMore(ctx, t.Owner, limit-1); {
+	case err != nil:
 		return err
+	case more:
+		return full
 	}
 	if err := r.create(ctx, by, t); err != nil {
 		return err
@@ -78,27 +82,23 @@ func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, l
 	if _, shared := r.store.(store.Follower); !shared {
 		return nil
 	}
-	over := r.hasAtMost(ctx, t.Owner, limit)
-	if !errors.Is(over, ErrConflict) {
-		return over
+	if more, err := r.hasMore(ctx, t.Owner, limit); err != nil || !more {
+		return err
 	}
 	// Also if who asked is gone.
 	if _, err := r.delete(context.WithoutCancel(ctx), by, []*token.Token{t}); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	return over
+	return full
 }
 
-// hasAtMost refuses another token for an owner who has more than n.
-func (r *Registry) hasAtMost(ctx context.Context, owner string, n int) error {
+// hasMore reports whether an owner has more than n tokens.
+func (r *Registry) hasMore(ctx context.Context, owner string, n int) (bool, error) {
 	tokens, _, err := r.store.Tokens(ctx, store.Query{Owner: &owner, Limit: n + 1})
 	if err != nil {
-		return fmt.Errorf("counting tokens: %w", err)
+		return false, fmt.Errorf("counting tokens: %w", err)
 	}
-	if len(tokens) > n {
-		return conflict("owner %q has %d tokens, and may have no more: delete one that is no longer needed", owner, len(tokens))
-	}
-	return nil
+	return len(tokens) > n, nil
 }
 
 // withinCeiling refuses grants of which an owner's tokens could not make use. The

@@ -64,6 +64,9 @@ func check(tx tx) (problems []store.Problem) {
 		if tx.tokens().Get(id) == nil {
 			wrong("a use is noted of token %q, which isn't there", id)
 		}
+		if _, err := tx.use(string(id)); err != nil {
+			wrong("%v", err)
+		}
 		return nil
 	})
 	events, indexed := 0, 0

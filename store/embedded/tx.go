@@ -75,7 +75,10 @@ func (tx tx) token(id []byte) (*token.Token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("token %q: %w", id, err)
 	}
-	return t, tx.withUse(t)
+	if u, err := tx.use(t.ID); err == nil && u.ID != "" { // a damaged one is none: Check says so
+		u.Apply(t)
+	}
+	return t, nil
 }
 
 // owner returns the owner's record.

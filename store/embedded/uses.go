@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/patgate/patgate/store"
-	"github.com/patgate/patgate/token"
 )
 
 // NoteUses implements store.Uses.
@@ -17,11 +16,7 @@ func (s *Store) NoteUses(ctx context.Context, uses ...store.Use) error {
 			if tx.tokens().Get([]byte(u.ID)) == nil {
 				continue
 			}
-			last, err := tx.use(u.ID)
-			if err != nil {
-				return err
-			}
-			if !u.At.After(last.At) {
+			if last, err := tx.use(u.ID); err == nil && !u.At.After(last.At) {
 				continue
 			}
 			if err := tx.uses().Put([]byte(u.ID), encodeUse(u)); err != nil {
@@ -51,13 +46,4 @@ func (tx tx) use(id string) (u store.Use, err error) {
 func encodeUse(u store.Use) []byte {
 	from, _ := u.From.MarshalBinary() // never fails
 	return append(number(uint64(u.At.UnixMilli())), from...)
-}
-
-// withUse puts the last use of t into it.
-func (tx tx) withUse(t *token.Token) error {
-	u, err := tx.use(t.ID)
-	if err == nil && u.ID != "" {
-		u.Apply(t)
-	}
-	return err
 }

@@ -1,0 +1,48 @@
+package caddymodule
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// plentiful is a store that has a token for every secret.
+type plentiful struct{ store.Store }
+
+func (plentiful) Find(_ context.Context, d token.Digest) (store.Found, error) {
+	return store.Found{Token: &token.Token{ID: token.NewID(time.Now()), Digest: d}, Current: true}, nil
+}
+
+func (plentiful) Watch(func(store.Change)) func() { return func() {} }
+
+func (plentiful) PruneEvents(context.Context, time.Time, int) error { return nil }
+
+func (plentiful) NoteUses(context.Context, ...store.Use) error { return nil }
+
+func (plentiful) Close() error { return nil }
+
+// A cache of a certain size has room for so many tokens, whichever they are.
+func TestCacheHasItsSize(t *testing.T) {
+	const size = 1000
+	app := new(App)
+	app.Cache.Size = size
+	app.hub = newHub(source{open: func() (store.Store, error) { return plentiful{}, nil }}, app.cacheOptions())
+	h := app.hub
+	if err := h.use(app); err != nil {
+		t.Fatal(err)
+	}
+	defer h.Destruct()
+	c := h.opened.Load().cache
+	for i := range size {
+		if _, known, err := c.Fetch(t.Context(), token.NewHasher("").Digest(strconv.Itoa(i)), time.Now()); err != nil || !known {
+			t.Fatal(known, err)
+		}
+	}
+	if n := c.Stats(); n.Held != size {
+		t.Errorf("%d of %d tokens are held, %d were pushed out", n.Held, size, n.Evicted)
+	}
+}

@@ -1,0 +1,49 @@
+package embedded
+
+import (
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// A last use that can't be read keeps nobody from revoking its token, nor the uses of
+// others from being noted.
+func TestDamagedUse(t *testing.T) {
+	t.Parallel()
+	s, err := Open(filepath.Join(t.TempDir(), "tokens.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx := t.Context()
+	if err := s.Create(ctx, newToken("a"), newToken("b")); err != nil {
+		t.Fatal(err)
+	}
+	damage := func() {
+		t.Helper()
+		if err := s.note(ctx, func(tx tx) error { return tx.uses().Put([]byte("a"), []byte("x")) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	damage()
+	if _, err := s.Update(ctx, "a", func(t *token.Token) error { t.RevokedAt = at; return nil }); err != nil {
+		t.Errorf("revoking it: %v", err)
+	}
+	if err := s.NoteUses(ctx, store.Use{ID: "b", At: at, From: netip.MustParseAddr("192.0.2.1")}, store.Use{ID: "a", At: at}); err != nil {
+		t.Errorf("noting uses: %v", err)
+	}
+	for _, id := range []string{"a", "b"} {
+		if got, err := s.Token(ctx, id); err != nil || !got.LastUsedAt.Equal(at) {
+			t.Errorf("token %s, noted as used at %s: %+v, %v", id, at, got, err)
+		}
+	}
+	damage()
+	if err := s.Delete(ctx, "a"); err != nil {
+		t.Errorf("deleting it: %v", err)
+	}
+}
