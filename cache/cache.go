@@ -174,12 +174,21 @@ func (c *Cache) Get(d *token.Digest, now time.Time) (*policy.Subject, Answer) {
 	if subject := c.Glance(d, now); subject != nil {
 		return subject, Held
 	}
+	return c.look(d, now, (*Stats).count)
+}
+
+// Look is Get for what isn't a request: it isn't counted.
+func (c *Cache) Look(d *token.Digest, now time.Time) (*policy.Subject, Answer) {
+	return c.look(d, now, func(*Stats, Answer) {})
+}
+
+func (c *Cache) look(d *token.Digest, now time.Time, count func(*Stats, Answer)) (*policy.Subject, Answer) {
 	o, at := c.options.Load(), c.since(now)
 	h, s := c.heard(at, o), c.shard(d)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	subject, answer := s.lookup(d, at, h, o)
-	s.stats.count(answer)
-	s.mu.Unlock()
+	count(&s.stats, answer)
 	return subject, answer
 }
 

@@ -385,6 +385,10 @@ func TestStats(t *testing.T) {
 	get(c, "t", now)            // a hit
 	fetch(t, c, "garbage", now) // not found
 	get(c, "garbage", now)      // a negative hit
+	for _, secret := range []string{"t", "garbage", "other"} {
+		d := digest(secret)
+		c.Look(&d, now) // not counted
+	}
 	m.find = func(context.Context, int) error { return errDown }
 	fetch(t, c, "t", now.Add(time.Minute)) // an error, and stale
 	want := Stats{Held: 1, Unknown: 1, Hits: 2, NegativeHits: 1, Misses: 1, Found: 1, NotFound: 1, Errors: 1, Stale: 1}

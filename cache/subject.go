@@ -18,22 +18,16 @@ func (c *Cache) take(d *token.Digest, found *store.Found, f *flight) result {
 	if !ok {
 		return result{outdated: true}
 	}
-	s := policy.Subject{
-		ID:      policy.NewID(t.ID),
-		Owner:   p,
-		Grants:  c.grants.get(grantsKey(t.Grants), func() *policy.Grants { return policy.NewGrants(t.Grants) }),
-		Expires: policy.Unix(t.ExpiresAt),
-		Revoked: !t.RevokedAt.IsZero(),
-	}
-	if len(t.AllowedIPs) > 0 {
+	grants := c.grants.get(grantsKey(t.Grants), func() *policy.Grants { return policy.NewGrants(t.Grants) })
+	s := policy.NewSubject(t, p, grants)
+	if s.Allowed != nil {
 		s.Allowed = c.allowed.get(prefixesKey(t.AllowedIPs), func() *[]netip.Prefix {
 			ranges := slices.Clone(t.AllowedIPs)
 			return &ranges
 		})
 	}
 	if !found.Current {
-		// Without a time, a retired secret never works: 0 would be for ever.
-		s.SecretUntil = max(policy.Unix(found.Until), 1)
+		s.Replaced(found.Until)
 	}
 	read := f.at
 	if !found.AsOf.IsZero() {

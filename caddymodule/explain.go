@@ -93,7 +93,7 @@ func (q *question) with(v *token.View, owner *token.Owner) {
 		ID: policy.NewID(v.ID), Owner: policy.NewOwner(v.Owner, owner), Grants: policy.NewGrants(v.Grants), Revoked: v.RevokedAt != nil,
 	}
 	if v.ExpiresAt != nil {
-		q.subject.Expires = policy.Unix(*v.ExpiresAt)
+		q.subject.Expires = policy.UnixNano(*v.ExpiresAt)
 	}
 	if len(v.AllowedIPs) > 0 && q.from.IsValid() {
 		q.subject.Allowed = &v.AllowedIPs

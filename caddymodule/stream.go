@@ -74,9 +74,9 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, m *policy.Match
 		} else {
 			s.guard = guarded{w, s}
 			w = &s.guard
-			if r.ContentLength != 0 {
-				r.Body = &guardedBody{r.Body, s}
-			}
+		}
+		if r.ContentLength != 0 {
+			r.Body = &guardedBody{r.Body, s}
 		}
 	}
 	streams := h.app.hub.opened.Load().streams
@@ -119,6 +119,9 @@ func (s *stream) judge(subject *policy.Subject, now time.Time) policy.Reason {
 // cut ends the stream for both sides.
 func (s *stream) cut(reason policy.Reason) {
 	if s.tunnel != nil {
+		// A client that takes nothing may hold the close frame up, and nothing else.
+		late := time.AfterFunc(closeWait, s.cancel)
+		defer late.Stop()
 		s.tunnel.shut(reason)
 	}
 	if s.conn != nil {
@@ -167,7 +170,8 @@ func (g *guarded) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (g *guarded) Unwrap() http.ResponseWriter { return g.ResponseWriter }
 
-// guardedBody is the body of such a stream.
+// guardedBody is the body of such a stream, and of a WebSocket over HTTP/2 and 3,
+// where it has the client's frames.
 type guardedBody struct {
 	io.ReadCloser
 	stream *stream

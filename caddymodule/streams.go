@@ -206,7 +206,7 @@ type verdict struct {
 
 // held returns what is held of a token.
 func (s *streams) held(d *token.Digest, now time.Time) (v verdict, ok bool) {
-	subject, answer := s.cache.Get(d, now)
+	subject, answer := s.cache.Look(d, now)
 	switch answer {
 	case cache.Held:
 		return verdict{subject: subject}, true

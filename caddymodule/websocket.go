@@ -93,11 +93,15 @@ func (t *tunnel) write(w io.Writer, b []byte) (int, error) {
 // is possible here. A client that doesn't read holds it up for closeWait at most.
 func (t *tunnel) shut(reason policy.Reason) {
 	t.shutUp.Store(true)
-	conn := t.conn.Load()
-	if conn != nil {
-		conn.SetWriteDeadline(time.Now().Add(closeWait)) // for what is being written, too
+	conn, deadline := t.conn.Load(), time.Now().Add(closeWait)
+	switch {
+	case conn != nil:
+		conn.SetWriteDeadline(deadline) // for what is being written, too
+	case t.extended:
+		c := http.NewResponseController(innermost(t.ResponseWriter))
+		_, _ = c.SetReadDeadline(past), c.SetWriteDeadline(deadline)
 	}
-	for deadline := time.Now().Add(closeWait); !t.mu.TryLock(); time.Sleep(time.Millisecond) {
+	for ; !t.mu.TryLock(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			return
 		}

@@ -12,6 +12,24 @@ import (
 // and from this address. m is a match that NeedsDecision. For routes whose space
 // is the token's own, it sets m.Space. It allocates nothing.
 func (m *Match) Decide(s *Subject, now time.Time, from netip.Addr) Reason {
+	if r := s.Serves(now, from); r != Forward {
+		return r
+	}
+	if m.Route.Space.Kind == FromToken {
+		if m.Space = s.Grants.space; m.Space == "" {
+			return SpaceNotGranted
+		}
+	}
+	owner := s.Owner.state.Load()
+	if r := m.judge(s.Grants); r != Forward || owner == nil || owner.ceiling == nil {
+		return r
+	}
+	return m.judge(owner.ceiling)
+}
+
+// Serves says whether the token is any good at this time and from this address,
+// whatever it holds. It allocates nothing.
+func (s *Subject) Serves(now time.Time, from netip.Addr) Reason {
 	clock := now.UnixNano()
 	owner := s.Owner.state.Load()
 	switch {
@@ -24,15 +42,7 @@ func (m *Match) Decide(s *Subject, now time.Time, from netip.Addr) Reason {
 	case s.Allowed != nil && !allows(*s.Allowed, from):
 		return AddressNotAllowed
 	}
-	if m.Route.Space.Kind == FromToken {
-		if m.Space = s.Grants.space; m.Space == "" {
-			return SpaceNotGranted
-		}
-	}
-	if r := m.judge(s.Grants); r != Forward || owner == nil || owner.ceiling == nil {
-		return r
-	}
-	return m.judge(owner.ceiling)
+	return Forward
 }
 
 // Lacks reports whether the token itself, and not only its owner's record, doesn't

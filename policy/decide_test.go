@@ -168,7 +168,7 @@ func TestSpacesThatAreNoValue(t *testing.T) {
 // may change.
 func TestStateOfATokenAndItsOwner(t *testing.T) {
 	p := compile(t, Config{Routes: routes("GET /x read")})
-	past, future := Unix(now.Add(-time.Second)), Unix(now.Add(time.Second))
+	past, future := UnixNano(now.Add(-time.Second)), UnixNano(now.Add(time.Second))
 	enabled, disabled := &token.Owner{ID: "o", Enabled: true, Grants: grants("* * *")}, &token.Owner{ID: "o", Grants: grants("* * *")}
 	elsewhere := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	for _, c := range []struct {
@@ -180,15 +180,15 @@ func TestStateOfATokenAndItsOwner(t *testing.T) {
 		{"a good token", Subject{}, nil, Forward},
 		{"that expires", Subject{Expires: future}, nil, Forward},
 		{"that has expired", Subject{Expires: past}, nil, TokenExpired},
-		{"that expires now", Subject{Expires: Unix(now)}, nil, TokenExpired},
-		{"that expired before 1970", Subject{Expires: Unix(time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC))}, nil, TokenExpired},
-		{"that expired in 1970", Subject{Expires: Unix(time.Unix(0, 0))}, nil, TokenExpired},
-		{"that expired in the year 1", Subject{Expires: Unix(time.Time{}.Add(1))}, nil, TokenExpired},
-		{"that expires in 9999", Subject{Expires: Unix(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))}, nil, Forward},
-		{"that never expires", Subject{Expires: Unix(time.Time{})}, nil, Forward},
+		{"that expires now", Subject{Expires: UnixNano(now)}, nil, TokenExpired},
+		{"that expired before 1970", Subject{Expires: UnixNano(time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC))}, nil, TokenExpired},
+		{"that expired in 1970", Subject{Expires: UnixNano(time.Unix(0, 0))}, nil, TokenExpired},
+		{"that expired in the year 1", Subject{Expires: UnixNano(time.Time{}.Add(1))}, nil, TokenExpired},
+		{"that expires in 9999", Subject{Expires: UnixNano(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))}, nil, Forward},
+		{"that never expires", Subject{Expires: UnixNano(time.Time{})}, nil, Forward},
 		{"by its replaced secret, within the overlap", Subject{SecretUntil: future}, nil, Forward},
 		{"by its replaced secret, after the overlap", Subject{SecretUntil: past}, nil, TokenRevoked},
-		{"by its replaced secret, now", Subject{SecretUntil: Unix(now)}, nil, TokenRevoked},
+		{"by its replaced secret, now", Subject{SecretUntil: UnixNano(now)}, nil, TokenRevoked},
 		{"revoked", Subject{Revoked: true}, nil, TokenRevoked},
 		{"revoked and expired", Subject{Revoked: true, Expires: past}, nil, TokenRevoked},
 		{"with an enabled owner", Subject{}, enabled, Forward},

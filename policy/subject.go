@@ -27,6 +27,21 @@ type Subject struct {
 	ID          ID
 }
 
+// NewSubject returns a token, of which the secret in force was presented.
+func NewSubject(t *token.Token, owner *Owner, grants *Grants) Subject {
+	s := Subject{ID: NewID(t.ID), Owner: owner, Grants: grants, Expires: UnixNano(t.ExpiresAt), Revoked: !t.RevokedAt.IsZero()}
+	if len(t.AllowedIPs) > 0 {
+		s.Allowed = &t.AllowedIPs
+	}
+	return s
+}
+
+// Replaced says that the secret that was presented is a replaced one, which works
+// until then. Without a time it never works.
+func (s *Subject) Replaced(until time.Time) {
+	s.SecretUntil = max(UnixNano(until), 1) // 0 would be for ever
+}
+
 // ID is a token's id without a pointer, for the garbage collector's sake.
 type ID struct {
 	n uint8
@@ -43,10 +58,10 @@ func NewID(id string) (i ID) {
 // String returns the id's text.
 func (i ID) String() string { return string(i.b[:i.n]) }
 
-// Unix returns t in the form Subject keeps times in. Times that it can't tell
+// UnixNano returns t in the form Subject keeps times in. Times that it can't tell
 // become the nearest it can: an imported token may well expire in 9999, and one
 // that expired in 1970 doesn't last for ever.
-func Unix(t time.Time) int64 {
+func UnixNano(t time.Time) int64 {
 	switch {
 	case t.IsZero():
 		return 0

@@ -69,7 +69,7 @@ func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, l
 	place := &places[maphash.String(placesSeed, t.Owner)%uint64(len(places))]
 	place.Lock()
 	defer place.Unlock()
-	full := conflict("owner %q may have no more than %d tokens: delete some that are no longer needed", t.Owner, limit)
+	full := conflict("owner %q may have no more tokens than %d, and has them: delete one that is no longer needed", t.Owner, limit)
 	switch more, err := r.hasMore(ctx, t.Owner, limit-1); {
 	case err != nil:
 		return err

@@ -101,9 +101,9 @@ func TestWhoMayCreate(t *testing.T) {
 		{"who may not", owner(func(o *token.Owner) { o.MayCreate = false }), 0, aliceHerself, ErrForbidden, "may not make tokens"},
 		{"an operator for who may not", owner(func(o *token.Owner) { o.MayCreate = false }), 0, cli, nil, ""},
 		{"below the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 1, aliceHerself, nil, ""},
-		{"at the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 2, aliceHerself, ErrConflict, "no more than 2 tokens"},
+		{"at the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 2, aliceHerself, ErrConflict, "no more tokens than 2"},
 		{"above it", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 3, aliceHerself, ErrConflict, "may have no more"},
-		{"an operator at the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 2, cli, ErrConflict, "no more than 2 tokens"},
+		{"an operator at the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 2, cli, ErrConflict, "no more tokens than 2"},
 		{"a token", nil, 0, Actor{Kind: TokenActor, Name: "x"}, ErrForbidden, "tokens don't make tokens"},
 		{"another owner", nil, 0, Actor{Kind: OwnerActor, Name: "bob"}, ErrForbidden, "own"},
 	} {
@@ -154,7 +154,7 @@ func TestLastPlace(t *testing.T) {
 		if err == nil {
 			made++
 		} else {
-			refused(t, err, ErrConflict, "may have no more than 3 tokens")
+			refused(t, err, ErrConflict, "may have no more tokens than 3")
 		}
 	}
 	equal(t, "made", made, places)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/patgate/patgate/policy"
@@ -41,7 +40,11 @@ func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (
 	case err != nil:
 		return nil, fmt.Errorf("looking the secret up: %w", err)
 	}
-	if reason := denial(&found, from, r.clock()); reason != policy.Forward {
+	subject := policy.NewSubject(found.Token, policy.NewOwner(found.Token.Owner, found.Owner), policy.NewGrants(found.Token.Grants))
+	if !found.Current {
+		subject.Replaced(found.Until)
+	}
+	if reason := subject.Serves(r.clock(), from); reason != policy.Forward {
 		return nil, &Denied{reason}
 	}
 	b := &Bearer{registry: r, token: found.Token, digest: digest}
@@ -50,25 +53,6 @@ func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (
 		b.by.Address = from.String()
 	}
 	return b, nil
-}
-
-// denial returns why the secret that was found opens nothing, or Forward.
-func denial(f *store.Found, from netip.Addr, now time.Time) policy.Reason {
-	status := f.Token.Status(now)
-	switch {
-	case status == token.Revoked, !f.Current && !now.Before(f.Until):
-		return policy.TokenRevoked
-	case status == token.Expired:
-		return policy.TokenExpired
-	case f.Owner != nil && !f.Owner.Enabled:
-		return policy.OwnerDisabled
-	}
-	from = from.Unmap().WithZone("")
-	allowed := f.Token.AllowedIPs
-	if len(allowed) > 0 && !slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(from) }) {
-		return policy.AddressNotAllowed
-	}
-	return policy.Forward
 }
 
 // Token returns the token.

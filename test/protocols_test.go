@@ -190,6 +190,7 @@ func identities(r received) (lines []string) {
 const tunnelSite = `
 	patgate {
 		route GET /ws stream:use
+		route GET /wsquiet stream:use
 		route GET /other other:use
 	}
 	reverse_proxy UPSTREAM`
@@ -249,6 +250,37 @@ func (s *secure) openWebSocket2(t *testing.T, target string, header ...string) *
 	}
 	w.read = next
 	return w
+}
+
+// A client that takes nothing, not even a close frame, can't go on sending.
+func TestTunnelsOfDeafClients(t *testing.T) {
+	t.Setenv("GODEBUG", "http2xconnect=1")
+	u := newStreamer(t)
+	s := startSecure(t, setup{}, strings.ReplaceAll(tunnelSite, "UPSTREAM", u.addr()))
+	c := s.create(t, `{"name": "x", "grants": [{"spaces": ["*"], "scopes": ["stream:use"]}]}`)
+	conn := s.dial(t)
+	defer conn.Close()
+	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
+		t.Fatal(err)
+	}
+	f := http2.NewFramer(conn, conn)
+	lines := []string{":method: CONNECT", ":protocol: websocket", ":scheme: http", ":authority: api.test", ":path: /wsquiet?id=deaf", "sec-websocket-version: 13", "authorization: Bearer " + c.Secret}
+	if err := errors.Join(
+		f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}), // no data may be sent
+		f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: encode(lines), EndHeaders: true}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the tunnel to begin", func() bool {
+		_, open := u.open.Load("deaf")
+		return open
+	})
+	s.ok(t, "POST", "/patgate/tokens/"+c.Token.ID+"/revoke", "")
+	await(t, "the tunnel to end for the upstream", func() bool {
+		f.WriteData(1, false, []byte("\x81\x82\x00\x00\x00\x00hi")) // an error is as good
+		_, open := u.open.Load("deaf")
+		return !open
+	})
 }
 
 // openWebSocket3 asks for a tunnel over HTTP/3 (RFC 9220).

@@ -35,6 +35,7 @@ func newStreamer(t *testing.T) *streamer {
 	mux.HandleFunc("GET /download", u.answer("application/octet-stream", strings.Repeat("x", 32<<10), time.Millisecond))
 	mux.HandleFunc("POST /upload", u.upload)
 	mux.HandleFunc("GET /ws", u.websocket("\x81\x05hello", 20*time.Millisecond))
+	mux.HandleFunc("GET /wsquiet", u.websocket("", 20*time.Millisecond))
 	mux.HandleFunc("GET /wsflood", u.websocket("\x82\x7e\x80\x00"+strings.Repeat("x", 0x8000), 0))
 	u.Server = httptest.NewServer(mux)
 	t.Cleanup(func() {
