@@ -12,7 +12,8 @@ import (
 // Servers route differently. Express and ASP.NET ignore the case of a literal,
 // Rails and Spring a suffix such as .json, servlet containers what follows a
 // semicolon, PHP what comes before or after a script's name; Express and Rails
-// compare literals before they decode. So a path that isn't on /users/me, but on
+// compare literals before they decode; servlets, Express and Spring have what is
+// mounted at /admin take /admin itself. So a path that isn't on /users/me, but on
 // /users/{id}, may be on /users/me there. It is refused, unless whoever may do
 // the one may do the other, too.
 //
@@ -131,7 +132,11 @@ func (p *pathText) at(s *Source) string {
 // on r that one of them finds on a route which r doesn't cover.
 func (n *node) alike(m *Match, i int, r *Route) *Route {
 	if i == m.path.n {
-		return m.pick(n.ends)
+		found := m.pick(n.ends)
+		if found == nil && m.Reason == Forward {
+			m.uncovered(r, m.pick(n.tails)) // what is mounted at /x takes /x, and /x/, as well
+		}
+		return found
 	}
 	text, last := m.path.segment(i), i == m.path.n-1
 	if next := n.next(text); next != nil {

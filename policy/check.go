@@ -34,6 +34,7 @@ const (
 	WarnShadowed    = "shadowed_route"      // an error: no request can be on it
 	WarnFallthrough = "wildcard_over_route" // asks for less than a route below it
 	WarnCase        = "literals_alike"      // two segments that some servers don't tell apart
+	WarnMount       = "path_above_route"    // what is mounted at /x takes /x as well: there it asks for less, and is refused
 	WarnNoScope     = "no_requirement"
 	WarnNoSpace     = "no_space" // a group or the site says one that the route's pattern doesn't have
 	WarnOpen        = "open_wildcard"
@@ -79,6 +80,7 @@ func (p *Policy) warnings() (warnings []Warning) {
 			warn(p.at, WarnQueryToken, "token_from "+c.String()+": tokens in URLs end up in logs, histories and referrers")
 		}
 	}
+	methods := p.methods()
 	for _, r := range p.routes {
 		if r.Implicit {
 			warn(r.At, WarnNoScope, r.name()+" names no scope: any valid token is enough; write any to say so")
@@ -93,6 +95,9 @@ func (p *Policy) warnings() (warnings []Warning) {
 			warnings = append(warnings, Warning{At: r.At, Kind: WarnShadowed, Error: true, Text: r.name() + ": no request can be on it: " + why})
 		} else if text := p.fallsThrough(r); text != "" {
 			warn(r.At, WarnFallthrough, text)
+		}
+		if text := p.mounted(r, methods); text != "" {
+			warn(r.At, WarnMount, text)
 		}
 	}
 	p.tree.each(func(n *node) {
@@ -157,6 +162,41 @@ func (p *Policy) shadowed(r *Route) (why string) {
 		return why
 	}
 	return "all are on " + strings.Join(others, " or ")
+}
+
+// mounted says of a route for all that is below a path that the path itself is
+// refused, or returns "": some servers find it on this route as well, which asks for
+// more than the one that it is on. methods are those of the policy.
+func (p *Policy) mounted(r *Route, methods []string) string {
+	if !r.pattern.tail {
+		return ""
+	}
+	above := r.pattern
+	above.tail = false
+	for _, method := range methods {
+		sample := above.request(method)
+		var m Match
+		if p.read(&sample, &m) {
+			m.Route = p.route(&m)
+		}
+		if m.Reason == AmbiguousRequest && m.alike == r {
+			return above.String() + " is refused: it is on " + m.Route.place() + ", and " + r.name() +
+				" asks for more; what is mounted there takes both for the same. Write a route for " + above.String()
+		}
+	}
+	return ""
+}
+
+// methods returns the methods that routes list, and one that none does.
+func (p *Policy) methods() []string {
+	listed := map[string]bool{someMethod: true}
+	for _, r := range p.routes {
+		for _, method := range r.Methods {
+			listed[method] = true
+		}
+	}
+	delete(listed, "*")
+	return slices.Sorted(maps.Keys(listed))
 }
 
 // place names the route with where it is written.

@@ -43,6 +43,13 @@ func TestWarnings(t *testing.T) {
 		{"below a parameter", "GET /{x}/* read\nGET /a/b/c write", "1 wildcard_over_route"},
 		{"a space that it doesn't have", "GET /s/* read\nGET /s/{space}/x read", "1 wildcard_over_route (read, space path.space)"},
 
+		// What is mounted at a path takes the path itself as well.
+		{"a path on a wildcard that asks for less", "GET /{x} any\n* /a/* never", "2 path_above_route /a is refused: it is on GET /{x} (Caddyfile:1), and route * /a/* asks for more"},
+		{"above a parameter", "GET /a/{x} read\nGET /a/b/* write", "2 path_above_route /a/b is refused"},
+		{"on a route of its own", "GET /{x} any\nGET /a any\nGET /a/* read", ""},
+		{"on one that asks for as much", "GET /{x} write\nGET /a/* read", ""},
+		{"on none", "GET /a/* read", ""},
+
 		// Segments that differ in case only.
 		{"literals alike", "GET /a/Users any\nPOST /a/users any", "2 literals_alike users and Users"},
 		{"in other places", "GET /a/Users any\nPOST /b/users any", ""},

@@ -40,7 +40,10 @@ func TestReadingsAgainstSingleOnes(t *testing.T) {
 				m := Match{}
 				r := &Request{Method: "GET", Path: path, Query: query}
 				if p.read(r, &m) {
-					m.Route = p.route(&m)
+					m.Route = p.lookFor(&m)
+				}
+				if m.readings.key != "" && m.Reason == Forward {
+					m.Route = p.strictest(&m, m.Route)
 				}
 				switch {
 				case m.Reason == AmbiguousRequest:

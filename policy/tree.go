@@ -296,7 +296,9 @@ func within(conditions, outer []condition) bool {
 // nil. It sets m.Reason where the query can be read in two ways.
 func (n *node) find(m *Match, i int) *Route {
 	if i == m.path.n {
-		return m.pick(n.ends)
+		r := m.pick(n.ends)
+		m.path.odd = m.path.odd || r == nil && len(n.tails) > 0
+		return r
 	}
 	text := m.path.segment(i)
 	if next := n.next(text); next != nil {
