@@ -179,6 +179,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if m.Reports() && h.identity != nil {
 		r.Header[decisionHeader] = []string{o.reason.String()}
 	}
+	if m.ByHost() {
+		// One that a trusted proxy has let through may name another: reverse_proxy
+		// has the host in it that was judged, where there is none.
+		r.Header.Del("X-Forwarded-Host")
+	}
 	if r.Trailer != nil {
 		// Trailers arrive after the request was judged; they may be dropped
 		// (RFC 9110 section 6.5.1).

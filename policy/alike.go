@@ -65,7 +65,7 @@ func (p *Policy) judgeCut(m *Match, r *Route) {
 		return
 	}
 	judged := m.path
-	others := appendPath(nil, cut)
+	others := appendPath([]pathText{m.path.upTo(len(cut))}, cut)
 	if merged := mergeSlashes(cut); merged != cut {
 		others = appendPath(others, merged)
 	}
@@ -393,6 +393,17 @@ func (p *pathText) scripts() (all []pathText) {
 		}
 	}
 	return all
+}
+
+// upTo returns the path up to a byte of its text, with the segments that it has.
+func (p *pathText) upTo(end int) pathText {
+	up := pathText{raw: p.raw, text: p.text[:end]}
+	for i := range p.n {
+		if next := min(int(p.bounds[i+1]), end); next > int(p.bounds[i])+1 {
+			up.add(next)
+		}
+	}
+	return up
 }
 
 // appendPath appends a path that needs no decoding.

@@ -158,3 +158,17 @@ func TestPathsOfOtherRoutesWithKeysThatStandTwice(t *testing.T) {
 		}
 	}
 }
+
+// A path is cut at a semicolon with its encoded slashes where they are, as well as
+// split at them (Fastify).
+func TestCutBesideEncodedSlashes(t *testing.T) {
+	p := compile(t, Config{EncodedSlash: "allow", Semicolon: "allow", Default: "public", Routes: routes("GET /{x}/me never", "GET /a/b/c never")})
+	for _, target := range []string{"GET /2%2F1/me;x", "GET /2%2F1/me/;x", "GET /a%2Fb/c;x", "GET /a%2Fb%2Fc;x"} {
+		if m := p.matched(request(target)); m.Reason != AmbiguousRequest {
+			t.Errorf("%s: %v, want ambiguous_request", target, m.Reason)
+		}
+	}
+	if m := p.matched(request("GET /2%2F1/you;x")); m.Reason != Forward {
+		t.Errorf("on no other route: %v (%s)", m.Reason, m.Detail)
+	}
+}

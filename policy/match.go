@@ -74,6 +74,7 @@ type Match struct {
 	found   bool // a token was
 	assumed bool // explain: judge as if a token had been sent
 
+	restRoute  bool      // the query has that parameter
 	unsure     bool      // it can't be said which route it is on
 	enforced   bool      // readings are looked at for routes that aren't in report mode only
 	judgedPath *pathText // the path as it was judged, while it is taken apart in other ways
@@ -175,8 +176,10 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		m.refuse("the request names a second path, in Destination (RFC 4918 section 10.3)")
 	case breaksLine(m.query):
 		m.refuse("the query has a character that belongs percent-encoded")
-	case overrides(m.query, m.method), p.semicolon && overrides(behindSemicolon(req.Path), m.method):
+	case m.overridden(p.semicolon, req.Path):
 		m.refuse("the query has another method in it")
+	case m.query != "" && otherCharset(m.header["Content-Type"], m.query):
+		m.refuse("the Content-Type has a charset by which some servers read the query differently")
 	default:
 		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
 			m.refuse(why)
@@ -184,6 +187,15 @@ func (p *Policy) read(req *Request, m *Match) bool {
 	}
 	m.unsure = m.Reason != Forward
 	return !m.unsure
+}
+
+// overridden reports whether the query, or what some servers take for one, has
+// another method in it.
+func (m *Match) overridden(semicolon bool, path string) (another bool) {
+	if another, m.restRoute = overrides(m.query, m.method); !another && semicolon {
+		another, _ = overrides(behindSemicolon(path), m.method)
+	}
+	return another
 }
 
 // passableMethod reports whether requests with this method may pass at all.
@@ -197,6 +209,9 @@ func (p *Policy) route(m *Match) *Route {
 	r := p.lookFor(m)
 	if m.readings.key != "" && m.Reason == Forward {
 		r = p.strictest(m, r)
+	}
+	if m.Reason == Forward && m.restRoute && (r == nil || !r.byRestRoute) {
+		m.refuse("the query has rest_route, which is another path to WordPress")
 	}
 	if m.Reason != Forward {
 		m.unsure = true
@@ -348,6 +363,12 @@ func hostLabel(host string, n int) string {
 		end = i
 	}
 	return strings.ToLower(label)
+}
+
+// ByHost reports whether the host of the request says which space or resource it is
+// for.
+func (m *Match) ByHost() bool {
+	return m.Route != nil && (m.Route.Space.Kind == FromHost || m.Route.Resource.Kind == FromHost)
 }
 
 func (m *Match) refuse(why string) {

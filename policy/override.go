@@ -11,8 +11,9 @@ import (
 // overrides reports whether a query has a parameter by which some frameworks
 // replace the method of the request: _method (Symfony, Laravel, WordPress, Spring
 // and others), _HttpMethod (Salesforce), or the name of one of the headers for
-// that. One that says what the method is anyway changes nothing.
-func overrides(query, method string) bool {
+// that; one that says what the method is anyway changes nothing. And whether it has
+// restRoute.
+func overrides(query, method string) (another, rest bool) {
 	for query != "" {
 		pair := query
 		if i := strings.IndexAny(query, "&;"); i >= 0 {
@@ -23,12 +24,18 @@ func overrides(query, method string) bool {
 		if pair == "" || !beginsOverride(pair[0]) {
 			continue
 		}
-		if name, value, _ := strings.Cut(pair, "="); namesOverride(name) && !equalFold(unescapeQuery(value), method) {
-			return true
+		name, value, _ := strings.Cut(pair, "=")
+		name = generous(name)
+		if namesOverride(name) && !equalFold(unescapeQuery(value), method) {
+			return true, rest
 		}
+		rest = rest || name != "" && sameKey(name, restRoute)
 	}
-	return false
+	return false, rest
 }
+
+// restRoute is the parameter by which WordPress routes, whatever the path is.
+const restRoute = "rest_route"
 
 // behindSemicolon returns what stands behind the first semicolon of a path, where
 // some servers have the query begin (Fastify).
@@ -41,15 +48,14 @@ func behindSemicolon(path string) string {
 // with c, encoded or not: PHP makes underscores of some characters.
 func beginsOverride(c byte) bool {
 	switch c {
-	case '_', '.', '[', ' ', '+', '%', 'x', 'X', '?':
+	case '_', '.', '[', ' ', '+', '%', 'x', 'X', 'r', 'R', '?':
 		return true
 	}
 	return c >= utf8.RuneSelf
 }
 
-// namesOverride reports whether some framework takes the name for one of a
-// parameter that overrides the method.
-func namesOverride(name string) bool {
+// generous decodes a parameter's name as the most generous of servers do.
+func generous(name string) string {
 	name = decodeEscapes(name)
 	if strings.IndexByte(name, '%') >= 0 {
 		name = decodeEscapes(name)
@@ -58,6 +64,12 @@ func namesOverride(name string) bool {
 	if !isASCII(name) {
 		name = strings.TrimLeftFunc(norm.NFKC.String(name[:min(len(name), maxOddName)]), beforeName)
 	}
+	return name
+}
+
+// namesOverride reports whether some framework takes the name for one of a
+// parameter that overrides the method.
+func namesOverride(name string) bool {
 	if name == "" {
 		return false
 	}
@@ -122,8 +134,10 @@ func misleads(name string) bool {
 	// the host
 	case "Forwarded", "X-Host", "X-Original-Host", "X-Http-Host", "X-Http-Host-Override", "X-Host-Override", "X-Proxy-Host", "Proxy-Host":
 		return true
-	// the proxy that a CGI program asks (CVE-2016-5385), what a gate doesn't let through
-	case "Proxy", "Trailer", "Http2-Settings":
+	// the proxy that a CGI program asks (CVE-2016-5385), where a file server before a
+	// Rack program finds files (CVE-2025-61780), the charset of ASP.NET's mobile
+	// clients, what a gate doesn't let through
+	case "Proxy", "X-Sendfile-Type", "X-Accel-Mapping", "X-Up-Devcap-Post-Charset", "Trailer", "Http2-Settings":
 		return true
 	}
 	if !strings.HasPrefix(name, "X-") {

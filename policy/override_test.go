@@ -26,7 +26,7 @@ func TestMethodOverrideParameters(t *testing.T) {
 		{"%u005fmethod=PUT", true}, {"_m%U0065thod=PUT", true}, {"X-HTTP-%u004dethod-Override=PUT", true}, {"_%6dethod[%zz]=PUT", true}, {"%5fmethod%00%=PUT", true},
 		{"%25u005fmethod=PUT", true}, {"%u00zzmethod=PUT", false}, {"%u5fmethod=PUT", false}, {"_method%=PUT", true}, {strings.Repeat("%EF%BB%BF", 600) + "_method=PUT", true}, {"_method[" + strings.Repeat("%", 2000) + "]=PUT", true},
 	} {
-		if got := overrides(c.query, "POST"); got != c.want {
+		if got, _ := overrides(c.query, "POST"); got != c.want {
 			t.Errorf("?%s overrides POST: %v, want %v", c.query, got, c.want)
 		}
 	}
@@ -35,6 +35,49 @@ func TestMethodOverrideParameters(t *testing.T) {
 		if m := p.matched(request(target)); m.Reason != AmbiguousRequest {
 			t.Errorf("%s: %v, want ambiguous_request", target, m.Reason)
 		}
+	}
+}
+
+// WordPress routes by a parameter, whatever the path is. Where routes say by which of
+// its values, the gate does so, too.
+func TestRestRoute(t *testing.T) {
+	p := compile(t, Config{Default: "deny", Routes: routes("GET /wp-json/* any", "GET / public", "GET /?rest_route=/wp/v2/posts any", "GET /?rest_route never")})
+	for target, want := range map[string]Reason{
+		"GET /wp-json/posts?rest_route=/users": AmbiguousRequest, "GET /wp-json/posts?a=b&rest%5Froute=/users": AmbiguousRequest, "GET /wp-json/posts?rest.route=/users": AmbiguousRequest,
+		"GET /wp-json/posts?%72est_route[]=x": AmbiguousRequest, "GET /nothing?rest_route=/users": AmbiguousRequest,
+		"GET /wp-json/posts?route=x&rest=y&interest_route=z&r=1": Forward, "GET /wp-json/posts?q=rest_route": Forward,
+		"GET /?rest_route=/wp/v2/posts": Forward, "GET /?rest_route=/wp/v2/users": RouteNever, "GET /?x=1": Forward, "GET /?rest.route=/wp/v2/posts": AmbiguousRequest,
+	} {
+		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}
+
+// Some servers decode the query by the charset of the body.
+func TestOtherCharset(t *testing.T) {
+	const ascii, other, none = "a=b&c=%7E", "a=%C3%A9", ""
+	for _, c := range []struct {
+		contentType string
+		query       string
+		want        bool
+	}{
+		{"application/json", other, false}, {"text/plain; charset=utf-8", other, false}, {"text/plain;CHARSET=\"UTF-8\"", other, false}, {"text/plain; charset = utf-8 ; x=y", other, false},
+		{"text/plain; charset=", other, false}, {"text/plain; charset=US-ASCII", other, false},
+		{"text/plain; charset=iso-8859-1", ascii, false}, {"text/plain; charset='Windows-1252'", ascii, false}, {"text/plain; charset=GBK", ascii, false}, {"text/plain; charset=EUC-JP", ascii, false},
+		{"text/plain; charset=iso-8859-1", other, true}, {"text/plain; charset=latin1", "a=\xe9", true},
+		{"text/plain; charset=utf-7", ascii, true}, {"text/plain; charset=unicode_escape", ascii, true}, {"a/b; charset=iso-2022-jp", ascii, true}, {"a/b; Charset=UTF-16", ascii, true}, {"a/b;charset=IBM037", ascii, true},
+		{"a/b; charset*=utf-8''utf-7", ascii, true}, {"a/b; charset*0=utf-7", ascii, true}, {"a/b; charset=utf-8; charset=utf-7", ascii, true}, {"a/b, c/d; charset=utf-7", ascii, true}, {"a/b; charset=utf-8\\-7", ascii, true},
+		{"text/plain; charset=utf-7", none, false},
+	} {
+		p := compile(t, Config{Default: "public"})
+		r := request("POST /x?"+c.query, "Content-Type: "+c.contentType)
+		if m := p.matched(r); (m.Reason == AmbiguousRequest) != c.want {
+			t.Errorf("%s with ?%s: %v (%s), want it refused: %v", c.contentType, c.query, m.Reason, m.Detail, c.want)
+		}
+	}
+	if !otherCharset([]string{"a/b", "a/b; charset=utf-7"}, ascii) {
+		t.Error("a second Content-Type isn't looked at")
 	}
 }
 

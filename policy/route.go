@@ -19,11 +19,12 @@ type Route struct {
 	At       string // where it is written: file:line
 	Implicit bool   // no requirement was written; any valid token is enough
 
-	pattern pattern
-	outside string // the source of a space that is inherited, and that the pattern hasn't
-	from    []Credential
-	methods methodSet
-	shape   *Shape // of the body of rejections
+	pattern     pattern
+	byRestRoute bool   // a route of its place has a condition on restRoute
+	outside     string // the source of a space that is inherited, and that the pattern hasn't
+	from        []Credential
+	methods     methodSet
+	shape       *Shape // of the body of rejections
 }
 
 // Credentials returns where the route takes a token from.

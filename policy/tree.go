@@ -115,6 +115,10 @@ func (n *node) finishPlace() {
 	for _, routes := range [][]*Route{n.ends, n.tails} {
 		slices.SortStableFunc(routes, func(a, b *Route) int { return compareConditions(&b.pattern, &a.pattern) })
 		listValues(routes)
+		known := slices.ContainsFunc(routes, func(r *Route) bool { return r.pattern.names(restRoute) })
+		for _, r := range routes {
+			r.byRestRoute = known
+		}
 	}
 	slices.SortStableFunc(n.partial, func(a, b partial) int {
 		return cmp.Compare(len(b.before)+len(b.after), len(a.before)+len(a.after))
@@ -127,6 +131,11 @@ func (n *node) finishPlace() {
 	if len(n.literals) <= maxFew {
 		n.literals = nil
 	}
+}
+
+// names reports whether a condition of the pattern is on this key.
+func (p *pattern) names(key string) bool {
+	return slices.ContainsFunc(p.conditions, func(c condition) bool { return c.key == key })
 }
 
 // listValues tells every condition which other values of its key the routes of

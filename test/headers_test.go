@@ -84,6 +84,33 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// A load balancer lets X-Forwarded-Host of clients through. Where the host says which
+// space it is, the upstream finds no other one there.
+func TestForwardedHost(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{
+		global: "servers {\n\ttrusted_proxies static 127.0.0.1/32\n}",
+		sites: `
+http://one.api.test:{$PORT} {
+	patgate {
+		route GET /x any {
+			space host.2
+		}
+		route GET /y any
+	}
+	reverse_proxy {$UPSTREAM}
+}`,
+		tokens: []known{{name: "T", grants: grant("one", "a:read", "*")}},
+	})
+	for target, want := range map[string]string{"/x": "one.api.test", "/y": "two.api.test"} {
+		a := g.send(t, request{host: "one.api.test", target: target, header: []string{"Authorization: Bearer " + g.secret("T"), "X-Forwarded-Host: two.api.test"}})
+		got := g.upstream.take()
+		if a.verdict() != "forward" || len(got) != 1 || got[0].line("X-Forwarded-Host") != want {
+			t.Errorf("%s: %s, upstream got %v, want X-Forwarded-Host: %s", target, a, got, want)
+		}
+	}
+}
+
 // Trailers come after the request was judged; none reaches the upstream.
 func TestTrailers(t *testing.T) {
 	t.Parallel()
