@@ -354,7 +354,7 @@ func (p *pathText) countScripts() (n int) {
 // them; and with the name of a script in it.
 func (p *pathText) readings() (all []pathText) {
 	if p.overescaped {
-		all = appendPath(all, strings.TrimSuffix(p.raw, "/"))
+		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")))
 	}
 	if whole := p.text[:p.bounds[p.n]]; strings.Count(whole, "/") > p.n {
 		all = appendPath(all, whole)
@@ -366,6 +366,23 @@ func (p *pathText) readings() (all []pathText) {
 		all = append(all, base.scripts()...)
 	}
 	return append(all, p.scripts()...)
+}
+
+// necessary decodes what can't stand in a path as it is, and is encoded in every
+// literal as well.
+func necessary(raw string) string {
+	var b strings.Builder
+	for i := 0; i < len(raw); i++ {
+		if raw[i] == '%' { // two digits follow: pathText.parse
+			if c := unhex(raw[i+1])<<4 | unhex(raw[i+2]); pathBytes[c] == refused {
+				b.WriteByte(c)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(raw[i])
+	}
+	return b.String()
 }
 
 // mergeSlashes returns a path as servers have it that take several slashes for one,

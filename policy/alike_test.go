@@ -172,3 +172,17 @@ func TestCutBesideEncodedSlashes(t *testing.T) {
 		t.Errorf("on no other route: %v (%s)", m.Reason, m.Detail)
 	}
 }
+
+// Express compares literals before it decodes, but for what has to be encoded in them,
+// and ignores case there.
+func TestUndecodedLiterals(t *testing.T) {
+	p := compile(t, Config{Default: "deny", Routes: routes("GET /{x}:go/{y}/z public", "GET /{x}/a%20b/{y} never", "GET /{x}/caf%C3%A9/{y} never")})
+	for _, target := range []string{"GET /7%3Ago/A%20B/z", "GET /7%3Ago/a%20b/z", "GET /7%3Ago/CAF%c3%a9/z"} {
+		if m := p.matched(request(target)); m.Reason != AmbiguousRequest {
+			t.Errorf("%s: %v, want ambiguous_request", target, m.Reason)
+		}
+	}
+	if m := p.matched(request("GET /7%3Ago/a%2Db/z")); m.Reason != Forward {
+		t.Errorf("on no other route: %v (%s)", m.Reason, m.Detail)
+	}
+}
