@@ -203,7 +203,7 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 	rules.Hasher = token.NewHasher(pepper)
 	if a.catalog.Complete() {
 		rules.Scopes = a.catalog.Names()
-		rules.ImpliedBy = impliedBy(a.catalog.Scopes())
+		rules.ImpliedBy = a.catalog.ImpliedBy()
 	}
 	rules.GrantsImmutable = a.GrantsImmutable
 	return rules, nil

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -72,7 +71,7 @@ func policyRoutesCommand() *cobra.Command {
 		if *asJSON {
 			return rest.Print(cmd.OutOrStdout(), all)
 		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		w := newTable(cmd.OutOrStdout())
 		for i, s := range all {
 			fmt.Fprintf(w, "%s\n", c.sites[i])
 			fmt.Fprintln(w, "METHODS\tPATTERN\tREQUIRES\tSPACE\tRESOURCE\tAT")

@@ -7,6 +7,7 @@
 //	store.go      which store a configuration means
 //	handler.go    the gate: the way of a request
 //	reject.go     how a request is turned away
+//	errorroutes.go whether the server's error routes turn it away instead
 //	outcome.go    placeholders, access-log fields and identity headers
 //	report.go     what report mode has forwarded
 //	rejections.go what is rejected most, for status
@@ -24,13 +25,13 @@
 //	discreet.go   answers to requests with a token in the URL
 //	logencoder.go a log format that shows no tokens
 //	logmask.go    what of a text is a token
+//	logfields.go  an encoder's fields, kept until a line is written
 //	logwarn.go    what is said where a log shows tokens
 //	caddyfile*.go what operators write
 //	admin*.go     the management API on Caddy's admin endpoint
 //	command*.go   the command line
 //	explain.go    what the gate makes of a request, without serving it
 //	sites.go      the gates of a configuration, running or not
-//	demo.go       the gate at work
 //	transport.go  a leaner way to the API
 //	metrics.go    counters
 //	tracing.go    what spans say

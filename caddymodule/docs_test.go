@@ -342,3 +342,26 @@ func outdented(text string) (lines []string) {
 	}
 	return lines
 }
+
+// The package's comment names every file there is, one by one or by what they begin with.
+func TestPackageComment(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		group := regexp.MustCompile(`^(caddyfile|admin|command)(_.*)?\.go$`).ReplaceAllString(file, "$1*.go")
+		if !strings.HasSuffix(file, "_test.go") && file != "doc.go" && !regexp.MustCompile(`(?m)^//\t`+regexp.QuoteMeta(group)+` `).Match(text) {
+			t.Errorf("doc.go doesn't name %s", file)
+		}
+	}
+	for _, line := range regexp.MustCompile(`(?m)^//\t(\S+)`).FindAllStringSubmatch(string(text), -1) {
+		if found, _ := filepath.Glob(line[1]); len(found) == 0 {
+			t.Errorf("doc.go names %s, which isn't there", line[1])
+		}
+	}
+}

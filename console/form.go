@@ -142,7 +142,7 @@ func (c *Console) scopes() []policy.Scope {
 // grantForm returns the form's part about a grant.
 func (c *call) grantForm(f *form) grantForm {
 	limits := c.account.Owner().Grants
-	g := grantForm{form: f, Complete: c.Catalog.Complete(), Choose: c.Rules().Spaces, Limited: !slices.ContainsFunc(limits, isFull)}
+	g := grantForm{form: f, Complete: c.Catalog.Complete(), Choose: c.Rules().Spaces, Limited: !slices.ContainsFunc(limits, token.Grant.IsFull)}
 	for _, s := range c.scopes() {
 		if !c.withinReach(s.Name, limits) {
 			continue
@@ -243,7 +243,7 @@ func (c *call) lifetimeForm(f *form) lifetimeForm {
 	}
 	for _, d := range presets {
 		if l.max == 0 || d <= l.max {
-			l.Choices = append(l.Choices, choice{spell(d), "After " + days(d) + " – " + c.now.Add(d).UTC().Format("2 January 2006")})
+			l.Choices = append(l.Choices, choice{registry.FormatDuration(d), "After " + days(d) + " – " + c.now.Add(d).UTC().Format("2 January 2006")})
 		}
 	}
 	l.Choices = append(l.Choices, choice{onDate, "On a day I choose"})
@@ -253,7 +253,7 @@ func (c *call) lifetimeForm(f *form) lifetimeForm {
 	if f.Value("expires") == "" {
 		f.values.Set("expires", never)
 		if usual > 0 {
-			f.values.Set("expires", spell(usual))
+			f.values.Set("expires", registry.FormatDuration(usual))
 		}
 	}
 	return l

@@ -105,7 +105,7 @@ func (c *call) find(l *listing, owner *string) error {
 	q := registry.Query{Owner: owner, Status: l.Status, Text: l.Text, Sort: l.Sort, Limit: pageSize, Cursor: c.param("cursor")}
 	switch l.Status {
 	case expiring:
-		q.Status, q.Expiring = "", spell(soon)
+		q.Status, q.Expiring = "", registry.FormatDuration(soon)
 	case unused:
 		q.Status, q.Unused = "", "30d"
 	}

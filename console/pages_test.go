@@ -356,7 +356,7 @@ func TestGrants(t *testing.T) {
 		t.Errorf("removing all: %d %s, left %+v", status, to, d.token(made.ID).Grants)
 	}
 	says(t, d.get("alice", at), "No permissions: the token can’t do anything that needs one.")
-	if status, _ := add("access", "full", "sure", "yes"); status != 303 || !isFull(d.token(made.ID).Grants[0]) {
+	if status, _ := add("access", "full", "sure", "yes"); status != 303 || !d.token(made.ID).Grants[0].IsFull() {
 		t.Errorf("everything: %d, %+v", status, d.token(made.ID).Grants)
 	}
 }

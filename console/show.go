@@ -73,7 +73,7 @@ func (c *call) showPage(status int, t *token.Token, edited, granted *form) error
 		return err
 	}
 	for i, g := range d.View.Grants {
-		d.Grants = append(d.Grants, grantRow{g, i + 1, isFull(g)})
+		d.Grants = append(d.Grants, grantRow{g, i + 1, g.IsFull()})
 	}
 	if d.Edit == nil {
 		var ranges []string

@@ -136,7 +136,7 @@ func (r row) Can() string {
 	if len(r.Grants) == 0 {
 		return "No permissions"
 	}
-	if slices.ContainsFunc(r.Grants, isFull) {
+	if slices.ContainsFunc(r.Grants, token.Grant.IsFull) {
 		return "Everything"
 	}
 	var scopes, spaces []string
@@ -182,10 +182,6 @@ func distinct(values []string) []string {
 	return slices.Compact(values)
 }
 
-func isFull(g token.Grant) bool {
-	return slices.Contains(g.Spaces, token.All) && slices.Contains(g.Scopes, token.All) && slices.Contains(g.Resources, token.All)
-}
-
 // days writes a duration in days, or in hours where it is shorter: "90 days".
 func days(d time.Duration) string {
 	if d%day != 0 {
@@ -195,12 +191,4 @@ func days(d time.Duration) string {
 		return "1 day"
 	}
 	return fmt.Sprintf("%d days", d/day)
-}
-
-// spell writes a duration as the registry reads it.
-func spell(d time.Duration) string {
-	if d%day != 0 {
-		return d.String()
-	}
-	return fmt.Sprintf("%dd", d/day)
 }

@@ -124,6 +124,21 @@ func (c *Catalog) closure(i int) []int {
 	return reached
 }
 
+// ImpliedBy returns, for each name that a declared scope has, the names of those that
+// imply it, and all its own.
+func (c *Catalog) ImpliedBy() map[string][]string {
+	by := map[string][]string{}
+	for i, s := range c.declared {
+		own := append([]string{s.Name}, s.Aliases...)
+		for _, n := range append([]int{i}, c.implied[i]...) {
+			for _, name := range append([]string{c.declared[n].Name}, c.declared[n].Aliases...) {
+				by[name] = append(by[name], own...)
+			}
+		}
+	}
+	return by
+}
+
 func (c *Catalog) number(name string) int {
 	n, ok := c.numbers[name]
 	if !ok {

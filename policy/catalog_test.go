@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -80,5 +81,35 @@ func TestAliases(t *testing.T) {
 	}
 	if got := p.Routes()[2].Require.Enough(); got != "new:write read" {
 		t.Errorf("scopes that are enough: %q, want the names, not aliases", got)
+	}
+}
+
+func TestImpliedBy(t *testing.T) {
+	catalog, err := NewCatalog([]Scope{
+		{Name: "read", Aliases: []string{"view"}},
+		{Name: "write", Implies: []string{"view"}, Aliases: []string{"change"}},
+		{Name: "publish", Implies: []string{"write"}},
+		{Name: "bill"},
+		{Name: "admin", Implies: []string{"*"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := catalog.ImpliedBy()
+	for scope, want := range map[string]string{
+		"read":    "admin change publish read view write",
+		"view":    "admin change publish read view write",
+		"write":   "admin change publish write",
+		"change":  "admin change publish write",
+		"publish": "admin publish",
+		"bill":    "admin bill",
+		"admin":   "admin",
+		"unknown": "",
+	} {
+		got := slices.Clone(by[scope])
+		slices.Sort(got)
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("%s is implied by %q, want %q", scope, text, want)
+		}
 	}
 }

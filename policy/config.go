@@ -133,9 +133,6 @@ func (r *Requirement) String() string { return r.text }
 // alternatives the first. It is what a challenge names (RFC 6750 section 3).
 func (r *Requirement) Enough() string { return r.scope }
 
-// Public reports whether no token is needed, and none looked at.
-func (r *Requirement) Public() bool { return r.need == needNothing }
-
 // ParseRequirement reads "a b|c", public, any, never; empty means any.
 func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
 	words := strings.Fields(text)

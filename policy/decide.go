@@ -45,6 +45,12 @@ func (s *Subject) Serves(now time.Time, from netip.Addr) Reason {
 	return Forward
 }
 
+// Again returns a match for Decide only: of a request that was forwarded on this
+// route, for this space and resource, and is still under way.
+func (p *Policy) Again(route *Route, space, resource string) Match {
+	return Match{Route: route, Space: space, Resource: resource, policy: p}
+}
+
 // Lacks reports whether the token itself, and not only its owner's record, doesn't
 // allow the request, and could: on a route whose space is the token's own, a token
 // for several spaces can be given what it likes.

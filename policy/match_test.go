@@ -168,8 +168,8 @@ func TestGroups(t *testing.T) {
 		if r.Report {
 			mode = "report"
 		}
-		if r.Pattern != c.pattern || r.Space.String() != c.space || r.Resource.String() != c.resource || r.Credentials()[0].String() != c.from || mode != c.mode {
-			t.Errorf("%s: %s, space %s, resource %s, from %s, %s, want %+v", c.target, r, r.Space.String(), r.Resource.String(), r.Credentials()[0], mode, c)
+		if r.Pattern != c.pattern || r.Space.String() != c.space || r.Resource.String() != c.resource || r.from[0].String() != c.from || mode != c.mode {
+			t.Errorf("%s: %s, space %s, resource %s, from %s, %s, want %+v", c.target, r, r.Space.String(), r.Resource.String(), r.from[0], mode, c)
 		}
 	}
 	// optional of a group leaves public and never as they are.

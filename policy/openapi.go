@@ -48,11 +48,5 @@ type OverrideConfig struct {
 	Settings
 }
 
-// ValidPattern reports what is wrong with the pattern of a route.
-func ValidPattern(text string) error {
-	_, err := parsePattern(text)
-	return err
-}
-
 // errNotExpanded is for documents whose routes would be missing.
 var errNotExpanded = errors.New("openapi: the document wasn't turned into routes")

@@ -199,3 +199,9 @@ func join(prefix, pattern string) string {
 		return "/" + joined
 	}
 }
+
+// ValidPattern reports what is wrong with the pattern of a route.
+func ValidPattern(text string) error {
+	_, err := parsePattern(text)
+	return err
+}

@@ -27,9 +27,6 @@ type Route struct {
 	shape       *Shape // of the body of rejections
 }
 
-// Credentials returns where the route takes a token from.
-func (r *Route) Credentials() []Credential { return r.from }
-
 // String returns the route as the Caddyfile has it.
 func (r *Route) String() string {
 	s := "route " + strings.Join(r.Methods, ",") + " " + r.Pattern + " " + r.Require.String()

@@ -107,16 +107,10 @@ func (o *Owner) Set(record *token.Owner) {
 		return
 	}
 	state := &ownerState{disabled: !record.Enabled}
-	if !isFull(record.Grants) {
+	if !slices.ContainsFunc(record.Grants, token.Grant.IsFull) {
 		state.ceiling = NewGrants(record.Grants)
 	}
 	o.state.Store(state)
-}
-
-func isFull(grants []token.Grant) bool {
-	return slices.ContainsFunc(grants, func(g token.Grant) bool {
-		return slices.Contains(g.Spaces, token.All) && slices.Contains(g.Scopes, token.All) && slices.Contains(g.Resources, token.All)
-	})
 }
 
 // Grants is what a token or an owner holds, in the form decisions read.

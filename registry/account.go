@@ -186,11 +186,3 @@ func (a *Account) all(ctx context.Context, ids []string) error {
 	}
 	return nil
 }
-
-// Owners is Registry.Owners, for an admin.
-func (a *Account) Owners(ctx context.Context, after string, limit int) (owners []*token.Owner, next string, err error) {
-	if !a.Admin() {
-		return nil, "", forbidden("owners: only an admin sees others")
-	}
-	return a.registry.Owners(ctx, after, limit)
-}

@@ -59,6 +59,18 @@ func (r *Registry) newGrant(g token.Grant) (token.Grant, error) {
 	return g, nil
 }
 
+// knownScope reports whether the catalog, if there is one, has a scope that
+// pattern covers.
+func (r *Registry) knownScope(pattern string) bool {
+	if r.rules.Scopes == nil || pattern == token.All {
+		return true
+	}
+	if !strings.Contains(pattern, token.All) {
+		return slices.Contains(r.rules.Scopes, pattern)
+	}
+	return slices.ContainsFunc(r.rules.Scopes, func(name string) bool { return token.MatchScope(pattern, name) })
+}
+
 // complete fills in what the grant doesn't say, where that may be guessed.
 func (r *Registry) complete(g token.Grant) (token.Grant, error) {
 	if g.Spaces == nil && r.rules.Spaces {

@@ -25,7 +25,7 @@ func (l *LeakReport) UnmarshalJSON(data []byte) error {
 		Secret string `json:"secret"`
 	}
 	all := make([]found, 1)
-	if list := bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")); list {
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
 		if err := Decode(data, &all); err != nil {
 			return err
 		}

@@ -22,6 +22,11 @@ func Full() Grant {
 	return Grant{Spaces: []string{All}, Scopes: []string{All}, Resources: []string{All}}
 }
 
+// IsFull reports whether the grant is every scope in every space on every resource.
+func (g Grant) IsFull() bool {
+	return slices.Contains(g.Spaces, All) && slices.Contains(g.Scopes, All) && slices.Contains(g.Resources, All)
+}
+
 // Covers reports whether list names value or everything.
 func Covers(list []string, value string) bool {
 	for _, v := range list {

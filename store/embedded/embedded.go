@@ -61,9 +61,6 @@ type Store struct {
 	watchers map[*watcher]struct{}
 }
 
-// Path returns the file's path, as it was given to Open.
-func (s *Store) Path() string { return s.path }
-
 // Status implements store.Store.
 func (s *Store) Status(ctx context.Context) (store.Status, error) {
 	st := store.Status{Kind: "embedded", Location: s.path, Gateways: []store.Gateway{}}

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -97,7 +98,7 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (events []store.
 		bucket, prefix = bucketEventsBy, eventPrefix(byOwner, *q.Owner)
 	}
 	at := append(bytes.Clone(prefix), 0xff) // behind every number there will be
-	if from := q.Before + q.After; from != "" {
+	if from := cmp.Or(q.Before, q.After); from != "" {
 		n, err := strconv.ParseUint(from, 10, 63)
 		if err != nil {
 			return nil, "", fmt.Errorf("event %q: not the id of an event", from)

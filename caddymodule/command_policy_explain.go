@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -156,7 +155,7 @@ func (c *client) lookUp(ctx context.Context, q *question, id, secret string) (er
 // printExplanation writes an explanation as can be put in a ticket.
 func printExplanation(out io.Writer, in explainRequest, e explanation) error {
 	b := bufio.NewWriter(out)
-	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	w := newTable(b)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t"+format+"\n", append([]any{name}, args...)...)
 	}
