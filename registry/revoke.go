@@ -34,7 +34,23 @@ func (r *Registry) RevokeOwner(ctx context.Context, by Actor, owner string) ([]s
 		revoked = append(revoked, ids...)
 		return err
 	})
+	if err == nil && len(revoked) == 0 {
+		err = r.confirm(ctx)
+	}
 	return revoked, err
+}
+
+// confirm returns an error if what was done before may yet be undone by the store: that
+// there was nothing to do is as good as doing it.
+func (r *Registry) confirm(ctx context.Context) error {
+	s, ok := r.store.(store.Confirmer)
+	if !ok {
+		return nil
+	}
+	if err := s.Confirm(ctx); err != nil {
+		return fmt.Errorf("finding nothing to do: %w", err)
+	}
+	return nil
 }
 
 // revokeAll revokes as many of the tokens as the store allows, and returns the
@@ -102,6 +118,9 @@ func (r *Registry) DeleteOwnerTokens(ctx context.Context, by Actor, owner string
 		deleted = append(deleted, ids...)
 		return err
 	})
+	if err == nil && len(deleted) == 0 {
+		err = r.confirm(ctx)
+	}
 	return deleted, err
 }
 

@@ -165,6 +165,15 @@ type Acknowledger interface {
 	Holds(d time.Duration)
 }
 
+// Confirmer is a store whose changes may be made, and not yet be wherever they have to
+// be so that nothing undoes them.
+type Confirmer interface {
+	Store
+	// Confirm returns an error if some change made before, by whichever process, isn't.
+	// Whoever finds that there is nothing to do asks before saying so.
+	Confirm(ctx context.Context) error
+}
+
 // Checker is a store whose indexes and records are not kept in one place, so
 // that a crash or a lost write can leave them at odds.
 type Checker interface {

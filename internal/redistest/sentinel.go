@@ -62,6 +62,16 @@ func StartSentinel(t testing.TB, lines ...string) *Sentinel {
 	return s
 }
 
+// StartSentinelOf starts one more Sentinel, which takes the server at an address for the
+// master.
+func StartSentinelOf(t testing.TB, addr string) *Server {
+	t.Helper()
+	host, port, _ := strings.Cut(addr, ":")
+	return startAt(t, freePorts(t, 1)[0], []string{"--sentinel"}, []string{
+		fmt.Sprintf("sentinel monitor %s %s %s 2", MasterName, host, port),
+	})
+}
+
 // AddReplica starts another replica, and returns when Sentinel knows it.
 func (s *Sentinel) AddReplica(t testing.TB) *Server {
 	t.Helper()

@@ -49,7 +49,7 @@ func (f *asyncFind) end() {
 		f.done(store.Found{}, err)
 		return
 	}
-	found := foundBy(f.digest, r, f.position)
+	found := f.s.foundBy(f.digest, r, f.position)
 	if f.s.ownerHeld(&found) {
 		f.done(found, nil)
 		return

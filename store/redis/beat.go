@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"sync"
@@ -31,7 +32,7 @@ type pulse struct {
 func (s *Store) beat() {
 	ticker := time.NewTicker(beatInterval)
 	defer ticker.Stop()
-	var warned, forbidden, refused bool
+	var warned, told, refused bool
 	var last pulse
 	var reopened time.Time
 	for due := true; s.ctx.Err() == nil; {
@@ -51,8 +52,8 @@ func (s *Store) beat() {
 		}
 		refused = s.sayRefused(refused, err)
 		if err == nil && due {
-			if err := s.countReplicas(s.ctx); err != nil && !forbidden && strings.Contains(err.Error(), "NOPERM") {
-				forbidden = true
+			if err := s.countAllReplicas(s.ctx); err != nil && forbidden(err) && !told {
+				told = true
 				s.log.Warn("REVOCATIONS MAY BE LOST in a fail-over: the redis user may not ask for INFO, so that nobody waits for replicas; allow +info", "store", s.where)
 			} else if err != nil {
 				s.log.Debug("counting replicas", "store", s.where, "error", err)
@@ -84,7 +85,7 @@ func (s *Store) beatNow() {
 
 func (s *Store) sayWhere(ctx context.Context) (p pulse, err error) {
 	p = pulse{sent: time.Now(), followed: uint64(s.told.position())}
-	cmd := eval(scriptBeat, []string{s.keys.gateways, s.keys.head}, s.name, p.followed, time.Duration(s.holds.Load()).Milliseconds())
+	cmd := eval(scriptBeat, []string{s.keys.gateways, s.keys.head}, s.name, p.followed, time.Duration(s.holds.Load()).Milliseconds(), hex.EncodeToString([]byte(s.passed.at(p.followed))))
 	if err := s.send(ctx, unsafe, keyed{s.keys.gateways, cmd}); err != nil {
 		return p, err
 	}
@@ -160,6 +161,13 @@ func (p *passed) has(c cursor) bool {
 	return ok && mark == c.mark
 }
 
+// at returns the mark of the entry with this position; "" if it isn't remembered.
+func (p *passed) at(n uint64) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.marks[n]
+}
+
 // takesNoWrites reports whether a server says that it isn't the master, or that it
 // can't tell for want of replicas (min-replicas-to-write).
 func takesNoWrites(err error) bool {
@@ -168,12 +176,12 @@ func takesNoWrites(err error) bool {
 }
 
 // errCutOff is why a server that answers isn't believed.
-var errCutOff = errors.New("the redis server takes no writes, and most Sentinels don't say which one is the master: it may have been cut off, and not know of revocations")
+var errCutOff = errors.New("the redis server takes no writes, and most Sentinels don't say that it is the master: it may have been cut off, and not know of revocations")
 
-// outvoted reports whether most of the Sentinels that were configured can't be asked
-// or disagree about the master. Then the server that is reached may be one that was
-// cut off from the others, and another one the master. Without Sentinels nobody can
-// be asked.
+// outvoted reports whether most of the Sentinels that were configured can't be asked,
+// disagree about the master, or name another server than the one that is reached. Then
+// that may be one that was cut off from the others, and another one the master. Without
+// Sentinels nobody can be asked.
 func (s *Store) outvoted(ctx context.Context) bool {
 	if len(s.sentinels) == 0 {
 		return false
@@ -194,12 +202,34 @@ func (s *Store) outvoted(ctx context.Context) bool {
 		})
 	}
 	asking.Wait()
-	for _, n := range votes {
+	for address, n := range votes {
 		if n > len(s.sentinels)/2 {
-			return false
+			return !s.reaches(ctx, address)
 		}
 	}
 	return true
+}
+
+// reaches reports whether the server at an address is the one that is reached: go-redis
+// asks one Sentinel, which may be one of few that name it.
+func (s *Store) reaches(ctx context.Context, address string) bool {
+	reached, err := runID(ctx, s.client)
+	if err != nil {
+		return forbidden(err) // nobody can tell then
+	}
+	named := s.serverAt(address)
+	defer named.Close()
+	id, err := runID(ctx, named)
+	return err == nil && id == reached
+}
+
+// runID returns what a server, since it was started, is told from all others by.
+func runID(ctx context.Context, server redis.UniversalClient) (string, error) {
+	info := redis.NewStringCmd(noContext, "info", "server")
+	if err := server.Process(ctx, info); err != nil {
+		return "", err
+	}
+	return infoField(info.Val(), "run_id"), nil
 }
 
 // believed returns why what the server says of tokens is not to be believed, if so:

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/store"
 )
@@ -78,4 +80,50 @@ func unless(so bool) error {
 		return nil
 	}
 	return errors.New("not yet")
+}
+
+// A gateway that is on the side of the few: the Sentinel that it asks names a master
+// that was cut off, the others another one.
+func TestMasterOfTheFew(t *testing.T) {
+	t.Parallel()
+	r := redistest.StartSentinel(t, "min-replicas-to-write 1", "min-replicas-max-lag 1")
+	other := redistest.Start(t)
+	addresses := []string{r.Sentinel.Addr}
+	for range 2 {
+		addresses = append(addresses, redistest.StartSentinelOf(t, other.Addr).Addr)
+	}
+	s := open(t, Options{Addresses: addresses[:1], MasterName: redistest.MasterName, Budget: time.Second})
+	create(t, s, newToken("a"))
+	s.Holds(time.Second)
+	for _, address := range addresses[1:] { // which go-redis would ask as well
+		s.sentinels = append(s.sentinels, redis.NewClient(&redis.Options{Addr: address}))
+	}
+	r.Replica.Kill()
+	redistest.Await(t, "the master not to be believed", func() error {
+		_, err := s.Find(t.Context(), digest("a"))
+		return unless(errors.Is(err, errCutOff))
+	})
+}
+
+// What a master says that may have been cut off is as old as the last time it was heard
+// for certain: nothing that is held on its word is held for longer.
+func TestDoubtedIsAsOldAsTheFeed(t *testing.T) {
+	t.Parallel()
+	r := redistest.StartSentinel(t, "min-replicas-to-write 1", "min-replicas-max-lag 1")
+	s := open(t, Options{Addresses: []string{r.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second})
+	owned := newToken("a")
+	owned.Owner = ""
+	create(t, s, owned)
+	r.Replica.Kill()
+	r.Sentinel.Kill()
+	redistest.Await(t, "the master to be doubted", func() error { return unless(s.cutOff.Load()) })
+	found, err := s.Find(t.Context(), digest("a"))
+	if err != nil || found.AsOf.IsZero() || found.AsOf.After(s.Heard()) {
+		t.Errorf("Find: as of %v, %v, want as of %v", found.AsOf, err, s.Heard())
+	}
+	asked := make(chan store.Found, 1)
+	s.FindAsync(digest("a"), func(f store.Found, _ error) { asked <- f })
+	if f := <-asked; f.AsOf.IsZero() || f.AsOf.After(s.Heard()) {
+		t.Errorf("FindAsync: as of %v, want as of %v", f.AsOf, s.Heard())
+	}
 }

@@ -94,7 +94,7 @@ func (s *Store) settle(ctx context.Context, d token.Digest) (r record, lost bool
 		}
 		state, age, err := s.state(ctx, mark)
 		if err == nil && state == pending {
-			if age < s.patience {
+			if -aheadOfTime < age && age < s.patience {
 				if err := pause(ctx); err != nil {
 					return record{}, false, err
 				}
@@ -136,7 +136,15 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 		if err := s.usable(ctx); err != nil {
 			return err
 		}
-		err := f()
+		select {
+		case s.changes <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		err := func() error {
+			defer func() { <-s.changes }()
+			return f()
+		}()
 		switch _, broken := errors.AsType[brokenError](err); {
 		case broken && !died:
 			died = true

@@ -125,8 +125,18 @@ func (s *Store) trySend(ctx context.Context, safety safety, cmds []keyed) error 
 // where the server says.
 func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, cmds []keyed) error {
 	var wait *redis.IntCmd
-	replicas := s.replicasOf(server).want
-	if safety == safe && replicas > 0 {
+	replicas := 0
+	if safety == safe {
+		known := s.replicasOf(server)
+		if known.at.IsZero() { // it may have become the master just now
+			if err := s.countReplicas(ctx, server); err != nil && !forbidden(err) {
+				return err
+			}
+			known = s.replicasOf(server)
+		}
+		replicas = known.want
+	}
+	if replicas > 0 {
 		wait = redis.NewIntCmd(noContext, "wait", replicas, max(s.budget/2, time.Millisecond).Milliseconds())
 	}
 	if by, ok := ctx.Deadline(); ok && time.Until(by) > s.budget*5/4 {
@@ -187,19 +197,13 @@ func execute(ctx context.Context, p redis.Pipeliner) {
 	}
 }
 
-// confirm returns ErrNotReplicated if changes of this process were stored that
-// not every replica has confirmed yet. Whoever finds that there is nothing to change,
-// the token being revoked already, say, builds on them.
-func (s *Store) confirm(ctx context.Context) error {
-	if !s.doubt.Load() {
-		return nil
-	}
+// Confirm implements store.Confirmer: it returns ErrNotReplicated if changes were
+// stored that not every replica has confirmed yet. Whoever finds that there is nothing
+// to change, the token being revoked already, say, builds on them, whichever gateway
+// has made them.
+func (s *Store) Confirm(ctx context.Context) error {
 	// WAIT is for all that the server has written before.
-	err := s.send(ctx, safe, keyed{s.keys.head, redis.NewIntCmd(noContext, "persist", s.keys.head)})
-	if err == nil {
-		s.doubt.Store(false)
-	}
-	return err
+	return s.send(ctx, safe, keyed{s.keys.head, redis.NewIntCmd(noContext, "persist", s.keys.head)})
 }
 
 // replicasOf returns how many replicas the server has.

@@ -15,7 +15,8 @@ import (
 
 const (
 	feedBlock = 250 * time.Millisecond // how long the server waits for changes before it says that there are none
-	feedBatch = 100                    // changes taken in at a time
+	feedBatch = 100                    // changes asked for at a time, at first
+	feedMost  = 1000                   // and where the gateway is behind: see follow
 )
 
 // cursor is a place in the feed: behind the entry with this position and mark.
@@ -32,20 +33,23 @@ type entry struct {
 	what        string
 }
 
-// follow takes in the changes that the feed brings, until the store is closed.
+// follow takes in the changes that the feed brings, until the store is closed. Changes
+// of many tokens at once may take longer than there is time, and a server may be far
+// away: it asks for fewer of them where that fails, and for more where it is behind.
 func (s *Store) follow() {
 	var at cursor
-	var failing int
+	failing, batch := 0, feedBatch
 	for s.ctx.Err() == nil {
 		if s.reopen.Swap(false) {
 			s.reopenFeed()
 		}
 		sent := time.Now()
-		next, heard, err := s.followOnce(at)
+		next, heard, err := s.followOnce(at, batch)
 		if err != nil {
 			if s.ctx.Err() != nil {
 				return
 			}
+			batch = max(batch/2, 1)
 			if failing++; failing == 2 { // the first is the connection that has died
 				s.log.Warn("the change feed is not heard", "store", s.where, "error", err)
 			}
@@ -61,6 +65,8 @@ func (s *Store) follow() {
 		failing, at = 0, next
 		if heard {
 			s.heard.Store(&sent)
+		} else {
+			batch = min(batch+batch/4+1, feedMost)
 		}
 	}
 }
@@ -77,11 +83,11 @@ func (s *Store) reopenFeed() {
 
 // followOnce waits for the next changes and takes them in. heard reports whether
 // these are all that there were when it was called.
-func (s *Store) followOnce(at cursor) (next cursor, heard bool, err error) {
+func (s *Store) followOnce(at cursor, batch int) (next cursor, heard bool, err error) {
 	if !at.known {
 		return s.resync(at)
 	}
-	head, entries, err := s.readFeed(at)
+	head, entries, err := s.readFeed(at, batch)
 	if err != nil {
 		return at, false, err
 	}
@@ -92,6 +98,8 @@ func (s *Store) followOnce(at cursor) (next cursor, heard bool, err error) {
 		if e.n != at.n+1 || e.after != at.mark {
 			return s.resync(at)
 		}
+		at.n, at.mark = e.n, e.mark
+		s.passed.add(at)
 		what, err := parseTouched(e.what)
 		if err != nil {
 			// Whatever it says: everything is read again.
@@ -100,19 +108,17 @@ func (s *Store) followOnce(at cursor) (next cursor, heard bool, err error) {
 		} else {
 			s.takeIn(store.Position(e.n), what)
 		}
-		at.n, at.mark = e.n, e.mark
-		s.passed.add(at)
 	}
 	return at, at.n >= head.n, nil
 }
 
-// readFeed returns the head of the feed and the entries behind at; none, if none
-// come for a while.
-func (s *Store) readFeed(at cursor) (head cursor, entries []entry, err error) {
+// readFeed returns the head of the feed and the entries behind at, so many at most;
+// none, if none come for a while.
+func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, err error) {
 	ctx, cancel := context.WithTimeout(s.ctx, feedBlock+s.budget)
 	defer cancel()
 	last := redis.NewSliceCmd(noContext, "hmget", s.keys.head, "n", "mark")
-	read := redis.NewXStreamSliceCmd(noContext, "xread", "count", feedBatch, "block", feedBlock.Milliseconds(),
+	read := redis.NewXStreamSliceCmd(noContext, "xread", "count", batch, "block", feedBlock.Milliseconds(),
 		"streams", s.keys.feed, strconv.FormatUint(at.n, 10)+"-0")
 	read.SetFirstKeyPos(6)
 	p := s.feed.Pipeline()
@@ -217,14 +223,18 @@ func (s *Store) reset(at store.Position) {
 	s.beatNow()
 }
 
-// await returns when the watchers have been told of the change to a position.
-// Where the feed doesn't bring it within the budget, it tells them itself.
-func (s *Store) await(n store.Position) {
+// await returns when the watchers have been told of a change. Where the feed doesn't
+// bring it within the budget, it tells them itself, and so it does where what was
+// told of this position was another change: one that the server has lost.
+func (s *Store) await(n store.Position, mark string) {
 	timeout := time.NewTimer(s.budget)
 	defer timeout.Stop()
 	for {
 		position, moved := s.told.next()
 		if position >= n {
+			if !s.passed.has(cursor{n: uint64(n), mark: mark}) {
+				s.reset(n)
+			}
 			return
 		}
 		select {

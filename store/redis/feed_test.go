@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -394,5 +396,131 @@ func TestGateways(t *testing.T) {
 	all[0].Status(t.Context())
 	if server.Do("hexists", "{gateways}:gateways", "killed") != int64(0) {
 		t.Error("a gateway that was killed long ago is still on the list")
+	}
+}
+
+// Where the server has lost changes, their positions are used again. Who makes one of
+// these knows of it all the same, and a gateway that follows to the lost one hasn't taken
+// it in.
+func TestPositionUsedAgain(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := pair(t, Options{Addresses: []string{server.Addr}})
+	heard := listen(t, a)
+	for i := range 5 {
+		create(t, a, newToken(fmt.Sprint("t", i)))
+	}
+	redistest.Await(t, "both to say that they follow", func() error {
+		n, _, err := a.Acknowledged(t.Context(), a.told.position())
+		return errors.Join(err, unless(n == 2))
+	})
+	before := heard.resets()
+	for _, s := range []*Store{a, b} { // neither hears of anything from here on
+		s.closing.Lock()
+		s.feed.Close()
+		s.closing.Unlock()
+	}
+	server.Do("eval", `redis.call('hset', KEYS[1], 'n', '2', 'mark', 'another!') redis.call('del', KEYS[2])`, 2, a.keys.head, a.keys.feed)
+	update(t, a, "t0", revoke)
+	if heard.resets() == before {
+		t.Error("the change is acknowledged, and who has made it isn't told of it")
+	}
+	if n, pending, err := a.Acknowledged(t.Context(), 3); err != nil || n != 1 || pending != 1 {
+		t.Errorf("taken in by %d, not by %d, %v; want 1 and 1: the other one follows to a change that is lost", n, pending, err)
+	}
+}
+
+// Changes of many tokens at once, over a slow network: a gateway that is behind catches
+// up, however long all of them take together.
+func TestLargeBacklog(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "backlog", Budget: 2 * time.Second}
+	a := open(t, o)
+	o.Budget, o.Addresses = 250*time.Millisecond, []string{slowly(t, server.Addr, 2_000_000)}
+	b := open(t, o)
+	awaitHeard(t, b)
+	release := make(chan struct{})
+	stop := b.Watch(func(store.Change) { <-release })
+	for i := range 100 {
+		var all []*token.Token
+		for j := range 500 {
+			all = append(all, newToken(fmt.Sprintf("t%d-%d", i, j)))
+		}
+		create(t, a, all...)
+	}
+	close(release)
+	stop()
+	redistest.Await(t, "the other to catch up", func() error { return unless(b.told.position() >= a.told.position()) })
+}
+
+// slowly returns the address of a network that carries so many bytes a second from a
+// server.
+func slowly(t *testing.T, server string, rate int) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	carry := func(client net.Conn) {
+		defer client.Close()
+		upstream, err := net.Dial("tcp", server)
+		if err != nil {
+			return
+		}
+		defer upstream.Close()
+		upstream.(*net.TCPConn).SetReadBuffer(16 << 10)
+		go func() {
+			io.Copy(upstream, client)
+			upstream.Close()
+		}()
+		b := make([]byte, rate/100)
+		for {
+			n, err := upstream.Read(b)
+			if err != nil {
+				return
+			}
+			if _, err := client.Write(b[:n]); err != nil {
+				return
+			}
+			time.Sleep(time.Duration(n) * time.Second / time.Duration(rate)) // what makes it slow
+		}
+	}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go carry(client)
+		}
+	}()
+	return l.Addr().String()
+}
+
+// A gateway that is stopped is off the list, whatever it was doing.
+func TestNoGhosts(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "ghosts"}
+	busy := open(t, o)
+	create(t, busy, newToken("a"))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ctx.Err() == nil; i++ {
+			busy.Update(ctx, "a", func(t *token.Token) error { t.Name = fmt.Sprint(i); return nil })
+		}
+	}()
+	for range 40 {
+		s := open(t, o)
+		awaitHeard(t, s)
+		s.Close()
+	}
+	stop()
+	<-done
+	if n := server.Do("hlen", busy.keys.gateways); n != int64(1) {
+		t.Errorf("%v gateways are on the list, want 1", n)
 	}
 }

@@ -28,12 +28,15 @@ func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 	if err != nil {
 		return store.Found{}, err
 	}
-	return s.withOwner(ctx, foundBy(d, r, position))
+	return s.withOwner(ctx, s.foundBy(d, r, position))
 }
 
 // foundBy returns what is known of the token with the digest d.
-func foundBy(d token.Digest, r record, at store.Position) store.Found {
+func (s *Store) foundBy(d token.Digest, r record, at store.Position) store.Found {
 	f := store.Found{Token: r.token, Position: at}
+	if s.cutOff.Load() {
+		f.AsOf = s.Heard() // another server may know better since
+	}
 	if f.Current = r.token.Digest == d; !f.Current {
 		f.Until = until(r.token, d)
 	}

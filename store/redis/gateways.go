@@ -1,10 +1,13 @@
 package redis
 
 import (
+	"cmp"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,8 +22,10 @@ const gatewayForgotten = time.Hour
 
 // leave takes this gateway off the list.
 func (s *Store) leave() {
+	ctx, cancel := context.WithTimeout(noContext, s.budget)
+	defer cancel()
 	cmd := redis.NewIntCmd(noContext, "hdel", s.keys.gateways, s.name)
-	if err := s.send(s.ctx, unsafe, keyed{s.keys.gateways, cmd}); err != nil {
+	if err := s.trySend(ctx, unsafe, []keyed{{s.keys.gateways, cmd}}); err != nil { // closed to all others
 		s.log.Debug("taking this gateway off the list", "store", s.where, "error", err)
 	}
 }
@@ -29,6 +34,7 @@ func (s *Store) leave() {
 type gateway struct {
 	store.Gateway
 	holds time.Duration // see Holds
+	mark  string        // of the change that it follows to, in hexadecimal; "": it doesn't say
 }
 
 // lives reports whether the gateway may hold something, at a time of the server.
@@ -48,13 +54,14 @@ func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err
 	for _, name := range slices.Sorted(maps.Keys(entries.Val())) {
 		var position uint64
 		var seen, holds int64
-		if _, err := fmt.Sscan(entries.Val()[name], &position, &seen, &holds); err != nil {
+		var mark string
+		if n, err := fmt.Sscan(entries.Val()[name], &position, &seen, &holds, &mark); err != nil && n < 3 {
 			s.log.Warn("a gateway's entry can't be read and is passed over", "store", s.where, "gateway", name)
 			continue
 		}
 		g := gateway{
 			store.Gateway{Name: name, Follows: store.Position(position), LastSeen: time.UnixMilli(seen).UTC()},
-			time.Duration(holds) * time.Millisecond,
+			time.Duration(holds) * time.Millisecond, mark,
 		}
 		if now.Sub(g.LastSeen) > gatewayForgotten && !g.lives(now) {
 			s.send(ctx, unsafe, keyed{s.keys.gateways, redis.NewIntCmd(noContext, "hdel", s.keys.gateways, name)})
@@ -71,15 +78,51 @@ func (s *Store) Acknowledged(ctx context.Context, upTo store.Position) (acknowle
 	if err != nil {
 		return 0, 0, s.reading("the gateways", err)
 	}
+	fed, err := s.marks(ctx, all, upTo)
+	if err != nil {
+		return 0, 0, s.reading("the feed", err)
+	}
 	for _, g := range all {
 		switch {
-		case g.Follows >= upTo, g.Name == s.name && s.told.position() >= upTo:
+		case g.Follows >= upTo && (g.mark == "" || g.mark == fed[g.Follows]), g.Name == s.name && s.told.position() >= upTo:
 			acknowledged++
 		case g.lives(now):
 			pending++
 		}
 	}
 	return acknowledged, pending, nil
+}
+
+// marks returns the marks, in hexadecimal, of the changes that gateways follow to, from
+// one on, as the feed has them. Where Redis has lost changes, and their positions are
+// used again, a gateway that hasn't noticed yet follows to another one.
+func (s *Store) marks(ctx context.Context, all []gateway, from store.Position) (map[store.Position]string, error) {
+	var cmds []keyed
+	marks := map[store.Position]string{}
+	for _, g := range all {
+		if _, asked := marks[g.Follows]; g.Follows < from || asked {
+			continue
+		}
+		marks[g.Follows] = ""
+		id := fmt.Sprintf("%d-0", g.Follows)
+		cmds = append(cmds, keyed{s.keys.feed, redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.feed, id, id)})
+	}
+	if len(cmds) == 0 {
+		return nil, nil
+	}
+	if err := s.send(ctx, unsafe, cmds...); err != nil {
+		return nil, err
+	}
+	for _, c := range cmds {
+		for _, m := range c.cmd.(*redis.XMessageSliceCmd).Val() {
+			var n store.Position
+			mark, _ := m.Values["mark"].(string)
+			if _, err := fmt.Sscanf(m.ID, "%d-", &n); err == nil {
+				marks[n] = hex.EncodeToString([]byte(mark))
+			}
+		}
+	}
+	return marks, nil
 }
 
 // eachServer calls f for the server, or every master of a Cluster.
@@ -116,26 +159,52 @@ type replicaCount struct {
 // fail-over takes some seconds.
 const replicaGrace = 15 * time.Second
 
-// countReplicas finds out how many replicas the masters have.
-func (s *Store) countReplicas(ctx context.Context) error {
+// countAllReplicas finds out how many replicas the masters have.
+func (s *Store) countAllReplicas(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
-	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
-		info := redis.NewStringCmd(noContext, "info", "replication")
-		if err := server.Process(ctx, info); err != nil {
-			return err
-		}
-		online, before, now := strings.Count(info.Val(), "state=online"), s.replicasOf(server), time.Now()
-		if online < before.want && now.Sub(before.at) < replicaGrace {
-			return nil
-		}
-		s.replicas.Store(server, replicaCount{online, now})
-		if online == 0 && before.want > 0 {
-			s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
-		}
-		return nil
-	})
+	return s.eachServer(ctx, s.countReplicas)
 }
+
+// countReplicas finds out how many replicas a server has.
+func (s *Store) countReplicas(ctx context.Context, server *redis.Client) error {
+	info := redis.NewStringCmd(noContext, "info", "replication")
+	if err := server.Process(ctx, info); err != nil {
+		return err
+	}
+	online, before, now := online(info.Val()), s.replicasOf(server), time.Now()
+	if online < before.want && now.Sub(before.at) < replicaGrace {
+		return nil
+	}
+	s.replicas.Store(server, replicaCount{online, now})
+	if online == 0 && before.want > 0 {
+		s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
+	}
+	return nil
+}
+
+// online counts the replicas in a master's INFO that keep up. One that hangs stays
+// online for repl-timeout, a minute.
+func online(info string) (n int) {
+	for line := range strings.Lines(info) {
+		if !strings.HasPrefix(line, "slave") || !strings.Contains(line, "state=online") {
+			continue
+		}
+		_, lag, _ := strings.Cut(line, "lag=")
+		lag = strings.TrimRight(lag, "\r\n")
+		if seconds, err := strconv.Atoi(lag); err != nil || seconds < replicaLag {
+			n++
+		}
+	}
+	return n
+}
+
+// replicaLag is for how many seconds a replica that keeps up may be silent: it
+// reports each second.
+const replicaLag = 10
+
+// forbidden reports whether the redis user may not ask that.
+func forbidden(err error) bool { return strings.Contains(err.Error(), "NOPERM") }
 
 // warn says what would lose tokens.
 func (s *Store) warn(ctx context.Context) error {
@@ -155,13 +224,24 @@ func (s *Store) warn(ctx context.Context) error {
 	})
 }
 
+// infoField returns a field of INFO, or "".
+func infoField(info, name string) string {
+	_, rest, _ := strings.Cut(info, "\n"+name+":")
+	value, _, _ := strings.Cut(rest, "\r\n")
+	return value
+}
+
 // warnings returns what in a server's INFO, and CONFIG GET save where that may
 // be asked, would lose tokens.
 func warnings(info string, config map[string]string) (all []string) {
-	field := func(name string) string {
-		_, rest, _ := strings.Cut(info, "\n"+name+":")
-		value, _, _ := strings.Cut(rest, "\r\n")
-		return value
+	field := func(name string) string { return infoField(info, name) }
+	if v := cmp.Or(field("valkey_version"), field("redis_version")); v != "" {
+		if major, _, _ := strings.Cut(v, "."); len(major) == 1 && major < "7" {
+			all = append(all, "this redis server is too old: patgate needs Redis 7, or Valkey 7.2, or later; it is "+v)
+		}
+	}
+	if field("role") == "master" && field("cluster_enabled") != "1" && field("connected_slaves") != "0" && field("min_slaves_good_slaves") == "" {
+		all = append(all, "REVOCATIONS MAY BE LOST in a fail-over: a master that is cut off from its replicas goes on taking changes; set min-replicas-to-write 1")
 	}
 	save, asked := config["save"]
 	switch {

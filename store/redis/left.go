@@ -29,6 +29,10 @@ func (s *Store) tidy(ctx context.Context) error {
 const (
 	// abandoned is how old a change is that no process is still at.
 	abandoned = 10 * time.Second
+	// aheadOfTime is how much later than now a change can have begun, by clocks that
+	// differ. One that is yet to begin was dated by another server, or before its time
+	// was set back: nobody can tell how old it is.
+	aheadOfTime = 5 * time.Second
 	// lateness is how long an intent may be on its way to a server of a Cluster:
 	// see undo. One that comes later still reads as if it weren't there, until a
 	// change of the token or Check clears it away.
@@ -53,7 +57,7 @@ func (s *Store) leftBehind(ctx context.Context) (all []left, err error) {
 		if state == aborted && s.cluster != nil {
 			limit = lateness
 		}
-		if ok && clock.Val().Sub(began) < limit {
+		if age := clock.Val().Sub(began); ok && age < limit && age > -aheadOfTime {
 			continue
 		}
 		all = append(all, left{mark, digests})
@@ -83,16 +87,29 @@ func (s *Store) endLeft(ctx context.Context, l left) error {
 	if err != nil {
 		return err
 	}
-	var writes []write
-	for _, d := range l.digests {
-		key := s.keys.token(d)
-		v, err := s.get(ctx, key)
+	for some := range slices.Chunk(l.digests, step) {
+		values, err := s.values(ctx, some)
 		if err != nil {
 			return err
 		}
-		if mark, before, after, intent, _ := splitIntent(v); intent && mark == l.mark {
-			writes = append(writes, write{key, d, before, after})
+		var writes []write
+		var finished []keyed
+		for i, d := range some {
+			key := s.keys.token(d)
+			if mark, before, after, intent, _ := splitIntent(values[i]); intent && mark == l.mark {
+				writes = append(writes, write{key, d, before, after})
+			} else {
+				finished = append(finished, keyed{key, redis.NewIntCmd(noContext, "persist", key)})
+			}
+		}
+		if err := s.finish(ctx, l.mark, writes, state == committed); err != nil {
+			return err
+		}
+		if s.cluster != nil && len(finished) > 0 { // somebody's last step may not be on the replicas yet
+			if err := s.send(ctx, safe, finished...); err != nil {
+				return err
+			}
 		}
 	}
-	return s.end(ctx, l.mark, writes, state == committed)
+	return s.forget(ctx, l.mark)
 }

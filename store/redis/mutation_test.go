@@ -29,7 +29,7 @@ func TestMutants(t *testing.T) {
 		{Name: "the last to announce a token makes it", Run: "^TestLateCreation$", File: "scripts.go", Old: "if redis.call('GET', KEYS[i]) ~= ARGV[1] then return 0 end", New: ""},
 		{Name: "a deleted owner leaves a version", Run: "^TestOwnerStepTwice$", File: "value.go", Old: "v := binary.AppendUvarint(nil, version)\n\tif o != nil {", New: "var v []byte\n\tif o != nil {\n\t\tv = binary.AppendUvarint(nil, version)"},
 
-		{Name: "who made a change knows of it first", Run: "^TestOwnChangeWithoutFeed$", File: "steps.go", Old: "\ts.await(position)\n", New: "\t_ = position\n"},
+		{Name: "who made a change knows of it first", Run: "^TestOwnChangeWithoutFeed$", File: "steps.go", Old: "\ts.await(position, c.mark)\n", New: "\t_ = position\n"},
 		{Name: "a change drops the owner's record", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.drop(t.owner)", New: ""},
 		{Name: "a reset drops all owners' records", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.dropAll()", New: ""},
 		{Name: "a record read before a change isn't kept", Run: "^TestOwnersDontOverlap$", File: "owners.go", Old: "if o.changes != changes {", New: "if false {"},

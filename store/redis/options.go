@@ -49,6 +49,10 @@ type Options struct {
 // a few connections carry all of them.
 const maxConnections = 32
 
+// maxChanges bounds the changes that are made at a time: each takes a connection, for
+// as long as replicas take to confirm it, and lookups are to find others.
+const maxChanges = 8
+
 // universal fills in o's defaults and returns it in the form of go-redis.
 func (o *Options) universal() (*redis.UniversalOptions, error) {
 	o.KeyPrefix = cmp.Or(o.KeyPrefix, "patgate")

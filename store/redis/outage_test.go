@@ -419,3 +419,53 @@ func setPassword(t *testing.T, addr, before, after string) {
 		}
 	}
 }
+
+// What one gateway has changed, and no replica has confirmed, isn't done for another that
+// finds it done.
+func TestConfirmedForOthers(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t)
+	o := Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second, KeyPrefix: "confirmed"}
+	s, other := open(t, o), open(t, o)
+	awaitReplicas(t, s)
+	awaitReplicas(t, other)
+	create(t, s, newToken("a"))
+	if err := other.Confirm(t.Context()); err != nil {
+		t.Fatalf("with all replicas there: %v", err)
+	}
+	sentinel.Replica.Freeze()
+	defer sentinel.Replica.Thaw()
+	if _, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil }); !errors.Is(err, ErrNotReplicated) {
+		t.Fatalf("revoking it: %v, want %v", err, ErrNotReplicated)
+	}
+	already := errors.New("is revoked already")
+	if _, err := other.Update(t.Context(), "a", func(*token.Token) error { return already }); !errors.Is(err, ErrNotReplicated) {
+		t.Errorf("finding it revoked, elsewhere: %v, want %v", err, ErrNotReplicated)
+	}
+	if err := other.Confirm(t.Context()); !errors.Is(err, ErrNotReplicated) {
+		t.Errorf("Confirm: %v, want %v", err, ErrNotReplicated)
+	}
+}
+
+// A server whose replicas nobody has counted yet, for it became the master just now.
+func TestReplicasAreCountedFirst(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t)
+	s := open(t, Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second})
+	create(t, s, newToken("a"))
+	sentinel.Replica.Freeze()
+	defer sentinel.Replica.Thaw()
+	s.replicas.Clear()
+	if _, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil }); !errors.Is(err, ErrNotReplicated) {
+		t.Errorf("a change that no replica has: %v, want %v", err, ErrNotReplicated)
+	}
+}
+
+func TestReplicasThatKeepUp(t *testing.T) {
+	const info = "# Replication\r\nrole:master\r\nconnected_slaves:4\r\n" +
+		"slave0:ip=127.0.0.1,port=1,state=online,offset=14,lag=0\r\nslave1:ip=127.0.0.1,port=2,state=online,offset=14,lag=40\r\n" +
+		"slave2:ip=127.0.0.1,port=3,state=wait_bgsave,offset=0,lag=0\r\nslave3:ip=127.0.0.1,port=4,state=online,offset=14\r\n"
+	if n := online(info); n != 2 {
+		t.Errorf("%d keep up, want 2", n)
+	}
+}

@@ -204,7 +204,7 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner)
 		return given, nil
 	})
 	if refused != nil {
-		if err := s.confirm(ctx); err != nil {
+		if err := s.Confirm(ctx); err != nil {
 			return nil, s.changing(fmt.Sprintf("changing owner %q", id), err)
 		}
 		return nil, refused
@@ -285,10 +285,7 @@ func (s *Store) setOwner(ctx context.Context, c ownerChange) error {
 	case position == 0:
 		return errConflict
 	}
-	if err != nil {
-		s.doubt.Store(true)
-	}
-	s.await(store.Position(position))
+	s.await(store.Position(position), c.mark)
 	return err
 }
 

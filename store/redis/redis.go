@@ -119,17 +119,18 @@ type Store struct {
 	// aborts it.
 	patience time.Duration
 
+	serverAt   func(address string) *redis.Client
 	masterName string          // that the Sentinels know the master by
 	sentinels  []*redis.Client // themselves
 
-	lanes    sync.Map // of *lane, by the *redis.Client it reads from
-	replicas sync.Map // of replicaCount, by the *redis.Client that has them
+	changes  chan struct{} // has room for those being made
+	lanes    sync.Map      // of *lane, by the *redis.Client it reads from
+	replicas sync.Map      // of replicaCount, by the *redis.Client that has them
 	floors   floors
 	owners   owners
 	stats    counters
 
 	told     telling
-	doubt    atomic.Bool // whether a change may not be on a replica: see confirm
 	heard    atomic.Pointer[time.Time]
 	beaten   atomic.Pointer[time.Time] // when the last good beat was sent
 	passed   passed
@@ -163,11 +164,17 @@ func Open(opts Options) (*Store, error) {
 		patience: 2 * opts.Budget,
 		log:      opts.Logger,
 		beatSoon: make(chan struct{}, 1),
+		changes:  make(chan struct{}, maxChanges),
 	}
 	s.cluster, _ = s.client.(*redis.ClusterClient)
 	s.openFeed = func() redis.UniversalClient { return redis.NewUniversalClient(opts.forFeed(o)) }
 	s.feed = s.openFeed()
 	s.masterName, s.sentinels = o.MasterName, sentinels(o)
+	s.serverAt = func(address string) *redis.Client {
+		one := *o
+		one.Addrs = []string{address}
+		return redis.NewClient(one.Simple())
+	}
 	s.holds.Store(int64(usualHolds))
 	s.told.init()
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -205,15 +212,16 @@ func (s *Store) Close() error {
 	if s.ctx.Err() != nil {
 		return nil
 	}
-	s.leave()
 	s.stop()
 	s.closing.Lock()
-	err := errors.Join(s.feed.Close(), s.client.Close())
+	err := s.feed.Close() // which has follow end
 	s.closing.Unlock()
+	s.work.Wait()
+	s.leave() // behind the last beat
+	err = errors.Join(err, s.client.Close())
 	for _, sentinel := range s.sentinels {
 		err = errors.Join(err, sentinel.Close())
 	}
-	s.work.Wait()
 	if err != nil {
 		return fmt.Errorf("closing token store %s: %w", s.where, err)
 	}
@@ -232,5 +240,6 @@ var (
 	_ store.Spread       = (*Store)(nil)
 	_ store.Async        = (*Store)(nil)
 	_ store.Acknowledger = (*Store)(nil)
+	_ store.Confirmer    = (*Store)(nil)
 	_ store.Checker      = (*Store)(nil)
 )

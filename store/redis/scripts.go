@@ -196,15 +196,16 @@ for i, id in ipairs(ARGV) do
 end
 return found`
 
-// scriptBeat notes how far a gateway follows, when it said so, and for how many
-// milliseconds it may use what it holds without hearing of changes.
+// scriptBeat notes how far a gateway follows, when it said so, for how many
+// milliseconds it may use what it holds without hearing of changes, and the mark of
+// the change that it follows to, in hexadecimal.
 //
 //	KEYS  gateways, head
-//	ARGV  name, position, milliseconds
+//	ARGV  name, position, milliseconds, mark
 //
 // It returns the position and mark of the last entry of the feed.
 const scriptBeat = luaNow + `
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. now() .. ' ' .. ARGV[3])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. now() .. ' ' .. ARGV[3] .. ' ' .. ARGV[4])
 return {redis.call('HGET', KEYS[2], 'n') or '0', redis.call('HGET', KEYS[2], 'mark') or ''}`
 
 // feedLength is how many entries the feed keeps, about. A gateway that comes

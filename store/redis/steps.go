@@ -45,13 +45,10 @@ func (s *Store) apply(ctx context.Context, c *change) error {
 		}
 		return err
 	}
-	if err != nil {
-		s.doubt.Store(true)
-	}
 	if err := s.end(ctx, c.mark, c.writes, true); err != nil {
 		s.log.Debug("a change is made, and will be tidied up later", "store", s.where, "error", err)
 	}
-	s.await(position)
+	s.await(position, c.mark)
 	return err
 }
 

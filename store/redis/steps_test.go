@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -459,4 +460,79 @@ func TestUseGoesWithToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSound(t, s)
+}
+
+// A change that was begun later than now, by a clock that was set back, is in nobody's
+// way.
+func TestBegunLaterThanNow(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	create(t, s, newToken("a"), newToken("b"))
+	for id, mend := range map[string]func() error{
+		"a": func() error {
+			_, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil })
+			return err
+		},
+		"b": func() error { return s.tidy(t.Context()) },
+	} {
+		r, _, err := s.base(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newChange(r.version)
+		c.set(s, digest(id), r.raw, "")
+		s.stopAfter(t, "intents", c)
+		s.age(t, c.mark, -time.Hour)
+		if err := mend(); err != nil {
+			t.Errorf("token %s: %v", id, err)
+		}
+		if v, err := s.get(t.Context(), s.keys.token(digest(id))); err != nil || strings.HasPrefix(v, c.writes[0].intent(c.mark)[:1+markSize]) {
+			t.Errorf("token %s is still what the change has left: %v", id, err)
+		}
+	}
+}
+
+// In a Cluster, a change isn't forgotten before its last step is on the replicas: one
+// that has the intent alone would find it unmade.
+func TestNotForgottenTooSoon(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3)
+	s := open(t, Options{Addresses: cluster.Addrs, Cluster: true, KeyPrefix: "forgotten", Budget: time.Second})
+	redistest.Await(t, "all masters to have a replica", func() error {
+		n := 0
+		s.replicas.Range(func(_, v any) bool { n++; return v.(replicaCount).want > 0 })
+		return unless(n >= 3)
+	})
+	var id string // of a token that is on another master than the feed
+	feed := cluster.Owner(t, int(cluster.Masters[0].Do("cluster", "keyslot", s.keys.head).(int64)))
+	master := feed
+	for i := 0; master == feed; i++ {
+		id = fmt.Sprint("a", i)
+		master = cluster.Owner(t, int(feed.Do("cluster", "keyslot", s.keys.token(digest(id))).(int64)))
+	}
+	replica := cluster.Replicas[slices.Index(cluster.Masters, master)]
+	create(t, s, newToken(id))
+	r, _, err := s.base(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	revoked := r.token.Clone()
+	revoke(revoked)
+	c, err := s.replacement(t.Context(), r, revoked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.stopAfter(t, "commit", c)
+	replica.Freeze()
+	defer replica.Thaw()
+	if err := s.end(t.Context(), c.mark, c.writes, true); !errors.Is(err, ErrNotReplicated) {
+		t.Fatalf("the last step: %v, want %v", err, ErrNotReplicated)
+	}
+	s.age(t, c.mark, time.Minute)
+	if err := s.tidy(t.Context()); !errors.Is(err, ErrNotReplicated) {
+		t.Errorf("tidying up: %v, want %v", err, ErrNotReplicated)
+	}
+	if n, err := s.client.HLen(t.Context(), s.keys.changes).Result(); err != nil || n != 1 {
+		t.Errorf("%d changes are remembered, %v, want 1", n, err)
+	}
 }

@@ -93,7 +93,7 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 		return c, err
 	})
 	if refused != nil {
-		if err := s.confirm(ctx); err != nil {
+		if err := s.Confirm(ctx); err != nil {
 			return nil, s.changing(fmt.Sprintf("changing token %q", id), err)
 		}
 		return nil, refused
