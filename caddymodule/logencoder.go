@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -36,10 +35,6 @@ type LogEncoder struct {
 	ctx       caddy.Context
 }
 
-// masking has the configurations in which a log masks secrets, by the channel
-// that is closed when they end.
-var masking sync.Map
-
 // CaddyModule returns the Caddy module information.
 func (*LogEncoder) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "caddy.logging.encoders.patgate", New: func() caddy.Module { return new(LogEncoder) }}
@@ -48,7 +43,6 @@ func (*LogEncoder) CaddyModule() caddy.ModuleInfo {
 // Provision sets up the format that writes the lines.
 func (e *LogEncoder) Provision(ctx caddy.Context) error {
 	e.ctx = ctx
-	masking.Store(ctx.Done(), true)
 	if e.WrappedRaw == nil {
 		e.isDefault = true
 		return e.use(new(logging.JSONEncoder))
@@ -83,12 +77,6 @@ func (e *LogEncoder) ConfigureDefaultFormat(to caddy.WriterOpener) error {
 	if caddy.IsWriterStandardStream(to) && term.IsTerminal(int(os.Stderr.Fd())) {
 		return e.use(new(logging.ConsoleEncoder))
 	}
-	return nil
-}
-
-// Cleanup implements caddy.CleanerUpper.
-func (e *LogEncoder) Cleanup() error {
-	masking.Delete(e.ctx.Done())
 	return nil
 }
 
@@ -220,7 +208,6 @@ func (a maskedArray) AppendArray(value zapcore.ArrayMarshaler) error {
 var (
 	_ zapcore.Encoder                  = (*LogEncoder)(nil)
 	_ caddy.Provisioner                = (*LogEncoder)(nil)
-	_ caddy.CleanerUpper               = (*LogEncoder)(nil)
 	_ caddy.ConfiguresFormatterDefault = (*LogEncoder)(nil)
 	_ caddyfile.Unmarshaler            = (*LogEncoder)(nil)
 )

@@ -117,12 +117,22 @@ func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Ti
 	switch o.reason {
 	case policy.ScopeMissing, policy.SpaceNotGranted, policy.ResourceNotGranted:
 		if o.subject != nil && m.Route != nil && m.Lacks(o.subject) && max(len(o.space), len(o.resource)) <= token.MaxValueLength {
-			f.Grant = &token.Grant{
-				Spaces: []string{cmp.Or(space, token.All)}, Scopes: strings.Fields(o.scope), Resources: []string{cmp.Or(resource, token.All)},
+			if spaces, resources := m.Wanted(o.subject); spaces != nil {
+				f.Grant = &token.Grant{Spaces: cloned(spaces), Scopes: strings.Fields(o.scope), Resources: cloned(resources)}
 			}
 		}
 	}
 	return f
+}
+
+// cloned returns copies that don't keep a request in memory, without what may be a
+// secret.
+func cloned(texts []string) (all []string) {
+	shown := masks.now.Load()
+	for _, s := range texts {
+		all = append(all, remembered(shown.text(s), token.MaxValueLength))
+	}
+	return all
 }
 
 // reportAnswer is what was found since a time.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"os/exec"
@@ -78,6 +79,51 @@ func TestReportProposes(t *testing.T) {
 		r.add(o, &m, "GET", "/1")
 		if got := r.answer().Findings[0].Grant; (got != nil) != c.want {
 			t.Errorf("%s: the proposal is %+v", c.name, got)
+		}
+	}
+}
+
+// What is proposed is no wider than what was asked for, whatever a client has sent.
+func TestReportProposesNoMore(t *testing.T) {
+	for _, c := range []struct {
+		name, pattern, path string
+		space, resource     string
+		grant               token.Grant
+		want                string // spaces and resources; "": nothing is proposed
+	}{
+		{"a space", "/s/{space}", "/s/2", "", "", token.Grant{Spaces: []string{"1"}, Scopes: []string{"a"}, Resources: []string{"*"}}, "[2] [*]"},
+		{"a space called *", "/s/{space}", "/s/*", "", "", token.Grant{Spaces: []string{"1"}, Scopes: []string{"a"}, Resources: []string{"*"}}, ""},
+		{"the same, encoded", "/s/{space}", "/s/%2A", "", "", token.Grant{Spaces: []string{"1"}, Scopes: []string{"a"}, Resources: []string{"*"}}, ""},
+		{"a resource called *", "/s/{space}/{id}", "/s/1/*", "", "path.id", token.Grant{Spaces: []string{"1"}, Scopes: []string{"a"}, Resources: []string{"5"}}, ""},
+		{"a resource", "/s/{space}/{id}", "/s/1/7", "", "path.id", token.Grant{Spaces: []string{"1"}, Scopes: []string{"a"}, Resources: []string{"5"}}, "[1] [7]"},
+		{"no space", "/two", "/two", "", "", token.Grant{Spaces: []string{"1", "2"}, Scopes: []string{"b"}, Resources: []string{"*"}}, "[1 2] [*]"},
+		{"all spaces", "/all", "/all", "all", "", token.Grant{Spaces: []string{"1"}, Scopes: []string{"a"}, Resources: []string{"*"}}, "[*] [*]"},
+	} {
+		catalog, err := policy.NewCatalog(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := policy.Compile(policy.Config{Routes: []policy.RouteConfig{
+			{Methods: []string{"GET"}, Pattern: c.pattern, Require: "a", Settings: policy.Settings{Space: c.space, Resource: c.resource}},
+			{Methods: []string{"GET"}, Pattern: "/other/{space}", Require: "a"},
+		}}, catalog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m policy.Match
+		p.Match(&policy.Request{Method: "GET", Path: c.path, Header: http.Header{"Authorization": {"Bearer S"}}}, &m)
+		o := &outcome{subject: &policy.Subject{Owner: policy.NewOwner("o", nil), Grants: policy.NewGrants([]token.Grant{c.grant})}, space: m.Space, resource: m.Resource}
+		if o.reason = m.Decide(o.subject, time.Now(), netip.Addr{}); o.reason == policy.Forward {
+			t.Fatalf("%s: forwarded", c.name)
+		}
+		r := newReport()
+		r.add(o, &m, "GET", c.path)
+		got := ""
+		if g := r.answer().Findings[0].Grant; g != nil {
+			got = fmt.Sprint(g.Spaces, g.Resources)
+		}
+		if got = strings.ReplaceAll(got, "][", "] ["); got != c.want {
+			t.Errorf("%s: proposed for %q, want %q", c.name, got, c.want)
 		}
 	}
 }

@@ -51,6 +51,32 @@ func (p *Policy) Again(route *Route, space, resource string) Match {
 	return Match{Route: route, Space: space, Resource: resource, policy: p}
 }
 
+// Wanted returns the spaces and resources of a grant that would allow the request to
+// the token, if it had one more with the scopes that are missing; nil where a grant
+// can't name them, or would have to be wider than the request. A request that names
+// "*" is about something of that name, and no grant for it is one for all.
+func (m *Match) Wanted(s *Subject) (spaces, resources []string) {
+	spaces, resources = []string{m.Space}, []string{m.Resource}
+	switch m.Route.Space.Kind {
+	case FromNone: // the scope is enough, whichever space it is held in
+		if spaces = s.Grants.spaces(); spaces == nil && !m.policy.spaces {
+			spaces = []string{token.All}
+		}
+	case FromAll:
+		spaces = []string{token.All}
+	default:
+		if m.Space == token.All {
+			return nil, nil
+		}
+	}
+	if m.Route.Resource.Kind == FromNone {
+		resources = []string{token.All}
+	} else if m.Resource == token.All {
+		return nil, nil
+	}
+	return spaces, resources
+}
+
 // Lacks reports whether the token itself, and not only its owner's record, doesn't
 // allow the request, and could: on a route whose space is the token's own, a token
 // for several spaces can be given what it likes.

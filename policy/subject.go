@@ -189,6 +189,18 @@ func covers(sorted []string, value string) bool {
 	return ok
 }
 
+// spaces returns the spaces that some grant holds in.
+func (g *Grants) spaces() (all []string) {
+	for _, grant := range g.list {
+		for _, space := range grant.Spaces {
+			if !slices.Contains(all, space) {
+				all = append(all, space)
+			}
+		}
+	}
+	return all
+}
+
 // scopes lists the scopes of the covered grants, blank-separated.
 func (g *Grants) scopes(c *Catalog, covered func(*token.Grant) bool) string {
 	return strings.Join(g.written(c, covered), " ") // returns a single one as it is

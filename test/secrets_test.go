@@ -216,8 +216,11 @@ func TestLogWarning(t *testing.T) {
 		{"on a route", "log", "route GET /y any {\n\ttoken_from query key\n}", true},
 		{"bearer", "log", "token_from bearer", false},
 		{"no log", "", "token_from query api_key", false},
+		{"masked", "log {\nformat patgate\n}", "token_from query api_key", false},
+		{"to a file, while others are masked", "log {\noutput file {$DIR}/a.log\n}", "token_from query api_key", true},
+		{"masked in one of two", "log {\nformat patgate\n}\nlog more {\noutput file {$DIR}/b.log\n}", "token_from query api_key", true},
 	} {
-		g := start(t, setup{sites: fmt.Sprintf("http://api.test:{$PORT} {\n%s\npatgate {\n%s\nroute GET /x any\n}\nrespond ok\n}", row.log, row.from)})
+		g := start(t, setup{global: "log audit {\nformat patgate\ninclude patgate.audit\n}", sites: fmt.Sprintf("http://api.test:{$PORT} {\n%s\npatgate {\n%s\nroute GET /x any\n}\nrespond ok\n}", row.log, row.from)})
 		if got := strings.Contains(g.log.String(), "access logs show tokens in clear"); got != row.want {
 			t.Errorf("%s: warned is %v, want %v", row.name, got, row.want)
 		}
