@@ -31,7 +31,7 @@ func (h *Handler) maskLogs(ctx caddy.Context) {
 // than LogEncoder.
 func showsSecrets(ctx caddy.Context, logs *caddyhttp.ServerLogConfig) (shows bool) {
 	var names []string
-	if !logs.SkipUnmappedHosts {
+	if len(logs.LoggerNames) == 0 || logs.DefaultLoggerName != "" { // else it has requests that are for no site
 		names = append(names, logs.DefaultLoggerName)
 	}
 	for _, more := range logs.LoggerNames {
