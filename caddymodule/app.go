@@ -45,6 +45,7 @@ type App struct {
 	// other scopes.
 	Scopes []policy.Scope `json:"scopes,omitempty"`
 
+	ctx     caddy.Context // ends with the configuration
 	logger  *zap.Logger
 	audit   *zap.Logger
 	catalog *policy.Catalog
@@ -118,7 +119,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision checks the configuration and attaches to the store and cache of its
 // predecessor, where that used the same. It opens nothing: Start does.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
+	a.ctx, a.logger = ctx, ctx.Logger()
 	a.audit = a.logger.Named("audit")
 	// First of all: Caddy's admin endpoint goes on with the registry of a
 	// configuration that fails to load.
@@ -264,7 +265,13 @@ func (a *App) cacheOptions() cache.Options {
 }
 
 // Start opens the store and puts this configuration's settings in force.
-func (a *App) Start() error { return a.hub.use(a) }
+func (a *App) Start() error {
+	if err := a.hub.use(a); err != nil {
+		return err
+	}
+	go a.comparePepper(a.ctx, a.hub.opened.Load().store)
+	return nil
+}
 
 // Stop does nothing: the store closes when no configuration uses it any more.
 func (a *App) Stop() error { return nil }

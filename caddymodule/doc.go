@@ -4,6 +4,7 @@
 //	app.go        the app: what is configured once for the whole server
 //	hub.go        the store and the cache, which outlive configurations
 //	linger.go     a store that is closed only after the requests under way
+//	pepper.go     whether the store was used with another pepper
 //	store.go      which store a configuration means
 //	handler.go    the gate: the way of a request
 //	reject.go     how a request is turned away

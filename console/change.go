@@ -144,8 +144,13 @@ func (c *call) regenerate() error {
 	if len(f.Mistakes) > 0 {
 		return c.renewPage(http.StatusUnprocessableEntity, t, f)
 	}
+	again, err := c.sendOnce(f)
+	if err != nil {
+		return err
+	}
 	renewed, secret, err := c.account.Regenerate(c.r.Context(), t.ID, n)
 	if err != nil {
+		again()
 		if err := f.refused(err); err != nil {
 			return err
 		}

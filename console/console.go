@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -71,8 +72,12 @@ type Console struct {
 	Options
 	mux     *http.ServeMux // of the routes
 	origins *http.CrossOriginProtection
-	reports *rate.Limiter // of secrets that have leaked
+	reports *rate.Limiter                // of secrets that have leaked
+	sent    *lru.Cache[string, struct{}] // the forms that have made secrets, by form.Once
 }
+
+// sentKept is how many forms are remembered that have made secrets.
+const sentKept = 10_000
 
 // New returns a console.
 func New(o Options) *Console {
@@ -82,7 +87,12 @@ func New(o Options) *Console {
 	if o.Failed == nil {
 		o.Failed = func(error) {}
 	}
+	sent, err := lru.New[string, struct{}](sentKept)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
 	c := &Console{
+		sent:    sent,
 		Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection(),
 		reports: rate.NewLimiter(reportRate, reportBurst),
 	}

@@ -51,8 +51,13 @@ func (c *call) create() error {
 	if len(f.Mistakes) > 0 {
 		return c.newPage(http.StatusUnprocessableEntity, f)
 	}
+	again, err := c.sendOnce(f)
+	if err != nil {
+		return err
+	}
 	t, secret, err := c.account.Create(c.r.Context(), n)
 	if err != nil {
+		again()
 		if err := f.refused(err); err != nil {
 			return err
 		}

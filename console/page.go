@@ -97,6 +97,7 @@ var errorTitles = map[int]string{
 	http.StatusUnauthorized:       "Who are you?",
 	http.StatusForbidden:          "Not allowed",
 	http.StatusNotFound:           "Nothing here",
+	http.StatusConflict:           "Not done",
 	http.StatusServiceUnavailable: "Not now",
 }
 

@@ -231,6 +231,45 @@ func TestLimitedOwner(t *testing.T) {
 	}
 }
 
+// A form that is sent again, by a page that is loaded anew, makes no second secret.
+func TestFormsAreSentOnce(t *testing.T) {
+	d := newDesk(t)
+	hidden := regexp.MustCompile(`name="once" value="(\w+)"`)
+	once := func(target string) string {
+		t.Helper()
+		found := hidden.FindStringSubmatch(d.get("alice", target))
+		if found == nil {
+			t.Fatalf("GET %s has no such field", target)
+		}
+		return found[1]
+	}
+	fields := filled("spaces", "1", "once", once("/new"))
+	if status, page := d.post("alice", "/new", filled("spaces", "1", "expires", "99999d", "once", fields[len(fields)-1])...); status != 422 {
+		t.Fatalf("with a mistake: %d\n%s", status, text(page))
+	}
+	if status, page := d.post("alice", "/new", fields...); status != 200 {
+		t.Fatalf("mended: %d\n%s", status, text(page))
+	}
+	status, page := d.post("alice", "/new", fields...)
+	if status != 409 {
+		t.Errorf("again: %d, want 409", status)
+	}
+	says(t, page, "has been sent already")
+	tokens, _, err := d.registry.List(t.Context(), registry.Query{})
+	if err != nil || len(tokens) != 1 {
+		t.Fatalf("%d tokens were made, %v, want 1", len(tokens), err)
+	}
+	at := "/tokens/" + tokens[0].ID + "/regenerate"
+	fields = []string{"expires", "30d", "once", once(at)}
+	if status, page := d.post("alice", at, fields...); status != 200 {
+		t.Fatalf("regenerating: %d\n%s", status, text(page))
+	}
+	digest := d.token(tokens[0].ID).Digest
+	if status, _ := d.post("alice", at, fields...); status != 409 || d.token(tokens[0].ID).Digest != digest {
+		t.Errorf("regenerating again: %d, want 409, and the secret left alone", status)
+	}
+}
+
 func TestList(t *testing.T) {
 	d := newDesk(t)
 	deploy, _ := d.create("alice", "deploy")

@@ -21,6 +21,9 @@ func Decode(data []byte, v any) error {
 	if err := dec.Decode(v); err != nil {
 		return badJSON(err)
 	}
+	if string(bytes.TrimSpace(data)) == "null" {
+		return invalid("want a JSON object, got null") // encoding/json leaves v as it is
+	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return invalid("not valid JSON: something follows the value")
 	}

@@ -18,6 +18,7 @@ func TestDecode(t *testing.T) {
 
 	for _, c := range []struct{ name, in, says string }{
 		{"nothing", ``, "ends too early"},
+		{"null", ` null`, "want a JSON object, got null"},
 		{"a key of no field", `{"nam":"x"}`, `unknown key "nam"`},
 		{"a key in another case", `{"Name":"x"}`, `unknown key "Name"`},
 		{"a wrong type", `{"name":7}`, "name: a JSON number"},

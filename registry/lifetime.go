@@ -29,7 +29,7 @@ func (r *Registry) expiry(l Lifetime, now time.Time) (time.Time, error) {
 		if err != nil {
 			return time.Time{}, err
 		}
-		if d <= 0 {
+		if d < time.Millisecond { // times are kept in these
 			return time.Time{}, invalid("expires_in: %q is not in the future", *l.ExpiresIn)
 		}
 		return r.bounded("expires_in", *l.ExpiresIn, now.Add(d), now)

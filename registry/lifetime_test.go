@@ -39,6 +39,7 @@ func TestLifetime(t *testing.T) {
 		{"expires_in over the maximum", usual, in("367d"), none, []string{"expires_in", "367d", "at most 366d"}},
 		{"expires_in far, without maximum", unlimited, in("3660d"), after(3660 * day), nil},
 		{"expires_in zero", usual, in("0s"), none, []string{"expires_in", "0s", "not in the future"}},
+		{"expires_in less than is kept", usual, in("1ns"), none, []string{"expires_in", "1ns", "not in the future"}},
 		{"expires_in the past", usual, in("-1d"), none, []string{"not in the future"}},
 		{"expires_in empty", usual, in(""), none, []string{"expires_in", "not a duration", "90d"}},
 		{"expires_in without unit", usual, in("90"), none, []string{"90", "not a duration"}},

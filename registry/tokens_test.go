@@ -58,6 +58,7 @@ func TestCreateRefuses(t *testing.T) {
 		says string
 	}{
 		{"no name", NewToken{}, "name"},
+		{"a blank name", NewToken{Name: " \u00a0"}, "name"},
 		{"long name", NewToken{Name: strings.Repeat("x", 201)}, "at most 200"},
 		{"many grants", NewToken{Name: "x", Grants: grants}, "more than 100 given"},
 		{"many spaces", NewToken{Name: "x", Grants: []token.Grant{{Spaces: many, Scopes: []string{"a:read"}}}}, "grants: number 1: 2000 values in one list, at most 1000 are kept"},

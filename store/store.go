@@ -174,6 +174,14 @@ type Confirmer interface {
 	Confirm(ctx context.Context) error
 }
 
+// Marked is a Store that keeps marks: a few bytes each, by which those who use it tell
+// whether they agree.
+type Marked interface {
+	Store
+	// Mark sets the mark of this name, and returns what it was; nil: there was none.
+	Mark(ctx context.Context, name string, mark []byte) (before []byte, err error)
+}
+
 // Checker is a store whose indexes and records are not kept in one place, so
 // that a crash or a lost write can leave them at odds.
 type Checker interface {

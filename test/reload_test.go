@@ -165,6 +165,37 @@ func TestReloadSettings(t *testing.T) {
 	want("still", "1", 200)
 }
 
+// With another pepper, all tokens are unknown. That looks like an attack, or like a
+// lost store, unless somebody says so.
+func TestOtherPepper(t *testing.T) {
+	t.Parallel()
+	s := setup{sites: plainSite, tokens: []known{{name: "T"}}}
+	g := start(t, s)
+	const said = "TOKENS ARE ANSWERED 401"
+	last := ""
+	for _, pepper := range []string{"", "a-pepper-of-some-length", "a-pepper-of-some-length", ""} {
+		before := strings.Count(g.log.String(), said)
+		other := last != pepper
+		s.options = ""
+		if last = pepper; pepper != "" {
+			s.options = "token {\n\tpepper " + pepper + "\n}"
+		}
+		g.configure(t, s)
+		if err := g.reload(); err != nil {
+			t.Fatal(err)
+		}
+		if other {
+			await(t, "the other pepper to be told of", func() bool { return strings.Count(g.log.String(), said) == before+1 })
+		}
+		if got := g.send(t, request{target: "/x", header: []string{"Authorization: Bearer " + g.secret("T")}}).verdict(); (got == "forward") != (pepper == "") {
+			t.Errorf("pepper %q: %s", pepper, got)
+		}
+	}
+	if n := strings.Count(g.log.String(), said); n != 2 {
+		t.Errorf("said %d times, want twice", n)
+	}
+}
+
 // A configuration that moves to another file lets go of the old one.
 func TestReloadOtherStore(t *testing.T) {
 	t.Parallel()

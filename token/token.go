@@ -130,7 +130,7 @@ func (t *Token) Validate() error {
 	if err := ValidText("name", t.Name, MaxNameLength); err != nil {
 		return err
 	}
-	if t.Name == "" {
+	if strings.TrimSpace(t.Name) == "" {
 		return fmt.Errorf("name: a token needs one, so that people can tell it from others")
 	}
 	if err := ValidText("description", t.Description, MaxDescriptionLength); err != nil {

@@ -8,7 +8,7 @@
 //
 //	P:t:<digest>    string   a token, by the 32 bytes of its digest: see type value
 //	{P}:o:<owner>   string   an owner's record: see parseOwner
-//	{P}:head        hash     n: the position of the last change; mark: that change's
+//	{P}:head        hash     n: the position of the last change; mark: that change's; mark:<name>: see Mark
 //	{P}:feed        stream   the changes: entry n-0 is the change to position n
 //	{P}:changes     hash     changes under way, by their marks: 8 random bytes each
 //	{P}:claim:<id>  string   the mark of the change that may make this token
@@ -241,5 +241,20 @@ var (
 	_ store.Async        = (*Store)(nil)
 	_ store.Acknowledger = (*Store)(nil)
 	_ store.Confirmer    = (*Store)(nil)
+	_ store.Marked       = (*Store)(nil)
 	_ store.Checker      = (*Store)(nil)
 )
+
+// Mark implements store.Marked.
+func (s *Store) Mark(ctx context.Context, name string, mark []byte) ([]byte, error) {
+	field := "mark:" + name
+	before := redis.NewStringCmd(noContext, "hget", s.keys.head, field)
+	set := redis.NewIntCmd(noContext, "hset", s.keys.head, field, mark)
+	if err := s.send(ctx, unsafe, keyed{s.keys.head, before}, keyed{s.keys.head, set}); err != nil {
+		return nil, s.reading("the mark "+name, err)
+	}
+	if before.Val() == "" {
+		return nil, nil
+	}
+	return []byte(before.Val()), nil
+}

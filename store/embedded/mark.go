@@ -1,0 +1,28 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/patgate/patgate/store"
+)
+
+// Mark implements store.Marked.
+func (s *Store) Mark(ctx context.Context, name string, mark []byte) (before []byte, err error) {
+	key := []byte("mark:" + name)
+	if err := s.view(ctx, func(tx tx) error {
+		before = bytes.Clone(tx.meta().Get(key))
+		return nil
+	}); err != nil || bytes.Equal(before, mark) {
+		return before, err
+	}
+	return before, s.note(ctx, func(tx tx) error {
+		if err := tx.meta().Put(key, mark); err != nil {
+			return fmt.Errorf("setting the mark %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+var _ store.Marked = (*Store)(nil)
