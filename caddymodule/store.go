@@ -154,7 +154,10 @@ func (c *RedisConfig) source() (source, error) {
 	if err := options.Validate(); err != nil {
 		return source{}, fmt.Errorf("store %w", err)
 	}
-	identity, err := json.Marshal(plain)
+	identity, err := json.Marshal(struct {
+		RedisConfig
+		Authorities []byte
+	}{plain, plain.TLS.authorities()})
 	if err != nil {
 		return source{}, fmt.Errorf("store redis: %w", err)
 	}
@@ -176,13 +179,28 @@ func (c *RedisTLS) config() (*tls.Config, error) {
 		}
 	}
 	if c.Cert != "" || c.Key != "" {
-		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		last, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 		if err != nil {
 			return nil, fmt.Errorf("reading cert and key: %w", err)
 		}
-		config.Certificates = []tls.Certificate{pair}
+		// They are renewed more often than the store is opened.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if now, err := tls.LoadX509KeyPair(c.Cert, c.Key); err == nil {
+				return &now, nil
+			}
+			return &last, nil // they may be being written
+		}
 	}
 	return config, nil
+}
+
+// authorities returns what the file of the authorities holds, by which a store that
+// trusts others is another one. What can't be read, config has refused.
+func (c *RedisTLS) authorities() (pem []byte) {
+	if c != nil && c.CA != "" {
+		pem, _ = os.ReadFile(c.CA)
+	}
+	return pem
 }
 
 // storeLog is the log of a store. The store outlives configurations and their

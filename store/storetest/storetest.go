@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"UpdateConcurrently", updateConcurrently},
 		{"CreateConcurrently", createConcurrently},
 		{"Delete", deleteTokens},
+		{"Marks", marks},
 		{"ListFilters", listFilters},
 		{"ListPages", listPages},
 		{"ListWhileChanging", listWhileChanging},

@@ -1,0 +1,77 @@
+package caddymodule
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Certificates are renewed while the store is open: the client's is read for every
+// connection, and other authorities make it another store, which a reload opens.
+func TestRenewedCertificates(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	renew := func(serial int64) {
+		t.Helper()
+		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour)}
+		der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := x509.MarshalECPrivateKey(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: raw}} {
+			if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	renew(1)
+	c := &RedisConfig{Addresses: []string{"redis.internal:6379"}, TLS: &RedisTLS{CA: cert, Cert: cert, Key: key}}
+	config, err := c.TLS.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := func() int64 {
+		t.Helper()
+		pair, err := config.GetClientCertificate(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pair.Leaf.SerialNumber.Int64()
+	}
+	first, err := c.source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := shown(); got != 1 {
+		t.Errorf("at first: certificate %d, want 1", got)
+	}
+	renew(2)
+	if got := shown(); got != 2 {
+		t.Errorf("renewed: certificate %d, want 2", got)
+	}
+	second, err := c.source()
+	if err != nil || second.key == first.key {
+		t.Errorf("with other authorities it is the same store (%v)", err)
+	}
+	if err := os.WriteFile(key, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := shown(); got != 1 {
+		t.Errorf("being written: certificate %d, want the one read at first", got)
+	}
+}
