@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/policy"
@@ -62,6 +63,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app = app.(*App)
 	if err := h.compile(h.app.catalog); err != nil {
 		return err
+	}
+	if !h.unknownUntil.IsZero() && h.unknownUntil.Before(time.Now()) {
+		ctx.Logger().Warn("unknown tokens are rejected again: the time of unknown_token is over", zap.String("until", h.UnknownTokenUntil))
 	}
 	h.policy.Own = ownSecrets(h.app.Token.Prefix)
 	h.challenges = makeChallenges(h.policy)

@@ -93,7 +93,7 @@ func (s SignedIdentity) check(realm string) (SignedIdentity, error) {
 		return s, fmt.Errorf("identity_headers signed: lifetime %s: want at least 2s", time.Duration(s.Lifetime))
 	}
 	for _, text := range []string{s.Issuer, s.Audience, s.JWKS} {
-		if err := policy.Literal(text); err != nil {
+		if err := policy.RefusePlaceholder(text); err != nil {
 			return s, fmt.Errorf("identity_headers signed: %w", err)
 		}
 	}

@@ -94,7 +94,7 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 
 // declare numbers a name that must be new.
 func (c *Catalog) declare(name string) error {
-	if err := Literal(name); err != nil {
+	if err := RefusePlaceholder(name); err != nil {
 		return fmt.Errorf("scope %q: %w", name, err)
 	}
 	if err := token.ValidScopeName(name); err != nil {

@@ -213,7 +213,7 @@ func (s *Source) String() string { return s.text }
 
 // ParseSource reads a source.
 func ParseSource(text string) (Source, error) {
-	if err := Literal(text); err != nil {
+	if err := RefusePlaceholder(text); err != nil {
 		return Source{}, fmt.Errorf("source %q: %w", text, err)
 	}
 	s := Source{text: text}

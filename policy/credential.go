@@ -96,7 +96,7 @@ func parseCredentials(texts []string) ([]Credential, error) {
 
 // ParseCredential reads a place where tokens are taken from.
 func ParseCredential(text string) (Credential, error) {
-	if err := Literal(text); err != nil {
+	if err := RefusePlaceholder(text); err != nil {
 		return Credential{}, fmt.Errorf("token_from %q: %w", text, err)
 	}
 	word, name, named := strings.Cut(text, " ")
@@ -125,7 +125,7 @@ func ParseCredential(text string) (Credential, error) {
 
 // ParseLetThrough reads a credential that is to be let through.
 func ParseLetThrough(text string) (Credential, error) {
-	if err := Literal(text); err != nil {
+	if err := RefusePlaceholder(text); err != nil {
 		return Credential{}, fmt.Errorf("let_through %q: %w", text, err)
 	}
 	if value, ok := strings.CutPrefix(text, "bearer "); ok {

@@ -67,7 +67,7 @@ func compileErrorBody(c *ErrorBody) (*Shape, error) {
 	if err != nil || !strings.Contains(kind, "/") || strings.ContainsAny(c.ContentType, "\r\n") {
 		return nil, fmt.Errorf("error_body: %q is no media type; want one such as application/json, or problem, error, message, message_code", c.ContentType)
 	}
-	if err := Literal(c.Template); err != nil {
+	if err := RefusePlaceholder(c.Template); err != nil {
 		return nil, fmt.Errorf("error_body: %w", err)
 	}
 	b := &Shape{contentType: []string{c.ContentType}, escape: escapeFor(kind)}

@@ -87,7 +87,7 @@ func (c condition) String() string {
 // parsePattern reads a pattern such as /v1/spaces/{space}/files/{name...}?draft=true.
 func parsePattern(text string) (pattern, error) {
 	var p pattern
-	if err := Literal(text); err != nil {
+	if err := RefusePlaceholder(text); err != nil {
 		return p, fmt.Errorf("pattern %q: %w", text, err)
 	}
 	path, query, hasQuery := strings.Cut(text, "?")

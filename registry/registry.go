@@ -147,7 +147,7 @@ func conflict(format string, args ...any) error {
 // would fill a gateway's memory.
 const maxRecordSize = 1 << 20
 
-// valid reports whether t can be stored.
+// valid returns why t can't be stored, or nil.
 func valid(t *token.Token) error {
 	if err := t.Validate(); err != nil {
 		return invalid("%v", err)

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,22 +22,26 @@ type Bearer struct {
 	digest   token.Digest // of the secret that was shown
 }
 
-// Denied is the error of a secret that opens nothing. Its Reason is the gate's.
-type Denied struct{ Reason policy.Reason }
+// Denied is the error of a secret that opens nothing. Its Reason is the gate's, and so
+// are its words.
+type Denied struct {
+	Reason policy.Reason
+	detail string // "": the reason's
+}
 
-func (e *Denied) Error() string { return e.Reason.Detail() }
+func (e *Denied) Error() string { return cmp.Or(e.detail, e.Reason.Detail()) }
 
 // Bearer returns the token of a secret that was shown from an address. A secret
 // that opens nothing, there or at all, is an error of type *Denied.
 func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (*Bearer, error) {
 	if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
-		return nil, &Denied{policy.TokenMalformed}
+		return nil, &Denied{Reason: policy.TokenMalformed}
 	}
 	digest := r.rules.Hasher.Digest(secret)
 	found, err := r.store.Find(ctx, digest)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, &Denied{policy.TokenUnknown}
+		return nil, &Denied{Reason: policy.TokenUnknown}
 	case err != nil:
 		return nil, fmt.Errorf("looking the secret up: %w", err)
 	}
@@ -45,7 +50,11 @@ func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (
 		subject.Replaced(found.Until)
 	}
 	if reason := subject.Serves(r.clock(), from); reason != policy.Forward {
-		return nil, &Denied{reason}
+		denied := &Denied{Reason: reason}
+		if reason == policy.TokenRevoked && !subject.Revoked {
+			denied.detail = ErrRetired.Error()
+		}
+		return nil, denied
 	}
 	b := &Bearer{registry: r, token: found.Token, digest: digest}
 	b.by = Actor{Kind: TokenActor, Name: found.Token.ID}
@@ -70,7 +79,7 @@ func (b *Bearer) Regenerate(ctx context.Context, n Renewal) (t *token.Token, sec
 	return b.registry.renew(ctx, b.by, b.token.ID, n, func(t *token.Token, now time.Time) (time.Time, error) {
 		switch {
 		case t.Status(now) != token.Active:
-			return time.Time{}, &Denied{policy.TokenRevoked}
+			return time.Time{}, &Denied{Reason: policy.TokenRevoked}
 		case t.Digest != b.digest:
 			return time.Time{}, forbidden("the secret has been replaced: only the newer one regenerates the token")
 		}

@@ -81,7 +81,7 @@ func MeetScopes(a, b string) (both string, ok bool) {
 	return strings.Join(p, ":"), true
 }
 
-// ValidScopeName reports whether s can be the name of a scope. It is a
+// ValidScopeName returns why s can't be the name of a scope, or nil. It is a
 // scope-token of RFC 6749 section 3.3, without the characters that mean
 // something in a policy or a grant (| and *).
 func ValidScopeName(s string) error {
@@ -102,7 +102,7 @@ func ValidScopeName(s string) error {
 	return nil
 }
 
-// ValidScopePattern reports whether s can stand in a grant: a scope's name, of
+// ValidScopePattern returns why s can't stand in a grant, or nil: a scope's name, of
 // which whole parts may be "*".
 func ValidScopePattern(s string) error {
 	parts := strings.Split(s, ":")
@@ -122,7 +122,7 @@ func ValidScopePattern(s string) error {
 	return nil
 }
 
-// ValidGrants reports whether grants can be kept.
+// ValidGrants returns why grants can't be kept, or nil.
 func ValidGrants(grants []Grant) error {
 	if len(grants) > MaxGrants {
 		return fmt.Errorf("grants: %d given, at most %d are kept", len(grants), MaxGrants)

@@ -82,7 +82,7 @@ func Inspect(prefix, secret string) Form {
 	return WellMade
 }
 
-// ValidPrefix reports whether prefix can begin patgate's secrets.
+// ValidPrefix returns why prefix can't begin patgate's secrets, or nil.
 func ValidPrefix(prefix string) error {
 	if prefix == "" || len(prefix) > 20 {
 		return fmt.Errorf("prefix: want 1 to 20 characters, got %d", len(prefix))

@@ -162,7 +162,7 @@ func (t *Token) Validate() error {
 	return nil
 }
 
-// ValidID reports whether id can be a token's id.
+// ValidID returns why id can't be a token's id, or nil.
 func ValidID(id string) error {
 	if id == "" || len(id) > MaxIDLength {
 		return fmt.Errorf("id: want 1 to %d characters, got %d", MaxIDLength, len(id))
@@ -176,7 +176,7 @@ func ValidID(id string) error {
 	return nil
 }
 
-// ValidText reports whether s can be shown to people and put in a log: valid
+// ValidText returns why s can't be shown to people and put in a log, or nil: valid
 // UTF-8 without control characters, at most limit bytes. what names the field
 // in the error.
 func ValidText(what, s string, limit int) error {
