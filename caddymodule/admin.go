@@ -169,11 +169,7 @@ func (c *adminCall) param(name string) string {
 
 // listScopes answers with the catalog.
 func listScopes(c *adminCall) (any, error) {
-	scopes := c.app.catalog.Scopes()
-	for i := range scopes {
-		scopes[i].At = ""
-	}
-	return map[string]any{"scopes": scopes, "complete": c.app.catalog.Complete()}, nil
+	return rest.NewScopes(c.app.catalog), nil
 }
 
 var _ caddy.AdminRouter = adminAPI{}

@@ -15,9 +15,9 @@ import (
 )
 
 // events returns what is listed with a query.
-func (s *adminServer) events(query string) eventPage {
+func (s *adminServer) events(query string) rest.EventPage {
 	s.t.Helper()
-	return want[eventPage](s, 200, "GET", "events?"+query, "")
+	return want[rest.EventPage](s, 200, "GET", "events?"+query, "")
 }
 
 func actions(events []registry.Event) string {
@@ -71,7 +71,7 @@ func testAdminEvents(s *adminServer) {
 	}
 
 	// Who waits is told of what comes.
-	waiting := make(chan eventPage)
+	waiting := make(chan rest.EventPage)
 	go func() { waiting <- s.events("owner=frank&wait=1m&after=" + page.Next) }()
 	want[token.Owner](s, 200, "PUT", "owners/frank", `{}`)
 	if got := actions((<-waiting).Events); got != "owner_set" {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -15,32 +14,15 @@ import (
 )
 
 func listTokens(c *adminCall) (any, error) {
-	limit, cursor, err := rest.Page(c.params)
+	q, err := rest.TokenQuery(c.params)
 	if err != nil {
 		return nil, err
-	}
-	q := registry.Query{
-		Owner: c.owner(), Status: c.param("status"), Space: c.param("space"), Scope: c.param("scope"), Text: c.param("text"),
-		Expiring: c.param("expiring"), Unused: c.param("unused"), Sort: c.param("sort"), Limit: limit, Cursor: cursor,
 	}
 	tokens, next, err := c.registry.List(c.r.Context(), q)
 	if err != nil {
 		return nil, err
 	}
-	page := rest.TokenPage{Tokens: make([]token.View, len(tokens)), Next: next}
-	for i, t := range tokens {
-		page.Tokens[i] = c.registry.View(t)
-	}
-	return page, nil
-}
-
-// owner returns the query parameter owner; nil: not given. An empty one stands for
-// tokens without an owner.
-func (c *adminCall) owner() *string {
-	if owner, given := c.params["owner"]; given {
-		return &owner[0]
-	}
-	return nil
+	return rest.NewTokenPage(tokens, next, c.registry.View), nil
 }
 
 func createToken(c *adminCall) (any, error) {
@@ -138,28 +120,25 @@ func revokeToken(c *adminCall) (any, error) {
 // revokeTokens revokes several tokens: those of an owner, or those with the ids
 // given, all of which must be there.
 func revokeTokens(c *adminCall) (any, error) {
-	var in struct {
-		Owner *string  `json:"owner"`
-		IDs   []string `json:"ids"`
-	}
-	if err := c.decode(&in, false); err != nil {
+	var chosen rest.Chosen
+	if err := c.decode(&chosen, false); err != nil {
 		return nil, err
 	}
-	switch {
-	case (in.Owner == nil) == (in.IDs == nil):
-		return nil, problem(http.StatusBadRequest, "say which tokens: owner or ids")
-	case in.Owner != nil:
-		return c.revoked(c.registry.RevokeOwner(c.r.Context(), c.by, *in.Owner))
+	if err := chosen.Check("owner or ids"); err != nil {
+		return nil, err
 	}
-	return c.revoked(c.registry.Revoke(c.r.Context(), c.by, in.IDs...))
+	if chosen.Owner != nil {
+		return c.revoked(c.registry.RevokeOwner(c.r.Context(), c.by, *chosen.Owner))
+	}
+	return c.revoked(c.registry.Revoke(c.r.Context(), c.by, chosen.IDs...))
 }
 
 // revoked is the answer to a revocation.
 func (c *adminCall) revoked(ids []string, err error) (any, error) {
 	if err != nil {
-		return nil, c.halfDone("revoked", ids, err)
+		return nil, c.problemOf(err).HalfDone("revoked", ids)
 	}
-	return rest.Revocation{Revoked: notNull(ids), Gateways: c.acknowledged()}, nil
+	return rest.NewRevocation(ids, c.acknowledged()), nil
 }
 
 func deleteToken(c *adminCall) (any, error) {
@@ -174,36 +153,22 @@ func deleteTokens(c *adminCall) (any, error) {
 	if err := c.noBody(); err != nil {
 		return nil, err
 	}
-	owner, ids := c.params["owner"], c.params["id"]
-	switch {
-	case (owner == nil) == (ids == nil):
-		return nil, problem(http.StatusBadRequest, "say which tokens: with the query parameter owner, or with id, which may be repeated")
-	case owner != nil:
-		return c.deleted(c.registry.DeleteOwnerTokens(c.r.Context(), c.by, owner[0]))
+	chosen, err := rest.ChosenBy(c.params)
+	if err != nil {
+		return nil, err
 	}
-	return c.deleted(c.registry.Delete(c.r.Context(), c.by, ids...))
+	if chosen.Owner != nil {
+		return c.deleted(c.registry.DeleteOwnerTokens(c.r.Context(), c.by, *chosen.Owner))
+	}
+	return c.deleted(c.registry.Delete(c.r.Context(), c.by, chosen.IDs...))
 }
 
 // deleted is the answer to a deletion.
 func (c *adminCall) deleted(ids []string, err error) (any, error) {
 	if err != nil {
-		return nil, c.halfDone("deleted", ids, err)
+		return nil, c.problemOf(err).HalfDone("deleted", ids)
 	}
-	return rest.Deletion{Deleted: notNull(ids), Gateways: c.acknowledged()}, nil
-}
-
-// halfDone adds to err for which tokens the work was done nevertheless.
-func (c *adminCall) halfDone(done string, ids []string, err error) error {
-	if len(ids) == 0 {
-		return err
-	}
-	p := c.problemOf(err)
-	p.Detail += "; " + done + " before that: " + strings.Join(ids, ", ")
-	return p
-}
-
-func notNull(ids []string) []string {
-	return append([]string{}, ids...)
+	return rest.NewDeletion(ids, c.acknowledged()), nil
 }
 
 // ackTime is how long an answer waits for the other gateways unless it is told

@@ -72,7 +72,7 @@ it comes, until interrupted; with --json one object a line.`,
 // followEvents prints the newest events, oldest first, and then those that come.
 func followEvents(a *asking, query url.Values, limit int) error {
 	out := bufio.NewWriter(a.out())
-	ask := func(more ...string) (page eventPage, err error) {
+	ask := func(more ...string) (page rest.EventPage, err error) {
 		q := url.Values{}
 		for name, values := range query {
 			q[name] = values

@@ -60,20 +60,18 @@ func (c *call) answerToken(t *token.Token, err error) error {
 // answerRevoked answers with what was revoked.
 func (c *call) answerRevoked(ids []string, err error) error {
 	if err != nil {
-		return err
+		return c.problemOf(c.r, err).HalfDone("revoked", ids)
 	}
-	return c.answer(http.StatusOK, rest.Revocation{Revoked: notNull(ids), Gateways: c.Acknowledged(c.r.Context())})
+	return c.answer(http.StatusOK, rest.NewRevocation(ids, c.Acknowledged(c.r.Context())))
 }
 
 // answerDeleted answers with what was deleted.
 func (c *call) answerDeleted(ids []string, err error) error {
 	if err != nil {
-		return err
+		return c.problemOf(c.r, err).HalfDone("deleted", ids)
 	}
-	return c.answer(http.StatusOK, rest.Deletion{Deleted: notNull(ids), Gateways: c.Acknowledged(c.r.Context())})
+	return c.answer(http.StatusOK, rest.NewDeletion(ids, c.Acknowledged(c.r.Context())))
 }
-
-func notNull(ids []string) []string { return append([]string{}, ids...) }
 
 // decode reads the body, strictly.
 func (c *call) decode(v any, optional bool) error {
@@ -88,14 +86,6 @@ func (c *call) noBody() error {
 
 // param returns the value of a query parameter, "" if it is absent.
 func (c *call) param(name string) string { return c.params.Get(name) }
-
-// ownerParam returns whose things are asked for; nil: nobody's in particular.
-func (c *call) ownerParam() *string {
-	if owner, given := c.params["owner"]; given {
-		return &owner[0]
-	}
-	return nil
-}
 
 // me says who is signed in, and what they may do.
 type me struct {
@@ -115,45 +105,31 @@ func (c *call) apiMe() error {
 }
 
 func (c *call) apiScopes() error {
-	return c.answer(http.StatusOK, map[string]any{"scopes": c.scopes(), "complete": c.Catalog.Complete()})
-}
-
-// eventPage is the answer to a list of events.
-type eventPage struct {
-	Events []registry.Event `json:"events"`
-	Next   string           `json:"next"`
+	return c.answer(http.StatusOK, rest.NewScopes(c.Catalog))
 }
 
 func (c *call) apiEvents() error {
-	limit, cursor, err := rest.Page(c.params)
+	q, err := rest.EventQuery(c.params)
 	if err != nil {
 		return err
 	}
-	q := registry.EventQuery{TokenID: c.param("token"), Owner: c.ownerParam(), Before: cursor, After: c.param("after"), Limit: limit}
 	events, next, err := c.account.Events(c.r.Context(), q)
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, eventPage{append([]registry.Event{}, events...), next})
+	return c.answer(http.StatusOK, rest.NewEventPage(events, next))
 }
 
 func (c *call) apiList() error {
-	limit, cursor, err := rest.Page(c.params)
+	q, err := rest.TokenQuery(c.params)
 	if err != nil {
 		return err
 	}
-	tokens, next, err := c.account.List(c.r.Context(), registry.Query{
-		Owner: c.ownerParam(), Status: c.param("status"), Space: c.param("space"), Scope: c.param("scope"), Text: c.param("text"),
-		Expiring: c.param("expiring"), Unused: c.param("unused"), Sort: c.param("sort"), Limit: limit, Cursor: cursor,
-	})
+	tokens, next, err := c.account.List(c.r.Context(), q)
 	if err != nil {
 		return err
 	}
-	page := rest.TokenPage{Tokens: make([]token.View, len(tokens)), Next: next}
-	for i, t := range tokens {
-		page.Tokens[i] = c.account.View(t)
-	}
-	return c.answer(http.StatusOK, page)
+	return c.answer(http.StatusOK, rest.NewTokenPage(tokens, next, c.account.View))
 }
 
 func (c *call) apiCreate() error {
@@ -227,20 +203,17 @@ func (c *call) apiRevoke() error {
 // apiRevokeMany revokes all tokens of an owner, or those with the ids given, all
 // of which must be there.
 func (c *call) apiRevokeMany() error {
-	var in struct {
-		Owner *string  `json:"owner"`
-		IDs   []string `json:"ids"`
-	}
-	if err := c.decode(&in, false); err != nil {
+	var chosen rest.Chosen
+	if err := c.decode(&chosen, false); err != nil {
 		return err
 	}
-	switch {
-	case (in.Owner == nil) == (in.IDs == nil):
-		return rest.Refuse(http.StatusBadRequest, "say which tokens: owner or ids")
-	case in.Owner != nil:
-		return c.answerRevoked(c.account.RevokeOwner(c.r.Context(), *in.Owner))
+	if err := chosen.Check("owner or ids"); err != nil {
+		return err
 	}
-	return c.answerRevoked(c.account.Revoke(c.r.Context(), in.IDs...))
+	if chosen.Owner != nil {
+		return c.answerRevoked(c.account.RevokeOwner(c.r.Context(), *chosen.Owner))
+	}
+	return c.answerRevoked(c.account.Revoke(c.r.Context(), chosen.IDs...))
 }
 
 func (c *call) apiDelete() error {
@@ -255,12 +228,12 @@ func (c *call) apiDeleteMany() error {
 	if err := c.noBody(); err != nil {
 		return err
 	}
-	owner, ids := c.params["owner"], c.params["id"]
-	switch {
-	case (owner == nil) == (ids == nil):
-		return rest.Refuse(http.StatusBadRequest, "say which tokens: with the query parameter owner, or with id, which may be repeated")
-	case owner != nil:
-		return c.answerDeleted(c.account.DeleteOwnerTokens(c.r.Context(), owner[0]))
+	chosen, err := rest.ChosenBy(c.params)
+	if err != nil {
+		return err
 	}
-	return c.answerDeleted(c.account.Delete(c.r.Context(), ids...))
+	if chosen.Owner != nil {
+		return c.answerDeleted(c.account.DeleteOwnerTokens(c.r.Context(), *chosen.Owner))
+	}
+	return c.answerDeleted(c.account.Delete(c.r.Context(), chosen.IDs...))
 }

@@ -151,20 +151,11 @@ type scopeGroup struct {
 	Scopes []policy.Scope
 }
 
-// scopes returns the catalog, without where it is written.
-func (c *Console) scopes() []policy.Scope {
-	scopes := c.Catalog.Scopes()
-	for i := range scopes {
-		scopes[i].At = ""
-	}
-	return scopes
-}
-
 // grantForm returns the form's part about a grant.
 func (c *call) grantForm(f *form) grantForm {
 	limits := c.account.Owner().Grants
 	g := grantForm{form: f, Complete: c.Catalog.Complete(), Choose: c.Rules().Spaces, Limited: !slices.ContainsFunc(limits, token.Grant.IsFull)}
-	for _, s := range c.scopes() {
+	for _, s := range rest.NewScopes(c.Catalog).Scopes {
 		if !c.withinReach(s.Name, limits) {
 			continue
 		}

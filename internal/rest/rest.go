@@ -51,6 +51,14 @@ func ProblemOf(err error) (p *Problem, known bool) {
 	return Refuse(http.StatusServiceUnavailable, "the token store can't do it: %v", err), false
 }
 
+// HalfDone adds to a problem for which tokens the work was done nevertheless.
+func (p *Problem) HalfDone(done string, ids []string) *Problem {
+	if len(ids) > 0 {
+		p.Detail += "; " + done + " before that: " + strings.Join(ids, ", ")
+	}
+	return p
+}
+
 // MaxBody bounds the body of a request, in bytes. It is above every request that
 // can be granted: what a token keeps is at most a quarter of it.
 const MaxBody = 4 << 20

@@ -1,0 +1,46 @@
+package rest
+
+import (
+	"context"
+	"time"
+
+	"github.com/patgate/patgate/store"
+)
+
+// Between two looks at who has taken a change in, at first and after a while.
+const (
+	ackPause      = 5 * time.Millisecond
+	ackPauseLimit = 100 * time.Millisecond
+)
+
+// Acknowledged counts the gateways that have taken in what was done just now,
+// and waits that long for those that have not. The process that did it always
+// has: the store told it before it answered.
+func Acknowledged(ctx context.Context, s store.Store, wait time.Duration) Gateways {
+	alone := Gateways{Acknowledged: 1}
+	gateways, ok := s.(store.Acknowledger)
+	if !ok {
+		return alone
+	}
+	// Whatever can be said of the others: the change is made.
+	unknown := Gateways{Acknowledged: 1, Unknown: true}
+	status, err := s.Status(ctx)
+	if err != nil {
+		return unknown
+	}
+	deadline := time.Now().Add(wait)
+	for pause := ackPause; ; pause = min(2*pause, ackPauseLimit) {
+		var counts Gateways
+		if counts.Acknowledged, counts.Pending, err = gateways.Acknowledged(ctx, status.Position); err != nil {
+			return unknown
+		}
+		if counts.Pending == 0 || !time.Now().Before(deadline) {
+			return counts
+		}
+		select {
+		case <-ctx.Done():
+			return counts
+		case <-time.After(pause):
+		}
+	}
+}
