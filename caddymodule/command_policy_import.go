@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -47,11 +48,16 @@ schemes aren't tokens; an operation of which nothing says it is closed (never).`
 		if err != nil {
 			return err
 		}
+		routes, err := d.Routes(c)
+		if err == nil {
+			err = sayMistakes(cmd.ErrOrStderr(), routes)
+		} else if !*asJSON {
+			err = nil // the snippet says so where it is
+		}
+		if err != nil {
+			return err
+		}
 		if *asJSON {
-			routes, err := d.Routes(c)
-			if err != nil {
-				return err
-			}
 			return rest.Print(cmd.OutOrStdout(), map[string]any{"routes": routes})
 		}
 		w := bufio.NewWriter(cmd.OutOrStdout())
@@ -61,6 +67,18 @@ schemes aren't tokens; an operation of which nothing says it is closed (never).`
 		return w.Flush()
 	})
 	return cmd
+}
+
+// sayMistakes says what keeps routes from being compiled as they are.
+func sayMistakes(w io.Writer, routes []policy.RouteConfig) error {
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		return err
+	}
+	if _, err := policy.Compile(policy.Config{Routes: routes}, catalog); err != nil {
+		fmt.Fprintf(w, "To be mended before it can be used:\n%v\n", err)
+	}
+	return nil
 }
 
 // compareDocuments says where the sites' policies and OpenAPI documents differ:

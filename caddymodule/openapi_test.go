@@ -123,6 +123,24 @@ patgate {
 	}
 }
 
+// What a document has that no policy can is printed, and told of.
+func TestImportSaysMistakes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "api.yaml")
+	if err := os.WriteFile(file, []byte(`openapi: 3.0.0
+info: {title: x, version: "1"}
+components: {securitySchemes: {o: {type: oauth2, flows: {}}}}
+paths:
+  /a/{x}: {get: {operationId: one, security: [{o: [r]}], responses: {}}}
+  /a/{y}: {get: {operationId: two, security: [{o: [w]}], responses: {}}}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, stderr, err := runPolicy(t, "import", file)
+	if err != nil || !strings.Contains(out, "route GET /a/{x} r") || !strings.Contains(stderr, "route GET /a/{y} can't be told apart from GET /a/{x}") {
+		t.Errorf("import prints %q and %q (%v)", out, stderr, err)
+	}
+}
+
 // TestCheckComparesDocuments: what check says of policies beside documents.
 func TestCheckComparesDocuments(t *testing.T) {
 	file, err := filepath.Abs("testdata/openapi/api.yaml")
