@@ -33,7 +33,11 @@ func printStatus(w io.Writer, s serverStatus) {
 		{"store", s.Store.Kind + " " + s.Store.Location},
 	}
 	if s.Store.Error != "" {
-		fields = append(fields, field{"", "CAN'T BE ASKED: " + s.Store.Error})
+		trouble := "CAN'T BE ASKED: "
+		if s.Health.Status == healthPartial {
+			trouble = "NOT ALL THERE: "
+		}
+		fields = append(fields, field{"", trouble + s.Store.Error})
 	} else {
 		fields = append(fields,
 			field{"holds", counted(s.Store.Tokens, "token") + ", " + counted(s.Store.Owners, "owner")},
@@ -95,7 +99,7 @@ func (h health) words(now time.Time) string {
 	case healthDegraded:
 		return "DEGRADED: changes are not heard, so every token is asked for" + since
 	case healthPartial:
-		return "PARTIAL: a server of the store can't be asked; its tokens serve while they are held, others of it are answered 503" + since
+		return "PARTIAL: not all of the store can be used, as is said below" + since
 	case healthStale:
 		return fmt.Sprintf("STALE: the store can't be asked; held tokens serve until %s%s", moment(h.HeldUntil, now), since)
 	}

@@ -23,7 +23,7 @@ func init() {
 const (
 	healthOK          = "ok"          // changes are heard: held tokens serve, others are asked for
 	healthDegraded    = "degraded"    // changes are not heard: every token is asked for
-	healthPartial     = "partial"     // a part of the store can't be asked: tokens there serve if they are held
+	healthPartial     = "partial"     // a part of the store can't be asked, or it takes no changes
 	healthStale       = "stale"       // the store can't be asked: held tokens serve, for max_stale
 	healthUnavailable = "unavailable" // the store can't be asked, and no token serves
 )
@@ -52,8 +52,8 @@ func (t *tokens) health(now time.Time) health {
 		h.Status = healthDegraded
 	default:
 		h.Status = healthUnavailable
-		if last := t.store.(store.Follower).Heard(); !last.IsZero() {
-			until := wireTime(last.Add(max(t.cache.Options().MaxStale, 0)))
+		if until := t.heldUntil(seen); !until.IsZero() {
+			until = wireTime(until)
 			h.HeldUntil = &until
 			if now.Before(until) {
 				h.Status = healthStale
@@ -61,6 +61,22 @@ func (t *tokens) health(now time.Time) health {
 		}
 	}
 	return h
+}
+
+// heldUntil returns when tokens that are held cease to serve, now that the store can't
+// be asked; zero: they never did.
+func (t *tokens) heldUntil(seen *sight) time.Time {
+	o := t.cache.Options()
+	stale := max(o.MaxStale, 0)
+	f, follows := t.store.(store.Follower)
+	if !follows { // what no other process changes is as good as when it was read
+		return seen.since.Add(o.TTL + stale)
+	}
+	last := f.Heard()
+	if last.IsZero() {
+		return last
+	}
+	return last.Add(stale)
 }
 
 // Health answers the probes of load balancers and orchestrators: 200 while

@@ -80,7 +80,7 @@ func TestHealthWords(t *testing.T) {
 	for status, want := range map[string]string{
 		healthOK:          "ok" + since,
 		healthDegraded:    "DEGRADED: changes are not heard, so every token is asked for" + since,
-		healthPartial:     "PARTIAL: a server of the store can't be asked; its tokens serve while they are held, others of it are answered 503" + since,
+		healthPartial:     "PARTIAL: not all of the store can be used, as is said below" + since,
 		healthStale:       "STALE: the store can't be asked; held tokens serve until 2026-11-22 03:01:00 UTC (in 30 seconds)" + since,
 		healthUnavailable: "UNAVAILABLE: the store can't be asked, and no token serves" + since,
 	} {

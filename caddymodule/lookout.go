@@ -12,8 +12,8 @@ import (
 )
 
 // lookout keeps an eye on a store: whether its changes are heard and, while they
-// aren't, whether it can be asked. Requests don't need it; operators and load
-// balancers do.
+// aren't, whether it can be asked; and whether a part of it is missing. Requests don't
+// need it; operators and load balancers do.
 type lookout struct {
 	store store.Store
 	seen  atomic.Pointer[sight]
@@ -23,8 +23,8 @@ type lookout struct {
 
 // sight is what the lookout sees.
 type sight struct {
-	heard bool
-	err   error // why the store can't be asked or, heard, a part of it; nil: it can, or needn't
+	heard bool  // changes are; of a store that no other process changes, it can be asked
+	err   error // why the store can't be asked or, heard, not all of it can be used
 	since time.Time
 }
 
@@ -37,32 +37,28 @@ const askBudget = time.Second
 
 var errNotYet = errors.New("the store was not heard yet")
 
-// watch starts a lookout. A store that no other process changes needs none: it
-// is heard as long as it is open.
+// watch starts a lookout.
 func watch(s store.Store) *lookout {
 	l := &lookout{store: s, ended: make(chan struct{})}
-	follower, ok := s.(store.Follower)
-	if !ok {
-		l.stop = func() {}
+	if _, follows := s.(store.Follower); follows {
+		l.seen.Store(&sight{err: errNotYet, since: time.Now()})
+	} else {
 		l.seen.Store(&sight{heard: true, since: time.Now()})
-		close(l.ended)
-		return l
 	}
-	l.seen.Store(&sight{err: errNotYet, since: time.Now()})
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	go func() {
 		defer close(l.ended)
-		l.keepLooking(ctx, follower)
+		l.keepLooking(ctx)
 	}()
 	return l
 }
 
-func (l *lookout) keepLooking(ctx context.Context, f store.Follower) {
+func (l *lookout) keepLooking(ctx context.Context) {
 	ticker := time.NewTicker(lookoutInterval)
 	defer ticker.Stop()
 	for {
-		l.look(ctx, f)
+		l.look(ctx)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -71,15 +67,25 @@ func (l *lookout) keepLooking(ctx context.Context, f store.Follower) {
 	}
 }
 
-func (l *lookout) look(ctx context.Context, f store.Follower) {
+func (l *lookout) look(ctx context.Context) {
 	now := sight{since: time.Now()}
-	last := f.Heard()
-	now.heard = time.Since(last) < cache.DefaultSilence
-	if now.err = l.ask(ctx, now.heard); ctx.Err() != nil {
-		return
+	if f, follows := l.store.(store.Follower); follows {
+		last := f.Heard()
+		if now.heard = time.Since(last) < cache.DefaultSilence; !now.heard {
+			now.err = l.ask(ctx)
+			if !last.IsZero() {
+				now.since = last
+			}
+		}
+	} else {
+		now.heard = true
 	}
-	if !now.heard && !last.IsZero() {
-		now.since = last
+	if now.heard {
+		now.err = l.reach(ctx)
+		now.heard = !errors.Is(now.err, store.ErrUnreadable)
+	}
+	if ctx.Err() != nil {
+		return
 	}
 	before := l.seen.Load()
 	if before.heard == now.heard && (before.err == nil) == (now.err == nil) {
@@ -88,17 +94,21 @@ func (l *lookout) look(ctx context.Context, f store.Follower) {
 	l.seen.Store(&now)
 }
 
-// ask finds out whether the store can be asked: it has no such token. Where its
-// changes are heard it can, but perhaps not all of it.
-func (l *lookout) ask(ctx context.Context, heard bool) error {
-	ctx, cancel := context.WithTimeout(ctx, askBudget)
-	defer cancel()
-	if heard {
-		if spread, ok := l.store.(store.Spread); ok {
-			return spread.Reach(ctx)
-		}
+// reach finds out whether all of the store can be used.
+func (l *lookout) reach(ctx context.Context) error {
+	whole, ok := l.store.(store.Reachable)
+	if !ok {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, askBudget)
+	defer cancel()
+	return whole.Reach(ctx)
+}
+
+// ask finds out whether the store can be asked: it has no such token.
+func (l *lookout) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askBudget)
+	defer cancel()
 	if _, err := l.store.Find(ctx, token.Digest{}); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}

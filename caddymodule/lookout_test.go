@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -93,11 +94,32 @@ func TestLookout(t *testing.T) {
 	})
 }
 
-// A store that no other process changes is heard as long as it is open.
+// alone is an empty store that no other process changes.
+type alone struct{ follower }
+
+func (a *alone) Heard() {} // not that of store.Follower
+
+// A store that no other process changes is heard as long as it can be asked.
 func TestLookoutAlone(t *testing.T) {
-	l := watch(struct{ store.Store }{})
-	defer l.close()
-	if got := l.seen.Load(); !got.heard || got.err != nil {
-		t.Errorf("heard %v, %v; want true, no error", got.heard, got.err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s, gone := new(alone), errors.New("input/output error")
+		l := watch(s)
+		defer l.close()
+		check := func(when string, heard bool, wantErr error) {
+			t.Helper()
+			time.Sleep(2 * time.Second) // of the bubble: the lookout has looked
+			synctest.Wait()
+			if got := l.seen.Load(); got.heard != heard || !errors.Is(got.err, wantErr) {
+				t.Errorf("%s: heard %v, error %v; want %v, %v", when, got.heard, got.err, heard, wantErr)
+			}
+		}
+		check("at first", true, nil)
+		s.apart.Store(&gone)
+		check("its file is replaced", true, gone)
+		unreadable := fmt.Errorf("its file %w", store.ErrUnreadable)
+		s.apart.Store(&unreadable)
+		check("it can't be read", false, unreadable)
+		s.apart.Store(nil)
+		check("it is back", true, nil)
+	})
 }

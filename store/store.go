@@ -144,14 +144,17 @@ type Follower interface {
 	Heard() time.Time
 }
 
-// Spread is a Store whose tokens are on several servers, of which some may be
-// gone while the others go on.
-type Spread interface {
+// Reachable is a Store that may go on without a part of itself: one of the servers that
+// tokens are on, or the file that changes are to be kept in.
+type Reachable interface {
 	Store
-	// Reach asks each server for a sign of life, and returns an error where one
-	// gives none.
+	// Reach looks for each part, and returns an error that says what is missing:
+	// ErrUnreadable if no token can be read any more.
 	Reach(ctx context.Context) error
 }
+
+// ErrUnreadable means that a store can't be asked for anything.
+var ErrUnreadable = errors.New("can't be read")
 
 // Acknowledger is a store that knows how far each gateway follows.
 type Acknowledger interface {

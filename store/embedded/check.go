@@ -9,15 +9,52 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Check implements store.Checker. Every change is one transaction, so that no
-// crash leaves anything at odds; what is found is damage to the file, which can't
-// be repaired in place.
-func (s *Store) Check(ctx context.Context, _ bool) (problems []store.Problem, err error) {
+// Check implements store.Checker. Every change is one transaction, so that no crash
+// leaves anything at odds; what is found is damage to the file, which can't be
+// repaired in place, but for uses.
+func (s *Store) Check(ctx context.Context, repair bool) (problems []store.Problem, err error) {
+	if err := s.Reach(ctx); err != nil {
+		problems = append(problems, store.Problem{Text: err.Error()})
+	}
 	err = s.view(ctx, func(tx tx) error {
-		problems = check(tx)
+		problems = append(problems, check(tx)...)
 		return nil
 	})
+	if err == nil {
+		err = s.checkUses(ctx, repair, &problems)
+	}
 	return problems, err
+}
+
+// checkUses looks for uses that are of no token, which versions that don't know uses
+// leave behind, and for damaged ones. Nothing depends on them: they can be dropped.
+func (s *Store) checkUses(ctx context.Context, repair bool, problems *[]store.Problem) error {
+	var wrong [][]byte
+	if err := s.view(ctx, func(tx tx) error {
+		return tx.uses().ForEach(func(id, _ []byte) error {
+			text := ""
+			if tx.tokens().Get(id) == nil {
+				text = fmt.Sprintf("a use is noted of token %q, which isn't there", id)
+			} else if _, err := tx.use(string(id)); err != nil {
+				text = err.Error()
+			}
+			if text != "" {
+				wrong = append(wrong, bytes.Clone(id))
+				*problems = append(*problems, store.Problem{Text: text, Mended: repair})
+			}
+			return nil
+		})
+	}); err != nil || !repair || len(wrong) == 0 {
+		return err
+	}
+	return s.note(ctx, func(tx tx) error {
+		for _, id := range wrong {
+			if err := tx.uses().Delete(id); err != nil {
+				return fmt.Errorf("dropping the use noted of token %q: %w", id, err)
+			}
+		}
+		return nil
+	})
 }
 
 // check compares records, indexes and numbers with each other, and has bbolt
@@ -57,15 +94,6 @@ func check(tx tx) (problems []store.Problem) {
 		owners++
 		if o, err := token.DecodeOwner(raw); err != nil || o.ID != string(id) {
 			wrong("owner %q holds %+v, %v", id, o, err)
-		}
-		return nil
-	})
-	tx.uses().ForEach(func(id, _ []byte) error {
-		if tx.tokens().Get(id) == nil {
-			wrong("a use is noted of token %q, which isn't there", id)
-		}
-		if _, err := tx.use(string(id)); err != nil {
-			wrong("%v", err)
 		}
 		return nil
 	})

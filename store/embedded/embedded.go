@@ -27,9 +27,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -51,8 +53,8 @@ type Store struct {
 	file *os.File // bbolt's
 	db   *bbolt.DB
 
-	lead   chan struct{} // holds a value while some call commits what is queued
-	broken error         // set, under the lead, when bbolt can't write any more
+	lead   chan struct{}         // holds a value while some call commits what is queued
+	broken atomic.Pointer[error] // why bbolt can't be called any more: it has left a lock behind
 
 	queueing sync.Mutex
 	queue    []*change // waiting for the next commit
@@ -78,7 +80,7 @@ func (s *Store) Close() error {
 	s.lead <- struct{}{}
 	defer func() { <-s.lead }()
 	closing := s.db.Close
-	if s.broken != nil { // bbolt would wait for its last writer for ever
+	if s.broken.Load() != nil { // bbolt would wait for ever
 		closing = func() error { return release(s.file) }
 	}
 	if err := closing(); err != nil {
@@ -92,9 +94,66 @@ func (s *Store) view(ctx context.Context, f func(tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.shielded(func() error {
-		return s.db.View(func(b *bbolt.Tx) error { return f(tx{b}) })
+	if err := s.whole(); err != nil {
+		return err
+	}
+	begun, answered := false, false
+	err := s.shielded(func() error {
+		err := s.db.View(func(b *bbolt.Tx) error {
+			begun = true
+			return f(tx{b})
+		})
+		answered = true
+		return err
 	})
+	if !begun && !answered {
+		s.breaks(err)
+	}
+	return err
+}
+
+// breaks has nothing be asked of bbolt from here on: it would wait for ever.
+func (s *Store) breaks(err error) {
+	err = fmt.Errorf("token store %s %w until patgate is restarted: %v", s.path, store.ErrUnreadable, err)
+	s.broken.Store(&err)
+}
+
+// whole returns why bbolt is not to be called. Where it meets a fault at the beginning
+// of a transaction, in its first pages, it leaves its locks behind.
+func (s *Store) whole() error {
+	if broken := s.broken.Load(); broken != nil {
+		return *broken
+	}
+	info, err := s.file.Stat()
+	if err == nil && info.Size() < 2*int64(os.Getpagesize()) {
+		err = errors.New("its file has been cut off")
+	}
+	if err != nil {
+		return fmt.Errorf("token store %s %w: %v", s.path, store.ErrUnreadable, err)
+	}
+	return nil
+}
+
+// Reach implements store.Reachable: what is changed in a file that isn't where it
+// should be is lost with it.
+func (s *Store) Reach(context.Context) error {
+	if err := s.whole(); err != nil {
+		return err
+	}
+	ours, err := s.file.Stat()
+	if err != nil {
+		return fmt.Errorf("looking for token store %s: %w", s.path, err)
+	}
+	there, err := os.Stat(s.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("token store %s has been removed, and takes no changes: put the file back, and restart patgate", s.path)
+	case err != nil:
+		return fmt.Errorf("looking for token store %s: %w", s.path, err)
+	case !os.SameFile(ours, there):
+		return fmt.Errorf("token store %s has been replaced by another file, and takes no changes: restart patgate, and it uses that one", s.path)
+	}
+	return nil
 }
 
 // scan calls view again and again, as long as f asks for more. A long look
@@ -134,5 +193,8 @@ func (s *Store) shielded(f func() error) (err error) {
 	return err
 }
 
-// Interface guard
-var _ store.Store = (*Store)(nil)
+// Interface guards
+var (
+	_ store.Store     = (*Store)(nil)
+	_ store.Reachable = (*Store)(nil)
+)

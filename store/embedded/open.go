@@ -58,13 +58,19 @@ func create(path string) {
 }
 
 func (s *Store) open(opts Options) error {
+	made, answered := false, false
 	err := s.shielded(func() (err error) {
+		defer func() { answered = answered || err != nil }()
 		s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
 			Timeout:      opts.LockTimeout,
 			FreelistType: bbolt.FreelistMapType,
 			NoStatistics: true,
 			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
-				s.file, err = os.OpenFile(name, flag, mode)
+				if s.file, err = os.OpenFile(name, flag|os.O_EXCL, mode); errors.Is(err, fs.ErrExist) {
+					s.file, err = os.OpenFile(name, flag, mode)
+				} else {
+					made = err == nil && flag&os.O_CREATE != 0
+				}
 				return s.file, err
 			},
 		})
@@ -78,6 +84,12 @@ func (s *Store) open(opts Options) error {
 	})
 	if err == nil {
 		return nil
+	}
+	if !answered { // bbolt has panicked
+		err = fmt.Errorf("%w; put a copy of it back", err)
+	}
+	if made { // in place, and not whole
+		os.Remove(s.path)
 	}
 	switch {
 	case s.db != nil:

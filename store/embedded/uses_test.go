@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"testing"
@@ -40,6 +41,12 @@ func TestDamagedUse(t *testing.T) {
 	for _, id := range []string{"a", "b"} {
 		if got, err := s.Token(ctx, id); err != nil || !got.LastUsedAt.Equal(at) {
 			t.Errorf("token %s, noted as used at %s: %+v, %v", id, at, got, err)
+		}
+	}
+	damage()
+	for _, want := range []string{`[{token "a": its last use is damaged true}]`, "[]"} {
+		if problems, err := s.Check(ctx, true); err != nil || fmt.Sprint(problems) != want {
+			t.Errorf("Check: %v, %v, want %s", problems, err, want)
 		}
 	}
 	damage()

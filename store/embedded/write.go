@@ -78,9 +78,9 @@ func (s *Store) commitQueue() {
 // commit makes the changes of a group in one transaction. When one of them can't
 // be made, nothing is, and commit returns the others, to be tried again.
 func (s *Store) commit(group []*change) (rest []*change) {
-	if s.broken != nil {
+	if err := s.Reach(context.Background()); err != nil {
 		for _, c := range group {
-			c.err = s.broken
+			c.err = err
 		}
 		return nil
 	}
@@ -123,7 +123,7 @@ func (s *Store) commit(group []*change) (rest []*change) {
 		return err
 	})
 	if !answered {
-		s.broken = err
+		s.breaks(err)
 	}
 	if making >= 0 {
 		group[making].err = err

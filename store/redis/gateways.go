@@ -136,7 +136,7 @@ func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, serv
 	return plain(f(ctx, s.client.(*redis.Client)))
 }
 
-// Reach implements store.Spread. A Cluster may go on without one of its masters
+// Reach implements store.Reachable. A Cluster may go on without one of its masters
 // (cluster-require-full-coverage no).
 func (s *Store) Reach(ctx context.Context) error {
 	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {

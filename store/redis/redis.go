@@ -104,7 +104,7 @@ var (
 	errClosed = errors.New("the token store is closed")
 )
 
-// Store is a store.Store in Redis. It is a store.Follower, a store.Spread, a
+// Store is a store.Store in Redis. It is a store.Follower, a store.Reachable, a
 // store.Acknowledger and a store.Checker as well.
 type Store struct {
 	client  redis.UniversalClient
@@ -237,7 +237,7 @@ func (s *Store) reading(what string, err error) error {
 var (
 	_ store.Store        = (*Store)(nil)
 	_ store.Follower     = (*Store)(nil)
-	_ store.Spread       = (*Store)(nil)
+	_ store.Reachable   = (*Store)(nil)
 	_ store.Async        = (*Store)(nil)
 	_ store.Acknowledger = (*Store)(nil)
 	_ store.Confirmer    = (*Store)(nil)
