@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -51,7 +52,7 @@ func exportTokens(c *adminCall) (any, error) {
 	rest.Header(c.w, "application/x-ndjson")
 	out := &countingWriter{w: c.w}
 	err := c.registry.Export(c.r.Context(), out)
-	if err != nil && out.n > 0 {
+	if err != nil && out.n.Load() > 0 {
 		c.app.logger.Error("an export broke off", zap.Error(err))
 		panic(http.ErrAbortHandler)
 	}
@@ -61,11 +62,11 @@ func exportTokens(c *adminCall) (any, error) {
 // countingWriter counts what was written to w, in bytes.
 type countingWriter struct {
 	w io.Writer
-	n int64
+	n atomic.Int64
 }
 
 func (c *countingWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
-	c.n += int64(n)
+	c.n.Add(int64(n))
 	return n, err
 }

@@ -2,12 +2,15 @@ package caddymodule
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,20 +21,16 @@ import (
 
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/store/embedded"
 )
 
 func storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
-		Short: "Check a token store, or copy one to another",
+		Short: "Check a token store, back it up, or copy one to another",
 	}
-	cmd.AddCommand(storeCheckCommand(), storeCopyCommand())
+	cmd.AddCommand(storeCheckCommand(), storeBackupCommand(), storeCopyCommand())
 	return cmd
-}
-
-// checkResult is the answer to a check.
-type checkResult struct {
-	Problems []store.Problem `json:"problems"`
 }
 
 func storeCheckCommand() *cobra.Command {
@@ -83,23 +82,83 @@ func printProblems(w io.Writer, problems []store.Problem) error {
 	return out.Flush()
 }
 
-// checkStore has the store look for what is at odds.
-func checkStore(c *adminCall) (any, error) {
-	var in struct {
-		Repair bool `json:"repair"`
+func storeBackupCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Copy the embedded store of the running server to a file",
+		Long: `Copies the file of the embedded store, as it is at one moment, while the server runs:
+tokens, owners' records, the audit trail and last uses. The copy is looked over
+before it gets its name, and replaces no other file.
+
+To put it back, stop the server, put the file in the place of the store's, owned
+by the user that the server runs as, and start the server.`,
+		Example: `  patgate store backup /var/backups/patgate-2026-11-22.db
+  patgate store copy --from embedded:/var/backups/patgate-2026-11-22.db --to redis://10.0.0.5`,
+		Args: wantArgs("FILE"),
 	}
-	if err := c.decode(&in, true); err != nil {
-		return nil, err
+	return askingCommand(cmd, func(a *asking, args []string) error {
+		status, err := a.backUp(args[0])
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return rest.Print(a.out(), map[string]any{"file": args[0], "tokens": status.Tokens, "owners": status.Owners})
+		}
+		_, err = fmt.Fprintf(a.out(), "%s and %s are in %s\n", counted(status.Tokens, "token"), counted(status.Owners, "owner"), args[0])
+		return err
+	})
+}
+
+// backUp has the running server's store copied to a file, and says what is in it.
+func (a *asking) backUp(file string) (status store.Status, err error) {
+	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+		return status, cmp.Or(err, fmt.Errorf("%s is there already: name a file that isn't", file))
 	}
-	checker, ok := c.tokens.store.(store.Checker)
-	if !ok {
-		return checkResult{Problems: []store.Problem{}}, nil
-	}
-	problems, err := checker.Check(c.r.Context(), in.Repair)
+	to, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".part-*")
 	if err != nil {
-		return nil, err
+		return status, fmt.Errorf("making the backup: %w", err)
 	}
-	return checkResult{Problems: append([]store.Problem{}, problems...)}, nil
+	defer os.Remove(to.Name())
+	defer to.Close()
+	resp, err := a.send(a.ctx(), http.MethodGet, apiPath("store", "backup"), nil)
+	if err != nil {
+		return status, err
+	}
+	defer resp.Body.Close()
+	out := &countingWriter{w: to}
+	copied := showProgress(a.cmd.ErrOrStderr(), func() string { return fmt.Sprintf("%d MB", out.n.Load()>>20) })
+	_, err = io.Copy(out, resp.Body)
+	copied()
+	if err = cmp.Or(a.ctx().Err(), err); err == nil {
+		err = to.Sync()
+	}
+	if err != nil {
+		return status, fmt.Errorf("making the backup: %w", err)
+	}
+	if status, err = lookOver(a.ctx(), to.Name()); err != nil {
+		return status, err
+	}
+	if err := os.Link(to.Name(), file); err != nil { // not Rename: another may have been faster
+		return status, fmt.Errorf("making the backup: %w", err)
+	}
+	return status, nil
+}
+
+// lookOver opens a copy of an embedded store and checks it.
+func lookOver(ctx context.Context, file string) (status store.Status, err error) {
+	s, err := embedded.Open(file, embedded.Options{})
+	if err != nil {
+		return status, fmt.Errorf("the server's answer is no token store: %w", err)
+	}
+	defer s.Close()
+	problems, err := s.Check(ctx, false)
+	if err == nil && len(problems) > 0 {
+		err = fmt.Errorf("the store is damaged: %s; \"patgate store check\" says all there is", problems[0].Text)
+	}
+	if err != nil {
+		return status, err
+	}
+	return s.Status(ctx)
 }
 
 func storeCopyCommand() *cobra.Command {

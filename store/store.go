@@ -7,6 +7,7 @@ package store
 import (
 	"context"
 	"errors"
+	"io"
 	"fmt"
 	"time"
 
@@ -175,6 +176,13 @@ type Confirmer interface {
 	// Confirm returns an error if some change made before, by whichever process, isn't.
 	// Whoever finds that there is nothing to do asks before saying so.
 	Confirm(ctx context.Context) error
+}
+
+// Snapshotter is a Store that can be copied as it is, while it is in use.
+type Snapshotter interface {
+	Store
+	// Snapshot writes what the store's file holds at one moment.
+	Snapshot(ctx context.Context, w io.Writer) error
 }
 
 // Marked is a Store that keeps marks: a few bytes each, by which those who use it tell

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/patgate/patgate/internal/freeport"
+	"github.com/patgate/patgate/store/embedded"
 )
 
 // outcome is what a command printed and its exit status.
@@ -254,6 +255,42 @@ func TestSecretUnread(t *testing.T) {
 		if args[0] == "create" && token.Name != args[2] || args[0] == "regenerate" && token.ID != made.Token.ID {
 			t.Errorf("token %s names %s, which is %s", strings.Join(args, " "), id[1], token.Name)
 		}
+	}
+}
+
+// A backup of the running server's store is a store, with all that was in it.
+func TestStoreBackup(t *testing.T) {
+	t.Parallel()
+	p := newTokenServer(t)
+	var made madeJSON
+	p.asked(t, &made, "token", "create", "--name", "ci", "--owner", "alice", "--full")
+	p.succeed(t, "", "owner", "set", "alice", "--disable")
+	if got := p.succeed(t, "", "store", "backup", "backup.db"); got != "1 token and 1 owner are in backup.db\n" {
+		t.Errorf("store backup prints %q", got)
+	}
+	p.succeed(t, "", "token", "delete", made.Token.ID)
+	s, err := embedded.Open(filepath.Join(p.dir, "backup.db"), embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got, err := s.Token(t.Context(), made.Token.ID); err != nil || got.Name != "ci" {
+		t.Errorf("the token in the backup: %v, %v", got, err)
+	}
+	if got, err := s.Owner(t.Context(), "alice"); err != nil || got.Enabled {
+		t.Errorf("the owner in the backup: %v, %v, want one that is disabled", got, err)
+	}
+	if info, err := os.Stat(filepath.Join(p.dir, "backup.db")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the backup has mode %v, %v", info.Mode(), err)
+	}
+	if o := p.try(t, "", "store", "backup", "backup.db"); o.exit != 1 || !strings.Contains(o.stderr, "backup.db is there already") {
+		t.Errorf("over another file: %+v", o)
+	}
+	if o := p.try(t, "", "store", "backup", "none/backup.db"); o.exit != 1 {
+		t.Errorf("where there is no directory: %+v", o)
+	}
+	if left, err := filepath.Glob(filepath.Join(p.dir, "*.db?*")); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

@@ -1,0 +1,38 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/patgate/patgate/store"
+)
+
+// Snapshot implements store.Snapshotter. The copy is made beside the file first, and
+// taken from there: a writer that has to grow the file would wait for as long as w takes.
+func (s *Store) Snapshot(ctx context.Context, w io.Writer) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".snapshot-*")
+	if err != nil {
+		return fmt.Errorf("copying token store %s: %w", s.path, err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	err = s.view(ctx, func(tx tx) error {
+		_, err := tx.b.WriteTo(f)
+		return err
+	})
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err == nil {
+		_, err = io.Copy(w, f)
+	}
+	if err != nil {
+		return fmt.Errorf("copying token store %s: %w", s.path, err)
+	}
+	return nil
+}
+
+var _ store.Snapshotter = (*Store)(nil)
