@@ -185,6 +185,9 @@ func TestDistance(t *testing.T) {
 			t.Errorf("distance of %v = %q, want %q", d, got, want)
 		}
 	}
+	if got := distance(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)); got != "in 2912078 days" {
+		t.Errorf("the end of 9999 is %q", got)
+	}
 }
 
 func TestGrantWords(t *testing.T) {

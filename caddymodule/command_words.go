@@ -39,8 +39,9 @@ func distance(t, now time.Time) string {
 		words = counted(int(d.Round(time.Minute)/time.Minute), "minute")
 	case d < 2*day:
 		words = counted(int(d.Round(time.Hour)/time.Hour), "hour")
-	default:
-		words = counted(int(d.Round(day)/day), "day")
+	default: // by the clock: a Duration ends after 292 years
+		seconds := t.Unix() - now.Unix()
+		words = counted(int((max(seconds, -seconds)+12*60*60)/(24*60*60)), "day")
 	}
 	if ago {
 		return words + " ago"
