@@ -7,8 +7,8 @@ package store
 import (
 	"context"
 	"errors"
-	"io"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/patgate/patgate/token"

@@ -86,8 +86,10 @@ func TestLockLeftBehind(t *testing.T) {
 func TestFileIsElsewhere(t *testing.T) {
 	t.Parallel()
 	for name, move := range map[string]func(path string) error{
-		"removed":  os.Remove,
-		"replaced": func(path string) error { return errors.Join(os.WriteFile(path+".new", nil, 0o600), os.Rename(path+".new", path)) },
+		"removed": os.Remove,
+		"replaced": func(path string) error {
+			return errors.Join(os.WriteFile(path+".new", nil, 0o600), os.Rename(path+".new", path))
+		},
 	} {
 		s, path := openOne(t)
 		if err := s.Reach(t.Context()); err != nil {

@@ -237,7 +237,7 @@ func (s *Store) reading(what string, err error) error {
 var (
 	_ store.Store        = (*Store)(nil)
 	_ store.Follower     = (*Store)(nil)
-	_ store.Reachable   = (*Store)(nil)
+	_ store.Reachable    = (*Store)(nil)
 	_ store.Async        = (*Store)(nil)
 	_ store.Acknowledger = (*Store)(nil)
 	_ store.Confirmer    = (*Store)(nil)
