@@ -29,6 +29,9 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 	if p.semicolon {
 		p.judgeCut(m, r)
 	}
+	if r != nil && m.beginsQuery() {
+		p.judgeQueryPath(m, r)
+	}
 	switch {
 	case m.Reason != Forward || !m.path.marked:
 		return
@@ -42,6 +45,35 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 	if others := m.path.readings(); len(others) > 0 {
 		p.judgeOthers(m, r, others)
 	}
+}
+
+// beginsQuery reports whether the query is the rest of a path that is none, or a
+// script: CodeIgniter routes by that.
+func (m *Match) beginsQuery() bool {
+	return strings.HasPrefix(m.query, "/") && (m.path.n == 0 || isScript(m.path.segment(m.path.n-1)))
+}
+
+// judgeQueryPath judges the request by the path that its query begins with. What is on
+// no route there is closed, as it would be by itself.
+func (p *Policy) judgeQueryPath(m *Match, r *Route) {
+	if m.Reason != Forward {
+		return
+	}
+	text, _, _ := strings.Cut(m.query, "?")
+	var other pathText
+	if why := other.parse(text, p.encodedSlash, p.semicolon); why != "" {
+		m.refuse("the query begins with a path, by which some servers route, and " + why)
+		return
+	}
+	judged := m.path
+	m.path = other
+	found := p.lookFor(m)
+	m.path = judged
+	if found == nil && m.Reason == Forward && r.Require.need != needNever {
+		m.refuse("the query begins with a path that is on no route, by which some servers route")
+		return
+	}
+	p.judgeOthers(m, r, []pathText{other})
 }
 
 // judgeOthers judges the request by the other ways to take its path apart.
@@ -351,7 +383,7 @@ func (p *pathText) countScripts() (n int) {
 
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
-// them; and with the name of a script in it.
+// them; with the name of a script in it; and without that of a page's data.
 func (p *pathText) readings() (all []pathText) {
 	if p.overescaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")))
@@ -365,7 +397,16 @@ func (p *pathText) readings() (all []pathText) {
 	for _, base := range all {
 		all = append(all, base.scripts()...)
 	}
+	if p.n > 1 && isData(p.segment(p.n-1)) {
+		all = appendPath(all, p.text[:p.bounds[p.n-1]])
+	}
 	return append(all, p.scripts()...)
+}
+
+// isData reports whether a segment stands for the data of the page before it (SvelteKit,
+// Nuxt).
+func isData(s string) bool {
+	return s == "__data.json" || s == "__route.js" || s == "_payload.json" || s == "_payload.js"
 }
 
 // necessary decodes what can't stand in a path as it is, and is encoded in every

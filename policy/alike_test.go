@@ -186,3 +186,26 @@ func TestUndecodedLiterals(t *testing.T) {
 		t.Errorf("on no other route: %v (%s)", m.Reason, m.Detail)
 	}
 }
+
+// The data of a page is that page's, to SvelteKit and Nuxt.
+func TestDataOfPages(t *testing.T) {
+	p := compile(t, Config{Routes: routes("GET /users/{id} never", "GET /users/{id}/{tab} public", "GET /open/* public")})
+	for target, want := range map[string]Reason{
+		"GET /users/7/__data.json": AmbiguousRequest, "GET /users/7/_payload.json": AmbiguousRequest, "GET /users/7/__route.js": AmbiguousRequest,
+		"GET /users/7/data.json": Forward, "GET /open/7/__data.json": Forward,
+	} {
+		if m := p.matched(request(target)); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}
+
+// More pieces than are looked at are refused, not passed over.
+func TestManyEncodedSlashes(t *testing.T) {
+	p := compile(t, Config{EncodedSlash: "allow", Routes: routes("GET /{name} public", "GET /admin/* never")})
+	for n := range 80 {
+		if m := p.matched(request("GET /admin%2Fx" + strings.Repeat("%2Fa", n))); m.Reason != AmbiguousRequest {
+			t.Fatalf("%d pieces more: %v, want ambiguous_request", n, m.Reason)
+		}
+	}
+}

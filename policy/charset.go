@@ -7,44 +7,43 @@ import "strings"
 // in utf-7 or iso-2022-jp, what looks like one key is another. What agrees with UTF-8
 // on ASCII is as good where the query has nothing else.
 func otherCharset(contentType []string, query string) bool {
-	for _, rest := range contentType {
-		for {
-			i := indexFold(rest, "charset")
-			if i < 0 {
-				break
+	for i, value := range contentType {
+		if i == 1 || len(value) > maxContentType {
+			return true // nobody can tell which one counts, or to where it is read
+		}
+		for piece := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ';' || r == ',' }) {
+			piece = strings.TrimLeftFunc(piece, func(r rune) bool { return r >= 0x80 || !isAlnum(byte(r)) })
+			if len(piece) < len("charset") || !equalFold(piece[:len("charset")], "charset") {
+				continue
 			}
-			rest = rest[i+len("charset"):]
-			value, ok := strings.CutPrefix(strings.TrimLeft(rest, " \t"), "=")
-			if !ok {
-				return true // charset*= (RFC 8187), or nothing that a parser could agree about
-			}
-			value = strings.TrimLeft(value, " \t\"'")
-			if i := strings.IndexAny(value, " \t\"',;"); i >= 0 {
-				value = value[:i]
-			}
-			switch strings.ToLower(value) {
-			case "", "utf-8", "utf8", "us-ascii", "ascii":
-			default:
-				if !extendsASCII(value) || !plainASCII(query) {
-					return true
-				}
+			name, ok := strings.CutPrefix(strings.TrimLeft(piece[len("charset"):], " \t"), "=")
+			if !ok || !agreesOnASCII(strings.Trim(name, " \t\"'"), query) {
+				return true // charset*= (RFC 8187) as well
 			}
 		}
 	}
 	return false
 }
 
-// extendsASCII reports whether a charset has ASCII for ASCII, and for nothing else.
-func extendsASCII(charset string) bool {
-	charset = strings.ToLower(charset)
-	for _, family := range [...]string{"iso-8859-", "iso8859-", "latin", "windows-125", "cp125", "koi8-", "euc-"} {
-		if strings.HasPrefix(charset, family) {
-			return true
-		}
-	}
+// maxContentType bounds what is looked through. Boundaries are at most 70 bytes long.
+const maxContentType = 512
+
+// agreesOnASCII reports whether a charset reads the query as UTF-8 does.
+func agreesOnASCII(charset, query string) bool {
+	charset = strings.ReplaceAll(strings.ToLower(charset), "_", "-")
 	switch charset {
-	case "gb2312", "gbk", "gb18030", "big5":
+	case "", "utf-8", "utf8", "us-ascii", "ascii", "ansi-x3.4-1968", "unicode-1-1-utf-8":
 		return true
+	case "gb2312", "gbk", "gb18030", "big5", "ks-c-5601-1987", "tis-620", "macintosh",
+		"ibm437", "ibm850", "ibm852", "ibm855", "ibm866", "cp437", "cp850", "cp852", "cp855", "cp866", "cp874":
+		return plainASCII(query)
+	case "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932", "ms932": // which have others for two of them
+		return plainASCII(query) && !strings.ContainsAny(decodeEscapes(query), `\~`)
+	}
+	for _, family := range [...]string{"iso-8859-", "iso8859-", "latin", "windows-125", "windows-874", "cp125", "koi8-", "euc-", "euckr", "eucjp"} {
+		if strings.HasPrefix(charset, family) {
+			return plainASCII(query)
+		}
 	}
 	return false
 }
@@ -57,15 +56,4 @@ func plainASCII(query string) bool {
 		}
 	}
 	return true
-}
-
-// indexFold is strings.Index for an ASCII text in lower case, in whatever case it
-// stands.
-func indexFold(s, text string) int {
-	for i := 0; i+len(text) <= len(s); i++ {
-		if equalFold(s[i:i+len(text)], text) {
-			return i
-		}
-	}
-	return -1
 }

@@ -167,6 +167,7 @@ func (p *Policy) read(req *Request, m *Match) bool {
 	if m.method == http.MethodConnect && slices.Equal(req.Header[extendedConnect], []string{"websocket"}) {
 		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441)
 	}
+	overrides := m.overrides(p.semicolon, req.Path)
 	switch {
 	case !passableMethod(m.method):
 		m.refuse("the method is not one that is let through")
@@ -176,26 +177,27 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		m.refuse("the request names a second path, in Destination (RFC 4918 section 10.3)")
 	case breaksLine(m.query):
 		m.refuse("the query has a character that belongs percent-encoded")
-	case m.overridden(p.semicolon, req.Path):
-		m.refuse("the query has another method in it")
+	case overrides != "":
+		m.refuse(overrides)
 	case m.query != "" && otherCharset(m.header["Content-Type"], m.query):
 		m.refuse("the Content-Type has a charset by which some servers read the query differently")
 	default:
 		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
 			m.refuse(why)
 		}
+		m.path.odd = m.beginsQuery()
 	}
 	m.unsure = m.Reason != Forward
 	return !m.unsure
 }
 
-// overridden reports whether the query, or what some servers take for one, has
-// another method in it.
-func (m *Match) overridden(semicolon bool, path string) (another bool) {
-	if another, m.restRoute = overrides(m.query, m.method); !another && semicolon {
-		another, _ = overrides(behindSemicolon(path), m.method)
+// overrides returns why the query, or what some servers take for one, has another
+// request in it, or "".
+func (m *Match) overrides(semicolon bool, path string) (why string) {
+	if why, m.restRoute = overrides(m.query, m.method); why == "" && semicolon {
+		why, _ = overrides(behindSemicolon(path), m.method)
 	}
-	return another
+	return why
 }
 
 // passableMethod reports whether requests with this method may pass at all.

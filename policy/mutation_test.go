@@ -61,11 +61,13 @@ func TestMutants(t *testing.T) {
 		{Name: "indexes", Run: other, File: "alike.go", Old: "if isIndex(s) && (last || isScript(s)) {", New: "if false {"},
 		{Name: "keys that stand twice beside", Run: other, File: "alike.go", Old: "m.readings.now < len(m.readings.values) {", New: "false {"},
 
-		{Name: "method parameters", Run: method, File: "match.go", Old: "case m.overridden(p.semicolon, req.Path):", New: "case false:"},
+		{Name: "method parameters", Run: method, File: "match.go", Old: "case overrides != \"\":", New: "case false:"},
 		{Name: "method parameters that PHP finds", Run: method, File: "override.go", Old: "case '_', '.', '[': // method", New: "case '_': // method"},
 		{Name: "what is mounted at a path", Run: "^TestAmbiguityTable$", File: "alike.go", Old: "if found == nil && m.Reason == Forward {", New: "if false {"},
 		{Name: "what is mounted at a path is looked for", Run: "^TestAmbiguityTable$", File: "tree.go", Old: "m.path.odd || r == nil && len(n.tails) > 0", New: "m.path.odd"},
 		{Name: "the parameter by which WordPress routes", Run: target, File: "match.go", Old: "m.restRoute && (r == nil", New: "false && (r == nil"},
+		{Name: "paths in queries", Run: target, File: "alike.go", Old: "if r != nil && m.beginsQuery() {", New: "if false {"},
+		{Name: "data of pages", Run: target, File: "alike.go", Old: "if p.n > 1 && isData(", New: "if false && isData("},
 		{Name: "other charsets", Run: target, File: "match.go", Old: "case m.query != \"\" && otherCharset(", New: "case false && otherCharset("},
 		{Name: "a second path", Run: "^TestSecondPath$", File: "match.go", Old: `case (m.method == "COPY" || m.method == "MOVE") && len(req.Header["Destination"]) > 0:`, New: "case false:"},
 

@@ -8,12 +8,14 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// overrides reports whether a query has a parameter by which some frameworks
-// replace the method of the request: _method (Symfony, Laravel, WordPress, Spring
-// and others), _HttpMethod (Salesforce), or the name of one of the headers for
-// that; one that says what the method is anyway changes nothing. And whether it has
-// restRoute.
-func overrides(query, method string) (another, rest bool) {
+// overrides returns why a query is refused by which some frameworks would have another
+// request than the one that is judged, or "": one with a parameter that replaces the
+// method, _method (Symfony, Laravel, WordPress, Spring and others), _HttpMethod
+// (Salesforce), or the name of one of the headers for that, unless it says what the
+// method is anyway; or one that replaces another parameter (Next.js). rest says that it
+// has restRoute.
+func overrides(query, method string) (why string, rest bool) {
+	odd := 0
 	for query != "" {
 		pair := query
 		if i := strings.IndexAny(query, "&;"); i >= 0 {
@@ -26,16 +28,38 @@ func overrides(query, method string) (another, rest bool) {
 		}
 		name, value, _ := strings.Cut(pair, "=")
 		name = generous(name)
-		if namesOverride(name) && !equalFold(unescapeQuery(value), method) {
-			return true, rest
+		if !isASCII(name) {
+			if odd += min(len(name), maxOddName); odd > maxOddKeys {
+				return "the query has too many names that aren't ASCII", rest
+			}
 		}
-		rest = rest || name != "" && sameKey(name, restRoute)
+		switch {
+		case namesOverride(name) && !equalFold(unescapeQuery(value), method):
+			return "the query has another method in it", rest
+		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI"):
+			return "the query has a name by which Next.js replaces another parameter", rest
+		}
+		rest = rest || namesRestRoute(name)
 	}
-	return false, rest
+	return "", rest
 }
 
 // restRoute is the parameter by which WordPress routes, whatever the path is.
 const restRoute = "rest_route"
+
+// namesRestRoute reports whether PHP makes restRoute of a name, or a list of that.
+func namesRestRoute(name string) bool {
+	if len(name) < len(restRoute) {
+		return false
+	}
+	for i := range len(restRoute) {
+		if c := name[i]; c != restRoute[i] && (restRoute[i] != '_' || c != '.' && c != ' ' && c != '[') {
+			return false
+		}
+	}
+	rest := name[len(restRoute):]
+	return rest == "" || rest[0] == '[' || rest[0] == 0
+}
 
 // behindSemicolon returns what stands behind the first semicolon of a path, where
 // some servers have the query begin (Fastify).
@@ -48,7 +72,7 @@ func behindSemicolon(path string) string {
 // with c, encoded or not: PHP makes underscores of some characters.
 func beginsOverride(c byte) bool {
 	switch c {
-	case '_', '.', '[', ' ', '+', '%', 'x', 'X', 'r', 'R', '?':
+	case '_', '.', '[', ' ', '+', '%', 'x', 'X', 'r', 'n', '?':
 		return true
 	}
 	return c >= utf8.RuneSelf

@@ -26,8 +26,8 @@ func TestMethodOverrideParameters(t *testing.T) {
 		{"%u005fmethod=PUT", true}, {"_m%U0065thod=PUT", true}, {"X-HTTP-%u004dethod-Override=PUT", true}, {"_%6dethod[%zz]=PUT", true}, {"%5fmethod%00%=PUT", true},
 		{"%25u005fmethod=PUT", true}, {"%u00zzmethod=PUT", false}, {"%u5fmethod=PUT", false}, {"_method%=PUT", true}, {strings.Repeat("%EF%BB%BF", 600) + "_method=PUT", true}, {"_method[" + strings.Repeat("%", 2000) + "]=PUT", true},
 	} {
-		if got, _ := overrides(c.query, "POST"); got != c.want {
-			t.Errorf("?%s overrides POST: %v, want %v", c.query, got, c.want)
+		if why, _ := overrides(c.query, "POST"); (why != "") != c.want {
+			t.Errorf("?%s overrides POST: %q, want %v", c.query, why, c.want)
 		}
 	}
 	p := compile(t, Config{Default: "public", Routes: routes("GET /x public", "POST /y any")})
@@ -45,12 +45,43 @@ func TestRestRoute(t *testing.T) {
 	for target, want := range map[string]Reason{
 		"GET /wp-json/posts?rest_route=/users": AmbiguousRequest, "GET /wp-json/posts?a=b&rest%5Froute=/users": AmbiguousRequest, "GET /wp-json/posts?rest.route=/users": AmbiguousRequest,
 		"GET /wp-json/posts?%72est_route[]=x": AmbiguousRequest, "GET /nothing?rest_route=/users": AmbiguousRequest,
-		"GET /wp-json/posts?route=x&rest=y&interest_route=z&r=1": Forward, "GET /wp-json/posts?q=rest_route": Forward,
+		"GET /wp-json/posts?route=x&rest=y&interest_route=z&r=1": Forward, "GET /wp-json/posts?restRoute=x&rest-route=y&REST_ROUTE=z&rest_routes=1": Forward, "GET /wp-json/posts?q=rest_route": Forward,
 		"GET /?rest_route=/wp/v2/posts": Forward, "GET /?rest_route=/wp/v2/users": RouteNever, "GET /?x=1": Forward, "GET /?rest.route=/wp/v2/posts": AmbiguousRequest,
 	} {
 		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
 			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
 		}
+	}
+}
+
+// CodeIgniter routes by a query that begins with a path, where the path is none.
+func TestPathInQuery(t *testing.T) {
+	p := compile(t, Config{Default: "deny", Routes: routes("GET / public", "GET /index.php public", "GET /todos public", "GET /admin/* never", "GET /open public", "POST /x/{a} any")})
+	for target, want := range map[string]Reason{
+		"GET /?/admin/users": AmbiguousRequest, "GET /index.php?/admin/users": AmbiguousRequest, "GET /?/admin%2Fusers": AmbiguousRequest, "GET /?/adm%69n/users": AmbiguousRequest,
+		"GET /?/other": AmbiguousRequest, "GET /?/open/../admin/x": AmbiguousRequest, "GET /?//admin/x": AmbiguousRequest, "GET /?/admin/x?y=1": AmbiguousRequest,
+		"GET /?/open": Forward, "GET /index.php?/open": Forward, "GET /todos?/create": Forward, "GET /?a=/admin/users": Forward,
+	} {
+		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+	p = compile(t, Config{Default: "public", Routes: routes("GET /admin/* never")})
+	if m := p.matched(request("GET /?/admin/users")); m.Reason != AmbiguousRequest {
+		t.Errorf("by default public: %v, want ambiguous_request", m.Reason)
+	}
+}
+
+// Next.js takes some parameters for others.
+func TestReplacedParameters(t *testing.T) {
+	p := compile(t, Config{Default: "public"})
+	for _, query := range []string{"nxtPid=2", "a=b&%6extPid=2", "nxtIid", "nxtPa"} {
+		if m := p.matched(request("GET /x?" + query)); m.Reason != AmbiguousRequest {
+			t.Errorf("?%s: %v, want ambiguous_request", query, m.Reason)
+		}
+	}
+	if m := p.matched(request("GET /x?nxtp=1&nxtP=1&nxtI&next=2&name=x")); m.Reason != Forward {
+		t.Errorf("ordinary names: %v (%s)", m.Reason, m.Detail)
 	}
 }
 
@@ -69,6 +100,8 @@ func TestOtherCharset(t *testing.T) {
 		{"text/plain; charset=utf-7", ascii, true}, {"text/plain; charset=unicode_escape", ascii, true}, {"a/b; charset=iso-2022-jp", ascii, true}, {"a/b; Charset=UTF-16", ascii, true}, {"a/b;charset=IBM037", ascii, true},
 		{"a/b; charset*=utf-8''utf-7", ascii, true}, {"a/b; charset*0=utf-7", ascii, true}, {"a/b; charset=utf-8; charset=utf-7", ascii, true}, {"a/b, c/d; charset=utf-7", ascii, true}, {"a/b; charset=utf-8\\-7", ascii, true},
 		{"text/plain; charset=utf-7", none, false},
+		{"multipart/form-data; boundary=----charset7", other, false}, {"text/csv; charset=Shift_JIS", ascii[:3], false}, {"text/csv; charset=Shift_JIS", ascii, true}, {"text/csv; charset=iso_8859-1", ascii, false},
+		{"text/plain; x=" + strings.Repeat("y", maxContentType), ascii, true}, {"a/b; \u00a0charset=utf-7", ascii, true},
 	} {
 		p := compile(t, Config{Default: "public"})
 		r := request("POST /x?"+c.query, "Content-Type: "+c.contentType)

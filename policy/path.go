@@ -141,6 +141,9 @@ func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
 		}
 	}
 	p.text = string(text)
+	if allowSlash && strings.Count(p.text, "/") > maxSegments { // once it is split there
+		return "the path has too many segments"
+	}
 	for i := range p.n {
 		if why := judgeSegment(p.segment(i), allowSlash, allowSemicolon); why != "" {
 			return why

@@ -20,7 +20,7 @@ type Route struct {
 	Implicit bool   // no requirement was written; any valid token is enough
 
 	pattern     pattern
-	byRestRoute bool   // a route of its place has a condition on restRoute
+	byRestRoute bool   // it has a condition on restRoute
 	outside     string // the source of a space that is inherited, and that the pattern hasn't
 	from        []Credential
 	methods     methodSet

@@ -115,9 +115,8 @@ func (n *node) finishPlace() {
 	for _, routes := range [][]*Route{n.ends, n.tails} {
 		slices.SortStableFunc(routes, func(a, b *Route) int { return compareConditions(&b.pattern, &a.pattern) })
 		listValues(routes)
-		known := slices.ContainsFunc(routes, func(r *Route) bool { return r.pattern.names(restRoute) })
 		for _, r := range routes {
-			r.byRestRoute = known
+			r.byRestRoute = r.pattern.names(restRoute)
 		}
 	}
 	slices.SortStableFunc(n.partial, func(a, b partial) int {
