@@ -21,6 +21,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/logging" // writes logs to a file
 
+	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/token"
 )
@@ -622,6 +623,13 @@ func testAdminNoStore(s *adminServer) {
 func testAdminNotConfigured(s *adminServer) {
 	s.load(fmt.Sprintf("{\n\tadmin unix/%s/admin.sock\n\tpersist_config off\n}\n", s.dir))
 	s.client.CloseIdleConnections()
+	redistest.Await(s.t, "the endpoint of before to be gone", func() error { // which may take a connection, and close it
+		resp, err := s.client.Get("http://127.0.0.1/patgate/status")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err
+	})
 	if got := want[Problem](s, 404, "GET", "status", ""); !strings.Contains(got.Detail, "isn't configured") {
 		s.t.Errorf("without patgate, the answer is %q", got.Detail)
 	}

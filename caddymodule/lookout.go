@@ -16,6 +16,10 @@ import (
 // need it; operators and load balancers do.
 type lookout struct {
 	store store.Store
+	whole struct { // what reach has found
+		err error
+		at  time.Time
+	}
 	seen  atomic.Pointer[sight]
 	stop  context.CancelFunc
 	ended chan struct{}
@@ -100,10 +104,16 @@ func (l *lookout) reach(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, askBudget)
-	defer cancel()
-	return whole.Reach(ctx)
+	if now := time.Now(); now.Sub(l.whole.at) >= reachInterval {
+		ctx, cancel := context.WithTimeout(ctx, askBudget)
+		defer cancel()
+		l.whole.err, l.whole.at = whole.Reach(ctx), now
+	}
+	return l.whole.err
 }
+
+// reachInterval is how often it is looked for each part of a store.
+const reachInterval = time.Second
 
 // ask finds out whether the store can be asked: it has no such token.
 func (l *lookout) ask(ctx context.Context) error {

@@ -181,7 +181,7 @@ func (a *Account) DeleteOwnerTokens(ctx context.Context, owner string) ([]string
 func (a *Account) all(ctx context.Context, ids []string) error {
 	for _, id := range distinct(ids) {
 		if _, err := a.Get(ctx, id); err != nil {
-			return err
+			return a.registry.orUnconfirmed(ctx, err)
 		}
 	}
 	return nil

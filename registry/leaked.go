@@ -51,6 +51,7 @@ func (l *LeakReport) UnmarshalJSON(data []byte) error {
 // passed over without a word, so that nobody learns anything from the answer: the
 // error is always the store's.
 func (r *Registry) RevokeLeaked(ctx context.Context, address string, secrets ...string) error {
+	unknown := false
 	for _, secret := range secrets {
 		if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
 			continue
@@ -58,6 +59,7 @@ func (r *Registry) RevokeLeaked(ctx context.Context, address string, secrets ...
 		d := r.rules.Hasher.Digest(secret)
 		found, err := r.store.Find(ctx, d)
 		if errors.Is(err, store.ErrNotFound) {
+			unknown = true
 			continue
 		}
 		if err != nil {
@@ -72,6 +74,9 @@ func (r *Registry) RevokeLeaked(ctx context.Context, address string, secrets ...
 		if err != nil {
 			return err
 		}
+	}
+	if unknown { // they may have been ended a moment ago
+		return r.confirm(ctx)
 	}
 	return nil
 }
@@ -89,7 +94,7 @@ func (r *Registry) endOverlap(ctx context.Context, by Actor, id string, d token.
 		return leaked, nil
 	})
 	if errors.Is(err, ErrNotFound) {
-		return nil
+		return r.confirm(ctx)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,15 @@ func (r *Registry) confirm(ctx context.Context) error {
 	return nil
 }
 
+// orUnconfirmed returns err or, where that is that there is nothing to end, an error if
+// that may yet be undone.
+func (r *Registry) orUnconfirmed(ctx context.Context, err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return cmp.Or(r.confirm(ctx), err)
+	}
+	return err
+}
+
 // revokeAll revokes as many of the tokens as the store allows, and returns the
 // ids of those and the first error.
 func (r *Registry) revokeAll(ctx context.Context, by Actor, tokens []*token.Token) (ids []string, err error) {
@@ -89,7 +99,7 @@ func (r *Registry) revoke(ctx context.Context, by Actor, id, why string) error {
 		return why, nil
 	})
 	if errors.Is(err, ErrNotFound) {
-		return nil
+		return r.confirm(ctx)
 	}
 	return err
 }
@@ -174,7 +184,7 @@ func (r *Registry) all(ctx context.Context, ids []string) ([]*token.Token, error
 		seen[id] = true
 		t, err := r.Get(ctx, id)
 		if err != nil {
-			return nil, err
+			return nil, r.orUnconfirmed(ctx, err)
 		}
 		tokens = append(tokens, t)
 	}

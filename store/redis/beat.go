@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -85,7 +86,7 @@ func (s *Store) beatNow() {
 
 func (s *Store) sayWhere(ctx context.Context) (p pulse, err error) {
 	p = pulse{sent: time.Now(), followed: uint64(s.told.position())}
-	cmd := eval(scriptBeat, []string{s.keys.gateways, s.keys.head}, s.name, p.followed, time.Duration(s.holds.Load()).Milliseconds(), hex.EncodeToString([]byte(s.passed.at(p.followed))))
+	cmd := eval(scriptBeat, []string{s.keys.gateways, s.keys.head}, s.name, p.followed, time.Duration(s.holds.Load()).Milliseconds(), s.passed.at(p.followed))
 	if err := s.send(ctx, unsafe, keyed{s.keys.gateways, cmd}); err != nil {
 		return p, err
 	}
@@ -161,11 +162,16 @@ func (p *passed) has(c cursor) bool {
 	return ok && mark == c.mark
 }
 
-// at returns the mark of the entry with this position; "" if it isn't remembered.
+// at returns the mark of the entry with this position, in hexadecimal; "-" if it isn't
+// remembered.
 func (p *passed) at(n uint64) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.marks[n]
+	mark, ok := p.marks[n]
+	if !ok {
+		return "-"
+	}
+	return hex.EncodeToString([]byte(mark))
 }
 
 // takesNoWrites reports whether a server says that it isn't the master, or that it
@@ -194,10 +200,10 @@ func (s *Store) outvoted(ctx context.Context) bool {
 	for _, sentinel := range s.sentinels {
 		asking.Go(func() {
 			cmd := redis.NewStringSliceCmd(noContext, "sentinel", "get-master-addr-by-name", s.masterName)
-			if err := sentinel.Process(ctx, cmd); err == nil {
+			if err := sentinel.Process(ctx, cmd); err == nil && len(cmd.Val()) == 2 {
 				mu.Lock()
 				defer mu.Unlock()
-				votes[strings.Join(cmd.Val(), ":")]++
+				votes[net.JoinHostPort(cmd.Val()[0], cmd.Val()[1])]++
 			}
 		})
 	}

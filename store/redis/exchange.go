@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/store"
 )
 
 // noContext is for commands: theirs is the one they are sent with.
@@ -202,8 +204,26 @@ func execute(ctx context.Context, p redis.Pipeliner) {
 // to change, the token being revoked already, say, builds on them, whichever gateway
 // has made them.
 func (s *Store) Confirm(ctx context.Context) error {
-	// WAIT is for all that the server has written before.
-	return s.send(ctx, safe, keyed{s.keys.head, redis.NewIntCmd(noContext, "persist", s.keys.head)})
+	// WAIT is for what was written over the same connection, and before that: where
+	// nothing is, newer servers wait for nothing.
+	select {
+	case s.changes <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.changes }()
+	return s.send(ctx, safe, keyed{s.keys.head, redis.NewIntCmd(noContext, "hincrby", s.keys.head, "confirmed", 1)})
+}
+
+// orUnconfirmed returns err or, where that is that something isn't there, an error if a
+// fail-over may yet bring it back.
+func (s *Store) orUnconfirmed(ctx context.Context, err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		if unconfirmed := s.Confirm(ctx); unconfirmed != nil {
+			return unconfirmed
+		}
+	}
+	return err
 }
 
 // replicasOf returns how many replicas the server has.

@@ -34,7 +34,7 @@ func (s *Store) leave() {
 type gateway struct {
 	store.Gateway
 	holds time.Duration // see Holds
-	mark  string        // of the change that it follows to, in hexadecimal; "": it doesn't say
+	mark  string        // of the change that it follows to, in hexadecimal; "": it doesn't say; "-": it doesn't know
 }
 
 // lives reports whether the gateway may hold something, at a time of the server.
@@ -139,6 +139,9 @@ func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, serv
 // Reach implements store.Reachable. A Cluster may go on without one of its masters
 // (cluster-require-full-coverage no).
 func (s *Store) Reach(ctx context.Context) error {
+	if s.cluster == nil { // a single server is heard, or it isn't there
+		return s.usable(ctx)
+	}
 	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
 		if err := server.Ping(ctx).Err(); err != nil {
 			return fmt.Errorf("%s doesn't answer: %w", server.Options().Addr, err)

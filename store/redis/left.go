@@ -99,7 +99,7 @@ func (s *Store) endLeft(ctx context.Context, l left) error {
 			if mark, before, after, intent, _ := splitIntent(values[i]); intent && mark == l.mark {
 				writes = append(writes, write{key, d, before, after})
 			} else {
-				finished = append(finished, keyed{key, redis.NewIntCmd(noContext, "persist", key)})
+				finished = append(finished, keyed{key, eval(scriptTouch, []string{key})})
 			}
 		}
 		if err := s.finish(ctx, l.mark, writes, state == committed); err != nil {

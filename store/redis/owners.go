@@ -229,7 +229,7 @@ func (s *Store) DeleteOwner(ctx context.Context, id string) error {
 		}
 		return nil, nil
 	})
-	return s.changing(fmt.Sprintf("deleting owner %q", id), err)
+	return s.changing(fmt.Sprintf("deleting owner %q", id), s.orUnconfirmed(ctx, err))
 }
 
 // retryOwner replaces an owner's record with what plan returns, nil for none,

@@ -8,7 +8,7 @@
 //
 //	P:t:<digest>    string   a token, by the 32 bytes of its digest: see type value
 //	{P}:o:<owner>   string   an owner's record: see parseOwner
-//	{P}:head        hash     n: the position of the last change; mark: that change's; mark:<name>: see Mark
+//	{P}:head        hash     n: the position of the last change; mark: that change's; mark:<name>: see Mark; confirmed: see Confirm
 //	{P}:feed        stream   the changes: entry n-0 is the change to position n
 //	{P}:changes     hash     changes under way, by their marks: 8 random bytes each
 //	{P}:claim:<id>  string   the mark of the change that may make this token
@@ -74,6 +74,7 @@
 package redis
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -248,13 +249,20 @@ var (
 // Mark implements store.Marked.
 func (s *Store) Mark(ctx context.Context, name string, mark []byte) ([]byte, error) {
 	field := "mark:" + name
-	before := redis.NewStringCmd(noContext, "hget", s.keys.head, field)
-	set := redis.NewIntCmd(noContext, "hset", s.keys.head, field, mark)
-	if err := s.send(ctx, unsafe, keyed{s.keys.head, before}, keyed{s.keys.head, set}); err != nil {
+	get := redis.NewStringCmd(noContext, "hget", s.keys.head, field)
+	if err := s.send(ctx, unsafe, keyed{s.keys.head, get}); err != nil {
 		return nil, s.reading("the mark "+name, err)
 	}
-	if before.Val() == "" {
-		return nil, nil
+	before := []byte(get.Val())
+	if len(before) == 0 {
+		before = nil
 	}
-	return []byte(before.Val()), nil
+	if bytes.Equal(before, mark) {
+		return before, nil
+	}
+	set := redis.NewIntCmd(noContext, "hset", s.keys.head, field, mark)
+	if err := s.send(ctx, unsafe, keyed{s.keys.head, set}); err != nil {
+		return nil, s.changing("setting the mark "+name, err)
+	}
+	return before, nil
 }

@@ -11,12 +11,22 @@ import "github.com/redis/go-redis/v9"
 //	KEYS  the key
 //	ARGV  the value expected, the value to set; empty: none
 //
-// It returns 1, or 0 when there is another value.
+// It returns 1, or 0 when there is another value. What is there already is written again,
+// so that there is something for WAIT to wait for.
 const scriptSwap = `
 local v = redis.call('GET', KEYS[1]) or ''
-if v == ARGV[2] then return 1 end
-if v ~= ARGV[1] then return 0 end
-if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
+if v ~= ARGV[1] and v ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) end
+return 1`
+
+// scriptTouch writes what a key holds, so that there is something for WAIT to wait for.
+//
+//	KEYS  the key
+const scriptTouch = `
+local v = redis.call('GET', KEYS[1])
+redis.call('SET', KEYS[1], v or '')
+if not v then redis.call('DEL', KEYS[1]) end
 return 1`
 
 // scriptIntend writes an intent, if its change is still pending. In a Cluster
@@ -107,7 +117,10 @@ const luaPending = luaRecord + `
 local entry = redis.call('HGET', KEYS[3], ARGV[1])
 if not entry then return 0 end
 local state, position, rest = string.match(entry, '^(%a) (%d+)(.*)$')
-if state == 'c' then return tonumber(position) end
+if state == 'c' then
+  redis.call('HSET', KEYS[3], ARGV[1], entry) -- for WAIT
+  return tonumber(position)
+end
 if state ~= 'p' then return 0 end
 local function committed(n)
   record(KEYS[1])

@@ -102,7 +102,7 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 		err = s.withUses(ctx, after)
 	}
 	if err != nil {
-		return nil, s.changing(fmt.Sprintf("changing token %q", id), err)
+		return nil, s.changing(fmt.Sprintf("changing token %q", id), s.orUnconfirmed(ctx, err))
 	}
 	return after, nil
 }
@@ -182,7 +182,8 @@ func (s *Store) replacement(ctx context.Context, before record, after *token.Tok
 
 // Delete implements store.Store.
 func (s *Store) Delete(ctx context.Context, ids ...string) error {
-	return s.changing("deleting tokens", s.retry(ctx, func() (*change, error) { return s.deletion(ctx, ids) }))
+	err := s.retry(ctx, func() (*change, error) { return s.deletion(ctx, ids) })
+	return s.changing("deleting tokens", s.orUnconfirmed(ctx, err))
 }
 
 // deletion returns the change that removes tokens.

@@ -33,14 +33,11 @@ func (t *telling) next() (store.Position, <-chan struct{}) {
 	return t.position(), t.moved
 }
 
-// tell tells the watchers of a change, unless they have been told to read
-// everything again since.
+// tell tells the watchers of a change. One whose position they have heard of may be
+// another change: a server that has lost some uses their positions again.
 func (t *telling) tell(c store.Change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if c.Position <= t.position() && !c.Reset {
-		return
-	}
 	for w := range t.watchers {
 		w.f(c)
 	}

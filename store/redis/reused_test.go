@@ -1,0 +1,205 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// switched is a network that leads to one server, and then to another.
+type switched struct {
+	to atomic.Pointer[string]
+	l  net.Listener
+}
+
+func newSwitched(t *testing.T, addr string) *switched {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	s := &switched{l: l}
+	s.to.Store(&addr)
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.carry(client)
+		}
+	}()
+	return s
+}
+
+func (s *switched) carry(client net.Conn) {
+	defer client.Close()
+	to := *s.to.Load()
+	server, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	ended := make(chan struct{}, 2)
+	for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
+		go func() {
+			io.Copy(way[0], way[1])
+			ended <- struct{}{}
+		}()
+	}
+	for {
+		select {
+		case <-ended:
+			return
+		case <-time.After(5 * time.Millisecond):
+			if *s.to.Load() != to {
+				return
+			}
+		}
+	}
+}
+
+// failedOver is a fail-over on its way: the feed of a gateway comes from the new master
+// already, and its last change has gone to the old one, which took it for nothing.
+func failedOver(t *testing.T) (s *Store, fresh *redistest.Server) {
+	t.Helper()
+	old := redistest.Start(t)
+	host, port, _ := strings.Cut(old.Addr, ":")
+	fresh = redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
+	redistest.Await(t, "the replica", func() error {
+		return unless(strings.Contains(fmt.Sprint(fresh.Do("info", "replication")), "master_link_status:up"))
+	})
+	way := newSwitched(t, old.Addr)
+	s = open(t, Options{Addresses: []string{way.l.Addr().String()}, KeyPrefix: "again", Name: "s", Budget: 300 * time.Millisecond, feedAddr: fresh.Addr})
+	create(t, s, newToken("mine"), newToken("x"))
+	redistest.Await(t, "the change", func() error { return unless(s.told.position() == 1 && s.passed.at(1) != "-") })
+	awaitHeard(t, s)
+	fresh.Do("replicaof", "no", "one")
+	s.Update(t.Context(), "mine", func(t *token.Token) error { t.Name = "other"; return nil }) // which is lost
+	if n := s.told.position(); n != 2 {
+		t.Fatalf("told up to %d, want 2", n)
+	}
+	way.to.Store(&fresh.Addr)
+	return s, fresh
+}
+
+// A position that was told of, and lost, is another change's on the new master. That is
+// told of as well, whoever has made it.
+func TestPositionIsAnotherChanges(t *testing.T) {
+	t.Parallel()
+	revoked := func(c store.Change) bool { return c.Reset || slices.Contains(c.Digests, digest("x")) }
+	t.Run("of another gateway", func(t *testing.T) {
+		t.Parallel()
+		s, fresh := failedOver(t)
+		other := open(t, Options{Addresses: []string{fresh.Addr}, KeyPrefix: "again", Name: "other"})
+		awaitHeard(t, other)
+		heard := listen(t, s)
+		update(t, other, "x", revoke)
+		heard.await(t, "the revocation", revoked)
+	})
+	t.Run("its own", func(t *testing.T) {
+		t.Parallel()
+		s, _ := failedOver(t)
+		heard := listen(t, s)
+		redistest.Await(t, "the new master", func() error {
+			_, err := s.Update(t.Context(), "x", func(t *token.Token) error { revoke(t); return nil })
+			if errors.Is(err, ErrNotReplicated) { // of the old master's replica, for a while
+				return nil
+			}
+			return err
+		})
+		heard.await(t, "the revocation", revoked)
+	})
+}
+
+// A gateway that follows to a change which its feed never brought doesn't count as one
+// that has taken in what is there now.
+func TestFollowsToALostChange(t *testing.T) {
+	t.Parallel()
+	o := Options{Addresses: []string{redistest.Start(t).Addr}, KeyPrefix: "lost", Name: "a", Budget: 300 * time.Millisecond}
+	a := open(t, o)
+	o.Name = "b"
+	b := open(t, o)
+	create(t, b, newToken("x"))
+	redistest.Await(t, "both to follow", func() error {
+		n, _, err := b.Acknowledged(t.Context(), 1)
+		return errors.Join(err, unless(n == 2))
+	})
+	a.closing.Lock()
+	a.feed.Close()
+	a.closing.Unlock()
+	a.await(2, "lostlost")
+	redistest.Await(t, "the one to say so", func() error {
+		all, _, err := b.gateways(t.Context())
+		return errors.Join(err, unless(len(all) == 2 && all[0].Follows == 2))
+	})
+	update(t, b, "x", revoke)
+	if n, pending, err := b.Acknowledged(t.Context(), 2); n != 1 || pending != 1 {
+		t.Errorf("taken in by %d, not by %d, %v; want 1 and 1", n, pending, err)
+	}
+}
+
+// What one gateway has deleted, and no replica has confirmed, isn't gone for another that
+// looks for it.
+func TestGoneForOthers(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t)
+	o := Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second, KeyPrefix: "gone"}
+	s, other := open(t, o), open(t, o)
+	awaitReplicas(t, s)
+	awaitReplicas(t, other)
+	create(t, s, newToken("a"))
+	if _, err := s.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) { return token.NewOwner("alice"), nil }); err != nil {
+		t.Fatal(err)
+	}
+	sentinel.Replica.Freeze()
+	defer sentinel.Replica.Thaw()
+	for _, try := range []struct {
+		what string
+		do   func() error
+	}{
+		{"Delete", func() error { return s.Delete(t.Context(), "a") }},
+		{"Delete, of the other", func() error { return other.Delete(t.Context(), "a") }},
+		{"Update, of the other", func() error {
+			_, err := other.Update(t.Context(), "a", func(*token.Token) error { return nil })
+			return err
+		}},
+		{"DeleteOwner", func() error { return s.DeleteOwner(t.Context(), "alice") }},
+		{"DeleteOwner, of the other", func() error { return other.DeleteOwner(t.Context(), "alice") }},
+	} {
+		if err := try.do(); !errors.Is(err, ErrNotReplicated) {
+			t.Errorf("%s: %v, want %v", try.what, err, ErrNotReplicated)
+		}
+	}
+}
+
+// A master that Sentinels know by an IPv6 address.
+func TestSentinelNamesIPv6(t *testing.T) {
+	t.Parallel()
+	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skip("there is no IPv6 here: ", err)
+	} else {
+		l.Close()
+	}
+	server := redistest.Start(t, "bind 127.0.0.1 ::1")
+	_, port, _ := strings.Cut(server.Addr, ":")
+	sentinel := redistest.StartSentinelOf(t, server.Addr)
+	sentinel.Do("sentinel", "remove", redistest.MasterName)
+	sentinel.Do("sentinel", "monitor", redistest.MasterName, "::1", port, "1")
+	s := open(t, Options{Addresses: []string{sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second})
+	create(t, s, newToken("a"))
+	if s.outvoted(t.Context()) {
+		t.Error("the master that the only Sentinel names is outvoted")
+	}
+}
