@@ -167,7 +167,7 @@ func (p *Policy) read(req *Request, m *Match) bool {
 	if m.method == http.MethodConnect && slices.Equal(req.Header[extendedConnect], []string{"websocket"}) {
 		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441)
 	}
-	overrides := m.overrides(p.semicolon, req.Path)
+	replaced := m.overrides(p.semicolon, req.Path)
 	switch {
 	case !passableMethod(m.method):
 		m.refuse("the method is not one that is let through")
@@ -177,8 +177,8 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		m.refuse("the request names a second path, in Destination (RFC 4918 section 10.3)")
 	case breaksLine(m.query):
 		m.refuse("the query has a character that belongs percent-encoded")
-	case overrides != "":
-		m.refuse(overrides)
+	case replaced != "":
+		m.refuse(replaced)
 	case m.query != "" && otherCharset(m.header["Content-Type"], m.query):
 		m.refuse("the Content-Type has a charset by which some servers read the query differently")
 	default:

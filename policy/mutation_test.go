@@ -61,7 +61,7 @@ func TestMutants(t *testing.T) {
 		{Name: "indexes", Run: other, File: "alike.go", Old: "if isIndex(s) && (last || isScript(s)) {", New: "if false {"},
 		{Name: "keys that stand twice beside", Run: other, File: "alike.go", Old: "m.readings.now < len(m.readings.values) {", New: "false {"},
 
-		{Name: "method parameters", Run: method, File: "match.go", Old: "case overrides != \"\":", New: "case false:"},
+		{Name: "method parameters", Run: method, File: "match.go", Old: "case replaced != \"\":", New: "case false:"},
 		{Name: "method parameters that PHP finds", Run: method, File: "override.go", Old: "case '_', '.', '[': // method", New: "case '_': // method"},
 		{Name: "what is mounted at a path", Run: "^TestAmbiguityTable$", File: "alike.go", Old: "if found == nil && m.Reason == Forward {", New: "if false {"},
 		{Name: "what is mounted at a path is looked for", Run: "^TestAmbiguityTable$", File: "tree.go", Old: "m.path.odd || r == nil && len(n.tails) > 0", New: "m.path.odd"},
