@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -45,18 +46,22 @@ func (r *importReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// exportTokens lists all tokens with their digests, one JSON object a line. An
-// export that fails half-way ends without an end, which no client takes for a
-// complete one.
+// exportTokens lists all tokens with their digests, one JSON object a line.
 func exportTokens(c *adminCall) (any, error) {
-	rest.Header(c.w, "application/x-ndjson")
+	return nil, c.stream("application/x-ndjson", "an export", c.registry.Export)
+}
+
+// stream answers with what write writes. An answer that fails half-way ends without an
+// end, which no client takes for a complete one. what names it in the log.
+func (c *adminCall) stream(contentType, what string, write func(context.Context, io.Writer) error) error {
+	rest.Header(c.w, contentType)
 	out := &countingWriter{w: c.w}
-	err := c.registry.Export(c.r.Context(), out)
+	err := write(c.r.Context(), out)
 	if err != nil && out.n.Load() > 0 {
-		c.app.logger.Error("an export broke off", zap.Error(err))
+		c.app.logger.Error(what+" broke off", zap.Error(err))
 		panic(http.ErrAbortHandler)
 	}
-	return nil, err
+	return err
 }
 
 // countingWriter counts what was written to w, in bytes.

@@ -3,9 +3,6 @@ package caddymodule
 import (
 	"net/http"
 
-	"go.uber.org/zap"
-
-	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/store"
 )
 
@@ -33,19 +30,11 @@ func checkStore(c *adminCall) (any, error) {
 	return checkResult{Problems: append([]store.Problem{}, problems...)}, nil
 }
 
-// backUpStore answers with the file of an embedded store, as it is at this moment. One
-// that breaks off ends without an end, which no client takes for a whole one.
+// backUpStore answers with the file of an embedded store, as it is at this moment.
 func backUpStore(c *adminCall) (any, error) {
 	s, ok := c.tokens.store.(store.Snapshotter)
 	if !ok {
 		return nil, problem(http.StatusConflict, "the tokens are in Redis, which is backed up by its own means: save its append-only file or a snapshot")
 	}
-	rest.Header(c.w, "application/octet-stream")
-	out := &countingWriter{w: c.w}
-	err := s.Snapshot(c.r.Context(), out)
-	if err != nil && out.n.Load() > 0 {
-		c.app.logger.Error("a backup broke off", zap.Error(err))
-		panic(http.ErrAbortHandler)
-	}
-	return nil, err
+	return nil, c.stream("application/octet-stream", "a backup", s.Snapshot)
 }

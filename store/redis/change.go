@@ -136,15 +136,7 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 		if err := s.usable(ctx); err != nil {
 			return err
 		}
-		select {
-		case s.changes <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		err := func() error {
-			defer func() { <-s.changes }()
-			return f()
-		}()
+		err := s.inTurn(ctx, f)
 		switch _, broken := errors.AsType[brokenError](err); {
 		case broken && !died:
 			died = true
@@ -156,6 +148,17 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 		}
 	}
 	return errConflict
+}
+
+// inTurn calls f when fewer than maxChanges are being made.
+func (s *Store) inTurn(ctx context.Context, f func() error) error {
+	select {
+	case s.changes <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.changes }()
+	return f()
 }
 
 // pause waits for others, each caller for another time.

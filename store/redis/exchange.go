@@ -206,13 +206,9 @@ func execute(ctx context.Context, p redis.Pipeliner) {
 func (s *Store) Confirm(ctx context.Context) error {
 	// WAIT is for what was written over the same connection, and before that: where
 	// nothing is, newer servers wait for nothing.
-	select {
-	case s.changes <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-s.changes }()
-	return s.send(ctx, safe, keyed{s.keys.head, redis.NewIntCmd(noContext, "hincrby", s.keys.head, "confirmed", 1)})
+	return s.inTurn(ctx, func() error {
+		return s.send(ctx, safe, keyed{s.keys.head, redis.NewIntCmd(noContext, "hincrby", s.keys.head, "confirmed", 1)})
+	})
 }
 
 // orUnconfirmed returns err or, where that is that something isn't there, an error if a
@@ -224,13 +220,6 @@ func (s *Store) orUnconfirmed(ctx context.Context, err error) error {
 		}
 	}
 	return err
-}
-
-// replicasOf returns how many replicas the server has.
-func (s *Store) replicasOf(server *redis.Client) replicaCount {
-	v, _ := s.replicas.Load(server)
-	count, _ := v.(replicaCount)
-	return count
 }
 
 // reload has the slots of a Cluster looked up again.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -149,62 +148,6 @@ func (s *Store) Reach(ctx context.Context) error {
 		return nil
 	})
 }
-
-// replicaCount is how many replicas have to confirm a change: all of them, for any
-// may be the next master.
-type replicaCount struct {
-	want int
-	at   time.Time // when so many were there last
-}
-
-// replicaGrace is for how long a replica that has gone is still waited for, in vain:
-// it may be on its way to be the master, with what it had when it went. A planned
-// fail-over takes some seconds.
-const replicaGrace = 15 * time.Second
-
-// countAllReplicas finds out how many replicas the masters have.
-func (s *Store) countAllReplicas(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.budget)
-	defer cancel()
-	return s.eachServer(ctx, s.countReplicas)
-}
-
-// countReplicas finds out how many replicas a server has.
-func (s *Store) countReplicas(ctx context.Context, server *redis.Client) error {
-	info := redis.NewStringCmd(noContext, "info", "replication")
-	if err := server.Process(ctx, info); err != nil {
-		return err
-	}
-	online, before, now := online(info.Val()), s.replicasOf(server), time.Now()
-	if online < before.want && now.Sub(before.at) < replicaGrace {
-		return nil
-	}
-	s.replicas.Store(server, replicaCount{online, now})
-	if online == 0 && before.want > 0 {
-		s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
-	}
-	return nil
-}
-
-// online counts the replicas in a master's INFO that keep up. One that hangs stays
-// online for repl-timeout, a minute.
-func online(info string) (n int) {
-	for line := range strings.Lines(info) {
-		if !strings.HasPrefix(line, "slave") || !strings.Contains(line, "state=online") {
-			continue
-		}
-		_, lag, _ := strings.Cut(line, "lag=")
-		lag = strings.TrimRight(lag, "\r\n")
-		if seconds, err := strconv.Atoi(lag); err != nil || seconds < replicaLag {
-			n++
-		}
-	}
-	return n
-}
-
-// replicaLag is for how many seconds a replica that keeps up may be silent: it
-// reports each second.
-const replicaLag = 10
 
 // forbidden reports whether the redis user may not ask that.
 func forbidden(err error) bool { return strings.Contains(err.Error(), "NOPERM") }

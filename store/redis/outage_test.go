@@ -420,15 +420,22 @@ func setPassword(t *testing.T, addr, before, after string) {
 	}
 }
 
+// openReplicated opens two stores on a master that has a replica.
+func openReplicated(t *testing.T) (s, other *Store, sentinel *redistest.Sentinel) {
+	t.Helper()
+	sentinel = redistest.StartSentinel(t)
+	o := Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second, KeyPrefix: "replicated"}
+	s, other = open(t, o), open(t, o)
+	awaitReplicas(t, s)
+	awaitReplicas(t, other)
+	return s, other, sentinel
+}
+
 // What one gateway has changed, and no replica has confirmed, isn't done for another that
 // finds it done.
 func TestConfirmedForOthers(t *testing.T) {
 	t.Parallel()
-	sentinel := redistest.StartSentinel(t)
-	o := Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second, KeyPrefix: "confirmed"}
-	s, other := open(t, o), open(t, o)
-	awaitReplicas(t, s)
-	awaitReplicas(t, other)
+	s, other, sentinel := openReplicated(t)
 	create(t, s, newToken("a"))
 	if err := other.Confirm(t.Context()); err != nil {
 		t.Fatalf("with all replicas there: %v", err)

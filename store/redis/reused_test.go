@@ -154,11 +154,7 @@ func TestFollowsToALostChange(t *testing.T) {
 // looks for it.
 func TestGoneForOthers(t *testing.T) {
 	t.Parallel()
-	sentinel := redistest.StartSentinel(t)
-	o := Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second, KeyPrefix: "gone"}
-	s, other := open(t, o), open(t, o)
-	awaitReplicas(t, s)
-	awaitReplicas(t, other)
+	s, other, sentinel := openReplicated(t)
 	create(t, s, newToken("a"))
 	if _, err := s.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) { return token.NewOwner("alice"), nil }); err != nil {
 		t.Fatal(err)

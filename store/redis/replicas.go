@@ -1,0 +1,72 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// replicaCount is how many replicas have to confirm a change: all of them, for any
+// may be the next master.
+type replicaCount struct {
+	want int
+	at   time.Time // when so many were there last
+}
+
+// replicaGrace is for how long a replica that has gone is still waited for, in vain:
+// it may be on its way to be the master, with what it had when it went. A planned
+// fail-over takes some seconds.
+const replicaGrace = 15 * time.Second
+
+// countAllReplicas finds out how many replicas the masters have.
+func (s *Store) countAllReplicas(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	return s.eachServer(ctx, s.countReplicas)
+}
+
+// countReplicas finds out how many replicas a server has.
+func (s *Store) countReplicas(ctx context.Context, server *redis.Client) error {
+	info := redis.NewStringCmd(noContext, "info", "replication")
+	if err := server.Process(ctx, info); err != nil {
+		return err
+	}
+	count, before, now := online(info.Val()), s.replicasOf(server), time.Now()
+	if count < before.want && now.Sub(before.at) < replicaGrace {
+		return nil
+	}
+	s.replicas.Store(server, replicaCount{count, now})
+	if count == 0 && before.want > 0 {
+		s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
+	}
+	return nil
+}
+
+// online counts the replicas in a master's INFO that keep up. One that hangs stays
+// online for repl-timeout, a minute.
+func online(info string) (n int) {
+	for line := range strings.Lines(info) {
+		if !strings.HasPrefix(line, "slave") || !strings.Contains(line, "state=online") {
+			continue
+		}
+		_, lag, _ := strings.Cut(line, "lag=")
+		if seconds, err := strconv.Atoi(strings.TrimRight(lag, "\r\n")); err != nil || seconds < replicaLag {
+			n++
+		}
+	}
+	return n
+}
+
+// replicaLag is for how many seconds a replica that keeps up may be silent: it
+// reports each second.
+const replicaLag = 10
+
+// replicasOf returns how many replicas the server has.
+func (s *Store) replicasOf(server *redis.Client) replicaCount {
+	v, _ := s.replicas.Load(server)
+	count, _ := v.(replicaCount)
+	return count
+}
