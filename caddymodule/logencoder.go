@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -43,6 +44,12 @@ func (*LogEncoder) CaddyModule() caddy.ModuleInfo {
 // Provision sets up the format that writes the lines.
 func (e *LogEncoder) Provision(ctx caddy.Context) error {
 	e.ctx = ctx
+	for _, around := range ctx.Modules() {
+		if _, ok := around.(*logging.FilterEncoder); ok {
+			// It would write the fields of objects behind the line they belong to.
+			return errors.New("format filter can't wrap patgate: want format patgate { wrap filter { … } }")
+		}
+	}
 	if e.WrappedRaw == nil {
 		e.isDefault = true
 		return e.use(new(logging.JSONEncoder))

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -109,6 +110,21 @@ func (s stringer) String() string { return string(s) }
 type unencodable struct{}
 
 func (unencodable) MarshalJSON() ([]byte, error) { return nil, errors.New("no") }
+
+// Caddy's filter writes what is in objects past the format it wraps.
+func TestFilterAroundLogEncoder(t *testing.T) {
+	const refused = "format filter can't wrap patgate: want format patgate { wrap filter { … } }"
+	for _, row := range []struct{ format, wrapped, want string }{
+		{"filter", "patgate", refused}, {"patgate", "filter", ""}, {"append", "patgate", ""},
+	} {
+		ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+		defer cancel()
+		_, err := ctx.LoadModuleByID("caddy.logging.encoders."+row.format, fmt.Appendf(nil, `{"wrap": {"format": %q}}`, row.wrapped))
+		if (err == nil) != (row.want == "") || err != nil && !strings.HasSuffix(err.Error(), row.want) {
+			t.Errorf("%s around %s: %v, want %q", row.format, row.wrapped, err, row.want)
+		}
+	}
+}
 
 // Whatever a field is made of, its texts are masked.
 func TestLogEncoder(t *testing.T) {
