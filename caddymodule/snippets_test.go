@@ -1,11 +1,38 @@
 package caddymodule
 
 import (
+	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
+
+// What operators begin with is formatted: of others, Caddy warns at every start.
+func TestExamplesAreFormatted(t *testing.T) {
+	files := []string{"../Caddyfile.example"}
+	err := filepath.WalkDir("../examples", func(path string, d fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, "Caddyfile") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d examples: %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if formatted := caddyfile.Format(text); !bytes.Equal(formatted, text) {
+			t.Errorf("%s isn't formatted, want\n%s", file, formatted)
+		}
+	}
+}
 
 // Every Caddyfile in the documents is one.
 func TestCaddyfilesInDocuments(t *testing.T) {
