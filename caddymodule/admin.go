@@ -122,7 +122,7 @@ func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 	case c.status == 0:
 		c.status = http.StatusOK
 	}
-	return answerJSON(w, "application/json", c.status, answer)
+	return rest.Answer(w, "application/json", c.status, answer)
 }
 
 // prepare looks up what the request is about.

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -55,12 +54,4 @@ func (c *adminCall) problemOf(err error) *Problem {
 		c.app.logger.Error("the token store can't do what was asked of the management API", zap.Error(err))
 	}
 	return p
-}
-
-// answerJSON answers a request, and returns nil.
-func answerJSON(w http.ResponseWriter, contentType string, status int, v any) error {
-	if err := rest.Answer(w, contentType, status, v); err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
-	}
-	return nil
 }

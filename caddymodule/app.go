@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/policy"
@@ -58,7 +58,7 @@ type App struct {
 	mu    sync.Mutex
 	gates []*Handler
 
-	complained atomic.Int64 // when a store failure was last logged, in Unix nanoseconds
+	complaints rate.Sometimes // about the store
 }
 
 // CacheConfig says how tokens are held in memory. Zero fields mean the default.
@@ -121,6 +121,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Logger()
 	a.audit = a.logger.Named("audit")
+	a.complaints.Interval = time.Second
 	// First of all: Caddy's admin endpoint goes on with the registry of a
 	// configuration that fails to load.
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
@@ -333,11 +334,9 @@ func (a *App) logEvent(e registry.Event) {
 
 // storeFailed logs that the store can't be asked, at most once a second.
 func (a *App) storeFailed(err error) {
-	now := time.Now().UnixNano()
-	last := a.complained.Load()
-	if now-last > int64(time.Second) && a.complained.CompareAndSwap(last, now) {
+	a.complaints.Do(func() {
 		a.logger.Error("the token store can't be asked: tokens not held in memory are answered 503", zap.Error(err))
-	}
+	})
 }
 
 var (

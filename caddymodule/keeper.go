@@ -5,12 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/store"
@@ -29,7 +29,7 @@ type keeper struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 
-	complained atomic.Int64 // when a failure was last logged, in Unix nanoseconds
+	complaints rate.Sometimes
 }
 
 // retiredUse is that a replaced secret was used after its overlap.
@@ -55,7 +55,7 @@ func newKeeper(s store.Store) *keeper {
 	ctx, stop := context.WithCancel(context.Background())
 	k := &keeper{
 		store: s, retired: uses.NewGate(retiredRoom), reports: make(chan retiredUse, 64), limits: make(chan EventsConfig, 1),
-		stop: stop, done: make(chan struct{}),
+		stop: stop, done: make(chan struct{}), complaints: rate.Sometimes{Interval: time.Minute},
 	}
 	k.uses = uses.New(s, uses.Options{Failed: func(err error) { k.failed("last uses of tokens can't be stored", err) }})
 	go k.run(ctx)
@@ -139,12 +139,7 @@ func (k *keeper) failed(what string, err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
 	}
-	now := time.Now().UnixNano()
-	last := k.complained.Load()
-	if now-last < int64(time.Minute) || !k.complained.CompareAndSwap(last, now) {
-		return
-	}
-	caddy.Log().Named("patgate").Error(what, zap.Error(err))
+	k.complaints.Do(func() { caddy.Log().Named("patgate").Error(what, zap.Error(err)) })
 }
 
 // close stores what has been noted. To be called once, before the store is

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/time/rate"
 
 	"github.com/patgate/patgate/policy"
 )
@@ -25,10 +26,7 @@ const (
 // Its memory is bounded however many addresses there are.
 type limiter struct {
 	shards [limiterShards]limiterShard
-
-	mu    sync.Mutex
-	total float64 // that may be asked for at the moment
-	at    time.Time
+	total  *rate.Limiter // of what the store is asked for
 }
 
 type limiterShard struct {
@@ -48,7 +46,7 @@ type count struct {
 }
 
 func newLimiter() *limiter {
-	l := &limiter{total: limiterTotal}
+	l := &limiter{total: rate.NewLimiter(limiterTotal, limiterTotal)}
 	for i := range l.shards {
 		l.shards[i].counts, _ = simplelru.NewLRU(limiterAddresses/limiterShards, forgotten) // fails for sizes below 1 only
 	}
@@ -193,17 +191,10 @@ func (l *limiter) leave(from netip.Addr, unknown bool) {
 // together may be more than were to be asked for: which of them are of unknown
 // tokens shows afterwards. They are waited off, for a second at the longest.
 func (l *limiter) spend() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.total = max(l.total-1, -limiterTotal)
+	if now := time.Now(); l.total.TokensAt(now) > -limiterTotal {
+		l.total.ReserveN(now, 1)
+	}
 }
 
 // spare reports whether the store may be asked for an unknown token more.
-func (l *limiter) spare(now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if passed := now.Sub(l.at).Seconds(); passed > 0 {
-		l.total, l.at = min(l.total+passed*limiterTotal, limiterTotal), now
-	}
-	return l.total >= 1
-}
+func (l *limiter) spare(now time.Time) bool { return l.total.TokensAt(now) >= 1 }

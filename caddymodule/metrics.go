@@ -20,32 +20,17 @@ var (
 		Namespace: "caddy", Subsystem: "patgate", Name: "requests_total",
 		Help: "Requests judged, by decision: forward, or the reason of the rejection.",
 	}, []string{"decision"})
-	requests = func() (counters []prometheus.Counter) {
-		for _, reason := range policy.Reasons() {
-			counters = append(counters, requestCounter.WithLabelValues(reason.String()))
-		}
-		return counters
-	}()
+	requests      = byReason(requestCounter)
 	reportCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "patgate", Name: "reported_total",
 		Help: "Requests that report mode has forwarded although they would have been rejected, by reason.",
 	}, []string{"reason"})
-	reported = func() (counters []prometheus.Counter) {
-		for _, reason := range policy.Reasons() {
-			counters = append(counters, reportCounter.WithLabelValues(reason.String()))
-		}
-		return counters
-	}()
+	reported         = byReason(reportCounter)
 	streamCutCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "patgate", Name: "streams_cut_total",
 		Help: "Streams and other long requests that were cut because their token ended, by the reason a new request would be rejected for.",
 	}, []string{"reason"})
-	streamsCut = func() (counters []prometheus.Counter) {
-		for _, reason := range policy.Reasons() {
-			counters = append(counters, streamCutCounter.WithLabelValues(reason.String()))
-		}
-		return counters
-	}()
+	streamsCut       = byReason(streamCutCounter)
 	unknownForwarded = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: "caddy", Subsystem: "patgate", Name: "unknown_tokens_forwarded_total",
 		Help: "Requests with an unknown token that were forwarded because of unknown_token forward.",
@@ -60,6 +45,14 @@ var (
 		Help: "Lookups that failed because the store could not be asked.",
 	})
 )
+
+// byReason returns the counters of a vector by the reasons that are its label.
+func byReason(v *prometheus.CounterVec) (counters []prometheus.Counter) {
+	for _, reason := range policy.Reasons() {
+		counters = append(counters, v.WithLabelValues(reason.String()))
+	}
+	return counters
+}
 
 // collectors are those of the gate.
 func collectors() []prometheus.Collector {

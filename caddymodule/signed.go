@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/go-jose/go-jose/v4/jwt"
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/policy"
@@ -55,9 +54,7 @@ type claims struct {
 type identitySigner struct {
 	SignedIdentity
 	keys *keyring
-
-	mu   sync.Mutex
-	made *simplelru.LRU[statement, signature]
+	made *lru.Cache[statement, signature]
 }
 
 // statement is what an identity says.
@@ -104,7 +101,7 @@ func (s SignedIdentity) check(realm string) (SignedIdentity, error) {
 }
 
 func newIdentitySigner(s SignedIdentity, keys *keyring) *identitySigner {
-	made, err := simplelru.NewLRU[statement, signature](signaturesKept, nil)
+	made, err := lru.New[statement, signature](signaturesKept)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
@@ -114,9 +111,7 @@ func newIdentitySigner(s SignedIdentity, keys *keyring) *identitySigner {
 // identify tells the upstream who is asking.
 func (s *identitySigner) identify(ctx context.Context, h http.Header, o *outcome, scopes string) error {
 	what, now := statement{token: o.tokenID, owner: o.owner, space: o.space, scopes: scopes}, time.Now()
-	s.mu.Lock()
 	last, ok := s.made.Get(what)
-	s.mu.Unlock()
 	if !ok || !now.Before(last.until) {
 		text, err := s.sign(ctx, what, now)
 		if err != nil {
@@ -136,8 +131,6 @@ func (s *identitySigner) keep(what statement, made signature) {
 		return
 	}
 	what.space = strings.Clone(what.space) // not all of the request
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.made.Add(what, made)
 }
 

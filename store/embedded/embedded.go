@@ -59,8 +59,7 @@ type Store struct {
 	queueing sync.Mutex
 	queue    []*change // waiting for the next commit
 
-	watching sync.Mutex // held while watchers are called
-	watchers map[*watcher]struct{}
+	store.Watchers
 }
 
 // Status implements store.Store.

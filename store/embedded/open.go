@@ -29,7 +29,7 @@ func Open(path string, opts Options) (*Store, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		create(path)
 	}
-	s := &Store{path: path, lead: make(chan struct{}, 1), watchers: make(map[*watcher]struct{})}
+	s := &Store{path: path, lead: make(chan struct{}, 1)}
 	if err := s.open(opts); err != nil {
 		return nil, err
 	}

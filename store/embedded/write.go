@@ -133,7 +133,7 @@ func (s *Store) commit(group []*change) (rest []*change) {
 		c.err = err
 	}
 	if err == nil || s.shows(changes) {
-		s.tell(changes)
+		s.Tell(changes...)
 	}
 	return nil
 }
@@ -166,30 +166,4 @@ func call(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// watcher is one call of Watch.
-type watcher struct{ f func(store.Change) }
-
-// Watch implements store.Store.
-func (s *Store) Watch(f func(store.Change)) (stop func()) {
-	w := &watcher{f}
-	s.watching.Lock()
-	defer s.watching.Unlock()
-	s.watchers[w] = struct{}{}
-	return func() {
-		s.watching.Lock()
-		defer s.watching.Unlock()
-		delete(s.watchers, w)
-	}
-}
-
-func (s *Store) tell(changes []store.Change) {
-	s.watching.Lock()
-	defer s.watching.Unlock()
-	for _, c := range changes {
-		for w := range s.watchers {
-			w.f(c)
-		}
-	}
 }

@@ -248,7 +248,7 @@ func (c *check) lookAll(ctx context.Context, digests []token.Digest) (map[token.
 			return nil, err
 		}
 		for i, d := range some {
-			if _, _, _, intent, _ := splitIntent(values[i]); intent {
+			if isIntent(values[i]) {
 				if all[d], err = c.s.look(ctx, d); err != nil {
 					return nil, err
 				}

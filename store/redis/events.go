@@ -43,12 +43,6 @@ const scriptRecord = luaRecord + `
 record(KEYS[1])
 return 1`
 
-// scriptOldest returns how many events there are, and the first of them.
-//
-//	KEYS  events
-//	ARGV  how many of them
-const scriptOldest = `return {redis.call('XLEN', KEYS[1]), redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[1])}`
-
 // evalWith is eval for a script that calls record, with events.
 func (s *Store) evalWith(events []store.Event, script string, keys []string, args ...any) *redis.Cmd {
 	for _, e := range events {
@@ -230,16 +224,16 @@ func (s *Store) PruneEvents(ctx context.Context, before time.Time, max int) erro
 // pruneEvents removes the first of the events that are not to be kept, and
 // reports whether there may be more.
 func (s *Store) pruneEvents(ctx context.Context, before time.Time, max int) (more bool, err error) {
-	cmd := eval(scriptOldest, []string{s.keys.events}, step)
-	if err := s.send(ctx, unsafe, keyed{s.keys.events, cmd}); err != nil {
+	// The oldest first: what another gateway removes in between is then counted as
+	// gone, and nothing is removed in its place.
+	oldest := redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.events, "-", "+", "count", step)
+	length := redis.NewIntCmd(noContext, "xlen", s.keys.events)
+	if err := s.send(ctx, unsafe, keyed{s.keys.events, oldest}, keyed{s.keys.events, length}); err != nil {
 		return false, err
 	}
-	there, oldest, err := parseOldest(cmd)
-	if err != nil {
-		return false, err
-	}
+	there := int(length.Val())
 	var ids, members []any
-	for _, m := range oldest {
+	for _, m := range oldest.Val() {
 		e, n, err := parseEvent(m)
 		if err != nil {
 			return false, err
@@ -262,27 +256,4 @@ func (s *Store) pruneEvents(ctx context.Context, before time.Time, max int) (mor
 		keyed{s.keys.eventsBy, redis.NewIntCmd(noContext, slices.Concat([]any{"zrem", s.keys.eventsBy}, members)...)},
 		keyed{s.keys.events, redis.NewIntCmd(noContext, slices.Concat([]any{"xdel", s.keys.events}, ids)...)})
 	return len(ids) == step, err
-}
-
-// parseOldest reads the reply of scriptOldest.
-func parseOldest(cmd *redis.Cmd) (there int, oldest []redis.XMessage, err error) {
-	reply, err := cmd.Slice()
-	if err != nil || len(reply) != 2 {
-		return 0, nil, errValue
-	}
-	n, _ := reply[0].(int64)
-	entries, _ := reply[1].([]any)
-	for _, entry := range entries {
-		pair, _ := entry.([]any)
-		if len(pair) != 2 {
-			return 0, nil, errValue
-		}
-		id, _ := pair[0].(string)
-		fields, _ := pair[1].([]any)
-		if len(fields) != 2 {
-			return 0, nil, errValue
-		}
-		oldest = append(oldest, redis.XMessage{ID: id, Values: map[string]any{"e": fields[1]}})
-	}
-	return int(n), oldest, nil
 }

@@ -260,24 +260,24 @@ func (s *Store) whereAre(ctx context.Context, ids ...string) ([]*token.Digest, e
 // are many.
 const step = 500
 
-// records is look for many.
-func (s *Store) records(ctx context.Context, digests []token.Digest) ([]record, error) {
-	all := make([]record, 0, len(digests))
+// readAll returns what the keys of digests hold when no change is under way: one
+// reads those on which one is.
+func (s *Store) readAll(ctx context.Context, digests []token.Digest, one func(context.Context, token.Digest) (record, error)) (map[token.Digest]record, error) {
+	all := make(map[token.Digest]record, len(digests))
 	for some := range slices.Chunk(digests, step) {
 		values, err := s.values(ctx, some)
 		if err != nil {
 			return nil, err
 		}
 		for i, d := range some {
-			v := values[i]
-			r, err := parseRecord(v)
-			if _, _, _, intent, _ := splitIntent(v); intent {
-				r, err = s.look(ctx, d)
+			if isIntent(values[i]) {
+				all[d], err = one(ctx, d)
+			} else {
+				all[d], err = parseRecord(values[i])
 			}
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, r)
 		}
 	}
 	return all, nil

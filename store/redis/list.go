@@ -19,7 +19,7 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 			return nil, "", s.reading("a list of tokens", err)
 		}
 		for _, t := range page.tokens {
-			if t == nil || !q.Selects(t) {
+			if !q.Selects(t) {
 				continue
 			}
 			if q.Limit > 0 && len(tokens) == q.Limit {
@@ -36,8 +36,8 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 
 // page is a piece of the list of all tokens, or of an owner's.
 type page struct {
-	tokens []*token.Token // nil: not there any more
-	last   string         // id of the last one; "" when there are no more
+	tokens []*token.Token
+	last   string // id of the last one; "" when there are no more
 }
 
 // page reads the next tokens whose ids are before an id, "" for the first.
@@ -73,7 +73,7 @@ func (s *Store) page(ctx context.Context, owner *string, before string) (p page,
 			digests = append(digests, *d)
 		}
 	}
-	records, err := s.records(ctx, digests)
+	records, err := s.readAll(ctx, digests, s.look)
 	if err != nil {
 		return page{}, err
 	}
@@ -81,8 +81,7 @@ func (s *Store) page(ctx context.Context, owner *string, before string) (p page,
 		if where[i] == nil {
 			continue
 		}
-		r := records[0]
-		records = records[1:]
+		r := records[*where[i]]
 		t := r.token
 		if !r.live() || t.ID != id { // changed between the reads
 			t, err = s.now(ctx, id, s.look)
@@ -90,7 +89,9 @@ func (s *Store) page(ctx context.Context, owner *string, before string) (p page,
 				return page{}, err
 			}
 		}
-		p.tokens = append(p.tokens, t)
+		if t != nil { // else it is gone
+			p.tokens = append(p.tokens, t)
+		}
 	}
 	if len(ids) == step {
 		p.last = ids[step-1]

@@ -91,7 +91,7 @@ func (s *Store) ownerHeld(f *store.Found) bool {
 // keeps it.
 func (s *Store) readOwner(ctx context.Context, name string) (*token.Owner, error) {
 	_, _, changes := s.owners.get(name)
-	o, _, _, err := s.owner(ctx, name)
+	o, err := s.owner(ctx, name)
 	if err != nil {
 		return nil, s.reading(fmt.Sprintf("owner %q", name), err)
 	}
@@ -100,12 +100,12 @@ func (s *Store) readOwner(ctx context.Context, name string) (*token.Owner, error
 }
 
 // owner reads an owner's record; nil where there is none.
-func (s *Store) owner(ctx context.Context, name string) (o *token.Owner, raw string, version uint64, err error) {
-	o, raw, version, lost, err := s.ownerAsItIs(ctx, name)
+func (s *Store) owner(ctx context.Context, name string) (*token.Owner, error) {
+	o, _, _, lost, err := s.ownerAsItIs(ctx, name)
 	if err == nil && lost {
 		err = s.lost(fmt.Sprintf("owner %q", name))
 	}
-	return o, raw, version, err
+	return o, err
 }
 
 func (s *Store) ownerAsItIs(ctx context.Context, name string) (o *token.Owner, raw string, version uint64, lost bool, err error) {
@@ -122,7 +122,7 @@ func (s *Store) ownerAsItIs(ctx context.Context, name string) (o *token.Owner, r
 
 // Owner implements store.Store.
 func (s *Store) Owner(ctx context.Context, id string) (*token.Owner, error) {
-	o, _, _, err := s.owner(ctx, id)
+	o, err := s.owner(ctx, id)
 	switch {
 	case err != nil:
 		return nil, s.reading(fmt.Sprintf("owner %q", id), err)

@@ -177,7 +177,7 @@ func Open(opts Options) (*Store, error) {
 		return redis.NewClient(one.Simple())
 	}
 	s.holds.Store(int64(usualHolds))
-	s.told.init()
+	s.told.moved = make(chan struct{})
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.work.Go(s.follow)
 	s.work.Go(s.beat)

@@ -241,30 +241,14 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 }
 
 // settleAll is settle for many.
-func (s *Store) settleAll(ctx context.Context, digests []token.Digest) (all map[token.Digest]record, err error) {
-	all = make(map[token.Digest]record, len(digests))
-	for some := range slices.Chunk(digests, step) {
-		values, err := s.values(ctx, some)
-		if err != nil {
-			return nil, err
-		}
-		for i, d := range some {
-			var r record
-			if _, _, _, intent, _ := splitIntent(values[i]); intent {
-				r, _, err = s.settle(ctx, d)
-			} else {
-				r, err = parseRecord(values[i])
-			}
-			if err != nil {
-				return nil, err
-			}
-			all[d] = r
-		}
-	}
-	return all, nil
+func (s *Store) settleAll(ctx context.Context, digests []token.Digest) (map[token.Digest]record, error) {
+	return s.readAll(ctx, digests, func(ctx context.Context, d token.Digest) (record, error) {
+		r, _, err := s.settle(ctx, d)
+		return r, err
+	})
 }
 
-// changing says what was being done when err came, unless the error says that.
+// changing says what was being done when err came.
 func (s *Store) changing(what string, err error) error {
 	if err == nil {
 		return nil

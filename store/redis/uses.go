@@ -48,16 +48,9 @@ func (s *Store) NoteUses(ctx context.Context, uses ...store.Use) error {
 	return nil
 }
 
-// withUses puts the last uses of tokens into them. nil stands for one that isn't
-// there any more.
+// withUses puts the last uses of tokens into them.
 func (s *Store) withUses(ctx context.Context, tokens ...*token.Token) error {
-	there := make([]*token.Token, 0, len(tokens))
-	for _, t := range tokens {
-		if t != nil {
-			there = append(there, t)
-		}
-	}
-	for some := range slices.Chunk(there, step) {
+	for some := range slices.Chunk(tokens, step) {
 		args := []any{"hmget", s.keys.uses}
 		for _, t := range some {
 			args = append(args, t.ID)

@@ -46,9 +46,12 @@ func intentValue(mark, before, after string) string {
 	return string(append(append(b, before...), after...))
 }
 
+// isIntent reports whether a value is an intent.
+func isIntent(v string) bool { return v != "" && v[0] == kindIntent }
+
 // splitIntent reads an intent; ok is false for every other value.
 func splitIntent(v string) (mark, before, after string, ok bool, err error) {
-	if v == "" || v[0] != kindIntent {
+	if !isIntent(v) {
 		return "", "", "", false, nil
 	}
 	if len(v) < 1+markSize {

@@ -9,19 +9,12 @@ import (
 
 // telling tells the watchers.
 type telling struct {
-	mu       sync.Mutex // held while watchers are called
-	watchers map[*watcher]struct{}
-	at       atomic.Uint64 // all changes up to this position have been told
+	store.Watchers
+	telling sync.Mutex    // held while they are told, and at moves
+	at      atomic.Uint64 // all changes up to this position have been told
 
 	moving sync.Mutex
 	moved  chan struct{} // closed when at moves
-}
-
-type watcher struct{ f func(store.Change) }
-
-func (t *telling) init() {
-	t.watchers = map[*watcher]struct{}{}
-	t.moved = make(chan struct{})
 }
 
 func (t *telling) position() store.Position { return store.Position(t.at.Load()) }
@@ -36,11 +29,9 @@ func (t *telling) next() (store.Position, <-chan struct{}) {
 // tell tells the watchers of a change. One whose position they have heard of may be
 // another change: a server that has lost some uses their positions again.
 func (t *telling) tell(c store.Change) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for w := range t.watchers {
-		w.f(c)
-	}
+	t.telling.Lock()
+	defer t.telling.Unlock()
+	t.Tell(c)
 	if c.Position > t.position() {
 		t.moving.Lock()
 		defer t.moving.Unlock()
@@ -51,14 +42,4 @@ func (t *telling) tell(c store.Change) {
 }
 
 // Watch implements store.Store.
-func (s *Store) Watch(f func(store.Change)) (stop func()) {
-	w := &watcher{f}
-	s.told.mu.Lock()
-	defer s.told.mu.Unlock()
-	s.told.watchers[w] = struct{}{}
-	return func() {
-		s.told.mu.Lock()
-		defer s.told.mu.Unlock()
-		delete(s.told.watchers, w)
-	}
-}
+func (s *Store) Watch(f func(store.Change)) (stop func()) { return s.told.Watch(f) }
