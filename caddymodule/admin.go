@@ -35,19 +35,7 @@ type adminRoute struct {
 
 // adminRoutes returns the routes of the management API.
 func adminRoutes() []adminRoute {
-	return []adminRoute{
-		{"GET /patgate/tokens", "owner status space scope text expiring unused sort limit cursor", listTokens},
-		{"POST /patgate/tokens", "", createToken},
-		{"DELETE /patgate/tokens", "owner id+ wait", deleteTokens},
-		{"POST /patgate/tokens/revoke", "wait", revokeTokens},
-		{"GET /patgate/tokens/{id}", "", showToken},
-		{"PATCH /patgate/tokens/{id}", "", updateToken},
-		{"DELETE /patgate/tokens/{id}", "wait", deleteToken},
-		{"POST /patgate/tokens/{id}/revoke", "wait", revokeToken},
-		{"POST /patgate/tokens/{id}/regenerate", "", regenerateToken},
-		{"POST /patgate/tokens/{id}/grants", "", addGrant},
-		{"DELETE /patgate/tokens/{id}/grants", "", removeAllGrants},
-		{"DELETE /patgate/tokens/{id}/grants/{n}", "", removeGrant},
+	routes := []adminRoute{
 		{"POST /patgate/verify", "", verifySecret},
 		{"POST /patgate/explain", "", explainRequestOn},
 
@@ -66,6 +54,26 @@ func adminRoutes() []adminRoute {
 		{"GET /patgate/events", "token owner limit cursor after wait", listEvents},
 		{"GET /patgate/report", "", showReport},
 		{"DELETE /patgate/report", "", clearReport},
+	}
+	for _, r := range rest.TokenRoutes {
+		if r.Ends {
+			r.Params += " wait"
+		}
+		routes = append(routes, adminRoute{r.Method + " /patgate" + r.Path, r.Params, func(c *adminCall) (any, error) {
+			call := c.call()
+			answer, err := r.Serve(call)
+			c.status = call.Status
+			return answer, err
+		}})
+	}
+	return routes
+}
+
+// call returns the request as one about tokens.
+func (c *adminCall) call() *rest.Call {
+	return &rest.Call{
+		W: c.w, R: c.r, Params: c.params, Account: c.registry.Operator(c.by), Tokens: "/patgate/tokens/",
+		Decode: c.decode, Problem: c.problemOf, Gateways: c.acknowledged,
 	}
 }
 

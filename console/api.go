@@ -3,34 +3,24 @@ package console
 import (
 	_ "embed"
 	"net/http"
-	"strconv"
 
 	"github.com/patgate/patgate/internal/rest"
-	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
 
 // apiRoutes returns the JSON API: that of the admin endpoint, in the same shapes,
 // as far as whoever is signed in may use it.
 func apiRoutes() []route {
-	return []route{
+	routes := []route{
 		{"GET /api/openapi.json", "", (*call).apiDocument},
 		{"GET /api/me", "", (*call).apiMe},
 		{"GET /api/scopes", "", (*call).apiScopes},
 		{"GET /api/events", "token owner limit cursor after", (*call).apiEvents},
-		{"GET /api/tokens", "owner status space scope text expiring unused sort limit cursor", (*call).apiList},
-		{"POST /api/tokens", "", (*call).apiCreate},
-		{"DELETE /api/tokens", "owner id+", (*call).apiDeleteMany},
-		{"POST /api/tokens/revoke", "", (*call).apiRevokeMany},
-		{"GET /api/tokens/{id}", "", (*call).apiShow},
-		{"PATCH /api/tokens/{id}", "", (*call).apiUpdate},
-		{"DELETE /api/tokens/{id}", "", (*call).apiDelete},
-		{"POST /api/tokens/{id}/revoke", "", (*call).apiRevoke},
-		{"POST /api/tokens/{id}/regenerate", "", (*call).apiRegenerate},
-		{"POST /api/tokens/{id}/grants", "", (*call).apiAddGrant},
-		{"DELETE /api/tokens/{id}/grants", "", (*call).apiRemoveAllGrants},
-		{"DELETE /api/tokens/{id}/grants/{n}", "", (*call).apiRemoveGrant},
 	}
+	for _, r := range rest.TokenRoutes {
+		routes = append(routes, route{r.Method + " /api" + r.Path, r.Params, func(c *call) error { return c.tokens(r) }})
+	}
+	return routes
 }
 
 // document describes the API (OpenAPI 3.1).
@@ -49,28 +39,12 @@ func (c *call) answer(status int, v any) error {
 	return rest.Answer(c.w, "application/json", status, v)
 }
 
-// answerToken answers with a token.
-func (c *call) answerToken(t *token.Token, err error) error {
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, c.account.View(t))
-}
-
 // answerRevoked answers with what was revoked.
 func (c *call) answerRevoked(ids []string, err error) error {
 	if err != nil {
 		return c.problemOf(c.r, err).HalfDone("revoked", ids)
 	}
 	return c.answer(http.StatusOK, rest.NewRevocation(ids, c.Acknowledged(c.r.Context())))
-}
-
-// answerDeleted answers with what was deleted.
-func (c *call) answerDeleted(ids []string, err error) error {
-	if err != nil {
-		return c.problemOf(c.r, err).HalfDone("deleted", ids)
-	}
-	return c.answer(http.StatusOK, rest.NewDeletion(ids, c.Acknowledged(c.r.Context())))
 }
 
 // decode reads the body, strictly.
@@ -120,120 +94,17 @@ func (c *call) apiEvents() error {
 	return c.answer(http.StatusOK, rest.NewEventPage(events, next))
 }
 
-func (c *call) apiList() error {
-	q, err := rest.TokenQuery(c.params)
+// tokens answers a request that the admin endpoint has as well.
+func (c *call) tokens(r rest.TokenRoute) error {
+	of := rest.Call{
+		W: c.w, R: c.r, Params: c.params, Account: c.account, Tokens: "tokens/", // relative: the console doesn't know where it is
+		Decode: c.decode, Status: http.StatusOK,
+		Problem:  func(err error) *rest.Problem { return c.problemOf(c.r, err) },
+		Gateways: func() rest.Gateways { return c.Acknowledged(c.r.Context()) },
+	}
+	answer, err := r.Serve(&of)
 	if err != nil {
 		return err
 	}
-	tokens, next, err := c.account.List(c.r.Context(), q)
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, rest.NewTokenPage(tokens, next, c.account.View))
-}
-
-func (c *call) apiCreate() error {
-	var n registry.NewToken
-	if err := c.decode(&n, false); err != nil {
-		return err
-	}
-	t, secret, err := c.account.Create(c.r.Context(), n)
-	if err != nil {
-		return err
-	}
-	c.w.Header().Set("Location", "tokens/"+t.ID) // relative: the console doesn't know where it is
-	return c.answer(http.StatusCreated, rest.TokenSecret{Token: c.account.View(t), Secret: secret})
-}
-
-func (c *call) apiShow() error { return c.answerToken(c.visible()) }
-
-func (c *call) apiUpdate() error {
-	var changes registry.Changes
-	if err := c.decode(&changes, false); err != nil {
-		return err
-	}
-	return c.answerToken(c.account.Update(c.r.Context(), c.r.PathValue("id"), changes))
-}
-
-func (c *call) apiAddGrant() error {
-	var g token.Grant
-	if err := c.decode(&g, false); err != nil {
-		return err
-	}
-	return c.answerToken(c.account.AddGrant(c.r.Context(), c.r.PathValue("id"), g))
-}
-
-func (c *call) apiRemoveGrant() error {
-	if err := c.noBody(); err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(c.r.PathValue("n"))
-	if err != nil {
-		return rest.Refuse(http.StatusBadRequest, "grant %q: want its number, counted from 1", c.r.PathValue("n"))
-	}
-	return c.answerToken(c.account.RemoveGrant(c.r.Context(), c.r.PathValue("id"), n))
-}
-
-func (c *call) apiRemoveAllGrants() error {
-	if err := c.noBody(); err != nil {
-		return err
-	}
-	return c.answerToken(c.account.RemoveAllGrants(c.r.Context(), c.r.PathValue("id")))
-}
-
-func (c *call) apiRegenerate() error {
-	var n registry.Renewal
-	if err := c.decode(&n, true); err != nil {
-		return err
-	}
-	t, secret, err := c.account.Regenerate(c.r.Context(), c.r.PathValue("id"), n)
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, rest.TokenSecret{Token: c.account.View(t), Secret: secret})
-}
-
-func (c *call) apiRevoke() error {
-	if err := c.noBody(); err != nil {
-		return err
-	}
-	return c.answerRevoked(c.account.Revoke(c.r.Context(), c.r.PathValue("id")))
-}
-
-// apiRevokeMany revokes all tokens of an owner, or those with the ids given, all
-// of which must be there.
-func (c *call) apiRevokeMany() error {
-	var chosen rest.Chosen
-	if err := c.decode(&chosen, false); err != nil {
-		return err
-	}
-	if err := chosen.Check("owner or ids"); err != nil {
-		return err
-	}
-	if chosen.Owner != nil {
-		return c.answerRevoked(c.account.RevokeOwner(c.r.Context(), *chosen.Owner))
-	}
-	return c.answerRevoked(c.account.Revoke(c.r.Context(), chosen.IDs...))
-}
-
-func (c *call) apiDelete() error {
-	if err := c.noBody(); err != nil {
-		return err
-	}
-	return c.answerDeleted(c.account.Delete(c.r.Context(), c.r.PathValue("id")))
-}
-
-// apiDeleteMany deletes several tokens, chosen as in apiRevokeMany.
-func (c *call) apiDeleteMany() error {
-	if err := c.noBody(); err != nil {
-		return err
-	}
-	chosen, err := rest.ChosenBy(c.params)
-	if err != nil {
-		return err
-	}
-	if chosen.Owner != nil {
-		return c.answerDeleted(c.account.DeleteOwnerTokens(c.r.Context(), *chosen.Owner))
-	}
-	return c.answerDeleted(c.account.Delete(c.r.Context(), chosen.IDs...))
+	return c.answer(of.Status, answer)
 }

@@ -1,0 +1,199 @@
+package rest
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+// Call is a request about tokens, under way.
+type Call struct {
+	W        http.ResponseWriter
+	R        *http.Request
+	Params   url.Values // of the query
+	Account  *registry.Account
+	Tokens   string // where tokens are, for Location
+	Decode   func(v any, optional bool) error
+	Problem  func(error) *Problem
+	Gateways func() Gateways // that have taken in what was done just now
+
+	Status int // of an answer that is not an error; 0: 200
+}
+
+// TokenRoute is a route that both interfaces have, each below a path of its own.
+type TokenRoute struct {
+	Method, Path string
+	Params       string // the query parameters it takes, separated by blanks; a + behind one says that it may be repeated
+	Ends         bool   // tokens: the answer says which gateways know
+	Serve        func(*Call) (answer any, err error)
+}
+
+// TokenRoutes are those routes.
+var TokenRoutes = []TokenRoute{
+	{"GET", "/tokens", "owner status space scope text expiring unused sort limit cursor", false, (*Call).list},
+	{"POST", "/tokens", "", false, (*Call).create},
+	{"DELETE", "/tokens", "owner id+", true, (*Call).deleteMany},
+	{"POST", "/tokens/revoke", "", true, (*Call).revokeMany},
+	{"GET", "/tokens/{id}", "", false, (*Call).show},
+	{"PATCH", "/tokens/{id}", "", false, (*Call).update},
+	{"DELETE", "/tokens/{id}", "", true, (*Call).delete},
+	{"POST", "/tokens/{id}/revoke", "", true, (*Call).revoke},
+	{"POST", "/tokens/{id}/regenerate", "", false, (*Call).regenerate},
+	{"POST", "/tokens/{id}/grants", "", false, (*Call).addGrant},
+	{"DELETE", "/tokens/{id}/grants", "", false, (*Call).removeAllGrants},
+	{"DELETE", "/tokens/{id}/grants/{n}", "", false, (*Call).removeGrant},
+}
+
+func (c *Call) id() string { return c.R.PathValue("id") }
+
+// NoBody refuses a body that says something: what it said would not be done.
+func (c *Call) NoBody() error {
+	var nothing struct{}
+	return c.Decode(&nothing, true)
+}
+
+// View is the answer with a token.
+func (c *Call) View(t *token.Token, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return c.Account.View(t), nil
+}
+
+func (c *Call) secret(t *token.Token, secret string, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return TokenSecret{Token: c.Account.View(t), Secret: secret}, nil
+}
+
+func (c *Call) revoked(ids []string, err error) (any, error) {
+	if err != nil {
+		return nil, c.Problem(err).HalfDone("revoked", ids)
+	}
+	return NewRevocation(ids, c.Gateways()), nil
+}
+
+func (c *Call) deleted(ids []string, err error) (any, error) {
+	if err != nil {
+		return nil, c.Problem(err).HalfDone("deleted", ids)
+	}
+	return NewDeletion(ids, c.Gateways()), nil
+}
+
+func (c *Call) list() (any, error) {
+	q, err := TokenQuery(c.Params)
+	if err != nil {
+		return nil, err
+	}
+	tokens, next, err := c.Account.List(c.R.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	return NewTokenPage(tokens, next, c.Account.View), nil
+}
+
+func (c *Call) create() (any, error) {
+	var n registry.NewToken
+	if err := c.Decode(&n, false); err != nil {
+		return nil, err
+	}
+	t, secret, err := c.Account.Create(c.R.Context(), n)
+	if err == nil {
+		c.Status = http.StatusCreated
+		c.W.Header().Set("Location", c.Tokens+t.ID)
+	}
+	return c.secret(t, secret, err)
+}
+
+func (c *Call) show() (any, error) { return c.View(c.Account.Get(c.R.Context(), c.id())) }
+
+func (c *Call) update() (any, error) {
+	var changes registry.Changes
+	if err := c.Decode(&changes, false); err != nil {
+		return nil, err
+	}
+	return c.View(c.Account.Update(c.R.Context(), c.id(), changes))
+}
+
+func (c *Call) regenerate() (any, error) {
+	var n registry.Renewal
+	if err := c.Decode(&n, true); err != nil {
+		return nil, err
+	}
+	return c.secret(c.Account.Regenerate(c.R.Context(), c.id(), n))
+}
+
+func (c *Call) addGrant() (any, error) {
+	var g token.Grant
+	if err := c.Decode(&g, false); err != nil {
+		return nil, err
+	}
+	return c.View(c.Account.AddGrant(c.R.Context(), c.id(), g))
+}
+
+func (c *Call) removeGrant() (any, error) {
+	if err := c.NoBody(); err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(c.R.PathValue("n"))
+	if err != nil {
+		return nil, Refuse(http.StatusBadRequest, "grant %q: want its number, counted from 1", c.R.PathValue("n"))
+	}
+	return c.View(c.Account.RemoveGrant(c.R.Context(), c.id(), n))
+}
+
+func (c *Call) removeAllGrants() (any, error) {
+	if err := c.NoBody(); err != nil {
+		return nil, err
+	}
+	return c.View(c.Account.RemoveAllGrants(c.R.Context(), c.id()))
+}
+
+func (c *Call) revoke() (any, error) {
+	if err := c.NoBody(); err != nil {
+		return nil, err
+	}
+	return c.revoked(c.Account.Revoke(c.R.Context(), c.id()))
+}
+
+// revokeMany revokes several tokens: those of an owner, or those with the ids
+// given, all of which must be there.
+func (c *Call) revokeMany() (any, error) {
+	var chosen Chosen
+	if err := c.Decode(&chosen, false); err != nil {
+		return nil, err
+	}
+	if err := chosen.Check("owner or ids"); err != nil {
+		return nil, err
+	}
+	if chosen.Owner != nil {
+		return c.revoked(c.Account.RevokeOwner(c.R.Context(), *chosen.Owner))
+	}
+	return c.revoked(c.Account.Revoke(c.R.Context(), chosen.IDs...))
+}
+
+func (c *Call) delete() (any, error) {
+	if err := c.NoBody(); err != nil {
+		return nil, err
+	}
+	return c.deleted(c.Account.Delete(c.R.Context(), c.id()))
+}
+
+// deleteMany deletes several tokens, chosen as in revokeMany.
+func (c *Call) deleteMany() (any, error) {
+	if err := c.NoBody(); err != nil {
+		return nil, err
+	}
+	chosen, err := ChosenBy(c.Params)
+	if err != nil {
+		return nil, err
+	}
+	if chosen.Owner != nil {
+		return c.deleted(c.Account.DeleteOwnerTokens(c.R.Context(), *chosen.Owner))
+	}
+	return c.deleted(c.Account.Delete(c.R.Context(), chosen.IDs...))
+}
