@@ -34,7 +34,7 @@ func listOwners(c *adminCall) (any, error) {
 // ownerView returns o as clients see it: lists are never null.
 func ownerView(o *token.Owner) *token.Owner {
 	o = o.Clone()
-	o.Grants = (&token.Token{Grants: o.Grants}).View(o.CreatedAt).Grants
+	o.Grants = token.ViewGrants(o.Grants)
 	return o
 }
 

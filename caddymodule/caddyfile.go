@@ -244,12 +244,9 @@ func (b *block) once(read func() error) error {
 
 // text reads one argument.
 func (b *block) text(value *string) error {
-	name := b.Val()
-	if !b.NextArg() || b.Val() == "" {
-		return b.Errf("%s: a value is missing", name)
-	}
-	*value = longhand(b.Val())
-	return b.end()
+	err := b.placeholder(value)
+	*value = longhand(*value)
+	return err
 }
 
 // word reads one argument out of those possible.

@@ -91,15 +91,11 @@ func grantsShort(grants []token.Grant) string {
 	if len(grants) == 0 {
 		return "none"
 	}
-	const width = 60
-	words := []rune(grantWords(grants[0]))
-	if len(words) > width {
-		words = append(words[:width-1], '…')
-	}
+	words := shortened(grantWords(grants[0]))
 	if len(grants) > 1 {
-		return fmt.Sprintf("%s, and %d more", string(words), len(grants)-1)
+		words += fmt.Sprintf(", and %d more", len(grants)-1)
 	}
-	return string(words)
+	return words
 }
 
 // field is a line of a sheet.

@@ -74,7 +74,7 @@ func (c *call) apiMe() error {
 	o := c.account.Owner()
 	return c.answer(http.StatusOK, me{
 		Owner: o.ID, Admin: o.Admin, MayCreate: o.MayCreate, MaxTokens: o.MaxTokens,
-		Grants: (&token.Token{Grants: o.Grants}).View(c.now).Grants,
+		Grants: token.ViewGrants(o.Grants),
 	})
 }
 

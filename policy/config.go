@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -230,7 +231,7 @@ func ParseSource(text string) (Source, error) {
 	case dotted && kind == "query" && validQueryKey(name):
 		s.Kind, s.Name = FromQuery, name
 	case dotted && kind == "header" && PlainHeaderName(name):
-		s.Kind, s.Name = FromHeader, canonicalHeader(name)
+		s.Kind, s.Name = FromHeader, http.CanonicalHeaderKey(name)
 		switch {
 		case s.Name == "Authorization", s.Name == "Proxy-Authorization", s.Name == "Cookie":
 			return s, fmt.Errorf("source %q: credentials stand there, which nobody is to be told", text)

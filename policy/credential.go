@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // CredentialKind says how a credential travels.
@@ -109,12 +111,12 @@ func ParseCredential(text string) (Credential, error) {
 	c := Credential{Kind: kind, Name: name}
 	switch {
 	case kind == Header && PlainHeaderName(name):
-		c.Name = canonicalHeader(name)
+		c.Name = http.CanonicalHeaderKey(name)
 		switch c.Name {
 		case "Authorization", "Cookie", "Host", "Connection", "Content-Length", "Transfer-Encoding", "Upgrade":
 			return c, fmt.Errorf("token_from header %s: this header has a form of its own; use bearer, bare, basic, scheme or cookie", c.Name)
 		}
-	case kind == Scheme && PlainHeaderName(name), kind == Cookie && validCookieName(name), kind == Query && validQueryKey(name) && !strings.Contains(name, " "):
+	case kind == Scheme && PlainHeaderName(name), kind == Cookie && httpguts.ValidHeaderFieldName(name), kind == Query && validQueryKey(name) && !strings.Contains(name, " "):
 	case kind == Header:
 		return c, fmt.Errorf("token_from %q: want a header's name of letters, digits and hyphens", text)
 	case kind >= Scheme:
@@ -144,15 +146,6 @@ func ParseLetThrough(text string) (Credential, error) {
 func validBeginning(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] <= ' ' || s[i] > '~' || s[i] == ',' || s[i] == '*' {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func validCookieName(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if !isAlnum(s[i]) && strings.IndexByte("!#$%&'*+-.^_`|~", s[i]) < 0 {
 			return false
 		}
 	}

@@ -110,7 +110,3 @@ var nameBytes = func() (t [256]bool) {
 func PlainHeaderName(name string) bool {
 	return name != "" && plainName(name)
 }
-
-func canonicalHeader(name string) string {
-	return http.CanonicalHeaderKey(name)
-}

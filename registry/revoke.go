@@ -176,12 +176,7 @@ func (r *Registry) all(ctx context.Context, ids []string) ([]*token.Token, error
 		return nil, invalid("id: say which tokens")
 	}
 	var tokens []*token.Token
-	seen := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		if seen[id] {
-			continue
-		}
-		seen[id] = true
+	for _, id := range distinct(ids) {
 		t, err := r.Get(ctx, id)
 		if err != nil {
 			return nil, r.orUnconfirmed(ctx, err)

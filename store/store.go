@@ -128,7 +128,6 @@ type Change struct {
 
 // Async is a Store that can be asked without waiting for it.
 type Async interface {
-	Store
 	// FindAsync calls done with what Find would return, once, within the time
 	// that the store gives itself. Done must be quick, others wait for it, and
 	// may be called before FindAsync returns.
@@ -138,7 +137,6 @@ type Async interface {
 // Follower is a Store that other processes change as well. It hears of their
 // changes a moment later, and knows when it doesn't.
 type Follower interface {
-	Store
 	// Heard returns a time up to which the watchers have been told of every change
 	// that was acknowledged, by whatever process. It is old when the changes of
 	// others can't be heard, and zero before they have been heard at all.
@@ -148,7 +146,6 @@ type Follower interface {
 // Reachable is a Store that may go on without a part of itself: one of the servers that
 // tokens are on, or the file that changes are to be kept in.
 type Reachable interface {
-	Store
 	// Reach looks for each part, and returns an error that says what is missing:
 	// ErrUnreadable if no token can be read any more.
 	Reach(ctx context.Context) error
@@ -172,7 +169,6 @@ type Acknowledger interface {
 // Confirmer is a store whose changes may be made, and not yet be wherever they have to
 // be so that nothing undoes them.
 type Confirmer interface {
-	Store
 	// Confirm returns an error if some change made before, by whichever process, isn't.
 	// Whoever finds that there is nothing to do asks before saying so.
 	Confirm(ctx context.Context) error
@@ -180,7 +176,6 @@ type Confirmer interface {
 
 // Snapshotter is a Store that can be copied as it is, while it is in use.
 type Snapshotter interface {
-	Store
 	// Snapshot writes what the store's file holds at one moment.
 	Snapshot(ctx context.Context, w io.Writer) error
 }
@@ -188,7 +183,6 @@ type Snapshotter interface {
 // Marked is a Store that keeps marks: a few bytes each, by which those who use it tell
 // whether they agree.
 type Marked interface {
-	Store
 	// Mark sets the mark of this name, and returns what it was; nil: there was none.
 	Mark(ctx context.Context, name string, mark []byte) (before []byte, err error)
 }

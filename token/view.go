@@ -32,24 +32,13 @@ func (t *Token) View(now time.Time) View {
 	v := View{
 		ID: t.ID, Name: t.Name, Description: t.Description, Owner: t.Owner,
 		Status: t.Status(now), Hint: t.Hint,
-		Grants: CloneGrants(t.Grants), AllowedIPs: append([]netip.Prefix{}, t.AllowedIPs...),
+		Grants: ViewGrants(t.Grants), AllowedIPs: append([]netip.Prefix{}, t.AllowedIPs...),
 		CreatedAt: t.CreatedAt.UTC(), CreatedBy: t.CreatedBy, RegeneratedAt: timeOrNull(t.RegeneratedAt),
 		ExpiresAt: timeOrNull(t.ExpiresAt), RevokedAt: timeOrNull(t.RevokedAt), LastUsedAt: timeOrNull(t.LastUsedAt),
 	}
 	for _, old := range t.Retired {
 		if old.Until.After(now) && (v.ReplacedUntil == nil || old.Until.After(*v.ReplacedUntil)) {
 			v.ReplacedUntil = timeOrNull(old.Until)
-		}
-	}
-	if v.Grants == nil {
-		v.Grants = []Grant{}
-	}
-	for i := range v.Grants {
-		g := &v.Grants[i]
-		for _, l := range []*[]string{&g.Spaces, &g.Scopes, &g.Resources} {
-			if *l == nil {
-				*l = []string{}
-			}
 		}
 	}
 	if t.LastUsedIP.IsValid() {
@@ -65,4 +54,18 @@ func timeOrNull(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
+}
+
+// ViewGrants returns a copy of grants as clients see them: no list is nil.
+func ViewGrants(grants []Grant) []Grant {
+	view := append([]Grant{}, CloneGrants(grants)...)
+	for i := range view {
+		g := &view[i]
+		for _, l := range []*[]string{&g.Spaces, &g.Scopes, &g.Resources} {
+			if *l == nil {
+				*l = []string{}
+			}
+		}
+	}
+	return view
 }
