@@ -267,11 +267,7 @@ func (a *App) cacheOptions() cache.Options {
 
 // Start opens the store and puts this configuration's settings in force.
 func (a *App) Start() error {
-	if err := a.hub.use(a); err != nil {
-		return err
-	}
-	go a.comparePepper(a.ctx, a.hub.opened.Load().store)
-	return nil
+	return a.hub.use(a)
 }
 
 // Stop does nothing: the store closes when no configuration uses it any more.

@@ -104,7 +104,7 @@ func (h *Health) Provision(ctx caddy.Context) error {
 // ServeHTTP answers a probe.
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	header := w.Header()
-	header["Cache-Control"] = noStore
+	header.Set("Cache-Control", "no-store")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
 		w.WriteHeader(http.StatusMethodNotAllowed)

@@ -112,6 +112,7 @@ func (t *tokens) apply(a *App) {
 	t.cache.Apply(o)
 	t.limiter.apply(a.UnknownTokenLimit)
 	t.keeper.apply(a)
+	go a.comparePepper(a.ctx, t.store)
 }
 
 // Destruct closes the store when no configuration uses it any more.

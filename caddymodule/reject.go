@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,15 +19,18 @@ import (
 func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match, o *outcome, retryAfter time.Duration) error {
 	status := o.reason.Status()
 	header := w.Header()
-	header["Cache-Control"] = noStore
+	// Of this answer alone: what comes behind may change them in place, as Caddy's header
+	// directive does.
+	values := &[5]string{"no-store", "close", "nosniff"}
+	header["Cache-Control"] = values[0:1:1]
 	if r.ProtoMajor == 1 && (r.ContentLength < 0 || r.ContentLength > maxDrained) {
-		header["Connection"] = closing // or net/http would wait for the body before it answers
+		header["Connection"] = values[1:2:2] // or net/http would wait for the body before it answers
 	}
 	if retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((retryAfter+time.Second-1)/time.Second)))
 	}
 	if challenge := h.challenges.forReason(o); len(challenge) > 0 {
-		header["Www-Authenticate"] = challenge
+		header["Www-Authenticate"] = slices.Clone(challenge)
 	}
 	if s := withErrorRoutes(r); s != nil {
 		if err := caddyhttp.Error(status, errors.New(o.text())); leftToErrorRoutes(s, r, err) {
@@ -41,9 +45,8 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 		p.RequiredScope, p.Space = o.required, masks.now.Load().text(o.space)
 	}
 	body := o.shape.Render(p)
-	header["Content-Type"] = o.shape.ContentType()
-	header["X-Content-Type-Options"] = noSniff
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	values[3], values[4] = o.shape.ContentType(), strconv.Itoa(len(body))
+	header["X-Content-Type-Options"], header["Content-Type"], header["Content-Length"] = values[2:3:3], values[3:4:4], values[4:5:5]
 	w.WriteHeader(status)
 	_, err := w.Write(body)
 	return err
@@ -53,12 +56,6 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 // read, so that its connection can be used again. One that is longer, or doesn't
 // say how long it is, costs the connection.
 const maxDrained = 64 << 10
-
-var (
-	closing = []string{"close"}
-	noStore = []string{"no-store"}
-	noSniff = []string{"nosniff"}
-)
 
 // challenges are the values of WWW-Authenticate (RFC 9110 section 11.6.1, RFC
 // 6750 section 3).

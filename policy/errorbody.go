@@ -44,14 +44,14 @@ var ErrorBodies = []struct {
 
 // Shape is a compiled ErrorBody: texts, and between them names.
 type Shape struct {
-	contentType []string // ready to be a header's value
+	contentType string
 	texts       []string // one more than names
 	names       []string
 	escape      func(string) string
 }
 
 // problemBody renders problem+json (RFC 9457).
-var problemBody = &Shape{contentType: []string{"application/problem+json"}}
+var problemBody = &Shape{contentType: "application/problem+json"}
 
 // Validate reports what is wrong with the media type or the template.
 func (c *ErrorBody) Validate() error {
@@ -70,7 +70,7 @@ func compileErrorBody(c *ErrorBody) (*Shape, error) {
 	if err := RefusePlaceholder(c.Template); err != nil {
 		return nil, fmt.Errorf("error_body: %w", err)
 	}
-	b := &Shape{contentType: []string{c.ContentType}, escape: escapeFor(kind)}
+	b := &Shape{contentType: c.ContentType, escape: escapeFor(kind)}
 	rest := c.Template
 	text := 0 // where the text before the next name ends
 	for {
@@ -168,9 +168,8 @@ func appendJSON(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// ContentType returns the value of the Content-Type field. It isn't to be
-// changed.
-func (b *Shape) ContentType() []string { return b.contentType }
+// ContentType returns the value of the Content-Type field.
+func (b *Shape) ContentType() string { return b.contentType }
 
 // Render returns the body for a rejection.
 func (b *Shape) Render(p Problem) []byte {

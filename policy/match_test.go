@@ -476,7 +476,7 @@ func TestSettingsOfDefault(t *testing.T) {
 	if got := fmt.Sprint(p.Credentials()); got != "[basic query key]" {
 		t.Errorf("tokens are taken from %s, want basic and query key", got)
 	}
-	if m := p.matched(request("GET /else")); m.Reason != TokenMissing || m.Shape().ContentType()[0] != "text/plain" {
+	if m := p.matched(request("GET /else")); m.Reason != TokenMissing || m.Shape().ContentType() != "text/plain" {
 		t.Errorf("without a token: %s as %s, want token_missing as text/plain", m.Reason, m.Shape().ContentType())
 	}
 	config.LetThrough = []string{"query key"}

@@ -154,17 +154,12 @@ func Answer(w http.ResponseWriter, contentType string, status int, v any) error 
 	return nil
 }
 
-var (
-	noStore = []string{"no-store"}
-	noSniff = []string{"nosniff"}
-)
-
 // Header sets what every answer has.
 func Header(w http.ResponseWriter, contentType string) {
 	h := w.Header()
-	h["Content-Type"] = []string{contentType}
-	h["Cache-Control"] = noStore
-	h["X-Content-Type-Options"] = noSniff
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
 }
 
 // Print writes v as one line of JSON.

@@ -18,10 +18,15 @@ func (c *check) uses(ctx context.Context) error {
 		var fields []string
 		fields, cursor = cmd.Val()
 		var ids []string
-		for i := 0; i < len(fields); i += 2 { // a value is behind each
+		damaged := map[string]bool{}
+		for i := 0; i+1 < len(fields); i += 2 {
 			ids = append(ids, fields[i])
+			_, err := parseUse(fields[i+1])
+			damaged[fields[i]] = err != nil
 		}
-		if err := each(ctx, c, ids, c.lookAtUses); err != nil {
+		if err := each(ctx, c, ids, func(ctx context.Context, ids []string) (map[string]finding, error) {
+			return c.lookAtUses(ctx, ids, damaged)
+		}); err != nil {
 			return err
 		}
 		if cursor == 0 {
@@ -30,17 +35,21 @@ func (c *check) uses(ctx context.Context) error {
 	}
 }
 
-func (c *check) lookAtUses(ctx context.Context, ids []string) (map[string]finding, error) {
+func (c *check) lookAtUses(ctx context.Context, ids []string, damaged map[string]bool) (map[string]finding, error) {
 	where, err := c.s.whereAre(ctx, ids...)
 	if err != nil {
 		return nil, err
 	}
 	found := map[string]finding{}
 	for i, id := range ids {
-		if where[i] != nil {
+		text := fmt.Sprintf("a use is noted of token %q, which isn't there", id)
+		switch {
+		case damaged[id]:
+			text = fmt.Sprintf("token %q: its last use is damaged", id)
+		case where[i] != nil:
 			continue
 		}
-		found[id] = finding{fmt.Sprintf("a use is noted of token %q, which isn't there", id), func(ctx context.Context) error {
+		found[id] = finding{text, func(ctx context.Context) error {
 			return c.s.send(ctx, unsafe, keyed{c.s.keys.uses, redis.NewIntCmd(noContext, "hdel", c.s.keys.uses, id)})
 		}}
 	}

@@ -61,11 +61,9 @@ func (s *Store) withUses(ctx context.Context, tokens ...*token.Token) error {
 		}
 		for i, v := range cmd.Val() {
 			if text, ok := v.(string); ok {
-				u, err := parseUse(text)
-				if err != nil {
-					return err
+				if u, err := parseUse(text); err == nil { // a damaged one is none: Check says so
+					u.Apply(some[i])
 				}
-				u.Apply(some[i])
 			}
 		}
 	}
