@@ -168,14 +168,6 @@ const (
 	clientCLI    = "cli"
 )
 
-// param returns the value of a query parameter, "" if it is absent.
-func (c *adminCall) param(name string) string {
-	if values := c.params[name]; len(values) > 0 {
-		return values[0]
-	}
-	return ""
-}
-
 // listScopes answers with the catalog.
 func listScopes(c *adminCall) (any, error) {
 	return rest.NewScopes(c.app.catalog), nil

@@ -15,7 +15,7 @@ func listEvents(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.wait > 0 && c.param("after") == "" {
+	if c.wait > 0 && c.params.Get("after") == "" {
 		return nil, problem(http.StatusBadRequest, "wait: goes with after, the event behind which to wait for others; 0 is before all")
 	}
 	for end := time.Now().Add(c.wait); ; {

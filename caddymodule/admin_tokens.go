@@ -39,7 +39,7 @@ const maxWait = time.Minute
 // waitFor reads the query parameter wait: how long the answer waits for all
 // gateways to take the change in.
 func (c *adminCall) waitFor() (err error) {
-	text := c.param("wait")
+	text := c.params.Get("wait")
 	if text == "" {
 		return nil
 	}
