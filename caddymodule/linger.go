@@ -73,7 +73,7 @@ func (s *streams) ending() bool {
 func (sh *streamShard) ending() bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for st := sh.first; st != nil; st = st.next {
+	for st := range sh.all {
 		if !st.lasting {
 			return true
 		}

@@ -40,10 +40,9 @@ type stream struct {
 	guard  guarded // of what isn't a WebSocket
 	tunnel *tunnel // of a WebSocket
 
-	shard      *streamShard
-	prev, next *stream
-	cutting    chan struct{} // set when it is being cut, closed when it has been
-	ended      atomic.Uint32 // the reason it was cut for; 0, which is policy.Forward: it wasn't
+	shard   *streamShard
+	cutting chan struct{} // set when it is being cut, closed when it has been
+	ended   atomic.Uint32 // the reason it was cut for; 0, which is policy.Forward: it wasn't
 }
 
 // streamAge is how long a request that doesn't look like a stream may go on

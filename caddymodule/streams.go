@@ -36,10 +36,10 @@ type streams struct {
 	running sync.WaitGroup
 }
 
-// streamShard is a list of streams. Requests add themselves to a random one.
+// streamShard is some of the streams. Requests add themselves to a random one.
 type streamShard struct {
 	mu     sync.Mutex
-	first  *stream
+	all    map[*stream]struct{}
 	closed bool
 	_      [40]byte // so that no two share a cache line
 }
@@ -58,6 +58,9 @@ func (t *touched) has(s *stream) bool {
 func newStreams() *streams {
 	s := &streams{wake: make(chan struct{}, 1)}
 	s.changed.clear()
+	for i := range s.shards {
+		s.shards[i].all = map[*stream]struct{}{}
+	}
 	return s
 }
 
@@ -88,10 +91,7 @@ func (s *streams) begin(st *stream) {
 	st.shard = sh
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if st.next = sh.first; st.next != nil {
-		st.next.prev = st
-	}
-	sh.first = st
+	sh.all[st] = struct{}{}
 	if sh.closed {
 		sh.cut(st, policy.StoreUnavailable)
 	}
@@ -102,7 +102,7 @@ func (sh *streamShard) remove(st *stream) {
 	sh.mu.Lock()
 	cutting := st.cutting
 	if cutting == nil {
-		sh.unlink(st)
+		delete(sh.all, st)
 	}
 	sh.mu.Unlock()
 	if cutting != nil {
@@ -110,22 +110,9 @@ func (sh *streamShard) remove(st *stream) {
 	}
 }
 
-// unlink takes a stream off the list. The shard is locked.
-func (sh *streamShard) unlink(st *stream) {
-	if st.prev != nil {
-		st.prev.next = st.next
-	} else {
-		sh.first = st.next
-	}
-	if st.next != nil {
-		st.next.prev = st.prev
-	}
-	st.prev, st.next = nil, nil
-}
-
 // cut takes a stream off the list and ends it. The shard is locked.
 func (sh *streamShard) cut(st *stream, reason policy.Reason) {
-	sh.unlink(st)
+	delete(sh.all, st)
 	st.cutting = make(chan struct{})
 	st.ended.Store(uint32(reason))
 	streamsCut[reason].Inc()
@@ -139,8 +126,8 @@ func (sh *streamShard) close() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.closed = true
-	for sh.first != nil {
-		sh.cut(sh.first, policy.StoreUnavailable)
+	for st := range sh.all {
+		sh.cut(st, policy.StoreUnavailable)
 	}
 }
 
@@ -223,8 +210,7 @@ func (s *streams) check(chosen func(*stream) bool, look func(*token.Digest, time
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
-		for st := sh.first; st != nil; {
-			next := st.next
+		for st := range sh.all {
 			if st.due(now) && chosen(st) {
 				v, ok := look(&st.digest, now)
 				if !ok {
@@ -239,7 +225,6 @@ func (s *streams) check(chosen func(*stream) bool, look func(*token.Digest, time
 					sh.cut(st, v.reason)
 				}
 			}
-			st = next
 		}
 		sh.mu.Unlock()
 	}
@@ -303,7 +288,7 @@ func (s *streams) open() (n int) {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
-		for st := sh.first; st != nil; st = st.next {
+		for st := range sh.all {
 			if st.due(now) {
 				n++
 			}
