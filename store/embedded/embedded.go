@@ -59,7 +59,7 @@ type Store struct {
 	queueing sync.Mutex
 	queue    []*change // waiting for the next commit
 
-	store.Watchers
+	watchers store.Watchers
 }
 
 // Status implements store.Store.

@@ -133,7 +133,7 @@ func (s *Store) commit(group []*change) (rest []*change) {
 		c.err = err
 	}
 	if err == nil || s.shows(changes) {
-		s.Tell(changes...)
+		s.watchers.Tell(changes...)
 	}
 	return nil
 }
@@ -167,3 +167,6 @@ func call(f func() error) (err error) {
 	}()
 	return f()
 }
+
+// Watch implements store.Store.
+func (s *Store) Watch(f func(store.Change)) (stop func()) { return s.watchers.Watch(f) }

@@ -9,9 +9,9 @@ import (
 
 // telling tells the watchers.
 type telling struct {
-	store.Watchers
-	telling sync.Mutex    // held while they are told, and at moves
-	at      atomic.Uint64 // all changes up to this position have been told
+	watchers store.Watchers
+	telling  sync.Mutex    // held while they are told, and at moves
+	at       atomic.Uint64 // all changes up to this position have been told
 
 	moving sync.Mutex
 	moved  chan struct{} // closed when at moves
@@ -31,7 +31,7 @@ func (t *telling) next() (store.Position, <-chan struct{}) {
 func (t *telling) tell(c store.Change) {
 	t.telling.Lock()
 	defer t.telling.Unlock()
-	t.Tell(c)
+	t.watchers.Tell(c)
 	if c.Position > t.position() {
 		t.moving.Lock()
 		defer t.moving.Unlock()
@@ -42,4 +42,4 @@ func (t *telling) tell(c store.Change) {
 }
 
 // Watch implements store.Store.
-func (s *Store) Watch(f func(store.Change)) (stop func()) { return s.told.Watch(f) }
+func (s *Store) Watch(f func(store.Change)) (stop func()) { return s.told.watchers.Watch(f) }
