@@ -81,12 +81,17 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if why := a.restore(r); why != "" {
 		return refuse(watched, http.StatusBadRequest, why)
 	}
+	if upgrade := r.Header["Upgrade"]; len(upgrade) > 0 && (r.Method != http.MethodGet || len(upgrade) > 1 || !strings.EqualFold(upgrade[0], "websocket")) {
+		// The proxy would open a tunnel, and what goes through it isn't asked about.
+		return refuse(watched, http.StatusBadRequest, "Upgrade: want websocket, once, with GET: nothing else is judged, and it can't be removed from here")
+	}
 	if name := misleading(r.Header, askersOwn[a.For]); name != "" {
 		return refuse(watched, http.StatusBadRequest, "the header "+name+" could make the API see another request than the one judged, and can't be removed from here")
 	}
 	var own []string // what the gate may remove
 	for name := range r.Header {
-		if name == "Authorization" || name == "X-Forwarded-Host" || strings.HasPrefix(name, policy.IdentityPrefix) {
+		switch {
+		case name == "Authorization", name == "X-Forwarded-Host", name == "X-Envoy-Original-Path", strings.HasPrefix(name, policy.IdentityPrefix):
 			own = append(own, name)
 		}
 	}

@@ -85,6 +85,10 @@ func TestAuthorize(t *testing.T) {
 		{"another method for the API", "GET", "/v1/spaces/1/stories", true, []string{"X-Http-Method-Override", "POST"}, 400},
 		{"a name that some servers fold", "GET", "/health", false, []string{"X~Patgate~Owner", "root"}, 400},
 		{"one behind the prefix", "GET", "/health", false, []string{"X-Patgate-Owner~", "root"}, 400},
+		{"a WebSocket", "GET", "/health", false, []string{"Upgrade", "websocket"}, 200},
+		{"another tunnel", "GET", "/health", false, []string{"Upgrade", "h2c"}, 400},
+		{"a second tunnel", "GET", "/health", false, []string{"Upgrade", "websocket", "Upgrade", "h2c"}, 400},
+		{"a WebSocket by another method", "POST", "/v1/spaces/1/stories", true, []string{"Upgrade", "websocket"}, 400},
 	} {
 		for asker, g := range map[string]*gated{"nginx": nginx, "traefik": traefik, "envoy": envoy} {
 			header := append([]string{"X-Patgate-Owner", "root", "X-Patgate-Other", "1"}, q.more...)
@@ -129,6 +133,14 @@ func TestAuthorize(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Envoy is told to remove what the gate itself would remove, and Envoy may not.
+func TestAuthorizeOriginalPath(t *testing.T) {
+	w := authorization(t, "envoy", authorizedGate).ask("GET", "/health", "X-Envoy-Original-Path", "/admin")
+	if got := w.Header().Get("X-Envoy-Auth-Headers-To-Remove"); w.Code != 200 || !strings.Contains(got, "x-envoy-original-path") {
+		t.Errorf("%d, remove %q, want x-envoy-original-path", w.Code, got)
 	}
 }
 

@@ -146,6 +146,15 @@ func TestAskingCaddy(t *testing.T) {
 		{"GET", "/health", []string{"X-Patgate-Owner", "root"}, 200, "GET /health by []"},
 		{"GET", "/health", []string{"X-Patgate-Decision", "forward", "X-Patgate-Identity", "x"}, 200, "GET /health by []"},
 		{"GET", "/health", []string{"X-Forwarded-Uri", "/x", "X-Forwarded-Method", "PUT"}, 200, "GET /health by []"},
+		// Connection hides nothing from the question.
+		{"GET", "/health", []string{"X-Original-URL", "/admin"}, 400, "X-Original-Url"},
+		{"GET", "/health", []string{"X-Original-URL", "/admin", "Connection", "X-Original-URL"}, 400, "X-Original-Url"},
+		{"GET", "/health", []string{"X~Patgate~Owner", "root", "Connection", "X~Patgate~Owner"}, 400, "X~patgate~owner"},
+		{"GET", "/health", []string{"X-HTTP-Method-Override", "DELETE", "Connection", "Upgrade, X-HTTP-Method-Override", "Upgrade", "websocket"}, 400, "X-Http-Method-Override"},
+		// Nothing but a WebSocket upgrades.
+		{"GET", "/health", []string{"Connection", "Upgrade, HTTP2-Settings", "Upgrade", "h2c", "HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA"}, 200, "GET /health by []"},
+		{"GET", "/health", []string{"Connection", "Upgrade", "Upgrade", "h2c", "Upgrade", "websocket"}, 400, "Upgrade"},
+		{"POST", "/health", []string{"Connection", "Upgrade", "Upgrade", "websocket"}, 400, "Upgrade"},
 		{"GET", stories, nil, 401, "token_missing"},
 		{"POST", stories, []string{"Authorization", bearer}, 403, "scope_missing"},
 		{"POST", stories, []string{"Authorization", bearer, "X-Forwarded-Method", "GET"}, 403, "scope_missing"},
