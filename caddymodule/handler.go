@@ -194,6 +194,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		r = r.WithContext(ctx)
 		r.Trailer = nil
 	}
+	if m.Preflight {
+		w = &bodiless{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	}
 	if secret := m.Shown(h.isToken); secret != "" {
 		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secret: secret}
 	}
