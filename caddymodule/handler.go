@@ -44,7 +44,7 @@ type Handler struct {
 	policy       *policy.Policy
 	identity     *[4]string      // nil: off
 	signed       *identitySigner // nil: not signed
-	remove       []string        // identity headers that don't begin with X-Patgate-
+	remove       []string        // headers that only the gate may send, or that stand for one that is judged
 	unknownUntil time.Time
 	challenges   challenges
 }
@@ -116,7 +116,13 @@ func (h *Handler) nameHeaders() error {
 			return err
 		}
 		if !strings.HasPrefix(name, policy.IdentityPrefix) {
-			h.remove = append(h.remove, name)
+			h.remove = append(h.remove, name, policy.GRPCMetadata+name)
+		}
+	}
+	judged := h.policy.JudgedHeaders()
+	for _, name := range judged {
+		if alias := policy.GRPCMetadata + name; !slices.Contains(judged, alias) {
+			h.remove = append(h.remove, alias)
 		}
 	}
 	if configured.Signed != nil {

@@ -194,7 +194,7 @@ func (h *Handler) signedHeader() (err error) {
 		return err
 	}
 	if !strings.HasPrefix(s.Header, policy.IdentityPrefix) {
-		h.remove = append(h.remove, s.Header)
+		h.remove = append(h.remove, s.Header, policy.GRPCMetadata+s.Header)
 	}
 	h.signed = newIdentitySigner(s, nil)
 	return nil

@@ -229,6 +229,24 @@ func (p *Policy) allCredentials() (all []Credential) {
 	return all
 }
 
+// JudgedHeaders returns the headers in which routes find tokens, spaces and resources,
+// or other credentials of the API.
+func (p *Policy) JudgedHeaders() (names []string) {
+	for _, c := range slices.Concat(p.credentials, p.letThrough) {
+		names = append(names, c.header())
+	}
+	for r := range p.all() {
+		for _, s := range []Source{r.Space, r.Resource} {
+			if s.Kind == FromHeader {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Spaces reports whether some route is in a space. Then a new token must say
 // which spaces it is for.
 func (p *Policy) Spaces() bool { return p.spaces }

@@ -52,6 +52,19 @@ func (c Credential) String() string {
 	return "cookie " + c.Name
 }
 
+// header returns the name of the header that the place is in, "" for none.
+func (c Credential) header() string {
+	switch c.Kind {
+	case Header:
+		return c.Name
+	case Query:
+		return ""
+	case Cookie:
+		return "Cookie"
+	}
+	return "Authorization"
+}
+
 // sameAs reports whether the two are one place.
 func (c Credential) sameAs(d Credential) bool {
 	if c.scheme() != "" || d.scheme() != "" {

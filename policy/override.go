@@ -141,10 +141,17 @@ func decodeEscapes(s string) string {
 	return b.String()
 }
 
+// GRPCMetadata begins the names of headers that grpc-gateway passes on under the rest of
+// the name, beside one that has that name (runtime.DefaultHeaderMatcher, before 2.33).
+const GRPCMetadata = "Grpc-Metadata-"
+
 // misleads reports whether a header is one by which some frameworks replace the
 // method, the URL or the host of a request after the gate has judged it, or which
 // announces what the gate doesn't let through.
 func misleads(name string) bool {
+	if named, ok := strings.CutPrefix(name, GRPCMetadata); ok {
+		return misleads(named) || strings.HasPrefix(named, IdentityPrefix)
+	}
 	switch name {
 	// the method
 	case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Method", "X-Original-Method", "X-Original-Http-Method",

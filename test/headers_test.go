@@ -84,6 +84,40 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// grpc-gateway passes Grpc-Metadata-X on as X, beside the X that was judged. Of what the
+// gate judges, and says, there is one; an API's own is left alone.
+func TestGRPCMetadata(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{
+		sites: `
+http://api.test:{$PORT} {
+	patgate {
+		token_from header X-Api-Key
+		let_through header Grpc-Metadata-Session
+		let_through header Session
+		identity_headers {
+			owner X-Who
+		}
+		route GET /x any {
+			space header.X-Org
+		}
+	}
+	reverse_proxy {$UPSTREAM}
+}`,
+		tokens: []known{{name: "T", owner: "alice", grants: grant("1", "a:read", "*")}},
+	})
+	for name, kept := range map[string]bool{
+		"X-Who": false, "X-Patgate-Token": false, "X-Org": false, "X-Api-Key": false, "X-HTTP-Method-Override": false,
+		"Session": true, "X-Other": true, "Authorization": true,
+	} {
+		a := g.send(t, request{target: "/x", header: []string{"X-Api-Key: " + g.secret("T"), "X-Org: 1", "Grpc-Metadata-" + name + ": forged"}})
+		got := g.upstream.take()
+		if len(got) != 1 || (got[0].line("Grpc-Metadata-"+name) == "forged") != kept {
+			t.Errorf("Grpc-Metadata-%s: %s, upstream got %v, want it kept: %v", name, a, got, kept)
+		}
+	}
+}
+
 // A load balancer lets X-Forwarded-Host of clients through. Where the host says which
 // space it is, the upstream finds no other one there.
 func TestForwardedHost(t *testing.T) {
