@@ -157,8 +157,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 func (a *App) checkCache() error {
 	for name, n := range map[string]int{"size": a.Cache.Size, "negative_size": a.Cache.NegativeSize} {
-		if n < 0 {
-			return fmt.Errorf("cache %s: want a positive number, got %d", name, n)
+		if n < 0 || n > maxNumber {
+			return fmt.Errorf("cache %s: want a number from 1 to %d, got %d", name, maxNumber, n)
 		}
 	}
 	for name, d := range map[string]caddy.Duration{"ttl": a.Cache.TTL, "negative_ttl": a.Cache.NegativeTTL, "max_stale": a.Cache.MaxStale} {

@@ -249,14 +249,18 @@ func (b *block) settings(read map[string]func(*block) error, names ...string) er
 	return nil
 }
 
+// maxNumber is the most that can be kept of anything. Memory for tokens is set aside
+// at once: with a number that was mistyped there would be none left.
+const maxNumber = 100_000_000
+
 func (b *block) number(value *int) error {
 	name, text := b.Val(), ""
 	if err := b.text(&text); err != nil {
 		return err
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n <= 0 {
-		return b.Errf("%s %q: want a positive number", name, text)
+	if err != nil || n <= 0 || n > maxNumber {
+		return b.Errf("%s %q: want a number from 1 to %d", name, text, maxNumber)
 	}
 	*value = n
 	return nil

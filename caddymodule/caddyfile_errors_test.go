@@ -103,6 +103,13 @@ func TestSiteMistakes(t *testing.T) {
 			"other names are taken for these by some servers, at Caddyfile:4"},
 		{"identity_headers {\nowner Cookie\n}", "identity_headers: Cookie has a meaning of its own, at Caddyfile:4"},
 		{"identity_headers {\nowner X-User\ntoken x-user\n}", "identity_headers: X-User stands twice, at Caddyfile:6"},
+		{"identity_headers {\nowner off\n}", "identity_headers: off is no header's name: identity_headers off leaves out all of them, at Caddyfile:4"},
+		{"identity_headers {\nspace X-Org\n}\nroute GET /a a:b {\nspace header.X-Org\n}", "Caddyfile:2: identity_headers: what clients send as X-Org is removed, " +
+			"and token_from, let_through, space or resource looks for it there"},
+		{"identity_headers signed {\nheader X-Key\n}\ntoken_from header X-Key\nroute GET /a any", "Caddyfile:2: identity_headers: what clients send as X-Key is removed, " +
+			"and token_from, let_through, space or resource looks for it there"},
+		{"token_from header X-Patgate-Token", "token_from header X-Patgate-Token: this header is removed from what clients send, at Caddyfile:3"},
+		{"let_through header X-Original-URL", "let_through header X-Original-Url: this header is removed from what clients send, at Caddyfile:3"},
 
 		// sources
 		{"space path", `space: source "path": ` + wantSource + ", at Caddyfile:3"},
@@ -210,7 +217,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"grants frozen", `grants "frozen": want mutable or immutable, at Caddyfile:3`},
 		{"events 90d", `unexpected "90d": settings stand in a block, at Caddyfile:3`},
 		{"events {\nkeep 0\n}", `keep "0": want a duration such as 60s, at Caddyfile:4`},
-		{"events {\nmax many\n}", `max "many": want a positive number, at Caddyfile:4`},
+		{"events {\nmax many\n}", `max "many": want a number from 1 to 100000000, at Caddyfile:4`},
 		{"store", `store "": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
 		{"store sqlite x.db", `store "sqlite x.db": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
 		{"store redis", "store redis: where? want a URL, or a block with address, at Caddyfile:3"},
@@ -228,10 +235,11 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"cache 100", `unexpected "100": settings stand in a block, at Caddyfile:3`},
 		{"cache {\nsizes 1\n}", `unknown word "sizes": want one of size, ttl, negative_size, negative_ttl, max_stale, at Caddyfile:4`},
 		{"cache {\nsize\n}", "size: a value is missing, at Caddyfile:4"},
-		{"cache {\nsize many\n}", `size "many": want a positive number, at Caddyfile:4`},
-		{"cache {\nnegative_size 0\n}", `negative_size "0": want a positive number, at Caddyfile:4`},
-		{"cache {\nsize -1\n}", `size "-1": want a positive number, at Caddyfile:4`},
-		{"cache {\nsize 99999999999999999999\n}", `size "99999999999999999999": want a positive number, at Caddyfile:4`},
+		{"cache {\nsize many\n}", `size "many": want a number from 1 to 100000000, at Caddyfile:4`},
+		{"cache {\nnegative_size 0\n}", `negative_size "0": want a number from 1 to 100000000, at Caddyfile:4`},
+		{"cache {\nsize -1\n}", `size "-1": want a number from 1 to 100000000, at Caddyfile:4`},
+		{"cache {\nsize 100000001\n}", `size "100000001": want a number from 1 to 100000000, at Caddyfile:4`},
+		{"cache {\nsize 99999999999999999999\n}", `size "99999999999999999999": want a number from 1 to 100000000, at Caddyfile:4`},
 		{"cache {\nsize 1 2\n}", `unexpected "2" at the end of the line, at Caddyfile:4`},
 		{"cache {\nsize 1\nsize 2\n}", "size: is set already on line 4, at Caddyfile:5"},
 		{"cache {\nttl 60\n}", `ttl "60": want a duration such as 60s, at Caddyfile:4`},

@@ -24,6 +24,7 @@
 //	signed.go     one signed token that says who is asking
 //	keyring.go    the keys it is signed with
 //	discreet.go   answers to requests with a token in the URL
+//	preflight.go  answers to CORS preflights
 //	logencoder.go a log format that shows no tokens
 //	logmask.go    what of a text is a token
 //	logfields.go  an encoder's fields, kept until a line is written

@@ -119,23 +119,40 @@ func (h *Handler) nameHeaders() error {
 			h.remove = append(h.remove, name, policy.GRPCMetadata+name)
 		}
 	}
+	if configured.Signed != nil {
+		if err := h.signedHeader(); err != nil {
+			return err
+		}
+	} else if !configured.Off {
+		h.identity = &names
+	}
+	return h.removeAliases()
+}
+
+// removeAliases has what grpc-gateway takes for a header that is judged removed with
+// the identity headers. Those themselves can't be judged: they are removed.
+func (h *Handler) removeAliases() error {
 	judged := h.policy.JudgedHeaders()
 	for _, name := range judged {
+		if slices.Contains(h.remove, name) {
+			err := fmt.Errorf("identity_headers: what clients send as %s is removed, and token_from, let_through, space or resource looks for it there", name)
+			if h.At != "" {
+				err = fmt.Errorf("%s: %w", h.At, err)
+			}
+			return err
+		}
 		if alias := policy.GRPCMetadata + name; !slices.Contains(judged, alias) {
 			h.remove = append(h.remove, alias)
 		}
-	}
-	if configured.Signed != nil {
-		return h.signedHeader()
-	}
-	if !configured.Off {
-		h.identity = &names
 	}
 	return nil
 }
 
 // checkIdentityHeader refuses headers that can't carry an identity.
 func checkIdentityHeader(name string) error {
+	if strings.EqualFold(name, "off") {
+		return fmt.Errorf("identity_headers: %s is no header's name: identity_headers off leaves out all of them", name)
+	}
 	if !policy.PlainHeaderName(name) {
 		return fmt.Errorf("identity_headers: %q: want letters, digits and hyphens: other names are taken for these by some servers", name)
 	}

@@ -237,7 +237,7 @@ func ParseSource(text string) (Source, error) {
 			return s, fmt.Errorf("source %q: credentials stand there, which nobody is to be told", text)
 		case s.Name == "Host":
 			return s, fmt.Errorf("source %q: want host.<n>, a label from the right, from 0", text)
-		case strings.HasPrefix(s.Name, IdentityPrefix), misleads(s.Name), isOfProxies(s.Name):
+		case isRemoved(s.Name):
 			return s, fmt.Errorf("source %q: this header is removed from what clients send", text)
 		}
 	case dotted && kind == "host" && name != "" && len(name) <= 2 && strings.Trim(name, "0123456789") == "":

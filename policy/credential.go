@@ -129,6 +129,9 @@ func ParseCredential(text string) (Credential, error) {
 		case "Authorization", "Cookie", "Host", "Connection", "Content-Length", "Transfer-Encoding", "Upgrade":
 			return c, fmt.Errorf("token_from header %s: this header has a form of its own; use bearer, bare, basic, scheme or cookie", c.Name)
 		}
+		if isRemoved(c.Name) {
+			return c, fmt.Errorf("token_from header %s: this header is removed from what clients send", c.Name)
+		}
 	case kind == Scheme && PlainHeaderName(name), kind == Cookie && httpguts.ValidHeaderFieldName(name), kind == Query && validQueryKey(name) && !strings.Contains(name, " "):
 	case kind == Header:
 		return c, fmt.Errorf("token_from %q: want a header's name of letters, digits and hyphens", text)
@@ -149,6 +152,9 @@ func ParseLetThrough(text string) (Credential, error) {
 		}
 	}
 	c, err := ParseCredential(text)
+	if c.Kind == Header && isRemoved(c.Name) {
+		return c, fmt.Errorf("let_through header %s: this header is removed from what clients send", c.Name)
+	}
 	if err != nil || c.Kind != Scheme && c.Kind != Header && c.Kind != Cookie {
 		return c, fmt.Errorf("let_through %q: want cookie <name>, header <name>, scheme <word> or bearer <beginning>*", text)
 	}
@@ -175,7 +181,8 @@ func (m *Match) take(from []Credential) {
 			m.refuse(why)
 			return
 		case secret == "", m.policy.isOther(&from[i], secret):
-		case m.found && m.Secret != secret:
+		case m.found && from[i].empty(secret):
+		case m.found && m.Secret != secret && !m.place.empty(m.Secret):
 			m.refuse("the request carries two different tokens")
 			return
 		default:
@@ -187,6 +194,10 @@ func (m *Match) take(from []Credential) {
 // noSecret is what is taken where a credential has the right form but no
 // secret in it, so that it is judged malformed and not missing.
 const noSecret = " "
+
+// empty reports whether nothing stands at the place. Clients write their URLs with a
+// token or without, and send ?token= beside another credential.
+func (c *Credential) empty(secret string) bool { return c.Kind == Query && secret == noSecret }
 
 // secretAt returns the secret at one place, "" where there is none.
 func (m *Match) secretAt(c *Credential) (secret, why string) {

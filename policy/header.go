@@ -67,6 +67,12 @@ func cleanConnection(h http.Header) (websocket bool) {
 	return websocket
 }
 
+// isRemoved reports whether the gate, or the proxy behind it, removes or replaces a header
+// that clients send: nothing can be judged by it.
+func isRemoved(name string) bool {
+	return strings.HasPrefix(name, IdentityPrefix) || misleads(name) || isOfProxies(name)
+}
+
 // isOfProxies reports whether a header is between a client and the proxy: that one
 // drops it or writes its own, so that the upstream gets another than was judged.
 func isOfProxies(name string) bool {
