@@ -42,7 +42,10 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 		Type: rest.ProblemType + o.reason.String(), Title: http.StatusText(status), Status: status, Detail: o.text(), Reason: o.reason.String(),
 	}
 	if status == http.StatusForbidden {
-		p.RequiredScope, p.Space = o.required, masks.now.Load().text(o.space)
+		p.Space = masks.now.Load().text(o.space)
+		if o.scope != "" { // any and never aren't scopes
+			p.RequiredScope = o.required
+		}
 	}
 	body := o.shape.Render(p)
 	values[3], values[4] = o.shape.ContentType(), strconv.Itoa(len(body))

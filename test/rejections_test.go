@@ -72,7 +72,7 @@ http://api.test:{$PORT} {
 		{"other scope", target, 403, "scope_missing", lacking + `the token lacks the scope that is needed"` + enough, needs, "1"},
 		{"other story", target, 403, "resource_not_granted", lacking + `the token is not granted for this resource"` + enough, needs, "1"},
 		{"full", "/nowhere", 403, "route_unknown", "", "", ""},
-		{"full", "/never", 403, "route_never", "", "never", ""},
+		{"full", "/never", 403, "route_never", "", "", ""},
 	} {
 		r := request{target: row.target}
 		switch row.token {
