@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,8 +20,8 @@ func reportCommand() *cobra.Command {
 		Use:   "report [--clear]",
 		Short: "Show what enforcing would break",
 		Long: `Shows what report mode has forwarded that would have been rejected, by route,
-reason and token, the most frequent first, and the grants that would mend it. It
-is what the server asked has seen since it began; --clear begins anew.`,
+reason and token, the most frequent first, and the routes and grants that would
+mend it. It is what the server asked has seen since it began; --clear begins anew.`,
 		Example: `  patgate report
   patgate report --json | jq '.findings[] | select(.reason == "route_unknown") | .path'`,
 		Args: wantArgs(),
@@ -46,15 +47,21 @@ func printReport(w io.Writer, r reportAnswer, command string) {
 	table := newTable(w)
 	fmt.Fprintln(table, "COUNT\tREASON\tROUTE\tTOKEN\tOWNER\tSPACE\tLAST REQUEST\tLAST SEEN")
 	for _, f := range r.Findings {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s %s\t%s\n", f.Count, f.Reason, f.Route, f.Token, f.Owner, f.Space,
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s %s\t%s\n", f.Count, f.Reason, cmp.Or(f.Route, f.Detail), f.Token, f.Owner, f.Space,
 			f.Method, f.Path, distance(f.Last, time.Now()))
 	}
 	table.Flush() // w keeps its error
 	if r.Forgotten > 0 {
 		fmt.Fprintf(w, "and %d more, which there was no room to remember\n", r.Forgotten)
 	}
+	if routes := missingRoutes(r.Findings); len(routes) > 0 {
+		fmt.Fprint(w, "\nNo route is for some of these. Those that are part of the API need, with the scopes that they are to ask for,\n\n")
+		for _, route := range routes {
+			fmt.Fprintf(w, "  route %s <scope>\n", route)
+		}
+	}
 	if mends := mendingGrants(r.Findings); len(mends) > 0 {
-		fmt.Fprint(w, "\nThese would be let through with\n\n")
+		fmt.Fprint(w, "\nWhere the token's owner is to have them, these grants would let requests through\n\n")
 		for _, m := range mends {
 			grant, _ := json.Marshal(m.grant) // strings only: never fails
 			fmt.Fprintf(w, "  %s token grant %s --add %s\n", command, m.token, shellQuoted(string(grant)))
@@ -65,6 +72,28 @@ func printReport(w io.Writer, r reportAnswer, command string) {
 // shellQuoted returns text as one word for a shell. A space or resource is what a
 // client has sent.
 func shellQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// missingRoutes returns the routes that would be for requests on none, each with all of
+// its methods.
+func missingRoutes(findings []finding) (routes []string) {
+	methods := map[string][]string{}
+	var patterns []string
+	for _, f := range findings {
+		if f.Proposed == "" {
+			continue
+		}
+		if methods[f.Proposed] == nil {
+			patterns = append(patterns, f.Proposed)
+		}
+		if !slices.Contains(methods[f.Proposed], f.Method) {
+			methods[f.Proposed] = append(methods[f.Proposed], f.Method)
+		}
+	}
+	for _, pattern := range patterns {
+		routes = append(routes, strings.Join(methods[pattern], ",")+" "+pattern)
+	}
+	return routes
+}
 
 // mend is a grant that a token lacks.
 type mend struct {

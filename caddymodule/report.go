@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -13,9 +14,14 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// reportSize is how many different findings report mode remembers. Those not
-// seen for longest are forgotten first.
-const reportSize = 10_000
+// How many different findings report mode remembers, of requests on routes and of
+// others. Those not seen for longest are forgotten first: whoever asks for ever new
+// paths makes findings without a route only.
+const (
+	reportSize    = 10_000
+	unroutedSize  = 1_000
+	longEnoughFor = 16 // characters in a segment, of which some are digits: it is an id
+)
 
 // report remembers what report mode has forwarded that would have been rejected.
 // It lives as long as the store: a reload keeps it. Its memory is bounded however
@@ -25,12 +31,13 @@ type report struct {
 	since     time.Time
 	forgotten uint64
 	findings  *simplelru.LRU[findingKey, *finding]
+	unrouted  *simplelru.LRU[findingKey, *finding]
 }
 
 // findingKey is what findings are told apart by.
 type findingKey struct {
 	reason                           policy.Reason
-	method, pattern                  string // of the route; without one, of the request
+	method, pattern                  string // of the route; without one, of the request, as patternOf has it
 	token, owner, space, res, detail string
 }
 
@@ -46,6 +53,9 @@ type finding struct {
 	Space    string `json:"space,omitempty"`
 	Resource string `json:"resource,omitempty"`
 	Required string `json:"required_scope,omitempty"`
+	// Proposed is the pattern of a route that the request would be on, if the policy had
+	// it.
+	Proposed string `json:"proposed_route,omitempty"`
 
 	Count  uint64    `json:"count"`
 	First  time.Time `json:"first"`
@@ -59,11 +69,10 @@ type finding struct {
 }
 
 func newReport() *report {
-	findings, err := simplelru.NewLRU[findingKey, *finding](reportSize, nil)
-	if err != nil {
-		panic(err) // only for a size below 1
-	}
-	return &report{since: time.Now(), findings: findings}
+	r := &report{since: time.Now()}
+	r.findings, _ = simplelru.NewLRU[findingKey, *finding](reportSize, nil) // fails for sizes below 1 only
+	r.unrouted, _ = simplelru.NewLRU[findingKey, *finding](unroutedSize, nil)
+	return r
 }
 
 // What clients send is remembered up to a length, in bytes: a space or a resource
@@ -85,25 +94,75 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 	shown := masks.now.Load() // a secret may stand anywhere
 	method, path = remembered(method, maxReportedMethod), remembered(shown.text(path), maxReportedPath)
 	space, resource := remembered(shown.text(o.space), token.MaxValueLength), remembered(shown.text(o.resource), token.MaxValueLength)
+	if o.tokenID == "" {
+		space, resource = "", "" // whoever has no token would make up any number of them
+	}
 	key := findingKey{
 		reason: o.reason, token: o.tokenID, owner: o.owner, space: space, res: resource,
-		detail: o.detail, method: method, pattern: path,
-	}
-	if m.Route != nil {
-		key.method, key.pattern = strings.Join(m.Route.Methods, ","), m.Route.Pattern
+		detail: o.detail, method: method,
 	}
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f, ok := r.findings.Get(key)
+	findings := r.findings
+	if m.Route != nil {
+		key.method, key.pattern = strings.Join(m.Route.Methods, ","), m.Route.Pattern
+	} else {
+		findings, key.pattern = r.unrouted, patternOf(path)
+	}
+	f, ok := findings.Get(key)
 	if !ok {
 		f = newFinding(o, m, space, resource, now)
-		if r.findings.Add(key, f) {
+		if o.reason == policy.RouteUnknown && usualPattern(key.pattern) {
+			f.Proposed = key.pattern
+		}
+		if findings.Add(key, f) {
 			r.forgotten++
 		}
 	}
 	f.Count++
 	f.Last, f.Method, f.Path = now.UTC(), method, path
+}
+
+// patternOf returns a pattern for paths alike: what looks like an id is a parameter in
+// it.
+func patternOf(path string) string {
+	segments, ids := strings.Split(path, "/"), 0
+	for i, s := range segments {
+		if !isID(s) {
+			continue
+		}
+		segments[i] = "{id}"
+		if ids++; ids > 1 {
+			segments[i] = fmt.Sprintf("{id%d}", ids)
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// isID reports whether a segment of a path looks like an id: it is more of digits than
+// of anything else, or long, with a digit in it. v1 is none.
+func isID(segment string) bool {
+	digits := 0
+	for i := range len(segment) {
+		if '0' <= segment[i] && segment[i] <= '9' {
+			digits++
+		}
+	}
+	if segment != "" && segment[0] == 'v' && digits == len(segment)-1 {
+		return false
+	}
+	return 2*digits > len(segment) || digits > 0 && len(segment) >= longEnoughFor
+}
+
+const usualCharacters = "/{}._~-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// usualPattern reports whether a pattern is of characters that need no second look: it
+// is proposed to people, and may have come from anyone.
+func usualPattern(pattern string) bool {
+	return strings.HasPrefix(pattern, "/") && strings.IndexFunc(pattern, func(r rune) bool {
+		return !strings.ContainsRune(usualCharacters, r)
+	}) < 0
 }
 
 func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Time) *finding {
@@ -146,8 +205,8 @@ type reportAnswer struct {
 func (r *report) answer() reportAnswer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a := reportAnswer{Since: r.since.UTC(), Forgotten: r.forgotten, Findings: make([]finding, 0, r.findings.Len())}
-	for _, f := range r.findings.Values() {
+	a := reportAnswer{Since: r.since.UTC(), Forgotten: r.forgotten, Findings: []finding{}}
+	for _, f := range slices.Concat(r.findings.Values(), r.unrouted.Values()) {
 		a.Findings = append(a.Findings, *f)
 	}
 	slices.SortStableFunc(a.Findings, func(a, b finding) int { return cmp.Compare(b.Count, a.Count) })
@@ -159,5 +218,6 @@ func (r *report) clear() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.findings.Purge()
+	r.unrouted.Purge()
 	r.since, r.forgotten = time.Now(), 0
 }

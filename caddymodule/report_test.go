@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func TestReportIsSmall(t *testing.T) {
 	before := heap()
 	for i := range findings {
 		long := strings.Repeat("x", size) + strconv.Itoa(i)
-		r.add(&outcome{reason: policy.SpaceNotGranted, space: long[:size-i], resource: long[i:]}, &policy.Match{}, "M"+long, "/"+strconv.Itoa(i)+long)
+		r.add(&outcome{reason: policy.SpaceNotGranted, tokenID: strconv.Itoa(i), space: long[:size-i], resource: long[i:]}, &policy.Match{}, "M"+long, "/"+strconv.Itoa(i)+long)
 	}
 	if grown := heap() - before; grown > findings*size/10 {
 		t.Errorf("%d findings take %d bytes", findings, grown)
@@ -33,6 +34,40 @@ func TestReportIsSmall(t *testing.T) {
 	}
 	if f := found[0]; len(f.Space) != token.MaxValueLength || len(f.Path) != maxReportedPath || f.Grant != nil {
 		t.Errorf("a finding is %+v", f)
+	}
+}
+
+// Requests on no route are told apart by what looks like the same route, and never push
+// out what was found on routes.
+func TestReportOfUnknownRoutes(t *testing.T) {
+	r := newReport()
+	r.add(&outcome{reason: policy.ScopeMissing, tokenID: "t1"}, &policy.Match{Route: &policy.Route{Methods: []string{"GET"}, Pattern: "/a"}}, "GET", "/a")
+	for i := range 3 * reportSize {
+		r.add(&outcome{reason: policy.RouteUnknown}, &policy.Match{}, "GET", fmt.Sprintf("/scan%c%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26, 'a'+i/17576))
+	}
+	if n := len(r.answer().Findings); n != 1+unroutedSize || r.findings.Len() != 1 || r.answer().Forgotten != 3*reportSize-unroutedSize {
+		t.Errorf("%d findings, %d of them on routes, %d forgotten", n, r.findings.Len(), r.answer().Forgotten)
+	}
+	r.clear()
+	for _, path := range []string{"/api/v1/orders/1", "/api/v1/orders/22", "/api/v1/orders/6f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "/api/v1/orders/3/items/4", "/api/v1/oauth2", "/$(x)"} {
+		for _, method := range []string{"GET", "PUT"} {
+			r.add(&outcome{reason: policy.RouteUnknown}, &policy.Match{}, method, path)
+		}
+	}
+	got := missingRoutes(r.answer().Findings)
+	slices.Sort(got)
+	want := []string{"GET,PUT /api/v1/oauth2", "GET,PUT /api/v1/orders/{id}", "GET,PUT /api/v1/orders/{id}/items/{id2}"}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("proposed are %q, want %q", got, want)
+	}
+	for _, route := range got {
+		var c policy.Config
+		methods, pattern, _ := strings.Cut(route, " ")
+		c.Routes = []policy.RouteConfig{{Methods: strings.Split(methods, ","), Pattern: pattern, Require: "any"}}
+		catalog, _ := policy.NewCatalog(nil)
+		if _, err := policy.Compile(c, catalog); err != nil {
+			t.Errorf("route %s: %v", route, err)
+		}
 	}
 }
 
