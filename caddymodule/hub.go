@@ -59,8 +59,8 @@ func (h *hub) open() (*tokens, error) {
 	if t := h.opened.Load(); t != nil {
 		return t, nil
 	}
-	if _, err := os.Stat(h.source.file); h.source.file != "" && errors.Is(err, fs.ErrNotExist) {
-		caddy.Log().Named("patgate.store").Info("there is no token store here yet: an empty one is made", zap.String("file", h.source.file))
+	if h.source.file != "" {
+		sayEmpty(h.source.file)
 	}
 	s, err := h.source.open()
 	if err != nil {
@@ -90,6 +90,19 @@ func (h *hub) use(a *App) error {
 		t.apply(a)
 	}
 	return nil
+}
+
+// sayEmpty says so where the store's file is yet to be made: then every token is
+// unknown. One of no bytes may be what is left of a copy that failed.
+func sayEmpty(file string) {
+	log := caddy.Log().Named("patgate.store")
+	switch info, err := os.Stat(file); {
+	case errors.Is(err, fs.ErrNotExist):
+		log.Info("there is no token store here yet: an empty one is made", zap.String("file", file))
+	case err == nil && info.Mode().IsRegular() && info.Size() == 0:
+		log.Warn("the token store's file is of no bytes: an empty store is made of it, and every token is unknown; "+
+			"if a backup was to be here, stop the server and put it there again", zap.String("file", file))
+	}
 }
 
 // release ends the use by a configuration, if there was one.
