@@ -125,15 +125,20 @@ func (c *adminCall) storeStatus() (store.Status, error) {
 // runningVersions returns what this program is built of.
 func runningVersions() versions {
 	caddyVersion, _ := caddy.Version()
-	v := versions{Patgate: "unknown", Caddy: caddyVersion}
+	return versions{Patgate: Version(), Caddy: caddyVersion}
+}
+
+// Version returns the version of patgate that this program is built of, as
+// (devel) or unknown where Go doesn't say.
+func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return v
+		return "unknown"
 	}
 	for _, m := range append(info.Deps, &info.Main) {
 		if m.Path == "github.com/patgate/patgate" {
-			v.Patgate = m.Version
+			return m.Version
 		}
 	}
-	return v
+	return "unknown"
 }

@@ -585,6 +585,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"policy", "routes", "--config", "empty.Caddyfile"}, 1, "empty.Caddyfile is empty"},
 		{[]string{"token", "list", "--config", "off.Caddyfile"}, 1, "off.Caddyfile switches the admin endpoint off"},
 		{[]string{"tokn", "list"}, 2, "patgate tokn: there is no such command"},
+		{[]string{"upgrade"}, 1, "patgate upgrade: only Caddy's own builds are replaced this way"},
 	} {
 		o := p.try(t, "", test.args...)
 		if o.exit != test.exit || !strings.Contains(o.stderr, test.error) {

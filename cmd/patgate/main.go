@@ -40,13 +40,22 @@ func main() {
 	}
 	caddy.CustomBinaryName = "patgate"
 	caddy.CustomLongDescription = longDescription
+	caddy.CustomVersion = "patgate " + caddymodule.Version() + ", Caddy"
 	caddymodule.RegisterCommands()
+	if len(os.Args) > 1 && slices.Contains(ofCaddysBuilds, os.Args[1]) {
+		fmt.Fprintf(os.Stderr, "patgate %s: only Caddy's own builds are replaced this way: put the new patgate in the place of the old one, or build it with what you need by xcaddy\n", os.Args[1])
+		os.Exit(1)
+	}
 	if name := unknownCommand(os.Args[1:]); name != "" {
 		fmt.Fprintf(os.Stderr, "patgate %s: there is no such command (see patgate --help)\n", name)
 		os.Exit(2)
 	}
 	caddycmd.Main()
 }
+
+// ofCaddysBuilds are commands that replace the program by one from Caddy's download
+// page, which has no patgate in it.
+var ofCaddysBuilds = []string{"upgrade", "add-package", "remove-package"}
 
 // unknownCommand returns the first argument if it is to be a command and none has
 // its name, or "". Caddy's own answer to that has several lines, and exit status 1.
