@@ -20,6 +20,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/internal/rest"
 )
 
 // client talks to the running server's admin endpoint. Caddy's own function for
@@ -169,6 +171,9 @@ func (c *client) refused(resp *http.Response) error {
 	case "application/problem+json":
 		p := new(Problem)
 		if json.Unmarshal(body, p) == nil && p.Detail != "" {
+			if strings.HasPrefix(p.Type, rest.ProblemType) {
+				return fmt.Errorf("at %s is a gate, and not the admin endpoint, which is at localhost:2019 unless the configuration says something else", c.address)
+			}
 			p.Status = resp.StatusCode
 			return p
 		}

@@ -153,6 +153,9 @@ func testCases(out io.Writer, p *policy.Policy, files []string, asJSON bool) err
 			}
 		}
 	}
+	if passed+len(failures) == 0 {
+		return fmt.Errorf("%s: no cases", strings.Join(files, ", ")) // nothing else tells of a file that was cut off
+	}
 	if asJSON {
 		if err := rest.Print(out, map[string]any{"passed": passed, "failed": len(failures), "failures": failures}); err != nil {
 			return err

@@ -81,6 +81,7 @@ type madeJSON struct {
 func newTokenServer(t *testing.T) *place {
 	t.Helper()
 	p := newPlace(t)
+	p.site = freeport.For(t)
 	caddyfile := `{
 	admin ` + p.admin + `
 	persist_config off
@@ -97,7 +98,7 @@ func newTokenServer(t *testing.T) *place {
 		}
 	}
 }
-http://` + freeport.For(t) + ` {
+http://` + p.site + ` {
 	patgate {
 		route GET /v1/spaces/{space}/stories stories:read
 	}
@@ -554,6 +555,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"status", "--address", "localhost:1"}, 1, "no server answers at localhost:1"},
 		{[]string{"status", "--address", "unix//nosuch.sock"}, 1, "is patgate running?"},
 		{[]string{"status", "--address", "a:b:c"}, 2, "admin endpoint's"},
+		{[]string{"status", "--address", p.site}, 1, "at " + p.site + " is a gate, and not the admin endpoint"},
 		{[]string{"status", "--config", "nosuch"}, 1, "no such file"},
 		{[]string{"status", "--config", "Caddyfile", "--adapter", "nosuch"}, 2, `adapter "nosuch"`},
 		{[]string{"store", "copy", "--from", "redis://:hidden@localhost:1", "--to", "embedded:copy.db"}, 1, "localhost:1"},
@@ -577,6 +579,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"policy", "explain", "GET", "/", "--token", "x", "--secret-stdin"}, 2, "--token and --secret-stdin contradict"},
 		{[]string{"policy", "explain", "GET", "/", "--header", "Authorization " + secret}, 2, "want 'Name: value'"},
 		{[]string{"policy", "test"}, 2, "want CASES.jsonl..."},
+		{[]string{"policy", "test", "--config", "Caddyfile", os.DevNull}, 1, os.DevNull + ": no cases"},
 		{[]string{"policy", "check", "Caddyfile"}, 2, "want no arguments"},
 		{[]string{"store", "copy", "--from", "embedded:tokens.db"}, 2, "want --from STORE and --to STORE"},
 		{[]string{"policy", "diff", "a", "b"}, 1, "no such file"},

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 // place is where a test runs patgate: a directory and an admin address of its
 // own.
 type place struct {
+	site  string // of newTokenServer: where its gate is
 	dir   string
 	admin string
 	env   []string
