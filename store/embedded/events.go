@@ -65,7 +65,7 @@ func (tx tx) record(events []store.Event) error {
 // event returns the event with this key.
 func (tx tx) event(key []byte) (e store.Event, err error) {
 	if err := json.Unmarshal(tx.b.Bucket(bucketEvents).Get(key), &e); err != nil {
-		return e, fmt.Errorf("event %d: %w", binary.BigEndian.Uint64(key), err)
+		return store.Event{}, fmt.Errorf("event %d: %w", binary.BigEndian.Uint64(key), err)
 	}
 	e.ID = strconv.FormatUint(binary.BigEndian.Uint64(key), 10)
 	return e, nil
@@ -79,6 +79,28 @@ func (tx tx) removeEvent(key []byte, e *store.Event) error {
 		return err
 	}
 	return tx.b.Bucket(bucketEvents).Delete(key)
+}
+
+// unindexEvents removes from the index the events with these keys, which can't be
+// read and so don't say where they are in it.
+func (tx tx) unindexEvents(keys map[string]bool) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	index := tx.b.Bucket(bucketEventsBy)
+	var gone [][]byte // a cursor is not to delete as it goes
+	c := index.Cursor()
+	for at, _ := c.First(); at != nil; at, _ = c.Next() {
+		if n := len(at) - len(number(0)); n >= 0 && keys[string(at[n:])] {
+			gone = append(gone, bytes.Clone(at))
+		}
+	}
+	for _, at := range gone {
+		if err := index.Delete(at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Record implements store.Journal.
@@ -176,21 +198,23 @@ func (s *Store) PruneEvents(ctx context.Context, before time.Time, max int) erro
 // pruneEvents removes, if remove is true, the first of the events that are not to
 // be kept, and reports whether there were any.
 func (tx tx) pruneEvents(before time.Time, max int, remove bool) (some bool, err error) {
-	old := map[string]store.Event{}
+	old, damaged := map[string]store.Event{}, map[string]bool{}
 	over := int(tx.number(keyEvents)) - max
 	c := tx.b.Bucket(bucketEvents).Cursor()
 	for key, _ := c.First(); key != nil && len(old) < scanStep; key, _ = c.Next() {
 		e, err := tx.event(key)
-		if err != nil {
-			return false, err
-		}
-		if len(old) >= over && !e.Time.Before(before) {
+		if err != nil { // it would be in the way for ever
+			damaged[string(key)] = true
+		} else if len(old) >= over && !e.Time.Before(before) {
 			break
 		}
 		if !remove {
 			return true, nil
 		}
 		old[string(key)] = e
+	}
+	if err := tx.unindexEvents(damaged); err != nil {
+		return false, err
 	}
 	for key, e := range old {
 		if err := tx.removeEvent([]byte(key), &e); err != nil {

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -117,6 +118,36 @@ func TestCheckEventsAndUses(t *testing.T) {
 				t.Errorf("Check finds %v, want %q", problems, c.want)
 			}
 		})
+	}
+}
+
+// An event that can't be read keeps none from being removed: it goes itself, once
+// it is the oldest, and from the index as well.
+func TestPruneDamagedEvents(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	for i := range 4 {
+		if err := s.Record(t.Context(), store.Event{Time: at.Add(time.Duration(i) * time.Minute), Action: "created", TokenID: "a", Owner: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.note(t.Context(), func(tx tx) error {
+		events := tx.b.Bucket(bucketEvents)
+		return errors.Join(events.Put(number(1), []byte("{")), events.Put(number(3), []byte(`{"action": 5}`)))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PruneEvents(t.Context(), at.Add(3*time.Minute), 10); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []store.EventQuery{{}, {TokenID: "a"}, {Owner: new("alice")}} {
+		if events, _, err := s.Events(t.Context(), q); err != nil || len(events) != 1 || events[0].ID != "4" {
+			t.Errorf("Events(%+v) = %+v, %v, want event 4 alone", q, events, err)
+		}
+	}
+	if problems, err := s.Check(t.Context(), false); err != nil || len(problems) > 0 {
+		t.Errorf("Check finds %v, %v", problems, err)
 	}
 }
 

@@ -25,7 +25,7 @@ type finding struct {
 // or from hands other than patgate's. Repairs are changes like any other.
 func (s *Store) Check(ctx context.Context, repair bool) ([]store.Problem, error) {
 	c := &check{s: s, repair: repair}
-	for _, part := range []func(context.Context) error{c.left, c.records, c.ids, c.own, c.owners, c.uses} {
+	for _, part := range []func(context.Context) error{c.left, c.records, c.ids, c.own, c.owners, c.uses, c.events} {
 		if err := part(ctx); err != nil {
 			return c.problems, fmt.Errorf("checking %s: %w", s.where, err)
 		}

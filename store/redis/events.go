@@ -196,14 +196,13 @@ func (w *eventWalk) indexPage(ctx context.Context) (events []store.Event, err er
 func streamID(n uint64) string { return strconv.FormatUint(n, 10) + "-0" }
 
 func parseEvent(m redis.XMessage) (e store.Event, n uint64, err error) {
-	e.ID, _, _ = strings.Cut(m.ID, "-")
-	if n, err = strconv.ParseUint(e.ID, 10, 64); err != nil {
+	id, _, _ := strings.Cut(m.ID, "-")
+	if n, err = strconv.ParseUint(id, 10, 64); err != nil {
 		return e, 0, fmt.Errorf("an event is called %q", m.ID)
 	}
 	raw, _ := m.Values["e"].(string)
-	id := e.ID
 	if err := json.Unmarshal([]byte(raw), &e); err != nil {
-		return e, 0, fmt.Errorf("event %s: %w", id, err)
+		return store.Event{}, n, fmt.Errorf("event %s: %w", id, err)
 	}
 	e.ID = id
 	return e, n, nil
@@ -234,11 +233,10 @@ func (s *Store) pruneEvents(ctx context.Context, before time.Time, max int) (mor
 	there := int(length.Val())
 	var ids, members []any
 	for _, m := range oldest.Val() {
+		// One that can't be read would be in the way for ever. What the index has of it
+		// leads nowhere, which readers pass over.
 		e, n, err := parseEvent(m)
-		if err != nil {
-			return false, err
-		}
-		if there-len(ids) <= max && !e.Time.Before(before) {
+		if err == nil && there-len(ids) <= max && !e.Time.Before(before) {
 			break
 		}
 		ids = append(ids, m.ID)

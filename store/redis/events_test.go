@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,37 @@ func TestDamagedEventsAndUses(t *testing.T) {
 	s.client.Do(t.Context(), "xadd", s.keys.events, "1-0", "e", "{")
 	if events, _, err := s.Events(t.Context(), store.EventQuery{}); err == nil {
 		t.Errorf("Events = %+v, want an error", events)
+	}
+	if problems, err := s.Check(t.Context(), true); err != nil || len(problems) != 1 || !strings.HasPrefix(problems[0].Text, "event 1: ") || problems[0].Mended {
+		t.Errorf("Check = %+v, %v, want the event named", problems, err)
+	}
+}
+
+// An event that can't be read keeps none from being removed: it goes itself, once
+// it is the oldest.
+func TestPruneDamagedEvents(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	record := func(when time.Time) {
+		t.Helper()
+		if err := s.Record(t.Context(), store.Event{Time: when, Action: "created", TokenID: "a", Owner: "alice"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.client.Do(t.Context(), "xadd", s.keys.events, "1-0", "e", "{")
+	s.client.Do(t.Context(), "zadd", s.keys.eventsBy, "0", "ta\x00"+eventNumber(1))
+	record(at)
+	s.client.Do(t.Context(), "xadd", s.keys.events, "3-0", "e", `{"action": 5}`)
+	s.client.HSet(t.Context(), s.keys.head, "events", 3)
+	record(at.Add(time.Hour))
+	if err := s.PruneEvents(t.Context(), at.Add(time.Minute), 10); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []store.EventQuery{{}, {TokenID: "a"}, {Owner: new("alice")}} {
+		if events, _, err := s.Events(t.Context(), q); err != nil || len(events) != 1 || events[0].ID != "4" {
+			t.Errorf("Events(%+v) = %+v, %v, want event 4 alone", q, events, err)
+		}
 	}
 }
 
