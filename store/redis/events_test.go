@@ -137,6 +137,18 @@ func TestPruneDamagedEvents(t *testing.T) {
 	}
 }
 
+// A change that is made is none that failed, if only the uses can't be read behind it.
+func TestUpdateWithoutUses(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	create(t, s, newToken("a"))
+	s.client.Set(t.Context(), s.keys.uses, "no hash", 0)
+	after, err := s.Update(t.Context(), "a", func(t *token.Token) error { t.Name = "renamed"; return nil })
+	if err != nil || after.Name != "renamed" || !after.LastUsedAt.IsZero() {
+		t.Errorf("Update = %+v, %v, want it renamed", after, err)
+	}
+}
+
 func FuzzParseUse(f *testing.F) {
 	for _, v := range []string{"1 192.0.2.1", "1795373128272 2001:db8::1%eth0", "-5 ", "", "x y"} {
 		f.Add(v)

@@ -98,12 +98,10 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 		}
 		return nil, refused
 	}
-	if err == nil {
-		err = s.withUses(ctx, after)
-	}
 	if err != nil {
 		return nil, s.changing(fmt.Sprintf("changing token %q", id), s.orUnconfirmed(ctx, err))
 	}
+	_ = s.withUses(ctx, after) // the change is made, whether they can be read or not
 	return after, nil
 }
 
