@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -233,6 +234,12 @@ func (w *authorizeWriter) WriteHeader(status int) {
 func (w *authorizeWriter) Write(b []byte) (int, error) {
 	w.written = true
 	return w.ResponseWriterWrapper.Write(b)
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (w *authorizeWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.written = true
+	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
 // parseAuthorize sets up an authorization service. Syntax:

@@ -1,8 +1,10 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -221,6 +223,25 @@ func TestAuthorizeBehind(t *testing.T) {
 	}
 	if err := (&Authorize{For: ""}).Provision(caddy.Context{}); err == nil {
 		t.Error("for nobody: no error")
+	}
+}
+
+// However another handler answers, it has answered.
+func TestAuthorizeAnswered(t *testing.T) {
+	for name, answer := range map[string]func(http.ResponseWriter){
+		"WriteHeader": func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) },
+		"Write":       func(w http.ResponseWriter) { w.Write([]byte("x")) },
+		"ReadFrom":    func(w http.ResponseWriter) { w.(io.ReaderFrom).ReadFrom(strings.NewReader("x")) },
+	} {
+		a := &Authorize{For: "envoy", names: func() []string { return nil }}
+		r := httptest.NewRequest("GET", "/", nil)
+		ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.TrustedProxyVarKey: true})
+		r = r.WithContext(context.WithValue(ctx, caddy.ReplacerCtxKey, caddy.NewReplacer()))
+		w := httptest.NewRecorder()
+		err := a.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error { answer(w); return nil }))
+		if err != nil || w.Code != 200 || w.Header().Get("X-Envoy-Auth-Headers-To-Remove") != "" {
+			t.Errorf("%s: %d %v, %v, want the handler's own answer alone", name, w.Code, w.Header(), err)
+		}
 	}
 }
 

@@ -138,10 +138,33 @@ func (a *asking) backUp(file string) (status store.Status, err error) {
 	if status, err = lookOver(a.ctx(), to.Name()); err != nil {
 		return status, err
 	}
-	if err := os.Link(to.Name(), file); err != nil { // not Rename: another may have been faster
+	if err := give(to, file, os.Link); err != nil {
 		return status, fmt.Errorf("making the backup: %w", err)
 	}
 	return status, nil
+}
+
+// give makes what is in from a file of this name, which replaces no other: another
+// process may have been faster. Where link can't do it, for not every file system
+// has hard links, the file is a copy.
+func give(from *os.File, name string, link func(from, to string) error) (err error) {
+	if err = link(from.Name(), name); err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	to, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err = from.Seek(0, io.SeekStart); err == nil {
+		_, err = io.Copy(to, from)
+	}
+	if err == nil {
+		err = to.Sync()
+	}
+	if err = errors.Join(err, to.Close()); err != nil {
+		os.Remove(name) // half a backup is none
+	}
+	return err
 }
 
 // lookOver opens a copy of an embedded store and checks it.

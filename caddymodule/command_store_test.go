@@ -3,10 +3,13 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,4 +122,36 @@ func asJSON(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// A backup gets its name on a file system without hard links as well, and replaces
+// nothing on any.
+func TestGive(t *testing.T) {
+	for name, link := range map[string]func(from, to string) error{
+		"hard links": os.Link,
+		"none":       func(from, to string) error { return &os.LinkError{Op: "link", Old: from, New: to, Err: syscall.EPERM} },
+	} {
+		dir := t.TempDir()
+		from, err := os.Create(filepath.Join(dir, "part"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer from.Close()
+		if _, err := from.WriteString("whole"); err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(dir, "backup.db")
+		if err := give(from, to, link); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, err := os.ReadFile(to); string(got) != "whole" {
+			t.Errorf("%s: backup.db = %q, %v", name, got, err)
+		}
+		if err := give(from, to, link); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("%s, for a file that is there: %v, want %v", name, err, fs.ErrExist)
+		}
+		if err := give(from, filepath.Join(dir, "none", "backup.db"), link); err == nil {
+			t.Errorf("%s, for a directory that isn't there: no error", name)
+		}
+	}
 }
