@@ -118,10 +118,12 @@ type adminCall struct {
 // answer in a form of its own.
 func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 	c := &adminCall{w: w, r: r}
-	if err := c.prepare(strings.Fields(route.params)); err != nil {
-		return rest.AnswerProblem(w, c.problemOf(err))
+	var answer any
+	err := c.prepare(strings.Fields(route.params))
+	if err == nil {
+		answer, err = route.handle(c)
 	}
-	answer, err := route.handle(c)
+	c.mayRead(leftTime) // net/http reads what is left of a body before it answers
 	switch {
 	case err != nil:
 		return rest.AnswerProblem(w, c.problemOf(err))

@@ -24,7 +24,6 @@ func importTokens(c *adminCall) (any, error) {
 	if err == nil {
 		return done, nil
 	}
-	c.mayRead(time.Second) // net/http reads on before it answers
 	if body.failed {
 		return nil, problem(http.StatusBadRequest, "%v", err)
 	}
@@ -54,6 +53,9 @@ func exportTokens(c *adminCall) (any, error) {
 // stream answers with what write writes. An answer that fails half-way ends without an
 // end, which no client takes for a complete one. what names it in the log.
 func (c *adminCall) stream(contentType, what string, write func(context.Context, io.Writer) error) error {
+	if err := c.noBody(); err != nil { // net/http would wait for one, as long as it takes
+		return err
+	}
 	rest.Header(c.w, contentType)
 	out := &countingWriter{w: c.w}
 	err := write(c.r.Context(), out)

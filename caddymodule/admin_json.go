@@ -11,8 +11,12 @@ import (
 	"github.com/patgate/patgate/internal/rest"
 )
 
-// bodyTime is how long a client may take to send what is not an import.
-const bodyTime = 10 * time.Second
+// How long a client may take to send what is not an import, and what is left of any
+// body when the answer is ready. They are shorter in tests.
+var (
+	bodyTime = 10 * time.Second
+	leftTime = time.Second
+)
 
 // mayRead sets how long reading from the client may take from now on; 0: as long
 // as it will. Caddy gives a whole request ten seconds, and net/http then ends

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -632,5 +634,38 @@ func testAdminNotConfigured(s *adminServer) {
 	})
 	if got := want[Problem](s, 404, "GET", "status", ""); !strings.Contains(got.Detail, "isn't configured") {
 		s.t.Errorf("without patgate, the answer is %q", got.Detail)
+	}
+}
+
+// A request whose body never comes to its end is answered all the same, whether
+// its body is asked for or not.
+func TestAdminUnfinishedBody(t *testing.T) {
+	was, wasLeft := bodyTime, leftTime
+	bodyTime, leftTime = 20*time.Millisecond, 20*time.Millisecond
+	t.Cleanup(func() { bodyTime, leftTime = was, wasLeft })
+	s := newAdminServer(t)
+	for request, want := range map[string]string{
+		"GET /patgate/tokens":        "200",
+		"GET /patgate/tokens?x=1":    "400",
+		"GET /patgate/export":        "400",
+		"GET /patgate/store/backup":  "400",
+		"GET /patgate/events?wait=1": "400",
+		"POST /patgate/tokens":       "400",
+		"POST /patgate/store/check":  "400",
+		"DELETE /patgate/tokens/a":   "400",
+		"DELETE /patgate/report":     "200",
+	} {
+		t.Run(request, func(t *testing.T) {
+			conn, err := net.Dial("unix", filepath.Join(s.dir, "admin.sock"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{", request)
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil || !strings.HasPrefix(resp.Status, want) {
+				t.Errorf("%+v, %v, want %s", resp, err, want)
+			}
+		})
 	}
 }
