@@ -27,7 +27,8 @@ type Renewal struct {
 // Without an overlap the new secret is the only one that works from then on: the
 // overlaps of earlier regenerations end, too. With one, they go on, and so does
 // the old secret; that is refused for a token that isn't active, for it would
-// bring a dead secret back to life. Beyond token.MaxRetired replaced secrets the
+// bring a dead secret back to life. It goes on no longer than it would have without
+// the new one. Beyond token.MaxRetired replaced secrets the
 // oldest are forgotten, and stop working whatever overlap they had.
 func (r *Registry) Regenerate(ctx context.Context, by Actor, id string, n Renewal) (t *token.Token, secret string, err error) {
 	mayRevive := true
@@ -66,7 +67,7 @@ func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, ex
 			if !expires.IsZero() && now.Add(overlap).After(expires) {
 				return "", invalid("overlap: %q is longer than the new secret lives (until %s)", *n.Overlap, expires.Format(time.RFC3339))
 			}
-			if by.Kind == TokenActor && !t.ExpiresAt.IsZero() {
+			if !t.ExpiresAt.IsZero() { // no secret outlives what it was made for
 				until = earlier(until, t.ExpiresAt)
 			}
 			detail = "the old secret works until " + moment(until)
