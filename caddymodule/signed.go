@@ -30,8 +30,8 @@ type SignedIdentity struct {
 	Issuer string `json:"issuer,omitempty"`
 	// Audience is its claim aud. Default: the realm.
 	Audience string `json:"audience,omitempty"`
-	// Lifetime is how long it is valid at most; it is used again for half of
-	// that. At least 2s. Default: 60s.
+	// Lifetime is how long it is valid at most, and no longer than the token; it is
+	// used again for half of that. At least 2s. Default: 60s.
 	Lifetime caddy.Duration `json:"lifetime,omitempty"`
 	// JWKS is the path under which the site serves the public keys (RFC 7517
 	// section 5). Default: none.
@@ -58,7 +58,18 @@ type identitySigner struct {
 }
 
 // statement is what an identity says.
-type statement struct{ token, owner, space, scopes string }
+type statement struct {
+	token, owner, space, scopes string
+	ends                        int64 // what it is of: a Unix time in nanoseconds, 0 for never
+}
+
+// earlier returns t, or the time at which what it is of ends if that is earlier.
+func (s *statement) earlier(t time.Time) time.Time {
+	if ends := time.Unix(0, s.ends); s.ends != 0 && ends.Before(t) {
+		return ends
+	}
+	return t
+}
 
 type signature struct {
 	jwt   string
@@ -110,14 +121,14 @@ func newIdentitySigner(s SignedIdentity, keys *keyring) *identitySigner {
 
 // identify tells the upstream who is asking.
 func (s *identitySigner) identify(ctx context.Context, h http.Header, o *outcome, scopes string) error {
-	what, now := statement{token: o.tokenID, owner: o.owner, space: o.space, scopes: scopes}, time.Now()
+	what, now := statement{token: o.tokenID, owner: o.owner, space: o.space, scopes: scopes, ends: o.subject.Ends()}, time.Now()
 	last, ok := s.made.Get(what)
 	if !ok || !now.Before(last.until) {
 		text, err := s.sign(ctx, what, now)
 		if err != nil {
 			return err
 		}
-		last = signature{jwt: text, until: now.Add(time.Duration(s.Lifetime) / 2)}
+		last = signature{jwt: text, until: what.earlier(now.Add(time.Duration(s.Lifetime) / 2))}
 		s.keep(what, last)
 	}
 	h[s.Header] = []string{last.jwt}
@@ -141,7 +152,7 @@ func (s *identitySigner) sign(ctx context.Context, what statement, now time.Time
 	}
 	text, err := jwt.Signed(signer).Claims(claims{
 		Issuer: s.Issuer, Audience: s.Audience, Subject: what.owner, Token: what.token, Space: what.space, Scope: what.scopes,
-		IssuedAt: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(now.Add(time.Duration(s.Lifetime))),
+		IssuedAt: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(what.earlier(now.Add(time.Duration(s.Lifetime)))),
 	}).Serialize()
 	if err != nil {
 		return "", fmt.Errorf("signing an identity: %w", err)

@@ -18,6 +18,8 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/patgate/patgate/policy"
 )
 
 func newKeyring(dir string) *keyring {
@@ -228,7 +230,7 @@ func TestSignedIdentity(t *testing.T) {
 	s := newIdentitySigner(config, newKeyring(t.TempDir()))
 	identity := func(what statement) string {
 		h := http.Header{}
-		o := &outcome{tokenID: what.token, owner: what.owner, space: what.space}
+		o := &outcome{tokenID: what.token, owner: what.owner, space: what.space, subject: &policy.Subject{Expires: what.ends}}
 		if err := s.identify(t.Context(), h, o, what.scopes); err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +260,8 @@ func TestSignedIdentity(t *testing.T) {
 	}
 	seen := map[string]bool{text: true}
 	for _, other := range []statement{
-		{"t2", base.owner, "1", "a b"}, {"t1", "y", "1", "a b"}, {"t1", base.owner, "2", "a b"}, {"t1", base.owner, "1", "a"},
+		{"t2", base.owner, "1", "a b", 0}, {"t1", "y", "1", "a b", 0}, {"t1", base.owner, "2", "a b", 0}, {"t1", base.owner, "1", "a", 0},
+		{"t1", base.owner, "1", "a b", time.Now().Add(time.Minute).UnixNano()},
 	} {
 		text := identity(other)
 		if seen[text] {
@@ -268,13 +271,54 @@ func TestSignedIdentity(t *testing.T) {
 	}
 }
 
+// An identity outlives neither its token nor the secret that was shown, and is not
+// used again when that has been given another end.
+func TestSignedIdentityEndsWithToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config, err := SignedIdentity{}.check("my-api")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newIdentitySigner(config, newKeyring(t.TempDir()))
+		start := time.Now()
+		at := func(after time.Duration) int64 { return start.Add(after).UnixNano() }
+		for _, c := range []struct {
+			name    string
+			subject policy.Subject
+			want    time.Duration // how long it is valid
+		}{
+			{"a token that never expires", policy.Subject{}, time.Minute},
+			{"one that lives longer", policy.Subject{Expires: at(time.Hour)}, time.Minute},
+			{"one that is about to expire", policy.Subject{Expires: at(5 * time.Second)}, 5 * time.Second},
+			{"a replaced secret", policy.Subject{SecretUntil: at(4 * time.Second)}, 4 * time.Second},
+			{"a replaced secret of a token that expires", policy.Subject{Expires: at(time.Hour), SecretUntil: at(3 * time.Second)}, 3 * time.Second},
+			{"a replaced secret that goes on longer", policy.Subject{Expires: at(2 * time.Second), SecretUntil: at(time.Hour)}, 2 * time.Second},
+			{"the token, renewed", policy.Subject{Expires: at(2 * time.Hour)}, time.Minute},
+		} {
+			h := http.Header{}
+			if err := s.identify(t.Context(), h, &outcome{tokenID: "t1", subject: &c.subject}, "a"); err != nil {
+				t.Fatal(err)
+			}
+			parsed, err := jwt.ParseSigned(h.Get("X-Patgate-Identity"), []jose.SignatureAlgorithm{jose.ES256})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got claims
+			if err := parsed.UnsafeClaimsWithoutVerification(&got); err != nil || got.Expires.Time().Sub(start) != c.want {
+				t.Errorf("%s: valid until %v, %v, want for %s", c.name, got.Expires.Time(), err, c.want)
+			}
+		}
+		time.Sleep(time.Minute) // until nobody looks after the storage's lock any more
+	})
+}
+
 func BenchmarkSignedIdentity(b *testing.B) {
 	config, err := SignedIdentity{}.check("my-api")
 	if err != nil {
 		b.Fatal(err)
 	}
 	s := newIdentitySigner(config, newKeyring(b.TempDir()))
-	o := &outcome{tokenID: "t1", owner: "alice", space: "1"}
+	o := &outcome{tokenID: "t1", owner: "alice", space: "1", subject: &policy.Subject{Expires: time.Now().Add(time.Hour).UnixNano()}}
 	b.Run("again", func(b *testing.B) {
 		h := http.Header{}
 		b.ReportAllocs()

@@ -184,7 +184,25 @@ func parseConfiguration(body []byte) (*configuration, error) {
 		c.checkErrorRoutes(server.Errors.Routes, c.sites[before:])
 	}
 	tellApart(c.sites)
+	c.checkAudiences()
 	return c, nil
+}
+
+// checkAudiences warns of gates on different hosts whose signed identities nothing
+// tells apart, for they name neither an audience nor a realm.
+func (c *configuration) checkAudiences() {
+	var first *site
+	for i, s := range c.sites {
+		if signed := s.gate.signed; signed == nil || s.gate.Realm != "" || s.gate.IdentityHeaders.Signed.Audience != "" {
+			continue
+		}
+		if first == nil {
+			first = &c.sites[i]
+		} else if !slices.Equal(first.hosts, s.hosts) {
+			c.warn(s.gate, warnAudience, "identities signed here are for the same audience as those of "+first.String()+", "+s.gate.signed.Audience+
+				", and the API of one site takes those of the other: give each a realm, or an audience")
+		}
+	}
 }
 
 // jsonRoute is a route of Caddy's HTTP app, as far as it matters here.
@@ -229,7 +247,7 @@ type jsonHandler struct {
 func (c *configuration) checkErrorRoutes(routes []jsonRoute, sites []site) {
 	for _, s := range sites {
 		if slices.ContainsFunc(routes, func(r jsonRoute) bool { return r.takesHosts(s.hosts) && r.forwardsRejections() }) {
-			c.warn(s.gate, "handle_errors forwards requests that this gate turns away, unjudged: "+
+			c.warn(s.gate, warnPassedBy, "handle_errors forwards requests that this gate turns away, unjudged: "+
 				"say which errors it is for, and none that the gate answers (400, 401, 403, 429, 503), as in handle_errors 502 504")
 		}
 	}
@@ -331,9 +349,9 @@ func (c *configuration) add(routes []jsonRoute, within site) error {
 			}
 			c.sites = append(c.sites, within)
 			if before != "" {
-				c.warn(gate, "no request comes to this gate: "+before+" stands before it and answers; in a route block, and by the option order, what is written first comes first")
+				c.warn(gate, warnPassedBy, "no request comes to this gate: "+before+" stands before it and answers; in a route block, and by the option order, what is written first comes first")
 			} else if within.matcher != "" {
-				c.warn(gate, "this gate judges only requests that match "+within.matcher+": all others pass it by, unjudged")
+				c.warn(gate, warnPassedBy, "this gate judges only requests that match "+within.matcher+": all others pass it by, unjudged")
 			}
 		}
 		if len(r.Match) == 0 {
@@ -362,12 +380,15 @@ func (c *configuration) readGate(raw json.RawMessage) (*Handler, error) {
 	return gate, nil
 }
 
-func (c *configuration) warn(gate *Handler, text string) {
-	c.warnings = append(c.warnings, policy.Warning{At: gate.At, Kind: warnPassedBy, Text: text})
+func (c *configuration) warn(gate *Handler, kind, text string) {
+	c.warnings = append(c.warnings, policy.Warning{At: gate.At, Kind: kind, Text: text})
 }
 
-// warnPassedBy is the kind of warnings of what comes past a gate.
-const warnPassedBy = "passed_by"
+// The kinds of warnings.
+const (
+	warnPassedBy = "passed_by"     // what comes past a gate
+	warnAudience = "same_audience" // of signed identities
+)
 
 // runningSites returns the gates of a running configuration.
 func runningSites(app *caddyhttp.App) (sites []site) {

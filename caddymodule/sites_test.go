@@ -151,6 +151,29 @@ func TestCheckErrorRoutes(t *testing.T) {
 	}
 }
 
+// Signed identities of two sites are told apart by what the sites say they are for.
+func TestCheckAudiences(t *testing.T) {
+	const site = "http://NAME.test {\n\tpatgate {\n\t\tSAID\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n}\n"
+	const signed = "identity_headers signed"
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{signed, signed, true},
+		{signed, "", false},
+		{signed, "realm b\n\t\t" + signed, false},
+		{"realm a\n\t\t" + signed, "realm a\n\t\t" + signed, false}, // on purpose
+		{signed + " {\n\t\t\taudience a\n\t\t}", signed, false},
+	} {
+		caddyfile := writeFile(t, "Caddyfile",
+			strings.NewReplacer("NAME", "a", "SAID", c.a).Replace(site)+strings.NewReplacer("NAME", "b", "SAID", c.b).Replace(site))
+		got, stderr, err := runPolicy(t, "check", "--config", caddyfile)
+		if err != nil || strings.Contains(got, "warning: identities signed here are for the same audience as those of a.test, patgate") != c.want {
+			t.Errorf("%q and %q: %v %s\n%swant a warning: %v", c.a, c.b, err, stderr, got, c.want)
+		}
+	}
+}
+
 // A case that can't be read is named by its line and its key.
 func TestCasesOfOtherTypes(t *testing.T) {
 	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n")

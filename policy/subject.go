@@ -42,6 +42,15 @@ func (s *Subject) Replaced(until time.Time) {
 	s.SecretUntil = max(UnixNano(until), 1) // 0 would be for ever
 }
 
+// Ends returns when the token, or the secret that was presented, stops working, as a
+// Unix time in nanoseconds; 0: never.
+func (s *Subject) Ends() int64 {
+	if s.Expires == 0 || s.SecretUntil != 0 && s.SecretUntil < s.Expires {
+		return s.SecretUntil
+	}
+	return s.Expires
+}
+
 // ID is a token's id without a pointer, for the garbage collector's sake.
 type ID struct {
 	n uint8
