@@ -208,7 +208,8 @@ func location(o *redis.UniversalOptions) string {
 }
 
 // silence keeps go-redis from writing to standard error by itself. What matters
-// comes back as an error, and is logged where it is understood.
+// comes back as an error, and is logged where it is understood. There is one
+// logger for all clients in the process, other modules' as well.
 var silence = sync.OnceFunc(func() { redis.SetLogger(quiet{}) })
 
 type quiet struct{}
