@@ -99,7 +99,17 @@ func TestDamagedEventsAndUses(t *testing.T) {
 			t.Errorf("with a use %q: Token = %+v, %v, want it without one", v, tok, err)
 		}
 	}
-	s.client.HDel(t.Context(), s.keys.uses, "a")
+	if all, _, err := s.Tokens(t.Context(), store.Query{}); err != nil || len(all) != 1 {
+		t.Errorf("Tokens = %v, %v, want the token", all, err)
+	}
+	if _, err := s.Update(t.Context(), "a", func(t *token.Token) error { t.RevokedAt = time.Now(); return nil }); err != nil {
+		t.Errorf("revoking it: %v", err)
+	}
+	for _, found := range []int{1, 0} {
+		if problems, err := s.Check(t.Context(), true); err != nil || len(problems) != found || found == 1 && !problems[0].Mended {
+			t.Errorf("Check = %+v, %v, want %d mended", problems, err, found)
+		}
+	}
 	s.client.Do(t.Context(), "xadd", s.keys.events, "1-0", "e", "{")
 	if events, _, err := s.Events(t.Context(), store.EventQuery{}); err == nil {
 		t.Errorf("Events = %+v, want an error", events)

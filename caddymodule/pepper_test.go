@@ -1,0 +1,71 @@
+package caddymodule
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
+)
+
+// marking is a store that knows which marks were set.
+type marking struct {
+	plentiful
+	mu    sync.Mutex
+	marks []string
+}
+
+func (m *marking) Mark(_ context.Context, _ string, mark []byte) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.marks = append(m.marks, string(mark))
+	return nil, nil
+}
+
+// The mark of a pepper is set when its configuration comes into force: never by one
+// that fails, and by its successor when the one before it is gone.
+func TestPepperOfFailedConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := new(marking)
+		h := newHub(source{open: func() (store.Store, error) { return m, nil }}, new(App).cacheOptions())
+		defer h.Destruct()
+		var want []string
+		with := func(pepper string) (a *App, mark string) {
+			a = &App{ctx: caddy.Context{Context: t.Context()}, rules: registry.Rules{Hasher: token.NewHasher(pepper)}}
+			d := a.rules.Hasher.Digest("which pepper is this?")
+			return a, string(d[:8])
+		}
+		use := func(a *App) {
+			t.Helper()
+			if err := h.use(a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		marked := func(when string) {
+			t.Helper()
+			if synctest.Wait(); !slices.Equal(m.marks, want) {
+				t.Errorf("%s the marks were %q, want %q", when, m.marks, want)
+			}
+		}
+		first, mark := with("the pepper that is in force")
+		use(first)
+		want = append(want, mark)
+		marked("at first")
+		failed, _ := with("a pepper that never comes into force")
+		use(failed)
+		h.release(failed) // another app of its configuration didn't start
+		marked("after a failure")
+		next, mark := with("the pepper that comes after it")
+		use(next)
+		marked("with a successor")
+		h.release(first)
+		want = append(want, mark)
+		marked("when the first is gone")
+	})
+}
