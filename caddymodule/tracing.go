@@ -17,8 +17,9 @@ const (
 )
 
 // annotate describes the outcome in the request's span, if Caddy's tracing
-// directive has begun one that is recorded. Who has sent the request isn't said:
-// traces go to others than access logs.
+// directive has begun one that is recorded, and takes the secrets out of what that
+// has put there. Who has sent the request isn't said: traces go to others than
+// access logs.
 func annotate(ctx context.Context, m *policy.Match, o *outcome) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
@@ -37,5 +38,31 @@ func annotate(ctx context.Context, m *policy.Match, o *outcome) {
 	if m.Route != nil {
 		attributes = append(attributes, attribute.String("http.route", m.Route.Pattern))
 	}
-	span.SetAttributes(attributes...)
+	span.SetAttributes(append(attributes, maskedAttributes(span)...)...)
+}
+
+// maskedAttributes returns those of the span's attributes that show a secret, without
+// it: set again, they replace what stands there. The path, the user agent and the
+// first of X-Forwarded-For are there as the client has sent them.
+func maskedAttributes(span trace.Span) (changed []attribute.KeyValue) {
+	described, ok := span.(interface {
+		Name() string
+		Attributes() []attribute.KeyValue
+	}) // as that of the SDK which Caddy uses
+	if !ok {
+		return nil
+	}
+	m := masks.now.Load()
+	if name := described.Name(); m.text(name) != name {
+		span.SetName(m.text(name))
+	}
+	for _, a := range described.Attributes() {
+		if a.Value.Type() != attribute.STRING {
+			continue
+		}
+		if text := a.Value.AsString(); m.text(text) != text {
+			changed = append(changed, a.Key.String(m.text(text)))
+		}
+	}
+	return changed
 }

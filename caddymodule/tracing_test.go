@@ -3,10 +3,13 @@ package caddymodule
 import (
 	"maps"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/patgate/patgate/token"
 )
@@ -46,6 +49,36 @@ func TestTracing(t *testing.T) {
 		delete(got, "patgate.token_id")
 		if !maps.Equal(got, test.want) {
 			t.Errorf("%s: the span has %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+// What Caddy's tracing directive takes over from the request, before the gate sees
+// it, has no secret in it when the span ends, whatever becomes of the request.
+func TestTracingShowsNoSecret(t *testing.T) {
+	g := startGated(t, nil)
+	secret := g.create(t)
+	for _, target := range []string{"/v1/spaces/1/stories", "/v1/spaces/" + secret + "/stories", "/" + secret, "/x;api_key=" + secret, "/x%3fapi_key=" + secret, "//" + secret} {
+		spans := tracetest.NewSpanRecorder()
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+		r := httptest.NewRequest("GET", target, nil)
+		ctx, span := provider.Tracer("test").Start(t.Context(), "GET "+r.URL.Path, trace.WithAttributes(
+			attribute.String("url.path", r.URL.Path), attribute.String("user_agent.original", "agent "+secret), attribute.String("client.address", secret),
+			attribute.String("url.scheme", "http"), attribute.Int("server.port", 80)))
+		g.server.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+		span.End()
+		ended := spans.Ended()[0]
+		got := map[attribute.Key]string{"name": ended.Name()}
+		for _, a := range ended.Attributes() {
+			got[a.Key] = a.Value.String()
+		}
+		for key, value := range got {
+			if strings.Contains(value, secret[4:]) {
+				t.Errorf("%s: %s shows a secret", target, key)
+			}
+		}
+		if got["user_agent.original"] != "agent pat_REDACTED" || got["url.scheme"] != "http" || got["server.port"] != "80" || got["url.path"] == "" || got["patgate.decision"] == "" {
+			t.Errorf("%s: the span has %v", target, got)
 		}
 	}
 }
