@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -29,7 +30,7 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 	if p.semicolon {
 		p.judgeCut(m, r)
 	}
-	if r != nil && m.beginsQuery() {
+	if m.Reason == Forward && m.hasQueryPath() {
 		p.judgeQueryPath(m, r)
 	}
 	switch {
@@ -47,33 +48,78 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 	}
 }
 
-// beginsQuery reports whether the query is the rest of a path that is none, or a
-// script: CodeIgniter routes by that.
-func (m *Match) beginsQuery() bool {
-	return strings.HasPrefix(m.query, "/") && (m.path.n == 0 || isScript(m.path.segment(m.path.n-1)))
+// queryPaths returns the paths that the query begins with: as it came, and without
+// the tokens that are taken out of it.
+func (m *Match) queryPaths() (all []string) {
+	for _, query := range [...]string{m.query, m.policy.withoutTokens(m.query)} {
+		if !strings.HasPrefix(query, "/") {
+			continue
+		}
+		path, _, _ := strings.Cut(query, "?")
+		if before, behind, _ := strings.Cut(path, "&"); !strings.Contains(behind, "/") {
+			path = before // no segment follows, only other parameters
+		}
+		if !slices.Contains(all, path) {
+			all = append(all, path)
+		}
+	}
+	return all
 }
 
-// judgeQueryPath judges the request by the path that its query begins with. What is on
-// no route there is closed, as it would be by itself.
+// hasQueryPath reports whether queryPaths returns any.
+func (m *Match) hasQueryPath() bool {
+	query := m.query
+	for query != "" && m.policy.StripToken {
+		end := strings.IndexAny(query, tokenSeparators)
+		if end < 0 || !m.policy.isTokens(query[:end]) {
+			break
+		}
+		query = query[end+1:]
+	}
+	return strings.HasPrefix(query, "/")
+}
+
+// judgeQueryPath judges the request by the path that its query begins with, alone and
+// below its own: CodeIgniter routes by that. Where its own is none, a directory or a
+// script, what is on no route there is closed, as it would be by itself; elsewhere
+// such queries are SvelteKit's, for the actions of a page.
 func (p *Policy) judgeQueryPath(m *Match, r *Route) {
-	if m.Reason != Forward {
-		return
+	below, script := m.path.directory()
+	strict := script || m.path.raw == below+"/"
+	for _, path := range m.queryPaths() {
+		others := make([]pathText, 2)
+		for i, text := range [...]string{path, below + path} {
+			if why := others[i].parse(text, p.encodedSlash, p.semicolon); why != "" {
+				m.refuse("the query begins with a path, by which some servers route, and " + why)
+				return
+			}
+			judged := m.path
+			m.path = others[i]
+			found := p.lookFor(m)
+			m.path = judged
+			switch {
+			case m.Reason != Forward || !strict:
+			case found != nil:
+				m.uncovered(r, found)
+			case r != nil && r.Require.need != needNever:
+				m.refuse("the query begins with a path that is on no route, by which some servers route")
+			}
+			if m.Reason != Forward {
+				return
+			}
+		}
+		p.judgeOthers(m, r, others)
 	}
-	text, _, _ := strings.Cut(m.query, "?")
-	var other pathText
-	if why := other.parse(text, p.encodedSlash, p.semicolon); why != "" {
-		m.refuse("the query begins with a path, by which some servers route, and " + why)
-		return
+}
+
+// directory returns the path as it stands in the request, without the name of a script
+// at its end, and whether it has that.
+func (p *pathText) directory() (dir string, script bool) {
+	dir = strings.TrimSuffix(p.raw, "/")
+	if p.n > 0 && isScript(p.segment(p.n-1)) {
+		return dir[:strings.LastIndexByte(dir, '/')], true
 	}
-	judged := m.path
-	m.path = other
-	found := p.lookFor(m)
-	m.path = judged
-	if found == nil && m.Reason == Forward && r.Require.need != needNever {
-		m.refuse("the query begins with a path that is on no route, by which some servers route")
-		return
-	}
-	p.judgeOthers(m, r, []pathText{other})
+	return dir, false
 }
 
 // judgeOthers judges the request by the other ways to take its path apart.
