@@ -33,6 +33,9 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 	if m.Reason == Forward && m.hasQueryPath() {
 		p.judgeQueryPath(m, r)
 	}
+	if m.Reason == Forward && m.hasShortHost() {
+		p.judgeBehindHost(m, r)
+	}
 	switch {
 	case m.Reason != Forward || !m.path.marked:
 		return
@@ -120,6 +123,41 @@ func (p *pathText) directory() (dir string, script bool) {
 		return dir[:strings.LastIndexByte(dir, '/')], true
 	}
 	return dir, false
+}
+
+// urlStart is where Elysia begins to look for the slash at which the path of a URL
+// begins: in a host that isn't short, or behind it.
+const urlStart = 11
+
+// hasShortHost reports whether urlStart is behind the first slash of the path.
+func (m *Match) hasShortHost() bool {
+	return m.host != "" && len("http://")+len(m.host) < urlStart
+}
+
+// judgeBehindHost judges the request by the path that begins at a later slash, perhaps
+// in the query, for which Elysia takes it where the host is short.
+func (p *Policy) judgeBehindHost(m *Match, r *Route) {
+	var others []pathText
+	for _, query := range [...]string{m.query, p.withoutTokens(m.query)} {
+		for _, scheme := range [...]string{"http://", "https://"} {
+			url := scheme + m.host + m.path.raw + "?" + query
+			i := strings.IndexByte(url[min(urlStart, len(url)):], '/')
+			if i < 0 || urlStart+i <= len(scheme)+len(m.host) {
+				continue // none, or the path's own
+			}
+			path, _, _ := strings.Cut(url[urlStart+i:], "?")
+			path = strings.TrimSuffix(path, "/")
+			var decoded, raw pathText
+			if len(path) > maxPathLength || !raw.split(path) {
+				m.refuse("the host is so short that some servers find the path in the query, and there it is too long")
+				return
+			}
+			if others = append(others, raw); decoded.parse(path+"/", p.encodedSlash, p.semicolon) == "" {
+				others = append(others, decoded)
+			}
+		}
+	}
+	p.judgeOthers(m, r, others)
 }
 
 // judgeOthers judges the request by the other ways to take its path apart.

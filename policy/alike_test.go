@@ -200,6 +200,41 @@ func TestDataOfPages(t *testing.T) {
 	}
 }
 
+// Elysia finds the path from the eleventh byte of the URL on: where the host is short,
+// at a later slash than the first.
+func TestPathsBehindShortHosts(t *testing.T) {
+	p := compile(t, Config{ForwardToken: "strip", Settings: Settings{TokenFrom: []string{"query key"}}, Routes: routes(
+		"GET /admin/* never", "GET /x/* public", "GET /y public", "GET /z/{id} public", "GET /{id}/{any}/x public", "GET / never", "GET /caf%C3%A9 never")})
+	long, deep := "/x"+strings.Repeat("a", maxPathLength), strings.Repeat("/x", maxSegments+1)
+	for target, want := range map[string]map[string]Reason{
+		"/x/admin/users/7":    {"abcd": Forward, "a:80": Forward, "abc": AmbiguousRequest, "ab": AmbiguousRequest, "a": AmbiguousRequest, "": Forward},
+		"/x/a/admin/x":        {"abc": Forward, "ab": Forward, "a": AmbiguousRequest},
+		"/y?q=/admin/users/7": {"abcd": Forward, "abc": AmbiguousRequest, "ab": AmbiguousRequest, "a": AmbiguousRequest},
+		"/y?q=/admin?/y":      {"a": AmbiguousRequest}, "/y?q=/adm?/y": {"a": Forward},
+		"/y?q=/":               {"a": AmbiguousRequest},
+		"/y?q=/caf%C3%A9":      {"a": AmbiguousRequest},
+		"/y?q=/Admin/x":        {"a": AmbiguousRequest},
+		"/y?q=/adm%69n/x":      {"a": AmbiguousRequest},
+		"/y?q=https://a.b//c":  {"a": Forward, "api": Forward},
+		"/y?q=/%zz":            {"a": Forward},
+		"/y?key=/y&q=/admin/x": {"a": AmbiguousRequest, "abcd": Forward},
+		"/y?q=" + deep:         {"a": AmbiguousRequest, "abcd": Forward},
+		"/y?q=" + long:         {"a": AmbiguousRequest, "abcd": Forward},
+		"/x/users/7":           {"api": Forward, "gw": Forward, "a": Forward},
+		"/z/7?page=2":          {"api": Forward, "gw": Forward, "a": Forward},
+		"/z/7/":                {"api": Forward, "gw": Forward, "a": AmbiguousRequest},
+		"/y":                   {"api": Forward, "gw": Forward, "a": Forward},
+	} {
+		for host, want := range want {
+			r := request("GET " + target)
+			r.Host = host
+			if m := p.matched(r); m.Reason != want {
+				t.Errorf("%.30s at %q: %v (%s), want %v", target, host, m.Reason, m.Detail, want)
+			}
+		}
+	}
+}
+
 // More pieces than are looked at are refused, not passed over.
 func TestManyEncodedSlashes(t *testing.T) {
 	p := compile(t, Config{EncodedSlash: "allow", Routes: routes("GET /{name} public", "GET /admin/* never")})

@@ -69,6 +69,7 @@ func TestMutants(t *testing.T) {
 		{Name: "paths in queries", Run: target, File: "alike.go", Old: "if m.Reason == Forward && m.hasQueryPath() {", New: "if false {"},
 		{Name: "the same, below a directory", Run: "^TestPathInQuery$", File: "alike.go", Old: "[...]string{path, below + path}", New: "[...]string{path, path}"},
 		{Name: "the same, behind a token", Run: "^TestPathInQueryBehindToken$", File: "alike.go", Old: "query != \"\" && m.policy.StripToken {", New: "false {"},
+		{Name: "paths behind short hosts", Run: "^TestPathsBehindShortHosts$", File: "alike.go", Old: "if m.Reason == Forward && m.hasShortHost() {", New: "if false {"},
 		{Name: "data of pages", Run: target, File: "alike.go", Old: "if p.n > 1 && isData(", New: "if false && isData("},
 		{Name: "other charsets", Run: target, File: "match.go", Old: "case m.query != \"\" && otherCharset(", New: "case false && otherCharset("},
 		{Name: "a second path", Run: "^TestSecondPath$", File: "match.go", Old: `case (m.method == "COPY" || m.method == "MOVE") && len(req.Header["Destination"]) > 0:`, New: "case false:"},
