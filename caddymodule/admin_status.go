@@ -20,6 +20,8 @@ type serverStatus struct {
 	Feed       *feedStatus     `json:"feed"` // null: no other process changes the store
 	Cache      cacheStatus     `json:"cache"`
 	Rejections rejectionStatus `json:"rejections"`
+	// Reporting is how many routes are in report mode.
+	Reporting int `json:"reporting_routes"`
 }
 
 // storeStatus is the state of the store. Where it can't be asked, it says only
@@ -104,7 +106,16 @@ func showStatus(c *adminCall) (any, error) {
 		Feed:       feedStatusOf(c.tokens.store),
 		Cache:      cacheStatusOf(c.tokens.cache),
 		Rejections: c.app.hub.rejections.status(),
+		Reporting:  c.app.reporting(),
 	}, nil
+}
+
+// reporting returns how many routes of all gates are in report mode.
+func (a *App) reporting() (n int) {
+	for _, gate := range a.running() {
+		n += gate.policy.Reporting()
+	}
+	return n
 }
 
 // storeStatus returns the state of the store with the gateways that serve from

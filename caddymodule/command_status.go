@@ -43,6 +43,9 @@ func printStatus(w io.Writer, s serverStatus) {
 			field{"holds", counted(s.Store.Tokens, "token") + ", " + counted(s.Store.Owners, "owner")},
 			field{"changes", fmt.Sprint(s.Store.Position)})
 	}
+	if s.Reporting > 0 {
+		fields = append(fields, field{"report mode", counted(s.Reporting, "route") + " in it: what would be rejected there is forwarded"})
+	}
 	printSheet(w, append(fields,
 		field{"feed", feedText(s.Feed, now)},
 		field{"cache", fmt.Sprintf("%s held of %d, %d unknown ones remembered", counted(s.Cache.Tokens, "token"), s.Cache.Size, s.Cache.Unknown)},

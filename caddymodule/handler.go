@@ -67,6 +67,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if !h.unknownUntil.IsZero() && h.unknownUntil.Before(time.Now()) {
 		ctx.Logger().Warn("unknown tokens are rejected again: the time of unknown_token is over", zap.String("until", h.UnknownTokenUntil))
 	}
+	if n := h.policy.Reporting(); n > 0 {
+		ctx.Logger().Warn("report mode: requests that would be rejected are forwarded", zap.String("gate", h.At), zap.Int("routes", n))
+	}
 	h.policy.Own = ownSecrets(h.app.Token.Prefix)
 	h.challenges = makeChallenges(h.policy)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
@@ -322,7 +325,7 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 	o.reason, retryAfter = h.lookup(ctx, m.Secret, now, o)
 	if o.subject == nil {
 		if o.reason == policy.TokenUnknown && now.Before(h.unknownUntil) {
-			o.reason = policy.Forward
+			o.reason, o.unknown = policy.Forward, true
 			unknownForwarded.Inc()
 		}
 		return retryAfter

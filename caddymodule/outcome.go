@@ -19,6 +19,7 @@ type outcome struct {
 	reason   policy.Reason
 	detail   string
 	reported bool            // forwarded all the same, in report mode
+	unknown  bool            // forwarded although it has a token that nobody knows
 	subject  *policy.Subject // the token, if it is known
 	tokenID  string
 	owner    string
@@ -119,6 +120,9 @@ func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("decision", o.reason.String())
 	if o.reported {
 		enc.AddBool("reported", true)
+	}
+	if o.unknown {
+		enc.AddBool("unknown_token", true)
 	}
 	if cut != policy.Forward {
 		enc.AddString("cut", cut.String())

@@ -251,6 +251,20 @@ func (p *Policy) JudgedHeaders() (names []string) {
 // which spaces it is for.
 func (p *Policy) Spaces() bool { return p.spaces }
 
+// Reporting returns how many routes are in report mode. What no route matches counts as
+// one.
+func (p *Policy) Reporting() (n int) {
+	for _, r := range p.routes {
+		if r.Report {
+			n++
+		}
+	}
+	if p.reports {
+		n++
+	}
+	return n
+}
+
 // Default returns what a request needs that no route matches: "deny", "any" or
 // "public".
 func (p *Policy) Default() string {

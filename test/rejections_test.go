@@ -345,6 +345,7 @@ func TestUnknownTokenForward(t *testing.T) {
 		options: "unknown_token_limit 2 60s",
 		sites: fmt.Sprintf(`
 http://moving.test:{$PORT} {
+	log
 	patgate {
 		unknown_token forward until %s
 		route GET /spaces/{space} stories:read
@@ -384,6 +385,11 @@ http://moved.test:{$PORT} {
 			if got[0].line("Authorization") != "Bearer "+row.secret {
 				t.Errorf("%d: forwarded with Authorization %q", i, got[0].line("Authorization"))
 			}
+		}
+	}
+	for uri, want := range map[string]any{"/spaces/2": true, "/elsewhere": nil} {
+		if entry, ok := g.accessLog(t, uri)["patgate"].(map[string]any); !ok || entry["unknown_token"] != want {
+			t.Errorf("access log of %s: %v, want unknown_token %v", uri, entry, want)
 		}
 	}
 	if got := g.metrics(t)["caddy_patgate_unknown_tokens_forwarded_total"]; got != "4" {

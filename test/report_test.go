@@ -81,6 +81,10 @@ http://part.test:{$PORT} {
 			{name: "gone", owner: "alice", revoked: true},
 		},
 	})
+	// Routes of three gates, and what no route matches of two.
+	if got := string(g.get(t, "/patgate/status")); !strings.Contains(got, `"reporting_routes":7`) {
+		t.Errorf("the status is %s, want 7 routes in report mode", got)
+	}
 	unknown := "Authorization: Bearer 0123456789abcdefghij"
 	for _, row := range []struct {
 		request request
