@@ -138,7 +138,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"route GET,GET /a any", "Caddyfile:3: method GET stands twice"},
 		{"route GET,* /a any", "Caddyfile:3: methods GET,*: * stands alone"},
 		{"route CONNECT /a any", "Caddyfile:3: method CONNECT: never let through; a WebSocket over HTTP/2 counts as GET"},
-		{"route GET a any", `Caddyfile:3: pattern "a": begins with /`},
+		{"route GET a any", `Caddyfile:3: pattern "a": want a path, which begins with /`},
 		{"route GET /{a}/{a} any", `Caddyfile:3: pattern "/{a}/{a}": {a} stands twice`},
 		{"route GET /a{b}{c} any", `Caddyfile:3: pattern "/a{b}{c}": segment "a{b}{c}": want a text, one {name}, perhaps between texts, or at the end {name...} or *`},
 		{"route GET /{a:b} any", `Caddyfile:3: pattern "/{a:b}": {a:b}: a parameter is {name} or {name...}, its name of letters, digits, - and _`},
@@ -176,7 +176,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"group /a", "group /a: want a block of routes, at Caddyfile:3"},
 		{"group /a any {\n}", `unexpected "any" at the end of the line, at Caddyfile:3`},
 		{"group /a {\nrealm x\n}", `unknown word "realm": ` + wantGroup + ", at Caddyfile:4"},
-		{"group /a {\nroute GET b any\n}", `Caddyfile:4: pattern "b": begins with /`},
+		{"group /a {\nroute GET b any\n}", `Caddyfile:4: pattern "b": want a path, which begins with /`},
 
 		// routes that can't be told apart
 		{"route GET /a any\nroute GET /a/ any",
@@ -188,7 +188,7 @@ func TestSiteMistakes(t *testing.T) {
 
 		// all that is wrong with the routes is said at once
 		{"route get /a any\nroute GET b any", "Caddyfile:3: method \"get\": want upper-case names separated by commas, or *\n" +
-			`Caddyfile:4: pattern "b": begins with /`},
+			`Caddyfile:4: pattern "b": want a path, which begins with /`},
 	})
 }
 

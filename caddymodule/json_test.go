@@ -86,7 +86,7 @@ func TestJSONMistakes(t *testing.T) {
 		{`{}`, `{"unknown_token_until": "soon"}`, "unknown_token forward until soon: want a date such as 2026-12-31, or a time as in RFC 3339"},
 		{`{}`, `{"identity_headers": {"owner": "X_User"}}`, `identity_headers: "X_user": want letters, digits and hyphens`},
 		{`{}`, `{"routes": [{"pattern": "/a"}]}`, "methods: none given; write * for all"},
-		{`{}`, `{"routes": [{"methods": ["GET"]}]}`, `pattern "": begins with /`},
+		{`{}`, `{"routes": [{"methods": ["GET"]}]}`, `pattern "": want a path, which begins with /`},
 		{`{}`, `{"routes": [{"methods": ["GET"], "pattern": "/a", "space": "path.b"}]}`, "space path.b: pattern /a has no {b}"},
 		{`{}`, `{"routes": [{"methods": ["GET"], "pattern": "/a"}, {"methods": ["GET"], "pattern": "/a"}]}`,
 			"route GET /a can't be told apart from GET /a: the same path for GET"},

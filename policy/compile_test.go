@@ -50,7 +50,7 @@ func TestMistakes(t *testing.T) {
 		{"CONNECT", methods("CONNECT"), "method CONNECT: never let through"},
 		{"TRACE", methods("TRACE"), "method TRACE: never let through"},
 
-		{"relative pattern", pattern("x"), `Caddyfile:7: pattern "x": begins with /`},
+		{"relative pattern", pattern("x"), `Caddyfile:7: pattern "x": want a path, which begins with /`},
 		{"empty segment", pattern("/a//b"), `pattern "/a//b": segment "": no request could match it: the path has an empty segment`},
 		{"empty segments only", pattern("//"), `pattern "//": segment ""`},
 		{"two trailing slashes", pattern("/a//"), `segment ""`},

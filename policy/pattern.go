@@ -92,7 +92,7 @@ func parsePattern(text string) (pattern, error) {
 	}
 	path, query, hasQuery := strings.Cut(text, "?")
 	if !strings.HasPrefix(path, "/") {
-		return p, fmt.Errorf("pattern %q: begins with /", text)
+		return p, fmt.Errorf("pattern %q: want a path, which begins with /", text)
 	}
 	names := map[string]bool{}
 	for rest, more := strings.CutPrefix(strings.TrimSuffix(path, "/"), "/"); more; {

@@ -132,7 +132,7 @@ func compileRoute(c RouteConfig, outer Settings, prefix string, catalog *Catalog
 		At: c.At, Implicit: strings.TrimSpace(c.Require) == "",
 	}
 	if !strings.HasPrefix(c.Pattern, "/") {
-		return nil, fmt.Errorf("pattern %q: begins with /", c.Pattern)
+		return nil, fmt.Errorf("pattern %q: want a path, which begins with /", c.Pattern)
 	}
 	var err error
 	if r.methods, err = parseMethods(c.Methods); err != nil {
