@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/token"
 	"github.com/patgate/patgate/store"
 )
 
