@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/patgate/patgate/internal/redistest"
-	"github.com/patgate/patgate/token"
 	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
 )
 
 // A master that was cut off from its replica and from the Sentinels takes no beats,
