@@ -118,19 +118,21 @@ func adopt(cmd *cobra.Command) {
 	}
 }
 
-// flagError says what a flag wants where its value is no number or no boolean.
+// flagError says what a flag wants where its value is no number, boolean or duration.
 func flagError(err error) error {
-	invalid, number := new(pflag.InvalidValueError), new(strconv.NumError)
-	if !errors.As(err, &invalid) || !errors.As(err, &number) {
+	invalid := new(pflag.InvalidValueError)
+	if !errors.As(err, &invalid) {
 		return err
 	}
 	want := "a number"
-	switch {
-	case invalid.GetFlag().Value.Type() == "bool":
+	switch kind := invalid.GetFlag().Value.Type(); {
+	case kind == "duration":
+		want = "a duration such as 90d or 12h, of a century at most"
+	case kind == "bool":
 		want = "true or false"
-	case errors.Is(number, strconv.ErrRange):
+	case errors.Is(err, strconv.ErrRange):
 		want = "a smaller number"
-	case strings.HasPrefix(invalid.GetFlag().Value.Type(), "uint"):
+	case strings.HasPrefix(kind, "uint"):
 		want = "a number from 0"
 	}
 	return fmt.Errorf("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)

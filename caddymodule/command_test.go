@@ -144,6 +144,9 @@ func TestFlagErrors(t *testing.T) {
 		"--limit=" + nines:  `--limit "` + nines + `": want a smaller number`,
 		"--remove=-1":       `--remove "-1": want a number from 0`,
 		"--no-expiry=maybe": `--no-expiry "maybe": want true or false`,
+		"--for=90":          `--for "90": want a duration such as 90d or 12h, of a century at most`,
+		"--for=9999999d":    `--for "9999999d": want a duration such as 90d or 12h, of a century at most`,
+		"--for=1d12h":       "",
 		"--no-such=1":       "unknown flag: --no-such",
 		"--limit":           "flag needs an argument: --limit",
 		"--limit=1":         "",
@@ -151,6 +154,7 @@ func TestFlagErrors(t *testing.T) {
 		cmd := &cobra.Command{Use: "patgate", RunE: run(func(*cobra.Command, []string) error { return nil })}
 		cmd.Flags().Int("limit", 0, "")
 		cmd.Flags().Uint("remove", 0, "")
+		cmd.Flags().Var(new(durationFlag), "for", "")
 		cmd.Flags().Bool("no-expiry", false, "")
 		adopt(cmd)
 		var out strings.Builder

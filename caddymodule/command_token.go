@@ -157,6 +157,9 @@ numbered as "token show" shows them. A change holds from the next request on.`,
 			}
 			return ask(a, http.MethodPost, apiPath(grants...), g, printToken)
 		case "--remove":
+			if *remove == 0 {
+				return usageError(errors.New("--remove 0: grants are numbered from 1"))
+			}
 			return ask(a, http.MethodDelete, apiPath(append(grants, fmt.Sprint(*remove))...), nil, printToken)
 		}
 		return ask(a, http.MethodDelete, apiPath(grants...), nil, printToken)
@@ -176,7 +179,8 @@ or was revoked is active again.`,
 		Args: wantArgs("ID"),
 	}
 	lifetime := newLifetimeFlags(cmd)
-	overlap := cmd.Flags().String("overlap", "", "`DURATION` for which the old secret works on, as in 12h (default: not at all)")
+	overlap := new(string)
+	cmd.Flags().Var((*durationFlag)(overlap), "overlap", "`DURATION` for which the old secret works on, as in 12h (default: not at all)")
 	return askingCommand(cmd, func(a *asking, args []string) (err error) {
 		renewal := registry.Renewal{Overlap: changed(cmd, "overlap", overlap)}
 		if renewal.Lifetime, err = lifetime.read(); err != nil {
@@ -362,7 +366,7 @@ type lifetimeFlags struct {
 
 func newLifetimeFlags(cmd *cobra.Command) *lifetimeFlags {
 	f := &lifetimeFlags{cmd: cmd}
-	cmd.Flags().StringVar(&f.in, "expires-in", "", "`DURATION` the secret lives, as in 30d or 12h (default: as configured)")
+	cmd.Flags().Var((*durationFlag)(&f.in), "expires-in", "`DURATION` the secret lives, as in 30d or 12h (default: as configured)")
 	cmd.Flags().StringVar(&f.at, "expires-at", "", "`TIME` it expires at, as in 2027-01-31 (when the day begins, in UTC) or 2027-01-31T12:00:00Z")
 	cmd.Flags().BoolVar(&f.noExpiry, "no-expiry", false, "it never expires, where that is allowed")
 	return f

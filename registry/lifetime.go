@@ -106,6 +106,12 @@ func parseDuration(what, s string) (time.Duration, error) {
 	return time.Duration(n*float64(day)) + d, nil
 }
 
+// CheckDuration returns why s is no duration, or nil.
+func CheckDuration(s string) error {
+	_, err := parseDuration("duration", s)
+	return err
+}
+
 // FormatDuration writes a duration as Caddy reads it: 90d, 12h.
 func FormatDuration(d time.Duration) string {
 	var s string
