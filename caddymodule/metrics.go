@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,7 +107,7 @@ var (
 	feedResets = prometheus.NewDesc("caddy_patgate_feed_resets_total",
 		"Times that changes may have been missed, and everything held was dropped.", nil, nil)
 	servingState = prometheus.NewDesc("caddy_patgate_health",
-		"How well this gateway can serve: 1 for the state it is in (ok, degraded, stale, unavailable), 0 for the others.", []string{"status"}, nil)
+		"How well this gateway can serve: 1 for the state it is in ("+strings.Join(healths, ", ")+"), 0 for the others.", []string{"status"}, nil)
 	maxStale = prometheus.NewDesc("caddy_patgate_max_stale_seconds",
 		"For how long held tokens serve while the store can't be asked.", nil, nil)
 	feedLost = prometheus.NewDesc("caddy_patgate_feed_lost_total",

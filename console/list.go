@@ -8,7 +8,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// pageSize is how many tokens a page lists.
+// pageSize is how many tokens, or events, a page lists.
 const pageSize = 25
 
 // listing is the list of tokens, the visitor's own or everybody's.

@@ -29,8 +29,8 @@ const copyStep = 500
 // Copy adds every token, owner and event of one store to another and verifies that
 // the tokens and owners are there. What is there already and the same is left alone,
 // so that a Copy that was interrupted can be run again; what is there and differs is
-// an error, and so is that the source changes meanwhile. progress, if not nil, is called with the number of records dealt with so
-// far.
+// an error, and so is that the source changes meanwhile. progress, if not nil, is
+// called with the number of records dealt with so far.
 func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copied, error) {
 	var c Copied
 	want := sha256.New()

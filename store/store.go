@@ -87,8 +87,9 @@ type Store interface {
 	Uses
 
 	// Watch has f called for every change, in the order of their positions, until
-	// stop is called; twice, where a store can't tell whether it has been. f must be quick and must not call the store. Calls don't
-	// overlap. When stop returns, f is not running and is not called again.
+	// stop is called; twice, where a store can't tell whether it has been. f must be
+	// quick and must not call the store. Calls don't overlap. When stop returns, f is
+	// not running and is not called again.
 	Watch(f func(Change)) (stop func())
 
 	// Status describes the store for operators; with an error, as far as it can.

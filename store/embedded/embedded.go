@@ -21,6 +21,7 @@
 //	         name, name, number          owner and the owner's tokens
 //	meta     format, position,           numbers: the position of the last change,
 //	         tokens, owners, events      and how many of each there are
+//	         mark:, name                 a mark, as store.Marked has it
 package embedded
 
 import (

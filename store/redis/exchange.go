@@ -33,9 +33,9 @@ const (
 	safe   safety = true
 )
 
-// send sends commands in one round trip to each server concerned, within the
-// time that they are allowed. Each command may be sent twice. The error is the first of any of them,
-// redis.Nil aside. With safe it is ErrNotReplicated if they all succeed but a
+// send sends commands in one round trip to each server concerned, within the time
+// that they are allowed. Each command may be sent twice. The error is the first of
+// any of them, redis.Nil aside. With safe it is ErrNotReplicated if they all succeed but a
 // server's replicas don't confirm.
 func (s *Store) send(ctx context.Context, safety safety, cmds ...keyed) error {
 	ctx, cancel := context.WithTimeout(ctx, s.allowed(cmds))

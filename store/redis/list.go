@@ -10,7 +10,8 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Tokens implements store.Store, with records as in Token. The cursor is the id of the last token listed.
+// Tokens implements store.Store, with records as in Token. The cursor is the id of
+// the last token listed.
 func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
 	before := q.Cursor
 	for {

@@ -105,8 +105,7 @@ var (
 	errClosed = errors.New("the token store is closed")
 )
 
-// Store is a store.Store in Redis. It is a store.Follower, a store.Reachable, a
-// store.Acknowledger and a store.Checker as well.
+// Store is a store.Store in Redis.
 type Store struct {
 	client  redis.UniversalClient
 	cluster *redis.ClusterClient  // client, where that is one
