@@ -96,7 +96,7 @@ func TestRegenerationStories(t *testing.T) {
 			l.regenerate("1h").regenerate("9h").after(h).works(2, 3)
 		},
 		"nor beyond what the old secret was made for": func(l *life) {
-			l.after(29 * day).regenerate("30d").works(1, 2).after(day).works(2)
+			l.after(29*day).regenerate("30d").works(1, 2).after(day).works(2)
 		},
 		"a secret that has ended doesn't begin again": func(l *life) {
 			l.regenerate("").regenerate("9h").works(2, 3)
