@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/hex"
 	"io"
 	"net/http"
 	"net/url"
@@ -102,24 +101,8 @@ var mayLeave = regexp.MustCompile(`//|[\\\t]|(?i)https?:`)
 
 // shows reports whether a text has the token in it, percent-encoded or not.
 func (d *discreet) shows(text string) bool {
-	for range maxDecoded {
-		if strings.Contains(text, d.secret) || strings.IndexByte(text, '%') < 0 {
-			break
-		}
-		text = decodeEscapes(text)
-	}
-	return strings.Contains(text, d.secret)
+	return strings.Contains(decode(text).text, d.secret)
 }
-
-// decodeEscapes decodes what is percent-encoded and leaves alone what is broken.
-func decodeEscapes(s string) string {
-	return escape.ReplaceAllStringFunc(s, func(e string) string {
-		b, _ := hex.DecodeString(e[1:]) // fails for no match
-		return string(b)
-	})
-}
-
-var escape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
 // leaks reports whether a reference has the token in it and leads elsewhere.
 // Browsers drop tabs in it, take backslashes for slashes, and any number of these

@@ -24,7 +24,8 @@ func init() {
 // secrets look like, and what stands in the headers and under the query keys
 // that gates take tokens from, wherever in a line that is: in the request's URI,
 // in Referer and Location, in errors and messages. It knows both from the gates;
-// there is nothing to configure. Another format writes the lines.
+// there is nothing to configure. It masks as well what Basic authentication and
+// URLs have of names and passwords. Another format writes the lines.
 type LogEncoder struct {
 	// WrappedRaw is the format that writes the lines. Default: json, or console
 	// on a terminal.
@@ -145,12 +146,15 @@ type maskedObject struct{ zapcore.ObjectEncoder }
 // AddString implements zapcore.ObjectEncoder.
 func (o maskedObject) AddString(key, value string) {
 	m := masks.now.Load()
-	if key == "uri" { // of a request
+	switch {
+	case key == "uri": // of a request
 		value = m.url(value)
-	} else {
-		value = m.text(value)
+	case value != "" && m.header(key): // of FastCGI
+		value = redacted
+	default:
+		value = m.field(value)
 	}
-	o.ObjectEncoder.AddString(key, value)
+	o.ObjectEncoder.AddString(m.text(key), value)
 }
 
 // AddByteString implements zapcore.ObjectEncoder.
@@ -158,17 +162,21 @@ func (o maskedObject) AddByteString(key string, value []byte) { o.AddString(key,
 
 // AddReflected implements zapcore.ObjectEncoder.
 func (o maskedObject) AddReflected(key string, value any) error {
-	return o.ObjectEncoder.AddReflected(key, masks.now.Load().value(value))
+	m := masks.now.Load()
+	return o.ObjectEncoder.AddReflected(m.text(key), m.value(value))
 }
 
 // AddObject implements zapcore.ObjectEncoder.
 func (o maskedObject) AddObject(key string, value zapcore.ObjectMarshaler) error {
-	return o.ObjectEncoder.AddObject(key, maskObject(value))
+	return o.ObjectEncoder.AddObject(masks.now.Load().text(key), maskObject(value))
 }
 
-// AddArray implements zapcore.ObjectEncoder. Headers are arrays.
+// AddArray implements zapcore.ObjectEncoder. Headers are arrays, and their names may
+// be secrets.
 func (o maskedObject) AddArray(key string, value zapcore.ArrayMarshaler) error {
-	if masks.now.Load().header(key) {
+	m := masks.now.Load()
+	key = m.text(key)
+	if m.header(key) {
 		return o.ObjectEncoder.AddArray(key, zapcore.ArrayMarshalerFunc(func(a zapcore.ArrayEncoder) error {
 			a.AppendString(redacted)
 			return nil

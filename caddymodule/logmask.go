@@ -2,15 +2,13 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"fmt"
-	"net/url"
-	"regexp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"github.com/patgate/patgate/policy"
 )
@@ -30,13 +28,10 @@ type maskSet struct {
 
 // mask is a state of a maskSet.
 type mask struct {
-	headers  map[string]bool // folded
-	keys     []string        // of queries
-	prefixes []string        // of patgate's own secrets
-
-	byKey *regexp.Regexp // nil: no keys
-	inURL *regexp.Regexp // the same for a text that is all of a URL
-	own   *regexp.Regexp // nil: no prefixes
+	headers  map[string]bool     // folded
+	keys     []policy.Credential // of queries
+	schemes  []string            // of Authorization
+	prefixes []string            // of patgate's own secrets
 }
 
 // alwaysMasked are headers that carry credentials, whatever the configuration.
@@ -46,127 +41,104 @@ var alwaysMasked = []string{"authorization", "proxy-authorization", "cookie", "s
 func (s *maskSet) add(places []policy.Credential, prefix string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := mask{headers: map[string]bool{}}
+	s.now.Store(s.now.Load().with(places, prefix))
+}
+
+// with returns a mask that knows more than m, which may be nil.
+func (m *mask) with(places []policy.Credential, prefix string) *mask {
+	more := &mask{headers: map[string]bool{}, schemes: []string{"bearer", "basic"}}
 	for _, name := range alwaysMasked {
-		m.headers[name] = true
+		more.headers[name] = true
 	}
-	if old := s.now.Load(); old != nil {
-		for name := range old.headers {
-			m.headers[name] = true
-		}
-		m.keys, m.prefixes = slices.Clone(old.keys), slices.Clone(old.prefixes)
+	if m != nil {
+		maps.Copy(more.headers, m.headers)
+		more.keys, more.schemes, more.prefixes = slices.Clone(m.keys), slices.Clone(m.schemes), slices.Clone(m.prefixes)
 	}
 	for _, c := range places {
 		switch c.Kind {
 		case policy.Header:
-			m.headers[foldName(c.Name)] = true
+			more.headers[foldName(c.Name)] = true
 		case policy.Query:
-			if !slices.Contains(m.keys, c.Name) {
-				m.keys = append(m.keys, c.Name)
+			if !slices.Contains(more.keys, c) {
+				more.keys = append(more.keys, c)
+			}
+		case policy.Scheme:
+			if !slices.Contains(more.schemes, c.Name) {
+				more.schemes = append(more.schemes, c.Name)
 			}
 		}
 	}
-	if prefix != "" && !slices.Contains(m.prefixes, prefix) {
-		m.prefixes = append(m.prefixes, prefix)
+	if prefix != "" && !slices.Contains(more.prefixes, prefix) {
+		more.prefixes = append(more.prefixes, prefix)
 	}
-	m.compile()
-	s.now.Store(&m)
+	return more
 }
-
-// compile makes the patterns. Of a key, every spelling counts that the gate takes
-// for one: in any case, with any of its characters percent-encoded, with others
-// between and behind them, inside of an encoded URL as well.
-func (m *mask) compile() {
-	if len(m.keys) > 0 {
-		var keys []string
-		for _, key := range m.keys {
-			var b strings.Builder
-			for _, c := range []byte(key) {
-				if !isIgnored(c) {
-					fmt.Fprintf(&b, "(?:%s|%%(?:25)*%02x)%s", regexp.QuoteMeta(string(c)), c, ignoredInKeys)
-				}
-			}
-			keys = append(keys, b.String())
-		}
-		key := `(?i)((?:^|[?&;\s"'(,]|%(?:25)*(?:3f|26|3b))` + ignoredInKeys + `(?:` + strings.Join(keys, "|") +
-			`)(?:(?:\[|%(?:25)*(?:5b|00))[^&;=\s"'<>]*)?(?:=|%(?:25)*3d))`
-		m.byKey = regexp.MustCompile(key + `[^&;#\s"'<>\\]+`)
-		m.inURL = regexp.MustCompile(key + `[^&]+`)
-	}
-	if len(m.prefixes) > 0 {
-		var prefixes []string
-		for _, prefix := range m.prefixes {
-			prefixes = append(prefixes, regexp.QuoteMeta(prefix))
-		}
-		// With what follows at once: it may be a second secret.
-		m.own = regexp.MustCompile(`(` + strings.Join(prefixes, "|") + `)_[0-9A-Za-z]{12,}(?:_[0-9A-Za-z]*)*`)
-	}
-}
-
-// ignoredInKeys are the characters, encoded or not, that some server drops or
-// replaces in a key of a query (policy.sameKey).
-const ignoredInKeys = `(?:[^0-9A-Za-z&;=?#%\s"'<>\\]|%(?:25)*(?:[01][0-9a-f]|2[0-2457-9a-f]|3[ace]|40|5[b-f]|60|7[b-f]))*`
-
-// isIgnored reports whether an ASCII character is one of them.
-func isIgnored(c byte) bool {
-	return c < utf8.RuneSelf && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z')
-}
-
-// maxDecoded is how often a text may have been percent-encoded for a secret to be
-// found in it.
-const maxDecoded = 3
-
-// encodedRun is what could be a secret with percent-encoded characters in it.
-var encodedRun = regexp.MustCompile(`(?:[0-9A-Za-z_]|%[0-9A-Fa-f]{2}){12,}`)
 
 // text returns s without secrets.
-func (m *mask) text(s string) string {
-	if m == nil {
-		return s
-	}
-	return m.masked(s, m.byKey)
-}
+func (m *mask) text(s string) string { return m.masked(s, endsInText) }
 
 // url is text for what is all of a URL: in it, a value ends where the next one
 // begins and nowhere else.
-func (m *mask) url(s string) string {
+func (m *mask) url(s string) string { return m.masked(s, endsInURL) }
+
+// field is text for what may be all of a URL, or of a header: what has no blanks in
+// it is taken for one.
+func (m *mask) field(s string) string {
+	if strings.IndexByte(s, ' ') < 0 {
+		return m.url(s)
+	}
+	return m.text(s)
+}
+
+func (m *mask) masked(s, ends string) string {
 	if m == nil {
 		return s
 	}
-	return m.masked(s, m.inURL)
+	if scheme, credential, ok := strings.Cut(s, " "); ok && m.isScheme(scheme) && credential != "" && !strings.ContainsAny(credential, " \"") { // which a challenge has
+		return scheme + " " + redacted
+	}
+	p := decode(s)
+	hidden := append(m.secrets(&p, ends), m.own(p.text)...)
+	for i := range hidden {
+		hidden[i] = p.given(hidden[i])
+	}
+	if p.starts != nil {
+		hidden = append(hidden, m.own(s)...) // whose first letters were decoded with what is before them
+	}
+	return without(s, hidden)
 }
 
-func (m *mask) masked(s string, byKey *regexp.Regexp) string {
-	if len(s) < 12 {
+// without returns a text with other words where these parts stood.
+func without(s string, hidden []span) string {
+	if len(hidden) == 0 {
 		return s
 	}
-	encoded := strings.IndexByte(s, '%') >= 0
-	if byKey != nil && (encoded || strings.IndexByte(s, '=') >= 0) {
-		s = byKey.ReplaceAllString(s, "${1}"+redacted)
+	slices.SortFunc(hidden, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	var b strings.Builder
+	end := 0
+	for _, h := range hidden {
+		if h.from >= end {
+			b.WriteString(s[end:h.from])
+			b.WriteString(redacted)
+		}
+		end = max(end, h.to)
 	}
-	if m.own == nil {
-		return s
-	}
-	s = m.own.ReplaceAllString(s, "${1}_"+redacted)
-	if encoded {
-		s = encodedRun.ReplaceAllStringFunc(s, func(run string) string {
-			plain := run
-			for range maxDecoded {
-				if decoded, err := url.PathUnescape(plain); err == nil {
-					plain = decoded
-				}
-			}
-			if plain != run && m.own.MatchString(plain) {
-				return redacted
-			}
-			return run
-		})
-	}
-	return s
+	b.WriteString(s[end:])
+	return b.String()
 }
 
-// header reports whether a header carries secrets.
-func (m *mask) header(name string) bool { return m != nil && m.headers[foldName(name)] }
+func (m *mask) isScheme(word string) bool {
+	return slices.ContainsFunc(m.schemes, func(scheme string) bool { return strings.EqualFold(scheme, word) })
+}
+
+// header reports whether a header carries secrets. CGI has its name with HTTP_ before it.
+func (m *mask) header(name string) bool {
+	if m == nil {
+		return false
+	}
+	folded := foldName(name)
+	return m.headers[folded] || m.headers[strings.TrimPrefix(folded, "http-")]
+}
 
 // foldName folds what servers take for the same header.
 func foldName(name string) string {

@@ -1,9 +1,12 @@
 package caddymodule
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +22,7 @@ import (
 
 func newMask() *mask {
 	var s maskSet
-	s.add([]policy.Credential{{Kind: policy.Query, Name: "api_key"}, {Kind: policy.Header, Name: "X-Api-Key"}, {Kind: policy.Bearer}}, "pat")
+	s.add([]policy.Credential{{Kind: policy.Query, Name: "api_key"}, {Kind: policy.Header, Name: "X-Api-Key"}, {Kind: policy.Bearer}, {Kind: policy.Scheme, Name: "Token"}}, "pat")
 	return s.now.Load()
 }
 
@@ -28,6 +31,7 @@ func TestMaskText(t *testing.T) {
 	m := newMask()
 	own := token.NewSecret("pat")
 	const foreign = "wPQ7cn3sX0rT5vB9" // an imported token: nothing to know it by but its place
+	basic := base64.StdEncoding.EncodeToString([]byte("x:" + foreign))
 	for _, row := range []struct{ text, want string }{
 		{"/x?api_key=" + foreign, "/x?api_key=REDACTED"},
 		{"/x?a=1&api_key=" + foreign + "&b=2", "/x?a=1&api_key=REDACTED&b=2"},
@@ -50,16 +54,54 @@ func TestMaskText(t *testing.T) {
 		{"/x?api%255Fkey%255B0%255D=" + foreign, "/x?api%255Fkey%255B0%255D=REDACTED"},
 		{"/x/" + own + "/y", "/x/pat_REDACTED/y"},
 		{"?other=" + own, "?other=pat_REDACTED"},
-		{"Bearer " + own + "x", "Bearer pat_REDACTED"},
+		{"a Bearer " + own + "x", "a Bearer pat_REDACTED"},
 		{own[:20], "pat_REDACTED"},
 		{own + own, "pat_REDACTED"},
 		{own[:17] + own + "_" + own, "pat_REDACTED"},
-		{"?o=%70at_" + own[4:], "?o=REDACTED"},
-		{"?o=pat%5F" + own[4:], "?o=REDACTED"},
-		{"?o=%2570at_" + own[4:], "?o=REDACTED"},
-		{"?o=pat%25255F" + own[4:], "?o=REDACTED"},
-		{"?o=" + own[:20] + "%" + fmt.Sprintf("%x", own[20]) + own[21:], "?o=REDACTED"},
+		{"?o=%70at_" + own[4:], "?o=%70at_REDACTED"},
+		{"?o=pat%5F" + own[4:], "?o=pat%5FREDACTED"},
+		{"?o=%2570at_" + own[4:], "?o=%2570at_REDACTED"},
+		{"?o=pat%25255F" + own[4:], "?o=pat%25255FREDACTED"},
+		{"?o=pat%2525252525255F" + own[4:], "?o=pat%2525252525255FREDACTED"},
+		{"?o=%%37%30at_" + own[4:], "?o=%%37%30at_REDACTED"},
+		{"?o=%u0070at_" + own[4:], "?o=%u0070at_REDACTED"},
+		{"?o=" + own[:20] + "%" + fmt.Sprintf("%x", own[20]) + own[21:], "?o=pat_REDACTED"},
+		{strings.ToUpper(own), "PAT_REDACTED"},
+		{http.CanonicalHeaderKey(own), "Pat_REDACTED"},
 
+		// Spellings of a key that the gate takes for it, or can't tell from it.
+		{"/x?%EF%BB%BFapi_key=" + foreign, "/x?%EF%BB%BFapi_key=REDACTED"},
+		{"/x?%EF%BD%81pi_key=" + foreign, "/x?%EF%BD%81pi_key=REDACTED"},
+		{"/x?\ufeffapi_key=" + foreign, "/x?\ufeffapi_key=REDACTED"},
+		{"/x?%u0061pi_key=" + foreign, "/x?%u0061pi_key=REDACTED"},
+		{"/x?%C1%A1pi_key=" + foreign, "/x?%C1%A1pi_key=REDACTED"},
+		{"/x?%zzapi_key=" + foreign, "/x?%zzapi_key=REDACTED"},
+		{"/x?api_key%26y=" + foreign, "/x?api_key%26y=REDACTED"},
+		{"/x?api_key%3Dy=" + foreign, "/x?api_key%3DREDACTED"},
+		{"/x?api%3D_key=" + foreign, "/x?api%3D_key=REDACTED"},
+		{"/x?api_key?y=" + foreign, "/x?api_key?y=REDACTED"},
+		{"/x#api_key=" + foreign, "/x#api_key=REDACTED"},
+		{"/x%3Fapi_key=" + foreign, "/x%3Fapi_key=REDACTED"},
+		{"/x;api_key=" + foreign, "/x;api_key=REDACTED"},
+		{"?api_key=x", "?api_key=REDACTED"},
+
+		// Credentials by their form.
+		{"Basic " + basic, "Basic REDACTED"},
+		{"the header was basic  " + basic + ", and more", "the header was basic  REDACTED, and more"},
+		{"?was=Basic%20" + basic + "&a=1", "?was=Basic%20REDACTED&a=1"},
+		{"Bearer " + foreign, "Bearer REDACTED"},
+		{"token " + foreign, "token REDACTED"},
+		{"http://x:" + foreign + "@host/y", "http://REDACTED@host/y"},
+		{"http://" + foreign + "@host", "http://REDACTED@host"},
+		{"//x:" + foreign + "%2F@" + foreign + "@host?y=a@b", "//REDACTED@host?y=a@b"},
+		{"?to=http%3A%2F%2Fx%3A" + foreign + "%252F%40host%2Fy%40z", "?to=http%3A%2F%2FREDACTED%40host%2Fy%40z"},
+		{`dial "https://x:` + foreign + `@host/": no such host`, `dial "https://REDACTED@host/": no such host`},
+
+		{`Bearer realm="patgate"`, `Bearer realm="patgate"`},
+		{"basic authentication of users", "basic authentication of users"},
+		{"https://host/@user?mail=a@b.test", "https://host/@user?mail=a@b.test"},
+		{"to a@b.test // by c@d.test", "to a@b.test // by c@d.test"},
+		{"/x?caf%C3%A9=1&filter%5Ba%5D=%zz", "/x?caf%C3%A9=1&filter%5Ba%5D=%zz"},
 		{"/x?monkey=banana&count=3", "/x?monkey=banana&count=3"},
 		{"/x?my_api_key=1", "/x?my_api_key=1"},
 		{"/x?api_keys=1&api=2&key=3&keyapi=4", "/x?api_keys=1&api=2&key=3&keyapi=4"},
@@ -78,7 +120,7 @@ func TestMaskText(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]bool{
-		"X-Api-Key": true, "x-api-key": true, "X_Api_Key": true, "X.Api.Key": true, "Authorization": true, "Set-Cookie": true, "Proxy-Authorization": true,
+		"X-Api-Key": true, "x-api-key": true, "X_Api_Key": true, "X.Api.Key": true, "Authorization": true, "Set-Cookie": true, "Proxy-Authorization": true, "HTTP_X_API_KEY": true,
 		"X-Api-Keys": false, "User-Agent": false,
 	} {
 		if got := m.header(name); got != want {
@@ -92,11 +134,9 @@ func FuzzMaskText(f *testing.F) {
 	f.Add("/x?api_key=", "&b=2")
 	f.Add("%2Fx%3Fapi_key%3D", "")
 	f.Add("\x00%%?", "%")
+	f.Add("%u00", "")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		own := token.NewSecret("pat")
-		if i := strings.LastIndexFunc(before, func(r rune) bool { return r == '%' }); i >= 0 && i >= len(before)-2 {
-			return // the secret's first letters would be read as an escape's
-		}
 		if got := m.text(before + own + after); strings.Contains(got, own[8:24]) {
 			t.Errorf("%q shows a secret", got)
 		}
@@ -134,7 +174,7 @@ func TestLogEncoder(t *testing.T) {
 	uri := "/x?logged_key=" + foreign
 	e := new(LogEncoder)
 	e.wrapped = zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg", StacktraceKey: "stack", LevelKey: "level", EncodeLevel: zapcore.LowercaseLevelEncoder})
-	header := http.Header{"X-Logged-Key": {foreign}, "Referer": {"https://a.test" + uri}, "Authorization": {"Token " + foreign}, "Accept": {"plain"}}
+	header := http.Header{own: {"x"}, "X-Logged-Key": {foreign}, "Referer": {"https://a.test" + uri}, "Authorization": {"Token " + foreign}, "Accept": {"plain"}}
 	with := e.Clone()
 	zap.String("with", own).AddTo(with)
 	entry := zapcore.Entry{Message: "message " + own, Stack: "goroutine " + own, Level: zapcore.InfoLevel}
@@ -145,7 +185,9 @@ func TestLogEncoder(t *testing.T) {
 			zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: &http.Request{RequestURI: uri, Header: header}, ShouldLogCredentials: true}),
 			zap.Object("resp_headers", caddyhttp.LoggableHTTPHeader{Header: http.Header{"Location": {uri}}}),
 			zap.Inline(zapcore.ObjectMarshalerFunc(func(o zapcore.ObjectEncoder) error { o.AddString("inline", own); return nil })),
-			zap.Dict("dict", zap.String("deep", own), zap.Dict("deeper", zap.String("uri", uri))), zap.Namespace("space"), zap.String("in", own),
+			zap.Dict("dict", zap.String("deep", own), zap.Dict("deeper", zap.String("uri", uri))),
+			zap.Dict("env", zap.String("HTTP_X_LOGGED_KEY", foreign), zap.String("QUERY_STRING", "logged_key='"+foreign), zap.String("HTTP_COOKIE", "")),
+			zap.String("appended", "Basic "+base64.StdEncoding.EncodeToString([]byte("x:"+foreign))), zap.Namespace("space"), zap.String("in", own),
 			zap.Duration("took", time.Second), zap.Int("n", 7),
 		})
 		if err != nil {
@@ -157,7 +199,7 @@ func TestLogEncoder(t *testing.T) {
 				t.Errorf("a secret stands in …%s…", text[max(0, i-60):i])
 			}
 		}
-		for _, kept := range []string{`"uri":"/x?logged_key=REDACTED"`, `"Accept":["plain"]`, `"b":"plain&<>"`, `"n":7`, `"msg":"message pat_REDACTED"`, `"with":"pat_REDACTED"`} {
+		for _, kept := range []string{`"uri":"/x?logged_key=REDACTED"`, `"Accept":["plain"]`, `"b":"plain&<>"`, `"n":7`, `"msg":"message pat_REDACTED"`, `"with":"pat_REDACTED"`, `"HTTP_COOKIE":""`, `"pat_REDACTED":["x"]`} {
 			if !strings.Contains(text, kept) {
 				t.Errorf("%s is not in %s", kept, text)
 			}
@@ -184,4 +226,31 @@ func BenchmarkMaskText(b *testing.B) {
 			}
 		})
 	}
+}
+
+// What is decoded in one pass is what decoding again and again comes to.
+func FuzzDecode(f *testing.F) {
+	escape := regexp.MustCompile(`%[0-9A-Fa-f]{2}|%[uU][0-9A-Fa-f]{4}`)
+	for _, s := range []string{"a%2Fb", "%25252F", "%%32%46", "%u0025u0041", "%u00%34%31", "%%", "%zz%2", "caf%C3%A9%u00e9"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		want := s
+		for escape.MatchString(want) {
+			want = escape.ReplaceAllStringFunc(want, func(e string) string {
+				n, _ := strconv.ParseUint(strings.TrimLeft(e, "%uU"), 16, 16)
+				if len(e) == 3 {
+					return string([]byte{byte(n)})
+				}
+				return string(rune(n))
+			})
+		}
+		p := decode(s)
+		if p.text != want {
+			t.Fatalf("%q is decoded to %q, want %q", s, p.text, want)
+		}
+		if all := p.given(span{0, len(p.text)}); all != (span{0, len(s)}) {
+			t.Errorf("%q begins and ends at %v", s, all)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -71,6 +72,12 @@ func (c Credential) sameAs(d Credential) bool {
 		return c.scheme() == d.scheme()
 	}
 	return c == d || c.Kind == Query && d.Kind == Query && sameKey(c.Name, d.Name)
+}
+
+// TakesKey reports whether a place in the query may be meant by this key, as it is when
+// it is decoded: in any spelling that some server takes for it, or that is broken.
+func (c Credential) TakesKey(key string) bool {
+	return c.Kind == Query && (key == c.Name || sameKey(key, c.Name) || strings.IndexByte(key, '%') >= 0 || !utf8.ValidString(key))
 }
 
 // scheme returns the authentication scheme in lower case, or "" where a credential

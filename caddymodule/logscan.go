@@ -1,0 +1,237 @@
+package caddymodule
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// plain is a text without its percent-encoding, however often it was encoded.
+type plain struct {
+	text   string
+	starts []int32 // where its bytes begin in what was given, and where that ends; nil: nothing was encoded
+}
+
+// decode decodes until nothing changes, in one pass: an escape ends where its last
+// digit is read or decoded. What is broken stays as it is.
+func decode(s string) plain {
+	if strings.IndexByte(s, '%') < 0 {
+		return plain{text: s}
+	}
+	text, starts := make([]byte, 0, len(s)), make([]int32, 0, len(s)+1)
+	for i := range len(s) {
+		text, starts = append(text, s[i]), append(starts, int32(i))
+		for {
+			char, size := lastEscape(text)
+			if size == 0 {
+				break
+			}
+			n := len(text) - size
+			if text, starts = text[:n], starts[:n+1]; size == 3 {
+				text = append(text, byte(char))
+			} else {
+				text = utf8.AppendRune(text, char)
+			}
+			for len(starts) < len(text) {
+				starts = append(starts, starts[n])
+			}
+		}
+	}
+	return plain{string(text), append(starts, int32(len(s)))}
+}
+
+// lastEscape returns what the escape at the end of a text stands for, and its size: 0
+// where there is none. ASP.NET knows %u0061 as well.
+func lastEscape(text []byte) (char rune, size int) {
+	n := len(text)
+	switch {
+	case n >= 3 && text[n-3] == '%':
+		size, text = 3, text[n-2:]
+	case n >= 6 && text[n-6] == '%' && text[n-5]|0x20 == 'u':
+		size, text = 6, text[n-4:]
+	default:
+		return 0, 0
+	}
+	for _, c := range text {
+		switch {
+		case '0' <= c && c <= '9':
+			char = char<<4 | rune(c-'0')
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			char = char<<4 | rune(c|0x20-'a'+10)
+		default:
+			return 0, 0
+		}
+	}
+	return char, size
+}
+
+// width returns how many bytes a byte took as it was given: 1 where it wasn't encoded.
+func (p *plain) width(i int) int {
+	if p.starts == nil {
+		return 1
+	}
+	return int(p.starts[i+1] - p.starts[i])
+}
+
+// raw reports whether one of these characters stands at i as it was given.
+func (p *plain) raw(i int, chars string) bool {
+	return strings.IndexByte(chars, p.text[i]) >= 0 && p.width(i) == 1
+}
+
+// span is a part of a plain text.
+type span struct{ from, to int }
+
+// given returns where the span stands in what was given.
+func (p *plain) given(s span) span {
+	if p.starts == nil {
+		return s
+	}
+	return span{int(p.starts[s.from]), int(p.starts[s.to])}
+}
+
+// What a value ends at that stands under a key.
+const (
+	endsInURL   = "&" // in what is all of a URL
+	endsInQuery = "&;"
+	endsInText  = "&;#\"'<>\\ \t\n\v\f\r"
+)
+
+// secrets returns the parts of a text that are secret by their place: under a key of a
+// query, also of one that is encoded inside of another, or in what Basic
+// authentication and URLs have of names and passwords.
+func (m *mask) secrets(p *plain, ends string) (all []span) {
+	// Where a key begins, as the gate takes a query apart, and as who decodes a
+	// part of it first does; -1: nowhere.
+	key, inner, inQuery := 0, 0, false
+	for i, userinfo := 0, 0; i < len(p.text); i++ {
+		switch c := p.text[i]; c {
+		case '=':
+			raw := p.width(i) == 1
+			if m.isKey(p.text, inner, i) || raw && key != inner && m.isKey(p.text, key, i) {
+				s := span{i + 1, i + 1}
+				for s.to < len(p.text) && !p.raw(s.to, ends) {
+					s.to++
+				}
+				if s.from < s.to {
+					all = append(all, s)
+				}
+				i, raw = s.to-1, true
+			}
+			if inner = -1; raw {
+				key = -1
+			}
+		case '/':
+			if i >= userinfo && strings.HasPrefix(p.text[i:], "//") {
+				var s span
+				if s, userinfo = p.userinfo(i); s.from < s.to {
+					all = append(all, s)
+				}
+			}
+			inner = i + 1
+		case '&', ';', '?', '#':
+			inner = i + 1
+			if p.width(i) == 1 && c != '#' && !(c == '?' && inQuery) {
+				key, inQuery = i+1, inQuery || c == '?'
+			}
+		case ' ', '\t', '\n', '\r', '"', '\'', '(', ',', '<', '>':
+			if p.width(i) == 1 {
+				if inner = i + 1; ends == endsInText {
+					key, inQuery = i+1, false
+				}
+			}
+		case 'b', 'B':
+			if s := basic(p.text, i); s.from < s.to {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// isKey reports whether tokens are taken from under the key that text has between from
+// and to.
+func (m *mask) isKey(text string, from, to int) bool {
+	return from >= 0 && from < to && slices.ContainsFunc(m.keys, func(key policy.Credential) bool { return key.TakesKey(text[from:to]) })
+}
+
+// userinfo returns what of a URL stands between the slashes at i and the last @ of its
+// authority, and where that ends: at what is encoded no more often than the slashes.
+func (p *plain) userinfo(i int) (s span, end int) {
+	s = span{i + 2, i + 2}
+	for end = s.from; end < len(p.text); end++ {
+		switch c := p.text[end]; {
+		case c == '@':
+			s.to = end
+		case strings.IndexByte("/?#"+endsInText, c) >= 0 && p.width(end) <= p.width(i):
+			return s, end
+		}
+	}
+	return s, end
+}
+
+// basic returns the credentials of Basic authentication whose word begins at i.
+func basic(text string, i int) (s span) {
+	const word = "basic"
+	if len(text)-i < len(word) || !strings.EqualFold(text[i:i+len(word)], word) {
+		return s
+	}
+	rest := text[i+len(word):]
+	encoded := strings.TrimLeft(rest, " +")
+	if len(encoded) == len(rest) {
+		return s
+	}
+	s.from = len(text) - len(encoded)
+	for s.to = s.from; s.to < len(text) && (isAlnum(text[s.to]) || strings.IndexByte("+/-_=", text[s.to]) >= 0); s.to++ {
+	}
+	encoded = urlAlphabet.Replace(strings.TrimRight(text[s.from:s.to], "="))
+	if pair, err := base64.RawStdEncoding.DecodeString(encoded); err != nil || !strings.Contains(string(pair), ":") {
+		return span{}
+	}
+	return s
+}
+
+var urlAlphabet = strings.NewReplacer("-", "+", "_", "/")
+
+// minOwn is how many characters behind its prefix make a secret: one that is cut off
+// is a secret of someone, too.
+const minOwn = 12
+
+// own returns the parts of a text that are patgate's own secrets, each behind its
+// prefix, which may be in another case: names of headers are folded.
+func (m *mask) own(text string) (all []span) {
+	for i := strings.IndexByte(text, '_'); i >= 0; {
+		s := span{i + 1, i + 1}
+		if m.endsInPrefix(text[:i]) {
+			for s.to < len(text) && isAlnum(text[s.to]) {
+				s.to++
+			}
+			if s.to-s.from >= minOwn {
+				// With what follows at once: it may be a second secret.
+				for s.to < len(text) && (isAlnum(text[s.to]) || text[s.to] == '_') {
+					s.to++
+				}
+				all = append(all, s)
+			}
+		}
+		next := strings.IndexByte(text[s.to:], '_')
+		if next < 0 {
+			break
+		}
+		i = s.to + next
+	}
+	return all
+}
+
+func (m *mask) endsInPrefix(text string) bool {
+	return slices.ContainsFunc(m.prefixes, func(prefix string) bool {
+		begin := len(text) - len(prefix)
+		return begin >= 0 && strings.EqualFold(text[begin:], prefix)
+	})
+}
+
+func isAlnum(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
