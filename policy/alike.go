@@ -307,7 +307,7 @@ func (s *spelled) alike(literal string, last bool) bool {
 			return s.alikeFolded(literal, last)
 		case i == len(text):
 			return false
-		case lower(blank(text[i])) != lower(literal[i]):
+		case !alikeBytes(text[i], literal[i]):
 			return shortName(text, literal)
 		}
 	}
@@ -329,9 +329,35 @@ func (s *spelled) alikeFolded(literal string, last bool) bool {
 
 // begins is alike for what is folded.
 func begins(text, literal string, last bool) bool {
-	rest, ok := strings.CutPrefix(text, literal)
-	return ok && drops(rest, last) || shortName(text, literal)
+	return beginsAlike(text, literal) && drops(text[len(literal):], last) || shortName(text, literal)
 }
+
+// beginsAlike reports whether a text begins with the bytes of a literal, or what some
+// server takes for them.
+func beginsAlike(text, literal string) bool {
+	if len(text) < len(literal) {
+		return false
+	}
+	for i := 0; i < len(literal); i++ {
+		if !alikeBytes(text[i], literal[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// alikeBytes reports whether some server takes c for a byte of a literal: in another
+// case, or, where that has a hyphen or an underscore, any punctuation, which CherryPy
+// makes underscores of, and others hyphens (CodeIgniter, CakePHP).
+func alikeBytes(c, literal byte) bool {
+	if c = blank(c); lower(c) == lower(literal) {
+		return true
+	}
+	return joins(literal) && c < utf8.RuneSelf && !isAlnum(c)
+}
+
+// joins reports whether c joins words in the name of what a path is for.
+func joins(c byte) bool { return c == '_' || c == '-' }
 
 // alike is spelled.alike for what is ASCII.
 func alike(text, literal string, last bool) bool {
@@ -409,11 +435,11 @@ func (p *partial) resembles(text string) bool {
 	return false
 }
 
-// inOtherCase reports whether the partial parameter matches the segment but for
-// its case.
-func (p *partial) inOtherCase(text string) bool {
+// nearlyMatches reports whether the partial parameter matches the segment but for
+// its case and punctuation.
+func (p *partial) nearlyMatches(text string) bool {
 	i := len(text) - len(p.after)
-	return i > len(p.before) && strings.EqualFold(text[:len(p.before)], p.before) && strings.EqualFold(text[i:], p.after)
+	return i > len(p.before) && beginsAlike(text, p.before) && beginsAlike(text[i:], p.after)
 }
 
 func isASCII(s string) bool {
@@ -441,11 +467,19 @@ func (k *marks) add(literal string) {
 		k.lengths = ^uint64(0)
 		k.first['0'>>6] |= 1 << ('0' & 63)
 	}
+	if joins(c) { // may begin with any punctuation
+		for other := range byte(utf8.RuneSelf) {
+			if !isAlnum(other) {
+				k.first[other>>6] |= 1 << (other & 63)
+			}
+		}
+	}
 	k.lengths |= 1 << min(len(literal), 63)
 	k.first[c>>6] |= 1 << (c & 63)
 }
 
-// resembles reports whether a segment may be a literal in another case. What more
+// resembles reports whether a segment may be a literal in another case, or with other
+// punctuation. What more
 // there is to be said against a segment, pathText.marked says.
 func (k *marks) resembles(text string) bool {
 	c := lower(text[0])
@@ -467,7 +501,7 @@ func (p *pathText) countScripts() (n int) {
 
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
-// them; with the name of a script in it; and without that of a page's data.
+// them; with the name of a script in it; and as the page whose data it is for.
 func (p *pathText) readings() (all []pathText) {
 	if p.overescaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")))
@@ -478,19 +512,42 @@ func (p *pathText) readings() (all []pathText) {
 			all = appendPath(all, merged)
 		}
 	}
+	all = append(all, p.pages()...)
 	for _, base := range all {
 		all = append(all, base.scripts()...)
-	}
-	if p.n > 1 && isData(p.segment(p.n-1)) {
-		all = appendPath(all, p.text[:p.bounds[p.n-1]])
 	}
 	return append(all, p.scripts()...)
 }
 
+// pages returns the pages whose data the path is for.
+func (p *pathText) pages() (all []pathText) {
+	if p.n == 0 {
+		return nil
+	}
+	last := p.segment(p.n - 1)
+	if isData(last) {
+		all = appendPath(all, p.text[:p.bounds[p.n-1]])
+	}
+	for i := range p.n - 2 {
+		before := p.text[:p.bounds[i]] // of the application
+		switch {
+		case p.segment(i) == "_next" && p.segment(i+1) == "data" && i+3 < p.n: // Next.js, with the name of a build
+			return appendPath(all, before+strings.TrimSuffix(p.text[p.bounds[i+3]:p.bounds[p.n]], ".json"))
+		case p.segment(i) == "page-data" && last == "page-data.json": // Gatsby
+			return appendPath(all, before+p.text[p.bounds[i+1]:p.bounds[p.n-1]])
+		}
+	}
+	return all
+}
+
 // isData reports whether a segment stands for the data of the page before it (SvelteKit,
-// Nuxt).
+// Nuxt, React Router, Qwik City).
 func isData(s string) bool {
-	return s == "__data.json" || s == "__route.js" || s == "_payload.json" || s == "_payload.js"
+	switch s {
+	case "__data.json", "__route.js", "_payload.json", "_payload.js", "_root.data", "_.data", ".data", "q-data.json":
+		return true
+	}
+	return false
 }
 
 // necessary decodes what can't stand in a path as it is, and is encoded in every
@@ -579,18 +636,25 @@ func isScript(s string) bool {
 		return false
 	}
 	switch strings.ToLower(s[i+1:]) {
-	case "php", "php3", "php4", "php5", "php7", "phtml", "phar", "asp", "aspx", "ashx", "asmx", "axd", "svc", "jsp", "cgi", "fcgi", "pl", "py", "rb", "do":
+	case "php", "php3", "php4", "php5", "php7", "phtml", "phar", "asp", "aspx", "ashx", "asmx", "axd", "svc", "jsp", "cgi", "fcgi", "pl", "py", "rb", "do",
+		"cfm", "cfml", "cfc", "dll", "exe", "nsf":
 		return true
 	}
 	return false
 }
 
 // isIndex reports whether servers take a segment for what stands for its
-// directory.
+// directory: a file, or the action that is called where none is named (CherryPy,
+// ASP.NET MVC, Grails, CakePHP, Yii).
 func isIndex(s string) bool {
+	if isDefaultAction(s) {
+		return true
+	}
 	name, format, _ := strings.Cut(s, ".")
 	return (equalFold(name, "index") || equalFold(name, "default")) && (isScript(s) || equalFold(format, "html") || equalFold(format, "htm"))
 }
+
+func isDefaultAction(s string) bool { return equalFold(s, "index") }
 
 // hasSessionSegment reports whether a path has what ASP.NET takes for a session's
 // id without a cookie, and drops: (S(…)).

@@ -34,6 +34,11 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"accents (Windows)", "GET /caf%C3%A9 admin\nGET /admin admin\nGET /{x} read", "/cafe /CAFE /cafe%CC%81 /%C3%A0dmin /adm%C4%B1n /adm%C4%B0n", refused},
 		{"blanks (Windows, PHP)", "GET /a%20b admin\nGET /admin admin\nGET /{x} read", "/a+b /A+B /admin+ /admin++", refused},
 		{"streams (Windows)", "GET /admin/x admin\nGET /{s}/x read", "/admin::$DATA/x /admin:$i30:$INDEX_ALLOCATION/x /Admin+:$/x", refused},
+		{"punctuation (CherryPy, CodeIgniter)", "GET /users/delete_all admin\nGET /users/{name} read\nGET /users/{name}/x read\nGET /users/purge-now/x admin\nGET /{x}/{y} read",
+			"/users/delete-all /users/delete.all /users/delete,all /users/DELETE~all /users/delete%20all /users/delete+all /users/delete-all.json /users/delete-all.%C3%A9 /users/purge_now/x /users/purge.now/x", refused},
+		{"punctuation at the beginning", "GET /_all admin\nGET /-x admin\nGET /{x} read", "/-all /.all /,all /@ALL /_x /$x", refused},
+		{"punctuation around parameters", "POST /{id}_cancel admin\nPOST /{id} read", "/7-cancel /7.cancel /7,Cancel", refused},
+		{"other punctuation", "GET /users/delete_all admin\nGET /users/de.lete admin\nGET /users/{name} read", "/users/deleteXall /users/delete7all /users/deleteall /users/delete--all /users/de_lete /users/a-b /users/delete-alls", route},
 		{"colons", "GET /admin/x admin\nGET /{s}/x read", "/admin:7/x /admin:/x", route},
 		{"short names (Windows)", "GET /administration/x admin\nGET /{s}/x read", "/ADMINI~1/x /admini~12/x /admini~1.ext/x /a~1/x", refused},
 		{"tildes", "GET /administration/x admin\nGET /{s}/x read", "/admini~x/x /other~1/x /~admin/x /administr~1/x", route},
@@ -43,6 +48,10 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"many scripts", "GET /* read", "/a.php/a.php/a.php/a.php/a.php /a.php/b/a.php/c/x.jsp/d/x.cgi/e.pl", refused},
 		{"some scripts", "GET /* read", "/a.php/a.php/a.php/a.php /a.php/b/a.php/c/x.jsp", route},
 		{"indexes", "GET /admin admin\nGET /{s}/{f} read", "/admin/index.php /admin/INDEX.html /admin/default.aspx", refused},
+		{"scripts (ColdFusion, Domino, ISAPI)", "GET /admin/x admin\nGET /* read", "/index.cfm/admin/x /a.CFC/admin/x /a.cfml/admin/x /a.dll/admin/x /a.exe/admin/x /a.nsf/admin/x", refused},
+		{"default actions (CherryPy, ASP.NET MVC)", "GET /users admin\nGET /{s}/{f} read\nGET /{s}/{f}/{g} read", "/users/index /users/Index /users/INDEX/ /users/i%6Edex", refused},
+		{"default actions of the root", "GET / admin\nGET /{s} read", "/index /INDEX /index/", refused},
+		{"default actions of nothing else", "GET /users admin\nGET /{s}/{f} read\nGET /users/{f}/{g} read", "/users/indexes /users/reindex /users/index/7 /other/index /users/default", route},
 		{"scripts of nothing else", "GET /admin/x admin\nGET /* read", "/a.php/b /a.phpx/admin/x /x/index.php /admin/y/index.html /index.phps/admin/x", route},
 		{"a stricter route covers the other", "GET /users/me read\nGET /users/{id} admin", "/users/ME /users/me.json", route},
 		{"and one that asks the same", "GET /users/me read\nGET /users/{id} read", "/users/ME /users/me.json", route},
@@ -187,12 +196,23 @@ func TestUndecodedLiterals(t *testing.T) {
 	}
 }
 
-// The data of a page is that page's, to SvelteKit and Nuxt.
+// The data of a page is that page's.
 func TestDataOfPages(t *testing.T) {
-	p := compile(t, Config{Routes: routes("GET /users/{id} never", "GET /users/{id}/{tab} public", "GET /open/* public")})
+	p := compile(t, Config{Routes: routes("GET / never", "GET /users/{id} never", "GET /users/{id}/{tab} public", "GET /open/* public", "GET /{any} public", "GET /_next/* public", "GET /page-data/* public",
+		"GET /app/users/{id} never", "GET /app/_next/* public", "GET /app/page-data/* public")})
 	for target, want := range map[string]Reason{
-		"GET /users/7/__data.json": AmbiguousRequest, "GET /users/7/_payload.json": AmbiguousRequest, "GET /users/7/__route.js": AmbiguousRequest,
+		"GET /users/7/__data.json": AmbiguousRequest, "GET /users/7/_payload.json": AmbiguousRequest, "GET /users/7/__route.js": AmbiguousRequest, "GET /__data.json": AmbiguousRequest,
 		"GET /users/7/data.json": Forward, "GET /open/7/__data.json": Forward,
+
+		// React Router, Qwik City
+		"GET /users/7/.data": AmbiguousRequest, "GET /users/7/_.data": AmbiguousRequest, "GET /users/7/q-data.json": AmbiguousRequest, "GET /_root.data": AmbiguousRequest, "GET /q-data.json": AmbiguousRequest,
+		"GET /users/7/x.data": Forward, "GET /open/7/_.data": Forward, "GET /root.data": Forward, "GET /users/7/data": Forward,
+
+		// Next.js, Gatsby
+		"GET /_next/data/b1/users/7.json": AmbiguousRequest, "GET /_next/data/b1/index.json": AmbiguousRequest, "GET /_next/d%61ta/b1/users/7": AmbiguousRequest, "GET /app/_next/data/b1/users/7.json": AmbiguousRequest,
+		"GET /_next/static/b1/users/7.json": Forward, "GET /_next/data/b1/open/7.json": Forward, "GET /_next/data/b1": Forward,
+		"GET /page-data/users/7/page-data.json": AmbiguousRequest, "GET /page-data/index/page-data.json": AmbiguousRequest, "GET /app/page-data/users/7/page-data.json": AmbiguousRequest,
+		"GET /page-data/users/7/other.json": Forward, "GET /page-data/open/7/page-data.json": Forward, "GET /page-data/page-data.json": Forward,
 	} {
 		if m := p.matched(request(target)); m.Reason != want {
 			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)

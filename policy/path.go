@@ -22,7 +22,7 @@ type pathText struct {
 	n      int // segments
 
 	// marked says that there are characters in it at which some server cuts, or
-	// which it takes for others, overescaped that some needn't be encoded, odd
+	// which it takes for others, or a name for what stands before it, overescaped that some needn't be encoded, odd
 	// that a segment is all but a literal (marks.resembles).
 	marked, overescaped, odd bool
 }
@@ -95,9 +95,11 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 			return badPathByte
 		}
 	}
-	if why := judgePlain(escaped[start:end]); why != "" {
+	last := escaped[start:end]
+	if why := judgePlain(last); why != "" {
 		return why
 	}
+	p.marked = p.marked || isDefaultAction(last)
 	return p.add(end)
 }
 

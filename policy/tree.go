@@ -319,7 +319,7 @@ func (n *node) find(m *Match, i int) *Route {
 	for j := range n.partial {
 		p := &n.partial[j]
 		if !p.matches(text) {
-			m.path.odd = m.path.odd || p.inOtherCase(text)
+			m.path.odd = m.path.odd || p.nearlyMatches(text)
 		} else if r := p.to.find(m, i+1); r != nil || m.Reason != Forward {
 			return r
 		}

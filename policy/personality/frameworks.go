@@ -101,6 +101,22 @@ var All = []*Personality{
 		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
 		query: plain("&", same, percentPlus), fields: joined,
 	},
+	// CherryPy: the server has decoded the path, punctuation is an underscore in the name
+	// of a handler, and index is the one that needn't be named.
+	{
+		Name: "CherryPy", methods: plainMethod, hosts: plainHost,
+		paths: func(r *Request) []path {
+			segments := decodedFirst(merge(percent(r.Path)))
+			if n := len(segments); n > 0 && segments[n-1].text == "index" {
+				return []path{{"", segments}, {"without index", segments[:n-1]}}
+			}
+			return []path{{"", segments}}
+		},
+		literal: func(s segment, literal string, _ bool) bool {
+			return s.text == literal || punctuation.ReplaceAllString(s.text, "_") == literal
+		},
+		value: decoded, query: plain("&", same, percentPlus), fields: folded,
+	},
 	// Go's ServeMux, which redirects to the clean path.
 	{
 		Name: "Go", methods: plainMethod, hosts: plainHost,
@@ -165,6 +181,9 @@ func forwardedHosts(r *Request) []string {
 	}
 	return hosts
 }
+
+// punctuation of ASCII.
+var punctuation = regexp.MustCompile("[!-/:-@\\[-`{-~]")
 
 // rewritten is the path, and those that headers put in its place.
 func rewritten(r *Request) []string {

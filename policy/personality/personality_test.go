@@ -39,6 +39,7 @@ func TestReadings(t *testing.T) {
 		{"IIS", "/x?a=1", "GET /x?A=1", "GET /x?a[]=1"},
 		{"Flask", "/users/me", "GET /users%2Fme", "GET /users/ME"},
 		{"Flask", "/x?a=1", "GET /x?a=1&a=2", "GET /x?A=1"},
+		{"CherryPy", "/users/delete_all", "GET /users/delete-all/index", "GET /users/DELETE_ALL"},
 		{"Go", "/users/me", "GET /x/../users/me", "GET /users%2Fme"},
 		{"Go", "/x?a=1", "GET /x?a=1", "GET /x?b;a=1"},
 	} {
