@@ -39,13 +39,13 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 	c := &Catalog{declared: declared, numbers: map[string]int{}, implied: map[int][]int{}}
 	for _, s := range declared {
 		if err := c.declare(s.Name); err != nil {
-			return nil, at(s.At, err)
+			return nil, At(s.At, err)
 		}
 	}
 	for i, s := range declared {
 		for _, alias := range s.Aliases {
 			if err := c.declare(alias); err != nil {
-				return nil, at(s.At, fmt.Errorf("alias of %s: %w", s.Name, err))
+				return nil, At(s.At, fmt.Errorf("alias of %s: %w", s.Name, err))
 			}
 			c.numbers[alias], c.aliased = i, true
 		}
@@ -53,12 +53,12 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 	c.names = c.names[:len(declared):len(declared)] // aliases are no scopes of their own
 	for i, s := range declared {
 		if slices.Contains(s.Implies, token.All) && len(s.Implies) > 1 {
-			return nil, at(s.At, fmt.Errorf("scope %s implies %s: * stands alone", s.Name, strings.Join(s.Implies, " ")))
+			return nil, At(s.At, fmt.Errorf("scope %s implies %s: * stands alone", s.Name, strings.Join(s.Implies, " ")))
 		}
 		for _, name := range s.Implies {
 			n, ok := c.numbers[name]
 			if !ok && name != token.All {
-				return nil, at(s.At, fmt.Errorf("scope %s implies %s, which is not declared%s", s.Name, name, spelling.Suggest(name, c.known())))
+				return nil, At(s.At, fmt.Errorf("scope %s implies %s, which is not declared%s", s.Name, name, spelling.Suggest(name, c.known())))
 			}
 			if ok {
 				c.implied[i] = append(c.implied[i], n)
@@ -68,10 +68,10 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 	for i, s := range declared {
 		for _, n := range c.implied[i] {
 			if n == i {
-				return nil, at(s.At, fmt.Errorf("scope %s implies itself", s.Name))
+				return nil, At(s.At, fmt.Errorf("scope %s implies itself", s.Name))
 			}
 			if slices.Contains(c.closure(n), i) {
-				return nil, at(s.At, fmt.Errorf("scope %s implies itself, by way of %s", s.Name, c.names[n]))
+				return nil, At(s.At, fmt.Errorf("scope %s implies itself, by way of %s", s.Name, c.names[n]))
 			}
 		}
 	}
@@ -246,8 +246,8 @@ func (s bitset) contains(n int) bool { return s[n/64]&(1<<(n%64)) != 0 }
 // words is how many words a bitset of n scopes takes.
 func words(n int) int { return (n + 63) / 64 }
 
-// at puts the place of a mistake before it.
-func at(place string, err error) error {
+// At puts the place of a mistake before it, if it is known.
+func At(place string, err error) error {
 	if place == "" {
 		return err
 	}

@@ -74,10 +74,10 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	p.shape = shape
 	errs = append(errs, p.add(c.Routes, c.Groups, c.Settings, "")...)
 	if len(c.OpenAPI) > 0 {
-		errs = append(errs, at(c.OpenAPI[0].At, errNotExpanded))
+		errs = append(errs, At(c.OpenAPI[0].At, errNotExpanded))
 	}
 	if err := p.checkParameters(c.Settings, 0); err != nil {
-		errs = append(errs, at(c.At, err))
+		errs = append(errs, At(c.At, err))
 	}
 	errs = append(errs, p.tree.conflicts()...)
 	errs = append(errs, p.checkLetThrough()...)
@@ -109,7 +109,7 @@ func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings,
 	for _, rc := range routes {
 		r, err := compileRoute(rc, outer, prefix, p.Catalog)
 		if err != nil {
-			errs = append(errs, at(cmp.Or(rc.At, "route "+strings.Join(rc.Methods, ",")+" "+rc.Pattern), err))
+			errs = append(errs, At(cmp.Or(rc.At, "route "+strings.Join(rc.Methods, ",")+" "+rc.Pattern), err))
 			continue
 		}
 		p.spaces = p.spaces || r.Space.Kind != FromNone
@@ -119,7 +119,7 @@ func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings,
 	}
 	for _, g := range groups {
 		if !strings.HasPrefix(g.Prefix, "/") || strings.Contains(g.Prefix, "?") {
-			errs = append(errs, at(g.At, fmt.Errorf("group %q: want a path prefix that begins with /, without a query", g.Prefix)))
+			errs = append(errs, At(g.At, fmt.Errorf("group %q: want a path prefix that begins with /, without a query", g.Prefix)))
 			continue
 		}
 		whole := join(prefix, g.Prefix)
@@ -127,20 +127,20 @@ func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings,
 			if err == nil {
 				err = errors.New("a prefix can't end in a segment that takes all the rest")
 			}
-			errs = append(errs, at(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
+			errs = append(errs, At(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
 			continue
 		}
 		if err := g.Settings.check(); err != nil {
-			errs = append(errs, at(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
+			errs = append(errs, At(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
 			continue
 		}
 		if len(g.OpenAPI) > 0 {
-			errs = append(errs, at(g.OpenAPI[0].At, errNotExpanded))
+			errs = append(errs, At(g.OpenAPI[0].At, errNotExpanded))
 		}
 		first := len(p.routes)
 		errs = append(errs, p.add(g.Routes, g.Groups, g.Settings.within(outer), whole)...)
 		if err := p.checkParameters(g.Settings, first); err != nil {
-			errs = append(errs, at(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
+			errs = append(errs, At(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
 		}
 	}
 	return errs
@@ -188,7 +188,7 @@ func (p *Policy) checkLetThrough() (errs []error) {
 		for r := range p.all() {
 			for _, from := range r.from {
 				if from.sameAs(c) {
-					errs = append(errs, at(r.At, fmt.Errorf("let_through %s: tokens are taken from there", c)))
+					errs = append(errs, At(r.At, fmt.Errorf("let_through %s: tokens are taken from there", c)))
 					return errs
 				}
 			}

@@ -209,7 +209,7 @@ func (n *node) partialConflicts() (errs []error) {
 				continue
 			}
 			r, s := a.first, b.first
-			errs = append(errs, at(s.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: the segment %q is on both",
+			errs = append(errs, At(s.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: the segment %q is on both",
 				strings.Join(s.Methods, ","), s.Pattern, strings.Join(r.Methods, ","), r.Pattern, written(r), both.with("…"))))
 		}
 	}
@@ -241,7 +241,7 @@ func conflict(a, b *Route, all []*Route) error {
 		}
 		where = "a request with ?" + strings.Join(query, "&") + " is on both; add a route for that"
 	}
-	return at(b.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: %s",
+	return At(b.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: %s",
 		strings.Join(b.Methods, ","), b.Pattern, strings.Join(a.Methods, ","), a.Pattern, written(a), where))
 }
 

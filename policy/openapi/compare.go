@@ -41,7 +41,7 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 	for _, config := range documents {
 		d, err := Read(config.File)
 		if err != nil {
-			return at(config.At, err)
+			return policy.At(config.At, err)
 		}
 		file := filepath.Base(d.File)
 		if !slices.Contains(c.files, file) {
@@ -51,7 +51,7 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 			o := &d.Operations[i]
 			base, err := o.base(config.Base)
 			if err != nil {
-				return at(o.At, err)
+				return policy.At(o.At, err)
 			}
 			if c.bases == nil {
 				c.bases = map[string][]string{}

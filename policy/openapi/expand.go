@@ -31,7 +31,7 @@ func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]po
 	for _, c := range documents {
 		d, err := Read(c.File)
 		if err != nil {
-			errs = append(errs, at(c.At, err))
+			errs = append(errs, policy.At(c.At, err))
 			continue
 		}
 		routes, err := d.Routes(c)
@@ -56,7 +56,7 @@ func (r *rules) fail(place, format string, args ...any) {
 	if place == "" {
 		place = r.config.At
 	}
-	r.errs = append(r.errs, at(place, fmt.Errorf("openapi %s: "+format, append([]any{filepath.Base(r.config.File)}, args...)...)))
+	r.errs = append(r.errs, policy.At(place, fmt.Errorf("openapi %s: "+format, append([]any{filepath.Base(r.config.File)}, args...)...)))
 }
 
 // newRules returns the rules of a configuration, with the mistakes in them.
@@ -86,7 +86,7 @@ func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) 
 		case isUnsaid(err):
 			open.add(err, o)
 		case err != nil:
-			r.errs = append(r.errs, at(o.At, fmt.Errorf("operation %s: %w", o.Name(), err)))
+			r.errs = append(r.errs, policy.At(o.At, fmt.Errorf("operation %s: %w", o.Name(), err)))
 		case route != nil:
 			routes = append(routes, *route)
 		}
@@ -233,14 +233,6 @@ func first(operations []*Operation) string {
 		name += fmt.Sprintf(" and %d others", n)
 	}
 	return name
-}
-
-// at puts the place of a mistake before it.
-func at(place string, err error) error {
-	if place == "" {
-		return err
-	}
-	return fmt.Errorf("%s: %w", place, err)
 }
 
 // quoted returns a word as the Caddyfile has it.

@@ -75,9 +75,9 @@ func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
 		case errors.Is(err, errNoPattern):
 			it.note = err.Error()
 		case err == nil && route != nil && strings.Contains(route.Require+route.Pattern, "{$"):
-			return nil, at(o.At, fmt.Errorf("operation %s: {$ has a meaning of its own in a Caddyfile", o.Name()))
+			return nil, policy.At(o.At, fmt.Errorf("operation %s: {$ has a meaning of its own in a Caddyfile", o.Name()))
 		case err != nil:
-			return nil, at(o.At, fmt.Errorf("operation %s: %w", o.Name(), err))
+			return nil, policy.At(o.At, fmt.Errorf("operation %s: %w", o.Name(), err))
 		case route == nil: // it is on one that is there already
 			continue
 		default:
