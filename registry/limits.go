@@ -52,12 +52,12 @@ func (r *Registry) mayCreate(ctx context.Context, by Actor, owner string, grants
 	return o.MaxTokens, nil
 }
 
-// places are what who makes tokens for an owner with max_tokens holds, one of
+// ownerLocks are what who makes tokens for an owner with max_tokens holds, one of
 // them for many owners: in this process, nobody else then takes the last place
 // that was counted.
-var places [64]sync.Mutex
+var ownerLocks [64]sync.Mutex
 
-var placesSeed = maphash.MakeSeed()
+var ownerSeed = maphash.MakeSeed()
 
 // createWithin stores a new token if its owner has fewer than limit.
 //
@@ -66,9 +66,9 @@ var placesSeed = maphash.MakeSeed()
 // is deleted: two gateways at the same moment may both do that, but never do both
 // tokens stay.
 func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, limit int) error {
-	place := &places[maphash.String(placesSeed, t.Owner)%uint64(len(places))]
-	place.Lock()
-	defer place.Unlock()
+	lock := &ownerLocks[maphash.String(ownerSeed, t.Owner)%uint64(len(ownerLocks))]
+	lock.Lock()
+	defer lock.Unlock()
 	full := conflict("owner %q may have no more tokens than %d, and has them: delete one that is no longer needed", t.Owner, limit)
 	switch more, err := r.hasMore(ctx, t.Owner, limit-1); {
 	case err != nil:

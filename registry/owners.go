@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -153,12 +152,5 @@ func (r *Registry) DeleteOwner(ctx context.Context, by Actor, id string) error {
 
 // noOwner is noToken for owners.
 func noOwner(id, doing string, err error) error {
-	var refused *refusal
-	switch {
-	case err == nil || errors.As(err, &refused):
-		return err
-	case errors.Is(err, store.ErrNotFound):
-		return notFound("owner %q: has no record", id)
-	}
-	return fmt.Errorf("%s owner %q: %w", doing, id, err)
+	return absent(fmt.Sprintf("owner %q", id), "has no record", doing, err)
 }

@@ -167,13 +167,15 @@ func (r *Registry) validID(id string) error {
 
 // noToken turns a store's answer about the token with this id into the
 // registry's. It leaves refusals as they are.
-func noToken(id, doing string, err error) error {
+func noToken(id, doing string, err error) error { return absent("token "+id, "not found", doing, err) }
+
+func absent(what, how, doing string, err error) error {
 	var refused *refusal
 	switch {
 	case err == nil || errors.As(err, &refused):
 		return err
 	case errors.Is(err, store.ErrNotFound):
-		return notFound("token %s: not found", id)
+		return notFound("%s: %s", what, how)
 	}
-	return fmt.Errorf("%s token %s: %w", doing, id, err)
+	return fmt.Errorf("%s %s: %w", doing, what, err)
 }
