@@ -47,7 +47,7 @@ type result struct {
 // Nothing is remembered of it, and a token that is still held serves instead
 // for Options.MaxStale.
 func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, known bool, err error) {
-	subject, known, err = c.Confirm(ctx, d, now)
+	subject, known, err = c.FetchFresh(ctx, d, now)
 	if err != nil && ctx.Err() == nil {
 		if subject := c.Stale(&d, now); subject != nil {
 			return subject, true, nil
@@ -63,9 +63,9 @@ func (c *Cache) Stale(d *token.Digest, now time.Time) *policy.Subject {
 	return c.shard(d).stale(d, at, c.heard(at, o), o)
 }
 
-// Confirm is Fetch, but for tokens that serve although the store can't be read:
+// FetchFresh is Fetch, but for tokens that serve although the store can't be read:
 // where Fetch returns one of these, it returns the error.
-func (c *Cache) Confirm(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, known bool, err error) {
+func (c *Cache) FetchFresh(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, known bool, err error) {
 	at := c.since(now)
 	s := c.shard(&d)
 	for range maxReads {

@@ -95,10 +95,10 @@ func (adminAPI) Routes() []caddy.AdminRoute {
 func serveRest(w http.ResponseWriter, r *http.Request, known *http.ServeMux) error {
 	allowed := rest.Allowed(known, r)
 	if len(allowed) == 0 {
-		return rest.AnswerProblem(w, problem(http.StatusNotFound, "the management API has nothing at %s", r.URL.Path))
+		return rest.AnswerProblem(w, rest.Refuse(http.StatusNotFound, "the management API has nothing at %s", r.URL.Path))
 	}
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	return rest.AnswerProblem(w, problem(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, strings.Join(allowed, ", ")))
+	return rest.AnswerProblem(w, rest.Refuse(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, strings.Join(allowed, ", ")))
 }
 
 // adminCall is a request to the management API, under way.
@@ -139,7 +139,7 @@ func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 func (c *adminCall) prepare(params []string) error {
 	running, err := caddy.ActiveContext().AppIfConfigured("patgate")
 	if err != nil {
-		return problem(http.StatusNotFound, "patgate isn't configured in the running server: no site uses it, and there is no global option patgate")
+		return rest.Refuse(http.StatusNotFound, "patgate isn't configured in the running server: no site uses it, and there is no global option patgate")
 	}
 	c.app = running.(*App)
 	c.mayRead(0)

@@ -16,7 +16,7 @@ func listEvents(c *adminCall) (any, error) {
 		return nil, err
 	}
 	if c.wait > 0 && c.params.Get("after") == "" {
-		return nil, problem(http.StatusBadRequest, "wait: goes with after, the event behind which to wait for others; 0 is before all")
+		return nil, rest.Refuse(http.StatusBadRequest, "wait: goes with after, the event behind which to wait for others; 0 is before all")
 	}
 	for end := time.Now().Add(c.wait); ; {
 		events, next, err := c.registry.Events(c.r.Context(), q)

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
@@ -54,21 +55,21 @@ func explainRequestOn(c *adminCall) (any, error) {
 	}
 	switch {
 	case in.Method == "" || in.URL == "":
-		return nil, problem(http.StatusBadRequest, "want method and url")
+		return nil, rest.Refuse(http.StatusBadRequest, "want method and url")
 	case in.Token != "" && in.Secret != "":
-		return nil, problem(http.StatusBadRequest, "token and secret: want one of them")
+		return nil, rest.Refuse(http.StatusBadRequest, "token and secret: want one of them")
 	}
 	q, err := newQuestion(in.Method, in.URL, in.header(), in.Address)
 	if err != nil {
-		return nil, problem(http.StatusBadRequest, "%v", err)
+		return nil, rest.Refuse(http.StatusBadRequest, "%v", err)
 	}
 	app, err := caddy.ActiveContext().AppIfConfigured("http")
 	if err != nil {
-		return nil, problem(http.StatusNotFound, "the running server has no sites")
+		return nil, rest.Refuse(http.StatusNotFound, "the running server has no sites")
 	}
 	s, err := siteFor(runningSites(app.(*caddyhttp.App)), cmp.Or(in.Site, q.host()))
 	if err != nil {
-		return nil, problem(http.StatusBadRequest, "url: %v", err)
+		return nil, rest.Refuse(http.StatusBadRequest, "url: %v", err)
 	}
 	if in.Token != "" || in.Secret != "" {
 		if err := c.lookUp(&q, in.Token, in.Secret); err != nil {

@@ -25,7 +25,7 @@ func importTokens(c *adminCall) (any, error) {
 		return done, nil
 	}
 	if body.failed {
-		return nil, problem(http.StatusBadRequest, "%v", err)
+		return nil, rest.Refuse(http.StatusBadRequest, "%v", err)
 	}
 	return nil, err
 }

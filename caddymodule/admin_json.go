@@ -44,15 +44,8 @@ func (c *adminCall) noBody() error {
 	return c.decode(&nothing, true)
 }
 
-// Problem is what the management API answers when it can't do what was asked.
-type Problem = rest.Problem
-
-func problem(status int, format string, args ...any) *Problem {
-	return rest.Refuse(status, format, args...)
-}
-
 // problemOf returns the problem that err is. One that is the store's is logged.
-func (c *adminCall) problemOf(err error) *Problem {
+func (c *adminCall) problemOf(err error) *rest.Problem {
 	p, known := rest.ProblemOf(err)
 	if !known && !errors.Is(err, context.Canceled) { // whoever asked went away
 		c.app.logger.Error("the token store can't do what was asked of the management API", zap.Error(err))

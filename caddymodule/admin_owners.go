@@ -68,7 +68,7 @@ func setOwner(c *adminCall) (any, error) {
 	}
 	id := c.r.PathValue("id")
 	if in.ID != nil && *in.ID != id {
-		return nil, problem(http.StatusBadRequest, "id: %q isn't the owner of the path, %q; a record keeps its id", *in.ID, id)
+		return nil, rest.Refuse(http.StatusBadRequest, "id: %q isn't the owner of the path, %q; a record keeps its id", *in.ID, id)
 	}
 	return viewOwner(c.registry.SetOwner(c.r.Context(), c.by, id, in.OwnerChanges))
 }

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/store"
 )
 
@@ -34,7 +35,7 @@ func checkStore(c *adminCall) (any, error) {
 func backUpStore(c *adminCall) (any, error) {
 	s, ok := c.tokens.store.(store.Snapshotter)
 	if !ok {
-		return nil, problem(http.StatusConflict, "the tokens are in Redis, which is backed up by its own means: save its append-only file or a snapshot")
+		return nil, rest.Refuse(http.StatusConflict, "the tokens are in Redis, which is backed up by its own means: save its append-only file or a snapshot")
 	}
 	return nil, c.stream("application/octet-stream", "a backup", s.Snapshot)
 }

@@ -237,7 +237,7 @@ func testAdminToken(s *adminServer) {
 		}
 	}
 	want[rest.TokenSecret](s, 200, "POST", "tokens/"+id+"/regenerate", "") // as configured, at once
-	want[Problem](s, 404, "POST", "verify", fmt.Sprintf(`{"secret":%q}`, old))
+	want[rest.Problem](s, 404, "POST", "verify", fmt.Sprintf(`{"secret":%q}`, old))
 }
 
 func testAdminGrants(s *adminServer) {
@@ -254,8 +254,8 @@ func testAdminGrants(s *adminServer) {
 	count("DELETE", grants+"/1", "", 1)
 	count("POST", grants, `{"spaces":["3"],"scopes":["stories:read"],"resources":["7"]}`, 2)
 	count("DELETE", grants, "", 0)
-	want[Problem](s, 404, "DELETE", grants+"/1", "")
-	want[Problem](s, 400, "DELETE", grants+"/first", "")
+	want[rest.Problem](s, 404, "DELETE", grants+"/1", "")
+	want[rest.Problem](s, 400, "DELETE", grants+"/first", "")
 }
 
 func testAdminList(s *adminServer) {
@@ -321,7 +321,7 @@ func testAdminEnd(s *adminServer) {
 		}
 	}
 	check(want[rest.Revocation](s, 200, "POST", "tokens/"+one+"/revoke", ""), one)
-	want[Problem](s, 404, "POST", "tokens/revoke", fmt.Sprintf(`{"ids":[%q,"unknown"]}`, two))
+	want[rest.Problem](s, 404, "POST", "tokens/revoke", fmt.Sprintf(`{"ids":[%q,"unknown"]}`, two))
 	if got := want[token.View](s, 200, "GET", "tokens/"+two, ""); got.Status != token.Active {
 		s.t.Errorf("token %s is %s after a revocation of several, one of them unknown; want it active", two, got.Status)
 	}
@@ -330,34 +330,34 @@ func testAdminEnd(s *adminServer) {
 	check(want[rest.Revocation](s, 200, "POST", "tokens/revoke", `{"owner":"ender"}`))
 
 	for _, body := range []string{"{}", `{"owner":""}`, `{"ids":[]}`, fmt.Sprintf(`{"owner":"ender","ids":[%q]}`, one)} {
-		want[Problem](s, 400, "POST", "tokens/revoke", body)
+		want[rest.Problem](s, 400, "POST", "tokens/revoke", body)
 	}
 	for _, query := range []string{"", "?owner=", "?id=", "?owner=ender&id=" + one, "?owner=ender&owner=alice", "?Owner=ender"} {
-		want[Problem](s, 400, "DELETE", "tokens"+query, "")
+		want[rest.Problem](s, 400, "DELETE", "tokens"+query, "")
 	}
-	want[Problem](s, 400, "DELETE", "tokens?owner=ender", `{"status":"revoked"}`) // would be ignored
+	want[rest.Problem](s, 400, "DELETE", "tokens?owner=ender", `{"status":"revoked"}`) // would be ignored
 	if got := want[rest.TokenPage](s, 200, "GET", "tokens?owner=ender", ""); len(got.Tokens) != 3 {
 		s.t.Fatalf("%d tokens are left after refused deletions, want 3", len(got.Tokens))
 	}
 	if got := want[rest.Deletion](s, 200, "DELETE", "tokens/"+one, ""); !slices.Equal(got.Deleted, []string{one}) || got.Gateways != everywhere {
 		s.t.Errorf("deleting one answers %+v", got)
 	}
-	want[Problem](s, 404, "DELETE", "tokens?id="+two+"&id="+one, "")
+	want[rest.Problem](s, 404, "DELETE", "tokens?id="+two+"&id="+one, "")
 	if got := want[rest.Deletion](s, 200, "DELETE", "tokens?id="+two+"&id="+two, ""); !slices.Equal(got.Deleted, []string{two}) {
 		s.t.Errorf("deleting by id answers %+v", got)
 	}
 	if got := want[rest.Deletion](s, 200, "DELETE", "tokens?owner=ender", ""); !slices.Equal(got.Deleted, []string{three}) {
 		s.t.Errorf("deleting by owner answers %+v", got)
 	}
-	want[Problem](s, 404, "GET", "tokens/"+three, "")
+	want[rest.Problem](s, 404, "GET", "tokens/"+three, "")
 }
 
 func testAdminOwners(s *adminServer) {
 	all := []string{"alice", "a/b", "ünï/çødé 漢", "a//b", ".", "..", "a%2Fb", "a?b#c", " ", "*", "a+b&c=d"}
 	for _, id := range all {
 		path := strings.TrimPrefix(apiPath("owners", id), "/patgate/")
-		want[Problem](s, 404, "GET", path, "")
-		want[Problem](s, 404, "DELETE", path, "")
+		want[rest.Problem](s, 404, "GET", path, "")
+		want[rest.Problem](s, 404, "DELETE", path, "")
 		if got := want[token.Owner](s, 200, "PUT", path, `{"grants":[{"scopes":["stories:*"]}]}`); got.ID != id || !got.Enabled || got.Admin ||
 			fmt.Sprint(got.Grants) != "[{[*] [stories:*] [*]}]" {
 			s.t.Errorf("PUT %s answers %+v", path, got)
@@ -427,11 +427,11 @@ func testAdminImport(s *adminServer) {
 	if got := want[map[string]int](s, 200, "POST", "import", string(export)); got["imported"] != 0 || got["skipped"] != bytes.Count(export, []byte("\n")) {
 		s.t.Errorf("importing the export answers %v, want everything skipped", got)
 	}
-	problem := want[Problem](s, 400, "POST", "import", lines+`{"nme":"x"}`)
+	problem := want[rest.Problem](s, 400, "POST", "import", lines+`{"nme":"x"}`)
 	if !strings.Contains(problem.Detail, "line 3") || !strings.Contains(problem.Detail, `"nme"`) {
 		s.t.Errorf("a bad line is answered %q", problem.Detail)
 	}
-	if conflict := want[Problem](s, 409, "POST", "import", strings.Replace(lines, `"name"`, `"id":"other","name"`, 1)); !strings.Contains(conflict.Detail, "line 1") {
+	if conflict := want[rest.Problem](s, 409, "POST", "import", strings.Replace(lines, `"name"`, `"id":"other","name"`, 1)); !strings.Contains(conflict.Detail, "line 1") {
 		s.t.Errorf("a secret that is there is answered %q", conflict.Detail)
 	}
 	want[rest.Deletion](s, 200, "DELETE", "tokens?owner=bulk", "")
@@ -608,7 +608,7 @@ func testAdminNoStore(s *adminServer) {
 		{"POST", "verify", `{"secret":"an-existing-systems-token"}`},
 		{"GET", "export", ""},
 	} {
-		want[Problem](s, 503, request.method, request.path, request.body)
+		want[rest.Problem](s, 503, request.method, request.path, request.body)
 	}
 	// This is when the status is wanted most.
 	status := want[serverStatus](s, 200, "GET", "status", "")
@@ -632,7 +632,7 @@ func testAdminNotConfigured(s *adminServer) {
 		}
 		return err
 	})
-	if got := want[Problem](s, 404, "GET", "status", ""); !strings.Contains(got.Detail, "isn't configured") {
+	if got := want[rest.Problem](s, 404, "GET", "status", ""); !strings.Contains(got.Detail, "isn't configured") {
 		s.t.Errorf("without patgate, the answer is %q", got.Detail)
 	}
 }

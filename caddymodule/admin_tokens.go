@@ -19,7 +19,7 @@ func verifySecret(c *adminCall) (any, error) {
 		return nil, err
 	}
 	if in.Secret == "" {
-		return nil, problem(http.StatusBadRequest, "secret: missing")
+		return nil, rest.Refuse(http.StatusBadRequest, "secret: missing")
 	}
 	return c.call().View(c.registry.Verify(c.r.Context(), in.Secret))
 }
@@ -44,7 +44,7 @@ func (c *adminCall) waitFor() (err error) {
 		return nil
 	}
 	if c.wait, err = caddy.ParseDuration(text); err != nil || c.wait <= 0 || c.wait > maxWait {
-		return problem(http.StatusBadRequest, "wait %s: want a duration such as 2s, at most %s", text, registry.FormatDuration(maxWait))
+		return rest.Refuse(http.StatusBadRequest, "wait %s: want a duration such as 2s, at most %s", text, registry.FormatDuration(maxWait))
 	}
 	return nil
 }

@@ -245,7 +245,7 @@ func (b *block) once(read func() error) error {
 // text reads one argument.
 func (b *block) text(value *string) error {
 	err := b.placeholder(value)
-	*value = longhand(*value)
+	*value = asWritten(*value)
 	return err
 }
 
@@ -360,7 +360,7 @@ func (b *block) route() (r policy.RouteConfig, err error) {
 		return r, b.Err("route: want methods and a pattern, as in: route GET,POST /spaces/{space}/stories stories:read")
 	}
 	r.Methods = strings.Split(args[0], ",")
-	r.Pattern = longhand(args[1])
+	r.Pattern = asWritten(args[1])
 	r.Require = strings.Join(args[2:], " ")
 	for i, word := range args[1:] {
 		switch {
@@ -447,8 +447,8 @@ var shorthands = strings.NewReplacer(
 	"{http.regexp...}", "{re...}", "{http.reverse_proxy...}", "{rp...}", "{http.intercept...}", "{resp...}", "{http.error...}", "{err...}",
 )
 
-// longhand undoes Caddy's shorthands, so that {file} or {uuid} can be the name
+// asWritten undoes Caddy's shorthands, so that {file} or {uuid} can be the name
 // of a parameter.
-func longhand(s string) string { return shorthands.Replace(s) }
+func asWritten(s string) string { return shorthands.Replace(s) }
 
 var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -123,7 +123,7 @@ func (b *block) named() (name, require string, err error) {
 	if len(args) < 2 {
 		return "", "", b.Errf("%s: want a name and a requirement", word)
 	}
-	return longhand(args[0]), strings.Join(args[1:], " "), nil
+	return asWritten(args[0]), strings.Join(args[1:], " "), nil
 }
 
 // names reads names.
@@ -134,7 +134,7 @@ func (b *block) names(all *[]string) error {
 		return b.Errf("%s: a name is missing", word)
 	}
 	for _, name := range args {
-		*all = append(*all, longhand(name))
+		*all = append(*all, asWritten(name))
 	}
 	return nil
 }

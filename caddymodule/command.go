@@ -47,7 +47,7 @@ func init() {
 			cmd.AddCommand(commands()...)
 			adopt(cmd)
 			if !topLevel {
-				inExamples(cmd, binary()+" patgate")
+				inExamples(cmd, programName()+" patgate")
 			}
 		},
 	})
@@ -72,7 +72,7 @@ func RegisterCommands() {
 	}
 }
 
-func binary() string {
+func programName() string {
 	if caddy.CustomBinaryName != "" {
 		return caddy.CustomBinaryName
 	}

@@ -126,7 +126,7 @@ func apiPath(segments ...string) string {
 }
 
 // do sends a request. The body of the response is the caller's to close. What the
-// server refuses is an error: a *Problem, if it says why.
+// server refuses is an error: a *rest.Problem, if it says why.
 func (c *client) do(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.origin+path, body)
 	if err != nil {
@@ -169,7 +169,7 @@ func (c *client) refused(resp *http.Response) error {
 	}
 	switch kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind {
 	case "application/problem+json":
-		p := new(Problem)
+		p := new(rest.Problem)
 		if json.Unmarshal(body, p) == nil && p.Detail != "" {
 			if strings.HasPrefix(p.Type, rest.ProblemType) {
 				return fmt.Errorf("at %s is a gate, and not the admin endpoint, which is at localhost:2019 unless the configuration says something else", c.address)
@@ -192,7 +192,7 @@ func (c *client) refused(resp *http.Response) error {
 // isNotFound reports whether the server answered that what was asked for isn't
 // there.
 func isNotFound(err error) bool {
-	var p *Problem
+	var p *rest.Problem
 	return errors.As(err, &p) && p.Status == http.StatusNotFound
 }
 

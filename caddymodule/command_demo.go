@@ -21,6 +21,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
@@ -292,7 +293,7 @@ func (d *demo) try(ctx context.Context, w io.Writer, name, secret, method, path 
 	defer resp.Body.Close()
 	why := "forwarded"
 	if resp.StatusCode != http.StatusOK {
-		var p Problem
+		var p rest.Problem
 		if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
 			return fmt.Errorf("reading the gate's answer: %w", err)
 		}

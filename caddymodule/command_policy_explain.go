@@ -132,7 +132,7 @@ func (c *client) lookUp(ctx context.Context, q *question, id, secret string) (er
 	} else {
 		err = c.call(ctx, http.MethodPost, apiPath("verify"), map[string]string{"secret": secret}, &view)
 	}
-	var refused *Problem
+	var refused *rest.Problem
 	if errors.As(err, &refused) && secret != "" && q.without(func(why error) bool { return refused.Detail == why.Error() }) {
 		return nil
 	}

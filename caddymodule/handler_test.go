@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/store"
@@ -145,7 +146,7 @@ func TestStoreUnavailable(t *testing.T) {
 	}
 	for range 30 { // more than an address may send of unknown ones
 		w := g.get(other)
-		var p Problem
+		var p rest.Problem
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != 503 || p.Reason != "store_unavailable" {
 			t.Fatalf("a token not held: %d %s, want 503 store_unavailable", w.Code, w.Body)
 		}

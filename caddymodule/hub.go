@@ -66,7 +66,7 @@ func (h *hub) open() (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tokens{store: s, limiter: newLimiter(), lookout: watch(s), streams: newStreams(), keeper: newKeeper(s)}
+	t := &tokens{store: s, limiter: newLimiter(), lookout: newLookout(s), streams: newStreams(), keeper: newKeeper(s)}
 	options := h.options
 	options.Changed = t.streams.hear
 	t.cache = cache.New(s, options)

@@ -41,8 +41,8 @@ const askBudget = time.Second
 
 var errNotYet = errors.New("the store was not heard yet")
 
-// watch starts a lookout.
-func watch(s store.Store) *lookout {
+// newLookout starts a lookout.
+func newLookout(s store.Store) *lookout {
 	l := &lookout{store: s, ended: make(chan struct{})}
 	if _, follows := s.(store.Follower); follows {
 		l.seen.Store(&sight{err: errNotYet, since: time.Now()})

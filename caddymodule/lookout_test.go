@@ -59,7 +59,7 @@ func TestLookout(t *testing.T) {
 		f.heard.Store(new(time.Time)) // not heard at all
 		f.fault.Store(&gone)
 		began := time.Now()
-		l := watch(f)
+		l := newLookout(f)
 		defer l.close()
 
 		check := func(when string, heard bool, wantErr error, since time.Time) {
@@ -103,7 +103,7 @@ func (a *alone) Heard() {} // not that of store.Follower
 func TestLookoutAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, gone := new(alone), errors.New("input/output error")
-		l := watch(s)
+		l := newLookout(s)
 		defer l.close()
 		check := func(when string, heard bool, wantErr error) {
 			t.Helper()

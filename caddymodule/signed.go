@@ -15,6 +15,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.uber.org/zap"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/token"
 )
@@ -190,7 +191,7 @@ func showKeys(c *adminCall) (any, error) {
 			return h.signed.keys.public(c.r.Context(), time.Now())
 		}
 	}
-	return nil, problem(http.StatusNotFound, "no site has identity_headers signed")
+	return nil, rest.Refuse(http.StatusNotFound, "no site has identity_headers signed")
 }
 
 // signedHeader takes the header of signed identities for the gate's own.

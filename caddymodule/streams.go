@@ -268,7 +268,7 @@ func (s *streams) verdictOf(ctx context.Context, d token.Digest, down *atomic.Bo
 			return verdict{subject: subject}
 		}
 	}
-	subject, known, err := s.cache.Confirm(ctx, d, now)
+	subject, known, err := s.cache.FetchFresh(ctx, d, now)
 	switch {
 	case err != nil:
 		down.Store(true)

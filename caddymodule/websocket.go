@@ -2,7 +2,7 @@ package caddymodule
 
 import (
 	"bufio"
-	bigendian "encoding/binary"
+	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
@@ -164,7 +164,7 @@ func (c *tunnelConn) Close() error {
 func closeFrame(code uint16, reason string) []byte {
 	reason = reason[:min(len(reason), 123)]
 	frame := []byte{0x88, byte(2 + len(reason))}
-	frame = bigendian.BigEndian.AppendUint16(frame, code)
+	frame = binary.BigEndian.AppendUint16(frame, code)
 	return append(frame, reason...)
 }
 
@@ -221,9 +221,9 @@ func (f *frames) length() int {
 func (f *frames) payload() uint64 {
 	switch n := f.header[1] & 0x7f; n {
 	case 126:
-		return uint64(bigendian.BigEndian.Uint16(f.header[2:]))
+		return uint64(binary.BigEndian.Uint16(f.header[2:]))
 	case 127:
-		return bigendian.BigEndian.Uint64(f.header[2:])
+		return binary.BigEndian.Uint64(f.header[2:])
 	default:
 		return uint64(n)
 	}

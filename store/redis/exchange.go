@@ -59,7 +59,7 @@ func (s *Store) sendOnce(ctx context.Context, safety safety, cmds ...keyed) erro
 	switch {
 	case errors.Is(err, redis.ErrClosed) && s.ctx.Err() != nil:
 		return errClosed
-	case err != nil && again(err):
+	case err != nil && transient(err):
 		s.reload(ctx)
 		return brokenError{plain(err)}
 	}
@@ -244,9 +244,9 @@ func moving(err error) bool {
 	return moved || ask || redis.IsTryAgainError(err)
 }
 
-// again reports whether err may be gone at once: the connection had died in the
+// transient reports whether err may be gone at once: the connection had died in the
 // pool, or its server isn't the master any more.
-func again(err error) bool {
+func transient(err error) bool {
 	var op *net.OpError
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &op) && op.Timeout() {
 		return false

@@ -176,7 +176,7 @@ func (n *lane) send(batch []*lookup) {
 		} else {
 			n.mget(ctx, batch)
 		}
-		if !slices.ContainsFunc(batch, func(l *lookup) bool { return again(l.err) }) || ctx.Err() != nil {
+		if !slices.ContainsFunc(batch, func(l *lookup) bool { return transient(l.err) }) || ctx.Err() != nil {
 			break
 		}
 		s.reload(ctx)
