@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/patgate/patgate/policy/personality"
+	"github.com/patgate/patgate/internal/personality"
 )
 
 // frontedAPI is a policy and the same routes as an upstream has them.

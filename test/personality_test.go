@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/patgate/patgate/policy/personality"
+	"github.com/patgate/patgate/internal/personality"
 )
 
 var seed = flag.Uint64("seed", 0, "seed of random requests (default: the time)")
