@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/http"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,8 +13,8 @@ import (
 // request than the one that is judged, or "": one with a parameter that replaces the
 // method, _method (Symfony, Laravel, WordPress, Spring and others), _HttpMethod
 // (Salesforce), or the name of one of the headers for that, unless it says what the
-// method is anyway; or one that replaces another parameter (Next.js). rest says that it
-// has restRoute.
+// method is anyway; or one that replaces another parameter (Next.js) or the path (Astro,
+// Zope). rest says that it has restRoute.
 func overrides(query, method string) (why string, rest bool) {
 	odd := 0
 	for query != "" {
@@ -23,10 +24,13 @@ func overrides(query, method string) (why string, rest bool) {
 		} else {
 			query = ""
 		}
+		name, value, _ := strings.Cut(pair, "=")
+		if hasColon(name) && publishes(decodeEscapes(name)) {
+			return "the query has a name by which Zope finds another path", rest
+		}
 		if pair == "" || !beginsOverride(pair[0]) {
 			continue
 		}
-		name, value, _ := strings.Cut(pair, "=")
 		name = generous(name)
 		if !isASCII(name) {
 			if odd += min(len(name), maxOddName); odd > maxOddKeys {
@@ -36,12 +40,43 @@ func overrides(query, method string) (why string, rest bool) {
 		switch {
 		case namesOverride(name) && !equalFold(unescapeQuery(value), method):
 			return "the query has another method in it", rest
+		case method == http.MethodPost && tunnels(name, unescapeQuery(value)):
+			return "the query has another method in it", rest
+		case sameKey(name, astroPath):
+			return "the query has " + astroPath + ", which is another path to Astro", rest
 		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI"):
 			return "the query has a name by which Next.js replaces another parameter", rest
 		}
 		rest = rest || namesRestRoute(name)
 	}
 	return "", rest
+}
+
+// astroPath is the parameter by which Astro routes on Vercel, whatever the path is.
+const astroPath = "x_astro_path"
+
+// tunnels reports whether a parameter of a POST is one from which Restlet takes the
+// method. method is the name of many a filter as well, and seldom with such values.
+func tunnels(name, value string) bool {
+	return sameKey(name, "method") && (equalFold(value, "PUT") || equalFold(value, "PATCH") || equalFold(value, "DELETE"))
+}
+
+// hasColon reports whether a parameter's name has a colon in it, perhaps encoded.
+func hasColon(name string) bool {
+	return strings.IndexByte(name, ':') >= 0 || strings.IndexByte(name, '%') >= 0 && (strings.Contains(name, "%3A") || strings.Contains(name, "%3a"))
+}
+
+// publishes reports whether Zope finds what it publishes in a parameter's name, behind
+// whatever path the request has: that of a form's button (../../admin/users:method).
+func publishes(name string) bool {
+	_, types, _ := strings.Cut(name, ":")
+	for kind := range strings.FieldsFuncSeq(types, func(r rune) bool { return r == ':' || r == '.' }) {
+		switch kind {
+		case "method", "action", "default_method", "default_action":
+			return true
+		}
+	}
+	return false
 }
 
 // restRoute is the parameter by which WordPress routes, whatever the path is.
@@ -72,7 +107,7 @@ func behindSemicolon(path string) string {
 // with c, encoded or not: PHP makes underscores of some characters.
 func beginsOverride(c byte) bool {
 	switch c {
-	case '_', '.', '[', ' ', '+', '%', 'x', 'X', 'r', 'n', '?':
+	case '_', '.', '[', ' ', '+', '%', 'x', 'X', 'm', 'M', 'r', 'n', '?':
 		return true
 	}
 	return c >= utf8.RuneSelf
@@ -98,7 +133,7 @@ func namesOverride(name string) bool {
 		return false
 	}
 	switch name[0] {
-	case '_', '.', '[': // method alone is the name of many a filter
+	case '_', '.', '[': // method alone is tunnels' business
 		return sameKey(name[1:], "method") || sameKey(name[1:], "httpmethod")
 	case 'x', 'X':
 	default:
@@ -160,10 +195,11 @@ func misleads(name string) bool {
 	// the URL
 	case "X-Original-Url", "X-Original-Uri", "X-Original-Path", "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url",
 		"X-Http-Destinationurl", "X-Http-Path-Override", "X-Path-Override", "X-Script-Name", "X-Ingress-Path", "X-Matched-Path", "X-Now-Route-Matches",
+		"X-Astro-Path", "X-Traversal-Path", "X-Vhm-Root",
 		"X-Invoke-Path", "X-Invoke-Query", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "Script-Name", "Path-Info":
 		return true
 	// the host
-	case "Forwarded", "X-Host", "X-Original-Host", "X-Http-Host", "X-Http-Host-Override", "X-Host-Override", "X-Proxy-Host", "Proxy-Host":
+	case "Forwarded", "X-Vhm-Host", "X-Host", "X-Original-Host", "X-Http-Host", "X-Http-Host-Override", "X-Host-Override", "X-Proxy-Host", "Proxy-Host":
 		return true
 	// the proxy that a CGI program asks (CVE-2016-5385), where a file server before a
 	// Rack program finds files (CVE-2025-61780), the charset of ASP.NET's mobile

@@ -12,7 +12,7 @@ func TestMethodOverrideParameters(t *testing.T) {
 		query string
 		want  bool
 	}{
-		{"", false}, {"a=b", false}, {"method=DELETE", false}, {"my_method=DELETE", false}, {"a_method=x&b=_method", false}, {"_methods=x", false}, {"_m=x", false},
+		{"", false}, {"a=b", false}, {"method=GET", false}, {"method=card", false}, {"methods=DELETE", false}, {"m%65thodology=PUT", false}, {"my_method=DELETE", false}, {"a_method=x&b=_method", false}, {"_methods=x", false}, {"_m=x", false},
 		{"payment_method=card", false}, {"x=_method=DELETE", false}, {"_method=POST", false}, {"_method=post", false}, {"x-request-id=1", false}, {"%5fa=b", false},
 		{"filter[method]=DELETE", false}, {"_=1690000000", false}, {"&&", false},
 
@@ -22,6 +22,8 @@ func TestMethodOverrideParameters(t *testing.T) {
 		{"_method=POST&_method=PUT", true}, {"%EF%BC%BFmethod=PUT", true},
 		{"X-HTTP-Method-Override=PUT", true}, {"x_http_method_override=PUT", true}, {"x-method-override=PUT", true}, {"X-HTTP-Method=PUT", true}, {"x%2dhttp-method-override=PUT", true},
 		{"_HttpMethod=PATCH", true}, {"x-tunneled-method=PUT", true}, {"_httpmethods=PUT", false},
+		// Restlet
+		{"method=DELETE", true}, {"method=put", true}, {"a=b&m%65thod=Patch", true}, {"METHOD=DEL%45TE", true}, {"method=a&method=PUT", true},
 		// What is no escape hides none of the others (PHP), and IIS knows %u.
 		{"%u005fmethod=PUT", true}, {"_m%U0065thod=PUT", true}, {"X-HTTP-%u004dethod-Override=PUT", true}, {"_%6dethod[%zz]=PUT", true}, {"%5fmethod%00%=PUT", true},
 		{"%25u005fmethod=PUT", true}, {"%u00zzmethod=PUT", false}, {"%u5fmethod=PUT", false}, {"_method%=PUT", true}, {strings.Repeat("%EF%BB%BF", 600) + "_method=PUT", true}, {"_method[" + strings.Repeat("%", 2000) + "]=PUT", true},
@@ -31,7 +33,7 @@ func TestMethodOverrideParameters(t *testing.T) {
 		}
 	}
 	p := compile(t, Config{Default: "public", Routes: routes("GET /x public", "POST /y any")})
-	for _, target := range []string{"GET /x?_method=DELETE", "POST /y?_method=DELETE", "GET /z?_method=DELETE", "HEAD /x?_method=GET"} {
+	for _, target := range []string{"GET /x?_method=DELETE", "POST /y?_method=DELETE", "GET /z?_method=DELETE", "HEAD /x?_method=GET", "POST /y?method=DELETE"} {
 		if m := p.matched(request(target)); m.Reason != AmbiguousRequest {
 			t.Errorf("%s: %v, want ambiguous_request", target, m.Reason)
 		}
@@ -119,6 +121,34 @@ func TestReplacedParameters(t *testing.T) {
 	}
 	if m := p.matched(request("GET /x?nxtp=1&nxtP=1&nxtI&next=2&name=x")); m.Reason != Forward {
 		t.Errorf("ordinary names: %v (%s)", m.Reason, m.Detail)
+	}
+}
+
+// Restlet takes the method from a parameter of that name, of a POST only.
+func TestMethodParameterOfOthers(t *testing.T) {
+	p := compile(t, Config{Default: "public"})
+	for _, target := range []string{"GET /x?method=DELETE", "PUT /x?method=DELETE"} {
+		if m := p.matched(request(target)); m.Reason != Forward {
+			t.Errorf("%s: %v (%s)", target, m.Reason, m.Detail)
+		}
+	}
+}
+
+// Zope finds another path in the name of a parameter that ends like a form's button, and
+// Astro on Vercel in the value of one.
+func TestPathInParameter(t *testing.T) {
+	p := compile(t, Config{Default: "public"})
+	for query, want := range map[string]Reason{
+		"../../admin/users:method=1": AmbiguousRequest, ":method=admin": AmbiguousRequest, "a=1&x:action": AmbiguousRequest, "x:default_method=": AmbiguousRequest, "x:default_action": AmbiguousRequest,
+		"x%3Amethod": AmbiguousRequest, "x%3am%65thod": AmbiguousRequest, "x:m%65thod": AmbiguousRequest, "a=1;x:method": AmbiguousRequest, "x:method:utf8": AmbiguousRequest, "x:method.x": AmbiguousRequest,
+		"x:list:action=%zz": AmbiguousRequest, "%zz:method": AmbiguousRequest, strings.Repeat("%C3%A9", 300) + ":method": AmbiguousRequest,
+		"x:int=1": Forward, "a=x:method": Forward, "x:methods": Forward, "method": Forward, "x.method=1": Forward, "x:y_action=1": Forward, "x%253Amethod": Forward, "filter[x:y]=method": Forward,
+
+		"x_astro_path=/admin": AmbiguousRequest, "X%5Fastro_path=/admin": AmbiguousRequest, "a=1&x_astro_path": AmbiguousRequest, "x_astro=1": Forward, "q=x_astro_path": Forward,
+	} {
+		if m := p.matched(request("GET /x?" + query)); m.Reason != want {
+			t.Errorf("?%.40s: %v (%s), want %v", query, m.Reason, m.Detail, want)
+		}
 	}
 }
 

@@ -156,8 +156,9 @@ func sameKey(name, key string) bool {
 	return sameFolded("", foldKey(key[j:]))
 }
 
-// endsKey reports whether some server ends a query key before c.
-func endsKey(c byte) bool { return c < ' ' || strings.IndexByte("[].=&;#?", c) >= 0 }
+// endsKey reports whether some server ends a query key before c. Behind a colon is the
+// type of its value (Zope).
+func endsKey(c byte) bool { return c < ' ' || strings.IndexByte("[].=&;#?:", c) >= 0 }
 
 // sameFolded is sameKey for what foldKey returned. A key itself may have
 // brackets (filter[status]), which some servers replace and others drop.
@@ -322,9 +323,11 @@ func sameValue(got, want string) bool {
 	return !isASCII(got) && foldSegment(got) == foldSegment(want)
 }
 
-// alikeValues is sameKey for values, in which a minus at the beginning matters:
-// sort=-date is another order than sort=date.
-func alikeValues(got, want string) bool { return negative(got) == negative(want) && sameKey(got, want) }
+// alikeValues is sameKey for values, in which a minus at the beginning matters, and a
+// colon ends nothing: sort=-date is another order than sort=date, and so is sort=date:asc.
+func alikeValues(got, want string) bool {
+	return negative(got) == negative(want) && sameKey(strings.ReplaceAll(got, ":", ""), want)
+}
 
 // negative reports whether a minus stands before the first letter or digit.
 func negative(s string) bool {

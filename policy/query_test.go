@@ -75,6 +75,11 @@ func TestQueryConditions(t *testing.T) {
 		{"GET /stories?ver_sion=draft", refused},
 		{"GET /stories?ver.sion=draft", refused},
 		{"GET /stories?version.0=draft", refused}, // a list to qs, with allowDots
+		{"GET /stories?version:int=1", refused},   // Zope
+		{"GET /stories?version%3Astring=draft", refused},
+		{"GET /stories?x:version=draft", general},
+		{"GET /stories?version=published:draft", general},
+		{"GET /stories?version=draft:x", general},
 		{"GET /stories?version%00=draft", refused},
 		{"GET /stories?version%00x=draft", refused},
 		{"GET /stories?version%0a=draft", refused},
