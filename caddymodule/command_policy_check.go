@@ -21,7 +21,8 @@ path that asks for less than routes below it, or for nothing; a default that isn
 written, or that is public; scopes of the catalog that no route asks for, and,
 without a catalog, scopes that look like others mistyped; segments that differ
 only in case; tokens taken from URLs; error routes that forward what was turned
-away; sites whose signed identities nothing tells apart.
+away; sites whose signed identities nothing tells apart; a label of the host as space
+or resource on a site for every host.
 
 Policies are compared with the OpenAPI documents that they name, and with those
 given with --openapi: operations that no route covers are reported, and routes

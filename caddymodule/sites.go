@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -348,6 +349,10 @@ func (c *configuration) add(routes []jsonRoute, within site) error {
 				within.matcher = r.besidesHosts()
 			}
 			c.sites = append(c.sites, within)
+			if r := gate.policy.ByHost(); r != nil && len(within.hosts) == 0 {
+				c.warnings = append(c.warnings, policy.Warning{At: cmp.Or(r.At, gate.At), Kind: warnAnyHost, Text: r.String() +
+					" is in the space or about the resource that a label of the host names, and this site is for every host: in one with more labels, frameworks take another label for it; name the hosts, as in *.api.example.com"})
+			}
 			if before != "" {
 				c.warn(gate, warnPassedBy, "no request comes to this gate: "+before+" stands before it and answers; in a route block, and by the option order, what is written first comes first")
 			} else if within.matcher != "" {
@@ -389,6 +394,9 @@ const (
 	warnPassedBy = "passed_by"     // what comes past a gate
 	warnAudience = "same_audience" // of signed identities
 )
+
+// warnAnyHost is the kind of warnings of a label of hosts that may have any number of them.
+const warnAnyHost = "label_of_any_host"
 
 // runningSites returns the gates of a running configuration.
 func runningSites(app *caddyhttp.App) (sites []site) {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,6 +122,27 @@ func TestCheckPassedBy(t *testing.T) {
 		got, stderr, err := runPolicy(t, "check", "--config", writeFile(t, "Caddyfile", "http://a.test {\n"+body+"\n}\n"))
 		if err != nil || strings.Contains(got, "0 warnings") != (want == "") || !strings.Contains(got, want) {
 			t.Errorf("%s: %v %s\n%swant %q", body, err, stderr, got, want)
+		}
+	}
+}
+
+// Which label of a host names the tenant is a matter of opinion where a host may have
+// any number of them.
+func TestCheckLabelOfAnyHost(t *testing.T) {
+	for _, c := range []struct {
+		site, settings string
+		line           int // of the warning; 0: there is none
+	}{
+		{":8080", "route GET /a any {\n\t\t\tspace host.2\n\t\t}", 4}, {"http://", "route GET /a any {\n\t\t\tresource host.0\n\t\t}", 4},
+		{"http://*.api.test", "route GET /a any {\n\t\t\tspace host.2\n\t\t}", 0}, {":8080", "route GET /a any", 0},
+		{":8080", "default any\n\t\tspace host.2", 2},
+	} {
+		text := c.site + " {\n\tpatgate {\n\t\t" + "realm x\n\t\t" + c.settings + "\n\t}\n}\n"
+		caddyfile := writeFile(t, "Caddyfile", text)
+		got, stderr, err := runPolicy(t, "check", "--config", caddyfile)
+		warned := strings.Contains(got, fmt.Sprintf("%s:%d: warning: route", caddyfile, c.line)) && strings.Contains(got, "this site is for every host")
+		if err != nil || warned != (c.line > 0) {
+			t.Errorf("%s: %v %s\n%s", text, err, stderr, got)
 		}
 	}
 }

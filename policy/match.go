@@ -369,8 +369,19 @@ func hostLabel(host string, n int) string {
 
 // ByHost reports whether the host of the request says which space or resource it is
 // for.
-func (m *Match) ByHost() bool {
-	return m.Route != nil && (m.Route.Space.Kind == FromHost || m.Route.Resource.Kind == FromHost)
+func (m *Match) ByHost() bool { return m.Route != nil && m.Route.byHost() }
+
+func (r *Route) byHost() bool { return r.Space.Kind == FromHost || r.Resource.Kind == FromHost }
+
+// ByHost returns a route for which the host of a request says which space or resource
+// it is for, or nil.
+func (p *Policy) ByHost() *Route {
+	for r := range p.all() {
+		if r.byHost() {
+			return r
+		}
+	}
+	return nil
 }
 
 func (m *Match) refuse(why string) {
