@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 )
@@ -333,5 +334,40 @@ func TestFraming(t *testing.T) {
 		if row.must && len(got) == 1 && strings.Contains(row.bytes, hidden) && strings.Contains(row.bytes, "POST") && got[0].body != hidden {
 			t.Errorf("%s: upstream got body %q", row.name, got[0].body)
 		}
+	}
+}
+
+// What docs/ambiguity.md shows against headers and parameters that choose an operation,
+// whatever the path is, closes them.
+func TestOperationsThatAreNotInThePath(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/ambiguity.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := fenced(text, "caddyfile")
+	site := strings.NewReplacer(":8080", "http://api.test:{$PORT}", "localhost:9000", "{$UPSTREAM}").Replace(string(blocks[len(blocks)-1]))
+	g := start(t, setup{sites: site, tokens: []known{{name: "T", grants: grant("a", "registry:push pages:write", "*")}}})
+	send := func(target string, header ...string) (*answer, []received) {
+		t.Helper()
+		return g.send(t, request{method: "POST", target: target}.with(header...).with(g.bearer("T"))), g.upstream.take()
+	}
+	const upload = "/v2/a/app/blobs/uploads/"
+	for target, want := range map[string]int{
+		upload: 200, upload + "?digest=sha256:1": 200, "/pages/1": 200, "/pages/1?act=x": 200, "/pages/1?action=x": 400, "/v2/b/app/blobs/uploads/": 403,
+		upload + "?mount=sha256:1&from=b/app": 403, upload + "?from=b/app&mount=sha256:1": 403, upload + "?Mount=sha256:1&from=b/app": 400, upload + "?mo%75nt=sha256:1": 403,
+		"/pages/1?_action=x": 403, "/pages/1?_action=x&_action=y": 403, "/pages/1?_Action=x": 400,
+	} {
+		if a, got := send(target); a.status != want || len(got) > 0 != (want == 200) {
+			t.Errorf("%s: %s, want %d", target, a, want)
+		}
+	}
+	for _, name := range []string{"Next-Action", "next-action", "SOAPAction", "Soapaction", "Accept-Profile", "Content-Profile"} {
+		if a, got := send("/pages/1", name+": x", "Content-Type: text/plain"); len(got) != 1 || got[0].line(name) != "" || got[0].line("Content-Type") == "" {
+			t.Errorf("%s: %s, upstream got %v", name, a, got)
+		}
+	}
+	if a, got := send(upload, "Content-Type: application/x-www-form-urlencoded"); len(got) != 1 || got[0].line("Content-Type") != "" {
+		t.Errorf("a form: %s, upstream got %v", a, got)
 	}
 }
