@@ -11,16 +11,42 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// discreet is the ResponseWriter of a request whose token came in the query, and
-// so is a part of its URL. It keeps the answer out of shared caches (RFC 6750
-// section 2.3), the URL out of Referer, and the token out of redirects and links
-// to other origins. Within the origin these keep it: an API that redirects to
-// the same URL in another form means its clients to follow.
+// discreet is the ResponseWriter of a request whose token stands in the query, and
+// so is a part of its URL, wherever the gate has taken one from, if it has. It keeps
+// the answer out of shared caches (RFC 6750 section 2.3), the URL out of Referer, and
+// the token out of redirects and links to other origins. Within the origin these keep
+// it: an API that redirects to the same URL in another form means its clients to follow.
 type discreet struct {
 	*caddyhttp.ResponseWriterWrapper
 	request *http.Request
-	secret  string
+	secrets []string
 	begun   bool // the header has been written
+}
+
+// minShown is from how many characters on a value is taken for a token that the gate
+// hasn't judged: what is shorter stands in other texts by chance.
+const minShown = 8
+
+// shown returns the tokens in a query of a site that takes some from there: the one
+// that was judged, what stands under a key that may be meant for that of a token, and
+// patgate's own wherever they are. Some are an API's own, or of nobody.
+func (h *Handler) shown(query, judged string) (secrets []string) {
+	if h.inQuery == nil || query == "" {
+		return nil
+	}
+	p := decode(query)
+	for _, s := range h.inQuery.keyed(&p, endsInQuery) {
+		if value := p.text[s.from:s.to]; value == judged || len(value) >= minShown {
+			secrets = append(secrets, value)
+		}
+	}
+	for _, s := range h.inQuery.own(p.text) {
+		s.from -= len(h.app.rules.Prefix) + 1
+		if value := p.text[s.from:s.to]; h.isToken(value) {
+			secrets = append(secrets, value)
+		}
+	}
+	return secrets
 }
 
 func (d *discreet) begin() {
@@ -99,9 +125,10 @@ func keepsQuery(values []string) bool {
 // browsers read them.
 var mayLeave = regexp.MustCompile(`//|[\\\t]|(?i)https?:`)
 
-// shows reports whether a text has the token in it, percent-encoded or not.
+// shows reports whether a text has a token in it, percent-encoded or not.
 func (d *discreet) shows(text string) bool {
-	return strings.Contains(decode(text).text, d.secret)
+	text = decode(text).text
+	return slices.ContainsFunc(d.secrets, func(secret string) bool { return strings.Contains(text, secret) })
 }
 
 // leaks reports whether a reference has the token in it and leads elsewhere.

@@ -6,10 +6,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
 )
 
 // What an upstream answers to a request with a token in its URL, and what of it
@@ -73,7 +77,7 @@ func TestDiscreet(t *testing.T) {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest("GET", "https://api.test/x", nil)
 			r.TLS = new(tls.ConnectionState)
-			d := &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secret: secret}
+			d := &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secrets: []string{"one more", secret}}
 			for name, values := range row.given {
 				d.Header()[name] = values
 			}
@@ -86,5 +90,36 @@ func TestDiscreet(t *testing.T) {
 				t.Errorf("%v, %s: the client got %v, want %v", row.given, how, got, row.want)
 			}
 		}
+	}
+}
+
+// A token in a query is known as such, whether the gate has taken it from there or not.
+func TestShown(t *testing.T) {
+	own := token.NewSecret("pat")
+	const foreign = "wPQ7cn3sX0rT5vB9/+"
+	h := &Handler{app: new(App), inQuery: (*mask)(nil).with([]policy.Credential{{Kind: policy.Bearer}, {Kind: policy.Query, Name: "api_key"}}, "pat")}
+	h.app.rules.Prefix = "pat"
+	for query, want := range map[string][]string{
+		"":                                       nil,
+		"a=1&api_key=" + own:                     {own, own}, // by its key and by its form
+		"a=1;tok%65n=" + own + ";b=2":            {own},
+		own:                                      {own},
+		"to=%2Fx%3Faccess_token%3D" + own:        {own},
+		"to=Bearer%20" + own:                     {own},
+		"API_KEY=" + foreign + "&b=2":            {foreign},
+		"api_key=" + foreign + ";b=2":            {foreign},
+		"api%5Fkey%5B%5D=wPQ7cn3sX0rT5vB9%2F%2B": {foreign},
+		"api_key=1":                              nil,
+		"api_key=short":                          {"short"}, // as the gate has taken it
+		"a=" + foreign:                           nil,
+		"a=" + own + "x&path=pat_of_things_that_are_no_tokens": nil,
+		"to=http://name@mail.test/Basic%20dXNlcjpwYXNz":        nil,
+	} {
+		if got := h.shown(query, "short"); !slices.Equal(got, want) {
+			t.Errorf("the query %q shows %q, want %q", query, got, want)
+		}
+	}
+	if h.inQuery = nil; h.shown("api_key="+own, own) != nil {
+		t.Error("a site that takes no tokens from queries has some there")
 	}
 }

@@ -45,6 +45,7 @@ type Handler struct {
 	identity     *[4]string      // nil: off
 	signed       *identitySigner // nil: not signed
 	remove       []string        // headers that only the gate may send, or that stand for one that is judged
+	inQuery      *mask           // what tokens in queries look like; nil: none are taken from there
 	unknownUntil time.Time
 	challenges   challenges
 }
@@ -77,6 +78,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	if h.signed != nil {
 		h.signed.keys = &keyring{storage: ctx.Storage()}
+	}
+	if places := h.policy.Credentials(); slices.ContainsFunc(places, func(c policy.Credential) bool { return c.Kind == policy.Query }) {
+		h.inQuery = (*mask)(nil).with(places, h.app.rules.Prefix)
 	}
 	h.maskLogs(ctx)
 	h.app.addGate(h)
@@ -188,7 +192,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveKeys(w, r)
 	}
 	h.cleanHeader(r.Header)
-	ctx := r.Context()
+	ctx, query := r.Context(), r.URL.RawQuery
 	var m policy.Match
 	o := new(outcome)
 	retryAfter := h.judge(ctx, r, &m, o)
@@ -223,8 +227,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if m.Preflight {
 		w = &bodiless{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 	}
-	if secret := m.Shown(h.isToken); secret != "" {
-		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secret: secret}
+	if secrets := h.shown(query, m.Secret); secrets != nil {
+		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secrets: secrets}
 	}
 	if o.subject != nil && o.reason == policy.Forward && h.StreamCheck != "off" && !m.Reports() {
 		w, r = h.follow(w, r, &m, o)

@@ -98,7 +98,7 @@ func (m *mask) masked(s, ends string) string {
 		return scheme + " " + redacted
 	}
 	p := decode(s)
-	hidden := append(m.secrets(&p, ends), m.own(p.text)...)
+	hidden := slices.Concat(m.keyed(&p, ends), p.credentials(), m.own(p.text))
 	for i := range hidden {
 		hidden[i] = p.given(hidden[i])
 	}

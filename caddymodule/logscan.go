@@ -99,14 +99,16 @@ const (
 	endsInText  = "&;#\"'<>\\ \t\n\v\f\r"
 )
 
-// secrets returns the parts of a text that are secret by their place: under a key of a
-// query, also of one that is encoded inside of another, or in what Basic
-// authentication and URLs have of names and passwords.
-func (m *mask) secrets(p *plain, ends string) (all []span) {
+// keyed returns what stands in a text under the keys that tokens are taken from, also
+// in a query that is encoded inside of another.
+func (m *mask) keyed(p *plain, ends string) (all []span) {
+	if len(m.keys) == 0 || strings.IndexByte(p.text, '=') < 0 {
+		return nil
+	}
 	// Where a key begins, as the gate takes a query apart, and as who decodes a
 	// part of it first does; -1: nowhere.
 	key, inner, inQuery := 0, 0, false
-	for i, userinfo := 0, 0; i < len(p.text); i++ {
+	for i := 0; i < len(p.text); i++ {
 		switch c := p.text[i]; c {
 		case '=':
 			raw := p.width(i) == 1
@@ -123,17 +125,9 @@ func (m *mask) secrets(p *plain, ends string) (all []span) {
 			if inner = -1; raw {
 				key = -1
 			}
-		case '/':
-			if i >= userinfo && strings.HasPrefix(p.text[i:], "//") {
-				var s span
-				if s, userinfo = p.userinfo(i); s.from < s.to {
-					all = append(all, s)
-				}
-			}
+		case '&', ';', '?', '#', '/':
 			inner = i + 1
-		case '&', ';', '?', '#':
-			inner = i + 1
-			if p.width(i) == 1 && c != '#' && !(c == '?' && inQuery) {
+			if p.raw(i, "&;") || p.raw(i, "?") && !inQuery {
 				key, inQuery = i+1, inQuery || c == '?'
 			}
 		case ' ', '\t', '\n', '\r', '"', '\'', '(', ',', '<', '>':
@@ -141,10 +135,6 @@ func (m *mask) secrets(p *plain, ends string) (all []span) {
 				if inner = i + 1; ends == endsInText {
 					key, inQuery = i+1, false
 				}
-			}
-		case 'b', 'B':
-			if s := basic(p.text, i); s.from < s.to {
-				all = append(all, s)
 			}
 		}
 	}
@@ -155,6 +145,26 @@ func (m *mask) secrets(p *plain, ends string) (all []span) {
 // and to.
 func (m *mask) isKey(text string, from, to int) bool {
 	return from >= 0 && from < to && slices.ContainsFunc(m.keys, func(key policy.Credential) bool { return key.TakesKey(text[from:to]) })
+}
+
+// credentials returns what URLs and Basic authentication have of names and passwords.
+func (p *plain) credentials() (all []span) {
+	userinfo := 0 // where the one before ends
+	for i := range len(p.text) {
+		var s span
+		switch p.text[i] {
+		case '/':
+			if i >= userinfo && strings.HasPrefix(p.text[i:], "//") {
+				s, userinfo = p.userinfo(i)
+			}
+		case 'b', 'B':
+			s = basic(p.text, i)
+		}
+		if s.from < s.to {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // userinfo returns what of a URL stands between the slashes at i and the last @ of its

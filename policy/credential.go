@@ -389,31 +389,6 @@ func (m *Match) other(c *Credential) string {
 	return ""
 }
 
-// Shown returns the token that stands in the request's query at a place where the
-// route takes tokens from, or "". Where none was looked at, on a public route, that
-// is what isToken takes for one.
-func (m *Match) Shown(isToken func(secret string) bool) string {
-	if m.Route == nil || m.query == "" {
-		return ""
-	}
-	for i := range m.Route.from {
-		c := &m.Route.from[i]
-		if c.Kind != Query {
-			continue
-		}
-		for pair := range strings.FieldsFuncSeq(m.query, func(r rune) bool { return r == '&' || r == ';' }) {
-			name, value, _ := strings.Cut(pair, "=")
-			if unescapeQuery(name) != c.Name {
-				continue
-			}
-			if value = unescapeQuery(value); value != "" && (value == m.Secret || isToken(value)) {
-				return value
-			}
-		}
-	}
-	return ""
-}
-
 // Strip removes the token from the places where the route takes tokens from.
 // Where none was looked at, on a public route, that is what isToken takes for
 // one, or on a preflight whatever stands there; other credentials are the API's own

@@ -216,22 +216,20 @@ func TestStrip(t *testing.T) {
 	}
 }
 
-// A token that stands in the URL is known as such, wherever else it stands.
-func TestShown(t *testing.T) {
-	for _, c := range []struct{ from, require, query, fields, want string }{
-		{"bearer,query token", "any", "a=1&tok%65n=S", "", "S"},
-		{"query token,bearer", "any", "token=S", "Authorization: Bearer S", "S"},
-		{"bearer,query token", "public", "token=S", "", "S"},
-		{"bearer,query token", "public", "token=own;token=S", "", "S"},
-		{"bearer,query token", "public", "token=own&xtoken=S", "", ""},
-		{"bearer,query token", "any", "", "Authorization: Bearer S", ""},
-		{"bearer", "any", "token=S", "Authorization: Bearer S", ""},
+// A key of a query that some server may take for the one that tokens stand under.
+func TestTakesKey(t *testing.T) {
+	c := Credential{Kind: Query, Name: "api_key"}
+	for key, want := range map[string]bool{
+		"api_key": true, "API_KEY": true, "apiKey": true, "[api_key]": true, "api_key[0]": true, "api.key": true, "\ufeffapi_key": true, "\uff41pi_key": true,
+		"api_key&x": true, "api=_key": true, "%61pi_key": true, "api\xff": true,
+		"": false, "api": false, "api_keys": false, "my_api_key": false, "page": false,
 	} {
-		p := compile(t, Config{Settings: Settings{TokenFrom: strings.Split(c.from, ",")}, Routes: routes("GET /x " + c.require)})
-		m := p.matched(request("GET /x?"+c.query, splitFields(c.fields)...))
-		if got := m.Shown(func(secret string) bool { return secret == "S" }); got != c.want {
-			t.Errorf("from %s, query %q, %q: shown %q, want %q", c.from, c.query, c.fields, got, c.want)
+		if got := c.TakesKey(key); got != want {
+			t.Errorf("%q may be meant for api_key is %v, want %v", key, got, want)
 		}
+	}
+	if c.Kind = Header; c.TakesKey("api_key") {
+		t.Error("a header has no keys")
 	}
 }
 

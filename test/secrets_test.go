@@ -72,6 +72,21 @@ http://echo.test:{$PORT} {
 	patgate {
 		token_from query api_key
 		route GET /stories stories:read
+		route GET /public public
+		group /report {
+			mode report
+			route GET /stories stories:write
+		}
+	}
+	reverse_proxy REDIRECTOR
+}
+http://reports.test:{$PORT} {
+	log
+	patgate {
+		token_from query api_key
+		mode report
+		default public
+		route GET /stories stories:read
 	}
 	reverse_proxy REDIRECTOR
 }`
@@ -125,6 +140,7 @@ func places(secret string) []request {
 		{target: "?a=1;api_key=" + secret},
 		{target: "?%61pi_key=" + secret},
 		{target: "?api_key[]=" + secret},
+		{target: "?%EF%BD%81pi_key=" + secret},
 		{target: "?api_key=" + secret, header: []string{"X-Api-Key: " + secret, "Authorization: Bearer " + secret}},
 	}
 }
@@ -135,7 +151,10 @@ func places(secret string) []request {
 func TestSecretsStaySecret(t *testing.T) {
 	t.Parallel()
 	redirector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Location", "https://elsewhere.test"+r.RequestURI)
+		elsewhere := "https://elsewhere.test" + r.RequestURI
+		for name, value := range map[string]string{"Location": elsewhere, "Content-Location": elsewhere, "Link": "<" + elsewhere + ">", "Refresh": "0; url=" + elsewhere} {
+			w.Header().Set(name, value)
+		}
 		w.WriteHeader(http.StatusFound)
 	}))
 	t.Cleanup(redirector.Close)
@@ -168,11 +187,20 @@ func TestSecretsStaySecret(t *testing.T) {
 			}
 			r.method, r.target = "POST", "/stories"+query
 			reasons[g.send(t, r).verdict()] = true
-			r.method, r.target = "", "/stories"+query
-			for _, host := range []string{"down.test", "echo.test"} {
-				r.host = host
-				if a := g.send(t, r); host == "echo.test" && strings.Contains(a.header.Get("Location"), secret[:16]) {
-					t.Errorf("%s of %s: a redirect elsewhere has the token", r, name)
+			r.method, r.host, r.target = "", "down.test", "/stories"+query
+			g.send(t, r)
+			for _, r.host = range []string{"echo.test", "reports.test"} {
+				for _, path := range []string{"/stories", "/public", "/report/stories", "/nothing", "//stories"} {
+					r.target = path + query
+					a := g.send(t, r)
+					for _, header := range []string{"Location", "Content-Location", "Link", "Refresh"} {
+						if strings.Contains(a.header.Get(header), secret[:16]) {
+							t.Errorf("%s of %s: %s leads elsewhere with the token", r, name, header)
+						}
+					}
+					if query != "" && a.status == http.StatusFound && (a.header.Get("Cache-Control") != "private" || a.header.Get("Referrer-Policy") != "no-referrer") {
+						t.Errorf("%s of %s: the answer has no Cache-Control or Referrer-Policy", r, name)
+					}
 				}
 			}
 		}
