@@ -1,0 +1,82 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// need says what a route asks of a token.
+type need uint8
+
+const (
+	needScopes  need = iota
+	needAny          // any valid token
+	needNothing      // public
+	needNever        // no token is accepted
+)
+
+// Requirement is what a route asks for.
+type Requirement struct {
+	text    string
+	need    need
+	clauses [][]int // every clause must be met, by one of its scopes
+	scope   string  // for challenges: scopes that are enough (RFC 6750 section 3)
+}
+
+// String returns the requirement as the Caddyfile has it.
+func (r *Requirement) String() string { return r.text }
+
+// Enough returns scopes, blank-separated, that meet the requirement: of
+// alternatives the first. It is what a challenge names (RFC 6750 section 3).
+func (r *Requirement) Enough() string { return r.scope }
+
+// ParseRequirement reads "a b|c", public, any, never; empty means any.
+func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
+	words := strings.Fields(text)
+	r := Requirement{text: strings.Join(words, " ")}
+	if len(words) == 0 {
+		words = []string{"any"}
+		r.text = "any"
+	}
+	single := map[string]need{"any": needAny, "public": needNothing, "never": needNever}
+	if r.text == "deny" {
+		return r, errors.New(`requirement "deny": is for default; a route that no token opens is never`)
+	}
+	var enough []string
+	for _, word := range words {
+		if n, ok := single[word]; ok {
+			if len(words) > 1 {
+				return r, fmt.Errorf("requirement %q: %q stands alone, without scopes", r.text, word)
+			}
+			r.need = n
+			return r, nil
+		}
+		var clause []int
+		for i, name := range strings.Split(word, "|") {
+			if _, ok := single[name]; ok {
+				return r, fmt.Errorf("requirement %q: %q stands alone, without scopes", r.text, name)
+			}
+			if name == "" {
+				return r, fmt.Errorf("requirement %q: want a scope on both sides of |, without blanks", r.text)
+			}
+			if strings.HasPrefix(name, "{") {
+				return r, fmt.Errorf("requirement %q: %s isn't replaced here; an environment variable {$NAME} is", r.text, name)
+			}
+			n, err := catalog.require(name)
+			if err != nil {
+				return r, fmt.Errorf("requirement %q: %w", r.text, err)
+			}
+			if name = catalog.scope(name); i == 0 && !slices.Contains(enough, name) {
+				enough = append(enough, name)
+			}
+			if !slices.Contains(clause, n) {
+				clause = append(clause, n)
+			}
+		}
+		r.clauses = append(r.clauses, clause)
+	}
+	r.scope = strings.Join(enough, " ")
+	return r, nil
+}

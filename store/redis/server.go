@@ -1,0 +1,89 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// eachServer calls f for the server, or every master of a Cluster.
+func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, server *redis.Client) error) error {
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	if s.cluster != nil {
+		return plain(s.cluster.ForEachMaster(ctx, f))
+	}
+	return plain(f(ctx, s.client.(*redis.Client)))
+}
+
+// Reach implements store.Reachable. A Cluster may go on without one of its masters
+// (cluster-require-full-coverage no).
+func (s *Store) Reach(ctx context.Context) error {
+	if s.cluster == nil { // a single server is heard, or it isn't there
+		return s.usable(ctx)
+	}
+	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+		if err := server.Ping(ctx).Err(); err != nil {
+			return fmt.Errorf("%s doesn't answer: %w", server.Options().Addr, err)
+		}
+		return nil
+	})
+}
+
+// forbidden reports whether the redis user may not ask that.
+func forbidden(err error) bool { return strings.Contains(err.Error(), "NOPERM") }
+
+// warn says what would lose tokens.
+func (s *Store) warn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+		info := redis.NewStringCmd(noContext, "info", "everything")
+		if err := server.Process(ctx, info); err != nil {
+			return err
+		}
+		save := redis.NewMapStringStringCmd(noContext, "config", "get", "save")
+		server.Process(ctx, save) // may be forbidden
+		for _, w := range warnings(info.Val(), save.Val()) {
+			s.log.Warn(w, "store", s.where, "server", server.Options().Addr)
+		}
+		return nil
+	})
+}
+
+// infoField returns a field of INFO, or "".
+func infoField(info, name string) string {
+	_, rest, _ := strings.Cut(info, "\n"+name+":")
+	value, _, _ := strings.Cut(rest, "\r\n")
+	return value
+}
+
+// warnings returns what in a server's INFO, and CONFIG GET save where that may
+// be asked, would lose tokens.
+func warnings(info string, config map[string]string) (all []string) {
+	field := func(name string) string { return infoField(info, name) }
+	if v := cmp.Or(field("valkey_version"), field("redis_version")); v != "" {
+		if major, _, _ := strings.Cut(v, "."); len(major) == 1 && major < "7" {
+			all = append(all, "this redis server is too old: patgate needs Redis 7, or Valkey 7.2, or later; it is "+v)
+		}
+	}
+	if field("role") == "master" && field("cluster_enabled") != "1" && field("connected_slaves") != "0" && field("min_slaves_good_slaves") == "" {
+		all = append(all, "REVOCATIONS MAY BE LOST in a fail-over: a master that is cut off from its replicas goes on taking changes; set min-replicas-to-write 1")
+	}
+	save, asked := config["save"]
+	switch {
+	case field("aof_enabled") != "0":
+	case asked && save == "":
+		all = append(all, "TOKENS WILL BE LOST when this redis server restarts: it has neither appendonly nor save; set appendonly yes")
+	default:
+		all = append(all, "tokens and revocations of the last minutes will be lost when this redis server crashes: it has no appendonly; set appendonly yes")
+	}
+	if limit, policy := field("maxmemory"), field("maxmemory_policy"); limit != "0" && limit != "" && policy != "noeviction" {
+		all = append(all, fmt.Sprintf("TOKENS MAY BE DROPPED by this redis server when its memory is full: maxmemory-policy is %s; set it to noeviction", policy))
+	}
+	return all
+}
