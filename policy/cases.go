@@ -80,10 +80,7 @@ func (p *Policy) Check(c Case) error {
 	if err != nil {
 		return err
 	}
-	var m Match
-	if p.read(&req, &m) {
-		m.Route = p.route(&m)
-	}
+	m := p.routed(&req)
 	if m.Reason == Forward && m.Route != nil {
 		m.locate(true)
 	}

@@ -144,10 +144,7 @@ func (p *Policy) shadowed(r *Route) (why string) {
 	for _, sample := range r.pattern.requests() {
 		for _, method := range methods {
 			sample.Method = method
-			var m Match
-			if p.read(&sample, &m) {
-				m.Route = p.route(&m)
-			}
+			m := p.routed(&sample)
 			switch {
 			case m.Reason != Forward:
 				why = m.Detail
@@ -175,10 +172,7 @@ func (p *Policy) mounted(r *Route, methods []string) string {
 	above.tail = false
 	for _, method := range methods {
 		sample := above.request(method)
-		var m Match
-		if p.read(&sample, &m) {
-			m.Route = p.route(&m)
-		}
+		m := p.routed(&sample)
 		if m.Reason == AmbiguousRequest && m.alike == r {
 			return above.String() + " is refused: it is on " + m.Route.place() + ", and " + r.name() +
 				" asks for more; what is mounted there takes both for the same. Write a route for " + above.String()

@@ -67,10 +67,7 @@ func commonMethods(policies ...*Policy) []string {
 
 // asks says what the policy asks of a request.
 func (p *Policy) asks(r *Request) string {
-	var m Match
-	if p.read(r, &m) {
-		m.Route = p.route(&m)
-	}
+	m := p.routed(r)
 	var asks string
 	switch {
 	case m.Reason != Forward:

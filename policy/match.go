@@ -154,6 +154,14 @@ func (p *Policy) Match(req *Request, m *Match) {
 	}
 }
 
+// routed returns what the policy finds out about a request without a look at its token.
+func (p *Policy) routed(req *Request) (m Match) {
+	if p.read(req, &m) {
+		m.Route = p.route(&m)
+	}
+	return m
+}
+
 // Refuse fills m for a request that NewRequest has refused, and says why.
 func (p *Policy) Refuse(req *Request, why string, m *Match) {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
