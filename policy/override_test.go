@@ -33,7 +33,7 @@ func TestMethodOverrideParameters(t *testing.T) {
 		}
 	}
 	p := compile(t, Config{Default: "public", Routes: routes("GET /x public", "POST /y any")})
-	for _, target := range []string{"GET /x?_method=DELETE", "POST /y?_method=DELETE", "GET /z?_method=DELETE", "HEAD /x?_method=GET", "POST /y?method=DELETE"} {
+	for _, target := range []string{"GET /x?_method=DELETE", "POST /y?_method=DELETE", "GET /z?_method=DELETE", "HEAD /x?_method=GET", "POST /y?method=DELETE", "GET /x?.method=DELETE", "GET /x?[method=DELETE"} {
 		if m := p.matched(request(target)); m.Reason != AmbiguousRequest {
 			t.Errorf("%s: %v, want ambiguous_request", target, m.Reason)
 		}
