@@ -504,6 +504,10 @@ func testAdminRefusals(s *adminServer) {
 		{"GET", "events?token=a/b", ``, 400, "id"},
 		{"GET", "events?since=1d", ``, 400, `"since"; there are token, owner`},
 		{"PUT", "owners/alice", `{"max_tokens":-1}`, 400, "max_tokens"},
+		{"POST", "tokens", `{"` + secret + `":1}`, 400, `unknown key "pat_REDACTED"`},
+		{"POST", "import", `{"` + secret + `":1}`, 400, `unknown key "pat_REDACTED"`},
+		{"GET", "tokens?status=" + token.NewSecret("pat"), ``, 400, "pat_REDACTED"},
+		{"GET", token.NewSecret("pat"), ``, 404, "nothing at /patgate/pat_REDACTED"},
 		{"GET", "nothing", ``, 404, "nothing at /patgate/nothing"},
 		{"GET", "", ``, 404, "nothing at"},
 	} {

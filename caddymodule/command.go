@@ -16,6 +16,8 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/patgate/patgate/token"
 )
 
 // commands make patgate's commands: one function for each word that can stand
@@ -202,7 +204,7 @@ func fail(cmd *cobra.Command, err error) error {
 		return nil
 	}
 	wrong := usage{}
-	text := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	text := strings.Join(strings.FieldsFunc(token.Masked(err.Error()), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 	switch isUsage := errors.As(err, &wrong); {
 	case isUsage:
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s (see %s --help)\n", cmd.CommandPath(), text, cmd.CommandPath())

@@ -122,6 +122,7 @@ func TestFailures(t *testing.T) {
 		{nil, "", ""},
 		{errors.New("broken"), "patgate: broken\n", "broken"},
 		{errors.New("one\ntwo\r\nthree\n"), "patgate: one; two; three\n", "one\ntwo\r\nthree\n"},
+		{errors.New("bad pat_" + strings.Repeat("0a", 18)), "patgate: bad pat_REDACTED\n", "bad pat_" + strings.Repeat("0a", 18)},
 		{usageError(errors.New("want more")), "patgate: want more (see patgate --help)\n", "exiting with status 2"},
 		{errSilent, "", "failed"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"hash/crc32"
+	"regexp"
 	"strings"
 	"unsafe"
 )
@@ -100,6 +101,12 @@ func ValidPrefix(prefix string) error {
 func Pattern(prefix string) string {
 	return fmt.Sprintf(`\b%s_[0-9A-Za-z]{%d}\b`, prefix, randomLength+checksumLength)
 }
+
+// Masked returns a text without what looks like a secret under any prefix, be it
+// mistyped: errors repeat what was given in the wrong place.
+func Masked(text string) string { return secretLike.ReplaceAllString(text, "${1}_REDACTED") }
+
+var secretLike = regexp.MustCompile(fmt.Sprintf(`([0-9A-Za-z])_[0-9A-Za-z]{%d,}`, randomLength))
 
 // HintOf returns the start of a secret that may be shown: the prefix and three
 // characters. Of a foreign secret, three characters.

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Made apart from this package, with Python's zlib.crc32.
@@ -143,6 +144,23 @@ func TestHintOf(t *testing.T) {
 	} {
 		if got := HintOf(c.prefix, c.secret); got != c.want {
 			t.Errorf("HintOf(%q, %q) = %q, want %q", c.prefix, c.secret, got, c.want)
+		}
+	}
+}
+
+// Errors have no secrets in them, and say what they say otherwise.
+func TestMasked(t *testing.T) {
+	secret := NewSecret("my_pat")
+	for text, want := range map[string]string{
+		`unknown key "` + secret + `"`:          `unknown key "my_pat_REDACTED"`,
+		secret[:40] + "; -" + secret + "x; end": "my_pat_REDACTED; -my_pat_REDACTED; end",
+		"token " + NewID(time.Now()) + " of prod_" + NewID(time.Now()) + ": not found, want max_tokens": "",
+	} {
+		if want == "" {
+			want = text
+		}
+		if got := Masked(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
 }

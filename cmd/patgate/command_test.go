@@ -483,12 +483,15 @@ func TestRefusals(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(p.dir, "bad.jsonl"), []byte("\n{\"nme\":1}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	const secret = "pat_000000000000000000000000000000aaaaaa"
+	if err := os.WriteFile(filepath.Join(p.dir, "secret.jsonl"), []byte("{\""+secret+"\":1}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{"plain": "http://a.test {\n\trespond ok\n}\n", "empty": "\n", "off": "{\n\tadmin off\n}\n"} {
 		if err := os.WriteFile(filepath.Join(p.dir, name+".Caddyfile"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	const secret = "pat_000000000000000000000000000000aaaaaa"
 	grant := `{"spaces":["1"],"scopes":["stories:read"]}`
 	for _, test := range []struct {
 		args  []string
@@ -588,6 +591,14 @@ func TestRefusals(t *testing.T) {
 		{[]string{"policy", "routes", "--config", "plain.Caddyfile"}, 1, "no site of the configuration uses patgate"},
 		{[]string{"policy", "routes", "--config", "empty.Caddyfile"}, 1, "empty.Caddyfile is empty"},
 		{[]string{"token", "list", "--config", "off.Caddyfile"}, 1, "off.Caddyfile switches the admin endpoint off"},
+		{[]string{"token", "list", "--status", secret}, 2, "active, expired, revoked or all"},
+		{[]string{"token", "list", "--limit", secret}, 2, "pat_REDACTED"},
+		{[]string{"token", "create", "--name", "n", "--full", "--expires-in", secret}, 1, "expires_in"},
+		{[]string{"token", "create", "--name", "n", "--grant", `{"` + secret + `":1}`}, 2, `unknown key "pat_REDACTED"`},
+		{[]string{"token", "import", "secret.jsonl"}, 1, `line 1: unknown key "pat_REDACTED"`},
+		{[]string{"token", secret}, 2, `no command "pat_REDACTED"`},
+		{[]string{"token", "list", "--" + secret}, 2, "unknown flag: --pat_REDACTED"},
+		{[]string{secret}, 2, "patgate pat_REDACTED: there is no such command"},
 		{[]string{"tokn", "list"}, 2, "patgate tokn: there is no such command"},
 		{[]string{"upgrade"}, 1, "patgate upgrade: only Caddy's own builds are replaced this way"},
 	} {

@@ -13,6 +13,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/patgate/patgate/caddymodule"
+	"github.com/patgate/patgate/token"
 )
 
 // gcPercent lets the heap of a gateway, which is small and made of short-lived
@@ -47,7 +48,7 @@ func main() {
 		os.Exit(1)
 	}
 	if name := unknownCommand(os.Args[1:]); name != "" {
-		fmt.Fprintf(os.Stderr, "patgate %s: there is no such command (see patgate --help)\n", name)
+		fmt.Fprintf(os.Stderr, "patgate %s: there is no such command (see patgate --help)\n", token.Masked(name))
 		os.Exit(2)
 	}
 	caddycmd.Main()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
 )
 
 // Problem is the answer to a request that can't be granted (RFC 9457).
@@ -28,9 +29,10 @@ const ProblemType = "urn:patgate:problem:"
 // Error implements error, so that what serves a request can return it.
 func (p *Problem) Error() string { return p.Detail }
 
-// Refuse returns the problem with this status and these words for the client.
+// Refuse returns the problem with this status and these words for the client, who may
+// have put a secret where it doesn't belong.
 func Refuse(status int, format string, args ...any) *Problem {
-	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: fmt.Sprintf(format, args...)}
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: token.Masked(fmt.Sprintf(format, args...))}
 }
 
 // ProblemOf returns the problem that err is. known is false for an error that is
