@@ -53,15 +53,15 @@ func maskedAttributes(span trace.Span) (changed []attribute.KeyValue) {
 		return nil
 	}
 	m := masks.now.Load()
-	if name := described.Name(); m.text(name) != name {
-		span.SetName(m.text(name))
+	if name := described.Name(); m.url(name) != name { // it may end in one
+		span.SetName(m.url(name))
 	}
 	for _, a := range described.Attributes() {
 		if a.Value.Type() != attribute.STRING {
 			continue
 		}
-		if text := a.Value.AsString(); m.text(text) != text {
-			changed = append(changed, a.Key.String(m.text(text)))
+		if text := a.Value.AsString(); m.field(text) != text {
+			changed = append(changed, a.Key.String(m.field(text)))
 		}
 	}
 	return changed
