@@ -393,10 +393,8 @@ func (c *configuration) warn(gate *Handler, kind, text string) {
 const (
 	warnPassedBy = "passed_by"     // what comes past a gate
 	warnAudience = "same_audience" // of signed identities
+	warnAnyHost  = "label_of_any_host"
 )
-
-// warnAnyHost is the kind of warnings of a label of hosts that may have any number of them.
-const warnAnyHost = "label_of_any_host"
 
 // runningSites returns the gates of a running configuration.
 func runningSites(app *caddyhttp.App) (sites []site) {
