@@ -593,7 +593,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"token", "list", "--config", "off.Caddyfile"}, 1, "off.Caddyfile switches the admin endpoint off"},
 		{[]string{"token", "list", "--status", secret}, 2, "active, expired, revoked or all"},
 		{[]string{"token", "list", "--limit", secret}, 2, "pat_REDACTED"},
-		{[]string{"token", "create", "--name", "n", "--full", "--expires-in", secret}, 1, "expires_in"},
+		{[]string{"token", "create", "--name", "n", "--full", "--expires-in", secret}, 2, "want a duration such as 90d or 12h"},
 		{[]string{"token", "create", "--name", "n", "--grant", `{"` + secret + `":1}`}, 2, `unknown key "pat_REDACTED"`},
 		{[]string{"token", "import", "secret.jsonl"}, 1, `line 1: unknown key "pat_REDACTED"`},
 		{[]string{"token", secret}, 2, `no command "pat_REDACTED"`},
