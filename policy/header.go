@@ -70,7 +70,7 @@ func cleanConnection(h http.Header) (websocket bool) {
 // isRemoved reports whether the gate, or the proxy behind it, removes or replaces a header
 // that clients send: nothing can be judged by it.
 func isRemoved(name string) bool {
-	return strings.HasPrefix(name, IdentityPrefix) || misleads(name) || isOfProxies(name)
+	return misleads(name) || strings.HasPrefix(name, IdentityPrefix) || isOfProxies(name)
 }
 
 // isOfProxies reports whether a header is between a client and the proxy: that one
