@@ -38,6 +38,8 @@ func (s *Store) beat() {
 		now, err := s.sayWhere(s.ctx)
 		s.prove(last)
 		switch {
+		case err == nil && s.alone.Load() && s.outvoted(s.ctx):
+			s.cutOff.Store(true) // a master takes writes for a while when all others have gone
 		case err == nil:
 			last = now
 			s.cutOff.Store(false)
@@ -143,6 +145,13 @@ func (p *passed) begin(c cursor) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.marks, p.last = map[uint64]string{c.n: c.mark}, c.n
+}
+
+// begins reports whether nothing was added behind this entry, which was the first.
+func (p *passed) begins(c cursor) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.marks) == 1 && p.last == c.n
 }
 
 // add adds the entry behind the last.

@@ -109,6 +109,30 @@ func TestMasterOfTheFew(t *testing.T) {
 	})
 }
 
+// A master that was cut off takes writes until min-replicas-max-lag has passed, and for
+// good without min-replicas-to-write. It has lost its replicas, and most Sentinels.
+func TestMasterWithoutReplicas(t *testing.T) {
+	t.Parallel()
+	r := redistest.StartSentinel(t)
+	s := open(t, Options{Addresses: []string{r.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second})
+	create(t, s, newToken("a"))
+	s.Holds(time.Second)
+	redistest.Await(t, "the replica to be heard", func() error { return unless(s.hadReplicas.Load()) })
+	r.Replica.Kill()
+	redistest.Await(t, "the replica to be missed", func() error { return unless(s.alone.Load()) })
+	if _, err := s.Find(t.Context(), digest("a")); err != nil {
+		t.Errorf("the Sentinel names the master, and it isn't believed: %v", err)
+	}
+	r.Sentinel.Kill()
+	redistest.Await(t, "the master not to be believed", func() error {
+		_, err := s.Find(t.Context(), digest("a"))
+		return unless(errors.Is(err, errCutOff))
+	})
+	if heard := s.Heard(); time.Since(heard) < time.Second {
+		t.Errorf("changes were heard %s ago of a master that isn't believed", time.Since(heard))
+	}
+}
+
 // What a master says that may have been cut off is as old as the last time it was heard
 // for certain: nothing that is held on its word is held for longer.
 func TestDoubtedIsAsOldAsTheFeed(t *testing.T) {

@@ -38,7 +38,7 @@ type entry struct {
 // away: it asks for fewer of them where that fails, and for more where it is behind.
 func (s *Store) follow() {
 	var at cursor
-	failing, batch := 0, feedBatch
+	failing, missed, batch := 0, 0, feedBatch
 	for s.ctx.Err() == nil {
 		if s.reopen.Swap(false) {
 			s.reopenFeed()
@@ -62,12 +62,22 @@ func (s *Store) follow() {
 		if failing >= 2 {
 			s.log.Info("the change feed is heard again", "store", s.where)
 		}
-		failing, at = 0, next
-		if heard {
+		failing = 0
+		switch {
+		case heard:
 			s.heard.Store(&sent)
-		} else {
+			missed = 0
+		case s.passed.begins(next): // again
+			if missed++; missed > 1 {
+				// It comes from another server than the one that changes go to, as in a
+				// fail-over: from where that is found now, in a moment.
+				s.reopen.Store(true)
+				s.sleep(feedBlock)
+			}
+		default:
 			batch = min(batch+batch/4+1, feedMost)
 		}
+		at = next
 	}
 }
 
@@ -189,30 +199,75 @@ func (s *Store) resync(at cursor) (end cursor, heard bool, err error) {
 	if end, err = toCursor(values); err != nil {
 		return at, false, err
 	}
+	if at.known && end.n > seen {
+		if err := s.skip(seen, end.n); err != nil {
+			return at, false, err
+		}
+	}
 	if at.known {
 		s.log.Warn("changes may have been missed: everything held is read again", "store", s.where, "followed", at.n, "feed", end.n)
 	}
 	s.passed.begin(end)
 	s.reset(store.Position(end.n))
-	return end, true, nil
+	// Where something was missed, the feed has yet to show that it comes from the server
+	// that was asked.
+	return end, !at.known, nil
 }
 
 // takeIn takes in the change to a position, and tells the watchers.
 func (s *Store) takeIn(to store.Position, what []touched) {
 	s.stats.Changes.Add(1)
 	c := store.Change{Position: to}
+	s.raiseFloors(what)
 	for _, t := range what {
 		if t.isOwner {
-			s.floors.raise(ownerFloor(t.owner), floor{t.version, t.gone})
 			s.owners.drop(t.owner)
 			c.Owners = append(c.Owners, t.owner)
 		} else {
-			s.floors.raise(string(t.digest[:]), floor{t.version, t.gone})
 			c.Digests = append(c.Digests, t.digest)
 		}
 	}
 	s.told.tell(c)
 	s.beatNow()
+}
+
+// raiseFloors remembers what a change has made of records.
+func (s *Store) raiseFloors(what []touched) {
+	for _, t := range what {
+		to := floor{version: t.version, gone: t.gone}
+		if t.isOwner {
+			s.floors.raise(ownerFloor(t.owner), to)
+		} else {
+			s.floors.raise(string(t.digest[:]), to)
+		}
+	}
+}
+
+// skip remembers what there is yet of the changes between two places in the feed, which
+// aren't taken in one by one. Where some of them are gone, so may be any token.
+func (s *Store) skip(from, to uint64) error {
+	found := uint64(0)
+	for next := "(" + strconv.FormatUint(from, 10) + "-0"; ; {
+		cmd := redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.feed, next, strconv.FormatUint(to, 10)+"-0", "count", feedMost)
+		if err := s.send(s.ctx, unsafe, keyed{s.keys.feed, cmd}); err != nil {
+			return err
+		}
+		for _, m := range cmd.Val() {
+			text, _ := m.Values["what"].(string)
+			if what, err := parseTouched(text); err == nil {
+				s.raiseFloors(what)
+				found++
+			}
+			next = "(" + m.ID
+		}
+		if len(cmd.Val()) < feedMost {
+			break
+		}
+	}
+	if found < to-from {
+		s.floors.doubtAbsence()
+	}
+	return nil
 }
 
 // reset has everything read again.
@@ -258,6 +313,8 @@ func (s *Store) Heard() time.Time {
 	switch {
 	case heard == nil || beaten == nil:
 		return time.Time{}
+	case s.cutOff.Load() && heard.After(*beaten):
+		return *beaten
 	case heard.Sub(*beaten) > beatLimit:
 		return *beaten
 	}

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ const floorsKept = 16_384
 type floor struct {
 	version uint64
 	gone    bool // by that change
+	doubted bool // or perhaps by a later one
 }
 
 // allows reports whether a record of this version, or its absence, may be what
@@ -27,7 +29,7 @@ func (f floor) allows(there bool, version uint64) bool {
 	case f.version == 0:
 		return true
 	case !there:
-		return f.gone
+		return f.gone || f.doubted
 	case f.gone:
 		return version > f.version
 	}
@@ -41,6 +43,15 @@ type floors struct {
 	by    map[string]floor
 	names []string // in the order in which they came; a ring when it is full
 	next  int
+}
+
+// allowsOwner is allows for an owner's record. What is left of one that was deleted is a
+// version.
+func (f floor) allowsOwner(there, left bool, version uint64) bool {
+	if !there && left {
+		return version >= f.version
+	}
+	return f.allows(there, version)
 }
 
 func ownerFloor(name string) string { return "owner " + name }
@@ -72,6 +83,19 @@ func (f *floors) raise(name string, to floor) {
 		f.next = (f.next + 1) % floorsKept
 	}
 	f.by[name] = to
+}
+
+// doubtAbsence has tokens be absent that were there. It is for a gap in the feed: what
+// stood in it may have removed them, and nobody can tell.
+func (f *floors) doubtAbsence() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, to := range f.by {
+		if !strings.HasPrefix(name, ownerFloor("")) {
+			to.doubted = true
+			f.by[name] = to
+		}
+	}
 }
 
 // goneSince reports whether a record that should be there, and isn't, was removed

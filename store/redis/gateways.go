@@ -35,9 +35,10 @@ type gateway struct {
 }
 
 // lives reports whether the gateway may hold something, at a time of the server.
-// It heard of changes for as long as its beats were taken, and a little longer.
+// It heard of changes for as long as its beats were taken, and a little longer: also by
+// a master that was cut off, until it knew that.
 func (g *gateway) lives(now time.Time) bool {
-	return now.Sub(g.LastSeen) < beatLimit+g.holds
+	return now.Sub(g.LastSeen) < beatLimit+replicaSilence*time.Second+g.holds
 }
 
 // gateways returns those who follow, by name, and the server's time.

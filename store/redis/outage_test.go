@@ -471,8 +471,9 @@ func TestReplicasAreCountedFirst(t *testing.T) {
 func TestReplicasThatKeepUp(t *testing.T) {
 	const info = "# Replication\r\nrole:master\r\nconnected_slaves:4\r\n" +
 		"slave0:ip=127.0.0.1,port=1,state=online,offset=14,lag=0\r\nslave1:ip=127.0.0.1,port=2,state=online,offset=14,lag=40\r\n" +
-		"slave2:ip=127.0.0.1,port=3,state=wait_bgsave,offset=0,lag=0\r\nslave3:ip=127.0.0.1,port=4,state=online,offset=14\r\n"
-	if n := online(info); n != 2 {
-		t.Errorf("%d keep up, want 2", n)
+		"slave2:ip=127.0.0.1,port=3,state=wait_bgsave,offset=0,lag=0\r\nslave3:ip=127.0.0.1,port=4,state=online,offset=14\r\n" +
+		"slave4:ip=127.0.0.1,port=5,state=online,offset=14,lag=5,type=replica\r\nslave5:ip=127.0.0.1,port=6,state=online,offset=14,lag=41,type=replica\r\n"
+	if n, heard := online(info); n != 3 || heard != 2 {
+		t.Errorf("%d keep up, %d of them were heard lately; want 3 and 2", n, heard)
 	}
 }

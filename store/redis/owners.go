@@ -116,7 +116,7 @@ func (s *Store) ownerAsItIs(ctx context.Context, name string) (o *token.Owner, r
 	if o, version, err = parseOwner(raw); err != nil {
 		return nil, "", 0, false, err
 	}
-	lost = !floor.allows(o != nil, version) && (o != nil || !s.goneSince(ctx, ownerFloor(name)))
+	lost = !floor.allowsOwner(o != nil, raw != "", version) && (o != nil || !s.goneSince(ctx, ownerFloor(name)))
 	return o, raw, max(version, floor.version), lost, nil
 }
 

@@ -34,7 +34,14 @@ func (s *Store) countReplicas(ctx context.Context, server *redis.Client) error {
 	if err := server.Process(ctx, info); err != nil {
 		return err
 	}
-	count, before, now := online(info.Val()), s.replicasOf(server), time.Now()
+	count, heard := online(info.Val())
+	if s.cluster == nil {
+		if heard > 0 {
+			s.hadReplicas.Store(true)
+		}
+		s.alone.Store(heard == 0 && s.hadReplicas.Load())
+	}
+	before, now := s.replicasOf(server), time.Now()
 	if count < before.want && now.Sub(before.at) < replicaGrace {
 		return nil
 	}
@@ -45,24 +52,32 @@ func (s *Store) countReplicas(ctx context.Context, server *redis.Client) error {
 	return nil
 }
 
-// online counts the replicas in a master's INFO that keep up. One that hangs stays
-// online for repl-timeout, a minute.
-func online(info string) (n int) {
+// online counts the replicas in a master's INFO that keep up, and those of them that
+// were heard lately. One that hangs stays online for repl-timeout, a minute.
+func online(info string) (n, heard int) {
 	for line := range strings.Lines(info) {
 		if !strings.HasPrefix(line, "slave") || !strings.Contains(line, "state=online") {
 			continue
 		}
 		_, lag, _ := strings.Cut(line, "lag=")
-		if seconds, err := strconv.Atoi(strings.TrimRight(lag, "\r\n")); err != nil || seconds < replicaLag {
+		lag, _, _ = strings.Cut(strings.TrimRight(lag, "\r\n"), ",") // Valkey says more behind it
+		seconds, err := strconv.Atoi(lag)
+		if err != nil || seconds < replicaLag {
 			n++
 		}
+		if err != nil || seconds < replicaSilence {
+			heard++
+		}
 	}
-	return n
+	return n, heard
 }
 
-// replicaLag is for how many seconds a replica that keeps up may be silent: it
-// reports each second.
-const replicaLag = 10
+// A replica reports each second. For so many seconds one that keeps up may be silent,
+// and before that, for so many until nobody is sure of its master.
+const (
+	replicaLag     = 10
+	replicaSilence = 3
+)
 
 // replicasOf returns how many replicas the server has.
 func (s *Store) replicasOf(server *redis.Client) replicaCount {

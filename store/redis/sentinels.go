@@ -19,7 +19,7 @@ func takesNoWrites(err error) bool {
 }
 
 // errCutOff is why a server that answers isn't believed.
-var errCutOff = errors.New("the redis server takes no writes, and most Sentinels don't say that it is the master: it may have been cut off, and not know of revocations")
+var errCutOff = errors.New("the redis server takes no writes, or has lost all replicas, and most Sentinels don't say that it is the master: it may have been cut off, and not know of revocations")
 
 // outvoted reports whether most of the Sentinels that were configured can't be asked,
 // disagree about the master, or name another server than the one that is reached. Then
