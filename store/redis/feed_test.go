@@ -46,6 +46,55 @@ func TestFeedReachesOthers(t *testing.T) {
 	}
 }
 
+// Of what was deleted in a gap of the feed, nothing is believed to be lost, whether its
+// entry is still there or not.
+func TestDeletedInAGap(t *testing.T) {
+	t.Parallel()
+	for _, kept := range []int{2, 1} {
+		t.Run(fmt.Sprint(kept, " of 3 entries are left"), func(t *testing.T) {
+			t.Parallel()
+			master := redistest.Start(t)
+			host, port, _ := strings.Cut(master.Addr, ":")
+			other := redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
+			o := Options{Addresses: []string{master.Addr}, KeyPrefix: "gap"}
+			a := open(t, o)
+			o.feedAddr = other.Addr
+			b := open(t, o)
+			for _, id := range []string{"gone", "bobs"} {
+				made := newToken(id)
+				made.Owner = "bob"
+				create(t, a, made)
+			}
+			if _, err := a.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil }); err != nil {
+				t.Fatal(err)
+			}
+			redistest.Await(t, "both to follow", func() error { return unless(b.told.position() == a.told.position() && b.told.position() == 3) })
+
+			other.Do("replicaof", "no", "one")
+			for _, err := range []error{
+				a.Delete(t.Context(), "gone"),
+				a.DeleteOwner(t.Context(), "bob"),
+				a.Create(t.Context(), newToken("last")),
+			} {
+				if err != nil && !errors.Is(err, ErrNotReplicated) {
+					t.Fatal(err)
+				}
+			}
+			master.Do("xtrim", "{gap}:feed", "maxlen", kept)
+			other.Do("replicaof", host, port)
+			awaitHeard(t, b)
+			redistest.Await(t, "the gap to be noticed", func() error { return unless(b.told.position() >= 6) })
+			if f, err := b.Find(t.Context(), digest("gone")); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("a token that was deleted: %+v, %v, want that there is none", f.Token, err)
+			}
+			if f, err := b.Find(t.Context(), digest("bobs")); err != nil || f.Token == nil || f.Owner != nil && !f.Owner.Enabled {
+				t.Errorf("a token of an owner whose record was deleted: %+v, %v, want it", f, err)
+			}
+		})
+	}
+}
+
+
 // Whatever happens to the feed that may have hidden a change, watchers are told
 // to read everything again, and the feed is followed from there.
 func TestFeedReset(t *testing.T) {

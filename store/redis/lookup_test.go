@@ -186,9 +186,21 @@ func TestFloors(t *testing.T) {
 		{floor{version: 5, gone: true}, true, 4, false},
 		{floor{version: 5, gone: true}, true, 5, false},
 		{floor{version: 5, gone: true}, true, 6, true},
+		{floor{version: 5, doubted: true}, false, 0, true},
+		{floor{version: 5, doubted: true}, true, 4, false},
 	} {
 		if got := c.f.allows(c.there, c.version); got != c.want {
 			t.Errorf("%+v allows (%v, %d): %v, want %v", c.f, c.there, c.version, got, c.want)
+		}
+		if got := c.f.allowsOwner(c.there, c.there, c.version); got != c.want {
+			t.Errorf("%+v allows an owner (%v, %d): %v, want %v", c.f, c.there, c.version, got, c.want)
+		}
+	}
+	for version, want := range map[uint64]bool{4: false, 5: true, 6: true} {
+		for _, f := range []floor{{version: 5}, {version: 5, gone: true}} {
+			if got := f.allowsOwner(false, true, version); got != want {
+				t.Errorf("%+v allows an owner who was deleted (%d): %v, want %v", f, version, got, want)
+			}
 		}
 	}
 
