@@ -84,7 +84,7 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	if upgrade := r.Header["Upgrade"]; len(upgrade) > 0 && (r.Method != http.MethodGet || len(upgrade) > 1 || !strings.EqualFold(upgrade[0], "websocket")) {
 		// The proxy would open a tunnel, and what goes through it isn't asked about.
-		return refuse(watched, http.StatusBadRequest, "Upgrade: want websocket, once, with GET: nothing else is judged, and it can't be removed from here")
+		return refuse(watched, http.StatusBadRequest, "Upgrade: want websocket, once, with GET: nothing else is judged, and the proxy that asks has to drop it (request_header -Upgrade)")
 	}
 	if name := misleading(r.Header, askersOwn[a.For]); name != "" {
 		return refuse(watched, http.StatusBadRequest, "the header "+name+" could make the API see another request than the one judged, and can't be removed from here")

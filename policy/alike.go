@@ -36,6 +36,9 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 	if m.Reason == Forward && m.hasShortHost() {
 		p.judgeBehindHost(m, r)
 	}
+	if method := m.tunneled(); m.Reason == Forward && method != "" {
+		p.judgeTunneled(m, r, method)
+	}
 	switch {
 	case m.Reason != Forward || !m.path.marked:
 		return
@@ -46,7 +49,7 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 		m.refuse("the path has the names of too many scripts")
 		return
 	}
-	if others := m.path.readings(); len(others) > 0 {
+	if others := m.path.readings(r); len(others) > 0 {
 		p.judgeOthers(m, r, others)
 	}
 }
@@ -160,6 +163,15 @@ func (p *Policy) judgeBehindHost(m *Match, r *Route) {
 	p.judgeOthers(m, r, others)
 }
 
+// judgeTunneled judges the request by the method that its query has for Restlet.
+func (p *Policy) judgeTunneled(m *Match, r *Route, method string) {
+	judged := m.method
+	m.method = method
+	found := p.lookFor(m)
+	m.method = judged
+	m.uncovered(r, found)
+}
+
 // judgeOthers judges the request by the other ways to take its path apart.
 func (p *Policy) judgeOthers(m *Match, r *Route, others []pathText) {
 	judged := m.path
@@ -215,9 +227,10 @@ func (m *Match) uncovered(r, other *Route) bool {
 }
 
 // shifts reports whether the path as it is taken apart now has another space or
-// resource, on a route that r covers, than as it was judged.
+// resource, on a route that r covers, than as it was judged. What a file server finds
+// at a directory is the page that was asked for.
 func (m *Match) shifts(r, other *Route) bool {
-	if m.judgedPath == nil || r.Require.need == needNever || other.Require.need == needNothing {
+	if m.judgedPath == nil || m.path.page || r.Require.need == needNever || other.Require.need == needNothing {
 		return false
 	}
 	for _, s := range [...]*Source{&other.Space, &other.Resource} { // r's are the same
@@ -502,7 +515,7 @@ func (p *pathText) countScripts() (n int) {
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
 // them; with the name of a script in it; and as the page whose data it is for.
-func (p *pathText) readings() (all []pathText) {
+func (p *pathText) readings(r *Route) (all []pathText) {
 	if p.overescaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")))
 	}
@@ -514,9 +527,9 @@ func (p *pathText) readings() (all []pathText) {
 	}
 	all = append(all, p.pages()...)
 	for _, base := range all {
-		all = append(all, base.scripts()...)
+		all = append(all, base.scripts(nil)...)
 	}
-	return append(all, p.scripts()...)
+	return append(all, p.scripts(r)...)
 }
 
 // pages returns the pages whose data the path is for.
@@ -578,13 +591,17 @@ func mergeSlashes(path string) string {
 	return b.String()
 }
 
-// scripts returns, for a path with the name of a script in it, what stands before
-// and behind that.
-func (p *pathText) scripts() (all []pathText) {
+// scripts returns, for a path on r with the name of a script in it, what stands before
+// and behind that. r may be nil.
+func (p *pathText) scripts(r *Route) (all []pathText) {
 	for i := range p.n {
 		s, last := p.segment(i), i == p.n-1
+		if r.names(i, s) {
+			continue
+		}
 		if isIndex(s) && (last || isScript(s)) {
 			all = appendPath(all, p.text[:p.bounds[i]])
+			all[len(all)-1].page = !isDefaultAction(s) && !isScript(s)
 		}
 		if !last && isScript(s) {
 			all = appendPath(all, p.text[:p.bounds[i+1]])
@@ -636,11 +653,31 @@ func isScript(s string) bool {
 		return false
 	}
 	switch strings.ToLower(s[i+1:]) {
-	case "php", "php3", "php4", "php5", "php7", "phtml", "phar", "asp", "aspx", "ashx", "asmx", "axd", "svc", "jsp", "cgi", "fcgi", "pl", "py", "rb", "do",
-		"cfm", "cfml", "cfc", "dll", "exe", "nsf":
+	case "php", "php3", "php4", "php5", "php7", "phtml", "phar", "asp", "aspx", "ashx", "asmx", "axd", "jsp", "cfm", "cfml", "cfc":
 		return true
 	}
+	return isProgram(s)
+}
+
+// isProgram reports whether a segment could be the name of a program as well as that of
+// something else, such as a host, or a file that is looked after.
+func isProgram(s string) bool {
+	switch strings.ToLower(s[strings.LastIndexByte(s, '.')+1:]) {
+	case "svc", "cgi", "fcgi", "pl", "py", "rb", "dll", "exe", "nsf":
+		return strings.IndexByte(s, '@') < 0
+	}
 	return false
+}
+
+// names reports whether the policy says itself what stands at a segment of the path: that
+// it is called so, or the id of something. A program that is a server's own has a name
+// which the server's operator gives it.
+func (r *Route) names(i int, s string) bool {
+	if r == nil || i >= len(r.pattern.segments) {
+		return false
+	}
+	at := &r.pattern.segments[i]
+	return at.literal == s && isDefaultAction(s) && at.parameter == "" || at.parameter != "" && isProgram(s)
 }
 
 // isIndex reports whether servers take a segment for what stands for its

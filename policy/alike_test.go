@@ -264,3 +264,25 @@ func TestManyEncodedSlashes(t *testing.T) {
 		}
 	}
 }
+
+// What is on a route that says itself what a segment is isn't refused for what some
+// server would make of it elsewhere.
+func TestSegmentsThatAreNamed(t *testing.T) {
+	resource := Settings{Resource: "path.path"}
+	c := Config{Default: "deny", Routes: append(routes("GET /domains/{name} read", "GET /domains/{name}/records dns", "GET /search read", "GET /search/index admin",
+		"GET /cgi-bin/* read", "GET /cgi-bin/x.pl admin", "GET /fhir/* read"),
+		RouteConfig{Methods: []string{"GET"}, Pattern: "/repository/{space}/{path...}", Require: "read", Settings: resource})}
+	p := compile(t, c, "read", "admin > read", "dns")
+	for target, want := range map[string]Reason{
+		"GET /domains/allegro.pl/records": Forward, "GET /domains/jan@wp.pl/records": Forward, "GET /domains/setup.exe/records": Forward, "GET /domains/x.php/records": AmbiguousRequest,
+		"GET /cgi-bin/x.pl/y": AmbiguousRequest,
+		"GET /search/index":   Forward, "GET /search/INDEX": RouteUnknown,
+		"GET /repository/raw/index.html": Forward, "GET /repository/raw/docs/index.html": Forward, "GET /repository/raw/x": Forward,
+		"GET /repository/raw/index": AmbiguousRequest, "GET /repository/raw/docs/index": AmbiguousRequest, "GET /repository/raw/index.php": AmbiguousRequest, "GET /repository/raw": RouteUnknown,
+		"GET /fhir/Patient?_has:AuditEvent:entity:action=R": Forward, "GET /fhir/Patient?x:action=R": AmbiguousRequest,
+	} {
+		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}

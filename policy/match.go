@@ -193,7 +193,7 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
 			m.refuse(why)
 		}
-		m.path.odd = m.hasQueryPath() || m.hasShortHost()
+		m.path.odd = m.hasQueryPath() || m.hasShortHost() || m.tunneled() != ""
 	}
 	m.unsure = m.Reason != Forward
 	return !m.unsure

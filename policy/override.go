@@ -40,8 +40,6 @@ func overrides(query, method string) (why string, rest bool) {
 		switch {
 		case namesOverride(name) && !equalFold(unescapeQuery(value), method):
 			return "the query has another method in it", rest
-		case method == http.MethodPost && tunnels(name, unescapeQuery(value)):
-			return "the query has another method in it", rest
 		case sameKey(name, astroPath):
 			return "the query has " + astroPath + ", which is another path to Astro", rest
 		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI"):
@@ -55,10 +53,24 @@ func overrides(query, method string) (why string, rest bool) {
 // astroPath is the parameter by which Astro routes on Vercel, whatever the path is.
 const astroPath = "x_astro_path"
 
-// tunnels reports whether a parameter of a POST is one from which Restlet takes the
-// method. method is the name of many a filter as well, and seldom with such values.
-func tunnels(name, value string) bool {
-	return sameKey(name, "method") && (equalFold(value, "PUT") || equalFold(value, "PATCH") || equalFold(value, "DELETE"))
+// tunneled returns the method that Restlet takes from the query of a POST, or "". method
+// is the name of many a filter as well.
+func (m *Match) tunneled() string {
+	if m.method != http.MethodPost || m.query == "" {
+		return ""
+	}
+	for pair := range strings.FieldsFuncSeq(m.query, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, value, _ := strings.Cut(pair, "=")
+		if !sameKey(generous(name), "method") {
+			continue
+		}
+		for _, method := range []string{http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			if equalFold(unescapeQuery(value), method) {
+				return method
+			}
+		}
+	}
+	return ""
 }
 
 // hasColon reports whether a parameter's name has a colon in it, perhaps encoded.
@@ -69,7 +81,10 @@ func hasColon(name string) bool {
 // publishes reports whether Zope finds what it publishes in a parameter's name, behind
 // whatever path the request has: that of a form's button (../../admin/users:method).
 func publishes(name string) bool {
-	_, types, _ := strings.Cut(name, ":")
+	name, types, _ := strings.Cut(name, ":")
+	if strings.HasPrefix(name, "_") { // Zope publishes none of these; FHIR has them
+		return false
+	}
 	for kind := range strings.FieldsFuncSeq(types, func(r rune) bool { return r == ':' || r == '.' }) {
 		switch kind {
 		case "method", "action", "default_method", "default_action":
@@ -133,7 +148,7 @@ func namesOverride(name string) bool {
 		return false
 	}
 	switch name[0] {
-	case '_', '.', '[': // method alone is tunnels' business
+	case '_', '.', '[': // method alone is the name of many a filter
 		return sameKey(name[1:], "method") || sameKey(name[1:], "httpmethod")
 	case 'x', 'X':
 	default:

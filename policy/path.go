@@ -25,13 +25,21 @@ type pathText struct {
 	// which it takes for others, or a name for what stands before it, overescaped that some needn't be encoded, odd
 	// that a segment is all but a literal (marks.resembles).
 	marked, overescaped, odd bool
+
+	page bool // a reading without the name of a page, which a file server adds itself
 }
 
 // segment returns the i-th segment.
 func (p *pathText) segment(i int) string { return p.text[p.bounds[i]+1 : p.bounds[i+1]] }
 
-// from returns the segments from the i-th on, joined by slashes.
-func (p *pathText) from(i int) string { return p.text[p.bounds[i]+1 : p.bounds[p.n]] }
+// from returns the segments from the i-th on, joined by slashes; "" where there are none,
+// as above what is mounted.
+func (p *pathText) from(i int) string {
+	if i >= p.n {
+		return ""
+	}
+	return p.text[p.bounds[i]+1 : p.bounds[p.n]]
+}
 
 // Classes of bytes in an escaped path.
 const (
