@@ -94,7 +94,6 @@ func TestDeletedInAGap(t *testing.T) {
 	}
 }
 
-
 // Whatever happens to the feed that may have hidden a change, watchers are told
 // to read everything again, and the feed is followed from there.
 func TestFeedReset(t *testing.T) {
