@@ -256,13 +256,20 @@ func TestPersonalitiesOnRandomPolicies(t *testing.T) {
 			if strings.Count(pattern, "{space}") > 1 {
 				pattern = strings.Replace(pattern, "{space}", "{other}", 1)
 			}
-			if rnd.IntN(5) == 0 {
+			var settings Settings
+			switch rnd.IntN(10) {
+			case 0, 1:
 				pattern += "/*"
+			case 2:
+				pattern += "/{rest...}"
+				settings.Resource = "path.rest"
 			}
 			if rnd.IntN(6) == 0 {
 				pattern += "?k=v"
 			}
-			all = append(all, routes(one("GET", "GET", "GET,DELETE", "*", "POST") + " " + pattern + " " + one("public", "any", "read", "admin", "never"))[0])
+			r := routes(one("GET", "GET", "GET,DELETE", "*", "POST") + " " + pattern + " " + one("public", "any", "read", "admin", "never"))[0]
+			r.Settings = settings
+			all = append(all, r)
 		}
 		catalog, err := NewCatalog(declared([]string{"read", "admin > read"}))
 		if err != nil {
