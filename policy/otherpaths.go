@@ -1,0 +1,214 @@
+package policy
+
+import (
+	"strings"
+)
+
+// maxScripts bounds how many scripts a path may name: for each there are two more
+// readings.
+const maxScripts = 4
+
+func (p *pathText) countScripts() (n int) {
+	for s := range strings.SplitSeq(p.text[:p.bounds[p.n]], "/") { // also at encoded ones
+		if isScript(s) {
+			n++
+		}
+	}
+	return n
+}
+
+// readings returns the other ways to take the path apart: with literals compared
+// before they are decoded; where the policy allows encoded slashes, split at
+// them; with the name of a script in it; and as the page whose data it is for.
+func (p *pathText) readings(r *Route) (all []pathText) {
+	if p.overescaped {
+		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")))
+	}
+	if whole := p.text[:p.bounds[p.n]]; strings.Count(whole, "/") > p.n {
+		all = appendPath(all, whole)
+		if merged := mergeSlashes(whole); merged != whole {
+			all = appendPath(all, merged)
+		}
+	}
+	all = append(all, p.pages()...)
+	for _, base := range all {
+		all = append(all, base.scripts(nil)...)
+	}
+	return append(all, p.scripts(r)...)
+}
+
+// pages returns the pages whose data the path is for.
+func (p *pathText) pages() (all []pathText) {
+	if p.n == 0 {
+		return nil
+	}
+	last := p.segment(p.n - 1)
+	if isData(last) {
+		all = appendPath(all, p.text[:p.bounds[p.n-1]])
+	}
+	for i := range p.n - 2 {
+		before := p.text[:p.bounds[i]] // of the application
+		switch {
+		case p.segment(i) == "_next" && p.segment(i+1) == "data" && i+3 < p.n: // Next.js, with the name of a build
+			return appendPath(all, before+strings.TrimSuffix(p.text[p.bounds[i+3]:p.bounds[p.n]], ".json"))
+		case p.segment(i) == "page-data" && last == "page-data.json": // Gatsby
+			return appendPath(all, before+p.text[p.bounds[i+1]:p.bounds[p.n-1]])
+		}
+	}
+	return all
+}
+
+// isData reports whether a segment stands for the data of the page before it (SvelteKit,
+// Nuxt, React Router, Qwik City).
+func isData(s string) bool {
+	switch s {
+	case "__data.json", "__route.js", "_payload.json", "_payload.js", "_root.data", "_.data", ".data", "q-data.json":
+		return true
+	}
+	return false
+}
+
+// necessary decodes what can't stand in a path as it is, and is encoded in every
+// literal as well.
+func necessary(raw string) string {
+	var b strings.Builder
+	for i := 0; i < len(raw); i++ {
+		if raw[i] == '%' { // two digits follow: pathText.parse
+			if c := unhex(raw[i+1])<<4 | unhex(raw[i+2]); pathBytes[c] == refused {
+				b.WriteByte(c)
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(raw[i])
+	}
+	return b.String()
+}
+
+// mergeSlashes returns a path as servers have it that take several slashes for one,
+// and a last one for none.
+func mergeSlashes(path string) string {
+	var b strings.Builder
+	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' }) {
+		b.WriteByte('/')
+		b.WriteString(segment)
+	}
+	return b.String()
+}
+
+// scripts returns, for a path on r with the name of a script in it, what stands before
+// and behind that. r may be nil.
+func (p *pathText) scripts(r *Route) (all []pathText) {
+	for i := range p.n {
+		s, last := p.segment(i), i == p.n-1
+		if r.names(i, s) {
+			continue
+		}
+		if isIndex(s) && (last || isScript(s)) {
+			all = appendPath(all, p.text[:p.bounds[i]])
+			all[len(all)-1].page = !isDefaultAction(s) && !isScript(s)
+		}
+		if !last && isScript(s) {
+			all = appendPath(all, p.text[:p.bounds[i+1]])
+			all = appendPath(all, p.text[p.bounds[i+1]:p.bounds[p.n]])
+		}
+	}
+	return all
+}
+
+// upTo returns the path up to a byte of its text, with the segments that it has.
+func (p *pathText) upTo(end int) pathText {
+	up := pathText{raw: p.raw, text: p.text[:end]}
+	for i := range p.n {
+		if next := min(int(p.bounds[i+1]), end); next > int(p.bounds[i])+1 {
+			up.add(next)
+		}
+	}
+	return up
+}
+
+// appendPath appends a path that needs no decoding.
+func appendPath(all []pathText, text string) []pathText {
+	var p pathText
+	if !p.split(text) {
+		return all
+	}
+	return append(all, p)
+}
+
+// split takes apart a path that needs no decoding, at all its slashes. It reports
+// whether there is anything to it.
+func (p *pathText) split(text string) bool {
+	p.raw, p.text = text, text
+	for i := 1; i <= len(text); i++ {
+		if i == len(text) || text[i] == '/' {
+			if p.add(i) != "" {
+				return false
+			}
+		}
+	}
+	return p.n > 0 || text == ""
+}
+
+// isScript reports whether servers take a segment for the name of a program, and
+// what follows for its argument.
+func isScript(s string) bool {
+	i := strings.LastIndexByte(s, '.')
+	if i < 0 {
+		return false
+	}
+	switch strings.ToLower(s[i+1:]) {
+	case "php", "php3", "php4", "php5", "php7", "phtml", "phar", "asp", "aspx", "ashx", "asmx", "axd", "jsp", "cfm", "cfml", "cfc":
+		return true
+	}
+	return isProgram(s)
+}
+
+// isProgram reports whether a segment could be the name of a program as well as that of
+// something else, such as a host, or a file that is looked after.
+func isProgram(s string) bool {
+	switch strings.ToLower(s[strings.LastIndexByte(s, '.')+1:]) {
+	case "svc", "cgi", "fcgi", "pl", "py", "rb", "dll", "exe", "nsf":
+		return strings.IndexByte(s, '@') < 0
+	}
+	return false
+}
+
+// names reports whether the policy says itself what stands at a segment of the path: that
+// it is called so, or the id of something. A program that is a server's own has a name
+// which the server's operator gives it.
+func (r *Route) names(i int, s string) bool {
+	if r == nil || i >= len(r.pattern.segments) {
+		return false
+	}
+	at := &r.pattern.segments[i]
+	return at.literal == s && isDefaultAction(s) && at.parameter == "" || at.parameter != "" && isProgram(s)
+}
+
+// isIndex reports whether servers take a segment for what stands for its
+// directory: a file, or the action that is called where none is named (CherryPy,
+// ASP.NET MVC, Grails, CakePHP, Yii).
+func isIndex(s string) bool {
+	if isDefaultAction(s) {
+		return true
+	}
+	name, format, _ := strings.Cut(s, ".")
+	return (equalFold(name, "index") || equalFold(name, "default")) && (isScript(s) || equalFold(format, "html") || equalFold(format, "htm"))
+}
+
+func isDefaultAction(s string) bool { return equalFold(s, "index") }
+
+// hasSessionSegment reports whether a path has what ASP.NET takes for a session's
+// id without a cookie, and drops: (S(…)).
+func hasSessionSegment(path string) bool {
+	for rest := path; ; {
+		i := strings.IndexByte(rest, '(')
+		if i < 0 {
+			return false
+		}
+		rest = rest[i+1:]
+		if len(rest) > 1 && isAlnum(rest[0]) && rest[1] == '(' {
+			return true
+		}
+	}
+}
