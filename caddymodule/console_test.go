@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -83,23 +82,12 @@ func newConsoles(t *testing.T) *consoles {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var config caddy.Config
-	if err := json.Unmarshal([]byte(body), &config); err != nil {
-		t.Fatal(err)
-	}
-	ctx, err := caddy.ProvisionContext(&config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx, servers := provisioned(t, string(body))
 	app, err := ctx.App("patgate")
 	if err != nil {
 		t.Fatal(err)
 	}
-	web, err := ctx.App("http")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &consoles{t: t, app: app.(*App), server: web.(*caddyhttp.App).Servers["srv0"]}
+	c := &consoles{t: t, app: app.(*App), server: servers["srv0"]}
 	if err := c.app.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -31,19 +31,11 @@ type gated struct {
 	ctx    caddy.Context
 }
 
-// provision provisions the server on a store's file. The store is opened later,
-// by open if that is set. Caddy keeps what it provisions in a global: the tests of
-// this package are not parallel.
-func provision(t testing.TB, file string, open func() (store.Store, error)) *gated {
+// provisioned provisions a configuration, and returns its servers, which don't listen.
+// Caddy keeps what it provisions in a global: the tests of this package are not parallel.
+func provisioned(t testing.TB, document string) (ctx caddy.Context, servers map[string]*caddyhttp.Server) {
 	t.Helper()
 	var config caddy.Config
-	server := `{"listen": ["127.0.0.1:%d"], "automatic_https": {"disable": true}, "routes": [{"handle": [%s{"handler": "static_response"}]}]}`
-	gate := `{"handler": "patgate", "routes": [
-		{"methods": ["GET"], "pattern": "/v1/spaces/{space}/stories", "require": "stories:read"},
-		{"methods": ["POST"], "pattern": "/v1/spaces/{space}/stories", "require": "stories:write"}
-	]},`
-	document := fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"gate": %s, "plain": %s}}}}`,
-		file, fmt.Sprintf(server, 1, gate), fmt.Sprintf(server, 2, ""))
 	if err := json.Unmarshal([]byte(document), &config); err != nil {
 		t.Fatal(err)
 	}
@@ -51,15 +43,29 @@ func provision(t testing.TB, file string, open func() (store.Store, error)) *gat
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := ctx.App("patgate")
-	if err != nil {
-		t.Fatal(err)
-	}
 	web, err := ctx.App("http")
 	if err != nil {
 		t.Fatal(err)
 	}
-	servers := web.(*caddyhttp.App).Servers
+	return ctx, web.(*caddyhttp.App).Servers
+}
+
+// provision provisions the server on a store's file. The store is opened later,
+// by open if that is set.
+func provision(t testing.TB, file string, open func() (store.Store, error)) *gated {
+	t.Helper()
+	server := `{"listen": ["127.0.0.1:%d"], "automatic_https": {"disable": true}, "routes": [{"handle": [%s{"handler": "static_response"}]}]}`
+	gate := `{"handler": "patgate", "routes": [
+		{"methods": ["GET"], "pattern": "/v1/spaces/{space}/stories", "require": "stories:read"},
+		{"methods": ["POST"], "pattern": "/v1/spaces/{space}/stories", "require": "stories:write"}
+	]},`
+	document := fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"gate": %s, "plain": %s}}}}`,
+		file, fmt.Sprintf(server, 1, gate), fmt.Sprintf(server, 2, ""))
+	ctx, servers := provisioned(t, document)
+	app, err := ctx.App("patgate")
+	if err != nil {
+		t.Fatal(err)
+	}
 	g := &gated{app: app.(*App), server: servers["gate"], plain: servers["plain"], ctx: ctx}
 	if open != nil {
 		g.app.hub.source.open = open

@@ -1,19 +1,14 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // One site rewrites headers of answers; another one must not notice.
 func TestRejectionsShareNoHeaderValues(t *testing.T) {
-	var config caddy.Config
 	gate := `{"handler": "patgate", "routes": [{"methods": ["GET"], "pattern": "/a", "require": "x"}]}`
 	replace := `{"handler": "headers", "response": {"deferred": true, "replace": {
 		"Content-Type": [{"search": "application/problem+json", "replace": "application/x+json"}],
@@ -22,18 +17,7 @@ func TestRejectionsShareNoHeaderValues(t *testing.T) {
 	server := `{"listen": ["127.0.0.1:%d"], "automatic_https": {"disable": true}, "routes": [{"handle": [%s%s]}]}`
 	document := fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"one": %s, "other": %s}}}}`,
 		filepath.Join(t.TempDir(), "tokens.db"), fmt.Sprintf(server, 1, replace, gate), fmt.Sprintf(server, 2, "", gate))
-	if err := json.Unmarshal([]byte(document), &config); err != nil {
-		t.Fatal(err)
-	}
-	ctx, err := caddy.ProvisionContext(&config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	web, err := ctx.App("http")
-	if err != nil {
-		t.Fatal(err)
-	}
-	servers := web.(*caddyhttp.App).Servers
+	_, servers := provisioned(t, document)
 	get := func(name string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest("GET", "/a", nil)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -18,9 +19,8 @@ import (
 // others. Those not seen for longest are forgotten first: whoever asks for ever new
 // paths makes findings without a route only.
 const (
-	reportSize    = 10_000
-	unroutedSize  = 1_000
-	longEnoughFor = 16 // characters in a segment, of which some are digits: it is an id
+	reportSize   = 10_000
+	unroutedSize = 1_000
 )
 
 // report remembers what report mode has forwarded that would have been rejected.
@@ -140,6 +140,9 @@ func patternOf(path string) string {
 	return strings.Join(segments, "/")
 }
 
+// longSegment is from how many characters on a segment with a digit in it is an id.
+const longSegment = 16
+
 // isID reports whether a segment of a path looks like an id: it is more of digits than
 // of anything else, or long, with a digit in it. v1 is none.
 func isID(segment string) bool {
@@ -152,16 +155,14 @@ func isID(segment string) bool {
 	if segment != "" && segment[0] == 'v' && digits == len(segment)-1 {
 		return false
 	}
-	return 2*digits > len(segment) || digits > 0 && len(segment) >= longEnoughFor
+	return 2*digits > len(segment) || digits > 0 && len(segment) >= longSegment
 }
-
-const usualCharacters = "/{}._~-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 // usualPattern reports whether a pattern is of characters that need no second look: it
 // is proposed to people, and may have come from anyone.
 func usualPattern(pattern string) bool {
 	return strings.HasPrefix(pattern, "/") && strings.IndexFunc(pattern, func(r rune) bool {
-		return !strings.ContainsRune(usualCharacters, r)
+		return r >= utf8.RuneSelf || !isAlnum(byte(r)) && !strings.ContainsRune("/{}._~-", r)
 	}) < 0
 }
 

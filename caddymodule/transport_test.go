@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
@@ -81,22 +80,11 @@ func TestTransport(t *testing.T) {
 	defer upstream.Close()
 	answers := map[string][]string{}
 	for _, protocol := range []string{"http", "patgate"} {
-		var config caddy.Config
 		document := fmt.Sprintf(`{"apps": {"http": {"servers": {"s": {"listen": ["127.0.0.1:1"], "automatic_https": {"disable": true}, "routes": [{"handle": [
 			{"handler": "reverse_proxy", "transport": {"protocol": %q, "compression": false}, "upstreams": [{"dial": %q}]}]}]}}}}}`,
 			protocol, strings.TrimPrefix(upstream.URL, "http://"))
-		if err := json.Unmarshal([]byte(document), &config); err != nil {
-			t.Fatal(err)
-		}
-		ctx, err := caddy.ProvisionContext(&config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		app, err := ctx.App("http")
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := app.(*caddyhttp.App).Servers["s"]
+		_, servers := provisioned(t, document)
+		server := servers["s"]
 		for range 2 {
 			for _, method := range []string{"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"} {
 				var body io.Reader

@@ -67,10 +67,11 @@ func (s *Store) follow() {
 		case heard:
 			s.heard.Store(&sent)
 			missed = 0
-		case s.passed.begins(next): // again
+		case s.passed.begins(next): // something was missed
 			if missed++; missed > 1 {
-				// It comes from another server than the one that changes go to, as in a
-				// fail-over: from where that is found now, in a moment.
+				// Right after the last time: the feed comes from another server than the
+				// one that changes go to, as in a fail-over. It is taken from where that
+				// is found in a moment.
 				s.reopen.Store(true)
 				s.sleep(feedBlock)
 			}

@@ -72,11 +72,10 @@ func online(info string) (n, heard int) {
 	return n, heard
 }
 
-// A replica reports each second. For so many seconds one that keeps up may be silent,
-// and before that, for so many until nobody is sure of its master.
+// A replica reports each second.
 const (
-	replicaLag     = 10
-	replicaSilence = 3
+	replicaLag     = 10 // seconds of silence after which it doesn't keep up
+	replicaSilence = 3  // and after which it isn't heard: its master may have been cut off
 )
 
 // replicasOf returns how many replicas the server has.
