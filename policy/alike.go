@@ -36,8 +36,8 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 	if m.Reason == Forward && m.hasShortHost() {
 		p.judgeBehindHost(m, r)
 	}
-	if method := m.tunneled(); m.Reason == Forward && method != "" {
-		p.judgeTunneled(m, r, method)
+	if m.Reason == Forward && m.tunnel != "" {
+		p.judgeTunneled(m, r)
 	}
 	switch {
 	case m.Reason != Forward || !m.path.marked:
@@ -164,9 +164,9 @@ func (p *Policy) judgeBehindHost(m *Match, r *Route) {
 }
 
 // judgeTunneled judges the request by the method that its query has for Restlet.
-func (p *Policy) judgeTunneled(m *Match, r *Route, method string) {
+func (p *Policy) judgeTunneled(m *Match, r *Route) {
 	judged := m.method
-	m.method = method
+	m.method = m.tunnel
 	found := p.lookFor(m)
 	m.method = judged
 	m.uncovered(r, found)

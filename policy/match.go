@@ -75,6 +75,7 @@ type Match struct {
 	assumed bool // explain: judge as if a token had been sent
 
 	restRoute  bool      // the query has that parameter
+	tunnel     string    // the method that the query of a POST has for Restlet, or ""
 	unsure     bool      // it can't be said which route it is on
 	enforced   bool      // readings are looked at for routes that aren't in report mode only
 	judgedPath *pathText // the path as it was judged, while it is taken apart in other ways
@@ -193,7 +194,8 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
 			m.refuse(why)
 		}
-		m.path.odd = m.hasQueryPath() || m.hasShortHost() || m.tunneled() != ""
+		m.tunnel = m.tunneled()
+		m.path.odd = m.hasQueryPath() || m.hasShortHost() || m.tunnel != ""
 	}
 	m.unsure = m.Reason != Forward
 	return !m.unsure

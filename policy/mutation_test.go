@@ -65,7 +65,7 @@ func TestMutants(t *testing.T) {
 
 		{Name: "method parameters", Run: method, File: "match.go", Old: "case replaced != \"\":", New: "case false:"},
 		{Name: "method parameters that PHP finds", Run: method, File: "override.go", Old: "case '_', '.', '[': // method", New: "case '_': // method"},
-		{Name: "method parameters of Restlet", Run: "^TestMethodParameterOfRestlet$", File: "alike.go", Old: "m.Reason == Forward && method != \"\" {", New: "method == \"none\" {"},
+		{Name: "method parameters of Restlet", Run: "^TestMethodParameterOfRestlet$", File: "alike.go", Old: "m.Reason == Forward && m.tunnel != \"\" {", New: "m.tunnel == \"none\" {"},
 		{Name: "paths in the names of parameters", Run: "^TestPathInParameter$", File: "override.go", Old: "if hasColon(name) && publishes(", New: "if false && publishes("},
 		{Name: "what is mounted at a path", Run: "^TestAmbiguityTable$", File: "alike.go", Old: "if found == nil && m.Reason == Forward {", New: "if false {"},
 		{Name: "what is mounted at a path is looked for", Run: "^TestAmbiguityTable$", File: "tree.go", Old: "m.path.odd || r == nil && len(n.tails) > 0", New: "m.path.odd"},

@@ -122,7 +122,7 @@ func behindSemicolon(path string) string {
 // with c, encoded or not: PHP makes underscores of some characters.
 func beginsOverride(c byte) bool {
 	switch c {
-	case '_', '.', '[', ' ', '+', '%', 'x', 'X', 'm', 'M', 'r', 'n', '?':
+	case '_', '.', '[', ' ', '+', '%', 'x', 'X', 'r', 'n', '?':
 		return true
 	}
 	return c >= utf8.RuneSelf
