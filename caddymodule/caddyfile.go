@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -90,13 +91,13 @@ func globalScopes(helper httpcaddyfile.Helper) []policy.Scope {
 // UnmarshalCaddyfile reads the directive; parseDirective says how it is written.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
-	b := block{Dispenser: d, seen: map[string]int{}}
+	b := newBlock(d)
 	h.At = b.place()
 	if d.NextArg() {
 		return d.Errf("unexpected %q: settings stand in a block", d.Val())
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := h.line(&b); err != nil {
+		if err := h.line(b); err != nil {
 			return err
 		}
 	}
@@ -170,25 +171,16 @@ func (h *Handler) identityHeaders(b *block) error {
 		h.IdentityHeaders.Off = true
 		return b.end()
 	}
-	names := map[string]*string{
-		"owner": &h.IdentityHeaders.Owner, "token": &h.IdentityHeaders.Token,
-		"space": &h.IdentityHeaders.Space, "scopes": &h.IdentityHeaders.Scopes,
+	err := b.settings([]setting{
+		{"owner", func() error { return b.header(&h.IdentityHeaders.Owner) }},
+		{"token", func() error { return b.header(&h.IdentityHeaders.Token) }},
+		{"space", func() error { return b.header(&h.IdentityHeaders.Space) }},
+		{"scopes", func() error { return b.header(&h.IdentityHeaders.Scopes) }},
+	})
+	if err == nil && *h.IdentityHeaders == (IdentityHeaders{}) {
+		return b.Err("identity_headers: want off, or a block that names headers")
 	}
-	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
-	empty := true
-	for nesting := b.Nesting(); b.NextBlock(nesting); empty = false {
-		name, ok := names[b.Val()]
-		if !ok {
-			return inner.unknown("owner", "token", "space", "scopes")
-		}
-		if err := inner.once(func() error { return inner.header(name) }); err != nil {
-			return err
-		}
-	}
-	if empty {
-		return b.Errf("identity_headers: want off, or a block that names headers")
-	}
-	return nil
+	return err
 }
 
 // header reads the name of a header that can carry an identity.
@@ -205,13 +197,13 @@ func (b *block) header(name *string) error {
 // signedIdentity reads what follows the word signed.
 func (b *block) signedIdentity(i *IdentityHeaders) error {
 	i.Signed = new(SignedIdentity)
-	return b.settings(map[string]func(*block) error{
-		"header":   func(b *block) error { return b.text(&i.Signed.Header) },
-		"issuer":   func(b *block) error { return b.text(&i.Signed.Issuer) },
-		"audience": func(b *block) error { return b.text(&i.Signed.Audience) },
-		"lifetime": func(b *block) error { return b.duration(&i.Signed.Lifetime) },
-		"jwks":     func(b *block) error { return b.text(&i.Signed.JWKS) },
-	}, "header", "issuer", "audience", "lifetime", "jwks")
+	return b.settings([]setting{
+		{"header", func() error { return b.text(&i.Signed.Header) }},
+		{"issuer", func() error { return b.text(&i.Signed.Issuer) }},
+		{"audience", func() error { return b.text(&i.Signed.Audience) }},
+		{"lifetime", func() error { return b.duration(&i.Signed.Lifetime) }},
+		{"jwks", func() error { return b.text(&i.Signed.JWKS) }},
+	})
 }
 
 func (h *Handler) unknownToken(b *block) error {
@@ -230,6 +222,36 @@ func (h *Handler) unknownToken(b *block) error {
 type block struct {
 	*caddyfile.Dispenser
 	seen map[string]int
+}
+
+func newBlock(d *caddyfile.Dispenser) *block { return &block{d, map[string]int{}} }
+
+// setting is a word that may stand once in a block, and what reads it.
+type setting struct {
+	name string
+	read func() error
+}
+
+// settings reads a block of nothing but such settings.
+func (b *block) settings(all []setting) error {
+	if b.NextArg() {
+		return b.Errf("unexpected %q: settings stand in a block", b.Val())
+	}
+	inner := newBlock(b.Dispenser)
+	for nesting := b.Nesting(); b.NextBlock(nesting); {
+		i := slices.IndexFunc(all, func(s setting) bool { return s.name == b.Val() })
+		if i < 0 {
+			var names []string
+			for _, s := range all {
+				names = append(names, s.name)
+			}
+			return b.unknown(names...)
+		}
+		if err := inner.once(all[i].read); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // once reads a setting that may stand once in a block.
@@ -377,7 +399,7 @@ func (b *block) route() (r policy.RouteConfig, err error) {
 
 // routeBlock reads the block of a route, if it has one.
 func (b *block) routeBlock(s *policy.Settings) error {
-	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
+	inner := newBlock(b.Dispenser)
 	for nesting := b.Nesting(); b.NextBlock(nesting); {
 		done, err := inner.innerSetting(s)
 		if err != nil {
@@ -404,7 +426,7 @@ func (b *block) group() (g policy.GroupConfig, err error) {
 	if err := b.text(&g.Prefix); err != nil {
 		return g, err
 	}
-	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
+	inner := newBlock(b.Dispenser)
 	for nesting := b.Nesting(); b.NextBlock(nesting); {
 		done, err := inner.innerSetting(&g.Settings)
 		if !done && err == nil {

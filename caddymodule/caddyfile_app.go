@@ -64,57 +64,37 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 // written.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option
-	if d.NextArg() {
-		return d.Errf("unexpected %q: settings stand in a block", d.Val())
-	}
-	b := block{Dispenser: d, seen: map[string]int{}}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var read func(*block) error
-		switch d.Val() {
-		case "store":
-			read = a.store
-		case "cache":
-			read = a.cache
-		case "token":
-			read = a.token
-		case "unknown_token_limit":
-			read = a.unknownTokenLimit
-		case "last_used":
-			read = a.readLastUsed
-		case "events":
-			read = a.events
-		case "grants":
-			read = a.grants
-		case "scopes":
-			read = a.scopes
-		default:
-			return b.unknown("store", "cache", "token", "unknown_token_limit", "last_used", "events", "grants", "scopes")
-		}
-		if err := b.once(func() error { return read(&b) }); err != nil {
-			return err
-		}
-	}
-	return nil
+	b := newBlock(d)
+	return b.settings([]setting{
+		{"store", func() error { return a.store(b) }},
+		{"cache", func() error { return a.cache(b) }},
+		{"token", func() error { return a.token(b) }},
+		{"unknown_token_limit", func() error { return a.unknownTokenLimit(b) }},
+		{"last_used", func() error { return a.readLastUsed(b) }},
+		{"events", func() error { return a.events(b) }},
+		{"grants", func() error { return a.grants(b) }},
+		{"scopes", func() error { return a.scopes(b) }},
+	})
 }
 
 func (a *App) cache(b *block) error {
-	return b.settings(map[string]func(*block) error{
-		"size":          func(b *block) error { return b.number(&a.Cache.Size) },
-		"ttl":           func(b *block) error { return b.duration(&a.Cache.TTL) },
-		"negative_size": func(b *block) error { return b.number(&a.Cache.NegativeSize) },
-		"negative_ttl":  func(b *block) error { return b.duration(&a.Cache.NegativeTTL) },
-		"max_stale":     func(b *block) error { return b.duration(&a.Cache.MaxStale) },
-	}, "size", "ttl", "negative_size", "negative_ttl", "max_stale")
+	return b.settings([]setting{
+		{"size", func() error { return b.number(&a.Cache.Size) }},
+		{"ttl", func() error { return b.duration(&a.Cache.TTL) }},
+		{"negative_size", func() error { return b.number(&a.Cache.NegativeSize) }},
+		{"negative_ttl", func() error { return b.duration(&a.Cache.NegativeTTL) }},
+		{"max_stale", func() error { return b.duration(&a.Cache.MaxStale) }},
+	})
 }
 
 func (a *App) token(b *block) error {
 	lifetimes := *b.Dispenser // where the last of them stands
-	lifetime := func(b *block, value *string) error {
+	lifetime := func(value *string) error {
 		lifetimes = *b.Dispenser
 		return b.lifetime(value)
 	}
-	err := b.settings(map[string]func(*block) error{
-		"prefix": func(b *block) error {
+	err := b.settings([]setting{
+		{"prefix", func() error {
 			if err := b.text(&a.Token.Prefix); err != nil {
 				return err
 			}
@@ -122,10 +102,10 @@ func (a *App) token(b *block) error {
 				return b.WrapErr(err)
 			}
 			return nil
-		},
-		"default_lifetime": func(b *block) error { return lifetime(b, &a.Token.DefaultLifetime) },
-		"max_lifetime":     func(b *block) error { return lifetime(b, &a.Token.MaxLifetime) },
-		"pepper": func(b *block) error {
+		}},
+		{"default_lifetime", func() error { return lifetime(&a.Token.DefaultLifetime) }},
+		{"max_lifetime", func() error { return lifetime(&a.Token.MaxLifetime) }},
+		{"pepper", func() error {
 			if err := b.text(&a.Token.Pepper); err != nil {
 				return err
 			}
@@ -133,8 +113,8 @@ func (a *App) token(b *block) error {
 				return b.WrapErr(errShortPepper)
 			}
 			return nil
-		},
-	}, "prefix", "default_lifetime", "max_lifetime", "pepper")
+		}},
+	})
 	if err != nil {
 		return err
 	}
@@ -172,10 +152,10 @@ func (a *App) readLastUsed(b *block) error {
 }
 
 func (a *App) events(b *block) error {
-	return b.settings(map[string]func(*block) error{
-		"keep": func(b *block) error { return b.duration(&a.Events.Keep) },
-		"max":  func(b *block) error { return b.number(&a.Events.Max) },
-	}, "keep", "max")
+	return b.settings([]setting{
+		{"keep", func() error { return b.duration(&a.Events.Keep) }},
+		{"max", func() error { return b.number(&a.Events.Max) }},
+	})
 }
 
 func (a *App) grants(b *block) error {
@@ -229,24 +209,6 @@ func describeScope(s *policy.Scope, args []string) (ok bool) {
 		}
 	}
 	return true
-}
-
-// settings reads a block of settings that may each stand once.
-func (b *block) settings(read map[string]func(*block) error, names ...string) error {
-	if b.NextArg() {
-		return b.Errf("unexpected %q: settings stand in a block", b.Val())
-	}
-	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
-	for nesting := b.Nesting(); b.NextBlock(nesting); {
-		f, ok := read[b.Val()]
-		if !ok {
-			return inner.unknown(names...)
-		}
-		if err := inner.once(func() error { return f(&inner) }); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // maxNumber is the most that can be kept of anything. Memory for tokens is set aside

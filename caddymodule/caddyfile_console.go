@@ -22,10 +22,7 @@ func init() {
 // Both the block and its lines may be left out; admin may be repeated.
 func parseConsole(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	c := new(Console)
-	if err := c.UnmarshalCaddyfile(helper.Dispenser); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, c.UnmarshalCaddyfile(helper.Dispenser)
 }
 
 // UnmarshalCaddyfile reads the directive; parseConsole says how it is written.
@@ -34,7 +31,7 @@ func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("unexpected %q: settings stand in a block", d.Val())
 	}
-	b := block{Dispenser: d, seen: map[string]int{}}
+	b := newBlock(d)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
 		switch d.Val() {

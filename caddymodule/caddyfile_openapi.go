@@ -48,7 +48,7 @@ func (b *block) openAPI() (d policy.OpenAPIConfig, err error) {
 	if d.File, err = beside(b.File(), d.File); err != nil {
 		return d, b.WrapErr(err)
 	}
-	inner := block{Dispenser: b.Dispenser, seen: map[string]int{}}
+	inner := newBlock(b.Dispenser)
 	for nesting := b.Nesting(); b.NextBlock(nesting); {
 		if err := inner.openAPILine(&d); err != nil {
 			return d, err

@@ -52,8 +52,8 @@ func (a *App) store(b *block) error {
 }
 
 func (c *RedisConfig) read(b *block) error {
-	read := map[string]func(*block) error{
-		"address": func(b *block) error {
+	if err := b.settings([]setting{
+		{"address", func() error {
 			if c.Addresses = b.RemainingArgs(); len(c.Addresses) == 0 {
 				return b.Err("address: a value is missing")
 			}
@@ -64,14 +64,14 @@ func (c *RedisConfig) read(b *block) error {
 				return b.Errf("store %w", err)
 			}
 			return nil
-		},
-		"cluster":           func(b *block) error { c.Cluster = true; return b.end() },
-		"sentinel":          func(b *block) error { return b.text(&c.Sentinel) },
-		"username":          func(b *block) error { return b.text(&c.Username) },
-		"password":          func(b *block) error { return b.text(&c.Password) },
-		"sentinel_username": func(b *block) error { return b.text(&c.SentinelUsername) },
-		"sentinel_password": func(b *block) error { return b.text(&c.SentinelPassword) },
-		"db": func(b *block) error {
+		}},
+		{"cluster", func() error { c.Cluster = true; return b.end() }},
+		{"sentinel", func() error { return b.text(&c.Sentinel) }},
+		{"username", func() error { return b.text(&c.Username) }},
+		{"password", func() error { return b.text(&c.Password) }},
+		{"sentinel_username", func() error { return b.text(&c.SentinelUsername) }},
+		{"sentinel_password", func() error { return b.text(&c.SentinelPassword) }},
+		{"db", func() error {
 			text := ""
 			if err := b.text(&text); err != nil {
 				return err
@@ -82,13 +82,11 @@ func (c *RedisConfig) read(b *block) error {
 			}
 			c.DB = n
 			return nil
-		},
-		"key_prefix": func(b *block) error { return b.text(&c.KeyPrefix) },
-		"budget":     func(b *block) error { return b.duration(&c.Budget) },
-		"tls":        func(b *block) error { c.TLS = new(RedisTLS); return c.TLS.read(b) },
-	}
-	if err := b.settings(read, "address", "cluster", "sentinel", "username", "password", "sentinel_username", "sentinel_password",
-		"db", "key_prefix", "budget", "tls"); err != nil {
+		}},
+		{"key_prefix", func() error { return b.text(&c.KeyPrefix) }},
+		{"budget", func() error { return b.duration(&c.Budget) }},
+		{"tls", func() error { c.TLS = new(RedisTLS); return c.TLS.read(b) }},
+	}); err != nil {
 		return err
 	}
 	if c.URL == "" && len(c.Addresses) == 0 {
@@ -111,10 +109,10 @@ func (c *RedisConfig) check(b *block) error {
 }
 
 func (c *RedisTLS) read(b *block) error {
-	return b.settings(map[string]func(*block) error{
-		"ca":          func(b *block) error { return b.text(&c.CA) },
-		"cert":        func(b *block) error { return b.text(&c.Cert) },
-		"key":         func(b *block) error { return b.text(&c.Key) },
-		"server_name": func(b *block) error { return b.text(&c.ServerName) },
-	}, "ca", "cert", "key", "server_name")
+	return b.settings([]setting{
+		{"ca", func() error { return b.text(&c.CA) }},
+		{"cert", func() error { return b.text(&c.Cert) }},
+		{"key", func() error { return b.text(&c.Key) }},
+		{"server_name", func() error { return b.text(&c.ServerName) }},
+	})
 }
