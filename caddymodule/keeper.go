@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
@@ -45,11 +44,6 @@ const (
 	pruneEvery   = 10 * time.Minute // events that are too old are looked for so often
 	settleTime   = 250 * time.Millisecond
 )
-
-var retiredUses = prometheus.NewCounter(prometheus.CounterOpts{
-	Namespace: "caddy", Subsystem: "patgate", Name: "retired_secret_used_total",
-	Help: "Requests with a secret that had been replaced, after its overlap.",
-})
 
 func newKeeper(s store.Store) *keeper {
 	ctx, stop := context.WithCancel(context.Background())

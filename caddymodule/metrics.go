@@ -17,47 +17,42 @@ import (
 // The collectors live as long as the process, so that counts survive reloads.
 // Labels come from small fixed sets: never tokens, owners, spaces or paths.
 var (
-	requestCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "caddy", Subsystem: "patgate", Name: "requests_total",
-		Help: "Requests judged, by decision: forward, or the reason of the rejection.",
-	}, []string{"decision"})
-	requests      = byReason(requestCounter)
-	reportCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "caddy", Subsystem: "patgate", Name: "reported_total",
-		Help: "Requests that report mode has forwarded although they would have been rejected, by reason.",
-	}, []string{"reason"})
-	reported         = byReason(reportCounter)
-	streamCutCounter = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "caddy", Subsystem: "patgate", Name: "streams_cut_total",
-		Help: "Streams and other long requests that were cut because their token ended, by the reason a new request would be rejected for.",
-	}, []string{"reason"})
-	streamsCut       = byReason(streamCutCounter)
-	unknownForwarded = prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: "caddy", Subsystem: "patgate", Name: "unknown_tokens_forwarded_total",
-		Help: "Requests with an unknown token that were forwarded because of unknown_token forward.",
-	})
+	requests, requestsVec = byReason("caddy_patgate_requests_total", "decision",
+		"Requests judged, by decision: forward, or the reason of the rejection.")
+	reported, reportedVec = byReason("caddy_patgate_reported_total", "reason",
+		"Requests that report mode has forwarded although they would have been rejected, by reason.")
+	streamsCut, streamsCutVec = byReason("caddy_patgate_streams_cut_total", "reason",
+		"Streams and other long requests that were cut because their token ended, by the reason a new request would be rejected for.")
+	unknownForwarded = newCounter("caddy_patgate_unknown_tokens_forwarded_total",
+		"Requests with an unknown token that were forwarded because of unknown_token forward.")
+	retiredUses = newCounter("caddy_patgate_retired_secret_used_total",
+		"Requests with a secret that had been replaced, after its overlap.")
+	storeErrors = newCounter("caddy_patgate_store_errors_total",
+		"Lookups that failed because the store could not be asked.")
 	lookupSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Namespace: "caddy", Subsystem: "patgate", Name: "lookup_duration_seconds",
+		Name:    "caddy_patgate_lookup_duration_seconds",
 		Help:    "Time that lookups of tokens not held in memory waited for the store.",
 		Buckets: []float64{.00001, .00005, .0001, .0005, .001, .005, .01, .05, .1, .25, 1},
 	})
-	storeErrors = prometheus.NewCounter(prometheus.CounterOpts{
-		Namespace: "caddy", Subsystem: "patgate", Name: "store_errors_total",
-		Help: "Lookups that failed because the store could not be asked.",
-	})
 )
 
-// byReason returns the counters of a vector by the reasons that are its label.
-func byReason(v *prometheus.CounterVec) (counters []prometheus.Counter) {
+func newCounter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+// byReason returns a counter for each policy.Reason, which is its label, and the
+// collector of them all.
+func byReason(name, label, help string) (counters []prometheus.Counter, all *prometheus.CounterVec) {
+	all = prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
 	for _, reason := range policy.Reasons() {
-		counters = append(counters, v.WithLabelValues(reason.String()))
+		counters = append(counters, all.WithLabelValues(reason.String()))
 	}
-	return counters
+	return counters, all
 }
 
 // collectors are those of the gate.
 func collectors() []prometheus.Collector {
-	return []prometheus.Collector{requestCounter, reportCounter, streamCutCounter, unknownForwarded, retiredUses, lookupSeconds, storeErrors, cacheCollector{}}
+	return []prometheus.Collector{requestsVec, reportedVec, streamsCutVec, unknownForwarded, retiredUses, lookupSeconds, storeErrors, cacheCollector{}}
 }
 
 // registerMetrics makes the collectors known to a configuration's registry.
