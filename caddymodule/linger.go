@@ -52,31 +52,10 @@ func anotherRuns() bool { return caddy.ActiveContext().Context != nil }
 // linger waits for the requests that are under way since it was left last.
 func (h *hub) linger() {
 	streams := h.opened.Load().streams
+	endsByItself := func(st *stream) bool { return !st.lasting } // as far as can be told
 	for ; anotherRuns(); time.Sleep(lingerCheck) {
-		if lasted := time.Since(*h.left.Load()); lasted >= lingerAtMost || lasted >= lingerAtLeast && !streams.ending() {
+		if lasted := time.Since(*h.left.Load()); lasted >= lingerAtMost || lasted >= lingerAtLeast && streams.count(endsByItself) == 0 {
 			return
 		}
 	}
-}
-
-// ending reports whether there are requests that will end by themselves, as far
-// as can be told.
-func (s *streams) ending() bool {
-	for i := range s.shards {
-		if s.shards[i].ending() {
-			return true
-		}
-	}
-	return false
-}
-
-func (sh *streamShard) ending() bool {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for st := range sh.all {
-		if !st.lasting {
-			return true
-		}
-	}
-	return false
 }

@@ -283,13 +283,18 @@ func (s *streams) verdictOf(ctx context.Context, d token.Digest, down *atomic.Bo
 }
 
 // open returns how many streams there are.
-func (s *streams) open() (n int) {
+func (s *streams) open() int {
 	now := time.Now()
+	return s.count(func(st *stream) bool { return st.due(now) })
+}
+
+// count returns how many requests under way are such.
+func (s *streams) count(such func(*stream) bool) (n int) {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
 		for st := range sh.all {
-			if st.due(now) {
+			if such(st) {
 				n++
 			}
 		}
