@@ -9,7 +9,8 @@
 //	handler.go    the gate: the way of a request
 //	reject.go     how a request is turned away
 //	errorroutes.go whether the server's error routes turn it away instead
-//	outcome.go    placeholders, access-log fields and identity headers
+//	outcome.go    what became of a request: placeholders and access-log fields
+//	identity.go   headers that tell the upstream who is asking
 //	report.go     what report mode has forwarded
 //	rejections.go what is rejected most, for status
 //	keeper.go     last uses, and what else requests leave for later

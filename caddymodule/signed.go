@@ -54,7 +54,7 @@ type claims struct {
 // identitySigner makes signed identities, each once for as long as it is good.
 type identitySigner struct {
 	SignedIdentity
-	keys *keyring
+	keys *keyring // nil until the gate is provisioned
 	made *lru.Cache[statement, signature]
 }
 
@@ -192,24 +192,6 @@ func showKeys(c *adminCall) (any, error) {
 		}
 	}
 	return nil, rest.Refuse(http.StatusNotFound, "no site has identity_headers signed")
-}
-
-// signedHeader takes the header of signed identities for the gate's own.
-func (h *Handler) signedHeader() (err error) {
-	h.identity = nil
-	realm := h.policy.Realm
-	s, err := h.IdentityHeaders.Signed.check(realm)
-	if err != nil {
-		return err
-	}
-	if err := checkIdentityHeader(s.Header); err != nil {
-		return err
-	}
-	if !strings.HasPrefix(s.Header, policy.IdentityPrefix) {
-		h.remove = append(h.remove, s.Header, policy.GRPCMetadata+s.Header)
-	}
-	h.signed = newIdentitySigner(s, nil)
-	return nil
 }
 
 // cannotVouch turns a request away that would go on without its identity.

@@ -1,0 +1,158 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// IdentityHeaders names the headers that tell the upstream who is asking.
+type IdentityHeaders struct {
+	// Off means that none are sent.
+	Off bool `json:"off,omitempty"`
+	// Signed has one signed token sent in place of the others.
+	Signed *SignedIdentity `json:"signed,omitempty"`
+	// Owner is the header for the token's owner. Default: X-Patgate-Owner.
+	Owner string `json:"owner,omitempty"`
+	// Token is the header for the token's id. Default: X-Patgate-Token.
+	Token string `json:"token,omitempty"`
+	// Space is the header for the space of the request. Default: X-Patgate-Space.
+	Space string `json:"space,omitempty"`
+	// Scopes is the header for what the token holds in that space,
+	// blank-separated. Default: X-Patgate-Scopes.
+	Scopes string `json:"scopes,omitempty"`
+}
+
+// defaultTokenHeader is the default of IdentityHeaders.Token.
+const defaultTokenHeader = "X-Patgate-Token"
+
+// names returns the headers' names, in the order of outcome.values.
+func (i *IdentityHeaders) names() [4]string {
+	names := [4]string{"X-Patgate-Owner", defaultTokenHeader, "X-Patgate-Space", "X-Patgate-Scopes"}
+	for n, name := range [4]string{i.Owner, i.Token, i.Space, i.Scopes} {
+		if name != "" {
+			names[n] = http.CanonicalHeaderKey(name)
+		}
+	}
+	return names
+}
+
+// nameHeaders works out the identity headers.
+func (h *Handler) nameHeaders() error {
+	var configured IdentityHeaders
+	if h.IdentityHeaders != nil {
+		configured = *h.IdentityHeaders
+	}
+	names := configured.names()
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return fmt.Errorf("identity_headers: %s stands twice", name)
+		}
+		if err := h.claim(name); err != nil {
+			return err
+		}
+	}
+	switch {
+	case configured.Signed != nil:
+		signed, err := configured.Signed.check(h.policy.Realm)
+		if err != nil {
+			return err
+		}
+		if err := h.claim(signed.Header); err != nil {
+			return err
+		}
+		h.signed = newIdentitySigner(signed, nil)
+	case !configured.Off:
+		h.identity = &names
+	}
+	return h.removeAliases()
+}
+
+// claim makes a header the gate's own: what clients send in it is removed, as it is
+// of all that begin with policy.IdentityPrefix.
+func (h *Handler) claim(name string) error {
+	if err := checkIdentityHeader(name); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(name, policy.IdentityPrefix) {
+		h.remove = append(h.remove, name, policy.GRPCMetadata+name)
+	}
+	return nil
+}
+
+// removeAliases has what grpc-gateway takes for a header that is judged removed with
+// the identity headers. Those themselves can't be judged: they are removed.
+func (h *Handler) removeAliases() error {
+	judged := h.policy.JudgedHeaders()
+	for _, name := range judged {
+		if slices.Contains(h.remove, name) {
+			err := fmt.Errorf("identity_headers: what clients send as %s is removed, and token_from, let_through, space or resource looks for it there", name)
+			if h.At != "" {
+				err = fmt.Errorf("%s: %w", h.At, err)
+			}
+			return err
+		}
+		if alias := policy.GRPCMetadata + name; !slices.Contains(judged, alias) {
+			h.remove = append(h.remove, alias)
+		}
+	}
+	return nil
+}
+
+// checkIdentityHeader refuses headers that can't carry an identity.
+func checkIdentityHeader(name string) error {
+	if strings.EqualFold(name, "off") {
+		return fmt.Errorf("identity_headers: %s is no header's name: identity_headers off leaves out all of them", name)
+	}
+	if !policy.PlainHeaderName(name) {
+		return fmt.Errorf("identity_headers: %q: want letters, digits and hyphens: other names are taken for these by some servers", name)
+	}
+	if slices.Contains(notIdentity, http.CanonicalHeaderKey(name)) {
+		return fmt.Errorf("identity_headers: %s has a meaning of its own", name)
+	}
+	return nil
+}
+
+// notIdentity are headers that can't carry an identity.
+var notIdentity = []string{
+	"Host", "Authorization", "Cookie", "Connection", "Content-Length", "Transfer-Encoding",
+	"Upgrade", "Trailer", "Te", "Keep-Alive", "Proxy-Authorization", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+}
+
+// identify tells the upstream who is asking. Values that can't stand in a header
+// are percent-encoded.
+func (o *outcome) identify(h http.Header, names *[4]string, scopes string) {
+	o.values = [4]string{headerText(o.owner), o.tokenID, headerText(o.space), scopes}
+	for i, name := range names {
+		if o.values[i] != "" {
+			h[name] = o.values[i : i+1 : i+1]
+		}
+	}
+}
+
+// headerText returns s as it can stand in a header: all but visible ASCII and
+// inner blanks percent-encoded, and the percent sign with it.
+func headerText(s string) string {
+	plain := true
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c > '~' || c == '%' {
+			plain = false
+		}
+	}
+	if plain && (s == "" || s[0] != ' ' && s[len(s)-1] != ' ') {
+		return s
+	}
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c > '~' || c == '%' {
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
