@@ -38,21 +38,28 @@ type Authorize struct {
 	// For says who asks: nginx, traefik, caddy or envoy.
 	For string `json:"for"`
 
-	app      *App
-	original *[3]string // the headers with the method, the target and the host; nil: those of the request itself
-	names    func() []string
+	asker asker
+	names func() []string // of the headers that the gates may send
 }
 
-// originals are the headers that have the original request, by who asks.
-var originals = map[string]*[3]string{
-	"nginx":   {"X-Original-Method", "X-Original-Uri", "X-Original-Host"},
-	"traefik": {"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"},
-	"caddy":   {"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"},
-	"envoy":   nil, // asks with the original request, without its body
+// asker is a kind of proxy, and how it asks.
+type asker struct {
+	// The headers with the method, the target and the host of the original request;
+	// nil: it asks with that request itself, without its body.
+	original *[3]string
+	// own is how headers begin that it makes itself, in place of those of clients.
+	own string
 }
 
-// askers are the values of Authorize.For.
-var askers = []string{"nginx", "traefik", "caddy", "envoy"}
+// askers are the kinds of proxies, by the values of Authorize.For.
+var askers = map[string]asker{
+	"nginx":   {original: &[3]string{"X-Original-Method", "X-Original-Uri", "X-Original-Host"}},
+	"traefik": {original: &[3]string{"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"}, own: "X-Forwarded-Server"},
+	"caddy":   {original: &[3]string{"X-Forwarded-Method", "X-Forwarded-Uri", "X-Forwarded-Host"}},
+	"envoy":   {own: "X-Envoy-"},
+}
+
+const whoAsks = "nginx, traefik, caddy, envoy"
 
 // CaddyModule returns the Caddy module information.
 func (Authorize) CaddyModule() caddy.ModuleInfo {
@@ -61,15 +68,15 @@ func (Authorize) CaddyModule() caddy.ModuleInfo {
 
 // Provision checks the configuration.
 func (a *Authorize) Provision(ctx caddy.Context) error {
-	if !slices.Contains(askers, a.For) {
-		return fmt.Errorf("patgate_authorize %q: want %s", a.For, strings.Join(askers, ", "))
+	var known bool
+	if a.asker, known = askers[a.For]; !known {
+		return fmt.Errorf("patgate_authorize %q: want %s", a.For, whoAsks)
 	}
 	app, err := ctx.App("patgate")
 	if err != nil {
 		return err
 	}
-	a.app, a.original = app.(*App), originals[a.For]
-	a.names = sync.OnceValue(a.app.identityNames) // when all gates are known
+	a.names = sync.OnceValue(app.(*App).identityNames) // when all gates are known
 	return nil
 }
 
@@ -86,7 +93,7 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		// The proxy would open a tunnel, and what goes through it isn't asked about.
 		return refuse(watched, http.StatusBadRequest, "Upgrade: want websocket, once, with GET: nothing else is judged, and the proxy that asks has to drop it (request_header -Upgrade)")
 	}
-	if name := misleading(r.Header, askersOwn[a.For]); name != "" {
+	if name := misleading(r.Header, a.asker.own); name != "" {
 		return refuse(watched, http.StatusBadRequest, "the header "+name+" could make the API see another request than the one judged, and can't be removed from here")
 	}
 	var own []string // what the gate may remove
@@ -144,28 +151,13 @@ func (a *App) identityNames() (names []string) {
 	return slices.Compact(names)
 }
 
-// tokenHeaders returns the headers that name the token of a request which a gate,
-// this server's or another's, has forwarded.
-func (a *App) tokenHeaders() []string {
-	names := []string{defaultTokenHeader}
-	for _, h := range a.running() {
-		if h.identity != nil {
-			names = append(names, h.identity[1])
-		}
-		if h.signed != nil {
-			names = append(names, h.signed.Header)
-		}
-	}
-	return names
-}
-
 // restore makes r the original request. It returns why that can't be done, or "".
 func (a *Authorize) restore(r *http.Request) (why string) {
-	if a.original == nil {
+	if a.asker.original == nil {
 		return ""
 	}
 	var values [3]string
-	for i, name := range a.original {
+	for i, name := range a.asker.original {
 		sent := r.Header[name]
 		delete(r.Header, name)
 		switch {
@@ -179,15 +171,11 @@ func (a *Authorize) restore(r *http.Request) (why string) {
 	}
 	target, err := url.ParseRequestURI(values[1])
 	if err != nil || values[1][0] != '/' {
-		return "the proxy that asks sends what is no path as " + a.original[1]
+		return "the proxy that asks sends what is no path as " + a.asker.original[1]
 	}
 	r.Method, r.URL, r.RequestURI, r.Host = values[0], target, values[1], values[2]
 	return ""
 }
-
-// askersOwn is how headers begin that an asker makes itself, in place of those of
-// clients.
-var askersOwn = map[string]string{"traefik": "X-Forwarded-Server", "envoy": "X-Envoy-"}
 
 // misleading returns the name of a header that the gate would remove before it
 // forwards a request, or "". Those that proxies take care of don't count, nor do
@@ -253,8 +241,9 @@ func parseAuthorize(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 // UnmarshalCaddyfile reads the directive; parseAuthorize says how it is written.
 func (a *Authorize) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
-	if !d.AllArgs(&a.For) || !slices.Contains(askers, a.For) || d.NextBlock(0) {
-		return d.Errf("patgate_authorize: want who asks, one of %s", strings.Join(askers, ", "))
+	one := d.AllArgs(&a.For)
+	if _, known := askers[a.For]; !one || !known || d.NextBlock(0) {
+		return d.Errf("patgate_authorize: want who asks, one of %s", whoAsks)
 	}
 	return nil
 }

@@ -151,7 +151,7 @@ func FuzzAuthorize(f *testing.F) {
 	for _, target := range []string{"/v1/spaces/1/stories?draft=true", "/a%2Fb", "/a/../b", "//a", "/a?b?c", "/a#b", "/%zz", "*", "http://h/p", "/a b", "/ä", "/a?", "/a;b?c;d", "/{env.HOME}"} {
 		f.Add("GET", target)
 	}
-	a := &Authorize{For: "nginx", original: originals["nginx"]}
+	a := &Authorize{For: "nginx", asker: askers["nginx"]}
 	f.Fuzz(func(t *testing.T, method, target string) {
 		r := httptest.NewRequest("GET", "/_patgate", nil)
 		r.Header["X-Original-Method"], r.Header["X-Original-Uri"] = []string{method}, []string{target}

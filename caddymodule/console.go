@@ -115,6 +115,21 @@ func (c *Console) visitor(r *http.Request) (v console.Visitor) {
 	return v
 }
 
+// tokenHeaders returns the headers that name the token of a request which a gate,
+// this server's or another's, has forwarded.
+func (a *App) tokenHeaders() []string {
+	names := []string{defaultTokenHeader}
+	for _, h := range a.running() {
+		if h.identity != nil {
+			names = append(names, h.identity[1])
+		}
+		if h.signed != nil {
+			names = append(names, h.signed.Header)
+		}
+	}
+	return names
+}
+
 // acknowledged counts the gateways that have taken in what was done just now.
 func (c *Console) acknowledged(ctx context.Context) rest.Gateways {
 	tokens, err := c.app.hub.open()

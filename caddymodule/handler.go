@@ -167,12 +167,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		w, r = h.follow(w, r, &m, o)
 		defer o.stream.end()
 	}
-	if withErrorRoutes(r) == nil || !rewritten(r) {
-		return next.ServeHTTP(w, r)
-	}
+	// Error routes get the URL back that the client has sent.
+	unjudged := withErrorRoutes(r) != nil && rewritten(r)
 	err := next.ServeHTTP(w, r)
-	if err != nil {
-		// Error routes get the URL back that the client has sent, which wasn't judged.
+	if err != nil && unjudged {
 		h.cleanHeader(r.Header)
 	}
 	return err
