@@ -1,16 +1,13 @@
 package caddymodule
 
 import (
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/patgate/patgate/internal/rest"
-	"github.com/patgate/patgate/registry"
 )
 
 func init() {
@@ -69,14 +66,6 @@ func adminRoutes() []adminRoute {
 	return routes
 }
 
-// call returns the request as one about tokens.
-func (c *adminCall) call() *rest.Call {
-	return &rest.Call{
-		W: c.w, R: c.r, Params: c.params, Account: c.registry.Operator(c.by), Tokens: "/patgate/tokens/",
-		Decode: c.decode, Problem: c.problemOf, Gateways: c.acknowledged,
-	}
-}
-
 // Routes implements caddy.AdminRouter.
 func (adminAPI) Routes() []caddy.AdminRoute {
 	known := http.NewServeMux()
@@ -101,78 +90,28 @@ func serveRest(w http.ResponseWriter, r *http.Request, known *http.ServeMux) err
 	return rest.AnswerProblem(w, rest.Refuse(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, strings.Join(allowed, ", ")))
 }
 
-// adminCall is a request to the management API, under way.
-type adminCall struct {
-	w        http.ResponseWriter
-	r        *http.Request
-	params   url.Values // of the query
-	app      *App
-	tokens   *tokens
-	registry *registry.Registry
-	by       registry.Actor
-	wait     time.Duration // for other gateways to take a change in; 0: a moment
-	status   int           // of an answer that is not an error; 0: 200
-}
-
-// serve answers a request. It always returns nil: what it returned, Caddy would
-// answer in a form of its own.
-func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
-	c := &adminCall{w: w, r: r}
-	var answer any
-	err := c.prepare(strings.Fields(route.params))
-	if err == nil {
-		answer, err = route.handle(c)
-	}
-	c.mayRead(leftTime) // net/http reads what is left of a body before it answers
-	switch {
-	case err != nil:
-		return rest.AnswerProblem(w, c.problemOf(err))
-	case answer == nil: // answered already
-		return nil
-	case c.status == 0:
-		c.status = http.StatusOK
-	}
-	return rest.Answer(w, "application/json", c.status, answer)
-}
-
-// prepare looks up what the request is about.
-func (c *adminCall) prepare(params []string) error {
-	running, err := caddy.ActiveContext().AppIfConfigured("patgate")
-	if err != nil {
-		return rest.Refuse(http.StatusNotFound, "patgate isn't configured in the running server: no site uses it, and there is no global option patgate")
-	}
-	c.app = running.(*App)
-	c.mayRead(0)
-	if c.params, err = rest.Params(c.r.URL.RawQuery, params); err != nil {
-		return err
-	}
-	if err := c.waitFor(); err != nil {
-		return err
-	}
-	if c.tokens, err = c.app.hub.open(); err != nil {
-		return err
-	}
-	if c.registry, err = c.app.registry(); err != nil {
-		return err
-	}
-	c.by.Name = "admin"
-	if c.r.Header.Get(clientHeader) == clientCLI {
-		c.by.Name = clientCLI
-	}
-	c.by.Address, _, _ = net.SplitHostPort(c.r.RemoteAddr) // none on a Unix socket
-	return nil
-}
-
-// clientHeader tells which program asks. Whoever reaches the admin endpoint may
-// do everything, so it is only there to tell changes apart afterwards.
-const (
-	clientHeader = "Patgate-Client"
-	clientCLI    = "cli"
-)
-
 // listScopes answers with the catalog.
 func listScopes(c *adminCall) (any, error) {
 	return rest.NewScopes(c.app.catalog), nil
+}
+
+// showKeys answers with the public keys of the running gates.
+func showKeys(c *adminCall) (any, error) {
+	for _, h := range c.app.running() {
+		if h.signed != nil {
+			return h.signed.keys.public(c.r.Context(), time.Now())
+		}
+	}
+	return nil, rest.Refuse(http.StatusNotFound, "no site has identity_headers signed")
+}
+
+// showReport answers with what report mode has found.
+func showReport(c *adminCall) (any, error) { return c.app.hub.report.answer(), nil }
+
+// clearReport begins anew.
+func clearReport(c *adminCall) (any, error) {
+	c.app.hub.report.clear()
+	return c.app.hub.report.answer(), nil
 }
 
 var _ caddy.AdminRouter = adminAPI{}

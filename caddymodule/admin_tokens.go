@@ -1,14 +1,12 @@
 package caddymodule
 
 import (
-	"cmp"
+	"errors"
+	"io"
 	"net/http"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/patgate/patgate/internal/rest"
-	"github.com/patgate/patgate/registry"
 )
 
 func verifySecret(c *adminCall) (any, error) {
@@ -24,27 +22,39 @@ func verifySecret(c *adminCall) (any, error) {
 	return c.call().View(c.registry.Verify(c.r.Context(), in.Secret))
 }
 
-// ackTime is how long an answer waits for the other gateways unless it is told
-// otherwise: they take a change in within milliseconds, or something is wrong.
-const ackTime = 100 * time.Millisecond
+// bodyPause is how long an import may pause.
+const bodyPause = time.Minute
 
-// acknowledged counts the gateways that have taken in what was done just now.
-func (c *adminCall) acknowledged() rest.Gateways {
-	return rest.Acknowledged(c.r.Context(), c.tokens.store, cmp.Or(c.wait, ackTime))
+// importTokens stores the tokens that the body lists, one JSON object a line,
+// however many they are and however long that takes.
+func importTokens(c *adminCall) (any, error) {
+	body := &importReader{call: c}
+	done, err := c.registry.Import(c.r.Context(), c.by, body)
+	if err == nil {
+		return done, nil
+	}
+	if body.failed {
+		return nil, rest.Refuse(http.StatusBadRequest, "%v", err)
+	}
+	return nil, err
 }
 
-// maxWait bounds how long an answer can be made to wait for gateways.
-const maxWait = time.Minute
+// importReader reads the body of an import, and gives the client time as long as
+// something comes.
+type importReader struct {
+	call   *adminCall
+	failed bool // the body could not be read to its end
+}
 
-// waitFor reads the query parameter wait: how long the answer waits for all
-// gateways to take the change in.
-func (c *adminCall) waitFor() (err error) {
-	text := c.params.Get("wait")
-	if text == "" {
-		return nil
-	}
-	if c.wait, err = caddy.ParseDuration(text); err != nil || c.wait <= 0 || c.wait > maxWait {
-		return rest.Refuse(http.StatusBadRequest, "wait %s: want a duration such as 2s, at most %s", text, registry.FormatDuration(maxWait))
-	}
-	return nil
+func (r *importReader) Read(p []byte) (int, error) {
+	r.call.mayRead(bodyPause)
+	n, err := r.call.r.Body.Read(p)
+	r.call.mayRead(0)
+	r.failed = err != nil && !errors.Is(err, io.EOF)
+	return n, err
+}
+
+// exportTokens lists all tokens with their digests, one JSON object a line.
+func exportTokens(c *adminCall) (any, error) {
+	return nil, c.stream("application/x-ndjson", "an export", c.registry.Export)
 }

@@ -123,12 +123,3 @@ func mendingGrants(findings []finding) (mends []mend) {
 	}
 	return mends
 }
-
-// showReport answers with what report mode has found.
-func showReport(c *adminCall) (any, error) { return c.app.hub.report.answer(), nil }
-
-// clearReport begins anew.
-func clearReport(c *adminCall) (any, error) {
-	c.app.hub.report.clear()
-	return c.app.hub.report.answer(), nil
-}

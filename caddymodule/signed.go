@@ -15,7 +15,6 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.uber.org/zap"
 
-	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/token"
 )
@@ -182,16 +181,6 @@ func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request) error {
 	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int((keyLead/4).Seconds())))
 	_, err = w.Write(body)
 	return err
-}
-
-// showKeys answers with the public keys of the running gates.
-func showKeys(c *adminCall) (any, error) {
-	for _, h := range c.app.running() {
-		if h.signed != nil {
-			return h.signed.keys.public(c.r.Context(), time.Now())
-		}
-	}
-	return nil, rest.Refuse(http.StatusNotFound, "no site has identity_headers signed")
 }
 
 // cannotVouch turns a request away that would go on without its identity.

@@ -1,0 +1,192 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/registry"
+)
+
+// adminCall is a request to the management API, under way.
+type adminCall struct {
+	w        http.ResponseWriter
+	r        *http.Request
+	params   url.Values // of the query
+	app      *App
+	tokens   *tokens
+	registry *registry.Registry
+	by       registry.Actor
+	wait     time.Duration // for other gateways to take a change in; 0: a moment
+	status   int           // of an answer that is not an error; 0: 200
+}
+
+// serve answers a request. It always returns nil: what it returned, Caddy would
+// answer in a form of its own.
+func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
+	c := &adminCall{w: w, r: r}
+	var answer any
+	err := c.prepare(strings.Fields(route.params))
+	if err == nil {
+		answer, err = route.handle(c)
+	}
+	c.mayRead(leftTime) // net/http reads what is left of a body before it answers
+	switch {
+	case err != nil:
+		return rest.AnswerProblem(w, c.problemOf(err))
+	case answer == nil: // answered already
+		return nil
+	case c.status == 0:
+		c.status = http.StatusOK
+	}
+	return rest.Answer(w, "application/json", c.status, answer)
+}
+
+// prepare looks up what the request is about.
+func (c *adminCall) prepare(params []string) error {
+	running, err := caddy.ActiveContext().AppIfConfigured("patgate")
+	if err != nil {
+		return rest.Refuse(http.StatusNotFound, "patgate isn't configured in the running server: no site uses it, and there is no global option patgate")
+	}
+	c.app = running.(*App)
+	c.mayRead(0)
+	if c.params, err = rest.Params(c.r.URL.RawQuery, params); err != nil {
+		return err
+	}
+	if err := c.waitFor(); err != nil {
+		return err
+	}
+	if c.tokens, err = c.app.hub.open(); err != nil {
+		return err
+	}
+	if c.registry, err = c.app.registry(); err != nil {
+		return err
+	}
+	c.by.Name = "admin"
+	if c.r.Header.Get(clientHeader) == clientCLI {
+		c.by.Name = clientCLI
+	}
+	c.by.Address, _, _ = net.SplitHostPort(c.r.RemoteAddr) // none on a Unix socket
+	return nil
+}
+
+// clientHeader tells which program asks. Whoever reaches the admin endpoint may
+// do everything, so it is only there to tell changes apart afterwards.
+const (
+	clientHeader = "Patgate-Client"
+	clientCLI    = "cli"
+)
+
+// call returns the request as one about tokens.
+func (c *adminCall) call() *rest.Call {
+	return &rest.Call{
+		W: c.w, R: c.r, Params: c.params, Account: c.registry.Operator(c.by), Tokens: "/patgate/tokens/",
+		Decode: c.decode, Problem: c.problemOf, Gateways: c.acknowledged,
+	}
+}
+
+// How long a client may take to send what is not an import, and what is left of any
+// body when the answer is ready. They are shorter in tests.
+var (
+	bodyTime = 10 * time.Second
+	leftTime = time.Second
+)
+
+// mayRead sets how long reading from the client may take from now on; 0: as long
+// as it will. Caddy gives a whole request ten seconds, and net/http then ends
+// what is under way, too: the context of a handler that takes longer.
+func (c *adminCall) mayRead(d time.Duration) {
+	var end time.Time
+	if d > 0 {
+		end = time.Now().Add(d)
+	}
+	// Where it can't be set, Caddy's stays.
+	_ = http.NewResponseController(c.w).SetReadDeadline(end)
+}
+
+// decode reads the request's body into v, strictly. An optional body may be
+// absent.
+func (c *adminCall) decode(v any, optional bool) error {
+	c.mayRead(bodyTime)
+	defer c.mayRead(0)
+	return rest.Decode(c.w, c.r, v, optional)
+}
+
+// noBody refuses a body that says something: what it said would not be done.
+func (c *adminCall) noBody() error {
+	var nothing struct{}
+	return c.decode(&nothing, true)
+}
+
+// problemOf returns the problem that err is. One that is the store's is logged.
+func (c *adminCall) problemOf(err error) *rest.Problem {
+	p, known := rest.ProblemOf(err)
+	if !known && !errors.Is(err, context.Canceled) { // whoever asked went away
+		c.app.logger.Error("the token store can't do what was asked of the management API", zap.Error(err))
+	}
+	return p
+}
+
+// ackTime is how long an answer waits for the other gateways unless it is told
+// otherwise: they take a change in within milliseconds, or something is wrong.
+const ackTime = 100 * time.Millisecond
+
+// acknowledged counts the gateways that have taken in what was done just now.
+func (c *adminCall) acknowledged() rest.Gateways {
+	return rest.Acknowledged(c.r.Context(), c.tokens.store, cmp.Or(c.wait, ackTime))
+}
+
+// maxWait bounds how long an answer can be made to wait for gateways.
+const maxWait = time.Minute
+
+// waitFor reads the query parameter wait: how long the answer waits for all
+// gateways to take the change in.
+func (c *adminCall) waitFor() (err error) {
+	text := c.params.Get("wait")
+	if text == "" {
+		return nil
+	}
+	if c.wait, err = caddy.ParseDuration(text); err != nil || c.wait <= 0 || c.wait > maxWait {
+		return rest.Refuse(http.StatusBadRequest, "wait %s: want a duration such as 2s, at most %s", text, registry.FormatDuration(maxWait))
+	}
+	return nil
+}
+
+// stream answers with what write writes. An answer that fails half-way ends without an
+// end, which no client takes for a complete one. what names it in the log.
+func (c *adminCall) stream(contentType, what string, write func(context.Context, io.Writer) error) error {
+	if err := c.noBody(); err != nil { // net/http would wait for one, as long as it takes
+		return err
+	}
+	rest.Header(c.w, contentType)
+	out := &countingWriter{w: c.w}
+	err := write(c.r.Context(), out)
+	if err != nil && out.n.Load() > 0 {
+		c.app.logger.Error(what+" broke off", zap.Error(err))
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}
+
+// countingWriter counts what was written to w, in bytes.
+type countingWriter struct {
+	w io.Writer
+	n atomic.Int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n.Add(int64(n))
+	return n, err
+}
