@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -174,15 +173,6 @@ func run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, [
 }
 
 var errInterrupted = errors.New("interrupted")
-
-// howFar says, of an err that comes of an interruption, how far a command came
-// that can be run again.
-func howFar(ctx context.Context, err error, format string, args ...any) error {
-	if err == nil || ctx.Err() == nil {
-		return err
-	}
-	return fmt.Errorf("%w "+format+"; it can be run again: what is there already is skipped", append([]any{errInterrupted}, args...)...)
-}
 
 // errSilent is the error of a command that has said already what is wrong.
 var errSilent = errors.New("failed")

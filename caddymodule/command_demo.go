@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -220,14 +219,14 @@ func (d *demo) show(ctx context.Context) error {
 	}
 
 	fmt.Fprintf(d.out, "patgate demo: an API behind the gate at %s\n\nTokens of alice, for space 1\n\n", d.gate)
-	w := tabwriter.NewWriter(d.out, 2, 0, 2, ' ', 0)
+	w := newTable(d.out)
 	for _, t := range [][3]string{{"reader", "stories:read", reader}, {"writer", "stories:write", writer}, {"lost", "stories:write", revoked}} {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", t[0], t[1], t[2])
 	}
 	w.Flush()
 
 	fmt.Fprintf(d.out, "\nWhat they are answered\n\n")
-	rows := tabwriter.NewWriter(d.out, 2, 0, 2, ' ', 0)
+	rows := newTable(d.out)
 	fmt.Fprintln(rows, "  TOKEN\tREQUEST\tANSWER\tWHY")
 	names := map[string]string{"": "none", reader: "reader", writer: "writer", revoked: "lost", demoTypo(reader): "reader, mistyped"}
 	for _, try := range []struct{ secret, method, path string }{

@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -37,15 +39,9 @@ it comes, until interrupted; with --json one object a line.`,
 	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` events, up to %d; with --follow, so many of the past (default there: 10)", registry.MaxLimit))
 	flags.String("cursor", "", "`CURSOR` that the page before ended with")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
-		onePage := flags.Changed("limit")
-		if onePage && (*limit < 1 || *limit > registry.MaxLimit) {
-			return usageError(fmt.Errorf("--limit %d: want 1 to %d", *limit, registry.MaxLimit))
-		}
-		query := url.Values{}
-		for _, name := range []string{"token", "owner", "cursor"} {
-			if flags.Changed(name) {
-				query.Set(name, flagValue(cmd, name))
-			}
+		query, err := pageQuery(cmd, *limit, "token", "owner", "cursor")
+		if err != nil {
+			return err
 		}
 		if err := checkIDs(query["token"]...); err != nil {
 			return err
@@ -54,16 +50,10 @@ it comes, until interrupted; with --json one object a line.`,
 			if err := oneOf(cmd, false, "follow", "cursor"); err != nil {
 				return err
 			}
-			if !onePage {
-				*limit = 10
-			}
-			return followEvents(a, query, *limit)
-		}
-		if onePage {
-			query.Set("limit", strconv.Itoa(*limit))
+			return followEvents(a, query, cmp.Or(*limit, 10))
 		}
 		header := []string{"TIME", "WHO", "DID", "TO", "OWNER", "WHAT"}
-		return list(a, apiPath("events"), "events", query, onePage, header, func(e registry.Event) []string {
+		return list(a, apiPath("events"), "events", query, header, func(e registry.Event) []string {
 			return []string{eventTime(e), who(e), string(e.Action), strings.TrimSpace(e.TokenID + " " + e.TokenName), e.Owner, shortened(e.Summary())}
 		})
 	})
@@ -73,10 +63,7 @@ it comes, until interrupted; with --json one object a line.`,
 func followEvents(a *asking, query url.Values, limit int) error {
 	out := bufio.NewWriter(a.out())
 	ask := func(more ...string) (page rest.EventPage, err error) {
-		q := url.Values{}
-		for name, values := range query {
-			q[name] = values
-		}
+		q := maps.Clone(query)
 		for i := 0; i < len(more); i += 2 {
 			q.Set(more[i], more[i+1])
 		}

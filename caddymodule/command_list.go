@@ -55,21 +55,12 @@ something else: all of them, or with --limit one page, and the cursor of the nex
 		if !slices.Contains(registry.Sorts(), strings.TrimPrefix(*sort, "-")) {
 			return usageError(fmt.Errorf("--sort %s: want %s, perhaps with a - before it", *sort, strings.Join(registry.Sorts(), ", ")))
 		}
-		onePage := flags.Changed("limit")
-		if onePage && (*limit < 1 || *limit > registry.MaxLimit) {
-			return usageError(fmt.Errorf("--limit %d: want 1 to %d", *limit, registry.MaxLimit))
-		}
-		query := url.Values{}
-		for _, name := range []string{"owner", "status", "space", "scope", "text", "expiring", "unused", "sort", "cursor"} {
-			if flags.Changed(name) {
-				query.Set(name, flagValue(cmd, name))
-			}
-		}
-		if onePage {
-			query.Set("limit", strconv.Itoa(*limit))
+		query, err := pageQuery(cmd, *limit, "owner", "status", "space", "scope", "text", "expiring", "unused", "sort", "cursor")
+		if err != nil {
+			return err
 		}
 		header := []string{"ID", "NAME", "OWNER", "STATUS", "EXPIRES", "USED", "HINT", "GRANTS"}
-		return list(a, apiPath("tokens"), "tokens", query, onePage, header, func(t token.View) []string {
+		return list(a, apiPath("tokens"), "tokens", query, header, func(t token.View) []string {
 			expires := "never"
 			if t.ExpiresAt != nil {
 				expires = distance(*t.ExpiresAt, time.Now())
@@ -92,14 +83,33 @@ func complete(cmd *cobra.Command, flag string, words []string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// pageQuery returns the query parameters that these flags say, and --limit.
+func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, error) {
+	query := url.Values{}
+	if cmd.Flags().Changed("limit") {
+		if limit < 1 || limit > registry.MaxLimit {
+			return nil, usageError(fmt.Errorf("--limit %d: want 1 to %d", limit, registry.MaxLimit))
+		}
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	for _, name := range flags {
+		if cmd.Flags().Changed(name) {
+			query.Set(name, flagValue(cmd, name))
+		}
+	}
+	return query, nil
+}
+
 // list prints what the server lists at path under key, as a table or, with
-// --json, as one object like that of a page: all of it, or one page.
-func list[T any](a *asking, path, key string, query url.Values, onePage bool, header []string, row func(T) []string) error {
+// --json, as one object like that of a page: one page if query has a limit, and
+// otherwise all of it.
+func list[T any](a *asking, path, key string, query url.Values, header []string, row func(T) []string) error {
 	out := bufio.NewWriter(a.out())
 	var print pagePrinter = &tablePrinter[T]{out: out, none: a.cmd.ErrOrStderr(), key: key, header: header, row: row}
 	if a.json {
 		print = &jsonPrinter{out: out, key: key}
 	}
+	onePage := query.Has("limit")
 	if !onePage {
 		query.Set("limit", strconv.Itoa(registry.MaxLimit))
 	}

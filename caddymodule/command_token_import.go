@@ -9,10 +9,8 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/patgate/patgate/registry"
 )
@@ -42,8 +40,8 @@ again. At the first line that is refused it ends and says how far it came.`,
 			defer f.Close()
 			in = f
 		}
-		sent := &progress{in: in}
-		defer sent.show(a.cmd.ErrOrStderr())()
+		sent := &lineCounter{in: in}
+		defer showProgress(a.cmd.ErrOrStderr(), func() string { return fmt.Sprintf("%d lines sent", sent.lines.Load()) })()
 		body := interruptible(a.ctx(), sent)
 		defer body.Close()
 		resp, err := a.do(a.ctx(), http.MethodPost, apiPath("import"), "application/x-ndjson", body)
@@ -78,53 +76,16 @@ func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
 	return out
 }
 
-// progress counts the lines that are read through it.
-type progress struct {
+// lineCounter counts the lines that are read through it.
+type lineCounter struct {
 	in    io.Reader
 	lines atomic.Int64
 }
 
-func (p *progress) Read(b []byte) (int, error) {
-	n, err := p.in.Read(b)
-	p.lines.Add(int64(bytes.Count(b[:n], []byte{'\n'})))
+func (c *lineCounter) Read(b []byte) (int, error) {
+	n, err := c.in.Read(b)
+	c.lines.Add(int64(bytes.Count(b[:n], []byte{'\n'})))
 	return n, err
-}
-
-// show says every second how many lines were read, if w is a terminal, until the
-// function it returns is called.
-func (p *progress) show(w io.Writer) (stop func()) {
-	return showProgress(w, func() string { return fmt.Sprintf("%d lines sent", p.lines.Load()) })
-}
-
-// showProgress says every second how far something is, if w is a terminal, until
-// the function it returns is called.
-func showProgress(w io.Writer, far func() string) (stop func()) {
-	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		return func() {}
-	}
-	ticker := time.NewTicker(time.Second)
-	ending, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		shown := false
-		for {
-			select {
-			case <-ticker.C:
-				fmt.Fprintf(w, "\r%s", far())
-				shown = true
-			case <-ending:
-				if shown {
-					fmt.Fprint(w, "\r\033[K")
-				}
-				return
-			}
-		}
-	}()
-	return func() {
-		ticker.Stop()
-		close(ending)
-		<-ended
-	}
 }
 
 func tokenExportCommand() *cobra.Command {
