@@ -11,13 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -83,33 +80,6 @@ func flagValue(cmd *cobra.Command, name string) string {
 		return f.Value.String()
 	}
 	return ""
-}
-
-// adaptedConfig reads a configuration file as Caddy's JSON; nil without a file.
-// Unlike Caddy's own function it logs nothing.
-func adaptedConfig(file, adapter string) ([]byte, error) {
-	if file == "" {
-		return nil, nil
-	}
-	body, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading configuration: %w", err)
-	}
-	if adapter == "" && filepath.Ext(file) != ".json" {
-		adapter = "caddyfile"
-	}
-	if adapter == "" {
-		return body, nil
-	}
-	a := caddyconfig.GetAdapter(adapter)
-	if a == nil {
-		return nil, usageError(fmt.Errorf("there is no config adapter %q in this build", adapter))
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, fmt.Errorf("reading configuration: %s is empty", file)
-	}
-	body, _, err = a.Adapt(body, map[string]any{"filename": file})
-	return body, err
 }
 
 // apiPath returns the path of the management API with these segments.

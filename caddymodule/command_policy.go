@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,8 +33,6 @@ func configFlags(cmd *cobra.Command) (read func() (*configuration, error)) {
 	adapter := cmd.Flags().StringP("adapter", "a", "", "`NAME` of the config adapter (default: caddyfile, unless the file ends in .json)")
 	return func() (*configuration, error) { return readConfiguration(*file, *adapter) }
 }
-
-var errNoSites = errors.New("no site of the configuration uses patgate")
 
 func policyRoutesCommand() *cobra.Command {
 	cmd := &cobra.Command{

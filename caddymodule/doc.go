@@ -36,6 +36,8 @@
 //	command*.go   the command line
 //	explain.go    what the gate makes of a request, without serving it
 //	sites.go      the gates of a configuration, running or not
+//	configuration.go a configuration file, read but not run
+//	configuration_warnings.go what in one is probably a mistake
 //	transport.go  a leaner way to the API
 //	metrics.go    counters
 //	tracing.go    what spans say
