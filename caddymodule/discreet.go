@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/internal/mask"
 )
 
 // discreet is the ResponseWriter of a request whose token stands in the query, and
@@ -34,16 +36,11 @@ func (h *Handler) shown(query, judged string) (secrets []string) {
 	if h.inQuery == nil || query == "" {
 		return nil
 	}
-	p := decode(query)
-	for _, s := range h.inQuery.keyed(&p, endsInQuery) {
-		if value := p.text[s.from:s.to]; value == judged || len(value) >= minShown {
-			secrets = append(secrets, value)
-		}
-	}
-	for _, s := range h.inQuery.own(p.text) {
-		s.from -= len(h.app.rules.Prefix) + 1
-		if value := p.text[s.from:s.to]; h.isToken(value) {
-			secrets = append(secrets, value)
+	values, own := h.inQuery.InQuery(query)
+	secrets = slices.DeleteFunc(values, func(value string) bool { return value != judged && len(value) < minShown })
+	for _, secret := range own {
+		if h.isToken(secret) {
+			secrets = append(secrets, secret)
 		}
 	}
 	return secrets
@@ -127,7 +124,7 @@ var mayLeave = regexp.MustCompile(`//|[\\\t]|(?i)https?:`)
 
 // shows reports whether a text has a token in it, percent-encoded or not.
 func (d *discreet) shows(text string) bool {
-	text = decode(text).text
+	text = mask.Decoded(text)
 	return slices.ContainsFunc(d.secrets, func(secret string) bool { return strings.Contains(text, secret) })
 }
 

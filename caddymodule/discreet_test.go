@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/patgate/patgate/internal/mask"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/token"
 )
@@ -97,7 +98,7 @@ func TestDiscreet(t *testing.T) {
 func TestShown(t *testing.T) {
 	own := token.NewSecret("pat")
 	const foreign = "wPQ7cn3sX0rT5vB9/+"
-	h := &Handler{app: new(App), inQuery: (*mask)(nil).with([]policy.Credential{{Kind: policy.Bearer}, {Kind: policy.Query, Name: "api_key"}}, "pat")}
+	h := &Handler{app: new(App), inQuery: mask.New([]policy.Credential{{Kind: policy.Bearer}, {Kind: policy.Query, Name: "api_key"}}, "pat")}
 	h.app.rules.Prefix = "pat"
 	for query, want := range map[string][]string{
 		"":                                       nil,

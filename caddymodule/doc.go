@@ -27,8 +27,6 @@
 //	discreet.go   answers to requests with a token in the URL
 //	preflight.go  answers to CORS preflights
 //	logencoder.go a log format that shows no tokens
-//	logmask.go    what logs must not show
-//	logscan.go    where in a text that is
 //	logfields.go  an encoder's fields, kept until a line is written
 //	logwarn.go    what is said where a log shows tokens
 //	caddyfile*.go what operators write

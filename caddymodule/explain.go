@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/patgate/patgate/internal/mask"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
@@ -133,7 +134,7 @@ func (q *question) judge(m *policy.Match) policy.Reason {
 // explain judges the request as the gate does.
 func (h *Handler) explain(q *question) explanation {
 	var e explanation
-	shown := secretsOf(h.policy)
+	shown := mask.New(h.policy.Credentials(), strings.TrimSuffix(h.policy.Own, "_"))
 	e.Request, e.Headers = q.masked(shown)
 	h.cleanHeader(q.request.Header)
 	req, why := policy.NewRequest(q.request)
@@ -162,31 +163,24 @@ func (h *Handler) explain(q *question) explanation {
 	if waived {
 		e.Detail = "the token isn't known, and such are forwarded until " + h.UnknownTokenUntil
 	}
-	e.Path = shown.text(e.Path)
+	e.Path = shown.Text(e.Path)
 	for _, v := range []*policy.LocatedValue{e.Space, e.Resource} {
 		if v != nil {
-			v.Value = shown.text(v.Value)
+			v.Value = shown.Text(v.Value)
 		}
 	}
 	return e
 }
 
-// secretsOf returns what isn't to be shown of requests that are judged by p.
-func secretsOf(p *policy.Policy) *mask {
-	var secrets maskSet
-	secrets.add(p.Credentials(), strings.TrimSuffix(p.Own, "_"))
-	return secrets.now.Load()
-}
-
 // masked returns what was asked about as it can be shown to anyone.
-func (q *question) masked(mask *mask) (request string, headers []string) {
+func (q *question) masked(shown *mask.Mask) (request string, headers []string) {
 	for _, name := range slices.Sorted(maps.Keys(q.headers)) {
 		for _, value := range q.headers[name] {
-			if mask.header(name) {
-				value = redacted
+			if shown.Header(name) {
+				value = mask.Redacted
 			}
-			headers = append(headers, name+": "+mask.text(value))
+			headers = append(headers, name+": "+shown.Text(value))
 		}
 	}
-	return q.request.Method + " " + mask.url(q.target), headers
+	return q.request.Method + " " + shown.URL(q.target), headers
 }

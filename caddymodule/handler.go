@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/cache"
+	"github.com/patgate/patgate/internal/mask"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/policy/openapi"
 	"github.com/patgate/patgate/registry"
@@ -45,7 +46,7 @@ type Handler struct {
 	identity     *[4]string      // nil: off
 	signed       *identitySigner // nil: not signed
 	remove       []string        // headers that only the gate may send, or that stand for one that is judged
-	inQuery      *mask           // what tokens in queries look like; nil: none are taken from there
+	inQuery      *mask.Mask      // what tokens in queries look like; nil: none are taken from there
 	unknownUntil time.Time
 	challenges   challenges
 }
@@ -80,7 +81,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		h.signed.keys = &keyring{storage: ctx.Storage()}
 	}
 	if places := h.policy.Credentials(); slices.ContainsFunc(places, func(c policy.Credential) bool { return c.Kind == policy.Query }) {
-		h.inQuery = (*mask)(nil).with(places, h.app.rules.Prefix)
+		h.inQuery = mask.New(places, h.app.rules.Prefix)
 	}
 	h.maskLogs(ctx)
 	h.app.addGate(h)
@@ -160,7 +161,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if m.Preflight {
 		w = &bodiless{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 	}
-	if secrets := h.shown(query, m.Secret); secrets != nil {
+	if secrets := h.shown(query, m.Secret); len(secrets) > 0 {
 		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secrets: secrets}
 	}
 	if o.subject != nil && o.reason == policy.Forward && h.StreamCheck != "off" && !m.Reports() {

@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
+
+	"github.com/patgate/patgate/internal/mask"
 )
 
 func init() {
@@ -128,8 +130,8 @@ func (e *LogEncoder) Clone() zapcore.Encoder {
 
 // EncodeEntry implements zapcore.Encoder.
 func (e *LogEncoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
-	m := masks.now.Load()
-	entry.Message, entry.Stack = m.text(entry.Message), m.text(entry.Stack)
+	m := masks.Now()
+	entry.Message, entry.Stack = m.Text(entry.Message), m.Text(entry.Stack)
 	// The fields of one line must not stay for the next.
 	line := e.wrapped.Clone()
 	for _, fields := range [][]zapcore.Field{e.logFields, fields} {
@@ -145,16 +147,16 @@ type maskedObject struct{ zapcore.ObjectEncoder }
 
 // AddString implements zapcore.ObjectEncoder.
 func (o maskedObject) AddString(key, value string) {
-	m := masks.now.Load()
+	m := masks.Now()
 	switch {
 	case key == "uri": // of a request
-		value = m.url(value)
-	case value != "" && m.header(key): // of FastCGI
-		value = redacted
+		value = m.URL(value)
+	case value != "" && m.Header(key): // of FastCGI
+		value = mask.Redacted
 	default:
-		value = m.field(value)
+		value = m.Field(value)
 	}
-	o.ObjectEncoder.AddString(m.text(key), value)
+	o.ObjectEncoder.AddString(m.Text(key), value)
 }
 
 // AddByteString implements zapcore.ObjectEncoder.
@@ -162,23 +164,23 @@ func (o maskedObject) AddByteString(key string, value []byte) { o.AddString(key,
 
 // AddReflected implements zapcore.ObjectEncoder.
 func (o maskedObject) AddReflected(key string, value any) error {
-	m := masks.now.Load()
-	return o.ObjectEncoder.AddReflected(m.text(key), m.value(value))
+	m := masks.Now()
+	return o.ObjectEncoder.AddReflected(m.Text(key), m.Value(value))
 }
 
 // AddObject implements zapcore.ObjectEncoder.
 func (o maskedObject) AddObject(key string, value zapcore.ObjectMarshaler) error {
-	return o.ObjectEncoder.AddObject(masks.now.Load().text(key), maskObject(value))
+	return o.ObjectEncoder.AddObject(masks.Now().Text(key), maskObject(value))
 }
 
 // AddArray implements zapcore.ObjectEncoder. Headers are arrays, and their names may
 // be secrets.
 func (o maskedObject) AddArray(key string, value zapcore.ArrayMarshaler) error {
-	m := masks.now.Load()
-	key = m.text(key)
-	if m.header(key) {
+	m := masks.Now()
+	key = m.Text(key)
+	if m.Header(key) {
 		return o.ObjectEncoder.AddArray(key, zapcore.ArrayMarshalerFunc(func(a zapcore.ArrayEncoder) error {
-			a.AppendString(redacted)
+			a.AppendString(mask.Redacted)
 			return nil
 		}))
 	}
@@ -199,7 +201,7 @@ type maskedArray struct{ zapcore.ArrayEncoder }
 // AppendString implements zapcore.ArrayEncoder. What headers have is a URL, if it has
 // a query in it.
 func (a maskedArray) AppendString(value string) {
-	a.ArrayEncoder.AppendString(masks.now.Load().url(value))
+	a.ArrayEncoder.AppendString(masks.Now().URL(value))
 }
 
 // AppendByteString implements zapcore.ArrayEncoder.
@@ -207,7 +209,7 @@ func (a maskedArray) AppendByteString(value []byte) { a.AppendString(string(valu
 
 // AppendReflected implements zapcore.ArrayEncoder.
 func (a maskedArray) AppendReflected(value any) error {
-	return a.ArrayEncoder.AppendReflected(masks.now.Load().value(value))
+	return a.ArrayEncoder.AppendReflected(masks.Now().Value(value))
 }
 
 // AppendObject implements zapcore.ArrayEncoder.

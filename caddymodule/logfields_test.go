@@ -30,7 +30,7 @@ func everyField() []zapcore.Field {
 // line, in the same order.
 func TestLogFields(t *testing.T) {
 	e := &LogEncoder{wrapped: zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())}
-	masks.add(nil, "pat")
+	masks.Add(nil, "pat")
 	want, err := e.EncodeEntry(zapcore.Entry{Message: "m"}, everyField())
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestLogFieldsWait(t *testing.T) {
 
 // BenchmarkLogger is what reverse_proxy does for every request.
 func BenchmarkLogger(b *testing.B) {
-	masks.add(nil, "pat")
+	masks.Add(nil, "pat")
 	json := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
 	r := &http.Request{Method: "GET", RequestURI: "/", Header: http.Header{"Accept": {"*/*"}, "User-Agent": {"node"}, "Accept-Encoding": {"gzip"}, "X-Forwarded-For": {"127.0.0.1"}}}
 	for name, encoder := range map[string]zapcore.Encoder{"json": json, "patgate": &LogEncoder{wrapped: json}} {

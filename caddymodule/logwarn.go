@@ -9,14 +9,18 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/patgate/patgate/internal/mask"
 	"github.com/patgate/patgate/policy"
 )
+
+// masks is what logs and reports don't show. It grows with every configuration.
+var masks mask.Set
 
 // maskLogs has LogEncoder know the gate's tokens, and says so where a log that doesn't
 // use it would show them: Caddy hides the headers Authorization and Cookie from access
 // logs, but neither queries nor other headers.
 func (h *Handler) maskLogs(ctx caddy.Context) {
-	masks.add(h.policy.Credentials(), h.app.rules.Prefix)
+	masks.Add(h.policy.Credentials(), h.app.rules.Prefix)
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || server.Logs == nil {
 		return

@@ -42,7 +42,7 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 		Type: rest.ProblemType + o.reason.String(), Title: http.StatusText(status), Status: status, Detail: o.text(), Reason: o.reason.String(),
 	}
 	if status == http.StatusForbidden {
-		p.Space = masks.now.Load().text(o.space)
+		p.Space = masks.Now().Text(o.space)
 		if o.scope != "" { // any and never aren't scopes
 			p.RequiredScope = o.required
 		}

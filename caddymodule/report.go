@@ -3,11 +3,11 @@ package caddymodule
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -91,9 +91,9 @@ func remembered(s string, length int) string {
 // add remembers a request that report mode forwards although it would have been
 // rejected.
 func (r *report) add(o *outcome, m *policy.Match, method, path string) {
-	shown := masks.now.Load() // a secret may stand anywhere
-	method, path = remembered(method, maxReportedMethod), remembered(shown.text(path), maxReportedPath)
-	space, resource := remembered(shown.text(o.space), token.MaxValueLength), remembered(shown.text(o.resource), token.MaxValueLength)
+	shown := masks.Now() // a secret may stand anywhere
+	method, path = remembered(method, maxReportedMethod), remembered(shown.Text(path), maxReportedPath)
+	space, resource := remembered(shown.Text(o.space), token.MaxValueLength), remembered(shown.Text(o.resource), token.MaxValueLength)
 	if o.tokenID == "" {
 		space, resource = "", "" // whoever has no token would make up any number of them
 	}
@@ -113,7 +113,7 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 	f, ok := findings.Get(key)
 	if !ok {
 		f = newFinding(o, m, space, resource, now)
-		if o.reason == policy.RouteUnknown && usualPattern(key.pattern) {
+		if o.reason == policy.RouteUnknown && usualPattern.MatchString(key.pattern) {
 			f.Proposed = key.pattern
 		}
 		if findings.Add(key, f) {
@@ -158,13 +158,9 @@ func isID(segment string) bool {
 	return 2*digits > len(segment) || digits > 0 && len(segment) >= longSegment
 }
 
-// usualPattern reports whether a pattern is of characters that need no second look: it
-// is proposed to people, and may have come from anyone.
-func usualPattern(pattern string) bool {
-	return strings.HasPrefix(pattern, "/") && strings.IndexFunc(pattern, func(r rune) bool {
-		return r >= utf8.RuneSelf || !isAlnum(byte(r)) && !strings.ContainsRune("/{}._~-", r)
-	}) < 0
-}
+// usualPattern matches patterns of characters that need no second look: they are
+// proposed to people, and may have come from anyone.
+var usualPattern = regexp.MustCompile(`^/[\w/{}.~-]*$`)
 
 func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Time) *finding {
 	f := &finding{
@@ -188,9 +184,9 @@ func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Ti
 // cloned returns copies that don't keep a request in memory, without what may be a
 // secret.
 func cloned(texts []string) (all []string) {
-	shown := masks.now.Load()
+	shown := masks.Now()
 	for _, s := range texts {
-		all = append(all, remembered(shown.text(s), token.MaxValueLength))
+		all = append(all, remembered(shown.Text(s), token.MaxValueLength))
 	}
 	return all
 }

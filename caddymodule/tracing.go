@@ -52,16 +52,16 @@ func maskedAttributes(span trace.Span) (changed []attribute.KeyValue) {
 	if !ok {
 		return nil
 	}
-	m := masks.now.Load()
-	if name := described.Name(); m.url(name) != name { // it may end in one
-		span.SetName(m.url(name))
+	m := masks.Now()
+	if name := described.Name(); m.URL(name) != name { // it may end in one
+		span.SetName(m.URL(name))
 	}
 	for _, a := range described.Attributes() {
 		if a.Value.Type() != attribute.STRING {
 			continue
 		}
-		if text := a.Value.AsString(); m.field(text) != text {
-			changed = append(changed, a.Key.String(m.field(text)))
+		if text := a.Value.AsString(); m.Field(text) != text {
+			changed = append(changed, a.Key.String(m.Field(text)))
 		}
 	}
 	return changed

@@ -59,7 +59,7 @@ func TestTracing(t *testing.T) {
 func TestTracingShowsNoSecret(t *testing.T) {
 	g := startGated(t, nil)
 	secret := g.create(t)
-	masks.add([]policy.Credential{{Kind: policy.Query, Name: "api_key"}}, "pat")
+	masks.Add([]policy.Credential{{Kind: policy.Query, Name: "api_key"}}, "pat")
 	for _, target := range []string{"/v1/spaces/1/stories", "/x;api_key='" + secret[4:], "/v1/spaces/" + secret + "/stories", "/" + secret, "/x;api_key=" + secret, "/x%3fapi_key=" + secret, "//" + secret} {
 		spans := tracetest.NewSpanRecorder()
 		provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))

@@ -1,4 +1,7 @@
-package caddymodule
+// Package mask takes out of texts what they are not to show: tokens, by where they
+// stand and how patgate's own begin, and what Basic authentication and URLs have of
+// names and passwords.
+package mask
 
 import (
 	"bytes"
@@ -7,27 +10,16 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/patgate/patgate/policy"
 )
 
-// redacted stands in logs where a secret stood, as with Caddy's own redaction.
-const redacted = "REDACTED"
+// Redacted stands where a secret stood, as with Caddy's own redaction.
+const Redacted = "REDACTED"
 
-// masks is what logs must not show. It grows with every configuration and shrinks
-// with none: what an older one took for secret is so still.
-var masks maskSet
-
-// maskSet knows where secrets stand and what they look like.
-type maskSet struct {
-	mu  sync.Mutex // held while it grows
-	now atomic.Pointer[mask]
-}
-
-// mask is a state of a maskSet.
-type mask struct {
+// Mask knows where secrets stand and what they look like. It doesn't change. A nil
+// Mask knows nothing, and leaves everything as it is.
+type Mask struct {
 	headers  map[string]bool     // folded
 	keys     []policy.Credential // of queries
 	schemes  []string            // of Authorization
@@ -37,16 +29,15 @@ type mask struct {
 // alwaysMasked are headers that carry credentials, whatever the configuration.
 var alwaysMasked = []string{"authorization", "proxy-authorization", "cookie", "set-cookie"}
 
-// add adds the places where a gate takes tokens from, and how its own ones begin.
-func (s *maskSet) add(places []policy.Credential, prefix string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.now.Store(s.now.Load().with(places, prefix))
+// New returns a mask of what stands where tokens are taken from, and of patgate's own
+// with a prefix.
+func New(places []policy.Credential, prefix string) *Mask {
+	return (*Mask)(nil).with(places, prefix)
 }
 
 // with returns a mask that knows more than m, which may be nil.
-func (m *mask) with(places []policy.Credential, prefix string) *mask {
-	more := &mask{headers: map[string]bool{}, schemes: []string{"bearer", "basic"}}
+func (m *Mask) with(places []policy.Credential, prefix string) *Mask {
+	more := &Mask{headers: map[string]bool{}, schemes: []string{"bearer", "basic"}}
 	for _, name := range alwaysMasked {
 		more.headers[name] = true
 	}
@@ -74,28 +65,28 @@ func (m *mask) with(places []policy.Credential, prefix string) *mask {
 	return more
 }
 
-// text returns s without secrets.
-func (m *mask) text(s string) string { return m.masked(s, endsInText) }
+// Text returns s without secrets.
+func (m *Mask) Text(s string) string { return m.masked(s, endsInText) }
 
-// url is text for what is all of a URL: in it, a value ends where the next one
+// URL is Text for what is all of a URL: in it, a value ends where the next one
 // begins and nowhere else.
-func (m *mask) url(s string) string { return m.masked(s, endsInURL) }
+func (m *Mask) URL(s string) string { return m.masked(s, endsInURL) }
 
-// field is text for what may be all of a URL, or of a header: what has no blanks in
+// Field is Text for what may be all of a URL, or of a header: what has no blanks in
 // it is taken for one.
-func (m *mask) field(s string) string {
+func (m *Mask) Field(s string) string {
 	if strings.IndexByte(s, ' ') < 0 {
-		return m.url(s)
+		return m.URL(s)
 	}
-	return m.text(s)
+	return m.Text(s)
 }
 
-func (m *mask) masked(s, ends string) string {
+func (m *Mask) masked(s, ends string) string {
 	if m == nil {
 		return s
 	}
 	if scheme, credential, ok := strings.Cut(s, " "); ok && m.isScheme(scheme) && credential != "" && !strings.ContainsAny(credential, " \"") { // which a challenge has
-		return scheme + " " + redacted
+		return scheme + " " + Redacted
 	}
 	p := decode(s)
 	hidden := slices.Concat(m.keyed(&p, ends), p.credentials(), m.own(p.text))
@@ -119,7 +110,7 @@ func without(s string, hidden []span) string {
 	for _, h := range hidden {
 		if h.from >= end {
 			b.WriteString(s[end:h.from])
-			b.WriteString(redacted)
+			b.WriteString(Redacted)
 		}
 		end = max(end, h.to)
 	}
@@ -127,12 +118,12 @@ func without(s string, hidden []span) string {
 	return b.String()
 }
 
-func (m *mask) isScheme(word string) bool {
+func (m *Mask) isScheme(word string) bool {
 	return slices.ContainsFunc(m.schemes, func(scheme string) bool { return strings.EqualFold(scheme, word) })
 }
 
-// header reports whether a header carries secrets. CGI has its name with HTTP_ before it.
-func (m *mask) header(name string) bool {
+// Header reports whether a header carries secrets. CGI has its name with HTTP_ before it.
+func (m *Mask) Header(name string) bool {
 	if m == nil {
 		return false
 	}
@@ -153,8 +144,8 @@ func foldName(name string) string {
 	}, name)
 }
 
-// value returns a value of any type without the secrets in its texts.
-func (m *mask) value(v any) any {
+// Value returns a value of any type without the secrets in its texts.
+func (m *Mask) Value(v any) any {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -162,7 +153,7 @@ func (m *mask) value(v any) any {
 		return v // whoever encodes it will say so
 	}
 	plain := strings.TrimSuffix(b.String(), "\n")
-	if masked := m.text(plain); masked != plain {
+	if masked := m.Text(plain); masked != plain {
 		return json.RawMessage(masked)
 	}
 	return v

@@ -1,4 +1,4 @@
-package caddymodule
+package mask
 
 import (
 	"encoding/base64"
@@ -101,7 +101,7 @@ const (
 
 // keyed returns what stands in a text under the keys that tokens are taken from, also
 // in a query that is encoded inside of another.
-func (m *mask) keyed(p *plain, ends string) (all []span) {
+func (m *Mask) keyed(p *plain, ends string) (all []span) {
 	if len(m.keys) == 0 || strings.IndexByte(p.text, '=') < 0 {
 		return nil
 	}
@@ -143,7 +143,7 @@ func (m *mask) keyed(p *plain, ends string) (all []span) {
 
 // isKey reports whether tokens are taken from under the key that text has between from
 // and to.
-func (m *mask) isKey(text string, from, to int) bool {
+func (m *Mask) isKey(text string, from, to int) bool {
 	return from >= 0 && from < to && slices.ContainsFunc(m.keys, func(key policy.Credential) bool { return key.TakesKey(text[from:to]) })
 }
 
@@ -211,10 +211,10 @@ const minOwn = 12
 
 // own returns the parts of a text that are patgate's own secrets, each behind its
 // prefix, which may be in another case: names of headers are folded.
-func (m *mask) own(text string) (all []span) {
+func (m *Mask) own(text string) (all []span) {
 	for i := strings.IndexByte(text, '_'); i >= 0; {
 		s := span{i + 1, i + 1}
-		if m.endsInPrefix(text[:i]) {
+		if m.prefixBefore(text[:i]) > 0 {
 			for s.to < len(text) && isAlnum(text[s.to]) {
 				s.to++
 			}
@@ -235,12 +235,33 @@ func (m *mask) own(text string) (all []span) {
 	return all
 }
 
-func (m *mask) endsInPrefix(text string) bool {
-	return slices.ContainsFunc(m.prefixes, func(prefix string) bool {
-		begin := len(text) - len(prefix)
-		return begin >= 0 && strings.EqualFold(text[begin:], prefix)
-	})
+// prefixBefore returns how long the prefix is that a text ends in, 0 where it ends in
+// none.
+func (m *Mask) prefixBefore(text string) int {
+	for _, prefix := range m.prefixes {
+		if begin := len(text) - len(prefix); begin >= 0 && strings.EqualFold(text[begin:], prefix) {
+			return len(prefix)
+		}
+	}
+	return 0
 }
+
+// InQuery returns what of a query may be a token, as it is when decoded: the values of
+// the keys that tokens are taken from, and what begins and is as long as patgate's own.
+func (m *Mask) InQuery(query string) (values, own []string) {
+	p := decode(query)
+	for _, s := range m.keyed(&p, endsInQuery) {
+		values = append(values, p.text[s.from:s.to])
+	}
+	for _, s := range m.own(p.text) {
+		begin := s.from - len("_")
+		own = append(own, p.text[begin-m.prefixBefore(p.text[:begin]):s.to])
+	}
+	return values, own
+}
+
+// Decoded returns a text without its percent-encoding, however often it was encoded.
+func Decoded(text string) string { return decode(text).text }
 
 func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
