@@ -28,7 +28,7 @@
 //	preflight.go  answers to CORS preflights
 //	logencoder.go a log format that shows no tokens
 //	logfields.go  an encoder's fields, kept until a line is written
-//	logwarn.go    what is said where a log shows tokens
+//	logmask.go    what logs are not to show, and a warning where they would
 //	caddyfile*.go what operators write
 //	admin*.go     the management API on Caddy's admin endpoint
 //	command*.go   the command line

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -117,7 +118,7 @@ func (c *StoreConfig) embedded() (source, error) {
 // the store is a digest of them, for there are passwords in it.
 func (c *RedisConfig) source() (source, error) {
 	plain := *c
-	plain.Addresses = append([]string(nil), c.Addresses...)
+	plain.Addresses = slices.Clone(c.Addresses)
 	texts := map[string]*string{
 		"url": &plain.URL, "sentinel": &plain.Sentinel, "username": &plain.Username, "password": &plain.Password,
 		"sentinel_username": &plain.SentinelUsername, "sentinel_password": &plain.SentinelPassword, "key_prefix": &plain.KeyPrefix,
@@ -145,9 +146,10 @@ func (c *RedisConfig) source() (source, error) {
 	if !c.quiet {
 		options.Logger = slog.New(storeLog{})
 	}
+	var authorities []byte // what its file holds: a store that trusts others is another one
 	if plain.TLS != nil {
 		var err error
-		if options.TLS, err = plain.TLS.config(); err != nil {
+		if options.TLS, authorities, err = plain.TLS.config(); err != nil {
 			return source{}, fmt.Errorf("store redis: tls: %w", err)
 		}
 	}
@@ -157,7 +159,7 @@ func (c *RedisConfig) source() (source, error) {
 	identity, err := json.Marshal(struct {
 		RedisConfig
 		Authorities []byte
-	}{plain, plain.TLS.authorities()})
+	}{plain, authorities})
 	if err != nil {
 		return source{}, fmt.Errorf("store redis: %w", err)
 	}
@@ -166,22 +168,22 @@ func (c *RedisConfig) source() (source, error) {
 	}}, nil
 }
 
-func (c *RedisTLS) config() (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+// config returns what it means, and what the file of the authorities holds.
+func (c *RedisTLS) config() (config *tls.Config, authorities []byte, err error) {
+	config = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
 	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, fmt.Errorf("reading ca: %w", err)
+		if authorities, err = os.ReadFile(c.CA); err != nil {
+			return nil, nil, fmt.Errorf("reading ca: %w", err)
 		}
 		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca %s: has no certificate", c.CA)
+		if !config.RootCAs.AppendCertsFromPEM(authorities) {
+			return nil, nil, fmt.Errorf("ca %s: has no certificate", c.CA)
 		}
 	}
 	if c.Cert != "" || c.Key != "" {
 		last, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 		if err != nil {
-			return nil, fmt.Errorf("reading cert and key: %w", err)
+			return nil, nil, fmt.Errorf("reading cert and key: %w", err)
 		}
 		// They are renewed more often than the store is opened.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -191,16 +193,7 @@ func (c *RedisTLS) config() (*tls.Config, error) {
 			return &last, nil // they may be being written
 		}
 	}
-	return config, nil
-}
-
-// authorities returns what the file of the authorities holds, by which a store that
-// trusts others is another one. What can't be read, config has refused.
-func (c *RedisTLS) authorities() (pem []byte) {
-	if c != nil && c.CA != "" {
-		pem, _ = os.ReadFile(c.CA)
-	}
-	return pem
+	return config, authorities, nil
 }
 
 // storeLog is the log of a store. The store outlives configurations and their

@@ -41,7 +41,7 @@ func TestRenewedCertificates(t *testing.T) {
 	}
 	renew(1)
 	c := &RedisConfig{Addresses: []string{"redis.internal:6379"}, TLS: &RedisTLS{CA: cert, Cert: cert, Key: key}}
-	config, err := c.TLS.config()
+	config, _, err := c.TLS.config()
 	if err != nil {
 		t.Fatal(err)
 	}
