@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -82,12 +81,11 @@ func (adminAPI) Routes() []caddy.AdminRoute {
 // serveRest answers a request that none of the known patterns matches: 405 if
 // they would with another method, 404 otherwise.
 func serveRest(w http.ResponseWriter, r *http.Request, known *http.ServeMux) error {
-	allowed := rest.Allowed(known, r)
-	if len(allowed) == 0 {
-		return rest.AnswerProblem(w, rest.Refuse(http.StatusNotFound, "the management API has nothing at %s", r.URL.Path))
+	p := rest.NotAllowed(w, r, known)
+	if p == nil {
+		p = rest.Refuse(http.StatusNotFound, "the management API has nothing at %s", r.URL.Path)
 	}
-	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	return rest.AnswerProblem(w, rest.Refuse(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, strings.Join(allowed, ", ")))
+	return rest.AnswerProblem(w, p)
 }
 
 // listScopes answers with the catalog.

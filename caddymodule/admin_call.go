@@ -123,11 +123,7 @@ func (c *adminCall) decode(v any, optional bool) error {
 	return rest.Decode(c.w, c.r, v, optional)
 }
 
-// noBody refuses a body that says something: what it said would not be done.
-func (c *adminCall) noBody() error {
-	var nothing struct{}
-	return c.decode(&nothing, true)
-}
+func (c *adminCall) noBody() error { return rest.NoBody(c.decode) }
 
 // problemOf returns the problem that err is. One that is the store's is logged.
 func (c *adminCall) problemOf(err error) *rest.Problem {

@@ -39,23 +39,9 @@ func (c *call) answer(status int, v any) error {
 	return rest.Answer(c.w, "application/json", status, v)
 }
 
-// answerRevoked answers with what was revoked.
-func (c *call) answerRevoked(ids []string, err error) error {
-	if err != nil {
-		return c.problemOf(c.r, err).HalfDone("revoked", ids)
-	}
-	return c.answer(http.StatusOK, rest.NewRevocation(ids, c.Acknowledged(c.r.Context())))
-}
-
 // decode reads the body, strictly.
 func (c *call) decode(v any, optional bool) error {
 	return rest.Decode(c.w, c.r, v, optional)
-}
-
-// noBody refuses a body that says something: what it said would not be done.
-func (c *call) noBody() error {
-	var nothing struct{}
-	return c.decode(&nothing, true)
 }
 
 // param returns the value of a query parameter, "" if it is absent.

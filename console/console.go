@@ -145,13 +145,14 @@ func plainPath(path string) bool {
 
 // serveRest answers a request that no route is for.
 func (c *Console) serveRest(w http.ResponseWriter, r *http.Request) {
-	allowed := rest.Allowed(c.mux, r)
-	if len(allowed) == 0 || !plainPath(r.URL.Path) {
-		c.refuse(w, r, rest.Refuse(http.StatusNotFound, "there is nothing at this address"))
-		return
+	var p *rest.Problem
+	if plainPath(r.URL.Path) {
+		p = rest.NotAllowed(w, r, c.mux)
 	}
-	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	c.refuse(w, r, rest.Refuse(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, strings.Join(allowed, ", ")))
+	if p == nil {
+		p = rest.Refuse(http.StatusNotFound, "there is nothing at this address")
+	}
+	c.refuse(w, r, p)
 }
 
 // serve answers a request for a route.

@@ -132,13 +132,13 @@ func (c *call) revokeSelf() error {
 	if err != nil {
 		return err
 	}
-	if err := c.noBody(); err != nil {
+	if err := rest.NoBody(c.decode); err != nil {
 		return err
 	}
 	if err := b.Revoke(c.r.Context()); err != nil {
 		return err
 	}
-	return c.answerRevoked([]string{b.Token().ID}, nil)
+	return c.answer(http.StatusOK, rest.Revocation{Revoked: []string{b.Token().ID}, Gateways: c.Acknowledged(c.r.Context())})
 }
 
 // Bounds of what anybody may report as leaked.

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -146,10 +147,7 @@ func pageSize(limit int) (int, error) {
 	if limit < 0 || limit > MaxLimit {
 		return 0, invalid("limit: %d; want 1 to %d", limit, MaxLimit)
 	}
-	if limit == 0 {
-		limit = DefaultLimit
-	}
-	return limit, nil
+	return cmp.Or(limit, DefaultLimit), nil
 }
 
 // order is an order of tokens.

@@ -103,12 +103,8 @@ func (r *Registry) Update(ctx context.Context, by Actor, id string, c Changes) (
 	}
 	return r.change(ctx, by, Updated, id, func(t *token.Token, _ time.Time) (string, error) {
 		was := *t
-		if c.Name != nil {
-			t.Name = *c.Name
-		}
-		if c.Description != nil {
-			t.Description = *c.Description
-		}
+		set(&t.Name, c.Name)
+		set(&t.Description, c.Description)
 		if c.AllowedIPs != nil {
 			t.AllowedIPs = ranges
 		}

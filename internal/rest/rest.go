@@ -78,6 +78,12 @@ func Decode(w http.ResponseWriter, r *http.Request, v any, optional bool) error 
 	return registry.Decode(body, v)
 }
 
+// NoBody refuses a body that says something: what it said would not be done.
+func NoBody(decode func(v any, optional bool) error) error {
+	var nothing struct{}
+	return decode(&nothing, true)
+}
+
 // BodyProblem says why a body could not be read.
 func BodyProblem(err error) error {
 	var tooLarge *http.MaxBytesError
@@ -125,9 +131,10 @@ func Page(params url.Values) (limit int, cursor string, err error) {
 	return limit, params.Get("cursor"), nil
 }
 
-// Allowed returns the methods with which a pattern of mux would match the
-// request: none where nothing is at its path.
-func Allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
+// NotAllowed returns the problem of a request that no pattern of mux matches, but
+// would with another method, and sets Allow; nil: nothing is at its path.
+func NotAllowed(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) *Problem {
+	var methods []string
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		other := r.Clone(r.Context())
 		other.Method = method
@@ -135,7 +142,12 @@ func Allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
 			methods = append(methods, method)
 		}
 	}
-	return methods
+	if len(methods) == 0 {
+		return nil
+	}
+	allowed := strings.Join(methods, ", ")
+	w.Header().Set("Allow", allowed)
+	return Refuse(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, allowed)
 }
 
 // AnswerProblem answers a request that can't be granted.

@@ -15,27 +15,9 @@ type TokenPage struct {
 	Next   string       `json:"next"` // the cursor of the next page; empty after the last
 }
 
-// NewTokenPage returns a page of tokens as view shows them.
-func NewTokenPage(tokens []*token.Token, next string, view func(*token.Token) token.View) TokenPage {
-	page := TokenPage{Tokens: make([]token.View, len(tokens)), Next: next}
-	for i, t := range tokens {
-		page.Tokens[i] = view(t)
-	}
-	return page
-}
-
-// TokenQuery reads which tokens are to be listed.
-func TokenQuery(params url.Values) (registry.Query, error) {
-	limit, cursor, err := Page(params)
-	return registry.Query{
-		Owner: Owner(params), Status: params.Get("status"), Space: params.Get("space"), Scope: params.Get("scope"), Text: params.Get("text"),
-		Expiring: params.Get("expiring"), Unused: params.Get("unused"), Sort: params.Get("sort"), Limit: limit, Cursor: cursor,
-	}, err
-}
-
-// Owner returns the query parameter owner; nil: not given. An empty one stands for
+// ownerOf returns the query parameter owner; nil: not given. An empty one stands for
 // tokens without an owner.
-func Owner(params url.Values) *string {
+func ownerOf(params url.Values) *string {
 	if owner, given := params["owner"]; given {
 		return &owner[0]
 	}
@@ -58,7 +40,7 @@ func NewEventPage(events []registry.Event, next string) EventPage {
 // EventQuery reads which events are to be listed.
 func EventQuery(params url.Values) (registry.EventQuery, error) {
 	limit, cursor, err := Page(params)
-	return registry.EventQuery{TokenID: params.Get("token"), Owner: Owner(params), Before: cursor, After: params.Get("after"), Limit: limit}, err
+	return registry.EventQuery{TokenID: params.Get("token"), Owner: ownerOf(params), Before: cursor, After: params.Get("after"), Limit: limit}, err
 }
 
 // Scopes is the answer about a catalog.
@@ -76,24 +58,18 @@ func NewScopes(c *policy.Catalog) Scopes {
 	return Scopes{scopes, c.Complete()}
 }
 
-// Chosen says which tokens are to be ended: those of an owner, or those with some ids.
-type Chosen struct {
+// chosen says which tokens are to be ended: those of an owner, or those with some ids.
+type chosen struct {
 	Owner *string  `json:"owner"`
 	IDs   []string `json:"ids"`
 }
 
-// Check refuses what chooses in both ways, or in neither. How says how to choose.
-func (c *Chosen) Check(how string) error {
+// check refuses what chooses in both ways, or in neither. how says how to choose.
+func (c *chosen) check(how string) error {
 	if (c.Owner == nil) == (c.IDs == nil) {
 		return Refuse(http.StatusBadRequest, "say which tokens: %s", how)
 	}
 	return nil
-}
-
-// ChosenBy reads from a query which tokens are to be deleted.
-func ChosenBy(params url.Values) (c Chosen, err error) {
-	c = Chosen{Owner(params), params["id"]}
-	return c, c.Check("with the query parameter owner, or with id, which may be repeated")
 }
 
 // TokenSecret is the answer to what makes a secret: the only one that has one.
@@ -114,11 +90,6 @@ type Revocation struct {
 // Complete reports whether the answer is one at all.
 func (r *Revocation) Complete() bool { return r.Revoked != nil }
 
-// NewRevocation returns the answer about tokens that were revoked.
-func NewRevocation(ids []string, g Gateways) Revocation {
-	return Revocation{append([]string{}, ids...), g}
-}
-
 // Deletion is the answer to what deletes tokens.
 type Deletion struct {
 	Deleted  []string `json:"deleted"`
@@ -127,9 +98,6 @@ type Deletion struct {
 
 // Complete reports whether the answer is one at all.
 func (d *Deletion) Complete() bool { return d.Deleted != nil }
-
-// NewDeletion returns the answer about tokens that were deleted.
-func NewDeletion(ids []string, g Gateways) Deletion { return Deletion{append([]string{}, ids...), g} }
 
 // Gateways says how many gateways have taken a change in.
 type Gateways struct {

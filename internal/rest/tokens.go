@@ -49,11 +49,7 @@ var TokenRoutes = []TokenRoute{
 
 func (c *Call) id() string { return c.R.PathValue("id") }
 
-// NoBody refuses a body that says something: what it said would not be done.
-func (c *Call) NoBody() error {
-	var nothing struct{}
-	return c.Decode(&nothing, true)
-}
+func (c *Call) noBody() error { return NoBody(c.Decode) }
 
 // View is the answer with a token.
 func (c *Call) View(t *token.Token, err error) (any, error) {
@@ -74,26 +70,34 @@ func (c *Call) revoked(ids []string, err error) (any, error) {
 	if err != nil {
 		return nil, c.Problem(err).HalfDone("revoked", ids)
 	}
-	return NewRevocation(ids, c.Gateways()), nil
+	return Revocation{append([]string{}, ids...), c.Gateways()}, nil
 }
 
 func (c *Call) deleted(ids []string, err error) (any, error) {
 	if err != nil {
 		return nil, c.Problem(err).HalfDone("deleted", ids)
 	}
-	return NewDeletion(ids, c.Gateways()), nil
+	return Deletion{append([]string{}, ids...), c.Gateways()}, nil
 }
 
 func (c *Call) list() (any, error) {
-	q, err := TokenQuery(c.Params)
+	limit, cursor, err := Page(c.Params)
 	if err != nil {
 		return nil, err
 	}
-	tokens, next, err := c.Account.List(c.R.Context(), q)
+	get := c.Params.Get
+	tokens, next, err := c.Account.List(c.R.Context(), registry.Query{
+		Owner: ownerOf(c.Params), Status: get("status"), Space: get("space"), Scope: get("scope"), Text: get("text"),
+		Expiring: get("expiring"), Unused: get("unused"), Sort: get("sort"), Limit: limit, Cursor: cursor,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return NewTokenPage(tokens, next, c.Account.View), nil
+	page := TokenPage{Tokens: make([]token.View, len(tokens)), Next: next}
+	for i, t := range tokens {
+		page.Tokens[i] = c.Account.View(t)
+	}
+	return page, nil
 }
 
 func (c *Call) create() (any, error) {
@@ -136,7 +140,7 @@ func (c *Call) addGrant() (any, error) {
 }
 
 func (c *Call) removeGrant() (any, error) {
-	if err := c.NoBody(); err != nil {
+	if err := c.noBody(); err != nil {
 		return nil, err
 	}
 	n, err := strconv.Atoi(c.R.PathValue("n"))
@@ -147,14 +151,14 @@ func (c *Call) removeGrant() (any, error) {
 }
 
 func (c *Call) removeAllGrants() (any, error) {
-	if err := c.NoBody(); err != nil {
+	if err := c.noBody(); err != nil {
 		return nil, err
 	}
 	return c.View(c.Account.RemoveAllGrants(c.R.Context(), c.id()))
 }
 
 func (c *Call) revoke() (any, error) {
-	if err := c.NoBody(); err != nil {
+	if err := c.noBody(); err != nil {
 		return nil, err
 	}
 	return c.revoked(c.Account.Revoke(c.R.Context(), c.id()))
@@ -163,21 +167,21 @@ func (c *Call) revoke() (any, error) {
 // revokeMany revokes several tokens: those of an owner, or those with the ids
 // given, all of which must be there.
 func (c *Call) revokeMany() (any, error) {
-	var chosen Chosen
-	if err := c.Decode(&chosen, false); err != nil {
+	var which chosen
+	if err := c.Decode(&which, false); err != nil {
 		return nil, err
 	}
-	if err := chosen.Check("owner or ids"); err != nil {
+	if err := which.check("owner or ids"); err != nil {
 		return nil, err
 	}
-	if chosen.Owner != nil {
-		return c.revoked(c.Account.RevokeOwner(c.R.Context(), *chosen.Owner))
+	if which.Owner != nil {
+		return c.revoked(c.Account.RevokeOwner(c.R.Context(), *which.Owner))
 	}
-	return c.revoked(c.Account.Revoke(c.R.Context(), chosen.IDs...))
+	return c.revoked(c.Account.Revoke(c.R.Context(), which.IDs...))
 }
 
 func (c *Call) delete() (any, error) {
-	if err := c.NoBody(); err != nil {
+	if err := c.noBody(); err != nil {
 		return nil, err
 	}
 	return c.deleted(c.Account.Delete(c.R.Context(), c.id()))
@@ -185,15 +189,15 @@ func (c *Call) delete() (any, error) {
 
 // deleteMany deletes several tokens, chosen as in revokeMany.
 func (c *Call) deleteMany() (any, error) {
-	if err := c.NoBody(); err != nil {
+	if err := c.noBody(); err != nil {
 		return nil, err
 	}
-	chosen, err := ChosenBy(c.Params)
-	if err != nil {
+	which := chosen{ownerOf(c.Params), c.Params["id"]}
+	if err := which.check("with the query parameter owner, or with id, which may be repeated"); err != nil {
 		return nil, err
 	}
-	if chosen.Owner != nil {
-		return c.deleted(c.Account.DeleteOwnerTokens(c.R.Context(), *chosen.Owner))
+	if which.Owner != nil {
+		return c.deleted(c.Account.DeleteOwnerTokens(c.R.Context(), *which.Owner))
 	}
-	return c.deleted(c.Account.Delete(c.R.Context(), chosen.IDs...))
+	return c.deleted(c.Account.Delete(c.R.Context(), which.IDs...))
 }
