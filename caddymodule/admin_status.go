@@ -55,6 +55,9 @@ func feedStatusOf(s store.Store) *feedStatus {
 	return &feedStatus{Heard: heard, Last: &last}
 }
 
+// wireTime returns t as answers have it.
+func wireTime(t time.Time) time.Time { return t.UTC().Round(time.Millisecond) }
+
 type versions struct {
 	Patgate string `json:"patgate"`
 	Caddy   string `json:"caddy"`

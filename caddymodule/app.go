@@ -131,7 +131,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.catalog, err = policy.NewCatalog(a.Scopes); err != nil {
 		return err
 	}
-	if err := a.checkCache(); err != nil {
+	if err := a.checkBounds(); err != nil {
 		return err
 	}
 	if a.rules, err = a.makeRules(); err != nil {
@@ -139,9 +139,6 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	if a.lastUsed, err = lastUsed(a.LastUsed); err != nil {
 		return err
-	}
-	if a.Events.Keep < 0 || a.Events.Max < 0 {
-		return fmt.Errorf("events: want a positive duration and a positive number")
 	}
 	where, err := a.Store.source()
 	if err != nil {
@@ -155,7 +152,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-func (a *App) checkCache() error {
+// checkBounds refuses numbers and durations that can't be meant.
+func (a *App) checkBounds() error {
 	for name, n := range map[string]int{"size": a.Cache.Size, "negative_size": a.Cache.NegativeSize} {
 		if n < 0 || n > maxNumber {
 			return fmt.Errorf("cache %s: want a number from 1 to %d, got %d", name, maxNumber, n)
@@ -169,10 +167,13 @@ func (a *App) checkCache() error {
 	if a.UnknownTokenLimit.Tokens < 0 || a.UnknownTokenLimit.Window < 0 {
 		return fmt.Errorf("unknown_token_limit: want a positive number and a positive duration")
 	}
+	if a.Events.Keep < 0 || a.Events.Max < 0 {
+		return fmt.Errorf("events: want a positive duration and a positive number")
+	}
 	return nil
 }
 
-// minPepper is of how many characters a pepper is at least.
+// minPepper is how many characters a pepper has at least.
 const minPepper = 16
 
 var errShortPepper = fmt.Errorf("token pepper: want at least %d characters, so that it can't be guessed", minPepper)

@@ -25,8 +25,8 @@ type discreet struct {
 	begun   bool // the header has been written
 }
 
-// minShown is from how many characters on a value is taken for a token that the gate
-// hasn't judged: what is shorter stands in other texts by chance.
+// minShown is how long a value must be to be taken for a token although the gate
+// hasn't judged it: shorter ones stand in other texts by chance.
 const minShown = 8
 
 // shown returns the tokens in a query of a site that takes some from there: the one

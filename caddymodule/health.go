@@ -35,7 +35,7 @@ var healths = []string{healthOK, healthDegraded, healthPartial, healthStale, hea
 type health struct {
 	Status string    `json:"status"`
 	Since  time.Time `json:"since"`
-	// HeldUntil is when tokens that are held stop to serve; null while the store
+	// HeldUntil is when tokens that are held stop serving; null while the store
 	// is heard, or can be asked.
 	HeldUntil *time.Time `json:"held_until"`
 }

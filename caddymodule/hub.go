@@ -32,7 +32,7 @@ type hub struct {
 	mu     sync.Mutex
 	opened atomic.Pointer[tokens]
 	users  []*App                    // the configurations that use it, the oldest first
-	left   atomic.Pointer[time.Time] // when a configuration has ceased to
+	left   atomic.Pointer[time.Time] // when a configuration let go of it last
 }
 
 // tokens is an open store and what is held in memory for it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -26,7 +27,7 @@ type keeper struct {
 	reports chan retiredUse   // of those to be reported now
 	limits  chan EventsConfig // of the audit trail, as they come into force
 	stop    context.CancelFunc
-	done    chan struct{}
+	running sync.WaitGroup
 
 	complaints rate.Sometimes
 }
@@ -49,10 +50,10 @@ func newKeeper(s store.Store) *keeper {
 	ctx, stop := context.WithCancel(context.Background())
 	k := &keeper{
 		store: s, retired: uses.NewGate(retiredRoom), reports: make(chan retiredUse, 64), limits: make(chan EventsConfig, 1),
-		stop: stop, done: make(chan struct{}), complaints: rate.Sometimes{Interval: time.Minute},
+		stop: stop, complaints: rate.Sometimes{Interval: time.Minute},
 	}
 	k.uses = uses.New(s, uses.Options{Failed: func(err error) { k.failed("last uses of tokens can't be stored", err) }})
-	go k.run(ctx)
+	k.running.Go(func() { k.run(ctx) })
 	return k
 }
 
@@ -87,7 +88,6 @@ func (k *keeper) see(ctx context.Context, a *App, o *outcome, now time.Time) {
 }
 
 func (k *keeper) run(ctx context.Context) {
-	defer close(k.done)
 	prune := time.NewTimer(pruneEvery)
 	defer prune.Stop()
 	var limits EventsConfig
@@ -141,5 +141,5 @@ func (k *keeper) failed(what string, err error) {
 func (k *keeper) close() {
 	k.uses.Close()
 	k.stop()
-	<-k.done
+	k.running.Wait()
 }

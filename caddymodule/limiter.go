@@ -16,9 +16,9 @@ import (
 const (
 	limiterAddresses = 1 << 16 // addresses remembered; the least recent are forgotten
 	limiterShards    = 16
-	// limiterTotal is for how many unknown tokens a second the store is asked on the
-	// average, from all addresses together, and for how many after a quiet while.
-	// More than that is a flood from addresses without number.
+	// limiterTotal is how many unknown tokens of all addresses together the store is
+	// asked for: in a second, on average, and at once after a quiet while. More is a
+	// flood from addresses without number.
 	limiterTotal = 1000
 )
 
@@ -189,7 +189,7 @@ func (l *limiter) leave(from netip.Addr, unknown bool) {
 
 // spend counts a token that the store didn't know. Lookups that were under way
 // together may be more than were to be asked for: which of them are of unknown
-// tokens shows afterwards. They are waited off, for a second at the longest.
+// tokens shows afterwards. They are waited out, for a second at the longest.
 func (l *limiter) spend() {
 	if now := time.Now(); l.total.TokensAt(now) > -limiterTotal {
 		l.total.ReserveN(now, 1)

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,9 +21,9 @@ type lookout struct {
 		err error
 		at  time.Time
 	}
-	seen  atomic.Pointer[sight]
-	stop  context.CancelFunc
-	ended chan struct{}
+	seen    atomic.Pointer[sight]
+	stop    context.CancelFunc
+	running sync.WaitGroup
 }
 
 // sight is what the lookout sees.
@@ -43,7 +44,7 @@ var errNotYet = errors.New("the store was not heard yet")
 
 // newLookout starts a lookout.
 func newLookout(s store.Store) *lookout {
-	l := &lookout{store: s, ended: make(chan struct{})}
+	l := &lookout{store: s}
 	if _, follows := s.(store.Follower); follows {
 		l.seen.Store(&sight{err: errNotYet, since: time.Now()})
 	} else {
@@ -51,10 +52,7 @@ func newLookout(s store.Store) *lookout {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	go func() {
-		defer close(l.ended)
-		l.keepLooking(ctx)
-	}()
+	l.running.Go(func() { l.keepLooking(ctx) })
 	return l
 }
 
@@ -112,7 +110,7 @@ func (l *lookout) reach(ctx context.Context) error {
 	return l.whole.err
 }
 
-// reachInterval is how often it is looked for each part of a store.
+// reachInterval is how often each part of a store is looked for.
 const reachInterval = time.Second
 
 // ask finds out whether the store can be asked: it has no such token.
@@ -128,5 +126,5 @@ func (l *lookout) ask(ctx context.Context) error {
 // close ends the lookout, before the store is closed.
 func (l *lookout) close() {
 	l.stop()
-	<-l.ended
+	l.running.Wait()
 }

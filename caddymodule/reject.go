@@ -55,8 +55,8 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 	return err
 }
 
-// maxDrained is up to how many bytes the body of a request that is turned away is
-// read, so that its connection can be used again. One that is longer, or doesn't
+// maxDrained is how long the body of a request that is turned away may be, in bytes,
+// to be read so that its connection can be used again. One that is longer, or doesn't
 // say how long it is, costs the connection.
 const maxDrained = 64 << 10
 

@@ -98,6 +98,3 @@ func (r *rejections) status() rejectionStatus {
 	}
 	return s
 }
-
-// wireTime returns t as answers have it.
-func wireTime(t time.Time) time.Time { return t.UTC().Round(time.Millisecond) }

@@ -140,7 +140,7 @@ func patternOf(path string) string {
 	return strings.Join(segments, "/")
 }
 
-// longSegment is from how many characters on a segment with a digit in it is an id.
+// longSegment is how long a segment with a digit in it must be to be an id.
 const longSegment = 16
 
 // isID reports whether a segment of a path looks like an id: it is more of digits than

@@ -109,8 +109,8 @@ func (r *Registry) parseStatus(t *token.Token, status *string) error {
 	return nil
 }
 
-// guessableLength is below how many characters a secret of another system may be
-// guessed, however slowly. It is for that system's clients to say whether it goes on.
+// guessableLength is how long a secret of another system must be not to be guessed,
+// however slowly. Shorter ones are taken: whether they go on is for its clients to say.
 const guessableLength = 16
 
 func (in *record) guessable() bool { return in.Secret != "" && len(in.Secret) < guessableLength }
