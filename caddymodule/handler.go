@@ -308,10 +308,9 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	from, limited := clientAddr(ctx), now.After(h.unknownUntil)
 	if answer == cache.Unknown {
 		if limited {
-			if wait := tokens.limiter.blocked(from, now); wait > 0 {
+			if wait := tokens.limiter.add(from, now); wait > 0 {
 				return policy.TooManyUnknownTokens, wait
 			}
-			tokens.limiter.add(from, now)
 		}
 		o.tier = tierNegative
 		return policy.TokenUnknown, 0

@@ -88,28 +88,22 @@ func (l *limiter) shard(from netip.Addr) (*limiterShard, netip.Addr) {
 	return &l.shards[h%limiterShards], from
 }
 
-// blocked says how long the address is still refused, 0 if it isn't.
-func (l *limiter) blocked(from netip.Addr, now time.Time) time.Duration {
+// add counts a token that is known to be unknown. It returns how long the address is
+// still refused, 0 if it isn't.
+func (l *limiter) add(from netip.Addr, now time.Time) (retryAfter time.Duration) {
 	s, key := l.shard(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.counts.Peek(key)
-	if !ok || s.limit == 0 || c.n < s.limit || now.UnixNano() >= c.until {
+	if s.limit == 0 {
 		return 0
 	}
-	return time.Duration(c.until - now.UnixNano())
-}
-
-// add counts an unknown token.
-func (l *limiter) add(from netip.Addr, now time.Time) {
-	s, key := l.shard(from)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.limit > 0 {
-		c := s.count(key, now)
-		c.n++
-		s.counts.Add(key, c)
+	c := s.count(key, now)
+	if c.n >= s.limit {
+		return time.Duration(c.until - now.UnixNano())
 	}
+	c.n++
+	s.counts.Add(key, c)
+	return 0
 }
 
 // count returns the count of an address as it is now. The shard is locked.
