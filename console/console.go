@@ -241,11 +241,7 @@ func (v *Visitor) address() string {
 // mine returns the token with the id in the path, which must be the visitor's
 // own.
 func (c *call) mine() (*token.Token, error) {
-	t, err := c.visible()
-	if err == nil && t.Owner != c.visitor.Owner {
-		err = rest.Refuse(http.StatusForbidden, "this token belongs to %q: you can look at it and revoke it", t.Owner)
-	}
-	return t, err
+	return c.account.Own(c.r.Context(), c.r.PathValue("id"))
 }
 
 // visible returns the token with the id in the path: the visitor's own or, for an

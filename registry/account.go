@@ -9,10 +9,9 @@ import (
 // Account is the registry as the owner who is signed in may use it.
 //
 // An owner sees and changes the owner's own tokens; others' are ErrNotFound, as
-// if they weren't there. An admin sees every owner's, and may end and narrow them;
-// what would widen them, or make a secret that acts in another's name, is
-// ErrForbidden. Everything is done by the rules of the Registry, with the owner as
-// the actor.
+// if they weren't there. An admin sees every owner's and may revoke them; anything
+// else that is done to another's token is ErrForbidden. Everything is done by the
+// rules of the Registry, with the owner as the actor.
 type Account struct {
 	registry *Registry
 	by       Actor
@@ -99,17 +98,27 @@ func (a *Account) Get(ctx context.Context, id string) (*token.Token, error) {
 	return t, err
 }
 
-// own refuses the ids of tokens that are not there for the owner, and of those
-// that are another's.
-func (a *Account) own(ctx context.Context, id string) error {
-	if a.owner == nil {
-		return nil
-	}
+// Own is Get, of the owner's own tokens: of others', an admin may do no more than
+// look at them and revoke them.
+func (a *Account) Own(ctx context.Context, id string) (*token.Token, error) {
 	t, err := a.Get(ctx, id)
-	if err == nil && t.Owner != a.by.Name {
-		return forbidden("token %s: belongs to %q; an admin may take its grants, revoke and delete it", id, t.Owner)
+	if err == nil && a.owner != nil && t.Owner != a.by.Name {
+		return nil, forbidden("token %s: belongs to %q: you can look at it and revoke it, no more", id, t.Owner)
 	}
-	return err
+	return t, err
+}
+
+// own refuses ids of which one isn't there for the owner, or is another's.
+func (a *Account) own(ctx context.Context, ids ...string) error {
+	if a.owner == nil {
+		return nil // what isn't there at all, the registry refuses
+	}
+	for _, id := range distinct(ids) {
+		if _, err := a.Own(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Update is Registry.Update, of the owner's own tokens.
@@ -128,17 +137,17 @@ func (a *Account) AddGrant(ctx context.Context, id string, g token.Grant) (*toke
 	return a.registry.AddGrant(ctx, a.by, id, g)
 }
 
-// RemoveGrant is Registry.RemoveGrant.
+// RemoveGrant is Registry.RemoveGrant, from the owner's own tokens.
 func (a *Account) RemoveGrant(ctx context.Context, id string, n int) (*token.Token, error) {
-	if err := a.visible(ctx, id); err != nil {
+	if err := a.own(ctx, id); err != nil {
 		return nil, err
 	}
 	return a.registry.RemoveGrant(ctx, a.by, id, n)
 }
 
-// RemoveAllGrants is Registry.RemoveAllGrants.
+// RemoveAllGrants is Registry.RemoveAllGrants, from the owner's own tokens.
 func (a *Account) RemoveAllGrants(ctx context.Context, id string) (*token.Token, error) {
-	if err := a.visible(ctx, id); err != nil {
+	if err := a.own(ctx, id); err != nil {
 		return nil, err
 	}
 	return a.registry.RemoveAllGrants(ctx, a.by, id)
@@ -152,10 +161,12 @@ func (a *Account) Regenerate(ctx context.Context, id string, n Renewal) (t *toke
 	return a.registry.Regenerate(ctx, a.by, id, n)
 }
 
-// Revoke is Registry.Revoke.
+// Revoke is Registry.Revoke, of the owner's own tokens or, for an admin, anybody's.
 func (a *Account) Revoke(ctx context.Context, ids ...string) ([]string, error) {
-	if err := a.visible(ctx, ids...); err != nil {
-		return nil, err
+	if !a.Admin() {
+		if err := a.own(ctx, ids...); err != nil {
+			return nil, a.registry.orUnconfirmed(ctx, err)
+		}
 	}
 	return a.registry.Revoke(ctx, a.by, ids...)
 }
@@ -168,31 +179,18 @@ func (a *Account) RevokeOwner(ctx context.Context, owner string) ([]string, erro
 	return a.registry.RevokeOwner(ctx, a.by, owner)
 }
 
-// Delete is Registry.Delete.
+// Delete is Registry.Delete, of the owner's own tokens.
 func (a *Account) Delete(ctx context.Context, ids ...string) ([]string, error) {
-	if err := a.visible(ctx, ids...); err != nil {
-		return nil, err
+	if err := a.own(ctx, ids...); err != nil {
+		return nil, a.registry.orUnconfirmed(ctx, err)
 	}
 	return a.registry.Delete(ctx, a.by, ids...)
 }
 
-// DeleteOwnerTokens is Registry.DeleteOwnerTokens, for an admin or the owner.
+// DeleteOwnerTokens is Registry.DeleteOwnerTokens, of the owner.
 func (a *Account) DeleteOwnerTokens(ctx context.Context, owner string) ([]string, error) {
-	if _, err := a.sees(&owner); err != nil {
-		return nil, err
+	if a.owner != nil && owner != a.by.Name {
+		return nil, forbidden("owner: you can delete your own tokens; an admin can revoke others', no more")
 	}
 	return a.registry.DeleteOwnerTokens(ctx, a.by, owner)
-}
-
-// visible refuses ids of which one isn't there for the owner.
-func (a *Account) visible(ctx context.Context, ids ...string) error {
-	if a.Admin() {
-		return nil // what isn't there at all, the registry refuses
-	}
-	for _, id := range distinct(ids) {
-		if _, err := a.Get(ctx, id); err != nil {
-			return a.registry.orUnconfirmed(ctx, err)
-		}
-	}
-	return nil
 }

@@ -44,17 +44,17 @@ func TestAccount(t *testing.T) {
 		{"RemoveGrant", func(ctx context.Context, a *Account, id string) error {
 			_, err := a.RemoveGrant(ctx, id, 1)
 			return err
-		}, done, nothing, done, Ungranted},
+		}, done, nothing, forbidden, Ungranted},
 		{"RemoveAllGrants", func(ctx context.Context, a *Account, id string) error {
 			_, err := a.RemoveAllGrants(ctx, id)
 			return err
-		}, done, nothing, done, Ungranted},
+		}, done, nothing, forbidden, Ungranted},
 		{"Regenerate", func(ctx context.Context, a *Account, id string) error {
 			_, _, err := a.Regenerate(ctx, id, Renewal{})
 			return err
 		}, done, nothing, forbidden, Regenerated},
 		{"Revoke", func(ctx context.Context, a *Account, id string) error { _, err := a.Revoke(ctx, id); return err }, done, nothing, done, Revoked},
-		{"Delete", func(ctx context.Context, a *Account, id string) error { _, err := a.Delete(ctx, id); return err }, done, nothing, done, Deleted},
+		{"Delete", func(ctx context.Context, a *Account, id string) error { _, err := a.Delete(ctx, id); return err }, done, nothing, forbidden, Deleted},
 		{"RevokeOwner", func(ctx context.Context, a *Account, id string) error {
 			t, err := a.registry.Get(ctx, id)
 			if err == nil {
@@ -68,7 +68,7 @@ func TestAccount(t *testing.T) {
 				_, err = a.DeleteOwnerTokens(ctx, t.Owner)
 			}
 			return err
-		}, done, forbidden, done, Deleted},
+		}, done, forbidden, forbidden, Deleted},
 	} {
 		for _, as := range []struct {
 			name, owner string
