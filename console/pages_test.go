@@ -61,6 +61,8 @@ func TestCreate(t *testing.T) {
 	for _, target := range []string{"/", "/tokens/" + made.ID, "/activity", "/api/tokens"} {
 		lacks(t, d.get("alice", target), secret, secret[8:])
 	}
+	_, page = d.post("alice", "/new", filled("name", "single", "resources", "7")...)
+	says(t, page, "May do: stories:read in spaces 1, 2 on resource 7.")
 }
 
 func TestLifetimes(t *testing.T) {
@@ -365,7 +367,8 @@ func TestGrants(t *testing.T) {
 		t.Fatalf("adding: %d %s", status, to)
 	}
 	page := d.get("alice", at+"?done=granted")
-	says(t, page, "Permission added.", "assets:read", "In all spaces, only 7, 8", "permission added · may do: assets:read, license, stories:read")
+	says(t, page, "Permission added.", "assets:read", "In all spaces, only 7, 8", "permission added · may do: stories:read in space 1; assets:read, license on resources 7, 8")
+	says(t, d.get("alice", "/"), "stories:read in space 1; assets:read, license on resources 7, 8")
 	if status, page := add("access", "chosen", "where", "all"); status != 422 {
 		t.Errorf("adding nothing: %d, want 422", status)
 	} else {

@@ -131,7 +131,8 @@ func (r row) LastUsed() moment {
 	return moment{fromNow(*r.LastUsedAt, r.now), r.LastUsedAt}
 }
 
-// Can sums up what the token may do.
+// Can sums up what the token may do. It doesn't mix the grants: what one allows in
+// its spaces, on its resources, it allows there only.
 func (r row) Can() string {
 	if len(r.Grants) == 0 {
 		return "No permissions"
@@ -139,29 +140,68 @@ func (r row) Can() string {
 	if slices.ContainsFunc(r.Grants, token.Grant.IsFull) {
 		return "Everything"
 	}
-	var scopes, spaces []string
-	for _, g := range r.Grants {
-		scopes = append(scopes, g.Scopes...)
-		spaces = append(spaces, g.Spaces...)
+	grants := joined(r.Grants)
+	var words []string
+	for _, g := range grants[:min(len(grants), fewest)] {
+		words = append(words, grantWords(g))
 	}
-	what := few(distinct(scopes), "permissions")
+	if more := len(grants) - fewest; more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, "; ")
+}
+
+// joined returns grants that allow the same: of those that differ in one list only,
+// one is left.
+func joined(grants []token.Grant) []token.Grant {
+	for _, list := range []func(*token.Grant) *[]string{
+		func(g *token.Grant) *[]string { return &g.Scopes },
+		func(g *token.Grant) *[]string { return &g.Spaces },
+		func(g *token.Grant) *[]string { return &g.Resources },
+	} {
+		var fewer []token.Grant
+		for _, g := range grants {
+			g = token.Grant{Spaces: distinct(g.Spaces), Scopes: distinct(g.Scopes), Resources: distinct(g.Resources)}
+			i := slices.IndexFunc(fewer, func(other token.Grant) bool {
+				*list(&other) = *list(&g)
+				return token.EqualGrant(other, g)
+			})
+			if i < 0 {
+				fewer = append(fewer, g)
+				continue
+			}
+			values := list(&fewer[i])
+			*values = append(*values, *list(&g)...)
+		}
+		grants = fewer
+	}
+	return grants
+}
+
+// grantWords says what a grant allows: stories:read in space 1 on resource 7.
+func grantWords(g token.Grant) string {
+	what := few(distinct(g.Scopes), "permissions")
 	switch {
 	case what == "":
 		what = "No permissions"
-	case slices.Contains(scopes, token.All):
+	case token.Covers(g.Scopes, token.All):
 		what = "All permissions"
 	}
-	if slices.Contains(spaces, token.All) {
-		return what
-	}
-	spaces = distinct(spaces)
-	switch where := few(spaces, "spaces"); {
-	case len(spaces) == 1:
-		return what + " in space " + where
-	case len(spaces) <= fewest:
-		return what + " in spaces " + where
+	return what + limited("in", "space", g.Spaces) + limited("on", "resource", g.Resources)
+}
+
+// limited says what a grant is limited to; "" where it isn't.
+func limited(how, name string, values []string) string {
+	values = distinct(values)
+	switch words := few(values, name+"s"); {
+	case token.Covers(values, token.All):
+		return ""
+	case len(values) == 1:
+		return " " + how + " " + name + " " + words
+	case len(values) <= fewest:
+		return " " + how + " " + name + "s " + words
 	default:
-		return what + " in " + where
+		return " " + how + " " + words
 	}
 }
 
@@ -176,10 +216,9 @@ func few(values []string, name string) string {
 	return strings.Join(values, ", ")
 }
 
-// distinct sorts values, and drops repetitions.
+// distinct returns values sorted, without repetitions.
 func distinct(values []string) []string {
-	slices.Sort(values)
-	return slices.Compact(values)
+	return slices.Compact(slices.Sorted(slices.Values(values)))
 }
 
 // days writes a duration in days, or in hours where it is shorter: "90 days".

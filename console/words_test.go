@@ -54,11 +54,25 @@ func TestCan(t *testing.T) {
 		{"No permissions in space 1", []token.Grant{grant("1", "*")}},
 		{"Everything", []token.Grant{grant("1", "*", "a"), token.Full()}},
 		{"All permissions in space 1", []token.Grant{grant("1", "*", "*")}},
-		{"All permissions", []token.Grant{grant("*", "7", "*")}},
+		{"All permissions on resource 7", []token.Grant{grant("*", "7", "*")}},
 		{"a, b, c", []token.Grant{grant("*", "*", "c", "a", "b")}},
 		{"4 permissions in space 1", []token.Grant{grant("1", "*", "a", "b", "c", "d")}},
 		{"a in 4 spaces", []token.Grant{{Spaces: []string{"1", "2", "3", "4"}, Scopes: []string{"a"}, Resources: []string{"*"}}}},
-		{"a, b in spaces 1, 2", []token.Grant{grant("1", "*", "a"), grant("2", "*", "b", "a")}},
+		{"a in space 1 on resource 7", []token.Grant{grant("1", "7", "a")}},
+		{"a in space 1 on resources 7, 8", []token.Grant{grant("1", "8", "a"), grant("1", "7", "a")}},
+		{"a on 4 resources", []token.Grant{{Spaces: []string{"*"}, Scopes: []string{"a"}, Resources: []string{"1", "2", "3", "4"}}}},
+		// Grants that differ in one list only are one: that says no more than they do.
+		{"a, b in space 1", []token.Grant{grant("1", "*", "b"), grant("1", "*", "a"), grant("1", "*", "b")}},
+		{"a in spaces 1, 2", []token.Grant{grant("2", "*", "a"), grant("1", "*", "a")}},
+		{"a, b in spaces 1, 2", []token.Grant{grant("1", "*", "a"), grant("2", "*", "b", "a"), grant("1", "*", "b")}},
+		{"a in space 1", []token.Grant{grant("1", "7", "a"), grant("1", "*", "a")}},
+		// Of others, each is said: none has what only another has.
+		{"a in space 1; a, b in space 2", []token.Grant{grant("1", "*", "a"), grant("2", "*", "b", "a")}},
+		{"a in space 1 on resource 7; b in space 1", []token.Grant{grant("1", "7", "a"), grant("1", "*", "b")}},
+		{"a; All permissions in space 1", []token.Grant{grant("*", "*", "a"), grant("1", "*", "*")}},
+		{"a in space 1; b in space 2; c in space 3; and 2 more", []token.Grant{
+			grant("1", "*", "a"), grant("2", "*", "b"), grant("3", "*", "c"), grant("4", "*", "d"), grant("5", "*", "e"),
+		}},
 	} {
 		if got := shown(row.grants).Can(); got != row.want {
 			t.Errorf("%+v: %q, want %q", row.grants, got, row.want)
