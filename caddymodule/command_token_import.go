@@ -25,7 +25,10 @@ stores them: as "token export" and "token show --json" write them, each with its
 Secrets of fewer than 16 characters are taken, and counted: they may be guessed.
 
 What is there already is skipped, so an import that was interrupted can be run
-again. At the first line that is refused it ends and says how far it came.`,
+again. At the first line that is refused it ends and says how far it came.
+
+A token without an "id" gets one. Lists that are newest first go by the ids, which
+begin with the time they were made, and not by "created_at".`,
 		Example: `  patgate token import tokens.jsonl
   patgate token export --address old:2019 | patgate token import -
   echo '{"name":"ci","owner":"alice","grants":[{"scopes":["stories:read"],"spaces":["1"]}],"digest":"sha256:…"}' | patgate token import -`,

@@ -22,6 +22,28 @@ func (d *desk) use(id string, at time.Time) {
 	d.store.tokens[id] = t.Encode(nil)
 }
 
+// Newest first goes by the ids, also of tokens that were imported with others.
+func TestListGoesByID(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	if _, err := d.Import(t.Context(), cli, strings.NewReader(`
+		{"id":"00000000old","name":"old","secret":"an-old-systems-token-1","created_at":"2030-01-01T00:00:00Z"}
+		{"name":"without","secret":"an-old-systems-token-2","created_at":"2000-01-01T00:00:00Z"}
+		{"id":"zzzzzzzznew","name":"new","secret":"an-old-systems-token-3","created_at":"2000-01-01T00:00:00Z"}`)); err != nil {
+		t.Fatal(err)
+	}
+	for sort, want := range map[string][]string{"": {"new", "without", "old"}, "-created": {"old", "without", "new"}} {
+		tokens, _, err := d.List(t.Context(), Query{Sort: sort})
+		var got []string
+		for _, one := range tokens {
+			got = append(got, one.Name)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("sort %q: %q, %v, want %q", sort, got, err, want)
+		}
+	}
+}
+
 func TestListSelectsAndSorts(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
