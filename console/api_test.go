@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http/httptest"
@@ -162,6 +163,10 @@ func TestAPIAsDescribed(t *testing.T) {
 	d.ask("alice", "GET", "/api/scopes", "", 200)
 	d.ask("alice", "POST", "/api/tokens/revoke", `{"ids":["`+made.Token.ID+`"]}`, 200)
 	d.ask("root", "POST", "/api/tokens/revoke", `{"owner":"bob"}`, 200)
+	known := d.Acknowledged
+	d.Acknowledged = func(context.Context) rest.Gateways { return rest.Gateways{Acknowledged: 1, Unknown: true} }
+	d.ask("alice", "POST", at+"/revoke", "", 200)
+	d.Acknowledged = known
 	d.ask("alice", "DELETE", "/api/tokens?id="+made.Token.ID, "", 200)
 	d.ask("bob", "DELETE", "/api/tokens/"+other.Token.ID, "", 200)
 
@@ -170,6 +175,10 @@ func TestAPIAsDescribed(t *testing.T) {
 	d.ask("", "GET", "/api/me", "", 401)
 	d.ask("Bearer "+self.Secret, "GET", "/self", "", 401)
 	d.ask("alice", "GET", "/api/tokens?owner=bob", "", 403)
+	// There is no wait, as the management API has it.
+	d.ask("alice", "POST", "/api/tokens/revoke?wait=1s", `{"owner":"alice"}`, 400)
+	d.ask("alice", "DELETE", "/api/tokens?owner=alice&wait=1s", "", 400)
+	d.ask("alice", "GET", "/api/events?after=0&wait=1s", "", 400)
 
 	operations := d.document.operations(t)
 	for pattern, o := range operations {
