@@ -198,7 +198,11 @@ func (c *Console) problemOf(r *http.Request, err error) *rest.Problem {
 		c.Failed(err)
 	}
 	// Where tokens are kept is no matter of theirs.
-	return rest.Refuse(http.StatusServiceUnavailable, "the tokens can't be reached at the moment; try again in a minute")
+	p = rest.Refuse(http.StatusServiceUnavailable, "the tokens can't be reached at the moment; try again in a minute")
+	if aboutSelf(r.URL.Path) {
+		p = withReason(p, policy.StoreUnavailable)
+	}
+	return p
 }
 
 // refuse answers with a problem, as JSON or as a page.

@@ -386,12 +386,19 @@ func TestStoreFails(t *testing.T) {
 		}
 		lacks(t, w.Body.String(), "secret-place", "fire")
 	}
-	w := d.do("GET", "/self", "", "Authorization", "Bearer x_0123456789abcdef")
-	if w.Code != 503 {
-		t.Errorf("GET /self: %d, want 503", w.Code)
+	// A token is told the gate's reason.
+	for target, w := range map[string]*httptest.ResponseRecorder{
+		"GET /self":    d.self("GET", "/self", "", "x_0123456789abcdef"),
+		"POST /leaked": d.do("POST", "/leaked", `{"secret":"x_0123456789abcdef"}`),
+	} {
+		p := answer[rest.Problem](t, w, 503)
+		if p.Reason != "store_unavailable" || p.Type != rest.ProblemType+p.Reason || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: %+v with Retry-After %q, want the reason store_unavailable", target, p, w.Header().Get("Retry-After"))
+		}
+		lacks(t, w.Body.String(), "secret-place", "fire")
 	}
-	if len(d.failures) != 3 || !errors.Is(d.failures[0], d.broken) {
-		t.Errorf("reported: %v, want it three times", d.failures)
+	if len(d.failures) != 4 || !errors.Is(d.failures[0], d.broken) {
+		t.Errorf("reported: %v, want it four times", d.failures)
 	}
 }
 

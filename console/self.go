@@ -77,7 +77,11 @@ func (c *call) denied(reason policy.Reason) error {
 
 // problemFor returns the problem that the gate answers for a reason.
 func problemFor(reason policy.Reason) *rest.Problem {
-	p := rest.Refuse(reason.Status(), "%s", reason.Detail())
+	return withReason(rest.Refuse(reason.Status(), "%s", reason.Detail()), reason)
+}
+
+// withReason adds to a problem the reason that the gate would give.
+func withReason(p *rest.Problem, reason policy.Reason) *rest.Problem {
 	p.Type, p.Reason = rest.ProblemType+reason.String(), reason.String()
 	return p
 }
