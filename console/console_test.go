@@ -47,6 +47,7 @@ var catalog = []policy.Scope{
 	{Name: "stories:write", Description: "Change stories", Implies: []string{"stories:read"}},
 	{Name: "assets:read"},
 	{Name: "license"},
+	{Name: "admin", Implies: []string{"*"}},
 }
 
 func newDesk(t testing.TB, options ...func(*registry.Rules)) *desk {

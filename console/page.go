@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/token"
 )
 
 // pageRoutes returns the web page.
@@ -46,13 +47,21 @@ var pageFiles embed.FS
 var pages = loadPages()
 
 func loadPages() map[string]*template.Template {
-	layout := template.Must(template.New("layout").Funcs(template.FuncMap{"asset": assetURL, "join": strings.Join}).
+	layout := template.Must(template.New("layout").Funcs(template.FuncMap{"asset": assetURL, "join": strings.Join, "included": included}).
 		ParseFS(pageFiles, "pages/layout.html", "pages/parts.html"))
 	all := map[string]*template.Template{}
 	for _, name := range []string{"list", "new", "secret", "show", "regenerate", "confirm", "activity", "error"} {
 		all[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "pages/"+name+".html"))
 	}
 	return all
+}
+
+// included names the scopes that another contains.
+func included(scopes []string) string {
+	if token.Covers(scopes, token.All) {
+		return "everything"
+	}
+	return strings.Join(scopes, ", ")
 }
 
 // page is what the layout shows.

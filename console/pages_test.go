@@ -37,7 +37,7 @@ func TestCreate(t *testing.T) {
 	d := newDesk(t)
 	says(t, d.get("alice", "/"), "You have no tokens yet", "Make your first token")
 	form := d.get("alice", "/new")
-	says(t, form, "stories", "Read stories", "Includes stories:read", "General", "license", "After 90 days – 20 February 2027")
+	says(t, form, "stories", "Read stories", "Includes stories:read", "General", "license", "admin Includes everything", "After 90 days – 20 February 2027")
 	lacks(t, form, "Never", "Caddyfile:7", "After 400 days")
 
 	status, page := d.post("alice", "/new", filled()...)
