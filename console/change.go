@@ -13,9 +13,9 @@ type question struct {
 	Title  string
 	Words  []string // what it will do
 	Button string
-	Action string // where the answer goes, from the page
-	Back   string // where no answer goes, from the root
-	Field  choice // sent with the answer; none without a Value
+	Action string   // where the answer goes, from the page
+	Back   string   // where no answer goes, from the root
+	Fields []choice // sent with the answer
 }
 
 func (c *call) ask(q question) error {
@@ -166,7 +166,7 @@ func (c *call) askRevokeOwner() error {
 	}
 	owner := c.param("owner")
 	return c.ask(question{
-		Title: "Revoke all tokens of “" + owner + "”?", Button: "Revoke all tokens", Action: "revoke", Field: choice{"owner", owner},
+		Title: "Revoke all tokens of “" + owner + "”?", Button: "Revoke all tokens", Action: "revoke", Fields: []choice{{"owner", owner}},
 		Back: "everyone?" + url.Values{"owner": {owner}}.Encode(),
 		Words: []string{
 			"Whatever uses one of them is turned away from that moment on.",

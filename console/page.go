@@ -22,6 +22,7 @@ func pageRoutes() []route {
 		{"GET /tokens/{id}", "", (*call).show},
 		{"POST /tokens/{id}/edit", "", (*call).edit},
 		{"POST /tokens/{id}/grants", "", (*call).addGrant},
+		{"GET /tokens/{id}/grants/remove", "", (*call).askRemoveGrant},
 		{"POST /tokens/{id}/grants/remove", "", (*call).removeGrant},
 		{"GET /tokens/{id}/grants/clear", "", (*call).askClear},
 		{"POST /tokens/{id}/grants/clear", "", (*call).clear},

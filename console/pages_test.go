@@ -375,11 +375,20 @@ func TestGrants(t *testing.T) {
 		says(t, page, "Choose at least one permission.")
 	}
 
-	seals := regexp.MustCompile(`name="n" value="(\d)"><input type="hidden" name="seal" value="([^"]*)"`).FindAllStringSubmatch(page, -1)
-	if len(seals) != 2 {
-		t.Fatalf("%d grants to remove, want 2", len(seals))
+	asks := regexp.MustCompile(`href="\.\./(tokens/\w+/grants/remove\?[^"]*)"`).FindAllStringSubmatch(page, -1)
+	if len(asks) != 2 {
+		t.Fatalf("%d grants to remove, want 2", len(asks))
 	}
-	remove := []string{"n", "1", "seal", strings.ReplaceAll(seals[0][2], "&#34;", `"`)}
+	ask := "/" + strings.ReplaceAll(asks[0][1], "&amp;", "&")
+	question := d.get("alice", ask)
+	says(t, question, "Remove a permission of “ci”?", "stories:read in space 1.", "Remove permission")
+	var remove []string
+	for _, field := range regexp.MustCompile(`<input type="hidden" name="(\w+)" value="(\w*)">`).FindAllStringSubmatch(question, -1) {
+		remove = append(remove, field[1:]...)
+	}
+	if got := d.token(made.ID).Grants; len(got) != 2 {
+		t.Fatalf("the question has removed one: %+v", got)
+	}
 	if status, to := d.post("alice", at+"/grants/remove", remove...); status != 303 || to != at+"?done=removed" {
 		t.Fatalf("removing: %d %s", status, to)
 	}
@@ -392,6 +401,9 @@ func TestGrants(t *testing.T) {
 		t.Errorf("a click on an old page: %d, %d grants left; want 409 and 1", status, len(d.token(made.ID).Grants))
 	}
 	says(t, page, "The permissions have changed since this page was shown.")
+	if w := d.do("GET", ask, "", "User", "alice"); w.Code != 409 {
+		t.Errorf("a click on an old page, that asks: %d, want 409", w.Code)
+	}
 
 	says(t, d.get("alice", at+"/grants/clear"), "Remove all permissions of “ci”?")
 	if status, to := d.post("alice", at+"/grants/clear"); status != 303 || len(d.token(made.ID).Grants) != 0 {

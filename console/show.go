@@ -1,7 +1,9 @@
 package console
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -31,13 +33,13 @@ type grantRow struct {
 	Full bool
 }
 
-// Seal is the grant as it was shown. It keeps a click on an old page from
+// Seal stands for the grant as it was shown. It keeps a click on an old page from
 // removing another grant that has this one's number by now.
 func (g grantRow) Seal() string { return seal(g.Grant) }
 
 func seal(g token.Grant) string {
 	b, _ := json.Marshal(g) // strings only: never fails
-	return string(b)
+	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
 // AllSpaces, AllScopes and AllResources report whether the grant is for all.
@@ -147,17 +149,50 @@ func (c *call) addGrant() error {
 	return c.done(t.ID, "granted")
 }
 
+// sealed returns the number of the token's grant that is meant by n and its seal, 0
+// if the grants have changed since.
+func (c *call) sealed(t *token.Token, values url.Values) int {
+	grants := t.View(c.now).Grants
+	n, err := strconv.Atoi(values.Get("n"))
+	if err != nil || n < 1 || n > len(grants) || seal(grants[n-1]) != values.Get("seal") {
+		return 0
+	}
+	return n
+}
+
+// grantsChanged shows a token's page in answer to a click on an old one.
+func (c *call) grantsChanged(t *token.Token) error {
+	f := &form{values: url.Values{}}
+	f.fail("", "The permissions have changed since this page was shown. Look at them again; nothing was removed.")
+	return c.showPage(http.StatusConflict, t, nil, f)
+}
+
+// askRemoveGrant asks whether one of a token's grants is to go.
+func (c *call) askRemoveGrant() error {
+	t, err := c.mine()
+	if err != nil {
+		return err
+	}
+	n := c.sealed(t, c.params)
+	if n == 0 {
+		return c.grantsChanged(t)
+	}
+	return c.ask(question{
+		Title: "Remove a permission of “" + t.Name + "”?", Button: "Remove permission", Action: "remove", Back: "tokens/" + t.ID,
+		Fields: []choice{{"n", c.param("n")}, {"seal", c.param("seal")}},
+		Words:  []string{grantWords(t.Grants[n-1]) + ".", "The token can no longer do this, unless another of its permissions allows it. You can add it again afterwards."},
+	})
+}
+
 // removeGrant takes one of a token's grants.
 func (c *call) removeGrant() error {
 	t, f, err := c.changeForm()
 	if err != nil {
 		return err
 	}
-	grants := t.View(c.now).Grants
-	n, err := strconv.Atoi(f.Value("n"))
-	if err != nil || n < 1 || n > len(grants) || seal(grants[n-1]) != f.Value("seal") {
-		f.fail("", "The permissions have changed since this page was shown. Look at them again; nothing was removed.")
-		return c.showPage(http.StatusConflict, t, nil, f)
+	n := c.sealed(t, f.values)
+	if n == 0 {
+		return c.grantsChanged(t)
 	}
 	if _, err := c.account.RemoveGrant(c.r.Context(), t.ID, n); err != nil {
 		return err

@@ -119,6 +119,8 @@ func clickThrough(t *testing.T, s *site, owner string, scripts bool) {
 	b.click("Add")
 	b.sees("Permission added.", "All permissions, in all spaces, on all resources.")
 	b.do(chromedp.Click(chromedp.CSS(`[aria-label="Remove permission 3"]`)))
+	b.sees("Remove a permission of “nightly backup”?", "All permissions.")
+	b.click("Remove permission")
 	b.sees("Permission removed.")
 	b.misses("on all resources.")
 	b.click("Remove all permissions")
@@ -339,6 +341,9 @@ func TestKeyboard(t *testing.T) {
 	b.sees("by keyboard", "in 7 days", "space 1")
 
 	b.tabTo(`[aria-label="Remove permission 1"]`)
+	b.press(kb.Enter)
+	b.sees("Remove a permission of “by keyboard”?")
+	b.tabTo(`form button`)
 	b.press(kb.Enter)
 	b.sees("Permission removed.")
 	b.tabTo(`main a[href$="regenerate"]`)
