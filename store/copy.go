@@ -28,9 +28,10 @@ const copyStep = 500
 
 // Copy adds every token, owner and event of one store to another and verifies that
 // the tokens and owners are there. What is there already and the same is left alone,
-// so that a Copy that was interrupted can be run again; what is there and differs is
-// an error, and so is that the source changes meanwhile. progress, if not nil, is
-// called with the number of records dealt with so far.
+// so that a Copy that was interrupted can be run again; before anything is written, it
+// refuses a target with anything else in it. That the source changes meanwhile is an
+// error, too. progress, if not nil, is called with the number of records dealt with so
+// far.
 func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copied, error) {
 	var c Copied
 	want := sha256.New()
@@ -42,6 +43,10 @@ func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copi
 	before, err := from.Status(ctx)
 	if err != nil {
 		return c, fmt.Errorf("reading the source: %w", err)
+	}
+	copied, err := leftOver(ctx, from, to)
+	if err != nil {
+		return c, err
 	}
 	err = eachToken(ctx, from, func(page []*token.Token) error {
 		n, err := addTokens(ctx, to, page)
@@ -74,7 +79,7 @@ func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copi
 	if err := verify(ctx, to, c); err != nil {
 		return c, err
 	}
-	err = copyEvents(ctx, from, to, func(n int) {
+	err = copyEvents(ctx, from, to, copied, func(n int) {
 		c.Events += n
 		done(c.Tokens + c.Owners + c.Events)
 	})
@@ -126,30 +131,68 @@ func eachOwner(ctx context.Context, s Store, f func([]*token.Owner) error) error
 	}
 }
 
-// addTokens adds the tokens that aren't there and returns how many that were.
-func addTokens(ctx context.Context, to Store, page []*token.Token) (int, error) {
-	err := to.Create(ctx, page...)
+// leftOver checks that the target has nothing but what an interrupted copy has left
+// there, and returns up to which event that is.
+func leftOver(ctx context.Context, from, to Store) (copied string, err error) {
+	err = eachToken(ctx, to, func(page []*token.Token) error {
+		for _, t := range page {
+			there, err := from.Token(ctx, t.ID)
+			if err = own("token "+t.ID, there, t, err); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err == nil {
-		return len(page), nil
+		err = eachOwner(ctx, to, func(page []*token.Owner) error {
+			for _, o := range page {
+				there, err := from.Owner(ctx, o.ID)
+				if err = own(fmt.Sprintf("owner %q", o.ID), there, o, err); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
-	if !errors.Is(err, ErrExists) {
+	if err == nil {
+		copied, err = copiedUpTo(ctx, from, to)
+	}
+	if err != nil {
+		return "", fmt.Errorf("nothing was copied: %w", err)
+	}
+	return copied, nil
+}
+
+// own returns an error if a record of the target is its own: not that of the source,
+// which was read with err.
+func own[T interface{ Encode([]byte) []byte }](what string, source, target T, err error) error {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return fmt.Errorf("%s is in the target, and not in the source: copy to an empty store", what)
+	case err != nil:
+		return fmt.Errorf("reading %s of the source: %w", what, err)
+	case !bytes.Equal(source.Encode(nil), target.Encode(nil)):
+		return fmt.Errorf("%s is in the target already, and differs: copy to an empty store", what)
+	}
+	return nil
+}
+
+// addTokens adds the tokens that aren't there and returns how many that were.
+func addTokens(ctx context.Context, to Store, page []*token.Token) (written int, err error) {
+	err = to.Create(ctx, page...)
+	switch {
+	case err == nil:
+		return len(page), nil
+	case !errors.Is(err, ErrExists):
 		return 0, fmt.Errorf("writing tokens: %w", err)
 	}
-	written := 0
-	for _, t := range page {
-		there, err := to.Token(ctx, t.ID)
-		switch {
-		case err == nil && bytes.Equal(there.Encode(nil), t.Encode(nil)):
-			continue
+	for _, t := range page { // some of them are there
+		switch err := to.Create(ctx, t); {
 		case err == nil:
-			return written, fmt.Errorf("token %s is in the target already, and differs: delete it in one of the stores", t.ID)
-		case !errors.Is(err, ErrNotFound):
-			return written, fmt.Errorf("reading token %s of the target: %w", t.ID, err)
-		}
-		if err := to.Create(ctx, t); err != nil {
+			written++
+		case !errors.Is(err, ErrExists):
 			return written, fmt.Errorf("writing token %s: %w", t.ID, err)
 		}
-		written++
 	}
 	return written, nil
 }
@@ -160,13 +203,10 @@ var errSame = errors.New("is there already")
 // addOwner adds an owner that isn't there and returns how many that were.
 func addOwner(ctx context.Context, to Store, o *token.Owner) (int, error) {
 	_, err := to.UpdateOwner(ctx, o.ID, func(there *token.Owner) (*token.Owner, error) {
-		switch {
-		case there == nil:
-			return o.Clone(), nil
-		case bytes.Equal(there.Encode(nil), o.Encode(nil)):
+		if there != nil {
 			return nil, errSame
 		}
-		return nil, fmt.Errorf("owner %q is in the target already, and differs: delete it in one of the stores", o.ID)
+		return o.Clone(), nil
 	})
 	switch {
 	case err == nil:

@@ -8,13 +8,9 @@ import (
 	"fmt"
 )
 
-// copyEvents adds the events of one store to another, the oldest first, from where
-// an earlier copy ended. done is told of each page.
-func copyEvents(ctx context.Context, from, to Store, done func(n int)) error {
-	after, err := copiedUpTo(ctx, from, to)
-	if err != nil {
-		return err
-	}
+// copyEvents adds the events of one store to another, the oldest first, from behind
+// after on. done is told of each page.
+func copyEvents(ctx context.Context, from, to Store, after string, done func(n int)) error {
 	for {
 		events, next, err := from.Events(ctx, EventQuery{After: after, Limit: copyStep})
 		if err != nil {
@@ -52,7 +48,7 @@ func copiedUpTo(ctx context.Context, from, to Store) (string, error) {
 			}
 		}
 		if cursor = next; cursor == "" {
-			return "", errors.New("copying events: the target has some of its own, so the source's are not added; all tokens and owners are there")
+			return "", errors.New("the target has an audit trail of its own: copy to an empty store")
 		}
 	}
 }

@@ -177,12 +177,12 @@ func TestCopyRefusesWhatDiffers(t *testing.T) {
 			if err := to.Create(t.Context(), record(99)); err != nil {
 				t.Fatal(err)
 			}
-		}, "the target holds 11 tokens and 1 owners, the source 10 and 1"},
+		}, "token t00099 is in the target, and not in the source"},
 		{"events of its own", func(t *testing.T, to store.Store) {
 			if err := to.Record(t.Context(), store.Event{Time: now, Action: "owner_set", Owner: "bob"}); err != nil {
 				t.Fatal(err)
 			}
-		}, "the target has some of its own"},
+		}, "the target has an audit trail of its own"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -191,6 +191,9 @@ func TestCopyRefusesWhatDiffers(t *testing.T) {
 			row.before(t, to)
 			if _, err := store.Copy(t.Context(), from, to, nil); err == nil || !strings.Contains(err.Error(), row.want) {
 				t.Errorf("Copy: %v, want %q", err, row.want)
+			}
+			if _, err := to.Token(t.Context(), record(1).ID); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("a token of the source, after a copy that was refused: %v, want %v", err, store.ErrNotFound)
 			}
 		})
 	}
