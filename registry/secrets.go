@@ -28,8 +28,8 @@ type Renewal struct {
 // overlaps of earlier regenerations end, too. With one, they go on, and so does
 // the old secret; that is refused for a token that isn't active, for it would
 // bring a dead secret back to life. It goes on no longer than it would have without
-// the new one. Beyond token.MaxRetired replaced secrets the
-// oldest are forgotten, and stop working whatever overlap they had.
+// the new one. Of replaced secrets, token.MaxRetired are remembered, those that still
+// work before others: while all of them do, another overlap is refused.
 func (r *Registry) Regenerate(ctx context.Context, by Actor, id string, n Renewal) (t *token.Token, secret string, err error) {
 	mayRevive := true
 	if by.Kind == OwnerActor {
@@ -76,8 +76,14 @@ func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, ex
 				t.Retired[i].Until = earlier(t.Retired[i].Until, now)
 			}
 		}
+		if len(t.Retired) == token.MaxRetired {
+			ended := lastEnded(t.Retired, now)
+			if ended < 0 {
+				return "", conflict("overlap: %d replaced secrets of token %s still work, and no more can: regenerate it without an overlap, which ends them, or when one has ended", token.MaxRetired, id)
+			}
+			t.Retired = slices.Delete(t.Retired, ended, ended+1)
+		}
 		t.Retired = slices.Insert(t.Retired, 0, token.RetiredSecret{Digest: t.Digest, Until: until})
-		t.Retired = t.Retired[:min(len(t.Retired), token.MaxRetired)]
 		t.Digest, t.Hint = r.rules.Hasher.Digest(secret), token.HintOf(r.rules.Prefix, secret)
 		t.RegeneratedAt, t.ExpiresAt, t.RevokedAt = now, expires, time.Time{}
 		return detail, nil
@@ -86,6 +92,16 @@ func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, ex
 		return nil, "", err
 	}
 	return t, secret, nil
+}
+
+// lastEnded returns the index of the oldest secret that has stopped working, or -1.
+func lastEnded(retired []token.RetiredSecret, now time.Time) int {
+	for i := len(retired) - 1; i >= 0; i-- {
+		if !retired[i].Until.After(now) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (n *Renewal) overlap() (time.Duration, error) {

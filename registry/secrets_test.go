@@ -66,7 +66,7 @@ func (l *life) works(want ...int) *life {
 		if does != should {
 			l.t.Errorf("%v after the start, secret %d works: %t, want %t (%v)", l.d.now.Sub(noon), i+1, does, should, err)
 		}
-		if err != nil && !errors.Is(err, ErrRetired) && !(errors.Is(err, ErrUnknown) && len(l.secrets)-i > token.MaxRetired+1) {
+		if err != nil && !errors.Is(err, ErrRetired) && !(errors.Is(err, ErrUnknown) && len(l.secrets) > token.MaxRetired+1) {
 			l.t.Errorf("secret %d: %v, want ErrRetired", i+1, err)
 		}
 	}
@@ -113,11 +113,15 @@ func TestRegenerationStories(t *testing.T) {
 		"an expired token gets back only its new secret": func(l *life) {
 			l.regenerate("29d").after(30 * day).works().regenerate("").works(3)
 		},
-		"the oldest are forgotten, whatever overlap they had": func(l *life) {
+		"the oldest are forgotten": func(l *life) {
 			for range token.MaxRetired + 1 {
-				l.regenerate("9h")
+				l.regenerate("")
 			}
-			l.works(2, 3, 4, 5, 6)
+			l.works(token.MaxRetired + 2)
+		},
+		"but not while they work": func(l *life) {
+			l.regenerate("9h").regenerate("1h").regenerate("9h").regenerate("9h").after(h).works(1, 3, 4, 5)
+			l.regenerate("9h").works(1, 3, 4, 5, 6)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,6 +143,7 @@ func TestRegenerateRefuses(t *testing.T) {
 		{"overlap of a revoked token", func(l *life) { l.revoke() }, Renewal{Overlap: new("1h")}, ErrConflict, []string{"overlap", "is revoked", "old secret can't be kept working"}},
 		{"overlap of an expired token", func(l *life) { l.after(30 * day) }, Renewal{Overlap: new("1h")}, ErrConflict, []string{"is expired"}},
 		{"overlap longer than the lifetime", nil, Renewal{Lifetime{ExpiresIn: new("1d")}, new("25h")}, ErrInvalid, []string{"overlap", "25h", "2026-11-23T12:00:00Z"}},
+		{"an overlap too many", func(l *life) { l.regenerate("9h").regenerate("9h").regenerate("9h").regenerate("9h") }, Renewal{Overlap: new("1h")}, ErrConflict, []string{"overlap", "4 replaced secrets"}},
 		{"negative overlap", nil, Renewal{Overlap: new("-1h")}, ErrInvalid, []string{"overlap", "negative"}},
 		{"overlap that is none", nil, Renewal{Overlap: new("soon")}, ErrInvalid, []string{"overlap", "soon", "90d"}},
 		{"a lifetime in the past", nil, Renewal{Lifetime: Lifetime{ExpiresAt: new("2020-01-01")}}, ErrInvalid, []string{"expires_at"}},
