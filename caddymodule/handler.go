@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -184,6 +185,12 @@ func rewritten(r *http.Request) bool {
 	return ok && original.URL != nil && (original.Method != r.Method || original.URL.Path != r.URL.Path || original.URL.RawPath != r.URL.RawPath || original.URL.RawQuery != r.URL.RawQuery)
 }
 
+// sentURL returns the URL that the client has sent, or nil.
+func sentURL(ctx context.Context) *url.URL {
+	original, _ := ctx.Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	return original.URL
+}
+
 // vouch tells the upstream what the gate knows of who is asking. A token it
 // doesn't know is the API's own, and stays where it is.
 func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) error {
@@ -236,7 +243,11 @@ func (h *Handler) cleanHeader(header http.Header) {
 // judge works out what becomes of the request. retryAfter is for rejections that
 // pass with time.
 func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o *outcome) (retryAfter time.Duration) {
+	r.Host = strings.ToLower(r.Host) // as it is judged, and the site was found
 	req, why := policy.NewRequest(r)
+	if sent := sentURL(ctx); why == "" && sent != nil && (sent.Path != r.URL.Path || sent.RawPath != r.URL.RawPath) {
+		why = h.policy.JudgeOriginal(sent)
+	}
 	if why != "" {
 		h.policy.Refuse(&req, why, m)
 	} else {

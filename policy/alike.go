@@ -49,6 +49,12 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 		m.refuse("the path has the names of too many scripts")
 		return
 	}
+	if rest := m.path.behindAmpersand(); rest != "" {
+		if why, _ := overrides(rest, m.method); why != "" || strings.Count(rest, "=") > maxParameters {
+			m.refuse("the path has parameters behind an ampersand, where some servers have the query begin")
+			return
+		}
+	}
 	if others := m.path.readings(r); len(others) > 0 {
 		p.judgeOthers(m, r, others)
 	}
@@ -492,8 +498,7 @@ func (k *marks) add(literal string) {
 }
 
 // resembles reports whether a segment may be a literal in another case, or with other
-// punctuation. What more
-// there is to be said against a segment, pathText.marked says.
+// punctuation. What more there is to be said against a segment, pathText.marked says.
 func (k *marks) resembles(text string) bool {
 	c := lower(text[0])
 	return k.lengths>>min(len(text), 63)&1 != 0 && k.first[c>>6]>>(c&63)&1 != 0

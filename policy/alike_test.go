@@ -265,6 +265,39 @@ func TestManyEncodedSlashes(t *testing.T) {
 	}
 }
 
+// What stands behind the name of a script, with a slash or without, is a path of its own
+// or below the script's directory.
+func TestPathsBehindScripts(t *testing.T) {
+	p := compile(t, Config{Routes: routes("GET /* public", "* /admin/* never", "* /app/admin/* never", "GET /names/{name} public", "GET /{id}.bak never")})
+	for target, want := range map[string]Reason{
+		"GET /index.php/admin/x": AmbiguousRequest, "GET /index.phpadmin/x": AmbiguousRequest, "GET /INDEX.PHPadmin/x": AmbiguousRequest, "GET /index%2Ephp%61dmin/x": AmbiguousRequest,
+		"GET /app/index.php/admin/x": AmbiguousRequest, "GET /app/index.phpadmin/x": AmbiguousRequest, "GET /web/index.phpadmin/x": AmbiguousRequest,
+		"GET /index.phpadministration/x": Forward, "GET /index.phpx/admin/x": Forward, "GET /.phpadmin/x": Forward, "GET /xphpadmin/x": Forward, "GET /names/x.php.txt": Forward, "GET /names/x.php7.bak": AmbiguousRequest,
+		"GET /x" + strings.Repeat("/x.php", maxScripts): Forward, "GET /x" + strings.Repeat("/x.phpy", maxScripts): Forward, "GET /x" + strings.Repeat("/x.phpy", maxScripts+1): AmbiguousRequest,
+	} {
+		if m := p.matched(request(target)); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}
+
+// Where a path is put into a query, an ampersand in it begins another parameter.
+func TestParametersInPath(t *testing.T) {
+	p := compile(t, Config{Default: "deny", Routes: append(routes("GET,POST /files/* public", "* /admin/* never", "GET /stories public", "GET /stories?draft never"),
+		RouteConfig{Methods: []string{"GET"}, Pattern: "/r/{item}", Require: "read", Settings: Settings{Space: "query.space"}})}, "read")
+	for target, want := range map[string]Reason{
+		"GET /files/x&_url=/admin/x": AmbiguousRequest, "GET /files/x%26_url%3dadmin/x": AmbiguousRequest, "GET /files/x&a=b&_url=Admin/x&c=d": AmbiguousRequest, "GET /files/x&_url=//admin/x": AmbiguousRequest,
+		"GET /files/AT&T": Forward, "GET /files/a=b&c=d": Forward, "GET /files/x&url=/files/y": Forward, "GET /files/&": Forward,
+		"POST /files/x&_method=DELETE": AmbiguousRequest, "POST /files/x%26X-HTTP-Method=PUT": AmbiguousRequest,
+		"GET /r/7?space=1": Forward, "GET /r/7&space=2?space=1": AmbiguousRequest, "GET /r/7%26Space=2?space=1": AmbiguousRequest, "GET /r/7&spaces=2?space=1": Forward,
+		"GET /files/x" + strings.Repeat("&a=b", maxParameters): Forward, "GET /files/x" + strings.Repeat("&a=b", maxParameters+1): AmbiguousRequest,
+	} {
+		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}
+
 // What is on a route that says itself what a segment is isn't refused for what some
 // server would make of it elsewhere.
 func TestSegmentsThatAreNamed(t *testing.T) {

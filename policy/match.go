@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -163,6 +164,16 @@ func (p *Policy) routed(req *Request) (m Match) {
 	return m
 }
 
+// JudgeOriginal returns why the path that a client has sent is refused, where the request
+// was rewritten before the gate, or "". FastCGI programs are told it (REQUEST_URI).
+func (p *Policy) JudgeOriginal(u *url.URL) (why string) {
+	var path pathText
+	if why = path.parse(u.EscapedPath(), p.encodedSlash, p.semicolon); why != "" {
+		why += ", as it was before it was rewritten"
+	}
+	return why
+}
+
 // Refuse fills m for a request that NewRequest has refused, and says why.
 func (p *Policy) Refuse(req *Request, why string, m *Match) {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
@@ -190,6 +201,8 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		m.refuse(replaced)
 	case m.query != "" && otherCharset(m.header["Content-Type"], m.query):
 		m.refuse("the Content-Type has a charset by which some servers read the query differently")
+	case strings.IndexByte(req.Path, '%') >= 0 && otherCharset(m.header["Content-Type"], req.Path):
+		m.refuse("the Content-Type has a charset by which some servers read the path differently")
 	default:
 		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
 			m.refuse(why)
@@ -323,6 +336,9 @@ func (m *Match) value(s *Source) (value, why string) {
 			value = m.path.segment(s.segment)
 			value = value[s.before : len(value)-s.after]
 		}
+		if m.replaces(s.Name, value) {
+			return "", "can be read in two ways: the query has " + s.Name + " as well, which some servers prefer"
+		}
 	case FromQuery:
 		if value, _, why = m.queryValue(s.Name); why != "" {
 			return "", "can be read in two ways: " + why
@@ -347,6 +363,24 @@ func (m *Match) value(s *Source) (value, why string) {
 		return "", "is not a plain text" // that of a path has been judged
 	}
 	return value, ""
+}
+
+// replaces reports whether the query has another value of a path parameter: data binding
+// of Spring MVC, and the properties of Laravel's requests, prefer that.
+func (m *Match) replaces(name, value string) bool {
+	for query := m.query; query != ""; {
+		pair := query
+		if i := strings.IndexAny(query, tokenSeparators); i >= 0 {
+			pair, query = query[:i], query[i+1:]
+		} else {
+			query = ""
+		}
+		key, other, _ := strings.Cut(pair, "=")
+		if sameKey(generous(key), name) && unescapeQuery(other) != value {
+			return true
+		}
+	}
+	return false
 }
 
 // hostLabel returns the n-th label of a host name from the right, in lower case,

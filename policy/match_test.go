@@ -296,6 +296,15 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"path.org", "/o/org-{org}/x", "/o/org-%C3%A9/x", "", "", "\u00e9"},
 		{"path.org", "/o/%C3%A9{org}.zip", "/o/%C3%A9a.zip.zip", "", "", "a.zip"},
 
+		// Spring MVC and Laravel prefer the query.
+		{"path.org", "/o/{org}/x", "/o/7/x?org=8", "", "", "!" + ambiguous},
+		{"path.org", "/o/{org}/x", "/o/7/x?a=b;Org[]=8", "", "", "!" + ambiguous},
+		{"path.org", "/o/{org}/x", "/o/7/x?org=7&%6frg=8", "", "", "!" + ambiguous},
+		{"path.org", "/o/{org}/x", "/o/7/x?org", "", "", "!" + ambiguous},
+		{"path.org", "/o/{org}/x", "/o/7/x?org=7&organ=8&o=9", "", "", "7"},
+		{"path.org", "/o/{org}/x", "/o/caf%C3%A9/x?org=caf%C3%A9", "", "", "café"},
+		{"path.p", "/o/{p...}", "/o/a/b?p=a%2Fb", "", "", "a/b"},
+
 		{"query.org", "/x", "/x?org=7", "", "", "7"},
 		{"query.org", "/x", "/x?a=b&or%67=%37", "", "", "7"},
 		{"query.org", "/x", "/x?org=a+b", "", "", "a b"},

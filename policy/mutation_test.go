@@ -60,6 +60,13 @@ func TestMutants(t *testing.T) {
 		{Name: "literals that aren't decoded", Run: other, File: "otherpaths.go", Old: "if p.overescaped {", New: "if false {"},
 		{Name: "slashes that are", Run: other, File: "otherpaths.go", Old: `strings.Count(whole, "/") > p.n {`, New: "false && whole != \"\" {"},
 		{Name: "scripts", Run: other, File: "otherpaths.go", Old: "if !last && isScript(s) {", New: "if false {"},
+		{Name: "what is behind a script in its directory", Run: "^TestPathsBehindScripts$", File: "otherpaths.go", Old: "all = appendPath(all, p.text[:p.bounds[i]]+behind)", New: ""},
+		{Name: "what is glued to a script", Run: "^TestPathsBehindScripts$", File: "otherpaths.go", Old: "end := endOfScript(s); end > 0 {", New: "end := 0; end > 0 {"},
+		{Name: "paths behind ampersands", Run: "^TestParametersInPath$", File: "otherpaths.go", Old: `value != "" {`, New: `false && value != "" {`},
+		{Name: "methods behind ampersands", Run: "^TestParametersInPath$", File: "alike.go", Old: `overrides(rest, m.method); why != ""`, New: `overrides("", m.method); why != ""`},
+		{Name: "keys behind ampersands", Run: "^TestParametersInPath$", File: "query.go", Old: `rest != "" && anyPiece(`, New: `false && anyPiece(`},
+		{Name: "parameters of the path in the query", Run: "^TestSpaceAndResourceSources$", File: "match.go", Old: "if m.replaces(s.Name, value) {", New: "if false {"},
+		{Name: "charsets of the path", Run: target, File: "match.go", Old: "case strings.IndexByte(req.Path, '%') >= 0 && otherCharset(", New: "case false && otherCharset("},
 		{Name: "indexes", Run: other, File: "otherpaths.go", Old: "if isIndex(s) && (last || isScript(s)) {", New: "if false {"},
 		{Name: "keys that stand twice beside", Run: other, File: "alike.go", Old: "m.readings.now < len(m.readings.values) {", New: "false {"},
 

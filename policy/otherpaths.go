@@ -1,40 +1,57 @@
 package policy
 
-import (
-	"strings"
+import "strings"
+
+// Bounds on what a path may have in it for which there are more readings: the names of
+// scripts, and parameters behind an ampersand.
+const (
+	maxScripts    = 4
+	maxParameters = 8
 )
 
-// maxScripts bounds how many scripts a path may name: for each there are two more
-// readings.
-const maxScripts = 4
-
 func (p *pathText) countScripts() (n int) {
-	for s := range strings.SplitSeq(p.text[:p.bounds[p.n]], "/") { // also at encoded ones
-		if isScript(s) {
+	for s := range strings.SplitSeq(p.whole(), "/") { // also at encoded ones
+		if isScript(s) || endOfScript(s) > 0 {
 			n++
 		}
 	}
 	return n
 }
 
+// whole returns the path, decoded, without a slash at its end.
+func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
+
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
-// them; with the name of a script in it; and as the page whose data it is for.
+// them; with the name of a script in it; as the page whose data it is for; and as what
+// stands in it as the value of a parameter.
 func (p *pathText) readings(r *Route) (all []pathText) {
 	if p.overescaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")))
 	}
-	if whole := p.text[:p.bounds[p.n]]; strings.Count(whole, "/") > p.n {
+	if whole := p.whole(); strings.Count(whole, "/") > p.n {
 		all = appendPath(all, whole)
 		if merged := mergeSlashes(whole); merged != whole {
 			all = appendPath(all, merged)
 		}
 	}
 	all = append(all, p.pages()...)
+	for pair := range strings.SplitSeq(p.behindAmpersand(), "&") {
+		if _, value, _ := strings.Cut(pair, "="); value != "" {
+			all = appendPath(all, "/"+strings.TrimLeft(value, "/"))
+		}
+	}
 	for _, base := range all {
 		all = append(all, base.scripts(nil)...)
 	}
 	return append(all, p.scripts(r)...)
+}
+
+// behindAmpersand returns what stands behind the first ampersand of the path. What puts
+// a path into a query (RewriteRule of Apache, try_files of nginx) makes parameters of it.
+func (p *pathText) behindAmpersand() string {
+	_, rest, _ := strings.Cut(p.whole(), "&")
+	return rest
 }
 
 // pages returns the pages whose data the path is for.
@@ -97,7 +114,8 @@ func mergeSlashes(path string) string {
 }
 
 // scripts returns, for a path on r with the name of a script in it, what stands before
-// and behind that. r may be nil.
+// and behind that: what stands behind is a path of its own, or below the directory of
+// the script. r may be nil.
 func (p *pathText) scripts(r *Route) (all []pathText) {
 	for i := range p.n {
 		s, last := p.segment(i), i == p.n-1
@@ -108,9 +126,16 @@ func (p *pathText) scripts(r *Route) (all []pathText) {
 			all = appendPath(all, p.text[:p.bounds[i]])
 			all[len(all)-1].page = !isDefaultAction(s) && !isScript(s)
 		}
+		behind := ""
 		if !last && isScript(s) {
 			all = appendPath(all, p.text[:p.bounds[i+1]])
-			all = appendPath(all, p.text[p.bounds[i+1]:p.bounds[p.n]])
+			behind = p.text[p.bounds[i+1]:p.bounds[p.n]]
+		} else if end := endOfScript(s); end > 0 {
+			behind = "/" + p.text[int(p.bounds[i])+1+end:p.bounds[p.n]]
+		}
+		if behind != "" {
+			all = appendPath(all, behind)
+			all = appendPath(all, p.text[:p.bounds[i]]+behind)
 		}
 	}
 	return all
@@ -162,6 +187,19 @@ func isScript(s string) bool {
 		return true
 	}
 	return isProgram(s)
+}
+
+// endOfScript returns where the name of a script ends in a segment that goes on behind
+// it, or 0: Symfony, Laravel and Slim cut /index.php off, whatever follows, so that
+// /index.phpadmin is /admin to them.
+func endOfScript(s string) int {
+	const suffix = ".php"
+	for i := 1; i+len(suffix) < len(s); i++ {
+		if s[i] == '.' && equalFold(s[i:i+len(suffix)], suffix) && !isScript(s) {
+			return i + len(suffix)
+		}
+	}
+	return 0
 }
 
 // isProgram reports whether a segment could be the name of a program as well as that of

@@ -179,6 +179,13 @@ func TestOtherCharset(t *testing.T) {
 			t.Errorf("%s with ?%s: %v (%s), want it refused: %v", c.contentType, c.query, m.Reason, m.Detail, c.want)
 		}
 	}
+	// Spring decodes the path by it, too.
+	p := compile(t, Config{Default: "public"})
+	for target, want := range map[string]Reason{"/caf%C3%A9": AmbiguousRequest, "/a%20b": Forward, "/x": Forward} {
+		if m := p.matched(request("POST "+target, "Content-Type: text/plain; charset=gbk")); m.Reason != want {
+			t.Errorf("%s in GBK: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
 	if !otherCharset([]string{"a/b", "a/b; charset=utf-7"}, ascii) {
 		t.Error("a second Content-Type isn't looked at")
 	}

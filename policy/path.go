@@ -21,9 +21,9 @@ type pathText struct {
 	bounds [maxSegments + 1]uint16
 	n      int // segments
 
-	// marked says that there are characters in it at which some server cuts, or
-	// which it takes for others, or a name for what stands before it, overescaped that some needn't be encoded, odd
-	// that a segment is all but a literal (marks.resembles).
+	// marked says that there are characters in it at which some server cuts, or which
+	// it takes for others, or a name for what stands before it; overescaped that some
+	// needn't be encoded; odd that a segment is all but a literal (marks.resembles).
 	marked, overescaped, odd bool
 
 	page bool // a reading without the name of a page, which a file server adds itself
@@ -57,9 +57,9 @@ const (
 var pathBytes = func() (class [256]uint8) {
 	for c := range class {
 		switch {
-		case isAlnum(byte(c)) || strings.IndexByte("-_!$&')*,=@", byte(c)) >= 0:
+		case isAlnum(byte(c)) || strings.IndexByte("-_!$')*,=@", byte(c)) >= 0:
 			class[c] = plain
-		case strings.IndexByte(".~(+:", byte(c)) >= 0:
+		case strings.IndexByte(".~(+:&", byte(c)) >= 0:
 			class[c] = marked
 		}
 	}

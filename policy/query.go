@@ -234,6 +234,9 @@ func (m *Match) lookUp(key string) (why string) {
 		if m.policy.semicolon && m.path.hasParameter(key) {
 			m.lookedUp.why = "the path has " + key + " behind a semicolon, where some servers have the query begin"
 		}
+		if rest := m.path.behindAmpersand(); rest != "" && anyPiece(strings.ReplaceAll(rest, "&", ";"), key) {
+			m.lookedUp.why = "the path has " + key + " behind an ampersand, where some servers have the query begin"
+		}
 	}
 	return m.lookedUp.why
 }

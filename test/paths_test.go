@@ -177,3 +177,44 @@ func TestTargetForms(t *testing.T) {
 		}
 	}
 }
+
+// What a rewrite has made of a path is judged, and so is what it was made of: FastCGI
+// programs are told that.
+func TestRewrittenPaths(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{
+		sites: `http://api.test:{$PORT} {
+	handle_path /php/* {
+		patgate {
+			default deny
+			route GET /* public
+			route * /admin/* never
+		}
+		reverse_proxy {$UPSTREAM}
+	}
+}`,
+	})
+	for target, want := range map[string]string{
+		"/php/x":                   "GET /x",
+		"/php/caf%C3%A9?a=..":      "GET /caf%C3%A9?a=..",
+		"/php/admin/x":             "",
+		"/php/admin/purge/../../x": "",
+		"/php/admin%2f..%2fx":      "",
+		"/php//x":                  "",
+	} {
+		a := g.send(t, request{host: "api.test", target: target})
+		if got := strings.Join(targets(g.upstream.take()), " "); got != want {
+			t.Errorf("%s: %s %s, upstream got %q, want %q", target, a, a.problem.Detail, got, want)
+		}
+	}
+}
+
+// Some servers find virtual hosts by the very letters.
+func TestHostInLowerCase(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{sites: pathSites, tokens: []known{{name: "T"}}})
+	a := g.send(t, request{host: "API.test", target: "/v1/files/x"}.with(g.bearer("T")))
+	if got := g.upstream.take(); len(got) != 1 || !strings.Contains(got[0].raw, "\r\nHost: api.test\r\n") {
+		t.Errorf("%s, upstream got %v, want Host: api.test", a, got)
+	}
+}
