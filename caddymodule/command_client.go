@@ -24,9 +24,10 @@ import (
 // client talks to the running server's admin endpoint. Caddy's own function for
 // that has no typed errors and can't be interrupted.
 type client struct {
-	address string // as it was given, for people
-	origin  string
-	http    http.Client
+	address    string // as it was given, for people
+	origin     string
+	sendOrigin bool // the endpoint wants it said (enforce_origin)
+	http       http.Client
 }
 
 // newClient returns the client for the admin endpoint at address, or, if that is
@@ -106,7 +107,14 @@ func (c *client) do(ctx context.Context, method, path, contentType string, body 
 	if body != nil {
 		r.Header.Set("Content-Type", contentType)
 	}
-	resp, err := c.http.Do(r)
+	if body != nil && r.GetBody == nil { // it can be sent only once: let something else be refused
+		resp, err := c.do(ctx, http.MethodGet, apiPath("scopes"), "", nil)
+		if err != nil {
+			return nil, err
+		}
+		resp.Body.Close()
+	}
+	resp, err := c.roundTrip(r)
 	if err != nil {
 		return nil, c.unheard(err)
 	}
@@ -115,6 +123,34 @@ func (c *client) do(ctx context.Context, method, path, contentType string, body 
 	}
 	defer resp.Body.Close()
 	return nil, c.refused(resp)
+}
+
+// roundTrip sends a request. Where Caddy itself forbids it, it is sent once more with
+// an Origin, which enforce_origin asks for. It isn't sent at once: an endpoint that
+// asks for none refuses one that isn't its own, and has many names
+// (admin 0.0.0.0:2019) or none (a Unix socket).
+func (c *client) roundTrip(r *http.Request) (*http.Response, error) {
+	if c.sendOrigin {
+		r.Header.Set("Origin", c.origin)
+	}
+	resp, err := c.http.Do(r)
+	if err != nil || resp.StatusCode != http.StatusForbidden || mediaType(resp) != "application/json" || c.sendOrigin {
+		return resp, err
+	}
+	resp.Body.Close()
+	c.sendOrigin = true
+	if r.GetBody != nil {
+		if r.Body, err = r.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	return c.roundTrip(r)
+}
+
+// mediaType returns what kind of answer it is.
+func mediaType(resp *http.Response) string {
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return kind
 }
 
 // unheard says why there was no answer, and what to do about it.
@@ -137,7 +173,7 @@ func (c *client) refused(resp *http.Response) error {
 	if err != nil {
 		return fmt.Errorf("reading the answer of the server at %s: %w", c.address, err)
 	}
-	switch kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind {
+	switch mediaType(resp) {
 	case "application/problem+json":
 		p := new(rest.Problem)
 		if json.Unmarshal(body, p) == nil && p.Detail != "" {

@@ -335,6 +335,9 @@ func TestStoreCheckLeavesSomething(t *testing.T) {
 func TestInterruptedImport(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			return
+		}
 		lines := bufio.NewScanner(r.Body)
 		for range 3 {
 			lines.Scan()

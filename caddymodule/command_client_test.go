@@ -1,0 +1,67 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/patgate/patgate/internal/freeport"
+)
+
+// told runs a command with this standard input, and returns what it prints and what
+// it says is wrong.
+func told(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	root := program("patgate")
+	var out, said strings.Builder
+	root.SetIn(io.MultiReader(strings.NewReader(stdin))) // which can't be read twice
+	root.SetOut(&out)
+	root.SetErr(&said)
+	root.SetArgs(args)
+	err = root.ExecuteContext(t.Context())
+	return out.String(), said.String(), err
+}
+
+// TestOrigin checks that commands reach an admin endpoint whichever origins it takes.
+func TestOrigin(t *testing.T) {
+	s := newAdminServer(t)
+	load := func(admin string) {
+		s.load(strings.Replace(fmt.Sprintf(adminCaddyfile, s.dir), "unix/"+s.dir+"/admin.sock", admin, 1))
+	}
+	const enforced = " {\n\tenforce_origin\n}"
+	socket := "unix/" + s.dir
+	for i, test := range []struct{ admin, address string }{
+		{"localhost:PORT", "localhost:PORT"},
+		{"localhost:PORT" + enforced, "localhost:PORT"},
+		{"localhost:PORT" + enforced, "127.0.0.1:PORT"},
+		{"0.0.0.0:PORT", "localhost:PORT"}, // an origin that it would refuse
+		{"0.0.0.0:PORT {\n\tenforce_origin\n\torigins localhost:PORT\n}", "localhost:PORT"},
+		{socket + "/a", socket + "/a"},
+		{socket + "/b {\n\tenforce_origin\n\torigins 127.0.0.1\n}", socket + "/b"},
+	} {
+		_, port, err := net.SplitHostPort(freeport.For(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := strings.NewReplacer("PORT", port)
+		load(at.Replace(test.admin))
+		line := fmt.Sprintf(`{"name":"x","grants":[],"secret":"of-another-system-%d"}`, i)
+		for _, command := range []struct{ stdin, args string }{
+			{"", "status"},
+			{"", "token create --name x --full"},
+			{line, "token import -"},
+		} {
+			args := append(strings.Fields(command.args), "--address", at.Replace(test.address))
+			if _, stderr, err := told(t, command.stdin, args...); err != nil {
+				t.Errorf("%s, which is admin %s: %s", strings.Join(args, " "), test.admin, stderr)
+			}
+		}
+	}
+	// To an endpoint without origins nobody can give one of them. It is said which was given.
+	load(socket + "/c" + enforced)
+	if _, stderr, err := told(t, "", "status", "--address", socket+"/c"); err == nil || !strings.Contains(stderr, "http://127.0.0.1") {
+		t.Errorf("status at a socket without origins: %q, %v", stderr, err)
+	}
+}
