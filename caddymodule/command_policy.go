@@ -53,14 +53,21 @@ func policyRoutesCommand() *cobra.Command {
 			return errNoSites
 		}
 		type siteRoutes struct {
-			Hosts   []string           `json:"hosts"`
-			Default string             `json:"default"`
-			Routes  []policy.RouteInfo `json:"routes"`
+			At            string             `json:"at,omitempty"` // file:line of the gate
+			Hosts         []string           `json:"hosts"`
+			Ports         []string           `json:"ports"`
+			Default       string             `json:"default"`
+			DefaultReport bool               `json:"default_report,omitempty"` // mode report
+			Routes        []policy.RouteInfo `json:"routes"`
 		}
 		all := []siteRoutes{}
 		for _, s := range c.sites {
-			routes := siteRoutes{Hosts: s.hosts, Default: s.gate.policy.Default(), Routes: []policy.RouteInfo{}}
-			for _, r := range s.gate.policy.Routes() {
+			p := s.gate.policy
+			routes := siteRoutes{
+				At: s.gate.At, Hosts: s.hosts, Ports: s.ports,
+				Default: p.Default(), DefaultReport: p.ReportsDefault(), Routes: []policy.RouteInfo{},
+			}
+			for _, r := range p.Routes() {
 				routes.Routes = append(routes.Routes, r.Info())
 			}
 			all = append(all, routes)
@@ -70,23 +77,28 @@ func policyRoutesCommand() *cobra.Command {
 		}
 		w := newTable(cmd.OutOrStdout())
 		for i, s := range all {
-			fmt.Fprintf(w, "%s\n", c.sites[i])
+			fmt.Fprintf(w, "%s\n", c.sites[i].placed())
 			fmt.Fprintln(w, "METHODS\tPATTERN\tREQUIRES\tSPACE\tRESOURCE\tAT")
 			for _, r := range s.Routes {
 				require := r.Require
 				if r.Optional {
 					require += " (optional)"
 				}
-				if r.Report {
-					require += " (report)"
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", strings.Join(r.Methods, ","), r.Pattern, require, r.Space, r.Resource, r.At)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", strings.Join(r.Methods, ","), r.Pattern, require+inReport(r.Report), r.Space, r.Resource, r.At)
 			}
-			fmt.Fprintf(w, "*\t(everything else)\t%s\t\t\t\n", s.Default)
+			fmt.Fprintf(w, "*\t(everything else)\t%s\t\t\t\n", s.Default+inReport(s.DefaultReport))
 		}
 		return w.Flush()
 	})
 	return cmd
+}
+
+// inReport marks what a request needs where it is forwarded without it, too.
+func inReport(reports bool) string {
+	if reports {
+		return " (report)"
+	}
+	return ""
 }
 
 func policyTestCommand() *cobra.Command {

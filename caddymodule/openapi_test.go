@@ -42,13 +42,7 @@ func tableOf(p *policy.Policy) []string {
 // runPolicy runs a policy command and returns what it prints.
 func runPolicy(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	root := program("patgate")
-	var out, errOut strings.Builder
-	root.SetOut(&out)
-	root.SetErr(&errOut)
-	root.SetArgs(append([]string{"policy"}, args...))
-	err = root.Execute()
-	return out.String(), errOut.String(), err
+	return told(t, "", append([]string{"policy"}, args...)...)
 }
 
 // TestImportedRoutes: what import prints has the routes that openapi makes.

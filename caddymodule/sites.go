@@ -37,6 +37,14 @@ func (s site) String() string {
 	return name
 }
 
+// placed names the site with the place of its gate, where that is known.
+func (s site) placed() string {
+	if s.gate.At == "" {
+		return s.String()
+	}
+	return s.String() + ", " + s.gate.At
+}
+
 // tellApart has sites that differ only in their ports be named with these.
 func tellApart(sites []site) []site {
 	for i := range sites {
@@ -87,11 +95,7 @@ func siteFor(sites []site, host string) (site, error) {
 		if s.gate.At != "" && s.gate.At == host {
 			return s, nil
 		}
-		name := s.String()
-		if s.gate.At != "" {
-			name += ", " + s.gate.At
-		}
-		names = append(names, name)
+		names = append(names, s.placed())
 	}
 	u := url.URL{Host: host}
 	name, port := u.Hostname(), u.Port()

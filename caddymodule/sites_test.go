@@ -63,8 +63,20 @@ http://a.test:8081 {
 		}
 	}
 	table, stderr, err := runPolicy(t, "routes", "--config", caddyfile)
-	if err != nil || !strings.Contains(table, "any (report)") {
-		t.Errorf("routes: %v %s\n%s", err, stderr, table)
+	for _, want := range []string{"any (report)", "deny (report)", "a.test on port 8080, " + caddyfile + ":3\n", "a.test on port 8080, " + caddyfile + ":8\n"} {
+		if err != nil || strings.Count(table, want) != 1 {
+			t.Errorf("routes: %v %s\n%swant %s once", err, stderr, table, want)
+		}
+	}
+	asJSON, stderr, err := runPolicy(t, "routes", "--config", caddyfile, "--json")
+	for _, want := range []string{
+		`"at":"` + caddyfile + `:3","hosts":["a.test"],"ports":["8080"],"default":"deny","routes"`,
+		`"at":"` + caddyfile + `:14","hosts":["b.test"],"ports":["8080"],"default":"deny","default_report":true,"routes"`,
+		`"at":"` + caddyfile + `:21","hosts":["a.test"],"ports":["8081"],`,
+	} {
+		if err != nil || strings.Count(asJSON, want) != 1 {
+			t.Errorf("routes --json: %v %s\n%swant %s once", err, stderr, asJSON, want)
+		}
 	}
 	for range 5 {
 		if again, _, _ := runPolicy(t, "routes", "--config", caddyfile); again != table {

@@ -265,6 +265,9 @@ func (p *Policy) Reporting() (n int) {
 	return n
 }
 
+// ReportsDefault reports whether what no route matches is in report mode.
+func (p *Policy) ReportsDefault() bool { return p.reports }
+
 // Default returns what a request needs that no route matches: "deny", "any" or
 // "public".
 func (p *Policy) Default() string {
