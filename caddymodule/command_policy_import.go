@@ -48,20 +48,22 @@ schemes aren't tokens; an operation of which nothing says it is closed (never).`
 		if err != nil {
 			return err
 		}
-		routes, err := d.Routes(c)
-		if err == nil {
-			err = sayMistakes(cmd.ErrOrStderr(), routes)
-		} else if !*asJSON {
-			err = nil // the snippet says so where it is
-		}
-		if err != nil {
-			return err
-		}
 		if *asJSON {
+			routes, err := d.Routes(c)
+			if err != nil {
+				return err
+			}
+			if err := sayMistakes(cmd.ErrOrStderr(), routes); err != nil {
+				return err
+			}
 			return rest.Print(cmd.OutOrStdout(), map[string]any{"routes": routes})
 		}
 		w := bufio.NewWriter(cmd.OutOrStdout())
-		if err := d.WriteSnippet(w, c); err != nil {
+		routes, err := d.WriteSnippet(w, c) // with what is left open as comments
+		if err != nil {
+			return err
+		}
+		if err := sayMistakes(cmd.ErrOrStderr(), routes); err != nil {
 			return err
 		}
 		return w.Flush()

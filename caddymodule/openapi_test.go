@@ -69,7 +69,7 @@ func TestImportedRoutes(t *testing.T) {
 func TestImport(t *testing.T) {
 	got, _, err := runPolicy(t, "import", "testdata/openapi/api.yaml", "--ignore", "browser")
 	want := `# Library 1 (api.yaml): 7 operations.
-# The document doesn't say what 1 of them need: these are closed (never) until you do.
+# 1 operation is closed (never) until you say what is needed: the document doesn't.
 patgate {
 	default deny
 	group /api {
@@ -117,21 +117,52 @@ patgate {
 	}
 }
 
-// What a document has that no policy can is printed, and told of.
+// What a document has that no policy can is printed, and told of, also beside
+// operations that are closed or can't be a route.
 func TestImportSaysMistakes(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "api.yaml")
-	if err := os.WriteFile(file, []byte(`openapi: 3.0.0
+	for _, others := range []string{"", "  /open: {get: {responses: {}}}\n", "  /b/{x}y{z}: {get: {security: [{o: [r]}], responses: {}}}\n"} {
+		file := writeFile(t, "api.yaml", `openapi: 3.0.0
 info: {title: x, version: "1"}
 components: {securitySchemes: {o: {type: oauth2, flows: {}}}}
 paths:
   /a/{x}: {get: {operationId: one, security: [{o: [r]}], responses: {}}}
   /a/{y}: {get: {operationId: two, security: [{o: [w]}], responses: {}}}
-`), 0o600); err != nil {
-		t.Fatal(err)
+  /c: {trace: {operationId: three, security: [{o: [r]}], responses: {}}}
+`+others)
+		out, stderr, err := runPolicy(t, "import", file)
+		if err != nil || !strings.Contains(out, "route GET /a/{x} r") {
+			t.Errorf("with %q, import prints %q (%v)", others, out, err)
+		}
+		for _, want := range []string{"To be mended before it can be used:\n", "route GET /a/{y} can't be told apart from GET /a/{x}", "method TRACE: never let through"} {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("with %q, import says %q, want %q", others, stderr, want)
+			}
+		}
 	}
-	out, stderr, err := runPolicy(t, "import", file)
-	if err != nil || !strings.Contains(out, "route GET /a/{x} r") || !strings.Contains(stderr, "route GET /a/{y} can't be told apart from GET /a/{x}") {
-		t.Errorf("import prints %q and %q (%v)", out, stderr, err)
+}
+
+// The first lines of a snippet count what is in the document, and what there is to do.
+func TestImportCounts(t *testing.T) {
+	const some, open, odd = "  /a%d: {get: {security: [{o: [r]}], responses: {}}}\n", "  /b%d: {get: {responses: {}}}\n", "  /c%d{x}y{z}: {get: {security: [{o: [r]}], responses: {}}}\n"
+	for _, test := range []struct {
+		paths []string
+		want  []string
+	}{
+		{[]string{some}, []string{"# x 1 (api.yaml): 1 operation."}},
+		{[]string{open}, []string{"# x 1 (api.yaml): 1 operation.", "# 1 operation is closed (never) until you say what is needed: the document doesn't."}},
+		{[]string{some, open, open, odd}, []string{
+			"# x 1 (api.yaml): 4 operations.", "# 2 operations are closed (never) until you say what is needed: the document doesn't.",
+			"# 1 operation can't be written as a route: see the comments.",
+		}},
+	} {
+		text := "openapi: 3.0.0\ninfo: {title: x, version: \"1\"}\ncomponents: {securitySchemes: {o: {type: oauth2, flows: {}}}}\npaths:\n"
+		for i, path := range test.paths {
+			text += fmt.Sprintf(path, i)
+		}
+		out, stderr, err := runPolicy(t, "import", writeFile(t, "api.yaml", text))
+		if want := strings.Join(test.want, "\n") + "\npatgate {\n"; err != nil || stderr != "" || !strings.HasPrefix(out, want) {
+			t.Errorf("import prints (%v) %q and %q, want it to begin with %q", err, out, stderr, want)
+		}
 	}
 }
 
@@ -243,7 +274,7 @@ func FuzzImport(f *testing.F) {
 			t.Fatal(err)
 		}
 		var snippet strings.Builder
-		if err := d.WriteSnippet(&snippet, c); err != nil {
+		if _, err := d.WriteSnippet(&snippet, c); err != nil {
 			return
 		}
 		imported := compiled(t, snippet.String())

@@ -29,11 +29,16 @@ type item struct {
 // WriteSnippet writes the routes that a configuration makes of the document as
 // the part of a Caddyfile, to be edited by hand: in groups, with operationIds and
 // summaries. Where the document doesn't say what an operation needs, nor the
-// configuration, its route is closed (never).
-func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) error {
+// configuration, its route is closed (never). It returns the routes it wrote.
+func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) (routes []policy.RouteConfig, err error) {
 	items, err := d.items(c)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	for _, it := range items {
+		if it.route.Pattern != "" {
+			routes = append(routes, it.route)
+		}
 	}
 	var s snippet
 	s.write(items, 1)
@@ -41,15 +46,23 @@ func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) error {
 	if title := comment(strings.TrimSpace(d.Title + " " + d.Version)); title != "" {
 		name = title + " (" + name + ")"
 	}
-	fmt.Fprintf(w, "# %s: %d operations.\n", name, len(d.Operations))
+	fmt.Fprintf(w, "# %s: %s.\n", name, counted(len(d.Operations), "operation", "operations"))
 	if s.closed > 0 {
-		fmt.Fprintf(w, "# The document doesn't say what %d of them need: these are closed (never) until you do.\n", s.closed)
+		fmt.Fprintf(w, "# %s closed (never) until you say what is needed: the document doesn't.\n", counted(s.closed, "operation is", "operations are"))
 	}
 	if s.left > 0 {
-		fmt.Fprintf(w, "# %d of them can't be written as a route: see the comments.\n", s.left)
+		fmt.Fprintf(w, "# %s be written as a route: see the comments.\n", counted(s.left, "operation can't", "operations can't"))
 	}
 	_, err = fmt.Fprintf(w, "patgate {\n\tdefault deny\n%s}\n", s.lines.String())
-	return err
+	return routes, err
+}
+
+// counted writes a number with the words for one or for several.
+func counted(n int, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, several)
 }
 
 // items works out what becomes of the operations.
