@@ -194,7 +194,7 @@ func fail(cmd *cobra.Command, err error) error {
 		return nil
 	}
 	wrong := usage{}
-	text := strings.Join(strings.FieldsFunc(token.Masked(err.Error()), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	text := oneLine(err)
 	switch isUsage := errors.As(err, &wrong); {
 	case isUsage:
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s (see %s --help)\n", cmd.CommandPath(), text, cmd.CommandPath())
@@ -204,6 +204,11 @@ func fail(cmd *cobra.Command, err error) error {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), text)
 	}
 	return err
+}
+
+// oneLine returns what err says, without secrets, as a line.
+func oneLine(err error) string {
+	return strings.Join(strings.FieldsFunc(token.Masked(err.Error()), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
 // jsonFlag adds the flag that asks for JSON instead of text for people.

@@ -153,6 +153,11 @@ func mediaType(resp *http.Response) string {
 	return kind
 }
 
+// unheard is the error of a request that wasn't answered.
+type unheard struct{ error }
+
+func (e unheard) Unwrap() error { return e.error }
+
 // unheard says why there was no answer, and what to do about it.
 func (c *client) unheard(err error) error {
 	var whole *url.Error
@@ -161,9 +166,19 @@ func (c *client) unheard(err error) error {
 	}
 	var dialing *net.OpError
 	if errors.As(err, &dialing) && dialing.Op == "dial" {
-		return fmt.Errorf("no server answers at %s (%w): is patgate running? --address or --config says where", c.address, dialing.Err)
+		return unheard{fmt.Errorf("no server answers at %s (%w): is patgate running? --address or --config says where", c.address, dialing.Err)}
 	}
-	return fmt.Errorf("asking the server at %s: %w", c.address, err)
+	return unheard{fmt.Errorf("asking the server at %s: %w", c.address, err)}
+}
+
+// mayPass reports whether what was asked may be answered later: nobody was heard, or
+// an answer broke off, or the store is what can't be asked.
+func mayPass(err error) bool {
+	var p *rest.Problem
+	if errors.As(err, &p) {
+		return p.Status >= http.StatusInternalServerError
+	}
+	return errors.As(err, new(unheard)) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // refused says why the server refused.

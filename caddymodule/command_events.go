@@ -25,7 +25,8 @@ func eventsCommand() *cobra.Command {
 		Short: "Show what was done to tokens, when and by whom",
 		Long: `Lists the audit trail, newest first: all of it, or with --limit one page, and the
 cursor of the next. With --follow it prints the newest events, then every one as
-it comes, until interrupted; with --json one object a line.`,
+it comes, until interrupted, also when the server or its store can't be asked for a
+while; with --json one object a line.`,
 		Example: `  patgate events --limit 20
   patgate events --token 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate events --follow --owner alice
@@ -59,7 +60,13 @@ it comes, until interrupted; with --json one object a line.`,
 	})
 }
 
-// followEvents prints the newest events, oldest first, and then those that come.
+// followPause is how long to wait before a server that couldn't be asked is asked
+// again. It is shorter in tests.
+var followPause = time.Second
+
+// followEvents prints the newest events, oldest first, and then those that come. What
+// may pass doesn't end it: it is said once, and the server asked again for what came
+// after the last event.
 func followEvents(a *asking, query url.Values, limit int) error {
 	out := bufio.NewWriter(a.out())
 	ask := func(more ...string) (page rest.EventPage, err error) {
@@ -88,12 +95,25 @@ func followEvents(a *asking, query url.Values, limit int) error {
 		if err := out.Flush(); err != nil {
 			return fmt.Errorf("printing events: %w", err)
 		}
-		page, err = ask("after", page.Next, "wait", "30s", "limit", strconv.Itoa(registry.MaxLimit))
-		if a.ctx().Err() != nil {
-			return nil // that is how it ends
-		}
-		if err != nil {
-			return err
+		after := page.Next
+		for said := false; ; said = true {
+			page, err = ask("after", after, "wait", "30s", "limit", strconv.Itoa(registry.MaxLimit))
+			if a.ctx().Err() != nil {
+				return nil // that is how it ends
+			}
+			if err == nil {
+				break
+			}
+			if !mayPass(err) {
+				return err
+			}
+			if !said {
+				fmt.Fprintf(a.cmd.ErrOrStderr(), "%s: %s; asking again until there is an answer\n", a.cmd.CommandPath(), oneLine(err))
+			}
+			select {
+			case <-a.ctx().Done():
+			case <-time.After(followPause):
+			}
 		}
 	}
 }

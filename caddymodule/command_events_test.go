@@ -1,0 +1,91 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/rest"
+)
+
+// TestFollowGoesOn checks what ends events --follow, and what it goes on after.
+func TestFollowGoesOn(t *testing.T) {
+	defer func(d time.Duration) { followPause = d }(followPause)
+	followPause = time.Millisecond
+
+	event := func(id string) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			io.WriteString(w, `{"events":[{"id":"`+id+`","time":"2026-11-22T10:00:00Z","action":"created","owner":"owner`+id+`"}],"next":"`+id+`"}`)
+		}
+	}
+	problem := func(status int) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) { rest.AnswerProblem(w, rest.Refuse(status, "it can't, %d", status)) }
+	}
+	cut := func(w http.ResponseWriter) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		conn.Close()
+	}
+	brokenOff := func(w http.ResponseWriter) {
+		w.Header().Set("Content-Length", "100")
+		io.WriteString(w, `{"events":[`)
+	}
+	caddys := func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `{"error":"host not allowed: x"}`)
+	}
+	for _, test := range []struct {
+		answers []func(http.ResponseWriter)
+		asked   string // behind which events
+		printed string // the events' ids
+		said    string // of these errors, in this order; the last ends it
+	}{
+		{[]func(http.ResponseWriter){problem(503)}, "-", "", "it can't, 503"}, // nothing was followed yet
+		{[]func(http.ResponseWriter){event("1"), problem(404)}, "- 1", "1", "it can't, 404"},
+		{[]func(http.ResponseWriter){event("1"), problem(400)}, "- 1", "1", "it can't, 400"},
+		{[]func(http.ResponseWriter){event("1"), caddys, caddys}, "- 1 1", "1", "host not allowed"}, // asked again with an Origin
+		{
+			[]func(http.ResponseWriter){event("1"), problem(503), problem(503), cut, event("2"), cut, event("3"), brokenOff, event("4"), problem(400)},
+			"- 1 1 1 1 2 2 3 3 4", "1234", "it can't, 503; asking again|EOF; asking again|unexpected EOF; asking again|it can't, 400",
+		},
+	} {
+		var asked []string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			after := r.URL.Query().Get("after")
+			if after == "" {
+				after = "-"
+			}
+			asked = append(asked, after)
+			test.answers[len(asked)-1](w)
+		}))
+		server.Config.SetKeepAlivesEnabled(false) // net/http would itself ask again on another connection
+		out, stderr, err := told(t, "", "events", "--follow", "--address", server.Listener.Addr().String())
+		server.Close()
+		if got := strings.Join(asked, " "); got != test.asked || err == nil {
+			t.Errorf("it asks for what is behind %s and ends with %v, want %s", got, err, test.asked)
+		}
+		lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
+		want := strings.Split(test.said, "|")
+		for i := range max(len(lines), len(want)) {
+			if i >= len(lines) || i >= len(want) || !strings.Contains(lines[i], want[i]) {
+				t.Errorf("it says %q, want %q", lines, want)
+				break
+			}
+		}
+		printed := ""
+		for line := range strings.Lines(out) {
+			_, id, _ := strings.Cut(strings.TrimSpace(line), "of owner")
+			printed += id
+		}
+		if printed != test.printed {
+			t.Errorf("it prints events %s, want %s", printed, test.printed)
+		}
+	}
+}
