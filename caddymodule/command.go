@@ -174,9 +174,6 @@ func run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, [
 
 var errInterrupted = errors.New("interrupted")
 
-// errSilent is the error of a command that has said already what is wrong.
-var errSilent = errors.New("failed")
-
 // usage is the error of a command that was used wrongly.
 type usage struct{ error }
 
@@ -195,14 +192,12 @@ func fail(cmd *cobra.Command, err error) error {
 	}
 	wrong := usage{}
 	text := oneLine(err)
-	switch isUsage := errors.As(err, &wrong); {
-	case isUsage:
+	if errors.As(err, &wrong) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s (see %s --help)\n", cmd.CommandPath(), text, cmd.CommandPath())
 		// Caddy's Main takes other statuses than 1 only from here.
 		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return exitUsage, nil })(cmd, nil)
-	case !errors.Is(err, errSilent):
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), text)
 	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), text)
 	return err
 }
 

@@ -173,7 +173,7 @@ func testCases(out io.Writer, p *policy.Policy, files []string, asJSON bool) err
 		fmt.Fprintf(out, "%d passed, %d failed\n", passed, len(failures))
 	}
 	if len(failures) > 0 {
-		return errSilent
+		return fmt.Errorf("%d of %s failed", len(failures), counted(passed+len(failures), "case"))
 	}
 	return nil
 }

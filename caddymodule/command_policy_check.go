@@ -77,7 +77,7 @@ func findingsIn(sites []site, others []policy.Warning) *findings {
 	return f
 }
 
-// print writes what was found. That there are errors is for the exit code.
+// print writes what was found. That there are errors is one, too.
 func (f *findings) print(out io.Writer, asJSON bool) (err error) {
 	switch {
 	case asJSON:
@@ -88,7 +88,7 @@ func (f *findings) print(out io.Writer, asJSON bool) (err error) {
 		f.printLines(out)
 	}
 	if err == nil && f.Errors > 0 {
-		return errSilent
+		return fmt.Errorf("%s in the policies", counted(f.Errors, "error"))
 	}
 	return err
 }

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -60,11 +59,25 @@ that something is left.`,
 		} else {
 			err = printProblems(a.out(), r.Problems)
 		}
-		if err == nil && slices.ContainsFunc(r.Problems, func(p store.Problem) bool { return !p.Mended }) {
-			return errSilent
-		}
-		return err
+		return cmp.Or(err, problemsLeft(r.Problems, *repair))
 	})
+}
+
+// problemsLeft says that there are problems that weren't mended, if there are.
+func problemsLeft(problems []store.Problem, repair bool) error {
+	left := 0
+	for _, p := range problems {
+		if !p.Mended {
+			left++
+		}
+	}
+	switch {
+	case left == 0:
+		return nil
+	case repair:
+		return fmt.Errorf("%s left, which --repair can't mend", counted(left, "problem"))
+	}
+	return fmt.Errorf("%s left; --repair mends what can be", counted(left, "problem"))
 }
 
 func printProblems(w io.Writer, problems []store.Problem) error {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -124,7 +125,6 @@ func TestFailures(t *testing.T) {
 		{errors.New("one\ntwo\r\nthree\n"), "patgate: one; two; three\n", "one\ntwo\r\nthree\n"},
 		{errors.New("bad pat_" + strings.Repeat("0a", 18)), "patgate: bad pat_REDACTED\n", "bad pat_" + strings.Repeat("0a", 18)},
 		{usageError(errors.New("want more")), "patgate: want more (see patgate --help)\n", "exiting with status 2"},
-		{errSilent, "", "failed"},
 	} {
 		got, returned := failing(test.err)
 		exit := ""
@@ -302,29 +302,30 @@ func TestReadSecret(t *testing.T) {
 func TestStoreCheckLeavesSomething(t *testing.T) {
 	for _, test := range []struct {
 		problems, want string
-		exit           error
+		repair         bool
+		left           string // what it fails with
 	}{
-		{`[]`, "0 problems, 0 mended\n", nil},
-		{`[{"text":"a","mended":true}]`, "mended: a\n1 problem, 1 mended\n", nil},
-		{`[{"text":"a","mended":true},{"text":"b","mended":false}]`, "mended: a\nfound: b\n2 problems, 1 mended\n", errSilent},
+		{`[]`, "0 problems, 0 mended\n", true, ""},
+		{`[{"text":"a","mended":true}]`, "mended: a\n1 problem, 1 mended\n", true, ""},
+		{`[{"text":"a","mended":true},{"text":"b","mended":false}]`, "mended: a\nfound: b\n2 problems, 1 mended\n", true, "1 problem left, which --repair can't mend"},
+		{`[{"text":"a","mended":false},{"text":"b","mended":false}]`, "found: a\nfound: b\n2 problems, 0 mended\n", false, "2 problems left; --repair mends what can be"},
 	} {
 		answer := `{"problems":` + test.problems + "}\n"
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, answer)
 		}))
 		for _, flags := range [][]string{{}, {"--json"}} {
-			root := program("patgate")
-			var out strings.Builder
-			root.SetOut(&out)
-			root.SetErr(io.Discard)
-			root.SetArgs(append([]string{"store", "check", "--address", server.Listener.Addr().String()}, flags...))
-			err := root.Execute()
-			want := test.want
+			args := append([]string{"store", "check", "--address", server.Listener.Addr().String(), fmt.Sprint("--repair=", test.repair)}, flags...)
+			out, stderr, err := told(t, "", args...)
+			want, left := test.want, test.left
 			if len(flags) > 0 {
 				want = answer
 			}
-			if out.String() != want || err != test.exit {
-				t.Errorf("store check %v of %s prints %q and ends with %v, want %q, %v", flags, answer, &out, err, want, test.exit)
+			if left != "" {
+				left = "patgate store check: " + left + "\n"
+			}
+			if out != want || stderr != left || (err == nil) != (left == "") {
+				t.Errorf("store check %v of %s prints %q and %q and ends with %v, want %q, %q", flags, answer, out, stderr, err, want, left)
 			}
 		}
 		server.Close()

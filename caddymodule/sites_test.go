@@ -221,6 +221,25 @@ func TestCasesOfOtherTypes(t *testing.T) {
 	}
 }
 
+// What failed is counted on standard error, too, as everything is that a command
+// ends with.
+func TestFailedCases(t *testing.T) {
+	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n")
+	const good, bad = `{"method":"GET","path":"/a","scope":"any"}` + "\n", `{"method":"GET","path":"/a","scope":"public"}` + "\n"
+	for _, test := range []struct{ cases, last, stderr string }{
+		{good, "1 passed, 0 failed\n", ""},
+		{bad, "0 passed, 1 failed\n", "patgate policy test: 1 of 1 case failed\n"},
+		{bad + good + bad, "1 passed, 2 failed\n", "patgate policy test: 2 of 3 cases failed\n"},
+	} {
+		for _, asJSON := range []bool{false, true} {
+			stdout, stderr, err := runPolicy(t, "test", "--config", caddyfile, writeFile(t, "cases.jsonl", test.cases), fmt.Sprint("--json=", asJSON))
+			if (err == nil) != (test.stderr == "") || stderr != test.stderr || !asJSON && !strings.HasSuffix(stdout, test.last) {
+				t.Errorf("test of %s: %v, %q and\n%swant %q and %s", test.cases, err, stderr, stdout, test.stderr, test.last)
+			}
+		}
+	}
+}
+
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)
