@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -153,10 +154,19 @@ func (c *adminCall) waitFor() (err error) {
 	if text == "" {
 		return nil
 	}
-	if c.wait, err = caddy.ParseDuration(text); err != nil || c.wait <= 0 || c.wait > maxWait {
-		return rest.Refuse(http.StatusBadRequest, "wait %s: want a duration such as 2s, at most %s", text, registry.FormatDuration(maxWait))
+	if c.wait, err = parseWait(text); err != nil {
+		return rest.Refuse(http.StatusBadRequest, "wait: %v", err)
 	}
 	return nil
+}
+
+// parseWait reads how long an answer is to wait.
+func parseWait(text string) (time.Duration, error) {
+	d, err := caddy.ParseDuration(text)
+	if err != nil || d <= 0 || d > maxWait {
+		return 0, fmt.Errorf("%q; want a duration such as 2s, at most %s", text, registry.FormatDuration(maxWait))
+	}
+	return d, nil
 }
 
 // stream answers with what write writes. An answer that fails half-way ends without an

@@ -119,22 +119,20 @@ func adopt(cmd *cobra.Command) {
 	}
 }
 
-// flagError says what a flag wants where its value is no number, boolean or duration.
+// flagError says what a flag wants where its value is none.
 func flagError(err error) error {
 	invalid := new(pflag.InvalidValueError)
 	if !errors.As(err, &invalid) {
 		return err
 	}
 	want := "a number"
-	switch kind := invalid.GetFlag().Value.Type(); {
-	case kind == "duration":
-		want = "a duration such as 90d or 12h, of a century at most"
-	case kind == "bool":
+	switch checked, isChecked := invalid.GetFlag().Value.(*checkedFlag); {
+	case isChecked:
+		want = checked.want
+	case invalid.GetFlag().Value.Type() == "bool":
 		want = "true or false"
 	case errors.Is(err, strconv.ErrRange):
 		want = "a smaller number"
-	case strings.HasPrefix(kind, "uint"):
-		want = "a number from 0"
 	}
 	return fmt.Errorf("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
 }

@@ -147,7 +147,7 @@ func checkText(cmd *cobra.Command, args []string) (err error) {
 func checkIDs(ids ...string) error {
 	for _, id := range ids {
 		if err := token.ValidID(id); err != nil {
-			return fmt.Errorf("%w (\"token verify\" tells the id of a secret)", err)
+			return usageError(fmt.Errorf("%w (\"token verify\" tells the id of a secret)", err))
 		}
 	}
 	return nil

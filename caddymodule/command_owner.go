@@ -54,6 +54,9 @@ nothing was ever said, all is allowed. --full lifts the limit.`,
 	enable := cmd.Flags().Bool("enable", false, "the owner's tokens work")
 	disable := cmd.Flags().Bool("disable", false, "none of the owner's tokens work")
 	return askingCommand(cmd, func(a *asking, args []string) error {
+		if *maxTokens < 0 {
+			return usageError(fmt.Errorf("--max-tokens %d: want a number from 0", *maxTokens))
+		}
 		changes := registry.OwnerChanges{
 			Enabled: changed(cmd, "enable", enable),
 			Admin:   changed(cmd, "admin", admin), MayCreate: changed(cmd, "may-create", mayCreate), MaxTokens: changed(cmd, "max-tokens", maxTokens),

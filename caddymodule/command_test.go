@@ -140,22 +140,43 @@ func TestFailures(t *testing.T) {
 // What is wrong with a flag is said in an operator's words.
 func TestFlagErrors(t *testing.T) {
 	for arg, want := range map[string]string{
-		"--limit=abc":       `--limit "abc": want a number`,
-		"--limit=1e30":      `--limit "1e30": want a number`,
-		"--limit=" + nines:  `--limit "` + nines + `": want a smaller number`,
-		"--remove=-1":       `--remove "-1": want a number from 0`,
-		"--no-expiry=maybe": `--no-expiry "maybe": want true or false`,
-		"--for=90":          `--for "90": want a duration such as 90d or 12h, of a century at most`,
-		"--for=9999999d":    `--for "9999999d": want a duration such as 90d or 12h, of a century at most`,
-		"--for=1d12h":       "",
-		"--no-such=1":       "unknown flag: --no-such",
-		"--limit":           "flag needs an argument: --limit",
-		"--limit=1":         "",
+		"--limit=abc":           `--limit "abc": want a number`,
+		"--limit=1e30":          `--limit "1e30": want a number`,
+		"--limit=" + nines:      `--limit "` + nines + `": want a smaller number`,
+		"--remove=-1":           `--remove "-1": want the number of a grant, counted from 1`,
+		"--remove=0":            `--remove "0": want the number of a grant, counted from 1`,
+		"--remove=02":           `--remove "02": want the number of a grant, counted from 1`,
+		"--remove=+1":           `--remove "+1": want the number of a grant, counted from 1`,
+		"--remove=2":            "",
+		"--no-expiry=maybe":     `--no-expiry "maybe": want true or false`,
+		"--for=90":              `--for "90": want a duration such as 90d or 12h, of a century at most`,
+		"--for=9999999d":        `--for "9999999d": want a duration such as 90d or 12h, of a century at most`,
+		"--for=-1h":             `--for "-1h": want a duration such as 90d or 12h, of a century at most`,
+		"--for=0":               "",
+		"--for=1d12h":           "",
+		"--within=0":            `--within "0": want a duration such as 90d or 12h, longer than 0, of a century at most`,
+		"--within=14d":          "",
+		"--wait=0":              `--wait "0": want a duration such as 2s, longer than 0, of at most 1m`,
+		"--wait=1h":             `--wait "1h": want a duration such as 2s, longer than 0, of at most 1m`,
+		"--wait=":               `--wait "": want a duration such as 2s, longer than 0, of at most 1m`,
+		"--wait=1m":             "",
+		"--at=2027-02-30":       `--at "2027-02-30": want a time such as 2027-01-31T12:00:00Z or 2027-01-31`,
+		"--at=2027-02-28":       "",
+		"--from=bogus":          `--from "bogus": want an address or a range such as 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32`,
+		"--from=10.0.0.0/8,::1": `--from "10.0.0.0/8,::1": want an address or a range such as 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32`,
+		"--from=10.0.0.0/8":     "",
+		"--no-such=1":           "unknown flag: --no-such",
+		"--limit":               "flag needs an argument: --limit",
+		"--limit=1":             "",
 	} {
 		cmd := &cobra.Command{Use: "patgate", RunE: run(func(*cobra.Command, []string) error { return nil })}
 		cmd.Flags().Int("limit", 0, "")
-		cmd.Flags().Uint("remove", 0, "")
-		cmd.Flags().Var(new(durationFlag), "for", "")
+		cmd.Flags().Var(aGrant.in(new(string)), "remove", "")
+		cmd.Flags().Var(aDuration.in(new(string)), "for", "")
+		cmd.Flags().Var(aWhile.in(new(string)), "within", "")
+		cmd.Flags().Var(aWait.in(new(string)), "wait", "")
+		cmd.Flags().Var(aTime.in(new(string)), "at", "")
+		cmd.Flags().Var(aRange.listedIn(new([]string)), "from", "")
 		cmd.Flags().Bool("no-expiry", false, "")
 		adopt(cmd)
 		var out strings.Builder

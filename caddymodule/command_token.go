@@ -55,7 +55,7 @@ has to say which it is for.`,
 	flags.StringVar(&n.Name, "name", "", "`NAME` by which people know the token (required)")
 	flags.StringVar(&n.Description, "description", "", "`TEXT` that says what the token is for")
 	flags.StringVar(&n.Owner, "owner", "", "`OWNER`, the account the token belongs to")
-	flags.StringArrayVar(&n.AllowedIPs, "allow-ip", nil, "address or range (`CIDR`) the token may be used from (repeatable; default: everywhere)")
+	flags.Var(aRange.listedIn(&n.AllowedIPs), "allow-ip", "address or range (`CIDR`) the token may be used from (repeatable; default: everywhere)")
 	grants := newGrantFlags(cmd)
 	flags.BoolVar(&grants.allSpaces, "all-spaces", false, "the scopes hold in all spaces")
 	flags.StringArrayVar(&grants.resources, "resource", nil, "`ID` of a resource the scopes are limited to (repeatable)")
@@ -101,7 +101,8 @@ func tokenUpdateCommand() *cobra.Command {
 	}
 	name := cmd.Flags().String("name", "", "`NAME` by which people know the token")
 	description := cmd.Flags().String("description", "", "`TEXT` that says what the token is for")
-	addresses := cmd.Flags().StringArray("allow-ip", nil, "address or range (`CIDR`) the token may be used from, in place of those before (repeatable)")
+	addresses := new([]string)
+	cmd.Flags().Var(aRange.listedIn(addresses), "allow-ip", "address or range (`CIDR`) the token may be used from, in place of those before (repeatable)")
 	cmd.Flags().Bool("allow-everywhere", false, "the token may be used from everywhere")
 	return askingCommand(cmd, func(a *asking, args []string) error {
 		if err := oneOf(cmd, false, "allow-ip", "allow-everywhere"); err != nil {
@@ -136,7 +137,8 @@ numbered as "token show" shows them. A change holds from the next request on.`,
 		Args: wantArgs("ID"),
 	}
 	add := cmd.Flags().StringArray("add", nil, "the `GRANT` to add, as JSON")
-	remove := cmd.Flags().Uint("remove", 0, "the `NUMBER` of the grant to take")
+	remove := new(string)
+	cmd.Flags().Var(aGrant.in(remove), "remove", "the `NUMBER` of the grant to take")
 	cmd.Flags().Bool("remove-all", false, "take all grants")
 	return askingCommand(cmd, func(a *asking, args []string) error {
 		if err := oneOf(cmd, true, "add", "remove", "remove-all"); err != nil {
@@ -157,10 +159,7 @@ numbered as "token show" shows them. A change holds from the next request on.`,
 			}
 			return ask(a, http.MethodPost, apiPath(grants...), g, printToken)
 		case "--remove":
-			if *remove == 0 {
-				return usageError(errors.New("--remove 0: grants are numbered from 1"))
-			}
-			return ask(a, http.MethodDelete, apiPath(append(grants, fmt.Sprint(*remove))...), nil, printToken)
+			return ask(a, http.MethodDelete, apiPath(append(grants, *remove)...), nil, printToken)
 		}
 		return ask(a, http.MethodDelete, apiPath(grants...), nil, printToken)
 	})
@@ -180,7 +179,7 @@ or was revoked is active again.`,
 	}
 	lifetime := newLifetimeFlags(cmd)
 	overlap := new(string)
-	cmd.Flags().Var((*durationFlag)(overlap), "overlap", "`DURATION` for which the old secret works on, as in 12h (default: not at all)")
+	cmd.Flags().Var(aDuration.in(overlap), "overlap", "`DURATION` for which the old secret works on, as in 12h (default: not at all)")
 	return askingCommand(cmd, func(a *asking, args []string) (err error) {
 		renewal := registry.Renewal{Overlap: changed(cmd, "overlap", overlap)}
 		if renewal.Lifetime, err = lifetime.read(); err != nil {
@@ -247,7 +246,8 @@ unknown, none is deleted. To keep a record of what was there, revoke instead.`,
 
 // waitFlag adds the flag --wait. What it returns gives the parameter for it.
 func waitFlag(cmd *cobra.Command) func() url.Values {
-	wait := cmd.Flags().String("wait", "", "wait for this `DURATION` for all gateways to take it in, as in 2s (default: a moment)")
+	wait := new(string)
+	cmd.Flags().Var(aWait.in(wait), "wait", "wait for this `DURATION` for all gateways to take it in, as in 2s (default: a moment)")
 	return func() url.Values {
 		if *wait == "" {
 			return url.Values{}
@@ -366,8 +366,8 @@ type lifetimeFlags struct {
 
 func newLifetimeFlags(cmd *cobra.Command) *lifetimeFlags {
 	f := &lifetimeFlags{cmd: cmd}
-	cmd.Flags().Var((*durationFlag)(&f.in), "expires-in", "`DURATION` the secret lives, as in 30d or 12h (default: as configured)")
-	cmd.Flags().StringVar(&f.at, "expires-at", "", "`TIME` it expires at, as in 2027-01-31 (when the day begins, in UTC) or 2027-01-31T12:00:00Z")
+	cmd.Flags().Var(aWhile.in(&f.in), "expires-in", "`DURATION` the secret lives, as in 30d or 12h (default: as configured)")
+	cmd.Flags().Var(aTime.in(&f.at), "expires-at", "`TIME` it expires at, as in 2027-01-31 (when the day begins, in UTC) or 2027-01-31T12:00:00Z")
 	cmd.Flags().BoolVar(&f.noExpiry, "no-expiry", false, "it never expires, where that is allowed")
 	return f
 }

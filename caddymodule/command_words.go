@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/patgate/patgate/internal/rest"
-	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
 
@@ -20,22 +19,6 @@ func counted(n int, noun string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
-
-// durationFlag is a flag's value that the server reads as a duration. Something else is
-// bad usage, and shows here.
-type durationFlag string
-
-// String implements pflag.Value.
-func (d *durationFlag) String() string { return string(*d) }
-
-// Set implements pflag.Value.
-func (d *durationFlag) Set(s string) error {
-	*d = durationFlag(s)
-	return registry.CheckDuration(s)
-}
-
-// Type implements pflag.Value.
-func (d *durationFlag) Type() string { return "duration" }
 
 // distance writes how far t is from now, in the largest unit that is exact
 // enough: in 89 days, 3 hours ago.

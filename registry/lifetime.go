@@ -106,9 +106,18 @@ func parseDuration(what, s string) (time.Duration, error) {
 	return time.Duration(n*float64(day)) + d, nil
 }
 
-// CheckDuration returns why s is no duration, or nil.
-func CheckDuration(s string) error {
-	_, err := parseDuration("duration", s)
+// CheckDuration returns why s is no duration of at least so long, or nil.
+func CheckDuration(s string, least time.Duration) error {
+	d, err := parseDuration("duration", s)
+	if err == nil && d < least {
+		err = invalid("duration: %q is too short", s)
+	}
+	return err
+}
+
+// CheckTime returns why s is no time, or nil.
+func CheckTime(s string) error {
+	_, err := parseTime("time", s)
 	return err
 }
 

@@ -26,6 +26,12 @@ func parseRanges(list []string) ([]netip.Prefix, error) {
 	return ranges, nil
 }
 
+// CheckRange returns why s is no address or range of addresses, or nil.
+func CheckRange(s string) error {
+	_, err := parseRanges([]string{s})
+	return err
+}
+
 func parseRange(s string) (p netip.Prefix, ok bool) {
 	if a, err := netip.ParseAddr(s); err == nil {
 		p, ok = netip.PrefixFrom(a.WithZone(""), a.BitLen()), a.Zone() == ""

@@ -143,11 +143,20 @@ func (c *Call) removeGrant() (any, error) {
 	if err := c.noBody(); err != nil {
 		return nil, err
 	}
-	n, err := strconv.Atoi(c.R.PathValue("n"))
+	n, err := GrantNumber(c.R.PathValue("n"))
 	if err != nil {
-		return nil, Refuse(http.StatusBadRequest, "grant %q: want its number, counted from 1", c.R.PathValue("n"))
+		return nil, err
 	}
 	return c.View(c.Account.RemoveGrant(c.R.Context(), c.id(), n))
+}
+
+// GrantNumber reads the number of a grant. One is written in one way only.
+func GrantNumber(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || strconv.Itoa(n) != s {
+		return 0, Refuse(http.StatusBadRequest, "grant %q: want its number, counted from 1", s)
+	}
+	return n, nil
 }
 
 func (c *Call) removeAllGrants() (any, error) {
