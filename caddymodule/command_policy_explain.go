@@ -62,18 +62,28 @@ or a whole URL where several sites use patgate.`,
 			name = strings.TrimSpace(name)
 			in.Headers[name] = append(in.Headers[name], strings.TrimSpace(value))
 		}
+		q, err := newQuestion(in.Method, in.URL, in.header(), in.Address)
+		if err != nil {
+			return usageError(err)
+		}
 		if *secretStdin {
 			if in.Secret, err = readSecret(cmd); err != nil {
 				return err
 			}
 		}
-		var e explanation
-		if _, err := os.Stat("Caddyfile"); err != nil && !cmd.Flags().Changed("config") {
-			e, err = explainRunning(cmd, *address, in)
-			if err != nil {
+		flags := cmd.Flags()
+		if _, err := os.Stat("Caddyfile"); err == nil && !flags.Changed("config") {
+			if err := flags.Set("config", "Caddyfile"); err != nil { // it says where the running server is, too
 				return err
 			}
-		} else if e, err = explainFile(cmd, read, *address, in); err != nil {
+		}
+		var e explanation
+		if flags.Changed("config") {
+			e, err = explainFile(cmd, read, *address, in, q)
+		} else {
+			e, err = explainRunning(cmd, *address, in)
+		}
+		if err != nil {
 			return err
 		}
 		if *asJSON {
@@ -98,14 +108,10 @@ func explainRunning(cmd *cobra.Command, address string, in explainRequest) (e ex
 
 // explainFile judges by a configuration file. Only the token is the running
 // server's.
-func explainFile(cmd *cobra.Command, read func() (*configuration, error), address string, in explainRequest) (e explanation, err error) {
+func explainFile(cmd *cobra.Command, read func() (*configuration, error), address string, in explainRequest, q question) (e explanation, err error) {
 	c, err := read()
 	if err != nil {
 		return e, err
-	}
-	q, err := newQuestion(in.Method, in.URL, in.header(), in.Address)
-	if err != nil {
-		return e, usageError(err)
 	}
 	s, err := siteFor(c.sites, cmp.Or(in.Site, q.host()))
 	if err != nil {

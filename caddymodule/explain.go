@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/patgate/patgate/internal/mask"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
@@ -61,6 +63,8 @@ func newQuestion(method, target string, headers http.Header, from string) (q que
 		switch {
 		case !policy.PlainHeaderName(name):
 			return q, fmt.Errorf("header %q: want a name of letters, digits and hyphens", name)
+		case slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }):
+			return q, fmt.Errorf("header %s: want a value in one line, without control characters", name)
 		case strings.EqualFold(name, "host") && len(values) == 1:
 			q.request.Host = values[0]
 		default:

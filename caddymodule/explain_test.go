@@ -3,7 +3,9 @@ package caddymodule
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -205,6 +207,48 @@ func TestFindings(t *testing.T) {
 	}
 	if err := (&findings{}).print(&out, false); err != errNoSites {
 		t.Errorf("without sites: %v, want an error", err)
+	}
+}
+
+// The server that runs by the Caddyfile in the current directory is asked for the
+// token, whether or not that file is named.
+func TestExplainAsksWhereTheCaddyfileSays(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path)
+		io.WriteString(w, `{"id":"abc","status":"active","grants":[]}`)
+	}))
+	defer server.Close()
+	t.Chdir(t.TempDir())
+	caddyfile := "{\n\tadmin " + server.Listener.Addr().String() + "\n}\nhttp://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n"
+	if err := os.WriteFile("Caddyfile", []byte(caddyfile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range [][]string{{}, {"--config", "Caddyfile"}} {
+		asked = nil
+		out, stderr, err := runPolicy(t, append([]string{"explain", "GET", "/a", "--token", "abc"}, flags...)...)
+		if err != nil || len(asked) != 1 || !strings.Contains(out, "forward") {
+			t.Errorf("explain %v: %v %s asks for %q and prints\n%s", flags, err, stderr, asked, out)
+		}
+	}
+}
+
+// A request that no server would take apart so isn't explained.
+func TestExplainRefusesHeaders(t *testing.T) {
+	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n")
+	for header, want := range map[string]string{
+		"X: a\nb":      "header X: want a value in one line",
+		"X: a\x00b":    "header X: want a value in one line",
+		"Host: a\r\nb": "header Host: want a value in one line",
+		"X Y: a":       "want a name of letters, digits and hyphens",
+		"X":            "want 'Name: value', with a colon",
+		"X: a\tb":      "",
+		"X: ä":         "",
+	} {
+		_, stderr, err := runPolicy(t, "explain", "--config", caddyfile, "GET", "/a", "--header", header)
+		if (err == nil) != (want == "") || !strings.Contains(stderr, want) || want != "" && !strings.Contains(stderr, "--help") {
+			t.Errorf("--header %q: %v %s, want %s", header, err, stderr, want)
+		}
 	}
 }
 
