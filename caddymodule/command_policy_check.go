@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,6 +39,9 @@ that no operation has.`,
 	host := cmd.Flags().String("site", "", "`HOST` of the site to compare --openapi with, or the place of its gate as in Caddyfile:3, where several use patgate")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		if names := given(cmd, "base", "site"); len(names) > 0 && len(*documents) == 0 {
+			return usageError(fmt.Errorf("%s without --openapi says nothing: every site is checked", strings.Join(names, " and ")))
+		}
 		c, err := read()
 		if err != nil {
 			return err

@@ -221,6 +221,25 @@ func TestCheckComparesDocuments(t *testing.T) {
 	}
 }
 
+// What would be passed over isn't taken.
+func TestCheckWithoutDocuments(t *testing.T) {
+	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n}\n")
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, ""},
+		{[]string{"--site", "bogus"}, "--site without --openapi says nothing"},
+		{[]string{"--site", "a.test"}, "--site without --openapi says nothing"},
+		{[]string{"--base", "/x", "--site", "a.test"}, "--base and --site without --openapi"},
+	} {
+		out, stderr, err := runPolicy(t, append([]string{"check", "--config", caddyfile}, test.args...)...)
+		if refused := test.want != ""; (err != nil) != refused || (out == "") != refused || !strings.Contains(stderr, test.want) || strings.Contains(stderr, "--help") != refused {
+			t.Errorf("check %v: %v, prints %q and %q, want %s", test.args, err, out, stderr, test.want)
+		}
+	}
+}
+
 // TestDocumentBesideTheCaddyfile: the file is found wherever the server is
 // started, and so it is after a reload from elsewhere.
 func TestDocumentBesideTheCaddyfile(t *testing.T) {
