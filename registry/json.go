@@ -5,13 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // Decode reads one JSON value into v, which is what the registry takes or is
 // built of such. Nothing in data is lost without a word: unknown keys, keys given
-// twice, bytes that are not UTF-8 and what follows the value are ErrInvalid.
+// twice, bytes and escapes that are not UTF-8 and what follows the value are
+// ErrInvalid.
 func Decode(data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return invalid("not valid UTF-8")
@@ -27,7 +31,47 @@ func Decode(data []byte, v any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return invalid("not valid JSON: something follows the value")
 	}
+	if halfPair(data) {
+		return invalid(`not valid UTF-8: half a surrogate pair (\ud800 to \udfff)`)
+	}
 	return checkKeys(data)
+}
+
+// halfPair reports whether data, which is valid JSON, has half of a surrogate pair. It
+// stands for no character, and encoding/json puts another in its place.
+func halfPair(data []byte) bool {
+	for {
+		i := bytes.IndexByte(data, '\\')
+		if i < 0 {
+			return false
+		}
+		data = data[i:]
+		first, ok := escaped(data)
+		if !ok {
+			data = data[2:]
+			continue
+		}
+		data = data[escapeLength:]
+		if !utf16.IsSurrogate(first) {
+			continue
+		}
+		if second, _ := escaped(data); utf16.DecodeRune(first, second) == utf8.RuneError {
+			return true
+		}
+		data = data[escapeLength:]
+	}
+}
+
+// escapeLength is that of \u0000.
+const escapeLength = 6
+
+// escaped returns what an escape such as \u0000 at the beginning of data stands for.
+func escaped(data []byte) (r rune, ok bool) {
+	if len(data) < escapeLength || data[0] != '\\' || data[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(data[2:escapeLength]), 16, 16)
+	return rune(n), err == nil
 }
 
 // badJSON says what encoding/json found wrong, without the values it found.
@@ -38,12 +82,15 @@ func badJSON(err error) error {
 		return err
 	}
 	if errors.As(err, &wrongType) {
+		// The path names Go's embedded structs, too; the key is its end.
+		key := wrongType.Field[strings.LastIndexByte(wrongType.Field, '.')+1:]
 		got, _, _ := strings.Cut(wrongType.Value, " ") // "number 5"
 		if wrongType.Field == "" {
 			return invalid("want a JSON object, got a JSON %s", got)
 		}
-		// The path names Go's embedded structs, too; the key is its end.
-		key := wrongType.Field[strings.LastIndexByte(wrongType.Field, '.')+1:]
+		if got == "number" && wrongType.Type.Kind() == reflect.Int {
+			return invalid("%s: want a whole number of at most 18 digits", key)
+		}
 		return invalid("%s: a JSON %s can't stand here", key, got)
 	}
 	if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {

@@ -28,6 +28,13 @@ func TestDecode(t *testing.T) {
 		{"a key twice", `{"name":"x","name":"x"}`, `key "name" is given twice`},
 		{"a key twice behind a list", `{"grants":[{"spaces":["1"]},{"spaces":["1"]}],"full":true,"grants":[]}`, `key "grants" is given twice`},
 		{"a key twice by folding", `{"description":"x","de\u017fcription":"y"}`, "is given twice"},
+		{"half a pair", `{"name":"\ud800"}`, "half a surrogate pair"},
+		{"half a pair before another escape", `{"name":"\uD83D\n\ude00"}`, "half a surrogate pair"},
+		{"half a pair before a character", `{"name":"\ud83dx"}`, "half a surrogate pair"},
+		{"the other half", `{"name":"x\ude00"}`, "half a surrogate pair"},
+		{"halves the wrong way round", `{"name":"\ude00\ud83d"}`, "half a surrogate pair"},
+		{"half a pair behind a pair", `{"name":"\ud83d\ude00\ud83d"}`, "half a surrogate pair"},
+		{"half a pair in a key", `{"\ud800":1}`, `unknown key`},
 		{"more", `{} {}`, "something follows"},
 		{"a comma too many", `{"name":"x",}`, "not valid JSON"},
 	} {
@@ -40,6 +47,30 @@ func TestDecode(t *testing.T) {
 				t.Errorf("error %q names what is no key", err)
 			}
 		})
+	}
+}
+
+// Escapes that stand for a character are as good as the character.
+func TestDecodeEscapes(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		`"\u00e4"`: "ä", `"\ud83d\ude00"`: "😀", `"\uD83D\uDE00"`: "😀", `"\\ud800"`: `\ud800`, `"\\\u0078"`: `\x`, `"\ufffd"`: "\ufffd", `"\""`: `"`,
+	} {
+		var n NewToken
+		if err := Decode([]byte(`{"name":`+in+`}`), &n); err != nil || n.Name != want {
+			t.Errorf("Decode of %s = %q, %v, want %q", in, n.Name, err, want)
+		}
+	}
+}
+
+// A number is told from one that can't be counted in.
+func TestDecodeWholeNumbers(t *testing.T) {
+	t.Parallel()
+	for in, says := range map[string]string{
+		"1.5": "max_tokens: want a whole number", "1e30": "max_tokens: want a whole number", "99999999999999999999": "max_tokens: want a whole number",
+		`"5"`: "max_tokens: a JSON string can't stand here",
+	} {
+		refused(t, Decode([]byte(`{"max_tokens":`+in+`}`), new(OwnerChanges)), ErrInvalid, says)
 	}
 }
 

@@ -114,10 +114,14 @@ func Params(query string, known []string) (url.Values, error) {
 }
 
 func knownParams(known []string) string {
-	if len(known) == 0 {
+	names := strings.ReplaceAll(strings.Join(known, ", "), "+", "")
+	switch len(known) {
+	case 0:
 		return "; there are none here"
+	case 1:
+		return "; there is " + names
 	}
-	return "; there are " + strings.ReplaceAll(strings.Join(known, ", "), "+", "")
+	return "; there are " + names
 }
 
 // Page returns the query parameters limit (0: not given) and cursor.
