@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -130,7 +132,9 @@ a token. Other keys are ignored. The file - is standard input.`,
 		if err != nil {
 			return err
 		}
-		return testCases(cmd.OutOrStdout(), s.gate.policy, files, *asJSON)
+		w := bufio.NewWriter(cmd.OutOrStdout())
+		err = testCases(w, s.gate.policy, files, *asJSON)
+		return cmp.Or(w.Flush(), err)
 	})
 	return cmd
 }

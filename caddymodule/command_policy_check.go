@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -89,7 +90,9 @@ func (f *findings) print(out io.Writer, asJSON bool) (err error) {
 	case f.Sites == 0:
 		err = errNoSites
 	default:
-		f.printLines(out)
+		w := bufio.NewWriter(out)
+		f.printLines(w)
+		err = w.Flush()
 	}
 	if err == nil && f.Errors > 0 {
 		return fmt.Errorf("%s in the policies", counted(f.Errors, "error"))

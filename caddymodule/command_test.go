@@ -353,6 +353,19 @@ func TestStoreCheckLeavesSomething(t *testing.T) {
 	}
 }
 
+// An import whose file can't be read names the file.
+func TestUnreadableImport(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	_, stderr, err := told(t, "", "token", "import", dir, "--address", server.Listener.Addr().String())
+	if want := "patgate token import: reading tokens: read " + dir + ": "; err == nil || !strings.HasPrefix(stderr, want) {
+		t.Errorf("it prints %q and ends with %v, want %s", stderr, err, want)
+	}
+}
+
 // An import that is interrupted says how far it came.
 func TestInterruptedImport(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"sync/atomic"
@@ -48,6 +50,9 @@ begin with the time they were made, and not by "created_at".`,
 		body := interruptible(a.ctx(), sent)
 		defer body.Close()
 		resp, err := a.do(a.ctx(), http.MethodPost, apiPath("import"), "application/x-ndjson", body)
+		if reading := (*fs.PathError)(nil); errors.As(err, &reading) {
+			return fmt.Errorf("reading tokens: %w", reading)
+		}
 		if err != nil {
 			return howFar(a.ctx(), err, "when %s had been sent", counted(int(sent.lines.Load()), "line"))
 		}

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -98,7 +99,7 @@ func adaptedConfig(file, adapter string) ([]byte, error) {
 		adapter = "caddyfile"
 	}
 	if adapter == "" {
-		return body, nil
+		return body, validJSON(file, body)
 	}
 	a := caddyconfig.GetAdapter(adapter)
 	if a == nil {
@@ -109,6 +110,15 @@ func adaptedConfig(file, adapter string) ([]byte, error) {
 	}
 	body, _, err = a.Adapt(body, map[string]any{"filename": file})
 	return body, err
+}
+
+// validJSON says where a file isn't JSON, if it isn't.
+func validJSON(file string, body []byte) error {
+	var wrong *json.SyntaxError
+	if err := json.Unmarshal(body, new(json.RawMessage)); errors.As(err, &wrong) {
+		return fmt.Errorf("reading configuration: %s:%d: %w", file, 1+bytes.Count(body[:wrong.Offset], []byte{'\n'}), err)
+	}
+	return nil
 }
 
 // answering are the handlers of Caddy that pass no request on.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -214,6 +215,8 @@ func TestCasesOfOtherTypes(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"method":"GET","path":"/a","scope":"any","space":1}`: "line 1: space: number is not what can stand here",
 		`[]`: "line 1: a case: array is not what can stand here",
+		`{"method":"GET","path":"/a","scope":"any"}` + "\n" + `{"method":"GET","path":"/a","scope":"any","scope":"any"}`: "line 2: scope is given twice",
+		`{"method":"GET","path":"/a","scope":"any","note":{"scope":"x"},"Scope":["b"]}`:                                  "line 1: scope is given twice",
 	} {
 		if _, stderr, err := runPolicy(t, "test", "--config", caddyfile, writeFile(t, "cases.jsonl", text)); err == nil || !strings.Contains(stderr, want) {
 			t.Errorf("%s: %v %s, want %s", text, err, stderr, want)
@@ -236,6 +239,49 @@ func TestFailedCases(t *testing.T) {
 			if (err == nil) != (test.stderr == "") || stderr != test.stderr || !asJSON && !strings.HasSuffix(stdout, test.last) {
 				t.Errorf("test of %s: %v, %q and\n%swant %q and %s", test.cases, err, stderr, stdout, test.stderr, test.last)
 			}
+		}
+	}
+}
+
+// Keys that say nothing may be there as often as they like.
+func TestCasesWithNotes(t *testing.T) {
+	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n")
+	cases := writeFile(t, "cases.jsonl", `{"method":"GET","path":"/a","scope":"any","note":{"scope":"x"},"Note":1,"note":[]}`)
+	if _, stderr, err := runPolicy(t, "test", "--config", caddyfile, cases); err != nil {
+		t.Errorf("%v %s", err, stderr)
+	}
+}
+
+// noRoom is an output that takes nothing.
+type noRoom struct{}
+
+func (noRoom) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// What can't be printed isn't done.
+func TestPolicyOutputFails(t *testing.T) {
+	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n}\n")
+	cases := writeFile(t, "cases.jsonl", `{"method":"GET","path":"/a","scope":"any"}`)
+	for _, args := range [][]string{
+		{"check"}, {"check", "--json"}, {"test", cases}, {"test", cases, "--json"}, {"routes"}, {"routes", "--json"}, {"explain", "GET", "/a"}, {"explain", "GET", "/a", "--json"},
+	} {
+		root := program("patgate")
+		var said strings.Builder
+		root.SetOut(noRoom{})
+		root.SetErr(&said)
+		root.SetArgs(append(append([]string{"policy"}, args...), "--config", caddyfile))
+		if err := root.Execute(); err == nil || !strings.Contains(said.String(), "no space left on device") {
+			t.Errorf("policy %s: %v, %q, want an error", strings.Join(args, " "), err, &said)
+		}
+	}
+}
+
+// A configuration that isn't JSON is named, and the line where it isn't.
+func TestBrokenJSONConfiguration(t *testing.T) {
+	for text, line := range map[string]int{"{\n\t\"apps\": {},\n}\n": 3, "": 1, "{": 1, "{}\n\nx": 3} {
+		file := writeFile(t, "caddy.json", text)
+		want := fmt.Sprintf("%s:%d: ", file, line)
+		if _, stderr, err := runPolicy(t, "check", "--config", file); err == nil || !strings.Contains(stderr, want) {
+			t.Errorf("check of %q: %v %s, want %s", text, err, stderr, want)
 		}
 	}
 }

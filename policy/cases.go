@@ -66,12 +66,38 @@ func ReadCases(r io.Reader) ([]Case, error) {
 			}
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
+		if key := repeatedKey(text); key != "" {
+			return nil, fmt.Errorf("line %d: %s is given twice", n, key)
+		}
 		if c.Method == "" || c.Path == "" || c.Scope == "" {
 			return nil, fmt.Errorf("line %d: want method, path and scope", n)
 		}
 		cases = append(cases, c)
 	}
 	return cases, lines.Err()
+}
+
+// caseKeys are the keys of a case that say something.
+var caseKeys = []string{"method", "path", "scope", "space", "resource", "anonymous"}
+
+// repeatedKey returns one of these that an object has twice, or "": encoding/json takes
+// the last, in whichever case it is written.
+func repeatedKey(object string) string {
+	dec := json.NewDecoder(strings.NewReader(object))
+	dec.Token() // {
+	seen := map[string]bool{}
+	for dec.More() {
+		tok, _ := dec.Token() // was read before: never fails
+		var value json.RawMessage
+		dec.Decode(&value)
+		key, _ := tok.(string)
+		key = strings.ToLower(strings.ToUpper(key))
+		if seen[key] && slices.Contains(caseKeys, key) {
+			return key
+		}
+		seen[key] = true
+	}
+	return ""
 }
 
 // Check reports what of the case the policy doesn't meet, or nil.
