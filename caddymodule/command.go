@@ -3,13 +3,11 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -202,14 +200,4 @@ func fail(cmd *cobra.Command, err error) error {
 // oneLine returns what err says, without secrets, as a line.
 func oneLine(err error) string {
 	return strings.Join(strings.FieldsFunc(token.Masked(err.Error()), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-}
-
-// jsonFlag adds the flag that asks for JSON instead of text for people.
-func jsonFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("json", false, "print JSON")
-}
-
-// newTable returns a writer that aligns what is separated by tabs.
-func newTable(w io.Writer) *tabwriter.Writer {
-	return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 }

@@ -5,19 +5,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/patgate/patgate/internal/rest"
-	"github.com/patgate/patgate/token"
 )
 
 // asking is a command that asks the running server, under way.
@@ -104,83 +98,6 @@ func (m *madeSecret) UnmarshalJSON(text []byte) error {
 func copyAnswer(w io.Writer, body io.Reader) error {
 	if _, err := io.Copy(w, body); err != nil {
 		return fmt.Errorf("passing the answer on: %w", err)
-	}
-	return nil
-}
-
-// wantArgs refuses arguments other than those named, and empty ones. A name that
-// ends in ... stands for one or more. Unlike cobra's checks it doesn't repeat what
-// was given, which may be a secret.
-func wantArgs(names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		many := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
-		if slices.Contains(args, "") && len(names) > 0 {
-			return fmt.Errorf("want %s, got an empty argument", strings.Join(names, " "))
-		}
-		if len(args) == len(names) || many && len(args) > len(names) {
-			return nil
-		}
-		if len(names) == 0 {
-			return fmt.Errorf("want no arguments, got %d", len(args))
-		}
-		return fmt.Errorf("want %s, got %s", strings.Join(names, " "), counted(len(args), "argument"))
-	}
-}
-
-// checkText refuses what can't be sent as JSON: it would arrive as something else.
-func checkText(cmd *cobra.Command, args []string) (err error) {
-	for _, arg := range args {
-		if !utf8.ValidString(arg) {
-			return usageError(errors.New("an argument is not valid UTF-8"))
-		}
-	}
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if !utf8.ValidString(f.Value.String()) {
-			err = usageError(fmt.Errorf("--%s: not valid UTF-8", f.Name))
-		}
-	})
-	return err
-}
-
-// checkIDs refuses what can't be a token's id before it is sent: the server logs
-// the addresses it is asked for, and what was given may be a secret.
-func checkIDs(ids ...string) error {
-	for _, id := range ids {
-		if err := token.ValidID(id); err != nil {
-			return usageError(fmt.Errorf("%w (\"token verify\" tells the id of a secret)", err))
-		}
-	}
-	return nil
-}
-
-// changed returns value if the flag was given, and nil otherwise.
-func changed[T any](cmd *cobra.Command, flag string, value *T) *T {
-	if cmd.Flags().Changed(flag) {
-		return value
-	}
-	return nil
-}
-
-// given returns which of the flags were given. One that says yes or no and says no
-// (--remove-all=false) was not.
-func given(cmd *cobra.Command, flags ...string) (names []string) {
-	for _, name := range flags {
-		f := cmd.Flags().Lookup(name)
-		if f == nil || !f.Changed || f.Value.Type() == "bool" && f.Value.String() == "false" {
-			continue
-		}
-		names = append(names, "--"+name)
-	}
-	return names
-}
-
-// oneOf refuses several of these flags, and, if it is required, none of them.
-func oneOf(cmd *cobra.Command, required bool, flags ...string) error {
-	switch names := given(cmd, flags...); {
-	case len(names) > 1:
-		return usageError(fmt.Errorf("%s contradict each other: give one", strings.Join(names, " and ")))
-	case len(names) == 0 && required:
-		return usageError(errors.New("give one of --" + strings.Join(flags, ", --")))
 	}
 	return nil
 }

@@ -76,13 +76,6 @@ func newClient(address string, cmd *cobra.Command) (*client, error) {
 // change takes that is made in one go.
 const answerTime = 10 * time.Minute
 
-func flagValue(cmd *cobra.Command, name string) string {
-	if f := cmd.Flags().Lookup(name); f != nil {
-		return f.Value.String()
-	}
-	return ""
-}
-
 // apiPath returns the path of the management API with these segments.
 func apiPath(segments ...string) string {
 	path := "/patgate"

@@ -150,12 +150,3 @@ func who(e registry.Event) string {
 	}
 	return name
 }
-
-// shortened cuts what is too long for a column of a table.
-func shortened(s string) string {
-	const width = 60
-	if words := []rune(s); len(words) > width {
-		return string(words[:width-1]) + "…"
-	}
-	return s
-}

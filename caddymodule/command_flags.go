@@ -1,67 +1,116 @@
 package caddymodule
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
-	"time"
+	"unicode/utf8"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/patgate/patgate/internal/rest"
-	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
 )
 
-// flagKind is a kind of text that the server reads. What it could never take is bad
-// usage, and shows before it is asked.
-type flagKind struct {
-	name  string
-	want  string // what is said of a text that check refuses
-	check func(string) error
+// jsonFlag adds the flag that asks for JSON instead of text for people.
+func jsonFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("json", false, "print JSON")
 }
 
-var (
-	aDuration = flagKind{"duration", "a duration such as 90d or 12h, of a century at most", func(s string) error {
-		return registry.CheckDuration(s, 0)
-	}}
-	aWhile = flagKind{"duration", "a duration such as 90d or 12h, longer than 0, of a century at most", func(s string) error {
-		return registry.CheckDuration(s, time.Millisecond) // times are kept in these
-	}}
-	aWait = flagKind{"duration", "a duration such as 2s, longer than 0, of at most " + registry.FormatDuration(maxWait), func(s string) error {
-		_, err := parseWait(s)
-		return err
-	}}
-	aTime  = flagKind{"time", "a time such as 2027-01-31T12:00:00Z or 2027-01-31", registry.CheckTime}
-	aRange = flagKind{"range", "an address or a range such as 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32", registry.CheckRange}
-	aGrant = flagKind{"number", "the number of a grant, counted from 1", func(s string) error {
-		_, err := rest.GrantNumber(s)
-		return err
-	}}
-)
-
-// in returns the value of a flag that is kept in text.
-func (k flagKind) in(text *string) pflag.Value {
-	return &checkedFlag{k, func() string { return *text }, func(s string) { *text = s }}
+// configFlags adds the flags that say which configuration is meant.
+func configFlags(cmd *cobra.Command) (read func() (*configuration, error)) {
+	file := cmd.Flags().StringP("config", "c", "", "configuration `FILE` (default: Caddyfile in the current directory)")
+	adapter := cmd.Flags().StringP("adapter", "a", "", "`NAME` of the config adapter (default: caddyfile, unless the file ends in .json)")
+	return func() (*configuration, error) { return readConfiguration(*file, *adapter) }
 }
 
-// listedIn returns the value of a flag that may be repeated, kept in list.
-func (k flagKind) listedIn(list *[]string) pflag.Value {
-	return &checkedFlag{k, func() string { return strings.Join(*list, ", ") }, func(s string) { *list = append(*list, s) }}
+// complete has shells offer words as the value of a flag.
+func complete(cmd *cobra.Command, flag string, words []string) {
+	// It fails only for a flag that isn't there.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// checkedFlag is the value of a flag of some kind.
-type checkedFlag struct {
-	flagKind
-	get func() string
-	set func(string)
+func flagValue(cmd *cobra.Command, name string) string {
+	if f := cmd.Flags().Lookup(name); f != nil {
+		return f.Value.String()
+	}
+	return ""
 }
 
-// String implements pflag.Value.
-func (f *checkedFlag) String() string { return f.get() }
-
-// Set implements pflag.Value.
-func (f *checkedFlag) Set(s string) error {
-	f.set(s)
-	return f.check(s)
+// wantArgs refuses arguments other than those named, and empty ones. A name that
+// ends in ... stands for one or more. Unlike cobra's checks it doesn't repeat what
+// was given, which may be a secret.
+func wantArgs(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		many := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
+		if slices.Contains(args, "") && len(names) > 0 {
+			return fmt.Errorf("want %s, got an empty argument", strings.Join(names, " "))
+		}
+		if len(args) == len(names) || many && len(args) > len(names) {
+			return nil
+		}
+		if len(names) == 0 {
+			return fmt.Errorf("want no arguments, got %d", len(args))
+		}
+		return fmt.Errorf("want %s, got %s", strings.Join(names, " "), counted(len(args), "argument"))
+	}
 }
 
-// Type implements pflag.Value.
-func (f *checkedFlag) Type() string { return f.name }
+// checkText refuses what can't be sent as JSON: it would arrive as something else.
+func checkText(cmd *cobra.Command, args []string) (err error) {
+	for _, arg := range args {
+		if !utf8.ValidString(arg) {
+			return usageError(errors.New("an argument is not valid UTF-8"))
+		}
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if !utf8.ValidString(f.Value.String()) {
+			err = usageError(fmt.Errorf("--%s: not valid UTF-8", f.Name))
+		}
+	})
+	return err
+}
+
+// checkIDs refuses what can't be a token's id before it is sent: the server logs
+// the addresses it is asked for, and what was given may be a secret.
+func checkIDs(ids ...string) error {
+	for _, id := range ids {
+		if err := token.ValidID(id); err != nil {
+			return usageError(fmt.Errorf("%w (\"token verify\" tells the id of a secret)", err))
+		}
+	}
+	return nil
+}
+
+// changed returns value if the flag was given, and nil otherwise.
+func changed[T any](cmd *cobra.Command, flag string, value *T) *T {
+	if cmd.Flags().Changed(flag) {
+		return value
+	}
+	return nil
+}
+
+// given returns which of the flags were given. One that says yes or no and says no
+// (--remove-all=false) was not.
+func given(cmd *cobra.Command, flags ...string) (names []string) {
+	for _, name := range flags {
+		f := cmd.Flags().Lookup(name)
+		if f == nil || !f.Changed || f.Value.Type() == "bool" && f.Value.String() == "false" {
+			continue
+		}
+		names = append(names, "--"+name)
+	}
+	return names
+}
+
+// oneOf refuses several of these flags, and, if it is required, none of them.
+func oneOf(cmd *cobra.Command, required bool, flags ...string) error {
+	switch names := given(cmd, flags...); {
+	case len(names) > 1:
+		return usageError(fmt.Errorf("%s contradict each other: give one", strings.Join(names, " and ")))
+	case len(names) == 0 && required:
+		return usageError(errors.New("give one of --" + strings.Join(flags, ", --")))
+	}
+	return nil
+}

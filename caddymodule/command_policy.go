@@ -29,13 +29,6 @@ look up the token that explain is asked about.`,
 	return cmd
 }
 
-// configFlags adds the flags that say which configuration is meant.
-func configFlags(cmd *cobra.Command) (read func() (*configuration, error)) {
-	file := cmd.Flags().StringP("config", "c", "", "configuration `FILE` (default: Caddyfile in the current directory)")
-	adapter := cmd.Flags().StringP("adapter", "a", "", "`NAME` of the config adapter (default: caddyfile, unless the file ends in .json)")
-	return func() (*configuration, error) { return readConfiguration(*file, *adapter) }
-}
-
 func policyRoutesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "routes [--config FILE]",

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -31,13 +32,10 @@ const defaultTokenHeader = "X-Patgate-Token"
 
 // names returns the headers' names, in the order of outcome.values.
 func (i *IdentityHeaders) names() [4]string {
-	names := [4]string{"X-Patgate-Owner", defaultTokenHeader, "X-Patgate-Space", "X-Patgate-Scopes"}
-	for n, name := range [4]string{i.Owner, i.Token, i.Space, i.Scopes} {
-		if name != "" {
-			names[n] = http.CanonicalHeaderKey(name)
-		}
+	return [4]string{
+		http.CanonicalHeaderKey(cmp.Or(i.Owner, "X-Patgate-Owner")), http.CanonicalHeaderKey(cmp.Or(i.Token, defaultTokenHeader)),
+		http.CanonicalHeaderKey(cmp.Or(i.Space, "X-Patgate-Space")), http.CanonicalHeaderKey(cmp.Or(i.Scopes, "X-Patgate-Scopes")),
 	}
-	return names
 }
 
 // nameHeaders works out the identity headers.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,20 +85,9 @@ const defaultIdentityHeader = "X-Patgate-Identity"
 
 // check fills in the defaults.
 func (s SignedIdentity) check(realm string) (SignedIdentity, error) {
-	if s.Header == "" {
-		s.Header = defaultIdentityHeader
-	}
-	s.Header = http.CanonicalHeaderKey(s.Header)
-	if s.Issuer == "" {
-		s.Issuer = "patgate"
-	}
-	if s.Audience == "" {
-		s.Audience = realm
-	}
-	switch {
-	case s.Lifetime == 0:
-		s.Lifetime = caddy.Duration(time.Minute)
-	case s.Lifetime < caddy.Duration(2*time.Second):
+	s.Header = http.CanonicalHeaderKey(cmp.Or(s.Header, defaultIdentityHeader))
+	s.Issuer, s.Audience = cmp.Or(s.Issuer, "patgate"), cmp.Or(s.Audience, realm)
+	if s.Lifetime = cmp.Or(s.Lifetime, caddy.Duration(time.Minute)); s.Lifetime < caddy.Duration(2*time.Second) {
 		return s, fmt.Errorf("identity_headers signed: lifetime %s: want at least 2s", time.Duration(s.Lifetime))
 	}
 	for _, text := range []string{s.Issuer, s.Audience, s.JWKS} {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -20,17 +21,26 @@ func counted(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// shortened cuts what is too long for a column of a table.
+func shortened(s string) string {
+	const width = 60
+	if words := []rune(s); len(words) > width {
+		return string(words[:width-1]) + "…"
+	}
+	return s
+}
+
+// newTable returns a writer that aligns what is separated by tabs.
+func newTable(w io.Writer) *tabwriter.Writer {
+	return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+}
+
 // distance writes how far t is from now, in the largest unit that is exact
 // enough: in 89 days, 3 hours ago.
 func distance(t, now time.Time) string {
-	d := t.Sub(now)
-	ago := d < 0
-	if ago {
-		d = -d
-	}
 	const day = 24 * time.Hour
 	var words string
-	switch d = d.Round(time.Second); {
+	switch d := t.Sub(now).Abs().Round(time.Second); {
 	case d < time.Second:
 		return "now"
 	case d < 2*time.Minute:
@@ -43,7 +53,7 @@ func distance(t, now time.Time) string {
 		seconds := t.Unix() - now.Unix()
 		words = counted(int((max(seconds, -seconds)+12*60*60)/(24*60*60)), "day")
 	}
-	if ago {
+	if t.Before(now) {
 		return words + " ago"
 	}
 	return "in " + words

@@ -1,0 +1,74 @@
+package caddymodule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
+)
+
+func tokenListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list [--owner OWNER] [--status STATUS] [--space ID] [--scope SCOPE] [--text TEXT] [--expiring DURATION] [--unused DURATION] [--sort ORDER] [--limit N] [--cursor CURSOR]",
+		Short: "List tokens",
+		Long: `Lists the tokens that all given conditions hold for, newest first unless --sort says
+something else: all of them, or with --limit one page, and the cursor of the next.
+--space and --scope find tokens with a grant that covers them. --expiring and
+--unused find tokens that are active, unless --status says something else.
+
+Newest first goes by the ids, which begin with the time they were made: an imported
+token stands where its id says, whatever its created_at.`,
+		Example: `  patgate token list
+  patgate token list --owner alice --status active
+  patgate token list --space 1 --scope stories:write --json | jq -r '.tokens[].id'
+  patgate token list --expiring 14d --sort expires
+  patgate token list --unused 90d --json | jq -r '.tokens[].id' | xargs -r patgate token revoke
+  patgate token list --limit 50 --cursor Y3JlYXRlZAAwMWtibjRteGtwejh0MnJ3eTNjNXE3ZDllZgA`,
+		Args: wantArgs(),
+	}
+	flags := cmd.Flags()
+	flags.String("owner", "", "only tokens of this `OWNER`")
+	status := flags.String("status", "all", "only tokens with this `STATUS`: active, expired, revoked, or all")
+	flags.String("space", "", "only tokens for the space with this `ID`")
+	flags.String("scope", "", "only tokens with this `SCOPE`")
+	flags.String("text", "", "only tokens with this `TEXT` in their name, description, owner or id, whatever the case")
+	flags.Var(aWhile.in(new(string)), "expiring", "only tokens that expire within this `DURATION`, as in 14d")
+	flags.Var(aWhile.in(new(string)), "unused", "only tokens that were neither made nor used for this `DURATION`, as in 30d")
+	sort := flags.String("sort", registry.SortCreated, "the `ORDER`: "+strings.Join(registry.Sorts(), ", ")+"; with a - before it, the other way round")
+	complete(cmd, "status", statuses)
+	complete(cmd, "sort", registry.Sorts())
+	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` tokens, up to %d", registry.MaxLimit))
+	flags.String("cursor", "", "`CURSOR` that the page before ended with")
+	return askingCommand(cmd, func(a *asking, _ []string) error {
+		if !slices.Contains(statuses, *status) {
+			return usageError(fmt.Errorf("--status %s: want active, expired, revoked or all", *status))
+		}
+		if !slices.Contains(registry.Sorts(), strings.TrimPrefix(*sort, "-")) {
+			return usageError(fmt.Errorf("--sort %s: want %s, perhaps with a - before it", *sort, strings.Join(registry.Sorts(), ", ")))
+		}
+		query, err := pageQuery(cmd, *limit, "owner", "status", "space", "scope", "text", "expiring", "unused", "sort", "cursor")
+		if err != nil {
+			return err
+		}
+		header := []string{"ID", "NAME", "OWNER", "STATUS", "EXPIRES", "USED", "HINT", "GRANTS"}
+		return list(a, apiPath("tokens"), "tokens", query, header, func(t token.View) []string {
+			expires := "never"
+			if t.ExpiresAt != nil {
+				expires = distance(*t.ExpiresAt, time.Now())
+			}
+			used := "never"
+			if t.LastUsedAt != nil {
+				used = distance(*t.LastUsedAt, time.Now())
+			}
+			return []string{t.ID, t.Name, t.Owner, string(t.Status), expires, used, t.Hint, grantsShort(t.Grants)}
+		})
+	})
+}
+
+// statuses are what --status takes.
+var statuses = []string{string(token.Active), string(token.Expired), string(token.Revoked), "all"}
