@@ -69,7 +69,7 @@ func measureFlood(ctx context.Context, o options, dir string, out io.Writer) err
 	if err != nil {
 		return err
 	}
-	setting, err := (&bench{options: o, workload: w}).setting()
+	setting, err := o.setting()
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (b *peerBench) run(ctx context.Context, out io.Writer) error {
 	if err := b.measure(ctx); err != nil {
 		return err
 	}
-	setting, err := (&bench{options: b.options, workload: b.workload}).setting()
+	setting, err := b.options.setting()
 	if err != nil {
 		return err
 	}

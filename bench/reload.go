@@ -63,7 +63,7 @@ func measureReloads(ctx context.Context, o options, dir string, out io.Writer) e
 		}
 	}
 	o.duration = b.part()
-	setting, err := (&bench{options: o, workload: b.workload}).setting()
+	setting, err := o.setting()
 	if err != nil {
 		return err
 	}

@@ -75,8 +75,8 @@ func rowOf(name string, pairs []pair) row {
 }
 
 // setting says on what machine, with what program and how this was measured.
-func (b *bench) setting() (string, error) {
-	info, err := buildinfo.ReadFile(b.binary)
+func (o options) setting() (string, error) {
+	info, err := buildinfo.ReadFile(o.binary)
 	if err != nil {
 		return "", fmt.Errorf("reading how patgate was built: %w", err)
 	}
@@ -89,7 +89,7 @@ func (b *bench) setting() (string, error) {
 	return fmt.Sprintf("%s, %d cores, shared with upstream and load; %s/%s, %s, Caddy %s\n"+
 		"%d connections, %d tokens, %d routes; %d rounds of %s a gateway and line",
 		cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, info.GoVersion, caddy,
-		b.connections, len(b.workload.tokens), 4*kinds, b.rounds, b.duration), nil
+		o.connections, o.tokens, 4*kinds, o.rounds, o.duration), nil
 }
 
 func (r *report) print(out io.Writer) {
