@@ -95,7 +95,7 @@ func listScopes(c *adminCall) (any, error) {
 
 // showKeys answers with the public keys of the running gates.
 func showKeys(c *adminCall) (any, error) {
-	for _, h := range c.app.running() {
+	for _, h := range c.app.allGates() {
 		if h.signed != nil {
 			return h.signed.keys.public(c.r.Context(), time.Now())
 		}

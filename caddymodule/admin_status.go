@@ -115,7 +115,7 @@ func showStatus(c *adminCall) (any, error) {
 
 // reporting returns how many routes of all gates are in report mode.
 func (a *App) reporting() (n int) {
-	for _, gate := range a.running() {
+	for _, gate := range a.allGates() {
 		n += gate.policy.Reporting()
 	}
 	return n

@@ -229,7 +229,8 @@ func lastUsed(text string) (time.Duration, error) {
 
 // lifetimes returns the default lifetime and the longest, 0 for none.
 func (c *TokenConfig) lifetimes() (usual, longest time.Duration, err error) {
-	if longest, err = lifetime("max_lifetime", cmp.Or(c.MaxLifetime, "366d")); err != nil {
+	maxLifetime := cmp.Or(c.MaxLifetime, "366d")
+	if longest, err = lifetime("max_lifetime", maxLifetime); err != nil {
 		return 0, 0, err
 	}
 	if usual, err = lifetime("default_lifetime", cmp.Or(c.DefaultLifetime, "90d")); err != nil {
@@ -238,7 +239,7 @@ func (c *TokenConfig) lifetimes() (usual, longest time.Duration, err error) {
 	switch {
 	case longest == 0:
 	case usual == 0, c.DefaultLifetime != "" && usual > longest:
-		return 0, 0, fmt.Errorf("token default_lifetime %s: more than max_lifetime (%s) allows", c.DefaultLifetime, cmp.Or(c.MaxLifetime, "366d"))
+		return 0, 0, fmt.Errorf("token default_lifetime %s: more than max_lifetime (%s) allows", c.DefaultLifetime, maxLifetime)
 	default:
 		usual = min(usual, longest)
 	}
@@ -293,8 +294,8 @@ func (a *App) addGate(h *Handler) {
 	a.gates = append(a.gates, h)
 }
 
-// running returns the gates.
-func (a *App) running() []*Handler {
+// allGates returns the gates of the configuration.
+func (a *App) allGates() []*Handler {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.Clone(a.gates)
@@ -315,7 +316,7 @@ func (a *App) registry() (*registry.Registry, error) {
 // gates.
 func (a *App) rulesInForce() registry.Rules {
 	rules := a.rules
-	for _, h := range a.running() {
+	for _, h := range a.allGates() {
 		rules.Spaces = rules.Spaces || h.policy.Spaces()
 	}
 	return rules

@@ -119,7 +119,7 @@ func (c *Console) visitor(r *http.Request) (v console.Visitor) {
 // this server's or another's, has forwarded.
 func (a *App) tokenHeaders() []string {
 	names := []string{defaultTokenHeader}
-	for _, h := range a.running() {
+	for _, h := range a.allGates() {
 		if h.identity != nil {
 			names = append(names, h.identity[1])
 		}
