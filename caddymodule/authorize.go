@@ -13,8 +13,6 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -23,8 +21,6 @@ import (
 
 func init() {
 	caddy.RegisterModule(Authorize{})
-	httpcaddyfile.RegisterHandlerDirective("patgate_authorize", parseAuthorize)
-	httpcaddyfile.RegisterDirectiveOrder("patgate_authorize", httpcaddyfile.After, "try_files") // before patgate
 }
 
 // Authorize makes a site an authorization service: another proxy asks it about
@@ -230,26 +226,7 @@ func (w *authorizeWriter) ReadFrom(r io.Reader) (int64, error) {
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
-// parseAuthorize sets up an authorization service. Syntax:
-//
-//	patgate_authorize nginx | traefik | caddy | envoy
-func parseAuthorize(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	a := new(Authorize)
-	return a, a.UnmarshalCaddyfile(helper.Dispenser)
-}
-
-// UnmarshalCaddyfile reads the directive; parseAuthorize says how it is written.
-func (a *Authorize) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the directive
-	one := d.AllArgs(&a.For)
-	if _, known := askers[a.For]; !one || !known || d.NextBlock(0) {
-		return d.Errf("patgate_authorize: want who asks, one of %s", whoAsks)
-	}
-	return nil
-}
-
 var (
 	_ caddy.Provisioner           = (*Authorize)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Authorize)(nil)
-	_ caddyfile.Unmarshaler       = (*Authorize)(nil)
 )

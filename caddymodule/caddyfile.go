@@ -271,6 +271,17 @@ func (b *block) text(value *string) error {
 	return err
 }
 
+// placeholder reads one argument as it is: in contrast to text, shorthands of
+// placeholders stay what Caddy has made of them.
+func (b *block) placeholder(value *string) error {
+	name := b.Val()
+	if !b.NextArg() || b.Val() == "" {
+		return b.Errf("%s: a value is missing", name)
+	}
+	*value = b.Val()
+	return b.end()
+}
+
 // word reads one argument out of those possible.
 func (b *block) word(value *string, possible ...string) error {
 	name := b.Val()

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -15,8 +13,6 @@ import (
 
 func init() {
 	caddy.RegisterModule(Health{})
-	httpcaddyfile.RegisterHandlerDirective("patgate_health", parseHealth)
-	httpcaddyfile.RegisterDirectiveOrder("patgate_health", httpcaddyfile.After, "try_files") // before patgate
 }
 
 // The states of a gateway, from the best to the worst.
@@ -122,25 +118,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 	return rest.Answer(w, "application/json", status, answer)
 }
 
-// parseHealth sets up the answer to probes. Syntax:
-//
-//	patgate_health [<matcher>]
-func parseHealth(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	h := new(Health)
-	return h, h.UnmarshalCaddyfile(helper.Dispenser)
-}
-
-// UnmarshalCaddyfile reads the directive; parseHealth says how it is written.
-func (*Health) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the directive
-	if d.NextArg() || d.NextBlock(0) {
-		return d.ArgErr()
-	}
-	return nil
-}
-
 var (
 	_ caddy.Provisioner           = (*Health)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Health)(nil)
-	_ caddyfile.Unmarshaler       = (*Health)(nil)
 )

@@ -9,6 +9,10 @@ import (
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("patgate_console", parseConsole)
 	httpcaddyfile.RegisterDirectiveOrder("patgate_console", httpcaddyfile.Before, "respond")
+	httpcaddyfile.RegisterHandlerDirective("patgate_authorize", parseAuthorize)
+	httpcaddyfile.RegisterDirectiveOrder("patgate_authorize", httpcaddyfile.After, "try_files") // before patgate
+	httpcaddyfile.RegisterHandlerDirective("patgate_health", parseHealth)
+	httpcaddyfile.RegisterDirectiveOrder("patgate_health", httpcaddyfile.After, "try_files") // before patgate
 }
 
 // parseConsole sets up the console of a site. It is ordered behind all that may
@@ -56,15 +60,43 @@ func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// placeholder reads one argument as it is: in contrast to text, shorthands of
-// placeholders stay what Caddy has made of them.
-func (b *block) placeholder(value *string) error {
-	name := b.Val()
-	if !b.NextArg() || b.Val() == "" {
-		return b.Errf("%s: a value is missing", name)
-	}
-	*value = b.Val()
-	return b.end()
+// parseAuthorize sets up an authorization service. Syntax:
+//
+//	patgate_authorize nginx | traefik | caddy | envoy
+func parseAuthorize(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	a := new(Authorize)
+	return a, a.UnmarshalCaddyfile(helper.Dispenser)
 }
 
-var _ caddyfile.Unmarshaler = (*Console)(nil)
+// UnmarshalCaddyfile reads the directive; parseAuthorize says how it is written.
+func (a *Authorize) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive
+	one := d.AllArgs(&a.For)
+	if _, known := askers[a.For]; !one || !known || d.NextBlock(0) {
+		return d.Errf("patgate_authorize: want who asks, one of %s", whoAsks)
+	}
+	return nil
+}
+
+// parseHealth sets up the answer to probes. Syntax:
+//
+//	patgate_health [<matcher>]
+func parseHealth(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h := new(Health)
+	return h, h.UnmarshalCaddyfile(helper.Dispenser)
+}
+
+// UnmarshalCaddyfile reads the directive; parseHealth says how it is written.
+func (*Health) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive
+	if d.NextArg() || d.NextBlock(0) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+var (
+	_ caddyfile.Unmarshaler = (*Console)(nil)
+	_ caddyfile.Unmarshaler = (*Authorize)(nil)
+	_ caddyfile.Unmarshaler = (*Health)(nil)
+)
