@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -165,10 +166,10 @@ func (a *App) checkBounds() error {
 		}
 	}
 	if a.UnknownTokenLimit.Tokens < 0 || a.UnknownTokenLimit.Window < 0 {
-		return fmt.Errorf("unknown_token_limit: want a positive number and a positive duration")
+		return errors.New("unknown_token_limit: want a positive number and a positive duration")
 	}
 	if a.Events.Keep < 0 || a.Events.Max < 0 {
-		return fmt.Errorf("events: want a positive duration and a positive number")
+		return errors.New("events: want a positive duration and a positive number")
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "admin":
 			admins := d.RemainingArgs()
 			if len(admins) == 0 {
-				err = d.Errf("admin: whom? want the names of owners")
+				err = d.Err("admin: whom? want the names of owners")
 			}
 			c.Admins = append(c.Admins, admins...)
 		default:

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -72,7 +73,7 @@ func (c *Console) check() error {
 		return fmt.Errorf("owner %q: want a placeholder, such as {http.auth.user.id}: with a fixed name, everybody would be that owner", c.Owner)
 	}
 	if slices.Contains(c.Admins, "") {
-		return fmt.Errorf("admin: an empty name")
+		return errors.New("admin: an empty name")
 	}
 	return nil
 }

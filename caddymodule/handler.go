@@ -116,7 +116,7 @@ func parseUntil(s string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return t, fmt.Errorf("want a date such as 2026-12-31, or a time as in RFC 3339")
+		return t, errors.New("want a date such as 2026-12-31, or a time as in RFC 3339")
 	}
 	return t, nil
 }

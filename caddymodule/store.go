@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -85,12 +86,12 @@ func (c *StoreConfig) source() (source, error) {
 	switch kind := cmp.Or(c.Kind, "embedded"); kind {
 	case "embedded":
 		if c.Redis != nil {
-			return source{}, fmt.Errorf("store embedded: redis says nothing here")
+			return source{}, errors.New("store embedded: redis says nothing here")
 		}
 		return c.embedded()
 	case "redis":
 		if c.Redis == nil {
-			return source{}, fmt.Errorf("store redis: where? want a URL, or addresses")
+			return source{}, errors.New("store redis: where? want a URL, or addresses")
 		}
 		return c.Redis.source()
 	default:
