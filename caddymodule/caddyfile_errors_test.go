@@ -295,14 +295,17 @@ func FuzzDirective(f *testing.F) {
 		"identity_headers off\nlet_through cookie s\nunknown_token forward until 2026-12-31\ncors_preflight deny\nsemicolon allow",
 		"identity_headers {\nowner X-A\n}\nencoded_slash allow",
 		"route GET,POST /v1/{space}/{name...}?a=b&c x:y a|b {\noptional\nspace none\n}\ngroup /{x} {\nroute * / never\ngroup /y {\n}\n}",
-		"route * /*", "route GET /{http.request.uuid}", "group /a {", "}", "{", "route GET /%41?%42=%43", "route `GET` \"/a b\"",
+		"route * /*", "route GET /{http.request.uuid}", "group /a {", "}", "{", "route GET /%41?%42=%43", "route `GET` \"/a b\"", "realm <<a b\n",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		d := caddyfile.NewTestDispenser("patgate {\n" + body + "\n}\n")
+		tokens, err := caddyfile.Tokenize([]byte("patgate {\n"+body+"\n}\n"), "Caddyfile")
+		if err != nil {
+			return // Caddy itself refuses it
+		}
 		h := new(Handler)
-		if err := h.UnmarshalCaddyfile(d); err != nil {
+		if err := h.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens)); err != nil {
 			if strings.TrimSpace(err.Error()) == "" {
 				t.Errorf("an error without a text for %q", body)
 			}
