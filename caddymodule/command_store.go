@@ -182,7 +182,7 @@ func give(from *os.File, name string, link func(from, to string) error) (err err
 
 // lookOver opens a copy of an embedded store and checks it.
 func lookOver(ctx context.Context, file string) (status store.Status, err error) {
-	s, err := embedded.Open(file, embedded.Options{})
+	s, err := embedded.Open(file)
 	if err != nil {
 		return status, fmt.Errorf("the server's answer is no token store: %w", err)
 	}

@@ -90,7 +90,7 @@ const budgetOfRequests = 250 * time.Millisecond
 // inFile calls f with the store in a file.
 func inFile(t *testing.T, file string, f func(context.Context, store.Store)) {
 	t.Helper()
-	s, err := embedded.Open(file, embedded.Options{})
+	s, err := embedded.Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}

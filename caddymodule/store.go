@@ -111,7 +111,7 @@ func (c *StoreConfig) embedded() (source, error) {
 		}
 	}
 	return source{key: "embedded:" + file, file: file, open: func() (store.Store, error) {
-		return embedded.Open(file, embedded.Options{})
+		return embedded.Open(file)
 	}}, nil
 }
 

@@ -52,7 +52,7 @@ var catalog = []policy.Scope{
 
 func newDesk(t testing.TB, options ...func(*registry.Rules)) *desk {
 	t.Helper()
-	s, err := embedded.Open(filepath.Join(t.TempDir(), "tokens.db"), embedded.Options{})
+	s, err := embedded.Open(filepath.Join(t.TempDir(), "tokens.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func BenchmarkList(b *testing.B) {
 		open func(*testing.B) (store.Store, error)
 	}{
 		{"embedded", func(b *testing.B) (store.Store, error) {
-			return embedded.Open(filepath.Join(b.TempDir(), "tokens.db"), embedded.Options{})
+			return embedded.Open(filepath.Join(b.TempDir(), "tokens.db"))
 		}},
 		{"redis", func(b *testing.B) (store.Store, error) {
 			return redis.Open(redis.Options{Addresses: []string{redistest.Start(b).Addr}, Budget: 10 * time.Second})

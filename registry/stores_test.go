@@ -20,7 +20,7 @@ func TestOnRealStores(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
 		t.Parallel()
 		testOnRealStore(t, func(name string) (store.Store, error) {
-			return embedded.Open(filepath.Join(t.TempDir(), name+".db"), embedded.Options{})
+			return embedded.Open(filepath.Join(t.TempDir(), name+".db"))
 		})
 	})
 	t.Run("redis", func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 func open(t *testing.T) store.Store {
 	t.Helper()
-	s, err := embedded.Open(filepath.Join(t.TempDir(), "tokens.db"), embedded.Options{})
+	s, err := embedded.Open(filepath.Join(t.TempDir(), "tokens.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -141,7 +141,7 @@ func (g *gateway) configure(t *testing.T, s setup) {
 // seed writes tokens and owners into the store's file.
 func (g *gateway) seed(t *testing.T, s setup) {
 	t.Helper()
-	db, err := embedded.Open(filepath.Join(g.dir, "tokens.db"), embedded.Options{})
+	db, err := embedded.Open(filepath.Join(g.dir, "tokens.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -220,7 +220,7 @@ func TestReloadOtherStore(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for ctx.Err() == nil {
-		db, err := embedded.Open(file, embedded.Options{})
+		db, err := embedded.Open(file)
 		if err == nil {
 			db.Close()
 			return

@@ -270,7 +270,7 @@ func TestStoreBackup(t *testing.T) {
 		t.Errorf("store backup prints %q", got)
 	}
 	p.succeed(t, "", "token", "delete", made.Token.ID)
-	s, err := embedded.Open(filepath.Join(p.dir, "backup.db"), embedded.Options{})
+	s, err := embedded.Open(filepath.Join(p.dir, "backup.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func runAndKill(t *testing.T, path string, seed uint64, writers []*writer, start
 // each of them one change more, and is whole.
 func checkWritten(t *testing.T, path string, writers []*writer) {
 	t.Helper()
-	s, err := Open(path, Options{LockTimeout: time.Millisecond})
+	s, err := openWithin(path, time.Millisecond)
 	if err != nil {
 		t.Errorf("opening the file after the crash: %v", err)
 		return
@@ -168,7 +168,7 @@ func writeUntilKilled(path, seed, made string) error {
 			writers[i].next()
 		}
 	}
-	s, err := Open(path, Options{})
+	s, err := Open(path)
 	if err != nil {
 		return err
 	}

@@ -33,20 +33,12 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/patgate/patgate/store"
 )
-
-// Options are the settings of a Store. The zero value is good.
-type Options struct {
-	// LockTimeout is how long Open waits for another process that holds the
-	// file, a patgate that is being stopped, say. Default: 1 second.
-	LockTimeout time.Duration
-}
 
 // Store is a store.Store in one file.
 type Store struct {

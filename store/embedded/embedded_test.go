@@ -19,7 +19,7 @@ func TestStore(t *testing.T) {
 // closed and its file must be whole.
 func open(t testing.TB) *Store {
 	t.Helper()
-	s, err := Open(filepath.Join(t.TempDir(), "tokens.db"), Options{})
+	s, err := Open(filepath.Join(t.TempDir(), "tokens.db"))
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -33,7 +33,7 @@ func open(t testing.TB) *Store {
 // checkFile checks a file that no store has open.
 func checkFile(t testing.TB, path string) {
 	t.Helper()
-	s, err := Open(path, Options{})
+	s, err := Open(path)
 	if err != nil {
 		t.Errorf("opening the file again: %v", err)
 		return

@@ -20,7 +20,7 @@ import (
 func TestOpenFileOfEarlierVersion(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "tokens.db")
-	s, err := Open(path, Options{})
+	s, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestOpenFileOfEarlierVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if s, err = Open(path, Options{}); err != nil {
+	if s, err = Open(path); err != nil {
 		t.Fatal(err)
 	}
 	use := store.Use{ID: "a", At: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), From: netip.MustParseAddr("192.0.2.1")}
@@ -59,7 +59,7 @@ func TestOpenFileOfEarlierVersion(t *testing.T) {
 	s.Close()
 
 	// All of it is there when the file is opened again.
-	if s, err = Open(path, Options{}); err != nil {
+	if s, err = Open(path); err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
@@ -98,7 +98,7 @@ func TestCheckEventsAndUses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := Open(filepath.Join(t.TempDir(), "tokens.db"), Options{})
+			s, err := Open(filepath.Join(t.TempDir(), "tokens.db"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -152,7 +152,7 @@ func TestPruneDamagedEvents(t *testing.T) {
 }
 
 func BenchmarkEventsOfOneToken(b *testing.B) {
-	s, err := Open(filepath.Join(b.TempDir(), "tokens.db"), Options{})
+	s, err := Open(filepath.Join(b.TempDir(), "tokens.db"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 func openOne(t *testing.T) (s *Store, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "tokens.db")
-	s, err := Open(path, Options{})
+	s, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestLockLeftBehind(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	again, err := Open(path, Options{LockTimeout: time.Millisecond})
+	again, err := openWithin(path, time.Millisecond)
 	if err != nil {
 		t.Fatalf("Open, afterwards: %v", err)
 	}

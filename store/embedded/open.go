@@ -18,11 +18,11 @@ const format = 1
 
 // Open opens the store in the file at path, and makes it, and its directory,
 // where there is none. Nobody but the file's owner may read it: a wider mode is
-// taken back.
-func Open(path string, opts Options) (*Store, error) {
-	if opts.LockTimeout == 0 {
-		opts.LockTimeout = time.Second
-	}
+// taken back. It waits a second for another process that holds the file, a patgate
+// that is being stopped, say.
+func Open(path string) (*Store, error) { return openWithin(path, time.Second) }
+
+func openWithin(path string, lockTimeout time.Duration) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of token store %s: %w", path, err)
 	}
@@ -30,7 +30,7 @@ func Open(path string, opts Options) (*Store, error) {
 		create(path)
 	}
 	s := &Store{path: path, lead: make(chan struct{}, 1)}
-	if err := s.open(opts); err != nil {
+	if err := s.open(lockTimeout); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -57,12 +57,12 @@ func create(path string) {
 	}
 }
 
-func (s *Store) open(opts Options) error {
+func (s *Store) open(lockTimeout time.Duration) error {
 	made, answered := false, false
 	err := s.shielded(func() (err error) {
 		defer func() { answered = answered || err != nil }()
 		s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
-			Timeout:      opts.LockTimeout,
+			Timeout:      lockTimeout,
 			FreelistType: bbolt.FreelistMapType,
 			NoStatistics: true,
 			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {

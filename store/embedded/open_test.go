@@ -31,7 +31,7 @@ func TestOpenMakesFileAndDirectoryPrivate(t *testing.T) {
 	}
 	reopen := func() {
 		t.Helper()
-		s, err := Open(path, Options{})
+		s, err := Open(path)
 		if err != nil {
 			t.Fatalf("Open: %v", err)
 		}
@@ -57,7 +57,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	// good is the content of a store that holds enough for several pages.
 	good := func() []byte {
 		path := filepath.Join(t.TempDir(), "good.db")
-		s, err := Open(path, Options{})
+		s, err := Open(path)
 		if err != nil {
 			t.Fatalf("Open: %v", err)
 		}
@@ -119,7 +119,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // the first time must not leave the file locked
-			s, err := Open(path, Options{LockTimeout: time.Millisecond})
+			s, err := openWithin(path, time.Millisecond)
 			if err == nil {
 				s.Close()
 				t.Errorf("%s: Open has no error, want one with %q", c.name, c.want)
@@ -143,7 +143,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"a directory":                t.TempDir(),
 		"a directory that is a file": filepath.Join(writeFile(t, "x"), "tokens.db"),
 	} {
-		if s, err := Open(path, Options{}); err == nil {
+		if s, err := Open(path); err == nil {
 			s.Close()
 			t.Errorf("%s: Open has no error", name)
 		} else if !strings.Contains(err.Error(), path) {
@@ -178,7 +178,7 @@ func TestOpenEmptyFile(t *testing.T) {
 func TestOpenInUse(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	_, err := Open(s.path, Options{LockTimeout: time.Millisecond})
+	_, err := openWithin(s.path, time.Millisecond)
 	want := s.path + " is in use by another process, usually a running patgate: manage tokens through it (patgate token ...), or stop it"
 	if err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("Open of a file that is open: %v, want %q", err, want)
@@ -187,7 +187,7 @@ func TestOpenInUse(t *testing.T) {
 	// Open waits for the one that is about to let go.
 	opened := make(chan error)
 	go func() {
-		s, err := Open(s.path, Options{LockTimeout: time.Minute})
+		s, err := openWithin(s.path, time.Minute)
 		if err == nil {
 			s.Close()
 		}
@@ -208,7 +208,7 @@ func TestOpenNewFileConcurrently(t *testing.T) {
 	const openers = 4
 	for i := range openers {
 		go func() {
-			s, err := Open(path, Options{LockTimeout: time.Minute})
+			s, err := openWithin(path, time.Minute)
 			if err == nil {
 				err = s.Create(t.Context(), &token.Token{ID: string(rune('a' + i)), Digest: token.Digest{byte(i)}})
 				s.Close()
@@ -221,7 +221,7 @@ func TestOpenNewFileConcurrently(t *testing.T) {
 			t.Errorf("Open and Create: %v", err)
 		}
 	}
-	s, err := Open(path, Options{})
+	s, err := Open(path)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -247,7 +247,7 @@ func TestDamagedWhileOpen(t *testing.T) {
 		{"the list of free pages", freelist, ""},
 	} {
 		path := filepath.Join(t.TempDir(), "tokens.db")
-		s, err := Open(path, Options{})
+		s, err := Open(path)
 		if err != nil {
 			t.Fatalf("Open: %v", err)
 		}
@@ -281,7 +281,7 @@ func TestDamagedWhileOpen(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Errorf("%s: Close: %v", c.name, err)
 		}
-		if s, err := Open(path, Options{LockTimeout: time.Millisecond}); err == nil {
+		if s, err := openWithin(path, time.Millisecond); err == nil {
 			s.Close()
 			t.Errorf("%s: Open has no error, want one that says it is damaged", c.name)
 		} else if !strings.Contains(err.Error(), "damaged") {

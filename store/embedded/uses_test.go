@@ -15,7 +15,7 @@ import (
 // others from being noted.
 func TestDamagedUse(t *testing.T) {
 	t.Parallel()
-	s, err := Open(filepath.Join(t.TempDir(), "tokens.db"), Options{})
+	s, err := Open(filepath.Join(t.TempDir(), "tokens.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
