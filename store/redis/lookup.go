@@ -160,8 +160,6 @@ func (n *lane) take(batch []*lookup) []*lookup {
 // send sends a batch and fills in the answers.
 func (n *lane) send(batch []*lookup) {
 	s := n.s
-	s.stats.Batches.Add(1)
-	s.stats.Lookups.Add(uint64(len(batch)))
 	ctx, cancel := context.WithDeadline(s.ctx, batch[len(batch)-1].by)
 	defer cancel()
 	if err := ctx.Err(); err != nil { // they have waited for too long

@@ -17,7 +17,7 @@ import (
 )
 
 // calls returns how often a server has run a command.
-func calls(t *testing.T, server *redistest.Server, command string) int {
+func calls(t testing.TB, server *redistest.Server, command string) int {
 	t.Helper()
 	info := server.Do("info", "commandstats").(string)
 	m := regexp.MustCompile(`cmdstat_` + command + `:calls=(\d+)`).FindStringSubmatch(info)
@@ -28,7 +28,7 @@ func calls(t *testing.T, server *redistest.Server, command string) int {
 	return n
 }
 
-func reads(t *testing.T, server *redistest.Server) int {
+func reads(t testing.TB, server *redistest.Server) int {
 	t.Helper()
 	return calls(t, server, "get") + calls(t, server, "mget")
 }

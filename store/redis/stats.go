@@ -4,23 +4,18 @@ import "sync/atomic"
 
 // Stats is what a Store has done since it was opened.
 type Stats struct {
-	Lookups uint64 // single records read
-	Batches uint64 // round trips that took
 	Changes uint64 // taken in from the feed, own ones included
 	Resets  uint64 // times that watchers were told to read everything again
 	Lost    uint64 // reads that showed an older record than this process had seen
 }
 
 type counters struct {
-	Lookups, Batches, Changes, Resets, Lost atomic.Uint64
-	lostLogged                              atomic.Int64 // Unix nanoseconds
+	Changes, Resets, Lost atomic.Uint64
+	lostLogged            atomic.Int64 // Unix nanoseconds
 }
 
 // Stats returns the figures.
 func (s *Store) Stats() Stats {
 	c := &s.stats
-	return Stats{
-		Lookups: c.Lookups.Load(), Batches: c.Batches.Load(),
-		Changes: c.Changes.Load(), Resets: c.Resets.Load(), Lost: c.Lost.Load(),
-	}
+	return Stats{Changes: c.Changes.Load(), Resets: c.Resets.Load(), Lost: c.Lost.Load()}
 }
