@@ -396,7 +396,7 @@ func TestGateways(t *testing.T) {
 	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "gateways"}
 	var all []*Store
 	for _, name := range []string{"one", "two", "three"} {
-		o.Name = name
+		o.name = name
 		all = append(all, open(t, o))
 	}
 	create(t, all[0], newToken("a"))

@@ -38,10 +38,11 @@ type Options struct {
 	TLS                                *tls.Config // nil: none, or as the URL says
 
 	KeyPrefix string        // what keys begin with; default: "patgate"
-	Name      string        // of this process among the gateways, like no other; default: the host's name and four random digits
 	Budget    time.Duration // a lookup, and each step of a change, may take so long; default: 250 ms
 	Logger    *slog.Logger  // default: none
 
+	// For tests.
+	name     string // of this process among the gateways; "": the host's, and four random digits
 	feedAddr string // of the server that the feed comes from; "": the same
 }
 
@@ -152,11 +153,8 @@ func badURL(given string) error {
 	return fmt.Errorf("redis: the %s URL can't be read: %s", scheme, want)
 }
 
-// name returns the name of this process among the gateways.
-func (o *Options) name() string {
-	if o.Name != "" {
-		return o.Name
-	}
+// gatewayName returns a name that no other gateway has.
+func gatewayName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "gateway"

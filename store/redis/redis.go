@@ -75,6 +75,7 @@ package redis
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -161,7 +162,7 @@ func Open(opts Options) (*Store, error) {
 	s := &Store{
 		client:   redis.NewUniversalClient(o),
 		keys:     newKeys(opts.KeyPrefix),
-		name:     opts.name(),
+		name:     cmp.Or(opts.name, gatewayName()),
 		where:    location(o),
 		budget:   opts.Budget,
 		patience: 2 * opts.Budget,

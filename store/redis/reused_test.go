@@ -81,7 +81,7 @@ func failedOver(t *testing.T) (s *Store, fresh *redistest.Server) {
 		return unless(strings.Contains(fmt.Sprint(fresh.Do("info", "replication")), "master_link_status:up"))
 	})
 	way := newSwitched(t, old.Addr)
-	s = open(t, Options{Addresses: []string{way.l.Addr().String()}, KeyPrefix: "again", Name: "s", Budget: 300 * time.Millisecond, feedAddr: fresh.Addr})
+	s = open(t, Options{Addresses: []string{way.l.Addr().String()}, KeyPrefix: "again", name: "s", Budget: 300 * time.Millisecond, feedAddr: fresh.Addr})
 	create(t, s, newToken("mine"), newToken("x"))
 	redistest.Await(t, "the change", func() error { return unless(s.told.position() == 1 && s.passed.at(1) != "-") })
 	awaitHeard(t, s)
@@ -102,7 +102,7 @@ func TestPositionIsAnotherChanges(t *testing.T) {
 	t.Run("of another gateway", func(t *testing.T) {
 		t.Parallel()
 		s, fresh := failedOver(t)
-		other := open(t, Options{Addresses: []string{fresh.Addr}, KeyPrefix: "again", Name: "other"})
+		other := open(t, Options{Addresses: []string{fresh.Addr}, KeyPrefix: "again", name: "other"})
 		awaitHeard(t, other)
 		heard := listen(t, s)
 		update(t, other, "x", revoke)
@@ -127,9 +127,9 @@ func TestPositionIsAnotherChanges(t *testing.T) {
 // that has taken in what is there now.
 func TestFollowsToALostChange(t *testing.T) {
 	t.Parallel()
-	o := Options{Addresses: []string{redistest.Start(t).Addr}, KeyPrefix: "lost", Name: "a", Budget: 300 * time.Millisecond}
+	o := Options{Addresses: []string{redistest.Start(t).Addr}, KeyPrefix: "lost", name: "a", Budget: 300 * time.Millisecond}
 	a := open(t, o)
-	o.Name = "b"
+	o.name = "b"
 	b := open(t, o)
 	create(t, b, newToken("x"))
 	redistest.Await(t, "both to follow", func() error {
