@@ -45,7 +45,7 @@ func TestFindAsync(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := newChange(r.version)
-			c.set(s, digest("changing"), r.raw, "")
+			c.set(digest("changing"), r.raw, "")
 			s.stopAfter(t, "intents", c)
 			floorOf := digest("lost")
 			s.floors.raise(string(floorOf[:]), floor{version: 1 << 62})

@@ -21,7 +21,6 @@ type change struct {
 }
 
 type write struct {
-	key           string
 	digest        token.Digest
 	before, after string
 }
@@ -57,20 +56,18 @@ func nextVersion(versions ...uint64) uint64 {
 
 func (c *change) add(index, name string)    { c.indexes = append(c.indexes, member{"A", index, name}) }
 func (c *change) remove(index, name string) { c.indexes = append(c.indexes, member{"R", index, name}) }
-func (c *change) removeUse(s *Store, id string) {
-	c.indexes = append(c.indexes, member{"U", s.keys.uses, id})
-}
+func (c *change) removeUse(uses, id string) { c.indexes = append(c.indexes, member{"U", uses, id}) }
 
 // set has the key of a digest changed from before to after, and gateways told.
-func (c *change) set(s *Store, d token.Digest, before, after string) {
-	c.writes = append(c.writes, write{s.keys.token(d), d, before, after})
+func (c *change) set(d token.Digest, before, after string) {
+	c.writes = append(c.writes, write{d, before, after})
 	c.what = append(c.what, touched{digest: d, version: c.version, gone: after == ""})
 }
 
 // hold leaves the key of a digest as it is, and sees to it that nothing comes
 // between.
-func (c *change) hold(s *Store, d token.Digest, r record) {
-	c.writes = append(c.writes, write{s.keys.token(d), d, r.raw, r.raw})
+func (c *change) hold(d token.Digest, r record) {
+	c.writes = append(c.writes, write{d, r.raw, r.raw})
 	c.what = append(c.what, touched{digest: d, version: max(r.version, 1), gone: r.raw == ""})
 }
 
@@ -110,7 +107,7 @@ func (s *Store) settle(ctx context.Context, d token.Digest) (r record, lost bool
 			to = after
 		}
 		// If the change has ended meanwhile, the key holds something else.
-		if _, err := s.swap(ctx, unsafe, swap{key, v, to}); err != nil {
+		if err := s.swap(ctx, unsafe, swap{key, v, to}); err != nil {
 			return record{}, false, err
 		}
 	}

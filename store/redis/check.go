@@ -270,7 +270,7 @@ func (c *check) lookAtRecord(d token.Digest, r record, around around) finding {
 		}
 		return finding{fmt.Sprintf("digest %x: of a retired secret that no token has", d), func(ctx context.Context) error {
 			change := newChange(r.version)
-			change.set(s, d, r.raw, "")
+			change.set(d, r.raw, "")
 			return s.apply(ctx, change)
 		}}
 	case r.token.Digest != d:
@@ -280,7 +280,7 @@ func (c *check) lookAtRecord(d token.Digest, r record, around around) finding {
 	rewrite := func(then func(*change)) func(context.Context) error {
 		return func(ctx context.Context) error {
 			change := newChange(r.version)
-			change.set(s, d, r.raw, liveValue(change.version, t))
+			change.set(d, r.raw, liveValue(change.version, t))
 			then(change)
 			return s.apply(ctx, change)
 		}
@@ -304,7 +304,7 @@ func (c *check) lookAtRecord(d token.Digest, r record, around around) finding {
 		}
 		return finding{fmt.Sprintf("token %q has an old record beside its own", t.ID), func(ctx context.Context) error {
 			change := newChange(r.version)
-			change.set(s, d, r.raw, "")
+			change.set(d, r.raw, "")
 			return s.apply(ctx, change)
 		}}
 	case !around.listed[t.ID]:
@@ -316,7 +316,7 @@ func (c *check) lookAtRecord(d token.Digest, r record, around around) finding {
 		if p, ok := around.others[old.Digest]; ok && p.raw == "" {
 			return finding{fmt.Sprintf("token %q is not found by a retired secret", t.ID), func(ctx context.Context) error {
 				change := newChange()
-				change.set(s, old.Digest, "", pointerValue(change.version, d))
+				change.set(old.Digest, "", pointerValue(change.version, d))
 				return s.apply(ctx, change)
 			}}
 		}

@@ -44,7 +44,7 @@ func (c *check) lookAtIDs(ctx context.Context, entries []string) (map[string]fin
 		found[e] = finding{fmt.Sprintf("the index of ids has token %q, which isn't there", id), func(ctx context.Context) error {
 			change := newChange(r.version)
 			change.remove(s.keys.ids, e)
-			change.hold(s, d, r)
+			change.hold(d, r)
 			return s.apply(ctx, change)
 		}}
 	}

@@ -95,7 +95,7 @@ func TestLeftBehind(t *testing.T) {
 		}
 		for _, step := range []string{"first intent", "commit"} {
 			c := newChange(r.version)
-			c.set(s, digest("a"), r.raw, "")
+			c.set(digest("a"), r.raw, "")
 			c.remove(s.keys.ids, idEntry("a", digest("a")))
 			c.remove(s.keys.own("alice"), "a")
 			s.stopAfter(t, step, c)

@@ -95,10 +95,10 @@ func (s *Store) endLeft(ctx context.Context, l left) error {
 		var writes []write
 		var finished []keyed
 		for i, d := range some {
-			key := s.keys.token(d)
 			if mark, before, after, intent, _ := splitIntent(values[i]); intent && mark == l.mark {
-				writes = append(writes, write{key, d, before, after})
+				writes = append(writes, write{d, before, after})
 			} else {
+				key := s.keys.token(d)
 				finished = append(finished, keyed{key, eval(scriptTouch, []string{key})})
 			}
 		}

@@ -82,7 +82,7 @@ func (s *Store) intend(ctx context.Context, c *change) error {
 	for some := range slices.Chunk(c.writes, step) {
 		cmds := make([]keyed, len(some))
 		for i, w := range some {
-			cmds[i] = keyed{w.key, s.intent(c.mark, w)}
+			cmds[i] = keyed{s.keys.token(w.digest), s.intent(c.mark, w)}
 		}
 		err := s.sendOnce(ctx, safety, cmds...)
 		switch {
@@ -91,10 +91,13 @@ func (s *Store) intend(ctx context.Context, c *change) error {
 		case err != nil:
 			return err
 		}
-		if all, err := allDone(cmds); err != nil {
-			return err
-		} else if !all {
-			return errConflict
+		for _, c := range cmds {
+			switch n, err := c.cmd.(*redis.Cmd).Int(); {
+			case err != nil:
+				return err
+			case n != 1:
+				return errConflict
+			}
 		}
 	}
 	return nil
@@ -102,7 +105,7 @@ func (s *Store) intend(ctx context.Context, c *change) error {
 
 // intent returns the command that writes an intent.
 func (s *Store) intent(mark string, w write) *redis.Cmd {
-	keys := []string{w.key}
+	keys := []string{s.keys.token(w.digest)}
 	if s.cluster == nil {
 		keys = append(keys, s.keys.changes)
 	}
@@ -187,12 +190,12 @@ func (s *Store) finish(ctx context.Context, mark string, writes []write, isCommi
 	for some := range slices.Chunk(writes, step) {
 		swaps := make([]swap, len(some))
 		for i, w := range some {
-			swaps[i] = swap{w.key, w.intent(mark), w.before}
+			swaps[i] = swap{s.keys.token(w.digest), w.intent(mark), w.before}
 			if isCommitted {
 				swaps[i].new = w.after
 			}
 		}
-		if _, err := s.swap(ctx, safety, swaps...); err != nil {
+		if err := s.swap(ctx, safety, swaps...); err != nil {
 			return err
 		}
 	}
@@ -234,24 +237,11 @@ func (s *Store) abort(ctx context.Context, mark string) (state string, err error
 // swap is the replacement of one value; "" stands for none.
 type swap struct{ key, old, new string }
 
-// swap makes replacements, and reports whether all values were as expected.
-func (s *Store) swap(ctx context.Context, safety safety, swaps ...swap) (all bool, err error) {
+// swap makes replacements where the values are as expected.
+func (s *Store) swap(ctx context.Context, safety safety, swaps ...swap) error {
 	cmds := make([]keyed, len(swaps))
 	for i, w := range swaps {
 		cmds[i] = keyed{w.key, eval(scriptSwap, []string{w.key}, w.old, w.new)}
 	}
-	if err := s.send(ctx, safety, cmds...); err != nil {
-		return false, err
-	}
-	return allDone(cmds)
-}
-
-// allDone reports whether every script has returned 1.
-func allDone(cmds []keyed) (bool, error) {
-	for _, c := range cmds {
-		if n, err := c.cmd.(*redis.Cmd).Int(); err != nil || n != 1 {
-			return false, err
-		}
-	}
-	return true, nil
+	return s.send(ctx, safety, cmds...)
 }

@@ -43,7 +43,7 @@ func (s *Store) stopAfter(t *testing.T, step string, c *change) {
 		return
 	}
 	w := c.writes[0] // "first key"
-	_, err = s.swap(t.Context(), unsafe, swap{w.key, w.intent(c.mark), w.after})
+	err = s.swap(t.Context(), unsafe, swap{s.keys.token(w.digest), w.intent(c.mark), w.after})
 	must(err)
 }
 
@@ -213,7 +213,7 @@ func TestAbortedCantCommit(t *testing.T) {
 	}
 	for _, ended := range []bool{false, true} {
 		c := newChange(r.version)
-		c.set(s, digest("old"), r.raw, "")
+		c.set(digest("old"), r.raw, "")
 		s.stopAfter(t, "intents", c)
 		if ended {
 			err = s.endLeft(t.Context(), left{c.mark, digestsOf(c)})
@@ -253,14 +253,14 @@ func TestLateIntents(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := newChange(r.version)
-			c.set(s, digest("old"), r.raw, "")
-			c.set(s, digest("new1"), "", liveValue(c.version, newToken("new1")))
+			c.set(digest("old"), r.raw, "")
+			c.set(digest("new1"), "", liveValue(c.version, newToken("new1")))
 			if err := s.begin(t.Context(), c.mark, c.writes); err != nil {
 				t.Fatal(err)
 			}
 			s.undo(c, true)
 			for _, w := range c.writes {
-				if err := s.send(t.Context(), unsafe, keyed{w.key, s.intent(c.mark, w)}); err != nil {
+				if err := s.send(t.Context(), unsafe, keyed{s.keys.token(w.digest), s.intent(c.mark, w)}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -338,7 +338,7 @@ func TestStepsTwice(t *testing.T) {
 	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
 	n := newToken("a")
 	c := newChange()
-	c.set(s, n.Digest, "", liveValue(c.version, n))
+	c.set(n.Digest, "", liveValue(c.version, n))
 	c.add(s.keys.ids, idEntry("a", n.Digest))
 	c.add(s.keys.own(n.Owner), "a")
 	c.free = []string{"a"}
@@ -480,7 +480,7 @@ func TestBegunLaterThanNow(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := newChange(r.version)
-		c.set(s, digest(id), r.raw, "")
+		c.set(digest(id), r.raw, "")
 		s.stopAfter(t, "intents", c)
 		s.age(t, c.mark, -time.Hour)
 		if err := mend(); err != nil {

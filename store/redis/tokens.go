@@ -57,7 +57,7 @@ func (s *Store) creation(ctx context.Context, tokens []*token.Token) (*change, e
 			if d == t.Digest {
 				v = liveValue(c.version, t)
 			}
-			c.set(s, d, "", v)
+			c.set(d, "", v)
 		}
 		c.add(s.keys.ids, idEntry(t.ID, t.Digest))
 		c.add(s.keys.own(t.Owner), t.ID)
@@ -158,13 +158,13 @@ func (s *Store) replacement(ctx context.Context, before record, after *token.Tok
 			}
 			// A secret that is somebody else's by now: left alone.
 		case d == after.Digest:
-			c.set(s, d, r.raw, liveValue(c.version, after))
+			c.set(d, r.raw, liveValue(c.version, after))
 		case !slices.Contains(is, d):
-			c.set(s, d, r.raw, "")
+			c.set(d, r.raw, "")
 		case r.pointer() && r.target == after.Digest:
 			c.what = append(c.what, touched{digest: d, version: r.version})
 		default:
-			c.set(s, d, r.raw, pointerValue(c.version, after.Digest))
+			c.set(d, r.raw, pointerValue(c.version, after.Digest))
 		}
 	}
 	if before.token.Digest != after.Digest {
@@ -225,15 +225,15 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 	c := newChange(versions...)
 	for i, id := range ids {
 		t := there[digests[i]].token
-		c.set(s, t.Digest, there[t.Digest].raw, "")
+		c.set(t.Digest, there[t.Digest].raw, "")
 		for _, r := range t.Retired {
 			if p := pointers[r.Digest]; p.pointer() && p.target == t.Digest {
-				c.set(s, r.Digest, p.raw, "")
+				c.set(r.Digest, p.raw, "")
 			}
 		}
 		c.remove(s.keys.ids, idEntry(id, t.Digest))
 		c.remove(s.keys.own(t.Owner), id)
-		c.removeUse(s, id)
+		c.removeUse(s.keys.uses, id)
 	}
 	return c, nil
 }
