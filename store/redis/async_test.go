@@ -40,7 +40,7 @@ func TestFindAsync(t *testing.T) {
 			if _, err := s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil }); err != nil {
 				t.Fatal(err)
 			}
-			r, _, err := s.base(t.Context(), "changing")
+			r, err := s.byID(t.Context(), "changing", s.settle)
 			if err != nil {
 				t.Fatal(err)
 			}

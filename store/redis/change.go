@@ -72,35 +72,33 @@ func (c *change) hold(d token.Digest, r record) {
 }
 
 // settle returns what a key holds after every change under way there has ended,
-// which is seen to. lost reports whether it is older than it should be.
-func (s *Store) settle(ctx context.Context, d token.Digest) (r record, lost bool, err error) {
+// which is seen to.
+func (s *Store) settle(ctx context.Context, d token.Digest) (record, error) {
 	key := s.keys.token(d)
 	for {
 		floor := s.floors.of(string(d[:]))
 		v, err := s.get(ctx, key)
 		if err != nil {
-			return record{}, false, err
+			return record{}, err
 		}
-		mark, before, after, intent, err := splitIntent(v)
-		if err != nil {
-			return record{}, false, err
-		}
-		if !intent {
+		mark, before, after, ok := splitIntent(v)
+		if !ok {
 			r, err := parseRecord(v)
-			return r, !floor.allows(r.raw != "", r.version), err
+			r.lost = !floor.allows(r.raw != "", r.version)
+			return r, err
 		}
 		state, age, err := s.state(ctx, mark)
 		if err == nil && state == pending {
 			if -aheadOfTime < age && age < s.patience {
 				if err := pause(ctx); err != nil {
-					return record{}, false, err
+					return record{}, err
 				}
 				continue
 			}
 			state, err = s.abort(ctx, mark)
 		}
 		if err != nil {
-			return record{}, false, err
+			return record{}, err
 		}
 		to := before
 		if state == committed {
@@ -108,7 +106,7 @@ func (s *Store) settle(ctx context.Context, d token.Digest) (r record, lost bool
 		}
 		// If the change has ended meanwhile, the key holds something else.
 		if err := s.swap(ctx, unsafe, swap{key, v, to}); err != nil {
-			return record{}, false, err
+			return record{}, err
 		}
 	}
 }

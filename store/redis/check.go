@@ -136,24 +136,20 @@ func (c *check) lookAtRecords(ctx context.Context, digests []token.Digest) (map[
 func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values []string, floors []floor) (map[token.Digest]finding, error) {
 	s, found, records := c.s, map[token.Digest]finding{}, map[token.Digest]record{}
 	for i, d := range digests {
-		mark, _, _, intent, err := splitIntent(values[i])
-		if intent {
+		if mark, _, _, ok := splitIntent(values[i]); ok {
 			state, _, err := s.state(ctx, mark)
 			if err != nil {
 				return nil, err
 			}
 			if state == "" {
 				found[d] = finding{fmt.Sprintf("digest %x: an intent of a change that nobody knows of", d), func(ctx context.Context) error {
-					_, _, err := s.settle(ctx, d)
+					_, err := s.settle(ctx, d)
 					return err
 				}}
 			}
 			continue
 		}
-		var r record
-		if err == nil {
-			r, err = parseRecord(values[i])
-		}
+		r, err := parseRecord(values[i])
 		switch {
 		case err != nil:
 			found[d] = finding{fmt.Sprintf("digest %x: %v", d, err), nil}

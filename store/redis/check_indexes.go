@@ -139,11 +139,11 @@ func (c *check) lookAtOwn(ctx context.Context, all []listing) (map[listing]findi
 
 // owns reports whether the owner has the token.
 func (c *check) owns(ctx context.Context, l listing) (bool, error) {
-	t, err := c.s.now(ctx, l.id, c.s.look)
+	r, err := c.s.byID(ctx, l.id, c.s.look)
 	if errors.Is(err, errIndex) {
 		return false, nil
 	}
-	return t != nil && t.Owner == l.owner, err
+	return r.live() && r.token.Owner == l.owner, err
 }
 
 // owners looks for owners' records that aren't listed, and the reverse.

@@ -89,7 +89,7 @@ func TestLeftBehind(t *testing.T) {
 	for _, by := range []string{"check", "gateway"} {
 		s := open(t, Options{Addresses: []string{server.Addr}})
 		create(t, s, newToken("a"))
-		r, _, err := s.base(t.Context(), "a")
+		r, err := s.byID(t.Context(), "a", s.settle)
 		if err != nil {
 			t.Fatal(err)
 		}

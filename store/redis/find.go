@@ -118,11 +118,8 @@ func (s *Store) look(ctx context.Context, d token.Digest) (record, error) {
 		return record{}, err
 	}
 	for range maxLooks {
-		mark, before, after, intent, err := splitIntent(v)
-		if err != nil {
-			return record{}, err
-		}
-		if !intent {
+		mark, before, after, ok := splitIntent(v)
+		if !ok {
 			return parseRecord(v)
 		}
 		state, _, err := s.state(ctx, mark)
@@ -174,55 +171,43 @@ func (s *Store) state(ctx context.Context, mark string) (state string, age time.
 // Redis shows: it is for those who manage tokens, who can't end one that they can't
 // read. Requests are judged by Find.
 func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
-	t, err := s.now(ctx, id, s.look)
+	r, err := s.byID(ctx, id, s.look)
 	switch {
 	case err != nil:
 		return nil, s.reading(fmt.Sprintf("token %q", id), err)
-	case t == nil:
+	case !r.live():
 		return nil, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
 	}
-	if err := s.withUses(ctx, t); err != nil {
+	if err := s.withUses(ctx, r.token); err != nil {
 		return nil, s.reading(fmt.Sprintf("the last use of token %q", id), err)
 	}
-	return t, nil
+	return r.token, nil
 }
 
-// now returns the token with this id as it is now, nil where there is none. Its
-// record is read by read.
-func (s *Store) now(ctx context.Context, id string, read func(context.Context, token.Digest) (record, error)) (*token.Token, error) {
+// byID returns the live record of the token with this id, as read reads it: look or
+// settle. It is the zero record where there is none.
+func (s *Store) byID(ctx context.Context, id string, read func(context.Context, token.Digest) (record, error)) (record, error) {
 	for range maxLooks {
 		where, err := s.whereAre(ctx, id)
 		if err != nil || where[0] == nil {
-			return nil, err
+			return record{}, err
 		}
 		r, err := read(ctx, *where[0])
 		if err != nil {
-			return nil, err
+			return record{}, err
 		}
 		if r.live() && r.token.ID == id {
-			return r.token, nil
+			return r, nil
 		}
 		// It has got another secret, or was deleted: look again where it is.
 	}
-	return nil, errIndex
+	return record{}, errIndex
 }
 
 var (
 	errBusy  = errors.New("it changes faster than it can be read")
 	errIndex = errors.New("the index names a record that isn't there: see patgate store check")
 )
-
-// whereIs returns the current digest of the token with this id, or ErrNotFound.
-func (s *Store) whereIs(ctx context.Context, id string) (token.Digest, error) {
-	all, err := s.whereAre(ctx, id)
-	if err != nil {
-		return token.Digest{}, s.reading(fmt.Sprintf("token %q", id), err)
-	}
-	if all[0] == nil {
-		return token.Digest{}, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
-	}
-	return *all[0], nil
-}
 
 // whereAre returns the current digests of the tokens with these ids; nil where
 // there is no such token.

@@ -95,7 +95,7 @@ func (s *Store) endLeft(ctx context.Context, l left) error {
 		var writes []write
 		var finished []keyed
 		for i, d := range some {
-			if mark, before, after, intent, _ := splitIntent(values[i]); intent && mark == l.mark {
+			if mark, before, after, ok := splitIntent(values[i]); ok && mark == l.mark {
 				writes = append(writes, write{d, before, after})
 			} else {
 				key := s.keys.token(d)

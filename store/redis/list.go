@@ -83,15 +83,14 @@ func (s *Store) page(ctx context.Context, owner *string, before string) (p page,
 			continue
 		}
 		r := records[*where[i]]
-		t := r.token
-		if !r.live() || t.ID != id { // changed between the reads
-			t, err = s.now(ctx, id, s.look)
+		if !r.live() || r.token.ID != id { // changed between the reads
+			r, err = s.byID(ctx, id, s.look)
 			if err != nil && !errors.Is(err, errIndex) { // of which a list must not fail: Check mends it
 				return page{}, err
 			}
 		}
-		if t != nil { // else it is gone
-			p.tokens = append(p.tokens, t)
+		if r.live() { // else it is gone
+			p.tokens = append(p.tokens, r.token)
 		}
 	}
 	if len(ids) == step {

@@ -68,7 +68,7 @@ func TestEveryStep(t *testing.T) {
 		"give away": func(old *token.Token) { old.Owner = "bob" },
 	} {
 		changes[name] = func(t *testing.T, s *Store) (*change, error) {
-			r, _, err := s.base(t.Context(), "old")
+			r, err := s.byID(t.Context(), "old", s.settle)
 			if err != nil {
 				return nil, err
 			}
@@ -207,7 +207,7 @@ func TestAbortedCantCommit(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
 	create(t, s, newToken("old"))
-	r, _, err := s.base(t.Context(), "old")
+	r, err := s.byID(t.Context(), "old", s.settle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func TestLateIntents(t *testing.T) {
 			s.patience = 20 * time.Millisecond
 			create(t, s, newToken("old"), newToken("bystander"))
 			before := show(t, s)
-			r, _, err := s.base(t.Context(), "old")
+			r, err := s.byID(t.Context(), "old", s.settle)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -475,7 +475,7 @@ func TestBegunLaterThanNow(t *testing.T) {
 		},
 		"b": func() error { return s.tidy(t.Context()) },
 	} {
-		r, _, err := s.base(t.Context(), id)
+		r, err := s.byID(t.Context(), id, s.settle)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -512,7 +512,7 @@ func TestNotForgottenTooSoon(t *testing.T) {
 	}
 	replica := cluster.Replicas[slices.Index(cluster.Masters, master)]
 	create(t, s, newToken(id))
-	r, _, err := s.base(t.Context(), id)
+	r, err := s.byID(t.Context(), id, s.settle)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (s *Store) creation(ctx context.Context, tokens []*token.Token) (*change, e
 			digests = append(digests, d)
 		}
 	}
-	there, err := s.settleAll(ctx, digests)
+	there, err := s.readAll(ctx, digests, s.settle)
 	if err != nil {
 		return nil, err
 	}
@@ -70,9 +70,12 @@ func (s *Store) creation(ctx context.Context, tokens []*token.Token) (*change, e
 func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) error) (after *token.Token, err error) {
 	var refused error
 	err = s.retry(ctx, func() (*change, error) {
-		before, lost, err := s.base(ctx, id)
-		if err != nil {
+		before, err := s.byID(ctx, id, s.settle)
+		switch {
+		case err != nil:
 			return nil, err
+		case !before.live():
+			return nil, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
 		}
 		given := before.token.Clone()
 		if refused = f(given); refused != nil {
@@ -81,7 +84,7 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 		if given.ID != id {
 			return nil, fmt.Errorf("token %q: its id can't be changed", id)
 		}
-		if lost && given.RevokedAt.IsZero() {
+		if before.lost && given.RevokedAt.IsZero() {
 			return nil, s.lost(fmt.Sprintf("token %q", id))
 		}
 		c, err := s.replacement(ctx, before, given)
@@ -105,25 +108,6 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 	return after, nil
 }
 
-// base returns the live record of the token with this id, with nothing under
-// way on its key. lost reports whether it is older than it should be.
-func (s *Store) base(ctx context.Context, id string) (r record, lost bool, err error) {
-	for range maxLooks {
-		where, err := s.whereIs(ctx, id)
-		if err != nil {
-			return record{}, false, err
-		}
-		r, lost, err := s.settle(ctx, where)
-		if err != nil {
-			return record{}, false, err
-		}
-		if r.live() && r.token.ID == id {
-			return r, lost, nil
-		}
-	}
-	return record{}, false, errIndex
-}
-
 // replacement returns the change that puts after in the place of before.
 func (s *Store) replacement(ctx context.Context, before record, after *token.Token) (*change, error) {
 	was, is := before.token.Digests(), after.Digests()
@@ -136,7 +120,7 @@ func (s *Store) replacement(ctx context.Context, before record, after *token.Tok
 			all = append(all, d)
 		}
 	}
-	there, err := s.settleAll(ctx, all)
+	there, err := s.readAll(ctx, all, s.settle)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +183,7 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 		seen[id] = true
 		digests = append(digests, *where[i])
 	}
-	there, err := s.settleAll(ctx, digests)
+	there, err := s.readAll(ctx, digests, s.settle)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +199,7 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 		}
 		versions = append(versions, r.version, s.floors.of(string(digests[i][:])).version)
 	}
-	pointers, err := s.settleAll(ctx, retired)
+	pointers, err := s.readAll(ctx, retired, s.settle)
 	if err != nil {
 		return nil, err
 	}
@@ -236,14 +220,6 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 		c.removeUse(s.keys.uses, id)
 	}
 	return c, nil
-}
-
-// settleAll is settle for many.
-func (s *Store) settleAll(ctx context.Context, digests []token.Digest) (map[token.Digest]record, error) {
-	return s.readAll(ctx, digests, func(ctx context.Context, d token.Digest) (record, error) {
-		r, _, err := s.settle(ctx, d)
-		return r, err
-	})
 }
 
 // changing says what was being done when err came.

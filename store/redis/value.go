@@ -49,21 +49,19 @@ func intentValue(mark, before, after string) string {
 // isIntent reports whether a value is an intent.
 func isIntent(v string) bool { return v != "" && v[0] == kindIntent }
 
-// splitIntent reads an intent; ok is false for every other value.
-func splitIntent(v string) (mark, before, after string, ok bool, err error) {
-	if !isIntent(v) {
-		return "", "", "", false, nil
-	}
-	if len(v) < 1+markSize {
-		return "", "", "", false, errValue
+// splitIntent reads an intent; ok is false for every other value, and for a damaged
+// one, which is no record either.
+func splitIntent(v string) (mark, before, after string, ok bool) {
+	if !isIntent(v) || len(v) < 1+markSize {
+		return "", "", "", false
 	}
 	rest := v[1+markSize:]
 	n, w := uvarint(rest)
 	if w <= 0 || n > uint64(len(rest)-w) {
-		return "", "", "", false, errValue
+		return "", "", "", false
 	}
 	rest = rest[w:]
-	return v[1 : 1+markSize], rest[:n], rest[n:], true, nil
+	return v[1 : 1+markSize], rest[:n], rest[n:], true
 }
 
 // record is what a token key holds when no change is under way.
@@ -72,6 +70,7 @@ type record struct {
 	version uint64
 	token   *token.Token // of a live record
 	target  token.Digest // of a pointer
+	lost    bool         // it is older than it should be: only settle says so
 }
 
 func (r *record) live() bool    { return r.token != nil }
