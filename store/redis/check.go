@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -244,12 +245,15 @@ func (c *check) lookAll(ctx context.Context, digests []token.Digest) (map[token.
 			return nil, err
 		}
 		for i, d := range some {
+			r, err := parseRecord(values[i])
 			if isIntent(values[i]) {
-				if all[d], err = c.s.look(ctx, d); err != nil {
-					return nil, err
-				}
-			} else if r, err := parseRecord(values[i]); err == nil {
+				r, err = c.s.look(ctx, d)
+			}
+			switch {
+			case err == nil:
 				all[d] = r
+			case !errors.Is(err, errValue):
+				return nil, err
 			}
 		}
 	}

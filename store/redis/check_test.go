@@ -154,6 +154,24 @@ func TestCheckWrongType(t *testing.T) {
 	}
 }
 
+// Nor does a damaged record hide anything, wherever it is named.
+func TestCheckDamaged(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	v := liveValue(1, newToken("b"))
+	for name, damaged := range map[string]string{"a record": v[:20], "an intent": "Ishort", "a record in an intent": intentValue("8 bytes!", v[:20], "")} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, Options{Addresses: []string{server.Addr}})
+			create(t, s, newToken("b"))
+			s.client.Set(t.Context(), s.keys.token(digest("b")), damaged, 0)
+			problems, err := s.Check(t.Context(), false)
+			if err != nil || len(problems) == 0 || !strings.Contains(problems[0].Text, fmt.Sprintf("digest %x", digest("b"))) {
+				t.Errorf("Check = %+v, %v, want the digest of the damaged record", problems, err)
+			}
+		})
+	}
+}
+
 // While changes are made, Check finds nothing.
 func TestCheckUnderTraffic(t *testing.T) {
 	t.Parallel()

@@ -89,7 +89,7 @@ func parseRecord(v string) (record, error) {
 	case kindLive:
 		t, err := token.DecodeString(rest)
 		if err != nil {
-			return record{}, err
+			return record{}, errValue
 		}
 		r.token = t
 	case kindPointer:
