@@ -188,8 +188,8 @@ func (c *check) lookAtOwners(ctx context.Context, names []string) (map[string]fi
 		case o == nil && in:
 			found[name] = finding{fmt.Sprintf("the index has owner %q, who isn't there", name), func(ctx context.Context) error {
 				return c.drop(ctx, s.keys.owners, name, func(ctx context.Context) (bool, error) {
-					o, _, _, _, err := s.ownerAsItIs(ctx, name)
-					return o != nil, err
+					r, err := s.lookOwner(ctx, name)
+					return r.owner != nil, err
 				})
 			}}
 		}

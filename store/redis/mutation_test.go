@@ -14,7 +14,7 @@ func TestMutants(t *testing.T) {
 	mutation.Caught(t, []mutation.Mutant{
 		{Name: "lookups heed the floor", Run: losing, File: "find.go", Old: "if !floor.allows(r.raw != \"\", r.version) && (", New: "if !floor.allows(true, 1<<63) && ("},
 		{Name: "changes heed the floor", Run: losing, File: "change.go", Old: "r.lost = !floor.allows(r.raw != \"\", r.version)", New: "r.lost = !floor.allows(true, 1<<63)"},
-		{Name: "owners heed the floor", Run: losing, File: "owners.go", Old: "lost = !floor.allowsOwner(o != nil, raw != \"\", version) && (", New: "lost = !floor.allowsOwner(true, raw != \"\", 1<<63) && ("},
+		{Name: "owners heed the floor", Run: losing, File: "owners.go", Old: "r.lost = !floor.allowsOwner(there, r.raw != \"\", r.version) && (", New: "r.lost = !floor.allowsOwner(true, r.raw != \"\", 1<<63) && ("},
 		{Name: "the feed raises the floor of a token", Run: losing, File: "feed.go", Old: "s.floors.raise(string(t.digest[:]), to)", New: ""},
 		{Name: "the feed raises the floor of an owner", Run: losing, File: "feed.go", Old: "s.floors.raise(ownerFloor(t.owner), to)", New: ""},
 		{Name: "floors only rise", Run: "^TestFloors$", File: "floors.go", Old: "if to.version >= old.version {", New: "if to.version >= old.version || true {"},

@@ -101,23 +101,34 @@ func (s *Store) readOwner(ctx context.Context, name string) (*token.Owner, error
 
 // owner reads an owner's record; nil where there is none.
 func (s *Store) owner(ctx context.Context, name string) (*token.Owner, error) {
-	o, _, _, lost, err := s.ownerAsItIs(ctx, name)
-	if err == nil && lost {
+	r, err := s.lookOwner(ctx, name)
+	if err == nil && r.lost {
 		err = s.lost(fmt.Sprintf("owner %q", name))
 	}
-	return o, err
+	return r.owner, err
 }
 
-func (s *Store) ownerAsItIs(ctx context.Context, name string) (o *token.Owner, raw string, version uint64, lost bool, err error) {
+// ownerRecord is what an owner's key holds.
+type ownerRecord struct {
+	raw     string
+	version uint64       // or that of the floor, where it is higher
+	owner   *token.Owner // nil: there is none
+	lost    bool         // it is older than it should be
+}
+
+// lookOwner returns what an owner's key holds.
+func (s *Store) lookOwner(ctx context.Context, name string) (r ownerRecord, err error) {
 	floor := s.floors.of(ownerFloor(name))
-	if raw, err = s.get(ctx, s.keys.owner(name)); err != nil {
-		return nil, "", 0, false, err
+	if r.raw, err = s.get(ctx, s.keys.owner(name)); err != nil {
+		return ownerRecord{}, err
 	}
-	if o, version, err = parseOwner(raw); err != nil {
-		return nil, "", 0, false, err
+	if r.owner, r.version, err = parseOwner(r.raw); err != nil {
+		return ownerRecord{}, err
 	}
-	lost = !floor.allowsOwner(o != nil, raw != "", version) && (o != nil || !s.goneSince(ctx, ownerFloor(name)))
-	return o, raw, max(version, floor.version), lost, nil
+	there := r.owner != nil
+	r.lost = !floor.allowsOwner(there, r.raw != "", r.version) && (there || !s.goneSince(ctx, ownerFloor(name)))
+	r.version = max(r.version, floor.version)
+	return r, nil
 }
 
 // Owner implements store.Store.
@@ -190,15 +201,15 @@ func (s *Store) ownersPage(ctx context.Context, after string) (all []*token.Owne
 // UpdateOwner implements store.Store.
 func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner) (*token.Owner, error)) (after *token.Owner, err error) {
 	var refused error
-	v, err := s.retryOwner(ctx, id, func(before *token.Owner, lost bool) (*token.Owner, error) {
+	v, err := s.retryOwner(ctx, id, func(before ownerRecord) (*token.Owner, error) {
 		var given *token.Owner
-		if given, refused = f(before); refused != nil {
+		if given, refused = f(before.owner); refused != nil {
 			return nil, refused
 		}
 		if given == nil || given.ID != id {
 			return nil, fmt.Errorf("owner %q: its id can't be changed", id)
 		}
-		if lost && given.Enabled {
+		if before.lost && given.Enabled {
 			return nil, s.lost(fmt.Sprintf("owner %q", id))
 		}
 		return given, nil
@@ -220,11 +231,11 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner)
 
 // DeleteOwner implements store.Store.
 func (s *Store) DeleteOwner(ctx context.Context, id string) error {
-	_, err := s.retryOwner(ctx, id, func(before *token.Owner, lost bool) (*token.Owner, error) {
+	_, err := s.retryOwner(ctx, id, func(before ownerRecord) (*token.Owner, error) {
 		switch {
-		case lost:
+		case before.lost:
 			return nil, s.lost(fmt.Sprintf("owner %q", id))
-		case before == nil:
+		case before.owner == nil:
 			return nil, store.ErrNotFound
 		}
 		return nil, nil
@@ -232,20 +243,20 @@ func (s *Store) DeleteOwner(ctx context.Context, id string) error {
 	return s.changing(fmt.Sprintf("deleting owner %q", id), s.orUnconfirmed(ctx, err))
 }
 
-// retryOwner replaces an owner's record with what plan returns, nil for none,
-// when it is given what is stored, and whether that is older than it should be.
-// When another change comes between, it asks plan again. It returns the value.
-func (s *Store) retryOwner(ctx context.Context, name string, plan func(before *token.Owner, lost bool) (*token.Owner, error)) (v string, err error) {
+// retryOwner replaces an owner's record with what plan returns, nil for none, when
+// it is given what is stored. When another change comes between, it asks plan again.
+// It returns the value.
+func (s *Store) retryOwner(ctx context.Context, name string, plan func(before ownerRecord) (*token.Owner, error)) (v string, err error) {
 	err = s.again(ctx, func() error {
-		o, raw, version, lost, err := s.ownerAsItIs(ctx, name)
+		before, err := s.lookOwner(ctx, name)
 		if err != nil {
 			return err
 		}
-		after, err := plan(o, lost)
+		after, err := plan(before)
 		if err != nil {
 			return err
 		}
-		c := ownerChange{newMark(), name, nextVersion(version), raw, after}
+		c := ownerChange{newMark(), name, nextVersion(before.version), before.raw, after}
 		v = ownerValue(c.version, after)
 		return s.setOwner(ctx, c)
 	})
