@@ -158,8 +158,13 @@ func (s *Store) inTurn(ctx context.Context, f func() error) error {
 
 // pause waits for others, each caller for another time.
 func pause(ctx context.Context) error {
+	return sleep(ctx, time.Millisecond+mrand.N(4*time.Millisecond))
+}
+
+// sleep waits, or returns ctx's error as soon as that ends.
+func sleep(ctx context.Context, d time.Duration) error {
 	select {
-	case <-time.After(time.Millisecond + time.Duration(mrand.IntN(4000))*time.Microsecond):
+	case <-time.After(d):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -193,18 +193,15 @@ func (w *eventWalk) indexPage(ctx context.Context) (events []store.Event, err er
 	return events, nil
 }
 
-func streamID(n uint64) string { return strconv.FormatUint(n, 10) + "-0" }
-
 func parseEvent(m redis.XMessage) (e store.Event, n uint64, err error) {
-	id, _, _ := strings.Cut(m.ID, "-")
-	if n, err = strconv.ParseUint(id, 10, 64); err != nil {
+	if n, err = streamNumber(m.ID); err != nil {
 		return e, 0, fmt.Errorf("an event is called %q", m.ID)
 	}
 	raw, _ := m.Values["e"].(string)
 	if err := json.Unmarshal([]byte(raw), &e); err != nil {
-		return store.Event{}, n, fmt.Errorf("event %s: %w", id, err)
+		return store.Event{}, n, fmt.Errorf("event %d: %w", n, err)
 	}
-	e.ID = id
+	e.ID = strconv.FormatUint(n, 10)
 	return e, n, nil
 }
 

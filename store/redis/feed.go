@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -56,7 +55,7 @@ func (s *Store) follow() {
 			if feed, ok := s.feed.(*redis.ClusterClient); ok {
 				feed.ReloadState(s.ctx)
 			}
-			s.sleep(min(time.Duration(failing)*20*time.Millisecond, feedBlock))
+			sleep(s.ctx, min(time.Duration(failing)*20*time.Millisecond, feedBlock))
 			continue
 		}
 		if failing >= 2 {
@@ -73,7 +72,7 @@ func (s *Store) follow() {
 				// one that changes go to, as in a fail-over. It is taken from where that
 				// is found in a moment.
 				s.reopen.Store(true)
-				s.sleep(feedBlock)
+				sleep(s.ctx, feedBlock)
 			}
 		default:
 			batch = min(batch+batch/4+1, feedMost)
@@ -130,13 +129,17 @@ func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, er
 	defer cancel()
 	last := redis.NewSliceCmd(noContext, "hmget", s.keys.head, "n", "mark")
 	read := redis.NewXStreamSliceCmd(noContext, "xread", "count", batch, "block", feedBlock.Milliseconds(),
-		"streams", s.keys.feed, strconv.FormatUint(at.n, 10)+"-0")
+		"streams", s.keys.feed, streamID(at.n))
 	read.SetFirstKeyPos(6)
 	p := s.feed.Pipeline()
 	p.Process(ctx, last)
 	p.Process(ctx, read)
 	execute(ctx, p)
-	if head, err = readHead(last); err != nil {
+	values, err := last.Result()
+	if err != nil {
+		return cursor{}, nil, plain(err)
+	}
+	if head, err = toCursor(values); err != nil {
 		return cursor{}, nil, err
 	}
 	if err := read.Err(); err != nil && !errors.Is(err, redis.Nil) {
@@ -144,10 +147,8 @@ func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, er
 	}
 	for _, stream := range read.Val() {
 		for _, m := range stream.Messages {
-			number, _, _ := strings.Cut(m.ID, "-")
 			e := entry{}
-			e.n, err = strconv.ParseUint(number, 10, 64)
-			if err != nil {
+			if e.n, err = streamNumber(m.ID); err != nil {
 				return cursor{}, nil, fmt.Errorf("an entry of the feed is called %q", m.ID)
 			}
 			e.mark, _ = m.Values["mark"].(string)
@@ -159,14 +160,7 @@ func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, er
 	return head, entries, nil
 }
 
-func readHead(cmd *redis.SliceCmd) (cursor, error) {
-	values, err := cmd.Result()
-	if err != nil {
-		return cursor{}, plain(err)
-	}
-	return toCursor(values)
-}
-
+// toCursor reads a position and its mark.
 func toCursor(values []any) (c cursor, err error) {
 	if len(values) != 2 {
 		return c, errValue
@@ -248,8 +242,8 @@ func (s *Store) raiseFloors(what []touched) {
 // aren't taken in one by one. Where some of them are gone, so may be any token.
 func (s *Store) skip(from, to uint64) error {
 	found := uint64(0)
-	for next := "(" + strconv.FormatUint(from, 10) + "-0"; ; {
-		cmd := redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.feed, next, strconv.FormatUint(to, 10)+"-0", "count", feedMost)
+	for next := "(" + streamID(from); ; {
+		cmd := redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.feed, next, streamID(to), "count", feedMost)
 		if err := s.send(s.ctx, unsafe, keyed{s.keys.feed, cmd}); err != nil {
 			return err
 		}
@@ -320,12 +314,4 @@ func (s *Store) Heard() time.Time {
 		return *beaten
 	}
 	return *heard
-}
-
-// sleep waits, unless the store is closed.
-func (s *Store) sleep(d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-s.ctx.Done():
-	}
 }

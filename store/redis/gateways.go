@@ -102,7 +102,7 @@ func (s *Store) marks(ctx context.Context, all []gateway, from store.Position) (
 			continue
 		}
 		marks[g.Follows] = ""
-		id := fmt.Sprintf("%d-0", g.Follows)
+		id := streamID(uint64(g.Follows))
 		cmds = append(cmds, keyed{s.keys.feed, redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.feed, id, id)})
 	}
 	if len(cmds) == 0 {
@@ -113,10 +113,9 @@ func (s *Store) marks(ctx context.Context, all []gateway, from store.Position) (
 	}
 	for _, c := range cmds {
 		for _, m := range c.cmd.(*redis.XMessageSliceCmd).Val() {
-			var n store.Position
 			mark, _ := m.Values["mark"].(string)
-			if _, err := fmt.Sscanf(m.ID, "%d-", &n); err == nil {
-				marks[n] = hex.EncodeToString([]byte(mark))
+			if n, err := streamNumber(m.ID); err == nil {
+				marks[store.Position(n)] = hex.EncodeToString([]byte(mark))
 			}
 		}
 	}

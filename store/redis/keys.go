@@ -1,6 +1,11 @@
 package redis
 
-import "github.com/patgate/patgate/token"
+import (
+	"strconv"
+	"strings"
+
+	"github.com/patgate/patgate/token"
+)
 
 // keys are the names under which everything is kept.
 type keys struct {
@@ -39,4 +44,13 @@ func splitIDEntry(e string) (id string, d token.Digest, ok bool) {
 		return "", d, false
 	}
 	return e[:i], token.Digest([]byte(e[i+1:])), true
+}
+
+// streamID is the id of entry n of a stream.
+func streamID(n uint64) string { return strconv.FormatUint(n, 10) + "-0" }
+
+// streamNumber is the reverse of streamID.
+func streamNumber(id string) (uint64, error) {
+	n, _, _ := strings.Cut(id, "-")
+	return strconv.ParseUint(n, 10, 64)
 }
