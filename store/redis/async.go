@@ -23,7 +23,7 @@ type asyncFind struct {
 // no timer. Where more must be read, Find does.
 func (s *Store) FindAsync(d token.Digest, done func(store.Found, error)) {
 	f := &asyncFind{s: s, digest: d, position: s.told.position(), floor: s.floors.of(string(d[:])), done: done}
-	f.key, f.then = s.keys.token(d), f
+	f.key, f.end = s.keys.token(d), f.ended
 	err := s.usable(s.ctx)
 	if err == nil {
 		err = s.believed()
@@ -38,8 +38,8 @@ func (s *Store) FindAsync(d token.Digest, done func(store.Found, error)) {
 
 var errMore = errors.New("more must be read")
 
-// end implements ender.
-func (f *asyncFind) end() {
+// ended passes on what the lookup has found.
+func (f *asyncFind) ended() {
 	r, err := f.record()
 	switch {
 	case errors.Is(err, errMore):

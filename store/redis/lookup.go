@@ -33,24 +33,21 @@ type lookup struct {
 	by    time.Time // it must have ended
 	value string
 	err   error
-	done  chan struct{}
-	then  ender // is told where nobody waits for done
+	end   func() // called when value and err are there
 }
-
-// ender is told when a lookup has ended.
-type ender interface{ end() }
 
 // get returns the value of a key; "" where there is none.
 func (s *Store) get(ctx context.Context, key string) (string, error) {
 	if err := s.usable(ctx); err != nil {
 		return "", err
 	}
-	l := &lookup{ctx: ctx, key: key, done: make(chan struct{})}
+	done := make(chan struct{})
+	l := &lookup{ctx: ctx, key: key, end: func() { close(done) }}
 	if err := s.ask(ctx, l); err != nil {
 		return "", err
 	}
 	select {
-	case <-l.done:
+	case <-done:
 		return l.value, l.err
 	case <-ctx.Done():
 		return "", ctx.Err()
@@ -126,11 +123,7 @@ func (n *lane) carry() {
 		n.send(batch)
 		for i, l := range batch {
 			batch[i] = nil
-			if l.then != nil {
-				l.then.end()
-			} else {
-				close(l.done)
-			}
+			l.end()
 		}
 	}
 }
