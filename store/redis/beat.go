@@ -134,7 +134,6 @@ func (s *Store) astray(sent time.Time) bool {
 type passed struct {
 	mu    sync.Mutex
 	marks map[uint64]string // by position
-	last  uint64
 }
 
 // passedKept is how many are remembered: more than come between a beat and the next.
@@ -144,21 +143,14 @@ const passedKept = 4096
 func (p *passed) begin(c cursor) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.marks, p.last = map[uint64]string{c.n: c.mark}, c.n
-}
-
-// begins reports whether nothing was added behind this entry, which was the first.
-func (p *passed) begins(c cursor) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.marks) == 1 && p.last == c.n
+	p.marks = map[uint64]string{c.n: c.mark}
 }
 
 // add adds the entry behind the last.
 func (p *passed) add(c cursor) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.marks[c.n], p.last = c.mark, c.n
+	p.marks[c.n] = c.mark
 	delete(p.marks, c.n-passedKept)
 }
 

@@ -37,13 +37,13 @@ type entry struct {
 // away: it asks for fewer of them where that fails, and for more where it is behind.
 func (s *Store) follow() {
 	var at cursor
-	failing, missed, batch := 0, 0, feedBatch
+	failing, gaps, batch := 0, 0, feedBatch
 	for s.ctx.Err() == nil {
 		if s.reopen.Swap(false) {
 			s.reopenFeed()
 		}
 		sent := time.Now()
-		next, heard, err := s.followOnce(at, batch)
+		next, got, err := s.followOnce(at, batch)
 		if err != nil {
 			if s.ctx.Err() != nil {
 				return
@@ -62,20 +62,20 @@ func (s *Store) follow() {
 			s.log.Info("the change feed is heard again", "store", s.where)
 		}
 		failing = 0
-		switch {
-		case heard:
+		switch got {
+		case upToDate:
 			s.heard.Store(&sent)
-			missed = 0
-		case s.passed.begins(next): // something was missed
-			if missed++; missed > 1 {
+			gaps = 0
+		case behind:
+			batch = min(batch+batch/4+1, feedMost)
+		case missed:
+			if gaps++; gaps > 1 {
 				// Right after the last time: the feed comes from another server than the
 				// one that changes go to, as in a fail-over. It is taken from where that
 				// is found in a moment.
 				s.reopen.Store(true)
 				sleep(s.ctx, feedBlock)
 			}
-		default:
-			batch = min(batch+batch/4+1, feedMost)
 		}
 		at = next
 	}
@@ -91,22 +91,33 @@ func (s *Store) reopenFeed() {
 	}
 }
 
-// followOnce waits for the next changes and takes them in. heard reports whether
-// these are all that there were when it was called.
-func (s *Store) followOnce(at cursor, batch int) (next cursor, heard bool, err error) {
+// progress is how far followOnce has got.
+type progress int
+
+const (
+	upToDate progress = iota // it has taken in all changes that there were when it was called
+	behind                   // there are more
+	missed                   // some were missed, and the feed has yet to show that it comes from the server that was asked
+)
+
+// followOnce waits for the next changes and takes them in.
+func (s *Store) followOnce(at cursor, batch int) (next cursor, got progress, err error) {
 	if !at.known {
-		return s.resync(at)
+		next, err = s.resync(at)
+		return next, upToDate, err
 	}
 	head, entries, err := s.readFeed(at, batch)
 	if err != nil {
-		return at, false, err
+		return at, behind, err
 	}
 	if head.n < at.n || head.n == at.n && head.mark != at.mark || head.n > at.n && len(entries) == 0 {
-		return s.resync(at)
+		next, err = s.resync(at)
+		return next, missed, err
 	}
 	for _, e := range entries {
 		if e.n != at.n+1 || e.after != at.mark {
-			return s.resync(at)
+			next, err = s.resync(at)
+			return next, missed, err
 		}
 		at.n, at.mark = e.n, e.mark
 		s.passed.add(at)
@@ -119,7 +130,10 @@ func (s *Store) followOnce(at cursor, batch int) (next cursor, heard bool, err e
 			s.takeIn(store.Position(e.n), what)
 		}
 	}
-	return at, at.n >= head.n, nil
+	if at.n < head.n {
+		return at, behind, nil
+	}
+	return at, upToDate, nil
 }
 
 // readFeed returns the head of the feed and the entries behind at, so many at most;
@@ -178,25 +192,25 @@ func toCursor(values []any) (c cursor, err error) {
 // the way, and tells the watchers so. Where the feed ends before at, a server
 // has lost changes that were seen here: then it is made to go on behind at, so
 // that no position is used twice, and that the others notice, too.
-func (s *Store) resync(at cursor) (end cursor, heard bool, err error) {
+func (s *Store) resync(at cursor) (end cursor, err error) {
 	seen, mark := at.n, at.mark
 	if told := uint64(s.told.position()); told > seen {
 		seen, mark = told, ""
 	}
 	cmd := eval(scriptRaise, []string{s.keys.head, s.keys.feed}, newMark(), strconv.FormatUint(seen, 10), mark, feedLength)
 	if err := s.send(s.ctx, unsafe, keyed{s.keys.head, cmd}); err != nil {
-		return at, false, err
+		return at, err
 	}
 	values, err := cmd.Slice()
 	if err != nil {
-		return at, false, err
+		return at, err
 	}
 	if end, err = toCursor(values); err != nil {
-		return at, false, err
+		return at, err
 	}
 	if at.known && end.n > seen {
 		if err := s.skip(seen, end.n); err != nil {
-			return at, false, err
+			return at, err
 		}
 	}
 	if at.known {
@@ -204,9 +218,7 @@ func (s *Store) resync(at cursor) (end cursor, heard bool, err error) {
 	}
 	s.passed.begin(end)
 	s.reset(store.Position(end.n))
-	// Where something was missed, the feed has yet to show that it comes from the server
-	// that was asked.
-	return end, !at.known, nil
+	return end, nil
 }
 
 // takeIn takes in the change to a position, and tells the watchers.
