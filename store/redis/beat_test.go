@@ -117,9 +117,9 @@ func TestMasterWithoutReplicas(t *testing.T) {
 	s := open(t, Options{Addresses: []string{r.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second})
 	create(t, s, newToken("a"))
 	s.Holds(time.Second)
-	redistest.Await(t, "the replica to be heard", func() error { return unless(s.hadReplicas.Load()) })
+	redistest.Await(t, "the replica to be heard", func() error { return unless(s.replicasOf(s.client).heard) })
 	r.Replica.Kill()
-	redistest.Await(t, "the replica to be missed", func() error { return unless(s.alone.Load()) })
+	redistest.Await(t, "the replica to be missed", func() error { return unless(s.replicasOf(s.client).alone()) })
 	if _, err := s.Find(t.Context(), digest("a")); err != nil {
 		t.Errorf("the Sentinel names the master, and it isn't believed: %v", err)
 	}

@@ -140,10 +140,8 @@ type Store struct {
 	closing  sync.Mutex
 	cutOff   atomic.Bool // the server may not be the master: see outvoted
 
-	hadReplicas atomic.Bool // that were heard, of a server that isn't a Cluster's
-	alone       atomic.Bool // it had, and none of them is heard any more
-	beatSoon    chan struct{}
-	holds       atomic.Int64 // see Holds: nanoseconds
+	beatSoon chan struct{}
+	holds    atomic.Int64 // see Holds: nanoseconds
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc

@@ -12,9 +12,13 @@ import (
 // replicaCount is how many replicas have to confirm a change: all of them, for any
 // may be the next master.
 type replicaCount struct {
-	want int
-	at   time.Time // when so many were there last
+	want       int
+	at         time.Time // when so many were there last
+	heard, had bool      // some were heard lately, and at any time
 }
+
+// alone reports whether the server had replicas, and none of them is heard any more.
+func (c replicaCount) alone() bool { return c.had && !c.heard }
 
 // replicaGrace is for how long a replica that has gone is still waited for, in vain:
 // it may be on its way to be the master, with what it had when it went. A planned
@@ -35,18 +39,13 @@ func (s *Store) countReplicas(ctx context.Context, server *redis.Client) error {
 		return err
 	}
 	count, heard := online(info.Val())
-	if s.cluster == nil {
-		if heard > 0 {
-			s.hadReplicas.Store(true)
-		}
-		s.alone.Store(heard == 0 && s.hadReplicas.Load())
-	}
 	before, now := s.replicasOf(server), time.Now()
+	after := replicaCount{want: count, at: now, heard: heard > 0, had: heard > 0 || before.had}
 	if count < before.want && now.Sub(before.at) < replicaGrace {
-		return nil
+		after.want, after.at = before.want, before.at
 	}
-	s.replicas.Store(server, replicaCount{count, now})
-	if count == 0 && before.want > 0 {
+	s.replicas.Store(server, after)
+	if after.want == 0 && before.want > 0 {
 		s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
 	}
 	return nil
@@ -79,7 +78,7 @@ const (
 )
 
 // replicasOf returns how many replicas the server has.
-func (s *Store) replicasOf(server *redis.Client) replicaCount {
+func (s *Store) replicasOf(server redis.UniversalClient) replicaCount {
 	v, _ := s.replicas.Load(server)
 	count, _ := v.(replicaCount)
 	return count
