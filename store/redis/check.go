@@ -26,7 +26,7 @@ type finding struct {
 // or from hands other than patgate's. Repairs are changes like any other.
 func (s *Store) Check(ctx context.Context, repair bool) ([]store.Problem, error) {
 	c := &check{s: s, repair: repair}
-	for _, part := range []func(context.Context) error{c.left, c.records, c.ids, c.own, c.owners, c.uses, c.events} {
+	for _, part := range []func(context.Context) error{c.abandoned, c.records, c.ids, c.own, c.owners, c.uses, c.events} {
 		if err := part(ctx); err != nil {
 			return c.problems, fmt.Errorf("checking %s: %w", s.where, err)
 		}
@@ -80,16 +80,16 @@ func (c *check) found(ctx context.Context, f finding) {
 	c.problems = append(c.problems, p)
 }
 
-// left looks for changes whose process has died.
-func (c *check) left(ctx context.Context) error {
-	all, err := c.s.leftBehind(ctx)
+// abandoned looks for changes whose process has died.
+func (c *check) abandoned(ctx context.Context) error {
+	all, err := c.s.abandonedChanges(ctx)
 	if err != nil {
 		return err
 	}
 	for _, l := range all {
 		c.found(ctx, finding{
 			fmt.Sprintf("a change of %d token records was left behind by a process that died", len(l.digests)),
-			func(ctx context.Context) error { return c.s.endLeft(ctx, l) },
+			func(ctx context.Context) error { return c.s.endAbandoned(ctx, l) },
 		})
 	}
 	return nil
@@ -156,7 +156,7 @@ func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values
 			found[d] = finding{fmt.Sprintf("digest %x: %v", d, err), nil}
 		case r.live() && !floors[i].allows(true, r.version):
 			// Mending it would make it look as if it were the newest.
-			found[d] = finding{fmt.Sprintf("token %q: %v", r.token.ID, ErrLost), nil}
+			found[d] = finding{fmt.Sprintf("token %q: %v", r.token.ID, errLost), nil}
 		case r.raw != "": // else deleted meanwhile
 			records[d] = r
 		}

@@ -62,7 +62,7 @@ func TestWriterKilled(t *testing.T) {
 				t.Fatalf("the entry %q can't be read", e)
 			}
 			if round%2 == 0 { // else the next process finds them in its way
-				if err := s.endLeft(t.Context(), left{mark, digests}); err != nil {
+				if err := s.endAbandoned(t.Context(), abandoned{mark, digests}); err != nil {
 					t.Fatal(err)
 				}
 			}

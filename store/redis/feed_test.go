@@ -76,7 +76,7 @@ func TestDeletedInAGap(t *testing.T) {
 				a.DeleteOwner(t.Context(), "bob"),
 				a.Create(t.Context(), newToken("last")),
 			} {
-				if err != nil && !errors.Is(err, ErrNotReplicated) {
+				if err != nil && !errors.Is(err, errNotReplicated) {
 					t.Fatal(err)
 				}
 			}
@@ -251,8 +251,8 @@ func TestServerLosesChanges(t *testing.T) {
 	heard.await(t, "a reset", func(c store.Change) bool { return c.Reset })
 
 	for _, secret := range []string{"revoked", "deleted", "renewed", "renewed 2", "made", "bobs"} {
-		if f, err := s.Find(t.Context(), digest(secret)); !errors.Is(err, ErrLost) {
-			t.Errorf("Find by the secret of %q = %+v, %v, want ErrLost", secret, f.Token, err)
+		if f, err := s.Find(t.Context(), digest(secret)); !errors.Is(err, errLost) {
+			t.Errorf("Find by the secret of %q = %+v, %v, want errLost", secret, f.Token, err)
 		}
 	}
 	if _, err := s.Find(t.Context(), digest("untouched")); err != nil {
@@ -273,12 +273,12 @@ func TestServerLosesChanges(t *testing.T) {
 	}
 	// An older record isn't changed into one that serves.
 	rename := func(t *token.Token) error { t.Name = "renamed"; return nil }
-	if _, err := s.Update(t.Context(), "revoked", rename); !errors.Is(err, ErrLost) {
-		t.Errorf("Update of a record that was lost = %v, want ErrLost", err)
+	if _, err := s.Update(t.Context(), "revoked", rename); !errors.Is(err, errLost) {
+		t.Errorf("Update of a record that was lost = %v, want errLost", err)
 	}
 	enable := func(o *token.Owner) (*token.Owner, error) { o.Enabled = true; return o, nil }
-	if _, err := s.UpdateOwner(t.Context(), "bob", enable); !errors.Is(err, ErrLost) {
-		t.Errorf("UpdateOwner of a record that was lost = %v, want ErrLost", err)
+	if _, err := s.UpdateOwner(t.Context(), "bob", enable); !errors.Is(err, errLost) {
+		t.Errorf("UpdateOwner of a record that was lost = %v, want errLost", err)
 	}
 	// But what was lost can be done again.
 	update(t, s, "revoked", revoke)

@@ -98,7 +98,7 @@ func until(t *token.Token, d token.Digest) time.Time {
 }
 
 // record returns what the key of a digest holds, as far as it is committed, or
-// ErrLost if that is older than it should be.
+// errLost if that is older than it should be.
 func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 	floor := s.floors.of(string(d[:])) // of a change that the read must show
 	r, err := s.look(ctx, d)

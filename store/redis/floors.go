@@ -129,5 +129,5 @@ func (s *Store) lost(what string) error {
 		s.log.Error("redis has lost a change: it shows an older record than before, which is not used; revoke or delete the token, or disable the owner, and look at persistence and replication of the server",
 			"store", s.where, "record", what, "times", s.stats.Lost.Load())
 	}
-	return ErrLost
+	return errLost
 }

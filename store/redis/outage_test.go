@@ -193,20 +193,20 @@ func TestReplicaStalls(t *testing.T) {
 	create(t, s, newToken("a"))
 	sentinel.Replica.Freeze()
 	_, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil })
-	if !errors.Is(err, ErrNotReplicated) {
-		t.Errorf("Update = %v, want ErrNotReplicated", err)
+	if !errors.Is(err, errNotReplicated) {
+		t.Errorf("Update = %v, want errNotReplicated", err)
 	}
 	if f, err := s.Find(t.Context(), digest("a")); err != nil || f.Token.RevokedAt.IsZero() {
 		t.Errorf("Find = %+v, %v, want it revoked", f.Token, err)
 	}
 	_, err = s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil })
-	if !errors.Is(err, ErrNotReplicated) {
-		t.Errorf("UpdateOwner = %v, want ErrNotReplicated", err)
+	if !errors.Is(err, errNotReplicated) {
+		t.Errorf("UpdateOwner = %v, want errNotReplicated", err)
 	}
 	// Nor is it safe for who finds it made already.
 	already := errors.New("revoked already")
-	if _, err := s.Update(t.Context(), "a", func(*token.Token) error { return already }); !errors.Is(err, ErrNotReplicated) {
-		t.Errorf("Update that finds nothing to do = %v, want ErrNotReplicated", err)
+	if _, err := s.Update(t.Context(), "a", func(*token.Token) error { return already }); !errors.Is(err, errNotReplicated) {
+		t.Errorf("Update that finds nothing to do = %v, want errNotReplicated", err)
 	}
 	sentinel.Replica.Thaw()
 	redistest.Await(t, "changes to be confirmed again", func() error {
@@ -442,15 +442,15 @@ func TestConfirmedForOthers(t *testing.T) {
 	}
 	sentinel.Replica.Freeze()
 	defer sentinel.Replica.Thaw()
-	if _, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil }); !errors.Is(err, ErrNotReplicated) {
-		t.Fatalf("revoking it: %v, want %v", err, ErrNotReplicated)
+	if _, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil }); !errors.Is(err, errNotReplicated) {
+		t.Fatalf("revoking it: %v, want %v", err, errNotReplicated)
 	}
 	already := errors.New("is revoked already")
-	if _, err := other.Update(t.Context(), "a", func(*token.Token) error { return already }); !errors.Is(err, ErrNotReplicated) {
-		t.Errorf("finding it revoked, elsewhere: %v, want %v", err, ErrNotReplicated)
+	if _, err := other.Update(t.Context(), "a", func(*token.Token) error { return already }); !errors.Is(err, errNotReplicated) {
+		t.Errorf("finding it revoked, elsewhere: %v, want %v", err, errNotReplicated)
 	}
-	if err := other.Confirm(t.Context()); !errors.Is(err, ErrNotReplicated) {
-		t.Errorf("Confirm: %v, want %v", err, ErrNotReplicated)
+	if err := other.Confirm(t.Context()); !errors.Is(err, errNotReplicated) {
+		t.Errorf("Confirm: %v, want %v", err, errNotReplicated)
 	}
 }
 
@@ -463,8 +463,8 @@ func TestReplicasAreCountedFirst(t *testing.T) {
 	sentinel.Replica.Freeze()
 	defer sentinel.Replica.Thaw()
 	s.replicas.Clear()
-	if _, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil }); !errors.Is(err, ErrNotReplicated) {
-		t.Errorf("a change that no replica has: %v, want %v", err, ErrNotReplicated)
+	if _, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil }); !errors.Is(err, errNotReplicated) {
+		t.Errorf("a change that no replica has: %v, want %v", err, errNotReplicated)
 	}
 }
 

@@ -286,7 +286,7 @@ func (s *Store) setOwner(ctx context.Context, c ownerChange) error {
 	if err := s.forget(ctx, c.mark); err != nil {
 		s.log.Debug("a change of an owner will be tidied up later", "store", s.where, "error", err)
 	}
-	if err != nil && !errors.Is(err, ErrNotReplicated) {
+	if err != nil && !errors.Is(err, errNotReplicated) {
 		return err
 	}
 	position, ok := reply.(int64)

@@ -93,15 +93,15 @@ import (
 // Errors of a Store. Like every error but store.ErrNotFound and store.ErrExists
 // they say nothing about a token.
 var (
-	// ErrNotReplicated means that a change is made and every gateway is told of
+	// errNotReplicated means that a change is made and every gateway is told of
 	// it, but not every replica of the Redis server has confirmed it: should the server
 	// be lost now, so may be the change.
-	ErrNotReplicated = errors.New("the change is stored, but not every replica has confirmed it yet")
-	// ErrLost means that Redis shows an older record than this process has seen:
+	errNotReplicated = errors.New("the change is stored, but not every replica has confirmed it yet")
+	// errLost means that Redis shows an older record than this process has seen:
 	// a fail-over, or a restart without persistence, has lost a change. The
 	// record is not used until the token is revoked or deleted, or the owner
 	// disabled.
-	ErrLost = errors.New("redis has lost a change of this record: revoke or delete the token, or disable the owner, to go on")
+	errLost = errors.New("redis has lost a change of this record: revoke or delete the token, or disable the owner, to go on")
 
 	errClosed = errors.New("the token store is closed")
 )

@@ -114,7 +114,7 @@ func TestPositionIsAnotherChanges(t *testing.T) {
 		heard := listen(t, s)
 		redistest.Await(t, "the new master", func() error {
 			_, err := s.Update(t.Context(), "x", func(t *token.Token) error { revoke(t); return nil })
-			if errors.Is(err, ErrNotReplicated) { // of the old master's replica, for a while
+			if errors.Is(err, errNotReplicated) { // of the old master's replica, for a while
 				return nil
 			}
 			return err
@@ -174,8 +174,8 @@ func TestGoneForOthers(t *testing.T) {
 		{"DeleteOwner", func() error { return s.DeleteOwner(t.Context(), "alice") }},
 		{"DeleteOwner, of the other", func() error { return other.DeleteOwner(t.Context(), "alice") }},
 	} {
-		if err := try.do(); !errors.Is(err, ErrNotReplicated) {
-			t.Errorf("%s: %v, want %v", try.what, err, ErrNotReplicated)
+		if err := try.do(); !errors.Is(err, errNotReplicated) {
+			t.Errorf("%s: %v, want %v", try.what, err, errNotReplicated)
 		}
 	}
 }

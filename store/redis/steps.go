@@ -39,7 +39,7 @@ func (s *Store) apply(ctx context.Context, c *change) error {
 	// From here on the caller's giving up makes no difference.
 	ctx = context.WithoutCancel(ctx)
 	position, err := s.commit(ctx, c)
-	if err != nil && !errors.Is(err, ErrNotReplicated) {
+	if err != nil && !errors.Is(err, errNotReplicated) {
 		if !errors.Is(err, errMaybe) {
 			s.undo(c, false)
 		}
@@ -86,7 +86,7 @@ func (s *Store) intend(ctx context.Context, c *change) error {
 		}
 		err := s.sendOnce(ctx, safety, cmds...)
 		switch {
-		case errors.Is(err, ErrNotReplicated):
+		case errors.Is(err, errNotReplicated):
 			return errors.New("the change was not made: not every replica of the redis server confirms it")
 		case err != nil:
 			return err
@@ -133,7 +133,7 @@ func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
 		args = append(args, m.op, at[m.index], m.name)
 	}
 	reply, err := s.decide(ctx, c.mark, s.evalWith(store.EventsOf(ctx), scriptCommit, keys, args...))
-	if err != nil && !errors.Is(err, ErrNotReplicated) {
+	if err != nil && !errors.Is(err, errNotReplicated) {
 		return 0, err
 	}
 	switch reply := reply.(type) {
@@ -149,11 +149,11 @@ func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
 }
 
 // decide sends the command that commits a change, and returns its reply, with
-// ErrNotReplicated as well. Another error means that it isn't committed, and
+// errNotReplicated as well. Another error means that it isn't committed, and
 // can't be any more; errMaybe, that nobody can tell.
 func (s *Store) decide(ctx context.Context, mark string, commit *redis.Cmd) (reply any, err error) {
 	err = s.send(ctx, safe, keyed{s.keys.head, commit})
-	if err == nil || errors.Is(err, ErrNotReplicated) {
+	if err == nil || errors.Is(err, errNotReplicated) {
 		return commit.Val(), err
 	}
 	// The script has run, or runs yet, unless it can be kept from that.
@@ -166,7 +166,7 @@ func (s *Store) decide(ctx context.Context, mark string, commit *redis.Cmd) (rep
 	}
 	// Sent again, it only says where.
 	err = s.send(ctx, safe, keyed{s.keys.head, commit})
-	if err != nil && !errors.Is(err, ErrNotReplicated) {
+	if err != nil && !errors.Is(err, errNotReplicated) {
 		return nil, fmt.Errorf("%w: %w", errMaybe, err)
 	}
 	return commit.Val(), err

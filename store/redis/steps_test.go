@@ -117,7 +117,7 @@ func TestEveryStep(t *testing.T) {
 					t.Errorf("Find of a bystander = %+v, %v", f.Token, err)
 				}
 				shown := show(t, s)
-				if err := s.endLeft(t.Context(), left{c.mark, digestsOf(c)}); err != nil {
+				if err := s.endAbandoned(t.Context(), abandoned{c.mark, digestsOf(c)}); err != nil {
 					t.Fatalf("ending what was left behind: %v", err)
 				}
 				if now := show(t, s); now != shown {
@@ -216,7 +216,7 @@ func TestAbortedCantCommit(t *testing.T) {
 		c.set(digest("old"), r.raw, "")
 		s.stopAfter(t, "intents", c)
 		if ended {
-			err = s.endLeft(t.Context(), left{c.mark, digestsOf(c)})
+			err = s.endAbandoned(t.Context(), abandoned{c.mark, digestsOf(c)})
 		} else {
 			_, err = s.abort(t.Context(), c.mark)
 		}
@@ -456,7 +456,7 @@ func TestUseGoesWithToken(t *testing.T) {
 	if s.client.HExists(t.Context(), s.keys.uses, "a").Val() {
 		t.Error("a use is left of a token that was deleted")
 	}
-	if err := s.endLeft(t.Context(), left{c.mark, digestsOf(c)}); err != nil {
+	if err := s.endAbandoned(t.Context(), abandoned{c.mark, digestsOf(c)}); err != nil {
 		t.Fatal(err)
 	}
 	wantSound(t, s)
@@ -525,12 +525,12 @@ func TestNotForgottenTooSoon(t *testing.T) {
 	s.stopAfter(t, "commit", c)
 	replica.Freeze()
 	defer replica.Thaw()
-	if err := s.end(t.Context(), c.mark, c.writes, true); !errors.Is(err, ErrNotReplicated) {
-		t.Fatalf("the last step: %v, want %v", err, ErrNotReplicated)
+	if err := s.end(t.Context(), c.mark, c.writes, true); !errors.Is(err, errNotReplicated) {
+		t.Fatalf("the last step: %v, want %v", err, errNotReplicated)
 	}
 	s.age(t, c.mark, time.Minute)
-	if err := s.tidy(t.Context()); !errors.Is(err, ErrNotReplicated) {
-		t.Errorf("tidying up: %v, want %v", err, ErrNotReplicated)
+	if err := s.tidy(t.Context()); !errors.Is(err, errNotReplicated) {
+		t.Errorf("tidying up: %v, want %v", err, errNotReplicated)
 	}
 	if n, err := s.client.HLen(t.Context(), s.keys.changes).Result(); err != nil || n != 1 {
 		t.Errorf("%d changes are remembered, %v, want 1", n, err)

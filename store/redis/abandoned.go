@@ -14,12 +14,12 @@ import (
 
 // tidy ends the changes that their processes have left behind.
 func (s *Store) tidy(ctx context.Context) error {
-	left, err := s.leftBehind(ctx)
+	all, err := s.abandonedChanges(ctx)
 	if err != nil {
 		return err
 	}
-	for _, l := range left {
-		if err := s.endLeft(ctx, l); err != nil {
+	for _, l := range all {
+		if err := s.endAbandoned(ctx, l); err != nil {
 			return err
 		}
 	}
@@ -27,8 +27,8 @@ func (s *Store) tidy(ctx context.Context) error {
 }
 
 const (
-	// abandoned is how old a change is that no process is still at.
-	abandoned = 10 * time.Second
+	// abandonedAfter is how old a change is that no process is still at.
+	abandonedAfter = 10 * time.Second
 	// aheadOfTime is how much later than now a change can have begun, by clocks that
 	// differ. One that is yet to begin was dated by another server, or before its time
 	// was set back: nobody can tell how old it is.
@@ -39,13 +39,13 @@ const (
 	lateness = time.Minute
 )
 
-// left is a change that was left behind.
-type left struct {
+// abandoned is a change that its process has left behind.
+type abandoned struct {
 	mark    string
 	digests []token.Digest
 }
 
-func (s *Store) leftBehind(ctx context.Context) (all []left, err error) {
+func (s *Store) abandonedChanges(ctx context.Context) (all []abandoned, err error) {
 	entries := redis.NewMapStringStringCmd(noContext, "hgetall", s.keys.changes)
 	clock := redis.NewTimeCmd(noContext, "time")
 	if err := s.send(ctx, unsafe, keyed{s.keys.changes, entries}, keyed{s.keys.changes, clock}); err != nil {
@@ -53,14 +53,14 @@ func (s *Store) leftBehind(ctx context.Context) (all []left, err error) {
 	}
 	for mark, e := range entries.Val() {
 		state, began, digests, ok := parseEntry(e)
-		limit := abandoned
+		limit := abandonedAfter
 		if state == aborted && s.cluster != nil {
 			limit = lateness
 		}
 		if age := clock.Val().Sub(began); ok && age < limit && age > -aheadOfTime {
 			continue
 		}
-		all = append(all, left{mark, digests})
+		all = append(all, abandoned{mark, digests})
 	}
 	return all, nil
 }
@@ -81,8 +81,8 @@ func parseEntry(e string) (state string, began time.Time, digests []token.Digest
 	return fields[0], time.UnixMilli(ms), digests, true
 }
 
-// endLeft ends a change that was left behind: aborts it unless it is committed.
-func (s *Store) endLeft(ctx context.Context, l left) error {
+// endAbandoned ends a change that was left behind: aborts it unless it is committed.
+func (s *Store) endAbandoned(ctx context.Context, l abandoned) error {
 	state, err := s.abort(ctx, l.mark)
 	if err != nil {
 		return err

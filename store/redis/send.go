@@ -35,7 +35,7 @@ const (
 
 // send sends commands in one round trip to each server concerned, within the time
 // that they are allowed. Each command may be sent twice. The error is the first of
-// any of them, redis.Nil aside. With safe it is ErrNotReplicated if they all succeed but a
+// any of them, redis.Nil aside. With safe it is errNotReplicated if they all succeed but a
 // server's replicas don't confirm.
 func (s *Store) send(ctx context.Context, safety safety, cmds ...keyed) error {
 	ctx, cancel := context.WithTimeout(ctx, s.allowed(cmds))
@@ -115,7 +115,7 @@ func (s *Store) trySend(ctx context.Context, safety safety, cmds []keyed) error 
 	close(errs)
 	var first error
 	for err := range errs {
-		if first == nil || errors.Is(first, ErrNotReplicated) {
+		if first == nil || errors.Is(first, errNotReplicated) {
 			first = err
 		}
 	}
@@ -171,11 +171,11 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 	case wait == nil:
 		return nil
 	case moved: // the replicas that have confirmed are another node's
-		return ErrNotReplicated
+		return errNotReplicated
 	case wait.Err() != nil:
-		return fmt.Errorf("%w: %w", ErrNotReplicated, wait.Err())
+		return fmt.Errorf("%w: %w", errNotReplicated, wait.Err())
 	case wait.Val() < int64(replicas):
-		return ErrNotReplicated
+		return errNotReplicated
 	}
 	return nil
 }
@@ -199,7 +199,7 @@ func execute(ctx context.Context, p redis.Pipeliner) {
 	}
 }
 
-// Confirm implements store.Confirmer: it returns ErrNotReplicated if changes were
+// Confirm implements store.Confirmer: it returns errNotReplicated if changes were
 // stored that not every replica has confirmed yet. Whoever finds that there is nothing
 // to change, the token being revoked already, say, builds on them, whichever gateway
 // has made them.
