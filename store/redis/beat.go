@@ -2,9 +2,7 @@ package redis
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,10 +11,6 @@ import (
 const (
 	beatInterval = time.Second
 	beatLimit    = 3 * beatInterval // without a good beat for so long, the feed isn't trusted
-
-	// usualHolds is how long a gateway may use what it holds without hearing of
-	// changes, where it doesn't say.
-	usualHolds = 2 * time.Minute
 )
 
 // pulse is a beat that the server has taken.
@@ -128,53 +122,4 @@ func (s *Store) prove(p pulse) bool {
 func (s *Store) astray(sent time.Time) bool {
 	heard, beaten := s.heard.Load(), s.beaten.Load()
 	return heard != nil && beaten != nil && sent.Sub(*heard) < beatLimit && sent.Sub(*beaten) > beatLimit
-}
-
-// passed remembers which entries of the feed were taken in last.
-type passed struct {
-	mu    sync.Mutex
-	marks map[uint64]string // by position
-}
-
-// passedKept is how many are remembered: more than come between a beat and the next.
-const passedKept = 4096
-
-// begin forgets what was before an entry.
-func (p *passed) begin(c cursor) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.marks = map[uint64]string{c.n: c.mark}
-}
-
-// add adds the entry behind the last.
-func (p *passed) add(c cursor) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.marks[c.n] = c.mark
-	delete(p.marks, c.n-passedKept)
-}
-
-func (p *passed) has(c cursor) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	mark, ok := p.marks[c.n]
-	return ok && mark == c.mark
-}
-
-// at returns the mark of the entry with this position, in hexadecimal; "-" if it isn't
-// remembered.
-func (p *passed) at(n uint64) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	mark, ok := p.marks[n]
-	if !ok {
-		return "-"
-	}
-	return hex.EncodeToString([]byte(mark))
-}
-
-// Holds implements store.Acknowledger.
-func (s *Store) Holds(d time.Duration) {
-	s.holds.Store(int64(d))
-	s.beatNow()
 }

@@ -17,6 +17,16 @@ import (
 // list.
 const gatewayForgotten = time.Hour
 
+// usualHolds is how long a gateway may use what it holds without hearing of changes,
+// where it doesn't say.
+const usualHolds = 2 * time.Minute
+
+// Holds implements store.Acknowledger.
+func (s *Store) Holds(d time.Duration) {
+	s.holds.Store(int64(d))
+	s.beatNow()
+}
+
 // leave takes this gateway off the list.
 func (s *Store) leave() {
 	ctx, cancel := context.WithTimeout(noContext, s.budget)

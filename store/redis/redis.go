@@ -74,7 +74,6 @@
 package redis
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -108,40 +107,43 @@ var (
 
 // Store is a store.Store in Redis.
 type Store struct {
-	client  redis.UniversalClient
-	cluster *redis.ClusterClient  // client, where that is one
-	feed    redis.UniversalClient // whose one connection waits for changes; of follow, and closed under closing
-	keys    keys
-	name    string // of this gateway
-	where   string // for people: the address
-	budget  time.Duration
-	log     *slog.Logger
-	// patience is how long a change may be in the way of another before that
-	// aborts it.
-	patience time.Duration
+	client   redis.UniversalClient
+	cluster  *redis.ClusterClient // client, where that is one
+	keys     keys
+	name     string // of this gateway
+	where    string // for people: the address
+	budget   time.Duration
+	patience time.Duration // how long a change may be in the way of another before that aborts it
+	log      *slog.Logger
 
-	serverAt   func(address string) *redis.Client
-	masterName string          // that the Sentinels know the master by
-	sentinels  []*redis.Client // themselves
+	// Lookups.
+	lanes  sync.Map // of *lane, by the *redis.Client it reads from
+	owners owners
+	floors floors
 
+	// Changes.
 	changes  chan struct{} // has room for those being made
-	lanes    sync.Map      // of *lane, by the *redis.Client it reads from
 	replicas sync.Map      // of replicaCount, by the *redis.Client that has them
-	floors   floors
-	owners   owners
-	stats    counters
 
-	told     telling
-	heard    atomic.Pointer[time.Time]
-	beaten   atomic.Pointer[time.Time] // when the last good beat was sent
-	passed   passed
-	reopen   atomic.Bool // the feed is to be asked for anew
-	openFeed func() redis.UniversalClient
+	// The feed.
+	feed     redis.UniversalClient // whose one connection waits for changes; of follow, and closed under closing
 	closing  sync.Mutex
-	cutOff   atomic.Bool // the server may not be the master: see outvoted
+	openFeed func() redis.UniversalClient
+	reopen   atomic.Bool // it is to be opened anew
+	told     telling
+	passed   passed
+	heard    atomic.Pointer[time.Time] // when it was last asked for what there was, and brought all of it
 
-	beatSoon chan struct{}
-	holds    atomic.Int64 // see Holds: nanoseconds
+	// Beats, and whether the server that takes them is the master.
+	beatSoon   chan struct{}
+	beaten     atomic.Pointer[time.Time] // when the last good beat was sent
+	holds      atomic.Int64              // see Holds: nanoseconds
+	cutOff     atomic.Bool               // the server may not be the master: see outvoted
+	masterName string                    // that the Sentinels know the master by
+	sentinels  []*redis.Client           // themselves
+	serverAt   func(address string) *redis.Client
+
+	stats counters
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -235,6 +237,14 @@ func (s *Store) reading(what string, err error) error {
 	return fmt.Errorf("reading %s from %s: %w", what, s.where, err)
 }
 
+// changing says what was being done when err came.
+func (s *Store) changing(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s in %s: %w", what, s.where, err)
+}
+
 // Interface guards
 var (
 	_ store.Store        = (*Store)(nil)
@@ -246,24 +256,3 @@ var (
 	_ store.Marked       = (*Store)(nil)
 	_ store.Checker      = (*Store)(nil)
 )
-
-// Mark implements store.Marked.
-func (s *Store) Mark(ctx context.Context, name string, mark []byte) ([]byte, error) {
-	field := "mark:" + name
-	get := redis.NewStringCmd(noContext, "hget", s.keys.head, field)
-	if err := s.send(ctx, unsafe, keyed{s.keys.head, get}); err != nil {
-		return nil, s.reading("the mark "+name, err)
-	}
-	before := []byte(get.Val())
-	if len(before) == 0 {
-		before = nil
-	}
-	if bytes.Equal(before, mark) {
-		return before, nil
-	}
-	set := redis.NewIntCmd(noContext, "hset", s.keys.head, field, mark)
-	if err := s.send(ctx, unsafe, keyed{s.keys.head, set}); err != nil {
-		return nil, s.changing("setting the mark "+name, err)
-	}
-	return before, nil
-}

@@ -221,11 +221,3 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 	}
 	return c, nil
 }
-
-// changing says what was being done when err came.
-func (s *Store) changing(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s in %s: %w", what, s.where, err)
-}
