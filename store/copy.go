@@ -53,7 +53,7 @@ func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copi
 		c.Written += n
 		c.Tokens += len(page)
 		done(c.Tokens)
-		hashTokens(want, page)
+		hashRecords(want, page)
 		return err
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copi
 		}
 		c.Owners += len(page)
 		done(c.Tokens + c.Owners)
-		hashOwners(want, page)
+		hashRecords(want, page)
 		return nil
 	})
 	if err != nil {
@@ -102,25 +102,22 @@ var errChanged = errors.New("tokens or owners of the source were changed meanwhi
 
 // eachToken reads all tokens, newest first.
 func eachToken(ctx context.Context, s Store, f func([]*token.Token) error) error {
-	for cursor := ""; ; {
-		page, next, err := s.Tokens(ctx, Query{Limit: copyStep, Cursor: cursor})
-		if err != nil {
-			return fmt.Errorf("reading tokens: %w", err)
-		}
-		if err := f(page); err != nil {
-			return err
-		}
-		if cursor = next; cursor == "" {
-			return nil
-		}
-	}
+	return eachPage(f, func(cursor string) ([]*token.Token, string, error) {
+		return s.Tokens(ctx, Query{Limit: copyStep, Cursor: cursor})
+	})
 }
 
 func eachOwner(ctx context.Context, s Store, f func([]*token.Owner) error) error {
+	return eachPage(f, func(cursor string) ([]*token.Owner, string, error) {
+		return s.Owners(ctx, cursor, copyStep)
+	})
+}
+
+func eachPage[T any](f func([]T) error, read func(cursor string) (page []T, next string, err error)) error {
 	for cursor := ""; ; {
-		page, next, err := s.Owners(ctx, cursor, copyStep)
+		page, next, err := read(cursor)
 		if err != nil {
-			return fmt.Errorf("reading owners: %w", err)
+			return fmt.Errorf("reading tokens and owners: %w", err)
 		}
 		if err := f(page); err != nil {
 			return err
@@ -223,13 +220,13 @@ func verify(ctx context.Context, to Store, c Copied) error {
 	tokens, owners := 0, 0
 	err := eachToken(ctx, to, func(page []*token.Token) error {
 		tokens += len(page)
-		hashTokens(got, page)
+		hashRecords(got, page)
 		return nil
 	})
 	if err == nil {
 		err = eachOwner(ctx, to, func(page []*token.Owner) error {
 			owners += len(page)
-			hashOwners(got, page)
+			hashRecords(got, page)
 			return nil
 		})
 	}
@@ -245,14 +242,8 @@ func verify(ctx context.Context, to Store, c Copied) error {
 	return nil
 }
 
-func hashTokens(h hash.Hash, page []*token.Token) {
-	for _, t := range page {
-		h.Write(t.Encode(nil))
-	}
-}
-
-func hashOwners(h hash.Hash, page []*token.Owner) {
-	for _, o := range page {
-		h.Write(o.Encode(nil))
+func hashRecords[T interface{ Encode([]byte) []byte }](h hash.Hash, page []T) {
+	for _, r := range page {
+		h.Write(r.Encode(nil))
 	}
 }
