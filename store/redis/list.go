@@ -15,11 +15,11 @@ import (
 func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
 	before := q.Cursor
 	for {
-		page, err := s.page(ctx, q.Owner, before)
+		page, last, err := s.tokensPage(ctx, q.Owner, before)
 		if err != nil {
 			return nil, "", s.reading("a list of tokens", err)
 		}
-		for _, t := range page.tokens {
+		for _, t := range page {
 			if !q.Selects(t) {
 				continue
 			}
@@ -28,21 +28,16 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 			}
 			tokens = append(tokens, t)
 		}
-		if page.last == "" {
+		if last == "" {
 			return tokens, "", nil
 		}
-		before = page.last
+		before = last
 	}
 }
 
-// page is a piece of the list of all tokens, or of an owner's.
-type page struct {
-	tokens []*token.Token
-	last   string // id of the last one; "" when there are no more
-}
-
-// page reads the next tokens whose ids are before an id, "" for the first.
-func (s *Store) page(ctx context.Context, owner *string, before string) (p page, err error) {
+// tokensPage reads the next tokens, of all or of an owner, whose ids are before an
+// id; "" for the first. last is the id of the last one, "" when there are no more.
+func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (all []*token.Token, last string, err error) {
 	index, end := s.keys.ids, "("+before+"\x00"
 	if owner != nil {
 		index, end = s.keys.own(*owner), "("+before
@@ -52,18 +47,18 @@ func (s *Store) page(ctx context.Context, owner *string, before string) (p page,
 	}
 	cmd := redis.NewStringSliceCmd(noContext, "zrevrangebylex", index, end, "-", "limit", 0, step)
 	if err := s.send(ctx, unsafe, keyed{index, cmd}); err != nil {
-		return page{}, err
+		return nil, "", err
 	}
 	ids, where := cmd.Val(), make([]*token.Digest, len(cmd.Val()))
 	if owner != nil {
 		if where, err = s.whereAre(ctx, ids...); err != nil {
-			return page{}, err
+			return nil, "", err
 		}
 	} else {
 		for i, e := range ids {
 			id, d, ok := splitIDEntry(e)
 			if !ok {
-				return page{}, errValue
+				return nil, "", errValue
 			}
 			ids[i], where[i] = id, &d
 		}
@@ -76,7 +71,7 @@ func (s *Store) page(ctx context.Context, owner *string, before string) (p page,
 	}
 	records, err := s.readAll(ctx, digests, s.look)
 	if err != nil {
-		return page{}, err
+		return nil, "", err
 	}
 	for i, id := range ids {
 		if where[i] == nil {
@@ -86,15 +81,15 @@ func (s *Store) page(ctx context.Context, owner *string, before string) (p page,
 		if !r.live() || r.token.ID != id { // changed between the reads
 			r, err = s.byID(ctx, id, s.look)
 			if err != nil && !errors.Is(err, errIndex) { // of which a list must not fail: Check mends it
-				return page{}, err
+				return nil, "", err
 			}
 		}
 		if r.live() { // else it is gone
-			p.tokens = append(p.tokens, r.token)
+			all = append(all, r.token)
 		}
 	}
 	if len(ids) == step {
-		p.last = ids[step-1]
+		last = ids[step-1]
 	}
-	return p, s.withUses(ctx, p.tokens...)
+	return all, last, s.withUses(ctx, all...)
 }
