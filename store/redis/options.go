@@ -175,18 +175,22 @@ func (opts *Options) forFeed(o *redis.UniversalOptions) *redis.UniversalOptions 
 	return &f
 }
 
+// clientAt returns a client of the server at an address.
+func clientAt(o redis.UniversalOptions, address string) *redis.Client {
+	o.Addrs = []string{address}
+	return redis.NewClient(o.Simple())
+}
+
 // sentinels returns clients of the Sentinels themselves, if there are any. They
 // connect when they are asked.
 func sentinels(o *redis.UniversalOptions) (all []*redis.Client) {
 	if o.MasterName == "" {
 		return nil
 	}
+	asked := *o
+	asked.Username, asked.Password, asked.DB = o.SentinelUsername, o.SentinelPassword, 0
 	for _, address := range o.Addrs {
-		all = append(all, redis.NewClient(&redis.Options{
-			Addr: address, Username: o.SentinelUsername, Password: o.SentinelPassword, TLSConfig: o.TLSConfig,
-			ContextTimeoutEnabled: true, DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
-			MaxRetries: o.MaxRetries, PoolSize: 1, DisableIdentity: o.DisableIdentity, Protocol: o.Protocol, MaintNotificationsConfig: o.MaintNotificationsConfig,
-		}))
+		all = append(all, clientAt(asked, address))
 	}
 	return all
 }

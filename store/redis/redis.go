@@ -174,11 +174,7 @@ func Open(opts Options) (*Store, error) {
 	s.openFeed = func() redis.UniversalClient { return redis.NewUniversalClient(opts.forFeed(o)) }
 	s.feed = s.openFeed()
 	s.masterName, s.sentinels = o.MasterName, sentinels(o)
-	s.serverAt = func(address string) *redis.Client {
-		one := *o
-		one.Addrs = []string{address}
-		return redis.NewClient(one.Simple())
-	}
+	s.serverAt = func(address string) *redis.Client { return clientAt(*o, address) }
 	s.holds.Store(int64(usualHolds))
 	s.told.moved = make(chan struct{})
 	s.ctx, s.stop = context.WithCancel(context.Background())
