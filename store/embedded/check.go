@@ -98,8 +98,8 @@ func check(tx tx) (problems []store.Problem) {
 		return nil
 	})
 	events, indexed := 0, 0
-	index := tx.b.Bucket(bucketEventsBy)
-	tx.b.Bucket(bucketEvents).ForEach(func(key, _ []byte) error {
+	index := tx.eventsBy()
+	tx.events().ForEach(func(key, _ []byte) error {
 		events++
 		e, err := tx.event(key)
 		if err != nil {

@@ -39,7 +39,7 @@ func eachIndex(e *store.Event, f func(prefix []byte) error) error {
 
 // record adds events.
 func (tx tx) record(events []store.Event) error {
-	bucket, index := tx.b.Bucket(bucketEvents), tx.b.Bucket(bucketEventsBy)
+	bucket, index := tx.events(), tx.eventsBy()
 	for _, e := range events {
 		n, err := bucket.NextSequence()
 		if err != nil {
@@ -64,7 +64,7 @@ func (tx tx) record(events []store.Event) error {
 
 // event returns the event with this key.
 func (tx tx) event(key []byte) (e store.Event, err error) {
-	if err := json.Unmarshal(tx.b.Bucket(bucketEvents).Get(key), &e); err != nil {
+	if err := json.Unmarshal(tx.events().Get(key), &e); err != nil {
 		return store.Event{}, fmt.Errorf("event %d: %w", binary.BigEndian.Uint64(key), err)
 	}
 	e.ID = strconv.FormatUint(binary.BigEndian.Uint64(key), 10)
@@ -73,12 +73,12 @@ func (tx tx) event(key []byte) (e store.Event, err error) {
 
 // removeEvent removes the event with this key, which is e.
 func (tx tx) removeEvent(key []byte, e *store.Event) error {
-	index := tx.b.Bucket(bucketEventsBy)
+	index := tx.eventsBy()
 	err := eachIndex(e, func(prefix []byte) error { return index.Delete(append(prefix, key...)) })
 	if err != nil {
 		return err
 	}
-	return tx.b.Bucket(bucketEvents).Delete(key)
+	return tx.events().Delete(key)
 }
 
 // unindexEvents removes from the index the events with these keys, which can't be
@@ -87,7 +87,7 @@ func (tx tx) unindexEvents(keys map[string]bool) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	index := tx.b.Bucket(bucketEventsBy)
+	index := tx.eventsBy()
 	var gone [][]byte // a cursor is not to delete as it goes
 	c := index.Cursor()
 	for at, _ := c.First(); at != nil; at, _ = c.Next() {
@@ -200,7 +200,7 @@ func (s *Store) PruneEvents(ctx context.Context, before time.Time, max int) erro
 func (tx tx) pruneEvents(before time.Time, max int, remove bool) (some bool, err error) {
 	old, damaged := map[string]store.Event{}, map[string]bool{}
 	over := int(tx.number(keyEvents)) - max
-	c := tx.b.Bucket(bucketEvents).Cursor()
+	c := tx.events().Cursor()
 	for key, _ := c.First(); key != nil && len(old) < scanStep; key, _ = c.Next() {
 		e, err := tx.event(key)
 		if err != nil { // it would be in the way for ever

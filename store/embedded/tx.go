@@ -35,12 +35,14 @@ var (
 // returns shares nothing with the mapped file.
 type tx struct{ b *bbolt.Tx }
 
-func (tx tx) tokens() *bbolt.Bucket  { return tx.b.Bucket(bucketTokens) }
-func (tx tx) digests() *bbolt.Bucket { return tx.b.Bucket(bucketDigests) }
-func (tx tx) byOwner() *bbolt.Bucket { return tx.b.Bucket(bucketByOwner) }
-func (tx tx) owners() *bbolt.Bucket  { return tx.b.Bucket(bucketOwners) }
-func (tx tx) uses() *bbolt.Bucket    { return tx.b.Bucket(bucketUses) }
-func (tx tx) meta() *bbolt.Bucket    { return tx.b.Bucket(bucketMeta) }
+func (tx tx) tokens() *bbolt.Bucket   { return tx.b.Bucket(bucketTokens) }
+func (tx tx) digests() *bbolt.Bucket  { return tx.b.Bucket(bucketDigests) }
+func (tx tx) byOwner() *bbolt.Bucket  { return tx.b.Bucket(bucketByOwner) }
+func (tx tx) owners() *bbolt.Bucket   { return tx.b.Bucket(bucketOwners) }
+func (tx tx) uses() *bbolt.Bucket     { return tx.b.Bucket(bucketUses) }
+func (tx tx) events() *bbolt.Bucket   { return tx.b.Bucket(bucketEvents) }
+func (tx tx) eventsBy() *bbolt.Bucket { return tx.b.Bucket(bucketEventsBy) }
+func (tx tx) meta() *bbolt.Bucket     { return tx.b.Bucket(bucketMeta) }
 
 // number returns a number of the meta bucket; 0 where there is none yet.
 func (tx tx) number(key []byte) uint64 {
