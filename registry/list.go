@@ -15,7 +15,7 @@ import (
 
 // Limits of a page.
 const (
-	DefaultLimit = 100
+	defaultLimit = 100
 	MaxLimit     = 1000
 )
 
@@ -34,7 +34,7 @@ type Query struct {
 	Unused   string
 
 	Sort   string // an order of Sorts, perhaps with a "-" before it: the other way round; "": SortCreated
-	Limit  int    // at most so many, up to MaxLimit; 0: DefaultLimit
+	Limit  int    // at most so many, up to MaxLimit; 0: defaultLimit
 	Cursor string // what the page before returned, with the same Sort; "": from the start
 }
 
@@ -147,7 +147,7 @@ func pageSize(limit int) (int, error) {
 	if limit < 0 || limit > MaxLimit {
 		return 0, invalid("limit: %d; want 1 to %d", limit, MaxLimit)
 	}
-	return cmp.Or(limit, DefaultLimit), nil
+	return cmp.Or(limit, defaultLimit), nil
 }
 
 // order is an order of tokens.

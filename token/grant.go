@@ -122,8 +122,8 @@ func ValidScopePattern(s string) error {
 	return nil
 }
 
-// ValidGrants returns why grants can't be kept, or nil.
-func ValidGrants(grants []Grant) error {
+// validGrants returns why grants can't be kept, or nil.
+func validGrants(grants []Grant) error {
 	if len(grants) > MaxGrants {
 		return fmt.Errorf("grants: %d given, at most %d are kept", len(grants), MaxGrants)
 	}

@@ -141,9 +141,9 @@ func TestValidGrants(t *testing.T) {
 		{"an empty scope", Grant{all, []string{""}, all}, "not a scope's name"},
 		{"too many", Grant{all, slices.Repeat([]string{"s"}, 1001), all}, "1001 values"},
 	} {
-		wantError(t, c.name, ValidGrants([]Grant{c.grant}), c.want)
+		wantError(t, c.name, validGrants([]Grant{c.grant}), c.want)
 	}
-	wantError(t, "the second of two", ValidGrants([]Grant{Full(), {}}), "grants: number 2: ")
+	wantError(t, "the second of two", validGrants([]Grant{Full(), {}}), "grants: number 2: ")
 }
 
 func TestEqualGrant(t *testing.T) {

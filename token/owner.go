@@ -47,5 +47,5 @@ func (o *Owner) Validate() error {
 	if o.MaxTokens < 0 {
 		return fmt.Errorf("max_tokens: %d; want a positive number, or 0 for any number", o.MaxTokens)
 	}
-	return ValidGrants(o.Grants)
+	return validGrants(o.Grants)
 }

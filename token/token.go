@@ -148,7 +148,7 @@ func (t *Token) Validate() error {
 	if len(t.Retired) > MaxRetired {
 		return fmt.Errorf("retired secrets: %d given, at most %d are kept", len(t.Retired), MaxRetired)
 	}
-	if err := ValidGrants(t.Grants); err != nil {
+	if err := validGrants(t.Grants); err != nil {
 		return err
 	}
 	if len(t.AllowedIPs) > MaxAllowedIPs {
