@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -40,30 +41,16 @@ func (q *Query) Selects(t *token.Token) bool {
 	case q.Space == "" && q.Scope == "":
 		return true
 	}
-	for _, g := range t.Grants {
-		if (q.Space == "" || token.Covers(g.Spaces, q.Space)) && (q.Scope == "" || coversScope(g.Scopes, q.Scope)) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.Grants, func(g token.Grant) bool {
+		return (q.Space == "" || token.Covers(g.Spaces, q.Space)) &&
+			(q.Scope == "" || slices.ContainsFunc(g.Scopes, func(p string) bool { return token.MatchScope(p, q.Scope) }))
+	})
 }
 
 // says reports whether one of the texts people know t by contains text, which is
 // in lower case.
 func says(t *token.Token, text string) bool {
-	for _, s := range []string{t.Name, t.Description, t.Owner, t.ID} {
-		if strings.Contains(strings.ToLower(s), text) {
-			return true
-		}
-	}
-	return false
-}
-
-func coversScope(patterns []string, name string) bool {
-	for _, p := range patterns {
-		if token.MatchScope(p, name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]string{t.Name, t.Description, t.Owner, t.ID}, func(s string) bool {
+		return strings.Contains(strings.ToLower(s), text)
+	})
 }
