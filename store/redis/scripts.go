@@ -63,6 +63,13 @@ local function append(head, feed, mark, payload, keep)
 end
 `
 
+// luaListed returns the entry that a token has in the index of ids, or nil.
+const luaListed = `
+local function listed(ids, id)
+  return redis.call('ZRANGEBYLEX', ids, '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1)[1]
+end
+`
+
 // luaNow returns the server's time in milliseconds.
 const luaNow = `
 local function now()
@@ -141,12 +148,12 @@ end
 //
 // It returns the position; 0 when the change was aborted, or one that was
 // announced later claims an id; or the id that is taken.
-const scriptCommit = luaAppend + luaPending + `
+const scriptCommit = luaListed + luaAppend + luaPending + `
 local free = tonumber(ARGV[4])
 for i = 5, 4 + free do
   local id = ARGV[i]
   if redis.call('GET', KEYS[i]) ~= ARGV[1] then return 0 end
-  if #redis.call('ZRANGEBYLEX', KEYS[4], '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1) > 0 then return id end
+  if listed(KEYS[4], id) then return id end
 end
 local n = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
 for i = 5, 4 + free do redis.call('DEL', KEYS[i]) end
@@ -198,15 +205,13 @@ if not stored and n > 0 or n < seen or n == seen and ARGV[3] ~= '' and mark ~= A
 end
 return {redis.call('HGET', KEYS[1], 'n') or '0', redis.call('HGET', KEYS[1], 'mark') or ''}`
 
-// scriptWhere returns, for each id, the entries it has in the index.
+// scriptWhere returns, for each id, the entry it has in the index; empty: none.
 //
 //	KEYS  ids
 //	ARGV  ids
-const scriptWhere = `
+const scriptWhere = luaListed + `
 local found = {}
-for i, id in ipairs(ARGV) do
-  found[i] = redis.call('ZRANGEBYLEX', KEYS[1], '[' .. id .. '\0', '(' .. id .. '\1')[1] or ''
-end
+for i, id in ipairs(ARGV) do found[i] = listed(KEYS[1], id) or '' end
 return found`
 
 // scriptBeat notes how far a gateway follows, when it said so, for how many

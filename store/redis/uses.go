@@ -19,13 +19,11 @@ import (
 //
 //	KEYS  uses, ids
 //	ARGV  triples: id, milliseconds, address
-const scriptUses = `
+const scriptUses = luaListed + `
 for i = 1, #ARGV, 3 do
   local id, last = ARGV[i], redis.call('HGET', KEYS[1], ARGV[i])
   local later = not last or tonumber(string.match(last, '^%d+')) < tonumber(ARGV[i + 1])
-  if later and #redis.call('ZRANGEBYLEX', KEYS[2], '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1) > 0 then
-    redis.call('HSET', KEYS[1], id, ARGV[i + 1] .. ' ' .. ARGV[i + 2])
-  end
+  if later and listed(KEYS[2], id) then redis.call('HSET', KEYS[1], id, ARGV[i + 1] .. ' ' .. ARGV[i + 2]) end
 end
 return 1`
 

@@ -3,7 +3,6 @@ package redis
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 
 	"github.com/patgate/patgate/token"
 )
@@ -162,6 +161,8 @@ func appendTouched(b []byte, t touched) []byte {
 	return binary.AppendUvarint(b, v)
 }
 
+var errEntry = errors.New("an entry of the feed is damaged, or was written by a later version of patgate")
+
 func parseTouched(s string) (all []touched, err error) {
 	for s != "" {
 		var t touched
@@ -172,16 +173,16 @@ func parseTouched(s string) (all []touched, err error) {
 		case kind == 'O':
 			n, w := uvarint(s[1:])
 			if w <= 0 || n > uint64(len(s)-1-w) {
-				return nil, fmt.Errorf("an entry of the feed is damaged")
+				return nil, errEntry
 			}
 			t.isOwner, t.owner = true, s[1+w:1+w+int(n)]
 			s = s[1+w+int(n):]
 		default:
-			return nil, fmt.Errorf("an entry of the feed is damaged, or was written by a later version of patgate")
+			return nil, errEntry
 		}
 		v, w := uvarint(s)
 		if w <= 0 {
-			return nil, fmt.Errorf("an entry of the feed is damaged")
+			return nil, errEntry
 		}
 		t.version, t.gone = v>>1, v&1 == 1
 		s = s[w:]
