@@ -43,11 +43,6 @@ type Options struct {
 	// MaxStale is how long past its TTL a held token still serves while the
 	// store can't be read; 60 s.
 	MaxStale time.Duration
-	// Silence is how long a store that other processes change (store.Follower)
-	// may not have been heard before nothing held is trusted without asking it;
-	// 1 s. While it can't be asked either, held tokens serve for MaxStale since
-	// it was heard, or since they were read.
-	Silence time.Duration
 	// Observe, if set, is told how long each read of the store took and what
 	// it returned: nil, store.ErrNotFound, or that the store couldn't be asked.
 	Observe func(took time.Duration, err error)
@@ -57,8 +52,11 @@ type Options struct {
 	Changed func(store.Change)
 }
 
-// DefaultSilence is the default of Options.Silence.
-const DefaultSilence = time.Second
+// Silence is how long a store that other processes change (store.Follower) may not
+// have been heard before nothing held is trusted without asking it. While it can't be
+// asked either, held tokens serve for Options.MaxStale since it was heard, or since
+// they were read.
+const Silence = time.Second
 
 func (o Options) withDefaults() *Options {
 	o.Size = cmp.Or(o.Size, 100_000)
@@ -66,7 +64,6 @@ func (o Options) withDefaults() *Options {
 	o.NegativeSize = cmp.Or(o.NegativeSize, 10_000)
 	o.NegativeTTL = cmp.Or(o.NegativeTTL, 5*time.Second)
 	o.MaxStale = cmp.Or(o.MaxStale, time.Minute)
-	o.Silence = cmp.Or(o.Silence, DefaultSilence)
 	return &o
 }
 
@@ -115,7 +112,7 @@ func New(s store.Store, o Options) *Cache {
 // holds without hearing of changes.
 func (c *Cache) tellHolds(o *Options) {
 	if s, ok := c.store.(store.Acknowledger); ok {
-		s.Holds(max(o.Silence, o.MaxStale))
+		s.Holds(max(Silence, o.MaxStale))
 	}
 }
 
@@ -161,7 +158,7 @@ const (
 // haven't been asked for of late, and counts only those it returns.
 func (c *Cache) Glance(d *token.Digest, now time.Time) *policy.Subject {
 	o, at, s := c.options.Load(), c.since(now), c.shard(d)
-	if e := s.held.glance(d); e != nil && e.serves(at, c.heard(at, o), o) {
+	if e := s.held.glance(d); e != nil && e.serves(at, c.heard(at), o) {
 		s.glances.Add(1)
 		return &e.subject
 	}
@@ -181,7 +178,7 @@ func (c *Cache) Look(d *token.Digest, now time.Time) (*policy.Subject, Answer) {
 
 func (c *Cache) look(d *token.Digest, now time.Time, count func(*Stats, Answer)) (*policy.Subject, Answer) {
 	o, at := c.options.Load(), c.since(now)
-	h, s := c.heard(at, o), c.shard(d)
+	h, s := c.heard(at), c.shard(d)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	subject, answer := s.lookup(d, at, h, o)
@@ -215,12 +212,12 @@ func (c *Cache) forget(change store.Change) {
 }
 
 // heard says how well the store is heard at a time.
-func (c *Cache) heard(at time.Duration, o *Options) hearing {
+func (c *Cache) heard(at time.Duration) hearing {
 	if c.follows == nil {
 		return hearing{all: true, trusted: true}
 	}
 	last := c.since(c.follows.Heard())
-	return hearing{last: last, trusted: at-last < o.Silence}
+	return hearing{last: last, trusted: at-last < Silence}
 }
 
 // hearing is how well a store is heard that other processes change.

@@ -60,7 +60,7 @@ func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subje
 // the store can't be read (Options.MaxStale), or nil. It never waits.
 func (c *Cache) Stale(d *token.Digest, now time.Time) *policy.Subject {
 	o, at := c.options.Load(), c.since(now)
-	return c.shard(d).stale(d, at, c.heard(at, o), o)
+	return c.shard(d).stale(d, at, c.heard(at), o)
 }
 
 // FetchFresh is Fetch, but for tokens that serve although the store can't be read:
@@ -71,7 +71,7 @@ func (c *Cache) FetchFresh(ctx context.Context, d token.Digest, now time.Time) (
 	for range maxReads {
 		o := c.options.Load()
 		s.mu.Lock()
-		if subject, answer := s.lookup(&d, at, c.heard(at, o), o); answer == Held || answer == Unknown {
+		if subject, answer := s.lookup(&d, at, c.heard(at), o); answer == Held || answer == Unknown {
 			s.mu.Unlock()
 			return subject, answer == Held, nil
 		}

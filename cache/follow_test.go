@@ -28,7 +28,7 @@ func (s *shared) Find(ctx context.Context, d token.Digest) (store.Found, error) 
 
 func TestNothingHeldIsTrustedWhileTheStoreIsNotHeard(t *testing.T) {
 	t.Parallel()
-	const silence, stale = 2 * time.Second, 30 * time.Second
+	const stale = 30 * time.Second
 	for _, row := range []struct {
 		heard time.Duration // before the request
 		down  bool
@@ -37,15 +37,15 @@ func TestNothingHeldIsTrustedWhileTheStoreIsNotHeard(t *testing.T) {
 		fails bool
 	}{
 		{heard: 0, asks: false, want: policy.Forward},
-		{heard: silence - 1, asks: false, want: policy.Forward},
-		{heard: silence, asks: true, want: policy.Forward},
-		{heard: silence - 1, down: true, asks: false, want: policy.Forward},
-		{heard: silence, down: true, asks: true, want: policy.Forward},
+		{heard: Silence - 1, asks: false, want: policy.Forward},
+		{heard: Silence, asks: true, want: policy.Forward},
+		{heard: Silence - 1, down: true, asks: false, want: policy.Forward},
+		{heard: Silence, down: true, asks: true, want: policy.Forward},
 		{heard: stale - 1, down: true, asks: true, want: policy.Forward},
 		{heard: stale, down: true, asks: true, fails: true},
 	} {
 		m := &shared{memory: newMemory(tok("t")), heard: now}
-		c := newCache(t, m, Options{TTL: time.Hour, Silence: silence, MaxStale: stale})
+		c := newCache(t, m, Options{TTL: time.Hour, MaxStale: stale})
 		fetch(t, c, "t", now)
 		if row.down {
 			m.find = func(context.Context, int) error { return errDown }
@@ -80,7 +80,7 @@ func TestNothingHeldIsTrustedBeforeTheStoreIsHeard(t *testing.T) {
 	if _, held := get(c, "t", now.Add(time.Second)); held {
 		t.Error("a held token is trusted, though the store was never heard")
 	}
-	if got := fetch(t, c, "t", now.Add(time.Second)); got != policy.TokenRevoked {
+	if got := fetch(t, c, "t", now.Add(Silence)); got != policy.TokenRevoked {
 		t.Errorf("a token revoked by another process: %v, want %v", got, policy.TokenRevoked)
 	}
 }
@@ -116,10 +116,10 @@ func TestStaleCountsFromTheOldestPart(t *testing.T) {
 func TestUnknownIsAskedAgainWhileTheStoreIsNotHeard(t *testing.T) {
 	t.Parallel()
 	m := &shared{memory: newMemory(), heard: now}
-	c := newCache(t, m, Options{NegativeTTL: time.Hour, Silence: time.Second})
+	c := newCache(t, m, Options{NegativeTTL: time.Hour})
 	fetch(t, c, "t", now)
 	m.commit(m.setTokens(tok("t"))) // elsewhere, and not heard
-	if got := fetch(t, c, "t", now.Add(time.Second)); got != policy.Forward {
+	if got := fetch(t, c, "t", now.Add(Silence)); got != policy.Forward {
 		t.Errorf("a token made by another process while the store isn't heard: %v, want %v", got, policy.Forward)
 	}
 }
@@ -255,12 +255,12 @@ func TestStoreKnowsHowLongTokensServe(t *testing.T) {
 	if m.holds != time.Minute {
 		t.Errorf("by default: %v, want 1m", m.holds)
 	}
-	for _, row := range []struct{ maxStale, silence, want time.Duration }{
-		{5 * time.Minute, 0, 5 * time.Minute}, {-1, 0, DefaultSilence}, {time.Second, 3 * time.Second, 3 * time.Second},
+	for _, row := range []struct{ maxStale, want time.Duration }{
+		{5 * time.Minute, 5 * time.Minute}, {-1, Silence},
 	} {
-		c.Apply(Options{MaxStale: row.maxStale, Silence: row.silence})
+		c.Apply(Options{MaxStale: row.maxStale})
 		if m.holds != row.want {
-			t.Errorf("max_stale %v, silence %v: %v, want %v", row.maxStale, row.silence, m.holds, row.want)
+			t.Errorf("max_stale %v: %v, want %v", row.maxStale, m.holds, row.want)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestMutants(t *testing.T) {
 		},
 		{Name: "positions begin anew with a reset", Run: "^TestPositionsBeginAnew$", File: "owners.go", Old: "o.mark()\n\t\to.position = 0", New: "o.mark()"},
 
-		{Name: "silence ends trust in tokens", Run: "^TestNothingHeldIsTrusted", File: "cache.go", Old: "trusted: at-last < o.Silence", New: "trusted: true"},
+		{Name: "silence ends trust in tokens", Run: "^TestNothingHeldIsTrusted", File: "cache.go", Old: "trusted: at-last < Silence", New: "trusted: true"},
 		{Name: "a store that was never heard isn't trusted", Run: "^TestNothingHeldIsTrustedBefore", File: "cache.go", Old: "max(now.Sub(c.start), never)", New: "now.Sub(c.start)"},
 		{Name: "silence ends trust in unknown digests", Run: "^TestUnknownIsAskedAgain", File: "shard.go", Old: "ok && h.trusted && at-read < o.NegativeTTL", New: "ok && at-read < o.NegativeTTL"},
 		{Name: "what isn't heard is served for max_stale", Run: "^TestNothingHeldIsTrusted", File: "shard.go", Old: "at-good >= o.MaxStale", New: "good < 0"},

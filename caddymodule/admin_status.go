@@ -50,7 +50,7 @@ func feedStatusOf(s store.Store) *feedStatus {
 	if last.IsZero() {
 		return &feedStatus{}
 	}
-	heard := time.Since(last) < cache.DefaultSilence
+	heard := time.Since(last) < cache.Silence
 	last = wireTime(last)
 	return &feedStatus{Heard: heard, Last: &last}
 }

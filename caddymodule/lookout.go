@@ -35,7 +35,7 @@ type sight struct {
 
 // lookoutInterval is how often it looks: several times while a store may be
 // silent before what is held isn't trusted any more.
-const lookoutInterval = cache.DefaultSilence / 4
+const lookoutInterval = cache.Silence / 4
 
 // askBudget is how long it waits for an answer.
 const askBudget = time.Second
@@ -73,7 +73,7 @@ func (l *lookout) look(ctx context.Context) {
 	now := sight{since: time.Now()}
 	if f, follows := l.store.(store.Follower); follows {
 		last := f.Heard()
-		if now.heard = time.Since(last) < cache.DefaultSilence; !now.heard {
+		if now.heard = time.Since(last) < cache.Silence; !now.heard {
 			now.err = l.ask(ctx)
 			if !last.IsZero() {
 				now.since = last

@@ -176,7 +176,7 @@ func collectFeed(ch chan<- prometheus.Metric, s *redis.Store) {
 	if last := s.Heard(); !last.IsZero() {
 		lag = time.Since(last).Seconds()
 	}
-	if lag < cache.DefaultSilence.Seconds() {
+	if lag < cache.Silence.Seconds() {
 		heard = 1
 	}
 	stats := s.Stats()

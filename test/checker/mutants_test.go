@@ -14,7 +14,7 @@ func TestMutants(t *testing.T) {
 	for _, m := range []mutation.Mutant{
 		{Name: "changes of tokens don't reach the cache", File: "../../cache/cache.go", Old: "c.shard(d).forget(d)", New: "c.shard(d)"},
 		{Name: "changes of owners don't reach the cache", File: "../../cache/cache.go", Old: "c.owners.changed(change.Owners, change.Position)", New: ""},
-		{Name: "silence is trusted", File: "../../cache/cache.go", Old: "trusted: at-last < o.Silence", New: "trusted: true"},
+		{Name: "silence is trusted", File: "../../cache/cache.go", Old: "trusted: at-last < Silence", New: "trusted: true"},
 		{Name: "what is held serves on without the store", File: "../../cache/shard.go", Old: "at-good >= o.MaxStale", New: "good < 0"},
 		{Name: "an error is taken for unknown", File: "../../cache/fetch.go", Old: "return result{err: fmt.Errorf(\"reading a token: %w\", err)}\n}", New: "return result{}\n}"},
 		{Name: "the feed is said to be heard", File: "../../store/redis/feed.go", Old: "\treturn *heard\n", New: "\treturn time.Now()\n"},
