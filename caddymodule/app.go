@@ -52,7 +52,7 @@ type App struct {
 	catalog *policy.Catalog
 	rules   registry.Rules
 
-	lastUsed time.Duration // as uses.Options.Every
+	lastUsed time.Duration // as uses.Noter.SetEvery takes it
 	key      string        // of the hub in the pool, while it is held
 	hub      *hub
 
@@ -213,7 +213,7 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 	return rules, nil
 }
 
-// lastUsed reads what is configured of last uses, as uses.Options.Every.
+// lastUsed reads what is configured of last uses, as uses.Noter.SetEvery takes it.
 func lastUsed(text string) (time.Duration, error) {
 	switch text {
 	case "":

@@ -52,7 +52,7 @@ func newKeeper(s store.Store) *keeper {
 		store: s, retired: uses.NewGate(retiredRoom), reports: make(chan retiredUse, 64), limits: make(chan EventsConfig, 1),
 		stop: stop, complaints: rate.Sometimes{Interval: time.Minute},
 	}
-	k.uses = uses.New(s, uses.Options{Failed: func(err error) { k.failed("last uses of tokens can't be stored", err) }})
+	k.uses = uses.New(s, func(err error) { k.failed("last uses of tokens can't be stored", err) })
 	k.running.Go(func() { k.run(ctx) })
 	return k
 }

@@ -18,22 +18,12 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Options are a Noter's settings. Zero stands for the default.
-type Options struct {
-	// Every is how long after a use that was noted the next one of the same token
-	// is; 10 minutes. Negative: uses are not noted.
-	Every time.Duration
-	// Flush is how often the store is told; 2 seconds.
-	Flush time.Duration
-	// Failed, if set, is told what the store answers when it can't be told. What
-	// it was to be told is kept for the next time.
-	Failed func(error)
-}
-
-// DefaultEvery is the default of Options.Every.
+// DefaultEvery is how long after a use that was noted the next one of the same token
+// is, where SetEvery says nothing else.
 const DefaultEvery = 10 * time.Minute
 
 const (
+	interval   = 2 * time.Second  // between one flush and the next
 	room       = 1 << 18          // secrets of which the Gate knows when they were noted
 	maxPending = 1 << 17          // uses kept for the store, at most
 	batch      = 1000             // uses told at once
@@ -56,18 +46,22 @@ type Noter struct {
 	done     chan struct{}
 }
 
-// New returns a Noter that tells s.
-func New(s store.Uses, o Options) *Noter {
+// New returns a Noter that tells s. failed is told what s answers when it can't be
+// told. What it was to be told is kept for the next time.
+func New(s store.Uses, failed func(error)) *Noter { return newNoter(s, interval, failed) }
+
+func newNoter(s store.Uses, interval time.Duration, failed func(error)) *Noter {
 	n := &Noter{
-		store: s, gate: NewGate(room), failed: o.Failed, pending: map[string]store.Use{},
+		store: s, gate: NewGate(room), failed: failed, pending: map[string]store.Use{},
 		flushing: make(chan struct{}, 1), poke: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	n.every.Store(int64(cmp.Or(o.Every, DefaultEvery)))
-	go n.run(cmp.Or(o.Flush, 2*time.Second))
+	n.every.Store(int64(DefaultEvery))
+	go n.run(interval)
 	return n
 }
 
-// SetEvery changes Options.Every. What was noted so far is told soon.
+// SetEvery changes how long after a use that was noted the next one of the same token
+// is; 0: DefaultEvery; negative: uses are not noted. What was noted so far is told soon.
 func (n *Noter) SetEvery(d time.Duration) {
 	n.every.Store(int64(cmp.Or(d, DefaultEvery)))
 	select {
@@ -100,9 +94,9 @@ func (n *Noter) keep(u store.Use) {
 	n.pending[u.ID] = u
 }
 
-func (n *Noter) run(every time.Duration) {
+func (n *Noter) run(interval time.Duration) {
 	defer close(n.done)
-	ticker := time.NewTicker(every)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -120,7 +114,7 @@ func (n *Noter) run(every time.Duration) {
 func (n *Noter) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
-	if err := n.Flush(ctx); err != nil && n.failed != nil {
+	if err := n.Flush(ctx); err != nil {
 		n.failed(err)
 	}
 }

@@ -56,12 +56,12 @@ var (
 	here = netip.MustParseAddr("192.0.2.1")
 )
 
-// newNoter returns a Noter that tells b when it is asked to, or closed.
-func newNoter(b *notebook) *Noter { return New(b, Options{Flush: time.Hour}) }
+// noter returns a Noter that tells b when it is asked to, or closed.
+func noter(b *notebook) *Noter { return newNoter(b, time.Hour, func(error) {}) }
 
 func TestDue(t *testing.T) {
 	t.Parallel()
-	n := newNoter(newNotebook())
+	n := noter(newNotebook())
 	defer n.Close()
 	now := n.gate.start
 	for _, c := range []struct {
@@ -84,7 +84,7 @@ func TestDue(t *testing.T) {
 }
 
 func TestDueAllocatesNothing(t *testing.T) {
-	n := newNoter(newNotebook())
+	n := noter(newNotebook())
 	defer n.Close()
 	d, now := digest(1), time.Now()
 	if got := testing.AllocsPerRun(100, func() { n.Due(d, now) }); got != 0 {
@@ -95,7 +95,7 @@ func TestDueAllocatesNothing(t *testing.T) {
 func TestFlush(t *testing.T) {
 	t.Parallel()
 	b := newNotebook()
-	n := newNoter(b)
+	n := noter(b)
 	defer n.Close()
 	n.Note(store.Use{ID: "a", At: noon.Add(time.Second), From: here})
 	n.Note(store.Use{ID: "a", At: noon}) // of a request that was slower
@@ -116,7 +116,7 @@ func TestFlush(t *testing.T) {
 func TestWhatCannotBeToldIsKept(t *testing.T) {
 	t.Parallel()
 	b := newNotebook()
-	n := newNoter(b)
+	n := noter(b)
 	down := errors.New("down")
 	b.fail(down)
 	for i := range 2500 {
@@ -136,7 +136,7 @@ func TestWhatCannotBeToldIsKept(t *testing.T) {
 func TestPendingIsBounded(t *testing.T) {
 	t.Parallel()
 	b := newNotebook()
-	n := newNoter(b)
+	n := noter(b)
 	b.fail(errors.New("down"))
 	for i := range maxPending + 10 {
 		n.Note(store.Use{ID: fmt.Sprint(i), At: noon})
@@ -152,7 +152,7 @@ func TestFlushInTime(t *testing.T) {
 	t.Parallel()
 	b := newNotebook()
 	failed := make(chan error, 1000)
-	n := New(b, Options{Flush: time.Millisecond, Failed: func(err error) { failed <- err }})
+	n := newNoter(b, time.Millisecond, func(err error) { failed <- err })
 	defer n.Close()
 	b.fail(errors.New("down"))
 	n.Note(store.Use{ID: "a", At: noon})
