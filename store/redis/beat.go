@@ -29,7 +29,7 @@ func (s *Store) beat() {
 	var last pulse
 	var reopened time.Time
 	for due := true; s.ctx.Err() == nil; {
-		now, err := s.sayWhere(s.ctx)
+		now, err := s.sendBeat(s.ctx)
 		s.prove(last)
 		switch {
 		case err == nil && s.replicasOf(s.client).alone() && s.outvoted(s.ctx):
@@ -45,7 +45,7 @@ func (s *Store) beat() {
 		case takesNoWrites(err):
 			s.cutOff.Store(s.outvoted(s.ctx))
 		}
-		refused = s.sayRefused(refused, err)
+		refused = s.logRefusal(refused, err)
 		if err == nil && due {
 			if err := s.countAllReplicas(s.ctx); err != nil && forbidden(err) && !told {
 				told = true
@@ -78,7 +78,8 @@ func (s *Store) beatNow() {
 	}
 }
 
-func (s *Store) sayWhere(ctx context.Context) (p pulse, err error) {
+// sendBeat says how far this gateway follows.
+func (s *Store) sendBeat(ctx context.Context) (p pulse, err error) {
 	p = pulse{sent: time.Now(), followed: uint64(s.told.position())}
 	cmd := eval(scriptBeat, []string{s.keys.gateways, s.keys.head}, s.name, p.followed, time.Duration(s.holds.Load()).Milliseconds(), s.passed.at(p.followed))
 	if err := s.send(ctx, unsafe, keyed{s.keys.gateways, cmd}); err != nil {
@@ -92,9 +93,9 @@ func (s *Store) sayWhere(ctx context.Context) (p pulse, err error) {
 	return p, err
 }
 
-// sayRefused logs when a server begins to refuse beats, and when it takes them again.
-// That nothing is heard of a server at all, others say.
-func (s *Store) sayRefused(before bool, err error) bool {
+// logRefusal reports whether the server refuses beats, and logs when it begins to and
+// when it ends. That nothing is heard of a server at all, others log.
+func (s *Store) logRefusal(before bool, err error) bool {
 	var reply redis.Error
 	now := err != nil && (before || errors.As(err, &reply))
 	switch {

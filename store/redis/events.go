@@ -121,7 +121,7 @@ type eventWalk struct {
 }
 
 // page returns the next events.
-func (w *eventWalk) page(ctx context.Context) ([]store.Event, error) {
+func (w *eventWalk) page(ctx context.Context) (events []store.Event, err error) {
 	if w.prefix != "" {
 		return w.indexPage(ctx)
 	}
@@ -138,13 +138,8 @@ func (w *eventWalk) page(ctx context.Context) ([]store.Event, error) {
 	if err := w.send(ctx, unsafe, keyed{w.keys.events, cmd}); err != nil {
 		return nil, err
 	}
-	return w.take(cmd.Val())
-}
-
-// take reads a page of messages.
-func (w *eventWalk) take(page []redis.XMessage) (events []store.Event, err error) {
-	w.done = len(page) < step
-	for _, m := range page {
+	w.done = len(cmd.Val()) < step
+	for _, m := range cmd.Val() {
 		e, n, err := parseEvent(m)
 		if err != nil {
 			return nil, err
