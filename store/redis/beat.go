@@ -107,9 +107,9 @@ func (s *Store) logRefusal(before bool, err error) bool {
 	return now
 }
 
-// prove has a beat count, and reports whether it does, if the server that took it is
-// the one that the feed comes from: the feed has passed what was its end there. Where
-// Sentinels disagree, the two may not be the same.
+// prove has a beat count, and reports whether it does, if the feed comes from the server
+// that took it: the feed has passed the entry that was the last one there. Where
+// Sentinels disagree, they may be two servers.
 func (s *Store) prove(p pulse) bool {
 	ok := !p.sent.IsZero() && p.head.n >= p.followed && s.passed.has(p.head)
 	if ok {
@@ -118,8 +118,8 @@ func (s *Store) prove(p pulse) bool {
 	return ok
 }
 
-// astray reports whether beats are taken, and the feed comes, but have not fitted
-// together for too long.
+// astray reports whether the feed has come from another server than the one that takes
+// beats for too long.
 func (s *Store) astray(sent time.Time) bool {
 	heard, beaten := s.heard.Load(), s.beaten.Load()
 	return heard != nil && beaten != nil && sent.Sub(*heard) < beatLimit && sent.Sub(*beaten) > beatLimit

@@ -250,8 +250,8 @@ func (s *Store) raiseFloors(what []touched) {
 	}
 }
 
-// skip remembers what there is yet of the changes between two places in the feed, which
-// aren't taken in one by one. Where some of them are gone, so may be any token.
+// skip raises the floors of what was changed between two places in the feed. Where
+// entries between them are gone, any token may have been deleted.
 func (s *Store) skip(from, to uint64) error {
 	found := uint64(0)
 	for next := "(" + streamID(from); ; {

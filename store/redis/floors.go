@@ -85,8 +85,8 @@ func (f *floors) raise(name string, to floor) {
 	f.by[name] = to
 }
 
-// doubtAbsence has tokens be absent that were there. It is for a gap in the feed: what
-// stood in it may have removed them, and nobody can tell.
+// doubtAbsence lets every token be absent: what stood in a gap of the feed may have
+// deleted it, and nobody can tell.
 func (f *floors) doubtAbsence() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -8,7 +8,9 @@
 //
 //	P:t:<digest>    string   a token, by the 32 bytes of its digest: see type value
 //	{P}:o:<owner>   string   an owner's record: see parseOwner
-//	{P}:head        hash     n: the position of the last change; mark: that change's; mark:<name>: see Mark; confirmed: see Confirm
+//	{P}:head        hash     n, mark: the position and the mark of the last change
+//	                         events: the number of the last event
+//	                         mark:<name>: see Mark; confirmed: see Confirm
 //	{P}:feed        stream   the changes: entry n-0 is the change to position n
 //	{P}:changes     hash     changes under way, by their marks: 8 random bytes each
 //	{P}:claim:<id>  string   the mark of the change that may make this token

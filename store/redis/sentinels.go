@@ -21,10 +21,9 @@ func takesNoWrites(err error) bool {
 // errCutOff is why a server that answers isn't believed.
 var errCutOff = errors.New("the redis server takes no writes, or has lost all replicas, and most Sentinels don't say that it is the master: it may have been cut off, and not know of revocations")
 
-// outvoted reports whether most of the Sentinels that were configured can't be asked,
-// disagree about the master, or name another server than the one that is reached. Then
-// that may be one that was cut off from the others, and another one the master. Without
-// Sentinels nobody can be asked.
+// outvoted reports whether there are Sentinels, and no majority of them names the
+// server that is reached as the master: it may have been cut off, and another one be
+// the master by now.
 func (s *Store) outvoted(ctx context.Context) bool {
 	if len(s.sentinels) == 0 {
 		return false
@@ -53,8 +52,8 @@ func (s *Store) outvoted(ctx context.Context) bool {
 	return true
 }
 
-// reaches reports whether the server at an address is the one that is reached: go-redis
-// asks one Sentinel, which may be one of few that name it.
+// reaches reports whether the server at an address is the one that is reached. go-redis
+// asks one Sentinel only, which may be in the minority.
 func (s *Store) reaches(ctx context.Context, address string) bool {
 	reached, err := runID(ctx, s.client)
 	if err != nil {
@@ -66,7 +65,7 @@ func (s *Store) reaches(ctx context.Context, address string) bool {
 	return err == nil && id == reached
 }
 
-// runID returns what a server, since it was started, is told from all others by.
+// runID returns an id that no other server has, nor this one when it is restarted.
 func runID(ctx context.Context, server redis.UniversalClient) (string, error) {
 	info := redis.NewStringCmd(noContext, "info", "server")
 	if err := server.Process(ctx, info); err != nil {
@@ -75,8 +74,8 @@ func runID(ctx context.Context, server redis.UniversalClient) (string, error) {
 	return infoField(info.Val(), "run_id"), nil
 }
 
-// believed returns why what the server says of tokens is not to be believed, if so:
-// no longer than what is held without hearing of changes.
+// believed returns an error where the server may have been cut off for longer than a
+// gateway may use what it holds.
 func (s *Store) believed() error {
 	if s.cutOff.Load() && time.Since(s.Heard()) > time.Duration(s.holds.Load()) {
 		return errCutOff

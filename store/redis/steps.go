@@ -68,10 +68,10 @@ func (s *Store) begin(ctx context.Context, mark string, writes []write, free ...
 	return s.sendOnce(ctx, unsafe, keyed{s.keys.changes, cmd})
 }
 
-// intend writes the intents. They are sent once: that of a change that was
-// committed never comes late, to a key that has no value again as it had none
-// before, to bring back what was deleted meanwhile. That of another change may,
-// and counts for nothing then; see undo.
+// intend writes the intents. They are sent once, so that none of a committed change
+// comes late: where the key had no value before, and its token was deleted since, it
+// would bring that back. One of an aborted change may come late, and counts for
+// nothing; see undo.
 func (s *Store) intend(ctx context.Context, c *change) error {
 	safety := unsafe
 	if s.cluster != nil { // else the commit goes the same way, behind them
