@@ -24,8 +24,9 @@ var (
 // flight is a read of the store that is under way, and those who wait for it.
 type flight struct {
 	digest token.Digest
-	at     time.Duration // when it began
-	since  *ownerChange  // the newest when it began
+	at     time.Duration // when it was asked for
+	began  time.Time     // when the store was asked
+	since  *ownerChange  // the newest when it was asked for
 	done   chan struct{}
 	result // to be read when done is closed
 }
@@ -113,7 +114,7 @@ func (c *Cache) flight(s *shard, d *token.Digest, at time.Duration) (f *flight, 
 	}
 	f = &flight{digest: *d, at: at, since: c.owners.newest(), done: make(chan struct{})}
 	if s.closed {
-		s.end(d, f, result{err: errClosed})
+		s.end(f, result{err: errClosed})
 		return f, false
 	}
 	s.flights[*d] = f
@@ -125,34 +126,34 @@ func (c *Cache) flight(s *shard, d *token.Digest, at time.Duration) (f *flight, 
 // that need not be waited for (store.Async) lets it go before the read has ended:
 // to hand a read to a goroutine costs more than a read of a file takes.
 func (c *Cache) begin(s *shard, f *flight) {
-	began, observe := time.Now(), c.options.Load().Observe
+	f.began = time.Now()
 	if c.async != nil {
 		c.async.FindAsync(f.digest, func(found store.Found, err error) {
 			defer c.reads.Done()
-			s.land(&f.digest, f, c.outcome(&found, err, f, began, observe))
+			s.land(f, c.outcome(f, &found, err))
 		})
 		return
 	}
 	defer c.reads.Done()
-	s.land(&f.digest, f, c.ask(f, began, observe))
+	s.land(f, c.ask(f))
 }
 
 // ask asks the store and waits for it.
-func (c *Cache) ask(f *flight, began time.Time, observe func(time.Duration, error)) (r result) {
+func (c *Cache) ask(f *flight) (r result) {
 	defer recovered(&r)
 	found, err := c.store.Find(c.ctx, f.digest)
-	return c.outcome(&found, err, f, began, observe)
+	return c.outcome(f, &found, err)
 }
 
-// outcome returns what has come of the read f that began then.
-func (c *Cache) outcome(found *store.Found, err error, f *flight, began time.Time, observe func(time.Duration, error)) (r result) {
+// outcome returns what has come of the read f.
+func (c *Cache) outcome(f *flight, found *store.Found, err error) (r result) {
 	defer recovered(&r)
-	if observe != nil {
-		observe(time.Since(began), err)
+	if observe := c.options.Load().Observe; observe != nil {
+		observe(time.Since(f.began), err)
 	}
 	switch {
 	case err == nil:
-		return c.take(&f.digest, found, f)
+		return c.take(f, found)
 	case errors.Is(err, store.ErrNotFound):
 		return result{}
 	}

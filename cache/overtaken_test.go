@@ -271,12 +271,12 @@ func TestOwnerChangesJustBeforeLanding(t *testing.T) {
 	s := c.shard(&d)
 	f := &flight{digest: d, since: c.owners.newest(), done: make(chan struct{})}
 	s.flights[d] = f
-	r := c.ask(f, now, nil)
+	r := c.ask(f)
 	if r.outdated || r.entry == nil {
 		t.Fatalf("nothing has changed, but the read brings %+v", r)
 	}
 	m.change(m.setOwner(disabled("alice")))
-	s.land(&d, f, r)
+	s.land(f, r)
 	if !f.outdated {
 		t.Error("the old record was given to those who wait")
 	}

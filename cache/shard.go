@@ -69,10 +69,10 @@ func (s *shard) stale(d *token.Digest, at time.Duration, h hearing, o *Options) 
 
 // land ends f with what its read brought, and holds that, unless f was ended
 // before.
-func (s *shard) land(d *token.Digest, f *flight, r result) {
+func (s *shard) land(f *flight, r result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flights[*d] != f {
+	if s.flights[f.digest] != f {
 		return
 	}
 	switch {
@@ -83,16 +83,16 @@ func (s *shard) land(d *token.Digest, f *flight, r result) {
 		r = result{outdated: true}
 	case r.entry != nil:
 		s.stats.Found++
-		s.unknown.Remove(*d)
+		s.unknown.Remove(f.digest)
 		if s.held.add(r.entry) {
 			s.stats.Evicted++
 		}
 	default:
 		s.stats.NotFound++
-		s.held.remove(d)
-		s.unknown.Add(*d, f.at)
+		s.held.remove(&f.digest)
+		s.unknown.Add(f.digest, f.at)
 	}
-	s.end(d, f, r)
+	s.end(f, r)
 }
 
 // forget drops what is held of d and disowns the read of it that is under way.
@@ -103,7 +103,7 @@ func (s *shard) forget(d *token.Digest) {
 	s.unknown.Remove(*d)
 	if f := s.flights[*d]; f != nil {
 		s.stats.Outdated++
-		s.end(d, f, result{outdated: true})
+		s.end(f, result{outdated: true})
 	}
 }
 
@@ -113,16 +113,16 @@ func (s *shard) reset() {
 	defer s.mu.Unlock()
 	s.held.lru.Purge()
 	s.unknown.Purge()
-	for d, f := range s.flights {
+	for _, f := range s.flights {
 		s.stats.Outdated++
-		s.end(&d, f, result{outdated: true})
+		s.end(f, result{outdated: true})
 	}
 }
 
 // end takes f off the shard and lets those go who wait for it. Whoever takes a
 // flight off the shard is the one to end it. The shard is locked.
-func (s *shard) end(d *token.Digest, f *flight, r result) {
-	delete(s.flights, *d)
+func (s *shard) end(f *flight, r result) {
+	delete(s.flights, f.digest)
 	f.result = r
 	close(f.done)
 }
@@ -150,7 +150,7 @@ func (s *shard) close() {
 	s.closed = true
 	s.held.lru.Purge()
 	s.unknown.Purge()
-	for d, f := range s.flights {
-		s.end(&d, f, result{err: errClosed})
+	for _, f := range s.flights {
+		s.end(f, result{err: errClosed})
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// take returns what the read f of d found in the form it is held in.
-func (c *Cache) take(d *token.Digest, found *store.Found, f *flight) result {
+// take returns what the read f found in the form it is held in.
+func (c *Cache) take(f *flight, found *store.Found) result {
 	t := found.Token
 	p, ok := c.owners.take(t.Owner, found.Owner, found.Position, f.since)
 	if !ok {
@@ -33,7 +33,7 @@ func (c *Cache) take(d *token.Digest, found *store.Found, f *flight) result {
 	if !found.AsOf.IsZero() {
 		read = min(read, c.since(found.AsOf))
 	}
-	return result{entry: &entry{digest: *d, subject: s, read: read}}
+	return result{entry: &entry{digest: f.digest, subject: s, read: read}}
 }
 
 // grantsKey returns the same key for grants that are written alike.
