@@ -3,7 +3,10 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -12,126 +15,163 @@ import (
 // Check implements store.Checker. Every change is one transaction, so that no crash
 // leaves anything at odds; what is found is damage to the file, which can't be
 // repaired in place, but for uses.
-func (s *Store) Check(ctx context.Context, repair bool) (problems []store.Problem, err error) {
+//
+// It doesn't have bbolt check its pages: that can't be done beside writers, and ends
+// the process where a page is damaged.
+func (s *Store) Check(ctx context.Context, repair bool) ([]store.Problem, error) {
+	c := &checking{ctx: ctx, repair: repair}
 	if err := s.Reach(ctx); err != nil {
-		problems = append(problems, store.Problem{Text: err.Error()})
+		c.wrong("%v", err)
 	}
-	err = s.view(ctx, func(tx tx) error {
-		problems = append(problems, check(tx)...)
-		return nil
+	err := s.view(ctx, func(tx tx) error {
+		c.records(tx)
+		c.uses(tx)
+		return ctx.Err()
 	})
-	if err == nil {
-		err = s.checkUses(ctx, repair, &problems)
+	if err == nil && repair && len(c.dropped) > 0 {
+		err = s.note(ctx, c.drop)
 	}
-	return problems, err
+	return c.problems, err
 }
 
-// checkUses looks for uses that are of no token, which versions that don't know uses
-// leave behind, and for damaged ones. Nothing depends on them: they can be dropped.
-func (s *Store) checkUses(ctx context.Context, repair bool, problems *[]store.Problem) error {
-	var wrong [][]byte
-	if err := s.view(ctx, func(tx tx) error {
-		return tx.uses().ForEach(func(id, _ []byte) error {
-			text := ""
-			if tx.tokens().Get(id) == nil {
-				text = fmt.Sprintf("a use is noted of token %q, which isn't there", id)
-			} else if _, err := tx.use(string(id)); err != nil {
-				text = err.Error()
-			}
-			if text != "" {
-				wrong = append(wrong, bytes.Clone(id))
-				*problems = append(*problems, store.Problem{Text: text, Mended: repair})
-			}
-			return nil
-		})
-	}); err != nil || !repair || len(wrong) == 0 {
-		return err
+// checking is a check under way.
+type checking struct {
+	ctx      context.Context
+	repair   bool
+	problems []store.Problem
+	dropped  [][]byte // the uses to be dropped, by their tokens
+}
+
+// maxProblems is how many problems are told of: a damaged page may have any number.
+const maxProblems = 1000
+
+func (c *checking) wrong(format string, args ...any) {
+	c.found(store.Problem{Text: fmt.Sprintf(format, args...)})
+}
+
+func (c *checking) found(p store.Problem) {
+	switch n := len(c.problems); {
+	case n < maxProblems:
+		c.problems = append(c.problems, p)
+	case n == maxProblems:
+		c.problems = append(c.problems, store.Problem{Text: fmt.Sprintf("there are more than these %d", n)})
 	}
-	return s.note(ctx, func(tx tx) error {
-		for _, id := range wrong {
-			if err := tx.uses().Delete(id); err != nil {
-				return fmt.Errorf("dropping the use noted of token %q: %w", id, err)
-			}
+}
+
+// errDisorder ends a walk through a bucket.
+var errDisorder = errors.New("the keys are not in their order")
+
+// each calls f for every record of a bucket, and returns how many there are. In a
+// damaged file they may go round in circles.
+func (c *checking) each(what string, b *bbolt.Bucket, f func(key, value []byte)) (n int) {
+	var last []byte
+	err := b.ForEach(func(key, value []byte) error {
+		if n > 0 && bytes.Compare(last, key) >= 0 {
+			return errDisorder
 		}
-		return nil
+		n++
+		last = key
+		f(key, value)
+		return c.ctx.Err()
 	})
+	if err != nil && c.ctx.Err() == nil {
+		c.wrong("%s: %v", what, err)
+	}
+	return n
 }
 
-// check compares records, indexes and numbers with each other, and has bbolt
-// look over its pages. It returns everything that isn't right.
-func check(tx tx) (problems []store.Problem) {
-	wrong := func(format string, args ...any) {
-		problems = append(problems, store.Problem{Text: fmt.Sprintf(format, args...)})
-	}
-	for err := range tx.b.Check() {
-		wrong("%v", err)
-	}
-	tokens, digests := 0, 0
-	tx.tokens().ForEach(func(id, raw []byte) error {
-		tokens++
+// count returns how many records a bucket has.
+func (c *checking) count(what string, b *bbolt.Bucket) int {
+	return c.each(what, b, func(_, _ []byte) {})
+}
+
+// records compares records, indexes and numbers with each other.
+func (c *checking) records(tx tx) {
+	digests := 0
+	tokens := c.each("tokens", tx.tokens(), func(id, raw []byte) {
 		t, err := token.Decode(raw)
 		if err != nil {
-			wrong("token %q: %v", id, err)
-			return nil
+			c.wrong("token %q: %v", id, err)
+			return
 		}
 		if t.ID != string(id) {
-			wrong("token %q is kept as %q", t.ID, id)
+			c.wrong("token %q is kept as %q", t.ID, id)
 		}
 		for _, d := range t.Digests() {
 			digests++
 			if got := tx.digests().Get(d[:]); string(got) != t.ID {
-				wrong("a digest of token %q is that of %q", t.ID, got)
+				c.wrong("a digest of token %q is that of %q", t.ID, got)
 			}
 		}
 		key := append(ownerPrefix(t.Owner), id...)
 		if got, _ := tx.byOwner().Cursor().Seek(key); string(got) != string(key) {
-			wrong("token %q is not listed with its owner %q", t.ID, t.Owner)
+			c.wrong("token %q is not listed with its owner %q", t.ID, t.Owner)
 		}
-		return nil
 	})
-	owners := 0
-	tx.owners().ForEach(func(id, raw []byte) error {
-		owners++
+	owners := c.each("owners", tx.owners(), func(id, raw []byte) {
 		if o, err := token.DecodeOwner(raw); err != nil || o.ID != string(id) {
-			wrong("owner %q holds %+v, %v", id, o, err)
+			c.wrong("owner %q holds %+v, %v", id, o, err)
 		}
-		return nil
 	})
-	events, indexed := 0, 0
+	indexed := 0
 	index := tx.eventsBy()
-	tx.events().ForEach(func(key, _ []byte) error {
-		events++
+	events := c.each("events", tx.events(), func(key, _ []byte) {
 		e, err := tx.event(key)
 		if err != nil {
-			wrong("%v", err)
-			return nil
+			c.wrong("%v", err)
+			return
 		}
-		return eachIndex(&e, func(prefix []byte) error {
+		eachIndex(&e, func(prefix []byte) error {
 			indexed++
 			if at, _ := index.Cursor().Seek(append(prefix, key...)); !bytes.Equal(at, append(prefix, key...)) {
-				wrong("event %s is not in the index of %q", e.ID, prefix)
+				c.wrong("event %s is not in the index of %q", e.ID, prefix)
 			}
 			return nil
 		})
 	})
 	// Every token's own entries are there: with as many in all, there are no others.
-	for _, c := range []struct {
+	for _, number := range []struct {
 		what string
 		n    int
 		want int
 	}{
-		{"digests", tx.digests().Stats().KeyN, digests},
-		{"tokens listed with owners", tx.byOwner().Stats().KeyN, tokens},
+		{"digests", c.count("digests", tx.digests()), digests},
+		{"tokens listed with owners", c.count("tokens listed with owners", tx.byOwner()), tokens},
 		{"tokens by the number", int(tx.number(keyTokens)), tokens},
-		{"events in indexes", index.Stats().KeyN, indexed},
+		{"events in indexes", c.count("events in indexes", index), indexed},
 		{"events by the number", int(tx.number(keyEvents)), events},
 		{"owners by the number", int(tx.number(keyOwners)), owners},
 	} {
-		if c.n != c.want {
-			wrong("%d %s, want %d", c.n, c.what, c.want)
+		if number.n != number.want {
+			c.wrong("%d %s, want %d", number.n, number.what, number.want)
 		}
 	}
-	return problems
+}
+
+// uses looks for uses that are of no token, which versions that don't know uses leave
+// behind, and for damaged ones. Nothing depends on them: they can be dropped.
+func (c *checking) uses(tx tx) {
+	c.each("uses", tx.uses(), func(id, _ []byte) {
+		text := ""
+		if tx.tokens().Get(id) == nil {
+			text = fmt.Sprintf("a use is noted of token %q, which isn't there", id)
+		} else if _, err := tx.use(string(id)); err != nil {
+			text = err.Error()
+		}
+		if text != "" {
+			c.dropped = append(c.dropped, bytes.Clone(id))
+			c.found(store.Problem{Text: text, Mended: c.repair})
+		}
+	})
+}
+
+func (c *checking) drop(tx tx) error {
+	for _, id := range c.dropped {
+		if err := tx.uses().Delete(id); err != nil {
+			return fmt.Errorf("dropping the use noted of token %q: %w", id, err)
+		}
+	}
+	return nil
 }
 
 var _ store.Checker = (*Store)(nil)

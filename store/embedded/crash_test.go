@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
@@ -118,7 +116,7 @@ func checkWritten(t *testing.T, path string, writers []*writer) {
 		return
 	}
 	defer s.Close()
-	if err := s.db.View(func(b *bbolt.Tx) error { return asError(check(tx{b})) }); err != nil {
+	if err := whole(s); err != nil {
 		t.Errorf("the file is not whole after the crash: %v", err)
 	}
 	tokens, owners := 0, 0

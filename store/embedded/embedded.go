@@ -30,6 +30,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
 )
 
 // Store is a store.Store in one file.
@@ -47,7 +49,8 @@ type Store struct {
 	db   *bbolt.DB
 
 	lead   chan struct{}         // holds a value while some call commits what is queued
-	broken atomic.Pointer[error] // why bbolt can't be called any more: it has left a lock behind
+	last   atomic.Int64          // id of the last transaction that was committed
+	broken atomic.Pointer[error] // why bbolt can't be called any more
 
 	queueing sync.Mutex
 	queue    []*change // waiting for the next commit
@@ -89,25 +92,37 @@ func (s *Store) view(ctx context.Context, f func(tx) error) error {
 	if err := s.whole(); err != nil {
 		return err
 	}
-	begun, answered := false, false
+	begun, answered, foreign := false, false, false
+	last := int(s.last.Load())
 	err := s.shielded(func() error {
 		err := s.db.View(func(b *bbolt.Tx) error {
 			begun = true
+			// Of commits, one at a time may be under way.
+			if foreign = b.ID() < last || b.ID() > int(s.last.Load())+1; foreign {
+				return errOverwritten
+			}
 			return f(tx{b})
 		})
 		answered = true
 		return err
 	})
-	if !begun && !answered {
-		s.breaks(err)
+	switch {
+	case foreign, !begun && errors.Is(err, bolterrors.ErrInvalidMapping), !begun && !answered:
+		return s.breaks(err)
 	}
 	return err
 }
 
-// breaks has nothing be asked of bbolt from here on: it would wait for ever.
-func (s *Store) breaks(err error) {
+// errOverwritten means that the file shows another state than the one that this process
+// has left it in. What is to be written where is known of that one.
+var errOverwritten = errors.New("its file has been overwritten")
+
+// breaks has nothing be asked of bbolt from here on: it would answer for another file,
+// or never.
+func (s *Store) breaks(err error) error {
 	err = fmt.Errorf("token store %s %w until patgate is restarted: %v", s.path, store.ErrUnreadable, err)
 	s.broken.Store(&err)
+	return err
 }
 
 // whole returns why bbolt is not to be called. Where it meets a fault at the beginning
@@ -128,9 +143,16 @@ func (s *Store) whole() error {
 
 // Reach implements store.Reachable: what is changed in a file that isn't where it
 // should be is lost with it.
-func (s *Store) Reach(context.Context) error {
-	if err := s.whole(); err != nil {
+func (s *Store) Reach(ctx context.Context) error {
+	err := s.view(ctx, func(tx tx) error {
+		tx.digests().Get(make([]byte, len(token.Digest{}))) // a page of theirs
+		return nil
+	})
+	switch {
+	case errors.Is(err, store.ErrUnreadable), ctx.Err() != nil:
 		return err
+	case err != nil:
+		return fmt.Errorf("%w, and %w", err, store.ErrUnreadable)
 	}
 	ours, err := s.file.Stat()
 	if err != nil {
@@ -175,6 +197,9 @@ func (s *Store) shielded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
+			if _, ok := p.(runtime.Error); ok {
+				p = "a page of its file can't be read"
+			}
 			err = fmt.Errorf("token store %s seems to be damaged: %v", s.path, p)
 		}
 	}()

@@ -4,8 +4,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/store/storetest"
 )
@@ -39,7 +37,7 @@ func checkFile(t testing.TB, path string) {
 		return
 	}
 	defer s.Close()
-	if err := s.db.View(func(b *bbolt.Tx) error { return asError(check(tx{b})) }); err != nil {
+	if err := whole(s); err != nil {
 		t.Errorf("the file is not whole: %v", err)
 	}
 }

@@ -115,3 +115,83 @@ func TestFileIsElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// A backup that is copied over the file in use would bring revoked tokens back, and
+// changes of it would be written to pages that are others in there.
+func TestFileIsOverwritten(t *testing.T) {
+	t.Parallel()
+	for name, try := range map[string]func(s *Store) error{
+		"Find":   func(s *Store) error { _, err := s.Find(t.Context(), newToken("a").Digest); return err },
+		"Update": func(s *Store) error { _, err := s.Update(t.Context(), "a", rename); return err },
+		"Reach":  func(s *Store) error { return s.Reach(t.Context()) },
+	} {
+		for _, later := range []bool{false, true} {
+			s, path := openOne(t)
+			copied, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if later { // a file of another server, which has made more changes
+				other := filepath.Join(t.TempDir(), "other.db")
+				if err := os.WriteFile(other, copied, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				o, err := Open(other)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 4 {
+					if _, err := o.Update(t.Context(), "a", rename); err != nil {
+						t.Fatal(err)
+					}
+				}
+				o.Close()
+				if copied, err = os.ReadFile(other); err != nil {
+					t.Fatal(err)
+				}
+			} else if _, err := s.Update(t.Context(), "a", rename); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, copied, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := try(s); !errors.Is(err, store.ErrUnreadable) || !strings.Contains(err.Error(), "overwritten") {
+					t.Errorf("%s, later %v: %v, want %v", name, later, err, store.ErrUnreadable)
+				}
+			}
+		}
+	}
+}
+
+// Where no token can be read any more, Reach says so.
+func TestReachReads(t *testing.T) {
+	t.Parallel()
+	s, path := openOne(t)
+	if err := os.Truncate(path, 2*int64(os.Getpagesize())); err != nil { // but for the first pages
+		t.Fatal(err)
+	}
+	if err := s.Reach(t.Context()); !errors.Is(err, store.ErrUnreadable) {
+		t.Errorf("Reach: %v, want %v", err, store.ErrUnreadable)
+	}
+}
+
+// Nothing of a backup is left where the process that makes it ends.
+func TestSnapshotHasNoName(t *testing.T) {
+	t.Parallel()
+	s, path := openOne(t)
+	seen := false
+	if err := s.Snapshot(t.Context(), writerFunc(func(p []byte) (int, error) {
+		seen = true
+		if names, err := filepath.Glob(path + "*"); err != nil || len(names) != 1 {
+			t.Errorf("while a backup is made, there are %q, %v, want the store alone", names, err)
+		}
+		return len(p), nil
+	})); err != nil || !seen {
+		t.Errorf("Snapshot: %v, wrote %v", err, seen)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -12,12 +12,15 @@ import (
 
 // Snapshot implements store.Snapshotter. The copy is made beside the file first, and
 // taken from there: a writer that has to grow the file would wait for as long as w takes.
+// It has no name, so that nothing of it is left behind.
 func (s *Store) Snapshot(ctx context.Context, w io.Writer) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".snapshot-*")
 	if err != nil {
 		return fmt.Errorf("copying token store %s: %w", s.path, err)
 	}
-	defer os.Remove(f.Name())
+	if os.Remove(f.Name()) != nil { // an open file can't be, on Windows
+		defer os.Remove(f.Name())
+	}
 	defer f.Close()
 	err = s.view(ctx, func(tx tx) error {
 		_, err := tx.b.WriteTo(f)

@@ -87,8 +87,13 @@ func (s *Store) commit(group []*change) (rest []*change) {
 	var changes []store.Change
 	making := -1      // the change that is being made
 	answered := false // by bbolt
+	id, last := 0, int(s.last.Load())
 	err := s.shielded(func() error {
 		err := s.db.Update(func(b *bbolt.Tx) error {
+			// One whose commit has failed may have left its id.
+			if id = b.ID(); id <= last || id > last+2 {
+				return errOverwritten
+			}
 			// A panic must not reach bbolt from here: what it does about one
 			// may panic as well, and leave its lock behind.
 			return s.shielded(func() error {
@@ -122,8 +127,11 @@ func (s *Store) commit(group []*change) (rest []*change) {
 		}
 		return err
 	})
-	if !answered {
-		s.breaks(err)
+	switch {
+	case err == nil:
+		s.last.Store(int64(id))
+	case !answered, errors.Is(err, errOverwritten):
+		err = s.breaks(err)
 	}
 	if making >= 0 {
 		group[making].err = err
