@@ -313,7 +313,7 @@ func iisPaths(r *Request) (all []path) {
 
 var (
 	stream    = regexp.MustCompile(`:(:|\$).*$`)
-	shortName = regexp.MustCompile(`^[^.]{1,6}~[0-9]+(\.|$)`)
+	shortName = regexp.MustCompile(`^[^.~]{1,6}~[0-9]+(\.|$)`)
 )
 
 // windowsName is what Windows makes of a file's name.
