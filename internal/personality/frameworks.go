@@ -289,12 +289,26 @@ func scripts(path string) []string {
 func phpPaths(r *Request) (all []path) {
 	for _, target := range rewritten(r) {
 		for _, decode := range []func(string) string{percent, percentPlus} {
-			for _, p := range scripts(decode(target)) {
+			text := decode(target)
+			for _, p := range append(scripts(text), behindScript(text)...) {
 				all = append(all, path{p, decodedFirst(clean(p))})
 			}
 		}
 	}
 	return all
+}
+
+// phpScript is the name of a front controller, as the beginning of a path.
+var phpScript = regexp.MustCompile(`(?i)^(.*?/)[^/]+?\.php(.*)$`)
+
+// behindScript is what Symfony and Laravel take for the path: what follows the script's
+// name, with a slash or without, to an application that is at the script's directory.
+func behindScript(path string) []string {
+	if m := phpScript.FindStringSubmatch(path); m != nil && strings.Trim(m[2], "/") != "" {
+		rest := strings.TrimPrefix(m[2], "/")
+		return []string{"/" + rest, m[1] + rest}
+	}
+	return nil
 }
 
 // session is the id of an ASP.NET session without a cookie.
