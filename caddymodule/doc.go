@@ -8,7 +8,7 @@
 //	signed.go       one signed token that says so instead
 //	keyring.go      the keys it is signed with
 //	reject.go       how a request is turned away
-//	errorroutes.go  whether the server's error routes turn it away instead
+//	errorroutes.go  whether error routes turn it away instead, and what they serve
 //	limiter.go      how many unknown tokens an address may send
 //	discreet.go     answers to requests with a token in the URL
 //	preflight.go    answers to CORS preflights

@@ -1,10 +1,71 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
+
+// errorGuard stands before error routes. These get the answer and the request as
+// they came in, without what the gates had put around them: it puts that there again.
+type errorGuard struct{}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	for o := first(r.Context()); o != nil; o = o.later {
+		if o.stream.ended.Load() != 0 {
+			panic(http.ErrAbortHandler) // it was cut: what failed then isn't to be made up for
+		}
+		if o.guarded {
+			continue // by a gate before the routes that have failed, or another errorGuard
+		}
+		o.secrets = append(o.secrets, o.gate.shown(r.URL.RawQuery, "")...) // of before a rewrite
+		w, r = o.guard(w, r)
+		defer o.release()
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// guardErrorRoutes puts an errorGuard before the error routes, of the server and of
+// subroutes, that requests may come to from the gate that is being provisioned.
+func guardErrorRoutes(ctx caddy.Context, server *caddyhttp.Server) error {
+	for _, module := range ctx.Modules() {
+		if around, ok := module.(*caddyhttp.Subroute); ok {
+			guardErrors(around.Routes, around.Errors)
+		}
+	}
+	if !guardErrors(server.Routes, server.Errors) {
+		return errors.New("a gate in a named route can't watch over the error routes of its server, which are made before it: import a snippet in place of invoke")
+	}
+	return nil
+}
+
+// guardErrors puts an errorGuard before the error routes of routes. It reports whether
+// those that need one have it: it is too late when Caddy has provisioned them.
+func guardErrors(routes caddyhttp.RouteList, failed *caddyhttp.HTTPErrorConfig) bool {
+	if failed == nil || len(failed.Routes) == 0 || slices.ContainsFunc(failed.Routes, isErrorGuard) {
+		return true
+	}
+	if !beingProvisioned(routes) {
+		return beingProvisioned(failed.Routes) // the gate stands in one of them
+	}
+	guard := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{errorGuard{}}}
+	failed.Routes = append(caddyhttp.RouteList{guard}, failed.Routes...)
+	return true
+}
+
+func isErrorGuard(r caddyhttp.Route) bool {
+	return slices.Contains(r.Handlers, caddyhttp.MiddlewareHandler(errorGuard{}))
+}
+
+// beingProvisioned reports whether some of the routes still have what their handlers
+// are made of, which Caddy forgets when it has made them.
+func beingProvisioned(routes caddyhttp.RouteList) bool {
+	return slices.ContainsFunc(routes, func(r caddyhttp.Route) bool { return len(r.HandlersRaw) > 0 })
+}
 
 // withErrorRoutes returns the server of the request, if it has error routes.
 func withErrorRoutes(r *http.Request) *caddyhttp.Server {
@@ -40,7 +101,13 @@ func take(routes caddyhttp.RouteList, r *http.Request) bool {
 			continue
 		}
 		for _, handler := range routes[i].Handlers {
-			if below, ok := handler.(*caddyhttp.Subroute); !ok || take(below.Routes, r) {
+			switch handler := handler.(type) {
+			case errorGuard:
+			case *caddyhttp.Subroute:
+				if take(handler.Routes, r) {
+					return true
+				}
+			default:
 				return true
 			}
 		}

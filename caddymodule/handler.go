@@ -77,6 +77,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.challenges = makeChallenges(h.policy)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keepConn(server)
+		if err := guardErrorRoutes(ctx, server); err != nil {
+			return err
+		}
 	}
 	if h.signed != nil {
 		h.signed.keys = &keyring{storage: ctx.Storage()}
@@ -129,7 +132,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	h.cleanHeader(r.Header)
 	ctx, query := r.Context(), r.URL.RawQuery
 	var m policy.Match
-	o := new(outcome)
+	o := &outcome{gate: h}
 	retryAfter := h.judge(ctx, r, &m, o)
 	o.reported = o.reason != policy.Forward && m.Reports()
 	requests[o.reason].Inc()
@@ -139,6 +142,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.app.hub.rejections.add(o, m.Route)
 		return h.reject(w, r, &m, o, retryAfter)
 	}
+	o.preflight, o.secrets = m.Preflight, h.shown(query, m.Secret)
+	o.stream.route, o.watched = m.Route, o.subject != nil && o.reason == policy.Forward && h.StreamCheck != "off" && !m.Reports()
 	if o.reported {
 		reported[o.reason].Inc()
 		h.app.hub.report.add(o, &m, r.Method, r.URL.EscapedPath())
@@ -153,22 +158,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		// has the host in it that was judged, where there is none.
 		r.Header.Del("X-Forwarded-Host")
 	}
-	if r.Trailer != nil {
-		// Trailers arrive after the request was judged; they may be dropped
-		// (RFC 9110 section 6.5.1).
-		r = r.WithContext(ctx)
-		r.Trailer = nil
-	}
-	if m.Preflight {
-		w = &bodiless{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
-	}
-	if secrets := h.shown(query, m.Secret); len(secrets) > 0 {
-		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secrets: secrets}
-	}
-	if o.subject != nil && o.reason == policy.Forward && h.StreamCheck != "off" && !m.Reports() {
-		w, r = h.follow(w, r, &m, o)
-		defer o.stream.end()
-	}
+	w, r = o.guard(w, r)
+	defer o.release()
 	// Error routes get the URL back that the client has sent.
 	unjudged := withErrorRoutes(r) != nil && rewritten(r)
 	err := next.ServeHTTP(w, r)
@@ -176,6 +167,36 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.cleanHeader(r.Header)
 	}
 	return err
+}
+
+// guard puts around an answer and its request what belongs there for as long as
+// the request is served. release must be called when it has been.
+func (o *outcome) guard(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
+	o.guarded = true
+	if r.Trailer != nil {
+		// Trailers arrive after the request was judged; they may be dropped
+		// (RFC 9110 section 6.5.1).
+		r = r.WithContext(r.Context())
+		r.Trailer = nil
+	}
+	if o.preflight {
+		w = &bodiless{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	}
+	if len(o.secrets) > 0 {
+		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secrets: o.secrets}
+	}
+	if o.watched {
+		w, r = o.follow(w, r)
+	}
+	return w, r
+}
+
+// release undoes guard.
+func (o *outcome) release() {
+	o.guarded = false
+	if o.watched {
+		o.stream.end()
+	}
 }
 
 // rewritten reports whether the request that is judged isn't the one that the

@@ -32,6 +32,13 @@ type outcome struct {
 
 	values [4]string // of the identity headers
 
+	// What goes around the answer and the request; see guard.
+	gate      *Handler
+	preflight bool     // it was forwarded as a CORS preflight, and gets no body
+	secrets   []string // the tokens in its URL, which are kept out of the answer
+	watched   bool     // it is cut when its token ends
+	guarded   bool     // it is there now
+
 	stream stream   // where the request was forwarded for a token
 	later  *outcome // of a gate behind this one
 }

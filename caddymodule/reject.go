@@ -34,6 +34,7 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 	}
 	if s := withErrorRoutes(r); s != nil {
 		if err := caddyhttp.Error(status, errors.New(o.text())); leftToErrorRoutes(s, r, err) {
+			o.secrets = h.shown(r.URL.RawQuery, m.Secret)
 			h.strip(r, m, o)
 			return err
 		}

@@ -26,7 +26,6 @@ import (
 type stream struct {
 	*outcome // not written any more
 	digest   token.Digest
-	policy   *policy.Policy
 	route    *policy.Route
 	from     string    // the client's address, as Caddy works it out
 	began    time.Time // when its token was looked up
@@ -52,12 +51,12 @@ const streamAge = time.Second
 // errCut is what writing to a stream returns that was cut.
 var errCut = errors.New("the stream was cut: its token has ended")
 
-// follow makes a request that is forwarded for a token a stream. It returns what
-// to serve it with; end must be called when it has been.
-func (h *Handler) follow(w http.ResponseWriter, r *http.Request, m *policy.Match, o *outcome) (http.ResponseWriter, *http.Request) {
+// follow has a request that was forwarded for a token watched. It returns what to
+// serve it with; end must be called when it has been.
+func (o *outcome) follow(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
 	ctx := r.Context()
 	s := &o.stream
-	s.outcome, s.policy, s.route = o, h.policy, m.Route
+	s.outcome = o
 	s.from, _ = caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
 	upgrade := len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
 	s.lasting = upgrade || wantsEvents(r.Header["Accept"])
@@ -78,7 +77,7 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, m *policy.Match
 			r.Body = &guardedBody{r.Body, s}
 		}
 	}
-	streams := h.app.hub.opened.Load().streams
+	streams := o.gate.app.hub.opened.Load().streams
 	if streams.begin(s); s.lasting {
 		streams.again(s.digest)
 	}
@@ -107,7 +106,7 @@ func (s *stream) due(now time.Time) bool {
 
 // judge says whether the request would be forwarded if it came now.
 func (s *stream) judge(subject *policy.Subject, now time.Time) policy.Reason {
-	m := s.policy.Again(s.route, s.space, s.resource)
+	m := s.gate.policy.Again(s.route, s.space, s.resource)
 	reason := m.Decide(subject, now, parseAddr(s.from))
 	if reason == policy.Forward && m.Space != s.space {
 		return policy.SpaceNotGranted // the token's own space is another one now

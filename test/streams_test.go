@@ -321,6 +321,15 @@ http://api.test:{$PORT} {
 		stream_close_delay 10m
 	}
 }
+http://errors.test:{$PORT} {
+	patgate {
+		route GET,POST /{any} stream:use
+	}
+	error 502
+	handle_errors 502 {
+		reverse_proxy UPSTREAM
+	}
+}
 http://transport.test:{$PORT} {
 	patgate {
 		route GET,POST /{any} stream:use
@@ -389,7 +398,7 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 			var streams []*live
 			for protocol, client := range by {
 				for _, kind := range []string{"events", "idle", "download", "upload", "ws"} {
-					for _, host := range []string{"api", "transport"} {
+					for _, host := range []string{"api", "transport", "errors"} {
 						if kind != "ws" || protocol == "HTTP/1.1" {
 							name := strings.ReplaceAll(kind+"-"+host+"-"+protocol+"-"+e.name, " ", "-")
 							streams = append(streams, g.stream(t, client, host+".test", kind, name, c.Secret))
@@ -422,10 +431,10 @@ func TestStreamsEndWithTheToken(t *testing.T) {
 	metrics := g.metrics(t)
 	for name, want := range map[string]string{
 		`caddy_patgate_streams`:                                         "2",
-		`caddy_patgate_streams_cut_total{reason="token_revoked"}`:       "36",
-		`caddy_patgate_streams_cut_total{reason="scope_missing"}`:       "36",
-		`caddy_patgate_streams_cut_total{reason="owner_disabled"}`:      "18",
-		`caddy_patgate_streams_cut_total{reason="address_not_allowed"}`: "18",
+		`caddy_patgate_streams_cut_total{reason="token_revoked"}`:       "54",
+		`caddy_patgate_streams_cut_total{reason="scope_missing"}`:       "54",
+		`caddy_patgate_streams_cut_total{reason="owner_disabled"}`:      "27",
+		`caddy_patgate_streams_cut_total{reason="address_not_allowed"}`: "27",
 	} {
 		if metrics[name] != want {
 			t.Errorf("%s is %s, want %s", name, metrics[name], want)
