@@ -58,6 +58,9 @@ func (c *Console) Provision(ctx caddy.Context) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		refuseEarlyData(server)
+	}
 	c.app, c.logger = app.(*App), ctx.Logger()
 	c.byToken = sync.OnceValue(c.app.tokenHeaders) // when all gates are known
 	c.console = console.New(console.Options{

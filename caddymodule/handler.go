@@ -77,6 +77,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.challenges = makeChallenges(h.policy)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keepConn(server)
+		refuseEarlyData(server)
 		if err := guardErrorRoutes(ctx, server); err != nil {
 			return err
 		}
@@ -399,6 +400,15 @@ func clientAddr(ctx context.Context) netip.Addr {
 func parseAddr(text string) netip.Addr {
 	from, _ := netip.ParseAddr(text)
 	return from
+}
+
+// refuseEarlyData has a server take no early data over HTTP/3, unless it is told to:
+// nobody has shown yet that it comes from the address it is sent from, and whoever has
+// seen it can send it again (RFC 9001 section 9.2).
+func refuseEarlyData(server *caddyhttp.Server) {
+	if server.Allow0RTT == nil {
+		server.Allow0RTT = new(false)
+	}
 }
 
 var (

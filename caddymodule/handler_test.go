@@ -129,6 +129,25 @@ func (f *faulty) Find(ctx context.Context, d token.Digest) (store.Found, error) 
 	return f.Store.Find(ctx, d)
 }
 
+// Servers with a gate or a console take no early data over HTTP/3, unless they are
+// told to.
+func TestEarlyData(t *testing.T) {
+	for _, row := range []struct {
+		handler, setting, want string
+	}{
+		{`{"handler": "patgate"}`, "", "false"},
+		{`{"handler": "patgate_console", "owner": "{http.auth.user.id}"}`, "", "false"},
+		{`{"handler": "patgate"}`, `, "allow_0rtt": true`, "true"},
+		{`{"handler": "static_response"}`, "", "null"},
+	} {
+		_, servers := provisioned(t, fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"one": {"listen": ["127.0.0.1:1"], "automatic_https": {"disable": true}, "routes": [{"handle": [%s]}]%s}}}}}`,
+			filepath.Join(t.TempDir(), "tokens.db"), row.handler, row.setting))
+		if got, err := json.Marshal(servers["one"].Allow0RTT); err != nil || string(got) != row.want {
+			t.Errorf("%s%s: allow_0rtt is %s, want %s", row.handler, row.setting, got, row.want)
+		}
+	}
+}
+
 // While the store can't be asked, the tokens held serve and all others are
 // answered 503: nothing is taken for unknown, and nothing is remembered.
 func TestStoreUnavailable(t *testing.T) {

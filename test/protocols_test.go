@@ -177,6 +177,7 @@ func TestProtocolsDecideAlike(t *testing.T) {
 			}
 		}
 	}
+	s.takesNoEarlyData(t)
 }
 
 func identities(r received) (lines []string) {
@@ -185,6 +186,50 @@ func identities(r received) (lines []string) {
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// tickets are the sessions that a client may resume.
+type tickets struct {
+	tls.ClientSessionCache
+	got chan struct{}
+}
+
+func (c *tickets) Put(key string, state *tls.ClientSessionState) {
+	c.ClientSessionCache.Put(key, state)
+	if state != nil {
+		c.got <- struct{}{}
+	}
+}
+
+// takesNoEarlyData checks that a client that comes again over HTTP/3 is not served
+// before its handshake has shown whose address it comes from.
+func (s *secure) takesNoEarlyData(t *testing.T) {
+	t.Helper()
+	cache := &tickets{tls.NewLRUClientSessionCache(1), make(chan struct{}, 10)}
+	config := insecure(http3.NextProtoH3)
+	config.ClientSessionCache = cache
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	defer cancel()
+	for _, again := range []bool{false, true} {
+		conn, err := quic.DialAddrEarly(ctx, s.addr, config, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-conn.HandshakeComplete():
+		case <-ctx.Done():
+			t.Fatal("no handshake")
+		}
+		if state := conn.ConnectionState(); state.TLS.DidResume != again || state.Used0RTT {
+			t.Errorf("a session was resumed: %v, want %v; with early data: %v", state.TLS.DidResume, again, state.Used0RTT)
+		}
+		select {
+		case <-cache.got:
+		case <-ctx.Done():
+			t.Fatal("no ticket")
+		}
+		conn.CloseWithError(0, "")
+	}
 }
 
 const tunnelSite = `
