@@ -2,7 +2,7 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -32,7 +32,7 @@ type stream struct {
 	lasting  bool      // begun as a stream: a WebSocket, or server-sent events
 
 	// How it is cut. HTTP/1: by closing the connection and ending its context,
-	// unless it was hijacked. HTTP/2 and 3: by ending the request's context, and
+	// unless it was hijacked. Otherwise: by ending the request's context, and
 	// reading and writing no more.
 	conn   *clientConn
 	cancel context.CancelFunc
@@ -48,8 +48,9 @@ type stream struct {
 // although its token has ended.
 const streamAge = time.Second
 
-// errCut is what writing to a stream returns that was cut.
-var errCut = errors.New("the stream was cut: its token has ended")
+// errCut is what reading and writing a stream returns that was cut. To a proxy that
+// is the client's doing, and no failure of the upstream.
+var errCut = fmt.Errorf("the stream was cut, for its token has ended: %w", context.Canceled)
 
 // follow has a request that was forwarded for a token watched. It returns what to
 // serve it with; end must be called when it has been.
@@ -60,10 +61,10 @@ func (o *outcome) follow(w http.ResponseWriter, r *http.Request) (http.ResponseW
 	s.from, _ = caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
 	upgrade := len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
 	s.lasting = upgrade || wantsEvents(r.Header["Accept"])
-	if r.ProtoMajor == 1 && !upgrade {
+	if r.ProtoMajor == 1 {
 		s.conn, _ = ctx.Value(connKey{}).(*clientConn)
 	}
-	if s.conn == nil {
+	if s.conn == nil || upgrade {
 		ctx, s.cancel = context.WithCancel(ctx)
 		r = r.WithContext(ctx)
 		if upgrade {
@@ -116,16 +117,16 @@ func (s *stream) judge(subject *policy.Subject, now time.Time) policy.Reason {
 
 // cut ends the stream for both sides.
 func (s *stream) cut(reason policy.Reason) {
+	if s.conn != nil && (s.tunnel == nil || !s.tunnel.hijacked()) {
+		s.conn.Close() // first, or the client would be answered
+		s.conn.cancel()
+		return
+	}
 	if s.tunnel != nil {
 		// A client that takes nothing may hold the close frame up, and nothing else.
 		late := time.AfterFunc(closeWait, s.cancel)
 		defer late.Stop()
 		s.tunnel.shut(reason)
-	}
-	if s.conn != nil {
-		s.conn.Close() // first, or the client would be answered
-		s.conn.cancel()
-		return
 	}
 	s.cancel()
 	if s.tunnel == nil {

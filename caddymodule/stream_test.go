@@ -1,8 +1,13 @@
 package caddymodule
 
 import (
+	"context"
+	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +57,43 @@ func BenchmarkStreamCheck(b *testing.B) {
 				g.server.ServeHTTP(w, r)
 			}
 		})
+	}
+}
+
+// What is read and written of a stream that was cut ends as if its client had gone:
+// the upstream hasn't failed.
+func TestCutIsNoFailureOfTheUpstream(t *testing.T) {
+	s := new(stream)
+	s.ended.Store(uint32(policy.TokenRevoked))
+	_, reading := (&guardedBody{io.NopCloser(strings.NewReader("x")), s}).Read(make([]byte, 1))
+	_, writing := (&guarded{httptest.NewRecorder(), s}).Write([]byte("x"))
+	for _, err := range []error{reading, writing} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, which isn't %v", err, context.Canceled)
+		}
+	}
+}
+
+// Whoever asks for a WebSocket and is answered something else is cut as any other,
+// whether it reads the answer or not.
+func TestAnswersInPlaceOfTunnelsAreCut(t *testing.T) {
+	g := startErrors(t, withErrors(gatedJSON, `[]`, "{}"))
+	secret, revoke := g.token(t)
+	probes["fail"] = func(w http.ResponseWriter, r *http.Request) error {
+		w.WriteHeader(http.StatusOK)
+		revoke()
+		isCut(t, r)
+		return nil
+	}
+	r := streamWith(secret)
+	r.ProtoMajor, r.ProtoMinor = 1, 1
+	r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	client, conn := net.Pipe()
+	client.SetReadDeadline(time.Now().Add(10 * time.Second))
+	ctx, cancel := context.WithCancel(r.Context())
+	g.server.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(ctx, connKey{}, &clientConn{conn, cancel})))
+	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("its connection: %v, want it closed", err)
 	}
 }
 

@@ -51,6 +51,9 @@ func (t *tunnel) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return watched, buffered, nil
 }
 
+// hijacked reports whether the tunnel has a connection of its own.
+func (t *tunnel) hijacked() bool { return t.conn.Load() != nil }
+
 // WriteHeader begins the tunnel where there is nothing to hijack.
 func (t *tunnel) WriteHeader(status int) {
 	t.mu.Lock()
