@@ -140,7 +140,7 @@ func (h *Handler) explain(q *question) explanation {
 	var e explanation
 	shown := mask.New(h.policy.Credentials(), strings.TrimSuffix(h.policy.Own, "_"))
 	e.Request, e.Headers = q.masked(shown)
-	h.cleanHeader(q.request.Header)
+	h.cleanHeader(q.request)
 	req, why := policy.NewRequest(q.request)
 	if why != "" {
 		var m policy.Match

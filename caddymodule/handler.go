@@ -130,7 +130,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.signed != nil && h.signed.serves(r) && r.Context().Value(authorizing{}) == nil {
 		return h.serveKeys(w, r)
 	}
-	h.cleanHeader(r.Header)
+	h.cleanHeader(r)
 	ctx, query := r.Context(), r.URL.RawQuery
 	var m policy.Match
 	o := &outcome{gate: h}
@@ -165,7 +165,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	unjudged := withErrorRoutes(r) != nil && rewritten(r)
 	err := next.ServeHTTP(w, r)
 	if err != nil && unjudged {
-		h.cleanHeader(r.Header)
+		h.cleanHeader(r)
 	}
 	return err
 }
@@ -255,10 +255,14 @@ const decisionHeader = "X-Patgate-Decision"
 
 // cleanHeader removes what could make the upstream see another request, or
 // another client, than the one that is judged.
-func (h *Handler) cleanHeader(header http.Header) {
-	policy.CleanHeader(header)
+func (h *Handler) cleanHeader(r *http.Request) {
+	policy.CleanHeader(r.Header)
 	for _, name := range h.remove {
-		delete(header, name)
+		delete(r.Header, name)
+	}
+	if r.ProtoMajor == 2 && r.Method != http.MethodConnect {
+		// net/http lets it through with any method, and no proxy can send it.
+		delete(r.Header, policy.ExtendedConnect)
 	}
 }
 

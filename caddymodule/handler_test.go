@@ -148,6 +148,28 @@ func TestEarlyData(t *testing.T) {
 	}
 }
 
+// The protocol of an extended CONNECT goes no further with another method: a proxy
+// that can't send it would take the upstream for down.
+func TestProtocolOfConnectOnly(t *testing.T) {
+	g := startErrors(t, withErrors(gatedJSON, `[]`, "{}"))
+	secret, _ := g.token(t)
+	for method, want := range map[string]int{"GET": 0, "CONNECT": 1} {
+		served := false
+		probes["fail"] = func(_ http.ResponseWriter, r *http.Request) error {
+			served = true
+			if got := r.Header[policy.ExtendedConnect]; len(got) != want {
+				t.Errorf("%s goes on with the protocol %q, want %d of them", method, got, want)
+			}
+			return nil
+		}
+		r := streamWith(secret)
+		r.Method, r.Header[policy.ExtendedConnect] = method, []string{"websocket"}
+		if g.server.ServeHTTP(httptest.NewRecorder(), r); !served {
+			t.Errorf("%s isn't forwarded", method)
+		}
+	}
+}
+
 // While the store can't be asked, the tokens held serve and all others are
 // answered 503: nothing is taken for unknown, and nothing is remembered.
 func TestStoreUnavailable(t *testing.T) {

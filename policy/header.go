@@ -25,7 +25,7 @@ func CleanHeader(h http.Header) {
 		case "Upgrade":
 			upgrade = true
 		default:
-			if !plainName(name) && name != extendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
+			if !plainName(name) && name != ExtendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
 				delete(h, name)
 			}
 		}
@@ -87,10 +87,10 @@ func isOfProxies(name string) bool {
 // equalFold is strings.EqualFold for an ASCII t, which no other letters fold to.
 func equalFold(s, t string) bool { return len(s) == len(t) && strings.EqualFold(s, t) }
 
-// extendedConnect is where net/http puts the protocol of an extended CONNECT
+// ExtendedConnect is where net/http puts the protocol of an extended CONNECT
 // (RFC 8441), which is how WebSockets begin in HTTP/2. No client can send a
 // header of this name.
-const extendedConnect = ":protocol"
+const ExtendedConnect = ":protocol"
 
 // plainName reports whether a header's name is of letters, digits and hyphens:
 // all others are the same as a plain one to some server.

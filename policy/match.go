@@ -184,7 +184,7 @@ func (p *Policy) Refuse(req *Request, why string, m *Match) {
 // read takes in the request and refuses what can be read in two ways.
 func (p *Policy) read(req *Request, m *Match) bool {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
-	if m.method == http.MethodConnect && slices.Equal(req.Header[extendedConnect], []string{"websocket"}) {
+	if m.method == http.MethodConnect && slices.Equal(req.Header[ExtendedConnect], []string{"websocket"}) {
 		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441)
 	}
 	replaced := m.overrides(p.semicolon, req.Path)

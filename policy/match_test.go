@@ -271,7 +271,7 @@ func TestUpgrades(t *testing.T) {
 		if name, value, ok := strings.Cut(c.field, ": "); ok {
 			req.Header[name] = []string{value}
 		} else if c.field != "" {
-			req.Header[extendedConnect] = []string{c.field}
+			req.Header[ExtendedConnect] = []string{c.field}
 		}
 		if got := answer(p.matched(req)); got != c.want {
 			t.Errorf("%s with %q: %s, want %s", c.target, c.field, got, c.want)
