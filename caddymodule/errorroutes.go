@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 // errorGuard stands before error routes. These get the answer and the request as
@@ -37,10 +38,26 @@ func guardErrorRoutes(ctx caddy.Context, server *caddyhttp.Server) error {
 			guardErrors(around.Routes, around.Errors)
 		}
 	}
-	if !guardErrors(server.Routes, server.Errors) {
-		return errors.New("a gate in a named route can't watch over the error routes of its server, which are made before it: import a snippet in place of invoke")
+	if !guardErrors(server.Routes, server.Errors) && forward(server.Errors.Routes) {
+		return errors.New("a gate in a named route can't watch over what the error routes of its server forward, which are made before it: import a snippet in place of invoke")
 	}
 	return nil
+}
+
+// forward reports whether a proxy is among the handlers of routes, or of those below
+// them.
+func forward(routes caddyhttp.RouteList) bool {
+	return slices.ContainsFunc(routes, func(r caddyhttp.Route) bool {
+		return slices.ContainsFunc(r.Handlers, func(handler caddyhttp.MiddlewareHandler) bool {
+			switch handler := handler.(type) {
+			case *reverseproxy.Handler:
+				return true
+			case *caddyhttp.Subroute:
+				return forward(handler.Routes)
+			}
+			return false
+		})
+	})
 }
 
 // guardErrors puts an errorGuard before the error routes of routes. It reports whether

@@ -223,9 +223,9 @@ func TestErrorRoutesAreGuarded(t *testing.T) {
 }
 
 // Gates in error routes change nothing there. One in a named route comes too late, if
-// none stands elsewhere.
+// none stands elsewhere, to guard what they forward.
 func TestGuardErrorRoutesInTime(t *testing.T) {
-	open := `[{"handle": [` + failJSON + `]}]`
+	const open, proxied = `[{"handle": [` + failJSON + `]}]`, `[{"handle": [{"handler": "reverse_proxy", "upstreams": [{"dial": "127.0.0.1:1"}]}]}]`
 	g := startErrors(t, withErrors(open, `[{"handle": [`+gateJSON+`]}, {"handle": [{"handler": "probe", "name": "made up for"}]}]`, "{}"))
 	secret, _ := g.token(t)
 	served := 0
@@ -239,9 +239,11 @@ func TestGuardErrorRoutesInTime(t *testing.T) {
 		routes, failed string
 		refused        bool
 	}{
-		{open, madeJSON, true},
+		{open, madeJSON, false},
+		{open, proxied, true},
+		{open, `[{"handle": [` + subroute(proxied, `[]`) + `]}]`, true},
 		{open, `[]`, false},
-		{gatedJSON, madeJSON, false},
+		{gatedJSON, proxied, false},
 	} {
 		server := withErrors(row.routes, row.failed, `{"app": {"handle": [`+gateJSON+`]}}`)
 		var config caddy.Config
