@@ -90,8 +90,7 @@ func (s *Store) commit(group []*change) (rest []*change) {
 	id, last := 0, int(s.last.Load())
 	err := s.shielded(func() error {
 		err := s.db.Update(func(b *bbolt.Tx) error {
-			// One whose commit has failed may have left its id.
-			if id = b.ID(); id <= last || id > last+2 {
+			if id = b.ID(); id != last+1 {
 				return errOverwritten
 			}
 			// A panic must not reach bbolt from here: what it does about one
@@ -127,11 +126,15 @@ func (s *Store) commit(group []*change) (rest []*change) {
 		}
 		return err
 	})
+	shown := err == nil
 	switch {
-	case err == nil:
-		s.last.Store(int64(id))
 	case !answered, errors.Is(err, errOverwritten):
 		err = s.breaks(err)
+	case err != nil && making < 0:
+		shown = s.shows(id)
+	}
+	if shown {
+		s.last.Store(int64(id))
 	}
 	if making >= 0 {
 		group[making].err = err
@@ -140,23 +143,19 @@ func (s *Store) commit(group []*change) (rest []*change) {
 	for _, c := range group {
 		c.err = err
 	}
-	if err == nil || s.shows(changes) {
+	if shown {
 		s.watchers.Tell(changes...)
 	}
 	return nil
 }
 
-// shows reports whether changes whose commit has failed can be read all the
-// same. They can if it failed in its very last step, the wait for the disk: they
-// are lost should the machine stop now, but until then they hold, and whoever
+// shows reports whether a transaction whose commit has failed can be read all the
+// same. It can if it failed in its very last step, the wait for the disk: what was
+// changed is lost should the machine stop now, but until then it holds, and whoever
 // follows the store must know.
-func (s *Store) shows(changes []store.Change) (yes bool) {
-	if len(changes) == 0 {
-		return false
-	}
-	s.view(context.Background(), func(tx tx) error {
-		yes = tx.position() >= changes[len(changes)-1].Position
-		return nil
+func (s *Store) shows(id int) (yes bool) {
+	s.shielded(func() error {
+		return s.db.View(func(b *bbolt.Tx) error { yes = b.ID() == id; return nil })
 	})
 	return yes
 }
