@@ -268,9 +268,9 @@ func TestManyEncodedSlashes(t *testing.T) {
 // What stands behind the name of a script, with a slash or without, is a path of its own
 // or below the script's directory.
 func TestPathsBehindScripts(t *testing.T) {
-	p := compile(t, Config{Routes: routes("GET /* public", "* /admin/* never", "* /app/only/* never", "GET /names/{name} public", "GET /{id}.bak never")})
+	p := compile(t, Config{Routes: routes("GET /* public", "* /admin/* never", "* /app/only/* never", "GET /top.php never", "GET /names/{name} public", "GET /{id}.bak never")})
 	for target, want := range map[string]Reason{
-		"GET /index.php/admin/x": AmbiguousRequest, "GET /index.phpadmin/x": AmbiguousRequest, "GET /INDEX.PHPadmin/x": AmbiguousRequest, "GET /index%2Ephp%61dmin/x": AmbiguousRequest,
+		"GET /index.php/admin/x": AmbiguousRequest, "GET /index.phpadmin/x": AmbiguousRequest, "GET /INDEX.PHPadmin/x": AmbiguousRequest, "GET /x.phptop.php": AmbiguousRequest, "GET /index%2Ephp%61dmin/x": AmbiguousRequest,
 		"GET /app/index.php/only/x": AmbiguousRequest, "GET /app/index.phponly/x": AmbiguousRequest, "GET /index.php/only/x": Forward, "GET /web/index.phpadmin/x": AmbiguousRequest,
 		"GET /index.phpadministration/x": Forward, "GET /index.phpx/admin/x": Forward, "GET /.phpadmin/x": Forward, "GET /xphpadmin/x": Forward, "GET /names/x.php.txt": Forward, "GET /names/x.php7.bak": AmbiguousRequest,
 		"GET /x" + strings.Repeat("/x.php", maxScripts): Forward, "GET /x" + strings.Repeat("/x.phpy", maxScripts): Forward, "GET /x" + strings.Repeat("/x.phpy", maxScripts+1): AmbiguousRequest,

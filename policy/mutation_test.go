@@ -60,7 +60,7 @@ func TestMutants(t *testing.T) {
 		{Name: "literals that aren't decoded", Run: other, File: "otherpaths.go", Old: "if p.overescaped {", New: "if false {"},
 		{Name: "slashes that are", Run: other, File: "otherpaths.go", Old: `strings.Count(whole, "/") > p.n {`, New: "false && whole != \"\" {"},
 		{Name: "scripts", Run: other, File: "otherpaths.go", Old: "if !last && isScript(s) {", New: "if false {"},
-		{Name: "what is behind a script in its directory", Run: "^TestPathsBehindScripts$", File: "otherpaths.go", Old: "all = appendPath(all, p.text[:p.bounds[i]]+behind)", New: ""},
+		{Name: "what is behind a script in its directory", Run: "^TestPathsBehindScripts$", File: "otherpaths.go", Old: "all = appendPath(all, p.text[:p.bounds[i]]+path)", New: ""},
 		{Name: "what is glued to a script", Run: "^TestPathsBehindScripts$", File: "otherpaths.go", Old: "end := endOfScript(s); end > 0 {", New: "end := 0; end > 0 {"},
 		{Name: "paths behind ampersands", Run: "^TestParametersInPath$", File: "otherpaths.go", Old: `value != "" {`, New: `false && value != "" {`},
 		{Name: "methods behind ampersands", Run: "^TestParametersInPath$", File: "alike.go", Old: `overrides(rest, m.method); why != ""`, New: `overrides("", m.method); why != ""`},

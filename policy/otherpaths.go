@@ -126,16 +126,17 @@ func (p *pathText) scripts(r *Route) (all []pathText) {
 			all = appendPath(all, p.text[:p.bounds[i]])
 			all[len(all)-1].page = !isDefaultAction(s) && !isScript(s)
 		}
-		behind := ""
+		var behind []string
 		if !last && isScript(s) {
 			all = appendPath(all, p.text[:p.bounds[i+1]])
-			behind = p.text[p.bounds[i+1]:p.bounds[p.n]]
-		} else if end := endOfScript(s); end > 0 {
-			behind = "/" + p.text[int(p.bounds[i])+1+end:p.bounds[p.n]]
+			behind = append(behind, p.text[p.bounds[i+1]:p.bounds[p.n]])
 		}
-		if behind != "" {
-			all = appendPath(all, behind)
-			all = appendPath(all, p.text[:p.bounds[i]]+behind)
+		if end := endOfScript(s); end > 0 {
+			behind = append(behind, "/"+p.text[int(p.bounds[i])+1+end:p.bounds[p.n]])
+		}
+		for _, path := range behind {
+			all = appendPath(all, path)
+			all = appendPath(all, p.text[:p.bounds[i]]+path)
 		}
 	}
 	return all
@@ -195,7 +196,7 @@ func isScript(s string) bool {
 func endOfScript(s string) int {
 	const suffix = ".php"
 	for i := 1; i+len(suffix) < len(s); i++ {
-		if s[i] == '.' && equalFold(s[i:i+len(suffix)], suffix) && !isScript(s) {
+		if s[i] == '.' && equalFold(s[i:i+len(suffix)], suffix) {
 			return i + len(suffix)
 		}
 	}
