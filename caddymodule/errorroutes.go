@@ -44,13 +44,13 @@ func guardErrorRoutes(ctx caddy.Context, server *caddyhttp.Server) error {
 	return nil
 }
 
-// forward reports whether a proxy is among the handlers of routes, or of those below
+// forward reports whether a proxy may be among the handlers of routes, or of those below
 // them.
 func forward(routes caddyhttp.RouteList) bool {
 	return slices.ContainsFunc(routes, func(r caddyhttp.Route) bool {
 		return slices.ContainsFunc(r.Handlers, func(handler caddyhttp.MiddlewareHandler) bool {
 			switch handler := handler.(type) {
-			case *reverseproxy.Handler:
+			case *reverseproxy.Handler, *caddyhttp.Invoke:
 				return true
 			case *caddyhttp.Subroute:
 				return forward(handler.Routes)

@@ -242,6 +242,7 @@ func TestGuardErrorRoutesInTime(t *testing.T) {
 		{open, madeJSON, false},
 		{open, proxied, true},
 		{open, `[{"handle": [` + subroute(proxied, `[]`) + `]}]`, true},
+		{open, `[{"handle": [{"handler": "invoke", "name": "app"}]}]`, true},
 		{open, `[]`, false},
 		{gatedJSON, proxied, false},
 	} {

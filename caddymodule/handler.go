@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -49,6 +51,7 @@ type Handler struct {
 	remove       []string        // headers that only the gate may send, or that stand for one that is judged
 	inQuery      *mask.Mask      // what tokens in queries look like; nil: none are taken from there
 	unknownUntil time.Time
+	fastCGI      bool // may stand behind the gate
 	challenges   challenges
 }
 
@@ -78,6 +81,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keepConn(server)
 		refuseEarlyData(server)
+		h.fastCGI = speaksFastCGI(server)
 		if err := guardErrorRoutes(ctx, server); err != nil {
 			return err
 		}
@@ -213,6 +217,20 @@ func sentURL(ctx context.Context) *url.URL {
 	return original.URL
 }
 
+// speaksFastCGI reports whether a proxy among the routes of a server, which are being
+// provisioned, does: its programs are told the URL that the client has sent.
+func speaksFastCGI(server *caddyhttp.Server) bool {
+	speaks := func(r caddyhttp.Route) bool {
+		return slices.ContainsFunc(r.HandlersRaw, func(raw json.RawMessage) bool { return bytes.Contains(raw, []byte(`"fastcgi"`)) })
+	}
+	for _, named := range server.NamedRoutes {
+		if speaks(*named) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(server.Routes, speaks)
+}
+
 // vouch tells the upstream what the gate knows of who is asking. A token it
 // doesn't know is the API's own, and stays where it is.
 func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) error {
@@ -271,8 +289,8 @@ func (h *Handler) cleanHeader(r *http.Request) {
 func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o *outcome) (retryAfter time.Duration) {
 	r.Host = strings.ToLower(r.Host) // as it is judged, and the site was found
 	req, why := policy.NewRequest(r)
-	if sent := sentURL(ctx); why == "" && sent != nil && (sent.Path != r.URL.Path || sent.RawPath != r.URL.RawPath) {
-		why = h.policy.JudgeOriginal(sent)
+	if why == "" && h.fastCGI && rewritten(r) {
+		why = h.policy.JudgeOriginal(sentURL(ctx))
 	}
 	if why != "" {
 		h.policy.Refuse(&req, why, m)

@@ -270,10 +270,10 @@ func TestManyEncodedSlashes(t *testing.T) {
 func TestPathsBehindScripts(t *testing.T) {
 	p := compile(t, Config{Routes: routes("GET /* public", "* /admin/* never", "* /app/only/* never", "GET /top.php never", "GET /names/{name} public", "GET /{id}.bak never")})
 	for target, want := range map[string]Reason{
-		"GET /index.php/admin/x": AmbiguousRequest, "GET /index.phpadmin/x": AmbiguousRequest, "GET /INDEX.PHPadmin/x": AmbiguousRequest, "GET /x.phptop.php": AmbiguousRequest, "GET /index%2Ephp%61dmin/x": AmbiguousRequest,
+		"GET /index.php/admin/x": AmbiguousRequest, "GET /index.phpadmin/x": AmbiguousRequest, "GET /INDEX.PHPadmin/x": AmbiguousRequest, "GET /index.phptop.php": AmbiguousRequest, "GET /app_dev.phpadmin/x": AmbiguousRequest, "GET /index%2Ephp%61dmin/x": AmbiguousRequest,
 		"GET /app/index.php/only/x": AmbiguousRequest, "GET /app/index.phponly/x": AmbiguousRequest, "GET /index.php/only/x": Forward, "GET /web/index.phpadmin/x": AmbiguousRequest,
-		"GET /index.phpadministration/x": Forward, "GET /index.phpx/admin/x": Forward, "GET /.phpadmin/x": Forward, "GET /xphpadmin/x": Forward, "GET /names/x.php.txt": Forward, "GET /names/x.php7.bak": AmbiguousRequest,
-		"GET /x" + strings.Repeat("/x.php", maxScripts): Forward, "GET /x" + strings.Repeat("/x.phpy", maxScripts): Forward, "GET /x" + strings.Repeat("/x.phpy", maxScripts+1): AmbiguousRequest,
+		"GET /index.phpadministration/x": Forward, "GET /index.phpx/admin/x": Forward, "GET /.phpadmin/x": Forward, "GET /xphpadmin/x": Forward, "GET /x.phpadmin/x": Forward, "GET /index.php.dist": Forward, "GET /names/x.php.txt": Forward, "GET /names/index.php7.bak": AmbiguousRequest,
+		"GET /x" + strings.Repeat("/x.php", maxScripts): Forward, "GET /x" + strings.Repeat("/app.phpy", maxScripts): Forward, "GET /x" + strings.Repeat("/app.phpy", maxScripts+1): AmbiguousRequest,
 	} {
 		if m := p.matched(request(target)); m.Reason != want {
 			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
@@ -283,11 +283,11 @@ func TestPathsBehindScripts(t *testing.T) {
 
 // Where a path is put into a query, an ampersand in it begins another parameter.
 func TestParametersInPath(t *testing.T) {
-	p := compile(t, Config{Default: "deny", Routes: append(routes("GET,POST /files/* public", "* /admin/* never", "GET /stories public", "GET /stories?draft never"),
+	p := compile(t, Config{Default: "deny", Routes: append(routes("GET,POST /files/* public", "* /admin/* never", "GET /stories public", "GET /stories?draft never", "GET /admin never"),
 		RouteConfig{Methods: []string{"GET"}, Pattern: "/r/{item}", Require: "read", Settings: Settings{Space: "query.space"}})}, "read")
 	for target, want := range map[string]Reason{
 		"GET /files/x&_url=/admin/x": AmbiguousRequest, "GET /files/x%26_url%3dadmin/x": AmbiguousRequest, "GET /files/x&a=b&_url=Admin/x&c=d": AmbiguousRequest, "GET /files/x&_url=//admin/x": AmbiguousRequest,
-		"GET /files/AT&T": Forward, "GET /files/a=b&c=d": Forward, "GET /files/x&url=/files/y": Forward, "GET /files/&": Forward,
+		"GET /files/AT&T": Forward, "GET /files/R&D=admin": Forward, "GET /files/a&q=admin": AmbiguousRequest, "GET /files/a=b&c=d": Forward, "GET /files/x&url=/files/y": Forward, "GET /files/&": Forward,
 		"POST /files/x&_method=DELETE": AmbiguousRequest, "POST /files/x%26X-HTTP-Method=PUT": AmbiguousRequest,
 		"GET /r/7?space=1": Forward, "GET /r/7&space=2?space=1": AmbiguousRequest, "GET /r/7%26Space=2?space=1": AmbiguousRequest, "GET /r/7&spaces=2?space=1": Forward,
 		"GET /files/x" + strings.Repeat("&a=b", maxParameters): Forward, "GET /files/x" + strings.Repeat("&a=b", maxParameters+1): AmbiguousRequest,

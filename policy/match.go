@@ -201,8 +201,6 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		m.refuse(replaced)
 	case m.query != "" && otherCharset(m.header["Content-Type"], m.query):
 		m.refuse("the Content-Type has a charset by which some servers read the query differently")
-	case strings.IndexByte(req.Path, '%') >= 0 && otherCharset(m.header["Content-Type"], req.Path):
-		m.refuse("the Content-Type has a charset by which some servers read the path differently")
 	default:
 		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
 			m.refuse(why)
@@ -317,15 +315,16 @@ func (m *Match) withoutToken() {
 // nothing, a mistake in them is nothing either.
 func (m *Match) locate(lenient bool) {
 	var why string
-	if m.Space, why = m.value(&m.Route.Space); why != "" && !lenient {
+	if m.Space, why = m.value(&m.Route.Space, lenient); why != "" && !lenient {
 		m.refuse("the space (" + m.Route.Space.text + ") " + why)
-	} else if m.Resource, why = m.value(&m.Route.Resource); why != "" && !lenient {
+	} else if m.Resource, why = m.value(&m.Route.Resource, lenient); why != "" && !lenient {
 		m.refuse("the resource (" + m.Route.Resource.text + ") " + why)
 	}
 }
 
-// value returns what the request has at a source; why says what is wrong.
-func (m *Match) value(s *Source) (value, why string) {
+// value returns what the request has at a source; why says what is wrong. Where that is
+// nothing to anybody, a path isn't compared with what else the request has.
+func (m *Match) value(s *Source, lenient bool) (value, why string) {
 	switch s.Kind {
 	case FromNone, FromAll, FromToken:
 		return "", ""
@@ -336,8 +335,10 @@ func (m *Match) value(s *Source) (value, why string) {
 			value = m.path.segment(s.segment)
 			value = value[s.before : len(value)-s.after]
 		}
-		if m.replaces(s.Name, value) {
-			return "", "can be read in two ways: the query has " + s.Name + " as well, which some servers prefer"
+		if !lenient {
+			if why = m.otherValue(s.Name, value); why != "" {
+				return "", why
+			}
 		}
 	case FromQuery:
 		if value, _, why = m.queryValue(s.Name); why != "" {
@@ -363,24 +364,6 @@ func (m *Match) value(s *Source) (value, why string) {
 		return "", "is not a plain text" // that of a path has been judged
 	}
 	return value, ""
-}
-
-// replaces reports whether the query has another value of a path parameter: data binding
-// of Spring MVC, and the properties of Laravel's requests, prefer that.
-func (m *Match) replaces(name, value string) bool {
-	for query := m.query; query != ""; {
-		pair := query
-		if i := strings.IndexAny(query, tokenSeparators); i >= 0 {
-			pair, query = query[:i], query[i+1:]
-		} else {
-			query = ""
-		}
-		key, other, _ := strings.Cut(pair, "=")
-		if sameKey(generous(key), name) && unescapeQuery(other) != value {
-			return true
-		}
-	}
-	return false
 }
 
 // hostLabel returns the n-th label of a host name from the right, in lower case,

@@ -301,7 +301,8 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"path.org", "/o/{org}/x", "/o/7/x?a=b;Org[]=8", "", "", "!" + ambiguous},
 		{"path.org", "/o/{org}/x", "/o/7/x?org=7&%6frg=8", "", "", "!" + ambiguous},
 		{"path.org", "/o/{org}/x", "/o/7/x?org", "", "", "!" + ambiguous},
-		{"path.org", "/o/{org}/x", "/o/7/x?org=7&organ=8&o=9", "", "", "7"},
+		{"path.org", "/o/{org}/x", "/o/7/x?org=7&organ=8&o=9&org.gt=1&%5Forg.gt=1", "", "", "7"},
+		{"path.org", "/o/{org}/x", "/o/7/x?" + strings.Repeat("orgİ=&", 1+maxOddKeys/5), "", "", "!too many names"},
 		{"path.org", "/o/{org}/x", "/o/caf%C3%A9/x?org=caf%C3%A9", "", "", "café"},
 		{"path.p", "/o/{p...}", "/o/a/b?p=a%2Fb", "", "", "a/b"},
 

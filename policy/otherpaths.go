@@ -37,7 +37,7 @@ func (p *pathText) readings(r *Route) (all []pathText) {
 	}
 	all = append(all, p.pages()...)
 	for pair := range strings.SplitSeq(p.behindAmpersand(), "&") {
-		if _, value, _ := strings.Cut(pair, "="); value != "" {
+		if key, value, _ := strings.Cut(pair, "="); value != "" && (value[0] == '/' || takesPath(key)) {
 			all = appendPath(all, "/"+strings.TrimLeft(value, "/"))
 		}
 	}
@@ -52,6 +52,16 @@ func (p *pathText) readings(r *Route) (all []pathText) {
 func (p *pathText) behindAmpersand() string {
 	_, rest, _ := strings.Cut(p.whole(), "&")
 	return rest
+}
+
+// takesPath reports whether a parameter is one of those by which programs route that get
+// the path in the query.
+func takesPath(key string) bool {
+	switch strings.ToLower(key) {
+	case "_url", "url", "uri", "path", "route", "q", "r", "s", "p":
+		return true
+	}
+	return false
 }
 
 // pages returns the pages whose data the path is for.
@@ -190,15 +200,23 @@ func isScript(s string) bool {
 	return isProgram(s)
 }
 
-// endOfScript returns where the name of a script ends in a segment that goes on behind
-// it, or 0: Symfony, Laravel and Slim cut /index.php off, whatever follows, so that
+// endOfScript returns where the name of a front controller ends in a segment that goes on
+// behind it, or 0: Symfony, Laravel and Slim cut it off, whatever follows, so that
 // /index.phpadmin is /admin to them.
 func endOfScript(s string) int {
 	const suffix = ".php"
-	for i := 1; i+len(suffix) < len(s); i++ {
-		if s[i] == '.' && equalFold(s[i:i+len(suffix)], suffix) {
-			return i + len(suffix)
+	for i := range len(s) - len(suffix) {
+		end := i + len(suffix)
+		if s[i] != '.' || !equalFold(s[i:end], suffix) {
+			continue
 		}
+		switch strings.ToLower(s[:i]) {
+		case "index", "app", "app_dev", "main", "api", "web", "front", "public", "server":
+			if s[end] != '.' { // index.php.bak is a file's name
+				return end
+			}
+		}
+		return 0
 	}
 	return 0
 }

@@ -73,6 +73,32 @@ func (m *Match) tunneled() string {
 	return ""
 }
 
+// otherValue returns why some servers find another value of a parameter of the path than
+// this one, or "": data binding of Spring MVC, and the properties of Laravel's requests,
+// prefer the query's; Spring decodes the path by the charset of the body.
+func (m *Match) otherValue(key, value string) (why string) {
+	if !isASCII(value) && otherCharset(m.header["Content-Type"], value) {
+		return "can be read in two ways: the Content-Type has a charset by which some servers read the path"
+	}
+	odd := 0
+	for pair := range strings.FieldsFuncSeq(m.query, func(r rune) bool { return r == '&' || r == ';' }) {
+		if isAlnum(pair[0]) && isAlnum(key[0]) && lower(pair[0]) != lower(key[0]) {
+			continue
+		}
+		name, other, _ := strings.Cut(pair, "=")
+		name = generous(name)
+		if !isASCII(name) {
+			if odd += min(len(name), maxOddName); odd > maxOddKeys {
+				return "can't be told: the query has too many names that aren't ASCII"
+			}
+		}
+		if strings.LastIndexByte(name, '.') <= 0 && sameKey(name, key) && unescapeQuery(other) != value {
+			return "can be read in two ways: the query has " + key + " as well, which some servers prefer"
+		}
+	}
+	return ""
+}
+
 // hasColon reports whether a parameter's name has a colon in it, perhaps encoded.
 func hasColon(name string) bool {
 	return strings.IndexByte(name, ':') >= 0 || strings.IndexByte(name, '%') >= 0 && (strings.Contains(name, "%3A") || strings.Contains(name, "%3a"))

@@ -153,7 +153,15 @@ func sameKey(name, key string) bool {
 			return true
 		}
 	}
-	return sameFolded("", foldKey(key[j:]))
+	for ; j < len(key); j++ {
+		if key[j] >= utf8.RuneSelf {
+			return sameFolded("", foldKey(key[j:]))
+		}
+		if isAlnum(key[j]) {
+			return false
+		}
+	}
+	return true
 }
 
 // endsKey reports whether some server ends a query key before c. Behind a colon is the

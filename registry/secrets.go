@@ -76,7 +76,7 @@ func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, ex
 				t.Retired[i].Until = earlier(t.Retired[i].Until, now)
 			}
 		}
-		if len(t.Retired) == token.MaxRetired {
+		if len(t.Retired) >= token.MaxRetired {
 			ended := lastEnded(t.Retired, now)
 			if ended < 0 {
 				return "", conflict("overlap: %d replaced secrets of token %s still work, and no more can: regenerate it without an overlap, which ends them, or when one has ended", token.MaxRetired, id)

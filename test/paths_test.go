@@ -178,34 +178,42 @@ func TestTargetForms(t *testing.T) {
 	}
 }
 
-// What a rewrite has made of a path is judged, and so is what it was made of: FastCGI
-// programs are told that.
+// What a rewrite has made of a path is judged. Where FastCGI programs are told what it was
+// made of, that is, too.
 func TestRewrittenPaths(t *testing.T) {
 	t.Parallel()
-	g := start(t, setup{
-		sites: `http://api.test:{$PORT} {
+	for name, site := range map[string]struct {
+		behind string
+		want   map[string]string // what the upstream gets; "": nothing
+	}{
+		"FastCGI": {"reverse_proxy /never localhost:1 {\n\t\t\ttransport fastcgi\n\t\t}", map[string]string{
+			"/php/x": "GET /x", "/php/caf%C3%A9?a=..": "GET /caf%C3%A9?a=..", "/php/admin/x": "",
+			"/php/admin/purge/../../x": "", "/php/admin%2f..%2fx": "", "/php//x": "",
+		}},
+		"no FastCGI": {"", map[string]string{
+			"/php/x": "GET /x", "/php/admin/x": "", "/php/admin/purge/../../x": "GET /x", "/php//x": "GET /x",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, setup{sites: `http://api.test:{$PORT} {
 	handle_path /php/* {
 		patgate {
 			default deny
 			route GET /* public
 			route * /admin/* never
 		}
+		` + site.behind + `
 		reverse_proxy {$UPSTREAM}
 	}
-}`,
-	})
-	for target, want := range map[string]string{
-		"/php/x":                   "GET /x",
-		"/php/caf%C3%A9?a=..":      "GET /caf%C3%A9?a=..",
-		"/php/admin/x":             "",
-		"/php/admin/purge/../../x": "",
-		"/php/admin%2f..%2fx":      "",
-		"/php//x":                  "",
-	} {
-		a := g.send(t, request{host: "api.test", target: target})
-		if got := strings.Join(targets(g.upstream.take()), " "); got != want {
-			t.Errorf("%s: %s %s, upstream got %q, want %q", target, a, a.problem.Detail, got, want)
-		}
+}`})
+			for target, want := range site.want {
+				a := g.send(t, request{host: "api.test", target: target})
+				if got := strings.Join(targets(g.upstream.take()), " "); got != want {
+					t.Errorf("%s: %s %s, upstream got %q, want %q", target, a, a.problem.Detail, got, want)
+				}
+			}
+		})
 	}
 }
 

@@ -299,7 +299,7 @@ func phpPaths(r *Request) (all []path) {
 }
 
 // phpScript is the name of a front controller, as the beginning of a path.
-var phpScript = regexp.MustCompile(`(?i)^(.*?/)[^/]+?\.php(.*)$`)
+var phpScript = regexp.MustCompile(`(?i)^(.*?/)(?:index|app)\.php([^.].*)$`)
 
 // behindScript is what Symfony and Laravel take for the path: what follows the script's
 // name, with a slash or without, to an application that is at the script's directory.

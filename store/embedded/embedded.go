@@ -39,7 +39,6 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/patgate/patgate/store"
-	"github.com/patgate/patgate/token"
 )
 
 // Store is a store.Store in one file.
@@ -50,6 +49,7 @@ type Store struct {
 
 	lead   chan struct{}         // holds a value while some call commits what is queued
 	last   atomic.Int64          // id of the last transaction that was committed
+	begun  atomic.Int64          // and of the last that was begun: where its commit fails late, it may show
 	broken atomic.Pointer[error] // why bbolt can't be called any more
 
 	queueing sync.Mutex
@@ -97,8 +97,7 @@ func (s *Store) view(ctx context.Context, f func(tx) error) error {
 	err := s.shielded(func() error {
 		err := s.db.View(func(b *bbolt.Tx) error {
 			begun = true
-			// Of commits, one at a time may be under way.
-			if foreign = b.ID() < last || b.ID() > int(s.last.Load())+1; foreign {
+			if foreign = b.ID() < last || b.ID() > int(s.begun.Load()); foreign {
 				return errOverwritten
 			}
 			return f(tx{b})
@@ -141,19 +140,23 @@ func (s *Store) whole() error {
 	return nil
 }
 
-// Reach implements store.Reachable: what is changed in a file that isn't where it
-// should be is lost with it.
+// Reach implements store.Reachable. It reads no pages but the first: of others, one that
+// is damaged is for those who need it.
 func (s *Store) Reach(ctx context.Context) error {
-	err := s.view(ctx, func(tx tx) error {
-		tx.digests().Get(make([]byte, len(token.Digest{}))) // a page of theirs
+	if err := s.view(ctx, func(tx tx) error {
+		if info, err := s.file.Stat(); err == nil && info.Size() < tx.b.Size() {
+			return fmt.Errorf("token store %s %w: its file has been cut off", s.path, store.ErrUnreadable)
+		}
 		return nil
-	})
-	switch {
-	case errors.Is(err, store.ErrUnreadable), ctx.Err() != nil:
+	}); err != nil {
 		return err
-	case err != nil:
-		return fmt.Errorf("%w, and %w", err, store.ErrUnreadable)
 	}
+	return s.placed()
+}
+
+// placed returns an error if the file isn't where it should be: what is changed in it
+// would be lost with it.
+func (s *Store) placed() error {
 	ours, err := s.file.Stat()
 	if err != nil {
 		return fmt.Errorf("looking for token store %s: %w", s.path, err)

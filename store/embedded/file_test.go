@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
@@ -195,3 +197,21 @@ func TestSnapshotHasNoName(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// A commit that fails in its last step may show all the same: it is no other file's.
+func TestCommitShowsLate(t *testing.T) {
+	t.Parallel()
+	s, _ := openOne(t)
+	for range 2 {
+		s.begun.Add(1)
+		if err := s.db.Update(func(*bbolt.Tx) error { return nil }); err != nil { // and nobody is told that it was
+			t.Fatal(err)
+		}
+		if _, err := s.Find(t.Context(), newToken("a").Digest); err != nil {
+			t.Errorf("Find: %v", err)
+		}
+	}
+	if _, err := s.Update(t.Context(), "a", rename); err != nil {
+		t.Errorf("Update: %v", err)
+	}
+}

@@ -80,7 +80,7 @@ func (s *Store) open(lockTimeout time.Duration) error {
 		if err = s.prepare(); err != nil {
 			return err
 		}
-		if err = s.db.View(func(b *bbolt.Tx) error { s.last.Store(int64(b.ID())); return nil }); err != nil {
+		if err = s.db.View(func(b *bbolt.Tx) error { s.last.Store(int64(b.ID())); s.begun.Store(int64(b.ID())); return nil }); err != nil {
 			return err
 		}
 		return s.tighten()

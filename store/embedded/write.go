@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (s *Store) commitQueue() {
 // commit makes the changes of a group in one transaction. When one of them can't
 // be made, nothing is, and commit returns the others, to be tried again.
 func (s *Store) commit(group []*change) (rest []*change) {
-	if err := s.Reach(context.Background()); err != nil {
+	if err := cmp.Or(s.whole(), s.placed()); err != nil {
 		for _, c := range group {
 			c.err = err
 		}
@@ -90,9 +91,10 @@ func (s *Store) commit(group []*change) (rest []*change) {
 	id, last := 0, int(s.last.Load())
 	err := s.shielded(func() error {
 		err := s.db.Update(func(b *bbolt.Tx) error {
-			if id = b.ID(); id != last+1 {
+			if id = b.ID(); id <= last || id > int(s.begun.Load())+1 {
 				return errOverwritten
 			}
+			s.begun.Store(int64(id))
 			// A panic must not reach bbolt from here: what it does about one
 			// may panic as well, and leave its lock behind.
 			return s.shielded(func() error {
