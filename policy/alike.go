@@ -45,15 +45,12 @@ func (p *Policy) judgeReadings(m *Match, r *Route) {
 	case hasSessionSegment(m.path.text):
 		m.refuse("the path has a segment that ASP.NET takes for a session and drops")
 		return
+	case m.path.hasParameters():
+		m.refuse("the path has parameters behind an ampersand, where some servers have the query begin")
+		return
 	case m.path.countScripts() > maxScripts:
 		m.refuse("the path has the names of too many scripts")
 		return
-	}
-	if rest := m.path.behindAmpersand(); rest != "" {
-		if why, _ := overrides(rest, m.method); why != "" || strings.Count(rest, "=") > maxParameters {
-			m.refuse("the path has parameters behind an ampersand, where some servers have the query begin")
-			return
-		}
 	}
 	if others := m.path.readings(r); len(others) > 0 {
 		p.judgeOthers(m, r, others)
@@ -233,10 +230,9 @@ func (m *Match) uncovered(r, other *Route) bool {
 }
 
 // shifts reports whether the path as it is taken apart now has another space or
-// resource, on a route that r covers, than as it was judged. What a file server finds
-// at a directory is the page that was asked for.
+// resource, on a route that r covers, than as it was judged.
 func (m *Match) shifts(r, other *Route) bool {
-	if m.judgedPath == nil || m.path.page || r.Require.need == needNever || other.Require.need == needNothing {
+	if m.judgedPath == nil || m.path.loose || r.Require.need == needNever || other.Require.need == needNothing {
 		return false
 	}
 	for _, s := range [...]*Source{&other.Space, &other.Resource} { // r's are the same

@@ -2,12 +2,8 @@ package policy
 
 import "strings"
 
-// Bounds on what a path may have in it for which there are more readings: the names of
-// scripts, and parameters behind an ampersand.
-const (
-	maxScripts    = 4
-	maxParameters = 8
-)
+// maxScripts bounds how many scripts a path may name: for each there are more readings.
+const maxScripts = 4
 
 func (p *pathText) countScripts() (n int) {
 	for s := range strings.SplitSeq(p.whole(), "/") { // also at encoded ones
@@ -23,8 +19,8 @@ func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
 
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
-// them; with the name of a script in it; as the page whose data it is for; and as what
-// stands in it as the value of a parameter.
+// them; with the name of a script in it; as the page whose data it is for; and up to
+// where some servers have the query begin, or the request line end.
 func (p *pathText) readings(r *Route) (all []pathText) {
 	if p.overescaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")))
@@ -36,15 +32,28 @@ func (p *pathText) readings(r *Route) (all []pathText) {
 		}
 	}
 	all = append(all, p.pages()...)
-	for pair := range strings.SplitSeq(p.behindAmpersand(), "&") {
-		if key, value, _ := strings.Cut(pair, "="); value != "" && (value[0] == '/' || takesPath(key)) {
-			all = appendPath(all, "/"+strings.TrimLeft(value, "/"))
+	for _, c := range [...]byte{'&', ' '} {
+		if end := p.find(c, r); end > 0 {
+			cut := p.upTo(end)
+			cut.loose = true
+			all = append(all, cut)
 		}
 	}
 	for _, base := range all {
 		all = append(all, base.scripts(nil)...)
 	}
 	return append(all, p.scripts(r)...)
+}
+
+// find returns where the first c stands in the path, but for literals of r, or -1.
+func (p *pathText) find(c byte, r *Route) int {
+	for i := range p.n {
+		s := p.segment(i)
+		if at := strings.IndexByte(s, c); at >= 0 && !(r != nil && i < len(r.pattern.segments) && r.pattern.segments[i].literal == s) {
+			return int(p.bounds[i]) + 1 + at
+		}
+	}
+	return -1
 }
 
 // behindAmpersand returns what stands behind the first ampersand of the path. What puts
@@ -54,12 +63,12 @@ func (p *pathText) behindAmpersand() string {
 	return rest
 }
 
-// takesPath reports whether a parameter is one of those by which programs route that get
-// the path in the query.
-func takesPath(key string) bool {
-	switch strings.ToLower(key) {
-	case "_url", "url", "uri", "path", "route", "q", "r", "s", "p":
-		return true
+// hasParameters reports whether there are any with a value.
+func (p *pathText) hasParameters() bool {
+	for pair := range strings.SplitSeq(p.behindAmpersand(), "&") {
+		if name, _, found := strings.Cut(pair, "="); found && name != "" && strings.IndexByte(name, '/') < 0 {
+			return true
+		}
 	}
 	return false
 }
@@ -134,7 +143,7 @@ func (p *pathText) scripts(r *Route) (all []pathText) {
 		}
 		if isIndex(s) && (last || isScript(s)) {
 			all = appendPath(all, p.text[:p.bounds[i]])
-			all[len(all)-1].page = !isDefaultAction(s) && !isScript(s)
+			all[len(all)-1].loose = !isDefaultAction(s) && !isScript(s) // a page, which file servers add themselves
 		}
 		var behind []string
 		if !last && isScript(s) {
@@ -235,8 +244,11 @@ func isProgram(s string) bool {
 // it is called so, or the id of something. A program that is a server's own has a name
 // which the server's operator gives it.
 func (r *Route) names(i int, s string) bool {
-	if r == nil || i >= len(r.pattern.segments) {
+	if r == nil {
 		return false
+	}
+	if i >= len(r.pattern.segments) {
+		return r.pattern.tailName != "" && isProgram(s)
 	}
 	at := &r.pattern.segments[i]
 	return at.literal == s && isDefaultAction(s) && at.parameter == "" || at.parameter != "" && isProgram(s)
@@ -263,8 +275,9 @@ func hasSessionSegment(path string) bool {
 		if i < 0 {
 			return false
 		}
+		begins := i > 0 && rest[i-1] == '/'
 		rest = rest[i+1:]
-		if len(rest) > 1 && isAlnum(rest[0]) && rest[1] == '(' {
+		if begins && len(rest) > 1 && isAlnum(rest[0]) && rest[1] == '(' {
 			return true
 		}
 	}

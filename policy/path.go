@@ -26,7 +26,7 @@ type pathText struct {
 	// needn't be encoded; odd that a segment is all but a literal (marks.resembles).
 	marked, overescaped, odd bool
 
-	page bool // a reading without the name of a page, which a file server adds itself
+	loose bool // a reading that is about other routes alone: values may be cut off
 }
 
 // segment returns the i-th segment.

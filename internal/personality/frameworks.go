@@ -312,7 +312,7 @@ func behindScript(path string) []string {
 }
 
 // session is the id of an ASP.NET session without a cookie.
-var session = regexp.MustCompile(`\((?:[A-Za-z]\([^)]*\))+\)`)
+var session = regexp.MustCompile(`/\((?:[A-Za-z]\([^)]*\))+\)`)
 
 func iisPaths(r *Request) (all []path) {
 	for _, target := range rewritten(r) {
