@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,6 +67,7 @@ type gateway struct {
 	client   *http.Client // for the admin endpoint
 	process  *exec.Cmd
 	ended    chan struct{}
+	reloaded atomic.Bool
 
 	mu      sync.Mutex
 	answers bytes.Buffer // all that clients were answered
@@ -308,6 +310,7 @@ func (g *gateway) reload() error {
 			}
 		}
 	}
+	g.reloaded.Store(true)
 	status, answer, err := g.load("text/caddyfile", body)
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("reloading: %d %s", status, answer)
