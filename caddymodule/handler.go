@@ -51,7 +51,7 @@ type Handler struct {
 	remove       []string        // headers that only the gate may send, or that stand for one that is judged
 	inQuery      *mask.Mask      // what tokens in queries look like; nil: none are taken from there
 	unknownUntil time.Time
-	fastCGI      bool // may stand behind the gate
+	fastCGI      bool // programs behind the gate may be told the URL that was sent
 	challenges   challenges
 }
 
@@ -81,7 +81,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keepConn(server)
 		refuseEarlyData(server)
-		h.fastCGI = speaksFastCGI(server)
+		h.fastCGI = mayForwardToFastCGI(server)
 		if err := guardErrorRoutes(ctx, server); err != nil {
 			return err
 		}
@@ -217,9 +217,10 @@ func sentURL(ctx context.Context) *url.URL {
 	return original.URL
 }
 
-// speaksFastCGI reports whether a proxy among the routes of a server, which are being
-// provisioned, does: its programs are told the URL that the client has sent.
-func speaksFastCGI(server *caddyhttp.Server) bool {
+// mayForwardToFastCGI reports whether a proxy among the routes of a server speaks it: its
+// programs are told the URL that the client has sent. Of routes that Caddy has provisioned
+// already, nobody can tell.
+func mayForwardToFastCGI(server *caddyhttp.Server) bool {
 	speaks := func(r caddyhttp.Route) bool {
 		return slices.ContainsFunc(r.HandlersRaw, func(raw json.RawMessage) bool { return bytes.Contains(raw, []byte(`"fastcgi"`)) })
 	}
@@ -228,7 +229,7 @@ func speaksFastCGI(server *caddyhttp.Server) bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(server.Routes, speaks)
+	return slices.ContainsFunc(server.Routes, speaks) || !beingProvisioned(server.Routes)
 }
 
 // vouch tells the upstream what the gate knows of who is asking. A token it
