@@ -33,7 +33,7 @@ func (p *pathText) readings(r *Route) (all []pathText) {
 	}
 	all = append(all, p.pages()...)
 	for _, c := range [...]byte{'&', ' '} {
-		if end := p.find(c, r); end > 0 {
+		if end := p.indexOf(c, r); end > 0 {
 			cut := p.upTo(end)
 			cut.loose = true
 			all = append(all, cut)
@@ -45,8 +45,8 @@ func (p *pathText) readings(r *Route) (all []pathText) {
 	return append(all, p.scripts(r)...)
 }
 
-// find returns where the first c stands in the path, but for literals of r, or -1.
-func (p *pathText) find(c byte, r *Route) int {
+// indexOf returns where the first c stands in the path, but for literals of r, or -1.
+func (p *pathText) indexOf(c byte, r *Route) int {
 	for i := range p.n {
 		s := p.segment(i)
 		if at := strings.IndexByte(s, c); at >= 0 && !(r != nil && i < len(r.pattern.segments) && r.pattern.segments[i].literal == s) {

@@ -134,7 +134,7 @@ func leftOver(ctx context.Context, from, to Store) (copied string, err error) {
 	err = eachToken(ctx, to, func(page []*token.Token) error {
 		for _, t := range page {
 			there, err := from.Token(ctx, t.ID)
-			if err = own("token "+t.ID, there, t, err); err != nil {
+			if err = checkCopied("token "+t.ID, there, t, err); err != nil {
 				return err
 			}
 		}
@@ -144,7 +144,7 @@ func leftOver(ctx context.Context, from, to Store) (copied string, err error) {
 		err = eachOwner(ctx, to, func(page []*token.Owner) error {
 			for _, o := range page {
 				there, err := from.Owner(ctx, o.ID)
-				if err = own(fmt.Sprintf("owner %q", o.ID), there, o, err); err != nil {
+				if err = checkCopied(fmt.Sprintf("owner %q", o.ID), there, o, err); err != nil {
 					return err
 				}
 			}
@@ -160,9 +160,9 @@ func leftOver(ctx context.Context, from, to Store) (copied string, err error) {
 	return copied, nil
 }
 
-// own returns an error if a record of the target is its own: not that of the source,
+// checkCopied returns an error if a record of the target is its own: not that of the source,
 // which was read with err.
-func own[T interface{ Encode([]byte) []byte }](what string, source, target T, err error) error {
+func checkCopied[T interface{ Encode([]byte) []byte }](what string, source, target T, err error) error {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%s is in the target, and not in the source: copy to an empty store", what)
