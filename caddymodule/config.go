@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,12 @@ func readConfiguration(file, adapter string) (*configuration, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseConfiguration(body)
+	c, err := parseConfiguration(body)
+	var mistyped *json.UnmarshalTypeError
+	if errors.As(err, &mistyped) {
+		return nil, fmt.Errorf("reading configuration: %s: %s: a JSON %s can't stand here", file, cmp.Or(mistyped.Field, "the whole"), mistyped.Value)
+	}
+	return c, err
 }
 
 // parseConfiguration reads what concerns patgate out of Caddy's JSON.
@@ -95,6 +101,9 @@ func adaptedConfig(file, adapter string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, fmt.Errorf("reading configuration: %s is empty", file)
+	}
 	if adapter == "" && filepath.Ext(file) != ".json" {
 		adapter = "caddyfile"
 	}
@@ -104,9 +113,6 @@ func adaptedConfig(file, adapter string) ([]byte, error) {
 	a := caddyconfig.GetAdapter(adapter)
 	if a == nil {
 		return nil, usageError(fmt.Errorf("there is no config adapter %q in this build", adapter))
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, fmt.Errorf("reading configuration: %s is empty", file)
 	}
 	body, _, err = a.Adapt(body, map[string]any{"filename": file})
 	return body, err

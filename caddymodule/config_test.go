@@ -1,0 +1,30 @@
+package caddymodule
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestReadConfigurationSaysWhere: a file that can't be read as a configuration is
+// named, with the line or the key, and in no words of Go's types.
+func TestReadConfigurationSaysWhere(t *testing.T) {
+	for body, want := range map[string]string{
+		"":                      " is empty",
+		"{\n\"apps\": {":        ":2: unexpected end of JSON input",
+		"[]":                    ": the whole: a JSON array can't stand here",
+		`{"apps": {"http": 5}}`: ": apps.http: a JSON number can't stand here",
+		`{"apps": {"http": {"servers": {"a": {"listen": ":80"}}}}}`: ": apps.http.servers.listen: a JSON string can't stand here",
+		`{"apps": {"patgate": {"cache": 5}}}`:                       ": cache: a JSON number can't stand here",
+	} {
+		file := filepath.Join(t.TempDir(), "config.json")
+		if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := readConfiguration(file, "")
+		if want = "reading configuration: " + file + want; err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", strings.ReplaceAll(body, "\n", " "), err, want)
+		}
+	}
+}
