@@ -197,8 +197,8 @@ func printExplanation(out io.Writer, in explainRequest, e explanation) error {
 			needs += ", or no token at all"
 		}
 		line("needs", "%s", needs)
-		line("space", "%s", locatedText(&e, e.Space, e.Route.Space))
-		line("resource", "%s", locatedText(&e, e.Resource, e.Route.Resource))
+		line("space", "%s", locatedText(e.Space))
+		line("resource", "%s", locatedText(e.Resource))
 		line("token from", "%s", strings.Join(e.Route.From, ", "))
 	}
 	if v := e.Token; v != nil {
@@ -252,16 +252,11 @@ func inParentheses(s string) string {
 	return "(" + s + ")"
 }
 
-// locatedText says what was found at a source. In a request that can be read in two
-// ways, nothing was looked for.
-func locatedText(e *explanation, v *policy.LocatedValue, source string) string {
-	switch {
-	case v == nil:
+// locatedText says what was found at a source, and what is wrong with it. In a
+// request that can be read in two ways, nothing was looked for.
+func locatedText(v *policy.LocatedValue) string {
+	if v == nil {
 		return "none"
-	case v.Value == "" && strings.Contains(source, ".") && e.Decision != policy.AmbiguousRequest.String():
-		return "not found (" + source + ")"
-	case v.Value == "":
-		return "(" + source + ")"
 	}
-	return v.Value + " (" + v.Source + ")"
+	return strings.TrimSpace(v.Value + " (" + strings.TrimSpace(v.Source+" "+v.Problem) + ")")
 }

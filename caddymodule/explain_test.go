@@ -276,8 +276,8 @@ http://a.test {
 		want    string
 	}{
 		{[]string{"x-space: 7"}, "space       7 (header.X-Space)"},
-		{[]string{"X-Space: 7", "X-Space: 8"}, "space       not found"},
-		{[]string{"X-Space: 7", "x-space: 7"}, "space       not found"},
+		{[]string{"X-Space: 7", "X-Space: 8"}, "space       (header.X-Space is given twice)"},
+		{[]string{"X-Space: 7", "x-space: 7"}, "space       (header.X-Space is given twice)"},
 	} {
 		args := []string{"explain", "--config", caddyfile, "GET", "/x"}
 		for _, h := range row.headers {
@@ -304,6 +304,36 @@ func TestExplainRequestJSON(t *testing.T) {
 			}
 		} else if got := fmt.Sprint(in.header()); err != nil || got != row.want {
 			t.Errorf("headers %s are %s, %v, want %s", row.headers, got, err, row.want)
+		}
+	}
+}
+
+// TestExplainSaysWhatIsWrongWithASource: also where a missing token is rejected
+// before anybody looks for a space.
+func TestExplainSaysWhatIsWrongWithASource(t *testing.T) {
+	caddyfile := filepath.Join(t.TempDir(), "Caddyfile")
+	err := os.WriteFile(caddyfile, []byte(`:80 {
+	patgate {
+		route GET /spaces/{space} a:b
+		route GET /x a:b {
+			space query.space
+		}
+		route GET /open/{space} public
+	}
+}
+`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{
+		"/spaces/1":          "space       1 (path.space)\n",
+		"/spaces/1?space=2":  "space       1 (path.space can be read in two ways: the query has space as well, which some servers prefer)\n",
+		"/open/1?space=2":    "space       1 (path.space)\n", // nobody is judged by it
+		"/x":                 "space       (query.space is missing)\n",
+		"/x?space=1&space=2": "space       (query.space can be read in two ways: the query has space twice)\n",
+	} {
+		if stdout, stderr, _ := runPolicy(t, "explain", "--config", caddyfile, "GET", url); !strings.Contains(stdout, want) {
+			t.Errorf("explain %s:\n%s%swant %s", url, stdout, stderr, want)
 		}
 	}
 }

@@ -43,6 +43,9 @@ type RouteInfo struct {
 type LocatedValue struct {
 	Source string `json:"source"`
 	Value  string `json:"value,omitempty"`
+	// Problem says why there is no value, or none that a token could be judged by:
+	// what follows the source in a sentence, as "is missing".
+	Problem string `json:"problem,omitempty"`
 }
 
 // Info describes the route.
@@ -108,15 +111,21 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 		info := m.Route.Info()
 		e.Route = &info
 		e.Scope = m.Route.Require.String()
-		e.Space = located(&m.Route.Space, m.Space)
-		e.Resource = located(&m.Route.Resource, m.Resource)
+		e.Space = m.located(&m.Route.Space, m.Space)
+		e.Resource = m.located(&m.Route.Resource, m.Resource)
 	}
 	return e
 }
 
-func located(s *Source, value string) *LocatedValue {
+// located says what the request has at a source, and what is wrong with that, also
+// where a rejection came before anything was looked for.
+func (m *Match) located(s *Source, value string) *LocatedValue {
 	if s.Kind == FromNone {
 		return nil
 	}
-	return &LocatedValue{Source: s.String(), Value: value}
+	v := &LocatedValue{Source: s.String(), Value: value}
+	if m.Reason != AmbiguousRequest { // of which the detail says all
+		_, v.Problem = m.value(s, m.Reason == Forward)
+	}
+	return v
 }
