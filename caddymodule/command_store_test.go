@@ -17,6 +17,7 @@ import (
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/store/embedded"
+	"github.com/patgate/patgate/token"
 )
 
 // TestStoreCopy takes tokens, an owner and the audit trail from a file to a Redis
@@ -25,7 +26,7 @@ func TestStoreCopy(t *testing.T) {
 	dir := t.TempDir()
 	one, two := filepath.Join(dir, "one.db"), filepath.Join(dir, "two.db")
 	inFile(t, one, func(ctx context.Context, s store.Store) {
-		r := registry.New(s, registry.DefaultRules(), registry.Options{})
+		r := registry.New(s, registry.Rules{Prefix: "pat", Hasher: token.NewHasher("")}, registry.Options{})
 		by := registry.Actor{Name: "cli"}
 		for range 3 {
 			if _, _, err := r.Create(ctx, by, registry.NewToken{Name: "ci", Owner: "alice", Full: true}); err != nil {

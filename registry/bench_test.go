@@ -73,7 +73,7 @@ func BenchmarkList(b *testing.B) {
 			}
 			defer s.Close()
 			fill(b, s)
-			r := New(s, DefaultRules(), Options{})
+			r := New(s, usualRules(), Options{})
 			owner := new("owner-777")
 			for _, c := range []struct {
 				name string

@@ -494,7 +494,7 @@ func BenchmarkImport(b *testing.B) {
 	b.ReportAllocs()
 	all := strings.Join(numbered(10_000), "\n")
 	for b.Loop() {
-		if _, err := New(newFakeStore(), DefaultRules(), Options{}).Import(b.Context(), cli, strings.NewReader(all)); err != nil {
+		if _, err := New(newFakeStore(), usualRules(), Options{}).Import(b.Context(), cli, strings.NewReader(all)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -145,7 +145,7 @@ func TestLastPlace(t *testing.T) {
 	for i := range errs {
 		all.Go(func() {
 			// As the admin API and the console do, each with a Registry of its own.
-			_, _, errs[i] = New(hesitantStore{d.store}, DefaultRules(), Options{}).Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true})
+			_, _, errs[i] = New(hesitantStore{d.store}, usualRules(), Options{}).Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true})
 		})
 	}
 	all.Wait()
@@ -190,7 +190,7 @@ func TestLastPlaceTakenElsewhere(t *testing.T) {
 		}
 		return nil
 	}
-	here := New(sharedStore{d.store}, DefaultRules(), Options{})
+	here := New(sharedStore{d.store}, usualRules(), Options{})
 	made, secret, err := here.Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true})
 	refused(t, err, ErrConflict, "may have no more")
 	if made != nil || secret != "" || len(d.store.tokens) != 1 || d.store.tokens["other"] == nil {

@@ -68,16 +68,6 @@ type Rules struct {
 	Spaces bool
 }
 
-// DefaultRules returns the rules of a configuration that says nothing.
-func DefaultRules() Rules {
-	return Rules{
-		Prefix:          "pat",
-		Hasher:          token.NewHasher(""),
-		DefaultLifetime: 90 * day,
-		MaxLifetime:     366 * day,
-	}
-}
-
 // Options are what a Registry needs to know of its surroundings.
 type Options struct {
 	Now   func() time.Time // the clock; nil: time.Now

@@ -29,9 +29,14 @@ var (
 	cli  = Actor{Name: "cli", Address: "127.0.0.1"}
 )
 
+// usualRules are those of a configuration that says nothing.
+func usualRules() Rules {
+	return Rules{Prefix: "pat", Hasher: token.NewHasher(""), DefaultLifetime: 90 * day, MaxLifetime: 366 * day}
+}
+
 func newDesk(rules ...func(*Rules)) *desk {
 	d := &desk{store: newFakeStore(), now: noon}
-	r := DefaultRules()
+	r := usualRules()
 	for _, set := range rules {
 		set(&r)
 	}

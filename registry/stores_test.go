@@ -40,7 +40,7 @@ func testOnRealStore(t *testing.T, openStore func(name string) (store.Store, err
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { s.Close() })
-		return New(s, DefaultRules(), Options{})
+		return New(s, usualRules(), Options{})
 	}
 	from, to := open("from"), open("to")
 

@@ -229,7 +229,7 @@ func TestIDs(t *testing.T) {
 
 func BenchmarkCreate(b *testing.B) {
 	b.ReportAllocs()
-	r := New(newFakeStore(), DefaultRules(), Options{})
+	r := New(newFakeStore(), usualRules(), Options{})
 	for b.Loop() {
 		if _, _, err := r.Create(b.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true}); err != nil {
 			b.Fatal(err)
