@@ -16,6 +16,7 @@ type errorGuard struct{}
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	closes := false
 	for o := first(r.Context()); o != nil; o = o.later {
 		if o.stream.ended.Load() != 0 {
 			panic(http.ErrAbortHandler) // it was cut: what failed then isn't to be made up for
@@ -26,8 +27,13 @@ func (errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		o.secrets = append(o.secrets, o.gate.shown(r.URL.RawQuery, "")...) // of before a rewrite
 		w, r = o.guard(w, r)
 		defer o.release()
+		closes = closes || o.closes
 	}
-	return next.ServeHTTP(w, r)
+	err := next.ServeHTTP(w, r)
+	if closes && err == nil {
+		drain(w, r)
+	}
+	return err
 }
 
 // guardErrorRoutes puts an errorGuard before the error routes, of the server and of

@@ -29,6 +29,7 @@ type outcome struct {
 	required string        // the requirement of the route
 	scope    string        // scopes that would be enough, for challenges
 	shape    *policy.Shape // of the body of a rejection
+	closes   bool          // the connection ends with the rejection: see drain
 
 	values [4]string // of the identity headers
 

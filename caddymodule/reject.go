@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 	values := &[5]string{"no-store", "close", "nosniff"}
 	header["Cache-Control"] = values[0:1:1]
 	if r.ProtoMajor == 1 && (r.ContentLength < 0 || r.ContentLength > maxDrained) {
+		o.closes = true
 		header["Connection"] = values[1:2:2] // or net/http would wait for the body before it answers
 	}
 	if retryAfter > 0 {
@@ -53,6 +55,9 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 	header["X-Content-Type-Options"], header["Content-Type"], header["Content-Length"] = values[2:3:3], values[3:4:4], values[4:5:5]
 	w.WriteHeader(status)
 	_, err := w.Write(body)
+	if o.closes && err == nil {
+		drain(w, r)
+	}
 	return err
 }
 
@@ -60,6 +65,20 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 // to be read so that its connection can be used again. One that is longer, or doesn't
 // say how long it is, costs the connection.
 const maxDrained = 64 << 10
+
+// drainFor is how long a body is still read that costs the connection.
+const drainFor = 5 * time.Second
+
+// drain sends the answer, and then takes in for a while what the client goes on
+// sending. A connection that is closed while something on it is unread is reset, and
+// many clients then never see the answer (RFC 9112 section 9.6). What waits to be asked
+// for it (100-continue) isn't asked.
+func drain(w http.ResponseWriter, r *http.Request) {
+	c := http.NewResponseController(w)
+	if r.Header["Expect"] == nil && c.Flush() == nil && c.SetReadDeadline(time.Now().Add(drainFor)) == nil {
+		io.Copy(io.Discard, r.Body) // until its end, or the time's
+	}
+}
 
 // challenges are the values of WWW-Authenticate (RFC 9110 section 11.6.1, RFC
 // 6750 section 3).

@@ -440,3 +440,39 @@ func TestRejectedBody(t *testing.T) {
 		}
 	}
 }
+
+// A client that reads nothing before it has sent a long body sees why it was turned
+// away: its connection isn't reset beneath it.
+func TestRejectionIsReadBehindALongBody(t *testing.T) {
+	t.Parallel()
+	const gate = "\tpatgate {\n\t\troute POST /x any\n\t}\n\treverse_proxy {$UPSTREAM}\n"
+	g := start(t, setup{
+		sites: "http://api.test:{$PORT} {\n" + gate + "}\n" +
+			"http://errors.test:{$PORT} {\n" + gate + "\thandle_errors {\n\t\trespond \"turned away\"\n\t}\n}",
+	})
+	piece := strings.Repeat("x", 1<<20)
+	for _, host := range []string{"api.test", "errors.test"} {
+		for _, framing := range []string{"Content-Length: 33554432", "Transfer-Encoding: chunked"} {
+			c := g.dial(t)
+			if _, err := io.WriteString(c, "POST /x HTTP/1.1\r\nHost: "+host+"\r\n"+framing+"\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			for range 32 {
+				text := piece
+				if strings.HasSuffix(framing, "chunked") {
+					text = fmt.Sprintf("%x\r\n%s\r\n", len(piece), piece)
+				}
+				if _, err := io.WriteString(c, text); err != nil {
+					t.Fatalf("%s, %s: while the body is sent: %v", host, framing, err)
+				}
+			}
+			if strings.HasSuffix(framing, "chunked") {
+				io.WriteString(c, "0\r\n\r\n")
+			}
+			if a, err := g.read(bufio.NewReader(c), "POST"); err != nil || a.status != 401 {
+				t.Errorf("%s, %s: %v %v, want 401", host, framing, a, err)
+			}
+			c.Close()
+		}
+	}
+}
