@@ -49,7 +49,7 @@ nothing was ever said, all is allowed. --full lifts the limit.`,
 	spaces := cmd.Flags().StringArray("space", nil, "`ID` of a space they may be used in; '*': all (repeatable)")
 	full := cmd.Flags().Bool("full", false, "no limit: all scopes, in all spaces, on all resources")
 	admin := cmd.Flags().Bool("admin", false, "the owner sees and revokes everybody's tokens; --admin=false: no longer")
-	mayCreate := cmd.Flags().Bool("may-create", true, "the owner may make tokens; --may-create=false: only operators may, for the owner")
+	mayCreate := cmd.Flags().Bool("may-create", true, "the owner may make tokens; --may-create=false: only operators may, for the owner, or let one do more than it does")
 	maxTokens := cmd.Flags().Int("max-tokens", 0, "the owner may have at most `N` tokens, revoked and expired ones included; 0: any number")
 	enable := cmd.Flags().Bool("enable", false, "the owner's tokens work")
 	disable := cmd.Flags().Bool("disable", false, "none of the owner's tokens work")

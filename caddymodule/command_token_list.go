@@ -18,8 +18,9 @@ func tokenListCommand() *cobra.Command {
 		Short: "List tokens",
 		Long: `Lists the tokens that all given conditions hold for, newest first unless --sort says
 something else: all of them, or with --limit one page, and the cursor of the next.
---space and --scope find tokens with a grant that covers them. --expiring and
---unused find tokens that are active, unless --status says something else.
+--space and --scope find tokens with a grant that covers them, as the gate does: a
+scope that implies the one asked for is enough. --expiring and --unused find tokens
+that are active, unless --status says something else.
 
 Newest first goes by the ids, which begin with the time they were made: an imported
 token stands where its id says, whatever its created_at.`,

@@ -61,7 +61,7 @@ func newDesk(t testing.TB, options ...func(*registry.Rules)) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{t: t, now: noon, rules: registry.DefaultRules(), limit: map[netip.Addr]int{}}
+	d := &desk{t: t, now: noon, rules: registry.Rules{Prefix: "pat", Hasher: token.NewHasher(""), DefaultLifetime: 90 * 24 * time.Hour, MaxLifetime: 366 * 24 * time.Hour}, limit: map[netip.Addr]int{}}
 	d.rules.Scopes = scopes.Names()
 	d.rules.ImpliedBy = map[string][]string{"stories:read": {"stories:write"}}
 	for _, set := range options {

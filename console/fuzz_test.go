@@ -22,7 +22,7 @@ func FuzzCredentials(f *testing.F) {
 	} {
 		f.Add(s)
 	}
-	c := &call{Console: &Console{Options: Options{Rules: registry.DefaultRules}}}
+	c := &call{Console: &Console{Options: Options{Rules: func() registry.Rules { return registry.Rules{Prefix: "pat"} }}}}
 	f.Fuzz(func(t *testing.T, value string) {
 		c.r = httptest.NewRequest("GET", "/", nil)
 		c.r.Header["Authorization"] = []string{value}

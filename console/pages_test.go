@@ -231,6 +231,15 @@ func TestLimitedOwner(t *testing.T) {
 	if w := d.do("GET", "/new", "", "User", "alice"); w.Code != 403 {
 		t.Errorf("GET /new: %d, want 403", w.Code)
 	}
+	made, _, err := d.registry.Create(t.Context(), registry.Actor{}, registry.NewToken{Name: "ci", Owner: "bob", Full: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	says(t, d.get("bob", "/tokens/"+made.ID), "Add a permission")
+	if _, err := d.registry.SetOwner(t.Context(), registry.Actor{}, "bob", registry.OwnerChanges{MayCreate: new(bool)}); err != nil {
+		t.Fatal(err)
+	}
+	lacks(t, d.get("bob", "/tokens/"+made.ID), "Add a permission")
 }
 
 // A form that is sent again, by a page that is loaded anew, makes no second secret.

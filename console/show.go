@@ -19,6 +19,7 @@ type details struct {
 	Old    *moment // how long a secret that was replaced works on; nil: none does
 	Mine   bool    // it can be changed, not only revoked
 	Fixed  bool    // but for its grants
+	Widens bool    // who looks at it may make tokens, and so give one more
 	Events []eventRow
 	Grants []grantRow
 	Edit   *form // what it is called and where it may be used from
@@ -63,7 +64,7 @@ func (c *call) show() error {
 // filled in; nil: as it is to be filled in.
 func (c *call) showPage(status int, t *token.Token, edited, granted *form) error {
 	d := details{
-		row: c.row(t), Mine: t.Owner == c.visitor.Owner, Fixed: c.Rules().GrantsImmutable, Edit: edited, Notice: c.notice(),
+		row: c.row(t), Mine: t.Owner == c.visitor.Owner, Fixed: c.Rules().GrantsImmutable, Widens: c.account.Owner().MayCreate, Edit: edited, Notice: c.notice(),
 	}
 	for _, r := range t.Retired {
 		if until := r.Until; until.After(c.now) && (d.Old == nil || until.After(*d.Old.At)) {

@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -213,6 +215,78 @@ func TestAccountRevives(t *testing.T) {
 		}
 		if _, _, err := d.Regenerate(ctx, cli, made.ID, Renewal{}); err != nil {
 			t.Errorf("%s, by an operator: %v", c.status, err)
+		}
+	}
+}
+
+// Who may not make tokens makes none do more than it does, either.
+func TestAccountWidens(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for _, c := range []struct {
+		name   string
+		change func(*Account, string) error
+		done   bool
+	}{
+		{"another name", func(a *Account, id string) error {
+			_, err := a.Update(ctx, id, Changes{Name: new("x")})
+			return err
+		}, true},
+		{"fewer addresses", func(a *Account, id string) error {
+			_, err := a.Update(ctx, id, Changes{AllowedIPs: &[]string{"10.1.0.0/16", "10.2.3.4"}})
+			return err
+		}, true},
+		{"other addresses", func(a *Account, id string) error {
+			_, err := a.Update(ctx, id, Changes{AllowedIPs: &[]string{"10.1.0.0/16", "11.0.0.1"}})
+			return err
+		}, false},
+		{"more addresses", func(a *Account, id string) error {
+			_, err := a.Update(ctx, id, Changes{AllowedIPs: &[]string{"10.0.0.0/7"}})
+			return err
+		}, false},
+		{"all addresses", func(a *Account, id string) error {
+			_, err := a.Update(ctx, id, Changes{AllowedIPs: &[]string{}})
+			return err
+		}, false},
+		{"a grant", func(a *Account, id string) error { _, err := a.AddGrant(ctx, id, grant("2", "a", "*")); return err }, false},
+		{"the same life", func(a *Account, id string) error {
+			_, _, err := a.Regenerate(ctx, id, Renewal{Lifetime: Lifetime{ExpiresIn: new("1d")}})
+			return err
+		}, true},
+		{"a longer life", func(a *Account, id string) error {
+			_, _, err := a.Regenerate(ctx, id, Renewal{Lifetime: Lifetime{ExpiresIn: new("25h")}})
+			return err
+		}, false},
+		{"no end", func(a *Account, id string) error {
+			_, _, err := a.Regenerate(ctx, id, Renewal{Lifetime: Lifetime{NoExpiry: true}})
+			return err
+		}, false},
+		{"whatever life it had", func(a *Account, id string) error {
+			t, _, err := a.Regenerate(ctx, id, Renewal{})
+			if err == nil && !a.Owner().MayCreate && !t.ExpiresAt.Equal(noon.Add(day)) {
+				err = fmt.Errorf("it expires at %v", t.ExpiresAt)
+			}
+			return err
+		}, true},
+	} {
+		d := newDesk(func(r *Rules) { r.MaxLifetime = 0 })
+		made, _ := d.create(t, NewToken{Owner: "alice", Grants: []token.Grant{grant("1", "a", "*")}, AllowedIPs: []string{"10.0.0.0/8"}, Lifetime: Lifetime{ExpiresIn: new("1d")}})
+		if _, err := d.SetOwner(ctx, cli, "alice", OwnerChanges{MayCreate: new(false)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.change(d.account(t, "alice", false), made.ID); c.done && err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		} else if !c.done {
+			refused(t, err, ErrForbidden)
+			if now, _ := d.Get(ctx, made.ID); !reflect.DeepEqual(now, made) {
+				t.Errorf("%s: the token has become %+v", c.name, now)
+			}
+		}
+		if _, err := d.SetOwner(ctx, cli, "alice", OwnerChanges{MayCreate: new(true)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.change(d.account(t, "alice", false), made.ID); err != nil {
+			t.Errorf("%s, by who may make tokens: %v", c.name, err)
 		}
 	}
 }

@@ -115,14 +115,15 @@ func (r *Registry) AddGrant(ctx context.Context, by Actor, id string, g token.Gr
 	if err != nil {
 		return nil, invalid("grant: %v", err)
 	}
-	if by.Kind == OwnerActor {
-		o, err := r.ownerRecord(ctx, by.Name)
-		if err == nil {
-			err = r.withinCeiling(o, []token.Grant{g})
-		}
-		if err != nil {
-			return nil, err
-		}
+	may, o, err := r.mayWiden(ctx, by)
+	switch {
+	case err == nil && !may:
+		err = mayNot(by, "grant")
+	case err == nil && o != nil:
+		err = r.withinCeiling(o, []token.Grant{g})
+	}
+	if err != nil {
+		return nil, err
 	}
 	return r.regrant(ctx, by, Granted, id, func(t *token.Token, _ time.Time) (string, error) {
 		if holds(t.Grants, g) {

@@ -52,6 +52,24 @@ func (r *Registry) mayCreate(ctx context.Context, by Actor, owner string, grants
 	return o.MaxTokens, nil
 }
 
+// mayWiden reports whether somebody may let a token do more than it does: to make it
+// wider, longer-lived or alive again is as good as to make another. It returns the
+// record of an owner who asks; nil for anybody else.
+func (r *Registry) mayWiden(ctx context.Context, by Actor) (yes bool, o *token.Owner, err error) {
+	if by.Kind != OwnerActor {
+		return true, nil, nil
+	}
+	if o, err = r.ownerRecord(ctx, by.Name); err != nil {
+		return false, nil, err
+	}
+	return o.MayCreate, o, nil
+}
+
+// mayNot refuses what an owner may not do who may not make tokens.
+func mayNot(by Actor, what string) error {
+	return forbidden("%s: owner %q may not make tokens, nor make one do more: ask the operator", what, by.Name)
+}
+
 // ownerLocks are what who makes tokens for an owner with max_tokens holds, one of
 // them for many owners: in this process, nobody else then takes the last place
 // that was counted.

@@ -24,7 +24,7 @@ type Query struct {
 	Owner  *string // of this owner; nil: of any
 	Status string  // "active", "expired" or "revoked"; "" or "all": any, but see Expiring and Unused
 	Space  string  // with a grant that covers this space; "": any
-	Scope  string  // with a grant that covers this scope; "": any
+	Scope  string  // with a grant that covers this scope, or one that implies it; "": any
 	Text   string  // that is in the name, the description, the owner or the id, whatever the case; "": any
 
 	// Expiring selects those that expire within this time (14d), and Unused those
@@ -98,7 +98,7 @@ var errCursor = invalid("cursor: want what the page before gave as next, with th
 
 // selected returns what q asks of the store, but for the cursor.
 func (r *Registry) selected(q Query) (s store.Query, err error) {
-	s = store.Query{Owner: q.Owner, Space: q.Space, Scope: q.Scope, Text: q.Text, Now: r.clock()}
+	s = store.Query{Owner: q.Owner, Space: q.Space, Text: q.Text, Now: r.clock()}
 	if s.Limit, err = pageSize(q.Limit); err != nil {
 		return s, err
 	}
@@ -117,6 +117,7 @@ func (r *Registry) selected(q Query) (s store.Query, err error) {
 		if err := token.ValidScopeName(q.Scope); err != nil {
 			return s, invalid("%v", err)
 		}
+		s.Scopes = append([]string{q.Scope}, r.rules.ImpliedBy[q.Scope]...)
 	}
 	if q.Expiring != "" {
 		d, err := positiveDuration("expiring", q.Expiring)

@@ -21,8 +21,8 @@ type Renewal struct {
 // token that was revoked or has expired is active again, with the new secret
 // only.
 //
-// To bring a token back is as good as to make one: an owner who may not do that
-// regenerates active tokens only.
+// An owner who may not make tokens regenerates active ones only, and for no longer a
+// life than the secret before had.
 //
 // Without an overlap the new secret is the only one that works from then on: the
 // overlaps of earlier regenerations end, too. With one, they go on, and so does
@@ -31,20 +31,43 @@ type Renewal struct {
 // the new one. Of replaced secrets, token.MaxRetired are remembered, those that still
 // work before others: while all of them do, another overlap is refused.
 func (r *Registry) Regenerate(ctx context.Context, by Actor, id string, n Renewal) (t *token.Token, secret string, err error) {
-	mayRevive := true
-	if by.Kind == OwnerActor {
-		o, err := r.ownerRecord(ctx, by.Name)
-		if err != nil {
-			return nil, "", err
-		}
-		mayRevive = o.MayCreate
+	may, _, err := r.mayWiden(ctx, by)
+	if err != nil {
+		return nil, "", err
 	}
 	return r.renew(ctx, by, id, n, func(t *token.Token, now time.Time) (time.Time, error) {
-		if status := t.Status(now); !mayRevive && status != token.Active {
-			return time.Time{}, forbidden("token %s is %s, and owner %q may not make tokens: ask the operator", id, status, by.Name)
+		if may {
+			return r.expiry(n.Lifetime, now)
 		}
-		return r.expiry(n.Lifetime, now)
+		if status := t.Status(now); status != token.Active {
+			return time.Time{}, mayNot(by, fmt.Sprintf("token %s is %s", id, status))
+		}
+		return r.expiryAsBefore(t, n.Lifetime, now)
 	})
+}
+
+// expiryAsBefore returns when a secret made now expires, for whoever may give a token no
+// longer life than the secret before was given. Without a lifetime, it gets the same
+// again, as far as the rules allow.
+func (r *Registry) expiryAsBefore(t *token.Token, l Lifetime, now time.Time) (time.Time, error) {
+	had, limit := t.Lifetime(), r.rules.MaxLifetime
+	if had <= 0 && !t.ExpiresAt.IsZero() {
+		had = t.ExpiresAt.Sub(now) // imported with a date of its making that can't be
+	}
+	if l == (Lifetime{}) {
+		if had == 0 || limit > 0 && had > limit {
+			had = limit
+		}
+		if had == 0 {
+			return time.Time{}, nil
+		}
+		return now.Add(had), nil
+	}
+	expires, err := r.expiry(l, now)
+	if err == nil && had > 0 && (expires.IsZero() || expires.After(now.Add(had))) {
+		err = forbidden("lifetime: the token may be given no longer life than it had, which is %s", FormatDuration(had))
+	}
+	return expires, err
 }
 
 // renew is Regenerate with an expiry of the new secret that depends on the token.

@@ -83,30 +83,8 @@ func (b *Bearer) Regenerate(ctx context.Context, n Renewal) (t *token.Token, sec
 		case t.Digest != b.digest:
 			return time.Time{}, forbidden("the secret has been replaced: only the newer one regenerates the token")
 		}
-		return b.expiry(t, n.Lifetime, now)
+		return b.registry.expiryAsBefore(t, n.Lifetime, now)
 	})
-}
-
-// expiry returns when a secret made now expires.
-func (b *Bearer) expiry(t *token.Token, l Lifetime, now time.Time) (time.Time, error) {
-	had, limit := t.Lifetime(), b.registry.rules.MaxLifetime
-	if had <= 0 && !t.ExpiresAt.IsZero() {
-		had = t.ExpiresAt.Sub(now) // imported with a date of its making that can't be
-	}
-	if l == (Lifetime{}) {
-		if had == 0 || limit > 0 && had > limit {
-			had = limit
-		}
-		if had == 0 {
-			return time.Time{}, nil
-		}
-		return now.Add(had), nil
-	}
-	expires, err := b.registry.expiry(l, now)
-	if err == nil && had > 0 && (expires.IsZero() || expires.After(now.Add(had))) {
-		err = forbidden("lifetime: a token gives itself no longer life than it had, which is %s", FormatDuration(had))
-	}
-	return expires, err
 }
 
 // Revoke ends the token.

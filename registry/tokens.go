@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -101,17 +102,35 @@ func (r *Registry) Update(ctx context.Context, by Actor, id string, c Changes) (
 	if err != nil {
 		return nil, err
 	}
+	may, _, err := r.mayWiden(ctx, by)
+	if err != nil {
+		return nil, err
+	}
 	return r.change(ctx, by, Updated, id, func(t *token.Token, _ time.Time) (string, error) {
 		was := *t
 		set(&t.Name, c.Name)
 		set(&t.Description, c.Description)
 		if c.AllowedIPs != nil {
+			if !may && !narrower(ranges, t.AllowedIPs) {
+				return "", mayNot(by, "allowed_ips: more addresses than token "+id+" has")
+			}
 			t.AllowedIPs = ranges
 		}
 		if t.Name == was.Name && t.Description == was.Description && slices.Equal(t.AllowedIPs, was.AllowedIPs) {
 			return "", errUnchanged
 		}
 		return "", nil
+	})
+}
+
+// narrower reports whether all addresses in ranges are in others, too. None stand for
+// all there are.
+func narrower(ranges, others []netip.Prefix) bool {
+	if len(others) == 0 {
+		return true
+	}
+	return len(ranges) > 0 && !slices.ContainsFunc(ranges, func(p netip.Prefix) bool {
+		return !slices.ContainsFunc(others, func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) })
 	})
 }
 

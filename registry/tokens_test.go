@@ -86,7 +86,7 @@ func TestCreateRefuses(t *testing.T) {
 func TestList(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	d := newDesk()
+	d := newDesk(func(r *Rules) { r.ImpliedBy = map[string][]string{"a:list": {"a:list", "a:read"}} })
 	for i := range 250 {
 		d.now = d.now.Add(time.Second)
 		n := NewToken{Name: fmt.Sprint(i), Owner: []string{"alice", "bob"}[i%2], Grants: []token.Grant{grant(fmt.Sprint(i%5), "a:read", "*")}}
@@ -117,6 +117,7 @@ func TestList(t *testing.T) {
 		{"in a space", Query{Limit: 1000, Space: "3"}, 50},
 		{"with a scope", Query{Limit: 1000, Scope: "a:read"}, 250},
 		{"with another scope", Query{Limit: 1000, Scope: "a:write"}, 0},
+		{"with a scope that is implied", Query{Limit: 1000, Scope: "a:list"}, 250},
 		{"the default limit", Query{}, 100},
 		{"a limit", Query{Limit: 7}, 7},
 	} {

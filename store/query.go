@@ -13,7 +13,7 @@ type Query struct {
 	Owner  *string      // of this owner; nil: of any
 	Status token.Status // with this status at Now; "": any
 	Space  string       // with a grant that covers this space; "": any
-	Scope  string       // with a grant that covers this scope; "": any
+	Scopes []string     // with a grant that covers one of these scopes; none: any
 	// Text is in the name, the description, the owner or the id, whatever the
 	// case; "": any.
 	Text string
@@ -38,12 +38,14 @@ func (q *Query) Selects(t *token.Token) bool {
 		!q.UnusedSince.IsZero() && (!t.LastUsedAt.Before(q.UnusedSince) || !t.CreatedAt.Before(q.UnusedSince)),
 		q.Text != "" && !says(t, strings.ToLower(q.Text)):
 		return false
-	case q.Space == "" && q.Scope == "":
+	case q.Space == "" && len(q.Scopes) == 0:
 		return true
 	}
 	return slices.ContainsFunc(t.Grants, func(g token.Grant) bool {
 		return (q.Space == "" || token.Covers(g.Spaces, q.Space)) &&
-			(q.Scope == "" || slices.ContainsFunc(g.Scopes, func(p string) bool { return token.MatchScope(p, q.Scope) }))
+			(len(q.Scopes) == 0 || slices.ContainsFunc(g.Scopes, func(held string) bool {
+				return slices.ContainsFunc(q.Scopes, func(scope string) bool { return token.MatchScope(held, scope) })
+			}))
 	})
 }
 

@@ -59,11 +59,12 @@ func listFilters(s *suite) {
 		{"space 1", store.Query{Space: "1"}, "4 3 1"},
 		{"space 2", store.Query{Space: "2"}, "4 3 2"},
 		{"another space", store.Query{Space: "3"}, "4"},
-		{"stories:read", store.Query{Scope: "stories:read"}, "4 2 1"},
-		{"users:read", store.Query{Scope: "users:read"}, "4 3"},
-		{"stories:read in 1", store.Query{Scope: "stories:read", Space: "1"}, "4 1"},
-		{"users:read in 2, from two grants", store.Query{Scope: "users:read", Space: "2"}, "4"},
-		{"all together", store.Query{Owner: owner("bob"), Status: token.Active, Now: now, Space: "2", Scope: "stories:write"}, "3"},
+		{"stories:read", store.Query{Scopes: []string{"stories:read"}}, "4 2 1"},
+		{"stories:read or users:read", store.Query{Scopes: []string{"stories:read", "users:read"}}, "4 3 2 1"},
+		{"users:read", store.Query{Scopes: []string{"users:read"}}, "4 3"},
+		{"stories:read in 1", store.Query{Scopes: []string{"stories:read"}, Space: "1"}, "4 1"},
+		{"users:read in 2, from two grants", store.Query{Scopes: []string{"users:read"}, Space: "2"}, "4"},
+		{"all together", store.Query{Owner: owner("bob"), Status: token.Active, Now: now, Space: "2", Scopes: []string{"stories:write"}}, "3"},
 	} {
 		s.wantListed(c.name, c.q, strings.Fields(c.want)...)
 
@@ -164,7 +165,7 @@ func listWhileChanging(s *suite) {
 		s.create(newToken(id))
 	}
 	alice := "alice"
-	for _, q := range []store.Query{{Limit: 7}, {Limit: 7, Owner: &alice}, {Limit: 7, Scope: "stories:read"}} {
+	for _, q := range []store.Query{{Limit: 7}, {Limit: 7, Owner: &alice}, {Limit: 7, Scopes: []string{"stories:read"}}} {
 		listed := map[string]bool{}
 		gone := map[string]bool{} // deleted before it was listed
 		last := "~"
