@@ -101,6 +101,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"identity_headers {\nowner X-User\nowner X-User\n}", "owner: is set already on line 4, at Caddyfile:5"},
 		{"identity_headers {\nowner X_User\n}", `identity_headers: "X_User": want letters, digits and hyphens: ` +
 			"other names are taken for these by some servers, at Caddyfile:4"},
+		{"identity_headers {\nowner X-Patgate-Decision\n}", "identity_headers: X-Patgate-Decision has a meaning of its own, at Caddyfile:4"},
 		{"identity_headers {\nowner Cookie\n}", "identity_headers: Cookie has a meaning of its own, at Caddyfile:4"},
 		{"identity_headers {\nowner X-User\ntoken x-user\n}", "identity_headers: X-User stands twice, at Caddyfile:6"},
 		{"identity_headers {\nowner off\n}", "identity_headers: off is no header's name: identity_headers off leaves out all of them, at Caddyfile:4"},

@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -12,16 +10,14 @@ import (
 func TestReadConfigurationSaysWhere(t *testing.T) {
 	for body, want := range map[string]string{
 		"":                      " is empty",
+		"{}\n\nx":               ":3: invalid character 'x' after top-level value",
 		"{\n\"apps\": {":        ":2: unexpected end of JSON input",
 		"[]":                    ": the whole: a JSON array can't stand here",
 		`{"apps": {"http": 5}}`: ": apps.http: a JSON number can't stand here",
 		`{"apps": {"http": {"servers": {"a": {"listen": ":80"}}}}}`: ": apps.http.servers.listen: a JSON string can't stand here",
 		`{"apps": {"patgate": {"cache": 5}}}`:                       ": cache: a JSON number can't stand here",
 	} {
-		file := filepath.Join(t.TempDir(), "config.json")
-		if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		file := writeFile(t, "config.json", body)
 		_, err := readConfiguration(file, "")
 		if want = "reading configuration: " + file + want; err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", strings.ReplaceAll(body, "\n", " "), err, want)

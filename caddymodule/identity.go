@@ -108,7 +108,7 @@ func checkIdentityHeader(name string) error {
 	if !policy.PlainHeaderName(name) {
 		return fmt.Errorf("identity_headers: %q: want letters, digits and hyphens: other names are taken for these by some servers", name)
 	}
-	if slices.Contains(notIdentity, http.CanonicalHeaderKey(name)) {
+	if slices.Contains(notIdentity, http.CanonicalHeaderKey(name)) || http.CanonicalHeaderKey(name) == decisionHeader {
 		return fmt.Errorf("identity_headers: %s has a meaning of its own", name)
 	}
 	return nil

@@ -275,17 +275,6 @@ func TestPolicyOutputFails(t *testing.T) {
 	}
 }
 
-// A configuration that isn't JSON is named, and the line where it isn't.
-func TestBrokenJSONConfiguration(t *testing.T) {
-	for text, line := range map[string]int{"{\n\t\"apps\": {},\n}\n": 3, "": 1, "{": 1, "{}\n\nx": 3} {
-		file := writeFile(t, "caddy.json", text)
-		want := fmt.Sprintf("%s:%d: ", file, line)
-		if _, stderr, err := runPolicy(t, "check", "--config", file); err == nil || !strings.Contains(stderr, want) {
-			t.Errorf("check of %q: %v %s, want %s", text, err, stderr, want)
-		}
-	}
-}
-
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)

@@ -52,6 +52,9 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 	}
 	c.names = c.names[:len(declared):len(declared)] // aliases are no scopes of their own
 	for i, s := range declared {
+		if n, ok := c.numbers[s.Description]; ok && n != i {
+			return nil, At(s.At, fmt.Errorf("scope %s has the name of a scope as its description: write implies %s, if that is meant", s.Name, s.Description))
+		}
 		if slices.Contains(s.Implies, token.All) && len(s.Implies) > 1 {
 			return nil, At(s.At, fmt.Errorf("scope %s implies %s: * stands alone", s.Name, strings.Join(s.Implies, " ")))
 		}

@@ -147,6 +147,7 @@ func TestScopeCatalog(t *testing.T) {
 			"Caddyfile:3: scope b implies storys:read, which is not declared; did you mean stories:read?"},
 		{[]Scope{{Name: "any", At: "Caddyfile:2"}}, "Caddyfile:2: scope any: in a policy this word means something else"},
 		{[]Scope{{Name: "a", Aliases: []string{"deny"}}}, "alias of a: scope deny: in a policy"},
+		{[]Scope{{Name: "a"}, {Name: "b", Description: "a"}}, "scope b has the name of a scope as its description: write implies a, if that is meant"},
 		{[]Scope{{Name: "a", Implies: []string{"a"}}}, "scope a implies itself"},
 		{[]Scope{{Name: "a", Implies: []string{"b"}}, {Name: "b", Implies: []string{"c"}}, {Name: "c", Implies: []string{"a"}}}, "scope a implies itself, by way of b"},
 		{[]Scope{{Name: "a", Implies: []string{"*", "b"}}, {Name: "b"}}, "scope a implies * b: * stands alone"},

@@ -188,8 +188,7 @@ func (m *Match) take(from []Credential) {
 			m.refuse(why)
 			return
 		case secret == "", m.policy.isOther(&from[i], secret):
-		case m.found && from[i].empty(secret):
-		case m.found && m.Secret != secret && !m.place.empty(m.Secret):
+		case m.found && m.Secret != secret:
 			m.refuse("the request carries two different tokens")
 			return
 		default:
@@ -198,13 +197,9 @@ func (m *Match) take(from []Credential) {
 	}
 }
 
-// noSecret is what is taken where a credential has the right form but no
+// noSecret is what is taken where an Authorization field has the right form but no
 // secret in it, so that it is judged malformed and not missing.
 const noSecret = " "
-
-// empty reports whether nothing stands at the place. Clients write their URLs with a
-// token or without, and send ?token= beside another credential.
-func (c *Credential) empty(secret string) bool { return c.Kind == Query && secret == noSecret }
 
 // secretAt returns the secret at one place, "" where there is none.
 func (m *Match) secretAt(c *Credential) (secret, why string) {
@@ -219,9 +214,9 @@ func (m *Match) secretAt(c *Credential) (secret, why string) {
 		}
 		return single(values[0], c.Name)
 	case Query:
-		secret, found, why := m.queryValue(c.Name)
-		if found && secret == "" {
-			secret = noSecret
+		secret, _, why := m.queryValue(c.Name)
+		if strings.TrimSpace(secret) == "" {
+			secret = "" // clients write their URLs with a token or without
 		}
 		return secret, why
 	case Cookie:

@@ -307,6 +307,7 @@ func (m *Match) withoutToken() {
 	case m.Route.Optional:
 		m.locate(true)
 	default:
+		m.locate(true) // for logs and error routes
 		m.turnAway(TokenMissing)
 	}
 }

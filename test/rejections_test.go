@@ -152,7 +152,7 @@ http://api.test:{$PORT} {
 	if got := a.header.Get("WWW-Authenticate"); !strings.Contains(got, `error="insufficient_scope"`) {
 		t.Errorf("challenge %q", got)
 	}
-	if a := g.send(t, request{target: "/spaces/1/stories/7"}); a.status != 401 || !strings.HasPrefix(a.header.Get("X-Placeholders"), "token_missing ") {
+	if a := g.send(t, request{target: "/spaces/1/stories/7"}); a.status != 401 || a.header.Get("X-Placeholders") != "token_missing   1 7 stories:read" {
 		t.Errorf("without a token: %d %q", a.status, a.header.Get("X-Placeholders"))
 	}
 	if got := g.upstream.take(); len(got) != 0 {
