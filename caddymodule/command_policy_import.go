@@ -49,14 +49,14 @@ schemes aren't tokens; an operation of which nothing says it is closed (never).`
 			return err
 		}
 		if *asJSON {
-			routes, err := d.Routes(c)
+			routes, notes, err := d.Draft(c)
 			if err != nil {
 				return err
 			}
 			if err := sayMistakes(cmd.ErrOrStderr(), routes); err != nil {
 				return err
 			}
-			return rest.Print(cmd.OutOrStdout(), map[string]any{"routes": routes})
+			return rest.Print(cmd.OutOrStdout(), map[string]any{"routes": routes, "edit": notes})
 		}
 		w := bufio.NewWriter(cmd.OutOrStdout())
 		routes, err := d.WriteSnippet(w, c) // with what is left open as comments

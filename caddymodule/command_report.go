@@ -67,6 +67,22 @@ func printReport(w io.Writer, r reportAnswer, command string) {
 			fmt.Fprintf(w, "  %s token grant %s --add %s\n", command, m.token, shellQuoted(string(grant)))
 		}
 	}
+	if owners := forbiddingOwners(r.Findings); len(owners) > 0 {
+		fmt.Fprint(w, "\nThe records of these owners don't allow some of these, whatever their tokens hold\n\n")
+		for _, id := range owners {
+			fmt.Fprintf(w, "  %s owner show %s\n", command, shellQuoted(id))
+		}
+	}
+}
+
+// forbiddingOwners returns the owners whose records don't allow what was found.
+func forbiddingOwners(findings []finding) (ids []string) {
+	for _, f := range findings {
+		if f.OwnerForbids && !slices.Contains(ids, f.Owner) {
+			ids = append(ids, f.Owner)
+		}
+	}
+	return ids
 }
 
 // shellQuoted returns text as one word for a shell. A space or resource is what a

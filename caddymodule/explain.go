@@ -152,10 +152,11 @@ func (h *Handler) explain(q *question) explanation {
 		return e
 	}
 	var judge func(*policy.Match) policy.Reason
-	waived := false
+	waived, beyond := false, false
 	if q.given || q.find != nil {
 		judge = func(m *policy.Match) policy.Reason {
 			reason := q.judge(m)
+			beyond = reason.Status() == http.StatusForbidden && q.view != nil && m.Beyond(&q.subject)
 			if waived = reason == policy.TokenUnknown && time.Now().Before(h.unknownUntil); waived {
 				return policy.Forward
 			}
@@ -166,6 +167,9 @@ func (h *Handler) explain(q *question) explanation {
 	e.Token, e.Owner = q.view, q.owner
 	if waived {
 		e.Detail = "the token isn't known, and such are forwarded until " + h.UnknownTokenUntil
+	}
+	if beyond {
+		e.Detail += "; its owner's record doesn't allow it, whatever the token holds"
 	}
 	e.Path = shown.Text(e.Path)
 	for _, v := range []*policy.LocatedValue{e.Space, e.Resource} {

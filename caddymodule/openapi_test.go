@@ -302,3 +302,27 @@ func FuzzImport(f *testing.F) {
 		}
 	})
 }
+
+// As JSON, too, an operation that nothing is said of is closed, and what there is to
+// edit is told.
+func TestImportAsJSON(t *testing.T) {
+	file := writeFile(t, "api.yaml", `openapi: 3.0.0
+info: {title: t, version: "1"}
+components:
+  securitySchemes:
+    bearerAuth: {type: http, scheme: bearer}
+    oauth: {type: oauth2, flows: {}}
+paths:
+  /a:
+    get: {security: [{oauth: [a:read]}], responses: {}}
+  /b:
+    get: {security: [{bearerAuth: []}], responses: {}}
+`)
+	stdout, stderr, err := runPolicy(t, "import", file, "--json")
+	want := `{"edit":[{"at":"` + file + `:11","operation":"GET /b","note":"security scheme bearerAuth names no scopes"}],` +
+		`"routes":[{"methods":["GET"],"pattern":"/a","require":"a:read","at":"` + file + `:9"},` +
+		`{"methods":["GET"],"pattern":"/b","require":"never","at":"` + file + `:11"}]}`
+	if strings.TrimSpace(stdout) != want || err != nil {
+		t.Errorf("got %s (%v) %s\nwant %s", stdout, err, stderr, want)
+	}
+}

@@ -66,6 +66,9 @@ type finding struct {
 	// Grant is what the token would need; null where no grant helps, as where it is
 	// the owner's record that forbids.
 	Grant *token.Grant `json:"grant"`
+	// OwnerForbids says that the owner's record doesn't allow it, whatever the token
+	// holds.
+	OwnerForbids bool `json:"owner_forbids,omitempty"`
 }
 
 func newReport() *report {
@@ -172,7 +175,11 @@ func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Ti
 	}
 	switch o.reason {
 	case policy.ScopeMissing, policy.SpaceNotGranted, policy.ResourceNotGranted:
-		if o.subject != nil && m.Route != nil && m.Lacks(o.subject) && max(len(o.space), len(o.resource)) <= token.MaxValueLength {
+		if o.subject == nil || m.Route == nil {
+			break
+		}
+		f.OwnerForbids = m.Beyond(o.subject)
+		if m.Lacks(o.subject) && max(len(o.space), len(o.resource)) <= token.MaxValueLength {
 			if spaces, resources := m.Wanted(o.subject); spaces != nil {
 				f.Grant = &token.Grant{Spaces: cloned(spaces), Scopes: strings.Fields(o.scope), Resources: cloned(resources)}
 			}

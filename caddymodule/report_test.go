@@ -86,15 +86,18 @@ func TestReportIsQuoted(t *testing.T) {
 // A grant is proposed only where one helps.
 func TestReportProposes(t *testing.T) {
 	one, two := token.Grant{Spaces: []string{"1"}, Scopes: []string{"a"}, Resources: []string{"*"}}, token.Grant{Spaces: []string{"1", "2"}, Scopes: []string{"a"}, Resources: []string{"*"}}
+	elsewhere := token.Grant{Spaces: []string{"2"}, Scopes: []string{"a"}, Resources: []string{"*"}}
 	for _, c := range []struct {
-		name, source string
-		grant        token.Grant
-		owner        *token.Owner
-		want         bool
+		name, source  string
+		grant         token.Grant
+		owner         *token.Owner
+		want, forbids bool
 	}{
-		{"the token lacks it", "path.space", token.Grant{Spaces: []string{"2"}, Scopes: []string{"a"}, Resources: []string{"*"}}, nil, true},
-		{"the owner's record forbids it", "path.space", one, &token.Owner{ID: "o", Enabled: true}, false},
-		{"the token has two spaces", "token", two, nil, false},
+		{"the token lacks it", "path.space", elsewhere, nil, true, false},
+		{"the owner's record forbids it", "path.space", one, &token.Owner{ID: "o", Enabled: true}, false, true},
+		{"both", "path.space", elsewhere, &token.Owner{ID: "o", Enabled: true}, true, true},
+		{"the token lacks what the owner has", "path.space", elsewhere, &token.Owner{ID: "o", Enabled: true, Grants: []token.Grant{one}}, true, false},
+		{"the token has two spaces", "token", two, nil, false, false},
 	} {
 		catalog, err := policy.NewCatalog(nil)
 		if err != nil {
@@ -106,14 +109,20 @@ func TestReportProposes(t *testing.T) {
 		}
 		var m policy.Match
 		p.Match(&policy.Request{Method: "GET", Path: "/1", Header: http.Header{"Authorization": {"Bearer S"}}}, &m)
-		o := &outcome{subject: &policy.Subject{Owner: policy.NewOwner("o", c.owner), Grants: policy.NewGrants([]token.Grant{c.grant})}, space: m.Space}
+		o := &outcome{owner: "o", subject: &policy.Subject{Owner: policy.NewOwner("o", c.owner), Grants: policy.NewGrants([]token.Grant{c.grant})}, space: m.Space}
 		if o.reason = m.Decide(o.subject, time.Now(), netip.Addr{}); o.reason != policy.SpaceNotGranted {
 			t.Fatalf("%s: %s", c.name, o.reason)
 		}
 		r := newReport()
 		r.add(o, &m, "GET", "/1")
-		if got := r.answer().Findings[0].Grant; (got != nil) != c.want {
-			t.Errorf("%s: the proposal is %+v", c.name, got)
+		got := r.answer().Findings[0]
+		if (got.Grant != nil) != c.want || got.OwnerForbids != c.forbids {
+			t.Errorf("%s: the proposal is %+v, and the owner's record forbids it: %v", c.name, got.Grant, got.OwnerForbids)
+		}
+		var out strings.Builder
+		printReport(&out, r.answer(), "patgate")
+		if strings.Contains(out.String(), "patgate owner show 'o'") != c.forbids {
+			t.Errorf("%s: printed\n%s", c.name, &out)
 		}
 	}
 }

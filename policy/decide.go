@@ -84,6 +84,13 @@ func (m *Match) Lacks(s *Subject) bool {
 	return m.Route.Space.Kind != FromToken && m.judge(s.Grants) != Forward
 }
 
+// Beyond reports whether the record of the token's owner doesn't allow the request,
+// whatever the token itself holds.
+func (m *Match) Beyond(s *Subject) bool {
+	owner := s.Owner.state.Load()
+	return owner != nil && owner.ceiling != nil && m.judge(owner.ceiling) != Forward
+}
+
 func allows(prefixes []netip.Prefix, from netip.Addr) bool {
 	from = from.Unmap().WithZone("")
 	for _, p := range prefixes {

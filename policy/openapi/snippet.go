@@ -35,11 +35,7 @@ func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) (routes []p
 	if err != nil {
 		return nil, err
 	}
-	for _, it := range items {
-		if it.route.Pattern != "" {
-			routes = append(routes, it.route)
-		}
-	}
+	routes, _ = drafted(items)
 	var s snippet
 	s.write(items, 1)
 	name := filepath.Base(d.File)
@@ -55,6 +51,36 @@ func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) (routes []p
 	}
 	_, err = fmt.Fprintf(w, "patgate {\n\tdefault deny\n%s}\n", s.lines.String())
 	return routes, err
+}
+
+// Note says what is to be edited of an operation's route, or why it has none.
+type Note struct {
+	At        string `json:"at,omitempty"` // file:line
+	Operation string `json:"operation"`
+	Text      string `json:"note"`
+}
+
+// Draft returns what WriteSnippet writes, as routes, and what there is to edit.
+func (d *Document) Draft(c policy.OpenAPIConfig) ([]policy.RouteConfig, []Note, error) {
+	items, err := d.items(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	routes, notes := drafted(items)
+	return routes, notes, nil
+}
+
+func drafted(items []item) (routes []policy.RouteConfig, notes []Note) {
+	routes, notes = []policy.RouteConfig{}, []Note{}
+	for _, it := range items {
+		if it.route.Pattern != "" {
+			routes = append(routes, it.route)
+		}
+		if it.note != "" {
+			notes = append(notes, Note{At: it.operation.At, Operation: it.operation.Name(), Text: it.note})
+		}
+	}
+	return routes, notes
 }
 
 // counted writes a number with the words for one or for several.
