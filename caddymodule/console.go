@@ -31,8 +31,9 @@ func init() {
 // {http.auth.user.id}, such as basic_auth. It answers all requests that come to
 // it, also below a path that was stripped (handle_path).
 type Console struct {
-	// Owner is who is signed in, usually as a placeholder. Where it is empty,
-	// nobody is. Default: {http.auth.user.id}.
+	// Owner is who is signed in, as a placeholder of the request, or several and
+	// text around them. Where one of them is empty or unknown, nobody is. Default:
+	// {http.auth.user.id}.
 	Owner string `json:"owner,omitempty"`
 	// Admins are owners who see and revoke every owner's tokens, besides those
 	// whose record says that they are admins.
@@ -72,13 +73,26 @@ func (c *Console) Provision(ctx caddy.Context) error {
 
 // check finds mistakes in the configuration.
 func (c *Console) check() error {
-	if c.Owner != "" && !strings.Contains(c.Owner, "{") {
-		return fmt.Errorf("owner %q: want a placeholder, such as {http.auth.user.id}: with a fixed name, everybody would be that owner", c.Owner)
+	if c.Owner != "" && !ofRequest(c.Owner) {
+		return fmt.Errorf("owner %q: want a placeholder of the request, such as {http.auth.user.id}: with a fixed name, everybody would be that owner", c.Owner)
 	}
 	if slices.Contains(c.Admins, "") {
 		return errors.New("admin: an empty name")
 	}
 	return nil
+}
+
+// ofRequest reports whether a text has a placeholder in it that may differ from request
+// to request. Those of the environment and of files don't.
+func ofRequest(text string) (found bool) {
+	everywhere := caddy.NewReplacer()
+	// The error is f's, which has none.
+	_, _ = caddy.NewEmptyReplacer().ReplaceFunc(text, func(name string, _ any) (any, error) {
+		_, same := everywhere.Get(name)
+		found = found || !same
+		return "", nil
+	})
+	return found
 }
 
 // ServeHTTP answers the request.
@@ -110,7 +124,9 @@ func missingSlash(r *http.Request) string {
 // visitor returns who asks.
 func (c *Console) visitor(r *http.Request) (v console.Visitor) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	v.Owner = repl.ReplaceAll(cmp.Or(c.Owner, "{http.auth.user.id}"), "")
+	// What stands around a placeholder that is empty is nobody's name: with an error,
+	// the owner is "".
+	v.Owner, _ = repl.ReplaceOrErr(cmp.Or(c.Owner, "{http.auth.user.id}"), true, true)
 	v.Admin = slices.Contains(c.Admins, v.Owner)
 	v.Address = clientAddr(r.Context())
 	// A gate before the console knows the request's token, in this server or in

@@ -64,6 +64,16 @@ http://gated.example.com {
 		owner {query.who}
 	}
 }
+http://around.example.com {
+	patgate_console {
+		owner ldap:{header.User}@{host}
+	}
+}
+http://unknown.example.com {
+	patgate_console {
+		owner cn:{tls_client_subject}
+	}
+}
 http://api.example.com {
 	patgate {
 		identity_headers {
@@ -152,6 +162,10 @@ func TestConsole(t *testing.T) {
 		{"an admin", "GET", tokens, "/everyone", []string{"as", "root"}, 200, ">ci<"},
 		{"the owner out of another placeholder", "GET", proxied, "/account/tokens/", []string{"X-Forwarded-User", "alice"}, 200, ">ci<"},
 		{"no owner there", "GET", proxied, "/account/tokens/", nil, 401, ""},
+		{"text around it", "GET", "around.example.com", "/api/me", []string{"User", "alice"}, 200, `"owner":"ldap:alice@around.example.com"`},
+		{"text around an empty placeholder", "GET", "around.example.com", "/api/me", []string{"User", ""}, 401, ""},
+		{"text around one that isn't there", "GET", "around.example.com", "/api/me", nil, 401, ""},
+		{"text around an unknown one", "GET", "unknown.example.com", "/api/me", nil, 401, ""},
 		{"below a path", "GET", proxied, "/account/tokens/tokens/" + id, []string{"X-Forwarded-User", "alice"}, 200, `href="../assets/`},
 		{"without the slash at the end", "GET", proxied, "/account/tokens?status=active", []string{"X-Forwarded-User", "alice"}, 307, "./tokens/?status=active"},
 		{"beside the path", "GET", proxied, "/account/tokensandmore", []string{"X-Forwarded-User", "alice"}, 404, ""},
