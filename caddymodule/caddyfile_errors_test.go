@@ -207,6 +207,7 @@ func TestDirectiveMistakes(t *testing.T) {
 		{"patgate_console {\nowner {header.User}\nowner {header.User}\n}", "owner: is set already on line 3, at Caddyfile:4"},
 		{"patgate_console {\nadmin\n}", "admin: whom? want the names of owners, at Caddyfile:3"},
 		{"patgate_console {\nadmin a \"\"\n}", "admin: an empty name, at Caddyfile:3"},
+		{"patgate_console {\nadmin a {env.ADMIN}\n}", "admin: {env.ADMIN} isn't replaced here; an environment variable {$NAME} is, at Caddyfile:3"},
 		{"patgate_console {\nadmin a {\n}\n}", "unexpected block, at Caddyfile:3"},
 	})
 }

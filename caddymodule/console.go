@@ -79,6 +79,11 @@ func (c *Console) check() error {
 	if slices.Contains(c.Admins, "") {
 		return errors.New("admin: an empty name")
 	}
+	for _, admin := range c.Admins {
+		if err := policy.RefusePlaceholder(admin); err != nil {
+			return fmt.Errorf("admin: %w", err)
+		}
+	}
 	return nil
 }
 
