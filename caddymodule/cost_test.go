@@ -25,7 +25,7 @@ func (q *quiet) WriteHeader(status int)      { q.status = status }
 // serving returns what has the server serve a request, over and over, and costs
 // nothing itself. The headers are those that fetch of Node.js sends.
 func serving(server *caddyhttp.Server, method, target, secret string) func() (status int) {
-	r := httptest.NewRequest(method, target, nil)
+	r := arrived(httptest.NewRequest(method, target, nil))
 	r = r.WithContext(context.WithValue(r.Context(), connKey{}, new(clientConn)))
 	sent := http.Header{
 		"Connection": {"keep-alive"}, "Accept": {"*/*"}, "Accept-Language": {"*"},

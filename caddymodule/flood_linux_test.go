@@ -80,7 +80,7 @@ func startFlood(g *gated, rate int) *flood {
 	var garbage []func()
 	for i := range 3000 {
 		secret := []string{token.NewSecret("pat"), token.NewSecret("pat") + "x", ""}[i%3]
-		r := httptest.NewRequest("GET", "/v1/spaces/1/stories", nil)
+		r := arrived(httptest.NewRequest("GET", "/v1/spaces/1/stories", nil))
 		r.RemoteAddr = fmt.Sprintf("[2001:db8:0:%x::1]:1", i%1000)
 		w := &quiet{header: http.Header{}}
 		garbage = append(garbage, func() {

@@ -52,7 +52,7 @@ func (g *gated) from(addr, secret string) int {
 	r.RemoteAddr = addr
 	r.Header.Set("Authorization", "Bearer "+secret)
 	w := httptest.NewRecorder()
-	g.server.ServeHTTP(w, r)
+	g.server.ServeHTTP(w, arrived(r))
 	return w.Code
 }
 
@@ -108,7 +108,7 @@ func TestFloodOfAbortedRequests(t *testing.T) {
 		r.RemoteAddr = "192.0.2.1:1"
 		r.Header.Set("Authorization", "Bearer "+token.NewSecret("pat"))
 		w := httptest.NewRecorder()
-		g.server.ServeHTTP(w, r)
+		g.server.ServeHTTP(w, arrived(r))
 		status = w.Code
 	}
 	for c.finds.Load() < limit { // the last of them is on its way
@@ -180,5 +180,27 @@ func TestFloodFromEverywhere(t *testing.T) {
 	}
 	if n := g.app.hub.opened.Load().cache.Stats(); n.Held != 1 || n.Evicted != 0 || n.Unknown > 10_000 {
 		t.Errorf("after the flood, the cache is %+v", n)
+	}
+}
+
+// Requests that no connection has brought are counted as one address's, and not as that
+// of the handler that has made them.
+func TestFloodWithoutConnection(t *testing.T) {
+	g, _ := startCounting(t, nil)
+	const limit = 20
+	status := 0
+	for i := range limit + 1 {
+		r := httptest.NewRequest("GET", "/v1/spaces/1/stories", nil)
+		r.RemoteAddr = fmt.Sprintf("127.0.0.%d:10000", i+1)
+		r.Header.Set("Authorization", "Bearer "+token.NewSecret("pat"))
+		w := httptest.NewRecorder()
+		g.server.ServeHTTP(w, r)
+		status = w.Code
+	}
+	if status != http.StatusTooManyRequests {
+		t.Errorf("one more than %d unknown tokens: %d, want 429", limit, status)
+	}
+	if status := g.from("127.0.0.1:1", token.NewSecret("pat")); status != http.StatusUnauthorized {
+		t.Errorf("an unknown token over a connection: %d, want 401", status)
 	}
 }

@@ -412,11 +412,19 @@ func (h *Handler) isToken(secret string) bool {
 	return token.Inspect(h.app.rules.Prefix, secret) == token.WellMade
 }
 
-// clientAddr returns the client's address as Caddy works it out, which minds
-// trusted proxies.
-func clientAddr(ctx context.Context) netip.Addr {
+// clientAddr returns the client's address, if it has one.
+func clientAddr(ctx context.Context) netip.Addr { return parseAddr(clientIP(ctx)) }
+
+// clientIP returns the client's address as Caddy works it out, which minds trusted
+// proxies. Requests that no connection has brought have none: another handler has made
+// them, as httpInclude of templates does, from 127.0.0.1 and with the header of whoever
+// asked for the page.
+func clientIP(ctx context.Context) string {
+	if ctx.Value(http.LocalAddrContextKey) == nil {
+		return ""
+	}
 	text, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
-	return parseAddr(text)
+	return text
 }
 
 // parseAddr reads an address. Anything else, such as a Unix socket, is in no range.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -112,6 +113,11 @@ func (g *gated) get(secret string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	g.server.ServeHTTP(w, r)
 	return w
+}
+
+// arrived returns a request as one that a connection has brought.
+func arrived(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{}))
 }
 
 // faulty is a store in which looking up fails while fault is set.

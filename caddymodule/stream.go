@@ -58,7 +58,7 @@ func (o *outcome) follow(w http.ResponseWriter, r *http.Request) (http.ResponseW
 	ctx := r.Context()
 	s := &o.stream
 	s.outcome = o
-	s.from, _ = caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
+	s.from = clientIP(ctx)
 	upgrade := len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
 	s.lasting = upgrade || wantsEvents(r.Header["Accept"])
 	if r.ProtoMajor == 1 {
