@@ -2,9 +2,11 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,7 +28,8 @@ func init() {
 // Authorize makes a site an authorization service: another proxy asks it about
 // each request before that proxy forwards it. The gate of the site judges the
 // original request, and not the one that asks, and where it would forward it the
-// answer is 200, with the identity headers for the proxy to pass on.
+// answer is 200, with the identity headers for the proxy to pass on. No proxy may
+// stand behind it: each request would be forwarded twice.
 //
 // Caddy's rewrite would not do: it decodes the path, and another path would be
 // judged than the one that is forwarded.
@@ -73,7 +76,67 @@ func (a *Authorize) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.names = sync.OnceValue(app.(*App).identityNames) // when all gates are known
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && proxyBehind(ctx, server) {
+		return errors.New("patgate_authorize: a proxy stands behind it (reverse_proxy, or what invoke leads to), and would forward what the one that asks forwards: have it in a site or a handle block of its own")
+	}
 	return nil
+}
+
+// proxyBehind reports whether requests may come to a proxy after the handler that is
+// being provisioned: behind it in its route, in a later route of its list, or behind a
+// subroute around it. What Caddy has provisioned already stands before it.
+func proxyBehind(ctx caddy.Context, server *caddyhttp.Server) bool {
+	lists := []caddyhttp.RouteList{server.Routes}
+	for _, route := range server.NamedRoutes {
+		lists = append(lists, caddyhttp.RouteList{*route})
+	}
+	for _, module := range ctx.Modules() {
+		if around, ok := module.(*caddyhttp.Subroute); ok {
+			lists = append(lists, around.Routes)
+		}
+	}
+	for _, routes := range slices.Backward(lists) {
+		at := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return slices.ContainsFunc(r.HandlersRaw, asks) })
+		if at < 0 {
+			continue
+		}
+		own := routes[at]
+		if i := slices.IndexFunc(own.HandlersRaw, asks); slices.ContainsFunc(own.HandlersRaw[i+1:], forwards) {
+			return true
+		}
+		if own.Terminal {
+			return false
+		}
+		for _, later := range routes[at+1:] {
+			// Of a group, such as that of handle blocks, a request comes to one route.
+			if (own.Group == "" || later.Group != own.Group) && slices.ContainsFunc(later.HandlersRaw, forwards) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// asks and forwards report whether the JSON of a handler makes one that is an
+// authorization service, or that may forward requests, or has one below it.
+func asks(handler json.RawMessage) bool     { return makes(handler, "patgate_authorize") }
+func forwards(handler json.RawMessage) bool { return makes(handler, "reverse_proxy", "invoke") }
+
+func makes(handler json.RawMessage, names ...string) bool {
+	var has func(v any) bool
+	has = func(v any) bool {
+		switch v := v.(type) {
+		case []any:
+			return slices.ContainsFunc(v, has)
+		case map[string]any:
+			name, _ := v["handler"].(string)
+			return slices.Contains(names, name) || slices.ContainsFunc(slices.Collect(maps.Values(v)), has)
+		}
+		return false
+	}
+	var v any
+	_ = json.Unmarshal(handler, &v) // what is wrong with it, Caddy says
+	return has(v)
 }
 
 // ServeHTTP has the original request judged by what comes next.

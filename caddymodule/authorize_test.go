@@ -226,6 +226,45 @@ func TestAuthorizeBehind(t *testing.T) {
 	}
 }
 
+// Where a proxy stands behind it, each request that is permitted would be forwarded
+// twice: such a configuration isn't loaded.
+func TestAuthorizeBeforeProxy(t *testing.T) {
+	const service, proxy = "patgate_authorize caddy\npatgate {\ndefault any\n}\n", "reverse_proxy localhost:9000\n"
+	for _, row := range []struct {
+		sites  string
+		loaded bool
+	}{
+		{"http://:1 {\n" + service + "}", true},
+		{"http://:1 {\n" + service + "header X-Asked yes\nrespond 204\n}", true},
+		{"http://:1 {\n" + service + "}\nhttp://api.test:1 {\n" + proxy + "}", true},
+		{"http://a.test:1 {\n" + service + "}\nhttp://b.test:1 {\n" + proxy + "}", true},
+		{"http://:1 {\nhandle /auth {\n" + service + "}\nhandle {\n" + proxy + "}\n}", true},
+		{"http://:1 {\nroute {\n" + proxy + service + "}\n}", true},
+		{"&(auth) {\nheader /v1/* X-Asked yes\n" + service + "}\nhttp://:1 {\ninvoke auth\n}", true},
+
+		{"http://:1 {\n" + service + proxy + "}", false},
+		{"http://:1 {\n@ask path /auth\npatgate_authorize @ask caddy\npatgate {\ndefault any\n}\n" + proxy + "}", false},
+		{"http://b.test:1 {\nrespond 204\n}\nhttp://a.test:1 {\n" + service + proxy + "}", false},
+		{"http://:1 {\n" + service + "handle /x {\nroute {\n" + proxy + "}\n}\n}", false},
+		{"http://:1 {\nroute {\n" + service + "}\n" + proxy + "}", false},
+		{"http://:1 {\nhandle /auth {\n" + service + proxy + "}\nhandle {\nrespond 204\n}\n}", false},
+		{"&(api) {\n" + proxy + "}\nhttp://:1 {\n" + service + "invoke api\n}", false},
+		{"&(auth) {\nheader /v1/* X-Asked yes\n" + service + proxy + "}\nhttp://:1 {\ninvoke auth\n}", false},
+	} {
+		body, err := adapt("{\nauto_https off\npatgate {\nstore embedded " + t.TempDir() + "/tokens.db\n}\n}\n" + row.sites)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var config caddy.Config
+		if err := json.Unmarshal([]byte(body), &config); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := caddy.ProvisionContext(&config); row.loaded && err != nil || !row.loaded && (err == nil || !strings.Contains(err.Error(), "a proxy stands behind it")) {
+			t.Errorf("%s\n: %v; want it loaded: %v", row.sites, err, row.loaded)
+		}
+	}
+}
+
 // However another handler answers, it has answered.
 func TestAuthorizeAnswered(t *testing.T) {
 	for name, answer := range map[string]func(http.ResponseWriter){
