@@ -20,7 +20,9 @@ type Request struct {
 }
 
 // NewRequest returns what a policy reads of r. why says why a request whose
-// target can be read in two ways is refused, or is "".
+// target can be read in two ways is refused, or is "". A path that is empty, after a
+// rewrite or in the absolute form, becomes the root, as which it is sent (RFC 9110
+// section 4.2.3): whoever comes next is to read the one that is judged.
 func NewRequest(r *http.Request) (req Request, why string) {
 	req = Request{
 		Method: r.Method, Query: r.URL.RawQuery, Host: r.Host, Header: r.Header,
@@ -41,7 +43,16 @@ func NewRequest(r *http.Request) (req Request, why string) {
 	if r.URL.RawPath != "" && req.Path != r.URL.RawPath {
 		return req, "the path has a character that belongs percent-encoded"
 	}
+	if isRoot(r.URL) {
+		req.Path, r.URL.Path = "/", "/"
+	}
 	return req, ""
+}
+
+// isRoot reports whether a URL without a path stands for the root. What has a scheme and
+// no host, as x:?y, stands for nothing here.
+func isRoot(u *url.URL) bool {
+	return u.Path == "" && u.Opaque == "" && (u.Scheme == "" || u.Host != "")
 }
 
 // Match is what a policy finds out about one request. It is meant to live on the
@@ -168,7 +179,11 @@ func (p *Policy) routed(req *Request) (m Match) {
 // was rewritten before the gate, or "". FastCGI programs are told it (REQUEST_URI).
 func (p *Policy) JudgeOriginal(u *url.URL) (why string) {
 	var path pathText
-	if why = path.parse(u.EscapedPath(), p.encodedSlash, p.semicolon); why != "" {
+	sent := u.EscapedPath()
+	if isRoot(u) {
+		sent = "/" // so it is told
+	}
+	if why = path.parse(sent, p.encodedSlash, p.semicolon); why != "" {
 		why += ", as it was before it was rewritten"
 	}
 	return why

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -566,6 +567,28 @@ func TestCORSPreflight(t *testing.T) {
 	}
 }
 
+// The path that was sent is judged as FastCGI programs are told it.
+func TestJudgeOriginal(t *testing.T) {
+	p := compile(t, Config{})
+	for _, c := range []struct {
+		u       url.URL
+		refused bool
+	}{
+		{url.URL{Path: "/a/b"}, false},
+		{url.URL{Path: ""}, false},
+		{url.URL{Path: "", RawPath: "/a/../b"}, false}, // not what is told
+		{url.URL{Path: "/a/../b"}, true},
+		{url.URL{Path: "*"}, true},
+		{url.URL{Scheme: "x", Opaque: "v1/admin"}, true},
+		{url.URL{Scheme: "x"}, true},
+		{url.URL{Scheme: "http", Host: "b.test"}, false},
+	} {
+		if why := p.JudgeOriginal(&c.u); (why != "") != c.refused {
+			t.Errorf("%q: refused because %q, want it refused: %v", c.u.RequestURI(), why, c.refused)
+		}
+	}
+}
+
 // What net/http makes of a request line is judged as it would be forwarded.
 func TestNewRequest(t *testing.T) {
 	for _, c := range []struct{ target, path, why string }{
@@ -577,6 +600,9 @@ func TestNewRequest(t *testing.T) {
 		{"/a/../b", "/a/../b", ""},
 		{"/caf%C3%A9", "/caf%C3%A9", ""},
 		{"http://api.example.com/a%2fb", "/a%2fb", ""},
+		{"http://api.example.com", "/", ""},
+		{"http://api.example.com?a=b", "/", ""},
+		{"x:?a=b", "", ""},
 		{"*", "*", ""},
 		{"x:v1/admin", "", "not a path"},
 		{"http://u:p@api.example.com/a", "", "user name"},
@@ -596,6 +622,9 @@ func TestNewRequest(t *testing.T) {
 		req, why := NewRequest(r)
 		if (why != "" || req.Path != c.path) && (c.why == "" || !strings.Contains(why, c.why)) || (why == "") != (c.why == "") {
 			t.Errorf("%s: path %q, refused because %q, want %q, %q", c.target, req.Path, why, c.path, c.why)
+		}
+		if sent, _, _ := strings.Cut(r.URL.RequestURI(), "?"); why == "" && req.Path != "" && (r.URL.EscapedPath() != req.Path || sent != req.Path) {
+			t.Errorf("%s: path %q is judged, %q is left for others, %q is sent", c.target, req.Path, r.URL.EscapedPath(), sent)
 		}
 	}
 	for body, want := range map[string]bool{

@@ -138,7 +138,9 @@ func TestTargetForms(t *testing.T) {
 		{"GET", "http://api.test/v1/files/../admin/x", "api.test", ""},
 		{"GET", "http://api.test/v1/files/..%2fadmin/x", "slash.test", ""},
 		{"GET", "http://user:pass@api.test/v1/admin/x", "api.test", ""},
-		{"GET", "http://api.test", "api.test", ""}, // an empty path
+		{"GET", "http://api.test", "api.test", "GET /"},
+		{"GET", "http://api.test?x=y", "api.test", "GET /?x=y"},
+		{"GET", "http://slash.test", "api.test", ""}, // its root is on no route
 		{"OPTIONS", "*", "api.test", ""},
 		{"CONNECT", "api.test:443", "api.test:443", ""},
 		{"CONNECT", "/v1/files/x", "api.test", ""},
@@ -189,17 +191,24 @@ func TestRewrittenPaths(t *testing.T) {
 		"FastCGI": {"reverse_proxy /never localhost:1 {\n\t\t\ttransport fastcgi\n\t\t}", map[string]string{
 			"/php/x": "GET /x", "/php/caf%C3%A9?a=..": "GET /caf%C3%A9?a=..", "/php/admin/x": "",
 			"/php/admin/purge/../../x": "", "/php/admin%2f..%2fx": "", "/php//x": "",
+			"/php/empty?a=b": "GET /?a=b",
+		}},
+		"the shorter way": {"reverse_proxy {$UPSTREAM} {\n\t\t\ttransport patgate\n\t\t}", map[string]string{
+			"/php/empty": "GET /", "/php/empty?a=b": "GET /?a=b",
 		}},
 		"no FastCGI": {"", map[string]string{
 			"/php/x": "GET /x", "/php/admin/x": "", "/php/admin/purge/../../x": "GET /x", "/php//x": "GET /x",
+			"/php/empty": "GET /", "/php/empty?a=b": "GET /?a=b",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := start(t, setup{sites: `http://api.test:{$PORT} {
 	handle_path /php/* {
+		uri path_regexp ^/empty$ ""
 		patgate {
 			default deny
+			route GET / public
 			route GET /* public
 			route * /admin/* never
 		}
