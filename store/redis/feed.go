@@ -103,7 +103,7 @@ const (
 // followOnce waits for the next changes and takes them in.
 func (s *Store) followOnce(at cursor, batch int) (next cursor, got progress, err error) {
 	if !at.known {
-		next, err = s.resync(at)
+		next, err = s.resync(at, batch)
 		return next, upToDate, err
 	}
 	head, entries, err := s.readFeed(at, batch)
@@ -111,12 +111,12 @@ func (s *Store) followOnce(at cursor, batch int) (next cursor, got progress, err
 		return at, behind, err
 	}
 	if head.n < at.n || head.n == at.n && head.mark != at.mark || head.n > at.n && len(entries) == 0 {
-		next, err = s.resync(at)
+		next, err = s.resync(at, batch)
 		return next, missed, err
 	}
 	for _, e := range entries {
 		if e.n != at.n+1 || e.after != at.mark {
-			next, err = s.resync(at)
+			next, err = s.resync(at, batch)
 			return next, missed, err
 		}
 		at.n, at.mark = e.n, e.mark
@@ -192,7 +192,7 @@ func toCursor(values []any) (c cursor, err error) {
 // the way, and tells the watchers so. Where the feed ends before at, a server
 // has lost changes that were seen here: then it is made to go on behind at, so
 // that no position is used twice, and that the others notice, too.
-func (s *Store) resync(at cursor) (end cursor, err error) {
+func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 	seen, mark := at.n, at.mark
 	if told := uint64(s.told.position()); told > seen {
 		seen, mark = told, ""
@@ -209,7 +209,7 @@ func (s *Store) resync(at cursor) (end cursor, err error) {
 		return at, err
 	}
 	if at.known && end.n > seen {
-		if err := s.skip(seen, end.n); err != nil {
+		if err := s.skip(seen, end.n, batch); err != nil {
 			return at, err
 		}
 	}
@@ -251,11 +251,12 @@ func (s *Store) raiseFloors(what []touched) {
 }
 
 // skip raises the floors of what was changed between two places in the feed. Where
-// entries between them are gone, any token may have been deleted.
-func (s *Store) skip(from, to uint64) error {
+// entries between them are gone, any token may have been deleted. So many are asked for
+// at a time.
+func (s *Store) skip(from, to uint64, batch int) error {
 	found := uint64(0)
 	for next := "(" + streamID(from); ; {
-		cmd := redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.feed, next, streamID(to), "count", feedMost)
+		cmd := redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.feed, next, streamID(to), "count", batch)
 		if err := s.send(s.ctx, unsafe, keyed{s.keys.feed, cmd}); err != nil {
 			return err
 		}
@@ -267,7 +268,7 @@ func (s *Store) skip(from, to uint64) error {
 			}
 			next = "(" + m.ID
 		}
-		if len(cmd.Val()) < feedMost {
+		if len(cmd.Val()) < batch {
 			break
 		}
 	}

@@ -258,7 +258,7 @@ func TestServerLosesChanges(t *testing.T) {
 	if _, err := s.Find(t.Context(), digest("untouched")); err != nil {
 		t.Errorf("Find of what wasn't lost: %v", err)
 	}
-	if !strings.Contains(log.String(), "redis has lost a change") || s.Stats().Lost == 0 {
+	if !strings.Contains(log.String(), "redis has lost a change") || !strings.Contains(log.String(), `token \"revoked\"`) || s.Stats().Lost == 0 {
 		t.Errorf("the loss is neither logged nor counted: %+v\n%s", s.Stats(), log.String())
 	}
 
@@ -479,9 +479,14 @@ func TestPositionUsedAgain(t *testing.T) {
 }
 
 // Changes of many tokens at once, over a slow network: a gateway that is behind catches
-// up, however long all of them take together.
+// up, however long all of them take together, and also where it has missed some.
 func TestLargeBacklog(t *testing.T) {
 	t.Parallel()
+	t.Run("whole", func(t *testing.T) { t.Parallel(); largeBacklog(t, false) })
+	t.Run("trimmed", func(t *testing.T) { t.Parallel(); largeBacklog(t, true) })
+}
+
+func largeBacklog(t *testing.T, trimmed bool) {
 	server := redistest.Start(t)
 	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "backlog", Budget: 2 * time.Second}
 	a := open(t, o)
@@ -496,6 +501,9 @@ func TestLargeBacklog(t *testing.T) {
 			all = append(all, newToken(fmt.Sprintf("t%d-%d", i, j)))
 		}
 		create(t, a, all...)
+	}
+	if trimmed {
+		server.Do("xtrim", a.keys.feed, "maxlen", 90)
 	}
 	close(release)
 	stop()

@@ -106,7 +106,11 @@ func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 		return record{}, err
 	}
 	if !floor.allows(r.raw != "", r.version) && (r.raw != "" || !s.goneSince(ctx, string(d[:]))) {
-		return record{}, s.lost("a token")
+		what := "a token"
+		if r.token != nil {
+			what = fmt.Sprintf("token %q", r.token.ID)
+		}
+		return record{}, s.lost(what)
 	}
 	return r, nil
 }
