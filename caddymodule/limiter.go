@@ -37,10 +37,10 @@ type limiterShard struct {
 }
 
 // count is how many unknown tokens an address has sent in the window that ends
-// at until, in Unix nanoseconds.
+// at until.
 type count struct {
 	n      int
-	until  int64
+	until  time.Time
 	asking int           // lookups under way that may turn out to be of unknown tokens
 	freed  chan struct{} // closed when one of them ends; nil: nobody waits
 }
@@ -99,7 +99,7 @@ func (l *limiter) add(from netip.Addr, now time.Time) (retryAfter time.Duration)
 	}
 	c := s.count(key, now)
 	if c.n >= s.limit {
-		return time.Duration(c.until - now.UnixNano())
+		return c.until.Sub(now)
 	}
 	c.n++
 	s.counts.Add(key, c)
@@ -109,8 +109,8 @@ func (l *limiter) add(from netip.Addr, now time.Time) (retryAfter time.Duration)
 // count returns the count of an address as it is now. The shard is locked.
 func (s *limiterShard) count(key netip.Addr, now time.Time) count {
 	c, _ := s.counts.Get(key)
-	if now.UnixNano() >= c.until {
-		c.n, c.until = 0, now.Add(s.window).UnixNano()
+	if !now.Before(c.until) {
+		c.n, c.until = 0, now.Add(s.window)
 	}
 	return c
 }
@@ -131,7 +131,7 @@ func (l *limiter) enter(ctx context.Context, from netip.Addr, now time.Time) (re
 		c := s.count(key, now)
 		if c.n >= s.limit {
 			s.mu.Unlock()
-			return policy.TooManyUnknownTokens, time.Duration(c.until - now.UnixNano())
+			return policy.TooManyUnknownTokens, c.until.Sub(now)
 		}
 		if c.n+c.asking < s.limit {
 			reason = policy.Forward
