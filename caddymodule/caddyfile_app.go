@@ -187,6 +187,9 @@ func (a *App) scopes(b *block) error {
 		}
 		a.Scopes = append(a.Scopes, s)
 	}
+	if len(a.Scopes) == 0 {
+		return b.Err("scopes declares none: without the option, every scope that a route names is known")
+	}
 	return nil
 }
 

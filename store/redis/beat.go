@@ -100,7 +100,7 @@ func (s *Store) logRefusal(before bool, err error) bool {
 	now := err != nil && (before || errors.As(err, &reply))
 	switch {
 	case now && !before:
-		s.log.Warn("the redis server refuses what this gateway writes: changes made by others can't be heard for certain, and tokens are asked for", "store", s.where, "error", err)
+		s.log.Warn("the redis server refuses what this gateway writes: changes made by others can't be heard for certain, and what is held isn't used without asking", "store", s.where, "error", err)
 	case before && err == nil:
 		s.log.Info("the redis server takes what this gateway writes again", "store", s.where)
 	}
