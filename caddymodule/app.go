@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -141,6 +143,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.lastUsed, err = lastUsed(a.LastUsed); err != nil {
 		return err
 	}
+	if written := a.plainSecrets(); len(written) > 0 {
+		a.logger.Warn(plainSecret, zap.Strings("options", written))
+	}
 	where, err := a.Store.source()
 	if err != nil {
 		return err
@@ -151,6 +156,30 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.key, a.hub = where.key, shared.(*hub)
 	return nil
+}
+
+// plainSecret is said of secrets that are written out in a configuration.
+const plainSecret = "a secret is written out in the configuration, where everybody finds it who may read that, also by Caddy's admin endpoint: write {env.NAME} or {file.PATH} for it"
+
+// plainSecrets names the options whose secrets are written out. ({$NAME} is, too, for
+// Caddy replaces it when it reads the file.)
+func (a *App) plainSecrets() (options []string) {
+	secrets := []struct{ option, text string }{{"token pepper", a.Token.Pepper}}
+	if r := a.Store.Redis; r != nil {
+		inURL := ""
+		if u, err := url.Parse(r.URL); err == nil && u.User != nil {
+			inURL, _ = u.User.Password()
+		}
+		secrets = append(secrets, []struct{ option, text string }{
+			{"store redis", inURL}, {"store redis password", r.Password}, {"store redis sentinel_password", r.SentinelPassword},
+		}...)
+	}
+	for _, s := range secrets {
+		if s.text != "" && !strings.Contains(s.text, "{") {
+			options = append(options, s.option)
+		}
+	}
+	return options
 }
 
 // checkBounds refuses numbers and durations that can't be meant.
