@@ -3,8 +3,8 @@ package caddymodule
 import (
 	"context"
 	"slices"
-	"sync"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -74,20 +74,20 @@ func TestPepperOfFailedConfiguration(t *testing.T) {
 // Secrets that are written out in a configuration are told by their options.
 func TestPlainSecrets(t *testing.T) {
 	for _, c := range []struct {
-		app  App
+		app  *App
 		want string
 	}{
-		{App{}, ""},
-		{App{Token: TokenConfig{Pepper: "0123456789abcdef"}}, "token pepper"},
-		{App{Token: TokenConfig{Pepper: "{env.PEPPER}"}}, ""},
-		{App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://redis:6379"}}}, ""},
-		{App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://user@redis:6379", Password: "{file./run/secrets/redis}"}}}, ""},
-		{App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:secret@redis:6379"}}}, "store redis"},
-		{App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:{env.REDIS_PASSWORD}@redis:6379"}}}, ""},
-		{App{Store: StoreConfig{Redis: &RedisConfig{Addresses: []string{"a:1"}, Password: "secret", SentinelPassword: "secret"}}}, "store redis password, store redis sentinel_password"},
+		{&App{}, ""},
+		{&App{Token: TokenConfig{Pepper: "0123456789abcdef"}}, "token pepper"},
+		{&App{Token: TokenConfig{Pepper: "{env.PEPPER}"}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://redis:6379"}}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://user@redis:6379", Password: "{file./run/secrets/redis}"}}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:secret@redis:6379"}}}, "store redis"},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:{env.REDIS_PASSWORD}@redis:6379"}}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{Addresses: []string{"a:1"}, Password: "secret", SentinelPassword: "secret"}}}, "store redis password, store redis sentinel_password"},
 	} {
 		if got := strings.Join(c.app.plainSecrets(), ", "); got != c.want {
-			t.Errorf("%+v: %q, want %q", c.app, got, c.want)
+			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
 }
