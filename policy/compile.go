@@ -235,16 +235,22 @@ func (p *Policy) JudgedHeaders() (names []string) {
 	for _, c := range slices.Concat(p.credentials, p.letThrough) {
 		names = append(names, c.header())
 	}
+	names = append(names, p.SourceHeaders()...)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// SourceHeaders returns the headers in which routes find spaces and resources.
+func (p *Policy) SourceHeaders() (names []string) {
 	for r := range p.all() {
 		for _, s := range []Source{r.Space, r.Resource} {
-			if s.Kind == FromHeader {
+			if s.Kind == FromHeader && !slices.Contains(names, s.Name) {
 				names = append(names, s.Name)
 			}
 		}
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
-	slices.Sort(names)
-	return slices.Compact(names)
+	return names
 }
 
 // Spaces reports whether some route is in a space. Then a new token must say
