@@ -22,9 +22,14 @@ on. Warnings are: routes that name no requirement; a route for all the rest of a
 path that asks for less than routes below it, or for nothing; a default that isn't
 written, or that is public; scopes of the catalog that no route asks for, and,
 without a catalog, scopes that look like others mistyped; segments that differ
-only in case; tokens taken from URLs; error routes that forward what was turned
-away; sites whose signed identities nothing tells apart; a label of the host as space
-or resource on a site for every host.
+only in case; tokens taken from URLs; sites whose signed identities nothing tells
+apart; a label of the host as space or resource on a site for every host.
+
+The routes of each server are followed as requests would follow them. Warned of are:
+a gate that no request comes to, because what stands before it answers; upstreams,
+and files, that stand behind a gate and are also reached past it; error routes that
+forward what was turned away, or answer it with these files; judged headers, and those
+that say who is asking, changed behind the gate; placeholders of the gate used before it.
 
 Policies are compared with the OpenAPI documents that they name, and with those
 given with --openapi: operations that no route covers are reported, and routes

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -50,18 +49,11 @@ func parseConfiguration(body []byte) (*configuration, error) {
 		Apps struct {
 			Patgate json.RawMessage `json:"patgate"`
 			HTTP    struct {
-				Servers map[string]struct {
-					Listen      []string             `json:"listen"`
-					Routes      []jsonRoute          `json:"routes"`
-					NamedRoutes map[string]jsonRoute `json:"named_routes"`
-					Errors      struct {
-						Routes []jsonRoute `json:"routes"`
-					} `json:"errors"`
-				} `json:"servers"`
+				Servers map[string]jsonServer `json:"servers"`
 			} `json:"http"`
 		} `json:"apps"`
 	}
-	if err := json.Unmarshal(body, &config); err != nil {
+	if err := json.Unmarshal(caddy.RemoveMetaFields(body), &config); err != nil { // "@id" may stand everywhere
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
 	c := &configuration{app: new(App)}
@@ -76,15 +68,20 @@ func parseConfiguration(body []byte) (*configuration, error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(config.Apps.HTTP.Servers)) {
 		server := config.Apps.HTTP.Servers[key]
-		routes := server.Routes
-		for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
-			routes = append(routes, server.NamedRoutes[name])
-		}
-		before := len(c.sites)
-		if err := c.add(routes, site{ports: ports(server.Listen)}); err != nil {
+		before, within := len(c.sites), site{ports: ports(server.Listen)}
+		if err := c.add(server.Routes, within); err != nil {
 			return nil, err
 		}
-		c.checkErrorRoutes(server.Errors.Routes, c.sites[before:])
+		for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
+			if err := c.add([]jsonRoute{server.NamedRoutes[name]}, within); err != nil {
+				return nil, err
+			}
+		}
+		within.failed = true
+		if err := c.add(server.Errors.Routes, within); err != nil {
+			return nil, err
+		}
+		c.checkServer(&server, c.sites[before:])
 	}
 	tellApart(c.sites)
 	c.checkAudiences()
@@ -127,42 +124,42 @@ func validJSON(file string, body []byte) error {
 	return nil
 }
 
-// answering are the handlers of Caddy that pass no request on.
-var answering = []string{"reverse_proxy", "static_response", "error", "patgate_console", "patgate_health"}
-
 // add adds the gates of routes within a site.
 func (c *configuration) add(routes []jsonRoute, within site) error {
-	answered := "" // by this handler, all requests before they come to what follows
-	for _, r := range routes {
-		within, before := within, answered
+	for i := range routes {
+		r, within := &routes[i], within
 		for _, m := range r.Match {
 			if hosts := m.hosts(); len(hosts) > 0 {
 				within.hosts = hosts
 			}
 		}
-		for i, raw := range r.Handle {
-			var h jsonHandler
-			if err := json.Unmarshal(raw, &h); err != nil || h.Handler != "patgate" {
-				if slices.Contains(answering, h.Handler) && before == "" {
-					before = h.Handler
-				}
-				if err := c.add(h.Routes, within); err != nil { // none, but for subroutes
+		if also := r.besidesHosts(); within.matcher == "" {
+			within.matcher = also
+		} else if also != "" {
+			within.matcher += " and " + also
+		}
+		for n := range r.Handle {
+			h := &r.Handle[n]
+			if h.Handler == "patgate" {
+				var err error
+				if h.gate, err = c.readGate(h.raw); err != nil {
 					return err
 				}
+				within.gate = h.gate
+				c.sites = append(c.sites, within)
+				c.checkHosts(within)
 				continue
 			}
-			var err error
-			if within.gate, err = c.readGate(raw); err != nil {
+			for _, below := range h.below() {
+				if err := c.add(below, within); err != nil {
+					return err
+				}
+			}
+			failed := within
+			failed.failed = true
+			if err := c.add(h.failed(), failed); err != nil {
 				return err
 			}
-			if i == len(r.Handle)-1 {
-				within.matcher = r.besidesHosts()
-			}
-			c.sites = append(c.sites, within)
-			c.checkSite(within, before)
-		}
-		if len(r.Match) == 0 {
-			answered = before
 		}
 	}
 	return nil
@@ -185,41 +182,4 @@ func (c *configuration) readGate(raw json.RawMessage) (*Handler, error) {
 	}
 	gate.policy.Own = ownSecrets(c.app.Token.Prefix)
 	return gate, nil
-}
-
-// jsonRoute is a route of Caddy's HTTP app, as far as it matters here.
-type jsonRoute struct {
-	Match  []jsonMatch       `json:"match"`
-	Handle []json.RawMessage `json:"handle"`
-}
-
-// jsonMatch is a set of Caddy's matchers by their names.
-type jsonMatch map[string]json.RawMessage
-
-// hosts returns those that the set is for; none: all.
-func (m jsonMatch) hosts() (hosts []string) {
-	json.Unmarshal(m["host"], &hosts) // anything else Caddy will refuse
-	return hosts
-}
-
-// besidesHosts returns what the route matches requests by besides their hosts, ""
-// for nothing.
-func (r *jsonRoute) besidesHosts() string {
-	var sets []string
-	for _, m := range r.Match {
-		m = maps.Clone(m)
-		delete(m, "host")
-		if len(m) == 0 {
-			return ""
-		}
-		text, _ := json.Marshal(m) // was JSON: never fails
-		sets = append(sets, string(text))
-	}
-	return strings.Join(sets, " or ")
-}
-
-// jsonHandler is a handler of Caddy's HTTP app, as far as it matters here.
-type jsonHandler struct {
-	Handler string      `json:"handler"`
-	Routes  []jsonRoute `json:"routes"`
 }

@@ -2,10 +2,8 @@ package caddymodule
 
 import (
 	"cmp"
-	"encoding/json"
-	"regexp"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/patgate/patgate/policy"
@@ -13,28 +11,124 @@ import (
 
 // The kinds of warnings.
 const (
-	warnPassedBy = "passed_by"     // what comes past a gate
-	warnAudience = "same_audience" // of signed identities
+	warnPassedBy = "passed_by"      // what comes past a gate
+	warnChanged  = "changed_behind" // what a gate has judged, or said
+	warnEmpty    = "empty_before"   // what a gate says, before it
+	warnAudience = "same_audience"  // of signed identities
 	warnAnyHost  = "label_of_any_host"
 )
 
 func (c *configuration) warn(gate *Handler, kind, text string) {
-	c.warnings = append(c.warnings, policy.Warning{At: gate.At, Kind: kind, Text: text})
+	w := policy.Warning{At: gate.At, Kind: kind, Text: text}
+	if !slices.Contains(c.warnings, w) {
+		c.warnings = append(c.warnings, w)
+	}
 }
 
-// checkSite warns of requests that don't come to the gate of a site, or whose host
-// it would read as others don't. before is the handler that answers all requests
-// before they come to it; "": none does.
-func (c *configuration) checkSite(s site, before string) {
+// checkHosts warns of a gate that would read the host of requests as others don't.
+func (c *configuration) checkHosts(s site) {
 	if r := s.gate.policy.ByHost(); r != nil && len(s.hosts) == 0 {
 		c.warnings = append(c.warnings, policy.Warning{At: cmp.Or(r.At, s.gate.At), Kind: warnAnyHost, Text: r.String() +
 			" is in the space or about the resource that a label of the host names, and this site is for every host: in one with more labels, frameworks take another label for it; name the hosts, as in *.api.example.com"})
 	}
-	if before != "" {
-		c.warn(s.gate, warnPassedBy, "no request comes to this gate: "+before+" stands before it and answers; in a route block, and by the option order, what is written first comes first")
-	} else if s.matcher != "" {
-		c.warn(s.gate, warnPassedBy, "this gate judges only requests that match "+s.matcher+": all others pass it by, unjudged")
+}
+
+// checkServer warns of what stands beside the gates of a server, whose sites are the last
+// ones.
+func (c *configuration) checkServer(server *jsonServer, sites []site) {
+	if len(sites) == 0 {
+		return
 	}
+	w := walkServer(server)
+	for _, s := range sites {
+		c.checkReached(w, s)
+	}
+	for _, p := range w.places {
+		c.checkOpen(w, p, sites)
+		c.checkFailed(w, p)
+	}
+	for _, f := range w.oddities {
+		c.warn(f.gate, f.kind, f.text)
+	}
+}
+
+// checkReached warns of a gate that no requests come to, or behind which nothing stands.
+func (c *configuration) checkReached(w *walk, s site) {
+	const order = "in a route block, and by the option order, what is written first comes first"
+	p := w.passage(s.gate)
+	names := func(open bool) (names []string) {
+		for _, place := range p.before {
+			flows := place.seen
+			if open {
+				flows = place.open
+			}
+			if !open || place.handler.forwards() {
+				if slices.ContainsFunc(flows, func(f flow) bool { return f.mayBeFor(s.hosts) }) {
+					names = union(names, []string{place.name})
+				}
+			}
+		}
+		return names
+	}
+	before := names(true)
+	if !p.reached && len(before) == 0 {
+		before = names(false)
+	}
+	if !p.reached && len(before) == 0 {
+		c.warn(s.gate, warnPassedBy, "no request comes to this gate: no route leads to it")
+	} else if !p.reached {
+		c.warn(s.gate, warnPassedBy, fmt.Sprintf("no request comes to this gate: %s %s before it and %s; %s",
+			strings.Join(before, ", "), verb(before, "stand"), verb(before, "answer"), order))
+	} else if len(before) > 0 && !p.guards && !p.asked {
+		c.warn(s.gate, warnPassedBy, fmt.Sprintf("nothing stands behind this gate: %s %s before it and %s, unjudged; %s",
+			strings.Join(before, ", "), verb(before, "stand"), verb(before, "answer"), order))
+	}
+}
+
+// verb returns the verb as it is said of so many things.
+func verb(of []string, plural string) string {
+	if len(of) == 1 {
+		return plural + "s"
+	}
+	return plural
+}
+
+// checkOpen warns of a place that is reached past a gate which stands before the same
+// upstream.
+func (c *configuration) checkOpen(w *walk, p *place, sites []site) {
+	gates := w.gatesOf(p)
+	for _, f := range p.open {
+		i := slices.IndexFunc(sites, func(s site) bool { return slices.Contains(gates, s.gate) && f.mayBeFor(s.hosts) })
+		if i < 0 {
+			i = slices.IndexFunc(sites, func(s site) bool { return slices.Contains(gates, s.gate) })
+		}
+		by := ""
+		if f.status > 0 {
+			by = " by handle_errors"
+		}
+		if i >= 0 {
+			c.warn(sites[i].gate, warnPassedBy, "requests come to "+p.name+", before which this gate stands, past it"+by+" and unjudged"+f.describe(sites[i].hosts))
+		}
+	}
+}
+
+// checkFailed warns of error routes that forward what gates have turned away, or answer
+// it with the files that stand behind gates.
+func (c *configuration) checkFailed(w *walk, p *place) {
+	for _, gate := range p.away {
+		if p.handler.Handler == "reverse_proxy" {
+			c.warn(gate, warnPassedBy, "handle_errors forwards requests that this gate turns away, unjudged: "+
+				"say which errors it is for, and none that the gate answers ("+turnedAway()+"), as in handle_errors 502 504, or rewrite them to the page of an error first")
+		} else if len(w.gatesOf(p)) > 0 {
+			c.warn(gate, warnPassedBy, "handle_errors answers requests that this gate turns away with the files behind it ("+p.name+"): "+
+				"rewrite them to the page of an error first, or say which errors it is for, and none that the gate answers ("+turnedAway()+")")
+		}
+	}
+}
+
+// turnedAway lists what gates answer.
+func turnedAway() string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(rejectionStatuses()), "[]"), " ", ", ")
 }
 
 // checkAudiences warns of gates on different hosts whose signed identities nothing
@@ -52,77 +146,4 @@ func (c *configuration) checkAudiences() {
 				", and the API of one site takes those of the other: give each a realm, or an audience")
 		}
 	}
-}
-
-// checkErrorRoutes warns of error routes, at the sites of a server, that forward
-// what the gate has turned away.
-func (c *configuration) checkErrorRoutes(routes []jsonRoute, sites []site) {
-	for _, s := range sites {
-		if slices.ContainsFunc(routes, func(r jsonRoute) bool { return r.takesHosts(s.hosts) && r.forwardsRejections() }) {
-			c.warn(s.gate, warnPassedBy, "handle_errors forwards requests that this gate turns away, unjudged: "+
-				"say which errors it is for, and none that the gate answers (400, 401, 403, 429, 503), as in handle_errors 502 504")
-		}
-	}
-}
-
-// takesHosts reports whether the route takes requests to one of the hosts.
-func (r *jsonRoute) takesHosts(hosts []string) bool {
-	if len(r.Match) == 0 || len(hosts) == 0 {
-		return true
-	}
-	for _, m := range r.Match {
-		if of := m.hosts(); len(of) == 0 || slices.ContainsFunc(of, func(host string) bool { return slices.Contains(hosts, host) }) {
-			return true
-		}
-	}
-	return false
-}
-
-// forwardsRejections reports whether the route proxies requests that a gate has
-// turned away, as far as can be told, and has no gate of its own.
-func (r *jsonRoute) forwardsRejections() bool {
-	for _, m := range r.Match {
-		if m["vars"] != nil || m["expression"] != nil && !takesRejections(m["expression"]) {
-			return false
-		}
-	}
-	for _, raw := range r.Handle {
-		var h jsonHandler
-		switch {
-		case json.Unmarshal(raw, &h) != nil:
-		case h.Handler == "patgate":
-			return false
-		case h.Handler == "reverse_proxy", slices.ContainsFunc(h.Routes, func(below jsonRoute) bool { return below.forwardsRejections() }):
-			return true
-		}
-	}
-	return false
-}
-
-// statusTest is how an expression asks for the status, as handle_errors writes it.
-var statusTest = regexp.MustCompile(`status_code\} (?:in \[([\d, ]+)\]|== (\d+)|>= (\d+) && \{[\w.]+\} <= (\d+))`)
-
-// takesRejections reports whether an expression is true of a status that gates
-// answer. One that can't be read is taken to be the operator's own business.
-func takesRejections(expression json.RawMessage) bool {
-	var text string
-	if json.Unmarshal(expression, &text) != nil {
-		var named struct{ Expr string }
-		if json.Unmarshal(expression, &named) != nil {
-			return false
-		}
-		text = named.Expr
-	}
-	for _, test := range statusTest.FindAllStringSubmatch(text, -1) {
-		for _, reason := range policy.Reasons() {
-			status := strconv.Itoa(reason.Status())
-			if reason == policy.Forward {
-				continue
-			}
-			if slices.Contains(strings.Split(test[1], ", "), status) || test[2] == status || test[3] != "" && test[3] <= status && status <= test[4] {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -52,5 +52,9 @@
 //	explain.go      what the gate makes of a request, without serving it
 //	sites.go        the gates of a configuration, running or not
 //	config.go       a configuration file, read but not run
+//	config_routes.go    Caddy's routes in one, as far as they matter
+//	config_walk.go      the ways of requests through these
+//	config_flow.go      what is known of the requests on a way
+//	config_status.go    which errors a matcher is for
 //	config_warnings.go  what in one is probably a mistake
 package caddymodule

@@ -20,6 +20,8 @@ type site struct {
 	ports []string // of the server it is on
 	named bool     // its name has the ports: another site is on the same hosts
 	gate  *Handler
+	// failed says that it stands in error routes, and judges what has failed.
+	failed bool
 	// matcher is what requests must match besides the host to come to the gate, in
 	// Caddy's JSON; others pass it by. Of running sites it isn't known.
 	matcher string
@@ -33,6 +35,9 @@ func (s site) String() string {
 	}
 	if s.named {
 		name += " on port " + strings.Join(s.ports, ", ")
+	}
+	if s.failed {
+		name += " (error routes)"
 	}
 	return name
 }
@@ -87,8 +92,14 @@ func siteFor(sites []site, host string) (site, error) {
 	if len(sites) == 0 {
 		return site{}, errNoSites
 	}
-	if host == "" && len(sites) == 1 {
-		return sites[0], nil
+	if host == "" {
+		// Error routes are only for what has failed.
+		if first := slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return s.failed }); len(first) > 0 {
+			sites = first
+		}
+		if len(sites) == 1 {
+			return sites[0], nil
+		}
 	}
 	var names, places []string
 	for _, s := range sites {
@@ -106,6 +117,9 @@ func siteFor(sites []site, host string) (site, error) {
 	var found site
 	for _, s := range sites {
 		// Caddy has the more specific of a server's sites first.
+		if s.failed && found.gate != nil {
+			continue
+		}
 		if name != "" && s.serves(name) && (found.gate == nil || slices.Equal(found.hosts, s.hosts)) {
 			found = s
 			places = append(places, s.gate.At)
@@ -132,6 +146,10 @@ func runningSites(app *caddyhttp.App) (sites []site) {
 		for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
 			sites = appendSites(sites, caddyhttp.RouteList{*server.NamedRoutes[name]}, within)
 		}
+		if server.Errors != nil {
+			within.failed = true
+			sites = appendSites(sites, server.Errors.Routes, within)
+		}
 	}
 	return tellApart(sites)
 }
@@ -153,6 +171,11 @@ func appendSites(sites []site, routes caddyhttp.RouteList, within site) []site {
 				sites = append(sites, within)
 			case *caddyhttp.Subroute:
 				sites = appendSites(sites, h.Routes, within)
+				if h.Errors != nil {
+					failed := within
+					failed.failed = true
+					sites = appendSites(sites, h.Errors.Routes, failed)
+				}
 			}
 		}
 	}

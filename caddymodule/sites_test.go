@@ -120,25 +120,6 @@ func TestDiffOfConfigurations(t *testing.T) {
 	}
 }
 
-// A gate that a matcher is before, or another handler, doesn't judge all requests.
-func TestCheckPassedBy(t *testing.T) {
-	const gate = "patgate MATCHER{\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n"
-	for body, want := range map[string]string{
-		"GATE reverse_proxy api":                                     "",
-		"handle /api/* {\n GATE reverse_proxy api\n}":                "",
-		"respond /x 200\n GATE reverse_proxy api":                    "",
-		"MATCHED reverse_proxy api":                                  `judges only requests that match {"path":["/a*"]}`,
-		"route {\n reverse_proxy api\n GATE\n}":                      "reverse_proxy stands before it",
-		"route {\n reverse_proxy /x api\n GATE\n reverse_proxy b\n}": "",
-	} {
-		body = strings.NewReplacer("GATE", strings.ReplaceAll(gate, "MATCHER", ""), "MATCHED", strings.ReplaceAll(gate, "MATCHER", "/a* ")).Replace(body)
-		got, stderr, err := runPolicy(t, "check", "--config", writeFile(t, "Caddyfile", "http://a.test {\n"+body+"\n}\n"))
-		if err != nil || strings.Contains(got, "0 warnings") != (want == "") || !strings.Contains(got, want) {
-			t.Errorf("%s: %v %s\n%swant %q", body, err, stderr, got, want)
-		}
-	}
-}
-
 // Which label of a host names the tenant is a matter of opinion where a host may have
 // any number of them.
 func TestCheckLabelOfAnyHost(t *testing.T) {
@@ -156,32 +137,6 @@ func TestCheckLabelOfAnyHost(t *testing.T) {
 		warned := strings.Contains(got, fmt.Sprintf("%s:%d: warning: route", caddyfile, c.line)) && strings.Contains(got, "this site is for every host")
 		if err != nil || warned != (c.line > 0) {
 			t.Errorf("%s: %v %s\n%s", text, err, stderr, got)
-		}
-	}
-}
-
-// Error routes that proxy get what the gate turns away, unless they are for other
-// errors.
-func TestCheckErrorRoutes(t *testing.T) {
-	const site = "http://a.test {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n\treverse_proxy api\n\tERRORS\n}\n"
-	for errors, want := range map[string]bool{
-		"handle_errors {\n\t\treverse_proxy other\n\t}":                                                            true,
-		"handle_errors {\n\t\thandle {\n\t\t\tphp_fastcgi other\n\t\t}\n\t}":                                       true,
-		"handle_errors {\n\t\trewrite * /error.html\n\t\tfile_server\n\t}":                                         false,
-		"handle_errors 502 504 {\n\t\treverse_proxy other\n\t}":                                                    false,
-		"handle_errors 404 {\n\t\treverse_proxy other\n\t}":                                                        false,
-		"handle_errors 502 503 504 {\n\t\treverse_proxy other\n\t}":                                                true,
-		"handle_errors 5xx {\n\t\treverse_proxy other\n\t}":                                                        true,
-		"handle_errors 4xx 502 {\n\t\treverse_proxy other\n\t}":                                                    true,
-		"handle_errors {\n\t\t@x expression {err.status_code} == 502\n\t\treverse_proxy @x other\n\t}":             false,
-		"handle_errors {\n\t\t@x expression {err.status_code} == 401\n\t\treverse_proxy @x other\n\t}":             true,
-		"handle_errors {\n\t\tpatgate {\n\t\t\tdefault any\n\t\t}\n\t\treverse_proxy other\n\t}":                   false,
-		"handle_errors {\n\t\trespond x\n\t}\n}\nhttp://b.test {\n\thandle_errors {\n\t\treverse_proxy other\n\t}": false,
-	} {
-		caddyfile := writeFile(t, "Caddyfile", strings.Replace(site, "ERRORS", errors, 1))
-		got, stderr, err := runPolicy(t, "check", "--config", caddyfile)
-		if err != nil || strings.Contains(got, caddyfile+":2: warning: handle_errors forwards requests") != want {
-			t.Errorf("%s: %v %s\n%swant a warning: %v", errors, err, stderr, got, want)
 		}
 	}
 }

@@ -1,0 +1,276 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// flow stands for the requests that come to a place in the routes by one way: for what
+// is known of all of them there.
+type flow struct {
+	is, isnt []jsonMatch // what they match, and what they don't
+	gates    []*Handler  // that have let them through
+	early    []earlyUse
+	way
+}
+
+// way is what keeps flows apart.
+type way struct {
+	judged   bool     // by a gate
+	away     *Handler // the gate that has turned them away, in error routes
+	status   int      // of the error, there; 0: any
+	taken    string   // groups of which they were on a route, each with a blank behind it
+	root     string   // of files
+	fixed    bool     // their path is the operator's
+	moved    bool     // they were rewritten
+	asked    bool     // patgate_authorize answers what gates let through
+	signedIn bool     // by another handler than a gate
+	catch    *catcher // takes their errors
+}
+
+// earlyUse is a placeholder of the gate that is used where no gate has set it.
+type earlyUse struct{ handler, placeholder string }
+
+// catcher is error routes, with what comes to them.
+type catcher struct {
+	routes []jsonRoute
+	outer  *catcher // takes errors of these routes; nil: nothing does
+	failed []flow
+}
+
+// on returns the flow of the requests that match the set; false: none can.
+func (f flow) on(m jsonMatch) (flow, bool) {
+	if !f.may(m) {
+		return f, false
+	}
+	m, possible := atStatus(m, f.status)
+	if !possible {
+		return f, false
+	}
+	f.learn(m)
+	// What can't match anyway need not be kept.
+	f.isnt = slices.DeleteFunc(slices.Clone(f.isnt), func(m jsonMatch) bool { return !f.may(m) })
+	return f, !f.contradicts()
+}
+
+// past returns the flow of the requests that match none of the sets; false: all match.
+func (f flow) past(sets []jsonMatch) (flow, bool) {
+	if len(sets) == 0 {
+		return f, false
+	}
+	for _, m := range sets {
+		if !f.may(m) {
+			continue
+		}
+		m, possible := atStatus(m, f.status)
+		if not := m.not(); !possible {
+			continue
+		} else if len(m) == 1 && len(not) == 1 {
+			f.learn(not[0])
+		} else {
+			f.isnt = append(slices.Clip(f.isnt), m)
+		}
+	}
+	return f, !f.contradicts()
+}
+
+// learn notes that the set matches.
+func (f *flow) learn(m jsonMatch) {
+	f.isnt = append(slices.Clip(f.isnt), m.not()...)
+	if m = m.without("not"); len(m) > 0 {
+		f.is = append(slices.Clip(f.is), m)
+	}
+}
+
+// may reports whether requests of the flow can match the set, as far as can be told by
+// what they match besides.
+func (f *flow) may(m jsonMatch) bool {
+	return !slices.ContainsFunc(f.is, func(known jsonMatch) bool { return !overlap(m, known) })
+}
+
+// contradicts reports whether no request can be as the flow says.
+func (f *flow) contradicts() bool {
+	return slices.ContainsFunc(f.isnt, f.matches) || slices.ContainsFunc(f.is, func(m jsonMatch) bool { return !f.may(m) })
+}
+
+// matches reports whether all requests certainly match the set.
+func (f *flow) matches(m jsonMatch) bool {
+	for name, wide := range m {
+		if name == "not" {
+			for _, not := range m.not() {
+				if !contains(f.isnt, not) {
+					return false
+				}
+			}
+		} else if !slices.ContainsFunc(f.is, func(known jsonMatch) bool { return known[name].RawMessage != nil && covers(name, wide, known[name]) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// mayBeFor reports whether requests of the flow can be for one of the hosts; none: all.
+func (f *flow) mayBeFor(hosts []string) bool {
+	return f.may(jsonMatch{"host": {list: hosts}})
+}
+
+// forget drops what is known by matchers for which changed answers true, but for hosts.
+func (f *flow) forget(changed func(text string) bool) {
+	gone := func(m jsonMatch) bool { return len(m.without("host")) > 0 && changed(m.String()) }
+	var is []jsonMatch
+	for _, m := range f.is {
+		if of, has := m["host"]; gone(m) && has {
+			is = append(is, jsonMatch{"host": of})
+		} else if !gone(m) {
+			is = append(is, m)
+		}
+	}
+	f.is, f.isnt = is, slices.DeleteFunc(slices.Clone(f.isnt), gone)
+}
+
+// forgetBy is forget for what is known by matchers of which one has such a name.
+func (f *flow) forgetBy(names ...string) {
+	f.forget(func(text string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return strings.Contains(text, `"`+name) })
+	})
+}
+
+// forgetAll is forget for all.
+func (f *flow) forgetAll() { f.forget(func(string) bool { return true }) }
+
+// join makes one flow of those that went the same way.
+func join(flows []flow) (joined []flow) {
+	index := map[way]int{}
+	for _, f := range flows {
+		i, known := index[f.way]
+		if !known {
+			index[f.way] = len(joined)
+			joined = append(joined, f)
+			continue
+		}
+		j := &joined[i]
+		isnt := f.denied(j.isnt)
+		for _, m := range j.denied(f.isnt) {
+			if !contains(isnt, m) {
+				isnt = append(isnt, m)
+			}
+		}
+		j.is, j.isnt = common(j.is, f.is), isnt
+		j.gates, j.early = union(j.gates, f.gates), union(j.early, f.early)
+	}
+	return joined
+}
+
+// common returns the sets that are in both lists.
+func common(a, b []jsonMatch) []jsonMatch {
+	return slices.DeleteFunc(slices.Clone(a), func(m jsonMatch) bool { return !contains(b, m) })
+}
+
+func contains(sets []jsonMatch, m jsonMatch) bool {
+	return slices.ContainsFunc(sets, func(other jsonMatch) bool { return other.String() == m.String() })
+}
+
+// denied returns those of the sets that requests of the flow don't match either.
+func (f *flow) denied(sets []jsonMatch) []jsonMatch {
+	return slices.DeleteFunc(slices.Clone(sets), func(m jsonMatch) bool { return !contains(f.isnt, m) && f.may(m) })
+}
+
+// union returns what is in one of the lists.
+func union[E comparable](a, b []E) []E {
+	a = slices.Clip(a)
+	for _, e := range b {
+		if !slices.Contains(a, e) {
+			a = append(a, e)
+		}
+	}
+	return a
+}
+
+// describe says which requests are meant, of all that may come to a gate for the hosts: by
+// what they match, and only where that is no more than a host by what they don't.
+func (f *flow) describe(hosts []string) string {
+	var does, doesnt, elsewhere []string
+	for _, m := range f.is {
+		of := m.hosts()
+		if m = m.without("host"); len(m) > 0 {
+			does = append(does, m.String())
+		}
+		if len(of) > 0 && !slices.Equal(of, hosts) {
+			elsewhere = union(elsewhere, of)
+		}
+	}
+	for _, m := range f.isnt {
+		if of := m.hosts(); len(of) == 0 || len(elsewhere) == 0 && slices.Equal(of, hosts) {
+			doesnt = append(doesnt, m.String())
+		}
+	}
+	which := ""
+	if len(does) > 0 {
+		which = "those that match " + strings.Join(does, " and ")
+	} else if len(doesnt) > 0 {
+		which = "those that don't match " + strings.Join(doesnt, " or ")
+	}
+	if len(elsewhere) > 0 {
+		which = strings.TrimPrefix(which+", to "+strings.Join(elsewhere, ", "), ", ")
+	}
+	if which == "" {
+		return ""
+	}
+	return ": " + which
+}
+
+// rewrite has the requests of a flow rewritten by a handler of the route.
+func (f *flow) rewrite(r *jsonRoute, h *jsonHandler) {
+	f.moved = true
+	f.forgetAll()
+	if h.URI == "" || strings.HasPrefix(h.URI, "?") {
+		return
+	}
+	text := h.URI
+	if strings.Contains(text, "{http.matchers.file.") {
+		for _, m := range r.Match {
+			text += triedFiles(m["file"].RawMessage)
+		}
+	}
+	if !ownPath(text) {
+		f.fixed = true
+	} else if strings.Contains(text, "{http.request.orig_uri") {
+		f.fixed = false
+	}
+}
+
+// triedFiles returns which files a matcher tries: without some it is the request's own.
+func triedFiles(raw json.RawMessage) string {
+	var file struct {
+		TryFiles []string `json:"try_files"`
+	}
+	if json.Unmarshal(raw, &file) != nil || len(file.TryFiles) == 0 {
+		return "{http.request.uri.path}"
+	}
+	return strings.Join(file.TryFiles, " ")
+}
+
+var httpPlaceholder = regexp.MustCompile(`\{http\.[^{}]*\}|\{(path|uri|query|re\.)[^{}]*\}`)
+
+// ownPath reports whether the request itself has a say in what a path is.
+func ownPath(text string) bool {
+	return slices.ContainsFunc(httpPlaceholder.FindAllString(text, -1), func(p string) bool {
+		return !strings.HasPrefix(p, "{http.error.") && !strings.HasPrefix(p, "{http.matchers.file.")
+	})
+}
+
+var gatePlaceholder = regexp.MustCompile(`\{http\.(patgate\.\w+|auth\.user\.id)\}`)
+
+// use notes placeholders of the gate in the text, where no gate has come yet.
+func (f *flow) use(by, text string) {
+	if f.judged || f.away != nil {
+		return
+	}
+	for _, placeholder := range gatePlaceholder.FindAllString(text, -1) {
+		if !f.signedIn || strings.Contains(placeholder, "patgate") {
+			f.early = union(f.early, []earlyUse{{by, placeholder}})
+		}
+	}
+}

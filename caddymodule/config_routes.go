@@ -1,0 +1,340 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/certmagic"
+)
+
+// jsonServer is a server of Caddy's HTTP app, as far as it matters here.
+type jsonServer struct {
+	Listen      []string             `json:"listen"`
+	Routes      []jsonRoute          `json:"routes"`
+	NamedRoutes map[string]jsonRoute `json:"named_routes"`
+	Errors      jsonErrors           `json:"errors"`
+}
+
+// jsonErrors are error routes.
+type jsonErrors struct {
+	Routes []jsonRoute `json:"routes"`
+}
+
+// jsonRoute is a route of Caddy's HTTP app, as far as it matters here.
+type jsonRoute struct {
+	Group    string        `json:"group"`
+	Match    []jsonMatch   `json:"match"`
+	Handle   []jsonHandler `json:"handle"`
+	Terminal bool          `json:"terminal"`
+}
+
+// besidesHosts returns what the route matches requests by besides their hosts, ""
+// for nothing.
+func (r *jsonRoute) besidesHosts() string {
+	var sets []string
+	for _, m := range r.Match {
+		if m = m.without("host"); len(m) == 0 {
+			return ""
+		}
+		sets = append(sets, m.String())
+	}
+	return strings.Join(sets, " or ")
+}
+
+// jsonMatch is a set of Caddy's matchers by their names.
+type jsonMatch map[string]jsonMatcher
+
+// jsonMatcher is what a matcher is to match.
+type jsonMatcher struct {
+	json.RawMessage          // without blanks
+	list            []string // if it is one of strings
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *jsonMatcher) UnmarshalJSON(raw []byte) error {
+	var b bytes.Buffer
+	json.Compact(&b, raw) // is JSON: never fails
+	*m = jsonMatcher{RawMessage: b.Bytes()}
+	json.Unmarshal(raw, &m.list) // anything else is none
+	return nil
+}
+
+// String returns it as it is written, without blanks.
+func (m jsonMatch) String() string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.Encode(m) // was JSON: never fails
+	return strings.TrimSpace(b.String())
+}
+
+// without returns the others of the set.
+func (m jsonMatch) without(name string) jsonMatch {
+	if _, has := m[name]; has {
+		m = maps.Clone(m)
+		delete(m, name)
+	}
+	return m
+}
+
+// hosts returns those that the set is for; none: all.
+func (m jsonMatch) hosts() []string { return m["host"].list }
+
+// not returns the sets that must not match.
+func (m jsonMatch) not() (sets []jsonMatch) {
+	if not, has := m["not"]; has {
+		json.Unmarshal(not.RawMessage, &sets) // anything else Caddy will refuse
+	}
+	return sets
+}
+
+// coverers are the matchers that are lists, and whether a pattern in one takes all that
+// another does.
+var coverers = map[string]func(wide, narrow string) bool{
+	"host":   coversHost,
+	"method": func(wide, narrow string) bool { return wide == narrow },
+	"path":   coversPath,
+}
+
+// covers reports whether all that one matcher takes is taken by another of that name, as
+// far as can be told.
+func covers(name string, wide, narrow jsonMatcher) bool {
+	takes, known := coverers[name]
+	return bytes.Equal(wide.RawMessage, narrow.RawMessage) || known && len(narrow.list) > 0 && !slices.ContainsFunc(narrow.list, func(n string) bool {
+		return !slices.ContainsFunc(wide.list, func(w string) bool { return takes(w, n) })
+	})
+}
+
+// overlap reports whether a request may match both sets, as far as can be told.
+func overlap(a, b jsonMatch) bool {
+	for name, takes := range coverers {
+		all, others := a[name].list, b[name].list
+		if !share(all, others, func(one, other string) bool {
+			return takes(one, other) || takes(other, one) || name == "path" && !(plainPath(one) && plainPath(other))
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// share reports whether a request may match patterns of both lists; an empty one matches
+// all, and what a placeholder stands for isn't known.
+func share(all, others []string, overlap func(one, other string) bool) bool {
+	return len(all) == 0 || len(others) == 0 || slices.ContainsFunc(all, func(one string) bool {
+		return slices.ContainsFunc(others, func(other string) bool {
+			return strings.Contains(one+other, "{") || overlap(one, other)
+		})
+	})
+}
+
+func coversHost(wide, narrow string) bool {
+	return certmagic.MatchWildcard(strings.ToLower(narrow), strings.ToLower(wide))
+}
+
+func coversPath(wide, narrow string) bool {
+	wide, narrow = strings.ToLower(wide), strings.ToLower(narrow)
+	prefix, open := strings.CutSuffix(wide, "*")
+	return wide == narrow || open && plainPath(wide) && strings.HasPrefix(narrow, prefix)
+}
+
+// plainPath reports whether a pattern for paths is a path, or what paths begin with.
+func plainPath(pattern string) bool {
+	return !strings.ContainsAny(strings.TrimSuffix(pattern, "*"), "*?[\\%{") && !strings.Contains(pattern, "//")
+}
+
+// jsonHandler is a handler of Caddy's HTTP app: what of all kinds matters here.
+type jsonHandler struct {
+	Handler string      `json:"handler"`
+	Routes  []jsonRoute `json:"routes"`
+	Errors  *jsonErrors `json:"errors"`
+	Name    string      `json:"name"` // of the route that invoke means
+	// Of those that answer.
+	HandleResponse   []jsonErrors         `json:"handle_response"`
+	Upstreams        []jsonUpstream       `json:"upstreams"`
+	DynamicUpstreams json.RawMessage      `json:"dynamic_upstreams"`
+	Rewrite          struct{ URI string } `json:"rewrite"`
+	Root             string               `json:"root"` // of vars, too
+	PassThru         bool                 `json:"pass_thru"`
+	StatusCode       any                  `json:"status_code"`
+	// Of those that change requests.
+	URI      string                        `json:"uri"`
+	Request  jsonHeaders                   `json:"request"`
+	Headers  struct{ Request jsonHeaders } `json:"headers"`
+	Response struct {
+		Deferred bool            `json:"deferred"`
+		Require  json.RawMessage `json:"require"`
+	} `json:"response"`
+
+	raw  json.RawMessage
+	gate *Handler // if it is one
+}
+
+type jsonUpstream struct {
+	Dial string `json:"dial"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler. A key that is of another type means something
+// else to a handler that isn't known here.
+func (h *jsonHandler) UnmarshalJSON(raw []byte) error {
+	type plain jsonHandler
+	h.raw = bytes.Clone(raw)
+	var mistyped *json.UnmarshalTypeError
+	if err := json.Unmarshal(raw, (*plain)(h)); !errors.As(err, &mistyped) {
+		return err
+	}
+	return nil
+}
+
+// below returns the routes in the handler that requests may come to.
+func (h *jsonHandler) below() (lists [][]jsonRoute) {
+	if h.Handler == "patgate" { // its routes are others
+		return nil
+	}
+	if len(h.Routes) > 0 {
+		lists = append(lists, h.Routes)
+	}
+	for _, answered := range h.HandleResponse {
+		if len(answered.Routes) > 0 {
+			lists = append(lists, answered.Routes)
+		}
+	}
+	return lists
+}
+
+// failed returns the error routes of a subroute.
+func (h *jsonHandler) failed() []jsonRoute {
+	if h.Errors == nil {
+		return nil
+	}
+	return h.Errors.Routes
+}
+
+// answers reports whether no request that comes to the handler goes on to the next.
+func (h *jsonHandler) answers() bool {
+	switch h.Handler {
+	case "reverse_proxy":
+		return len(h.below()) == 0
+	case "file_server":
+		return !h.PassThru
+	case "static_response":
+		return h.status() != http.StatusEarlyHints
+	case "error", "patgate_console", "patgate_health", "metrics":
+		return true
+	}
+	return false
+}
+
+// status returns the status that the handler is written to answer; 0: it isn't known.
+func (h *jsonHandler) status() int {
+	switch status := h.StatusCode.(type) {
+	case float64:
+		return int(status)
+	case string:
+		var number int
+		json.Unmarshal([]byte(status), &number) // a placeholder stays 0
+		return number
+	}
+	return 0
+}
+
+// fails returns statuses that a handler fails with.
+func (h *jsonHandler) fails() []int {
+	switch h.Handler {
+	case "reverse_proxy":
+		return []int{502, 503, 504}
+	case "file_server":
+		return []int{400, 403, 404, 405, 500}
+	case "error":
+		return []int{h.status()}
+	}
+	return nil
+}
+
+// eager returns the part of the handler in which placeholders are replaced when a request
+// comes to it.
+func (h *jsonHandler) eager() string {
+	switch h.Handler {
+	case "patgate", "map", "log_append", "intercept", "templates", "tracing", "encode", "subroute":
+		return ""
+	case "headers":
+		if h.Response.Deferred || len(h.Response.Require) > 0 {
+			text, _ := json.Marshal(h.Request) // was JSON: never fails
+			return string(text)
+		}
+	}
+	return string(h.raw)
+}
+
+// forwards reports whether requests come to an upstream, or to files, through the handler.
+func (h *jsonHandler) forwards() bool {
+	return h.Handler == "reverse_proxy" || h.Handler == "file_server"
+}
+
+// upstreams returns what requests come to through the handler: addresses, or the root
+// of files.
+func (h *jsonHandler) upstreams(root string) (all []string) {
+	switch h.Handler {
+	case "reverse_proxy":
+		for _, u := range h.Upstreams {
+			all = append(all, u.Dial)
+		}
+		if len(h.DynamicUpstreams) > 0 {
+			all = append(all, string(h.DynamicUpstreams))
+		}
+	case "file_server":
+		if h.Root != "" && h.Root != "{http.vars.root}" {
+			root = h.Root
+		}
+		all = append(all, path.Clean(root))
+	}
+	return all
+}
+
+// sameUpstream reports whether two places lead to one upstream: an address of this
+// machine has several names.
+func sameUpstream(a, b string) bool {
+	host, port, err := net.SplitHostPort(a)
+	other, otherPort, otherErr := net.SplitHostPort(b)
+	return a == b || err == nil && otherErr == nil && port == otherPort && (host == other || local(host) && local(other))
+}
+
+func local(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// jsonHeaders is what is done to headers.
+type jsonHeaders struct {
+	Add     map[string]json.RawMessage `json:"add,omitempty"`
+	Set     map[string]json.RawMessage `json:"set,omitempty"`
+	Replace map[string]json.RawMessage `json:"replace,omitempty"`
+	Delete  []string                   `json:"delete,omitempty"`
+}
+
+// gives reports whether the header gets another value.
+func (o *jsonHeaders) gives(name string) bool {
+	for _, op := range []map[string]json.RawMessage{o.Add, o.Set, o.Replace} {
+		for changed := range op {
+			if changed == "*" || http.CanonicalHeaderKey(changed) == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// removes reports whether the header is deleted.
+func (o *jsonHeaders) removes(name string) bool {
+	return slices.ContainsFunc(o.Delete, func(pattern string) bool {
+		matches, _ := path.Match(strings.ToLower(pattern), strings.ToLower(name)) // an asterisk at an end, or at both
+		return matches
+	})
+}

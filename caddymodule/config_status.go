@@ -1,0 +1,183 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// rejectionStatuses returns what gates answer requests that they turn away.
+func rejectionStatuses() (statuses []int) {
+	for _, reason := range policy.Reasons() {
+		if reason != policy.Forward {
+			statuses = append(statuses, reason.Status())
+		}
+	}
+	slices.Sort(statuses)
+	return slices.Compact(statuses)
+}
+
+// atStatus returns what of a set of matchers is still to be asked of a request that has
+// failed with a status: those that ask for nothing else are answered. It reports whether
+// the others can matter.
+func atStatus(m jsonMatch, status int) (jsonMatch, bool) {
+	if status == 0 {
+		return m, true
+	}
+	left := jsonMatch{}
+	for name, matcher := range m {
+		if name == "not" {
+			var sets []jsonMatch
+			for _, not := range m.not() {
+				not, possible := atStatus(not, status)
+				if possible && len(not) == 0 {
+					return nil, false
+				} else if possible {
+					sets = append(sets, not)
+				}
+			}
+			if len(sets) > 0 {
+				text, _ := json.Marshal(sets) // was JSON: never fails
+				left[name] = jsonMatcher{RawMessage: text}
+			}
+			continue
+		}
+		matches, known := matchesStatus(name, matcher.RawMessage, status)
+		if known && !matches {
+			return nil, false
+		} else if !known {
+			left[name] = matcher
+		}
+	}
+	return left, true
+}
+
+// matchesStatus reports whether a matcher takes an error by its status; known: whether it
+// looks at nothing else, or at nothing else that could make it match.
+func matchesStatus(name string, raw json.RawMessage, status int) (matches, known bool) {
+	switch name {
+	case "vars", "vars_regexp":
+		var keys map[string]json.RawMessage
+		if json.Unmarshal(raw, &keys) != nil || !ofStatus(string(raw)) {
+			return false, false
+		}
+		for key := range keys {
+			if !strings.HasPrefix(key, "{") {
+				return false, false // a variable
+			}
+		}
+		return takesStatus(name, raw, status)
+	case "expression":
+		known = true
+		for _, part := range conjuncts(expression(raw)) {
+			if !ofStatus(part) || calls(part) {
+				known = false
+				continue
+			}
+			part, _ := json.Marshal(part) // never fails
+			if matches, asked := takesStatus(name, part, status); asked && !matches {
+				return false, true
+			} else if !asked {
+				known = false
+			}
+		}
+		return known, known
+	}
+	return false, false
+}
+
+// expression returns the text of a matcher of that name.
+func expression(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	var named struct{ Expr string }
+	json.Unmarshal(raw, &named) // anything else Caddy will refuse
+	return named.Expr
+}
+
+// conjuncts returns the parts of an expression that must all be true.
+func conjuncts(text string) (parts []string) {
+	depth, start := 0, 0
+	quote := byte(0)
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote != 0:
+			if c == '\\' {
+				i++
+			} else if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"' || c == '`':
+			quote = c
+		case strings.IndexByte("([{", c) >= 0:
+			depth++
+		case strings.IndexByte(")]}", c) >= 0:
+			depth--
+		case depth > 0:
+		case c == '?', strings.HasPrefix(text[i:], "||"):
+			return []string{text} // binds less than &&
+		case strings.HasPrefix(text[i:], "&&"):
+			parts = append(parts, text[start:i])
+			start = i + 2
+		}
+	}
+	return append(parts, text[start:])
+}
+
+var (
+	placeholderIn = regexp.MustCompile(`\{[a-zA-Z][^{}\s"]*\}`)
+	callIn        = regexp.MustCompile(`(^|[^.\w])(\w+)\s*\(`)
+)
+
+// ofStatus reports whether the text has no placeholders but those of a status.
+func ofStatus(text string) bool {
+	return !slices.ContainsFunc(placeholderIn.FindAllString(text, -1), func(p string) bool {
+		return p != "{http.error.status_code}" && p != "{http.error.status_text}"
+	})
+}
+
+// calls reports whether an expression calls a function that may look at the request, as
+// the names of Caddy's matchers are.
+func calls(text string) bool {
+	return slices.ContainsFunc(callIn.FindAllStringSubmatch(text, -1), func(call []string) bool {
+		return !slices.Contains([]string{"int", "uint", "double", "string", "bool", "size", "in"}, call[2])
+	})
+}
+
+// takesStatus has Caddy's own matcher say whether it takes an error of the status. known: it
+// could.
+func takesStatus(name string, raw json.RawMessage, status int) (matches, known bool) {
+	info, err := caddy.GetModule("http.matchers." + name)
+	if err != nil {
+		return false, false
+	}
+	matcher := info.New()
+	if json.Unmarshal(raw, matcher) != nil {
+		return false, false
+	}
+	repl := caddy.NewReplacer()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.WithValue(context.Background(), caddy.ReplacerCtxKey, repl)})
+	defer cancel()
+	if p, ok := matcher.(caddy.Provisioner); ok && p.Provision(ctx) != nil {
+		return false, false
+	}
+	r, _ := http.NewRequestWithContext(context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{}), http.MethodGet, "/", nil) // never fails
+	r = (*caddyhttp.HTTPErrorConfig)(nil).WithError(r, caddyhttp.HandlerError{StatusCode: status, Err: errors.New(http.StatusText(status))})
+	m, ok := matcher.(caddyhttp.RequestMatcherWithError)
+	if !ok {
+		return false, false
+	}
+	matches, err = m.MatchWithError(r)
+	return matches, err == nil
+}

@@ -1,0 +1,357 @@
+package caddymodule
+
+import (
+	"slices"
+	"strings"
+)
+
+// walk is a way through all routes of a server, as its requests go: routes one after the
+// other, one of each group, into subroutes and named routes, up to the handlers that
+// answer, and with what fails into the error routes. Where a matcher may match or not,
+// it goes on both ways.
+type walk struct {
+	named   map[string]jsonRoute
+	invoked []string // the named routes that it is in
+	failing bool     // it is in error routes
+
+	catchers []*catcher
+	gates    []*passage
+	places   []*place
+	oddities []oddity
+}
+
+// passage is what the walk has seen of a gate.
+type passage struct {
+	gate    *Handler
+	reached bool
+	asked   bool     // patgate_authorize answers what it lets through
+	guards  bool     // something may answer what it lets through
+	before  []*place // where requests are answered that don't come so far
+}
+
+// place is where requests are answered.
+type place struct {
+	handler   *jsonHandler
+	name      string
+	upstreams []string
+	gates     []*Handler // that stand before it
+	open      []flow     // that come there past all gates
+	away      []*Handler // that have turned away what comes there
+	seen      []flow     // all that come there
+}
+
+// oddity is something else that was seen at a gate.
+type oddity struct {
+	gate       *Handler
+	kind, text string
+}
+
+// walkServer goes through the routes of a server.
+func walkServer(server *jsonServer) *walk {
+	w := &walk{named: server.NamedRoutes}
+	last := w.catcher(server.Errors.Routes, nil)
+	w.routes(server.Routes, []flow{{way: way{root: ".", catch: last}}})
+	w.failing = true
+	for len(w.catchers) > 0 {
+		// Error routes of subroutes first: the others get their errors.
+		c := w.catchers[len(w.catchers)-1]
+		w.catchers = w.catchers[:len(w.catchers)-1]
+		// Handlers fail in more ways than are known here.
+		more := flow{way: way{judged: true, root: ".", catch: c.outer}}
+		w.routes(c.routes, join(append(c.failed, more)))
+	}
+	return w
+}
+
+func (w *walk) catcher(routes []jsonRoute, outer *catcher) *catcher {
+	c := &catcher{routes: routes, outer: outer}
+	w.catchers = append(w.catchers, c)
+	return c
+}
+
+// fail has requests come to the error routes. These see them as they were sent.
+func (w *walk) fail(f flow, status int) {
+	if c := f.catch; c != nil {
+		if f.moved {
+			f.forgetAll()
+		}
+		f.status, f.catch, f.fixed, f.moved, f.taken = status, c.outer, false, false, ""
+		c.failed = append(c.failed, f)
+	}
+}
+
+// routes goes through routes, and returns what comes out behind them.
+func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
+	for i := range routes {
+		r := &routes[i]
+		group := ""
+		if r.Group != "" {
+			group = r.Group + " "
+		}
+		var on, past []flow
+		for _, f := range flows {
+			if group != "" && strings.Contains(" "+f.taken, " "+group) {
+				past = append(past, f)
+				continue
+			}
+			for _, m := range r.Match {
+				f.use("a matcher", m.String())
+			}
+			if p, some := f.past(r.Match); some {
+				past = append(past, p)
+			}
+			f.taken += group
+			if len(r.Match) == 0 {
+				on = append(on, f)
+			}
+			for _, m := range r.Match {
+				if o, some := f.on(m); some {
+					on = append(on, o)
+				}
+			}
+		}
+		on = w.handlers(r, join(on))
+		if r.Terminal {
+			on = nil
+		}
+		flows = append(past, on...)
+		if group != "" && !slices.ContainsFunc(routes[i+1:], func(later jsonRoute) bool { return later.Group == r.Group }) {
+			for i := range flows {
+				flows[i].taken = strings.TrimPrefix(strings.ReplaceAll(" "+flows[i].taken, " "+group, " "), " ")
+			}
+		}
+		flows = join(flows)
+	}
+	return flows
+}
+
+// handlers goes through the handlers of a route.
+func (w *walk) handlers(r *jsonRoute, flows []flow) []flow {
+	for n := range r.Handle {
+		h := &r.Handle[n]
+		for i := range flows {
+			flows[i].use("the handler "+h.Handler, h.eager())
+		}
+		flows = join(w.handler(r, h, flows))
+	}
+	return flows
+}
+
+// handler has flows come to a handler, and returns those that it passes on.
+func (w *walk) handler(r *jsonRoute, h *jsonHandler, flows []flow) (out []flow) {
+	switch h.Handler {
+	case "patgate":
+		return w.judge(h.gate, flows)
+	case "patgate_authorize":
+		for i := range flows {
+			flows[i].asked = true
+		}
+	case "authentication":
+		for i := range flows {
+			flows[i].signedIn = true
+		}
+	case "invoke":
+		return w.invoke(h.Name, flows)
+	case "vars":
+		for i := range flows {
+			if h.Root != "" {
+				flows[i].root = h.Root
+			}
+			flows[i].forgetBy("vars", "expression")
+		}
+	case "rewrite":
+		for i := range flows {
+			flows[i].rewrite(r, h)
+		}
+	case "headers":
+		for i := range flows {
+			w.change(&flows[i], "request_header", &h.Request)
+			flows[i].forgetBy("header", "expression")
+		}
+	case "intercept":
+		for _, routes := range h.below() {
+			w.routes(routes, slices.Clone(flows)) // of them nothing goes on
+		}
+	case "map", "encode", "log_append", "request_body", "templates", "tracing", "subroute":
+	case "reverse_proxy":
+		for i := range flows {
+			w.change(&flows[i], "header_up", &h.Headers.Request)
+		}
+		w.answer(h, flows)
+		for _, routes := range h.below() {
+			out = append(out, w.routes(routes, slices.Clone(flows))...)
+		}
+		return out
+	default:
+		// What isn't known may answer as well.
+		w.answer(h, flows)
+		if h.answers() {
+			return nil
+		}
+	}
+	if len(h.Routes) > 0 || h.Errors != nil {
+		return w.subroute(h, flows)
+	}
+	return flows
+}
+
+// passage returns what has been seen of the gate.
+func (w *walk) passage(gate *Handler) *passage {
+	i := slices.IndexFunc(w.gates, func(p *passage) bool { return p.gate == gate })
+	if i < 0 {
+		i = len(w.gates)
+		w.gates = append(w.gates, &passage{gate: gate})
+	}
+	return w.gates[i]
+}
+
+// gatesOf returns the gates that stand before an upstream of the place, here or elsewhere.
+func (w *walk) gatesOf(p *place) (gates []*Handler) {
+	for _, other := range w.places {
+		if slices.ContainsFunc(p.upstreams, func(u string) bool {
+			return slices.ContainsFunc(other.upstreams, func(v string) bool { return sameUpstream(u, v) })
+		}) {
+			gates = union(gates, other.gates)
+		}
+	}
+	return gates
+}
+
+// judge has flows come to a gate.
+func (w *walk) judge(gate *Handler, flows []flow) []flow {
+	p := w.passage(gate)
+	if len(flows) > 0 {
+		p.reached = true
+	}
+	p.before = union(p.before, w.places)
+	for i := range flows {
+		f := &flows[i]
+		p.asked = p.asked || f.asked
+		if !f.judged && f.away == nil {
+			for _, use := range f.early {
+				w.find(gate, warnEmpty, use.handler+" stands before this gate and names "+use.placeholder+", which is empty there: only what stands behind the gate can use it")
+			}
+		}
+		f.early = nil
+		if !w.failing {
+			for _, status := range rejectionStatuses() {
+				turned := *f
+				turned.judged, turned.gates, turned.away = false, nil, gate
+				w.fail(turned, status)
+			}
+		}
+		f.judged, f.away = true, nil
+		f.gates = union(f.gates, []*Handler{gate})
+	}
+	return flows
+}
+
+func (w *walk) find(gate *Handler, kind, text string) {
+	if f := (oddity{gate, kind, text}); !slices.Contains(w.oddities, f) {
+		w.oddities = append(w.oddities, f)
+	}
+}
+
+// answer has flows come to a handler that answers them, or may.
+func (w *walk) answer(h *jsonHandler, flows []flow) {
+	for _, f := range flows {
+		for _, p := range w.gates {
+			p.guards = p.guards || slices.Contains(f.gates, p.gate)
+		}
+		if !h.answers() && !h.forwards() {
+			continue
+		}
+		p := w.place(h, f.root)
+		p.seen = append(p.seen, f)
+		fixed := f.fixed || h.Rewrite.URI != "" && !ownPath(h.Rewrite.URI)
+		switch {
+		case f.judged:
+			p.gates = union(p.gates, f.gates)
+		case fixed:
+		case f.away != nil:
+			p.away = union(p.away, []*Handler{f.away})
+		default:
+			p.open = append(p.open, f)
+		}
+		if f.away == nil && f.status == 0 && !f.judged {
+			for _, status := range h.fails() {
+				w.fail(f, status)
+			}
+		}
+	}
+}
+
+// place returns the place of a handler, which serves files of a root.
+func (w *walk) place(h *jsonHandler, root string) *place {
+	upstreams := h.upstreams(root)
+	name := strings.TrimSpace(h.Handler + " " + strings.Join(upstreams, " "))
+	for _, p := range w.places {
+		if p.handler == h && p.name == name {
+			return p
+		}
+	}
+	p := &place{handler: h, name: name, upstreams: upstreams}
+	w.places = append(w.places, p)
+	return p
+}
+
+// subroute has flows go through the routes of a handler. What fails there, or behind it,
+// comes to its error routes if it has some.
+func (w *walk) subroute(h *jsonHandler, flows []flow) (out []flow) {
+	if h.Errors == nil {
+		return w.routes(h.Routes, flows)
+	}
+	for _, f := range flows {
+		c := w.catcher(h.Errors.Routes, f.catch)
+		f.catch = c
+		out = append(out, w.routes(h.Routes, []flow{f})...)
+		// What falls out of the error routes goes on as well.
+		failed := c.failed
+		c.failed = nil
+		was := w.failing
+		w.failing = true
+		out = append(out, w.routes(c.routes, join(failed))...)
+		w.failing = was
+	}
+	return out
+}
+
+// invoke has flows go through a named route.
+func (w *walk) invoke(name string, flows []flow) []flow {
+	r, known := w.named[name]
+	if !known || slices.Contains(w.invoked, name) {
+		return nil // it fails, at once or at last
+	}
+	w.invoked = append(w.invoked, name)
+	flows = w.routes([]jsonRoute{r}, flows)
+	w.invoked = w.invoked[:len(w.invoked)-1]
+	return flows
+}
+
+// change has a flow's headers changed by name, and finds those that a gate before it has
+// read or set.
+func (w *walk) change(f *flow, by string, ops *jsonHeaders) {
+	for _, gate := range f.gates {
+		for _, name := range gate.policy.SourceHeaders() {
+			if ops.gives(name) || ops.removes(name) {
+				w.find(gate, warnChanged, by+" behind this gate changes "+name+", in which the gate reads the space or the resource: what is forwarded isn't what was judged; change it before the gate, in a route block")
+			}
+		}
+		for _, name := range gate.identityNames() {
+			if ops.gives(name) {
+				w.find(gate, warnChanged, by+" behind this gate sets "+name+", which tells the API who is asking")
+			}
+		}
+	}
+}
+
+// identityNames returns the headers in which the gate tells who is asking.
+func (h *Handler) identityNames() []string {
+	switch {
+	case h.signed != nil:
+		return []string{h.signed.Header}
+	case h.identity != nil:
+		return h.identity[:]
+	}
+	return nil
+}

@@ -1,0 +1,333 @@
+package caddymodule
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// gateBlock is a gate in a Caddyfile, with a matcher and further lines.
+func gateBlock(matcher, lines string) string {
+	return "patgate " + matcher + "{\n\tdefault deny\n\troute GET /a any\n" + lines + "}\n"
+}
+
+// Names in the Caddyfiles of the rows below.
+var inRows = strings.NewReplacer(
+	"GATE/a", gateBlock("/a/* ", ""), "GATE@m", gateBlock("@m ", ""), "GATE@n", gateBlock("@n ", ""), "GATE", gateBlock("", ""),
+	"TENANT", gateBlock("", "\tspace header.X-Tenant\n"), "SIGNED", gateBlock("", "\tidentity_headers signed\n"),
+	"{ ", "{\n", "; ", "\n", " }", "\n}",
+)
+
+// checked returns what policy check warns of in a site, each warning without its place;
+// the row may begin with global options, and with other sites behind "+++".
+func checked(t *testing.T, row string) []string {
+	t.Helper()
+	global, site, is := strings.Cut(row, "===")
+	if !is {
+		global, site = "", row
+	}
+	site, others, _ := strings.Cut(site, "+++")
+	text := fmt.Sprintf("{\n%s\n}\n%s\nhttp://a.test {\n%s\n}\n", inRows.Replace(global), inRows.Replace(others), inRows.Replace(site))
+	got, stderr, err := runPolicy(t, "check", "--config", writeFile(t, "Caddyfile", text))
+	if err != nil {
+		t.Fatalf("%s: %v %s", row, err, stderr)
+	}
+	return warningsIn(got)
+}
+
+// warningsIn returns the warnings of what policy check has printed.
+func warningsIn(printed string) (texts []string) {
+	for _, m := range regexp.MustCompile(`(?m)warning: (.*)$`).FindAllStringSubmatch(printed, -1) {
+		texts = append(texts, m[1])
+	}
+	return texts
+}
+
+// wantWarnings compares what is warned of with how it is to begin; "": nothing.
+func wantWarnings(t *testing.T, row string, got []string, want string) {
+	t.Helper()
+	switch {
+	case want == "" && len(got) == 0, want != "" && len(got) == 1 && strings.HasPrefix(got[0], want):
+	case want == "":
+		t.Errorf("%s\nwarns of %q, want nothing", row, got)
+	default:
+		t.Errorf("%s\nwarns of %q, want %q", row, got, want)
+	}
+}
+
+// A gate that no requests come to judges none.
+func TestCheckReached(t *testing.T) {
+	const none, nothing = "no request comes to this gate: ", "nothing stands behind this gate: "
+	for _, row := range [][2]string{
+		{"GATE; reverse_proxy a", ""},
+		{"route { reverse_proxy a; GATE }", none + "reverse_proxy a:80 stands before it and answers; in a route block"},
+		{"order patgate before reverse_proxy === GATE; handle /a/* { reverse_proxy a }; handle { respond 404 }", none + "reverse_proxy a:80 stands before it and answers; "},
+		{"order patgate last === GATE; root /srv; file_server", none + "file_server /srv stands before it"},
+		{"order patgate last === GATE; file_server { pass_thru }", nothing + "file_server . stands before it and answers, unjudged; "},
+		{"order patgate last === GATE; root /srv; php_fastcgi a", nothing + "reverse_proxy a:80 stands before it and answers, unjudged; "},
+		{"order patgate last === GATE; root /srv; php_fastcgi a; file_server", none + "reverse_proxy a:80, file_server /srv stand before it"},
+		{"route { error 404; GATE }", none + "error stands before it"},
+		{"route { patgate_health; GATE }", none + "patgate_health stands before it"},
+		{"route { metrics; GATE }", none + "metrics stands before it"},
+		{"route { invoke up; GATE } +++ &(up) { reverse_proxy a }", none + "reverse_proxy a:80 stands before it"},
+		{"route { route { reverse_proxy a }; GATE }", none + "reverse_proxy a:80 stands before it"},
+		{"route { @m path /a; handle @m { respond x }; @n not path /a; handle @n { respond x }; GATE }", none + "static_response stands before it"},
+		{"@m host {env.HOST}; handle @m { GATE; reverse_proxy a }", ""},
+		{"@m host b.test; handle @m { GATE; reverse_proxy a }", none + "no route leads to it"},
+		{"handle /a/* { respond x }; handle /a/b { GATE; reverse_proxy a }", ""}, // Caddy sorts them
+
+		{"route { reverse_proxy /x b; GATE; reverse_proxy a }", ""},
+		{"route { file_server { pass_thru }; GATE; reverse_proxy a }", ""},
+		{"route { respond /x 404; GATE; reverse_proxy a }", ""},
+		{"route { respond 103; GATE; reverse_proxy a }", ""},
+		{"route { invoke part; GATE; reverse_proxy a } +++ &(part) { handle /x { respond x } }", ""},
+		{"route { forward_auth auth { uri /verify }; GATE; reverse_proxy a }", ""},
+		{"patgate_health /healthz; respond /x 404; GATE; reverse_proxy a", ""},
+		{"patgate_authorize nginx; GATE", ""},
+		{"GATE", ""},
+		{"invoke app +++ &(app) { route { GATE; reverse_proxy a } }", ""},
+		{"GATE; reverse_proxy a +++ http://b.test { reverse_proxy b }", ""},
+	} {
+		wantWarnings(t, row[0], checked(t, row[0]), row[1])
+	}
+}
+
+// What stands behind a gate isn't to be reached past all of them. What doesn't is
+// nobody's business.
+func TestCheckOpen(t *testing.T) {
+	const past = "requests come to reverse_proxy a:80, before which this gate stands, past it and unjudged: those that "
+	for _, row := range [][2]string{
+		{"GATE/a; reverse_proxy a", past + `don't match {"path":["/a/*"]}`},
+		{"handle /a/* { GATE; reverse_proxy a }; reverse_proxy a", past + `don't match {"path":["/a/*"]}`},
+		{"handle /pub/* { reverse_proxy a }; handle { GATE; reverse_proxy a }", past + `match {"path":["/pub/*"]}`},
+		{"handle_path /pub/* { reverse_proxy a }; handle { GATE; reverse_proxy a }", "requests come to reverse_proxy a:80, before which this gate stands, past it and unjudged"},
+		{"@m path /a/*; route @m { GATE; request_header X-Gated yes }; reverse_proxy a", past + `don't match {"path":["/a/*"]}`},
+		{"route { reverse_proxy /ping a; GATE; reverse_proxy a }", past + `match {"path":["/ping"]}`},
+		{"handle /a/* { invoke app }; handle { reverse_proxy a } +++ &(app) { route { GATE; reverse_proxy a } }", past + `don't match {"path":["/a/*"]}`},
+		{"handle /a/* { GATE; reverse_proxy localhost:9000 }; handle { reverse_proxy 127.0.0.1:9000 }", "requests come to reverse_proxy 127.0.0.1:9000, "},
+		{"GATE; reverse_proxy a +++ http://b.test { reverse_proxy a }", strings.TrimSuffix(past, "those that ") + "to b.test"},
+		{"@m method GET; GATE@m; reverse_proxy a", past + `don't match {"method":["GET"]}`},
+		{"root /srv; GATE/a; file_server", "requests come to file_server /srv, before which this gate stands"},
+		{"@m header X-M x; route { GATE@m; request_header X-M x; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "}, // set in between
+		{"handle /s/* { file_server }; handle { GATE; reverse_proxy a }; handle_errors 404 { reverse_proxy a }", strings.Replace(past, "past it", "past it by handle_errors", 1) + `match {"path":["/s/*"]}`},
+
+		{"handle /static/* { file_server }; handle { GATE; reverse_proxy a }", ""},
+		{"handle /pub/* { reverse_proxy b }; handle { GATE; reverse_proxy a }", ""},
+		{"handle /a/* { GATE; reverse_proxy a }; handle { reverse_proxy b }", ""},
+		{"handle /a/* { GATE; reverse_proxy localhost:9000 }; handle { reverse_proxy localhost:9001 }", ""},
+		{"GATE/a; reverse_proxy /a/* a; reverse_proxy b", ""},
+		{"GATE/a; reverse_proxy /a/v1/* a; reverse_proxy /b/* b", ""},
+		{"GATE/a; request_header X-M x; reverse_proxy /a/* a", ""},
+		{"GATE/a; request_header /b/* X-M x; reverse_proxy /a/* a", ""},
+		{"GATE; GATE/a; reverse_proxy a", ""},
+		{"@m path /a/*; @n not path /a/*; route { GATE@m; GATE@n; reverse_proxy a }", ""},
+		{"handle /a/* { GATE; reverse_proxy a }; handle { GATE; reverse_proxy a }", ""},
+		{"handle /a/* { GATE }; handle { respond 404 }; reverse_proxy a", ""},
+		{"@m path /a/* /b/*; handle @m { GATE; reverse_proxy a }; handle { respond 404 }", ""},
+		{"redir /old /new; GATE; reverse_proxy a", ""},
+		{"handle /ping { rewrite * /healthz; reverse_proxy a }; handle { GATE; reverse_proxy a }", ""}, // there only
+		{"handle /s/* { root /srv/s; file_server }; handle { root /srv; GATE; file_server }", ""},
+		{"root /srv; GATE; php_fastcgi a; file_server", ""},
+		{"root /srv; GATE; try_files {path} /index.html; file_server", ""},
+		{"handle /a/* { invoke app }; handle /b/* { invoke app }; handle { respond 404 } +++ &(app) { route { GATE; reverse_proxy a } }", ""},
+		{"handle /console/* { basic_auth { bob $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG }; patgate_console }; handle { GATE; reverse_proxy a }", ""},
+		{"GATE; forward_auth auth { uri /verify }; reverse_proxy a", ""},
+		{"GATE; reverse_proxy a +++ http://b.test:8081 { reverse_proxy a }", ""}, // another server
+	} {
+		wantWarnings(t, row[0], checked(t, row[0]), row[1])
+	}
+}
+
+// What was judged, and who is asking, stays as it is behind the gate.
+func TestCheckChanged(t *testing.T) {
+	for _, row := range [][2]string{
+		{"TENANT; request_header X-Tenant {labels.1}; reverse_proxy a", "request_header behind this gate changes X-Tenant, in which the gate reads the space"},
+		{"TENANT; request_header -x-tenant; reverse_proxy a", "request_header behind this gate changes X-Tenant, "},
+		{"TENANT; request_header -X-T*; reverse_proxy a", "request_header behind this gate changes X-Tenant, "},
+		{"TENANT; request_header X-Tenant a b; reverse_proxy a", "request_header behind this gate changes X-Tenant, "},
+		{"TENANT; request_header /x X-Tenant a; reverse_proxy a", "request_header behind this gate changes X-Tenant, "},
+		{"TENANT; reverse_proxy a { header_up +X-Tenant x }", "header_up behind this gate changes X-Tenant, "},
+		{"GATE; request_header X-Patgate-Owner root; reverse_proxy a", "request_header behind this gate sets X-Patgate-Owner, which tells the API who is asking"},
+		{"GATE; reverse_proxy a { header_up X-Patgate-Scopes * }", "header_up behind this gate sets X-Patgate-Scopes, "},
+		{"SIGNED; reverse_proxy a { header_up X-Patgate-Identity x }", "header_up behind this gate sets X-Patgate-Identity, "},
+
+		{"route { request_header X-Tenant {labels.1}; TENANT; reverse_proxy a }", ""},
+		{"TENANT; header X-Tenant x; reverse_proxy a", ""}, // of the answer
+		{"GATE; request_header X-Tenant x; reverse_proxy a", ""},
+		{"GATE; reverse_proxy a { header_up -X-Patgate-Scopes }", ""},
+		{"GATE; reverse_proxy a { header_up Authorization secret; header_up X-User {http.patgate.owner} }", ""},
+	} {
+		wantWarnings(t, row[0], checked(t, row[0]), row[1])
+	}
+}
+
+// What the gate says is known behind it.
+func TestCheckEmpty(t *testing.T) {
+	const empty = " stands before this gate and names "
+	for _, row := range [][2]string{
+		{"root * /srv/{http.patgate.space}; TENANT; file_server", "the handler vars" + empty + "{http.patgate.space}, which is empty there"},
+		{"vars owner {http.auth.user.id}; GATE; reverse_proxy a", "the handler vars" + empty + "{http.auth.user.id}, "},
+		{"header X-Own {http.patgate.owner}; GATE; reverse_proxy a", "the handler headers" + empty + "{http.patgate.owner}, "},
+		{"@m vars {http.patgate.owner} root; respond @m x; route { request_header @m X-M x; GATE; reverse_proxy a }", "a matcher" + empty + "{http.patgate.owner}, "},
+		{"route { route { vars x {http.patgate.owner} }; GATE; reverse_proxy a }", "the handler vars" + empty},
+
+		{"map {http.patgate.owner} {x} { default y }; GATE; reverse_proxy a", ""},
+		{"header >X-Own {http.patgate.owner}; GATE; reverse_proxy a", ""},
+		{"log_append owner {http.patgate.owner}; GATE; reverse_proxy a", ""},
+		{"GATE; request_header X-Own {http.patgate.owner}; reverse_proxy a", ""},
+		{"GATE; reverse_proxy a { header_up X-Own {http.auth.user.id} }", ""},
+		{"route { basic_auth { bob $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG }; vars owner {http.auth.user.id}; GATE; reverse_proxy a }", ""},
+		{"GATE; handle_errors { respond {http.patgate.decision} }; reverse_proxy a", ""},
+		{"GATE; reverse_proxy a; handle_errors { header X-Decision {http.patgate.decision}; respond x }", ""},
+	} {
+		wantWarnings(t, row[0], checked(t, row[0]), row[1])
+	}
+}
+
+// Error routes that proxy get what the gate turns away, unless they are certainly for
+// other errors, or the request is rewritten to a page of theirs.
+func TestCheckErrorRoutes(t *testing.T) {
+	const forwards = "handle_errors forwards requests that this gate turns away, unjudged: say which errors it is for, and none that the gate answers (400, 401, 403, 429, 503), as in handle_errors 502 504"
+	const files = "handle_errors answers requests that this gate turns away with the files behind it (file_server /srv): "
+	const proxied, served = "GATE; reverse_proxy a; ", "root /srv; GATE; file_server; "
+	for _, row := range [][2]string{
+		{proxied + "handle_errors { reverse_proxy b }", forwards},
+		{proxied + "handle_errors { handle { php_fastcgi b } }", forwards},
+		{proxied + "handle_errors 502 503 504 { reverse_proxy b }", forwards},
+		{proxied + "handle_errors 5xx { reverse_proxy b }", forwards},
+		{proxied + "handle_errors 4xx 502 { reverse_proxy b }", forwards},
+		{proxied + "handle_errors { @x expression {err.status_code} == 401; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x expression {err.status_code} >= 400; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x expression {err.status_code} != 404; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x expression `int({err.status_code}) in [401, 503]`; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x expression `{err.status_code} >= 500 && {err.status_code} < 600`; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x expression `{err.status_code} >= 500 && path('/x')`; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x expression `{err.status_code} == 502 || path('/x')`; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x vars {err.status_code} 401 403; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x vars_regexp {err.status_code} ^4; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x vars x y; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x not vars {err.status_code} 502; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x path /x; rewrite @x /y; reverse_proxy b }", forwards},
+		{proxied + "handle_errors { rewrite * /y{uri}; reverse_proxy b }", forwards},
+		{proxied + "handle_errors { invoke fallback } +++ &(fallback) { reverse_proxy b }", forwards},
+		{served + "handle_errors { file_server }", files},
+		{served + "handle_errors { try_files /errors/{err.status_code}.html; file_server }", files},
+		{served + "handle_errors { root /srv/.; file_server }", files},
+
+		{proxied + "handle_errors 502 504 { reverse_proxy b }", ""},
+		{proxied + "handle_errors 404 { reverse_proxy b }", ""},
+		{proxied + "handle_errors { @x expression {err.status_code} == 502; reverse_proxy @x b }", ""},
+		{proxied + "handle_errors { @x expression `{err.status_code} == 502 && path('/x')`; reverse_proxy @x b }", ""},
+		{proxied + "handle_errors { @x expression `{err.status_code} > 503 && {err.status_code} < 600`; reverse_proxy @x b }", ""},
+		{proxied + "handle_errors { @x vars {err.status_code} 502 504; reverse_proxy @x b }", ""},
+		{proxied + "handle_errors { @x not vars {err.status_code} 400 401 403 429 503; reverse_proxy @x b }", ""},
+		{proxied + "handle_errors { @x vars_regexp {err.status_code} ^50[24]; reverse_proxy @x b }", ""},
+		{proxied + "handle_errors { @x expression {err.status_code} >= 400; respond @x y; reverse_proxy b }", ""}, // the others
+		{proxied + "handle_errors { GATE; reverse_proxy b }", ""},
+		{proxied + "handle_errors { respond x } +++ http://b.test { handle_errors { reverse_proxy b } }", ""},
+		{proxied + "handle_errors { rewrite * /{err.status_code}; reverse_proxy b }", ""},
+		{proxied + "handle_errors { rewrite * /error.html; file_server }", ""},
+		{proxied + "handle_errors { file_server }", ""}, // nothing is behind the gate there
+		{served + "handle_errors { rewrite * /{err.status_code}.html; file_server }", ""},
+		{served + "handle_errors { root /srv/errors; file_server }", ""},
+		{served + "handle_errors { root /errors; rewrite * /{err.status_code}.html; file_server }", ""},
+		{served + "handle_errors { try_files /errors/{err.status_code}.html /errors/any.html; rewrite * /x; file_server }", ""},
+		{served + "handle_errors 404 { rewrite * /404.html; file_server }", ""},
+	} {
+		wantWarnings(t, row[0], checked(t, row[0]), row[1])
+	}
+}
+
+// What only JSON can say: terminal routes, error routes of subroutes, and "@id" wherever
+// Caddy takes it.
+func TestCheckJSON(t *testing.T) {
+	const gate = `{"@id": "gate", "handler": "patgate", "default": "deny", "routes": [{"methods": ["GET"], "pattern": "/a", "require": "any"}]}`
+	const proxy, other = `{"handler": "reverse_proxy", "upstreams": [{"dial": "a:80"}]}`, `{"handler": "reverse_proxy", "upstreams": [{"dial": "b:80"}]}`
+	for _, row := range [][2]string{
+		{`[{"@id": "r", "handle": [` + gate + `, ` + proxy + `]}]`, ""},
+		{`[{"terminal": true, "handle": []}, {"handle": [` + gate + `, ` + proxy + `]}]`, "no request comes to this gate: no route leads to it"},
+		{`[{"group": "g", "handle": []}, {"handle": [` + gate + `]}, {"group": "g", "handle": [` + other + `]}, {"handle": [` + proxy + `]}]`, ""},
+		{`[{"group": "g", "match": [{"path": ["/x"]}], "handle": []}, {"group": "g", "handle": [` + gate + `]}, {"handle": [` + proxy + `]}]`, "requests come to reverse_proxy a:80, before which this gate stands, past it and unjudged: those that match {\"path\":[\"/x\"]}"},
+		{`[{"handle": [{"handler": "subroute", "routes": [{"handle": [` + gate + `]}], "errors": {"routes": []}}, ` + proxy + `]}]`, "handle_errors forwards"},
+		{`[{"handle": [{"handler": "subroute", "routes": [{"handle": [` + gate + `, ` + proxy + `]}], "errors": {"routes": [{"handle": [` + other + `]}]}}]}]`, "handle_errors forwards"},
+		{`[{"match": [{"path": ["/x"]}, {"method": ["GET"]}], "handle": [` + gate + `]}, {"match": [{"path": ["/x"]}, {"method": ["GET"]}], "handle": [` + proxy + `]}]`, ""},
+		{`[{"match": [{"path": ["/x"]}, {}], "handle": [` + gate + `]}, {"handle": [` + proxy + `]}]`, ""},
+	} {
+		file := writeFile(t, "caddy.json", `{"@id": "all", "apps": {"patgate": {"@id": "app"}, "http": {"servers": {"s": {"routes": `+row[0]+`}}}}}`)
+		got, stderr, err := runPolicy(t, "check", "--config", file)
+		if err != nil {
+			t.Errorf("%s: %v %s", row[0], err, stderr)
+			continue
+		}
+		wantWarnings(t, row[0], warningsIn(got), row[1])
+	}
+}
+
+// A gate in error routes is one, and judges what has failed: of requests as they come, the
+// others are asked.
+func TestGatesInErrorRoutes(t *testing.T) {
+	const site = "http://a.test {\n\tFIRST\n\trespond 404\n\thandle_errors {\n\t\tpatgate {\n\t\t\tdefault deny\n\t\t\troute GET /a b:c\n\t\t}\n\t\trespond x\n\t}\n}\n"
+	alone := writeFile(t, "Caddyfile", strings.Replace(site, "FIRST\n", "", 1))
+	got, stderr, err := runPolicy(t, "check", "--config", alone)
+	if err != nil || !strings.HasSuffix(got, "1 site, 1 route, 0 warnings\n") {
+		t.Errorf("%v %s\n%s", err, stderr, got)
+	}
+	both := writeFile(t, "Caddyfile", strings.Replace(site, "FIRST", "patgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}", 1))
+	for file, want := range map[string]string{alone: "needs       b:c", both: "needs       any"} {
+		if got, stderr, err := runPolicy(t, "explain", "--config", file, "GET", "http://a.test/a"); !strings.Contains(got, want) {
+			t.Errorf("explain: %v %s\n%swant %s", err, stderr, got, want)
+		}
+	}
+}
+
+// Of what operators begin with, nothing is warned of that stands beside gates.
+func TestCheckExamples(t *testing.T) {
+	files, texts := []string{"../Caddyfile.example"}, map[string]string{}
+	for _, pattern := range []string{"../examples/*/Caddyfile", "../examples/recipes/*/*Caddyfile"} {
+		found, _ := filepath.Glob(pattern)
+		files = append(files, found...)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[file] = string(text)
+	}
+	documents, _ := filepath.Glob(docs + "*.md")
+	for _, file := range append(documents, "../README.md", "../SECURITY.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, rest := range strings.Split(string(text), "```caddyfile\n")[1:] {
+			texts[fmt.Sprint(file, " ", i)], _, _ = strings.Cut(rest, "```")
+		}
+	}
+	if len(texts) < 20 {
+		t.Errorf("%d Caddyfiles: they aren't found", len(texts))
+	}
+	for name, text := range texts {
+		body, err := adapt(text)
+		if err != nil {
+			if !regexp.MustCompile("unrecognized|not a registered directive|openapi").MatchString(err.Error()) { // modules of others, and documents
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		c, err := parseConfiguration([]byte(body))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, w := range c.warnings {
+			if w.Kind == warnAnyHost { // in the rows of ambiguity.md, on purpose
+				continue
+			}
+			t.Errorf("%s: %s: %s", name, w.Kind, w.Text)
+		}
+	}
+}
