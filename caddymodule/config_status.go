@@ -38,10 +38,7 @@ func atStatus(m jsonMatch, status int) (jsonMatch, bool) {
 		if name == "not" {
 			var sets []jsonMatch
 			for _, not := range m.not() {
-				not, possible := atStatus(not, status)
-				if possible && len(not) == 0 {
-					return nil, false
-				} else if possible {
+				if not, possible := atStatus(not, status); possible {
 					sets = append(sets, not)
 				}
 			}

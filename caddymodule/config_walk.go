@@ -12,7 +12,6 @@ import (
 type walk struct {
 	named   map[string]jsonRoute
 	invoked []string // the named routes that it is in
-	failing bool     // it is in error routes
 
 	catchers []*catcher
 	gates    []*passage
@@ -51,7 +50,6 @@ func walkServer(server *jsonServer) *walk {
 	w := &walk{named: server.NamedRoutes}
 	last := w.catcher(server.Errors.Routes, nil)
 	w.routes(server.Routes, []flow{{way: way{root: ".", catch: last}}})
-	w.failing = true
 	for len(w.catchers) > 0 {
 		// Error routes of subroutes first: the others get their errors.
 		c := w.catchers[len(w.catchers)-1]
@@ -233,12 +231,10 @@ func (w *walk) judge(gate *Handler, flows []flow) []flow {
 			}
 		}
 		f.early = nil
-		if !w.failing {
-			for _, status := range rejectionStatuses() {
-				turned := *f
-				turned.judged, turned.gates, turned.away = false, nil, gate
-				w.fail(turned, status)
-			}
+		for _, status := range rejectionStatuses() {
+			turned := *f
+			turned.judged, turned.gates, turned.away = false, nil, gate
+			w.fail(turned, status)
 		}
 		f.judged, f.away = true, nil
 		f.gates = union(f.gates, []*Handler{gate})
@@ -308,10 +304,7 @@ func (w *walk) subroute(h *jsonHandler, flows []flow) (out []flow) {
 		// What falls out of the error routes goes on as well.
 		failed := c.failed
 		c.failed = nil
-		was := w.failing
-		w.failing = true
 		out = append(out, w.routes(c.routes, join(failed))...)
-		w.failing = was
 	}
 	return out
 }

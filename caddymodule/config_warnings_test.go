@@ -75,6 +75,7 @@ func TestCheckReached(t *testing.T) {
 		{"route { invoke up; GATE } +++ &(up) { reverse_proxy a }", none + "reverse_proxy a:80 stands before it"},
 		{"route { route { reverse_proxy a }; GATE }", none + "reverse_proxy a:80 stands before it"},
 		{"route { @m path /a; handle @m { respond x }; @n not path /a; handle @n { respond x }; GATE }", none + "static_response stands before it"},
+		{"route { invoke loop; GATE } +++ &(loop) { invoke loop }", none + "no route leads to it"},
 		{"@m host {env.HOST}; handle @m { GATE; reverse_proxy a }", ""},
 		{"@m host b.test; handle @m { GATE; reverse_proxy a }", none + "no route leads to it"},
 		{"handle /a/* { respond x }; handle /a/b { GATE; reverse_proxy a }", ""}, // Caddy sorts them
@@ -87,6 +88,7 @@ func TestCheckReached(t *testing.T) {
 		{"route { forward_auth auth { uri /verify }; GATE; reverse_proxy a }", ""},
 		{"patgate_health /healthz; respond /x 404; GATE; reverse_proxy a", ""},
 		{"patgate_authorize nginx; GATE", ""},
+		{"route { reverse_proxy /x b; patgate_authorize nginx; GATE }", ""},
 		{"GATE", ""},
 		{"invoke app +++ &(app) { route { GATE; reverse_proxy a } }", ""},
 		{"GATE; reverse_proxy a +++ http://b.test { reverse_proxy b }", ""},
@@ -112,6 +114,9 @@ func TestCheckOpen(t *testing.T) {
 		{"@m method GET; GATE@m; reverse_proxy a", past + `don't match {"method":["GET"]}`},
 		{"root /srv; GATE/a; file_server", "requests come to file_server /srv, before which this gate stands"},
 		{"@m header X-M x; route { GATE@m; request_header X-M x; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "}, // set in between
+		{"@m vars x y; route { GATE@m; vars x y; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "},
+		{"@m path /a/*; route { GATE@m; uri strip_prefix /x; reverse_proxy @m a }", past + `match {"path":["/a/*"]}`},
+		{"@m path *.php; GATE/a; reverse_proxy @m a", past + `match {"path":["*.php"]}`},
 		{"handle /s/* { file_server }; handle { GATE; reverse_proxy a }; handle_errors 404 { reverse_proxy a }", strings.Replace(past, "past it", "past it by handle_errors", 1) + `match {"path":["/s/*"]}`},
 
 		{"handle /static/* { file_server }; handle { GATE; reverse_proxy a }", ""},
@@ -181,7 +186,7 @@ func TestCheckEmpty(t *testing.T) {
 		{"GATE; reverse_proxy a { header_up X-Own {http.auth.user.id} }", ""},
 		{"route { basic_auth { bob $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG }; vars owner {http.auth.user.id}; GATE; reverse_proxy a }", ""},
 		{"GATE; handle_errors { respond {http.patgate.decision} }; reverse_proxy a", ""},
-		{"GATE; reverse_proxy a; handle_errors { header X-Decision {http.patgate.decision}; respond x }", ""},
+		{"GATE; reverse_proxy a; handle_errors { header X-Decision {http.patgate.decision}; GATE; respond x }", ""},
 	} {
 		wantWarnings(t, row[0], checked(t, row[0]), row[1])
 	}
@@ -206,6 +211,9 @@ func TestCheckErrorRoutes(t *testing.T) {
 		{proxied + "handle_errors { @x expression `{err.status_code} >= 500 && {err.status_code} < 600`; reverse_proxy @x b }", forwards},
 		{proxied + "handle_errors { @x expression `{err.status_code} >= 500 && path('/x')`; reverse_proxy @x b }", forwards},
 		{proxied + "handle_errors { @x expression `{err.status_code} == 502 || path('/x')`; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { @x expression `{err.status_code} == 401 || path('/x') && {err.status_code} == 502`; reverse_proxy @x b }", forwards},
+		{proxied + "handle_errors { route { rewrite * /x; rewrite * {http.request.orig_uri}; reverse_proxy b } }", forwards},
+		{"route { uri strip_prefix /x; handle /a/* { GATE; reverse_proxy a } }; handle_errors { reverse_proxy /x/* b }", forwards}, // as it was sent
 		{proxied + "handle_errors { @x vars {err.status_code} 401 403; reverse_proxy @x b }", forwards},
 		{proxied + "handle_errors { @x vars_regexp {err.status_code} ^4; reverse_proxy @x b }", forwards},
 		{proxied + "handle_errors { @x vars x y; reverse_proxy @x b }", forwards},
