@@ -265,7 +265,7 @@ var gatePlaceholder = regexp.MustCompile(`\{http\.(patgate\.\w+|auth\.user\.id)\
 
 // use notes placeholders of the gate in the text, where no gate has come yet.
 func (f *flow) use(by, text string) {
-	if f.judged || f.away != nil {
+	if f.judged {
 		return
 	}
 	for _, placeholder := range gatePlaceholder.FindAllString(text, -1) {
