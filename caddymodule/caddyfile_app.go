@@ -174,6 +174,7 @@ func (a *App) scopes(b *block) error {
 	if b.NextArg() {
 		return b.Errf("unexpected %q: scopes stand in a block", b.Val())
 	}
+	here := *b.Dispenser
 	for nesting := b.Nesting(); b.NextBlock(nesting); {
 		if b.opens() {
 			return b.Err("unexpected block")
@@ -188,7 +189,7 @@ func (a *App) scopes(b *block) error {
 		a.Scopes = append(a.Scopes, s)
 	}
 	if len(a.Scopes) == 0 {
-		return b.Err("scopes declares none: without the option, every scope that a route names is known")
+		return here.Err("scopes declares none: without the option, every scope that a route names is known")
 	}
 	return nil
 }

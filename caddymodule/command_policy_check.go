@@ -56,7 +56,7 @@ that no operation has.`,
 		if err != nil {
 			return err
 		}
-		return findingsIn(c.sites, append(c.warnings, differences...)).print(cmd.OutOrStdout(), *asJSON)
+		return findingsIn(c.sites, append(c.check(), differences...)).print(cmd.OutOrStdout(), *asJSON)
 	})
 	return cmd
 }

@@ -19,9 +19,17 @@ import (
 
 // configuration is a configuration that was read, but isn't running.
 type configuration struct {
-	app      *App
-	sites    []site
-	warnings []policy.Warning // of what stands beside the gates
+	app     *App
+	sites   []site
+	servers []gatedServer
+
+	warnings []policy.Warning // see check
+}
+
+// gatedServer is a server, and which of the sites are its.
+type gatedServer struct {
+	server   *jsonServer
+	from, to int
 }
 
 // readConfiguration reads a Caddyfile, or another configuration file with the
@@ -81,10 +89,9 @@ func parseConfiguration(body []byte) (*configuration, error) {
 		if err := c.add(server.Errors.Routes, within); err != nil {
 			return nil, err
 		}
-		c.checkServer(&server, c.sites[before:])
+		c.servers = append(c.servers, gatedServer{&server, before, len(c.sites)})
 	}
 	tellApart(c.sites)
-	c.checkAudiences()
 	return c, nil
 }
 
@@ -147,7 +154,6 @@ func (c *configuration) add(routes []jsonRoute, within site) error {
 				}
 				within.gate = h.gate
 				c.sites = append(c.sites, within)
-				c.checkHosts(within)
 				continue
 			}
 			for _, below := range h.below() {

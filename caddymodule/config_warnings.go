@@ -16,10 +16,29 @@ const (
 	warnEmpty    = "empty_before"   // what a gate says, before it
 	warnAudience = "same_audience"  // of signed identities
 	warnAnyHost  = "label_of_any_host"
+	warnConsole  = "console_signed_in" // a token can't describe itself
+	warnPlain    = "plain_secret"
 )
 
-func (c *configuration) warn(gate *Handler, kind, text string) {
-	w := policy.Warning{At: gate.At, Kind: kind, Text: text}
+// check returns warnings of what stands beside the gates.
+func (c *configuration) check() []policy.Warning {
+	for _, s := range c.sites {
+		c.checkHosts(s)
+	}
+	for _, s := range c.servers {
+		c.checkServer(s.server, c.sites[s.from:s.to])
+	}
+	c.checkAudiences()
+	for _, option := range c.app.plainSecrets() {
+		c.warnAt("", warnPlain, option+": "+plainSecret)
+	}
+	return c.warnings
+}
+
+func (c *configuration) warn(gate *Handler, kind, text string) { c.warnAt(gate.At, kind, text) }
+
+func (c *configuration) warnAt(at, kind, text string) {
+	w := policy.Warning{At: at, Kind: kind, Text: text}
 	if !slices.Contains(c.warnings, w) {
 		c.warnings = append(c.warnings, w)
 	}
@@ -28,13 +47,12 @@ func (c *configuration) warn(gate *Handler, kind, text string) {
 // checkHosts warns of a gate that would read the host of requests as others don't.
 func (c *configuration) checkHosts(s site) {
 	if r := s.gate.policy.ByHost(); r != nil && len(s.hosts) == 0 {
-		c.warnings = append(c.warnings, policy.Warning{At: cmp.Or(r.At, s.gate.At), Kind: warnAnyHost, Text: r.String() +
-			" is in the space or about the resource that a label of the host names, and this site is for every host: in one with more labels, frameworks take another label for it; name the hosts, as in *.api.example.com"})
+		c.warnAt(cmp.Or(r.At, s.gate.At), warnAnyHost, r.String()+
+			" is in the space or about the resource that a label of the host names, and this site is for every host: in one with more labels, frameworks take another label for it; name the hosts, as in *.api.example.com")
 	}
 }
 
-// checkServer warns of what stands beside the gates of a server, whose sites are the last
-// ones.
+// checkServer warns of what stands beside the gates of a server.
 func (c *configuration) checkServer(server *jsonServer, sites []site) {
 	if len(sites) == 0 {
 		return
@@ -46,6 +64,7 @@ func (c *configuration) checkServer(server *jsonServer, sites []site) {
 	for _, p := range w.places {
 		c.checkOpen(w, p, sites)
 		c.checkFailed(w, p)
+		c.checkConsole(p)
 	}
 	for _, f := range w.oddities {
 		c.warn(f.gate, f.kind, f.text)
@@ -123,6 +142,15 @@ func (c *configuration) checkFailed(w *walk, p *place) {
 			c.warn(gate, warnPassedBy, "handle_errors answers requests that this gate turns away with the files behind it ("+p.name+"): "+
 				"rewrite them to the page of an error first, or say which errors it is for, and none that the gate answers ("+turnedAway()+")")
 		}
+	}
+}
+
+// checkConsole warns of a console that only those come to who have signed in: tokens
+// don't.
+func (c *configuration) checkConsole(p *place) {
+	if p.handler.Handler == "patgate_console" && !slices.ContainsFunc(p.seen, func(f flow) bool { return !f.signedIn }) {
+		c.warnAt("", warnConsole, "patgate_console: everybody has to sign in before /self and /leaked, where a token is the credential: "+
+			"sign in what remains, as in @people not path /self /self/* /leaked, basic_auth @people")
 	}
 }
 

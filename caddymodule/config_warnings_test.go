@@ -138,7 +138,7 @@ func TestCheckOpen(t *testing.T) {
 		{"root /srv; GATE; php_fastcgi a; file_server", ""},
 		{"root /srv; GATE; try_files {path} /index.html; file_server", ""},
 		{"handle /a/* { invoke app }; handle /b/* { invoke app }; handle { respond 404 } +++ &(app) { route { GATE; reverse_proxy a } }", ""},
-		{"handle /console/* { basic_auth { bob $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG }; patgate_console }; handle { GATE; reverse_proxy a }", ""},
+		{"handle /console/* { patgate_console }; handle { GATE; reverse_proxy a }", ""},
 		{"GATE; forward_auth auth { uri /verify }; reverse_proxy a", ""},
 		{"GATE; reverse_proxy a +++ http://b.test:8081 { reverse_proxy a }", ""}, // another server
 	} {
@@ -331,11 +331,28 @@ func TestCheckExamples(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		for _, w := range c.warnings {
+		for _, w := range c.check() {
 			if w.Kind == warnAnyHost { // in the rows of ambiguity.md, on purpose
 				continue
 			}
 			t.Errorf("%s: %s: %s", name, w.Kind, w.Text)
 		}
+	}
+}
+
+// A console that everybody has to sign in to is closed to tokens themselves, and a secret
+// that is written out is everybody's.
+func TestCheckConsolesAndSecrets(t *testing.T) {
+	const gate, console = "GATE; respond x; +++ http://b.test { ", "patgate_console { owner {http.auth.user.id} } }"
+	const account = " { alice $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG }; "
+	for _, row := range []struct{ text, want string }{
+		{gate + "basic_auth" + account + console, "patgate_console: everybody has to sign in before /self and /leaked"},
+		{gate + "@people not path /self /self/* /leaked; basic_auth @people" + account + console, ""},
+		{gate + console, ""},
+		{"patgate { token { pepper 0123456789abcdef } } ===" + gate + console, "token pepper: a secret is written out"},
+		{"patgate { store redis redis://:secret@h:1 } ===" + gate + console, "store redis: a secret is written out"},
+		{"patgate { store redis redis://:{env.REDIS_PASSWORD}@h:1 } ===" + gate + console, ""},
+	} {
+		wantWarnings(t, row.text, checked(t, row.text), row.want)
 	}
 }
