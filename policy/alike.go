@@ -287,12 +287,19 @@ func (n *node) alike(m *Match, i int, r *Route) *Route {
 			return nil
 		}
 	}
+	was := ""
+	if last {
+		was = m.path.was
+	}
 	for j := range n.partial {
-		if p := &n.partial[j]; p.matches(text) {
+		if p := &n.partial[j]; p.matches(text) && (was == "" || !p.matches(was)) {
 			if found := p.to.alike(m, i+1, r); found != nil || m.Reason != Forward {
 				return found
 			}
 		}
+	}
+	if was != "" {
+		return nil // a name that is cut off is a name still: Human of Human Resources
 	}
 	if n.parameter != nil {
 		if found := n.parameter.alike(m, i+1, r); found != nil || m.Reason != Forward {

@@ -36,6 +36,9 @@ func (p *pathText) readings(r *Route) (all []pathText) {
 		if end := p.indexOf(c, r); end > 0 {
 			cut := p.upTo(end)
 			cut.loose = true
+			if p.text[end-1] != '/' {
+				cut.was = p.segment(cut.n - 1)
+			}
 			all = append(all, cut)
 		}
 	}

@@ -26,7 +26,8 @@ type pathText struct {
 	// needn't be encoded; odd that a segment is all but a literal (marks.resembles).
 	marked, overescaped, odd bool
 
-	loose bool // a reading that is about other routes alone: values may be cut off
+	loose bool   // a reading that is about other routes alone: values may be cut off
+	was   string // the last segment before it was cut off: what it was already is no news
 }
 
 // segment returns the i-th segment.
