@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // maxScripts bounds how many scripts a path may name: for each there are more readings.
 const maxScripts = 4
@@ -22,7 +25,7 @@ func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
 // them; with the name of a script in it; as the page whose data it is for; and up to
 // where some servers have the query begin, or the request line end.
 func (p *pathText) readings(r *Route) (all []pathText) {
-	if p.overescaped {
+	if p.oddlyEscaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")))
 	}
 	if whole := p.whole(); strings.Count(whole, "/") > p.n {
@@ -108,16 +111,20 @@ func isData(s string) bool {
 }
 
 // necessary decodes what can't stand in a path as it is, and is encoded in every
-// literal as well.
+// literal as well: so are brackets, and one that isn't encoded is none of a literal's.
 func necessary(raw string) string {
 	var b strings.Builder
 	for i := 0; i < len(raw); i++ {
-		if raw[i] == '%' { // two digits follow: pathText.parse
-			if c := unhex(raw[i+1])<<4 | unhex(raw[i+2]); pathBytes[c] == refused {
+		switch class := pathBytes[raw[i]]; {
+		case class == percent: // two digits follow: pathText.parse
+			if c := unhex(raw[i+1])<<4 | unhex(raw[i+2]); pathBytes[c] == refused || pathBytes[c] == bracket {
 				b.WriteByte(c)
 				i += 2
 				continue
 			}
+		case class == bracket:
+			b.WriteString(url.PathEscape(raw[i : i+1]))
+			continue
 		}
 		b.WriteByte(raw[i])
 	}

@@ -22,9 +22,10 @@ type pathText struct {
 	n      int // segments
 
 	// marked says that there are characters in it at which some server cuts, or which
-	// it takes for others, or a name for what stands before it; overescaped that some
-	// needn't be encoded; odd that a segment is all but a literal (marks.resembles).
-	marked, overescaped, odd bool
+	// it takes for others, or a name for what stands before it; oddlyEscaped that some
+	// needn't be encoded, or should be; odd that a segment is all but a literal
+	// (marks.resembles).
+	marked, oddlyEscaped, odd bool
 
 	loose bool   // a reading that is about other routes alone: values may be cut off
 	was   string // the last segment before it was cut off: what it was already is no news
@@ -46,7 +47,8 @@ func (p *pathText) from(i int) string {
 const (
 	refused = iota
 	plain
-	marked // plain, but some server makes something of it
+	marked  // plain, but some server makes something of it
+	bracket // encoded by RFC 3986, left as it is by browsers and Go
 	slash
 	percent
 	semicolon
@@ -54,7 +56,7 @@ const (
 
 // pathBytes classes the bytes of an escaped path. Those that may stand in it are
 // the unreserved characters and the sub-delimiters of RFC 3986, but for the
-// semicolon.
+// semicolon, and brackets.
 var pathBytes = func() (class [256]uint8) {
 	for c := range class {
 		switch {
@@ -64,6 +66,7 @@ var pathBytes = func() (class [256]uint8) {
 			class[c] = marked
 		}
 	}
+	class['['], class[']'] = bracket, bracket
 	class['/'], class['%'], class[';'] = slash, percent, semicolon
 	return class
 }()
@@ -89,6 +92,8 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 		case plain:
 		case marked:
 			p.marked = true
+		case bracket:
+			p.marked, p.oddlyEscaped = true, true
 		case slash:
 			if why := judgePlain(escaped[start:i]); why != "" {
 				return why
@@ -137,13 +142,15 @@ func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
 			switch pathBytes[c] {
 			case refused:
 				return badPathByte
+			case bracket:
+				p.oddlyEscaped = true
 			case percent:
 				if i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2]) {
 					return "the path has a broken percent-encoding"
 				}
 				c = unhex(raw[i+1])<<4 | unhex(raw[i+2])
 				i += 2
-				p.overescaped = p.overescaped || pathBytes[c] == plain || pathBytes[c] == marked
+				p.oddlyEscaped = p.oddlyEscaped || pathBytes[c] == plain || pathBytes[c] == marked
 			}
 			text = append(text, c)
 		}

@@ -43,6 +43,8 @@ func TestPathsThatPass(t *testing.T) {
 		{"/%D9%85%DB%8C%E2%80%8C%D8%AE%D9%88%D8%A7%D9%87%D9%85", "/\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"}, // Persian
 		{"/%E6%97%A5%E6%9C%AC", "/日本"},
 		{"/%7Bid%7D/%5Bx%5D/%22q%22/a%7Cb", `/{id}/[x]/"q"/a|b`},
+		{"/b/a[1].pdf", "/b/a[1].pdf"}, // as browsers, Node and Go send it
+		{"/contents/app/[id]/caf%C3%A9", "/contents/app/[id]/café"},
 		{"/a%26b%3Dc", "/a&b=c"},
 		{"/" + strings.Repeat("a", maxPathLength-1), "/" + strings.Repeat("a", maxPathLength-1)},
 		{strings.Repeat("/a", maxSegments), strings.Repeat("/a", maxSegments)},
@@ -108,7 +110,7 @@ func TestPathsThatAreRefused(t *testing.T) {
 		{"/a#b", bare}, {"/a%23b", "? or #"}, {"/a?b", bare}, {"/a%3Fb", "? or #"}, {"/a%3f", "? or #"},
 
 		// Bytes that Go's URL would encode anew.
-		{"/a|b", bare}, {"/a^b", bare}, {"/a`b", bare}, {"/a{b}", bare}, {"/a[b]", bare}, {`/a"b`, bare}, {"/a<b>", bare},
+		{"/a|b", bare}, {"/a^b", bare}, {"/a`b", bare}, {"/a{b}", bare}, {`/a"b`, bare}, {"/a<b>", bare},
 		{"/%61|b", bare}, {"/caf\xe9", bare}, {"/café", bare}, {"/%61\xff", bare},
 
 		// Bytes that aren't characters.
@@ -213,7 +215,7 @@ func TestEncodedSlashAndSemicolonAllowed(t *testing.T) {
 // Every byte that may stand in a path is there for a reason.
 func TestPathBytes(t *testing.T) {
 	const unreserved = "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" // RFC 3986 section 2.3
-	const harmless = "!$&'()*+,=:@"                                                         // sub-delimiters but ; and what else pchar has
+	const harmless = "!$&'()*+,=:@[]"                                                       // sub-delimiters but ; and what else pchar has, and brackets
 	for c := range 256 {
 		want := strings.IndexByte(unreserved+harmless, byte(c)) >= 0
 		if _, why := judgedPath(fmt.Sprintf("/x%cy", rune(c)), false, false); c < 0x80 && c != '/' && (why == "") != want {
