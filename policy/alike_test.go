@@ -52,7 +52,10 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"scripts (PHP, ASP.NET)", "GET /admin/x admin\nGET /* read\nGET /tool.php admin", "/index.php/admin/x /index.php/admin/x/ /a/b.php/admin/x /tool.php/7 /Tool.PHP/7 /x.aspx/admin/x", refused},
 		{"many scripts", "GET /* read", "/a.php/a.php/a.php/a.php/a.php /a.php/b/a.php/c/x.jsp/d/x.cgi/e.pl", refused},
 		{"some scripts", "GET /* read", "/a.php/a.php/a.php/a.php /a.php/b/a.php/c/x.jsp", route},
-		{"indexes", "GET /admin admin\nGET /{s}/{f} read", "/admin/index.php /admin/INDEX.html /admin/default.aspx", refused},
+		{"indexes", "GET /admin admin\nGET /{s}/{f} read", "/admin/index.php /admin/default.aspx", refused},
+		{"pages", "GET /admin admin\nGET /{s}/* read", "/admin/index.html /admin/INDEX.htm /admin/Default.html", refused},
+		{"pages that are files by name (S3)", "GET /{space} admin\nGET /{space}/{key...} read\nGET /o/{b}/o admin\nGET /o/{b}/o/{name} read", "/b/index.html /b/INDEX.HTM /b/default.htm /b/docs/index.html /o/b/o/index.html", route},
+		{"indexes that are programs or actions", "GET /{space} admin\nGET /{space}/{key...} read", "/b/index /b/index.php /b/INDEX.PHP/x /b/default.asp", refused},
 		{"scripts (ColdFusion, Domino, ISAPI)", "GET /admin/x admin\nGET /* read", "/index.cfm/admin/x /a.CFC/admin/x /a.cfml/admin/x /a.dll/admin/x /a.exe/admin/x /a.nsf/admin/x", refused},
 		{"default actions (CherryPy, ASP.NET MVC)", "GET /users admin\nGET /{s}/{f} read\nGET /{s}/{f}/{g} read", "/users/index /users/Index /users/INDEX/ /users/i%6Edex", refused},
 		{"default actions of the root", "GET / admin\nGET /{s} read", "/index /INDEX /index/", refused},
@@ -337,6 +340,7 @@ func TestSegmentsThatAreNamed(t *testing.T) {
 		"GET /search/index": Forward, "GET /search/INDEX": RouteUnknown,
 		"GET /repository/raw/index.html": Forward, "GET /repository/raw/docs/index.html": Forward, "GET /repository/raw/x": Forward,
 		"GET /repository/raw/index": AmbiguousRequest, "GET /repository/raw/docs/index": AmbiguousRequest, "GET /repository/raw/index.php": AmbiguousRequest, "GET /repository/raw": RouteUnknown,
+		"GET /domains/index.html": Forward, "GET /domains/index.htm/records": Forward, "GET /cgi-bin/index.html": Forward,
 		"GET /fhir/Patient?_has:AuditEvent:entity:action=R": Forward, "GET /fhir/Patient?x:action=R": AmbiguousRequest,
 	} {
 		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {

@@ -72,6 +72,9 @@ func TestMutants(t *testing.T) {
 		{Name: "parameters of the path in the query", Run: "^TestSpaceAndResourceSources$", File: "override.go", Old: "sameKey(name, key) && unescapeQuery(other) != value {", New: "other == key && false {"},
 		{Name: "charsets of the path", Run: "^TestOtherCharset$", File: "override.go", Old: "if !isASCII(value) && otherCharset(", New: "if false && otherCharset("},
 		{Name: "indexes", Run: other, File: "otherpaths.go", Old: "if isIndex(s) && (last || isScript(s)) {", New: "if false {"},
+		{Name: "indexes that are programs", Run: other, File: "otherpaths.go", Old: "return isProgram(s) || isPage(s)\n", New: "return true\n"},
+		{Name: "indexes that are actions", Run: "^TestSegmentsThatAreNamed$", File: "otherpaths.go", Old: `r.pattern.tailName != "" && (isProgram(s) || isPage(s))`, New: `r.pattern.tailName != ""`},
+		{Name: "pages of what has no name", Run: other, File: "otherpaths.go", Old: "return isDefaultAction(s) || isPage(s) ||", New: "return isDefaultAction(s) ||"},
 		{Name: "keys that stand twice beside", Run: other, File: "alike.go", Old: "m.readings.now < len(m.readings.values) {", New: "false {"},
 
 		{Name: "method parameters", Run: method, File: "match.go", Old: "case replaced != \"\":", New: "case false:"},

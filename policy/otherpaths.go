@@ -153,7 +153,7 @@ func (p *pathText) scripts(r *Route) (all []pathText) {
 		}
 		if isIndex(s) && (last || isScript(s)) {
 			all = appendPath(all, p.text[:p.bounds[i]])
-			all[len(all)-1].loose = !isDefaultAction(s) && !isScript(s) // a page, which file servers add themselves
+			all[len(all)-1].loose = isPage(s)
 		}
 		var behind []string
 		if !last && isScript(s) {
@@ -252,27 +252,34 @@ func isProgram(s string) bool {
 
 // names reports whether the policy says itself what stands at a segment of the path: that
 // it is called so, or the id of something. A program that is a server's own has a name
-// which the server's operator gives it.
+// which the server's operator gives it, and a page is what its directory answers with.
 func (r *Route) names(i int, s string) bool {
 	if r == nil {
 		return false
 	}
 	if i >= len(r.pattern.segments) {
-		return r.pattern.tailName != "" && isProgram(s)
+		return r.pattern.tailName != "" && (isProgram(s) || isPage(s))
 	}
 	at := &r.pattern.segments[i]
-	return at.literal == s && isDefaultAction(s) && at.parameter == "" || at.parameter != "" && isProgram(s)
+	if at.parameter == "" {
+		return at.literal == s && isDefaultAction(s)
+	}
+	return isProgram(s) || isPage(s)
 }
 
 // isIndex reports whether servers take a segment for what stands for its
 // directory: a file, or the action that is called where none is named (CherryPy,
 // ASP.NET MVC, Grails, CakePHP, Yii).
 func isIndex(s string) bool {
-	if isDefaultAction(s) {
-		return true
-	}
+	name, _, _ := strings.Cut(s, ".")
+	return isDefaultAction(s) || isPage(s) || isScript(s) && (equalFold(name, "index") || equalFold(name, "default"))
+}
+
+// isPage reports whether a segment is the file that file servers answer with for its
+// directory.
+func isPage(s string) bool {
 	name, format, _ := strings.Cut(s, ".")
-	return (equalFold(name, "index") || equalFold(name, "default")) && (isScript(s) || equalFold(format, "html") || equalFold(format, "htm"))
+	return (equalFold(name, "index") || equalFold(name, "default")) && (equalFold(format, "html") || equalFold(format, "htm"))
 }
 
 func isDefaultAction(s string) bool { return equalFold(s, "index") }

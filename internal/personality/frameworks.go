@@ -271,7 +271,8 @@ func foldEqual(a, b string) bool {
 var scriptName = regexp.MustCompile(`(?i)\.(php|aspx|asp|ashx)(/|$)`)
 
 // scripts are a path, and what of it stands before and behind a program's name,
-// and the directory of an index.
+// and the directory of an index, where that is a program: index.html is a file, and
+// never more than that.
 func scripts(path string) []string {
 	all := []string{path}
 	for _, at := range scriptName.FindAllStringIndex(path, -1) {
@@ -280,7 +281,7 @@ func scripts(path string) []string {
 		}
 	}
 	dir, file := gopath.Split(strings.TrimSuffix(path, "/"))
-	if slices.Contains([]string{"index.php", "index.html", "default.aspx"}, strings.ToLower(file)) {
+	if slices.Contains([]string{"index.php", "default.aspx"}, strings.ToLower(file)) {
 		all = append(all, dir)
 	}
 	return all
