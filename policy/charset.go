@@ -2,14 +2,25 @@ package policy
 
 import "strings"
 
-// otherCharset reports whether a Content-Type names a charset by which some servers
-// read the query otherwise than as UTF-8 (Django, Tomcat with useBodyEncodingForURI):
-// in utf-7 or iso-2022-jp, what looks like one key is another. What agrees with UTF-8
-// on ASCII is as good where the query has nothing else.
-func otherCharset(contentType []string, query string) bool {
+// charset says how far what a Content-Type names agrees with UTF-8. Some servers read
+// the query by it (Django, Tomcat with useBodyEncodingForURI), Django all of it before
+// it is taken apart: in utf-7 or iso-2022-jp, what looks like one key is another.
+// So names have to be what they are in UTF-8, on every route; and values where
+// something depends on them.
+type charset uint8
+
+const (
+	likeUTF8     charset = iota
+	likeASCII            // agrees on ASCII, and separates where it does
+	likeShiftJIS         // the same, but for two characters
+	likeNothing          // may be anything
+)
+
+// charsetOf returns the charset of a Content-Type, the oddest where it has several.
+func charsetOf(contentType []string) (c charset) {
 	for i, value := range contentType {
 		if i == 1 || len(value) > maxContentType {
-			return true // nobody can tell which one counts, or to where it is read
+			return likeNothing // nobody can tell which one counts, or to where it is read
 		}
 		for piece := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ';' || r == ',' }) {
 			piece = strings.TrimLeftFunc(piece, func(r rune) bool { return r >= 0x80 || !isAlnum(byte(r)) })
@@ -17,41 +28,94 @@ func otherCharset(contentType []string, query string) bool {
 				continue
 			}
 			name, ok := strings.CutPrefix(strings.TrimLeft(piece[len("charset"):], " \t"), "=")
-			if !ok || !agreesOnASCII(strings.Trim(name, " \t\"'"), query) {
-				return true // charset*= (RFC 8187) as well
+			if !ok {
+				return likeNothing // charset*= (RFC 8187)
 			}
+			c = max(c, charsetNamed(strings.Trim(name, " \t\"'")))
 		}
 	}
-	return false
+	return c
 }
 
 // maxContentType bounds what is looked through. Boundaries are at most 70 bytes long.
 const maxContentType = 512
 
-// agreesOnASCII reports whether a charset reads the query as UTF-8 does.
-func agreesOnASCII(charset, query string) bool {
-	charset = strings.ReplaceAll(strings.ToLower(charset), "_", "-")
-	switch charset {
+func charsetNamed(name string) charset {
+	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	switch name {
 	case "", "utf-8", "utf8", "us-ascii", "ascii", "ansi-x3.4-1968", "unicode-1-1-utf-8":
-		return true
+		return likeUTF8
 	case "gb2312", "gbk", "gb18030", "big5", "ks-c-5601-1987", "tis-620", "macintosh",
 		"ibm437", "ibm850", "ibm852", "ibm855", "ibm866", "cp437", "cp850", "cp852", "cp855", "cp866", "cp874":
-		return plainASCII(query)
-	case "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932", "ms932": // which have others for two of them
-		return plainASCII(query) && !strings.ContainsAny(decodeEscapes(query), `\~`)
+		return likeASCII
+	case "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932", "ms932":
+		return likeShiftJIS
 	}
 	for _, family := range [...]string{"iso-8859-", "iso8859-", "latin", "windows-125", "windows-874", "cp125", "koi8-", "euc-", "euckr", "eucjp"} {
-		if strings.HasPrefix(charset, family) {
-			return plainASCII(query)
+		if strings.HasPrefix(name, family) {
+			return likeASCII
 		}
+	}
+	return likeNothing
+}
+
+// keeps reports whether a name or a value, as it stands in the query, is the same text
+// in the charset as in UTF-8.
+func (c charset) keeps(text string) bool {
+	switch c {
+	case likeUTF8:
+		return true
+	case likeASCII:
+		return plainASCII(text)
+	case likeShiftJIS: // it has others for these
+		return plainASCII(text) && !strings.ContainsAny(decodeEscapes(text), `\~`)
 	}
 	return false
 }
 
-// plainASCII reports whether a query is ASCII once it is decoded.
-func plainASCII(query string) bool {
-	for i := 0; i < len(query); i++ {
-		if query[i] >= 0x80 || query[i] == '%' && i+1 < len(query) && query[i+1] >= '8' {
+// keepsNames reports whether the names in a query are what they are in UTF-8. What
+// agrees with it in nothing makes no letter and no separator of plain bytes at least:
+// neither utf-7 and hz, which need + and ~ for that, nor utf-16 and EBCDIC.
+func (c charset) keepsNames(query string) bool {
+	if c == likeUTF8 {
+		return true
+	}
+	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, value, _ := strings.Cut(pair, "=")
+		if c == likeNothing && (!plainBytes(name, "_") || !plainBytes(value, "_-.,:/")) || c != likeNothing && !c.keeps(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// keepsValues reports whether the values of a key are what they are in UTF-8.
+func (c charset) keepsValues(query, key string) bool {
+	if c == likeUTF8 {
+		return true
+	}
+	for pair := range strings.SplitSeq(query, "&") {
+		if name, value, _ := strings.Cut(pair, "="); unescapeQuery(name) == key && !c.keeps(value) {
+			return false
+		}
+	}
+	return true
+}
+
+// plainBytes reports whether a text is of letters, digits and these bytes.
+func plainBytes(text, others string) bool {
+	for i := 0; i < len(text); i++ {
+		if !isAlnum(text[i]) && strings.IndexByte(others, text[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// plainASCII reports whether a text is ASCII once it is decoded.
+func plainASCII(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if text[i] >= 0x80 || text[i] == '%' && i+1 < len(text) && text[i+1] >= '8' {
 			return false
 		}
 	}

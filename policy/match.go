@@ -92,6 +92,7 @@ type Match struct {
 	enforced   bool      // readings are looked at for routes that aren't in report mode only
 	judgedPath *pathText // the path as it was judged, while it is taken apart in other ways
 	alike      *Route    // on which some server finds the request that was refused for it
+	charset    charset   // by which some servers read the query
 	judged     bool      // the query was
 	badQuery   string    // why it is refused where something depends on it, or ""
 	lookedUp   lookup
@@ -214,8 +215,8 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		m.refuse("the query has a character that belongs percent-encoded")
 	case replaced != "":
 		m.refuse(replaced)
-	case m.query != "" && otherCharset(m.header["Content-Type"], m.query):
-		m.refuse("the Content-Type has a charset by which some servers read the query differently")
+	case m.query != "" && !m.setCharset().keepsNames(m.query):
+		m.refuse(badCharset)
 	default:
 		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
 			m.refuse(why)
@@ -225,6 +226,14 @@ func (p *Policy) read(req *Request, m *Match) bool {
 	}
 	m.unsure = m.Reason != Forward
 	return !m.unsure
+}
+
+const badCharset = "the Content-Type has a charset by which some servers read the query differently"
+
+// setCharset notes the charset by which some servers read the query, and returns it.
+func (m *Match) setCharset() charset {
+	m.charset = charsetOf(m.header["Content-Type"])
+	return m.charset
 }
 
 // overrides returns why the query, or what some servers take for one, has another

@@ -77,7 +77,7 @@ func (m *Match) tunneled() string {
 // this one, or "": data binding of Spring MVC, and the properties of Laravel's requests,
 // prefer the query's; Spring decodes the path by the charset of the body.
 func (m *Match) otherValue(key, value string) (why string) {
-	if !isASCII(value) && otherCharset(m.header["Content-Type"], value) {
+	if !isASCII(value) && charsetOf(m.header["Content-Type"]) != likeUTF8 {
 		return "can be read in two ways: the Content-Type has a charset by which some servers read the path"
 	}
 	odd := 0

@@ -237,7 +237,9 @@ func (m *Match) lookUp(key string) (why string) {
 	if m.lookedUp.key != key {
 		m.lookedUp = lookup{key: key}
 		if l := &m.lookedUp; m.query != "" {
-			l.n, l.why = queryValues(m.query, key, l.values[:])
+			if l.n, l.why = queryValues(m.query, key, l.values[:]); l.why == "" && !m.charset.keepsValues(m.query, key) {
+				l.why = badCharset
+			}
 		}
 		if m.policy.semicolon && m.path.hasParameter(key) {
 			m.lookedUp.why = "the path has " + key + " behind a semicolon, where some servers have the query begin"
