@@ -370,11 +370,12 @@ func (m *Match) value(s *Source, lenient bool) (value, why string) {
 			return "", "can be read in two ways: " + why
 		}
 	case FromHeader:
-		values := m.header[s.Name]
-		if len(values) > 1 || len(values) == 1 && strings.IndexByte(values[0], ',') >= 0 {
+		switch values := m.header[s.Name]; {
+		case len(values) > 1:
 			return "", "is given twice"
-		}
-		if len(values) == 1 {
+		case len(values) == 1 && strings.IndexByte(values[0], ',') >= 0:
+			return "", "has a comma in it, by which some servers read several values"
+		case len(values) == 1:
 			value = values[0]
 		}
 	case FromHost:
