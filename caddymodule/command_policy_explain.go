@@ -221,6 +221,9 @@ func printExplanation(out io.Writer, in explainRequest, e explanation) error {
 	if e.Detail != "" {
 		line("because", "%s", e.Detail)
 	}
+	if e.Option != "" {
+		line("unless", "the gate says %s", e.Option)
+	}
 	w.Flush()
 	return b.Flush()
 }

@@ -80,6 +80,12 @@ request   GET /s/1/..
 decision  ambiguous_request (400 Bad Request)
 because   the path has a segment that ends in a dot
 `},
+		{"what an option admits", "/s/1/a%2Fb", nil, nil, `
+request   GET /s/1/a%2Fb
+decision  ambiguous_request (400 Bad Request)
+because   the path has an encoded slash
+unless    the gate says encoded_slash allow
+`},
 		{"a path of another route", "/s/1/ME", nil, nil, `
 request     GET /s/1/ME
 path        /s/1/ME

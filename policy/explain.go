@@ -1,5 +1,7 @@
 package policy
 
+import "strings"
+
 // Explanation says what a policy makes of a request, for people and for
 // machines.
 type Explanation struct {
@@ -18,6 +20,9 @@ type Explanation struct {
 	Decision string     `json:"decision"` // forward, the reason of the rejection, or Undecided
 	Status   int        `json:"status"`   // of the rejection; 0 if the request is forwarded
 	Detail   string     `json:"detail,omitempty"`
+	// Option is that of the gate by which the request wouldn't be refused for what
+	// Detail says, where there is one.
+	Option string `json:"option,omitempty"`
 	// Reports says that the request is in report mode: forwarded whatever the
 	// decision.
 	Reports bool `json:"reports,omitempty"`
@@ -97,6 +102,7 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 	e.Reports = m.Reports()
 	if m.Reason != Forward {
 		e.Decision, e.Status, e.Detail = m.Reason.String(), m.Reason.Status(), m.Detail
+		e.Option = optionFor(m.Detail)
 	}
 	switch {
 	case m.LetThrough:
@@ -115,6 +121,18 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 		e.Resource = m.located(&m.Route.Resource, m.Resource)
 	}
 	return e
+}
+
+// optionFor returns the option that admits what a request is refused for, or "". The
+// reason may stand at the end of a sentence about more than that.
+func optionFor(detail string) string {
+	switch {
+	case strings.HasSuffix(detail, encodedSlash):
+		return "encoded_slash allow"
+	case strings.HasSuffix(detail, pathSemicolon), strings.HasSuffix(detail, querySemicolon):
+		return "semicolon allow"
+	}
+	return ""
 }
 
 // located says what the request has at a source, and what is wrong with that, also

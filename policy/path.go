@@ -117,6 +117,13 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 	return p.add(end)
 }
 
+// What an option of the gate admits (optionFor).
+const (
+	encodedSlash   = "the path has an encoded slash"
+	pathSemicolon  = "the path has a semicolon, which some servers cut at"
+	querySemicolon = "the query has a semicolon, which some servers split at"
+)
+
 const badPathByte = "the path has a character that belongs percent-encoded"
 
 // add notes that a segment ends at this index.
@@ -198,13 +205,13 @@ func judgeSegment(s string, allowSlash, allowSemicolon bool) string {
 		case c < ' ' || c == 0x7f:
 			return "the path has an encoded control character"
 		case c == '/' && !allowSlash:
-			return "the path has an encoded slash"
+			return encodedSlash
 		case c == '\\':
 			return "the path has an encoded backslash"
 		case c == '%':
 			return "the path is encoded twice"
 		case c == ';' && !allowSemicolon:
-			return "the path has a semicolon, which some servers cut at"
+			return pathSemicolon
 		case c == '?' || c == '#':
 			return "the path has an encoded ? or #"
 		}

@@ -48,7 +48,7 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 		case c == '=':
 			inValue = true
 		case c == ';':
-			return "the query has a semicolon, which some servers split at"
+			return querySemicolon
 		case c == '%' && (i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2])):
 			return "the query has a broken percent-encoding"
 		case c == '#':
