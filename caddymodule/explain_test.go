@@ -96,7 +96,7 @@ resource    (path.id)
 token from  bearer, bare
 decision    ambiguous_request (400 Bad Request)
 read as     GET /s/{space}/me (Caddyfile:3), which asks for admin
-because     some servers find the path on another route
+because     some servers find the path on another route, for they take a name for another one: "ME"
 `},
 		{"report mode", "/report", nil, nil, `
 request     GET /report

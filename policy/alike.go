@@ -98,6 +98,7 @@ func (p *Policy) judgeQueryPath(m *Match, r *Route) {
 	for _, path := range m.queryPaths() {
 		others := make([]pathText, 2)
 		for i, text := range [...]string{path, below + path} {
+			others[i].rule = routesByQuery
 			if why := others[i].parse(text, p.encodedSlash, p.semicolon); why != "" {
 				m.refuse("the query begins with a path, by which some servers route, and " + why)
 				return
@@ -109,7 +110,7 @@ func (p *Policy) judgeQueryPath(m *Match, r *Route) {
 			switch {
 			case m.Reason != Forward || !strict:
 			case found != nil:
-				m.uncovered(r, found)
+				m.uncovered(r, found, routesByQuery, "")
 			case r != nil && r.Require.need != needNever:
 				m.refuse("the query begins with a path that is on no route, by which some servers route")
 			}
@@ -153,7 +154,7 @@ func (p *Policy) judgeBehindHost(m *Match, r *Route) {
 			}
 			path, _, _ := strings.Cut(url[urlStart+i:], "?")
 			path = strings.TrimSuffix(path, "/")
-			var decoded, raw pathText
+			decoded, raw := pathText{rule: findsBehindHost}, pathText{rule: findsBehindHost}
 			if len(path) > maxPathLength || !raw.split(path) {
 				m.refuse("the host is so short that some servers find the path in the query, and there it is too long")
 				return
@@ -172,7 +173,7 @@ func (p *Policy) judgeTunneled(m *Match, r *Route) {
 	m.method = m.tunnel
 	found := p.lookFor(m)
 	m.method = judged
-	m.uncovered(r, found)
+	m.uncovered(r, found, tunnelsMethod, "")
 }
 
 // judgeOthers judges the request by the other ways to take its path apart.
@@ -196,9 +197,10 @@ func (p *Policy) judgeCut(m *Match, r *Route) {
 		return
 	}
 	judged := m.path
-	others := appendPath([]pathText{m.path.upTo(len(cut))}, cut)
+	others := appendPath([]pathText{m.path.upTo(len(cut))}, cut, cutsAtSemicolon, "")
+	others[0].rule = cutsAtSemicolon
 	if merged := mergeSlashes(cut); merged != cut {
-		others = appendPath(others, merged)
+		others = appendPath(others, merged, cutsAtSemicolon, "")
 	}
 	for _, other := range others {
 		if m.Reason == Forward {
@@ -214,17 +216,21 @@ func (p *Policy) judgeCut(m *Match, r *Route) {
 // finds on another route which asks for more.
 func (p *Policy) judgeReading(m *Match, r *Route) {
 	m.readings.now = 0
-	for !m.uncovered(r, p.tree.alike(m, 0, r)) && m.readings.now < len(m.readings.values) {
+	for !m.uncovered(r, p.tree.alike(m, 0, r), "", "") && m.readings.now < len(m.readings.values) {
 		m.readings.now++
 	}
 }
 
 // uncovered refuses a request on r that is on another route as well, to some
-// servers, and reports whether it did. other may be nil.
-func (m *Match) uncovered(r, other *Route) bool {
+// servers, and reports whether it did. other may be nil. rule says why they find it
+// there, and piece for what in the path, unless that is said of the path as a whole.
+func (m *Match) uncovered(r, other *Route, rule, piece string) bool {
 	if m.Reason == Forward && other != nil && !(m.enforced && other.Report) && (!r.covers(other, m.policy.Catalog) || m.shifts(r, other)) {
-		m.alike = other
-		m.refuse("some servers find the path on another route")
+		if m.path.rule != "" {
+			rule, piece = m.path.rule, m.path.piece
+		}
+		m.alike, m.piece = other, piece
+		m.refuse("some servers find the path on another route" + rule)
 	}
 	return m.Reason != Forward
 }
@@ -265,7 +271,7 @@ func (n *node) alike(m *Match, i int, r *Route) *Route {
 	if i == m.path.n {
 		found := m.pick(n.ends)
 		if found == nil && m.Reason == Forward {
-			m.uncovered(r, m.pick(n.tails)) // what is mounted at /x takes /x, and /x/, as well
+			m.uncovered(r, m.pick(n.tails), mountsAtPath, "") // what is mounted at /x takes /x, and /x/, as well
 		}
 		return found
 	}
@@ -277,13 +283,13 @@ func (n *node) alike(m *Match, i int, r *Route) *Route {
 	} else {
 		s := spelled{text: text}
 		for j := range n.edges {
-			if e := &n.edges[j]; s.alike(e.literal, last) && m.uncovered(r, e.to.alike(m, i+1, r)) {
+			if e := &n.edges[j]; s.alike(e.literal, last) && m.uncovered(r, e.to.alike(m, i+1, r), loosely(text, e.literal), text) {
 				return nil
 			}
 		}
 	}
 	for j := range n.partial {
-		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && m.uncovered(r, p.to.alike(m, i+1, r)) {
+		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && m.uncovered(r, p.to.alike(m, i+1, r), comparesLoosely, text) {
 			return nil
 		}
 	}
@@ -338,6 +344,14 @@ func (s *spelled) alike(literal string, last bool) bool {
 		return s.alikeFolded(literal, last)
 	}
 	return drops(rest, last)
+}
+
+// loosely returns the rule by which a segment is alike to a literal.
+func loosely(text, literal string) string {
+	if startsAsNumber(text, literal) {
+		return readsNumbers
+	}
+	return comparesLoosely
 }
 
 // alikeFolded is alike for what isn't ASCII.

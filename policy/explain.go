@@ -1,6 +1,10 @@
 package policy
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
 
 // Explanation says what a policy makes of a request, for people and for
 // machines.
@@ -103,6 +107,9 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 	if m.Reason != Forward {
 		e.Decision, e.Status, e.Detail = m.Reason.String(), m.Reason.Status(), m.Detail
 		e.Option = optionFor(m.Detail)
+		if m.piece != "" {
+			e.Detail += ": " + quoted(m.piece)
+		}
 	}
 	switch {
 	case m.LetThrough:
@@ -121,6 +128,22 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 		e.Resource = m.located(&m.Route.Resource, m.Resource)
 	}
 	return e
+}
+
+// maxQuoted is how much of a request an explanation quotes, in bytes: less than
+// anything of a secret that says something.
+const maxQuoted = 15
+
+// quoted returns the beginning of what a request has, with all of it printable.
+func quoted(piece string) string {
+	if len(piece) <= maxQuoted {
+		return strconv.Quote(piece)
+	}
+	end := maxQuoted
+	for !utf8.RuneStart(piece[end]) {
+		end--
+	}
+	return strconv.Quote(piece[:end] + "…")
 }
 
 // optionFor returns the option that admits what a request is refused for, or "". The

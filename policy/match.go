@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/patgate/patgate/token"
 )
@@ -41,7 +42,11 @@ func NewRequest(r *http.Request) (req Request, why string) {
 	// in, Go has encoded the decoded path anew: %2F has become a slash.
 	req.Path = r.URL.EscapedPath()
 	if r.URL.RawPath != "" && req.Path != r.URL.RawPath {
-		return req, "the path has a character that belongs percent-encoded"
+		odd := strings.IndexFunc(r.URL.RawPath, func(r rune) bool { return r >= utf8.RuneSelf || pathBytes[r] == refused })
+		if odd < 0 {
+			return req, "the path isn't what its encoded form says"
+		}
+		return req, belongsEncoded("path", r.URL.RawPath[odd])
 	}
 	if isRoot(r.URL) {
 		req.Path, r.URL.Path = "/", "/"
@@ -92,6 +97,7 @@ type Match struct {
 	enforced   bool      // readings are looked at for routes that aren't in report mode only
 	judgedPath *pathText // the path as it was judged, while it is taken apart in other ways
 	alike      *Route    // on which some server finds the request that was refused for it
+	piece      string    // what in the path that is for
 	charset    charset   // by which some servers read the query
 	judged     bool      // the query was
 	badQuery   string    // why it is refused where something depends on it, or ""
@@ -211,8 +217,8 @@ func (p *Policy) read(req *Request, m *Match) bool {
 		m.refuse("only GET can ask for an upgrade (RFC 6455 section 4.1)")
 	case (m.method == "COPY" || m.method == "MOVE") && len(req.Header["Destination"]) > 0:
 		m.refuse("the request names a second path, in Destination (RFC 4918 section 10.3)")
-	case breaksLine(m.query):
-		m.refuse("the query has a character that belongs percent-encoded")
+	case breaksLine(m.query) >= 0:
+		m.refuse(belongsEncoded("query", m.query[breaksLine(m.query)]))
 	case replaced != "":
 		m.refuse(replaced)
 	case m.query != "" && !m.setCharset().keepsNames(m.query):

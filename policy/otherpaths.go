@@ -5,6 +5,25 @@ import (
 	"strings"
 )
 
+// The rules by which servers find a path on another route, as an end of the sentence that
+// they do.
+const (
+	comparesLoosely = ", for they take a name for another one"
+	readsNumbers    = ", for they read numbers in other spellings"
+	mountsAtPath    = ", for what is mounted at a path takes the path itself there"
+	comparesEncoded = ", for they compare names before they decode them"
+	splitsEncoded   = ", for they split it at encoded slashes"
+	cutsAtAmpersand = ", for they cut it at an ampersand"
+	cutsAtBlank     = ", for they cut it at a blank"
+	cutsAtSemicolon = ", for they cut it at a semicolon"
+	dataOfPage      = ", for it is the data of another page there"
+	isDirectory     = ", for a name stands for that of its directory there"
+	runsScript      = ", for a name is that of a program there, and what follows its argument"
+	routesByQuery   = ", for they route by the query"
+	tunnelsMethod   = ", for they take the method from the query"
+	findsBehindHost = ", for they look for it behind the eleventh byte of the URL"
+)
+
 // maxScripts bounds how many scripts a path may name: for each there are more readings.
 const maxScripts = 4
 
@@ -26,21 +45,26 @@ func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
 // where some servers have the query begin, or the request line end.
 func (p *pathText) readings(r *Route) (all []pathText) {
 	if p.oddlyEscaped {
-		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")))
+		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")), comparesEncoded, "")
 	}
 	if whole := p.whole(); strings.Count(whole, "/") > p.n {
-		all = appendPath(all, whole)
+		all = appendPath(all, whole, splitsEncoded, "")
 		if merged := mergeSlashes(whole); merged != whole {
-			all = appendPath(all, merged)
+			all = appendPath(all, merged, splitsEncoded, "")
 		}
 	}
 	all = append(all, p.pages()...)
-	for _, c := range [...]byte{'&', ' '} {
-		if end := p.indexOf(c, r); end > 0 {
+	for _, at := range [...]struct {
+		c    byte
+		rule string
+	}{{'&', cutsAtAmpersand}, {' ', cutsAtBlank}} {
+		if end := p.indexOf(at.c, r); end > 0 {
 			cut := p.upTo(end)
 			cut.loose = true
+			cut.rule, cut.piece = at.rule, p.text[end:p.bounds[p.n]]
 			if p.text[end-1] != '/' {
 				cut.was = p.segment(cut.n - 1)
+				cut.piece = cut.was
 			}
 			all = append(all, cut)
 		}
@@ -86,15 +110,15 @@ func (p *pathText) pages() (all []pathText) {
 	}
 	last := p.segment(p.n - 1)
 	if isData(last) {
-		all = appendPath(all, p.text[:p.bounds[p.n-1]])
+		all = appendPath(all, p.text[:p.bounds[p.n-1]], dataOfPage, last)
 	}
 	for i := range p.n - 2 {
 		before := p.text[:p.bounds[i]] // of the application
 		switch {
 		case p.segment(i) == "_next" && p.segment(i+1) == "data" && i+3 < p.n: // Next.js, with the name of a build
-			return appendPath(all, before+strings.TrimSuffix(p.text[p.bounds[i+3]:p.bounds[p.n]], ".json"))
+			return appendPath(all, before+strings.TrimSuffix(p.text[p.bounds[i+3]:p.bounds[p.n]], ".json"), dataOfPage, "_next")
 		case p.segment(i) == "page-data" && last == "page-data.json": // Gatsby
-			return appendPath(all, before+p.text[p.bounds[i+1]:p.bounds[p.n-1]])
+			return appendPath(all, before+p.text[p.bounds[i+1]:p.bounds[p.n-1]], dataOfPage, last)
 		}
 	}
 	return all
@@ -152,20 +176,20 @@ func (p *pathText) scripts(r *Route) (all []pathText) {
 			continue
 		}
 		if isIndex(s) && (last || isScript(s)) {
-			all = appendPath(all, p.text[:p.bounds[i]])
+			all = appendPath(all, p.text[:p.bounds[i]], isDirectory, s)
 			all[len(all)-1].loose = isPage(s)
 		}
 		var behind []string
 		if !last && isScript(s) {
-			all = appendPath(all, p.text[:p.bounds[i+1]])
+			all = appendPath(all, p.text[:p.bounds[i+1]], runsScript, s)
 			behind = append(behind, p.text[p.bounds[i+1]:p.bounds[p.n]])
 		}
 		if end := endOfScript(s); end > 0 {
 			behind = append(behind, "/"+p.text[int(p.bounds[i])+1+end:p.bounds[p.n]])
 		}
 		for _, path := range behind {
-			all = appendPath(all, path)
-			all = appendPath(all, p.text[:p.bounds[i]]+path)
+			all = appendPath(all, path, runsScript, s)
+			all = appendPath(all, p.text[:p.bounds[i]]+path, runsScript, s)
 		}
 	}
 	return all
@@ -182,9 +206,9 @@ func (p *pathText) upTo(end int) pathText {
 	return up
 }
 
-// appendPath appends a path that needs no decoding.
-func appendPath(all []pathText, text string) []pathText {
-	var p pathText
+// appendPath appends a path that needs no decoding, with the rule by which it is one.
+func appendPath(all []pathText, text, rule, piece string) []pathText {
+	p := pathText{rule: rule, piece: piece}
 	if !p.split(text) {
 		return all
 	}

@@ -29,6 +29,9 @@ type pathText struct {
 
 	loose bool   // a reading that is about other routes alone: values may be cut off
 	was   string // the last segment before it was cut off: what it was already is no news
+
+	rule  string // by which the path is taken apart in another way
+	piece string // what of the path that is about, or ""
 }
 
 // segment returns the i-th segment.
@@ -106,7 +109,7 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 			p.n = 0
 			return p.decode(escaped[1:end], allowSlash, allowSemicolon)
 		default:
-			return badPathByte
+			return belongsEncoded("path", escaped[i])
 		}
 	}
 	last := escaped[start:end]
@@ -124,7 +127,20 @@ const (
 	querySemicolon = "the query has a semicolon, which some servers split at"
 )
 
-const badPathByte = "the path has a character that belongs percent-encoded"
+// belongsEncoded says that a character which stands as it is in the path or the query
+// shouldn't, and which one.
+func belongsEncoded(where string, c byte) string {
+	why := "the " + where + " has a character that belongs percent-encoded: "
+	switch {
+	case c >= utf8.RuneSelf:
+		return why + "one that isn't ASCII"
+	case c < ' ' || c == 0x7f:
+		return why + "a control"
+	case c == ' ':
+		return why + "a blank"
+	}
+	return why + string(rune(c))
+}
 
 // add notes that a segment ends at this index.
 func (p *pathText) add(end int) string {
@@ -148,7 +164,7 @@ func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
 			c := raw[i]
 			switch pathBytes[c] {
 			case refused:
-				return badPathByte
+				return belongsEncoded("path", c)
 			case bracket:
 				p.oddlyEscaped = true
 			case percent:

@@ -52,21 +52,21 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 		case c == '%' && (i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2])):
 			return "the query has a broken percent-encoding"
 		case c == '#':
-			return "the query has a character that belongs percent-encoded"
+			return belongsEncoded("query", c)
 		}
 	}
 	return ""
 }
 
-// breaksLine reports whether a query has characters that can't stand in a request
-// line: over HTTP/2 and 3 they come in, and the API would be sent them.
-func breaksLine(query string) bool {
+// breaksLine returns where a query has a character that can't stand in a request
+// line, or -1: over HTTP/2 and 3 they come in, and the API would be sent them.
+func breaksLine(query string) int {
 	for i := 0; i < len(query); i++ {
 		if c := query[i]; c <= ' ' || c == 0x7f {
-			return true
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 // queryValues finds the values of key in a query that judgeQuery accepts: how
