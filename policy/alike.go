@@ -298,21 +298,35 @@ func (n *node) alike(m *Match, i int, r *Route) *Route {
 		was = m.path.was
 	}
 	for j := range n.partial {
-		if p := &n.partial[j]; p.matches(text) && (was == "" || !p.matches(was)) {
-			if found := p.to.alike(m, i+1, r); found != nil || m.Reason != Forward {
+		if p := &n.partial[j]; p.matches(text) {
+			if found := p.to.alikeNamed(m, i+1, r, p.matches(was)); found != nil || m.Reason != Forward {
 				return found
 			}
 		}
 	}
-	if was != "" {
-		return nil // a name that is cut off is a name still: Human of Human Resources
-	}
 	if n.parameter != nil {
-		if found := n.parameter.alike(m, i+1, r); found != nil || m.Reason != Forward {
+		if found := n.parameter.alikeNamed(m, i+1, r, was != ""); found != nil || m.Reason != Forward {
 			return found
 		}
 	}
-	return m.pick(n.tails)
+	found := m.pick(n.tails)
+	if found != nil && m.path.was != "" {
+		return r
+	}
+	return found
+}
+
+// alikeNamed is alike behind a parameter. cut says that the path is cut off in the middle
+// of what that stands for, which is a name still (Human of Human Resources): then it is
+// as good as on r.
+func (n *node) alikeNamed(m *Match, i int, r *Route, cut bool) *Route {
+	if !cut {
+		return n.alike(m, i, r)
+	}
+	if m.pick(n.ends) == nil {
+		return nil
+	}
+	return r
 }
 
 // spelled is a segment of a path, which is folded at most once: it is long if the

@@ -312,10 +312,12 @@ func TestParametersInPath(t *testing.T) {
 func TestNamesThatAreCutOff(t *testing.T) {
 	p := compile(t, Config{Default: "deny", Routes: routes("GET /teams/{team} never", "GET /teams/{team}/members public", "GET /teams/all never", "GET /teams/all/members public",
 		"GET /{db} never", "GET /{db}/{doc} public", "GET /wiki/{page} never", "GET /wiki/{page}/history public", "GET /orgs/{org}:close never", "GET /orgs/{org} public", "GET /nets/v{n} never", "GET /nets/{net}/{tab} public",
-		"GET /orgs/{org}/{tab} public", "GET /{db}/v1/{doc} never", "GET /{db}/{doc}/{file} public", "GET /deep/* never", "GET /deep/{x}/{y}/z public")})
+		"GET /orgs/{org}/{tab} public", "GET /{db}/v1/{doc} never", "GET /{db}/{doc}/{file} public", "GET /deep/* never", "GET /deep/{x}/{y}/z public",
+		"GET /s/{space}/* never", "GET /s/{space}/tags/{tag} public", "GET /s/{space}/tags/{tag}/* never", "GET /s/{space}/{kind}/all never", "GET /n/{x}/y public", "GET /{x}/none never")})
 	for path, want := range map[string]Reason{
 		"/teams/Human%20Resources/members": Forward, "/teams/R%26D/members": Forward, "/teams/AT&T/members": Forward, "/my%20db/doc": Forward, "/wiki/Q&A/history": Forward,
 		"/nets/v1%20x/tab": Forward, "/deep/a%20b/c/z": Forward, "/a%20b/c&d": Forward, "/orgs/7%20x": Forward,
+		"/s/1/tags/red%20shoes": Forward, "/s/1/tags/all%20x": Forward, "/s/1/tags/a/b&c": RouteNever, "/n/x&y/y": Forward, "/n/none&x/y": AmbiguousRequest,
 		"/teams/all%20x/members": AmbiguousRequest, "/teams/ALL&x/members": AmbiguousRequest, "/teams/a%6Cl%26x/members": AmbiguousRequest, "/teams%20x/members": Forward, "/teams%20x/all/members": Forward,
 		"/orgs/7:close%20x": AmbiguousRequest, "/orgs/7:close&x/tab": AmbiguousRequest, "/orgs/7:CLOSE&x/tab": AmbiguousRequest,
 		"/teams/&x/members": AmbiguousRequest, "/wiki/%26/history": AmbiguousRequest, "/x/v1/y%20z": RouteNever, "/teams/x&y=z/members": AmbiguousRequest,
