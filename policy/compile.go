@@ -17,8 +17,9 @@ type Policy struct {
 	Own          string // what patgate's secrets begin with: none of them is let through. Set before use
 	routes       []*Route
 	tree         *node
-	fallback     *Route       // what default says for requests no route matches; nil: deny
-	credentials  []Credential // all the places where routes take tokens from
+	fallback     *Route          // what default says for requests no route matches; nil: deny
+	credentials  []Credential    // all the places where routes take tokens from
+	named        map[string]bool // the parameters and keys that routes have
 	letThrough   []Credential
 	preflight    bool
 	encodedSlash bool
@@ -85,7 +86,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 		return nil, errors.Join(errs...)
 	}
 	p.tree.finish()
-	p.credentials = p.allCredentials()
+	p.credentials, p.named = p.allCredentials(), p.allNames()
 	return p, nil
 }
 
@@ -217,6 +218,26 @@ func (p *Policy) all() iter.Seq[*Route] {
 // Credentials returns all the places where routes take tokens from. They aren't to
 // be changed.
 func (p *Policy) Credentials() []Credential { return p.credentials }
+
+// allNames returns the parameters and keys that routes have.
+func (p *Policy) allNames() map[string]bool {
+	all := map[string]bool{}
+	for r := range p.all() {
+		for _, s := range r.pattern.segments {
+			all[s.parameter] = true
+		}
+		all[r.pattern.tailName] = true
+		for _, c := range r.pattern.conditions {
+			all[c.key] = true
+		}
+		for _, s := range [...]*Source{&r.Space, &r.Resource} {
+			if s.Kind == FromQuery {
+				all[s.Name] = true
+			}
+		}
+	}
+	return all
+}
 
 func (p *Policy) allCredentials() (all []Credential) {
 	for r := range p.all() {

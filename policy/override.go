@@ -15,7 +15,7 @@ import (
 // (Salesforce), or the name of one of the headers for that, unless it says what the
 // method is anyway; or one that replaces another parameter (Next.js) or the path (Astro,
 // Zope). rest says that it has restRoute.
-func overrides(query, method string) (why string, rest bool) {
+func (p *Policy) overrides(query, method string) (why string, rest bool) {
 	odd := 0
 	for query != "" {
 		pair := query
@@ -42,7 +42,7 @@ func overrides(query, method string) (why string, rest bool) {
 			return "the query has another method in it", rest
 		case sameKey(name, astroPath):
 			return "the query has " + astroPath + ", which is another path to Astro", rest
-		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI"):
+		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI") && p.named[name[4:]]:
 			return "the query has a name by which Next.js replaces another parameter", rest
 		}
 		rest = rest || namesRestRoute(name)
@@ -105,19 +105,31 @@ func hasColon(name string) bool {
 }
 
 // publishes reports whether Zope finds what it publishes in a parameter's name, behind
-// whatever path the request has: that of a form's button (../../admin/users:method).
+// whatever path the request has: that of a form's button (../../admin/users:method, and
+// users:method, which is below the path). Such a name ends in types, which it takes off
+// one by one from behind, and in .x or .y for a button that is an image; what else stands
+// behind a colon ends that (result:Observation.method of FHIR).
 func publishes(name string) bool {
-	name, types, _ := strings.Cut(name, ":")
 	if strings.HasPrefix(name, "_") { // Zope publishes none of these; FHIR has them
 		return false
 	}
-	for kind := range strings.FieldsFuncSeq(types, func(r rune) bool { return r == ':' || r == '.' }) {
-		switch kind {
-		case "method", "action", "default_method", "default_action":
+	for {
+		name = strings.TrimSuffix(name, "\n") // before which its pattern has the end as well
+		colon := strings.LastIndexByte(name, ':')
+		if colon < 0 {
+			return false
+		}
+		switch kind := name[colon+1:]; {
+		case kind == "method" || kind == "action" || kind == "default_method" || kind == "default_action":
 			return true
+		case strings.HasSuffix(kind, ".x") || strings.HasSuffix(kind, ".y"):
+			name = name[:len(name)-2]
+		case kind != "" && plainBytes(kind, "-_"):
+			name = name[:colon]
+		default:
+			return false
 		}
 	}
-	return false
 }
 
 // restRoute is the parameter by which WordPress routes, whatever the path is.

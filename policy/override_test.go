@@ -27,7 +27,7 @@ func TestMethodOverrideParameters(t *testing.T) {
 		{"%u005fmethod=PUT", true}, {"_m%U0065thod=PUT", true}, {"X-HTTP-%u004dethod-Override=PUT", true}, {"_%6dethod[%zz]=PUT", true}, {"%5fmethod%00%=PUT", true},
 		{"%25u005fmethod=PUT", true}, {"%u00zzmethod=PUT", false}, {"%u5fmethod=PUT", false}, {"_method%=PUT", true}, {strings.Repeat("%EF%BB%BF", 600) + "_method=PUT", true}, {"_method[" + strings.Repeat("%", 2000) + "]=PUT", true},
 	} {
-		if why, _ := overrides(c.query, "POST"); (why != "") != c.want {
+		if why, _ := new(Policy).overrides(c.query, "POST"); (why != "") != c.want {
 			t.Errorf("?%s overrides POST: %q, want %v", c.query, why, c.want)
 		}
 	}
@@ -112,14 +112,17 @@ func TestPathInQueryBehindToken(t *testing.T) {
 
 // Next.js takes some parameters for others.
 func TestReplacedParameters(t *testing.T) {
-	p := compile(t, Config{Default: "public"})
-	for _, query := range []string{"nxtPid=2", "a=b&%6extPid=2", "nxtIid", "nxtPa"} {
+	p := compile(t, Config{Default: "public", Routes: append(routes("GET /a/{id} any", "GET /b/{slug...} any", "GET /c?draft any", "GET /d/v{n} any"),
+		RouteConfig{Methods: []string{"GET"}, Pattern: "/e", Require: "any", Settings: Settings{Space: "query.org", Resource: "header.X-Item"}})})
+	for _, query := range []string{"nxtPid=2", "a=b&%6extPid=2", "nxtIid", "nxtPslug=x", "nxtPdraft", "nxtPn=1", "nxtPorg=2", "nxtP%69d=2"} {
 		if m := p.matched(request("GET /x?" + query)); m.Reason != AmbiguousRequest {
 			t.Errorf("?%s: %v, want ambiguous_request", query, m.Reason)
 		}
 	}
-	if m := p.matched(request("GET /x?nxtp=1&nxtP=1&nxtI&next=2&name=x")); m.Reason != Forward {
-		t.Errorf("ordinary names: %v (%s)", m.Reason, m.Detail)
+	for _, query := range []string{"nxtp=1&nxtP=1&nxtI&next=2&name=x", "nxtPageToken=x", "nxtItem=3", "nxtPids=2", "nxtPX-Item=1"} {
+		if m := p.matched(request("GET /x?" + query)); m.Reason != Forward {
+			t.Errorf("?%s: %v (%s)", query, m.Reason, m.Detail)
+		}
 	}
 }
 
@@ -143,7 +146,8 @@ func TestPathInParameter(t *testing.T) {
 	p := compile(t, Config{Default: "public"})
 	for query, want := range map[string]Reason{
 		"../../admin/users:method=1": AmbiguousRequest, ":method=admin": AmbiguousRequest, "a=1&x:action": AmbiguousRequest, "x:default_method=": AmbiguousRequest, "x:default_action": AmbiguousRequest,
-		"x%3Amethod": AmbiguousRequest, "x%3am%65thod": AmbiguousRequest, "x:m%65thod": AmbiguousRequest, "a=1;x:method": AmbiguousRequest, "x:method:utf8": AmbiguousRequest, "x:method.x": AmbiguousRequest,
+		"x%3Amethod": AmbiguousRequest, "x%3am%65thod": AmbiguousRequest, "x:m%65thod": AmbiguousRequest, "a=1;x:method": AmbiguousRequest, "x:method:utf8": AmbiguousRequest, "x:method.x": AmbiguousRequest, "x:action.y:int": AmbiguousRequest, "x:int:method:utf-8.x": AmbiguousRequest, "a/b:Observation:method": AmbiguousRequest, "x:method%0A": AmbiguousRequest, "x:method:int%0A": AmbiguousRequest,
+		"result:Observation.method=x": Forward, "subject:Patient.action=x": Forward, "x:method.z": Forward, "x:method:": Forward, "x:method:a.b": Forward, "x:method:%C3%A9": Forward,
 		"x:list:action=%zz": AmbiguousRequest, "%zz:method": AmbiguousRequest, strings.Repeat("%C3%A9", 300) + ":method": AmbiguousRequest,
 		"x:int=1": Forward, "a=x:method": Forward, "x:methods": Forward, "method": Forward, "x.method=1": Forward, "x:y_action=1": Forward, "x%253Amethod": Forward, "filter[x:y]=method": Forward,
 
