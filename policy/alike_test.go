@@ -328,6 +328,33 @@ func TestNamesThatAreCutOff(t *testing.T) {
 	}
 }
 
+// A name may end in a dot where nobody's space or resource is another for that, and no
+// route.
+func TestNamesThatEndInADot(t *testing.T) {
+	at := func(line, resource string) RouteConfig {
+		r := routes(line)[0]
+		r.Resource = resource
+		return r
+	}
+	for _, option := range []string{"", "allow"} {
+		p := compile(t, Config{Default: "deny", EncodedSlash: option, Semicolon: option, Routes: append(routes("GET /wiki/{page} public", "GET /wiki/{page}/history public", "GET /wiki/Main never", "GET /wiki never",
+			"GET /orgs/{space} any", "GET /orgs/{space}/teams/{team} any", "GET /files/* public", "GET /pages/{path...} public", "GET /{x}/{y}/{z} public", "GET /{x}/{y}/edit never", "GET /admin never",
+			"GET /{a}/{b}/{c}/{d} public", "GET /{a}/{b} public", "* /root/x never"), at("GET /zones/{zone} any", "path.zone"), at("GET /zones/{zone}/records/{record} any", "path.zone"))})
+		for path, want := range map[string]Reason{
+			"/wiki/Acme%20Inc.": Forward, "/wiki/A.B.C./history": Forward, "/wiki/caf%C3%A9.": Forward, "/wiki/x./": Forward, "/orgs/1/teams/R.D.": Forward, "/zones/a.org/records/example.org.": Forward, "/a./b.": Forward, "/wiki/%61%2E": Forward,
+			"/wiki/Main.": AmbiguousRequest, "/wiki/main.": AmbiguousRequest, "/wiki/x..": AmbiguousRequest, "/wiki/.": AmbiguousRequest, "/wiki/..": AmbiguousRequest, "/wiki/x-.": AmbiguousRequest, "/wiki/x%20.": AmbiguousRequest, "/wiki/x.%20": AmbiguousRequest,
+			"/wiki/a.%2Fb": AmbiguousRequest, "/wiki/a.;b": AmbiguousRequest,
+			"/orgs/acme.": AmbiguousRequest, "/orgs/1./teams/a": AmbiguousRequest, "/zones/example.org.": AmbiguousRequest, "/zones/a.org./records/b": AmbiguousRequest,
+			"/files/x.": AmbiguousRequest, "/files/x./y": AmbiguousRequest, "/pages/x.": AmbiguousRequest, "/none.": AmbiguousRequest, "/wiki./x": Forward,
+			"/a/b/edit.": AmbiguousRequest, "/a/index.php./admin.": AmbiguousRequest, "/x.php./root/x": AmbiguousRequest, "/wiki/index.": AmbiguousRequest, "/a.php./b.php./c.php./d.php.": Forward,
+		} {
+			if m := p.matched(request("GET "+path, "Authorization: Bearer s")); m.Reason != want {
+				t.Errorf("options %q: %s: %v (%s), want %v", option, path, m.Reason, m.Detail, want)
+			}
+		}
+	}
+}
+
 // What is on a route that says itself what a segment is isn't refused for what some
 // server would make of it elsewhere.
 func TestSegmentsThatAreNamed(t *testing.T) {

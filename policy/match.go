@@ -224,6 +224,7 @@ func (p *Policy) read(req *Request, m *Match) bool {
 	case m.query != "" && !m.setCharset().keepsNames(m.query):
 		m.refuse(badCharset)
 	default:
+		m.path.lenient = true
 		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
 			m.refuse(why)
 		}
@@ -265,6 +266,9 @@ func (p *Policy) route(m *Match) *Route {
 	}
 	if m.Reason == Forward && m.restRoute && (r == nil || !r.byRestRoute) {
 		m.refuse("the query has rest_route, which is another path to WordPress")
+	}
+	if m.Reason == Forward && m.path.dotted && !m.path.dotsFit(r) {
+		m.refuse(endsInDot)
 	}
 	if m.Reason != Forward {
 		m.unsure = true

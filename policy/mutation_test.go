@@ -19,6 +19,7 @@ func TestMutants(t *testing.T) {
 	const (
 		paths   = "^TestPathsThatAreRefused$"
 		allowed = "^TestEncodedSlashAndSemicolonAllowed$"
+		dots    = "^TestNamesThatEndInADot$"
 		other   = "^TestPathsOfOtherRoutes"
 		query   = "^TestQueryConditions$"
 		headers = "^TestCleanHeader$"
@@ -29,6 +30,11 @@ func TestMutants(t *testing.T) {
 	mutation.Caught(t, []mutation.Mutant{
 		{Name: "empty segments", Run: paths, File: "path.go", Old: `if s == "" {`, New: "if false {"},
 		{Name: "dots at the end of a segment", Run: paths, File: "path.go", Old: "if s[len(s)-1] == '.' {", New: "if false {"},
+		{Name: "dots at the end of a space", Run: dots, File: "path.go", Old: "|| r.Space.isSegment(i)", New: ""},
+		{Name: "dots at the end of a resource", Run: dots, File: "path.go", Old: "|| r.Resource.isSegment(i)", New: ""},
+		{Name: "dots at the end of what is no parameter", Run: dots, File: "path.go", Old: "if r == nil || i >= len(r.pattern.segments) ||", New: "if i >= len(r.pattern.segments) { continue }; if"},
+		{Name: "dots behind other than names", Run: dots, File: "path.go", Old: "!unicode.IsLetter(last) && !unicode.IsNumber(last)", New: "last == 0"},
+		{Name: "dots at the end of scripts and indexes", Run: dots, File: "otherpaths.go", Old: "if p.dotted {", New: "if false {"},
 		{Name: "blanks around a segment", Run: paths, File: "path.go", Old: "if s[0] == ' ' || s[len(s)-1] == ' ' {", New: "if false {"},
 		{Name: "controls", Run: paths, File: "path.go", Old: "case c < ' ' || c == 0x7f:", New: "case false:"},
 		{Name: "encoded slashes", Run: paths, File: "path.go", Old: "case c == '/' && !allowSlash:", New: "case false:"},

@@ -13,6 +13,7 @@ const (
 	mountsAtPath    = ", for what is mounted at a path takes the path itself there"
 	comparesEncoded = ", for they compare names before they decode them"
 	splitsEncoded   = ", for they split it at encoded slashes"
+	dropsDots       = ", for they drop dots at the end of a name"
 	cutsAtAmpersand = ", for they cut it at an ampersand"
 	cutsAtBlank     = ", for they cut it at a blank"
 	cutsAtSemicolon = ", for they cut it at a semicolon"
@@ -29,7 +30,7 @@ const maxScripts = 4
 
 func (p *pathText) countScripts() (n int) {
 	for s := range strings.SplitSeq(p.whole(), "/") { // also at encoded ones
-		if isScript(s) || endOfScript(s) > 0 {
+		if s = strings.TrimSuffix(s, "."); isScript(s) || endOfScript(s) > 0 {
 			n++
 		}
 	}
@@ -41,7 +42,7 @@ func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
 
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
-// them; with the name of a script in it; as the page whose data it is for; and up to
+// them; without dots at the end of a name; with the name of a script in it; as the page whose data it is for; and up to
 // where some servers have the query begin, or the request line end.
 func (p *pathText) readings(r *Route) (all []pathText) {
 	if p.oddlyEscaped {
@@ -52,6 +53,9 @@ func (p *pathText) readings(r *Route) (all []pathText) {
 		if merged := mergeSlashes(whole); merged != whole {
 			all = appendPath(all, merged, splitsEncoded, "")
 		}
+	}
+	if p.dotted {
+		all = appendPath(all, strings.ReplaceAll(strings.TrimSuffix(p.whole(), "."), "./", "/"), dropsDots, "")
 	}
 	all = append(all, p.pages()...)
 	for _, at := range [...]struct {

@@ -27,6 +27,10 @@ type pathText struct {
 	// (marks.resembles).
 	marked, oddlyEscaped, odd bool
 
+	// lenient lets names pass that end in a dot ("Acme Inc."), and dotted says that there
+	// are some: they have to stand where that can't matter (dotsFit).
+	lenient, dotted bool
+
 	loose bool   // a reading that is about other routes alone: values may be cut off
 	was   string // the last segment before it was cut off: what it was already is no news
 
@@ -98,7 +102,7 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 		case bracket:
 			p.marked, p.oddlyEscaped = true, true
 		case slash:
-			if why := judgePlain(escaped[start:i]); why != "" {
+			if why := judgePlain(p.bare(escaped[start:i])); why != "" {
 				return why
 			}
 			if why := p.add(i); why != "" {
@@ -113,7 +117,7 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 		}
 	}
 	last := escaped[start:end]
-	if why := judgePlain(last); why != "" {
+	if why := judgePlain(p.bare(last)); why != "" {
 		return why
 	}
 	p.marked = p.marked || isDefaultAction(last)
@@ -186,12 +190,42 @@ func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
 		return "the path has too many segments"
 	}
 	for i := range p.n {
-		if why := judgeSegment(p.segment(i), allowSlash, allowSemicolon); why != "" {
+		if why := judgeSegment(p.bare(p.segment(i)), allowSlash, allowSemicolon); why != "" {
 			return why
 		}
 	}
 	return ""
 }
+
+// bare returns a segment without the dot that it may end in.
+func (p *pathText) bare(s string) string {
+	if !p.lenient || s == "" || s[len(s)-1] != '.' {
+		return s
+	}
+	name := s[:len(s)-1]
+	if last, _ := utf8.DecodeLastRuneInString(name); !unicode.IsLetter(last) && !unicode.IsNumber(last) {
+		return s
+	}
+	p.dotted = true
+	return name
+}
+
+// dotsFit reports whether the segments that end in a dot are parameters of the route, and
+// neither its space nor its resource: Windows drops the dot.
+func (p *pathText) dotsFit(r *Route) bool {
+	for i := range p.n {
+		s := p.segment(i)
+		if s[len(s)-1] != '.' {
+			continue
+		}
+		if r == nil || i >= len(r.pattern.segments) || r.pattern.segments[i].parameter == "" || r.Space.isSegment(i) || r.Resource.isSegment(i) {
+			return false
+		}
+	}
+	return true
+}
+
+const endsInDot = "the path has a segment that ends in a dot"
 
 // judgePlain returns why a segment of plain characters is refused, or "".
 // Windows drops dots and spaces at a name's end, so those are dot segments too.
@@ -200,7 +234,7 @@ func judgePlain(s string) string {
 		return "the path has an empty segment"
 	}
 	if s[len(s)-1] == '.' {
-		return "the path has a segment that ends in a dot"
+		return endsInDot
 	}
 	return ""
 }
