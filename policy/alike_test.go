@@ -344,7 +344,7 @@ func TestNamesThatEndInADot(t *testing.T) {
 			"/wiki/Acme%20Inc.": Forward, "/wiki/A.B.C./history": Forward, "/wiki/caf%C3%A9.": Forward, "/wiki/x./": Forward, "/orgs/1/teams/R.D.": Forward, "/zones/a.org/records/example.org.": Forward, "/a./b.": Forward, "/wiki/%61%2E": Forward,
 			"/wiki/Main.": AmbiguousRequest, "/wiki/main.": AmbiguousRequest, "/wiki/x..": AmbiguousRequest, "/wiki/.": AmbiguousRequest, "/wiki/..": AmbiguousRequest, "/wiki/x-.": AmbiguousRequest, "/wiki/x%20.": AmbiguousRequest, "/wiki/x.%20": AmbiguousRequest,
 			"/wiki/a.%2Fb": AmbiguousRequest, "/wiki/a.;b": AmbiguousRequest,
-			"/orgs/acme.": AmbiguousRequest, "/orgs/1./teams/a": AmbiguousRequest, "/zones/example.org.": AmbiguousRequest, "/zones/a.org./records/b": AmbiguousRequest,
+			"/orgs/acme.": AmbiguousRequest, "/orgs/a%2Fb.": AmbiguousRequest, "/a/b/edit%2Findex.": AmbiguousRequest, "/orgs/1./teams/a": AmbiguousRequest, "/zones/example.org.": AmbiguousRequest, "/zones/a.org./records/b": AmbiguousRequest,
 			"/files/x.": AmbiguousRequest, "/files/x./y": AmbiguousRequest, "/pages/x.": AmbiguousRequest, "/none.": AmbiguousRequest, "/wiki./x": Forward,
 			"/a/b/edit.": AmbiguousRequest, "/a/index.php./admin.": AmbiguousRequest, "/x.php./root/x": AmbiguousRequest, "/wiki/index.": AmbiguousRequest, "/a.php./b.php./c.php./d.php.": Forward,
 		} {

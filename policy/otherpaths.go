@@ -55,7 +55,11 @@ func (p *pathText) readings(r *Route) (all []pathText) {
 		}
 	}
 	if p.dotted {
-		all = appendPath(all, strings.ReplaceAll(strings.TrimSuffix(p.whole(), "."), "./", "/"), dropsDots, "")
+		dropped := p.withoutDots()
+		all = append(all, dropped)
+		if strings.Count(dropped.text, "/") > dropped.n {
+			all = appendPath(all, dropped.text, dropsDots, "")
+		}
 	}
 	all = append(all, p.pages()...)
 	for _, at := range [...]struct {
@@ -197,6 +201,18 @@ func (p *pathText) scripts(r *Route) (all []pathText) {
 		}
 	}
 	return all
+}
+
+// withoutDots returns the path without the dots that its segments end in.
+func (p *pathText) withoutDots() pathText {
+	text := make([]byte, 0, len(p.text))
+	dropped := pathText{raw: p.raw, rule: dropsDots}
+	for i := range p.n {
+		text = append(append(text, '/'), strings.TrimSuffix(p.segment(i), ".")...)
+		dropped.add(len(text))
+	}
+	dropped.text = string(text)
+	return dropped
 }
 
 // upTo returns the path up to a byte of its text, with the segments that it has.

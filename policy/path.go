@@ -138,10 +138,10 @@ func belongsEncoded(where string, c byte) string {
 	switch {
 	case c >= utf8.RuneSelf:
 		return why + "one that isn't ASCII"
-	case c < ' ' || c == 0x7f:
-		return why + "a control"
 	case c == ' ':
 		return why + "a blank"
+	case c < '!' || c > '~':
+		return why + "a control"
 	}
 	return why + string(rune(c))
 }
@@ -210,15 +210,13 @@ func (p *pathText) bare(s string) string {
 	return name
 }
 
-// dotsFit reports whether the segments that end in a dot are parameters of the route, and
-// neither its space nor its resource: Windows drops the dot.
+// dotsFit reports whether the segments that end in a dot are parameters of the route. What
+// becomes of it where Windows drops the dots, another space or resource among that, is one
+// of the readings.
 func (p *pathText) dotsFit(r *Route) bool {
 	for i := range p.n {
 		s := p.segment(i)
-		if s[len(s)-1] != '.' {
-			continue
-		}
-		if r == nil || i >= len(r.pattern.segments) || r.pattern.segments[i].parameter == "" || r.Space.isSegment(i) || r.Resource.isSegment(i) {
+		if s[len(s)-1] == '.' && (r == nil || i >= len(r.pattern.segments) || r.pattern.segments[i].parameter == "") {
 			return false
 		}
 	}

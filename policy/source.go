@@ -35,9 +35,6 @@ type Source struct {
 // String returns the source as the Caddyfile has it.
 func (s *Source) String() string { return s.text }
 
-// isSegment reports whether the source is the i-th segment of the path.
-func (s *Source) isSegment(i int) bool { return s.Kind == FromPath && s.segment == i }
-
 // ParseSource reads a source.
 func ParseSource(text string) (Source, error) {
 	if err := RefusePlaceholder(text); err != nil {
