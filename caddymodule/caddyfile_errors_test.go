@@ -279,7 +279,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"scopes {\na\nb\na\n}", "Caddyfile:6: scope a is declared twice"},
 		{"scopes {\nstories:read\nstories:write implies stories:raed\n}",
 			"Caddyfile:5: scope stories:write implies stories:raed, which is not declared; did you mean stories:read?"},
-		{"scopes {\n}", "known, at Caddyfile:3"},
+		{"scopes {\n}", "scopes declares none: without the option, every scope that a route names is known, at Caddyfile:3"},
 		{"scopes {\na implies b\nb implies c\nc implies a\n}", "Caddyfile:4: scope a implies itself, by way of b"},
 	})
 	check(t, "{\n", "\n}\n", []mistake{
