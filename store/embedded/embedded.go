@@ -174,8 +174,9 @@ func (s *Store) placed() error {
 }
 
 // scan calls view again and again, as long as f asks for more. A long look
-// through the file is made in such steps, since a writer that has to grow the
-// file waits for every reader.
+// through the file is made in such steps: no page that a reader can still see is
+// written again, so that the file grows beside it, and a writer waits for every
+// reader where it outgrows its addresses.
 func (s *Store) scan(ctx context.Context, f func(tx) (more bool, err error)) error {
 	for more := true; more; {
 		err := s.view(ctx, func(tx tx) (err error) {

@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -15,6 +18,22 @@ import (
 // format is the version of the file's layout. A file of a later one is refused:
 // it may hold limits that this version would not see.
 const format = 1
+
+// mapped is how much of the file has addresses from the beginning, however much of it
+// there is yet: room for more than a million tokens. A file that outgrows its addresses is
+// mapped anew, and that waits for every reader, and lookups wait for it. Only addresses
+// are taken, no memory and no disk: 32 bits have few of them, and Windows would make
+// the file as long.
+var mapped = func() int {
+	if strconv.IntSize < 64 || runtime.GOOS == "windows" {
+		return 0
+	}
+	return 1 << 30
+}()
+
+// growth is by how much the file is made longer where it is full. Each time costs one
+// more wait for the disk.
+const growth = 1 << 20
 
 // Open opens the store in the file at path, and makes it, and its directory,
 // where there is none. Nobody but the file's owner may read it: a wider mode is
@@ -61,10 +80,11 @@ func (s *Store) open(lockTimeout time.Duration) error {
 	made, answered := false, false
 	err := s.shielded(func() (err error) {
 		defer func() { answered = answered || err != nil }()
-		s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
-			Timeout:      lockTimeout,
-			FreelistType: bbolt.FreelistMapType,
-			NoStatistics: true,
+		options := &bbolt.Options{
+			Timeout:         lockTimeout,
+			FreelistType:    bbolt.FreelistMapType,
+			NoStatistics:    true,
+			InitialMmapSize: mapped,
 			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
 				if s.file, err = os.OpenFile(name, flag|os.O_EXCL, mode); errors.Is(err, fs.ErrExist) {
 					s.file, err = os.OpenFile(name, flag, mode)
@@ -73,10 +93,16 @@ func (s *Store) open(lockTimeout time.Duration) error {
 				}
 				return s.file, err
 			},
-		})
+		}
+		s.db, err = bbolt.Open(s.path, 0o600, options)
+		if errors.Is(err, syscall.ENOMEM) { // a process may be let have too few addresses (ulimit -v)
+			options.InitialMmapSize = 0
+			s.db, err = bbolt.Open(s.path, 0o600, options)
+		}
 		if err != nil {
 			return s.explain(err)
 		}
+		s.db.AllocSize = growth
 		if err = s.prepare(); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -55,6 +56,7 @@ func TestOpenMakesFileAndDirectoryPrivate(t *testing.T) {
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	// good is the content of a store that holds enough for several pages.
+	used := 0 // of its bytes; what is behind them is room to grow
 	good := func() []byte {
 		path := filepath.Join(t.TempDir(), "good.db")
 		s, err := Open(path)
@@ -67,6 +69,9 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			if err := s.Create(t.Context(), tok); err != nil {
 				t.Fatalf("Create: %v", err)
 			}
+		}
+		if err := s.view(t.Context(), func(tx tx) error { used = int(tx.b.Size()); return nil }); err != nil {
+			t.Fatal(err)
 		}
 		s.Close()
 		raw, err := os.ReadFile(path)
@@ -102,7 +107,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"zeros, as a power cut leaves them", make([]byte, 4*page), "damaged, or not a token store of patgate"},
 		{"both of the first pages overwritten", append(make([]byte, 2*page), good[2*page:]...), "damaged, or not a token store of patgate"},
 		{"all but the first pages cut off", good[:2*page], "damaged"},
-		{"the end cut off", good[:len(good)/4/page*page], "damaged"},
+		{"the end cut off", good[:used/4/page*page], "damaged"},
 		{"all but the first pages overwritten", append(bytes.Clone(good[:2*page]), make([]byte, len(good)-2*page)...), "damaged"},
 		{"another program's database", bolt(func(b *bbolt.Tx) error { _, err := b.CreateBucket([]byte("key")); return err }), "another program"},
 		{"one with a meta bucket", bolt(func(b *bbolt.Tx) error { _, err := b.CreateBucket(bucketMeta); return err }), "another program"},
@@ -287,5 +292,67 @@ func TestDamagedWhileOpen(t *testing.T) {
 		} else if !strings.Contains(err.Error(), "damaged") {
 			t.Errorf("%s: Open: %v, want an error that says it is damaged", c.name, err)
 		}
+	}
+}
+
+// A file that grows beside a long look through it, a backup say, keeps no lookup
+// waiting: it has its addresses from the beginning.
+func TestGrowsBesideReader(t *testing.T) {
+	t.Parallel()
+	if mapped == 0 {
+		t.Skip("the file is mapped as far as it goes")
+	}
+	s, path := openOne(t)
+	size := func() int64 {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	before := size()
+	answered := make(chan error, 1)
+	if err := s.view(t.Context(), func(tx) error {
+		go func() {
+			big := newToken("b")
+			big.Name = strings.Repeat("n", 4*growth)
+			err := s.Create(t.Context(), big)
+			if err == nil {
+				_, err = s.Find(t.Context(), newToken("a").Digest)
+			}
+			answered <- err
+		}()
+		select {
+		case err := <-answered:
+			return err
+		case <-time.After(time.Minute):
+			return errors.New("a change or a lookup waits for the reader")
+		}
+	}); err != nil {
+		t.Errorf("beside a reader: %v", err)
+	}
+	if after := size(); after < before+4*growth || after > before+6*growth {
+		t.Errorf("the file has grown from %d to %d bytes, want by what was written, and a little", before, after)
+	}
+}
+
+// Only addresses are taken for what isn't there yet: the file is as long as it has to be.
+func TestFileIsShort(t *testing.T) {
+	t.Parallel()
+	_, path := openOne(t)
+	if info, err := os.Stat(path); err != nil || info.Size() > 2*growth {
+		t.Errorf("a file of one token is %d bytes long, %v", info.Size(), err)
+	}
+}
+
+// Where the process may not have so many addresses, the file is mapped as far as it
+// goes. Not parallel: mapped is everybody's.
+func TestOpenWithFewAddresses(t *testing.T) {
+	defer func(usual int) { mapped = usual }(mapped)
+	mapped <<= 17 // as many as there are
+	s, _ := openOne(t)
+	if _, err := s.Find(t.Context(), newToken("a").Digest); err != nil {
+		t.Errorf("Find: %v", err)
 	}
 }

@@ -11,8 +11,9 @@ import (
 )
 
 // Snapshot implements store.Snapshotter. The copy is made beside the file first, and
-// taken from there: a writer that has to grow the file would wait for as long as w takes.
-// It has no name, so that nothing of it is left behind.
+// taken from there: for as long as w takes, the file would grow with every change, and
+// a writer might have to wait, as scan says. It has no name, so that nothing of it is
+// left behind.
 func (s *Store) Snapshot(ctx context.Context, w io.Writer) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".snapshot-*")
 	if err != nil {
