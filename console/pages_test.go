@@ -2,11 +2,13 @@ package console
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -423,6 +425,43 @@ func TestGrants(t *testing.T) {
 		t.Errorf("everything: %d, %+v", status, d.token(made.ID).Grants)
 	}
 }
+
+// The first of two clicks is dealt with while the second is read: what has the number
+// then is another permission, and stays.
+func TestSecondClickRemovesNothing(t *testing.T) {
+	d := newDesk(t)
+	made, _ := d.create("alice", "ci")
+	cli := registry.Actor{Kind: registry.Operator, Name: "cli"}
+	if _, err := d.registry.AddGrant(t.Context(), cli, made.ID, token.Grant{Scopes: []string{"license"}}); err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.NewReader(url.Values{"n": {"1"}, "seal": {seal(d.token(made.ID).Grants[0])}}.Encode())
+	first := sync.OnceFunc(func() {
+		if _, err := d.registry.RemoveGrant(t.Context(), cli, made.ID, 1, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	r := httptest.NewRequest("POST", "/tokens/"+made.ID+"/grants/remove", readerFunc(func(p []byte) (int, error) {
+		first()
+		return fields.Read(p)
+	}))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	r.Header.Set("User", "alice")
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	if got := d.token(made.ID).Grants; w.Code != 409 || len(got) != 1 || got[0].Scopes[0] != "license" {
+		t.Errorf("the second click: %d, left %+v; want 409, and license", w.Code, got)
+	}
+	says(t, w.Body.String(), "The permissions have changed since this page was shown.")
+	if strings.Count(w.Body.String(), `/grants/remove?`) != 1 {
+		t.Error("the page doesn't show the one that is left")
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestGrantsImmutable(t *testing.T) {
 	d := newDesk(t, func(r *registry.Rules) { r.GrantsImmutable = true })

@@ -3,6 +3,7 @@ package console
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,7 +40,7 @@ type grantRow struct {
 func (g grantRow) Seal() string { return seal(g.Grant) }
 
 func seal(g token.Grant) string {
-	b, _ := json.Marshal(g) // strings only: never fails
+	b, _ := json.Marshal(token.ViewGrants([]token.Grant{g})) // strings only: never fails
 	return fmt.Sprintf("%x", sha256.Sum256(b))
 }
 
@@ -150,19 +151,19 @@ func (c *call) addGrant() error {
 	return c.done(t.ID, "granted")
 }
 
-// sealed returns the number of the token's grant that is meant by n and its seal, 0
-// if the grants have changed since.
-func (c *call) sealed(t *token.Token, values url.Values) int {
-	grants := t.View(c.now).Grants
-	n, err := strconv.Atoi(values.Get("n"))
-	if err != nil || n < 1 || n > len(grants) || seal(grants[n-1]) != values.Get("seal") {
-		return 0
-	}
-	return n
+// meant returns the number of a grant that was clicked on, 0 if it is none, and
+// whether a grant is still that one.
+func meant(values url.Values) (n int, same func(token.Grant) bool) {
+	n, _ = strconv.Atoi(values.Get("n"))
+	return n, func(g token.Grant) bool { return seal(g) == values.Get("seal") }
 }
 
 // grantsChanged shows a token's page in answer to a click on an old one.
-func (c *call) grantsChanged(t *token.Token) error {
+func (c *call) grantsChanged() error {
+	t, err := c.mine() // as it is now
+	if err != nil {
+		return err
+	}
 	f := &form{values: url.Values{}}
 	f.fail("", "The permissions have changed since this page was shown. Look at them again; nothing was removed.")
 	return c.showPage(http.StatusConflict, t, nil, f)
@@ -174,9 +175,9 @@ func (c *call) askRemoveGrant() error {
 	if err != nil {
 		return err
 	}
-	n := c.sealed(t, c.params)
-	if n == 0 {
-		return c.grantsChanged(t)
+	n, same := meant(c.params)
+	if n < 1 || n > len(t.Grants) || !same(t.Grants[n-1]) {
+		return c.grantsChanged()
 	}
 	return c.ask(question{
 		Title: "Remove a permission of “" + t.Name + "”?", Button: "Remove permission", Action: "remove", Back: "tokens/" + t.ID,
@@ -191,11 +192,12 @@ func (c *call) removeGrant() error {
 	if err != nil {
 		return err
 	}
-	n := c.sealed(t, f.values)
-	if n == 0 {
-		return c.grantsChanged(t)
+	n, same := meant(f.values)
+	_, err = c.account.RemoveGrant(c.r.Context(), t.ID, n, same)
+	if errors.Is(err, registry.ErrConflict) {
+		return c.grantsChanged()
 	}
-	if _, err := c.account.RemoveGrant(c.r.Context(), t.ID, n); err != nil {
+	if err != nil {
 		return err
 	}
 	return c.done(t.ID, "removed")

@@ -138,11 +138,11 @@ func (a *Account) AddGrant(ctx context.Context, id string, g token.Grant) (*toke
 }
 
 // RemoveGrant is Registry.RemoveGrant, from the owner's own tokens.
-func (a *Account) RemoveGrant(ctx context.Context, id string, n int) (*token.Token, error) {
+func (a *Account) RemoveGrant(ctx context.Context, id string, n int, same func(token.Grant) bool) (*token.Token, error) {
 	if err := a.own(ctx, id); err != nil {
 		return nil, err
 	}
-	return a.registry.RemoveGrant(ctx, a.by, id, n)
+	return a.registry.RemoveGrant(ctx, a.by, id, n, same)
 }
 
 // RemoveAllGrants is Registry.RemoveAllGrants, from the owner's own tokens.

@@ -44,7 +44,7 @@ func TestAccount(t *testing.T) {
 			return err
 		}, done, nothing, forbidden, Granted},
 		{"RemoveGrant", func(ctx context.Context, a *Account, id string) error {
-			_, err := a.RemoveGrant(ctx, id, 1)
+			_, err := a.RemoveGrant(ctx, id, 1, nil)
 			return err
 		}, done, nothing, forbidden, Ungranted},
 		{"RemoveAllGrants", func(ctx context.Context, a *Account, id string) error {

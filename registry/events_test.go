@@ -42,7 +42,7 @@ func TestEventOfEveryChange(t *testing.T) {
 			return err
 		}, Granted, "grants: [" + aText + "] → [" + aText + "," + bText + "]", false},
 		{"RemoveGrant", func(ctx context.Context, d *desk, t *token.Token) error {
-			_, err := d.RemoveGrant(ctx, cli, t.ID, 1)
+			_, err := d.RemoveGrant(ctx, cli, t.ID, 1, nil)
 			return err
 		}, Ungranted, "grants: [" + aText + "] → none", false},
 		{"RemoveAllGrants", func(ctx context.Context, d *desk, t *token.Token) error {

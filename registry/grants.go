@@ -134,10 +134,16 @@ func (r *Registry) AddGrant(ctx context.Context, by Actor, id string, g token.Gr
 	})
 }
 
-// RemoveGrant takes the token's grant number n, counted from 1.
-func (r *Registry) RemoveGrant(ctx context.Context, by Actor, id string, n int) (*token.Token, error) {
+// RemoveGrant takes the token's grant number n, counted from 1. If that isn't the one
+// that is meant, which same tells, it is ErrConflict: numbers change with what is
+// removed before them. nil: whichever has the number is meant.
+func (r *Registry) RemoveGrant(ctx context.Context, by Actor, id string, n int, same func(token.Grant) bool) (*token.Token, error) {
 	return r.regrant(ctx, by, Ungranted, id, func(t *token.Token, _ time.Time) (string, error) {
-		if n < 1 || n > len(t.Grants) {
+		there := n >= 1 && n <= len(t.Grants)
+		switch {
+		case same != nil && !(there && same(t.Grants[n-1])):
+			return "", conflict("grant %d: the grants of token %s have changed", n, id)
+		case !there:
 			return "", notFound("grant %d: token %s has %d", n, id, len(t.Grants))
 		}
 		t.Grants = slices.Delete(t.Grants, n-1, n)

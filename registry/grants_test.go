@@ -102,11 +102,15 @@ func TestAddAndRemoveGrants(t *testing.T) {
 	refused(t, err, ErrNotFound, "nobody")
 
 	for _, n := range []int{0, -1, 3} {
-		_, err = d.RemoveGrant(ctx, cli, made.ID, n)
+		_, err = d.RemoveGrant(ctx, cli, made.ID, n, nil)
 		refused(t, err, ErrNotFound, "has 2")
 	}
+	for _, n := range []int{0, 2, 3} {
+		_, err = d.RemoveGrant(ctx, cli, made.ID, n, func(g token.Grant) bool { return token.EqualGrant(g, a) })
+		refused(t, err, ErrConflict, "have changed")
+	}
 	d.took(t)
-	got, err = d.RemoveGrant(ctx, cli, made.ID, 1)
+	got, err = d.RemoveGrant(ctx, cli, made.ID, 1, func(g token.Grant) bool { return token.EqualGrant(g, a) })
 	check("remove the first", got, err, []token.Grant{b}, Ungranted)
 	got, err = d.AddGrant(ctx, cli, made.ID, token.Full())
 	check("add the full one", got, err, []token.Grant{b, token.Full()}, Granted)

@@ -211,7 +211,7 @@ func TestImmutableGrants(t *testing.T) {
 	alice := d.account(t, "alice", false)
 	for what, do := range map[string]func() error{
 		"AddGrant":           func() error { _, err := d.AddGrant(ctx, cli, made.ID, grant("1", "a", "*")); return err },
-		"RemoveGrant":        func() error { _, err := d.RemoveGrant(ctx, cli, made.ID, 1); return err },
+		"RemoveGrant":        func() error { _, err := d.RemoveGrant(ctx, cli, made.ID, 1, nil); return err },
 		"RemoveAllGrants":    func() error { _, err := d.RemoveAllGrants(ctx, cli, made.ID); return err },
 		"AddGrant by alice":  func() error { _, err := alice.AddGrant(ctx, made.ID, grant("1", "a", "*")); return err },
 		"RemoveAll by alice": func() error { _, err := alice.RemoveAllGrants(ctx, made.ID); return err },

@@ -147,7 +147,7 @@ func (c *Call) removeGrant() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.View(c.Account.RemoveGrant(c.R.Context(), c.id(), n))
+	return c.View(c.Account.RemoveGrant(c.R.Context(), c.id(), n, nil))
 }
 
 // GrantNumber reads the number of a grant. One is written in one way only.
