@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,36 +50,39 @@ func (l *LeakReport) UnmarshalJSON(data []byte) error {
 // have leaked. A token's current secret revokes the token; of one that was
 // replaced and still works only the overlap ends. What opens nothing anyway is
 // passed over without a word, so that nobody learns anything from the answer: the
-// error is always the store's.
+// error is always the store's, the first of those that were met. It keeps none of the
+// other secrets open.
 func (r *Registry) RevokeLeaked(ctx context.Context, address string, secrets ...string) error {
+	var failed error
 	unknown := false
 	for _, secret := range secrets {
 		if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
 			continue
 		}
-		d := r.rules.Hasher.Digest(secret)
-		found, err := r.store.Find(ctx, d)
+		err := r.endLeaked(ctx, address, r.rules.Hasher.Digest(secret))
 		if errors.Is(err, store.ErrNotFound) {
 			unknown = true
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("looking the secret up: %w", err)
-		}
-		by := Actor{Kind: TokenActor, Name: found.Token.ID, Address: address}
-		if found.Current {
-			err = r.revoke(ctx, by, found.Token.ID, leaked)
 		} else {
-			err = r.endOverlap(ctx, by, found.Token.ID, d)
-		}
-		if err != nil {
-			return err
+			failed = cmp.Or(failed, err)
 		}
 	}
-	if unknown { // they may have been ended a moment ago
+	if failed == nil && unknown { // they may have been ended a moment ago
 		return r.confirm(ctx)
 	}
-	return nil
+	return failed
+}
+
+// endLeaked ends what the secret with this digest opens; store.ErrNotFound: nothing.
+func (r *Registry) endLeaked(ctx context.Context, address string, d token.Digest) error {
+	found, err := r.store.Find(ctx, d)
+	if err != nil {
+		return fmt.Errorf("looking the secret up: %w", err)
+	}
+	by := Actor{Kind: TokenActor, Name: found.Token.ID, Address: address}
+	if found.Current {
+		return r.revoke(ctx, by, found.Token.ID, leaked)
+	}
+	return r.endOverlap(ctx, by, found.Token.ID, d)
 }
 
 const leaked = "the secret was reported as leaked"
