@@ -90,10 +90,10 @@ func findingsIn(sites []site, others []policy.Warning) *findings {
 // print writes what was found. That there are errors is one, too.
 func (f *findings) print(out io.Writer, asJSON bool) (err error) {
 	switch {
-	case asJSON:
-		err = rest.Print(out, f)
 	case f.Sites == 0:
 		err = errNoSites
+	case asJSON:
+		err = rest.Print(out, f)
 	default:
 		w := bufio.NewWriter(out)
 		f.printLines(w)

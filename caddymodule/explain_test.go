@@ -211,8 +211,11 @@ func TestFindings(t *testing.T) {
 	if err := (&findings{Sites: 1, Warnings: warnings[1:]}).print(&out, false); err != nil || out.String() != "warning: b\n1 site, 0 routes, 1 warning\n" {
 		t.Errorf("without errors: %v, %q", err, &out)
 	}
-	if err := (&findings{}).print(&out, false); err != errNoSites {
-		t.Errorf("without sites: %v, want an error", err)
+	out.Reset()
+	for _, asJSON := range []bool{false, true} {
+		if err := (&findings{}).print(&out, asJSON); err != errNoSites || out.Len() > 0 {
+			t.Errorf("without sites, JSON %v: %v, %q, want an error", asJSON, err, &out)
+		}
 	}
 }
 
