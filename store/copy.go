@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"net/netip"
+	"time"
 
 	"github.com/patgate/patgate/token"
 )
@@ -19,7 +21,7 @@ type Copied struct {
 	Written int `json:"written"` // tokens and owners that were not there already
 	Events  int `json:"events"`  // added now
 	// Digest is the SHA-256 of all records of the source in the order of their
-	// ids, which those of the target have as well.
+	// ids, last uses left out, which those of the target have as well.
 	Digest string `json:"digest"`
 }
 
@@ -29,7 +31,8 @@ const copyStep = 500
 // Copy adds every token, owner and event of one store to another and verifies that
 // the tokens and owners are there. What is there already and the same is left alone,
 // so that a Copy that was interrupted can be run again; before anything is written, it
-// refuses a target with anything else in it. That the source changes meanwhile is an
+// refuses a target with anything else in it. When a token was used last is copied with
+// it, and is no difference: it is used meanwhile. That the source changes meanwhile is an
 // error, too. progress, if not nil, is called with the number of records dealt with so
 // far.
 func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copied, error) {
@@ -162,13 +165,13 @@ func leftOver(ctx context.Context, from, to Store) (copied string, err error) {
 
 // checkCopied returns an error if a record of the target is its own: not that of the source,
 // which was read with err.
-func checkCopied[T interface{ Encode([]byte) []byte }](what string, source, target T, err error) error {
+func checkCopied(what string, source, target record, err error) error {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("%s is in the target, and not in the source: copy to an empty store", what)
 	case err != nil:
 		return fmt.Errorf("reading %s of the source: %w", what, err)
-	case !bytes.Equal(source.Encode(nil), target.Encode(nil)):
+	case !bytes.Equal(compared(source), compared(target)):
 		return fmt.Errorf("%s is in the target already, and differs: copy to an empty store", what)
 	}
 	return nil
@@ -242,8 +245,21 @@ func verify(ctx context.Context, to Store, c Copied) error {
 	return nil
 }
 
-func hashRecords[T interface{ Encode([]byte) []byte }](h hash.Hash, page []T) {
+// record is a token or an owner.
+type record interface{ Encode([]byte) []byte }
+
+// compared returns what of a record is to be the same in a copy.
+func compared(r record) []byte {
+	if t, ok := r.(*token.Token); ok {
+		unused := *t
+		unused.LastUsedAt, unused.LastUsedIP = time.Time{}, netip.Addr{}
+		r = &unused
+	}
+	return r.Encode(nil)
+}
+
+func hashRecords[T record](h hash.Hash, page []T) {
 	for _, r := range page {
-		h.Write(r.Encode(nil))
+		h.Write(compared(r))
 	}
 }

@@ -99,6 +99,9 @@ func TestCopy(t *testing.T) {
 	if err != nil || found.Current || found.Token.RevokedAt.IsZero() {
 		t.Errorf("the copy of a revoked token, by a retired digest: %+v, %v", found, err)
 	}
+	if err := from.NoteUses(t.Context(), store.Use{ID: record(3).ID, At: now}); err != nil { // a request comes between
+		t.Fatal(err)
+	}
 	again, err := store.Copy(t.Context(), from, to, nil)
 	if err != nil || again.Written != 0 || again.Events != 0 || again.Digest != first.Digest {
 		t.Errorf("Copy, again = %+v, %v, want nothing written and digest %s", again, err, first.Digest)
