@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,14 +101,16 @@ func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, l
 	if _, shared := r.store.(store.Follower); !shared {
 		return nil
 	}
-	if more, err := r.hasMore(ctx, t.Owner, limit); err != nil || !more {
-		return err
+	ctx = context.WithoutCancel(ctx) // also if who asked is gone
+	more, err := r.hasMore(ctx, t.Owner, limit)
+	if err == nil && !more {
+		return nil
 	}
-	// Also if who asked is gone.
-	if _, err := r.delete(context.WithoutCancel(ctx), by, []*token.Token{t}); err != nil && !errors.Is(err, ErrNotFound) {
-		return err
+	// Where it isn't known, too: nobody is shown the secret.
+	if _, failed := r.delete(ctx, by, []*token.Token{t}); failed != nil && !errors.Is(failed, ErrNotFound) {
+		err = cmp.Or(err, failed)
 	}
-	return full
+	return cmp.Or(err, full)
 }
 
 // hasMore reports whether an owner has more than n tokens.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -175,6 +176,13 @@ type sharedStore struct{ *fakeStore }
 
 func (sharedStore) Heard() time.Time { return noon }
 
+func (s sharedStore) Tokens(ctx context.Context, q store.Query) ([]*token.Token, string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, "", err
+	}
+	return s.fakeStore.Tokens(ctx, q)
+}
+
 // TestLastPlaceTakenElsewhere has another gateway take an owner's last place
 // between the count and the change.
 func TestLastPlaceTakenElsewhere(t *testing.T) {
@@ -201,6 +209,37 @@ func TestLastPlaceTakenElsewhere(t *testing.T) {
 		did = append(did, e.Action)
 	}
 	equal(t, "events", fmt.Sprint(did), "[created deleted]")
+}
+
+// Who asks for a token, and is gone before it is known whether there was a place, has
+// it or not: none is left of which nobody has seen the secret.
+func TestLastPlaceOfWhoIsGone(t *testing.T) {
+	t.Parallel()
+	for _, down := range []bool{false, true} {
+		d := newDesk()
+		o := token.NewOwner("alice")
+		o.MaxTokens = 1
+		d.store.owners["alice"] = o.Encode(nil)
+		ctx, leave := context.WithCancel(t.Context())
+		stored := false
+		d.store.fail = func(method string) error {
+			switch {
+			case method == "Create":
+				stored = true
+				leave()
+			case method == "Tokens" && stored && down:
+				return errDown
+			}
+			return nil
+		}
+		made, _, err := New(sharedStore{d.store}, usualRules(), Options{}).Create(ctx, cli, NewToken{Name: "ci", Owner: "alice", Full: true})
+		if !down && (err != nil || len(d.store.tokens) != 1) {
+			t.Errorf("got %v and %d tokens, want the token", err, len(d.store.tokens))
+		}
+		if down && (!errors.Is(err, errDown) || made != nil || len(d.store.tokens) != 0) {
+			t.Errorf("the store fails: got %v, %v and %d tokens, want its error and none", made, err, len(d.store.tokens))
+		}
+	}
 }
 
 func TestImmutableGrants(t *testing.T) {
