@@ -52,8 +52,10 @@ func (s *scopeText) UnmarshalJSON(b []byte) error {
 func ReadCases(r io.Reader) ([]Case, error) {
 	var cases []Case
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
+	lines.Buffer(nil, maxCase)
+	n := 0
+	for lines.Scan() && lines.Err() == nil { // behind an error comes a piece of a line
+		n++
 		text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff")) // Windows begins files so
 		if text == "" {
 			continue
@@ -74,8 +76,17 @@ func ReadCases(r io.Reader) ([]Case, error) {
 		}
 		cases = append(cases, c)
 	}
-	return cases, lines.Err()
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("line %d: longer than %d bytes", n+1, maxCase)
+	case err != nil:
+		return nil, fmt.Errorf("reading line %d: %w", n+1, err)
+	}
+	return cases, nil
 }
+
+// maxCase bounds a case, in bytes.
+const maxCase = 1 << 20
 
 // caseKeys are the keys of a case that say something.
 var caseKeys = []string{"method", "path", "scope", "space", "resource", "anonymous"}

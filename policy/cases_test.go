@@ -1,0 +1,32 @@
+package policy
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+func TestReadCasesNamesTheLine(t *testing.T) {
+	t.Parallel()
+	const good = `{"method":"GET","path":"/","scope":"public"}` + "\n"
+	torn := errors.New("the pipe is gone")
+	for _, c := range []struct {
+		name string
+		in   io.Reader
+		want string
+	}{
+		{"no JSON", strings.NewReader(good + "\nx\n"), "line 3: "},
+		{"nothing said", strings.NewReader(good + "{}\n"), "line 2: want method, path and scope"},
+		{"too long", strings.NewReader(good + strings.Repeat(" ", maxCase+1) + "\n" + good), "line 2: longer than 1048576 bytes"},
+		{"torn", io.MultiReader(strings.NewReader(good+`{"met`), iotest.ErrReader(torn)), "reading line 2: the pipe is gone"},
+	} {
+		if cases, err := ReadCases(c.in); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: ReadCases = %d cases, %v, want %q", c.name, len(cases), err, c.want)
+		}
+	}
+	if cases, err := ReadCases(strings.NewReader("\ufeff" + good + "\n" + good)); err != nil || len(cases) != 2 || cases[1].Line != 3 {
+		t.Errorf("ReadCases = %+v, %v, want those of lines 1 and 3", cases, err)
+	}
+}
