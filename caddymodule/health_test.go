@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/patgate/patgate/cache"
 )
@@ -24,6 +27,38 @@ func unhealthy(t *testing.T, seen sight, heard *time.Time) *App {
 	h := newHub(source{}, cache.Options{})
 	h.opened.Store(o)
 	return &App{hub: h}
+}
+
+// A store that was replaced stays open for a while. It isn't the one that is reported.
+func TestHealthOfTheStoreInUse(t *testing.T) {
+	replaced := unhealthy(t, sight{err: errNotYet}, new(time.Time)).hub
+	app := unhealthy(t, sight{heard: true}, nil)
+	app.hub.users = []*App{app}
+	for key, h := range map[string]*hub{"replaced": replaced, "used": app.hub} {
+		h.opened.Load().streams = newStreams()
+		hubs.LoadOrStore(key, h)
+		t.Cleanup(func() {
+			h.opened.Store(nil) // there is nothing to close
+			hubs.Delete(key)
+		})
+	}
+	for range 100 { // they are met in any order
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(cacheCollector{})
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "caddy_patgate_health" })
+		if i < 0 {
+			t.Fatal("no health is reported")
+		}
+		for _, m := range families[i].GetMetric() {
+			if status := m.GetLabel()[0].GetValue(); (m.GetGauge().GetValue() == 1) != (status == healthOK) {
+				t.Fatalf("%s is %v, want the health of the store in use", status, m.GetGauge().GetValue())
+			}
+		}
+	}
 }
 
 func TestHealth(t *testing.T) {

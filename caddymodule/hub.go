@@ -92,6 +92,13 @@ func (h *hub) use(a *App) error {
 	return nil
 }
 
+// used reports whether a configuration uses the hub.
+func (h *hub) used() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.users) > 0
+}
+
 // sayEmpty says so where the store's file is yet to be made: then every token is
 // unknown. One of no bytes may be what is left of a copy that failed.
 func sayEmpty(file string) {

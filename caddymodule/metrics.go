@@ -119,25 +119,24 @@ func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	var sum cache.Stats
-	var shared *redis.Store // the newest: two are open only while one replaces the other
-	var newest *tokens
+	var used *tokens // what was replaced is open for a while, and says nothing of what comes
 	live := 0
 	hubs.Range(func(_, value any) bool {
-		if t := value.(*hub).opened.Load(); t != nil {
-			newest = t
+		h := value.(*hub)
+		if t := h.opened.Load(); t != nil {
 			sum = sum.Plus(t.cache.Stats())
 			live += t.streams.open()
-			if s, ok := t.store.(*redis.Store); ok {
-				shared = s
+			if h.used() {
+				used = t
 			}
 		}
 		return true
 	})
-	if newest != nil {
-		collectHealth(ch, newest)
-	}
-	if shared != nil {
-		collectFeed(ch, shared)
+	if used != nil {
+		collectHealth(ch, used)
+		if s, shared := used.store.(*redis.Store); shared {
+			collectFeed(ch, s)
+		}
 	}
 	counter := func(tier, result string, n uint64) {
 		ch <- prometheus.MustNewConstMetric(cacheLookups, prometheus.CounterValue, float64(n), tier, result)
