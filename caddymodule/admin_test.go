@@ -25,6 +25,7 @@ import (
 
 	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/token"
 )
 
@@ -237,7 +238,15 @@ func testAdminToken(s *adminServer) {
 		}
 	}
 	want[rest.TokenSecret](s, 200, "POST", "tokens/"+id+"/regenerate", "") // as configured, at once
-	want[rest.Problem](s, 404, "POST", "verify", fmt.Sprintf(`{"secret":%q}`, old))
+	for _, c := range []struct {
+		secret string
+		status int
+		reason policy.Reason
+	}{{old, 404, policy.TokenRevoked}, {token.NewSecret("pat"), 404, policy.TokenUnknown}, {old + "x", 400, policy.TokenMalformed}} {
+		if p := want[rest.Problem](s, c.status, "POST", "verify", fmt.Sprintf(`{"secret":%q}`, c.secret)); p.Reason != c.reason.String() {
+			s.t.Errorf("verify: %+v, want reason %s", p, c.reason)
+		}
+	}
 }
 
 func testAdminGrants(s *adminServer) {
@@ -532,6 +541,7 @@ func testAdminRefusals(s *adminServer) {
 		if resp.StatusCode != test.status || !strings.Contains(detail, test.detail) {
 			s.t.Errorf("%s = %d %q, want %d, %q", name, resp.StatusCode, detail, test.status, test.detail)
 		}
+		delete(p, "reason") // some have one
 		if resp.Header.Get("Content-Type") != "application/problem+json" || p["status"] != float64(test.status) ||
 			p["title"] != http.StatusText(test.status) || p["type"] == nil || len(p) != 4 {
 			s.t.Errorf("%s: answers %v %s, want a problem", name, resp.Header, body)

@@ -19,7 +19,13 @@ func verifySecret(c *adminCall) (any, error) {
 	if in.Secret == "" {
 		return nil, rest.Refuse(http.StatusBadRequest, "secret: missing")
 	}
-	return c.call().View(c.registry.Verify(c.r.Context(), in.Secret))
+	t, err := c.registry.Verify(c.r.Context(), in.Secret)
+	if reason, ok := noToken(err); ok {
+		p := c.problemOf(err)
+		p.Reason = reason.String()
+		return nil, p
+	}
+	return c.call().View(t, err)
 }
 
 // bodyPause is how long an import may pause.

@@ -138,8 +138,7 @@ func (c *client) lookUp(ctx context.Context, q *question, id, secret string) (er
 	} else {
 		err = c.call(ctx, http.MethodPost, apiPath("verify"), map[string]string{"secret": secret}, &view)
 	}
-	var refused *rest.Problem
-	if errors.As(err, &refused) && secret != "" && q.without(func(why error) bool { return refused.Detail == why.Error() }) {
+	if secret != "" && q.without(err) {
 		return nil
 	}
 	if err != nil {

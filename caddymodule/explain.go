@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/patgate/patgate/internal/mask"
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
@@ -105,21 +107,33 @@ func (q *question) with(v *token.View, owner *token.Owner) {
 	}
 }
 
-// without has the request judged with a secret that is no token's, if the lookup
-// failed because of that: is tells which error it was.
-func (q *question) without(is func(error) bool) bool {
+// without has the request judged with a secret that is no token's, if that is why the
+// lookup failed.
+func (q *question) without(lookup error) bool {
+	reason, ok := noToken(lookup)
+	if ok {
+		q.given, q.refused = true, reason
+	}
+	return ok
+}
+
+// noToken returns the reason that the gate has for a secret that is no token's, if that
+// is what a lookup has failed for: the registry's, or one over the admin endpoint, whose
+// answer has the reason.
+func noToken(lookup error) (reason policy.Reason, ok bool) {
+	var p *rest.Problem
+	errors.As(lookup, &p)
 	for _, r := range []struct {
 		err    error
 		reason policy.Reason
 	}{
 		{registry.ErrMalformed, policy.TokenMalformed}, {registry.ErrRetired, policy.TokenRevoked}, {registry.ErrUnknown, policy.TokenUnknown},
 	} {
-		if is(r.err) {
-			q.given, q.refused = true, r.reason
-			return true
+		if errors.Is(lookup, r.err) || p != nil && p.Reason == r.reason.String() {
+			return r.reason, true
 		}
 	}
-	return false
+	return 0, false
 }
 
 // judge has the last word on a request with a token.

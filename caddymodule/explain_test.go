@@ -178,7 +178,7 @@ func TestExplainLooksUp(t *testing.T) {
 			case "known":
 				q.with(known, nil)
 			case "unknown":
-				q.without(func(err error) bool { return err == registry.ErrUnknown })
+				q.without(registry.ErrUnknown)
 			default:
 				return errNotYet
 			}
