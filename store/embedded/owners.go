@@ -31,7 +31,7 @@ func (s *Store) Owners(ctx context.Context, after string, limit int) (owners []*
 				return false, nil
 			}
 			if limit > 0 && len(owners) == limit {
-				next = owners[len(owners)-1].ID
+				next = after
 				return false, nil
 			}
 			o, err := token.DecodeOwner(raw)
@@ -39,7 +39,7 @@ func (s *Store) Owners(ctx context.Context, after string, limit int) (owners []*
 				return false, fmt.Errorf("owner %q: %w", id, err)
 			}
 			owners = append(owners, o)
-			after = o.ID
+			after = string(id) // not o.ID, which another key may have where the file is damaged
 			id, raw = c.Next()
 		}
 		return true, nil

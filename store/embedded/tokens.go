@@ -58,7 +58,7 @@ func (s *Store) Token(ctx context.Context, id string) (t *token.Token, err error
 	return t, err
 }
 
-// Tokens implements store.Store. The cursor is the id of the last token listed.
+// Tokens implements store.Store. The cursor is the id of the last token looked at.
 func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
 	// Ids are walked from behind: in the index of one owner, where q names one.
 	var prefix []byte
@@ -86,12 +86,12 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 			}
 			if q.Selects(t) {
 				if q.Limit > 0 && len(tokens) == q.Limit {
-					next = tokens[len(tokens)-1].ID
+					next = string(before[len(prefix):])
 					return false, nil
 				}
 				tokens = append(tokens, t)
 			}
-			before = append(before[:len(prefix)], t.ID...)
+			before = append(before[:0], key...) // not t.ID, which another key may have where the file is damaged
 			key, _ = c.Prev()
 		}
 		return true, nil
