@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,7 +41,7 @@ type Options struct {
 	Logger    *slog.Logger  // default: none
 
 	// For tests.
-	name     string // of this process among the gateways; "": the host's, and four random digits
+	name     string // of this process among the gateways; "": the host's, and eight random characters
 	feedAddr string // of the server that the feed comes from; "": the same
 }
 
@@ -159,9 +158,7 @@ func gatewayName() string {
 	if err != nil {
 		host = "gateway"
 	}
-	var b [2]byte
-	rand.Read(b[:])
-	return host + "-" + hex.EncodeToString(b[:])
+	return host + "-" + strings.ToLower(rand.Text()[:8]) // containers may share a host's name
 }
 
 // forFeed returns o for the connection that waits for changes.

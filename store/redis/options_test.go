@@ -13,6 +13,24 @@ import (
 	"github.com/patgate/patgate/store"
 )
 
+// So many gateways on machines of one name have names of their own.
+func TestGatewayName(t *testing.T) {
+	t.Parallel()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Skip(err)
+	}
+	a, b := gatewayName(), gatewayName()
+	for _, name := range []string{a, b} {
+		if rest, ok := strings.CutPrefix(name, host+"-"); !ok || len(rest) != 8 || rest != strings.ToLower(rest) {
+			t.Errorf("a gateway on %s is called %s, want eight small letters or digits behind it", host, name)
+		}
+	}
+	if a == b {
+		t.Errorf("two gateways are called %s", a)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	one, two := []string{"a:1"}, []string{"a:1", "b:2"}
