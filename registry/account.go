@@ -43,9 +43,14 @@ func (r *Registry) Account(ctx context.Context, owner, address string, admin boo
 	return &Account{r, Actor{Kind: OwnerActor, Name: owner, Address: address}, o}, nil
 }
 
-// Owner returns the owner's record; where there is none, one that changes
-// nothing. Admin says whether the owner is one here.
-func (a *Account) Owner() *token.Owner { return a.owner.Clone() }
+// Owner returns the owner's record; where there is none, and of an operator, one that
+// changes nothing. Its Admin says whether the owner is one here.
+func (a *Account) Owner() *token.Owner {
+	if a.owner == nil {
+		return token.NewOwner("")
+	}
+	return a.owner.Clone()
+}
 
 // Admin reports whether the owner sees every owner's tokens.
 func (a *Account) Admin() bool { return a.owner == nil || a.owner.Admin }

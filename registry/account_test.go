@@ -304,3 +304,9 @@ func TestAccountCreates(t *testing.T) {
 	_, _, err = alice.Create(ctx, NewToken{Name: "ci", Owner: "bob"})
 	refused(t, err, ErrForbidden, "own") // not even as an admin: it would act in bob's name
 }
+
+// An operator has no record, and is bound by none.
+func TestOperatorHasNoRecord(t *testing.T) {
+	t.Parallel()
+	equal(t, "Owner", newDesk().Operator(cli).Owner(), token.NewOwner(""))
+}
