@@ -20,7 +20,8 @@ const soon = 14 * day
 func distance(t, now time.Time) string {
 	d := t.Sub(now).Abs()
 	count := func(unit time.Duration, name string) string {
-		n := int(math.Round(float64(d) / float64(unit)))
+		seconds := math.Abs(float64(t.Unix() - now.Unix())) // a Duration ends after 292 years
+		n := int(math.Round(seconds / unit.Seconds()))
 		if n != 1 {
 			name += "s"
 		}

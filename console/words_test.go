@@ -32,6 +32,18 @@ func TestFromNow(t *testing.T) {
 	}
 }
 
+// A token may be made to live longer than a Duration can say.
+func TestFromNowFarAway(t *testing.T) {
+	for at, want := range map[time.Time]string{
+		time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC): "in 7978 years",
+		time.Date(1026, 11, 22, 0, 0, 0, 0, time.UTC): "1001 years ago",
+	} {
+		if got := fromNow(at, noon); got != want {
+			t.Errorf("%v: %q, want %q", at, got, want)
+		}
+	}
+}
+
 func TestDurationsInWords(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		day: "1 day", 366 * day: "366 days", 36 * time.Hour: "36 hours",
