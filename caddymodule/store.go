@@ -90,8 +90,11 @@ func (c *StoreConfig) source() (source, error) {
 		}
 		return c.embedded()
 	case "redis":
-		if c.Redis == nil {
+		switch {
+		case c.Redis == nil:
 			return source{}, errors.New("store redis: where? want a URL, or addresses")
+		case c.File != "":
+			return source{}, errors.New("store redis: file says nothing here")
 		}
 		return c.Redis.source()
 	default:

@@ -75,3 +75,20 @@ func TestRenewedCertificates(t *testing.T) {
 		t.Errorf("being written: certificate %d, want the one read at first", got)
 	}
 }
+
+// What says nothing of a store was meant to say something.
+func TestStoreOfTwoKinds(t *testing.T) {
+	for _, c := range []struct {
+		config StoreConfig
+		want   string
+	}{
+		{StoreConfig{Redis: &RedisConfig{}}, "store embedded: redis says nothing here"},
+		{StoreConfig{Kind: "redis", File: "tokens.db", Redis: &RedisConfig{URL: "redis://redis.internal"}}, "store redis: file says nothing here"},
+		{StoreConfig{Kind: "redis"}, "store redis: where? want a URL, or addresses"},
+		{StoreConfig{Kind: "file"}, `store "file": want embedded or redis`},
+	} {
+		if _, err := c.config.source(); err == nil || err.Error() != c.want {
+			t.Errorf("%+v: %v, want %s", c.config, err, c.want)
+		}
+	}
+}
