@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -124,7 +123,7 @@ func (s *Server) Start() {
 // Kill kills the process, as kill -9 does.
 func (s *Server) Kill() {
 	if s.cmd != nil && s.ended != nil {
-		s.cmd.Process.Signal(syscall.SIGCONT)
+		s.cmd.Process.Signal(goOn)
 		s.cmd.Process.Kill()
 		<-s.ended
 		s.cmd = nil
@@ -133,10 +132,10 @@ func (s *Server) Kill() {
 
 // Freeze stops the process where it is: its connections stay open, and nothing
 // answers.
-func (s *Server) Freeze() { s.cmd.Process.Signal(syscall.SIGSTOP) }
+func (s *Server) Freeze() { s.cmd.Process.Signal(stop) }
 
 // Thaw lets a frozen process go on.
-func (s *Server) Thaw() { s.cmd.Process.Signal(syscall.SIGCONT) }
+func (s *Server) Thaw() { s.cmd.Process.Signal(goOn) }
 
 // Client returns a client of this server, for the test's own use.
 func (s *Server) Client() *redis.Client { return s.client }
