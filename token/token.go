@@ -68,6 +68,17 @@ type RetiredSecret struct {
 	Until  time.Time // until then it still works (the overlap of a regeneration)
 }
 
+// RetiredUntil returns until when a secret that has been replaced still works, or has
+// worked; ok: it is one of the token's.
+func (t *Token) RetiredUntil(d Digest) (until time.Time, ok bool) {
+	for _, r := range t.Retired {
+		if r.Digest == d {
+			return r.Until, true
+		}
+	}
+	return time.Time{}, false
+}
+
 // Lifetime returns how long the secret was made to live; 0: for ever.
 func (t *Token) Lifetime() time.Duration {
 	switch {

@@ -225,3 +225,16 @@ func wantError(t *testing.T, what string, err error, want string) {
 		t.Errorf("%s: error %q, want one with %q", what, err, want)
 	}
 }
+
+func TestRetiredUntil(t *testing.T) {
+	tok := &Token{Digest: Digest{1}, Retired: []RetiredSecret{{Digest{2}, t0}, {Digest{3}, time.Time{}}}}
+	for _, c := range []struct {
+		digest byte
+		until  time.Time
+		ok     bool
+	}{{1, time.Time{}, false}, {2, t0, true}, {3, time.Time{}, true}, {4, time.Time{}, false}} {
+		if until, ok := tok.RetiredUntil(Digest{c.digest}); !until.Equal(c.until) || ok != c.ok {
+			t.Errorf("RetiredUntil(%d) = %v, %v, want %v, %v", c.digest, until, ok, c.until, c.ok)
+		}
+	}
+}

@@ -29,11 +29,10 @@ func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 		}
 		found.Current = found.Token.Digest == d
 		if !found.Current {
-			i := slices.IndexFunc(found.Token.Retired, func(r token.RetiredSecret) bool { return r.Digest == d })
-			if i < 0 {
+			var retired bool
+			if found.Until, retired = found.Token.RetiredUntil(d); !retired {
 				return fmt.Errorf("token %q is found by a digest it doesn't have", id)
 			}
-			found.Until = found.Token.Retired[i].Until
 		}
 		if raw := tx.owners().Get([]byte(found.Token.Owner)); raw != nil {
 			if found.Owner, err = token.DecodeOwner(raw); err != nil {

@@ -38,7 +38,7 @@ func (s *Store) foundBy(d token.Digest, r record, at store.Position) store.Found
 		f.AsOf = s.Heard() // another server may know better since
 	}
 	if f.Current = r.token.Digest == d; !f.Current {
-		f.Until = until(r.token, d)
+		f.Until, _ = r.token.RetiredUntil(d)
 	}
 	return f
 }
@@ -86,15 +86,6 @@ func (s *Store) find(ctx context.Context, d token.Digest) (record, error) {
 		last = first.raw // the token has changed between the reads, or the next look shows that it hasn't
 	}
 	return record{}, s.reading("a token", errBusy)
-}
-
-func until(t *token.Token, d token.Digest) time.Time {
-	for _, r := range t.Retired {
-		if r.Digest == d {
-			return r.Until
-		}
-	}
-	return time.Time{}
 }
 
 // record returns what the key of a digest holds, as far as it is committed, or
