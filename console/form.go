@@ -153,10 +153,10 @@ type scopeGroup struct {
 
 // grantForm returns the form's part about a grant.
 func (c *call) grantForm(f *form) grantForm {
-	limits := c.account.Owner().Grants
-	g := grantForm{form: f, Complete: c.Catalog.Complete(), Choose: c.Rules().Spaces, Limited: !slices.ContainsFunc(limits, token.Grant.IsFull)}
+	rules, limits := c.Rules(), c.account.Owner().Grants
+	g := grantForm{form: f, Complete: c.Catalog.Complete(), Choose: rules.Spaces, Limited: !slices.ContainsFunc(limits, token.Grant.IsFull)}
 	for _, s := range rest.NewScopes(c.Catalog).Scopes {
-		if !c.withinReach(s.Name, limits) {
+		if !slices.ContainsFunc(limits, func(g token.Grant) bool { return rules.Holds(g.Scopes, s.Name) }) {
 			continue
 		}
 		name, _, parted := strings.Cut(s.Name, ":")
@@ -173,17 +173,6 @@ func (c *call) grantForm(f *form) grantForm {
 	return g
 }
 
-// withinReach reports whether a scope, or one that implies it, is among what an
-// owner's tokens can do at most.
-func (c *call) withinReach(scope string, limits []token.Grant) bool {
-	names := append([]string{scope}, c.Rules().ImpliedBy[scope]...)
-	return slices.ContainsFunc(limits, func(g token.Grant) bool {
-		return slices.ContainsFunc(g.Scopes, func(pattern string) bool {
-			return slices.ContainsFunc(names, func(name string) bool { return token.MatchScope(pattern, name) })
-		})
-	})
-}
-
 // read returns the grant that was chosen. full says that it is that of
 // everything.
 func (g *grantForm) read() (grant token.Grant, full bool) {
@@ -197,7 +186,7 @@ func (g *grantForm) read() (grant token.Grant, full bool) {
 	if len(grant.Scopes) == 0 {
 		g.fail("scope", "Choose at least one permission.")
 	}
-	for _, s := range strings.Fields(g.Value("more")) {
+	for s := range strings.FieldsSeq(g.Value("more")) {
 		if err := token.ValidScopePattern(s); err != nil {
 			g.fail("more", "%s", sentence(err.Error()))
 		}

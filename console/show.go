@@ -67,10 +67,8 @@ func (c *call) showPage(status int, t *token.Token, edited, granted *form) error
 	d := details{
 		row: c.row(t), Mine: t.Owner == c.visitor.Owner, Fixed: c.Rules().GrantsImmutable, Widens: c.account.Owner().MayCreate, Edit: edited, Notice: c.notice(),
 	}
-	for _, r := range t.Retired {
-		if until := r.Until; until.After(c.now) && (d.Old == nil || until.After(*d.Old.At)) {
-			d.Old = &moment{"works for another " + distance(until, c.now), &until}
-		}
+	if until := d.ReplacedUntil; until != nil {
+		d.Old = &moment{"works for another " + distance(*until, c.now), until}
 	}
 	var err error
 	if d.Events, _, err = c.events(registry.EventQuery{TokenID: t.ID, Limit: tokenEvents}); err != nil {

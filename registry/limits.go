@@ -158,7 +158,7 @@ func (r *Registry) beyond(g token.Grant, ceiling []token.Grant) string {
 	for _, scope := range scopes {
 		covered := make([]bool, len(g.Spaces))
 		for i, c := range ceiling {
-			if inSpace[i] == nil || scope != "" && !r.holdsScope(c.Scopes, scope) {
+			if inSpace[i] == nil || scope != "" && !r.rules.Holds(c.Scopes, scope) {
 				continue
 			}
 			for n, yes := range inSpace[i] {
@@ -189,14 +189,14 @@ func words(scope, space string, resources []string) string {
 	return s
 }
 
-// holdsScope reports whether one of the patterns held covers the scope, which may
-// be a pattern as well, or implies it.
-func (r *Registry) holdsScope(held []string, scope string) bool {
+// Holds reports whether one of the patterns held covers the scope, which may be a
+// pattern as well, or implies it.
+func (r *Rules) Holds(held []string, scope string) bool {
 	return slices.ContainsFunc(held, func(pattern string) bool {
 		if token.MatchScope(pattern, scope) {
 			return true
 		}
-		return !strings.Contains(scope, token.All) && slices.ContainsFunc(r.rules.ImpliedBy[scope], func(higher string) bool {
+		return !strings.Contains(scope, token.All) && slices.ContainsFunc(r.ImpliedBy[scope], func(higher string) bool {
 			return token.MatchScope(pattern, higher)
 		})
 	})
