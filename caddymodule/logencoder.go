@@ -125,7 +125,7 @@ func (e *LogEncoder) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // Clone implements zapcore.Encoder.
 func (e *LogEncoder) Clone() zapcore.Encoder {
-	return &LogEncoder{ctx: e.ctx, logFields: slices.Clip(e.logFields), wrapped: e.wrapped}
+	return &LogEncoder{logFields: slices.Clip(e.logFields), wrapped: e.wrapped}
 }
 
 // EncodeEntry implements zapcore.Encoder.

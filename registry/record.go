@@ -80,9 +80,6 @@ func (r *Registry) parse(in *record) (*token.Token, error) {
 			return nil, invalid("last_used_ip: not an address")
 		}
 	}
-	if err := token.ValidText("created_by", t.CreatedBy, token.MaxOwnerLength); err != nil {
-		return nil, invalid("%v", err)
-	}
 	return t, nil
 }
 

@@ -13,20 +13,20 @@ import (
 // Expand returns the configuration with the routes of its OpenAPI documents in
 // place of them. It reads the files.
 func Expand(c policy.Config) (policy.Config, error) {
-	documents, groups, err := expand(c.OpenAPI, c.Groups)
-	c.OpenAPI, c.Groups = documents, groups
+	groups, err := expand(c.OpenAPI, c.Groups)
+	c.OpenAPI, c.Groups = nil, groups
 	return c, err
 }
 
-func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]policy.OpenAPIConfig, []policy.GroupConfig, error) {
+// expand returns the groups, and behind them one for each document.
+func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]policy.GroupConfig, error) {
 	var errs []error
 	groups = slices.Clone(groups)
 	for i := range groups {
 		g := &groups[i]
-		var err error
-		if g.OpenAPI, g.Groups, err = expand(g.OpenAPI, g.Groups); err != nil {
-			errs = append(errs, err)
-		}
+		inner, err := expand(g.OpenAPI, g.Groups)
+		g.OpenAPI, g.Groups = nil, inner
+		errs = append(errs, err)
 	}
 	for _, c := range documents {
 		d, err := Read(c.File)
@@ -40,7 +40,7 @@ func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]po
 		}
 		groups = append(groups, policy.GroupConfig{Prefix: "/", At: c.At, Settings: c.Settings, Routes: routes})
 	}
-	return nil, groups, errors.Join(errs...)
+	return groups, errors.Join(errs...)
 }
 
 // rules is what a configuration says of a document.
