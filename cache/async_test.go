@@ -59,19 +59,7 @@ func TestAsync(t *testing.T) {
 		}
 		release = make(chan struct{})
 		m.find = func(context.Context, int) error { <-release; return nil }
-		fetchAside(t.Context(), c, "unknown", now)
-		synctest.Wait()
-		closed := false
-		go func() { c.Close(); closed = true }()
-		synctest.Wait()
-		if closed {
-			t.Error("Close returned during a read")
-		}
-		close(release)
-		synctest.Wait()
-		if !closed {
-			t.Error("Close didn't return after the read")
-		}
+		waitsForRead(t, c, release)
 	})
 }
 

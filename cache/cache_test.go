@@ -76,12 +76,7 @@ func TestVerdicts(t *testing.T) {
 			if got, ok := get(c, "t", now); ok {
 				t.Errorf("Get answers %v before anything was read", got)
 			}
-			if got := fetch(t, c, "t", now); got != row.want {
-				t.Errorf("Fetch: %v, want %v", got, row.want)
-			}
-			if got, ok := get(c, "t", now); !ok || got != row.want {
-				t.Errorf("Get after Fetch: %v, answered %v, want %v", got, ok, row.want)
-			}
+			wantHeld(t, c, "t", row.want)
 			if got := fetch(t, c, "t", now); got != row.want {
 				t.Errorf("Fetch again: %v, want %v", got, row.want)
 			}
@@ -89,6 +84,17 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("%d reads of the store, want 1", n)
 			}
 		})
+	}
+}
+
+// wantHeld checks what a secret is found to be, and that it is held then.
+func wantHeld(t *testing.T, c *Cache, secret string, want policy.Reason) {
+	t.Helper()
+	if got := fetch(t, c, secret, now); got != want {
+		t.Errorf("Fetch: %v, want %v", got, want)
+	}
+	if got, ok := get(c, secret, now); !ok || got != want {
+		t.Errorf("Get after Fetch: %v, answered %v, want %v", got, ok, want)
 	}
 }
 
@@ -111,12 +117,7 @@ func TestChangeReachesWhatIsHeld(t *testing.T) {
 			if got, ok := get(c, "a", now); ok {
 				t.Errorf("Get right after the change answers %v, want that the store is asked", got)
 			}
-			if got := fetch(t, c, "a", now); got != k.is {
-				t.Errorf("Fetch after the change: %v, want %v", got, k.is)
-			}
-			if got, ok := get(c, "a", now); !ok || got != k.is {
-				t.Errorf("Get after that: %v, answered %v, want %v", got, ok, k.is)
-			}
+			wantHeld(t, c, "a", k.is)
 			if got, ok := get(c, "b", now); !ok || got != policy.Forward && got != k.is {
 				t.Errorf("another token: %v, answered %v, want it held still, or again", got, ok)
 			}

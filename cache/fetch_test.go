@@ -166,24 +166,27 @@ func TestCloseWaitsForReads(t *testing.T) {
 		m := newMemory(tok("t"))
 		release := make(chan struct{})
 		m.find = func(context.Context, int) error { <-release; return nil }
-		c := New(m, Options{})
-		fetchAside(t.Context(), c, "t", now)
-		synctest.Wait()
-		closed := false
-		go func() {
-			c.Close()
-			closed = true
-		}()
-		synctest.Wait()
-		if closed {
-			t.Error("Close returned during a read")
-		}
-		close(release)
-		synctest.Wait()
-		if !closed {
-			t.Error("Close didn't return after the read")
-		}
+		waitsForRead(t, New(m, Options{}), release)
 	})
+}
+
+// waitsForRead closes a cache whose store reads until release is closed: Close returns
+// when the read has ended. It is called within a bubble of synctest.
+func waitsForRead(t *testing.T, c *Cache, release chan struct{}) {
+	t.Helper()
+	fetchAside(t.Context(), c, "unheard", now)
+	synctest.Wait()
+	closed := false
+	go func() { c.Close(); closed = true }()
+	synctest.Wait()
+	if closed {
+		t.Error("Close returned during a read")
+	}
+	close(release)
+	synctest.Wait()
+	if !closed {
+		t.Error("Close didn't return after the read")
+	}
 }
 
 func TestCloseUnderLoad(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/patgate/patgate/store"
@@ -150,15 +151,23 @@ func TestPendingIsBounded(t *testing.T) {
 
 func TestFlushInTime(t *testing.T) {
 	t.Parallel()
-	b := newNotebook()
-	failed := make(chan error, 1000)
-	n := newNoter(b, time.Millisecond, func(err error) { failed <- err })
-	defer n.Close()
-	b.fail(errors.New("down"))
-	n.Note(store.Use{ID: "a", At: noon})
-	<-failed
-	b.fail(nil)
-	for b.of("a").ID == "" {
-		<-b.calls
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newNotebook()
+		failed := 0
+		n := New(b, func(error) { failed++ })
+		defer n.Close()
+		b.fail(errors.New("down"))
+		n.Note(store.Use{ID: "a", At: noon})
+		time.Sleep(interval)
+		synctest.Wait()
+		if failed != 1 {
+			t.Errorf("%d failures were told, want one", failed)
+		}
+		b.fail(nil)
+		time.Sleep(interval)
+		synctest.Wait()
+		if b.of("a").ID == "" {
+			t.Error("what couldn't be told wasn't told the next time")
+		}
+	})
 }
