@@ -73,6 +73,52 @@
 // nor is it changed into something that serves; it is an error until the token
 // is revoked or deleted. What no running gateway remembers, a server that lost
 // it can bring back: this is the bound of the promise.
+//
+// # Where things are
+//
+// What is kept, and how it is sent:
+//
+//	keys.go        the names of the keys
+//	value.go       what they hold
+//	scripts.go     what Redis runs at once
+//	send.go        commands, and what their errors mean
+//	lookup.go      lookups that travel together
+//
+// Reading:
+//
+//	find.go        the token of a secret
+//	async.go       the same, for whom nobody waits
+//	list.go        lists of tokens
+//	owners.go      owners' records, and those kept in memory
+//	events.go      the audit trail
+//	uses.go        last uses
+//	mark.go        what a store is marked with
+//
+// Changing:
+//
+//	tokens.go      what may be done to tokens
+//	change.go      a change, tried until it is made or can't be
+//	steps.go       its steps
+//	abandoned.go   what processes that died have left of theirs
+//	replicas.go    how many must confirm
+//
+// Hearing of changes:
+//
+//	feed.go        the feed, and what it means when it breaks off
+//	passed.go      the entries that were taken in last
+//	watch.go       who is told
+//	floors.go      the versions that records must not fall behind
+//
+// Gateways and servers:
+//
+//	options.go     where Redis is
+//	beat.go        what a gateway says of itself, every second
+//	gateways.go    who follows, and how far
+//	server.go      what is wrong with how a server is set up
+//	sentinels.go   whether the one that is reached is still the master
+//	stats.go       what is counted
+//
+//	check*.go      what is at odds, and mending it
 package redis
 
 import (
