@@ -28,6 +28,8 @@ ENV XDG_DATA_HOME=/data XDG_CONFIG_HOME=/config
 VOLUME ["/data", "/config"]
 EXPOSE 8080 8443
 USER caddy
+# Whether the server runs and answers, no more: to restart it would not mend a store
+# that can't be asked, and would end what held tokens still serve.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["caddy", "patgate", "status"]
 ENTRYPOINT ["caddy"]
 CMD ["run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]

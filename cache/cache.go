@@ -40,8 +40,10 @@ type Options struct {
 	TTL          time.Duration // a token held for so long is read again; 60 s
 	NegativeSize int           // digests remembered as unknown; 10,000
 	NegativeTTL  time.Duration // an unknown digest is asked for again after this; 5 s
-	// MaxStale is how long past its TTL a held token still serves while the
-	// store can't be read; 60 s.
+	// MaxStale is how long a held token still serves while the store can't be
+	// read: past its TTL or, where other processes change the store
+	// (store.Follower), since that was heard or the token read, whichever came
+	// last; 60 s.
 	MaxStale time.Duration
 	// Observe, if set, is told how long each read of the store took and what
 	// it returned: nil, store.ErrNotFound, or that the store couldn't be asked.

@@ -130,7 +130,7 @@ type Change struct {
 // Async is a Store that can be asked without waiting for it.
 type Async interface {
 	// FindAsync calls done with what Find would return, once, within the time
-	// that the store gives itself. Done must be quick, others wait for it, and
+	// that the store gives itself. done must be quick, for others wait for it, and
 	// may be called before FindAsync returns.
 	FindAsync(d token.Digest, done func(Found, error))
 }

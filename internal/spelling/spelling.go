@@ -52,7 +52,7 @@ func distance(a, b string) int {
 }
 
 // Slip reports whether two names differ by no more than a slip of the pen: one
-// letter that is wrong, missing, too many, or upside down in its case, or two
+// letter that is wrong, missing, too many, or in the other case, or two
 // that changed places. Names with different digits are different names.
 func Slip(a, b string) bool {
 	if a == b || min(len(a), len(b)) < 4 || max(len(a), len(b))-min(len(a), len(b)) > 1 {
