@@ -279,14 +279,14 @@ func printEnded(w io.Writer, how string, ids []string, g rest.Gateways) {
 		fmt.Fprintf(w, "%s %s\n", how, id)
 	}
 	if len(ids) == 0 {
-		fmt.Fprintf(w, "no token to be %s\n", how)
+		fmt.Fprintf(w, "no tokens were %s\n", how)
 		return
 	}
 	if g.Unknown {
-		fmt.Fprintln(w, "taken in by this gateway; of the others nothing can be said: the store doesn't answer")
+		fmt.Fprintln(w, "acknowledged by this gateway; the others can't be asked: the store doesn't answer")
 		return
 	}
-	fmt.Fprintf(w, "taken in by %d of %s\n", g.Acknowledged, counted(g.Acknowledged+g.Pending, "gateway"))
+	fmt.Fprintf(w, "acknowledged by %d of %s\n", g.Acknowledged, counted(g.Acknowledged+g.Pending, "gateway"))
 }
 
 func tokenVerifyCommand() *cobra.Command {

@@ -96,9 +96,9 @@ var (
 	feedHeard = prometheus.NewDesc("caddy_patgate_feed_heard",
 		"Whether the changes that other gateways make are heard: 1, or 0. While they are not, nothing held is trusted without asking the store.", nil, nil)
 	feedLag = prometheus.NewDesc("caddy_patgate_feed_lag_seconds",
-		"How far behind this gateway may be at most: every change older than this has been taken in. +Inf before the first was heard.", nil, nil)
+		"How far behind this gateway may be at most: every change older than this has been applied. +Inf before the first was heard.", nil, nil)
 	feedChanges = prometheus.NewDesc("caddy_patgate_feed_changes_total",
-		"Changes taken in, those made through this gateway included.", nil, nil)
+		"Changes applied, those made through this gateway included.", nil, nil)
 	feedResets = prometheus.NewDesc("caddy_patgate_feed_resets_total",
 		"Times that changes may have been missed, and everything held was dropped.", nil, nil)
 	servingState = prometheus.NewDesc("caddy_patgate_health",

@@ -380,10 +380,10 @@ func TestTokenListAndEnd(t *testing.T) {
 	if p.asked(t, &ended, "token", "revoke", made[0], made[2], made[0]); !slices.Equal(ended.Revoked, []string{made[0], made[2]}) || ended.Gateways.Acknowledged != 1 || ended.Gateways.Pending != 0 {
 		t.Errorf("token revoke: %+v", ended)
 	}
-	if out := p.succeed(t, "", "token", "revoke", "--owner", "alice"); out != "revoked "+made[1]+"\ntaken in by 1 of 1 gateway\n" {
+	if out := p.succeed(t, "", "token", "revoke", "--owner", "alice"); out != "revoked "+made[1]+"\nacknowledged by 1 of 1 gateway\n" {
 		t.Errorf("token revoke --owner prints %q", out)
 	}
-	if out := p.succeed(t, "", "token", "revoke", "--owner", "alice"); out != "no token to be revoked\n" {
+	if out := p.succeed(t, "", "token", "revoke", "--owner", "alice"); out != "no tokens were revoked\n" {
 		t.Errorf("token revoke --owner again prints %q", out)
 	}
 	for status, number := range map[string]int{"revoked": 3, "active": 1, "expired": 0, "all": 4} {
@@ -400,7 +400,7 @@ func TestTokenListAndEnd(t *testing.T) {
 	if o := p.try(t, "", "token", "delete", made[0], "unknown"); o.exit != 1 || !strings.Contains(o.stderr, "token unknown: not found") {
 		t.Errorf("token delete of an unknown one: %+v", o)
 	}
-	if out := p.succeed(t, "", "token", "delete", made[0], made[1]); out != "deleted "+made[0]+"\ndeleted "+made[1]+"\ntaken in by 1 of 1 gateway\n" {
+	if out := p.succeed(t, "", "token", "delete", made[0], made[1]); out != "deleted "+made[0]+"\ndeleted "+made[1]+"\nacknowledged by 1 of 1 gateway\n" {
 		t.Errorf("token delete prints %q", out)
 	}
 }
