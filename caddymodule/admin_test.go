@@ -507,7 +507,7 @@ func testAdminRefusals(s *adminServer) {
 		{"POST", "owners", `{}`, 405, "GET, HEAD"},
 		{"GET", "owners/nobody", ``, 404, `owner "nobody"`},
 		{"GET", "owners?after=x", ``, 400, `"after"; there are limit, cursor`},
-		{"GET", "tokens?sort=age", ``, 400, `"age" is none; want created, name`},
+		{"GET", "tokens?sort=age", ``, 400, `sort "age": want created, name`},
 		{"GET", "tokens?sort=name&cursor=x", ``, 400, "cursor"},
 		{"GET", "tokens?expiring=soon", ``, 400, "expiring"},
 		{"GET", "tokens?unused=-1d", ``, 400, "unused"},

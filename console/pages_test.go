@@ -224,7 +224,7 @@ func TestLimitedOwner(t *testing.T) {
 	if status != 422 {
 		t.Errorf("one too many: %d, want 422", status)
 	}
-	says(t, page, "may have no more")
+	says(t, page, "as many tokens as it may have")
 	if _, err := d.registry.SetOwner(t.Context(), registry.Actor{}, "alice", registry.OwnerChanges{MayCreate: new(bool)}); err != nil {
 		t.Fatal(err)
 	}

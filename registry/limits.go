@@ -88,7 +88,7 @@ func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, l
 	lock := &ownerLocks[maphash.String(ownerSeed, t.Owner)%uint64(len(ownerLocks))]
 	lock.Lock()
 	defer lock.Unlock()
-	full := conflict("owner %q may have no more tokens than %d, and has them: delete one that is no longer needed", t.Owner, limit)
+	full := conflict("owner %q already has as many tokens as it may have (%d): delete one that is no longer needed", t.Owner, limit)
 	switch more, err := r.hasMore(ctx, t.Owner, limit-1); {
 	case err != nil:
 		return err

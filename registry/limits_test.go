@@ -102,9 +102,9 @@ func TestWhoMayCreate(t *testing.T) {
 		{"who may not", owner(func(o *token.Owner) { o.MayCreate = false }), 0, aliceHerself, ErrForbidden, "may not make tokens"},
 		{"an operator for who may not", owner(func(o *token.Owner) { o.MayCreate = false }), 0, cli, nil, ""},
 		{"below the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 1, aliceHerself, nil, ""},
-		{"at the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 2, aliceHerself, ErrConflict, "no more tokens than 2"},
-		{"above it", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 3, aliceHerself, ErrConflict, "may have no more"},
-		{"an operator at the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 2, cli, ErrConflict, "no more tokens than 2"},
+		{"at the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 2, aliceHerself, ErrConflict, "as many tokens as it may have (2)"},
+		{"above it", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 3, aliceHerself, ErrConflict, "as many tokens as it may have"},
+		{"an operator at the cap", owner(func(o *token.Owner) { o.MaxTokens = 2 }), 2, cli, ErrConflict, "as many tokens as it may have (2)"},
 		{"a token", nil, 0, Actor{Kind: TokenActor, Name: "x"}, ErrForbidden, "tokens don't make tokens"},
 		{"another owner", nil, 0, Actor{Kind: OwnerActor, Name: "bob"}, ErrForbidden, "own"},
 	} {
@@ -155,7 +155,7 @@ func TestLastPlace(t *testing.T) {
 		if err == nil {
 			made++
 		} else {
-			refused(t, err, ErrConflict, "may have no more tokens than 3")
+			refused(t, err, ErrConflict, "as many tokens as it may have (3)")
 		}
 	}
 	equal(t, "made", made, places)
@@ -200,7 +200,7 @@ func TestLastPlaceTakenElsewhere(t *testing.T) {
 	}
 	here := New(sharedStore{d.store}, usualRules(), Options{})
 	made, secret, err := here.Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true})
-	refused(t, err, ErrConflict, "may have no more")
+	refused(t, err, ErrConflict, "as many tokens as it may have")
 	if made != nil || secret != "" || len(d.store.tokens) != 1 || d.store.tokens["other"] == nil {
 		t.Errorf("got token %v, and the store has %d, want the other gateway's alone", made, len(d.store.tokens))
 	}

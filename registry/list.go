@@ -111,7 +111,7 @@ func (r *Registry) selected(q Query) (s store.Query, err error) {
 		}
 	case token.Active, token.Expired, token.Revoked:
 	default:
-		return s, invalid("status: %q is none; want active, expired, revoked or all", q.Status)
+		return s, invalid("status %q: want active, expired, revoked or all", q.Status)
 	}
 	if q.Scope != "" {
 		if err := token.ValidScopeName(q.Scope); err != nil {
@@ -163,7 +163,7 @@ func parseOrder(text string) (o order, err error) {
 		o.by = SortCreated
 	}
 	if !slices.Contains(Sorts(), o.by) {
-		return o, invalid("sort: %q is none; want %s, perhaps with a - before it", text, strings.Join(Sorts(), ", "))
+		return o, invalid("sort %q: want %s, perhaps with a - before it", text, strings.Join(Sorts(), ", "))
 	}
 	return o, nil
 }

@@ -133,7 +133,7 @@ func TestListSelectsAndSorts(t *testing.T) {
 	}
 	for what, q := range map[string]Query{
 		"sort":     {Sort: "size"},
-		"sort: ":   {Sort: "--name"},
+		`sort "-`:  {Sort: "--name"},
 		"expiring": {Expiring: "soon"},
 		"unused":   {Unused: "0d"},
 		"scope":    {Scope: "a|b"},

@@ -132,7 +132,7 @@ func TestOwnerLimitFlags(t *testing.T) {
 		}
 	}
 	p.succeed(t, "", "token", "create", "--name", "n", "--owner", "alice", "--full")
-	if o := p.try(t, "", "token", "create", "--name", "n", "--owner", "alice", "--full"); o.exit != 1 || !strings.Contains(o.stderr, "may have no more") {
+	if o := p.try(t, "", "token", "create", "--name", "n", "--owner", "alice", "--full"); o.exit != 1 || !strings.Contains(o.stderr, "as many tokens as it may have") {
 		t.Errorf("a token too many: exit status %d, %s", o.exit, o.stderr)
 	}
 	p.succeed(t, "", "owner", "set", "alice", "--max-tokens", "0")
