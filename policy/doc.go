@@ -13,4 +13,17 @@
 //
 // Nothing here keeps a verdict: the answer is worked out afresh for each
 // request, out of what the token is at that moment.
+//
+// Where to find what:
+//
+//   - what an operator writes: config.go, compile.go, route.go, pattern.go,
+//     requirement.go, source.go, credential.go, errorbody.go, openapi.go,
+//     placeholder.go; the catalog of scopes: catalog.go
+//   - the way of a request: match.go, and on it path.go, query.go, header.go,
+//     override.go, charset.go, credential.go; the tree: tree.go, number.go
+//   - what some servers would make of it: alike.go (literals and routes; one segment
+//     in spelled.go), otherpaths.go (paths), repeated.go (keys of the query)
+//   - the verdict: decide.go, subject.go, reason.go
+//   - the token out of what is forwarded: strip.go
+//   - what operators are told: check.go, diff.go, explain.go, cases.go
 package policy

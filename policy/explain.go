@@ -96,7 +96,7 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 	if m.Route != nil || m.Reason != AmbiguousRequest {
 		e.Path = m.Path()
 	}
-	if key := m.readings.key; key != "" && m.Route != nil {
+	if key := m.repeated.key; key != "" && m.Route != nil {
 		e.Strictest = "the query has " + key + " more than once: the strictest reading counts"
 	}
 	if m.alike != nil {

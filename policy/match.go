@@ -102,7 +102,7 @@ type Match struct {
 	judged     bool      // the query was
 	badQuery   string    // why it is refused where something depends on it, or ""
 	lookedUp   lookup
-	readings   readings
+	repeated   repeated
 }
 
 // Path returns the path as the policy reads it: segments decoded, without a
@@ -259,9 +259,9 @@ func passableMethod(method string) bool {
 
 // route returns the route of a request, or nil.
 func (p *Policy) route(m *Match) *Route {
-	m.readings = readings{}
+	m.repeated = repeated{}
 	r := p.lookFor(m)
-	if m.readings.key != "" && m.Reason == Forward {
+	if m.repeated.key != "" && m.Reason == Forward {
 		r = p.strictest(m, r)
 	}
 	if m.Reason == Forward && m.restRoute && (r == nil || !r.byRestRoute) {

@@ -289,7 +289,7 @@ func (m *Match) meetsCondition(c *condition) (met bool, why string) {
 	case m.lookedUp.n == 1:
 		return c.compare(m.lookedUp.values[0])
 	}
-	value, why := m.readings.value(c.key, m.query)
+	value, why := m.repeated.value(c.key, m.query)
 	if why != "" || value == nil {
 		return false, why
 	}

@@ -2,10 +2,10 @@ package policy
 
 import "slices"
 
-// readings are the ways to read a key that a condition depends on and that
+// repeated is the ways to read a key that a condition depends on and that
 // stands in the query more than once: as one of its values, or, by servers that
 // make a list of them or refuse it, as none.
-type readings struct {
+type repeated struct {
 	key    string // "": none was met yet
 	values []string
 	now    int // the one that is followed; len(values): none
@@ -14,7 +14,7 @@ type readings struct {
 // value returns the value that the key has in the reading that is followed, nil
 // for none. The first key that is asked for is the one that is read in several
 // ways; a second one is refused.
-func (r *readings) value(key, query string) (value *string, why string) {
+func (r *repeated) value(key, query string) (value *string, why string) {
 	switch r.key {
 	case key:
 	case "":
@@ -42,10 +42,10 @@ func (r *readings) value(key, query string) (value *string, why string) {
 // is refused. first is the route of the reading that was followed first.
 func (p *Policy) strictest(m *Match, first *Route) *Route {
 	routes := [maxReadings + 1]*Route{first}
-	n := len(m.readings.values) + 1
+	n := len(m.repeated.values) + 1
 	strictest := first
 	for i := 1; i < n; i++ {
-		m.readings.now = i
+		m.repeated.now = i
 		if routes[i] = p.lookFor(m); m.Reason != Forward {
 			return nil
 		}
@@ -55,7 +55,7 @@ func (p *Policy) strictest(m *Match, first *Route) *Route {
 	}
 	for _, r := range routes[:n] {
 		if !strictest.covers(r, p.Catalog) {
-			m.refuse("the query has " + m.readings.key + " twice")
+			m.refuse("the query has " + m.repeated.key + " twice")
 			return nil
 		}
 	}

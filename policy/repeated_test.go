@@ -42,7 +42,7 @@ func TestReadingsAgainstSingleOnes(t *testing.T) {
 				if p.read(r, &m) {
 					m.Route = p.lookFor(&m)
 				}
-				if m.readings.key != "" && m.Reason == Forward {
+				if m.repeated.key != "" && m.Reason == Forward {
 					m.Route = p.strictest(&m, m.Route)
 				}
 				switch {

@@ -1,0 +1,215 @@
+package policy
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// spelled is a segment of a path, which is folded at most once: it is long if the
+// client likes, and the literals it is compared with may be many.
+type spelled struct {
+	text   string
+	folded *string // nil: not yet
+}
+
+// alike reports whether some server takes the segment for a literal. last says
+// that it is the path's last one.
+func (s *spelled) alike(literal string, last bool) bool {
+	text := s.text
+	if startsAsNumber(text, literal) {
+		return true
+	}
+	for i := 0; i < len(literal); i++ {
+		switch {
+		case literal[i] >= utf8.RuneSelf, i < len(text) && text[i] >= utf8.RuneSelf:
+			return s.alikeFolded(literal, last)
+		case i == len(text):
+			return false
+		case !alikeBytes(text[i], literal[i]):
+			return shortName(text, literal)
+		}
+	}
+	rest := text[len(literal):]
+	if rest != "" && rest[0] >= utf8.RuneSelf {
+		return s.alikeFolded(literal, last)
+	}
+	return drops(rest, last)
+}
+
+// loosely returns the rule by which a segment is alike to a literal.
+func loosely(text, literal string) string {
+	if startsAsNumber(text, literal) {
+		return readsNumbers
+	}
+	return comparesLoosely
+}
+
+// alikeFolded is alike for what isn't ASCII.
+func (s *spelled) alikeFolded(literal string, last bool) bool {
+	if s.folded == nil {
+		folded := foldSegment(s.text)
+		s.folded = &folded
+	}
+	return begins(*s.folded, foldSegment(literal), last)
+}
+
+// begins is alike for what is folded.
+func begins(text, literal string, last bool) bool {
+	return beginsAlike(text, literal) && drops(text[len(literal):], last) || shortName(text, literal)
+}
+
+// beginsAlike reports whether a text begins with the bytes of a literal, or what some
+// server takes for them.
+func beginsAlike(text, literal string) bool {
+	if len(text) < len(literal) {
+		return false
+	}
+	for i := 0; i < len(literal); i++ {
+		if !alikeBytes(text[i], literal[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// alikeBytes reports whether some server takes c for a byte of a literal: in another
+// case, or, where that has a hyphen or an underscore, any punctuation, which CherryPy
+// makes underscores of, and others hyphens (CodeIgniter, CakePHP).
+func alikeBytes(c, literal byte) bool {
+	if c = blank(c); lower(c) == lower(literal) {
+		return true
+	}
+	return joins(literal) && c < utf8.RuneSelf && !isAlnum(c)
+}
+
+// joins reports whether c joins words in the name of what a path is for.
+func joins(c byte) bool { return c == '_' || c == '-' }
+
+// alike is spelled.alike for what is ASCII.
+func alike(text, literal string, last bool) bool {
+	return (&spelled{text: text}).alike(literal, last)
+}
+
+// drops reports whether some server drops the rest of a segment.
+func drops(rest string, last bool) bool {
+	if last && rest != "" && rest[0] == '.' {
+		return true // a format, at the end of a path (Rails, Spring's suffix patterns)
+	}
+	rest = strings.TrimLeft(rest, "+ .") // blanks and dots at the end of a name (Windows)
+	switch {
+	case rest == "", rest[0] == ';': // a path parameter
+		return true
+	case rest[0] == ':':
+		return len(rest) > 1 && (rest[1] == ':' || rest[1] == '$') // a stream of a file (Windows)
+	}
+	return false
+}
+
+// blank returns what a server that decodes paths as it does forms reads for c.
+func blank(c byte) byte {
+	if c == '+' {
+		return ' '
+	}
+	return c
+}
+
+// shortName reports whether text has the form of a short name that Windows gives
+// to files with longer ones: ADMINI~1 for administration.
+func shortName(text, literal string) bool {
+	i := strings.IndexByte(text[:min(len(text), 7)], '~')
+	if i <= 0 || i >= len(literal) || !equalFold(literal[:i], text[:i]) {
+		return false
+	}
+	number, _, _ := strings.Cut(text[i+1:], ".")
+	return number != "" && strings.Trim(number, "0123456789") == ""
+}
+
+// foldSegment reduces a segment to what is left of it in the spellings that some
+// server takes for the same: without case, accents (best-fit mappings drop them)
+// and joiners.
+func foldSegment(s string) string {
+	if isASCII(s) {
+		return strings.ReplaceAll(strings.ToLower(s), "+", " ")
+	}
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.In(r, unicode.Mn, unicode.Cf):
+			return -1
+		case r == '+':
+			return ' '
+		}
+		return r
+	}, norm.NFKD.String(s))
+	return strings.ReplaceAll(strings.ToLower(strings.ToUpper(s)), "ß", "ss")
+}
+
+// resembles reports whether a segment that the partial parameter doesn't match is
+// one to some server.
+func (p *partial) resembles(text string) bool {
+	before, after, alike := p.before, p.after, alike
+	if !isASCII(text) || !isASCII(before) || !isASCII(after) {
+		before, after, text, alike = foldSegment(before), foldSegment(after), foldSegment(text), begins
+	}
+	if len(text) <= len(before)+len(after) || !alike(text[:len(before)], before, false) {
+		return false
+	}
+	for i := len(before) + 1; i+len(after) <= len(text); i++ {
+		if alike(text[i:], after, true) {
+			return true
+		}
+	}
+	return false
+}
+
+// nearlyMatches reports whether the partial parameter matches the segment but for
+// its case and punctuation.
+func (p *partial) nearlyMatches(text string) bool {
+	i := len(text) - len(p.after)
+	return i > len(p.before) && beginsAlike(text, p.before) && beginsAlike(text[i:], p.after)
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// marks notes which literals follow the node, so that node.resembles is quick.
+type marks struct {
+	lengths uint64    // bit n: one of n bytes; 63 stands for all that are longer
+	first   [4]uint64 // bit c: one that begins with c, in lower case
+}
+
+func (k *marks) add(literal string) {
+	if !isASCII(literal) { // may be spelled in any length, and without accents
+		k.lengths, k.first = ^uint64(0), [4]uint64{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
+		return
+	}
+	c := lower(literal[0])
+	if isNumber(literal[:signedDigits(literal)]) { // may have zeros before it, and anything behind
+		k.lengths = ^uint64(0)
+		k.first['0'>>6] |= 1 << ('0' & 63)
+	}
+	if joins(c) { // may begin with any punctuation
+		for other := range byte(utf8.RuneSelf) {
+			if !isAlnum(other) {
+				k.first[other>>6] |= 1 << (other & 63)
+			}
+		}
+	}
+	k.lengths |= 1 << min(len(literal), 63)
+	k.first[c>>6] |= 1 << (c & 63)
+}
+
+// resembles reports whether a segment may be a literal in another case, or with other
+// punctuation. What more there is to be said against a segment, pathText.marked says.
+func (k *marks) resembles(text string) bool {
+	c := lower(text[0])
+	return k.lengths>>min(len(text), 63)&1 != 0 && k.first[c>>6]>>(c&63)&1 != 0
+}
