@@ -336,15 +336,11 @@ func sameValue(got, want string) bool {
 	return !isASCII(got) && foldSegment(got) == foldSegment(want)
 }
 
-// alikeValues is sameKey for values, in which a minus at the beginning matters, and no
-// punctuation ends anything: sort=-date is another order than sort=date, and so is
-// sort=date:asc, and type=user.created is another type than user.
+// alikeValues is sameKey for values, in which a minus at the beginning matters, and a
+// colon ends nothing: sort=-date is another order than sort=date, and so is sort=date:asc.
 func alikeValues(got, want string) bool {
-	return negative(got) == negative(want) && sameKey(endsNothing.Replace(got), want)
+	return negative(got) == negative(want) && sameKey(strings.ReplaceAll(got, ":", ""), want)
 }
-
-// endsNothing drops what ends a key (endsKey), and no value.
-var endsNothing = strings.NewReplacer(".", "", ":", "", "=", "", "?", "", "[", "", "]", "")
 
 // negative reports whether a minus stands before the first letter or digit.
 func negative(s string) bool {
@@ -353,13 +349,13 @@ func negative(s string) bool {
 }
 
 // separatesValues reports whether some server finds a list where r stands in a
-// value, or ends the value there. A blank is in a name of two words.
+// value, or ends the value there.
 func separatesValues(r rune) bool {
 	switch r {
-	case ',', ';', '|', '&', '#', 0x7f:
+	case ',', ';', '|', '&', '#', '[', ']', 0x7f:
 		return true
 	}
-	return r < ' ' || r >= utf8.RuneSelf && (unicode.IsSpace(r) || unicode.IsControl(r))
+	return r <= ' ' || r >= utf8.RuneSelf && (unicode.IsSpace(r) || unicode.IsControl(r))
 }
 
 // truth returns "yes" or "no" for the many words that mean them, and "" for all
