@@ -45,7 +45,8 @@ func charsetNamed(name string) charset {
 	switch name {
 	case "", "utf-8", "utf8", "us-ascii", "ascii", "ansi-x3.4-1968", "unicode-1-1-utf-8":
 		return likeUTF8
-	case "gb2312", "gbk", "gb18030", "big5", "ks-c-5601-1987", "tis-620", "macintosh",
+	case "binary", "none", "undefined", "utf8mb4", // which clients send by mistake, and no server knows for another one
+		"gb2312", "gbk", "gb18030", "big5", "ks-c-5601-1987", "tis-620", "macintosh",
 		"ibm437", "ibm850", "ibm852", "ibm855", "ibm866", "cp437", "cp850", "cp852", "cp855", "cp866", "cp874":
 		return likeASCII
 	case "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932", "ms932":
@@ -73,16 +74,14 @@ func (c charset) keeps(text string) bool {
 	return false
 }
 
-// keepsNames reports whether the names in a query are what they are in UTF-8. What
-// agrees with it in nothing makes no letter and no separator of plain bytes at least:
-// neither utf-7 and hz, which need + and ~ for that, nor utf-16 and EBCDIC.
+// keepsNames reports whether the names in a query are what they are in UTF-8. In what
+// agrees with it in nothing, even plain letters are others (IBM290).
 func (c charset) keepsNames(query string) bool {
 	if c == likeUTF8 {
 		return true
 	}
 	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
-		name, value, _ := strings.Cut(pair, "=")
-		if c == likeNothing && (!plainBytes(name, "_") || !plainBytes(value, "_-.,:/")) || c != likeNothing && !c.keeps(name) {
+		if name, _, _ := strings.Cut(pair, "="); !c.keeps(name) {
 			return false
 		}
 	}
@@ -96,16 +95,6 @@ func (c charset) keepsValues(query, key string) bool {
 	}
 	for pair := range strings.SplitSeq(query, "&") {
 		if name, value, _ := strings.Cut(pair, "="); unescapeQuery(name) == key && !c.keeps(value) {
-			return false
-		}
-	}
-	return true
-}
-
-// plainBytes reports whether a text is of letters, digits and these bytes.
-func plainBytes(text, others string) bool {
-	for i := 0; i < len(text); i++ {
-		if !isAlnum(text[i]) && strings.IndexByte(others, text[i]) < 0 {
 			return false
 		}
 	}

@@ -110,7 +110,7 @@ func hasColon(name string) bool {
 // one by one from behind, and in .x or .y for a button that is an image; what else stands
 // behind a colon ends that (result:Observation.method of FHIR).
 func publishes(name string) bool {
-	if strings.HasPrefix(name, "_") { // Zope publishes none of these; FHIR has them
+	if strings.HasPrefix(name, "_") && strings.IndexByte(name, '/') < 0 { // Zope publishes none of these; FHIR has them
 		return false
 	}
 	for {
@@ -130,6 +130,16 @@ func publishes(name string) bool {
 			return false
 		}
 	}
+}
+
+// plainBytes reports whether a text is of letters, digits and these bytes.
+func plainBytes(text, others string) bool {
+	for i := 0; i < len(text); i++ {
+		if !isAlnum(text[i]) && strings.IndexByte(others, text[i]) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // restRoute is the parameter by which WordPress routes, whatever the path is.
