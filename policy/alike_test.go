@@ -315,7 +315,7 @@ func TestNamesThatAreCutOff(t *testing.T) {
 		"GET /orgs/{org}/{tab} public", "GET /{db}/v1/{doc} never", "GET /{db}/{doc}/{file} public", "GET /deep/* never", "GET /deep/{x}/{y}/z public",
 		"GET /s/{space}/* never", "GET /s/{space}/tags/{tag} public", "GET /s/{space}/tags/{tag}/* never", "GET /s/{space}/{kind}/all never", "GET /n/{x}/y public", "GET /{x}/none never")})
 	for path, want := range map[string]Reason{
-		"/teams/Human%20Resources/members": Forward, "/teams/R%26D/members": Forward, "/teams/AT&T/members": Forward, "/my%20db/doc": Forward, "/wiki/Q&A/history": Forward,
+		"/teams/Human%20Resources/members": Forward, "/teams/R%26D/members": AmbiguousRequest, "/teams/AT&T/members": AmbiguousRequest, "/my%20db/doc": Forward, "/wiki/Q&A/history": AmbiguousRequest, "/wiki/Q%20A/history": Forward,
 		"/nets/v1%20x/tab": Forward, "/deep/a%20b/c/z": Forward, "/a%20b/c&d": Forward, "/orgs/7%20x": Forward,
 		"/s/1/tags/red%20shoes": Forward, "/s/1/tags/all%20x": Forward, "/s/1/tags/a/b&c": RouteNever, "/n/x&y/y": Forward, "/n/none&x/y": AmbiguousRequest,
 		"/teams/all%20x/members": AmbiguousRequest, "/teams/ALL&x/members": AmbiguousRequest, "/teams/a%6Cl%26x/members": AmbiguousRequest, "/teams%20x/members": Forward, "/teams%20x/all/members": Forward,
@@ -324,6 +324,28 @@ func TestNamesThatAreCutOff(t *testing.T) {
 	} {
 		if m := p.matched(request("GET " + path)); m.Reason != want {
 			t.Errorf("%s: %v (%s), want %v", path, m.Reason, m.Detail, want)
+		}
+	}
+}
+
+// What stands before a blank is no name still where the policy has none there.
+func TestPathsThatAreCutOff(t *testing.T) {
+	for _, c := range []struct{ fallback, lenient, strict, target string }{
+		{"public", "", "* /users/{id} never", "DELETE /users/7%20/x"},
+		{"public", "", "* /users/{id} never", "DELETE /users/7%20x/y"},
+		{"public", "", "* /users/{id} never", "DELETE /users/7&x/y"},
+		{"deny", "GET /docs/* public", "GET /docs/{name} never", "GET /docs/secret%20x/y"},
+		{"deny", "GET /docs/* public", "GET /docs/{name} never", "GET /docs/secret%26x/y"},
+		{"deny", "GET /files/{name}/preview public", "* /files/* never", "GET /files/secret%26x/preview"},
+		{"deny", "DELETE /users/{id}/avatar public", "DELETE /users/{id} never", "DELETE /users/7%26x/avatar"},
+	} {
+		lines := []string{c.strict}
+		if c.lenient != "" {
+			lines = append(lines, c.lenient)
+		}
+		p := compile(t, Config{Default: c.fallback, Routes: routes(lines...)})
+		if m := p.matched(request(c.target)); m.Reason != AmbiguousRequest {
+			t.Errorf("%s beside %s: %v (%s), want it refused", c.target, c.strict, m.Reason, m.Detail)
 		}
 	}
 }

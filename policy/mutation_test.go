@@ -72,6 +72,8 @@ func TestMutants(t *testing.T) {
 		{Name: "paths before ampersands and blanks", Run: "^TestParametersInPath$", File: "otherpaths.go", Old: "p.indexOf(at.c, r); end > 0 {", New: "p.indexOf(at.c, r); end > len(p.text) {"},
 		{Name: "paths that end at a slash before these", Run: "^TestNamesThatAreCutOff$", File: "otherpaths.go", Old: "if p.text[end-1] != '/' {", New: "if true {"},
 		{Name: "partial parameters before ampersands and blanks", Run: "^TestNamesThatAreCutOff$", File: "alike.go", Old: "p.to.alikeNamed(m, i+1, r, p.matches(was))", New: `p.to.alikeNamed(m, i+1, r, was != "")`},
+		{Name: "ampersands in names", Run: "^TestPathsThatAreCutOff$", File: "otherpaths.go", Old: "at.c == ' ' && r.takes", New: "r.takes"},
+		{Name: "blanks in what nobody names", Run: "^TestPathsThatAreCutOff$", File: "otherpaths.go", Old: "at.c == ' ' && r.takes(cut.n-1)", New: "at.c == ' '"},
 		{Name: "parameters behind ampersands", Run: "^TestParametersInPath$", File: "alike.go", Old: "case m.path.hasParameters():", New: "case false:"},
 		{Name: "keys behind ampersands", Run: "^TestParametersInPath$", File: "query.go", Old: `rest != "" && anyPiece(`, New: `false && anyPiece(`},
 		{Name: "parameters of the path in the query", Run: "^TestSpaceAndResourceSources$", File: "override.go", Old: "sameKey(name, key) && unescapeQuery(other) != value {", New: "other == key && false {"},

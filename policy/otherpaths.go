@@ -71,8 +71,10 @@ func (p *pathText) readings(r *Route) (all []pathText) {
 			cut.loose = true
 			cut.rule, cut.piece = at.rule, p.text[end:p.bounds[p.n]]
 			if p.text[end-1] != '/' {
-				cut.was = p.segment(cut.n - 1)
-				cut.piece = cut.was
+				cut.piece = p.segment(cut.n - 1)
+				if at.c == ' ' && r.takes(cut.n-1) {
+					cut.was = cut.piece
+				}
 			}
 			all = append(all, cut)
 		}
@@ -309,6 +311,11 @@ func (r *Route) names(i int, s string) bool {
 		return at.literal == s && isDefaultAction(s)
 	}
 	return isProgram(s) || isPage(s)
+}
+
+// takes reports whether a parameter of the policy's stands for a segment of the path.
+func (r *Route) takes(i int) bool {
+	return r != nil && i < len(r.pattern.segments) && r.pattern.segments[i].parameter != ""
 }
 
 // isIndex reports whether servers take a segment for what stands for its

@@ -32,7 +32,7 @@ type pathText struct {
 	lenient, dotted bool
 
 	loose bool   // a reading that is about other routes alone: values may be cut off
-	was   string // the last segment before it was cut off: what it was already is no news
+	was   string // the last segment before it was cut off at a blank, where that is a name: what it was already is no news
 
 	rule  string // by which the path is taken apart in another way
 	piece string // what of the path that is about, or ""
