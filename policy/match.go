@@ -185,7 +185,7 @@ func (p *Policy) routed(req *Request) (m Match) {
 // JudgeOriginal returns why the path that a client has sent is refused, where the request
 // was rewritten before the gate, or "". FastCGI programs are told it (REQUEST_URI).
 func (p *Policy) JudgeOriginal(u *url.URL) (why string) {
-	var path pathText
+	path := pathText{lenient: true} // what ends in a dot there is judged where it is routed
 	sent := u.EscapedPath()
 	if isRoot(u) {
 		sent = "/" // so it is told

@@ -28,6 +28,17 @@ func mayBeNumber(got, want string) bool {
 	return want == "0" || strings.IndexFunc(got, func(r rune) bool { return unicode.IsNumber(r) || r == '#' || r == '&' }) >= 0
 }
 
+// equalNumbers reports whether both are numbers, and the same: PHP compares 1.0 and 1 so,
+// as they stand in a query.
+func equalNumbers(got, want string) bool {
+	w, err := strconv.ParseFloat(want, 64)
+	if err != nil {
+		return false
+	}
+	g, err := strconv.ParseFloat(strings.TrimSpace(got), 64)
+	return err == nil && g == w
+}
+
 // startsAsNumber reports whether some server reads a segment of a path, as a whole
 // or up to what isn't part of a number, as the one that a literal is or begins with.
 // A segment that has digits is a name more often than not, so it is looked at

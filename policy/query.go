@@ -325,6 +325,9 @@ func sameValue(got, want string) bool {
 		return truth(got) == "" || truth(got) == word
 	}
 	got = unescapeQuery(got)
+	if equalNumbers(got, want) {
+		return true
+	}
 	for piece := range strings.FieldsFuncSeq(got, separatesValues) {
 		if alikeValues(piece, want) || word != "" && truth(piece) == word {
 			return true

@@ -381,3 +381,16 @@ func TestSemicolonsInQueriesAllowed(t *testing.T) {
 		}
 	}
 }
+
+// A condition on a number with a fraction is met by other spellings of it, to PHP.
+func TestConditionsOnFractions(t *testing.T) {
+	p := compile(t, Config{Routes: routes("GET /v any", "GET /v?version=1.0 never", "GET /e?n=1e3 never", "GET /e any")})
+	for query, want := range map[string]Reason{
+		"/v?version=1.0": RouteNever, "/v?version=1": AmbiguousRequest, "/v?version=1.00": AmbiguousRequest, "/v?version=+1.0": AmbiguousRequest, "/v?version=10e-1": AmbiguousRequest,
+		"/v?version=1.1": Forward, "/v?version=2": Forward, "/v?version=latest": Forward, "/e?n=1000": AmbiguousRequest, "/e?n=1": Forward,
+	} {
+		if m := p.matched(request("GET "+query, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", query, m.Reason, m.Detail, want)
+		}
+	}
+}
