@@ -577,6 +577,7 @@ func TestJudgeOriginal(t *testing.T) {
 		{url.URL{Path: "/a/b"}, false},
 		{url.URL{Path: ""}, false},
 		{url.URL{Path: "", RawPath: "/a/../b"}, false}, // not what is told
+		{url.URL{Path: "/Acme Inc./b"}, false},
 		{url.URL{Path: "/a/../b"}, true},
 		{url.URL{Path: "*"}, true},
 		{url.URL{Scheme: "x", Opaque: "v1/admin"}, true},
