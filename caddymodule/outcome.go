@@ -20,6 +20,7 @@ type outcome struct {
 	detail   string
 	reported bool            // forwarded all the same, in report mode
 	unknown  bool            // forwarded although it has a token that nobody knows
+	closes   bool            // its connection ends with the rejection: see drain
 	subject  *policy.Subject // the token, if it is known
 	tokenID  string
 	owner    string
@@ -29,7 +30,6 @@ type outcome struct {
 	required string        // the requirement of the route
 	scope    string        // scopes that would be enough, for challenges
 	shape    *policy.Shape // of the body of a rejection
-	closes   bool          // the connection ends with the rejection: see drain
 
 	values [4]string // of the identity headers
 

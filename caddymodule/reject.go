@@ -53,6 +53,9 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 	body := o.shape.Render(p)
 	values[3], values[4] = o.shape.ContentType(), strconv.Itoa(len(body))
 	header["X-Content-Type-Options"], header["Content-Type"], header["Content-Length"] = values[2:3:3], values[3:4:4], values[4:5:5]
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		hurry(w) // net/http waits for a short body, so that the connection can go on
+	}
 	w.WriteHeader(status)
 	_, err := w.Write(body)
 	if o.closes && err == nil {
@@ -66,17 +69,38 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 // say how long it is, costs the connection.
 const maxDrained = 64 << 10
 
-// drainFor is how long a body is still read that costs the connection.
+// drainFor is how long a request that is turned away has for the rest of its body.
 const drainFor = 5 * time.Second
 
-// drain sends the answer, and then takes in for a while what the client goes on
-// sending. A connection that is closed while something on it is unread is reset, and
-// many clients then never see the answer (RFC 9112 section 9.6). What waits to be asked
-// for it (100-continue) isn't asked.
+// hurry lets the client have no more time than that.
+func hurry(w http.ResponseWriter) error {
+	return http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainFor))
+}
+
+// drain sends the answer to a request whose connection it ends, and takes in for a while
+// what the client goes on sending. A connection that is closed while something on it is
+// unread is reset, and many clients then never see the answer (RFC 9112 section 9.6).
+// What waits to be asked for it (100-continue) isn't asked. The request lasts that much
+// longer, in Caddy's access log, too.
 func drain(w http.ResponseWriter, r *http.Request) {
-	c := http.NewResponseController(w)
-	if r.Header["Expect"] == nil && c.Flush() == nil && c.SetReadDeadline(time.Now().Add(drainFor)) == nil {
-		io.Copy(io.Discard, r.Body) // until its end, or the time's
+	if hurry(w) != nil || r.Header["Expect"] != nil || buffered(w) || http.NewResponseController(w).Flush() != nil {
+		return
+	}
+	io.Copy(io.Discard, r.Body) // until its end, or the time's
+}
+
+// buffered reports whether a handler before the gate (templates, intercept) keeps the
+// answer until the gate has returned.
+func buffered(w http.ResponseWriter) bool {
+	for {
+		if recorder, ok := w.(caddyhttp.ResponseRecorder); ok && recorder.Buffered() {
+			return true
+		}
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = inner.Unwrap()
 	}
 }
 

@@ -98,6 +98,7 @@ func TestReportProposes(t *testing.T) {
 		{"both", "path.space", elsewhere, &token.Owner{ID: "o", Enabled: true}, true, true},
 		{"the token lacks what the owner has", "path.space", elsewhere, &token.Owner{ID: "o", Enabled: true, Grants: []token.Grant{one}}, true, false},
 		{"the token has two spaces", "token", two, nil, false, false},
+		{"its owner has them, too", "token", two, &token.Owner{ID: "o", Enabled: true, Grants: []token.Grant{two}}, false, false},
 	} {
 		catalog, err := policy.NewCatalog(nil)
 		if err != nil {

@@ -86,6 +86,7 @@ func BenchmarkHostile(b *testing.B) {
 		{"a long query", "GET /q?action=%C3%A9" + query},
 		{"a value of many pieces", "GET /q?action=" + fmt.Sprintf("%0*d", maxQueryValue, 0)},
 		{"a deep path", "GET " + deep},
+		{"a name of many types", "GET /f/x?a:" + strings.Repeat(".x", 8000)},
 		{"many ways to read a path", "GET /f/" + strings.Repeat("%61.php/", maxScripts) + strings.Repeat("%C3%A9", 1000)},
 		{"many scripts", "GET /f" + strings.Repeat("/a.php", maxSegments-1)},
 	} {

@@ -19,7 +19,6 @@ type Policy struct {
 	tree         *node
 	fallback     *Route          // what default says for requests no route matches; nil: deny
 	credentials  []Credential    // all the places where routes take tokens from
-	named        map[string]bool // the parameters and keys that routes have
 	letThrough   []Credential
 	preflight    bool
 	encodedSlash bool
@@ -86,7 +85,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 		return nil, errors.Join(errs...)
 	}
 	p.tree.finish()
-	p.credentials, p.named = p.allCredentials(), p.allNames()
+	p.credentials = p.allCredentials()
 	return p, nil
 }
 
@@ -218,26 +217,6 @@ func (p *Policy) all() iter.Seq[*Route] {
 // Credentials returns all the places where routes take tokens from. They aren't to
 // be changed.
 func (p *Policy) Credentials() []Credential { return p.credentials }
-
-// allNames returns the parameters and keys that routes have.
-func (p *Policy) allNames() map[string]bool {
-	all := map[string]bool{}
-	for r := range p.all() {
-		for _, s := range r.pattern.segments {
-			all[s.parameter] = true
-		}
-		all[r.pattern.tailName] = true
-		for _, c := range r.pattern.conditions {
-			all[c.key] = true
-		}
-		for _, s := range [...]*Source{&r.Space, &r.Resource} {
-			if s.Kind == FromQuery {
-				all[s.Name] = true
-			}
-		}
-	}
-	return all
-}
 
 func (p *Policy) allCredentials() (all []Credential) {
 	for r := range p.all() {

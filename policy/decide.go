@@ -88,7 +88,8 @@ func (m *Match) Lacks(s *Subject) bool {
 // whatever the token itself holds.
 func (m *Match) Beyond(s *Subject) bool {
 	owner := s.Owner.state.Load()
-	return owner != nil && owner.ceiling != nil && m.judge(owner.ceiling) != Forward
+	known := m.Route.Space.Kind != FromToken || m.Space != "" // which space it is about
+	return owner != nil && owner.ceiling != nil && known && m.judge(owner.ceiling) != Forward
 }
 
 func allows(prefixes []netip.Prefix, from netip.Addr) bool {

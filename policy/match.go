@@ -246,8 +246,8 @@ func (m *Match) setCharset() charset {
 // overrides returns why the query, or what some servers take for one, has another
 // request in it, or "".
 func (m *Match) overrides(semicolon bool, path string) (why string) {
-	if why, m.restRoute = m.policy.overrides(m.query, m.method); why == "" && semicolon {
-		why, _ = m.policy.overrides(behindSemicolon(path), m.method)
+	if why, m.restRoute = overrides(m.query, m.method); why == "" && semicolon {
+		why, _ = overrides(behindSemicolon(path), m.method)
 	}
 	return why
 }

@@ -8,21 +8,21 @@ import (
 // The rules by which servers find a path on another route, as an end of the sentence that
 // they do.
 const (
-	comparesLoosely = ", for they take a name for another one"
-	readsNumbers    = ", for they read numbers in other spellings"
-	mountsAtPath    = ", for what is mounted at a path takes the path itself there"
-	comparesEncoded = ", for they compare names before they decode them"
-	splitsEncoded   = ", for they split it at encoded slashes"
-	dropsDots       = ", for they drop dots at the end of a name"
-	cutsAtAmpersand = ", for they cut it at an ampersand"
-	cutsAtBlank     = ", for they cut it at a blank"
-	cutsAtSemicolon = ", for they cut it at a semicolon"
-	dataOfPage      = ", for it is the data of another page there"
-	isDirectory     = ", for a name stands for that of its directory there"
-	runsScript      = ", for a name is that of a program there, and what follows its argument"
-	routesByQuery   = ", for they route by the query"
-	tunnelsMethod   = ", for they take the method from the query"
-	findsBehindHost = ", for they look for it behind the eleventh byte of the URL"
+	comparesLoosely    = ", for they take a name for another one"
+	readsNumbers       = ", for they read numbers in other spellings"
+	mountsAtPath       = ", for what is mounted at a path takes the path itself there"
+	comparesEncoded    = ", for they compare names before they decode them"
+	splitsEncoded      = ", for they split it at encoded slashes"
+	dropsDots          = ", for they drop dots at the end of a name"
+	cutsAtAmpersand    = ", for they cut it at an ampersand"
+	cutsAtBlank        = ", for they cut it at a blank"
+	cutsAtSemicolon    = ", for they cut it at a semicolon"
+	dataOfPage         = ", for it is the data of another page there"
+	standsForDirectory = ", for a name stands for that of its directory there"
+	runsScript         = ", for a name is that of a program there, and what follows its argument"
+	routesByQuery      = ", for they route by the query"
+	tunnelsMethod      = ", for they take the method from the query"
+	findsBehindHost    = ", for they look for it behind the eleventh byte of the URL"
 )
 
 // maxScripts bounds how many scripts a path may name: for each there are more readings.
@@ -42,8 +42,9 @@ func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
 
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
-// them; without dots at the end of a name; with the name of a script in it; as the page whose data it is for; and up to
-// where some servers have the query begin, or the request line end.
+// them; without dots at the end of a name; with the name of a script in it; as the page
+// whose data it is for; and up to where some servers have the query begin, or the request
+// line end.
 func (p *pathText) readings(r *Route) (all []pathText) {
 	if p.oddlyEscaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")), comparesEncoded, "")
@@ -186,7 +187,7 @@ func (p *pathText) scripts(r *Route) (all []pathText) {
 			continue
 		}
 		if isIndex(s) && (last || isScript(s)) {
-			all = appendPath(all, p.text[:p.bounds[i]], isDirectory, s)
+			all = appendPath(all, p.text[:p.bounds[i]], standsForDirectory, s)
 			all[len(all)-1].loose = isPage(s)
 		}
 		var behind []string

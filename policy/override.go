@@ -15,7 +15,7 @@ import (
 // (Salesforce), or the name of one of the headers for that, unless it says what the
 // method is anyway; or one that replaces another parameter (Next.js) or the path (Astro,
 // Zope). rest says that it has restRoute.
-func (p *Policy) overrides(query, method string) (why string, rest bool) {
+func overrides(query, method string) (why string, rest bool) {
 	odd := 0
 	for query != "" {
 		pair := query
@@ -42,7 +42,7 @@ func (p *Policy) overrides(query, method string) (why string, rest bool) {
 			return "the query has another method in it", rest
 		case sameKey(name, astroPath):
 			return "the query has " + astroPath + ", which is another path to Astro", rest
-		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI") && p.named[name[4:]]:
+		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI") && name != "nxtPageToken": // which is a page's
 			return "the query has a name by which Next.js replaces another parameter", rest
 		}
 		rest = rest || namesRestRoute(name)
@@ -114,21 +114,21 @@ func publishes(name string) bool {
 		return false
 	}
 	for {
-		name = strings.TrimSuffix(name, "\n") // before which its pattern has the end as well
 		colon := strings.LastIndexByte(name, ':')
 		if colon < 0 {
 			return false
 		}
-		switch kind := name[colon+1:]; {
+		kind := strings.TrimSuffix(name[colon+1:], "\n") // before which its pattern has the end as well
+		for strings.HasSuffix(kind, ".x") || strings.HasSuffix(kind, ".y") {
+			kind = strings.TrimSuffix(kind[:len(kind)-2], "\n")
+		}
+		switch {
 		case kind == "method" || kind == "action" || kind == "default_method" || kind == "default_action":
 			return true
-		case strings.HasSuffix(kind, ".x") || strings.HasSuffix(kind, ".y"):
-			name = name[:len(name)-2]
-		case kind != "" && plainBytes(kind, "-_"):
-			name = name[:colon]
-		default:
+		case kind == "" || !plainBytes(kind, "-_"):
 			return false
 		}
+		name = name[:colon]
 	}
 }
 
