@@ -1,10 +1,14 @@
 package caddymodule
 
 import (
+	"bytes"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // One site rewrites headers of answers; another one must not notice.
@@ -33,6 +37,18 @@ func TestRejectionsShareNoHeaderValues(t *testing.T) {
 	for name := range before {
 		if fmt.Sprint(before[name]) != fmt.Sprint(after[name]) {
 			t.Errorf("%s of the other site: was %q, is %q", name, before[name], after[name])
+		}
+	}
+}
+
+// An answer that another handler keeps is not waited for: it goes out when the gate has
+// returned.
+func TestBufferedAnswer(t *testing.T) {
+	for _, buffers := range []bool{false, true} {
+		w := caddyhttp.NewResponseRecorder(httptest.NewRecorder(), new(bytes.Buffer), func(int, http.Header) bool { return buffers })
+		w.WriteHeader(401)
+		if got := buffered(&caddyhttp.ResponseWriterWrapper{ResponseWriter: w}); got != buffers {
+			t.Errorf("an answer that is buffered: %v; taken for one: %v", buffers, got)
 		}
 	}
 }

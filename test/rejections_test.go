@@ -2,11 +2,13 @@ package test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -474,5 +476,34 @@ func TestRejectionIsReadBehindALongBody(t *testing.T) {
 			}
 			c.Close()
 		}
+	}
+}
+
+// A client that doesn't send what it has announced is turned away all the same, and its
+// connection isn't kept for that.
+func TestRejectionOfBodyThatNeverComes(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{sites: "http://api.test:{$PORT} {\n\tpatgate {\n\t\troute POST /x any\n\t}\n\treverse_proxy {$UPSTREAM}\n}"})
+	for _, lines := range []string{
+		"Content-Length: 1000\r\n\r\n",
+		"Content-Length: 1000000\r\n\r\nx",
+		"Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n",
+		"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
+	} {
+		t.Run(strings.Fields(lines)[1], func(t *testing.T) {
+			t.Parallel()
+			c := g.dial(t)
+			defer c.Close()
+			if _, err := io.WriteString(c, "POST /x HTTP/1.1\r\nHost: api.test\r\n"+lines); err != nil {
+				t.Fatal(err)
+			}
+			r := bufio.NewReader(c)
+			if a, err := g.read(r, "POST"); err != nil || a.status != 401 {
+				t.Errorf("%q: %v %v, want 401", lines, a, err)
+			}
+			if _, err := r.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("%q: the connection goes on (%v)", lines, err)
+			}
+		})
 	}
 }
