@@ -35,9 +35,10 @@ type earlyUse struct{ handler, placeholder string }
 
 // catcher is error routes, with what comes to them.
 type catcher struct {
-	routes []jsonRoute
-	outer  *catcher // takes errors of these routes; nil: nothing does
-	failed []flow
+	routes  []jsonRoute
+	invoked []string // the named routes that they are in
+	outer   *catcher // takes errors of these routes; nil: nothing does
+	failed  []flow
 }
 
 // on returns the flow of the requests that match the set; false: none can.

@@ -54,6 +54,7 @@ func walkServer(server *jsonServer) *walk {
 		// Error routes of subroutes first: the others get their errors.
 		c := w.catchers[len(w.catchers)-1]
 		w.catchers = w.catchers[:len(w.catchers)-1]
+		w.invoked = c.invoked
 		// Handlers fail in more ways than are known here.
 		more := flow{way: way{judged: true, root: ".", catch: c.outer}}
 		w.routes(c.routes, join(append(c.failed, more)))
@@ -62,7 +63,7 @@ func walkServer(server *jsonServer) *walk {
 }
 
 func (w *walk) catcher(routes []jsonRoute, outer *catcher) *catcher {
-	c := &catcher{routes: routes, outer: outer}
+	c := &catcher{routes: routes, outer: outer, invoked: slices.Clone(w.invoked)}
 	w.catchers = append(w.catchers, c)
 	return c
 }

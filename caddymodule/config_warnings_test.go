@@ -274,6 +274,23 @@ func TestCheckJSON(t *testing.T) {
 	}
 }
 
+// Named routes may lead to themselves, also by their error routes: the walk ends.
+func TestCheckNamedRoutes(t *testing.T) {
+	const gate = `{"handler": "patgate", "default": "deny", "routes": [{"methods": ["GET"], "pattern": "/a", "require": "any"}]}`
+	invoke := func(name string) string { return `{"handle": [{"handler": "invoke", "name": "` + name + `"}]}` }
+	for _, row := range []struct{ named, want string }{
+		{`{"n": ` + invoke("n") + `}`, ""},
+		{`{"n": {"handle": [{"handler": "subroute", "errors": {"routes": [` + invoke("n") + `]}}]}}`, ""},
+	} {
+		file := writeFile(t, "caddy.json", `{"apps": {"http": {"servers": {"s": {"routes": [{"handle": [`+gate+`]}], "named_routes": `+row.named+`, "errors": {"routes": [`+invoke("n")+`]}}}}}}`)
+		got, stderr, err := runPolicy(t, "check", "--config", file)
+		if err != nil {
+			t.Fatalf("%s: %v %s", row.named, err, stderr)
+		}
+		wantWarnings(t, row.named, warningsIn(got), row.want)
+	}
+}
+
 // A gate in error routes is one, and judges what has failed: of requests as they come, the
 // others are asked.
 func TestGatesInErrorRoutes(t *testing.T) {
