@@ -12,12 +12,20 @@ import (
 type walk struct {
 	named   map[string]jsonRoute
 	invoked []string // the named routes that it is in
+	steps   int
 
 	catchers []*catcher
 	gates    []*passage
 	places   []*place
 	oddities []oddity
 }
+
+// maxSteps is after how many steps a walk ends, each of a flow on a route: every invoke
+// goes through its route again, and the ways through a few of them can be millions.
+const maxSteps = 1 << 19
+
+// lost reports whether the walk has ended before it had seen all.
+func (w *walk) lost() bool { return w.steps > maxSteps }
 
 // passage is what the walk has seen of a gate.
 type passage struct {
@@ -68,13 +76,14 @@ func (w *walk) catcher(routes []jsonRoute, outer *catcher) *catcher {
 	return c
 }
 
-// fail has requests come to the error routes. These see them as they were sent.
+// fail has requests come to the error routes. These see them as they were sent, and pass by
+// the routes of groups that they were in.
 func (w *walk) fail(f flow, status int) {
 	if c := f.catch; c != nil {
 		if f.moved {
 			f.forgetAll()
 		}
-		f.status, f.catch, f.fixed, f.moved, f.taken = status, c.outer, false, false, ""
+		f.status, f.catch, f.fixed, f.moved = status, c.outer, false, false
 		c.failed = append(c.failed, f)
 	}
 }
@@ -109,7 +118,11 @@ func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
 				}
 			}
 		}
-		on = w.handlers(r, join(on))
+		on = join(on)
+		if w.steps += 1 + len(on); w.lost() {
+			return nil
+		}
+		on = w.handlers(r, on)
 		if r.Terminal {
 			on = nil
 		}

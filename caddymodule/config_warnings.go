@@ -18,6 +18,7 @@ const (
 	warnAnyHost  = "label_of_any_host"
 	warnConsole  = "console_signed_in" // a token can't describe itself
 	warnPlain    = "plain_secret"
+	warnLost     = "not_followed" // too many ways
 )
 
 // check returns warnings of what stands beside the gates.
@@ -58,6 +59,10 @@ func (c *configuration) checkServer(server *jsonServer, sites []site) {
 		return
 	}
 	w := walkServer(server)
+	if w.lost() {
+		c.warn(sites[0].gate, warnLost, "the routes around this gate have too many ways through them to be followed, and what lets requests pass it by isn't found: named routes that are invoked in many places multiply them")
+		return
+	}
 	for _, s := range sites {
 		c.checkReached(w, s)
 	}

@@ -119,6 +119,7 @@ func TestCheckOpen(t *testing.T) {
 		{"@m path *.php; GATE/a; reverse_proxy @m a", past + `match {"path":["*.php"]}`},
 		{"handle /s/* { file_server }; handle { GATE; reverse_proxy a }; handle_errors 404 { reverse_proxy a }", strings.Replace(past, "past it", "past it by handle_errors", 1) + `match {"path":["/s/*"]}`},
 
+		{"@m not path /b; handle /a { GATE@m; reverse_proxy a }", ""}, // what is for /a isn't for /b
 		{"handle /static/* { file_server }; handle { GATE; reverse_proxy a }", ""},
 		{"handle /pub/* { reverse_proxy b }; handle { GATE; reverse_proxy a }", ""},
 		{"handle /a/* { GATE; reverse_proxy a }; handle { reverse_proxy b }", ""},
@@ -260,6 +261,7 @@ func TestCheckJSON(t *testing.T) {
 		{`[{"group": "g", "handle": []}, {"handle": [` + gate + `]}, {"group": "g", "handle": [` + other + `]}, {"handle": [` + proxy + `]}]`, ""},
 		{`[{"group": "g", "match": [{"path": ["/x"]}], "handle": []}, {"group": "g", "handle": [` + gate + `]}, {"handle": [` + proxy + `]}]`, "requests come to reverse_proxy a:80, before which this gate stands, past it and unjudged: those that match {\"path\":[\"/x\"]}"},
 		{`[{"handle": [{"handler": "subroute", "routes": [{"handle": [` + gate + `]}], "errors": {"routes": []}}, ` + proxy + `]}]`, "handle_errors forwards"},
+		{`[{"group": "g", "handle": [{"handler": "subroute", "routes": [{"handle": [` + gate + `, ` + proxy + `]}], "errors": {"routes": [{"group": "g", "handle": [` + other + `]}]}}]}]`, ""},
 		{`[{"handle": [{"handler": "subroute", "routes": [{"handle": [` + gate + `, ` + proxy + `]}], "errors": {"routes": [{"handle": [` + other + `]}]}}]}]`, "handle_errors forwards"},
 		{`[{"match": [{"path": ["/x"]}, {"method": ["GET"]}], "handle": [` + gate + `]}, {"match": [{"path": ["/x"]}, {"method": ["GET"]}], "handle": [` + proxy + `]}]`, ""},
 		{`[{"match": [{"path": ["/x"]}, {}], "handle": [` + gate + `]}, {"handle": [` + proxy + `]}]`, ""},
@@ -274,13 +276,20 @@ func TestCheckJSON(t *testing.T) {
 	}
 }
 
-// Named routes may lead to themselves, also by their error routes: the walk ends.
+// Named routes may lead to themselves, also by their error routes, or to others more often
+// than can be followed: the walk ends.
 func TestCheckNamedRoutes(t *testing.T) {
 	const gate = `{"handler": "patgate", "default": "deny", "routes": [{"methods": ["GET"], "pattern": "/a", "require": "any"}]}`
 	invoke := func(name string) string { return `{"handle": [{"handler": "invoke", "name": "` + name + `"}]}` }
+	chain := `{"n": ` + invoke("n0")
+	for i := range 40 {
+		next := fmt.Sprintf(`{"handler": "invoke", "name": "n%d"}`, i+1)
+		chain += fmt.Sprintf(`, "n%d": {"handle": [%s, %s]}`, i, next, next)
+	}
 	for _, row := range []struct{ named, want string }{
 		{`{"n": ` + invoke("n") + `}`, ""},
 		{`{"n": {"handle": [{"handler": "subroute", "errors": {"routes": [` + invoke("n") + `]}}]}}`, ""},
+		{chain + `}`, "the routes around this gate have too many ways"},
 	} {
 		file := writeFile(t, "caddy.json", `{"apps": {"http": {"servers": {"s": {"routes": [{"handle": [`+gate+`]}], "named_routes": `+row.named+`, "errors": {"routes": [`+invoke("n")+`]}}}}}}`)
 		got, stderr, err := runPolicy(t, "check", "--config", file)
