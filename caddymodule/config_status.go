@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -152,9 +153,30 @@ func calls(text string) bool {
 	})
 }
 
+// statusesTaken holds what takesStatus has answered: compiling an expression takes
+// milliseconds, and each gate fails with the same statuses.
+var statusesTaken sync.Map // of [2]bool by statusAsked
+
+type statusAsked struct {
+	name, raw string
+	status    int
+}
+
 // takesStatus has Caddy's own matcher say whether it takes an error of the status. known: it
 // could.
 func takesStatus(name string, raw json.RawMessage, status int) (matches, known bool) {
+	asked := statusAsked{name, string(raw), status}
+	if answer, held := statusesTaken.Load(asked); held {
+		said := answer.([2]bool)
+		return said[0], said[1]
+	}
+	matches, known = askMatcher(name, raw, status)
+	statusesTaken.Store(asked, [2]bool{matches, known})
+	return matches, known
+}
+
+// askMatcher is takesStatus, asked anew.
+func askMatcher(name string, raw json.RawMessage, status int) (matches, known bool) {
 	info, err := caddy.GetModule("http.matchers." + name)
 	if err != nil {
 		return false, false

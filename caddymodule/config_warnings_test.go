@@ -250,6 +250,22 @@ func TestCheckErrorRoutes(t *testing.T) {
 	}
 }
 
+// Compiling an expression is dear, and each gate asks for the same ones: it is compiled
+// once for a status.
+func TestStatusesAreAskedOnce(t *testing.T) {
+	for status, want := range map[int]bool{502: true, 401: false} {
+		ask := func() {
+			if matches, known := takesStatus("expression", []byte(`"{http.error.status_code} == 502"`), status); matches != want || !known {
+				t.Errorf("%d: %v %v, want %v", status, matches, known, want)
+			}
+		}
+		ask()
+		if n := testing.AllocsPerRun(100, ask); n > 10 {
+			t.Errorf("%d, asked again, takes %v allocations", status, n)
+		}
+	}
+}
+
 // What only JSON can say: terminal routes, error routes of subroutes, and "@id" wherever
 // Caddy takes it.
 func TestCheckJSON(t *testing.T) {
@@ -310,7 +326,8 @@ func TestGatesInErrorRoutes(t *testing.T) {
 		t.Errorf("%v %s\n%s", err, stderr, got)
 	}
 	both := writeFile(t, "Caddyfile", strings.Replace(site, "FIRST", "patgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}", 1))
-	for file, want := range map[string]string{alone: "needs       b:c", both: "needs       any"} {
+	elsewhere := writeFile(t, "Caddyfile", strings.NewReplacer("FIRST\n", "", "a.test", "a.test:8080").Replace(site)+"http://a.test:8081 {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n}\n")
+	for file, want := range map[string]string{alone: "needs       b:c", both: "needs       any", elsewhere: "needs       any"} {
 		if got, stderr, err := runPolicy(t, "explain", "--config", file, "GET", "http://a.test/a"); !strings.Contains(got, want) {
 			t.Errorf("explain: %v %s\n%swant %s", err, stderr, got, want)
 		}
