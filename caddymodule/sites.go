@@ -82,6 +82,15 @@ func (s site) serves(host string) bool {
 	return len(s.hosts) == 0
 }
 
+// asTheyCome returns the sites that judge requests as they come; if there are none, those in
+// error routes, which judge what has failed.
+func asTheyCome(sites []site) []site {
+	if some := slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return s.failed }); len(some) > 0 {
+		return some
+	}
+	return sites
+}
+
 var errNoSites = errors.New("no site of the configuration uses patgate")
 
 // siteFor returns the site that requests to host come to, which may have a port
@@ -93,11 +102,7 @@ func siteFor(sites []site, host string) (site, error) {
 		return site{}, errNoSites
 	}
 	if host == "" {
-		// Error routes are only for what has failed.
-		if first := slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return s.failed }); len(first) > 0 {
-			sites = first
-		}
-		if len(sites) == 1 {
+		if sites = asTheyCome(sites); len(sites) == 1 {
 			return sites[0], nil
 		}
 	}
@@ -115,12 +120,9 @@ func siteFor(sites []site, host string) (site, error) {
 		sites = slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return !onPort(s) })
 	}
 	var found site
-	for _, s := range sites {
+	for _, s := range asTheyCome(slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return name == "" || !s.serves(name) })) {
 		// Caddy has the more specific of a server's sites first.
-		if s.failed && found.gate != nil {
-			continue
-		}
-		if name != "" && s.serves(name) && (found.gate == nil || slices.Equal(found.hosts, s.hosts)) {
+		if found.gate == nil || slices.Equal(found.hosts, s.hosts) {
 			found = s
 			places = append(places, s.gate.At)
 		}
