@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/patgate/patgate/policy"
 )
 
@@ -64,4 +66,18 @@ func TestLimiterForgives(t *testing.T) {
 			t.Errorf("a second after a flood at once the store is asked for %d of 10 tokens", got)
 		}
 	})
+}
+
+// An address is refused for its window, and no longer: what is left of it is what it is told
+// to wait.
+func TestLimiterWindowEnds(t *testing.T) {
+	l, from, start := newLimiter(), netip.MustParseAddr("192.0.2.1"), time.Unix(1, 0)
+	l.apply(LimitConfig{Tokens: 1, Window: caddy.Duration(time.Minute)})
+	for _, row := range []struct{ at, refused time.Duration }{
+		{0, 0}, {0, time.Minute}, {time.Minute - 1, 1}, {time.Minute, 0}, {time.Minute, time.Minute},
+	} {
+		if got := l.add(from, start.Add(row.at)); got != row.refused {
+			t.Errorf("after %s it is refused for %s, want %s", row.at, got, row.refused)
+		}
+	}
 }
