@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -166,12 +165,8 @@ const plainSecret = "a secret is written out in the configuration, where everybo
 func (a *App) plainSecrets() (options []string) {
 	secrets := []struct{ option, text string }{{"token pepper", a.Token.Pepper}}
 	if r := a.Store.Redis; r != nil {
-		inURL := ""
-		if u, err := url.Parse(r.URL); err == nil && u.User != nil {
-			inURL, _ = u.User.Password()
-		}
 		secrets = append(secrets, []struct{ option, text string }{
-			{"store redis", inURL}, {"store redis password", r.Password}, {"store redis sentinel_password", r.SentinelPassword},
+			{"store redis", passwordIn(r.URL)}, {"store redis password", r.Password}, {"store redis sentinel_password", r.SentinelPassword},
 		}...)
 	}
 	for _, s := range secrets {
@@ -180,6 +175,18 @@ func (a *App) plainSecrets() (options []string) {
 		}
 	}
 	return options
+}
+
+// passwordIn returns the password in the text of a URL, which placeholders may keep from
+// being one.
+func passwordIn(text string) string {
+	_, rest, _ := strings.Cut(text, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	userinfo := rest[:max(0, strings.LastIndex(rest, "@"))]
+	_, password, _ := strings.Cut(userinfo, ":")
+	return password
 }
 
 // checkBounds refuses numbers and durations that can't be meant.

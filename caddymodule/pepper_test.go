@@ -84,6 +84,10 @@ func TestPlainSecrets(t *testing.T) {
 		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://user@redis:6379", Password: "{file./run/secrets/redis}"}}}, ""},
 		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:secret@redis:6379"}}}, "store redis"},
 		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:{env.REDIS_PASSWORD}@redis:6379"}}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:{file./run/secrets/redis}@redis:6379"}}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:secret@{env.HOST}:6379"}}}, "store redis"},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://user:se@cret@{file./run/host}/0"}}}, "store redis"},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://redis:6379/0?client_name=a@b"}}}, ""},
 		{&App{Store: StoreConfig{Redis: &RedisConfig{Addresses: []string{"a:1"}, Password: "secret", SentinelPassword: "secret"}}}, "store redis password, store redis sentinel_password"},
 	} {
 		if got := strings.Join(c.app.plainSecrets(), ", "); got != c.want {
