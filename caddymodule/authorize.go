@@ -84,11 +84,15 @@ func (a *Authorize) Provision(ctx caddy.Context) error {
 
 // proxyBehind reports whether requests may come to a proxy after the handler that is
 // being provisioned: behind it in its route, in a later route of its list, or behind a
-// subroute around it. What Caddy has provisioned already stands before it.
+// subroute around it, or behind an invoke of its named route in the routes of the server. But
+// for these, what Caddy has provisioned already stands before it.
 func proxyBehind(ctx caddy.Context, server *caddyhttp.Server) bool {
 	lists := []caddyhttp.RouteList{server.Routes}
-	for _, route := range server.NamedRoutes {
+	for name, route := range server.NamedRoutes {
 		lists = append(lists, caddyhttp.RouteList{*route})
+		if !route.Terminal && slices.ContainsFunc(route.HandlersRaw, asks) && forwardBehind(server.Routes, name) {
+			return true
+		}
 	}
 	for _, module := range ctx.Modules() {
 		if around, ok := module.(*caddyhttp.Subroute); ok {
@@ -110,6 +114,41 @@ func proxyBehind(ctx caddy.Context, server *caddyhttp.Server) bool {
 		for _, later := range routes[at+1:] {
 			// Of a group, such as that of handle blocks, a request comes to one route.
 			if (own.Group == "" || later.Group != own.Group) && slices.ContainsFunc(later.HandlersRaw, forwards) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// forwardBehind reports whether requests may come to a proxy after an invoke of the named
+// route, in routes that Caddy has provisioned, or below them.
+func forwardBehind(routes caddyhttp.RouteList, name string) bool {
+	var leads func(h caddyhttp.MiddlewareHandler) bool
+	leads = func(h caddyhttp.MiddlewareHandler) bool {
+		switch h := h.(type) {
+		case *caddyhttp.Invoke:
+			return h.Name == name
+		case *caddyhttp.Subroute:
+			return slices.ContainsFunc(h.Routes, func(r caddyhttp.Route) bool { return !r.Terminal && slices.ContainsFunc(r.Handlers, leads) })
+		}
+		return false
+	}
+	for i, own := range routes {
+		for n, h := range own.Handlers {
+			if around, ok := h.(*caddyhttp.Subroute); ok && forwardBehind(around.Routes, name) {
+				return true
+			}
+			if !leads(h) {
+				continue
+			}
+			behind := caddyhttp.RouteList{{Handlers: own.Handlers[n+1:]}}
+			for _, later := range routes[i+1:] {
+				if !own.Terminal && (own.Group == "" || later.Group != own.Group) {
+					behind = append(behind, later)
+				}
+			}
+			if forward(behind) {
 				return true
 			}
 		}

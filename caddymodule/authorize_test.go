@@ -230,6 +230,7 @@ func TestAuthorizeBehind(t *testing.T) {
 // twice: such a configuration isn't loaded.
 func TestAuthorizeBeforeProxy(t *testing.T) {
 	const service, proxy = "patgate_authorize caddy\npatgate {\ndefault any\n}\n", "reverse_proxy localhost:9000\n"
+	const named = "&(auth) {\nheader /v1/* X-Asked yes\n" + service + "}\n"
 	for _, row := range []struct {
 		sites  string
 		loaded bool
@@ -240,7 +241,11 @@ func TestAuthorizeBeforeProxy(t *testing.T) {
 		{"http://a.test:1 {\n" + service + "}\nhttp://b.test:1 {\n" + proxy + "}", true},
 		{"http://:1 {\nhandle /auth {\n" + service + "}\nhandle {\n" + proxy + "}\n}", true},
 		{"http://:1 {\nroute {\n" + proxy + service + "}\n}", true},
-		{"&(auth) {\nheader /v1/* X-Asked yes\n" + service + "}\nhttp://:1 {\ninvoke auth\n}", true},
+		{named + "http://:1 {\ninvoke auth\n}", true},
+		{named + "http://:1 {\nroute {\n" + proxy + "invoke auth\n}\n}", true},
+		{named + "http://:1 {\nhandle /auth {\ninvoke auth\n}\nhandle {\n" + proxy + "}\n}", true},
+		{named + "http://a.test:1 {\ninvoke auth\n}\nhttp://b.test:1 {\n" + proxy + "}", true},
+		{named + "&(api) {\n" + proxy + "}\nhttp://a.test:1 {\ninvoke auth\n}\nhttp://b.test:1 {\nroute {\ninvoke api\n" + proxy + "}\n}", true},
 
 		{"http://:1 {\n" + service + proxy + "}", false},
 		{"http://:1 {\n@ask path /auth\npatgate_authorize @ask caddy\npatgate {\ndefault any\n}\n" + proxy + "}", false},
@@ -250,6 +255,9 @@ func TestAuthorizeBeforeProxy(t *testing.T) {
 		{"http://:1 {\nhandle /auth {\n" + service + proxy + "}\nhandle {\nrespond 204\n}\n}", false},
 		{"&(api) {\n" + proxy + "}\nhttp://:1 {\n" + service + "invoke api\n}", false},
 		{"&(auth) {\nheader /v1/* X-Asked yes\n" + service + proxy + "}\nhttp://:1 {\ninvoke auth\n}", false},
+		{named + "http://:1 {\nroute {\ninvoke auth\n" + proxy + "}\n}", false},
+		{named + "http://:1 {\nroute {\ninvoke auth\n}\n" + proxy + "}", false},
+		{named + "http://a.test:1 {\nrespond 204\n}\nhttp://b.test:1 {\nhandle /x {\nroute {\nroute {\ninvoke auth\n}\n" + proxy + "}\n}\n}", false},
 	} {
 		body, err := adapt("{\nauto_https off\npatgate {\nstore embedded " + t.TempDir() + "/tokens.db\n}\n}\n" + row.sites)
 		if err != nil {
