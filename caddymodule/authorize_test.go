@@ -273,6 +273,30 @@ func TestAuthorizeBeforeProxy(t *testing.T) {
 	}
 }
 
+// Behind a terminal route nothing stands, wherever it is.
+func TestAuthorizeInTerminalRoutes(t *testing.T) {
+	const invoke, proxy = `{"handler": "invoke", "name": "auth"}`, `{"handler": "reverse_proxy", "upstreams": [{"dial": "127.0.0.1:1"}]}`
+	const service = `"handle": [{"handler": "patgate_authorize", "for": "caddy"}, ` + authorizedGate + `]`
+	for _, row := range []struct {
+		routes, named string
+		loaded        bool
+	}{
+		{`[{"handle": [` + invoke + `, ` + proxy + `]}]`, `{` + service + `}`, false},
+		{`[{"handle": [` + invoke + `, ` + proxy + `]}]`, `{"terminal": true, ` + service + `}`, true},
+		{`[{"handle": [` + subroute(`[{"handle": [`+invoke+`]}]`, `[]`) + `, ` + proxy + `]}]`, `{` + service + `}`, false},
+		{`[{"handle": [` + subroute(`[{"terminal": true, "handle": [`+invoke+`]}]`, `[]`) + `, ` + proxy + `]}]`, `{` + service + `}`, true},
+	} {
+		server := withErrors(row.routes, `[]`, `{"auth": `+row.named+`}`)
+		var config caddy.Config
+		if err := json.Unmarshal([]byte(whole(t, server)), &config); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := caddy.ProvisionContext(&config); row.loaded && err != nil || !row.loaded && (err == nil || !strings.Contains(err.Error(), "a proxy stands behind it")) {
+			t.Errorf("%s\n: %v; want it loaded: %v", server, err, row.loaded)
+		}
+	}
+}
+
 // However another handler answers, it has answered.
 func TestAuthorizeAnswered(t *testing.T) {
 	for name, answer := range map[string]func(http.ResponseWriter){

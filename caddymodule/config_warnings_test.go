@@ -328,8 +328,10 @@ func TestGatesInErrorRoutes(t *testing.T) {
 	both := writeFile(t, "Caddyfile", strings.Replace(site, "FIRST", "patgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}", 1))
 	elsewhere := writeFile(t, "Caddyfile", strings.NewReplacer("FIRST\n", "", "a.test", "a.test:8080").Replace(site)+"http://a.test:8081 {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n}\n")
 	for file, want := range map[string]string{alone: "needs       b:c", both: "needs       any", elsewhere: "needs       any"} {
-		if got, stderr, err := runPolicy(t, "explain", "--config", file, "GET", "http://a.test/a"); !strings.Contains(got, want) {
-			t.Errorf("explain: %v %s\n%swant %s", err, stderr, got, want)
+		for _, url := range []string{"http://a.test/a", "/a"} {
+			if got, stderr, err := runPolicy(t, "explain", "--config", file, "GET", url); !strings.Contains(got, want) {
+				t.Errorf("explain %s: %v %s\n%swant %s", url, err, stderr, got, want)
+			}
 		}
 	}
 }

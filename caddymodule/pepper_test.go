@@ -86,7 +86,7 @@ func TestPlainSecrets(t *testing.T) {
 		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:{env.REDIS_PASSWORD}@redis:6379"}}}, ""},
 		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:{file./run/secrets/redis}@redis:6379"}}}, ""},
 		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:secret@{env.HOST}:6379"}}}, "store redis"},
-		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://user:se@cret@{file./run/host}/0"}}}, "store redis"},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://me@org:secret@{file./run/host}/0"}}}, "store redis"},
 		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://redis:6379/0?client_name=a@b"}}}, ""},
 		{&App{Store: StoreConfig{Redis: &RedisConfig{Addresses: []string{"a:1"}, Password: "secret", SentinelPassword: "secret"}}}, "store redis password, store redis sentinel_password"},
 	} {
