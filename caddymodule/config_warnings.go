@@ -60,7 +60,7 @@ func (c *configuration) checkServer(server *jsonServer, sites []site) {
 	}
 	w := walkServer(server)
 	if w.lost() {
-		c.warn(sites[0].gate, warnLost, "the routes around this gate have too many ways through them to be followed, and what lets requests pass it by isn't found: named routes that are invoked in many places multiply them")
+		c.warn(sites[0].gate, warnLost, "the routes around this gate have too many ways through them to be followed, and what lets requests pass it by isn't found: named routes that are invoked in many places multiply them, and subroutes with error routes")
 		return
 	}
 	for _, s := range sites {
