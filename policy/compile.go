@@ -17,8 +17,8 @@ type Policy struct {
 	Own          string // what patgate's secrets begin with: none of them is let through. Set before use
 	routes       []*Route
 	tree         *node
-	fallback     *Route          // what default says for requests no route matches; nil: deny
-	credentials  []Credential    // all the places where routes take tokens from
+	fallback     *Route       // what default says for requests no route matches; nil: deny
+	credentials  []Credential // all the places where routes take tokens from
 	letThrough   []Credential
 	preflight    bool
 	encodedSlash bool
