@@ -298,12 +298,17 @@ func (h *jsonHandler) upstreams(root string) (all []string) {
 	return all
 }
 
-// sameUpstream reports whether two places lead to one upstream: an address of this
-// machine has several names.
-func sameUpstream(a, b string) bool {
-	host, port, err := net.SplitHostPort(a)
-	other, otherPort, otherErr := net.SplitHostPort(b)
-	return a == b || err == nil && otherErr == nil && port == otherPort && (host == other || local(host) && local(other))
+// sameUpstream returns one name for all that an upstream has: an address of this machine
+// has several.
+func sameUpstream(upstream string) string {
+	host, port, err := net.SplitHostPort(upstream)
+	if err != nil {
+		return upstream
+	}
+	if local(host) {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 func local(host string) bool {

@@ -15,8 +15,10 @@ type walk struct {
 	steps   int
 
 	catchers []*catcher
-	gates    []*passage
+	gates    map[*Handler]*passage
 	places   []*place
+	known    map[placeName]*place
+	guarding map[string]map[*Handler]bool // the gates before each upstream
 	oddities []oddity
 }
 
@@ -31,20 +33,24 @@ func (w *walk) lost() bool { return w.steps > maxSteps }
 type passage struct {
 	gate    *Handler
 	reached bool
-	asked   bool     // patgate_authorize answers what it lets through
-	guards  bool     // something may answer what it lets through
-	before  []*place // where requests are answered that don't come so far
+	asked   bool // patgate_authorize answers what it lets through
+	guards  bool // something may answer what it lets through
+	before  int  // so many places were known: requests are answered there that don't come so far
 }
 
 // place is where requests are answered.
 type place struct {
-	handler   *jsonHandler
-	name      string
+	placeName
 	upstreams []string
-	gates     []*Handler // that stand before it
 	open      []flow     // that come there past all gates
 	away      []*Handler // that have turned away what comes there
 	seen      []flow     // all that come there
+}
+
+// placeName is what tells places apart.
+type placeName struct {
+	handler *jsonHandler
+	name    string
 }
 
 // oddity is something else that was seen at a gate.
@@ -55,7 +61,7 @@ type oddity struct {
 
 // walkServer goes through the routes of a server.
 func walkServer(server *jsonServer) *walk {
-	w := &walk{named: server.NamedRoutes}
+	w := &walk{named: server.NamedRoutes, gates: map[*Handler]*passage{}, known: map[placeName]*place{}, guarding: map[string]map[*Handler]bool{}}
 	last := w.catcher(server.Errors.Routes, nil)
 	w.routes(server.Routes, []flow{{way: way{root: ".", catch: last}}})
 	for len(w.catchers) > 0 {
@@ -209,24 +215,17 @@ func (w *walk) handler(r *jsonRoute, h *jsonHandler, flows []flow) (out []flow) 
 
 // passage returns what has been seen of the gate.
 func (w *walk) passage(gate *Handler) *passage {
-	i := slices.IndexFunc(w.gates, func(p *passage) bool { return p.gate == gate })
-	if i < 0 {
-		i = len(w.gates)
-		w.gates = append(w.gates, &passage{gate: gate})
+	p, known := w.gates[gate]
+	if !known {
+		p = &passage{gate: gate}
+		w.gates[gate] = p
 	}
-	return w.gates[i]
+	return p
 }
 
-// gatesOf returns the gates that stand before an upstream of the place, here or elsewhere.
-func (w *walk) gatesOf(p *place) (gates []*Handler) {
-	for _, other := range w.places {
-		if slices.ContainsFunc(p.upstreams, func(u string) bool {
-			return slices.ContainsFunc(other.upstreams, func(v string) bool { return sameUpstream(u, v) })
-		}) {
-			gates = union(gates, other.gates)
-		}
-	}
-	return gates
+// guards reports whether the gate stands before an upstream of the place, here or elsewhere.
+func (w *walk) guards(gate *Handler, p *place) bool {
+	return slices.ContainsFunc(p.upstreams, func(u string) bool { return w.guarding[u][gate] })
 }
 
 // judge has flows come to a gate.
@@ -235,7 +234,7 @@ func (w *walk) judge(gate *Handler, flows []flow) []flow {
 	if len(flows) > 0 {
 		p.reached = true
 	}
-	p.before = union(p.before, w.places)
+	p.before = len(w.places)
 	for i := range flows {
 		f := &flows[i]
 		p.asked = p.asked || f.asked
@@ -265,8 +264,8 @@ func (w *walk) find(gate *Handler, kind, text string) {
 // answer has flows come to a handler that answers them, or may.
 func (w *walk) answer(h *jsonHandler, flows []flow) {
 	for _, f := range flows {
-		for _, p := range w.gates {
-			p.guards = p.guards || slices.Contains(f.gates, p.gate)
+		for _, gate := range f.gates {
+			w.passage(gate).guards = true
 		}
 		if !h.answers() && !h.forwards() {
 			continue
@@ -276,7 +275,11 @@ func (w *walk) answer(h *jsonHandler, flows []flow) {
 		fixed := f.fixed || h.Rewrite.URI != "" && !ownPath(h.Rewrite.URI)
 		switch {
 		case f.judged:
-			p.gates = union(p.gates, f.gates)
+			for _, u := range p.upstreams {
+				for _, gate := range f.gates {
+					w.guarding[u][gate] = true
+				}
+			}
 		case fixed:
 		case f.away != nil:
 			p.away = union(p.away, []*Handler{f.away})
@@ -294,14 +297,20 @@ func (w *walk) answer(h *jsonHandler, flows []flow) {
 // place returns the place of a handler, which serves files of a root.
 func (w *walk) place(h *jsonHandler, root string) *place {
 	upstreams := h.upstreams(root)
-	name := strings.TrimSpace(h.Handler + " " + strings.Join(upstreams, " "))
-	for _, p := range w.places {
-		if p.handler == h && p.name == name {
-			return p
+	name := placeName{h, strings.TrimSpace(h.Handler + " " + strings.Join(upstreams, " "))}
+	p, known := w.known[name]
+	if !known {
+		p = &place{placeName: name}
+		for _, u := range upstreams {
+			u = sameUpstream(u)
+			p.upstreams = append(p.upstreams, u)
+			if w.guarding[u] == nil {
+				w.guarding[u] = map[*Handler]bool{}
+			}
 		}
+		w.known[name] = p
+		w.places = append(w.places, p)
 	}
-	p := &place{handler: h, name: name, upstreams: upstreams}
-	w.places = append(w.places, p)
 	return p
 }
 

@@ -81,7 +81,7 @@ func (c *configuration) checkReached(w *walk, s site) {
 	const order = "in a route block, and by the option order, what is written first comes first"
 	p := w.passage(s.gate)
 	names := func(open bool) (names []string) {
-		for _, place := range p.before {
+		for _, place := range w.places[:p.before] {
 			flows := place.seen
 			if open {
 				flows = place.open
@@ -120,11 +120,10 @@ func verb(of []string, plural string) string {
 // checkOpen warns of a place that is reached past a gate which stands before the same
 // upstream.
 func (c *configuration) checkOpen(w *walk, p *place, sites []site) {
-	gates := w.gatesOf(p)
 	for _, f := range p.open {
-		i := slices.IndexFunc(sites, func(s site) bool { return slices.Contains(gates, s.gate) && f.mayBeFor(s.hosts) })
+		i := slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, p) && f.mayBeFor(s.hosts) })
 		if i < 0 {
-			i = slices.IndexFunc(sites, func(s site) bool { return slices.Contains(gates, s.gate) })
+			i = slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, p) })
 		}
 		by := ""
 		if f.status > 0 {
@@ -143,7 +142,7 @@ func (c *configuration) checkFailed(w *walk, p *place) {
 		if p.handler.Handler == "reverse_proxy" {
 			c.warn(gate, warnPassedBy, "handle_errors forwards requests that this gate turns away, unjudged: "+
 				"say which errors it is for, and none that the gate answers ("+turnedAway()+"), as in handle_errors 502 504, or rewrite them to the page of an error first")
-		} else if len(w.gatesOf(p)) > 0 {
+		} else if slices.ContainsFunc(p.upstreams, func(u string) bool { return len(w.guarding[u]) > 0 }) {
 			c.warn(gate, warnPassedBy, "handle_errors answers requests that this gate turns away with the files behind it ("+p.name+"): "+
 				"rewrite them to the page of an error first, or say which errors it is for, and none that the gate answers ("+turnedAway()+")")
 		}
