@@ -61,6 +61,7 @@ func (f flow) past(sets []jsonMatch) (flow, bool) {
 	if len(sets) == 0 {
 		return f, false
 	}
+	learnt := false
 	for _, m := range sets {
 		if !f.may(m) {
 			continue
@@ -68,13 +69,13 @@ func (f flow) past(sets []jsonMatch) (flow, bool) {
 		m, possible := atStatus(m, f.status)
 		if not := m.not(); !possible {
 			continue
-		} else if len(m) == 1 && len(not) == 1 {
+		} else if learnt = true; len(m) == 1 && len(not) == 1 {
 			f.learn(not[0])
 		} else {
 			f.isnt = append(slices.Clip(f.isnt), m)
 		}
 	}
-	return f, !f.contradicts()
+	return f, !learnt || !f.contradicts()
 }
 
 // learn notes that the set matches.

@@ -102,14 +102,18 @@ func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
 		if r.Group != "" {
 			group = r.Group + " "
 		}
+		var texts []string
+		for _, m := range r.Match {
+			texts = append(texts, m.String())
+		}
 		var on, past []flow
 		for _, f := range flows {
 			if group != "" && strings.Contains(" "+f.taken, " "+group) {
 				past = append(past, f)
 				continue
 			}
-			for _, m := range r.Match {
-				f.use("a matcher", m.String())
+			for _, text := range texts {
+				f.use("a matcher", text)
 			}
 			if p, some := f.past(r.Match); some {
 				past = append(past, p)
