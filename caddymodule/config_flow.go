@@ -27,6 +27,7 @@ type way struct {
 	moved    bool     // they were rewritten
 	asked    bool     // patgate_authorize answers what gates let through
 	signedIn bool     // by another handler than a gate
+	verified bool     // another server has let them through, as in forward_auth
 	catch    *catcher // takes their errors
 }
 

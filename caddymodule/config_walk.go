@@ -203,6 +203,9 @@ func (w *walk) handler(r *jsonRoute, h *jsonHandler, flows []flow) (out []flow) 
 		for _, routes := range h.below() {
 			out = append(out, w.routes(routes, slices.Clone(flows))...)
 		}
+		for i := range out {
+			out[i].verified = true
+		}
 		return out
 	default:
 		// What isn't known may answer as well.

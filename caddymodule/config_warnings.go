@@ -152,7 +152,7 @@ func (c *configuration) checkFailed(w *walk, p *place) {
 // checkConsole warns of a console that only those come to who have signed in: tokens
 // don't.
 func (c *configuration) checkConsole(p *place) {
-	if p.handler.Handler == "patgate_console" && !slices.ContainsFunc(p.seen, func(f flow) bool { return !f.signedIn }) {
+	if p.handler.Handler == "patgate_console" && !slices.ContainsFunc(p.seen, func(f flow) bool { return !f.signedIn && !f.verified }) {
 		c.warnAt("", warnConsole, "patgate_console: everybody has to sign in before /self and /leaked, where a token is the credential: "+
 			"sign in what remains, as in @people not path /self /self/* /leaked, basic_auth @people")
 	}

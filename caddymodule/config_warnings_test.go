@@ -393,6 +393,8 @@ func TestCheckConsolesAndSecrets(t *testing.T) {
 	for _, row := range []struct{ text, want string }{
 		{gate + "basic_auth" + account + console, "patgate_console: everybody has to sign in before /self and /leaked"},
 		{gate + "@people not path /self /self/* /leaked; basic_auth @people" + account + console, ""},
+		{gate + "forward_auth auth { uri /verify }; " + console, "patgate_console: everybody has to sign in before /self and /leaked"},
+		{gate + "@people not path /self /self/* /leaked; forward_auth @people auth { uri /verify }; " + console, ""},
 		{gate + console, ""},
 		{"patgate { token { pepper 0123456789abcdef } } ===" + gate + console, "token pepper: a secret is written out"},
 		{"patgate { store redis redis://:secret@h:1 } ===" + gate + console, "store redis: a secret is written out"},
