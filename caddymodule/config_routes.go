@@ -305,15 +305,11 @@ func sameUpstream(upstream string) string {
 	if err != nil {
 		return upstream
 	}
-	if local(host) {
+	host = strings.ToLower(host)
+	if ip := net.ParseIP(host); host == "" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified()) {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, port)
-}
-
-func local(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "" || host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // jsonHeaders is what is done to headers.
