@@ -247,7 +247,11 @@ func (w *walk) judge(gate *Handler, flows []flow) []flow {
 		p.asked = p.asked || f.asked
 		if !f.judged && f.away == nil {
 			for _, use := range f.early {
-				w.find(gate, warnEmpty, use.handler+" stands before this gate and names "+use.placeholder+", which is empty there: only what stands behind the gate can use it")
+				text := use.handler + " stands before this gate and names " + use.placeholder + ", which is empty there: only what stands behind the gate can use it"
+				if use.handler == "the handler headers" {
+					text += "; a field of the answer is set later by header >"
+				}
+				w.find(gate, warnEmpty, text)
 			}
 		}
 		f.early = nil
@@ -362,7 +366,7 @@ func (w *walk) change(f *flow, by string, ops *jsonHeaders) {
 		}
 		for _, name := range gate.identityNames() {
 			if ops.gives(name) {
-				w.find(gate, warnChanged, by+" behind this gate sets "+name+", which tells the API who is asking")
+				w.find(gate, warnChanged, by+" behind this gate sets "+name+", which tells the API who is asking: don't set it, or use another name")
 			}
 		}
 	}

@@ -78,7 +78,7 @@ func (c *configuration) checkServer(server *jsonServer, sites []site) {
 
 // checkReached warns of a gate that no requests come to, or behind which nothing stands.
 func (c *configuration) checkReached(w *walk, s site) {
-	const order = "in a route block, and by the option order, what is written first comes first"
+	const order = "in a route block, write the gate first; with the global option order, put patgate before it"
 	p := w.passage(s.gate)
 	names := func(open bool) (names []string) {
 		for _, place := range w.places[:p.before] {
@@ -120,6 +120,10 @@ func verb(of []string, plural string) string {
 // checkOpen warns of a place that is reached past a gate which stands before the same
 // upstream.
 func (c *configuration) checkOpen(w *walk, p *place, sites []site) {
+	remedy := "; let the gate take what everybody may have, by a public route, as in route GET /ping public"
+	if p.handler.Handler == "reverse_proxy" {
+		remedy = "; such requests may bring identity headers of their own: let the gate take them, by a public route, as in route GET /ping public, or, if another handler signs them in, remove X-Patgate-* there"
+	}
 	for _, f := range p.open {
 		i := slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, p) && f.mayBeFor(s.hosts) })
 		if i < 0 {
@@ -130,7 +134,7 @@ func (c *configuration) checkOpen(w *walk, p *place, sites []site) {
 			by = " by handle_errors"
 		}
 		if i >= 0 {
-			c.warn(sites[i].gate, warnPassedBy, "requests come to "+p.name+", before which this gate stands, past it"+by+" and unjudged"+f.describe(sites[i].hosts))
+			c.warn(sites[i].gate, warnPassedBy, "requests come to "+p.name+", before which this gate stands, past it"+by+" and unjudged"+f.describe(sites[i].hosts)+remedy)
 		}
 	}
 }
@@ -144,7 +148,8 @@ func (c *configuration) checkFailed(w *walk, p *place) {
 				"say which errors it is for, and none that the gate answers ("+turnedAway()+"), as in handle_errors 502 504, or rewrite them to the page of an error first")
 		} else if slices.ContainsFunc(p.upstreams, func(u string) bool { return len(w.guarding[u]) > 0 }) {
 			c.warn(gate, warnPassedBy, "handle_errors answers requests that this gate turns away with the files behind it ("+p.name+"): "+
-				"rewrite them to the page of an error first, or say which errors it is for, and none that the gate answers ("+turnedAway()+")")
+				"rewrite them to the page of an error first, or say which errors it is for, and none that the gate answers ("+turnedAway()+"); "+
+				"try_files leaves a request as it is when none of its files exists: end it with =404, or use rewrite")
 		}
 	}
 }

@@ -63,7 +63,7 @@ func TestCheckReached(t *testing.T) {
 	const none, nothing = "no request comes to this gate: ", "nothing stands behind this gate: "
 	for _, row := range [][2]string{
 		{"GATE; reverse_proxy a", ""},
-		{"route { reverse_proxy a; GATE }", none + "reverse_proxy a:80 stands before it and answers; in a route block"},
+		{"route { reverse_proxy a; GATE }", none + "reverse_proxy a:80 stands before it and answers; in a route block, write the gate first; with the global option order, put patgate before it"},
 		{"order patgate before reverse_proxy === GATE; handle /a/* { reverse_proxy a }; handle { respond 404 }", none + "reverse_proxy a:80 stands before it and answers; "},
 		{"order patgate last === GATE; root /srv; file_server", none + "file_server /srv stands before it"},
 		{"order patgate last === GATE; file_server { pass_thru }", nothing + "file_server . stands before it and answers, unjudged; "},
@@ -115,8 +115,8 @@ func TestCheckOpen(t *testing.T) {
 		{"handle /a/* { GATE; reverse_proxy localhost:9000 }; handle { reverse_proxy LOCALHOST:9000 }", "requests come to reverse_proxy LOCALHOST:9000, "},
 		{"handle /a/* { GATE; reverse_proxy api.test:9000 }; handle { reverse_proxy API.test:9000 }", "requests come to reverse_proxy API.test:9000, "},
 		{"GATE; reverse_proxy a +++ http://b.test { reverse_proxy a }", strings.TrimSuffix(past, "those that ") + "to b.test"},
-		{"@m method GET; GATE@m; reverse_proxy a", past + `don't match {"method":["GET"]}`},
-		{"root /srv; GATE/a; file_server", "requests come to file_server /srv, before which this gate stands"},
+		{"@m method GET; GATE@m; reverse_proxy a", past + `don't match {"method":["GET"]}; such requests may bring identity headers of their own: let the gate take them, by a public route, as in route GET /ping public, or, if another handler signs them in, remove X-Patgate-* there`},
+		{"root /srv; GATE/a; file_server", "requests come to file_server /srv, before which this gate stands, past it and unjudged: those that don't match {\"path\":[\"/a/*\"]}; let the gate take what everybody may have, by a public route, as in route GET /ping public"},
 		{"@m header X-M x; route { GATE@m; request_header X-M x; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "}, // set in between
 		{"@m vars x y; route { GATE@m; vars x y; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "},
 		{"@m path /a/*; route { GATE@m; uri strip_prefix /x; reverse_proxy @m a }", past + `match {"path":["/a/*"]}`},
@@ -160,7 +160,7 @@ func TestCheckChanged(t *testing.T) {
 		{"TENANT; request_header X-Tenant a b; reverse_proxy a", "request_header behind this gate changes X-Tenant, "},
 		{"TENANT; request_header /x X-Tenant a; reverse_proxy a", "request_header behind this gate changes X-Tenant, "},
 		{"TENANT; reverse_proxy a { header_up +X-Tenant x }", "header_up behind this gate changes X-Tenant, "},
-		{"GATE; request_header X-Patgate-Owner root; reverse_proxy a", "request_header behind this gate sets X-Patgate-Owner, which tells the API who is asking"},
+		{"GATE; request_header X-Patgate-Owner root; reverse_proxy a", "request_header behind this gate sets X-Patgate-Owner, which tells the API who is asking: don't set it, or use another name"},
 		{"GATE; reverse_proxy a { header_up X-Patgate-Scopes * }", "header_up behind this gate sets X-Patgate-Scopes, "},
 		{"SIGNED; reverse_proxy a { header_up X-Patgate-Identity x }", "header_up behind this gate sets X-Patgate-Identity, "},
 
@@ -180,7 +180,7 @@ func TestCheckEmpty(t *testing.T) {
 	for _, row := range [][2]string{
 		{"root * /srv/{http.patgate.space}; TENANT; file_server", "the handler vars" + empty + "{http.patgate.space}, which is empty there"},
 		{"vars owner {http.auth.user.id}; GATE; reverse_proxy a", "the handler vars" + empty + "{http.auth.user.id}, "},
-		{"header X-Own {http.patgate.owner}; GATE; reverse_proxy a", "the handler headers" + empty + "{http.patgate.owner}, "},
+		{"header X-Own {http.patgate.owner}; GATE; reverse_proxy a", "the handler headers" + empty + "{http.patgate.owner}, which is empty there: only what stands behind the gate can use it; a field of the answer is set later by header >"},
 		{"@m vars {http.patgate.owner} root; respond @m x; route { request_header @m X-M x; GATE; reverse_proxy a }", "a matcher" + empty + "{http.patgate.owner}, "},
 		{"route { route { vars x {http.patgate.owner} }; GATE; reverse_proxy a }", "the handler vars" + empty},
 
