@@ -68,6 +68,11 @@ func (f flow) past(sets []jsonMatch) (flow, bool) {
 			continue
 		}
 		m, possible := atStatus(m, f.status)
+		if _, status := triedFiles(m["file"].RawMessage); possible && status != "" {
+			if m = m.without("file"); len(m) == 0 {
+				return f, false // where no file exists the matcher fails
+			}
+		}
 		if not := m.not(); !possible {
 			continue
 		} else if learnt = true; len(m) == 1 && len(not) == 1 {
@@ -234,7 +239,8 @@ func (f *flow) rewrite(r *jsonRoute, h *jsonHandler) {
 	text := h.URI
 	if strings.Contains(text, "{http.matchers.file.") {
 		for _, m := range r.Match {
-			text += triedFiles(m["file"].RawMessage)
+			files, _ := triedFiles(m["file"].RawMessage)
+			text += files
 		}
 	}
 	if !ownPath(text) {
@@ -244,15 +250,19 @@ func (f *flow) rewrite(r *jsonRoute, h *jsonHandler) {
 	}
 }
 
-// triedFiles returns which files a matcher tries: without some it is the request's own.
-func triedFiles(raw json.RawMessage) string {
+// triedFiles returns which files a matcher tries, without some the request's own, and the
+// status that it fails with where none exists; "": it doesn't.
+func triedFiles(raw json.RawMessage) (files, status string) {
 	var file struct {
 		TryFiles []string `json:"try_files"`
 	}
 	if json.Unmarshal(raw, &file) != nil || len(file.TryFiles) == 0 {
-		return "{http.request.uri.path}"
+		return "{http.request.uri.path}", ""
 	}
-	return strings.Join(file.TryFiles, " ")
+	if last, fails := strings.CutPrefix(file.TryFiles[len(file.TryFiles)-1], "="); fails {
+		status = last
+	}
+	return strings.Join(file.TryFiles, " "), status
 }
 
 var httpPlaceholder = regexp.MustCompile(`\{http\.[^{}]*\}|\{(path|uri|query|re\.)[^{}]*\}`)

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -125,6 +126,7 @@ func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
 			for _, m := range r.Match {
 				if o, some := f.on(m); some {
 					on = append(on, o)
+					w.failTrying(o, m)
 				}
 			}
 		}
@@ -145,6 +147,14 @@ func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
 		flows = join(flows)
 	}
 	return flows
+}
+
+// failTrying has requests come to the error routes whose files a matcher doesn't find.
+func (w *walk) failTrying(f flow, m jsonMatch) {
+	_, text := triedFiles(m["file"].RawMessage)
+	if status, err := strconv.Atoi(text); err == nil && f.away == nil && f.status == 0 && !f.judged {
+		w.fail(f, status)
+	}
 }
 
 // handlers goes through the handlers of a route.

@@ -122,6 +122,7 @@ func TestCheckOpen(t *testing.T) {
 		{"@m path /a/*; route { GATE@m; uri strip_prefix /x; reverse_proxy @m a }", past + `match {"path":["/a/*"]}`},
 		{"@m path *.php; GATE/a; reverse_proxy @m a", past + `match {"path":["*.php"]}`},
 		{"handle /s/* { file_server }; handle { GATE; reverse_proxy a }; handle_errors 404 { reverse_proxy a }", strings.Replace(past, "past it", "past it by handle_errors", 1) + `match {"path":["/s/*"]}`},
+		{"handle /s/* { try_files {path} =404; respond x }; handle { GATE; reverse_proxy a }; handle_errors 404 { reverse_proxy a }", strings.Replace(past, "past it", "past it by handle_errors", 1) + `match {"path":["/s/*"]}`},
 
 		{"@m not path /b; handle /a { GATE@m; reverse_proxy a }", ""}, // what is for /a isn't for /b
 		{"handle /static/* { file_server }; handle { GATE; reverse_proxy a }", ""},
@@ -229,6 +230,8 @@ func TestCheckErrorRoutes(t *testing.T) {
 		{served + "handle_errors { file_server }", files},
 		{served + "handle_errors { try_files /errors/{err.status_code}.html; file_server }", files},
 		{served + "handle_errors { root /srv/.; file_server }", files},
+		{served + "handle_errors { try_files /{err.status_code}.html /error.html; file_server }", files + "rewrite them to the page of an error first, or say which errors it is for, and none that the gate answers (400, 401, 403, 429, 503); try_files leaves a request as it is when none of its files exists: end it with =404, or use rewrite"},
+		{served + "handle_errors { @x { path /x; file { try_files /{err.status_code}.html =404 } }; rewrite @x /y; file_server }", files}, // what isn't for /x goes past
 
 		{proxied + "handle_errors 502 504 { reverse_proxy b }", ""},
 		{proxied + "handle_errors 404 { reverse_proxy b }", ""},
@@ -245,6 +248,7 @@ func TestCheckErrorRoutes(t *testing.T) {
 		{proxied + "handle_errors { rewrite * /error.html; file_server }", ""},
 		{proxied + "handle_errors { file_server }", ""}, // nothing is behind the gate there
 		{served + "handle_errors { rewrite * /{err.status_code}.html; file_server }", ""},
+		{served + "handle_errors { try_files /{err.status_code}.html /error.html =404; file_server }", ""},
 		{served + "handle_errors { root /srv/errors; file_server }", ""},
 		{served + "handle_errors { root /errors; rewrite * /{err.status_code}.html; file_server }", ""},
 		{served + "handle_errors { try_files /errors/{err.status_code}.html /errors/any.html; rewrite * /x; file_server }", ""},
