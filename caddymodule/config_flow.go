@@ -1,20 +1,26 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // flow stands for the requests that come to a place in the routes by one way: for what
 // is known of all of them there.
 type flow struct {
-	is, isnt []jsonMatch // what they match, and what they don't
-	gates    []*Handler  // that have let them through
-	early    []earlyUse
+	facts
+	sent  facts      // as they were sent, if they were rewritten since
+	gates []*Handler // that have let them through
+	early []earlyUse
 	way
 }
+
+// facts are what requests match, and what they don't.
+type facts struct{ is, isnt []jsonMatch }
 
 // way is what keeps flows apart.
 type way struct {
@@ -37,6 +43,7 @@ type earlyUse struct{ handler, placeholder string }
 // catcher is error routes, with what comes to them.
 type catcher struct {
 	routes  []jsonRoute
+	server  bool     // they are those of the server
 	invoked []string // the named routes that they are in
 	outer   *catcher // takes errors of these routes; nil: nothing does
 	failed  []flow
@@ -68,9 +75,9 @@ func (f flow) past(sets []jsonMatch) (flow, bool) {
 			continue
 		}
 		m, possible := atStatus(m, f.status)
-		if _, status := triedFiles(m["file"].RawMessage); possible && status != "" {
+		if possible && m.tries().takesAll() {
 			if m = m.without("file"); len(m) == 0 {
-				return f, false // where no file exists the matcher fails
+				return f, false
 			}
 		}
 		if not := m.not(); !possible {
@@ -85,7 +92,7 @@ func (f flow) past(sets []jsonMatch) (flow, bool) {
 }
 
 // learn notes that the set matches.
-func (f *flow) learn(m jsonMatch) {
+func (f *facts) learn(m jsonMatch) {
 	f.isnt = append(slices.Clip(f.isnt), m.not()...)
 	if m = m.without("not"); len(m) > 0 {
 		f.is = append(slices.Clip(f.is), m)
@@ -94,17 +101,17 @@ func (f *flow) learn(m jsonMatch) {
 
 // may reports whether requests of the flow can match the set, as far as can be told by
 // what they match besides.
-func (f *flow) may(m jsonMatch) bool {
+func (f *facts) may(m jsonMatch) bool {
 	return !slices.ContainsFunc(f.is, func(known jsonMatch) bool { return !overlap(m, known) })
 }
 
 // contradicts reports whether no request can be as the flow says.
-func (f *flow) contradicts() bool {
+func (f *facts) contradicts() bool {
 	return slices.ContainsFunc(f.isnt, f.matches) || slices.ContainsFunc(f.is, func(m jsonMatch) bool { return !f.may(m) })
 }
 
 // matches reports whether all requests certainly match the set.
-func (f *flow) matches(m jsonMatch) bool {
+func (f *facts) matches(m jsonMatch) bool {
 	for name, wide := range m {
 		if name == "not" {
 			for _, not := range m.not() {
@@ -120,12 +127,12 @@ func (f *flow) matches(m jsonMatch) bool {
 }
 
 // mayBeFor reports whether requests of the flow can be for one of the hosts; none: all.
-func (f *flow) mayBeFor(hosts []string) bool {
+func (f *facts) mayBeFor(hosts []string) bool {
 	return f.may(jsonMatch{"host": {list: hosts}})
 }
 
 // forget drops what is known by matchers for which changed answers true, but for hosts.
-func (f *flow) forget(changed func(text string) bool) {
+func (f *facts) forget(changed func(text string) bool) {
 	gone := func(m jsonMatch) bool { return len(m.without("host")) > 0 && changed(m.String()) }
 	var is []jsonMatch
 	for _, m := range f.is {
@@ -140,13 +147,15 @@ func (f *flow) forget(changed func(text string) bool) {
 
 // forgetBy is forget for what is known by matchers of which one has such a name.
 func (f *flow) forgetBy(names ...string) {
-	f.forget(func(text string) bool {
+	by := func(text string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return strings.Contains(text, `"`+name) })
-	})
+	}
+	f.forget(by)
+	f.sent.forget(by)
 }
 
 // forgetAll is forget for all.
-func (f *flow) forgetAll() { f.forget(func(string) bool { return true }) }
+func (f *facts) forgetAll() { f.forget(func(string) bool { return true }) }
 
 // join makes one flow of those that went the same way.
 func join(flows []flow) (joined []flow) {
@@ -159,16 +168,21 @@ func join(flows []flow) (joined []flow) {
 			continue
 		}
 		j := &joined[i]
-		isnt := f.denied(j.isnt)
-		for _, m := range j.denied(f.isnt) {
-			if !contains(isnt, m) {
-				isnt = append(isnt, m)
-			}
-		}
-		j.is, j.isnt = common(j.is, f.is), isnt
+		j.facts, j.sent = j.either(f.facts), j.sent.either(f.sent)
 		j.gates, j.early = union(j.gates, f.gates), union(j.early, f.early)
 	}
 	return joined
+}
+
+// either returns what is so of requests of which one or the other is.
+func (f *facts) either(other facts) facts {
+	isnt := other.denied(f.isnt)
+	for _, m := range f.denied(other.isnt) {
+		if !contains(isnt, m) {
+			isnt = append(isnt, m)
+		}
+	}
+	return facts{common(f.is, other.is), isnt}
 }
 
 // common returns the sets that are in both lists.
@@ -180,8 +194,8 @@ func contains(sets []jsonMatch, m jsonMatch) bool {
 	return slices.ContainsFunc(sets, func(other jsonMatch) bool { return other.String() == m.String() })
 }
 
-// denied returns those of the sets that requests of the flow don't match either.
-func (f *flow) denied(sets []jsonMatch) []jsonMatch {
+// denied returns those of the sets that requests don't match either, of which that is so.
+func (f *facts) denied(sets []jsonMatch) []jsonMatch {
 	return slices.DeleteFunc(slices.Clone(sets), func(m jsonMatch) bool { return !contains(f.isnt, m) && f.may(m) })
 }
 
@@ -196,20 +210,37 @@ func union[E comparable](a, b []E) []E {
 	return a
 }
 
+// asSent returns what is known of the requests as they were sent.
+func (f *flow) asSent() *facts {
+	if f.moved {
+		return &f.sent
+	}
+	return &f.facts
+}
+
+// within reports whether all that is so is so of the others.
+func (f *facts) within(others *facts) bool {
+	return len(common(others.is, f.is)) == len(others.is) && len(f.denied(others.isnt)) == len(others.isnt)
+}
+
 // describe says which requests are meant, of all that may come to a gate for the hosts: by
-// what they match, and only where that is no more than a host by what they don't.
+// what they match as they were sent, and only where that is no more than a host by what
+// they don't; and by what they match when they were rewritten.
 func (f *flow) describe(hosts []string) string {
 	var does, doesnt, elsewhere []string
-	for _, m := range f.is {
+	for _, m := range f.asSent().is {
 		of := m.hosts()
-		if m = m.without("host"); len(m) > 0 {
-			does = append(does, m.String())
+		if m = m.without("host").without("file"); len(m) > 0 {
+			does = union(does, []string{m.String()})
 		}
 		if len(of) > 0 && !slices.Equal(of, hosts) {
 			elsewhere = union(elsewhere, of)
 		}
 	}
-	for _, m := range f.isnt {
+	for _, m := range f.asSent().isnt {
+		if _, tries := m["file"]; tries {
+			continue // it is not the request that says which files exist
+		}
 		if of := m.hosts(); len(of) == 0 || len(elsewhere) == 0 && slices.Equal(of, hosts) {
 			doesnt = append(doesnt, m.String())
 		}
@@ -226,12 +257,21 @@ func (f *flow) describe(hosts []string) string {
 	if which == "" {
 		return ""
 	}
+	if f.moved {
+		for _, m := range f.is {
+			if m = m.without("host"); len(m) > 0 {
+				which += ", rewritten to match " + m.String()
+			}
+		}
+	}
 	return ": " + which
 }
 
 // rewrite has the requests of a flow rewritten by a handler of the route.
 func (f *flow) rewrite(r *jsonRoute, h *jsonHandler) {
-	f.moved = true
+	if !f.moved {
+		f.moved, f.sent = true, f.facts
+	}
 	f.forgetAll()
 	if h.URI == "" || strings.HasPrefix(h.URI, "?") {
 		return
@@ -239,8 +279,7 @@ func (f *flow) rewrite(r *jsonRoute, h *jsonHandler) {
 	text := h.URI
 	if strings.Contains(text, "{http.matchers.file.") {
 		for _, m := range r.Match {
-			files, _ := triedFiles(m["file"].RawMessage)
-			text += files
+			text += strings.Join(m.tries().Files, " ")
 		}
 	}
 	if !ownPath(text) {
@@ -250,20 +289,32 @@ func (f *flow) rewrite(r *jsonRoute, h *jsonHandler) {
 	}
 }
 
-// triedFiles returns which files a matcher tries, without some the request's own, and the
-// status that it fails with where none exists; "": it doesn't.
-func triedFiles(raw json.RawMessage) (files, status string) {
-	var file struct {
-		TryFiles []string `json:"try_files"`
-	}
-	if json.Unmarshal(raw, &file) != nil || len(file.TryFiles) == 0 {
-		return "{http.request.uri.path}", ""
-	}
-	if last, fails := strings.CutPrefix(file.TryFiles[len(file.TryFiles)-1], "="); fails {
-		status = last
-	}
-	return strings.Join(file.TryFiles, " "), status
+// triedFiles are those that a matcher tries, without some the request's own.
+type triedFiles struct {
+	Files  []string `json:"try_files"`
+	Policy string   `json:"try_policy"`
 }
+
+// tries returns what the file matcher of the set tries, if it has one.
+func (m jsonMatch) tries() (tried triedFiles) {
+	json.Unmarshal(m["file"].RawMessage, &tried) // anything else Caddy will refuse
+	if len(tried.Files) == 0 {
+		tried.Files = []string{"{http.request.uri.path}"}
+	}
+	return tried
+}
+
+// fails returns the status that it fails with where no file exists; 0: it doesn't.
+func (t triedFiles) fails() int {
+	text, is := strings.CutPrefix(t.Files[len(t.Files)-1], "=")
+	if status, err := strconv.Atoi(text); is && err == nil && status >= 100 && status <= 999 && strings.HasPrefix(cmp.Or(t.Policy, "first_exist"), "first_exist") {
+		return status
+	}
+	return 0
+}
+
+// takesAll reports whether no request goes past: without a file it takes the last one, or fails.
+func (t triedFiles) takesAll() bool { return t.Policy == "first_exist_fallback" || t.fails() > 0 }
 
 var httpPlaceholder = regexp.MustCompile(`\{http\.[^{}]*\}|\{(path|uri|query|re\.)[^{}]*\}`)
 

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -64,6 +63,7 @@ type oddity struct {
 func walkServer(server *jsonServer) *walk {
 	w := &walk{named: server.NamedRoutes, gates: map[*Handler]*passage{}, known: map[placeName]*place{}, guarding: map[string]map[*Handler]bool{}}
 	last := w.catcher(server.Errors.Routes, nil)
+	last.server = true
 	w.routes(server.Routes, []flow{{way: way{root: ".", catch: last}}})
 	for len(w.catchers) > 0 {
 		// Error routes of subroutes first: the others get their errors.
@@ -83,14 +83,16 @@ func (w *walk) catcher(routes []jsonRoute, outer *catcher) *catcher {
 	return c
 }
 
-// fail has requests come to the error routes. These see them as they were sent, and pass by
-// the routes of groups that they were in.
+// fail has requests come to the error routes. Those of a server see them as they were sent.
+// They pass by the routes of groups that they were in.
 func (w *walk) fail(f flow, status int) {
 	if c := f.catch; c != nil {
-		if f.moved {
+		if f.moved && c.server {
+			f.facts, f.moved = f.sent, false
+		} else if f.moved {
 			f.forgetAll()
 		}
-		f.status, f.catch, f.fixed, f.moved = status, c.outer, false, false
+		f.status, f.catch, f.fixed = status, c.outer, false
 		c.failed = append(c.failed, f)
 	}
 }
@@ -151,8 +153,7 @@ func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
 
 // failTrying has requests come to the error routes whose files a matcher doesn't find.
 func (w *walk) failTrying(f flow, m jsonMatch) {
-	_, text := triedFiles(m["file"].RawMessage)
-	if status, err := strconv.Atoi(text); err == nil && f.away == nil && f.status == 0 && !f.judged {
+	if status := m.tries().fails(); status > 0 && f.away == nil && f.status == 0 && !f.judged {
 		w.fail(f, status)
 	}
 }

@@ -125,6 +125,9 @@ func (c *configuration) checkOpen(w *walk, p *place, sites []site) {
 		remedy = "; such requests may bring identity headers of their own: let the gate take them, by a public route, as in route GET /ping public, or, if another handler signs them in, remove X-Patgate-* there"
 	}
 	for _, f := range p.open {
+		if slices.ContainsFunc(p.open, func(g flow) bool { return g.moved && !f.moved && g.status == f.status && f.within(&g.sent) }) {
+			continue // as a part of those
+		}
 		i := slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, p) && f.mayBeFor(s.hosts) })
 		if i < 0 {
 			i = slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, p) })

@@ -119,7 +119,9 @@ func TestCheckOpen(t *testing.T) {
 		{"root /srv; GATE/a; file_server", "requests come to file_server /srv, before which this gate stands, past it and unjudged: those that don't match {\"path\":[\"/a/*\"]}; let the gate take what everybody may have, by a public route, as in route GET /ping public"},
 		{"@m header X-M x; route { GATE@m; request_header X-M x; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "}, // set in between
 		{"@m vars x y; route { GATE@m; vars x y; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "},
-		{"@m path /a/*; route { GATE@m; uri strip_prefix /x; reverse_proxy @m a }", past + `match {"path":["/a/*"]}`},
+		{"@m path /a/*; route { GATE@m; uri strip_prefix /x; reverse_proxy @m a }", past + `don't match {"path":["/a/*"]}, rewritten to match {"path":["/a/*"]};`},
+		{"root /srv; GATE/a; php_fastcgi a", past + `don't match {"path":["/a/*"]}, rewritten to match {"path":["*.php"]};`},
+		{"handle_path /s/* { file_server }; handle { GATE; reverse_proxy a }; handle_errors 404 { reverse_proxy /s/* a }", strings.Replace(past, "past it", "past it by handle_errors", 1) + `match {"path":["/s/*"]};`},
 		{"@m path *.php; GATE/a; reverse_proxy @m a", past + `match {"path":["*.php"]}`},
 		{"handle /s/* { file_server }; handle { GATE; reverse_proxy a }; handle_errors 404 { reverse_proxy a }", strings.Replace(past, "past it", "past it by handle_errors", 1) + `match {"path":["/s/*"]}`},
 		{"handle /s/* { try_files {path} =404; respond x }; handle { GATE; reverse_proxy a }; handle_errors 404 { reverse_proxy a }", strings.Replace(past, "past it", "past it by handle_errors", 1) + `match {"path":["/s/*"]}`},
@@ -246,7 +248,8 @@ func TestCheckErrorRoutes(t *testing.T) {
 		{proxied + "handle_errors { respond x } +++ http://b.test { handle_errors { reverse_proxy b } }", ""},
 		{proxied + "handle_errors { rewrite * /{err.status_code}; reverse_proxy b }", ""},
 		{proxied + "handle_errors { rewrite * /error.html; file_server }", ""},
-		{proxied + "handle_errors { file_server }", ""}, // nothing is behind the gate there
+		{"handle_path /api/* { GATE; reverse_proxy a }; handle_errors { handle /api/* { respond no 401 }; handle { reverse_proxy b } }", ""}, // as it was sent
+		{proxied + "handle_errors { file_server }", ""},                                                                                      // nothing is behind the gate there
 		{served + "handle_errors { rewrite * /{err.status_code}.html; file_server }", ""},
 		{served + "handle_errors { try_files /{err.status_code}.html /error.html =404; file_server }", ""},
 		{served + "handle_errors { root /srv/errors; file_server }", ""},
