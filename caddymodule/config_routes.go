@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -65,6 +66,37 @@ func (m *jsonMatcher) UnmarshalJSON(raw []byte) error {
 	json.Unmarshal(raw, &m.list) // anything else is none
 	return nil
 }
+
+// UnmarshalJSON implements json.Unmarshaler. An expression that is nothing but a call of
+// another matcher, as in path('/a/*'), is that matcher.
+func (m *jsonMatch) UnmarshalJSON(raw []byte) error {
+	if err := json.Unmarshal(raw, (*map[string]jsonMatcher)(m)); err != nil {
+		return err
+	}
+	call := loneCall.FindStringSubmatch(expression((*m)["expression"].RawMessage))
+	if call == nil {
+		return nil
+	}
+	name, list := call[1], []string(nil)
+	if _, has := (*m)[name]; has {
+		return nil // both must match
+	}
+	for _, arg := range quotedIn.FindAllString(call[2], -1) {
+		list = append(list, arg[1:len(arg)-1])
+	}
+	text, _ := json.Marshal(list) // never fails
+	*m = m.without("expression")
+	(*m)[name] = jsonMatcher{text, list}
+	return nil
+}
+
+// Strings that are what they seem: without escapes or placeholders.
+const plainString = `(?:'[^'\\{]*'|"[^"\\{]*")`
+
+var (
+	loneCall = regexp.MustCompile(`^\s*(host|method|path)\s*\(\s*(` + plainString + `(?:\s*,\s*` + plainString + `)*)\s*\)\s*$`)
+	quotedIn = regexp.MustCompile(plainString)
+)
 
 // String returns it as it is written, without blanks.
 func (m jsonMatch) String() string {
