@@ -84,9 +84,8 @@ func (m *jsonMatch) UnmarshalJSON(raw []byte) error {
 	for _, arg := range quotedIn.FindAllString(call[2], -1) {
 		list = append(list, arg[1:len(arg)-1])
 	}
-	text, _ := json.Marshal(list) // never fails
 	*m = m.without("expression")
-	(*m)[name] = jsonMatcher{text, list}
+	(*m)[name] = listed(list...)
 	return nil
 }
 
@@ -97,6 +96,12 @@ var (
 	loneCall = regexp.MustCompile(`^\s*(host|method|path)\s*\(\s*(` + plainString + `(?:\s*,\s*` + plainString + `)*)\s*\)\s*$`)
 	quotedIn = regexp.MustCompile(plainString)
 )
+
+// listed returns a matcher that is a list.
+func listed(patterns ...string) jsonMatcher {
+	text, _ := json.Marshal(patterns) // never fails
+	return jsonMatcher{text, patterns}
+}
 
 // String returns it as it is written, without blanks.
 func (m jsonMatch) String() string {
@@ -195,6 +200,7 @@ type jsonHandler struct {
 	Rewrite          struct{ URI string } `json:"rewrite"`
 	Root             string               `json:"root"` // of vars, too
 	PassThru         bool                 `json:"pass_thru"`
+	Hide             []string             `json:"hide"`
 	StatusCode       any                  `json:"status_code"`
 	// Of those that change requests.
 	URI      string                        `json:"uri"`
@@ -328,6 +334,17 @@ func (h *jsonHandler) upstreams(root string) (all []string) {
 		all = append(all, path.Clean(root))
 	}
 	return all
+}
+
+// hides reports whether a file server shows nothing of a folder, which is so far below its
+// root: it hides a path, or a name wherever it is in one.
+func (h *jsonHandler) hides(folder, below string) bool {
+	return slices.ContainsFunc(h.Hide, func(hidden string) bool {
+		if !strings.Contains(hidden, "/") {
+			return slices.Contains(strings.Split(below, "/"), hidden)
+		}
+		return strings.HasPrefix(folder+"/", strings.TrimSuffix(hidden, "/")+"/")
+	})
 }
 
 // sameUpstream returns one name for all that an upstream has: an address of this machine

@@ -241,9 +241,27 @@ func (w *walk) passage(gate *Handler) *passage {
 	return p
 }
 
-// guards reports whether the gate stands before an upstream of the place, here or elsewhere.
-func (w *walk) guards(gate *Handler, p *place) bool {
-	return slices.ContainsFunc(p.upstreams, func(u string) bool { return w.guarding[u][gate] })
+// guards reports whether the gate stands before one of the upstreams, here or elsewhere.
+func (w *walk) guards(gate *Handler, upstreams []string) bool {
+	return slices.ContainsFunc(upstreams, func(u string) bool { return w.guarding[u][gate] })
+}
+
+// within returns the roots behind gates that are in a root of the place, where the flow may
+// come to their files.
+func (w *walk) within(p *place, f *flow) (roots []string) {
+	if p.handler.Handler != "file_server" {
+		return nil
+	}
+	for root := range w.guarding {
+		below, is := strings.CutPrefix(root, strings.TrimSuffix(p.upstreams[0], "/")+"/")
+		if !is || p.handler.hides(root, below) {
+			continue
+		}
+		if _, some := f.on(jsonMatch{"path": listed("/" + below + "/*")}); some {
+			roots = append(roots, root)
+		}
+	}
+	return roots
 }
 
 // judge has flows come to a gate.

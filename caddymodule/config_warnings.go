@@ -128,16 +128,22 @@ func (c *configuration) checkOpen(w *walk, p *place, sites []site) {
 		if slices.ContainsFunc(p.open, func(g flow) bool { return g.moved && !f.moved && g.status == f.status && f.within(&g.sent) }) {
 			continue // as a part of those
 		}
-		i := slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, p) && f.mayBeFor(s.hosts) })
+		upstreams := append(w.within(p, &f), p.upstreams...)
+		i := slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, upstreams) && f.mayBeFor(s.hosts) })
 		if i < 0 {
-			i = slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, p) })
+			i = slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, upstreams) })
 		}
 		by := ""
 		if f.status > 0 {
 			by = " by handle_errors"
 		}
 		if i >= 0 {
-			c.warn(sites[i].gate, warnPassedBy, "requests come to "+p.name+", before which this gate stands, past it"+by+" and unjudged"+f.describe(sites[i].hosts)+remedy)
+			which, remedy := ", before which this gate stands, past it", remedy
+			if !w.guards(sites[i].gate, p.upstreams) {
+				which = ", with files in it before which this gate stands, past it"
+				remedy = "; let that file server hide them"
+			}
+			c.warn(sites[i].gate, warnPassedBy, "requests come to "+p.name+which+by+" and unjudged"+f.describe(sites[i].hosts)+remedy)
 		}
 	}
 }

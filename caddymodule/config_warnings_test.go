@@ -117,6 +117,10 @@ func TestCheckOpen(t *testing.T) {
 		{"GATE; reverse_proxy a +++ http://b.test { reverse_proxy a }", strings.TrimSuffix(past, "those that ") + "to b.test"},
 		{"@m method GET; GATE@m; reverse_proxy a", past + `don't match {"method":["GET"]}; such requests may bring identity headers of their own: let the gate take them, by a public route, as in route GET /ping public, or, if another handler signs them in, remove X-Patgate-* there`},
 		{"root /srv; GATE/a; file_server", "requests come to file_server /srv, before which this gate stands, past it and unjudged: those that don't match {\"path\":[\"/a/*\"]}; let the gate take what everybody may have, by a public route, as in route GET /ping public"},
+		{"root /srv/files; GATE; file_server +++ http://b.test { root /srv; file_server }", "requests come to file_server /srv, with files in it before which this gate stands, past it and unjudged: to b.test; let that file server hide them"},
+		{"root /srv/files; GATE; file_server +++ http://b.test { root /; file_server }", "requests come to file_server /, with files in it "},
+		{"root /srv/files; GATE; file_server +++ http://b.test { root /srv; file_server /f* }", "requests come to file_server /srv, with files in it "},
+		{"handle_path /x/* { root /srv; file_server }; handle { root /srv/files; GATE; file_server }", "requests come to file_server /srv, with files in it "},
 		{"@m header X-M x; route { GATE@m; request_header X-M x; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "}, // set in between
 		{"@m vars x y; route { GATE@m; vars x y; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "},
 		{"@m path /a/*; route { GATE@m; uri strip_prefix /x; reverse_proxy @m a }", past + `don't match {"path":["/a/*"]}, rewritten to match {"path":["/a/*"]};`},
@@ -151,6 +155,12 @@ func TestCheckOpen(t *testing.T) {
 		{"redir /old /new; GATE; reverse_proxy a", ""},
 		{"handle /ping { rewrite * /healthz; reverse_proxy a }; handle { GATE; reverse_proxy a }", ""}, // there only
 		{"handle /s/* { root /srv/s; file_server }; handle { root /srv; GATE; file_server }", ""},
+		{"root /srv/files; GATE; file_server +++ http://b.test { root /srv/other; file_server }", ""},
+		{"root /srv/files; GATE; file_server +++ http://b.test { root /srv/file; file_server }", ""},
+		{"root /srv/files; GATE; file_server +++ http://b.test { root /srv; file_server /css/* }", ""},
+		{"root /srv/files; GATE; file_server +++ http://b.test { root /srv; respond /files/* 404; file_server }", ""},
+		{"root /srv/files; GATE; file_server +++ http://b.test { root /srv; file_server { hide files } }", ""},
+		{"root /srv/files; GATE; file_server +++ http://b.test { root /srv; file_server { hide /srv/files } }", ""},
 		{"root /srv; GATE; php_fastcgi a; file_server", ""},
 		{"root /srv; GATE; try_files {path} /index.html; file_server", ""},
 		{"handle /a/* { invoke app }; handle /b/* { invoke app }; handle { respond 404 } +++ &(app) { route { GATE; reverse_proxy a } }", ""},
