@@ -131,6 +131,11 @@ func (f *facts) mayBeFor(hosts []string) bool {
 	return f.may(jsonMatch{"host": {list: hosts}})
 }
 
+// forHosts reports whether all requests are for hosts that are known.
+func (f *facts) forHosts() bool {
+	return slices.ContainsFunc(f.is, func(m jsonMatch) bool { return len(m.hosts()) > 0 })
+}
+
 // forget drops what is known by matchers for which changed answers true, but for hosts.
 func (f *facts) forget(changed func(text string) bool) {
 	gone := func(m jsonMatch) bool { return len(m.without("host")) > 0 && changed(m.String()) }

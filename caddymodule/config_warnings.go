@@ -26,9 +26,7 @@ func (c *configuration) check() []policy.Warning {
 	for _, s := range c.sites {
 		c.checkHosts(s)
 	}
-	for _, s := range c.servers {
-		c.checkServer(s.server, c.sites[s.from:s.to])
-	}
+	c.checkServers()
 	c.checkAudiences()
 	for _, option := range c.app.plainSecrets() {
 		c.warnAt("", warnPlain, option+": "+plainSecret)
@@ -53,12 +51,34 @@ func (c *configuration) checkHosts(s site) {
 	}
 }
 
-// checkServer warns of what stands beside the gates of a server.
-func (c *configuration) checkServer(server *jsonServer, sites []site) {
-	if len(sites) == 0 {
+// checkServers warns of what stands beside the gates of each server, and of what other
+// servers do for their hosts.
+func (c *configuration) checkServers() {
+	if len(c.sites) == 0 {
 		return
 	}
-	w := walkServer(server)
+	var walks []*walk
+	for _, s := range c.servers {
+		walks = append(walks, walkServer(s.server))
+	}
+	for i, s := range c.servers {
+		sites := c.sites[s.from:s.to]
+		if len(sites) == 0 {
+			continue
+		}
+		c.checkServer(walks[i], sites)
+		for j, other := range walks {
+			for _, p := range other.places {
+				if i != j && !other.lost() {
+					c.checkOpen(walks[i], p, sites, true)
+				}
+			}
+		}
+	}
+}
+
+// checkServer warns of what stands beside the gates of a server.
+func (c *configuration) checkServer(w *walk, sites []site) {
 	if w.lost() {
 		c.warn(sites[0].gate, warnLost, "the routes around this gate have too many ways through them to be followed, and what lets requests pass it by isn't found: named routes that are invoked in many places multiply them, and subroutes with error routes")
 		return
@@ -67,7 +87,7 @@ func (c *configuration) checkServer(server *jsonServer, sites []site) {
 		c.checkReached(w, s)
 	}
 	for _, p := range w.places {
-		c.checkOpen(w, p, sites)
+		c.checkOpen(w, p, sites, false)
 		c.checkFailed(w, p)
 		c.checkConsole(p)
 	}
@@ -118,8 +138,9 @@ func verb(of []string, plural string) string {
 }
 
 // checkOpen warns of a place that is reached past a gate which stands before the same
-// upstream.
-func (c *configuration) checkOpen(w *walk, p *place, sites []site) {
+// upstream. elsewhere: it is another server's, and what isn't for the hosts of the gate is
+// nobody's business.
+func (c *configuration) checkOpen(w *walk, p *place, sites []site, elsewhere bool) {
 	remedy := "; let the gate take what everybody may have, by a public route, as in route GET /ping public"
 	if p.handler.Handler == "reverse_proxy" {
 		remedy = "; such requests may bring identity headers of their own: let the gate take them, by a public route, as in route GET /ping public, or, if another handler signs them in, remove X-Patgate-* there"
@@ -128,14 +149,22 @@ func (c *configuration) checkOpen(w *walk, p *place, sites []site) {
 		if slices.ContainsFunc(p.open, func(g flow) bool { return g.moved && !f.moved && g.status == f.status && f.within(&g.sent) }) {
 			continue // as a part of those
 		}
+		if elsewhere && !f.forHosts() {
+			continue
+		}
 		upstreams := append(w.within(p, &f), p.upstreams...)
-		i := slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, upstreams) && f.mayBeFor(s.hosts) })
-		if i < 0 {
+		i := slices.IndexFunc(sites, func(s site) bool {
+			return w.guards(s.gate, upstreams) && f.mayBeFor(s.hosts) && (len(s.hosts) > 0 || !elsewhere)
+		})
+		if i < 0 && !elsewhere {
 			i = slices.IndexFunc(sites, func(s site) bool { return w.guards(s.gate, upstreams) })
 		}
 		by := ""
 		if f.status > 0 {
 			by = " by handle_errors"
+		}
+		if elsewhere {
+			by += " on another port"
 		}
 		if i >= 0 {
 			which, remedy := ", before which this gate stands, past it", remedy

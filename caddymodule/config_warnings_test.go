@@ -121,6 +121,9 @@ func TestCheckOpen(t *testing.T) {
 		{"root /srv/files; GATE; file_server +++ http://b.test { root /; file_server }", "requests come to file_server /, with files in it "},
 		{"root /srv/files; GATE; file_server +++ http://b.test { root /srv; file_server /f* }", "requests come to file_server /srv, with files in it "},
 		{"handle_path /x/* { root /srv; file_server }; handle { root /srv/files; GATE; file_server }", "requests come to file_server /srv, with files in it "},
+		{"GATE; reverse_proxy a +++ https://a.test { reverse_proxy a }", "requests come to reverse_proxy a:80, before which this gate stands, past it on another port and unjudged; such"},
+		{"GATE; reverse_proxy a +++ https://*.test { reverse_proxy /x a }", "requests come to reverse_proxy a:80, before which this gate stands, past it on another port and unjudged: those that match {\"path\":[\"/x\"]}, to *.test; such"},
+		{"GATE; reverse_proxy a +++ https://a.test { handle_errors { reverse_proxy a }; error 500 }", "requests come to reverse_proxy a:80, before which this gate stands, past it by handle_errors on another port and unjudged; such"},
 		{"@m header X-M x; route { GATE@m; request_header X-M x; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "}, // set in between
 		{"@m vars x y; route { GATE@m; vars x y; reverse_proxy @m a }", "requests come to reverse_proxy a:80, "},
 		{"@m path /a/*; route { GATE@m; uri strip_prefix /x; reverse_proxy @m a }", past + `don't match {"path":["/a/*"]}, rewritten to match {"path":["/a/*"]};`},
@@ -166,7 +169,11 @@ func TestCheckOpen(t *testing.T) {
 		{"handle /a/* { invoke app }; handle /b/* { invoke app }; handle { respond 404 } +++ &(app) { route { GATE; reverse_proxy a } }", ""},
 		{"handle /console/* { patgate_console }; handle { GATE; reverse_proxy a }", ""},
 		{"GATE; forward_auth auth { uri /verify }; reverse_proxy a", ""},
-		{"GATE; reverse_proxy a +++ http://b.test:8081 { reverse_proxy a }", ""}, // another server
+		{"GATE; reverse_proxy a +++ http://b.test:8081 { reverse_proxy a }", ""}, // for another host
+		{"GATE; reverse_proxy a +++ :8081 { reverse_proxy a }", ""},              // for whoever gets there
+		{"GATE; reverse_proxy a +++ https://a.test { reverse_proxy b }", ""},
+		{"GATE; reverse_proxy a +++ https://a.test { redir http://a.test{uri} }", ""},
+		{"GATE; reverse_proxy a +++ https://a.test { GATE; reverse_proxy a }", ""},
 	} {
 		wantWarnings(t, row[0], checked(t, row[0]), row[1])
 	}
