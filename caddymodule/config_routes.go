@@ -173,6 +173,9 @@ func share(all, others []string, overlap func(one, other string) bool) bool {
 }
 
 func coversHost(wide, narrow string) bool {
+	if !strings.Contains(wide, "*") {
+		return strings.EqualFold(wide, narrow)
+	}
 	return certmagic.MatchWildcard(strings.ToLower(narrow), strings.ToLower(wide))
 }
 

@@ -109,7 +109,7 @@ func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
 		for _, m := range r.Match {
 			texts = append(texts, m.String())
 		}
-		var on, past []flow
+		on, past := []flow(nil), make([]flow, 0, len(flows))
 		for _, f := range flows {
 			if group != "" && strings.Contains(" "+f.taken, " "+group) {
 				past = append(past, f)
@@ -146,7 +146,9 @@ func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
 				flows[i].taken = strings.TrimPrefix(strings.ReplaceAll(" "+flows[i].taken, " "+group, " "), " ")
 			}
 		}
-		flows = join(flows)
+		if len(on) > 0 || group != "" { // else they go as they went before
+			flows = join(flows)
+		}
 	}
 	return flows
 }
