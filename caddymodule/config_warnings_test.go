@@ -246,7 +246,8 @@ func TestCheckErrorRoutes(t *testing.T) {
 		{proxied + "handle_errors { @x expression `{err.status_code} == 502 || path('/x')`; reverse_proxy @x b }", forwards},
 		{proxied + "handle_errors { @x expression `{err.status_code} == 401 || path('/x') && {err.status_code} == 502`; reverse_proxy @x b }", forwards},
 		{proxied + "handle_errors { route { rewrite * /x; rewrite * {http.request.orig_uri}; reverse_proxy b } }", forwards},
-		{"route { uri strip_prefix /x; handle /a/* { GATE; reverse_proxy a } }; handle_errors { reverse_proxy /x/* b }", forwards}, // as it was sent
+		{"route { uri strip_prefix /x; handle /a/* { GATE; reverse_proxy a } }; handle_errors { reverse_proxy /x/* b }", forwards},                                     // as it was sent
+		{"@m header X-M x; route @m { uri strip_prefix /x; request_header X-M y; GATE; reverse_proxy a }; handle_errors { respond @m no; reverse_proxy b }", forwards}, // but for headers
 		{proxied + "handle_errors { @x vars {err.status_code} 401 403; reverse_proxy @x b }", forwards},
 		{proxied + "handle_errors { @x vars_regexp {err.status_code} ^4; reverse_proxy @x b }", forwards},
 		{proxied + "handle_errors { @x vars x y; reverse_proxy @x b }", forwards},
