@@ -361,14 +361,14 @@ func TestNamesThatEndInADot(t *testing.T) {
 	for _, option := range []string{"", "allow"} {
 		p := compile(t, Config{Default: "deny", EncodedSlash: option, Semicolon: option, Routes: append(routes("GET /wiki/{page} public", "GET /wiki/{page}/history public", "GET /wiki/Main never", "GET /wiki never",
 			"GET /orgs/{space} any", "GET /orgs/{space}/teams/{team} any", "GET /files/* public", "GET /pages/{path...} public", "GET /{x}/{y}/{z} public", "GET /{x}/{y}/edit never", "GET /admin never",
-			"GET /{a}/{b}/{c}/{d} public", "GET /{a}/{b} public", "* /root/x never"), at("GET /zones/{zone} any", "path.zone"), at("GET /zones/{zone}/records/{record} any", "path.zone"))})
+			"GET /{a}/{b}/{c}/{d} public", "GET /{a}/{b} public", "* /core/x never"), at("GET /zones/{zone} any", "path.zone"), at("GET /zones/{zone}/records/{record} any", "path.zone"))})
 		for path, want := range map[string]Reason{
 			"/wiki/Acme%20Inc.": Forward, "/wiki/A.B.C./history": Forward, "/wiki/caf%C3%A9.": Forward, "/wiki/x./": Forward, "/orgs/1/teams/R.D.": Forward, "/zones/a.org/records/example.org.": Forward, "/a./b.": Forward, "/wiki/%61%2E": Forward,
 			"/wiki/Main.": AmbiguousRequest, "/wiki/main.": AmbiguousRequest, "/wiki/x..": AmbiguousRequest, "/wiki/.": AmbiguousRequest, "/wiki/..": AmbiguousRequest, "/wiki/x-.": AmbiguousRequest, "/wiki/x%20.": AmbiguousRequest, "/wiki/x.%20": AmbiguousRequest,
 			"/wiki/a.%2Fb": AmbiguousRequest, "/wiki/a.;b": AmbiguousRequest,
 			"/orgs/acme.": AmbiguousRequest, "/orgs/a%2Fb.": AmbiguousRequest, "/a/b/edit%2Findex.": AmbiguousRequest, "/orgs/1./teams/a": AmbiguousRequest, "/zones/example.org.": AmbiguousRequest, "/zones/a.org./records/b": AmbiguousRequest,
 			"/files/x.": AmbiguousRequest, "/files/x./y": AmbiguousRequest, "/pages/x.": AmbiguousRequest, "/none.": AmbiguousRequest, "/wiki./x": Forward,
-			"/a/b/edit.": AmbiguousRequest, "/a/index.php./admin.": AmbiguousRequest, "/x.php./root/x": AmbiguousRequest, "/wiki/index.": AmbiguousRequest, "/a.php./b.php./c.php./d.php.": Forward,
+			"/a/b/edit.": AmbiguousRequest, "/a/index.php./admin.": AmbiguousRequest, "/x.php./core/x": AmbiguousRequest, "/wiki/index.": AmbiguousRequest, "/a.php./b.php./c.php./d.php.": Forward,
 		} {
 			if m := p.matched(request("GET "+path, "Authorization: Bearer s")); m.Reason != want {
 				t.Errorf("options %q: %s: %v (%s), want %v", option, path, m.Reason, m.Detail, want)
