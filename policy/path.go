@@ -215,8 +215,7 @@ func (p *pathText) bare(s string) string {
 // of the readings.
 func (p *pathText) dotsFit(r *Route) bool {
 	for i := range p.n {
-		s := p.segment(i)
-		if s[len(s)-1] == '.' && (r == nil || i >= len(r.pattern.segments) || r.pattern.segments[i].parameter == "") {
+		if s := p.segment(i); s[len(s)-1] == '.' && !r.takes(i) {
 			return false
 		}
 	}
