@@ -53,7 +53,7 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 	body := o.shape.Render(p)
 	values[3], values[4] = o.shape.ContentType(), strconv.Itoa(len(body))
 	header["X-Content-Type-Options"], header["Content-Type"], header["Content-Length"] = values[2:3:3], values[3:4:4], values[4:5:5]
-	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 && !o.closes {
 		hurry(w) // net/http waits for a short body, so that the connection can go on
 	}
 	w.WriteHeader(status)
