@@ -171,7 +171,7 @@ func (p *Policy) mounted(r *Route, methods []string) string {
 	above := r.pattern
 	above.tail = false
 	for _, method := range methods {
-		sample := above.request(method)
+		sample := above.request(method, above.queries()[0])
 		m := p.routed(&sample)
 		if m.Reason == AmbiguousRequest && m.alike == r {
 			return above.String() + " is refused: it is on " + m.Route.place() + ", and " + r.name() +
@@ -199,10 +199,6 @@ func (r *Route) place() string { return strings.Join(r.Methods, ",") + " " + r.P
 // requests returns requests that the pattern matches, with what it leaves open
 // filled in: where it takes all the rest of a path, of several lengths.
 func (p *pattern) requests() (all []Request) {
-	query := ""
-	if _, q, ok := strings.Cut(p.sample(), "?"); ok {
-		query = q
-	}
 	path := ""
 	for _, s := range p.segments {
 		path += "/" + url.PathEscape(s.with(filler))
@@ -211,7 +207,9 @@ func (p *pattern) requests() (all []Request) {
 		if p.tail {
 			path += "/" + filler
 		}
-		all = append(all, Request{Method: http.MethodGet, Path: cmp.Or(path, "/"), Query: query, Header: http.Header{}})
+		for _, query := range p.queries() {
+			all = append(all, Request{Method: http.MethodGet, Path: cmp.Or(path, "/"), Query: query, Header: http.Header{}})
+		}
 		if !p.tail || n+len(p.segments)+2 > maxSegments {
 			break
 		}

@@ -26,6 +26,8 @@ func TestWarnings(t *testing.T) {
 		{"not without the query", "GET /a/* never\nGET /a/{x}?k read\nGET /a/{x}/*?k read", ""},
 		{"HEAD by way of GET isn't shadowed by it", "HEAD /a any\nGET /a read", ""},
 		{"literals never shadow a parameter", "GET /a/{x} read\nGET /a/b read\nGET /a/{x}.zip read", ""},
+		{"not by one value of its key", "GET /a?draft=true write\nGET /a?draft read", ""},
+		{"by both that there are", "GET /a?draft=true write\nGET /a?draft=false read\nGET /a?draft any", "3 shadowed_route all are on GET /a?draft=false (Caddyfile:2) or GET /a?draft=true (Caddyfile:1)"},
 		{"a semicolon that the site rejects", "GET /a;b any", "1 shadowed_route semicolon"},
 		{"keys that some servers take for one", "GET /a?key=1 any\nGET /a?Key=2&x any", "1 shadowed_route in another spelling"},
 

@@ -206,7 +206,7 @@ func TestConflicts(t *testing.T) {
 		{"GET /a?k x; GET /a?l y; GET /a?k&m z", "is on both"},
 		{"GET /a?k x; GET /a?l y; GET /a?k&l=v z", "?k&l is on both"},
 
-		{"GET /a?k=v&l x; GET /a?k&l=w y; * /a?k=v&l=w z", "?k=v&l=w is on both"}, // a listed method counts first
+		{"GET /a?k=v&l x; GET /a?k&l=w y; * /a?k=v&l=w z", ""}, // a listed method counts first
 
 		{"GET /{x}:c x; GET /{y}:c y", "Caddyfile:2: route GET /{y}:c can't be told apart from GET /{x}:c (Caddyfile:1): the same path for GET"},
 		{"GET /v{x} x; GET /{x}.zip y", `Caddyfile:2: route GET /{x}.zip can't be told apart from GET /v{x} (Caddyfile:1): the segment "v….zip" is on both`},

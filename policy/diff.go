@@ -30,8 +30,7 @@ func Diff(before, after *Policy) []Difference {
 		byAnswer := map[[2]string][]string{}
 		var order [][2]string
 		for _, method := range methods {
-			r := s.request(method)
-			pair := [2]string{before.asks(&r), after.asks(&r)}
+			pair := s.asked(method, before, after)
 			if pair[0] == pair[1] {
 				continue
 			}
@@ -50,6 +49,31 @@ func Diff(before, after *Policy) []Difference {
 	return differences
 }
 
+// asked says what two policies ask of a request that the pattern matches: of one that
+// strays in neither, if there is one.
+func (p *pattern) asked(method string, before, after *Policy) (first [2]string) {
+	for i, query := range p.queries() {
+		r := p.request(method, query)
+		a, b := before.routed(&r), after.routed(&r)
+		asks := [2]string{before.asks(&a), after.asks(&b)}
+		if !p.strays(&a) && !p.strays(&b) {
+			return asks
+		}
+		if i == 0 {
+			first = asks
+		}
+	}
+	return first
+}
+
+// strays reports whether a request of the pattern is refused, or on a route for a value
+// that the pattern leaves open.
+func (p *pattern) strays(m *Match) bool {
+	return m.Reason != Forward || m.Route != nil && slices.ContainsFunc(m.Route.pattern.conditions, func(c condition) bool {
+		return !c.anyValue && slices.ContainsFunc(p.conditions, func(d condition) bool { return d.anyValue && d.key == c.key })
+	})
+}
+
 // commonMethods returns the methods that either policy names, and the usual ones.
 func commonMethods(policies ...*Policy) []string {
 	methods := []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -65,10 +89,8 @@ func commonMethods(policies ...*Policy) []string {
 	return methods
 }
 
-// asks says what the policy asks of a request.
-func (p *Policy) asks(r *Request) string {
-	m := p.routed(r)
-	var asks string
+// asks says what the policy asks of a request that it has routed.
+func (p *Policy) asks(m *Match) (asks string) {
 	switch {
 	case m.Reason != Forward:
 		asks = "refused: " + m.Detail
@@ -124,7 +146,7 @@ func sameCredentials(a, b []Credential) bool {
 func samples(before, after *Policy) (all []pattern) {
 	seen := map[string]bool{}
 	add := func(p pattern) {
-		if s := p.sample(); !seen[s] {
+		if s := p.path() + p.queries()[0]; !seen[s] {
 			seen[s] = true
 			all = append(all, p)
 		}
@@ -173,8 +195,8 @@ func overlap(a, b *pattern) (both pattern, ok bool) {
 // filler stands for a parameter in a sample: no route has it as a literal.
 const filler = "~any~"
 
-// sample returns the path and query of a request that the pattern matches.
-func (p *pattern) sample() string {
+// path returns the path of requests that the pattern matches.
+func (p *pattern) path() string {
 	var b strings.Builder
 	for _, s := range p.segments {
 		b.WriteByte('/')
@@ -183,20 +205,34 @@ func (p *pattern) sample() string {
 	if p.tail {
 		b.WriteString("/" + filler + "/" + filler) // one would be on {name}, too
 	}
-	if b.Len() == 0 {
-		b.WriteByte('/')
-	}
-	for i, c := range p.conditions {
-		b.WriteByte("?&"[min(i, 1)])
-		b.WriteString(url.QueryEscape(c.key) + "=" + url.QueryEscape(cmp.Or(c.value, filler)))
-	}
-	return b.String()
+	return cmp.Or(b.String(), "/")
 }
 
-// request returns a request that the pattern matches.
-func (p *pattern) request(method string) Request {
-	path, query, _ := strings.Cut(p.sample(), "?")
-	return Request{Method: method, Path: path, Query: query, Header: http.Header{}}
+// queries returns the queries of requests that the pattern matches, with what it leaves
+// open filled in. Beside a route for ?draft=true, only what is no spelling of that is
+// surely on the one for ?draft.
+func (p *pattern) queries() []string {
+	values := []string{filler, "false", "true", "0", "1"}
+	if p.values() == len(p.conditions) {
+		values = values[:1]
+	}
+	queries := make([]string, len(values))
+	for i, value := range values {
+		pairs := make([]string, len(p.conditions))
+		for j, c := range p.conditions {
+			if c.anyValue {
+				c.value = value
+			}
+			pairs[j] = url.QueryEscape(c.key) + "=" + url.QueryEscape(c.value)
+		}
+		queries[i] = strings.Join(pairs, "&")
+	}
+	return queries
+}
+
+// request returns a request that the pattern matches, with one of its queries.
+func (p *pattern) request(method, query string) Request {
+	return Request{Method: method, Path: p.path(), Query: query, Header: http.Header{}}
 }
 
 // String returns the pattern as the Caddyfile has it.

@@ -28,6 +28,9 @@ func TestDiff(t *testing.T) {
 		{[]string{"GET /{x} read"}, []string{"GET /{x} read", "GET /{x}:end write"}, []string{"GET /{x}:end: read -> write"}},
 		{[]string{"GET /a{x} read"}, []string{"GET /{x}b write"}, []string{
 			"GET /a{x}: read -> no route", "GET /a{x}b: read -> write", "GET /{x}b: no route -> write"}},
+		{[]string{"GET /a?draft=true read", "GET /a?draft write"}, []string{"GET /a?draft=true read", "GET /a?draft public"}, []string{"GET /a?draft: write -> public"}},
+		{[]string{"GET /a?draft=true read", "GET /a?draft write"}, []string{"GET /a?draft=true public", "GET /a?draft write"}, []string{"GET /a?draft=true: read -> public"}},
+		{[]string{"GET /a?draft=false read", "GET /a?draft write"}, []string{"GET /a?draft=false read", "GET /a?draft public"}, []string{"GET /a?draft: write -> public"}},
 		{[]string{"GET /a public"}, []string{"GET /a never"}, []string{"GET /a: public -> never"}},
 		{[]string{"GET /a c|b a"}, []string{"GET /a a b|c"}, nil},
 		{[]string{"GET /a b c|a"}, []string{"GET /a b a|d"}, []string{"GET /a: a|c b -> a|d b"}},

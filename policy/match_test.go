@@ -44,6 +44,8 @@ func TestSpecificity(t *testing.T) {
 		"GET /g/v{n}                   public", // 28
 		"* /f/{name}.tar.gz/x          public", // 29
 		"GET /f/%C3%A9{name}%20z       public", // 30
+		"* /q?k=v                      public", // 31
+		"GET,HEAD /q?k                 public", // 32
 	}
 	reversed := make([]string, len(lines))
 	for i, line := range lines {
@@ -113,6 +115,10 @@ func TestSpecificity(t *testing.T) {
 			{"GET /f/a.tar.gz/x", 29},
 			{"GET /f/a.gz/x", 9},
 			{"GET /f/%C3%A9t%C3%A9%20z", 30},
+			{"GET /q?k=v", 31}, // the narrower pattern before a listed method
+			{"HEAD /q?k=v", 31},
+			{"GET /q?k=w", 32},
+			{"POST /q?k=w", 4},
 			{"GET /deep/w/y/z", 21}, // back from w
 			{"GET /deep/w/y/q", 22},
 			{"GET /deep/v/y/z", 21},

@@ -53,7 +53,7 @@ func TestAgainstReference(t *testing.T) {
 				t.Fatalf("%s %s?%s: route %s (%s), want %v, of\n%s", r.method, r.path, r.query, got, m.Detail, best, strings.Join(lines, "\n"))
 			}
 		}
-		if err != nil && !tied {
+		if err != nil && !tied && !tiedAtOnePlace(reference, world) {
 			t.Fatalf("every request can be told apart, but: %v\n%s", err, strings.Join(lines, "\n"))
 		}
 	}
@@ -188,6 +188,33 @@ func crossing(routes []refRoute) bool {
 	return false
 }
 
+// tiedAtOnePlace reports whether some request would be matched equally well by two
+// routes with the same path, if there were no others: with these, a wider path may
+// have no requests left.
+func tiedAtOnePlace(routes []refRoute, world []refRequest) bool {
+	places := map[string][]refRoute{}
+	for _, r := range routes {
+		var place []string
+		for _, s := range r.segments {
+			before, after, _ := parts(s)
+			if kind(s) == 3 {
+				before, after = "", ""
+			}
+			place = append(place, fmt.Sprint(kind(s), before, "{}", after))
+		}
+		key := strings.Join(place, "/")
+		places[key] = append(places[key], r)
+	}
+	for _, at := range places {
+		for _, r := range world {
+			if len(r.best(at)) > 1 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // method says how specifically the route has a method: 3 listed, 2 HEAD by way
 // of GET, 1 by *, 0 not at all.
 func (r refRoute) method(m string) int {
@@ -230,15 +257,19 @@ func (q refRequest) matches(r refRoute) bool {
 func (q refRequest) best(all []refRoute) (best []refRoute) {
 	matching := slices.DeleteFunc(slices.Clone(all), func(r refRoute) bool { return !q.matches(r) })
 	for _, r := range matching {
-		if !slices.ContainsFunc(matching, func(other refRoute) bool { return q.beats(other, r) }) {
+		if !slices.ContainsFunc(matching, func(other refRoute) bool { return narrower(other, r) }) {
 			best = append(best, r)
 		}
 	}
-	return best
+	method := 0 // a listed one before *
+	for _, r := range best {
+		method = max(method, r.method(q.method))
+	}
+	return slices.DeleteFunc(best, func(r refRoute) bool { return r.method(q.method) < method })
 }
 
-// beats compares two routes that match by the words of the contract.
-func (q refRequest) beats(a, b refRoute) bool {
+// narrower compares the patterns of two routes that match by the words of the contract.
+func narrower(a, b refRoute) bool {
 	// Literal before {name} between literals before {name} before tail, from left
 	// to right; of two between literals the one with more of them.
 	for i := range min(len(a.segments), len(b.segments)) {
@@ -255,10 +286,6 @@ func (q refRequest) beats(a, b refRoute) bool {
 	// More query conditions before fewer.
 	if len(a.conditions) != len(b.conditions) {
 		return len(a.conditions) > len(b.conditions)
-	}
-	// A listed method before *.
-	if ma, mb := a.method(q.method), b.method(q.method); ma != mb {
-		return ma > mb
 	}
 	// The same keys, with a value where the other takes any.
 	more := false

@@ -245,16 +245,13 @@ func conflict(a, b *Route, all []*Route) error {
 		strings.Join(b.Methods, ","), b.Pattern, strings.Join(a.Methods, ","), a.Pattern, written(a), where))
 }
 
-// decides reports whether the route is more specific than a and b, which are
+// decides reports whether the route is more specific than a or b, which are
 // equally so, wherever both of them match a request with this method.
 func (c *Route) decides(a, b *Route, both []condition, method string) bool {
-	if !within(c.pattern.conditions, both) {
+	if c.methods.rank(method) == 0 || !within(c.pattern.conditions, both) {
 		return false
 	}
-	if len(c.pattern.conditions) > len(a.pattern.conditions) {
-		return c.methods.rank(method) > 0
-	}
-	return c.methods.rank(method) == a.methods.rank(method) && stricter(&c.pattern, &a.pattern) && stricter(&c.pattern, &b.pattern)
+	return len(c.pattern.conditions) > len(a.pattern.conditions) || stricter(&c.pattern, &a.pattern) || stricter(&c.pattern, &b.pattern)
 }
 
 func written(r *Route) string {
@@ -332,15 +329,16 @@ func (n *node) find(m *Match, i int) *Route {
 	return m.pick(n.tails)
 }
 
-// pick returns the most specific of the routes of one place.
+// pick returns the most specific of the routes of one place: by their patterns first,
+// then by their methods.
 func (m *Match) pick(routes []*Route) *Route {
 	var best *Route
 	rank := 0
-	for _, r := range routes {
+	for i, r := range routes {
 		if best != nil && (len(r.pattern.conditions) < len(best.pattern.conditions) || rank == listedRank) {
 			break // sorted: none that follows is more specific
 		}
-		if k := r.methods.rank(m.method); k > rank && m.meets(r.pattern.conditions) {
+		if k := r.methods.rank(m.method); k > rank && m.meets(r.pattern.conditions) && (best == nil || !m.onStricter(routes[:i], r)) {
 			best, rank = r, k
 		}
 		if m.Reason != Forward {
@@ -348,6 +346,17 @@ func (m *Match) pick(routes []*Route) *Route {
 		}
 	}
 	return best
+}
+
+// onStricter reports whether the request is on one of the routes whose conditions are
+// stricter than r's.
+func (m *Match) onStricter(routes []*Route, r *Route) bool {
+	for _, s := range routes {
+		if stricter(&s.pattern, &r.pattern) && s.methods.rank(m.method) > 0 && m.meets(s.pattern.conditions) {
+			return true
+		}
+	}
+	return false
 }
 
 // meets reports whether the request's query meets all the conditions.
