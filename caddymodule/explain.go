@@ -170,7 +170,7 @@ func (h *Handler) explain(q *question) explanation {
 	if q.given || q.find != nil {
 		judge = func(m *policy.Match) policy.Reason {
 			reason := q.judge(m)
-			beyond = reason.Status() == http.StatusForbidden && q.view != nil && m.Beyond(&q.subject)
+			beyond = reason.Status() == http.StatusForbidden && q.view != nil && m.Beyond(&q.subject) && m.Lacks(&q.subject)
 			if waived = reason == policy.TokenUnknown && time.Now().Before(h.unknownUntil); waived {
 				return policy.Forward
 			}
@@ -183,7 +183,7 @@ func (h *Handler) explain(q *question) explanation {
 		e.Detail = "the token isn't known, and such are forwarded until " + h.UnknownTokenUntil
 	}
 	if beyond {
-		e.Detail += "; its owner's record doesn't allow it, whatever the token holds"
+		e.Detail += "; nor would its owner's record allow it, whatever the token held"
 	}
 	e.Path = shown.Text(e.Path)
 	for _, v := range []*policy.LocatedValue{e.Space, e.Resource} {

@@ -73,7 +73,7 @@ request   GET /x
 path      /x
 route     none matches
 decision  route_unknown (403 Forbidden)
-because   no token opens this path
+because   no token opens this path with this method
 `},
 		{"a path that is no path", "/s/1/..", nil, nil, `
 request   GET /s/1/..
@@ -156,12 +156,18 @@ func TestExplainLooksUp(t *testing.T) {
 	if err := h.compile(catalog); err != nil {
 		t.Fatal(err)
 	}
-	known := &token.View{ID: "t1", Status: token.Active, Grants: []token.Grant{{Spaces: []string{"*"}, Scopes: []string{"write"}, Resources: []string{"*"}}}}
+	grant := func(scope string) []token.Grant {
+		return []token.Grant{{Spaces: []string{"*"}, Scopes: []string{scope}, Resources: []string{"*"}}}
+	}
+	known, reader := &token.View{ID: "t1", Status: token.Active, Grants: grant("write")}, &token.View{ID: "t2", Status: token.Active, Grants: grant("read")}
+	owner := &token.Owner{ID: "o", Enabled: true, Grants: grant("write")}
 	for _, c := range []struct {
 		secret, decision, detail string
 		judged                   bool
 	}{
-		{"known", "scope_missing", "", true},
+		{"known", "scope_missing", "the token lacks the scope that is needed", true},
+		{"forbidden", "scope_missing", "the token lacks the scope that is needed; nor would its owner's record allow it", true},
+		{"limited", "scope_missing", "the token's owner lacks the scope that is needed", true},
 		{"unknown", "forward", "forwarded until 2999-01-01", true},
 		{"unheard", "store_unavailable", "", true},
 		{"", "token_missing", "", false},
@@ -177,6 +183,10 @@ func TestExplainLooksUp(t *testing.T) {
 			switch secret {
 			case "known":
 				q.with(known, nil)
+			case "forbidden":
+				q.with(known, owner)
+			case "limited":
+				q.with(reader, owner)
 			case "unknown":
 				q.without(registry.ErrUnknown)
 			default:
@@ -185,7 +195,7 @@ func TestExplainLooksUp(t *testing.T) {
 			return nil
 		}
 		e := h.explain(&q)
-		if e.Decision != c.decision || !strings.Contains(e.Detail, c.detail) || e.TokenJudged != c.judged || (e.Token != nil) != (c.secret == "known") {
+		if e.Decision != c.decision || !strings.Contains(e.Detail, c.detail) || e.TokenJudged != c.judged || (e.Token != nil) != (c.detail != "" && c.secret != "unknown") {
 			t.Errorf("%q: %+v, want %s", c.secret, e, c.decision)
 		}
 		if (e.Found == "bearer") != c.judged {

@@ -329,7 +329,8 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 	if o.subject.Allowed != nil {
 		from = clientAddr(ctx)
 	}
-	if o.reason = m.Decide(o.subject, now, from); o.reason == policy.TokenRevoked && !o.subject.Revoked {
+	o.reason, o.detail = m.Decide(o.subject, now, from), m.Detail
+	if o.reason == policy.TokenRevoked && !o.subject.Revoked {
 		o.detail = registry.ErrRetired.Error()
 	}
 	h.app.hub.opened.Load().keeper.see(ctx, h.app, o, now)

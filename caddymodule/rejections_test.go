@@ -36,7 +36,7 @@ func TestRejections(t *testing.T) {
 		count                 uint64
 	}{
 		{"scope_missing", "POST /v1/spaces/{space}/stories", "the token lacks the scope that is needed", 403, 5},
-		{"route_unknown", "", "no token opens this path", 403, 4},
+		{"route_unknown", "", "no token opens this path with this method", 403, 4},
 		{"ambiguous_request", "", "the path has an empty segment", 400, 1},
 	}
 	if got.Total != 10 || len(got.Top) != len(want) {

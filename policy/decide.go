@@ -3,6 +3,7 @@ package policy
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/patgate/patgate/token"
@@ -10,21 +11,45 @@ import (
 
 // Decide says whether the token may do what the request asks for, at this time
 // and from this address. m is a match that NeedsDecision. For routes whose space
-// is the token's own, it sets m.Space. It allocates nothing.
+// is the token's own, it sets m.Space; where it is too little that the token or its
+// owner may do, m.Detail. It allocates nothing, but for that.
 func (m *Match) Decide(s *Subject, now time.Time, from netip.Addr) Reason {
 	if r := s.Serves(now, from); r != Forward {
 		return r
 	}
 	if m.Route.Space.Kind == FromToken {
 		if m.Space = s.Grants.space; m.Space == "" {
+			m.Detail = "the token is not limited to exactly one space, as it must be here"
 			return SpaceNotGranted
 		}
 	}
-	owner := s.Owner.state.Load()
-	if r := m.judge(s.Grants); r != Forward || owner == nil || owner.ceiling == nil {
+	if r := m.judge(s.Grants); r != Forward {
+		m.Detail = m.lacks(theToken, r)
 		return r
 	}
-	return m.judge(owner.ceiling)
+	if owner := s.Owner.state.Load(); owner != nil && owner.ceiling != nil {
+		if r := m.judge(owner.ceiling); r != Forward {
+			m.Detail = m.lacks("the token's owner", r)
+			return r
+		}
+	}
+	return Forward
+}
+
+// theToken is how details of reasons begin that are about the token.
+const theToken = "the token"
+
+// lacks says what whoever is judged lacks: the token or its owner.
+func (m *Match) lacks(who string, r Reason) string {
+	switch {
+	case r == SpaceNotGranted && m.Route.Space.Kind == FromAll:
+		return who + " is not granted for all spaces"
+	case r == ResourceNotGranted && m.Route.Resource.Kind == FromNone:
+		return who + " is granted for some resources only, and there is none here"
+	case who == theToken:
+		return r.Detail()
+	}
+	return who + strings.TrimPrefix(r.Detail(), theToken)
 }
 
 // Serves says whether the token is any good at this time and from this address,

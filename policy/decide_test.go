@@ -164,6 +164,44 @@ func TestSpacesThatAreNoValue(t *testing.T) {
 	}
 }
 
+// Who lacks what is said as it is: the token, or its owner.
+func TestDetailsOfADecision(t *testing.T) {
+	p := compile(t, Config{Routes: []RouteConfig{
+		{Methods: []string{"GET"}, Pattern: "/s/{space}", Require: "read"},
+		{Methods: []string{"GET"}, Pattern: "/s/{space}/{id}", Require: "read", Settings: Settings{Resource: "path.id"}},
+		{Methods: []string{"GET"}, Pattern: "/all", Require: "read", Settings: Settings{Space: "all"}},
+		{Methods: []string{"GET"}, Pattern: "/own", Require: "read", Settings: Settings{Space: "token"}},
+	}})
+	all := grants("* * *")
+	for _, c := range []struct {
+		target       string
+		token, owner []token.Grant
+		want         string
+	}{
+		{"GET /s/1", all, all, ""},
+		{"GET /s/1", grants("1 write *"), all, "the token lacks the scope that is needed"},
+		{"GET /s/1", all, grants("1 write *"), "the token's owner lacks the scope that is needed"},
+		{"GET /s/1", grants("1 write *"), grants("1 write *"), "the token lacks the scope that is needed"},
+		{"GET /s/1", grants("2 read *"), all, "the token is not granted for this space"},
+		{"GET /s/1", all, grants("2 read *"), "the token's owner is not granted for this space"},
+		{"GET /s/1/7", grants("1 read 8"), all, "the token is not granted for this resource"},
+		{"GET /s/1/7", all, grants("1 read 8"), "the token's owner is not granted for this resource"},
+		{"GET /s/1", grants("1 read 8"), all, "the token is granted for some resources only, and there is none here"},
+		{"GET /s/1", all, grants("1 read 8"), "the token's owner is granted for some resources only, and there is none here"},
+		{"GET /all", grants("1 read *"), all, "the token is not granted for all spaces"},
+		{"GET /all", all, grants("1 read *"), "the token's owner is not granted for all spaces"},
+		{"GET /own", all, all, "the token is not limited to exactly one space, as it must be here"},
+		{"GET /own", grants("1 read *"), grants("2 read *"), "the token's owner is not granted for this space"},
+	} {
+		m := p.matched(request(c.target, "Authorization: S"))
+		owner := NewOwner("o", &token.Owner{ID: "o", Enabled: true, Grants: c.owner})
+		m.Decide(&Subject{Owner: owner, Grants: NewGrants(c.token)}, now, netip.Addr{})
+		if m.Detail != c.want {
+			t.Errorf("%s, token with %v, owner with %v: %q, want %q", c.target, c.token, c.owner, m.Detail, c.want)
+		}
+	}
+}
+
 // What a token is comes before what it may do, and what is final before what
 // may change.
 func TestStateOfATokenAndItsOwner(t *testing.T) {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -87,7 +88,7 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 		if judge != nil {
 			e.TokenJudged = true
 			m.Reason = judge(&m)
-			m.Detail = m.Reason.Detail()
+			m.Detail = cmp.Or(m.Detail, m.Reason.Detail())
 		} else {
 			e.Decision = Undecided
 			e.Detail = "the request carries a token, which decides; it was not looked up"

@@ -53,7 +53,7 @@ var reasons = [reasonCount]struct {
 	ScopeMissing:         {"scope_missing", http.StatusForbidden, "the token lacks the scope that is needed"},
 	SpaceNotGranted:      {"space_not_granted", http.StatusForbidden, "the token is not granted for this space"},
 	ResourceNotGranted:   {"resource_not_granted", http.StatusForbidden, "the token is not granted for this resource"},
-	RouteUnknown:         {"route_unknown", http.StatusForbidden, "no token opens this path"},
+	RouteUnknown:         {"route_unknown", http.StatusForbidden, "no token opens this path with this method"},
 	RouteNever:           {"route_never", http.StatusForbidden, "no token is accepted here"},
 	TooManyUnknownTokens: {"too_many_unknown_tokens", http.StatusTooManyRequests, "too many unknown tokens came from this address"},
 	StoreUnavailable:     {"store_unavailable", http.StatusServiceUnavailable, "tokens can't be checked at the moment"},
