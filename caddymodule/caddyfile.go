@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -89,119 +91,78 @@ func globalScopes(helper httpcaddyfile.Helper) []policy.Scope {
 // UnmarshalCaddyfile reads the directive; parseDirective says how it is written.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
-	b := newBlock(d)
+	b := &block{d}
 	h.At = b.place()
-	if d.NextArg() {
-		return d.Errf("unexpected %q: settings stand in a block", d.Val())
-	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := h.line(b); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.settings(slices.Concat(
+		checkedBy(h.compileSettings, slices.Concat(
+			[]setting{{"realm", textIn(&h.Realm)}}, commonSettings(&h.Settings), []setting{{"default", textIn(&h.Default)}}, sourceSettings(&h.Settings),
+			[]setting{{"forward_token", textIn(&h.ForwardToken)}, {"identity_headers", h.identityHeaders}},
+		)),
+		routeSettings(&h.Routes, &h.Groups, &h.OpenAPI),
+		checkedBy(h.compileSettings, []setting{
+			{"let_through", h.letThrough},
+			{"unknown_token", h.unknownToken},
+			{"cors_preflight", textIn(&h.CORSPreflight)},
+			{"encoded_slash", textIn(&h.EncodedSlash)},
+			{"semicolon", textIn(&h.Semicolon)},
+			{"stream_check", textIn(&h.StreamCheck)},
+		}),
+	))
 }
 
-// line reads a route, a group or a setting.
-func (h *Handler) line(b *block) error {
-	if done, err := b.routes(&h.Routes, &h.Groups, &h.OpenAPI); done || err != nil {
-		return err
-	}
-	done, err := b.setting(&h.Settings)
-	if !done && err == nil {
-		err = h.site(b)
-	}
-	if err != nil {
-		return err
-	}
-	// Routes know their lines, settings don't: what doesn't compile from here on
-	// is this one's mistake.
+// compileSettings compiles what has been read but the routes. These know their lines,
+// settings don't: what doesn't compile from one line on is this one's mistake.
+func (h *Handler) compileSettings() error {
 	catalog, err := policy.NewCatalog(nil)
 	if err != nil {
 		return err
 	}
 	settings := *h
 	settings.Routes, settings.Groups, settings.OpenAPI = nil, nil, nil
-	if err := settings.compile(catalog); err != nil {
-		return b.WrapErr(err)
-	}
-	return nil
-}
-
-// site reads a setting that only a site has.
-func (h *Handler) site(b *block) error {
-	switch b.Val() {
-	case "realm":
-		return b.once(func() error { return b.text(&h.Realm) })
-	case "default":
-		return b.once(func() error { return b.word(&h.Default, "deny", "any", "public") })
-	case "forward_token":
-		return b.once(func() error { return b.word(&h.ForwardToken, "keep", "strip") })
-	case "cors_preflight":
-		return b.once(func() error { return b.word(&h.CORSPreflight, "forward", "deny") })
-	case "encoded_slash":
-		return b.once(func() error { return b.word(&h.EncodedSlash, "reject", "allow") })
-	case "semicolon":
-		return b.once(func() error { return b.word(&h.Semicolon, "reject", "allow") })
-	case "stream_check":
-		return b.once(func() error { return b.word(&h.StreamCheck, "on", "off") })
-	case "identity_headers":
-		return b.once(func() error { return h.identityHeaders(b) })
-	case "unknown_token":
-		return b.once(func() error { return h.unknownToken(b) })
-	case "let_through":
-		h.LetThrough = append(h.LetThrough, strings.Join(b.RemainingArgs(), " "))
-		return nil
-	}
-	return b.unknown("realm", "token_from", "mode", "error_body", "default", "space", "resource", "forward_token", "identity_headers",
-		"route", "group", "openapi", "let_through", "unknown_token", "cors_preflight", "encoded_slash", "semicolon", "stream_check")
+	return settings.compile(catalog)
 }
 
 func (h *Handler) identityHeaders(b *block) error {
 	h.IdentityHeaders = new(IdentityHeaders)
+	i := h.IdentityHeaders
 	if b.NextArg() {
 		if b.Val() == "signed" {
-			return b.signedIdentity(h.IdentityHeaders)
+			return i.signed(b)
 		}
 		if b.Val() != "off" {
 			return b.Errf("identity_headers %q: want off, signed, or a block", b.Val())
 		}
-		h.IdentityHeaders.Off = true
+		i.Off = true
 		return b.end()
 	}
+	header := func(_, name string) error { return checkIdentityHeader(name) }
 	err := b.settings([]setting{
-		{"owner", func() error { return b.header(&h.IdentityHeaders.Owner) }},
-		{"token", func() error { return b.header(&h.IdentityHeaders.Token) }},
-		{"space", func() error { return b.header(&h.IdentityHeaders.Space) }},
-		{"scopes", func() error { return b.header(&h.IdentityHeaders.Scopes) }},
+		{"owner", textIn(&i.Owner, header)},
+		{"token", textIn(&i.Token, header)},
+		{"space", textIn(&i.Space, header)},
+		{"scopes", textIn(&i.Scopes, header)},
 	})
-	if err == nil && *h.IdentityHeaders == (IdentityHeaders{}) {
+	if err == nil && *i == (IdentityHeaders{}) {
 		return b.Err("identity_headers: want off, or a block that names headers")
 	}
 	return err
 }
 
-// header reads the name of a header that can carry an identity.
-func (b *block) header(name *string) error {
-	if err := b.text(name); err != nil {
-		return err
-	}
-	if err := checkIdentityHeader(*name); err != nil {
-		return b.WrapErr(err)
-	}
-	return nil
-}
-
-// signedIdentity reads what follows the word signed.
-func (b *block) signedIdentity(i *IdentityHeaders) error {
+// signed reads what follows the word.
+func (i *IdentityHeaders) signed(b *block) error {
 	i.Signed = new(SignedIdentity)
 	return b.settings([]setting{
-		{"header", func() error { return b.text(&i.Signed.Header) }},
-		{"issuer", func() error { return b.text(&i.Signed.Issuer) }},
-		{"audience", func() error { return b.text(&i.Signed.Audience) }},
-		{"lifetime", func() error { return b.duration(&i.Signed.Lifetime) }},
-		{"jwks", func() error { return b.text(&i.Signed.JWKS) }},
+		{"header", textIn(&i.Signed.Header)},
+		{"issuer", textIn(&i.Signed.Issuer)},
+		{"audience", textIn(&i.Signed.Audience)},
+		{"lifetime", durationIn(&i.Signed.Lifetime)},
+		{"jwks", textIn(&i.Signed.JWKS)},
 	})
+}
+
+func (h *Handler) letThrough(b *block) error {
+	h.LetThrough = append(h.LetThrough, strings.Join(b.RemainingArgs(), " "))
+	return nil
 }
 
 func (h *Handler) unknownToken(b *block) error {
@@ -216,26 +177,34 @@ func (h *Handler) unknownToken(b *block) error {
 	return b.Errf("unknown_token %q: want reject, or forward until <date>", strings.Join(args, " "))
 }
 
-// setting reads one of the settings that sites, groups and routes share.
-func (b *block) setting(s *policy.Settings) (done bool, err error) {
-	switch b.Val() {
-	case "token_from":
-		text := strings.Join(b.RemainingArgs(), " ")
-		if _, err := policy.ParseCredential(text); err != nil {
-			return true, b.WrapErr(err)
-		}
-		s.TokenFrom = append(s.TokenFrom, text)
-		return true, nil
-	case "mode":
-		return true, b.once(func() error { return b.word(&s.Mode, "enforce", "report") })
-	case "error_body":
-		return true, b.once(func() error { return b.errorBody(s) })
-	case "space":
-		return true, b.once(func() error { return b.source(&s.Space) })
-	case "resource":
-		return true, b.once(func() error { return b.source(&s.Resource) })
+// commonSettings are those that sites, groups and routes share, besides sourceSettings.
+func commonSettings(s *policy.Settings) []setting {
+	return []setting{
+		{"token_from", func(b *block) error {
+			s.TokenFrom = append(s.TokenFrom, strings.Join(b.RemainingArgs(), " "))
+			_, err := policy.ParseCredential(s.TokenFrom[len(s.TokenFrom)-1])
+			return b.wrapped(err)
+		}},
+		{"mode", textIn(&s.Mode, func(name, word string) error {
+			_, err := policy.OneOf(name, word, "enforce", "report")
+			return err
+		})},
+		{"error_body", func(b *block) error { return b.errorBody(s) }},
 	}
-	return false, nil
+}
+
+// sourceSettings say where spaces and resources are found.
+func sourceSettings(s *policy.Settings) []setting {
+	return []setting{{"space", sourceIn(&s.Space)}, {"resource", sourceIn(&s.Resource)}}
+}
+
+// innerSettings are those that groups and routes share.
+func innerSettings(s *policy.Settings) []setting {
+	optional := func(b *block) error {
+		s.Optional = true
+		return b.end()
+	}
+	return slices.Concat(sourceSettings(s), commonSettings(s), []setting{{"optional", optional}})
 }
 
 // errorBody reads the shape of rejections' bodies: by its name, or as a media
@@ -252,40 +221,32 @@ func (b *block) errorBody(s *policy.Settings) error {
 		return b.Errf("error_body %q: want problem, error, message, message_code, or a media type and a template", strings.Join(args, " "))
 	}
 	s.ErrorBody = &policy.ErrorBody{ContentType: args[0], Template: args[1]}
-	if err := s.ErrorBody.Validate(); err != nil {
-		return b.WrapErr(err)
-	}
-	return nil
+	return b.wrapped(s.ErrorBody.Validate())
 }
 
-func (b *block) source(value *string) error {
-	name := b.Val()
-	if err := b.text(value); err != nil {
+func sourceIn(value *string) reader {
+	return textIn(value, func(name, text string) error {
+		if _, err := policy.ParseSource(text); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// routeSettings are what routes are made of: routes, groups and OpenAPI documents.
+func routeSettings(routes *[]policy.RouteConfig, groups *[]policy.GroupConfig, documents *[]policy.OpenAPIConfig) []setting {
+	return []setting{
+		{"route", addedTo(routes, (*block).route)}, {"group", addedTo(groups, (*block).group)}, {"openapi", addedTo(documents, (*block).openAPI)},
+	}
+}
+
+// addedTo has what a line says added to a list.
+func addedTo[T any](list *[]T, read func(*block) (T, error)) reader {
+	return func(b *block) error {
+		one, err := read(b)
+		*list = append(*list, one)
 		return err
 	}
-	if _, err := policy.ParseSource(*value); err != nil {
-		return b.Errf("%s: %v", name, err)
-	}
-	return nil
-}
-
-// routes reads what routes are made of: a route, a group or an OpenAPI document.
-func (b *block) routes(routes *[]policy.RouteConfig, groups *[]policy.GroupConfig, documents *[]policy.OpenAPIConfig) (done bool, err error) {
-	switch b.Val() {
-	case "route":
-		r, err := b.route()
-		*routes = append(*routes, r)
-		return true, err
-	case "group":
-		g, err := b.group()
-		*groups = append(*groups, g)
-		return true, err
-	case "openapi":
-		d, err := b.openAPI()
-		*documents = append(*documents, d)
-		return true, err
-	}
-	return false, nil
 }
 
 func (b *block) route() (r policy.RouteConfig, err error) {
@@ -307,50 +268,17 @@ func (b *block) route() (r policy.RouteConfig, err error) {
 			return r, b.Errf("route: %q: want a blank before the {", word)
 		}
 	}
-	return r, b.routeBlock(&r.Settings)
-}
-
-// routeBlock reads the block of a route, if it has one.
-func (b *block) routeBlock(s *policy.Settings) error {
-	inner := newBlock(b.Dispenser)
-	for nesting := b.Nesting(); b.NextBlock(nesting); {
-		done, err := inner.innerSetting(s)
-		if err != nil {
-			return err
-		}
-		if !done {
-			return inner.unknown("space", "resource", "token_from", "mode", "error_body", "optional")
-		}
-	}
-	return nil
-}
-
-// innerSetting reads one of the settings that groups and routes share.
-func (b *block) innerSetting(s *policy.Settings) (done bool, err error) {
-	if b.Val() != "optional" {
-		return b.setting(s)
-	}
-	s.Optional = true
-	return true, b.once(b.end)
+	err = b.settings(innerSettings(&r.Settings))
+	return r, err
 }
 
 func (b *block) group() (g policy.GroupConfig, err error) {
 	g.At = b.place()
-	if err := b.text(&g.Prefix); err != nil {
+	if err := textIn(&g.Prefix)(b); err != nil {
 		return g, err
 	}
-	inner := newBlock(b.Dispenser)
-	for nesting := b.Nesting(); b.NextBlock(nesting); {
-		done, err := inner.innerSetting(&g.Settings)
-		if !done && err == nil {
-			done, err = inner.routes(&g.Routes, &g.Groups, &g.OpenAPI)
-		}
-		if err != nil {
-			return g, err
-		}
-		if !done {
-			return g, inner.unknown("route", "group", "openapi", "space", "resource", "token_from", "mode", "error_body", "optional")
-		}
+	if err := b.settings(slices.Concat(routeSettings(&g.Routes, &g.Groups, &g.OpenAPI), innerSettings(&g.Settings))); err != nil {
+		return g, err
 	}
 	if b.ValRaw() != "}" {
 		return g, b.Errf("group %s: want a block of routes", g.Prefix)

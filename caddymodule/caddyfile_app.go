@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -64,64 +65,59 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 // written.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option
-	b := newBlock(d)
+	b := &block{d}
 	return b.settings([]setting{
-		{"store", func() error { return a.store(b) }},
-		{"cache", func() error { return a.cache(b) }},
-		{"token", func() error { return a.token(b) }},
-		{"unknown_token_limit", func() error { return a.unknownTokenLimit(b) }},
-		{"last_used", func() error { return a.readLastUsed(b) }},
-		{"events", func() error { return a.events(b) }},
-		{"grants", func() error { return a.grants(b) }},
-		{"scopes", func() error { return a.scopes(b) }},
+		{"store", a.store},
+		{"cache", a.cache},
+		{"token", a.token},
+		{"unknown_token_limit", a.unknownTokenLimit},
+		{"last_used", textIn(&a.LastUsed, func(_, text string) error {
+			_, err := lastUsed(text)
+			return err
+		})},
+		{"events", a.events},
+		{"grants", a.grants},
+		{"scopes", a.scopes},
 	})
 }
 
 func (a *App) cache(b *block) error {
 	return b.settings([]setting{
-		{"size", func() error { return b.number(&a.Cache.Size) }},
-		{"ttl", func() error { return b.duration(&a.Cache.TTL) }},
-		{"negative_size", func() error { return b.number(&a.Cache.NegativeSize) }},
-		{"negative_ttl", func() error { return b.duration(&a.Cache.NegativeTTL) }},
-		{"max_stale", func() error { return b.duration(&a.Cache.MaxStale) }},
+		{"size", numberIn(&a.Cache.Size)},
+		{"ttl", durationIn(&a.Cache.TTL)},
+		{"negative_size", numberIn(&a.Cache.NegativeSize)},
+		{"negative_ttl", durationIn(&a.Cache.NegativeTTL)},
+		{"max_stale", durationIn(&a.Cache.MaxStale)},
 	})
 }
 
 func (a *App) token(b *block) error {
 	lifetimes := *b.Dispenser // where the last of them stands
-	lifetime := func(value *string) error {
-		lifetimes = *b.Dispenser
-		return b.lifetime(value)
+	lifetimeIn := func(value *string) reader {
+		return func(b *block) error {
+			lifetimes = *b.Dispenser
+			return textIn(value, func(name, text string) error {
+				_, err := lifetime(name, text)
+				return err
+			})(b)
+		}
 	}
 	err := b.settings([]setting{
-		{"prefix", func() error {
-			if err := b.text(&a.Token.Prefix); err != nil {
-				return err
-			}
-			if err := token.ValidPrefix(a.Token.Prefix); err != nil {
-				return b.WrapErr(err)
-			}
-			return nil
-		}},
-		{"default_lifetime", func() error { return lifetime(&a.Token.DefaultLifetime) }},
-		{"max_lifetime", func() error { return lifetime(&a.Token.MaxLifetime) }},
-		{"pepper", func() error {
-			if err := b.text(&a.Token.Pepper); err != nil {
-				return err
-			}
-			if p := a.Token.Pepper; len(p) < minPepper && !strings.Contains(p, "{") {
-				return b.WrapErr(errShortPepper)
+		{"prefix", textIn(&a.Token.Prefix, func(_, text string) error { return token.ValidPrefix(text) })},
+		{"default_lifetime", lifetimeIn(&a.Token.DefaultLifetime)},
+		{"max_lifetime", lifetimeIn(&a.Token.MaxLifetime)},
+		{"pepper", textIn(&a.Token.Pepper, func(_, text string) error {
+			if len(text) < minPepper && !strings.Contains(text, "{") {
+				return errShortPepper
 			}
 			return nil
-		}},
+		})},
 	})
 	if err != nil {
 		return err
 	}
-	if _, _, err := a.Token.lifetimes(); err != nil {
-		return lifetimes.WrapErr(err)
-	}
-	return nil
+	_, _, err = a.Token.lifetimes()
+	return (&block{&lifetimes}).wrapped(err)
 }
 
 func (a *App) unknownTokenLimit(b *block) error {
@@ -141,32 +137,17 @@ func (a *App) unknownTokenLimit(b *block) error {
 	return b.Errf("unknown_token_limit %q: want a number and a duration, as in 20 60s, or off", strings.Join(args, " "))
 }
 
-func (a *App) readLastUsed(b *block) error {
-	if err := b.text(&a.LastUsed); err != nil {
-		return err
-	}
-	if _, err := lastUsed(a.LastUsed); err != nil {
-		return b.WrapErr(err)
-	}
-	return nil
-}
-
 func (a *App) events(b *block) error {
-	return b.settings([]setting{
-		{"keep", func() error { return b.duration(&a.Events.Keep) }},
-		{"max", func() error { return b.number(&a.Events.Max) }},
-	})
+	return b.settings([]setting{{"keep", durationIn(&a.Events.Keep)}, {"max", numberIn(&a.Events.Max)}})
 }
 
 func (a *App) grants(b *block) error {
-	var word string
-	if err := b.text(&word); err != nil {
-		return err
-	}
-	if a.GrantsImmutable = word == "immutable"; !a.GrantsImmutable && word != "mutable" {
-		return b.Errf("grants %q: want mutable or immutable", word)
-	}
-	return nil
+	return textIn(new(string), func(name, word string) error {
+		if a.GrantsImmutable = word == "immutable"; !a.GrantsImmutable && word != "mutable" {
+			return fmt.Errorf("%s %q: want mutable or immutable", name, word)
+		}
+		return nil
+	})(b)
 }
 
 // scopes reads the catalog.
@@ -213,47 +194,6 @@ func describeScope(s *policy.Scope, args []string) (ok bool) {
 		}
 	}
 	return true
-}
-
-// maxNumber is the most that can be kept of anything. Memory for tokens is set aside
-// at once: with a number that was mistyped there would be none left.
-const maxNumber = 100_000_000
-
-func (b *block) number(value *int) error {
-	name, text := b.Val(), ""
-	if err := b.text(&text); err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n <= 0 || n > maxNumber {
-		return b.Errf("%s %q: want a number from 1 to %d", name, text, maxNumber)
-	}
-	*value = n
-	return nil
-}
-
-func (b *block) duration(value *caddy.Duration) error {
-	name, text := b.Val(), ""
-	if err := b.text(&text); err != nil {
-		return err
-	}
-	d, err := caddy.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return b.Errf("%s %q: want a duration such as 60s", name, text)
-	}
-	*value = caddy.Duration(d)
-	return nil
-}
-
-func (b *block) lifetime(value *string) error {
-	name := b.Val()
-	if err := b.text(value); err != nil {
-		return err
-	}
-	if _, err := lifetime(name, *value); err != nil {
-		return b.WrapErr(err)
-	}
-	return nil
 }
 
 var _ caddyfile.Unmarshaler = (*App)(nil)

@@ -3,86 +3,126 @@ package caddymodule
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/patgate/patgate/policy"
 )
 
-// block reads the lines of a block. seen has the lines of what may stand once.
-type block struct {
-	*caddyfile.Dispenser
-	seen map[string]int
-}
+// block reads the lines of a block.
+type block struct{ *caddyfile.Dispenser }
 
-func newBlock(d *caddyfile.Dispenser) *block { return &block{d, map[string]int{}} }
-
-// setting is a word that may stand once in a block, and what reads it.
+// setting is a word that may stand in a block, and what reads its line.
 type setting struct {
 	name string
-	read func() error
+	read reader
 }
 
-// settings reads a block of nothing but such settings.
+// reader reads a line whose first word has been read.
+type reader func(*block) error
+
+// repeated are the words that may stand more than once in a block.
+var repeated = []string{
+	"token_from", "let_through", "route", "group", "openapi", "scheme", "ignore", "skip", "operation", "tag", "admin",
+}
+
+// settings reads a block.
 func (b *block) settings(all []setting) error {
 	if b.NextArg() {
 		return b.Errf("unexpected %q: settings stand in a block", b.Val())
 	}
-	inner := newBlock(b.Dispenser)
+	seen := map[string]int{} // the lines
 	for nesting := b.Nesting(); b.NextBlock(nesting); {
-		i := slices.IndexFunc(all, func(s setting) bool { return s.name == b.Val() })
+		name := b.Val()
+		i := slices.IndexFunc(all, func(s setting) bool { return s.name == name })
 		if i < 0 {
-			var names []string
-			for _, s := range all {
-				names = append(names, s.name)
-			}
-			return b.unknown(names...)
+			return b.unknown(all)
 		}
-		if err := inner.once(all[i].read); err != nil {
+		if line, twice := seen[name]; twice && !slices.Contains(repeated, name) {
+			return b.Errf("%s: is set already on line %d", name, line)
+		}
+		seen[name] = b.Line()
+		if err := all[i].read(b); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// once reads a setting that may stand once in a block.
-func (b *block) once(read func() error) error {
-	name := b.Val()
-	if line, twice := b.seen[name]; twice {
-		return b.Errf("%s: is set already on line %d", name, line)
+// checkedBy has settings checked with each of their lines.
+func checkedBy(check func() error, all []setting) []setting {
+	for i, s := range all {
+		all[i].read = func(b *block) error {
+			if err := s.read(b); err != nil {
+				return err
+			}
+			return b.wrapped(check())
+		}
 	}
-	b.seen[name] = b.Line()
-	return read()
+	return all
 }
 
-// text reads one argument.
-func (b *block) text(value *string) error {
-	err := b.placeholder(value)
-	*value = asWritten(*value)
-	return err
-}
-
-// placeholder reads one argument as it is: in contrast to text, shorthands of
-// placeholders stay what Caddy has made of them.
-func (b *block) placeholder(value *string) error {
-	name := b.Val()
-	if !b.NextArg() || b.Val() == "" {
-		return b.Errf("%s: a value is missing", name)
+// wrapped adds where the dispenser is to an error, if it is one.
+func (b *block) wrapped(err error) error {
+	if err == nil {
+		return nil
 	}
-	*value = b.Val()
-	return b.end()
+	return b.WrapErr(err)
 }
 
-// word reads one argument out of those possible.
-func (b *block) word(value *string, possible ...string) error {
-	name := b.Val()
-	if err := b.text(value); err != nil {
+// textIn reads one argument, which has to pass the checks. They are told the line's
+// first word, too.
+func textIn(value *string, checks ...func(name, text string) error) reader {
+	return func(b *block) error {
+		name := b.Val()
+		err := rawTextIn(value)(b)
+		*value = asWritten(*value)
+		for _, check := range checks {
+			if err == nil {
+				err = b.wrapped(check(name, *value))
+			}
+		}
 		return err
 	}
-	if _, err := policy.OneOf(name, *value, possible...); err != nil {
-		return b.WrapErr(err)
+}
+
+// rawTextIn reads one argument as it is: in contrast to textIn, shorthands of
+// placeholders stay what Caddy has made of them.
+func rawTextIn(value *string) reader {
+	return func(b *block) error {
+		name := b.Val()
+		if !b.NextArg() || b.Val() == "" {
+			return b.Errf("%s: a value is missing", name)
+		}
+		*value = b.Val()
+		return b.end()
 	}
-	return nil
+}
+
+// numberIn reads a number from 1.
+func numberIn(value *int) reader {
+	return textIn(new(string), func(name, text string) (err error) {
+		if *value, err = strconv.Atoi(text); err != nil || *value <= 0 || *value > maxNumber {
+			return fmt.Errorf("%s %q: want a number from 1 to %d", name, text, maxNumber)
+		}
+		return nil
+	})
+}
+
+// maxNumber is the most that can be kept of anything. Memory for tokens is set aside
+// at once: with a number that was mistyped there would be none left.
+const maxNumber = 100_000_000
+
+// durationIn reads a duration.
+func durationIn(value *caddy.Duration) reader {
+	return textIn(new(string), func(name, text string) error {
+		d, err := caddy.ParseDuration(text)
+		if *value = caddy.Duration(d); err != nil || d <= 0 {
+			return fmt.Errorf("%s %q: want a duration such as 60s", name, text)
+		}
+		return nil
+	})
 }
 
 // end refuses further arguments.
@@ -94,11 +134,15 @@ func (b *block) end() error {
 }
 
 // unknown is the error for a word that is none of those possible.
-func (b *block) unknown(possible ...string) error {
+func (b *block) unknown(possible []setting) error {
 	if b.opens() {
 		return b.Err("unexpected block")
 	}
-	return b.Errf("unknown word %q: want one of %s", b.Val(), strings.Join(possible, ", "))
+	var names []string
+	for _, s := range possible {
+		names = append(names, s.name)
+	}
+	return b.Errf("unknown word %q: want one of %s", b.Val(), strings.Join(names, ", "))
 }
 
 // opens reports whether the current word opens a block. A word that takes one

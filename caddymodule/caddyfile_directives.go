@@ -7,16 +7,28 @@ import (
 )
 
 func init() {
-	httpcaddyfile.RegisterHandlerDirective("patgate_console", parseConsole)
-	httpcaddyfile.RegisterDirectiveOrder("patgate_console", httpcaddyfile.Before, "respond")
-	httpcaddyfile.RegisterHandlerDirective("patgate_authorize", parseAuthorize)
-	httpcaddyfile.RegisterDirectiveOrder("patgate_authorize", httpcaddyfile.After, "try_files") // before patgate
-	httpcaddyfile.RegisterHandlerDirective("patgate_health", parseHealth)
-	httpcaddyfile.RegisterDirectiveOrder("patgate_health", httpcaddyfile.After, "try_files") // before patgate
+	register("patgate_console", httpcaddyfile.Before, "respond", func() directive { return new(Console) })
+	// Before patgate.
+	register("patgate_authorize", httpcaddyfile.After, "try_files", func() directive { return new(Authorize) })
+	register("patgate_health", httpcaddyfile.After, "try_files", func() directive { return new(Health) })
 }
 
-// parseConsole sets up the console of a site. It is ordered behind all that may
-// say who is signed in. Syntax:
+// directive is a handler that reads its own directive.
+type directive interface {
+	caddyhttp.MiddlewareHandler
+	caddyfile.Unmarshaler
+}
+
+func register(name string, position httpcaddyfile.Positional, other string, empty func() directive) {
+	httpcaddyfile.RegisterHandlerDirective(name, func(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+		h := empty()
+		return h, h.UnmarshalCaddyfile(helper.Dispenser)
+	})
+	httpcaddyfile.RegisterDirectiveOrder(name, position, other)
+}
+
+// UnmarshalCaddyfile reads the directive of a console. It is ordered behind all that
+// may say who is signed in. Syntax:
 //
 //	patgate_console [<matcher>] {
 //		owner <placeholder>    # who is signed in; default {http.auth.user.id}
@@ -24,51 +36,24 @@ func init() {
 //	}
 //
 // Both the block and its lines may be left out; admin may be repeated.
-func parseConsole(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	c := new(Console)
-	return c, c.UnmarshalCaddyfile(helper.Dispenser)
-}
-
-// UnmarshalCaddyfile reads the directive; parseConsole says how it is written.
 func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
-	if d.NextArg() {
-		return d.Errf("unexpected %q: settings stand in a block", d.Val())
-	}
-	b := newBlock(d)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		var err error
-		switch d.Val() {
-		case "owner":
-			err = b.once(func() error { return b.placeholder(&c.Owner) })
-		case "admin":
-			admins := d.RemainingArgs()
+	return (&block{d}).settings(checkedBy(c.check, []setting{
+		{"owner", rawTextIn(&c.Owner)},
+		{"admin", func(b *block) error {
+			admins := b.RemainingArgs()
 			if len(admins) == 0 {
-				err = d.Err("admin: whom? want the names of owners")
+				return b.Err("admin: whom? want the names of owners")
 			}
 			c.Admins = append(c.Admins, admins...)
-		default:
-			err = b.unknown("owner", "admin")
-		}
-		if err != nil {
-			return err
-		}
-		if err := c.check(); err != nil {
-			return d.WrapErr(err)
-		}
-	}
-	return nil
+			return nil
+		}},
+	}))
 }
 
-// parseAuthorize sets up an authorization service. Syntax:
+// UnmarshalCaddyfile reads the directive of an authorization service. Syntax:
 //
 //	patgate_authorize nginx | traefik | caddy | envoy
-func parseAuthorize(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	a := new(Authorize)
-	return a, a.UnmarshalCaddyfile(helper.Dispenser)
-}
-
-// UnmarshalCaddyfile reads the directive; parseAuthorize says how it is written.
 func (a *Authorize) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
 	one := d.AllArgs(&a.For)
@@ -78,15 +63,9 @@ func (a *Authorize) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// parseHealth sets up the answer to probes. Syntax:
+// UnmarshalCaddyfile reads the directive of the answer to probes. Syntax:
 //
 //	patgate_health [<matcher>]
-func parseHealth(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	h := new(Health)
-	return h, h.UnmarshalCaddyfile(helper.Dispenser)
-}
-
-// UnmarshalCaddyfile reads the directive; parseHealth says how it is written.
 func (*Health) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
 	if d.NextArg() || d.NextBlock(0) {
@@ -94,9 +73,3 @@ func (*Health) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	return nil
 }
-
-var (
-	_ caddyfile.Unmarshaler = (*Console)(nil)
-	_ caddyfile.Unmarshaler = (*Authorize)(nil)
-	_ caddyfile.Unmarshaler = (*Health)(nil)
-)

@@ -42,19 +42,28 @@ import (
 // may be repeated.
 func (b *block) openAPI() (d policy.OpenAPIConfig, err error) {
 	d.At = b.place()
-	if err := b.text(&d.File); err != nil {
+	if err := textIn(&d.File)(b); err != nil {
 		return d, err
 	}
 	if d.File, err = beside(b.File(), d.File); err != nil {
 		return d, b.WrapErr(err)
 	}
-	inner := newBlock(b.Dispenser)
-	for nesting := b.Nesting(); b.NextBlock(nesting); {
-		if err := inner.openAPILine(&d); err != nil {
-			return d, err
-		}
-	}
-	return d, nil
+	err = b.settings(append([]setting{
+		{"base", textIn(&d.Base)},
+		{"default", func(b *block) error {
+			if d.Default = strings.Join(b.RemainingArgs(), " "); d.Default == "" {
+				return b.Err("default: a requirement is missing")
+			}
+			return nil
+		}},
+		{"scheme", addedTo(&d.Schemes, (*block).scheme)},
+		{"ignore", namesIn(&d.Ignore)},
+		{"skip", namesIn(&d.Skip)},
+		{"operation", addedTo(&d.Operations, (*block).override)},
+		{"tag", addedTo(&d.Tags, (*block).override)},
+		{"route", addedTo(&d.Routes, (*block).route)},
+	}, innerSettings(&d.Settings)...))
+	return d, err
 }
 
 // beside returns the absolute name of a file named in a Caddyfile. What stands in
@@ -67,53 +76,21 @@ func beside(caddyfile, name string) (string, error) {
 	return filepath.Abs(filepath.Join(filepath.Dir(caddyfile), name))
 }
 
-func (b *block) openAPILine(d *policy.OpenAPIConfig) error {
-	place := b.place()
-	switch b.Val() {
-	case "base":
-		return b.once(func() error { return b.text(&d.Base) })
-	case "default":
-		return b.once(func() error {
-			d.Default = strings.Join(b.RemainingArgs(), " ")
-			if d.Default == "" {
-				return b.Err("default: a requirement is missing")
-			}
-			return nil
-		})
-	case "scheme":
-		name, require, err := b.named()
-		d.Schemes = append(d.Schemes, policy.SchemeConfig{Name: name, Require: require, At: place})
-		return err
-	case "ignore":
-		return b.names(&d.Ignore)
-	case "skip":
-		return b.names(&d.Skip)
-	case "operation":
-		return b.override(&d.Operations)
-	case "tag":
-		return b.override(&d.Tags)
-	case "route":
-		r, err := b.route()
-		d.Routes = append(d.Routes, r)
-		return err
-	}
-	done, err := b.innerSetting(&d.Settings)
-	if !done && err == nil {
-		err = b.unknown("base", "default", "scheme", "ignore", "skip", "operation", "tag", "route",
-			"space", "resource", "token_from", "mode", "error_body", "optional")
-	}
-	return err
+// scheme reads what a security scheme asks for.
+func (b *block) scheme() (s policy.SchemeConfig, err error) {
+	s.At = b.place()
+	s.Name, s.Require, err = b.named()
+	return s, err
 }
 
 // override reads what operations need, with the block of a route.
-func (b *block) override(overrides *[]policy.OverrideConfig) (err error) {
-	o := policy.OverrideConfig{At: b.place()}
+func (b *block) override() (o policy.OverrideConfig, err error) {
+	o.At = b.place()
 	if o.Name, o.Require, err = b.named(); err != nil {
-		return err
+		return o, err
 	}
-	err = b.routeBlock(&o.Settings)
-	*overrides = append(*overrides, o)
-	return err
+	err = b.settings(innerSettings(&o.Settings))
+	return o, err
 }
 
 // named reads a name and a requirement.
@@ -126,15 +103,16 @@ func (b *block) named() (name, require string, err error) {
 	return asWritten(args[0]), strings.Join(args[1:], " "), nil
 }
 
-// names reads names.
-func (b *block) names(all *[]string) error {
-	word := b.Val()
-	args := b.RemainingArgs()
-	if len(args) == 0 {
-		return b.Errf("%s: a name is missing", word)
+// namesIn reads names.
+func namesIn(all *[]string) reader {
+	return func(b *block) error {
+		word, names := b.Val(), b.RemainingArgs()
+		if len(names) == 0 {
+			return b.Errf("%s: a name is missing", word)
+		}
+		for _, name := range names {
+			*all = append(*all, asWritten(name))
+		}
+		return nil
 	}
-	for _, name := range args {
-		*all = append(*all, asWritten(name))
-	}
-	return nil
 }

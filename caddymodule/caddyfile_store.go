@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -53,7 +54,7 @@ func (a *App) store(b *block) error {
 
 func (c *RedisConfig) read(b *block) error {
 	if err := b.settings([]setting{
-		{"address", func() error {
+		{"address", func(b *block) error {
 			if c.Addresses = b.RemainingArgs(); len(c.Addresses) == 0 {
 				return b.Err("address: a value is missing")
 			}
@@ -65,27 +66,21 @@ func (c *RedisConfig) read(b *block) error {
 			}
 			return nil
 		}},
-		{"cluster", func() error { c.Cluster = true; return b.end() }},
-		{"sentinel", func() error { return b.text(&c.Sentinel) }},
-		{"username", func() error { return b.text(&c.Username) }},
-		{"password", func() error { return b.text(&c.Password) }},
-		{"sentinel_username", func() error { return b.text(&c.SentinelUsername) }},
-		{"sentinel_password", func() error { return b.text(&c.SentinelPassword) }},
-		{"db", func() error {
-			text := ""
-			if err := b.text(&text); err != nil {
-				return err
+		{"cluster", func(b *block) error { c.Cluster = true; return b.end() }},
+		{"sentinel", textIn(&c.Sentinel)},
+		{"username", textIn(&c.Username)},
+		{"password", textIn(&c.Password)},
+		{"sentinel_username", textIn(&c.SentinelUsername)},
+		{"sentinel_password", textIn(&c.SentinelPassword)},
+		{"db", textIn(new(string), func(name, text string) (err error) {
+			if c.DB, err = strconv.Atoi(text); err != nil || c.DB < 0 {
+				return fmt.Errorf("%s %q: want the number of a database, from 0", name, text)
 			}
-			n, err := strconv.Atoi(text)
-			if err != nil || n < 0 {
-				return b.Errf("db %q: want the number of a database, from 0", text)
-			}
-			c.DB = n
 			return nil
-		}},
-		{"key_prefix", func() error { return b.text(&c.KeyPrefix) }},
-		{"budget", func() error { return b.duration(&c.Budget) }},
-		{"tls", func() error { c.TLS = new(RedisTLS); return c.TLS.read(b) }},
+		})},
+		{"key_prefix", textIn(&c.KeyPrefix)},
+		{"budget", durationIn(&c.Budget)},
+		{"tls", func(b *block) error { c.TLS = new(RedisTLS); return c.TLS.read(b) }},
 	}); err != nil {
 		return err
 	}
@@ -102,17 +97,15 @@ func (c *RedisConfig) check(b *block) error {
 	if c.TLS != nil || strings.Contains(strings.Join(texts, ""), "{") {
 		return nil
 	}
-	if _, err := c.source(); err != nil {
-		return b.WrapErr(err)
-	}
-	return nil
+	_, err := c.source()
+	return b.wrapped(err)
 }
 
 func (c *RedisTLS) read(b *block) error {
 	return b.settings([]setting{
-		{"ca", func() error { return b.text(&c.CA) }},
-		{"cert", func() error { return b.text(&c.Cert) }},
-		{"key", func() error { return b.text(&c.Key) }},
-		{"server_name", func() error { return b.text(&c.ServerName) }},
+		{"ca", textIn(&c.CA)},
+		{"cert", textIn(&c.Cert)},
+		{"key", textIn(&c.Key)},
+		{"server_name", textIn(&c.ServerName)},
 	})
 }
