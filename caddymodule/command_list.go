@@ -35,106 +35,71 @@ func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, erro
 
 // list prints what the server lists at path under key, as a table or, with
 // --json, as one object like that of a page: one page if query has a limit, and
-// otherwise all of it.
+// otherwise all of it. If the list breaks off, so does the object.
 func list[T any](a *asking, path, key string, query url.Values, header []string, row func(T) []string) error {
-	out := bufio.NewWriter(a.out())
-	var print pagePrinter = &tablePrinter[T]{out: out, none: a.cmd.ErrOrStderr(), key: key, header: header, row: row}
+	out, printed := bufio.NewWriter(a.out()), 0
 	if a.json {
-		print = &jsonPrinter{out: out, key: key}
+		fmt.Fprintf(out, "{%q:[", key)
 	}
 	onePage := query.Has("limit")
 	if !onePage {
 		query.Set("limit", strconv.Itoa(registry.MaxLimit))
 	}
-	for {
+	var next string
+	for more := true; more; more = next != "" && !onePage {
 		var page map[string]json.RawMessage
 		if err := a.call(a.ctx(), http.MethodGet, path+"?"+query.Encode(), nil, &page); err != nil {
 			return err
 		}
 		var items []json.RawMessage
-		var next string
 		if err := errors.Join(json.Unmarshal(page[key], &items), json.Unmarshal(page["next"], &next)); err != nil {
 			return fmt.Errorf("reading the server's list: %w", err)
 		}
-		if err := print.page(items); err != nil {
+		if a.json {
+			printItems(out, items, printed == 0)
+		} else if err := printRows(out, items, printed == 0, header, row); err != nil {
 			return err
 		}
-		if next == "" || onePage {
-			print.end(next)
-			return out.Flush()
-		}
+		printed += len(items)
 		query.Set("cursor", next)
 	}
-}
-
-// pagePrinter prints a list as it comes. The errors of its output are kept there.
-type pagePrinter interface {
-	page(items []json.RawMessage) error
-	end(next string) // next is the cursor of what is not printed; "": nothing is left
-}
-
-// tablePrinter prints a list as a table, aligned page by page.
-type tablePrinter[T any] struct {
-	out    *bufio.Writer
-	none   io.Writer // where it is said that there are none: no script takes that for one
-	key    string
-	header []string // nil when it is printed
-	row    func(T) []string
-}
-
-func (p *tablePrinter[T]) page(items []json.RawMessage) error {
-	if len(items) == 0 {
-		return nil
+	if a.json {
+		cursor, _ := json.Marshal(next) // a string: never fails
+		fmt.Fprintf(out, `],"next":%s}`+"\n", cursor)
+		return out.Flush()
 	}
-	table := newTable(p.out)
-	if p.header != nil {
-		fmt.Fprintln(table, strings.Join(p.header, "\t"))
-		p.header = nil
+	if printed == 0 {
+		fmt.Fprintf(a.cmd.ErrOrStderr(), "no %s\n", key) // no script takes that for one
+	}
+	if next != "" {
+		fmt.Fprintf(out, "\nmore with --cursor %s\n", next)
+	}
+	return out.Flush()
+}
+
+// printItems prints the items of a page, separated by commas. out keeps its error.
+func printItems(out *bufio.Writer, items []json.RawMessage, first bool) {
+	for _, item := range items {
+		if !first {
+			out.WriteByte(',')
+		}
+		first = false
+		out.Write(item)
+	}
+}
+
+// printRows prints the items of a page as a table, under a header if it is the first.
+func printRows[T any](out io.Writer, items []json.RawMessage, first bool, header []string, row func(T) []string) error {
+	table := newTable(out)
+	if first && len(items) > 0 {
+		fmt.Fprintln(table, strings.Join(header, "\t"))
 	}
 	for _, item := range items {
 		var v T
 		if err := json.Unmarshal(item, &v); err != nil {
 			return fmt.Errorf("reading the server's list: %w", err)
 		}
-		fmt.Fprintln(table, strings.Join(p.row(v), "\t"))
+		fmt.Fprintln(table, strings.Join(row(v), "\t"))
 	}
 	return table.Flush()
-}
-
-func (p *tablePrinter[T]) end(next string) {
-	if p.header != nil {
-		fmt.Fprintf(p.none, "no %s\n", p.key)
-	}
-	if next != "" {
-		fmt.Fprintf(p.out, "\nmore with --cursor %s\n", next)
-	}
-}
-
-// jsonPrinter prints a list as one JSON object. If the list breaks off, so does
-// the object.
-type jsonPrinter struct {
-	out   *bufio.Writer
-	key   string
-	begun bool
-	some  bool
-}
-
-func (p *jsonPrinter) page(items []json.RawMessage) error {
-	if !p.begun {
-		fmt.Fprintf(p.out, "{%q:[", p.key)
-		p.begun = true
-	}
-	for _, item := range items {
-		if p.some {
-			p.out.WriteByte(',')
-		}
-		p.out.Write(item)
-		p.some = true
-	}
-	return nil
-}
-
-func (p *jsonPrinter) end(next string) {
-	cursor, _ := json.Marshal(next) // a string: never fails
-	fmt.Fprintf(p.out, `],"next":%s}`+"\n", cursor)
 }
