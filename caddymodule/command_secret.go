@@ -17,8 +17,10 @@ import (
 // readSecret reads a secret from standard input, where it stays out of the
 // history of shells and the lists of processes. A terminal doesn't show it.
 func readSecret(cmd *cobra.Command) (string, error) {
-	read := func() ([]byte, error) {
-		return io.ReadAll(io.LimitReader(cmd.InOrStdin(), 2*token.MaxSecretLength)) // a longer one is refused, whatever follows
+	in := io.LimitReader(cmd.InOrStdin(), 2*token.MaxSecretLength) // a longer one is refused, whatever follows
+	read := func(w io.Writer) error {
+		_, err := io.Copy(w, in)
+		return err
 	}
 	if terminal := int(os.Stdin.Fd()); cmd.InOrStdin() == os.Stdin && term.IsTerminal(terminal) {
 		before, err := term.GetState(terminal)
@@ -30,9 +32,13 @@ func readSecret(cmd *cobra.Command) (string, error) {
 			fmt.Fprintln(cmd.ErrOrStderr())
 		}()
 		fmt.Fprint(cmd.ErrOrStderr(), "Secret (not shown): ")
-		read = func() ([]byte, error) { return term.ReadPassword(terminal) }
+		read = func(w io.Writer) error {
+			text, err := term.ReadPassword(terminal)
+			w.Write(text)
+			return err
+		}
 	}
-	text, err := interruptibly(cmd.Context(), read)
+	text, err := io.ReadAll(interruptible(cmd.Context(), read))
 	if err != nil {
 		return "", fmt.Errorf("reading the secret: %w", err)
 	}
@@ -43,22 +49,11 @@ func readSecret(cmd *cobra.Command) (string, error) {
 	return secret, nil
 }
 
-// interruptibly returns what read reads, or an error when ctx ends before that. A
-// read of standard input can't be interrupted itself: it ends with the program.
-func interruptibly(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
-	type result struct {
-		text []byte
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		text, err := read()
-		done <- result{text, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case r := <-done:
-		return r.text, r.err
-	}
+// interruptible returns what read writes until ctx ends. A read of standard input
+// can't be interrupted itself: it ends with the program.
+func interruptible(ctx context.Context, read func(to io.Writer) error) io.ReadCloser {
+	out, to := io.Pipe()
+	go func() { to.CloseWithError(read(to)) }()
+	context.AfterFunc(ctx, func() { to.CloseWithError(ctx.Err()) })
+	return out
 }

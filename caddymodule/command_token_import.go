@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +46,10 @@ begin with the time they were made, and not by "created_at".`,
 		}
 		sent := &lineCounter{in: in}
 		defer showProgress(a.cmd.ErrOrStderr(), func() string { return fmt.Sprintf("%d lines sent", sent.lines.Load()) })()
-		body := interruptible(a.ctx(), sent)
+		body := interruptible(a.ctx(), func(w io.Writer) error {
+			_, err := io.Copy(w, sent)
+			return err
+		})
 		defer body.Close()
 		resp, err := a.do(a.ctx(), http.MethodPost, apiPath("import"), "application/x-ndjson", body)
 		if reading := (*fs.PathError)(nil); errors.As(err, &reading) {
@@ -70,18 +72,6 @@ begin with the time they were made, and not by "created_at".`,
 		_, err = fmt.Fprintf(a.out(), "%s imported, %d there already\n", counted(done.Stored, "token"), done.Skipped)
 		return err
 	})
-}
-
-// interruptible returns what is read from in until ctx ends. A read of standard
-// input can't be interrupted itself, and net/http waits for it.
-func interruptible(ctx context.Context, in io.Reader) io.ReadCloser {
-	out, to := io.Pipe()
-	go func() { // ends with in, or with the program
-		_, err := io.Copy(to, in)
-		to.CloseWithError(err)
-	}()
-	context.AfterFunc(ctx, func() { out.CloseWithError(ctx.Err()) })
-	return out
 }
 
 // lineCounter counts the lines that are read through it.
