@@ -201,17 +201,12 @@ func (c *RedisTLS) config() (config *tls.Config, authorities []byte, err error) 
 }
 
 // storeLog is the log of a store. The store outlives configurations and their
-// logs, so each line goes to the log of its time.
-type storeLog struct {
-	attrs func(slog.Handler) slog.Handler // nil: none
-}
+// logs, so each line goes to the log of its time. (What With makes goes to that of
+// when it was made: no store uses it.)
+type storeLog struct{}
 
-func (l storeLog) now() slog.Handler {
-	var h slog.Handler = zapslog.NewHandler(caddy.Log().Core(), zapslog.WithName("patgate.store"))
-	if l.attrs != nil {
-		h = l.attrs(h)
-	}
-	return h
+func (storeLog) now() slog.Handler {
+	return zapslog.NewHandler(caddy.Log().Core(), zapslog.WithName("patgate.store"))
 }
 
 // Enabled implements slog.Handler.
@@ -223,18 +218,7 @@ func (l storeLog) Enabled(ctx context.Context, level slog.Level) bool {
 func (l storeLog) Handle(ctx context.Context, r slog.Record) error { return l.now().Handle(ctx, r) }
 
 // WithAttrs implements slog.Handler.
-func (l storeLog) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return l.with(func(h slog.Handler) slog.Handler { return h.WithAttrs(attrs) })
-}
+func (l storeLog) WithAttrs(attrs []slog.Attr) slog.Handler { return l.now().WithAttrs(attrs) }
 
 // WithGroup implements slog.Handler.
-func (l storeLog) WithGroup(name string) slog.Handler {
-	return l.with(func(h slog.Handler) slog.Handler { return h.WithGroup(name) })
-}
-
-func (l storeLog) with(more func(slog.Handler) slog.Handler) slog.Handler {
-	if l.attrs == nil {
-		return storeLog{attrs: more}
-	}
-	return storeLog{attrs: func(h slog.Handler) slog.Handler { return more(l.attrs(h)) }}
-}
+func (l storeLog) WithGroup(name string) slog.Handler { return l.now().WithGroup(name) }
