@@ -71,7 +71,7 @@ func (r *rejections) add(o *outcome, route *policy.Route) {
 		r.kinds[kind] = one
 	}
 	one.Count++
-	one.Last, one.Detail = now, cmp.Or(o.detail, o.reason.Detail())
+	one.Last, one.Detail = now, o.text()
 }
 
 // rejectionStatus is what was turned away since a time.
