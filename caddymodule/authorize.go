@@ -2,11 +2,9 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -76,106 +74,56 @@ func (a *Authorize) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.names = sync.OnceValue(app.(*App).identityNames) // when all gates are known
-	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && proxyBehind(ctx, server) {
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		read := asRead(server)
+		behind := proxySearch{named: read.NamedRoutes}
+		if behind.routes(read.Routes, false); !behind.found {
+			return nil
+		}
 		return errors.New("patgate_authorize: a proxy stands behind it (reverse_proxy, or what invoke leads to), and would forward what the one that asks forwards: have it in a site or a handle block of its own")
 	}
 	return nil
 }
 
-// proxyBehind reports whether requests may come to a proxy after the handler that is
-// being provisioned: behind it in its route, in a later route of its list, or behind a
-// subroute around it, or behind an invoke of its named route in the routes of the server. But
-// for these, what Caddy has provisioned already stands before it.
-func proxyBehind(ctx caddy.Context, server *caddyhttp.Server) bool {
-	lists := []caddyhttp.RouteList{server.Routes}
-	for name, route := range server.NamedRoutes {
-		lists = append(lists, caddyhttp.RouteList{*route})
-		if !route.Terminal && slices.ContainsFunc(route.HandlersRaw, asks) && forwardBehind(server.Routes, name) {
-			return true
-		}
-	}
-	for _, module := range ctx.Modules() {
-		if around, ok := module.(*caddyhttp.Subroute); ok {
-			lists = append(lists, around.Routes)
-		}
-	}
-	for _, routes := range slices.Backward(lists) {
-		at := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return slices.ContainsFunc(r.HandlersRaw, asks) })
-		if at < 0 {
-			continue
-		}
-		own := routes[at]
-		if i := slices.IndexFunc(own.HandlersRaw, asks); slices.ContainsFunc(own.HandlersRaw[i+1:], forwards) {
-			return true
-		}
-		if own.Terminal {
-			return false
-		}
-		for _, later := range routes[at+1:] {
-			// Of a group, such as that of handle blocks, a request comes to one route.
-			if (own.Group == "" || later.Group != own.Group) && slices.ContainsFunc(later.HandlersRaw, forwards) {
-				return true
-			}
-		}
-	}
-	return false
+// proxySearch goes through routes as requests may, and looks for proxies behind an
+// authorization service. What invoke leads to may be one.
+type proxySearch struct {
+	named   map[string]jsonRoute
+	invoked []string // the named routes that it is in
+	found   bool
 }
 
-// forwardBehind reports whether requests may come to a proxy after an invoke of the named
-// route, in routes that Caddy has provisioned, or below them.
-func forwardBehind(routes caddyhttp.RouteList, name string) bool {
-	var leads func(h caddyhttp.MiddlewareHandler) bool
-	leads = func(h caddyhttp.MiddlewareHandler) bool {
-		switch h := h.(type) {
-		case *caddyhttp.Invoke:
-			return h.Name == name
-		case *caddyhttp.Subroute:
-			return slices.ContainsFunc(h.Routes, func(r caddyhttp.Route) bool { return !r.Terminal && slices.ContainsFunc(r.Handlers, leads) })
+// routes reports whether requests come out behind the routes that were asked about, there
+// or, asked, before.
+func (s *proxySearch) routes(routes []jsonRoute, asked bool) bool {
+	var groups []string // of the routes where they were
+	for _, r := range routes {
+		// Of a group, such as that of handle blocks, a request comes to one route.
+		here := asked || slices.ContainsFunc(groups, func(group string) bool { return group == "" || group != r.Group })
+		for i := range r.Handle {
+			here = s.handler(&r.Handle[i], here)
 		}
-		return false
-	}
-	for i, own := range routes {
-		for n, h := range own.Handlers {
-			if around, ok := h.(*caddyhttp.Subroute); ok && forwardBehind(around.Routes, name) {
-				return true
-			}
-			if !leads(h) {
-				continue
-			}
-			behind := caddyhttp.RouteList{{Handlers: own.Handlers[n+1:]}}
-			for _, later := range routes[i+1:] {
-				if !own.Terminal && (own.Group == "" || later.Group != own.Group) {
-					behind = append(behind, later)
-				}
-			}
-			if forward(behind) {
-				return true
-			}
+		if here && !r.Terminal {
+			groups = append(groups, r.Group)
 		}
 	}
-	return false
+	return asked || len(groups) > 0
 }
 
-// asks and forwards report whether the JSON of a handler makes one that is an
-// authorization service, or that may forward requests, or has one below it.
-func asks(handler json.RawMessage) bool     { return makes(handler, "patgate_authorize") }
-func forwards(handler json.RawMessage) bool { return makes(handler, "reverse_proxy", "invoke") }
-
-func makes(handler json.RawMessage, names ...string) bool {
-	var has func(v any) bool
-	has = func(v any) bool {
-		switch v := v.(type) {
-		case []any:
-			return slices.ContainsFunc(v, has)
-		case map[string]any:
-			name, _ := v["handler"].(string)
-			return slices.Contains(names, name) || slices.ContainsFunc(slices.Collect(maps.Values(v)), has)
-		}
-		return false
+// handler is routes for a handler.
+func (s *proxySearch) handler(h *jsonHandler, asked bool) bool {
+	s.found = s.found || asked && (h.Handler == "reverse_proxy" || h.Handler == "invoke")
+	lists := append(h.below(), h.failed())
+	if r, known := s.named[h.Name]; h.Handler == "invoke" && known && !slices.Contains(s.invoked, h.Name) {
+		lists = append(lists, []jsonRoute{r})
+		s.invoked = append(s.invoked, h.Name)
+		defer func() { s.invoked = s.invoked[:len(s.invoked)-1] }()
 	}
-	var v any
-	_ = json.Unmarshal(handler, &v) // what is wrong with it, Caddy says
-	return has(v)
+	after := asked || h.Handler == "patgate_authorize"
+	for _, routes := range lists {
+		after = s.routes(routes, asked) || after
+	}
+	return after
 }
 
 // ServeHTTP has the original request judged by what comes next.

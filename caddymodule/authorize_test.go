@@ -257,6 +257,8 @@ func TestAuthorizeBeforeProxy(t *testing.T) {
 		{"&(auth) {\nheader /v1/* X-Asked yes\n" + service + proxy + "}\nhttp://:1 {\ninvoke auth\n}", false},
 		{named + "http://:1 {\nroute {\ninvoke auth\n" + proxy + "}\n}", false},
 		{named + "http://:1 {\nroute {\ninvoke auth\n}\n" + proxy + "}", false},
+		{named + "&(more) {\nheader /v1/* X-More yes\ninvoke auth\n}\nhttp://:1 {\ninvoke more\n}", true},
+		{named + "&(more) {\nheader /v1/* X-More yes\nroute {\ninvoke auth\n" + proxy + "}\n}\nhttp://:1 {\ninvoke more\n}", false},
 		{named + "http://a.test:1 {\nrespond 204\n}\nhttp://b.test:1 {\nhandle /x {\nroute {\nroute {\ninvoke auth\n}\n" + proxy + "}\n}\n}", false},
 	} {
 		body, err := adapt("{\nauto_https off\npatgate {\nstore embedded " + t.TempDir() + "/tokens.db\n}\n}\n" + row.sites)

@@ -76,23 +76,31 @@ func parseConfiguration(body []byte) (*configuration, error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(config.Apps.HTTP.Servers)) {
 		server := config.Apps.HTTP.Servers[key]
-		before, within := len(c.sites), site{ports: ports(server.Listen)}
-		if err := c.add(server.Routes, within); err != nil {
+		if err := c.addServer(&server); err != nil {
 			return nil, err
 		}
-		for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
-			if err := c.add([]jsonRoute{server.NamedRoutes[name]}, within); err != nil {
-				return nil, err
-			}
-		}
-		within.failed = true
-		if err := c.add(server.Errors.Routes, within); err != nil {
-			return nil, err
-		}
-		c.servers = append(c.servers, gatedServer{&server, before, len(c.sites)})
 	}
 	tellApart(c.sites)
 	return c, nil
+}
+
+// addServer adds a server and its gates.
+func (c *configuration) addServer(server *jsonServer) error {
+	before, within := len(c.sites), site{ports: ports(server.Listen)}
+	if err := c.add(server.Routes, within); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
+		if err := c.add([]jsonRoute{server.NamedRoutes[name]}, within); err != nil {
+			return err
+		}
+	}
+	within.failed = true
+	if err := c.add(server.Errors.Routes, within); err != nil {
+		return err
+	}
+	c.servers = append(c.servers, gatedServer{server, before, len(c.sites)})
+	return nil
 }
 
 // adaptedConfig reads a configuration file as Caddy's JSON; nil without a file.
@@ -148,8 +156,7 @@ func (c *configuration) add(routes []jsonRoute, within site) error {
 		for n := range r.Handle {
 			h := &r.Handle[n]
 			if h.Handler == "patgate" {
-				var err error
-				if h.gate, err = c.readGate(h.raw); err != nil {
+				if err := c.readGate(h); err != nil {
 					return err
 				}
 				within.gate = h.gate
@@ -171,21 +178,25 @@ func (c *configuration) add(routes []jsonRoute, within site) error {
 	return nil
 }
 
-// readGate reads a gate as Caddy would, which takes no key that it doesn't know.
-func (c *configuration) readGate(raw json.RawMessage) (*Handler, error) {
+// readGate reads a gate as Caddy would, which takes no key that it doesn't know. One that
+// runs is there already.
+func (c *configuration) readGate(h *jsonHandler) error {
+	if h.gate != nil {
+		return nil
+	}
 	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &keys); err != nil {
-		return nil, fmt.Errorf("reading a gate: %w", err)
+	if err := json.Unmarshal(h.raw, &keys); err != nil {
+		return fmt.Errorf("reading a gate: %w", err)
 	}
 	delete(keys, "handler")
-	raw, _ = json.Marshal(keys) // was JSON: never fails
-	gate := new(Handler)
-	if err := caddy.StrictUnmarshalJSON(raw, gate); err != nil {
-		return nil, fmt.Errorf("reading a gate: %w", err)
+	raw, _ := json.Marshal(keys) // was JSON: never fails
+	h.gate = new(Handler)
+	if err := caddy.StrictUnmarshalJSON(raw, h.gate); err != nil {
+		return fmt.Errorf("reading a gate: %w", err)
 	}
-	if err := gate.compile(c.app.catalog); err != nil {
-		return nil, err
+	if err := h.gate.compile(c.app.catalog); err != nil {
+		return err
 	}
-	gate.policy.Own = ownSecrets(c.app.Token.Prefix)
-	return gate, nil
+	h.gate.policy.Own = ownSecrets(c.app.Token.Prefix)
+	return nil
 }

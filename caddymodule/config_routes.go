@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/certmagic"
 )
 
@@ -21,6 +23,59 @@ type jsonServer struct {
 	Routes      []jsonRoute          `json:"routes"`
 	NamedRoutes map[string]jsonRoute `json:"named_routes"`
 	Errors      jsonErrors           `json:"errors"`
+}
+
+// asRead returns a server that Caddy has provisioned, or is provisioning, as it is read
+// from a configuration: with the handlers that are made as far as they matter to
+// authorize and sites, and of matchers with the hosts.
+func asRead(server *caddyhttp.Server) *jsonServer {
+	s := &jsonServer{Listen: server.Listen, Routes: routesAsRead(server.Routes), NamedRoutes: map[string]jsonRoute{}}
+	for name, r := range server.NamedRoutes {
+		s.NamedRoutes[name] = routesAsRead(caddyhttp.RouteList{*r})[0]
+	}
+	if server.Errors != nil {
+		s.Errors.Routes = routesAsRead(server.Errors.Routes)
+	}
+	return s
+}
+
+func routesAsRead(routes caddyhttp.RouteList) (all []jsonRoute) {
+	for _, r := range routes {
+		read := jsonRoute{Group: r.Group, Terminal: r.Terminal}
+		for _, set := range r.MatcherSets {
+			for _, m := range set {
+				if hosts, ok := m.(*caddyhttp.MatchHost); ok {
+					read.Match = append(read.Match, jsonMatch{"host": listed(*hosts...)})
+				}
+			}
+		}
+		for _, raw := range r.HandlersRaw { // which Caddy forgets when it has made them
+			var h jsonHandler
+			_ = json.Unmarshal(raw, &h) // what is wrong with it, Caddy says
+			read.Handle = append(read.Handle, h)
+		}
+		for _, made := range r.Handlers {
+			var h jsonHandler
+			switch made := made.(type) {
+			case *Handler:
+				h = jsonHandler{Handler: "patgate", gate: made}
+			case *Authorize:
+				h.Handler = "patgate_authorize"
+			case *reverseproxy.Handler:
+				h.Handler = "reverse_proxy"
+			case *caddyhttp.Invoke:
+				h = jsonHandler{Handler: "invoke", Name: made.Name}
+			case *caddyhttp.Subroute:
+				h = jsonHandler{Handler: "subroute", Routes: routesAsRead(made.Routes)}
+				if made.Errors != nil {
+					h.Errors = &jsonErrors{routesAsRead(made.Errors.Routes)}
+				}
+			}
+			read.Handle = append(read.Handle, h)
+		}
+		all = append(all, read)
+	}
+	return all
 }
 
 // jsonErrors are error routes.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 // errorGuard stands before error routes. These get the answer and the request as
@@ -44,26 +43,17 @@ func guardErrorRoutes(ctx caddy.Context, server *caddyhttp.Server) error {
 			guardErrors(around.Routes, around.Errors)
 		}
 	}
-	if !guardErrors(server.Routes, server.Errors) && forward(server.Errors.Routes) {
+	if !guardErrors(server.Routes, server.Errors) && mayForward(server.Errors.Routes) {
 		return errors.New("a gate in a named route can't watch over what the error routes of its server forward, which are made before it: import a snippet in place of invoke")
 	}
 	return nil
 }
 
-// forward reports whether a proxy may be among the handlers of routes, or of those below
-// them.
-func forward(routes caddyhttp.RouteList) bool {
-	return slices.ContainsFunc(routes, func(r caddyhttp.Route) bool {
-		return slices.ContainsFunc(r.Handlers, func(handler caddyhttp.MiddlewareHandler) bool {
-			switch handler := handler.(type) {
-			case *reverseproxy.Handler, *caddyhttp.Invoke:
-				return true
-			case *caddyhttp.Subroute:
-				return forward(handler.Routes)
-			}
-			return false
-		})
-	})
+// mayForward reports whether a proxy may be among the handlers of routes.
+func mayForward(routes caddyhttp.RouteList) bool {
+	var s proxySearch
+	s.routes(routesAsRead(routes), true)
+	return s.found
 }
 
 // guardErrors puts an errorGuard before the error routes of routes. It reports whether

@@ -140,46 +140,10 @@ func siteFor(sites []site, host string) (site, error) {
 }
 
 // runningSites returns the gates of a running configuration.
-func runningSites(app *caddyhttp.App) (sites []site) {
+func runningSites(app *caddyhttp.App) []site {
+	var c configuration
 	for _, key := range slices.Sorted(maps.Keys(app.Servers)) {
-		server := app.Servers[key]
-		within := site{ports: ports(server.Listen)}
-		sites = appendSites(sites, server.Routes, within)
-		for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
-			sites = appendSites(sites, caddyhttp.RouteList{*server.NamedRoutes[name]}, within)
-		}
-		if server.Errors != nil {
-			within.failed = true
-			sites = appendSites(sites, server.Errors.Routes, within)
-		}
+		_ = c.addServer(asRead(app.Servers[key])) // fails only for gates that aren't made yet
 	}
-	return tellApart(sites)
-}
-
-func appendSites(sites []site, routes caddyhttp.RouteList, within site) []site {
-	for _, r := range routes {
-		within := within
-		for _, set := range r.MatcherSets {
-			for _, m := range set {
-				if match, ok := m.(*caddyhttp.MatchHost); ok {
-					within.hosts = *match
-				}
-			}
-		}
-		for _, h := range r.Handlers {
-			switch h := h.(type) {
-			case *Handler:
-				within.gate = h
-				sites = append(sites, within)
-			case *caddyhttp.Subroute:
-				sites = appendSites(sites, h.Routes, within)
-				if h.Errors != nil {
-					failed := within
-					failed.failed = true
-					sites = appendSites(sites, h.Errors.Routes, failed)
-				}
-			}
-		}
-	}
-	return sites
+	return tellApart(c.sites)
 }
