@@ -196,70 +196,56 @@ func (d *demo) show(ctx context.Context) error {
 		return fmt.Errorf("opening the store: %w", err)
 	}
 	by := registry.Actor{Name: "demo"}
-	create := func(name string, scopes ...string) (id, secret string, err error) {
-		t, secret, err := tokens.Create(ctx, by, registry.NewToken{
-			Name: name, Owner: "alice", Grants: []token.Grant{{Spaces: []string{"1"}, Scopes: scopes}},
-		})
-		if err != nil {
-			return "", "", fmt.Errorf("making token %s: %w", name, err)
-		}
-		return t.ID, secret, nil
-	}
-	_, reader, err := create("reader", "stories:read")
-	if err != nil {
-		return err
-	}
-	_, writer, err := create("writer", "stories:write")
-	if err != nil {
-		return err
-	}
-	lost, revoked, err := create("lost", "stories:write")
-	if err != nil {
-		return err
-	}
-
+	ids, secrets := map[string]string{}, map[string]string{}
 	fmt.Fprintf(d.out, "patgate demo: an API behind the gate at %s\n\nTokens of alice, for space 1\n\n", d.gate)
 	w := newTable(d.out)
-	for _, t := range [][3]string{{"reader", "stories:read", reader}, {"writer", "stories:write", writer}, {"lost", "stories:write", revoked}} {
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", t[0], t[1], t[2])
+	for _, t := range []struct{ name, scope string }{{"reader", "stories:read"}, {"writer", "stories:write"}, {"lost", "stories:write"}} {
+		made, secret, err := tokens.Create(ctx, by, registry.NewToken{
+			Name: t.name, Owner: "alice", Grants: []token.Grant{{Spaces: []string{"1"}, Scopes: []string{t.scope}}},
+		})
+		if err != nil {
+			return fmt.Errorf("making token %s: %w", t.name, err)
+		}
+		ids[t.name], secrets[t.name] = made.ID, secret
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", t.name, t.scope, secret)
 	}
 	w.Flush()
+	secrets["reader, mistyped"] = demoTypo(secrets["reader"])
 
 	fmt.Fprintf(d.out, "\nWhat they are answered\n\n")
 	rows := newTable(d.out)
 	fmt.Fprintln(rows, "  TOKEN\tREQUEST\tANSWER\tWHY")
-	names := map[string]string{"": "none", reader: "reader", writer: "writer", revoked: "lost", demoTypo(reader): "reader, mistyped"}
-	for _, try := range []struct{ secret, method, path string }{
-		{"", "GET", "/health"},
-		{"", "GET", "/v1/spaces/1/stories"},
-		{reader, "GET", "/v1/spaces/1/stories"},
-		{reader, "POST", "/v1/spaces/1/stories"},
-		{writer, "POST", "/v1/spaces/1/stories"},
-		{writer, "GET", "/v1/spaces/1/stories"},
-		{writer, "GET", "/v1/spaces/2/stories"},
-		{writer, "GET", "/v1/unheard-of"},
-		{demoTypo(reader), "GET", "/v1/me"},
-		{writer, "GET", "/v1/spaces/1%2F..%2F2/stories"},
-		{revoked, "GET", "/v1/me"},
+	for _, try := range []struct{ token, method, path string }{
+		{"none", "GET", "/health"},
+		{"none", "GET", "/v1/spaces/1/stories"},
+		{"reader", "GET", "/v1/spaces/1/stories"},
+		{"reader", "POST", "/v1/spaces/1/stories"},
+		{"writer", "POST", "/v1/spaces/1/stories"},
+		{"writer", "GET", "/v1/spaces/1/stories"},
+		{"writer", "GET", "/v1/spaces/2/stories"},
+		{"writer", "GET", "/v1/unheard-of"},
+		{"reader, mistyped", "GET", "/v1/me"},
+		{"writer", "GET", "/v1/spaces/1%2F..%2F2/stories"},
+		{"lost", "GET", "/v1/me"},
 	} {
-		if err := d.try(ctx, rows, names[try.secret], try.secret, try.method, try.path); err != nil {
+		if err := d.try(ctx, rows, try.token, secrets[try.token], try.method, try.path); err != nil {
 			return err
 		}
 	}
-	if _, err := tokens.Revoke(ctx, by, lost); err != nil {
+	if _, err := tokens.Revoke(ctx, by, ids["lost"]); err != nil {
 		return fmt.Errorf("revoking a token: %w", err)
 	}
 	fmt.Fprintln(rows, "  lost\t(revoked at this moment)\t\t")
-	if err := d.try(ctx, rows, "lost", revoked, "GET", "/v1/me"); err != nil {
+	if err := d.try(ctx, rows, "lost", secrets["lost"], "GET", "/v1/me"); err != nil {
 		return err
 	}
 	rows.Flush()
 
 	fmt.Fprintf(d.out, "\nTry it (200, 401, 403, 401 after a revocation)\n\n")
-	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", reader, d.gate)
+	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", secrets["reader"], d.gate)
 	fmt.Fprintf(d.out, "curl -i %s/v1/spaces/1/stories\n", d.gate)
-	fmt.Fprintf(d.out, "curl -i -X POST -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", reader, d.gate)
-	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/me\n", revoked, d.gate)
+	fmt.Fprintf(d.out, "curl -i -X POST -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", secrets["reader"], d.gate)
+	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/me\n", secrets["lost"], d.gate)
 	fmt.Fprintf(d.out, "\nManage the demo's tokens from another terminal\n\n")
 	fmt.Fprintf(d.out, "  %s token list --address %s\n", d.command, d.admin)
 	fmt.Fprintf(d.out, "  %s token create --name mine --space 2 --scope stories:read --address %s\n", d.command, d.admin)
