@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 )
 
 // block reads the lines of a block.
@@ -154,24 +155,22 @@ func (b *block) place() string {
 	return fmt.Sprintf("%s:%d", b.File(), b.Line())
 }
 
-// shorthands are the placeholders that Caddy has put in place of what it takes
-// for their short forms, and that mean something else in a pattern.
-var shorthands = strings.NewReplacer(
-	"{http.request.host}", "{host}", "{http.request.hostport}", "{hostport}", "{http.request.port}", "{port}",
-	"{http.request.method}", "{method}", "{http.request.uri}", "{uri}", "{http.request.uri.path}", "{path}",
-	"{http.request.uri.path.dir}", "{dir}", "{http.request.uri.path.file}", "{file}", "{http.request.uri.query}", "{query}",
-	"{http.request.remote}", "{remote}", "{http.request.remote.host}", "{remote_host}", "{http.request.remote.port}", "{remote_port}",
-	"{http.request.scheme}", "{scheme}", "{http.request.uuid}", "{uuid}", "{http.vars.client_ip}", "{client_ip}",
-	"{http.request.orig_method}", "{orig_method}", "{http.request.orig_uri}", "{orig_uri}", "{http.request.orig_uri.path}", "{orig_path}",
-	"{http.request.orig_uri.path.dir}", "{orig_dir}", "{http.request.orig_uri.path.file}", "{orig_file}", "{http.request.orig_uri.query}", "{orig_query}",
-	"{http.request.tls.cipher_suite}", "{tls_cipher}", "{http.request.tls.version}", "{tls_version}",
-	"{http.request.tls.client.fingerprint}", "{tls_client_fingerprint}", "{http.request.tls.client.issuer}", "{tls_client_issuer}",
-	"{http.request.tls.client.serial}", "{tls_client_serial}", "{http.request.tls.client.subject}", "{tls_client_subject}",
-	"{http.request.tls.client.certificate_pem}", "{tls_client_certificate_pem}",
-	"{http.request.tls.client.certificate_der_base64}", "{tls_client_certificate_der_base64}",
-	"{http.reverse_proxy.upstream.hostport}", "{upstream_hostport}",
-	"{http.regexp...}", "{re...}", "{http.reverse_proxy...}", "{rp...}", "{http.intercept...}", "{resp...}", "{http.error...}", "{err...}",
-)
+// shorthands has the placeholders that Caddy has put in place of what it takes for
+// their short forms, and that mean something else in a pattern.
+var shorthands = func() *strings.Replacer {
+	caddys := httpcaddyfile.NewShorthandReplacer()
+	var pairs []string
+	for name := range strings.FieldsSeq(`host hostport port method uri path dir file query remote remote_host remote_port scheme uuid client_ip
+		orig_method orig_uri orig_path orig_dir orig_file orig_query
+		tls_cipher tls_version tls_client_fingerprint tls_client_issuer tls_client_serial tls_client_subject
+		tls_client_certificate_pem tls_client_certificate_der_base64 upstream_hostport re... rp... resp... err...`) {
+		written := "{" + name + "}"
+		replaced := caddyfile.Segment{{Text: written}}
+		caddys.ApplyToSegment(&replaced)
+		pairs = append(pairs, replaced[0].Text, written)
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 // asWritten undoes Caddy's shorthands, so that {file} or {uuid} can be the name
 // of a parameter.
