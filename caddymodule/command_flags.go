@@ -104,6 +104,14 @@ func given(cmd *cobra.Command, flags ...string) (names []string) {
 	return names
 }
 
+// notWithFull refuses flags that would narrow --full, if that was given.
+func notWithFull(cmd *cobra.Command, flags ...string) error {
+	if names := given(cmd, flags...); len(names) > 0 && len(given(cmd, "full")) > 0 {
+		return usageError(fmt.Errorf("--full is everything there is: leave %s out", strings.Join(names, ", ")))
+	}
+	return nil
+}
+
 // oneOf refuses several of these flags, and, if it is required, none of them.
 func oneOf(cmd *cobra.Command, required bool, flags ...string) error {
 	switch names := given(cmd, flags...); {

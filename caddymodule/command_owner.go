@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -68,8 +67,8 @@ nothing was ever said, all is allowed. --full lifts the limit.`,
 			changes.Enabled = new(!*disable)
 		}
 		changes.Scopes, changes.Spaces, changes.Full = changed(cmd, "scope", scopes), changed(cmd, "space", spaces), *full
-		if narrower := given(cmd, "scope", "space"); *full && len(narrower) > 0 {
-			return usageError(fmt.Errorf("--full is everything there is: leave %s out", strings.Join(narrower, ", ")))
+		if err := notWithFull(cmd, "scope", "space"); err != nil {
+			return err
 		}
 		return ask(a, http.MethodPut, apiPath("owners", args[0]), changes, printOwner)
 	})

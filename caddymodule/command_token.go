@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -328,11 +327,10 @@ func (f *grantFlags) read() (grants []token.Grant, full bool, err error) {
 	if err := oneOf(f.cmd, false, "space", "all-spaces"); err != nil {
 		return nil, false, err
 	}
-	parts := given(f.cmd, "scope", "space", "all-spaces", "resource")
-	if narrower := append(parts, given(f.cmd, "grant")...); f.full && len(narrower) > 0 {
-		return nil, false, usageError(fmt.Errorf("--full is everything there is: leave %s out", strings.Join(narrower, ", ")))
+	if err := notWithFull(f.cmd, "scope", "space", "all-spaces", "resource", "grant"); err != nil {
+		return nil, false, err
 	}
-	if len(parts) > 0 {
+	if len(given(f.cmd, "scope", "space", "all-spaces", "resource")) > 0 {
 		g := token.Grant{Spaces: f.spaces, Scopes: f.scopes, Resources: f.resources}
 		if f.allSpaces {
 			g.Spaces = []string{token.All}
