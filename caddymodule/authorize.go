@@ -185,12 +185,7 @@ func (a *Authorize) answer(header, judged http.Header, own []string) {
 // identityNames returns the names of the headers that the gates may send.
 func (a *App) identityNames() (names []string) {
 	for _, h := range a.allGates() {
-		if h.identity != nil {
-			names = append(names, h.identity[:]...)
-		}
-		if h.signed != nil {
-			names = append(names, h.signed.Header)
-		}
+		names = append(names, h.identityNames()...)
 	}
 	names = append(names, decisionHeader)
 	slices.Sort(names)

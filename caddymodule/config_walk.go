@@ -31,7 +31,6 @@ func (w *walk) lost() bool { return w.steps > maxSteps }
 
 // passage is what the walk has seen of a gate.
 type passage struct {
-	gate    *Handler
 	reached bool
 	asked   bool // patgate_authorize answers what it lets through
 	guards  bool // something may answer what it lets through
@@ -237,7 +236,7 @@ func (w *walk) handler(r *jsonRoute, h *jsonHandler, flows []flow) (out []flow) 
 func (w *walk) passage(gate *Handler) *passage {
 	p, known := w.gates[gate]
 	if !known {
-		p = &passage{gate: gate}
+		p = new(passage)
 		w.gates[gate] = p
 	}
 	return p
@@ -401,15 +400,4 @@ func (w *walk) change(f *flow, by string, ops *jsonHeaders) {
 			}
 		}
 	}
-}
-
-// identityNames returns the headers in which the gate tells who is asking.
-func (h *Handler) identityNames() []string {
-	switch {
-	case h.signed != nil:
-		return []string{h.signed.Header}
-	case h.identity != nil:
-		return h.identity[:]
-	}
-	return nil
 }

@@ -69,6 +69,17 @@ func (h *Handler) nameHeaders() error {
 	return h.removeAliases()
 }
 
+// identityNames returns the headers in which the gate tells who is asking.
+func (h *Handler) identityNames() []string {
+	switch {
+	case h.signed != nil:
+		return []string{h.signed.Header}
+	case h.identity != nil:
+		return h.identity[:]
+	}
+	return nil
+}
+
 // claim makes a header the gate's own: what clients send in it is removed, as it is
 // of all that begin with policy.IdentityPrefix.
 func (h *Handler) claim(name string) error {
