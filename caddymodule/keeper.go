@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -23,9 +24,10 @@ import (
 type keeper struct {
 	store   store.Store
 	uses    *uses.Noter
-	retired *uses.Gate        // of secrets reported lately
-	reports chan retiredUse   // of those to be reported now
-	limits  chan EventsConfig // of the audit trail, as they come into force
+	retired *uses.Gate                   // of secrets reported lately
+	reports chan retiredUse              // of those to be reported now
+	limits  atomic.Pointer[EventsConfig] // of the audit trail, as they are in force
+	prune   *time.Timer                  // old events are looked for when it ends
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
@@ -49,23 +51,21 @@ const (
 func newKeeper(s store.Store) *keeper {
 	ctx, stop := context.WithCancel(context.Background())
 	k := &keeper{
-		store: s, retired: uses.NewGate(retiredRoom), reports: make(chan retiredUse, 64), limits: make(chan EventsConfig, 1),
+		store: s, retired: uses.NewGate(retiredRoom), reports: make(chan retiredUse, 64), prune: time.NewTimer(pruneEvery),
 		stop: stop, complaints: rate.Sometimes{Interval: time.Minute},
 	}
+	k.limits.Store(new(EventsConfig))
 	k.uses = uses.New(s, func(err error) { k.failed("last uses of tokens can't be stored", err) })
 	k.running.Go(func() { k.run(ctx) })
 	return k
 }
 
 // apply puts a configuration's settings in force. What has been noted under the
-// last one is stored. Not to be called twice at the same time.
+// last one is stored.
 func (k *keeper) apply(a *App) {
 	k.uses.SetEvery(a.lastUsed)
-	select {
-	case <-k.limits: // of an earlier one, which never were
-	default:
-	}
-	k.limits <- a.Events
+	k.limits.Store(&a.Events)
+	k.prune.Reset(0)
 }
 
 // see is told of every request with a token that is known. Most of them leave
@@ -88,21 +88,18 @@ func (k *keeper) see(ctx context.Context, a *App, o *outcome, now time.Time) {
 }
 
 func (k *keeper) run(ctx context.Context) {
-	prune := time.NewTimer(pruneEvery)
-	defer prune.Stop()
-	var limits EventsConfig
+	defer k.prune.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case r := <-k.reports:
 			k.report(ctx, r)
-		case limits = <-k.limits:
-			prune.Reset(0)
-		case <-prune.C:
+		case <-k.prune.C:
+			k.prune.Reset(pruneEvery) // first: others that come into force meanwhile wait for nothing
+			limits := k.limits.Load()
 			err := k.store.PruneEvents(ctx, time.Now().Add(-limits.age()), limits.count())
 			k.failed("old events can't be removed", err)
-			prune.Reset(pruneEvery)
 		}
 	}
 }
