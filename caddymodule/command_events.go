@@ -48,7 +48,7 @@ while; with --json one object a line.`,
 			return err
 		}
 		if *follow {
-			if err := oneOf(cmd, false, "follow", "cursor"); err != nil {
+			if err := oneOf(cmd, "follow", "cursor"); err != nil {
 				return err
 			}
 			return followEvents(a, query, cmp.Or(*limit, 10))

@@ -112,13 +112,10 @@ func notWithFull(cmd *cobra.Command, flags ...string) error {
 	return nil
 }
 
-// oneOf refuses several of these flags, and, if it is required, none of them.
-func oneOf(cmd *cobra.Command, required bool, flags ...string) error {
-	switch names := given(cmd, flags...); {
-	case len(names) > 1:
+// oneOf refuses several of these flags.
+func oneOf(cmd *cobra.Command, flags ...string) error {
+	if names := given(cmd, flags...); len(names) > 1 {
 		return usageError(fmt.Errorf("%s contradict each other: give one", strings.Join(names, " and ")))
-	case len(names) == 0 && required:
-		return usageError(errors.New("give one of --" + strings.Join(flags, ", --")))
 	}
 	return nil
 }

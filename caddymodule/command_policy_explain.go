@@ -45,7 +45,7 @@ or a whole URL where several sites use patgate.`,
 	address := cmd.Flags().String("address", "", "`ADDRESS` of the running server's admin endpoint, which is asked for the token")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) (err error) {
-		if err := oneOf(cmd, false, "token", "secret-stdin"); err != nil {
+		if err := oneOf(cmd, "token", "secret-stdin"); err != nil {
 			return err
 		}
 		if cmd.Flags().Changed("token") {

@@ -104,7 +104,7 @@ func tokenUpdateCommand() *cobra.Command {
 	cmd.Flags().Var(aRange.listedIn(addresses), "allow-ip", "address or range (`CIDR`) the token may be used from, in place of those before (repeatable)")
 	cmd.Flags().Bool("allow-everywhere", false, "the token may be used from everywhere")
 	return askingCommand(cmd, func(a *asking, args []string) error {
-		if err := oneOf(cmd, false, "allow-ip", "allow-everywhere"); err != nil {
+		if err := oneOf(cmd, "allow-ip", "allow-everywhere"); err != nil {
 			return err
 		}
 		if err := checkIDs(args...); err != nil {
@@ -140,14 +140,18 @@ numbered as "token show" shows them. A change holds from the next request on.`,
 	cmd.Flags().Var(aGrant.in(remove), "remove", "the `NUMBER` of the grant to take")
 	cmd.Flags().Bool("remove-all", false, "take all grants")
 	return askingCommand(cmd, func(a *asking, args []string) error {
-		if err := oneOf(cmd, true, "add", "remove", "remove-all"); err != nil {
+		if err := oneOf(cmd, "add", "remove", "remove-all"); err != nil {
 			return err
+		}
+		change := given(cmd, "add", "remove", "remove-all")
+		if len(change) == 0 {
+			return usageError(errors.New("give one of --add, --remove, --remove-all"))
 		}
 		if err := checkIDs(args...); err != nil {
 			return err
 		}
 		grants := []string{"tokens", args[0], "grants"}
-		switch given(cmd, "add", "remove", "remove-all")[0] {
+		switch change[0] {
 		case "--add":
 			if len(*add) > 1 {
 				return usageError(errors.New("--add: give one grant at a time"))
@@ -324,7 +328,7 @@ func newGrantFlags(cmd *cobra.Command) *grantFlags {
 
 // read returns the grants that the flags say, or that it is all of them.
 func (f *grantFlags) read() (grants []token.Grant, full bool, err error) {
-	if err := oneOf(f.cmd, false, "space", "all-spaces"); err != nil {
+	if err := oneOf(f.cmd, "space", "all-spaces"); err != nil {
 		return nil, false, err
 	}
 	if err := notWithFull(f.cmd, "scope", "space", "all-spaces", "resource", "grant"); err != nil {
@@ -371,7 +375,7 @@ func newLifetimeFlags(cmd *cobra.Command) *lifetimeFlags {
 }
 
 func (f *lifetimeFlags) read() (registry.Lifetime, error) {
-	if err := oneOf(f.cmd, false, "expires-in", "expires-at", "no-expiry"); err != nil {
+	if err := oneOf(f.cmd, "expires-in", "expires-at", "no-expiry"); err != nil {
 		return registry.Lifetime{}, err
 	}
 	return registry.Lifetime{

@@ -34,7 +34,7 @@ one. What a scanner finds, it may report to the console's /leaked.`,
 	adapter := flags.StringP("adapter", "a", "", "config adapter for that file, by `NAME`")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		if err := oneOf(cmd, false, "prefix", "config"); err != nil {
+		if err := oneOf(cmd, "prefix", "config"); err != nil {
 			return err
 		}
 		if *file != "" {

@@ -17,7 +17,7 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// configuration is a configuration that was read, but isn't running.
+// configuration is what of a configuration concerns patgate.
 type configuration struct {
 	app     *App
 	sites   []site
