@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -163,12 +164,16 @@ func (w *walk) failTrying(f flow, m jsonMatch) {
 func (w *walk) handlers(r *jsonRoute, flows []flow) []flow {
 	for n := range r.Handle {
 		h := &r.Handle[n]
-		for i := range flows {
-			flows[i].use("the handler "+h.Handler, h.eager())
-		}
+		eachOf(flows, func(f *flow) { f.use("the handler "+h.Handler, h.eager()) })
 		flows = join(w.handler(r, h, flows))
 	}
 	return flows
+}
+
+func eachOf(flows []flow, do func(*flow)) {
+	for i := range flows {
+		do(&flows[i])
+	}
 }
 
 // handler has flows come to a handler, and returns those that it passes on.
@@ -177,47 +182,35 @@ func (w *walk) handler(r *jsonRoute, h *jsonHandler, flows []flow) (out []flow) 
 	case "patgate":
 		return w.judge(h.gate, flows)
 	case "patgate_authorize":
-		for i := range flows {
-			flows[i].asked = true
-		}
+		eachOf(flows, func(f *flow) { f.asked = true })
 	case "authentication":
-		for i := range flows {
-			flows[i].signedIn = true
-		}
+		eachOf(flows, func(f *flow) { f.signedIn = true })
 	case "invoke":
 		return w.invoke(h.Name, flows)
 	case "vars":
-		for i := range flows {
-			if h.Root != "" {
-				flows[i].root = h.Root
-			}
-			flows[i].forgetBy("vars", "expression")
-		}
+		eachOf(flows, func(f *flow) {
+			f.root = cmp.Or(h.Root, f.root)
+			f.forgetBy("vars", "expression")
+		})
 	case "rewrite":
-		for i := range flows {
-			flows[i].rewrite(r, h)
-		}
+		eachOf(flows, func(f *flow) { f.rewrite(r, h) })
 	case "headers":
-		for i := range flows {
-			w.change(&flows[i], "request_header", &h.Request)
-			flows[i].forgetBy("header", "expression")
-		}
+		eachOf(flows, func(f *flow) {
+			w.change(f, "request_header", &h.Request)
+			f.forgetBy("header", "expression")
+		})
 	case "intercept":
 		for _, routes := range h.below() {
 			w.routes(routes, slices.Clone(flows)) // of them nothing goes on
 		}
 	case "map", "encode", "log_append", "request_body", "templates", "tracing", "subroute":
 	case "reverse_proxy":
-		for i := range flows {
-			w.change(&flows[i], "header_up", &h.Headers.Request)
-		}
+		eachOf(flows, func(f *flow) { w.change(f, "header_up", &h.Headers.Request) })
 		w.answer(h, flows)
 		for _, routes := range h.below() {
 			out = append(out, w.routes(routes, slices.Clone(flows))...)
 		}
-		for i := range out {
-			out[i].verified = true
-		}
+		eachOf(out, func(f *flow) { f.verified = true })
 		return out
 	default:
 		// What isn't known may answer as well.
