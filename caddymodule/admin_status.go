@@ -58,6 +58,7 @@ func feedStatusOf(s store.Store) *feedStatus {
 // wireTime returns t as answers have it.
 func wireTime(t time.Time) time.Time { return t.UTC().Round(time.Millisecond) }
 
+// versions are those of what this program is built of.
 type versions struct {
 	Patgate string `json:"patgate"`
 	Caddy   string `json:"caddy"`
@@ -102,8 +103,9 @@ func showStatus(c *adminCall) (any, error) {
 	} else if seen := c.tokens.lookout.seen.Load(); seen.err != nil {
 		of.Error = seen.err.Error() // of a part of it, or of a moment ago
 	}
+	caddyVersion, _ := caddy.Version()
 	return serverStatus{
-		Version:    runningVersions(),
+		Version:    versions{Patgate: Version(), Caddy: caddyVersion},
 		Health:     c.tokens.health(time.Now()),
 		Store:      of,
 		Feed:       feedStatusOf(c.tokens.store),
@@ -134,12 +136,6 @@ func (c *adminCall) storeStatus() (store.Status, error) {
 	}
 	status.Gateways = []store.Gateway{{Name: name, Follows: status.Position, LastSeen: time.Now().UTC().Truncate(time.Millisecond)}}
 	return status, nil
-}
-
-// runningVersions returns what this program is built of.
-func runningVersions() versions {
-	caddyVersion, _ := caddy.Version()
-	return versions{Patgate: Version(), Caddy: caddyVersion}
 }
 
 // Version returns the version of patgate that this program is built of, as

@@ -324,6 +324,15 @@ func (a *App) Cleanup() error {
 	return a.hub.leave(key, a.logger)
 }
 
+// appOf returns the app of the configuration that a module is provisioned for.
+func appOf(ctx caddy.Context) (*App, error) {
+	app, err := ctx.App("patgate")
+	if err != nil {
+		return nil, err
+	}
+	return app.(*App), nil
+}
+
 // addGate makes a gate known to the app. Gates are provisioned after it.
 func (a *App) addGate(h *Handler) {
 	a.mu.Lock()

@@ -69,11 +69,11 @@ func (a *Authorize) Provision(ctx caddy.Context) error {
 	if a.asker, known = askers[a.For]; !known {
 		return fmt.Errorf("patgate_authorize %q: want %s", a.For, whoAsks)
 	}
-	app, err := ctx.App("patgate")
+	app, err := appOf(ctx)
 	if err != nil {
 		return err
 	}
-	a.names = sync.OnceValue(app.(*App).identityNames) // when all gates are known
+	a.names = sync.OnceValue(app.identityNames) // when all gates are known
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		read := asRead(server)
 		behind := proxySearch{named: read.NamedRoutes}

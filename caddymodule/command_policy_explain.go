@@ -244,14 +244,11 @@ func decisionText(e *explanation) string {
 
 // routeText writes a route with its place.
 func routeText(r *policy.RouteInfo) string {
-	return strings.TrimSpace(strings.Join(r.Methods, ",") + " " + r.Pattern + " " + inParentheses(r.At))
-}
-
-func inParentheses(s string) string {
-	if s == "" {
-		return ""
+	text := strings.Join(r.Methods, ",") + " " + r.Pattern
+	if r.At != "" {
+		text += " (" + r.At + ")"
 	}
-	return "(" + s + ")"
+	return text
 }
 
 // locatedText says what was found at a source, and what is wrong with it. In a

@@ -51,9 +51,8 @@ func (Console) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision sets up the console.
-func (c *Console) Provision(ctx caddy.Context) error {
-	app, err := ctx.App("patgate")
-	if err != nil {
+func (c *Console) Provision(ctx caddy.Context) (err error) {
+	if c.app, err = appOf(ctx); err != nil {
 		return err
 	}
 	if err := c.check(); err != nil {
@@ -62,7 +61,7 @@ func (c *Console) Provision(ctx caddy.Context) error {
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		refuseEarlyData(server)
 	}
-	c.app, c.logger = app.(*App), ctx.Logger()
+	c.logger = ctx.Logger()
 	c.byToken = sync.OnceValue(c.app.tokenHeaders) // when all gates are known
 	c.console = console.New(console.Options{
 		Registry: c.app.registry, Rules: c.app.rulesInForce, Catalog: c.app.catalog,

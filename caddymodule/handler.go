@@ -61,12 +61,10 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision compiles the policy.
-func (h *Handler) Provision(ctx caddy.Context) error {
-	app, err := ctx.App("patgate")
-	if err != nil {
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
+	if h.app, err = appOf(ctx); err != nil {
 		return err
 	}
-	h.app = app.(*App)
 	if err := h.compile(h.app.catalog); err != nil {
 		return err
 	}

@@ -88,13 +88,9 @@ func (Health) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision finds the app.
-func (h *Health) Provision(ctx caddy.Context) error {
-	app, err := ctx.App("patgate")
-	if err != nil {
-		return err
-	}
-	h.app = app.(*App)
-	return nil
+func (h *Health) Provision(ctx caddy.Context) (err error) {
+	h.app, err = appOf(ctx)
+	return err
 }
 
 // ServeHTTP answers a probe.
