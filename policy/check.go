@@ -173,7 +173,7 @@ func (p *Policy) mounted(r *Route, methods []string) string {
 	for _, method := range methods {
 		sample := above.request(method, above.queries()[0])
 		m := p.routed(&sample)
-		if m.Reason == AmbiguousRequest && m.alike == r {
+		if m.Route != nil && m.alike == r {
 			return above.String() + " is refused: it is on " + m.Route.place() + ", and " + r.name() +
 				" asks for more; what is mounted there takes both for the same. Write a route for " + above.String()
 		}

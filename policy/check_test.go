@@ -73,6 +73,14 @@ func TestWarningsOfRoutesInNoSpace(t *testing.T) {
 	compareWarnings(t, "inherited", compile(t, c, "read").warnings(), "2 no_space route GET /b is in no space, for its pattern has no {ws}")
 }
 
+// A path on no route, in report mode above one that isn't, is refused; but nobody meant to
+// have it served.
+func TestWarningsAboveRoutesInReportMode(t *testing.T) {
+	c := Config{Default: "deny", Settings: Settings{Mode: "report"}, Routes: routes("GET /a/* any")}
+	c.Routes[0].Mode = "enforce"
+	compareWarnings(t, "on no route", compile(t, c).warnings(), "")
+}
+
 // compareWarnings compares warnings with lines of their line, kind and words.
 func compareWarnings(t *testing.T, name string, got []Warning, want string) {
 	t.Helper()
