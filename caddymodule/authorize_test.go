@@ -158,8 +158,8 @@ func FuzzAuthorize(f *testing.F) {
 		if why := a.restore(r); why != "" {
 			return
 		}
-		judged, why := policy.NewRequest(r)
-		if why != "" {
+		judged := policy.NewRequest(r)
+		if judged.Refused != "" {
 			return
 		}
 		got := judged.Path

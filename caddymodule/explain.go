@@ -155,16 +155,7 @@ func (h *Handler) explain(q *question) explanation {
 	shown := mask.New(h.policy.Credentials(), strings.TrimSuffix(h.policy.Own, "_"))
 	e.Request, e.Headers = q.masked(shown)
 	h.cleanHeader(q.request)
-	req, why := policy.NewRequest(q.request)
-	if why != "" {
-		var m policy.Match
-		h.policy.Refuse(&req, why, &m)
-		e.Token, e.Owner = q.view, q.owner
-		e.Explanation = policy.Explanation{
-			Method: q.request.Method, Decision: m.Reason.String(), Status: m.Reason.Status(), Detail: why, Reports: m.Reports(),
-		}
-		return e
-	}
+	req := policy.NewRequest(q.request)
 	var judge func(*policy.Match) policy.Reason
 	waived, beyond := false, false
 	if q.given || q.find != nil {

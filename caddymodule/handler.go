@@ -287,15 +287,11 @@ func (h *Handler) cleanHeader(r *http.Request) {
 // pass with time.
 func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o *outcome) (retryAfter time.Duration) {
 	r.Host = strings.ToLower(r.Host) // as it is judged, and the site was found
-	req, why := policy.NewRequest(r)
-	if why == "" && h.fastCGI && rewritten(r) {
-		why = h.policy.JudgeOriginal(sentURL(ctx))
+	req := policy.NewRequest(r)
+	if req.Refused == "" && h.fastCGI && rewritten(r) {
+		req.Refused = h.policy.JudgeOriginal(sentURL(ctx))
 	}
-	if why != "" {
-		h.policy.Refuse(&req, why, m)
-	} else {
-		h.policy.Match(&req, m)
-	}
+	h.policy.Match(&req, m)
 	o.reason, o.detail = m.Reason, m.Detail
 	if m.NeedsDecision() {
 		retryAfter = h.decide(ctx, m, o)

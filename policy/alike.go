@@ -14,42 +14,58 @@ import (
 // /users/{id}, may be on /users/me there. It is refused, unless whoever may do
 // the one may do the other, too.
 //
-// Whether a path is worth such a look is found out on the way to its route
-// (marks.resembles and pathText.marked); the look itself is a second walk through
-// the tree.
+// Whether a request is worth such a look is found out on the way to its route
+// (Match.odd and pathText.marked); the look itself is a second walk through the tree,
+// and one more for each other reading of the request.
 
-// judgeReadings refuses a request on r that some server finds on another route
-// which asks for more. r is nil for what is on no route and would be forwarded all
-// the same, in report mode.
-func (p *Policy) judgeReadings(m *Match, r *Route) {
-	p.judgeReading(m, r)
-	if p.semicolon {
-		p.judgeCut(m, r)
+// look is a second look at a request, at the routes on which some server finds it.
+type look struct {
+	m        *Match    // its Route is the one that it is on; nil for none
+	enforced bool      // for routes that aren't in report mode only
+	reading  *reading  // by which m.path is taken apart now; nil: as it is judged
+	judged   *pathText // m.path as it is judged, meanwhile
+}
+
+// lookAgain refuses a request that some server finds on another route, which asks for
+// more than its own. In report mode it would be forwarded all the same, on no route as
+// well: so there, it is first looked for on routes that are enforced.
+func (m *Match) lookAgain() {
+	r, p := m.Route, m.policy
+	if reports := r == nil && p.reports || r != nil && r.Report; reports && p.enforces {
+		(&look{m: m, enforced: true}).all()
+		m.unsure = m.Reason != Forward
 	}
-	if m.Reason == Forward && m.hasQueryPath() {
-		p.judgeQueryPath(m, r)
+	if r != nil && m.Reason == Forward {
+		(&look{m: m}).all()
+	}
+}
+
+// all looks at all the readings of the request.
+func (l *look) all() {
+	m := l.m
+	l.alike()
+	if m.policy.semicolon {
+		l.by(m.path.beforeSemicolon()...)
+	}
+	if m.Reason == Forward {
+		l.byQueryPath()
 	}
 	if m.Reason == Forward && m.hasShortHost() {
-		p.judgeBehindHost(m, r)
+		l.behindHost()
 	}
 	if m.Reason == Forward && m.tunnel != "" {
-		p.judgeTunneled(m, r)
+		l.byTunnel()
 	}
 	switch {
 	case m.Reason != Forward || !m.path.marked:
-		return
 	case hasSessionSegment(m.path.text):
 		m.refuse("the path has a segment that ASP.NET takes for a session and drops")
-		return
 	case m.path.hasParameters():
 		m.refuse("the path has parameters behind an ampersand, where some servers have the query begin")
-		return
 	case m.path.countScripts() > maxScripts:
 		m.refuse("the path has the names of too many scripts")
-		return
-	}
-	if others := m.path.readings(r); len(others) > 0 {
-		p.judgeOthers(m, r, others)
+	default:
+		l.by(m.path.readings(m.Route)...)
 	}
 }
 
@@ -84,15 +100,16 @@ func (m *Match) hasQueryPath() bool {
 	return strings.HasPrefix(query, "/")
 }
 
-// judgeQueryPath judges the request by the path that its query begins with, alone and
+// byQueryPath judges the request by the path that its query begins with, alone and
 // below its own: CodeIgniter routes by that. Where its own is none, a directory or a
 // script, what is on no route there is closed, as it would be by itself; elsewhere
 // such queries are SvelteKit's, for the actions of a page.
-func (p *Policy) judgeQueryPath(m *Match, r *Route) {
+func (l *look) byQueryPath() {
+	m, p := l.m, l.m.policy
 	below, script := m.path.directory()
 	strict := script || m.path.raw == below+"/"
 	for _, path := range m.queryPaths() {
-		others := make([]pathText, 2)
+		others := make([]reading, 2)
 		for i, text := range [...]string{path, below + path} {
 			others[i].rule = routesByQuery
 			if why := others[i].parse(text, p.encodedSlash, p.semicolon); why != "" {
@@ -100,21 +117,21 @@ func (p *Policy) judgeQueryPath(m *Match, r *Route) {
 				return
 			}
 			judged := m.path
-			m.path = others[i]
+			m.path = others[i].pathText
 			found := p.lookFor(m)
 			m.path = judged
 			switch {
 			case m.Reason != Forward || !strict:
 			case found != nil:
-				m.uncovered(r, found, routesByQuery, "")
-			case r != nil && r.Require.need != needNever:
+				l.uncovered(found, routesByQuery, "")
+			case m.Route != nil && m.Route.Require.need != needNever:
 				m.refuse("the query begins with a path that is on no route, by which some servers route")
 			}
 			if m.Reason != Forward {
 				return
 			}
 		}
-		p.judgeOthers(m, r, others)
+		l.by(others...)
 	}
 }
 
@@ -137,10 +154,11 @@ func (m *Match) hasShortHost() bool {
 	return m.host != "" && len("http://")+len(m.host) < urlStart
 }
 
-// judgeBehindHost judges the request by the path that begins at a later slash, perhaps
+// behindHost judges the request by the path that begins at a later slash, perhaps
 // in the query, for which Elysia takes it where the host is short.
-func (p *Policy) judgeBehindHost(m *Match, r *Route) {
-	var others []pathText
+func (l *look) behindHost() {
+	m, p := l.m, l.m.policy
+	var others []reading
 	for _, query := range [...]string{m.query, p.withoutTokens(m.query)} {
 		for _, scheme := range [...]string{"http://", "https://"} {
 			url := scheme + m.host + m.path.raw + "?" + query
@@ -150,7 +168,7 @@ func (p *Policy) judgeBehindHost(m *Match, r *Route) {
 			}
 			path, _, _ := strings.Cut(url[urlStart+i:], "?")
 			path = strings.TrimSuffix(path, "/")
-			decoded, raw := pathText{rule: findsBehindHost}, pathText{rule: findsBehindHost}
+			decoded, raw := reading{rule: findsBehindHost}, reading{rule: findsBehindHost}
 			if len(path) > maxPathLength || !raw.split(path) {
 				m.refuse("the host is so short that some servers find the path in the query, and there it is too long")
 				return
@@ -160,70 +178,53 @@ func (p *Policy) judgeBehindHost(m *Match, r *Route) {
 			}
 		}
 	}
-	p.judgeOthers(m, r, others)
+	l.by(others...)
 }
 
-// judgeTunneled judges the request by the method that its query has for Restlet.
-func (p *Policy) judgeTunneled(m *Match, r *Route) {
-	judged := m.method
-	m.method = m.tunnel
-	found := p.lookFor(m)
-	m.method = judged
-	m.uncovered(r, found, tunnelsMethod, "")
+// byTunnel judges the request by the method that its query has for Restlet.
+func (l *look) byTunnel() {
+	judged := l.m.method
+	l.m.method = l.m.tunnel
+	found := l.m.policy.lookFor(l.m)
+	l.m.method = judged
+	l.uncovered(found, tunnelsMethod, "")
 }
 
-// judgeOthers judges the request by the other ways to take its path apart.
-func (p *Policy) judgeOthers(m *Match, r *Route, others []pathText) {
-	judged := m.path
-	m.judgedPath = &judged
-	for _, other := range others {
-		if m.Reason == Forward {
-			m.path = other
-			p.judgeReading(m, r)
-		}
-	}
-	m.path, m.judgedPath = judged, nil
-}
-
-// judgeCut judges the request by its path up to the first semicolon: Fastify has
-// the query begin there. With encoded slashes, that may be split at them.
-func (p *Policy) judgeCut(m *Match, r *Route) {
-	cut, _, found := strings.Cut(m.path.text, ";")
-	if !found || m.Reason != Forward {
+// by judges the request by other readings of its path.
+func (l *look) by(others ...reading) {
+	if len(others) == 0 {
 		return
 	}
-	judged := m.path
-	others := appendPath([]pathText{m.path.upTo(len(cut))}, cut, cutsAtSemicolon, "")
-	others[0].rule = cutsAtSemicolon
-	if merged := mergeSlashes(cut); merged != cut {
-		others = appendPath(others, merged, cutsAtSemicolon, "")
-	}
-	for _, other := range others {
-		if m.Reason == Forward {
-			m.path = other
-			m.path.raw = judged.raw
-			p.judgeReading(m, r)
+	judged := l.m.path
+	l.judged = &judged
+	for i := range others {
+		if l.m.Reason == Forward {
+			l.reading = &others[i]
+			l.m.path = l.reading.pathText
+			l.alike()
 		}
 	}
-	m.path = judged
+	l.m.path, l.reading = judged, nil
 }
 
-// judgeReading refuses a request on r whose path, as it stands in m, some server
-// finds on another route which asks for more.
-func (p *Policy) judgeReading(m *Match, r *Route) {
-	m.repeated.now = 0
-	for !m.uncovered(r, p.tree.alike(m, 0, r), "", "") && m.repeated.now < len(m.repeated.values) {
-		m.repeated.now++
+// alike judges the request by its path as it is taken apart now, and by each value of a
+// key that its query repeats.
+func (l *look) alike() {
+	again := &l.m.repeated
+	again.now = 0
+	for !l.uncovered(l.find(l.m.policy.tree, 0), "", "") && again.now < len(again.values) {
+		again.now++
 	}
 }
 
-// uncovered refuses a request on r that is on another route as well, to some
-// servers, and reports whether it did. other may be nil. rule says why they find it
-// there, and piece for what in the path, unless that is said of the path as a whole.
-func (m *Match) uncovered(r, other *Route, rule, piece string) bool {
-	if m.Reason == Forward && other != nil && !(m.enforced && other.Report) && (!r.covers(other, m.policy.Catalog) || m.shifts(r, other)) {
-		if m.path.rule != "" {
-			rule, piece = m.path.rule, m.path.piece
+// uncovered refuses a request that is on another route as well, to some servers, and
+// reports whether it did. other may be nil. rule says why they find it there, and piece
+// for what in the path, unless that is said of the path as a whole.
+func (l *look) uncovered(other *Route, rule, piece string) bool {
+	m := l.m
+	if m.Reason == Forward && other != nil && !(l.enforced && other.Report) && (!m.Route.covers(other, m.policy.Catalog) || l.shifts(other)) {
+		if l.reading != nil {
+			rule, piece = l.reading.rule, l.reading.piece
 		}
 		m.alike, m.piece = other, piece
 		m.refuse("some servers find the path on another route" + rule)
@@ -232,16 +233,16 @@ func (m *Match) uncovered(r, other *Route, rule, piece string) bool {
 }
 
 // shifts reports whether the path as it is taken apart now has another space or
-// resource, on a route that r covers, than as it was judged.
-func (m *Match) shifts(r, other *Route) bool {
-	if m.judgedPath == nil || m.path.loose || r.Require.need == needNever || other.Require.need == needNothing {
+// resource, on a route that the request's covers, than as it was judged.
+func (l *look) shifts(other *Route) bool {
+	if l.reading == nil || l.reading.loose || l.m.Route.Require.need == needNever || other.Require.need == needNothing {
 		return false
 	}
-	for _, s := range [...]*Source{&other.Space, &other.Resource} { // r's are the same
+	for _, s := range [...]*Source{&other.Space, &other.Resource} { // the request's are the same
 		if s.Kind != FromPath {
 			continue
 		}
-		judged, text := m.judgedPath.at(s), m.path.at(s)
+		judged, text := l.judged.at(s), l.m.path.at(s)
 		if judged == text {
 			continue
 		}
@@ -253,74 +254,67 @@ func (m *Match) shifts(r, other *Route) bool {
 	return false
 }
 
-// at returns the segment that a path parameter stands in, or all from there on.
-func (p *pathText) at(s *Source) string {
-	if s.tail {
-		return p.from(s.segment)
-	}
-	return p.segment(s.segment)
-}
-
-// alike is find for servers that read literals generously. It refuses a request
-// on r that one of them finds on a route which r doesn't cover.
-func (n *node) alike(m *Match, i int, r *Route) *Route {
+// find is node.find for servers that read literals generously. It refuses a request
+// that one of them finds on a route which its own doesn't cover.
+func (l *look) find(n *node, i int) *Route {
+	m := l.m
 	if i == m.path.n {
 		found := m.pick(n.ends)
 		if found == nil && m.Reason == Forward {
-			m.uncovered(r, m.pick(n.tails), mountsAtPath, "") // what is mounted at /x takes /x, and /x/, as well
+			l.uncovered(m.pick(n.tails), mountsAtPath, "") // what is mounted at /x takes /x, and /x/, as well
 		}
 		return found
 	}
 	text, last := m.path.segment(i), i == m.path.n-1
 	if next := n.next(text); next != nil {
-		if found := next.alike(m, i+1, r); found != nil || m.Reason != Forward {
+		if found := l.find(next, i+1); found != nil || m.Reason != Forward {
 			return found
 		}
 	} else {
 		s := spelled{text: text}
 		for j := range n.edges {
-			if e := &n.edges[j]; s.alike(e.literal, last) && m.uncovered(r, e.to.alike(m, i+1, r), loosely(text, e.literal), text) {
+			if e := &n.edges[j]; s.alike(e.literal, last) && l.uncovered(l.find(e.to, i+1), loosely(text, e.literal), text) {
 				return nil
 			}
 		}
 	}
 	for j := range n.partial {
-		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && m.uncovered(r, p.to.alike(m, i+1, r), comparesLoosely, text) {
+		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && l.uncovered(l.find(p.to, i+1), comparesLoosely, text) {
 			return nil
 		}
 	}
-	was := ""
-	if last {
-		was = m.path.was
+	whole := "" // the segment before it was cut off
+	if l.reading != nil && last {
+		whole = l.reading.was
 	}
 	for j := range n.partial {
 		if p := &n.partial[j]; p.matches(text) {
-			if found := p.to.alikeNamed(m, i+1, r, p.matches(was)); found != nil || m.Reason != Forward {
+			if found := l.findNamed(p.to, i+1, p.matches(whole)); found != nil || m.Reason != Forward {
 				return found
 			}
 		}
 	}
 	if n.parameter != nil {
-		if found := n.parameter.alikeNamed(m, i+1, r, was != ""); found != nil || m.Reason != Forward {
+		if found := l.findNamed(n.parameter, i+1, whole != ""); found != nil || m.Reason != Forward {
 			return found
 		}
 	}
 	found := m.pick(n.tails)
-	if found != nil && m.path.was != "" {
-		return r
+	if found != nil && l.reading != nil && l.reading.was != "" {
+		return m.Route
 	}
 	return found
 }
 
-// alikeNamed is alike behind a parameter. cut says that the path is cut off in the middle
+// findNamed is find behind a parameter. cut says that the path is cut off in the middle
 // of what that stands for, which is a name still (Human of Human Resources): then it is
-// as good as on r.
-func (n *node) alikeNamed(m *Match, i int, r *Route, cut bool) *Route {
+// as good as on the request's route.
+func (l *look) findNamed(n *node, i int, cut bool) *Route {
 	if !cut {
-		return n.alike(m, i, r)
+		return l.find(n, i)
 	}
-	if m.pick(n.ends) == nil {
+	if l.m.pick(n.ends) == nil {
 		return nil
 	}
-	return r
+	return l.m.Route
 }

@@ -187,11 +187,11 @@ func (m *Match) take(from []Credential) {
 			m.refuse(why)
 			return
 		case secret == "", m.policy.isOther(&from[i], secret):
-		case m.found && m.Secret != secret:
+		case m.Secret != "" && m.Secret != secret:
 			m.refuse("the request carries two different tokens")
 			return
 		default:
-			m.found, m.Secret, m.place = true, secret, from[i]
+			m.Secret, m.place = secret, from[i]
 		}
 	}
 }

@@ -82,12 +82,12 @@ func TestCharactersThatBelongEncoded(t *testing.T) {
 			t.Errorf("%q, ?%q: %q, want %q", path, query, m.Detail, want)
 		}
 		if u, err := url.ParseRequestURI(path); query == "" && err == nil { // what comes in over HTTP
-			if _, why := NewRequest(&http.Request{Method: "GET", URL: u}); why != want {
+			if why := NewRequest(&http.Request{Method: "GET", URL: u}).Refused; why != want {
 				t.Errorf("%q over HTTP: %q, want %q", path, why, want)
 			}
 		}
 	}
-	if _, why := NewRequest(&http.Request{Method: "GET", URL: &url.URL{Path: "/a", RawPath: "/b"}}); !strings.Contains(why, "encoded form") {
+	if why := NewRequest(&http.Request{Method: "GET", URL: &url.URL{Path: "/a", RawPath: "/b"}}).Refused; !strings.Contains(why, "encoded form") {
 		t.Errorf("a path that was changed: %q", why)
 	}
 }

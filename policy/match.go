@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,40 +19,39 @@ type Request struct {
 	Host   string
 	Header http.Header
 	Body   bool // it has one
+	// Refused says why it is refused, whatever else it has: its target can be read in
+	// two ways. "" where it isn't.
+	Refused string
 }
 
-// NewRequest returns what a policy reads of r. why says why a request whose
-// target can be read in two ways is refused, or is "". A path that is empty, after a
-// rewrite or in the absolute form, becomes the root, as which it is sent (RFC 9110
-// section 4.2.3): whoever comes next is to read the one that is judged.
-func NewRequest(r *http.Request) (req Request, why string) {
-	req = Request{
+// NewRequest returns what a policy reads of r. A path that is empty, after a rewrite or
+// in the absolute form, becomes the root, as which it is sent (RFC 9110 section 4.2.3):
+// whoever comes next is to read the one that is judged.
+func NewRequest(r *http.Request) Request {
+	req := Request{
 		Method: r.Method, Query: r.URL.RawQuery, Host: r.Host, Header: r.Header,
 		Body: r.ContentLength != 0,
 	}
 	if r.Method == http.MethodConnect && r.ProtoMajor == 3 && r.Proto == "websocket" {
 		req.Method = http.MethodGet // a WebSocket over HTTP/3 (RFC 9220)
 	}
-	if r.URL.Opaque != "" {
-		return req, "the request target is not a path"
-	}
-	if r.URL.User != nil {
-		return req, "the request target has a user name in it (RFC 9110 section 4.2.4)"
-	}
 	// What is forwarded is EscapedPath. Where it differs from the path that came
 	// in, Go has encoded the decoded path anew: %2F has become a slash.
 	req.Path = r.URL.EscapedPath()
-	if r.URL.RawPath != "" && req.Path != r.URL.RawPath {
-		odd := strings.IndexFunc(r.URL.RawPath, func(r rune) bool { return r >= utf8.RuneSelf || pathBytes[r] == refused })
-		if odd < 0 {
-			return req, "the path isn't what its encoded form says"
+	switch raw := r.URL.RawPath; {
+	case r.URL.Opaque != "":
+		req.Refused = "the request target is not a path"
+	case r.URL.User != nil:
+		req.Refused = "the request target has a user name in it (RFC 9110 section 4.2.4)"
+	case raw != "" && req.Path != raw:
+		req.Refused = "the path isn't what its encoded form says"
+		if odd := strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf || pathBytes[r] == refused }); odd >= 0 {
+			req.Refused = belongsEncoded("path", raw[odd])
 		}
-		return req, belongsEncoded("path", r.URL.RawPath[odd])
-	}
-	if isRoot(r.URL) {
+	case isRoot(r.URL):
 		req.Path, r.URL.Path = "/", "/"
 	}
-	return req, ""
+	return req
 }
 
 // isRoot reports whether a URL without a path stands for the root. What has a scheme and
@@ -87,32 +87,25 @@ type Match struct {
 	header  http.Header
 	path    pathText
 	auth    authorization
-	place   Credential
-	found   bool // a token was
-	assumed bool // explain: judge as if a token had been sent
+	place   Credential // where Secret was found
+	assumed bool       // explain: judge as if a token had been sent
 
-	restRoute  bool      // the query has that parameter
-	tunnel     string    // the method that the query of a POST has for Restlet, or ""
-	unsure     bool      // it can't be said which route it is on
-	enforced   bool      // readings are looked at for routes that aren't in report mode only
-	judgedPath *pathText // the path as it was judged, while it is taken apart in other ways
-	alike      *Route    // on which some server finds the request that was refused for it
-	piece      string    // what in the path that is for
-	charset    charset   // by which some servers read the query
-	judged     bool      // the query was
-	badQuery   string    // why it is refused where something depends on it, or ""
-	lookedUp   lookup
-	repeated   repeated
+	restRoute bool    // the query has that parameter
+	tunnel    string  // the method that the query of a POST has for Restlet, or ""
+	unsure    bool    // it can't be said which route it is on
+	odd       bool    // what is all but on another route was met: worth a second look
+	alike     *Route  // on which some server finds the request that was refused for it
+	piece     string  // what in the path that is for
+	charset   charset // by which some servers read the query
+	judged    bool    // the query was
+	badQuery  string  // why it is refused where something depends on it, or ""
+	lookedUp  lookup
+	repeated  repeated
 }
 
 // Path returns the path as the policy reads it: segments decoded, without a
 // trailing slash.
-func (m *Match) Path() string {
-	if m.path.n == 0 {
-		return "/"
-	}
-	return m.path.text[:m.path.bounds[m.path.n]]
-}
+func (m *Match) Path() string { return cmp.Or(m.path.whole(), "/") }
 
 // assumedSecret stands for a token that explain assumes.
 const assumedSecret = "(assumed)"
@@ -146,7 +139,7 @@ func (p *Policy) Match(req *Request, m *Match) {
 	if p.isPreflight(req) && p.matchPreflight(m) {
 		return
 	}
-	m.Route = p.route(m)
+	p.route(m)
 	if m.Reason != Forward {
 		return
 	}
@@ -159,13 +152,13 @@ func (p *Policy) Match(req *Request, m *Match) {
 		return
 	}
 	if m.assumed {
-		m.found, m.Secret = true, assumedSecret
+		m.Secret = assumedSecret
 	} else {
 		m.take(m.Route.from)
 	}
 	switch {
 	case m.Reason != Forward:
-	case !m.found:
+	case m.Secret == "":
 		m.withoutToken()
 	case m.Route.Require.need == needNever:
 		m.turnAway(RouteNever)
@@ -177,7 +170,7 @@ func (p *Policy) Match(req *Request, m *Match) {
 // routed returns what the policy finds out about a request without a look at its token.
 func (p *Policy) routed(req *Request) (m Match) {
 	if p.read(req, &m) {
-		m.Route = p.route(&m)
+		p.route(&m)
 	}
 	return m
 }
@@ -196,57 +189,57 @@ func (p *Policy) JudgeOriginal(u *url.URL) (why string) {
 	return why
 }
 
-// Refuse fills m for a request that NewRequest has refused, and says why.
-func (p *Policy) Refuse(req *Request, why string, m *Match) {
-	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
-	m.refuse(why)
-	m.unsure = true
-}
-
 // read takes in the request and refuses what can be read in two ways.
 func (p *Policy) read(req *Request, m *Match) bool {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
-	if m.method == http.MethodConnect && slices.Equal(req.Header[ExtendedConnect], []string{"websocket"}) {
+	why := req.Refused
+	if why == "" {
+		why = m.ambiguity(req.Path)
+	}
+	if why != "" {
+		m.refuse(why)
+		m.unsure = true
+	}
+	return why == ""
+}
+
+// ambiguity returns why a request with this path can be read in two ways, on whichever
+// route it is, or "".
+func (m *Match) ambiguity(path string) (why string) {
+	if m.method == http.MethodConnect && slices.Equal(m.header[ExtendedConnect], []string{"websocket"}) {
 		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441)
 	}
-	replaced := m.overrides(p.semicolon, req.Path)
+	p := m.policy
+	if m.query != "" {
+		m.charset = charsetOf(m.header["Content-Type"])
+	}
 	switch {
 	case !passableMethod(m.method):
-		m.refuse("the method is not one that is let through")
-	case m.method != http.MethodGet && len(req.Header["Upgrade"]) > 0:
-		m.refuse("only GET can ask for an upgrade (RFC 6455 section 4.1)")
-	case (m.method == "COPY" || m.method == "MOVE") && len(req.Header["Destination"]) > 0:
-		m.refuse("the request names a second path, in Destination (RFC 4918 section 10.3)")
+		return "the method is not one that is let through"
+	case m.method != http.MethodGet && len(m.header["Upgrade"]) > 0:
+		return "only GET can ask for an upgrade (RFC 6455 section 4.1)"
+	case (m.method == "COPY" || m.method == "MOVE") && len(m.header["Destination"]) > 0:
+		return "the request names a second path, in Destination (RFC 4918 section 10.3)"
 	case breaksLine(m.query) >= 0:
-		m.refuse(belongsEncoded("query", m.query[breaksLine(m.query)]))
-	case replaced != "":
-		m.refuse(replaced)
-	case m.query != "" && !m.setCharset().keepsNames(m.query):
-		m.refuse(badCharset)
-	default:
-		m.path.lenient = true
-		if why := m.path.parse(req.Path, p.encodedSlash, p.semicolon); why != "" {
-			m.refuse(why)
-		}
-		m.tunnel = m.tunneled()
-		m.path.odd = m.hasQueryPath() || m.hasShortHost() || m.tunnel != ""
+		return belongsEncoded("query", m.query[breaksLine(m.query)])
 	}
-	m.unsure = m.Reason != Forward
-	return !m.unsure
+	if why = m.overrides(path); why != "" {
+		return why
+	}
+	if !m.charset.keepsNames(m.query) {
+		return badCharset
+	}
+	m.tunnel = m.tunneled()
+	m.path.lenient = true
+	return m.path.parse(path, p.encodedSlash, p.semicolon)
 }
 
 const badCharset = "the Content-Type has a charset by which some servers read the query differently"
 
-// setCharset notes the charset by which some servers read the query, and returns it.
-func (m *Match) setCharset() charset {
-	m.charset = charsetOf(m.header["Content-Type"])
-	return m.charset
-}
-
 // overrides returns why the query, or what some servers take for one, has another
 // request in it, or "".
-func (m *Match) overrides(semicolon bool, path string) (why string) {
-	if why, m.restRoute = overrides(m.query, m.method); why == "" && semicolon {
+func (m *Match) overrides(path string) (why string) {
+	if why, m.restRoute = overrides(m.query, m.method); why == "" && m.policy.semicolon {
 		why, _ = overrides(behindSemicolon(path), m.method)
 	}
 	return why
@@ -257,42 +250,34 @@ func passableMethod(method string) bool {
 	return validMethod(method) && method != http.MethodConnect && method != http.MethodTrace && method != "TRACK"
 }
 
-// route returns the route of a request, or nil.
-func (p *Policy) route(m *Match) *Route {
+// route finds the route of a request, if it is on any.
+func (p *Policy) route(m *Match) {
 	m.repeated = repeated{}
 	r := p.lookFor(m)
 	if m.repeated.key != "" && m.Reason == Forward {
 		r = p.strictest(m, r)
 	}
-	if m.Reason == Forward && m.restRoute && (r == nil || !r.byRestRoute) {
+	m.Route = r
+	switch {
+	case m.Reason != Forward:
+	case m.restRoute && (r == nil || !r.byRestRoute):
 		m.refuse("the query has rest_route, which is another path to WordPress")
-	}
-	if m.Reason == Forward && m.path.dotted && !m.path.dotsFit(r) {
+	case m.path.dotted && !m.path.dotsFit(r):
 		m.refuse(endsInDot)
 	}
-	if m.Reason != Forward {
-		m.unsure = true
-		return r
+	m.unsure = m.Reason != Forward
+	if !m.unsure && (m.odd || m.path.marked || m.tunnel != "" || m.hasQueryPath() || m.hasShortHost()) {
+		m.lookAgain()
 	}
-	if m.path.odd || m.path.marked {
-		if reports := r == nil && p.reports || r != nil && r.Report; reports && p.enforces {
-			m.enforced = true
-			p.judgeReadings(m, r)
-			m.enforced, m.unsure = false, m.Reason != Forward
-		}
-		if r != nil && m.Reason == Forward {
-			p.judgeReadings(m, r)
-		}
-	}
-	return r
 }
 
 // lookFor returns the route of a request in the reading that is followed.
 func (p *Policy) lookFor(m *Match) *Route {
-	if r := p.tree.find(m, 0); r != nil || m.Reason != Forward {
-		return r
+	r := p.tree.find(m, 0)
+	if r == nil && m.Reason == Forward {
+		return p.fallback
 	}
-	return p.fallback
+	return r
 }
 
 // isPreflight reports whether this is a CORS preflight request that carries
@@ -310,23 +295,24 @@ func (p *Policy) matchPreflight(m *Match) bool {
 	if !passableMethod(asked) {
 		return false
 	}
-	own := p.route(m)
-	if m.Reason != Forward {
-		return true
-	}
-	if own != nil && own.Require.need == needNever && own.methods.rank(http.MethodOptions) == listedRank {
+	p.route(m)
+	own := m.Route
+	if m.Reason == Forward && own != nil && own.Require.need == needNever && own.methods.rank(http.MethodOptions) == listedRank {
 		return false // closed to this very method
 	}
-	m.method = asked
-	r := p.route(m)
-	m.method = http.MethodOptions
-	if m.Reason != Forward {
-		return true
+	if m.Reason == Forward {
+		m.method = asked
+		p.route(m)
+		m.method = http.MethodOptions
 	}
-	if r == nil || r.Require.need == needNever && len(p.letThrough) == 0 {
+	switch {
+	case m.Reason != Forward:
+		m.Route = nil // which of the two methods it is refused for matters to nobody
+		return true
+	case m.Route == nil, m.Route.Require.need == needNever && len(p.letThrough) == 0:
 		return false
 	}
-	m.Route, m.Preflight = r, true
+	m.Preflight = true
 	return true
 }
 
@@ -364,12 +350,8 @@ func (m *Match) value(s *Source, lenient bool) (value, why string) {
 	case FromNone, FromAll, FromToken:
 		return "", ""
 	case FromPath:
-		if s.tail {
-			value = m.path.from(s.segment)
-		} else {
-			value = m.path.segment(s.segment)
-			value = value[s.before : len(value)-s.after]
-		}
+		value = m.path.at(s)
+		value = value[s.before : len(value)-s.after]
 		if !lenient {
 			if why = m.otherValue(s.Name, value); why != "" {
 				return "", why

@@ -37,15 +37,21 @@ func (p *pathText) countScripts() (n int) {
 	return n
 }
 
-// whole returns the path, decoded, without a slash at its end.
-func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
+// reading is a path that is taken apart in another way.
+type reading struct {
+	pathText
+	rule  string // by which it is
+	piece string // what of the path that is about, or ""
+	loose bool   // it is about other routes alone: values may be cut off
+	was   string // the last segment before it was cut off at a blank, where that is a name: what it was already is no news
+}
 
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
 // them; without dots at the end of a name; with the name of a script in it; as the page
 // whose data it is for; and up to where some servers have the query begin, or the request
 // line end.
-func (p *pathText) readings(r *Route) (all []pathText) {
+func (p *pathText) readings(r *Route) (all []reading) {
 	if p.oddlyEscaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")), comparesEncoded, "")
 	}
@@ -68,9 +74,8 @@ func (p *pathText) readings(r *Route) (all []pathText) {
 		rule string
 	}{{'&', cutsAtAmpersand}, {' ', cutsAtBlank}} {
 		if end := p.indexOf(at.c, r); end > 0 {
-			cut := p.upTo(end)
-			cut.loose = true
-			cut.rule, cut.piece = at.rule, p.text[end:p.bounds[p.n]]
+			cut := p.upTo(end, at.rule)
+			cut.piece = p.text[end:p.bounds[p.n]]
 			if p.text[end-1] != '/' {
 				cut.piece = p.segment(cut.n - 1)
 				if at.c == ' ' && r.takes(cut.n-1) {
@@ -115,7 +120,7 @@ func (p *pathText) hasParameters() bool {
 }
 
 // pages returns the pages whose data the path is for.
-func (p *pathText) pages() (all []pathText) {
+func (p *pathText) pages() (all []reading) {
 	if p.n == 0 {
 		return nil
 	}
@@ -180,7 +185,7 @@ func mergeSlashes(path string) string {
 // scripts returns, for a path on r with the name of a script in it, what stands before
 // and behind that: what stands behind is a path of its own, or below the directory of
 // the script. r may be nil.
-func (p *pathText) scripts(r *Route) (all []pathText) {
+func (p *pathText) scripts(r *Route) (all []reading) {
 	for i := range p.n {
 		s, last := p.segment(i), i == p.n-1
 		if r.names(i, s) {
@@ -207,9 +212,9 @@ func (p *pathText) scripts(r *Route) (all []pathText) {
 }
 
 // withoutDots returns the path without the dots that its segments end in.
-func (p *pathText) withoutDots() pathText {
+func (p *pathText) withoutDots() reading {
 	text := make([]byte, 0, len(p.text))
-	dropped := pathText{raw: p.raw, rule: dropsDots}
+	dropped := reading{pathText: pathText{raw: p.raw}, rule: dropsDots}
 	for i := range p.n {
 		text = append(append(text, '/'), strings.TrimSuffix(p.segment(i), ".")...)
 		dropped.add(len(text))
@@ -218,9 +223,26 @@ func (p *pathText) withoutDots() pathText {
 	return dropped
 }
 
+// beforeSemicolon returns the path up to the first semicolon: Fastify has the query begin
+// there. With encoded slashes, that may be split at them.
+func (p *pathText) beforeSemicolon() (all []reading) {
+	cut, _, found := strings.Cut(p.text, ";")
+	if !found {
+		return nil
+	}
+	all = appendPath(append(all, p.upTo(len(cut), cutsAtSemicolon)), cut, cutsAtSemicolon, "")
+	if merged := mergeSlashes(cut); merged != cut {
+		all = appendPath(all, merged, cutsAtSemicolon, "")
+	}
+	for i := range all {
+		all[i].raw, all[i].loose = p.raw, true
+	}
+	return all
+}
+
 // upTo returns the path up to a byte of its text, with the segments that it has.
-func (p *pathText) upTo(end int) pathText {
-	up := pathText{raw: p.raw, text: p.text[:end]}
+func (p *pathText) upTo(end int, rule string) reading {
+	up := reading{pathText: pathText{raw: p.raw, text: p.text[:end]}, rule: rule, loose: true}
 	for i := range p.n {
 		if next := min(int(p.bounds[i+1]), end); next > int(p.bounds[i])+1 {
 			up.add(next)
@@ -230,8 +252,8 @@ func (p *pathText) upTo(end int) pathText {
 }
 
 // appendPath appends a path that needs no decoding, with the rule by which it is one.
-func appendPath(all []pathText, text, rule, piece string) []pathText {
-	p := pathText{rule: rule, piece: piece}
+func appendPath(all []reading, text, rule, piece string) []reading {
+	p := reading{rule: rule, piece: piece}
 	if !p.split(text) {
 		return all
 	}

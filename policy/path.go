@@ -23,19 +23,12 @@ type pathText struct {
 
 	// marked says that there are characters in it at which some server cuts, or which
 	// it takes for others, or a name for what stands before it; oddlyEscaped that some
-	// needn't be encoded, or should be; odd that a segment is all but a literal
-	// (marks.resembles).
-	marked, oddlyEscaped, odd bool
+	// needn't be encoded, or should be.
+	marked, oddlyEscaped bool
 
 	// lenient lets names pass that end in a dot ("Acme Inc."), and dotted says that there
 	// are some: they have to stand where that can't matter (dotsFit).
 	lenient, dotted bool
-
-	loose bool   // a reading that is about other routes alone: values may be cut off
-	was   string // the last segment before it was cut off at a blank, where that is a name: what it was already is no news
-
-	rule  string // by which the path is taken apart in another way
-	piece string // what of the path that is about, or ""
 }
 
 // segment returns the i-th segment.
@@ -49,6 +42,17 @@ func (p *pathText) from(i int) string {
 	}
 	return p.text[p.bounds[i]+1 : p.bounds[p.n]]
 }
+
+// at returns the segment that a path parameter stands in, or all from there on.
+func (p *pathText) at(s *Source) string {
+	if s.tail {
+		return p.from(s.segment)
+	}
+	return p.segment(s.segment)
+}
+
+// whole returns the path, decoded, without a slash at its end.
+func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
 
 // Classes of bytes in an escaped path.
 const (

@@ -93,10 +93,7 @@ func (f *frontedAPI) find(method, target, host, fields string) error {
 		}
 	}
 	CleanHeader(r.Header)
-	req, why := NewRequest(r)
-	if why != "" {
-		return nil
-	}
+	req := NewRequest(r)
 	var m Match
 	f.policy.Match(&req, &m)
 	s := reader()

@@ -302,7 +302,7 @@ func within(conditions, outer []condition) bool {
 func (n *node) find(m *Match, i int) *Route {
 	if i == m.path.n {
 		r := m.pick(n.ends)
-		m.path.odd = m.path.odd || r == nil && len(n.tails) > 0
+		m.odd = m.odd || r == nil && len(n.tails) > 0
 		return r
 	}
 	text := m.path.segment(i)
@@ -311,12 +311,12 @@ func (n *node) find(m *Match, i int) *Route {
 			return r
 		}
 	} else if n.marks.resembles(text) {
-		m.path.odd = true
+		m.odd = true
 	}
 	for j := range n.partial {
 		p := &n.partial[j]
 		if !p.matches(text) {
-			m.path.odd = m.path.odd || p.nearlyMatches(text)
+			m.odd = m.odd || p.nearlyMatches(text)
 		} else if r := p.to.find(m, i+1); r != nil || m.Reason != Forward {
 			return r
 		}
