@@ -249,9 +249,9 @@ func (s bitset) contains(n int) bool { return s[n/64]&(1<<(n%64)) != 0 }
 // words is how many words a bitset of n scopes takes.
 func words(n int) int { return (n + 63) / 64 }
 
-// At puts the place of a mistake before it, if it is known.
+// At puts the place of a mistake before it, if it is known. No mistake stays none.
 func At(place string, err error) error {
-	if place == "" {
+	if place == "" || err == nil {
 		return err
 	}
 	return fmt.Errorf("%s: %w", place, err)

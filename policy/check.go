@@ -3,8 +3,6 @@ package policy
 import (
 	"cmp"
 	"maps"
-	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,7 +78,8 @@ func (p *Policy) warnings() (warnings []Warning) {
 			warn(p.at, WarnQueryToken, "token_from "+c.String()+": tokens in URLs end up in logs, histories and referrers")
 		}
 	}
-	methods := p.methods()
+	methods := listedMethods([]string{someMethod}, p)
+	slices.Sort(methods)
 	for _, r := range p.routes {
 		if r.Implicit {
 			warn(r.At, WarnNoScope, r.name()+" names no scope: any valid token is enough; write any to say so")
@@ -134,24 +133,27 @@ func (n *node) any() (r *Route) {
 const someMethod = "SOME-METHOD"
 
 // shadowed says why no request can be on the route, or returns "". It asks for
-// requests of which all that the pattern leaves open is what no other route has.
+// requests of which all that the pattern leaves open is what no other route has; where
+// it takes all the rest of a path, for several lengths of that.
 func (p *Policy) shadowed(r *Route) (why string) {
 	methods := r.Methods
 	if r.methods.all {
 		methods = []string{someMethod}
 	}
 	var others []string
-	for _, sample := range r.pattern.requests() {
-		for _, method := range methods {
-			sample.Method = method
-			m := p.routed(&sample)
-			switch {
-			case m.Reason != Forward:
-				why = m.Detail
-			case m.Route == r:
-				return ""
-			case !slices.Contains(others, m.Route.place()):
-				others = append(others, m.Route.place())
+	for rest := 1; rest == 1 || r.pattern.tail && rest <= 3 && len(r.pattern.segments)+rest <= maxSegments; rest++ {
+		for _, query := range r.pattern.queries() {
+			for _, method := range methods {
+				sample := r.pattern.request(method, query, rest)
+				m := p.routed(&sample)
+				switch {
+				case m.Reason != Forward:
+					why = m.Detail
+				case m.Route == r:
+					return ""
+				case !slices.Contains(others, m.Route.place()):
+					others = append(others, m.Route.place())
+				}
 			}
 		}
 	}
@@ -171,7 +173,7 @@ func (p *Policy) mounted(r *Route, methods []string) string {
 	above := r.pattern
 	above.tail = false
 	for _, method := range methods {
-		sample := above.request(method, above.queries()[0])
+		sample := above.request(method, above.queries()[0], 0)
 		m := p.routed(&sample)
 		if m.Route != nil && m.alike == r {
 			return above.String() + " is refused: it is on " + m.Route.place() + ", and " + r.name() +
@@ -181,41 +183,8 @@ func (p *Policy) mounted(r *Route, methods []string) string {
 	return ""
 }
 
-// methods returns the methods that routes list, and one that none does.
-func (p *Policy) methods() []string {
-	listed := map[string]bool{someMethod: true}
-	for _, r := range p.routes {
-		for _, method := range r.Methods {
-			listed[method] = true
-		}
-	}
-	delete(listed, "*")
-	return slices.Sorted(maps.Keys(listed))
-}
-
 // place names the route with where it is written.
 func (r *Route) place() string { return strings.Join(r.Methods, ",") + " " + r.Pattern + written(r) }
-
-// requests returns requests that the pattern matches, with what it leaves open
-// filled in: where it takes all the rest of a path, of several lengths.
-func (p *pattern) requests() (all []Request) {
-	path := ""
-	for _, s := range p.segments {
-		path += "/" + url.PathEscape(s.with(filler))
-	}
-	for n := range 3 {
-		if p.tail {
-			path += "/" + filler
-		}
-		for _, query := range p.queries() {
-			all = append(all, Request{Method: http.MethodGet, Path: cmp.Or(path, "/"), Query: query, Header: http.Header{}})
-		}
-		if !p.tail || n+len(p.segments)+2 > maxSegments {
-			break
-		}
-	}
-	return all
-}
 
 // fallsThrough says which stricter routes are below one whose pattern takes all
 // the rest of a path, or returns "": what is on none of them, by its method or its
@@ -224,7 +193,7 @@ func (p *Policy) fallsThrough(r *Route) string {
 	var stricter []string
 	for _, s := range p.routes {
 		if r.pattern.tail && r.pattern.above(&s.pattern) && r.sharesMethod(s) && r.Require.need != needNever && !r.covers(s, p.Catalog) {
-			stricter = append(stricter, strings.Join(s.Methods, ",")+" "+s.Pattern+" ("+s.asks()+")"+written(s))
+			stricter = append(stricter, strings.Join(s.Methods, ",")+" "+s.Pattern+" ("+s.asks(s.Require.text)+")"+written(s))
 		}
 	}
 	if len(stricter) == 0 {
@@ -234,7 +203,7 @@ func (p *Policy) fallsThrough(r *Route) string {
 	if more := len(stricter) - 3; more > 0 {
 		text += "; and " + strconv.Itoa(more) + " more"
 	}
-	return r.name() + " asks for less (" + r.asks() + ") than what is below it, and takes what isn't on that: " + text
+	return r.name() + " asks for less (" + r.asks(r.Require.text) + ") than what is below it, and takes what isn't on that: " + text
 }
 
 // above reports whether all that matches s, which is deeper, matches p, too.

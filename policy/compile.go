@@ -39,15 +39,14 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 		p.Realm = "patgate"
 	}
 	var errs []error
+	fail := func(err error) { errs = append(errs, err) } // nil is no failure
 	word := func(what, w string, possible ...string) bool {
 		got, err := OneOf(what, w, possible...)
-		if err != nil {
-			errs = append(errs, err)
-		}
+		fail(err)
 		return got == possible[1]
 	}
 	if !validRealm(p.Realm) {
-		errs = append(errs, fmt.Errorf("realm %q: want visible ASCII characters without quotes and backslashes", p.Realm))
+		fail(fmt.Errorf("realm %q: want visible ASCII characters without quotes and backslashes", p.Realm))
 	}
 	p.StripToken = word("forward_token", c.ForwardToken, "keep", "strip")
 	p.preflight = !word("cors_preflight", c.CORSPreflight, "forward", "deny")
@@ -55,34 +54,27 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	p.semicolon = word("semicolon", c.Semicolon, "reject", "allow")
 	for _, text := range c.LetThrough {
 		credential, err := ParseLetThrough(text)
-		if err != nil {
-			errs = append(errs, err)
-		}
+		fail(err)
 		p.letThrough = append(p.letThrough, credential)
 	}
 	if err := c.Settings.check(); err != nil {
-		return nil, errors.Join(append(errs, err)...)
-	}
-	if err := p.setFallback(c); err != nil {
-		errs = append(errs, err)
-	}
-	p.reports = c.Mode == "report"
-	shape, err := compileErrorBody(c.ErrorBody)
-	if err != nil {
-		errs = append(errs, err)
-	}
-	p.shape = shape
-	errs = append(errs, p.add(c.Routes, c.Groups, c.Settings, "")...)
-	if len(c.OpenAPI) > 0 {
-		errs = append(errs, At(c.OpenAPI[0].At, errNotExpanded))
-	}
-	if err := p.checkParameters(c.Settings, 0); err != nil {
-		errs = append(errs, At(c.At, err))
-	}
-	errs = append(errs, p.tree.conflicts()...)
-	errs = append(errs, p.checkLetThrough()...)
-	if len(errs) > 0 {
+		fail(err)
 		return nil, errors.Join(errs...)
+	}
+	fail(p.setFallback(c))
+	p.reports = c.Mode == "report"
+	var err error
+	p.shape, err = compileErrorBody(c.ErrorBody)
+	fail(err)
+	fail(p.add(c.Routes, c.Groups, c.Settings, ""))
+	if len(c.OpenAPI) > 0 {
+		fail(At(c.OpenAPI[0].At, errNotExpanded))
+	}
+	fail(At(c.At, p.checkParameters(&c.Settings, 0)))
+	fail(p.tree.conflicts())
+	fail(p.checkLetThrough())
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	p.tree.finish()
 	p.credentials = p.allCredentials()
@@ -105,7 +97,8 @@ func (p *Policy) setFallback(c Config) error {
 }
 
 // add compiles the routes of a site or a group and those of the groups in it.
-func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings, prefix string) (errs []error) {
+func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings, prefix string) error {
+	var errs []error
 	for _, rc := range routes {
 		r, err := compileRoute(rc, outer, prefix, p.Catalog)
 		if err != nil {
@@ -118,64 +111,69 @@ func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings,
 		p.tree.insert(r)
 	}
 	for _, g := range groups {
-		if !strings.HasPrefix(g.Prefix, "/") || strings.Contains(g.Prefix, "?") {
-			errs = append(errs, At(g.At, fmt.Errorf("group %q: want a path prefix that begins with /, without a query", g.Prefix)))
-			continue
-		}
-		whole := join(prefix, g.Prefix)
-		if parsed, err := parsePattern(whole); err != nil || parsed.tail {
-			if err == nil {
-				err = errors.New("a prefix can't end in a segment that takes all the rest")
-			}
-			errs = append(errs, At(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
-			continue
-		}
-		if err := g.Settings.check(); err != nil {
-			errs = append(errs, At(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
-			continue
-		}
-		if len(g.OpenAPI) > 0 {
-			errs = append(errs, At(g.OpenAPI[0].At, errNotExpanded))
-		}
-		first := len(p.routes)
-		errs = append(errs, p.add(g.Routes, g.Groups, g.Settings.within(outer), whole)...)
-		if err := p.checkParameters(g.Settings, first); err != nil {
-			errs = append(errs, At(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)))
-		}
+		errs = append(errs, p.addGroup(g, outer, prefix))
 	}
-	return errs
+	return errors.Join(errs...)
+}
+
+func (p *Policy) addGroup(g GroupConfig, outer Settings, prefix string) error {
+	fail := func(err error) error { return At(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)) }
+	if !strings.HasPrefix(g.Prefix, "/") || strings.Contains(g.Prefix, "?") {
+		return fail(errors.New("want a path prefix that begins with /, without a query"))
+	}
+	prefix = join(prefix, g.Prefix)
+	parsed, err := parsePattern(prefix)
+	switch {
+	case err != nil:
+		return fail(err)
+	case parsed.tail:
+		return fail(errors.New("a prefix can't end in a segment that takes all the rest"))
+	}
+	if err := g.Settings.check(); err != nil {
+		return fail(err)
+	}
+	if len(g.OpenAPI) > 0 {
+		err = At(g.OpenAPI[0].At, errNotExpanded)
+	}
+	first := len(p.routes)
+	err = errors.Join(err, p.add(g.Routes, g.Groups, g.Settings.within(outer), prefix))
+	if missing := p.checkParameters(&g.Settings, first); missing != nil {
+		err = errors.Join(err, fail(missing))
+	}
+	return err
 }
 
 // check returns what is wrong with settings, whether there are routes for them
 // or not.
 func (s *Settings) check() error {
-	var errs []error
-	if _, err := parseCredentials(s.TokenFrom); err != nil {
-		errs = append(errs, err)
-	}
-	if _, err := OneOf("mode", s.Mode, "enforce", "report"); err != nil {
-		errs = append(errs, err)
-	}
-	for _, source := range []struct{ what, text string }{{"space", s.Space}, {"resource", s.Resource}} {
-		if _, err := ParseSource(cmp.Or(source.text, "none")); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", source.what, err))
+	_, err := parseCredentials(s.TokenFrom)
+	_, modeErr := OneOf("mode", s.Mode, "enforce", "report")
+	errs := []error{err, modeErr}
+	for what, text := range s.sources() {
+		if _, err := ParseSource(cmp.Or(text, "none")); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// sources returns what is said of where the space and the resource are.
+func (s *Settings) sources() iter.Seq2[string, string] {
+	return func(yield func(what, text string) bool) { _ = yield("space", s.Space) && yield("resource", s.Resource) }
 }
 
 // checkParameters refuses a path.<name> of a site or a group that none of its
 // routes, those from first on, has a parameter for. With a slip of the pen there,
 // all of them would be in no space, and a scope would be enough in whichever
 // space it is held.
-func (p *Policy) checkParameters(s Settings, first int) error {
-	for _, source := range []struct{ what, text string }{{"space", s.Space}, {"resource", s.Resource}} {
-		name, ok := strings.CutPrefix(source.text, "path.")
+func (p *Policy) checkParameters(s *Settings, first int) error {
+	for what, text := range s.sources() {
+		name, ok := strings.CutPrefix(text, "path.")
 		if !ok || first == len(p.routes) {
 			continue
 		}
 		if !slices.ContainsFunc(p.routes[first:], func(r *Route) bool { return (&Source{Name: name}).standsIn(&r.pattern) }) {
-			return fmt.Errorf("%s %s: none of the routes has {%s}", source.what, source.text, name)
+			return fmt.Errorf("%s %s: none of the routes has {%s}", what, text, name)
 		}
 	}
 	return nil
@@ -183,14 +181,11 @@ func (p *Policy) checkParameters(s Settings, first int) error {
 
 // checkLetThrough refuses credentials that are to be let through and taken for
 // tokens at once.
-func (p *Policy) checkLetThrough() (errs []error) {
+func (p *Policy) checkLetThrough() error {
 	for _, c := range p.letThrough {
 		for r := range p.all() {
-			for _, from := range r.from {
-				if from.sameAs(c) {
-					errs = append(errs, At(r.At, fmt.Errorf("let_through %s: tokens are taken from there", c)))
-					return errs
-				}
+			if slices.ContainsFunc(r.from, c.sameAs) {
+				return At(r.At, fmt.Errorf("let_through %s: tokens are taken from there", c))
 			}
 		}
 	}

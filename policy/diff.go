@@ -24,7 +24,7 @@ const maxPairs = 4_000_000
 // them on a request for every route of either, and for every two of them that
 // some request is on at once.
 func Diff(before, after *Policy) []Difference {
-	methods := commonMethods(before, after)
+	methods := listedMethods([]string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, before, after)
 	var differences []Difference
 	for _, s := range samples(before, after) {
 		byAnswer := map[[2]string][]string{}
@@ -53,7 +53,7 @@ func Diff(before, after *Policy) []Difference {
 // strays in neither, if there is one.
 func (p *pattern) asked(method string, before, after *Policy) (first [2]string) {
 	for i, query := range p.queries() {
-		r := p.request(method, query)
+		r := p.request(method, query, usualRest)
 		a, b := before.routed(&r), after.routed(&r)
 		asks := [2]string{before.asks(&a), after.asks(&b)}
 		if !p.strays(&a) && !p.strays(&b) {
@@ -74,9 +74,8 @@ func (p *pattern) strays(m *Match) bool {
 	})
 }
 
-// commonMethods returns the methods that either policy names, and the usual ones.
-func commonMethods(policies ...*Policy) []string {
-	methods := []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+// listedMethods returns these methods, and behind them the others that routes list.
+func listedMethods(methods []string, policies ...*Policy) []string {
 	for _, p := range policies {
 		for _, r := range p.routes {
 			for _, m := range r.methods.listed {
@@ -98,7 +97,7 @@ func (p *Policy) asks(m *Match) (asks string) {
 		asks = "no route"
 	default:
 		// What is written in another order, or by another name, is the same.
-		return m.Route.asksFor(strings.Join(p.Catalog.normalized(m.Route.Require.text), " "))
+		return m.Route.asks(strings.Join(p.Catalog.normalized(m.Route.Require.text), " "))
 	}
 	if m.Reports() {
 		asks += ", mode report"
@@ -106,11 +105,8 @@ func (p *Policy) asks(m *Match) (asks string) {
 	return asks
 }
 
-// asks says what the route asks of a request.
-func (r *Route) asks() string { return r.asksFor(r.Require.text) }
-
-// asksFor says the same, with the requirement written so.
-func (r *Route) asksFor(requirement string) string {
+// asks says what the route asks of a request, with the requirement written so.
+func (r *Route) asks(requirement string) string {
 	says := []string{requirement}
 	if r.Optional {
 		says = append(says, "optional")
@@ -146,7 +142,7 @@ func sameCredentials(a, b []Credential) bool {
 func samples(before, after *Policy) (all []pattern) {
 	seen := map[string]bool{}
 	add := func(p pattern) {
-		if s := p.path() + p.queries()[0]; !seen[s] {
+		if s := p.path(usualRest) + p.queries()[0]; !seen[s] {
 			seen[s] = true
 			all = append(all, p)
 		}
@@ -192,18 +188,24 @@ func overlap(a, b *pattern) (both pattern, ok bool) {
 	return both, compatible(a.conditions, b.conditions)
 }
 
-// filler stands for a parameter in a sample: no route has it as a literal.
+// filler stands for a parameter in a sample, and for a segment of the rest of a path: no
+// route has it as a literal.
 const filler = "~any~"
 
-// path returns the path of requests that the pattern matches.
-func (p *pattern) path() string {
+// usualRest is how many segments the rest of a path has in most samples: one would be on
+// {name}, too.
+const usualRest = 2
+
+// path returns the path of requests that the pattern matches, with so many segments where
+// it takes all the rest of a path.
+func (p *pattern) path(rest int) string {
 	var b strings.Builder
 	for _, s := range p.segments {
 		b.WriteByte('/')
 		b.WriteString(url.PathEscape(s.with(filler)))
 	}
 	if p.tail {
-		b.WriteString("/" + filler + "/" + filler) // one would be on {name}, too
+		b.WriteString(strings.Repeat("/"+filler, rest))
 	}
 	return cmp.Or(b.String(), "/")
 }
@@ -230,9 +232,10 @@ func (p *pattern) queries() []string {
 	return queries
 }
 
-// request returns a request that the pattern matches, with one of its queries.
-func (p *pattern) request(method, query string) Request {
-	return Request{Method: method, Path: p.path(), Query: query, Header: http.Header{}}
+// request returns a request that the pattern matches, with one of its queries, and so many
+// segments where it takes all the rest of a path.
+func (p *pattern) request(method, query string, rest int) Request {
+	return Request{Method: method, Path: p.path(rest), Query: query, Header: http.Header{}}
 }
 
 // String returns the pattern as the Caddyfile has it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"mime"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -59,6 +60,8 @@ func (c *ErrorBody) Validate() error {
 	return err
 }
 
+var templateName = regexp.MustCompile(`\{([a-z_]+)\}`)
+
 func compileErrorBody(c *ErrorBody) (*Shape, error) {
 	if c == nil || *c == (ErrorBody{}) {
 		return problemBody, nil
@@ -71,26 +74,16 @@ func compileErrorBody(c *ErrorBody) (*Shape, error) {
 		return nil, fmt.Errorf("error_body: %w", err)
 	}
 	b := &Shape{contentType: c.ContentType, escape: escapeFor(kind)}
-	rest := c.Template
-	text := 0 // where the text before the next name ends
-	for {
-		open := strings.IndexByte(rest[text:], '{')
-		if open < 0 {
-			b.texts = append(b.texts, rest)
-			break
-		}
-		open += text
-		name, after, closed := strings.Cut(rest[open+1:], "}")
-		if !closed || name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
-			text = open + 1 // a brace of the body's own
-			continue
-		}
+	done := 0
+	for _, at := range templateName.FindAllStringSubmatchIndex(c.Template, -1) { // other braces are the body's own
+		name := c.Template[at[2]:at[3]]
 		if _, ok := (&Problem{}).member(name); !ok {
 			return nil, fmt.Errorf("error_body: {%s} stands for nothing; want {status}, {title}, {reason}, {detail}, {type}, {required_scope} or {space}", name)
 		}
-		b.texts, b.names = append(b.texts, rest[:open]), append(b.names, name)
-		rest, text = after, 0
+		b.texts, b.names = append(b.texts, c.Template[done:at[0]]), append(b.names, name)
+		done = at[1]
 	}
+	b.texts = append(b.texts, c.Template[done:])
 	if isJSON(kind) {
 		sample := b.Render(Problem{Type: "t", Title: `"`, Status: 400, Detail: `\`, Reason: "\n", RequiredScope: `"`, Space: "é"})
 		if !json.Valid(sample) {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -180,7 +181,8 @@ func stricter(a, b *pattern) bool {
 
 // conflicts returns an error for every route that some request matches as well
 // as one before it.
-func (n *node) conflicts() (errs []error) {
+func (n *node) conflicts() error {
+	var errs []error
 	n.each(func(n *node) {
 		errs = append(errs, n.partialConflicts()...)
 		for _, routes := range [][]*Route{n.ends, n.tails} {
@@ -195,7 +197,7 @@ func (n *node) conflicts() (errs []error) {
 		}
 	})
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errs
+	return errors.Join(errs...)
 }
 
 // partialConflicts returns an error for every two partial parameters that some
