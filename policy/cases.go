@@ -129,7 +129,7 @@ func (p *Policy) Check(c Case) error {
 		return nil
 	case m.Route == nil:
 		return fmt.Errorf("want scope %s, but no route matches", scope)
-	case !p.Catalog.sameRequirement(m.Route.Require.text, scope):
+	case !slices.Equal(p.Catalog.normalized(m.Route.Require.text), p.Catalog.normalized(scope)):
 		return fmt.Errorf("want scope %s, got %s%s", scope, m.Route.Require.text, written(m.Route))
 	case m.Route.Optional != c.Anonymous && scope != "public":
 		return fmt.Errorf("want anonymous %t, got %t%s", c.Anonymous, m.Route.Optional, written(m.Route))
@@ -141,20 +141,13 @@ func (p *Policy) Check(c Case) error {
 }
 
 func sameValueFound(what string, want *string, got string, r *Route) error {
-	wanted := ""
-	if want != nil {
-		wanted = *want
+	if want == nil {
+		want = new(string)
 	}
-	if wanted == got {
+	if *want == got {
 		return nil
 	}
-	name := func(s string) string {
-		if s == "" {
-			return "none"
-		}
-		return s
-	}
-	return fmt.Errorf("want %s %s, got %s%s", what, name(wanted), name(got), written(r))
+	return fmt.Errorf("want %s %s, got %s%s", what, cmp.Or(*want, "none"), cmp.Or(got, "none"), written(r))
 }
 
 // request makes the request of a case. A space in its path or query is written
@@ -167,12 +160,8 @@ func (c *Case) request() (Request, error) {
 	return NewRequest(&http.Request{Method: c.Method, URL: u, Header: http.Header{}}), nil
 }
 
-// sameRequirement reports whether two requirements ask the same, however their
-// scopes are ordered and by whichever name they are called.
-func (c *Catalog) sameRequirement(a, b string) bool {
-	return slices.Equal(c.normalized(a), c.normalized(b))
-}
-
+// normalized returns the clauses of a requirement, equal for two that ask the same, however
+// their scopes are ordered and by whichever name they are called.
 func (c *Catalog) normalized(requirement string) []string {
 	clauses := strings.Fields(requirement)
 	for i, clause := range clauses {

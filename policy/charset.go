@@ -80,7 +80,7 @@ func (c charset) keepsNames(query string) bool {
 	if c == likeUTF8 {
 		return true
 	}
-	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
+	for pair := range strings.FieldsFuncSeq(query, endsPair) {
 		if name, _, _ := strings.Cut(pair, "="); !c.keeps(name) {
 			return false
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -24,6 +25,9 @@ const (
 	Cookie                       // Cookie: <name>=S
 )
 
+// credentialWords are the words for the ways, as the Caddyfile has them.
+var credentialWords = []string{Bearer: "bearer", Bare: "bare", Basic: "basic", Scheme: "scheme", Header: "header", Query: "query", Cookie: "cookie"}
+
 // Credential is a place of a request where a credential may be.
 type Credential struct {
 	Kind CredentialKind
@@ -32,24 +36,14 @@ type Credential struct {
 
 // String returns the place as the Caddyfile has it.
 func (c Credential) String() string {
-	switch c.Kind {
-	case Bearer:
-		if c.Name != "" {
-			return "bearer " + c.Name + "*"
-		}
-		return "bearer"
-	case Bare:
-		return "bare"
-	case Basic:
-		return "basic"
-	case Scheme:
-		return "scheme " + c.Name
-	case Header:
-		return "header " + c.Name
-	case Query:
-		return "query " + c.Name
+	word := credentialWords[c.Kind]
+	switch {
+	case c.Name == "":
+		return word
+	case c.Kind == Bearer:
+		return word + " " + c.Name + "*"
 	}
-	return "cookie " + c.Name
+	return word + " " + c.Name
 }
 
 // header returns the name of the header that the place is in, "" for none.
@@ -67,8 +61,8 @@ func (c Credential) header() string {
 
 // sameAs reports whether the two are one place.
 func (c Credential) sameAs(d Credential) bool {
-	if c.scheme() != "" || d.scheme() != "" {
-		return c.scheme() == d.scheme()
+	if c.alone() || d.alone() {
+		return c.alone() && d.alone() && equalFold(c.scheme(), d.scheme())
 	}
 	return c == d || c.Kind == Query && d.Kind == Query && sameKey(c.Name, d.Name)
 }
@@ -76,22 +70,22 @@ func (c Credential) sameAs(d Credential) bool {
 // TakesKey reports whether a place in the query may be meant by this key, as it is when
 // it is decoded: in any spelling that some server takes for it, or that is broken.
 func (c Credential) TakesKey(key string) bool {
-	return c.Kind == Query && (key == c.Name || sameKey(key, c.Name) || strings.IndexByte(key, '%') >= 0 || !utf8.ValidString(key))
+	return c.Kind == Query && (sameKey(key, c.Name) || strings.IndexByte(key, '%') >= 0 || !utf8.ValidString(key))
 }
 
-// scheme returns the authentication scheme in lower case, or "" where a credential
-// isn't all that has it.
+// scheme returns the authentication scheme of the credential, "" for none.
 func (c Credential) scheme() string {
-	switch {
-	case c.Kind == Bearer && c.Name == "":
-		return "bearer"
-	case c.Kind == Basic:
-		return "basic"
-	case c.Kind == Scheme:
-		return strings.ToLower(c.Name)
+	switch c.Kind {
+	case Bearer, Basic:
+		return credentialWords[c.Kind]
+	case Scheme:
+		return c.Name
 	}
 	return ""
 }
+
+// alone reports whether all that has the credential's scheme is taken for it.
+func (c Credential) alone() bool { return c.scheme() != "" && (c.Kind != Bearer || c.Name == "") }
 
 var defaultCredentials = []Credential{{Kind: Bearer}, {Kind: Bare}}
 
@@ -105,10 +99,8 @@ func parseCredentials(texts []string) ([]Credential, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, d := range credentials {
-			if c.sameAs(d) {
-				return nil, fmt.Errorf("token_from %s: stands twice", c)
-			}
+		if slices.ContainsFunc(credentials, c.sameAs) {
+			return nil, fmt.Errorf("token_from %s: stands twice", c)
 		}
 		credentials = append(credentials, c)
 	}
@@ -122,9 +114,9 @@ func ParseCredential(text string) (Credential, error) {
 	}
 	word, name, named := strings.Cut(text, " ")
 	name = strings.TrimSpace(name)
-	kinds := map[string]CredentialKind{"bearer": Bearer, "bare": Bare, "basic": Basic, "scheme": Scheme, "header": Header, "query": Query, "cookie": Cookie}
-	kind, ok := kinds[word]
-	if !ok || named != (kind >= Scheme) {
+	i := slices.Index(credentialWords, word)
+	kind := CredentialKind(max(i, 0))
+	if i < 0 || named != (kind >= Scheme) {
 		return Credential{}, fmt.Errorf("token_from %q: want one of bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>", text)
 	}
 	c := Credential{Kind: kind, Name: name}
@@ -204,14 +196,13 @@ const noSecret = " "
 func (m *Match) secretAt(c *Credential) (secret, why string) {
 	switch c.Kind {
 	case Header:
-		values := m.header[c.Name]
-		if len(values) > 1 {
-			return "", "the request has " + c.Name + " twice"
-		}
-		if len(values) == 0 {
+		switch values := m.header[c.Name]; len(values) {
+		case 0:
 			return "", ""
+		case 1:
+			return single(values[0], c.Name)
 		}
-		return single(values[0], c.Name)
+		return "", "the request has " + c.Name + " twice"
 	case Query:
 		secret, _, why := m.queryValue(c.Name)
 		if strings.TrimSpace(secret) == "" {
@@ -269,26 +260,15 @@ func (a *authorization) has(scheme string) bool { return equalFold(a.scheme, sch
 
 // secret returns the secret for a place, "" where it has none.
 func (a *authorization) secret(c *Credential) (secret, why string) {
-	switch c.Kind {
-	case Bare:
+	switch {
+	case c.Kind == Bare:
 		if a.rest != "" || a.has("bearer") || a.has("basic") {
 			return "", ""
 		}
 		return single(a.scheme, "Authorization")
-	case Bearer:
-		if !a.has("bearer") {
-			return "", ""
-		}
-	case Basic:
-		if !a.has("basic") {
-			return "", ""
-		}
-	default:
-		if !a.has(c.Name) {
-			return "", ""
-		}
-	}
-	if a.rest == "" {
+	case !a.has(c.scheme()):
+		return "", ""
+	case a.rest == "":
 		return noSecret, ""
 	}
 	if secret, why = single(a.rest, "Authorization"); why == "" && c.Kind == Basic {
@@ -337,7 +317,7 @@ func splitCookie(pair string) (name, value string, ok bool) {
 // isOther reports whether what is taken for a token is another credential of the
 // API, by the way it begins.
 func (p *Policy) isOther(from *Credential, secret string) bool {
-	if from.Kind != Bearer && !(from.Kind == Scheme && equalFold(from.Name, "bearer")) {
+	if !equalFold(from.scheme(), "bearer") {
 		return false
 	}
 	for i := range p.letThrough {
@@ -371,12 +351,8 @@ func (m *Match) other(c *Credential) string {
 	case Cookie:
 		value, _ := cookie(m.header["Cookie"], c.Name)
 		return value
-	case Bearer:
-		if a := m.authorization(); a.has("bearer") && strings.HasPrefix(a.rest, c.Name) {
-			return a.rest
-		}
 	default:
-		if a := m.authorization(); a.has(c.Name) {
+		if a := m.authorization(); a.has(c.scheme()) && (c.Kind != Bearer || strings.HasPrefix(a.rest, c.Name)) {
 			return a.rest
 		}
 	}

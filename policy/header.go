@@ -25,7 +25,7 @@ func CleanHeader(h http.Header) {
 		case "Upgrade":
 			upgrade = true
 		default:
-			if !plainName(name) && name != ExtendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
+			if !PlainHeaderName(name) && name != ExtendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
 				delete(h, name)
 			}
 		}
@@ -92,17 +92,6 @@ func equalFold(s, t string) bool { return len(s) == len(t) && strings.EqualFold(
 // header of this name.
 const ExtendedConnect = ":protocol"
 
-// plainName reports whether a header's name is of letters, digits and hyphens:
-// all others are the same as a plain one to some server.
-func plainName(name string) bool {
-	for i := 0; i < len(name); i++ {
-		if !nameBytes[name[i]] {
-			return false
-		}
-	}
-	return true
-}
-
 // nameBytes are the bytes of plain names.
 var nameBytes = func() (t [256]bool) {
 	for c := range t {
@@ -111,8 +100,13 @@ var nameBytes = func() (t [256]bool) {
 	return t
 }()
 
-// PlainHeaderName reports whether name can be that of a header and is of
-// letters, digits and hyphens.
+// PlainHeaderName reports whether a header's name is of letters, digits and hyphens: all
+// others are the same as a plain one to some server.
 func PlainHeaderName(name string) bool {
-	return name != "" && plainName(name)
+	for i := 0; i < len(name); i++ {
+		if !nameBytes[name[i]] {
+			return false
+		}
+	}
+	return name != ""
 }

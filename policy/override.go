@@ -16,28 +16,19 @@ import (
 // method is anyway; or one that replaces another parameter (Next.js) or the path (Astro,
 // Zope). rest says that it has restRoute.
 func overrides(query, method string) (why string, rest bool) {
-	odd := 0
-	for query != "" {
-		pair := query
-		if i := strings.IndexAny(query, "&;"); i >= 0 {
-			pair, query = query[:i], query[i+1:]
-		} else {
-			query = ""
-		}
+	var odd oddNames
+	for pair := range strings.FieldsFuncSeq(query, endsPair) {
 		name, value, _ := strings.Cut(pair, "=")
 		if hasColon(name) && publishes(decodeEscapes(name)) {
 			return "the query has a name by which Zope finds another path", rest
 		}
-		if pair == "" || !beginsOverride(pair[0]) {
+		if !beginsOverride(pair[0]) {
 			continue
 		}
 		name = generous(name)
-		if !isASCII(name) {
-			if odd += min(len(name), maxOddName); odd > maxOddKeys {
-				return "the query has too many names that aren't ASCII", rest
-			}
-		}
 		switch {
+		case odd.tooMany(name):
+			return "the query has too many names that aren't ASCII", rest
 		case namesOverride(name) && !equalFold(unescapeQuery(value), method):
 			return "the query has another method in it", rest
 		case sameKey(name, astroPath):
@@ -59,7 +50,7 @@ func (m *Match) tunneled() string {
 	if m.method != http.MethodPost || m.query == "" {
 		return ""
 	}
-	for pair := range strings.FieldsFuncSeq(m.query, func(r rune) bool { return r == '&' || r == ';' }) {
+	for pair := range strings.FieldsFuncSeq(m.query, endsPair) {
 		name, value, _ := strings.Cut(pair, "=")
 		if !sameKey(generous(name), "method") {
 			continue
@@ -80,17 +71,15 @@ func (m *Match) otherValue(key, value string) (why string) {
 	if !isASCII(value) && charsetOf(m.header["Content-Type"]) != likeUTF8 {
 		return "can be read in two ways: the Content-Type has a charset by which some servers read the path"
 	}
-	odd := 0
-	for pair := range strings.FieldsFuncSeq(m.query, func(r rune) bool { return r == '&' || r == ';' }) {
+	var odd oddNames
+	for pair := range strings.FieldsFuncSeq(m.query, endsPair) {
 		if isAlnum(pair[0]) && isAlnum(key[0]) && lower(pair[0]) != lower(key[0]) {
 			continue
 		}
 		name, other, _ := strings.Cut(pair, "=")
 		name = generous(name)
-		if !isASCII(name) {
-			if odd += min(len(name), maxOddName); odd > maxOddKeys {
-				return "can't be told: the query has too many names that aren't ASCII"
-			}
+		if odd.tooMany(name) {
+			return "can't be told: the query has too many names that aren't ASCII"
 		}
 		if strings.LastIndexByte(name, '.') <= 0 && sameKey(name, key) && unescapeQuery(other) != value {
 			return "can be read in two ways: the query has " + key + " as well, which some servers prefer"
@@ -213,6 +202,17 @@ func namesOverride(name string) bool {
 // maxOddName is how many bytes of a name that isn't ASCII are looked at. What stands
 // behind them is no more than what servers cut off.
 const maxOddName = 256
+
+// oddNames counts the bytes of names that aren't ASCII.
+type oddNames int
+
+// tooMany adds a name that generous returned, and reports whether it is one too many.
+func (n *oddNames) tooMany(name string) bool {
+	if !isASCII(name) {
+		*n += oddNames(min(len(name), maxOddName))
+	}
+	return *n > maxOddKeys
+}
 
 // beforeName reports whether some server drops r at the beginning of a name.
 func beforeName(r rune) bool { return r <= ' ' || r == '?' || unicode.Is(unicode.Cf, r) }

@@ -79,7 +79,7 @@ func queryValues(raw, key string, values []string) (n int, why string) {
 		var pair string
 		pair, raw, more = strings.Cut(raw, "&")
 		if strings.IndexByte(pair, ';') >= 0 {
-			if anyPiece(pair, key) {
+			if hasKey(pair, key) {
 				return 0, "the query has " + key + " beside a semicolon"
 			}
 			continue
@@ -106,11 +106,13 @@ func queryValues(raw, key string, values []string) (n int, why string) {
 	return n, ""
 }
 
-// anyPiece reports whether a server that splits pair at its semicolons finds key.
-func anyPiece(pair, key string) bool {
-	for piece := range strings.SplitSeq(pair, ";") {
-		name, _, _ := strings.Cut(piece, "=")
-		if name = unescapeQuery(name); name == key || sameKey(name, key) {
+// endsPair reports whether some server ends a parameter of the query at r.
+func endsPair(r rune) bool { return r == '&' || r == ';' }
+
+// hasKey reports whether a server that splits a query at its semicolons as well finds key.
+func hasKey(query, key string) bool {
+	for pair := range strings.FieldsFuncSeq(query, endsPair) {
+		if name, _, _ := strings.Cut(pair, "="); sameKey(unescapeQuery(name), key) {
 			return true
 		}
 	}
@@ -131,61 +133,41 @@ func unescapeQuery(s string) string {
 
 // sameKey reports whether some server takes name for key: it folds case, drops
 // or replaces what is not alphanumeric, cuts at a bracket, a NUL or a separator,
-// or normalizes. It gives the answer of sameFolded, without the cost of folding
-// where both are ASCII.
-func sameKey(name, key string) bool {
-	j := 0
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		for j < len(key) && key[j] < utf8.RuneSelf && !isAlnum(key[j]) {
+// or normalizes. A key itself may have brackets (filter[status]), which some servers
+// replace and others drop.
+func sameKey(name, key string) bool { return sameText(name, key, false) }
+
+// sameText is sameKey. folded says that foldKey returned both, which costs much, and
+// matters only where one isn't ASCII.
+func sameText(name, key string, folded bool) bool {
+	i, j := 0, 0
+	for {
+		for j < len(key) && !counts(key[j]) {
 			j++
 		}
-		if c >= utf8.RuneSelf || j < len(key) && key[j] >= utf8.RuneSelf {
-			return sameFolded(foldKey(name), foldKey(key))
+		for ; i < len(name) && !counts(name[i]); i++ {
+			if j == len(key) && endsKey(name[i]) {
+				return true
+			}
 		}
 		switch {
-		case isAlnum(c):
-			if j == len(key) || lower(c) != lower(key[j]) {
-				return false
-			}
-			j++
-		case j == len(key) && j > 0 && endsKey(c):
-			return true
-		}
-	}
-	for ; j < len(key); j++ {
-		if key[j] >= utf8.RuneSelf {
-			return sameFolded("", foldKey(key[j:]))
-		}
-		if isAlnum(key[j]) {
+		case !folded && (i < len(name) && name[i] >= utf8.RuneSelf || j < len(key) && key[j] >= utf8.RuneSelf):
+			return sameText(foldKey(name), foldKey(key), true)
+		case i == len(name) || j == len(key):
+			return i == len(name) && j == len(key)
+		case lower(name[i]) != lower(key[j]):
 			return false
 		}
+		i, j = i+1, j+1
 	}
-	return true
 }
+
+// counts reports whether no server drops c from a query key, nor ends it there.
+func counts(c byte) bool { return c >= utf8.RuneSelf || isAlnum(c) }
 
 // endsKey reports whether some server ends a query key before c. Behind a colon is the
 // type of its value (Zope).
 func endsKey(c byte) bool { return c < ' ' || strings.IndexByte("[].=&;#?:", c) >= 0 }
-
-// sameFolded is sameKey for what foldKey returned. A key itself may have
-// brackets (filter[status]), which some servers replace and others drop.
-func sameFolded(name, key string) bool {
-	key = strings.ReplaceAll(key, keyEnd, "")
-	for i := 0; i < len(name); i++ {
-		switch {
-		case name[i] == keyEnd[0]:
-			if key == "" {
-				return true
-			}
-		case key == "" || name[i] != key[0]:
-			return false
-		default:
-			key = key[1:]
-		}
-	}
-	return key == ""
-}
 
 // keyEnd stands in a folded key where some server ends it.
 const keyEnd = "["
@@ -241,27 +223,14 @@ func (m *Match) lookUp(key string) (why string) {
 				l.why = badCharset
 			}
 		}
-		if m.policy.semicolon && m.path.hasParameter(key) {
+		if m.policy.semicolon && hasKey(strings.ReplaceAll(behindSemicolon(m.path.raw), "/", "&"), key) {
 			m.lookedUp.why = "the path has " + key + " behind a semicolon, where some servers have the query begin"
 		}
-		if rest := m.path.behindAmpersand(); rest != "" && anyPiece(strings.ReplaceAll(rest, "&", ";"), key) {
+		if hasKey(m.path.behindAmpersand(), key) {
 			m.lookedUp.why = "the path has " + key + " behind an ampersand, where some servers have the query begin"
 		}
 	}
 	return m.lookedUp.why
-}
-
-// hasParameter reports whether a server that has the query begin at the first
-// semicolon (Fastify) finds key in what follows.
-func (p *pathText) hasParameter(key string) bool {
-	_, rest, _ := strings.Cut(p.raw, ";")
-	for piece := range strings.FieldsFuncSeq(rest, func(r rune) bool { return r == '&' || r == ';' || r == '/' }) {
-		name, _, _ := strings.Cut(piece, "=")
-		if name = unescapeQuery(name); name == key || sameKey(name, key) {
-			return true
-		}
-	}
-	return false
 }
 
 // queryValue returns the value of a key that must not stand there twice.

@@ -76,16 +76,7 @@ func ParseSource(text string) (Source, error) {
 
 // validParameter reports whether name can stand in {name}.
 func validParameter(name string) bool {
-	if name == "" || len(name) > 64 {
-		return false
-	}
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		if c != '_' && c != '-' && !isAlnum(c) {
-			return false
-		}
-	}
-	return true
+	return name != "" && len(name) <= 64 && plainBytes(name, "-_")
 }
 
 func isAlnum(c byte) bool {
