@@ -24,6 +24,7 @@ type look struct {
 	enforced bool      // for routes that aren't in report mode only
 	reading  *reading  // by which m.path is taken apart now; nil: as it is judged
 	judged   *pathText // m.path as it is judged, meanwhile
+	inName   bool      // a name was found in a segment: one is enough
 }
 
 // lookAgain refuses a request that some server finds on another route, which asks for
@@ -273,10 +274,19 @@ func (l *look) find(n *node, i int) *Route {
 	} else {
 		s := spelled{text: text}
 		for j := range n.edges {
-			if e := &n.edges[j]; s.alike(e.literal, last) && l.uncovered(l.find(e.to, i+1), loosely(text, e.literal), text) {
+			if e := &n.edges[j]; s.alike(e.literal, last) && !n.hasKeys(e.literal, text) && l.uncovered(l.find(e.to, i+1), loosely(text, e.literal), text) {
 				return nil
 			}
 		}
+	}
+	if !l.inName {
+		l.inName = true
+		for name := range namesIn(text) {
+			if to := n.next(name); to != nil && l.uncovered(l.find(to, i+1), findsInName, text) {
+				return nil
+			}
+		}
+		l.inName = false
 	}
 	for j := range n.partial {
 		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && l.uncovered(l.find(p.to, i+1), comparesLoosely, text) {

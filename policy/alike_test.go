@@ -46,6 +46,17 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"colons", "GET /admin/x admin\nGET /{s}/x read", "/admin:7/x /admin:/x", route},
 		{"short names (Windows)", "GET /administration/x admin\nGET /{s}/x read", "/ADMINI~1/x /admini~12/x /admini~1.ext/x /a~1/x", refused},
 		{"tildes", "GET /administration/x admin\nGET /{s}/x read", "/admini~x/x /other~1/x /~admin/x /administr~1/x", route},
+		{"keys behind a name (OData)", "GET /odata/Salaries admin\nGET /odata/{set} read\nGET /odata/Salaries/{key} admin\nGET /odata/{set}/{key} read",
+			"/odata/Salaries(7) /odata/Salaries%287%29 /odata/Salaries(ID=7) /odata/salaries(7) /odata/Salaries(7)/amount", refused},
+		{"keys that have a route, and of what isn't a literal", "GET /odata/Salaries admin\nGET /odata/Salaries({key}) read\nGET /odata/{set} read", "/odata/Salaries(7) /odata/Salaries%287%29 /odata/Other(7) /odata/(7)", route},
+		{"views (Zope, Pyramid)", "GET /docs/{id}/edit admin\nGET /docs/{id}/{view} read", "/docs/7/@@edit /docs/7/%40%40edit /docs/7/++view++edit /docs/7/++x++edit/", refused},
+		{"no views", "GET /docs/{id}/edit admin\nGET /docs/{id}/{view} read", "/docs/7/@edit /docs/7/@@view /docs/7/x@@edit /docs/7/++edit /docs/7/view++edit /docs/7/@@", route},
+		{"lists (tRPC, Elasticsearch)", "GET /trpc/admin.secrets admin\nGET /trpc/{proc} read\nGET /secret/_search admin\nGET /{index}/_search read",
+			"/trpc/list,admin.secrets /trpc/admin.secrets,list /trpc/a%2Cadmin.secrets /trpc/a,b,admin.secrets,c /a,secret/_search", refused},
+		{"other lists", "GET /trpc/admin.secrets admin\nGET /trpc/{proc} read\nGET /secret/_search admin\nGET /{index}/{verb} read",
+			"/trpc/a,b /trpc/1,2,3 /trpc/a,admin /trpc/,, /a,secret/_count /a,b/_search,x", route},
+		{"a list of what asks for no more", "GET /users/me read\nGET /users/{id} admin", "/users/7,me /users/me,7", route},
+		{"lists in many places", "GET /a/b/c/d/e/f/g/h admin\nGET /* read", "/a,a,a,a/b,b,b,b/c,c,c,c/d,d,d,d/e,e,e,e/f,f,f,f/g,g,g,g/h,h,h,h", route},
 		{"sessions (ASP.NET)", "GET /{s}/x read\nGET /x admin", "/(S(abc))/x /(A(b)F(c))/x", refused},
 		{"no sessions", "GET /{s}/x read\nGET /x admin", "/a(S(x))/x /Orders(f(x))/x", route},
 		{"parentheses", "GET /{s}/x read", "/(a)/x /f(x)/x /((a))/x", route},
@@ -206,7 +217,7 @@ func TestUndecodedLiterals(t *testing.T) {
 
 // The data of a page is that page's.
 func TestDataOfPages(t *testing.T) {
-	p := compile(t, Config{Routes: routes("GET / never", "GET /users/{id} never", "GET /users/{id}/{tab} public", "GET /open/* public", "GET /{any} public", "GET /_next/* public", "GET /page-data/* public",
+	p := compile(t, Config{Routes: routes("GET / never", "GET /users/{id} never", "GET /users/{id}/{tab} public", "GET /open/* public", "GET /{any} public", "GET /_next/* public", "GET /page-data/* public", "GET /RSC/* public", "GET /app/RSC/* public",
 		"GET /app/users/{id} never", "GET /app/_next/* public", "GET /app/page-data/* public")})
 	for target, want := range map[string]Reason{
 		"GET /users/7/__data.json": AmbiguousRequest, "GET /users/7/_payload.json": AmbiguousRequest, "GET /users/7/__route.js": AmbiguousRequest, "GET /__data.json": AmbiguousRequest,
@@ -216,7 +227,17 @@ func TestDataOfPages(t *testing.T) {
 		"GET /users/7/.data": AmbiguousRequest, "GET /users/7/_.data": AmbiguousRequest, "GET /users/7/q-data.json": AmbiguousRequest, "GET /_root.data": AmbiguousRequest, "GET /q-data.json": AmbiguousRequest,
 		"GET /users/7/x.data": Forward, "GET /open/7/_.data": Forward, "GET /root.data": Forward, "GET /users/7/data": Forward,
 
+		// Vike, React Router as a stream, Next.js as files, react-server
+		"GET /users/7/index.pageContext.json": AmbiguousRequest, "GET /users/7/_.rsc": AmbiguousRequest, "GET /users/7/__next._full.txt": AmbiguousRequest,
+		"GET /users/7/rsc.x-component": AmbiguousRequest, "GET /users/7/@outlet.rsc.x-component": AmbiguousRequest,
+		"GET /users/7/pageContext.json": Forward, "GET /users/7/x.rsc": Forward, "GET /users/7/__next.txt.gz": Forward, "GET /open/7/_.rsc": Forward,
+
+		// Waku
+		"GET /RSC/R/users/7.txt": AmbiguousRequest, "GET /app/RSC/R/users/7.txt": AmbiguousRequest,
+		"GET /RSC/R/open/7.txt": Forward, "GET /RSC/X/users/7.txt": Forward,
+
 		// Next.js, Gatsby
+		"GET /_next/data/b1/de/users/7.json": AmbiguousRequest, "GET /_next/data/b1/de/open/7.json": Forward,
 		"GET /_next/data/b1/users/7.json": AmbiguousRequest, "GET /_next/data/b1/index.json": AmbiguousRequest, "GET /_next/d%61ta/b1/users/7": AmbiguousRequest, "GET /app/_next/data/b1/users/7.json": AmbiguousRequest,
 		"GET /_next/static/b1/users/7.json": Forward, "GET /_next/data/b1/open/7.json": Forward, "GET /_next/data/b1": Forward,
 		"GET /page-data/users/7/page-data.json": AmbiguousRequest, "GET /page-data/index/page-data.json": AmbiguousRequest, "GET /app/page-data/users/7/page-data.json": AmbiguousRequest,

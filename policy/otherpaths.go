@@ -9,6 +9,7 @@ import (
 // they do.
 const (
 	comparesLoosely    = ", for they take a name for another one"
+	findsInName        = ", for they find another name in one"
 	readsNumbers       = ", for they read numbers in other spellings"
 	mountsAtPath       = ", for what is mounted at a path takes the path itself there"
 	comparesEncoded    = ", for they compare names before they decode them"
@@ -130,10 +131,17 @@ func (p *pathText) pages() (all []reading) {
 	}
 	for i := range p.n - 2 {
 		before := p.text[:p.bounds[i]] // of the application
-		switch {
-		case p.segment(i) == "_next" && p.segment(i+1) == "data" && i+3 < p.n: // Next.js, with the name of a build
-			return appendPath(all, before+strings.TrimSuffix(p.text[p.bounds[i+3]:p.bounds[p.n]], ".json"), dataOfPage, "_next")
-		case p.segment(i) == "page-data" && last == "page-data.json": // Gatsby
+		// behind returns the page that is named from the n-th segment on.
+		behind := func(n int, format string) string {
+			return before + strings.TrimSuffix(p.text[p.bounds[i+n]:p.bounds[p.n]], format)
+		}
+		switch first, second := p.segment(i), p.segment(i+1); {
+		case first == "_next" && second == "data" && i+3 < p.n: // Next.js, with the name of a build, and perhaps a language
+			all = appendPath(all, behind(3, ".json"), dataOfPage, first)
+			return appendPath(all, behind(4, ".json"), dataOfPage, first)
+		case first == "RSC" && second == "R": // Waku
+			return appendPath(all, behind(2, ".txt"), dataOfPage, first)
+		case first == "page-data" && last == "page-data.json": // Gatsby
 			return appendPath(all, before+p.text[p.bounds[i+1]:p.bounds[p.n-1]], dataOfPage, last)
 		}
 	}
@@ -141,13 +149,13 @@ func (p *pathText) pages() (all []reading) {
 }
 
 // isData reports whether a segment stands for the data of the page before it (SvelteKit,
-// Nuxt, React Router, Qwik City).
+// Nuxt, React Router, Qwik City, Vike; Next.js as files, react-server).
 func isData(s string) bool {
 	switch s {
-	case "__data.json", "__route.js", "_payload.json", "_payload.js", "_root.data", "_.data", ".data", "q-data.json":
+	case "__data.json", "__route.js", "_payload.json", "_payload.js", "_root.data", "_.data", ".data", "_.rsc", "q-data.json", "index.pageContext.json":
 		return true
 	}
-	return false
+	return strings.HasPrefix(s, "__next.") && strings.HasSuffix(s, ".txt") || strings.HasSuffix(s, ".x-component")
 }
 
 // necessary decodes what can't stand in a path as it is, and is encoded in every

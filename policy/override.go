@@ -13,8 +13,8 @@ import (
 // request than the one that is judged, or "": one with a parameter that replaces the
 // method, _method (Symfony, Laravel, WordPress, Spring and others), _HttpMethod
 // (Salesforce), or the name of one of the headers for that, unless it says what the
-// method is anyway; or one that replaces another parameter (Next.js) or the path (Astro,
-// Zope). rest says that it has restRoute.
+// method is anyway; or one that replaces another parameter (Next.js) or the path (Zope,
+// see pathKeys). rest says that it has restRoute.
 func overrides(query, method string) (why string, rest bool) {
 	var odd oddNames
 	for pair := range strings.FieldsFuncSeq(query, endsPair) {
@@ -31,8 +31,8 @@ func overrides(query, method string) (why string, rest bool) {
 			return "the query has too many names that aren't ASCII", rest
 		case namesOverride(name) && !equalFold(unescapeQuery(value), method):
 			return "the query has another method in it", rest
-		case sameKey(name, astroPath):
-			return "the query has " + astroPath + ", which is another path to Astro", rest
+		case namesPath(name):
+			return "the query has a name by which Astro, SvelteKit or Nitro finds another path", rest
 		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI") && name != "nxtPageToken": // which is a page's
 			return "the query has a name by which Next.js replaces another parameter", rest
 		}
@@ -41,8 +41,11 @@ func overrides(query, method string) (why string, rest bool) {
 	return "", rest
 }
 
-// astroPath is the parameter by which Astro routes on Vercel, whatever the path is.
-const astroPath = "x_astro_path"
+// namesPath reports whether a parameter is one by which frameworks route on Vercel,
+// whatever the path is: Astro, SvelteKit, Nitro with Nuxt.
+func namesPath(name string) bool {
+	return sameKey(name, "x_astro_path") || name == "__pathname" || name == "__isr_route"
+}
 
 // tunneled returns the method that Restlet takes from the query of a POST, or "". method
 // is the name of many a filter as well.
@@ -250,13 +253,15 @@ func misleads(name string) bool {
 	if named, ok := strings.CutPrefix(name, GRPCMetadata); ok {
 		return misleads(named) || strings.HasPrefix(named, IdentityPrefix)
 	}
+	if strings.HasSuffix(name, "-Method-Override") {
+		return true
+	}
 	switch name {
 	// the method
-	case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Method", "X-Original-Method", "X-Original-Http-Method",
-		"X-Http-Verb", "X-Http-Verb-Override", "X-Tunneled-Method":
+	case "X-Http-Method", "X-Method", "X-Original-Method", "X-Original-Http-Method", "X-Http-Verb", "X-Http-Verb-Override", "X-Tunneled-Method":
 		return true
 	// the URL
-	case "X-Original-Url", "X-Original-Uri", "X-Original-Path", "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url",
+	case "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url",
 		"X-Http-Destinationurl", "X-Http-Path-Override", "X-Path-Override", "X-Script-Name", "X-Ingress-Path", "X-Matched-Path", "X-Now-Route-Matches",
 		"X-Astro-Path", "X-Traversal-Path", "X-Vhm-Root",
 		"X-Invoke-Path", "X-Invoke-Query", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "Script-Name", "Path-Info":
@@ -280,6 +285,10 @@ func misleads(name string) bool {
 		default:
 			return true
 		}
+	}
+	// the URL as others have got it: X-Original-Url, X-Ms-Original-Url of Azure
+	if before, part, _ := strings.Cut(name, "-Original-"); before != "" && (part == "Url" || part == "Uri" || part == "Path" || part == "Pathname") {
+		return true
 	}
 	// what Envoy, Next.js and rewriting modules tell themselves
 	return strings.HasPrefix(name, "X-Rewrite-") || strings.HasPrefix(name, "X-Envoy-") || strings.HasPrefix(name, "X-Middleware-")

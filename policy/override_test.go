@@ -21,6 +21,7 @@ func TestMethodOverrideParameters(t *testing.T) {
 		{"_method%00=PUT", true}, {"%0A_method=PUT", true}, {"%00_method=PUT", true}, {"a=1&;&_method=PUT", true}, {".method=PUT", true}, {"[method=PUT", true}, {"+_method=PUT", true}, {"%20_method=PUT", true}, {"?_method=PUT", true}, {"[_method]=PUT", true},
 		{"_method=POST&_method=PUT", true}, {"%EF%BC%BFmethod=PUT", true},
 		{"X-HTTP-Method-Override=PUT", true}, {"x_http_method_override=PUT", true}, {"x-method-override=PUT", true}, {"X-HTTP-Method=PUT", true}, {"x%2dhttp-method-override=PUT", true},
+		{"x_astro_path=/a", true}, {"__pathname=/a", true}, {"%5f_isr_route=%2fa", true}, {"__isr_route[]=/a", false}, {"_pathname=/a", false}, {"pathname=/a", false}, {"isr_route=/a", false},
 		{"_HttpMethod=PATCH", true}, {"x-tunneled-method=PUT", true}, {"_httpmethods=PUT", false},
 		{"method=DELETE", false}, {"method=put", false},
 		// What is no escape hides none of the others (PHP), and IIS knows %u.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -100,12 +101,27 @@ func drops(rest string, last bool) bool {
 	}
 	rest = strings.TrimLeft(rest, "+ .") // blanks and dots at the end of a name (Windows)
 	switch {
-	case rest == "", rest[0] == ';': // a path parameter
+	case rest == "", rest[0] == ';', rest[0] == '(': // a path parameter, a key (OData)
 		return true
 	case rest[0] == ':':
 		return len(rest) > 1 && (rest[1] == ':' || rest[1] == '$') // a stream of a file (Windows)
 	}
 	return false
+}
+
+// namesIn yields the names that some servers find in a segment: the view behind what says
+// that it is one (Zope, Pyramid), and those of a list (tRPC, Elasticsearch).
+func namesIn(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		view, found := strings.CutPrefix(s, "@@")
+		if rest, namespace := strings.CutPrefix(s, "++"); namespace {
+			_, view, found = strings.Cut(rest, "++")
+		}
+		if found && !yield(view) || strings.IndexByte(s, ',') < 0 {
+			return
+		}
+		strings.SplitSeq(s, ",")(yield)
+	}
 }
 
 // blank returns what a server that decodes paths as it does forms reads for c.
