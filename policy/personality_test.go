@@ -134,7 +134,7 @@ var (
 		admin.php/x admin%20 admin+ admin::$DATA admin:$i30:$INDEX_ALLOCATION adm%C4%B1n %C3%A0dmin index.php Index.PHP index.html default.aspx users Users users.json
 		(S(x)) (A(b)F(c)) . .. %2e%2e ..; ..;/ %2f %2F %5c %252f %00 %20 caf%C3%A9 cafe CAF%C3%89 caf%c3%a9 cafe%CC%81 a%20b a+b a%2bb A%20B 7 7.json 7:cancel
 		7%3Acancel 7:CANCEL 7:cancel.json 7.zip 7.ZIP 7.zip;x files secret Secret secret;x secret%2fx secret%2Fx%2Fy administration admini~1 ADMINI~12.X list x y z a b:c
-		b%3Ac b:C b%3AC v2 V2 o q h host t %EF%BD%81dmin %u0061dmin a;b a%3bb a%2Fb /`)
+		me,7 7,me drafts,x x%2Cadmin drafts(7) users(1) admin%28x%29 @@me @@publish ++view++drafts %40%40admin b%3Ac b:C b%3AC v2 V2 o q h host t %EF%BD%81dmin %u0061dmin a;b a%3bb a%2Fb /`)
 	oddQueries = strings.Fields(`version=draft Version=draft version[]=draft version=published VERSION=draft ver%73ion=draft space=1 Space=2 space=2 space[]=2
 		.space=2 id=1 id=2 ID=2 id[0]=2 org[id]=1 org[id]=2 org.id=2 _method=DELETE _method=PATCH _METHOD=DELETE .method=DELETE [method=DELETE %5fmethod=DELETE
 		_method[]=DELETE method=DELETE x-http-method-override=DELETE X_HTTP_METHOD_OVERRIDE=PATCH ;space=2 a=b;space=2 sp%61ce=2 space%00=2 %EF%BB%BFspace=2 +space=2
@@ -242,7 +242,7 @@ func TestPersonalitiesOnRandomPolicies(t *testing.T) {
 	segments := []string{"me", "me", "admin", "administration", "a%20b", "caf%C3%A9", "v1.zip", "x.php", "{p}", "{p}", "{p}", "{p}:go", "v{p}", "{p}.zip", "{space}", "do_it", "[x]"}
 	texts := strings.Fields(`1 1 acme 2 ACME 1.json %31 1;x 2%2F1 me ME Me m%65 me.json me;x me+ me::$DATA me%2Fadmin x%2Fme admin Admin ADMIN.xml adm%69n administration ADMINI~1 a%20b a+b A%20B caf%C3%A9 CAF%C3%89 cafe
 		v1.zip V1.ZIP v1.zip.json do_it do-it do.it DO,IT index x.php X.PHP index.php index.html 7 7:go 7:GO 7%3Ago 7:go.json v7 V7 7.zip 7.ZIP%20 (S(x)) v%37 [x] %5Bx%5D %5bX] [x].json
-		me. Acme%20I. acme. 1. x.php. a%20b. caf%C3%A9.`)
+		7,me x,admin me,1 me(1) admin%281%29 @@me ++view++admin me. Acme%20I. acme. 1. x.php. a%20b. caf%C3%A9.`)
 	tried := 0
 	for range 400 {
 		var all []RouteConfig

@@ -117,6 +117,41 @@ var All = []*Personality{
 		},
 		value: decoded, query: plain("&", same, percentPlus), fields: folded,
 	},
+	// tRPC and Elasticsearch: a segment is a list of what is asked for.
+	{
+		Name: "lists", methods: plainMethod, hosts: plainHost,
+		paths: func(r *Request) (all []path) {
+			segments := split(r.Path, percent)
+			for i, s := range segments {
+				for name := range strings.SplitSeq(s.text, ",") {
+					one := slices.Clone(segments)
+					one[i] = segment{name, name}
+					all = append(all, path{"of " + name, one})
+				}
+			}
+			return all
+		},
+		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
+		query: plain("&", same, percentPlus), fields: joined,
+	},
+	// OData: a key may stand behind the name of a set.
+	{
+		Name: "OData", methods: plainMethod, hosts: plainHost,
+		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
+		literal: func(s segment, literal string, _ bool) bool {
+			return s.text == literal || strings.HasPrefix(s.text, literal+"(")
+		},
+		value: decoded, query: plain("&", same, percentPlus), fields: joined,
+	},
+	// Pyramid's traversal, and Zope's: what begins so is the name of a view.
+	{
+		Name: "Pyramid", methods: plainMethod, hosts: plainHost,
+		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
+		literal: func(s segment, literal string, _ bool) bool {
+			return s.text == literal || s.text == "@@"+literal || s.text == "++view++"+literal
+		},
+		value: decoded, query: plain("&", same, percentPlus), fields: joined,
+	},
 	// Go's ServeMux, which redirects to the clean path.
 	{
 		Name: "Go", methods: plainMethod, hosts: plainHost,

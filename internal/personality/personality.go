@@ -129,7 +129,7 @@ func (v *view) match(route *Route) (values map[string]string, rank []int, ok boo
 	case !slices.Contains(route.Methods, "*"):
 		return nil, nil, false
 	}
-	n := 0
+	n, withValue := 0, 0
 	for condition := range strings.SplitSeq(conditions, "&") {
 		key, want, valued := strings.Cut(condition, "=")
 		if key == "" {
@@ -139,9 +139,11 @@ func (v *view) match(route *Route) (values map[string]string, rank []int, ok boo
 		if !found || valued && got != want {
 			return nil, nil, false
 		}
-		n++
+		if n++; valued {
+			withValue++
+		}
 	}
-	return values, append(rank, n, methods), true
+	return values, append(rank, n, withValue, methods), true
 }
 
 // matchPath matches the path alone.
