@@ -48,7 +48,7 @@ func (l *look) all() {
 	if m.policy.semicolon {
 		l.by(m.path.beforeSemicolon()...)
 	}
-	if m.Reason == Forward {
+	if m.Reason == Forward && m.hasQueryPath() {
 		l.byQueryPath()
 	}
 	if m.Reason == Forward && m.hasShortHost() {

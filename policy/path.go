@@ -106,10 +106,7 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 		case bracket:
 			p.marked, p.oddlyEscaped = true, true
 		case slash:
-			if why := judgePlain(p.bare(escaped[start:i])); why != "" {
-				return why
-			}
-			if why := p.add(i); why != "" {
+			if why := p.end(escaped[start:i], i); why != "" {
 				return why
 			}
 			start = i + 1
@@ -121,11 +118,16 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 		}
 	}
 	last := escaped[start:end]
-	if why := judgePlain(p.bare(last)); why != "" {
+	p.marked = p.marked || isDefaultAction(last)
+	return p.end(last, end)
+}
+
+// end notes that a segment, of plain characters, ends at this index.
+func (p *pathText) end(s string, at int) (why string) {
+	if why = judgePlain(s); why != "" && p.bare(s) == s {
 		return why
 	}
-	p.marked = p.marked || isDefaultAction(last)
-	return p.add(end)
+	return p.add(at)
 }
 
 // What an option of the gate admits (optionFor).
