@@ -76,8 +76,10 @@ func (c Credential) TakesKey(key string) bool {
 // scheme returns the authentication scheme of the credential, "" for none.
 func (c Credential) scheme() string {
 	switch c.Kind {
-	case Bearer, Basic:
-		return credentialWords[c.Kind]
+	case Bearer:
+		return "bearer"
+	case Basic:
+		return "basic"
 	case Scheme:
 		return c.Name
 	}
@@ -317,11 +319,8 @@ func splitCookie(pair string) (name, value string, ok bool) {
 // isOther reports whether what is taken for a token is another credential of the
 // API, by the way it begins.
 func (p *Policy) isOther(from *Credential, secret string) bool {
-	if !equalFold(from.scheme(), "bearer") {
-		return false
-	}
 	for i := range p.letThrough {
-		if c := &p.letThrough[i]; c.Kind == Bearer && strings.HasPrefix(secret, c.Name) && !p.isOwn(secret) {
+		if c := &p.letThrough[i]; c.Kind == Bearer && equalFold(from.scheme(), "bearer") && strings.HasPrefix(secret, c.Name) && !p.isOwn(secret) {
 			return true
 		}
 	}
