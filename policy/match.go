@@ -93,7 +93,7 @@ type Match struct {
 	restRoute bool    // the query has that parameter
 	tunnel    string  // the method that the query of a POST has for Restlet, or ""
 	unsure    bool    // it can't be said which route it is on
-	odd       bool    // what is all but on another route was met: worth a second look
+	odd       bool    // it is all but on another route, or not by its path alone: worth a second look
 	alike     *Route  // on which some server finds the request that was refused for it
 	piece     string  // what in the path that is for
 	charset   charset // by which some servers read the query
@@ -209,10 +209,6 @@ func (m *Match) ambiguity(path string) (why string) {
 	if m.method == http.MethodConnect && slices.Equal(m.header[ExtendedConnect], []string{"websocket"}) {
 		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441)
 	}
-	p := m.policy
-	if m.query != "" {
-		m.charset = charsetOf(m.header["Content-Type"])
-	}
 	switch {
 	case !passableMethod(m.method):
 		return "the method is not one that is let through"
@@ -220,30 +216,31 @@ func (m *Match) ambiguity(path string) (why string) {
 		return "only GET can ask for an upgrade (RFC 6455 section 4.1)"
 	case (m.method == "COPY" || m.method == "MOVE") && len(m.header["Destination"]) > 0:
 		return "the request names a second path, in Destination (RFC 4918 section 10.3)"
-	case breaksLine(m.query) >= 0:
-		return belongsEncoded("query", m.query[breaksLine(m.query)])
 	}
-	if why = m.overrides(path); why != "" {
-		return why
+	if m.query != "" {
+		if odd := breaksLine(m.query); odd >= 0 {
+			return belongsEncoded("query", m.query[odd])
+		}
+		if why, m.restRoute = overrides(m.query, m.method); why != "" {
+			return why
+		}
+		m.charset, m.tunnel = charsetOf(m.header["Content-Type"]), m.tunneled()
+	}
+	p := m.policy
+	if p.semicolon {
+		if why, _ = overrides(behindSemicolon(path), m.method); why != "" {
+			return why
+		}
 	}
 	if !m.charset.keepsNames(m.query) {
 		return badCharset
 	}
-	m.tunnel = m.tunneled()
+	m.odd = m.tunnel != "" || m.hasShortHost() || m.hasQueryPath()
 	m.path.lenient = true
 	return m.path.parse(path, p.encodedSlash, p.semicolon)
 }
 
 const badCharset = "the Content-Type has a charset by which some servers read the query differently"
-
-// overrides returns why the query, or what some servers take for one, has another
-// request in it, or "".
-func (m *Match) overrides(path string) (why string) {
-	if why, m.restRoute = overrides(m.query, m.method); why == "" && m.policy.semicolon {
-		why, _ = overrides(behindSemicolon(path), m.method)
-	}
-	return why
-}
 
 // passableMethod reports whether requests with this method may pass at all.
 func passableMethod(method string) bool {
@@ -266,7 +263,7 @@ func (p *Policy) route(m *Match) {
 		m.refuse(endsInDot)
 	}
 	m.unsure = m.Reason != Forward
-	if !m.unsure && (m.odd || m.path.marked || m.tunnel != "" || m.hasQueryPath() || m.hasShortHost()) {
+	if !m.unsure && (m.odd || m.path.marked) {
 		m.lookAgain()
 	}
 }

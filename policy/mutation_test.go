@@ -48,8 +48,8 @@ func TestMutants(t *testing.T) {
 		{Name: "what hides in a segment", Run: allowed, File: "path.go", Old: "if allowSlash || allowSemicolon {", New: "if false {"},
 
 		{Name: "a second look", Run: other, File: "alike.go", Old: "if r != nil && m.Reason == Forward {", New: "if false {"},
-		{Name: "a second look for case", Run: other, File: "match.go", Old: "m.odd || m.path.marked ||", New: "m.path.marked ||"},
-		{Name: "a second look for marks", Run: other, File: "match.go", Old: "m.odd || m.path.marked ||", New: "m.odd ||"},
+		{Name: "a second look for case", Run: other, File: "match.go", Old: "!m.unsure && (m.odd || m.path.marked)", New: "!m.unsure && m.path.marked"},
+		{Name: "a second look for marks", Run: other, File: "match.go", Old: "!m.unsure && (m.odd || m.path.marked)", New: "!m.unsure && m.odd"},
 		{Name: "case around parameters", Run: other, File: "tree.go", Old: "m.odd = m.odd || p.nearlyMatches(text)", New: "continue"},
 		{Name: "literals alike", Run: other, File: "alike.go", Old: "for j := range n.edges {\n", New: "for j := range n.edges[:0] {\n"},
 		{Name: "partial parameters alike", Run: other, File: "alike.go", Old: "!p.matches(text) && p.resembles(text) &&", New: "false &&"},
@@ -87,7 +87,7 @@ func TestMutants(t *testing.T) {
 		{Name: "pages of what has no name", Run: other, File: "otherpaths.go", Old: "return isDefaultAction(s) || isPage(s) ||", New: "return isDefaultAction(s) ||"},
 		{Name: "keys that stand twice beside", Run: other, File: "alike.go", Old: "again.now < len(again.values) {", New: "false {"},
 
-		{Name: "method parameters", Run: method, File: "match.go", Old: "if why = m.overrides(path); why != \"\" {", New: "if false {"},
+		{Name: "method parameters", Run: method, File: "match.go", Old: "overrides(m.query, m.method); why != \"\" {", New: "overrides(m.query, m.method); false {"},
 		{Name: "method parameters that PHP finds", Run: method, File: "override.go", Old: "case '_', '.', '[': // method", New: "case '_': // method"},
 		{Name: "method parameters of Restlet", Run: "^TestMethodParameterOfRestlet$", File: "alike.go", Old: "m.Reason == Forward && m.tunnel != \"\" {", New: "false {"},
 		{Name: "paths in the names of parameters", Run: "^TestPathInParameter$", File: "override.go", Old: "if hasColon(name) && publishes(", New: "if false && publishes("},

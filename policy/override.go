@@ -50,7 +50,7 @@ func namesPath(name string) bool {
 // tunneled returns the method that Restlet takes from the query of a POST, or "". method
 // is the name of many a filter as well.
 func (m *Match) tunneled() string {
-	if m.method != http.MethodPost || m.query == "" {
+	if m.method != http.MethodPost {
 		return ""
 	}
 	for pair := range strings.FieldsFuncSeq(m.query, endsPair) {
