@@ -210,7 +210,7 @@ func (m *Match) HeldScopes(s *Subject) string {
 	covered := func(g *token.Grant) bool { return m.coversSpace(g) }
 	owner := s.Owner.state.Load()
 	if owner == nil || owner.ceiling == nil {
-		return s.Grants.scopes(m.policy.Catalog, covered)
+		return strings.Join(s.Grants.written(m.policy.Catalog, covered), " ") // a single one as it is
 	}
 	return common(m.policy.Catalog, s.Grants, owner.ceiling, covered)
 }

@@ -21,8 +21,8 @@
 //     placeholder.go; the catalog of scopes: catalog.go
 //   - the way of a request: match.go, and on it path.go, query.go, header.go,
 //     override.go, charset.go, credential.go; the tree: tree.go, number.go
-//   - what some servers would make of it: alike.go (literals and routes; one segment
-//     in spelled.go), otherpaths.go (paths), repeated.go (keys of the query)
+//   - what some servers would make of it: alike.go, a second look; what that looks at in
+//     otherpaths.go (paths) and spelled.go (one segment); repeated.go (keys of the query)
 //   - the verdict: decide.go, subject.go, reason.go
 //   - the token out of what is forwarded: strip.go
 //   - what operators are told: check.go, diff.go, explain.go, cases.go

@@ -70,13 +70,10 @@ func cleanConnection(h http.Header) (websocket bool) {
 // isRemoved reports whether the gate, or the proxy behind it, removes or replaces a header
 // that clients send: nothing can be judged by it.
 func isRemoved(name string) bool {
-	return misleads(name) || strings.HasPrefix(name, IdentityPrefix) || isOfProxies(name)
-}
-
-// isOfProxies reports whether a header is between a client and the proxy: that one
-// drops it or writes its own, so that the upstream gets another than was judged.
-func isOfProxies(name string) bool {
-	switch name {
+	if misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
+		return true
+	}
+	switch name { // between a client and the proxy, which drops it or writes its own
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Te", "Transfer-Encoding", "Upgrade", "Content-Length", "Expect", "Via",
 		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
 		return true

@@ -210,11 +210,6 @@ func (g *Grants) spaces() (all []string) {
 	return all
 }
 
-// scopes lists the scopes of the covered grants, blank-separated.
-func (g *Grants) scopes(c *Catalog, covered func(*token.Grant) bool) string {
-	return strings.Join(g.written(c, covered), " ") // returns a single one as it is
-}
-
 // written returns the scopes of the covered grants as they are written there, but
 // for those that have another name by now.
 func (g *Grants) written(c *Catalog, covered func(*token.Grant) bool) (all []string) {

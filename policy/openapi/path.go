@@ -9,15 +9,15 @@ import "strings"
 func pattern(path string) string {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
-		name, ok := strings.CutPrefix(s, "{")
-		name, closed := strings.CutSuffix(name, "}")
-		last := i == len(segments)-1
-		if rest, plus := strings.CutSuffix(name, "+"); ok && closed && plus && last {
+		segments[i] = parameters(s, plain)
+		name, opens := strings.CutPrefix(s, "{")
+		name, closes := strings.CutSuffix(name, "}")
+		rest, plus := strings.CutSuffix(name, "+")
+		if !plus {
+			rest, plus = strings.CutPrefix(name, "+")
+		}
+		if opens && closes && plus && i == len(segments)-1 {
 			segments[i] = "{" + plain(rest) + "...}"
-		} else if rest, plus := strings.CutPrefix(name, "+"); ok && closed && plus && last {
-			segments[i] = "{" + plain(rest) + "...}"
-		} else {
-			segments[i] = parameters(s, plain)
 		}
 	}
 	return strings.Join(segments, "/")

@@ -166,11 +166,11 @@ func (c *cutter) document(file string, model *v3.Document) (*Document, error) {
 			for _, tag := range m.operation.Tags.Value {
 				o.Tags = append(o.Tags, tag.Value)
 			}
-			said, security := model.Security.KeyNode != nil, model.Security.Value
-			if m.operation.Security.KeyNode != nil {
-				said, security = true, m.operation.Security.Value
+			security := m.operation.Security
+			if security.KeyNode == nil {
+				security = model.Security
 			}
-			o.Said, o.Security = said, alternatives(security)
+			o.Said, o.Security = security.KeyNode != nil, alternatives(security.Value)
 			from := model.Servers.Value
 			for _, inner := range []low.NodeReference[[]low.ValueReference[*v3.Server]]{item.Value.Servers, m.operation.Servers} {
 				if len(inner.Value) > 0 {
@@ -264,10 +264,11 @@ func bases(servers []low.ValueReference[*v3.Server]) (paths []string, err error)
 func basePath(s *v3.Server) (string, error) {
 	text := s.URL.Value
 	// Where a URL ends its authority is seen before variables are filled in.
-	if _, rest, absolute := strings.Cut(text, "://"); absolute {
-		_, path, _ := strings.Cut(rest, "/")
-		text = "/" + path
-	} else if rest, ok := strings.CutPrefix(text, "//"); ok {
+	_, rest, absolute := strings.Cut(text, "://")
+	if !absolute {
+		rest, absolute = strings.CutPrefix(text, "//")
+	}
+	if absolute {
 		_, path, _ := strings.Cut(rest, "/")
 		text = "/" + path
 	}

@@ -1,7 +1,6 @@
 package openapi
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -121,7 +120,7 @@ func (r *rules) checkSources(routes []policy.RouteConfig) {
 			return strings.Contains(route.Pattern, "{"+name+"}") || strings.Contains(route.Pattern, "{"+name+"...}")
 		}
 		if ok && len(routes) > 0 && !slices.ContainsFunc(routes, has) {
-			r.fail("", "%s %s: %s", s.what, s.text, fmt.Sprintf("none of the operations has {%s}", name))
+			r.fail("", "%s %s: none of the operations has {%s}", s.what, s.text, name)
 		}
 	}
 }
