@@ -103,7 +103,7 @@ func TestMutants(t *testing.T) {
 		{Name: "paths behind short hosts", Run: "^TestPathsBehindShortHosts$", File: "alike.go", Old: "if m.Reason == Forward && m.hasShortHost() {", New: "if false {"},
 		{Name: "data of pages", Run: target, File: "otherpaths.go", Old: "if isData(last) {", New: "if false {"},
 		{Name: "data of pages, by their paths", Run: target, File: "otherpaths.go", Old: "for i := range p.n - 2 {", New: "for i := range 0 {"},
-		{Name: "other charsets", Run: target, File: "match.go", Old: "if !m.charset.keepsNames(m.query) {", New: "if false {"},
+		{Name: "other charsets", Run: target, File: "match.go", Old: "m.charset, m.tunnel = charsetOf(m.header[\"Content-Type\"]), m.tunneled()", New: "m.tunnel = m.tunneled()"},
 		{Name: "a second path", Run: "^TestSecondPath$", File: "match.go", Old: `case (m.method == "COPY" || m.method == "MOVE") && len(m.header["Destination"]) > 0:`, New: "case false:"},
 
 		{Name: "routes that aren't in report mode", Run: report, File: "match.go", Old: "case m.unsure && m.policy.enforces:", New: "case false:"},
@@ -117,7 +117,7 @@ func TestMutants(t *testing.T) {
 
 		{Name: "names that fold", Run: headers, File: "header.go", Old: "if !PlainHeaderName(name) && name != ExtendedConnect || misleads(name)", New: "if misleads(name)"},
 		{Name: "headers that mislead", Run: headers, File: "header.go", Old: "|| misleads(name) ||", New: "||"},
-		{Name: "identity headers", Run: headers, File: "header.go", Old: "|| strings.HasPrefix(name, IdentityPrefix) {", New: "{"},
+		{Name: "identity headers", Run: headers, File: "header.go", Old: "|| misleads(name) || strings.HasPrefix(name, IdentityPrefix) {", New: "|| misleads(name) {"},
 		{Name: "what Connection names", Run: headers, File: "header.go", Old: "\t\t\t\th.Del(option)", New: ""},
 		{Name: "upgrades", Run: headers, File: "header.go", Old: "websocket = len(upgrade) == 1 && equalFold(upgrade[0], \"websocket\")", New: "websocket = len(upgrade) > 0"},
 
