@@ -3,11 +3,14 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -154,18 +157,53 @@ func chooseCommand(cmd *cobra.Command, args []string) error {
 }
 
 // run makes f what a command does. Its error is printed as one line on standard
-// error, and its context ends when the program is interrupted.
+// error. When the program is interrupted, the context ends, and f has a short while
+// left to say how far it came: not everything looks at the context, as a read of a
+// file that doesn't come doesn't. Another signal ends the program at once.
 func run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		cmd.SetContext(ctx)
-		err := f(cmd, args)
+		out := &closableWriter{w: cmd.OutOrStdout()}
+		cmd.SetOut(out)
+		ended := make(chan error, 1)
+		go func() { ended <- f(cmd, args) }()
+		var err error
+		select {
+		case err = <-ended:
+		case <-ctx.Done():
+			stop() // another signal does what it does to other programs
+			select {
+			case err = <-ended:
+			case <-time.After(lastWords):
+				out.closed.Store(true)
+				err = errInterrupted
+			}
+		}
 		if err != nil && ctx.Err() != nil && !errors.Is(err, errInterrupted) {
 			err = errInterrupted
 		}
 		return fail(cmd, err)
 	}
+}
+
+// lastWords is how long a command that is interrupted may take to end by itself. It is
+// shorter in tests.
+var lastWords = time.Second
+
+// closableWriter passes on what is written until it is closed: what is still under way
+// when its command has ended adds nothing to the output.
+type closableWriter struct {
+	w      io.Writer
+	closed atomic.Bool
+}
+
+func (w *closableWriter) Write(b []byte) (int, error) {
+	if w.closed.Load() {
+		return 0, errInterrupted
+	}
+	return w.w.Write(b)
 }
 
 var errInterrupted = errors.New("interrupted")

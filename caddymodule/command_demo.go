@@ -32,6 +32,7 @@ const demoCaddyfile = `{
 	admin %[2]s
 	persist_config off
 	auto_https off
+	grace_period 500ms
 	storage file_system %[4]q
 	log {
 		level ERROR
@@ -73,7 +74,7 @@ directory and in memory, and nothing is left behind.`,
 	}
 	listen := cmd.Flags().String("listen", "127.0.0.1:8080", "address to serve on; another port is taken if it is in use")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
-		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP, syscall.SIGPIPE)
 		defer stop()
 		return runDemo(ctx, cmd.OutOrStdout(), *listen, startedAs(cmd))
 	})

@@ -49,8 +49,8 @@ func readSecret(cmd *cobra.Command) (string, error) {
 	return secret, nil
 }
 
-// interruptible returns what read writes until ctx ends. A read of standard input
-// can't be interrupted itself: it ends with the program.
+// interruptible returns what read writes until ctx ends, for what has something to
+// tidy up or to say then. The read itself ends with the program.
 func interruptible(ctx context.Context, read func(to io.Writer) error) io.ReadCloser {
 	out, to := io.Pipe()
 	go func() { to.CloseWithError(read(to)) }()

@@ -395,3 +395,34 @@ func TestInterruptedImport(t *testing.T) {
 		t.Errorf("it prints %q and ends with %v, want %q", &out, err, want)
 	}
 }
+
+// A command that doesn't look at its context is left behind when it is interrupted, and
+// prints nothing any more.
+func TestLeftBehind(t *testing.T) {
+	before := lastWords
+	lastWords = 0
+	defer func() { lastWords = before }()
+	ctx, interrupt := context.WithCancel(t.Context())
+	goOn, wrote := make(chan bool), make(chan error)
+	cmd := &cobra.Command{Use: "work", RunE: run(func(cmd *cobra.Command, _ []string) error {
+		fmt.Fprintln(cmd.OutOrStdout(), "begun")
+		interrupt()
+		<-goOn
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "done")
+		wrote <- err
+		return err
+	})}
+	adopt(cmd)
+	var out, said strings.Builder
+	cmd.SetArgs([]string{})
+	cmd.SetOut(&out)
+	cmd.SetErr(&said)
+	err := cmd.ExecuteContext(ctx)
+	close(goOn)
+	if late := <-wrote; late == nil {
+		t.Error("it can still print")
+	}
+	if err == nil || out.String() != "begun\n" || said.String() != "work: interrupted\n" {
+		t.Errorf("it ends with %v and prints %q and %q", err, &out, &said)
+	}
+}

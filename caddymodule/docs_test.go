@@ -281,7 +281,7 @@ This page is made of what the commands say themselves (` + "`patgate COMMAND --h
 
 ` + "`patgate`" + ` is Caddy: ` + "`run`, `start`, `stop`, `reload`, `adapt`, `validate`, `fmt`" + ` and the others are [Caddy's own](https://caddyserver.com/docs/command-line). In another Caddy build with the module, patgate's commands stand below ` + "`caddy patgate`" + `.
 
-Commands exit 0 when it is done, 1 when it is refused or fails, with one line on standard error that says what and why, and 2 when they are used wrongly. Those that ask the running server have these flags besides their own:
+Commands exit 0 when it is done, 1 when it is refused or fails, with one line on standard error that says what and why, and 2 when they are used wrongly. One that is interrupted (Ctrl-C, SIGTERM) ends within a second, with 1 where it has not done all of it; a second signal ends it at once. Those that ask the running server have these flags besides their own:
 
 | flag | |
 |---|---|

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -652,31 +653,71 @@ func TestExplainSecrets(t *testing.T) {
 	}
 }
 
-// TestInterrupted interrupts a command that waits for its input.
+// Every command ends when it is interrupted, also one that waits for its input.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	p := newTokenServer(t)
-	in, out, err := os.Pipe()
+	for _, test := range []struct {
+		signal os.Signal
+		args   []string
+		says   string
+	}{
+		{os.Interrupt, []string{"policy", "check", "--config", "fifo"}, "interrupted\n"},
+		{syscall.SIGTERM, []string{"policy", "import", "fifo"}, "interrupted\n"},
+		{os.Interrupt, []string{"policy", "test", "-"}, "interrupted\n"},
+		{syscall.SIGTERM, []string{"token", "import", "fifo"}, "interrupted when "},
+		{os.Interrupt, []string{"token", "import", "-"}, "interrupted when "},
+	} {
+		cmd, stderr := p.reading(t, test.args...)
+		if err := cmd.Process.Signal(test.signal); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Wait() // the exit status says how it ended
+		want := "patgate " + strings.Join(test.args[:2], " ") + ": " + test.says
+		if cmd.ProcessState.ExitCode() != 1 || !strings.HasPrefix(stderr.String(), want) {
+			t.Errorf("patgate %s, %v: %v, %q, want exit status 1, %q", strings.Join(test.args, " "), test.signal, cmd.ProcessState, stderr, want)
+		}
+	}
+	// Signals that go on end it as they end other programs.
+	cmd, stderr := p.reading(t, "policy", "import", "fifo")
+	go func() {
+		for cmd.Process.Signal(os.Interrupt) == nil {
+		}
+	}()
+	cmd.Wait() // the state says how it ended
+	if cmd.ProcessState.ExitCode() != -1 || stderr.Len() > 0 {
+		t.Errorf("interrupted again and again: %v, %q, want an end by the signal", cmd.ProcessState, stderr)
+	}
+}
+
+// reading starts a command, and returns when it reads what doesn't end: standard input,
+// or the file fifo.
+func (p *place) reading(t *testing.T, args ...string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
+	t.Helper()
+	fifo := filepath.Join(p.dir, "fifo")
+	if err := exec.CommandContext(t.Context(), "mkfifo", fifo).Run(); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(fifo)
+	stderr = new(bytes.Buffer)
+	cmd = p.command(t.Context(), args...)
+	cmd.Stderr = stderr
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close()
-	var stderr bytes.Buffer
-	cmd := p.command(t.Context(), "token", "import", "-")
-	cmd.Stdin, cmd.Stderr = in, &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	in.Close()
-	// More than a pipe holds: when it is written, the command is reading.
-	if _, err := out.Write(bytes.Repeat([]byte("\n"), 1<<18)); err != nil {
+	if args[len(args)-1] == "-" {
+		_, err = in.Write(bytes.Repeat([]byte("\n"), 1<<18)) // more than a pipe holds
+	} else {
+		var writing *os.File
+		writing, err = os.OpenFile(fifo, os.O_WRONLY, 0) // when it is open, the command has opened it
+		t.Cleanup(func() { writing.Close() })
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Wait() // the exit status says how it ended
-	if cmd.ProcessState.ExitCode() != 1 || !strings.HasPrefix(stderr.String(), "patgate token import: interrupted when ") {
-		t.Errorf("interrupted: %v, %q", cmd.ProcessState, &stderr)
-	}
+	return cmd, stderr
 }
