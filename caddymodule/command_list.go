@@ -16,7 +16,8 @@ import (
 	"github.com/patgate/patgate/registry"
 )
 
-// pageQuery returns the query parameters that these flags say, and --limit.
+// pageQuery returns the query parameters that these flags say, and --limit. One that is
+// given and empty is a variable that isn't set: it would list everything.
 func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, error) {
 	query := url.Values{}
 	if cmd.Flags().Changed("limit") {
@@ -27,7 +28,11 @@ func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, erro
 	}
 	for _, name := range flags {
 		if cmd.Flags().Changed(name) {
-			query.Set(name, flagValue(cmd, name))
+			value := flagValue(cmd, name)
+			if value == "" && name != "owner" && name != "cursor" { // none, and the first page
+				return nil, usageError(fmt.Errorf("--%s is empty: leave it out, or say which", name))
+			}
+			query.Set(name, value)
 		}
 	}
 	return query, nil
