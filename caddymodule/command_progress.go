@@ -47,5 +47,5 @@ func howFar(ctx context.Context, err error, format string, args ...any) error {
 	if err == nil || ctx.Err() == nil {
 		return err
 	}
-	return fmt.Errorf("%w "+format+"; it can be run again: what is there already is skipped", append([]any{errInterrupted}, args...)...)
+	return fmt.Errorf("%w "+format+"; it can be run again: what is done already is skipped", append([]any{errInterrupted}, args...)...)
 }

@@ -390,9 +390,40 @@ func TestInterruptedImport(t *testing.T) {
 	root.SetErr(&out)
 	root.SetArgs([]string{"token", "import", "-", "--address", server.Listener.Addr().String()})
 	err := root.ExecuteContext(ctx)
-	const want = "patgate token import: interrupted when 3 lines had been sent; it can be run again: what is there already is skipped\n"
+	const want = "patgate token import: interrupted when 3 lines had been sent; it can be run again: what is done already is skipped\n"
 	if out.String() != want || err == nil {
 		t.Errorf("it prints %q and ends with %v, want %q", &out, err, want)
+	}
+}
+
+// Ending tokens that is interrupted says what becomes of them.
+func TestInterruptedEnding(t *testing.T) {
+	const goesOn = " before the server has answered, which finishes what it has begun; it can be run again: what is done already is skipped"
+	for _, test := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"token", "revoke", "--owner", "alice"}, goesOn},
+		{[]string{"token", "revoke", "--owner", "alice", "--json"}, goesOn},
+		{[]string{"token", "revoke", "x"}, goesOn},
+		{[]string{"token", "delete", "--owner", "alice"}, goesOn},
+		{[]string{"token", "delete", "x"}, ""},
+	} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			interrupt()
+			<-r.Context().Done()
+		}))
+		root := program("patgate")
+		var out strings.Builder
+		root.SetErr(&out)
+		root.SetArgs(append(test.args, "--address", server.Listener.Addr().String()))
+		err := root.ExecuteContext(ctx)
+		if want := "patgate " + strings.Join(test.args[:2], " ") + ": interrupted" + test.says + "\n"; out.String() != want || err == nil {
+			t.Errorf("%q prints %q and ends with %v, want %q", test.args, &out, err, want)
+		}
+		server.Close()
 	}
 }
 

@@ -215,9 +215,10 @@ time.`,
 		if err := checkIDs(ids...); err != nil {
 			return err
 		}
-		return ask(a, http.MethodPost, apiPath("tokens", "revoke")+"?"+wait().Encode(), chosen, func(w io.Writer, r rest.Revocation) {
+		err := ask(a, http.MethodPost, apiPath("tokens", "revoke")+"?"+wait().Encode(), chosen, func(w io.Writer, r rest.Revocation) {
 			printEnded(w, "revoked", r.Revoked, r.Gateways)
 		})
+		return howFar(a.ctx(), err, unanswered)
 	})
 }
 
@@ -241,11 +242,18 @@ unknown, none is deleted. To keep a record of what was there, revoke instead.`,
 		if err := checkIDs(ids...); err != nil {
 			return err
 		}
-		return ask(a, http.MethodDelete, apiPath("tokens")+"?"+chosen.Encode(), nil, func(w io.Writer, d rest.Deletion) {
+		err := ask(a, http.MethodDelete, apiPath("tokens")+"?"+chosen.Encode(), nil, func(w io.Writer, d rest.Deletion) {
 			printEnded(w, "deleted", d.Deleted, d.Gateways)
 		})
+		if len(ids) > 0 { // which are unknown then
+			return err
+		}
+		return howFar(a.ctx(), err, unanswered)
 	})
 }
+
+// unanswered is how far tokens have ended where the server's answer doesn't come.
+const unanswered = "before the server has answered, which finishes what it has begun"
 
 // waitFlag adds the flag --wait. What it returns gives the parameter for it.
 func waitFlag(cmd *cobra.Command) func() url.Values {

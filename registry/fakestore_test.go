@@ -33,9 +33,9 @@ func newFakeStore() *fakeStore {
 	return &fakeStore{tokens: map[string][]byte{}, owners: map[string][]byte{}, found: map[token.Digest]string{}}
 }
 
-func (s *fakeStore) begin(method string) (end func(), err error) {
+func (s *fakeStore) begin(ctx context.Context, method string) (end func(), err error) {
 	s.mu.Lock()
-	if s.fail != nil {
+	if err = ctx.Err(); err == nil && s.fail != nil {
 		err = s.fail(method)
 	}
 	return s.mu.Unlock, err
@@ -63,8 +63,8 @@ func (s *fakeStore) remove(t *token.Token) {
 	}
 }
 
-func (s *fakeStore) Find(_ context.Context, d token.Digest) (store.Found, error) {
-	end, err := s.begin("Find")
+func (s *fakeStore) Find(ctx context.Context, d token.Digest) (store.Found, error) {
+	end, err := s.begin(ctx, "Find")
 	defer end()
 	if err != nil {
 		return store.Found{}, err
@@ -85,8 +85,8 @@ func (s *fakeStore) Find(_ context.Context, d token.Digest) (store.Found, error)
 	return f, nil
 }
 
-func (s *fakeStore) Token(_ context.Context, id string) (*token.Token, error) {
-	end, err := s.begin("Token")
+func (s *fakeStore) Token(ctx context.Context, id string) (*token.Token, error) {
+	end, err := s.begin(ctx, "Token")
 	defer end()
 	if err != nil {
 		return nil, err
@@ -94,8 +94,8 @@ func (s *fakeStore) Token(_ context.Context, id string) (*token.Token, error) {
 	return s.get(id)
 }
 
-func (s *fakeStore) Tokens(_ context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
-	end, err := s.begin("Tokens")
+func (s *fakeStore) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
+	end, err := s.begin(ctx, "Tokens")
 	defer end()
 	if err != nil {
 		return nil, "", err
@@ -118,7 +118,7 @@ func (s *fakeStore) Tokens(_ context.Context, q store.Query) (tokens []*token.To
 }
 
 func (s *fakeStore) Create(ctx context.Context, tokens ...*token.Token) error {
-	end, err := s.begin("Create")
+	end, err := s.begin(ctx, "Create")
 	defer end()
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (s *fakeStore) Create(ctx context.Context, tokens ...*token.Token) error {
 }
 
 func (s *fakeStore) Update(ctx context.Context, id string, change func(*token.Token) error) (*token.Token, error) {
-	end, err := s.begin("Update")
+	end, err := s.begin(ctx, "Update")
 	defer end()
 	if err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ func (s *fakeStore) Update(ctx context.Context, id string, change func(*token.To
 }
 
 func (s *fakeStore) Delete(ctx context.Context, ids ...string) error {
-	end, err := s.begin("Delete")
+	end, err := s.begin(ctx, "Delete")
 	defer end()
 	if err != nil {
 		return err
@@ -196,8 +196,8 @@ func (s *fakeStore) getOwner(id string) (*token.Owner, error) {
 	return token.DecodeOwner(b)
 }
 
-func (s *fakeStore) Owner(_ context.Context, id string) (*token.Owner, error) {
-	end, err := s.begin("Owner")
+func (s *fakeStore) Owner(ctx context.Context, id string) (*token.Owner, error) {
+	end, err := s.begin(ctx, "Owner")
 	defer end()
 	if err != nil {
 		return nil, err
@@ -205,8 +205,8 @@ func (s *fakeStore) Owner(_ context.Context, id string) (*token.Owner, error) {
 	return s.getOwner(id)
 }
 
-func (s *fakeStore) Owners(_ context.Context, after string, limit int) (owners []*token.Owner, next string, err error) {
-	end, err := s.begin("Owners")
+func (s *fakeStore) Owners(ctx context.Context, after string, limit int) (owners []*token.Owner, next string, err error) {
+	end, err := s.begin(ctx, "Owners")
 	defer end()
 	if err != nil {
 		return nil, "", err
@@ -228,7 +228,7 @@ func (s *fakeStore) Owners(_ context.Context, after string, limit int) (owners [
 }
 
 func (s *fakeStore) UpdateOwner(ctx context.Context, id string, change func(*token.Owner) (*token.Owner, error)) (*token.Owner, error) {
-	end, err := s.begin("UpdateOwner")
+	end, err := s.begin(ctx, "UpdateOwner")
 	defer end()
 	if err != nil {
 		return nil, err
@@ -248,7 +248,7 @@ func (s *fakeStore) UpdateOwner(ctx context.Context, id string, change func(*tok
 }
 
 func (s *fakeStore) DeleteOwner(ctx context.Context, id string) error {
-	end, err := s.begin("DeleteOwner")
+	end, err := s.begin(ctx, "DeleteOwner")
 	defer end()
 	if err != nil {
 		return err
@@ -264,8 +264,8 @@ func (s *fakeStore) DeleteOwner(ctx context.Context, id string) error {
 // record keeps the events of a change.
 func (s *fakeStore) record(ctx context.Context) { s.events = append(s.events, store.EventsOf(ctx)...) }
 
-func (s *fakeStore) Record(_ context.Context, events ...store.Event) error {
-	end, err := s.begin("Record")
+func (s *fakeStore) Record(ctx context.Context, events ...store.Event) error {
+	end, err := s.begin(ctx, "Record")
 	defer end()
 	if err != nil {
 		return err
@@ -274,8 +274,8 @@ func (s *fakeStore) Record(_ context.Context, events ...store.Event) error {
 	return nil
 }
 
-func (s *fakeStore) Events(_ context.Context, q store.EventQuery) (events []store.Event, next string, err error) {
-	end, err := s.begin("Events")
+func (s *fakeStore) Events(ctx context.Context, q store.EventQuery) (events []store.Event, next string, err error) {
+	end, err := s.begin(ctx, "Events")
 	defer end()
 	if err != nil {
 		return nil, "", err

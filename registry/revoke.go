@@ -16,18 +16,21 @@ import (
 // Revoke ends the tokens with these ids and returns the ids, each once. A token
 // that is revoked already stays revoked since when it was. If one of the ids is
 // unknown, nothing is revoked. If the store fails on the way, the ids returned
-// with the error are those of the tokens that are revoked for certain.
+// with the error are those of the tokens that are revoked for certain. What has begun
+// is finished, also if who asked is gone, here and where all tokens of an owner end:
+// they are to end.
 func (r *Registry) Revoke(ctx context.Context, by Actor, ids ...string) ([]string, error) {
 	tokens, err := r.all(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	return r.revokeAll(ctx, by, tokens)
+	return r.revokeAll(context.WithoutCancel(ctx), by, tokens)
 }
 
 // RevokeOwner ends all tokens of an owner and returns the ids of those that were
 // not revoked before. With an error they are those revoked so far.
 func (r *Registry) RevokeOwner(ctx context.Context, by Actor, owner string) ([]string, error) {
+	ctx = context.WithoutCancel(ctx)
 	var revoked []string
 	err := r.eachOf(ctx, owner, func(page []*token.Token) error {
 		live := slices.DeleteFunc(page, func(t *token.Token) bool { return !t.RevokedAt.IsZero() })
@@ -117,6 +120,7 @@ func (r *Registry) Delete(ctx context.Context, by Actor, ids ...string) ([]strin
 // DeleteOwnerTokens removes all tokens of an owner, but not the owner's record,
 // and returns their ids. With an error they are those deleted so far.
 func (r *Registry) DeleteOwnerTokens(ctx context.Context, by Actor, owner string) ([]string, error) {
+	ctx = context.WithoutCancel(ctx)
 	var deleted []string
 	err := r.eachOf(ctx, owner, func(page []*token.Token) error {
 		ids, err := r.delete(ctx, by, page)

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -101,6 +102,39 @@ func TestRevokeSaysHowFarItCame(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "events", len(d.events), len(revoked))
+}
+
+// Who asks for tokens to end may go away: they end nevertheless.
+func TestEndingIsFinished(t *testing.T) {
+	t.Parallel()
+	for what, end := range map[string]func(ctx context.Context, d *desk, ids []string) ([]string, error){
+		"Revoke": func(ctx context.Context, d *desk, ids []string) ([]string, error) { return d.Revoke(ctx, cli, ids...) },
+		"RevokeOwner": func(ctx context.Context, d *desk, _ []string) ([]string, error) {
+			return d.RevokeOwner(ctx, cli, "alice")
+		},
+		"DeleteOwnerTokens": func(ctx context.Context, d *desk, _ []string) ([]string, error) {
+			return d.DeleteOwnerTokens(ctx, cli, "alice")
+		},
+	} {
+		d := newDesk()
+		var all []string
+		for range MaxLimit + 1 { // two pages
+			d.now = d.now.Add(time.Millisecond)
+			made, _ := d.create(t, NewToken{Owner: "alice"})
+			all = append(all, made.ID)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		d.store.fail = func(method string) error {
+			if method == "Update" || method == "Delete" {
+				leave()
+			}
+			return nil
+		}
+		ids, err := end(ctx, d, all)
+		if err != nil || len(ids) != len(all) {
+			t.Errorf("%s ends %d of %d tokens, %v", what, len(ids), len(all), err)
+		}
+	}
 }
 
 func TestRevokeWhatIsDeletedMeanwhile(t *testing.T) {
