@@ -293,6 +293,9 @@ func copyStore(ctx context.Context, source, target source, w io.Writer) (copied 
 		return copied, err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
+	if _, err := from.Status(ctx); err != nil { // before opening the target makes it
+		return copied, fmt.Errorf("reading the source: %w", err)
+	}
 	to, err := target.open()
 	if err != nil {
 		return copied, err

@@ -64,6 +64,22 @@ func TestStoreCopy(t *testing.T) {
 	}
 }
 
+// A source that can't be read leaves no store behind, which could be taken for the copy.
+func TestStoreCopyOfUnreadable(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do("config", "set", "requirepass", "right")
+	for _, from := range []string{"redis://127.0.0.1:1", "redis://:wrong@" + server.Addr} {
+		to := filepath.Join(t.TempDir(), "new", "to.db")
+		_, stderr, err := told(t, "", "store", "copy", "--from", from, "--to", "embedded:"+to)
+		if err == nil || !strings.HasPrefix(stderr, "patgate store copy: reading the source: ") {
+			t.Errorf("store copy --from %s prints %q and ends with %v", from, stderr, err)
+		}
+		if _, err := os.Lstat(filepath.Dir(to)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("store copy --from %s leaves a store behind (%v)", from, err)
+		}
+	}
+}
+
 // A file that isn't there is no empty store to be copied.
 func TestStoreCopyFromNowhere(t *testing.T) {
 	dir := t.TempDir()
