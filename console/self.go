@@ -112,7 +112,7 @@ func (c *call) describeSelf() error {
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, b.View())
+	return c.answer(http.StatusOK, b.View(b.Token()))
 }
 
 func (c *call) regenerateSelf() error {
@@ -128,7 +128,7 @@ func (c *call) regenerateSelf() error {
 	if err != nil {
 		return c.withChallenge(err)
 	}
-	return c.answer(http.StatusOK, rest.TokenSecret{Token: t.View(c.now), Secret: secret})
+	return c.answer(http.StatusOK, rest.TokenSecret{Token: b.View(t), Secret: secret})
 }
 
 func (c *call) revokeSelf() error {

@@ -33,6 +33,31 @@ func answer[T any](t *testing.T, w *httptest.ResponseRecorder, status int) (v T)
 	return v
 }
 
+// ticking is the body of a request, during which time passes.
+type ticking struct {
+	*strings.Reader
+	now *time.Time
+}
+
+func (b ticking) Read(p []byte) (int, error) {
+	*b.now = b.now.Add(time.Second)
+	return b.Reader.Read(p)
+}
+
+// A secret that is replaced without an overlap has ended, however long that took.
+func TestSelfReplacedAtOnce(t *testing.T) {
+	d := newDesk(t)
+	_, secret := d.create("alice", "ci")
+	r := httptest.NewRequest("POST", "https://tokens.example.com/self/regenerate", ticking{strings.NewReader("{}"), &d.now})
+	r.RemoteAddr = address + ":1234"
+	r.Header.Set("Authorization", "Bearer "+secret)
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	if renewed := answer[rest.TokenSecret](t, w, 200); renewed.Token.ReplacedUntil != nil {
+		t.Errorf("the secret before works until %v, want it to have ended", renewed.Token.ReplacedUntil)
+	}
+}
+
 func TestSelf(t *testing.T) {
 	d := newDesk(t)
 	made, secret := d.create("alice", "ci")

@@ -67,8 +67,8 @@ func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (
 // Token returns the token.
 func (b *Bearer) Token() *token.Token { return b.token.Clone() }
 
-// View returns the token as clients see it now.
-func (b *Bearer) View() token.View { return b.registry.View(b.token) }
+// View is Registry.View, of the token as it was found or as Regenerate returned it.
+func (b *Bearer) View(t *token.Token) token.View { return b.registry.View(t) }
 
 // Regenerate is Registry.Regenerate for the token itself. It may not ask for a
 // longer life than its secret was given; without a lifetime, it gets the same

@@ -82,7 +82,7 @@ func TestBearer(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		equal(t, c.name+": view", b.View(), d.View(b.Token()))
+		equal(t, c.name+": view", b.View(b.Token()), d.View(b.Token()))
 	}
 }
 
