@@ -155,6 +155,20 @@ func TestRevokeWhatIsDeletedMeanwhile(t *testing.T) {
 	d.took(t)
 }
 
+// A token that was stored when more names were taken can be ended nevertheless.
+func TestRevokeWhatWouldBeRefused(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	made, _ := d.create(t, NewToken{})
+	made.Name, made.Owner = "\u200b", "\ufeff"
+	d.store.put(made)
+	if _, err := d.Revoke(t.Context(), cli, made.ID); err != nil {
+		t.Error(err)
+	}
+	_, err := d.AddGrant(t.Context(), cli, made.ID, token.Full())
+	refused(t, err, ErrInvalid, "name: a token needs one")
+}
+
 func TestRevokeAndDeleteOfOwner(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -156,6 +156,9 @@ func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f 
 			return err
 		}
 		events = []Event{r.event(by, a, before, t, detail)}
+		if a == Revoked || a == OverlapEnded {
+			return nil // what is kept can always be ended, also by rules that would not take it
+		}
 		return valid(t)
 	})
 	if errors.Is(err, errUnchanged) {

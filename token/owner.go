@@ -38,14 +38,25 @@ func (o *Owner) Clone() *Owner {
 
 // Validate reports what in the record could not be kept or shown.
 func (o *Owner) Validate() error {
-	if o.ID == "" {
-		return fmt.Errorf("owner: an empty id")
-	}
-	if err := ValidText("owner", o.ID, MaxOwnerLength); err != nil {
+	if err := validOwnerID(o.ID); err != nil {
 		return err
 	}
 	if o.MaxTokens < 0 {
 		return fmt.Errorf("max_tokens: %d; want a positive number, or 0 for any number", o.MaxTokens)
 	}
 	return validGrants(o.Grants)
+}
+
+// validOwnerID returns why id can't be an owner's, or nil.
+func validOwnerID(id string) error {
+	if err := ValidText("owner", id, MaxOwnerLength); err != nil {
+		return err
+	}
+	switch {
+	case id == "":
+		return fmt.Errorf("owner: an empty id")
+	case !visible(id):
+		return fmt.Errorf("owner: an id of which nothing can be seen")
+	}
+	return nil
 }

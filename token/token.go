@@ -141,14 +141,16 @@ func (t *Token) Validate() error {
 	if err := ValidText("name", t.Name, MaxNameLength); err != nil {
 		return err
 	}
-	if strings.TrimSpace(t.Name) == "" {
+	if !visible(t.Name) {
 		return fmt.Errorf("name: a token needs one, so that people can tell it from others")
 	}
 	if err := ValidText("description", t.Description, MaxDescriptionLength); err != nil {
 		return err
 	}
-	if err := ValidText("owner", t.Owner, MaxOwnerLength); err != nil {
-		return err
+	if t.Owner != "" {
+		if err := validOwnerID(t.Owner); err != nil {
+			return err
+		}
 	}
 	if err := ValidText("created_by", t.CreatedBy, MaxOwnerLength); err != nil {
 		return err
@@ -207,6 +209,15 @@ func ValidText(what, s string, limit int) error {
 // in which what follows is written (Unicode Standard Annex #9, section 2).
 func controls(r rune) bool {
 	return unicode.IsControl(r) || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
+}
+
+// visible reports whether there is a character in s that people see: neither a space nor
+// one of those that only say how others are shown, or fill a place with nothing.
+func visible(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool {
+		const brailleBlank = '\u2800'
+		return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != brailleBlank
+	})
 }
 
 // idEncoding is base32 with an alphabet in ASCII order, so that ids sort by the
