@@ -174,8 +174,9 @@ func tokenRegenerateCommand() *cobra.Command {
 		Short: "Replace a token's secret and show the new one, this once",
 		Long: `Gives a token a new secret and a new expiry; its id, name and grants stay. The
 old secret ends at once, unless --overlap lets it work on, until it would have
-expired at most, while the new one is being handed out. A token that has expired
-or was revoked is active again.`,
+expired at most, while the new one is being handed out. Four old secrets can work
+on at once; another overlap is refused until one of them has ended. A token that
+has expired or was revoked is active again.`,
 		Example: `  patgate token regenerate 01kbn4mxkpz8t2rwy3c5q7d9ef --overlap 1h
   patgate token regenerate 01kbn4mxkpz8t2rwy3c5q7d9ef --expires-at 2027-06-30`,
 		Args: wantArgs("ID"),
