@@ -48,6 +48,9 @@ func readConfiguration(file, adapter string) (*configuration, error) {
 	if errors.As(err, &mistyped) {
 		return nil, fmt.Errorf("reading configuration: %s: %s: a JSON %s can't stand here", file, cmp.Or(mistyped.Field, "the whole"), mistyped.Value)
 	}
+	if err != nil && adapterFor(file, adapter) == "" {
+		return nil, fmt.Errorf("%s: %w", file, err) // what is wrong in a Caddyfile says its line
+	}
 	return c, err
 }
 
@@ -116,10 +119,7 @@ func adaptedConfig(file, adapter string) ([]byte, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, fmt.Errorf("reading configuration: %s is empty", file)
 	}
-	if adapter == "" && filepath.Ext(file) != ".json" {
-		adapter = "caddyfile"
-	}
-	if adapter == "" {
+	if adapter = adapterFor(file, adapter); adapter == "" {
 		return body, validJSON(file, body)
 	}
 	a := caddyconfig.GetAdapter(adapter)
@@ -128,6 +128,15 @@ func adaptedConfig(file, adapter string) ([]byte, error) {
 	}
 	body, _, err = a.Adapt(body, map[string]any{"filename": file})
 	return body, err
+}
+
+// adapterFor returns the adapter for a configuration file: the one given, or that of
+// Caddyfiles; "" for JSON.
+func adapterFor(file, given string) string {
+	if given == "" && filepath.Ext(file) != ".json" {
+		return "caddyfile"
+	}
+	return given
 }
 
 // validJSON says where a file isn't JSON, if it isn't.

@@ -24,3 +24,22 @@ func TestReadConfigurationSaysWhere(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong in JSON begins with the file's name, as it does in a Caddyfile.
+func TestMistakesInJSONNameTheFile(t *testing.T) {
+	gate := func(keys string) string {
+		return `{"apps": {"http": {"servers": {"a": {"routes": [{"handle": [{"handler": "patgate"` + keys + `}]}]}}}}}`
+	}
+	for body, want := range map[string]string{
+		gate(`, "requires": []`): `: reading a gate: json: unknown field "requires"`,
+		gate(`, "routes": [{"methods": ["GET"], "pattern": "/a", "require": "any"}, {"methods": ["GET"], "pattern": "/a", "require": "any"}]`): ": route ",
+		gate(`, "stream_check": "perhaps"`):    ": stream_check",
+		`{"apps": {"patgate": {"tokens": 5}}}`: `: reading the patgate app: json: unknown field "tokens"`,
+	} {
+		file := writeFile(t, "config.json", body)
+		_, err := readConfiguration(file, "")
+		if want = file + want; err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+	}
+}
