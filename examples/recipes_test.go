@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pb33f/go-yaml"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/patgate/patgate/internal/freeport"
 	"github.com/patgate/patgate/internal/redistest"

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pb33f/go-yaml"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/patgate/patgate/internal/freeport"
 )

@@ -18,8 +18,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/standard"
-	"github.com/pb33f/go-yaml"
 	dto "github.com/prometheus/client_model/go"
+	"go.yaml.in/yaml/v3"
 
 	_ "github.com/patgate/patgate/caddymodule"
 	"github.com/patgate/patgate/internal/redistest"

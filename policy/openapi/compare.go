@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -16,7 +17,10 @@ import (
 // ones.
 func Compare(c policy.Config, p *policy.Policy, further ...policy.OpenAPIConfig) ([]policy.Warning, error) {
 	var all comparison
-	if err := all.add("", append(slices.Clone(c.OpenAPI), further...), c.Groups); err != nil {
+	if err := all.add("", c.OpenAPI, c.Groups, ""); err != nil {
+		return nil, err
+	}
+	if err := all.add("", further, nil, "--"); err != nil {
 		return nil, err
 	}
 	return append(all.uncovered(p), all.unknown(p)...), nil
@@ -36,8 +40,9 @@ type comparedOperation struct {
 	parts   []string
 }
 
-// add adds the documents of a site or a group, and of the groups in it.
-func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups []policy.GroupConfig) error {
+// add adds the documents of a site or a group, and of the groups in it. The mark
+// is what the words begin with that say more of them.
+func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups []policy.GroupConfig, mark string) error {
 	for _, config := range documents {
 		d, err := Read(config.File)
 		if err != nil {
@@ -51,7 +56,7 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 			o := &d.Operations[i]
 			base, err := o.base(config.Base)
 			if err != nil {
-				return policy.At(o.At, err)
+				return policy.At(o.At, fmt.Errorf("operation %s: %w: write %sbase <path>", o.Name(), err, mark))
 			}
 			if c.bases == nil {
 				c.bases = map[string][]string{}
@@ -63,7 +68,7 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 		}
 	}
 	for _, g := range groups {
-		if err := c.add(below(prefix, g.Prefix), g.OpenAPI, g.Groups); err != nil {
+		if err := c.add(below(prefix, g.Prefix), g.OpenAPI, g.Groups, mark); err != nil {
 			return err
 		}
 	}
@@ -74,14 +79,25 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 func (c *comparison) uncovered(p *policy.Policy) (warnings []policy.Warning) {
 	for _, o := range c.operations {
 		var m policy.Match
-		sample := parameters(o.pattern, func(string) string { return "" })
-		sample, _, _ = strings.Cut(strings.ReplaceAll(sample, "{}", "some-value"), "?")
-		p.Match(&policy.Request{Method: o.Method, Path: sample, Header: http.Header{}}, &m)
+		p.Match(o.sample(), &m)
 		if m.Route == nil || !slices.Contains(p.Routes(), m.Route) {
 			warnings = append(warnings, policy.Warning{At: o.At, Kind: policy.WarnUncovered, Text: "operation " + o.title() + " of " + o.file + ": no route covers it"})
 		}
 	}
 	return warnings
+}
+
+// sample returns a request for the operation.
+func (o *comparedOperation) sample() *policy.Request {
+	const value = "some-value"
+	path, query, _ := strings.Cut(parameters(o.pattern, func(string) string { return value }), "?")
+	conditions := strings.Split(query, "&")
+	for i, c := range conditions {
+		if c != "" && !strings.Contains(c, "=") {
+			conditions[i] = c + "=" + value
+		}
+	}
+	return &policy.Request{Method: o.Method, Path: path, Query: strings.Join(conditions, "&"), Header: http.Header{}}
 }
 
 // title names the operation with its place in the API.

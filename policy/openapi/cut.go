@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -8,31 +9,62 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pb33f/go-yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // Bounds on documents, far above those of real ones: aliases and references
 // could make a small file a huge document.
 const (
-	maxFileSize = 32 << 20
-	maxNodes    = 1 << 20 // that are kept
-	maxChain    = 16      // references and merges that lead from one to the next
+	maxNodes = 1 << 20 // that are kept
+	maxChain = 16      // references and merges that lead from one to the next
 )
 
-// source is a file of a document.
-type source struct {
-	name string
-	root *yaml.Node
+// cutter keeps of a document what matters to a gate, as [shape] has it: aliases,
+// merge keys and references to files beside it resolved. It need not follow the
+// schemas, nor the references in them, most of which may lead nowhere for all
+// the gate cares.
+type cutter struct {
+	files map[string]*source
+	nodes int
 }
 
-// cutter keeps of a document what matters to a gate, as [shape] has it: aliases,
-// merge keys and references to files beside it resolved. The library reads only
-// that: it need not follow the schemas, nor the references in them, most of
-// which may lead nowhere for all the gate cares.
-type cutter struct {
-	files  map[string]*source
-	places map[string]string // where operations stand, by path and method
-	nodes  int
+// tree is what is kept of a node: a text, or what is in a list or mapping, in its
+// order.
+type tree struct {
+	key   string // in a mapping, where each is once
+	text  string
+	inner []*tree
+	from  *source
+	line  int
+}
+
+// at returns where it stands.
+func (t *tree) at() string { return t.from.name + ":" + strconv.Itoa(t.line) }
+
+// get returns a field of a mapping of few, or nil.
+func (t *tree) get(key string) *tree {
+	for _, field := range t.all() {
+		if field.key == key {
+			return field
+		}
+	}
+	return nil
+}
+
+// all returns what is in a list or mapping; t may be nil.
+func (t *tree) all() []*tree {
+	if t == nil {
+		return nil
+	}
+	return t.inner
+}
+
+// value returns the text; t may be nil.
+func (t *tree) value() string {
+	if t == nil {
+		return ""
+	}
+	return t.text
 }
 
 // entry is a field of a mapping, with the file it stands in.
@@ -41,24 +73,20 @@ type entry struct {
 	from       *source
 }
 
-// place returns where a node stands.
-func (s *source) place(n *yaml.Node) string { return s.name + ":" + strconv.Itoa(n.Line) }
-
-// cut returns a copy of the node with what its shape has. Its location is the
+// cut returns what the shape has of a node; nil for nothing. Its location is the
 // keys that lead to it.
-func (c *cutter) cut(n *yaml.Node, from *source, s *shape, location ...string) (*yaml.Node, error) {
+func (c *cutter) cut(n *yaml.Node, from *source, s *shape, location ...string) (*tree, error) {
 	n = dealias(n)
-	fail := func(want string) (*yaml.Node, error) {
+	fail := func(want string) (*tree, error) {
 		return nil, fmt.Errorf("%s: %s: want %s", from.place(n), pointer(location), want)
 	}
-	if c.nodes++; c.nodes > maxNodes {
-		return nil, fmt.Errorf("%s: %s: aliases make the document too large", from.place(n), pointer(location))
+	if err := c.count(n, from, location); err != nil {
+		return nil, err
 	}
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" && !s.strict {
+	if isNull(n) && !s.strict {
 		return nil, nil
 	}
-	out := *n
-	out.Content, out.Alias, out.Anchor = nil, nil, ""
+	out := &tree{text: n.Value, from: from, line: n.Line}
 	switch {
 	case s.list != nil:
 		if n.Kind != yaml.SequenceNode {
@@ -70,7 +98,7 @@ func (c *cutter) cut(n *yaml.Node, from *source, s *shape, location ...string) (
 				return nil, err
 			}
 			if kept != nil {
-				out.Content = append(out.Content, kept)
+				out.inner = append(out.inner, kept)
 			}
 		}
 	case s.named != nil || s.fields != nil:
@@ -82,18 +110,26 @@ func (c *cutter) cut(n *yaml.Node, from *source, s *shape, location ...string) (
 			return nil, err
 		}
 		for _, e := range entries {
-			if err := c.cutField(&out, e, s, append(location, e.key.Value)); err != nil {
+			if err := c.cutField(out, e, s, append(location, e.key.Value)); err != nil {
 				return nil, err
 			}
 		}
-	case n.Kind != yaml.ScalarNode || n.Tag == "!!null":
+	case n.Kind != yaml.ScalarNode || isNull(n):
 		return fail("a text")
 	}
-	return &out, nil
+	return out, nil
+}
+
+// count refuses documents that become too large.
+func (c *cutter) count(n *yaml.Node, from *source, location []string) error {
+	if c.nodes++; c.nodes > maxNodes {
+		return fmt.Errorf("%s: %s: too large, or made so by aliases", from.place(n), pointer(location))
+	}
+	return nil
 }
 
 // cutField adds a field to a mapping, if its shape has it.
-func (c *cutter) cutField(out *yaml.Node, e entry, s *shape, location []string) error {
+func (c *cutter) cutField(out *tree, e entry, s *shape, location []string) error {
 	inner := s.named
 	if s.fields != nil {
 		inner = s.fields[e.key.Value]
@@ -104,16 +140,12 @@ func (c *cutter) cutField(out *yaml.Node, e entry, s *shape, location []string) 
 	if inner == pathItem && !strings.HasPrefix(e.key.Value, "/") {
 		return fmt.Errorf("%s: %s: a path begins with /", e.from.place(e.key), pointer(location))
 	}
-	if inner == operation {
-		c.places[strings.Join(location, " ")] = e.from.place(e.key)
-	}
 	value, err := c.cut(e.value, e.from, inner, location...)
 	if err != nil || value == nil {
 		return err
 	}
-	key := *e.key
-	key.Anchor = ""
-	out.Content = append(out.Content, &key, value)
+	value.key, value.from, value.line = e.key.Value, e.from, e.key.Line
+	out.inner = append(out.inner, value)
 	return nil
 }
 
@@ -125,49 +157,49 @@ func (c *cutter) entries(n *yaml.Node, from *source, ref bool, location []string
 	}
 	var further []entry
 	add := func(n *yaml.Node, from *source) error {
-		if n = dealias(n); n.Kind != yaml.MappingNode {
-			return fmt.Errorf("%s: %s: want a mapping to merge", from.place(n), pointer(location))
-		}
 		more, err := c.entries(n, from, ref, location, depth+1)
 		further = append(further, more...)
 		return err
 	}
+	seen := make(map[string]*yaml.Node, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if c.nodes++; c.nodes > maxNodes {
-			return nil, fmt.Errorf("%s: %s: aliases make the document too large", from.place(n), pointer(location))
+		key, value := dealias(n.Content[i]), dealias(n.Content[i+1])
+		if err := c.count(key, from, location); err != nil {
+			return nil, err
 		}
-		key, value := dealias(n.Content[i]), n.Content[i+1]
+		fail := func(why error) error { return fmt.Errorf("%s: %s: %w", from.place(key), pointer(location), why) }
+		if key.Kind != yaml.ScalarNode {
+			return nil, fail(errors.New("a key must be a text"))
+		}
+		if first := seen[key.Value]; first != nil {
+			return nil, fail(twice(key, first))
+		}
+		seen[key.Value] = key
 		switch {
-		case key.Kind != yaml.ScalarNode:
-			return nil, fmt.Errorf("%s: %s: a key must be a text", from.place(key), pointer(location))
 		case key.Tag == "!!merge":
-			if merged := dealias(value); merged.Kind == yaml.SequenceNode {
-				for _, m := range merged.Content {
-					if err := add(m, from); err != nil {
-						return nil, err
-					}
+			merged := []*yaml.Node{value}
+			if value.Kind == yaml.SequenceNode {
+				merged = value.Content
+			}
+			for _, m := range merged {
+				if m = dealias(m); m.Kind != yaml.MappingNode {
+					return nil, fail(errors.New("want a mapping to merge"))
 				}
-			} else if err := add(merged, from); err != nil {
-				return nil, err
+				if err := add(m, from); err != nil {
+					return nil, err
+				}
 			}
 		case ref && key.Value == "$ref":
-			target, in, err := c.resolve(dealias(value).Value, from)
-			if err == nil {
-				err = add(target, in)
-			}
+			target, in, err := c.resolve(value, from)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %s: %w", from.place(key), pointer(location), err)
+				return nil, fail(err)
+			}
+			if err := add(target, in); err != nil {
+				return nil, err
 			}
 		default:
 			all = append(all, entry{key, value, from})
 		}
-	}
-	seen := make(map[string]*yaml.Node, len(all))
-	for _, e := range all {
-		if first, twice := seen[e.key.Value]; twice {
-			return nil, fmt.Errorf("%s: %s: %q stands twice, first on line %d", from.place(e.key), pointer(location), e.key.Value, first.Line)
-		}
-		seen[e.key.Value] = e.key
 	}
 	for _, e := range further { // what stands there itself comes first
 		if seen[e.key.Value] == nil {
@@ -178,13 +210,33 @@ func (c *cutter) entries(n *yaml.Node, from *source, ref bool, location []string
 	return all, nil
 }
 
-// resolve returns what a reference refers to, and the file it is in.
-func (c *cutter) resolve(ref string, from *source) (*yaml.Node, *source, error) {
-	fail := func(why string) (*yaml.Node, *source, error) {
-		return nil, nil, fmt.Errorf("$ref %q: %s", ref, why)
+// twice is the error of a key that a mapping has already.
+func twice(key, first *yaml.Node) error {
+	return fmt.Errorf("%q stands twice, first on line %d", key.Value, first.Line)
+}
+
+// open reads a file of the document.
+func (c *cutter) open(name string) (*source, error) {
+	if s := c.files[name]; s != nil {
+		return s, nil
 	}
-	u, err := url.Parse(ref)
-	if err != nil || ref == "" {
+	s, err := parseFile(name)
+	if err == nil {
+		c.files[name] = s
+	}
+	return s, err
+}
+
+// resolve returns the mapping that a reference refers to, and the file it is in.
+func (c *cutter) resolve(ref *yaml.Node, from *source) (*yaml.Node, *source, error) {
+	if ref.Kind != yaml.ScalarNode || isNull(ref) {
+		return nil, nil, errors.New("$ref: want a text")
+	}
+	fail := func(why string) (*yaml.Node, *source, error) {
+		return nil, nil, fmt.Errorf("$ref %q: %s", ref.Value, why)
+	}
+	u, err := url.Parse(ref.Value)
+	if err != nil || ref.Value == "" {
 		return fail("want a file beside the document, #/a/b, or both")
 	}
 	if u.Scheme != "" || u.Host != "" {
@@ -196,44 +248,74 @@ func (c *cutter) resolve(ref string, from *source) (*yaml.Node, *source, error) 
 			name = filepath.Join(filepath.Dir(from.name), name)
 		}
 		if from, err = c.open(name); err != nil {
-			return nil, nil, fmt.Errorf("$ref %q: %w", ref, err)
+			return nil, nil, fmt.Errorf("$ref %q: %w", ref.Value, err)
 		}
 	}
-	n := from.root
-	if u.Fragment == "" {
-		return n, from, nil
-	}
-	parts := strings.Split(u.Fragment, "/")
-	if parts[0] != "" {
-		return fail("want # to be followed by /")
-	}
-	for _, part := range parts[1:] {
-		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
-		if n = child(dealias(n), part); n == nil {
-			return fail(from.name + " has nothing there")
+	n := dealias(from.root)
+	if u.Fragment != "" {
+		parts := strings.Split(u.Fragment, "/")
+		if parts[0] != "" {
+			return fail("want # to be followed by /")
 		}
+		for _, part := range parts[1:] {
+			part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+			if n, err = from.child(n, part); err != nil {
+				return nil, nil, fmt.Errorf("$ref %q: %w", ref.Value, err)
+			}
+		}
+	}
+	if n.Kind != yaml.MappingNode {
+		return fail("want a mapping there, on line " + strconv.Itoa(n.Line) + " of " + from.name)
 	}
 	return n, from, nil
 }
 
-// child returns the value of a field or the item of a list, or nil.
-func child(n *yaml.Node, key string) *yaml.Node {
-	if n.Kind == yaml.SequenceNode {
+// child returns the value of a field or the item of a list.
+func (s *source) child(n *yaml.Node, key string) (*yaml.Node, error) {
+	var child *yaml.Node
+	switch n.Kind {
+	case yaml.SequenceNode:
 		if i, err := strconv.Atoi(key); err == nil && 0 <= i && i < len(n.Content) {
-			return n.Content[i]
+			child = n.Content[i]
 		}
-		return nil
-	}
-	if n.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if dealias(n.Content[i]).Value == key {
-			return n.Content[i+1]
+	case yaml.MappingNode:
+		fields, err := s.fields(n)
+		if err != nil {
+			return nil, err
+		}
+		if i, ok := fields[key]; ok {
+			child = n.Content[i+1]
 		}
 	}
-	return nil
+	if child == nil {
+		return nil, errors.New(s.name + " has nothing there")
+	}
+	return dealias(child), nil
 }
+
+// fields returns where in a mapping its keys are. They are kept: thousands of
+// references may lead through it.
+func (s *source) fields(n *yaml.Node) (map[string]int, error) {
+	if fields := s.index[n]; fields != nil {
+		return fields, nil
+	}
+	fields := make(map[string]int, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := dealias(n.Content[i])
+		if key.Kind != yaml.ScalarNode {
+			continue
+		}
+		if first, there := fields[key.Value]; there {
+			return nil, fmt.Errorf("%s: %w", s.place(key), twice(key, n.Content[first]))
+		}
+		fields[key.Value] = i
+	}
+	s.index[n] = fields
+	return fields, nil
+}
+
+// isNull reports whether a node is a null, or left empty.
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
 // dealias returns the node that an alias stands for.
 func dealias(n *yaml.Node) *yaml.Node {

@@ -73,7 +73,7 @@ func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) 
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
 	}
-	open := unsaid{}
+	var open gaps
 	var routes []policy.RouteConfig
 	replaced := make([]bool, len(c.Routes))
 	for i := range d.Operations {
@@ -82,9 +82,10 @@ func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) 
 			continue
 		}
 		route, err := r.route(o, replaced)
+		var why gap
 		switch {
-		case isUnsaid(err):
-			open.add(err, o)
+		case errors.As(err, &why):
+			open.add(why, o)
 		case err != nil:
 			r.errs = append(r.errs, policy.At(o.At, fmt.Errorf("operation %s: %w", o.Name(), err)))
 		case route != nil:
@@ -169,7 +170,11 @@ var errNoPattern = errors.New("its path can't be a pattern")
 // pattern returns the operation's path below a base as policies have it.
 func (o *Operation) pattern(base string) (string, error) {
 	whole := below(base, pattern(o.Path))
-	if err := policy.ValidPattern(whole); err != nil {
+	err := policy.ValidPattern(whole)
+	if _, query, _ := strings.Cut(whole, "?"); err == nil && strings.ContainsAny(query, "{}") {
+		err = fmt.Errorf("pattern %q: a condition on the query has a fixed value, or any", whole)
+	}
+	if err != nil {
 		return "", fmt.Errorf("%w: %w", errNoPattern, err)
 	}
 	return whole, nil
@@ -178,15 +183,10 @@ func (o *Operation) pattern(base string) (string, error) {
 // base returns the path below which the operation is; set is what the
 // configuration says.
 func (o *Operation) base(set string) (string, error) {
-	switch {
-	case set != "":
+	if set != "" {
 		return set, nil
-	case len(o.Bases) > 1:
-		return "", fmt.Errorf("its servers have different paths (%s): write base <path>", strings.Join(o.Bases, ", "))
-	case o.Bases[0] == "":
-		return "", errors.New("the path of its server depends on where the document is: write base <path>")
 	}
-	return o.Bases[0], nil
+	return o.Base, o.noBase
 }
 
 // below returns a pattern below a base.
@@ -199,26 +199,26 @@ func replaces(route *policy.RouteConfig, o *Operation) bool {
 	return (slices.Contains(route.Methods, "*") || slices.Contains(route.Methods, o.Method)) && samePath(route.Pattern, o.Path)
 }
 
-// isUnsaid reports whether it isn't said what an operation needs.
-func isUnsaid(err error) bool {
-	return errors.Is(err, errNotSaid) || errors.As(err, new(schemeNotSaid))
+// gaps gathers what documents leave open, so that two hundred operations of the
+// same kind are one error.
+type gaps struct {
+	order []gap
+	of    map[gap][]*Operation
 }
 
-// unsaid gathers what documents leave open, so that two hundred operations of
-// the same kind are one error.
-type unsaid map[string][]*Operation
-
-func (u unsaid) add(why error, o *Operation) { u[why.Error()] = append(u[why.Error()], o) }
-
-func (u unsaid) report(r *rules) {
-	for _, scheme := range r.document.Schemes {
-		if operations := u[schemeNotSaid(scheme).Error()]; operations != nil {
-			r.fail("", "%s: %s: write scheme %s <requirement>, ignore %[4]s if it isn't a token, or default <requirement>",
-				first(operations), schemeNotSaid(scheme), quoted(scheme))
-		}
+func (g *gaps) add(why gap, o *Operation) {
+	if g.of == nil {
+		g.of = map[gap][]*Operation{}
 	}
-	if operations := u[errNotSaid.Error()]; operations != nil {
-		r.fail("", "%s: %s: write default <requirement>", first(operations), errNotSaid)
+	if g.of[why] == nil {
+		g.order = append(g.order, why)
+	}
+	g.of[why] = append(g.of[why], o)
+}
+
+func (g *gaps) report(r *rules) {
+	for _, why := range g.order {
+		r.fail("", "%s: %w: write %s", first(g.of[why]), why, why.mend)
 	}
 }
 

@@ -1,8 +1,10 @@
 package openapi
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,8 +44,31 @@ var bombs = map[string]string{
 	"deep lists":              "openapi: 3.0.0\nx: " + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + "\n",
 	"deep lists in JSON":      `{"openapi":"3.0.0","x":` + strings.Repeat("[", 100000) + strings.Repeat("]", 100000) + "}",
 	"deep mappings":           "openapi: 3.0.0\nx: " + strings.Repeat("{a: ", 5000) + strings.Repeat("}", 5000) + "\n",
+	"many keys":               "openapi: 3.0.0\npaths: {}\nx:\n" + lines(300000, func(i string) string { return "  k" + i + ": 1\n" }),
+	"many keys in JSON":       `{"openapi":"3.0.0","paths":{` + lines(100000, func(i string) string { return `"/` + i + `":{},` }) + `"/":{}}}`,
+	"references into many keys": "openapi: 3.0.0\npaths:\n" + lines(100000, func(i string) string { return "  /" + i + ": {$ref: '#/x/k" + i + "'}\n" }) +
+		"x:\n" + lines(100000, func(i string) string { return "  k" + i + ": {get: {}}\n" }),
+	"many servers": "openapi: 3.0.0\nservers:\n" + lines(100000, func(i string) string { return "- {url: /" + i + "}\n" }) + "paths:\n" +
+		lines(10000, func(i string) string { return "  /" + i + ": {get: {}}\n" }),
+	"variables of variables": "openapi: 3.0.0\npaths: {/a: {get: {}}}\nservers: [{url: '/{v0}', variables: {" + func() (s string) {
+		for i := range 40 {
+			s += fmt.Sprintf("v%d: {default: '{v%d}{v%[2]d}'}, ", i, i+1)
+		}
+		return s
+	}() + "}}]\n",
+	"a variable many times":         "openapi: 3.0.0\npaths: {/a: {get: {}}}\nservers: [{url: '/" + strings.Repeat("{v}", 1e6) + "', variables: {v: {default: '" + strings.Repeat("x", 1e6) + "'}}}]\n",
+	"a parameter that isn't closed": "openapi: 3.0.0\npaths: {'/" + strings.Repeat("{a", 1e6) + "': {get: {}}}\n",
 	"alternatives": "openapi: 3.0.0\npaths: {/a: {get: {security: [" +
 		strings.Repeat("{o: [a,b,c,d,e,f,g,h]}, {o: [i,j,k,l,m,n,o,p]}, {o: [q,r,s,t,u,v,w,x]},", 100) + "]}}}\n",
+}
+
+// lines returns a line for each number, which is given as a text.
+func lines(n int, line func(i string) string) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(line(strconv.Itoa(i)))
+	}
+	return b.String()
 }
 
 // readAndExpand does with a document what a gate does. It takes for ever if the

@@ -1,10 +1,16 @@
 package openapi
 
 import (
+	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/patgate/patgate/policy"
 )
@@ -148,10 +154,10 @@ func TestMistakes(t *testing.T) {
 		want   string
 	}{
 		{func(c *policy.OpenAPIConfig) { c.Schemes, c.Ignore = nil, nil },
-			"Caddyfile:1: " + head + "operation putAsset (testdata/parts/assets.yaml:9) and 1 other: security scheme key names no scopes: " +
-				"write scheme key <requirement>, ignore key if it isn't a token, or default <requirement>\n" +
-				"Caddyfile:1: " + head + "operation DELETE /spaces/{spaceID}/stories/{story.id} (testdata/stories.yaml:44): security scheme session names no scopes: " +
-				"write scheme session <requirement>, ignore session if it isn't a token, or default <requirement>"},
+			"Caddyfile:1: " + head + "operation DELETE /spaces/{spaceID}/stories/{story.id} (testdata/stories.yaml:44): security scheme session names no scopes: " +
+				"write scheme session <requirement>, ignore session if it isn't a token, or default <requirement>\n" +
+				"Caddyfile:1: " + head + "operation putAsset (testdata/parts/assets.yaml:9) and 1 other: security scheme key names no scopes: " +
+				"write scheme key <requirement>, ignore key if it isn't a token, or default <requirement>"},
 		{func(c *policy.OpenAPIConfig) { c.Schemes, c.Default = nil, "public" },
 			"Caddyfile:1: " + head + "operation putAsset (testdata/parts/assets.yaml:9) and 1 other: security scheme key names no scopes: " +
 				"write scheme key <requirement>, ignore key if it isn't a token, or default <requirement>"},
@@ -222,16 +228,30 @@ func paths(lines string) string { return "openapi: 3.0.3\npaths:\n" + lines }
 func TestUnreadable(t *testing.T) {
 	const head = "reading an OpenAPI document: api.yaml"
 	for _, test := range []struct{ text, want string }{
-		{"", head + ": there is nothing in the spec"},
-		{"a: [", head + ": unable to parse specification"},
-		{"swagger: '2.0'\n", head + ": want version 3.0 or later"},
-		{"title: x\n", head + ": spec type not supported"},
+		{"", head + ": it is empty"},
+		{"# nothing\n", head + ": it is empty"},
+		{"a: [", head + ":2: did not find expected node content"},
+		{"\n\na: b: c\n", head + ":3: mapping values are not allowed in this context"},
+		{"swagger: '2.0'\n", head + `:1: swagger "2.0": want version 3.0 or later: convert it to OpenAPI 3 first`},
+		{"openapi: 4.0.0\n", head + `:1: openapi "4.0.0": want version 3.0 or later, 3.x`},
+		{"openapi: 30.1\n", head + `:1: openapi "30.1": want version 3.0 or later, 3.x`},
+		{"openapi: 3\n", head + ": it has no operations"},
+		{"openapi:\n", head + ": want an OpenAPI document, which has openapi: 3.x"},
+		{"title: x\n", head + ": want an OpenAPI document, which has openapi: 3.x"},
+		{"[openapi]\n", head + ": want an OpenAPI document, which has openapi: 3.x"},
+		{"~", head + ": want an OpenAPI document, which has openapi: 3.x"},
+		{paths("  /a: {get: {}}\n---\n" + paths("  /b: {get: {}}\n")), head + ":4: a second document begins; want one in a file"},
+		{paths("  /a: {get: {}}\n---\nx: [\n"), head + ":6: did not find expected node content"},
+		{"{\"openapi\":\"3.0.0\",\n\"paths\":{\"/a\":{\"get\":{}}}}\n{}", head + ":3: something follows the document"},
+		{"{\"openapi\":\n\"3.0.0\",\n\"paths\" 1}", head + ":3: invalid character '1' after object key"},
+		{"{\"openapi\":\n\"3.0.0\"", head + ":2: unexpected EOF"},
+		{"{\n\"openapi\":\"3.0.0\",\n\"paths\":\n[]}", head + ":4: #/paths: want a mapping"},
 		{"openapi: 3.0.0\npaths: []\n", head + ":2: #/paths: want a mapping"},
 		{paths("  /a: x\n"), head + ":3: #/paths/~1a: want a mapping"},
 		{paths("  a: {}\n"), head + ":3: #/paths/a: a path begins with /"},
 		{paths("  /a:\n    get:\n      tags: x\n"), head + ":5: #/paths/~1a/get/tags: want a list"},
 		{paths("  /a:\n    get:\n      operationId: [x]\n"), head + ":5: #/paths/~1a/get/operationId: want a text"},
-		{paths("  /a:\n    get: {}\n  /a:\n    get: {}\n"), head + `: failed to decode YAML`},
+		{paths("  /a:\n    get: {}\n  /a:\n    get: {}\n"), head + `:5: #/paths: "/a" stands twice, first on line 3`},
 		{`{"openapi":"3.0.0","paths":{"/a":{"get":{"security":[],"security":[{"x":[]}]}}}}`, head + `:1: #/paths/~1a/get: "security" stands twice, first on line 1`},
 
 		// what isn't a list of requirements is not taken for an empty one
@@ -248,11 +268,14 @@ func TestUnreadable(t *testing.T) {
 		{paths("  /a:\n    $ref: //example.com/a.yaml\n"), head + `:4: #/paths/~1a: $ref "//example.com/a.yaml": only files beside the document are read`},
 		{paths("  /a:\n    $ref: '#/paths/~1b'\n"), head + `:4: #/paths/~1a: $ref "#/paths/~1b": api.yaml has nothing there`},
 		{paths("  /a:\n    $ref: '#paths'\n"), head + `:4: #/paths/~1a: $ref "#paths": want # to be followed by /`},
-		{paths("  /a:\n    $ref: '#/paths/~1b'\n  /b:\n    $ref: '#/paths/~1a'\n"), "references or merges go on and on"},
-		{paths("  /a:\n    get: &a\n      <<: *a\n"), "reading an OpenAPI document: api.yaml"},
-
-		// servers
-		{"servers: [{url: '/{v}'}]\n" + paths("  /a:\n    get: {operationId: x}\n"), `api.yaml:5: operation x: server "/{v}": want a path whose variables have defaults`},
+		{paths("  /a:\n    $ref: '#/openapi'\n"), head + `:4: #/paths/~1a: $ref "#/openapi": want a mapping there, on line 1 of api.yaml`},
+		{paths("  /a:\n    $ref: null\n"), head + ":4: #/paths/~1a: $ref: want a text"},
+		{paths("  /a:\n    $ref: [x]\n"), head + ":4: #/paths/~1a: $ref: want a text"},
+		{paths("  /a:\n    $ref: '#/x/a'\nx:\n  a: {}\n  a: {}\n"), head + `:4: #/paths/~1a: $ref "#/x/a": api.yaml:7: "a" stands twice, first on line 6`},
+		{paths("  /a:\n    get:\n      $ref: other.yaml\n"), head + `:5: #/paths/~1a/get: $ref "other.yaml": open other.yaml: no such file or directory`},
+		{paths("  /a:\n    $ref: '#/paths/~1b'\n  /b:\n    $ref: '#/paths/~1a'\n"), head + ":4: #/paths/~1a: references or merges go on and on"},
+		{"x: &x {security: []}\ny: &y {security: [{o: [a]}]}\n" + paths("  /a:\n    get:\n      <<: *x\n      <<: *y\n"), head + `:8: #/paths/~1a/get: "<<" stands twice, first on line 7`},
+		{paths("  /a:\n    get: &a\n      <<: *a\n"), head + ":4: #/paths/~1a/get: references or merges go on and on"},
 	} {
 		if _, err := read(t, test.text); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s\n got:  %v\n want: %s", test.text, err, test.want)
@@ -273,6 +296,12 @@ func TestBases(t *testing.T) {
 		{"[{url: '/{v}', variables: {v: {default: v3, enum: [v2, v3]}}}]", "depends on where the document is"},
 		{"[{url: v1}]", "depends on where the document is"},
 		{"[{url: /a}, {url: /b}]", "its servers have different paths (/a, /b)"},
+		{"[{url: /a}, {url: /b}, {url: /a}, {url: /c}, {url: /d}]", "its servers have different paths (/a, /b, /c)"},
+		{"[{url: '/{v}', variables: {v: {default: ''}}}]", "/"},
+		{"[{url: '/{v}'}]", `server "/{v}": want a path whose variables have defaults`},
+		{"[{url: '/{v}', variables: {v: {}}}]", `server "/{v}": want a path whose variables have defaults`},
+		{"[{url: '/{v}', variables: {v: {default: '{w}'}, w: {default: x}}}]", `server "/{v}": want a path whose variables have defaults`},
+		{"[{url: https://api.example.com}, {url: '/{v}'}]", `server "/{v}": want a path whose variables have defaults`},
 	} {
 		text := paths("  /x:\n    get: {operationId: x}\n")
 		if test.servers != "" {
@@ -307,22 +336,176 @@ func TestBases(t *testing.T) {
 	}
 }
 
+// TestNoBase: servers that say no path are one mistake of the document, and none
+// where base says it.
+func TestNoBase(t *testing.T) {
+	d, err := read(t, "servers: [{url: 'https://api.example.com/{account}'}]\nsecurity: []\n"+
+		paths("  /a: {get: {}, put: {}}\n  /b: {get: {}}\n  /c: {servers: [{url: c}], get: {operationId: c}}\n  /d: {servers: [{url: /}], get: {}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := policy.OpenAPIConfig{File: "api.yaml", At: "Caddyfile:7"}
+	const want = "Caddyfile:7: openapi api.yaml: operation GET /a (api.yaml:5) and 2 others: " +
+		`server "https://api.example.com/{account}": want a path whose variables have defaults: write base <path>` + "\n" +
+		"Caddyfile:7: openapi api.yaml: operation c (api.yaml:7): the path of its server depends on where the document is: write base <path>"
+	if _, err := d.Routes(c); err == nil || err.Error() != want {
+		t.Errorf("without base: %v\nwant: %s", err, want)
+	}
+	c.Base = "/x"
+	if routes, err := d.Routes(c); err != nil || len(routes) != 5 || routes[0].Pattern != "/x/a" {
+		t.Errorf("with base: %v, %v", routes, err)
+	}
+}
+
+// TestNames: no name that a document may choose has a meaning of its own.
+func TestNames(t *testing.T) {
+	const doc = `openapi: 3.2.0
+security: []
+components: {securitySchemes: {NAME: {type: http}}}
+paths:
+  /a:
+    get: {operationId: NAME, summary: NAME, tags: [NAME, other, NAME], security: [{NAME: [admin, NAME]}], servers: [{url: '/{RAW}', variables: {NAME: {default: v2}}}]}
+    additionalOperations: {NAME: {security: [{NAME: [admin]}], servers: [{url: /RAW}]}}
+`
+	for _, name := range []string{"responses", "externalDocs", "parameters", "security", "servers", "$ref", "tags", "openapi", "paths", "schema", "null", "~", "x-y", "get"} {
+		d, err := read(t, strings.NewReplacer("NAME", strconv.Quote(name), "RAW", name).Replace(doc))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		place := func(line int) string { return "api.yaml:" + strconv.Itoa(line) }
+		want := []Operation{
+			{ID: name, Method: "GET", Path: "/a", Summary: name, Tags: []string{name, "other", name}, At: place(6), Base: "/v2",
+				Said: true, Security: []Alternative{{{Scheme: name, Scopes: []string{"admin", name}}}}},
+			{Method: name, Path: "/a", At: place(7), Base: "/" + name, Said: true, Security: []Alternative{{{Scheme: name, Scopes: []string{"admin"}}}}},
+		}
+		if !reflect.DeepEqual(d.Operations, want) || !slices.Equal(d.Schemes, []string{name}) {
+			t.Errorf("%s:\n got:  %+v %v\n want: %+v", name, d.Operations, d.Schemes, want)
+		}
+	}
+}
+
+// TestReferredOperation: what stands elsewhere in place of an operation counts.
+func TestReferredOperation(t *testing.T) {
+	d, err := read(t, "security: []\n"+paths("  /a:\n    get: {$ref: '#/x/read'}\n")+"x: {read: {operationId: read, security: [{o: [a]}]}}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, err := d.Routes(policy.OpenAPIConfig{})
+	if got := table(routes); got != "GET /a a api.yaml:5\n" || err != nil {
+		t.Errorf("routes: %s%v", got, err)
+	}
+}
+
+// TestJSON: all that is valid JSON is read, and has lines.
+func TestJSON(t *testing.T) {
+	emoji := "\U0001f600"
+	for _, test := range []struct{ name, text string }{
+		{"surrogates", `"\ud83d\ude00"`},
+		{"as it is", `"` + emoji + `"`},
+	} {
+		for _, around := range []string{"%s", "\ufeff\n%s", "\r\n\t%s\n"} {
+			text := fmt.Sprintf(around, "{\n\t\"openapi\": \"3.0.0\", \"x\": \"\x7f\", \""+strings.Repeat("x", 2000)+"\"\n:\n{},\n\t\"paths\":\n{\"\\/a\": {\n\t\"get\": {\"operationId\": "+test.text+", \"tags\": [1.0, true, null]}}}}")
+			d, err := read(t, text)
+			if err != nil {
+				t.Errorf("%s: %v", test.name, err)
+				continue
+			}
+			line := strings.Count(text[:strings.Index(text, "get")], "\n") + 1
+			want := Operation{ID: emoji, Method: "GET", Path: "/a", Tags: []string{"1.0", "true"}, At: "api.yaml:" + strconv.Itoa(line), Base: "/", Security: []Alternative{}}
+			if !reflect.DeepEqual(d.Operations, []Operation{want}) {
+				t.Errorf("%s: %+v, want %+v", test.name, d.Operations, want)
+			}
+		}
+	}
+	// What only looks like JSON is YAML.
+	if d, err := read(t, "{openapi: 3.0.0, paths: {/a: {get: {}}},} # short\n"); err != nil || len(d.Operations) != 1 {
+		t.Errorf("a flow mapping: %v, %v", d, err)
+	}
+}
+
+// TestEncodings: YAML may begin with a byte order mark, and be in UTF-16.
+func TestEncodings(t *testing.T) {
+	text := paths("  /a: {get: {operationId: \u00fc}}\n")
+	wide := []byte("\xff\xfe")
+	for _, c := range utf16.Encode([]rune(text)) {
+		wide = binary.LittleEndian.AppendUint16(wide, c)
+	}
+	for _, text := range []string{text, "\ufeff" + text, string(wide)} {
+		if d, err := read(t, text); err != nil || d.Operations[0].ID != "\u00fc" {
+			t.Errorf("%q: %v, %v", text[:8], d, err)
+		}
+	}
+}
+
 func TestPatterns(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "/", "/a/{b}": "/a/{b}", "/{a.b}/{c[d]}": "/{a_b}/{c_d_}", "/{proxy+}": "/{proxy...}", "/a/{+rest}": "/a/{rest...}",
-		"/{a+}/b": "/{a_}/b", "/{id}.json": "/{id}.json", "/a{;b}": "/a{;b}", "/a{": "/a{",
+		"/{a+}/b": "/{a_}/b", "/{id}.json": "/{id}.json", "/a{;b}": "/a{;b}", "/a{": "/a{", "/{}": "/{}", "/{+}": "/{+}",
+
+		// a regular expression doesn't make a tail
+		"/u/{id:[0-9]+}": "/u/{id}", `/u/{id: \d+}`: "/u/{id}", "/u/{id:[a-z]{3}}/x": "/u/{id}/x", "/u/{a.b+}": "/u/{a_b_}", "/{+a:b}": "/{+a:b}",
+		"/u/{path:.+}": "/u/{path}", "/v1/{name=shelves/*}": "/v1/{name=shelves/*}", "/{a:b/c}": "/{a:b/c}",
+
+		// conditions on the query
+		"/s?query={query}": "/s?query", "/s?op=list": "/s?op=list", "/s?op=list&q={q}&r": "/s?op=list&q&r", "/{a+}?q={b/c}": "/{a...}?q",
+		"/s?q=x{q}": "/s?q=x{q}", "/s?q={a}{b}": "/s?q={a}{b}", "/s{?a,b}": "/s{?a,b}",
 	} {
 		if got := pattern(path); got != want {
 			t.Errorf("pattern(%q) = %q, want %q", path, got, want)
 		}
 	}
-	d, err := read(t, paths("  '/files/{id}{format}':\n    get: {operationId: getFile, security: []}\n"))
-	if err != nil {
+	for _, path := range []string{"/files/{id}{format}", "/v1/{name=shelves/*}", "/s?q=x{q}", "/s?{q}", "/s{?a,b}", "/s?q="} {
+		d, err := read(t, paths("  '"+path+"':\n    get: {operationId: getFile, security: []}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const want = "write skip getFile, and a route of your own"
+		if _, err := d.Routes(policy.OpenAPIConfig{}); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "api.yaml:4: operation getFile") {
+			t.Errorf("%s: %v, want %s", path, err, want)
+		}
+	}
+}
+
+// TestCompareQueries: an operation whose path has a query is covered by its route.
+func TestCompareQueries(t *testing.T) {
+	const doc = "  /search?query={query}: {get: {operationId: search}}\n  /fixed?op=list: {get: {operationId: fixed}}\n"
+	if _, err := read(t, "security: [{o: [read]}]\n"+paths(doc)); err != nil {
 		t.Fatal(err)
 	}
-	const want = "write skip getFile, and a route of your own"
-	if _, err := d.Routes(policy.OpenAPIConfig{}); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "api.yaml:4: operation getFile") {
-		t.Errorf("a path that can't be a pattern: %v, want %s", err, want)
+	config := policy.Config{OpenAPI: []policy.OpenAPIConfig{{File: "api.yaml"}}}
+	warned := func(c policy.Config) string {
+		expanded, err := Expand(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		catalog, err := policy.NewCatalog(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := policy.Compile(expanded, catalog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnings, err := Compare(config, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var texts []string
+		for _, w := range warnings {
+			texts = append(texts, w.Text)
+		}
+		return strings.Join(texts, "; ")
+	}
+	if got := warned(config); got != "" {
+		t.Errorf("of the document's own routes: %s", got)
+	}
+	byHand := policy.Config{Routes: []policy.RouteConfig{
+		{Methods: []string{"GET"}, Pattern: "/search?query=fish", Require: "any"},
+		{Methods: []string{"GET"}, Pattern: "/fixed?op=list", Require: "any"},
+	}}
+	if got, want := warned(byHand), "operation search (GET /search?query) of api.yaml: no route covers it"; got != want {
+		t.Errorf("of other routes: %s, want %s", got, want)
 	}
 }
 

@@ -4,52 +4,86 @@ import "strings"
 
 // pattern returns the path of an operation as policies have it. Names of
 // parameters may be any text in a document: what can't stand in a pattern
-// becomes _. {name+} and {+name}, which take the rest of a path (Amazon's
-// gateways, RFC 6570 section 3.2.3), become {name...}.
+// becomes _, and what follows a colon, as in {id:[0-9]+}, is left out. {name+} and
+// {+name}, which take the rest of a path (Amazon's gateways, RFC 6570 section
+// 3.2.3), become {name...}. A query that may have any value, as in ?key={value},
+// becomes ?key.
 func pattern(path string) string {
-	segments := strings.Split(path, "/")
-	for i, s := range segments {
-		segments[i] = parameters(s, plain)
-		name, opens := strings.CutPrefix(s, "{")
-		name, closes := strings.CutSuffix(name, "}")
-		rest, plus := strings.CutSuffix(name, "+")
-		if !plus {
-			rest, plus = strings.CutPrefix(name, "+")
-		}
-		if opens && closes && plus && i == len(segments)-1 {
-			segments[i] = "{" + plain(rest) + "...}"
+	path, query, hasQuery := strings.Cut(path, "?")
+	last := strings.LastIndexByte(path, '/') + 1
+	if name, ok := rest(path[last:]); ok {
+		path = parameters(path[:last], plain) + "{" + name + "...}"
+	} else {
+		path = parameters(path, plain)
+	}
+	if !hasQuery {
+		return path
+	}
+	conditions := strings.Split(query, "&")
+	for i, c := range conditions {
+		key, value, _ := strings.Cut(c, "=")
+		if inner, ok := strings.CutPrefix(value, "{"); ok && strings.IndexByte(inner, '}') == len(inner)-1 {
+			conditions[i] = key
 		}
 	}
-	return strings.Join(segments, "/")
+	return path + "?" + strings.Join(conditions, "&")
 }
 
-// parameters returns the text with the names in {} changed.
-func parameters(text string, change func(string) string) string {
+// rest returns the name in a segment that takes the rest of a path.
+func rest(segment string) (name string, ok bool) {
+	name, opens := strings.CutPrefix(segment, "{")
+	name, closes := strings.CutSuffix(name, "}")
+	before, ok := strings.CutSuffix(name, "+")
+	if !ok {
+		before, ok = strings.CutPrefix(name, "+")
+	}
+	return before, opens && closes && ok && before != "" && strings.Trim(before, nameCharacters) == ""
+}
+
+// parameters returns the text with what is in {} changed, together with the braces.
+func parameters(text string, change func(name string) string) string {
 	var b strings.Builder
 	for {
-		before, rest, opens := strings.Cut(text, "{")
-		name, after, closes := strings.Cut(rest, "}")
-		if !opens || !closes {
-			b.WriteString(text)
-			return b.String()
+		start := strings.IndexByte(text, '{')
+		if start < 0 {
+			break
 		}
-		b.WriteString(before + "{" + change(name) + "}")
-		text = after
+		end, depth := start, 0
+		for ; end < len(text); end++ {
+			if text[end] == '{' {
+				depth++
+			} else if text[end] == '}' {
+				if depth--; depth == 0 {
+					break
+				}
+			}
+		}
+		if end == len(text) {
+			break
+		}
+		b.WriteString(text[:start] + change(text[start+1:end]))
+		text = text[end+1:]
 	}
+	b.WriteString(text)
+	return b.String()
 }
 
-// plain returns the name of a parameter with _ for what can't stand in one. A
-// name that begins with an operator of RFC 6570 is left for the policy to refuse.
+const nameCharacters = "-0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// plain returns the parameter with a name that can stand in a pattern. One that
+// begins with an operator of RFC 6570, or is several segments, is left for the
+// policy to refuse.
 func plain(name string) string {
-	if name != "" && strings.ContainsRune("+#./;?&*", rune(name[0])) {
-		return name
+	if name != "" && strings.ContainsRune("+#./;?&*", rune(name[0])) || strings.Contains(name, "/") {
+		return "{" + name + "}"
 	}
-	return strings.Map(func(c rune) rune {
-		if c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
+	name, _, _ = strings.Cut(name, ":")
+	return "{" + strings.Map(func(c rune) rune {
+		if strings.ContainsRune(nameCharacters, c) {
 			return c
 		}
 		return '_'
-	}, name)
+	}, name) + "}"
 }
 
 // samePath reports whether two paths differ in nothing but the names of their
@@ -58,5 +92,5 @@ func samePath(a, b string) bool { return nameless(a) == nameless(b) }
 
 // nameless returns a path without the names of its parameters.
 func nameless(path string) string {
-	return strings.TrimSuffix(parameters(path, func(string) string { return "" }), "/")
+	return strings.TrimSuffix(parameters(path, func(string) string { return "{}" }), "/")
 }

@@ -1,20 +1,10 @@
 package openapi
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/url"
-	"os"
-	"slices"
 	"strings"
 
-	"github.com/pb33f/go-yaml"
-	"github.com/pb33f/libopenapi/datamodel"
-	"github.com/pb33f/libopenapi/datamodel/low"
-	"github.com/pb33f/libopenapi/datamodel/low/base"
-	v3 "github.com/pb33f/libopenapi/datamodel/low/v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // Document is what a gate needs to know of an OpenAPI document.
@@ -34,8 +24,10 @@ type Operation struct {
 	Summary string
 	Tags    []string
 	At      string // where it stands: file:line
-	// Bases are the paths of the servers that have it.
-	Bases []string
+	// Base is the path of the servers that have it, or "" where they say none:
+	// then the configuration must.
+	Base   string
+	noBase error
 	// Security is what it asks for; Said is false where neither it nor the
 	// document says anything of that.
 	Security []Alternative
@@ -65,240 +57,126 @@ func (o *Operation) Name() string {
 // beside it that it refers to are read too; nothing is ever fetched. Errors name
 // file, line and JSON pointer.
 func Read(file string) (*Document, error) {
-	c := &cutter{files: map[string]*source{}, places: map[string]string{}}
-	spec, err := readFile(file)
+	d, err := readDocument(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading an OpenAPI document: %w", err)
 	}
-	return c.read(file, spec)
+	return d, nil
 }
 
-func (c *cutter) read(file string, spec []byte) (*Document, error) {
-	info, err := datamodel.ExtractSpecInfoWithConfig(spec, datamodel.NewDocumentConfiguration())
+func readDocument(file string) (*Document, error) {
+	c := &cutter{files: map[string]*source{}}
+	main, err := c.open(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading an OpenAPI document: %s: %s", file, inOneLine(err))
+		return nil, err
 	}
-	if info.SpecFormat == datamodel.OAS2 || info.SpecType != "openapi" {
-		return nil, fmt.Errorf("reading an OpenAPI document: %s: want version 3.0 or later", file)
+	if err := main.checkVersion(); err != nil {
+		return nil, err
 	}
-	main := &source{name: file, root: content(info.RootNode)}
-	c.files[file] = main
 	root, err := c.cut(main.root, main, document)
 	if err != nil {
-		return nil, fmt.Errorf("reading an OpenAPI document: %w", err)
-	}
-	info.RootNode = &yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{root}}
-	config := datamodel.NewDocumentConfiguration()
-	config.Logger = slog.New(slog.DiscardHandler)
-	config.SkipCircularReferenceCheck = true
-	config.SkipMetadataCollection = true
-	info.Self = ""
-	model, err := v3.CreateDocumentFromConfig(info, config)
-	if err != nil {
-		return nil, fmt.Errorf("reading an OpenAPI document: %s: %s", file, inOneLine(err))
-	}
-	d, err := c.document(file, model)
-	if err == nil && len(d.Operations) == 0 {
-		err = fmt.Errorf("reading an OpenAPI document: %s: it has no operations", file)
-	}
-	return d, err
-}
-
-// open reads a file that the document refers to.
-func (c *cutter) open(name string) (*source, error) {
-	if s := c.files[name]; s != nil {
-		return s, nil
-	}
-	body, err := readFile(name)
-	if err != nil {
 		return nil, err
 	}
-	var root yaml.Node
-	if err := yaml.Unmarshal(body, &root); err != nil {
-		return nil, fmt.Errorf("%s: %s", name, inOneLine(err))
+	d := newDocument(file, root)
+	if len(d.Operations) == 0 {
+		return nil, fmt.Errorf("%s: it has no operations", file)
 	}
-	c.files[name] = &source{name: name, root: content(&root)}
-	return c.files[name], nil
+	return d, nil
 }
 
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
+// checkVersion refuses what is no OpenAPI document of version 3.
+func (s *source) checkVersion() error {
+	version := func(key string) (*yaml.Node, bool) {
+		n, err := s.child(s.root, key)
+		return n, err == nil && n.Kind == yaml.ScalarNode && !isNull(n)
 	}
-	defer f.Close()
-	body, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
-	if err == nil && len(body) > maxFileSize {
-		err = fmt.Errorf("%s: larger than %d MiB", name, maxFileSize>>20)
+	n, ok := version("openapi")
+	if ok && (n.Value == "3" || strings.HasPrefix(n.Value, "3.")) {
+		return nil
 	}
-	return body, err
+	if ok {
+		return fmt.Errorf("%s: openapi %q: want version 3.0 or later, 3.x", s.place(n), n.Value)
+	}
+	if n, ok = version("swagger"); ok {
+		return fmt.Errorf("%s: swagger %q: want version 3.0 or later: convert it to OpenAPI 3 first", s.place(n), n.Value)
+	}
+	return fmt.Errorf("%s: want an OpenAPI document, which has openapi: 3.x", s.name)
 }
 
-// content returns what is in a file.
-func content(root *yaml.Node) *yaml.Node {
-	if root.Kind == yaml.DocumentNode && len(root.Content) > 0 {
-		return root.Content[0]
-	}
-	return root
-}
-
-// document takes what matters out of the library's model.
-func (c *cutter) document(file string, model *v3.Document) (*Document, error) {
-	d := &Document{File: file}
-	if info := model.Info.Value; info != nil {
-		d.Title, d.Version = info.Title.Value, info.Version.Value
-	}
-	if components := model.Components.Value; components != nil {
-		for name := range components.SecuritySchemes.Value.KeysFromOldest() {
-			d.Schemes = append(d.Schemes, name.Value)
+// newDocument returns what a document says.
+func newDocument(file string, root *tree) *Document {
+	info := root.get("info")
+	d := &Document{File: file, Title: info.get("title").value(), Version: info.get("version").value()}
+	named := map[string]bool{}
+	scheme := func(name string) {
+		if !named[name] {
+			named[name] = true
+			d.Schemes = append(d.Schemes, name)
 		}
 	}
-	if model.Paths.Value == nil || model.Paths.Value.PathItems == nil {
-		return d, nil
+	for _, s := range root.get("components").get("securitySchemes").all() {
+		scheme(s.key)
 	}
-	var errs []error
-	for path, item := range model.Paths.Value.PathItems.FromOldest() {
-		for _, m := range methods(item.Value) {
-			o := Operation{
-				ID: m.operation.OperationId.Value, Method: m.method, Path: path.Value, Summary: m.operation.Summary.Value,
-				At: c.places[strings.Join(append([]string{"paths", path.Value}, m.keys...), " ")],
+	base := basePathOf(root.get("servers"))
+	for _, item := range root.get("paths").all() {
+		base := base.within(item)
+		for _, o := range operations(item) {
+			security := o.get("security")
+			if security == nil {
+				security = root.get("security")
 			}
-			for _, tag := range m.operation.Tags.Value {
-				o.Tags = append(o.Tags, tag.Value)
+			base := base.within(o.tree)
+			operation := Operation{
+				ID: o.get("operationId").value(), Method: o.method, Path: item.key, Summary: o.get("summary").value(), At: o.at(),
+				Base: base.path, noBase: base.err, Security: alternatives(security), Said: security != nil,
 			}
-			security := m.operation.Security
-			if security.KeyNode == nil {
-				security = model.Security
+			for _, tag := range o.get("tags").all() {
+				operation.Tags = append(operation.Tags, tag.text)
 			}
-			o.Said, o.Security = security.KeyNode != nil, alternatives(security.Value)
-			from := model.Servers.Value
-			for _, inner := range []low.NodeReference[[]low.ValueReference[*v3.Server]]{item.Value.Servers, m.operation.Servers} {
-				if len(inner.Value) > 0 {
-					from = inner.Value
-				}
-			}
-			var err error
-			if o.Bases, err = bases(from); err != nil {
-				errs = append(errs, fmt.Errorf("%s: operation %s: %w", o.At, o.Name(), err))
-			}
-			d.Operations = append(d.Operations, o)
+			d.Operations = append(d.Operations, operation)
 		}
 	}
 	for _, o := range d.Operations {
 		for _, alternative := range o.Security {
 			for _, s := range alternative {
-				if !slices.Contains(d.Schemes, s.Scheme) {
-					d.Schemes = append(d.Schemes, s.Scheme)
-				}
+				scheme(s.Scheme)
 			}
 		}
 	}
-	return d, errors.Join(errs...)
+	return d
 }
 
-// methodOperation is an operation with its method, and the keys that lead to it
-// from its path.
-type methodOperation struct {
-	method    string
-	keys      []string
-	operation *v3.Operation
+// methodTree is an operation with its method.
+type methodTree struct {
+	method string
+	*tree
 }
 
-// methods returns the operations of a path.
-func methods(item *v3.PathItem) (all []methodOperation) {
-	for _, m := range []struct {
-		name      string
-		operation *v3.Operation
-	}{
-		{"get", item.Get.Value}, {"head", item.Head.Value}, {"post", item.Post.Value}, {"put", item.Put.Value},
-		{"patch", item.Patch.Value}, {"delete", item.Delete.Value}, {"options", item.Options.Value},
-		{"trace", item.Trace.Value}, {"query", item.Query.Value},
-	} {
-		if m.operation != nil {
-			all = append(all, methodOperation{strings.ToUpper(m.name), []string{m.name}, m.operation})
+// operations returns the operations of a path.
+func operations(item *tree) (all []methodTree) {
+	for _, name := range []string{"get", "head", "post", "put", "patch", "delete", "options", "trace", "query"} {
+		if o := item.get(name); o != nil {
+			all = append(all, methodTree{strings.ToUpper(name), o})
 		}
 	}
-	if more := item.AdditionalOperations.Value; more != nil {
-		for name, operation := range more.FromOldest() {
-			all = append(all, methodOperation{name.Value, []string{"additionalOperations", name.Value}, operation.Value})
-		}
+	for _, o := range item.get("additionalOperations").all() {
+		all = append(all, methodTree{o.key, o})
 	}
 	return all
 }
 
-func alternatives(security []low.ValueReference[*base.SecurityRequirement]) []Alternative {
+func alternatives(security *tree) []Alternative {
 	all := []Alternative{}
-	for _, requirement := range security {
+	for _, requirement := range security.all() {
 		alternative := Alternative{}
-		for scheme, scopes := range requirement.Value.Requirements.Value.FromOldest() {
-			needed := SchemeScopes{Scheme: scheme.Value}
-			for _, scope := range scopes.Value {
-				needed.Scopes = append(needed.Scopes, scope.Value)
+		for _, scheme := range requirement.all() {
+			needed := SchemeScopes{Scheme: scheme.key}
+			for _, scope := range scheme.all() {
+				needed.Scopes = append(needed.Scopes, scope.text)
 			}
 			alternative = append(alternative, needed)
 		}
 		all = append(all, alternative)
 	}
 	return all
-}
-
-// bases returns the paths of servers, each once.
-func bases(servers []low.ValueReference[*v3.Server]) (paths []string, err error) {
-	for _, s := range servers {
-		path, err := basePath(s.Value)
-		if err != nil {
-			return nil, fmt.Errorf("server %q: %w", s.Value.URL.Value, err)
-		}
-		if !slices.Contains(paths, path) {
-			paths = append(paths, path)
-		}
-	}
-	if len(paths) == 0 {
-		paths = []string{"/"} // OpenAPI 3.1 section 4.8.1.1
-	}
-	return paths, nil
-}
-
-// basePath returns the path of a server. "" means that it depends on where the
-// document is found.
-func basePath(s *v3.Server) (string, error) {
-	text := s.URL.Value
-	// Where a URL ends its authority is seen before variables are filled in.
-	_, rest, absolute := strings.Cut(text, "://")
-	if !absolute {
-		rest, absolute = strings.CutPrefix(text, "//")
-	}
-	if absolute {
-		_, path, _ := strings.Cut(rest, "/")
-		text = "/" + path
-	}
-	if variables := s.Variables.Value; variables != nil {
-		for name, v := range variables.FromOldest() {
-			placeholder := "{" + name.Value + "}"
-			if !strings.Contains(text, placeholder) {
-				continue
-			}
-			if len(v.Value.Enum) > 1 {
-				return "", nil // one path for each
-			}
-			text = strings.ReplaceAll(text, placeholder, v.Value.Default.Value)
-		}
-	}
-	text, _, _ = strings.Cut(text, "?")
-	text, _, _ = strings.Cut(text, "#")
-	if !strings.HasPrefix(text, "/") {
-		return "", nil
-	}
-	if _, err := url.PathUnescape(text); err != nil || strings.ContainsAny(text, "{}") {
-		return "", errors.New("want a path whose variables have defaults")
-	}
-	if trimmed := strings.TrimRight(text, "/"); trimmed != "" {
-		return trimmed, nil
-	}
-	return "/", nil
-}
-
-// inOneLine returns the text of an error of the library, which may have several.
-func inOneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
 }

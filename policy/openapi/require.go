@@ -17,13 +17,25 @@ type clauses [][]string
 // maxClauses bounds what a requirement is made of.
 const maxClauses = 64
 
-// errNotSaid is for operations whose document leaves open what they need.
-var errNotSaid = errors.New("the document says nothing of security")
+// gap is why an operation can't be a route until the configuration says more of
+// it, and what that has to say.
+type gap struct{ why, mend string }
+
+func (g gap) Error() string { return g.why }
+
+// notSaid is for operations whose document leaves open what they need.
+var notSaid = gap{"the document says nothing of security", "default <requirement>"}
 
 // schemeNotSaid is for security schemes that name no scopes.
-type schemeNotSaid string
+func schemeNotSaid(name string) gap {
+	return gap{"security scheme " + name + " names no scopes",
+		fmt.Sprintf("scheme %s <requirement>, ignore %[1]s if it isn't a token, or default <requirement>", quoted(name))}
+}
 
-func (s schemeNotSaid) Error() string { return "security scheme " + string(s) + " names no scopes" }
+// noBase is for operations whose servers say no path.
+func noBase(why string) gap { return gap{why, baseWords} }
+
+const baseWords = "base <path>"
 
 // meaning says what a document's security means where it leaves that open.
 type meaning struct {
@@ -37,7 +49,7 @@ type meaning struct {
 func (m *meaning) requirement(o *Operation) (require string, optional bool, err error) {
 	if !o.Said {
 		if m.fallback == "" {
-			return "", false, errNotSaid
+			return "", false, notSaid
 		}
 		return m.fallback, false, nil
 	}

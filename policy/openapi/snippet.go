@@ -106,7 +106,8 @@ func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
 		}
 		route, err := r.route(o, replaced)
 		it := item{operation: o}
-		if isUnsaid(err) {
+		var why gap
+		if errors.As(err, &why) && why.mend != baseWords {
 			it.note = err.Error()
 			route, err = r.closed(o)
 		}

@@ -1,0 +1,95 @@
+package openapi
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// basePath is the path below which an API is, or why its servers say none.
+type basePath struct {
+	path string
+	err  error
+}
+
+// within returns that of the servers of a path or an operation, if it has any of
+// its own.
+func (b basePath) within(t *tree) basePath {
+	if own := t.get("servers"); len(own.all()) > 0 {
+		return basePathOf(own)
+	}
+	return b
+}
+
+func basePathOf(servers *tree) basePath {
+	var paths []string // a few: more would say no more
+	for _, s := range servers.all() {
+		path, err := serverPath(s)
+		if err != nil {
+			return basePath{err: err}
+		}
+		if len(paths) < 3 && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	switch {
+	case len(paths) == 0:
+		return basePath{path: "/"} // OpenAPI 3.1 section 4.8.1.1
+	case len(paths) > 1:
+		return basePath{err: noBase("its servers have different paths (" + strings.Join(paths, ", ") + ")")}
+	case paths[0] == "":
+		return basePath{err: noBase("the path of its server depends on where the document is")}
+	}
+	return basePath{path: paths[0]}
+}
+
+// maxServerPath bounds what variables make of a server's path.
+const maxServerPath = 8192
+
+// serverPath returns the path of a server. "" means that it depends on where the
+// document is found.
+func serverPath(server *tree) (string, error) {
+	text := server.get("url").value()
+	fail := func() (string, error) {
+		return "", noBase(fmt.Sprintf("server %q: want a path whose variables have defaults", text))
+	}
+	path := text
+	// Where a URL ends its authority is seen before variables are filled in.
+	if _, rest, absolute := strings.Cut(path, "://"); absolute {
+		_, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
+	} else if rest, ok := strings.CutPrefix(path, "//"); ok {
+		_, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
+	}
+	variables := map[string]*tree{}
+	for _, v := range server.get("variables").all() {
+		variables[v.key] = v
+	}
+	several, size := false, 0
+	path = parameters(path, func(name string) string {
+		v := variables[name]
+		several = several || len(v.get("enum").all()) > 1
+		value := v.get("default")
+		if size += len(value.value()); value == nil || size > maxServerPath {
+			return "{" + name + "}"
+		}
+		return value.text
+	})
+	if several {
+		return "", nil // one path for each
+	}
+	path, _, _ = strings.Cut(path, "?")
+	path, _, _ = strings.Cut(path, "#")
+	if !strings.HasPrefix(path, "/") {
+		return "", nil
+	}
+	if _, err := url.PathUnescape(path); err != nil || strings.ContainsAny(path, "{}") {
+		return fail()
+	}
+	if trimmed := strings.TrimRight(path, "/"); trimmed != "" {
+		return trimmed, nil
+	}
+	return "/", nil
+}
