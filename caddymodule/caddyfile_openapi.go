@@ -37,7 +37,7 @@ import (
 //     an operation or route line, those with these methods and this path, without
 //     the base. The blocks are those of a route.
 //
-// An operation without an operationId goes by its method and path: "GET /users".
+// An operation also goes by its method and path: "GET /users".
 // Whatever matches nothing in the document is a mistake. All but base and default
 // may be repeated.
 func (b *block) openAPI() (d policy.OpenAPIConfig, err error) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/spf13/cobra"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -24,7 +25,8 @@ operationIds and summaries.
 
 What an operation needs is its security in the document. Where that names no
 scopes, --default or --scheme say what is needed, and --ignore which security
-schemes aren't tokens; an operation of which nothing says it is closed (never).`,
+schemes aren't tokens; an operation of which nothing says it, or whose scopes no
+token can have, is closed (never).`,
 		Example: `  patgate policy import openapi.yaml
   patgate policy import openapi.yaml --base /api --default any --ignore sessionCookie > routes.caddyfile`,
 		Args: wantArgs("OPENAPI-FILE"),
@@ -33,15 +35,15 @@ schemes aren't tokens; an operation of which nothing says it is closed (never).`
 	cmd.Flags().StringVar(&c.Base, "base", "", "`PATH` below which the API is (default: the path of the document's servers)")
 	cmd.Flags().StringVar(&c.Default, "default", "", "the `REQUIREMENT` of operations whose security names no scopes")
 	cmd.Flags().StringArrayVar(&c.Ignore, "ignore", nil, "a security `SCHEME` that isn't a token (repeatable)")
-	schemes := cmd.Flags().StringArray("scheme", nil, "`'NAME REQUIREMENT'`: what a security scheme asks for where it names no scopes, as in 'bearerAuth any' (repeatable)")
+	schemes := cmd.Flags().StringArray("scheme", nil, "`'NAME REQUIREMENT'`: what a security scheme asks for where it names no scopes, as in 'bearerAuth any', or '\"API key\" any' for a name with blanks (repeatable)")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
 		for _, s := range *schemes {
-			name, require, ok := strings.Cut(strings.TrimSpace(s), " ")
-			if !ok {
-				return usageError(fmt.Errorf("--scheme %q: want a name and a requirement", s))
+			scheme, err := schemeIn(s)
+			if err != nil {
+				return usageError(err)
 			}
-			c.Schemes = append(c.Schemes, policy.SchemeConfig{Name: name, Require: strings.TrimSpace(require)})
+			c.Schemes = append(c.Schemes, scheme)
 		}
 		c.File = args[0]
 		d, err := openapi.Read(c.File)
@@ -69,6 +71,19 @@ schemes aren't tokens; an operation of which nothing says it is closed (never).`
 		return w.Flush()
 	})
 	return cmd
+}
+
+// schemeIn reads what a security scheme asks for, quoted as in a Caddyfile.
+func schemeIn(text string) (s policy.SchemeConfig, err error) {
+	words, err := caddyfile.Tokenize([]byte(text), "--scheme")
+	if err != nil || len(words) < 2 {
+		return s, fmt.Errorf("--scheme %q: want a name and a requirement", text)
+	}
+	s.Name = words[0].Text
+	for _, w := range words[1:] {
+		s.Require = strings.TrimPrefix(s.Require+" "+w.Text, " ")
+	}
+	return s, nil
 }
 
 // sayMistakes says what keeps routes from being compiled as they are.

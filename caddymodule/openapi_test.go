@@ -129,13 +129,46 @@ paths:
   /c: {trace: {operationId: three, security: [{o: [r]}], responses: {}}}
 `+others)
 		out, stderr, err := runPolicy(t, "import", file)
-		if err != nil || !strings.Contains(out, "route GET /a/{x} r") {
+		const trace = "# three\n\t# EDIT: method TRACE: never let through; a WebSocket over HTTP/2 counts as GET\n\t# TRACE /c\n"
+		if err != nil || !strings.Contains(out, "route GET /a/{x} r") || !strings.Contains(out, trace) {
 			t.Errorf("with %q, import prints %q (%v)", others, out, err)
 		}
-		for _, want := range []string{"To be mended before it can be used:\n", "route GET /a/{y} can't be told apart from GET /a/{x}", "method TRACE: never let through"} {
+		for _, want := range []string{"To be mended before it can be used:\n", "route GET /a/{y} can't be told apart from GET /a/{x}"} {
 			if !strings.Contains(stderr, want) {
 				t.Errorf("with %q, import says %q, want %q", others, stderr, want)
 			}
+		}
+	}
+}
+
+// What import says names its flags, not the words of a Caddyfile, and a scheme's
+// name may have blanks.
+func TestImportFlags(t *testing.T) {
+	file := writeFile(t, "api.yaml", `openapi: 3.0.0
+info: {title: x, version: "1"}
+servers: [{url: /a}, {url: /b}]
+security: [{API key: []}]
+paths: {/a: {get: {operationId: a}}, /b: {get: {}}}
+`)
+	for _, test := range []struct{ flags, want string }{
+		{"", "operation a (" + file + ":5) and 1 other: its servers have different paths (/a, /b): write --base <path>\n"},
+		{"--base=a", "import: --base a: want a path"},
+		{"--default=a||b", `import: --default: requirement "a||b"`},
+		{"--ignore=API keys", "import: --ignore API keys: the document has no such security scheme; did you mean API key?"},
+		{"--scheme=API key any", "import: --scheme API: the document has no such security scheme"},
+		{`--scheme="API key"`, "want a name and a requirement"},
+	} {
+		args := []string{"import", file}
+		if test.flags != "" {
+			args = append(args, test.flags)
+		}
+		if out, stderr, err := runPolicy(t, args...); err == nil || out != "" || !strings.Contains(stderr, test.want) {
+			t.Errorf("%s prints %q and %q (%v), want %s", test.flags, out, stderr, err, test.want)
+		}
+	}
+	for _, scheme := range []string{`"API key" a b|c`, "`API key`  a b|c"} {
+		if out, stderr, err := runPolicy(t, "import", file, "--base", "/", "--scheme", scheme); err != nil || stderr != "" || !strings.Contains(out, "route GET /b a b|c\n") {
+			t.Errorf("--scheme '%s' prints %q and %q (%v)", scheme, out, stderr, err)
 		}
 	}
 }

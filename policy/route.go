@@ -97,17 +97,25 @@ func parseMethods(methods []string) (methodSet, error) {
 		return methodSet{all: true}, nil
 	}
 	for i, m := range methods {
-		if !validMethod(m) {
-			return methodSet{}, fmt.Errorf("method %q: want upper-case names separated by commas, or *", m)
-		}
-		if m == "CONNECT" || m == "TRACE" || m == "TRACK" {
-			return methodSet{}, fmt.Errorf("method %s: never let through; a WebSocket over HTTP/2 counts as GET", m)
+		if err := ValidMethod(m); err != nil {
+			return methodSet{}, err
 		}
 		if slices.Contains(methods[:i], m) {
 			return methodSet{}, fmt.Errorf("method %s stands twice", m)
 		}
 	}
 	return methodSet{listed: methods}, nil
+}
+
+// ValidMethod returns why no route can have the method, or nil.
+func ValidMethod(m string) error {
+	if !validMethod(m) {
+		return fmt.Errorf("method %q: want upper-case names separated by commas, or *", m)
+	}
+	if m == "CONNECT" || m == "TRACE" || m == "TRACK" {
+		return fmt.Errorf("method %s: never let through; a WebSocket over HTTP/2 counts as GET", m)
+	}
+	return nil
 }
 
 // validMethod reports whether m is made of upper-case letters and hyphens

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -46,6 +47,7 @@ func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]po
 // rules is what a configuration says of a document.
 type rules struct {
 	config   policy.OpenAPIConfig
+	flags    bool // its words are a command's
 	document *Document
 	meaning  meaning
 	errs     []error
@@ -53,23 +55,35 @@ type rules struct {
 
 // fail notes a mistake in a line of the configuration, or in all of it.
 func (r *rules) fail(place, format string, args ...any) {
-	if place == "" {
-		place = r.config.At
+	err := fmt.Errorf(format, args...)
+	if !r.flags {
+		err = fmt.Errorf("openapi %s: %w", filepath.Base(r.config.File), err)
 	}
-	r.errs = append(r.errs, policy.At(place, fmt.Errorf("openapi %s: "+format, append([]any{filepath.Base(r.config.File)}, args...)...)))
+	r.errs = append(r.errs, policy.At(cmp.Or(place, r.config.At), err))
+}
+
+// word returns a word of the configuration.
+func (r *rules) word(name string) string {
+	if r.flags {
+		return "--" + name
+	}
+	return name
 }
 
 // newRules returns the rules of a configuration, with the mistakes in them.
-func newRules(d *Document, c policy.OpenAPIConfig) *rules {
-	r := &rules{config: c, document: d, meaning: meaning{schemes: map[string]string{}, ignored: c.Ignore, fallback: c.Default}}
+func newRules(d *Document, c policy.OpenAPIConfig, flags bool) *rules {
+	r := &rules{config: c, flags: flags, document: d, meaning: meaning{schemes: map[string]string{}, ignored: c.Ignore, fallback: c.Default}}
 	r.check()
 	return r
 }
 
+// skips reports whether the configuration leaves the operation out.
+func (r *rules) skips(o *Operation) bool { return slices.ContainsFunc(r.config.Skip, o.named) }
+
 // Routes returns the routes that a configuration makes of the document. Its
 // errors, joined, name the places of the mistakes.
 func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) {
-	r := newRules(d, c)
+	r := newRules(d, c, false)
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
 	}
@@ -78,7 +92,7 @@ func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) 
 	replaced := make([]bool, len(c.Routes))
 	for i := range d.Operations {
 		o := &d.Operations[i]
-		if slices.Contains(c.Skip, o.Name()) {
+		if r.skips(o) {
 			continue
 		}
 		route, err := r.route(o, replaced)
@@ -104,18 +118,17 @@ func (r *rules) route(o *Operation, replaced []bool) (*policy.RouteConfig, error
 	if err != nil {
 		return nil, err
 	}
-	route := policy.RouteConfig{Methods: []string{o.Method}, At: o.At}
-	said := "" // where the configuration says what the operation needs
-	override := func(place, require string, settings policy.Settings) error {
-		if said != "" {
-			return fmt.Errorf("%s and %s both say what it needs", said, place)
+	var said *policy.OverrideConfig // what the configuration says that it needs
+	override := func(rule policy.OverrideConfig) error {
+		if said != nil {
+			return fmt.Errorf("%s and %s both say what it needs", said.At, rule.At)
 		}
-		said, route.Require, route.Settings = place, require, settings
+		said = &rule
 		return nil
 	}
 	for _, rule := range r.config.Operations {
-		if rule.Name == o.Name() {
-			if err := override(rule.At, rule.Require, rule.Settings); err != nil {
+		if o.named(rule.Name) {
+			if err := override(rule); err != nil {
 				return nil, err
 			}
 		}
@@ -124,7 +137,7 @@ func (r *rules) route(o *Operation, replaced []bool) (*policy.RouteConfig, error
 		if !replaces(&rule, o) {
 			continue
 		}
-		if err := override(rule.At, rule.Require, rule.Settings); err != nil {
+		if err := override(policy.OverrideConfig{At: rule.At}); err != nil {
 			return nil, err
 		}
 		if replaced[i] {
@@ -134,50 +147,41 @@ func (r *rules) route(o *Operation, replaced []bool) (*policy.RouteConfig, error
 		rule.Pattern = below(base, rule.Pattern)
 		return &rule, nil
 	}
-	if said == "" {
+	if said == nil {
 		for _, rule := range r.config.Tags {
 			if slices.Contains(o.Tags, rule.Name) {
-				if err := override(rule.At, rule.Require, rule.Settings); err != nil {
+				if err := override(rule); err != nil {
 					return nil, fmt.Errorf("%w: write operation %s", err, quoted(o.Name()))
 				}
 			}
 		}
 	}
-	if said == "" {
-		if route.Require, route.Optional, err = r.meaning.requirement(o); err != nil {
-			return nil, err
-		}
-	}
-	if route.Pattern, err = o.pattern(base); err != nil {
-		return nil, fmt.Errorf("%w; write skip %s, and a route of your own", err, quoted(o.Name()))
-	}
-	return &route, nil
-}
-
-// closed returns the route of an operation of which isn't said what it needs.
-func (r *rules) closed(o *Operation) (*policy.RouteConfig, error) {
-	base, err := o.base(r.config.Base)
+	route, err := o.closed(base)
 	if err != nil {
 		return nil, err
 	}
-	pattern, err := o.pattern(base)
-	return &policy.RouteConfig{Methods: []string{o.Method}, Pattern: pattern, Require: "never", At: o.At}, err
+	if said != nil {
+		route.Require, route.Settings = said.Require, said.Settings
+	} else if route.Require, route.Optional, err = r.meaning.requirement(o); err != nil {
+		return nil, err
+	}
+	return route, nil
 }
 
-// errNoPattern is for paths that can't be written as a pattern.
-var errNoPattern = errors.New("its path can't be a pattern")
-
-// pattern returns the operation's path below a base as policies have it.
-func (o *Operation) pattern(base string) (string, error) {
+// closed returns the operation's route below a base, through which no request goes.
+func (o *Operation) closed(base string) (*policy.RouteConfig, error) {
+	if err := policy.ValidMethod(o.Method); err != nil {
+		return nil, noMethod(err)
+	}
 	whole := below(base, pattern(o.Path))
 	err := policy.ValidPattern(whole)
 	if _, query, _ := strings.Cut(whole, "?"); err == nil && strings.ContainsAny(query, "{}") {
 		err = fmt.Errorf("pattern %q: a condition on the query has a fixed value, or any", whole)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", errNoPattern, err)
+		return nil, noPattern(err)
 	}
-	return whole, nil
+	return &policy.RouteConfig{Methods: []string{o.Method}, Pattern: whole, Require: "never", At: o.At}, nil
 }
 
 // base returns the path below which the operation is; set is what the
@@ -218,7 +222,12 @@ func (g *gaps) add(why gap, o *Operation) {
 
 func (g *gaps) report(r *rules) {
 	for _, why := range g.order {
-		r.fail("", "%s: %w: write %s", first(g.of[why]), why, why.mend)
+		operations := g.of[why]
+		mend := strings.ReplaceAll(why.mend, "<name>", quoted(operations[0].Name()))
+		if mend != why.mend && len(operations) > 1 {
+			mend += ", and so for each"
+		}
+		r.fail("", "%s: %w: write %s", first(operations), why, r.word(mend))
 	}
 }
 

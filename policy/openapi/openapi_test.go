@@ -460,8 +460,9 @@ func TestPatterns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const want = "write skip getFile, and a route of your own"
-		if _, err := d.Routes(policy.OpenAPIConfig{}); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "api.yaml:4: operation getFile") {
+		const want = ": write skip getFile, and a route of your own"
+		if _, err := d.Routes(policy.OpenAPIConfig{File: "api.yaml"}); err == nil || !strings.HasSuffix(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), "openapi api.yaml: operation getFile (api.yaml:4): its path can't be a pattern: ") {
 			t.Errorf("%s: %v, want %s", path, err, want)
 		}
 	}
@@ -550,6 +551,90 @@ func TestRequirements(t *testing.T) {
 		if got != test.want && (err == nil || !strings.Contains(got, test.want)) {
 			t.Errorf("security %s: %s, want %s", test.security, got, test.want)
 		}
+	}
+}
+
+// TestInexpressible: what can't be a requirement or a route is told of once of its
+// kind, with what to write, and is closed in a draft.
+func TestInexpressible(t *testing.T) {
+	for _, scope := range []string{"public", "any", "never", "deny", "a b", "a,b", "*", "a|b", "{env.X}", "", "a::b", "\u00e9"} {
+		d, err := read(t, "security: [{o: ["+strconv.Quote(scope)+"]}]\n"+paths("  /a: {get: {operationId: one}}\n  /b: {get: {}, put: {security: []}}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := policy.OpenAPIConfig{File: "api.yaml", At: "Caddyfile:7"}
+		_, err = d.Routes(c)
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "Caddyfile:7: openapi api.yaml: operation one (api.yaml:4) and 1 other: ") ||
+			!strings.HasSuffix(err.Error(), ": write operation one <requirement>, and so for each") {
+			t.Errorf("scope %q: %v", scope, err)
+		}
+		routes, notes, err := d.Draft(policy.OpenAPIConfig{})
+		if got := table(routes); got != "GET /a never api.yaml:4\nGET /b never api.yaml:5\nPUT /b public api.yaml:5\n" || len(notes) != 2 || err != nil {
+			t.Errorf("scope %q becomes the draft\n%s%v %v", scope, got, notes, err)
+		}
+		c.Operations = []policy.OverrideConfig{{Name: "one", Require: "a"}, {Name: "GET /b", Require: "b"}}
+		if routes, err := d.Routes(c); err != nil || len(routes) != 3 || routes[0].Require != "a" || routes[1].Require != "b" {
+			t.Errorf("scope %q with operation lines: %v, %v", scope, routes, err)
+		}
+	}
+	d, err := read(t, "security: [{o: ['{$x}']}]\n"+paths("  /a: {get: {}}\n  /b: {trace: {}, get: {security: []}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, notes, err := d.Draft(policy.OpenAPIConfig{})
+	if got := table(routes); got != "GET /a never api.yaml:4\nGET /b public api.yaml:5\n" || len(notes) != 2 || err != nil {
+		t.Errorf("the draft is\n%s%v %v", got, notes, err)
+	}
+	const want = "operation TRACE /b (api.yaml:5): method TRACE: never let through; a WebSocket over HTTP/2 counts as GET: write skip `TRACE /b`"
+	if _, err := d.Routes(policy.OpenAPIConfig{}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("TRACE: %v, want %s", err, want)
+	}
+}
+
+// TestOperationsByPath: an operation can be named by its method and path too, and is
+// in errors where its operationId looks like a secret.
+func TestOperationsByPath(t *testing.T) {
+	const id = "SubscriptionUsageManagement_ListByResourceGroupAndSubscription"
+	d, err := read(t, "security: [{o: [r]}]\n"+paths("  /a{x}-{y}: {get: {operationId: "+id+"}}\n  /b: {get: {operationId: same}, put: {operationId: same}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		skip []string
+		want string
+	}{
+		{nil, "operation GET /a{x}-{y} (api.yaml:4)"},
+		{nil, ": write skip `GET /a{x}-{y}`, and a route of your own"},
+		{[]string{id}, ""},
+		{[]string{"GET /a{x}-{y}"}, ""},
+		{[]string{id, "same"}, "skip same: several operations have this name, at api.yaml:5, api.yaml:5: write the method and path, as in `GET /b`"},
+		{[]string{id, "PUT /b"}, ""},
+		{[]string{id, "PUT /c"}, "skip PUT /c: the document has no such operation; did you mean PUT /b?"},
+	} {
+		routes, err := d.Routes(policy.OpenAPIConfig{File: "api.yaml", Skip: test.skip})
+		if test.want == "" && (err != nil || len(routes) != 4-len(test.skip)-1) || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("skip %v: %v, %v, want %s", test.skip, routes, err, test.want)
+		}
+	}
+	// A line for an operation that another line skips by its other name.
+	c := policy.OpenAPIConfig{Skip: []string{id, "GET /a{x}-{y}"}, Operations: []policy.OverrideConfig{{Name: id, Require: "any"}}}
+	if _, err := d.Routes(c); err == nil || !strings.Contains(err.Error(), "operation "+id+": is skipped") {
+		t.Errorf("an operation that is skipped: %v", err)
+	}
+}
+
+// TestOverridesWithoutPlaces: what a configuration in JSON says counts, though it
+// doesn't say where it stands.
+func TestOverridesWithoutPlaces(t *testing.T) {
+	d, err := read(t, "security: []\n"+paths("  /a: {get: {operationId: a, tags: [x]}}\n  /b: {get: {tags: [y]}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, err := d.Routes(policy.OpenAPIConfig{
+		Operations: []policy.OverrideConfig{{Name: "a", Require: "admin"}}, Tags: []policy.OverrideConfig{{Name: "x", Require: "any"}, {Name: "y", Require: "never"}},
+	})
+	if got := table(routes); got != "GET /a admin api.yaml:4\nGET /b never api.yaml:5\n" || err != nil {
+		t.Errorf("routes:\n%s%v", got, err)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/patgate/patgate/token"
 )
 
 // Document is what a gate needs to know of an OpenAPI document.
@@ -45,12 +47,19 @@ type SchemeScopes struct {
 }
 
 // Name returns what the operation is called: its operationId, or its method and
-// path where it has none.
+// path where it has none, or one that errors don't repeat, as it might be a secret.
 func (o *Operation) Name() string {
-	if o.ID != "" {
+	if o.ID != "" && token.Masked(o.ID) == o.ID {
 		return o.ID
 	}
 	return o.Method + " " + o.Path
+}
+
+// named reports whether a line of the configuration means the operation, by
+// operationId or by method and path.
+func (o *Operation) named(name string) bool {
+	method, path, _ := strings.Cut(name, " ")
+	return name != "" && name == o.ID || method == o.Method && path == o.Path
 }
 
 // Read reads an OpenAPI document, version 3.0 or later, as YAML or JSON. Files

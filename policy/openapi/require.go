@@ -18,7 +18,7 @@ type clauses [][]string
 const maxClauses = 64
 
 // gap is why an operation can't be a route until the configuration says more of
-// it, and what that has to say.
+// it, and what that has to say, of <name> where each such operation needs its own.
 type gap struct{ why, mend string }
 
 func (g gap) Error() string { return g.why }
@@ -37,6 +37,16 @@ func noBase(why string) gap { return gap{why, baseWords} }
 
 const baseWords = "base <path>"
 
+// noRequirement is for operations whose security can't be a requirement.
+func noRequirement(err error) gap { return gap{err.Error(), "operation <name> <requirement>"} }
+
+// noMethod and noPattern are for operations that can't be a route.
+func noMethod(err error) gap { return gap{err.Error(), "skip <name>"} }
+
+func noPattern(err error) gap {
+	return gap{"its path can't be a pattern: " + err.Error(), "skip <name>, and a route of your own"}
+}
+
 // meaning says what a document's security means where it leaves that open.
 type meaning struct {
 	schemes  map[string]string // requirements, by security scheme
@@ -47,6 +57,16 @@ type meaning struct {
 // requirement returns what the operation's security asks for, as policies have
 // it, and whether it is optional.
 func (m *meaning) requirement(o *Operation) (require string, optional bool, err error) {
+	if require, optional, err = m.asked(o); err == nil {
+		err = validRequirement(require)
+	}
+	if err != nil && !errors.As(err, new(gap)) {
+		err = noRequirement(err)
+	}
+	return require, optional, err
+}
+
+func (m *meaning) asked(o *Operation) (require string, optional bool, err error) {
 	if !o.Said {
 		if m.fallback == "" {
 			return "", false, notSaid

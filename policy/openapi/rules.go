@@ -12,13 +12,14 @@ import (
 func (r *rules) check() {
 	c, d := &r.config, r.document
 	if c.Base != "" && (!strings.HasPrefix(c.Base, "/") || strings.ContainsAny(c.Base, "?*")) {
-		r.fail("", "base %s: want a path", c.Base)
+		r.fail("", "%s %s: want a path", r.word("base"), c.Base)
 	}
 	if c.Default != "" {
-		r.valid("", "default", c.Default)
+		r.valid("", r.word("default"), c.Default)
 	}
 	for _, s := range c.Schemes {
-		what := "scheme " + s.Name
+		what := r.word("scheme ") + s.Name
+		r.known(s.At, what, "security scheme", s.Name, d.Schemes)
 		if _, twice := r.meaning.schemes[s.Name]; twice || slices.Contains(c.Ignore, s.Name) {
 			r.fail(s.At, "%s: stands twice", what)
 		}
@@ -26,16 +27,17 @@ func (r *rules) check() {
 			r.fail(s.At, "%s: a credential is asked for, so it can't be public", what)
 		}
 		r.valid(s.At, what, s.Require)
-		r.known(s.At, what, "security scheme", s.Name, d.Schemes)
 		r.meaning.schemes[s.Name] = s.Require
 	}
 	for _, name := range c.Ignore {
-		r.known("", "ignore "+name, "security scheme", name, d.Schemes)
+		r.known("", r.word("ignore ")+name, "security scheme", name, d.Schemes)
 	}
-	names := make([]string, len(d.Operations))
-	var tags, paths []string
-	for i, o := range d.Operations {
-		names[i] = o.Name()
+	var names, tags, paths []string
+	for _, o := range d.Operations {
+		if o.ID != "" {
+			names = append(names, o.ID)
+		}
+		names = append(names, o.Method+" "+o.Path)
 		tags = append(tags, o.Tags...)
 		paths = append(paths, nameless(o.Path))
 	}
@@ -44,11 +46,12 @@ func (r *rules) check() {
 		r.unique("", "skip "+name, name)
 	}
 	for _, o := range c.Operations {
-		r.valid(o.At, "operation "+o.Name, o.Require)
-		r.known(o.At, "operation "+o.Name, "operation", o.Name, names)
-		r.unique(o.At, "operation "+o.Name, o.Name)
-		if slices.Contains(c.Skip, o.Name) {
-			r.fail(o.At, "operation %s: is skipped", o.Name)
+		what := "operation " + o.Name
+		r.valid(o.At, what, o.Require)
+		r.known(o.At, what, "operation", o.Name, names)
+		r.unique(o.At, what, o.Name)
+		if slices.ContainsFunc(d.Operations, func(d Operation) bool { return d.named(o.Name) && r.skips(&d) }) {
+			r.fail(o.At, "%s: is skipped", what)
 		}
 	}
 	for _, t := range c.Tags {
@@ -77,13 +80,17 @@ func (r *rules) known(place, what, kind, name string, known []string) {
 // unique refuses the name of several operations.
 func (r *rules) unique(place, what, name string) {
 	var places []string
+	var first Operation
 	for _, o := range r.document.Operations {
-		if o.Name() == name {
-			places = append(places, o.At)
+		if o.named(name) {
+			if places = append(places, o.At); len(places) == 1 {
+				first = o
+			}
 		}
 	}
 	if len(places) > 1 {
-		r.fail(place, "%s: several operations have this name, at %s: write route <methods> <path> <requirement>", what, strings.Join(places, ", "))
+		r.fail(place, "%s: several operations have this name, at %s: write the method and path, as in %s",
+			what, strings.Join(places, ", "), quoted(first.Method+" "+first.Path))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/patgate/patgate/policy"
@@ -93,40 +92,54 @@ func counted(n int, one, several string) string {
 
 // items works out what becomes of the operations.
 func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
-	r := newRules(d, c)
+	r := newRules(d, c, true)
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
 	}
 	var items []item
+	var open gaps
 	replaced := make([]bool, len(c.Routes))
 	for i := range d.Operations {
 		o := &d.Operations[i]
-		if slices.Contains(c.Skip, o.Name()) {
+		if r.skips(o) {
 			continue
 		}
-		route, err := r.route(o, replaced)
-		it := item{operation: o}
+		base, err := o.base(c.Base)
 		var why gap
-		if errors.As(err, &why) && why.mend != baseWords {
-			it.note = err.Error()
-			route, err = r.closed(o)
-		}
-		switch {
-		case errors.Is(err, errNoPattern):
-			it.note = err.Error()
-		case err == nil && route != nil && strings.Contains(route.Require+route.Pattern, "{$"):
-			return nil, policy.At(o.At, fmt.Errorf("operation %s: {$ has a meaning of its own in a Caddyfile", o.Name()))
-		case err != nil:
-			return nil, policy.At(o.At, fmt.Errorf("operation %s: %w", o.Name(), err))
-		case route == nil: // it is on one that is there already
+		if errors.As(err, &why) {
+			open.add(why, o)
 			continue
-		default:
-			it.route, it.parts = *route, segments(route.Pattern)
 		}
+		it := item{operation: o}
+		route, err := r.route(o, replaced)
+		if err == nil && route != nil && strings.Contains(route.Require, "{$") {
+			err = noRequirement(fmt.Errorf("requirement %q: %w", route.Require, errVariable))
+		}
+		if errors.As(err, &why) {
+			it.note = err.Error()
+			if route, err = o.closed(base); err != nil {
+				route, err = new(policy.RouteConfig), nil
+			}
+		}
+		if err != nil {
+			return nil, policy.At(o.At, fmt.Errorf("operation %s: %w", o.Name(), err))
+		}
+		if route == nil { // it is on one that is there already
+			continue
+		}
+		if strings.Contains(route.Pattern, "{$") {
+			it.note = noPattern(fmt.Errorf("pattern %q: %w", route.Pattern, errVariable)).Error()
+			route = new(policy.RouteConfig)
+		}
+		it.route, it.parts = *route, segments(route.Pattern)
 		items = append(items, it)
 	}
-	return items, nil
+	open.report(r)
+	return items, errors.Join(r.errs...)
 }
+
+// errVariable is for what a Caddyfile can't have.
+var errVariable = errors.New("{$ has a meaning of its own in a Caddyfile")
 
 // maxGroups is how deep groups are nested, minGroup how many routes are worth
 // one.
