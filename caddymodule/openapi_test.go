@@ -272,6 +272,20 @@ func TestCheckWithoutDocuments(t *testing.T) {
 	}
 }
 
+// Where the servers of a document say no base, check says how to.
+func TestCheckWithoutBase(t *testing.T) {
+	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n}\n")
+	file := writeFile(t, "api.yaml", "openapi: 3.0.0\nservers: [{url: 'https://api.example.com/{account}'}]\npaths: {/a: {get: {operationId: a}}}\n")
+	args := []string{"check", "--config", caddyfile, "--openapi", file}
+	want := file + `:3: operation a: server "https://api.example.com/{account}": want a path whose variables have defaults: write --base <path>`
+	if _, stderr, err := runPolicy(t, args...); err == nil || !strings.Contains(stderr, want) {
+		t.Errorf("check prints %q (%v), want %s", stderr, err, want)
+	}
+	if out, stderr, err := runPolicy(t, append(args, "--base", "/")...); err != nil || strings.Contains(out, "no route") {
+		t.Errorf("check --base prints %q and %q (%v)", out, stderr, err)
+	}
+}
+
 // TestDocumentBesideTheCaddyfile: the file is found wherever the server is
 // started, and so it is after a reload from elsewhere.
 func TestDocumentBesideTheCaddyfile(t *testing.T) {

@@ -245,6 +245,7 @@ func TestUnreadable(t *testing.T) {
 		{"{\"openapi\":\"3.0.0\",\n\"paths\":{\"/a\":{\"get\":{}}}}\n{}", head + ":3: something follows the document"},
 		{"{\"openapi\":\n\"3.0.0\",\n\"paths\" 1}", head + ":3: invalid character '1' after object key"},
 		{"{\"openapi\":\n\"3.0.0\"", head + ":2: unexpected EOF"},
+		{"{\"openapi\":\"3.0.0\",\"paths\":{\"/\xfc\":{\"get\":{}}}}", head + ": it isn't UTF-8"},
 		{"{\n\"openapi\":\"3.0.0\",\n\"paths\":\n[]}", head + ":4: #/paths: want a mapping"},
 		{"openapi: 3.0.0\npaths: []\n", head + ":2: #/paths: want a mapping"},
 		{paths("  /a: x\n"), head + ":3: #/paths/~1a: want a mapping"},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -112,6 +113,9 @@ type jsonReader struct {
 }
 
 func parseJSON(text []byte) (*yaml.Node, error) {
+	if !utf8.Valid(text) { // which the decoder would mend
+		return nil, errors.New("it isn't UTF-8")
+	}
 	r := &jsonReader{Decoder: json.NewDecoder(bytes.NewReader(text)), text: text, line: 1}
 	r.UseNumber()
 	root, err := r.value(0)
@@ -133,7 +137,7 @@ func parseJSON(text []byte) (*yaml.Node, error) {
 
 // count counts the lines up to a place in the text.
 func (r *jsonReader) count(to int64) {
-	to = min(to, int64(len(r.text)))
+	to = max(r.read, min(to, int64(len(r.text)))) // an error may be behind
 	r.line += bytes.Count(r.text[r.read:to], []byte("\n"))
 	r.read = to
 }
