@@ -19,7 +19,7 @@ func TestNodesAreForgotten(t *testing.T) {
 	gone := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	t.Cleanup(func() { gone.Close() })
 	s.lanes.Store(gone, &lane{s: s, server: gone})
-	s.replicas.Store(gone, replicaCount{})
+	s.replicas.Store(gone, replicas{})
 	for i := range byte(64) { // on all nodes
 		if _, err := s.Find(t.Context(), token.Digest{i}); !errors.Is(err, store.ErrNotFound) {
 			t.Fatal(err)

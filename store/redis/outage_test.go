@@ -170,7 +170,7 @@ func TestPlannedFailOver(t *testing.T) {
 	s := open(t, o)
 	redistest.Await(t, "both replicas to be counted", func() error {
 		n := 0
-		s.replicas.Range(func(_, v any) bool { n += v.(replicaCount).want; return true })
+		s.replicas.Range(func(_, v any) bool { n += v.(replicas).want(); return true })
 		if n != 2 {
 			return fmt.Errorf("%d", n)
 		}
@@ -222,7 +222,7 @@ func awaitReplicas(t *testing.T, s *Store) {
 	t.Helper()
 	redistest.Await(t, "the replicas to be counted", func() error {
 		n := 0
-		s.replicas.Range(func(_, v any) bool { n += v.(replicaCount).want; return true })
+		s.replicas.Range(func(_, v any) bool { n += v.(replicas).want(); return true })
 		if n == 0 {
 			return errors.New("none")
 		}
@@ -247,7 +247,7 @@ func TestCluster(t *testing.T) {
 	awaitReplicas(t, s)
 	redistest.Await(t, "all masters to have a replica", func() error {
 		n := 0
-		s.replicas.Range(func(_, v any) bool { n++; return v.(replicaCount).want > 0 })
+		s.replicas.Range(func(_, v any) bool { n++; return v.(replicas).want() > 0 })
 		if n < 3 {
 			return fmt.Errorf("%d have", n)
 		}
@@ -468,12 +468,130 @@ func TestReplicasAreCountedFirst(t *testing.T) {
 	}
 }
 
+// What one replica has confirmed, another one that has left doesn't have: it may be
+// about to be the master.
+func TestReplicaIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, replace := range map[string]func(join, leave func()){
+		"one leaves, another joins":  func(join, leave func()) { leave(); join() },
+		"one joins, another leaves":  func(join, leave func()) { join(); leave() },
+		"one leaves, and none joins": func(_, leave func()) { leave() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			master := redistest.Start(t, "repl-diskless-sync-delay 0")
+			host, port, _ := strings.Cut(master.Addr, ":")
+			from, to := redistest.Start(t), redistest.Start(t)
+			follow := func(server *redistest.Server) {
+				server.Do("replicaof", host, port)
+				awaitOnline(t, master, server)
+			}
+			follow(from)
+			s := open(t, Options{Addresses: []string{master.Addr}})
+			awaitReplicas(t, s)
+			create(t, s, newToken("a"))
+			replace(func() { follow(to) }, func() { from.Do("replicaof", "no", "one") })
+			_, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil })
+			if !errors.Is(err, errNotReplicated) {
+				t.Errorf("revoking it: %v, want %v", err, errNotReplicated)
+			}
+		})
+	}
+}
+
+// One that has joined since replicas were counted last is waited for, and a change that
+// it has is acknowledged.
+func TestReplicaJoins(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t, "repl-diskless-sync-delay 0")
+	host, port, _ := strings.Cut(master.Addr, ":")
+	first, second := redistest.Start(t), redistest.Start(t)
+	first.Do("replicaof", host, port)
+	awaitOnline(t, master, first)
+	s := open(t, Options{Addresses: []string{master.Addr}, Budget: time.Second})
+	awaitReplicas(t, s)
+	second.Do("replicaof", host, port)
+	awaitOnline(t, master, second)
+	server := s.client.(*redis.Client)
+	alone := replicas{of: infoField(server.Info(t.Context(), "replication").Val(), "master_replid"), gone: map[string]time.Time{at(first): {}}}
+	s.replicas.Store(server, alone)
+	create(t, s, newToken("a"))
+	second.Freeze()
+	defer second.Thaw()
+	s.replicas.Store(server, alone)
+	if err := s.Confirm(t.Context()); !errors.Is(err, errNotReplicated) {
+		t.Errorf("with one that hangs: %v, want %v", err, errNotReplicated)
+	}
+}
+
+// awaitOnline returns when a replica follows its master.
+func awaitOnline(t *testing.T, master, replica *redistest.Server) {
+	t.Helper()
+	redistest.Await(t, "the replica to be online", func() error {
+		return unless(strings.Contains(master.Client().Info(t.Context(), "replication").Val(), at(replica)+",state=online"))
+	})
+}
+
+// at is the name of a replica on this machine.
+func at(server *redistest.Server) string {
+	host, port, _ := strings.Cut(server.Addr, ":")
+	return "ip=" + host + ",port=" + port
+}
+
+func TestReplicasThatAreWaitedFor(t *testing.T) {
+	info := func(of string, ports ...int) string {
+		text := "# Replication\r\nrole:master\r\n"
+		for i, port := range ports {
+			text += fmt.Sprintf("slave%d:ip=127.0.0.1,port=%d,state=online,offset=14,lag=0\r\n", i, port)
+		}
+		return text + "master_replid:" + of + "\r\n"
+	}
+	const replica = "# Replication\r\nrole:slave\r\nmaster_replid:a\r\n"
+	began := time.Now()
+	var r replicas
+	for _, step := range []struct {
+		at   time.Duration // since it began
+		info string
+		want int
+	}{
+		{0, info("a", 1), 1},
+		{1, info("a", 1, 2), 2},
+		{2, info("a", 2), 2},        // 1 is gone
+		{3, info("a", 2, 3), 3},     // 3 is no 1
+		{16, info("a", 2, 3), 3},    // waited for, in vain
+		{17, info("a", 2, 3), 2},    // for long enough
+		{60, info("a", 3), 2},       // seen to be gone only now
+		{61, info("a", 2, 3), 2},    // and back
+		{62, info("a", 2, 3, 3), 3}, // two behind one address
+		{63, info("a", 2, 3), 3},    // one of them is gone
+		{80, info("a", 2, 3), 2},    //
+		{81, replica, 2},            // it isn't the master any more
+		{82, info("b"), 2},          // another one is, and nobody follows it yet
+		{83, info("b", 4), 2},       // as many
+		{84, info("b", 4, 5), 2},    // as before
+		{97, info("b", 4, 5, 6), 3}, //
+		{98, info("b", 4, 5), 3},    //
+		{120, info("b", 4, 5), 2},   //
+		{121, info("c", 4), 2},      // restarted
+		{136, info("c", 4), 1},      // and one hasn't come back
+		{137, info("c"), 1},         // the last one
+		{137 + 15, info("c"), 0},    //
+		{137 + 16, info("c", 1), 1}, //
+	} {
+		r = r.after(step.info, began.Add(step.at*time.Second))
+		if got := r.want(); got != step.want {
+			t.Errorf("after %d seconds: %d, want %d: %+v", step.at, got, step.want, r)
+		}
+	}
+}
+
 func TestReplicasThatKeepUp(t *testing.T) {
 	const info = "# Replication\r\nrole:master\r\nconnected_slaves:4\r\n" +
 		"slave0:ip=127.0.0.1,port=1,state=online,offset=14,lag=0\r\nslave1:ip=127.0.0.1,port=2,state=online,offset=14,lag=40\r\n" +
 		"slave2:ip=127.0.0.1,port=3,state=wait_bgsave,offset=0,lag=0\r\nslave3:ip=127.0.0.1,port=4,state=online,offset=14\r\n" +
 		"slave4:ip=127.0.0.1,port=5,state=online,offset=14,lag=5,type=replica\r\nslave5:ip=127.0.0.1,port=6,state=online,offset=14,lag=41,type=replica\r\n"
-	if n, heard := online(info); n != 3 || heard != 2 {
+	there, heard := online(info)
+	if n := len(there); n != 3 || heard != 2 {
 		t.Errorf("%d keep up, %d of them were heard lately; want 3 and 2", n, heard)
 	}
 }

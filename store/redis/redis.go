@@ -100,7 +100,7 @@
 //	change.go      a change, tried until it is made or can't be
 //	steps.go       its steps
 //	abandoned.go   what processes that died have left of theirs
-//	replicas.go    how many must confirm
+//	replicas.go    who must confirm
 //
 // Hearing of changes:
 //
@@ -171,7 +171,8 @@ type Store struct {
 
 	// Changes.
 	changes  chan struct{} // has room for those being made
-	replicas sync.Map      // of replicaCount, by the *redis.Client that has them
+	replicas sync.Map      // of replicas, by the *redis.Client that has them
+	counting sync.Mutex    // of replicas
 
 	// The feed.
 	feed     redis.UniversalClient // whose one connection waits for changes; of follow, and closed under closing

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -9,51 +10,62 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// replicaCount is how many replicas have to confirm a change: all of them, for any
-// may be the next master.
-type replicaCount struct {
-	want       int
-	at         time.Time // when so many were there last
-	heard, had bool      // some were heard lately, and at any time
+// replicas are those of a server that have to confirm a change: all of them, for any
+// may be the next master. They are known by their addresses, for one that has come
+// confirms nothing for one that has gone.
+//
+// Nobody knows of a replica that comes and goes between one count and the next; nor
+// whether one that was gone when the server was restarted, or became the master, is
+// among those that have come since: until replicaGrace has passed, they are as many.
+type replicas struct {
+	of         string               // the history they follow, which ends with the server's being the master
+	gone       map[string]time.Time // by address: when each was found to be gone; zero: it's there
+	least      int                  // as many as there were of the history before
+	since      time.Time            // when that ended
+	heard, had bool                 // some were heard lately, and at any time
 }
 
+// want returns how many have to confirm a change.
+func (r replicas) want() int { return max(len(r.gone), r.least) }
+
 // alone reports whether the server had replicas, and none of them is heard any more.
-func (c replicaCount) alone() bool { return c.had && !c.heard }
+func (r replicas) alone() bool { return r.had && !r.heard }
 
 // replicaGrace is for how long a replica that has gone is still waited for, in vain:
 // it may be on its way to be the master, with what it had when it went. A planned
 // fail-over takes some seconds.
 const replicaGrace = 15 * time.Second
 
-// countAllReplicas finds out how many replicas the masters have.
-func (s *Store) countAllReplicas(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.budget)
-	defer cancel()
-	return s.eachServer(ctx, s.countReplicas)
+// after returns what follows from what the server says of its replicas now.
+func (r replicas) after(info string, now time.Time) replicas {
+	if infoField(info, "role") != "master" {
+		return r
+	}
+	there, heard := online(info)
+	next := replicas{of: infoField(info, "master_replid"), gone: there, least: r.least, since: r.since, heard: heard > 0, had: heard > 0 || r.had}
+	if next.of != r.of {
+		next.least, next.since = r.want(), now
+	} else {
+		for address, gone := range r.gone {
+			if gone.IsZero() {
+				gone = now
+			}
+			if _, ok := there[address]; !ok && now.Sub(gone) < replicaGrace {
+				there[address] = gone
+			}
+		}
+	}
+	if now.Sub(next.since) >= replicaGrace {
+		next.least = 0
+	}
+	return next
 }
 
-// countReplicas finds out how many replicas a server has.
-func (s *Store) countReplicas(ctx context.Context, server *redis.Client) error {
-	info := redis.NewStringCmd(noContext, "info", "replication")
-	if err := server.Process(ctx, info); err != nil {
-		return err
-	}
-	count, heard := online(info.Val())
-	before, now := s.replicasOf(server), time.Now()
-	after := replicaCount{want: count, at: now, heard: heard > 0, had: heard > 0 || before.had}
-	if count < before.want && now.Sub(before.at) < replicaGrace {
-		after.want, after.at = before.want, before.at
-	}
-	s.replicas.Store(server, after)
-	if after.want == 0 && before.want > 0 {
-		s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
-	}
-	return nil
-}
-
-// online counts the replicas in a master's INFO that keep up, and those of them that
-// were heard lately. One that hangs stays online for repl-timeout, a minute.
-func online(info string) (n, heard int) {
+// online returns the replicas in a master's INFO that keep up, by their addresses, and
+// how many of them were heard lately. One that hangs stays online for repl-timeout, a
+// minute.
+func online(info string) (there map[string]time.Time, heard int) {
+	there = map[string]time.Time{}
 	for line := range strings.Lines(info) {
 		if !strings.HasPrefix(line, "slave") || !strings.Contains(line, "state=online") {
 			continue
@@ -62,13 +74,18 @@ func online(info string) (n, heard int) {
 		lag, _, _ = strings.Cut(strings.TrimRight(lag, "\r\n"), ",") // Valkey says more behind it
 		seconds, err := strconv.Atoi(lag)
 		if err != nil || seconds < replicaLag {
-			n++
+			_, address, _ := strings.Cut(line, ":")
+			address, _, _ = strings.Cut(address, ",state=")
+			for _, ok := there[address]; ok; _, ok = there[address] {
+				address += "'" // several behind one address (NAT)
+			}
+			there[address] = time.Time{}
 		}
 		if err != nil || seconds < replicaSilence {
 			heard++
 		}
 	}
-	return n, heard
+	return there, heard
 }
 
 // A replica reports each second.
@@ -77,9 +94,72 @@ const (
 	replicaSilence = 3  // and after which it isn't heard: its master may have been cut off
 )
 
-// replicasOf returns how many replicas the server has.
-func (s *Store) replicasOf(server redis.UniversalClient) replicaCount {
+// countAllReplicas finds out which replicas the masters have.
+func (s *Store) countAllReplicas(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+		info := redis.NewStringCmd(noContext, "info", "replication")
+		if err := server.Process(ctx, info); err != nil {
+			return err
+		}
+		s.count(server, info.Val())
+		return nil
+	})
+}
+
+// count takes in what a server says of its replicas, and returns those that have to
+// confirm a change.
+func (s *Store) count(server *redis.Client, info string) replicas {
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	before := s.replicasOf(server)
+	after := before.after(info, time.Now())
+	s.replicas.Store(server, after)
+	if after.want() == 0 && before.want() > 0 {
+		s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
+	}
+	return after
+}
+
+// replicasOf returns the replicas of a server, as they were counted last.
+func (s *Store) replicasOf(server redis.UniversalClient) replicas {
 	v, _ := s.replicas.Load(server)
-	count, _ := v.(replicaCount)
-	return count
+	r, _ := v.(replicas)
+	return r
+}
+
+// executeSafe executes a pipeline of a server's connection, and returns
+// errNotReplicated unless all replicas have what it has written: those known before,
+// and those that are there when WAIT has counted how many have it. If these are fewer
+// than WAIT has counted, or as many, it has counted each of them. One that has come
+// since the last count is waited for in a second round.
+func (s *Store) executeSafe(ctx context.Context, server *redis.Client, conn *redis.Conn, p redis.Pipeliner) error {
+	limit := time.Now().Add(s.budget / 2)
+	for {
+		want := s.replicasOf(server).want()
+		wait := redis.NewIntCmd(noContext, "wait", want, max(time.Until(limit), time.Millisecond).Milliseconds())
+		info := redis.NewStringCmd(noContext, "info", "replication")
+		if want > 0 {
+			p.Process(ctx, wait)
+		}
+		p.Process(ctx, info)
+		execute(ctx, p)
+		now := want
+		switch err := info.Err(); {
+		case err == nil:
+			now = s.count(server, info.Val()).want()
+		case !forbidden(err): // else nobody knows of any: see beat
+			return fmt.Errorf("%w: %w", errNotReplicated, err)
+		}
+		switch {
+		case wait.Err() != nil:
+			return fmt.Errorf("%w: %w", errNotReplicated, wait.Err())
+		case wait.Val() >= int64(now):
+			return nil
+		case now <= want:
+			return errNotReplicated
+		}
+		p = conn.Pipeline()
+	}
 }

@@ -126,35 +126,20 @@ func (s *Store) trySend(ctx context.Context, safety safety, cmds []keyed) error 
 // was written over the same. A command for a key that is being moved away goes
 // where the server says.
 func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, cmds []keyed) error {
-	var wait *redis.IntCmd
-	replicas := 0
+	by, ok := ctx.Deadline()
+	client := server
+	if ok && time.Until(by) > s.budget*5/4 {
+		client = server.WithTimeout(time.Until(by)) // of its own it gives up behind the budget
+	}
+	var unconfirmed error
 	if safety == safe {
-		known := s.replicasOf(server)
-		if known.at.IsZero() { // it may have become the master just now
-			if err := s.countReplicas(ctx, server); err != nil && !forbidden(err) {
-				return err
-			}
-			known = s.replicasOf(server)
-		}
-		replicas = known.want
-	}
-	if replicas > 0 {
-		wait = redis.NewIntCmd(noContext, "wait", replicas, max(s.budget/2, time.Millisecond).Milliseconds())
-	}
-	if by, ok := ctx.Deadline(); ok && time.Until(by) > s.budget*5/4 {
-		server = server.WithTimeout(time.Until(by)) // of its own it gives up behind the budget
-	}
-	if len(cmds) == 1 && wait == nil {
-		server.Process(ctx, cmds[0].cmd)
+		conn := client.Conn()
+		defer conn.Close()
+		unconfirmed = s.executeSafe(ctx, server, conn, pipelineOf(ctx, conn, cmds))
+	} else if len(cmds) == 1 {
+		client.Process(ctx, cmds[0].cmd)
 	} else {
-		p := server.Pipeline()
-		for _, c := range cmds {
-			p.Process(ctx, c.cmd)
-		}
-		if wait != nil {
-			p.Process(ctx, wait)
-		}
-		execute(ctx, p)
+		execute(ctx, pipelineOf(ctx, client, cmds))
 	}
 	moved := false
 	for _, c := range cmds {
@@ -167,17 +152,19 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 			return err
 		}
 	}
-	switch {
-	case wait == nil:
-		return nil
-	case moved: // the replicas that have confirmed are another node's
-		return errNotReplicated
-	case wait.Err() != nil:
-		return fmt.Errorf("%w: %w", errNotReplicated, wait.Err())
-	case wait.Val() < int64(replicas):
+	if moved && s.replicasOf(server).want() > 0 && safety == safe { // those that have confirmed are another node's
 		return errNotReplicated
 	}
-	return nil
+	return unconfirmed
+}
+
+// pipelineOf returns a pipeline of commands.
+func pipelineOf(ctx context.Context, on interface{ Pipeline() redis.Pipeliner }, cmds []keyed) redis.Pipeliner {
+	p := on.Pipeline()
+	for _, c := range cmds {
+		p.Process(ctx, c.cmd)
+	}
+	return p
 }
 
 // execute executes a pipeline and sees to it that its commands have the errors. Where

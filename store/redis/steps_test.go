@@ -500,7 +500,7 @@ func TestNotForgottenTooSoon(t *testing.T) {
 	s := open(t, Options{Addresses: cluster.Addrs, Cluster: true, KeyPrefix: "forgotten", Budget: time.Second})
 	redistest.Await(t, "all masters to have a replica", func() error {
 		n := 0
-		s.replicas.Range(func(_, v any) bool { n++; return v.(replicaCount).want > 0 })
+		s.replicas.Range(func(_, v any) bool { n++; return v.(replicas).want() > 0 })
 		return unless(n >= 3)
 	})
 	var id string // of a token that is on another master than the feed
