@@ -19,7 +19,7 @@ func (plentiful) Find(_ context.Context, d token.Digest) (store.Found, error) {
 
 func (plentiful) Watch(func(store.Change)) func() { return func() {} }
 
-func (plentiful) PruneEvents(context.Context, time.Time, int) error { return nil }
+func (plentiful) PruneEvents(context.Context, time.Duration, int) error { return nil }
 
 func (plentiful) NoteUses(context.Context, ...store.Use) error { return nil }
 

@@ -98,7 +98,7 @@ func (k *keeper) run(ctx context.Context) {
 		case <-k.prune.C:
 			k.prune.Reset(pruneEvery) // first: others that come into force meanwhile wait for nothing
 			limits := k.limits.Load()
-			err := k.store.PruneEvents(ctx, time.Now().Add(-limits.age()), limits.count())
+			err := k.store.PruneEvents(ctx, limits.age(), limits.count())
 			k.failed("old events can't be removed", err)
 		}
 	}

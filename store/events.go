@@ -64,9 +64,19 @@ type Journal interface {
 	// Before of the next page ("" after the last), or, where q has an After, the
 	// next After (never "").
 	Events(ctx context.Context, q EventQuery) (events []Event, next string, err error)
-	// PruneEvents removes the events that are older than a time and, of the
-	// others, all but the newest max.
-	PruneEvents(ctx context.Context, before time.Time, max int) error
+	// PruneEvents removes the events that are older than age and, of the others, all
+	// but the newest max. Their age is what it was when the newest was recorded, or
+	// is now if that is less: a clock that is ahead makes none of them older.
+	PruneEvents(ctx context.Context, age time.Duration, max int) error
+}
+
+// KeptSince returns the time of the oldest event that is not older than age: see
+// Journal.
+func KeptSince(now, newest time.Time, age time.Duration) time.Time {
+	if newest.Before(now) {
+		now = newest
+	}
+	return now.Add(-age)
 }
 
 // EventQuery selects events. The zero EventQuery selects all.

@@ -178,17 +178,17 @@ func firstBehind(c *bbolt.Cursor, limit []byte) []byte {
 
 // PruneEvents implements store.Journal. It goes in steps, so that changes aren't
 // kept waiting.
-func (s *Store) PruneEvents(ctx context.Context, before time.Time, max int) error {
+func (s *Store) PruneEvents(ctx context.Context, age time.Duration, max int) error {
 	for more := true; more; {
 		// Where there is nothing to do, the disk is left in peace.
 		err := s.view(ctx, func(tx tx) (err error) {
-			more, err = tx.pruneEvents(before, max, false)
+			more, err = tx.pruneEvents(age, max, false)
 			return err
 		})
 		if err != nil || !more {
 			return err
 		}
-		if err := s.note(ctx, func(tx tx) (err error) { _, err = tx.pruneEvents(before, max, true); return err }); err != nil {
+		if err := s.note(ctx, func(tx tx) (err error) { _, err = tx.pruneEvents(age, max, true); return err }); err != nil {
 			return err
 		}
 	}
@@ -197,10 +197,15 @@ func (s *Store) PruneEvents(ctx context.Context, before time.Time, max int) erro
 
 // pruneEvents removes, if remove is true, the first of the events that are not to
 // be kept, and reports whether there were any.
-func (tx tx) pruneEvents(before time.Time, max int, remove bool) (some bool, err error) {
+func (tx tx) pruneEvents(age time.Duration, max int, remove bool) (some bool, err error) {
 	old, damaged := map[string]store.Event{}, map[string]bool{}
 	over := int(tx.number(keyEvents)) - max
 	c := tx.events().Cursor()
+	var newest store.Event
+	if key, _ := c.Last(); key != nil {
+		newest, _ = tx.event(key) // of one that can't be read nobody knows the time: none is too old by it
+	}
+	before := store.KeptSince(time.Now(), newest.Time, age)
 	for key, _ := c.First(); key != nil && len(old) < scanStep; key, _ = c.Next() {
 		e, err := tx.event(key)
 		if err != nil { // it would be in the way for ever

@@ -201,8 +201,19 @@ func parseEvent(m redis.XMessage) (e store.Event, n uint64, err error) {
 }
 
 // PruneEvents implements store.Journal. Several gateways may prune at the same
-// time: what is to go is settled by what was there at one moment.
-func (s *Store) PruneEvents(ctx context.Context, before time.Time, max int) error {
+// time: what is to go is settled by what was there at one moment, and by Redis's
+// clock.
+func (s *Store) PruneEvents(ctx context.Context, age time.Duration, max int) error {
+	clock := redis.NewTimeCmd(noContext, "time")
+	newest := redis.NewXMessageSliceCmd(noContext, "xrevrange", s.keys.events, "+", "-", "count", 1)
+	if err := s.send(ctx, unsafe, keyed{s.keys.events, clock}, keyed{s.keys.events, newest}); err != nil {
+		return s.reading("the newest event", err)
+	}
+	var last store.Event
+	for _, m := range newest.Val() {
+		last, _, _ = parseEvent(m) // of one that can't be read nobody knows the time: none is too old by it
+	}
+	before := store.KeptSince(clock.Val(), last.Time, age)
 	for more := true; more; {
 		var err error
 		if more, err = s.pruneEvents(ctx, before, max); err != nil {

@@ -260,11 +260,12 @@ func eventsConcurrently(s *suite) {
 }
 
 func eventsPruned(s *suite) {
-	const n = 1200 // more than a store does in one step
+	const n = 1200                                        // more than a store does in one step
+	began := time.Date(2020, 2, 2, 10, 0, 0, 0, time.UTC) // any clock is ahead of it
 	var events []store.Event
 	for i := range n {
 		e := newEvent("e", fmt.Sprint("t", i%2), []string{"alice", "bob"}[i%2])
-		e.Time = now.Add(time.Duration(i) * time.Minute)
+		e.Time = began.Add(time.Duration(i) * time.Minute)
 		events = append(events, e)
 	}
 	if err := s.Record(s.ctx, events...); err != nil {
@@ -272,26 +273,27 @@ func eventsPruned(s *suite) {
 	}
 	alice := "alice"
 	for _, step := range []struct {
-		before time.Time
-		max    int
-		left   int
+		age  time.Duration
+		max  int
+		left int
 	}{
-		{now, n, n},
-		{now.Add(100 * time.Minute), n, n - 100},
-		{now, 1000, 1000},
-		{now.Add(-time.Hour), 2, 2},
-		{now.Add(10000 * time.Minute), 2, 0},
+		{n * time.Minute, n, n},
+		{(n - 101) * time.Minute, n, n - 100},
+		{n * time.Minute, 1000, 1000},
+		{n * time.Minute, 20, 20},
+		{9 * time.Minute, 100, 10},
+		{0, 0, 0},
 	} {
-		if err := s.PruneEvents(s.ctx, step.before, step.max); err != nil {
+		if err := s.PruneEvents(s.ctx, step.age, step.max); err != nil {
 			s.Fatal(err)
 		}
 		got := s.events(store.EventQuery{})
 		if len(got) != step.left || step.left > 0 && !got[0].Time.Equal(events[n-1].Time) {
-			s.Errorf("pruned to %d since %v: %d events left, want the newest %d", step.max, step.before, len(got), step.left)
+			s.Errorf("pruned to %d of %v: %d events left, want the newest %d", step.max, step.age, len(got), step.left)
 		}
 		for what, q := range map[string]store.EventQuery{"alice": {Owner: &alice}, "token t0": {TokenID: "t0"}} {
 			if got := s.events(q); len(got) != step.left/2 {
-				s.Errorf("pruned to %d since %v: %d events of %s left, want %d", step.max, step.before, len(got), what, step.left/2)
+				s.Errorf("pruned to %d of %v: %d events of %s left, want %d", step.max, step.age, len(got), what, step.left/2)
 			}
 		}
 	}
@@ -301,5 +303,22 @@ func eventsPruned(s *suite) {
 	}
 	if got := s.events(store.EventQuery{}); len(got) != 1 || got[0].ID != fmt.Sprint(n+1) {
 		s.Errorf("behind %d events that are gone: %+v, want one with the next id", n, got)
+	}
+}
+
+// An event of the future makes no other older than it is.
+func eventOfTheFuture(s *suite) {
+	for _, at := range []time.Duration{-2 * time.Hour, -time.Minute, 1000 * time.Hour} {
+		e := newEvent("e", "t", "alice")
+		e.Time = time.Now().Add(at)
+		if err := s.Record(s.ctx, e); err != nil {
+			s.Fatal(err)
+		}
+	}
+	if err := s.PruneEvents(s.ctx, time.Hour, 10); err != nil {
+		s.Fatal(err)
+	}
+	if got := s.events(store.EventQuery{}); len(got) != 2 || got[1].ID != "2" {
+		s.Errorf("pruned to the last hour: %+v, want the last two", got)
 	}
 }

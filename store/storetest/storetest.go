@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"EventPages", eventPages},
 		{"EventsConcurrently", eventsConcurrently},
 		{"EventsPruned", eventsPruned},
+		{"EventOfTheFuture", eventOfTheFuture},
 		{"Uses", uses},
 		{"UsesAreNoChanges", usesAreNoChanges},
 		{"WatchTokens", watchTokens},
