@@ -73,8 +73,14 @@ func (s *statement) earlier(t time.Time) time.Time {
 }
 
 type signature struct {
-	jwt   string
-	until time.Time // it is used until then
+	jwt         string
+	from, until time.Time // it is used from then until then, by the clock on the wall: so APIs read it
+}
+
+// usable reports whether the signature may be used at a time. The clock may have been
+// set, or the machine been suspended, since it was made.
+func (s *signature) usable(wall time.Time) bool {
+	return !wall.Before(s.from) && wall.Before(s.until)
 }
 
 // signaturesKept is how many signed identities a gate remembers.
@@ -112,13 +118,14 @@ func newIdentitySigner(s SignedIdentity, keys *keyring) *identitySigner {
 // identify tells the upstream who is asking.
 func (s *identitySigner) identify(ctx context.Context, h http.Header, o *outcome, scopes string) error {
 	what, now := statement{token: o.tokenID, owner: o.owner, space: o.space, scopes: scopes, ends: o.subject.Ends()}, time.Now()
+	wall := now.Round(0) // else times are compared by a clock that isn't set
 	last, ok := s.made.Get(what)
-	if !ok || !now.Before(last.until) {
+	if !ok || !last.usable(wall) {
 		text, err := s.sign(ctx, what, now)
 		if err != nil {
 			return err
 		}
-		last = signature{jwt: text, until: what.earlier(now.Add(time.Duration(s.Lifetime) / 2))}
+		last = signature{jwt: text, from: wall, until: what.earlier(wall.Add(time.Duration(s.Lifetime) / 2))}
 		s.keep(what, last)
 	}
 	h[s.Header] = []string{last.jwt}

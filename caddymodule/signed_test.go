@@ -312,6 +312,41 @@ func TestSignedIdentityEndsWithToken(t *testing.T) {
 	})
 }
 
+// An identity is valid by the clock on the wall, and is used again by that: when it was
+// set, or the machine was suspended, one that was made before is none.
+func TestSignedIdentityClockSet(t *testing.T) {
+	config, err := SignedIdentity{}.check("my-api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newIdentitySigner(config, newKeyring(t.TempDir()))
+	what := statement{token: "t1"}
+	identity := func() string {
+		h := http.Header{}
+		if err := s.identify(t.Context(), h, &outcome{tokenID: what.token, subject: new(policy.Subject)}, ""); err != nil {
+			t.Fatal(err)
+		}
+		return h.Get("X-Patgate-Identity")
+	}
+	identity()
+	now, _ := s.made.Get(what)
+	if now.from != now.from.Round(0) || now.until != now.until.Round(0) {
+		t.Errorf("used from %v until %v, by a clock that isn't set", now.from, now.until)
+	}
+	for _, c := range []struct {
+		ahead time.Duration // how far the clock was ahead when it was made
+		want  bool
+	}{
+		{0, true}, {-20 * time.Second, true}, {-time.Minute, false}, {-time.Hour, false}, {20 * time.Second, false}, {time.Hour, false},
+	} {
+		before := signature{jwt: "made before", from: now.from.Add(c.ahead), until: now.until.Add(c.ahead)}
+		s.made.Add(what, before)
+		if used := identity() == before.jwt; used != c.want {
+			t.Errorf("made by a clock that was %v ahead: used again: %v, want %v", c.ahead, used, c.want)
+		}
+	}
+}
+
 func BenchmarkSignedIdentity(b *testing.B) {
 	config, err := SignedIdentity{}.check("my-api")
 	if err != nil {
