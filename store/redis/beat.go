@@ -27,7 +27,7 @@ func (s *Store) beat() {
 	defer ticker.Stop()
 	var warned, told, refused bool
 	var last pulse
-	var reopened time.Time
+	var reopened, looked time.Time
 	for due := true; s.ctx.Err() == nil; {
 		now, err := s.sendBeat(s.ctx)
 		s.prove(last)
@@ -46,6 +46,10 @@ func (s *Store) beat() {
 			s.cutOff.Store(s.outvoted(s.ctx))
 		}
 		refused = s.logRefusal(refused, err)
+		if due && (err == nil || forbidden(err)) && (s.missed.Load() != nil || time.Since(looked) > rightsInterval) {
+			s.lookAtRights(s.ctx)
+			looked = time.Now()
+		}
 		if err == nil && due {
 			if err := s.countAllReplicas(s.ctx); err != nil && forbidden(err) && !told {
 				told = true

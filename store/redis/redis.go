@@ -115,6 +115,7 @@
 //	beat.go        what a gateway says of itself, every second
 //	gateways.go    who follows, and how far
 //	server.go      what is wrong with how a server is set up
+//	rights.go      what the redis user may not do
 //	sentinels.go   whether the one that is reached is still the master
 //	stats.go       what is counted
 //
@@ -192,7 +193,8 @@ type Store struct {
 	sentinels  []*redis.Client           // themselves
 	serverAt   func(address string) *redis.Client
 
-	stats counters
+	missed atomic.Pointer[missingError] // what the redis user may not do
+	stats  counters
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc

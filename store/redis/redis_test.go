@@ -230,3 +230,84 @@ func TestUser(t *testing.T) {
 		}
 	}
 }
+
+// What a user may not do is logged, and told to whoever asks how the store is, before
+// anybody misses it.
+func TestMissingRights(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	for _, c := range []struct {
+		rules string // behind those that are enough
+		want  string // of what is logged
+	}{
+		{"resetkeys ~{patgate}:*", "del patgate:t:*, get patgate:t:*"},
+		{"resetkeys ~{patgate}:* %R~patgate:*", "del patgate:t:*, set patgate:t:* on"},
+		{"-get", "get patgate:t:*"},
+		{"-mget", "mget patgate:t:*"},
+		{"-set", "set patgate:t:*"},
+		{"-zadd", "zadd {patgate}:events"},
+		{"-xadd", "xadd {patgate}:events, xadd {patgate}:feed on"},
+		{"-eval", "eval"},
+	} {
+		user(t, server, "u", "~patgate:* ~{patgate}:* +@all -@dangerous +info "+c.rules)
+		var log logged
+		s, err := Open(Options{Addresses: []string{server.Addr}, Username: "u", Password: "secret", KeyPrefix: "patgate", Logger: log.logger(), Budget: 2 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		awaitMissing := func(want string) {
+			t.Helper()
+			redistest.Await(t, "what is missing with "+c.rules, func() error {
+				err := s.Reach(t.Context())
+				if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+					return fmt.Errorf("reached: %v, want %q", err, want)
+				}
+				return nil
+			})
+		}
+		awaitMissing(c.want)
+		const line = "it needs ~patgate:* ~{patgate}:* +@all -@dangerous +info"
+		redistest.Await(t, "that to be logged", func() error { return unless(strings.Contains(log.String(), c.want)) })
+		if n := strings.Count(log.String(), line); n != 1 || !strings.Contains(log.String(), "level=ERROR") {
+			t.Errorf("%s: logged %d times: %s", c.rules, n, log.String())
+		}
+		user(t, server, "u", "~patgate:* ~{patgate}:* +@all -@dangerous +info")
+		awaitMissing("")
+		s.Close()
+	}
+}
+
+// The rights that are looked at are all that are needed, and each is looked at.
+func TestRightsAreEnough(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	rules := "~test*:* ~{test*}:* -@all +eval +info"
+	for _, of := range commands {
+		for _, command := range strings.Fields(of) {
+			rules += " +" + command
+		}
+	}
+	user(t, server, "u", rules)
+	o := Options{Addresses: []string{server.Addr}, Username: "u", Password: "secret"}
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, o) })
+	s := open(t, o)
+	for _, of := range commands {
+		for _, command := range strings.Fields(of) {
+			user(t, server, "u", rules+" -"+command)
+			s.lookAtRights(t.Context())
+			if err := s.Reach(t.Context()); err == nil || !strings.Contains(err.Error(), " "+command+" ") {
+				t.Errorf("without %s: %v", command, err)
+			}
+		}
+	}
+}
+
+// user has the server know a user with these rules.
+func user(t *testing.T, server *redistest.Server, name, rules string) {
+	t.Helper()
+	rule := []any{"acl", "setuser", name, "reset", "on", ">secret"}
+	for _, r := range strings.Fields(rules) {
+		rule = append(rule, r)
+	}
+	server.Do(rule...)
+}

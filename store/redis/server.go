@@ -21,8 +21,11 @@ func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, serv
 }
 
 // Reach implements store.Reachable. A Cluster may go on without one of its masters
-// (cluster-require-full-coverage no).
+// (cluster-require-full-coverage no), and a user may have too few rights.
 func (s *Store) Reach(ctx context.Context) error {
+	if missing := s.missed.Load(); missing != nil {
+		return missing
+	}
 	if s.cluster == nil { // a single server is heard, or it isn't there
 		return s.usable(ctx)
 	}
@@ -34,8 +37,11 @@ func (s *Store) Reach(ctx context.Context) error {
 	})
 }
 
-// forbidden reports whether the redis user may not ask that.
-func forbidden(err error) bool { return strings.Contains(err.Error(), "NOPERM") }
+// forbidden reports whether the redis user may not do that.
+func forbidden(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "NOPERM") || strings.Contains(text, "The user executing the script can't") // Redis 7.0, in scripts
+}
 
 // warn says what would lose tokens.
 func (s *Store) warn(ctx context.Context) error {

@@ -1,0 +1,115 @@
+package redis
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// commands are what is done to keys, by what they hold. What only Check does isn't
+// among them: where that isn't allowed, it says so itself. XREAD has its key in the
+// middle.
+var commands = map[string]string{
+	"strings": "get mget set del",
+	"hashes":  "hget hmget hgetall hset hdel hincrby",
+	"zsets":   "zadd zrem zcard zrangebylex zrevrangebylex",
+	"streams": "xadd xdel xlen xrange xrevrange xread",
+	"none":    "time wait",
+}
+
+// rights returns all that the redis user must be allowed to do, as commands.
+func (k *keys) rights() (all [][]string) {
+	for kind, names := range map[string][]string{
+		"strings": {k.tokens + "*", k.ownerPrefix + "*", k.claimPrefix + "*"},
+		"hashes":  {k.head, k.changes, k.gateways, k.uses},
+		"zsets":   {k.ids, k.owners, k.ownPrefix + "*", k.eventsBy},
+		"streams": {k.feed, k.events},
+		"none":    {"1"},
+	} {
+		for _, command := range strings.Fields(commands[kind]) {
+			for _, name := range names {
+				if command == "xread" {
+					all = append(all, []string{command, "streams", name, "0"})
+				} else {
+					all = append(all, []string{command, name})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// scriptRefused returns those commands that the user may not run.
+//
+//	ARGV  commands, as JSON
+const scriptRefused = `
+local refused = {}
+for _, command in ipairs(cjson.decode(ARGV[1])) do
+  if not redis.acl_check_cmd(unpack(command)) then table.insert(refused, table.concat(command, ' ')) end
+end
+table.sort(refused)
+return refused`
+
+// rightsInterval is how often rights are looked at: the server may be another one by
+// now. What is missing is looked for with every beat.
+const rightsInterval = 10 * time.Second
+
+// lookAtRights finds out whether the redis user may do all that is needed, and logs
+// what it may not: while all tokens that come are held, and nobody changes any, nothing
+// else shows it.
+func (s *Store) lookAtRights(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	all, _ := json.Marshal(s.keys.rights()) // texts: never fails
+	err := s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+		cmd := eval(scriptRefused, nil, string(all))
+		if err := server.Process(ctx, cmd); err != nil && !forbidden(err) {
+			return err
+		}
+		refused, err := cmd.StringSlice()
+		if err != nil {
+			refused = []string{"eval"}
+		}
+		where := s.where
+		if s.cluster != nil { // whose servers have users of their own
+			where = server.Options().Addr
+		}
+		return s.missing(where, refused)
+	})
+	missing, is := errors.AsType[*missingError](err)
+	if err != nil && !is {
+		s.log.Debug("looking at the rights of the redis user", "store", s.where, "error", err)
+		return
+	}
+	switch before := s.missed.Swap(missing); {
+	case missing != nil && (before == nil || *before != *missing):
+		s.log.Error("LOOKUPS OR CHANGES FAIL: "+missing.Error(), "store", s.where)
+	case missing == nil && before != nil:
+		s.log.Info("the redis user may do all that is needed again", "store", s.where)
+	}
+}
+
+// missingError says what the redis user may not do.
+type missingError struct{ text string }
+
+func (e *missingError) Error() string { return e.text }
+
+// missing returns a missingError, unless nothing is refused.
+func (s *Store) missing(where string, refused []string) error {
+	const shown = 5
+	if len(refused) == 0 {
+		return nil
+	}
+	more := ""
+	if len(refused) > shown {
+		refused, more = refused[:shown], " and more"
+	}
+	prefix := strings.TrimSuffix(s.keys.tokens, ":t:")
+	return &missingError{fmt.Sprintf("the redis user may not run %s%s on %s; it needs ~%s:* ~{%[4]s}:* +@all -@dangerous +info",
+		strings.Join(refused, ", "), more, where, prefix)}
+}
