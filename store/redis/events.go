@@ -14,24 +14,23 @@ import (
 	"github.com/patgate/patgate/store"
 )
 
-// luaRecord defines record, which adds the events in the last arguments to the
+// luaRecord defines record, which writes the events in the last arguments to the
 // last two keys, the events and their index: triples of an event and the two
 // members of the index that it has, without its number, and then how many triples
 // there are. own is the last argument that is not about events.
 const luaRecord = luaEnd + `
 local own = #ARGV - 1 - 3 * tonumber(ARGV[#ARGV])
 local function record(head)
+  if own == #ARGV - 1 then return end
+  local n = tonumber(redis.call('HGET', head, 'events') or last(KEYS[#KEYS - 1]))
   for i = own + 1, #ARGV - 1, 3 do
-    local n = redis.call('HINCRBY', head, 'events', 1)
-    if n == 1 then
-      n = last(KEYS[#KEYS - 1]) + 1
-      redis.call('HSET', head, 'events', string.format('%.0f', n))
-    end
-    redis.call('XADD', KEYS[#KEYS - 1], string.format('%.0f-0', n), 'e', ARGV[i])
+    n = n + 1
+    write('XADD', KEYS[#KEYS - 1], string.format('%.0f-0', n), 'e', ARGV[i])
     for _, member in ipairs({ARGV[i + 1], ARGV[i + 2]}) do
-      if member ~= '' then redis.call('ZADD', KEYS[#KEYS], 0, member .. string.format('%016.0f', n)) end
+      if member ~= '' then write('ZADD', KEYS[#KEYS], 0, member .. string.format('%016.0f', n)) end
     end
   end
+  write('HSET', head, 'events', string.format('%.0f', n))
 end
 `
 
@@ -39,8 +38,9 @@ end
 //
 //	KEYS  head, events, their index
 //	ARGV  as luaRecord has them
-const scriptRecord = luaRecord + `
+const scriptRecord = luaWrites + luaRecord + `
 record(KEYS[1])
+make()
 return 1`
 
 // evalWith is eval for a script that calls record, with events.

@@ -302,6 +302,80 @@ func TestRightsAreEnough(t *testing.T) {
 	}
 }
 
+// A change of which a part may not be made is not made, and nobody hears of it.
+func TestForbiddenChange(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	o := Options{Addresses: []string{server.Addr}}
+	for _, rule := range []string{"-zadd", "-zrem", "-xadd", "-hdel", "-del", "-hset"} {
+		o.KeyPrefix = "forbidden" + rule
+		s := open(t, o)
+		told := listen(t, s)
+		user(t, server, "u", "~* +@all")
+		limited := o
+		limited.Username, limited.Password = "u", "secret"
+		other := open(t, limited)
+		create(t, s, newToken("a"), newToken("b"), newToken("d"))
+		if _, err := s.UpdateOwner(t.Context(), "carol", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "carol"}, nil }); err != nil {
+			t.Fatal(err)
+		}
+		user(t, server, "u", "~* +@all "+rule)
+		ctx := store.WithEvents(t.Context(), func() []store.Event { return []store.Event{{Action: "tried", TokenID: "a", Owner: "alice"}} })
+		for what, change := range map[string]func() error{
+			"replace a secret": func() error {
+				_, err := other.Update(ctx, "a", func(t *token.Token) error { t.Digest = digest("new"); return nil })
+				return err
+			},
+			"revoke": func() error {
+				_, err := other.Update(ctx, "b", func(t *token.Token) error { revoke(t); return nil })
+				return err
+			},
+			"create": func() error { return other.Create(ctx, newToken("c")) },
+			"delete": func() error { return other.Delete(ctx, "d") },
+			"change an owner": func() error {
+				_, err := other.UpdateOwner(ctx, "alice", func(*token.Owner) (*token.Owner, error) {
+					return &token.Owner{ID: "alice"}, nil
+				})
+				return err
+			},
+			"forget an owner": func() error { return other.DeleteOwner(ctx, "carol") },
+			"record":          func() error { return other.Record(ctx, store.Event{Action: "tried", Owner: "alice"}) },
+		} {
+			before := indexesOf(t, s)
+			if change() == nil {
+				continue // it goes without
+			}
+			if after := indexesOf(t, s); after != before {
+				t.Errorf("%s: %s: there is now %s, before there was %s", rule, what, after, before)
+			}
+		}
+		awaitHeard(t, s)
+		if n, resets := s.Stats().Lost, told.resets(); n > 0 || resets > 0 {
+			t.Errorf("%s: %d reads showed an older record than was heard of, and %d times some were missed", rule, n, resets)
+		}
+		if problems, err := s.Check(t.Context(), false); err != nil || len(problems) > 0 {
+			t.Errorf("%s: Check = %+v, %v, want nothing", rule, problems, err)
+		}
+	}
+}
+
+// indexesOf returns all that shows of changes, but for records.
+func indexesOf(t *testing.T, s *Store) string {
+	t.Helper()
+	var all []any
+	for _, command := range [][]any{
+		{"hmget", s.keys.head, "n", "mark", "events"}, {"xrange", s.keys.feed, "-", "+"}, {"xrange", s.keys.events, "-", "+"},
+		{"zrange", s.keys.eventsBy, 0, -1}, {"zrange", s.keys.ids, 0, -1}, {"zrange", s.keys.owners, 0, -1},
+	} {
+		v, err := s.client.Do(t.Context(), command...).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	return fmt.Sprintf("%q", all)
+}
+
 // user has the server know a user with these rules.
 func user(t *testing.T, server *redistest.Server, name, rules string) {
 	t.Helper()

@@ -42,6 +42,25 @@ if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
 redis.call('SET', KEYS[1], ARGV[3])
 return 1`
 
+// luaWrites defines write, which notes a write, and make, which makes those noted, in
+// this order; or none, where the user may not make one of them. What a script has
+// written before another write is refused stays, and gateways would hear of a change
+// that isn't made. (Of a claim, which goes by itself, and of a value that is replaced by
+// an empty one, which counts as none, nothing is left that matters: these are written
+// without.)
+const luaWrites = `
+local writes = {}
+local function write(...) writes[#writes + 1] = {...} end
+local function make()
+  for _, w in ipairs(writes) do
+    if redis.acl_check_cmd and not redis.acl_check_cmd(unpack(w)) then
+      error({err = 'NOPERM the redis user may not run ' .. w[1] .. ' on ' .. w[2]})
+    end
+  end
+  for _, w in ipairs(writes) do redis.call(unpack(w)) end
+end
+`
+
 // luaEnd returns the number of a stream's last entry, 0 where it has none. It is
 // asked where the head, which counts entries, has been lost.
 const luaEnd = `
@@ -51,15 +70,15 @@ local function last(stream)
 end
 `
 
-// luaAppend appends an entry to the feed and returns its position.
+// luaAppend defines append, which writes an entry of the feed behind position n and
+// returns its position.
 const luaAppend = luaEnd + `
-local function append(head, feed, mark, payload, keep)
-  local n = tonumber(redis.call('HGET', head, 'n') or last(feed)) + 1
-  local id = string.format('%.0f', n)
+local function append(head, feed, n, mark, payload, keep)
+  local id = string.format('%.0f', n + 1)
   local previous = redis.call('HGET', head, 'mark') or ''
-  redis.call('XADD', feed, 'MAXLEN', '~', keep, id .. '-0', 'mark', mark, 'after', previous, 'what', payload)
-  redis.call('HSET', head, 'n', id, 'mark', mark)
-  return n
+  write('XADD', feed, 'MAXLEN', '~', keep, id .. '-0', 'mark', mark, 'after', previous, 'what', payload)
+  write('HSET', head, 'n', id, 'mark', mark)
+  return n + 1
 end
 `
 
@@ -118,9 +137,9 @@ end
 return string.sub(v, 1, 1)`
 
 // luaPending ends a script here unless the change KEYS[3], ARGV[1] is pending: it
-// returns the position of one that is committed, or 0. Otherwise, committed
-// notes that the change is, and records its events.
-const luaPending = luaRecord + `
+// returns the position of one that is committed, or 0. Otherwise, commit makes what was
+// noted, records the change's events, tells of it last, and returns its position.
+const luaPending = luaWrites + luaAppend + luaRecord + `
 local entry = redis.call('HGET', KEYS[3], ARGV[1])
 if not entry then return 0 end
 local state, position, rest = string.match(entry, '^(%a) (%d+)(.*)$')
@@ -129,9 +148,11 @@ if state == 'c' then
   return tonumber(position)
 end
 if state ~= 'p' then return 0 end
-local function committed(n)
+local function commit()
   record(KEYS[1])
-  redis.call('HSET', KEYS[3], ARGV[1], 'c ' .. string.format('%.0f', n) .. rest)
+  local n = append(KEYS[1], KEYS[2], tonumber(redis.call('HGET', KEYS[1], 'n') or last(KEYS[2])), ARGV[1], ARGV[2], ARGV[3])
+  write('HSET', KEYS[3], ARGV[1], 'c ' .. string.format('%.0f', n) .. rest)
+  make()
   return n
 end
 `
@@ -148,22 +169,21 @@ end
 //
 // It returns the position; 0 when the change was aborted, or one that was
 // announced later claims an id; or the id that is taken.
-const scriptCommit = luaListed + luaAppend + luaPending + `
+const scriptCommit = luaListed + luaPending + `
 local free = tonumber(ARGV[4])
 for i = 5, 4 + free do
   local id = ARGV[i]
   if redis.call('GET', KEYS[i]) ~= ARGV[1] then return 0 end
   if listed(KEYS[4], id) then return id end
 end
-local n = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
-for i = 5, 4 + free do redis.call('DEL', KEYS[i]) end
+for i = 5, 4 + free do write('DEL', KEYS[i]) end
 for i = 5 + free, own, 3 do
   local index = KEYS[tonumber(ARGV[i + 1])]
-  if ARGV[i] == 'A' then redis.call('ZADD', index, 0, ARGV[i + 2])
-  elseif ARGV[i] == 'R' then redis.call('ZREM', index, ARGV[i + 2])
-  else redis.call('HDEL', index, ARGV[i + 2]) end
+  if ARGV[i] == 'A' then write('ZADD', index, 0, ARGV[i + 2])
+  elseif ARGV[i] == 'R' then write('ZREM', index, ARGV[i + 2])
+  else write('HDEL', index, ARGV[i + 2]) end
 end
-return committed(n)`
+return commit()`
 
 // scriptOwner commits a pending change of an owner's record.
 //
@@ -174,17 +194,16 @@ return committed(n)`
 //
 // It returns the position, or 0 when the change was aborted or there is another
 // value.
-const scriptOwner = luaAppend + luaPending + `
+const scriptOwner = luaPending + `
 if (redis.call('GET', KEYS[5]) or '') ~= ARGV[5] then return 0 end
-local n = append(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])
 if ARGV[7] == '0' then
-  redis.call('SET', KEYS[5], ARGV[6])
-  redis.call('ZADD', KEYS[4], 0, ARGV[4])
+  write('SET', KEYS[5], ARGV[6])
+  write('ZADD', KEYS[4], 0, ARGV[4])
 else
-  redis.call('SET', KEYS[5], ARGV[6], 'EX', ARGV[7])
-  redis.call('ZREM', KEYS[4], ARGV[4])
+  write('SET', KEYS[5], ARGV[6], 'EX', ARGV[7])
+  write('ZREM', KEYS[4], ARGV[4])
 end
-return committed(n)`
+return commit()`
 
 // scriptRaise lets the feed go on behind a position that somebody has seen and
 // that it has lost. The jump tells everybody else that something was lost.
@@ -194,14 +213,14 @@ return committed(n)`
 //	      nothing where that isn't known, length of the feed
 //
 // It returns the position and mark of the last entry.
-const scriptRaise = luaAppend + `
+const scriptRaise = luaWrites + luaAppend + `
 local stored = redis.call('HGET', KEYS[1], 'n')
 local n = tonumber(stored or last(KEYS[2]))
 local mark = redis.call('HGET', KEYS[1], 'mark') or ''
 local seen = tonumber(ARGV[2])
 if not stored and n > 0 or n < seen or n == seen and ARGV[3] ~= '' and mark ~= ARGV[3] then
-  redis.call('HSET', KEYS[1], 'n', string.format('%.0f', math.max(n, seen)))
-  append(KEYS[1], KEYS[2], ARGV[1], '', ARGV[4])
+  append(KEYS[1], KEYS[2], math.max(n, seen), ARGV[1], '', ARGV[4])
+  make()
 end
 return {redis.call('HGET', KEYS[1], 'n') or '0', redis.call('HGET', KEYS[1], 'mark') or ''}`
 
