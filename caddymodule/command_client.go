@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"net"
 	"net/http"
@@ -158,7 +159,10 @@ func (c *client) unheard(err error) error {
 		err = whole.Err
 	}
 	var dialing *net.OpError
-	if errors.As(err, &dialing) && dialing.Op == "dial" {
+	switch dialed := errors.As(err, &dialing) && dialing.Op == "dial"; {
+	case dialed && errors.Is(err, fs.ErrPermission): // which waiting doesn't change
+		return fmt.Errorf("this user may not ask the server at %s (%w): ask as the user that it runs as", c.address, dialing.Err)
+	case dialed:
 		return unheard{fmt.Errorf("no server answers at %s (%w): is patgate running? --address or --config says where", c.address, dialing.Err)}
 	}
 	return unheard{fmt.Errorf("asking the server at %s: %w", c.address, err)}

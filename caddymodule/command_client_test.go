@@ -1,10 +1,13 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/patgate/patgate/internal/freeport"
@@ -63,5 +66,32 @@ func TestOrigin(t *testing.T) {
 	load(socket + "/c" + enforced)
 	if _, stderr, err := told(t, "", "status", "--address", socket+"/c"); err == nil || !strings.Contains(stderr, "http://127.0.0.1") {
 		t.Errorf("status at a socket without origins: %q, %v", stderr, err)
+	}
+}
+
+// Why nobody answers decides what to do about it, and whether it helps to wait.
+func TestUnheard(t *testing.T) {
+	dialed := func(err error) error {
+		return &url.Error{Op: "Get", Err: &net.OpError{Op: "dial", Net: "unix", Err: err}}
+	}
+	c := &client{address: "unix//run/admin.sock"}
+	for _, test := range []struct {
+		err    error
+		want   string // with the cause
+		passes bool
+	}{
+		{dialed(syscall.ECONNREFUSED), "no server answers at unix//run/admin.sock (%v): is patgate running? --address or --config says where", true},
+		{dialed(syscall.ENOENT), "no server answers at unix//run/admin.sock (%v): is patgate running? --address or --config says where", true},
+		{dialed(syscall.EACCES), "this user may not ask the server at unix//run/admin.sock (%v): ask as the user that it runs as", false},
+		{io.EOF, "asking the server at unix//run/admin.sock: %v", true},
+	} {
+		cause := test.err
+		if op, is := errors.AsType[*net.OpError](test.err); is {
+			cause = op.Err
+		}
+		err := c.unheard(test.err)
+		if want := fmt.Sprintf(test.want, cause); err.Error() != want || mayPass(err) != test.passes {
+			t.Errorf("%v: %q, may pass: %v; want %q, %v", test.err, err, mayPass(err), want, test.passes)
+		}
 	}
 }

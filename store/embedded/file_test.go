@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -217,5 +218,17 @@ func TestCommitShowsLate(t *testing.T) {
 	}
 	if _, err := s.Update(t.Context(), "a", rename); err != nil {
 		t.Errorf("Update: %v", err)
+	}
+}
+
+// Where there is no room for the copy, people are told where it is wanted.
+func TestSnapshotNeedsRoom(t *testing.T) {
+	s := open(t)
+	hint := "make room there, or stop the server and copy the file itself"
+	for cause, want := range map[error]bool{syscall.ENOSPC: true, syscall.EIO: false} {
+		err := s.copying(&os.PathError{Op: "write", Path: "x", Err: cause})
+		if !errors.Is(err, cause) || strings.Contains(err.Error(), hint) != want {
+			t.Errorf("%q, want it to say %q: %v", err, hint, want)
+		}
 	}
 }

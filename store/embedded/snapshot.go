@@ -2,10 +2,12 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/patgate/patgate/store"
 )
@@ -17,7 +19,7 @@ import (
 func (s *Store) Snapshot(ctx context.Context, w io.Writer) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".snapshot-*")
 	if err != nil {
-		return fmt.Errorf("copying token store %s: %w", s.path, err)
+		return s.copying(err)
 	}
 	if os.Remove(f.Name()) != nil { // an open file can't be, on Windows
 		defer os.Remove(f.Name())
@@ -30,13 +32,21 @@ func (s *Store) Snapshot(ctx context.Context, w io.Writer) (err error) {
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
-	if err == nil {
-		_, err = io.Copy(w, f)
-	}
 	if err != nil {
+		return s.copying(err)
+	}
+	if _, err = io.Copy(w, f); err != nil {
 		return fmt.Errorf("copying token store %s: %w", s.path, err)
 	}
 	return nil
+}
+
+// copying says what came in the way of the copy beside the file.
+func (s *Store) copying(err error) error {
+	if errors.Is(err, syscall.ENOSPC) { // wherever the copy is to go
+		return fmt.Errorf("copying token store %s, beside it first: %w: make room there, or stop the server and copy the file itself", s.path, err)
+	}
+	return fmt.Errorf("copying token store %s: %w", s.path, err)
 }
 
 var _ store.Snapshotter = (*Store)(nil)
