@@ -126,9 +126,8 @@ func (s *Store) trySend(ctx context.Context, safety safety, cmds []keyed) error 
 // was written over the same. A command for a key that is being moved away goes
 // where the server says.
 func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, cmds []keyed) error {
-	by, ok := ctx.Deadline()
 	client := server
-	if ok && time.Until(by) > s.budget*5/4 {
+	if by, ok := ctx.Deadline(); ok && time.Until(by) > s.budget*5/4 {
 		client = server.WithTimeout(time.Until(by)) // of its own it gives up behind the budget
 	}
 	var unconfirmed error
@@ -152,7 +151,7 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 			return err
 		}
 	}
-	if moved && s.replicasOf(server).want() > 0 && safety == safe { // those that have confirmed are another node's
+	if safety == safe && moved && s.replicasOf(server).want() > 0 { // those that have confirmed are another node's
 		return errNotReplicated
 	}
 	return unconfirmed
