@@ -11,8 +11,8 @@ import (
 
 // Decide says whether the token may do what the request asks for, at this time
 // and from this address. m is a match that NeedsDecision. For routes whose space
-// is the token's own, it sets m.Space; where it is too little that the token or its
-// owner may do, m.Detail. It allocates nothing, but for that.
+// is the token's own, it sets m.Space; where the reason doesn't say all, as where it is the
+// owner who may not, m.Detail. It allocates nothing, but for that.
 func (m *Match) Decide(s *Subject, now time.Time, from netip.Addr) Reason {
 	if r := s.Serves(now, from); r != Forward {
 		return r
@@ -47,7 +47,7 @@ func (m *Match) lacks(who string, r Reason) string {
 	case r == ResourceNotGranted && m.Route.Resource.Kind == FromNone:
 		return who + " is granted for some resources only, and there is none here"
 	case who == theToken:
-		return r.Detail()
+		return "" // the reason says it
 	}
 	return who + strings.TrimPrefix(r.Detail(), theToken)
 }

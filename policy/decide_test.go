@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -195,9 +196,9 @@ func TestDetailsOfADecision(t *testing.T) {
 	} {
 		m := p.matched(request(c.target, "Authorization: S"))
 		owner := NewOwner("o", &token.Owner{ID: "o", Enabled: true, Grants: c.owner})
-		m.Decide(&Subject{Owner: owner, Grants: NewGrants(c.token)}, now, netip.Addr{})
-		if m.Detail != c.want {
-			t.Errorf("%s, token with %v, owner with %v: %q, want %q", c.target, c.token, c.owner, m.Detail, c.want)
+		reason := m.Decide(&Subject{Owner: owner, Grants: NewGrants(c.token)}, now, netip.Addr{})
+		if got := cmp.Or(m.Detail, reason.Detail()); got != c.want {
+			t.Errorf("%s, token with %v, owner with %v: %q, want %q", c.target, c.token, c.owner, got, c.want)
 		}
 	}
 }

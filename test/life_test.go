@@ -325,7 +325,7 @@ func TestEventsAreBounded(t *testing.T) {
 		want    int
 	}{
 		{"events {\nmax 3\n}", 3},
-		{"events {\nkeep 1ms\n}", 0},
+		{"events {\nkeep 1ms\n}", 1}, // that of the last token
 	} {
 		s.options = c.options
 		g.configure(t, s)
@@ -333,6 +333,7 @@ func TestEventsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, c.options, func() bool { return count() == c.want })
+		g.create(t, `{"name":"later","full":true}`)
 	}
 }
 
