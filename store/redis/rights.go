@@ -3,9 +3,10 @@ package redis
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -66,6 +67,8 @@ func (s *Store) lookAtRights(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
 	all, _ := json.Marshal(s.keys.rights()) // texts: never fails
+	var mu sync.Mutex
+	var texts []string // one for each server of a Cluster
 	err := s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
 		cmd := eval(scriptRefused, nil, string(all))
 		if err := server.Process(ctx, cmd); err != nil && !forbidden(err) {
@@ -79,12 +82,21 @@ func (s *Store) lookAtRights(ctx context.Context) {
 		if s.cluster != nil { // whose servers have users of their own
 			where = server.Options().Addr
 		}
-		return s.missing(where, refused)
+		if len(refused) > 0 {
+			mu.Lock()
+			defer mu.Unlock()
+			texts = append(texts, s.mayNotRun(refused, where))
+		}
+		return nil
 	})
-	missing, is := errors.AsType[*missingError](err)
-	if err != nil && !is {
+	if err != nil && len(texts) == 0 {
 		s.log.Debug("looking at the rights of the redis user", "store", s.where, "error", err)
 		return
+	}
+	var missing *missingError
+	if len(texts) > 0 {
+		slices.Sort(texts)
+		missing = &missingError{strings.Join(texts, "; ")}
 	}
 	switch before := s.missed.Swap(missing); {
 	case missing != nil && (before == nil || *before != *missing):
@@ -99,17 +111,14 @@ type missingError struct{ text string }
 
 func (e *missingError) Error() string { return e.text }
 
-// missing returns a missingError, unless nothing is refused.
-func (s *Store) missing(where string, refused []string) error {
+// mayNotRun says which commands are refused where, and what the user needs.
+func (s *Store) mayNotRun(refused []string, where string) string {
 	const shown = 5
-	if len(refused) == 0 {
-		return nil
-	}
 	more := ""
 	if len(refused) > shown {
 		refused, more = refused[:shown], " and more"
 	}
 	prefix := strings.TrimSuffix(s.keys.tokens, ":t:")
-	return &missingError{fmt.Sprintf("the redis user may not run %s%s on %s; it needs ~%s:* ~{%[4]s}:* +@all -@dangerous +info",
-		strings.Join(refused, ", "), more, where, prefix)}
+	return fmt.Sprintf("the redis user may not run %s%s on %s; it needs ~%s:* ~{%[4]s}:* +@all -@dangerous +info",
+		strings.Join(refused, ", "), more, where, prefix)
 }
