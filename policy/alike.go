@@ -274,15 +274,21 @@ func (l *look) find(n *node, i int) *Route {
 	} else {
 		s := spelled{text: text}
 		for j := range n.edges {
-			if e := &n.edges[j]; s.alike(e.literal, last) && !n.hasKeys(e.literal, text) && l.uncovered(l.find(e.to, i+1), loosely(text, e.literal), text) {
+			if e := &n.edges[j]; s.alike(e.literal, last) && !l.onKeys(i, e.literal) && l.uncovered(l.find(e.to, i+1), s.loosely(e.literal), text) {
 				return nil
 			}
 		}
 	}
 	if !l.inName {
 		l.inName = true
+		followed := map[*node]bool{} // the client may repeat names as it likes
 		for name := range namesIn(text) {
-			if to := n.next(name); to != nil && l.uncovered(l.find(to, i+1), findsInName, text) {
+			to := n.next(name)
+			if to == nil || followed[to] {
+				continue
+			}
+			followed[to] = true
+			if l.uncovered(l.find(to, i+1), findsInName, text) {
 				return nil
 			}
 		}
@@ -314,6 +320,17 @@ func (l *look) find(n *node, i int) *Route {
 		return m.Route
 	}
 	return found
+}
+
+// onKeys reports whether the request is on a route that has keys of OData behind a
+// literal at the i-th segment by itself: Salaries({key}).
+func (l *look) onKeys(i int, literal string) bool {
+	r := l.m.Route
+	if r == nil || l.reading != nil || i >= len(r.pattern.segments) {
+		return false
+	}
+	before, key := strings.CutSuffix(r.pattern.segments[i].before, "(")
+	return key && before == literal
 }
 
 // findNamed is find behind a parameter. cut says that the path is cut off in the middle

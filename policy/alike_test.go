@@ -49,6 +49,9 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"keys behind a name (OData)", "GET /odata/Salaries admin\nGET /odata/{set} read\nGET /odata/Salaries/{key} admin\nGET /odata/{set}/{key} read",
 			"/odata/Salaries(7) /odata/Salaries%287%29 /odata/Salaries(ID=7) /odata/salaries(7) /odata/Salaries(7)/amount", refused},
 		{"keys that have a route, and of what isn't a literal", "GET /odata/Salaries admin\nGET /odata/Salaries({key}) read\nGET /odata/{set} read", "/odata/Salaries(7) /odata/Salaries%287%29 /odata/Other(7) /odata/(7)", route},
+		{"keys that have a route, which isn't the request's", "* /odata/Salaries admin\nPOST /odata/Salaries({key}) read\nGET /odata/Salaries/secret admin\nGET /odata/Orders({key})?x=1 read\nGET /odata/Orders admin\n* /odata/* read",
+			"/odata/Salaries(7) /odata/Salaries(7)/secret /odata/Orders(7) /odata/Orders(7)?x=2", refused},
+		{"parentheses in a name", "GET /files/{name} read\nGET /files/report admin", "/files/report(1).pdf /files/report(a@b /files/(report)", route},
 		{"views (Zope, Pyramid)", "GET /docs/{id}/edit admin\nGET /docs/{id}/{view} read", "/docs/7/@@edit /docs/7/%40%40edit /docs/7/++view++edit /docs/7/++x++edit/", refused},
 		{"no views", "GET /docs/{id}/edit admin\nGET /docs/{id}/{view} read", "/docs/7/@edit /docs/7/@@view /docs/7/x@@edit /docs/7/++edit /docs/7/view++edit /docs/7/@@", route},
 		{"lists (tRPC, Elasticsearch)", "GET /trpc/admin.secrets admin\nGET /trpc/{proc} read\nGET /secret/_search admin\nGET /{index}/_search read",
@@ -56,6 +59,7 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"other lists", "GET /trpc/admin.secrets admin\nGET /trpc/{proc} read\nGET /secret/_search admin\nGET /{index}/{verb} read",
 			"/trpc/a,b /trpc/1,2,3 /trpc/a,admin /trpc/,, /a,secret/_count /a,b/_search,x", route},
 		{"a list of what asks for no more", "GET /users/me read\nGET /users/{id} admin", "/users/7,me /users/me,7", route},
+		{"a list of one name", "GET /a/me/{z}/x admin\nGET /a/* read", "/a/me,me,me,me/1/x", refused},
 		{"lists in many places", "GET /a/b/c/d/e/f/g/h admin\nGET /* read", "/a,a,a,a/b,b,b,b/c,c,c,c/d,d,d,d/e,e,e,e/f,f,f,f/g,g,g,g/h,h,h,h", route},
 		{"sessions (ASP.NET)", "GET /{s}/x read\nGET /x admin", "/(S(abc))/x /(A(b)F(c))/x", refused},
 		{"no sessions", "GET /{s}/x read\nGET /x admin", "/a(S(x))/x /Orders(f(x))/x", route},
@@ -233,6 +237,7 @@ func TestDataOfPages(t *testing.T) {
 		"GET /users/7/pageContext.json": Forward, "GET /users/7/x.rsc": Forward, "GET /users/7/__next.txt.gz": Forward, "GET /open/7/_.rsc": Forward,
 
 		// Waku
+		"GET /RSC/R/_root.txt": AmbiguousRequest, "GET /app/RSC/R/_root.txt": Forward,
 		"GET /RSC/R/users/7.txt": AmbiguousRequest, "GET /app/RSC/R/users/7.txt": AmbiguousRequest,
 		"GET /RSC/R/open/7.txt": Forward, "GET /RSC/X/users/7.txt": Forward,
 

@@ -26,11 +26,12 @@ const maxPairs = 4_000_000
 func Diff(before, after *Policy) []Difference {
 	methods := listedMethods([]string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, before, after)
 	var differences []Difference
+	deepest := max(before.deepest(), after.deepest())
 	for _, s := range samples(before, after) {
 		byAnswer := map[[2]string][]string{}
 		var order [][2]string
 		for _, method := range methods {
-			pair := s.asked(method, before, after)
+			pair := s.asked(method, deepest, before, after)
 			if pair[0] == pair[1] {
 				continue
 			}
@@ -49,27 +50,47 @@ func Diff(before, after *Policy) []Difference {
 	return differences
 }
 
-// asked says what two policies ask of a request that the pattern matches: of one that
-// strays in neither, if there is one.
-func (p *pattern) asked(method string, before, after *Policy) (first [2]string) {
-	for i, query := range p.queries() {
-		r := p.request(method, query, usualRest)
-		a, b := before.routed(&r), after.routed(&r)
-		asks := [2]string{before.asks(&a), after.asks(&b)}
-		if !p.strays(&a) && !p.strays(&b) {
-			return asks
-		}
-		if i == 0 {
-			first = asks
-		}
+// deepest returns how many segments the longest pattern has.
+func (p *Policy) deepest() (n int) {
+	for _, r := range p.routes {
+		n = max(n, len(r.pattern.segments))
 	}
-	return first
+	return n
 }
 
-// strays reports whether a request of the pattern is refused, or on a route for a value
-// that the pattern leaves open.
+// asked says what two policies ask of a request that the pattern matches: of one that
+// strays in neither, if there is one. Where it takes all the rest of a path, that may be
+// one segment, or more than any other pattern has.
+func (p *pattern) asked(method string, deepest int, before, after *Policy) [2]string {
+	var first *[2]string
+	for rest := usualRest; ; rest++ {
+		for _, query := range p.queries() {
+			r := p.request(method, query, rest)
+			a, b := before.routed(&r), after.routed(&r)
+			asks := [2]string{before.asks(&a), after.asks(&b)}
+			if !p.strays(&a) && !p.strays(&b) {
+				return asks
+			}
+			if first == nil {
+				first = &asks
+			}
+		}
+		switch {
+		case rest == 1 || !p.tail:
+			return *first
+		case len(p.segments)+rest > deepest || len(p.segments)+rest >= maxSegments:
+			rest = 0 // at last, one
+		}
+	}
+}
+
+// strays reports whether a request of the pattern is refused, or on a route that isn't for
+// all that the pattern leaves open: a value, or the rest of a path.
 func (p *pattern) strays(m *Match) bool {
-	return m.Reason != Forward || m.Route != nil && slices.ContainsFunc(m.Route.pattern.conditions, func(c condition) bool {
+	if m.Reason != Forward || m.Route == nil {
+		return m.Reason != Forward
+	}
+	return p.tail && !m.Route.pattern.tail || slices.ContainsFunc(m.Route.pattern.conditions, func(c condition) bool {
 		return !c.anyValue && slices.ContainsFunc(p.conditions, func(d condition) bool { return d.anyValue && d.key == c.key })
 	})
 }
@@ -142,7 +163,11 @@ func sameCredentials(a, b []Credential) bool {
 func samples(before, after *Policy) (all []pattern) {
 	seen := map[string]bool{}
 	add := func(p pattern) {
-		if s := p.path(usualRest) + p.queries()[0]; !seen[s] {
+		s := p.path(0) + p.queries()[0]
+		if p.tail {
+			s = "*" + s
+		}
+		if !seen[s] {
 			seen[s] = true
 			all = append(all, p)
 		}

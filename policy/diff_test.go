@@ -31,6 +31,8 @@ func TestDiff(t *testing.T) {
 		{[]string{"GET /a?draft=true read", "GET /a?draft write"}, []string{"GET /a?draft=true read", "GET /a?draft public"}, []string{"GET /a?draft: write -> public"}},
 		{[]string{"GET /a?draft=true read", "GET /a?draft write"}, []string{"GET /a?draft=true public", "GET /a?draft write"}, []string{"GET /a?draft=true: read -> public"}},
 		{[]string{"GET /a?draft=false read", "GET /a?draft write"}, []string{"GET /a?draft=false read", "GET /a?draft public"}, []string{"GET /a?draft: write -> public"}},
+		{[]string{"GET /{a}/{b} any", "GET /* never"}, []string{"GET /{a}/{b} any", "GET /* public"}, []string{"GET /*: never -> public"}},
+		{[]string{"GET /{a} any", "GET /{a}/{b} any", "GET /{a}/{b}/{c} any", "GET /* never"}, []string{"GET /{a} any", "GET /{a}/{b} any", "GET /{a}/{b}/{c} any", "GET /* public"}, []string{"GET /*: never -> public"}},
 		{[]string{"GET /a public"}, []string{"GET /a never"}, []string{"GET /a: public -> never"}},
 		{[]string{"GET /a c|b a"}, []string{"GET /a a b|c"}, nil},
 		{[]string{"GET /a b c|a"}, []string{"GET /a b a|d"}, []string{"GET /a: a|c b -> a|d b"}},

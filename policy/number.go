@@ -2,6 +2,7 @@ package policy
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -39,29 +40,34 @@ func equalNumbers(got, want string) bool {
 	return err == nil && g == w
 }
 
-// startsAsNumber reports whether some server reads a segment of a path, as a whole
-// or up to what isn't part of a number, as the one that a literal is or begins with.
-// A segment that has digits is a name more often than not, so it is looked at
-// closely.
-func startsAsNumber(text, literal string) bool {
+// readsAs reports whether some server reads the segment, as a whole or up to what isn't
+// part of a number, as the one that a literal is or begins with. A segment that has
+// digits is a name more often than not, so it is looked at closely, and once for all
+// literals that end alike.
+func (s *spelled) readsAs(literal string) bool {
 	n := signedDigits(literal)
 	want, rest := literal[:n], literal[n:]
 	if !isNumber(want) {
 		return false
 	}
-	if rest != "" {
-		cut := len(text) - len(rest)
-		if cut <= 0 || !equalFold(text[cut:], rest) {
-			return false
-		}
-		text = text[:cut]
-	}
-	if isNumber(text) {
+	end := len(s.text) - len(rest)
+	if end <= 0 || !equalFold(s.text[end:], rest) {
 		return false
 	}
 	value, err := strconv.ParseFloat(want, 64)
 	if err != nil {
 		return false
+	}
+	if end != s.numbersTo {
+		s.numbersTo, s.numbers = end, numbersIn(s.text[:end])
+	}
+	return slices.Contains(s.numbers, value)
+}
+
+// numbersIn returns the numbers that some server reads in a text that isn't one.
+func numbersIn(text string) (all []float64) {
+	if isNumber(text) {
+		return nil
 	}
 	for _, drop := range [...]string{"", "_", " ", "_ "} {
 		t := strings.Map(func(r rune) rune {
@@ -70,11 +76,9 @@ func startsAsNumber(text, literal string) bool {
 			}
 			return r
 		}, text)
-		if reads(t, value) || reads(plainDigits(t), value) {
-			return true
-		}
+		all = appendNumbers(appendNumbers(all, t), plainDigits(t))
 	}
-	return false
+	return all
 }
 
 // signedDigits returns for how long s begins with a whole number.
@@ -83,20 +87,23 @@ func signedDigits(s string) int {
 	return sign + digits(s[sign:], 10)
 }
 
-// reads reports whether text begins with the number n, in one of the ways to write
-// it.
-func reads(text string, n float64) bool {
+// appendNumbers appends those that a text begins with, in all the ways to write one.
+func appendNumbers(all []float64, text string) []float64 {
 	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == '+' || unicode.IsSpace(r) })
 	sign := 1.0
 	if rest, negative := strings.CutPrefix(text, "-"); negative {
 		text, sign = rest, -1
 	}
-	is := func(v float64, err error) bool { return err == nil && (sign*v == n || math.Trunc(sign*v) == n) }
-	if d := digits(text, 10); d > 0 && is(strconv.ParseFloat(text[:d], 64)) {
-		return true
+	add := func(v float64, err error) {
+		if err == nil {
+			all = append(all, sign*v, math.Trunc(sign*v))
+		}
 	}
-	if d := float(text); d > 0 && is(strconv.ParseFloat(text[:d], 64)) {
-		return true
+	if d := digits(text, 10); d > 0 {
+		add(strconv.ParseFloat(text[:d], 64))
+	}
+	if d := float(text); d > 0 {
+		add(strconv.ParseFloat(text[:d], 64))
 	}
 	for _, b := range bases {
 		if len(text) <= len(b.prefix) || !equalFold(text[:len(b.prefix)], b.prefix) {
@@ -104,11 +111,9 @@ func reads(text string, n float64) bool {
 		}
 		rest := text[len(b.prefix):]
 		v, err := strconv.ParseUint(rest[:digits(rest, b.base)], b.base, 64)
-		if is(float64(v), err) {
-			return true
-		}
+		add(float64(v), err)
 	}
-	return false
+	return all
 }
 
 // bases are those that a number can say it is in.

@@ -140,7 +140,7 @@ func (p *pathText) pages() (all []reading) {
 			all = appendPath(all, behind(3, ".json"), dataOfPage, first)
 			return appendPath(all, behind(4, ".json"), dataOfPage, first)
 		case first == "RSC" && second == "R": // Waku
-			return appendPath(all, behind(2, ".txt"), dataOfPage, first)
+			return appendPath(all, strings.TrimSuffix(behind(2, ".txt"), "/_root"), dataOfPage, first)
 		case first == "page-data" && last == "page-data.json": // Gatsby
 			return appendPath(all, before+p.text[p.bounds[i+1]:p.bounds[p.n-1]], dataOfPage, last)
 		}

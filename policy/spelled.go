@@ -9,18 +9,20 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// spelled is a segment of a path, which is folded at most once: it is long if the
-// client likes, and the literals it is compared with may be many.
+// spelled is a segment of a path, which is folded and read as a number at most once: it is
+// long if the client likes, and the literals it is compared with may be many.
 type spelled struct {
-	text   string
-	folded *string // nil: not yet
+	text      string
+	folded    *string   // nil: not yet
+	numbers   []float64 // see readsAs
+	numbersTo int       // where what they were read in ends; 0: not yet
 }
 
 // alike reports whether some server takes the segment for a literal. last says
 // that it is the path's last one.
 func (s *spelled) alike(literal string, last bool) bool {
 	text := s.text
-	if startsAsNumber(text, literal) {
+	if s.readsAs(literal) {
 		return true
 	}
 	for i := 0; i < len(literal); i++ {
@@ -40,9 +42,9 @@ func (s *spelled) alike(literal string, last bool) bool {
 	return drops(rest, last)
 }
 
-// loosely returns the rule by which a segment is alike to a literal.
-func loosely(text, literal string) string {
-	if startsAsNumber(text, literal) {
+// loosely returns the rule by which the segment is alike to a literal.
+func (s *spelled) loosely(literal string) string {
+	if s.readsAs(literal) {
 		return readsNumbers
 	}
 	return comparesLoosely
@@ -101,8 +103,10 @@ func drops(rest string, last bool) bool {
 	}
 	rest = strings.TrimLeft(rest, "+ .") // blanks and dots at the end of a name (Windows)
 	switch {
-	case rest == "", rest[0] == ';', rest[0] == '(': // a path parameter, a key (OData)
+	case rest == "", rest[0] == ';': // a path parameter
 		return true
+	case rest[0] == '(': // a key (OData)
+		return strings.HasSuffix(rest, ")")
 	case rest[0] == ':':
 		return len(rest) > 1 && (rest[1] == ':' || rest[1] == '$') // a stream of a file (Windows)
 	}

@@ -49,17 +49,6 @@ func (n *node) next(literal string) *node {
 	return nil
 }
 
-// hasKeys reports whether a segment is a literal with a key of OData behind it that the
-// policy has by itself: Salaries({key}).
-func (n *node) hasKeys(literal, text string) bool {
-	for i := range n.partial {
-		if p := &n.partial[i]; len(p.before) == len(literal)+1 && p.before[len(literal)] == '(' && strings.HasPrefix(p.before, literal) && p.matches(text) {
-			return true
-		}
-	}
-	return false
-}
-
 // insert puts a route at its place.
 func (n *node) insert(r *Route) {
 	for _, s := range r.pattern.segments {
