@@ -508,7 +508,7 @@ func TestReplicaJoins(t *testing.T) {
 	first, second := redistest.Start(t), redistest.Start(t)
 	first.Do("replicaof", host, port)
 	awaitOnline(t, master, first)
-	s := open(t, Options{Addresses: []string{master.Addr}, Budget: time.Second})
+	s := open(t, Options{Addresses: []string{master.Addr}, Budget: 8 * time.Second}) // a newcomer confirms nothing for up to a second
 	awaitReplicas(t, s)
 	second.Do("replicaof", host, port)
 	awaitOnline(t, master, second)

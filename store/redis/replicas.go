@@ -135,10 +135,9 @@ func (s *Store) replicasOf(server redis.UniversalClient) replicas {
 // than WAIT has counted, or as many, it has counted each of them. One that has come
 // since the last count is waited for in a second round.
 func (s *Store) executeSafe(ctx context.Context, server *redis.Client, conn *redis.Conn, p redis.Pipeliner) error {
-	limit := time.Now().Add(s.budget / 2)
 	for {
 		want := s.replicasOf(server).want()
-		wait := redis.NewIntCmd(noContext, "wait", want, max(time.Until(limit), time.Millisecond).Milliseconds())
+		wait := redis.NewIntCmd(noContext, "wait", want, max(s.budget/2, time.Millisecond).Milliseconds())
 		info := redis.NewStringCmd(noContext, "info", "replication")
 		if want > 0 {
 			p.Process(ctx, wait)
