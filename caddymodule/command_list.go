@@ -57,6 +57,7 @@ func list[T any](a *asking, path, key string, query url.Values, header []string,
 			return err
 		}
 		var items []json.RawMessage
+		next = ""
 		if err := errors.Join(json.Unmarshal(page[key], &items), json.Unmarshal(page["next"], &next)); err != nil {
 			return fmt.Errorf("reading the server's list: %w", err)
 		}

@@ -133,7 +133,7 @@ func (a *asking) backUp(file string) (status store.Status, err error) {
 	}
 	defer os.Remove(to.Name())
 	defer to.Close()
-	defer context.AfterFunc(a.ctx(), func() { to.Close() })() // which ends what give copies
+	defer context.AfterFunc(a.ctx(), func() { to.Close() })() // which ends the copying
 	resp, err := a.send(a.ctx(), http.MethodGet, apiPath("store", "backup"), nil)
 	if err != nil {
 		return status, err

@@ -12,13 +12,14 @@ import (
 func TestCostOfOddRequests(t *testing.T) {
 	lines := []string{"GET /{x}/a read", "GET /{x}:cancel/a admin", "GET /{x}:rename/a admin", "GET /q?a=1 read", "GET /q?b any", "GET /q?a=1&b admin", "GET /q any"}
 	for i := range 500 {
-		lines = append(lines, fmt.Sprintf("GET /kind%d/a admin", i))
+		lines = append(lines, fmt.Sprintf("GET /kind%d/a admin", i), fmt.Sprintf("GET /%d/a admin", i+1))
 	}
 	p := compile(t, Config{Routes: routes(lines...)}, "read", "admin")
 	long := "\ufdfa" // normalized it has 18 characters
 	for name, target := range map[string]string{
 		"a long segment":                         "/" + strings.Repeat("%E4%B8%AD", 900) + "/a",
 		"one like a literal":                     "/kind1%61" + strings.Repeat("%C3%A9", 1300) + "/a",
+		"one that begins like a number":          "/" + strings.Repeat("0_", 2500) + "x/a",
 		"one of which nothing is left":           "/" + strings.Repeat("%CC%81", 1300) + "/a",
 		"a long name in a query":                 "/q?" + strings.Repeat(long, 5000),
 		"many of them":                           "/q?a=1&a=2&a=3&" + strings.Repeat(strings.Repeat(long, 100)+"&", 50),
