@@ -139,7 +139,7 @@ var All = []*Personality{
 		Name: "OData", methods: plainMethod, hosts: plainHost,
 		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
 		literal: func(s segment, literal string, _ bool) bool {
-			return s.text == literal || strings.HasPrefix(s.text, literal+"(")
+			return s.text == literal || strings.HasPrefix(s.text, literal+"(") && strings.HasSuffix(s.text, ")")
 		},
 		value: decoded, query: plain("&", same, percentPlus), fields: joined,
 	},

@@ -41,7 +41,7 @@ func TestReadings(t *testing.T) {
 		{"Flask", "/x?a=1", "GET /x?a=1&a=2", "GET /x?A=1"},
 		{"CherryPy", "/users/delete_all", "GET /users/delete-all/index", "GET /users/DELETE_ALL"},
 		{"lists", "/users/me", "GET /users/7,me", "GET /users/7,m"},
-		{"OData", "/users/me", "GET /users/me(7)", "GET /users/men"},
+		{"OData", "/users/me", "GET /users/me(7)", "GET /users/me(7"},
 		{"Pyramid", "/users/me", "GET /users/@@me", "GET /users/@me"},
 		{"Go", "/users/me", "GET /x/../users/me", "GET /users%2Fme"},
 		{"Go", "/x?a=1", "GET /x?a=1", "GET /x?b;a=1"},
