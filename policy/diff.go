@@ -59,11 +59,10 @@ func (p *Policy) deepest() (n int) {
 }
 
 // asked says what two policies ask of a request that the pattern matches: of one that
-// strays in neither, if there is one. Where it takes all the rest of a path, that may be
-// one segment, or more than any other pattern has.
+// strays in neither, if there is one.
 func (p *pattern) asked(method string, deepest int, before, after *Policy) [2]string {
 	var first *[2]string
-	for rest := usualRest; ; rest++ {
+	for _, rest := range p.rests(deepest) {
 		for _, query := range p.queries() {
 			r := p.request(method, query, rest)
 			a, b := before.routed(&r), after.routed(&r)
@@ -75,13 +74,21 @@ func (p *pattern) asked(method string, deepest int, before, after *Policy) [2]st
 				first = &asks
 			}
 		}
-		switch {
-		case rest == 1 || !p.tail:
-			return *first
-		case len(p.segments)+rest > deepest || len(p.segments)+rest >= maxSegments:
-			rest = 0 // at last, one
-		}
 	}
+	return *first
+}
+
+// rests returns how many segments the rest of a path may have in samples: the usual, more
+// than the deepest pattern, what is between, and at last one.
+func (p *pattern) rests(deepest int) []int {
+	rests := []int{usualRest}
+	if !p.tail {
+		return rests
+	}
+	for n := len(p.segments) + usualRest + 1; n <= min(deepest+1, maxSegments); n++ {
+		rests = append(rests, n-len(p.segments))
+	}
+	return append(rests, 1)
 }
 
 // strays reports whether a request of the pattern is refused, or on a route that isn't for

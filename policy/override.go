@@ -14,7 +14,7 @@ import (
 // method, _method (Symfony, Laravel, WordPress, Spring and others), _HttpMethod
 // (Salesforce), or the name of one of the headers for that, unless it says what the
 // method is anyway; or one that replaces another parameter (Next.js) or the path (Zope,
-// see pathKeys). rest says that it has restRoute.
+// see namesPath). rest says that it has restRoute.
 func overrides(query, method string) (why string, rest bool) {
 	var odd oddNames
 	for pair := range strings.FieldsFuncSeq(query, endsPair) {
