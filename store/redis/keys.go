@@ -11,7 +11,7 @@ import (
 type keys struct {
 	tokens                                     string // a prefix
 	head, feed, changes, ids, owners, gateways string
-	events, eventsBy, uses                     string
+	events, eventsBy, uses, replicas           string
 	ownPrefix, ownerPrefix, claimPrefix        string
 }
 
@@ -22,6 +22,7 @@ func newKeys(prefix string) keys {
 		head:   tag + "head", feed: tag + "feed", changes: tag + "changes",
 		ids: tag + "ids", owners: tag + "owners", gateways: tag + "gateways",
 		events: tag + "events", eventsBy: tag + "eventsby", uses: tag + "uses",
+		replicas:  tag + "replicas",
 		ownPrefix: tag + "own:", ownerPrefix: tag + "o:", claimPrefix: tag + "claim:",
 	}
 }

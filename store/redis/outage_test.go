@@ -499,6 +499,26 @@ func TestReplicaIsReplaced(t *testing.T) {
 	}
 }
 
+// A gateway that was started when a replica had just gone knows of it from the others,
+// or from the one that it stands in for.
+func TestReplicaGoesBeforeStart(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t, "repl-diskless-sync-delay 0")
+	host, port, _ := strings.Cut(master.Addr, ":")
+	replica := redistest.Start(t)
+	replica.Do("replicaof", host, port)
+	awaitOnline(t, master, replica)
+	o := Options{Addresses: []string{master.Addr}, KeyPrefix: "started"}
+	s := open(t, o)
+	create(t, s, newToken("a"))
+	redistest.Await(t, "the replica to be told of", func() error { return unless(master.Do("hlen", s.keys.replicas) == int64(1)) })
+	s.Close()
+	replica.Do("replicaof", "no", "one")
+	if _, err := open(t, o).Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil }); !errors.Is(err, errNotReplicated) {
+		t.Errorf("revoking it: %v, want %v", err, errNotReplicated)
+	}
+}
+
 // One that has joined since replicas were counted last is waited for, and a change that
 // it has is acknowledged.
 func TestReplicaJoins(t *testing.T) {
@@ -578,9 +598,38 @@ func TestReplicasThatAreWaitedFor(t *testing.T) {
 		{137 + 15, info("c"), 0},    //
 		{137 + 16, info("c", 1), 1}, //
 	} {
-		r = r.after(step.info, began.Add(step.at*time.Second))
+		r = r.after(step.info, nil, began.Add(step.at*time.Second))
 		if got := r.want(); got != step.want {
 			t.Errorf("after %d seconds: %d, want %d: %+v", step.at, got, step.want, r)
+		}
+	}
+}
+
+// Those that other gateways have seen are waited for from the first count on.
+func TestReplicasThatOthersHaveSeen(t *testing.T) {
+	const info = "# Replication\r\nrole:master\r\nslave0:ip=127.0.0.1,port=1,state=online,offset=14,lag=0\r\nmaster_replid:b\r\nmaster_replid2:a\r\n"
+	one, two, three := "ip=127.0.0.1,port=1", "ip=127.0.0.1,port=2", "ip=127.0.0.1,port=3"
+	now := time.Now()
+	before, long := now.Add(-10*time.Second), now.Add(-replicaGrace)
+	for name, c := range map[string]struct {
+		seen  sightings
+		want  int
+		until time.Duration // from when on it is the one that is there
+	}{
+		"nobody's":                 {nil, 1, 0},
+		"the one that is there":    {sightings{"b": {one: before}}, 1, 0},
+		"another one":              {sightings{"b": {one: before, two: before}}, 2, 5 * time.Second},
+		"another one, long ago":    {sightings{"b": {two: long}}, 1, 0},
+		"of the master before":     {sightings{"a": {two: before, three: before}}, 2, replicaGrace},
+		"of the one before that":   {sightings{"c": {two: before, three: before}}, 1, 0},
+		"of two, one of each, one": {sightings{"a": {two: before}, "b": {one: before}}, 1, 0},
+	} {
+		r := replicas{}.after(info, c.seen, now)
+		if got := r.want(); got != c.want {
+			t.Errorf("%s: %d are waited for, want %d", name, got, c.want)
+		}
+		if got := r.after(info, c.seen, now.Add(c.until)).want(); got != 1 {
+			t.Errorf("%s: %d are waited for after %v, want 1", name, got, c.until)
 		}
 	}
 }

@@ -18,6 +18,7 @@
 //	{P}:own:<owner> zset     the ids of the owner's tokens
 //	{P}:owners      zset     the ids of the owners with a record
 //	{P}:gateways    hash     name: how far it follows, when it said so, and more
+//	{P}:replicas    hash     history and address: when a replica was seen last
 //	{P}:uses        hash     id: when a token was used last, and from where
 //	{P}:events      stream   the audit trail: entry n-0 is event n
 //	{P}:eventsby    zset     t, id, 0, number and o, owner, 0, number: whose events
@@ -171,9 +172,10 @@ type Store struct {
 	floors floors
 
 	// Changes.
-	changes  chan struct{} // has room for those being made
-	replicas sync.Map      // of replicas, by the *redis.Client that has them
-	counting sync.Mutex    // of replicas
+	changes  chan struct{}             // has room for those being made
+	replicas sync.Map                  // of replicas, by the *redis.Client that has them
+	counting sync.Mutex                // of replicas
+	seen     atomic.Pointer[sightings] // replicas, by any gateway; nil: not asked yet
 
 	// The feed.
 	feed     redis.UniversalClient // whose one connection waits for changes; of follow, and closed under closing

@@ -248,6 +248,7 @@ func TestMissingRights(t *testing.T) {
 		{"-zadd", "zadd {patgate}:events"},
 		{"-xadd", "xadd {patgate}:events, xadd {patgate}:feed on"},
 		{"-eval", "eval"},
+		{"-info", "may not run info on"},
 	} {
 		user(t, server, "u", "~patgate:* ~{patgate}:* +@all -@dangerous +info "+c.rules)
 		var log logged
@@ -281,7 +282,7 @@ func TestMissingRights(t *testing.T) {
 func TestRightsAreEnough(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	rules := "~test*:* ~{test*}:* -@all +eval +info"
+	rules := "~test*:* ~{test*}:* -@all +eval"
 	for _, of := range commands {
 		for _, command := range of {
 			rules += " +" + strings.Fields(command)[0]

@@ -14,9 +14,11 @@ import (
 // may be the next master. They are known by their addresses, for one that has come
 // confirms nothing for one that has gone.
 //
-// Nobody knows of a replica that comes and goes between one count and the next; nor
-// whether one that was gone when the server was restarted, or became the master, is
-// among those that have come since: until replicaGrace has passed, they are as many.
+// Gateways tell each other whom they see (see tellReplicas), so that one that has just
+// been started knows of those that have just gone. Nobody knows of a replica that comes
+// and goes between one count and the next; nor whether one that was gone when the server
+// was restarted, or became the master, is among those that have come since: until
+// replicaGrace has passed, they are as many.
 type replicas struct {
 	of         string               // the history they follow, which ends with the server's being the master
 	gone       map[string]time.Time // by address: when each was found to be gone; zero: it's there
@@ -36,24 +38,35 @@ func (r replicas) alone() bool { return r.had && !r.heard }
 // fail-over takes some seconds.
 const replicaGrace = 15 * time.Second
 
-// after returns what follows from what the server says of its replicas now.
-func (r replicas) after(info string, now time.Time) replicas {
+// sightings are replicas that gateways have seen lately: when, by the history that they
+// followed and their address.
+type sightings map[string]map[string]time.Time
+
+// after returns what follows from what the server says of its replicas now, and from
+// whom other gateways have seen.
+func (r replicas) after(info string, seen sightings, now time.Time) replicas {
 	if infoField(info, "role") != "master" {
 		return r
 	}
 	there, heard := online(info)
 	next := replicas{of: infoField(info, "master_replid"), gone: there, least: r.least, since: r.since, heard: heard > 0, had: heard > 0 || r.had}
-	if next.of != r.of {
-		next.least, next.since = r.want(), now
-	} else {
+	leave := func(address string, at time.Time) {
+		if _, ok := there[address]; !ok && now.Sub(at) < replicaGrace {
+			there[address] = at
+		}
+	}
+	if next.of == r.of {
 		for address, gone := range r.gone {
 			if gone.IsZero() {
 				gone = now
 			}
-			if _, ok := there[address]; !ok && now.Sub(gone) < replicaGrace {
-				there[address] = gone
-			}
+			leave(address, gone)
 		}
+	} else {
+		next.least, next.since = max(r.want(), len(seen[infoField(info, "master_replid2")])), now
+	}
+	for address, at := range seen[next.of] {
+		leave(address, at)
 	}
 	if now.Sub(next.since) >= replicaGrace {
 		next.least = 0
@@ -98,6 +111,9 @@ const (
 func (s *Store) countAllReplicas(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
+	if err := s.tellReplicas(ctx); err != nil {
+		return err
+	}
 	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
 		info := redis.NewStringCmd(noContext, "info", "replication")
 		if err := server.Process(ctx, info); err != nil {
@@ -114,12 +130,70 @@ func (s *Store) count(server *redis.Client, info string) replicas {
 	s.counting.Lock()
 	defer s.counting.Unlock()
 	before := s.replicasOf(server)
-	after := before.after(info, time.Now())
+	after := before.after(info, *s.seen.Load(), time.Now())
 	s.replicas.Store(server, after)
 	if after.want() == 0 && before.want() > 0 {
 		s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
 	}
 	return after
+}
+
+// scriptReplicas notes which replicas are there.
+//
+//	KEYS  replicas
+//	ARGV  after how many milliseconds they are forgotten; their histories and
+//	      addresses, each with a blank between them
+//
+// It returns those that anybody has noted lately, each with how many milliseconds ago.
+const scriptReplicas = luaNow + `
+local t = now()
+for i = 2, #ARGV do redis.call('HSET', KEYS[1], ARGV[i], t) end
+local all = redis.call('HGETALL', KEYS[1])
+local seen = {}
+for i = 1, #all, 2 do
+  local age = t - all[i + 1]
+  if math.abs(age) < tonumber(ARGV[1]) then -- the clock of one that has been promoted may be behind
+    table.insert(seen, all[i])
+    table.insert(seen, string.format('%.0f', age))
+  else redis.call('HDEL', KEYS[1], all[i]) end
+end
+return seen`
+
+// tellReplicas tells other gateways which replicas were there when they were counted
+// last, and takes in whom they have seen.
+func (s *Store) tellReplicas(ctx context.Context) error {
+	args := []any{replicaGrace.Milliseconds()}
+	s.replicas.Range(func(_, v any) bool {
+		r := v.(replicas)
+		for address, gone := range r.gone {
+			if gone.IsZero() {
+				args = append(args, r.of+" "+address)
+			}
+		}
+		return true
+	})
+	cmd := eval(scriptReplicas, []string{s.keys.replicas}, args...)
+	if err := s.send(ctx, unsafe, keyed{s.keys.replicas, cmd}); err != nil {
+		return err
+	}
+	values, err := cmd.StringSlice()
+	if err != nil {
+		return err
+	}
+	seen, now := sightings{}, time.Now()
+	for i := 0; i+1 < len(values); i += 2 {
+		of, address, _ := strings.Cut(values[i], " ")
+		age, err := strconv.ParseInt(values[i+1], 10, 64)
+		if err != nil {
+			return fmt.Errorf("reading when a replica was seen: %w", err)
+		}
+		if seen[of] == nil {
+			seen[of] = map[string]time.Time{}
+		}
+		seen[of][address] = now.Add(-time.Duration(age) * time.Millisecond)
+	}
+	s.seen.Store(&seen)
+	return nil
 }
 
 // replicasOf returns the replicas of a server, as they were counted last.
@@ -148,7 +222,7 @@ func (s *Store) executeSafe(ctx context.Context, server *redis.Client, conn *red
 		switch err := info.Err(); {
 		case err == nil:
 			now = s.count(server, info.Val()).want()
-		case !forbidden(err): // else nobody knows of any: see beat
+		case !forbidden(err): // else nobody knows of others: see commands
 			return fmt.Errorf("%w: %w", errNotReplicated, err)
 		}
 		switch {

@@ -20,7 +20,7 @@ var commands = map[string][]string{
 	"hashes":  {"hget K f", "hmget K f", "hgetall K", "hset K f v", "hdel K f", "hincrby K f 1"},
 	"zsets":   {"zadd K 0 m", "zrem K m", "zcard K", "zrangebylex K - +", "zrevrangebylex K + -"},
 	"streams": {"xadd K * f v", "xdel K 0-1", "xlen K", "xrange K - +", "xrevrange K + -", "xread streams K 0"},
-	"none":    {"time", "wait 1 0"},
+	"none":    {"time", "wait 1 0", "info replication"},
 }
 
 // rights returns all that the redis user must be allowed to do, as commands, each behind
@@ -28,7 +28,7 @@ var commands = map[string][]string{
 func (k *keys) rights() (all [][]string) {
 	for kind, names := range map[string][]string{
 		"strings": {k.tokens + "*", k.ownerPrefix + "*", k.claimPrefix + "*"},
-		"hashes":  {k.head, k.changes, k.gateways, k.uses},
+		"hashes":  {k.head, k.changes, k.gateways, k.uses, k.replicas},
 		"zsets":   {k.ids, k.owners, k.ownPrefix + "*", k.eventsBy},
 		"streams": {k.feed, k.events},
 		"none":    {""},
@@ -105,7 +105,7 @@ func (s *Store) lookAtRights(ctx context.Context) {
 	}
 	switch before := s.missed.Swap(missing); {
 	case missing != nil && (before == nil || *before != *missing):
-		s.log.Error("LOOKUPS OR CHANGES FAIL: "+missing.Error(), "store", s.where)
+		s.log.Error("LOOKUPS OR CHANGES FAIL, OR REVOCATIONS MAY BE LOST in a fail-over: "+missing.Error(), "store", s.where)
 	case missing == nil && before != nil:
 		s.log.Info("the redis user may do all that is needed again", "store", s.where)
 	}

@@ -132,6 +132,11 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 	}
 	var unconfirmed error
 	if safety == safe {
+		if s.seen.Load() == nil { // just started
+			if err := s.tellReplicas(ctx); err != nil {
+				return err
+			}
+		}
 		conn := client.Conn()
 		defer conn.Close()
 		unconfirmed = s.executeSafe(ctx, server, conn, pipelineOf(ctx, conn, cmds))
