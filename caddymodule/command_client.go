@@ -36,19 +36,30 @@ type client struct {
 // CADDY_ADMIN say.
 func newClient(address string, cmd *cobra.Command) (*client, error) {
 	if address == "" {
-		file, adapter := flagValue(cmd, "config"), flagValue(cmd, "adapter")
-		config, err := adaptedConfig(file, adapter)
-		if err != nil {
-			return nil, err
+		name, adapter := flagValue(cmd, "config"), flagValue(cmd, "adapter")
+		if name == "-" { // read already, by explain, or as easily given
+			return nil, usageError(errors.New("--config -: say by --address where the running server is"))
+		}
+		var config []byte
+		if name != "" {
+			file, err := readFile(name, nil)
+			if err != nil {
+				return nil, err
+			}
+			adapter = file.adapter(adapter)
+			if config, err = file.adapted(adapter); err != nil {
+				return nil, err
+			}
 		}
 		var read struct {
 			Admin caddy.AdminConfig `json:"admin"`
 		}
 		// Where it fails, so does what follows.
 		if json.Unmarshal(config, &read) == nil && read.Admin.Disabled {
-			return nil, fmt.Errorf("%s switches the admin endpoint off, which the command has to talk to: give it one (admin localhost:2019)", file)
+			return nil, fmt.Errorf("%s switches the admin endpoint off, which the command has to talk to: give it one (admin localhost:2019)", name)
 		}
-		if address, err = caddycmd.DetermineAdminAPIAddress("", config, file, adapter); err != nil {
+		var err error
+		if address, err = caddycmd.DetermineAdminAPIAddress("", config, name, adapter); err != nil {
 			return nil, err
 		}
 		address = caddy.NewReplacer().ReplaceAll(address, "")

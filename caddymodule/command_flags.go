@@ -20,9 +20,9 @@ func jsonFlag(cmd *cobra.Command) *bool {
 
 // configFlags adds the flags that say which configuration is meant.
 func configFlags(cmd *cobra.Command) (read func() (*configuration, error)) {
-	file := cmd.Flags().StringP("config", "c", "", "configuration `FILE` (default: Caddyfile in the current directory)")
-	adapter := cmd.Flags().StringP("adapter", "a", "", "`NAME` of the config adapter (default: caddyfile, unless the file ends in .json)")
-	return func() (*configuration, error) { return readConfiguration(*file, *adapter) }
+	file := cmd.Flags().StringP("config", "c", "", "configuration `FILE`, - for standard input (default: Caddyfile in the current directory)")
+	adapter := cmd.Flags().StringP("adapter", "a", "", "`NAME` of the config adapter (default: caddyfile, unless the file is JSON)")
+	return func() (*configuration, error) { return readConfiguration(*file, *adapter, cmd.InOrStdin()) }
 }
 
 // complete has shells offer words as the value of a flag.

@@ -21,19 +21,19 @@ func policyDiffCommand() *cobra.Command {
 		Long: `Compares the policies of two configuration files, site by site, on a request for
 every route of either, and for every two routes that a request can be on at once.
 Scopes that are declared differently are listed as well, and so are settings of a
-site that decide about requests on all of its routes.`,
+site that decide about requests on all of its routes. The file - is standard input.`,
 		Example: `  patgate policy diff Caddyfile.deployed Caddyfile
-  git show HEAD:Caddyfile > old && patgate policy diff old Caddyfile --json`,
+  git show HEAD:Caddyfile | patgate policy diff - Caddyfile --json`,
 		Args: wantArgs("OLD", "NEW"),
 	}
-	adapter := cmd.Flags().StringP("adapter", "a", "", "config adapter (default: caddyfile, unless a file ends in .json)")
+	adapter := cmd.Flags().StringP("adapter", "a", "", "config adapter (default: caddyfile, unless a file is JSON)")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, files []string) error {
-		before, err := readConfiguration(files[0], *adapter)
+		before, err := readConfiguration(files[0], *adapter, cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
-		after, err := readConfiguration(files[1], *adapter)
+		after, err := readConfiguration(files[1], *adapter, cmd.InOrStdin())
 		if err != nil {
 			return err
 		}

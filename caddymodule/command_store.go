@@ -264,7 +264,7 @@ func namedStore(flag, name string) (source, error) {
 	case "redis", "rediss", "unix":
 		c = StoreConfig{Kind: "redis", Redis: &RedisConfig{URL: name}}
 	case "config":
-		read, err := readConfiguration(rest, "")
+		read, err := readConfiguration(rest, "", os.Stdin)
 		if err != nil {
 			return source{}, err
 		}

@@ -38,7 +38,7 @@ one. What a scanner finds, it may report to the console's /leaked.`,
 			return err
 		}
 		if *file != "" {
-			c, err := readConfiguration(*file, *adapter)
+			c, err := readConfiguration(*file, *adapter, cmd.InOrStdin())
 			if err != nil {
 				return err
 			}

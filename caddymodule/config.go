@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -33,23 +34,25 @@ type gatedServer struct {
 }
 
 // readConfiguration reads a Caddyfile, or another configuration file with the
-// adapter for it, and compiles the policies in it. An empty file means the
+// adapter for it, and compiles the policies in it. An empty name means the
 // Caddyfile in the current directory.
-func readConfiguration(file, adapter string) (*configuration, error) {
-	if file == "" {
-		file = "Caddyfile"
+func readConfiguration(name, adapter string, stdin io.Reader) (*configuration, error) {
+	file, err := readFile(cmp.Or(name, "Caddyfile"), stdin)
+	if err != nil {
+		return nil, err
 	}
-	body, err := adaptedConfig(file, adapter)
+	adapter = file.adapter(adapter)
+	body, err := file.adapted(adapter)
 	if err != nil {
 		return nil, err
 	}
 	c, err := parseConfiguration(body)
 	var mistyped *json.UnmarshalTypeError
 	if errors.As(err, &mistyped) {
-		return nil, fmt.Errorf("reading configuration: %s: %s: a JSON %s can't stand here", file, cmp.Or(mistyped.Field, "the whole"), mistyped.Value)
+		return nil, fmt.Errorf("reading configuration: %s: %s: a JSON %s can't stand here", file.name, cmp.Or(mistyped.Field, "the whole"), mistyped.Value)
 	}
-	if err != nil && adapterFor(file, adapter) == "" {
-		return nil, fmt.Errorf("%s: %w", file, err) // what is wrong in a Caddyfile says its line
+	if err != nil && adapter == "" {
+		return nil, fmt.Errorf("%s: %w", file.name, err) // what is wrong in a Caddyfile says its line
 	}
 	return c, err
 }
@@ -106,44 +109,56 @@ func (c *configuration) addServer(server *jsonServer) error {
 	return nil
 }
 
-// adaptedConfig reads a configuration file as Caddy's JSON; nil without a file.
-// Unlike Caddy's own function it logs nothing.
-func adaptedConfig(file, adapter string) ([]byte, error) {
-	if file == "" {
-		return nil, nil
-	}
-	body, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading configuration: %w", err)
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, fmt.Errorf("reading configuration: %s is empty", file)
-	}
-	if adapter = adapterFor(file, adapter); adapter == "" {
-		return body, validJSON(file, body)
-	}
-	a := caddyconfig.GetAdapter(adapter)
-	if a == nil {
-		return nil, usageError(fmt.Errorf("there is no config adapter %q in this build", adapter))
-	}
-	body, _, err = a.Adapt(body, map[string]any{"filename": file})
-	return body, err
+// configFile is a configuration file as it was read.
+type configFile struct {
+	name string
+	body []byte
 }
 
-// adapterFor returns the adapter for a configuration file: the one given, or that of
-// Caddyfiles; "" for JSON.
-func adapterFor(file, given string) string {
-	if given == "" && filepath.Ext(file) != ".json" {
+// readFile reads a configuration file; - is standard input.
+func readFile(name string, stdin io.Reader) (file configFile, err error) {
+	file.name = name
+	if name == "-" {
+		file.body, err = io.ReadAll(stdin)
+	} else {
+		file.body, err = os.ReadFile(name)
+	}
+	if err == nil && len(bytes.TrimSpace(file.body)) == 0 {
+		err = fmt.Errorf("%s is empty", name)
+	}
+	if err != nil {
+		return file, fmt.Errorf("reading configuration: %w", err)
+	}
+	return file, nil
+}
+
+// adapter returns the adapter for the file: the one given, or that of Caddyfiles; "" for
+// JSON.
+func (f *configFile) adapter(given string) string {
+	if given == "" && filepath.Ext(f.name) != ".json" && !json.Valid(f.body) {
 		return "caddyfile"
 	}
 	return given
 }
 
-// validJSON says where a file isn't JSON, if it isn't.
-func validJSON(file string, body []byte) error {
+// adapted returns the file as Caddy's JSON. Unlike Caddy's own function it logs nothing.
+func (f *configFile) adapted(adapter string) ([]byte, error) {
+	if adapter == "" {
+		return f.body, f.validJSON()
+	}
+	a := caddyconfig.GetAdapter(adapter)
+	if a == nil {
+		return nil, usageError(fmt.Errorf("there is no config adapter %q in this build", adapter))
+	}
+	body, _, err := a.Adapt(f.body, map[string]any{"filename": f.name})
+	return body, err
+}
+
+// validJSON says where the file isn't JSON, if it isn't.
+func (f *configFile) validJSON() error {
 	var wrong *json.SyntaxError
-	if err := json.Unmarshal(body, new(json.RawMessage)); errors.As(err, &wrong) {
-		return fmt.Errorf("reading configuration: %s:%d: %w", file, 1+bytes.Count(body[:wrong.Offset], []byte{'\n'}), err)
+	if err := json.Unmarshal(f.body, new(json.RawMessage)); errors.As(err, &wrong) {
+		return fmt.Errorf("reading configuration: %s:%d: %w", f.name, 1+bytes.Count(f.body[:wrong.Offset], []byte{'\n'}), err)
 	}
 	return nil
 }

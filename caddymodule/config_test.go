@@ -18,7 +18,7 @@ func TestReadConfigurationSaysWhere(t *testing.T) {
 		`{"apps": {"patgate": {"cache": 5}}}`:                       ": cache: a JSON number can't stand here",
 	} {
 		file := writeFile(t, "config.json", body)
-		_, err := readConfiguration(file, "")
+		_, err := readConfiguration(file, "", nil)
 		if want = "reading configuration: " + file + want; err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", strings.ReplaceAll(body, "\n", " "), err, want)
 		}
@@ -37,9 +37,35 @@ func TestMistakesInJSONNameTheFile(t *testing.T) {
 		`{"apps": {"patgate": {"tokens": 5}}}`: `: reading the patgate app: json: unknown field "tokens"`,
 	} {
 		file := writeFile(t, "config.json", body)
-		_, err := readConfiguration(file, "")
+		_, err := readConfiguration(file, "", nil)
 		if want = file + want; err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+	}
+}
+
+// A configuration on standard input is read as one in a file, whichever it is.
+func TestConfigurationOnStandardInput(t *testing.T) {
+	t.Parallel()
+	const caddyfile = ":8080 {\n\tpatgate {\n\t\troute GET /a any\n\t}\n\trespond ok\n}\n"
+	asJSON := `{"apps": {"http": {"servers": {"a": {"listen": [":8080"], "routes": [{"handle": [{"handler": "patgate", "routes": [{"methods": ["GET"], "pattern": "/a", "require": "any"}]}]}]}}}}}`
+	file := writeFile(t, "Caddyfile", caddyfile)
+	for _, c := range []struct{ stdin, args, stdout, fails string }{
+		{caddyfile, "policy routes --config -", "/a", ""},
+		{asJSON, "policy routes --config -", "/a", ""},
+		{caddyfile, "policy diff - " + file, "0 differences", ""},
+		{caddyfile, "policy diff - -", "", "- is empty"},
+		{"", "policy check --config -", "", "- is empty"},
+		{":8080 {\n\tpatgate {\n\t\troute GET a any\n\t}\n}\n", "policy check --config -", "", "-:3"},
+		{caddyfile, "policy explain GET /a --config -", "token_missing", ""},
+		{caddyfile, "policy explain GET /a --token x --config -", "", "--address"},
+	} {
+		stdout, stderr, err := told(t, c.stdin, strings.Fields(c.args)...)
+		if !strings.Contains(stdout, c.stdout) {
+			t.Errorf("%s: prints %q, want %q", c.args, stdout, c.stdout)
+		}
+		if (err != nil) != (c.fails != "") || !strings.Contains(stderr, c.fails) {
+			t.Errorf("%s: says %q (%v), want %q", c.args, stderr, err, c.fails)
 		}
 	}
 }
