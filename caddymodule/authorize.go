@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
@@ -26,8 +27,9 @@ func init() {
 // Authorize makes a site an authorization service: another proxy asks it about
 // each request before that proxy forwards it. The gate of the site judges the
 // original request, and not the one that asks, and where it would forward it the
-// answer is 200, with the identity headers for the proxy to pass on. No proxy may
-// stand behind it: each request would be forwarded twice.
+// answer is 200, with the identity headers for the proxy to pass on. Nothing else is
+// a success: errors aren't left to error routes, which might answer them with one. No
+// proxy may stand behind it: each request would be forwarded twice.
 //
 // Caddy's rewrite would not do: it decodes the path, and another path would be
 // judged than the one that is forwarded.
@@ -35,8 +37,9 @@ type Authorize struct {
 	// For says who asks: nginx, traefik, caddy or envoy.
 	For string `json:"for"`
 
-	asker asker
-	names func() []string // of the headers that the gates may send
+	asker  asker
+	names  func() []string // of the headers that the gates may send
+	logger *zap.Logger
 }
 
 // asker is a kind of proxy, and how it asks.
@@ -74,6 +77,7 @@ func (a *Authorize) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.names = sync.OnceValue(app.identityNames) // when all gates are known
+	a.logger = ctx.Logger()
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		read := asRead(server)
 		behind := proxySearch{named: read.NamedRoutes}
@@ -131,7 +135,11 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
 		return refuse(w, http.StatusForbidden, "only a trusted proxy may ask: see the option trusted_proxies")
 	}
-	watched := &authorizeWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, nginx: a.For == "nginx"}
+	// Caddy logs the request that asks, by the host that it is for.
+	defer func(asked *http.Request, method string, target *url.URL, uri, host string) {
+		asked.Method, asked.URL, asked.RequestURI, asked.Host = method, target, uri, host
+	}(r, r.Method, r.URL, r.RequestURI, r.Host)
+	watched := &authorizeWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, ctx: r.Context(), nginx: a.For == "nginx"}
 	if why := a.restore(r); why != "" {
 		return refuse(watched, http.StatusBadRequest, why)
 	}
@@ -151,15 +159,37 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	r = r.WithContext(context.WithValue(r.Context(), authorizing{}, true))
 	if err := next.ServeHTTP(watched, r); err != nil || watched.written {
-		return err
+		return a.fail(watched, err)
 	}
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if _, judged := repl.Get("http.patgate.decision"); !judged {
-		return caddyhttp.Error(http.StatusInternalServerError, errors.New("patgate_authorize: no gate stands behind it"))
+	if !permitted(r.Context()) {
+		return a.fail(watched, errors.New("no gate stands behind it"))
 	}
 	a.answer(w.Header(), r.Header, append(own, a.names()...))
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// fail answers for a handler that has failed, unless something is answered already.
+func (a *Authorize) fail(w *authorizeWriter, err error) error {
+	if err == nil || w.written {
+		return err
+	}
+	status := http.StatusInternalServerError
+	if failed, ok := errors.AsType[caddyhttp.HandlerError](err); ok && failed.StatusCode >= 400 {
+		status = failed.StatusCode
+	}
+	if status >= 500 {
+		a.logger.Error("a request can't be judged for the proxy that asks", zap.Error(err))
+	}
+	return refuse(w, status, "the request can't be judged")
+}
+
+// permitted reports whether a gate has let the request through, and none turned it away.
+func permitted(ctx context.Context) bool {
+	o := first(ctx)
+	for ; o != nil && o.later != nil && o.forwards(); o = o.later {
+	}
+	return o != nil && o.forwards()
 }
 
 // authorizing is a key in the contexts of requests that are judged for another
@@ -240,11 +270,13 @@ func refuse(w http.ResponseWriter, status int, why string) error {
 	return rest.AnswerProblem(w, rest.Refuse(status, "%s", why))
 }
 
-// authorizeWriter notes whether there was an answer. nginx takes every other
-// status than 401 and 403 for a failure of its own: it gets 403 for what the
-// client did wrong, with the status in a header.
+// authorizeWriter notes whether there was an answer. None is a success but where gates
+// have let the request through: other handlers, or error routes of theirs, are no gates.
+// nginx takes every other status than 401 and 403 for a failure of its own: it gets 403
+// for what the client did wrong, with the status in a header.
 type authorizeWriter struct {
 	*caddyhttp.ResponseWriterWrapper
+	ctx     context.Context
 	nginx   bool
 	written bool
 }
@@ -252,6 +284,9 @@ type authorizeWriter struct {
 // WriteHeader implements http.ResponseWriter.
 func (w *authorizeWriter) WriteHeader(status int) {
 	w.written = true
+	if status/100 == 2 && !permitted(w.ctx) {
+		status = http.StatusForbidden
+	}
 	if w.nginx && (status == http.StatusBadRequest || status == http.StatusTooManyRequests) {
 		w.Header()["X-Patgate-Status"] = []string{strconv.Itoa(status)}
 		status = http.StatusForbidden
@@ -261,13 +296,17 @@ func (w *authorizeWriter) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (w *authorizeWriter) Write(b []byte) (int, error) {
-	w.written = true
+	if !w.written {
+		w.WriteHeader(http.StatusOK)
+	}
 	return w.ResponseWriterWrapper.Write(b)
 }
 
 // ReadFrom implements io.ReaderFrom.
 func (w *authorizeWriter) ReadFrom(r io.Reader) (int64, error) {
-	w.written = true
+	if !w.written {
+		w.WriteHeader(http.StatusOK)
+	}
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 

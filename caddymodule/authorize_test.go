@@ -299,21 +299,68 @@ func TestAuthorizeInTerminalRoutes(t *testing.T) {
 	}
 }
 
-// However another handler answers, it has answered.
+// However another handler answers, it has answered; but it is no gate, and what it calls
+// a success isn't one.
 func TestAuthorizeAnswered(t *testing.T) {
-	for name, answer := range map[string]func(http.ResponseWriter){
-		"WriteHeader": func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) },
-		"Write":       func(w http.ResponseWriter) { w.Write([]byte("x")) },
-		"ReadFrom":    func(w http.ResponseWriter) { w.(io.ReaderFrom).ReadFrom(strings.NewReader("x")) },
+	for name, row := range map[string]struct {
+		answer func(http.ResponseWriter)
+		want   int
+	}{
+		"WriteHeader":    {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }, 403},
+		"Write":          {func(w http.ResponseWriter) { w.Write([]byte("x")) }, 403},
+		"ReadFrom":       {func(w http.ResponseWriter) { w.(io.ReaderFrom).ReadFrom(strings.NewReader("x")) }, 403},
+		"another status": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusFound) }, 302},
 	} {
 		a := &Authorize{For: "envoy", names: func() []string { return nil }}
 		r := httptest.NewRequest("GET", "/", nil)
 		ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.TrustedProxyVarKey: true})
 		r = r.WithContext(context.WithValue(ctx, caddy.ReplacerCtxKey, caddy.NewReplacer()))
 		w := httptest.NewRecorder()
-		err := a.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error { answer(w); return nil }))
-		if err != nil || w.Code != 200 || w.Header().Get("X-Envoy-Auth-Headers-To-Remove") != "" {
-			t.Errorf("%s: %d %v, %v, want the handler's own answer alone", name, w.Code, w.Header(), err)
+		err := a.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error { row.answer(w); return nil }))
+		if err != nil || w.Code != row.want || w.Header().Get("X-Envoy-Auth-Headers-To-Remove") != "" {
+			t.Errorf("%s: %d %v, %v, want the handler's own answer alone, %d", name, w.Code, w.Header(), err, row.want)
+		}
+	}
+}
+
+// Error routes, of this site or of the one that the original request is for, don't answer
+// in place of the gate: what they call a success would let the request through.
+func TestAuthorizeErrors(t *testing.T) {
+	const sorry = "handle_errors {\nrespond \"sorry\" 200\n}\n"
+	const gate = "patgate {\nroute GET /health public\nroute GET /closed any\n}\n"
+	for name, row := range map[string]struct {
+		sites  string
+		closed int // the answer to what no gate lets through
+		health int
+	}{
+		"of its own":                   {"http://:1 {\npatgate_authorize caddy\n" + gate + sorry + "}", 401, 200},
+		"of the other site":            {"http://auth.test:1 {\npatgate_authorize caddy\n" + gate + "}\nhttp://api.test:1 {\nrespond 204\n" + sorry + "}", 401, 200},
+		"of both":                      {"http://auth.test:1 {\npatgate_authorize caddy\n" + gate + sorry + "}\nhttp://api.test:1 {\nrespond 204\n" + sorry + "}", 401, 200},
+		"without a gate":               {"http://:1 {\npatgate_authorize caddy\n" + sorry + "}", 500, 500},
+		"where another handler fails":  {"http://:1 {\npatgate_authorize caddy\n" + gate + "error /closed 418\n" + sorry + "}", 401, 200},
+		"where one before it fails":    {"http://:1 {\nroute {\npatgate_authorize caddy\nerror /closed 418\n" + gate + "}\n" + sorry + "}", 418, 200},
+		"where one fails with success": {"http://:1 {\nroute {\npatgate_authorize caddy\nerror /closed 200\n" + gate + "}\n" + sorry + "}", 500, 200},
+		"where one answers before it":  {"http://:1 {\nroute {\npatgate_authorize caddy\nrespond /closed 200\n" + gate + "}\n}", 403, 200},
+	} {
+		body, err := adapt("{\nauto_https off\nservers {\ntrusted_proxies static 192.0.2.1/32\n}\npatgate {\nstore embedded " + t.TempDir() + "/tokens.db\n}\n}\n" + row.sites)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var config caddy.Config
+		if err := json.Unmarshal([]byte(body), &config); err != nil {
+			t.Fatal(err)
+		}
+		ctx, err := caddy.ProvisionContext(&config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		web, _ := ctx.App("http")
+		g := &gated{server: web.(*caddyhttp.App).Servers["srv0"], ctx: ctx}
+		for path, want := range map[string]int{"/closed": row.closed, "/health": row.health} {
+			w := g.ask("GET", "http://auth.test/", "X-Forwarded-Method", "GET", "X-Forwarded-Uri", path, "X-Forwarded-Host", "api.test")
+			if w.Code != want || strings.Contains(w.Body.String(), "sorry") {
+				t.Errorf("error routes %s: %s: %d %s, want %d", name, path, w.Code, w.Body, want)
+			}
 		}
 	}
 }

@@ -141,7 +141,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	requests[o.reason].Inc()
 	o.publish(ctx)
 	annotate(ctx, &m, o)
-	if o.reason != policy.Forward && !o.reported {
+	if !o.forwards() {
 		h.app.hub.rejections.add(o, m.Route)
 		return h.reject(w, r, &m, o, retryAfter)
 	}

@@ -75,6 +75,9 @@ func tokenSeen(ctx context.Context) bool {
 // String returns the decision.
 func (o *outcome) String() string { return o.last().reason.String() }
 
+// forwards reports whether the gate forwards the request, for whatever reason.
+func (o *outcome) forwards() bool { return o.reason == policy.Forward || o.reported }
+
 // text says for people why the request is turned away.
 func (o *outcome) text() string {
 	if o.detail != "" {
