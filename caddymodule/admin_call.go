@@ -56,6 +56,9 @@ func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 
 // prepare looks up what the request is about.
 func (c *adminCall) prepare(params []string) error {
+	if !awaitStart(c.r.Context()) {
+		return rest.Refuse(http.StatusServiceUnavailable, "the server is still starting, or stopping: try again")
+	}
 	running, err := caddy.ActiveContext().AppIfConfigured("patgate")
 	if err != nil {
 		return rest.Refuse(http.StatusNotFound, "patgate isn't configured in the running server: no site uses it, and there is no global option patgate")
@@ -80,6 +83,24 @@ func (c *adminCall) prepare(params []string) error {
 	}
 	c.by.Address, _, _ = net.SplitHostPort(c.r.RemoteAddr) // none on a Unix socket
 	return nil
+}
+
+// startTime is how long a request waits for the server to start, whose admin endpoint and
+// sites answer before.
+const startTime = 5 * time.Second
+
+// awaitStart waits for a configuration to run, and reports whether one does.
+func awaitStart(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	for !anotherRuns() {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // clientHeader tells which program asks. Whoever reaches the admin endpoint may

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -658,6 +659,30 @@ func testAdminNotConfigured(s *adminServer) {
 	})
 	if got := want[rest.Problem](s, 404, "GET", "status", ""); !strings.Contains(got.Detail, "isn't configured") {
 		s.t.Errorf("without patgate, the answer is %q", got.Detail)
+	}
+}
+
+// Who asks before the server has started is answered when it has: its admin endpoint is
+// there before.
+func TestAdminWaitsForStart(t *testing.T) {
+	ask := func(ctx context.Context) int {
+		w := httptest.NewRecorder()
+		route := adminRoute{handle: func(c *adminCall) (any, error) { return c.app.Token.Prefix, nil }}
+		if err := route.serve(w, httptest.NewRequestWithContext(ctx, "GET", "/patgate/status", nil)); err != nil {
+			t.Error(err)
+		}
+		return w.Code
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if got := ask(gone); got != 503 {
+		t.Errorf("while nothing runs, and for no longer: %d, want 503", got)
+	}
+	answered := make(chan int)
+	go func() { answered <- ask(t.Context()) }()
+	newAdminServer(t)
+	if got := <-answered; got != 200 {
+		t.Errorf("while it starts: %d, want 200", got)
 	}
 }
 
