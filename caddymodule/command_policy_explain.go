@@ -177,6 +177,9 @@ func printExplanation(out io.Writer, in explainRequest, e explanation) error {
 	for _, h := range e.Headers {
 		line("  with", "%s", h)
 	}
+	if len(e.Removed) > 0 {
+		line("  removed", "%s", strings.Join(e.Removed, ", "))
+	}
 	if in.Address != "" {
 		line("  from", "%s", in.Address)
 	}

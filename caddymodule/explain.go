@@ -25,9 +25,10 @@ import (
 // the token it was judged with.
 type explanation struct {
 	// Request is what was asked about, and Headers those it came with: both
-	// without secrets.
+	// without secrets. Removed are those that neither the gate nor the upstream sees.
 	Request string   `json:"request"`
 	Headers []string `json:"headers,omitempty"`
+	Removed []string `json:"removed,omitempty"`
 
 	policy.Explanation
 	Token *token.View  `json:"token"` // null: judged without one
@@ -63,8 +64,8 @@ func newQuestion(method, target string, headers http.Header, from string) (q que
 	q.request = &http.Request{Method: method, URL: u, Host: u.Host, Header: http.Header{}}
 	for name, values := range headers {
 		switch {
-		case !policy.PlainHeaderName(name):
-			return q, fmt.Errorf("header %q: want a name of letters, digits and hyphens", name)
+		case !httpguts.ValidHeaderFieldName(name):
+			return q, fmt.Errorf("header %q: want a name without blanks, as X-Space", name)
 		case slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) }):
 			return q, fmt.Errorf("header %s: want a value in one line, without control characters", name)
 		case strings.EqualFold(name, "host") && len(values) == 1:
@@ -154,7 +155,9 @@ func (h *Handler) explain(q *question) explanation {
 	var e explanation
 	shown := mask.New(h.policy.Credentials(), strings.TrimSuffix(h.policy.Own, "_"))
 	e.Request, e.Headers = q.masked(shown)
+	sent := slices.Sorted(maps.Keys(q.request.Header))
 	h.cleanHeader(q.request)
+	e.Removed = slices.DeleteFunc(sent, func(name string) bool { return q.request.Header[name] != nil })
 	req := policy.NewRequest(q.request)
 	var judge func(*policy.Match) policy.Reason
 	waived, beyond := false, false
