@@ -22,7 +22,8 @@
 //   - the way of a request: match.go, and on it path.go, query.go, header.go,
 //     override.go, charset.go, credential.go; the tree: tree.go, number.go
 //   - what some servers would make of it: alike.go, a second look; what that looks at in
-//     otherpaths.go (paths) and spelled.go (one segment); repeated.go (keys of the query)
+//     otherpaths.go (paths), spelled.go (one segment) and typed.go (what it is read as);
+//     repeated.go (keys of the query)
 //   - the verdict: decide.go, subject.go, reason.go
 //   - the token out of what is forwarded: strip.go
 //   - what operators are told: check.go, diff.go, explain.go, cases.go

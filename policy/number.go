@@ -11,8 +11,8 @@ import (
 )
 
 // Servers read numbers leniently: 2abc, 2.9, 0x2, 02, 2_0 and the Arabic ٢ are all
-// 2 to one or another. So where a value is compared with a number, only the plain
-// spelling of another number is certainly another one.
+// 2 to one or another, and so is 2^32+2 where it overflows. So where a value is compared
+// with a number, only the plain spelling of another number is certainly another one.
 
 // isNumber reports whether s is a whole number in its plain spelling.
 func isNumber(s string) bool {
@@ -20,11 +20,15 @@ func isNumber(s string) bool {
 	return unsigned != "" && strings.Trim(unsigned, "0123456789") == "" && (unsigned[0] != '0' || s == "0")
 }
 
+// longNumber is how many digits the numbers have that 32 bits are too few for.
+const longNumber = 10
+
 // mayBeNumber reports whether some server reads a value as the number want, which
 // it isn't. What has no digit is no number but 0, to PHP and Ruby.
 func mayBeNumber(got, want string) bool {
 	if isNumber(got) {
-		return false
+		value, err := strconv.ParseFloat(want, 64)
+		return err == nil && slices.Contains(numbersIn(got), value)
 	}
 	return want == "0" || strings.IndexFunc(got, func(r rune) bool { return unicode.IsNumber(r) || r == '#' || r == '&' }) >= 0
 }
@@ -64,10 +68,15 @@ func (s *spelled) readsAs(literal string) bool {
 	return slices.Contains(s.numbers, value)
 }
 
-// numbersIn returns the numbers that some server reads in a text that isn't one.
+// numbersIn returns the numbers that some server reads in a text: where that is a number
+// itself, those that it may overflow to.
 func numbersIn(text string) (all []float64) {
-	if isNumber(text) {
+	switch {
+	case !isNumber(text):
+	case len(text) < longNumber:
 		return nil
+	default:
+		return appendNumbers(nil, text)
 	}
 	for _, drop := range [...]string{"", "_", " ", "_ "} {
 		t := strings.Map(func(r rune) rune {
@@ -89,7 +98,7 @@ func signedDigits(s string) int {
 
 // appendNumbers appends those that a text begins with, in all the ways to write one.
 func appendNumbers(all []float64, text string) []float64 {
-	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == '+' || unicode.IsSpace(r) })
+	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == '+' || r == '(' || unicode.IsSpace(r) })
 	sign := 1.0
 	if rest, negative := strings.CutPrefix(text, "-"); negative {
 		text, sign = rest, -1
@@ -101,6 +110,10 @@ func appendNumbers(all []float64, text string) []float64 {
 	}
 	if d := digits(text, 10); d > 0 {
 		add(strconv.ParseFloat(text[:d], 64))
+		if d >= longNumber {
+			n := wrapped(text[:d])
+			all = append(all, sign*float64(n), sign*float64(int64(n)), sign*float64(uint32(n)), sign*float64(int32(n)))
+		}
 	}
 	if d := float(text); d > 0 {
 		add(strconv.ParseFloat(text[:d], 64))
@@ -114,6 +127,14 @@ func appendNumbers(all []float64, text string) []float64 {
 		add(float64(v), err)
 	}
 	return all
+}
+
+// wrapped returns what is left of a number in 64 bits; and in its last 32, in as many.
+func wrapped(number string) (n uint64) {
+	for _, digit := range []byte(number) {
+		n = n*10 + uint64(digit-'0')
+	}
+	return n
 }
 
 // bases are those that a number can say it is in.

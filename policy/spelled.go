@@ -22,7 +22,7 @@ type spelled struct {
 // that it is the path's last one.
 func (s *spelled) alike(literal string, last bool) bool {
 	text := s.text
-	if s.readsAs(literal) {
+	if s.readsAs(literal) || readsAsBool(text, literal) || sameUUID(text, literal) {
 		return true
 	}
 	for i := 0; i < len(literal); i++ {
@@ -204,6 +204,7 @@ func isASCII(s string) bool {
 type marks struct {
 	lengths uint64    // bit n: one of n bytes; 63 stands for all that are longer
 	first   [4]uint64 // bit c: one that begins with c, in lower case
+	numbers bool      // one that begins with a number
 }
 
 func (k *marks) add(literal string) {
@@ -213,8 +214,18 @@ func (k *marks) add(literal string) {
 	}
 	c := lower(literal[0])
 	if isNumber(literal[:signedDigits(literal)]) { // may have zeros before it, and anything behind
-		k.lengths = ^uint64(0)
+		k.lengths, k.numbers = ^uint64(0), true
 		k.first['0'>>6] |= 1 << ('0' & 63)
+	}
+	for _, word := range booleans[literal] {
+		k.lengths |= 1 << len(word)
+		k.first[word[0]>>6] |= 1 << (word[0] & 63)
+	}
+	if _, ok := uuidDigits(literal); ok {
+		k.lengths |= ^uint64(1<<32 - 1)
+		for _, c := range []byte("0123456789abcdefu{") {
+			k.first[c>>6] |= 1 << (c & 63)
+		}
 	}
 	if joins(c) { // may begin with any punctuation
 		for other := range byte(utf8.RuneSelf) {
@@ -231,5 +242,8 @@ func (k *marks) add(literal string) {
 // punctuation. What more there is to be said against a segment, pathText.marked says.
 func (k *marks) resembles(text string) bool {
 	c := lower(text[0])
+	if k.numbers && (c == '-' || c == '(' || len(text) >= longNumber) {
+		return true
+	}
 	return k.lengths>>min(len(text), 63)&1 != 0 && k.first[c>>6]>>(c&63)&1 != 0
 }
