@@ -19,7 +19,7 @@ func listEvents(c *adminCall) (any, error) {
 		return nil, rest.Refuse(http.StatusBadRequest, "wait: goes with after, the event behind which to wait for others; 0 is before all")
 	}
 	for end := time.Now().Add(c.wait); ; {
-		events, next, err := c.registry.Events(c.r.Context(), q)
+		events, next, err := c.registry.Operator(c.by).Events(c.r.Context(), q)
 		if err != nil {
 			return nil, err
 		}

@@ -86,7 +86,7 @@ func (c *adminCall) lookUp(q *question, id, secret string) error {
 	var t *token.Token
 	var err error
 	if id != "" {
-		t, err = c.registry.Get(c.r.Context(), id)
+		t, err = c.registry.Operator(c.by).Get(c.r.Context(), id)
 	} else {
 		t, err = c.registry.Verify(c.r.Context(), secret)
 	}

@@ -201,7 +201,7 @@ func (d *demo) show(ctx context.Context) error {
 	fmt.Fprintf(d.out, "patgate demo: an API behind the gate at %s\n\nTokens of alice, for space 1\n\n", d.gate)
 	w := newTable(d.out)
 	for _, t := range []struct{ name, scope string }{{"reader", "stories:read"}, {"writer", "stories:write"}, {"lost", "stories:write"}} {
-		made, secret, err := tokens.Create(ctx, by, registry.NewToken{
+		made, secret, err := tokens.Operator(by).Create(ctx, registry.NewToken{
 			Name: t.name, Owner: "alice", Grants: []token.Grant{{Spaces: []string{"1"}, Scopes: []string{t.scope}}},
 		})
 		if err != nil {
@@ -233,7 +233,7 @@ func (d *demo) show(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := tokens.Revoke(ctx, by, ids["lost"]); err != nil {
+	if _, err := tokens.Operator(by).Revoke(ctx, ids["lost"]); err != nil {
 		return fmt.Errorf("revoking a token: %w", err)
 	}
 	fmt.Fprintln(rows, "  lost\t(revoked at this moment)\t\t")

@@ -29,11 +29,11 @@ func TestStoreCopy(t *testing.T) {
 		r := registry.New(s, registry.Rules{Prefix: "pat", Hasher: token.NewHasher("")}, registry.Options{})
 		by := registry.Actor{Name: "cli"}
 		for range 3 {
-			if _, _, err := r.Create(ctx, by, registry.NewToken{Name: "ci", Owner: "alice", Full: true}); err != nil {
+			if _, _, err := r.Operator(by).Create(ctx, registry.NewToken{Name: "ci", Owner: "alice", Full: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := r.RevokeOwner(ctx, by, "alice"); err != nil {
+		if _, err := r.Operator(by).RevokeOwner(ctx, "alice"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.SetOwner(ctx, by, "alice", registry.OwnerChanges{Enabled: new(false)}); err != nil {

@@ -91,12 +91,12 @@ func (g *gated) token(t *testing.T) (secret string, revoke func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, secret, err := r.Create(t.Context(), registry.Actor{}, registry.NewToken{Name: "t", Owner: "alice", Grants: []token.Grant{{Spaces: []string{token.All}, Scopes: []string{token.All}, Resources: []string{token.All}}}})
+	made, secret, err := r.Operator(registry.Actor{}).Create(t.Context(), registry.NewToken{Name: "t", Owner: "alice", Grants: []token.Grant{{Spaces: []string{token.All}, Scopes: []string{token.All}, Resources: []string{token.All}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return secret, func() {
-		if _, err := r.Revoke(t.Context(), registry.Actor{}, made.ID); err != nil {
+		if _, err := r.Operator(registry.Actor{}).Revoke(t.Context(), made.ID); err != nil {
 			t.Error(err)
 		}
 	}

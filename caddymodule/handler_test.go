@@ -97,7 +97,7 @@ func (g *gated) create(t testing.TB) (secret string) {
 		t.Fatal(err)
 	}
 	all := []string{token.All}
-	_, secret, err = r.Create(t.Context(), registry.Actor{}, registry.NewToken{
+	_, secret, err = r.Operator(registry.Actor{}).Create(t.Context(), registry.NewToken{
 		Name: "t", Grants: []token.Grant{{Spaces: all, Scopes: []string{"stories:read"}, Resources: all}},
 	})
 	if err != nil {
@@ -342,7 +342,7 @@ func TestLastUseIsKnownAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, _, err := reg.List(t.Context(), registry.Query{})
+	all, _, err := reg.Operator(registry.Actor{}).List(t.Context(), registry.Query{})
 	if err != nil || len(all) != 1 || all[0].LastUsedAt.IsZero() || all[0].LastUsedIP.String() != "192.0.2.1" {
 		t.Errorf("%+v, %v, want one token, used just now from 192.0.2.1", all, err)
 	}

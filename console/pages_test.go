@@ -148,7 +148,7 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("%q: the form has lost its %s", row.fields, field)
 			}
 		}
-		if tokens, _, err := d.registry.List(t.Context(), registry.Query{}); err != nil || len(tokens) > 0 {
+		if tokens, _, err := d.registry.Operator(registry.Actor{}).List(t.Context(), registry.Query{}); err != nil || len(tokens) > 0 {
 			t.Errorf("%q: %d tokens were made, %v", row.fields, len(tokens), err)
 		}
 	}
@@ -233,7 +233,7 @@ func TestLimitedOwner(t *testing.T) {
 	if w := d.do("GET", "/new", "", "User", "alice"); w.Code != 403 {
 		t.Errorf("GET /new: %d, want 403", w.Code)
 	}
-	made, _, err := d.registry.Create(t.Context(), registry.Actor{}, registry.NewToken{Name: "ci", Owner: "bob", Full: true})
+	made, _, err := d.registry.Operator(registry.Actor{}).Create(t.Context(), registry.NewToken{Name: "ci", Owner: "bob", Full: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestFormsAreSentOnce(t *testing.T) {
 		t.Errorf("again: %d, want 409", status)
 	}
 	says(t, page, "has been sent already")
-	tokens, _, err := d.registry.List(t.Context(), registry.Query{})
+	tokens, _, err := d.registry.Operator(registry.Actor{}).List(t.Context(), registry.Query{})
 	if err != nil || len(tokens) != 1 {
 		t.Fatalf("%d tokens were made, %v, want 1", len(tokens), err)
 	}
@@ -290,7 +290,7 @@ func TestList(t *testing.T) {
 	d.create("bob", "of another")
 	d.now = noon.AddDate(0, 0, 80)
 	fresh, _ := d.create("alice", "fresh")
-	if _, err := d.registry.Revoke(t.Context(), registry.Actor{}, deploy.ID); err != nil {
+	if _, err := d.registry.Operator(registry.Actor{}).Revoke(t.Context(), deploy.ID); err != nil {
 		t.Fatal(err)
 	}
 	all := d.get("alice", "/")
@@ -432,12 +432,12 @@ func TestSecondClickRemovesNothing(t *testing.T) {
 	d := newDesk(t)
 	made, _ := d.create("alice", "ci")
 	cli := registry.Actor{Kind: registry.Operator, Name: "cli"}
-	if _, err := d.registry.AddGrant(t.Context(), cli, made.ID, token.Grant{Scopes: []string{"license"}}); err != nil {
+	if _, err := d.registry.Operator(cli).AddGrant(t.Context(), made.ID, token.Grant{Scopes: []string{"license"}}); err != nil {
 		t.Fatal(err)
 	}
 	fields := strings.NewReader(url.Values{"n": {"1"}, "seal": {seal(d.token(made.ID).Grants[0])}}.Encode())
 	first := sync.OnceFunc(func() {
-		if _, err := d.registry.RemoveGrant(t.Context(), cli, made.ID, 1, nil); err != nil {
+		if _, err := d.registry.Operator(cli).RemoveGrant(t.Context(), made.ID, 1, nil); err != nil {
 			t.Error(err)
 		}
 	})
@@ -524,7 +524,7 @@ func TestRegenerate(t *testing.T) {
 	}
 	says(t, page, "is longer than the new secret lives")
 
-	if _, err := d.registry.Revoke(t.Context(), registry.Actor{}, made.ID); err != nil {
+	if _, err := d.registry.Operator(registry.Actor{}).Revoke(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
 	page = d.get("alice", at+"/regenerate")
@@ -622,7 +622,7 @@ func TestMarkupIsText(t *testing.T) {
 	if status != 200 {
 		t.Fatalf("%d\n%s", status, text(page))
 	}
-	tokens, _, err := d.registry.List(t.Context(), registry.Query{})
+	tokens, _, err := d.registry.Operator(registry.Actor{}).List(t.Context(), registry.Query{})
 	if err != nil || len(tokens) != 1 {
 		t.Fatal(err, len(tokens))
 	}

@@ -108,7 +108,7 @@ func TestSelfDenied(t *testing.T) {
 	create := func(n registry.NewToken) (*token.Token, string) {
 		t.Helper()
 		n.Name, n.Owner = "ci", "alice"
-		made, secret, err := d.registry.Create(t.Context(), registry.Actor{}, n)
+		made, secret, err := d.registry.Operator(registry.Actor{}).Create(t.Context(), n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +119,7 @@ func TestSelfDenied(t *testing.T) {
 	hour := "1h"
 	_, expired := create(registry.NewToken{Lifetime: registry.Lifetime{ExpiresIn: &hour}})
 	revoked, secret := create(registry.NewToken{})
-	if _, err := d.registry.Revoke(t.Context(), registry.Actor{}, revoked.ID); err != nil {
+	if _, err := d.registry.Operator(registry.Actor{}).Revoke(t.Context(), revoked.ID); err != nil {
 		t.Fatal(err)
 	}
 	d.now = d.now.Add(time.Hour)

@@ -6,12 +6,11 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Account is the registry as the owner who is signed in may use it.
+// Account is the registry as one owner may use it who is signed in, or an operator.
 //
-// An owner sees and changes the owner's own tokens; others' are ErrNotFound, as
-// if they weren't there. An admin sees every owner's and may revoke them; anything
-// else that is done to another's token is ErrForbidden. Everything is done by the
-// rules of the Registry, with the owner as the actor.
+// An operator may do everything. An owner sees and changes the owner's own tokens; others'
+// are ErrNotFound, as if they weren't there. An admin sees every owner's and may revoke
+// them; anything else that is done to another's token is ErrForbidden.
 type Account struct {
 	registry *Registry
 	by       Actor
@@ -58,30 +57,6 @@ func (a *Account) Admin() bool { return a.owner == nil || a.owner.Admin }
 // View returns t as clients see it now.
 func (a *Account) View(t *token.Token) token.View { return a.registry.View(t) }
 
-// Create is Registry.Create for a token of the owner's own; n.Owner may be empty.
-func (a *Account) Create(ctx context.Context, n NewToken) (t *token.Token, secret string, err error) {
-	if n.Owner == "" && a.owner != nil {
-		n.Owner = a.by.Name
-	}
-	return a.registry.Create(ctx, a.by, n)
-}
-
-// List is Registry.List. Without an Owner in q, an admin's list is of all owners.
-func (a *Account) List(ctx context.Context, q Query) (tokens []*token.Token, next string, err error) {
-	if q.Owner, err = a.sees(q.Owner); err != nil {
-		return nil, "", err
-	}
-	return a.registry.List(ctx, q)
-}
-
-// Events is Registry.Events. Without an Owner in q, an admin's are of all owners.
-func (a *Account) Events(ctx context.Context, q EventQuery) (events []Event, next string, err error) {
-	if q.Owner, err = a.sees(q.Owner); err != nil {
-		return nil, "", err
-	}
-	return a.registry.Events(ctx, q)
-}
-
 // sees returns whose things are listed when those of an owner are asked for, nil:
 // of all whom the owner sees.
 func (a *Account) sees(owner *string) (*string, error) {
@@ -94,9 +69,9 @@ func (a *Account) sees(owner *string) (*string, error) {
 	return nil, forbidden("owner: only an admin sees what is others'")
 }
 
-// Get is Registry.Get.
+// Get returns the token with this id.
 func (a *Account) Get(ctx context.Context, id string) (*token.Token, error) {
-	t, err := a.registry.Get(ctx, id)
+	t, err := a.registry.get(ctx, id)
 	if err == nil && t.Owner != a.by.Name && !a.Admin() {
 		return nil, notFound("token %s: not found", id)
 	}
@@ -113,89 +88,28 @@ func (a *Account) Own(ctx context.Context, id string) (*token.Token, error) {
 	return t, err
 }
 
-// own refuses ids of which one isn't there for the owner, or is another's.
-func (a *Account) own(ctx context.Context, ids ...string) error {
+// own refuses a token that isn't there for the owner, or is another's.
+func (a *Account) own(ctx context.Context, id string) error {
 	if a.owner == nil {
-		return nil // what isn't there at all, the registry refuses
+		return nil // what isn't there at all, the change refuses
 	}
+	_, err := a.Own(ctx, id)
+	return err
+}
+
+// all returns the tokens with these ids, each once and as get gets it, or why the first
+// can't be had.
+func (a *Account) all(ctx context.Context, ids []string, get func(context.Context, string) (*token.Token, error)) ([]*token.Token, error) {
+	if len(ids) == 0 {
+		return nil, invalid("id: say which tokens")
+	}
+	var tokens []*token.Token
 	for _, id := range distinct(ids) {
-		if _, err := a.Own(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Update is Registry.Update, of the owner's own tokens.
-func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Token, error) {
-	if err := a.own(ctx, id); err != nil {
-		return nil, err
-	}
-	return a.registry.Update(ctx, a.by, id, c)
-}
-
-// AddGrant is Registry.AddGrant, to the owner's own tokens.
-func (a *Account) AddGrant(ctx context.Context, id string, g token.Grant) (*token.Token, error) {
-	if err := a.own(ctx, id); err != nil {
-		return nil, err
-	}
-	return a.registry.AddGrant(ctx, a.by, id, g)
-}
-
-// RemoveGrant is Registry.RemoveGrant, from the owner's own tokens.
-func (a *Account) RemoveGrant(ctx context.Context, id string, n int, same func(token.Grant) bool) (*token.Token, error) {
-	if err := a.own(ctx, id); err != nil {
-		return nil, err
-	}
-	return a.registry.RemoveGrant(ctx, a.by, id, n, same)
-}
-
-// RemoveAllGrants is Registry.RemoveAllGrants, from the owner's own tokens.
-func (a *Account) RemoveAllGrants(ctx context.Context, id string) (*token.Token, error) {
-	if err := a.own(ctx, id); err != nil {
-		return nil, err
-	}
-	return a.registry.RemoveAllGrants(ctx, a.by, id)
-}
-
-// Regenerate is Registry.Regenerate, of the owner's own tokens.
-func (a *Account) Regenerate(ctx context.Context, id string, n Renewal) (t *token.Token, secret string, err error) {
-	if err := a.own(ctx, id); err != nil {
-		return nil, "", err
-	}
-	return a.registry.Regenerate(ctx, a.by, id, n)
-}
-
-// Revoke is Registry.Revoke, of the owner's own tokens or, for an admin, anybody's.
-func (a *Account) Revoke(ctx context.Context, ids ...string) ([]string, error) {
-	if !a.Admin() {
-		if err := a.own(ctx, ids...); err != nil {
+		t, err := get(ctx, id)
+		if err != nil {
 			return nil, a.registry.orUnconfirmed(ctx, err)
 		}
+		tokens = append(tokens, t)
 	}
-	return a.registry.Revoke(ctx, a.by, ids...)
-}
-
-// RevokeOwner is Registry.RevokeOwner, for an admin or the owner.
-func (a *Account) RevokeOwner(ctx context.Context, owner string) ([]string, error) {
-	if _, err := a.sees(&owner); err != nil {
-		return nil, err
-	}
-	return a.registry.RevokeOwner(ctx, a.by, owner)
-}
-
-// Delete is Registry.Delete, of the owner's own tokens.
-func (a *Account) Delete(ctx context.Context, ids ...string) ([]string, error) {
-	if err := a.own(ctx, ids...); err != nil {
-		return nil, a.registry.orUnconfirmed(ctx, err)
-	}
-	return a.registry.Delete(ctx, a.by, ids...)
-}
-
-// DeleteOwnerTokens is Registry.DeleteOwnerTokens, of the owner.
-func (a *Account) DeleteOwnerTokens(ctx context.Context, owner string) ([]string, error) {
-	if a.owner != nil && owner != a.by.Name {
-		return nil, forbidden("owner: you can delete your own tokens; an admin can revoke others', no more")
-	}
-	return a.registry.DeleteOwnerTokens(ctx, a.by, owner)
+	return tokens, nil
 }

@@ -58,14 +58,14 @@ func TestAccount(t *testing.T) {
 		{"Revoke", func(ctx context.Context, a *Account, id string) error { _, err := a.Revoke(ctx, id); return err }, done, nothing, done, Revoked},
 		{"Delete", func(ctx context.Context, a *Account, id string) error { _, err := a.Delete(ctx, id); return err }, done, nothing, forbidden, Deleted},
 		{"RevokeOwner", func(ctx context.Context, a *Account, id string) error {
-			t, err := a.registry.Get(ctx, id)
+			t, err := a.registry.get(ctx, id)
 			if err == nil {
 				_, err = a.RevokeOwner(ctx, t.Owner)
 			}
 			return err
 		}, done, forbidden, done, Revoked},
 		{"DeleteOwnerTokens", func(ctx context.Context, a *Account, id string) error {
-			t, err := a.registry.Get(ctx, id)
+			t, err := a.registry.get(ctx, id)
 			if err == nil {
 				_, err = a.DeleteOwnerTokens(ctx, t.Owner)
 			}
@@ -198,7 +198,7 @@ func TestAccountRevives(t *testing.T) {
 		made, _ := d.create(t, NewToken{Owner: "alice", Lifetime: Lifetime{ExpiresIn: new("1d")}})
 		switch c.status {
 		case token.Revoked:
-			if _, err := d.Revoke(ctx, cli, made.ID); err != nil {
+			if _, err := d.Operator(cli).Revoke(ctx, made.ID); err != nil {
 				t.Fatal(err)
 			}
 		case token.Expired:
@@ -213,7 +213,7 @@ func TestAccountRevives(t *testing.T) {
 		} else if !c.done {
 			refused(t, err, ErrForbidden, string(c.status), "may not make tokens")
 		}
-		if _, _, err := d.Regenerate(ctx, cli, made.ID, Renewal{}); err != nil {
+		if _, _, err := d.Operator(cli).Regenerate(ctx, made.ID, Renewal{}); err != nil {
 			t.Errorf("%s, by an operator: %v", c.status, err)
 		}
 	}
@@ -278,7 +278,7 @@ func TestAccountWidens(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		} else if !c.done {
 			refused(t, err, ErrForbidden)
-			if now, _ := d.Get(ctx, made.ID); !reflect.DeepEqual(now, made) {
+			if now, _ := d.get(ctx, made.ID); !reflect.DeepEqual(now, made) {
 				t.Errorf("%s: the token has become %+v", c.name, now)
 			}
 		}

@@ -53,8 +53,11 @@ const (
 
 // Events returns the events that q selects, newest first or, with an After,
 // oldest first, and what to go on with: see store.Journal. q.Limit is that of a
-// Query.
-func (r *Registry) Events(ctx context.Context, q EventQuery) (events []Event, next string, err error) {
+// Query. Without an Owner in q, an admin's are of all owners.
+func (a *Account) Events(ctx context.Context, q EventQuery) (events []Event, next string, err error) {
+	if q.Owner, err = a.sees(q.Owner); err != nil {
+		return nil, "", err
+	}
 	if q.Limit, err = pageSize(q.Limit); err != nil {
 		return nil, "", err
 	}
@@ -70,11 +73,11 @@ func (r *Registry) Events(ctx context.Context, q EventQuery) (events []Event, ne
 		}
 	}
 	if q.TokenID != "" {
-		if err := r.validID(q.TokenID); err != nil {
+		if err := a.registry.validID(q.TokenID); err != nil {
 			return nil, "", err
 		}
 	}
-	if events, next, err = r.store.Events(ctx, q); err != nil {
+	if events, next, err = a.registry.store.Events(ctx, q); err != nil {
 		return nil, "", fmt.Errorf("reading events: %w", err)
 	}
 	return events, next, nil

@@ -96,7 +96,7 @@ func BenchmarkList(b *testing.B) {
 					b.ReportAllocs()
 					c.q.Limit = 50
 					for b.Loop() {
-						tokens, _, err := r.List(b.Context(), c.q)
+						tokens, _, err := r.Operator(cli).List(b.Context(), c.q)
 						if err != nil || c.want >= 0 && len(tokens) != c.want {
 							b.Fatalf("%d tokens, %v, want %d", len(tokens), err, c.want)
 						}

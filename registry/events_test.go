@@ -22,11 +22,11 @@ func TestEventOfEveryChange(t *testing.T) {
 		owner bool   // of an owner's record, not of the token
 	}{
 		{"Create", func(ctx context.Context, d *desk, _ *token.Token) error {
-			_, _, err := d.Create(ctx, cli, NewToken{Name: "ci", Owner: "alice", Grants: []token.Grant{a}, AllowedIPs: []string{"10.0.0.0/8"}})
+			_, _, err := d.Operator(cli).Create(ctx, NewToken{Name: "ci", Owner: "alice", Grants: []token.Grant{a}, AllowedIPs: []string{"10.0.0.0/8"}})
 			return err
 		}, Created, "grants: [" + aText + "]; expires_at: 2027-02-20T12:00:00Z; allowed_ips: everywhere → 10.0.0.0/8", false},
 		{"Create without a scope", func(ctx context.Context, d *desk, _ *token.Token) error {
-			_, _, err := d.Create(ctx, cli, NewToken{Name: "ci", Owner: "alice", Grants: []token.Grant{{Spaces: []string{"1"}}}})
+			_, _, err := d.Operator(cli).Create(ctx, NewToken{Name: "ci", Owner: "alice", Grants: []token.Grant{{Spaces: []string{"1"}}}})
 			return err
 		}, Created, `grants: [{"spaces":["1"],"scopes":[],"resources":["*"]}]; expires_at: 2027-02-20T12:00:00Z`, false},
 		{"Import", func(ctx context.Context, d *desk, _ *token.Token) error {
@@ -34,43 +34,43 @@ func TestEventOfEveryChange(t *testing.T) {
 			return err
 		}, Imported, "grants: none; expires_at: never", false},
 		{"Update", func(ctx context.Context, d *desk, t *token.Token) error {
-			_, err := d.Update(ctx, cli, t.ID, Changes{Name: new("deploy"), Description: new("x")})
+			_, err := d.Operator(cli).Update(ctx, t.ID, Changes{Name: new("deploy"), Description: new("x")})
 			return err
 		}, Updated, "name: ci → deploy; description: x", false},
 		{"AddGrant", func(ctx context.Context, d *desk, t *token.Token) error {
-			_, err := d.AddGrant(ctx, cli, t.ID, b)
+			_, err := d.Operator(cli).AddGrant(ctx, t.ID, b)
 			return err
 		}, Granted, "grants: [" + aText + "] → [" + aText + "," + bText + "]", false},
 		{"RemoveGrant", func(ctx context.Context, d *desk, t *token.Token) error {
-			_, err := d.RemoveGrant(ctx, cli, t.ID, 1, nil)
+			_, err := d.Operator(cli).RemoveGrant(ctx, t.ID, 1, nil)
 			return err
 		}, Ungranted, "grants: [" + aText + "] → none", false},
 		{"RemoveAllGrants", func(ctx context.Context, d *desk, t *token.Token) error {
-			_, err := d.RemoveAllGrants(ctx, cli, t.ID)
+			_, err := d.Operator(cli).RemoveAllGrants(ctx, t.ID)
 			return err
 		}, Ungranted, "grants: [" + aText + "] → none", false},
 		{"Revoke", func(ctx context.Context, d *desk, t *token.Token) error {
-			_, err := d.Revoke(ctx, cli, t.ID)
+			_, err := d.Operator(cli).Revoke(ctx, t.ID)
 			return err
 		}, Revoked, "revoked_at: 2026-11-22T13:00:00Z", false},
 		{"RevokeOwner", func(ctx context.Context, d *desk, _ *token.Token) error {
-			_, err := d.RevokeOwner(ctx, cli, "alice")
+			_, err := d.Operator(cli).RevokeOwner(ctx, "alice")
 			return err
 		}, Revoked, "revoked_at: 2026-11-22T13:00:00Z", false},
 		{"Regenerate", func(ctx context.Context, d *desk, t *token.Token) error {
-			_, _, err := d.Regenerate(ctx, cli, t.ID, Renewal{Lifetime: Lifetime{ExpiresIn: new("1d")}})
+			_, _, err := d.Operator(cli).Regenerate(ctx, t.ID, Renewal{Lifetime: Lifetime{ExpiresIn: new("1d")}})
 			return err
 		}, Regenerated, "expires_at: 2027-02-20T12:00:00Z → 2026-11-23T13:00:00Z", false},
 		{"Regenerate with an overlap", func(ctx context.Context, d *desk, t *token.Token) error {
-			_, _, err := d.Regenerate(ctx, cli, t.ID, Renewal{Overlap: new("2h")})
+			_, _, err := d.Operator(cli).Regenerate(ctx, t.ID, Renewal{Overlap: new("2h")})
 			return err
 		}, Regenerated, "expires_at: 2027-02-20T12:00:00Z → 2027-02-20T13:00:00Z; the old secret works until 2026-11-22T15:00:00Z", false},
 		{"Delete", func(ctx context.Context, d *desk, t *token.Token) error {
-			_, err := d.Delete(ctx, cli, t.ID)
+			_, err := d.Operator(cli).Delete(ctx, t.ID)
 			return err
 		}, Deleted, "", false},
 		{"DeleteOwnerTokens", func(ctx context.Context, d *desk, _ *token.Token) error {
-			_, err := d.DeleteOwnerTokens(ctx, cli, "alice")
+			_, err := d.Operator(cli).DeleteOwnerTokens(ctx, "alice")
 			return err
 		}, Deleted, "", false},
 		{"SetOwner", func(ctx context.Context, d *desk, _ *token.Token) error {
@@ -115,7 +115,7 @@ func TestEvents(t *testing.T) {
 	d := newDesk()
 	made, secret := d.create(t, NewToken{Owner: "alice"})
 	d.create(t, NewToken{Owner: "bob"})
-	events, _, err := d.Events(ctx, EventQuery{TokenID: made.ID, Owner: new("alice")})
+	events, _, err := d.Operator(cli).Events(ctx, EventQuery{TokenID: made.ID, Owner: new("alice")})
 	if err != nil || len(events) != 1 || events[0].TokenID != made.ID {
 		t.Errorf("Events of a token = %+v, %v, want the one", events, err)
 	}
@@ -130,7 +130,7 @@ func TestEvents(t *testing.T) {
 		{"a negative one", EventQuery{After: "-1"}, "after"},
 		{"a secret", EventQuery{TokenID: secret}, "a secret, not an id"},
 	} {
-		_, _, err := d.Events(ctx, c.q)
+		_, _, err := d.Operator(cli).Events(ctx, c.q)
 		refused(t, err, ErrInvalid, c.says)
 		if strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: the error repeats the secret", c.name)

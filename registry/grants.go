@@ -110,22 +110,26 @@ func holds(grants []token.Grant, g token.Grant) bool {
 
 // AddGrant gives the token one more grant. One that it holds already changes
 // nothing.
-func (r *Registry) AddGrant(ctx context.Context, by Actor, id string, g token.Grant) (*token.Token, error) {
+func (a *Account) AddGrant(ctx context.Context, id string, g token.Grant) (*token.Token, error) {
+	if err := a.own(ctx, id); err != nil {
+		return nil, err
+	}
+	r := a.registry
 	g, err := r.newGrant(g)
 	if err != nil {
 		return nil, invalid("grant: %v", err)
 	}
-	may, o, err := r.mayWiden(ctx, by)
+	may, o, err := r.mayWiden(ctx, a.by)
 	switch {
 	case err == nil && !may:
-		err = mayNot(by, "grant")
+		err = mayNot(a.by, "grant")
 	case err == nil && o != nil:
 		err = r.withinCeiling(o, []token.Grant{g})
 	}
 	if err != nil {
 		return nil, err
 	}
-	return r.regrant(ctx, by, Granted, id, func(t *token.Token, _ time.Time) (string, error) {
+	return a.regrant(ctx, Granted, id, func(t *token.Token, _ time.Time) (string, error) {
 		if holds(t.Grants, g) {
 			return "", errUnchanged
 		}
@@ -137,8 +141,11 @@ func (r *Registry) AddGrant(ctx context.Context, by Actor, id string, g token.Gr
 // RemoveGrant takes the token's grant number n, counted from 1. If that isn't the one
 // that is meant, which same tells, it is ErrConflict: numbers change with what is
 // removed before them. nil: whichever has the number is meant.
-func (r *Registry) RemoveGrant(ctx context.Context, by Actor, id string, n int, same func(token.Grant) bool) (*token.Token, error) {
-	return r.regrant(ctx, by, Ungranted, id, func(t *token.Token, _ time.Time) (string, error) {
+func (a *Account) RemoveGrant(ctx context.Context, id string, n int, same func(token.Grant) bool) (*token.Token, error) {
+	if err := a.own(ctx, id); err != nil {
+		return nil, err
+	}
+	return a.regrant(ctx, Ungranted, id, func(t *token.Token, _ time.Time) (string, error) {
 		there := n >= 1 && n <= len(t.Grants)
 		switch {
 		case same != nil && !(there && same(t.Grants[n-1])):
@@ -153,8 +160,11 @@ func (r *Registry) RemoveGrant(ctx context.Context, by Actor, id string, n int, 
 
 // RemoveAllGrants takes all the token's grants. It then serves only for routes
 // that any valid token may use.
-func (r *Registry) RemoveAllGrants(ctx context.Context, by Actor, id string) (*token.Token, error) {
-	return r.regrant(ctx, by, Ungranted, id, func(t *token.Token, _ time.Time) (string, error) {
+func (a *Account) RemoveAllGrants(ctx context.Context, id string) (*token.Token, error) {
+	if err := a.own(ctx, id); err != nil {
+		return nil, err
+	}
+	return a.regrant(ctx, Ungranted, id, func(t *token.Token, _ time.Time) (string, error) {
 		if len(t.Grants) == 0 {
 			return "", errUnchanged
 		}
@@ -164,9 +174,9 @@ func (r *Registry) RemoveAllGrants(ctx context.Context, by Actor, id string) (*t
 }
 
 // regrant is change for a token's grants, where they may be changed.
-func (r *Registry) regrant(ctx context.Context, by Actor, a Action, id string, f func(*token.Token, time.Time) (string, error)) (*token.Token, error) {
-	if r.rules.GrantsImmutable {
+func (a *Account) regrant(ctx context.Context, what Action, id string, f func(*token.Token, time.Time) (string, error)) (*token.Token, error) {
+	if a.registry.rules.GrantsImmutable {
 		return nil, forbidden("grants: stay what they were when the token was made; make another token, and revoke this one")
 	}
-	return r.change(ctx, by, a, id, f)
+	return a.registry.change(ctx, a.by, what, id, f)
 }

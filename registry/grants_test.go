@@ -55,7 +55,7 @@ func TestNewGrants(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk(c.rules)
-			got, _, err := d.Create(t.Context(), cli, NewToken{Name: "ci", Grants: c.given, Full: c.full})
+			got, _, err := d.Operator(cli).Create(t.Context(), NewToken{Name: "ci", Grants: c.given, Full: c.full})
 			if c.says != nil {
 				refused(t, err, ErrInvalid, c.says...)
 				d.took(t)
@@ -82,7 +82,7 @@ func TestAddAndRemoveGrants(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 		equal(t, what, got.Grants, want)
-		stored, err := d.Get(ctx, made.ID)
+		stored, err := d.get(ctx, made.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,38 +90,38 @@ func TestAddAndRemoveGrants(t *testing.T) {
 		d.took(t, actions...)
 	}
 
-	got, err := d.AddGrant(ctx, cli, made.ID, grant("2", "b b", "-"))
+	got, err := d.Operator(cli).AddGrant(ctx, made.ID, grant("2", "b b", "-"))
 	check("add, completed", got, err, []token.Grant{a, b}, Granted)
-	got, err = d.AddGrant(ctx, cli, made.ID, b)
+	got, err = d.Operator(cli).AddGrant(ctx, made.ID, b)
 	check("add one that is held", got, err, []token.Grant{a, b})
-	_, err = d.AddGrant(ctx, cli, made.ID, grant("2", "bb", "-"))
+	_, err = d.Operator(cli).AddGrant(ctx, made.ID, grant("2", "bb", "-"))
 	refused(t, err, ErrInvalid, `"bb"`, "nearest: b")
-	_, err = d.AddGrant(ctx, cli, made.ID, grant("", "b", "-"))
+	_, err = d.Operator(cli).AddGrant(ctx, made.ID, grant("", "b", "-"))
 	refused(t, err, ErrInvalid, "spaces: empty")
-	_, err = d.AddGrant(ctx, cli, "nobody", b)
+	_, err = d.Operator(cli).AddGrant(ctx, "nobody", b)
 	refused(t, err, ErrNotFound, "nobody")
 
 	for _, n := range []int{0, -1, 3} {
-		_, err = d.RemoveGrant(ctx, cli, made.ID, n, nil)
+		_, err = d.Operator(cli).RemoveGrant(ctx, made.ID, n, nil)
 		refused(t, err, ErrNotFound, "has 2")
 	}
 	for _, n := range []int{0, 2, 3} {
-		_, err = d.RemoveGrant(ctx, cli, made.ID, n, func(g token.Grant) bool { return token.EqualGrant(g, a) })
+		_, err = d.Operator(cli).RemoveGrant(ctx, made.ID, n, func(g token.Grant) bool { return token.EqualGrant(g, a) })
 		refused(t, err, ErrConflict, "have changed")
 	}
 	d.took(t)
-	got, err = d.RemoveGrant(ctx, cli, made.ID, 1, func(g token.Grant) bool { return token.EqualGrant(g, a) })
+	got, err = d.Operator(cli).RemoveGrant(ctx, made.ID, 1, func(g token.Grant) bool { return token.EqualGrant(g, a) })
 	check("remove the first", got, err, []token.Grant{b}, Ungranted)
-	got, err = d.AddGrant(ctx, cli, made.ID, token.Full())
+	got, err = d.Operator(cli).AddGrant(ctx, made.ID, token.Full())
 	check("add the full one", got, err, []token.Grant{b, token.Full()}, Granted)
-	got, err = d.RemoveAllGrants(ctx, cli, made.ID)
+	got, err = d.Operator(cli).RemoveAllGrants(ctx, made.ID)
 	check("remove all", got, err, nil, Ungranted)
-	got, err = d.RemoveAllGrants(ctx, cli, made.ID)
+	got, err = d.Operator(cli).RemoveAllGrants(ctx, made.ID)
 	check("remove all of none", got, err, nil)
 
 	spaced := newDesk(withSpaces)
 	made, _ = spaced.create(t, NewToken{Full: true})
-	_, err = spaced.AddGrant(ctx, cli, made.ID, grant("-", "a", "-"))
+	_, err = spaced.Operator(cli).AddGrant(ctx, made.ID, grant("-", "a", "-"))
 	refused(t, err, ErrInvalid, "say which spaces")
 }
 
@@ -129,7 +129,7 @@ func TestEventsSayWhatWasGranted(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
 	made, _ := d.create(t, NewToken{})
-	if _, err := d.AddGrant(t.Context(), cli, made.ID, grant("1", "a", "*")); err != nil {
+	if _, err := d.Operator(cli).AddGrant(t.Context(), made.ID, grant("1", "a", "*")); err != nil {
 		t.Fatal(err)
 	}
 	const one = `[{"spaces":["1"],"scopes":["a"],"resources":["*"]}]`
@@ -139,7 +139,7 @@ func TestEventsSayWhatWasGranted(t *testing.T) {
 	for i := range 100 {
 		many = append(many, strings.Repeat("ü", i+1))
 	}
-	if _, err := d.AddGrant(t.Context(), cli, made.ID, token.Grant{Spaces: many}); err != nil {
+	if _, err := d.Operator(cli).AddGrant(t.Context(), made.ID, token.Grant{Spaces: many}); err != nil {
 		t.Fatal(err)
 	}
 	if s := d.events[1].Changes[0].After; len(s) > maxWords+len("…") || !utf8.ValidString(s) {
@@ -158,6 +158,6 @@ func TestRecordSizeIsBounded(t *testing.T) {
 		grants = append(grants, g)
 	}
 	d := newDesk()
-	_, _, err := d.Create(t.Context(), cli, NewToken{Name: "huge", Grants: grants})
+	_, _, err := d.Operator(cli).Create(t.Context(), NewToken{Name: "huge", Grants: grants})
 	refused(t, err, ErrInvalid, "at most 1048576")
 }

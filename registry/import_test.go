@@ -71,7 +71,7 @@ func TestImportedRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			equal(t, "result", done, ImportResult{Stored: 1})
-			got, err := d.Get(t.Context(), "7")
+			got, err := d.get(t.Context(), "7")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -221,7 +221,7 @@ func TestImportAgain(t *testing.T) {
 	equal(t, "stored", len(d.store.tokens), 2000)
 	equal(t, "events", len(d.events), 2000)
 
-	if _, err := d.Update(t.Context(), cli, "t000001", Changes{Name: new("mine")}); err != nil {
+	if _, err := d.Operator(cli).Update(t.Context(), "t000001", Changes{Name: new("mine")}); err != nil {
 		t.Fatal(err)
 	}
 	d.events = nil
@@ -231,7 +231,7 @@ func TestImportAgain(t *testing.T) {
 	}
 	equal(t, "result, mended", done, ImportResult{Stored: 500, Skipped: 2000})
 	equal(t, "events", len(d.events), 500)
-	got, err := d.Get(t.Context(), "t000001")
+	got, err := d.get(t.Context(), "t000001")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func TestImportOfWhatIsThere(t *testing.T) {
 		return `{` + id + `"name":"n","secret":"` + secret + `"` + more + `}`
 	}
 	replaced := func(d *desk) { // a's secret
-		if _, _, err := d.Regenerate(t.Context(), cli, "a", Renewal{}); err != nil {
+		if _, _, err := d.Operator(cli).Regenerate(t.Context(), "a", Renewal{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -387,11 +387,11 @@ func TestExportIsImportable(t *testing.T) {
 		from.create(t, NewToken{Name: fmt.Sprintf("no. %d <&>", i), Owner: "alice"})
 	}
 	many, _ := from.create(t, NewToken{Description: "\"quoted\" \u2028", Full: true, AllowedIPs: []string{"10.0.0.0/8"}})
-	if _, _, err := from.Regenerate(ctx, cli, many.ID, Renewal{Overlap: new("1h")}); err != nil {
+	if _, _, err := from.Operator(cli).Regenerate(ctx, many.ID, Renewal{Overlap: new("1h")}); err != nil {
 		t.Fatal(err)
 	}
 	dead, _ := from.create(t, NewToken{Grants: []token.Grant{grant("1 2", "-", "7")}})
-	if _, err := from.Revoke(ctx, cli, dead.ID); err != nil {
+	if _, err := from.Operator(cli).Revoke(ctx, dead.ID); err != nil {
 		t.Fatal(err)
 	}
 	used := &token.Token{ID: "used", Name: "x", CreatedAt: noon.Add(1), Digest: token.Digest{1}, LastUsedAt: noon.Add(123456789), LastUsedIP: netip.MustParseAddr("::1")}

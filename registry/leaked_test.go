@@ -17,7 +17,7 @@ func TestRevokeLeaked(t *testing.T) {
 	d := newDesk()
 	a, current := d.create(t, NewToken{Name: "a", Owner: "alice"})
 	b, replaced := d.create(t, NewToken{Name: "b"})
-	_, fresh, err := d.Regenerate(ctx, cli, b.ID, Renewal{Overlap: new("1h")})
+	_, fresh, err := d.Operator(cli).Regenerate(ctx, b.ID, Renewal{Overlap: new("1h")})
 	if err != nil {
 		t.Fatal(err)
 	}

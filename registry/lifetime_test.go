@@ -75,11 +75,11 @@ func TestLifetime(t *testing.T) {
 				}
 			}
 			d := newDesk(c.rules)
-			got, _, err := d.Create(t.Context(), cli, NewToken{Name: "ci", Lifetime: c.asked})
+			got, _, err := d.Operator(cli).Create(t.Context(), NewToken{Name: "ci", Lifetime: c.asked})
 			check(t, got, err)
 
 			made, _ := d.create(t, NewToken{})
-			got, _, err = d.Regenerate(t.Context(), cli, made.ID, Renewal{Lifetime: c.asked})
+			got, _, err = d.Operator(cli).Regenerate(t.Context(), made.ID, Renewal{Lifetime: c.asked})
 			check(t, got, err)
 		})
 	}

@@ -75,7 +75,7 @@ func TestOwnersStayBelowTheirCeiling(t *testing.T) {
 				t.Errorf("Create gives %v", made)
 			}
 			// Operators set what they see fit; the gate minds the ceiling.
-			if _, _, err := d.Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Grants: []token.Grant{c.asked}}); err != nil {
+			if _, _, err := d.Operator(cli).Create(t.Context(), NewToken{Name: "ci", Owner: "alice", Grants: []token.Grant{c.asked}}); err != nil {
 				t.Errorf("Create by an operator: %v", err)
 			}
 		})
@@ -113,14 +113,14 @@ func TestWhoMayCreate(t *testing.T) {
 			d := newDesk()
 			for range c.has {
 				made, _ := d.create(t, NewToken{Owner: "alice"})
-				if _, err := d.Revoke(t.Context(), cli, made.ID); err != nil { // revoked ones count as well
+				if _, err := d.Operator(cli).Revoke(t.Context(), made.ID); err != nil { // revoked ones count as well
 					t.Fatal(err)
 				}
 			}
 			if c.record != nil {
 				d.store.owners["alice"] = c.record.Encode(nil)
 			}
-			_, _, err := d.Create(t.Context(), c.by, NewToken{Name: "ci", Owner: "alice"})
+			_, _, err := d.Operator(c.by).Create(t.Context(), NewToken{Name: "ci", Owner: "alice"})
 			if c.kind == nil {
 				if err != nil {
 					t.Error(err)
@@ -146,7 +146,7 @@ func TestLastPlace(t *testing.T) {
 	for i := range errs {
 		all.Go(func() {
 			// As the admin API and the console do, each with a Registry of its own.
-			_, _, errs[i] = New(hesitantStore{d.store}, usualRules(), Options{}).Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true})
+			_, _, errs[i] = New(hesitantStore{d.store}, usualRules(), Options{}).Operator(cli).Create(t.Context(), NewToken{Name: "ci", Owner: "alice", Full: true})
 		})
 	}
 	all.Wait()
@@ -199,7 +199,7 @@ func TestLastPlaceTakenElsewhere(t *testing.T) {
 		return nil
 	}
 	here := New(sharedStore{d.store}, usualRules(), Options{})
-	made, secret, err := here.Create(t.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true})
+	made, secret, err := here.Operator(cli).Create(t.Context(), NewToken{Name: "ci", Owner: "alice", Full: true})
 	refused(t, err, ErrConflict, "as many tokens as it may have")
 	if made != nil || secret != "" || len(d.store.tokens) != 1 || d.store.tokens["other"] == nil {
 		t.Errorf("got token %v, and the store has %d, want the other gateway's alone", made, len(d.store.tokens))
@@ -232,7 +232,7 @@ func TestLastPlaceOfWhoIsGone(t *testing.T) {
 			}
 			return nil
 		}
-		made, _, err := New(sharedStore{d.store}, usualRules(), Options{}).Create(ctx, cli, NewToken{Name: "ci", Owner: "alice", Full: true})
+		made, _, err := New(sharedStore{d.store}, usualRules(), Options{}).Operator(cli).Create(ctx, NewToken{Name: "ci", Owner: "alice", Full: true})
 		if !down && (err != nil || len(d.store.tokens) != 1) {
 			t.Errorf("got %v and %d tokens, want the token", err, len(d.store.tokens))
 		}
@@ -249,9 +249,9 @@ func TestImmutableGrants(t *testing.T) {
 	made, _ := d.create(t, NewToken{Owner: "alice", Full: true})
 	alice := d.account(t, "alice", false)
 	for what, do := range map[string]func() error{
-		"AddGrant":           func() error { _, err := d.AddGrant(ctx, cli, made.ID, grant("1", "a", "*")); return err },
-		"RemoveGrant":        func() error { _, err := d.RemoveGrant(ctx, cli, made.ID, 1, nil); return err },
-		"RemoveAllGrants":    func() error { _, err := d.RemoveAllGrants(ctx, cli, made.ID); return err },
+		"AddGrant":           func() error { _, err := d.Operator(cli).AddGrant(ctx, made.ID, grant("1", "a", "*")); return err },
+		"RemoveGrant":        func() error { _, err := d.Operator(cli).RemoveGrant(ctx, made.ID, 1, nil); return err },
+		"RemoveAllGrants":    func() error { _, err := d.Operator(cli).RemoveAllGrants(ctx, made.ID); return err },
 		"AddGrant by alice":  func() error { _, err := alice.AddGrant(ctx, made.ID, grant("1", "a", "*")); return err },
 		"RemoveAll by alice": func() error { _, err := alice.RemoveAllGrants(ctx, made.ID); return err },
 	} {
@@ -262,13 +262,13 @@ func TestImmutableGrants(t *testing.T) {
 		}
 	}
 	d.took(t)
-	if _, err := d.Update(ctx, cli, made.ID, Changes{Name: new("x")}); err != nil {
+	if _, err := d.Operator(cli).Update(ctx, made.ID, Changes{Name: new("x")}); err != nil {
 		t.Errorf("Update: %v", err)
 	}
-	if _, _, err := d.Regenerate(ctx, cli, made.ID, Renewal{}); err != nil {
+	if _, _, err := d.Operator(cli).Regenerate(ctx, made.ID, Renewal{}); err != nil {
 		t.Errorf("Regenerate: %v", err)
 	}
-	if _, err := d.Revoke(ctx, cli, made.ID); err != nil {
+	if _, err := d.Operator(cli).Revoke(ctx, made.ID); err != nil {
 		t.Errorf("Revoke: %v", err)
 	}
 	d.took(t, Updated, Regenerated, Revoked)

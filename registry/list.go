@@ -51,7 +51,7 @@ const (
 func Sorts() []string { return []string{SortCreated, SortName, SortExpires, SortLastUsed} }
 
 // List returns the tokens that q selects and the cursor of the next page (""
-// after the last). A token that is there all the time is on exactly one page,
+// after the last). Without an Owner in q, an admin's list is of all owners. A token that is there all the time is on exactly one page,
 // whatever is made and deleted meanwhile; one that is renamed, regenerated or
 // used may change its place in an order by that.
 //
@@ -59,7 +59,11 @@ func Sorts() []string { return []string{SortCreated, SortName, SortExpires, Sort
 // tokens of the owner, or of all owners, for each page: that is a millisecond for
 // 100 tokens, half a second for 100,000 in a file and a second in Redis (see
 // BenchmarkList). What is kept in memory on the way is bounded.
-func (r *Registry) List(ctx context.Context, q Query) (tokens []*token.Token, next string, err error) {
+func (a *Account) List(ctx context.Context, q Query) (tokens []*token.Token, next string, err error) {
+	if q.Owner, err = a.sees(q.Owner); err != nil {
+		return nil, "", err
+	}
+	r := a.registry
 	selected, err := r.selected(q)
 	if err != nil {
 		return nil, "", err

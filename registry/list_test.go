@@ -33,7 +33,7 @@ func TestListGoesByID(t *testing.T) {
 		t.Fatal(err)
 	}
 	for sort, want := range map[string][]string{"": {"new", "without", "old"}, "-created": {"old", "without", "new"}} {
-		tokens, _, err := d.List(t.Context(), Query{Sort: sort})
+		tokens, _, err := d.Operator(cli).List(t.Context(), Query{Sort: sort})
 		var got []string
 		for _, one := range tokens {
 			got = append(got, one.Name)
@@ -104,7 +104,7 @@ func TestListSelectsAndSorts(t *testing.T) {
 		{"unused for two days, active or not", Query{Unused: "2d", Status: "all"}, "backup Nightingale, ci alice, Backup bob, deploy alice"},
 		{"unused for longer than anything", Query{Unused: "6d"}, ""},
 	} {
-		got, next, err := d.List(ctx, c.q)
+		got, next, err := d.Operator(cli).List(ctx, c.q)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -115,7 +115,7 @@ func TestListSelectsAndSorts(t *testing.T) {
 		var paged []*token.Token
 		c.q.Limit = 1
 		for range 10 {
-			page, next, err := d.List(ctx, c.q)
+			page, next, err := d.Operator(cli).List(ctx, c.q)
 			if err != nil {
 				t.Fatalf("%s: %v", c.name, err)
 			}
@@ -127,7 +127,7 @@ func TestListSelectsAndSorts(t *testing.T) {
 		equal(t, c.name+", one by one", names(paged), c.want)
 	}
 
-	_, next, err := d.List(ctx, Query{Sort: "name", Limit: 1})
+	_, next, err := d.Operator(cli).List(ctx, Query{Sort: "name", Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestListSelectsAndSorts(t *testing.T) {
 		"cursor: ": {Cursor: next, Sort: "-name"},
 		"cursor:":  {Cursor: "!", Sort: "name"},
 	} {
-		_, _, err := d.List(ctx, q)
+		_, _, err := d.Operator(cli).List(ctx, q)
 		refused(t, err, ErrInvalid, what)
 	}
 }
@@ -171,7 +171,7 @@ func TestSortedListWhileChanging(t *testing.T) {
 	listed := map[string]int{}
 	last := ""
 	for q := (Query{Sort: "name", Limit: 7}); ; {
-		page, next, err := d.List(t.Context(), q)
+		page, next, err := d.Operator(cli).List(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ func TestSortedListWhileChanging(t *testing.T) {
 		for range 3 {
 			add(false)
 			i := random.IntN(len(passing))
-			if _, err := d.Delete(t.Context(), cli, passing[i]); err != nil {
+			if _, err := d.Operator(cli).Delete(t.Context(), passing[i]); err != nil {
 				t.Fatal(err)
 			}
 			passing = slices.Delete(passing, i, i+1)

@@ -3,9 +3,10 @@
 // line, the admin API and the console all go through it, so every rule about
 // lifetimes, grants and owners lives here once.
 //
-// There are three doors. A [Registry] does what operators ask. An [Account] is the
-// registry as one owner may use it who is signed in. A [Bearer] is a token that has
-// shown its secret, and may look after itself.
+// There are two doors to tokens. An [Account] is the registry as one owner may use it who
+// is signed in, or an operator. A [Bearer] is a token that has shown its secret, and may
+// look after itself. What a [Registry] does by itself is for operators alone: the records
+// of owners, verify, import, export.
 //
 // A change is durable in the store before the method that makes it returns. The
 // store keeps with it an [Event], one for each token, that says who has done what:

@@ -64,7 +64,7 @@ func (d *desk) create(t *testing.T, n NewToken) (*token.Token, string) {
 	if n.Name == "" {
 		n.Name = "ci"
 	}
-	made, secret, err := d.Create(t.Context(), cli, n)
+	made, secret, err := d.Operator(cli).Create(t.Context(), n)
 	if err != nil {
 		t.Fatalf("Create(%+v): %v", n, err)
 	}
@@ -131,24 +131,24 @@ func TestStoreErrorsPassThrough(t *testing.T) {
 	made, secret := d.create(t, NewToken{Owner: "alice"})
 	d.store.fail = func(string) error { return errDown }
 	for what, do := range map[string]func() error{
-		"Create":       func() error { _, _, err := d.Create(ctx, cli, NewToken{Name: "x"}); return err },
-		"List":         func() error { _, _, err := d.List(ctx, Query{}); return err },
-		"Get":          func() error { _, err := d.Get(ctx, made.ID); return err },
-		"Update":       func() error { _, err := d.Update(ctx, cli, made.ID, Changes{Name: new("y")}); return err },
-		"AddGrant":     func() error { _, err := d.AddGrant(ctx, cli, made.ID, token.Full()); return err },
-		"Revoke":       func() error { _, err := d.Revoke(ctx, cli, made.ID); return err },
-		"RevokeOwner":  func() error { _, err := d.RevokeOwner(ctx, cli, "alice"); return err },
-		"Regenerate":   func() error { _, _, err := d.Regenerate(ctx, cli, made.ID, Renewal{}); return err },
-		"Delete":       func() error { _, err := d.Delete(ctx, cli, made.ID); return err },
+		"Create":       func() error { _, _, err := d.Operator(cli).Create(ctx, NewToken{Name: "x"}); return err },
+		"List":         func() error { _, _, err := d.Operator(cli).List(ctx, Query{}); return err },
+		"Get":          func() error { _, err := d.get(ctx, made.ID); return err },
+		"Update":       func() error { _, err := d.Operator(cli).Update(ctx, made.ID, Changes{Name: new("y")}); return err },
+		"AddGrant":     func() error { _, err := d.Operator(cli).AddGrant(ctx, made.ID, token.Full()); return err },
+		"Revoke":       func() error { _, err := d.Operator(cli).Revoke(ctx, made.ID); return err },
+		"RevokeOwner":  func() error { _, err := d.Operator(cli).RevokeOwner(ctx, "alice"); return err },
+		"Regenerate":   func() error { _, _, err := d.Operator(cli).Regenerate(ctx, made.ID, Renewal{}); return err },
+		"Delete":       func() error { _, err := d.Operator(cli).Delete(ctx, made.ID); return err },
 		"Verify":       func() error { _, err := d.Verify(ctx, secret); return err },
 		"Export":       func() error { return d.Export(ctx, new(strings.Builder)) },
 		"SetOwner":     func() error { _, err := d.SetOwner(ctx, cli, "alice", OwnerChanges{}); return err },
 		"Owner":        func() error { _, err := d.Owner(ctx, "alice"); return err },
 		"Owners":       func() error { _, _, err := d.Owners(ctx, "", 0); return err },
 		"DeleteOwner":  func() error { return d.DeleteOwner(ctx, cli, "alice") },
-		"DeleteTokens": func() error { _, err := d.DeleteOwnerTokens(ctx, cli, "alice"); return err },
-		"Sorted list":  func() error { _, _, err := d.List(ctx, Query{Sort: SortName}); return err },
-		"Events":       func() error { _, _, err := d.Events(ctx, EventQuery{}); return err },
+		"DeleteTokens": func() error { _, err := d.Operator(cli).DeleteOwnerTokens(ctx, "alice"); return err },
+		"Sorted list":  func() error { _, _, err := d.Operator(cli).List(ctx, Query{Sort: SortName}); return err },
+		"Events":       func() error { _, _, err := d.Operator(cli).Events(ctx, EventQuery{}); return err },
 		"Account":      func() error { _, err := d.Account(ctx, "alice", "", false); return err },
 		"Bearer":       func() error { _, err := d.Bearer(ctx, secret, netip.Addr{}); return err },
 		"RevokeLeaked": func() error { return d.RevokeLeaked(ctx, "", secret) },
@@ -173,18 +173,18 @@ func TestEventsCarryNoSecret(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	d := newDesk()
-	made, secret, err := d.Create(ctx, cli, NewToken{Name: "ci", Owner: "alice"})
+	made, secret, err := d.Operator(cli).Create(ctx, NewToken{Name: "ci", Owner: "alice"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, second, err := d.Regenerate(ctx, cli, made.ID, Renewal{Overlap: new("1h")})
+	fresh, second, err := d.Operator(cli).Regenerate(ctx, made.ID, Renewal{Overlap: new("1h")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.Import(ctx, cli, strings.NewReader(`{"id":"old","name":"x","owner":"bob","secret":"an-old-system-1234"}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Delete(ctx, cli, made.ID, "old"); err != nil {
+	if _, err := d.Operator(cli).Delete(ctx, made.ID, "old"); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range d.events {

@@ -19,27 +19,34 @@ import (
 // with the error are those of the tokens that are revoked for certain. What has begun
 // is finished, also if who asked is gone, here and where all tokens of an owner end:
 // they are to end.
-func (r *Registry) Revoke(ctx context.Context, by Actor, ids ...string) ([]string, error) {
-	tokens, err := r.all(ctx, ids)
+func (a *Account) Revoke(ctx context.Context, ids ...string) ([]string, error) {
+	get := a.Own
+	if a.Admin() {
+		get = a.Get
+	}
+	tokens, err := a.all(ctx, ids, get)
 	if err != nil {
 		return nil, err
 	}
-	return r.revokeAll(context.WithoutCancel(ctx), by, tokens)
+	return a.registry.revokeAll(context.WithoutCancel(ctx), a.by, tokens)
 }
 
 // RevokeOwner ends all tokens of an owner and returns the ids of those that were
 // not revoked before. With an error they are those revoked so far.
-func (r *Registry) RevokeOwner(ctx context.Context, by Actor, owner string) ([]string, error) {
+func (a *Account) RevokeOwner(ctx context.Context, owner string) ([]string, error) {
+	if _, err := a.sees(&owner); err != nil {
+		return nil, err
+	}
 	ctx = context.WithoutCancel(ctx)
 	var revoked []string
-	err := r.eachOf(ctx, owner, func(page []*token.Token) error {
+	err := a.registry.eachOf(ctx, owner, func(page []*token.Token) error {
 		live := slices.DeleteFunc(page, func(t *token.Token) bool { return !t.RevokedAt.IsZero() })
-		ids, err := r.revokeAll(ctx, by, live)
+		ids, err := a.registry.revokeAll(ctx, a.by, live)
 		revoked = append(revoked, ids...)
 		return err
 	})
 	if err == nil && len(revoked) == 0 {
-		err = r.confirm(ctx)
+		err = a.registry.confirm(ctx)
 	}
 	return revoked, err
 }
@@ -109,24 +116,27 @@ func (r *Registry) revoke(ctx context.Context, by Actor, id, why string) error {
 
 // Delete removes the tokens with these ids and returns the ids, each once. If one
 // of them is unknown, nothing is deleted.
-func (r *Registry) Delete(ctx context.Context, by Actor, ids ...string) ([]string, error) {
-	tokens, err := r.all(ctx, ids)
+func (a *Account) Delete(ctx context.Context, ids ...string) ([]string, error) {
+	tokens, err := a.all(ctx, ids, a.Own)
 	if err != nil {
 		return nil, err
 	}
-	return r.delete(ctx, by, tokens)
+	return a.registry.delete(ctx, a.by, tokens)
 }
 
 // DeleteOwnerTokens removes all tokens of an owner, but not the owner's record,
 // and returns their ids. With an error they are those deleted so far.
-func (r *Registry) DeleteOwnerTokens(ctx context.Context, by Actor, owner string) ([]string, error) {
-	ctx = context.WithoutCancel(ctx)
+func (a *Account) DeleteOwnerTokens(ctx context.Context, owner string) ([]string, error) {
+	if a.owner != nil && owner != a.by.Name {
+		return nil, forbidden("owner: you can delete your own tokens; an admin can revoke others', no more")
+	}
+	r, ctx := a.registry, context.WithoutCancel(ctx)
 	var deleted []string
 	err := r.eachOf(ctx, owner, func(page []*token.Token) error {
-		ids, err := r.delete(ctx, by, page)
+		ids, err := r.delete(ctx, a.by, page)
 		for errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) { // someone else has deleted some of them
 			if page, err = r.left(ctx, page); err == nil && len(page) > 0 {
-				ids, err = r.delete(ctx, by, page)
+				ids, err = r.delete(ctx, a.by, page)
 			}
 		}
 		deleted = append(deleted, ids...)
@@ -171,23 +181,6 @@ func (r *Registry) delete(ctx context.Context, by Actor, tokens []*token.Token) 
 	}
 	r.tell(events)
 	return ids, nil
-}
-
-// all returns the tokens with these ids, each once, or an error that names the
-// first that isn't there.
-func (r *Registry) all(ctx context.Context, ids []string) ([]*token.Token, error) {
-	if len(ids) == 0 {
-		return nil, invalid("id: say which tokens")
-	}
-	var tokens []*token.Token
-	for _, id := range distinct(ids) {
-		t, err := r.Get(ctx, id)
-		if err != nil {
-			return nil, r.orUnconfirmed(ctx, err)
-		}
-		tokens = append(tokens, t)
-	}
-	return tokens, nil
 }
 
 // eachOf calls f with the owner's tokens, page by page.

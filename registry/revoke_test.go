@@ -17,7 +17,7 @@ func TestRevoke(t *testing.T) {
 	a, _ := d.create(t, NewToken{Name: "a"})
 	b, _ := d.create(t, NewToken{Name: "b"})
 
-	ids, err := d.Revoke(ctx, cli, a.ID)
+	ids, err := d.Operator(cli).Revoke(ctx, a.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,14 +26,14 @@ func TestRevoke(t *testing.T) {
 
 	first := d.now
 	d.now = d.now.Add(time.Hour)
-	ids, err = d.Revoke(ctx, cli, a.ID, b.ID, a.ID)
+	ids, err = d.Operator(cli).Revoke(ctx, a.ID, b.ID, a.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "revoked, one of them again", ids, []string{a.ID, b.ID})
 	d.took(t, Revoked)
 	for id, at := range map[string]time.Time{a.ID: first, b.ID: d.now} {
-		got, err := d.Get(ctx, id)
+		got, err := d.get(ctx, id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestRevoke(t *testing.T) {
 		equal(t, "revoked at", got.RevokedAt, at)
 	}
 
-	_, err = d.Revoke(ctx, cli)
+	_, err = d.Operator(cli).Revoke(ctx)
 	refused(t, err, ErrInvalid, "which tokens")
 }
 
@@ -50,10 +50,10 @@ func TestRevokeIsAllOrNothing(t *testing.T) {
 	ctx := t.Context()
 	d := newDesk()
 	a, _ := d.create(t, NewToken{})
-	ids, err := d.Revoke(ctx, cli, a.ID, "nobody")
+	ids, err := d.Operator(cli).Revoke(ctx, a.ID, "nobody")
 	refused(t, err, ErrNotFound, "token nobody")
 	equal(t, "revoked", ids, nil)
-	got, err := d.Get(ctx, a.ID)
+	got, err := d.get(ctx, a.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +72,8 @@ func TestRevokeSaysHowFarItCame(t *testing.T) {
 		all = append(all, made.ID)
 	}
 	for what, revoke := range map[string]func() ([]string, error){
-		"Revoke":      func() ([]string, error) { return d.Revoke(ctx, cli, all...) },
-		"RevokeOwner": func() ([]string, error) { return d.RevokeOwner(ctx, cli, "alice") },
+		"Revoke":      func() ([]string, error) { return d.Operator(cli).Revoke(ctx, all...) },
+		"RevokeOwner": func() ([]string, error) { return d.Operator(cli).RevokeOwner(ctx, "alice") },
 	} {
 		updates := 0
 		d.store.fail = func(method string) error {
@@ -89,7 +89,7 @@ func TestRevokeSaysHowFarItCame(t *testing.T) {
 			t.Errorf("%s: got error %v, want the store's", what, err)
 		}
 		for _, id := range ids {
-			if got, err := d.Get(ctx, id); err != nil || got.RevokedAt.IsZero() {
+			if got, err := d.get(ctx, id); err != nil || got.RevokedAt.IsZero() {
 				t.Errorf("%s says that it has revoked %v, %v", what, got, err)
 			}
 		}
@@ -97,7 +97,7 @@ func TestRevokeSaysHowFarItCame(t *testing.T) {
 			t.Errorf("%s says that it has revoked %d of %d", what, len(ids), len(all))
 		}
 	}
-	revoked, _, err := d.List(ctx, Query{Status: "revoked"})
+	revoked, _, err := d.Operator(cli).List(ctx, Query{Status: "revoked"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,12 +108,14 @@ func TestRevokeSaysHowFarItCame(t *testing.T) {
 func TestEndingIsFinished(t *testing.T) {
 	t.Parallel()
 	for what, end := range map[string]func(ctx context.Context, d *desk, ids []string) ([]string, error){
-		"Revoke": func(ctx context.Context, d *desk, ids []string) ([]string, error) { return d.Revoke(ctx, cli, ids...) },
+		"Revoke": func(ctx context.Context, d *desk, ids []string) ([]string, error) {
+			return d.Operator(cli).Revoke(ctx, ids...)
+		},
 		"RevokeOwner": func(ctx context.Context, d *desk, _ []string) ([]string, error) {
-			return d.RevokeOwner(ctx, cli, "alice")
+			return d.Operator(cli).RevokeOwner(ctx, "alice")
 		},
 		"DeleteOwnerTokens": func(ctx context.Context, d *desk, _ []string) ([]string, error) {
-			return d.DeleteOwnerTokens(ctx, cli, "alice")
+			return d.Operator(cli).DeleteOwnerTokens(ctx, "alice")
 		},
 	} {
 		d := newDesk()
@@ -147,7 +149,7 @@ func TestRevokeWhatIsDeletedMeanwhile(t *testing.T) {
 		}
 		return nil
 	}
-	ids, err := d.Revoke(t.Context(), cli, a.ID)
+	ids, err := d.Operator(cli).Revoke(t.Context(), a.ID)
 	if err != nil {
 		t.Errorf("got error %v, want none: the token has ended", err)
 	}
@@ -162,10 +164,10 @@ func TestRevokeWhatWouldBeRefused(t *testing.T) {
 	made, _ := d.create(t, NewToken{})
 	made.Name, made.Owner = "\u200b", "\ufeff"
 	d.store.put(made)
-	if _, err := d.Revoke(t.Context(), cli, made.ID); err != nil {
+	if _, err := d.Operator(cli).Revoke(t.Context(), made.ID); err != nil {
 		t.Error(err)
 	}
-	_, err := d.AddGrant(t.Context(), cli, made.ID, token.Full())
+	_, err := d.Operator(cli).AddGrant(t.Context(), made.ID, token.Full())
 	refused(t, err, ErrInvalid, "name: a token needs one")
 }
 
@@ -181,18 +183,18 @@ func TestRevokeAndDeleteOfOwner(t *testing.T) {
 	}
 	slices.Reverse(alices)
 	bobs, _ := d.create(t, NewToken{Owner: "bob"})
-	if _, err := d.Revoke(ctx, cli, alices[3]); err != nil {
+	if _, err := d.Operator(cli).Revoke(ctx, alices[3]); err != nil {
 		t.Fatal(err)
 	}
 	d.events = nil
 
-	ids, err := d.RevokeOwner(ctx, cli, "alice")
+	ids, err := d.Operator(cli).RevokeOwner(ctx, "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "revoked now", ids, slices.Delete(slices.Clone(alices), 3, 4))
 	equal(t, "events", len(d.events), len(alices)-1)
-	ids, err = d.RevokeOwner(ctx, cli, "alice")
+	ids, err = d.Operator(cli).RevokeOwner(ctx, "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,21 +202,21 @@ func TestRevokeAndDeleteOfOwner(t *testing.T) {
 	equal(t, "events", len(d.events), len(alices)-1)
 
 	d.events = nil
-	ids, err = d.DeleteOwnerTokens(ctx, cli, "alice")
+	ids, err = d.Operator(cli).DeleteOwnerTokens(ctx, "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "deleted", ids, alices)
 	equal(t, "events", len(d.events), len(alices))
 
-	rest, _, err := d.List(ctx, Query{Status: "active"})
+	rest, _, err := d.Operator(cli).List(ctx, Query{Status: "active"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "the rest", rest, []*token.Token{bobs})
 	for _, f := range []func() ([]string, error){
-		func() ([]string, error) { return d.RevokeOwner(ctx, cli, "") },
-		func() ([]string, error) { return d.DeleteOwnerTokens(ctx, cli, "") },
+		func() ([]string, error) { return d.Operator(cli).RevokeOwner(ctx, "") },
+		func() ([]string, error) { return d.Operator(cli).DeleteOwnerTokens(ctx, "") },
 	} {
 		_, err := f()
 		refused(t, err, ErrInvalid, "whose tokens")
@@ -228,21 +230,21 @@ func TestDelete(t *testing.T) {
 	a, secret := d.create(t, NewToken{Name: "a", Owner: "alice"})
 	b, _ := d.create(t, NewToken{Name: "b"})
 
-	_, err := d.Delete(ctx, cli, a.ID, "nobody")
+	_, err := d.Operator(cli).Delete(ctx, a.ID, "nobody")
 	refused(t, err, ErrNotFound, "token nobody")
 	d.took(t)
-	if _, err := d.Get(ctx, a.ID); err != nil {
+	if _, err := d.get(ctx, a.ID); err != nil {
 		t.Errorf("the other is gone: %v", err)
 	}
 
-	ids, err := d.Delete(ctx, cli, a.ID, b.ID, a.ID)
+	ids, err := d.Operator(cli).Delete(ctx, a.ID, b.ID, a.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "deleted", ids, []string{a.ID, b.ID})
 	equal(t, "event", [2]string{d.events[0].TokenName, d.events[0].Owner}, [2]string{"a", "alice"})
 	d.took(t, Deleted, Deleted)
-	_, err = d.Get(ctx, a.ID)
+	_, err = d.get(ctx, a.ID)
 	refused(t, err, ErrNotFound)
 	_, err = d.Verify(ctx, secret)
 	refused(t, err, ErrUnknown)
@@ -266,10 +268,10 @@ func TestDeleteWhatIsDeletedMeanwhile(t *testing.T) {
 			}
 			return nil
 		}
-		if ids, err := d.Delete(t.Context(), cli, a.ID, b.ID); !errors.Is(err, c.want) || ids != nil {
+		if ids, err := d.Operator(cli).Delete(t.Context(), a.ID, b.ID); !errors.Is(err, c.want) || ids != nil {
 			t.Errorf("%s: got %v, %v, want %v", name, ids, err, c.want)
 		}
-		if _, err := d.Get(t.Context(), b.ID); err != nil {
+		if _, err := d.get(t.Context(), b.ID); err != nil {
 			t.Errorf("%s: the other is gone: %v", name, err)
 		}
 		d.took(t)
@@ -295,7 +297,7 @@ func TestDeleteOfOwnerMeanwhile(t *testing.T) {
 			}
 			return nil
 		}
-		ids, err := d.DeleteOwnerTokens(t.Context(), cli, "alice")
+		ids, err := d.Operator(cli).DeleteOwnerTokens(t.Context(), "alice")
 		if err != nil || len(ids) != c.has-c.others || len(d.store.tokens) != 0 {
 			t.Errorf("of %d tokens others delete %d: %d are deleted, %v, and %d are left", c.has, c.others, len(ids), err, len(d.store.tokens))
 		}
@@ -313,6 +315,6 @@ func TestDeleteOfOneMeanwhile(t *testing.T) {
 		}
 		return nil
 	}
-	_, err := d.Delete(t.Context(), cli, one.ID)
+	_, err := d.Operator(cli).Delete(t.Context(), one.ID)
 	refused(t, err, ErrNotFound, one.ID)
 }

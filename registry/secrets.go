@@ -30,17 +30,21 @@ type Renewal struct {
 // bring a dead secret back to life. It goes on no longer than it would have without
 // the new one. Of replaced secrets, token.MaxRetired are remembered, those that still
 // work before others: while all of them do, another overlap is refused.
-func (r *Registry) Regenerate(ctx context.Context, by Actor, id string, n Renewal) (t *token.Token, secret string, err error) {
-	may, _, err := r.mayWiden(ctx, by)
+func (a *Account) Regenerate(ctx context.Context, id string, n Renewal) (t *token.Token, secret string, err error) {
+	if err := a.own(ctx, id); err != nil {
+		return nil, "", err
+	}
+	r := a.registry
+	may, _, err := r.mayWiden(ctx, a.by)
 	if err != nil {
 		return nil, "", err
 	}
-	return r.renew(ctx, by, id, n, func(t *token.Token, now time.Time) (time.Time, error) {
+	return r.renew(ctx, a.by, id, n, func(t *token.Token, now time.Time) (time.Time, error) {
 		if may {
 			return r.expiry(n.Lifetime, now)
 		}
 		if status := t.Status(now); status != token.Active {
-			return time.Time{}, mayNot(by, fmt.Sprintf("token %s is %s", id, status))
+			return time.Time{}, mayNot(a.by, fmt.Sprintf("token %s is %s", id, status))
 		}
 		return r.expiryAsBefore(t, n.Lifetime, now)
 	})
@@ -70,7 +74,7 @@ func (r *Registry) expiryAsBefore(t *token.Token, l Lifetime, now time.Time) (ti
 	return expires, err
 }
 
-// renew is Regenerate with an expiry of the new secret that depends on the token.
+// renew is Account.Regenerate with an expiry of the new secret that depends on the token.
 func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, expiry func(*token.Token, time.Time) (time.Time, error)) (t *token.Token, secret string, err error) {
 	overlap, err := n.overlap()
 	if err != nil {

@@ -31,7 +31,7 @@ func (l *life) after(d time.Duration) *life {
 
 func (l *life) revoke() *life {
 	l.t.Helper()
-	if _, err := l.d.Revoke(l.t.Context(), cli, l.id); err != nil {
+	if _, err := l.d.Operator(cli).Revoke(l.t.Context(), l.id); err != nil {
 		l.t.Fatal(err)
 	}
 	return l
@@ -43,7 +43,7 @@ func (l *life) regenerate(overlap string) *life {
 	if overlap != "" {
 		r.Overlap = &overlap
 	}
-	_, secret, err := l.d.Regenerate(l.t.Context(), cli, l.id, r)
+	_, secret, err := l.d.Operator(cli).Regenerate(l.t.Context(), l.id, r)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -155,14 +155,14 @@ func TestRegenerateRefuses(t *testing.T) {
 				c.before(l)
 			}
 			l.d.events = nil
-			before, err := l.d.Get(t.Context(), l.id)
+			before, err := l.d.get(t.Context(), l.id)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, secret, err := l.d.Regenerate(t.Context(), cli, l.id, c.asked)
+			_, secret, err := l.d.Operator(cli).Regenerate(t.Context(), l.id, c.asked)
 			refused(t, err, c.kind, c.says...)
 			equal(t, "secret", secret, "")
-			after, err := l.d.Get(t.Context(), l.id)
+			after, err := l.d.get(t.Context(), l.id)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +170,7 @@ func TestRegenerateRefuses(t *testing.T) {
 			l.d.took(t)
 		})
 	}
-	_, _, err := newDesk().Regenerate(t.Context(), cli, "nobody", Renewal{})
+	_, _, err := newDesk().Operator(cli).Regenerate(t.Context(), "nobody", Renewal{})
 	refused(t, err, ErrNotFound, "token nobody")
 }
 
@@ -178,12 +178,12 @@ func TestRegenerateKeepsTheRest(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
 	made, _ := d.create(t, NewToken{Name: "ci", Owner: "alice", Full: true, AllowedIPs: []string{"10.0.0.0/8"}})
-	if _, err := d.Revoke(t.Context(), cli, made.ID); err != nil {
+	if _, err := d.Operator(cli).Revoke(t.Context(), made.ID); err != nil {
 		t.Fatal(err)
 	}
 	d.events = nil
 	d.now = d.now.Add(time.Hour)
-	got, secret, err := d.Regenerate(t.Context(), cli, made.ID, Renewal{})
+	got, secret, err := d.Operator(cli).Regenerate(t.Context(), made.ID, Renewal{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func (b *Bearer) Token() *token.Token { return b.token.Clone() }
 // View is Registry.View, of the token as it was found or as Regenerate returned it.
 func (b *Bearer) View(t *token.Token) token.View { return b.registry.View(t) }
 
-// Regenerate is Registry.Regenerate for the token itself. It may not ask for a
+// Regenerate is Account.Regenerate for the token itself. It may not ask for a
 // longer life than its secret was given; without a lifetime, it gets the same
 // again, as far as the rules allow. An overlap doesn't take the old secret past
 // its expiry. A secret that has been replaced can't regenerate: who holds the

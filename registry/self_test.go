@@ -39,13 +39,13 @@ func TestBearer(t *testing.T) {
 	revoked, revokedSecret := d.create(t, NewToken{})
 	_, disabled := d.create(t, NewToken{Owner: "bob"})
 	renewed, old := d.create(t, NewToken{})
-	if _, err := d.Revoke(ctx, cli, revoked.ID); err != nil {
+	if _, err := d.Operator(cli).Revoke(ctx, revoked.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.SetOwner(ctx, cli, "bob", OwnerChanges{Enabled: new(false)}); err != nil {
 		t.Fatal(err)
 	}
-	_, fresh, err := d.Regenerate(ctx, cli, renewed.ID, Renewal{Overlap: new("1h")})
+	_, fresh, err := d.Operator(cli).Regenerate(ctx, renewed.ID, Renewal{Overlap: new("1h")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestBearerOvertaken(t *testing.T) {
 	d := newDesk()
 	made, secret := d.create(t, NewToken{})
 	b := d.bearer(t, secret)
-	if _, err := d.Revoke(ctx, cli, made.ID); err != nil {
+	if _, err := d.Operator(cli).Revoke(ctx, made.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err := b.Regenerate(ctx, Renewal{})
@@ -179,7 +179,7 @@ func TestBearerOvertaken(t *testing.T) {
 	if err := b.Revoke(ctx); err != nil {
 		t.Errorf("revoking what is revoked: %v", err)
 	}
-	if _, err := d.Delete(ctx, cli, made.ID); err != nil {
+	if _, err := d.Operator(cli).Delete(ctx, made.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err = b.Regenerate(ctx, Renewal{})

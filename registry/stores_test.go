@@ -57,17 +57,17 @@ func testOnRealStore(t *testing.T, openStore func(name string) (store.Store, err
 
 	var tokens []*token.Token
 	for range 70 {
-		made, _, err := from.Create(ctx, cli, NewToken{Name: "ci", Owner: "alice", Full: true})
+		made, _, err := from.Operator(cli).Create(ctx, NewToken{Name: "ci", Owner: "alice", Full: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		tokens = append(tokens, made)
 	}
 	first := tokens[0].ID
-	if _, err := from.AddGrant(ctx, cli, first, token.Full()); err != nil {
+	if _, err := from.Operator(cli).AddGrant(ctx, first, token.Full()); err != nil {
 		t.Errorf("a change that changes nothing: %v", err)
 	}
-	_, secret, err := from.Regenerate(ctx, cli, first, Renewal{Overlap: new("1h")})
+	_, secret, err := from.Operator(cli).Regenerate(ctx, first, Renewal{Overlap: new("1h")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,17 +78,17 @@ func testOnRealStore(t *testing.T, openStore func(name string) (store.Store, err
 		t.Fatal(err)
 	}
 	for _, sort := range []string{SortLastUsed, "-" + SortExpires} {
-		page, next, err := from.List(ctx, Query{Owner: new("alice"), Sort: sort, Limit: 1})
+		page, next, err := from.Operator(cli).List(ctx, Query{Owner: new("alice"), Sort: sort, Limit: 1})
 		if err != nil || len(page) != 1 || next == "" || sort == SortLastUsed && page[0].ID != tokens[7].ID {
 			t.Errorf("the first by %s: got %v, next %q, %v", sort, page, next, err)
 		}
 	}
-	ids, err := from.RevokeOwner(ctx, cli, "alice")
+	ids, err := from.Operator(cli).RevokeOwner(ctx, "alice")
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "revoked", len(ids), len(tokens))
-	if _, err = from.Delete(ctx, cli, ids[1:]...); err != nil {
+	if _, err = from.Operator(cli).Delete(ctx, ids[1:]...); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := from.SetOwner(ctx, cli, "alice", OwnerChanges{Enabled: new(false)}); err != nil {
@@ -99,7 +99,7 @@ func testOnRealStore(t *testing.T, openStore func(name string) (store.Store, err
 	}
 	refused(t, from.DeleteOwner(ctx, cli, "bob"), ErrNotFound, `owner "bob"`)
 	var did []Action
-	events, _, err := from.Events(ctx, EventQuery{TokenID: first})
+	events, _, err := from.Operator(cli).Events(ctx, EventQuery{TokenID: first})
 	for _, e := range events {
 		did = append(did, e.Action)
 	}

@@ -23,10 +23,15 @@ type NewToken struct {
 	Lifetime
 }
 
-// Create makes a token and its secret, which is nowhere else from then on. The
-// limits of the owner's record hold: max_tokens whoever asks; and where that is the
-// owner, may_create, and the ceiling for the grants.
-func (r *Registry) Create(ctx context.Context, by Actor, n NewToken) (t *token.Token, secret string, err error) {
+// Create makes a token and its secret, which is nowhere else from then on. That of an
+// owner who asks is the owner's own; n.Owner may be empty then. The limits of the owner's
+// record hold: max_tokens whoever asks; and where that is the owner, may_create, and the
+// ceiling for the grants.
+func (a *Account) Create(ctx context.Context, n NewToken) (t *token.Token, secret string, err error) {
+	if n.Owner == "" && a.owner != nil {
+		n.Owner = a.by.Name
+	}
+	r := a.registry
 	now := r.clock()
 	if r.rules.Spaces && len(n.Grants) == 0 && !n.Full {
 		return nil, "", invalid("grants: none given, and patgate does not guess a space: say which spaces the token is for " +
@@ -48,17 +53,17 @@ func (r *Registry) Create(ctx context.Context, by Actor, n NewToken) (t *token.T
 	t = &token.Token{
 		ID: token.NewID(now), Name: n.Name, Description: n.Description, Owner: n.Owner,
 		Grants: grants, AllowedIPs: ranges,
-		CreatedAt: now, CreatedBy: by.Name, ExpiresAt: expires,
+		CreatedAt: now, CreatedBy: a.by.Name, ExpiresAt: expires,
 		Hint: token.HintOf(r.rules.Prefix, secret), Digest: r.rules.Hasher.Digest(secret),
 	}
 	if err := valid(t); err != nil {
 		return nil, "", err
 	}
-	limit, err := r.mayCreate(ctx, by, t.Owner, t.Grants)
+	limit, err := r.mayCreate(ctx, a.by, t.Owner, t.Grants)
 	if err == nil && limit > 0 {
-		err = r.createWithin(ctx, by, t, limit)
+		err = r.createWithin(ctx, a.by, t, limit)
 	} else if err == nil {
-		err = r.create(ctx, by, t)
+		err = r.create(ctx, a.by, t)
 	}
 	if err != nil {
 		return nil, "", err
@@ -76,8 +81,8 @@ func (r *Registry) create(ctx context.Context, by Actor, t *token.Token) error {
 	return nil
 }
 
-// Get returns the token with this id.
-func (r *Registry) Get(ctx context.Context, id string) (*token.Token, error) {
+// get returns the token with this id.
+func (r *Registry) get(ctx context.Context, id string) (*token.Token, error) {
 	if err := r.validID(id); err != nil {
 		return nil, err
 	}
@@ -93,7 +98,10 @@ type Changes struct {
 }
 
 // Update changes what a token is called and where it may be used from.
-func (r *Registry) Update(ctx context.Context, by Actor, id string, c Changes) (*token.Token, error) {
+func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Token, error) {
+	if err := a.own(ctx, id); err != nil {
+		return nil, err
+	}
 	given := c.AllowedIPs
 	if given == nil {
 		given = new([]string)
@@ -102,17 +110,17 @@ func (r *Registry) Update(ctx context.Context, by Actor, id string, c Changes) (
 	if err != nil {
 		return nil, err
 	}
-	may, _, err := r.mayWiden(ctx, by)
+	may, _, err := a.registry.mayWiden(ctx, a.by)
 	if err != nil {
 		return nil, err
 	}
-	return r.change(ctx, by, Updated, id, func(t *token.Token, _ time.Time) (string, error) {
+	return a.registry.change(ctx, a.by, Updated, id, func(t *token.Token, _ time.Time) (string, error) {
 		was := *t
 		set(&t.Name, c.Name)
 		set(&t.Description, c.Description)
 		if c.AllowedIPs != nil {
 			if !may && !narrower(ranges, t.AllowedIPs) {
-				return "", mayNot(by, "allowed_ips: more addresses than token "+id+" has")
+				return "", mayNot(a.by, "allowed_ips: more addresses than token "+id+" has")
 			}
 			t.AllowedIPs = ranges
 		}

@@ -13,7 +13,7 @@ import (
 func TestCreate(t *testing.T) {
 	t.Parallel()
 	d := newDesk(func(r *Rules) { r.Prefix = "acme" })
-	made, secret, err := d.Create(t.Context(), cli, NewToken{
+	made, secret, err := d.Operator(cli).Create(t.Context(), NewToken{
 		Name: "ci", Description: "nightly builds", Owner: " Alice ",
 		Grants: []token.Grant{grant("1", "a", "*")}, AllowedIPs: []string{"10.1.2.3/8", "192.0.2.7", "10.0.0.0/8", "2001:db8::1"},
 	})
@@ -29,7 +29,7 @@ func TestCreate(t *testing.T) {
 		CreatedAt:  noon, CreatedBy: "cli", ExpiresAt: noon.Add(90 * day),
 		Digest: token.NewHasher("").Digest(secret),
 	})
-	stored, err := d.Get(t.Context(), made.ID)
+	stored, err := d.get(t.Context(), made.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestCreateRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk()
-			_, secret, err := d.Create(t.Context(), cli, c.in)
+			_, secret, err := d.Operator(cli).Create(t.Context(), c.in)
 			refused(t, err, ErrInvalid, c.says)
 			equal(t, "secret", secret, "")
 			equal(t, "tokens stored", len(d.store.tokens), 0)
@@ -95,7 +95,7 @@ func TestList(t *testing.T) {
 		}
 		made, _ := d.create(t, n)
 		if i >= 200 {
-			if _, err := d.Revoke(ctx, cli, made.ID); err != nil {
+			if _, err := d.Operator(cli).Revoke(ctx, made.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -121,7 +121,7 @@ func TestList(t *testing.T) {
 		{"the default limit", Query{}, 100},
 		{"a limit", Query{Limit: 7}, 7},
 	} {
-		tokens, _, err := d.List(ctx, c.q)
+		tokens, _, err := d.Operator(cli).List(ctx, c.q)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -131,7 +131,7 @@ func TestList(t *testing.T) {
 	var names []string
 	q := Query{Status: "active"}
 	for page := 0; page == 0 || q.Cursor != ""; page++ {
-		tokens, next, err := d.List(ctx, q)
+		tokens, next, err := d.Operator(cli).List(ctx, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,10 +144,10 @@ func TestList(t *testing.T) {
 	equal(t, "first and last", [2]string{names[0], names[189]}, [2]string{"199", "10"})
 
 	for _, limit := range []int{-1, 1001} {
-		_, _, err := d.List(ctx, Query{Limit: limit})
+		_, _, err := d.Operator(cli).List(ctx, Query{Limit: limit})
 		refused(t, err, ErrInvalid, fmt.Sprint(limit), "1 to 1000")
 	}
-	_, _, err := d.List(ctx, Query{Status: "dead"})
+	_, _, err := d.Operator(cli).List(ctx, Query{Status: "dead"})
 	refused(t, err, ErrInvalid, `"dead"`, "active, expired, revoked or all")
 }
 
@@ -171,11 +171,11 @@ func TestUpdate(t *testing.T) {
 		{"description away", Changes{Description: new("")}, "deploy/", ten, "description: old → nothing"},
 		{"everywhere, and a name", Changes{Name: new("x"), AllowedIPs: &[]string{}}, "x/", nil, "name: deploy → x; allowed_ips: 10.0.0.0/8 → everywhere"},
 	} {
-		got, err := d.Update(ctx, cli, made.ID, c.changes)
+		got, err := d.Operator(cli).Update(ctx, made.ID, c.changes)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		stored, err := d.Get(ctx, made.ID)
+		stored, err := d.get(ctx, made.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,11 +190,11 @@ func TestUpdate(t *testing.T) {
 		d.took(t, Updated)
 	}
 
-	_, err := d.Update(ctx, cli, made.ID, Changes{Name: new("")})
+	_, err := d.Operator(cli).Update(ctx, made.ID, Changes{Name: new("")})
 	refused(t, err, ErrInvalid, "name")
-	_, err = d.Update(ctx, cli, made.ID, Changes{AllowedIPs: &[]string{"x"}})
+	_, err = d.Operator(cli).Update(ctx, made.ID, Changes{AllowedIPs: &[]string{"x"}})
 	refused(t, err, ErrInvalid, "allowed_ips")
-	_, err = d.Update(ctx, cli, "nobody", Changes{Name: new("x")})
+	_, err = d.Operator(cli).Update(ctx, "nobody", Changes{Name: new("x")})
 	refused(t, err, ErrNotFound, "token nobody: not found")
 	d.took(t)
 }
@@ -216,11 +216,11 @@ func TestIDs(t *testing.T) {
 		{secret, ErrInvalid, "a secret, not an id"},
 		{secret[:len(secret)-1], ErrInvalid, "id"},
 	} {
-		_, err := d.Get(ctx, c.id)
+		_, err := d.get(ctx, c.id)
 		refused(t, err, c.kind, c.says)
-		_, err = d.Revoke(ctx, cli, c.id)
+		_, err = d.Operator(cli).Revoke(ctx, c.id)
 		refused(t, err, c.kind, c.says)
-		_, err = d.Update(ctx, cli, c.id, Changes{})
+		_, err = d.Operator(cli).Update(ctx, c.id, Changes{})
 		refused(t, err, c.kind, c.says)
 		if c.id != "" && c.kind == ErrInvalid && strings.Contains(err.Error(), c.id) {
 			t.Errorf("error %q repeats what may be a secret", err)
@@ -232,7 +232,7 @@ func BenchmarkCreate(b *testing.B) {
 	b.ReportAllocs()
 	r := New(newFakeStore(), usualRules(), Options{})
 	for b.Loop() {
-		if _, _, err := r.Create(b.Context(), cli, NewToken{Name: "ci", Owner: "alice", Full: true}); err != nil {
+		if _, _, err := r.Operator(cli).Create(b.Context(), NewToken{Name: "ci", Owner: "alice", Full: true}); err != nil {
 			b.Fatal(err)
 		}
 	}
