@@ -55,12 +55,7 @@ func adminRoutes() []adminRoute {
 		if r.Ends {
 			r.Params += " wait"
 		}
-		routes = append(routes, adminRoute{r.Method + " /patgate" + r.Path, r.Params, func(c *adminCall) (any, error) {
-			call := c.call()
-			answer, err := r.Serve(call)
-			c.status = call.Status
-			return answer, err
-		}})
+		routes = append(routes, adminRoute{r.Method + " /patgate" + r.Path, r.Params, func(c *adminCall) (any, error) { return r.Serve(&c.Call) }})
 	}
 	return routes
 }
@@ -97,7 +92,7 @@ func listScopes(c *adminCall) (any, error) {
 func showKeys(c *adminCall) (any, error) {
 	for _, h := range c.app.allGates() {
 		if h.signed != nil {
-			return h.signed.keys.public(c.r.Context(), time.Now())
+			return h.signed.keys.public(c.R.Context(), time.Now())
 		}
 	}
 	return nil, rest.Refuse(http.StatusNotFound, "no site has identity_headers signed")

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,21 +21,19 @@ import (
 
 // adminCall is a request to the management API, under way.
 type adminCall struct {
-	w        http.ResponseWriter
-	r        *http.Request
-	params   url.Values // of the query
+	rest.Call
 	app      *App
 	tokens   *tokens
 	registry *registry.Registry
 	by       registry.Actor
 	wait     time.Duration // for other gateways to take a change in; 0: a moment
-	status   int           // of an answer that is not an error; 0: 200
 }
 
 // serve answers a request. It always returns nil: what it returned, Caddy would
 // answer in a form of its own.
 func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
-	c := &adminCall{w: w, r: r}
+	c := new(adminCall)
+	c.Call = rest.Call{W: w, R: r, TokensAt: "/patgate/tokens/", Decode: c.decode, Problem: c.problemOf, Gateways: c.acknowledged}
 	var answer any
 	err := c.prepare(strings.Fields(route.params))
 	if err == nil {
@@ -48,15 +45,15 @@ func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 		return rest.AnswerProblem(w, c.problemOf(err))
 	case answer == nil: // answered already
 		return nil
-	case c.status == 0:
-		c.status = http.StatusOK
+	case c.Status == 0:
+		c.Status = http.StatusOK
 	}
-	return rest.Answer(w, "application/json", c.status, answer)
+	return rest.Answer(w, "application/json", c.Status, answer)
 }
 
 // prepare looks up what the request is about.
 func (c *adminCall) prepare(params []string) error {
-	if !awaitStart(c.r.Context()) {
+	if !awaitStart(c.R.Context()) {
 		return rest.Refuse(http.StatusServiceUnavailable, "the server is still starting, or stopping: try again")
 	}
 	running, err := caddy.ActiveContext().AppIfConfigured("patgate")
@@ -65,7 +62,7 @@ func (c *adminCall) prepare(params []string) error {
 	}
 	c.app = running.(*App)
 	c.mayRead(0)
-	if c.params, err = rest.Params(c.r.URL.RawQuery, params); err != nil {
+	if c.Params, err = rest.Params(c.R.URL.RawQuery, params); err != nil {
 		return err
 	}
 	if err := c.waitFor(); err != nil {
@@ -78,10 +75,11 @@ func (c *adminCall) prepare(params []string) error {
 		return err
 	}
 	c.by.Name = "admin"
-	if c.r.Header.Get(clientHeader) == clientCLI {
+	if c.R.Header.Get(clientHeader) == clientCLI {
 		c.by.Name = clientCLI
 	}
-	c.by.Address, _, _ = net.SplitHostPort(c.r.RemoteAddr) // none on a Unix socket
+	c.by.Address, _, _ = net.SplitHostPort(c.R.RemoteAddr) // none on a Unix socket
+	c.Account = c.registry.Operator(c.by)
 	return nil
 }
 
@@ -110,14 +108,6 @@ const (
 	clientCLI    = "cli"
 )
 
-// call returns the request as one about tokens.
-func (c *adminCall) call() *rest.Call {
-	return &rest.Call{
-		W: c.w, R: c.r, Params: c.params, Account: c.registry.Operator(c.by), Tokens: "/patgate/tokens/",
-		Decode: c.decode, Problem: c.problemOf, Gateways: c.acknowledged,
-	}
-}
-
 // How long a client may take to send what is not an import, and what is left of any
 // body when the answer is ready. They are shorter in tests.
 var (
@@ -134,7 +124,7 @@ func (c *adminCall) mayRead(d time.Duration) {
 		end = time.Now().Add(d)
 	}
 	// Where it can't be set, Caddy's stays.
-	_ = http.NewResponseController(c.w).SetReadDeadline(end)
+	_ = http.NewResponseController(c.W).SetReadDeadline(end)
 }
 
 // decode reads the request's body into v, strictly. An optional body may be
@@ -142,10 +132,8 @@ func (c *adminCall) mayRead(d time.Duration) {
 func (c *adminCall) decode(v any, optional bool) error {
 	c.mayRead(bodyTime)
 	defer c.mayRead(0)
-	return rest.Decode(c.w, c.r, v, optional)
+	return rest.Decode(c.W, c.R, v, optional)
 }
-
-func (c *adminCall) noBody() error { return rest.NoBody(c.decode) }
 
 // problemOf returns the problem that err is. One that is the store's is logged.
 func (c *adminCall) problemOf(err error) *rest.Problem {
@@ -162,7 +150,7 @@ const ackTime = 100 * time.Millisecond
 
 // acknowledged counts the gateways that have taken in what was done just now.
 func (c *adminCall) acknowledged() rest.Gateways {
-	return rest.Acknowledged(c.r.Context(), c.tokens.store, cmp.Or(c.wait, ackTime))
+	return rest.Acknowledged(c.R.Context(), c.tokens.store, cmp.Or(c.wait, ackTime))
 }
 
 // maxWait bounds how long an answer can be made to wait for gateways.
@@ -171,7 +159,7 @@ const maxWait = time.Minute
 // waitFor reads the query parameter wait: how long the answer waits for all
 // gateways to take the change in.
 func (c *adminCall) waitFor() (err error) {
-	text := c.params.Get("wait")
+	text := c.Params.Get("wait")
 	if text == "" {
 		return nil
 	}
@@ -193,12 +181,12 @@ func parseWait(text string) (time.Duration, error) {
 // stream answers with what write writes. An answer that fails half-way ends without an
 // end, which no client takes for a complete one. what names it in the log.
 func (c *adminCall) stream(contentType, what string, write func(context.Context, io.Writer) error) error {
-	if err := c.noBody(); err != nil { // net/http would wait for one, as long as it takes
+	if err := c.NoBody(); err != nil { // net/http would wait for one, as long as it takes
 		return err
 	}
-	rest.Header(c.w, contentType)
-	out := &countingWriter{w: c.w}
-	err := write(c.r.Context(), out)
+	rest.Header(c.W, contentType)
+	out := &countingWriter{w: c.W}
+	err := write(c.R.Context(), out)
 	if err != nil && out.n.Load() > 0 {
 		c.app.logger.Error(what+" broke off", zap.Error(err))
 		panic(http.ErrAbortHandler)

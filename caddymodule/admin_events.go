@@ -11,15 +11,15 @@ import (
 // event, oldest first. With wait it then answers when there is something to
 // list, or when the time is over.
 func listEvents(c *adminCall) (any, error) {
-	q, err := rest.EventQuery(c.params)
+	q, err := rest.EventQuery(c.Params)
 	if err != nil {
 		return nil, err
 	}
-	if c.wait > 0 && c.params.Get("after") == "" {
+	if c.wait > 0 && c.Params.Get("after") == "" {
 		return nil, rest.Refuse(http.StatusBadRequest, "wait: goes with after, the event behind which to wait for others; 0 is before all")
 	}
 	for end := time.Now().Add(c.wait); ; {
-		events, next, err := c.registry.Operator(c.by).Events(c.r.Context(), q)
+		events, next, err := c.Account.Events(c.R.Context(), q)
 		if err != nil {
 			return nil, err
 		}
@@ -27,8 +27,8 @@ func listEvents(c *adminCall) (any, error) {
 			return rest.NewEventPage(events, next), nil
 		}
 		select {
-		case <-c.r.Context().Done():
-			return nil, c.r.Context().Err()
+		case <-c.R.Context().Done():
+			return nil, c.R.Context().Err()
 		case <-time.After(eventsPoll):
 		}
 	}

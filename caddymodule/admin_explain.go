@@ -86,9 +86,9 @@ func (c *adminCall) lookUp(q *question, id, secret string) error {
 	var t *token.Token
 	var err error
 	if id != "" {
-		t, err = c.registry.Operator(c.by).Get(c.r.Context(), id)
+		t, err = c.Account.Get(c.R.Context(), id)
 	} else {
-		t, err = c.registry.Verify(c.r.Context(), secret)
+		t, err = c.registry.Verify(c.R.Context(), secret)
 	}
 	if q.without(err) {
 		return nil
@@ -98,7 +98,7 @@ func (c *adminCall) lookUp(q *question, id, secret string) error {
 	}
 	var owner *token.Owner
 	if t.Owner != "" {
-		if owner, err = c.registry.Owner(c.r.Context(), t.Owner); err != nil && !errors.Is(err, registry.ErrNotFound) {
+		if owner, err = c.registry.Owner(c.R.Context(), t.Owner); err != nil && !errors.Is(err, registry.ErrNotFound) {
 			return err
 		}
 	}

@@ -16,11 +16,11 @@ type ownerPage struct {
 }
 
 func listOwners(c *adminCall) (any, error) {
-	limit, cursor, err := rest.Page(c.params)
+	limit, cursor, err := rest.Page(c.Params)
 	if err != nil {
 		return nil, err
 	}
-	owners, next, err := c.registry.Owners(c.r.Context(), cursor, limit)
+	owners, next, err := c.registry.Owners(c.R.Context(), cursor, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func ownerView(o *token.Owner) *token.Owner {
 }
 
 func showOwner(c *adminCall) (any, error) {
-	return viewOwner(c.registry.Owner(c.r.Context(), c.r.PathValue("id")))
+	return viewOwner(c.registry.Owner(c.R.Context(), c.R.PathValue("id")))
 }
 
 // viewOwner is the answer with an owner.
@@ -66,19 +66,19 @@ func setOwner(c *adminCall) (any, error) {
 	if err := c.decode(&in, false); err != nil {
 		return nil, err
 	}
-	id := c.r.PathValue("id")
+	id := c.R.PathValue("id")
 	if in.ID != nil && *in.ID != id {
 		return nil, rest.Refuse(http.StatusBadRequest, "id: %q isn't the owner of the path, %q; a record keeps its id", *in.ID, id)
 	}
-	return viewOwner(c.registry.SetOwner(c.r.Context(), c.by, id, in.OwnerChanges))
+	return viewOwner(c.registry.SetOwner(c.R.Context(), c.by, id, in.OwnerChanges))
 }
 
 func deleteOwner(c *adminCall) (any, error) {
-	if err := c.noBody(); err != nil {
+	if err := c.NoBody(); err != nil {
 		return nil, err
 	}
-	id := c.r.PathValue("id")
-	if err := c.registry.DeleteOwner(c.r.Context(), c.by, id); err != nil {
+	id := c.R.PathValue("id")
+	if err := c.registry.DeleteOwner(c.R.Context(), c.by, id); err != nil {
 		return nil, err
 	}
 	return rest.Deletion{Deleted: []string{id}, Gateways: c.acknowledged()}, nil

@@ -126,7 +126,7 @@ func (a *App) reporting() (n int) {
 // storeStatus returns the state of the store with the gateways that serve from
 // it. A store that lists none is used by this process only.
 func (c *adminCall) storeStatus() (store.Status, error) {
-	status, err := c.tokens.store.Status(c.r.Context())
+	status, err := c.tokens.store.Status(c.R.Context())
 	if err != nil || len(status.Gateways) > 0 {
 		return status, err
 	}

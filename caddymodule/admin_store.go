@@ -24,7 +24,7 @@ func checkStore(c *adminCall) (any, error) {
 	if !ok {
 		return checkResult{Problems: []store.Problem{}}, nil
 	}
-	problems, err := checker.Check(c.r.Context(), in.Repair)
+	problems, err := checker.Check(c.R.Context(), in.Repair)
 	if err != nil {
 		return nil, err
 	}

@@ -19,13 +19,13 @@ func verifySecret(c *adminCall) (any, error) {
 	if in.Secret == "" {
 		return nil, rest.Refuse(http.StatusBadRequest, "secret: missing")
 	}
-	t, err := c.registry.Verify(c.r.Context(), in.Secret)
+	t, err := c.registry.Verify(c.R.Context(), in.Secret)
 	if reason, ok := noToken(err); ok {
 		p := c.problemOf(err)
 		p.Reason = reason.String()
 		return nil, p
 	}
-	return c.call().View(t, err)
+	return c.View(t, err)
 }
 
 // bodyPause is how long an import may pause.
@@ -35,7 +35,7 @@ const bodyPause = time.Minute
 // however many they are and however long that takes.
 func importTokens(c *adminCall) (any, error) {
 	body := &importReader{call: c}
-	done, err := c.registry.Import(c.r.Context(), c.by, body)
+	done, err := c.registry.Import(c.R.Context(), c.by, body)
 	if err == nil {
 		return done, nil
 	}
@@ -54,7 +54,7 @@ type importReader struct {
 
 func (r *importReader) Read(p []byte) (int, error) {
 	r.call.mayRead(bodyPause)
-	n, err := r.call.r.Body.Read(p)
+	n, err := r.call.R.Body.Read(p)
 	r.call.mayRead(0)
 	r.failed = err != nil && !errors.Is(err, io.EOF)
 	return n, err

@@ -59,11 +59,11 @@ func (c *call) activityOf(p page, owner *string) error {
 
 // events returns what was done, for people, and the cursor of the next page.
 func (c *call) events(q registry.EventQuery) (rows []eventRow, next string, err error) {
-	events, next, err := c.account.Events(c.r.Context(), q)
+	events, next, err := c.Account.Events(c.R.Context(), q)
 	for _, e := range events {
 		r := eventRow{Event: e, onTokensPage: q.TokenID != "", me: c.visitor.Owner, now: c.now}
 		if e.TokenID != "" && !r.onTokensPage && e.Action != registry.Deleted {
-			r.Link = root(c.r.URL.Path) + "tokens/" + e.TokenID
+			r.Link = root(c.R.URL.Path) + "tokens/" + e.TokenID
 		}
 		rows = append(rows, r)
 	}

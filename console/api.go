@@ -29,23 +29,18 @@ func apiRoutes() []route {
 var document []byte
 
 func (c *call) apiDocument() error {
-	rest.Header(c.w, "application/json")
-	_, err := c.w.Write(document)
+	rest.Header(c.W, "application/json")
+	_, err := c.W.Write(document)
 	return err
 }
 
 // answer answers with v as JSON.
 func (c *call) answer(status int, v any) error {
-	return rest.Answer(c.w, "application/json", status, v)
-}
-
-// decode reads the body, strictly.
-func (c *call) decode(v any, optional bool) error {
-	return rest.Decode(c.w, c.r, v, optional)
+	return rest.Answer(c.W, "application/json", status, v)
 }
 
 // param returns the value of a query parameter, "" if it is absent.
-func (c *call) param(name string) string { return c.params.Get(name) }
+func (c *call) param(name string) string { return c.Params.Get(name) }
 
 // me says who is signed in, and what they may do.
 type me struct {
@@ -57,7 +52,7 @@ type me struct {
 }
 
 func (c *call) apiMe() error {
-	o := c.account.Owner()
+	o := c.Account.Owner()
 	return c.answer(http.StatusOK, me{
 		Owner: o.ID, Admin: o.Admin, MayCreate: o.MayCreate, MaxTokens: o.MaxTokens,
 		Grants: token.ViewGrants(o.Grants),
@@ -69,11 +64,11 @@ func (c *call) apiScopes() error {
 }
 
 func (c *call) apiEvents() error {
-	q, err := rest.EventQuery(c.params)
+	q, err := rest.EventQuery(c.Params)
 	if err != nil {
 		return err
 	}
-	events, next, err := c.account.Events(c.r.Context(), q)
+	events, next, err := c.Account.Events(c.R.Context(), q)
 	if err != nil {
 		return err
 	}
@@ -82,15 +77,9 @@ func (c *call) apiEvents() error {
 
 // tokens answers a request that the admin endpoint has as well.
 func (c *call) tokens(r rest.TokenRoute) error {
-	of := rest.Call{
-		W: c.w, R: c.r, Params: c.params, Account: c.account, Tokens: "tokens/", // relative: the console doesn't know where it is
-		Decode: c.decode, Status: http.StatusOK,
-		Problem:  func(err error) *rest.Problem { return c.problemOf(c.r, err) },
-		Gateways: func() rest.Gateways { return c.Acknowledged(c.r.Context()) },
-	}
-	answer, err := r.Serve(&of)
+	answer, err := r.Serve(&c.Call)
 	if err != nil {
 		return err
 	}
-	return c.answer(of.Status, answer)
+	return c.answer(c.Status, answer)
 }

@@ -45,7 +45,7 @@ func (c *call) revoke() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.account.Revoke(c.r.Context(), t.ID); err != nil {
+	if _, err := c.Account.Revoke(c.R.Context(), t.ID); err != nil {
 		return err
 	}
 	return c.done(t.ID, "revoked")
@@ -72,7 +72,7 @@ func (c *call) delete() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.account.Delete(c.r.Context(), t.ID); err != nil {
+	if _, err := c.Account.Delete(c.R.Context(), t.ID); err != nil {
 		return err
 	}
 	return c.seeOther("?done=deleted")
@@ -96,7 +96,7 @@ func (c *call) clear() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.account.RemoveAllGrants(c.r.Context(), t.ID); err != nil {
+	if _, err := c.Account.RemoveAllGrants(c.R.Context(), t.ID); err != nil {
 		return err
 	}
 	return c.done(t.ID, "cleared")
@@ -148,7 +148,7 @@ func (c *call) regenerate() error {
 	if err != nil {
 		return err
 	}
-	renewed, secret, err := c.account.Regenerate(c.r.Context(), t.ID, n)
+	renewed, secret, err := c.Account.Regenerate(c.R.Context(), t.ID, n)
 	if err != nil {
 		again()
 		if err := f.refused(err); err != nil {
@@ -185,7 +185,7 @@ func (c *call) revokeOwner() error {
 		return err
 	}
 	owner := f.Value("owner")
-	if _, err := c.account.RevokeOwner(c.r.Context(), owner); err != nil {
+	if _, err := c.Account.RevokeOwner(c.R.Context(), owner); err != nil {
 		return err
 	}
 	return c.seeOther("everyone?" + url.Values{"owner": {owner}, "done": {"all-revoked"}}.Encode())

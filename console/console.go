@@ -14,7 +14,6 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
@@ -115,12 +114,9 @@ type route struct {
 // call is a request under way.
 type call struct {
 	*Console
-	w       http.ResponseWriter
-	r       *http.Request
-	params  url.Values // of the query
-	visitor Visitor
-	account *registry.Account // the visitor's; nil under /self
-	now     time.Time
+	rest.Call // its Account is the visitor's; nil under /self
+	visitor   Visitor
+	now       time.Time
 }
 
 // ServeHTTP answers a request. Its path is below the console's root.
@@ -157,7 +153,14 @@ func (c *Console) serveRest(w http.ResponseWriter, r *http.Request) {
 
 // serve answers a request for a route.
 func (c *Console) serve(w http.ResponseWriter, r *http.Request, route route) {
-	call := &call{Console: c, w: w, r: r, visitor: c.Visitor(r), now: c.Now()}
+	call := &call{Console: c, visitor: c.Visitor(r), now: c.Now()}
+	call.Call = rest.Call{
+		W: w, R: r, TokensAt: "tokens/", // relative: the console doesn't know where it is
+		Decode:   func(v any, optional bool) error { return rest.Decode(w, r, v, optional) },
+		Problem:  func(err error) *rest.Problem { return c.problemOf(r, err) },
+		Gateways: func() rest.Gateways { return c.Acknowledged(r.Context()) },
+		Status:   http.StatusOK,
+	}
 	err := call.prepare(route)
 	if err == nil {
 		err = route.answer(call)
@@ -169,12 +172,12 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request, route route) {
 
 // prepare looks up what a request needs.
 func (c *call) prepare(route route) (err error) {
-	if c.params = c.r.URL.Query(); wantsJSON(c.r.URL.Path) {
-		if c.params, err = rest.Params(c.r.URL.RawQuery, strings.Fields(route.params)); err != nil {
+	if c.Params = c.R.URL.Query(); wantsJSON(c.R.URL.Path) {
+		if c.Params, err = rest.Params(c.R.URL.RawQuery, strings.Fields(route.params)); err != nil {
 			return err
 		}
 	}
-	if aboutSelf(c.r.URL.Path) {
+	if aboutSelf(c.R.URL.Path) {
 		return nil
 	}
 	if err := c.signedIn(); err != nil {
@@ -184,7 +187,7 @@ func (c *call) prepare(route route) (err error) {
 	if err != nil {
 		return err
 	}
-	c.account, err = r.Account(c.r.Context(), c.visitor.Owner, c.visitor.address(), c.visitor.Admin)
+	c.Account, err = r.Account(c.R.Context(), c.visitor.Owner, c.visitor.address(), c.visitor.Admin)
 	return err
 }
 
@@ -245,18 +248,18 @@ func (v *Visitor) address() string {
 // mine returns the token with the id in the path, which must be the visitor's
 // own.
 func (c *call) mine() (*token.Token, error) {
-	return c.account.Own(c.r.Context(), c.r.PathValue("id"))
+	return c.Account.Own(c.R.Context(), c.R.PathValue("id"))
 }
 
 // visible returns the token with the id in the path: the visitor's own or, for an
 // admin, anybody's.
 func (c *call) visible() (*token.Token, error) {
-	return c.account.Get(c.r.Context(), c.r.PathValue("id"))
+	return c.Account.Get(c.R.Context(), c.R.PathValue("id"))
 }
 
 // adminsOnly refuses everybody else.
 func (c *call) adminsOnly() error {
-	if !c.account.Admin() {
+	if !c.Account.Admin() {
 		return rest.Refuse(http.StatusForbidden, "only admins see the tokens of others")
 	}
 	return nil

@@ -19,7 +19,7 @@ type newForm struct {
 
 // newToken shows the form for a new token.
 func (c *call) newToken() error {
-	if !c.account.Owner().MayCreate {
+	if !c.Account.Owner().MayCreate {
 		return rest.Refuse(http.StatusForbidden, "you may not make tokens: ask whoever runs this site")
 	}
 	return c.newPage(http.StatusOK, &form{values: url.Values{}})
@@ -27,7 +27,7 @@ func (c *call) newToken() error {
 
 func (c *call) newPage(status int, f *form) error {
 	return c.page(status, "new", page{Title: "New token", Here: "list", Body: newForm{
-		form: f, Grant: c.grantForm(f), Lifetime: c.lifetimeForm(f), Limits: ceiling(c.account.Owner().Grants),
+		form: f, Grant: c.grantForm(f), Lifetime: c.lifetimeForm(f), Limits: ceiling(c.Account.Owner().Grants),
 	}})
 }
 
@@ -55,7 +55,7 @@ func (c *call) create() error {
 	if err != nil {
 		return err
 	}
-	t, secret, err := c.account.Create(c.r.Context(), n)
+	t, secret, err := c.Account.Create(c.R.Context(), n)
 	if err != nil {
 		again()
 		if err := f.refused(err); err != nil {

@@ -35,15 +35,15 @@ type mistake struct {
 
 // readForm reads the form that was sent.
 func (c *call) readForm() (*form, error) {
-	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, maxForm)
-	if err := c.r.ParseForm(); err != nil {
+	c.R.Body = http.MaxBytesReader(c.W, c.R.Body, maxForm)
+	if err := c.R.ParseForm(); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			return nil, rest.BodyProblem(err)
 		}
 		return nil, rest.Refuse(http.StatusBadRequest, "the form can't be read")
 	}
-	return &form{values: c.r.PostForm}, nil
+	return &form{values: c.R.PostForm}, nil
 }
 
 // Value is what a field holds.
@@ -153,7 +153,7 @@ type scopeGroup struct {
 
 // grantForm returns the form's part about a grant.
 func (c *call) grantForm(f *form) grantForm {
-	rules, limits := c.Rules(), c.account.Owner().Grants
+	rules, limits := c.Rules(), c.Account.Owner().Grants
 	g := grantForm{form: f, Complete: c.Catalog.Complete(), Choose: rules.Spaces, Limited: !slices.ContainsFunc(limits, token.Grant.IsFull)}
 	for _, s := range rest.NewScopes(c.Catalog).Scopes {
 		if !slices.ContainsFunc(limits, func(g token.Grant) bool { return rules.Holds(g.Scopes, s.Name) }) {

@@ -24,9 +24,9 @@ func FuzzCredentials(f *testing.F) {
 	}
 	c := &call{Console: &Console{Options: Options{Rules: func() registry.Rules { return registry.Rules{Prefix: "pat"} }}}}
 	f.Fuzz(func(t *testing.T, value string) {
-		c.r = httptest.NewRequest("GET", "/", nil)
-		c.r.Header["Authorization"] = []string{value}
-		secret := presented(c.r)
+		c.R = httptest.NewRequest("GET", "/", nil)
+		c.R.Header["Authorization"] = []string{value}
+		secret := presented(c.R)
 		_, _, isBasic := basic(value)
 		if strings.HasPrefix(secret, "pat_") && !isBasic && !c.carriesToken() {
 			t.Errorf("%q shows the secret %q and signs in", value, secret)

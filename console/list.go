@@ -74,7 +74,7 @@ func (l listing) query(status, cursor string) string {
 
 // list shows the visitor's tokens.
 func (c *call) list() error {
-	o := c.account.Owner()
+	o := c.Account.Owner()
 	l := listing{Limits: ceiling(o.Grants), MayMake: o.MayCreate, Notice: c.notice()}
 	if err := c.find(&l, &c.visitor.Owner); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (c *call) find(l *listing, owner *string) error {
 	case unused:
 		q.Status, q.Unused = "", "30d"
 	}
-	tokens, next, err := c.account.List(c.r.Context(), q)
+	tokens, next, err := c.Account.List(c.R.Context(), q)
 	if err != nil {
 		return err
 	}

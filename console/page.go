@@ -85,8 +85,8 @@ func root(path string) string {
 
 // page answers with a page of the visitor's.
 func (c *call) page(status int, name string, p page) error {
-	p.Root, p.Owner, p.Admin = root(c.r.URL.Path), c.visitor.Owner, c.account.Admin()
-	return render(c.w, status, name, p)
+	p.Root, p.Owner, p.Admin = root(c.R.URL.Path), c.visitor.Owner, c.Account.Admin()
+	return render(c.W, status, name, p)
 }
 
 // errorPage answers with a page that says what is wrong.
@@ -126,8 +126,8 @@ func render(w http.ResponseWriter, status int, name string, p page) error {
 // seeOther sends the browser to another page of the console, so that a change
 // isn't made again when the page is loaded again.
 func (c *call) seeOther(target string) error {
-	c.w.Header().Set("Location", root(c.r.URL.Path)+target)
-	c.w.WriteHeader(http.StatusSeeOther)
+	c.W.Header().Set("Location", root(c.R.URL.Path)+target)
+	c.W.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 

@@ -32,7 +32,7 @@ func aboutSelf(path string) bool {
 
 // bearer returns the token whose secret is the request's credential.
 func (c *call) bearer() (*registry.Bearer, error) {
-	secret := presented(c.r)
+	secret := presented(c.R)
 	if secret == "" {
 		return nil, c.denied(policy.TokenMissing)
 	}
@@ -43,7 +43,7 @@ func (c *call) bearer() (*registry.Bearer, error) {
 	var denied *registry.Denied
 	unknown := errors.As(err, &denied) && denied.Reason == policy.TokenUnknown
 	// Who goes away without the answer has had the store asked all the same.
-	c.leave(unknown || err != nil && c.r.Context().Err() != nil)
+	c.leave(unknown || err != nil && c.R.Context().Err() != nil)
 	return b, c.withChallenge(err)
 }
 
@@ -52,7 +52,7 @@ func (c *call) bearerOf(secret string) (*registry.Bearer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.Bearer(c.r.Context(), secret, c.visitor.Address)
+	return r.Bearer(c.R.Context(), secret, c.visitor.Address)
 }
 
 // withChallenge has the answer to a secret that opens nothing say so (RFC 6750
@@ -71,7 +71,7 @@ func (c *call) denied(reason policy.Reason) error {
 	if reason != policy.TokenMissing {
 		challenge += fmt.Sprintf(`, error="invalid_token", error_description=%q`, reason.Detail())
 	}
-	c.w.Header().Set("WWW-Authenticate", challenge)
+	c.W.Header().Set("WWW-Authenticate", challenge)
 	return problemFor(reason)
 }
 
@@ -92,11 +92,11 @@ func (c *call) enter() error {
 	if c.Limiter == nil {
 		return nil
 	}
-	reason, wait := c.Limiter.Enter(c.r.Context(), c.visitor.Address)
+	reason, wait := c.Limiter.Enter(c.R.Context(), c.visitor.Address)
 	if reason == policy.Forward {
 		return nil
 	}
-	c.w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	c.W.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 	return problemFor(reason)
 }
 
@@ -121,10 +121,10 @@ func (c *call) regenerateSelf() error {
 		return err
 	}
 	var n registry.Renewal
-	if err := c.decode(&n, true); err != nil {
+	if err := c.Decode(&n, true); err != nil {
 		return err
 	}
-	t, secret, err := b.Regenerate(c.r.Context(), n)
+	t, secret, err := b.Regenerate(c.R.Context(), n)
 	if err != nil {
 		return c.withChallenge(err)
 	}
@@ -136,13 +136,13 @@ func (c *call) revokeSelf() error {
 	if err != nil {
 		return err
 	}
-	if err := rest.NoBody(c.decode); err != nil {
+	if err := c.NoBody(); err != nil {
 		return err
 	}
-	if err := b.Revoke(c.r.Context()); err != nil {
+	if err := b.Revoke(c.R.Context()); err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, rest.Revocation{Revoked: []string{b.Token().ID}, Gateways: c.Acknowledged(c.r.Context())})
+	return c.answer(http.StatusOK, rest.Revocation{Revoked: []string{b.Token().ID}, Gateways: c.Gateways()})
 }
 
 // Bounds of what anybody may report as leaked.
@@ -157,8 +157,8 @@ const (
 // they open, so that nobody can try secrets out here.
 func (c *call) leaked() error {
 	var report registry.LeakReport
-	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, maxReport)
-	wrong := c.decode(&report, false) // first: it may come slowly
+	c.R.Body = http.MaxBytesReader(c.W, c.R.Body, maxReport)
+	wrong := c.Decode(&report, false) // first: it may come slowly
 	if err := c.enter(); err != nil {
 		return err
 	}
@@ -167,16 +167,16 @@ func (c *call) leaked() error {
 		return wrong
 	}
 	if !c.reports.AllowN(c.Now(), len(report)) {
-		c.w.Header().Set("Retry-After", "1")
+		c.W.Header().Set("Retry-After", "1")
 		return rest.Refuse(http.StatusServiceUnavailable, "more secrets are being reported than can be looked up: try again in a moment")
 	}
 	r, err := c.Registry()
 	if err != nil {
 		return err
 	}
-	if err := r.RevokeLeaked(c.r.Context(), c.visitor.address(), report...); err != nil {
+	if err := r.RevokeLeaked(c.R.Context(), c.visitor.address(), report...); err != nil {
 		return err
 	}
-	c.w.WriteHeader(http.StatusNoContent)
+	c.W.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -65,7 +65,7 @@ func (c *call) show() error {
 // filled in; nil: as it is to be filled in.
 func (c *call) showPage(status int, t *token.Token, edited, granted *form) error {
 	d := details{
-		row: c.row(t), Mine: t.Owner == c.visitor.Owner, Fixed: c.Rules().GrantsImmutable, Widens: c.account.Owner().MayCreate, Edit: edited, Notice: c.notice(),
+		row: c.row(t), Mine: t.Owner == c.visitor.Owner, Fixed: c.Rules().GrantsImmutable, Widens: c.Account.Owner().MayCreate, Edit: edited, Notice: c.notice(),
 	}
 	if until := d.ReplacedUntil; until != nil {
 		d.Old = &moment{"works for another " + distance(*until, c.now), until}
@@ -114,7 +114,7 @@ func (c *call) edit() error {
 	name, description, ranges := f.Value("name"), f.Value("description"), f.addresses()
 	if name == "" {
 		f.fail("name", "Give the token a name, so that you can tell it from others.")
-	} else if _, err = c.account.Update(c.r.Context(), t.ID, registry.Changes{Name: &name, Description: &description, AllowedIPs: &ranges}); err != nil {
+	} else if _, err = c.Account.Update(c.R.Context(), t.ID, registry.Changes{Name: &name, Description: &description, AllowedIPs: &ranges}); err != nil {
 		if err := f.refused(err); err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func (c *call) addGrant() error {
 	grants := c.grantForm(f)
 	g, _ := grants.read()
 	if len(f.Mistakes) == 0 {
-		if _, err := c.account.AddGrant(c.r.Context(), t.ID, g); err != nil {
+		if _, err := c.Account.AddGrant(c.R.Context(), t.ID, g); err != nil {
 			if err := f.refused(err); err != nil {
 				return err
 			}
@@ -173,7 +173,7 @@ func (c *call) askRemoveGrant() error {
 	if err != nil {
 		return err
 	}
-	n, same := meant(c.params)
+	n, same := meant(c.Params)
 	if n < 1 || n > len(t.Grants) || !same(t.Grants[n-1]) {
 		return c.grantsChanged()
 	}
@@ -191,7 +191,7 @@ func (c *call) removeGrant() error {
 		return err
 	}
 	n, same := meant(f.values)
-	_, err = c.account.RemoveGrant(c.r.Context(), t.ID, n, same)
+	_, err = c.Account.RemoveGrant(c.R.Context(), t.ID, n, same)
 	if errors.Is(err, registry.ErrConflict) {
 		return c.grantsChanged()
 	}

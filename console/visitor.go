@@ -18,7 +18,7 @@ func (c *call) signedIn() error {
 	if c.visitor.Owner == "" {
 		// RFC 9110 section 11.6.1 wants a challenge. This one no browser takes
 		// for something to ask about.
-		c.w.Header().Set("WWW-Authenticate", `Session realm="patgate_console"`)
+		c.W.Header().Set("WWW-Authenticate", `Session realm="patgate_console"`)
 		return rest.Refuse(http.StatusUnauthorized, "you are not signed in: whoever runs this site has to have people sign in before they come here")
 	}
 	return nil
@@ -28,7 +28,7 @@ func (c *call) signedIn() error {
 // secrets in them, whatever accepted the request.
 func (c *call) carriesToken() bool {
 	own := c.Rules().Prefix + "_"
-	for _, value := range c.r.Header.Values("Authorization") {
+	for _, value := range c.R.Header.Values("Authorization") {
 		if user, password, ok := basic(value); ok {
 			// People may be called, and may have passwords, that begin like a secret.
 			for _, s := range []string{user, password} {

@@ -78,12 +78,6 @@ func Decode(w http.ResponseWriter, r *http.Request, v any, optional bool) error 
 	return registry.Decode(body, v)
 }
 
-// NoBody refuses a body that says something: what it said would not be done.
-func NoBody(decode func(v any, optional bool) error) error {
-	var nothing struct{}
-	return decode(&nothing, true)
-}
-
 // BodyProblem says why a body could not be read.
 func BodyProblem(err error) error {
 	var tooLarge *http.MaxBytesError

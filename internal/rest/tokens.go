@@ -9,16 +9,16 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Call is a request about tokens, under way.
+// Call is a request under way.
 type Call struct {
 	W        http.ResponseWriter
 	R        *http.Request
 	Params   url.Values // of the query
 	Account  *registry.Account
-	Tokens   string // where tokens are, for Location
-	Decode   func(v any, optional bool) error
-	Problem  func(error) *Problem
-	Gateways func() Gateways // that have taken in what was done just now
+	TokensAt string                           // where tokens are, for Location
+	Decode   func(v any, optional bool) error // is Decode for its body
+	Problem  func(error) *Problem             // is ProblemOf, and tells of errors of the store
+	Gateways func() Gateways                  // that have taken in what was done just now
 
 	Status int // of an answer that is not an error; 0: 200
 }
@@ -49,7 +49,11 @@ var TokenRoutes = []TokenRoute{
 
 func (c *Call) id() string { return c.R.PathValue("id") }
 
-func (c *Call) noBody() error { return NoBody(c.Decode) }
+// NoBody refuses a body that says something: what it said would not be done.
+func (c *Call) NoBody() error {
+	var nothing struct{}
+	return c.Decode(&nothing, true)
+}
 
 // View is the answer with a token.
 func (c *Call) View(t *token.Token, err error) (any, error) {
@@ -108,7 +112,7 @@ func (c *Call) create() (any, error) {
 	t, secret, err := c.Account.Create(c.R.Context(), n)
 	if err == nil {
 		c.Status = http.StatusCreated
-		c.W.Header().Set("Location", c.Tokens+t.ID)
+		c.W.Header().Set("Location", c.TokensAt+t.ID)
 	}
 	return c.secret(t, secret, err)
 }
@@ -140,7 +144,7 @@ func (c *Call) addGrant() (any, error) {
 }
 
 func (c *Call) removeGrant() (any, error) {
-	if err := c.noBody(); err != nil {
+	if err := c.NoBody(); err != nil {
 		return nil, err
 	}
 	n, err := GrantNumber(c.R.PathValue("n"))
@@ -160,14 +164,14 @@ func GrantNumber(s string) (int, error) {
 }
 
 func (c *Call) removeAllGrants() (any, error) {
-	if err := c.noBody(); err != nil {
+	if err := c.NoBody(); err != nil {
 		return nil, err
 	}
 	return c.View(c.Account.RemoveAllGrants(c.R.Context(), c.id()))
 }
 
 func (c *Call) revoke() (any, error) {
-	if err := c.noBody(); err != nil {
+	if err := c.NoBody(); err != nil {
 		return nil, err
 	}
 	return c.revoked(c.Account.Revoke(c.R.Context(), c.id()))
@@ -190,7 +194,7 @@ func (c *Call) revokeMany() (any, error) {
 }
 
 func (c *Call) delete() (any, error) {
-	if err := c.noBody(); err != nil {
+	if err := c.NoBody(); err != nil {
 		return nil, err
 	}
 	return c.deleted(c.Account.Delete(c.R.Context(), c.id()))
@@ -198,7 +202,7 @@ func (c *Call) delete() (any, error) {
 
 // deleteMany deletes several tokens, chosen as in revokeMany.
 func (c *Call) deleteMany() (any, error) {
-	if err := c.noBody(); err != nil {
+	if err := c.NoBody(); err != nil {
 		return nil, err
 	}
 	which := chosen{ownerOf(c.Params), c.Params["id"]}
