@@ -20,11 +20,7 @@ func checkStore(c *adminCall) (any, error) {
 	if err := c.decode(&in, true); err != nil {
 		return nil, err
 	}
-	checker, ok := c.tokens.store.(store.Checker)
-	if !ok {
-		return checkResult{Problems: []store.Problem{}}, nil
-	}
-	problems, err := checker.Check(c.R.Context(), in.Repair)
+	problems, err := c.tokens.store.Check(c.R.Context(), in.Repair)
 	if err != nil {
 		return nil, err
 	}

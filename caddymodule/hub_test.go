@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
@@ -23,12 +24,16 @@ func (plentiful) PruneEvents(context.Context, time.Duration, int) error { return
 
 func (plentiful) NoteUses(context.Context, ...store.Use) error { return nil }
 
+func (plentiful) Reach(context.Context) error { return nil }
+
+func (plentiful) Mark(context.Context, string, []byte) ([]byte, error) { return nil, nil }
+
 func (plentiful) Close() error { return nil }
 
 // A cache of a certain size has room for so many tokens, whichever they are.
 func TestCacheHasItsSize(t *testing.T) {
 	const size = 1000
-	app := new(App)
+	app := &App{rules: registry.Rules{Hasher: token.NewHasher("")}}
 	app.Cache.Size = size
 	app.hub = newHub(source{open: func() (store.Store, error) { return plentiful{}, nil }}, app.cacheOptions())
 	h := app.hub

@@ -98,14 +98,10 @@ func (l *lookout) look(ctx context.Context) {
 
 // reach finds out whether all of the store can be used.
 func (l *lookout) reach(ctx context.Context) error {
-	whole, ok := l.store.(store.Reachable)
-	if !ok {
-		return nil
-	}
 	if now := time.Now(); now.Sub(l.whole.at) >= reachInterval {
 		ctx, cancel := context.WithTimeout(ctx, askBudget)
 		defer cancel()
-		l.whole.err, l.whole.at = whole.Reach(ctx), now
+		l.whole.err, l.whole.at = l.store.Reach(ctx), now
 	}
 	return l.whole.err
 }

@@ -22,6 +22,8 @@ var (
 	// ErrExists means that a token with this id or one of its digests is there
 	// already. Errors that wrap it say which token (see ExistsError).
 	ErrExists = errors.New("exists already")
+	// ErrUnreadable means that a store can't be asked for anything: see Reach.
+	ErrUnreadable = errors.New("can't be read")
 )
 
 // ExistsError says which of the tokens given to Create is there already.
@@ -94,6 +96,16 @@ type Store interface {
 
 	// Status describes the store for operators; with an error, as far as it can.
 	Status(ctx context.Context) (Status, error)
+	// Reach looks for each part of the store, such as one of several servers, and returns
+	// an error that says what is missing: ErrUnreadable if no token can be read any more.
+	Reach(ctx context.Context) error
+	// Check looks for records and indexes that a crash, a lost write or a damaged file has
+	// left at odds and, if repair is true, mends what can be. It may be called while the
+	// store is in use.
+	Check(ctx context.Context, repair bool) ([]Problem, error)
+	// Mark sets the mark of this name, a few bytes by which those who use the store tell
+	// whether they agree, and returns what it was; nil: there was none.
+	Mark(ctx context.Context, name string, mark []byte) (before []byte, err error)
 	// Close releases the store. Calls after it fail.
 	Close() error
 }
@@ -144,17 +156,6 @@ type Follower interface {
 	Heard() time.Time
 }
 
-// Reachable is a Store that may go on without a part of itself: one of the servers that
-// tokens are on, or the file that changes are to be kept in.
-type Reachable interface {
-	// Reach looks for each part, and returns an error that says what is missing:
-	// ErrUnreadable if no token can be read any more.
-	Reach(ctx context.Context) error
-}
-
-// ErrUnreadable means that a store can't be asked for anything.
-var ErrUnreadable = errors.New("can't be read")
-
 // Acknowledger is a store that knows how far each gateway follows.
 type Acknowledger interface {
 	// Acknowledged returns how many gateways have taken in the changes up to a
@@ -179,21 +180,6 @@ type Confirmer interface {
 type Snapshotter interface {
 	// Snapshot writes what the store's file holds at one moment.
 	Snapshot(ctx context.Context, w io.Writer) error
-}
-
-// Marked is a Store that keeps marks: a few bytes each, by which those who use it tell
-// whether they agree.
-type Marked interface {
-	// Mark sets the mark of this name, and returns what it was; nil: there was none.
-	Mark(ctx context.Context, name string, mark []byte) (before []byte, err error)
-}
-
-// Checker is a store whose indexes and records are not kept in one place, so
-// that a crash or a lost write can leave them at odds.
-type Checker interface {
-	// Check looks for what is at odds and, if repair is true, mends it. It may
-	// be called while the store is in use.
-	Check(ctx context.Context, repair bool) ([]Problem, error)
 }
 
 // Problem is something that Check has found.

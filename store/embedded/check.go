@@ -12,7 +12,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Check implements store.Checker. Every change is one transaction, so that no crash
+// Check implements store.Store. Every change is one transaction, so that no crash
 // leaves anything at odds; what is found is damage to the file, which can't be
 // repaired in place, but for uses.
 //
@@ -173,5 +173,3 @@ func (c *checking) drop(tx tx) error {
 	}
 	return nil
 }
-
-var _ store.Checker = (*Store)(nil)

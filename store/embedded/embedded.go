@@ -21,7 +21,7 @@
 //	         name, name, number          owner and the owner's tokens
 //	meta     format, position,           numbers: the position of the last change,
 //	         tokens, owners, events      and how many of each there are
-//	         mark:, name                 a mark, as store.Marked has it
+//	         mark:, name                 a mark, see store.Store
 package embedded
 
 import (
@@ -140,7 +140,7 @@ func (s *Store) whole() error {
 	return nil
 }
 
-// Reach implements store.Reachable. It reads no pages but the first: of others, one that
+// Reach implements store.Store. It reads no pages but the first: of others, one that
 // is damaged is for those who need it.
 func (s *Store) Reach(ctx context.Context) error {
 	if err := s.view(ctx, func(tx tx) error {
@@ -216,6 +216,6 @@ func (s *Store) shielded(f func() error) (err error) {
 
 // Interface guards
 var (
-	_ store.Store     = (*Store)(nil)
-	_ store.Reachable = (*Store)(nil)
+	_ store.Store       = (*Store)(nil)
+	_ store.Snapshotter = (*Store)(nil)
 )

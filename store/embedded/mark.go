@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-
-	"github.com/patgate/patgate/store"
 )
 
-// Mark implements store.Marked.
+// Mark implements store.Store.
 func (s *Store) Mark(ctx context.Context, name string, mark []byte) (before []byte, err error) {
 	key := []byte("mark:" + name)
 	if err := s.view(ctx, func(tx tx) error {
@@ -24,5 +22,3 @@ func (s *Store) Mark(ctx context.Context, name string, mark []byte) (before []by
 		return nil
 	})
 }
-
-var _ store.Marked = (*Store)(nil)

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"github.com/patgate/patgate/store"
 )
 
 // Snapshot implements store.Snapshotter. The copy is made beside the file first, and
@@ -48,5 +46,3 @@ func (s *Store) copying(err error) error {
 	}
 	return fmt.Errorf("copying token store %s: %w", s.path, err)
 }
-
-var _ store.Snapshotter = (*Store)(nil)

@@ -19,7 +19,7 @@ type finding struct {
 	mend func(context.Context) error
 }
 
-// Check implements store.Checker. Indexes agree with records after every change
+// Check implements store.Store. Indexes agree with records after every change
 // and every crash, so that what is found comes from writes that Redis has lost,
 // or from hands other than patgate's. Repairs are changes like any other.
 func (s *Store) Check(ctx context.Context, repair bool) ([]store.Problem, error) {

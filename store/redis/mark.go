@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Mark implements store.Marked.
+// Mark implements store.Store.
 func (s *Store) Mark(ctx context.Context, name string, mark []byte) ([]byte, error) {
 	field := "mark:" + name
 	get := redis.NewStringCmd(noContext, "hget", s.keys.head, field)

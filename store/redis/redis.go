@@ -298,10 +298,7 @@ func (s *Store) changing(what string, err error) error {
 var (
 	_ store.Store        = (*Store)(nil)
 	_ store.Follower     = (*Store)(nil)
-	_ store.Reachable    = (*Store)(nil)
 	_ store.Async        = (*Store)(nil)
 	_ store.Acknowledger = (*Store)(nil)
 	_ store.Confirmer    = (*Store)(nil)
-	_ store.Marked       = (*Store)(nil)
-	_ store.Checker      = (*Store)(nil)
 )

@@ -20,7 +20,7 @@ func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, serv
 	return plain(f(ctx, s.client.(*redis.Client)))
 }
 
-// Reach implements store.Reachable. A Cluster may go on without one of its masters
+// Reach implements store.Store. A Cluster may go on without one of its masters
 // (cluster-require-full-coverage no), and a user may have too few rights.
 func (s *Store) Reach(ctx context.Context) error {
 	if missing := s.missed.Load(); missing != nil {

@@ -347,16 +347,12 @@ func (s *suite) eachMethod(ctx context.Context, got func(method string, err erro
 	got("Status", err)
 }
 
-// marks says of a store that keeps marks that it does.
+// marks says of a store that it keeps marks.
 func marks(s *suite) {
-	m, ok := s.Store.(store.Marked)
-	if !ok {
-		return
-	}
 	for _, c := range []struct{ name, mark, before string }{
 		{"a", "one\x00", ""}, {"b", "other", ""}, {"a", "one\x00", "one\x00"}, {"a", "two", "one\x00"}, {"b", "x", "other"},
 	} {
-		before, err := m.Mark(s.ctx, c.name, []byte(c.mark))
+		before, err := s.Mark(s.ctx, c.name, []byte(c.mark))
 		if err != nil || string(before) != c.before || (before == nil) != (c.before == "") {
 			s.Errorf("Mark(%s, %q) = %q, %v, want %q", c.name, c.mark, before, err, c.before)
 		}
