@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -139,7 +138,8 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	defer func(asked *http.Request, method string, target *url.URL, uri, host string) {
 		asked.Method, asked.URL, asked.RequestURI, asked.Host = method, target, uri, host
 	}(r, r.Method, r.URL, r.RequestURI, r.Host)
-	watched := &authorizeWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, ctx: r.Context(), nginx: a.For == "nginx"}
+	ctx := r.Context()
+	watched := newHeadWriter(w, func(status int, h http.Header) int { return a.answered(ctx, status, h) })
 	if why := a.restore(r); why != "" {
 		return refuse(watched, http.StatusBadRequest, why)
 	}
@@ -157,11 +157,11 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 			own = append(own, name)
 		}
 	}
-	r = r.WithContext(context.WithValue(r.Context(), authorizing{}, true))
-	if err := next.ServeHTTP(watched, r); err != nil || watched.written {
+	r = r.WithContext(context.WithValue(ctx, authorizing{}, true))
+	if err := next.ServeHTTP(watched, r); err != nil || watched.sent {
 		return a.fail(watched, err)
 	}
-	if !permitted(r.Context()) {
+	if !permitted(ctx) {
 		return a.fail(watched, errors.New("no gate stands behind it"))
 	}
 	a.answer(w.Header(), r.Header, append(own, a.names()...))
@@ -170,8 +170,8 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 }
 
 // fail answers for a handler that has failed, unless something is answered already.
-func (a *Authorize) fail(w *authorizeWriter, err error) error {
-	if err == nil || w.written {
+func (a *Authorize) fail(w *headWriter, err error) error {
+	if err == nil || w.sent {
 		return err
 	}
 	status := http.StatusInternalServerError
@@ -270,44 +270,20 @@ func refuse(w http.ResponseWriter, status int, why string) error {
 	return rest.AnswerProblem(w, rest.Refuse(status, "%s", why))
 }
 
-// authorizeWriter notes whether there was an answer. None is a success but where gates
-// have let the request through: other handlers, or error routes of theirs, are no gates.
-// nginx takes every other status than 401 and 403 for a failure of its own: it gets 403
-// for what the client did wrong, with the status in a header.
-type authorizeWriter struct {
-	*caddyhttp.ResponseWriterWrapper
-	ctx     context.Context
-	nginx   bool
-	written bool
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *authorizeWriter) WriteHeader(status int) {
-	w.written = true
-	if status/100 == 2 && !permitted(w.ctx) {
-		status = http.StatusForbidden
+// answered changes the status of an answer to what the proxy that asks takes for one. None
+// is a success but where gates have let the request through: other handlers, or error
+// routes of theirs, are no gates. nginx takes every other status than 401 and 403 for a
+// failure of its own: it gets 403 for what the client did wrong, with the status in a
+// header.
+func (a *Authorize) answered(ctx context.Context, status int, h http.Header) int {
+	if status/100 == 2 && !permitted(ctx) {
+		return http.StatusForbidden
 	}
-	if w.nginx && (status == http.StatusBadRequest || status == http.StatusTooManyRequests) {
-		w.Header()["X-Patgate-Status"] = []string{strconv.Itoa(status)}
-		status = http.StatusForbidden
+	if a.For == "nginx" && (status == http.StatusBadRequest || status == http.StatusTooManyRequests) {
+		h["X-Patgate-Status"] = []string{strconv.Itoa(status)}
+		return http.StatusForbidden
 	}
-	w.ResponseWriterWrapper.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (w *authorizeWriter) Write(b []byte) (int, error) {
-	if !w.written {
-		w.WriteHeader(http.StatusOK)
-	}
-	return w.ResponseWriterWrapper.Write(b)
-}
-
-// ReadFrom implements io.ReaderFrom.
-func (w *authorizeWriter) ReadFrom(r io.Reader) (int64, error) {
-	if !w.written {
-		w.WriteHeader(http.StatusOK)
-	}
-	return w.ResponseWriterWrapper.ReadFrom(r)
+	return status
 }
 
 var (

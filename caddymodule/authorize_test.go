@@ -310,6 +310,7 @@ func TestAuthorizeAnswered(t *testing.T) {
 		"Write":          {func(w http.ResponseWriter) { w.Write([]byte("x")) }, 403},
 		"ReadFrom":       {func(w http.ResponseWriter) { w.(io.ReaderFrom).ReadFrom(strings.NewReader("x")) }, 403},
 		"another status": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusFound) }, 302},
+		"Flush":          {func(w http.ResponseWriter) { http.NewResponseController(w).Flush() }, 403},
 	} {
 		a := &Authorize{For: "envoy", names: func() []string { return nil }}
 		r := httptest.NewRequest("GET", "/", nil)

@@ -1,28 +1,23 @@
 package caddymodule
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/patgate/patgate/internal/mask"
 )
 
-// discreet is the ResponseWriter of a request whose token stands in the query, and
+// discreet is for the answer to a request whose token stands in the query, and
 // so is a part of its URL, wherever the gate has taken one from, if it has. It keeps
 // the answer out of shared caches (RFC 6750 section 2.3), the URL out of Referer, and
 // the token out of redirects and links to other origins. Within the origin these keep
 // it: an API that redirects to the same URL in another form means its clients to follow.
 type discreet struct {
-	*caddyhttp.ResponseWriterWrapper
 	request *http.Request
 	secrets []string
-	begun   bool // the header has been written
 }
 
 // minShown is how long a value must be to be taken for a token although the gate
@@ -46,38 +41,8 @@ func (h *Handler) shown(query, judged string) (secrets []string) {
 	return secrets
 }
 
-func (d *discreet) begin() {
-	if !d.begun {
-		d.begun = true
-		d.clean(d.Header())
-	}
-}
-
-// WriteHeader implements http.ResponseWriter. Informational answers may carry links.
-func (d *discreet) WriteHeader(status int) {
-	d.begin()
-	d.begun = status >= 200 || status == http.StatusSwitchingProtocols
-	d.ResponseWriterWrapper.WriteHeader(status)
-}
-
-func (d *discreet) Write(b []byte) (int, error) {
-	d.begin()
-	return d.ResponseWriterWrapper.Write(b)
-}
-
-// ReadFrom implements io.ReaderFrom.
-func (d *discreet) ReadFrom(r io.Reader) (int64, error) {
-	d.begin()
-	return d.ResponseWriterWrapper.ReadFrom(r)
-}
-
-// FlushError is for http.ResponseController.
-func (d *discreet) FlushError() error {
-	d.begin()
-	return http.NewResponseController(d.ResponseWriter).Flush()
-}
-
-func (d *discreet) clean(h http.Header) {
+// clean changes the header before it is sent. Informational answers may carry links.
+func (d *discreet) clean(status int, h http.Header) int {
 	h["Cache-Control"] = private(h["Cache-Control"])
 	for name := range h {
 		if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" {
@@ -101,6 +66,7 @@ func (d *discreet) clean(h http.Header) {
 			delete(h, name)
 		}
 	}
+	return status
 }
 
 // keepsQuery reports whether a page with this Referrer-Policy shows its query to no

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/patgate/patgate/internal/mask"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/token"
@@ -78,7 +76,7 @@ func TestDiscreet(t *testing.T) {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest("GET", "https://api.test/x", nil)
 			r.TLS = new(tls.ConnectionState)
-			d := &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secrets: []string{"one more", secret}}
+			d := newHeadWriter(w, (&discreet{r, []string{"one more", secret}}).clean)
 			for name, values := range row.given {
 				d.Header()[name] = values
 			}

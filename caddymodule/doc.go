@@ -12,6 +12,7 @@
 //	limiter.go      how many unknown tokens an address may send
 //	discreet.go     answers to requests with a token in the URL
 //	preflight.go    answers to CORS preflights
+//	headwriter.go   what of an answer is changed before it is sent
 //	authorize.go    the gate of another proxy
 //	transport.go    a leaner way to the API
 //

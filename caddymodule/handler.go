@@ -183,10 +183,10 @@ func (o *outcome) guard(w http.ResponseWriter, r *http.Request) (http.ResponseWr
 		r.Trailer = nil
 	}
 	if o.preflight {
-		w = &bodiless{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+		w = bodiless{newHeadWriter(w, withoutBody)}
 	}
 	if len(o.secrets) > 0 {
-		w = &discreet{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, request: r, secrets: o.secrets}
+		w = newHeadWriter(w, (&discreet{r, o.secrets}).clean)
 	}
 	if o.watched {
 		w, r = o.follow(w, r)
