@@ -122,19 +122,16 @@ func (q *question) without(lookup error) bool {
 // is what a lookup has failed for: the registry's, or one over the admin endpoint, whose
 // answer has the reason.
 func noToken(lookup error) (reason policy.Reason, ok bool) {
-	var p *rest.Problem
-	errors.As(lookup, &p)
-	for _, r := range []struct {
-		err    error
-		reason policy.Reason
-	}{
-		{registry.ErrMalformed, policy.TokenMalformed}, {registry.ErrRetired, policy.TokenRevoked}, {registry.ErrUnknown, policy.TokenUnknown},
-	} {
-		if errors.Is(lookup, r.err) || p != nil && p.Reason == r.reason.String() {
-			return r.reason, true
-		}
+	var denied *registry.Denied
+	if errors.As(lookup, &denied) {
+		return denied.Reason, true
 	}
-	return 0, false
+	var p *rest.Problem
+	if !errors.As(lookup, &p) {
+		return 0, false
+	}
+	i := slices.IndexFunc(policy.Reasons(), func(r policy.Reason) bool { return r.String() == p.Reason })
+	return policy.Reason(max(i, 0)), i >= 0
 }
 
 // judge has the last word on a request with a token.

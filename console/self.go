@@ -34,7 +34,7 @@ func aboutSelf(path string) bool {
 func (c *call) bearer() (*registry.Bearer, error) {
 	secret := presented(c.R)
 	if secret == "" {
-		return nil, c.denied(policy.TokenMissing)
+		return nil, c.denied(policy.TokenMissing, policy.TokenMissing.Detail())
 	}
 	if err := c.enter(); err != nil {
 		return nil, err
@@ -62,22 +62,26 @@ func (c *call) withChallenge(err error) error {
 	if !errors.As(err, &denied) {
 		return err
 	}
-	return c.denied(denied.Reason)
+	detail := denied.Reason.Detail()
+	if errors.Is(err, registry.ErrRetired) { // of which the gate says more as well
+		detail = denied.Error()
+	}
+	return c.denied(denied.Reason, detail)
 }
 
 // denied refuses a secret, as the gate would.
-func (c *call) denied(reason policy.Reason) error {
+func (c *call) denied(reason policy.Reason, detail string) error {
 	challenge := `Bearer realm="patgate_console"`
 	if reason != policy.TokenMissing {
-		challenge += fmt.Sprintf(`, error="invalid_token", error_description=%q`, reason.Detail())
+		challenge += fmt.Sprintf(`, error="invalid_token", error_description=%q`, detail)
 	}
 	c.W.Header().Set("WWW-Authenticate", challenge)
-	return problemFor(reason)
+	return problemFor(reason, detail)
 }
 
 // problemFor returns the problem that the gate answers for a reason.
-func problemFor(reason policy.Reason) *rest.Problem {
-	return withReason(rest.Refuse(reason.Status(), "%s", reason.Detail()), reason)
+func problemFor(reason policy.Reason, detail string) *rest.Problem {
+	return withReason(rest.Refuse(reason.Status(), "%s", detail), reason)
 }
 
 // withReason adds to a problem the reason that the gate would give.
@@ -97,7 +101,7 @@ func (c *call) enter() error {
 		return nil
 	}
 	c.W.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
-	return problemFor(reason)
+	return problemFor(reason, reason.Detail())
 }
 
 // leave says whether the secret was unknown.

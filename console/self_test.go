@@ -81,7 +81,9 @@ func TestSelf(t *testing.T) {
 		t.Errorf("the replaced secret: %q", refusal.Detail)
 	}
 	d.now = d.now.Add(time.Hour)
-	denied(t, d.self("GET", "/self", "", secret), 401, "token_revoked")
+	ended := d.self("GET", "/self", "", secret)
+	says(t, ended.Body.String(), "has been replaced by a newer one") // as the gate says it
+	denied(t, ended, 401, "token_revoked")
 
 	gone := answer[rest.Revocation](t, d.self("DELETE", "/self", "", renewed.Secret), 200)
 	if len(gone.Revoked) != 1 || gone.Revoked[0] != made.ID || d.token(made.ID).Status(d.now) != token.Revoked {

@@ -5,11 +5,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -56,13 +54,10 @@ func (r *Registry) RevokeLeaked(ctx context.Context, address string, secrets ...
 	var failed error
 	unknown := false
 	for _, secret := range secrets {
-		if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
-			continue
-		}
-		err := r.endLeaked(ctx, address, r.rules.Hasher.Digest(secret))
-		if errors.Is(err, store.ErrNotFound) {
+		switch err := r.endLeaked(ctx, address, secret); {
+		case errors.Is(err, ErrUnknown):
 			unknown = true
-		} else {
+		case !errors.Is(err, ErrMalformed):
 			failed = cmp.Or(failed, err)
 		}
 	}
@@ -72,11 +67,11 @@ func (r *Registry) RevokeLeaked(ctx context.Context, address string, secrets ...
 	return failed
 }
 
-// endLeaked ends what the secret with this digest opens; store.ErrNotFound: nothing.
-func (r *Registry) endLeaked(ctx context.Context, address string, d token.Digest) error {
-	found, err := r.store.Find(ctx, d)
+// endLeaked ends what the secret opens, if find finds it.
+func (r *Registry) endLeaked(ctx context.Context, address, secret string) error {
+	found, d, err := r.find(ctx, secret)
 	if err != nil {
-		return fmt.Errorf("looking the secret up: %w", err)
+		return err
 	}
 	by := Actor{Kind: TokenActor, Name: found.Token.ID, Address: address}
 	if found.Current {

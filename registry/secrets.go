@@ -1,12 +1,14 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
@@ -149,26 +151,48 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// What Verify says of a secret that is no token's.
+// Denied is the error of a secret that opens nothing. Its Reason is the gate's.
+type Denied struct {
+	Reason policy.Reason
+	kind   error  // of refusal, where it is no token's secret
+	text   string // "": the reason's
+}
+
+func (e *Denied) Error() string { return cmp.Or(e.text, e.Reason.Detail()) }
+func (e *Denied) Unwrap() error { return e.kind }
+
+// What is said of a secret that is no token's, or isn't any more.
 var (
-	ErrMalformed error = &refusal{ErrInvalid, "the secret is malformed: its length, alphabet or checksum is wrong"}
-	ErrUnknown   error = &refusal{ErrNotFound, "the secret is unknown: no token has it"}
-	ErrRetired   error = &refusal{ErrNotFound, "the secret has been replaced by a newer one of its token"}
+	ErrMalformed error = &Denied{policy.TokenMalformed, ErrInvalid, "the secret is malformed: its length, alphabet or checksum is wrong"}
+	ErrUnknown   error = &Denied{policy.TokenUnknown, ErrNotFound, "the secret is unknown: no token has it"}
+	ErrRetired   error = &Denied{policy.TokenRevoked, ErrNotFound, "the secret has been replaced by a newer one of its token"}
 )
+
+// find looks a secret up that was shown, and returns its digest, too. ErrMalformed and
+// ErrUnknown say why nothing is found.
+func (r *Registry) find(ctx context.Context, secret string) (found store.Found, d token.Digest, err error) {
+	if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
+		return found, d, ErrMalformed
+	}
+	d = r.rules.Hasher.Digest(secret)
+	found, err = r.store.Find(ctx, d)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		err = ErrUnknown
+	case err != nil:
+		err = fmt.Errorf("looking the secret up: %w", err)
+	}
+	return found, d, err
+}
 
 // Verify returns the token of a secret, whatever its status is. ErrMalformed,
 // ErrUnknown and ErrRetired say why there is none; a replaced secret still is its
 // token's during the overlap of the regeneration.
 func (r *Registry) Verify(ctx context.Context, secret string) (*token.Token, error) {
-	if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
-		return nil, ErrMalformed
-	}
-	found, err := r.store.Find(ctx, r.rules.Hasher.Digest(secret))
+	found, _, err := r.find(ctx, secret)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, ErrUnknown
 	case err != nil:
-		return nil, fmt.Errorf("looking the secret up: %w", err)
+		return nil, err
 	case !found.Current && !r.clock().Before(found.Until):
 		return nil, ErrRetired
 	}

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,39 +21,22 @@ type Bearer struct {
 	digest   token.Digest // of the secret that was shown
 }
 
-// Denied is the error of a secret that opens nothing. Its Reason is the gate's, and so
-// are its words.
-type Denied struct {
-	Reason policy.Reason
-	detail string // "": the reason's
-}
-
-func (e *Denied) Error() string { return cmp.Or(e.detail, e.Reason.Detail()) }
-
 // Bearer returns the token of a secret that was shown from an address. A secret
 // that opens nothing, there or at all, is an error of type *Denied.
 func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (*Bearer, error) {
-	if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
-		return nil, &Denied{Reason: policy.TokenMalformed}
-	}
-	digest := r.rules.Hasher.Digest(secret)
-	found, err := r.store.Find(ctx, digest)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, &Denied{Reason: policy.TokenUnknown}
-	case err != nil:
-		return nil, fmt.Errorf("looking the secret up: %w", err)
+	found, digest, err := r.find(ctx, secret)
+	if err != nil {
+		return nil, err
 	}
 	subject := policy.NewSubject(found.Token, policy.NewOwner(found.Token.Owner, found.Owner), policy.NewGrants(found.Token.Grants))
 	if !found.Current {
 		subject.Replaced(found.Until)
 	}
-	if reason := subject.Serves(r.clock(), from); reason != policy.Forward {
-		denied := &Denied{Reason: reason}
-		if reason == policy.TokenRevoked && !subject.Revoked {
-			denied.detail = ErrRetired.Error()
-		}
-		return nil, denied
+	switch reason := subject.Serves(r.clock(), from); {
+	case reason == policy.TokenRevoked && !subject.Revoked:
+		return nil, ErrRetired
+	case reason != policy.Forward:
+		return nil, &Denied{Reason: reason}
 	}
 	b := &Bearer{registry: r, token: found.Token, digest: digest}
 	b.by = Actor{Kind: TokenActor, Name: found.Token.ID}
