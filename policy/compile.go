@@ -53,7 +53,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	p.encodedSlash = word("encoded_slash", c.EncodedSlash, "reject", "allow")
 	p.semicolon = word("semicolon", c.Semicolon, "reject", "allow")
 	for _, text := range c.LetThrough {
-		credential, err := ParseLetThrough(text)
+		credential, err := parseLetThrough(text)
 		fail(err)
 		p.letThrough = append(p.letThrough, credential)
 	}

@@ -141,8 +141,8 @@ func ParseCredential(text string) (Credential, error) {
 	return c, nil
 }
 
-// ParseLetThrough reads a credential that is to be let through.
-func ParseLetThrough(text string) (Credential, error) {
+// parseLetThrough reads a credential that is to be let through.
+func parseLetThrough(text string) (Credential, error) {
 	if err := RefusePlaceholder(text); err != nil {
 		return Credential{}, fmt.Errorf("let_through %q: %w", text, err)
 	}
@@ -206,7 +206,7 @@ func (m *Match) secretAt(c *Credential) (secret, why string) {
 		}
 		return "", "the request has " + c.Name + " twice"
 	case Query:
-		secret, _, why := m.queryValue(c.Name)
+		secret, why := m.queryValue(c.Name)
 		if strings.TrimSpace(secret) == "" {
 			secret = "" // clients write their URLs with a token or without
 		}

@@ -269,8 +269,8 @@ func TestParseCredential(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"bearer", "basic", "query q", "x", "", "header a b", "bearer ey", "bearer *", "bearer e*y*", "bearer e y*", "bare ey*"} {
-		if got, err := ParseLetThrough(text); err == nil || !strings.HasPrefix(err.Error(), "let_through ") {
-			t.Errorf("ParseLetThrough(%q) = %v, %v, want an error that says let_through", text, got, err)
+		if got, err := parseLetThrough(text); err == nil || !strings.HasPrefix(err.Error(), "let_through ") {
+			t.Errorf("parseLetThrough(%q) = %v, %v, want an error that says let_through", text, got, err)
 		}
 	}
 }

@@ -22,7 +22,7 @@ type Explanation struct {
 	// refused for that.
 	Alike    *RouteInfo `json:"alike,omitempty"`
 	Found    string     `json:"token_found,omitempty"`
-	Decision string     `json:"decision"` // forward, the reason of the rejection, or Undecided
+	Decision string     `json:"decision"` // forward, the reason of the rejection, or undecided
 	Status   int        `json:"status"`   // of the rejection; 0 if the request is forwarded
 	Detail   string     `json:"detail,omitempty"`
 	// Option is that of the gate by which the request wouldn't be refused for what
@@ -70,8 +70,8 @@ func (r *Route) Info() RouteInfo {
 	return info
 }
 
-// Undecided is the decision on a request whose token wasn't looked up.
-const Undecided = "undecided"
+// undecided is the decision on a request whose token wasn't looked up.
+const undecided = "undecided"
 
 // Explain judges a request as the gate does and says how it came to that. With
 // assumed, it is judged as if it carried a token, wherever the route takes tokens
@@ -90,7 +90,7 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 			m.Reason = judge(&m)
 			m.Detail = cmp.Or(m.Detail, m.Reason.Detail())
 		} else {
-			e.Decision = Undecided
+			e.Decision = undecided
 			e.Detail = "the request carries a token, which decides; it was not looked up"
 		}
 	}

@@ -355,7 +355,7 @@ func (m *Match) value(s *Source, lenient bool) (value, why string) {
 			}
 		}
 	case FromQuery:
-		if value, _, why = m.queryValue(s.Name); why != "" {
+		if value, why = m.queryValue(s.Name); why != "" {
 			return "", "can be read in two ways: " + why
 		}
 	case FromHeader:

@@ -234,14 +234,14 @@ func (m *Match) lookUp(key string) (why string) {
 }
 
 // queryValue returns the value of a key that must not stand there twice.
-func (m *Match) queryValue(key string) (value string, found bool, why string) {
+func (m *Match) queryValue(key string) (value, why string) {
 	if why := m.lookUp(key); why != "" {
-		return "", false, why
+		return "", why
 	}
 	if m.lookedUp.n > 1 {
-		return "", false, "the query has " + key + " twice"
+		return "", "the query has " + key + " twice"
 	}
-	return m.lookedUp.values[0], m.lookedUp.n == 1, ""
+	return m.lookedUp.values[0], ""
 }
 
 // meetsCondition reports whether the query meets the condition; why says what

@@ -53,8 +53,8 @@ func ProblemOf(err error) (p *Problem, known bool) {
 	return Refuse(http.StatusServiceUnavailable, "the token store can't do it: %v", err), false
 }
 
-// HalfDone adds to a problem for which tokens the work was done nevertheless.
-func (p *Problem) HalfDone(done string, ids []string) *Problem {
+// halfDone adds to a problem for which tokens the work was done nevertheless.
+func (p *Problem) halfDone(done string, ids []string) *Problem {
 	if len(ids) > 0 {
 		p.Detail += "; " + done + " before that: " + strings.Join(ids, ", ")
 	}

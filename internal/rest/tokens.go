@@ -72,14 +72,14 @@ func (c *Call) secret(t *token.Token, secret string, err error) (any, error) {
 
 func (c *Call) revoked(ids []string, err error) (any, error) {
 	if err != nil {
-		return nil, c.Problem(err).HalfDone("revoked", ids)
+		return nil, c.Problem(err).halfDone("revoked", ids)
 	}
 	return Revocation{append([]string{}, ids...), c.Gateways()}, nil
 }
 
 func (c *Call) deleted(ids []string, err error) (any, error) {
 	if err != nil {
-		return nil, c.Problem(err).HalfDone("deleted", ids)
+		return nil, c.Problem(err).halfDone("deleted", ids)
 	}
 	return Deletion{append([]string{}, ids...), c.Gateways()}, nil
 }
