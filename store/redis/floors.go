@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -124,10 +123,9 @@ func (s *Store) goneSince(ctx context.Context, name string) bool {
 // lost counts and reports that Redis shows an older record than it has shown.
 func (s *Store) lost(what string) error {
 	s.stats.Lost.Add(1)
-	now := time.Now().UnixNano()
-	if last := s.stats.lostLogged.Load(); now-last > int64(time.Second) && s.stats.lostLogged.CompareAndSwap(last, now) {
+	s.stats.lostLog.Do(func() {
 		s.log.Error("redis has lost a change: it shows an older record than before, which is not used; revoke or delete the token, or disable the owner, and look at persistence and replication of the server",
 			"store", s.where, "record", what, "times", s.stats.Lost.Load())
-	}
+	})
 	return errLost
 }

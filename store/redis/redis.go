@@ -229,6 +229,7 @@ func Open(opts Options) (*Store, error) {
 	s.masterName, s.sentinels = o.MasterName, sentinels(o)
 	s.serverAt = func(address string) *redis.Client { return clientAt(*o, address) }
 	s.holds.Store(int64(usualHolds))
+	s.stats.lostLog.Interval = time.Second
 	s.told.moved = make(chan struct{})
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.work.Go(s.follow)

@@ -1,6 +1,10 @@
 package redis
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+)
 
 // Stats is what a Store has done since it was opened.
 type Stats struct {
@@ -11,7 +15,7 @@ type Stats struct {
 
 type counters struct {
 	Changes, Resets, Lost atomic.Uint64
-	lostLogged            atomic.Int64 // Unix nanoseconds
+	lostLog               rate.Sometimes
 }
 
 // Stats returns the figures.
