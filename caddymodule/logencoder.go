@@ -97,29 +97,23 @@ func (e *LogEncoder) ConfigureDefaultFormat(to caddy.WriterOpener) error {
 //	}
 func (e *LogEncoder) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the format's name
-	if d.NextArg() {
-		return d.ArgErr()
+	return (&block{d}).settings([]setting{{"wrap", e.wrap}})
+}
+
+// wrap reads the format that writes the lines.
+func (e *LogEncoder) wrap(b *block) error {
+	if !b.NextArg() {
+		return b.ArgErr()
 	}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "wrap" {
-			return d.Errf("unknown word %q: want wrap", d.Val())
-		}
-		if e.WrappedRaw != nil {
-			return d.Err("wrap: is set already")
-		}
-		if !d.NextArg() {
-			return d.ArgErr()
-		}
-		name := d.Val()
-		wrapped, err := caddyfile.UnmarshalModule(d, "caddy.logging.encoders."+name)
-		if err != nil {
-			return err
-		}
-		if _, ok := wrapped.(zapcore.Encoder); !ok {
-			return d.Errf("wrap %s: is no log format", name)
-		}
-		e.WrappedRaw = caddyconfig.JSONModuleObject(wrapped, "format", name, nil)
+	name := b.Val()
+	wrapped, err := caddyfile.UnmarshalModule(b.Dispenser, "caddy.logging.encoders."+name)
+	if err != nil {
+		return err
 	}
+	if _, ok := wrapped.(zapcore.Encoder); !ok {
+		return b.Errf("wrap %s: is no log format", name)
+	}
+	e.WrappedRaw = caddyconfig.JSONModuleObject(wrapped, "format", name, nil)
 	return nil
 }
 
