@@ -37,50 +37,77 @@ type Catalog struct {
 // every scope that a policy mentions is known; otherwise only those declared.
 func NewCatalog(declared []Scope) (*Catalog, error) {
 	c := &Catalog{declared: declared, numbers: map[string]int{}, implied: map[int][]int{}}
-	for _, s := range declared {
-		if err := c.declare(s.Name); err != nil {
-			return nil, At(s.At, err)
+	for _, step := range []func() error{c.declareAll, c.readImplied, c.refuseCircles} {
+		if err := step(); err != nil {
+			return nil, err
 		}
 	}
-	for i, s := range declared {
+	c.closeImplied()
+	return c, nil
+}
+
+// declareAll numbers the scopes declared, and what else they are called.
+func (c *Catalog) declareAll() error {
+	for _, s := range c.declared {
+		if err := c.declare(s.Name); err != nil {
+			return At(s.At, err)
+		}
+	}
+	for i, s := range c.declared {
 		for _, alias := range s.Aliases {
 			if err := c.declare(alias); err != nil {
-				return nil, At(s.At, fmt.Errorf("alias of %s: %w", s.Name, err))
+				return At(s.At, fmt.Errorf("alias of %s: %w", s.Name, err))
 			}
 			c.numbers[alias], c.aliased = i, true
 		}
 	}
-	c.names = c.names[:len(declared):len(declared)] // aliases are no scopes of their own
-	for i, s := range declared {
+	c.names = c.names[:len(c.declared):len(c.declared)] // aliases are no scopes of their own
+	return nil
+}
+
+// readImplied notes which scopes each says that it implies, but for "*".
+func (c *Catalog) readImplied() error {
+	for i, s := range c.declared {
 		if n, ok := c.numbers[s.Description]; ok && n != i {
-			return nil, At(s.At, fmt.Errorf("scope %s has the name of a scope as its description: write implies %s, if that is meant", s.Name, s.Description))
+			return At(s.At, fmt.Errorf("scope %s has the name of a scope as its description: write implies %s, if that is meant", s.Name, s.Description))
 		}
 		if slices.Contains(s.Implies, token.All) && len(s.Implies) > 1 {
-			return nil, At(s.At, fmt.Errorf("scope %s implies %s: * stands alone", s.Name, strings.Join(s.Implies, " ")))
+			return At(s.At, fmt.Errorf("scope %s implies %s: * stands alone", s.Name, strings.Join(s.Implies, " ")))
 		}
 		for _, name := range s.Implies {
 			n, ok := c.numbers[name]
 			if !ok && name != token.All {
-				return nil, At(s.At, fmt.Errorf("scope %s implies %s, which is not declared%s", s.Name, name, spelling.Suggest(name, c.known())))
+				return At(s.At, fmt.Errorf("scope %s implies %s, which is not declared%s", s.Name, name, spelling.Suggest(name, c.known())))
 			}
 			if ok {
 				c.implied[i] = append(c.implied[i], n)
 			}
 		}
 	}
-	for i, s := range declared {
+	return nil
+}
+
+// refuseCircles refuses scopes that imply themselves, other than by "*", which is
+// filled in afterwards.
+func (c *Catalog) refuseCircles() error {
+	for i, s := range c.declared {
 		for _, n := range c.implied[i] {
 			if n == i {
-				return nil, At(s.At, fmt.Errorf("scope %s implies itself", s.Name))
+				return At(s.At, fmt.Errorf("scope %s implies itself", s.Name))
 			}
 			if slices.Contains(c.closure(n), i) {
-				return nil, At(s.At, fmt.Errorf("scope %s implies itself, by way of %s", s.Name, c.names[n]))
+				return At(s.At, fmt.Errorf("scope %s implies itself, by way of %s", s.Name, c.names[n]))
 			}
 		}
 	}
-	for i, s := range declared {
+	return nil
+}
+
+// closeImplied fills in what "*" stands for, and what implied scopes imply in turn.
+func (c *Catalog) closeImplied() {
+	for i, s := range c.declared {
 		if slices.Contains(s.Implies, token.All) {
-			for n := range declared {
+			for n := range c.declared {
 				if n != i {
 					c.implied[i] = append(c.implied[i], n)
 				}
@@ -92,7 +119,6 @@ func NewCatalog(declared []Scope) (*Catalog, error) {
 		closed[i] = c.closure(i)
 	}
 	c.implied = closed
-	return c, nil
 }
 
 // declare numbers a name that must be new.

@@ -97,29 +97,9 @@ func (s *Store) commit(group []*change) (rest []*change) {
 			s.begun.Store(int64(id))
 			// A panic must not reach bbolt from here: what it does about one
 			// may panic as well, and leave its lock behind.
-			return s.shielded(func() error {
-				tx := tx{b}
-				position := tx.position()
-				for i, c := range group {
-					making = i
-					what := store.Change{Position: position + 1}
-					if err := c.ctx.Err(); err != nil {
-						return err
-					}
-					if err := c.do(tx, &what); err != nil {
-						return err
-					}
-					if c.note {
-						continue
-					}
-					if err := tx.record(store.EventsOf(c.ctx)); err != nil {
-						return fmt.Errorf("recording events: %w", err)
-					}
-					position++
-					changes = append(changes, what)
-				}
-				making = -1
-				return tx.setNumber(keyPosition, uint64(position))
+			return s.shielded(func() (err error) {
+				changes, err = tx{b}.makeAll(group, &making)
+				return err
 			})
 		})
 		answered = true
@@ -149,6 +129,33 @@ func (s *Store) commit(group []*change) (rest []*change) {
 		s.watchers.Tell(changes...)
 	}
 	return nil
+}
+
+// makeAll makes the changes of a group, and returns what watchers are to be told of them.
+// making is the one that is being made, and so, where it ends early, the one that can't be;
+// -1: none.
+func (tx tx) makeAll(group []*change, making *int) (changes []store.Change, err error) {
+	position := tx.position()
+	for i, c := range group {
+		*making = i
+		what := store.Change{Position: position + 1}
+		if err := c.ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := c.do(tx, &what); err != nil {
+			return nil, err
+		}
+		if c.note {
+			continue
+		}
+		if err := tx.record(store.EventsOf(c.ctx)); err != nil {
+			return nil, fmt.Errorf("recording events: %w", err)
+		}
+		position++
+		changes = append(changes, what)
+	}
+	*making = -1
+	return changes, tx.setNumber(keyPosition, uint64(position))
 }
 
 // shows reports whether a transaction whose commit has failed can be read all the

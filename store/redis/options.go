@@ -58,19 +58,8 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 	o.KeyPrefix = cmp.Or(o.KeyPrefix, "patgate")
 	o.Budget = cmp.Or(o.Budget, 250*time.Millisecond)
 	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
-	switch {
-	case o.Cluster && o.MasterName != "":
-		return nil, errors.New("redis: cluster and sentinel exclude each other")
-	case o.URL == "" && len(o.Addresses) == 0:
-		return nil, errors.New("redis: no address")
-	case o.URL != "" && len(o.Addresses) > 0:
-		return nil, errors.New("redis: give a URL or addresses, not both")
-	case !o.Cluster && o.MasterName == "" && len(o.Addresses) > 1:
-		return nil, errors.New("redis: several addresses are those of a cluster, or of sentinels: say which")
-	case o.Cluster && o.DB != 0:
-		return nil, errors.New("redis: a cluster has no db but 0")
-	case strings.ContainsAny(o.KeyPrefix, "{}"):
-		return nil, fmt.Errorf("redis: key prefix %q: braces have a meaning of their own", o.KeyPrefix)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	u := &redis.UniversalOptions{
 		Addrs: slices.Clone(o.Addresses), IsClusterMode: o.Cluster, MasterName: o.MasterName,
@@ -101,25 +90,50 @@ func (o *Options) universal() (*redis.UniversalOptions, error) {
 	if o.URL == "" {
 		return u, CheckAddresses(u.Addrs)
 	}
-	if o.MasterName != "" {
-		return nil, errors.New("redis: sentinels are given by their addresses, not by a URL")
+	return u, o.useURL(u)
+}
+
+// check refuses options that contradict each other, or say too little.
+func (o *Options) check() error {
+	switch {
+	case o.Cluster && o.MasterName != "":
+		return errors.New("redis: cluster and sentinel exclude each other")
+	case o.URL == "" && len(o.Addresses) == 0:
+		return errors.New("redis: no address")
+	case o.URL != "" && len(o.Addresses) > 0:
+		return errors.New("redis: give a URL or addresses, not both")
+	case !o.Cluster && o.MasterName == "" && len(o.Addresses) > 1:
+		return errors.New("redis: several addresses are those of a cluster, or of sentinels: say which")
+	case o.Cluster && o.DB != 0:
+		return errClusterDB
+	case strings.ContainsAny(o.KeyPrefix, "{}"):
+		return fmt.Errorf("redis: key prefix %q: braces have a meaning of their own", o.KeyPrefix)
+	case o.URL != "" && o.MasterName != "":
+		return errors.New("redis: sentinels are given by their addresses, not by a URL")
 	}
+	return nil
+}
+
+var errClusterDB = errors.New("redis: a cluster has no db but 0")
+
+// useURL fills in what the URL says, and o doesn't.
+func (o *Options) useURL(u *redis.UniversalOptions) error {
 	parsed, err := redis.ParseURL(o.URL)
 	if err != nil || misplaced(o.URL) {
-		return nil, badURL(o.URL)
+		return badURL(o.URL)
 	}
 	u.Addrs = []string{parsed.Addr}
 	if parsed.Network != "unix" && CheckAddresses(u.Addrs) != nil {
-		return nil, badURL(o.URL)
+		return badURL(o.URL)
 	}
 	u.Username = cmp.Or(o.Username, parsed.Username)
 	u.Password = cmp.Or(o.Password, parsed.Password)
 	u.DB = cmp.Or(o.DB, parsed.DB)
 	u.TLSConfig = cmp.Or(o.TLS, parsed.TLSConfig)
 	if o.Cluster && u.DB != 0 {
-		return nil, errors.New("redis: a cluster has no db but 0")
+		return errClusterDB
 	}
-	return u, nil
+	return nil
 }
 
 // CheckAddresses refuses what no connection can be made to.
