@@ -239,8 +239,8 @@ func (e *entry) serves(at time.Duration, h hearing, o *Options) bool {
 // token last longer.
 func (c *Cache) since(now time.Time) time.Duration { return max(now.Sub(c.start), never) }
 
-// never is longer ago than any time but the zero time, and near enough for the
-// distance to it not to overflow.
+// never stands for the zero time: it is before every real time, but not so far that
+// subtracting it overflows.
 const never = math.MinInt64 / 2
 
 // shard returns the shard of d. Digests are uniform, so that any byte will do.

@@ -253,7 +253,7 @@ unknown, none is deleted. To keep a record of what was there, revoke instead.`,
 	})
 }
 
-// unanswered is how far tokens have ended where the server's answer doesn't come.
+// unanswered is what commands that end tokens say if they are interrupted.
 const unanswered = "before the server has answered, which finishes what it has begun"
 
 // waitFlag adds the flag --wait. What it returns gives the parameter for it.

@@ -29,7 +29,7 @@ type way struct {
 	status   int      // of the error, there; 0: any
 	taken    string   // groups of which they were on a route, each with a blank behind it
 	root     string   // of files
-	fixed    bool     // their path is the operator's
+	fixed    bool     // their path is from the configuration: clients have no say in it
 	moved    bool     // they were rewritten
 	asked    bool     // patgate_authorize answers what gates let through
 	signedIn bool     // by another handler than a gate
@@ -179,7 +179,7 @@ func join(flows []flow) (joined []flow) {
 	return joined
 }
 
-// either returns what is so of requests of which one or the other is.
+// either returns what is so of requests of which f or other is so: what both say.
 func (f *facts) either(other facts) facts {
 	isnt := other.denied(f.isnt)
 	for _, m := range f.denied(other.isnt) {
@@ -199,7 +199,7 @@ func contains(sets []jsonMatch, m jsonMatch) bool {
 	return slices.ContainsFunc(sets, func(other jsonMatch) bool { return other.String() == m.String() })
 }
 
-// denied returns those of the sets that requests don't match either, of which that is so.
+// denied returns those of the sets that requests of which f is so can't match.
 func (f *facts) denied(sets []jsonMatch) []jsonMatch {
 	return slices.DeleteFunc(slices.Clone(sets), func(m jsonMatch) bool { return !contains(f.isnt, m) && f.may(m) })
 }

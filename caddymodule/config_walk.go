@@ -35,7 +35,7 @@ type passage struct {
 	reached bool
 	asked   bool // patgate_authorize answers what it lets through
 	guards  bool // something may answer what it lets through
-	before  int  // so many places were known: requests are answered there that don't come so far
+	before  int  // how many places the walk knew when it came here: what is answered there never reaches the gate
 }
 
 // place is where requests are answered.
@@ -146,7 +146,7 @@ func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
 				flows[i].taken = strings.TrimPrefix(strings.ReplaceAll(" "+flows[i].taken, " "+group, " "), " ")
 			}
 		}
-		if len(on) > 0 || group != "" { // else they go as they went before
+		if len(on) > 0 || group != "" { // otherwise no flow has changed
 			flows = join(flows)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// errorGuard stands before error routes. These get the answer and the request as
-// they came in, without what the gates had put around them: it puts that there again.
+// errorGuard stands before error routes. Caddy hands these the request and the writer as
+// they came in, without what gates have wrapped around them: errorGuard wraps them again.
 type errorGuard struct{}
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
@@ -21,7 +21,7 @@ func (errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			panic(http.ErrAbortHandler) // it was cut: what failed then isn't to be made up for
 		}
 		if o.guarded {
-			continue // by a gate before the routes that have failed, or another errorGuard
+			continue // it is in place: a gate before the routes that have failed put it there, or another errorGuard
 		}
 		o.secrets = append(o.secrets, o.gate.shown(r.URL.RawQuery, "")...) // of before a rewrite
 		w, r = o.guard(w, r)

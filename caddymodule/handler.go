@@ -51,7 +51,7 @@ type Handler struct {
 	remove       []string        // headers that only the gate may send, or that stand for one that is judged
 	inQuery      *mask.Mask      // what tokens in queries look like; nil: none are taken from there
 	unknownUntil time.Time
-	fastCGI      bool // programs behind the gate may be told the URL that was sent
+	fastCGI      bool // a FastCGI proxy may be behind the gate, which tells programs the URL as it was sent, also after a rewrite
 	challenges   challenges
 }
 
@@ -157,8 +157,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		r.Header[decisionHeader] = []string{o.reason.String()}
 	}
 	if m.ByHost() {
-		// One that a trusted proxy has let through may name another: reverse_proxy
-		// has the host in it that was judged, where there is none.
+		// From a trusted proxy, it may name another host than the one that was
+		// judged. Where there is none, reverse_proxy sets it to that one.
 		r.Header.Del("X-Forwarded-Host")
 	}
 	w, r = o.guard(w, r)

@@ -38,7 +38,7 @@ type outcome struct {
 	preflight bool     // it was forwarded as a CORS preflight, and gets no body
 	secrets   []string // the tokens in its URL, which are kept out of the answer
 	watched   bool     // it is cut when its token ends
-	guarded   bool     // it is there now
+	guarded   bool     // what guard puts around the answer and the request is in place
 
 	stream stream   // where the request was forwarded for a token
 	later  *outcome // of a gate behind this one

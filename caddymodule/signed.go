@@ -61,10 +61,10 @@ type identitySigner struct {
 // statement is what an identity says.
 type statement struct {
 	token, owner, space, scopes string
-	ends                        int64 // what it is of: a Unix time in nanoseconds, 0 for never
+	ends                        int64 // when the token ends, in Unix nanoseconds; 0: never
 }
 
-// earlier returns t, or the time at which what it is of ends if that is earlier.
+// earlier returns t, or the end of the token if that is earlier.
 func (s *statement) earlier(t time.Time) time.Time {
 	if ends := time.Unix(0, s.ends); s.ends != 0 && ends.Before(t) {
 		return ends

@@ -21,7 +21,7 @@ import (
 // look is a second look at a request, at the routes on which some server finds it.
 type look struct {
 	m        *Match    // its Route is the one that it is on; nil for none
-	enforced bool      // for routes that aren't in report mode only
+	enforced bool      // only routes that are enforced count, none in report mode
 	reading  *reading  // by which m.path is taken apart now; nil: as it is judged
 	judged   *pathText // m.path as it is judged, meanwhile
 	inName   bool      // a name was found in a segment: one is enough
@@ -333,9 +333,9 @@ func (l *look) onKeys(i int, literal string) bool {
 	return key && before == literal
 }
 
-// findNamed is find behind a parameter. cut says that the path is cut off in the middle
-// of what that stands for, which is a name still (Human of Human Resources): then it is
-// as good as on the request's route.
+// findNamed is find behind a parameter. cut says that the path was cut off inside the
+// parameter's value, and that what is left is a value, too (Human of Human Resources):
+// then the request counts as on its own route.
 func (l *look) findNamed(n *node, i int, cut bool) *Route {
 	if !cut {
 		return l.find(n, i)

@@ -93,7 +93,7 @@ type Match struct {
 	restRoute bool    // the query has that parameter
 	tunnel    string  // the method that the query of a POST has for Restlet, or ""
 	unsure    bool    // it can't be said which route it is on
-	odd       bool    // it is all but on another route, or not by its path alone: worth a second look
+	odd       bool    // it nearly matches another route, or its route depends on more than its path: worth a second look
 	alike     *Route  // on which some server finds the request that was refused for it
 	piece     string  // what in the path that is for
 	charset   charset // by which some servers read the query

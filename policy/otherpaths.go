@@ -43,8 +43,8 @@ type reading struct {
 	pathText
 	rule  string // by which it is
 	piece string // what of the path that is about, or ""
-	loose bool   // it is about other routes alone: values may be cut off
-	was   string // the last segment before it was cut off at a blank, where that is a name: what it was already is no news
+	loose bool   // only the route counts, not another space or resource: values may be cut short
+	was   string // the last segment before it was cut off at a blank, if it is a parameter's value: a route that took it whole is no other route
 }
 
 // readings returns the other ways to take the path apart: with literals compared

@@ -21,7 +21,7 @@ type Route struct {
 
 	pattern     pattern
 	byRestRoute bool   // it has a condition on restRoute
-	outside     string // the source of a space that is inherited, and that the pattern hasn't
+	outside     string // the inherited path.<name> of the space whose parameter this pattern lacks, or ""; for a warning
 	from        []Credential
 	methods     methodSet
 	shape       *Shape // of the body of rejections

@@ -83,7 +83,7 @@ type importer struct {
 	registry *Registry
 	by       Actor
 	line     int // read last, from 1
-	stored   int // the last line of which it is settled
+	stored   int // the last line whose batch is stored
 	batch    []entry
 	size     int // of the batch, in bytes of input
 	done     ImportResult

@@ -106,7 +106,7 @@ func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, l
 	if err == nil && !more {
 		return nil
 	}
-	// Where it isn't known, too: nobody is shown the secret.
+	// Also if that can't be read: nobody has been shown the secret yet.
 	if _, failed := r.delete(ctx, by, []*token.Token{t}); failed != nil && !errors.Is(failed, ErrNotFound) {
 		err = cmp.Or(err, failed)
 	}

@@ -21,7 +21,7 @@ type Copied struct {
 	Written int `json:"written"` // tokens and owners that were not there already
 	Events  int `json:"events"`  // added now
 	// Digest is the SHA-256 of all records of the source in the order of their
-	// ids, last uses left out, which those of the target have as well.
+	// ids, last uses left out. Those of the target have the same.
 	Digest string `json:"digest"`
 }
 

@@ -125,8 +125,8 @@ func (t *Transport) exchange(ctx context.Context, c *conn, r *http.Request) (*ht
 
 func (t *Transport) ask(ctx context.Context, c *conn, r *http.Request) (*http.Response, error) {
 	if err := write(c.w, r); err != nil {
-		// It may have answered before it closed. That nobody can know what it has
-		// taken in does no harm: Takes.
+		// It may have answered before it closed. Nobody can know what it has taken in,
+		// but sending that again does no harm: Takes lets only such requests through.
 		return nil, fmt.Errorf("%w: writing the request: %w", errSilent, err)
 	}
 	c.left = t.MaxHeaderBytes

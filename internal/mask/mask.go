@@ -85,7 +85,8 @@ func (m *Mask) masked(s, ends string) string {
 	if m == nil {
 		return s
 	}
-	if scheme, credential, ok := strings.Cut(s, " "); ok && m.isScheme(scheme) && credential != "" && !strings.ContainsAny(credential, " \"") { // which a challenge has
+	// A challenge (WWW-Authenticate) has blanks or quotes behind its scheme, a credential has none.
+	if scheme, credential, ok := strings.Cut(s, " "); ok && m.isScheme(scheme) && credential != "" && !strings.ContainsAny(credential, " \"") {
 		return scheme + " " + Redacted
 	}
 	p := decode(s)
@@ -94,7 +95,9 @@ func (m *Mask) masked(s, ends string) string {
 		hidden[i] = p.given(hidden[i])
 	}
 	if p.starts != nil {
-		hidden = append(hidden, m.own(s)...) // whose first letters were decoded with what is before them
+		// Also in the text as given: decoding an escape right before it may have eaten
+		// the first letters of a prefix.
+		hidden = append(hidden, m.own(s)...)
 	}
 	return without(s, hidden)
 }

@@ -105,8 +105,9 @@ func (m *Mask) keyed(p *plain, ends string) (all []span) {
 	if len(m.keys) == 0 || strings.IndexByte(p.text, '=') < 0 {
 		return nil
 	}
-	// Where a key begins, as the gate takes a query apart, and as who decodes a
-	// part of it first does; -1: nowhere.
+	// Where a key begins for those who split a query before they decode it, as the gate
+	// does; and (inner) for those who decode it first, as with a query inside another
+	// one. -1: nowhere.
 	key, inner, inQuery := 0, 0, false
 	for i := 0; i < len(p.text); i++ {
 		switch c := p.text[i]; c {

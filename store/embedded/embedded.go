@@ -49,7 +49,7 @@ type Store struct {
 
 	lead   chan struct{}         // holds a value while some call commits what is queued
 	last   atomic.Int64          // id of the last transaction that was committed
-	begun  atomic.Int64          // and of the last that was begun: where its commit fails late, it may show
+	begun  atomic.Int64          // id of the last that was begun: it may be visible although its commit has failed, see shows
 	broken atomic.Pointer[error] // why bbolt can't be called any more
 
 	queueing sync.Mutex

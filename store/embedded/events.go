@@ -203,7 +203,7 @@ func (tx tx) pruneEvents(age time.Duration, max int, remove bool) (some bool, er
 	c := tx.events().Cursor()
 	var newest store.Event
 	if key, _ := c.Last(); key != nil {
-		newest, _ = tx.event(key) // of one that can't be read nobody knows the time: none is too old by it
+		newest, _ = tx.event(key) // if it can't be read, its time isn't known, and none is removed for its age
 	}
 	before := store.KeptSince(time.Now(), newest.Time, age)
 	for key, _ := c.First(); key != nil && len(old) < scanStep; key, _ = c.Next() {

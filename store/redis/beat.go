@@ -108,9 +108,9 @@ func (s *Store) logRefusal(before bool, err error) bool {
 	return now
 }
 
-// prove has a beat count, and reports whether it does, if the feed comes from the server
-// that took it: the feed has passed the entry that was the last one there. Where
-// Sentinels disagree, they may be two servers.
+// prove reports whether a beat counts, and notes it if so. It does when the feed has
+// passed the entry that was the last one on the server which took the beat: then both
+// are one server. Where Sentinels disagree, they may be two.
 func (s *Store) prove(p pulse) bool {
 	ok := !p.sent.IsZero() && p.head.n >= p.followed && s.passed.has(p.head)
 	if ok {

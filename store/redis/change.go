@@ -64,8 +64,8 @@ func (c *change) set(d token.Digest, before, after string) {
 	c.what = append(c.what, touched{digest: d, version: c.version, gone: after == ""})
 }
 
-// hold leaves the key of a digest as it is, and sees to it that nothing comes
-// between.
+// hold has the key of a digest take part in the change as it is, so that no other change
+// of it can come in between.
 func (c *change) hold(d token.Digest, r record) {
 	c.writes = append(c.writes, write{d, r.raw, r.raw})
 	c.what = append(c.what, touched{digest: d, version: max(r.version, 1), gone: r.raw == ""})

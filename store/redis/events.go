@@ -211,7 +211,7 @@ func (s *Store) PruneEvents(ctx context.Context, age time.Duration, max int) err
 	}
 	var last store.Event
 	for _, m := range newest.Val() {
-		last, _, _ = parseEvent(m) // of one that can't be read nobody knows the time: none is too old by it
+		last, _, _ = parseEvent(m) // if it can't be read, its time isn't known, and none is removed for its age
 	}
 	before := store.KeptSince(clock.Val(), last.Time, age)
 	for more := true; more; {

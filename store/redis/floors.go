@@ -18,7 +18,7 @@ const floorsKept = 16_384
 type floor struct {
 	version uint64
 	gone    bool // by that change
-	doubted bool // or perhaps by a later one
+	doubted bool // a later change, in a gap of the feed, may have removed the record
 }
 
 // allows reports whether a record of this version, or its absence, may be what

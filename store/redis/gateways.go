@@ -45,8 +45,8 @@ type gateway struct {
 }
 
 // lives reports whether the gateway may hold something, at a time of the server.
-// It heard of changes for as long as its beats were taken, and a little longer: also by
-// a master that was cut off, until it knew that.
+// It trusts what it holds for beatLimit after the last of its beats that was taken; a
+// master that was cut off may have taken some for replicaSilence seconds more.
 func (g *gateway) lives(now time.Time) bool {
 	return now.Sub(g.LastSeen) < beatLimit+replicaSilence*time.Second+g.holds
 }

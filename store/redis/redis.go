@@ -163,7 +163,7 @@ type Store struct {
 	name     string // of this gateway
 	where    string // for people: the address
 	budget   time.Duration
-	patience time.Duration // how long a change may be in the way of another before that aborts it
+	patience time.Duration // how long a change waits for another that holds a key it needs, before it aborts that one
 	log      *slog.Logger
 
 	// Lookups.
@@ -178,7 +178,7 @@ type Store struct {
 	seen     atomic.Pointer[sightings] // replicas, by any gateway; nil: not asked yet
 
 	// The feed.
-	feed     redis.UniversalClient // whose one connection waits for changes; of follow, and closed under closing
+	feed     redis.UniversalClient // its one connection waits for changes; used by follow alone, closed with closing held
 	closing  sync.Mutex
 	openFeed func() redis.UniversalClient
 	reopen   atomic.Bool // it is to be opened anew

@@ -205,9 +205,9 @@ func (s *Store) replicasOf(server redis.UniversalClient) replicas {
 
 // executeSafe executes a pipeline of a server's connection, and returns
 // errNotReplicated unless all replicas have what it has written: those known before,
-// and those that are there when WAIT has counted how many have it. If these are fewer
-// than WAIT has counted, or as many, it has counted each of them. One that has come
-// since the last count is waited for in a second round.
+// and those that are there when WAIT has returned. It returns only how many have it: if
+// no more replicas are there then, every one of them does. If one has joined since the
+// last count, WAIT is called once more.
 func (s *Store) executeSafe(ctx context.Context, server *redis.Client, conn *redis.Conn, p redis.Pipeliner) error {
 	for {
 		want := s.replicasOf(server).want()

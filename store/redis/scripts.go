@@ -45,9 +45,9 @@ return 1`
 // luaWrites defines write, which notes a write, and make, which makes those noted, in
 // this order; or none, where the user may not make one of them. What a script has
 // written before another write is refused stays, and gateways would hear of a change
-// that isn't made. (Of a claim, which goes by itself, and of a value that is replaced by
-// an empty one, which counts as none, nothing is left that matters: these are written
-// without.)
+// that isn't made. (Claims, and values that are replaced by an empty one, are written
+// at once: a claim expires, and an empty value counts as none, so that nothing harmful
+// is left if a later write is refused.)
 const luaWrites = `
 local writes = {}
 local function write(...) writes[#writes + 1] = {...} end
