@@ -23,7 +23,7 @@ import (
 type adminCall struct {
 	rest.Call
 	app      *App
-	tokens   *tokens
+	open     *openStore
 	registry *registry.Registry
 	by       registry.Actor
 	wait     time.Duration // for other gateways to take a change in; 0: a moment
@@ -68,7 +68,7 @@ func (c *adminCall) prepare(params []string) error {
 	if err := c.waitFor(); err != nil {
 		return err
 	}
-	if c.tokens, err = c.app.hub.open(); err != nil {
+	if c.open, err = c.app.hub.open(); err != nil {
 		return err
 	}
 	if c.registry, err = c.app.registry(); err != nil {
@@ -150,7 +150,7 @@ const ackTime = 100 * time.Millisecond
 
 // acknowledged counts the gateways that have taken in what was done just now.
 func (c *adminCall) acknowledged() rest.Gateways {
-	return rest.Acknowledged(c.R.Context(), c.tokens.store, cmp.Or(c.wait, ackTime))
+	return rest.Acknowledged(c.R.Context(), c.open.store, cmp.Or(c.wait, ackTime))
 }
 
 // maxWait bounds how long an answer can be made to wait for gateways.

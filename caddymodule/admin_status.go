@@ -100,16 +100,16 @@ func showStatus(c *adminCall) (any, error) {
 	var err error
 	if of.Status, err = c.storeStatus(); err != nil {
 		of.Error = err.Error()
-	} else if seen := c.tokens.lookout.seen.Load(); seen.err != nil {
+	} else if seen := c.open.lookout.seen.Load(); seen.err != nil {
 		of.Error = seen.err.Error() // of a part of it, or of a moment ago
 	}
 	caddyVersion, _ := caddy.Version()
 	return serverStatus{
 		Version:    versions{Patgate: Version(), Caddy: caddyVersion},
-		Health:     c.tokens.health(time.Now()),
+		Health:     c.open.health(time.Now()),
 		Store:      of,
-		Feed:       feedStatusOf(c.tokens.store),
-		Cache:      cacheStatusOf(c.tokens.cache),
+		Feed:       feedStatusOf(c.open.store),
+		Cache:      cacheStatusOf(c.open.cache),
 		Rejections: c.app.hub.rejections.status(),
 		Reporting:  c.app.reporting(),
 	}, nil
@@ -126,7 +126,7 @@ func (a *App) reporting() (n int) {
 // storeStatus returns the state of the store with the gateways that serve from
 // it. A store that lists none is used by this process only.
 func (c *adminCall) storeStatus() (store.Status, error) {
-	status, err := c.tokens.store.Status(c.R.Context())
+	status, err := c.open.store.Status(c.R.Context())
 	if err != nil || len(status.Gateways) > 0 {
 		return status, err
 	}

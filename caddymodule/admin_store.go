@@ -20,7 +20,7 @@ func checkStore(c *adminCall) (any, error) {
 	if err := c.decode(&in, true); err != nil {
 		return nil, err
 	}
-	problems, err := c.tokens.store.Check(c.R.Context(), in.Repair)
+	problems, err := c.open.store.Check(c.R.Context(), in.Repair)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func checkStore(c *adminCall) (any, error) {
 
 // backUpStore answers with the file of an embedded store, as it is at this moment.
 func backUpStore(c *adminCall) (any, error) {
-	s, ok := c.tokens.store.(store.Snapshotter)
+	s, ok := c.open.store.(store.Snapshotter)
 	if !ok {
 		return nil, rest.Refuse(http.StatusConflict, "the tokens are in Redis, which is backed up by its own means: save its append-only file or a snapshot")
 	}

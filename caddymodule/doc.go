@@ -4,6 +4,7 @@
 // # The way of a request
 //
 //	handler.go      the gate: the way of a request
+//	client.go       the address it comes from
 //	identity.go     headers that tell the upstream who is asking
 //	signed.go       one signed token that says so instead
 //	keyring.go      the keys it is signed with

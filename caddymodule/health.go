@@ -37,7 +37,7 @@ type health struct {
 }
 
 // health works out how well requests can be served.
-func (t *tokens) health(now time.Time) health {
+func (t *openStore) health(now time.Time) health {
 	seen := t.lookout.seen.Load()
 	h := health{Status: healthOK, Since: wireTime(seen.since)}
 	switch {
@@ -61,7 +61,7 @@ func (t *tokens) health(now time.Time) health {
 
 // heldUntil returns when tokens that are held cease to serve, now that the store can't
 // be asked; zero: they never did.
-func (t *tokens) heldUntil(seen *sight) time.Time {
+func (t *openStore) heldUntil(seen *sight) time.Time {
 	o := t.cache.Options()
 	stale := max(o.MaxStale, 0)
 	f, follows := t.store.(store.Follower)

@@ -22,7 +22,7 @@ func unhealthy(t *testing.T, seen sight, heard *time.Time) *App {
 	f.heard.Store(heard)
 	c := cache.New(f, cache.Options{MaxStale: time.Minute})
 	t.Cleanup(c.Close)
-	o := &tokens{store: f, cache: c, lookout: &lookout{}}
+	o := &openStore{store: f, cache: c, lookout: &lookout{}}
 	o.lookout.seen.Store(&seen)
 	h := newHub(source{}, cache.Options{})
 	h.opened.Store(o)

@@ -30,13 +30,13 @@ type hub struct {
 	rejections *rejections
 
 	mu     sync.Mutex
-	opened atomic.Pointer[tokens]
+	opened atomic.Pointer[openStore]
 	users  []*App                    // the configurations that use it, the oldest first
 	left   atomic.Pointer[time.Time] // when a configuration let go of it last
 }
 
-// tokens is an open store and what is held in memory for it.
-type tokens struct {
+// openStore is an open store and what is held in memory for it.
+type openStore struct {
 	store   store.Store
 	cache   *cache.Cache
 	limiter *limiter
@@ -50,7 +50,7 @@ func newHub(s source, o cache.Options) *hub {
 }
 
 // open opens the store unless it is open.
-func (h *hub) open() (*tokens, error) {
+func (h *hub) open() (*openStore, error) {
 	if t := h.opened.Load(); t != nil {
 		return t, nil
 	}
@@ -66,7 +66,7 @@ func (h *hub) open() (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tokens{store: s, limiter: newLimiter(), lookout: newLookout(s), streams: newStreams(), keeper: newKeeper(s)}
+	t := &openStore{store: s, limiter: newLimiter(), lookout: newLookout(s), streams: newStreams(), keeper: newKeeper(s)}
 	options := h.options
 	options.Changed = t.streams.hear
 	t.cache = cache.New(s, options)
@@ -126,7 +126,7 @@ func (h *hub) release(a *App) {
 }
 
 // apply puts a configuration's settings in force.
-func (t *tokens) apply(a *App) {
+func (t *openStore) apply(a *App) {
 	o := a.cacheOptions()
 	o.Changed = t.streams.hear
 	t.cache.Apply(o)

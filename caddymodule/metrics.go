@@ -119,7 +119,7 @@ func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	var sum cache.Stats
-	var used *tokens // what was replaced is open for a while, and says nothing of what comes
+	var used *openStore // what was replaced is open for a while, and says nothing of what comes
 	live := 0
 	hubs.Range(func(_, value any) bool {
 		h := value.(*hub)
@@ -157,7 +157,7 @@ func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 }
 
 // collectHealth reports how well a gateway can serve.
-func collectHealth(ch chan<- prometheus.Metric, t *tokens) {
+func collectHealth(ch chan<- prometheus.Metric, t *openStore) {
 	now := t.health(time.Now()).Status
 	for _, status := range healths {
 		value := 0.0

@@ -13,6 +13,13 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
+// The tiers that a token can be found in, or not be found in.
+const (
+	tierMemory   = "memory"   // held
+	tierNegative = "negative" // remembered as unknown
+	tierStore    = "store"    // asked for, or held and the store couldn't be asked
+)
+
 // outcome is what became of a request, for later handlers, error routes, access
 // logs and the upstream. One is made for each request.
 type outcome struct {

@@ -9,13 +9,6 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// The tiers that a token can be found in, or not be found in.
-const (
-	tierMemory   = "memory"   // held
-	tierNegative = "negative" // remembered as unknown
-	tierStore    = "store"    // asked for, or held and the store couldn't be asked
-)
-
 // annotate describes the outcome in the request's span, if Caddy's tracing
 // directive has begun one that is recorded, and takes the secrets out of what that
 // has put there. Who has sent the request isn't said: traces go to others than
