@@ -237,6 +237,9 @@ var readPolicy = func() *policy.Policy {
 // ok is false when the store must be asked.
 func get(c *Cache, secret string, at time.Time) (v policy.Reason, ok bool) {
 	d := digest(secret)
+	if s := c.Glance(&d, at); s != nil {
+		return verdict(s, true), true
+	}
 	s, answer := c.Get(&d, at)
 	return verdict(s, answer == Held), answer == Held || answer == Unknown
 }
