@@ -138,8 +138,18 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	defer func(asked *http.Request, method string, target *url.URL, uri, host string) {
 		asked.Method, asked.URL, asked.RequestURI, asked.Host = method, target, uri, host
 	}(r, r.Method, r.URL, r.RequestURI, r.Host)
-	ctx := r.Context()
-	watched := newHeadWriter(w, func(status int, h http.Header) int { return a.answered(ctx, status, h) })
+	var judged *http.Request
+	var own []string // headers that the gate may remove
+	watched := newHeadWriter(w, func(status int, h http.Header) int {
+		if status/100 != 2 {
+			return a.refused(status, h)
+		}
+		if judged == nil || !permitted(judged.Context()) {
+			return http.StatusForbidden // another handler's success: it is no gate
+		}
+		a.answer(h, judged.Header, own)
+		return status
+	})
 	if why := a.restore(r); why != "" {
 		return refuse(watched, http.StatusBadRequest, why)
 	}
@@ -150,28 +160,28 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if name := misleading(r.Header, a.asker.own); name != "" {
 		return refuse(watched, http.StatusBadRequest, "the header "+name+" could make the API see another request than the one judged, and can't be removed from here")
 	}
-	var own []string // what the gate may remove
 	for name := range r.Header {
 		switch {
 		case name == "Authorization", name == "X-Forwarded-Host", name == "X-Envoy-Original-Path", strings.HasPrefix(name, policy.IdentityPrefix):
 			own = append(own, name)
 		}
 	}
-	r = r.WithContext(context.WithValue(ctx, authorizing{}, true))
-	if err := next.ServeHTTP(watched, r); err != nil || watched.sent {
+	own = append(own, a.names()...)
+	judged = r.WithContext(context.WithValue(r.Context(), authorizing{}, true))
+	err := next.ServeHTTP(watched, judged)
+	switch {
+	case err != nil:
 		return a.fail(watched, err)
-	}
-	if !permitted(ctx) {
+	case !watched.sent && !permitted(judged.Context()):
 		return a.fail(watched, errors.New("no gate stands behind it"))
 	}
-	a.answer(w.Header(), r.Header, append(own, a.names()...))
-	w.WriteHeader(http.StatusOK)
+	watched.begin()
 	return nil
 }
 
 // fail answers for a handler that has failed, unless something is answered already.
 func (a *Authorize) fail(w *headWriter, err error) error {
-	if err == nil || w.sent {
+	if w.sent {
 		return err
 	}
 	status := http.StatusInternalServerError
@@ -245,6 +255,9 @@ func (a *Authorize) restore(r *http.Request) (why string) {
 		return "the proxy that asks sends what is no path as " + a.asker.original[1]
 	}
 	r.Method, r.URL, r.RequestURI, r.Host = values[0], target, values[1], values[2]
+	if upgrade := r.Header["Upgrade"]; a.For == "caddy" && r.Method == http.MethodConnect && len(upgrade) == 1 && upgrade[0] == "websocket" {
+		r.Method = http.MethodGet // a WebSocket over HTTP/2 or 3 (RFC 8441), which Caddy asks about as one over HTTP/1
+	}
 	return ""
 }
 
@@ -270,15 +283,10 @@ func refuse(w http.ResponseWriter, status int, why string) error {
 	return rest.AnswerProblem(w, rest.Refuse(status, "%s", why))
 }
 
-// answered changes the status of an answer to what the proxy that asks takes for one. None
-// is a success but where gates have let the request through: other handlers, or error
-// routes of theirs, are no gates. nginx takes every other status than 401 and 403 for a
-// failure of its own: it gets 403 for what the client did wrong, with the status in a
-// header.
-func (a *Authorize) answered(ctx context.Context, status int, h http.Header) int {
-	if status/100 == 2 && !permitted(ctx) {
-		return http.StatusForbidden
-	}
+// refused changes the status of an answer to what the proxy that asks takes for one. nginx
+// takes every other than 401 and 403 for a failure of its own: it gets 403 for what the
+// client did wrong, with the status in a header.
+func (a *Authorize) refused(status int, h http.Header) int {
 	if a.For == "nginx" && (status == http.StatusBadRequest || status == http.StatusTooManyRequests) {
 		h["X-Patgate-Status"] = []string{strconv.Itoa(status)}
 		return http.StatusForbidden

@@ -216,6 +216,12 @@ func TestAuthorizeBehind(t *testing.T) {
 	if w := authorization(t, "caddy", authorizedGate, `{"handler": "static_response", "status_code": 204}`).ask("GET", "/", original...); w.Code != 204 {
 		t.Errorf("with an answer of its own: %d, want 204", w.Code)
 	}
+	// What the proxy is to remove and to add is said by whoever answers.
+	envoy := authorization(t, "envoy", authorizedGate, `{"handler": "static_response", "body": "ok"}`)
+	w := envoy.ask("GET", "/v1/spaces/1/stories", "Authorization", "Bearer "+envoy.create(t), "X-Patgate-Other", "1")
+	if removed := w.Header().Get("X-Envoy-Auth-Headers-To-Remove"); w.Code != 200 || w.Header().Get("X-Patgate-Token") == "" || !strings.Contains(removed, "x-patgate-other") {
+		t.Errorf("with an answer of its own: %d %v", w.Code, w.Header())
+	}
 	for _, text := range []string{"patgate_authorize", "patgate_authorize apache", "patgate_authorize nginx traefik"} {
 		if err := new(Authorize).UnmarshalCaddyfile(caddyfile.NewTestDispenser(text)); err == nil {
 			t.Errorf("%s: no error", text)
@@ -223,6 +229,20 @@ func TestAuthorizeBehind(t *testing.T) {
 	}
 	if err := (&Authorize{For: ""}).Provision(caddy.Context{}); err == nil {
 		t.Error("for nobody: no error")
+	}
+}
+
+// Of a WebSocket over HTTP/2 or 3 Caddy asks with the method that opens it there.
+func TestAuthorizeExtendedConnect(t *testing.T) {
+	g := authorization(t, "caddy", authorizedGate)
+	for upgrade, want := range map[string]int{"websocket": 200, "h2c": 400, "": 400} {
+		header := []string{"X-Forwarded-Method", "CONNECT", "X-Forwarded-Uri", "/health"}
+		if upgrade != "" {
+			header = append(header, "Upgrade", upgrade)
+		}
+		if w := g.ask("GET", "/", header...); w.Code != want {
+			t.Errorf("with Upgrade %q: %d, want %d", upgrade, w.Code, want)
+		}
 	}
 }
 
