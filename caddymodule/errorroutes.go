@@ -80,11 +80,12 @@ func beingProvisioned(routes caddyhttp.RouteList) bool {
 	return slices.ContainsFunc(routes, func(r caddyhttp.Route) bool { return len(r.HandlersRaw) > 0 })
 }
 
-// withErrorRoutes returns the server of the request, if it has error routes. What an
-// authorization service answers isn't theirs.
+// withErrorRoutes returns the server of the request, if it has error routes that are yet to
+// come. What an authorization service answers isn't theirs.
 func withErrorRoutes(r *http.Request) *caddyhttp.Server {
 	s, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || s == nil || s.Errors == nil || len(s.Errors.Routes) == 0 || r.Context().Value(authorizing{}) != nil {
+	if !ok || s == nil || s.Errors == nil || len(s.Errors.Routes) == 0 ||
+		r.Context().Value(caddyhttp.ErrorCtxKey) != nil || r.Context().Value(authorizing{}) != nil {
 		return nil
 	}
 	return s

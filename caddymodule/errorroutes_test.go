@@ -256,3 +256,15 @@ func TestGuardErrorRoutesInTime(t *testing.T) {
 		}
 	}
 }
+
+// A gate in error routes answers for itself: Caddy would give its rejection the status of
+// the error that has led there.
+func TestGateInErrorRoutes(t *testing.T) {
+	g := startErrors(t, withErrors(`[{"handle": [`+failJSON+`]}]`, `[{"handle": [`+gateJSON+`]}, {"handle": [{"handler": "probe", "name": "made up for"}]}]`, "{}"))
+	probes["made up for"] = func(http.ResponseWriter, *http.Request) error { return nil }
+	w := httptest.NewRecorder()
+	g.server.ServeHTTP(w, streamWith("no token"))
+	if w.Code != 401 || !strings.Contains(w.Body.String(), "token_malformed") {
+		t.Errorf("%d %s, want 401", w.Code, w.Body)
+	}
+}

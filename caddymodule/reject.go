@@ -24,9 +24,13 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 	// directive does.
 	values := &[5]string{"no-store", "close", "nosniff"}
 	header["Cache-Control"] = values[0:1:1]
-	if r.ProtoMajor == 1 && (r.ContentLength < 0 || r.ContentLength > maxDrained) {
-		o.closes = true
-		header["Connection"] = values[1:2:2] // or net/http would wait for the body before it answers
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		// net/http waits for a short body before it answers, so that the connection can go on.
+		if o.closes = r.ContentLength < 0 || r.ContentLength > maxDrained || r.Header["Expect"] != nil; o.closes {
+			header["Connection"] = values[1:2:2]
+		} else {
+			hurry(w)
+		}
 	}
 	if retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((retryAfter+time.Second-1)/time.Second)))
@@ -53,9 +57,6 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 	body := o.shape.Render(p)
 	values[3], values[4] = o.shape.ContentType(), strconv.Itoa(len(body))
 	header["X-Content-Type-Options"], header["Content-Type"], header["Content-Length"] = values[2:3:3], values[3:4:4], values[4:5:5]
-	if r.ProtoMajor == 1 && r.ContentLength != 0 && !o.closes {
-		hurry(w) // net/http waits for a short body, so that the connection can go on
-	}
 	w.WriteHeader(status)
 	_, err := w.Write(body)
 	if o.closes && err == nil {

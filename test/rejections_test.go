@@ -483,27 +483,35 @@ func TestRejectionIsReadBehindALongBody(t *testing.T) {
 // connection isn't kept for that.
 func TestRejectionOfBodyThatNeverComes(t *testing.T) {
 	t.Parallel()
-	g := start(t, setup{sites: "http://api.test:{$PORT} {\n\tpatgate {\n\t\troute POST /x any\n\t}\n\treverse_proxy {$UPSTREAM}\n}"})
+	const gate = "\tpatgate {\n\t\troute POST /x any\n\t}\n\treverse_proxy {$UPSTREAM}\n"
+	g := start(t, setup{
+		sites: "http://api.test:{$PORT} {\n" + gate + "}\n" +
+			"http://errors.test:{$PORT} {\n" + gate + "\thandle_errors {\n\t\trespond \"turned away\"\n\t}\n}",
+	})
 	for _, lines := range []string{
 		"Content-Length: 1000\r\n\r\n",
+		"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n",
 		"Content-Length: 1000000\r\n\r\nx",
 		"Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n",
 		"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
 	} {
-		t.Run(strings.Fields(lines)[1], func(t *testing.T) {
-			t.Parallel()
-			c := g.dial(t)
-			defer c.Close()
-			if _, err := io.WriteString(c, "POST /x HTTP/1.1\r\nHost: api.test\r\n"+lines); err != nil {
-				t.Fatal(err)
-			}
-			r := bufio.NewReader(c)
-			if a, err := g.read(r, "POST"); err != nil || a.status != 401 {
-				t.Errorf("%q: %v %v, want 401", lines, a, err)
-			}
-			if _, err := r.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("%q: the connection goes on (%v)", lines, err)
-			}
-		})
+		for _, host := range []string{"api.test", "errors.test"} {
+			t.Run(host+" "+strings.Fields(lines)[1], func(t *testing.T) {
+				t.Parallel()
+				c := g.dial(t)
+				defer c.Close()
+				if _, err := io.WriteString(c, "POST /x HTTP/1.1\r\nHost: "+host+"\r\n"+lines); err != nil {
+					t.Fatal(err)
+				}
+				r := bufio.NewReader(c)
+				a, err := g.read(r, "POST")
+				if err != nil || a.status != 401 {
+					t.Errorf("%q: %v %v, want 401", lines, a, err)
+				}
+				if _, err := r.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("%q: the connection goes on (%v)", lines, err)
+				}
+			})
+		}
 	}
 }
