@@ -17,30 +17,45 @@ import (
 var masks mask.Set
 
 // maskLogs has LogEncoder know the gate's tokens, and says so where a log that doesn't
-// use it would show them: Caddy hides the headers Authorization and Cookie from access
-// logs, but neither queries nor other headers.
+// use it would show them: Caddy hides the headers Authorization and Cookie from its logs,
+// but neither queries nor other headers.
 func (h *Handler) maskLogs(ctx caddy.Context) {
 	masks.Add(h.policy.Credentials(), h.app.rules.Prefix)
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || server.Logs == nil {
+	places := h.loggedPlaces()
+	if !ok || len(places) == 0 {
 		return
 	}
-	if places := h.loggedPlaces(); len(places) > 0 && showsSecrets(ctx, server.Logs) {
+	if showSecrets(ctx, accessLogs(server.Logs)) {
 		ctx.Logger().Warn("access logs show tokens in clear: give the logs the format patgate, or a filter of your own",
+			zap.Strings("token_from", places))
+	}
+	if showSecrets(ctx, []string{"http.log.error", "http.handlers.reverse_proxy"}) {
+		ctx.Logger().Warn("logs of what fails show tokens in clear: give the default log the format patgate (the global option log), or a filter of your own",
 			zap.Strings("token_from", places))
 	}
 }
 
-// showsSecrets reports whether access logs of the server go to a log of another format
-// than LogEncoder.
-func showsSecrets(ctx caddy.Context, logs *caddyhttp.ServerLogConfig) (shows bool) {
-	var names []string
+// accessLogs returns the names that access logs of a server are written by.
+func accessLogs(logs *caddyhttp.ServerLogConfig) (names []string) {
+	if logs == nil {
+		return nil
+	}
+	const all = "http.log.access"
 	if len(logs.LoggerNames) == 0 || logs.DefaultLoggerName != "" { // else it has requests that are for no site
-		names = append(names, logs.DefaultLoggerName)
+		names = append(names, strings.TrimSuffix(all+"."+logs.DefaultLoggerName, "."))
 	}
 	for _, more := range logs.LoggerNames {
-		names = append(names, more...)
+		for _, name := range more {
+			names = append(names, strings.TrimSuffix(all+"."+name, "."))
+		}
 	}
+	return names
+}
+
+// showSecrets reports whether what is logged by one of these names goes to a log of
+// another format than LogEncoder.
+func showSecrets(ctx caddy.Context, names []string) (shows bool) {
 	// Caddy says of no log which format it has: a field sees it when it is added.
 	look := zap.Inline(zapcore.ObjectMarshalerFunc(func(e zapcore.ObjectEncoder) error {
 		_, masks := e.(*LogEncoder)
@@ -48,19 +63,18 @@ func showsSecrets(ctx caddy.Context, logs *caddyhttp.ServerLogConfig) (shows boo
 		return nil
 	}))
 	for _, name := range names {
-		ctx.Logger(accessLog(strings.TrimSuffix("http.log.access."+name, "."))).With(look)
+		ctx.Logger(loggerName(name)).With(look)
 	}
 	return shows
 }
 
-// accessLog stands for a module that logs by this name.
-type accessLog string
+// loggerName stands for a module that logs by this name.
+type loggerName string
 
 // CaddyModule is for caddy.Context.
-func (l accessLog) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: caddy.ModuleID(l)} }
+func (l loggerName) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: caddy.ModuleID(l)} }
 
-// loggedPlaces returns the places where tokens are taken from that Caddy's access
-// logs show.
+// loggedPlaces returns the places where tokens are taken from that Caddy's logs show.
 func (h *Handler) loggedPlaces() (places []string) {
 	for _, c := range h.policy.Credentials() {
 		if (c.Kind == policy.Query || c.Kind == policy.Header) && !slices.Contains(places, c.String()) {

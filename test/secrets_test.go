@@ -252,6 +252,9 @@ func TestLogWarning(t *testing.T) {
 		if got := strings.Contains(g.log.String(), "access logs show tokens in clear"); got != row.want {
 			t.Errorf("%s: warned is %v, want %v", row.name, got, row.want)
 		}
+		if got, want := strings.Contains(g.log.String(), "what fails show tokens in clear"), row.from != "token_from bearer"; got != want {
+			t.Errorf("%s: warned of the log of what fails is %v, want %v", row.name, got, want)
+		}
 	}
 }
 
