@@ -16,8 +16,11 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// rejectionStatuses returns what gates answer requests that they turn away.
+// rejectionStatuses returns what gates answer requests that they turn away, and Caddy those
+// that it turns away before all routes: a method that can't be one, and a host that is
+// another than the certificate's.
 func rejectionStatuses() (statuses []int) {
+	statuses = []int{405, 421}
 	for _, reason := range policy.Reasons() {
 		if reason != policy.Forward {
 			statuses = append(statuses, reason.Status())

@@ -308,6 +308,7 @@ func (w *walk) answer(h *jsonHandler, flows []flow) {
 		p.seen = append(p.seen, f)
 		fixed := f.fixed || h.Rewrite.URI != "" && !ownPath(h.Rewrite.URI)
 		switch {
+		case f.judged && f.status > 0 && h.Handler != "reverse_proxy": // pages of errors aren't the API
 		case f.judged:
 			for _, u := range p.upstreams {
 				for _, gate := range f.gates {
@@ -320,7 +321,7 @@ func (w *walk) answer(h *jsonHandler, flows []flow) {
 		default:
 			p.open = append(p.open, f)
 		}
-		if f.away == nil && f.status == 0 && !f.judged {
+		if f.away == nil && f.status == 0 {
 			for _, status := range h.fails() {
 				w.fail(f, status)
 			}

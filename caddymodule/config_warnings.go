@@ -182,11 +182,11 @@ func (c *configuration) checkOpen(w *walk, p *place, sites []site, elsewhere boo
 func (c *configuration) checkFailed(w *walk, p *place) {
 	for _, gate := range p.away {
 		if p.handler.Handler == "reverse_proxy" {
-			c.warn(gate, warnPassedBy, "handle_errors forwards requests that this gate turns away, unjudged: "+
-				"say which errors it is for, and none that the gate answers ("+turnedAway()+"), as in handle_errors 502 504, or rewrite them to the page of an error first")
+			c.warn(gate, warnPassedBy, "handle_errors forwards requests that this gate turns away, or Caddy before it, unjudged: "+
+				"say which errors it is for, and none that these are answered with ("+turnedAway()+"), as in handle_errors 502 504, or rewrite them to the page of an error first")
 		} else if slices.ContainsFunc(p.upstreams, func(u string) bool { return len(w.guarding[u]) > 0 }) {
 			c.warn(gate, warnPassedBy, "handle_errors answers requests that this gate turns away with the files behind it ("+p.name+"): "+
-				"rewrite them to the page of an error first, or say which errors it is for, and none that the gate answers ("+turnedAway()+"); "+
+				"rewrite them to the page of an error first, or say which errors it is for, and none that these are answered with ("+turnedAway()+"); "+
 				"try_files leaves a request as it is when none of its files exists: end it with =404, or use rewrite")
 		}
 	}

@@ -228,7 +228,7 @@ func TestCheckEmpty(t *testing.T) {
 // Error routes that proxy get what the gate turns away, unless they are certainly for
 // other errors, or the request is rewritten to a page of theirs.
 func TestCheckErrorRoutes(t *testing.T) {
-	const forwards = "handle_errors forwards requests that this gate turns away, unjudged: say which errors it is for, and none that the gate answers (400, 401, 403, 429, 503), as in handle_errors 502 504"
+	const forwards = "handle_errors forwards requests that this gate turns away, or Caddy before it, unjudged: say which errors it is for, and none that these are answered with (400, 401, 403, 405, 421, 429, 503), as in handle_errors 502 504"
 	const files = "handle_errors answers requests that this gate turns away with the files behind it (file_server /srv): "
 	const proxied, served = "GATE; reverse_proxy a; ", "root /srv; GATE; file_server; "
 	for _, row := range [][2]string{
@@ -255,10 +255,12 @@ func TestCheckErrorRoutes(t *testing.T) {
 		{proxied + "handle_errors { @x path /x; rewrite @x /y; reverse_proxy b }", forwards},
 		{proxied + "handle_errors { rewrite * /y{uri}; reverse_proxy b }", forwards},
 		{proxied + "handle_errors { invoke fallback } +++ &(fallback) { reverse_proxy b }", forwards},
+		{proxied + "handle_errors 404 405 { reverse_proxy b }", forwards},
+		{"route { forward_auth c { uri / }; GATE; reverse_proxy a }; handle_errors 502 504 { reverse_proxy b }", "requests come to reverse_proxy b:80, before which this gate stands, past it by handle_errors and unjudged"},
 		{served + "handle_errors { file_server }", files},
 		{served + "handle_errors { try_files /errors/{err.status_code}.html; file_server }", files},
 		{served + "handle_errors { root /srv/.; file_server }", files},
-		{served + "handle_errors { try_files /{err.status_code}.html /error.html; file_server }", files + "rewrite them to the page of an error first, or say which errors it is for, and none that the gate answers (400, 401, 403, 429, 503); try_files leaves a request as it is when none of its files exists: end it with =404, or use rewrite"},
+		{served + "handle_errors { try_files /{err.status_code}.html /error.html; file_server }", files + "rewrite them to the page of an error first, or say which errors it is for, and none that these are answered with (400, 401, 403, 405, 421, 429, 503); try_files leaves a request as it is when none of its files exists: end it with =404, or use rewrite"},
 		{served + "handle_errors { @x { path /x; file { try_files /{err.status_code}.html =404 } }; rewrite @x /y; file_server }", files}, // what isn't for /x goes past
 
 		{proxied + "handle_errors 502 504 { reverse_proxy b }", ""},
@@ -267,7 +269,7 @@ func TestCheckErrorRoutes(t *testing.T) {
 		{proxied + "handle_errors { @x expression `{err.status_code} == 502 && path('/x')`; reverse_proxy @x b }", ""},
 		{proxied + "handle_errors { @x expression `{err.status_code} > 503 && {err.status_code} < 600`; reverse_proxy @x b }", ""},
 		{proxied + "handle_errors { @x vars {err.status_code} 502 504; reverse_proxy @x b }", ""},
-		{proxied + "handle_errors { @x not vars {err.status_code} 400 401 403 429 503; reverse_proxy @x b }", ""},
+		{proxied + "handle_errors { @x not vars {err.status_code} 400 401 403 405 421 429 503; reverse_proxy @x b }", ""},
 		{proxied + "handle_errors { @x vars_regexp {err.status_code} ^50[24]; reverse_proxy @x b }", ""},
 		{proxied + "handle_errors { @x expression {err.status_code} >= 400; respond @x y; reverse_proxy b }", ""}, // the others
 		{proxied + "handle_errors { GATE; reverse_proxy b }", ""},

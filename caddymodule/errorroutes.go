@@ -11,10 +11,17 @@ import (
 
 // errorGuard stands before error routes. Caddy hands these the request and the writer as
 // they came in, without what gates have wrapped around them: errorGuard wraps them again.
-type errorGuard struct{}
+//
+// What has failed before it came to a gate has the headers removed that gates remove.
+type errorGuard struct{ app *App }
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
-func (errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (g errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if first(r.Context()) == nil {
+		for _, h := range g.app.allGates() {
+			h.cleanHeader(r)
+		}
+	}
 	closes := false
 	for o := first(r.Context()); o != nil; o = o.later {
 		if o.stream.ended.Load() != 0 {
@@ -37,13 +44,13 @@ func (errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // guardErrorRoutes puts an errorGuard before the error routes, of the server and of
 // subroutes, that requests may come to from the gate that is being provisioned.
-func guardErrorRoutes(ctx caddy.Context, server *caddyhttp.Server) error {
+func (a *App) guardErrorRoutes(ctx caddy.Context, server *caddyhttp.Server) error {
 	for _, module := range ctx.Modules() {
 		if around, ok := module.(*caddyhttp.Subroute); ok {
-			guardErrors(around.Routes, around.Errors)
+			a.guardErrors(around.Routes, around.Errors)
 		}
 	}
-	if !guardErrors(server.Routes, server.Errors) && mayForward(server.Errors.Routes) {
+	if !a.guardErrors(server.Routes, server.Errors) && mayForward(server.Errors.Routes) {
 		return errors.New("a gate in a named route can't watch over what the error routes of its server forward, which are made before it: import a snippet in place of invoke")
 	}
 	return nil
@@ -58,20 +65,20 @@ func mayForward(routes caddyhttp.RouteList) bool {
 
 // guardErrors puts an errorGuard before the error routes of routes. It reports whether
 // those that need one have it: it is too late when Caddy has provisioned them.
-func guardErrors(routes caddyhttp.RouteList, failed *caddyhttp.HTTPErrorConfig) bool {
+func (a *App) guardErrors(routes caddyhttp.RouteList, failed *caddyhttp.HTTPErrorConfig) bool {
 	if failed == nil || len(failed.Routes) == 0 || slices.ContainsFunc(failed.Routes, isErrorGuard) {
 		return true
 	}
 	if !beingProvisioned(routes) {
 		return beingProvisioned(failed.Routes) // the gate stands in one of them
 	}
-	guard := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{errorGuard{}}}
+	guard := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{errorGuard{a}}}
 	failed.Routes = append(caddyhttp.RouteList{guard}, failed.Routes...)
 	return true
 }
 
 func isErrorGuard(r caddyhttp.Route) bool {
-	return slices.Contains(r.Handlers, caddyhttp.MiddlewareHandler(errorGuard{}))
+	return slices.ContainsFunc(r.Handlers, func(h caddyhttp.MiddlewareHandler) bool { _, is := h.(errorGuard); return is })
 }
 
 // beingProvisioned reports whether some of the routes still have what their handlers

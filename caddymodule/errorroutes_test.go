@@ -268,3 +268,24 @@ func TestGateInErrorRoutes(t *testing.T) {
 		t.Errorf("%d %s, want 401", w.Code, w.Body)
 	}
 }
+
+// What fails before it comes to a gate has no say in who is asking either.
+func TestErrorRoutesOfWhatNoGateHasSeen(t *testing.T) {
+	g := startErrors(t, withErrors(`[{"handle": [`+failJSON+`, `+gateJSON+`]}]`, madeJSON, "{}"))
+	served := false
+	probes["made up for"] = func(_ http.ResponseWriter, r *http.Request) error {
+		served = true
+		for name := range r.Header {
+			if name != "Accept" {
+				t.Errorf("the error routes get the header %s", name)
+			}
+		}
+		return nil
+	}
+	r := httptest.NewRequest("GET", "/x", nil)
+	r.Header = http.Header{"Accept": {"*/*"}, "X-Patgate-Owner": {"root"}, "X-Original-Url": {"/y"}, "Connection": {"Accept-Language"}, "Accept-Language": {"de"}}
+	g.server.ServeHTTP(httptest.NewRecorder(), r)
+	if !served {
+		t.Error("the error routes served nothing")
+	}
+}
