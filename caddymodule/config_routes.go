@@ -251,6 +251,7 @@ type jsonHandler struct {
 	Routes  []jsonRoute `json:"routes"`
 	Errors  *jsonErrors `json:"errors"`
 	Name    string      `json:"name"` // of the route that invoke means
+	For     string      `json:"for"`  // who asks patgate_authorize
 	// Of those that answer.
 	HandleResponse   []jsonErrors         `json:"handle_response"`
 	Upstreams        []jsonUpstream       `json:"upstreams"`

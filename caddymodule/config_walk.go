@@ -21,6 +21,8 @@ type walk struct {
 	known    map[placeName]*place
 	guarding map[string]map[*Handler]bool // the gates before each upstream
 	oddities []oddity
+	askers   []string // of patgate_authorize
+	unasked  bool     // some requests come out behind all routes that it wasn't asked about
 }
 
 // maxSteps is after how many steps a walk ends, each of a flow on a route: every invoke
@@ -64,7 +66,8 @@ func walkServer(server *jsonServer) *walk {
 	w := &walk{named: server.NamedRoutes, gates: map[*Handler]*passage{}, known: map[placeName]*place{}, guarding: map[string]map[*Handler]bool{}}
 	last := w.catcher(server.Errors.Routes, nil)
 	last.server = true
-	w.routes(server.Routes, []flow{{way: way{root: ".", catch: last}}})
+	out := w.routes(server.Routes, []flow{{way: way{root: ".", catch: last}}})
+	w.unasked = slices.ContainsFunc(out, func(f flow) bool { return !f.asked })
 	for len(w.catchers) > 0 {
 		// Error routes of subroutes first: the others get their errors.
 		c := w.catchers[len(w.catchers)-1]
@@ -182,6 +185,7 @@ func (w *walk) handler(r *jsonRoute, h *jsonHandler, flows []flow) (out []flow) 
 	case "patgate":
 		return w.judge(h.gate, flows)
 	case "patgate_authorize":
+		w.askers = union(w.askers, []string{h.For})
 		eachOf(flows, func(f *flow) { f.asked = true })
 	case "authentication":
 		eachOf(flows, func(f *flow) { f.signedIn = true })

@@ -18,7 +18,8 @@ const (
 	warnAnyHost  = "label_of_any_host"
 	warnConsole  = "console_signed_in" // a token can't describe itself
 	warnPlain    = "plain_secret"
-	warnLost     = "not_followed" // too many ways
+	warnUnasked  = "not_asked_about" // what a proxy that asks takes for a permission
+	warnLost     = "not_followed"    // too many ways
 )
 
 // check returns warnings of what stands beside the gates.
@@ -91,6 +92,7 @@ func (c *configuration) checkServer(w *walk, sites []site) {
 		c.checkFailed(w, p)
 		c.checkConsole(p)
 	}
+	c.checkAskers(w, sites)
 	for _, f := range w.oddities {
 		c.warn(f.gate, f.kind, f.text)
 	}
@@ -198,6 +200,32 @@ func (c *configuration) checkConsole(p *place) {
 	if p.handler.Handler == "patgate_console" && !slices.ContainsFunc(p.seen, func(f flow) bool { return !f.signedIn && !f.verified }) {
 		c.warnAt("", warnConsole, "patgate_console: everybody has to sign in before /self and /leaked, where a token is the credential: "+
 			"sign in what remains, as in @people not path /self /self/* /leaked, basic_auth @people")
+	}
+}
+
+// checkAskers warns of what a proxy that asks patgate_authorize takes for a permission,
+// although no gate has judged it. Where it asks is the operator's choice, but Envoy asks by
+// the client's path and host, and Caddy by its host.
+func (c *configuration) checkAskers(w *walk, sites []site) {
+	i := slices.IndexFunc(sites, func(s site) bool { return w.passage(s.gate).asked })
+	if i < 0 {
+		return
+	}
+	warn := func(what string) {
+		c.warn(sites[i].gate, warnUnasked, what+", which the proxy that asks patgate_authorize takes for a permission: have it on a port of its own, where nothing stands before it, and every request comes to it")
+	}
+	if w.unasked {
+		warn("requests that no route is for are answered 200")
+	}
+	for _, p := range w.places {
+		if p.handler.status() >= 300 {
+			continue
+		}
+		if slices.ContainsFunc(p.seen, func(f flow) bool {
+			return !f.asked && f.status == 0 && (slices.Contains(w.askers, "envoy") || slices.Contains(w.askers, "caddy") && f.forHosts())
+		}) {
+			warn("requests come to " + p.name + " unjudged")
+		}
 	}
 }
 

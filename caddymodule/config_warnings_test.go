@@ -87,8 +87,8 @@ func TestCheckReached(t *testing.T) {
 		{"route { invoke part; GATE; reverse_proxy a } +++ &(part) { handle /x { respond x } }", ""},
 		{"route { forward_auth auth { uri /verify }; GATE; reverse_proxy a }", ""},
 		{"patgate_health /healthz; respond /x 404; GATE; reverse_proxy a", ""},
-		{"patgate_authorize nginx; GATE", ""},
-		{"route { reverse_proxy /x b; patgate_authorize nginx; GATE }", ""},
+		{"respond no +++ http://:90 { patgate_authorize nginx; GATE }", ""},
+		{"respond no +++ http://:90 { route { reverse_proxy /x b; patgate_authorize nginx; GATE } }", ""},
 		{"GATE", ""},
 		{"invoke app +++ &(app) { route { GATE; reverse_proxy a } }", ""},
 		{"GATE; reverse_proxy a +++ http://b.test { reverse_proxy b }", ""},
@@ -220,6 +220,27 @@ func TestCheckEmpty(t *testing.T) {
 		{"route { basic_auth { bob $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG }; vars owner {http.auth.user.id}; GATE; reverse_proxy a }", ""},
 		{"GATE; handle_errors { respond {http.patgate.decision} }; reverse_proxy a", ""},
 		{"GATE; reverse_proxy a; handle_errors { header X-Decision {http.patgate.decision}; GATE; respond x }", ""},
+	} {
+		wantWarnings(t, row[0], checked(t, row[0]), row[1])
+	}
+}
+
+// What nobody has judged is no permission for a proxy that asks, whatever answers it.
+func TestCheckAskers(t *testing.T) {
+	const unrouted = "requests that no route is for are answered 200, which the proxy that asks patgate_authorize takes for a permission"
+	for _, row := range [][2]string{
+		{"patgate_authorize nginx; GATE", unrouted}, // for other hosts
+		{"respond no +++ http://:90 { handle /v1/* { patgate_authorize caddy; GATE } }", unrouted},
+		{"respond no +++ http://:90 { patgate_authorize /v1/* envoy; GATE }", unrouted},
+		{"respond no +++ http://:90 { patgate_authorize envoy; GATE; patgate_health /healthz }", "requests come to patgate_health unjudged"},
+		{"respond no +++ http://:90 { route { respond /ping pong; patgate_authorize envoy; GATE } }", "requests come to static_response unjudged"},
+		{"respond no +++ http://:80 { patgate_authorize caddy; GATE }", "requests come to static_response unjudged"},
+
+		{"respond no 404 +++ http://:80 { patgate_authorize caddy; GATE }", ""},
+		{"respond no +++ http://:80 { patgate_authorize nginx; GATE }", ""}, // asks for its own host
+		{"respond no +++ http://:90 { handle /ask { patgate_authorize nginx; GATE }; respond pong }", ""},
+		{"respond no +++ http://:90 { patgate_authorize envoy; GATE }", ""},
+		{"respond no +++ http://:90 { patgate_authorize caddy; GATE; handle_errors { respond x } }", ""},
 	} {
 		wantWarnings(t, row[0], checked(t, row[0]), row[1])
 	}
