@@ -87,29 +87,19 @@ func (s *Store) endAbandoned(ctx context.Context, l abandoned) error {
 	if err != nil {
 		return err
 	}
+	var writes []write
 	for some := range slices.Chunk(l.digests, step) {
 		values, err := s.values(ctx, some)
 		if err != nil {
 			return err
 		}
-		var writes []write
-		var finished []keyed
 		for i, d := range some {
+			w := write{d, values[i], values[i]} // of somebody's last step, which the replicas may not have yet
 			if mark, before, after, ok := splitIntent(values[i]); ok && mark == l.mark {
-				writes = append(writes, write{d, before, after})
-			} else {
-				key := s.keys.token(d)
-				finished = append(finished, keyed{key, eval(scriptTouch, []string{key})})
+				w = write{d, before, after}
 			}
-		}
-		if err := s.finish(ctx, l.mark, writes, state == committed); err != nil {
-			return err
-		}
-		if s.cluster != nil && len(finished) > 0 { // somebody's last step may not be on the replicas yet
-			if err := s.send(ctx, safe, finished...); err != nil {
-				return err
-			}
+			writes = append(writes, w)
 		}
 	}
-	return s.forget(ctx, l.mark)
+	return s.end(ctx, l.mark, writes, state)
 }

@@ -27,6 +27,14 @@ type write struct {
 
 func (w *write) intent(mark string) string { return intentValue(mark, w.before, w.after) }
 
+// result returns what holds when the change has ended, or as long as it is pending.
+func (w *write) result(state string) string {
+	if state == committed {
+		return w.after
+	}
+	return w.before
+}
+
 // member is a member of an index, and whether it is added or removed.
 type member struct {
 	op    string // "A", "R", or "U" where the index is of uses
@@ -88,24 +96,25 @@ func (s *Store) settle(ctx context.Context, d token.Digest) (record, error) {
 			return r, err
 		}
 		state, age, err := s.state(ctx, mark)
-		if err == nil && state == pending {
-			if -aheadOfTime < age && age < s.patience {
-				if err := pause(ctx); err != nil {
-					return record{}, err
-				}
-				continue
+		if err == nil && state == pending && -aheadOfTime < age && age < s.patience {
+			if err := pause(ctx); err != nil {
+				return record{}, err
 			}
+			continue
+		}
+		if err == nil && state != "" { // also where it has ended: in a Cluster that must be confirmed
 			state, err = s.abort(ctx, mark)
 		}
 		if err != nil {
-			return record{}, err
-		}
-		to := before
-		if state == committed {
-			to = after
+			return record{}, notMade(err)
 		}
 		// If the change has ended meanwhile, the key holds something else.
-		if err := s.swap(ctx, unsafe, swap{key, v, to}); err != nil {
+		if w := (write{d, before, after}); s.cluster == nil {
+			err = s.send(ctx, unsafe, s.ending(mark, state, false, w))
+		} else {
+			err = s.swap(ctx, unsafe, swap{key, v, w.result(state)})
+		}
+		if err != nil {
 			return record{}, err
 		}
 	}

@@ -62,7 +62,7 @@ func TestEventsGoWithTheCommit(t *testing.T) {
 				}
 				want("committed", 1)
 			}
-			if err := s.end(ctx, c.mark, c.writes, true); err != nil {
+			if err := s.end(ctx, c.mark, c.writes, committed); err != nil {
 				t.Fatal(err)
 			}
 

@@ -34,7 +34,7 @@
 //  3. commit, one script on one server: the change is marked as committed, the
 //     indexes are changed, its events are recorded, and an entry is appended to
 //     the feed.
-//  4. Each intent becomes the value after.
+//  4. Each intent becomes the value after, or before where the change was aborted.
 //  5. The entry in {P}:changes is removed.
 //
 // Whoever reads an intent looks its change up: the value after it holds if that
@@ -51,10 +51,20 @@
 // first gateway that finds them ten seconds old, or sooner by a change that
 // they are in the way of: it aborts the pending one, which then can't commit.
 //
-// What was sent may arrive long after its process has given up. On one server
-// nothing that comes late does anything: every step asks for the entry in
-// {P}:changes. In a Cluster intents can't; one that comes late reads as if it
-// weren't there, and for a minute gateways remember to look for it.
+// What was sent may arrive long after its process has given up, and a fail-over between
+// two steps may take the first one back, so that the second one meets a server that
+// doesn't know of it. So no step counts on one that was made before:
+//
+//   - On one server it asks. An intent is written if {P}:changes has the change as
+//     pending; it is committed if it is pending and all its intents are there; and steps
+//     4 and 5 are one script, which does nothing unless {P}:changes says how the change
+//     has ended. So does whoever else ends it.
+//   - In a Cluster keys are on several servers, and can't be asked for. There a step is
+//     confirmed by all replicas of its server before the next one is made: the intents
+//     before the commit, the commit (or that the change is aborted) before step 4, that
+//     before step 5. What isn't confirmed is left as it is, for whoever finds it.
+//     An intent that comes late reads as if it weren't there, and for a minute gateways
+//     remember to look for it.
 //
 // A change of an owner's record is one script, between steps 1 and 5.
 //

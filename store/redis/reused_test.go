@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +21,9 @@ import (
 type switched struct {
 	to atomic.Pointer[string]
 	l  net.Listener
+
+	mu       sync.Mutex
+	carrying map[string]int // connections, by where they lead
 }
 
 func newSwitched(t *testing.T, addr string) *switched {
@@ -29,7 +33,7 @@ func newSwitched(t *testing.T, addr string) *switched {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	s := &switched{l: l}
+	s := &switched{l: l, carrying: map[string]int{}}
 	s.to.Store(&addr)
 	go func() {
 		for {
@@ -43,9 +47,28 @@ func newSwitched(t *testing.T, addr string) *switched {
 	return s
 }
 
+// lead has the network lead to another server, and nothing of it to the one before.
+func (s *switched) lead(t *testing.T, addr string) {
+	t.Helper()
+	before := *s.to.Swap(&addr)
+	redistest.Await(t, "the connections to end", func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return unless(before == addr || s.carrying[before] == 0)
+	})
+}
+
 func (s *switched) carry(client net.Conn) {
-	defer client.Close()
+	s.mu.Lock()
 	to := *s.to.Load()
+	s.carrying[to]++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.carrying[to]--
+	}()
+	defer client.Close()
 	server, err := net.Dial("tcp", to)
 	if err != nil {
 		return
@@ -86,9 +109,9 @@ func failedOver(t *testing.T) (s *Store, fresh *redistest.Server) {
 	redistest.Await(t, "the change", func() error { return unless(s.told.position() == 1 && s.passed.at(1) != "-") })
 	awaitHeard(t, s)
 	fresh.Do("replicaof", "no", "one")
-	s.Update(t.Context(), "mine", func(t *token.Token) error { t.Name = "other"; return nil }) // which is lost
+	_, err := s.Update(t.Context(), "mine", func(t *token.Token) error { t.Name = "other"; return nil }) // which is lost
 	if n := s.told.position(); n != 2 {
-		t.Fatalf("told up to %d, want 2", n)
+		t.Fatalf("told up to %d, want 2: %v", n, err)
 	}
 	way.to.Store(&fresh.Addr)
 	return s, fresh

@@ -6,27 +6,52 @@ import "github.com/redis/go-redis/v9"
 // no server that doesn't have them. All but those of begin, intend and Record may
 // be sent twice: what was done the first time is not done again.
 
-// scriptSwap replaces a value.
+// luaPut defines put, which sets a key to a value; empty: none.
+const luaPut = `
+local function put(key, v)
+  redis.call('SET', key, v)
+  if v == '' then redis.call('DEL', key) end
+end
+`
+
+// scriptSwap replaces a value. Another one that is there is written again, so that there
+// is something for WAIT to wait for.
 //
 //	KEYS  the key
 //	ARGV  the value expected, the value to set; empty: none
-//
-// It returns 1, or 0 when there is another value. What is there already is written again,
-// so that there is something for WAIT to wait for.
-const scriptSwap = `
+const scriptSwap = luaPut + `
 local v = redis.call('GET', KEYS[1]) or ''
-if v ~= ARGV[1] and v ~= ARGV[2] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
-if ARGV[2] == '' then redis.call('DEL', KEYS[1]) end
+put(KEYS[1], v == ARGV[1] and ARGV[2] or v)
 return 1`
 
-// scriptTouch writes what a key holds, so that there is something for WAIT to wait for.
+// luaIntent defines intent, which returns the values before and after where a value is an
+// intent of a change: see intentValue.
+const luaIntent = `
+local function intent(v, mark)
+  if not v or string.sub(v, 1, 9) ~= 'I' .. mark then return nil end
+  local n, unit, i = 0, 1, 10
+  repeat
+    local b = string.byte(v, i) or 0
+    n, unit, i = n + b % 128 * unit, unit * 128, i + 1
+  until b < 128
+  if n > #v - i + 1 then return nil end
+  return string.sub(v, i, i + n - 1), string.sub(v, i + n)
+end
+`
+
+// scriptEnd has keys of a change hold what they hold now that it has ended, on one
+// server, if it is in the state that the caller has found.
 //
-//	KEYS  the key
-const scriptTouch = `
-local v = redis.call('GET', KEYS[1])
-redis.call('SET', KEYS[1], v or '')
-if not v then redis.call('DEL', KEYS[1]) end
+//	KEYS  changes, the keys
+//	ARGV  mark, state: a, c, or nothing where there is no such change; 1: these are
+//	      all keys of the change, and it is forgotten
+const scriptEnd = luaPut + luaIntent + `
+if string.sub(redis.call('HGET', KEYS[1], ARGV[1]) or '', 1, 1) ~= ARGV[2] then return 0 end
+for i = 2, #KEYS do
+  local before, after = intent(redis.call('GET', KEYS[i]), ARGV[1])
+  if before then put(KEYS[i], ARGV[2] == 'c' and after or before) end
+end
+if ARGV[3] == '1' then redis.call('HDEL', KEYS[1], ARGV[1]) end
 return 1`
 
 // scriptIntend writes an intent, if its change is still pending. In a Cluster
@@ -123,17 +148,16 @@ local state, time = string.match(v, '^(%a) %d+ (%d+) ')
 return {state, math.floor(tonumber(now()) - tonumber(time))}`
 
 // scriptAbort keeps a pending change from being committed, and returns its
-// state then: a, c, or nothing where there is no such change.
+// state then: a, c, or nothing where there is no such change. It writes the entry in any
+// case, so that there is something for WAIT to wait for.
 //
 //	KEYS  changes
 //	ARGV  mark
 const scriptAbort = `
 local v = redis.call('HGET', KEYS[1], ARGV[1])
 if not v then return '' end
-if string.sub(v, 1, 1) == 'p' then
-  redis.call('HSET', KEYS[1], ARGV[1], 'a' .. string.sub(v, 2))
-  return 'a'
-end
+if string.sub(v, 1, 1) == 'p' then v = 'a' .. string.sub(v, 2) end
+redis.call('HSET', KEYS[1], ARGV[1], v)
 return string.sub(v, 1, 1)`
 
 // luaPending ends a script here unless the change KEYS[3], ARGV[1] is pending: it
@@ -159,17 +183,18 @@ end
 
 // scriptCommit commits a pending change of tokens.
 //
-//	KEYS  head, feed, changes, ids, claims, and indexes that change; events,
-//	      their index
+//	KEYS  head, feed, changes, ids, claims, indexes that change, and keys that must
+//	      be intents of it; events, their index
 //	ARGV  mark, entry of the feed, length of the feed,
 //	      number of ids that must not be taken, these ids in the order of the
 //	      claims,
 //	      then triples: A (add), R (remove) or U (remove from the uses), the
-//	      number of an index in KEYS, and its member; then events, as luaRecord has them
+//	      number of an index in KEYS, and its member, or I (intent), the number of
+//	      a key, and nothing; then events, as luaRecord has them
 //
-// It returns the position; 0 when the change was aborted, or one that was
-// announced later claims an id; or the id that is taken.
-const scriptCommit = luaListed + luaPending + `
+// It returns the position; 0 when the change was aborted, an intent is gone, or a
+// change that was announced later claims an id; or the id that is taken.
+const scriptCommit = luaListed + luaIntent + luaPending + `
 local free = tonumber(ARGV[4])
 for i = 5, 4 + free do
   local id = ARGV[i]
@@ -178,10 +203,11 @@ for i = 5, 4 + free do
 end
 for i = 5, 4 + free do write('DEL', KEYS[i]) end
 for i = 5 + free, own, 3 do
-  local index = KEYS[tonumber(ARGV[i + 1])]
-  if ARGV[i] == 'A' then write('ZADD', index, 0, ARGV[i + 2])
-  elseif ARGV[i] == 'R' then write('ZREM', index, ARGV[i + 2])
-  else write('HDEL', index, ARGV[i + 2]) end
+  local key = KEYS[tonumber(ARGV[i + 1])]
+  if ARGV[i] == 'A' then write('ZADD', key, 0, ARGV[i + 2])
+  elseif ARGV[i] == 'R' then write('ZREM', key, ARGV[i + 2])
+  elseif ARGV[i] == 'U' then write('HDEL', key, ARGV[i + 2])
+  elseif not intent(redis.call('GET', key), ARGV[1]) then return 0 end
 end
 return commit()`
 

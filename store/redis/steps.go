@@ -45,10 +45,27 @@ func (s *Store) apply(ctx context.Context, c *change) error {
 		}
 		return err
 	}
-	if err := s.end(ctx, c.mark, c.writes, true); err != nil {
-		s.log.Debug("a change is made, and will be tidied up later", "store", s.where, "error", err)
+	unfinished := err
+	if err == nil || s.cluster == nil { // else a fail-over may take the commit back yet, and wouldn't the last step
+		unfinished = s.end(ctx, c.mark, c.writes, committed)
+	}
+	if unfinished != nil {
+		s.log.Debug("a change is made, and will be tidied up later", "store", s.where, "error", unfinished)
 	}
 	s.await(position, c.mark)
+	return err
+}
+
+// between returns the safety of a step that the next one builds on: in a Cluster that
+// can't ask for it.
+func (s *Store) between() safety { return s.cluster != nil }
+
+// notMade returns err; errNotReplicated, which is for changes that are stored, as what it
+// means before the commit.
+func notMade(err error) error {
+	if errors.Is(err, errNotReplicated) {
+		return errors.New("the change was not made: not every replica of the redis server confirms it")
+	}
 	return err
 }
 
@@ -73,10 +90,6 @@ func (s *Store) begin(ctx context.Context, mark string, writes []write, free ...
 // would bring that back. One of an aborted change may come late, and counts for
 // nothing; see undo.
 func (s *Store) intend(ctx context.Context, c *change) error {
-	safety := unsafe
-	if s.cluster != nil { // else the commit goes the same way, behind them
-		safety = safe
-	}
 	// In one order everywhere, so that one of two rivals gets all it wants.
 	slices.SortFunc(c.writes, func(a, b write) int { return slices.Compare(a.digest[:], b.digest[:]) })
 	for some := range slices.Chunk(c.writes, step) {
@@ -84,11 +97,7 @@ func (s *Store) intend(ctx context.Context, c *change) error {
 		for i, w := range some {
 			cmds[i] = keyed{s.keys.token(w.digest), s.intent(c.mark, w)}
 		}
-		err := s.sendOnce(ctx, safety, cmds...)
-		switch {
-		case errors.Is(err, errNotReplicated):
-			return errors.New("the change was not made: not every replica of the redis server confirms it")
-		case err != nil:
+		if err := notMade(s.sendOnce(ctx, s.between(), cmds...)); err != nil {
 			return err
 		}
 		for _, c := range cmds {
@@ -132,13 +141,19 @@ func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
 		}
 		args = append(args, m.op, at[m.index], m.name)
 	}
+	if s.cluster == nil {
+		for _, w := range c.writes {
+			keys = append(keys, s.keys.token(w.digest))
+			args = append(args, "I", len(keys), "")
+		}
+	}
 	reply, err := s.decide(ctx, c.mark, s.evalWith(store.EventsOf(ctx), scriptCommit, keys, args...))
 	if err != nil && !errors.Is(err, errNotReplicated) {
 		return 0, err
 	}
 	switch reply := reply.(type) {
 	case int64:
-		if reply == 0 { // somebody had to abort it
+		if reply == 0 { // somebody had to abort it, or a fail-over has taken a step of it back
 			return 0, errConflict
 		}
 		return store.Position(reply), err
@@ -172,30 +187,36 @@ func (s *Store) decide(ctx context.Context, mark string, commit *redis.Cmd) (rep
 	return commit.Val(), err
 }
 
-// end finishes a change, and forgets it.
-func (s *Store) end(ctx context.Context, mark string, writes []write, isCommitted bool) error {
-	if err := s.finish(ctx, mark, writes, isCommitted); err != nil {
+// end finishes a change that is in this state, and forgets it.
+func (s *Store) end(ctx context.Context, mark string, writes []write, state string) error {
+	if s.cluster == nil {
+		return s.send(ctx, unsafe, s.ending(mark, state, true, writes...))
+	}
+	if err := s.finish(ctx, mark, writes, state); err != nil {
 		return err
 	}
 	return s.forget(ctx, mark)
 }
 
-// finish has the keys of a change hold what holds since its commit, or, where it
-// was aborted, what held before.
-func (s *Store) finish(ctx context.Context, mark string, writes []write, isCommitted bool) error {
-	safety := unsafe
-	if s.cluster != nil { // else the record of the commit could go, and intents come back
-		safety = safe
+// ending returns the command that finishes keys of a change on one server, and forgets it
+// where these are all: see scriptEnd.
+func (s *Store) ending(mark, state string, all bool, writes ...write) keyed {
+	keys := []string{s.keys.changes}
+	for _, w := range writes {
+		keys = append(keys, s.keys.token(w.digest))
 	}
+	return keyed{s.keys.changes, eval(scriptEnd, keys, mark, state, all)}
+}
+
+// finish has the keys of a change in a Cluster hold what holds since its commit, or, where
+// it isn't committed, what held before.
+func (s *Store) finish(ctx context.Context, mark string, writes []write, state string) error {
 	for some := range slices.Chunk(writes, step) {
 		swaps := make([]swap, len(some))
 		for i, w := range some {
-			swaps[i] = swap{s.keys.token(w.digest), w.intent(mark), w.before}
-			if isCommitted {
-				swaps[i].new = w.after
-			}
+			swaps[i] = swap{s.keys.token(w.digest), w.intent(mark), w.result(state)}
 		}
-		if err := s.swap(ctx, safety, swaps...); err != nil {
+		if err := s.swap(ctx, safe, swaps...); err != nil {
 			return err
 		}
 	}
@@ -216,9 +237,9 @@ func (s *Store) undo(c *change, late bool) {
 	switch {
 	case err != nil || state == committed:
 	case late && s.cluster != nil:
-		err = s.finish(s.ctx, c.mark, c.writes, false)
+		err = s.finish(s.ctx, c.mark, c.writes, state)
 	default:
-		err = s.end(s.ctx, c.mark, c.writes, false)
+		err = s.end(s.ctx, c.mark, c.writes, state)
 	}
 	if err != nil {
 		s.log.Debug("a change that wasn't made will be tidied up later", "store", s.where, "error", err)
@@ -228,7 +249,7 @@ func (s *Store) undo(c *change, late bool) {
 // abort keeps a change from being committed, and returns its state then.
 func (s *Store) abort(ctx context.Context, mark string) (state string, err error) {
 	cmd := eval(scriptAbort, []string{s.keys.changes}, mark)
-	if err := s.send(ctx, unsafe, keyed{s.keys.changes, cmd}); err != nil {
+	if err := s.send(ctx, s.between(), keyed{s.keys.changes, cmd}); err != nil {
 		return "", err
 	}
 	return cmd.Text()

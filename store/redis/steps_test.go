@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -351,7 +350,7 @@ func TestStepsTwice(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := s.end(t.Context(), c.mark, c.writes, true); err != nil {
+		if err := s.end(t.Context(), c.mark, c.writes, committed); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -496,36 +495,13 @@ func TestBegunLaterThanNow(t *testing.T) {
 // that has the intent alone would find it unmade.
 func TestNotForgottenTooSoon(t *testing.T) {
 	t.Parallel()
-	cluster := redistest.StartCluster(t, 3)
-	s := open(t, Options{Addresses: cluster.Addrs, Cluster: true, KeyPrefix: "forgotten", Budget: time.Second})
-	redistest.Await(t, "all masters to have a replica", func() error {
-		n := 0
-		s.replicas.Range(func(_, v any) bool { n++; return v.(replicas).want() > 0 })
-		return unless(n >= 3)
-	})
-	var id string // of a token that is on another master than the feed
-	feed := cluster.Owner(t, int(cluster.Masters[0].Do("cluster", "keyslot", s.keys.head).(int64)))
-	master := feed
-	for i := 0; master == feed; i++ {
-		id = fmt.Sprint("a", i)
-		master = cluster.Owner(t, int(feed.Do("cluster", "keyslot", s.keys.token(digest(id))).(int64)))
-	}
-	replica := cluster.Replicas[slices.Index(cluster.Masters, master)]
-	create(t, s, newToken(id))
-	r, err := s.byID(t.Context(), id, s.settle)
-	if err != nil {
-		t.Fatal(err)
-	}
-	revoked := r.token.Clone()
-	revoke(revoked)
-	c, err := s.replacement(t.Context(), r, revoked)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, cluster := openSpread(t)
+	c := s.revocation(t, cluster.id)
 	s.stopAfter(t, "commit", c)
+	replica := cluster.replica(cluster.token)
 	replica.Freeze()
 	defer replica.Thaw()
-	if err := s.end(t.Context(), c.mark, c.writes, true); !errors.Is(err, errNotReplicated) {
+	if err := s.end(t.Context(), c.mark, c.writes, committed); !errors.Is(err, errNotReplicated) {
 		t.Fatalf("the last step: %v, want %v", err, errNotReplicated)
 	}
 	s.age(t, c.mark, time.Minute)
