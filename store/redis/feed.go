@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -161,17 +162,25 @@ func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, er
 	}
 	for _, stream := range read.Val() {
 		for _, m := range stream.Messages {
-			e := entry{}
-			if e.n, err = streamNumber(m.ID); err != nil {
-				return cursor{}, nil, fmt.Errorf("an entry of the feed is called %q", m.ID)
+			e, err := toEntry(m)
+			if err != nil {
+				return cursor{}, nil, err
 			}
-			e.mark, _ = m.Values["mark"].(string)
-			e.after, _ = m.Values["after"].(string)
-			e.what, _ = m.Values["what"].(string)
 			entries = append(entries, e)
 		}
 	}
 	return head, entries, nil
+}
+
+// toEntry reads an entry.
+func toEntry(m redis.XMessage) (e entry, err error) {
+	if e.n, err = streamNumber(m.ID); err != nil {
+		return e, fmt.Errorf("an entry of the feed is called %q", m.ID)
+	}
+	e.mark, _ = m.Values["mark"].(string)
+	e.after, _ = m.Values["after"].(string)
+	e.what, _ = m.Values["what"].(string)
+	return e, nil
 }
 
 // toCursor reads a position and its mark.
@@ -208,8 +217,8 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 	if end, err = toCursor(values); err != nil {
 		return at, err
 	}
-	if at.known && end.n > seen {
-		if err := s.skip(seen, end.n, batch); err != nil {
+	if at.known {
+		if err := s.skip(end, batch); err != nil {
 			return at, err
 		}
 	}
@@ -250,29 +259,41 @@ func (s *Store) raiseFloors(what []touched) {
 	}
 }
 
-// skip raises the floors of what was changed between two places in the feed. Where
-// entries between them are gone, any token may have been deleted. So many are asked for
-// at a time.
-func (s *Store) skip(from, to uint64, batch int) error {
-	found := uint64(0)
-	for next := "(" + streamID(from); ; {
-		cmd := redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.feed, next, streamID(to), "count", batch)
+// skip raises the floors of what was changed up to a place in the feed and not taken in: it
+// goes back from there to an entry that was. Positions don't tell, for a server that has
+// lost some uses theirs again. Where entries between are gone, or too many, any token may
+// have been deleted. So many are asked for at a time.
+func (s *Store) skip(to cursor, batch int) error {
+	var what []touched // the last first
+	from, mark, gap := streamID(to.n), to.mark, false
+	for done := s.passed.has(to); !done; {
+		cmd := redis.NewXMessageSliceCmd(noContext, "xrevrange", s.keys.feed, from, "-", "count", batch)
 		if err := s.send(s.ctx, unsafe, keyed{s.keys.feed, cmd}); err != nil {
 			return err
 		}
-		for _, m := range cmd.Val() {
-			text, _ := m.Values["what"].(string)
-			if what, err := parseTouched(text); err == nil {
-				s.raiseFloors(what)
-				found++
+		entries := cmd.Val()
+		for i := 0; i < len(entries) && !done; i++ {
+			e, err := toEntry(entries[i])
+			gap = gap || err != nil || e.mark != mark
+			if done = s.passed.has(cursor{n: e.n, mark: e.mark}); done {
+				continue
 			}
-			next = "(" + m.ID
+			more, err := parseTouched(e.what)
+			gap = gap || err != nil
+			what = append(what, more...)
+			from, mark = "("+entries[i].ID, e.after
 		}
-		if len(cmd.Val()) < batch {
-			break
+		switch {
+		case done:
+		case len(what) > floorsKept:
+			gap, done = true, true
+		case len(entries) < batch: // it's the first, or the one before is known, and gone
+			gap, done = gap || mark != "" && !s.passed.knows(mark), true
 		}
 	}
-	if found < to-from {
+	slices.Reverse(what)
+	s.raiseFloors(what)
+	if gap {
 		s.floors.doubtAbsence()
 	}
 	return nil

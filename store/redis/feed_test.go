@@ -94,6 +94,96 @@ func TestDeletedInAGap(t *testing.T) {
 	}
 }
 
+// forked opens a gateway that has seen changes at positions which the new master has used
+// for others since: there a token and an owner's record are deleted.
+func forked(t *testing.T) (*Store, *masters) {
+	t.Helper()
+	s, m := twoMasters(t)
+	bobs := newToken("bobs")
+	bobs.Owner = "bob"
+	create(t, s, newToken("gone"), bobs)
+	if _, err := s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return token.NewOwner("bob"), nil }); err != nil {
+		t.Fatal(err)
+	}
+	m.promote()
+	for i := range 3 { // which are lost
+		if err := s.Create(t.Context(), newToken(fmt.Sprint("lost", i))); !errors.Is(err, errNotReplicated) {
+			t.Fatalf("Create: %v, want %v", err, errNotReplicated)
+		}
+	}
+	lost := s.told.position()
+	other := m.fresh()
+	if err := other.Delete(t.Context(), "gone"); err != nil && !errors.Is(err, errNotReplicated) {
+		t.Fatal(err)
+	}
+	if err := other.DeleteOwner(t.Context(), "bob"); err != nil && !errors.Is(err, errNotReplicated) {
+		t.Fatal(err)
+	}
+	if n := other.told.position(); n >= lost {
+		t.Fatalf("the new master is at position %d, the lost changes at %d", n, lost)
+	}
+	return s, m
+}
+
+// What was deleted at a position that a gateway had seen another change at isn't believed
+// to be lost.
+func TestDeletedInAFork(t *testing.T) {
+	t.Parallel()
+	s, m := forked(t)
+	lost := s.told.position()
+	m.lead()
+	redistest.Await(t, "the fork to be noticed", func() error { return unless(s.told.position() > lost) })
+	awaitHeard(t, s)
+	if _, err := s.Find(t.Context(), digest("gone")); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a token that was deleted: %v, want that there is none", err)
+	}
+	m.new.Do("del", s.keys.owner("bob")) // what is left of the record goes after a day
+	if f, err := s.Find(t.Context(), digest("bobs")); err != nil || f.Owner != nil {
+		t.Errorf("a token of an owner whose record was deleted: %+v, %v, want it without one", f, err)
+	}
+	if _, err := s.Find(t.Context(), digest("lost0")); err == nil || errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a token that is lost: %v, want that it is", err)
+	}
+}
+
+// A record of an owner whose deletion was seen is gone, also when what says so has gone,
+// and whatever the feed has brought of it.
+func TestDeletedOwnerStaysSo(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	awaitHeard(t, s)
+	s.floors.raise(ownerFloor("bob"), floor{version: 1})
+	s.client.Set(t.Context(), s.keys.owner("bob"), ownerValue(2, nil), 0)
+	for _, when := range []string{"deleted", "a day later"} {
+		if _, err := s.Owner(t.Context(), "bob"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v, want that there is none", when, err)
+		}
+		s.client.Del(t.Context(), s.keys.owner("bob"))
+	}
+}
+
+// A deletion that a gateway has told of before its feed brought it, and whose entry is gone
+// when it does, isn't believed to be lost.
+func TestOwnDeletionBeforeTheFeed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, Options{Addresses: []string{server.Addr}, Budget: time.Second})
+	create(t, s, newToken("gone"))
+	redistest.Await(t, "the feed to bring it", func() error { return unless(s.passed.at(1) != "-") })
+	s.closing.Lock()
+	s.feed.Close()
+	s.closing.Unlock()
+	if err := s.Delete(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	server.Do("xtrim", s.keys.feed, "maxlen", 0)
+	s.reopen.Store(true)
+	redistest.Await(t, "the feed to be heard again", func() error { return unless(s.passed.at(2) != "-") })
+	if _, err := s.Find(t.Context(), digest("gone")); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a token that this gateway has deleted: %v, want that there is none", err)
+	}
+}
+
 // Whatever happens to the feed that may have hidden a change, watchers are told
 // to read everything again, and the feed is followed from there.
 func TestFeedReset(t *testing.T) {

@@ -38,6 +38,9 @@ func TestMutants(t *testing.T) {
 		{Name: "who settles confirms how it ended", Run: "^TestUnconfirmedIsNotEnded$", File: "change.go", Old: "if err == nil && state != \"\" {", New: "if err == nil && state == pending {"},
 		{Name: "the last step writes", Run: "^TestLastStepWrites$", File: "scripts.go", Old: "put(KEYS[1], v == ARGV[1] and ARGV[2] or v)", New: "if v == ARGV[1] then put(KEYS[1], ARGV[2]) end"},
 
+		{Name: "what a fork has deleted is gone", Run: "^TestDeletedInAFork$", File: "feed.go", Old: "\ts.raiseFloors(what)\n\tif gap {", New: "\tif gap {"},
+		{Name: "what its own gateway told of first is gone", Run: "^TestOwnDeletionBeforeTheFeed$", File: "feed.go", Old: "gap, done = gap || mark != \"\" && !s.passed.knows(mark), true", New: "done = true"},
+
 		{Name: "who made a change knows of it first", Run: "^TestOwnChangeWithoutFeed$", File: "steps.go", Old: "\ts.await(position, c.mark)\n", New: "\t_ = position\n"},
 		{Name: "a change drops the owner's record", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.drop(t.owner)", New: ""},
 		{Name: "a reset drops all owners' records", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.dropAll()", New: ""},

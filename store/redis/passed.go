@@ -2,6 +2,8 @@ package redis
 
 import (
 	"encoding/hex"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -34,6 +36,13 @@ func (p *passed) has(c cursor) bool {
 	defer p.mu.Unlock()
 	mark, ok := p.marks[c.n]
 	return ok && mark == c.mark
+}
+
+// knows reports whether an entry with this mark is remembered, at whatever position.
+func (p *passed) knows(mark string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Contains(slices.Collect(maps.Values(p.marks)), mark)
 }
 
 // at returns the mark of the entry with this position, in hexadecimal; "-" if it isn't
