@@ -118,7 +118,7 @@ type ownerRecord struct {
 
 // lookOwner returns what an owner's key holds.
 func (s *Store) lookOwner(ctx context.Context, name string) (r ownerRecord, err error) {
-	floor := s.floors.of(ownerFloor(name))
+	least := s.floors.of(ownerFloor(name))
 	if r.raw, err = s.get(ctx, s.keys.owner(name)); err != nil {
 		return ownerRecord{}, err
 	}
@@ -126,8 +126,11 @@ func (s *Store) lookOwner(ctx context.Context, name string) (r ownerRecord, err 
 		return ownerRecord{}, err
 	}
 	there := r.owner != nil
-	r.lost = !floor.allowsOwner(there, r.raw != "", r.version) && (there || !s.goneSince(ctx, ownerFloor(name)))
-	r.version = max(r.version, floor.version)
+	r.lost = !least.allowsOwner(there, r.raw != "", r.version) && (there || !s.goneSince(ctx, ownerFloor(name)))
+	if !there && r.raw != "" && !r.lost && least.version > 0 {
+		s.floors.raise(ownerFloor(name), floor{version: r.version, gone: true}) // what says so is there for a day
+	}
+	r.version = max(r.version, least.version)
 	return r, nil
 }
 
