@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -104,5 +105,40 @@ func TestHeardNeedsBeats(t *testing.T) {
 		if got := s.Heard(); !got.Equal(want) {
 			t.Errorf("heard %v ago, beaten %v ago: Heard is %v ago, want %v", row.heard, row.beaten, now.Sub(got), row.want)
 		}
+	}
+}
+
+// A gateway whose beats aren't taken doesn't count as one that may hold what was changed:
+// what it reads it holds no longer than what it had read when one was taken last.
+func TestWithoutBeatsIsAsOldAsTheFeed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "beats"}
+	before := open(t, o)
+	owned := newToken("a")
+	owned.Owner = ""
+	create(t, before, owned)
+	if f, err := before.Find(t.Context(), owned.Digest); err != nil || !f.AsOf.IsZero() {
+		t.Fatalf("as of %v, %v, want no time", f.AsOf, err)
+	}
+	server.Do("config", "set", "min-replicas-to-write", 1)
+	never, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer never.Close()
+	redistest.Await(t, "the server to be reached", func() error {
+		_, err := never.Find(t.Context(), owned.Digest)
+		return err
+	})
+	if f, err := never.Find(t.Context(), owned.Digest); err != nil || f.AsOf.IsZero() || time.Since(f.AsOf) < time.Hour {
+		t.Errorf("of a gateway that was never counted: as of %v, %v, want that it isn't held", f.AsOf, err)
+	}
+	redistest.Await(t, "the last beat to be out of date", func() error {
+		f, err := before.Find(t.Context(), owned.Digest)
+		return errors.Join(err, unless(!f.AsOf.IsZero()))
+	})
+	if f, err := before.Find(t.Context(), owned.Digest); err != nil || f.AsOf.After(before.Heard()) {
+		t.Errorf("as of %v, %v, want as of %v", f.AsOf, err, before.Heard())
 	}
 }

@@ -34,8 +34,10 @@ func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 // foundBy returns what is known of the token with the digest d.
 func (s *Store) foundBy(d token.Digest, r record, at store.Position) store.Found {
 	f := store.Found{Token: r.token, Position: at}
-	if s.cutOff.Load() {
-		f.AsOf = s.Heard() // another server may know better since
+	if beaten := s.beaten.Load(); beaten == nil {
+		f.AsOf = time.Unix(0, 0) // nobody knows of this gateway, and asks whether it holds what was changed
+	} else if s.cutOff.Load() || time.Since(*beaten) > beatLimit {
+		f.AsOf = s.Heard() // another server may know better since, or others count on this gateway's holding nothing: see lives
 	}
 	if f.Current = r.token.Digest == d; !f.Current {
 		f.Until, _ = r.token.RetiredUntil(d)

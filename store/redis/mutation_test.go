@@ -41,6 +41,7 @@ func TestMutants(t *testing.T) {
 		{Name: "what a fork has deleted is gone", Run: "^TestDeletedInAFork$", File: "feed.go", Old: "\ts.raiseFloors(what)\n\tif gap {", New: "\tif gap {"},
 		{Name: "what its own gateway told of first is gone", Run: "^TestOwnDeletionBeforeTheFeed$", File: "feed.go", Old: "gap, done = gap || mark != \"\" && !s.passed.knows(mark), true", New: "done = true"},
 		{Name: "an owner that was gone stays gone", Run: "^TestDeletedOwnerStaysSo$", File: "owners.go", Old: "if !there && r.raw != \"\" && !r.lost && least.version > 0 {", New: "if false {"},
+		{Name: "without beats nothing is held for long", Run: "^TestWithoutBeatsIsAsOldAsTheFeed$", File: "find.go", Old: "|| time.Since(*beaten) > beatLimit", New: ""},
 
 		{Name: "who made a change knows of it first", Run: "^TestOwnChangeWithoutFeed$", File: "steps.go", Old: "\ts.await(position, c.mark)\n", New: "\t_ = position\n"},
 		{Name: "a change drops the owner's record", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.drop(t.owner)", New: ""},
