@@ -289,6 +289,32 @@ func TestCluster(t *testing.T) {
 	}
 }
 
+// What was sent to a master that has the slot no more, and is carried out by the one that
+// has it, isn't confirmed by the replicas of that one.
+func TestMovedIsNotConfirmed(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 1) // of the first master
+	from, to := cluster.Masters[1], cluster.Masters[0]
+	s := open(t, Options{Addresses: cluster.Addrs, Cluster: true, Budget: time.Second})
+	create(t, s, newToken("a"))
+	key, slot := "", 0
+	for i := 0; key == "" || cluster.Owner(t, slot) != from; i++ {
+		key = fmt.Sprint("moved", i)
+		slot = int(from.Do("cluster", "keyslot", key).(int64))
+	}
+	server, err := s.cluster.MasterForKey(t.Context(), key)
+	if err != nil || server.Options().Addr != from.Addr {
+		t.Fatalf("the master of %q is %v, %v, want %s", key, server, err, from.Addr)
+	}
+	cluster.Move(t, slot, from, to)
+	cluster.Replicas[0].Freeze()
+	defer cluster.Replicas[0].Thaw()
+	set := redis.NewStatusCmd(t.Context(), "set", key, "v")
+	if err := s.pipe(t.Context(), server, safe, []keyed{{key, set}}); !errors.Is(err, errNotReplicated) || set.Val() != "OK" {
+		t.Errorf("setting it: %q, %v, want OK, and %v", set.Val(), err, errNotReplicated)
+	}
+}
+
 // A Cluster that goes on without one of its masters says so: it is heard, and a
 // part of it can't be asked.
 func TestReach(t *testing.T) {

@@ -156,7 +156,7 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 			return err
 		}
 	}
-	if safety == safe && moved && s.replicasOf(server).want() > 0 { // those that have confirmed are another node's
+	if safety == safe && moved { // to another node, whose replicas have not been waited for
 		return errNotReplicated
 	}
 	return unconfirmed
