@@ -32,7 +32,7 @@ func (s *Store) beat() {
 		now, err := s.sendBeat(s.ctx)
 		s.prove(last)
 		switch {
-		case err == nil && s.replicasOf(s.client).alone() && s.outvoted(s.ctx):
+		case err == nil && s.alone(s.ctx) && s.outvoted(s.ctx):
 			s.cutOff.Store(true) // a master takes writes for a while when all others have gone
 		case err == nil:
 			last = now

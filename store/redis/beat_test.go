@@ -1,7 +1,10 @@
 package redis
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,4 +157,69 @@ func TestDoubtedIsAsOldAsTheFeed(t *testing.T) {
 	if f := <-asked; f.AsOf.IsZero() || f.AsOf.After(s.Heard()) {
 		t.Errorf("FindAsync: as of %v, want as of %v", f.AsOf, s.Heard())
 	}
+}
+
+// A master of a Cluster that was cut off goes on answering for cluster-node-timeout. It
+// has lost its replicas, and most masters don't say that it has its slots.
+func TestMasterWithoutMasters(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 0, "cluster-node-timeout 60000")
+	s := open(t, Options{Addresses: cluster.Addrs, Cluster: true, Budget: time.Second})
+	s.Holds(time.Second)
+	slot := func(key string) int { return int(cluster.Masters[0].Do("cluster", "keyslot", key).(int64)) }
+	reached := cluster.Owner(t, slot(s.keys.head))
+	others := slices.DeleteFunc(slices.Clone(cluster.Masters), func(m *redistest.Server) bool { return m == reached })
+	id := "a"
+	for i := 0; cluster.Owner(t, slot(s.keys.token(digest(id)))) != reached; i++ {
+		id = fmt.Sprint("a", i)
+	}
+	create(t, s, newToken(id))
+	heard := func() {
+		t.Helper()
+		now := time.Now()
+		redistest.Await(t, "changes to be heard", func() error { return unless(s.Heard().After(now.Add(beatInterval))) })
+	}
+	believed := func() error {
+		_, err := s.Find(t.Context(), digest(id))
+		return err
+	}
+	heard()
+	server, err := s.serverOf(t.Context(), s.keys.head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.counting.Lock()
+	had := s.replicasOf(server)
+	had.had = true // and has none
+	s.replicas.Store(server, had)
+	s.counting.Unlock()
+	if !s.alone(t.Context()) {
+		t.Fatal("it isn't known that the master has lost its replicas")
+	}
+	heard()
+	others[0].Freeze()
+	heard() // two of three
+	others[1].Freeze()
+	redistest.Await(t, "the master not to be believed", func() error { return unless(errors.Is(believed(), errCutOff)) })
+	_, err = s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil })
+	if !errors.Is(err, errNotReplicated) {
+		t.Errorf("a change: %v, want %v", err, errNotReplicated)
+	}
+	for range 5 { // go-redis asks any of them for the masters first
+		asked := false
+		ctx, cancel := context.WithTimeout(t.Context(), s.budget)
+		s.eachServer(ctx, func(ctx context.Context, master *redis.Client) error {
+			if master == server {
+				asked = master.Ping(ctx).Err() == nil
+			}
+			return nil
+		})
+		cancel()
+		if !asked {
+			t.Error("where others hang, the master that answers isn't asked")
+		}
+	}
+	others[1].Thaw()
+	redistest.Await(t, "the master to be believed again", believed)
+	heard()
 }

@@ -127,7 +127,7 @@
 //	gateways.go    who follows, and how far
 //	server.go      what is wrong with how a server is set up
 //	rights.go      what the redis user may not do
-//	sentinels.go   whether the one that is reached is still the master
+//	master.go      whether the one that is reached is still the master
 //	stats.go       what is counted
 //
 //	check*.go      what is at odds, and mending it

@@ -159,6 +159,9 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 	if safety == safe && moved { // to another node, whose replicas have not been waited for
 		return errNotReplicated
 	}
+	if safety == safe && s.cutOff.Load() { // and has lost its replicas longer ago than those are waited for
+		return errNotReplicated
+	}
 	return unconfirmed
 }
 

@@ -9,13 +9,25 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// serverOf returns the server that has a key.
+func (s *Store) serverOf(ctx context.Context, key string) (*redis.Client, error) {
+	if s.cluster != nil {
+		return s.cluster.MasterForKey(ctx, key)
+	}
+	return s.client.(*redis.Client), nil
+}
+
 // eachServer calls f for the server, or every master of a Cluster.
 func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, server *redis.Client) error) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
 	if s.cluster != nil {
-		return plain(s.cluster.ForEachMaster(ctx, f))
+		// go-redis asks any node for the masters first, also one that doesn't answer:
+		// then those that were known are called.
+		asking, cancel := context.WithTimeout(ctx, s.budget/2)
+		defer cancel()
+		return plain(s.cluster.ForEachMaster(asking, func(_ context.Context, master *redis.Client) error { return f(ctx, master) }))
 	}
 	return plain(f(ctx, s.client.(*redis.Client)))
 }
