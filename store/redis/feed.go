@@ -218,7 +218,7 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 		return at, err
 	}
 	if at.known {
-		if err := s.skip(end, batch); err != nil {
+		if err := s.skip(s.ctx, end, batch); err != nil {
 			return at, err
 		}
 	}
@@ -263,12 +263,12 @@ func (s *Store) raiseFloors(what []touched) {
 // goes back from there to an entry that was. Positions don't tell, for a server that has
 // lost some uses theirs again. Where entries between are gone, or too many, any token may
 // have been deleted. So many are asked for at a time.
-func (s *Store) skip(to cursor, batch int) error {
+func (s *Store) skip(ctx context.Context, to cursor, batch int) error {
 	var what []touched // the last first
 	from, mark, gap := streamID(to.n), to.mark, false
 	for done := s.passed.has(to); !done; {
 		cmd := redis.NewXMessageSliceCmd(noContext, "xrevrange", s.keys.feed, from, "-", "count", batch)
-		if err := s.send(s.ctx, unsafe, keyed{s.keys.feed, cmd}); err != nil {
+		if err := s.send(ctx, unsafe, keyed{s.keys.feed, cmd}); err != nil {
 			return err
 		}
 		entries := cmd.Val()
@@ -307,10 +307,11 @@ func (s *Store) reset(at store.Position) {
 	s.beatNow()
 }
 
-// await returns when the watchers have been told of a change. Where the feed doesn't
-// bring it within the budget, it tells them itself, and so it does where what was
-// told of this position was another change: one that the server has lost.
-func (s *Store) await(n store.Position, mark string) {
+// await returns when the watchers have been told of a change that was made here. Where
+// the feed doesn't bring it within the budget, it tells them itself, and so it does where
+// what was told of this position was another change: one that the server has lost.
+func (s *Store) await(n store.Position, mark string, what []touched) {
+	s.raiseFloors(what)
 	timeout := time.NewTimer(s.budget)
 	defer timeout.Stop()
 	for {

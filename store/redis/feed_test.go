@@ -480,6 +480,62 @@ func TestOwnChangeWithoutFeed(t *testing.T) {
 	}
 }
 
+// Where the feed isn't heard, but can be read, what was deleted is known to be so at
+// once; where it can't be read either, nothing is known. Who has changed a record knows
+// what it must be.
+func TestDeletedWithoutFeed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := pair(t, Options{Addresses: []string{server.Addr}, Budget: time.Second})
+	for _, id := range []string{"gone", "bobs", "gone too", "revoked"} {
+		made := newToken(id)
+		made.Owner = "bob"
+		create(t, a, made)
+	}
+	if _, err := a.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	redistest.Await(t, "both to follow", func() error { return unless(b.told.position() == a.told.position()) })
+	forbid := func(command string) {
+		server.Do("acl", "setuser", "default", "-"+command)
+		server.Do("client", "kill", "type", "normal", "skipme", "yes")
+	}
+	forbid("xread")
+	redistest.Await(t, "the feed not to be heard", func() error { return unless(time.Since(b.Heard()) > ownersTrusted) })
+
+	before := server.Do("get", a.keys.token(digest("revoked"))).(string)
+	update(t, a, "revoked", revoke)
+	server.Do("set", a.keys.token(digest("revoked")), before)
+	if f, err := a.Find(t.Context(), digest("revoked")); !errors.Is(err, errLost) {
+		t.Errorf("who revoked it believes %+v, %v, want %v", f.Token, err, errLost)
+	}
+	if err := a.Delete(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.DeleteOwner(t.Context(), "bob"); err != nil {
+		t.Fatal(err)
+	}
+	server.Do("del", a.keys.owner("bob")) // as after a day
+	for name, s := range map[string]*Store{"who deleted it": a, "another one": b} {
+		if f, err := s.Find(t.Context(), digest("gone")); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s finds %+v, %v, want that there is none", name, f.Token, err)
+		}
+		if f, err := s.Find(t.Context(), digest("bobs")); err != nil || f.Owner != nil {
+			t.Errorf("%s finds owner %+v, %v, want that they have no record", name, f.Owner, err)
+		}
+	}
+	forbid("xrevrange")
+	if err := a.Delete(t.Context(), "gone too"); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := b.Find(t.Context(), digest("gone too")); err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, errLost) {
+		t.Errorf("without the feed, another one finds %+v, %v, want that nothing is known", f.Token, err)
+	}
+	if n := b.Stats().Lost; n != 0 {
+		t.Errorf("%d changes were lost, want none", n)
+	}
+}
+
 func TestGateways(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -98,7 +98,11 @@ func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	if !floor.allows(r.raw != "", r.version) && (r.raw != "" || !s.goneSince(ctx, string(d[:]))) {
+	lost, err := s.hasLost(ctx, string(d[:]), floor.allows(r.raw != "", r.version), r.raw != "")
+	if err != nil {
+		return record{}, err
+	}
+	if lost {
 		what := "a token"
 		if r.token != nil {
 			what = fmt.Sprintf("token %q", r.token.ID)

@@ -2,12 +2,11 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/patgate/patgate/store"
 )
 
 // floorsKept is how many of the records that changed last are remembered.
@@ -97,27 +96,27 @@ func (f *floors) doubtAbsence() {
 	}
 }
 
-// goneSince reports whether a record that should be there, and isn't, was removed
-// by a change that has come since: the feed tells, once it is followed to here.
-func (s *Store) goneSince(ctx context.Context, name string) bool {
+// hasLost reports whether Redis has lost a change of a record: what it shows isn't
+// allowed, and it isn't that the record was removed by a change which this gateway hasn't
+// taken in yet, and the feed has.
+func (s *Store) hasLost(ctx context.Context, name string, allowed, there bool) (bool, error) {
+	if allowed || there {
+		return !allowed, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
-	cmd := redis.NewStringCmd(noContext, "hget", s.keys.head, "n")
-	if s.send(ctx, unsafe, keyed{s.keys.head, cmd}) != nil {
-		return false
-	}
-	n, _ := cmd.Uint64() // none: 0
-	for {
-		position, moved := s.told.next()
-		if position >= store.Position(n) {
-			return s.floors.of(name).allows(false, 0)
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return false
+	head := redis.NewSliceCmd(noContext, "hmget", s.keys.head, "n", "mark")
+	err := s.send(ctx, unsafe, keyed{s.keys.head, head})
+	if err == nil {
+		var to cursor
+		if to, err = toCursor(head.Val()); err == nil {
+			err = s.skip(ctx, to, feedMost)
 		}
 	}
+	if err != nil {
+		return false, fmt.Errorf("it isn't there, and whether that is by a change can't be read: %w", err)
+	}
+	return !s.floors.of(name).allows(false, 0), nil
 }
 
 // lost counts and reports that Redis shows an older record than it has shown.

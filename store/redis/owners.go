@@ -126,12 +126,12 @@ func (s *Store) lookOwner(ctx context.Context, name string) (r ownerRecord, err 
 		return ownerRecord{}, err
 	}
 	there := r.owner != nil
-	r.lost = !least.allowsOwner(there, r.raw != "", r.version) && (there || !s.goneSince(ctx, ownerFloor(name)))
-	if !there && r.raw != "" && !r.lost && least.version > 0 {
+	r.lost, err = s.hasLost(ctx, ownerFloor(name), least.allowsOwner(there, r.raw != "", r.version), there)
+	if err == nil && !there && r.raw != "" && !r.lost && least.version > 0 {
 		s.floors.raise(ownerFloor(name), floor{version: r.version, gone: true}) // what says so is there for a day
 	}
 	r.version = max(r.version, least.version)
-	return r, nil
+	return r, err
 }
 
 // Owner implements store.Store.
@@ -275,6 +275,11 @@ type ownerChange struct {
 	after   *token.Owner // nil: none
 }
 
+// touched is what gateways are told of it.
+func (c *ownerChange) touched() touched {
+	return touched{isOwner: true, owner: c.name, version: c.version, gone: c.after == nil}
+}
+
 // setOwner makes a change and returns when the watchers have been told.
 // errConflict means that there is another value.
 func (s *Store) setOwner(ctx context.Context, c ownerChange) error {
@@ -299,7 +304,7 @@ func (s *Store) setOwner(ctx context.Context, c ownerChange) error {
 	case position == 0:
 		return errConflict
 	}
-	s.await(store.Position(position), c.mark)
+	s.await(store.Position(position), c.mark, []touched{c.touched()})
 	return err
 }
 
@@ -308,11 +313,11 @@ const ownerGone = 24 * 60 * 60
 
 // ownerCommit returns the command that commits a change of an owner's record.
 func (s *Store) ownerCommit(c ownerChange, events []store.Event) *redis.Cmd {
-	gone, ends := c.after == nil, 0
-	if gone {
+	ends := 0
+	if c.after == nil {
 		ends = ownerGone
 	}
-	what := appendTouched(nil, touched{isOwner: true, owner: c.name, version: c.version, gone: gone})
+	what := appendTouched(nil, c.touched())
 	keys := []string{s.keys.head, s.keys.feed, s.keys.changes, s.keys.owners, s.keys.owner(c.name)}
 	return s.evalWith(events, scriptOwner, keys, c.mark, string(what), feedLength, c.name, c.before, ownerValue(c.version, c.after), ends)
 }

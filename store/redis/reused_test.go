@@ -162,7 +162,7 @@ func TestFollowsToALostChange(t *testing.T) {
 	a.closing.Lock()
 	a.feed.Close()
 	a.closing.Unlock()
-	a.await(2, "lostlost")
+	a.await(2, "lostlost", nil)
 	redistest.Await(t, "the one to say so", func() error {
 		all, _, err := b.gateways(t.Context())
 		return errors.Join(err, unless(len(all) == 2 && all[0].Follows == 2))

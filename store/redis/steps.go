@@ -52,7 +52,7 @@ func (s *Store) apply(ctx context.Context, c *change) error {
 	if unfinished != nil {
 		s.log.Debug("a change is made, and will be tidied up later", "store", s.where, "error", unfinished)
 	}
-	s.await(position, c.mark)
+	s.await(position, c.mark, c.what)
 	return err
 }
 
