@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"slices"
@@ -28,21 +29,27 @@ type lane struct {
 
 // lookup is the reading of one key.
 type lookup struct {
-	ctx   context.Context // of who waits for it
-	key   string
-	by    time.Time // it must have ended
-	value string
-	err   error
-	end   func() // called when value and err are there
+	ctx    context.Context // of who waits for it
+	key    string
+	before redis.Cmder // carried out before it, by the same server; nil: nothing
+	by     time.Time   // it must have ended
+	value  string
+	err    error
+	end    func() // called when value and err are there
 }
 
 // get returns the value of a key; "" where there is none.
 func (s *Store) get(ctx context.Context, key string) (string, error) {
+	return s.getAfter(ctx, nil, key)
+}
+
+// getAfter is get behind a command for a key of the same slot.
+func (s *Store) getAfter(ctx context.Context, before redis.Cmder, key string) (string, error) {
 	if err := s.usable(ctx); err != nil {
 		return "", err
 	}
 	done := make(chan struct{})
-	l := &lookup{ctx: ctx, key: key, end: func() { close(done) }}
+	l := &lookup{ctx: ctx, key: key, before: before, end: func() { close(done) }}
 	if err := s.ask(ctx, l); err != nil {
 		return "", err
 	}
@@ -180,8 +187,8 @@ func (n *lane) send(batch []*lookup) {
 func (n *lane) mget(ctx context.Context, batch []*lookup) {
 	if len(batch) == 1 {
 		cmd := redis.NewStringCmd(noContext, "get", batch[0].key)
-		n.server.Process(ctx, cmd)
-		batch[0].value, batch[0].err = cmd.Val(), plain(cmd.Err())
+		n.process(ctx, batch, cmd)
+		batch[0].value, batch[0].err = cmd.Val(), cmp.Or(batch[0].errBefore(), plain(cmd.Err()))
 		return
 	}
 	args := make([]any, 1+len(batch))
@@ -190,12 +197,37 @@ func (n *lane) mget(ctx context.Context, batch []*lookup) {
 		args[1+i] = &l.key // which isn't copied
 	}
 	cmd := redis.NewStringSliceCmd(noContext, args...)
-	err := n.server.Process(ctx, cmd)
+	n.process(ctx, batch, cmd)
+	err := cmd.Err()
 	for i, l := range batch {
-		if l.err = err; err == nil {
+		if l.err = cmp.Or(l.errBefore(), err); err == nil {
 			l.value = cmd.Val()[i]
 		}
 	}
+}
+
+// process has a command carried out that reads a batch, behind what is to be before it.
+func (n *lane) process(ctx context.Context, batch []*lookup, cmd redis.Cmder) {
+	if !slices.ContainsFunc(batch, func(l *lookup) bool { return l.before != nil }) {
+		n.server.Process(ctx, cmd)
+		return
+	}
+	p := n.server.Pipeline()
+	for _, l := range batch {
+		if l.before != nil {
+			p.Process(ctx, l.before)
+		}
+	}
+	p.Process(ctx, cmd)
+	execute(ctx, p)
+}
+
+// errBefore is the error of what was to be before.
+func (l *lookup) errBefore() error {
+	if l.before == nil {
+		return nil
+	}
+	return plain(l.before.Err())
 }
 
 // pipe sends a batch to a node of a Cluster, which refuses keys of several slots
@@ -205,15 +237,21 @@ func (n *lane) pipe(ctx context.Context, batch []*lookup) {
 	p := n.server.Pipeline()
 	for i, l := range batch {
 		cmds[i] = redis.NewStringCmd(noContext, "get", l.key)
+		if l.before != nil {
+			p.Process(ctx, l.before)
+		}
 		p.Process(ctx, cmds[i])
 	}
 	execute(ctx, p)
 	for i, l := range batch {
+		if moving(l.errBefore()) {
+			n.s.cluster.Process(ctx, l.before)
+		}
 		err := cmds[i].Err()
 		if moving(err) { // to another node: that one is asked
 			err = n.s.cluster.Process(ctx, cmds[i])
 		}
-		if l.err = plain(err); l.err == nil {
+		if l.err = cmp.Or(l.errBefore(), plain(err)); l.err == nil {
 			l.value = cmds[i].Val()
 		}
 	}

@@ -113,20 +113,24 @@ type ownerRecord struct {
 	raw     string
 	version uint64       // or that of the floor, where it is higher
 	owner   *token.Owner // nil: there is none
-	lost    bool         // it is older than it should be
+	lost    bool         // it is older than it should be, or has gone
 }
 
-// lookOwner returns what an owner's key holds.
+// lookOwner returns what an owner's key holds. Of an owner who is listed it holds
+// something: a record, or the version that is left of one.
 func (s *Store) lookOwner(ctx context.Context, name string) (r ownerRecord, err error) {
 	least := s.floors.of(ownerFloor(name))
-	if r.raw, err = s.get(ctx, s.keys.owner(name)); err != nil {
+	listed := redis.NewStringSliceCmd(noContext, "zrangebylex", s.keys.owners, "["+name, "["+name)
+	if r.raw, err = s.getAfter(ctx, listed, s.keys.owner(name)); err != nil {
 		return ownerRecord{}, err
 	}
 	if r.owner, r.version, err = parseOwner(r.raw); err != nil {
 		return ownerRecord{}, err
 	}
 	there := r.owner != nil
-	r.lost, err = s.hasLost(ctx, ownerFloor(name), least.allowsOwner(there, r.raw != "", r.version), there)
+	if r.lost = r.raw == "" && len(listed.Val()) > 0; !r.lost {
+		r.lost, err = s.hasLost(ctx, ownerFloor(name), least.allowsOwner(there, r.raw != "", r.version), there)
+	}
 	if err == nil && !there && r.raw != "" && !r.lost && least.version > 0 {
 		s.floors.raise(ownerFloor(name), floor{version: r.version, gone: true}) // what says so is there for a day
 	}

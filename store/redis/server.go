@@ -101,7 +101,7 @@ func warnings(info string, config map[string]string) (all []string) {
 		all = append(all, "tokens and revocations of the last minutes will be lost when this redis server crashes: it has no appendonly; set appendonly yes")
 	}
 	if limit, policy := field("maxmemory"), field("maxmemory_policy"); limit != "0" && limit != "" && policy != "noeviction" {
-		all = append(all, fmt.Sprintf("TOKENS MAY BE DROPPED by this redis server when its memory is full: maxmemory-policy is %s; set it to noeviction", policy))
+		all = append(all, fmt.Sprintf("TOKENS MAY BE DROPPED, AND DISABLED OWNERS COME BACK, when the memory of this redis server is full: maxmemory-policy is %s; set it to noeviction", policy))
 	}
 	return all
 }
