@@ -73,7 +73,7 @@ func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values
 			found[d] = finding{fmt.Sprintf("digest %x: %v", d, err), nil}
 		case r.live() && !floors[i].allows(true, r.version):
 			// Mending it would make it look as if it were the newest.
-			found[d] = finding{fmt.Sprintf("token %q: %v", r.token.ID, errLost), nil}
+			found[d] = finding{fmt.Sprintf("token %q: %v: %s", r.token.ID, errLost, endIt), nil}
 		case r.raw != "": // else deleted meanwhile
 			records[d] = r
 		}

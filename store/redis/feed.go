@@ -214,7 +214,10 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 	if err != nil {
 		return at, err
 	}
-	if end, err = toCursor(values); err != nil {
+	if len(values) != 3 {
+		return at, errValue
+	}
+	if end, err = toCursor(values[:2]); err != nil {
 		return at, err
 	}
 	if at.known {
@@ -222,7 +225,12 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 			return at, err
 		}
 	}
-	if at.known {
+	switch ended, _ := values[2].(int64); {
+	case !at.known:
+	case uint64(ended) < end.n: // and was made to go on
+		s.log.Error("REDIS HAS LOST CHANGES that this gateway has heard of: tokens that it has no more are answered 401, and a gateway that is started doesn't know what was revoked. Was it emptied, restarted without appendonly, or replaced? Stop the gateways, and restore it, or import the tokens again",
+			"store", s.where, "followed", seen, "redis", ended)
+	default:
 		s.log.Warn("changes may have been missed: everything held is read again", "store", s.where, "followed", at.n, "feed", end.n)
 	}
 	s.passed.begin(end)

@@ -262,6 +262,30 @@ func TestFeedReset(t *testing.T) {
 	}
 }
 
+// Of a server that was emptied it is said what it has lost, and what is to be done.
+func TestServerIsEmptied(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var log logged
+	s := open(t, Options{Addresses: []string{server.Addr}, Logger: log.logger()})
+	for _, id := range []string{"a", "b", "c"} {
+		create(t, s, newToken(id))
+	}
+	redistest.Await(t, "the store to follow", func() error { return unless(s.passed.at(3) != "-") })
+	server.Do("flushall")
+	redistest.Await(t, "that to be said", func() error { return unless(strings.Contains(log.String(), "REDIS HAS LOST CHANGES")) })
+	if text := log.String(); !strings.Contains(text, "followed=3 redis=0") || strings.Contains(text, "may have been missed") {
+		t.Errorf("it isn't said how much it has lost: %s", text)
+	}
+	if _, err := s.Find(t.Context(), digest("a")); !errors.Is(err, errLost) || !strings.Contains(err.Error(), "import the token again") {
+		t.Errorf("Find: %v, want %v, and that it is to be imported", err, errLost)
+	}
+	create(t, s, newToken("a"))
+	if _, err := s.Find(t.Context(), digest("a")); err != nil {
+		t.Errorf("a token that was imported again: %v", err)
+	}
+}
+
 // While the server is cut off, Heard stands still, calls fail within the budget,
 // and nothing is concluded; when it is back, everything goes on.
 func TestCutOff(t *testing.T) {

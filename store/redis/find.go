@@ -103,11 +103,13 @@ func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 		return record{}, err
 	}
 	if lost {
-		what := "a token"
-		if r.token != nil {
-			what = fmt.Sprintf("token %q", r.token.ID)
+		switch {
+		case r.raw == "":
+			return record{}, s.lost("a token, which isn't there", remake)
+		case r.token != nil:
+			return record{}, s.lost(fmt.Sprintf("token %q", r.token.ID), endIt)
 		}
-		return record{}, s.lost(what)
+		return record{}, s.lost("a token", endIt)
 	}
 	return r, nil
 }

@@ -119,12 +119,20 @@ func (s *Store) hasLost(ctx context.Context, name string, allowed, there bool) (
 	return !s.floors.of(name).allows(false, 0), nil
 }
 
-// lost counts and reports that Redis shows an older record than it has shown.
-func (s *Store) lost(what string) error {
+// remedy is what is to be done about a record of which Redis has lost a change.
+type remedy string
+
+const (
+	endIt  remedy = "revoke or delete the token, or disable the owner, to go on"
+	remake remedy = "import the token again, or restart the gateways, to go on"
+)
+
+// lost counts and reports that Redis shows an older record than it has shown, or none.
+func (s *Store) lost(what string, then remedy) error {
 	s.stats.Lost.Add(1)
 	s.stats.lostLog.Do(func() {
-		s.log.Error("redis has lost a change: it shows an older record than before, which is not used; revoke or delete the token, or disable the owner, and look at persistence and replication of the server",
+		s.log.Error("redis has lost a change: it shows an older record than before, or none, and that is not used; "+string(then)+", and look at persistence and replication of the server",
 			"store", s.where, "record", what, "times", s.stats.Lost.Load())
 	})
-	return errLost
+	return fmt.Errorf("%w: %s", errLost, then)
 }

@@ -103,7 +103,7 @@ func (s *Store) readOwner(ctx context.Context, name string) (*token.Owner, error
 func (s *Store) owner(ctx context.Context, name string) (*token.Owner, error) {
 	r, err := s.lookOwner(ctx, name)
 	if err == nil && r.lost {
-		err = s.lost(fmt.Sprintf("owner %q", name))
+		err = s.lost(fmt.Sprintf("owner %q", name), endIt)
 	}
 	return r.owner, err
 }
@@ -217,7 +217,7 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner)
 			return nil, fmt.Errorf("owner %q: its id can't be changed", id)
 		}
 		if before.lost && given.Enabled {
-			return nil, s.lost(fmt.Sprintf("owner %q", id))
+			return nil, s.lost(fmt.Sprintf("owner %q", id), endIt)
 		}
 		return given, nil
 	})
@@ -241,7 +241,7 @@ func (s *Store) DeleteOwner(ctx context.Context, id string) error {
 	_, err := s.retryOwner(ctx, id, func(before ownerRecord) (*token.Owner, error) {
 		switch {
 		case before.lost:
-			return nil, s.lost(fmt.Sprintf("owner %q", id))
+			return nil, s.lost(fmt.Sprintf("owner %q", id), endIt)
 		case before.owner == nil:
 			return nil, store.ErrNotFound
 		}

@@ -158,9 +158,8 @@ var (
 	errNotReplicated = errors.New("the change is stored, but not every replica has confirmed it yet")
 	// errLost means that Redis shows an older record than this process has seen:
 	// a fail-over, or a restart without persistence, has lost a change. The
-	// record is not used until the token is revoked or deleted, or the owner
-	// disabled.
-	errLost = errors.New("redis has lost a change of this record: revoke or delete the token, or disable the owner, to go on")
+	// record is not used until it is ended or made again: see remedy.
+	errLost = errors.New("redis has lost a change of this record")
 
 	errClosed = errors.New("the token store is closed")
 )

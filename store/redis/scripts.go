@@ -238,7 +238,8 @@ return commit()`
 //	ARGV  the mark of the entry to append, the position seen, its mark or
 //	      nothing where that isn't known, length of the feed
 //
-// It returns the position and mark of the last entry.
+// It returns the position and mark of the last entry, and the position of the one that
+// was the last before.
 const scriptRaise = luaWrites + luaAppend + `
 local stored = redis.call('HGET', KEYS[1], 'n')
 local n = tonumber(stored or last(KEYS[2]))
@@ -248,7 +249,7 @@ if not stored and n > 0 or n < seen or n == seen and ARGV[3] ~= '' and mark ~= A
   append(KEYS[1], KEYS[2], math.max(n, seen), ARGV[1], '', ARGV[4])
   make()
 end
-return {redis.call('HGET', KEYS[1], 'n') or '0', redis.call('HGET', KEYS[1], 'mark') or ''}`
+return {redis.call('HGET', KEYS[1], 'n') or '0', redis.call('HGET', KEYS[1], 'mark') or '', n}`
 
 // scriptWhere returns, for each id, the entry it has in the index; empty: none.
 //

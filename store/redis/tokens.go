@@ -85,7 +85,7 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 			return nil, fmt.Errorf("token %q: its id can't be changed", id)
 		}
 		if before.lost && given.RevokedAt.IsZero() {
-			return nil, s.lost(fmt.Sprintf("token %q", id))
+			return nil, s.lost(fmt.Sprintf("token %q", id), endIt)
 		}
 		c, err := s.replacement(ctx, before, given)
 		if err != nil {
