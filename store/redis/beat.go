@@ -25,9 +25,9 @@ type pulse struct {
 func (s *Store) beat() {
 	ticker := time.NewTicker(beatInterval)
 	defer ticker.Stop()
-	var warned, refused bool
+	var refused bool
 	var last pulse
-	var reopened, looked time.Time
+	var reopened, looked, warned time.Time
 	for due := true; s.ctx.Err() == nil; {
 		now, err := s.sendBeat(s.ctx)
 		s.prove(last)
@@ -46,7 +46,7 @@ func (s *Store) beat() {
 			s.cutOff.Store(s.outvoted(s.ctx))
 		}
 		refused = s.logRefusal(refused, err)
-		if due && (err == nil || forbidden(err)) && (s.missed.Load() != nil || time.Since(looked) > rightsInterval) {
+		if due && (err == nil || forbidden(err)) && (s.missed.Load() != nil || time.Since(looked) > setupInterval) {
 			s.lookAtRights(s.ctx)
 			looked = time.Now()
 		}
@@ -57,8 +57,8 @@ func (s *Store) beat() {
 			if err := s.tidy(s.ctx); err != nil {
 				s.log.Debug("ending changes that were left behind", "store", s.where, "error", err)
 			}
-			if !warned {
-				warned = s.warn(s.ctx) == nil
+			if time.Since(warned) > setupInterval && s.warn(s.ctx) == nil {
+				warned = time.Now()
 			}
 		}
 		select {

@@ -136,6 +136,36 @@ func TestPassword(t *testing.T) {
 	}
 }
 
+// What is wrong with a server is said again when it was set up otherwise, or is another
+// one.
+func TestWarningsOfWhatChanges(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "appendonly yes", "maxmemory 100mb")
+	var log logged
+	s := open(t, Options{Addresses: []string{server.Addr}, Logger: log.logger()})
+	awaitHeard(t, s)
+	said := func(times int) {
+		t.Helper()
+		redistest.Await(t, "the warning", func() error {
+			return unless(strings.Count(log.String(), "TOKENS MAY BE DROPPED") >= times)
+		})
+		if err := s.warn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(log.String(), "TOKENS MAY BE DROPPED"); n != times {
+			t.Errorf("it is said %d times, want %d", n, times)
+		}
+	}
+	said(0)
+	server.Do("config", "set", "maxmemory-policy", "allkeys-lru")
+	said(1)
+	server.Do("config", "rewrite")
+	server.Kill()
+	server.Start()
+	awaitHeard(t, s)
+	said(2)
+}
+
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -205,6 +205,7 @@ type Store struct {
 	serverAt   func(address string) *redis.Client
 
 	missed atomic.Pointer[missingError] // what the redis user may not do
+	warned sync.Map                     // of what a server's setup would lose, by its run id and the text
 	stats  counters
 
 	ctx  context.Context // ends with Close

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -58,13 +57,9 @@ end
 table.sort(refused)
 return refused`
 
-// rightsInterval is how often rights are looked at: the server may be another one by
-// now. What is missing is looked for with every beat.
-const rightsInterval = 10 * time.Second
-
 // lookAtRights finds out whether the redis user may do all that is needed, and logs
 // what it may not: while all tokens that come are held, and nobody changes any, nothing
-// else shows it.
+// else shows it. What is missing is looked for with every beat.
 func (s *Store) lookAtRights(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -15,6 +16,19 @@ func (s *Store) serverOf(ctx context.Context, key string) (*redis.Client, error)
 		return s.cluster.MasterForKey(ctx, key)
 	}
 	return s.client.(*redis.Client), nil
+}
+
+// addressOf returns the address of a server, for people; "" where it can't be told. go-redis
+// doesn't know that of a master which it has from a Sentinel, but that one knows.
+func (s *Store) addressOf(ctx context.Context, server *redis.Client) string {
+	if s.masterName == "" {
+		return server.Options().Addr
+	}
+	info := redis.NewStringCmd(noContext, "client", "info")
+	server.Process(ctx, info)
+	_, address, _ := strings.Cut(info.Val(), " laddr=")
+	address, _, _ = strings.Cut(address, " ")
+	return address
 }
 
 // eachServer calls f for the server, or every master of a Cluster.
@@ -55,19 +69,25 @@ func forbidden(err error) bool {
 	return strings.Contains(text, "NOPERM") || strings.Contains(text, "The user executing the script can't") // Redis 7.0, in scripts
 }
 
-// warn says what would lose tokens.
+// setupInterval is how often it is looked at how a server is set up, and what the redis
+// user may do on it: it may be another one by now, or be set up otherwise.
+const setupInterval = 10 * time.Second
+
+// warn says what would lose tokens, of each server once.
 func (s *Store) warn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
 	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
-		info := redis.NewStringCmd(noContext, "info", "everything")
+		info := redis.NewStringCmd(noContext, "info")
 		if err := server.Process(ctx, info); err != nil {
 			return err
 		}
 		save := redis.NewMapStringStringCmd(noContext, "config", "get", "save")
 		server.Process(ctx, save) // may be forbidden
 		for _, w := range warnings(info.Val(), save.Val()) {
-			s.log.Warn(w, "store", s.where, "server", server.Options().Addr)
+			if _, said := s.warned.LoadOrStore(infoField(info.Val(), "run_id")+" "+w, true); !said {
+				s.log.Warn(w, "store", s.where, "server", s.addressOf(ctx, server))
+			}
 		}
 		return nil
 	})
