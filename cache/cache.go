@@ -43,7 +43,7 @@ type Options struct {
 	// MaxStale is how long a held token still serves while the store can't be
 	// read: past its TTL or, where other processes change the store
 	// (store.Follower), since that was heard or the token read, whichever came
-	// last; 60 s.
+	// last, and for Silence at least; 60 s.
 	MaxStale time.Duration
 	// Observe, if set, is told how long each read of the store took and what
 	// it returned: nil, store.ErrNotFound, or that the store couldn't be asked.
@@ -89,17 +89,17 @@ type Cache struct {
 
 // New returns a cache in front of s and starts watching s.
 func New(s store.Store, o Options) *Cache {
-	opts := o.withDefaults()
 	c := &Cache{
 		store:   s,
 		start:   time.Now(),
-		shards:  make([]shard, shardCount(opts)),
 		owners:  newOwners(),
 		grants:  newInterned[policy.Grants](),
 		allowed: newInterned[[]netip.Prefix](),
 	}
 	c.follows, _ = s.(store.Follower)
 	c.async, _ = s.(store.Async)
+	opts := c.inForce(o)
+	c.shards = make([]shard, shardCount(opts))
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.options.Store(opts)
 	for i := range c.shards {
@@ -108,6 +108,15 @@ func New(s store.Store, o Options) *Cache {
 	c.tellHolds(opts)
 	c.unwatch = s.Watch(c.changed)
 	return c
+}
+
+// inForce returns the options that hold when o are given.
+func (c *Cache) inForce(o Options) *Options {
+	opts := o.withDefaults()
+	if c.follows != nil { // whose silence isn't noticed sooner
+		opts.MaxStale = max(opts.MaxStale, Silence)
+	}
+	return opts
 }
 
 // tellHolds tells a store of many gateways how long this one may serve what it
@@ -122,7 +131,7 @@ func (c *Cache) tellHolds(o *Options) {
 // What is held already is subject to the new durations. Not to be called twice
 // at the same time.
 func (c *Cache) Apply(o Options) {
-	opts := o.withDefaults()
+	opts := c.inForce(o)
 	c.options.Store(opts)
 	c.tellHolds(opts)
 	for i := range c.shards {

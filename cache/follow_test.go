@@ -264,3 +264,21 @@ func TestStoreKnowsHowLongTokensServe(t *testing.T) {
 		}
 	}
 }
+
+// That a store isn't heard is noticed after Silence: held tokens serve for as long,
+// whatever the options say, and the options in force say so.
+func TestMaxStaleIsSilenceAtLeast(t *testing.T) {
+	t.Parallel()
+	o := Options{MaxStale: Silence / 10}
+	for _, c := range []struct {
+		store store.Store
+		want  time.Duration
+	}{
+		{newMemory(), o.MaxStale},
+		{&shared{memory: newMemory(), heard: time.Now()}, Silence},
+	} {
+		if got := newCache(t, c.store, o).Options().MaxStale; got != c.want {
+			t.Errorf("in front of a %T: %v, want %v", c.store, got, c.want)
+		}
+	}
+}
