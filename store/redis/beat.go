@@ -27,23 +27,30 @@ func (s *Store) beat() {
 	defer ticker.Stop()
 	var refused bool
 	var last pulse
-	var reopened, looked, warned time.Time
+	var unproven time.Time // since when the server takes beats, and the feed hasn't shown that it comes from it
+	var looked, warned time.Time
 	for due := true; s.ctx.Err() == nil; {
 		now, err := s.sendBeat(s.ctx)
-		s.prove(last)
+		proven := s.prove(last)
 		switch {
 		case err == nil && s.alone(s.ctx) && s.outvoted(s.ctx):
 			s.cutOff.Store(true) // a master takes writes for a while when all others have gone
 		case err == nil:
 			last = now
 			s.cutOff.Store(false)
-			if !s.prove(now) && s.astray(now.sent) && time.Since(reopened) > beatLimit {
-				s.log.Warn("the change feed doesn't come from the server that changes go to: it is asked for anew", "store", s.where)
-				s.reopen.Store(true)
-				reopened = time.Now()
-			}
+			proven = s.prove(now) || proven
 		case takesNoWrites(err):
 			s.cutOff.Store(s.outvoted(s.ctx))
+		}
+		switch {
+		case proven || err != nil:
+			unproven = time.Time{}
+		case unproven.IsZero():
+			unproven = now.sent
+		case s.unbeaten() && now.sent.Sub(unproven) > beatLimit:
+			s.log.Warn("the change feed doesn't come from the server that changes go to: it is asked for anew", "store", s.where)
+			s.reopen.Store(true)
+			unproven = now.sent
 		}
 		refused = s.logRefusal(refused, err)
 		if due && (err == nil || forbidden(err)) && (s.missed.Load() != nil || time.Since(looked) > setupInterval) {
@@ -94,14 +101,14 @@ func (s *Store) sendBeat(ctx context.Context) (p pulse, err error) {
 	return p, err
 }
 
-// logRefusal reports whether the server refuses beats, and logs when it begins to and
-// when it ends. That nothing is heard of a server at all, others log.
+// logRefusal reports whether the server takes no beats, though it answers, and logs when
+// that begins and when it ends. That nothing is heard of a server at all, others log.
 func (s *Store) logRefusal(before bool, err error) bool {
 	var reply redis.Error
-	now := err != nil && (before || errors.As(err, &reply))
+	now := err != nil && (before || errors.As(err, &reply) || s.unbeaten())
 	switch {
 	case now && !before:
-		s.log.Warn("the redis server refuses what this gateway writes: changes made by others can't be heard for certain, and what is held isn't used without asking", "store", s.where, "error", err)
+		s.log.Warn("the redis server doesn't take what this gateway writes: changes made by others can't be heard for certain, and what is held isn't used without asking", "store", s.where, "error", err)
 	case before && err == nil:
 		s.log.Info("the redis server takes what this gateway writes again", "store", s.where)
 	}
@@ -119,9 +126,8 @@ func (s *Store) prove(p pulse) bool {
 	return ok
 }
 
-// astray reports whether the feed has come from another server than the one that takes
-// beats for too long.
-func (s *Store) astray(sent time.Time) bool {
+// unbeaten reports whether the feed is heard, and no beat has counted for too long.
+func (s *Store) unbeaten() bool {
 	heard, beaten := s.heard.Load(), s.beaten.Load()
-	return heard != nil && beaten != nil && sent.Sub(*heard) < beatLimit && sent.Sub(*beaten) > beatLimit
+	return heard != nil && beaten != nil && time.Since(*heard) < beatInterval && heard.Sub(*beaten) > beatLimit
 }

@@ -33,7 +33,7 @@ func TestCutOffMaster(t *testing.T) {
 	}
 	r.Replica.Kill()
 	redistest.Await(t, "beats to be refused", func() error { return unless(time.Since(s.Heard()) > beatLimit) })
-	if n := strings.Count(log.String(), "refuses what this gateway writes"); n != 1 {
+	if n := strings.Count(log.String(), "take what this gateway writes"); n != 1 {
 		t.Errorf("that beats are refused is logged %d times, want once", n)
 	}
 	if err := find(); err != nil {
@@ -48,6 +48,25 @@ func TestCutOffMaster(t *testing.T) {
 	}
 	r.Sentinel.Start()
 	redistest.Await(t, "the master to be believed again", find)
+}
+
+// A server that takes no writes for a while is named as the cause, though it refuses none;
+// the feed comes from it nevertheless.
+func TestServerPausesWrites(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var log logged
+	s := open(t, Options{Addresses: []string{server.Addr}, Logger: log.logger()})
+	create(t, s, newToken("a"))
+	server.Do("client", "pause", 6000, "write")
+	redistest.Await(t, "the cause", func() error {
+		return unless(strings.Contains(log.String(), "doesn't take what this gateway writes"))
+	})
+	redistest.Await(t, "the end of it", func() error { return unless(strings.Contains(log.String(), "server takes what this gateway writes")) })
+	awaitHeard(t, s)
+	if text := log.String(); strings.Contains(text, "doesn't come from") {
+		t.Errorf("the feed is asked for anew: %s", text)
+	}
 }
 
 // Where the feed comes from a server that was cut off from the one that changes are
