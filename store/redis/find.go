@@ -177,7 +177,7 @@ func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
 	r, err := s.byID(ctx, id, s.look)
 	switch {
 	case err != nil:
-		return nil, s.reading(fmt.Sprintf("token %q", id), err)
+		return nil, s.at(err)
 	case !r.live():
 		return nil, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
 	}

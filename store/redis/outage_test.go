@@ -384,6 +384,19 @@ func TestOpenBeforeRedis(t *testing.T) {
 	}
 }
 
+// What is wrong with several servers is said on one line.
+func TestErrorsAreOneLine(t *testing.T) {
+	t.Parallel()
+	s, err := Open(Options{Addresses: []string{redistest.Prepare(t).Addr, redistest.Prepare(t).Addr}, MasterName: "gate"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Find(t.Context(), digest("a")); err == nil || !strings.Contains(err.Error(), "refused; ") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("Find: %v, want an error of one line", err)
+	}
+}
+
 // Where no new connection can sign in any more, nothing is known: no token is
 // unknown by that, and no owner without a record.
 func TestPasswordChanged(t *testing.T) {
@@ -656,6 +669,29 @@ func TestReplicasThatOthersHaveSeen(t *testing.T) {
 		}
 		if got := r.after(info, c.seen, now.Add(c.until)).want(); got != 1 {
 			t.Errorf("%s: %d are waited for after %v, want 1", name, got, c.until)
+		}
+	}
+}
+
+// That a server has lost its last replica is said with its address, and with what becomes
+// of changes.
+func TestLastReplicaIsLost(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t)
+	var log logged
+	s := open(t, Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, Logger: log.logger()})
+	awaitReplicas(t, s)
+	server := redis.NewClient(sentinel.Master.Client().Options()) // nobody else counts for it
+	defer server.Close()
+	const info = "# Replication\r\nrole:master\r\nmaster_replid:a\r\n"
+	for _, c := range []struct{ info, want string }{
+		{info, "changes are acknowledged without a copy"},
+		{info + "min_slaves_good_slaves:0\r\n", "changes are refused until there is one"},
+	} {
+		s.replicas.Store(server, replicas{of: "a", gone: map[string]time.Time{"one": time.Now().Add(-replicaGrace)}})
+		s.count(server, c.info)
+		if text := log.String(); !strings.Contains(text, c.want) || !strings.Contains(text, "server="+sentinel.Master.Addr) {
+			t.Errorf("%s isn't said of %s: %s", c.want, sentinel.Master.Addr, text)
 		}
 	}
 }

@@ -143,7 +143,7 @@ func (s *Store) Owner(ctx context.Context, id string) (*token.Owner, error) {
 	o, err := s.owner(ctx, id)
 	switch {
 	case err != nil:
-		return nil, s.reading(fmt.Sprintf("owner %q", id), err)
+		return nil, s.at(err)
 	case o == nil:
 		return nil, fmt.Errorf("owner %q: %w", id, store.ErrNotFound)
 	}
@@ -223,7 +223,7 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner)
 	})
 	if refused != nil {
 		if err := s.Confirm(ctx); err != nil {
-			return nil, s.changing(fmt.Sprintf("changing owner %q", id), err)
+			return nil, s.at(err)
 		}
 		return nil, refused
 	}
@@ -231,7 +231,7 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner)
 		after, _, err = parseOwner(v) // shares nothing with what was given
 	}
 	if err != nil {
-		return nil, s.changing(fmt.Sprintf("changing owner %q", id), err)
+		return nil, s.at(err)
 	}
 	return after, nil
 }
@@ -247,7 +247,7 @@ func (s *Store) DeleteOwner(ctx context.Context, id string) error {
 		}
 		return nil, nil
 	})
-	return s.changing(fmt.Sprintf("deleting owner %q", id), s.orUnconfirmed(ctx, err))
+	return s.at(s.orUnconfirmed(ctx, err))
 }
 
 // retryOwner replaces an owner's record with what plan returns, nil for none, when

@@ -292,6 +292,15 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// at says where err came from. What was being done, the caller says, who does it with one
+// token or owner, or a few tokens.
+func (s *Store) at(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", s.where, err)
+}
+
 // reading says what was being read when err came.
 func (s *Store) reading(what string, err error) error {
 	return fmt.Errorf("reading %s from %s: %w", what, s.where, err)

@@ -127,15 +127,28 @@ func (s *Store) countAllReplicas(ctx context.Context) error {
 // count takes in what a server says of its replicas, and returns those that have to
 // confirm a change.
 func (s *Store) count(server *redis.Client, info string) replicas {
-	s.counting.Lock()
-	defer s.counting.Unlock()
-	before := s.replicasOf(server)
-	after := before.after(info, *s.seen.Load(), time.Now())
-	s.replicas.Store(server, after)
+	before, after := s.countAfter(server, info)
 	if after.want() == 0 && before.want() > 0 {
-		s.log.Warn("the redis server has lost its last replica: changes are acknowledged without a copy", "store", s.where, "server", server.Options().Addr)
+		changes := "are acknowledged without a copy"
+		switch {
+		case infoField(info, "min_slaves_good_slaves") != "":
+			changes = "are refused until there is one (min-replicas-to-write)"
+		case s.cutOff.Load():
+			changes = "are stored and not acknowledged, for it may not be the master any more"
+		}
+		s.log.Warn("the redis server has lost its last replica: changes "+changes, "store", s.where, "server", s.addressOf(s.ctx, server))
 	}
 	return after
+}
+
+// countAfter returns the replicas of a server before what it says now, and after it.
+func (s *Store) countAfter(server *redis.Client, info string) (before, after replicas) {
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	before = s.replicasOf(server)
+	after = before.after(info, *s.seen.Load(), time.Now())
+	s.replicas.Store(server, after)
+	return before, after
 }
 
 // scriptReplicas notes which replicas are there.

@@ -255,6 +255,8 @@ func plain(err error) error {
 	switch {
 	case err == nil || errors.Is(err, redis.Nil):
 		return nil
+	case strings.Contains(err.Error(), "\n"): // of several Sentinels
+		return oneLine{err}
 	case redis.IsOOMError(err):
 		return fmt.Errorf("redis has no memory left for changes (maxmemory): %w", err)
 	case strings.HasPrefix(err.Error(), "MISCONF"):
@@ -262,3 +264,10 @@ func plain(err error) error {
 	}
 	return err
 }
+
+// oneLine is an error whose text is one line.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
+
+func (e oneLine) Unwrap() error { return e.error }

@@ -11,7 +11,7 @@ import (
 
 // Create implements store.Store.
 func (s *Store) Create(ctx context.Context, tokens ...*token.Token) error {
-	return s.changing("creating tokens", s.retry(ctx, func() (*change, error) { return s.creation(ctx, tokens) }))
+	return s.at(s.retry(ctx, func() (*change, error) { return s.creation(ctx, tokens) }))
 }
 
 // creation returns the change that adds tokens.
@@ -97,12 +97,12 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 	})
 	if refused != nil {
 		if err := s.Confirm(ctx); err != nil {
-			return nil, s.changing(fmt.Sprintf("changing token %q", id), err)
+			return nil, s.at(err)
 		}
 		return nil, refused
 	}
 	if err != nil {
-		return nil, s.changing(fmt.Sprintf("changing token %q", id), s.orUnconfirmed(ctx, err))
+		return nil, s.at(s.orUnconfirmed(ctx, err))
 	}
 	_ = s.withUses(ctx, after) // the change is made, whether they can be read or not
 	return after, nil
@@ -165,7 +165,7 @@ func (s *Store) replacement(ctx context.Context, before record, after *token.Tok
 // Delete implements store.Store.
 func (s *Store) Delete(ctx context.Context, ids ...string) error {
 	err := s.retry(ctx, func() (*change, error) { return s.deletion(ctx, ids) })
-	return s.changing("deleting tokens", s.orUnconfirmed(ctx, err))
+	return s.at(s.orUnconfirmed(ctx, err))
 }
 
 // deletion returns the change that removes tokens.
