@@ -37,9 +37,9 @@ func storeCheckCommand() *cobra.Command {
 		Use:   "check [--repair]",
 		Short: "Look for what a crash or a lost write has left at odds",
 		Long: `Has the running server compare the records in its store with the indexes that go
-with them, and with --repair mend what is at odds. Nothing that is found serves a
-request wrongly: what a token may do is in its record alone. Exit status 1 says
-that something is left.`,
+with them, and with --repair mend what is at odds; of a record that Redis has lost
+it says what is to be done. Nothing that is found serves a request wrongly: what a
+token may do is in its record alone. Exit status 1 says that something is left.`,
 		Example: `  patgate store check
   patgate store check --repair --json`,
 		Args: wantArgs(),
