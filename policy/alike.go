@@ -244,7 +244,7 @@ func (l *look) shifts(other *Route) bool {
 			continue
 		}
 		judged, text := l.judged.at(s), l.m.path.at(s)
-		if judged == text {
+		if judged == text || s.undotted(judged) == text { // then a grant has to name both (coversValue)
 			continue
 		}
 		// What is routed before it is decoded is decoded afterwards.

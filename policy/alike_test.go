@@ -383,8 +383,8 @@ func TestPathsThatAreCutOff(t *testing.T) {
 	}
 }
 
-// A name may end in a dot where nobody's space or resource is another for that, and no
-// route.
+// A name may end in a dot where a route has names, and without it is on no other route.
+// Where it is a space or a resource, the token decides (TestGrantsForNamesThatEndInADot).
 func TestNamesThatEndInADot(t *testing.T) {
 	at := func(line, resource string) RouteConfig {
 		r := routes(line)[0]
@@ -399,13 +399,29 @@ func TestNamesThatEndInADot(t *testing.T) {
 			"/wiki/Acme%20Inc.": Forward, "/wiki/A.B.C./history": Forward, "/wiki/caf%C3%A9.": Forward, "/wiki/x./": Forward, "/orgs/1/teams/R.D.": Forward, "/zones/a.org/records/example.org.": Forward, "/a./b.": Forward, "/wiki/%61%2E": Forward,
 			"/wiki/Main.": AmbiguousRequest, "/wiki/main.": AmbiguousRequest, "/wiki/x..": AmbiguousRequest, "/wiki/.": AmbiguousRequest, "/wiki/..": AmbiguousRequest, "/wiki/x-.": AmbiguousRequest, "/wiki/x%20.": AmbiguousRequest, "/wiki/x.%20": AmbiguousRequest,
 			"/wiki/a.%2Fb": AmbiguousRequest, "/wiki/a.;b": AmbiguousRequest,
-			"/orgs/acme.": AmbiguousRequest, "/orgs/a%2Fb.": AmbiguousRequest, "/a/b/edit%2Findex.": AmbiguousRequest, "/orgs/1./teams/a": AmbiguousRequest, "/zones/example.org.": AmbiguousRequest, "/zones/a.org./records/b": AmbiguousRequest,
+			"/a/b/edit%2Findex.": AmbiguousRequest, "/orgs/acme.": Forward, "/orgs/1./teams/a": Forward, "/zones/example.org.": Forward, "/zones/a.org./records/b": Forward, "/orgs/acme..": AmbiguousRequest,
 			"/files/x.": AmbiguousRequest, "/files/x./y": AmbiguousRequest, "/pages/x.": AmbiguousRequest, "/none.": AmbiguousRequest, "/wiki./x": Forward,
 			"/a/b/edit.": AmbiguousRequest, "/a/index.php./admin.": AmbiguousRequest, "/x.php./core/x": AmbiguousRequest, "/wiki/index.": AmbiguousRequest, "/a.php./b.php./c.php./d.php.": Forward,
 		} {
 			if m := p.matched(request("GET "+path, "Authorization: Bearer s")); m.Reason != want {
 				t.Errorf("options %q: %s: %v (%s), want %v", option, path, m.Reason, m.Detail, want)
 			}
+		}
+	}
+}
+
+// A literal may end in a dot, and is the one without it to some servers: where that is on
+// another route, the stricter of the two counts.
+func TestLiteralsThatEndInADot(t *testing.T) {
+	p := compile(t, Config{Default: "deny", Routes: routes("GET /zones/{zone} public", "GET /zones/internal.corp. never", "GET /zones/own.corp. any", "GET /zones/own.corp any", "GET /zones/open.corp. public", "GET /zones/open.corp never",
+		"GET /caf%C3%A9. never", "GET /m/main. never", "GET /m/{x} public", "GET /{any} public", "GET /v/1. never", "GET /v/{n} public", "GET /x/{y}/z public", "GET /x/corp./z public")})
+	for path, want := range map[string]Reason{
+		"/zones/internal.corp.": RouteNever, "/zones/internal.corp": AmbiguousRequest, "/zones/Internal.Corp.": AmbiguousRequest, "/zones/INTERNAL.CORP": AmbiguousRequest, "/zones/internal.corp..": AmbiguousRequest,
+		"/zones/own.corp.": Forward, "/zones/own.corp": Forward, "/zones/open.corp.": AmbiguousRequest, "/zones/open.corp": RouteNever, "/zones/other.corp.": Forward, "/zones/internal.corporate": Forward, "/zones/internal": Forward,
+		"/caf%C3%A9.": RouteNever, "/caf%C3%A9": AmbiguousRequest, "/CAFE": AmbiguousRequest, "/caf": Forward, "/m/main": AmbiguousRequest, "/m/main.": RouteNever, "/m/maine": Forward, "/v/1": AmbiguousRequest, "/v/1.": RouteNever, "/v/01": AmbiguousRequest, "/v/2": Forward, "/x/corp./z": Forward, "/x/corp/z": Forward,
+	} {
+		if m := p.matched(request("GET "+path, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", path, m.Reason, m.Detail, want)
 		}
 	}
 }

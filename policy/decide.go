@@ -46,6 +46,10 @@ func (m *Match) lacks(who string, r Reason) string {
 		return who + " is not granted for all spaces"
 	case r == ResourceNotGranted && m.Route.Resource.Kind == FromNone:
 		return who + " is granted for some resources only, and there is none here"
+	case r == SpaceNotGranted && m.Route.Space.undotted(m.Space) != m.Space:
+		return who + " has no grant for the space both with the dot at its end and without it, which are the same to some servers"
+	case r == ResourceNotGranted && m.Route.Resource.undotted(m.Resource) != m.Resource:
+		return who + " has no grant for the resource both with the dot at its end and without it, which are the same to some servers"
 	case who == theToken:
 		return "" // the reason says it
 	}
@@ -81,7 +85,7 @@ func (p *Policy) Again(route *Route, space, resource string) Match {
 // can't name them, or would have to be wider than the request. A request that names
 // "*" is about something of that name, and no grant for it is one for all.
 func (m *Match) Wanted(s *Subject) (spaces, resources []string) {
-	spaces, resources = []string{m.Space}, []string{m.Resource}
+	spaces, resources = m.Route.Space.spellings(m.Space), m.Route.Resource.spellings(m.Resource)
 	switch m.Route.Space.Kind {
 	case FromNone: // the scope is enough, whichever space it is held in
 		if spaces = s.Grants.spaces(); spaces == nil && !m.policy.spaces {
@@ -190,7 +194,7 @@ func (m *Match) coversSpace(g *token.Grant) bool {
 	case FromAll:
 		return covers(g.Spaces, token.All)
 	}
-	return covers(g.Spaces, m.Space)
+	return coversValue(g.Spaces, &m.Route.Space, m.Space)
 }
 
 // coversResource reports whether a grant covers the request's resource. One that
@@ -199,7 +203,13 @@ func (m *Match) coversResource(g *token.Grant) bool {
 	if m.Route.Resource.Kind == FromNone {
 		return covers(g.Resources, token.All)
 	}
-	return covers(g.Resources, m.Resource)
+	return coversValue(g.Resources, &m.Route.Resource, m.Resource)
+}
+
+// coversValue reports whether a sorted list names the value found at a source, in each way
+// in which servers read it: with the dot at its end, and without.
+func coversValue(sorted []string, s *Source, value string) bool {
+	return covers(sorted, value) && (!strings.HasSuffix(value, ".") || covers(sorted, s.undotted(value)))
 }
 
 // HeldScopes returns the scopes that the token holds in the request's space, on

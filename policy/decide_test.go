@@ -191,6 +191,9 @@ func TestDetailsOfADecision(t *testing.T) {
 		{"GET /s/1", all, grants("1 read 8"), "the token's owner is granted for some resources only, and there is none here"},
 		{"GET /all", grants("1 read *"), all, "the token is not granted for all spaces"},
 		{"GET /all", all, grants("1 read *"), "the token's owner is not granted for all spaces"},
+		{"GET /s/1.", grants("1. read *"), all, "the token has no grant for the space both with the dot at its end and without it, which are the same to some servers"},
+		{"GET /s/1/7.", grants("1 read 7"), all, "the token has no grant for the resource both with the dot at its end and without it, which are the same to some servers"},
+		{"GET /s/1.", all, grants("1 read *"), "the token's owner has no grant for the space both with the dot at its end and without it, which are the same to some servers"},
 		{"GET /own", all, all, "the token is not limited to exactly one space, as it must be here"},
 		{"GET /own", grants("1 read *"), grants("2 read *"), "the token's owner is not granted for this space"},
 	} {
@@ -301,6 +304,60 @@ func TestAllowedIPs(t *testing.T) {
 	}
 }
 
+// A name that ends in a dot is one without it to some servers: a grant has to name both.
+func TestGrantsForNamesThatEndInADot(t *testing.T) {
+	at := func(line, space, resource string) RouteConfig {
+		r := routes(line)[0]
+		r.Space, r.Resource = space, resource
+		return r
+	}
+	p := compile(t, Config{Routes: []RouteConfig{at("GET /zones/{zone} read", "", "path.zone"), at("GET /s/{space}/{zone} read", "", "path.zone"), at("GET /s/{space}/Main read", "", ""), at("GET /q/{x} read", "query.s", ""), at("GET /v/{zone}:x read", "", "path.zone"), at("GET /o/{space} read", "", "")}})
+	long := "a,b,c,d,e,f,g,h,low.corp."
+	for _, c := range []struct {
+		target string
+		grants []token.Grant
+		want   Reason
+	}{
+		{"GET /zones/low.corp.", grants("* read low.corp.,low.corp"), Forward},
+		{"GET /zones/low.corp./", grants("* read *"), Forward},
+		{"GET /zones/low.corp.", grants("* read low.corp."), ResourceNotGranted},
+		{"GET /zones/low.corp.", grants("* read low.corp"), ResourceNotGranted},
+		{"GET /zones/low.corp.", grants("* read low.corp.", "* read low.corp"), ResourceNotGranted}, // no mix
+		{"GET /zones/low.corp.", grants("* read " + long), ResourceNotGranted},
+		{"GET /zones/low.corp.", grants("* read " + long + ",low.corp"), Forward},
+		{"GET /zones/low.corp", grants("* read low.corp"), Forward},
+		{"GET /zones/low.corp", grants("* read low.corp."), ResourceNotGranted},
+		{"GET /s/a./b.", grants("a.,a read b.,b"), Forward},
+		{"GET /s/a./b.", grants("a.,a read b.", "a. read b.,b"), ResourceNotGranted},
+		{"GET /s/a./b.", grants("a. read b.,b"), SpaceNotGranted},
+		{"GET /s/a./b", grants("a.,a read b"), Forward},
+		{"GET /s/a/Main", grants("a read *"), Forward},
+		{"GET /o/acme.", grants("acme. read *"), SpaceNotGranted},
+		{"GET /o/acme.", grants("acme read *"), SpaceNotGranted},
+		{"GET /o/acme.", grants("acme.,acme read *"), Forward},
+		{"GET /q/x?s=a.", grants("a. read *"), Forward}, // the query's, which nobody cuts
+		{"GET /v/a.:x", grants("* read a."), Forward},   // it isn't the segment's end
+	} {
+		if got := decide(t, p, request(c.target), &Subject{Owner: NewOwner("o", nil), Grants: NewGrants(c.grants)}); got != c.want {
+			t.Errorf("%s, token with %v: %v, want %v", c.target, c.grants, got, c.want)
+		}
+	}
+	// While a request goes on, too, and with a ceiling.
+	again := p.Again(p.routes[0], "", "low.corp.")
+	s := holder("* read low.corp.")
+	if got := again.Decide(s, now, netip.Addr{}); got != ResourceNotGranted {
+		t.Errorf("again: %v, want resource_not_granted", got)
+	}
+	if spaces, resources := again.Wanted(s); !slices.Equal(spaces, []string{"*"}) || !slices.Equal(resources, []string{"low.corp.", "low.corp"}) {
+		t.Errorf("wanted: spaces %q, resources %q", spaces, resources)
+	}
+	s = holder("* * *")
+	s.Owner.Set(&token.Owner{ID: "o", Enabled: true, Grants: grants("* * low.corp.")})
+	if got := again.Decide(s, now, netip.Addr{}); got != ResourceNotGranted {
+		t.Errorf("with a ceiling: %v, want resource_not_granted", got)
+	}
+}
+
 // Long lists are searched, not scanned, to the same end.
 func TestLongGrants(t *testing.T) {
 	p := compile(t, Config{Routes: []RouteConfig{{Methods: []string{"GET"}, Pattern: "/s/{space}/{id}", Require: "read", Settings: Settings{Resource: "path.id"}}}})
@@ -367,6 +424,7 @@ func TestHeldScopes(t *testing.T) {
 		{"GET /s/1", grants("1 write *", "2 admin *", "* write,read 7"), nil, "write read"},
 		{"GET /s/1", grants("* * *"), nil, "*"},
 		{"GET /s/1", grants("2 read *"), nil, ""},
+		{"GET /s/1.", grants("1.,1 read *", "1. admin *"), nil, "read"}, // what it holds in both
 		{"GET /p", grants("1 read *", "2 admin *"), nil, "read admin"},
 		{"GET /s/1", grants("* * *"), grants("1 write *"), "write"},
 		{"GET /s/1", grants("* * *"), grants("* * *", "1 read 5"), "*"},

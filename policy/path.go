@@ -27,7 +27,7 @@ type pathText struct {
 	marked, oddlyEscaped bool
 
 	// lenient lets names pass that end in a dot ("Acme Inc."), and dotted says that there
-	// are some: they have to stand where that can't matter (dotsFit).
+	// are some: they have to stand where a route has names (dotsFit).
 	lenient, dotted bool
 }
 
@@ -205,23 +205,30 @@ func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
 
 // bare returns a segment without the dot that it may end in.
 func (p *pathText) bare(s string) string {
-	if !p.lenient || s == "" || s[len(s)-1] != '.' {
+	if !p.lenient {
 		return s
 	}
-	name := s[:len(s)-1]
-	if last, _ := utf8.DecodeLastRuneInString(name); !unicode.IsLetter(last) && !unicode.IsNumber(last) {
-		return s
-	}
-	p.dotted = true
+	name := withoutDot(s)
+	p.dotted = p.dotted || name != s
 	return name
 }
 
-// dotsFit reports whether the segments that end in a dot are parameters of the route. What
-// becomes of it where Windows drops the dots, another space or resource among that, is one
-// of the readings.
+// withoutDot returns a segment without the one dot that a name may end in: behind a letter
+// or a number.
+func withoutDot(s string) string {
+	name, dotted := strings.CutSuffix(s, ".")
+	if last, _ := utf8.DecodeLastRuneInString(name); dotted && (unicode.IsLetter(last) || unicode.IsNumber(last)) {
+		return name
+	}
+	return s
+}
+
+// dotsFit reports whether the segments that end in a dot are the route's by themselves: a
+// parameter, or a literal that ends so. What becomes of it where Windows drops the dots is
+// one of the readings.
 func (p *pathText) dotsFit(r *Route) bool {
 	for i := range p.n {
-		if s := p.segment(i); s[len(s)-1] == '.' && !r.takes(i) {
+		if s := p.segment(i); s[len(s)-1] == '.' && (r == nil || i >= len(r.pattern.segments)) {
 			return false
 		}
 	}

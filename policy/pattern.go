@@ -151,7 +151,11 @@ func (p *pattern) addSegment(part string) (name string, err error) {
 			return "", fmt.Errorf("segment %q: {%s...} fills a whole segment", part, name)
 		}
 	}
-	if why := judgeSegment(s.before+value+s.after, false, true); why != "" {
+	text := s.before + value + s.after
+	if !opens {
+		text = withoutDot(text)
+	}
+	if why := judgeSegment(text, false, true); why != "" {
 		return "", fmt.Errorf("segment %q: no request could match it: %s", part, why)
 	}
 	switch {

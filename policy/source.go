@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +35,20 @@ type Source struct {
 
 // String returns the source as the Caddyfile has it.
 func (s *Source) String() string { return s.text }
+
+// undotted returns a value without the dot that it may end in, which some servers drop at
+// the end of a path's segment.
+func (s *Source) undotted(value string) string {
+	if s.Kind != FromPath || s.after > 0 {
+		return value
+	}
+	return strings.TrimSuffix(value, ".")
+}
+
+// spellings returns a value, and with it the one that it is without the dot at its end.
+func (s *Source) spellings(value string) []string {
+	return slices.Compact([]string{value, s.undotted(value)})
+}
 
 // ParseSource reads a source.
 func ParseSource(text string) (Source, error) {

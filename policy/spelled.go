@@ -22,6 +22,7 @@ type spelled struct {
 // that it is the path's last one.
 func (s *spelled) alike(literal string, last bool) bool {
 	text := s.text
+	literal = strings.TrimSuffix(literal, ".") // dropped there as well
 	if s.readsAs(literal) || readsAsBool(text, literal) || sameUUID(text, literal) {
 		return true
 	}
@@ -208,6 +209,7 @@ type marks struct {
 }
 
 func (k *marks) add(literal string) {
+	literal = strings.TrimSuffix(literal, ".")
 	if !isASCII(literal) { // may be spelled in any length, and without accents
 		k.lengths, k.first = ^uint64(0), [4]uint64{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
 		return
