@@ -35,7 +35,7 @@ func init() {
 //		let_through      cookie <name> | header <name> | scheme <word> | bearer <beginning>*
 //		unknown_token    reject | forward until <date>
 //		cors_preflight   forward | deny
-//		encoded_slash    reject | allow
+//		encoded_slash    reject | allow | data
 //		semicolon        reject | allow
 //		stream_check     on | off
 //		route <methods> <pattern> [<requirement>] [{

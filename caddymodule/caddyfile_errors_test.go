@@ -61,7 +61,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"default maybe", `default "maybe": want deny, any, public, at Caddyfile:3`},
 		{"forward_token drop", `forward_token "drop": want keep, strip, at Caddyfile:3`},
 		{"cors_preflight allow", `cors_preflight "allow": want forward, deny, at Caddyfile:3`},
-		{"encoded_slash yes", `encoded_slash "yes": want reject, allow, at Caddyfile:3`},
+		{"encoded_slash yes", `encoded_slash "yes": want reject, allow, data, at Caddyfile:3`},
 		{"semicolon yes", `semicolon "yes": want reject, allow, at Caddyfile:3`},
 		{"semicolon allow allow", `unexpected "allow" at the end of the line, at Caddyfile:3`},
 		{"default any\ndefault any", "default: is set already on line 3, at Caddyfile:4"},

@@ -248,7 +248,7 @@ func (l *look) shifts(other *Route) bool {
 			continue
 		}
 		// What is routed before it is decoded is decoded afterwards.
-		if decoded, err := url.PathUnescape(text); err != nil || decoded != judged {
+		if decoded, err := url.PathUnescape(text); err != nil || decoded != withSlashes(judged) {
 			return true
 		}
 	}

@@ -426,6 +426,72 @@ func TestLiteralsThatEndInADot(t *testing.T) {
 	}
 }
 
+// Slashes that are encoded, as the clients of RabbitMQ, npm and GitLab send them. These
+// take paths apart before they decode them; a gate that isn't told so looks at both ways.
+func TestEncodedSlashesInNames(t *testing.T) {
+	at := func(line, resource string) RouteConfig {
+		r := routes(line)[0]
+		r.Resource = resource
+		return r
+	}
+	const allow, data, both = "allow", "data", "allow data"
+	rabbit := append(routes("GET /api/vhosts/{space} read", "GET /api/queues/{space} read", "* /api/users/* never"), at("GET,PUT /api/queues/{space}/{name} read", "path.name"), at("GET /api/bindings/{space}/e/{from}/q/{to} read", "path.to"))
+	npm := []RouteConfig{at("GET /{pkg} read", "path.pkg"), at("GET /{pkg}/{version} read", "path.pkg"), at("GET /{pkg}/-/{file} read", "path.pkg"), at("PUT /-/all never", "none")}
+	gitlab := append(routes("GET /projects/{space}/issues read", "GET /projects/{space} read", "GET /projects/{group}/{space} read", "GET /projects/{space}/repository/files/{file} read", "* /projects/{space}/settings never"), at("GET /tree/{space}/{path...} read", "path.path"))
+	for _, c := range []struct {
+		routes []RouteConfig
+		target string
+		pass   string // by which words
+		space  string
+		thing  string
+	}{
+		{rabbit, "/api/vhosts/%2F", both, "/", ""},
+		{rabbit, "/api/vhosts/%2f/", both, "/", ""},
+		{rabbit, "/api/queues/%2F/q1", data, "/", "q1"}, // or the queues of q1
+		{rabbit, "/api/queues/%2F", data, "/", ""},      // or a queue without a name
+		{rabbit, "/api/queues/%2Fprod", data, "/prod", ""},
+		{rabbit, "/api/queues/%2Fprod/a%2Fb", both, "/prod", "a/b"},
+		{rabbit, "/api/queues/prod/a%2F", data, "prod", "a/"}, // or a
+		{rabbit, "/api/queues/a%2F%2Fb/q%2F1", both, "a//b", "q/1"},
+		{rabbit, "/api/bindings/%2F/e/x/q/y", both, "/", "y"},
+		{rabbit, "/api/queues/%2F/Acme%20Inc.", data, "/", "Acme Inc."},
+		{rabbit, "/api/queues/%2F..%2Fadmin", "", "", ""},
+		{rabbit, "/api/queues/%2F/..", "", "", ""},
+		{rabbit, "/api/queues/%2F%5C/q", "", "", ""},
+		{rabbit, "/api/queues/%2F./q", "", "", ""},
+		{rabbit, "/api/queues/%2F%20/q", "", "", ""},
+		{rabbit, "/api/queues/%252F/q", "", "", ""},
+		{rabbit, "/api/queues//q1", "", "", ""},
+		{rabbit, "/api/queues/%2F//q1", "", "", ""},
+		{rabbit, "/api/queues/%2F/q1/%2F", "", "", ""}, // no route
+		{npm, "/@scope%2fname", data, "", "@scope/name"},
+		{npm, "/%40scope%2Fname", data, "", "@scope/name"},
+		{npm, "/@scope%2fname/1.0.0", both, "", "@scope/name"},
+		{npm, "/@scope%2Fname/-/name-1.0.0.tgz", both, "", "@scope/name"},
+		{npm, "/name/-/name-1.0.0.tgz", both, "", "name"},
+		{npm, "/%2Fname", "", "", ""},
+		{npm, "/%2F", "", "", ""},
+		{gitlab, "/projects/group%2Fname/issues", both, "group/name", ""},
+		{gitlab, "/projects/group%2Fsub%2Fname", both, "group/sub/name", ""},
+		{gitlab, "/projects/group%2Fname", data, "group/name", ""},
+		{gitlab, "/projects/group%2Fissues", data, "group/issues", ""},
+		{gitlab, "/projects/7/repository/files/lib%2Fclass%2Erb", both, "7", ""},
+		{gitlab, "/projects/a%2Fb/settings", "", "", ""}, // never
+		{gitlab, "/projects/a%2Fb/Settings", "", "", ""}, // some server's never
+		{gitlab, "/tree/7/lib/class.rb", both, "7", "lib/class.rb"},
+		{gitlab, "/tree/7/lib%2Fclass.rb", allow, "7", "lib/class.rb"}, // another file than the one before it, where a slash is data
+		{gitlab, "/tree/a%2Fb/lib/class.rb", data, "a/b", "lib/class.rb"},
+	} {
+		for word := range strings.FieldsSeq(both) {
+			p := compile(t, Config{Default: "deny", EncodedSlash: word, Routes: c.routes})
+			m := p.matched(request("GET "+c.target, "Authorization: Bearer s"))
+			if pass := strings.Contains(c.pass, word); m.NeedsDecision() != pass || pass && (m.Space != c.space || m.Resource != c.thing) {
+				t.Errorf("encoded_slash %s: %s: %v (%s), space %q, resource %q, want passed %v with %q, %q", word, c.target, m.Reason, m.Detail, m.Space, m.Resource, pass, c.space, c.thing)
+			}
+		}
+	}
+}
+
 // What is on a route that says itself what a segment is isn't refused for what some
 // server would make of it elsewhere.
 func TestSegmentsThatAreNamed(t *testing.T) {

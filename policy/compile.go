@@ -21,7 +21,7 @@ type Policy struct {
 	credentials  []Credential // all the places where routes take tokens from
 	letThrough   []Credential
 	preflight    bool
-	encodedSlash bool
+	encodedSlash slashes
 	semicolon    bool
 	spaces       bool
 	shape        *Shape // of the body of rejections on no route
@@ -50,7 +50,9 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	}
 	p.StripToken = word("forward_token", c.ForwardToken, "keep", "strip")
 	p.preflight = !word("cors_preflight", c.CORSPreflight, "forward", "deny")
-	p.encodedSlash = word("encoded_slash", c.EncodedSlash, "reject", "allow")
+	slash, err := OneOf("encoded_slash", c.EncodedSlash, slashWords...)
+	fail(err)
+	p.encodedSlash = slashes(max(0, slices.Index(slashWords, slash)))
 	p.semicolon = word("semicolon", c.Semicolon, "reject", "allow")
 	for _, text := range c.LetThrough {
 		credential, err := parseLetThrough(text)
@@ -63,7 +65,6 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	}
 	fail(p.setFallback(c))
 	p.reports = c.Mode == "report"
-	var err error
 	p.shape, err = compileErrorBody(c.ErrorBody)
 	fail(err)
 	fail(p.add(c.Routes, c.Groups, c.Settings, ""))

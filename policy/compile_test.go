@@ -31,7 +31,7 @@ func TestMistakes(t *testing.T) {
 		{"default", Config{Default: "allow"}, `default "allow": want deny, any, public`},
 		{"forward_token", Config{ForwardToken: "yes"}, `forward_token "yes": want keep, strip`},
 		{"cors_preflight", Config{CORSPreflight: "yes"}, `cors_preflight "yes": want forward, deny`},
-		{"encoded_slash", Config{EncodedSlash: "keep"}, `encoded_slash "keep": want reject, allow`},
+		{"encoded_slash", Config{EncodedSlash: "keep"}, `encoded_slash "keep": want reject, allow, data`},
 		{"semicolon", Config{Semicolon: "keep"}, `semicolon "keep": want reject, allow`},
 		{"mode", Config{Settings: Settings{Mode: "off"}, Routes: routes("GET /x any")}, `mode "off": want enforce, report`},
 		{"let_through", Config{LetThrough: []string{"bearer"}}, `let_through "bearer": want cookie <name>, header <name>, scheme <word> or bearer <beginning>*`},

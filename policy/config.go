@@ -25,7 +25,8 @@ type Config struct {
 	// CORSPreflight is forward (a preflight request for a route is forwarded
 	// without a token) or deny. Default: forward.
 	CORSPreflight string `json:"cors_preflight,omitempty"`
-	// EncodedSlash is reject or allow: whether a path segment may contain %2F.
+	// EncodedSlash is reject, allow or data: whether a path segment may contain %2F, and
+	// whether some server may split the path there (allow) or none does (data).
 	// Default: reject.
 	EncodedSlash string `json:"encoded_slash,omitempty"`
 	// Semicolon is reject or allow: whether paths, and queries that routes

@@ -109,7 +109,7 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 		e.Decision, e.Status, e.Detail = m.Reason.String(), m.Reason.Status(), m.Detail
 		e.Option = optionFor(m.Detail)
 		if m.piece != "" {
-			e.Detail += ": " + quoted(m.piece)
+			e.Detail += ": " + quoted(withSlashes(m.piece))
 		}
 	}
 	switch {
@@ -153,6 +153,8 @@ func optionFor(detail string) string {
 	switch {
 	case strings.HasSuffix(detail, encodedSlash):
 		return "encoded_slash allow"
+	case strings.HasSuffix(detail, splitsEncoded):
+		return "encoded_slash data"
 	case strings.HasSuffix(detail, pathSemicolon), strings.HasSuffix(detail, querySemicolon):
 		return "semicolon allow"
 	}

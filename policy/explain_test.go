@@ -10,11 +10,11 @@ import (
 // An explanation names the option that admits what is refused, and the problem body
 // doesn't: it isn't the client's to switch.
 func TestExplainOption(t *testing.T) {
-	condition := routes("GET /x public", "GET /x?a=1 any")
+	condition := routes("GET /x public", "GET /x?a=1 any", "GET /p/{x} public", "GET /p/a/b any")
 	for _, c := range []struct{ option, target, want string }{
 		{"", "/x%2Fy", "encoded_slash allow"}, {"", "/x;y", "semicolon allow"}, {"", "/x%3By", "semicolon allow"}, {"", "/x?b;c", "semicolon allow"},
 		{"", "/x?/y%2Fz", "encoded_slash allow"}, {"", "/x%5Cy", ""}, {"", "/x/..", ""}, {"", "/x?b=%zz", ""}, {"", "/x", ""}, {"", "/y", ""},
-		{"allow", "/x%2Fy", ""}, {"allow", "/x;y", ""}, {"allow", "/x?b;c", ""}, {"allow", "/x?b;a=1", ""},
+		{"allow", "/p/a%2Fb", "encoded_slash data"}, {"allow", "/x%2Fy", ""}, {"allow", "/x;y", ""}, {"allow", "/x?b;c", ""}, {"allow", "/x?b;a=1", ""},
 	} {
 		p := compile(t, Config{Default: "deny", EncodedSlash: c.option, Semicolon: c.option, Routes: condition})
 		e := p.Explain(request("GET "+c.target), false, nil)
@@ -24,6 +24,17 @@ func TestExplainOption(t *testing.T) {
 		if refused := e.Decision == AmbiguousRequest.String(); c.want != "" && !refused {
 			t.Errorf("GET %s: %s, want it refused", c.target, e.Decision)
 		}
+	}
+}
+
+// An explanation shows which slashes are data.
+func TestExplainSlashesThatAreData(t *testing.T) {
+	p := compile(t, Config{Default: "deny", EncodedSlash: "data", Routes: routes("GET /vhosts/{space}/{x} public", "GET /vhosts/{space}/me never")})
+	if e := p.Explain(request("GET /vhosts/%2f/a%2Fb/"), false, nil); e.Path != "/vhosts/%2F/a%2Fb" || e.Space == nil || e.Space.Value != "/" {
+		t.Errorf("path %q, space %v", e.Path, e.Space)
+	}
+	if e := p.Explain(request("GET /vhosts/%2F/me(a%2Fb)"), false, nil); !strings.HasSuffix(e.Detail, `: "me(a/b)"`) {
+		t.Errorf("a piece: %q", e.Detail)
 	}
 }
 

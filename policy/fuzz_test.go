@@ -26,8 +26,11 @@ func FuzzPath(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, escaped string, allowSlash, allowSemicolon bool) {
-		m := Match{}
-		if why := m.path.parse(escaped, allowSlash, allowSemicolon); why != "" {
+		encoded, m := slashesRefused, Match{}
+		if allowSlash {
+			encoded = slashesAllowed
+		}
+		if why := m.path.parse(escaped, encoded, allowSemicolon); why != "" {
 			return
 		}
 		segments := make([]string, m.path.n)
@@ -36,6 +39,10 @@ func FuzzPath(f *testing.F) {
 		}
 		if got := "/" + strings.Join(segments, "/"); got != m.Path() || len(segments) > 0 && m.path.from(0) != got[1:] {
 			t.Fatalf("%q: segments %q of %q", escaped, segments, m.Path())
+		}
+		data := Match{} // slashes that are data are those of the segments
+		if why := data.path.parse(escaped, slashesData, allowSemicolon); why != "" || withSlashes(data.path.whole()) != m.path.whole() || data.path.n != m.path.n || strings.Count(data.path.whole(), "/") != data.path.n {
+			t.Fatalf("%q: %d segments of %q as data, %q", escaped, data.path.n, data.Path(), why)
 		}
 		if u, err := url.ParseRequestURI(escaped); err != nil || u.EscapedPath() != escaped {
 			t.Fatalf("%q: forwarded as %q, %v", escaped, u, err)

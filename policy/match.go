@@ -103,9 +103,11 @@ type Match struct {
 	repeated  repeated
 }
 
-// Path returns the path as the policy reads it: segments decoded, without a
-// trailing slash.
-func (m *Match) Path() string { return cmp.Or(m.path.whole(), "/") }
+// Path returns the path as the policy reads it: segments decoded, but for slashes that are
+// data, without a trailing slash.
+func (m *Match) Path() string {
+	return cmp.Or(strings.ReplaceAll(m.path.whole(), string(dataSlash), "%2F"), "/")
+}
 
 // assumedSecret stands for a token that explain assumes.
 const assumedSecret = "(assumed)"
@@ -349,6 +351,12 @@ func (m *Match) value(s *Source, lenient bool) (value, why string) {
 	case FromPath:
 		value = m.path.at(s)
 		value = value[s.before : len(value)-s.after]
+		if m.path.marked && strings.IndexByte(value, dataSlash) >= 0 {
+			if s.tail && !lenient {
+				return "", "can be read in two ways: an encoded slash in it is the same as the others"
+			}
+			value = withSlashes(value)
+		}
 		if !lenient {
 			if why = m.otherValue(s.Name, value); why != "" {
 				return "", why

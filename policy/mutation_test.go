@@ -48,6 +48,8 @@ func TestMutants(t *testing.T) {
 		{Name: "UTF-8", Run: paths, File: "path.go", Old: "if !utf8.ValidString(s) {", New: "if false {"},
 		{Name: "invisible characters", Run: paths, File: "path.go", Old: "case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Z):", New: "case unicode.In(r):"},
 		{Name: "characters that become ASCII", Run: paths, File: "path.go", Old: "case looksASCII(r):", New: "case false:"},
+		{Name: "an authority that is encoded", Run: allowed, File: "path.go", Old: "if strings.HasPrefix(p.text, \"//\") {", New: "if false {"},
+		{Name: "slashes that are data, among others", Run: "^TestEncodedSlashesInNames$", File: "match.go", Old: "if s.tail && !lenient {", New: "if false {"},
 		{Name: "what hides in a segment", Run: allowed, File: "path.go", Old: "if allowSlash || allowSemicolon {", New: "if false {"},
 
 		{Name: "a second look", Run: other, File: "alike.go", Old: "if r != nil && m.Reason == Forward {", New: "if false {"},

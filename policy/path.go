@@ -31,7 +31,27 @@ type pathText struct {
 	lenient, dotted bool
 }
 
-// segment returns the i-th segment.
+// slashes says what becomes of encoded slashes.
+type slashes uint8
+
+const (
+	slashesRefused slashes = iota
+	slashesAllowed         // some servers split there: they are looked at both ways
+	slashesData            // none does: data, no delimiters (RFC 3986 section 2.2)
+)
+
+// slashWords are what encoded_slash says, in the order of the above.
+var slashWords = []string{"reject", "allow", "data"}
+
+// dataSlash stands for a slash that is data, so that no reading is split at it. It is one
+// of the control characters, which are refused.
+const dataSlash = '\x01'
+
+// withSlashes returns a part of a path's text with the slashes that are data.
+func withSlashes(s string) string { return strings.ReplaceAll(s, string(dataSlash), "/") }
+
+// segment returns the i-th segment. In it, as in all that is made of the text, dataSlash
+// stands for slashes that are data.
 func (p *pathText) segment(i int) string { return p.text[p.bounds[i]+1 : p.bounds[i+1]] }
 
 // from returns the segments from the i-th on, joined by slashes; "" where there are none,
@@ -85,7 +105,7 @@ var pathBytes = func() (class [256]uint8) {
 // parse splits an escaped path into segments and decodes each of them once. It
 // returns why the path is refused, or "". What it accepts, all servers read
 // alike; what is forwarded is the escaped path itself, byte for byte.
-func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string {
+func (p *pathText) parse(escaped string, encoded slashes, allowSemicolon bool) string {
 	if len(escaped) == 0 || escaped[0] != '/' {
 		return "the path doesn't begin with /"
 	}
@@ -112,7 +132,7 @@ func (p *pathText) parse(escaped string, allowSlash, allowSemicolon bool) string
 			start = i + 1
 		case percent, semicolon:
 			p.n = 0
-			return p.decode(escaped[1:end], allowSlash, allowSemicolon)
+			return p.decode(escaped[1:end], encoded, allowSemicolon)
 		default:
 			return belongsEncoded("path", escaped[i])
 		}
@@ -163,7 +183,7 @@ func (p *pathText) add(end int) string {
 }
 
 // decode takes a path with escapes or semicolons apart.
-func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
+func (p *pathText) decode(rest string, encoded slashes, allowSemicolon bool) string {
 	p.marked = true
 	text := make([]byte, 0, len(rest)+1)
 	for more := true; more; {
@@ -192,15 +212,31 @@ func (p *pathText) decode(rest string, allowSlash, allowSemicolon bool) string {
 		}
 	}
 	p.text = string(text)
-	if allowSlash && strings.Count(p.text, "/") > maxSegments { // once it is split there
+	if encoded == slashesAllowed && strings.Count(p.text, "/") > maxSegments { // once it is split there
 		return "the path has too many segments"
 	}
 	for i := range p.n {
-		if why := judgeSegment(p.bare(p.segment(i)), allowSlash, allowSemicolon); why != "" {
+		if why := judgeSegment(p.bare(p.segment(i)), encoded != slashesRefused, allowSemicolon); why != "" {
 			return why
 		}
 	}
+	if strings.HasPrefix(p.text, "//") { // an authority to some
+		return hiddenEmpty
+	}
+	if encoded == slashesData {
+		p.hideSlashes()
+	}
 	return ""
+}
+
+// hideSlashes puts dataSlash in the place of all slashes but those that the path was split
+// at.
+func (p *pathText) hideSlashes() {
+	text := []byte(strings.ReplaceAll(p.text, "/", string(dataSlash)))
+	for i := range p.n {
+		text[p.bounds[i]] = '/'
+	}
+	p.text = string(text)
 }
 
 // bare returns a segment without the dot that it may end in.
@@ -235,7 +271,10 @@ func (p *pathText) dotsFit(r *Route) bool {
 	return true
 }
 
-const endsInDot = "the path has a segment that ends in a dot"
+const (
+	endsInDot   = "the path has a segment that ends in a dot"
+	hiddenEmpty = "the path has a hidden empty segment"
+)
 
 // judgePlain returns why a segment of plain characters is refused, or "".
 // Windows drops dots and spaces at a name's end, so those are dot segments too.
@@ -290,8 +329,8 @@ func judgeSegment(s string, allowSlash, allowSemicolon bool) string {
 // judgePieces applies the rules for segments to what a server sees that splits
 // or cuts a segment at a slash or a semicolon.
 func judgePieces(s string) string {
-	if s[0] == '/' || s[0] == ';' || strings.Contains(s, "/;") {
-		return "the path has a hidden empty segment"
+	if s[0] == ';' || strings.Contains(s, "/;") {
+		return hiddenEmpty
 	}
 	for piece := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '/' || r == ';' }) {
 		if piece[len(piece)-1] == '.' || piece[0] == ' ' || piece[len(piece)-1] == ' ' {

@@ -7,9 +7,9 @@ import (
 )
 
 // judgedPath returns the decoded path, or why it is refused.
-func judgedPath(escaped string, allowSlash, allowSemicolon bool) (path, why string) {
+func judgedPath(escaped string, encoded slashes, allowSemicolon bool) (path, why string) {
 	m := Match{}
-	if why := m.path.parse(escaped, allowSlash, allowSemicolon); why != "" {
+	if why := m.path.parse(escaped, encoded, allowSemicolon); why != "" {
 		return "", why
 	}
 	return m.Path(), ""
@@ -50,9 +50,9 @@ func TestPathsThatPass(t *testing.T) {
 		{strings.Repeat("/a", maxSegments), strings.Repeat("/a", maxSegments)},
 		{strings.Repeat("/%61", maxSegments) + "/", strings.Repeat("/a", maxSegments)},
 	} {
-		for _, allow := range []bool{false, true} { // what passes passes under laxer rules
-			if got, why := judgedPath(c.escaped, allow, allow); why != "" || got != c.want {
-				t.Errorf("path %.60q (allow %v) = %.60q, %q, want %.60q", c.escaped, allow, got, why, c.want)
+		for i, word := range slashWords { // what passes passes under laxer rules
+			if got, why := judgedPath(c.escaped, slashes(i), i > 0); why != "" || got != c.want {
+				t.Errorf("path %.60q (%s) = %.60q, %q, want %.60q", c.escaped, word, got, why, c.want)
 			}
 		}
 	}
@@ -139,7 +139,7 @@ func TestPathsThatAreRefused(t *testing.T) {
 		{strings.Repeat("/a", maxSegments+1), "too many segments"},
 		{strings.Repeat("/%61", maxSegments+1), "too many segments"},
 	} {
-		if got, why := judgedPath(c.escaped, false, false); !strings.Contains(why, c.why) || why == "" {
+		if got, why := judgedPath(c.escaped, slashesRefused, false); !strings.Contains(why, c.why) || why == "" {
 			t.Errorf("path %.60q = %.60q, refused because %q, want %q", c.escaped, got, why, c.why)
 		}
 	}
@@ -156,8 +156,22 @@ func TestEncodedSlashAndSemicolonAllowed(t *testing.T) {
 		{"/get/https%3A%2F%2Fexample.com%2Fx", "/get/https://example.com/x", ""},
 		{"/lib%2F.hidden", "/lib/.hidden", ""},
 		{"/a%2F", "/a/", ""},
-		{"/%2Fa", "", ""},
+		{"/%2Fa", "", ""}, // an authority
+		{"/%2F", "", ""},
 		{"/%2F%2Fevil.example", "", ""},
+		{"/queues/%2F/q1", "/queues///q1", ""}, // RabbitMQ's default
+		{"/vhosts/%2Fprod", "/vhosts//prod", ""},
+		{"/@scope%2fname", "/@scope/name", ""},
+		{"/a/%2F..", "", ""},
+		{"/a/%2F../b", "", ""},
+		{"/a/%2F%2E/b", "", ""},
+		{"/a/%2F..%2Fadmin", "", ""},
+		{"/a/%2F%20", "", ""},
+		{"/a/%2F%5C", "", ""},
+		{"/a/%2F%01", "", ""},
+		{"/a/b%01c", "", ""},
+		{"/a/%2F;b", "", ""},
+		{"/a//%2F", "", ""},
 		{"/a%2F..%2Fb", "", ""},
 		{"/a%2F%2e%2e%2fb", "", ""},
 		{"/..%2Fb", "", ""},
@@ -187,11 +201,15 @@ func TestEncodedSlashAndSemicolonAllowed(t *testing.T) {
 		{"/a%2Fb;c", "", ""}, // needs both
 	} {
 		for _, v := range []struct {
-			name             string
-			want             string
-			slash, semicolon bool
-		}{{"encoded_slash allow", c.slash, true, false}, {"semicolon allow", c.semicolon, false, true}, {"neither", "", false, false}} {
-			got, why := judgedPath(c.escaped, v.slash, v.semicolon)
+			name      string
+			want      string
+			encoded   slashes
+			semicolon bool
+		}{{"encoded_slash allow", c.slash, slashesAllowed, false}, {"encoded_slash data", c.slash, slashesData, false}, {"semicolon allow", c.semicolon, slashesRefused, true}, {"neither", "", slashesRefused, false}} {
+			got, why := judgedPath(c.escaped, v.encoded, v.semicolon)
+			if v.encoded == slashesData {
+				got = strings.ReplaceAll(got, "%2F", "/")
+			}
 			if got != v.want || (why == "") != (v.want != "") {
 				t.Errorf("%s: path %q = %q, %q, want %q", v.name, c.escaped, got, why, v.want)
 			}
@@ -203,10 +221,10 @@ func TestEncodedSlashAndSemicolonAllowed(t *testing.T) {
 		escaped string
 		pass    bool
 	}{
-		{"/a%2Fb;c", true}, {"/a;b%2Fc", true},
+		{"/a%2Fb;c", true}, {"/a;b%2Fc", true}, {"/a/%2Fb;c", true}, {"/a/%2F;c", false}, {"/a/;%2Fc", false},
 		{"/a%2F..;b%2Fc", false}, {"/a%2F..;/c", false}, {"/a;%2F..%2Fb", false}, {"/a%2F;b%2Fc", false}, {"/a;b%2F..;c%2Fd", false},
 	} {
-		if _, why := judgedPath(c.escaped, true, true); (why == "") != c.pass {
+		if _, why := judgedPath(c.escaped, slashesAllowed, true); (why == "") != c.pass {
 			t.Errorf("both allowed: path %q refused because %q, want passed %v", c.escaped, why, c.pass)
 		}
 	}
@@ -218,10 +236,10 @@ func TestPathBytes(t *testing.T) {
 	const harmless = "!$&'()*+,=:@[]"                                                       // sub-delimiters but ; and what else pchar has, and brackets
 	for c := range 256 {
 		want := strings.IndexByte(unreserved+harmless, byte(c)) >= 0
-		if _, why := judgedPath(fmt.Sprintf("/x%cy", rune(c)), false, false); c < 0x80 && c != '/' && (why == "") != want {
+		if _, why := judgedPath(fmt.Sprintf("/x%cy", rune(c)), slashesRefused, false); c < 0x80 && c != '/' && (why == "") != want {
 			t.Errorf("raw byte %#x: refused because %q, want passed %v", c, why, want)
 		}
-		if _, why := judgedPath("/x"+string([]byte{byte(c)})+"y", false, false); c >= 0x80 && why == "" {
+		if _, why := judgedPath("/x"+string([]byte{byte(c)})+"y", slashesRefused, false); c >= 0x80 && why == "" {
 			t.Errorf("raw byte %#x passes", c)
 		}
 	}

@@ -24,6 +24,16 @@ http://slash.test:{$PORT} {
 		route GET /v1/admin never
 	}
 	reverse_proxy {$UPSTREAM}
+}
+http://data.test:{$PORT} {
+	patgate {
+		encoded_slash data
+		route GET /v1/spaces/{space} any
+		route GET /v1/spaces/{space}/{name} any {
+			resource path.name
+		}
+	}
+	reverse_proxy {$UPSTREAM}
 }`
 
 // A path that different servers read differently never reaches the upstream;
@@ -100,6 +110,7 @@ func TestPaths(t *testing.T) {
 		"/v1/files/a%2Fb": "forward", "/v1/files/a%2fb%2Fc": "forward", "/v1/files/a;v=1": "forward", "/v1/files/a%3Bv=1": "forward",
 		"/v1/files/..%2Fadmin": "ambiguous_request", "/v1/files/%2e%2e%2fadmin": "ambiguous_request", "/v1/files/a%2F..%2F..%2Fadmin": "ambiguous_request", "/v1/files/a%2F.": "ambiguous_request",
 		"/v1/files/..;x": "ambiguous_request", "/v1/files/..;/admin": "ambiguous_request", "/v1/files/;x": "ambiguous_request", "/v1/files/%3bx": "ambiguous_request", "/v1/files/.%3b": "ambiguous_request",
+		"/v1/files/%2F": "forward", "/v1/files/%2Fb": "forward", "/v1/files/%2F..%2Fadmin": "ambiguous_request", "/%2Fv1/files/x": "ambiguous_request",
 		"/v1/files/a%252Fb": "ambiguous_request", "/v1/files/a%5Cb": "ambiguous_request", "/v1%2Ffiles/x": "route_unknown", "/v1/files%2Fx": "route_unknown", "/v1%2Fadmin": "route_unknown",
 	} {
 		for _, p := range protocols {
@@ -107,6 +118,33 @@ func TestPaths(t *testing.T) {
 			got := g.upstream.take()
 			if a.verdict() != want || (len(got) == 1) != (want == "forward") || len(got) == 1 && got[0].target != target {
 				t.Errorf("%s %s, encoded_slash and semicolon allow: %s (%s), upstream got %v; want %s", p.name, target, a.verdict(), a.problem.Detail, targets(got), want)
+			}
+		}
+	}
+}
+
+// Where encoded slashes are data, they are in the space, and go upstream as they came.
+func TestSlashesThatAreData(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{
+		sites: pathSites,
+		tokens: []known{
+			{name: "root", grants: grant("/", "*", "q1 a/b")},
+			{name: "prod", grants: grant("/prod", "*", "*")},
+		},
+	})
+	for _, row := range []struct{ token, target, want string }{
+		{"root", "/v1/spaces/%2F/q1", "/"}, {"root", "/v1/spaces/%2f/a%2Fb", "/"}, {"root", "/v1/spaces/%2F/a/b", "route_unknown"}, {"root", "/v1/spaces/%2F/b", "resource_not_granted"}, {"root", "/v1/spaces/%2Fprod/q1", "space_not_granted"},
+		{"prod", "/v1/spaces/%2Fprod", "/prod"}, {"prod", "/v1/spaces/%2Fprod/x%2F", "/prod"}, {"prod", "/v1/spaces/prod", "space_not_granted"}, {"prod", "/v1/spaces/%2F/q1", "space_not_granted"}, {"prod", "/v1/spaces/%2Fprod/%2F..%2Fq1", "ambiguous_request"},
+	} {
+		for _, p := range protocols {
+			a := p.send(g, t, request{host: "data.test", target: row.target}.with(g.bearer(row.token)))
+			got, said := g.upstream.take(), a.verdict()
+			if len(got) == 1 && got[0].target == row.target {
+				said = got[0].header.Get("X-Patgate-Space")
+			}
+			if said != row.want {
+				t.Errorf("%s %s with token %s: %s (%s), upstream got %v; want %s", p.name, row.target, row.token, said, a.problem.Detail, targets(got), row.want)
 			}
 		}
 	}

@@ -17,7 +17,7 @@ var All = []*Personality{
 	// decoded and without case; qs reads queries; method-override with its
 	// usual header and parameter.
 	{
-		Name: "Express", methods: overridable, hosts: forwardedHosts, raw: true,
+		Name: "Express", Apart: true, methods: overridable, hosts: forwardedHosts, raw: true,
 		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
 		literal: func(s segment, literal string, _ bool) bool {
 			return foldEqual(s.raw, literal) || foldEqual(s.raw, written(literal))
@@ -27,7 +27,7 @@ var All = []*Personality{
 	// Rails, with Rack and Journey: literals before decoding, a format at the
 	// end, which parameters don't contain; Rack::MethodOverride; Forwarded.
 	{
-		Name: "Rails", methods: overridable, hosts: forwardedHosts, raw: true,
+		Name: "Rails", Apart: true, methods: overridable, hosts: forwardedHosts, raw: true,
 		paths: func(r *Request) []path { return []path{{"", split(merge(r.Path), percent)}} },
 		literal: func(s segment, literal string, last bool) bool {
 			return s.raw == literal || s.raw == written(literal) || last && (strings.HasPrefix(s.raw, literal+".") || strings.HasPrefix(s.raw, written(literal)+"."))
@@ -93,7 +93,7 @@ var All = []*Personality{
 	},
 	// Fastify before 5, with find-my-way: the query begins at the first semicolon.
 	{
-		Name: "Fastify", methods: plainMethod, hosts: plainHost,
+		Name: "Fastify", Apart: true, methods: plainMethod, hosts: plainHost,
 		paths: func(r *Request) []path {
 			cut, _, _ := strings.Cut(r.Path, ";")
 			return []path{{"", split(cut, percent)}}
@@ -119,7 +119,7 @@ var All = []*Personality{
 	},
 	// tRPC and Elasticsearch: a segment is a list of what is asked for.
 	{
-		Name: "lists", methods: plainMethod, hosts: plainHost,
+		Name: "lists", Apart: true, methods: plainMethod, hosts: plainHost,
 		paths: func(r *Request) (all []path) {
 			segments := split(r.Path, percent)
 			for i, s := range segments {
@@ -136,7 +136,7 @@ var All = []*Personality{
 	},
 	// OData: a key may stand behind the name of a set.
 	{
-		Name: "OData", methods: plainMethod, hosts: plainHost,
+		Name: "OData", Apart: true, methods: plainMethod, hosts: plainHost,
 		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
 		literal: func(s segment, literal string, _ bool) bool {
 			return s.text == literal || strings.HasPrefix(s.text, literal+"(") && strings.HasSuffix(s.text, ")")
@@ -145,7 +145,7 @@ var All = []*Personality{
 	},
 	// Pyramid's traversal, and Zope's: what begins so is the name of a view.
 	{
-		Name: "Pyramid", methods: plainMethod, hosts: plainHost,
+		Name: "Pyramid", Apart: true, methods: plainMethod, hosts: plainHost,
 		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
 		literal: func(s segment, literal string, _ bool) bool {
 			return s.text == literal || s.text == "@@"+literal || s.text == "++view++"+literal
@@ -154,7 +154,7 @@ var All = []*Personality{
 	},
 	// Go's ServeMux, which redirects to the clean path.
 	{
-		Name: "Go", methods: plainMethod, hosts: plainHost,
+		Name: "Go", Apart: true, methods: plainMethod, hosts: plainHost,
 		paths:   func(r *Request) []path { return []path{{"", split(clean(r.Path), percent)}} },
 		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
 		query: func(raw, key string) [][]string {

@@ -42,6 +42,8 @@ type Reading struct {
 // Personality is a server, a framework, or both.
 type Personality struct {
 	Name string
+	// Apart says that it takes a path apart before it decodes what is encoded there.
+	Apart bool
 
 	methods func(*Request) []string // what it takes for the method, one or more ways
 	hosts   func(*Request) []string
