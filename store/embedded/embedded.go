@@ -4,8 +4,9 @@
 // The file is a bbolt database: every change is one transaction, on disk before
 // its call returns, and a process that dies at any moment leaves the state
 // before or after a change, never between. Changes that arrive together share
-// one transaction and so one wait for the disk. One process at a time holds the
-// file.
+// one transaction and so one wait for the disk. Where that wait fails, no more changes
+// are made: what was answered before is on disk, and stays there. One process at a time
+// holds the file.
 //
 // # Layout
 //
@@ -47,10 +48,11 @@ type Store struct {
 	file *os.File // bbolt's
 	db   *bbolt.DB
 
-	lead   chan struct{}         // holds a value while some call commits what is queued
-	last   atomic.Int64          // id of the last transaction that was committed
-	begun  atomic.Int64          // id of the last that was begun: it may be visible although its commit has failed, see shows
-	broken atomic.Pointer[error] // why bbolt can't be called any more
+	lead   chan struct{}           // holds a value while some call commits what is queued
+	last   atomic.Int64            // id of the last transaction that was committed
+	begun  atomic.Int64            // id of the last that was begun: it may be visible although its commit has failed, see shows
+	broken atomic.Pointer[error]   // why bbolt can't be called any more
+	failed atomic.Pointer[failure] // of the last commit; nil: it succeeded
 
 	queueing sync.Mutex
 	queue    []*change // waiting for the next commit
@@ -151,7 +153,7 @@ func (s *Store) Reach(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return s.placed()
+	return s.refuses()
 }
 
 // placed returns an error if the file isn't where it should be: what is changed in it

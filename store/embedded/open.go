@@ -91,6 +91,9 @@ func (s *Store) open(lockTimeout time.Duration) error {
 				} else {
 					made = err == nil && flag&os.O_CREATE != 0
 				}
+				if err == nil {
+					err = settle(s.file, lockTimeout)
+				}
 				return s.file, err
 			},
 		}

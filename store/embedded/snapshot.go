@@ -13,8 +13,12 @@ import (
 // Snapshot implements store.Snapshotter. The copy is made beside the file first, and
 // taken from there: for as long as w takes, the file would grow with every change, and
 // a writer might have to wait, as scan says. It has no name, so that nothing of it is
-// left behind.
-func (s *Store) Snapshot(ctx context.Context, w io.Writer) (err error) {
+// left behind. Where the store takes no changes the file doesn't grow, and there may be
+// no place for a copy.
+func (s *Store) Snapshot(ctx context.Context, w io.Writer) error {
+	if s.refuses() != nil {
+		return s.copy(ctx, w)
+	}
 	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".snapshot-*")
 	if err != nil {
 		return s.copying(err)
@@ -23,11 +27,7 @@ func (s *Store) Snapshot(ctx context.Context, w io.Writer) (err error) {
 		defer os.Remove(f.Name())
 	}
 	defer f.Close()
-	err = s.view(ctx, func(tx tx) error {
-		_, err := tx.b.WriteTo(f)
-		return err
-	})
-	if err == nil {
+	if err = s.copy(ctx, f); err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
@@ -37,6 +37,14 @@ func (s *Store) Snapshot(ctx context.Context, w io.Writer) (err error) {
 		return fmt.Errorf("copying token store %s: %w", s.path, err)
 	}
 	return nil
+}
+
+// copy writes what the file holds.
+func (s *Store) copy(ctx context.Context, w io.Writer) error {
+	return s.view(ctx, func(tx tx) error {
+		_, err := tx.b.WriteTo(w)
+		return err
+	})
 }
 
 // copying says what came in the way of the copy beside the file.

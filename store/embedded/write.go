@@ -79,15 +79,15 @@ func (s *Store) commitQueue() {
 // commit makes the changes of a group in one transaction. When one of them can't
 // be made, nothing is, and commit returns the others, to be tried again.
 func (s *Store) commit(group []*change) (rest []*change) {
-	if err := cmp.Or(s.whole(), s.placed()); err != nil {
+	if err := cmp.Or(s.whole(), s.refuses()); err != nil {
 		for _, c := range group {
 			c.err = err
 		}
 		return nil
 	}
 	var changes []store.Change
-	making := -1      // the change that is being made
-	answered := false // by bbolt
+	making := -1                         // the change that is being made
+	committing, answered := false, false // all are made; bbolt has returned
 	id, last := 0, int(s.last.Load())
 	err := s.shielded(func() error {
 		err := s.db.Update(func(b *bbolt.Tx) error {
@@ -99,21 +99,22 @@ func (s *Store) commit(group []*change) (rest []*change) {
 			// may panic as well, and leave its lock behind.
 			return s.shielded(func() (err error) {
 				changes, err = tx{b}.makeAll(group, &making)
+				committing = err == nil
 				return err
 			})
 		})
 		answered = true
-		if err != nil && making < 0 {
-			err = fmt.Errorf("writing to token store %s: %w", s.path, err)
-		}
 		return err
 	})
 	shown := err == nil
 	switch {
+	case err == nil:
+		s.failed.Store(nil)
 	case !answered, errors.Is(err, errOverwritten):
 		err = s.breaks(err)
-	case err != nil && making < 0:
+	case committing:
 		shown = s.shows(id)
+		err = s.fails(err)
 	}
 	if shown {
 		s.last.Store(int64(id))

@@ -1,0 +1,28 @@
+package embedded
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+	"testing"
+)
+
+// What fails otherwise than these is taken for a wait for the disk.
+func TestUnwritten(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&fs.PathError{Op: "write", Path: "tokens.db", Err: syscall.ENOSPC}, true},
+		{errors.New("file resize error: truncate tokens.db: file too large"), true},
+		{syscall.EIO, false},
+		{&fs.PathError{Op: "sync", Path: "tokens.db", Err: syscall.EIO}, false}, // of other systems
+		{errors.New("file sync error: sync tokens.db: input/output error"), false},
+		{errors.New("something new"), false},
+	} {
+		if got := unwritten(c.err); got != c.want {
+			t.Errorf("unwritten(%v) = %v, want %v", c.err, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,32 @@
+package embedded
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
+)
+
+// settle waits for the lock of the file, as bbolt would, and has the kernel forget what
+// it holds of the file, so that what is read from now on is what is on disk. Where
+// the disk has failed, as Store.fails has it, these differ.
+func settle(f *os.File, lockTimeout time.Duration) error {
+	fd := int(f.Fd())
+	for end := time.Now().Add(lockTimeout); ; time.Sleep(10 * time.Millisecond) {
+		err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if err != syscall.EWOULDBLOCK {
+			return err
+		}
+		if time.Now().After(end) {
+			return bolterrors.ErrTimeout
+		}
+	}
+	f.Sync() // only what is on disk is forgotten, or what can't be written to it
+	unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED)
+	return nil
+}
