@@ -23,6 +23,7 @@
 //	meta     format, position,           numbers: the position of the last change,
 //	         tokens, owners, events      and how many of each there are
 //	         mark:, name                 a mark, see store.Store
+//	         trial                       a value to see whether there is room
 package embedded
 
 import (
@@ -153,7 +154,10 @@ func (s *Store) Reach(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return s.refuses()
+	if err := s.refuses(); err != nil {
+		return err
+	}
+	return s.tries(ctx)
 }
 
 // placed returns an error if the file isn't where it should be: what is changed in it

@@ -1,15 +1,18 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 )
 
 // failure is why the last commit has failed.
 type failure struct {
 	err     error
+	at      time.Time
 	forgets bool // the disk has failed to keep what the kernel had taken
 }
 
@@ -22,7 +25,7 @@ type failure struct {
 // no page of that has been written again. So none is, until Open has the kernel forget
 // its pages.
 func (s *Store) fails(err error) error {
-	f := new(failure)
+	f := &failure{at: time.Now()}
 	if f.forgets = !unwritten(err); f.forgets {
 		f.err = fmt.Errorf("token store %s takes no more changes: the disk has failed to keep the last ones (%w); "+
 			"see to it that there is room, and that the disk is sound, and restart patgate", s.path, err)
@@ -46,4 +49,25 @@ func (s *Store) refuses() error {
 		return f.err
 	}
 	return s.placed()
+}
+
+const (
+	trialInterval = 5 * time.Second
+	trialSize     = 1 << 16
+)
+
+// tries returns why the last commit has failed, unless one succeeds now: that of a large
+// value, which is removed again, and leaves its room to the next changes.
+func (s *Store) tries(ctx context.Context) error {
+	f := s.failed.Load()
+	if f == nil {
+		return nil
+	}
+	if time.Since(f.at) < trialInterval {
+		return f.err
+	}
+	if err := s.note(ctx, func(tx tx) error { return tx.meta().Put(keyTrial, make([]byte, trialSize)) }); err != nil {
+		return err
+	}
+	return s.note(ctx, func(tx tx) error { return tx.meta().Delete(keyTrial) })
 }

@@ -3,7 +3,9 @@ package embedded
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -101,6 +103,102 @@ func withoutSync(t *testing.T, f func() error) error {
 		t.Skipf("the kernel refuses filters of system calls (seccomp): %v", refused)
 	}
 	return err
+}
+
+// A file that can't be written or grow takes no change, and says so until it does.
+func TestNoRoom(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	s, path := openOne(t)
+	big := newToken("big")
+	big.Name = strings.Repeat("n", 2*growth)
+	for name, c := range map[string]struct {
+		limit  uint64
+		change func() error
+	}{
+		"it can't be written": {2 * uint64(os.Getpagesize()), func() error { _, err := s.Update(t.Context(), "a", rename); return err }},
+		"it can't grow":       {2 * growth, func() error { return s.Create(t.Context(), big) }},
+	} {
+		limitFiles(t, c.limit)
+		err := c.change()
+		if want := "writing to token store " + path + ": "; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), syscall.EFBIG.Error()) {
+			t.Errorf("%s: %v, want %s%v", name, err, want, syscall.EFBIG)
+		}
+		if _, err := s.Find(t.Context(), newToken("a").Digest); err != nil {
+			t.Errorf("%s: Find: %v, want the token", name, err)
+		}
+		passes := func(d time.Duration) { s.failed.Load().at = time.Now().Add(-d) }
+		passes(trialInterval)
+		if c.limit < growth {
+			if err := s.Reach(t.Context()); err == nil {
+				t.Errorf("%s: Reach has no error", name)
+			}
+		}
+		limitFiles(t, math.MaxUint64)
+		passes(-time.Hour)
+		if err := s.Reach(t.Context()); err == nil || errors.Is(err, store.ErrUnreadable) || !strings.Contains(err.Error(), "writing to token store") {
+			t.Errorf("%s, a moment ago: Reach: %v, want that", name, err)
+		}
+		passes(trialInterval)
+		if err := s.Reach(t.Context()); err != nil {
+			t.Errorf("%s, no more: Reach: %v", name, err)
+		}
+		if err := s.view(t.Context(), func(tx tx) error {
+			if v := tx.meta().Get(keyTrial); v != nil {
+				t.Errorf("%s: %d bytes are left of the trial", name, len(v))
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+
+		limitFiles(t, c.limit)
+		if err := c.change(); err == nil {
+			t.Fatalf("%s, again: no error", name)
+		}
+		limitFiles(t, math.MaxUint64)
+		if err := errors.Join(c.change(), s.Reach(t.Context())); err != nil {
+			t.Errorf("%s, but then it can: %v", name, err)
+		}
+	}
+	if err := whole(s); err != nil {
+		t.Errorf("the file is not whole: %v", err)
+	}
+}
+
+// apart reports whether the test has a process of its own, for what it does to all of
+// it. If not, it runs the test in one.
+func apart(t *testing.T) bool {
+	t.Helper()
+	const mark = "PATGATE_TEST_APART"
+	if os.Getenv(mark) != "" {
+		return true
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe, "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), mark+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("apart: %v\n%s", err, out)
+	}
+	return false
+}
+
+// limitFiles sets how long a file of this process may become.
+func limitFiles(t *testing.T, size uint64) {
+	t.Helper()
+	var limit syscall.Rlimit
+	err := syscall.Getrlimit(unix.RLIMIT_FSIZE, &limit)
+	if err == nil {
+		limit.Cur = min(size, limit.Max)
+		err = syscall.Setrlimit(unix.RLIMIT_FSIZE, &limit)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // What is opened is what is on disk, and not what the kernel has in memory: where the

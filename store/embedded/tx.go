@@ -29,6 +29,7 @@ var (
 	keyTokens   = []byte("tokens")
 	keyOwners   = []byte("owners")
 	keyEvents   = []byte("events")
+	keyTrial    = []byte("trial")
 )
 
 // tx is a transaction: the records, and the indexes that go with them. What it
