@@ -170,7 +170,8 @@ func (s *Store) placed() error {
 	there, err := os.Stat(s.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("token store %s has been removed, and takes no changes: put the file back, and restart patgate", s.path)
+		return fmt.Errorf("token store %s has been removed, and takes no changes: move the file back, or, where it is deleted, "+
+			"save it before patgate is stopped (patgate store backup), put the backup there, and restart patgate", s.path)
 	case err != nil:
 		return fmt.Errorf("looking for token store %s: %w", s.path, err)
 	case !os.SameFile(ours, there):

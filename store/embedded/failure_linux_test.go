@@ -167,6 +167,23 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
+// Where there is no room for the copy, people are told where it is wanted.
+func TestSnapshotNeedsRoom(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	s, _ := openOne(t)
+	for _, limit := range []uint64{0, 3 * uint64(os.Getpagesize())} { // bbolt wraps the one error, and not the other
+		limitFiles(t, limit)
+		var backup bytes.Buffer
+		err := s.Snapshot(t.Context(), &backup)
+		limitFiles(t, math.MaxUint64)
+		if want := "beside it first: "; !errors.Is(err, syscall.EFBIG) || !strings.Contains(err.Error(), want) || backup.Len() > 0 {
+			t.Errorf("Snapshot, with room for %d bytes: %d of them, %v, want %q and why", limit, backup.Len(), err, want)
+		}
+	}
+}
+
 // apart reports whether the test has a process of its own, for what it does to all of
 // it. If not, it runs the test in one.
 func apart(t *testing.T) bool {

@@ -1,11 +1,11 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -89,7 +89,7 @@ func TestLockLeftBehind(t *testing.T) {
 func TestFileIsElsewhere(t *testing.T) {
 	t.Parallel()
 	for name, move := range map[string]func(path string) error{
-		"removed": os.Remove,
+		"removed": func(path string) error { return os.RemoveAll(filepath.Dir(path)) },
 		"replaced": func(path string) error {
 			return errors.Join(os.WriteFile(path+".new", nil, 0o600), os.Rename(path+".new", path))
 		},
@@ -116,6 +116,30 @@ func TestFileIsElsewhere(t *testing.T) {
 		if problems, err := s.Check(t.Context(), true); err != nil || len(problems) != 1 || problems[0].Mended || !strings.Contains(problems[0].Text, "has been "+name) {
 			t.Errorf("%s: Check: %v, %v, want it said", name, problems, err)
 		}
+		var backup bytes.Buffer
+		if err := s.Snapshot(t.Context(), &backup); err != nil {
+			t.Errorf("%s: Snapshot: %v", name, err)
+		}
+		checkFile(t, writeFile(t, backup.String()))
+	}
+}
+
+// A file that is moved back takes changes again.
+func TestFileIsBack(t *testing.T) {
+	t.Parallel()
+	s, path := openOne(t)
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Update(t.Context(), "a", rename); err == nil || !strings.Contains(err.Error(), "move the file back") {
+		t.Errorf("Update, while it is away: %v, want what to do", err)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Update(t.Context(), "a", rename)
+	if err := errors.Join(err, s.Reach(t.Context())); err != nil {
+		t.Errorf("Update and Reach, when it is back: %v", err)
 	}
 }
 
@@ -218,17 +242,5 @@ func TestCommitShowsLate(t *testing.T) {
 	}
 	if _, err := s.Update(t.Context(), "a", rename); err != nil {
 		t.Errorf("Update: %v", err)
-	}
-}
-
-// Where there is no room for the copy, people are told where it is wanted.
-func TestSnapshotNeedsRoom(t *testing.T) {
-	s := open(t)
-	hint := "make room there, or stop the server and copy the file itself"
-	for cause, want := range map[error]bool{syscall.ENOSPC: true, syscall.EIO: false} {
-		err := s.copying(&os.PathError{Op: "write", Path: "x", Err: cause})
-		if !errors.Is(err, cause) || strings.Contains(err.Error(), hint) != want {
-			t.Errorf("%q, want it to say %q: %v", err, hint, want)
-		}
 	}
 }

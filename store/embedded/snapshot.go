@@ -1,13 +1,12 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // Snapshot implements store.Snapshotter. The copy is made beside the file first, and
@@ -17,26 +16,28 @@ import (
 // no place for a copy.
 func (s *Store) Snapshot(ctx context.Context, w io.Writer) error {
 	if s.refuses() != nil {
-		return s.copy(ctx, w)
+		return s.copying(s.copy(ctx, w))
 	}
 	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".snapshot-*")
 	if err != nil {
-		return s.copying(err)
+		return s.copying(besideFailed(err))
 	}
 	if os.Remove(f.Name()) != nil { // an open file can't be, on Windows
 		defer os.Remove(f.Name())
 	}
 	defer f.Close()
-	if err = s.copy(ctx, f); err == nil {
+	beside := &errorKeeper{w: f}
+	err = s.copy(ctx, beside)
+	if beside.err != nil {
+		err = besideFailed(beside.err)
+	}
+	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
-	if err != nil {
-		return s.copying(err)
+	if err == nil {
+		_, err = io.Copy(w, f)
 	}
-	if _, err = io.Copy(w, f); err != nil {
-		return fmt.Errorf("copying token store %s: %w", s.path, err)
-	}
-	return nil
+	return s.copying(err)
 }
 
 // copy writes what the file holds.
@@ -47,10 +48,27 @@ func (s *Store) copy(ctx context.Context, w io.Writer) error {
 	})
 }
 
-// copying says what came in the way of the copy beside the file.
+// errorKeeper keeps the first error of w: bbolt doesn't wrap it.
+type errorKeeper struct {
+	w   io.Writer
+	err error
+}
+
+func (k *errorKeeper) Write(p []byte) (int, error) {
+	n, err := k.w.Write(p)
+	k.err = cmp.Or(k.err, err)
+	return n, err
+}
+
+// besideFailed says where the copy was to be made: it may be meant for another disk.
+func besideFailed(err error) error {
+	return fmt.Errorf("beside it first: %w: see to it that there is room, or stop the server and copy the file itself", err)
+}
+
+// copying says what an error came in the way of.
 func (s *Store) copying(err error) error {
-	if errors.Is(err, syscall.ENOSPC) { // wherever the copy is to go
-		return fmt.Errorf("copying token store %s, beside it first: %w: make room there, or stop the server and copy the file itself", s.path, err)
+	if err == nil {
+		return nil
 	}
 	return fmt.Errorf("copying token store %s: %w", s.path, err)
 }
