@@ -48,6 +48,9 @@ func (l *look) all() {
 	if m.policy.semicolon {
 		l.by(m.path.beforeSemicolon()...)
 	}
+	if m.Reason == Forward {
+		l.byQueryValues()
+	}
 	if m.Reason == Forward && m.hasQueryPath() {
 		l.byQueryPath()
 	}
@@ -178,6 +181,17 @@ func (l *look) behindHost() {
 				others = append(others, decoded)
 			}
 		}
+	}
+	l.by(others...)
+}
+
+// byQueryValues judges the request by the values that its query has for parameters of
+// the path.
+func (l *look) byQueryValues() {
+	others, why := l.m.replaced()
+	if why != "" {
+		l.m.refuse(why)
+		return
 	}
 	l.by(others...)
 }

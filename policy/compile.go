@@ -77,6 +77,9 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	for _, r := range p.routes {
+		r.beside = p.tree.beside(r)
+	}
 	p.tree.finish()
 	p.credentials = p.allCredentials()
 	return p, nil

@@ -28,6 +28,8 @@ func TestCostOfOddRequests(t *testing.T) {
 		"a long value of a key of a condition":   "/q?a=" + strings.Repeat(long, 300),
 		"many values of a key of a condition":    "/q?" + strings.Repeat("a="+strings.Repeat(long, 300)+"&", 8),
 		"a long value of what is no condition's": "/q?c=" + strings.Repeat(long, 5000),
+		"many values of a parameter of the path": "/z/a?" + strings.Repeat("x="+strings.Repeat("%C3%A9", 1000)+"&x=0_1&", 3) + strings.Repeat("x=kind1&", 5000),
+		"names like that of one":                 "/z/a?" + strings.Repeat("%EF%B7%BA=1&x["+long+"=2&", 5000),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -23,6 +23,7 @@ const (
 	runsScript         = ", for a name is that of a program there, and what follows its argument"
 	routesByQuery      = ", for they route by the query"
 	tunnelsMethod      = ", for they take the method from the query"
+	prefersQuery       = ", for they take a parameter of the path from the query"
 	findsBehindHost    = ", for they look for it behind the eleventh byte of the URL"
 )
 
@@ -280,6 +281,25 @@ func (p *pathText) split(text string) bool {
 		}
 	}
 	return p.n > 0 || text == ""
+}
+
+// segments returns the segments of the path.
+func (p *pathText) segments() (all []string) {
+	for i := range p.n {
+		all = append(all, p.segment(i))
+	}
+	return all
+}
+
+// join takes segments for a path. It reports whether that is within bounds.
+func (p *pathText) join(segments []string) bool {
+	for _, s := range segments {
+		p.text += "/" + s
+		if len(p.text) > maxPathLength || p.add(len(p.text)) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // isScript reports whether servers take a segment for the name of a program, and

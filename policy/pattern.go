@@ -43,6 +43,26 @@ func (s *segment) matches(text string) bool {
 	return len(text) > len(s.before)+len(s.after) && strings.HasPrefix(text, s.before) && strings.HasSuffix(text, s.after)
 }
 
+// valueAt returns the parameter at the i-th segment of a path that the pattern matches,
+// perhaps the one for all from there on, and the value that it has.
+func (p *pattern) valueAt(i int, path *pathText) (name, value string) {
+	if i == len(p.segments) {
+		return p.tailName, path.from(i)
+	}
+	s, text := &p.segments[i], path.segment(i)
+	return s.parameter, text[len(s.before) : len(text)-len(s.after)]
+}
+
+// withValue returns the segments of such a path with another value for that parameter.
+func (p *pattern) withValue(path []string, i int, value string) []string {
+	if i == len(p.segments) {
+		return append(slices.Clone(path[:i]), strings.Split(value, "/")...)
+	}
+	path = slices.Clone(path)
+	path[i] = p.segments[i].with(value)
+	return path
+}
+
 // within reports whether every text that s matches is matched by t, where both
 // are parameters.
 func (s *segment) within(t *segment) bool {

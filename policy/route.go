@@ -21,6 +21,7 @@ type Route struct {
 
 	pattern     pattern
 	byRestRoute bool   // it has a condition on restRoute
+	beside      []int  // the segments where it has a parameter and others a literal (node.beside)
 	outside     string // the inherited path.<name> of the space whose parameter this pattern lacks, or ""; for a warning
 	from        []Credential
 	methods     methodSet

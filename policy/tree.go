@@ -88,6 +88,25 @@ func (n *node) child(s segment, r *Route) *node {
 	return next
 }
 
+// beside returns the segments of a pattern in the tree at which it has a parameter, and
+// there are other routes for some of its values.
+func (n *node) beside(r *Route) (at []int) {
+	for i, s := range r.pattern.segments {
+		others := len(n.literals) + len(n.partial)
+		if s.partial() {
+			others-- // itself
+		}
+		if s.parameter != "" && others > 0 {
+			at = append(at, i)
+		}
+		n = n.child(s, r)
+	}
+	if r.pattern.tailName != "" && (n.parameter != nil || len(n.literals)+len(n.partial) > 0) {
+		at = append(at, len(r.pattern.segments))
+	}
+	return at
+}
+
 // each calls f for all nodes below the node, and then for itself.
 func (n *node) each(f func(*node)) {
 	for _, e := range n.edges {
