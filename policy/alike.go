@@ -282,13 +282,13 @@ func (l *look) find(n *node, i int) *Route {
 	}
 	text, last := m.path.segment(i), i == m.path.n-1
 	if next := n.next(text); next != nil {
-		if found := l.find(next, i+1); found != nil || m.Reason != Forward {
+		if found := l.find(next, i+1); found != nil || m.Reason != Forward || l.onFile(next, i, isFile(text)) {
 			return found
 		}
 	} else {
 		s := spelled{text: text}
 		for j := range n.edges {
-			if e := &n.edges[j]; s.alike(e.literal, last) && !l.onKeys(i, e.literal) && l.uncovered(l.find(e.to, i+1), s.loosely(e.literal), text) {
+			if e := &n.edges[j]; s.alike(e.literal, last) && !l.onKeys(i, e.literal) && (l.uncovered(l.find(e.to, i+1), s.loosely(e.literal), text) || l.onFile(e.to, i, isFile(e.literal))) {
 				return nil
 			}
 		}
@@ -309,7 +309,7 @@ func (l *look) find(n *node, i int) *Route {
 		l.inName = false
 	}
 	for j := range n.partial {
-		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && l.uncovered(l.find(p.to, i+1), comparesLoosely, text) {
+		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && (l.uncovered(l.find(p.to, i+1), comparesLoosely, text) || l.onFile(p.to, i, p.isFile())) {
 			return nil
 		}
 	}
@@ -319,7 +319,7 @@ func (l *look) find(n *node, i int) *Route {
 	}
 	for j := range n.partial {
 		if p := &n.partial[j]; p.matches(text) {
-			if found := l.findNamed(p.to, i+1, p.matches(whole)); found != nil || m.Reason != Forward {
+			if found := l.findNamed(p.to, i+1, p.matches(whole)); found != nil || m.Reason != Forward || l.onFile(p.to, i, p.isFile()) {
 				return found
 			}
 		}
@@ -334,6 +334,13 @@ func (l *look) find(n *node, i int) *Route {
 		return m.Route
 	}
 	return found
+}
+
+// onFile refuses a request that goes on behind the i-th segment, where the policy knows of
+// no more than a file that ends at the node, if a server that answers with that would be
+// on a route which asks for more. It reports whether the request is refused.
+func (l *look) onFile(n *node, i int, file bool) bool {
+	return file && i+1 < l.m.path.n && l.uncovered(l.m.pick(n.ends), servesFile, l.m.path.segment(i))
 }
 
 // onKeys reports whether the request is on a route that has keys of OData behind a

@@ -21,6 +21,7 @@ const (
 	dataOfPage         = ", for it is the data of another page there"
 	standsForDirectory = ", for a name stands for that of its directory there"
 	runsScript         = ", for a name is that of a program there, and what follows its argument"
+	servesFile         = ", for a name is that of a file there, whatever follows it"
 	routesByQuery      = ", for they route by the query"
 	tunnelsMethod      = ", for they take the method from the query"
 	prefersQuery       = ", for they take a parameter of the path from the query"
@@ -314,6 +315,16 @@ func isScript(s string) bool {
 		return true
 	}
 	return isProgram(s)
+}
+
+// isFile reports whether a literal could be the name of a file: it has an extension. Some
+// servers answer with the file and take what follows in the path for something else
+// (lighttpd, PHP's own, Yaws, CGI).
+func isFile(literal string) bool { return strings.LastIndexByte(literal, '.') > 0 }
+
+// isFile reports whether the segment has an extension, whatever the parameter is.
+func (p *partial) isFile() bool {
+	return strings.LastIndexByte(p.before, '.') > 0 || strings.IndexByte(p.after, '.') >= 0
 }
 
 // endOfScript returns where the name of a front controller ends in a segment that goes on
