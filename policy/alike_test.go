@@ -266,6 +266,20 @@ func TestDataOfPages(t *testing.T) {
 	}
 }
 
+// A version of a file is that file's.
+func TestVersionsOfFiles(t *testing.T) {
+	p := compile(t, Config{Routes: routes("* /svn/repo/* public", "* /svn/repo/secret/* never", "* /svn/repo never", "* /!svn/* public", "* /top never")})
+	for target, want := range map[string]Reason{
+		"GET /svn/repo/!svn/rvr/3/secret/s": AmbiguousRequest, "GET /svn/repo/!svn/bc/3/secret/s.txt": AmbiguousRequest, "GET /svn/repo/!svn/ver/3/Secret/s": AmbiguousRequest, "PUT /svn/repo/!svn/txr/4-5/secret/s": AmbiguousRequest,
+		"PUT /svn/repo/!svn/vtxr/x/secret": AmbiguousRequest, "PUT /svn/repo/%21svn/wrk/0b1c/secret/s": AmbiguousRequest, "PROPFIND /svn/repo/!svn/rvr/3": AmbiguousRequest, "GET /!svn/bc/3/top": AmbiguousRequest,
+		"GET /svn/repo/!svn/rvr/3/open/secret": Forward, "MKACTIVITY /svn/repo/!svn/act/0b1c": Forward, "PROPFIND /svn/repo/!svn/vcc/default": Forward, "POST /svn/repo/!svn/me": Forward, "PROPPATCH /svn/repo/!svn/txn/4-5": Forward, "GET /svn/repo/x!svn/bc/3/secret/s": Forward, "GET /svn/repo/!/bc/3/secret/s": Forward,
+	} {
+		if m := p.matched(request(target)); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}
+
 // Elysia finds the path from the eleventh byte of the URL on: where the host is short,
 // at a later slash than the first.
 func TestPathsBehindShortHosts(t *testing.T) {

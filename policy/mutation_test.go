@@ -124,6 +124,7 @@ func TestMutants(t *testing.T) {
 		{Name: "paths behind short hosts", Run: "^TestPathsBehindShortHosts$", File: "alike.go", Old: "if m.Reason == Forward && m.hasShortHost() {", New: "if false {"},
 		{Name: "data of pages", Run: target, File: "otherpaths.go", Old: "if isData(last) {", New: "if false {"},
 		{Name: "data of pages, by their paths", Run: target, File: "otherpaths.go", Old: "for i := range p.n - 2 {", New: "for i := range 0 {"},
+		{Name: "versions of files", Run: "^TestVersionsOfFiles$", File: "otherpaths.go", Old: "case first == \"!svn\" &&", New: "case false &&"},
 		{Name: "other charsets", Run: target, File: "match.go", Old: "m.charset, m.tunnel = charsetOf(m.header[\"Content-Type\"]), m.tunneled()", New: "m.tunnel = m.tunneled()"},
 		{Name: "a second path", Run: "^TestSecondPath$", File: "match.go", Old: `case (m.method == "COPY" || m.method == "MOVE") && len(m.header["Destination"]) > 0:`, New: "case false:"},
 

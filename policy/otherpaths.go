@@ -19,6 +19,7 @@ const (
 	cutsAtBlank        = ", for they cut it at a blank"
 	cutsAtSemicolon    = ", for they cut it at a semicolon"
 	dataOfPage         = ", for it is the data of another page there"
+	versionOf          = ", for it is a version of another file there"
 	standsForDirectory = ", for a name stands for that of its directory there"
 	runsScript         = ", for a name is that of a program there, and what follows its argument"
 	servesFile         = ", for a name is that of a file there, whatever follows it"
@@ -122,7 +123,8 @@ func (p *pathText) hasParameters() bool {
 	return false
 }
 
-// pages returns the pages whose data the path is for.
+// pages returns the pages whose data the path is for, and the files of which it is a
+// version.
 func (p *pathText) pages() (all []reading) {
 	if p.n == 0 {
 		return nil
@@ -143,11 +145,22 @@ func (p *pathText) pages() (all []reading) {
 			return appendPath(all, behind(4, ".json"), dataOfPage, first)
 		case first == "RSC" && second == "R": // Waku
 			return appendPath(all, strings.TrimSuffix(behind(2, ".txt"), "/_root"), dataOfPage, first)
+		case first == "!svn" && keepsVersions(second): // mod_dav_svn, with the number of a revision, or a transaction's name
+			all = appendPath(all, behind(3, ""), versionOf, first)
 		case first == "page-data" && last == "page-data.json": // Gatsby
 			return appendPath(all, before+p.text[p.bounds[i+1]:p.bounds[p.n-1]], dataOfPage, last)
 		}
 	}
 	return all
+}
+
+// keepsVersions reports whether mod_dav_svn has files below what is called so.
+func keepsVersions(s string) bool {
+	switch s {
+	case "bc", "ver", "rvr", "wrk", "txr", "vtxr":
+		return true
+	}
+	return false
 }
 
 // isData reports whether a segment stands for the data of the page before it (SvelteKit,
