@@ -285,8 +285,8 @@ func (l *look) find(n *node, i int) *Route {
 		if found := l.find(next, i+1); found != nil || m.Reason != Forward || l.onFile(next, i, isFile(text)) {
 			return found
 		}
-	} else {
-		s := spelled{text: text}
+	} else if len(n.edges) > 0 {
+		s := spell(text)
 		for j := range n.edges {
 			if e := &n.edges[j]; s.alike(e.literal, last) && !l.onKeys(i, e.literal) && (l.uncovered(l.find(e.to, i+1), s.loosely(e.literal), text) || l.onFile(e.to, i, isFile(e.literal))) {
 				return nil

@@ -20,6 +20,7 @@ func TestCostOfOddRequests(t *testing.T) {
 		"a long segment":                         "/" + strings.Repeat("%E4%B8%AD", 900) + "/a",
 		"one like a literal":                     "/kind1%61" + strings.Repeat("%C3%A9", 1300) + "/a",
 		"one that begins like a number":          "/" + strings.Repeat("0_", 4000) + "x/a",
+		"one of what names are joined with":      "/" + strings.Repeat("_-", 4000) + "/a",
 		"one of which nothing is left":           "/" + strings.Repeat("%CC%81", 1300) + "/a",
 		"a long name in a query":                 "/q?" + strings.Repeat(long, 5000),
 		"many of them":                           "/q?a=1&a=2&a=3&" + strings.Repeat(strings.Repeat(long, 100)+"&", 50),

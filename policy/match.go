@@ -265,7 +265,7 @@ func (p *Policy) route(m *Match) {
 		m.refuse(endsInDot)
 	}
 	m.unsure = m.Reason != Forward
-	m.odd = m.odd || m.isReplaced()
+	m.odd = m.odd || m.query != "" && m.isReplaced()
 	if !m.unsure && (m.odd || m.path.marked) {
 		m.lookAgain()
 	}

@@ -78,6 +78,7 @@ func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
 const (
 	refused = iota
 	plain
+	joint   // plain, but for several in a row
 	marked  // plain, but some server makes something of it
 	bracket // encoded by RFC 3986, left as it is by browsers and Go
 	slash
@@ -91,12 +92,13 @@ const (
 var pathBytes = func() (class [256]uint8) {
 	for c := range class {
 		switch {
-		case isAlnum(byte(c)) || strings.IndexByte("-_$')*=", byte(c)) >= 0:
+		case isAlnum(byte(c)) || strings.IndexByte("$')*=", byte(c)) >= 0:
 			class[c] = plain
 		case strings.IndexByte(".~(+:&,@!", byte(c)) >= 0:
 			class[c] = marked
 		}
 	}
+	class['-'], class['_'] = joint, joint
 	class['['], class[']'] = bracket, bracket
 	class['/'], class['%'], class[';'] = slash, percent, semicolon
 	return class
@@ -121,6 +123,8 @@ func (p *pathText) parse(escaped string, encoded slashes, allowSemicolon bool) s
 	for i := 1; i < end; i++ {
 		switch pathBytes[escaped[i]] {
 		case plain:
+		case joint:
+			p.marked = p.marked || pathBytes[escaped[i-1]] == joint
 		case marked:
 			p.marked = true
 		case bracket:
@@ -203,7 +207,7 @@ func (p *pathText) decode(rest string, encoded slashes, allowSemicolon bool) str
 				}
 				c = unhex(raw[i+1])<<4 | unhex(raw[i+2])
 				i += 2
-				p.oddlyEscaped = p.oddlyEscaped || pathBytes[c] == plain || pathBytes[c] == marked
+				p.oddlyEscaped = p.oddlyEscaped || plain <= pathBytes[c] && pathBytes[c] <= marked
 			}
 			text = append(text, c)
 		}

@@ -134,7 +134,7 @@ func (f *frontedAPI) allows(reading *personality.Reading, known bool, s *Subject
 // Pieces of which requests are made that servers read differently.
 var (
 	oddPieces = strings.Fields(`v1 V1 v%31 %761 spaces Spaces %73paces spaces.json 1 %31 2 acme ACME stories storie%73 STORIES stories.json drafts Drafts
-		drafts.xml draft%73 publish Publish publish.json publish;x me Me m%65 me.json me; me;v=1 settings Settings settings. 1. acme. me. stories. admin.php. delete-all delete.all DELETE~all delete_all index Index admin Admin ADMIN ADMIN~1 admin.php
+		drafts.xml draft%73 publish Publish publish.json publish;x me Me m%65 me.json me; me;v=1 settings Settings settings. 1. acme. me. stories. admin.php. delete-all delete.all DELETE~all delete_all delete__all _delete_all :me me_ a__b a%20%20b index Index admin Admin ADMIN ADMIN~1 admin.php
 		admin.php/x admin%20 admin+ admin::$DATA admin:$i30:$INDEX_ALLOCATION adm%C4%B1n %C3%A0dmin index.php Index.PHP index.html default.aspx users Users users.json
 		(S(x)) (A(b)F(c)) . .. %2e%2e ..; ..;/ %2f %2F %5c %252f %00 %20 caf%C3%A9 cafe CAF%C3%89 caf%c3%a9 cafe%CC%81 a%20b a+b a%2bb A%20B 7 7.json 7:cancel
 		7%3Acancel 7:CANCEL 7:cancel.json 7.zip 7.ZIP 7.zip;x files secret Secret secret;x secret%2fx secret%2Fx%2Fy %2Fsecret %2F administration admini~1 ADMINI~12.X list x y z a b:c
@@ -245,7 +245,7 @@ func TestPersonalitiesOnRandomPolicies(t *testing.T) {
 	one := func(of ...string) string { return of[rnd.IntN(len(of))] }
 	segments := []string{"me", "me", "admin", "administration", "a%20b", "caf%C3%A9", "v1.zip", "x.php", "{p}", "{p}", "{p}", "{p}:go", "v{p}", "{p}.zip", "{space}", "do_it", "[x]", "a.b."}
 	texts := strings.Fields(`1 1 acme 2 ACME 1.json %31 1;x 2%2F1 %2F %2Fme 1%2F me ME Me m%65 me.json me;x me+ me::$DATA me%2Fadmin x%2Fme admin Admin ADMIN.xml adm%69n administration ADMINI~1 a%20b a+b A%20B caf%C3%A9 CAF%C3%89 cafe
-		v1.zip V1.ZIP v1.zip.json do_it do-it do.it DO,IT index x.php X.PHP index.php index.html 7 7:go 7:GO 7%3Ago 7:go.json v7 V7 7.zip 7.ZIP%20 (S(x)) v%37 [x] %5Bx%5D %5bX] [x].json
+		v1.zip V1.ZIP v1.zip.json do_it do-it do.it DO,IT do__it _do_it_ :me __me_ a_b a__b index x.php X.PHP index.php index.html 7 7:go 7:GO 7%3Ago 7:go.json v7 V7 7.zip 7.ZIP%20 (S(x)) v%37 [x] %5Bx%5D %5bX] [x].json
 		7,me x,admin me,1 me(1) admin%281%29 @@me ++view++admin me. Acme%20I. acme. 1. x.php. a%20b. caf%C3%A9. a.b a.b. A.B`)
 	tried := 0
 	for range 400 {

@@ -13,14 +13,52 @@ import (
 // long if the client likes, and the literals it is compared with may be many.
 type spelled struct {
 	text      string
+	tidied    *spelled  // see tidy; nil: the same
 	folded    *string   // nil: not yet
 	numbers   []float64 // see readsAs
 	numbersTo int       // where what they were read in ends; 0: not yet
 }
 
+// spell returns a segment, to be compared with literals.
+func spell(text string) spelled {
+	s := spelled{text: text}
+	if t := tidy(text); t != text {
+		s.tidied = &spelled{text: t}
+	}
+	return s
+}
+
+// tidy returns a name as MediaWiki has it in a title, without underscores and colons
+// before it and underscores behind it, and with one of what joins words where there are
+// several, as PyPI has those of packages.
+func tidy(name string) string {
+	name = strings.TrimRight(strings.TrimLeft(name, "_:"), "_")
+	var tidied []byte // nil: nothing repeats as yet
+	for i := 1; i < len(name); i++ {
+		switch repeats := isJoint(name[i]) && isJoint(name[i-1]); {
+		case repeats && tidied == nil:
+			tidied = []byte(name[:i])
+		case !repeats && tidied != nil:
+			tidied = append(tidied, name[i])
+		}
+	}
+	if tidied == nil {
+		return name
+	}
+	return string(tidied)
+}
+
+// isJoint reports whether c may join words in a name.
+func isJoint(c byte) bool { return joins(c) || c == '.' || c == '+' }
+
 // alike reports whether some server takes the segment for a literal. last says
 // that it is the path's last one.
 func (s *spelled) alike(literal string, last bool) bool {
+	return s.alikeAsWritten(literal, last) || s.tidied != nil && s.tidied.alikeAsWritten(literal, last)
+}
+
+// alikeAsWritten is alike for servers that don't tidy names.
+func (s *spelled) alikeAsWritten(literal string, last bool) bool {
 	text := s.text
 	literal = strings.TrimSuffix(literal, ".") // dropped there as well
 	if s.readsAs(literal) || readsAsBool(text, literal) || sameUUID(text, literal) {
@@ -80,8 +118,8 @@ func beginsAlike(text, literal string) bool {
 }
 
 // alikeBytes reports whether some server takes c for a byte of a literal: in another
-// case, or, where that has a hyphen or an underscore, any punctuation, which CherryPy
-// makes underscores of, and others hyphens (CodeIgniter, CakePHP).
+// case, or, where that has a hyphen, an underscore or a blank, any punctuation, which
+// CherryPy makes underscores of, and others hyphens (CodeIgniter, CakePHP).
 func alikeBytes(c, literal byte) bool {
 	if c = blank(c); lower(c) == lower(literal) {
 		return true
@@ -90,7 +128,7 @@ func alikeBytes(c, literal byte) bool {
 }
 
 // joins reports whether c joins words in the name of what a path is for.
-func joins(c byte) bool { return c == '_' || c == '-' }
+func joins(c byte) bool { return c == '_' || c == '-' || c == ' ' }
 
 // alike is spelled.alike for what is ASCII.
 func alike(text, literal string, last bool) bool {
@@ -246,6 +284,9 @@ func (k *marks) resembles(text string) bool {
 	c := lower(text[0])
 	if k.numbers && (c == '-' || c == '(' || len(text) >= longNumber) {
 		return true
+	}
+	if c == '_' || text[len(text)-1] == '_' { // see tidy
+		return k.lengths != 0
 	}
 	return k.lengths>>min(len(text), 63)&1 != 0 && k.first[c>>6]>>(c&63)&1 != 0
 }

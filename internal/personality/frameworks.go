@@ -117,6 +117,16 @@ var All = []*Personality{
 		},
 		value: decoded, query: plain("&", same, percentPlus), fields: folded,
 	},
+	// MediaWiki: underscores are blanks, of which several are one, and those around a title
+	// are dropped, with a colon before it.
+	{
+		Name: "MediaWiki", methods: plainMethod, hosts: plainHost,
+		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
+		literal: func(s segment, literal string, _ bool) bool {
+			return s.text == literal || strings.Trim(strings.TrimLeft(blanks.ReplaceAllString(s.text, "_"), "_:"), "_") == blanks.ReplaceAllString(literal, "_")
+		},
+		value: decoded, query: plain("&", same, percentPlus), fields: joined,
+	},
 	// tRPC and Elasticsearch: a segment is a list of what is asked for.
 	{
 		Name: "lists", Apart: true, methods: plainMethod, hosts: plainHost,
@@ -216,6 +226,9 @@ func forwardedHosts(r *Request) []string {
 	}
 	return hosts
 }
+
+// blanks of a title.
+var blanks = regexp.MustCompile("[ _]+")
 
 // punctuation of ASCII.
 var punctuation = regexp.MustCompile("[!-/:-@\\[-`{-~]")

@@ -40,6 +40,7 @@ func TestReadings(t *testing.T) {
 		{"Flask", "/users/me", "GET /users%2Fme", "GET /users/ME"},
 		{"Flask", "/x?a=1", "GET /x?a=1&a=2", "GET /x?A=1"},
 		{"CherryPy", "/users/delete_all", "GET /users/delete-all/index", "GET /users/DELETE_ALL"},
+		{"MediaWiki", "/page/A_b", "GET /page/_:A__b_", "GET /page/A_c"},
 		{"lists", "/users/me", "GET /users/7,me", "GET /users/7,m"},
 		{"OData", "/users/me", "GET /users/me(7)", "GET /users/me(7"},
 		{"Pyramid", "/users/me", "GET /users/@@me", "GET /users/@me"},
