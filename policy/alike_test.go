@@ -46,6 +46,8 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"several for one, beside what isn't ASCII", "GET /page/Caf%C3%A9_Bar admin\nGET /page/{title} read", "/page/_Caf%C3%A9__Bar_ /page/cafe%CC%81__bar", refused},
 		{"several, of what is no literal", "GET /page/Secret_Page admin\nGET /page/{title} read\nGET /page/me admin\nGET /_all admin\nGET /{x} read\nGET /a.b admin",
 			"/page/Secret__Pages /page/Secret_Pag_e /page/SecretPage /page/a--b /page/__init__ /page/__ /page/me_too /page/@me /page/~me /page/-me /page/.me /page/$me /page/m_e /all /a_b /a--b", route},
+		{"equals signs (PowerDNS)", "GET /zones/internal.corp admin\nGET /zones/{zone} read\nGET /zones/internal.corp/x admin\nGET /zones/{zone}/x read", "/zones/internal=2Ecorp /zones/=69nternal.corp /zones/Internal=2ecorp /zones/internal%3D2Ecorp /zones/internal=2Ecorp/x", refused},
+		{"other equals signs", "GET /zones/internal.corp admin\nGET /zones/{zone} read\nGET /zones/a=2Eb admin", "/zones/0=2F25.2.0.192.in-addr.arpa /zones/internal=2E /zones/internal=corp /zones/YWJj== /zones/=", route},
 		{"punctuation around parameters", "POST /{id}_cancel admin\nPOST /{id} read", "/7-cancel /7.cancel /7,Cancel", refused},
 		{"other punctuation", "GET /users/delete_all admin\nGET /users/de.lete admin\nGET /users/{name} read", "/users/deleteXall /users/delete7all /users/deleteall /users/delete---alls /users/de_lete /users/a-b /users/delete-alls", route},
 		{"colons", "GET /admin/x admin\nGET /{s}/x read", "/admin:7/x /admin:/x", route},

@@ -59,6 +59,7 @@ func TestMutants(t *testing.T) {
 		{Name: "literals alike", Run: other, File: "alike.go", Old: "for j := range n.edges {\n", New: "for j := range n.edges[:0] {\n"},
 		{Name: "partial parameters alike", Run: other, File: "alike.go", Old: "!p.matches(text) && p.resembles(text) &&", New: "false &&"},
 		{Name: "punctuation", Run: other, File: "spelled.go", Old: "func joins(c byte) bool { return ", New: "func joins(c byte) bool { return false && "},
+		{Name: "what stands behind equals signs", Run: other, File: "otherpaths.go", Old: "if strings.IndexByte(p.text, '=') >= 0 {", New: "if false {"},
 		{Name: "several for one", Run: other, File: "spelled.go", Old: "isJoint(name[i]) && isJoint(name[i-1])", New: "false"},
 		{Name: "several for one are looked for", Run: other, File: "path.go", Old: "p.marked = p.marked || pathBytes[escaped[i-1]] == joint", New: ""},
 		{Name: "underscores around a name", Run: other, File: "spelled.go", Old: "if c == '_' || text[len(text)-1] == '_' { // see tidy", New: "if false {"},

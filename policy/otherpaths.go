@@ -13,6 +13,7 @@ const (
 	readsNumbers       = ", for they read numbers in other spellings"
 	mountsAtPath       = ", for what is mounted at a path takes the path itself there"
 	comparesEncoded    = ", for they compare names before they decode them"
+	decodesEqualSigns  = ", for they decode what stands behind an equals sign"
 	splitsEncoded      = ", for they split it at encoded slashes"
 	dropsDots          = ", for they drop dots at the end of a name"
 	cutsAtAmpersand    = ", for they cut it at an ampersand"
@@ -52,7 +53,7 @@ type reading struct {
 
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
-// them; without dots at the end of a name; with the name of a script in it; as the page
+// them; with names decoded once more; without dots at the end of one; with the name of a script in it; as the page
 // whose data it is for; and up to where some servers have the query begin, or the request
 // line end.
 func (p *pathText) readings(r *Route) (all []reading) {
@@ -64,6 +65,9 @@ func (p *pathText) readings(r *Route) (all []reading) {
 		if merged := mergeSlashes(whole); merged != whole {
 			all = appendPath(all, merged, splitsEncoded, "")
 		}
+	}
+	if strings.IndexByte(p.text, '=') >= 0 {
+		all = append(all, p.behindEqualSigns())
 	}
 	if p.dotted {
 		dropped := p.withoutDots()
@@ -232,6 +236,17 @@ func (p *pathText) scripts(r *Route) (all []reading) {
 		}
 	}
 	return all
+}
+
+// behindEqualSigns returns the path as PowerDNS has it, which writes =2E for a dot.
+func (p *pathText) behindEqualSigns() reading {
+	decoded := reading{rule: decodesEqualSigns, loose: true}
+	segments := p.segments()
+	for i, s := range segments {
+		segments[i] = decodeEscapes(strings.ReplaceAll(s, "=", "%"))
+	}
+	decoded.join(segments) // shorter than the path, so within bounds
+	return decoded
 }
 
 // withoutDots returns the path without the dots that its segments end in.

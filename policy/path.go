@@ -92,9 +92,9 @@ const (
 var pathBytes = func() (class [256]uint8) {
 	for c := range class {
 		switch {
-		case isAlnum(byte(c)) || strings.IndexByte("$')*=", byte(c)) >= 0:
+		case isAlnum(byte(c)) || strings.IndexByte("$')*", byte(c)) >= 0:
 			class[c] = plain
-		case strings.IndexByte(".~(+:&,@!", byte(c)) >= 0:
+		case strings.IndexByte(".~(+:&,@!=", byte(c)) >= 0:
 			class[c] = marked
 		}
 	}
