@@ -312,25 +312,6 @@ func (p *pathText) split(text string) bool {
 	return p.n > 0 || text == ""
 }
 
-// segments returns the segments of the path.
-func (p *pathText) segments() (all []string) {
-	for i := range p.n {
-		all = append(all, p.segment(i))
-	}
-	return all
-}
-
-// join takes segments for a path. It reports whether that is within bounds.
-func (p *pathText) join(segments []string) bool {
-	for _, s := range segments {
-		p.text += "/" + s
-		if len(p.text) > maxPathLength || p.add(len(p.text)) != "" {
-			return false
-		}
-	}
-	return true
-}
-
 // isScript reports whether servers take a segment for the name of a program, and
 // what follows for its argument.
 func isScript(s string) bool {

@@ -74,6 +74,25 @@ func (p *pathText) at(s *Source) string {
 // whole returns the path, decoded, without a slash at its end.
 func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
 
+// segments returns the segments of the path.
+func (p *pathText) segments() (all []string) {
+	for i := range p.n {
+		all = append(all, p.segment(i))
+	}
+	return all
+}
+
+// join takes segments for a path. It reports whether that is within bounds.
+func (p *pathText) join(segments []string) bool {
+	for _, s := range segments {
+		p.text += "/" + s
+		if len(p.text) > maxPathLength || p.add(len(p.text)) != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // Classes of bytes in an escaped path.
 const (
 	refused = iota
