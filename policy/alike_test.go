@@ -210,17 +210,23 @@ func TestPathsOfOtherRoutesWithKeysThatStandTwice(t *testing.T) {
 	}
 }
 
-// A path is cut at a semicolon with its encoded slashes where they are, as well as
-// split at them (Fastify).
+// A path is cut off with its encoded slashes where they are, as well as split at them: at
+// a semicolon (Fastify, which cuts at those that aren't encoded), an ampersand or a blank,
+// and before what says that the data of a page is asked for.
 func TestCutBesideEncodedSlashes(t *testing.T) {
-	p := compile(t, Config{EncodedSlash: "allow", Semicolon: "allow", Default: "public", Routes: routes("GET /{x}/me never", "GET /a/b/c never")})
-	for _, target := range []string{"GET /2%2F1/me;x", "GET /2%2F1/me/;x", "GET /a%2Fb/c;x", "GET /a%2Fb%2Fc;x"} {
+	p := compile(t, Config{EncodedSlash: "allow", Semicolon: "allow", Default: "public", Routes: routes("GET /{x}/me never", "GET /a/b/c never", "GET /only never", "GET /{x}/{y}/z{w} public", "GET /s/{x}/t/me never")})
+	for _, target := range []string{
+		"GET /2%2F1/me;x", "GET /2%2F1/me/;x", "GET /a%2Fb/c;x", "GET /a%2Fb%2Fc;x", "GET /s/a%3Bb/t/me;x", "GET /s/a%3Bb/t/me;x/y",
+		"GET /a%2Fme&x", "GET /a%2Fme%20x", "GET /a%2Fb%2Fc&x/z", "GET /only%2F/__data.json", "GET /a%2Fb/me/__data.json", "GET /a%2Fb/c/__data.json",
+	} {
 		if m := p.matched(request(target)); m.Reason != AmbiguousRequest {
 			t.Errorf("%s: %v, want ambiguous_request", target, m.Reason)
 		}
 	}
-	if m := p.matched(request("GET /2%2F1/you;x")); m.Reason != Forward {
-		t.Errorf("on no other route: %v (%s)", m.Reason, m.Detail)
+	for _, target := range []string{"GET /2%2F1/you;x", "GET /s/a%3Bb/t/you;x", "GET /a%2Fyou&x", "GET /a%2Fyou/__data.json"} {
+		if m := p.matched(request(target)); m.Reason != Forward {
+			t.Errorf("%s, on no other route: %v (%s)", target, m.Reason, m.Detail)
+		}
 	}
 }
 

@@ -53,9 +53,9 @@ type reading struct {
 
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
-// them; with names decoded once more; without dots at the end of one; with the name of a script in it; as the page
-// whose data it is for; and up to where some servers have the query begin, or the request
-// line end.
+// them; with names decoded once more; without dots at the end of one; with the name of a
+// script in it; as the page whose data it is for; and up to where some servers have the
+// query begin, or the request line end.
 func (p *pathText) readings(r *Route) (all []reading) {
 	if p.oddlyEscaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")), comparesEncoded, "")
@@ -66,15 +66,14 @@ func (p *pathText) readings(r *Route) (all []reading) {
 			all = appendPath(all, merged, splitsEncoded, "")
 		}
 	}
+	for _, split := range all {
+		all = append(all, split.pages()...)
+	}
 	if strings.IndexByte(p.text, '=') >= 0 {
 		all = append(all, p.behindEqualSigns())
 	}
 	if p.dotted {
-		dropped := p.withoutDots()
-		all = append(all, dropped)
-		if strings.Count(dropped.text, "/") > dropped.n {
-			all = appendPath(all, dropped.text, dropsDots, "")
-		}
+		all = appendSplit(all, p.withoutDots())
 	}
 	all = append(all, p.pages()...)
 	for _, at := range [...]struct {
@@ -90,7 +89,7 @@ func (p *pathText) readings(r *Route) (all []reading) {
 					cut.was = cut.piece
 				}
 			}
-			all = append(all, cut)
+			all = appendSplit(all, cut)
 		}
 	}
 	for _, base := range all {
@@ -135,7 +134,9 @@ func (p *pathText) pages() (all []reading) {
 	}
 	last := p.segment(p.n - 1)
 	if isData(last) {
-		all = appendPath(all, p.text[:p.bounds[p.n-1]], dataOfPage, last)
+		page := p.upTo(int(p.bounds[p.n-1]), dataOfPage)
+		page.piece, page.loose = last, false
+		all = appendSplit(all, page)
 	}
 	for i := range p.n - 2 {
 		before := p.text[:p.bounds[i]] // of the application
@@ -261,19 +262,22 @@ func (p *pathText) withoutDots() reading {
 	return dropped
 }
 
-// beforeSemicolon returns the path up to the first semicolon: Fastify has the query begin
-// there. With encoded slashes, that may be split at them.
+// beforeSemicolon returns the path up to the first semicolon, and up to the first that isn't
+// encoded: Fastify has the query begin there.
 func (p *pathText) beforeSemicolon() (all []reading) {
 	cut, _, found := strings.Cut(p.text, ";")
 	if !found {
 		return nil
 	}
-	all = appendPath(append(all, p.upTo(len(cut), cutsAtSemicolon)), cut, cutsAtSemicolon, "")
-	if merged := mergeSlashes(cut); merged != cut {
-		all = appendPath(all, merged, cutsAtSemicolon, "")
-	}
-	for i := range all {
-		all[i].raw, all[i].loose = p.raw, true
+	all = appendSplit(all, p.upTo(len(cut), cutsAtSemicolon))
+	if raw, _, found := strings.Cut(p.raw, ";"); found {
+		plain := reading{pathText: pathText{lenient: true}, rule: cutsAtSemicolon, loose: true}
+		if plain.parse(raw, slashesAllowed, true) == "" && plain.text != cut {
+			if strings.IndexByte(p.text, dataSlash) >= 0 {
+				plain.hideSlashes()
+			}
+			all = appendSplit(all, plain)
+		}
 	}
 	return all
 }
@@ -296,6 +300,22 @@ func appendPath(all []reading, text, rule, piece string) []reading {
 		return all
 	}
 	return append(all, p)
+}
+
+// appendSplit appends a reading and, where it has encoded slashes, the same split at them.
+func appendSplit(all []reading, r reading) []reading {
+	n, whole := len(all), r.whole()
+	all = append(all, r)
+	if strings.Count(whole, "/") > r.n {
+		all = appendPath(all, whole, r.rule, r.piece)
+		if merged := mergeSlashes(whole); merged != whole {
+			all = appendPath(all, merged, r.rule, r.piece)
+		}
+	}
+	for i := range all[n:] {
+		all[n+i].raw, all[n+i].loose = r.raw, r.loose
+	}
+	return all
 }
 
 // split takes apart a path that needs no decoding, at all its slashes. It reports
