@@ -4,7 +4,7 @@
 TAGS := nobadger,nomysql,nopgx
 GO   := go
 
-.PHONY: build demo test unit redis browser chromium lint fuzz soak bench clean
+.PHONY: build demo test unit redis browser chromium lint fuzz soak models bench clean
 
 build: ## the binary, ./patgate
 	$(GO) build -trimpath -tags $(TAGS) -o patgate ./cmd/patgate
@@ -61,6 +61,9 @@ soak: ## three gateways with faults between them and Redis, for SOAK each with o
 	$(GO) test -race -tags $(TAGS) -timeout 0 -count 1 -v -run '^TestHistories' ./test/checker -soak $(SOAK)
 	$(GO) test -tags $(TAGS) -timeout 0 -count 1 -v -run '^TestMutants$$' ./test/checker -mutants
 	$(GO) test -tags $(TAGS) -timeout 0 -count 1 -v -run '^TestMutants$$' ./policy -mutants
+
+models: ## every state of the models of protocols, within wider bounds than the tests: ten minutes, and 6 GB
+	$(GO) test -p 1 -timeout 0 -count 1 -v ./test/model/... -full
 
 bench: ## the benchmarks beside the code, then plain Caddy and patgate side by side
 	$(GO) test -tags $(TAGS) -run '^$$' -bench . -benchmem ./token ./policy ./cache ./registry ./uses ./transport ./store/redis ./caddymodule
