@@ -255,9 +255,6 @@ func (a *Authorize) restore(r *http.Request) (why string) {
 		return "the proxy that asks sends what is no path as " + a.asker.original[1]
 	}
 	r.Method, r.URL, r.RequestURI, r.Host = values[0], target, values[1], values[2]
-	if upgrade := r.Header["Upgrade"]; a.For == "caddy" && r.Method == http.MethodConnect && len(upgrade) == 1 && upgrade[0] == "websocket" {
-		r.Method = http.MethodGet // a WebSocket over HTTP/2 or 3 (RFC 8441), which Caddy asks about as one over HTTP/1
-	}
 	return ""
 }
 
