@@ -211,20 +211,20 @@ func (c *configuration) checkAskers(w *walk, sites []site) {
 	if i < 0 {
 		return
 	}
-	warn := func(what string) {
-		c.warn(sites[i].gate, warnUnasked, what+", which the proxy that asks patgate_authorize takes for a permission: have it on a port of its own, where nothing stands before it, and every request comes to it")
+	warn := func(what, remedy string) {
+		c.warn(sites[i].gate, warnUnasked, what+", which the proxy that asks patgate_authorize takes for a permission: "+remedy)
 	}
 	if w.unasked {
-		warn("requests that no route is for are answered 200")
+		warn("requests that no route is for are answered 200", "have all requests come to it, by a site without a host (http://:9080) and no matcher, or answer the others with an error, as in respond 403")
 	}
 	for _, p := range w.places {
 		if p.handler.status() >= 300 {
 			continue
 		}
 		if slices.ContainsFunc(p.seen, func(f flow) bool {
-			return !f.asked && f.status == 0 && (slices.Contains(w.askers, "envoy") || slices.Contains(w.askers, "caddy") && f.forHosts())
+			return !f.asked && !f.judged && f.status == 0 && (slices.Contains(w.askers, "envoy") || slices.Contains(w.askers, "caddy") && f.forHosts())
 		}) {
-			warn("requests come to " + p.name + " unjudged")
+			warn("requests come to "+p.name+" unjudged", "have it on a port of its own, where nothing else answers")
 		}
 	}
 }

@@ -241,6 +241,8 @@ func TestCheckAskers(t *testing.T) {
 		{"respond no +++ http://:90 { handle /ask { patgate_authorize nginx; GATE }; respond pong }", ""},
 		{"respond no +++ http://:90 { patgate_authorize envoy; GATE }", ""},
 		{"respond no +++ http://:90 { patgate_authorize caddy; GATE; handle_errors { respond x } }", ""},
+		{"respond no +++ http://:90 { patgate_authorize envoy; GATE; handle_errors { rewrite * /e.html; file_server } }", ""},
+		{"respond no +++ http://:90 { handle /ask { patgate_authorize nginx; GATE }; respond 403 }", ""},
 	} {
 		wantWarnings(t, row[0], checked(t, row[0]), row[1])
 	}

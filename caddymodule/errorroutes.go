@@ -4,22 +4,29 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/policy"
 )
 
 // errorGuard stands before error routes. Caddy hands these the request and the writer as
 // they came in, without what gates have wrapped around them: errorGuard wraps them again.
 //
-// What has failed before it came to a gate has the headers removed that gates remove.
-type errorGuard struct{ app *App }
+// What has failed before it came to a gate has the headers removed that say who is asking.
+type errorGuard struct {
+	identity []string // the headers of the server's gates, besides those with policy.IdentityPrefix
+}
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
-func (g errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (g *errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if first(r.Context()) == nil {
-		for _, h := range g.app.allGates() {
-			h.cleanHeader(r)
+		for name := range r.Header {
+			if strings.HasPrefix(name, policy.IdentityPrefix) || !policy.PlainHeaderName(name) && name != policy.ExtendedConnect || slices.Contains(g.identity, name) {
+				delete(r.Header, name)
+			}
 		}
 	}
 	closes := false
@@ -44,13 +51,13 @@ func (g errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 
 // guardErrorRoutes puts an errorGuard before the error routes, of the server and of
 // subroutes, that requests may come to from the gate that is being provisioned.
-func (a *App) guardErrorRoutes(ctx caddy.Context, server *caddyhttp.Server) error {
+func (h *Handler) guardErrorRoutes(ctx caddy.Context, server *caddyhttp.Server) error {
 	for _, module := range ctx.Modules() {
 		if around, ok := module.(*caddyhttp.Subroute); ok {
-			a.guardErrors(around.Routes, around.Errors)
+			h.guardErrors(around.Routes, around.Errors)
 		}
 	}
-	if !a.guardErrors(server.Routes, server.Errors) && mayForward(server.Errors.Routes) {
+	if !h.guardErrors(server.Routes, server.Errors) && mayForward(server.Errors.Routes) {
 		return errors.New("a gate in a named route can't watch over what the error routes of its server forward, which are made before it: import a snippet in place of invoke")
 	}
 	return nil
@@ -65,20 +72,30 @@ func mayForward(routes caddyhttp.RouteList) bool {
 
 // guardErrors puts an errorGuard before the error routes of routes. It reports whether
 // those that need one have it: it is too late when Caddy has provisioned them.
-func (a *App) guardErrors(routes caddyhttp.RouteList, failed *caddyhttp.HTTPErrorConfig) bool {
-	if failed == nil || len(failed.Routes) == 0 || slices.ContainsFunc(failed.Routes, isErrorGuard) {
+func (h *Handler) guardErrors(routes caddyhttp.RouteList, failed *caddyhttp.HTTPErrorConfig) bool {
+	if failed == nil || len(failed.Routes) == 0 {
+		return true
+	}
+	if g := errorGuardOf(failed.Routes); g != nil {
+		g.identity = append(g.identity, h.remove...)
 		return true
 	}
 	if !beingProvisioned(routes) {
 		return beingProvisioned(failed.Routes) // the gate stands in one of them
 	}
-	guard := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{errorGuard{a}}}
+	guard := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{&errorGuard{slices.Clone(h.remove)}}}
 	failed.Routes = append(caddyhttp.RouteList{guard}, failed.Routes...)
 	return true
 }
 
-func isErrorGuard(r caddyhttp.Route) bool {
-	return slices.ContainsFunc(r.Handlers, func(h caddyhttp.MiddlewareHandler) bool { _, is := h.(errorGuard); return is })
+// errorGuardOf returns the guard of error routes, or nil.
+func errorGuardOf(routes caddyhttp.RouteList) *errorGuard {
+	for _, handler := range routes[0].Handlers {
+		if g, is := handler.(*errorGuard); is {
+			return g
+		}
+	}
+	return nil
 }
 
 // beingProvisioned reports whether some of the routes still have what their handlers
@@ -124,7 +141,7 @@ func take(routes caddyhttp.RouteList, r *http.Request) bool {
 		}
 		for _, handler := range routes[i].Handlers {
 			switch handler := handler.(type) {
-			case errorGuard:
+			case *errorGuard:
 			case *caddyhttp.Subroute:
 				if take(handler.Routes, r) {
 					return true

@@ -80,7 +80,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		keepConn(server)
 		refuseEarlyData(server)
 		h.fastCGI = mayForwardToFastCGI(server)
-		if err := h.app.guardErrorRoutes(ctx, server); err != nil {
+		if err := h.guardErrorRoutes(ctx, server); err != nil {
 			return err
 		}
 	}

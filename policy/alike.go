@@ -338,9 +338,13 @@ func (l *look) find(n *node, i int) *Route {
 
 // onFile refuses a request that goes on behind the i-th segment, where the policy knows of
 // no more than a file that ends at the node, if a server that answers with that would be
-// on a route which asks for more. It reports whether the request is refused.
+// on a route which asks for more. It reports whether the request is refused. Where its own
+// route has a literal behind that segment, the policy knows of more.
 func (l *look) onFile(n *node, i int, file bool) bool {
-	return file && i+1 < l.m.path.n && l.uncovered(l.m.pick(n.ends), servesFile, l.m.path.segment(i))
+	if !file || i+1 >= l.m.path.n || l.m.Route != nil && l.m.Route.pattern.hasLiteral(i+1) {
+		return false
+	}
+	return l.uncovered(l.m.pick(n.ends), servesFile, l.m.path.segment(i))
 }
 
 // onKeys reports whether the request is on a route that has keys of OData behind a

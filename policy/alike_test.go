@@ -100,6 +100,8 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"long numbers", "GET /v/2/x admin\nGET /v/{n}/x read", "/v/4294967299/x /v/1234567890123456789/x /v/-2/x /v/(3)/x", route},
 		{"booleans", "GET /v/true/x admin\nGET /v/{b}/x read\nGET /w/false admin\nGET /w/{b} read", "/v/1/x /v/on/x /v/T/x /v/yes/x /w/0 /w/off /w/No", refused},
 		{"no booleans", "GET /v/true/x admin\nGET /v/{b}/x read\nGET /w/on admin\nGET /w/{b} read", "/v/0/x /v/2/x /v/toast/x /v/ye/x /w/1 /w/true", route},
+		{"versions and zones are no files", "GET /api/v1.0 admin\nGET /api/* read\nGET /zones/{zone}/records read\nGET /zones/example.com admin", "/api/v1.0/users /zones/example.com/records", route},
+		{"equal signs beside encoded slashes", "GET /x/admin admin\nGET /x/* read", "/x/ad=6Din /x/ad=6Din/", refused},
 		{"UUIDs", "GET /v/6fa459ea-ee8a-3ca4-894e-db77e160355e/x admin\nGET /v/{id}/x read", "/v/6fa459eaee8a3ca4894edb77e160355e/x /v/6FA459EA-EE8A-3CA4-894E-DB77E160355E/x /v/urn:uuid:6fa459ea-ee8a-3ca4-894e-db77e160355e/x /v/%7B6fa459ea-ee8a-3ca4-894e-db77e160355e%7D/x", refused},
 		{"other UUIDs", "GET /v/6fa459ea-ee8a-3ca4-894e-db77e160355e/x admin\nGET /v/{id}/x read", "/v/6fa459ea-ee8a-3ca4-894e-db77e160355f/x /v/6fa459ea-ee8a-3ca4-894e/x /v/7fa459eaee8a3ca4894edb77e160355e/x", route},
 		{"names with numbers", "GET /v/1/x admin\nGET /v/{n}/x read\nGET /w/1.json admin\nGET /w/{n}.json read", "/v/v1/x /v/2024-01-01/x /v/-1/x /v/2f1/x /w/10.json /w/a1.json", route},
@@ -217,7 +219,7 @@ func TestCutBesideEncodedSlashes(t *testing.T) {
 	p := compile(t, Config{EncodedSlash: "allow", Semicolon: "allow", Default: "public", Routes: routes("GET /{x}/me never", "GET /a/b/c never", "GET /only never", "GET /{x}/{y}/z{w} public", "GET /s/{x}/t/me never")})
 	for _, target := range []string{
 		"GET /2%2F1/me;x", "GET /2%2F1/me/;x", "GET /a%2Fb/c;x", "GET /a%2Fb%2Fc;x", "GET /s/a%3Bb/t/me;x", "GET /s/a%3Bb/t/me;x/y",
-		"GET /a%2Fme&x", "GET /a%2Fme%20x", "GET /a%2Fb%2Fc&x/z", "GET /only%2F/__data.json", "GET /a%2Fb/me/__data.json", "GET /a%2Fb/c/__data.json",
+		"GET /a%2Fme&x", "GET /a%2Fme%20x", "GET /a%2Fb%2Fc&x/z", "GET /only%2F/__data.json", "GET /a%2Fm=65", "GET /a%2Fb/me/__data.json", "GET /a%2Fb/c/__data.json",
 	} {
 		if m := p.matched(request(target)); m.Reason != AmbiguousRequest {
 			t.Errorf("%s: %v, want ambiguous_request", target, m.Reason)

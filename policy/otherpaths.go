@@ -70,7 +70,7 @@ func (p *pathText) readings(r *Route) (all []reading) {
 		all = append(all, split.pages()...)
 	}
 	if strings.IndexByte(p.text, '=') >= 0 {
-		all = append(all, p.behindEqualSigns())
+		all = appendSplit(all, p.behindEqualSigns())
 	}
 	if p.dotted {
 		all = appendSplit(all, p.withoutDots())
@@ -346,10 +346,13 @@ func isScript(s string) bool {
 	return isProgram(s)
 }
 
-// isFile reports whether a literal could be the name of a file: it has an extension. Some
-// servers answer with the file and take what follows in the path for something else
-// (lighttpd, PHP's own, Yaws, CGI).
-func isFile(literal string) bool { return strings.LastIndexByte(literal, '.') > 0 }
+// isFile reports whether a literal could be the name of a file: it has an extension, and
+// not of digits, as versions have (v1.0). Some servers answer with the file and take what
+// follows in the path for something else (lighttpd, PHP's own, Yaws, CGI).
+func isFile(literal string) bool {
+	i := strings.LastIndexByte(literal, '.')
+	return i > 0 && strings.Trim(literal[i+1:], "0123456789") != ""
+}
 
 // isFile reports whether the segment has an extension, whatever the parameter is.
 func (p *partial) isFile() bool {

@@ -13,6 +13,9 @@ var booleans = map[string][]string{
 
 // readsAsBool reports whether some server reads the text as the boolean that a literal is.
 func readsAsBool(text, literal string) bool {
+	if len(text) > len("yes") {
+		return false
+	}
 	for _, word := range booleans[literal] {
 		if equalFold(text, word) {
 			return true
@@ -23,11 +26,11 @@ func readsAsBool(text, literal string) bool {
 
 // sameUUID reports whether both are UUIDs, and the same (RFC 9562 section 4).
 func sameUUID(text, literal string) bool {
-	want, ok := uuidDigits(literal)
+	got, ok := uuidDigits(text) // few are, of all that clients send
 	if !ok {
 		return false
 	}
-	got, ok := uuidDigits(text)
+	want, ok := uuidDigits(literal)
 	return ok && got == want
 }
 
