@@ -242,7 +242,7 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 func (s *Store) takeIn(to store.Position, what []touched) {
 	s.stats.Changes.Add(1)
 	c := store.Change{Position: to}
-	s.raiseFloors(what)
+	s.raiseFloors(what, false)
 	for _, t := range what {
 		if t.isOwner {
 			s.owners.drop(t.owner)
@@ -255,13 +255,15 @@ func (s *Store) takeIn(to store.Position, what []touched) {
 	s.beatNow()
 }
 
-// raiseFloors remembers what a change has made of records.
-func (s *Store) raiseFloors(what []touched) {
+// raiseFloors remembers what a change has made of records. Where the feed has passed over
+// it, a later one may have deleted its tokens.
+func (s *Store) raiseFloors(what []touched, passedOver bool) {
 	for _, t := range what {
 		to := floor{version: t.version, gone: t.gone}
 		if t.isOwner {
 			s.floors.raise(ownerFloor(t.owner), to)
 		} else {
+			to.doubted = passedOver
 			s.floors.raise(string(t.digest[:]), to)
 		}
 	}
@@ -300,7 +302,7 @@ func (s *Store) skip(ctx context.Context, to cursor, batch int) error {
 		}
 	}
 	slices.Reverse(what)
-	s.raiseFloors(what)
+	s.raiseFloors(what, false)
 	if gap {
 		s.floors.doubtAbsence()
 	}
@@ -319,7 +321,7 @@ func (s *Store) reset(at store.Position) {
 // the feed doesn't bring it within the budget, it tells them itself, and so it does where
 // what was told of this position was another change: one that the server has lost.
 func (s *Store) await(n store.Position, mark string, what []touched) {
-	s.raiseFloors(what)
+	s.raiseFloors(what, s.told.position() >= n && !s.passed.has(cursor{n: uint64(n), mark: mark}))
 	timeout := time.NewTimer(s.budget)
 	defer timeout.Stop()
 	for {

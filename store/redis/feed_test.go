@@ -184,6 +184,34 @@ func TestOwnDeletionBeforeTheFeed(t *testing.T) {
 	}
 }
 
+// A change whose answer comes when the feed has passed over it doesn't say that its token
+// is there still: a later one may have deleted it, and be passed over as well.
+func TestDeletedBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := pair(t, Options{Addresses: []string{server.Addr}})
+	create(t, a, newToken("gone"))
+	redistest.Await(t, "the feed to bring it", func() error { return unless(a.passed.at(1) != "-") })
+	a.closing.Lock()
+	a.feed.Close()
+	a.closing.Unlock()
+	c := a.revocation(t, "gone")
+	a.stopAfter(t, "commit", c)
+	if err := a.end(t.Context(), c.mark, c.writes, committed); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Delete(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	server.Do("xtrim", a.keys.feed, "maxlen", 0)
+	a.reopen.Store(true)
+	redistest.Await(t, "the feed to be heard again", func() error { return unless(a.passed.at(3) != "-") })
+	a.await(2, c.mark, c.what)
+	if _, err := a.Find(t.Context(), digest("gone")); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a token that was deleted: %v, want that there is none", err)
+	}
+}
+
 // Whatever happens to the feed that may have hidden a change, watchers are told
 // to read everything again, and the feed is followed from there.
 func TestFeedReset(t *testing.T) {

@@ -38,8 +38,9 @@ func TestMutants(t *testing.T) {
 		{Name: "who settles confirms how it ended", Run: "^TestUnconfirmedIsNotEnded$", File: "change.go", Old: "if err == nil && state != \"\" {", New: "if err == nil && state == pending {"},
 		{Name: "the last step writes", Run: "^TestLastStepWrites$", File: "scripts.go", Old: "put(KEYS[1], v == ARGV[1] and ARGV[2] or v)", New: "if v == ARGV[1] then put(KEYS[1], ARGV[2]) end"},
 
-		{Name: "what a fork has deleted is gone", Run: "^TestDeletedInAFork$", File: "feed.go", Old: "\ts.raiseFloors(what)\n\tif gap {", New: "\tif gap {"},
+		{Name: "what a fork has deleted is gone", Run: "^TestDeletedInAFork$", File: "feed.go", Old: "\ts.raiseFloors(what, false)\n\tif gap {", New: "\tif gap {"},
 		{Name: "what was deleted in a gap may be gone", Run: "^TestDeletedInAGap$", File: "feed.go", Old: "gap, done = gap || mark != \"\" && !s.passed.knows(mark), true", New: "done = true"},
+		{Name: "what the feed has passed over may be gone", Run: "^TestDeletedBeforeTheAnswer$", File: "feed.go", Old: "to.doubted = passedOver\n", New: ""},
 		{Name: "an owner that was gone stays gone", Run: "^TestDeletedOwnerStaysSo$", File: "owners.go", Old: "if err == nil && !there && r.raw != \"\" && !r.lost && least.version > 0 {", New: "if false {"},
 		{Name: "without beats nothing is held for long", Run: "^TestWithoutBeatsIsAsOldAsTheFeed$", File: "find.go", Old: "|| time.Since(*beaten) > beatLimit", New: ""},
 
