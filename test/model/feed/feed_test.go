@@ -66,7 +66,7 @@ type gateway struct {
 	holds   record
 	changes int8
 	changed beat // its change, from when that is made
-	waiting bool // for the change to be answered
+	waiting int8 // 1: for the commit to be answered, 2: for the feed
 	acked   bool
 }
 
@@ -111,9 +111,9 @@ func (m *server) head() int8 {
 	return m.marks[m.n]
 }
 
-func (g *gateway) raiseFloor(mark int8) {
+func (g *gateway) raiseFloor(mark int8, doubted bool) {
 	if what(mark) != other && mark >= g.floor.version {
-		g.floor, g.doubted = record{what(mark) == update, mark}, false
+		g.floor, g.doubted = record{what(mark) == update, mark}, doubted
 	}
 }
 
@@ -143,6 +143,9 @@ func (g *gateway) reset(n int8) {
 // seen is the position the gateway had got to.
 func (s *state) skip(g *gateway, seen int8) {
 	m := &s.m
+	if g.passed[m.n] == m.head() {
+		return
+	}
 	mark, gap := m.head(), false
 	for n := m.n; n > 0; n-- {
 		switch {
@@ -156,7 +159,7 @@ func (s *state) skip(g *gateway, seen int8) {
 			g.doubted = g.doubted || gap
 			return
 		}
-		g.raiseFloor(m.marks[n])
+		g.raiseFloor(m.marks[n], false)
 		mark = m.after[n]
 	}
 	g.doubted = g.doubted || gap || mark != 0 && !slices.Contains(g.passed[:], mark)
@@ -175,7 +178,7 @@ func (s *state) resync(i int) bool {
 			return false
 		}
 	}
-	if g.known && g.passed[m.n] != m.head() {
+	if g.known {
 		s.skip(g, seen)
 	}
 	g.known, g.n, g.mark = true, m.n, m.head()
@@ -213,7 +216,7 @@ func next(s state) (all []model.Step[state]) {
 				g.n++
 				g.mark = m.marks[g.n]
 				g.passed[g.n] = g.mark
-				g.raiseFloor(g.mark)
+				g.raiseFloor(g.mark, false)
 				if what(g.mark) != other {
 					g.drop()
 				}
@@ -236,8 +239,9 @@ func next(s state) (all []model.Step[state]) {
 			add(name+"has read", func(n *state) bool {
 				g := &n.g[i]
 				r, ok := g.got, g.allows(g.least, g.got)
-				if !ok && !r.there && g.told >= n.m.n {
-					ok = g.allows(g.floor, r) // goneSince
+				if !ok && !r.there { // see hasLost
+					n.skip(g, max(g.n, g.told))
+					ok = g.allows(g.floor, r)
 				}
 				g.reading, g.got, g.least = 0, record{}, record{}
 				if ok {
@@ -248,7 +252,7 @@ func next(s state) (all []model.Step[state]) {
 		}
 		// Changes.
 		switch {
-		case !g.waiting && i < s.changing && g.changes == 0 && g.known:
+		case g.waiting == 0 && i < s.changing && g.changes == 0 && g.known:
 			for kind := int8(other); kind <= remove; kind++ {
 				if kind == remove && (!s.removing || !s.m.rec.there) {
 					continue
@@ -262,25 +266,33 @@ func next(s state) (all []model.Step[state]) {
 					if kind != other {
 						n.m.rec = record{kind == update, mark}
 					}
-					n.g[i].changed, n.g[i].waiting, n.g[i].acked = beat{n.m.n, mark}, true, false
+					n.g[i].changed, n.g[i].waiting, n.g[i].acked = beat{n.m.n, mark}, 1, false
 					n.g[i].changes++
 					return true
 				})
 			}
-		case g.waiting && g.told >= g.changed.follows:
+		case g.waiting == 1: // see await
+			add(name+"knows that it's made", func(n *state) bool {
+				g := &n.g[i]
+				over := g.told >= g.changed.follows && g.passed[g.changed.follows] != g.changed.mark
+				g.raiseFloor(g.changed.mark, over && n.without != "what was passed over")
+				g.waiting = 2
+				return true
+			})
+		case g.waiting == 2 && g.told >= g.changed.follows:
 			add(name+"is answered", func(n *state) bool {
 				g := &n.g[i]
 				if g.passed[g.changed.follows] != g.changed.mark && n.without != "the mark of a change" {
 					g.reset(g.changed.follows)
 				}
-				g.waiting, g.acked = false, true
+				g.waiting, g.acked = 0, true
 				return true
 			})
-		case g.waiting:
+		case g.waiting == 2:
 			add(name+"is answered, the feed being late", func(n *state) bool {
 				g := &n.g[i]
 				g.reset(g.changed.follows)
-				g.waiting, g.acked = false, true
+				g.waiting, g.acked = 0, true
 				return true
 			})
 		}
@@ -377,6 +389,7 @@ func TestFeed(t *testing.T) {
 func TestMutants(t *testing.T) {
 	for without, b := range map[string]bounds{
 		"a fork":               {overs: 1, changing: 2, removing: true},
+		"what was passed over": {overs: 1, trims: 1, changing: 2, removing: true},
 		"the mark of a change": {overs: 1, changing: 2, reading: 1},
 		"the mark of a beat":   {overs: 1, changing: 2, reading: 1},
 	} {
