@@ -87,7 +87,7 @@ func TestMutants(t *testing.T) {
 		{Name: "slashes that are", Run: other, File: "otherpaths.go", Old: `strings.Count(whole, "/") > p.n {`, New: "false && whole != \"\" {"},
 		{Name: "scripts", Run: other, File: "otherpaths.go", Old: "if !last && isScript(s) {", New: "if false {"},
 		{Name: "what is behind a script in its directory", Run: "^TestPathsBehindScripts$", File: "otherpaths.go", Old: "all = appendPath(all, p.text[:p.bounds[i]]+path, runsScript, s)", New: ""},
-		{Name: "what is behind a file", Run: other, File: "alike.go", Old: "return file && i+1 < l.m.path.n &&", New: "return false &&"},
+		{Name: "what is behind a file", Run: other, File: "alike.go", Old: "if !file || i+1 >= l.m.path.n ||", New: "if file || i+1 >= l.m.path.n ||"},
 		{Name: "the same, with a parameter in its name", Run: other, File: "otherpaths.go", Old: "return strings.LastIndexByte(p.before, '.') > 0 || strings.IndexByte(p.after, '.') >= 0", New: "return false"},
 		{Name: "what is glued to a script", Run: "^TestPathsBehindScripts$", File: "otherpaths.go", Old: "end := endOfScript(s); end > 0 {", New: "end := 0; end > 0 {"},
 		{Name: "paths before ampersands and blanks", Run: "^TestParametersInPath$", File: "otherpaths.go", Old: "p.indexOf(at.c, r); end > 0 {", New: "p.indexOf(at.c, r); end > len(p.text) {"},

@@ -69,5 +69,9 @@ func (s *Store) tries(ctx context.Context) error {
 	if err := s.note(ctx, func(tx tx) error { return tx.meta().Put(keyTrial, make([]byte, trialSize)) }); err != nil {
 		return err
 	}
-	return s.note(ctx, func(tx tx) error { return tx.meta().Delete(keyTrial) })
+	if err := s.note(ctx, func(tx tx) error { return tx.meta().Delete(keyTrial) }); err != nil {
+		return err
+	}
+	s.failed.CompareAndSwap(f, nil)
+	return nil
 }

@@ -26,3 +26,22 @@ func TestUnwritten(t *testing.T) {
 		}
 	}
 }
+
+// That a note could be written, which fits where changes don't, says nothing of changes.
+func TestNotesDontEndAFailure(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.fails(&fs.PathError{Op: "write", Path: "tokens.db", Err: syscall.ENOSPC})
+	if err := s.note(t.Context(), func(tx tx) error { return tx.meta().Put([]byte("note"), []byte("x")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reach(t.Context()); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("behind a note: %v, want %v", err, syscall.ENOSPC)
+	}
+	if err := s.Create(t.Context(), newToken("a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reach(t.Context()); err != nil {
+		t.Errorf("behind a change: %v", err)
+	}
+}

@@ -108,8 +108,9 @@ func (s *Store) commit(group []*change) (rest []*change) {
 	})
 	shown := err == nil
 	switch {
+	case err == nil && slices.ContainsFunc(group, func(c *change) bool { return !c.note }):
+		s.failed.Store(nil) // notes fit where changes don't
 	case err == nil:
-		s.failed.Store(nil)
 	case !answered, errors.Is(err, errOverwritten):
 		err = s.breaks(err)
 	case committing:

@@ -53,7 +53,7 @@ func (s *Store) beat() {
 			unproven = now.sent
 		}
 		refused = s.logRefusal(refused, err)
-		if due && (err == nil || forbidden(err)) && (s.missed.Load() != nil || time.Since(looked) > setupInterval) {
+		if due && (err == nil || forbidden(err)) && (s.missed.Load() != nil || time.Since(looked) > rightsInterval) {
 			s.lookAtRights(s.ctx)
 			looked = time.Now()
 		}

@@ -121,8 +121,9 @@ func (s *Store) followOnce(at cursor, batch int) (next cursor, got progress, err
 			return next, missed, err
 		}
 		at.n, at.mark = e.n, e.mark
-		s.passed.add(at)
 		what, err := parseTouched(e.what)
+		s.raiseFloors(what, false) // first: to hasLost, what was passed is known
+		s.passed.add(at)
 		if err != nil {
 			// Whatever it says: everything is read again.
 			s.log.Error("reading the change feed", "store", s.where, "error", err)
@@ -242,7 +243,6 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 func (s *Store) takeIn(to store.Position, what []touched) {
 	s.stats.Changes.Add(1)
 	c := store.Change{Position: to}
-	s.raiseFloors(what, false)
 	for _, t := range what {
 		if t.isOwner {
 			s.owners.drop(t.owner)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -585,6 +586,43 @@ func TestDeletedWithoutFeed(t *testing.T) {
 	}
 	if n := b.Stats().Lost; n != 0 {
 		t.Errorf("%d changes were lost, want none", n)
+	}
+}
+
+// What is deleted, and made again, while it is looked up on another gateway is there or
+// isn't, and nothing is lost.
+func TestDeletedWhileLookedUp(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := pair(t, Options{Addresses: []string{server.Addr}})
+	made := newToken("a")
+	for range 300 {
+		create(t, a, made)
+		redistest.Await(t, "the other to hear of it", func() error { return unless(b.floors.of(string(made.Digest[:])).allows(true, 1<<63)) })
+		var done sync.WaitGroup
+		for range 24 {
+			done.Go(func() {
+				for unknown := 0; unknown < 5; {
+					_, err := b.Find(t.Context(), made.Digest)
+					if errors.Is(err, store.ErrNotFound) {
+						unknown++
+					} else if err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		if err := a.Delete(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		create(t, a, made)
+		if err := a.Delete(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		if done.Wait(); t.Failed() {
+			return
+		}
 	}
 }
 

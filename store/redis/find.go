@@ -102,6 +102,9 @@ func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
+	if lost && r.raw == "" && s.floors.of(string(d[:])).version > floor.version {
+		return s.record(ctx, d) // it has been made meanwhile
+	}
 	if lost {
 		switch {
 		case r.raw == "":

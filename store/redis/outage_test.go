@@ -644,6 +644,22 @@ func TestReplicasThatAreWaitedFor(t *testing.T) {
 	}
 }
 
+// Of replicas that weren't counted just now nobody is told: this gateway may have stood
+// still, or their server may be a replica itself by now.
+func TestOldCountsArentTold(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	there := map[string]time.Time{"ip=127.0.0.1,port=1": {}}
+	s.replicas.Store("counted", replicas{of: "now", gone: there, at: time.Now()})
+	s.replicas.Store("not counted", replicas{of: "before", gone: there, at: time.Now().Add(-time.Minute)})
+	if err := s.tellReplicas(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if seen := *s.seen.Load(); len(seen["now"]) != 1 || len(seen["before"]) != 0 {
+		t.Errorf("told of %v, want those counted now", seen)
+	}
+}
+
 // Those that other gateways have seen are waited for from the first count on.
 func TestReplicasThatOthersHaveSeen(t *testing.T) {
 	const info = "# Replication\r\nrole:master\r\nslave0:ip=127.0.0.1,port=1,state=online,offset=14,lag=0\r\nmaster_replid:b\r\nmaster_replid2:a\r\n"

@@ -22,6 +22,7 @@ import (
 type replicas struct {
 	of         string               // the history they follow, which ends with the server's being the master
 	gone       map[string]time.Time // by address: when each was found to be gone; zero: it's there
+	at         time.Time            // when they were counted
 	least      int                  // as many as there were of the history before
 	since      time.Time            // when that ended
 	heard, had bool                 // some were heard lately, and at any time
@@ -49,7 +50,7 @@ func (r replicas) after(info string, seen sightings, now time.Time) replicas {
 		return r
 	}
 	there, heard := online(info)
-	next := replicas{of: infoField(info, "master_replid"), gone: there, least: r.least, since: r.since, heard: heard > 0, had: heard > 0 || r.had}
+	next := replicas{of: infoField(info, "master_replid"), gone: there, at: now, least: r.least, since: r.since, heard: heard > 0, had: heard > 0 || r.had}
 	leave := func(address string, at time.Time) {
 		if _, ok := there[address]; !ok && now.Sub(at) < replicaGrace {
 			there[address] = at
@@ -178,6 +179,9 @@ func (s *Store) tellReplicas(ctx context.Context) error {
 	args := []any{replicaGrace.Milliseconds()}
 	s.replicas.Range(func(_, v any) bool {
 		r := v.(replicas)
+		if time.Since(r.at) > 2*beatInterval {
+			return true // this gateway stood still, or the server isn't a master any more
+		}
 		for address, gone := range r.gone {
 			if gone.IsZero() {
 				args = append(args, r.of+" "+address)

@@ -69,21 +69,27 @@ func forbidden(err error) bool {
 	return strings.Contains(text, "NOPERM") || strings.Contains(text, "The user executing the script can't") // Redis 7.0, in scripts
 }
 
-// setupInterval is how often it is looked at how a server is set up, and what the redis
-// user may do on it: it may be another one by now, or be set up otherwise.
-const setupInterval = 10 * time.Second
+// rightsInterval and setupInterval are how often it is looked at what the redis user may
+// do on a server, and how that is set up: it may be another one by now, or be set up
+// otherwise.
+const (
+	rightsInterval = 10 * time.Second
+	setupInterval  = time.Minute
+)
 
 // warn says what would lose tokens, of each server once.
 func (s *Store) warn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
 	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
-		info := redis.NewStringCmd(noContext, "info")
+		info := redis.NewStringCmd(noContext, "info", "server", "replication", "memory", "persistence", "cluster")
 		if err := server.Process(ctx, info); err != nil {
 			return err
 		}
 		save := redis.NewMapStringStringCmd(noContext, "config", "get", "save")
-		server.Process(ctx, save) // may be forbidden
+		if infoField(info.Val(), "aof_enabled") == "0" {
+			server.Process(ctx, save) // may be forbidden
+		}
 		for _, w := range warnings(info.Val(), save.Val()) {
 			if _, said := s.warned.LoadOrStore(infoField(info.Val(), "run_id")+" "+w, true); !said {
 				s.log.Warn(w, "store", s.where, "server", s.addressOf(ctx, server))
