@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -623,6 +624,28 @@ func TestDeletedWhileLookedUp(t *testing.T) {
 		if done.Wait(); t.Failed() {
 			return
 		}
+	}
+}
+
+// Who finds an entry of the feed among those that were passed knows by the floors what it
+// has changed.
+func TestFloorsRiseBeforeAnEntryIsPassed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := pair(t, Options{Addresses: []string{server.Addr}})
+	create(t, a, newToken("a"))
+	redistest.Await(t, "both to follow", func() error { return unless(b.told.position() == a.told.position()) })
+	b.floors.mu.Lock()
+	defer b.floors.mu.Unlock()
+	if err := a.Delete(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	redistest.Await(t, "the other to wait for its floors", func() error {
+		stacks := make([]byte, 1<<20)
+		return unless(strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), ".(*floors).raise("))
+	})
+	if n := uint64(a.told.position()); b.passed.at(n) != "-" {
+		t.Errorf("entry %d counts as passed, and the floors don't know of it", n)
 	}
 }
 
