@@ -196,10 +196,14 @@ func (a *Authorize) fail(w *headWriter, err error) error {
 
 // permitted reports whether a gate has let the request through, and none turned it away.
 func permitted(ctx context.Context) bool {
-	o := first(ctx)
-	for ; o != nil && o.later != nil && o.forwards(); o = o.later {
+	judged := false
+	for o := first(ctx); o != nil; o = o.later {
+		if !o.forwards() {
+			return false
+		}
+		judged = true
 	}
-	return o != nil && o.forwards()
+	return judged
 }
 
 // authorizing is a key in the contexts of requests that are judged for another

@@ -229,7 +229,7 @@ func (c *configuration) checkAskers(w *walk, sites []site) {
 	}
 }
 
-// turnedAway lists what gates answer.
+// turnedAway lists the statuses of requests that are turned away, by gates or before.
 func turnedAway() string {
 	return strings.ReplaceAll(strings.Trim(fmt.Sprint(rejectionStatuses()), "[]"), " ", ", ")
 }

@@ -71,11 +71,10 @@ func (s *spelled) readsAs(literal string) bool {
 // numbersIn returns the numbers that some server reads in a text: where that is a number
 // itself, those that it may overflow to.
 func numbersIn(text string) (all []float64) {
-	switch {
-	case !isNumber(text):
-	case len(text) < longNumber:
-		return nil
-	default:
+	if isNumber(text) {
+		if len(text) < longNumber {
+			return nil
+		}
 		return appendNumbers(nil, text)
 	}
 	for _, drop := range [...]string{"", "_", " ", "_ "} {
@@ -129,7 +128,8 @@ func appendNumbers(all []float64, text string) []float64 {
 	return all
 }
 
-// wrapped returns what is left of a number in 64 bits; and in its last 32, in as many.
+// wrapped returns a number modulo 2^64, which is what it overflows to in 64 bits; the last
+// 32 of them are what it overflows to in 32.
 func wrapped(number string) (n uint64) {
 	for _, digit := range []byte(number) {
 		n = n*10 + uint64(digit-'0')
