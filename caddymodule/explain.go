@@ -130,8 +130,12 @@ func noToken(lookup error) (reason policy.Reason, ok bool) {
 	if !errors.As(lookup, &p) {
 		return 0, false
 	}
-	i := slices.IndexFunc(policy.Reasons(), func(r policy.Reason) bool { return r.String() == p.Reason })
-	return policy.Reason(max(i, 0)), i >= 0
+	for _, r := range policy.Reasons() {
+		if r.String() == p.Reason {
+			return r, true
+		}
+	}
+	return 0, false
 }
 
 // judge has the last word on a request with a token.
