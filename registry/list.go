@@ -51,9 +51,10 @@ const (
 func Sorts() []string { return []string{SortCreated, SortName, SortExpires, SortLastUsed} }
 
 // List returns the tokens that q selects and the cursor of the next page (""
-// after the last). Without an Owner in q, an admin's list is of all owners. A token that is there all the time is on exactly one page,
-// whatever is made and deleted meanwhile; one that is renamed, regenerated or
-// used may change its place in an order by that.
+// after the last). Without an Owner in q, an admin's list is of all owners. A token
+// that is there all the time is on exactly one page, whatever is made and deleted
+// meanwhile; one that is renamed, regenerated or used may change its place in an
+// order by that.
 //
 // The newest tokens come straight from the store. Every other order reads all
 // tokens of the owner, or of all owners, for each page: that is a millisecond for
