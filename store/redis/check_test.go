@@ -164,6 +164,9 @@ func TestOwnerIsLost(t *testing.T) {
 					t.Errorf("a token of an owner without a record: owner %v, %v", owner, err)
 				}
 			}
+			if owners, _, err := s.Owners(t.Context(), "", 0); !errors.Is(err, errLost) || !strings.Contains(err.Error(), `owner "disabled"`) {
+				t.Errorf("Owners = %v, %v, want %v for who was disabled", owners, err, errLost)
+			}
 			problems, err := s.Check(t.Context(), true)
 			if err != nil || len(problems) != 1 || problems[0].Mended || !strings.Contains(problems[0].Text, `lost the record of owner "disabled"`) {
 				t.Errorf("Check = %+v, %v, want that the record is lost", problems, err)

@@ -191,7 +191,11 @@ func (s *Store) ownersPage(ctx context.Context, after string) (all []*token.Owne
 		return nil, "", err
 	}
 	for i, name := range names {
-		o, _, err := parseOwner(cmds[i].cmd.(*redis.StringCmd).Val())
+		raw := cmds[i].cmd.(*redis.StringCmd).Val()
+		o, _, err := parseOwner(raw)
+		if err == nil && raw == "" { // lost: whoever copied the others would copy tokens without their ceiling
+			o, err = s.owner(ctx, name)
+		}
 		if err != nil {
 			return nil, "", fmt.Errorf("owner %q: %w", name, err)
 		}
