@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -52,17 +53,17 @@ func (d *discreet) clean(status int, h http.Header) int {
 	if !keepsQuery(h["Referrer-Policy"]) {
 		h["Referrer-Policy"] = []string{"no-referrer"}
 	}
-	for _, name := range []string{"Location", "Content-Location"} {
-		for i, value := range h[name] {
-			if d.leaks(value) {
-				h[name] = slices.Clone(h[name])
-				h[name][i] = d.without(value)
+	for name, clean := range map[string]func(string) string{"Location": d.away, "Content-Location": d.away, "Link": d.links, "Refresh": d.refresh} {
+		if !slices.ContainsFunc(h[name], d.shows) {
+			continue
+		}
+		var kept []string
+		for _, value := range h[name] {
+			if value = clean(value); value != "" {
+				kept = append(kept, value)
 			}
 		}
-	}
-	for _, name := range []string{"Link", "Refresh"} {
-		h[name] = slices.DeleteFunc(slices.Clone(h[name]), func(value string) bool { return mayLeave.MatchString(value) && d.shows(value) })
-		if len(h[name]) == 0 {
+		if h[name] = kept; kept == nil {
 			delete(h, name)
 		}
 	}
@@ -84,9 +85,32 @@ func keepsQuery(values []string) bool {
 	return len(values) > 0
 }
 
-// mayLeave matches texts in which some reference may lead to another origin, as
-// browsers read them.
-var mayLeave = regexp.MustCompile(`//|[\\\t]|(?i)https?:`)
+// target matches what stands in a Link for a reference (RFC 8288 section 3).
+var target = regexp.MustCompile(`<[^<>]*>`)
+
+// links returns the value of a Link without the token in references that lead elsewhere;
+// "" where it can't be told for certain which these are.
+func (d *discreet) links(value string) string {
+	n := len(target.FindAllString(value, -1))
+	if strings.Count(value, "<") != n || strings.Count(value, ">") != n || d.shows(target.ReplaceAllString(value, "")) {
+		return ""
+	}
+	return target.ReplaceAllStringFunc(value, func(s string) string { return "<" + d.away(s[1:len(s)-1]) + ">" })
+}
+
+// refreshed matches a Refresh with a reference, as browsers read it (HTML standard,
+// section 4.2.5.3).
+var refreshed = regexp.MustCompile(`^(?i)(\s*[\d.]*\s*[;,\s]\s*(?:url\s*=\s*)?)([^"'\s]+)\s*$`)
+
+// refresh returns the value of a Refresh without the token, if it leads elsewhere; ""
+// where it can't be told for certain.
+func (d *discreet) refresh(value string) string {
+	m := refreshed.FindStringSubmatch(value)
+	if m == nil {
+		return ""
+	}
+	return m[1] + d.away(m[2])
+}
 
 // shows reports whether a text has a token in it, percent-encoded or not.
 func (d *discreet) shows(text string) bool {
@@ -95,18 +119,33 @@ func (d *discreet) shows(text string) bool {
 }
 
 // leaks reports whether a reference has the token in it and leads elsewhere.
-// Browsers drop tabs in it, take backslashes for slashes, and any number of these
-// for two (URL standard, section 4.4).
+// Browsers drop spaces and tabs in it, take backslashes for slashes, and any number of
+// these for two (URL standard, section 4.4).
 func (d *discreet) leaks(reference string) bool {
 	if !d.shows(reference) {
 		return false
 	}
 	u, err := url.Parse(reference)
-	if err != nil || strings.ContainsAny(reference, "\\\t") || strings.HasPrefix(reference, "///") || u.Scheme != "" && u.Host == "" {
+	if err != nil || strings.ContainsAny(reference, "\\ \t") || strings.HasPrefix(reference, "///") || u.Scheme != "" && u.Host == "" {
 		return true
 	}
-	secure := d.request.TLS != nil
-	return u.Host != "" && !strings.EqualFold(u.Host, d.request.Host) || u.Scheme != "" && u.Scheme != "https" && (secure || u.Scheme != "http")
+	scheme := "http"
+	if d.request.TLS != nil || strings.EqualFold(d.request.Header.Get("X-Forwarded-Proto"), "https") {
+		scheme = "https"
+	}
+	if u.Scheme != "" && u.Scheme != "https" && u.Scheme != scheme {
+		return true
+	}
+	port := map[string]string{"http": ":80", "https": ":443"}[cmp.Or(u.Scheme, scheme)]
+	return u.Host != "" && !strings.EqualFold(strings.TrimSuffix(u.Host, port), strings.TrimSuffix(d.request.Host, port))
+}
+
+// away returns a reference as it may be sent: without the token, if it leads elsewhere.
+func (d *discreet) away(reference string) string {
+	if d.leaks(reference) {
+		return d.without(reference)
+	}
+	return reference
 }
 
 // without returns a reference without the token: without the parameters that

@@ -49,8 +49,8 @@ func TestDiscreet(t *testing.T) {
 		{http.Header{"Location": {"https:///other.test/x?token=" + encoded}}, with("Location", "https:///other.test/x")},
 		{http.Header{"Location": {"https:other.test/x?token=" + encoded}}, with("Location", "https:other.test/x")},
 		{http.Header{"Location": {"/\t/other.test/x?token=" + encoded}}, with("Location", "/")},
-		{http.Header{"Link": {`</\other.test/?t=` + encoded + `>; rel="next"`}}, plain},
-		{http.Header{"Refresh": {"0; url=HTTPS:other.test?t=" + encoded}}, plain},
+		{http.Header{"Link": {`</\other.test/?t=` + encoded + `>; rel="next"`}}, with("Link", `</%5Cother.test/>; rel="next"`)},
+		{http.Header{"Refresh": {"0; url=HTTPS:other.test?t=" + encoded}}, with("Refresh", "0; url=https:other.test")},
 		// Beside a broken escape, and encoded once more.
 		{http.Header{"Location": {"https://other.test/x?a=%zz&token=" + encoded}}, with("Location", "https://other.test/x?a=%zz")},
 		{http.Header{"Location": {"https://other.test/x?again=%2Fx%3Ftoken%3Ds3cret%252F0f%252Ban.API"}}, with("Location", "https://other.test/x")},
@@ -60,8 +60,18 @@ func TestDiscreet(t *testing.T) {
 		{http.Header{"Content-Location": {"https://cdn.test/x?token=" + encoded}}, with("Content-Location", "https://cdn.test/x")},
 		{http.Header{"Location": {"%zz" + secret}}, with("Location", "/")},
 		{http.Header{"Link": {`</x?page=2&token=` + encoded + `>; rel="next"`}}, with("Link", `</x?page=2&token=`+encoded+`>; rel="next"`)},
-		{http.Header{"Link": {`<https://other.test/?t=` + encoded + `>; rel="next"`, `</a>; rel="prev"`}}, with("Link", `</a>; rel="prev"`)},
-		{http.Header{"Refresh": {"5; url=https://other.test/?t=" + encoded}}, plain},
+		{http.Header{"Link": {`<https://other.test/?t=` + encoded + `>; rel="next"`, `</a>; rel="prev"`}}, with("Link", `<https://other.test/>; rel="next"`, `</a>; rel="prev"`)},
+		{http.Header{"Link": {`<https://api.test:443/x?t=` + encoded + `>; rel="next", <//other.test/x?t=` + encoded + `&a=1>; rel="last", </a//b>; rel=help`}},
+			with("Link", `<https://api.test:443/x?t=`+encoded+`>; rel="next", <//other.test/x?a=1>; rel="last", </a//b>; rel=help`)},
+		{http.Header{"Refresh": {"5; url=https://other.test/?t=" + encoded}}, with("Refresh", "5; url=https://other.test/")},
+		{http.Header{"Refresh": {"5;url=https://api.test/?t=" + encoded}}, with("Refresh", "5;url=https://api.test/?t="+encoded)},
+		{http.Header{"Refresh": {"5, //other.test/?t=" + encoded}}, with("Refresh", "5, //other.test/")},
+		{http.Header{"Link": {`< //other.test/?t=` + encoded + `>`}}, with("Link", `<%20//other.test/>`)},
+		// Where it isn't certain what is a reference, or the token stands beside it.
+		{http.Header{"Link": {`</a>; title="<", <//other.test/?t=` + encoded + `>`}}, plain},
+		{http.Header{"Link": {`<https://other.test/?a=<b&t=` + encoded + `>`}}, plain},
+		{http.Header{"Link": {`</a>; title="` + secret + `"`, `</b>`}}, with("Link", "</b>")},
+		{http.Header{"Refresh": {`5; url="//other.test/?t=` + encoded + `"`}}, plain},
 	} {
 		for how, write := range map[string]func(http.ResponseWriter){
 			"WriteHeader": func(w http.ResponseWriter) { w.WriteHeader(http.StatusFound) },
