@@ -142,6 +142,7 @@ func TestReportProposesNoMore(t *testing.T) {
 		{"a resource called *", "/s/{space}/{id}", "/s/1/*", "", "path.id", token.Grant{Spaces: []string{"1"}, Scopes: []string{"a"}, Resources: []string{"5"}}, ""},
 		{"a resource", "/s/{space}/{id}", "/s/1/7", "", "path.id", token.Grant{Spaces: []string{"1"}, Scopes: []string{"a"}, Resources: []string{"5"}}, "[1] [7]"},
 		{"no space", "/two", "/two", "", "", token.Grant{Spaces: []string{"1", "2"}, Scopes: []string{"b"}, Resources: []string{"*"}}, "[1 2] [*]"},
+		{"the token's own space", "/own", "/own", "token", "", token.Grant{Spaces: []string{"1"}, Scopes: []string{"b"}, Resources: []string{"*"}}, "[1] [*]"},
 		{"all spaces", "/all", "/all", "all", "", token.Grant{Spaces: []string{"1"}, Scopes: []string{"a"}, Resources: []string{"*"}}, "[*] [*]"},
 	} {
 		catalog, err := policy.NewCatalog(nil)

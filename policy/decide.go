@@ -107,19 +107,21 @@ func (m *Match) Wanted(s *Subject) (spaces, resources []string) {
 }
 
 // Lacks reports whether the token itself, and not only its owner's record, doesn't
-// allow the request, and could: on a route whose space is the token's own, a token
-// for several spaces can be given what it likes.
+// allow the request, and a grant would help.
 func (m *Match) Lacks(s *Subject) bool {
-	return m.Route.Space.Kind != FromToken && m.judge(s.Grants) != Forward
+	return m.aboutSpace() && m.judge(s.Grants) != Forward
 }
 
 // Beyond reports whether the record of the token's owner doesn't allow the request,
 // whatever the token itself holds.
 func (m *Match) Beyond(s *Subject) bool {
 	owner := s.Owner.state.Load()
-	known := m.Route.Space.Kind != FromToken || m.Space != "" // which space it is about
-	return owner != nil && owner.ceiling != nil && known && m.judge(owner.ceiling) != Forward
+	return owner != nil && owner.ceiling != nil && m.aboutSpace() && m.judge(owner.ceiling) != Forward
 }
+
+// aboutSpace reports whether it is known which space the request is about, if it is about
+// one: where it is the token's own, it isn't for a token for several.
+func (m *Match) aboutSpace() bool { return m.Route.Space.Kind != FromToken || m.Space != "" }
 
 func allows(prefixes []netip.Prefix, from netip.Addr) bool {
 	from = from.Unmap().WithZone("")
