@@ -42,7 +42,7 @@ type Options struct {
 	NegativeTTL  time.Duration // an unknown digest is asked for again after this; 5 s
 	// MaxStale is how long a held token still serves while the store can't be
 	// read: past its TTL or, where other processes change the store
-	// (store.Follower), since that was heard or the token read, whichever came
+	// (store.Shared), since that was heard or the token read, whichever came
 	// last, and for Silence at least; 60 s.
 	MaxStale time.Duration
 	// Observe, if set, is told how long each read of the store took and what
@@ -54,7 +54,7 @@ type Options struct {
 	Changed func(store.Change)
 }
 
-// Silence is how long a store that other processes change (store.Follower) may not
+// Silence is how long a store that other processes change (store.Shared) may not
 // have been heard before nothing held is trusted without asking it. While it can't be
 // asked either, held tokens serve for Options.MaxStale since it was heard, or since
 // they were read.
@@ -72,8 +72,8 @@ func (o Options) withDefaults() *Options {
 // Cache holds tokens in front of a store. Safe for concurrent use.
 type Cache struct {
 	store   store.Store
-	follows store.Follower // the store, if other processes change it
-	async   store.Async    // the store, if it need not be waited for
+	shared  store.Shared // the store, if other processes change it
+	async   store.Async  // the store, if it need not be waited for
 	unwatch func()
 	options atomic.Pointer[Options]
 	start   time.Time
@@ -96,7 +96,7 @@ func New(s store.Store, o Options) *Cache {
 		grants:  newInterned[policy.Grants](),
 		allowed: newInterned[[]netip.Prefix](),
 	}
-	c.follows, _ = s.(store.Follower)
+	c.shared, _ = s.(store.Shared)
 	c.async, _ = s.(store.Async)
 	opts := c.inForce(o)
 	c.shards = make([]shard, shardCount(opts))
@@ -113,7 +113,7 @@ func New(s store.Store, o Options) *Cache {
 // inForce returns the options that hold when o are given.
 func (c *Cache) inForce(o Options) *Options {
 	opts := o.withDefaults()
-	if c.follows != nil { // whose silence isn't noticed sooner
+	if c.shared != nil { // whose silence isn't noticed sooner
 		opts.MaxStale = max(opts.MaxStale, Silence)
 	}
 	return opts
@@ -122,8 +122,8 @@ func (c *Cache) inForce(o Options) *Options {
 // tellHolds tells a store of many gateways how long this one may serve what it
 // holds without hearing of changes.
 func (c *Cache) tellHolds(o *Options) {
-	if s, ok := c.store.(store.Acknowledger); ok {
-		s.Holds(max(Silence, o.MaxStale))
+	if c.shared != nil {
+		c.shared.Holds(max(Silence, o.MaxStale))
 	}
 }
 
@@ -224,10 +224,10 @@ func (c *Cache) forget(change store.Change) {
 
 // heard says how well the store is heard at a time.
 func (c *Cache) heard(at time.Duration) hearing {
-	if c.follows == nil {
+	if c.shared == nil {
 		return hearing{all: true, trusted: true}
 	}
-	last := c.since(c.follows.Heard())
+	last := c.since(c.shared.Heard())
 	return hearing{last: last, trusted: at-last < Silence}
 }
 

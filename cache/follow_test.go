@@ -14,11 +14,15 @@ import (
 // last at a time the test sets.
 type shared struct {
 	*memory
+	store.Shared
 	heard time.Time
-	asOf  time.Time // of what is found
+	asOf  time.Time     // of what is found
+	holds time.Duration // as the cache has said
 }
 
 func (s *shared) Heard() time.Time { return s.heard }
+
+func (s *shared) Holds(d time.Duration) { s.holds = d }
 
 func (s *shared) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 	found, err := s.memory.Find(ctx, d)
@@ -232,25 +236,11 @@ func TestPositionsBeginAnew(t *testing.T) {
 	}
 }
 
-var _ store.Follower = (*shared)(nil)
-
-// manyGateways is a store that knows of other gateways.
-type manyGateways struct {
-	*memory
-	holds time.Duration
-}
-
-func (*manyGateways) Acknowledged(context.Context, store.Position) (acknowledged, pending int, err error) {
-	return 1, 0, nil
-}
-
-func (m *manyGateways) Holds(d time.Duration) { m.holds = d }
-
 // A store of many gateways is told for how long one that isn't heard of any more
 // may still serve.
 func TestStoreKnowsHowLongTokensServe(t *testing.T) {
 	t.Parallel()
-	m := &manyGateways{memory: newMemory()}
+	m := &shared{memory: newMemory()}
 	c := newCache(t, m, Options{})
 	if m.holds != time.Minute {
 		t.Errorf("by default: %v, want 1m", m.holds)

@@ -42,11 +42,11 @@ type feedStatus struct {
 
 // feedStatusOf returns how well the store is heard, or nil.
 func feedStatusOf(s store.Store) *feedStatus {
-	f, ok := s.(store.Follower)
+	shared, ok := s.(store.Shared)
 	if !ok {
 		return nil
 	}
-	last := f.Heard()
+	last := shared.Heard()
 	if last.IsZero() {
 		return &feedStatus{}
 	}

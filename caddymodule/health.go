@@ -64,11 +64,11 @@ func (t *openStore) health(now time.Time) health {
 func (t *openStore) heldUntil(seen *sight) time.Time {
 	o := t.cache.Options()
 	stale := max(o.MaxStale, 0)
-	f, follows := t.store.(store.Follower)
-	if !follows { // what no other process changes is as good as when it was read
+	shared, ok := t.store.(store.Shared)
+	if !ok { // what no other process changes is as good as when it was read
 		return seen.since.Add(o.TTL + stale)
 	}
-	last := f.Heard()
+	last := shared.Heard()
 	if last.IsZero() {
 		return last
 	}

@@ -45,7 +45,7 @@ var errNotYet = errors.New("the store was not heard yet")
 // newLookout starts a lookout.
 func newLookout(s store.Store) *lookout {
 	l := &lookout{store: s}
-	if _, follows := s.(store.Follower); follows {
+	if _, shared := s.(store.Shared); shared {
 		l.seen.Store(&sight{err: errNotYet, since: time.Now()})
 	} else {
 		l.seen.Store(&sight{heard: true, since: time.Now()})
@@ -71,8 +71,8 @@ func (l *lookout) keepLooking(ctx context.Context) {
 
 func (l *lookout) look(ctx context.Context) {
 	now := sight{since: time.Now()}
-	if f, follows := l.store.(store.Follower); follows {
-		last := f.Heard()
+	if shared, ok := l.store.(store.Shared); ok {
+		last := shared.Heard()
 		if now.heard = time.Since(last) < cache.Silence; !now.heard {
 			now.err = l.ask(ctx)
 			if !last.IsZero() {

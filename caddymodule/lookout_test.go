@@ -16,6 +16,7 @@ import (
 // follower is an empty store that other processes change.
 type follower struct {
 	store.Store
+	store.Shared
 	heard atomic.Pointer[time.Time] // nil: it hears all there is
 	fault atomic.Pointer[error]     // of being asked
 	apart atomic.Pointer[error]     // of one of its servers
@@ -27,6 +28,8 @@ func (f *follower) Heard() time.Time {
 	}
 	return time.Now()
 }
+
+func (f *follower) Holds(time.Duration) {}
 
 func (f *follower) Find(context.Context, token.Digest) (store.Found, error) {
 	if err := f.fault.Load(); err != nil {
@@ -97,7 +100,7 @@ func TestLookout(t *testing.T) {
 // alone is an empty store that no other process changes.
 type alone struct{ follower }
 
-func (a *alone) Heard() {} // not that of store.Follower
+func (a *alone) Heard() {} // not that of store.Shared
 
 // A store that no other process changes is heard as long as it can be asked.
 func TestLookoutAlone(t *testing.T) {

@@ -98,7 +98,7 @@ func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, l
 	if err := r.create(ctx, by, t); err != nil {
 		return err
 	}
-	if _, shared := r.store.(store.Follower); !shared {
+	if _, shared := r.store.(store.Shared); !shared {
 		return nil
 	}
 	ctx = context.WithoutCancel(ctx) // also if who asked is gone

@@ -172,9 +172,10 @@ func (s hesitantStore) Tokens(ctx context.Context, q store.Query) ([]*token.Toke
 }
 
 // sharedStore is a store that other gateways change as well.
-type sharedStore struct{ *fakeStore }
-
-func (sharedStore) Heard() time.Time { return noon }
+type sharedStore struct {
+	*fakeStore
+	store.Shared
+}
 
 func (s sharedStore) Tokens(ctx context.Context, q store.Query) ([]*token.Token, string, error) {
 	if err := ctx.Err(); err != nil {
@@ -198,7 +199,7 @@ func TestLastPlaceTakenElsewhere(t *testing.T) {
 		}
 		return nil
 	}
-	here := New(sharedStore{d.store}, usualRules(), Options{})
+	here := New(sharedStore{fakeStore: d.store}, usualRules(), Options{})
 	made, secret, err := here.Operator(cli).Create(t.Context(), NewToken{Name: "ci", Owner: "alice", Full: true})
 	refused(t, err, ErrConflict, "as many tokens as it may have")
 	if made != nil || secret != "" || len(d.store.tokens) != 1 || d.store.tokens["other"] == nil {
@@ -232,7 +233,7 @@ func TestLastPlaceOfWhoIsGone(t *testing.T) {
 			}
 			return nil
 		}
-		made, _, err := New(sharedStore{d.store}, usualRules(), Options{}).Operator(cli).Create(ctx, NewToken{Name: "ci", Owner: "alice", Full: true})
+		made, _, err := New(sharedStore{fakeStore: d.store}, usualRules(), Options{}).Operator(cli).Create(ctx, NewToken{Name: "ci", Owner: "alice", Full: true})
 		if !down && (err != nil || len(d.store.tokens) != 1) {
 			t.Errorf("got %v and %d tokens, want the token", err, len(d.store.tokens))
 		}

@@ -54,7 +54,7 @@ func (a *Account) RevokeOwner(ctx context.Context, owner string) ([]string, erro
 // confirm returns an error if what was done before may yet be undone by the store: that
 // there was nothing to do is as good as doing it.
 func (r *Registry) confirm(ctx context.Context) error {
-	s, ok := r.store.(store.Confirmer)
+	s, ok := r.store.(store.Shared)
 	if !ok {
 		return nil
 	}

@@ -147,32 +147,24 @@ type Async interface {
 	FindAsync(d token.Digest, done func(Found, error))
 }
 
-// Follower is a Store that other processes change as well. It hears of their
-// changes a moment later, and knows when it doesn't.
-type Follower interface {
+// Shared is a Store that other processes change as well. It hears of their changes a
+// moment later, and knows when it doesn't.
+type Shared interface {
 	// Heard returns a time up to which the watchers have been told of every change
 	// that was acknowledged, by whatever process. It is old when the changes of
 	// others can't be heard, and zero before they have been heard at all.
 	Heard() time.Time
-}
-
-// Acknowledger is a store that knows how far each gateway follows.
-type Acknowledger interface {
+	// Holds says how long this gateway may use what it holds without hearing of
+	// changes. Until it says so, two minutes.
+	Holds(d time.Duration)
 	// Acknowledged returns how many gateways have taken in the changes up to a
 	// position, this one included, and how many have not, or not said so yet.
 	// Gateways that were not seen for so long that they hold nothing any more
 	// don't count.
 	Acknowledged(ctx context.Context, upTo Position) (acknowledged, pending int, err error)
-	// Holds says how long this gateway may use what it holds without hearing of
-	// changes. Until it says so, two minutes.
-	Holds(d time.Duration)
-}
-
-// Confirmer is a store whose changes may be made, and not yet be wherever they have to
-// be so that nothing undoes them.
-type Confirmer interface {
-	// Confirm returns an error if some change made before, by whichever process, isn't.
-	// Whoever finds that there is nothing to do asks before saying so.
+	// Confirm returns an error if some change made before, by whichever process, is
+	// not yet wherever it has to be so that nothing undoes it. Whoever finds that there
+	// is nothing to do asks before saying so.
 	Confirm(ctx context.Context) error
 }
 

@@ -18,7 +18,7 @@ const (
 // has: the store told it before it answered.
 func Acknowledged(ctx context.Context, s store.Store, wait time.Duration) Gateways {
 	alone := Gateways{Acknowledged: 1}
-	gateways, ok := s.(store.Acknowledger)
+	shared, ok := s.(store.Shared)
 	if !ok {
 		return alone
 	}
@@ -31,7 +31,7 @@ func Acknowledged(ctx context.Context, s store.Store, wait time.Duration) Gatewa
 	deadline := time.Now().Add(wait)
 	for pause := ackPause; ; pause = min(2*pause, ackPauseLimit) {
 		var counts Gateways
-		if counts.Acknowledged, counts.Pending, err = gateways.Acknowledged(ctx, status.Position); err != nil {
+		if counts.Acknowledged, counts.Pending, err = shared.Acknowledged(ctx, status.Position); err != nil {
 			return unknown
 		}
 		if counts.Pending == 0 || !time.Now().Before(deadline) {

@@ -344,7 +344,7 @@ func (s *Store) await(n store.Position, mark string, what []touched) {
 	}
 }
 
-// Heard implements store.Follower. A master that was cut off from the others
+// Heard implements store.Shared. A master that was cut off from the others
 // still answers, and knows nothing of their changes; so it must also have taken
 // a beat of this gateway lately, which min-replicas-to-write makes it refuse, and
 // which shows that the feed comes from the same server (prove).

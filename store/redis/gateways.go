@@ -21,7 +21,7 @@ const gatewayForgotten = time.Hour
 // where it doesn't say.
 const usualHolds = 2 * time.Minute
 
-// Holds implements store.Acknowledger.
+// Holds implements store.Shared.
 func (s *Store) Holds(d time.Duration) {
 	s.holds.Store(int64(d))
 	s.beatNow()
@@ -80,7 +80,7 @@ func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err
 	return all, now, nil
 }
 
-// Acknowledged implements store.Acknowledger.
+// Acknowledged implements store.Shared.
 func (s *Store) Acknowledged(ctx context.Context, upTo store.Position) (acknowledged, pending int, err error) {
 	all, now, err := s.gateways(ctx)
 	if err != nil {

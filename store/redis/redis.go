@@ -316,9 +316,7 @@ func (s *Store) changing(what string, err error) error {
 
 // Interface guards
 var (
-	_ store.Store        = (*Store)(nil)
-	_ store.Follower     = (*Store)(nil)
-	_ store.Async        = (*Store)(nil)
-	_ store.Acknowledger = (*Store)(nil)
-	_ store.Confirmer    = (*Store)(nil)
+	_ store.Store  = (*Store)(nil)
+	_ store.Shared = (*Store)(nil)
+	_ store.Async  = (*Store)(nil)
 )

@@ -193,7 +193,7 @@ func execute(ctx context.Context, p redis.Pipeliner) {
 	}
 }
 
-// Confirm implements store.Confirmer: it returns errNotReplicated if changes were
+// Confirm implements store.Shared: it returns errNotReplicated if changes were
 // stored that not every replica has confirmed yet. Whoever finds that there is nothing
 // to change, the token being revoked already, say, builds on them, whichever gateway
 // has made them.
