@@ -48,7 +48,7 @@ type abandoned struct {
 func (s *Store) abandonedChanges(ctx context.Context) (all []abandoned, err error) {
 	entries := redis.NewMapStringStringCmd(noContext, "hgetall", s.keys.changes)
 	clock := redis.NewTimeCmd(noContext, "time")
-	if err := s.send(ctx, unsafe, keyed{s.keys.changes, entries}, keyed{s.keys.changes, clock}); err != nil {
+	if err := s.send(ctx, entries, clock); err != nil {
 		return nil, err
 	}
 	for mark, e := range entries.Val() {

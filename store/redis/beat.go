@@ -90,7 +90,7 @@ func (s *Store) beatNow() {
 func (s *Store) sendBeat(ctx context.Context) (p pulse, err error) {
 	p = pulse{sent: time.Now(), followed: uint64(s.told.position())}
 	cmd := eval(scriptBeat, []string{s.keys.gateways, s.keys.head}, s.name, p.followed, time.Duration(s.holds.Load()).Milliseconds(), s.passed.at(p.followed))
-	if err := s.send(ctx, unsafe, keyed{s.keys.gateways, cmd}); err != nil {
+	if err := s.send(ctx, cmd); err != nil {
 		return p, err
 	}
 	values, err := cmd.Slice()

@@ -110,7 +110,7 @@ func (s *Store) settle(ctx context.Context, d token.Digest) (record, error) {
 		}
 		// If the change has ended meanwhile, the key holds something else.
 		if w := (write{d, before, after}); s.cluster == nil {
-			err = s.send(ctx, unsafe, s.ending(mark, state, false, w))
+			err = s.send(ctx, s.ending(mark, state, false, w))
 		} else {
 			err = s.swap(ctx, unsafe, swap{key, v, w.result(state)})
 		}

@@ -98,7 +98,7 @@ func (c *check) abandoned(ctx context.Context) error {
 func (c *check) members(ctx context.Context, index, from string, f func([]string) error) error {
 	for {
 		cmd := redis.NewStringSliceCmd(noContext, "zrangebylex", index, from, "+", "limit", 0, step)
-		if err := c.s.send(ctx, unsafe, keyed{index, cmd}); err != nil {
+		if err := c.s.send(ctx, cmd); err != nil {
 			return fmt.Errorf("key %s: %w", index, err)
 		}
 		all := cmd.Val()

@@ -11,7 +11,7 @@ import (
 func (c *check) events(ctx context.Context) error {
 	for last := uint64(0); ; {
 		page := redis.NewXMessageSliceCmd(noContext, "xrange", c.s.keys.events, streamID(last+1), "+", "count", step)
-		if err := c.s.send(ctx, unsafe, keyed{c.s.keys.events, page}); err != nil {
+		if err := c.s.send(ctx, page); err != nil {
 			return err
 		}
 		for _, m := range page.Val() {

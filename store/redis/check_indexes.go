@@ -35,7 +35,7 @@ func (c *check) lookAtIDs(ctx context.Context, entries []string) (map[string]fin
 			continue
 		}
 		still := redis.NewFloatCmd(noContext, "zscore", s.keys.ids, e)
-		if err := s.send(ctx, unsafe, keyed{s.keys.ids, still}); err != nil {
+		if err := s.send(ctx, still); err != nil {
 			return nil, err
 		}
 		if still.Err() != nil {
@@ -58,23 +58,22 @@ type listing struct{ owner, id string }
 func (c *check) own(ctx context.Context) error {
 	return c.scan(ctx, c.s.keys.ownPrefix, func(owners []string) error {
 		// Most owners have few tokens: the first of many owners are read at once.
-		pages := make([]keyed, len(owners))
+		pages := make([]*redis.StringSliceCmd, len(owners))
 		for i, owner := range owners {
-			index := c.s.keys.own(owner)
-			pages[i] = keyed{index, redis.NewStringSliceCmd(noContext, "zrangebylex", index, "-", "+", "limit", 0, step)}
+			pages[i] = redis.NewStringSliceCmd(noContext, "zrangebylex", c.s.keys.own(owner), "-", "+", "limit", 0, step)
 		}
-		if err := c.s.send(ctx, unsafe, pages...); err != nil {
+		if err := c.s.send(ctx, cmders(pages)...); err != nil {
 			return err
 		}
 		var first []listing
 		for i, owner := range owners {
-			first = append(first, listings(owner, pages[i].cmd.(*redis.StringSliceCmd).Val())...)
+			first = append(first, listings(owner, pages[i].Val())...)
 		}
 		if err := each(ctx, c, first, c.lookAtOwn); err != nil {
 			return err
 		}
 		for i, owner := range owners {
-			ids := pages[i].cmd.(*redis.StringSliceCmd).Val()
+			ids := pages[i].Val()
 			if len(ids) < step {
 				continue
 			}
@@ -169,24 +168,23 @@ func (c *check) owners(ctx context.Context) error {
 
 func (c *check) lookAtOwners(ctx context.Context, names []string) (map[string]finding, error) {
 	s, found := c.s, map[string]finding{}
-	values, scores := make([]keyed, len(names)), make([]keyed, len(names))
+	values, scores := make([]*redis.StringCmd, len(names)), make([]*redis.FloatCmd, len(names))
 	for i, name := range names {
-		key := s.keys.owner(name)
-		values[i] = keyed{key, redis.NewStringCmd(noContext, "get", key)}
-		scores[i] = keyed{s.keys.owners, redis.NewFloatCmd(noContext, "zscore", s.keys.owners, name)}
+		values[i] = redis.NewStringCmd(noContext, "get", s.keys.owner(name))
+		scores[i] = redis.NewFloatCmd(noContext, "zscore", s.keys.owners, name)
 	}
-	if err := s.send(ctx, unsafe, append(values, scores...)...); err != nil {
+	if err := s.send(ctx, append(cmders(values), cmders(scores)...)...); err != nil {
 		return nil, err
 	}
 	for i, name := range names {
-		o, _, err := parseOwner(values[i].cmd.(*redis.StringCmd).Val())
-		in := scores[i].cmd.Err() == nil
+		o, _, err := parseOwner(values[i].Val())
+		in := scores[i].Err() == nil
 		switch {
 		case err != nil:
 			found[name] = finding{fmt.Sprintf("owner %q: %v", name, err), nil}
 		case o != nil && !in:
 			found[name] = finding{fmt.Sprintf("owner %q is not in the index", name), func(ctx context.Context) error {
-				return s.send(ctx, unsafe, keyed{s.keys.owners, redis.NewIntCmd(noContext, "zadd", s.keys.owners, 0, name)})
+				return s.send(ctx, redis.NewIntCmd(noContext, "zadd", s.keys.owners, 0, name))
 			}}
 		case o == nil && in:
 			// Whether to mend it as if there had been none is for people to say.
@@ -198,11 +196,11 @@ func (c *check) lookAtOwners(ctx context.Context, names []string) (map[string]fi
 
 // drop removes a member of an index that names nothing, unless it does by then.
 func (c *check) drop(ctx context.Context, index, member string, needed func(context.Context) (bool, error)) error {
-	if err := c.s.send(ctx, unsafe, keyed{index, redis.NewIntCmd(noContext, "zrem", index, member)}); err != nil {
+	if err := c.s.send(ctx, redis.NewIntCmd(noContext, "zrem", index, member)); err != nil {
 		return err
 	}
 	if yes, err := needed(ctx); err != nil || !yes {
 		return err
 	}
-	return c.s.send(ctx, unsafe, keyed{index, redis.NewIntCmd(noContext, "zadd", index, 0, member)})
+	return c.s.send(ctx, redis.NewIntCmd(noContext, "zadd", index, 0, member))
 }

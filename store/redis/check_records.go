@@ -99,16 +99,15 @@ type around struct {
 
 func (c *check) readAround(ctx context.Context, records map[token.Digest]record) (a around, err error) {
 	var ids []string
-	var scores []keyed
+	var scores []*redis.FloatCmd
 	var others []token.Digest
 	for _, r := range records {
 		if r.pointer() {
 			others = append(others, r.target)
 			continue
 		}
-		index := c.s.keys.own(r.token.Owner)
 		ids = append(ids, r.token.ID)
-		scores = append(scores, keyed{index, redis.NewFloatCmd(noContext, "zscore", index, r.token.ID)})
+		scores = append(scores, redis.NewFloatCmd(noContext, "zscore", c.s.keys.own(r.token.Owner), r.token.ID))
 		for _, old := range r.token.Retired {
 			others = append(others, old.Digest)
 		}
@@ -117,13 +116,13 @@ func (c *check) readAround(ctx context.Context, records map[token.Digest]record)
 	if err != nil {
 		return around{}, err
 	}
-	if err := c.s.send(ctx, unsafe, scores...); err != nil {
+	if err := c.s.send(ctx, cmders(scores)...); err != nil {
 		return around{}, err
 	}
 	a = around{where: map[string]*token.Digest{}, listed: map[string]bool{}}
 	for i, id := range ids {
 		a.where[id] = where[i]
-		a.listed[id] = scores[i].cmd.Err() == nil
+		a.listed[id] = scores[i].Err() == nil
 		if where[i] != nil {
 			others = append(others, *where[i])
 		}

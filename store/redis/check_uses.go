@@ -12,7 +12,7 @@ import (
 func (c *check) uses(ctx context.Context) error {
 	for cursor := uint64(0); ; {
 		cmd := redis.NewScanCmd(noContext, nil, "hscan", c.s.keys.uses, cursor, "count", step)
-		if err := c.s.send(ctx, unsafe, keyed{c.s.keys.uses, cmd}); err != nil {
+		if err := c.s.send(ctx, cmd); err != nil {
 			return err
 		}
 		var fields []string
@@ -50,7 +50,7 @@ func (c *check) lookAtUses(ctx context.Context, ids []string, damaged map[string
 			continue
 		}
 		found[id] = finding{text, func(ctx context.Context) error {
-			return c.s.send(ctx, unsafe, keyed{c.s.keys.uses, redis.NewIntCmd(noContext, "hdel", c.s.keys.uses, id)})
+			return c.s.send(ctx, redis.NewIntCmd(noContext, "hdel", c.s.keys.uses, id))
 		}}
 	}
 	return found, nil

@@ -70,7 +70,7 @@ func eventNumber(n uint64) string { return fmt.Sprintf("%016d", n) }
 // Record implements store.Journal.
 func (s *Store) Record(ctx context.Context, events ...store.Event) error {
 	cmd := s.evalWith(events, scriptRecord, []string{s.keys.head})
-	return s.changing("recording events", s.sendOnce(ctx, unsafe, keyed{s.keys.head, cmd}))
+	return s.changing("recording events", s.sendOnce(ctx, unsafe, cmd))
 }
 
 // Events implements store.Journal.
@@ -135,7 +135,7 @@ func (w *eventWalk) page(ctx context.Context) (events []store.Event, err error) 
 	} else {
 		cmd = redis.NewXMessageSliceCmd(noContext, "xrange", w.keys.events, streamID(w.at+1), "+", "count", step)
 	}
-	if err := w.send(ctx, unsafe, keyed{w.keys.events, cmd}); err != nil {
+	if err := w.send(ctx, cmd); err != nil {
 		return nil, err
 	}
 	w.done = len(cmd.Val()) < step
@@ -159,25 +159,25 @@ func (w *eventWalk) indexPage(ctx context.Context) (events []store.Event, err er
 		}
 	}
 	index := redis.NewStringSliceCmd(noContext, verb, w.keys.eventsBy, from, to, "limit", 0, step)
-	if err := w.send(ctx, unsafe, keyed{w.keys.eventsBy, index}); err != nil {
+	if err := w.send(ctx, index); err != nil {
 		return nil, err
 	}
-	var cmds []keyed
+	var cmds []*redis.XMessageSliceCmd
 	for _, member := range index.Val() {
 		if w.at, err = strconv.ParseUint(strings.TrimPrefix(member, w.prefix), 10, 64); err != nil {
 			return nil, errValue
 		}
-		cmds = append(cmds, keyed{w.keys.events, redis.NewXMessageSliceCmd(noContext, "xrange", w.keys.events, streamID(w.at), streamID(w.at))})
+		cmds = append(cmds, redis.NewXMessageSliceCmd(noContext, "xrange", w.keys.events, streamID(w.at), streamID(w.at)))
 	}
 	w.done = len(cmds) < step
 	if len(cmds) == 0 {
 		return nil, nil
 	}
-	if err := w.send(ctx, unsafe, cmds...); err != nil {
+	if err := w.send(ctx, cmders(cmds)...); err != nil {
 		return nil, err
 	}
 	for _, c := range cmds {
-		for _, m := range c.cmd.(*redis.XMessageSliceCmd).Val() { // none where it was pruned a moment ago
+		for _, m := range c.Val() { // none where it was pruned a moment ago
 			e, _, err := parseEvent(m)
 			if err != nil {
 				return nil, err
@@ -206,7 +206,7 @@ func parseEvent(m redis.XMessage) (e store.Event, n uint64, err error) {
 func (s *Store) PruneEvents(ctx context.Context, age time.Duration, max int) error {
 	clock := redis.NewTimeCmd(noContext, "time")
 	newest := redis.NewXMessageSliceCmd(noContext, "xrevrange", s.keys.events, "+", "-", "count", 1)
-	if err := s.send(ctx, unsafe, keyed{s.keys.events, clock}, keyed{s.keys.events, newest}); err != nil {
+	if err := s.send(ctx, clock, newest); err != nil {
 		return s.reading("the newest event", err)
 	}
 	var last store.Event
@@ -230,7 +230,7 @@ func (s *Store) pruneEvents(ctx context.Context, before time.Time, max int) (mor
 	// gone, and nothing is removed in its place.
 	oldest := redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.events, "-", "+", "count", step)
 	length := redis.NewIntCmd(noContext, "xlen", s.keys.events)
-	if err := s.send(ctx, unsafe, keyed{s.keys.events, oldest}, keyed{s.keys.events, length}); err != nil {
+	if err := s.send(ctx, oldest, length); err != nil {
 		return false, err
 	}
 	there := int(length.Val())
@@ -253,8 +253,8 @@ func (s *Store) pruneEvents(ctx context.Context, before time.Time, max int) (mor
 	if len(ids) == 0 {
 		return false, nil
 	}
-	err = s.send(ctx, unsafe, // members first: an event without them goes next time
-		keyed{s.keys.eventsBy, redis.NewIntCmd(noContext, slices.Concat([]any{"zrem", s.keys.eventsBy}, members)...)},
-		keyed{s.keys.events, redis.NewIntCmd(noContext, slices.Concat([]any{"xdel", s.keys.events}, ids)...)})
+	err = s.send(ctx, // members first: an event without them goes next time
+		redis.NewIntCmd(noContext, slices.Concat([]any{"zrem", s.keys.eventsBy}, members)...),
+		redis.NewIntCmd(noContext, slices.Concat([]any{"xdel", s.keys.events}, ids)...))
 	return len(ids) == step, err
 }

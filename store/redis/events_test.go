@@ -74,7 +74,7 @@ func TestEventsGoWithTheCommit(t *testing.T) {
 				}
 				cmd := s.ownerCommit(alice, store.EventsOf(ctx))
 				for range 2 {
-					if err := s.send(ctx, unsafe, keyed{s.keys.head, cmd}); err != nil {
+					if err := s.send(ctx, cmd); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -208,7 +208,7 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 		seen, mark = told, ""
 	}
 	cmd := eval(scriptRaise, []string{s.keys.head, s.keys.feed}, newMark(), strconv.FormatUint(seen, 10), mark, feedLength)
-	if err := s.send(s.ctx, unsafe, keyed{s.keys.head, cmd}); err != nil {
+	if err := s.send(s.ctx, cmd); err != nil {
 		return at, err
 	}
 	values, err := cmd.Slice()
@@ -278,7 +278,7 @@ func (s *Store) skip(ctx context.Context, to cursor, batch int) error {
 	from, mark, gap := streamID(to.n), to.mark, false
 	for done := s.passed.has(to); !done; {
 		cmd := redis.NewXMessageSliceCmd(noContext, "xrevrange", s.keys.feed, from, "-", "count", batch)
-		if err := s.send(ctx, unsafe, keyed{s.keys.feed, cmd}); err != nil {
+		if err := s.send(ctx, cmd); err != nil {
 			return err
 		}
 		entries := cmd.Val()

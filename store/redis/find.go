@@ -161,7 +161,7 @@ const (
 // state returns the state and age of a change; "" where there is none.
 func (s *Store) state(ctx context.Context, mark string) (state string, age time.Duration, err error) {
 	cmd := eval(scriptState, []string{s.keys.changes}, mark)
-	if err := s.send(ctx, unsafe, keyed{s.keys.changes, cmd}); err != nil {
+	if err := s.send(ctx, cmd); err != nil {
 		return "", 0, err
 	}
 	reply, err := cmd.Slice()
@@ -225,7 +225,7 @@ func (s *Store) whereAre(ctx context.Context, ids ...string) ([]*token.Digest, e
 			args[i] = id
 		}
 		cmd := eval(scriptWhere, []string{s.keys.ids}, args...)
-		if err := s.send(ctx, unsafe, keyed{s.keys.ids, cmd}); err != nil {
+		if err := s.send(ctx, cmd); err != nil {
 			return nil, err
 		}
 		entries, err := cmd.StringSlice()
@@ -276,17 +276,16 @@ func (s *Store) readAll(ctx context.Context, digests []token.Digest, one func(co
 
 // values returns what keys of digests hold, as it is.
 func (s *Store) values(ctx context.Context, digests []token.Digest) ([]string, error) {
-	cmds := make([]keyed, len(digests))
+	cmds := make([]*redis.StringCmd, len(digests))
 	for i, d := range digests {
-		key := s.keys.token(d)
-		cmds[i] = keyed{key, redis.NewStringCmd(noContext, "get", key)}
+		cmds[i] = redis.NewStringCmd(noContext, "get", s.keys.token(d))
 	}
-	if err := s.send(ctx, unsafe, cmds...); err != nil {
+	if err := s.send(ctx, cmders(cmds)...); err != nil {
 		return nil, err
 	}
 	values := make([]string, len(cmds))
 	for i, c := range cmds {
-		values[i] = c.cmd.(*redis.StringCmd).Val()
+		values[i] = c.Val()
 	}
 	return values, nil
 }

@@ -106,7 +106,7 @@ func (s *Store) hasLost(ctx context.Context, name string, allowed, there bool) (
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
 	head := redis.NewSliceCmd(noContext, "hmget", s.keys.head, "n", "mark")
-	err := s.send(ctx, unsafe, keyed{s.keys.head, head})
+	err := s.send(ctx, head)
 	if err == nil {
 		var to cursor
 		if to, err = toCursor(head.Val()); err == nil {

@@ -32,7 +32,7 @@ func (s *Store) leave() {
 	ctx, cancel := context.WithTimeout(noContext, s.budget)
 	defer cancel()
 	cmd := redis.NewIntCmd(noContext, "hdel", s.keys.gateways, s.name)
-	if err := s.trySend(ctx, unsafe, []keyed{{s.keys.gateways, cmd}}); err != nil { // closed to all others
+	if err := s.trySend(ctx, unsafe, []redis.Cmder{cmd}); err != nil { // closed to all others
 		s.log.Debug("taking this gateway off the list", "store", s.where, "error", err)
 	}
 }
@@ -55,7 +55,7 @@ func (g *gateway) lives(now time.Time) bool {
 func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err error) {
 	entries := redis.NewMapStringStringCmd(noContext, "hgetall", s.keys.gateways)
 	clock := redis.NewTimeCmd(noContext, "time")
-	if err := s.send(ctx, unsafe, keyed{s.keys.gateways, entries}, keyed{s.keys.gateways, clock}); err != nil {
+	if err := s.send(ctx, entries, clock); err != nil {
 		return nil, time.Time{}, err
 	}
 	now = clock.Val()
@@ -72,7 +72,7 @@ func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err
 			time.Duration(holds) * time.Millisecond, mark,
 		}
 		if now.Sub(g.LastSeen) > gatewayForgotten && !g.lives(now) {
-			s.send(ctx, unsafe, keyed{s.keys.gateways, redis.NewIntCmd(noContext, "hdel", s.keys.gateways, name)})
+			s.send(ctx, redis.NewIntCmd(noContext, "hdel", s.keys.gateways, name))
 			continue
 		}
 		all = append(all, g)
@@ -105,7 +105,7 @@ func (s *Store) Acknowledged(ctx context.Context, upTo store.Position) (acknowle
 // one on, as the feed has them. Where Redis has lost changes, and their positions are
 // used again, a gateway that hasn't noticed yet follows to another one.
 func (s *Store) marks(ctx context.Context, all []gateway, from store.Position) (map[store.Position]string, error) {
-	var cmds []keyed
+	var cmds []*redis.XMessageSliceCmd
 	marks := map[store.Position]string{}
 	for _, g := range all {
 		if _, asked := marks[g.Follows]; g.Follows < from || asked {
@@ -113,16 +113,16 @@ func (s *Store) marks(ctx context.Context, all []gateway, from store.Position) (
 		}
 		marks[g.Follows] = ""
 		id := streamID(uint64(g.Follows))
-		cmds = append(cmds, keyed{s.keys.feed, redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.feed, id, id)})
+		cmds = append(cmds, redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.feed, id, id))
 	}
 	if len(cmds) == 0 {
 		return nil, nil
 	}
-	if err := s.send(ctx, unsafe, cmds...); err != nil {
+	if err := s.send(ctx, cmders(cmds)...); err != nil {
 		return nil, err
 	}
 	for _, c := range cmds {
-		for _, m := range c.cmd.(*redis.XMessageSliceCmd).Val() {
+		for _, m := range c.Val() {
 			mark, _ := m.Values["mark"].(string)
 			if n, err := streamNumber(m.ID); err == nil {
 				marks[store.Position(n)] = hex.EncodeToString([]byte(mark))

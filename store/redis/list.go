@@ -46,7 +46,7 @@ func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (a
 		end = "+"
 	}
 	cmd := redis.NewStringSliceCmd(noContext, "zrevrangebylex", index, end, "-", "limit", 0, step)
-	if err := s.send(ctx, unsafe, keyed{index, cmd}); err != nil {
+	if err := s.send(ctx, cmd); err != nil {
 		return nil, "", err
 	}
 	ids, where := cmd.Val(), make([]*token.Digest, len(cmd.Val()))

@@ -11,7 +11,7 @@ import (
 func (s *Store) Mark(ctx context.Context, name string, mark []byte) ([]byte, error) {
 	field := "mark:" + name
 	get := redis.NewStringCmd(noContext, "hget", s.keys.head, field)
-	if err := s.send(ctx, unsafe, keyed{s.keys.head, get}); err != nil {
+	if err := s.send(ctx, get); err != nil {
 		return nil, s.reading("the mark "+name, err)
 	}
 	before := []byte(get.Val())
@@ -22,7 +22,7 @@ func (s *Store) Mark(ctx context.Context, name string, mark []byte) ([]byte, err
 		return before, nil
 	}
 	set := redis.NewIntCmd(noContext, "hset", s.keys.head, field, mark)
-	if err := s.send(ctx, unsafe, keyed{s.keys.head, set}); err != nil {
+	if err := s.send(ctx, set); err != nil {
 		return nil, s.changing("setting the mark "+name, err)
 	}
 	return before, nil

@@ -31,9 +31,9 @@ func TestMutants(t *testing.T) {
 
 		{Name: "the commit asks for the intents", Run: "^TestFailOverBetweenSteps$/^begin,_intend$", File: "scripts.go", Old: "elseif not intent(redis.call('GET', key), ARGV[1]) then return 0 end", New: "end"},
 		{Name: "the last step asks for the commit", Run: "^TestFailOverBetweenSteps$/^intend,_commit$", File: "scripts.go", Old: "~= ARGV[2] then return 0 end\nfor", New: "== 'x' then return 0 end\nfor"},
-		{Name: "the last step is one", Run: "^TestFailOverBetweenSteps$/^commit,_end$", File: "steps.go", Old: "return s.send(ctx, unsafe, s.ending(mark, state, true, writes...))", New: "if err := s.send(ctx, unsafe, s.ending(mark, state, false, writes...)); err != nil {\n\t\t\treturn err\n\t\t}\n\t\treturn s.forget(ctx, mark)"},
+		{Name: "the last step is one", Run: "^TestFailOverBetweenSteps$/^commit,_end$", File: "steps.go", Old: "return s.send(ctx, s.ending(mark, state, true, writes...))", New: "if err := s.send(ctx, s.ending(mark, state, false, writes...)); err != nil {\n\t\t\treturn err\n\t\t}\n\t\treturn s.forget(ctx, mark)"},
 		{Name: "who settles asks for the commit", Run: "^TestFailOverWhileSettling$", File: "change.go", Old: "if w := (write{d, before, after}); s.cluster == nil {", New: "if w := (write{d, before, after}); false {"},
-		{Name: "a Cluster confirms an abort", Run: "^TestUnconfirmedIsNotEnded$", File: "steps.go", Old: "s.send(ctx, s.between(), keyed{s.keys.changes, cmd})", New: "s.send(ctx, unsafe, keyed{s.keys.changes, cmd})"},
+		{Name: "a Cluster confirms an abort", Run: "^TestUnconfirmedIsNotEnded$", File: "steps.go", Old: "s.sendWith(ctx, s.between(), cmd)", New: "s.send(ctx, cmd)"},
 		{Name: "a Cluster ends what is confirmed", Run: "^TestUnconfirmedIsNotEnded$", File: "steps.go", Old: "if err == nil || s.cluster == nil {", New: "if true {"},
 		{Name: "who settles confirms how it ended", Run: "^TestUnconfirmedIsNotEnded$", File: "change.go", Old: "if err == nil && state != \"\" {", New: "if err == nil && state == pending {"},
 		{Name: "the last step writes", Run: "^TestLastStepWrites$", File: "scripts.go", Old: "put(KEYS[1], v == ARGV[1] and ARGV[2] or v)", New: "if v == ARGV[1] then put(KEYS[1], ARGV[2]) end"},

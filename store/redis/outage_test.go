@@ -310,7 +310,7 @@ func TestMovedIsNotConfirmed(t *testing.T) {
 	cluster.Replicas[0].Freeze()
 	defer cluster.Replicas[0].Thaw()
 	set := redis.NewStatusCmd(t.Context(), "set", key, "v")
-	if err := s.pipe(t.Context(), server, safe, []keyed{{key, set}}); !errors.Is(err, errNotReplicated) || set.Val() != "OK" {
+	if err := s.pipe(t.Context(), server, safe, []redis.Cmder{set}); !errors.Is(err, errNotReplicated) || set.Val() != "OK" {
 		t.Errorf("setting it: %q, %v, want OK, and %v", set.Val(), err, errNotReplicated)
 	}
 }

@@ -178,20 +178,19 @@ func (s *Store) ownersPage(ctx context.Context, after string) (all []*token.Owne
 		from = "-"
 	}
 	cmd := redis.NewStringSliceCmd(noContext, "zrangebylex", s.keys.owners, from, "+", "limit", 0, step)
-	if err := s.send(ctx, unsafe, keyed{s.keys.owners, cmd}); err != nil {
+	if err := s.send(ctx, cmd); err != nil {
 		return nil, "", err
 	}
 	names := cmd.Val()
-	cmds := make([]keyed, len(names))
+	cmds := make([]*redis.StringCmd, len(names))
 	for i, name := range names {
-		key := s.keys.owner(name)
-		cmds[i] = keyed{key, redis.NewStringCmd(noContext, "get", key)}
+		cmds[i] = redis.NewStringCmd(noContext, "get", s.keys.owner(name))
 	}
-	if err := s.send(ctx, unsafe, cmds...); err != nil {
+	if err := s.send(ctx, cmders(cmds)...); err != nil {
 		return nil, "", err
 	}
 	for i, name := range names {
-		raw := cmds[i].cmd.(*redis.StringCmd).Val()
+		raw := cmds[i].Val()
 		o, _, err := parseOwner(raw)
 		if err == nil && raw == "" { // lost: whoever copied the others would copy tokens without their ceiling
 			o, err = s.owner(ctx, name)

@@ -253,7 +253,7 @@ func (s *Store) Status(ctx context.Context) (store.Status, error) {
 	head := redis.NewStringCmd(ctx, "hget", s.keys.head, "n")
 	tokens := redis.NewIntCmd(ctx, "zcard", s.keys.ids)
 	owners := redis.NewIntCmd(ctx, "zcard", s.keys.owners)
-	err := s.send(ctx, unsafe, keyed{s.keys.head, head}, keyed{s.keys.ids, tokens}, keyed{s.keys.owners, owners})
+	err := s.send(ctx, head, tokens, owners)
 	if err != nil {
 		return st, s.reading("the token store's status", err)
 	}

@@ -190,7 +190,7 @@ func (s *Store) tellReplicas(ctx context.Context) error {
 		return true
 	})
 	cmd := eval(scriptReplicas, []string{s.keys.replicas}, args...)
-	if err := s.send(ctx, unsafe, keyed{s.keys.replicas, cmd}); err != nil {
+	if err := s.send(ctx, cmd); err != nil {
 		return err
 	}
 	values, err := cmd.StringSlice()

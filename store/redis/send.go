@@ -19,12 +19,6 @@ import (
 // noContext is for commands: theirs is the one they are sent with.
 var noContext = context.Background()
 
-// keyed is a command and the key by which its server is found.
-type keyed struct {
-	key string
-	cmd redis.Cmder
-}
-
 // safety says whether the replicas must have what was written before it counts.
 type safety bool
 
@@ -35,9 +29,14 @@ const (
 
 // send sends commands in one round trip to each server concerned, within the time
 // that they are allowed. Each command may be sent twice. The error is the first of
-// any of them, redis.Nil aside. With safe it is errNotReplicated if they all succeed but a
-// server's replicas don't confirm.
-func (s *Store) send(ctx context.Context, safety safety, cmds ...keyed) error {
+// any of them, redis.Nil aside.
+func (s *Store) send(ctx context.Context, cmds ...redis.Cmder) error {
+	return s.sendWith(ctx, unsafe, cmds...)
+}
+
+// sendWith is send; with safe the error is errNotReplicated if all commands succeed but
+// a server's replicas don't confirm.
+func (s *Store) sendWith(ctx context.Context, safety safety, cmds ...redis.Cmder) error {
 	ctx, cancel := context.WithTimeout(ctx, s.allowed(cmds))
 	defer cancel()
 	err := s.sendOnce(ctx, safety, cmds...)
@@ -47,9 +46,9 @@ func (s *Store) send(ctx context.Context, safety safety, cmds ...keyed) error {
 	return err
 }
 
-// sendOnce is send for commands that must not be sent twice. Where that would
+// sendOnce is sendWith for commands that must not be sent twice. Where that would
 // help, the error is a brokenError.
-func (s *Store) sendOnce(ctx context.Context, safety safety, cmds ...keyed) error {
+func (s *Store) sendOnce(ctx context.Context, safety safety, cmds ...redis.Cmder) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
@@ -68,12 +67,34 @@ func (s *Store) sendOnce(ctx context.Context, safety safety, cmds ...keyed) erro
 
 // allowed returns how long commands may take: the budget, and a little more for
 // each argument. What changes a thousand records takes its time on a busy machine.
-func (s *Store) allowed(cmds []keyed) time.Duration {
+func (s *Store) allowed(cmds []redis.Cmder) time.Duration {
 	arguments := 0
 	for _, c := range cmds {
-		arguments += len(c.cmd.Args())
+		arguments += len(c.Args())
 	}
 	return s.budget + time.Duration(arguments)*s.budget/2500
+}
+
+// keyOf returns the key by which the server for a command is found. The first one of a
+// script stands behind their number.
+func (s *Store) keyOf(cmd redis.Cmder) string {
+	switch args := cmd.Args(); {
+	case len(args) == 1: // time
+		return s.keys.head
+	case args[0] == "eval":
+		return args[3].(string)
+	default:
+		return args[1].(string)
+	}
+}
+
+// cmders returns commands of one type as send takes them.
+func cmders[C redis.Cmder](cmds []C) []redis.Cmder {
+	all := make([]redis.Cmder, len(cmds))
+	for i, c := range cmds {
+		all[i] = c
+	}
+	return all
 }
 
 // brokenError is an error that may be gone at once: see again. The commands may
@@ -90,13 +111,13 @@ func (s *Store) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (s *Store) trySend(ctx context.Context, safety safety, cmds []keyed) error {
+func (s *Store) trySend(ctx context.Context, safety safety, cmds []redis.Cmder) error {
 	if s.cluster == nil {
 		return s.pipe(ctx, s.client.(*redis.Client), safety, cmds)
 	}
-	byMaster := map[*redis.Client][]keyed{}
+	byMaster := map[*redis.Client][]redis.Cmder{}
 	for _, c := range cmds {
-		m, err := s.cluster.MasterForKey(ctx, c.key)
+		m, err := s.cluster.MasterForKey(ctx, s.keyOf(c))
 		if err != nil {
 			return err
 		}
@@ -125,7 +146,7 @@ func (s *Store) trySend(ctx context.Context, safety safety, cmds []keyed) error 
 // pipe sends commands to one server, over one connection: WAIT waits for what
 // was written over the same. A command for a key that is being moved away goes
 // where the server says.
-func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, cmds []keyed) error {
+func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, cmds []redis.Cmder) error {
 	client := server
 	if by, ok := ctx.Deadline(); ok && time.Until(by) > s.budget*5/4 {
 		client = server.WithTimeout(time.Until(by)) // of its own it gives up behind the budget
@@ -141,16 +162,16 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 		defer conn.Close()
 		unconfirmed = s.executeSafe(ctx, server, conn, pipelineOf(ctx, conn, cmds))
 	} else if len(cmds) == 1 {
-		client.Process(ctx, cmds[0].cmd)
+		client.Process(ctx, cmds[0])
 	} else {
 		execute(ctx, pipelineOf(ctx, client, cmds))
 	}
 	moved := false
 	for _, c := range cmds {
-		err := c.cmd.Err()
+		err := c.Err()
 		if s.cluster != nil && moving(err) {
 			moved = true
-			err = s.cluster.Process(ctx, c.cmd)
+			err = s.cluster.Process(ctx, c)
 		}
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return err
@@ -166,10 +187,10 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 }
 
 // pipelineOf returns a pipeline of commands.
-func pipelineOf(ctx context.Context, on interface{ Pipeline() redis.Pipeliner }, cmds []keyed) redis.Pipeliner {
+func pipelineOf(ctx context.Context, on interface{ Pipeline() redis.Pipeliner }, cmds []redis.Cmder) redis.Pipeliner {
 	p := on.Pipeline()
 	for _, c := range cmds {
-		p.Process(ctx, c.cmd)
+		p.Process(ctx, c)
 	}
 	return p
 }
@@ -201,7 +222,7 @@ func (s *Store) Confirm(ctx context.Context) error {
 	// WAIT is for what was written over the same connection, and before that: where
 	// nothing is, newer servers wait for nothing.
 	return s.inTurn(ctx, func() error {
-		return s.send(ctx, safe, keyed{s.keys.head, redis.NewIntCmd(noContext, "hincrby", s.keys.head, "confirmed", 1)})
+		return s.sendWith(ctx, safe, redis.NewIntCmd(noContext, "hincrby", s.keys.head, "confirmed", 1))
 	})
 }
 

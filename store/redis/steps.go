@@ -82,7 +82,7 @@ func (s *Store) begin(ctx context.Context, mark string, writes []write, free ...
 		keys = append(keys, s.keys.claim(id))
 	}
 	cmd := eval(scriptBegin, keys, mark, string(digests))
-	return s.sendOnce(ctx, unsafe, keyed{s.keys.changes, cmd})
+	return s.sendOnce(ctx, unsafe, cmd)
 }
 
 // intend writes the intents. They are sent once, so that none of a committed change
@@ -93,15 +93,15 @@ func (s *Store) intend(ctx context.Context, c *change) error {
 	// In one order everywhere, so that one of two rivals gets all it wants.
 	slices.SortFunc(c.writes, func(a, b write) int { return slices.Compare(a.digest[:], b.digest[:]) })
 	for some := range slices.Chunk(c.writes, step) {
-		cmds := make([]keyed, len(some))
+		cmds := make([]*redis.Cmd, len(some))
 		for i, w := range some {
-			cmds[i] = keyed{s.keys.token(w.digest), s.intent(c.mark, w)}
+			cmds[i] = s.intent(c.mark, w)
 		}
-		if err := notMade(s.sendOnce(ctx, s.between(), cmds...)); err != nil {
+		if err := notMade(s.sendOnce(ctx, s.between(), cmders(cmds)...)); err != nil {
 			return err
 		}
 		for _, c := range cmds {
-			switch n, err := c.cmd.(*redis.Cmd).Int(); {
+			switch n, err := c.Int(); {
 			case err != nil:
 				return err
 			case n != 1:
@@ -167,7 +167,7 @@ func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
 // errNotReplicated as well. Another error means that it isn't committed, and
 // can't be any more; errMaybe, that nobody can tell.
 func (s *Store) decide(ctx context.Context, mark string, commit *redis.Cmd) (reply any, err error) {
-	err = s.send(ctx, safe, keyed{s.keys.head, commit})
+	err = s.sendWith(ctx, safe, commit)
 	if err == nil || errors.Is(err, errNotReplicated) {
 		return commit.Val(), err
 	}
@@ -180,7 +180,7 @@ func (s *Store) decide(ctx context.Context, mark string, commit *redis.Cmd) (rep
 		return nil, err
 	}
 	// Sent again, it only says where.
-	err = s.send(ctx, safe, keyed{s.keys.head, commit})
+	err = s.sendWith(ctx, safe, commit)
 	if err != nil && !errors.Is(err, errNotReplicated) {
 		return nil, fmt.Errorf("%w: %w", errMaybe, err)
 	}
@@ -190,7 +190,7 @@ func (s *Store) decide(ctx context.Context, mark string, commit *redis.Cmd) (rep
 // end finishes a change that is in this state, and forgets it.
 func (s *Store) end(ctx context.Context, mark string, writes []write, state string) error {
 	if s.cluster == nil {
-		return s.send(ctx, unsafe, s.ending(mark, state, true, writes...))
+		return s.send(ctx, s.ending(mark, state, true, writes...))
 	}
 	if err := s.finish(ctx, mark, writes, state); err != nil {
 		return err
@@ -200,12 +200,12 @@ func (s *Store) end(ctx context.Context, mark string, writes []write, state stri
 
 // ending returns the command that finishes keys of a change on one server, and forgets it
 // where these are all: see scriptEnd.
-func (s *Store) ending(mark, state string, all bool, writes ...write) keyed {
+func (s *Store) ending(mark, state string, all bool, writes ...write) *redis.Cmd {
 	keys := []string{s.keys.changes}
 	for _, w := range writes {
 		keys = append(keys, s.keys.token(w.digest))
 	}
-	return keyed{s.keys.changes, eval(scriptEnd, keys, mark, state, all)}
+	return eval(scriptEnd, keys, mark, state, all)
 }
 
 // finish has the keys of a change in a Cluster hold what holds since its commit, or, where
@@ -225,7 +225,7 @@ func (s *Store) finish(ctx context.Context, mark string, writes []write, state s
 
 // forget removes the entry of a change that is finished.
 func (s *Store) forget(ctx context.Context, mark string) error {
-	return s.send(ctx, unsafe, keyed{s.keys.changes, redis.NewIntCmd(noContext, "hdel", s.keys.changes, mark)})
+	return s.send(ctx, redis.NewIntCmd(noContext, "hdel", s.keys.changes, mark))
 }
 
 // undo aborts a change that isn't committed. What it can't undo now, a gateway
@@ -249,7 +249,7 @@ func (s *Store) undo(c *change, late bool) {
 // abort keeps a change from being committed, and returns its state then.
 func (s *Store) abort(ctx context.Context, mark string) (state string, err error) {
 	cmd := eval(scriptAbort, []string{s.keys.changes}, mark)
-	if err := s.send(ctx, s.between(), keyed{s.keys.changes, cmd}); err != nil {
+	if err := s.sendWith(ctx, s.between(), cmd); err != nil {
 		return "", err
 	}
 	return cmd.Text()
@@ -260,9 +260,9 @@ type swap struct{ key, old, new string }
 
 // swap makes replacements where the values are as expected.
 func (s *Store) swap(ctx context.Context, safety safety, swaps ...swap) error {
-	cmds := make([]keyed, len(swaps))
+	cmds := make([]*redis.Cmd, len(swaps))
 	for i, w := range swaps {
-		cmds[i] = keyed{w.key, eval(scriptSwap, []string{w.key}, w.old, w.new)}
+		cmds[i] = eval(scriptSwap, []string{w.key}, w.old, w.new)
 	}
-	return s.send(ctx, safety, cmds...)
+	return s.sendWith(ctx, safety, cmders(cmds)...)
 }

@@ -259,7 +259,7 @@ func TestLateIntents(t *testing.T) {
 			}
 			s.undo(c, true)
 			for _, w := range c.writes {
-				if err := s.send(t.Context(), unsafe, keyed{s.keys.token(w.digest), s.intent(c.mark, w)}); err != nil {
+				if err := s.send(t.Context(), s.intent(c.mark, w)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -375,7 +375,7 @@ func TestOwnerStepTwice(t *testing.T) {
 	want := func(when string, c ownerChange, want int64) {
 		t.Helper()
 		cmd := s.ownerCommit(c, nil)
-		if err := s.send(t.Context(), safe, keyed{s.keys.head, cmd}); err != nil {
+		if err := s.sendWith(t.Context(), safe, cmd); err != nil {
 			t.Fatal(err)
 		}
 		if position, err := cmd.Int64(); err != nil || position != want {

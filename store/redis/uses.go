@@ -39,7 +39,7 @@ func (s *Store) NoteUses(ctx context.Context, uses ...store.Use) error {
 			args = append(args, u.ID, u.At.UnixMilli(), from)
 		}
 		cmd := eval(scriptUses, []string{s.keys.uses, s.keys.ids}, args...)
-		if err := s.send(ctx, unsafe, keyed{s.keys.uses, cmd}); err != nil {
+		if err := s.send(ctx, cmd); err != nil {
 			return s.changing("noting uses of tokens", err)
 		}
 	}
@@ -54,7 +54,7 @@ func (s *Store) withUses(ctx context.Context, tokens ...*token.Token) error {
 			args = append(args, t.ID)
 		}
 		cmd := redis.NewSliceCmd(noContext, args...)
-		if err := s.send(ctx, unsafe, keyed{s.keys.uses, cmd}); err != nil {
+		if err := s.send(ctx, cmd); err != nil {
 			return err
 		}
 		for i, v := range cmd.Val() {
