@@ -39,14 +39,23 @@ local function intent(v, mark)
 end
 `
 
+// luaState defines state, which returns the state of a change and its entry in changes,
+// both empty where there is none: see scriptBegin.
+const luaState = `
+local function state(changes, mark)
+  local entry = redis.call('HGET', changes, mark) or ''
+  return string.sub(entry, 1, 1), entry
+end
+`
+
 // scriptEnd has keys of a change hold what they hold now that it has ended, on one
 // server, if it is in the state that the caller has found.
 //
 //	KEYS  changes, the keys
 //	ARGV  mark, state: a, c, or nothing where there is no such change; 1: these are
 //	      all keys of the change, and it is forgotten
-const scriptEnd = luaPut + luaIntent + `
-if string.sub(redis.call('HGET', KEYS[1], ARGV[1]) or '', 1, 1) ~= ARGV[2] then return 0 end
+const scriptEnd = luaPut + luaIntent + luaState + `
+if state(KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 for i = 2, #KEYS do
   local before, after = intent(redis.call('GET', KEYS[i]), ARGV[1])
   if before then put(KEYS[i], ARGV[2] == 'c' and after or before) end
@@ -61,8 +70,8 @@ return 1`
 //	ARGV  mark, the value expected, the intent
 //
 // It returns 1, or 0 when it was not written.
-const scriptIntend = `
-if KEYS[2] and string.sub(redis.call('HGET', KEYS[2], ARGV[1]) or '', 1, 1) ~= 'p' then return 0 end
+const scriptIntend = luaState + `
+if KEYS[2] and state(KEYS[2], ARGV[1]) ~= 'p' then return 0 end
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
 redis.call('SET', KEYS[1], ARGV[3])
 return 1`
@@ -141,11 +150,10 @@ return 1`
 //
 //	KEYS  changes
 //	ARGV  mark
-const scriptState = luaNow + `
-local v = redis.call('HGET', KEYS[1], ARGV[1])
-if not v then return {'', 0} end
-local state, time = string.match(v, '^(%a) %d+ (%d+) ')
-return {state, math.floor(tonumber(now()) - tonumber(time))}`
+const scriptState = luaNow + luaState + `
+local is, entry = state(KEYS[1], ARGV[1])
+if is == '' then return {'', 0} end
+return {is, math.floor(tonumber(now()) - tonumber(string.match(entry, '^%a %d+ (%d+) ')))}`
 
 // scriptAbort keeps a pending change from being committed, and returns its
 // state then: a, c, or nothing where there is no such change. It writes the entry in any
@@ -153,12 +161,11 @@ return {state, math.floor(tonumber(now()) - tonumber(time))}`
 //
 //	KEYS  changes
 //	ARGV  mark
-const scriptAbort = `
-local v = redis.call('HGET', KEYS[1], ARGV[1])
-if not v then return '' end
-if string.sub(v, 1, 1) == 'p' then v = 'a' .. string.sub(v, 2) end
-redis.call('HSET', KEYS[1], ARGV[1], v)
-return string.sub(v, 1, 1)`
+const scriptAbort = luaState + `
+local is, entry = state(KEYS[1], ARGV[1])
+if is == 'p' then is = 'a' end
+if is ~= '' then redis.call('HSET', KEYS[1], ARGV[1], is .. string.sub(entry, 2)) end
+return is`
 
 // luaPending ends a script here unless the change KEYS[3], ARGV[1] is pending: it
 // returns the position of one that is committed, or 0. Otherwise, commit makes what was
@@ -243,13 +250,14 @@ return commit()`
 const scriptRaise = luaWrites + luaAppend + `
 local stored = redis.call('HGET', KEYS[1], 'n')
 local n = tonumber(stored or last(KEYS[2]))
-local mark = redis.call('HGET', KEYS[1], 'mark') or ''
+local mark = redis.call('HGET', KEYS[1], 'mark')
 local seen = tonumber(ARGV[2])
 if not stored and n > 0 or n < seen or n == seen and ARGV[3] ~= '' and mark ~= ARGV[3] then
   append(KEYS[1], KEYS[2], math.max(n, seen), ARGV[1], '', ARGV[4])
   make()
 end
-return {redis.call('HGET', KEYS[1], 'n') or '0', redis.call('HGET', KEYS[1], 'mark') or '', n}`
+local head = redis.call('HMGET', KEYS[1], 'n', 'mark')
+return {head[1], head[2], n}`
 
 // scriptWhere returns, for each id, the entry it has in the index; empty: none.
 //
@@ -270,7 +278,7 @@ return found`
 // It returns the position and mark of the last entry of the feed.
 const scriptBeat = luaNow + `
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. now() .. ' ' .. ARGV[3] .. ' ' .. ARGV[4])
-return {redis.call('HGET', KEYS[2], 'n') or '0', redis.call('HGET', KEYS[2], 'mark') or ''}`
+return redis.call('HMGET', KEYS[2], 'n', 'mark')`
 
 // feedLength is how many entries the feed keeps, about. A gateway that comes
 // back after more changes reads everything again.
