@@ -22,7 +22,7 @@ type asyncFind struct {
 // FindAsync implements store.Async. What one lookup tells costs no goroutine and
 // no timer. Where more must be read, Find does.
 func (s *Store) FindAsync(d token.Digest, done func(store.Found, error)) {
-	f := &asyncFind{s: s, digest: d, position: s.told.position(), floor: s.floors.of(string(d[:])), done: done}
+	f := &asyncFind{s: s, digest: d, position: s.told.position(), floor: s.floors.of(tokenFloor(d)), done: done}
 	f.key, f.end = s.keys.token(d), f.ended
 	err := s.usable(s.ctx)
 	if err == nil {

@@ -84,7 +84,7 @@ func (c *change) hold(d token.Digest, r record) {
 func (s *Store) settle(ctx context.Context, d token.Digest) (record, error) {
 	key := s.keys.token(d)
 	for {
-		floor := s.floors.of(string(d[:]))
+		floor := s.floors.of(tokenFloor(d))
 		v, err := s.get(ctx, key)
 		if err != nil {
 			return record{}, err

@@ -28,7 +28,7 @@ func (c *check) records(ctx context.Context) error {
 func (c *check) lookAtRecords(ctx context.Context, digests []token.Digest) (map[token.Digest]finding, error) {
 	floors := make([]floor, len(digests))
 	for i, d := range digests {
-		floors[i] = c.s.floors.of(string(d[:]))
+		floors[i] = c.s.floors.of(tokenFloor(d))
 	}
 	values, err := c.values(ctx, digests)
 	if err != nil {

@@ -143,7 +143,7 @@ func (s *Store) followOnce(at cursor, batch int) (next cursor, got progress, err
 func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, err error) {
 	ctx, cancel := context.WithTimeout(s.ctx, feedBlock+s.budget)
 	defer cancel()
-	last := redis.NewSliceCmd(noContext, "hmget", s.keys.head, "n", "mark")
+	last := s.readHead()
 	read := redis.NewXStreamSliceCmd(noContext, "xread", "count", batch, "block", feedBlock.Milliseconds(),
 		"streams", s.keys.feed, streamID(at.n))
 	read.SetFirstKeyPos(6)
@@ -171,6 +171,11 @@ func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, er
 		}
 	}
 	return head, entries, nil
+}
+
+// readHead returns the command that reads the position and the mark of the feed's last entry.
+func (s *Store) readHead() *redis.SliceCmd {
+	return redis.NewSliceCmd(noContext, "hmget", s.keys.head, "n", "mark")
 }
 
 // toEntry reads an entry.
@@ -264,7 +269,7 @@ func (s *Store) raiseFloors(what []touched, passedOver bool) {
 			s.floors.raise(ownerFloor(t.owner), to)
 		} else {
 			to.doubted = passedOver
-			s.floors.raise(string(t.digest[:]), to)
+			s.floors.raise(tokenFloor(t.digest), to)
 		}
 	}
 }
@@ -307,6 +312,21 @@ func (s *Store) skip(ctx context.Context, to cursor, batch int) error {
 		s.floors.doubtAbsence()
 	}
 	return nil
+}
+
+// skipToEnd is skip up to the end of the feed.
+func (s *Store) skipToEnd(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	head := s.readHead()
+	if err := s.send(ctx, head); err != nil {
+		return err
+	}
+	end, err := toCursor(head.Val())
+	if err != nil {
+		return err
+	}
+	return s.skip(ctx, end, feedMost)
 }
 
 // reset has everything read again.

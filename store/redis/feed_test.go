@@ -599,7 +599,7 @@ func TestDeletedWhileLookedUp(t *testing.T) {
 	made := newToken("a")
 	for range 300 {
 		create(t, a, made)
-		redistest.Await(t, "the other to hear of it", func() error { return unless(b.floors.of(string(made.Digest[:])).allows(true, 1<<63)) })
+		redistest.Await(t, "the other to hear of it", func() error { return unless(b.floors.of(tokenFloor(made.Digest)).allows(true, 1<<63)) })
 		var done sync.WaitGroup
 		for range 24 {
 			done.Go(func() {

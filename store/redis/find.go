@@ -93,16 +93,16 @@ func (s *Store) find(ctx context.Context, d token.Digest) (record, error) {
 // record returns what the key of a digest holds, as far as it is committed, or
 // errLost if that is older than it should be.
 func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
-	floor := s.floors.of(string(d[:])) // of a change that the read must show
+	floor := s.floors.of(tokenFloor(d)) // of a change that the read must show
 	r, err := s.look(ctx, d)
 	if err != nil {
 		return record{}, err
 	}
-	lost, err := s.hasLost(ctx, string(d[:]), floor.allows(r.raw != "", r.version), r.raw != "")
+	lost, err := s.hasLost(ctx, tokenFloor(d), floor.allows(r.raw != "", r.version), r.raw != "")
 	if err != nil {
 		return record{}, err
 	}
-	if lost && r.raw == "" && s.floors.of(string(d[:])).version > floor.version {
+	if lost && r.raw == "" && s.floors.of(tokenFloor(d)).version > floor.version {
 		return s.record(ctx, d) // it has been made meanwhile
 	}
 	if lost {

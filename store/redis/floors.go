@@ -6,7 +6,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/patgate/patgate/token"
 )
 
 // floorsKept is how many of the records that changed last are remembered.
@@ -34,15 +34,6 @@ func (f floor) allows(there bool, version uint64) bool {
 	return version >= f.version
 }
 
-// floors are those of the records that changed last: of tokens by the bytes of
-// their digest, of owners by ownerFloor.
-type floors struct {
-	mu    sync.RWMutex
-	by    map[string]floor
-	names []string // in the order in which they came; a ring when it is full
-	next  int
-}
-
 // allowsOwner is allows for an owner's record. What is left of one that was deleted is a
 // version.
 func (f floor) allowsOwner(there, left bool, version uint64) bool {
@@ -52,7 +43,16 @@ func (f floor) allowsOwner(there, left bool, version uint64) bool {
 	return f.allows(there, version)
 }
 
-func ownerFloor(name string) string { return "owner " + name }
+// floors are those of the records that changed last, by tokenFloor or ownerFloor.
+type floors struct {
+	mu    sync.RWMutex
+	by    map[string]floor
+	names []string // in the order in which they came; a ring when it is full
+	next  int
+}
+
+func tokenFloor(d token.Digest) string { return string(d[:]) }
+func ownerFloor(name string) string    { return "owner " + name }
 
 func (f *floors) of(name string) floor {
 	f.mu.RLock()
@@ -103,17 +103,7 @@ func (s *Store) hasLost(ctx context.Context, name string, allowed, there bool) (
 	if allowed || there {
 		return !allowed, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.budget)
-	defer cancel()
-	head := redis.NewSliceCmd(noContext, "hmget", s.keys.head, "n", "mark")
-	err := s.send(ctx, head)
-	if err == nil {
-		var to cursor
-		if to, err = toCursor(head.Val()); err == nil {
-			err = s.skip(ctx, to, feedMost)
-		}
-	}
-	if err != nil {
+	if err := s.skipToEnd(ctx); err != nil {
 		return false, fmt.Errorf("it isn't there, and whether that is by a change can't be read: %w", err)
 	}
 	return !s.floors.of(name).allows(false, 0), nil

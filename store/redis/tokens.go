@@ -45,7 +45,7 @@ func (s *Store) creation(ctx context.Context, tokens []*token.Token) (*change, e
 	}
 	var versions []uint64
 	for _, d := range digests {
-		versions = append(versions, s.floors.of(string(d[:])).version)
+		versions = append(versions, s.floors.of(tokenFloor(d)).version)
 	}
 	c := newChange(versions...)
 	for _, t := range tokens {
@@ -129,7 +129,7 @@ func (s *Store) replacement(ctx context.Context, before record, after *token.Tok
 	}
 	var versions []uint64
 	for _, d := range all {
-		versions = append(versions, there[d].version, s.floors.of(string(d[:])).version)
+		versions = append(versions, there[d].version, s.floors.of(tokenFloor(d)).version)
 	}
 	c := newChange(versions...)
 	for _, d := range all {
@@ -197,7 +197,7 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 		for _, d := range r.token.Retired {
 			retired = append(retired, d.Digest)
 		}
-		versions = append(versions, r.version, s.floors.of(string(digests[i][:])).version)
+		versions = append(versions, r.version, s.floors.of(tokenFloor(digests[i])).version)
 	}
 	pointers, err := s.readAll(ctx, retired, s.settle)
 	if err != nil {
