@@ -20,53 +20,25 @@ type pulse struct {
 	head     cursor // the end of the feed, on the server that took it
 }
 
+// beats is what is known from one beat to the next.
+type beats struct {
+	last     pulse
+	refused  bool      // the server takes none, though it answers
+	unproven time.Time // since when it takes them, and the feed hasn't shown that it comes from it
+
+	rights, setup time.Time // when they were looked at last
+}
+
 // beat says, every second and soon after each change, how far this gateway
 // follows, and looks after what needs looking after now and then.
 func (s *Store) beat() {
 	ticker := time.NewTicker(beatInterval)
 	defer ticker.Stop()
-	var refused bool
-	var last pulse
-	var unproven time.Time // since when the server takes beats, and the feed hasn't shown that it comes from it
-	var looked, warned time.Time
+	var b beats
 	for due := true; s.ctx.Err() == nil; {
-		now, err := s.sendBeat(s.ctx)
-		proven := s.prove(last)
-		switch {
-		case err == nil && s.alone(s.ctx) && s.outvoted(s.ctx):
-			s.cutOff.Store(true) // a master takes writes for a while when all others have gone
-		case err == nil:
-			last = now
-			s.cutOff.Store(false)
-			proven = s.prove(now) || proven
-		case takesNoWrites(err):
-			s.cutOff.Store(s.outvoted(s.ctx))
-		}
-		switch {
-		case proven || err != nil:
-			unproven = time.Time{}
-		case unproven.IsZero():
-			unproven = now.sent
-		case s.unbeaten() && now.sent.Sub(unproven) > beatLimit:
-			s.log.Warn("the change feed doesn't come from the server that changes go to: it is asked for anew", "store", s.where)
-			s.reopen.Store(true)
-			unproven = now.sent
-		}
-		refused = s.logRefusal(refused, err)
-		if due && (err == nil || forbidden(err)) && (s.missed.Load() != nil || time.Since(looked) > rightsInterval) {
-			s.lookAtRights(s.ctx)
-			looked = time.Now()
-		}
-		if err == nil && due {
-			if err := s.countAllReplicas(s.ctx); err != nil {
-				s.log.Debug("counting replicas", "store", s.where, "error", err)
-			}
-			if err := s.tidy(s.ctx); err != nil {
-				s.log.Debug("ending changes that were left behind", "store", s.where, "error", err)
-			}
-			if time.Since(warned) > setupInterval && s.warn(s.ctx) == nil {
-				warned = time.Now()
-			}
+		err := s.beatOnce(&b)
+		if due {
+			s.lookAfter(&b, err)
 		}
 		select {
 		case <-ticker.C:
@@ -75,6 +47,54 @@ func (s *Store) beat() {
 			due = false
 		case <-s.ctx.Done():
 		}
+	}
+}
+
+// beatOnce sends a beat and takes in what follows from its being taken, or not.
+func (s *Store) beatOnce(b *beats) error {
+	now, err := s.sendBeat(s.ctx)
+	proven := s.prove(b.last)
+	switch {
+	case err == nil && s.alone(s.ctx) && s.outvoted(s.ctx):
+		s.cutOff.Store(true) // a master takes writes for a while when all others have gone
+	case err == nil:
+		b.last = now
+		s.cutOff.Store(false)
+		proven = s.prove(now) || proven
+	case takesNoWrites(err):
+		s.cutOff.Store(s.outvoted(s.ctx))
+	}
+	switch {
+	case proven || err != nil:
+		b.unproven = time.Time{}
+	case b.unproven.IsZero():
+		b.unproven = now.sent
+	case s.unbeaten() && now.sent.Sub(b.unproven) > beatLimit:
+		s.log.Warn("the change feed doesn't come from the server that changes go to: it is asked for anew", "store", s.where)
+		s.reopen.Store(true)
+		b.unproven = now.sent
+	}
+	b.refused = s.logRefusal(b.refused, err)
+	return err
+}
+
+// lookAfter looks after servers and changes, when a beat has ended with err.
+func (s *Store) lookAfter(b *beats, err error) {
+	if (err == nil || forbidden(err)) && (s.missed.Load() != nil || time.Since(b.rights) > rightsInterval) {
+		s.lookAtRights(s.ctx)
+		b.rights = time.Now()
+	}
+	if err != nil {
+		return
+	}
+	if err := s.countAllReplicas(s.ctx); err != nil {
+		s.log.Debug("counting replicas", "store", s.where, "error", err)
+	}
+	if err := s.tidy(s.ctx); err != nil {
+		s.log.Debug("ending changes that were left behind", "store", s.where, "error", err)
+	}
+	if time.Since(b.setup) > setupInterval && s.warn(s.ctx) == nil {
+		b.setup = time.Now()
 	}
 }
 
