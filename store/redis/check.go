@@ -78,6 +78,15 @@ func (c *check) found(ctx context.Context, f finding) {
 	c.problems = append(c.problems, p)
 }
 
+// change mends by a change of records that have these versions, which fill makes up.
+func (c *check) change(fill func(*change), versions ...uint64) func(context.Context) error {
+	return func(ctx context.Context) error {
+		change := newChange(versions...)
+		fill(change)
+		return c.s.apply(ctx, change)
+	}
+}
+
 // abandoned looks for changes whose process has died.
 func (c *check) abandoned(ctx context.Context) error {
 	all, err := c.s.abandonedChanges(ctx)

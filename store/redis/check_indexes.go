@@ -41,12 +41,10 @@ func (c *check) lookAtIDs(ctx context.Context, entries []string) (map[string]fin
 		if still.Err() != nil {
 			continue // the token has got another secret, or is deleted
 		}
-		found[e] = finding{fmt.Sprintf("the index of ids has token %q, which isn't there", id), func(ctx context.Context) error {
-			change := newChange(r.version)
+		found[e] = finding{fmt.Sprintf("the index of ids has token %q, which isn't there", id), c.change(func(change *change) {
 			change.remove(s.keys.ids, e)
 			change.hold(d, r)
-			return s.apply(ctx, change)
-		}}
+		}, r.version)}
 	}
 	return found, nil
 }

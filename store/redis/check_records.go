@@ -176,36 +176,31 @@ func (c *check) lookAll(ctx context.Context, digests []token.Digest) (map[token.
 	return all, nil
 }
 
+// lookAtRecord returns what isn't right with the record of a digest, or the zero finding.
 func (c *check) lookAtRecord(d token.Digest, r record, around around) finding {
-	s := c.s
-	switch {
-	case r.pointer():
+	remove := c.change(func(change *change) { change.set(d, r.raw, "") }, r.version)
+	if r.pointer() {
 		to, ok := around.others[r.target]
 		if !ok || to.live() && slices.Contains(to.token.Digests(), d) {
 			return finding{}
 		}
-		return finding{fmt.Sprintf("digest %x: of a retired secret that no token has", d), func(ctx context.Context) error {
-			change := newChange(r.version)
-			change.set(d, r.raw, "")
-			return s.apply(ctx, change)
-		}}
-	case r.token.Digest != d:
-		return finding{fmt.Sprintf("token %q is kept under a digest that isn't its own", r.token.ID), nil}
+		return finding{fmt.Sprintf("digest %x: of a retired secret that no token has", d), remove}
 	}
-	t := r.token
+	t, ids := r.token, c.s.keys.ids
+	if t.Digest != d {
+		return finding{fmt.Sprintf("token %q is kept under a digest that isn't its own", t.ID), nil}
+	}
 	rewrite := func(then func(*change)) func(context.Context) error {
-		return func(ctx context.Context) error {
-			change := newChange(r.version)
+		return c.change(func(change *change) {
 			change.set(d, r.raw, liveValue(change.version, t))
 			then(change)
-			return s.apply(ctx, change)
-		}
+		}, r.version)
 	}
 	switch at := around.where[t.ID]; {
 	case at == nil:
 		return finding{fmt.Sprintf("token %q is not in the index of ids", t.ID), rewrite(func(change *change) {
 			change.free = []string{t.ID}
-			change.add(s.keys.ids, idEntry(t.ID, d))
+			change.add(ids, idEntry(t.ID, d))
 		})}
 	case *at != d:
 		switch other, ok := around.others[*at]; {
@@ -214,27 +209,21 @@ func (c *check) lookAtRecord(d token.Digest, r record, around around) finding {
 		case !other.live() || other.token.ID != t.ID:
 			// It serves, for it is found by its secret.
 			return finding{fmt.Sprintf("token %q: the index of ids names a record that isn't its own", t.ID), rewrite(func(change *change) {
-				change.remove(s.keys.ids, idEntry(t.ID, *at))
-				change.add(s.keys.ids, idEntry(t.ID, d))
+				change.remove(ids, idEntry(t.ID, *at))
+				change.add(ids, idEntry(t.ID, d))
 			})}
 		}
-		return finding{fmt.Sprintf("token %q has an old record beside its own", t.ID), func(ctx context.Context) error {
-			change := newChange(r.version)
-			change.set(d, r.raw, "")
-			return s.apply(ctx, change)
-		}}
+		return finding{fmt.Sprintf("token %q has an old record beside its own", t.ID), remove}
 	case !around.listed[t.ID]:
 		return finding{fmt.Sprintf("token %q is not in the index of its owner %q", t.ID, t.Owner), rewrite(func(change *change) {
-			change.add(s.keys.own(t.Owner), t.ID)
+			change.add(c.s.keys.own(t.Owner), t.ID)
 		})}
 	}
 	for _, old := range t.Retired {
 		if p, ok := around.others[old.Digest]; ok && p.raw == "" {
-			return finding{fmt.Sprintf("token %q is not found by a retired secret", t.ID), func(ctx context.Context) error {
-				change := newChange()
+			return finding{fmt.Sprintf("token %q is not found by a retired secret", t.ID), c.change(func(change *change) {
 				change.set(old.Digest, "", pointerValue(change.version, d))
-				return s.apply(ctx, change)
-			}}
+			})}
 		}
 	}
 	return finding{}
