@@ -2,12 +2,9 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -55,10 +52,6 @@ func (s *Store) withOwner(ctx context.Context, f store.Found) (_ store.Found, er
 	}
 	return f, nil
 }
-
-// maxLooks is how often something is read again because it has changed between
-// one read and the next.
-const maxLooks = 8
 
 // find returns the live record of the token that has d, now or retired.
 func (s *Store) find(ctx context.Context, d token.Digest) (record, error) {
@@ -115,177 +108,4 @@ func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 		return record{}, s.lost("a token", endIt)
 	}
 	return r, nil
-}
-
-// look returns what the key of a digest holds, as far as it is committed.
-func (s *Store) look(ctx context.Context, d token.Digest) (record, error) {
-	v, err := s.get(ctx, s.keys.token(d))
-	if err != nil {
-		return record{}, err
-	}
-	for range maxLooks {
-		mark, before, after, ok := splitIntent(v)
-		if !ok {
-			return parseRecord(v)
-		}
-		state, _, err := s.state(ctx, mark)
-		if err != nil {
-			return record{}, err
-		}
-		switch state {
-		case committed:
-			return parseRecord(after)
-		case pending, aborted:
-			return parseRecord(before)
-		}
-		// It has ended, so that the key should say by now how.
-		now, err := s.get(ctx, s.keys.token(d))
-		if err != nil {
-			return record{}, err
-		}
-		if now == v {
-			return parseRecord(before)
-		}
-		v = now
-	}
-	return record{}, errBusy
-}
-
-// The states of a change.
-const (
-	pending   = "p"
-	aborted   = "a"
-	committed = "c"
-)
-
-// state returns the state and age of a change; "" where there is none.
-func (s *Store) state(ctx context.Context, mark string) (state string, age time.Duration, err error) {
-	cmd := eval(scriptState, []string{s.keys.changes}, mark)
-	if err := s.send(ctx, cmd); err != nil {
-		return "", 0, err
-	}
-	reply, err := cmd.Slice()
-	if err != nil || len(reply) != 2 {
-		return "", 0, errValue
-	}
-	state, _ = reply[0].(string)
-	ms, _ := reply[1].(int64)
-	return state, time.Duration(ms) * time.Millisecond, nil
-}
-
-// Token implements store.Store. Where Redis has lost a change, it is the record that
-// Redis shows: it is for those who manage tokens, who can't end one that they can't
-// read. Requests are judged by Find.
-func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
-	r, err := s.byID(ctx, id, s.look)
-	switch {
-	case err != nil:
-		return nil, s.at(err)
-	case !r.live():
-		return nil, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
-	}
-	if err := s.withUses(ctx, r.token); err != nil {
-		return nil, s.reading(fmt.Sprintf("the last use of token %q", id), err)
-	}
-	return r.token, nil
-}
-
-// byID returns the live record of the token with this id, as read reads it: look or
-// settle. It is the zero record where there is none.
-func (s *Store) byID(ctx context.Context, id string, read func(context.Context, token.Digest) (record, error)) (record, error) {
-	for range maxLooks {
-		where, err := s.whereAre(ctx, id)
-		if err != nil || where[0] == nil {
-			return record{}, err
-		}
-		r, err := read(ctx, *where[0])
-		if err != nil {
-			return record{}, err
-		}
-		if r.live() && r.token.ID == id {
-			return r, nil
-		}
-		// It has got another secret, or was deleted: look again where it is.
-	}
-	return record{}, errIndex
-}
-
-var (
-	errBusy  = errors.New("it changes faster than it can be read")
-	errIndex = errors.New("the index names a record that isn't there: see patgate store check")
-)
-
-// whereAre returns the current digests of the tokens with these ids; nil where
-// there is no such token.
-func (s *Store) whereAre(ctx context.Context, ids ...string) ([]*token.Digest, error) {
-	where := make([]*token.Digest, 0, len(ids))
-	for some := range slices.Chunk(ids, step) {
-		args := make([]any, len(some))
-		for i, id := range some {
-			args[i] = id
-		}
-		cmd := eval(scriptWhere, []string{s.keys.ids}, args...)
-		if err := s.send(ctx, cmd); err != nil {
-			return nil, err
-		}
-		entries, err := cmd.StringSlice()
-		if err != nil || len(entries) != len(some) {
-			return nil, errValue
-		}
-		for _, e := range entries {
-			if e == "" {
-				where = append(where, nil)
-				continue
-			}
-			_, d, ok := splitIDEntry(e)
-			if !ok {
-				return nil, errValue
-			}
-			where = append(where, &d)
-		}
-	}
-	return where, nil
-}
-
-// step is how many records are read or written in one round trip, where there
-// are many.
-const step = 500
-
-// readAll returns what the keys of digests hold when no change is under way: one
-// reads those on which one is.
-func (s *Store) readAll(ctx context.Context, digests []token.Digest, one func(context.Context, token.Digest) (record, error)) (map[token.Digest]record, error) {
-	all := make(map[token.Digest]record, len(digests))
-	for some := range slices.Chunk(digests, step) {
-		values, err := s.values(ctx, some)
-		if err != nil {
-			return nil, err
-		}
-		for i, d := range some {
-			if isIntent(values[i]) {
-				all[d], err = one(ctx, d)
-			} else {
-				all[d], err = parseRecord(values[i])
-			}
-			if err != nil {
-				return nil, err
-			}
-		}
-	}
-	return all, nil
-}
-
-// values returns what keys of digests hold, as it is.
-func (s *Store) values(ctx context.Context, digests []token.Digest) ([]string, error) {
-	cmds := make([]*redis.StringCmd, len(digests))
-	for i, d := range digests {
-		cmds[i] = redis.NewStringCmd(noContext, "get", s.keys.token(d))
-	}
-	if err := s.send(ctx, cmders(cmds)...); err != nil {
-		return nil, err
-	}
-	values := make([]string, len(cmds))
-	for i, c := range cmds {
-		values[i] = c.Val()
-	}
-	return values, nil
 }

@@ -3,12 +3,30 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
+
+// Token implements store.Store. Where Redis has lost a change, it is the record that
+// Redis shows: it is for those who manage tokens, who can't end one that they can't
+// read. Requests are judged by Find.
+func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
+	r, err := s.byID(ctx, id, s.look)
+	switch {
+	case err != nil:
+		return nil, s.at(err)
+	case !r.live():
+		return nil, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
+	}
+	if err := s.withUses(ctx, r.token); err != nil {
+		return nil, s.reading(fmt.Sprintf("the last use of token %q", id), err)
+	}
+	return r.token, nil
+}
 
 // Tokens implements store.Store, with records as in Token. The cursor is the id of
 // the last token listed.

@@ -99,8 +99,9 @@
 //
 //	find.go        the token of a secret
 //	async.go       the same, for whom nobody waits
-//	list.go        lists of tokens
-//	owners.go      owners' records, and those kept in memory
+//	owners_held.go owners' records that are kept in memory for it
+//	list.go        a token by its id, and lists of tokens
+//	records.go     what is kept by digest, while changes are under way
 //	events.go      the audit trail
 //	uses.go        last uses
 //	mark.go        what a store is marked with
@@ -108,6 +109,7 @@
 // Changing:
 //
 //	tokens.go      what may be done to tokens
+//	owners.go      the same for owners' records, and their lists
 //	change.go      a change, tried until it is made or can't be
 //	steps.go       its steps
 //	abandoned.go   what processes that died have left of theirs
@@ -125,7 +127,8 @@
 //	options.go     where Redis is
 //	beat.go        what a gateway says of itself, every second
 //	gateways.go    who follows, and how far
-//	server.go      what is wrong with how a server is set up
+//	server.go      the servers, and whether each answers
+//	setup.go       what is wrong with how a server is set up
 //	rights.go      what the redis user may not do
 //	master.go      whether the one that is reached is still the master
 //	stats.go       what is counted

@@ -259,6 +259,12 @@ func moving(err error) bool {
 	return moved || ask || redis.IsTryAgainError(err)
 }
 
+// forbidden reports whether the redis user may not do that.
+func forbidden(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "NOPERM") || strings.Contains(text, "The user executing the script can't") // Redis 7.0, in scripts
+}
+
 // transient reports whether err may be gone at once: the connection had died in the
 // pool, or its server isn't the master any more.
 func transient(err error) bool {

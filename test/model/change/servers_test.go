@@ -1,5 +1,5 @@
 // Package change is a model of how tokens are changed in store/redis (steps.go, change.go,
-// abandoned.go, look of find.go): changes of one token, a gateway that tidies up, one that
+// abandoned.go, look of records.go): changes of one token, a gateway that tidies up, one that
 // holds the token and follows the feed, and one or two servers with a replica each, that may
 // fail over with loss.
 //

@@ -1,0 +1,67 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// rightsInterval and setupInterval are how often it is looked at what the redis user may
+// do on a server, and how that is set up: it may be another one by now, or be set up
+// otherwise.
+const (
+	rightsInterval = 10 * time.Second
+	setupInterval  = time.Minute
+)
+
+// warn says what would lose tokens, of each server once.
+func (s *Store) warn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.budget)
+	defer cancel()
+	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+		info := redis.NewStringCmd(noContext, "info", "server", "replication", "memory", "persistence", "cluster")
+		if err := server.Process(ctx, info); err != nil {
+			return err
+		}
+		save := redis.NewMapStringStringCmd(noContext, "config", "get", "save")
+		if infoField(info.Val(), "aof_enabled") == "0" {
+			server.Process(ctx, save) // may be forbidden
+		}
+		for _, w := range warnings(info.Val(), save.Val()) {
+			if _, said := s.warned.LoadOrStore(infoField(info.Val(), "run_id")+" "+w, true); !said {
+				s.log.Warn(w, "store", s.where, "server", s.addressOf(ctx, server))
+			}
+		}
+		return nil
+	})
+}
+
+// warnings returns what in a server's INFO, and CONFIG GET save where that may
+// be asked, would lose tokens.
+func warnings(info string, config map[string]string) (all []string) {
+	field := func(name string) string { return infoField(info, name) }
+	if v := cmp.Or(field("valkey_version"), field("redis_version")); v != "" {
+		if major, _, _ := strings.Cut(v, "."); len(major) == 1 && major < "7" {
+			all = append(all, "this redis server is too old: patgate needs Redis 7, or Valkey 7.2, or later; it is "+v)
+		}
+	}
+	if field("role") == "master" && field("cluster_enabled") != "1" && field("connected_slaves") != "0" && field("min_slaves_good_slaves") == "" {
+		all = append(all, "REVOCATIONS MAY BE LOST in a fail-over: a master that is cut off from its replicas goes on taking changes; set min-replicas-to-write 1")
+	}
+	save, asked := config["save"]
+	switch {
+	case field("aof_enabled") != "0":
+	case asked && save == "":
+		all = append(all, "TOKENS WILL BE LOST when this redis server restarts: it has neither appendonly nor save; set appendonly yes")
+	default:
+		all = append(all, "tokens and revocations of the last minutes will be lost when this redis server crashes: it has no appendonly; set appendonly yes")
+	}
+	if limit, policy := field("maxmemory"), field("maxmemory_policy"); limit != "0" && limit != "" && policy != "noeviction" {
+		all = append(all, fmt.Sprintf("TOKENS MAY BE DROPPED, AND DISABLED OWNERS COME BACK, when the memory of this redis server is full: maxmemory-policy is %s; set it to noeviction", policy))
+	}
+	return all
+}
