@@ -53,6 +53,18 @@ func newChange(versions ...uint64) *change {
 	return &change{mark: newMark(), version: nextVersion(versions...)}
 }
 
+// changeOf returns a change of records, by their digests, whose version is greater than
+// theirs and all that this process knows of.
+func (s *Store) changeOf(all ...map[token.Digest]record) *change {
+	var versions []uint64
+	for _, records := range all {
+		for d, r := range records {
+			versions = append(versions, r.version, s.floors.of(tokenFloor(d)).version)
+		}
+	}
+	return newChange(versions...)
+}
+
 // nextVersion returns a version that is greater than all of these.
 func nextVersion(versions ...uint64) uint64 {
 	v := uint64(time.Now().UnixMicro())
@@ -82,10 +94,9 @@ func (c *change) hold(d token.Digest, r record) {
 // settle returns what a key holds after every change under way there has ended,
 // which is seen to.
 func (s *Store) settle(ctx context.Context, d token.Digest) (record, error) {
-	key := s.keys.token(d)
 	for {
 		floor := s.floors.of(tokenFloor(d))
-		v, err := s.get(ctx, key)
+		v, err := s.get(ctx, s.keys.token(d))
 		if err != nil {
 			return record{}, err
 		}
@@ -112,7 +123,7 @@ func (s *Store) settle(ctx context.Context, d token.Digest) (record, error) {
 		if w := (write{d, before, after}); s.cluster == nil {
 			err = s.send(ctx, s.ending(mark, state, false, w))
 		} else {
-			err = s.swap(ctx, unsafe, swap{key, v, w.result(state)})
+			err = s.finish(ctx, unsafe, mark, []write{w}, state)
 		}
 		if err != nil {
 			return record{}, err

@@ -128,7 +128,7 @@ func (c *check) lookAtOwn(ctx context.Context, all []listing) (map[listing]findi
 			continue
 		}
 		found[l] = finding{fmt.Sprintf("the index of owner %q has token %q, which isn't theirs", l.owner, l.id), func(ctx context.Context) error {
-			return c.drop(ctx, c.s.keys.own(l.owner), l.id, func(ctx context.Context) (bool, error) { return c.owns(ctx, l) })
+			return c.drop(ctx, l)
 		}}
 	}
 	return found, nil
@@ -141,6 +141,18 @@ func (c *check) owns(ctx context.Context, l listing) (bool, error) {
 		return false, nil
 	}
 	return r.live() && r.token.Owner == l.owner, err
+}
+
+// drop removes an entry that names nothing, unless it does by then.
+func (c *check) drop(ctx context.Context, l listing) error {
+	index := c.s.keys.own(l.owner)
+	if err := c.s.send(ctx, redis.NewIntCmd(noContext, "zrem", index, l.id)); err != nil {
+		return err
+	}
+	if ok, err := c.owns(ctx, l); err != nil || !ok {
+		return err
+	}
+	return c.s.send(ctx, redis.NewIntCmd(noContext, "zadd", index, 0, l.id))
 }
 
 // lostOwner begins what is found of an owner who is listed and has no record.
@@ -190,15 +202,4 @@ func (c *check) lookAtOwners(ctx context.Context, names []string) (map[string]fi
 		}
 	}
 	return found, nil
-}
-
-// drop removes a member of an index that names nothing, unless it does by then.
-func (c *check) drop(ctx context.Context, index, member string, needed func(context.Context) (bool, error)) error {
-	if err := c.s.send(ctx, redis.NewIntCmd(noContext, "zrem", index, member)); err != nil {
-		return err
-	}
-	if yes, err := needed(ctx); err != nil || !yes {
-		return err
-	}
-	return c.s.send(ctx, redis.NewIntCmd(noContext, "zadd", index, 0, member))
 }

@@ -125,16 +125,14 @@ func (w *eventWalk) page(ctx context.Context) (events []store.Event, err error) 
 	if w.prefix != "" {
 		return w.indexPage(ctx)
 	}
-	var cmd *redis.XMessageSliceCmd
+	verb, from, to := "xrange", streamID(w.at+1), "+"
 	if w.backward {
-		end := "+"
+		verb, from, to = "xrevrange", "+", "-"
 		if w.at > 0 {
-			end = streamID(w.at - 1)
+			from = streamID(w.at - 1)
 		}
-		cmd = redis.NewXMessageSliceCmd(noContext, "xrevrange", w.keys.events, end, "-", "count", step)
-	} else {
-		cmd = redis.NewXMessageSliceCmd(noContext, "xrange", w.keys.events, streamID(w.at+1), "+", "count", step)
 	}
+	cmd := redis.NewXMessageSliceCmd(noContext, verb, w.keys.events, from, to, "count", step)
 	if err := w.send(ctx, cmd); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,10 +138,7 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner)
 		return given, nil
 	})
 	if refused != nil {
-		if err := s.Confirm(ctx); err != nil {
-			return nil, s.at(err)
-		}
-		return nil, refused
+		return nil, cmp.Or(s.at(s.Confirm(ctx)), refused)
 	}
 	if err == nil {
 		after, _, err = parseOwner(v) // shares nothing with what was given

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -177,10 +178,9 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 			return err
 		}
 	}
-	if safety == safe && moved { // to another node, whose replicas have not been waited for
-		return errNotReplicated
-	}
-	if safety == safe && s.cutOff.Load() { // and has lost its replicas longer ago than those are waited for
+	// What was moved went to another node, whose replicas have not been waited for; a server
+	// that is cut off has lost its own longer ago than those are waited for.
+	if safety == safe && (moved || s.cutOff.Load()) {
 		return errNotReplicated
 	}
 	return unconfirmed
@@ -230,9 +230,7 @@ func (s *Store) Confirm(ctx context.Context) error {
 // fail-over may yet bring it back.
 func (s *Store) orUnconfirmed(ctx context.Context, err error) error {
 	if errors.Is(err, store.ErrNotFound) {
-		if unconfirmed := s.Confirm(ctx); unconfirmed != nil {
-			return unconfirmed
-		}
+		return cmp.Or(s.Confirm(ctx), err)
 	}
 	return err
 }

@@ -192,7 +192,7 @@ func (s *Store) end(ctx context.Context, mark string, writes []write, state stri
 	if s.cluster == nil {
 		return s.send(ctx, s.ending(mark, state, true, writes...))
 	}
-	if err := s.finish(ctx, mark, writes, state); err != nil {
+	if err := s.finish(ctx, safe, mark, writes, state); err != nil {
 		return err
 	}
 	return s.forget(ctx, mark)
@@ -210,13 +210,13 @@ func (s *Store) ending(mark, state string, all bool, writes ...write) *redis.Cmd
 
 // finish has the keys of a change in a Cluster hold what holds since its commit, or, where
 // it isn't committed, what held before.
-func (s *Store) finish(ctx context.Context, mark string, writes []write, state string) error {
+func (s *Store) finish(ctx context.Context, safety safety, mark string, writes []write, state string) error {
 	for some := range slices.Chunk(writes, step) {
-		swaps := make([]swap, len(some))
+		cmds := make([]redis.Cmder, len(some))
 		for i, w := range some {
-			swaps[i] = swap{s.keys.token(w.digest), w.intent(mark), w.result(state)}
+			cmds[i] = eval(scriptSwap, []string{s.keys.token(w.digest)}, w.intent(mark), w.result(state))
 		}
-		if err := s.swap(ctx, safe, swaps...); err != nil {
+		if err := s.sendWith(ctx, safety, cmds...); err != nil {
 			return err
 		}
 	}
@@ -237,7 +237,7 @@ func (s *Store) undo(c *change, late bool) {
 	switch {
 	case err != nil || state == committed:
 	case late && s.cluster != nil:
-		err = s.finish(s.ctx, c.mark, c.writes, state)
+		err = s.finish(s.ctx, safe, c.mark, c.writes, state)
 	default:
 		err = s.end(s.ctx, c.mark, c.writes, state)
 	}
@@ -253,16 +253,4 @@ func (s *Store) abort(ctx context.Context, mark string) (state string, err error
 		return "", err
 	}
 	return cmd.Text()
-}
-
-// swap is the replacement of one value; "" stands for none.
-type swap struct{ key, old, new string }
-
-// swap makes replacements where the values are as expected.
-func (s *Store) swap(ctx context.Context, safety safety, swaps ...swap) error {
-	cmds := make([]*redis.Cmd, len(swaps))
-	for i, w := range swaps {
-		cmds[i] = eval(scriptSwap, []string{w.key}, w.old, w.new)
-	}
-	return s.sendWith(ctx, safety, cmders(cmds)...)
 }

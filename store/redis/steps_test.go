@@ -42,7 +42,7 @@ func (s *Store) stopAfter(t *testing.T, step string, c *change) {
 		return
 	}
 	w := c.writes[0] // "first key"
-	err = s.swap(t.Context(), unsafe, swap{s.keys.token(w.digest), w.intent(c.mark), w.after})
+	err = s.finish(t.Context(), unsafe, c.mark, []write{w}, committed)
 	must(err)
 }
 

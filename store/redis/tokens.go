@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -43,11 +44,7 @@ func (s *Store) creation(ctx context.Context, tokens []*token.Token) (*change, e
 	if err != nil {
 		return nil, err
 	}
-	var versions []uint64
-	for _, d := range digests {
-		versions = append(versions, s.floors.of(tokenFloor(d)).version)
-	}
-	c := newChange(versions...)
+	c := s.changeOf(there)
 	for _, t := range tokens {
 		for _, d := range t.Digests() {
 			if there[d].raw != "" {
@@ -96,10 +93,7 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 		return c, err
 	})
 	if refused != nil {
-		if err := s.Confirm(ctx); err != nil {
-			return nil, s.at(err)
-		}
-		return nil, refused
+		return nil, cmp.Or(s.at(s.Confirm(ctx)), refused)
 	}
 	if err != nil {
 		return nil, s.at(s.orUnconfirmed(ctx, err))
@@ -127,11 +121,7 @@ func (s *Store) replacement(ctx context.Context, before record, after *token.Tok
 	if there[before.token.Digest].raw != before.raw {
 		return nil, errConflict
 	}
-	var versions []uint64
-	for _, d := range all {
-		versions = append(versions, there[d].version, s.floors.of(tokenFloor(d)).version)
-	}
-	c := newChange(versions...)
+	c := s.changeOf(there)
 	for _, d := range all {
 		r := there[d]
 		mine := d == before.token.Digest || slices.Contains(was, d) && r.pointer() && r.target == before.token.Digest
@@ -188,7 +178,6 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 		return nil, err
 	}
 	var retired []token.Digest
-	var versions []uint64
 	for i, id := range ids {
 		r := there[digests[i]]
 		if !r.live() || r.token.ID != id {
@@ -197,16 +186,12 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 		for _, d := range r.token.Retired {
 			retired = append(retired, d.Digest)
 		}
-		versions = append(versions, r.version, s.floors.of(tokenFloor(digests[i])).version)
 	}
 	pointers, err := s.readAll(ctx, retired, s.settle)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range pointers {
-		versions = append(versions, p.version)
-	}
-	c := newChange(versions...)
+	c := s.changeOf(there, pointers)
 	for i, id := range ids {
 		t := there[digests[i]].token
 		c.set(t.Digest, there[t.Digest].raw, "")
