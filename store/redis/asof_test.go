@@ -27,9 +27,7 @@ func TestFoundInMemoryIsAsOldAsTheFeed(t *testing.T) {
 	defer b.Watch(func(store.Change) { <-release })()
 	defer close(release)
 	create(t, a, newToken("b")) // b doesn't get past that
-	if _, err := a.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "alice"}, nil }); err != nil {
-		t.Fatal(err)
-	}
+	putOwner(t, a, &token.Owner{ID: "alice"})
 	changed := time.Now()
 	f, err := b.Find(t.Context(), digest("a"))
 	switch {
@@ -61,9 +59,7 @@ func TestOwnersInMemory(t *testing.T) {
 	if o := find(); o != nil {
 		t.Fatalf("the owner is %+v before there is one", o)
 	}
-	if _, err := a.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "alice"}, nil }); err != nil {
-		t.Fatal(err)
-	}
+	putOwner(t, a, &token.Owner{ID: "alice"})
 	heard.await(t, "the owner", func(c store.Change) bool { return slices.Contains(c.Owners, "alice") })
 	if o := find(); o == nil {
 		t.Error("behind the change the owner is what was remembered")

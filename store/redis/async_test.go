@@ -25,53 +25,44 @@ func findAsync(s *Store, d token.Digest) (f store.Found, err error) {
 // FindAsync answers as Find does, whatever must be read for that.
 func TestFindAsync(t *testing.T) {
 	t.Parallel()
-	for kind, o := range map[string]Options{
-		"single":  {Addresses: []string{redistest.Start(t).Addr}},
-		"cluster": {Addresses: redistest.StartCluster(t, 0).Addrs, Cluster: true},
-	} {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			s := open(t, o)
-			s.patience = time.Hour
-			a, changing, owned := newToken("a"), newToken("changing"), newToken("owned")
-			a.Retired = []token.RetiredSecret{{Digest: digest("retired"), Until: time.Unix(9, 0)}}
-			owned.Owner = "bob"
-			create(t, s, a, changing, owned, newToken("lost"))
-			if _, err := s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil }); err != nil {
-				t.Fatal(err)
-			}
-			r, err := s.byID(t.Context(), "changing", s.settle)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := newChange(r.version)
-			c.set(digest("changing"), r.raw, "")
-			s.stopAfter(t, "intents", c)
-			floorOf := digest("lost")
-			s.floors.raise(string(floorOf[:]), floor{version: 1 << 62})
-			s.client.Set(t.Context(), s.keys.token(digest("damaged")), "L", 0)
-			for _, secret := range []string{"a", "retired", "changing", "owned", "unknown", "lost", "damaged"} {
-				s.owners.dropAll() // first as when the owner isn't known, then as when it is
-				for range 2 {
-					got, err := findAsync(s, digest(secret))
-					want, wantErr := s.Find(t.Context(), digest(secret))
-					if wantErr != nil || err != nil {
-						if err == nil || wantErr == nil || err.Error() != wantErr.Error() || errors.Is(err, store.ErrNotFound) != errors.Is(wantErr, store.ErrNotFound) {
-							t.Errorf("FindAsync by %q = %+v, %v, and Find = %+v, %v", secret, got, err, want, wantErr)
-						}
-						continue
+	onEach(t, func(t *testing.T, s *Store) {
+		s.patience = time.Hour
+		a, changing, owned := newToken("a"), newToken("changing"), newToken("owned")
+		a.Retired = []token.RetiredSecret{{Digest: digest("retired"), Until: time.Unix(9, 0)}}
+		owned.Owner = "bob"
+		create(t, s, a, changing, owned, newToken("lost"))
+		putOwner(t, s, &token.Owner{ID: "bob"})
+		r, err := s.byID(t.Context(), "changing", s.settle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newChange(r.version)
+		c.set(digest("changing"), r.raw, "")
+		s.stopAfter(t, "intents", c)
+		floorOf := digest("lost")
+		s.floors.raise(string(floorOf[:]), floor{version: 1 << 62})
+		s.client.Set(t.Context(), s.keys.token(digest("damaged")), "L", 0)
+		for _, secret := range []string{"a", "retired", "changing", "owned", "unknown", "lost", "damaged"} {
+			s.owners.dropAll() // first as when the owner isn't known, then as when it is
+			for range 2 {
+				got, err := findAsync(s, digest(secret))
+				want, wantErr := s.Find(t.Context(), digest(secret))
+				if wantErr != nil || err != nil {
+					if err == nil || wantErr == nil || err.Error() != wantErr.Error() || errors.Is(err, store.ErrNotFound) != errors.Is(wantErr, store.ErrNotFound) {
+						t.Errorf("FindAsync by %q = %+v, %v, and Find = %+v, %v", secret, got, err, want, wantErr)
 					}
-					if !bytes.Equal(got.Token.Encode(nil), want.Token.Encode(nil)) || got.Current != want.Current || !got.Until.Equal(want.Until) || (got.Owner == nil) != (want.Owner == nil) || got.Position != want.Position {
-						t.Errorf("FindAsync by %q = %+v, and Find = %+v", secret, got, want)
-					}
+					continue
+				}
+				if !bytes.Equal(got.Token.Encode(nil), want.Token.Encode(nil)) || got.Current != want.Current || !got.Until.Equal(want.Until) || (got.Owner == nil) != (want.Owner == nil) || got.Position != want.Position {
+					t.Errorf("FindAsync by %q = %+v, and Find = %+v", secret, got, want)
 				}
 			}
-			s.Close()
-			if f, err := findAsync(s, digest("a")); !errors.Is(err, errClosed) {
-				t.Errorf("FindAsync behind Close = %+v, %v, want %v", f, err, errClosed)
-			}
-		})
-	}
+		}
+		s.Close()
+		if f, err := findAsync(s, digest("a")); !errors.Is(err, errClosed) {
+			t.Errorf("FindAsync behind Close = %+v, %v, want %v", f, err, errClosed)
+		}
+	})
 }
 
 // Of a server that doesn't answer, FindAsync says so in time.

@@ -79,12 +79,7 @@ func TestCheck(t *testing.T) {
 				a := newToken("a")
 				a.Retired = []token.RetiredSecret{{Digest: digest("a0"), Until: time.Unix(9, 0)}}
 				create(t, s, a, newToken("b"))
-				_, err := s.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) {
-					return &token.Owner{ID: "alice", Enabled: true}, nil
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
+				putOwner(t, s, &token.Owner{ID: "alice", Enabled: true})
 				s.floors = floors{} // a process that has seen none of it
 				c.harm(t, s)
 				for _, repair := range []bool{false, true} {
@@ -127,62 +122,54 @@ func TestCheck(t *testing.T) {
 // no token of theirs serves until somebody has said so, and Check doesn't.
 func TestOwnerIsLost(t *testing.T) {
 	t.Parallel()
-	single, cluster := redistest.Start(t), redistest.StartCluster(t, 0)
-	for kind, o := range map[string]Options{
-		"single":  {Addresses: []string{single.Addr}},
-		"cluster": {Addresses: cluster.Addrs, Cluster: true},
-	} {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			s := open(t, o)
-			set := func(name string, enabled bool) error {
-				_, err := s.UpdateOwner(t.Context(), name, func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: name, Enabled: enabled}, nil })
-				return err
+	onEach(t, func(t *testing.T, s *Store) {
+		set := func(name string, enabled bool) error {
+			_, err := s.UpdateOwner(t.Context(), name, func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: name, Enabled: enabled}, nil })
+			return err
+		}
+		for _, name := range []string{"disabled", "deleted", "nobody"} {
+			made := newToken(name)
+			made.Owner = name
+			create(t, s, made)
+		}
+		if err := errors.Join(set("disabled", false), set("deleted", false), s.DeleteOwner(t.Context(), "deleted")); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"disabled", "deleted"} { // of which one goes after a day
+			s.client.Del(t.Context(), s.keys.owner(name))
+		}
+		s.owners.dropAll()
+		s.floors = floors{} // a process that has seen none of it
+		find := func(name string) (*token.Owner, error) {
+			f, err := s.Find(t.Context(), digest(name))
+			return f.Owner, err
+		}
+		if _, err := find("disabled"); !errors.Is(err, errLost) {
+			t.Errorf("a token of an owner whose record is lost: %v, want %v", err, errLost)
+		}
+		for _, name := range []string{"deleted", "nobody"} {
+			if owner, err := find(name); owner != nil || err != nil {
+				t.Errorf("a token of an owner without a record: owner %v, %v", owner, err)
 			}
-			for _, name := range []string{"disabled", "deleted", "nobody"} {
-				made := newToken(name)
-				made.Owner = name
-				create(t, s, made)
-			}
-			if err := errors.Join(set("disabled", false), set("deleted", false), s.DeleteOwner(t.Context(), "deleted")); err != nil {
-				t.Fatal(err)
-			}
-			for _, name := range []string{"disabled", "deleted"} { // of which one goes after a day
-				s.client.Del(t.Context(), s.keys.owner(name))
-			}
-			s.owners.dropAll()
-			s.floors = floors{} // a process that has seen none of it
-			find := func(name string) (*token.Owner, error) {
-				f, err := s.Find(t.Context(), digest(name))
-				return f.Owner, err
-			}
-			if _, err := find("disabled"); !errors.Is(err, errLost) {
-				t.Errorf("a token of an owner whose record is lost: %v, want %v", err, errLost)
-			}
-			for _, name := range []string{"deleted", "nobody"} {
-				if owner, err := find(name); owner != nil || err != nil {
-					t.Errorf("a token of an owner without a record: owner %v, %v", owner, err)
-				}
-			}
-			if owners, _, err := s.Owners(t.Context(), "", 0); !errors.Is(err, errLost) || !strings.Contains(err.Error(), `owner "disabled"`) {
-				t.Errorf("Owners = %v, %v, want %v for who was disabled", owners, err, errLost)
-			}
-			problems, err := s.Check(t.Context(), true)
-			if err != nil || len(problems) != 1 || problems[0].Mended || !strings.Contains(problems[0].Text, `lost the record of owner "disabled"`) {
-				t.Errorf("Check = %+v, %v, want that the record is lost", problems, err)
-			}
-			if err := set("disabled", true); !errors.Is(err, errLost) {
-				t.Errorf("enabling them: %v, want %v", err, errLost)
-			}
-			if err := errors.Join(set("disabled", false), set("disabled", true)); err != nil {
-				t.Error(err)
-			}
-			if owner, err := find("disabled"); err != nil || !owner.Enabled {
-				t.Errorf("a token of an owner who was enabled anew: owner %v, %v", owner, err)
-			}
-			wantSound(t, s)
-		})
-	}
+		}
+		if owners, _, err := s.Owners(t.Context(), "", 0); !errors.Is(err, errLost) || !strings.Contains(err.Error(), `owner "disabled"`) {
+			t.Errorf("Owners = %v, %v, want %v for who was disabled", owners, err, errLost)
+		}
+		problems, err := s.Check(t.Context(), true)
+		if err != nil || len(problems) != 1 || problems[0].Mended || !strings.Contains(problems[0].Text, `lost the record of owner "disabled"`) {
+			t.Errorf("Check = %+v, %v, want that the record is lost", problems, err)
+		}
+		if err := set("disabled", true); !errors.Is(err, errLost) {
+			t.Errorf("enabling them: %v, want %v", err, errLost)
+		}
+		if err := errors.Join(set("disabled", false), set("disabled", true)); err != nil {
+			t.Error(err)
+		}
+		if owner, err := find("disabled"); err != nil || !owner.Enabled {
+			t.Errorf("a token of an owner who was enabled anew: owner %v, %v", owner, err)
+		}
+		wantSound(t, s)
+	})
 }
 
 // A key that isn't what it should be is found, and hides nothing else.

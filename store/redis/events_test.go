@@ -15,77 +15,69 @@ import (
 // was aborted, and once, however often the commit is sent.
 func TestEventsGoWithTheCommit(t *testing.T) {
 	t.Parallel()
-	server, cluster := redistest.Start(t), redistest.StartCluster(t, 0)
-	for name, o := range map[string]Options{
-		"single":  {Addresses: []string{server.Addr}},
-		"cluster": {Addresses: cluster.Addrs, Cluster: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := open(t, o)
-			ctx := store.WithEvents(t.Context(), func() []store.Event {
-				return []store.Event{{Action: "created", TokenID: "a", Owner: "alice"}}
-			})
-			want := func(when string, n int) {
-				t.Helper()
-				for of, q := range map[string]store.EventQuery{"all": {}, "token a": {TokenID: "a"}, "alice": {Owner: new("alice")}} {
-					if events, _, err := s.Events(t.Context(), q); err != nil || len(events) != n {
-						t.Errorf("%s, of %s: %d events, %v, want %d", when, of, len(events), err, n)
-					}
+	onEach(t, func(t *testing.T, s *Store) {
+		ctx := store.WithEvents(t.Context(), func() []store.Event {
+			return []store.Event{{Action: "created", TokenID: "a", Owner: "alice"}}
+		})
+		want := func(when string, n int) {
+			t.Helper()
+			for of, q := range map[string]store.EventQuery{"all": {}, "token a": {TokenID: "a"}, "alice": {Owner: new("alice")}} {
+				if events, _, err := s.Events(t.Context(), q); err != nil || len(events) != n {
+					t.Errorf("%s, of %s: %d events, %v, want %d", when, of, len(events), err, n)
 				}
 			}
-			prepare := func() *change {
-				t.Helper()
-				c, err := s.creation(ctx, []*token.Token{newToken("a")})
-				if err == nil {
-					err = s.begin(ctx, c.mark, c.writes, c.free...)
-				}
-				if err == nil {
-					err = s.intend(ctx, c)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				return c
+		}
+		prepare := func() *change {
+			t.Helper()
+			c, err := s.creation(ctx, []*token.Token{newToken("a")})
+			if err == nil {
+				err = s.begin(ctx, c.mark, c.writes, c.free...)
 			}
-			c := prepare()
-			want("before the commit", 0)
-			s.undo(c, false)
-			if _, err := s.commit(ctx, c); !errors.Is(err, errConflict) {
-				t.Errorf("committing what was aborted: %v, want a conflict", err)
+			if err == nil {
+				err = s.intend(ctx, c)
 			}
-			want("aborted", 0)
-			c = prepare()
-			for range 2 {
-				if _, err := s.commit(ctx, c); err != nil {
-					t.Fatal(err)
-				}
-				want("committed", 1)
-			}
-			if err := s.end(ctx, c.mark, c.writes, committed); err != nil {
+			if err != nil {
 				t.Fatal(err)
 			}
+			return c
+		}
+		c := prepare()
+		want("before the commit", 0)
+		s.undo(c, false)
+		if _, err := s.commit(ctx, c); !errors.Is(err, errConflict) {
+			t.Errorf("committing what was aborted: %v, want a conflict", err)
+		}
+		want("aborted", 0)
+		c = prepare()
+		for range 2 {
+			if _, err := s.commit(ctx, c); err != nil {
+				t.Fatal(err)
+			}
+			want("committed", 1)
+		}
+		if err := s.end(ctx, c.mark, c.writes, committed); err != nil {
+			t.Fatal(err)
+		}
 
-			// An owner's record: what is there is another value, the second time.
+		// An owner's record: what is there is another value, the second time.
+		for range 2 {
+			alice := ownerChange{mark: newMark(), name: "alice", version: 1, after: token.NewOwner("alice")}
+			if err := s.begin(ctx, alice.mark, nil); err != nil {
+				t.Fatal(err)
+			}
+			cmd := s.ownerCommit(alice, store.EventsOf(ctx))
 			for range 2 {
-				alice := ownerChange{mark: newMark(), name: "alice", version: 1, after: token.NewOwner("alice")}
-				if err := s.begin(ctx, alice.mark, nil); err != nil {
-					t.Fatal(err)
-				}
-				cmd := s.ownerCommit(alice, store.EventsOf(ctx))
-				for range 2 {
-					if err := s.send(ctx, cmd); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if err := s.forget(ctx, alice.mark); err != nil {
+				if err := s.send(ctx, cmd); err != nil {
 					t.Fatal(err)
 				}
 			}
-			want("an owner's record changed", 2)
-			wantSound(t, s)
-		})
-	}
+			if err := s.forget(ctx, alice.mark); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want("an owner's record changed", 2)
+		wantSound(t, s)
+	})
 }
 
 // What is said of events and uses that can't be read.

@@ -67,9 +67,7 @@ func TestDeletedInAGap(t *testing.T) {
 				made.Owner = "bob"
 				create(t, a, made)
 			}
-			if _, err := a.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil }); err != nil {
-				t.Fatal(err)
-			}
+			putOwner(t, a, &token.Owner{ID: "bob"})
 			redistest.Await(t, "both to follow", func() error { return unless(b.told.position() == a.told.position() && b.told.position() == 3) })
 
 			other.Do("replicaof", "no", "one")
@@ -104,9 +102,7 @@ func forked(t *testing.T) (*Store, *masters) {
 	bobs := newToken("bobs")
 	bobs.Owner = "bob"
 	create(t, s, newToken("gone"), bobs)
-	if _, err := s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return token.NewOwner("bob"), nil }); err != nil {
-		t.Fatal(err)
-	}
+	putOwner(t, s, token.NewOwner("bob"))
 	m.promote()
 	for i := range 3 { // which are lost
 		if err := s.Create(t.Context(), newToken(fmt.Sprint("lost", i))); !errors.Is(err, errNotReplicated) {
@@ -546,9 +542,7 @@ func TestDeletedWithoutFeed(t *testing.T) {
 		made.Owner = "bob"
 		create(t, a, made)
 	}
-	if _, err := a.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil }); err != nil {
-		t.Fatal(err)
-	}
+	putOwner(t, a, &token.Owner{ID: "bob"})
 	redistest.Await(t, "both to follow", func() error { return unless(b.told.position() == a.told.position()) })
 	forbid := func(command string) {
 		server.Do("acl", "setuser", "default", "-"+command)

@@ -67,6 +67,18 @@ func open(t testing.TB, o Options) *Store {
 	return s
 }
 
+// onEach calls f with a store on one server, and with one in a Cluster.
+func onEach(t *testing.T, f func(t *testing.T, s *Store)) {
+	t.Run("single", func(t *testing.T) {
+		t.Parallel()
+		f(t, open(t, Options{Addresses: []string{redistest.Start(t).Addr}}))
+	})
+	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
+		f(t, open(t, Options{Addresses: redistest.StartCluster(t, 0).Addrs, Cluster: true}))
+	})
+}
+
 // openSound is open for a store in which everything must be right when the test
 // ends.
 func openSound(t testing.TB, o Options) *Store {
@@ -116,6 +128,14 @@ func create(t testing.TB, s *Store, tokens ...*token.Token) {
 	t.Helper()
 	if err := s.Create(t.Context(), tokens...); err != nil {
 		t.Fatalf("Create: %v", err)
+	}
+}
+
+// putOwner sets the record of an owner.
+func putOwner(t testing.TB, s *Store, o *token.Owner) {
+	t.Helper()
+	if _, err := s.UpdateOwner(t.Context(), o.ID, func(*token.Owner) (*token.Owner, error) { return o, nil }); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -318,9 +338,7 @@ func TestForbiddenChange(t *testing.T) {
 		limited.Username, limited.Password = "u", "secret"
 		other := open(t, limited)
 		create(t, s, newToken("a"), newToken("b"), newToken("d"))
-		if _, err := s.UpdateOwner(t.Context(), "carol", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "carol"}, nil }); err != nil {
-			t.Fatal(err)
-		}
+		putOwner(t, s, &token.Owner{ID: "carol"})
 		user(t, server, "u", "~* +@all "+rule)
 		ctx := store.WithEvents(t.Context(), func() []store.Event { return []store.Event{{Action: "tried", TokenID: "a", Owner: "alice"}} })
 		for what, change := range map[string]func() error{

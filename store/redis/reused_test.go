@@ -179,9 +179,7 @@ func TestGoneForOthers(t *testing.T) {
 	t.Parallel()
 	s, other, sentinel := openReplicated(t)
 	create(t, s, newToken("a"))
-	if _, err := s.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) { return token.NewOwner("alice"), nil }); err != nil {
-		t.Fatal(err)
-	}
+	putOwner(t, s, token.NewOwner("alice"))
 	sentinel.Replica.Freeze()
 	defer sentinel.Replica.Thaw()
 	for _, try := range []struct {

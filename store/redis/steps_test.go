@@ -237,53 +237,46 @@ func TestAbortedCantCommit(t *testing.T) {
 // been undone. It shows nowhere, is in nobody's way, and doesn't stay.
 func TestLateIntents(t *testing.T) {
 	t.Parallel()
-	for kind, o := range map[string]Options{
-		"single":  {Addresses: []string{redistest.Start(t).Addr}},
-		"cluster": {Addresses: redistest.StartCluster(t, 0).Addrs, Cluster: true},
-	} {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			s := open(t, o)
-			s.patience = 20 * time.Millisecond
-			create(t, s, newToken("old"), newToken("bystander"))
-			before := show(t, s)
-			r, err := s.byID(t.Context(), "old", s.settle)
-			if err != nil {
+	onEach(t, func(t *testing.T, s *Store) {
+		s.patience = 20 * time.Millisecond
+		create(t, s, newToken("old"), newToken("bystander"))
+		before := show(t, s)
+		r, err := s.byID(t.Context(), "old", s.settle)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newChange(r.version)
+		c.set(digest("old"), r.raw, "")
+		c.set(digest("new1"), "", liveValue(c.version, newToken("new1")))
+		if err := s.begin(t.Context(), c.mark, c.writes); err != nil {
+			t.Fatal(err)
+		}
+		s.undo(c, true)
+		for _, w := range c.writes {
+			if err := s.send(t.Context(), s.intent(c.mark, w)); err != nil {
 				t.Fatal(err)
 			}
-			c := newChange(r.version)
-			c.set(digest("old"), r.raw, "")
-			c.set(digest("new1"), "", liveValue(c.version, newToken("new1")))
-			if err := s.begin(t.Context(), c.mark, c.writes); err != nil {
-				t.Fatal(err)
-			}
-			s.undo(c, true)
-			for _, w := range c.writes {
-				if err := s.send(t.Context(), s.intent(c.mark, w)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if now := show(t, s); now != before {
-				t.Errorf("behind the late intents:\n%s\nwant\n%s", now, before)
-			}
-			problems, err := s.Check(t.Context(), false)
-			if err != nil || len(problems) > 0 {
-				t.Errorf("Check = %+v, %v, want nothing", problems, err)
-			}
-			update(t, s, "old", func(t *token.Token) { t.Name = "changed by another" })
-			s.age(t, c.mark, lateness)
-			if err := s.tidy(t.Context()); err != nil {
-				t.Fatalf("tidy: %v", err)
-			}
-			if n := s.client.HLen(t.Context(), s.keys.changes).Val(); n > 0 {
-				t.Errorf("%d changes are remembered, want none", n)
-			}
-			if v := s.client.Get(t.Context(), s.keys.token(digest("new1"))).Val(); v != "" {
-				t.Errorf("%q stands where an intent came late, want nothing", v)
-			}
-			wantSound(t, s)
-		})
-	}
+		}
+		if now := show(t, s); now != before {
+			t.Errorf("behind the late intents:\n%s\nwant\n%s", now, before)
+		}
+		problems, err := s.Check(t.Context(), false)
+		if err != nil || len(problems) > 0 {
+			t.Errorf("Check = %+v, %v, want nothing", problems, err)
+		}
+		update(t, s, "old", func(t *token.Token) { t.Name = "changed by another" })
+		s.age(t, c.mark, lateness)
+		if err := s.tidy(t.Context()); err != nil {
+			t.Fatalf("tidy: %v", err)
+		}
+		if n := s.client.HLen(t.Context(), s.keys.changes).Val(); n > 0 {
+			t.Errorf("%d changes are remembered, want none", n)
+		}
+		if v := s.client.Get(t.Context(), s.keys.token(digest("new1"))).Val(); v != "" {
+			t.Errorf("%q stands where an intent came late, want nothing", v)
+		}
+		wantSound(t, s)
+	})
 }
 
 // A token that was to be made can't be any more when another has been made in its
@@ -386,9 +379,7 @@ func TestOwnerStepTwice(t *testing.T) {
 	create, rival := change("", 1, alice), change("", 1, alice)
 	remove := change(ownerValue(1, alice), 2, nil)
 	want("creating", create, 1)
-	if _, err := s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob"}, nil }); err != nil {
-		t.Fatal(err)
-	}
+	putOwner(t, s, &token.Owner{ID: "bob"})
 	want("creating, again", create, 1)
 	want("deleting", remove, 3)
 	want("deleting, again", remove, 3)
@@ -408,9 +399,7 @@ func TestOwnerStepTwice(t *testing.T) {
 	if ttl := s.client.TTL(t.Context(), s.keys.owner("alice")).Val(); ttl <= 0 || ttl > 24*time.Hour {
 		t.Errorf("what is left of the owner ends in %v, want a day at most", ttl)
 	}
-	if _, err := s.UpdateOwner(t.Context(), "alice", func(o *token.Owner) (*token.Owner, error) { return alice, nil }); err != nil {
-		t.Fatal(err)
-	}
+	putOwner(t, s, alice)
 	if ttl := s.client.TTL(t.Context(), s.keys.owner("alice")).Val(); ttl != -1 {
 		t.Errorf("the owner, made anew, ends in %v, want never", ttl)
 	}
