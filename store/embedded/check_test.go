@@ -86,7 +86,7 @@ func TestListsOfADamagedFileEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	const n = scanStep + 1
+	const n = walkStep + 1
 	if err := s.note(t.Context(), func(tx tx) (err error) {
 		for i := range n {
 			key := fmt.Appendf(nil, "k%05d", i)

@@ -180,26 +180,6 @@ func (s *Store) placed() error {
 	return nil
 }
 
-// scan calls view again and again, as long as f asks for more. A long look
-// through the file is made in such steps: no page that a reader can still see is
-// written again, so that the file grows beside it, and a writer waits for every
-// reader where it outgrows its addresses.
-func (s *Store) scan(ctx context.Context, f func(tx) (more bool, err error)) error {
-	for more := true; more; {
-		err := s.view(ctx, func(tx tx) (err error) {
-			more, err = f(tx)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// scanStep is how many records are looked at in one step of a scan.
-const scanStep = 500
-
 // shielded calls f with the answers this package gives to what may go wrong
 // with the file below it. bbolt panics where it meets a damaged page, and the
 // mapped file faults where the disk can't be read: one lookup must fail of

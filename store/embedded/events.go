@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/patgate/patgate/store"
 )
 
@@ -127,31 +125,17 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (events []store.
 		}
 		at = append(at[:len(prefix)], number(n)...)
 	}
-	err = s.scan(ctx, func(tx tx) (more bool, err error) {
-		c := tx.b.Bucket(bucket).Cursor()
-		step, key := c.Prev, []byte(nil)
-		if q.After == "" {
-			key = lastBefore(c, at)
-		} else {
-			step, key = c.Next, firstBehind(c, at)
+	err = s.walk(ctx, bucket, prefix, at, q.After == "", func(tx tx, number []byte) (more bool, err error) {
+		e, err := tx.event(number)
+		if err != nil {
+			return false, err
 		}
-		for range scanStep {
-			if key == nil || !bytes.HasPrefix(key, prefix) {
+		if q.Selects(&e) {
+			if q.Limit > 0 && len(events) == q.Limit {
+				next = events[len(events)-1].ID
 				return false, nil
 			}
-			at = append(at[:0], key...)
-			e, err := tx.event(key[len(prefix):])
-			if err != nil {
-				return false, err
-			}
-			if q.Selects(&e) {
-				if q.Limit > 0 && len(events) == q.Limit {
-					next = events[len(events)-1].ID
-					return false, nil
-				}
-				events = append(events, e)
-			}
-			key, _ = step()
+			events = append(events, e)
 		}
 		return true, nil
 	})
@@ -165,15 +149,6 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (events []store.
 		}
 	}
 	return events, next, nil
-}
-
-// firstBehind moves c to the first key behind limit and returns it.
-func firstBehind(c *bbolt.Cursor, limit []byte) []byte {
-	key, _ := c.Seek(limit)
-	if bytes.Equal(key, limit) {
-		key, _ = c.Next()
-	}
-	return key
 }
 
 // PruneEvents implements store.Journal. It goes in steps, so that changes aren't
@@ -206,7 +181,7 @@ func (tx tx) pruneEvents(age time.Duration, max int, remove bool) (some bool, er
 		newest, _ = tx.event(key) // if it can't be read, its time isn't known, and none is removed for its age
 	}
 	before := store.KeptSince(time.Now(), newest.Time, age)
-	for key, _ := c.First(); key != nil && len(old) < scanStep; key, _ = c.Next() {
+	for key, _ := c.First(); key != nil && len(old) < walkStep; key, _ = c.Next() {
 		e, err := tx.event(key)
 		if err != nil { // it would be in the way for ever
 			damaged[string(key)] = true

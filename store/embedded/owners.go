@@ -20,28 +20,17 @@ func (s *Store) Owner(ctx context.Context, id string) (o *token.Owner, err error
 
 // Owners implements store.Store.
 func (s *Store) Owners(ctx context.Context, after string, limit int) (owners []*token.Owner, next string, err error) {
-	err = s.scan(ctx, func(tx tx) (more bool, err error) {
-		c := tx.owners().Cursor()
-		id, raw := c.Seek([]byte(after))
-		if id != nil && string(id) == after {
-			id, raw = c.Next()
+	err = s.walk(ctx, bucketOwners, nil, []byte(after), false, func(tx tx, id []byte) (more bool, err error) {
+		if limit > 0 && len(owners) == limit {
+			next = after
+			return false, nil
 		}
-		for range scanStep {
-			if id == nil {
-				return false, nil
-			}
-			if limit > 0 && len(owners) == limit {
-				next = after
-				return false, nil
-			}
-			o, err := token.DecodeOwner(raw)
-			if err != nil {
-				return false, fmt.Errorf("owner %q: %w", id, err)
-			}
-			owners = append(owners, o)
-			after = string(id) // not o.ID, which another key may have where the file is damaged
-			id, raw = c.Next()
+		o, err := tx.owner(id)
+		if err != nil {
+			return false, err
 		}
+		owners = append(owners, o)
+		after = string(id) // not o.ID, which another key may have where the file is damaged
 		return true, nil
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // Snapshot implements store.Snapshotter. The copy is made beside the file first, and
 // taken from there: for as long as w takes, the file would grow with every change, and
-// a writer might have to wait, as scan says. It has no name, so that nothing of it is
+// a writer might have to wait, as walk says. It has no name, so that nothing of it is
 // left behind. Where the store takes no changes the file doesn't grow, and there may be
 // no place for a copy.
 func (s *Store) Snapshot(ctx context.Context, w io.Writer) error {

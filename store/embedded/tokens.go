@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
@@ -60,55 +58,34 @@ func (s *Store) Token(ctx context.Context, id string) (t *token.Token, err error
 // Tokens implements store.Store. The cursor is the id of the last token looked at.
 func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
 	// Ids are walked from behind: in the index of one owner, where q names one.
-	var prefix []byte
+	bucket, prefix := bucketTokens, []byte(nil)
 	if q.Owner != nil {
-		prefix = ownerPrefix(*q.Owner)
+		bucket, prefix = bucketByOwner, ownerPrefix(*q.Owner)
 	}
 	before := append(bytes.Clone(prefix), q.Cursor...)
 	if q.Cursor == "" {
 		before = append(before, 0xff) // behind every id
 	}
-	err = s.scan(ctx, func(tx tx) (more bool, err error) {
-		ids := tx.tokens()
-		if q.Owner != nil {
-			ids = tx.byOwner()
+	var last []byte // not t.ID, which another key may have where the file is damaged
+	err = s.walk(ctx, bucket, prefix, before, true, func(tx tx, id []byte) (more bool, err error) {
+		t, err := tx.token(id)
+		if err != nil {
+			return false, err
 		}
-		c := ids.Cursor()
-		key := lastBefore(c, before)
-		for range scanStep {
-			if key == nil || !bytes.HasPrefix(key, prefix) {
+		if q.Selects(t) {
+			if q.Limit > 0 && len(tokens) == q.Limit {
+				next = string(last)
 				return false, nil
 			}
-			t, err := tx.token(key[len(prefix):])
-			if err != nil {
-				return false, err
-			}
-			if q.Selects(t) {
-				if q.Limit > 0 && len(tokens) == q.Limit {
-					next = string(before[len(prefix):])
-					return false, nil
-				}
-				tokens = append(tokens, t)
-			}
-			before = append(before[:0], key...) // not t.ID, which another key may have where the file is damaged
-			key, _ = c.Prev()
+			tokens = append(tokens, t)
 		}
+		last = append(last[:0], id...)
 		return true, nil
 	})
 	if err != nil {
 		return nil, "", err
 	}
 	return tokens, next, nil
-}
-
-// lastBefore moves c to the last key before limit and returns it.
-func lastBefore(c *bbolt.Cursor, limit []byte) (key []byte) {
-	if at, _ := c.Seek(limit); at == nil {
-		key, _ = c.Last()
-	} else {
-		key, _ = c.Prev()
-	}
-	return key
 }
 
 // Create implements store.Store.

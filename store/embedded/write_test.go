@@ -167,13 +167,13 @@ func TestCallbackEndsGoroutine(t *testing.T) {
 	}
 }
 
-// More tokens than one step of a scan looks at, of which few are selected.
-func TestScanInSteps(t *testing.T) {
+// More tokens than one step of a walk looks at, of which few are selected.
+func TestWalkInSteps(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	var tokens []*token.Token
 	var want []string
-	for i := range 3*scanStep + 1 {
+	for i := range 3*walkStep + 1 {
 		tok := newToken(fmt.Sprintf("t%05d", i))
 		if i%400 == 0 {
 			tok.Grants = []token.Grant{token.Full()}
@@ -210,14 +210,14 @@ func TestScanInSteps(t *testing.T) {
 	}
 
 	s.db.NoSync = true // so many owners, one by one
-	for i := range scanStep + 1 {
+	for i := range walkStep + 1 {
 		id := fmt.Sprintf("o%05d", i)
 		_, err := s.UpdateOwner(t.Context(), id, func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: id}, nil })
 		if err != nil {
 			t.Fatalf("UpdateOwner: %v", err)
 		}
 	}
-	if all, next, err := s.Owners(t.Context(), "", 0); err != nil || next != "" || len(all) != scanStep+1 {
-		t.Errorf("Owners = %d of them, next %q, %v, want %d", len(all), next, err, scanStep+1)
+	if all, next, err := s.Owners(t.Context(), "", 0); err != nil || next != "" || len(all) != walkStep+1 {
+		t.Errorf("Owners = %d of them, next %q, %v, want %d", len(all), next, err, walkStep+1)
 	}
 }
