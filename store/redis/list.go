@@ -56,30 +56,9 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 // tokensPage reads the next tokens, of all or of an owner, whose ids are before an
 // id; "" for the first. last is the id of the last one, "" when there are no more.
 func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (all []*token.Token, last string, err error) {
-	index, end := s.keys.ids, "("+before+"\x00"
-	if owner != nil {
-		index, end = s.keys.own(*owner), "("+before
-	}
-	if before == "" {
-		end = "+"
-	}
-	cmd := redis.NewStringSliceCmd(noContext, "zrevrangebylex", index, end, "-", "limit", 0, step)
-	if err := s.send(ctx, cmd); err != nil {
+	ids, where, err := s.idsPage(ctx, owner, before)
+	if err != nil {
 		return nil, "", err
-	}
-	ids, where := cmd.Val(), make([]*token.Digest, len(cmd.Val()))
-	if owner != nil {
-		if where, err = s.whereAre(ctx, ids...); err != nil {
-			return nil, "", err
-		}
-	} else {
-		for i, e := range ids {
-			id, d, ok := splitIDEntry(e)
-			if !ok {
-				return nil, "", errValue
-			}
-			ids[i], where[i] = id, &d
-		}
 	}
 	var digests []token.Digest
 	for _, d := range where {
@@ -110,4 +89,32 @@ func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (a
 		last = ids[step-1]
 	}
 	return all, last, s.withUses(ctx, all...)
+}
+
+// idsPage reads the next ids for tokensPage, and where the tokens are; nil: nowhere, by now.
+func (s *Store) idsPage(ctx context.Context, owner *string, before string) (ids []string, where []*token.Digest, err error) {
+	index, end := s.keys.ids, "("+before+"\x00"
+	if owner != nil {
+		index, end = s.keys.own(*owner), "("+before
+	}
+	if before == "" {
+		end = "+"
+	}
+	cmd := redis.NewStringSliceCmd(noContext, "zrevrangebylex", index, end, "-", "limit", 0, step)
+	if err := s.send(ctx, cmd); err != nil {
+		return nil, nil, err
+	}
+	ids = cmd.Val()
+	if owner != nil {
+		where, err = s.whereAre(ctx, ids...)
+		return ids, where, err
+	}
+	for i, e := range ids {
+		id, d, ok := splitIDEntry(e)
+		if !ok {
+			return nil, nil, errValue
+		}
+		ids[i], where = id, append(where, &d)
+	}
+	return ids, where, nil
 }

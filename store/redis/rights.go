@@ -63,20 +63,12 @@ return refused`
 func (s *Store) lookAtRights(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
-	all, _ := json.Marshal(s.keys.rights()) // texts: never fails
 	var mu sync.Mutex
 	var texts []string // one for each server of a Cluster
 	err := s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
-		cmd := eval(scriptRefused, nil, string(all))
-		if err := server.Process(ctx, cmd); err != nil && !forbidden(err) {
-			if strings.Contains(err.Error(), "acl_check_cmd") {
-				return nil // a server that has none can't say
-			}
-			return err
-		}
-		refused, err := cmd.StringSlice()
+		refused, err := s.refused(ctx, server)
 		if err != nil {
-			refused = []string{"eval"}
+			return err
 		}
 		where := s.where
 		if s.cluster != nil { // whose servers have users of their own
@@ -103,6 +95,22 @@ func (s *Store) lookAtRights(ctx context.Context) {
 		s.log.Error("LOOKUPS OR CHANGES FAIL, OR REVOCATIONS MAY BE LOST in a fail-over: "+missing.Error(), "store", s.where)
 	case missing == nil && before != nil:
 		s.log.Info("the redis user may do all that is needed again", "store", s.where)
+	}
+}
+
+// refused returns what of the commands that are needed the user may not run on a server.
+func (s *Store) refused(ctx context.Context, server *redis.Client) ([]string, error) {
+	all, _ := json.Marshal(s.keys.rights()) // texts: never fails
+	cmd := eval(scriptRefused, nil, string(all))
+	switch err := server.Process(ctx, cmd); {
+	case err == nil:
+		return cmd.StringSlice()
+	case forbidden(err):
+		return []string{"eval"}, nil
+	case strings.Contains(err.Error(), "acl_check_cmd"):
+		return nil, nil // a server that doesn't know it can't say
+	default:
+		return nil, err
 	}
 }
 

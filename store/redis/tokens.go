@@ -25,20 +25,9 @@ func (s *Store) creation(ctx context.Context, tokens []*token.Token) (*change, e
 	if err != nil {
 		return nil, err
 	}
-	seenIDs, seen := map[string]bool{}, map[token.Digest]bool{}
-	var digests []token.Digest
-	for i, t := range tokens {
-		if taken[i] != nil || seenIDs[t.ID] {
-			return nil, &store.ExistsError{ID: t.ID, By: "id"}
-		}
-		seenIDs[t.ID] = true
-		for _, d := range t.Digests() {
-			if seen[d] {
-				return nil, &store.ExistsError{ID: t.ID, By: "secret"}
-			}
-			seen[d] = true
-			digests = append(digests, d)
-		}
+	digests, err := newDigests(tokens, taken)
+	if err != nil {
+		return nil, err
 	}
 	there, err := s.readAll(ctx, digests, s.settle)
 	if err != nil {
@@ -61,6 +50,26 @@ func (s *Store) creation(ctx context.Context, tokens []*token.Token) (*change, e
 	}
 	c.free = ids
 	return c, nil
+}
+
+// newDigests returns the digests of tokens to be made. taken is where their ids are; no two
+// may have an id or a digest in common.
+func newDigests(tokens []*token.Token, taken []*token.Digest) (digests []token.Digest, err error) {
+	ids, seen := map[string]bool{}, map[token.Digest]bool{}
+	for i, t := range tokens {
+		if taken[i] != nil || ids[t.ID] {
+			return nil, &store.ExistsError{ID: t.ID, By: "id"}
+		}
+		ids[t.ID] = true
+		for _, d := range t.Digests() {
+			if seen[d] {
+				return nil, &store.ExistsError{ID: t.ID, By: "secret"}
+			}
+			seen[d] = true
+			digests = append(digests, d)
+		}
+	}
+	return digests, nil
 }
 
 // Update implements store.Store.
