@@ -87,8 +87,35 @@ func (c *checking) count(what string, b *bbolt.Bucket) int {
 
 // records compares records, indexes and numbers with each other.
 func (c *checking) records(tx tx) {
-	digests := 0
-	tokens := c.each("tokens", tx.tokens(), func(id, raw []byte) {
+	tokens, digests := c.tokens(tx)
+	owners := c.each("owners", tx.owners(), func(id, raw []byte) {
+		if o, err := token.DecodeOwner(raw); err != nil || o.ID != string(id) {
+			c.wrong("owner %q holds %+v, %v", id, o, err)
+		}
+	})
+	events, indexed := c.events(tx)
+	// Every token's own entries are there: with as many in all, there are no others.
+	for _, number := range []struct {
+		what string
+		n    int
+		want int
+	}{
+		{"digests", c.count("digests", tx.digests()), digests},
+		{"tokens listed with owners", c.count("tokens listed with owners", tx.byOwner()), tokens},
+		{"tokens by the number", int(tx.number(keyTokens)), tokens},
+		{"events in indexes", c.count("events in indexes", tx.eventsBy()), indexed},
+		{"events by the number", int(tx.number(keyEvents)), events},
+		{"owners by the number", int(tx.number(keyOwners)), owners},
+	} {
+		if number.n != number.want {
+			c.wrong("%d %s, want %d", number.n, number.what, number.want)
+		}
+	}
+}
+
+// tokens compares tokens with their indexes, and counts them and their digests.
+func (c *checking) tokens(tx tx) (tokens, digests int) {
+	tokens = c.each("tokens", tx.tokens(), func(id, raw []byte) {
 		t, err := token.Decode(raw)
 		if err != nil {
 			c.wrong("token %q: %v", id, err)
@@ -108,14 +135,13 @@ func (c *checking) records(tx tx) {
 			c.wrong("token %q is not listed with its owner %q", t.ID, t.Owner)
 		}
 	})
-	owners := c.each("owners", tx.owners(), func(id, raw []byte) {
-		if o, err := token.DecodeOwner(raw); err != nil || o.ID != string(id) {
-			c.wrong("owner %q holds %+v, %v", id, o, err)
-		}
-	})
-	indexed := 0
+	return tokens, digests
+}
+
+// events compares events with their index, and counts them and what they have there.
+func (c *checking) events(tx tx) (events, indexed int) {
 	index := tx.eventsBy()
-	events := c.each("events", tx.events(), func(key, _ []byte) {
+	events = c.each("events", tx.events(), func(key, _ []byte) {
 		e, err := tx.event(key)
 		if err != nil {
 			c.wrong("%v", err)
@@ -129,23 +155,7 @@ func (c *checking) records(tx tx) {
 			return nil
 		})
 	})
-	// Every token's own entries are there: with as many in all, there are no others.
-	for _, number := range []struct {
-		what string
-		n    int
-		want int
-	}{
-		{"digests", c.count("digests", tx.digests()), digests},
-		{"tokens listed with owners", c.count("tokens listed with owners", tx.byOwner()), tokens},
-		{"tokens by the number", int(tx.number(keyTokens)), tokens},
-		{"events in indexes", c.count("events in indexes", index), indexed},
-		{"events by the number", int(tx.number(keyEvents)), events},
-		{"owners by the number", int(tx.number(keyOwners)), owners},
-	} {
-		if number.n != number.want {
-			c.wrong("%d %s, want %d", number.n, number.what, number.want)
-		}
-	}
+	return events, indexed
 }
 
 // uses looks for uses that are of no token, which versions that don't know uses leave
