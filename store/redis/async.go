@@ -19,8 +19,8 @@ type asyncFind struct {
 	done     func(store.Found, error)
 }
 
-// FindAsync implements store.Async. What one lookup tells costs no goroutine and
-// no timer. Where more must be read, Find does.
+// FindAsync implements store.Async. A token that one lookup finds costs no goroutine and
+// no timer. Where more must be read, a goroutine calls Find.
 func (s *Store) FindAsync(d token.Digest, done func(store.Found, error)) {
 	f := &asyncFind{s: s, digest: d, position: s.told.position(), floor: s.floors.of(tokenFloor(d)), done: done}
 	f.key, f.end = s.keys.token(d), f.ended

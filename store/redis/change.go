@@ -91,8 +91,8 @@ func (c *change) hold(d token.Digest, r record) {
 	c.what = append(c.what, touched{digest: d, version: max(r.version, 1), gone: r.raw == ""})
 }
 
-// settle returns what a key holds after every change under way there has ended,
-// which is seen to.
+// settle sees to it that the change under way on a key ends, if there is one, and returns
+// what the key holds then.
 func (s *Store) settle(ctx context.Context, d token.Digest) (record, error) {
 	for {
 		floor := s.floors.of(tokenFloor(d))
@@ -143,8 +143,8 @@ func (s *Store) retry(ctx context.Context, plan func() (*change, error)) error {
 	})
 }
 
-// again calls f until it doesn't meet another change, and once more where the
-// connection of a step that isn't sent twice had died in the pool.
+// again calls f until no other change comes between, and once more where a step that
+// mustn't be sent twice met a connection that had died in the pool.
 func (s *Store) again(ctx context.Context, f func() error) error {
 	died := false
 	for range 1000 {

@@ -260,8 +260,8 @@ func (s *Store) takeIn(to store.Position, what []touched) {
 	s.beatNow()
 }
 
-// raiseFloors remembers what a change has made of records. Where the feed has passed over
-// it, a later one may have deleted its tokens.
+// raiseFloors remembers what a change has made of records. passedOver says that the feed has
+// gone on without its being taken in: a later change may have deleted its tokens.
 func (s *Store) raiseFloors(what []touched, passedOver bool) {
 	for _, t := range what {
 		to := floor{version: t.version, gone: t.gone}
@@ -274,10 +274,10 @@ func (s *Store) raiseFloors(what []touched, passedOver bool) {
 	}
 }
 
-// skip raises the floors of what was changed up to a place in the feed and not taken in: it
-// goes back from there to an entry that was. Positions don't tell, for a server that has
-// lost some uses theirs again. Where entries between are gone, or too many, any token may
-// have been deleted. So many are asked for at a time.
+// skip raises the floors of the changes up to a place in the feed that were not taken in. It
+// reads back from there, batch entries at a time, until it meets one that was. That takes the
+// same mark, for a server that has lost changes uses their positions again. Where entries in
+// between are gone, or too many, any token may have been deleted by one of them.
 func (s *Store) skip(ctx context.Context, to cursor, batch int) error {
 	var what []touched // the last first
 	from, mark, gap := streamID(to.n), to.mark, false

@@ -83,8 +83,8 @@ func (f *floors) raise(name string, to floor) {
 	f.by[name] = to
 }
 
-// doubtAbsence lets every token be absent: what stood in a gap of the feed may have
-// deleted it, and nobody can tell.
+// doubtAbsence allows every token to be absent: a change in a gap of the feed, which nobody
+// can read any more, may have deleted it.
 func (f *floors) doubtAbsence() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

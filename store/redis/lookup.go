@@ -135,8 +135,8 @@ func (n *lane) carry() {
 	}
 }
 
-// take takes those that have waited longest, and began at about the same time:
-// they have as long to go.
+// take takes those that have waited longest, and began at about the same time, so that
+// one deadline does for all of them.
 func (n *lane) take(batch []*lookup) []*lookup {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -206,7 +206,8 @@ func (n *lane) mget(ctx context.Context, batch []*lookup) {
 	}
 }
 
-// process has a command carried out that reads a batch, behind what is to be before it.
+// process carries out the command that reads a batch, behind the commands that its lookups
+// want carried out before.
 func (n *lane) process(ctx context.Context, batch []*lookup, cmd redis.Cmder) {
 	if !slices.ContainsFunc(batch, func(l *lookup) bool { return l.before != nil }) {
 		n.server.Process(ctx, cmd)
@@ -222,7 +223,7 @@ func (n *lane) process(ctx context.Context, batch []*lookup, cmd redis.Cmder) {
 	execute(ctx, p)
 }
 
-// errBefore is the error of what was to be before.
+// errBefore returns the error of the command before the lookup, if there is one.
 func (l *lookup) errBefore() error {
 	if l.before == nil {
 		return nil

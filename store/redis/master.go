@@ -134,7 +134,7 @@ func runID(ctx context.Context, server redis.UniversalClient) (string, error) {
 	return infoField(info.Val(), "run_id"), nil
 }
 
-// believed returns an error where the server may have been cut off for longer than a
+// believed returns errCutOff where the server may have been cut off for longer than a
 // gateway may use what it holds.
 func (s *Store) believed() error {
 	if s.cutOff.Load() && time.Since(s.Heard()) > time.Duration(s.holds.Load()) {

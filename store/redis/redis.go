@@ -184,7 +184,7 @@ type Store struct {
 	floors floors
 
 	// Changes.
-	changes  chan struct{}             // has room for those being made
+	changes  chan struct{}             // a semaphore: see inTurn
 	replicas sync.Map                  // of replicas, by the *redis.Client that has them
 	counting sync.Mutex                // of replicas
 	seen     atomic.Pointer[sightings] // replicas, by any gateway; nil: not asked yet
@@ -295,8 +295,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// at says where err came from. What was being done, the caller says, who does it with one
-// token or owner, or a few tokens.
+// at says where err came from. It is for what is done with one token or owner, or a few
+// tokens: the caller says what that was.
 func (s *Store) at(err error) error {
 	if err == nil {
 		return nil

@@ -85,10 +85,9 @@ func (s *Store) begin(ctx context.Context, mark string, writes []write, free ...
 	return s.sendOnce(ctx, unsafe, cmd)
 }
 
-// intend writes the intents. They are sent once, so that none of a committed change
-// comes late: where the key had no value before, and its token was deleted since, it
-// would bring that back. One of an aborted change may come late, and counts for
-// nothing; see undo.
+// intend writes the intents. They are sent once, so that no second copy of one comes when
+// the change is committed and forgotten: it could bring back a token that was deleted
+// since. One of an aborted change may come late, and counts for nothing; see undo.
 func (s *Store) intend(ctx context.Context, c *change) error {
 	// In one order everywhere, so that one of two rivals gets all it wants.
 	slices.SortFunc(c.writes, func(a, b write) int { return slices.Compare(a.digest[:], b.digest[:]) })
