@@ -34,7 +34,7 @@ func Decode(data []byte, v any) error {
 	if halfPair(data) {
 		return invalid(`not valid UTF-8: half a surrogate pair (\ud800 to \udfff)`)
 	}
-	return checkKeys(data)
+	return checkKeys(json.NewDecoder(bytes.NewReader(data)), false)
 }
 
 // halfPair reports whether data, which is valid JSON, has half of a surrogate pair. It
@@ -105,46 +105,33 @@ func badJSON(err error) error {
 // freeKey is the key of objects whose keys the client chooses: names of headers.
 const freeKey = "headers"
 
-// checkKeys refuses what encoding/json lets pass in data, which is valid JSON: a
-// key that an object has twice, of which it takes the last, and one that is a
-// field's but for its case. Fields are written in lower case.
-func checkKeys(data []byte) error {
-	type level struct {
-		keys  map[string]bool // nil in an array
-		atKey bool
-		free  bool
+// checkKeys refuses what encoding/json lets pass in a value, which is valid JSON: a key
+// that an object has twice, of which it takes the last, and, unless keys are free, one
+// that is a field's but for its case. Fields are written in lower case.
+func checkKeys(dec *json.Decoder, free bool) error {
+	begin, _ := dec.Token() // was read before: never fails
+	if _, nested := begin.(json.Delim); !nested {
+		return nil
 	}
-	var levels []level
-	last := "" // the key before a value
-	dec := json.NewDecoder(bytes.NewReader(data))
-	for {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil // the end
-		}
-		if n := len(levels) - 1; n >= 0 && levels[n].keys != nil {
-			if key, ok := tok.(string); ok && levels[n].atKey {
-				folded := strings.ToLower(strings.ToUpper(key))
-				if levels[n].keys[folded] {
-					return invalid("key %q is given twice", key)
-				}
-				if folded != key && !levels[n].free {
-					return invalid("unknown key %q", key)
-				}
-				levels[n].keys[folded] = true
-				levels[n].atKey, last = false, key
-				continue
+	keys := map[string]bool{}
+	for dec.More() {
+		key := ""
+		if begin == json.Delim('{') {
+			tok, _ := dec.Token()
+			key = tok.(string)
+			folded := strings.ToLower(strings.ToUpper(key))
+			if keys[folded] {
+				return invalid("key %q is given twice", key)
 			}
-			levels[n].atKey = true // behind this value
+			if folded != key && !free {
+				return invalid("unknown key %q", key)
+			}
+			keys[folded] = true
 		}
-		switch tok {
-		case json.Delim('{'):
-			levels = append(levels, level{keys: map[string]bool{}, atKey: true, free: last == freeKey})
-			last = ""
-		case json.Delim('['):
-			levels = append(levels, level{})
-		case json.Delim('}'), json.Delim(']'):
-			levels = levels[:len(levels)-1]
+		if err := checkKeys(dec, key == freeKey); err != nil {
+			return err
 		}
 	}
+	dec.Token() // the end
+	return nil
 }
