@@ -229,14 +229,11 @@ const (
 func (c *call) lifetimeForm(f *form) lifetimeForm {
 	rules := c.Rules()
 	l := lifetimeForm{form: f, now: c.now, max: rules.MaxLifetime, First: c.now.UTC().Format(time.DateOnly)}
-	usual := rules.DefaultLifetime
 	if l.max > 0 {
 		// A day means its end, which has to be in bounds as well.
 		l.Last = c.now.UTC().Add(l.max - day).Format(time.DateOnly)
-		if usual == 0 || usual > l.max {
-			usual = l.max
-		}
 	}
+	usual := rules.Capped(rules.DefaultLifetime)
 	presets := []time.Duration{7 * day, 30 * day, 90 * day, 365 * day}
 	if usual > 0 && !slices.Contains(presets, usual) {
 		presets = append(presets, usual)

@@ -47,14 +47,24 @@ func (r *Registry) expiry(l Lifetime, now time.Time) (time.Time, error) {
 	case l.NoExpiry:
 		return time.Time{}, nil
 	}
-	d := r.rules.DefaultLifetime
-	if limit := r.rules.MaxLifetime; limit > 0 && (d == 0 || d > limit) {
-		d = limit
+	return r.rules.end(r.rules.DefaultLifetime, now), nil
+}
+
+// end returns when a secret made now expires that is to live as long as this, or as the
+// rules allow; 0 and zero: for ever.
+func (r *Rules) end(life time.Duration, now time.Time) time.Time {
+	if life = r.Capped(life); life == 0 {
+		return time.Time{}
 	}
-	if d == 0 {
-		return time.Time{}, nil
+	return now.Add(life)
+}
+
+// Capped returns a lifetime, or MaxLifetime where it is longer; 0: for ever.
+func (r *Rules) Capped(life time.Duration) time.Duration {
+	if r.MaxLifetime > 0 && (life == 0 || life > r.MaxLifetime) {
+		return r.MaxLifetime
 	}
-	return now.Add(d), nil
+	return life
 }
 
 func (r *Registry) bounded(what, given string, at, now time.Time) (time.Time, error) {

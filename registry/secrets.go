@@ -56,18 +56,12 @@ func (a *Account) Regenerate(ctx context.Context, id string, n Renewal) (t *toke
 // longer life than the secret before was given. Without a lifetime, it gets the same
 // again, as far as the rules allow.
 func (r *Registry) expiryAsBefore(t *token.Token, l Lifetime, now time.Time) (time.Time, error) {
-	had, limit := t.Lifetime(), r.rules.MaxLifetime
+	had := t.Lifetime()
 	if had <= 0 && !t.ExpiresAt.IsZero() {
 		had = t.ExpiresAt.Sub(now) // imported with a date of its making that can't be
 	}
 	if l == (Lifetime{}) {
-		if had == 0 || limit > 0 && had > limit {
-			had = limit
-		}
-		if had == 0 {
-			return time.Time{}, nil
-		}
-		return now.Add(had), nil
+		return r.rules.end(had, now), nil
 	}
 	expires, err := r.expiry(l, now)
 	if err == nil && had > 0 && (expires.IsZero() || expires.After(now.Add(had))) {
