@@ -12,14 +12,14 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// exported is a line of an export, which record reads.
-type exported struct {
+// exportLine is a line of an export, which importLine reads.
+type exportLine struct {
 	token.View
-	Digest  string            `json:"digest"`
-	Retired []exportedRetired `json:"retired,omitempty"`
+	Digest  string          `json:"digest"`
+	Retired []exportRetired `json:"retired,omitempty"`
 }
 
-type exportedRetired struct {
+type exportRetired struct {
 	Digest string    `json:"digest"`
 	Until  time.Time `json:"until"`
 }
@@ -33,9 +33,9 @@ func (r *Registry) Export(ctx context.Context, w io.Writer) error {
 	enc.SetEscapeHTML(false)
 	err := r.pages(ctx, store.Query{}, func(page []*token.Token) error {
 		for _, t := range page {
-			line := exported{View: r.View(t), Digest: r.rules.Hasher.Format(t.Digest)}
+			line := exportLine{View: r.View(t), Digest: r.rules.Hasher.Format(t.Digest)}
 			for _, old := range t.Retired {
-				line.Retired = append(line.Retired, exportedRetired{r.rules.Hasher.Format(old.Digest), old.Until.UTC()})
+				line.Retired = append(line.Retired, exportRetired{r.rules.Hasher.Format(old.Digest), old.Until.UTC()})
 			}
 			if err := enc.Encode(line); err != nil {
 				return fmt.Errorf("writing token %s: %w", t.ID, err)

@@ -98,7 +98,7 @@ type entry struct {
 
 // add puts the token of a line into the batch.
 func (i *importer) add(line []byte) error {
-	var in record
+	var in importLine
 	if err := Decode(line, &in); err != nil {
 		return err
 	}

@@ -14,19 +14,6 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// ownerRecord returns the record of an owner; where there is none, one that
-// changes nothing.
-func (r *Registry) ownerRecord(ctx context.Context, id string) (*token.Owner, error) {
-	o, err := r.store.Owner(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return token.NewOwner(id), nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading owner %q: %w", id, err)
-	}
-	return o, nil
-}
-
 // mayCreate refuses what the limits of the token's owner, or of who makes it,
 // don't allow, but for max_tokens, which it returns; 0: any number.
 func (r *Registry) mayCreate(ctx context.Context, by Actor, owner string, grants []token.Grant) (maxTokens int, err error) {

@@ -99,6 +99,26 @@ func (a *Account) List(ctx context.Context, q Query) (tokens []*token.Token, nex
 	return tokens, next, nil
 }
 
+// pages calls f with the tokens that q selects, page by page.
+func (r *Registry) pages(ctx context.Context, q store.Query, f func([]*token.Token) error) error {
+	q.Limit = MaxLimit
+	for {
+		tokens, next, err := r.store.Tokens(ctx, q)
+		if err != nil {
+			return fmt.Errorf("listing tokens: %w", err)
+		}
+		if len(tokens) > 0 {
+			if err := f(tokens); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		q.Cursor = next
+	}
+}
+
 var errCursor = invalid("cursor: want what the page before gave as next, with the same sort")
 
 // selected returns what q asks of the store, but for the cursor.

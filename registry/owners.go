@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -121,6 +122,19 @@ func validOwner(o *token.Owner) error {
 func (r *Registry) Owner(ctx context.Context, id string) (*token.Owner, error) {
 	o, err := r.store.Owner(ctx, id)
 	return o, noOwner(id, "reading", err)
+}
+
+// ownerRecord returns the record of an owner; where there is none, one that
+// changes nothing.
+func (r *Registry) ownerRecord(ctx context.Context, id string) (*token.Owner, error) {
+	o, err := r.store.Owner(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return token.NewOwner(id), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading owner %q: %w", id, err)
+	}
+	return o, nil
 }
 
 // Owners returns the owners with a record, sorted by id, from behind the id

@@ -190,23 +190,3 @@ func (r *Registry) eachOf(ctx context.Context, owner string, f func([]*token.Tok
 	}
 	return r.pages(ctx, store.Query{Owner: &owner}, f)
 }
-
-// pages calls f with the tokens that q selects, page by page.
-func (r *Registry) pages(ctx context.Context, q store.Query, f func([]*token.Token) error) error {
-	q.Limit = MaxLimit
-	for {
-		tokens, next, err := r.store.Tokens(ctx, q)
-		if err != nil {
-			return fmt.Errorf("listing tokens: %w", err)
-		}
-		if len(tokens) > 0 {
-			if err := f(tokens); err != nil {
-				return err
-			}
-		}
-		if next == "" {
-			return nil
-		}
-		q.Cursor = next
-	}
-}

@@ -8,8 +8,8 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// record is a line of an import: a token as clients see it, and what finds it.
-type record struct {
+// importLine is a line of an import: a token as clients see it, and what finds it.
+type importLine struct {
 	ID            string        `json:"id"`
 	Name          string        `json:"name"`
 	Description   string        `json:"description"`
@@ -27,19 +27,19 @@ type record struct {
 	LastUsedAt    *string       `json:"last_used_at"`
 	LastUsedIP    *string       `json:"last_used_ip"`
 
-	Secret  string         `json:"secret"`
-	Digest  string         `json:"digest"`
-	Retired []retiredInput `json:"retired"`
+	Secret  string          `json:"secret"`
+	Digest  string          `json:"digest"`
+	Retired []importRetired `json:"retired"`
 }
 
-type retiredInput struct {
+type importRetired struct {
 	Digest string `json:"digest"`
 	Until  string `json:"until"`
 }
 
 // parse makes a token of a line of an import. A missing id is left empty and a
 // missing time of creation zero: the caller completes them.
-func (r *Registry) parse(in *record) (*token.Token, error) {
+func (r *Registry) parse(in *importLine) (*token.Token, error) {
 	t := &token.Token{
 		ID: in.ID, Name: in.Name, Description: in.Description, Owner: in.Owner,
 		Hint: in.Hint, CreatedBy: in.CreatedBy,
@@ -68,7 +68,7 @@ func (r *Registry) parse(in *record) (*token.Token, error) {
 		if at.given == nil {
 			continue
 		}
-		if *at.to, err = recordTime(at.what, *at.given); err != nil {
+		if *at.to, err = importTime(at.what, *at.given); err != nil {
 			return nil, err
 		}
 	}
@@ -110,14 +110,14 @@ func (r *Registry) parseStatus(t *token.Token, status *string) error {
 // however slowly. Shorter ones are taken: whether they go on is for its clients to say.
 const guessableLength = 16
 
-func (in *record) guessable() bool { return in.Secret != "" && len(in.Secret) < guessableLength }
+func (in *importLine) guessable() bool { return in.Secret != "" && len(in.Secret) < guessableLength }
 
 // maxHint is above every hint that patgate makes and below a secret worth the
 // name.
 const maxHint = 32
 
 // parseSecret sets what t is found by.
-func (r *Registry) parseSecret(t *token.Token, in *record) (err error) {
+func (r *Registry) parseSecret(t *token.Token, in *importLine) (err error) {
 	switch {
 	case in.Secret == "" && in.Digest == "":
 		return invalid("secret: missing; give it, or its digest")
@@ -149,7 +149,7 @@ func (r *Registry) parseSecret(t *token.Token, in *record) (err error) {
 		if slices.Contains(t.Digests(), d) {
 			return invalid("retired: a secret that is there twice")
 		}
-		until, err := recordTime("retired: until", old.Until)
+		until, err := importTime("retired: until", old.Until)
 		if err != nil {
 			return err
 		}
@@ -158,8 +158,8 @@ func (r *Registry) parseSecret(t *token.Token, in *record) (err error) {
 	return nil
 }
 
-// recordTime reads a time that a record can keep.
-func recordTime(what, s string) (time.Time, error) {
+// importTime reads a time that a record can keep.
+func importTime(what, s string) (time.Time, error) {
 	t, err := parseTime(what, s)
 	if err != nil {
 		return t, err
