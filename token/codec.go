@@ -70,7 +70,7 @@ func (t *Token) Encode(b []byte) []byte {
 	b = putGrants(b, tagGrant, t.Grants)
 	for _, p := range t.AllowedIPs {
 		raw, _ := p.MarshalBinary() // never fails for a valid prefix
-		b = putBytes(b, tagAllowedIP, raw)
+		b = putField(b, tagAllowedIP, raw)
 	}
 	b = putTime(b, tagCreatedAt, t.CreatedAt)
 	b = putString(b, tagCreatedBy, t.CreatedBy)
@@ -80,13 +80,11 @@ func (t *Token) Encode(b []byte) []byte {
 	b = putTime(b, tagLastUsedAt, t.LastUsedAt)
 	if t.LastUsedIP.IsValid() {
 		raw, _ := t.LastUsedIP.MarshalBinary() // never fails
-		b = putBytes(b, tagLastUsedIP, raw)
+		b = putField(b, tagLastUsedIP, raw)
 	}
-	b = putBytes(b, tagDigest, t.Digest[:])
+	b = putField(b, tagDigest, t.Digest[:])
 	for _, r := range t.Retired {
-		b = append(b, tagRetired, byte(len(r.Digest)+timeSize))
-		b = append(b, r.Digest[:]...)
-		b = appendTime(b, r.Until)
+		b = putField(b, tagRetired, appendTime(r.Digest[:], r.Until))
 	}
 	return b
 }
@@ -146,7 +144,7 @@ func DecodeString(record string) (*Token, error) {
 			r.Until, err = readTime(v[copy(r.Digest[:], v):])
 			t.Retired = append(t.Retired, r)
 		default:
-			err = fmt.Errorf("record has field %d, which this version of patgate doesn't know", tag)
+			err = unknownField("record", tag)
 		}
 		return err
 	})
@@ -164,7 +162,7 @@ func (o *Owner) Encode(b []byte) []byte {
 	b = putBool(b, tagOwnerAdmin, o.Admin)
 	b = putBool(b, tagOwnerMayNotCreate, !o.MayCreate)
 	if o.MaxTokens != 0 {
-		b = putBytes(b, tagOwnerMaxTokens, binary.AppendUvarint(nil, uint64(o.MaxTokens)))
+		b = putField(b, tagOwnerMaxTokens, binary.AppendUvarint(nil, uint64(o.MaxTokens)))
 	}
 	b = putGrants(b, tagOwnerGrant, o.Grants)
 	b = putTime(b, tagOwnerCreatedAt, o.CreatedAt)
@@ -197,7 +195,7 @@ func DecodeOwner(b []byte) (*Owner, error) {
 		case tagOwnerUpdatedAt:
 			o.UpdatedAt, err = readTime(v)
 		default:
-			err = fmt.Errorf("record has field %d, which this version of patgate doesn't know", tag)
+			err = unknownField("record", tag)
 		}
 		return err
 	})
@@ -207,7 +205,8 @@ func DecodeOwner(b []byte) (*Owner, error) {
 	return o, nil
 }
 
-func putBytes(b []byte, tag byte, v []byte) []byte {
+// putField appends a field, also an empty one.
+func putField[T string | []byte](b []byte, tag byte, v T) []byte {
 	b = append(b, tag)
 	b = binary.AppendUvarint(b, uint64(len(v)))
 	return append(b, v...)
@@ -217,14 +216,7 @@ func putString(b []byte, tag byte, s string) []byte {
 	if s == "" {
 		return b
 	}
-	b = append(b, tag)
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	return append(b, s...)
-}
-
-// putValue is putString for the members of a list, where an empty one counts.
-func putValue(b []byte, tag byte, s string) []byte {
-	return putBytes(b, tag, []byte(s))
+	return putField(b, tag, s)
 }
 
 func putBool(b []byte, tag byte, v bool) []byte {
@@ -252,20 +244,20 @@ func appendTime(b []byte, t time.Time) []byte {
 
 func putGrants(b []byte, tag byte, grants []Grant) []byte {
 	for _, g := range grants {
-		b = putBytes(b, tag, g.encode(nil))
+		b = putField(b, tag, g.encode(nil))
 	}
 	return b
 }
 
 func (g Grant) encode(b []byte) []byte {
 	for _, v := range g.Spaces {
-		b = putValue(b, tagSpace, v)
+		b = putField(b, tagSpace, v)
 	}
 	for _, v := range g.Scopes {
-		b = putValue(b, tagScope, v)
+		b = putField(b, tagScope, v)
 	}
 	for _, v := range g.Resources {
-		b = putValue(b, tagResource, v)
+		b = putField(b, tagResource, v)
 	}
 	return b
 }
@@ -281,7 +273,7 @@ func appendGrant(grants []Grant, record string) ([]Grant, error) {
 		case tagResource:
 			g.Resources = append(g.Resources, v)
 		default:
-			return fmt.Errorf("grant has field %d, which this version of patgate doesn't know", tag)
+			return unknownField("grant", tag)
 		}
 		return nil
 	})
@@ -325,6 +317,10 @@ func eachField(s string, field func(tag byte, v string) error) error {
 		s = s[1+w+int(n):]
 	}
 	return nil
+}
+
+func unknownField(of string, tag byte) error {
+	return fmt.Errorf("%s has field %d, which this version of patgate doesn't know", of, tag)
 }
 
 // uvarint is binary.Uvarint for a string.

@@ -65,7 +65,7 @@ func TestDecodeOldOwner(t *testing.T) {
 	for name, v := range map[string][]byte{
 		"no number": nil, "an unfinished one": {0x80}, "two": {1, 1}, "one beyond an int": binary.AppendUvarint(nil, 1<<63),
 	} {
-		_, err := DecodeOwner(putBytes(old, tagOwnerMaxTokens, v))
+		_, err := DecodeOwner(putField(old, tagOwnerMaxTokens, v))
 		wantError(t, "max_tokens of "+name, err, "damaged")
 	}
 }
@@ -80,7 +80,7 @@ func TestTimesAreStoredInUTC(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	field := func(tag byte, v ...byte) []byte { return putBytes([]byte{codecVersion}, tag, v) }
+	field := func(tag byte, v ...byte) []byte { return putField([]byte{codecVersion}, tag, v) }
 	for _, c := range []struct {
 		name string
 		raw  []byte

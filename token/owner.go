@@ -1,6 +1,7 @@
 package token
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -38,6 +39,9 @@ func (o *Owner) Clone() *Owner {
 
 // Validate reports what in the record could not be kept or shown.
 func (o *Owner) Validate() error {
+	if o.ID == "" {
+		return errors.New("owner: an empty id")
+	}
 	if err := validOwnerID(o.ID); err != nil {
 		return err
 	}
@@ -47,16 +51,13 @@ func (o *Owner) Validate() error {
 	return validGrants(o.Grants)
 }
 
-// validOwnerID returns why id can't be an owner's, or nil.
+// validOwnerID returns why id can't be the owner of a token, or nil. It may be empty.
 func validOwnerID(id string) error {
 	if err := ValidText("owner", id, MaxOwnerLength); err != nil {
 		return err
 	}
-	switch {
-	case id == "":
-		return fmt.Errorf("owner: an empty id")
-	case !visible(id):
-		return fmt.Errorf("owner: an id of which nothing can be seen")
+	if id != "" && !visible(id) {
+		return errors.New("owner: an id of which nothing can be seen")
 	}
 	return nil
 }

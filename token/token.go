@@ -10,9 +10,11 @@
 package token
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -135,27 +137,15 @@ func (t *Token) Clone() *Token {
 // are too long or carry control characters, ids and grants of the wrong form.
 // It knows nothing of scope catalogs and lifetimes; the registry does.
 func (t *Token) Validate() error {
-	if err := ValidID(t.ID); err != nil {
-		return err
-	}
-	if err := ValidText("name", t.Name, MaxNameLength); err != nil {
-		return err
-	}
-	if !visible(t.Name) {
-		return fmt.Errorf("name: a token needs one, so that people can tell it from others")
-	}
-	if err := ValidText("description", t.Description, MaxDescriptionLength); err != nil {
-		return err
-	}
-	if t.Owner != "" {
-		if err := validOwnerID(t.Owner); err != nil {
-			return err
-		}
-	}
-	if err := ValidText("created_by", t.CreatedBy, MaxOwnerLength); err != nil {
-		return err
-	}
-	if err := ValidText("hint", t.Hint, MaxNameLength); err != nil {
+	err := cmp.Or(
+		ValidID(t.ID),
+		validName(t.Name),
+		ValidText("description", t.Description, MaxDescriptionLength),
+		validOwnerID(t.Owner),
+		ValidText("created_by", t.CreatedBy, MaxOwnerLength),
+		ValidText("hint", t.Hint, MaxNameLength),
+	)
+	if err != nil {
 		return err
 	}
 	if len(t.Retired) > MaxRetired {
@@ -169,8 +159,18 @@ func (t *Token) Validate() error {
 	}
 	for _, p := range t.AllowedIPs {
 		if !p.IsValid() {
-			return fmt.Errorf("allowed_ips: not an address range")
+			return errors.New("allowed_ips: not an address range")
 		}
+	}
+	return nil
+}
+
+func validName(name string) error {
+	if err := ValidText("name", name, MaxNameLength); err != nil {
+		return err
+	}
+	if !visible(name) {
+		return errors.New("name: a token needs one, so that people can tell it from others")
 	}
 	return nil
 }
