@@ -24,7 +24,7 @@ type conn struct {
 	quiet bool // what look has found
 }
 
-// unlimited is conn.left while a body is read.
+// unlimited is conn.left when a body begins: no body is as long.
 const unlimited = math.MaxInt64
 
 // interrupt ends what is being read or written.
@@ -53,19 +53,12 @@ func (c *conn) idle() bool {
 
 var errHeaderTooLong = errors.New("the header is longer than allowed")
 
-// limited reads from a connection what may still be read.
-type limited conn
-
-func (l *limited) Read(p []byte) (int, error) {
-	if l.left <= 0 {
+// Read reads what may still be read.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.left <= 0 {
 		return 0, errHeaderTooLong
 	}
-	if int64(len(p)) > l.left {
-		p = p[:l.left]
-	}
-	n, err := l.Conn.Read(p)
-	if l.left != unlimited {
-		l.left -= int64(n)
-	}
+	n, err := c.Conn.Read(p[:min(int64(len(p)), c.left)])
+	c.left -= int64(n)
 	return n, err
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -72,8 +73,8 @@ func (p *pool) clean(timeout time.Duration) {
 			delete(p.conns, k)
 			continue
 		}
-		p.conns[k] = append(make([]*conn, 0, len(list)), list[n:]...)
-		oldest = max(oldest, time.Since(list[n].kept))
+		p.conns[k] = slices.Delete(list, 0, n)
+		oldest = max(oldest, time.Since(p.conns[k][0].kept))
 	}
 	p.sweep = nil
 	if len(p.conns) > 0 && !p.closed {

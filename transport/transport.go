@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -97,7 +96,7 @@ func (t *Transport) conn(ctx context.Context, network, addr string) (c *conn, ke
 	c = &conn{Conn: nc, key: key{network, addr}}
 	c.cut = c.interrupt
 	c.watch()
-	c.r = bufio.NewReaderSize((*limited)(c), max(t.ReadBufferSize, 4096))
+	c.r = bufio.NewReaderSize(c, max(t.ReadBufferSize, 4096))
 	c.w = bufio.NewWriterSize(nc, max(t.WriteBufferSize, 4096))
 	return c, false, nil
 }
@@ -157,5 +156,3 @@ func (t *Transport) ask(ctx context.Context, c *conn, r *http.Request) (*http.Re
 
 // Close closes the connections that are kept, and keeps none from then on.
 func (t *Transport) Close() { t.idle.close() }
-
-var _ io.ReadCloser = (*body)(nil)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"net/http"
 	"net/textproto"
+	"strings"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -52,7 +53,7 @@ func host(r *http.Request) string {
 // is. What can't is left to net/http, which has the rules, and the words, for it;
 // and which names itself in a request that doesn't name its client.
 func writable(r *http.Request) bool {
-	if _, named := r.Header["User-Agent"]; !named || r.URL.Opaque != "" || !plainHost(host(r)) || !plainQuery(r.URL.RawQuery) {
+	if _, named := r.Header["User-Agent"]; !named || r.URL.Opaque != "" || !plainHost(host(r)) || strings.ContainsFunc(r.URL.RawQuery, endsLine) {
 		return false
 	}
 	for name, values := range r.Header {
@@ -71,24 +72,11 @@ func writable(r *http.Request) bool {
 // plainHost reports whether a host can be sent as it is: it isn't an IDNA name,
 // nor an address with a zone.
 func plainHost(s string) bool {
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case c == '.', c == '-', c == '_', c == ':', c == '[', c == ']':
-		default:
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(".-_:[]", c))
+	})
 }
 
-// plainQuery reports whether a query ends neither the request's target nor its
-// line.
-func plainQuery(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] <= ' ' || s[i] == 0x7f {
-			return false
-		}
-	}
-	return true
-}
+// endsLine reports whether a query with this character would end the request's target,
+// or its line.
+func endsLine(c rune) bool { return c <= ' ' || c == 0x7f }
