@@ -1,7 +1,6 @@
 package personality
 
 import (
-	"net/http"
 	"net/url"
 	gopath "path"
 	"regexp"
@@ -17,8 +16,7 @@ var All = []*Personality{
 	// decoded and without case; qs reads queries; method-override with its
 	// usual header and parameter.
 	{
-		Name: "Express", Apart: true, methods: overridable, hosts: forwardedHosts, raw: true,
-		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
+		Name: "Express", Apart: true, overridable: true, raw: true, paths: apart,
 		literal: func(s segment, literal string, _ bool) bool {
 			return foldEqual(s.raw, literal) || foldEqual(s.raw, written(literal))
 		},
@@ -27,7 +25,7 @@ var All = []*Personality{
 	// Rails, with Rack and Journey: literals before decoding, a format at the
 	// end, which parameters don't contain; Rack::MethodOverride; Forwarded.
 	{
-		Name: "Rails", Apart: true, methods: overridable, hosts: forwardedHosts, raw: true,
+		Name: "Rails", Apart: true, overridable: true, raw: true,
 		paths: func(r *Request) []path { return []path{{"", split(merge(r.Path), percent)}} },
 		literal: func(s segment, literal string, last bool) bool {
 			return s.raw == literal || s.raw == written(literal) || last && (strings.HasPrefix(s.raw, literal+".") || strings.HasPrefix(s.raw, written(literal)+"."))
@@ -44,7 +42,7 @@ var All = []*Personality{
 	// dot segments resolved; suffix patterns; ForwardedHeaderFilter and
 	// HiddenHttpMethodFilter.
 	{
-		Name: "Spring", methods: overridable, hosts: forwardedHosts,
+		Name: "Spring", overridable: true,
 		paths: func(r *Request) []path {
 			cut := parameters.ReplaceAllString(r.Path, "")
 			return []path{
@@ -55,13 +53,13 @@ var All = []*Personality{
 		literal: func(s segment, literal string, last bool) bool {
 			return s.text == literal || last && strings.HasPrefix(s.text, literal+".")
 		},
-		value: decoded, query: plain("&", same, percentPlus), fields: joined,
+		value: decoded, query: formQuery, fields: joined,
 	},
 	// nginx: decodes, merges slashes and resolves dot segments before it looks
 	// for a location, on some file systems without case; $arg_x minds no case and
 	// isn't decoded.
 	{
-		Name: "nginx", methods: plainMethod, hosts: plainHost,
+		Name:    "nginx",
 		paths:   func(r *Request) []path { return []path{{"", decodedFirst(clean(percent(r.Path)))}} },
 		literal: func(s segment, literal string, _ bool) bool { return strings.EqualFold(s.text, literal) },
 		value:   decoded, query: plain("&", strings.EqualFold, verbatim), fields: folded,
@@ -70,14 +68,13 @@ var All = []*Personality{
 	// first, perhaps as forms are; a script's name begins or ends it; parameters
 	// have their names mangled, and the last one counts; X-Original-URL.
 	{
-		Name: "PHP", methods: overridable, hosts: forwardedHosts, paths: phpPaths,
-		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded, query: phpQuery, fields: folded,
+		Name: "PHP", overridable: true, paths: phpPaths, literal: exact, value: decoded, query: phpQuery, fields: folded,
 	},
 	// IIS and ASP.NET: without case, backslashes are slashes, dots and blanks at
 	// the end of a name are dropped, and so are sessions' ids and streams;
 	// best-fit characters; %u; X-Original-URL from URL Rewrite.
 	{
-		Name: "IIS", methods: overridable, hosts: forwardedHosts, paths: iisPaths,
+		Name: "IIS", overridable: true, paths: iisPaths,
 		literal: func(s segment, literal string, _ bool) bool {
 			return foldEqual(windowsName(s.text), literal) || shortName.MatchString(s.text) && len(literal) > 6 &&
 				strings.EqualFold(literal[:strings.IndexByte(s.text, '~')], s.text[:strings.IndexByte(s.text, '~')])
@@ -86,25 +83,23 @@ var All = []*Personality{
 	},
 	// Flask and Werkzeug: the server has decoded the path, slashes are merged.
 	{
-		Name: "Flask", methods: overridable, hosts: forwardedHosts,
+		Name: "Flask", overridable: true,
 		paths:   func(r *Request) []path { return []path{{"", decodedFirst(merge(percent(r.Path)))}} },
-		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
-		query: plain("&", same, percentPlus), fields: folded,
+		literal: exact, value: decoded, query: formQuery, fields: folded,
 	},
 	// Fastify before 5, with find-my-way: the query begins at the first semicolon.
 	{
-		Name: "Fastify", Apart: true, methods: plainMethod, hosts: plainHost,
+		Name: "Fastify", Apart: true,
 		paths: func(r *Request) []path {
 			cut, _, _ := strings.Cut(r.Path, ";")
 			return []path{{"", split(cut, percent)}}
 		},
-		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
-		query: plain("&", same, percentPlus), fields: joined,
+		literal: exact, value: decoded, query: formQuery, fields: joined,
 	},
 	// CherryPy: the server has decoded the path, punctuation is an underscore in the name
 	// of a handler, and index is the one that needn't be named.
 	{
-		Name: "CherryPy", methods: plainMethod, hosts: plainHost,
+		Name: "CherryPy",
 		paths: func(r *Request) []path {
 			segments := decodedFirst(merge(percent(r.Path)))
 			if n := len(segments); n > 0 && segments[n-1].text == "index" {
@@ -115,21 +110,20 @@ var All = []*Personality{
 		literal: func(s segment, literal string, _ bool) bool {
 			return s.text == literal || punctuation.ReplaceAllString(s.text, "_") == literal
 		},
-		value: decoded, query: plain("&", same, percentPlus), fields: folded,
+		value: decoded, query: formQuery, fields: folded,
 	},
 	// MediaWiki: underscores are blanks, of which several are one, and those around a title
 	// are dropped, with a colon before it.
 	{
-		Name: "MediaWiki", methods: plainMethod, hosts: plainHost,
-		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
+		Name: "MediaWiki", paths: apart,
 		literal: func(s segment, literal string, _ bool) bool {
 			return s.text == literal || strings.Trim(strings.TrimLeft(blanks.ReplaceAllString(s.text, "_"), "_:"), "_") == blanks.ReplaceAllString(literal, "_")
 		},
-		value: decoded, query: plain("&", same, percentPlus), fields: joined,
+		value: decoded, query: formQuery, fields: joined,
 	},
 	// tRPC and Elasticsearch: a segment is a list of what is asked for.
 	{
-		Name: "lists", Apart: true, methods: plainMethod, hosts: plainHost,
+		Name: "lists", Apart: true,
 		paths: func(r *Request) (all []path) {
 			segments := split(r.Path, percent)
 			for i, s := range segments {
@@ -141,37 +135,34 @@ var All = []*Personality{
 			}
 			return all
 		},
-		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
-		query: plain("&", same, percentPlus), fields: joined,
+		literal: exact, value: decoded, query: formQuery, fields: joined,
 	},
 	// OData: a key may stand behind the name of a set.
 	{
-		Name: "OData", Apart: true, methods: plainMethod, hosts: plainHost,
-		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
+		Name: "OData", Apart: true, paths: apart,
 		literal: func(s segment, literal string, _ bool) bool {
 			return s.text == literal || strings.HasPrefix(s.text, literal+"(") && strings.HasSuffix(s.text, ")")
 		},
-		value: decoded, query: plain("&", same, percentPlus), fields: joined,
+		value: decoded, query: formQuery, fields: joined,
 	},
 	// Pyramid's traversal, and Zope's: what begins so is the name of a view.
 	{
-		Name: "Pyramid", Apart: true, methods: plainMethod, hosts: plainHost,
-		paths: func(r *Request) []path { return []path{{"", split(r.Path, percent)}} },
+		Name: "Pyramid", Apart: true, paths: apart,
 		literal: func(s segment, literal string, _ bool) bool {
 			return s.text == literal || s.text == "@@"+literal || s.text == "++view++"+literal
 		},
-		value: decoded, query: plain("&", same, percentPlus), fields: joined,
+		value: decoded, query: formQuery, fields: joined,
 	},
 	// Go's ServeMux, which redirects to the clean path.
 	{
-		Name: "Go", Apart: true, methods: plainMethod, hosts: plainHost,
+		Name: "Go", Apart: true,
 		paths:   func(r *Request) []path { return []path{{"", split(clean(r.Path), percent)}} },
-		literal: func(s segment, literal string, _ bool) bool { return s.text == literal }, value: decoded,
+		literal: exact, value: decoded,
 		query: func(raw, key string) [][]string {
 			values, _ := url.ParseQuery(raw)
 			return [][]string{values[key]}
 		},
-		fields: func(h http.Header, name string) []string { return h.Values(name) },
+		fields: joined,
 	},
 }
 
@@ -181,13 +172,13 @@ func written(literal string) string {
 	return strings.NewReplacer("%2B", "+", "%3D", "=", "%26", "&", "%40", "@", "%3A", ":", "%24", "$", "%2C", ",").Replace(url.PathEscape(literal))
 }
 
-// plainMethod is the method that stands in the request line.
-func plainMethod(r *Request) []string { return []string{r.Method} }
-
-// overridable is the method, and the one that a header or parameter puts in its
-// place.
-func overridable(r *Request) []string {
+// methods are the method and, where it may be overridden, those that headers and
+// parameters put in its place.
+func (p *Personality) methods(r *Request) []string {
 	methods := []string{r.Method}
+	if !p.overridable {
+		return methods
+	}
 	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
 		for _, value := range folded(r.Header, name) {
 			methods = append(methods, strings.ToUpper(value))
@@ -209,12 +200,12 @@ func upper(values []string) (all []string) {
 	return all
 }
 
-func plainHost(r *Request) []string { return []string{r.Host} }
-
-// forwardedHosts is the host, and those that headers put in its place. Caddy has
-// X-Forwarded-Host to itself.
-func forwardedHosts(r *Request) []string {
+// hosts is methods for the host. Caddy has X-Forwarded-Host to itself.
+func (p *Personality) hosts(r *Request) []string {
 	hosts := []string{r.Host}
+	if !p.overridable {
+		return hosts
+	}
 	for _, name := range []string{"X-Host", "X-Original-Host", "X-HTTP-Host-Override", "X-Forwarded-Server"} {
 		hosts = append(hosts, folded(r.Header, name)...)
 	}
@@ -244,6 +235,12 @@ func rewritten(r *Request) []string {
 	}
 	return paths
 }
+
+// apart is the path, taken apart before it is decoded.
+func apart(r *Request) []path { return []path{{"", split(r.Path, percent)}} }
+
+// exact compares a segment, decoded, with a literal.
+func exact(s segment, literal string, _ bool) bool { return s.text == literal }
 
 // decoded is the value of a parameter that is decoded once.
 func decoded(s segment, _ bool) string { return s.text }

@@ -45,14 +45,13 @@ type Personality struct {
 	// Apart says that it takes a path apart before it decodes what is encoded there.
 	Apart bool
 
-	methods func(*Request) []string // what it takes for the method, one or more ways
-	hosts   func(*Request) []string
-	paths   func(*Request) []path
-	literal func(s segment, literal string, last bool) bool
-	value   func(s segment, last bool) string         // of a parameter
-	query   func(raw, key string) [][]string          // what there is of a key; each way
-	fields  func(h http.Header, name string) []string // the values it finds of a header
-	raw     bool                                      // it compares literals before it decodes
+	overridable bool // headers and parameters may name another method and another host
+	paths       func(*Request) []path
+	literal     func(s segment, literal string, last bool) bool
+	value       func(s segment, last bool) string         // of a parameter
+	query       func(raw, key string) [][]string          // what there is of a key; each way
+	fields      func(h http.Header, name string) []string // the values it finds of a header
+	raw         bool                                      // it compares literals before it decodes
 }
 
 // path is a path taken apart in one of a server's ways.

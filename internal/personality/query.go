@@ -5,8 +5,6 @@ import (
 	"strings"
 )
 
-func same(a, b string) bool { return a == b }
-
 // plain reads a query of pairs: with these separators, keys compared so, keys and
 // values decoded so.
 func plain(separators string, equal func(a, b string) bool, decode func(string) string) func(raw, key string) [][]string {
@@ -20,6 +18,9 @@ func plain(separators string, equal func(a, b string) bool, decode func(string) 
 		return [][]string{values}
 	}
 }
+
+// formQuery reads a query as a form that was sent.
+var formQuery = plain("&", func(a, b string) bool { return a == b }, percentPlus)
 
 // each calls f for the pairs of a query.
 func each(raw, separators string, f func(key, value string)) {
