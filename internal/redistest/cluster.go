@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/patgate/patgate/internal/freeport"
 )
 
-// Slots is how many slots a Cluster has.
-const Slots = 16384
+// slots is how many slots a Cluster has.
+const slots = 16384
 
 // Cluster is three masters, each with its third of the slots, and as many
 // replicas as were asked for, of the masters in turn.
@@ -26,24 +28,25 @@ func StartCluster(t testing.TB, replicas int, lines ...string) *Cluster {
 	t.Helper()
 	const masters = 3
 	c := new(Cluster)
-	ports := freePorts(t, 2*(masters+replicas))
 	var nodes []*Server
+	var buses []string // their ports
 	for i := range masters + replicas {
-		nodes = append(nodes, startAt(t, ports[2*i], nil, append([]string{
-			"save \"\"", "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 1000",
-			fmt.Sprint("cluster-port ", ports[2*i+1]), fmt.Sprint("cluster-announce-bus-port ", ports[2*i+1]), "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
+		buses = append(buses, port(freeport.For(t)))
+		nodes = append(nodes, Start(t, append([]string{
+			"cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 1000",
+			"cluster-port " + buses[i], "cluster-announce-bus-port " + buses[i], "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
 			"cluster-require-full-coverage no",
-		}, lines...)))
+		}, lines...)...))
 		c.Addrs = append(c.Addrs, nodes[i].Addr)
 	}
 	c.Masters, c.Replicas = nodes[:masters], nodes[masters:]
 	for i, m := range c.Masters {
-		m.Do("cluster", "addslotsrange", i*Slots/masters, (i+1)*Slots/masters-1)
+		m.Do("cluster", "addslotsrange", i*slots/masters, (i+1)*slots/masters-1)
 		m.Do("cluster", "set-config-epoch", i+1)
 	}
 	for _, n := range nodes[1:] {
 		host, port, _ := strings.Cut(nodes[0].Addr, ":")
-		n.Do("cluster", "meet", host, port, ports[1])
+		n.Do("cluster", "meet", host, port, buses[0])
 	}
 	for _, n := range nodes {
 		Await(t, "the cluster", func() error {

@@ -6,12 +6,9 @@ package redistest
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +37,7 @@ type Server struct {
 // configuration: "appendonly yes".
 func Start(t testing.TB, lines ...string) *Server {
 	t.Helper()
-	return startAt(t, freePorts(t, 1)[0], nil, append([]string{"save \"\""}, lines...))
+	return Prepare(t, lines...).started()
 }
 
 // StartValkey starts a Valkey server, or skips the test where there is none.
@@ -52,29 +49,23 @@ func StartValkey(t testing.TB, lines ...string) *Server {
 	}
 	s := Prepare(t, lines...)
 	s.program = program
-	s.Start()
-	return s
+	return s.started()
 }
 
-func startAt(t testing.TB, port int, flags, lines []string) *Server {
+// Prepare returns a server that Start can start.
+func Prepare(t testing.TB, lines ...string) *Server {
 	t.Helper()
-	s := prepare(t, port, flags, lines)
-	s.Start()
-	return s
+	return prepare(t, append([]string{`save ""`, "enable-debug-command yes"}, lines...))
 }
 
-// prepare returns a server that isn't running yet.
-func prepare(t testing.TB, port int, flags, lines []string) *Server {
+// prepare is Prepare for a server that knows no more than these lines and flags.
+func prepare(t testing.TB, lines []string, flags ...string) *Server {
 	t.Helper()
-	dir := t.TempDir()
+	dir, addr := t.TempDir(), freeport.For(t)
 	s := &Server{
-		Addr: fmt.Sprintf("127.0.0.1:%d", port), Dir: dir, t: t, program: "redis-server",
-		config: filepath.Join(dir, "redis.conf"), flags: flags,
+		Addr: addr, Dir: dir, t: t, program: "redis-server", config: filepath.Join(dir, "redis.conf"), flags: flags,
 	}
-	lines = append([]string{fmt.Sprint("port ", port), "bind 127.0.0.1", "dir " + dir, "enable-debug-command yes"}, lines...)
-	if len(flags) > 0 { // a sentinel knows no such command
-		lines = append(lines[:3:3], lines[4:]...)
-	}
+	lines = append([]string{"port " + port(addr), "bind 127.0.0.1", "dir " + dir}, lines...)
 	if err := os.WriteFile(s.config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -86,10 +77,10 @@ func prepare(t testing.TB, port int, flags, lines []string) *Server {
 	return s
 }
 
-// Prepare returns a server that Start can start.
-func Prepare(t testing.TB, lines ...string) *Server {
-	t.Helper()
-	return prepare(t, freePorts(t, 1)[0], nil, append([]string{"save \"\""}, lines...))
+func (s *Server) started() *Server {
+	s.t.Helper()
+	s.Start()
+	return s
 }
 
 // Start starts the server (again, after Kill) and returns when it answers.
@@ -172,15 +163,10 @@ func AwaitWithin(t testing.TB, limit time.Duration, what string, f func() error)
 	}
 }
 
-// freePorts returns ports that nobody listens on.
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		_, port, _ := net.SplitHostPort(freeport.For(t))
-		ports[i], _ = strconv.Atoi(port)
-	}
-	return ports
+// port returns the port of an address.
+func port(addr string) string {
+	_, port, _ := strings.Cut(addr, ":")
+	return port
 }
 
 func password(lines []string) string {

@@ -21,12 +21,10 @@ type Sentinel struct {
 // are those of the configuration of master and replica.
 func StartSentinel(t testing.TB, lines ...string) *Sentinel {
 	t.Helper()
-	lines = append([]string{"save \"\"", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1"}, lines...)
+	lines = append([]string{"repl-diskless-sync-delay 0", "repl-ping-replica-period 1"}, lines...)
 	s := new(Sentinel)
-	ports := freePorts(t, 3)
-	s.Master = startAt(t, ports[0], nil, lines)
-	host, port, _ := strings.Cut(s.Master.Addr, ":")
-	s.Replica = startAt(t, ports[1], nil, append(lines, fmt.Sprintf("replicaof %s %s", host, port)))
+	s.Master = Start(t, lines...)
+	s.Replica = Start(t, append(lines, "replicaof "+spaced(s.Master.Addr))...)
 	Await(t, "the replica", func() error {
 		info := s.Replica.client.Info(context.Background(), "replication").Val()
 		if !strings.Contains(info, "master_link_status:up") {
@@ -34,11 +32,11 @@ func StartSentinel(t testing.TB, lines ...string) *Sentinel {
 		}
 		return nil
 	})
-	s.Sentinel = startAt(t, ports[2], []string{"--sentinel"}, []string{
-		fmt.Sprintf("sentinel monitor %s %s %s 1", MasterName, host, port),
+	s.Sentinel = startSentinel(t,
+		fmt.Sprintf("sentinel monitor %s %s 1", MasterName, spaced(s.Master.Addr)),
 		fmt.Sprintf("sentinel down-after-milliseconds %s 500", MasterName),
 		fmt.Sprintf("sentinel failover-timeout %s 5000", MasterName),
-	})
+	)
 	Await(t, "the sentinel to know the replica", func() error {
 		v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "replicas", MasterName).Slice()
 		if err != nil || len(v) != 1 {
@@ -66,17 +64,21 @@ func StartSentinel(t testing.TB, lines ...string) *Sentinel {
 // master.
 func StartSentinelOf(t testing.TB, addr string) *Server {
 	t.Helper()
-	host, port, _ := strings.Cut(addr, ":")
-	return startAt(t, freePorts(t, 1)[0], []string{"--sentinel"}, []string{
-		fmt.Sprintf("sentinel monitor %s %s %s 2", MasterName, host, port),
-	})
+	return startSentinel(t, fmt.Sprintf("sentinel monitor %s %s 2", MasterName, spaced(addr)))
 }
+
+func startSentinel(t testing.TB, lines ...string) *Server {
+	t.Helper()
+	return prepare(t, lines, "--sentinel").started()
+}
+
+// spaced writes an address as configurations have it: 127.0.0.1 6379.
+func spaced(addr string) string { return strings.Replace(addr, ":", " ", 1) }
 
 // AddReplica starts another replica, and returns when Sentinel knows it.
 func (s *Sentinel) AddReplica(t testing.TB) *Server {
 	t.Helper()
-	host, port, _ := strings.Cut(s.Master.Addr, ":")
-	replica := Start(t, "repl-ping-replica-period 1", fmt.Sprintf("replicaof %s %s", host, port))
+	replica := Start(t, "repl-ping-replica-period 1", "replicaof "+spaced(s.Master.Addr))
 	Await(t, "the sentinel to know both replicas", func() error {
 		v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "replicas", MasterName).Slice()
 		if err != nil || len(v) != 2 || strings.Contains(fmt.Sprint(v), "disconnected") {
