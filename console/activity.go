@@ -83,33 +83,22 @@ func (e eventRow) When() moment { return moment{fromNow(e.Time, e.now), &e.Time}
 
 // What says what was done.
 func (e eventRow) What() string {
-	switch e.Action {
-	case registry.Created:
-		return "made"
-	case registry.Imported:
-		return "imported"
-	case registry.Updated:
-		return "changed"
-	case registry.Granted:
-		return "permission added"
-	case registry.Ungranted:
-		return "permission removed"
-	case registry.Revoked:
-		return "revoked"
-	case registry.Regenerated:
-		return "new secret"
-	case registry.OverlapEnded:
-		return "old secret stopped"
-	case registry.RetiredUsed:
-		return "a secret that was replaced was used"
-	case registry.Deleted:
-		return "deleted"
-	case registry.OwnerSet:
-		return "account changed"
-	case registry.OwnerDeleted:
-		return "limits of the account removed"
-	}
-	return string(e.Action)
+	return cmp.Or(actionWords[e.Action], string(e.Action))
+}
+
+var actionWords = map[registry.Action]string{
+	registry.Created:      "made",
+	registry.Imported:     "imported",
+	registry.Updated:      "changed",
+	registry.Granted:      "permission added",
+	registry.Ungranted:    "permission removed",
+	registry.Revoked:      "revoked",
+	registry.Regenerated:  "new secret",
+	registry.OverlapEnded: "old secret stopped",
+	registry.RetiredUsed:  "a secret that was replaced was used",
+	registry.Deleted:      "deleted",
+	registry.OwnerSet:     "account changed",
+	registry.OwnerDeleted: "limits of the account removed",
 }
 
 // By says who did it.

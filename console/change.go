@@ -13,9 +13,9 @@ type question struct {
 	Title  string
 	Words  []string // what it will do
 	Button string
-	Action string   // where the answer goes, from the page
-	Back   string   // where no answer goes, from the root
-	Fields []choice // sent with the answer
+	Action string            // where the answer goes, from the page
+	Back   string            // where no answer goes, from the root
+	Fields map[string]string // sent with the answer
 }
 
 func (c *call) ask(q question) error {
@@ -92,14 +92,11 @@ func (c *call) askClear() error {
 
 // clear takes all of a token's grants.
 func (c *call) clear() error {
-	t, err := c.mine()
-	if err != nil {
+	id := c.R.PathValue("id")
+	if _, err := c.Account.RemoveAllGrants(c.R.Context(), id); err != nil {
 		return err
 	}
-	if _, err := c.Account.RemoveAllGrants(c.R.Context(), t.ID); err != nil {
-		return err
-	}
-	return c.done(t.ID, "cleared")
+	return c.done(id, "cleared")
 }
 
 // renewForm is the form for a token's new secret.
@@ -166,7 +163,7 @@ func (c *call) askRevokeOwner() error {
 	}
 	owner := c.param("owner")
 	return c.ask(question{
-		Title: "Revoke all tokens of “" + owner + "”?", Button: "Revoke all tokens", Action: "revoke", Fields: []choice{{"owner", owner}},
+		Title: "Revoke all tokens of “" + owner + "”?", Button: "Revoke all tokens", Action: "revoke", Fields: map[string]string{"owner": owner},
 		Back: "everyone?" + url.Values{"owner": {owner}}.Encode(),
 		Words: []string{
 			"Whatever uses one of them is turned away from that moment on.",

@@ -48,9 +48,9 @@ type Options struct {
 	Visitor func(*http.Request) Visitor
 	// Acknowledged counts the gateways that have taken in what was done just now.
 	Acknowledged func(context.Context) rest.Gateways
-	// Limiter bounds the unknown secrets of an address; nil: nothing does.
+	// Limiter bounds the unknown secrets of an address.
 	Limiter Limiter
-	// Failed is told of errors of the store; nil: nobody is.
+	// Failed is told of errors of the store.
 	Failed func(error)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
@@ -82,9 +82,6 @@ const sentKept = 10_000
 func New(o Options) *Console {
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.Failed == nil {
-		o.Failed = func(error) {}
 	}
 	sent, err := lru.New[string, struct{}](sentKept)
 	if err != nil {

@@ -64,9 +64,9 @@ func (l listing) Next() string {
 
 func (l listing) query(status, cursor string) string {
 	q := url.Values{}
-	for _, p := range []choice{{"owner", l.Owner}, {"status", status}, {"q", l.Text}, {"sort", l.Sort}, {"cursor", cursor}} {
-		if p.Label != "" {
-			q.Set(p.Value, p.Label)
+	for name, value := range map[string]string{"owner": l.Owner, "status": status, "q": l.Text, "sort": l.Sort, "cursor": cursor} {
+		if value != "" {
+			q.Set(name, value)
 		}
 	}
 	return "?" + q.Encode()

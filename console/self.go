@@ -40,10 +40,8 @@ func (c *call) bearer() (*registry.Bearer, error) {
 		return nil, err
 	}
 	b, err := c.bearerOf(secret)
-	var denied *registry.Denied
-	unknown := errors.As(err, &denied) && denied.Reason == policy.TokenUnknown
 	// Who goes away without the answer has had the store asked all the same.
-	c.leave(unknown || err != nil && c.R.Context().Err() != nil)
+	c.leave(errors.Is(err, registry.ErrUnknown) || err != nil && c.R.Context().Err() != nil)
 	return b, c.withChallenge(err)
 }
 
@@ -93,9 +91,6 @@ func withReason(p *rest.Problem, reason policy.Reason) *rest.Problem {
 // enter refuses addresses that send too many unknown secrets. Unless it does, leave
 // must be called.
 func (c *call) enter() error {
-	if c.Limiter == nil {
-		return nil
-	}
 	reason, wait := c.Limiter.Enter(c.R.Context(), c.visitor.Address)
 	if reason == policy.Forward {
 		return nil
@@ -105,11 +100,7 @@ func (c *call) enter() error {
 }
 
 // leave says whether the secret was unknown.
-func (c *call) leave(unknown bool) {
-	if c.Limiter != nil {
-		c.Limiter.Leave(c.visitor.Address, unknown)
-	}
-}
+func (c *call) leave(unknown bool) { c.Limiter.Leave(c.visitor.Address, unknown) }
 
 func (c *call) describeSelf() error {
 	b, err := c.bearer()

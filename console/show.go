@@ -179,7 +179,7 @@ func (c *call) askRemoveGrant() error {
 	}
 	return c.ask(question{
 		Title: "Remove a permission of “" + t.Name + "”?", Button: "Remove permission", Action: "remove", Back: "tokens/" + t.ID,
-		Fields: []choice{{"n", c.param("n")}, {"seal", c.param("seal")}},
+		Fields: map[string]string{"n": c.param("n"), "seal": c.param("seal")},
 		Words:  []string{grantWords(t.Grants[n-1]) + ".", "The token can no longer do this, unless another of its permissions allows it. You can add it again afterwards."},
 	})
 }
