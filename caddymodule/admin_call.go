@@ -33,7 +33,7 @@ type adminCall struct {
 // answer in a form of its own.
 func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 	c := new(adminCall)
-	c.Call = rest.Call{W: w, R: r, TokensAt: "/patgate/tokens/", Decode: c.decode, Problem: c.problemOf, Gateways: c.acknowledged}
+	c.Call = rest.Call{W: w, R: r, TokensAt: "/patgate/tokens/", Decode: c.decode, Problem: c.problemOf, Gateways: c.acknowledged, Status: http.StatusOK}
 	var answer any
 	err := c.prepare(strings.Fields(route.params))
 	if err == nil {
@@ -45,8 +45,6 @@ func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 		return rest.AnswerProblem(w, c.problemOf(err))
 	case answer == nil: // answered already
 		return nil
-	case c.Status == 0:
-		c.Status = http.StatusOK
 	}
 	return rest.Answer(w, "application/json", c.Status, answer)
 }

@@ -2,7 +2,6 @@ package console
 
 import (
 	_ "embed"
-	"net/http"
 
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/token"
@@ -13,12 +12,12 @@ import (
 func apiRoutes() []route {
 	routes := []route{
 		{"GET /api/openapi.json", "", (*call).apiDocument},
-		{"GET /api/me", "", (*call).apiMe},
-		{"GET /api/scopes", "", (*call).apiScopes},
-		{"GET /api/events", "token owner limit cursor after", (*call).apiEvents},
+		{"GET /api/me", "", inJSON((*call).apiMe)},
+		{"GET /api/scopes", "", inJSON((*call).apiScopes)},
+		{"GET /api/events", "token owner limit cursor after", inJSON((*call).apiEvents)},
 	}
 	for _, r := range rest.TokenRoutes {
-		routes = append(routes, route{r.Method + " /api" + r.Path, r.Params, func(c *call) error { return c.tokens(r) }})
+		routes = append(routes, route{r.Method + " /api" + r.Path, r.Params, inJSON(func(c *call) (any, error) { return r.Serve(&c.Call) })})
 	}
 	return routes
 }
@@ -34,9 +33,15 @@ func (c *call) apiDocument() error {
 	return err
 }
 
-// answer answers with v as JSON.
-func (c *call) answer(status int, v any) error {
-	return rest.Answer(c.W, "application/json", status, v)
+// inJSON answers with what f returns.
+func inJSON(f func(*call) (answer any, err error)) func(*call) error {
+	return func(c *call) error {
+		answer, err := f(c)
+		if err != nil {
+			return err
+		}
+		return rest.Answer(c.W, "application/json", c.Status, answer)
+	}
 }
 
 // param returns the value of a query parameter, "" if it is absent.
@@ -51,35 +56,24 @@ type me struct {
 	Grants    []token.Grant `json:"grants"`     // a ceiling for the owner's tokens
 }
 
-func (c *call) apiMe() error {
+func (c *call) apiMe() (any, error) {
 	o := c.Account.Owner()
-	return c.answer(http.StatusOK, me{
+	return me{
 		Owner: o.ID, Admin: o.Admin, MayCreate: o.MayCreate, MaxTokens: o.MaxTokens,
 		Grants: token.ViewGrants(o.Grants),
-	})
+	}, nil
 }
 
-func (c *call) apiScopes() error {
-	return c.answer(http.StatusOK, rest.NewScopes(c.Catalog))
-}
+func (c *call) apiScopes() (any, error) { return rest.NewScopes(c.Catalog), nil }
 
-func (c *call) apiEvents() error {
+func (c *call) apiEvents() (any, error) {
 	q, err := rest.EventQuery(c.Params)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	events, next, err := c.Account.Events(c.R.Context(), q)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.answer(http.StatusOK, rest.NewEventPage(events, next))
-}
-
-// tokens answers a request that the admin endpoint has as well.
-func (c *call) tokens(r rest.TokenRoute) error {
-	answer, err := r.Serve(&c.Call)
-	if err != nil {
-		return err
-	}
-	return c.answer(c.Status, answer)
+	return rest.NewEventPage(events, next), nil
 }

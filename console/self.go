@@ -17,9 +17,9 @@ import (
 // anybody may do with a secret that has leaked.
 func selfRoutes() []route {
 	return []route{
-		{"GET /self", "", (*call).describeSelf},
-		{"POST /self/regenerate", "", (*call).regenerateSelf},
-		{"DELETE /self", "", (*call).revokeSelf},
+		{"GET /self", "", inJSON((*call).describeSelf)},
+		{"POST /self/regenerate", "", inJSON((*call).regenerateSelf)},
+		{"DELETE /self", "", inJSON((*call).revokeSelf)},
 		{"POST /leaked", "", (*call).leaked},
 	}
 }
@@ -102,42 +102,42 @@ func (c *call) enter() error {
 // leave says whether the secret was unknown.
 func (c *call) leave(unknown bool) { c.Limiter.Leave(c.visitor.Address, unknown) }
 
-func (c *call) describeSelf() error {
+func (c *call) describeSelf() (any, error) {
 	b, err := c.bearer()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.answer(http.StatusOK, b.View(b.Token()))
+	return b.View(b.Token()), nil
 }
 
-func (c *call) regenerateSelf() error {
+func (c *call) regenerateSelf() (any, error) {
 	b, err := c.bearer()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var n registry.Renewal
 	if err := c.Decode(&n, true); err != nil {
-		return err
+		return nil, err
 	}
 	t, secret, err := b.Regenerate(c.R.Context(), n)
 	if err != nil {
-		return c.withChallenge(err)
+		return nil, c.withChallenge(err)
 	}
-	return c.answer(http.StatusOK, rest.TokenSecret{Token: b.View(t), Secret: secret})
+	return rest.TokenSecret{Token: b.View(t), Secret: secret}, nil
 }
 
-func (c *call) revokeSelf() error {
+func (c *call) revokeSelf() (any, error) {
 	b, err := c.bearer()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := c.NoBody(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := b.Revoke(c.R.Context()); err != nil {
-		return err
+		return nil, err
 	}
-	return c.answer(http.StatusOK, rest.Revocation{Revoked: []string{b.Token().ID}, Gateways: c.Gateways()})
+	return rest.Revocation{Revoked: []string{b.Token().ID}, Gateways: c.Gateways()}, nil
 }
 
 // Bounds of what anybody may report as leaked.

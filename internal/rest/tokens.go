@@ -20,7 +20,7 @@ type Call struct {
 	Problem  func(error) *Problem             // is ProblemOf, and tells of errors of the store
 	Gateways func() Gateways                  // that have taken in what was done just now
 
-	Status int // of an answer that is not an error; 0: 200
+	Status int // of an answer that is not an error
 }
 
 // TokenRoute is a route that both interfaces have, each below a path of its own.
