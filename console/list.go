@@ -120,8 +120,6 @@ func (c *call) find(l *listing, owner *string) error {
 	return nil
 }
 
-func (c *call) row(t *token.Token) row { return row{t.View(c.now), c.now} }
-
 // ceiling says what an owner's tokens can do at most; "" where nothing limits
 // them.
 func ceiling(grants []token.Grant) string {

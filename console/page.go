@@ -48,18 +48,21 @@ var pageFiles embed.FS
 var pages = loadPages()
 
 func loadPages() map[string]*template.Template {
-	layout := template.Must(template.New("layout").Funcs(template.FuncMap{"asset": assetURL, "join": strings.Join, "included": included}).
+	layout := template.Must(template.New("layout").Funcs(template.FuncMap{"asset": assetURL, "join": strings.Join, "all": all, "included": included}).
 		ParseFS(pageFiles, "pages/layout.html", "pages/parts.html"))
-	all := map[string]*template.Template{}
+	named := map[string]*template.Template{}
 	for _, name := range []string{"list", "new", "secret", "show", "regenerate", "confirm", "activity", "error"} {
-		all[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "pages/"+name+".html"))
+		named[name] = template.Must(template.Must(layout.Clone()).ParseFS(pageFiles, "pages/"+name+".html"))
 	}
-	return all
+	return named
 }
+
+// all reports whether a list of a grant means all there are.
+func all(values []string) bool { return token.Covers(values, token.All) }
 
 // included names the scopes that another contains.
 func included(scopes []string) string {
-	if token.Covers(scopes, token.All) {
+	if all(scopes) {
 		return "everything"
 	}
 	return strings.Join(scopes, ", ")

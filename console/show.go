@@ -1,13 +1,8 @@
 package console
 
 import (
-	"crypto/sha256"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/patgate/patgate/registry"
@@ -27,27 +22,6 @@ type details struct {
 	Grant  grantForm
 	Notice string
 }
-
-// grantRow is one of a token's grants.
-type grantRow struct {
-	token.Grant
-	N    int // its number, from 1
-	Full bool
-}
-
-// Seal stands for the grant as it was shown. It keeps a click on an old page from
-// removing another grant that has this one's number by now.
-func (g grantRow) Seal() string { return seal(g.Grant) }
-
-func seal(g token.Grant) string {
-	b, _ := json.Marshal(token.ViewGrants([]token.Grant{g})) // strings only: never fails
-	return fmt.Sprintf("%x", sha256.Sum256(b))
-}
-
-// AllSpaces, AllScopes and AllResources report whether the grant is for all.
-func (g grantRow) AllSpaces() bool    { return token.Covers(g.Spaces, token.All) }
-func (g grantRow) AllScopes() bool    { return token.Covers(g.Scopes, token.All) }
-func (g grantRow) AllResources() bool { return token.Covers(g.Resources, token.All) }
 
 // tokenEvents is how much of what was done to a token its page tells.
 const tokenEvents = 20
@@ -127,76 +101,3 @@ func (c *call) edit() error {
 
 // done shows a token's page after a change.
 func (c *call) done(id, what string) error { return c.seeOther("tokens/" + id + "?done=" + what) }
-
-// addGrant gives a token one more grant.
-func (c *call) addGrant() error {
-	t, f, err := c.changeForm()
-	if err != nil {
-		return err
-	}
-	grants := c.grantForm(f)
-	g, _ := grants.read()
-	if len(f.Mistakes) == 0 {
-		if _, err := c.Account.AddGrant(c.R.Context(), t.ID, g); err != nil {
-			if err := f.refused(err); err != nil {
-				return err
-			}
-		}
-	}
-	if len(f.Mistakes) > 0 {
-		return c.showPage(http.StatusUnprocessableEntity, t, nil, f)
-	}
-	return c.done(t.ID, "granted")
-}
-
-// meant returns the number of a grant that was clicked on, 0 if it is none, and
-// whether a grant is still that one.
-func meant(values url.Values) (n int, same func(token.Grant) bool) {
-	n, _ = strconv.Atoi(values.Get("n"))
-	return n, func(g token.Grant) bool { return seal(g) == values.Get("seal") }
-}
-
-// grantsChanged shows a token's page in answer to a click on an old one.
-func (c *call) grantsChanged() error {
-	t, err := c.mine() // as it is now
-	if err != nil {
-		return err
-	}
-	f := &form{values: url.Values{}}
-	f.fail("", "The permissions have changed since this page was shown. Look at them again; nothing was removed.")
-	return c.showPage(http.StatusConflict, t, nil, f)
-}
-
-// askRemoveGrant asks whether one of a token's grants is to go.
-func (c *call) askRemoveGrant() error {
-	t, err := c.mine()
-	if err != nil {
-		return err
-	}
-	n, same := meant(c.Params)
-	if n < 1 || n > len(t.Grants) || !same(t.Grants[n-1]) {
-		return c.grantsChanged()
-	}
-	return c.ask(question{
-		Title: "Remove a permission of “" + t.Name + "”?", Button: "Remove permission", Action: "remove", Back: "tokens/" + t.ID,
-		Fields: map[string]string{"n": c.param("n"), "seal": c.param("seal")},
-		Words:  []string{grantWords(t.Grants[n-1]) + ".", "The token can no longer do this, unless another of its permissions allows it. You can add it again afterwards."},
-	})
-}
-
-// removeGrant takes one of a token's grants.
-func (c *call) removeGrant() error {
-	t, f, err := c.changeForm()
-	if err != nil {
-		return err
-	}
-	n, same := meant(f.values)
-	_, err = c.Account.RemoveGrant(c.R.Context(), t.ID, n, same)
-	if errors.Is(err, registry.ErrConflict) {
-		return c.grantsChanged()
-	}
-	if err != nil {
-		return err
-	}
-	return c.done(t.ID, "removed")
-}
