@@ -19,6 +19,7 @@ import (
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/store/embedded"
 	"github.com/patgate/patgate/token"
 )
@@ -28,6 +29,7 @@ import (
 type desk struct {
 	*Console
 	t        testing.TB
+	store    store.Store
 	registry *registry.Registry
 	rules    registry.Rules
 	now      time.Time
@@ -61,7 +63,7 @@ func newDesk(t testing.TB, options ...func(*registry.Rules)) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{t: t, now: noon, rules: registry.Rules{Prefix: "pat", Hasher: token.NewHasher(""), DefaultLifetime: 90 * 24 * time.Hour, MaxLifetime: 366 * 24 * time.Hour}, limit: map[netip.Addr]int{}}
+	d := &desk{t: t, store: s, now: noon, rules: registry.Rules{Prefix: "pat", Hasher: token.NewHasher(""), DefaultLifetime: 90 * 24 * time.Hour, MaxLifetime: 366 * 24 * time.Hour}, limit: map[netip.Addr]int{}}
 	d.rules.Scopes = scopes.Names()
 	d.rules.ImpliedBy = map[string][]string{"stories:read": {"stories:write"}}
 	for _, set := range options {

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -501,6 +504,22 @@ func TestRevokeAndDelete(t *testing.T) {
 		t.Errorf("GET %s: %d, want 404", at, w.Code)
 	}
 	says(t, d.get("alice", "/activity"), "ci – deleted", "ci – revoked", "ci – made")
+}
+
+// unconfirmed is a store that can't say that nothing undoes what was done.
+type unconfirmed struct{ store.Store }
+
+func (unconfirmed) Confirm(context.Context) error { return errors.New("no replica answers") }
+
+// That a token isn't there any more is as good as its end, and so has to be as certain.
+func TestWhatIsNotThereIsConfirmed(t *testing.T) {
+	d := newDesk(t)
+	d.registry = registry.New(unconfirmed{d.store}, d.rules, registry.Options{})
+	for _, what := range []string{"revoke", "delete"} {
+		if status, page := d.post("alice", "/tokens/gone/"+what); status != 503 {
+			t.Errorf("%s: %d, want 503\n%s", what, status, text(page))
+		}
+	}
 }
 
 func TestRegenerate(t *testing.T) {

@@ -38,14 +38,11 @@ func (c *call) askRevoke() error {
 
 // revoke ends a token.
 func (c *call) revoke() error {
-	t, err := c.visible()
-	if err != nil {
+	id := c.R.PathValue("id")
+	if _, err := c.Account.Revoke(c.R.Context(), id); err != nil {
 		return err
 	}
-	if _, err := c.Account.Revoke(c.R.Context(), t.ID); err != nil {
-		return err
-	}
-	return c.done(t.ID, "revoked")
+	return c.done(id, "revoked")
 }
 
 // askDelete asks whether a token is to be deleted.
@@ -65,11 +62,7 @@ func (c *call) askDelete() error {
 
 // delete removes a token.
 func (c *call) delete() error {
-	t, err := c.mine()
-	if err != nil {
-		return err
-	}
-	if _, err := c.Account.Delete(c.R.Context(), t.ID); err != nil {
+	if _, err := c.Account.Delete(c.R.Context(), c.R.PathValue("id")); err != nil {
 		return err
 	}
 	return c.seeOther("?done=deleted")
