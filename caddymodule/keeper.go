@@ -105,13 +105,9 @@ func (k *keeper) run(ctx context.Context) {
 }
 
 func (k *keeper) report(ctx context.Context, r retiredUse) {
-	address := ""
-	if r.from.IsValid() {
-		address = r.from.String()
-	}
 	reg, err := r.app.registry()
 	if err == nil {
-		err = reg.ReportRetired(ctx, r.id, address)
+		err = reg.ReportRetired(ctx, r.id, r.from)
 	}
 	k.failed("that a replaced secret was used can't be recorded", err)
 }

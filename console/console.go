@@ -184,7 +184,7 @@ func (c *call) prepare(route route) (err error) {
 	if err != nil {
 		return err
 	}
-	c.Account, err = r.Account(c.R.Context(), c.visitor.Owner, c.visitor.address(), c.visitor.Admin)
+	c.Account, err = r.Account(c.R.Context(), c.visitor.Owner, c.visitor.Address, c.visitor.Admin)
 	return err
 }
 
@@ -232,14 +232,6 @@ func secure(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
-}
-
-// address is where the request comes from, "" if that isn't known.
-func (v *Visitor) address() string {
-	if !v.Address.IsValid() {
-		return ""
-	}
-	return v.Address.String()
 }
 
 // mine returns the token with the id in the path, which must be the visitor's

@@ -169,7 +169,7 @@ func (c *call) leaked() error {
 	if err != nil {
 		return err
 	}
-	if err := r.RevokeLeaked(c.R.Context(), c.visitor.address(), report...); err != nil {
+	if err := r.RevokeLeaked(c.R.Context(), c.visitor.Address, report...); err != nil {
 		return err
 	}
 	c.W.WriteHeader(http.StatusNoContent)

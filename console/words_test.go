@@ -1,7 +1,6 @@
 package console
 
 import (
-	"net/netip"
 	"testing"
 	"time"
 
@@ -100,17 +99,5 @@ func TestRoot(t *testing.T) {
 		if got := root(path); got != want {
 			t.Errorf("root(%q) = %q, want %q", path, got, want)
 		}
-	}
-}
-
-func TestVisitorsAddress(t *testing.T) {
-	for _, text := range []string{"192.0.2.7", "2001:db8::1"} {
-		v := Visitor{Address: netip.MustParseAddr(text)}
-		if got := v.address(); got != text {
-			t.Errorf("address %s: %q", text, got)
-		}
-	}
-	if got := new(Visitor).address(); got != "" {
-		t.Errorf("no address: %q", got)
 	}
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/patgate/patgate/token"
 )
@@ -24,7 +25,7 @@ func (r *Registry) Operator(by Actor) *Account { return &Account{registry: r, by
 // Account returns the registry as an owner may use it who asks from an address.
 // admin makes the owner one whatever the record says. A disabled owner is
 // ErrForbidden. What the record says is read now: an Account is for one request.
-func (r *Registry) Account(ctx context.Context, owner, address string, admin bool) (*Account, error) {
+func (r *Registry) Account(ctx context.Context, owner string, from netip.Addr, admin bool) (*Account, error) {
 	if owner == "" {
 		return nil, forbidden("owner: nobody is signed in")
 	}
@@ -39,7 +40,7 @@ func (r *Registry) Account(ctx context.Context, owner, address string, admin boo
 		return nil, forbidden("owner %q is disabled", owner)
 	}
 	o.Admin = o.Admin || admin
-	return &Account{r, Actor{Kind: OwnerActor, Name: owner, Address: address}, o}, nil
+	return &Account{r, Actor{Kind: OwnerActor, Name: owner, Address: addressText(from)}, o}, nil
 }
 
 // Owner returns the owner's record; where there is none, and of an operator, one that

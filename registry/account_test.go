@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
@@ -13,7 +14,7 @@ import (
 // account returns the registry as an owner uses it.
 func (d *desk) account(t *testing.T, owner string, admin bool) *Account {
 	t.Helper()
-	a, err := d.Account(t.Context(), owner, "192.0.2.1", admin)
+	a, err := d.Account(t.Context(), owner, here, admin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,11 +124,11 @@ func TestAccountSigningIn(t *testing.T) {
 	if _, err := d.SetOwner(ctx, cli, "root", OwnerChanges{Admin: new(true)}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := d.Account(ctx, "off", "", true)
+	_, err := d.Account(ctx, "off", netip.Addr{}, true)
 	refused(t, err, ErrForbidden, "disabled")
-	_, err = d.Account(ctx, "", "", true)
+	_, err = d.Account(ctx, "", netip.Addr{}, true)
 	refused(t, err, ErrForbidden, "nobody")
-	_, err = d.Account(ctx, "a\nb", "", true)
+	_, err = d.Account(ctx, "a\nb", netip.Addr{}, true)
 	refused(t, err, ErrInvalid, "control character")
 	for _, c := range []struct {
 		owner       string

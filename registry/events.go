@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,19 @@ type Actor struct {
 	Kind    ActorKind // "": Operator
 	Name    string    // "cli" or "admin", the owner who is signed in, or the token's id
 	Address string    // where the request came from; may be empty
+}
+
+// byToken is who has shown the secret of the token with this id, from an address; the
+// zero one: unknown.
+func byToken(id string, from netip.Addr) Actor {
+	return Actor{Kind: TokenActor, Name: id, Address: addressText(from)}
+}
+
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }
 
 // The audit trail is kept in the store, and so its types are the store's.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -136,4 +137,12 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%s: the error repeats the secret", c.name)
 		}
 	}
+}
+
+func TestAddressText(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"192.0.2.7", "2001:db8::1"} {
+		equal(t, "address", addressText(netip.MustParseAddr(text)), text)
+	}
+	equal(t, "no address", addressText(netip.Addr{}), "")
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -50,11 +51,11 @@ func (l *LeakReport) UnmarshalJSON(data []byte) error {
 // passed over without a word, so that nobody learns anything from the answer: the
 // error is always the store's, the first of those that were met. It keeps none of the
 // other secrets open.
-func (r *Registry) RevokeLeaked(ctx context.Context, address string, secrets ...string) error {
+func (r *Registry) RevokeLeaked(ctx context.Context, from netip.Addr, secrets ...string) error {
 	var failed error
 	unknown := false
 	for _, secret := range secrets {
-		switch err := r.endLeaked(ctx, address, secret); {
+		switch err := r.endLeaked(ctx, from, secret); {
 		case errors.Is(err, ErrUnknown):
 			unknown = true
 		case !errors.Is(err, ErrMalformed):
@@ -68,12 +69,12 @@ func (r *Registry) RevokeLeaked(ctx context.Context, address string, secrets ...
 }
 
 // endLeaked ends what the secret opens, if find finds it.
-func (r *Registry) endLeaked(ctx context.Context, address, secret string) error {
+func (r *Registry) endLeaked(ctx context.Context, from netip.Addr, secret string) error {
 	found, d, err := r.find(ctx, secret)
 	if err != nil {
 		return err
 	}
-	by := Actor{Kind: TokenActor, Name: found.Token.ID, Address: address}
+	by := byToken(found.Token.ID, from)
 	if found.Current {
 		return r.revoke(ctx, by, found.Token.ID, leaked)
 	}

@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -24,12 +25,12 @@ func TestRevokeLeaked(t *testing.T) {
 	_, other := d.create(t, NewToken{Name: "c"})
 
 	// What opens nothing makes no difference, and nobody is told.
-	if err := d.RevokeLeaked(ctx, "192.0.2.7", token.NewSecret("pat"), "pat_mistyped", "", "of another system"); err != nil {
+	if err := d.RevokeLeaked(ctx, here, token.NewSecret("pat"), "pat_mistyped", "", "of another system"); err != nil {
 		t.Errorf("of unknown secrets: %v", err)
 	}
 	d.took(t)
 
-	if err := d.RevokeLeaked(ctx, "192.0.2.7", "pat_mistyped", current, replaced); err != nil {
+	if err := d.RevokeLeaked(ctx, here, "pat_mistyped", current, replaced); err != nil {
 		t.Fatal(err)
 	}
 	_, err = d.Bearer(ctx, current, here)
@@ -47,7 +48,7 @@ func TestRevokeLeaked(t *testing.T) {
 		id     string
 	}{{Revoked, a.ID}, {OverlapEnded, b.ID}} {
 		e := d.events[i]
-		if e.Action != want.action || e.TokenID != want.id || e.Actor != want.id || e.ActorKind != TokenActor || e.Address != "192.0.2.7" || e.Detail != leaked {
+		if e.Action != want.action || e.TokenID != want.id || e.Actor != want.id || e.ActorKind != TokenActor || e.Address != here.String() || e.Detail != leaked {
 			t.Errorf("event %+v, want %s of token %s", e, want.action, want.id)
 		}
 	}
@@ -56,7 +57,7 @@ func TestRevokeLeaked(t *testing.T) {
 	// then.
 	d.events = nil
 	d.now = d.now.Add(time.Minute)
-	if err := d.RevokeLeaked(ctx, "192.0.2.7", current, replaced); err != nil {
+	if err := d.RevokeLeaked(ctx, here, current, replaced); err != nil {
 		t.Fatal(err)
 	}
 	d.took(t)
@@ -76,7 +77,7 @@ func TestRevokeLeakedOnAFailingStore(t *testing.T) {
 			}
 			return nil
 		}
-		if err := d.RevokeLeaked(t.Context(), "", secret, token.NewSecret("pat"), next); !errors.Is(err, errDown) || strings.Contains(err.Error(), secret) {
+		if err := d.RevokeLeaked(t.Context(), netip.Addr{}, secret, token.NewSecret("pat"), next); !errors.Is(err, errDown) || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s fails: got %v, want the store's error", method, err)
 		}
 		_, err := d.Bearer(t.Context(), next, here)

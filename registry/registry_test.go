@@ -149,10 +149,10 @@ func TestStoreErrorsPassThrough(t *testing.T) {
 		"DeleteTokens": func() error { _, err := d.Operator(cli).DeleteOwnerTokens(ctx, "alice"); return err },
 		"Sorted list":  func() error { _, _, err := d.Operator(cli).List(ctx, Query{Sort: SortName}); return err },
 		"Events":       func() error { _, _, err := d.Operator(cli).Events(ctx, EventQuery{}); return err },
-		"Account":      func() error { _, err := d.Account(ctx, "alice", "", false); return err },
+		"Account":      func() error { _, err := d.Account(ctx, "alice", netip.Addr{}, false); return err },
 		"Bearer":       func() error { _, err := d.Bearer(ctx, secret, netip.Addr{}); return err },
-		"RevokeLeaked": func() error { return d.RevokeLeaked(ctx, "", secret) },
-		"Retired":      func() error { return d.ReportRetired(ctx, made.ID, "") },
+		"RevokeLeaked": func() error { return d.RevokeLeaked(ctx, netip.Addr{}, secret) },
+		"Retired":      func() error { return d.ReportRetired(ctx, made.ID, netip.Addr{}) },
 		"Import": func() error {
 			_, err := d.Import(ctx, cli, strings.NewReader(`{"name":"x","secret":"abcdefghijklmnop"}`))
 			return err

@@ -38,12 +38,7 @@ func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (
 	case reason != policy.Forward:
 		return nil, &Denied{Reason: reason}
 	}
-	b := &Bearer{registry: r, token: found.Token, digest: digest}
-	b.by = Actor{Kind: TokenActor, Name: found.Token.ID}
-	if from.IsValid() {
-		b.by.Address = from.String()
-	}
-	return b, nil
+	return &Bearer{r, byToken(found.Token.ID, from), found.Token, digest}, nil
 }
 
 // Token returns the token.
@@ -77,7 +72,7 @@ func (b *Bearer) Revoke(ctx context.Context) error {
 // ReportRetired records that a replaced secret of the token with this id was used
 // after its overlap: whoever sent it has either missed the change, or found it
 // where it shouldn't have been. Of a token that isn't there nothing is recorded.
-func (r *Registry) ReportRetired(ctx context.Context, id, address string) error {
+func (r *Registry) ReportRetired(ctx context.Context, id string, from netip.Addr) error {
 	t, err := r.store.Token(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -85,7 +80,7 @@ func (r *Registry) ReportRetired(ctx context.Context, id, address string) error 
 	if err != nil {
 		return noToken(id, "reading", err)
 	}
-	e := r.newEvent(Actor{Kind: TokenActor, Name: id, Address: address}, RetiredUsed, "a secret that was replaced was used after its overlap")
+	e := r.newEvent(byToken(id, from), RetiredUsed, "a secret that was replaced was used after its overlap")
 	e.TokenID, e.TokenName, e.Owner = t.ID, t.Name, t.Owner
 	if err := r.store.Record(ctx, e); err != nil {
 		return fmt.Errorf("recording an event: %w", err)

@@ -206,10 +206,10 @@ func TestReportRetired(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
 	made, secret := d.create(t, NewToken{Name: "ci", Owner: "alice"})
-	if err := d.ReportRetired(t.Context(), made.ID, "192.0.2.1"); err != nil {
+	if err := d.ReportRetired(t.Context(), made.ID, here); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.ReportRetired(t.Context(), "gone", "192.0.2.1"); err != nil {
+	if err := d.ReportRetired(t.Context(), "gone", here); err != nil {
 		t.Errorf("of a token that is gone: %v", err)
 	}
 	if len(d.events) != 1 {
