@@ -10,6 +10,8 @@ package uses
 import (
 	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,28 +134,17 @@ func (n *Noter) Flush(ctx context.Context) error {
 	pending := n.pending
 	n.pending = make(map[string]store.Use)
 	n.mu.Unlock()
+	left := slices.Collect(maps.Values(pending))
 	var err error
-	some := make([]store.Use, 0, min(len(pending), batch))
-	for id, u := range pending {
-		some = append(some, u)
-		delete(pending, id)
-		if len(some) < batch && len(pending) > 0 {
-			continue
+	for len(left) > 0 && err == nil {
+		some := left[:min(len(left), batch)]
+		if err = n.store.NoteUses(ctx, some...); err == nil {
+			left = left[len(some):]
 		}
-		if err = n.store.NoteUses(ctx, some...); err != nil {
-			break
-		}
-		some = some[:0]
-	}
-	if err == nil {
-		return nil
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, u := range some {
-		n.keep(u)
-	}
-	for _, u := range pending {
+	for _, u := range left {
 		n.keep(u)
 	}
 	return err
