@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -95,6 +96,26 @@ func (a *Account) Events(ctx context.Context, q EventQuery) (events []Event, nex
 		return nil, "", fmt.Errorf("reading events: %w", err)
 	}
 	return events, next, nil
+}
+
+// ReportRetired records that a replaced secret of the token with this id was used
+// after its overlap: whoever sent it has either missed the change, or found it
+// where it shouldn't have been. Of a token that isn't there nothing is recorded.
+func (r *Registry) ReportRetired(ctx context.Context, id string, from netip.Addr) error {
+	t, err := r.store.Token(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return noToken(id, "reading", err)
+	}
+	e := r.newEvent(byToken(id, from), RetiredUsed, "a secret that was replaced was used after its overlap")
+	e.TokenID, e.TokenName, e.Owner = t.ID, t.Name, t.Owner
+	if err := r.store.Record(ctx, e); err != nil {
+		return fmt.Errorf("recording an event: %w", err)
+	}
+	r.audit(e)
+	return nil
 }
 
 // event returns what is to be told of an action on a token. before is nil for one

@@ -2,13 +2,10 @@ package registry
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/patgate/patgate/policy"
-	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -67,24 +64,4 @@ func (b *Bearer) Regenerate(ctx context.Context, n Renewal) (t *token.Token, sec
 // Revoke ends the token.
 func (b *Bearer) Revoke(ctx context.Context) error {
 	return b.registry.revoke(ctx, b.by, b.token.ID, "")
-}
-
-// ReportRetired records that a replaced secret of the token with this id was used
-// after its overlap: whoever sent it has either missed the change, or found it
-// where it shouldn't have been. Of a token that isn't there nothing is recorded.
-func (r *Registry) ReportRetired(ctx context.Context, id string, from netip.Addr) error {
-	t, err := r.store.Token(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return noToken(id, "reading", err)
-	}
-	e := r.newEvent(byToken(id, from), RetiredUsed, "a secret that was replaced was used after its overlap")
-	e.TokenID, e.TokenName, e.Owner = t.ID, t.Name, t.Owner
-	if err := r.store.Record(ctx, e); err != nil {
-		return fmt.Errorf("recording an event: %w", err)
-	}
-	r.audit(e)
-	return nil
 }
