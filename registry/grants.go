@@ -119,10 +119,10 @@ func (a *Account) AddGrant(ctx context.Context, id string, g token.Grant) (*toke
 	if err != nil {
 		return nil, invalid("grant: %v", err)
 	}
-	may, o, err := r.mayWiden(ctx, a.by)
+	may, o, err := a.mayWiden(ctx)
 	switch {
 	case err == nil && !may:
-		err = mayNot(a.by, "grant")
+		err = a.mayNot("grant")
 	case err == nil && o != nil:
 		err = r.withinCeiling(o, []token.Grant{g})
 	}

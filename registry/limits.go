@@ -16,46 +16,41 @@ import (
 
 // mayCreate refuses what the limits of the token's owner, or of who makes it,
 // don't allow, but for max_tokens, which it returns; 0: any number.
-func (r *Registry) mayCreate(ctx context.Context, by Actor, owner string, grants []token.Grant) (maxTokens int, err error) {
+func (a *Account) mayCreate(ctx context.Context, owner string, grants []token.Grant) (maxTokens int, err error) {
 	switch {
-	case by.Kind == TokenActor:
-		return 0, forbidden("tokens don't make tokens")
-	case by.Kind == OwnerActor && owner != by.Name:
-		return 0, forbidden("owner: a token made by %q is %q's own", by.Name, by.Name)
+	case a.owner != nil && owner != a.by.Name:
+		return 0, forbidden("owner: a token made by %q is %q's own", a.by.Name, a.by.Name)
 	case owner == "":
 		return 0, nil
 	}
-	o, err := r.ownerRecord(ctx, owner)
-	if err != nil {
+	o, err := a.registry.ownerRecord(ctx, owner)
+	switch {
+	case err != nil:
 		return 0, err
+	case a.owner == nil:
+		return o.MaxTokens, nil
+	case !o.MayCreate:
+		return 0, forbidden("owner %q may not make tokens: ask the operator", owner)
 	}
-	if by.Kind == OwnerActor {
-		if !o.MayCreate {
-			return 0, forbidden("owner %q may not make tokens: ask the operator", owner)
-		}
-		if err := r.withinCeiling(o, grants); err != nil {
-			return 0, err
-		}
-	}
-	return o.MaxTokens, nil
+	return o.MaxTokens, a.registry.withinCeiling(o, grants)
 }
 
-// mayWiden reports whether somebody may let a token do more than it does: to make it
+// mayWiden reports whether the account may let a token do more than it does: to make it
 // wider, longer-lived or alive again is as good as to make another. It returns the
-// record of an owner who asks; nil for anybody else.
-func (r *Registry) mayWiden(ctx context.Context, by Actor) (yes bool, o *token.Owner, err error) {
-	if by.Kind != OwnerActor {
+// owner's record as it is now; nil for an operator.
+func (a *Account) mayWiden(ctx context.Context) (yes bool, o *token.Owner, err error) {
+	if a.owner == nil {
 		return true, nil, nil
 	}
-	if o, err = r.ownerRecord(ctx, by.Name); err != nil {
+	if o, err = a.registry.ownerRecord(ctx, a.by.Name); err != nil {
 		return false, nil, err
 	}
 	return o.MayCreate, o, nil
 }
 
 // mayNot refuses what an owner may not do who may not make tokens.
-func mayNot(by Actor, what string) error {
-	return forbidden("%s: owner %q may not make tokens, nor make one do more: ask the operator", what, by.Name)
+func (a *Account) mayNot(what string) error {
+	return forbidden("%s: owner %q may not make tokens, nor make one do more: ask the operator", what, a.by.Name)
 }
 
 // ownerLocks are what who makes tokens for an owner with max_tokens holds, one of

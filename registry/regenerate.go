@@ -33,7 +33,7 @@ func (a *Account) Regenerate(ctx context.Context, id string, n Renewal) (t *toke
 		return nil, "", err
 	}
 	r := a.registry
-	may, _, err := r.mayWiden(ctx, a.by)
+	may, _, err := a.mayWiden(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -42,7 +42,7 @@ func (a *Account) Regenerate(ctx context.Context, id string, n Renewal) (t *toke
 			return r.expiry(n.Lifetime, now)
 		}
 		if status := t.Status(now); status != token.Active {
-			return time.Time{}, mayNot(a.by, fmt.Sprintf("token %s is %s", id, status))
+			return time.Time{}, a.mayNot(fmt.Sprintf("token %s is %s", id, status))
 		}
 		return r.expiryAsBefore(t, n.Lifetime, now)
 	})

@@ -59,7 +59,7 @@ func (a *Account) Create(ctx context.Context, n NewToken) (t *token.Token, secre
 	if err := valid(t); err != nil {
 		return nil, "", err
 	}
-	limit, err := r.mayCreate(ctx, a.by, t.Owner, t.Grants)
+	limit, err := a.mayCreate(ctx, t.Owner, t.Grants)
 	if err == nil && limit > 0 {
 		err = r.createWithin(ctx, a.by, t, limit)
 	} else if err == nil {
@@ -110,7 +110,7 @@ func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Toke
 	if err != nil {
 		return nil, err
 	}
-	may, _, err := a.registry.mayWiden(ctx, a.by)
+	may, _, err := a.mayWiden(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Toke
 		set(&t.Description, c.Description)
 		if c.AllowedIPs != nil {
 			if !may && !narrower(ranges, t.AllowedIPs) {
-				return "", mayNot(a.by, "allowed_ips: more addresses than token "+id+" has")
+				return "", a.mayNot("allowed_ips: more addresses than token " + id + " has")
 			}
 			t.AllowedIPs = ranges
 		}
