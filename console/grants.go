@@ -50,8 +50,8 @@ func (c *call) addGrant() error {
 	return c.done(t.ID, "granted")
 }
 
-// meant returns the number of a grant that was clicked on, 0 if it is none, and
-// whether a grant is still that one.
+// meant returns the number of the grant that was clicked on, 0 if there is none in
+// values, and a function that tells whether a grant is still that one.
 func meant(values url.Values) (n int, same func(token.Grant) bool) {
 	n, _ = strconv.Atoi(values.Get("n"))
 	return n, func(g token.Grant) bool { return seal(g) == values.Get("seal") }

@@ -58,8 +58,8 @@ func (a *Account) Admin() bool { return a.owner == nil || a.owner.Admin }
 // View returns t as clients see it now.
 func (a *Account) View(t *token.Token) token.View { return a.registry.View(t) }
 
-// sees returns whose things are listed when those of an owner are asked for, nil:
-// of all whom the owner sees.
+// sees returns whose tokens or events are listed where those of an owner are asked for;
+// nil: everyone's, as far as the account may see them.
 func (a *Account) sees(owner *string) (*string, error) {
 	switch {
 	case a.Admin(), owner != nil && *owner == a.by.Name:
@@ -98,8 +98,8 @@ func (a *Account) own(ctx context.Context, id string) error {
 	return err
 }
 
-// all returns the tokens with these ids, each once and as get gets it, or why the first
-// can't be had.
+// all gets the tokens with these ids, each once, or the error of the first that get
+// refuses.
 func (a *Account) all(ctx context.Context, ids []string, get func(context.Context, string) (*token.Token, error)) ([]*token.Token, error) {
 	if len(ids) == 0 {
 		return nil, invalid("id: say which tokens")

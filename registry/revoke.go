@@ -51,8 +51,8 @@ func (a *Account) RevokeOwner(ctx context.Context, owner string) ([]string, erro
 	return revoked, err
 }
 
-// confirm returns an error if what was done before may yet be undone by the store: that
-// there was nothing to do is as good as doing it.
+// confirm returns an error if the store may yet undo a change made before. To be asked
+// before the answer that there is nothing to end, which has to last as an end does.
 func (r *Registry) confirm(ctx context.Context) error {
 	s, ok := r.store.(store.Shared)
 	if !ok {
@@ -64,8 +64,7 @@ func (r *Registry) confirm(ctx context.Context) error {
 	return nil
 }
 
-// orUnconfirmed returns err or, where that is that there is nothing to end, an error if
-// that may yet be undone.
+// orUnconfirmed returns err; where that is ErrNotFound and confirm fails, confirm's.
 func (r *Registry) orUnconfirmed(ctx context.Context, err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return cmp.Or(r.confirm(ctx), err)

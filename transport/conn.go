@@ -30,7 +30,7 @@ const unlimited = math.MaxInt64
 // interrupt ends what is being read or written.
 func (c *conn) interrupt() { c.SetDeadline(time.Unix(1, 0)) }
 
-// watch prepares for idle.
+// watch prepares what idle needs, once: it then allocates nothing.
 func (c *conn) watch() {
 	if sc, ok := c.Conn.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {

@@ -78,7 +78,7 @@ type TokenSecret struct {
 	Secret string     `json:"secret"`
 }
 
-// Complete reports whether the answer is one at all.
+// Complete reports whether this was the answer of patgate, and not of another server.
 func (t *TokenSecret) Complete() bool { return t.Secret != "" }
 
 // Revocation is the answer to what revokes tokens.
@@ -87,7 +87,7 @@ type Revocation struct {
 	Gateways Gateways `json:"gateways"`
 }
 
-// Complete reports whether the answer is one at all.
+// Complete reports whether this was the answer of patgate, and not of another server.
 func (r *Revocation) Complete() bool { return r.Revoked != nil }
 
 // Deletion is the answer to what deletes tokens.
@@ -96,7 +96,7 @@ type Deletion struct {
 	Gateways Gateways `json:"gateways"`
 }
 
-// Complete reports whether the answer is one at all.
+// Complete reports whether this was the answer of patgate, and not of another server.
 func (d *Deletion) Complete() bool { return d.Deleted != nil }
 
 // Gateways says how many gateways have taken a change in.
