@@ -108,7 +108,7 @@ type Token struct {
 	Owner   int // its number in History.Owners
 	Changes []Change
 
-	line line[State]
+	timeline timeline[State]
 }
 
 // Owner is an owner, without a record at first.
@@ -116,7 +116,7 @@ type Owner struct {
 	Name    string
 	Changes []Change
 
-	line line[OwnerState]
+	timeline timeline[OwnerState]
 }
 
 // Request is a request with a token's secret, and the answer to it.
@@ -147,33 +147,25 @@ const AllGateways = -1
 type Violation struct {
 	At    Time
 	Token int // -1: no token's
-	Owner int // -1: no owner's
 	Text  string
 }
 
 // Check returns the violations in h, in the order of time.
 func Check(h *History) (all []Violation) {
 	quiet := h.quietTimes()
-	for i, o := range h.Owners {
-		var v []Violation
-		o.line, v = newLine(h, quiet, o.Changes, OwnerState(0))
-		for _, v := range v {
-			v.Owner, v.Text = i, "owner "+o.Name+": "+v.Text
-			all = append(all, v)
-		}
+	var wrong []Violation
+	for _, o := range h.Owners {
+		o.timeline, wrong = newTimeline(h, quiet, Violation{Token: -1, Text: "owner " + o.Name}, o.Changes, NoRecord)
+		all = append(all, wrong...)
 	}
 	for i, t := range h.Tokens {
-		var v []Violation
-		t.line, v = newLine(h, quiet, t.Changes, State{})
-		for _, v := range v {
-			v.Token, v.Text = i, "token "+t.Name+": "+v.Text
-			all = append(all, v)
-		}
+		t.timeline, wrong = newTimeline(h, quiet, Violation{Token: i, Text: "token " + t.Name}, t.Changes, State{})
+		all = append(all, wrong...)
 	}
 	for i := range h.Requests {
-		if text := h.judge(quiet, &h.Requests[i]); text != "" {
-			r := &h.Requests[i]
-			all = append(all, Violation{At: r.Start, Token: r.Token, Owner: -1, Text: text})
+		r := &h.Requests[i]
+		if text := h.judge(quiet, r); text != "" {
+			all = append(all, Violation{At: r.Start, Token: r.Token, Text: text})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Violation) int { return int(a.At - b.At) })
@@ -213,14 +205,14 @@ func (h *History) isDead(gateway int, from, to Time) bool {
 func (h *History) allowed(r *Request) (answers Answer) {
 	t := h.Tokens[r.Token]
 	disabled := map[bool]bool{}
-	for o := range h.Owners[t.Owner].line.met(r, h.Bounds.Feed, h.Bounds.Stale) {
+	for o := range h.Owners[t.Owner].timeline.met(r, h.Bounds.Feed, h.Bounds.Stale) {
 		disabled[o == OwnerDisabledState] = true
 	}
 	stale := h.Bounds.Stale
 	if r.Answer == Unknown {
 		stale = min(stale, h.Bounds.Unknown)
 	}
-	for s := range t.line.met(r, h.Bounds.Feed, stale) {
+	for s := range t.timeline.met(r, h.Bounds.Feed, stale) {
 		for d := range disabled {
 			answers |= s.answers(d, r)
 		}

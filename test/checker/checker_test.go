@@ -239,7 +239,7 @@ func TestManyLostChanges(t *testing.T) {
 	if v := Check(h); len(v) > 0 {
 		t.Errorf("violations: %v", v)
 	}
-	for _, s := range h.Tokens[0].line.steps {
+	for _, s := range h.Tokens[0].timeline.steps {
 		if n := len(s.states); n > 1000 {
 			t.Fatalf("%d states", n)
 		}

@@ -131,7 +131,7 @@ func (w *world) askForEverything() {
 					if i == 0 {
 						first[q] = a
 					} else if a != first[q] {
-						w.atOdds = append(w.atOdds, Violation{At: w.now(), Token: number, Owner: -1, Text: fmt.Sprintf(
+						w.atOdds = append(w.atOdds, Violation{At: w.now(), Token: number, Text: fmt.Sprintf(
 							"at the end, token %s, secret %d, %s: gateway 0 answers %s, gateway %d %s", p.Name, n+1, needs, first[q], i, a)})
 					}
 				}
@@ -232,11 +232,11 @@ func lags(h *History) string {
 			continue
 		}
 		disabled := false
-		for o := range h.Owners[t.Owner].line.met(r, 0, 0) {
+		for o := range h.Owners[t.Owner].timeline.met(r, 0, 0) {
 			disabled = disabled || o == OwnerDisabledState
 		}
 		var now Answer
-		for s := range t.line.met(r, 0, 0) {
+		for s := range t.timeline.met(r, 0, 0) {
 			now |= s.answers(disabled, r) | s.answers(false, r)
 		}
 		if now&r.Answer != 0 {

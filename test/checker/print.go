@@ -39,9 +39,9 @@ func describeChange(c *Change) string {
 func Print(w io.Writer, h *History, token int) {
 	t := h.Tokens[token]
 	var lines []printed
-	lines = append(lines, printChanges("", t.Changes, t.line)...)
+	lines = append(lines, printChanges("", t.Changes, t.timeline)...)
 	owner := h.Owners[t.Owner]
-	lines = append(lines, printChanges("owner "+owner.Name+": ", owner.Changes, owner.line)...)
+	lines = append(lines, printChanges("owner "+owner.Name+": ", owner.Changes, owner.timeline)...)
 	for _, f := range h.Faults {
 		where := fmt.Sprint("gateway ", f.Gateway)
 		if f.Gateway == AllGateways {
@@ -62,7 +62,7 @@ type printed struct {
 	text string
 }
 
-func printChanges[S state[S]](what string, changes []Change, l line[S]) (lines []printed) {
+func printChanges[S state[S]](what string, changes []Change, t timeline[S]) (lines []printed) {
 	for i := range changes {
 		c := &changes[i]
 		text := fmt.Sprintf("** %s%s: %s", what, describeChange(c), c.Outcome)
@@ -72,7 +72,7 @@ func printChanges[S state[S]](what string, changes []Change, l line[S]) (lines [
 		if c.Note != "" {
 			text += " (" + c.Note + ")"
 		}
-		lines = append(lines, printed{c.Call, text + "; now " + either(l.steps[i].states)})
+		lines = append(lines, printed{c.Call, text + "; now " + either(t.steps[i].states)})
 	}
 	return lines
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// line is what is known of the states of a token or an owner, over time.
-type line[S state[S]] struct {
+// timeline is what is known of the states of a token or an owner, over time.
+type timeline[S state[S]] struct {
 	first S
 	steps []step[S]
 }
@@ -22,21 +22,22 @@ type step[S state[S]] struct {
 	quiet   []bool // by gateway: from when the change was answered until it should have been heard of
 }
 
-// newLine works out the states after each change, and the contradictions.
-func newLine[S state[S]](h *History, q quiet, changes []Change, first S) (l line[S], wrong []Violation) {
-	l.first = first
+// newTimeline works out the states after each change, and the contradictions, which begin
+// with what about says.
+func newTimeline[S state[S]](h *History, q quiet, about Violation, changes []Change, first S) (t timeline[S], wrong []Violation) {
+	t.first = first
 	states := []S{first}
 	for i := range changes {
 		c := &changes[i]
 		before := states
-		var possible, next []S
-		changed := true
+		var next []S
+		possible, changed := 0, true
 		for _, s := range before {
 			after, ok := s.after(c)
 			if !ok {
 				continue
 			}
-			possible = append(possible, s)
+			possible++
 			changed = changed && after != s
 			if c.Outcome != Done || after.fits(c) {
 				next = append(next, after)
@@ -47,11 +48,11 @@ func newLine[S state[S]](h *History, q quiet, changes []Change, first S) (l line
 		case c.Outcome == Done && len(next) == 0:
 			text = fmt.Sprintf("%s: was done, but can't have been: the state before was %s", describeChange(c), either(before))
 			next = anything(before, c)
-		case c.Outcome == Refused && len(possible) == len(before):
+		case c.Outcome == Refused && possible == len(before):
 			text = fmt.Sprintf("%s: was refused without a reason: the state was %s", describeChange(c), either(before))
 		}
 		if text != "" {
-			wrong = append(wrong, Violation{At: c.Ack, Token: -1, Owner: -1, Text: text})
+			wrong = append(wrong, Violation{At: c.Ack, Token: about.Token, Text: about.Text + ": " + text})
 		}
 		switch c.Outcome {
 		case Refused:
@@ -60,9 +61,9 @@ func newLine[S state[S]](h *History, q quiet, changes []Change, first S) (l line
 			next = append(slices.Clone(before), next...)
 		}
 		states = unique(next)
-		l.steps = append(l.steps, step[S]{change: c, states: states, changed: changed, quiet: q.throughout(c.Ack, c.Ack+h.Bounds.Feed)})
+		t.steps = append(t.steps, step[S]{change: c, states: states, changed: changed, quiet: q.throughout(c.Ack, c.Ack+h.Bounds.Feed)})
 	}
-	return l, wrong
+	return t, wrong
 }
 
 // anything is what may come of a change that contradicts what is known.
@@ -91,12 +92,12 @@ func unique[S state[S]](all []S) (some []S) {
 }
 
 // met returns the states that a request may have met: see the package comment.
-func (l *line[S]) met(r *Request, feed, stale time.Duration) iter.Seq[S] {
+func (t *timeline[S]) met(r *Request, feed, stale time.Duration) iter.Seq[S] {
 	return func(yield func(S) bool) {
 		// Those asked for after the request's end have nothing to do with it.
-		n := sort.Search(len(l.steps), func(i int) bool { return l.steps[i].change.Call > r.End })
+		n := sort.Search(len(t.steps), func(i int) bool { return t.steps[i].change.Call > r.End })
 		for i := n - 1; i >= 0; i-- {
-			s := &l.steps[i]
+			s := &t.steps[i]
 			for _, state := range s.states {
 				if !yield(state) {
 					return
@@ -106,7 +107,7 @@ func (l *line[S]) met(r *Request, feed, stale time.Duration) iter.Seq[S] {
 				return
 			}
 		}
-		yield(l.first)
+		yield(t.first)
 	}
 }
 
