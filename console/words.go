@@ -18,11 +18,7 @@ func distance(t, now time.Time) string {
 	d := t.Sub(now).Abs()
 	count := func(unit time.Duration, name string) string {
 		seconds := math.Abs(float64(t.Unix() - now.Unix())) // a Duration ends after 292 years
-		n := int(math.Round(seconds / unit.Seconds()))
-		if n != 1 {
-			name += "s"
-		}
-		return fmt.Sprintf("%d %s", n, name)
+		return counted(int(math.Round(seconds/unit.Seconds())), name)
 	}
 	switch {
 	case d < time.Minute:
@@ -37,6 +33,14 @@ func distance(t, now time.Time) string {
 		return count(day*365/12, "month")
 	}
 	return count(day*365, "year")
+}
+
+// counted writes a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // fromNow says when t is: "in 3 days", "3 days ago".
@@ -91,12 +95,15 @@ func joined(grants []token.Grant) []token.Grant {
 
 // grantWords says what a grant allows: stories:read in space 1 on resource 7.
 func grantWords(g token.Grant) string {
-	what := few(distinct(g.Scopes), "permissions")
+	scopes := distinct(g.Scopes)
+	what := strings.Join(scopes, ", ")
 	switch {
-	case what == "":
+	case len(scopes) == 0:
 		what = "No permissions"
-	case all(g.Scopes):
+	case all(scopes):
 		what = "All permissions"
+	case len(scopes) > fewest:
+		what = counted(len(scopes), "permission")
 	}
 	return what + limited("in", "space", g.Spaces) + limited("on", "resource", g.Resources)
 }
@@ -104,28 +111,19 @@ func grantWords(g token.Grant) string {
 // limited says what a grant is limited to; "" where it isn't.
 func limited(how, name string, values []string) string {
 	values = distinct(values)
-	switch words := few(values, name+"s"); {
+	switch {
 	case all(values):
 		return ""
-	case len(values) == 1:
-		return " " + how + " " + name + " " + words
-	case len(values) <= fewest:
-		return " " + how + " " + name + "s " + words
-	default:
-		return " " + how + " " + words
+	case len(values) > fewest:
+		return " " + how + " " + counted(len(values), name)
+	case len(values) != 1:
+		name += "s"
 	}
+	return " " + how + " " + name + " " + strings.Join(values, ", ")
 }
 
 // fewest is how many values are listed at most.
 const fewest = 3
-
-// few lists values, or counts them where they are many.
-func few(values []string, name string) string {
-	if len(values) > fewest {
-		return fmt.Sprintf("%d %s", len(values), name)
-	}
-	return strings.Join(values, ", ")
-}
 
 // distinct returns values sorted, without repetitions.
 func distinct(values []string) []string {
@@ -137,8 +135,5 @@ func days(d time.Duration) string {
 	if d%day != 0 {
 		return fmt.Sprintf("%.0f hours", d.Hours())
 	}
-	if d == day {
-		return "1 day"
-	}
-	return fmt.Sprintf("%d days", d/day)
+	return counted(int(d/day), "day")
 }
