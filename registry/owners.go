@@ -163,8 +163,3 @@ func (r *Registry) DeleteOwner(ctx context.Context, by Actor, id string) error {
 	r.tell(events)
 	return nil
 }
-
-// noOwner is noToken for owners.
-func noOwner(id, doing string, err error) error {
-	return absent(fmt.Sprintf("owner %q", id), "has no record", doing, err)
-}

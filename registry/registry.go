@@ -24,8 +24,6 @@
 package registry
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/patgate/patgate/store"
@@ -96,41 +94,6 @@ func (r *Registry) View(t *token.Token) token.View {
 // milliseconds, which is what ids are made of and people can read.
 func (r *Registry) clock() time.Time {
 	return r.now().UTC().Truncate(time.Millisecond)
-}
-
-// Kinds of refusal. An error of the registry that is none of them comes from the
-// store.
-var (
-	ErrInvalid  = errors.New("invalid request") // what is asked makes no sense or is against the rules
-	ErrNotFound = errors.New("not found")       // what it is asked of isn't there
-	ErrConflict = errors.New("conflict")        // what is there doesn't allow it
-	// ErrForbidden means that who asks may not do it, or nobody may.
-	ErrForbidden = errors.New("not allowed")
-)
-
-// refusal is an error of one of the kinds, in words for whoever asked.
-type refusal struct {
-	kind error
-	text string
-}
-
-func (e *refusal) Error() string { return e.text }
-func (e *refusal) Unwrap() error { return e.kind }
-
-func invalid(format string, args ...any) error {
-	return &refusal{ErrInvalid, fmt.Sprintf(format, args...)}
-}
-
-func notFound(format string, args ...any) error {
-	return &refusal{ErrNotFound, fmt.Sprintf(format, args...)}
-}
-
-func forbidden(format string, args ...any) error {
-	return &refusal{ErrForbidden, fmt.Sprintf(format, args...)}
-}
-
-func conflict(format string, args ...any) error {
-	return &refusal{ErrConflict, fmt.Sprintf(format, args...)}
 }
 
 // maxRecordSize bounds one record in its stored form, in bytes. Each of the

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
-	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -131,17 +129,6 @@ func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Toke
 	})
 }
 
-// narrower reports whether all addresses in ranges are in others, too. None stand for
-// all there are.
-func narrower(ranges, others []netip.Prefix) bool {
-	if len(others) == 0 {
-		return true
-	}
-	return len(ranges) > 0 && !slices.ContainsFunc(ranges, func(p netip.Prefix) bool {
-		return !slices.ContainsFunc(others, func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) })
-	})
-}
-
 // errUnchanged ends a change that would change nothing.
 var errUnchanged = errors.New("unchanged")
 
@@ -189,19 +176,4 @@ func (r *Registry) validID(id string) error {
 		return invalid("%v", err)
 	}
 	return nil
-}
-
-// noToken turns a store's answer about the token with this id into the
-// registry's. It leaves refusals as they are.
-func noToken(id, doing string, err error) error { return absent("token "+id, "not found", doing, err) }
-
-func absent(what, how, doing string, err error) error {
-	var refused *refusal
-	switch {
-	case err == nil || errors.As(err, &refused):
-		return err
-	case errors.Is(err, store.ErrNotFound):
-		return notFound("%s: %s", what, how)
-	}
-	return fmt.Errorf("%s %s: %w", doing, what, err)
 }

@@ -43,3 +43,22 @@ func parseRange(s string) (p netip.Prefix, ok bool) {
 	// an IPv6 one: such a range would match nobody.
 	return p.Masked(), ok && !p.Addr().Is4In6()
 }
+
+// narrower reports whether all addresses in ranges are in others, too. None stand for
+// all there are.
+func narrower(ranges, others []netip.Prefix) bool {
+	if len(others) == 0 {
+		return true
+	}
+	return len(ranges) > 0 && !slices.ContainsFunc(ranges, func(p netip.Prefix) bool {
+		return !slices.ContainsFunc(others, func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) })
+	})
+}
+
+// addressText writes an address; "" for the zero one.
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
