@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +34,7 @@ func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 	c := new(adminCall)
 	c.Call = rest.Call{W: w, R: r, TokensAt: "/patgate/tokens/", Decode: c.decode, Problem: c.problemOf, Gateways: c.acknowledged, Status: http.StatusOK}
 	var answer any
-	err := c.prepare(strings.Fields(route.params))
+	err := c.prepare(route.params)
 	if err == nil {
 		answer, err = route.handle(c)
 	}
@@ -50,7 +49,7 @@ func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // prepare looks up what the request is about.
-func (c *adminCall) prepare(params []string) error {
+func (c *adminCall) prepare(params string) error {
 	if !awaitStart(c.R.Context()) {
 		return rest.Refuse(http.StatusServiceUnavailable, "the server is still starting, or stopping: try again")
 	}

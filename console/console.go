@@ -170,7 +170,7 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request, route route) {
 // prepare looks up what a request needs.
 func (c *call) prepare(route route) (err error) {
 	if c.Params = c.R.URL.Query(); wantsJSON(c.R.URL.Path) {
-		if c.Params, err = rest.Params(c.R.URL.RawQuery, strings.Fields(route.params)); err != nil {
+		if c.Params, err = rest.Params(c.R.URL.RawQuery, route.params); err != nil {
 			return err
 		}
 	}

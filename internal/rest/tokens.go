@@ -177,6 +177,20 @@ func (c *Call) revoke() (any, error) {
 	return c.revoked(c.Account.Revoke(c.R.Context(), c.id()))
 }
 
+// chosen says which tokens are to be ended: those of an owner, or those with some ids.
+type chosen struct {
+	Owner *string  `json:"owner"`
+	IDs   []string `json:"ids"`
+}
+
+// check refuses what chooses in both ways, or in neither. how says how to choose.
+func (c *chosen) check(how string) error {
+	if (c.Owner == nil) == (c.IDs == nil) {
+		return Refuse(http.StatusBadRequest, "say which tokens: %s", how)
+	}
+	return nil
+}
+
 // revokeMany revokes several tokens: those of an owner, or those with the ids
 // given, all of which must be there.
 func (c *Call) revokeMany() (any, error) {

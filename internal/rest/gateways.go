@@ -7,6 +7,15 @@ import (
 	"github.com/patgate/patgate/store"
 )
 
+// Gateways says how many gateways have taken a change in.
+type Gateways struct {
+	Acknowledged int `json:"acknowledged"`
+	Pending      int `json:"pending"`
+	// Unknown says that nobody can tell how many others there are, and whether they
+	// have: the store could not be asked.
+	Unknown bool `json:"unknown,omitempty"`
+}
+
 // Between two looks at who has taken a change in, at first and after a while.
 const (
 	ackPause      = 5 * time.Millisecond

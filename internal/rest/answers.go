@@ -1,9 +1,6 @@
 package rest
 
 import (
-	"net/http"
-	"net/url"
-
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
@@ -13,15 +10,6 @@ import (
 type TokenPage struct {
 	Tokens []token.View `json:"tokens"`
 	Next   string       `json:"next"` // the cursor of the next page; empty after the last
-}
-
-// ownerOf returns the query parameter owner; nil: not given. An empty one stands for
-// tokens without an owner.
-func ownerOf(params url.Values) *string {
-	if owner, given := params["owner"]; given {
-		return &owner[0]
-	}
-	return nil
 }
 
 // EventPage is the answer to a list of events.
@@ -37,12 +25,6 @@ func NewEventPage(events []registry.Event, next string) EventPage {
 	return EventPage{append([]registry.Event{}, events...), next}
 }
 
-// EventQuery reads which events are to be listed.
-func EventQuery(params url.Values) (registry.EventQuery, error) {
-	limit, cursor, err := Page(params)
-	return registry.EventQuery{TokenID: params.Get("token"), Owner: ownerOf(params), Before: cursor, After: params.Get("after"), Limit: limit}, err
-}
-
 // Scopes is the answer about a catalog.
 type Scopes struct {
 	Scopes   []policy.Scope `json:"scopes"`
@@ -56,20 +38,6 @@ func NewScopes(c *policy.Catalog) Scopes {
 		scopes[i].At = ""
 	}
 	return Scopes{scopes, c.Complete()}
-}
-
-// chosen says which tokens are to be ended: those of an owner, or those with some ids.
-type chosen struct {
-	Owner *string  `json:"owner"`
-	IDs   []string `json:"ids"`
-}
-
-// check refuses what chooses in both ways, or in neither. how says how to choose.
-func (c *chosen) check(how string) error {
-	if (c.Owner == nil) == (c.IDs == nil) {
-		return Refuse(http.StatusBadRequest, "say which tokens: %s", how)
-	}
-	return nil
 }
 
 // TokenSecret is the answer to what makes a secret: the only one that has one.
@@ -98,12 +66,3 @@ type Deletion struct {
 
 // Complete reports whether this was the answer of patgate, and not of another server.
 func (d *Deletion) Complete() bool { return d.Deleted != nil }
-
-// Gateways says how many gateways have taken a change in.
-type Gateways struct {
-	Acknowledged int `json:"acknowledged"`
-	Pending      int `json:"pending"`
-	// Unknown says that nobody can tell how many others there are, and whether they
-	// have: the store could not be asked.
-	Unknown bool `json:"unknown,omitempty"`
-}

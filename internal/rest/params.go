@@ -1,0 +1,69 @@
+package rest
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/patgate/patgate/registry"
+)
+
+// Params reads a query that may have parameters of these names, separated by blanks, and
+// no others: a misspelt one would widen what is listed or deleted. A + behind a name says
+// that it may be repeated.
+func Params(query, names string) (url.Values, error) {
+	known := strings.Fields(names)
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, Refuse(http.StatusBadRequest, "the query can't be read: want name=value, joined with & and percent-encoded")
+	}
+	for name, given := range values {
+		switch {
+		case slices.Contains(known, name+"+"):
+		case !slices.Contains(known, name):
+			return nil, Refuse(http.StatusBadRequest, "unknown query parameter %q%s", name, knownParams(known))
+		case len(given) > 1:
+			return nil, Refuse(http.StatusBadRequest, "query parameter %q is given twice", name)
+		}
+	}
+	return values, nil
+}
+
+func knownParams(known []string) string {
+	names := strings.ReplaceAll(strings.Join(known, ", "), "+", "")
+	switch len(known) {
+	case 0:
+		return "; there are none here"
+	case 1:
+		return "; there is " + names
+	}
+	return "; there are " + names
+}
+
+// Page returns the query parameters limit (0: not given) and cursor.
+func Page(params url.Values) (limit int, cursor string, err error) {
+	if s := params.Get("limit"); s != "" {
+		limit, err = strconv.Atoi(s)
+		if err != nil || limit < 1 || limit > registry.MaxLimit {
+			return 0, "", Refuse(http.StatusBadRequest, "limit: %q; want 1 to %d", s, registry.MaxLimit)
+		}
+	}
+	return limit, params.Get("cursor"), nil
+}
+
+// ownerOf returns the query parameter owner; nil: not given. An empty one stands for
+// tokens without an owner.
+func ownerOf(params url.Values) *string {
+	if owner, given := params["owner"]; given {
+		return &owner[0]
+	}
+	return nil
+}
+
+// EventQuery reads which events are to be listed.
+func EventQuery(params url.Values) (registry.EventQuery, error) {
+	limit, cursor, err := Page(params)
+	return registry.EventQuery{TokenID: params.Get("token"), Owner: ownerOf(params), Before: cursor, After: params.Get("after"), Limit: limit}, err
+}
