@@ -11,17 +11,11 @@ package token
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/base32"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Limits of a record. They bound what one token can cost in memory and what an
@@ -173,68 +167,4 @@ func validName(name string) error {
 		return errors.New("name: a token needs one, so that people can tell it from others")
 	}
 	return nil
-}
-
-// ValidID returns why id can't be a token's id, or nil.
-func ValidID(id string) error {
-	if id == "" || len(id) > MaxIDLength {
-		return fmt.Errorf("id: want 1 to %d characters, got %d", MaxIDLength, len(id))
-	}
-	for i := 0; i < len(id); i++ {
-		c := id[i]
-		if !isAlnum(c) && c != '-' && c != '_' {
-			return fmt.Errorf("id: want letters, digits, %q and %q only", "-", "_")
-		}
-	}
-	return nil
-}
-
-// ValidText returns why s can't be shown to people and put in a log, or nil: valid
-// UTF-8 without control characters, at most limit bytes. what names the field
-// in the error.
-func ValidText(what, s string, limit int) error {
-	if len(s) > limit {
-		return fmt.Errorf("%s: %d bytes long, at most %d are kept", what, len(s), limit)
-	}
-	if !utf8.ValidString(s) {
-		return fmt.Errorf("%s: not valid UTF-8", what)
-	}
-	if strings.IndexFunc(s, controls) >= 0 {
-		return fmt.Errorf("%s: contains a control character", what)
-	}
-	return nil
-}
-
-// controls reports whether a character controls what shows it, if only the direction
-// in which what follows is written (Unicode Standard Annex #9, section 2).
-func controls(r rune) bool {
-	return unicode.IsControl(r) || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
-}
-
-// visible reports whether there is a character in s that people see: neither a space nor
-// one of those that only say how others are shown, or fill a place with nothing.
-func visible(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool {
-		const brailleBlank = '\u2800'
-		return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != brailleBlank
-	})
-}
-
-// idEncoding is base32 with an alphabet in ASCII order, so that ids sort by the
-// time they were made.
-var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
-
-// NewID returns a fresh token id: 26 characters for the time in milliseconds (48
-// bits) and 80 random bits. Ids sort by age, to the millisecond.
-func NewID(now time.Time) string {
-	var b [16]byte
-	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
-	copy(b[:6], ms[2:])
-	rand.Read(b[6:]) // never fails: crypto/rand ends the program instead
-	return idEncoding.EncodeToString(b[:])
-}
-
-func isAlnum(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }

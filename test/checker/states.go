@@ -2,49 +2,8 @@ package checker
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
-
-// Grants is a set of grants, each of one scope in one space.
-type Grants uint8
-
-// The grants there are.
-const (
-	Read1  Grants = 1 << iota // read in space 1
-	Write1                    // write in space 1
-	Read2                     // read in space 2
-	Write2                    // write in space 2
-
-	grantsEnd
-)
-
-// Place returns the scope and the space of a single grant.
-func (g Grants) Place() (scope, space string) {
-	switch g {
-	case Read1:
-		return "read", "1"
-	case Write1:
-		return "write", "1"
-	case Read2:
-		return "read", "2"
-	}
-	return "write", "2"
-}
-
-func (g Grants) String() string {
-	var names []string
-	for one := Grants(1); one < grantsEnd; one <<= 1 {
-		if g&one != 0 {
-			scope, space := one.Place()
-			names = append(names, scope+" in "+space)
-		}
-	}
-	if names == nil {
-		return "nothing"
-	}
-	return strings.Join(names, ", ")
-}
 
 // State is a state of a token. The zero State is that there is none.
 type State struct {
@@ -140,65 +99,6 @@ const (
 )
 
 func (o OwnerState) String() string { return [...]string{"no record", "enabled", "disabled"}[o] }
-
-// Change is a change that somebody asked for.
-type Change struct {
-	Call, Ack Time
-	Gateway   int
-	Kind      Kind
-	Secret    int           // imported, or made by regenerating; 0: nobody has seen it
-	Grants    Grants        // imported, or added
-	Overlap   time.Duration // of regenerating
-	Outcome   Outcome
-	// Everywhere says that by the answer all gateways have taken it in.
-	Everywhere bool
-	// Shown is what the answer says of the token or the owner.
-	Shown Shown
-	Note  string // of the answer, for people
-}
-
-// Shown is what an answer says of a token. What isn't given is not said.
-type Shown struct {
-	Given   bool
-	Revoked bool
-	Grants  Grants
-}
-
-// Kind is a kind of change.
-type Kind uint8
-
-// The changes there are.
-const (
-	Import     Kind = iota // makes the token
-	ImportSame             // finds it there with the same secret
-	Revoke
-	Regenerate
-	AddGrant
-	RemoveGrants
-	Delete
-
-	EnableOwner
-	DisableOwner
-	DeleteOwner
-)
-
-func (k Kind) String() string {
-	return [...]string{
-		"import", "import, skipped", "revoke", "regenerate", "add grant", "remove all grants", "delete", "enable", "disable", "delete record",
-	}[k]
-}
-
-// Outcome is what is known of a change.
-type Outcome uint8
-
-// The outcomes.
-const (
-	Done Outcome = iota
-	Refused
-	Lost
-)
-
-func (o Outcome) String() string { return [...]string{"done", "REFUSED", "LOST"}[o] }
 
 // state is a state of a token or an owner.
 type state[S any] interface {

@@ -1,0 +1,38 @@
+package token
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// ValidID returns why id can't be a token's id, or nil.
+func ValidID(id string) error {
+	if id == "" || len(id) > MaxIDLength {
+		return fmt.Errorf("id: want 1 to %d characters, got %d", MaxIDLength, len(id))
+	}
+	for i := 0; i < len(id); i++ {
+		c := id[i]
+		if !isAlnum(c) && c != '-' && c != '_' {
+			return fmt.Errorf("id: want letters, digits, %q and %q only", "-", "_")
+		}
+	}
+	return nil
+}
+
+// idEncoding is base32 with an alphabet in ASCII order, so that ids sort by the
+// time they were made.
+var idEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
+
+// NewID returns a fresh token id: 26 characters for the time in milliseconds (48
+// bits) and 80 random bits. Ids sort by age, to the millisecond.
+func NewID(now time.Time) string {
+	var b [16]byte
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	copy(b[:6], ms[2:])
+	rand.Read(b[6:]) // never fails: crypto/rand ends the program instead
+	return idEncoding.EncodeToString(b[:])
+}
