@@ -32,18 +32,37 @@ var built = sync.OnceValues(func() (binary string, err error) {
 	return binary, build(context.Background(), patgateCommand, binary)
 })
 
-// The tool works: every answer in every scenario is the one expected, and
-// nothing is left behind. What it measures here means nothing.
-func TestQuick(t *testing.T) {
+// quick has a measurement made as quickly as can be, and returns what it prints. It
+// leaves nothing behind.
+func quick(t *testing.T, m measurement) (string, error) {
+	t.Helper()
+	var binary string // the usual run builds its own
+	var err error
+	if m != nil {
+		if binary, err = built(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	var out strings.Builder
-	if err := run(t.Context(), options{quick: true, rounds: 1, duration: 1, tokens: 100, connections: 8}, &out); err != nil {
+	err = run(t.Context(), options{quick: true, measure: m, binary: binary, rounds: 1, duration: 1, tokens: 100, connections: 8, redisTokens: 1}, &out)
+	if left, globErr := filepath.Glob(filepath.Join(dir, "*")); globErr != nil || len(left) > 0 {
+		t.Errorf("left behind: %q, %v", left, globErr)
+	}
+	return out.String(), err
+}
+
+// The tool works: every answer in every scenario is the one expected. What it
+// measures here means nothing.
+func TestQuick(t *testing.T) {
+	out, err := quick(t, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range newWorkload(100).scenarios() {
-		if n := strings.Count(out.String(), s.name); n != 2 {
-			t.Errorf("the report has %d lines on %q, want 2:\n%s", n, s.name, &out)
+		if n := strings.Count(out, s.name); n != 2 {
+			t.Errorf("the report has %d lines on %q, want 2:\n%s", n, s.name, out)
 		}
 	}
 	want := []string{"forwarded from Redis, 100 tokens", "100 tokens at once", "100 revocations", "still served", "Memory of Redis per token"}
@@ -51,12 +70,8 @@ func TestQuick(t *testing.T) {
 		want = []string{"redis-server is not installed: the figures with Redis are left out"}
 	}
 	for _, text := range want {
-		if !strings.Contains(out.String(), text) {
-			t.Errorf("the report doesn't say %q:\n%s", text, &out)
+		if !strings.Contains(out, text) {
+			t.Errorf("the report doesn't say %q:\n%s", text, out)
 		}
-	}
-	left, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %q, %v", left, err)
 	}
 }

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -49,27 +48,25 @@ func flood(ctx context.Context, addr string, batches [][]byte, answered *atomic.
 	defer conns.close()
 	const pause = floodConns * floodBatch * time.Second / floodRate // between two batches of a connection
 	began := time.Now()
-	var running sync.WaitGroup
-	errs := make([]error, floodConns)
-	for c, conn := range conns.list {
-		running.Go(func() {
-			buf := make([]byte, 16<<10)
-			next, waiting := began.Add(pause*time.Duration(c)/floodConns), 0
-			for n := c * len(batches) / floodConns; errs[c] == nil && sleep(ctx, time.Until(next)) == nil; n++ {
-				if errs[c] = readRejections(conn, buf, waiting); errs[c] != nil {
-					return
-				}
-				answered.Add(int64(waiting))
-				_, errs[c] = conn.Write(batches[n%len(batches)])
-				next, waiting = next.Add(pause), floodBatch
+	err = conns.each(func(c int, conn net.Conn) error {
+		buf := make([]byte, 16<<10)
+		next, waiting := began.Add(pause*time.Duration(c)/floodConns), 0
+		for n := c * len(batches) / floodConns; sleep(ctx, time.Until(next)) == nil; n++ {
+			if err := readRejections(conn, buf, waiting); err != nil {
+				return err
 			}
-		})
-	}
-	running.Wait()
+			answered.Add(int64(waiting))
+			if _, err := conn.Write(batches[n%len(batches)]); err != nil {
+				return err
+			}
+			next, waiting = next.Add(pause), floodBatch
+		}
+		return nil
+	})
 	if ctx.Err() != nil {
 		return nil // it has closed the connections
 	}
-	return cmp.Or(errs...)
+	return err
 }
 
 // readRejections reads as many answers, which must be rejections and fit into buf.
@@ -94,4 +91,45 @@ func readRejections(conn net.Conn, buf []byte, answers int) error {
 		}
 	}
 	return nil
+}
+
+const (
+	normalRate  = 1000 // requests with held tokens a second
+	normalConns = 8
+)
+
+// normalTraffic sends requests with held tokens for a time and returns how long
+// each took, the shortest first.
+func normalTraffic(ctx context.Context, addr string, requests [][]byte, d time.Duration) ([]time.Duration, error) {
+	conns, err := dial(ctx, addr, normalConns)
+	if err != nil {
+		return nil, err
+	}
+	defer conns.close()
+	const pause = normalConns * time.Second / normalRate // between two requests of a connection
+	took := make([][]time.Duration, normalConns)
+	began := time.Now()
+	err = conns.each(func(c int, conn net.Conn) error {
+		buf := make([]byte, 4096)
+		next := began.Add(pause * time.Duration(c) / normalConns)
+		for n := c * len(requests) / normalConns; next.Before(began.Add(d)); n++ {
+			if err := sleep(ctx, time.Until(next)); err != nil {
+				return err
+			}
+			next = next.Add(pause)
+			sent := time.Now()
+			answer, err := exchange(conn, requests[n%len(requests)], buf)
+			if err == nil {
+				err = served(n, answer)
+			}
+			if err != nil {
+				return err
+			}
+			took[c] = append(took[c], time.Since(sent))
+		}
+		return nil
+	})
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	return all, err
 }

@@ -1,66 +1,28 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/patgate/patgate/internal/freeport"
-	"github.com/patgate/patgate/internal/output"
 )
-
-// tags are those of Caddy's own releases.
-const tags = "nobadger,nomysql,nopgx"
-
-// The commands that are measured.
-const (
-	patgateCommand = "github.com/patgate/patgate/cmd/patgate"
-	caddyCommand   = "github.com/caddyserver/caddy/v2/cmd/caddy"
-)
-
-// build builds a command.
-func build(ctx context.Context, command, binary string) error {
-	cmd := goCommand(ctx, filepath.Dir(binary), "build", "-tags", tags, "-o", binary, command)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", command, err, out)
-	}
-	return nil
-}
 
 // gateway is a running Caddy.
 type gateway struct {
 	process
 	addr      string
 	adminAddr string
-	config    string        // the file
-	log       output.Buffer // what it has to say
-}
-
-// goCommand returns a command of Go's. Its temporary files are in dir: where it is
-// interrupted, it leaves them.
-func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
-	cmd := interruptible(exec.CommandContext(ctx, "go", args...))
-	cmd.Env = append(os.Environ(), "GOTMPDIR="+dir)
-	return cmd
-}
-
-// first returns as many lines of a text.
-func first(n int, text string) string {
-	lines := strings.SplitAfterN(text, "\n", n+1)
-	return strings.Join(lines[:min(n, len(lines))], "")
-}
-
-// startGateway starts Caddy in front of an upstream, with a directive before
-// reverse_proxy and settings of patgate's app. It keeps its files in dir.
-func startGateway(ctx context.Context, binary, dir, upstream, directive, settings string) (*gateway, error) {
-	return startTuned(ctx, binary, dir, upstream, directive, settings, usual)
+	config    string // the file
 }
 
 // tuning is what a Caddyfile can choose to be faster, and GOGC, if it is set.
@@ -74,20 +36,20 @@ var (
 // tunings are those that the comparison with plain Caddy can be made in.
 var tunings = map[string]tuning{"usual": usual, "log": {format: lean.format, transport: usual.transport}, "lean": lean}
 
-// startTuned is startGateway, with a choice.
-func startTuned(ctx context.Context, binary, dir, upstream, directive, settings string, t tuning) (*gateway, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	addr, err := freeport.Addr()
+// startGateway starts Caddy in front of an upstream, with a directive before
+// reverse_proxy and settings of patgate's app. It keeps its files in dir.
+func startGateway(ctx context.Context, binary, dir, upstream, directive, settings string, t tuning) (*gateway, error) {
+	dir, err := os.MkdirTemp(dir, "gateway-")
 	if err != nil {
 		return nil, err
 	}
-	adminAddr, err := freeport.Addr()
-	if err != nil {
+	g := &gateway{config: filepath.Join(dir, "Caddyfile")}
+	if g.addr, err = freeport.Addr(); err != nil {
 		return nil, err
 	}
-	g := &gateway{addr: addr, adminAddr: adminAddr, config: filepath.Join(dir, "Caddyfile")}
+	if g.adminAddr, err = freeport.Addr(); err != nil {
+		return nil, err
+	}
 	if err := os.WriteFile(g.config, []byte(g.caddyfile(upstream, directive, settings, t)), 0o600); err != nil {
 		return nil, err
 	}
@@ -96,15 +58,12 @@ func startTuned(ctx context.Context, binary, dir, upstream, directive, settings 
 	if t.gogc != "" {
 		cmd.Env = append(cmd.Env, "GOGC="+t.gogc)
 	}
-	cmd.Stdout, cmd.Stderr = &g.log, &g.log
-	if err := g.launch(cmd); err != nil {
-		return nil, err
-	}
-	if err := g.await(ctx); err != nil {
-		g.stop()
-		return nil, fmt.Errorf("%w\n%s", err, &g.log)
-	}
-	return g, nil
+	// It listens a little earlier; the admin endpoint says what is configured only
+	// when all of it runs.
+	return g, g.start(ctx, cmd, func(ctx context.Context) error {
+		_, err := g.admin(ctx, http.MethodGet, "/config/", nil)
+		return err
+	})
 }
 
 // caddyfile is the same for all gateways but for directive and settings. The upstream's
@@ -141,55 +100,71 @@ http://:%s {
 `, g.adminAddr, t.format, app, g.addr[strings.LastIndexByte(g.addr, ':')+1:], directive, upstream, t.transport)
 }
 
-// await waits until the gateway serves. It listens a little earlier; the admin
-// endpoint says what is configured only when all of it runs.
-func (g *gateway) await(ctx context.Context) error {
+// reload has the gateway replace its configuration with the same one.
+func (g *gateway) reload(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	for {
-		answer, err := g.admin(ctx, http.MethodGet, "/config/", nil)
-		if err == nil {
-			return answer.Close()
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for it to serve: %w", err)
-		case <-g.ended:
-			return errors.New("it has ended")
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
-// importTokens stores tokens, given one a line.
-func (g *gateway) importTokens(ctx context.Context, lines string) error {
-	answer, err := g.admin(ctx, http.MethodPost, "/patgate/import", strings.NewReader(lines))
+	config, err := os.ReadFile(g.config)
 	if err != nil {
 		return err
 	}
-	return answer.Close()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+g.adminAddr+"/load", bytes.NewReader(config))
+	if err != nil {
+		return err
+	}
+	req.Close = true // the admin endpoint is replaced as well
+	req.Header.Set("Content-Type", "text/caddyfile")
+	req.Header.Set("Cache-Control", "must-revalidate") // although it is the same
+	_, err = answerTo(req)
+	return err
 }
 
-// admin asks the admin endpoint and returns the body of its answer.
-func (g *gateway) admin(ctx context.Context, method, path string, body io.Reader) (io.ReadCloser, error) {
+// admin asks the admin endpoint and returns its answer.
+func (g *gateway) admin(ctx context.Context, method, path string, body io.Reader) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+g.adminAddr+path, body)
 	if err != nil {
 		return nil, err
 	}
+	return answerTo(req)
+}
+
+func answerTo(req *http.Request) ([]byte, error) {
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close()
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-		return nil, fmt.Errorf("%s %s: answered %s: %s", method, path, resp.Status, text)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s %s: answered %s: %s", req.Method, req.URL.Path, resp.Status, text)
 	}
-	return resp.Body, nil
+	return text, err
 }
 
-func (g *gateway) stop() {
-	if g != nil {
-		g.process.stop()
+// Metrics of a gateway that are read here.
+const (
+	heldLookups   = `caddy_patgate_cache_lookups_total{result="known",tier="memory"}`
+	missedLookups = `caddy_patgate_cache_lookups_total{result="miss",tier="memory"}`
+	storeReads    = `caddy_patgate_lookup_duration_seconds_count`
+	evictions     = `caddy_patgate_cache_evictions_total`
+	feedHeard     = `caddy_patgate_feed_heard`
+)
+
+// metrics returns the values of the gateway's metrics, by name with labels.
+func (g *gateway) metrics(ctx context.Context) (map[string]float64, error) {
+	text, err := g.admin(ctx, http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return nil, err
 	}
+	values := make(map[string]float64)
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		line := lines.Text()
+		if i := strings.LastIndexByte(line, ' '); i > 0 && line[0] != '#' {
+			if values[line[:i]], err = strconv.ParseFloat(line[i+1:], 64); err != nil {
+				return nil, fmt.Errorf("reading metrics: %w", err)
+			}
+		}
+	}
+	return values, lines.Err()
 }

@@ -61,6 +61,12 @@ func (s spread) since(before spread) spread {
 	return s
 }
 
+func (s *spread) add(more spread) {
+	for i, n := range more {
+		s[i] += n
+	}
+}
+
 // quantile returns the duration that this share of the answers didn't exceed.
 func (s *spread) quantile(share float64) time.Duration {
 	var total, seen uint64

@@ -3,30 +3,73 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
+// connections are connections that are closed together, at the latest when their
+// context ends.
+type connections struct {
+	list    []net.Conn
+	unwatch func() bool
+}
+
+func dial(ctx context.Context, addr string, n int) (*connections, error) {
+	c := new(connections)
+	for range n {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			c.closeAll()
+			return nil, err
+		}
+		c.list = append(c.list, conn)
+	}
+	c.unwatch = context.AfterFunc(ctx, c.closeAll)
+	return c, nil
+}
+
+// each calls f for all connections at the same time.
+func (c *connections) each(f func(i int, conn net.Conn) error) error {
+	var running sync.WaitGroup
+	errs := make([]error, len(c.list))
+	for i, conn := range c.list {
+		running.Go(func() { errs[i] = f(i, conn) })
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+func (c *connections) close() {
+	c.unwatch()
+	c.closeAll()
+}
+
+func (c *connections) closeAll() {
+	for _, conn := range c.list {
+		conn.Close()
+	}
+}
+
 // load sends requests over a number of connections, each as soon as the one
 // before is answered. It does as little as it can: the gateway is to be the one
 // that has to work.
 type load struct {
-	conns    []net.Conn
+	conns    *connections
 	counts   []counter
 	times    []latencies // by connection, as counts
 	requests [][]byte
 	status   string // of every answer
 	stopping atomic.Bool
 	running  sync.WaitGroup
-	unwatch  func() bool
-
-	fail   sync.Once
-	failed chan struct{} // closed with the first failure
-	err    error         // which it is
+	ctx      context.Context // ends with the first failure
+	fail     context.CancelCauseFunc
+	err      error // set by stop
 }
 
 // counter counts the answers of one connection.
@@ -38,23 +81,17 @@ type counter struct {
 // startLoad begins to send requests: each connection all of them, over and over,
 // from another one on.
 func startLoad(ctx context.Context, addr string, connections int, requests [][]byte, status int) (*load, error) {
-	l := &load{counts: make([]counter, connections), times: make([]latencies, connections), requests: requests, status: strconv.Itoa(status), failed: make(chan struct{})}
-	for range connections {
-		conn, err := net.Dial("tcp", addr)
-		if err != nil {
-			l.close()
-			return nil, err
-		}
-		l.conns = append(l.conns, conn)
+	l := &load{counts: make([]counter, connections), times: make([]latencies, connections), requests: requests, status: strconv.Itoa(status)}
+	l.ctx, l.fail = context.WithCancelCause(ctx)
+	var err error
+	if l.conns, err = dial(l.ctx, addr, connections); err != nil {
+		l.fail(err)
+		return nil, err
 	}
-	l.unwatch = context.AfterFunc(ctx, l.close)
-	for i, conn := range l.conns {
+	for i, conn := range l.conns.list {
 		l.running.Go(func() {
 			if err := l.send(conn, i*len(requests)/connections, &l.counts[i], &l.times[i]); err != nil && !l.stopping.Load() {
-				l.fail.Do(func() {
-					l.err = err
-					close(l.failed)
-				})
+				l.fail(err)
 			}
 		})
 	}
@@ -62,26 +99,7 @@ func startLoad(ctx context.Context, addr string, connections int, requests [][]b
 }
 
 // wait waits for a time, and reports whether nothing has failed.
-func (l *load) wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-	case <-l.failed:
-	}
-	return false
-}
-
-// measure waits for a time, and on, but not for ever, until more than n requests
-// have been answered: on a busy machine the first answer may take longer.
-func (l *load) measure(ctx context.Context, d time.Duration, n uint64) {
-	const patience = 300
-	l.wait(ctx, d)
-	for i := 0; i < patience && l.answered() <= n && l.wait(ctx, 100*time.Millisecond); i++ {
-	}
-}
+func (l *load) wait(d time.Duration) bool { return sleep(l.ctx, d) == nil }
 
 // answered returns how many requests have been answered.
 func (l *load) answered() (n uint64) {
@@ -93,21 +111,16 @@ func (l *load) answered() (n uint64) {
 
 // stop stops sending and returns the first failure. It may be called again.
 func (l *load) stop() error {
-	l.unwatch()
 	if !l.stopping.Swap(true) {
-		for _, conn := range l.conns {
+		for _, conn := range l.conns.list {
 			conn.SetReadDeadline(time.Now().Add(5 * time.Second)) // for the last answer
 		}
+		l.running.Wait()
+		l.conns.close()
+		l.err = context.Cause(l.ctx)
+		l.fail(nil)
 	}
-	l.running.Wait()
-	l.close()
 	return l.err
-}
-
-func (l *load) close() {
-	for _, conn := range l.conns {
-		conn.Close()
-	}
 }
 
 // send sends requests over one connection, from the n-th on.
@@ -124,6 +137,59 @@ func (l *load) send(conn net.Conn, n int, answered *counter, times *latencies) e
 		}
 		times.add(time.Since(began))
 		answered.Add(1)
+	}
+	return nil
+}
+
+// pass is all requests, each once.
+type pass struct {
+	took  time.Duration   // from the first request to the last answer
+	times []time.Duration // from each request to its answer, the shortest first
+}
+
+// once sends each request once, over a number of connections at the same time,
+// and has each answer checked.
+func once(ctx context.Context, addr string, connections int, requests [][]byte, check func(i int, answer []byte) error) (p pass, err error) {
+	conns, err := dial(ctx, addr, min(len(requests), connections))
+	if err != nil {
+		return p, err
+	}
+	defer conns.close()
+	p.times = make([]time.Duration, len(requests))
+	began := time.Now()
+	err = conns.each(func(c int, conn net.Conn) error {
+		buf := make([]byte, 4096)
+		for i := c; i < len(requests); i += len(conns.list) {
+			sent := time.Now()
+			answer, err := exchange(conn, requests[i], buf)
+			p.times[i] = time.Since(sent)
+			if err == nil {
+				err = check(i, answer)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	p.took = time.Since(began)
+	slices.Sort(p.times)
+	return p, err
+}
+
+// served returns an error for any answer but the upstream's.
+func served(_ int, answer []byte) error {
+	if !hasStatus(answer, "200") {
+		return fmt.Errorf("want status 200, got: %s", answer)
+	}
+	return nil
+}
+
+// use sends each request once: then all tokens are held.
+func (g *gateway) use(ctx context.Context, requests [][]byte) error {
+	progress("using every token")
+	if _, err := once(ctx, g.addr, 8, requests, served); err != nil {
+		return fmt.Errorf("using every token: %w", err)
 	}
 	return nil
 }

@@ -13,20 +13,28 @@
 //
 // With -peers it measures what could be used instead in the same way: Caddy's
 // forward_auth with a small service on Redis, nginx with Lua, HAProxy with a map.
+//
+// Each measurement has files of its own: plain.go, peers*.go (-settings too),
+// redis*.go, flood*.go, reload*.go and scale*.go. They stand on a testbed
+// (testbed.go) of gateways and other processes (gateway.go, process.go, upstream.go,
+// redis_server.go), send requests (workload.go, load.go), most of them to several
+// gateways in turn (comparison.go), and print what came of it (figures.go).
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -38,17 +46,28 @@ type options struct {
 	tokens      int
 	connections int
 	quick       bool
-	peers       bool   // only the comparison with other gateways
-	settings    bool   // only what the settings are worth that make patgate faster
-	scale       bool   // only how cost grows
-	redis       bool   // only what is measured with Redis
-	flood       bool   // only what garbage takes from held tokens
-	reload      bool   // only what reloads do to requests
-	tuning      string // of both sides of the comparison with plain Caddy: a key of tunings
-	only        string // only the scenarios whose names contain this
-	redisTokens int    // how many are put into Redis to see what they take
-	binary      string // patgate, where it is built already
-	profiles    string // the directory that CPU profiles are written to
+	measure     measurement // only this one; nil: the comparison with plain Caddy, and what is measured with Redis
+	tuning      string      // of both sides of the comparison with plain Caddy: a key of tunings
+	only        string      // only the scenarios whose names contain this
+	redisTokens int         // how many are put into Redis to see what they take
+	binary      string      // patgate, where it is built already
+	profiles    string      // the directory that CPU profiles are written to
+}
+
+// measurement measures on a testbed, and prints what that has shown.
+type measurement func(ctx context.Context, b *testbed, out io.Writer) error
+
+// measurements are those that a flag can choose.
+var measurements = []struct {
+	flag, usage string
+	measurement
+}{
+	{"peers", "only measure patgate beside what could be used instead: Caddy's forward_auth, nginx with Lua, HAProxy", comparePeers},
+	{"settings", "only measure what each of the settings is worth that make patgate faster", compareSettings},
+	{"scale", "only measure how cost grows with tokens in Redis (up to -redis-tokens) and with gateways", measureScale},
+	{"flood", "only measure requests with held tokens beside 20,000 a second with garbage", measureFlood},
+	{"reload", "only measure what becomes of requests while the configuration is reloaded every half second for a minute", measureReloads},
+	{"redis", "only measure what is measured with Redis", measureRedis},
 }
 
 func main() {
@@ -61,12 +80,10 @@ func main() {
 	flag.IntVar(&o.tokens, "tokens", 10_000, "tokens in use")
 	flag.IntVar(&o.connections, "connections", 64, "connections that send requests at the same time")
 	flag.BoolVar(&o.quick, "quick", false, "only see that everything works: one short round, few tokens")
-	flag.BoolVar(&o.peers, "peers", false, "only measure patgate beside what could be used instead: Caddy's forward_auth, nginx with Lua, HAProxy")
-	flag.BoolVar(&o.settings, "settings", false, "only measure what each of the settings is worth that make patgate faster")
-	flag.BoolVar(&o.scale, "scale", false, "only measure how cost grows with tokens in Redis (up to -redis-tokens) and with gateways")
-	flag.BoolVar(&o.redis, "redis", false, "only measure what is measured with Redis")
-	flag.BoolVar(&o.flood, "flood", false, "only measure requests with held tokens beside 20,000 a second with garbage")
-	flag.BoolVar(&o.reload, "reload", false, "only measure what becomes of requests while the configuration is reloaded every half second for a minute")
+	chosen := make([]bool, len(measurements))
+	for i, m := range measurements {
+		flag.BoolVar(&chosen[i], m.flag, false, m.usage)
+	}
 	flag.StringVar(&o.tuning, "tuning", "usual", "how both sides of the comparison with plain Caddy are set: usual (Caddy's defaults), log (with format patgate) or lean (with transport patgate as well)")
 	flag.StringVar(&o.only, "only", "", "only compare with plain Caddy, and only what has this `text` in its name, as \"10000 tokens\"")
 	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "tokens put into Redis to see how much memory each takes")
@@ -76,6 +93,9 @@ func main() {
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "bench: what is %q? It takes flags only\n", flag.Arg(0))
 		os.Exit(2)
+	}
+	if i := slices.Index(chosen, true); i >= 0 {
+		o.measure = measurements[i].measurement
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -88,21 +108,7 @@ func main() {
 	}
 }
 
-// serveRole serves, where this program was started again for that.
-func serveRole() bool {
-	switch {
-	case os.Getenv(upstreamRole) != "":
-		serveUpstream()
-	case os.Getenv(authzRole) != "":
-		serveAuthz()
-	default:
-		return false
-	}
-	return true
-}
-
-// run measures and prints.
-// It leaves no process and no file behind.
+// run measures and prints. It leaves no process and no file behind.
 func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if o.quick {
 		o.rounds, o.duration, o.tokens, o.redisTokens = 1, 100*time.Millisecond, min(o.tokens, 100), 1000
@@ -130,67 +136,61 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 			return err
 		}
 	}
-	if o.peers {
-		return comparePeers(ctx, o, dir, out)
-	}
-	if o.settings {
-		return compareSettings(ctx, o, dir, out)
-	}
-	if o.scale {
-		return measureScale(ctx, o, dir, out)
-	}
-	if o.flood {
-		return measureFlood(ctx, o, dir, out)
-	}
-	if o.reload {
-		return measureReloads(ctx, o, dir, out)
-	}
-	if o.redis {
-		return withRedis(ctx, o, dir, out)
-	}
-	r, err := compare(ctx, o, dir)
+	info, err := buildinfo.ReadFile(o.binary)
 	if err != nil {
+		return fmt.Errorf("reading how patgate was built: %w", err)
+	}
+	measure := func(m measurement) error {
+		b := &testbed{options: o, build: info, workload: newWorkload(o.tokens), dir: dir}
+		defer b.stop()
+		var text bytes.Buffer
+		if err := m(ctx, b, &text); err != nil {
+			return err
+		}
+		progress("")
+		_, err := text.WriteTo(out)
 		return err
 	}
-	progress("")
-	r.print(out)
-	if o.only != "" || o.profiles != "" {
-		return nil
+	if o.measure != nil {
+		return measure(o.measure)
+	}
+	if err := measure(comparePlain); err != nil || o.only != "" || o.profiles != "" {
+		return err
 	}
 	if !o.quick {
-		if err := heldTokens(ctx, dir, out); err != nil {
+		if err := measure(heldTokens); err != nil {
 			return err
 		}
 	}
 	fmt.Fprintln(out)
-	if err := withRedis(ctx, o, dir, out); !errors.Is(err, errNoRedis) {
+	if err := measure(measureRedis); !errors.Is(err, errNoRedis) {
 		return err
 	}
 	fmt.Fprintf(out, "%v: the figures with Redis are left out\n", errNoRedis)
 	return nil
 }
 
-// compare measures plain Caddy and patgate with the embedded store.
-func compare(ctx context.Context, o options, dir string) (*report, error) {
-	b := bench{options: o, workload: newWorkload(o.tokens)}
-	defer b.stop()
-	if err := b.start(ctx, dir); err != nil {
-		return nil, err
+// The commands that are measured.
+const (
+	patgateCommand = "github.com/patgate/patgate/cmd/patgate"
+	caddyCommand   = "github.com/caddyserver/caddy/v2/cmd/caddy"
+)
+
+// build builds a command, with the tags of Caddy's own releases.
+func build(ctx context.Context, command, binary string) error {
+	cmd := goCommand(ctx, filepath.Dir(binary), "build", "-tags", "nobadger,nomysql,nopgx", "-o", binary, command)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", command, err, out)
 	}
-	if err := b.warm(ctx); err != nil {
-		return nil, fmt.Errorf("using every token: %w", err)
-	}
-	scenarios := slices.DeleteFunc(b.workload.scenarios(), func(s scenario) bool { return !strings.Contains(s.name, o.only) })
-	if len(scenarios) == 0 {
-		return nil, fmt.Errorf("-only %q: nothing that is compared has this in its name", o.only)
-	}
-	if err := b.measure(ctx, scenarios); err != nil {
-		return nil, err
-	}
-	if err := b.profile(ctx, scenarios); err != nil {
-		return nil, err
-	}
-	return b.report(scenarios)
+	return nil
+}
+
+// goCommand returns a command of Go's. Its temporary files are in dir: where it is
+// interrupted, it leaves them.
+func goCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := interruptible(exec.CommandContext(ctx, "go", args...))
+	cmd.Env = append(os.Environ(), "GOTMPDIR="+dir)
+	return cmd
 }
 
 // progress shows on a terminal what is being done.

@@ -5,23 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
-)
-
-// Environment variables that make this program the authorization service that
-// Caddy's forward_auth asks: the address of Redis, and whether it holds tokens.
-const (
-	authzRole = "PATGATE_BENCH_AUTHZ"
-	authzHold = "PATGATE_BENCH_AUTHZ_HOLD"
 )
 
 // authz is what somebody writes in an afternoon: it looks the digest of a token
@@ -38,20 +28,13 @@ type heldSpace struct {
 	until time.Time
 }
 
-// serveAuthz prints its address and serves until its standard input ends.
-func serveAuthz() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "authorization service:", err)
-		os.Exit(1)
-	}
-	fmt.Println(listener.Addr())
-	a := &authz{
-		redis: goredis.NewClient(&goredis.Options{Addr: os.Getenv(authzRole), PoolSize: 128, MaxRetries: -1}),
-		hold:  os.Getenv(authzHold) == "true",
-	}
-	go http.Serve(listener, a)
-	io.Copy(io.Discard, os.Stdin)
+// serveAuthz is the authorization service that Caddy's forward_auth asks. args are the
+// address of Redis, and "hold" where it holds tokens.
+func serveAuthz(l net.Listener, args []string) {
+	http.Serve(l, &authz{
+		redis: goredis.NewClient(&goredis.Options{Addr: args[0], PoolSize: 128, MaxRetries: -1}),
+		hold:  len(args) > 1,
+	})
 }
 
 func (a *authz) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -15,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/patgate/patgate/internal/freeport"
 )
@@ -23,111 +20,89 @@ import (
 // fillRedis puts the tokens where the peers look them up: their space by the
 // digest of the secret, SHA-256 for the Go service, and SHA-1, which nginx's Lua
 // has built in.
-func (b *peerBench) fillRedis(ctx context.Context) error {
+func (p *peers) fillRedis(ctx context.Context) error {
 	const batch = 1000
-	for from := 0; from < len(b.workload.tokens); from += batch {
-		p := b.redis.client.Pipeline()
-		for i := from; i < min(from+batch, len(b.workload.tokens)); i++ {
-			secret := []byte(b.workload.tokens[i])
+	for from := 0; from < len(p.workload.tokens); from += batch {
+		pipe := p.redis.client.Pipeline()
+		for i := from; i < min(from+batch, len(p.workload.tokens)); i++ {
+			secret := []byte(p.workload.tokens[i])
 			strong, weak := sha256.Sum256(secret), sha1.Sum(secret)
-			p.Set(ctx, "go:"+hex.EncodeToString(strong[:]), space(i), 0)
-			p.Set(ctx, "lua:"+base64.StdEncoding.EncodeToString(weak[:]), space(i), 0)
+			pipe.Set(ctx, "go:"+hex.EncodeToString(strong[:]), space(i), 0)
+			pipe.Set(ctx, "lua:"+base64.StdEncoding.EncodeToString(weak[:]), space(i), 0)
 		}
-		if _, err := p.Exec(ctx); err != nil {
+		if _, err := pipe.Exec(ctx); err != nil {
 			return fmt.Errorf("storing tokens: %w", err)
 		}
 	}
 	return nil
 }
 
-func (b *peerBench) startPlain(ctx context.Context) (*peer, error) {
-	g, err := startGateway(ctx, b.binary, filepath.Join(b.dir, "peer-plain"), b.upstream.addr, "", "")
+func (p *peers) plain(ctx context.Context) (*side, error) {
+	g, err := p.startPlain(ctx, usual)
 	if err != nil {
-		return nil, fmt.Errorf("starting plain Caddy: %w", err)
+		return nil, err
 	}
-	return &peer{name: "plain Caddy", addr: g.addr, pids: func() []int { return []int{g.pid()} }, stop: g.stop, open: true}, nil
+	return caddySide("plain Caddy", g, true), nil
 }
 
-// startStock starts Caddy as it is released, without a gate and with Go's own
-// settings.
-func (b *peerBench) startStock(ctx context.Context) (*peer, error) {
-	binary := filepath.Join(b.dir, "stock-caddy")
+// stock is Caddy as it is released, without a gate and with Go's own settings.
+func (p *peers) stock(ctx context.Context) (*side, error) {
+	const name = "Caddy as it is released"
+	binary := filepath.Join(p.dir, "stock-caddy")
 	progress("building Caddy")
 	if err := build(ctx, caddyCommand, binary); err != nil {
 		return nil, err
 	}
-	g, err := startGateway(ctx, binary, filepath.Join(b.dir, "peer-stock"), b.upstream.addr, "", "")
+	g, err := p.start(ctx, name, binary, "", "", usual)
 	if err != nil {
-		return nil, fmt.Errorf("starting Caddy as it is released: %w", err)
+		return nil, err
 	}
-	return &peer{name: "Caddy as it is released", addr: g.addr, pids: func() []int { return []int{g.pid()} }, stop: g.stop, open: true}, nil
+	return caddySide(name, g, true), nil
 }
 
-func (b *peerBench) startPatgate(ctx context.Context) (*peer, error) {
-	return b.patgate(ctx, "patgate", "peer-patgate", usual)
+// patgate is patgate on Redis, or on a file where that isn't installed.
+func (p *peers) patgate(name string, t tuning) startPeer {
+	return func(ctx context.Context) (*side, error) {
+		settings, kept := "", ", embedded store"
+		if p.redis != nil {
+			settings, kept = "\tstore redis redis://"+p.redis.addr+"\n", ""
+		}
+		g, err := p.startPatgate(ctx, settings, t)
+		if err != nil {
+			return nil, err
+		}
+		return caddySide(name+kept, g, false), nil
+	}
 }
 
-func (b *peerBench) startLeanPatgate(ctx context.Context) (*peer, error) {
-	return b.patgate(ctx, "patgate, its transport and log format", "peer-patgate-lean", lean)
+// forwardAuth is Caddy that asks a small service, which may hold what it knows.
+func (p *peers) forwardAuth(name string, hold ...string) startPeer {
+	return func(ctx context.Context) (*side, error) {
+		if p.redis == nil {
+			return nil, errMissing{name, "redis-server"}
+		}
+		service, err := startService(ctx, append([]string{"authz", p.redis.addr}, hold...)...)
+		if err != nil {
+			return nil, fmt.Errorf("starting the authorization service: %w", err)
+		}
+		p.running = append(p.running, service)
+		g, err := p.start(ctx, name, p.binary,
+			"forward_auth "+service.addr+" {\n\t\turi /\n\t\tcopy_headers X-Space\n\t\ttransport http {\n\t\t\tkeepalive_idle_conns_per_host 1024\n\t\t}\n\t}", "", usual)
+		if err != nil {
+			return nil, err
+		}
+		return caddySide(name, g, false, service.pid()), nil
+	}
 }
 
-// patgate starts patgate on Redis, or on a file where that isn't installed.
-func (b *peerBench) patgate(ctx context.Context, name, dir string, t tuning) (*peer, error) {
-	settings := ""
-	if b.redis != nil {
-		settings = "\tstore redis redis://" + b.redis.addr + "\n"
-	} else {
-		name += ", embedded store"
-	}
-	g, err := startTuned(ctx, b.binary, filepath.Join(b.dir, dir), b.upstream.addr, b.workload.policy(), settings, t)
-	if err != nil {
-		return nil, fmt.Errorf("starting patgate: %w", err)
-	}
-	p := &peer{name: name, addr: g.addr, pids: func() []int { return []int{g.pid()} }, stop: g.stop}
-	progress("importing %d tokens", len(b.workload.tokens))
-	if err := g.importTokens(ctx, b.workload.export()); err != nil {
-		p.stop()
-		return nil, fmt.Errorf("importing the tokens: %w", err)
-	}
-	return p, nil
-}
-
-func (b *peerBench) startForwardAuth(ctx context.Context) (*peer, error) {
-	return b.forwardAuth(ctx, "Caddy forward_auth, Go service on Redis", "peer-forward-auth", false)
-}
-
-func (b *peerBench) startForwardAuthCached(ctx context.Context) (*peer, error) {
-	return b.forwardAuth(ctx, "the same, tokens held for a minute", "peer-forward-auth-cached", true)
-}
-
-func (b *peerBench) forwardAuth(ctx context.Context, name, dir string, hold bool) (*peer, error) {
-	if b.redis == nil {
-		return nil, errMissing{name, "redis-server"}
-	}
-	service, err := startSelf(ctx, authzRole+"="+b.redis.addr, authzHold+"="+strconv.FormatBool(hold))
-	if err != nil {
-		return nil, fmt.Errorf("starting the authorization service: %w", err)
-	}
-	g, err := startGateway(ctx, b.binary, filepath.Join(b.dir, dir), b.upstream.addr,
-		"forward_auth "+service.addr+" {\n\t\turi /\n\t\tcopy_headers X-Space\n\t\ttransport http {\n\t\t\tkeepalive_idle_conns_per_host 1024\n\t\t}\n\t}", "")
-	if err != nil {
-		service.stop()
-		return nil, fmt.Errorf("starting %s: %w", name, err)
-	}
-	return &peer{name: name, addr: g.addr, pids: func() []int { return []int{g.pid(), service.pid()} }, stop: func() {
-		g.stop()
-		service.stop()
-	}}, nil
-}
-
-// startNginx starts nginx with a check in Lua that holds tokens for a minute.
-func (b *peerBench) startNginx(ctx context.Context) (*peer, error) {
+// nginx is nginx with a check in Lua that holds tokens for a minute.
+func (p *peers) nginx(ctx context.Context) (*side, error) {
 	const name = "nginx, Lua, shared dict, Redis"
 	program, err := exec.LookPath("nginx")
 	if err != nil {
 		return nil, errMissing{name, "nginx"}
 	}
-	if b.redis == nil {
+	if p.redis == nil {
 		return nil, errMissing{name, "redis-server"}
 	}
 	modules := "/usr/lib/nginx/modules"
@@ -136,10 +111,10 @@ func (b *peerBench) startNginx(ctx context.Context) (*peer, error) {
 			return nil, errMissing{name, "nginx's Lua (libnginx-mod-http-lua, lua-nginx-redis)"}
 		}
 	}
-	return b.startProgram(ctx, name, "nginx", func(addr, dir, file string) (config string, cmd *exec.Cmd) {
-		host, port, _ := net.SplitHostPort(b.redis.addr)
-		config = strings.NewReplacer("MODULES", modules, "DIR", dir, "ADDR", addr, "UPSTREAM", b.upstream.addr, "REDIS_HOST", host, "REDIS_PORT", port).Replace(nginxConfig)
-		return config, exec.CommandContext(ctx, program, "-p", dir, "-c", file, "-e", "stderr")
+	return p.startProgram(ctx, name, func(addr, dir, file string) (config string, cmd *exec.Cmd, err error) {
+		host, port, _ := net.SplitHostPort(p.redis.addr)
+		config = strings.NewReplacer("MODULES", modules, "DIR", dir, "ADDR", addr, "UPSTREAM", p.upstream.addr, "REDIS_HOST", host, "REDIS_PORT", port).Replace(nginxConfig)
+		return config, exec.CommandContext(ctx, program, "-p", dir, "-c", file, "-e", "stderr"), nil
 	})
 }
 
@@ -195,24 +170,21 @@ http {
 }
 `
 
-// startHAProxy starts HAProxy with a map of all tokens, which it reads once.
-func (b *peerBench) startHAProxy(ctx context.Context) (*peer, error) {
+// haproxy is HAProxy with a map of all tokens, which it reads once.
+func (p *peers) haproxy(ctx context.Context) (*side, error) {
 	const name = "HAProxy with a map"
 	program, err := exec.LookPath("haproxy")
 	if err != nil {
 		return nil, errMissing{name, "haproxy"}
 	}
-	return b.startProgram(ctx, name, "haproxy", func(addr, dir, file string) (config string, cmd *exec.Cmd) {
+	return p.startProgram(ctx, name, func(addr, dir, file string) (config string, cmd *exec.Cmd, err error) {
 		var lines strings.Builder
-		for i, secret := range b.workload.tokens {
+		for i, secret := range p.workload.tokens {
 			fmt.Fprintf(&lines, "%s %s\n", secret, space(i))
 		}
 		tokens := filepath.Join(dir, "tokens.map")
-		if err := os.WriteFile(tokens, []byte(lines.String()), 0o600); err != nil {
-			return "", nil
-		}
-		config = strings.NewReplacer("ADDR", addr, "UPSTREAM", b.upstream.addr, "TOKENS", tokens).Replace(haproxyConfig)
-		return config, exec.CommandContext(ctx, program, "-db", "-f", file)
+		config = strings.NewReplacer("ADDR", addr, "UPSTREAM", p.upstream.addr, "TOKENS", tokens).Replace(haproxyConfig)
+		return config, exec.CommandContext(ctx, program, "-db", "-f", file), os.WriteFile(tokens, []byte(lines.String()), 0o600)
 	})
 }
 
@@ -243,9 +215,9 @@ backend api
 
 // startProgram starts a program that is configured by a file, and waits until it
 // listens.
-func (b *peerBench) startProgram(ctx context.Context, name, kind string, configure func(addr, dir, file string) (string, *exec.Cmd)) (*peer, error) {
-	dir := filepath.Join(b.dir, "peer-"+kind)
-	if err := os.Mkdir(dir, 0o755); err != nil {
+func (p *peers) startProgram(ctx context.Context, name string, configure func(addr, dir, file string) (string, *exec.Cmd, error)) (*side, error) {
+	dir, err := os.MkdirTemp(p.dir, "peer-")
+	if err != nil {
 		return nil, err
 	}
 	addr, err := freeport.Addr()
@@ -253,39 +225,25 @@ func (b *peerBench) startProgram(ctx context.Context, name, kind string, configu
 		return nil, err
 	}
 	file := filepath.Join(dir, "config")
-	config, cmd := configure(addr, dir, file)
-	if cmd == nil {
-		return nil, fmt.Errorf("starting %s: writing its files", name)
+	config, cmd, err := configure(addr, dir, file)
+	if err == nil {
+		err = os.WriteFile(file, []byte(config), 0o600)
 	}
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: writing its files: %w", name, err)
 	}
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	var p process
-	if err := p.launch(cmd); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
-	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	program := new(process)
+	if err := program.start(ctx, cmd, func(context.Context) error {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()
-			break
 		}
-		select {
-		case <-p.ended:
-			return nil, fmt.Errorf("starting %s: it has ended: %s", name, &log)
-		case <-ctx.Done():
-			err = ctx.Err()
-		default:
-			if time.Now().Before(deadline) {
-				continue
-			}
-		}
-		p.stop()
-		return nil, fmt.Errorf("starting %s: %w", name, errors.Join(err, errors.New("it doesn't listen")))
+		return err
+	}); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
-	return &peer{name: name, addr: addr, pids: func() []int { return withChildren(p.pid()) }, stop: p.stop}, nil
+	p.running = append(p.running, program)
+	return &side{name: name, addr: addr, pids: func() []int { return withChildren(program.pid()) }}, nil
 }
 
 // withChildren returns a process and those it has started.

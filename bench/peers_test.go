@@ -4,7 +4,6 @@ package main
 
 import (
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -12,14 +11,8 @@ import (
 // Every peer that is installed answers as it is to, those that are missing are
 // named, and nothing is left behind.
 func TestPeers(t *testing.T) {
-	binary, err := built()
+	out, err := quick(t, comparePeers)
 	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	t.Setenv("TMPDIR", dir)
-	var out strings.Builder
-	if err := run(t.Context(), options{quick: true, binary: binary, peers: true, rounds: 1, duration: 1, tokens: 100, connections: 8, redisTokens: 1}, &out); err != nil {
 		t.Fatal(err)
 	}
 	needs := map[string]string{
@@ -31,15 +24,24 @@ func TestPeers(t *testing.T) {
 		if _, err := exec.LookPath(program); program != "" && err != nil {
 			want = 1 // it is skipped
 		}
-		if got := strings.Count(out.String(), "\n"+peer+" ") + strings.Count(out.String(), "skipped: "+peer); got != want {
-			t.Errorf("%s is in %d lines, want %d:\n%s", peer, got, want, &out)
+		if got := strings.Count(out, "\n"+peer+" ") + strings.Count(out, "skipped: "+peer); got != want {
+			t.Errorf("%s is in %d lines, want %d:\n%s", peer, got, want, out)
 		}
 	}
-	if !strings.Contains(out.String(), "nginx, Lua, shared dict, Redis") || !strings.Contains(out.String(), "\npatgate, ") {
-		t.Errorf("nginx or patgate is missing:\n%s", &out)
+	if !strings.Contains(out, "nginx, Lua, shared dict, Redis") || !strings.Contains(out, "\npatgate, ") {
+		t.Errorf("nginx or patgate is missing:\n%s", out)
 	}
-	left, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %q, %v", left, err)
+}
+
+// Every setting can be undone, and patgate serves without it.
+func TestSettings(t *testing.T) {
+	out, err := quick(t, compareSettings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"as Caddyfile.example has it", "GOGC=100", "transport http", "format json", "both, Caddy's own"} {
+		if got := strings.Count(out, "\n"+name); got != 4 { // three scenarios, and its memory
+			t.Errorf("%s is in %d lines, want 4:\n%s", name, got, out)
+		}
 	}
 }

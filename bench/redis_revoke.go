@@ -11,7 +11,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"text/tabwriter"
 	"time"
 )
 
@@ -38,18 +37,14 @@ type refusal struct {
 
 // measureRevocations revokes tokens, one after the other, through one gateway,
 // while the others are asked with them over and over.
-func (b *redisBench) measureRevocations(ctx context.Context) error {
+func measureRevocations(ctx context.Context, b *testbed, out io.Writer) error {
 	var all []*gateway
-	defer func() {
-		for _, g := range all {
-			g.stop()
-		}
-	}()
-	for i := range gates {
-		g, err := b.startGate(ctx, fmt.Sprint("gate-", i+1), "")
+	for range gates {
+		g, err := b.startOnRedis(ctx, "")
 		if err != nil {
 			return err
 		}
+		defer g.stop()
 		all = append(all, g)
 	}
 	var others []net.Conn
@@ -62,16 +57,14 @@ func (b *redisBench) measureRevocations(ctx context.Context) error {
 		others = append(others, conns.list[0])
 	}
 	requests := ask(http.MethodGet, b.workload.tokens)
-	b.revoke.tokens = min(len(requests), 1000)
-	for i := range b.revoke.tokens {
-		progress("revoking token %d of %d", i+1, b.revoke.tokens)
-		if err := b.revoke.one(ctx, all[0], others, tokenID(i), requests[i]); err != nil {
+	r := revocations{tokens: min(len(requests), 1000)}
+	for i := range r.tokens {
+		progress("revoking token %d of %d", i+1, r.tokens)
+		if err := r.one(ctx, all[0], others, tokenID(i), requests[i]); err != nil {
 			return err
 		}
 	}
-	for _, times := range [][]time.Duration{b.revoke.answered, b.revoke.refused, b.revoke.lag} {
-		slices.Sort(times)
-	}
+	r.print(out)
 	return nil
 }
 
@@ -150,14 +143,9 @@ func untilRefused(conn net.Conn, request []byte, serving func(), answered *atomi
 // revoke revokes a token and returns how many gateways have not yet said that
 // they know.
 func (g *gateway) revoke(ctx context.Context, id string) (pending int, err error) {
-	body, err := g.admin(ctx, http.MethodPost, "/patgate/tokens/"+id+"/revoke", nil)
+	text, err := g.admin(ctx, http.MethodPost, "/patgate/tokens/"+id+"/revoke", nil)
 	if err != nil {
 		return 0, err
-	}
-	defer body.Close()
-	text, err := io.ReadAll(body) // to the end, or the connection isn't used again
-	if err != nil {
-		return 0, fmt.Errorf("revoking %s: %w", id, err)
 	}
 	var answer struct {
 		Gateways struct{ Acknowledged, Pending int }
@@ -172,7 +160,7 @@ func (g *gateway) revoke(ctx context.Context, id string) (pending int, err error
 }
 
 func (r *revocations) print(out io.Writer) {
-	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	w := newTable(out)
 	fmt.Fprintf(w, "%d revocations through one of %d gateways\tp50, ms\tp99, ms\tmax, ms\n", r.tokens, gates)
 	for _, line := range []struct {
 		name  string
@@ -182,6 +170,7 @@ func (r *revocations) print(out io.Writer) {
 		{"from the call to another gateway's first refusal", r.refused},
 		{"from the answer to the refusal of a request sent after it", r.lag},
 	} {
+		slices.Sort(line.times)
 		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\n", line.name, milliseconds(percentile(line.times, 50)),
 			milliseconds(percentile(line.times, 99)), milliseconds(percentile(line.times, 100)))
 	}

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -35,7 +32,7 @@ func startRedis(ctx context.Context, dir string, lines ...string) (*redisServer,
 	if err != nil {
 		return nil, errNoRedis
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if dir, err = os.MkdirTemp(dir, "redis-"); err != nil {
 		return nil, err
 	}
 	addr, err := freeport.Addr()
@@ -48,34 +45,14 @@ func startRedis(ctx context.Context, dir string, lines ...string) (*redisServer,
 		return nil, err
 	}
 	s := &redisServer{addr: addr, client: goredis.NewClient(&goredis.Options{Addr: addr, MaxRetries: -1})}
-	if err := s.launch(exec.CommandContext(ctx, program, config)); err != nil {
+	if err := s.start(ctx, exec.CommandContext(ctx, program, config), func(ctx context.Context) (err error) {
+		s.version, err = s.info(ctx, "server", "redis_version")
+		return err
+	}); err != nil {
 		s.client.Close()
 		return nil, err
 	}
-	if err := s.await(ctx); err != nil {
-		s.stop()
-		return nil, err
-	}
 	return s, nil
-}
-
-// await waits until the server answers.
-func (s *redisServer) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		var err error
-		if s.version, err = s.info(ctx, "server", "redis_version"); err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for it to answer: %w", err)
-		case <-s.ended:
-			return errors.New("it has ended")
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
 
 // info returns a field of INFO.
@@ -102,35 +79,6 @@ func (s *redisServer) usedMemory(ctx context.Context) (int64, error) {
 }
 
 func (s *redisServer) stop() {
-	if s != nil {
-		s.client.Close()
-		s.process.stop()
-	}
-}
-
-// Metrics of a gateway that are read here.
-const (
-	heldLookups   = `caddy_patgate_cache_lookups_total{result="known",tier="memory"}`
-	missedLookups = `caddy_patgate_cache_lookups_total{result="miss",tier="memory"}`
-	storeReads    = `caddy_patgate_lookup_duration_seconds_count`
-)
-
-// metrics returns the values of the gateway's metrics, by name with labels.
-func (g *gateway) metrics(ctx context.Context) (map[string]float64, error) {
-	body, err := g.admin(ctx, http.MethodGet, "/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	values := make(map[string]float64)
-	lines := bufio.NewScanner(body)
-	for lines.Scan() {
-		line := lines.Text()
-		if i := strings.LastIndexByte(line, ' '); i > 0 && line[0] != '#' {
-			if values[line[:i]], err = strconv.ParseFloat(line[i+1:], 64); err != nil {
-				return nil, fmt.Errorf("reading metrics: %w", err)
-			}
-		}
-	}
-	return values, lines.Err()
+	s.client.Close()
+	s.process.stop()
 }

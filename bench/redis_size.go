@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"path/filepath"
+	"io"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -17,8 +17,8 @@ import (
 
 // measureSize fills a Redis of its own, without persistence: only what the
 // tokens take is to count.
-func (b *redisBench) measureSize(ctx context.Context) error {
-	server, err := startRedis(ctx, filepath.Join(b.dir, "redis-size"))
+func measureSize(ctx context.Context, b *testbed, out io.Writer) error {
+	server, err := startRedis(ctx, b.dir)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (b *redisBench) measureSize(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.size = float64(after-before) / float64(b.redisTokens)
+	fmt.Fprintf(out, "Memory of Redis per token: %.0f bytes, with %d tokens of %d owners\n", float64(after-before)/float64(b.redisTokens), b.redisTokens, owners)
 	return nil
 }
 

@@ -3,34 +3,22 @@
 package main
 
 import (
-	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 )
 
 // Reloads change no answer, neither of plain Caddy nor of patgate. How fast they
 // are means nothing here.
 func TestReloads(t *testing.T) {
-	binary, err := built()
+	out, err := quick(t, measureReloads)
 	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	t.Setenv("TMPDIR", dir)
-	var out strings.Builder
-	if err := run(t.Context(), options{quick: true, reload: true, binary: binary, rounds: 1, duration: 1, tokens: 100, connections: 8, redisTokens: 1}, &out); err != nil {
 		t.Fatal(err)
 	}
 	for _, side := range []string{"plain Caddy", "patgate"} {
 		// Answers; wrong, broken and lost ones; connections.
-		if line := regexp.MustCompile(`(?m)^` + side + ` +[1-9]\d* +0 +0 +0 +\S+ +\S+$`); !line.MatchString(out.String()) {
-			t.Errorf("%s has wrong, broken or lost answers:\n%s", side, &out)
+		if line := regexp.MustCompile(`(?m)^` + side + ` +[1-9]\d* +0 +0 +0 +\S+ +\S+$`); !line.MatchString(out) {
+			t.Errorf("%s has wrong, broken or lost answers:\n%s", side, out)
 		}
-	}
-	left, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %q, %v", left, err)
 	}
 }
 

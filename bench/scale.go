@@ -5,21 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
-
-// scale is what shows how cost grows: with the tokens in Redis, and with the
-// gateways that share it.
-type scale struct {
-	redisBench
-	stored  []storedCost
-	sharing []sharingCost
-}
 
 // sharingCost is what so many gateways cost their Redis, and what a change does.
 type sharingCost struct {
@@ -32,102 +22,82 @@ type sharingCost struct {
 	answered  []time.Duration
 }
 
-// measureScale measures and prints how cost grows, or returns errNoRedis.
-func measureScale(ctx context.Context, o options, dir string, out io.Writer) error {
-	s := scale{redisBench: redisBench{bench: bench{options: o, workload: newWorkload(o.tokens)}, dir: dir}}
-	defer s.stop()
-	if err := s.measureStored(ctx); err != nil {
+// measureScale shows how cost grows with the tokens in Redis, and with the gateways
+// that share it, or returns errNoRedis.
+func measureScale(ctx context.Context, b *testbed, out io.Writer) error {
+	if err := measureStored(ctx, b, out); err != nil {
 		return fmt.Errorf("tokens in Redis: %w", err)
 	}
-	if err := s.measureSharing(ctx); err != nil {
+	if err := measureSharing(ctx, b, out); err != nil {
 		return fmt.Errorf("gateways: %w", err)
 	}
-	setting, err := s.setting()
-	if err != nil {
-		return err
-	}
-	progress("")
-	s.print(out)
-	fmt.Fprintln(out, setting)
+	fmt.Fprintln(out, b.setting())
 	return nil
 }
 
-// stop ends what redisBench.start would have started, as far as it is there.
-func (s *scale) stop() {
-	if s.upstream != nil {
-		s.upstream.stop()
-	}
-	s.redis.stop()
-}
-
 // measureSharing has ever more gateways follow one Redis.
-func (s *scale) measureSharing(ctx context.Context) (err error) {
-	if s.redis, err = startRedis(ctx, filepath.Join(s.dir, "scale-shared"), "appendonly yes", "appendfsync everysec"); err != nil {
+func measureSharing(ctx context.Context, b *testbed, out io.Writer) error {
+	if err := b.startRedis(ctx); err != nil {
 		return err
 	}
-	if s.upstream, err = startUpstream(ctx); err != nil {
-		return fmt.Errorf("starting the upstream: %w", err)
+	if err := b.startUpstream(ctx, "upstream"); err != nil {
+		return err
 	}
+	const changes = 100
+	b.workload = newWorkload(4 * changes)
 	var all []*gateway
-	defer func() {
-		for _, g := range all {
-			g.stop()
-		}
-	}()
-	revoked, changes := 0, 100
+	var costs []sharingCost
 	for n := 1; n <= 8; n *= 2 {
 		for len(all) < n {
 			progress("starting gateway %d", len(all)+1)
-			g, err := s.startGate(ctx, fmt.Sprint("scale-gate-", len(all)+1), "")
+			g, err := b.startOnRedis(ctx, "")
 			if err != nil {
 				return err
 			}
 			if all = append(all, g); len(all) == 1 {
-				if err := g.importTokens(ctx, newWorkload(4*changes).export()); err != nil {
-					return fmt.Errorf("importing the tokens: %w", err)
+				if err := b.importTokens(ctx, g); err != nil {
+					return err
 				}
 			}
 		}
 		cost := sharingCost{gateways: n}
 		progress("%d gateways", n)
-		cpu, sent, took, err := s.spent(ctx, func() error { return sleep(ctx, max(s.duration, 100*time.Millisecond)) })
+		cpu, sent, took, err := b.redis.spent(ctx, func() error { return sleep(ctx, max(b.duration, 100*time.Millisecond)) })
 		if err != nil {
 			return err
 		}
 		cost.idleCPU, cost.idleOut = cpu/took, sent/took
-		cpu, sent, took, err = s.spent(ctx, func() error {
-			for range changes {
+		cpu, sent, took, err = b.redis.spent(ctx, func() error {
+			for i := range changes {
 				began := time.Now()
-				answer, err := all[0].admin(ctx, http.MethodPost, "/patgate/tokens/"+tokenID(revoked)+"/revoke?wait=10s", nil)
-				if err != nil {
+				id := tokenID(len(costs)*changes + i)
+				if _, err := all[0].admin(ctx, http.MethodPost, "/patgate/tokens/"+id+"/revoke?wait=10s", nil); err != nil {
 					return err
 				}
-				io.Copy(io.Discard, answer) // or the connection isn't used again
-				answer.Close()
 				cost.answered = append(cost.answered, time.Since(began))
-				revoked++
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		cost.changeCPU = (cpu - cost.idleCPU*took) / float64(changes)
-		cost.changeOut = (sent - cost.idleOut*took) / float64(changes)
+		cost.changeCPU = (cpu - cost.idleCPU*took) / changes
+		cost.changeOut = (sent - cost.idleOut*took) / changes
 		slices.Sort(cost.answered)
-		s.sharing = append(s.sharing, cost)
+		costs = append(costs, cost)
 	}
+	printSharing(out, costs)
 	return nil
 }
 
-// spent returns what Redis spends while f runs: CPU time in microseconds, bytes
+// spent returns what the server spends while f runs: CPU time in microseconds, bytes
 // sent, and for how many seconds.
-func (s *scale) spent(ctx context.Context, f func() error) (cpu, sent, took float64, err error) {
+func (s *redisServer) spent(ctx context.Context, f func() error) (cpu, sent, took float64, err error) {
 	figures := func() (cpu time.Duration, sent float64, err error) {
-		if cpu, err = cpuTime(s.redis.pid()); err != nil {
+		if cpu, err = cpuTime(s.pid()); err != nil {
 			return 0, 0, err
 		}
-		text, err := s.redis.info(ctx, "stats", "total_net_output_bytes")
+		text, err := s.info(ctx, "stats", "total_net_output_bytes")
 		if err != nil {
 			return 0, 0, err
 		}
@@ -146,29 +116,13 @@ func (s *scale) spent(ctx context.Context, f func() error) (cpu, sent, took floa
 	return float64((cpu1 - cpu0).Microseconds()), sent1 - sent0, time.Since(began).Seconds(), err
 }
 
-// sleep waits, unless it is interrupted.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (s *scale) print(out io.Writer) {
-	s.printStored(out)
-	at := func(sorted []time.Duration, p int) time.Duration {
-		return percentile(sorted, p).Round(time.Microsecond)
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+func printSharing(out io.Writer, costs []sharingCost) {
+	w := newTable(out)
 	fmt.Fprint(w, "gateways\tRedis idle: CPU µs/s\tbytes/s\ta change: CPU µs\tbytes\theard by all, p50\tp99\n")
-	for _, c := range s.sharing {
-		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%s\t%s\n", c.gateways, c.idleCPU, c.idleOut, c.changeCPU, c.changeOut, at(c.answered, 50), at(c.answered, 99))
+	for _, c := range costs {
+		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%s\t%s\n", c.gateways, c.idleCPU, c.idleOut, c.changeCPU, c.changeOut, micros(c.answered, 50), micros(c.answered, 99))
 	}
-	first, last := s.sharing[0], s.sharing[len(s.sharing)-1]
+	first, last := costs[0], costs[len(costs)-1]
 	per := func(of func(sharingCost) float64) (fixed, each float64) {
 		each = (of(last) - of(first)) / float64(last.gateways-first.gateways)
 		return of(first) - each, each

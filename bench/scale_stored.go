@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	mrand "math/rand/v2"
-	"path/filepath"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/patgate/patgate/store"
@@ -35,8 +33,8 @@ type storage struct {
 	empty  int64 // bytes it needs for itself
 }
 
-func (s *scale) startStorage(ctx context.Context, name string) (_ *storage, err error) {
-	server, err := startRedis(ctx, filepath.Join(s.dir, name))
+func startStorage(ctx context.Context, dir string) (_ *storage, err error) {
+	server, err := startRedis(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +57,8 @@ func (s *storage) stop() {
 
 // measureStored fills a Redis by and by, and asks it in between, beside one that
 // has few tokens: the machine may be slower at one time than at another.
-func (s *scale) measureStored(ctx context.Context) error {
-	few, err := s.startStorage(ctx, "scale-few")
+func measureStored(ctx context.Context, b *testbed, out io.Writer) error {
+	few, err := startStorage(ctx, b.dir)
 	if err != nil {
 		return err
 	}
@@ -68,14 +66,15 @@ func (s *scale) measureStored(ctx context.Context) error {
 	if err := fill(ctx, few.tokens, 0, fewTokens); err != nil {
 		return err
 	}
-	many, err := s.startStorage(ctx, "scale-many")
+	many, err := startStorage(ctx, b.dir)
 	if err != nil {
 		return err
 	}
 	defer many.stop()
+	var costs []storedCost
 	var filling time.Duration
-	for stored, n := 0, fewTokens; stored < s.redisTokens; n *= 10 {
-		n = min(n, s.redisTokens)
+	for stored, n := 0, fewTokens; stored < b.redisTokens; n *= 10 {
+		n = min(n, b.redisTokens)
 		began := time.Now()
 		if err := fill(ctx, many.tokens, stored, n); err != nil {
 			return err
@@ -85,8 +84,9 @@ func (s *scale) measureStored(ctx context.Context) error {
 		if err := cost.measure(ctx, many, few); err != nil {
 			return err
 		}
-		s.stored = append(s.stored, cost)
+		costs = append(costs, cost)
 	}
+	printStored(out, costs)
 	return nil
 }
 
@@ -136,15 +136,12 @@ func (s *storage) find(ctx context.Context, took []time.Duration, some, n int) (
 	return took, nil
 }
 
-func (s *scale) printStored(out io.Writer) {
-	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+func printStored(out io.Writer, costs []storedCost) {
+	w := newTable(out)
 	fmt.Fprintf(w, "tokens in Redis\tfilled within\tbytes each\tfeed, MB\tlookup p50\tp99\tto those among %d: p50\tp99\tlist 100, p50\n", fewTokens)
-	for _, c := range s.stored {
-		at := func(sorted []time.Duration, p int) time.Duration {
-			return percentile(sorted, p).Round(time.Microsecond)
-		}
+	for _, c := range costs {
 		fmt.Fprintf(w, "%d\t%s\t%.0f\t%.1f\t%s\t%s\t%.2f\t%.2f\t%s\n", c.tokens, c.filled.Round(100*time.Millisecond), c.bytes, float64(c.feed)/1e6,
-			at(c.find, 50), at(c.find, 99), ratio(c.find, c.findFew, 50), ratio(c.find, c.findFew, 99), at(c.page, 50))
+			micros(c.find, 50), micros(c.find, 99), ratio(c.find, c.findFew, 50), ratio(c.find, c.findFew, 99), micros(c.page, 50))
 	}
 	w.Flush()
 	fmt.Fprintln(out)

@@ -1,116 +1,105 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"fmt"
-	"io"
 	"net"
-	"os"
-	"os/exec"
+	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 )
-
-// upstreamRole is the environment variable that makes this program the upstream.
-const upstreamRole = "PATGATE_BENCH_UPSTREAM"
-
-// upstream is the API behind the gateways, in a process of its own.
-type upstream struct {
-	process
-	addr  string
-	input io.Closer
-}
-
-// startUpstream starts this program again, as the upstream.
-func startUpstream(ctx context.Context) (*upstream, error) {
-	return startSelf(ctx, upstreamRole+"=1")
-}
-
-// startSelf starts this program again, in the role that the environment gives
-// it, and reads its address.
-func startSelf(ctx context.Context, env ...string) (*upstream, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), env...)
-	cmd.Stderr = os.Stderr
-	input, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	output, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	u := &upstream{input: input}
-	if err := u.launch(cmd); err != nil {
-		return nil, err
-	}
-	addr, err := bufio.NewReader(output).ReadString('\n')
-	if err != nil {
-		u.stop()
-		return nil, fmt.Errorf("reading its address: %w", err)
-	}
-	u.addr = strings.TrimSpace(addr)
-	return u, nil
-}
-
-func (u *upstream) stop() {
-	if u != nil {
-		u.input.Close()
-		u.process.stop()
-	}
-}
-
-// serveUpstream answers every request alike, as cheaply as can be, or says what it
-// was asked, where its role is to echo. It prints its address, and ends when its
-// standard input does.
-func serveUpstream() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "upstream:", err)
-		os.Exit(1)
-	}
-	fmt.Println(listener.Addr())
-	answer := answer
-	if os.Getenv(upstreamRole) == echo {
-		answer = new(echoes).answer
-	}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go answer(conn)
-		}
-	}()
-	io.Copy(io.Discard, os.Stdin)
-}
 
 var (
 	upstreamBody   = []byte(`{"id":42,"title":"a short text"}`)
 	upstreamAnswer = fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(upstreamBody), upstreamBody)
 )
 
-// answer answers requests without a body, one after the other.
-func answer(conn net.Conn) {
-	defer conn.Close()
-	buf := make([]byte, 4096)
-	for n := 0; ; {
-		read, err := conn.Read(buf[n:])
+// serveUpstream is the API behind the gateways: it answers every request alike, as
+// cheaply as can be.
+func serveUpstream(l net.Listener, _ []string) {
+	serve(l, func(conn net.Conn, _ []byte) error {
+		_, err := conn.Write(upstreamAnswer)
+		return err
+	})
+}
+
+// serve answers requests without a body, those of a connection one after the other.
+func serve(l net.Listener, answer func(conn net.Conn, request []byte) error) {
+	for {
+		conn, err := l.Accept()
 		if err != nil {
 			return
 		}
-		if n += read; !bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")) {
-			continue
-		}
-		if _, err := conn.Write(upstreamAnswer); err != nil {
-			return
-		}
-		n = 0
+		go func() {
+			defer conn.Close()
+			buf := make([]byte, 4096)
+			for n := 0; ; {
+				read, err := conn.Read(buf[n:])
+				if err != nil {
+					return
+				}
+				if n += read; !bytes.HasSuffix(buf[:n], endOfHeader) {
+					continue
+				}
+				if err := answer(conn, buf[:n]); err != nil {
+					return
+				}
+				n = 0
+			}
+		}()
 	}
+}
+
+// Targets that an upstream that echoes minds.
+const (
+	slowly       = "?slowly"   // ends those that are answered in two halves
+	countAnswers = "/answered" // asks how many requests were answered
+)
+
+// slowness is how long the second half keeps waiting: a reload comes between.
+const slowness = 700 * time.Millisecond
+
+// serveEcho is an API whose answers differ: each says what was asked for, and by
+// whom, as far as the gateway tells.
+func serveEcho(l net.Listener, _ []string) {
+	var answered atomic.Int64
+	serve(l, func(conn net.Conn, request []byte) error {
+		line, header, _ := strings.Cut(string(request), "\r\n")
+		target := strings.Fields(line)[1]
+		_, owner, _ := strings.Cut(header, "X-Patgate-Owner: ")
+		owner, _, _ = strings.Cut(owner, "\r\n")
+		body := target + " " + owner
+		if target == countAnswers {
+			body = strconv.FormatInt(answered.Load(), 10)
+		} else {
+			answered.Add(1)
+		}
+		answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		if strings.HasSuffix(target, slowly) {
+			half := len(answer) - len(body)/2
+			if _, err := conn.Write(answer[:half]); err != nil {
+				return err
+			}
+			time.Sleep(slowness)
+			answer = answer[half:]
+		}
+		_, err := conn.Write(answer)
+		return err
+	})
+}
+
+// answersOf asks an upstream that echoes how many requests it has answered.
+func answersOf(u *service) (int, error) {
+	conn, err := net.Dial("tcp", u.addr)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	answer, err := exchange(conn, []byte("GET "+countAnswers+" HTTP/1.1\r\n\r\n"), make([]byte, 4096))
+	if err != nil {
+		return 0, err
+	}
+	_, body, _ := bytes.Cut(answer, endOfHeader)
+	return strconv.Atoi(string(body))
 }
