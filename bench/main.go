@@ -17,8 +17,9 @@
 // Each measurement has files of its own: plain.go, peers*.go (-settings too),
 // redis*.go, flood*.go, reload*.go and scale*.go. They stand on a testbed
 // (testbed.go) of gateways and other processes (gateway.go, process.go, upstream.go,
-// redis_server.go), send requests (workload.go, load.go), most of them to several
-// gateways in turn (comparison.go), and print what came of it (figures.go).
+// redis_server.go, redis_storage.go), send requests (workload.go, load.go), most of
+// them to several gateways in turn (comparison.go), and print what came of it
+// (figures.go, latency.go).
 package main
 
 import (

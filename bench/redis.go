@@ -93,3 +93,21 @@ func measureForwarded(ctx context.Context, b *testbed, out io.Writer) error {
 	fmt.Fprintf(out, "Memory has room for 64 tokens: it held that of %.1f %% of the requests.\n\n", 100*hits/(hits+misses))
 	return nil
 }
+
+// measureSize fills a Redis of its own: only what the tokens take is to count.
+func measureSize(ctx context.Context, b *testbed, out io.Writer) error {
+	s, err := startStorage(ctx, b.dir)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	if err := s.fill(ctx, 0, b.redisTokens); err != nil {
+		return err
+	}
+	used, err := s.server.usedMemory(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Memory of Redis per token: %.0f bytes, with %d tokens of %d owners\n", (used-s.empty)/float64(b.redisTokens), b.redisTokens, owners)
+	return nil
+}

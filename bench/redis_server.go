@@ -69,13 +69,18 @@ func (s *redisServer) info(ctx context.Context, section, field string) (string, 
 	return "", fmt.Errorf("INFO %s has no %s", section, field)
 }
 
-// usedMemory returns what the server has allocated, in bytes.
-func (s *redisServer) usedMemory(ctx context.Context) (int64, error) {
-	text, err := s.info(ctx, "memory", "used_memory")
+// number returns a field of INFO that is a number.
+func (s *redisServer) number(ctx context.Context, section, field string) (float64, error) {
+	text, err := s.info(ctx, section, field)
 	if err != nil {
 		return 0, err
 	}
-	return strconv.ParseInt(text, 10, 64)
+	return strconv.ParseFloat(text, 64)
+}
+
+// usedMemory returns what the server has allocated, in bytes.
+func (s *redisServer) usedMemory(ctx context.Context) (float64, error) {
+	return s.number(ctx, "memory", "used_memory")
 }
 
 func (s *redisServer) stop() {

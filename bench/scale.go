@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -97,11 +96,7 @@ func (s *redisServer) spent(ctx context.Context, f func() error) (cpu, sent, too
 		if cpu, err = cpuTime(s.pid()); err != nil {
 			return 0, 0, err
 		}
-		text, err := s.info(ctx, "stats", "total_net_output_bytes")
-		if err != nil {
-			return 0, 0, err
-		}
-		sent, err = strconv.ParseFloat(text, 64)
+		sent, err = s.number(ctx, "stats", "total_net_output_bytes")
 		return cpu, sent, err
 	}
 	began := time.Now()

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/patgate/patgate/store"
-	"github.com/patgate/patgate/store/redis"
 )
 
 // fewTokens is what more tokens are compared with.
@@ -26,35 +25,6 @@ type storedCost struct {
 	page          []time.Duration // to list 100 of them
 }
 
-// storage is a Redis and the store in it.
-type storage struct {
-	server *redisServer
-	tokens *redis.Store
-	empty  int64 // bytes it needs for itself
-}
-
-func startStorage(ctx context.Context, dir string) (_ *storage, err error) {
-	server, err := startRedis(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	st := &storage{server: server}
-	if st.tokens, err = openStore(server); err != nil {
-		server.stop()
-		return nil, err
-	}
-	if st.empty, err = server.usedMemory(ctx); err != nil {
-		st.stop()
-		return nil, err
-	}
-	return st, nil
-}
-
-func (s *storage) stop() {
-	s.tokens.Close()
-	s.server.stop()
-}
-
 // measureStored fills a Redis by and by, and asks it in between, beside one that
 // has few tokens: the machine may be slower at one time than at another.
 func measureStored(ctx context.Context, b *testbed, out io.Writer) error {
@@ -63,7 +33,7 @@ func measureStored(ctx context.Context, b *testbed, out io.Writer) error {
 		return err
 	}
 	defer few.stop()
-	if err := fill(ctx, few.tokens, 0, fewTokens); err != nil {
+	if err := few.fill(ctx, 0, fewTokens); err != nil {
 		return err
 	}
 	many, err := startStorage(ctx, b.dir)
@@ -76,7 +46,7 @@ func measureStored(ctx context.Context, b *testbed, out io.Writer) error {
 	for stored, n := 0, fewTokens; stored < b.redisTokens; n *= 10 {
 		n = min(n, b.redisTokens)
 		began := time.Now()
-		if err := fill(ctx, many.tokens, stored, n); err != nil {
+		if err := many.fill(ctx, stored, n); err != nil {
 			return err
 		}
 		stored, filling = n, filling+time.Since(began)
@@ -99,7 +69,7 @@ func (c *storedCost) measure(ctx context.Context, many, few *storage) (err error
 	if c.feed, err = many.server.client.MemoryUsage(ctx, "{patgate}:feed", 0).Result(); err != nil {
 		return err
 	}
-	c.bytes = float64(used-many.empty-c.feed) / float64(c.tokens)
+	c.bytes = (used - many.empty - float64(c.feed)) / float64(c.tokens)
 	const rounds, each = 100, 200
 	for range rounds {
 		if c.find, err = many.find(ctx, c.find, each, c.tokens); err != nil {

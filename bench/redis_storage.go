@@ -4,48 +4,43 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/store/redis"
 	"github.com/patgate/patgate/token"
 )
 
-// measureSize fills a Redis of its own, without persistence: only what the
-// tokens take is to count.
-func measureSize(ctx context.Context, b *testbed, out io.Writer) error {
-	server, err := startRedis(ctx, b.dir)
-	if err != nil {
-		return err
-	}
-	defer server.stop()
-	tokens, err := openStore(server)
-	if err != nil {
-		return err
-	}
-	defer tokens.Close()
-	before, err := server.usedMemory(ctx)
-	if err != nil {
-		return err
-	}
-	if err := fill(ctx, tokens, 0, b.redisTokens); err != nil {
-		return err
-	}
-	after, err := server.usedMemory(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "Memory of Redis per token: %.0f bytes, with %d tokens of %d owners\n", float64(after-before)/float64(b.redisTokens), b.redisTokens, owners)
-	return nil
+// storage is a Redis without persistence, and the store in it.
+type storage struct {
+	server *redisServer
+	tokens *redis.Store
+	empty  float64 // bytes it needs for itself
 }
 
-// openStore opens the store that patgate has in a Redis. It may take its time.
-func openStore(server *redisServer) (*redis.Store, error) {
-	return redis.Open(redis.Options{Addresses: []string{server.addr}, Budget: 10 * time.Second})
+func startStorage(ctx context.Context, dir string) (*storage, error) {
+	server, err := startRedis(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := redis.Open(redis.Options{Addresses: []string{server.addr}, Budget: 10 * time.Second}) // it may take its time
+	if err != nil {
+		server.stop()
+		return nil, err
+	}
+	s := &storage{server: server, tokens: tokens}
+	if s.empty, err = server.usedMemory(ctx); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *storage) stop() {
+	s.tokens.Close()
+	s.server.stop()
 }
 
 // fillers is how many fill Redis at a time: while it works on what one has sent,
@@ -54,7 +49,7 @@ const fillers = 4
 
 // fill creates the tokens like those of a workload that come after the first
 // from ones, up to the n-th.
-func fill(ctx context.Context, s store.Store, from, n int) error {
+func (s *storage) fill(ctx context.Context, from, n int) error {
 	const batch = 100 // Redis does more for each token of a large one
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -72,7 +67,7 @@ func fill(ctx context.Context, s store.Store, from, n int) error {
 				for i := first; i < min(first+batch, n); i++ {
 					tokens = append(tokens, newToken(i))
 				}
-				if err := s.Create(ctx, tokens...); err != nil {
+				if err := s.tokens.Create(ctx, tokens...); err != nil {
 					stop(fmt.Errorf("filling Redis: %w", err))
 				}
 			}
