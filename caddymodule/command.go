@@ -151,9 +151,9 @@ func chooseCommand(cmd *cobra.Command, args []string) error {
 		}
 	}
 	if len(args) > 0 {
-		return usageError(fmt.Errorf("there is no command %q here; there are %s", args[0], strings.Join(names, ", ")))
+		return usageErrorf("there is no command %q here; there are %s", args[0], strings.Join(names, ", "))
 	}
-	return usageError(fmt.Errorf("say which command: %s", strings.Join(names, ", ")))
+	return usageErrorf("say which command: %s", strings.Join(names, ", "))
 }
 
 // run makes f what a command does. Its error is printed as one line on standard
@@ -214,6 +214,9 @@ type usage struct{ error }
 // usageError makes err, which says how a command was used wrongly, end the
 // program with exit status 2.
 func usageError(err error) error { return usage{err} }
+
+// usageErrorf is usageError of what fmt.Errorf makes of its arguments.
+func usageErrorf(format string, args ...any) error { return usageError(fmt.Errorf(format, args...)) }
 
 // exitUsage is the exit status of a command that was used wrongly; one that was
 // refused or failed has 1.

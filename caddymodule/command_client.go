@@ -38,7 +38,7 @@ func newClient(address string, cmd *cobra.Command) (*client, error) {
 	if address == "" {
 		name, adapter := flagValue(cmd, "config"), flagValue(cmd, "adapter")
 		if name == "-" { // read already, by explain, or as easily given
-			return nil, usageError(errors.New("--config -: say by --address where the running server is"))
+			return nil, usageErrorf("--config -: say by --address where the running server is")
 		}
 		var config []byte
 		if name != "" {
@@ -72,7 +72,7 @@ func newClient(address string, cmd *cobra.Command) (*client, error) {
 	}
 	isURL := strings.Contains(address, "://")
 	if _, bad := url.Parse(c.origin); err != nil || bad != nil || isURL || network.PortRangeSize() > 1 {
-		return nil, usageError(fmt.Errorf("address %q: want the admin endpoint's, as in localhost:2019 or unix//run/patgate.sock", address))
+		return nil, usageErrorf("address %q: want the admin endpoint's, as in localhost:2019 or unix//run/patgate.sock", address)
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // no admin endpoint does
 	c.http.Transport = &http.Transport{

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,12 +60,12 @@ func wantArgs(names ...string) cobra.PositionalArgs {
 func checkText(cmd *cobra.Command, args []string) (err error) {
 	for _, arg := range args {
 		if !utf8.ValidString(arg) {
-			return usageError(errors.New("an argument is not valid UTF-8"))
+			return usageErrorf("an argument is not valid UTF-8")
 		}
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if !utf8.ValidString(f.Value.String()) {
-			err = usageError(fmt.Errorf("--%s: not valid UTF-8", f.Name))
+			err = usageErrorf("--%s: not valid UTF-8", f.Name)
 		}
 	})
 	return err
@@ -77,7 +76,7 @@ func checkText(cmd *cobra.Command, args []string) (err error) {
 func checkIDs(ids ...string) error {
 	for _, id := range ids {
 		if err := token.ValidID(id); err != nil {
-			return usageError(fmt.Errorf("%w (\"token verify\" tells the id of a secret)", err))
+			return usageErrorf("%w (\"token verify\" tells the id of a secret)", err)
 		}
 	}
 	return nil
@@ -107,7 +106,7 @@ func given(cmd *cobra.Command, flags ...string) (names []string) {
 // notWithFull refuses flags that would narrow --full, if that was given.
 func notWithFull(cmd *cobra.Command, flags ...string) error {
 	if names := given(cmd, flags...); len(names) > 0 && len(given(cmd, "full")) > 0 {
-		return usageError(fmt.Errorf("--full is everything there is: leave %s out", strings.Join(names, ", ")))
+		return usageErrorf("--full is everything there is: leave %s out", strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -115,7 +114,7 @@ func notWithFull(cmd *cobra.Command, flags ...string) error {
 // oneOf refuses several of these flags.
 func oneOf(cmd *cobra.Command, flags ...string) error {
 	if names := given(cmd, flags...); len(names) > 1 {
-		return usageError(fmt.Errorf("%s contradict each other: give one", strings.Join(names, " and ")))
+		return usageErrorf("%s contradict each other: give one", strings.Join(names, " and "))
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, erro
 	query := url.Values{}
 	if cmd.Flags().Changed("limit") {
 		if limit < 1 || limit > registry.MaxLimit {
-			return nil, usageError(fmt.Errorf("--limit %d: want 1 to %d", limit, registry.MaxLimit))
+			return nil, usageErrorf("--limit %d: want 1 to %d", limit, registry.MaxLimit)
 		}
 		query.Set("limit", strconv.Itoa(limit))
 	}
@@ -30,7 +30,7 @@ func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, erro
 		if cmd.Flags().Changed(name) {
 			value := flagValue(cmd, name)
 			if value == "" && name != "owner" && name != "cursor" { // none, and the first page
-				return nil, usageError(fmt.Errorf("--%s is empty: leave it out, or say which", name))
+				return nil, usageErrorf("--%s is empty: leave it out, or say which", name)
 			}
 			query.Set(name, value)
 		}

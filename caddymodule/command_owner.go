@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -54,7 +53,7 @@ nothing was ever said, all is allowed. --full lifts the limit.`,
 	disable := cmd.Flags().Bool("disable", false, "none of the owner's tokens work")
 	return askingCommand(cmd, func(a *asking, args []string) error {
 		if *maxTokens < 0 {
-			return usageError(fmt.Errorf("--max-tokens %d: want a number from 0", *maxTokens))
+			return usageErrorf("--max-tokens %d: want a number from 0", *maxTokens)
 		}
 		changes := registry.OwnerChanges{
 			Enabled: changed(cmd, "enable", enable),
@@ -62,7 +61,7 @@ nothing was ever said, all is allowed. --full lifts the limit.`,
 		}
 		if cmd.Flags().Changed("disable") {
 			if changes.Enabled != nil {
-				return usageError(errors.New("--enable and --disable contradict each other: give one"))
+				return usageErrorf("--enable and --disable contradict each other: give one")
 			}
 			changes.Enabled = new(!*disable)
 		}

@@ -46,7 +46,7 @@ that no operation has.`,
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		if names := given(cmd, "base", "site"); len(names) > 0 && len(*documents) == 0 {
-			return usageError(fmt.Errorf("%s without --openapi says nothing: every site is checked", strings.Join(names, " and ")))
+			return usageErrorf("%s without --openapi says nothing: every site is checked", strings.Join(names, " and "))
 		}
 		c, err := read()
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -57,7 +56,7 @@ or a whole URL where several sites use patgate.`,
 		for _, h := range *headers {
 			name, value, ok := strings.Cut(h, ":")
 			if !ok {
-				return usageError(errors.New("--header: want 'Name: value', with a colon"))
+				return usageErrorf("--header: want 'Name: value', with a colon")
 			}
 			name = strings.TrimSpace(name)
 			in.Headers[name] = append(in.Headers[name], strings.TrimSpace(value))

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +43,7 @@ func readSecret(cmd *cobra.Command) (string, error) {
 	}
 	secret := strings.TrimSpace(string(text))
 	if secret == "" {
-		return "", usageError(errors.New("want a secret on standard input; it is empty"))
+		return "", usageErrorf("want a secret on standard input; it is empty")
 	}
 	return secret, nil
 }

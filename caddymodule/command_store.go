@@ -220,7 +220,7 @@ what was revoked may not be in the copy: stop its gateways. The pepper, if there
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) (err error) {
 		if *from == "" || *to == "" {
-			return usageError(errors.New("want --from STORE and --to STORE"))
+			return usageErrorf("want --from STORE and --to STORE")
 		}
 		source, err := namedStore("--from", *from)
 		if err != nil {
@@ -231,7 +231,7 @@ what was revoked may not be in the copy: stop its gateways. The pepper, if there
 			return err
 		}
 		if source.key == target.key {
-			return usageError(errors.New("--from and --to are the same store"))
+			return usageErrorf("--from and --to are the same store")
 		}
 		copied, err := copyStore(cmd.Context(), source, target, cmd.ErrOrStderr())
 		if err != nil {
@@ -259,7 +259,7 @@ func namedStore(flag, name string) (source, error) {
 	case "embedded":
 		c = StoreConfig{Kind: "embedded", File: rest}
 		if rest == "" {
-			return source{}, usageError(fmt.Errorf("%s %s: want embedded:<file>", flag, name))
+			return source{}, usageErrorf("%s %s: want embedded:<file>", flag, name)
 		}
 	case "redis", "rediss", "unix":
 		c = StoreConfig{Kind: "redis", Redis: &RedisConfig{URL: name}}
@@ -270,7 +270,7 @@ func namedStore(flag, name string) (source, error) {
 		}
 		c = read.app.Store
 	default:
-		return source{}, usageError(fmt.Errorf("%s: want embedded:<file>, a redis://, rediss:// or unix:// URL, or config:<file>", flag))
+		return source{}, usageErrorf("%s: want embedded:<file>, a redis://, rediss:// or unix:// URL, or config:<file>", flag)
 	}
 	if c.Redis != nil {
 		c.Redis.Budget = max(c.Redis.Budget, copyBudget)

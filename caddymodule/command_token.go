@@ -62,7 +62,7 @@ has to say which it is for.`,
 	lifetime := newLifetimeFlags(cmd)
 	return askingCommand(cmd, func(a *asking, _ []string) (err error) {
 		if n.Name == "" {
-			return usageError(errors.New("--name is missing: a token needs one, so that people can tell it from others"))
+			return usageErrorf("--name is missing: a token needs one, so that people can tell it from others")
 		}
 		if n.Grants, n.Full, err = grants.read(); err != nil {
 			return err
@@ -118,7 +118,7 @@ func tokenUpdateCommand() *cobra.Command {
 			changes.AllowedIPs = &[]string{}
 		}
 		if changes == (registry.Changes{}) {
-			return usageError(errors.New("say what to change: --name, --description, --allow-ip, --allow-everywhere"))
+			return usageErrorf("say what to change: --name, --description, --allow-ip, --allow-everywhere")
 		}
 		return ask(a, http.MethodPatch, apiPath("tokens", args[0]), changes, printToken)
 	})
@@ -145,7 +145,7 @@ numbered as "token show" shows them. A change holds from the next request on.`,
 		}
 		change := given(cmd, "add", "remove", "remove-all")
 		if len(change) == 0 {
-			return usageError(errors.New("give one of --add, --remove, --remove-all"))
+			return usageErrorf("give one of --add, --remove, --remove-all")
 		}
 		if err := checkIDs(args...); err != nil {
 			return err
@@ -154,7 +154,7 @@ numbered as "token show" shows them. A change holds from the next request on.`,
 		switch change[0] {
 		case "--add":
 			if len(*add) > 1 {
-				return usageError(errors.New("--add: give one grant at a time"))
+				return usageErrorf("--add: give one grant at a time")
 			}
 			g, err := parseGrant("--add", (*add)[0])
 			if err != nil {
@@ -363,7 +363,7 @@ func (f *grantFlags) read() (grants []token.Grant, full bool, err error) {
 // parseGrant reads the JSON of a grant that a flag gives.
 func parseGrant(flag, text string) (g token.Grant, err error) {
 	if err := registry.Decode([]byte(text), &g); err != nil {
-		return g, usageError(fmt.Errorf(`%s: %w; want {"spaces":[…],"scopes":[…],"resources":[…]}`, flag, err))
+		return g, usageErrorf(`%s: %w; want {"spaces":[…],"scopes":[…],"resources":[…]}`, flag, err)
 	}
 	return g, nil
 }
