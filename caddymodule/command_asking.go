@@ -58,9 +58,7 @@ func ask[T any](a *asking, method, path string, in any, show func(w io.Writer, a
 	if err := a.call(a.ctx(), method, path, in, &answer); err != nil {
 		return err
 	}
-	w := bufio.NewWriter(a.out())
-	show(w, answer)
-	return w.Flush()
+	return printAnswer(a.cmd, false, answer, show)
 }
 
 // askSecret asks for a new secret and prints it. Where it can't be printed it is

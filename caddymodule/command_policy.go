@@ -47,45 +47,51 @@ func policyRoutesCommand() *cobra.Command {
 		if len(c.sites) == 0 {
 			return errNoSites
 		}
-		type siteRoutes struct {
-			At            string             `json:"at,omitempty"` // file:line of the gate
-			Hosts         []string           `json:"hosts"`
-			Ports         []string           `json:"ports"`
-			Default       string             `json:"default"`
-			DefaultReport bool               `json:"default_report,omitempty"` // mode report
-			Routes        []policy.RouteInfo `json:"routes"`
-		}
 		all := []siteRoutes{}
 		for _, s := range c.sites {
 			p := s.gate.policy
 			routes := siteRoutes{
 				At: s.gate.At, Hosts: s.hosts, Ports: s.ports,
-				Default: p.Default(), DefaultReport: p.ReportsDefault(), Routes: []policy.RouteInfo{},
+				Default: p.Default(), DefaultReport: p.ReportsDefault(), Routes: []policy.RouteInfo{}, placed: s.placed(),
 			}
 			for _, r := range p.Routes() {
 				routes.Routes = append(routes.Routes, r.Info())
 			}
 			all = append(all, routes)
 		}
-		if *asJSON {
-			return rest.Print(cmd.OutOrStdout(), all)
-		}
-		w := newTable(cmd.OutOrStdout())
-		for i, s := range all {
-			fmt.Fprintf(w, "%s\n", c.sites[i].placed())
-			fmt.Fprintln(w, "METHODS\tPATTERN\tREQUIRES\tSPACE\tRESOURCE\tAT")
-			for _, r := range s.Routes {
-				require := r.Require
-				if r.Optional {
-					require += " (optional)"
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", strings.Join(r.Methods, ","), r.Pattern, require+inReport(r.Report), r.Space, r.Resource, r.At)
-			}
-			fmt.Fprintf(w, "*\t(everything else)\t%s\t\t\t\n", s.Default+inReport(s.DefaultReport))
-		}
-		return w.Flush()
+		return printAnswer(cmd, *asJSON, all, printRoutes)
 	})
 	return cmd
+}
+
+// siteRoutes are the routes of a site's policy.
+type siteRoutes struct {
+	At            string             `json:"at,omitempty"` // file:line of the gate
+	Hosts         []string           `json:"hosts"`
+	Ports         []string           `json:"ports"`
+	Default       string             `json:"default"`
+	DefaultReport bool               `json:"default_report,omitempty"` // mode report
+	Routes        []policy.RouteInfo `json:"routes"`
+
+	placed string // the site, for people
+}
+
+// printRoutes prints the routes of all sites as one table.
+func printRoutes(out io.Writer, sites []siteRoutes) {
+	w := newTable(out)
+	for _, s := range sites {
+		fmt.Fprintf(w, "%s\n", s.placed)
+		fmt.Fprintln(w, "METHODS\tPATTERN\tREQUIRES\tSPACE\tRESOURCE\tAT")
+		for _, r := range s.Routes {
+			require := r.Require
+			if r.Optional {
+				require += " (optional)"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", strings.Join(r.Methods, ","), r.Pattern, require+inReport(r.Report), r.Space, r.Resource, r.At)
+		}
+		fmt.Fprintf(w, "*\t(everything else)\t%s\t\t\t\n", s.Default+inReport(s.DefaultReport))
+	}
+	w.Flush()
 }
 
 // inReport marks what a request needs where it is forwarded without it, too.

@@ -1,15 +1,15 @@
 package caddymodule
 
 import (
-	"bufio"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/policy/openapi"
 )
 
 func policyCheckCommand() *cobra.Command {
@@ -56,7 +56,7 @@ that no operation has.`,
 		if err != nil {
 			return err
 		}
-		return findingsIn(c.sites, append(c.check(), differences...)).print(cmd.OutOrStdout(), *asJSON)
+		return findingsIn(c.sites, append(c.check(), differences...)).print(cmd, *asJSON)
 	})
 	return cmd
 }
@@ -87,26 +87,20 @@ func findingsIn(sites []site, others []policy.Warning) *findings {
 	return f
 }
 
-// print writes what was found. That there are errors is one, too.
-func (f *findings) print(out io.Writer, asJSON bool) (err error) {
-	switch {
-	case f.Sites == 0:
-		err = errNoSites
-	case asJSON:
-		err = rest.Print(out, f)
-	default:
-		w := bufio.NewWriter(out)
-		f.printLines(w)
-		err = w.Flush()
+// print prints what was found. That there are errors is one, too.
+func (f *findings) print(cmd *cobra.Command, asJSON bool) error {
+	if f.Sites == 0 {
+		return errNoSites
 	}
+	err := printAnswer(cmd, asJSON, f, printFindings)
 	if err == nil && f.Errors > 0 {
-		return fmt.Errorf("%s in the policies", counted(f.Errors, "error"))
+		err = fmt.Errorf("%s in the policies", counted(f.Errors, "error"))
 	}
 	return err
 }
 
-// printLines writes a line for each warning, and one that counts them.
-func (f *findings) printLines(out io.Writer) {
+// printFindings writes a line for each warning, and one that counts them.
+func printFindings(out io.Writer, f *findings) {
 	for i := range f.Warnings {
 		w := &f.Warnings[i]
 		if w.At != "" {
@@ -119,4 +113,39 @@ func (f *findings) printLines(out io.Writer) {
 		fmt.Fprintf(out, "%s, ", counted(f.Errors, "error"))
 	}
 	fmt.Fprintln(out, counted(len(f.Warnings)-f.Errors, "warning"))
+}
+
+// compareDocuments says where the sites' policies and OpenAPI documents differ:
+// those that the configuration names, and further files, which are compared with
+// the policy of one site.
+func compareDocuments(sites []site, files []string, base, host string) ([]policy.Warning, error) {
+	var further []policy.OpenAPIConfig
+	for _, file := range files {
+		absolute, err := filepath.Abs(file)
+		if err != nil {
+			return nil, err
+		}
+		further = append(further, policy.OpenAPIConfig{File: absolute, Base: base})
+	}
+	var of *Handler
+	if len(further) > 0 {
+		s, err := siteFor(sites, host)
+		if err != nil {
+			return nil, err
+		}
+		of = s.gate
+	}
+	var all []policy.Warning
+	for _, s := range sites {
+		documents := further
+		if s.gate != of {
+			documents = nil
+		}
+		warnings, err := openapi.Compare(s.gate.Config, s.gate.policy, documents...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, warnings...)
+	}
+	return all, nil
 }

@@ -1,16 +1,15 @@
 package caddymodule
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 )
 
@@ -41,12 +40,7 @@ site that decide about requests on all of its routes. The file - is standard inp
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			return rest.Print(cmd.OutOrStdout(), d)
-		}
-		w := bufio.NewWriter(cmd.OutOrStdout())
-		d.print(w)
-		return w.Flush()
+		return printAnswer(cmd, *asJSON, d, printDiff)
 	})
 	return cmd
 }
@@ -143,7 +137,7 @@ func onlyIn(which string, s site) siteDiff {
 	}
 }
 
-func (d *configurationDiff) print(w *bufio.Writer) {
+func printDiff(w io.Writer, d configurationDiff) {
 	n := 0
 	for _, s := range d.Sites {
 		here := len(s.Requests) + len(s.Settings)

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/token"
 )
@@ -85,10 +83,7 @@ or a whole URL where several sites use patgate.`,
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			return rest.Print(cmd.OutOrStdout(), e)
-		}
-		return printExplanation(cmd.OutOrStdout(), in, e)
+		return printAnswer(cmd, *asJSON, e, func(w io.Writer, e explanation) { printExplanation(w, in, e) })
 	})
 	return cmd
 }
@@ -157,9 +152,8 @@ func (c *client) lookUp(ctx context.Context, q *question, id, secret string) (er
 }
 
 // printExplanation writes an explanation as can be put in a ticket.
-func printExplanation(out io.Writer, in explainRequest, e explanation) error {
-	b := bufio.NewWriter(out)
-	w := newTable(b)
+func printExplanation(out io.Writer, in explainRequest, e explanation) {
+	w := newTable(out)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t"+format+"\n", append([]any{name}, args...)...)
 	}
@@ -226,7 +220,6 @@ func printExplanation(out io.Writer, in explainRequest, e explanation) error {
 		line("unless", "the gate says %s", e.Option)
 	}
 	w.Flush()
-	return b.Flush()
 }
 
 // decisionText says what becomes of the request.

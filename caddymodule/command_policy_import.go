@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -96,39 +95,4 @@ func sayMistakes(w io.Writer, routes []policy.RouteConfig) error {
 		fmt.Fprintf(w, "To be mended before it can be used:\n%v\n", err)
 	}
 	return nil
-}
-
-// compareDocuments says where the sites' policies and OpenAPI documents differ:
-// those that the configuration names, and further files, which are compared with
-// the policy of one site.
-func compareDocuments(sites []site, files []string, base, host string) ([]policy.Warning, error) {
-	var further []policy.OpenAPIConfig
-	for _, file := range files {
-		absolute, err := filepath.Abs(file)
-		if err != nil {
-			return nil, err
-		}
-		further = append(further, policy.OpenAPIConfig{File: absolute, Base: base})
-	}
-	var of *Handler
-	if len(further) > 0 {
-		s, err := siteFor(sites, host)
-		if err != nil {
-			return nil, err
-		}
-		of = s.gate
-	}
-	var all []policy.Warning
-	for _, s := range sites {
-		documents := further
-		if s.gate != of {
-			documents = nil
-		}
-		warnings, err := openapi.Compare(s.gate.Config, s.gate.policy, documents...)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, warnings...)
-	}
-	return all, nil
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/token"
@@ -28,6 +31,16 @@ func shortened(s string) string {
 		return string(words[:width-1]) + "…"
 	}
 	return s
+}
+
+// printAnswer prints what a command answers: as JSON, or else as show does.
+func printAnswer[T any](cmd *cobra.Command, asJSON bool, answer T, show func(w io.Writer, answer T)) error {
+	if asJSON {
+		return rest.Print(cmd.OutOrStdout(), answer)
+	}
+	w := bufio.NewWriter(cmd.OutOrStdout())
+	show(w, answer)
+	return w.Flush()
 }
 
 // newTable returns a writer that aligns what is separated by tabs.

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -18,7 +17,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/store/embedded"
 )
@@ -54,12 +52,7 @@ token may do is in its record alone. Exit status 1 says that something is left.`
 		if err != nil {
 			return err
 		}
-		if a.json {
-			err = rest.Print(a.out(), r)
-		} else {
-			err = printProblems(a.out(), r.Problems)
-		}
-		return cmp.Or(err, problemsLeft(r.Problems, *repair))
+		return cmp.Or(printAnswer(cmd, a.json, r, printProblems), problemsLeft(r.Problems, *repair))
 	})
 }
 
@@ -80,19 +73,17 @@ func problemsLeft(problems []store.Problem, repair bool) error {
 	return fmt.Errorf("%s left; --repair mends what can be", counted(left, "problem"))
 }
 
-func printProblems(w io.Writer, problems []store.Problem) error {
-	out := bufio.NewWriter(w)
+func printProblems(w io.Writer, r checkResult) {
 	mended := 0
-	for _, p := range problems {
+	for _, p := range r.Problems {
 		state := "found"
 		if p.Mended {
 			state = "mended"
 			mended++
 		}
-		fmt.Fprintf(out, "%s: %s\n", state, p.Text)
+		fmt.Fprintf(w, "%s: %s\n", state, p.Text)
 	}
-	fmt.Fprintf(out, "%s, %d mended\n", counted(len(problems), "problem"), mended)
-	return out.Flush()
+	fmt.Fprintf(w, "%s, %d mended\n", counted(len(r.Problems), "problem"), mended)
 }
 
 func storeBackupCommand() *cobra.Command {
@@ -114,11 +105,10 @@ by the user that the server runs as, and start the server.`,
 		if err != nil {
 			return err
 		}
-		if a.json {
-			return rest.Print(a.out(), map[string]any{"file": args[0], "tokens": status.Tokens, "owners": status.Owners})
-		}
-		_, err = fmt.Fprintf(a.out(), "%s and %s are in %s\n", counted(status.Tokens, "token"), counted(status.Owners, "owner"), args[0])
-		return err
+		backup := map[string]any{"file": args[0], "tokens": status.Tokens, "owners": status.Owners}
+		return printAnswer(a.cmd, a.json, backup, func(w io.Writer, _ map[string]any) {
+			fmt.Fprintf(w, "%s and %s are in %s\n", counted(status.Tokens, "token"), counted(status.Owners, "owner"), args[0])
+		})
 	})
 }
 
@@ -237,12 +227,10 @@ what was revoked may not be in the copy: stop its gateways. The pepper, if there
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			return rest.Print(cmd.OutOrStdout(), copied)
-		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s and %s are there, %d of them new; %s added; digest %s\n",
-			counted(copied.Tokens, "token"), counted(copied.Owners, "owner"), copied.Written, counted(copied.Events, "event"), copied.Digest)
-		return err
+		return printAnswer(cmd, *asJSON, copied, func(w io.Writer, c store.Copied) {
+			fmt.Fprintf(w, "%s and %s are there, %d of them new; %s added; digest %s\n",
+				counted(c.Tokens, "token"), counted(c.Owners, "owner"), c.Written, counted(c.Events, "event"), c.Digest)
+		})
 	})
 	return cmd
 }

@@ -3,10 +3,10 @@ package caddymodule
 import (
 	"cmp"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
-	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/token"
 )
 
@@ -48,11 +48,9 @@ one. What a scanner finds, it may report to the console's /leaked.`,
 		if err := token.ValidPrefix(*prefix); err != nil {
 			return usageError(err)
 		}
-		if *asJSON {
-			return rest.Print(cmd.OutOrStdout(), secretPattern{*prefix, token.Pattern(*prefix)})
-		}
-		_, err := fmt.Fprintln(cmd.OutOrStdout(), token.Pattern(*prefix))
-		return err
+		return printAnswer(cmd, *asJSON, secretPattern{*prefix, token.Pattern(*prefix)}, func(w io.Writer, p secretPattern) {
+			fmt.Fprintln(w, p.Pattern)
+		})
 	})
 	return cmd
 }
