@@ -7,6 +7,11 @@ import (
 	"github.com/patgate/patgate/store"
 )
 
+// storeCheck is the body of POST /patgate/store/check.
+type storeCheck struct {
+	Repair bool `json:"repair"`
+}
+
 // checkResult is the answer to a check.
 type checkResult struct {
 	Problems []store.Problem `json:"problems"`
@@ -14,9 +19,7 @@ type checkResult struct {
 
 // checkStore has the store look for what is at odds.
 func checkStore(c *adminCall) (any, error) {
-	var in struct {
-		Repair bool `json:"repair"`
-	}
+	var in storeCheck
 	if err := c.decode(&in, true); err != nil {
 		return nil, err
 	}

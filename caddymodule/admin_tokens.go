@@ -9,10 +9,13 @@ import (
 	"github.com/patgate/patgate/internal/rest"
 )
 
+// verification is the body of POST /patgate/verify.
+type verification struct {
+	Secret string `json:"secret"`
+}
+
 func verifySecret(c *adminCall) (any, error) {
-	var in struct {
-		Secret string `json:"secret"`
-	}
+	var in verification
 	if err := c.decode(&in, false); err != nil {
 		return nil, err
 	}

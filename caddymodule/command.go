@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -15,7 +14,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/patgate/patgate/token"
 )
@@ -118,24 +116,6 @@ func adopt(cmd *cobra.Command) {
 	for _, below := range cmd.Commands() {
 		adopt(below)
 	}
-}
-
-// flagError says what a flag wants where its value is none.
-func flagError(err error) error {
-	invalid := new(pflag.InvalidValueError)
-	if !errors.As(err, &invalid) {
-		return err
-	}
-	want := "a number"
-	switch checked, isChecked := invalid.GetFlag().Value.(*checkedFlag); {
-	case isChecked:
-		want = checked.want
-	case invalid.GetFlag().Value.Type() == "bool":
-		want = "true or false"
-	case errors.Is(err, strconv.ErrRange):
-		want = "a smaller number"
-	}
-	return fmt.Errorf("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
 }
 
 const helpTemplate = `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}

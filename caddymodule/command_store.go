@@ -47,7 +47,7 @@ token may do is in its record alone. Exit status 1 says that something is left.`
 		begun := time.Now()
 		checked := showProgress(cmd.ErrOrStderr(), func() string { return fmt.Sprintf("checking, %s so far", time.Since(begun).Round(time.Second)) })
 		var r checkResult
-		err := a.call(a.ctx(), http.MethodPost, apiPath("store", "check"), map[string]bool{"repair": *repair}, &r)
+		err := a.call(a.ctx(), http.MethodPost, apiPath("store", "check"), storeCheck{*repair}, &r)
 		checked()
 		if err != nil {
 			return err

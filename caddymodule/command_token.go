@@ -56,9 +56,6 @@ has to say which it is for.`,
 	flags.StringVar(&n.Owner, "owner", "", "`OWNER`, the account the token belongs to")
 	flags.Var(aRange.listedIn(&n.AllowedIPs), "allow-ip", "address or range (`CIDR`) the token may be used from (repeatable; default: everywhere)")
 	grants := newGrantFlags(cmd)
-	flags.BoolVar(&grants.allSpaces, "all-spaces", false, "the scopes hold in all spaces")
-	flags.StringArrayVar(&grants.resources, "resource", nil, "`ID` of a resource the scopes are limited to (repeatable)")
-	flags.StringArrayVar(&grants.more, "grant", nil, "a further `GRANT`, as JSON (repeatable)")
 	lifetime := newLifetimeFlags(cmd)
 	return askingCommand(cmd, func(a *asking, _ []string) (err error) {
 		if n.Name == "" {
@@ -315,7 +312,7 @@ token that has expired or was revoked is printed, too: see its status.`,
 		if err != nil {
 			return err
 		}
-		return ask(a, http.MethodPost, apiPath("verify"), map[string]string{"secret": secret}, printToken)
+		return ask(a, http.MethodPost, apiPath("verify"), verification{secret}, printToken)
 	})
 }
 
@@ -331,6 +328,9 @@ func newGrantFlags(cmd *cobra.Command) *grantFlags {
 	f := &grantFlags{cmd: cmd}
 	cmd.Flags().StringArrayVar(&f.scopes, "scope", nil, "`SCOPE`, or a pattern such as stories:* (repeatable)")
 	cmd.Flags().StringArrayVar(&f.spaces, "space", nil, "`ID` of a space the scopes hold in (repeatable)")
+	cmd.Flags().BoolVar(&f.allSpaces, "all-spaces", false, "the scopes hold in all spaces")
+	cmd.Flags().StringArrayVar(&f.resources, "resource", nil, "`ID` of a resource the scopes are limited to (repeatable)")
+	cmd.Flags().StringArrayVar(&f.more, "grant", nil, "a further `GRANT`, as JSON (repeatable)")
 	cmd.Flags().BoolVar(&f.full, "full", false, "everything: all scopes, in all spaces, on all resources")
 	return f
 }
