@@ -50,14 +50,9 @@ or a whole URL where several sites use patgate.`,
 				return err
 			}
 		}
-		in.Method, in.URL, in.Headers = args[0], args[1], map[string]headerValues{}
-		for _, h := range *headers {
-			name, value, ok := strings.Cut(h, ":")
-			if !ok {
-				return usageErrorf("--header: want 'Name: value', with a colon")
-			}
-			name = strings.TrimSpace(name)
-			in.Headers[name] = append(in.Headers[name], strings.TrimSpace(value))
+		in.Method, in.URL = args[0], args[1]
+		if in.Headers, err = headersIn(*headers); err != nil {
+			return err
 		}
 		q, err := newQuestion(in.Method, in.URL, in.header(), in.Address)
 		if err != nil {
@@ -86,6 +81,20 @@ or a whole URL where several sites use patgate.`,
 		return printAnswer(cmd, *asJSON, e, func(w io.Writer, e explanation) { printExplanation(w, in, e) })
 	})
 	return cmd
+}
+
+// headersIn reads headers as --header has them.
+func headersIn(lines []string) (map[string]headerValues, error) {
+	headers := map[string]headerValues{}
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, usageErrorf("--header: want 'Name: value', with a colon")
+		}
+		name = strings.TrimSpace(name)
+		headers[name] = append(headers[name], strings.TrimSpace(value))
+	}
+	return headers, nil
 }
 
 // explainRunning asks the running server.
@@ -130,7 +139,7 @@ func (c *client) lookUp(ctx context.Context, q *question, id, secret string) (er
 	if id != "" {
 		err = c.call(ctx, http.MethodGet, apiPath("tokens", id), nil, &view)
 	} else {
-		err = c.call(ctx, http.MethodPost, apiPath("verify"), map[string]string{"secret": secret}, &view)
+		err = c.call(ctx, http.MethodPost, apiPath("verify"), verification{secret}, &view)
 	}
 	if secret != "" && q.without(err) {
 		return nil
@@ -152,74 +161,57 @@ func (c *client) lookUp(ctx context.Context, q *question, id, secret string) (er
 }
 
 // printExplanation writes an explanation as can be put in a ticket.
-func printExplanation(out io.Writer, in explainRequest, e explanation) {
-	w := newTable(out)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%s\t"+format+"\n", append([]any{name}, args...)...)
-	}
-	grants := func(grants []token.Grant) {
-		for _, g := range grants {
-			text, _ := json.Marshal(g) // strings only: never fails
-			line("  holds", "%s", text)
-		}
-		if len(grants) == 0 {
-			line("  holds", "nothing")
-		}
-	}
-	line("request", "%s", e.Request)
+func printExplanation(w io.Writer, in explainRequest, e explanation) {
+	fields := []field{{"request", e.Request}}
 	for _, h := range e.Headers {
-		line("  with", "%s", h)
+		fields = append(fields, field{"  with", h})
 	}
-	if len(e.Removed) > 0 {
-		line("  removed", "%s", strings.Join(e.Removed, ", "))
-	}
-	if in.Address != "" {
-		line("  from", "%s", in.Address)
-	}
-	if e.Path != "" {
-		line("path", "%s", e.Path)
-	}
-	switch {
-	case e.Route == nil && e.Path != "":
-		line("route", "none matches")
-	case e.Route != nil:
-		line("route", "%s", routeText(e.Route))
-		if e.Strictest != "" {
-			line("strictest", "%s", e.Strictest)
-		}
-		needs := e.Route.Require
-		if e.Route.Optional {
+	fields = append(fields, field{"  removed", strings.Join(e.Removed, ", ")}, field{"  from", in.Address}, field{"path", e.Path})
+	if r := e.Route; r != nil {
+		needs := r.Require
+		if r.Optional {
 			needs += ", or no token at all"
 		}
-		line("needs", "%s", needs)
-		line("space", "%s", locatedText(e.Space))
-		line("resource", "%s", locatedText(e.Resource))
-		line("token from", "%s", strings.Join(e.Route.From, ", "))
+		fields = append(fields, field{"route", routeText(r)}, field{"strictest", e.Strictest}, field{"needs", needs},
+			field{"space", locatedText(e.Space)}, field{"resource", locatedText(e.Resource)}, field{"token from", strings.Join(r.From, ", ")})
+	} else if e.Path != "" {
+		fields = append(fields, field{"route", "none matches"})
 	}
-	if v := e.Token; v != nil {
-		line("token", "%s %q of %q, %s", v.ID, v.Name, v.Owner, v.Status)
-		grants(v.Grants)
+	if t := e.Token; t != nil {
+		fields = append(fields, field{"token", fmt.Sprintf("%s %q of %q, %s", t.ID, t.Name, t.Owner, t.Status)})
+		fields = append(fields, heldFields(t.Grants)...)
 		if o := e.Owner; o != nil && !o.Enabled {
-			line("owner", "%q is disabled", o.ID)
+			fields = append(fields, field{"owner", fmt.Sprintf("%q is disabled", o.ID)})
 		} else if o != nil {
-			line("owner", "%q may do no more than", o.ID)
-			grants(o.Grants)
+			fields = append(fields, field{"owner", fmt.Sprintf("%q may do no more than", o.ID)})
+			fields = append(fields, heldFields(o.Grants)...)
 		}
-		if len(v.AllowedIPs) > 0 && in.Address == "" {
-			line("allowed", "from %v only, which --from would judge", v.AllowedIPs)
+		if len(t.AllowedIPs) > 0 && in.Address == "" {
+			fields = append(fields, field{"allowed", fmt.Sprintf("from %v only, which --from would judge", t.AllowedIPs)})
 		}
 	}
-	line("decision", "%s", decisionText(&e))
+	fields = append(fields, field{"decision", decisionText(&e)})
 	if e.Alike != nil {
-		line("read as", "%s, which asks for %s", routeText(e.Alike), e.Alike.Require)
+		fields = append(fields, field{"read as", routeText(e.Alike) + ", which asks for " + e.Alike.Require})
 	}
-	if e.Detail != "" {
-		line("because", "%s", e.Detail)
-	}
+	fields = append(fields, field{"because", e.Detail})
 	if e.Option != "" {
-		line("unless", "the gate says %s", e.Option)
+		fields = append(fields, field{"unless", "the gate says " + e.Option})
 	}
-	w.Flush()
+	printSheet(w, fields)
+}
+
+// heldFields are the lines with what a token holds, or an owner.
+func heldFields(grants []token.Grant) []field {
+	if len(grants) == 0 {
+		return []field{{"  holds", "nothing"}}
+	}
+	fields := make([]field, len(grants))
+	for i, g := range grants {
+		text, _ := json.Marshal(g) // strings only: never fails
+		fields[i] = field{"  holds", string(text)}
+	}
+	return fields
 }
 
 // decisionText says what becomes of the request.
