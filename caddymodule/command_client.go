@@ -32,40 +32,15 @@ type client struct {
 }
 
 // newClient returns the client for the admin endpoint at address, or, if that is
-// empty, where cmd's flags --config and --adapter or the environment variable
-// CADDY_ADMIN say.
-func newClient(address string, cmd *cobra.Command) (*client, error) {
+// empty, where cmd's flags or the environment say.
+func newClient(address string, cmd *cobra.Command) (c *client, err error) {
 	if address == "" {
-		name, adapter := flagValue(cmd, "config"), flagValue(cmd, "adapter")
-		if name == "-" { // read already, by explain, or as easily given
-			return nil, usageErrorf("--config -: say by --address where the running server is")
-		}
-		var config []byte
-		if name != "" {
-			file, err := readFile(name, nil)
-			if err != nil {
-				return nil, err
-			}
-			adapter = file.adapter(adapter)
-			if config, err = file.adapted(adapter); err != nil {
-				return nil, err
-			}
-		}
-		var read struct {
-			Admin caddy.AdminConfig `json:"admin"`
-		}
-		// Where it fails, so does what follows.
-		if json.Unmarshal(config, &read) == nil && read.Admin.Disabled {
-			return nil, fmt.Errorf("%s switches the admin endpoint off, which the command has to talk to: give it one (admin localhost:2019)", name)
-		}
-		var err error
-		if address, err = caddycmd.DetermineAdminAPIAddress("", config, name, adapter); err != nil {
+		if address, err = configuredAddress(cmd); err != nil {
 			return nil, err
 		}
-		address = caddy.NewReplacer().ReplaceAll(address, "")
 	}
 	network, err := caddy.ParseNetworkAddressWithDefaults(address, "tcp", 2019)
-	c := &client{address: address, origin: "http://" + network.JoinHostPort(0)}
+	c = &client{address: address, origin: "http://" + network.JoinHostPort(0)}
 	if network.IsUnixNetwork() {
 		c.origin = "http://127.0.0.1"                       // any would do
 		network.Host, _, _ = strings.Cut(network.Host, "|") // behind it, the socket's permissions
@@ -82,6 +57,38 @@ func newClient(address string, cmd *cobra.Command) (*client, error) {
 		},
 	}
 	return c, nil
+}
+
+// configuredAddress returns where cmd's flags --config and --adapter, or the environment
+// variable CADDY_ADMIN, say that the admin endpoint is.
+func configuredAddress(cmd *cobra.Command) (string, error) {
+	name, adapter := flagValue(cmd, "config"), flagValue(cmd, "adapter")
+	if name == "-" { // read already, by explain, or as easily given
+		return "", usageErrorf("--config -: say by --address where the running server is")
+	}
+	var config []byte
+	if name != "" {
+		file, err := readFile(name, nil)
+		if err != nil {
+			return "", err
+		}
+		adapter = file.adapter(adapter)
+		if config, err = file.adapted(adapter); err != nil {
+			return "", err
+		}
+	}
+	var read struct {
+		Admin caddy.AdminConfig `json:"admin"`
+	}
+	// Where it fails, so does what follows.
+	if json.Unmarshal(config, &read) == nil && read.Admin.Disabled {
+		return "", fmt.Errorf("%s switches the admin endpoint off, which the command has to talk to: give it one (admin localhost:2019)", name)
+	}
+	address, err := caddycmd.DetermineAdminAPIAddress("", config, name, adapter)
+	if err != nil {
+		return "", err
+	}
+	return caddy.NewReplacer().ReplaceAll(address, ""), nil
 }
 
 // answerTime is how long a command waits for an answer to begin: longer than any

@@ -182,12 +182,37 @@ func demoAPI(w http.ResponseWriter, r *http.Request) {
 type demo struct {
 	out         io.Writer
 	gate, admin string
-	command     string // what patgate's commands begin with
+	command     string            // what patgate's commands begin with
+	tokens      *registry.Account // who makes them
+	ids         map[string]string // by name
+	secrets     map[string]string // likewise
 }
 
 // show makes tokens, sends requests with them, and prints what they are answered
 // and how to go on.
 func (d *demo) show(ctx context.Context) error {
+	fmt.Fprintf(d.out, "patgate demo: an API behind the gate at %s\n\nTokens of alice, for space 1\n\n", d.gate)
+	if err := d.makeTokens(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "\nWhat they are answered\n\n")
+	if err := d.showAnswers(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "\nTry it (200, 401, 403, 401 after a revocation)\n\n")
+	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", d.secrets["reader"], d.gate)
+	fmt.Fprintf(d.out, "curl -i %s/v1/spaces/1/stories\n", d.gate)
+	fmt.Fprintf(d.out, "curl -i -X POST -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", d.secrets["reader"], d.gate)
+	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/me\n", d.secrets["lost"], d.gate)
+	fmt.Fprintf(d.out, "\nManage the demo's tokens from another terminal\n\n")
+	fmt.Fprintf(d.out, "  %s token list --address %s\n", d.command, d.admin)
+	fmt.Fprintf(d.out, "  %s token create --name mine --space 2 --scope stories:read --address %s\n", d.command, d.admin)
+	fmt.Fprintf(d.out, "\nServing until interrupted (Ctrl-C).\n")
+	return nil
+}
+
+// makeTokens makes the tokens to try, and prints them.
+func (d *demo) makeTokens(ctx context.Context) error {
 	running, err := caddy.ActiveContext().AppIfConfigured("patgate")
 	if err != nil {
 		return fmt.Errorf("looking for the gate: %w", err)
@@ -196,24 +221,26 @@ func (d *demo) show(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}
-	by := registry.Actor{Name: "demo"}
-	ids, secrets := map[string]string{}, map[string]string{}
-	fmt.Fprintf(d.out, "patgate demo: an API behind the gate at %s\n\nTokens of alice, for space 1\n\n", d.gate)
+	d.tokens = tokens.Operator(registry.Actor{Name: "demo"})
+	d.ids, d.secrets = map[string]string{}, map[string]string{}
 	w := newTable(d.out)
 	for _, t := range []struct{ name, scope string }{{"reader", "stories:read"}, {"writer", "stories:write"}, {"lost", "stories:write"}} {
-		made, secret, err := tokens.Operator(by).Create(ctx, registry.NewToken{
+		made, secret, err := d.tokens.Create(ctx, registry.NewToken{
 			Name: t.name, Owner: "alice", Grants: []token.Grant{{Spaces: []string{"1"}, Scopes: []string{t.scope}}},
 		})
 		if err != nil {
 			return fmt.Errorf("making token %s: %w", t.name, err)
 		}
-		ids[t.name], secrets[t.name] = made.ID, secret
+		d.ids[t.name], d.secrets[t.name] = made.ID, secret
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", t.name, t.scope, secret)
 	}
 	w.Flush()
-	secrets["reader, mistyped"] = demoTypo(secrets["reader"])
+	d.secrets["reader, mistyped"] = demoTypo(d.secrets["reader"])
+	return nil
+}
 
-	fmt.Fprintf(d.out, "\nWhat they are answered\n\n")
+// showAnswers sends requests, and prints what they are answered.
+func (d *demo) showAnswers(ctx context.Context) error {
 	rows := newTable(d.out)
 	fmt.Fprintln(rows, "  TOKEN\tREQUEST\tANSWER\tWHY")
 	for _, try := range []struct{ token, method, path string }{
@@ -229,28 +256,18 @@ func (d *demo) show(ctx context.Context) error {
 		{"writer", "GET", "/v1/spaces/1%2F..%2F2/stories"},
 		{"lost", "GET", "/v1/me"},
 	} {
-		if err := d.try(ctx, rows, try.token, secrets[try.token], try.method, try.path); err != nil {
+		if err := d.try(ctx, rows, try.token, try.method, try.path); err != nil {
 			return err
 		}
 	}
-	if _, err := tokens.Operator(by).Revoke(ctx, ids["lost"]); err != nil {
+	if _, err := d.tokens.Revoke(ctx, d.ids["lost"]); err != nil {
 		return fmt.Errorf("revoking a token: %w", err)
 	}
 	fmt.Fprintln(rows, "  lost\t(revoked at this moment)\t\t")
-	if err := d.try(ctx, rows, "lost", secrets["lost"], "GET", "/v1/me"); err != nil {
+	if err := d.try(ctx, rows, "lost", "GET", "/v1/me"); err != nil {
 		return err
 	}
 	rows.Flush()
-
-	fmt.Fprintf(d.out, "\nTry it (200, 401, 403, 401 after a revocation)\n\n")
-	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", secrets["reader"], d.gate)
-	fmt.Fprintf(d.out, "curl -i %s/v1/spaces/1/stories\n", d.gate)
-	fmt.Fprintf(d.out, "curl -i -X POST -H 'Authorization: Bearer %s' %s/v1/spaces/1/stories\n", secrets["reader"], d.gate)
-	fmt.Fprintf(d.out, "curl -i -H 'Authorization: Bearer %s' %s/v1/me\n", secrets["lost"], d.gate)
-	fmt.Fprintf(d.out, "\nManage the demo's tokens from another terminal\n\n")
-	fmt.Fprintf(d.out, "  %s token list --address %s\n", d.command, d.admin)
-	fmt.Fprintf(d.out, "  %s token create --name mine --space 2 --scope stories:read --address %s\n", d.command, d.admin)
-	fmt.Fprintf(d.out, "\nServing until interrupted (Ctrl-C).\n")
 	return nil
 }
 
@@ -264,12 +281,12 @@ func demoTypo(secret string) string {
 }
 
 // try sends a request and prints what it is answered.
-func (d *demo) try(ctx context.Context, w io.Writer, name, secret, method, path string) error {
+func (d *demo) try(ctx context.Context, w io.Writer, name, method, path string) error {
 	r, err := http.NewRequestWithContext(ctx, method, d.gate+path, nil)
 	if err != nil {
 		return err
 	}
-	if secret != "" {
+	if secret := d.secrets[name]; secret != "" {
 		r.Header.Set("Authorization", "Bearer "+secret)
 	}
 	resp, err := http.DefaultClient.Do(r)
