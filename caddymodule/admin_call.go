@@ -62,8 +62,10 @@ func (c *adminCall) prepare(params string) error {
 	if c.Params, err = rest.Params(c.R.URL.RawQuery, params); err != nil {
 		return err
 	}
-	if err := c.waitFor(); err != nil {
-		return err
+	if text := c.Params.Get("wait"); text != "" {
+		if c.wait, err = parseWait(text); err != nil {
+			return rest.Refuse(http.StatusBadRequest, "wait: %v", err)
+		}
 	}
 	if c.open, err = c.app.hub.open(); err != nil {
 		return err
@@ -153,20 +155,8 @@ func (c *adminCall) acknowledged() rest.Gateways {
 // maxWait bounds how long an answer can be made to wait for gateways.
 const maxWait = time.Minute
 
-// waitFor reads the query parameter wait: how long the answer waits for all
-// gateways to take the change in.
-func (c *adminCall) waitFor() (err error) {
-	text := c.Params.Get("wait")
-	if text == "" {
-		return nil
-	}
-	if c.wait, err = parseWait(text); err != nil {
-		return rest.Refuse(http.StatusBadRequest, "wait: %v", err)
-	}
-	return nil
-}
-
-// parseWait reads how long an answer is to wait.
+// parseWait reads how long an answer is to wait until all gateways have taken a change
+// in, or there are events.
 func parseWait(text string) (time.Duration, error) {
 	d, err := caddy.ParseDuration(text)
 	if err != nil || d <= 0 || d > maxWait {

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -136,19 +135,4 @@ func (c *adminCall) storeStatus() (store.Status, error) {
 	}
 	status.Gateways = []store.Gateway{{Name: name, Follows: status.Position, LastSeen: time.Now().UTC().Truncate(time.Millisecond)}}
 	return status, nil
-}
-
-// Version returns the version of patgate that this program is built of, as
-// (devel) or unknown where Go doesn't say.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, m := range append(info.Deps, &info.Main) {
-		if m.Path == "github.com/patgate/patgate" {
-			return m.Version
-		}
-	}
-	return "unknown"
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -46,13 +45,4 @@ func readSecret(cmd *cobra.Command) (string, error) {
 		return "", usageErrorf("want a secret on standard input; it is empty")
 	}
 	return secret, nil
-}
-
-// interruptible returns what read writes until ctx ends, for what has something to
-// tidy up or to say then. The read itself ends with the program.
-func interruptible(ctx context.Context, read func(to io.Writer) error) io.ReadCloser {
-	out, to := io.Pipe()
-	go func() { to.CloseWithError(read(to)) }()
-	context.AfterFunc(ctx, func() { to.CloseWithError(ctx.Err()) })
-	return out
 }

@@ -44,12 +44,41 @@
 //	keeper.go       last uses, and what else requests leave for later
 //	lookout.go      whether the store is heard, and can be asked
 //	health.go       what load balancers are told of that
+//	version.go      which version of patgate runs
+//
+// # The command line
+//
+//	command.go           its commands, how they run and how they fail
+//	command_flags.go     flags and arguments, and what is refused of them
+//	command_asking.go    commands that ask the running server
+//	command_client.go    how they reach it
+//	command_list.go      what it lists, page by page
+//	command_print.go     how answers are printed
+//	command_progress.go  how far a command has come, also where it is interrupted
+//	command_secret.go    a secret read from standard input
+//	command_token*.go    patgate token: one file for all but list, import and pattern
+//	command_owner.go     patgate owner
+//	command_policy*.go   patgate policy: routes and test in the first
+//	command_store.go     patgate store
+//	command_events.go    patgate events
+//	command_report.go    patgate report
+//	command_status.go    patgate status
+//	command_demo.go      patgate demo
+//
+// # The management API
+//
+//	admin.go          its routes on Caddy's admin endpoint
+//	admin_call.go     a request to it, until it is answered
+//	admin_tokens.go   tokens: verify, import and export; the others are in internal/rest
+//	admin_owners.go   owners
+//	admin_events.go   the audit trail
+//	admin_explain.go  what a request would be answered
+//	admin_status.go   the store, the cache and the gateways
+//	admin_store.go    check and backup
 //
 // # What people see
 //
 //	caddyfile*.go   what operators write
-//	command*.go     the command line
-//	admin*.go       the management API on Caddy's admin endpoint
 //	console.go      the page for the owners of tokens
 //	explain.go      what the gate makes of a request, without serving it
 //	sites.go        the gates of a configuration, running or not
