@@ -85,20 +85,20 @@ const (
 	maxReportedPath   = 200
 )
 
-// remembered returns the beginning of what a client has sent, as a copy that
-// doesn't keep the rest of the request in memory.
+// remembered returns the beginning of what a client has sent, without what may be a
+// secret, as a copy that doesn't keep the rest of the request in memory.
 func remembered(s string, length int) string {
+	s = masks.Now().Text(s)
 	return strings.Clone(strings.ToValidUTF8(s[:min(len(s), length)], ""))
 }
 
 // add remembers a request that report mode forwards although it would have been
 // rejected.
 func (r *report) add(o *outcome, m *policy.Match, method, path string) {
-	shown := masks.Now() // a secret may stand anywhere
-	method, path = remembered(method, maxReportedMethod), remembered(shown.Text(path), maxReportedPath)
-	space, resource := remembered(shown.Text(o.space), token.MaxValueLength), remembered(shown.Text(o.resource), token.MaxValueLength)
-	if o.tokenID == "" {
-		space, resource = "", "" // whoever has no token would make up any number of them
+	method, path = remembered(method, maxReportedMethod), remembered(path, maxReportedPath)
+	space, resource := "", ""
+	if o.tokenID != "" { // whoever has no token would make up any number of them
+		space, resource = remembered(o.space, token.MaxValueLength), remembered(o.resource, token.MaxValueLength)
 	}
 	key := findingKey{
 		reason: o.reason, token: o.tokenID, owner: o.owner, space: space, res: resource,
@@ -181,19 +181,16 @@ func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Ti
 		f.OwnerForbids = m.Beyond(o.subject)
 		if m.Lacks(o.subject) && max(len(o.space), len(o.resource)) <= token.MaxValueLength {
 			if spaces, resources := m.Wanted(o.subject); spaces != nil {
-				f.Grant = &token.Grant{Spaces: cloned(spaces), Scopes: strings.Fields(o.scope), Resources: cloned(resources)}
+				f.Grant = &token.Grant{Spaces: rememberedAll(spaces), Scopes: strings.Fields(o.scope), Resources: rememberedAll(resources)}
 			}
 		}
 	}
 	return f
 }
 
-// cloned returns copies that don't keep a request in memory, without what may be a
-// secret.
-func cloned(texts []string) (all []string) {
-	shown := masks.Now()
+func rememberedAll(texts []string) (all []string) {
 	for _, s := range texts {
-		all = append(all, remembered(shown.Text(s), token.MaxValueLength))
+		all = append(all, remembered(s, token.MaxValueLength))
 	}
 	return all
 }

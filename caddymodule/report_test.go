@@ -71,6 +71,17 @@ func TestReportOfUnknownRoutes(t *testing.T) {
 	}
 }
 
+// A secret is in no finding, wherever a client has put it.
+func TestReportShowsNoSecret(t *testing.T) {
+	masks.Add(nil, "pat")
+	secret := token.NewSecret("pat")
+	r := newReport()
+	r.add(&outcome{reason: policy.RouteUnknown, tokenID: "t1", space: secret, resource: secret}, &policy.Match{}, secret, "/"+secret)
+	if found := fmt.Sprintf("%+v", r.answer()); strings.Contains(found, secret[:20]) {
+		t.Errorf("a secret is in %s", found)
+	}
+}
+
 // What a client has sent runs no command in the shell of whoever follows the report.
 func TestReportIsQuoted(t *testing.T) {
 	var out strings.Builder
