@@ -69,13 +69,13 @@ func (adminAPI) Routes() []caddy.AdminRoute {
 		routes = append(routes, caddy.AdminRoute{Pattern: r.pattern, Handler: caddy.AdminHandlerFunc(r.serve)})
 	}
 	// What is left: without it, Caddy's mux would answer in plain text.
-	rest := func(w http.ResponseWriter, r *http.Request) error { return serveRest(w, r, known) }
-	return append(routes, caddy.AdminRoute{Pattern: "/patgate/", Handler: caddy.AdminHandlerFunc(rest)})
+	others := func(w http.ResponseWriter, r *http.Request) error { return serveOthers(w, r, known) }
+	return append(routes, caddy.AdminRoute{Pattern: "/patgate/", Handler: caddy.AdminHandlerFunc(others)})
 }
 
-// serveRest answers a request that none of the known patterns matches: 405 if
+// serveOthers answers a request that none of the known patterns matches: 405 if
 // they would with another method, 404 otherwise.
-func serveRest(w http.ResponseWriter, r *http.Request, known *http.ServeMux) error {
+func serveOthers(w http.ResponseWriter, r *http.Request, known *http.ServeMux) error {
 	p := rest.NotAllowed(w, r, known)
 	if p == nil {
 		p = rest.Refuse(http.StatusNotFound, "the management API has nothing at %s", r.URL.Path)

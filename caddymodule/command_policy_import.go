@@ -49,22 +49,20 @@ token can have, is closed (never).`,
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			routes, notes, err := d.Draft(c)
-			if err != nil {
-				return err
-			}
-			if err := sayMistakes(cmd.ErrOrStderr(), routes); err != nil {
-				return err
-			}
-			return rest.Print(cmd.OutOrStdout(), map[string]any{"routes": routes, "edit": notes})
-		}
+		var routes []policy.RouteConfig
 		w := bufio.NewWriter(cmd.OutOrStdout())
-		routes, err := d.WriteSnippet(w, c) // with what is left open as comments
-		if err != nil {
-			return err
+		if *asJSON {
+			var notes []openapi.Note
+			if routes, notes, err = d.Draft(c); err == nil {
+				err = rest.Print(w, map[string]any{"routes": routes, "edit": notes})
+			}
+		} else {
+			routes, err = d.WriteSnippet(w, c) // with what is left open as comments
 		}
-		if err := sayMistakes(cmd.ErrOrStderr(), routes); err != nil {
+		if err == nil {
+			err = sayMistakes(cmd.ErrOrStderr(), routes)
+		}
+		if err != nil {
 			return err
 		}
 		return w.Flush()

@@ -72,12 +72,20 @@ func distance(t, now time.Time) string {
 	return "in " + words
 }
 
+// away is distance; never where there is no time.
+func away(t *time.Time, now time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return distance(*t, now)
+}
+
 // moment writes a time and how far it is from now; never where there is none.
 func moment(t *time.Time, now time.Time) string {
 	if t == nil {
 		return "never"
 	}
-	return fmt.Sprintf("%s (%s)", t.UTC().Format("2006-01-02 15:04:05 MST"), distance(*t, now))
+	return fmt.Sprintf("%s (%s)", t.UTC().Format(time.DateTime+" MST"), distance(*t, now))
 }
 
 // grantWords writes a grant: stories:read in spaces 1, 2 on resource 5.

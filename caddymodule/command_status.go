@@ -74,7 +74,7 @@ func printGateways(w io.Writer, s storeStatus, now time.Time) {
 }
 
 func printRejections(w io.Writer, r rejectionStatus, now time.Time) {
-	since := fmt.Sprintf("since %s (%s)", r.Since.Format(time.DateTime+" MST"), distance(r.Since, now))
+	since := "since " + moment(&r.Since, now)
 	if r.Total == 0 {
 		fmt.Fprintf(w, "\nNothing was rejected %s.\n", since)
 		return

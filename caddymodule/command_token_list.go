@@ -58,15 +58,8 @@ token stands where its id says, whatever its created_at.`,
 		}
 		header := []string{"ID", "NAME", "OWNER", "STATUS", "EXPIRES", "USED", "HINT", "GRANTS"}
 		return list(a, apiPath("tokens"), "tokens", query, header, func(t token.View) []string {
-			expires := "never"
-			if t.ExpiresAt != nil {
-				expires = distance(*t.ExpiresAt, time.Now())
-			}
-			used := "never"
-			if t.LastUsedAt != nil {
-				used = distance(*t.LastUsedAt, time.Now())
-			}
-			return []string{t.ID, t.Name, t.Owner, string(t.Status), expires, used, t.Hint, grantsShort(t.Grants)}
+			now := time.Now()
+			return []string{t.ID, t.Name, t.Owner, string(t.Status), away(t.ExpiresAt, now), away(t.LastUsedAt, now), t.Hint, grantsShort(t.Grants)}
 		})
 	})
 }
