@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,7 @@ func init() {
 			cmd.AddCommand(commands()...)
 			adopt(cmd)
 			if !topLevel {
-				inExamples(cmd, programName()+" patgate")
+				inExamples(cmd, cmp.Or(caddy.CustomBinaryName, "caddy")+" patgate")
 			}
 		},
 	})
@@ -70,13 +71,6 @@ func RegisterCommands() {
 			},
 		})
 	}
-}
-
-func programName() string {
-	if caddy.CustomBinaryName != "" {
-		return caddy.CustomBinaryName
-	}
-	return "caddy"
 }
 
 // inExamples has the examples of cmd and the commands below it begin with name.

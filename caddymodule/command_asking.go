@@ -73,7 +73,8 @@ func (a *asking) askSecret(path string, in any) error {
 		w.Write(made.text)
 		w.WriteByte('\n')
 	} else {
-		printTokenSecret(w, made.TokenSecret)
+		printToken(w, made.Token)
+		fmt.Fprintf(w, "\nThe secret, shown only now:\n%s\n", made.Secret)
 	}
 	if err := w.Flush(); err != nil {
 		id := made.Token.ID

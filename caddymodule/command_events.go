@@ -54,7 +54,7 @@ while; with --json one object a line.`,
 			return followEvents(a, query, cmp.Or(*limit, 10))
 		}
 		header := []string{"TIME", "WHO", "DID", "TO", "OWNER", "WHAT"}
-		return list(a, apiPath("events"), "events", query, header, func(e registry.Event) []string {
+		return list(a, "events", query, header, func(e registry.Event) []string {
 			return []string{eventTime(e), who(e), string(e.Action), strings.TrimSpace(e.TokenID + " " + e.TokenName), e.Owner, shortened(e.Summary())}
 		})
 	})

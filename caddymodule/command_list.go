@@ -38,13 +38,13 @@ func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, erro
 	return query, nil
 }
 
-// list prints what the server lists at path under key, as a table or, with
+// list prints what the server lists as tokens, owners or events, as a table or, with
 // --json, as one object like that of a page: one page if query has a limit, and
 // otherwise all of it. If the list breaks off, so does the object.
-func list[T any](a *asking, path, key string, query url.Values, header []string, row func(T) []string) error {
+func list[T any](a *asking, what string, query url.Values, header []string, row func(T) []string) error {
 	out, printed := bufio.NewWriter(a.out()), 0
 	if a.json {
-		fmt.Fprintf(out, "{%q:[", key)
+		fmt.Fprintf(out, "{%q:[", what)
 	}
 	onePage := query.Has("limit")
 	if !onePage {
@@ -53,12 +53,12 @@ func list[T any](a *asking, path, key string, query url.Values, header []string,
 	var next string
 	for more := true; more; more = next != "" && !onePage {
 		var page map[string]json.RawMessage
-		if err := a.call(a.ctx(), http.MethodGet, path+"?"+query.Encode(), nil, &page); err != nil {
+		if err := a.call(a.ctx(), http.MethodGet, apiPath(what)+"?"+query.Encode(), nil, &page); err != nil {
 			return err
 		}
 		var items []json.RawMessage
 		next = ""
-		if err := errors.Join(json.Unmarshal(page[key], &items), json.Unmarshal(page["next"], &next)); err != nil {
+		if err := errors.Join(json.Unmarshal(page[what], &items), json.Unmarshal(page["next"], &next)); err != nil {
 			return fmt.Errorf("reading the server's list: %w", err)
 		}
 		if a.json {
@@ -75,7 +75,7 @@ func list[T any](a *asking, path, key string, query url.Values, header []string,
 		return out.Flush()
 	}
 	if printed == 0 {
-		fmt.Fprintf(a.cmd.ErrOrStderr(), "no %s\n", key) // no script takes that for one
+		fmt.Fprintf(a.cmd.ErrOrStderr(), "no %s\n", what) // no script takes that for one
 	}
 	if next != "" {
 		fmt.Fprintf(out, "\nmore with --cursor %s\n", next)

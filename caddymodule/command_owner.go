@@ -82,7 +82,7 @@ func ownerListCommand() *cobra.Command {
 		Args: wantArgs(),
 	}, func(a *asking, _ []string) error {
 		header := []string{"ID", "ENABLED", "ADMIN", "LIMITED TO"}
-		return list(a, apiPath("owners"), "owners", url.Values{}, header, func(o token.Owner) []string {
+		return list(a, "owners", url.Values{}, header, func(o token.Owner) []string {
 			return []string{o.ID, yesNo(o.Enabled), yesNo(o.Admin), grantsShort(o.Grants)}
 		})
 	})

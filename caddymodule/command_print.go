@@ -189,12 +189,6 @@ func printToken(w io.Writer, t token.View) {
 	printSheet(w, append(fields, field{"last used", used}))
 }
 
-// printTokenSecret prints a token with its new secret.
-func printTokenSecret(w io.Writer, t rest.TokenSecret) {
-	printToken(w, t.Token)
-	fmt.Fprintf(w, "\nThe secret, shown only now:\n%s\n", t.Secret)
-}
-
 // printOwner prints an owner as a sheet.
 func printOwner(w io.Writer, o token.Owner) {
 	now := time.Now()
