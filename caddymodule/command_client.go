@@ -80,7 +80,7 @@ func configuredAddress(cmd *cobra.Command) (string, error) {
 	var read struct {
 		Admin caddy.AdminConfig `json:"admin"`
 	}
-	// Where it fails, so does what follows.
+	// What can't be read here is refused by DetermineAdminAPIAddress.
 	if json.Unmarshal(config, &read) == nil && read.Admin.Disabled {
 		return "", fmt.Errorf("%s switches the admin endpoint off, which the command has to talk to: give it one (admin localhost:2019)", name)
 	}

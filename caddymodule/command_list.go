@@ -16,8 +16,9 @@ import (
 	"github.com/patgate/patgate/registry"
 )
 
-// pageQuery returns the query parameters that these flags say, and --limit. One that is
-// given and empty is a variable that isn't set: it would list everything.
+// pageQuery returns the query parameters that these flags say, and --limit. A flag that
+// is given but empty is refused: its value is a shell variable that isn't set, and
+// everything would be listed.
 func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, error) {
 	query := url.Values{}
 	if cmd.Flags().Changed("limit") {
@@ -29,7 +30,7 @@ func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, erro
 	for _, name := range flags {
 		if cmd.Flags().Changed(name) {
 			value := flagValue(cmd, name)
-			if value == "" && name != "owner" && name != "cursor" { // none, and the first page
+			if value == "" && name != "owner" && name != "cursor" { // tokens without an owner, and the first page
 				return nil, usageErrorf("--%s is empty: leave it out, or say which", name)
 			}
 			query.Set(name, value)
@@ -75,7 +76,7 @@ func list[T any](a *asking, what string, query url.Values, header []string, row 
 		return out.Flush()
 	}
 	if printed == 0 {
-		fmt.Fprintf(a.cmd.ErrOrStderr(), "no %s\n", what) // no script takes that for one
+		fmt.Fprintf(a.cmd.ErrOrStderr(), "no %s\n", what) // where no script takes it for an item
 	}
 	if next != "" {
 		fmt.Fprintf(out, "\nmore with --cursor %s\n", next)

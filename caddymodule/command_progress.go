@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -16,28 +17,24 @@ func showProgress(w io.Writer, far func() string) (stop func()) {
 	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		return func() {}
 	}
-	ticker := time.NewTicker(time.Second)
-	ending, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		shown := false
-		for {
+	ending, end := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		for shown := false; ; shown = true {
 			select {
-			case <-ticker.C:
+			case <-time.After(time.Second):
 				fmt.Fprintf(w, "\r%s", far())
-				shown = true
-			case <-ending:
+			case <-ending.Done():
 				if shown {
 					fmt.Fprint(w, "\r\033[K")
 				}
 				return
 			}
 		}
-	}()
+	})
 	return func() {
-		ticker.Stop()
-		close(ending)
-		<-ended
+		end()
+		running.Wait()
 	}
 }
 

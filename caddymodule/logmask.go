@@ -56,7 +56,8 @@ func accessLogs(logs *caddyhttp.ServerLogConfig) (names []string) {
 // showSecrets reports whether what is logged by one of these names goes to a log of
 // another format than LogEncoder.
 func showSecrets(ctx caddy.Context, names []string) (shows bool) {
-	// Caddy says of no log which format it has: a field sees it when it is added.
+	// Caddy doesn't tell which format a log has, but hands its encoder to a field that is
+	// added.
 	look := zap.Inline(zapcore.ObjectMarshalerFunc(func(e zapcore.ObjectEncoder) error {
 		_, masks := e.(*LogEncoder)
 		shows = shows || !masks

@@ -119,7 +119,7 @@ func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	var sum cache.Stats
-	var used *openStore // what was replaced is open for a while, and says nothing of what comes
+	var used *openStore // by the running configuration: one that was replaced stays open for a while
 	live := 0
 	hubs.Range(func(_, value any) bool {
 		h := value.(*hub)

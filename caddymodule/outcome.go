@@ -93,8 +93,8 @@ func (o *outcome) text() string {
 	return o.reason.Detail()
 }
 
-// authenticated reports whether the request has a token that is good, if not for
-// this.
+// authenticated reports whether the request has a valid token, be it one that may not do
+// what is asked.
 func (o *outcome) authenticated() bool {
 	return o.subject != nil && (o.reason == policy.Forward || o.reason.Status() == http.StatusForbidden && !o.reported)
 }

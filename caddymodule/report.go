@@ -161,8 +161,8 @@ func isID(segment string) bool {
 	return 2*digits > len(segment) || digits > 0 && len(segment) >= longSegment
 }
 
-// usualPattern matches patterns of characters that need no second look: they are
-// proposed to people, and may have come from anyone.
+// usualPattern matches patterns that mean the same in a Caddyfile and in a shell: people
+// paste what is proposed to them, and a client may have sent anything.
 var usualPattern = regexp.MustCompile(`^/[\w/{}.~-]*$`)
 
 func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Time) *finding {
