@@ -1,372 +1,283 @@
 package policy
 
 import (
-	"net/url"
-	"slices"
+	"iter"
 	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// Servers route differently. Express and ASP.NET ignore the case of a literal,
-// Rails and Spring a suffix such as .json, servlet containers what follows a
-// semicolon, PHP what comes before or after a script's name; Express and Rails
-// compare literals before they decode; servlets, Express and Spring have what is
-// mounted at /admin take /admin itself. So a path that isn't on /users/me, but on
-// /users/{id}, may be on /users/me there. It is refused, unless whoever may do
-// the one may do the other, too.
-//
-// Whether a request is worth such a look is found out on the way to its route
-// (Match.odd and pathText.marked); the look itself is a second walk through the tree,
-// and one more for each other reading of the request.
-
-// look is a second look at a request, at the routes on which some server finds it.
-type look struct {
-	m        *Match    // its Route is the one that it is on; nil for none
-	enforced bool      // only routes that are enforced count, none in report mode
-	reading  *reading  // by which m.path is taken apart now; nil: as it is judged
-	judged   *pathText // m.path as it is judged, meanwhile
-	inName   bool      // a name was found in a segment: one is enough
+// spelled is a segment of a path, which is folded and read as a number at most once: it is
+// long if the client likes, and the literals it is compared with may be many.
+type spelled struct {
+	text      string
+	tidied    *spelled  // see tidy; nil: the same
+	folded    *string   // nil: not yet
+	numbers   []float64 // see readsAs
+	numbersTo int       // where what they were read in ends; 0: not yet
 }
 
-// lookAgain refuses a request that some server finds on another route, which asks for
-// more than its own. In report mode it would be forwarded all the same, on no route as
-// well: so there, it is first looked for on routes that are enforced.
-func (m *Match) lookAgain() {
-	r, p := m.Route, m.policy
-	if reports := r == nil && p.reports || r != nil && r.Report; reports && p.enforces {
-		(&look{m: m, enforced: true}).all()
-		m.unsure = m.Reason != Forward
+// spell returns a segment, to be compared with literals.
+func spell(text string) spelled {
+	s := spelled{text: text}
+	if t := tidy(text); t != text {
+		s.tidied = &spelled{text: t}
 	}
-	if r != nil && m.Reason == Forward {
-		(&look{m: m}).all()
-	}
+	return s
 }
 
-// all looks at all the readings of the request.
-func (l *look) all() {
-	m := l.m
-	l.alike()
-	if m.policy.semicolon {
-		l.by(m.path.beforeSemicolon()...)
-	}
-	if m.Reason == Forward {
-		l.byQueryValues()
-	}
-	if m.Reason == Forward && m.hasQueryPath() {
-		l.byQueryPath()
-	}
-	if m.Reason == Forward && m.hasShortHost() {
-		l.behindHost()
-	}
-	if m.Reason == Forward && m.tunnel != "" {
-		l.byTunnel()
-	}
-	switch {
-	case m.Reason != Forward || !m.path.marked:
-	case hasSessionSegment(m.path.text):
-		m.refuse("the path has a segment that ASP.NET takes for a session and drops")
-	case m.path.hasParameters():
-		m.refuse("the path has parameters behind an ampersand, where some servers have the query begin")
-	case m.path.countScripts() > maxScripts:
-		m.refuse("the path has the names of too many scripts")
-	default:
-		l.by(m.path.readings(m.Route)...)
-	}
-}
-
-// queryPaths returns the paths that the query begins with: as it came, and without
-// the tokens that are taken out of it.
-func (m *Match) queryPaths() (all []string) {
-	for _, query := range [...]string{m.query, m.policy.withoutTokens(m.query)} {
-		if !strings.HasPrefix(query, "/") {
-			continue
-		}
-		path, _, _ := strings.Cut(query, "?")
-		if before, behind, _ := strings.Cut(path, "&"); !strings.Contains(behind, "/") {
-			path = before // no segment follows, only other parameters
-		}
-		if !slices.Contains(all, path) {
-			all = append(all, path)
+// tidy returns a name as MediaWiki has it in a title, without underscores and colons
+// before it and underscores behind it, and with one of what joins words where there are
+// several, as PyPI has those of packages.
+func tidy(name string) string {
+	name = strings.TrimRight(strings.TrimLeft(name, "_:"), "_")
+	var tidied []byte // nil: nothing repeats as yet
+	for i := 1; i < len(name); i++ {
+		switch repeats := isJoint(name[i]) && isJoint(name[i-1]); {
+		case repeats && tidied == nil:
+			tidied = []byte(name[:i])
+		case !repeats && tidied != nil:
+			tidied = append(tidied, name[i])
 		}
 	}
-	return all
-}
-
-// hasQueryPath reports whether queryPaths returns any.
-func (m *Match) hasQueryPath() bool {
-	query := m.query
-	for query != "" && m.policy.StripToken {
-		end := strings.IndexAny(query, tokenSeparators)
-		if end < 0 || !m.policy.isTokens(query[:end]) {
-			break
-		}
-		query = query[end+1:]
+	if tidied == nil {
+		return name
 	}
-	return strings.HasPrefix(query, "/")
+	return string(tidied)
 }
 
-// byQueryPath judges the request by the path that its query begins with, alone and
-// below its own: CodeIgniter routes by that. Where its own is none, a directory or a
-// script, what is on no route there is closed, as it would be by itself; elsewhere
-// such queries are SvelteKit's, for the actions of a page.
-func (l *look) byQueryPath() {
-	m, p := l.m, l.m.policy
-	below, script := m.path.directory()
-	strict := script || m.path.raw == below+"/"
-	for _, path := range m.queryPaths() {
-		others := make([]reading, 2)
-		for i, text := range [...]string{path, below + path} {
-			others[i].rule = routesByQuery
-			if why := others[i].parse(text, p.encodedSlash, p.semicolon); why != "" {
-				m.refuse("the query begins with a path, by which some servers route, and " + why)
-				return
-			}
-			judged := m.path
-			m.path = others[i].pathText
-			found := p.lookFor(m)
-			m.path = judged
-			switch {
-			case m.Reason != Forward || !strict:
-			case found != nil:
-				l.uncovered(found, routesByQuery, "")
-			case m.Route != nil && m.Route.Require.need != needNever:
-				m.refuse("the query begins with a path that is on no route, by which some servers route")
-			}
-			if m.Reason != Forward {
-				return
-			}
-		}
-		l.by(others...)
+// isJoint reports whether c may join words in a name.
+func isJoint(c byte) bool { return joins(c) || c == '.' || c == '+' }
+
+// alike reports whether some server takes the segment for a literal. last says
+// that it is the path's last one.
+func (s *spelled) alike(literal string, last bool) bool {
+	return s.alikeAsWritten(literal, last) || s.tidied != nil && s.tidied.alikeAsWritten(literal, last)
+}
+
+// alikeAsWritten is alike for servers that don't tidy names.
+func (s *spelled) alikeAsWritten(literal string, last bool) bool {
+	text := s.text
+	literal = strings.TrimSuffix(literal, ".") // dropped there as well
+	if s.readsAs(literal) || readsAsBool(text, literal) || sameUUID(text, literal) {
+		return true
 	}
-}
-
-// directory returns the path as it stands in the request, without the name of a script
-// at its end, and whether it has that.
-func (p *pathText) directory() (dir string, script bool) {
-	dir = strings.TrimSuffix(p.raw, "/")
-	if p.n > 0 && isScript(p.segment(p.n-1)) {
-		return dir[:strings.LastIndexByte(dir, '/')], true
-	}
-	return dir, false
-}
-
-// urlStart is where Elysia begins to look for the slash at which the path of a URL
-// begins: in a host that isn't short, or behind it.
-const urlStart = 11
-
-// hasShortHost reports whether urlStart is behind the first slash of the path.
-func (m *Match) hasShortHost() bool {
-	return m.host != "" && len("http://")+len(m.host) < urlStart
-}
-
-// behindHost judges the request by the path that begins at a later slash, perhaps
-// in the query, for which Elysia takes it where the host is short.
-func (l *look) behindHost() {
-	m, p := l.m, l.m.policy
-	var others []reading
-	for _, query := range [...]string{m.query, p.withoutTokens(m.query)} {
-		for _, scheme := range [...]string{"http://", "https://"} {
-			url := scheme + m.host + m.path.raw + "?" + query
-			i := strings.IndexByte(url[min(urlStart, len(url)):], '/')
-			if i < 0 || urlStart+i <= len(scheme)+len(m.host) {
-				continue // none, or the path's own
-			}
-			path, _, _ := strings.Cut(url[urlStart+i:], "?")
-			path = strings.TrimSuffix(path, "/")
-			decoded, raw := reading{rule: findsBehindHost}, reading{rule: findsBehindHost}
-			if len(path) > maxPathLength || !raw.split(path) {
-				m.refuse("the host is so short that some servers find the path in the query, and there it is too long")
-				return
-			}
-			if others = append(others, raw); decoded.parse(path+"/", p.encodedSlash, p.semicolon) == "" {
-				others = append(others, decoded)
-			}
+	for i := 0; i < len(literal); i++ {
+		switch {
+		case literal[i] >= utf8.RuneSelf, i < len(text) && text[i] >= utf8.RuneSelf:
+			return s.alikeFolded(literal, last)
+		case i == len(text):
+			return false
+		case !alikeBytes(text[i], literal[i]):
+			return shortName(text, literal)
 		}
 	}
-	l.by(others...)
-}
-
-// byQueryValues judges the request by the values that its query has for parameters of
-// the path.
-func (l *look) byQueryValues() {
-	others, why := l.m.replaced()
-	if why != "" {
-		l.m.refuse(why)
-		return
+	rest := text[len(literal):]
+	if rest != "" && rest[0] >= utf8.RuneSelf {
+		return s.alikeFolded(literal, last)
 	}
-	l.by(others...)
+	return drops(rest, last)
 }
 
-// byTunnel judges the request by the method that its query has for Restlet.
-func (l *look) byTunnel() {
-	judged := l.m.method
-	l.m.method = l.m.tunnel
-	found := l.m.policy.lookFor(l.m)
-	l.m.method = judged
-	l.uncovered(found, tunnelsMethod, "")
-}
-
-// by judges the request by other readings of its path.
-func (l *look) by(others ...reading) {
-	if len(others) == 0 {
-		return
+// loosely returns the rule by which the segment is alike to a literal.
+func (s *spelled) loosely(literal string) string {
+	if s.readsAs(literal) {
+		return readsNumbers
 	}
-	judged := l.m.path
-	l.judged = &judged
-	for i := range others {
-		if l.m.Reason == Forward {
-			l.reading = &others[i]
-			l.m.path = l.reading.pathText
-			l.alike()
-		}
-	}
-	l.m.path, l.reading = judged, nil
+	return comparesLoosely
 }
 
-// alike judges the request by its path as it is taken apart now, and by each value of a
-// key that its query repeats.
-func (l *look) alike() {
-	again := &l.m.repeated
-	again.now = 0
-	for !l.uncovered(l.find(l.m.policy.tree, 0), "", "") && again.now < len(again.values) {
-		again.now++
+// alikeFolded is alike for what isn't ASCII.
+func (s *spelled) alikeFolded(literal string, last bool) bool {
+	if s.folded == nil {
+		folded := foldSegment(s.text)
+		s.folded = &folded
 	}
+	return begins(*s.folded, foldSegment(literal), last)
 }
 
-// uncovered refuses a request that is on another route as well, to some servers, and
-// reports whether it did. other may be nil. rule says why they find it there, and piece
-// for what in the path, unless that is said of the path as a whole.
-func (l *look) uncovered(other *Route, rule, piece string) bool {
-	m := l.m
-	if m.Reason == Forward && other != nil && !(l.enforced && other.Report) && (!m.Route.covers(other, m.policy.Catalog) || l.shifts(other)) {
-		if l.reading != nil {
-			rule, piece = l.reading.rule, l.reading.piece
-		}
-		m.alike, m.piece = other, piece
-		m.refuse("some servers find the path on another route" + rule)
-	}
-	return m.Reason != Forward
+// begins is alike for what is folded.
+func begins(text, literal string, last bool) bool {
+	return beginsAlike(text, literal) && drops(text[len(literal):], last) || shortName(text, literal)
 }
 
-// shifts reports whether the path as it is taken apart now has another space or
-// resource, on a route that the request's covers, than as it was judged.
-func (l *look) shifts(other *Route) bool {
-	if l.reading == nil || l.reading.loose || l.m.Route.Require.need == needNever || other.Require.need == needNothing {
+// beginsAlike reports whether a text begins with the bytes of a literal, or what some
+// server takes for them.
+func beginsAlike(text, literal string) bool {
+	if len(text) < len(literal) {
 		return false
 	}
-	for _, s := range [...]*Source{&other.Space, &other.Resource} { // the request's are the same
-		if s.Kind != FromPath {
-			continue
+	for i := 0; i < len(literal); i++ {
+		if !alikeBytes(text[i], literal[i]) {
+			return false
 		}
-		judged, text := l.judged.at(s), l.m.path.at(s)
-		if judged == text || s.undotted(judged) == text { // then a grant has to name both (coversValue)
-			continue
+	}
+	return true
+}
+
+// alikeBytes reports whether some server takes c for a byte of a literal: in another
+// case, or, where that has a hyphen, an underscore or a blank, any punctuation, which
+// CherryPy makes underscores of, and others hyphens (CodeIgniter, CakePHP).
+func alikeBytes(c, literal byte) bool {
+	if c = blank(c); lower(c) == lower(literal) {
+		return true
+	}
+	return joins(literal) && c < utf8.RuneSelf && !isAlnum(c)
+}
+
+// joins reports whether c joins words in the name of what a path is for.
+func joins(c byte) bool { return c == '_' || c == '-' || c == ' ' }
+
+// alike is spelled.alike for what is ASCII.
+func alike(text, literal string, last bool) bool {
+	return (&spelled{text: text}).alike(literal, last)
+}
+
+// drops reports whether some server drops the rest of a segment.
+func drops(rest string, last bool) bool {
+	if last && rest != "" && rest[0] == '.' {
+		return true // a format, at the end of a path (Rails, Spring's suffix patterns)
+	}
+	rest = strings.TrimLeft(rest, "+ .") // blanks and dots at the end of a name (Windows)
+	switch {
+	case rest == "", rest[0] == ';': // a path parameter
+		return true
+	case rest[0] == '(': // a key (OData)
+		return strings.HasSuffix(rest, ")")
+	case rest[0] == ':':
+		return len(rest) > 1 && (rest[1] == ':' || rest[1] == '$') // a stream of a file (Windows)
+	}
+	return false
+}
+
+// namesIn yields the names that some servers find in a segment: the view behind what says
+// that it is one (Zope, Pyramid), and those of a list (tRPC, Elasticsearch).
+func namesIn(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		view, found := strings.CutPrefix(s, "@@")
+		if rest, namespace := strings.CutPrefix(s, "++"); namespace {
+			_, view, found = strings.Cut(rest, "++")
 		}
-		// What is routed before it is decoded is decoded afterwards.
-		if decoded, err := url.PathUnescape(text); err != nil || decoded != withSlashes(judged) {
+		if found && !yield(view) || strings.IndexByte(s, ',') < 0 {
+			return
+		}
+		strings.SplitSeq(s, ",")(yield)
+	}
+}
+
+// blank returns what a server that decodes paths as it does forms reads for c.
+func blank(c byte) byte {
+	if c == '+' {
+		return ' '
+	}
+	return c
+}
+
+// shortName reports whether text has the form of a short name that Windows gives
+// to files with longer ones: ADMINI~1 for administration.
+func shortName(text, literal string) bool {
+	i := strings.IndexByte(text[:min(len(text), 7)], '~')
+	if i <= 0 || i >= len(literal) || !equalFold(literal[:i], text[:i]) {
+		return false
+	}
+	number, _, _ := strings.Cut(text[i+1:], ".")
+	return number != "" && strings.Trim(number, "0123456789") == ""
+}
+
+// foldSegment reduces a segment to what is left of it in the spellings that some
+// server takes for the same: without case, accents (best-fit mappings drop them)
+// and joiners.
+func foldSegment(s string) string {
+	if isASCII(s) {
+		return strings.ReplaceAll(strings.ToLower(s), "+", " ")
+	}
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.In(r, unicode.Mn, unicode.Cf):
+			return -1
+		case r == '+':
+			return ' '
+		}
+		return r
+	}, norm.NFKD.String(s))
+	return strings.ReplaceAll(strings.ToLower(strings.ToUpper(s)), "ß", "ss")
+}
+
+// resembles reports whether a segment that the partial parameter doesn't match is
+// one to some server.
+func (p *partial) resembles(text string) bool {
+	before, after, alike := p.before, p.after, alike
+	if !isASCII(text) || !isASCII(before) || !isASCII(after) {
+		before, after, text, alike = foldSegment(before), foldSegment(after), foldSegment(text), begins
+	}
+	if len(text) <= len(before)+len(after) || !alike(text[:len(before)], before, false) {
+		return false
+	}
+	for i := len(before) + 1; i+len(after) <= len(text); i++ {
+		if alike(text[i:], after, true) {
 			return true
 		}
 	}
 	return false
 }
 
-// find is node.find for servers that read literals generously. It refuses a request
-// that one of them finds on a route which its own doesn't cover.
-func (l *look) find(n *node, i int) *Route {
-	m := l.m
-	if i == m.path.n {
-		found := m.pick(n.ends)
-		if found == nil && m.Reason == Forward {
-			l.uncovered(m.pick(n.tails), mountsAtPath, "") // what is mounted at /x takes /x, and /x/, as well
-		}
-		return found
-	}
-	text, last := m.path.segment(i), i == m.path.n-1
-	if next := n.next(text); next != nil {
-		if found := l.find(next, i+1); found != nil || m.Reason != Forward || l.onFile(next, i, isFile(text)) {
-			return found
-		}
-	} else if len(n.edges) > 0 {
-		s := spell(text)
-		for j := range n.edges {
-			if e := &n.edges[j]; s.alike(e.literal, last) && !l.onKeys(i, e.literal) && (l.uncovered(l.find(e.to, i+1), s.loosely(e.literal), text) || l.onFile(e.to, i, isFile(e.literal))) {
-				return nil
-			}
-		}
-	}
-	if !l.inName {
-		l.inName = true
-		followed := map[*node]bool{} // the client may repeat names as it likes
-		for name := range namesIn(text) {
-			to := n.next(name)
-			if to == nil || followed[to] {
-				continue
-			}
-			followed[to] = true
-			if l.uncovered(l.find(to, i+1), findsInName, text) {
-				return nil
-			}
-		}
-		l.inName = false
-	}
-	for j := range n.partial {
-		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && (l.uncovered(l.find(p.to, i+1), comparesLoosely, text) || l.onFile(p.to, i, p.isFile())) {
-			return nil
-		}
-	}
-	whole := "" // the segment before it was cut off
-	if l.reading != nil && last {
-		whole = l.reading.was
-	}
-	for j := range n.partial {
-		if p := &n.partial[j]; p.matches(text) {
-			if found := l.findNamed(p.to, i+1, p.matches(whole)); found != nil || m.Reason != Forward || l.onFile(p.to, i, p.isFile()) {
-				return found
-			}
-		}
-	}
-	if n.parameter != nil {
-		if found := l.findNamed(n.parameter, i+1, whole != ""); found != nil || m.Reason != Forward {
-			return found
-		}
-	}
-	found := m.pick(n.tails)
-	if found != nil && l.reading != nil && l.reading.was != "" {
-		return m.Route
-	}
-	return found
+// nearlyMatches reports whether the partial parameter matches the segment but for
+// its case and punctuation.
+func (p *partial) nearlyMatches(text string) bool {
+	i := len(text) - len(p.after)
+	return i > len(p.before) && beginsAlike(text, p.before) && beginsAlike(text[i:], p.after)
 }
 
-// onFile refuses a request that goes on behind the i-th segment, where the policy knows of
-// no more than a file that ends at the node, if a server that answers with that would be
-// on a route which asks for more. It reports whether the request is refused. Where its own
-// route has a literal behind that segment, the policy knows of more.
-func (l *look) onFile(n *node, i int, file bool) bool {
-	if !file || i+1 >= l.m.path.n || l.m.Route != nil && l.m.Route.pattern.hasLiteral(i+1) {
-		return false
-	}
-	return l.uncovered(l.m.pick(n.ends), servesFile, l.m.path.segment(i))
+// marks notes which literals follow the node, so that node.resembles is quick.
+type marks struct {
+	lengths uint64    // bit n: one of n bytes; 63 stands for all that are longer
+	first   [4]uint64 // bit c: one that begins with c, in lower case
+	numbers bool      // one that begins with a number
 }
 
-// onKeys reports whether the request is on a route that has keys of OData behind a
-// literal at the i-th segment by itself: Salaries({key}).
-func (l *look) onKeys(i int, literal string) bool {
-	r := l.m.Route
-	if r == nil || l.reading != nil || i >= len(r.pattern.segments) {
-		return false
+func (k *marks) add(literal string) {
+	literal = strings.TrimSuffix(literal, ".")
+	if !isASCII(literal) { // may be spelled in any length, and without accents
+		k.lengths, k.first = ^uint64(0), [4]uint64{^uint64(0), ^uint64(0), ^uint64(0), ^uint64(0)}
+		return
 	}
-	before, key := strings.CutSuffix(r.pattern.segments[i].before, "(")
-	return key && before == literal
+	c := lower(literal[0])
+	if isNumber(literal[:signedDigits(literal)]) { // may have zeros before it, and anything behind
+		k.lengths, k.numbers = ^uint64(0), true
+		k.first['0'>>6] |= 1 << ('0' & 63)
+	}
+	for _, word := range booleans[literal] {
+		k.lengths |= 1 << len(word)
+		k.first[word[0]>>6] |= 1 << (word[0] & 63)
+	}
+	if _, ok := uuidDigits(literal); ok {
+		k.lengths |= ^uint64(1<<32 - 1)
+		for _, c := range []byte("0123456789abcdefu{") {
+			k.first[c>>6] |= 1 << (c & 63)
+		}
+	}
+	if joins(c) { // may begin with any punctuation
+		for other := range byte(utf8.RuneSelf) {
+			if !isAlnum(other) {
+				k.first[other>>6] |= 1 << (other & 63)
+			}
+		}
+	}
+	k.lengths |= 1 << min(len(literal), 63)
+	k.first[c>>6] |= 1 << (c & 63)
 }
 
-// findNamed is find behind a parameter. cut says that the path was cut off inside the
-// parameter's value, and that what is left is a value, too (Human of Human Resources):
-// then the request counts as on its own route.
-func (l *look) findNamed(n *node, i int, cut bool) *Route {
-	if !cut {
-		return l.find(n, i)
+// resembles reports whether a segment may be a literal in another case, or with other
+// punctuation. What more there is to be said against a segment, pathText.marked says.
+func (k *marks) resembles(text string) bool {
+	c := lower(text[0])
+	if k.numbers && (c == '-' || c == '(' || len(text) >= longNumber) {
+		return true
 	}
-	if l.m.pick(n.ends) == nil {
-		return nil
+	if c == '_' || text[len(text)-1] == '_' { // see tidy
+		return k.lengths != 0
 	}
-	return l.m.Route
+	return k.lengths>>min(len(text), 63)&1 != 0 && k.first[c>>6]>>(c&63)&1 != 0
 }

@@ -290,3 +290,6 @@ func validRealm(s string) bool {
 	}
 	return len(s) <= 200
 }
+
+// errNotExpanded is for documents whose routes would be missing.
+var errNotExpanded = errors.New("openapi: the document wasn't turned into routes")

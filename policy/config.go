@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -106,4 +107,70 @@ func OneOf(what, word string, possible ...string) (string, error) {
 		return word, nil
 	}
 	return "", fmt.Errorf("%s %q: want %s", what, word, strings.Join(possible, ", "))
+}
+
+// OpenAPIConfig is an OpenAPI document whose operations are routes. Package
+// policy/openapi turns it into a group of them; [Compile] doesn't read files.
+type OpenAPIConfig struct {
+	File string `json:"file"` // absolute, so that it is the same file after a reload from elsewhere
+	// Base is the path below which the document's paths are. Default: the path
+	// of its servers.
+	Base string `json:"base,omitempty"`
+	// Default is the requirement of operations that say nothing of security,
+	// and, unless it is public, of those whose security names no scopes.
+	// Without it these are a mistake.
+	Default string `json:"default,omitempty"`
+	// Schemes say what a security scheme means where no scopes are named.
+	Schemes []SchemeConfig `json:"schemes,omitempty"`
+	// Ignore lists security schemes that aren't tokens.
+	Ignore []string `json:"ignore,omitempty"`
+	// Skip lists operations that become no routes.
+	Skip []string `json:"skip,omitempty"`
+	// Operations and Tags replace what the document says of the operation with
+	// this operationId, of all operations with this tag. An operation without an
+	// operationId goes by its method and path: "GET /users".
+	Operations []OverrideConfig `json:"operations,omitempty"`
+	Tags       []OverrideConfig `json:"tags,omitempty"`
+	// Routes replace the operations with these methods and this path, without
+	// the base.
+	Routes []RouteConfig `json:"routes,omitempty"`
+	At     string        `json:"at,omitempty"` // where it is written: file:line
+
+	Settings
+}
+
+// SchemeConfig says what a security scheme means where no scopes are named.
+type SchemeConfig struct {
+	Name    string `json:"name"`
+	Require string `json:"require"`
+	At      string `json:"at,omitempty"`
+}
+
+// OverrideConfig says what operations need, whatever their document says.
+type OverrideConfig struct {
+	Name    string `json:"name"`
+	Require string `json:"require"`
+	At      string `json:"at,omitempty"`
+
+	Settings
+}
+
+// RefusePlaceholder refuses a text of the configuration with a placeholder in it where
+// none is replaced: it would be taken as it is written.
+func RefusePlaceholder(text string) error {
+	if found := placeholder.FindString(text); found != "" {
+		return fmt.Errorf("%s isn't replaced here; an environment variable {$NAME} is", found)
+	}
+	return nil
+}
+
+// placeholder matches Caddy's global placeholders.
+var placeholder = regexp.MustCompile(`\{(?:env|file|system|time|http)\.[^{}\s.][^{}\s]*\}`)
+
+// At puts the place of a mistake before it, if it is known. No mistake stays none.
+func At(place string, err error) error {
+	if place == "" || err == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", place, err)
 }

@@ -16,15 +16,17 @@
 //
 // Where to find what:
 //
-//   - what an operator writes: config.go, compile.go, route.go, pattern.go,
-//     requirement.go, source.go, credential.go, errorbody.go, openapi.go,
-//     placeholder.go; the catalog of scopes: catalog.go
-//   - the way of a request: match.go, and on it path.go, query.go, header.go,
-//     override.go, charset.go, credential.go; the tree: tree.go, number.go
-//   - what some servers would make of it: alike.go, a second look; what that looks at in
-//     otherpaths.go (paths), spelled.go (one segment) and typed.go (what it is read as);
-//     repeated.go (keys of the query)
-//   - the verdict: decide.go, subject.go, reason.go
+//   - what an operator writes: config.go; compiled: compile.go, route.go, method.go,
+//     pattern.go, condition.go (on the query), requirement.go, source.go (of spaces and
+//     resources), credential.go, errorbody.go; the catalog of scopes: catalog.go
+//   - the way of a request: match.go, and on it header.go, path.go, query.go,
+//     override.go, charset.go; the tree of routes: tree.go, conflict.go
+//   - what some servers would make of it, which the gate refuses: secondlook.go, a second
+//     walk through the tree, over the path as others take it apart (readings.go,
+//     filename.go, replaced.go) and literals as others compare them (alike.go, typed.go);
+//     keys that the query repeats: repeated.go
+//   - the verdict: decide.go, subject.go, grants.go, reason.go
 //   - the token out of what is forwarded: strip.go
-//   - what operators are told: check.go, diff.go, explain.go, cases.go
+//   - what operators are told: warnings.go, diff.go, sample.go, explain.go, cases.go
+//   - bytes and ASCII: ascii.go
 package policy

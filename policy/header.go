@@ -81,9 +81,6 @@ func isRemoved(name string) bool {
 	return false
 }
 
-// equalFold is strings.EqualFold for an ASCII t, which no other letters fold to.
-func equalFold(s, t string) bool { return len(s) == len(t) && strings.EqualFold(s, t) }
-
 // ExtendedConnect is where net/http puts the protocol of an extended CONNECT
 // (RFC 8441), which is how WebSockets begin in HTTP/2. No client can send a
 // header of this name.
@@ -106,4 +103,56 @@ func PlainHeaderName(name string) bool {
 		}
 	}
 	return name != ""
+}
+
+// GRPCMetadata begins the names of headers that grpc-gateway passes on under the rest of
+// the name, beside one that has that name (runtime.DefaultHeaderMatcher, before 2.33).
+const GRPCMetadata = "Grpc-Metadata-"
+
+// misleads reports whether a header is one by which some frameworks replace the
+// method, the URL or the host of a request after the gate has judged it, or which
+// announces what the gate doesn't let through.
+func misleads(name string) bool {
+	if named, ok := strings.CutPrefix(name, GRPCMetadata); ok {
+		return misleads(named) || strings.HasPrefix(named, IdentityPrefix)
+	}
+	if strings.HasSuffix(name, "-Method-Override") {
+		return true
+	}
+	switch name {
+	// the method
+	case "X-Http-Method", "X-Method", "X-Original-Method", "X-Original-Http-Method", "X-Http-Verb", "X-Http-Verb-Override", "X-Tunneled-Method":
+		return true
+	// the URL
+	case "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url",
+		"X-Http-Destinationurl", "X-Http-Path-Override", "X-Path-Override", "X-Script-Name", "X-Ingress-Path", "X-Matched-Path", "X-Now-Route-Matches",
+		"X-Astro-Path", "X-Traversal-Path", "X-Vhm-Root",
+		"X-Invoke-Path", "X-Invoke-Query", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "Script-Name", "Path-Info":
+		return true
+	// the host
+	case "Forwarded", "X-Vhm-Host", "X-Host", "X-Original-Host", "X-Http-Host", "X-Http-Host-Override", "X-Host-Override", "X-Proxy-Host", "Proxy-Host":
+		return true
+	// the proxy that a CGI program asks (CVE-2016-5385), where a file server before a
+	// Rack program finds files (CVE-2025-61780), the charset of ASP.NET's mobile
+	// clients, what a gate doesn't let through
+	case "Proxy", "X-Sendfile-Type", "X-Accel-Mapping", "X-Up-Devcap-Post-Charset", "Trailer", "Http2-Settings":
+		return true
+	}
+	if !strings.HasPrefix(name, "X-") {
+		return false
+	}
+	if forwarded, ok := strings.CutPrefix(name, "X-Forwarded-"); ok {
+		switch forwarded {
+		case "For", "Host", "Proto": // the proxy's to say: it replaces what clients say that it doesn't trust
+		case "Port", "Scheme", "Ssl": // say nothing of which route, space or resource it is
+		default:
+			return true
+		}
+	}
+	// the URL as others have got it: X-Original-Url, X-Ms-Original-Url of Azure
+	if before, part, _ := strings.Cut(name, "-Original-"); before != "" && (part == "Url" || part == "Uri" || part == "Path" || part == "Pathname") {
+		return true
+	}
+	// what Envoy, Next.js and rewriting modules tell themselves
+	return strings.HasPrefix(name, "X-Rewrite-") || strings.HasPrefix(name, "X-Envoy-") || strings.HasPrefix(name, "X-Middleware-")
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/patgate/patgate/token"
 )
 
 // Request is what a policy reads of a request.
@@ -244,11 +242,6 @@ func (m *Match) ambiguity(path string) (why string) {
 
 const badCharset = "the Content-Type has a charset by which some servers read the query differently"
 
-// passableMethod reports whether requests with this method may pass at all.
-func passableMethod(method string) bool {
-	return validMethod(method) && method != http.MethodConnect && method != http.MethodTrace && method != "TRACK"
-}
-
 // route finds the route of a request, if it is on any.
 func (p *Policy) route(m *Match) {
 	m.repeated = repeated{}
@@ -330,109 +323,6 @@ func (m *Match) withoutToken() {
 		m.locate(true) // for logs and error routes
 		m.turnAway(TokenMissing)
 	}
-}
-
-// locate finds the space and the resource of the request. Where they decide
-// nothing, a mistake in them is nothing either.
-func (m *Match) locate(lenient bool) {
-	var why string
-	if m.Space, why = m.value(&m.Route.Space, lenient); why != "" && !lenient {
-		m.refuse("the space (" + m.Route.Space.text + ") " + why)
-	} else if m.Resource, why = m.value(&m.Route.Resource, lenient); why != "" && !lenient {
-		m.refuse("the resource (" + m.Route.Resource.text + ") " + why)
-	}
-}
-
-// value returns what the request has at a source; why says what is wrong. Where that is
-// nothing to anybody, a path isn't compared with what else the request has.
-func (m *Match) value(s *Source, lenient bool) (value, why string) {
-	switch s.Kind {
-	case FromNone, FromAll, FromToken:
-		return "", ""
-	case FromPath:
-		value = m.path.at(s)
-		value = value[s.before : len(value)-s.after]
-		if m.path.marked && strings.IndexByte(value, dataSlash) >= 0 {
-			if s.tail && !lenient {
-				return "", "can be read in two ways: an encoded slash in it is the same as the others"
-			}
-			value = withSlashes(value)
-		}
-		if !lenient {
-			if why = m.otherValue(s.Name, value); why != "" {
-				return "", why
-			}
-		}
-	case FromQuery:
-		if value, why = m.queryValue(s.Name); why != "" {
-			return "", "can be read in two ways: " + why
-		}
-	case FromHeader:
-		switch values := m.header[s.Name]; {
-		case len(values) > 1:
-			return "", "is given twice"
-		case len(values) == 1 && strings.IndexByte(values[0], ',') >= 0:
-			return "", "has a comma in it, by which some servers read several values"
-		case len(values) == 1:
-			value = values[0]
-		}
-	case FromHost:
-		value = hostLabel(m.host, s.Label)
-	}
-	switch {
-	case value == "":
-		return "", "is missing"
-	case len(value) > token.MaxValueLength:
-		return "", "is too long"
-	case s.Kind != FromPath && token.ValidText("", value, token.MaxValueLength) != nil:
-		return "", "is not a plain text" // that of a path has been judged
-	}
-	return value, ""
-}
-
-// hostLabel returns the n-th label of a host name from the right, in lower case,
-// or "". An address has no labels, nor has a name that servers read differently.
-func hostLabel(host string, n int) string {
-	host, port, _ := strings.Cut(host, ":")
-	if strings.Trim(port, "0123456789") != "" || strings.Trim(host, ".0123456789") == "" {
-		return ""
-	}
-	end := len(host)
-	label := ""
-	for i := len(host) - 1; i >= -1; i-- {
-		if i >= 0 && host[i] != '.' {
-			if !isAlnum(host[i]) && host[i] != '-' && host[i] != '_' {
-				return ""
-			}
-			continue
-		}
-		if i+1 == end {
-			return "" // an empty label
-		}
-		if n == 0 {
-			label = host[i+1 : end]
-		}
-		n--
-		end = i
-	}
-	return strings.ToLower(label)
-}
-
-// ByHost reports whether the host of the request says which space or resource it is
-// for.
-func (m *Match) ByHost() bool { return m.Route != nil && m.Route.byHost() }
-
-func (r *Route) byHost() bool { return r.Space.Kind == FromHost || r.Resource.Kind == FromHost }
-
-// ByHost returns a route for which the host of a request says which space or resource
-// it is for, or nil.
-func (p *Policy) ByHost() *Route {
-	for r := range p.all() {
-		if r.byHost() {
-			return r
-		}
-	}
-	return nil
 }
 
 func (m *Match) refuse(why string) {

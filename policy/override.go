@@ -2,7 +2,6 @@ package policy
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -68,94 +67,6 @@ func (m *Match) tunneled() string {
 	return ""
 }
 
-// otherValue returns why some servers find another value of a parameter of the path than
-// this one, or "": data binding of Spring MVC, and the properties of Laravel's requests,
-// prefer the query's; Spring decodes the path by the charset of the body.
-func (m *Match) otherValue(key, value string) (why string) {
-	if !isASCII(value) && charsetOf(m.header["Content-Type"]) != likeUTF8 {
-		return "can be read in two ways: the Content-Type has a charset by which some servers read the path"
-	}
-	others, why := m.otherValues(key, value)
-	switch {
-	case why != "":
-		return "can't be told: " + why
-	case len(others) > 0:
-		return "can be read in two ways: the query has " + key + " as well, which some servers prefer"
-	}
-	return ""
-}
-
-// otherValues returns the values that some servers find in the query for a parameter of
-// the path which has this one there: up to maxReadings of them. why says why they can't
-// be told.
-func (m *Match) otherValues(key, value string) (all []string, why string) {
-	var odd oddNames
-	for pair := range strings.FieldsFuncSeq(m.query, endsPair) {
-		if isAlnum(pair[0]) && isAlnum(key[0]) && lower(pair[0]) != lower(key[0]) {
-			continue
-		}
-		name, other, _ := strings.Cut(pair, "=")
-		name = generous(name)
-		if odd.tooMany(name) {
-			return nil, "the query has too many names that aren't ASCII"
-		}
-		if strings.LastIndexByte(name, '.') > 0 || !sameKey(name, key) {
-			continue
-		}
-		if other = unescapeQuery(other); other != value && !slices.Contains(all, other) && len(all) < maxReadings {
-			all = append(all, other)
-		}
-	}
-	return all, ""
-}
-
-// isReplaced reports whether the query has another value of a parameter of the path that
-// has other routes beside it.
-func (m *Match) isReplaced() bool {
-	if m.Route == nil {
-		return false
-	}
-	for _, i := range m.Route.beside {
-		if others, why := m.otherValues(m.Route.pattern.valueAt(i, &m.path)); len(others) > 0 || why != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// replaced returns the paths that the request has to servers which prefer the query's
-// value of a parameter to the path's (WordPress, plumber, Snap): which one of several,
-// and of which parameters, is theirs to say. why says why they can't be told.
-func (m *Match) replaced() (all []reading, why string) {
-	r := m.Route
-	if r == nil || m.query == "" || len(r.beside) == 0 {
-		return nil, ""
-	}
-	paths := [][]string{m.path.segments()}
-	for _, i := range r.beside {
-		others, why := m.otherValues(r.pattern.valueAt(i, &m.path))
-		if why != "" {
-			return nil, why
-		}
-		for _, path := range paths {
-			for _, other := range others {
-				paths = append(paths, r.pattern.withValue(path, i, other))
-			}
-		}
-		if len(paths) > maxReadings {
-			return nil, "the query has too many values of parameters of the path"
-		}
-	}
-	for _, path := range paths[1:] {
-		other := reading{rule: prefersQuery, loose: true}
-		if !other.join(path) {
-			return nil, "the query has a value of a parameter of the path that is too long"
-		}
-		all = append(all, other)
-	}
-	return all, ""
-}
-
 // hasColon reports whether a parameter's name has a colon in it, perhaps encoded.
 func hasColon(name string) bool {
 	return strings.IndexByte(name, ':') >= 0 || strings.IndexByte(name, '%') >= 0 && (strings.Contains(name, "%3A") || strings.Contains(name, "%3a"))
@@ -187,16 +98,6 @@ func publishes(name string) bool {
 		}
 		name = name[:colon]
 	}
-}
-
-// plainBytes reports whether a text is of letters, digits and these bytes.
-func plainBytes(text, others string) bool {
-	for i := 0; i < len(text); i++ {
-		if !isAlnum(text[i]) && strings.IndexByte(others, text[i]) < 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // restRoute is the parameter by which WordPress routes, whatever the path is.
@@ -305,56 +206,4 @@ func decodeEscapes(s string) string {
 		}
 	}
 	return b.String()
-}
-
-// GRPCMetadata begins the names of headers that grpc-gateway passes on under the rest of
-// the name, beside one that has that name (runtime.DefaultHeaderMatcher, before 2.33).
-const GRPCMetadata = "Grpc-Metadata-"
-
-// misleads reports whether a header is one by which some frameworks replace the
-// method, the URL or the host of a request after the gate has judged it, or which
-// announces what the gate doesn't let through.
-func misleads(name string) bool {
-	if named, ok := strings.CutPrefix(name, GRPCMetadata); ok {
-		return misleads(named) || strings.HasPrefix(named, IdentityPrefix)
-	}
-	if strings.HasSuffix(name, "-Method-Override") {
-		return true
-	}
-	switch name {
-	// the method
-	case "X-Http-Method", "X-Method", "X-Original-Method", "X-Original-Http-Method", "X-Http-Verb", "X-Http-Verb-Override", "X-Tunneled-Method":
-		return true
-	// the URL
-	case "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url",
-		"X-Http-Destinationurl", "X-Http-Path-Override", "X-Path-Override", "X-Script-Name", "X-Ingress-Path", "X-Matched-Path", "X-Now-Route-Matches",
-		"X-Astro-Path", "X-Traversal-Path", "X-Vhm-Root",
-		"X-Invoke-Path", "X-Invoke-Query", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "Script-Name", "Path-Info":
-		return true
-	// the host
-	case "Forwarded", "X-Vhm-Host", "X-Host", "X-Original-Host", "X-Http-Host", "X-Http-Host-Override", "X-Host-Override", "X-Proxy-Host", "Proxy-Host":
-		return true
-	// the proxy that a CGI program asks (CVE-2016-5385), where a file server before a
-	// Rack program finds files (CVE-2025-61780), the charset of ASP.NET's mobile
-	// clients, what a gate doesn't let through
-	case "Proxy", "X-Sendfile-Type", "X-Accel-Mapping", "X-Up-Devcap-Post-Charset", "Trailer", "Http2-Settings":
-		return true
-	}
-	if !strings.HasPrefix(name, "X-") {
-		return false
-	}
-	if forwarded, ok := strings.CutPrefix(name, "X-Forwarded-"); ok {
-		switch forwarded {
-		case "For", "Host", "Proto": // the proxy's to say: it replaces what clients say that it doesn't trust
-		case "Port", "Scheme", "Ssl": // say nothing of which route, space or resource it is
-		default:
-			return true
-		}
-	}
-	// the URL as others have got it: X-Original-Url, X-Ms-Original-Url of Azure
-	if before, part, _ := strings.Cut(name, "-Original-"); before != "" && (part == "Url" || part == "Uri" || part == "Path" || part == "Pathname") {
-		return true
-	}
-	// what Envoy, Next.js and rewriting modules tell themselves
-	return strings.HasPrefix(name, "X-Rewrite-") || strings.HasPrefix(name, "X-Envoy-") || strings.HasPrefix(name, "X-Middleware-")
 }

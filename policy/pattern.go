@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -98,22 +97,6 @@ func (s *segment) meet(t *segment) (both segment, ok bool) {
 	return both, both.within(s) && both.within(t)
 }
 
-// condition is one on a query key: that it is present, or has this value.
-type condition struct {
-	key      string
-	value    string
-	anyValue bool
-	others   []string // values that other routes of the place want of the key
-}
-
-// String returns the condition as the Caddyfile has it.
-func (c condition) String() string {
-	if c.anyValue {
-		return c.key
-	}
-	return c.key + "=" + c.value
-}
-
 // parsePattern reads a pattern such as /v1/spaces/{space}/files/{name...}?draft=true.
 func parsePattern(text string) (pattern, error) {
 	var p pattern
@@ -200,28 +183,6 @@ func (p *pattern) addSegment(part string) (name string, err error) {
 	return name, nil
 }
 
-func parseConditions(query string) ([]condition, error) {
-	var conditions []condition
-	for part := range strings.SplitSeq(query, "&") {
-		key, value, hasValue := strings.Cut(part, "=")
-		k, err := url.QueryUnescape(key)
-		v, verr := url.QueryUnescape(value)
-		if err := errors.Join(err, verr); err != nil {
-			return nil, fmt.Errorf("query condition %q: %w", part, err)
-		}
-		switch {
-		case !validQueryKey(k):
-			return nil, fmt.Errorf("query condition %q: want key or key=value", part)
-		case hasValue && v == "":
-			return nil, fmt.Errorf("query condition %q: has no value; write %q where any will do", part, key)
-		case slices.ContainsFunc(conditions, func(c condition) bool { return sameKey(c.key, k) || sameKey(k, c.key) }):
-			return nil, fmt.Errorf("query condition %q: its key stands twice", part)
-		}
-		conditions = append(conditions, condition{key: k, value: v, anyValue: !hasValue})
-	}
-	return conditions, nil
-}
-
 // join returns the pattern of a route below a group's prefix.
 func join(prefix, pattern string) string {
 	if pattern == "/" || strings.HasPrefix(pattern, "/?") {
@@ -238,4 +199,26 @@ func join(prefix, pattern string) string {
 func ValidPattern(text string) error {
 	_, err := parsePattern(text)
 	return err
+}
+
+// String returns the pattern as the Caddyfile has it.
+func (p *pattern) String() string {
+	var b strings.Builder
+	for _, s := range p.segments {
+		b.WriteByte('/')
+		b.WriteString(s.with("{" + s.parameter + "}"))
+	}
+	switch {
+	case p.tail && p.tailName != "":
+		b.WriteString("/{" + p.tailName + "...}")
+	case p.tail:
+		b.WriteString("/*")
+	case len(p.segments) == 0:
+		b.WriteByte('/')
+	}
+	for i, c := range p.conditions {
+		b.WriteByte("?&"[min(i, 1)])
+		b.WriteString(c.String())
+	}
+	return b.String()
 }

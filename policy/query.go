@@ -2,7 +2,6 @@ package policy
 
 import (
 	"net/url"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -192,13 +191,6 @@ func validQueryKey(s string) bool {
 	return utf8.ValidString(s) && strings.Trim(foldKey(s), keyEnd) != "" && strings.IndexByte(s, '%') < 0
 }
 
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
-}
-
 // lookup is what was found of one key of the query.
 type lookup struct {
 	key    string
@@ -263,81 +255,4 @@ func (m *Match) meetsCondition(c *condition) (met bool, why string) {
 		return false, why
 	}
 	return c.compare(*value)
-}
-
-// compare reports whether a value of its key meets the condition; why says why
-// some server may think so and another not.
-func (c *condition) compare(value string) (met bool, why string) {
-	switch {
-	case value == c.value:
-		return true, ""
-	case len(value) > maxQueryValue:
-		return false, "the query has a value of " + c.key + " that is too long to compare"
-	case sameValue(value, c.value) && !slices.Contains(c.others, value):
-		return false, "the query has " + c.key + "=" + c.value + " in another spelling"
-	}
-	return false, ""
-}
-
-// sameValue reports whether some server takes got for want, which it is not.
-func sameValue(got, want string) bool {
-	if !utf8.ValidString(got) {
-		return true
-	}
-	word := truth(want)
-	switch {
-	case isNumber(want):
-		return mayBeNumber(got, want) || word != "" && (truth(got) == word && !isNumber(got) || strings.TrimSpace(got) == "")
-	case word != "" && len(want) > 1:
-		// What is neither a yes nor a no is one or the other, depending on the server.
-		got = unescapeQuery(got)
-		return truth(got) == "" || truth(got) == word
-	}
-	got = unescapeQuery(got)
-	if equalNumbers(got, want) {
-		return true
-	}
-	for piece := range strings.FieldsFuncSeq(got, separatesValues) {
-		if alikeValues(piece, want) || word != "" && truth(piece) == word {
-			return true
-		}
-	}
-	if alikeValues(got, want) || word != "" && strings.TrimSpace(got) == "" {
-		return true
-	}
-	return !isASCII(got) && foldSegment(got) == foldSegment(want)
-}
-
-// alikeValues is sameKey for values, in which a minus at the beginning matters, and a
-// colon ends nothing: sort=-date is another order than sort=date, and so is sort=date:asc.
-func alikeValues(got, want string) bool {
-	return negative(got) == negative(want) && sameKey(strings.ReplaceAll(got, ":", ""), want)
-}
-
-// negative reports whether a minus stands before the first letter or digit.
-func negative(s string) bool {
-	before, _, _ := strings.Cut(s, "-")
-	return len(before) < len(s) && strings.IndexFunc(before, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }) < 0
-}
-
-// separatesValues reports whether some server finds a list where r stands in a
-// value, or ends the value there.
-func separatesValues(r rune) bool {
-	switch r {
-	case ',', ';', '|', '&', '#', '[', ']', 0x7f:
-		return true
-	}
-	return r <= ' ' || r >= utf8.RuneSelf && (unicode.IsSpace(r) || unicode.IsControl(r))
-}
-
-// truth returns "yes" or "no" for the many words that mean them, and "" for all
-// other values.
-func truth(s string) string {
-	switch s = strings.ReplaceAll(foldKey(s), keyEnd, ""); s {
-	case "1", "true", "t", "yes", "y", "on":
-		return "yes"
-	case "0", "false", "f", "no", "n", "off":
-		return "no"
-	}
-	return ""
 }

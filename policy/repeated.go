@@ -1,7 +1,5 @@
 package policy
 
-import "slices"
-
 // repeated is the ways to read a key that a condition depends on and that
 // stands in the query more than once: as one of its values, or, by servers that
 // make a list of them or refuse it, as none.
@@ -60,40 +58,4 @@ func (p *Policy) strictest(m *Match, first *Route) *Route {
 		}
 	}
 	return strictest
-}
-
-// covers reports whether every request that is forwarded on r would be forwarded
-// on s, too. Either may be nil, where nothing is.
-func (r *Route) covers(s *Route, c *Catalog) bool {
-	if r == s {
-		return true
-	}
-	if r == nil || s == nil || r.Report && !s.Report {
-		return false
-	}
-	switch {
-	case r.Require.need == needNever, s.Require.need == needNothing:
-		return true
-	case r.Require.need == needNothing, s.Require.need == needNever, r.Optional && !s.Optional:
-		return false
-	}
-	return r.Space == s.Space && r.Resource == s.Resource && slices.Equal(r.from, s.from) && r.Require.covers(&s.Require, c)
-}
-
-// covers reports whether a token that holds what r asks for holds what s asks
-// for, too.
-func (r *Requirement) covers(s *Requirement, c *Catalog) bool {
-	for _, wanted := range s.clauses {
-		if !slices.ContainsFunc(r.clauses, func(held []int) bool {
-			return !slices.ContainsFunc(held, func(n int) bool { return !c.containsAny(n, wanted) })
-		}) {
-			return false
-		}
-	}
-	return true
-}
-
-// containsAny reports whether the scope numbered n is, or implies, one of these.
-func (c *Catalog) containsAny(n int, wanted []int) bool {
-	return slices.ContainsFunc(wanted, func(w int) bool { return w == n || slices.Contains(c.implied[n], w) })
 }

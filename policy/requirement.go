@@ -80,3 +80,21 @@ func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
 	r.scope = strings.Join(enough, " ")
 	return r, nil
 }
+
+// covers reports whether a token that holds what r asks for holds what s asks
+// for, too.
+func (r *Requirement) covers(s *Requirement, c *Catalog) bool {
+	for _, wanted := range s.clauses {
+		if !slices.ContainsFunc(r.clauses, func(held []int) bool {
+			return !slices.ContainsFunc(held, func(n int) bool { return !c.containsAny(n, wanted) })
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// containsAny reports whether the scope numbered n is, or implies, one of these.
+func (c *Catalog) containsAny(n int, wanted []int) bool {
+	return slices.ContainsFunc(wanted, func(w int) bool { return w == n || slices.Contains(c.implied[n], w) })
+}

@@ -37,102 +37,6 @@ func (r *Route) String() string {
 	return s
 }
 
-// standsIn reports whether the pattern has the source's path parameter, and notes
-// where.
-func (s *Source) standsIn(p *pattern) bool {
-	for i, segment := range p.segments {
-		if segment.parameter == s.Name {
-			s.segment, s.before, s.after = i, len(segment.before), len(segment.after)
-			return true
-		}
-	}
-	s.segment, s.tail = len(p.segments), true
-	return p.tail && p.tailName == s.Name
-}
-
-// methodSet is a set of methods. HEAD is in it for GET's sake unless listed.
-type methodSet struct {
-	all    bool
-	listed []string
-}
-
-// listedRank is the rank of a method that is listed.
-const listedRank = 3
-
-// rank says how specifically the set has a method, or all of them ("*"):
-// listedRank, 2 for HEAD by way of GET, 1 by *, 0 not at all.
-func (s *methodSet) rank(method string) int {
-	switch {
-	case s.all:
-		return 1
-	case slices.Contains(s.listed, method):
-		return listedRank
-	case method == "HEAD" && slices.Contains(s.listed, "GET"):
-		return 2
-	}
-	return 0
-}
-
-// overlap returns the methods for which neither set is more specific; "*" where
-// both have all.
-func (s *methodSet) overlap(t *methodSet) (methods []string) {
-	if s.all && t.all {
-		return []string{"*"}
-	}
-	for _, m := range s.listed {
-		if slices.Contains(t.listed, m) {
-			methods = append(methods, m)
-		}
-	}
-	return methods
-}
-
-func parseMethods(methods []string) (methodSet, error) {
-	if len(methods) == 0 {
-		return methodSet{}, fmt.Errorf("methods: none given; write * for all")
-	}
-	if slices.Contains(methods, "*") {
-		if len(methods) > 1 {
-			return methodSet{}, fmt.Errorf("methods %s: * stands alone", strings.Join(methods, ","))
-		}
-		return methodSet{all: true}, nil
-	}
-	for i, m := range methods {
-		if err := ValidMethod(m); err != nil {
-			return methodSet{}, err
-		}
-		if slices.Contains(methods[:i], m) {
-			return methodSet{}, fmt.Errorf("method %s stands twice", m)
-		}
-	}
-	return methodSet{listed: methods}, nil
-}
-
-// ValidMethod returns why no route can have the method, or nil.
-func ValidMethod(m string) error {
-	if !validMethod(m) {
-		return fmt.Errorf("method %q: want upper-case names separated by commas, or *", m)
-	}
-	if m == "CONNECT" || m == "TRACE" || m == "TRACK" {
-		return fmt.Errorf("method %s: never let through; a WebSocket over HTTP/2 counts as GET", m)
-	}
-	return nil
-}
-
-// validMethod reports whether m is made of upper-case letters and hyphens
-// between them. Others are read as another method by some server.
-func validMethod(m string) bool {
-	if m == "" || len(m) > 32 || m[0] == '-' || m[len(m)-1] == '-' {
-		return false
-	}
-	for i := 0; i < len(m); i++ {
-		if (m[i] < 'A' || m[i] > 'Z') && m[i] != '-' {
-			return false
-		}
-	}
-	return true
-}
-
 // compileRoute works out one route of the configuration.
 func compileRoute(c RouteConfig, outer Settings, prefix string, catalog *Catalog) (*Route, error) {
 	settings := c.Settings.within(outer)
@@ -227,3 +131,34 @@ func (r *Route) source(what, own, inherited string) (Source, error) {
 	}
 	return Source{Kind: FromNone, text: "none"}, nil
 }
+
+// covers reports whether every request that is forwarded on r would be forwarded
+// on s, too. Either may be nil, where nothing is.
+func (r *Route) covers(s *Route, c *Catalog) bool {
+	if r == s {
+		return true
+	}
+	if r == nil || s == nil || r.Report && !s.Report {
+		return false
+	}
+	switch {
+	case r.Require.need == needNever, s.Require.need == needNothing:
+		return true
+	case r.Require.need == needNothing, s.Require.need == needNever, r.Optional && !s.Optional:
+		return false
+	}
+	return r.Space == s.Space && r.Resource == s.Resource && slices.Equal(r.from, s.from) && r.Require.covers(&s.Require, c)
+}
+
+func written(r *Route) string {
+	if r.At == "" {
+		return ""
+	}
+	return " (" + r.At + ")"
+}
+
+// name returns the route's methods and pattern.
+func (r *Route) name() string { return "route " + strings.Join(r.Methods, ",") + " " + r.Pattern }
+
+// place names the route with where it is written.
+func (r *Route) place() string { return strings.Join(r.Methods, ",") + " " + r.Pattern + written(r) }

@@ -2,8 +2,6 @@ package policy
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -152,11 +150,6 @@ func (n *node) finishPlace() {
 	}
 }
 
-// names reports whether a condition of the pattern is on this key.
-func (p *pattern) names(key string) bool {
-	return slices.ContainsFunc(p.conditions, func(c condition) bool { return c.key == key })
-}
-
 // listValues tells every condition which other values of its key the routes of
 // a place want: a request with one of them is on those routes, however much it
 // looks like another spelling (publish=1 beside publish=true).
@@ -175,147 +168,6 @@ func listValues(routes []*Route) {
 			c.others = values[c.key]
 		}
 	}
-}
-
-// compareConditions says which pattern is tried first by its query conditions.
-func compareConditions(a, b *pattern) int {
-	return cmp.Or(cmp.Compare(len(a.conditions), len(b.conditions)), cmp.Compare(a.values(), b.values()))
-}
-
-// values counts the conditions that want a certain value.
-func (p *pattern) values() (n int) {
-	for _, c := range p.conditions {
-		if !c.anyValue {
-			n++
-		}
-	}
-	return n
-}
-
-// stricter reports whether a's query conditions are b's, as many, with values
-// in addition.
-func stricter(a, b *pattern) bool {
-	return len(a.conditions) == len(b.conditions) && a.values() > b.values() && within(b.conditions, a.conditions)
-}
-
-// conflicts returns an error for every route that some request matches as well
-// as one before it.
-func (n *node) conflicts() error {
-	var errs []error
-	n.each(func(n *node) {
-		errs = append(errs, n.partialConflicts()...)
-		for _, routes := range [][]*Route{n.ends, n.tails} {
-			for i, b := range routes {
-				for _, a := range routes[:i] {
-					if err := conflict(a, b, routes); err != nil {
-						errs = append(errs, err)
-						break
-					}
-				}
-			}
-		}
-	})
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(errs...)
-}
-
-// partialConflicts returns an error for every two partial parameters that some
-// segments match both of, if neither is the narrower.
-func (n *node) partialConflicts() (errs []error) {
-	for i := range n.partial {
-		for j := range i {
-			a, b := &n.partial[j], &n.partial[i]
-			both, ok := a.meet(&b.segment)
-			if !ok || a.within(&b.segment) || b.within(&a.segment) {
-				continue
-			}
-			r, s := a.first, b.first
-			errs = append(errs, At(s.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: the segment %q is on both",
-				strings.Join(s.Methods, ","), s.Pattern, strings.Join(r.Methods, ","), r.Pattern, written(r), both.with("…"))))
-		}
-	}
-	return errs
-}
-
-// conflict compares two routes of one place; all are the routes there.
-func conflict(a, b *Route, all []*Route) error {
-	p, q := &a.pattern, &b.pattern
-	if len(p.conditions) != len(q.conditions) || !compatible(p.conditions, q.conditions) || stricter(p, q) || stricter(q, p) {
-		return nil
-	}
-	methods := a.methods.overlap(&b.methods)
-	if len(methods) == 0 {
-		return nil
-	}
-	both := merge(p.conditions, q.conditions)
-	for _, c := range all { // a third route may decide where both would match
-		methods = slices.DeleteFunc(methods, func(method string) bool { return c.decides(a, b, both, method) })
-	}
-	if len(methods) == 0 {
-		return nil
-	}
-	where := "the same path for " + strings.Join(methods, ",")
-	if !within(both, p.conditions) || !within(both, q.conditions) {
-		query := make([]string, len(both))
-		for i, c := range both {
-			query[i] = c.String()
-		}
-		where = "a request with ?" + strings.Join(query, "&") + " is on both; add a route for that"
-	}
-	return At(b.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: %s",
-		strings.Join(b.Methods, ","), b.Pattern, strings.Join(a.Methods, ","), a.Pattern, written(a), where))
-}
-
-// decides reports whether the route is more specific than a or b, which are
-// equally so, wherever both of them match a request with this method.
-func (c *Route) decides(a, b *Route, both []condition, method string) bool {
-	if c.methods.rank(method) == 0 || !within(c.pattern.conditions, both) {
-		return false
-	}
-	return len(c.pattern.conditions) > len(a.pattern.conditions) || stricter(&c.pattern, &a.pattern) || stricter(&c.pattern, &b.pattern)
-}
-
-func written(r *Route) string {
-	if r.At == "" {
-		return ""
-	}
-	return " (" + r.At + ")"
-}
-
-// compatible reports whether a request can meet the conditions of both lists.
-func compatible(a, b []condition) bool {
-	for i := range a {
-		for j := range b {
-			if c, d := &a[i], &b[j]; c.key == d.key && !c.anyValue && !d.anyValue && c.value != d.value {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// merge returns the conditions that hold where those of both compatible lists do.
-func merge(a, b []condition) []condition {
-	both := slices.Clone(a)
-	for _, c := range b {
-		i := slices.IndexFunc(both, func(d condition) bool { return d.key == c.key })
-		if i < 0 {
-			both = append(both, c)
-		} else if both[i].anyValue {
-			both[i] = c
-		}
-	}
-	return both
-}
-
-// within reports whether all the conditions hold wherever those of outer do.
-func within(conditions, outer []condition) bool {
-	for _, c := range conditions {
-		if !slices.ContainsFunc(outer, func(d condition) bool { return d.key == c.key && (c.anyValue || c.value == d.value && !d.anyValue) }) {
-			return false
-		}
-	}
-	return true
 }
 
 // find returns the most specific route for the segments from the i-th on, or

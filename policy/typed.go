@@ -1,9 +1,199 @@
 package policy
 
-import "strings"
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
 
 // Some frameworks read a parameter as what it is declared to be (FastAPI, NestJS,
-// Spring): numbers, see number.go, booleans and UUIDs.
+// Spring): numbers, booleans and UUIDs.
+//
+// They read numbers leniently: 2abc, 2.9, 0x2, 02, 2_0 and the Arabic ٢ are all 2 to one
+// or another, and so is 2^32+2 where it overflows. So where a value is compared with a
+// number, only the plain spelling of another number is certainly another one.
+
+// isNumber reports whether s is a whole number in its plain spelling.
+func isNumber(s string) bool {
+	unsigned := strings.TrimPrefix(s, "-")
+	return unsigned != "" && strings.Trim(unsigned, "0123456789") == "" && (unsigned[0] != '0' || s == "0")
+}
+
+// longNumber is how many digits the numbers have that 32 bits are too few for.
+const longNumber = 10
+
+// mayBeNumber reports whether some server reads a value as the number want, which
+// it isn't. What has no digit is no number but 0, to PHP and Ruby.
+func mayBeNumber(got, want string) bool {
+	if isNumber(got) {
+		value, err := strconv.ParseFloat(want, 64)
+		return err == nil && slices.Contains(numbersIn(got), value)
+	}
+	return want == "0" || strings.IndexFunc(got, func(r rune) bool { return unicode.IsNumber(r) || r == '#' || r == '&' }) >= 0
+}
+
+// equalNumbers reports whether both are numbers, and the same: PHP compares 1.0 and 1 so,
+// as they stand in a query.
+func equalNumbers(got, want string) bool {
+	w, err := strconv.ParseFloat(want, 64)
+	if err != nil {
+		return false
+	}
+	g, err := strconv.ParseFloat(strings.TrimSpace(got), 64)
+	return err == nil && g == w
+}
+
+// readsAs reports whether some server reads the segment, as a whole or up to what isn't
+// part of a number, as the one that a literal is or begins with. A segment that has
+// digits is a name more often than not, so it is looked at closely, and once for all
+// literals that end alike.
+func (s *spelled) readsAs(literal string) bool {
+	n := signedDigits(literal)
+	want, rest := literal[:n], literal[n:]
+	if !isNumber(want) {
+		return false
+	}
+	end := len(s.text) - len(rest)
+	if end <= 0 || !equalFold(s.text[end:], rest) {
+		return false
+	}
+	value, err := strconv.ParseFloat(want, 64)
+	if err != nil {
+		return false
+	}
+	if end != s.numbersTo {
+		s.numbersTo, s.numbers = end, numbersIn(s.text[:end])
+	}
+	return slices.Contains(s.numbers, value)
+}
+
+// numbersIn returns the numbers that some server reads in a text: where that is a number
+// itself, those that it may overflow to.
+func numbersIn(text string) (all []float64) {
+	if isNumber(text) {
+		if len(text) < longNumber {
+			return nil
+		}
+		return appendNumbers(nil, text)
+	}
+	for _, drop := range [...]string{"", "_", " ", "_ "} {
+		t := strings.Map(func(r rune) rune {
+			if strings.ContainsRune(drop, r) || drop != "" && unicode.Is(unicode.Cf, r) {
+				return -1
+			}
+			return r
+		}, text)
+		all = appendNumbers(appendNumbers(all, t), plainDigits(t))
+	}
+	return all
+}
+
+// signedDigits returns for how long s begins with a whole number.
+func signedDigits(s string) int {
+	sign := len(s) - len(strings.TrimPrefix(s, "-"))
+	return sign + digits(s[sign:], 10)
+}
+
+// appendNumbers appends those that a text begins with, in all the ways to write one.
+func appendNumbers(all []float64, text string) []float64 {
+	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == '+' || r == '(' || unicode.IsSpace(r) })
+	sign := 1.0
+	if rest, negative := strings.CutPrefix(text, "-"); negative {
+		text, sign = rest, -1
+	}
+	add := func(v float64, err error) {
+		if err == nil {
+			all = append(all, sign*v, math.Trunc(sign*v))
+		}
+	}
+	if d := digits(text, 10); d > 0 {
+		add(strconv.ParseFloat(text[:d], 64))
+		if d >= longNumber {
+			n := wrapped(text[:d])
+			all = append(all, sign*float64(n), sign*float64(int64(n)), sign*float64(uint32(n)), sign*float64(int32(n)))
+		}
+	}
+	if d := float(text); d > 0 {
+		add(strconv.ParseFloat(text[:d], 64))
+	}
+	for _, b := range bases {
+		if len(text) <= len(b.prefix) || !equalFold(text[:len(b.prefix)], b.prefix) {
+			continue
+		}
+		rest := text[len(b.prefix):]
+		v, err := strconv.ParseUint(rest[:digits(rest, b.base)], b.base, 64)
+		add(float64(v), err)
+	}
+	return all
+}
+
+// wrapped returns a number modulo 2^64, which is what it overflows to in 64 bits; the last
+// 32 of them are what it overflows to in 32.
+func wrapped(number string) (n uint64) {
+	for _, digit := range []byte(number) {
+		n = n*10 + uint64(digit-'0')
+	}
+	return n
+}
+
+// bases are those that a number can say it is in.
+var bases = []struct {
+	prefix string
+	base   int
+}{{"0x", 16}, {"#", 16}, {"0o", 8}, {"0", 8}, {"0b", 2}, {"0d", 10}}
+
+// digits returns how many digits of a base s begins with.
+func digits(s string, base int) (n int) {
+	for n < len(s) && isHex(s[n]) && int(unhex(s[n])) < base {
+		n++
+	}
+	return n
+}
+
+// float returns for how long s goes on as a number with a fraction or an exponent.
+func float(s string) int {
+	n := digits(s, 10)
+	if n < len(s) && s[n] == '.' {
+		n += 1 + digits(s[n+1:], 10)
+	}
+	if n < len(s) && s[n]|0x20 == 'e' {
+		exponent := strings.TrimLeft(s[n+1:], "+-")
+		if d := digits(exponent, 10); d > 0 {
+			n = len(s) - len(exponent) + d
+		}
+	}
+	return n
+}
+
+// plainDigits returns s with the digits of all scripts in ASCII.
+func plainDigits(s string) string {
+	if isASCII(s) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if d, ok := digitOf(r); ok {
+			return d
+		}
+		return r
+	}, norm.NFKC.String(s))
+}
+
+// digitOf returns the ASCII digit for a decimal digit of any script.
+func digitOf(r rune) (rune, bool) {
+	if !unicode.IsDigit(r) {
+		return r, false
+	}
+	// Unicode has the ten digits of a script in a row, the zero first.
+	zero := r
+	for unicode.IsDigit(zero-1) && r-zero < 9 {
+		zero--
+	}
+	return '0' + r - zero, true
+}
 
 // booleans are the words that are read as those that literals may be.
 var booleans = map[string][]string{

@@ -114,9 +114,6 @@ func (p *Policy) warnings() (warnings []Warning) {
 	return warnings
 }
 
-// name returns the route's methods and pattern.
-func (r *Route) name() string { return "route " + strings.Join(r.Methods, ",") + " " + r.Pattern }
-
 // any returns a route at the node or below it.
 func (n *node) any() (r *Route) {
 	n.each(func(n *node) {
@@ -182,9 +179,6 @@ func (p *Policy) mounted(r *Route, methods []string) string {
 	}
 	return ""
 }
-
-// place names the route with where it is written.
-func (r *Route) place() string { return strings.Join(r.Methods, ",") + " " + r.Pattern + written(r) }
 
 // fallsThrough says which stricter routes are below one whose pattern takes all
 // the rest of a path, or returns "": what is on none of them, by its method or its

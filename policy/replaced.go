@@ -1,0 +1,94 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// otherValue returns why some servers find another value of a parameter of the path than
+// this one, or "": data binding of Spring MVC, and the properties of Laravel's requests,
+// prefer the query's; Spring decodes the path by the charset of the body.
+func (m *Match) otherValue(key, value string) (why string) {
+	if !isASCII(value) && charsetOf(m.header["Content-Type"]) != likeUTF8 {
+		return "can be read in two ways: the Content-Type has a charset by which some servers read the path"
+	}
+	others, why := m.otherValues(key, value)
+	switch {
+	case why != "":
+		return "can't be told: " + why
+	case len(others) > 0:
+		return "can be read in two ways: the query has " + key + " as well, which some servers prefer"
+	}
+	return ""
+}
+
+// otherValues returns the values that some servers find in the query for a parameter of
+// the path which has this one there: up to maxReadings of them. why says why they can't
+// be told.
+func (m *Match) otherValues(key, value string) (all []string, why string) {
+	var odd oddNames
+	for pair := range strings.FieldsFuncSeq(m.query, endsPair) {
+		if isAlnum(pair[0]) && isAlnum(key[0]) && lower(pair[0]) != lower(key[0]) {
+			continue
+		}
+		name, other, _ := strings.Cut(pair, "=")
+		name = generous(name)
+		if odd.tooMany(name) {
+			return nil, "the query has too many names that aren't ASCII"
+		}
+		if strings.LastIndexByte(name, '.') > 0 || !sameKey(name, key) {
+			continue
+		}
+		if other = unescapeQuery(other); other != value && !slices.Contains(all, other) && len(all) < maxReadings {
+			all = append(all, other)
+		}
+	}
+	return all, ""
+}
+
+// isReplaced reports whether the query has another value of a parameter of the path that
+// has other routes beside it.
+func (m *Match) isReplaced() bool {
+	if m.Route == nil {
+		return false
+	}
+	for _, i := range m.Route.beside {
+		if others, why := m.otherValues(m.Route.pattern.valueAt(i, &m.path)); len(others) > 0 || why != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// replaced returns the paths that the request has to servers which prefer the query's
+// value of a parameter to the path's (WordPress, plumber, Snap): which one of several,
+// and of which parameters, is theirs to say. why says why they can't be told.
+func (m *Match) replaced() (all []reading, why string) {
+	r := m.Route
+	if r == nil || m.query == "" || len(r.beside) == 0 {
+		return nil, ""
+	}
+	paths := [][]string{m.path.segments()}
+	for _, i := range r.beside {
+		others, why := m.otherValues(r.pattern.valueAt(i, &m.path))
+		if why != "" {
+			return nil, why
+		}
+		for _, path := range paths {
+			for _, other := range others {
+				paths = append(paths, r.pattern.withValue(path, i, other))
+			}
+		}
+		if len(paths) > maxReadings {
+			return nil, "the query has too many values of parameters of the path"
+		}
+	}
+	for _, path := range paths[1:] {
+		other := reading{rule: prefersQuery, loose: true}
+		if !other.join(path) {
+			return nil, "the query has a value of a parameter of the path that is too long"
+		}
+		all = append(all, other)
+	}
+	return all, ""
+}

@@ -1,0 +1,372 @@
+package policy
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Servers route differently. Express and ASP.NET ignore the case of a literal,
+// Rails and Spring a suffix such as .json, servlet containers what follows a
+// semicolon, PHP what comes before or after a script's name; Express and Rails
+// compare literals before they decode; servlets, Express and Spring have what is
+// mounted at /admin take /admin itself. So a path that isn't on /users/me, but on
+// /users/{id}, may be on /users/me there. It is refused, unless whoever may do
+// the one may do the other, too.
+//
+// Whether a request is worth such a look is found out on the way to its route
+// (Match.odd and pathText.marked); the look itself is a second walk through the tree,
+// and one more for each other reading of the request.
+
+// look is a second look at a request, at the routes on which some server finds it.
+type look struct {
+	m        *Match    // its Route is the one that it is on; nil for none
+	enforced bool      // only routes that are enforced count, none in report mode
+	reading  *reading  // by which m.path is taken apart now; nil: as it is judged
+	judged   *pathText // m.path as it is judged, meanwhile
+	inName   bool      // a name was found in a segment: one is enough
+}
+
+// lookAgain refuses a request that some server finds on another route, which asks for
+// more than its own. In report mode it would be forwarded all the same, on no route as
+// well: so there, it is first looked for on routes that are enforced.
+func (m *Match) lookAgain() {
+	r, p := m.Route, m.policy
+	if reports := r == nil && p.reports || r != nil && r.Report; reports && p.enforces {
+		(&look{m: m, enforced: true}).all()
+		m.unsure = m.Reason != Forward
+	}
+	if r != nil && m.Reason == Forward {
+		(&look{m: m}).all()
+	}
+}
+
+// all looks at all the readings of the request.
+func (l *look) all() {
+	m := l.m
+	l.alike()
+	if m.policy.semicolon {
+		l.by(m.path.beforeSemicolon()...)
+	}
+	if m.Reason == Forward {
+		l.byQueryValues()
+	}
+	if m.Reason == Forward && m.hasQueryPath() {
+		l.byQueryPath()
+	}
+	if m.Reason == Forward && m.hasShortHost() {
+		l.behindHost()
+	}
+	if m.Reason == Forward && m.tunnel != "" {
+		l.byTunnel()
+	}
+	switch {
+	case m.Reason != Forward || !m.path.marked:
+	case hasSessionSegment(m.path.text):
+		m.refuse("the path has a segment that ASP.NET takes for a session and drops")
+	case m.path.hasParameters():
+		m.refuse("the path has parameters behind an ampersand, where some servers have the query begin")
+	case m.path.countScripts() > maxScripts:
+		m.refuse("the path has the names of too many scripts")
+	default:
+		l.by(m.path.readings(m.Route)...)
+	}
+}
+
+// queryPaths returns the paths that the query begins with: as it came, and without
+// the tokens that are taken out of it.
+func (m *Match) queryPaths() (all []string) {
+	for _, query := range [...]string{m.query, m.policy.withoutTokens(m.query)} {
+		if !strings.HasPrefix(query, "/") {
+			continue
+		}
+		path, _, _ := strings.Cut(query, "?")
+		if before, behind, _ := strings.Cut(path, "&"); !strings.Contains(behind, "/") {
+			path = before // no segment follows, only other parameters
+		}
+		if !slices.Contains(all, path) {
+			all = append(all, path)
+		}
+	}
+	return all
+}
+
+// hasQueryPath reports whether queryPaths returns any.
+func (m *Match) hasQueryPath() bool {
+	query := m.query
+	for query != "" && m.policy.StripToken {
+		end := strings.IndexAny(query, tokenSeparators)
+		if end < 0 || !m.policy.isTokens(query[:end]) {
+			break
+		}
+		query = query[end+1:]
+	}
+	return strings.HasPrefix(query, "/")
+}
+
+// byQueryPath judges the request by the path that its query begins with, alone and
+// below its own: CodeIgniter routes by that. Where its own is none, a directory or a
+// script, what is on no route there is closed, as it would be by itself; elsewhere
+// such queries are SvelteKit's, for the actions of a page.
+func (l *look) byQueryPath() {
+	m, p := l.m, l.m.policy
+	below, script := m.path.directory()
+	strict := script || m.path.raw == below+"/"
+	for _, path := range m.queryPaths() {
+		others := make([]reading, 2)
+		for i, text := range [...]string{path, below + path} {
+			others[i].rule = routesByQuery
+			if why := others[i].parse(text, p.encodedSlash, p.semicolon); why != "" {
+				m.refuse("the query begins with a path, by which some servers route, and " + why)
+				return
+			}
+			judged := m.path
+			m.path = others[i].pathText
+			found := p.lookFor(m)
+			m.path = judged
+			switch {
+			case m.Reason != Forward || !strict:
+			case found != nil:
+				l.uncovered(found, routesByQuery, "")
+			case m.Route != nil && m.Route.Require.need != needNever:
+				m.refuse("the query begins with a path that is on no route, by which some servers route")
+			}
+			if m.Reason != Forward {
+				return
+			}
+		}
+		l.by(others...)
+	}
+}
+
+// directory returns the path as it stands in the request, without the name of a script
+// at its end, and whether it has that.
+func (p *pathText) directory() (dir string, script bool) {
+	dir = strings.TrimSuffix(p.raw, "/")
+	if p.n > 0 && isScript(p.segment(p.n-1)) {
+		return dir[:strings.LastIndexByte(dir, '/')], true
+	}
+	return dir, false
+}
+
+// urlStart is where Elysia begins to look for the slash at which the path of a URL
+// begins: in a host that isn't short, or behind it.
+const urlStart = 11
+
+// hasShortHost reports whether urlStart is behind the first slash of the path.
+func (m *Match) hasShortHost() bool {
+	return m.host != "" && len("http://")+len(m.host) < urlStart
+}
+
+// behindHost judges the request by the path that begins at a later slash, perhaps
+// in the query, for which Elysia takes it where the host is short.
+func (l *look) behindHost() {
+	m, p := l.m, l.m.policy
+	var others []reading
+	for _, query := range [...]string{m.query, p.withoutTokens(m.query)} {
+		for _, scheme := range [...]string{"http://", "https://"} {
+			url := scheme + m.host + m.path.raw + "?" + query
+			i := strings.IndexByte(url[min(urlStart, len(url)):], '/')
+			if i < 0 || urlStart+i <= len(scheme)+len(m.host) {
+				continue // none, or the path's own
+			}
+			path, _, _ := strings.Cut(url[urlStart+i:], "?")
+			path = strings.TrimSuffix(path, "/")
+			decoded, raw := reading{rule: findsBehindHost}, reading{rule: findsBehindHost}
+			if len(path) > maxPathLength || !raw.split(path) {
+				m.refuse("the host is so short that some servers find the path in the query, and there it is too long")
+				return
+			}
+			if others = append(others, raw); decoded.parse(path+"/", p.encodedSlash, p.semicolon) == "" {
+				others = append(others, decoded)
+			}
+		}
+	}
+	l.by(others...)
+}
+
+// byQueryValues judges the request by the values that its query has for parameters of
+// the path.
+func (l *look) byQueryValues() {
+	others, why := l.m.replaced()
+	if why != "" {
+		l.m.refuse(why)
+		return
+	}
+	l.by(others...)
+}
+
+// byTunnel judges the request by the method that its query has for Restlet.
+func (l *look) byTunnel() {
+	judged := l.m.method
+	l.m.method = l.m.tunnel
+	found := l.m.policy.lookFor(l.m)
+	l.m.method = judged
+	l.uncovered(found, tunnelsMethod, "")
+}
+
+// by judges the request by other readings of its path.
+func (l *look) by(others ...reading) {
+	if len(others) == 0 {
+		return
+	}
+	judged := l.m.path
+	l.judged = &judged
+	for i := range others {
+		if l.m.Reason == Forward {
+			l.reading = &others[i]
+			l.m.path = l.reading.pathText
+			l.alike()
+		}
+	}
+	l.m.path, l.reading = judged, nil
+}
+
+// alike judges the request by its path as it is taken apart now, and by each value of a
+// key that its query repeats.
+func (l *look) alike() {
+	again := &l.m.repeated
+	again.now = 0
+	for !l.uncovered(l.find(l.m.policy.tree, 0), "", "") && again.now < len(again.values) {
+		again.now++
+	}
+}
+
+// uncovered refuses a request that is on another route as well, to some servers, and
+// reports whether it did. other may be nil. rule says why they find it there, and piece
+// for what in the path, unless that is said of the path as a whole.
+func (l *look) uncovered(other *Route, rule, piece string) bool {
+	m := l.m
+	if m.Reason == Forward && other != nil && !(l.enforced && other.Report) && (!m.Route.covers(other, m.policy.Catalog) || l.shifts(other)) {
+		if l.reading != nil {
+			rule, piece = l.reading.rule, l.reading.piece
+		}
+		m.alike, m.piece = other, piece
+		m.refuse("some servers find the path on another route" + rule)
+	}
+	return m.Reason != Forward
+}
+
+// shifts reports whether the path as it is taken apart now has another space or
+// resource, on a route that the request's covers, than as it was judged.
+func (l *look) shifts(other *Route) bool {
+	if l.reading == nil || l.reading.loose || l.m.Route.Require.need == needNever || other.Require.need == needNothing {
+		return false
+	}
+	for _, s := range [...]*Source{&other.Space, &other.Resource} { // the request's are the same
+		if s.Kind != FromPath {
+			continue
+		}
+		judged, text := l.judged.at(s), l.m.path.at(s)
+		if judged == text || s.undotted(judged) == text { // then a grant has to name both (coversValue)
+			continue
+		}
+		// What is routed before it is decoded is decoded afterwards.
+		if decoded, err := url.PathUnescape(text); err != nil || decoded != withSlashes(judged) {
+			return true
+		}
+	}
+	return false
+}
+
+// find is node.find for servers that read literals generously. It refuses a request
+// that one of them finds on a route which its own doesn't cover.
+func (l *look) find(n *node, i int) *Route {
+	m := l.m
+	if i == m.path.n {
+		found := m.pick(n.ends)
+		if found == nil && m.Reason == Forward {
+			l.uncovered(m.pick(n.tails), mountsAtPath, "") // what is mounted at /x takes /x, and /x/, as well
+		}
+		return found
+	}
+	text, last := m.path.segment(i), i == m.path.n-1
+	if next := n.next(text); next != nil {
+		if found := l.find(next, i+1); found != nil || m.Reason != Forward || l.onFile(next, i, isFile(text)) {
+			return found
+		}
+	} else if len(n.edges) > 0 {
+		s := spell(text)
+		for j := range n.edges {
+			if e := &n.edges[j]; s.alike(e.literal, last) && !l.onKeys(i, e.literal) && (l.uncovered(l.find(e.to, i+1), s.loosely(e.literal), text) || l.onFile(e.to, i, isFile(e.literal))) {
+				return nil
+			}
+		}
+	}
+	if !l.inName {
+		l.inName = true
+		followed := map[*node]bool{} // the client may repeat names as it likes
+		for name := range namesIn(text) {
+			to := n.next(name)
+			if to == nil || followed[to] {
+				continue
+			}
+			followed[to] = true
+			if l.uncovered(l.find(to, i+1), findsInName, text) {
+				return nil
+			}
+		}
+		l.inName = false
+	}
+	for j := range n.partial {
+		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && (l.uncovered(l.find(p.to, i+1), comparesLoosely, text) || l.onFile(p.to, i, p.isFile())) {
+			return nil
+		}
+	}
+	whole := "" // the segment before it was cut off
+	if l.reading != nil && last {
+		whole = l.reading.was
+	}
+	for j := range n.partial {
+		if p := &n.partial[j]; p.matches(text) {
+			if found := l.findNamed(p.to, i+1, p.matches(whole)); found != nil || m.Reason != Forward || l.onFile(p.to, i, p.isFile()) {
+				return found
+			}
+		}
+	}
+	if n.parameter != nil {
+		if found := l.findNamed(n.parameter, i+1, whole != ""); found != nil || m.Reason != Forward {
+			return found
+		}
+	}
+	found := m.pick(n.tails)
+	if found != nil && l.reading != nil && l.reading.was != "" {
+		return m.Route
+	}
+	return found
+}
+
+// onFile refuses a request that goes on behind the i-th segment, where the policy knows of
+// no more than a file that ends at the node, if a server that answers with that would be
+// on a route which asks for more. It reports whether the request is refused. Where its own
+// route has a literal behind that segment, the policy knows of more.
+func (l *look) onFile(n *node, i int, file bool) bool {
+	if !file || i+1 >= l.m.path.n || l.m.Route != nil && l.m.Route.pattern.hasLiteral(i+1) {
+		return false
+	}
+	return l.uncovered(l.m.pick(n.ends), servesFile, l.m.path.segment(i))
+}
+
+// onKeys reports whether the request is on a route that has keys of OData behind a
+// literal at the i-th segment by itself: Salaries({key}).
+func (l *look) onKeys(i int, literal string) bool {
+	r := l.m.Route
+	if r == nil || l.reading != nil || i >= len(r.pattern.segments) {
+		return false
+	}
+	before, key := strings.CutSuffix(r.pattern.segments[i].before, "(")
+	return key && before == literal
+}
+
+// findNamed is find behind a parameter. cut says that the path was cut off inside the
+// parameter's value, and that what is left is a value, too (Human of Human Resources):
+// then the request counts as on its own route.
+func (l *look) findNamed(n *node, i int, cut bool) *Route {
+	if !cut {
+		return l.find(n, i)
+	}
+	if l.m.pick(n.ends) == nil {
+		return nil
+	}
+	return l.m.Route
+}
