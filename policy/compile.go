@@ -23,12 +23,11 @@ type Policy struct {
 	preflight    bool
 	encodedSlash slashes
 	semicolon    bool
-	spaces       bool
-	shape        *Shape // of the body of rejections on no route
-	reports      bool   // mode report, for what no route matches
-	enforces     bool   // some route that asks for anything isn't in report mode
-	at           string // where it begins: file:line
-	unsaid       bool   // default isn't written: deny
+	spaces       bool     // some route is in a space
+	enforces     bool     // some route that asks for anything isn't in report mode
+	site         settings // of what no route matches
+	at           string   // where it begins: file:line
+	unsaid       bool     // default isn't written: deny
 }
 
 // Compile checks a configuration and compiles it. Its errors, joined, name the
@@ -59,68 +58,58 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 		fail(err)
 		p.letThrough = append(p.letThrough, credential)
 	}
-	if err := c.Settings.check(); err != nil {
+	if p.site, err = c.Settings.within(defaults); err != nil {
 		fail(err)
 		return nil, errors.Join(errs...)
 	}
-	fail(p.setFallback(c))
-	p.reports = c.Mode == "report"
-	p.shape, err = compileErrorBody(c.ErrorBody)
-	fail(err)
-	fail(p.add(c.Routes, c.Groups, c.Settings, ""))
-	if len(c.OpenAPI) > 0 {
-		fail(At(c.OpenAPI[0].At, errNotExpanded))
-	}
-	fail(At(c.At, p.checkParameters(&c.Settings, 0)))
+	fail(p.setFallback(c.Default))
+	fail(p.add(&GroupConfig{Settings: c.Settings, Routes: c.Routes, Groups: c.Groups, OpenAPI: c.OpenAPI}, p.site, ""))
+	fail(At(c.At, p.checkParameters(&c.Settings, p.routes)))
 	fail(p.tree.conflicts())
 	fail(p.checkLetThrough())
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	for _, r := range p.routes {
-		r.beside = p.tree.beside(r)
-	}
-	p.tree.finish()
-	p.credentials = p.allCredentials()
+	p.finish()
 	return p, nil
 }
 
 // setFallback compiles what default says.
-func (p *Policy) setFallback(c Config) error {
-	word, err := OneOf("default", c.Default, "deny", "any", "public")
+func (p *Policy) setFallback(said string) error {
+	word, err := OneOf("default", said, "deny", "any", "public")
 	if err != nil || word == "deny" {
 		return err
 	}
-	settings := c.Settings
-	settings.Optional = false
-	p.fallback, err = compileRoute(RouteConfig{Methods: []string{"*"}, Pattern: "/*", Require: word}, settings, "", p.Catalog)
-	if err == nil {
-		p.spaces = p.fallback.Space.Kind != FromNone
-	}
+	around := p.site
+	around.optional = false
+	p.fallback, err = compileRoute(&RouteConfig{Methods: []string{"*"}, Pattern: "/*", Require: word}, around, "", p.Catalog)
 	return err
 }
 
-// add compiles the routes of a site or a group and those of the groups in it.
-func (p *Policy) add(routes []RouteConfig, groups []GroupConfig, outer Settings, prefix string) error {
+// add compiles the routes of a site or a group, with its settings, and those of the
+// groups in it.
+func (p *Policy) add(g *GroupConfig, in settings, prefix string) error {
 	var errs []error
-	for _, rc := range routes {
-		r, err := compileRoute(rc, outer, prefix, p.Catalog)
+	for i := range g.Routes {
+		c := &g.Routes[i]
+		r, err := compileRoute(c, in, prefix, p.Catalog)
 		if err != nil {
-			errs = append(errs, At(cmp.Or(rc.At, "route "+strings.Join(rc.Methods, ",")+" "+rc.Pattern), err))
+			errs = append(errs, At(cmp.Or(c.At, "route "+strings.Join(c.Methods, ",")+" "+c.Pattern), err))
 			continue
 		}
-		p.spaces = p.spaces || r.Space.Kind != FromNone
-		p.enforces = p.enforces || !r.Report && r.Require.need != needNothing
 		p.routes = append(p.routes, r)
 		p.tree.insert(r)
 	}
-	for _, g := range groups {
-		errs = append(errs, p.addGroup(g, outer, prefix))
+	for i := range g.Groups {
+		errs = append(errs, p.addGroup(&g.Groups[i], in, prefix))
+	}
+	if len(g.OpenAPI) > 0 {
+		errs = append(errs, At(g.OpenAPI[0].At, errNotExpanded))
 	}
 	return errors.Join(errs...)
 }
 
-func (p *Policy) addGroup(g GroupConfig, outer Settings, prefix string) error {
+func (p *Policy) addGroup(g *GroupConfig, outer settings, prefix string) error {
 	fail := func(err error) error { return At(g.At, fmt.Errorf("group %q: %w", g.Prefix, err)) }
 	if !strings.HasPrefix(g.Prefix, "/") || strings.Contains(g.Prefix, "?") {
 		return fail(errors.New("want a path prefix that begins with /, without a query"))
@@ -133,51 +122,29 @@ func (p *Policy) addGroup(g GroupConfig, outer Settings, prefix string) error {
 	case parsed.tail:
 		return fail(errors.New("a prefix can't end in a segment that takes all the rest"))
 	}
-	if err := g.Settings.check(); err != nil {
+	in, err := g.Settings.within(outer)
+	if err != nil {
 		return fail(err)
 	}
-	if len(g.OpenAPI) > 0 {
-		err = At(g.OpenAPI[0].At, errNotExpanded)
-	}
-	first := len(p.routes)
-	err = errors.Join(err, p.add(g.Routes, g.Groups, g.Settings.within(outer), prefix))
-	if missing := p.checkParameters(&g.Settings, first); missing != nil {
+	before := len(p.routes)
+	err = p.add(g, in, prefix)
+	if missing := p.checkParameters(&g.Settings, p.routes[before:]); missing != nil {
 		err = errors.Join(err, fail(missing))
 	}
 	return err
 }
 
-// check returns what is wrong with settings, whether there are routes for them
-// or not.
-func (s *Settings) check() error {
-	_, err := parseCredentials(s.TokenFrom)
-	_, modeErr := OneOf("mode", s.Mode, "enforce", "report")
-	errs := []error{err, modeErr}
-	for what, text := range s.sources() {
-		if _, err := ParseSource(cmp.Or(text, "none")); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", what, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// sources returns what is said of where the space and the resource are.
-func (s *Settings) sources() iter.Seq2[string, string] {
-	return func(yield func(what, text string) bool) { _ = yield("space", s.Space) && yield("resource", s.Resource) }
-}
-
-// checkParameters refuses a path.<name> of a site or a group that none of its
-// routes, those from first on, has a parameter for. With a slip of the pen there,
-// all of them would be in no space, and a scope would be enough in whichever
-// space it is held.
-func (p *Policy) checkParameters(s *Settings, first int) error {
-	for what, text := range s.sources() {
-		name, ok := strings.CutPrefix(text, "path.")
-		if !ok || first == len(p.routes) {
+// checkParameters refuses a path.<name> of a site or a group that none of its routes has
+// a parameter for. With a slip of the pen there, all of them would be in no space, and a
+// scope would be enough in whichever space it is held.
+func (p *Policy) checkParameters(s *Settings, routes []*Route) error {
+	for _, said := range [...]struct{ what, text string }{{"space", s.Space}, {"resource", s.Resource}} {
+		name, ok := strings.CutPrefix(said.text, "path.")
+		if !ok || len(routes) == 0 {
 			continue
 		}
-		if !slices.ContainsFunc(p.routes[first:], func(r *Route) bool { return (&Source{Name: name}).standsIn(&r.pattern) }) {
-			return fmt.Errorf("%s %s: none of the routes has {%s}", what, text, name)
+		if !slices.ContainsFunc(routes, func(r *Route) bool { return (&Source{Name: name}).standsIn(&r.pattern) }) {
+			return fmt.Errorf("%s %s: none of the routes has {%s}", said.what, said.text, name)
 		}
 	}
 	return nil
@@ -194,6 +161,23 @@ func (p *Policy) checkLetThrough() error {
 		}
 	}
 	return nil
+}
+
+// finish works out what depends on all the routes.
+func (p *Policy) finish() {
+	for r := range p.all() {
+		p.spaces = p.spaces || r.Space.Kind != FromNone
+		for _, c := range r.from {
+			if !slices.Contains(p.credentials, c) {
+				p.credentials = append(p.credentials, c)
+			}
+		}
+	}
+	for _, r := range p.routes {
+		p.enforces = p.enforces || !r.Report && r.Require.need != needNothing
+		r.beside = p.tree.beside(r)
+	}
+	p.tree.finish()
 }
 
 // Routes returns the compiled routes in the order they are written.
@@ -216,17 +200,6 @@ func (p *Policy) all() iter.Seq[*Route] {
 // Credentials returns all the places where routes take tokens from. They aren't to
 // be changed.
 func (p *Policy) Credentials() []Credential { return p.credentials }
-
-func (p *Policy) allCredentials() (all []Credential) {
-	for r := range p.all() {
-		for _, c := range r.from {
-			if !slices.Contains(all, c) {
-				all = append(all, c)
-			}
-		}
-	}
-	return all
-}
 
 // JudgedHeaders returns the headers in which routes find tokens, spaces and resources,
 // or other credentials of the API.
@@ -264,14 +237,14 @@ func (p *Policy) Reporting() (n int) {
 			n++
 		}
 	}
-	if p.reports {
+	if p.site.report {
 		n++
 	}
 	return n
 }
 
 // ReportsDefault reports whether what no route matches is in report mode.
-func (p *Policy) ReportsDefault() bool { return p.reports }
+func (p *Policy) ReportsDefault() bool { return p.site.report }
 
 // Default returns what a request needs that no route matches: "deny", "any" or
 // "public".

@@ -124,6 +124,7 @@ func TestMistakes(t *testing.T) {
 			`Caddyfile:3: group "/v1": space path.wrokspace: none of the routes has {wrokspace}`},
 		{"resource of the site that no route has", Config{Settings: Settings{Resource: "path.id"}, Routes: routes("GET /x any")}, "resource path.id: none of the routes has {id}"},
 		{"settings of a group without routes", Config{Groups: []GroupConfig{{Prefix: "/v1", At: "Caddyfile:3", Settings: Settings{Mode: "off", TokenFrom: []string{"x"}, Space: "x"}}}}, `Caddyfile:3: group "/v1": token_from "x"`},
+		{"error body of a group without routes", Config{Groups: []GroupConfig{{Prefix: "/v1", At: "Caddyfile:3", Settings: Settings{ErrorBody: &ErrorBody{ContentType: "x"}}}}}, `Caddyfile:3: group "/v1": error_body: "x" is no media type`},
 	} {
 		catalog, _ := NewCatalog(nil)
 		_, err := Compile(c.config, catalog)
@@ -132,6 +133,23 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%s: error %v, want it to say %s", c.name, err, c.want)
+		}
+	}
+}
+
+// A mistake in the settings of a site or a group is told once, where it stands, and not
+// of each of its routes.
+func TestMistakesInSettingsAreToldOnce(t *testing.T) {
+	t.Parallel()
+	two := routes("GET /a any", "GET /b any")
+	for _, s := range []Settings{{ErrorBody: &ErrorBody{ContentType: "x"}}, {Resource: "all"}, {Mode: "off"}} {
+		group := GroupConfig{Prefix: "/v1", At: "Caddyfile:9", Settings: s, Routes: two}
+		for where, c := range map[string]Config{"site": {Settings: s, Routes: two}, "group": {Groups: []GroupConfig{group}}} {
+			catalog, _ := NewCatalog(nil)
+			_, err := Compile(c, catalog)
+			if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "Caddyfile:1") || strings.Contains(err.Error(), "Caddyfile:9: ") != (where == "group") {
+				t.Errorf("%+v of a %s: error %v, want a single one with its place", s, where, err)
+			}
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -82,19 +81,6 @@ type GroupConfig struct {
 	Routes  []RouteConfig   `json:"routes,omitempty"`
 	Groups  []GroupConfig   `json:"groups,omitempty"`
 	OpenAPI []OpenAPIConfig `json:"openapi,omitempty"` // documents whose operations are routes
-}
-
-// within returns inner with what it leaves open taken from outer.
-func (inner Settings) within(outer Settings) Settings {
-	if len(inner.TokenFrom) == 0 {
-		inner.TokenFrom = outer.TokenFrom
-	}
-	inner.Mode = cmp.Or(inner.Mode, outer.Mode)
-	inner.Space = cmp.Or(inner.Space, outer.Space)
-	inner.Resource = cmp.Or(inner.Resource, outer.Resource)
-	inner.ErrorBody = cmp.Or(inner.ErrorBody, outer.ErrorBody)
-	inner.Optional = inner.Optional || outer.Optional
-	return inner
 }
 
 // OneOf checks a word of the configuration against those possible and returns

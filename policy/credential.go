@@ -92,9 +92,6 @@ func (c Credential) alone() bool { return c.scheme() != "" && (c.Kind != Bearer 
 var defaultCredentials = []Credential{{Kind: Bearer}, {Kind: Bare}}
 
 func parseCredentials(texts []string) ([]Credential, error) {
-	if len(texts) == 0 {
-		return defaultCredentials, nil
-	}
 	var credentials []Credential
 	for _, text := range texts {
 		c, err := ParseCredential(text)

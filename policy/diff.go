@@ -140,7 +140,7 @@ func (r *Route) asks(requirement string) string {
 	if r.Report {
 		says = append(says, "mode report")
 	}
-	if r.Require.need != needNothing && r.Require.need != needNever {
+	if r.Require.dependsOnToken() {
 		if r.Space.Kind != FromNone {
 			says = append(says, "space "+r.Space.String())
 		}

@@ -183,5 +183,5 @@ func (m *Match) Shape() *Shape {
 	if m.Route != nil {
 		return m.Route.shape
 	}
-	return m.policy.shape
+	return m.policy.site.shape
 }

@@ -126,7 +126,7 @@ func (m *Match) Reports() bool {
 	case m.Route != nil:
 		return m.Route.Report
 	}
-	return m.policy.reports
+	return m.policy.site.report
 }
 
 // Match finds the request's route and what is asked of it, and takes the token

@@ -133,7 +133,7 @@ func TestMutants(t *testing.T) {
 		{Name: "a second path", Run: "^TestSecondPath$", File: "match.go", Old: `case (m.method == "COPY" || m.method == "MOVE") && len(m.header["Destination"]) > 0:`, New: "case false:"},
 
 		{Name: "routes that aren't in report mode", Run: report, File: "match.go", Old: "case m.unsure && m.policy.enforces:", New: "case false:"},
-		{Name: "the same, on no route", Run: report, File: "secondlook.go", Old: "r == nil && p.reports ||", New: ""},
+		{Name: "the same, on no route", Run: report, File: "secondlook.go", Old: "r == nil && p.site.report ||", New: ""},
 		{Name: "the same, on another", Run: report, File: "secondlook.go", Old: "|| r != nil && r.Report; reports", New: "; reports"},
 
 		{Name: "keys in other spellings", Run: query, File: "query.go", Old: "case sameKey(name, key):", New: "case false:"},

@@ -32,6 +32,9 @@ func (r *Requirement) String() string { return r.text }
 // alternatives the first. It is what a challenge names (RFC 6750 section 3).
 func (r *Requirement) Enough() string { return r.scope }
 
+// dependsOnToken reports whether it depends on a token: public and never don't.
+func (r *Requirement) dependsOnToken() bool { return r.need == needScopes || r.need == needAny }
+
 // ParseRequirement reads "a b|c", public, any, never; empty means any.
 func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
 	words := strings.Fields(text)

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,8 +16,8 @@ type Route struct {
 	Optional bool
 	Report   bool   // mode report
 	At       string // where it is written: file:line
-	Implicit bool   // no requirement was written; any valid token is enough
 
+	implicit    bool // no requirement was written: any valid token is enough
 	pattern     pattern
 	byRestRoute bool   // it has a condition on restRoute
 	beside      []int  // the segments where it has a parameter and others a literal (node.beside)
@@ -37,13 +36,9 @@ func (r *Route) String() string {
 	return s
 }
 
-// compileRoute works out one route of the configuration.
-func compileRoute(c RouteConfig, outer Settings, prefix string, catalog *Catalog) (*Route, error) {
-	settings := c.Settings.within(outer)
-	r := &Route{
-		Methods: c.Methods, Pattern: join(prefix, c.Pattern), Optional: settings.Optional,
-		At: c.At, Implicit: strings.TrimSpace(c.Require) == "",
-	}
+// compileRoute compiles one route of a site or a group with these settings and prefix.
+func compileRoute(c *RouteConfig, around settings, prefix string, catalog *Catalog) (*Route, error) {
+	r := &Route{Methods: c.Methods, Pattern: join(prefix, c.Pattern), At: c.At, implicit: strings.TrimSpace(c.Require) == ""}
 	if !strings.HasPrefix(c.Pattern, "/") {
 		return nil, fmt.Errorf("pattern %q: want a path, which begins with /", c.Pattern)
 	}
@@ -57,27 +52,19 @@ func compileRoute(c RouteConfig, outer Settings, prefix string, catalog *Catalog
 	if r.Require, err = ParseRequirement(c.Require, catalog); err != nil {
 		return nil, err
 	}
-	if r.Require.need == needNothing || r.Require.need == needNever {
-		if c.Optional {
-			return nil, fmt.Errorf("optional: says nothing beside %q", r.Require.text)
-		}
-		r.Optional = false
+	if c.Optional && !r.Require.dependsOnToken() {
+		return nil, fmt.Errorf("optional: says nothing beside %q", r.Require.text)
 	}
-	if r.from, err = parseCredentials(settings.TokenFrom); err != nil {
-		return nil, err
-	}
-	mode, err := OneOf("mode", settings.Mode, "enforce", "report")
+	in, err := c.Settings.within(around)
 	if err != nil {
 		return nil, err
 	}
-	r.Report = mode == "report"
-	if r.shape, err = compileErrorBody(settings.ErrorBody); err != nil {
+	r.from, r.Report, r.shape = in.from, in.report, in.shape
+	r.Optional = in.optional && r.Require.dependsOnToken()
+	if r.Space, err = r.source("space", in.space, c.Space != ""); err != nil {
 		return nil, err
 	}
-	if r.Space, err = r.source("space", c.Space, outer.Space); err != nil {
-		return nil, err
-	}
-	if r.Resource, err = r.source("resource", c.Resource, outer.Resource); err != nil {
+	if r.Resource, err = r.source("resource", in.resource, c.Resource != ""); err != nil {
 		return nil, err
 	}
 	return r, r.checkSources()
@@ -100,34 +87,23 @@ func (r *Route) checkSources() error {
 	return nil
 }
 
-// source works out where a route's space or resource is found: own is what the
-// route says, inherited what its groups and the site say.
-func (r *Route) source(what, own, inherited string) (Source, error) {
-	text := cmp.Or(own, inherited)
-	s, err := ParseSource(cmp.Or(text, "none"))
-	if err != nil {
-		return s, fmt.Errorf("%s: %w", what, err)
-	}
-	if what == "resource" && (s.Kind == FromToken || s.Kind == FromAll) {
-		return s, fmt.Errorf("resource: %q is for spaces only", text)
-	}
-	ok := text != ""
+// source returns where the route's space or resource is, of which s is said: by the route
+// itself, or by what is around it, for those of its routes that have the parameter.
+func (r *Route) source(what string, s Source, own bool) (Source, error) {
+	found := s.text != ""
 	if s.Kind == FromPath {
-		ok = s.standsIn(&r.pattern)
+		found = s.standsIn(&r.pattern)
 	}
 	switch {
-	case ok:
+	case found:
 		return s, nil
-	case own != "":
-		return s, fmt.Errorf("%s %s: pattern %s has no {%s}", what, own, r.Pattern, s.Name)
-	}
-	// Nothing was said, or by a group, for its routes that have the parameter.
-	space := Source{Kind: FromPath, Name: "space", text: "path.space"}
-	if what == "space" && space.standsIn(&r.pattern) {
-		return space, nil
-	}
-	if what == "space" {
-		r.outside = text
+	case own:
+		return s, fmt.Errorf("%s %s: pattern %s has no {%s}", what, s.text, r.Pattern, s.Name)
+	case what == "space":
+		if space := (Source{Kind: FromPath, Name: "space", text: "path.space"}); space.standsIn(&r.pattern) {
+			return space, nil
+		}
+		r.outside = s.text
 	}
 	return Source{Kind: FromNone, text: "none"}, nil
 }

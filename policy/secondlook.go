@@ -32,7 +32,7 @@ type look struct {
 // well: so there, it is first looked for on routes that are enforced.
 func (m *Match) lookAgain() {
 	r, p := m.Route, m.policy
-	if reports := r == nil && p.reports || r != nil && r.Report; reports && p.enforces {
+	if reports := r == nil && p.site.report || r != nil && r.Report; reports && p.enforces {
 		(&look{m: m, enforced: true}).all()
 		m.unsure = m.Reason != Forward
 	}

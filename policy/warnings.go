@@ -81,10 +81,10 @@ func (p *Policy) warnings() (warnings []Warning) {
 	methods := listedMethods([]string{someMethod}, p)
 	slices.Sort(methods)
 	for _, r := range p.routes {
-		if r.Implicit {
+		if r.implicit {
 			warn(r.At, WarnNoScope, r.name()+" names no scope: any valid token is enough; write any to say so")
 		}
-		if r.outside != "" && r.Require.need != needNothing && r.Require.need != needNever {
+		if r.outside != "" && r.Require.dependsOnToken() {
 			warn(r.At, WarnNoSpace, r.name()+" is in no space, for its pattern has no {"+strings.TrimPrefix(r.outside, "path.")+"}: write space none to say so")
 		}
 		if r.pattern.tail && r.Require.need == needNothing {

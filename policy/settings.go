@@ -1,0 +1,56 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+)
+
+// settings are compiled Settings: of the site, a group or a route, with what they leave
+// open taken from what is around them.
+type settings struct {
+	from            []Credential
+	report          bool   // mode report
+	space, resource Source // without a text where nothing is said
+	shape           *Shape
+	optional        bool
+}
+
+// defaults are the settings around a site.
+var defaults = settings{from: defaultCredentials, shape: problemBody}
+
+// within compiles settings that stand within others. Its errors are joined.
+func (s *Settings) within(outer settings) (settings, error) {
+	in := outer
+	in.optional = outer.optional || s.Optional
+	var errs [5]error
+	if len(s.TokenFrom) > 0 {
+		in.from, errs[0] = parseCredentials(s.TokenFrom)
+	}
+	if s.Mode != "" {
+		var mode string
+		mode, errs[1] = OneOf("mode", s.Mode, "enforce", "report")
+		in.report = mode == "report"
+	}
+	if s.Space != "" {
+		in.space, errs[2] = sourceOf("space", s.Space)
+	}
+	if s.Resource != "" {
+		in.resource, errs[3] = sourceOf("resource", s.Resource)
+	}
+	if s.ErrorBody != nil {
+		in.shape, errs[4] = compileErrorBody(s.ErrorBody)
+	}
+	return in, errors.Join(errs[:]...)
+}
+
+// sourceOf reads where the space or the resource is.
+func sourceOf(what, text string) (Source, error) {
+	s, err := ParseSource(text)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%s: %w", what, err)
+	case what == "resource" && (s.Kind == FromToken || s.Kind == FromAll):
+		err = fmt.Errorf("resource: %q is for spaces only", text)
+	}
+	return s, err
+}
