@@ -130,9 +130,9 @@ func (p *Policy) Check(c Case) error {
 	case m.Route == nil:
 		return fmt.Errorf("want scope %s, but no route matches", scope)
 	case !slices.Equal(p.Catalog.normalized(m.Route.Require.text), p.Catalog.normalized(scope)):
-		return fmt.Errorf("want scope %s, got %s%s", scope, m.Route.Require.text, written(m.Route))
+		return fmt.Errorf("want scope %s, got %s%s", scope, m.Route.Require.text, m.Route.written())
 	case m.Route.Optional != c.Anonymous && scope != "public":
-		return fmt.Errorf("want anonymous %t, got %t%s", c.Anonymous, m.Route.Optional, written(m.Route))
+		return fmt.Errorf("want anonymous %t, got %t%s", c.Anonymous, m.Route.Optional, m.Route.written())
 	}
 	return errors.Join(
 		sameValueFound("space", c.Space, m.Space, m.Route),
@@ -147,7 +147,7 @@ func sameValueFound(what string, want *string, got string, r *Route) error {
 	if *want == got {
 		return nil
 	}
-	return fmt.Errorf("want %s %s, got %s%s", what, cmp.Or(*want, "none"), cmp.Or(got, "none"), written(r))
+	return fmt.Errorf("want %s %s, got %s%s", what, cmp.Or(*want, "none"), cmp.Or(got, "none"), r.written())
 }
 
 // request makes the request of a case. A space in its path or query is written

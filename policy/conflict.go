@@ -38,9 +38,7 @@ func (n *node) partialConflicts() (errs []error) {
 			if !ok || a.within(&b.segment) || b.within(&a.segment) {
 				continue
 			}
-			r, s := a.first, b.first
-			errs = append(errs, At(s.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: the segment %q is on both",
-				strings.Join(s.Methods, ","), s.Pattern, strings.Join(r.Methods, ","), r.Pattern, written(r), both.with("…"))))
+			errs = append(errs, notApart(b.first, a.first, fmt.Sprintf("the segment %q is on both", both.with("…"))))
 		}
 	}
 	return errs
@@ -71,8 +69,12 @@ func conflict(a, b *Route, all []*Route) error {
 		}
 		where = "a request with ?" + strings.Join(query, "&") + " is on both; add a route for that"
 	}
-	return At(b.At, fmt.Errorf("route %s %s can't be told apart from %s %s%s: %s",
-		strings.Join(b.Methods, ","), b.Pattern, strings.Join(a.Methods, ","), a.Pattern, written(a), where))
+	return notApart(b, a, where)
+}
+
+// notApart is the error of a route that can't be told apart from one before it.
+func notApart(r, before *Route, where string) error {
+	return At(r.At, fmt.Errorf("%s can't be told apart from %s: %s", r.name(), before.place(), where))
 }
 
 // decides reports whether the route is more specific than a or b, which are

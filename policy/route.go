@@ -17,23 +17,39 @@ type Route struct {
 	Report   bool   // mode report
 	At       string // where it is written: file:line
 
-	implicit    bool // no requirement was written: any valid token is enough
-	pattern     pattern
-	byRestRoute bool   // it has a condition on restRoute
-	beside      []int  // the segments where it has a parameter and others a literal (node.beside)
-	outside     string // the inherited path.<name> of the space whose parameter this pattern lacks, or ""; for a warning
-	from        []Credential
-	methods     methodSet
-	shape       *Shape // of the body of rejections
+	implicit bool // no requirement was written: any valid token is enough
+	pattern  pattern
+	beside   []int  // the segments where it has a parameter and others a literal (node.beside)
+	outside  string // the inherited path.<name> of the space whose parameter this pattern lacks, or ""; for a warning
+	from     []Credential
+	methods  methodSet
+	shape    *Shape // of the body of rejections
 }
 
 // String returns the route as the Caddyfile has it.
 func (r *Route) String() string {
-	s := "route " + strings.Join(r.Methods, ",") + " " + r.Pattern + " " + r.Require.String()
+	s := r.name() + " " + r.Require.String()
 	if r.Optional {
 		s += " (optional)"
 	}
 	return s
+}
+
+// name returns "route GET,PUT /x".
+func (r *Route) name() string { return "route " + r.short() }
+
+// place returns "GET,PUT /x (Caddyfile:3)".
+func (r *Route) place() string { return r.short() + r.written() }
+
+// short returns "GET,PUT /x".
+func (r *Route) short() string { return strings.Join(r.Methods, ",") + " " + r.Pattern }
+
+// written returns where the route is written, " (Caddyfile:3)", or "".
+func (r *Route) written() string {
+	if r.At == "" {
+		return ""
+	}
+	return " (" + r.At + ")"
 }
 
 // compileRoute compiles one route of a site or a group with these settings and prefix.
@@ -125,16 +141,3 @@ func (r *Route) covers(s *Route, c *Catalog) bool {
 	}
 	return r.Space == s.Space && r.Resource == s.Resource && slices.Equal(r.from, s.from) && r.Require.covers(&s.Require, c)
 }
-
-func written(r *Route) string {
-	if r.At == "" {
-		return ""
-	}
-	return " (" + r.At + ")"
-}
-
-// name returns the route's methods and pattern.
-func (r *Route) name() string { return "route " + strings.Join(r.Methods, ",") + " " + r.Pattern }
-
-// place names the route with where it is written.
-func (r *Route) place() string { return strings.Join(r.Methods, ",") + " " + r.Pattern + written(r) }

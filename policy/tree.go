@@ -133,9 +133,6 @@ func (n *node) finishPlace() {
 	for _, routes := range [][]*Route{n.ends, n.tails} {
 		slices.SortStableFunc(routes, func(a, b *Route) int { return compareConditions(&b.pattern, &a.pattern) })
 		listValues(routes)
-		for _, r := range routes {
-			r.byRestRoute = r.pattern.names(restRoute)
-		}
 	}
 	slices.SortStableFunc(n.partial, func(a, b partial) int {
 		return cmp.Compare(len(b.before)+len(b.after), len(a.before)+len(a.after))

@@ -106,7 +106,7 @@ func (p *Policy) warnings() (warnings []Warning) {
 			folded := foldSegment(e.literal)
 			if other := seen[folded]; other != nil {
 				a, b := other.to.any(), e.to.any()
-				warn(b.At, WarnCase, b.name()+": "+e.literal+" and "+other.literal+written(a)+" are the same to servers that ignore case")
+				warn(b.At, WarnCase, b.name()+": "+e.literal+" and "+other.literal+a.written()+" are the same to servers that ignore case")
 			}
 			seen[folded] = e
 		}
@@ -187,7 +187,7 @@ func (p *Policy) fallsThrough(r *Route) string {
 	var stricter []string
 	for _, s := range p.routes {
 		if r.pattern.tail && r.pattern.above(&s.pattern) && r.sharesMethod(s) && r.Require.need != needNever && !r.covers(s, p.Catalog) {
-			stricter = append(stricter, strings.Join(s.Methods, ",")+" "+s.Pattern+" ("+s.asks(s.Require.text)+")"+written(s))
+			stricter = append(stricter, s.short()+" ("+s.asks(s.Require.text)+")"+s.written())
 		}
 	}
 	if len(stricter) == 0 {
@@ -269,7 +269,7 @@ func misspelt(policies []*Policy) (warnings []Warning) {
 			if more := cmp.Or(cmp.Compare(count[other], count[name]), cmp.Compare(name, other)); more > 0 {
 				r := first[name]
 				warnings = append(warnings, Warning{At: r.At, Kind: WarnMisspelt,
-					Text: r.name() + " asks for the scope " + name + ", which looks like " + other + written(first[other]) + "; declare scopes to have them checked"})
+					Text: r.name() + " asks for the scope " + name + ", which looks like " + other + first[other].written() + "; declare scopes to have them checked"})
 				break
 			}
 		}
