@@ -80,8 +80,8 @@ func (c charset) keepsNames(query string) bool {
 	if c == likeUTF8 {
 		return true
 	}
-	for pair := range strings.FieldsFuncSeq(query, endsPair) {
-		if name, _, _ := strings.Cut(pair, "="); !c.keeps(name) {
+	for name := range parameters(query) {
+		if !c.keeps(name) {
 			return false
 		}
 	}

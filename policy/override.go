@@ -17,12 +17,11 @@ import (
 // see namesPath). rest says that it has restRoute.
 func overrides(query, method string) (why string, rest bool) {
 	var odd oddNames
-	for pair := range strings.FieldsFuncSeq(query, endsPair) {
-		name, value, _ := strings.Cut(pair, "=")
+	for name, value := range parameters(query) {
 		if hasColon(name) && publishes(decodeEscapes(name)) {
 			return "the query has a name by which Zope finds another path", rest
 		}
-		if !beginsOverride(pair[0]) {
+		if name == "" || !beginsOverride(name[0]) {
 			continue
 		}
 		name = generous(name)
@@ -53,8 +52,7 @@ func (m *Match) tunneled() string {
 	if m.method != http.MethodPost {
 		return ""
 	}
-	for pair := range strings.FieldsFuncSeq(m.query, endsPair) {
-		name, value, _ := strings.Cut(pair, "=")
+	for name, value := range parameters(m.query) {
 		if !sameKey(generous(name), "method") {
 			continue
 		}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"net/url"
 	"strings"
 	"unicode"
@@ -105,13 +106,30 @@ func queryValues(raw, key string, values []string) (n int, why string) {
 	return n, ""
 }
 
-// endsPair reports whether some server ends a parameter of the query at r.
-func endsPair(r rune) bool { return r == '&' || r == ';' }
+// pairEnds are the characters at which some server ends a parameter of the query.
+const pairEnds = "&;"
+
+// parameters yields the names and values of those in a query, as they stand there.
+func parameters(query string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for query != "" {
+			pair := query
+			if end := strings.IndexAny(query, pairEnds); end >= 0 {
+				pair, query = query[:end], query[end+1:]
+			} else {
+				query = ""
+			}
+			if name, value, _ := strings.Cut(pair, "="); pair != "" && !yield(name, value) {
+				return
+			}
+		}
+	}
+}
 
 // hasKey reports whether a server that splits a query at its semicolons as well finds key.
 func hasKey(query, key string) bool {
-	for pair := range strings.FieldsFuncSeq(query, endsPair) {
-		if name, _, _ := strings.Cut(pair, "="); sameKey(unescapeQuery(name), key) {
+	for name := range parameters(query) {
+		if sameKey(unescapeQuery(name), key) {
 			return true
 		}
 	}

@@ -27,11 +27,10 @@ func (m *Match) otherValue(key, value string) (why string) {
 // be told.
 func (m *Match) otherValues(key, value string) (all []string, why string) {
 	var odd oddNames
-	for pair := range strings.FieldsFuncSeq(m.query, endsPair) {
-		if isAlnum(pair[0]) && isAlnum(key[0]) && lower(pair[0]) != lower(key[0]) {
+	for name, other := range parameters(m.query) {
+		if name != "" && isAlnum(name[0]) && isAlnum(key[0]) && lower(name[0]) != lower(key[0]) {
 			continue
 		}
-		name, other, _ := strings.Cut(pair, "=")
 		name = generous(name)
 		if odd.tooMany(name) {
 			return nil, "the query has too many names that aren't ASCII"

@@ -95,7 +95,7 @@ func (m *Match) queryPaths() (all []string) {
 func (m *Match) hasQueryPath() bool {
 	query := m.query
 	for query != "" && m.policy.StripToken {
-		end := strings.IndexAny(query, tokenSeparators)
+		end := strings.IndexAny(query, pairEnds)
 		if end < 0 || !m.policy.isTokens(query[:end]) {
 			break
 		}

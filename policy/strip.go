@@ -29,7 +29,7 @@ func (m *Match) Strip(r *http.Request, isToken func(secret string) bool) {
 				delete(r.Header, c.Name)
 			}
 		case Query:
-			r.URL.RawQuery = without(r.URL.RawQuery, tokenSeparators, func(pair string) bool {
+			r.URL.RawQuery = without(r.URL.RawQuery, pairEnds, func(pair string) bool {
 				name, value, _ := strings.Cut(pair, "=")
 				return unescapeQuery(name) == c.Name && taken(unescapeQuery(value))
 			})
@@ -48,16 +48,13 @@ func (m *Match) Strip(r *http.Request, isToken func(secret string) bool) {
 	}
 }
 
-// tokenSeparators end a parameter of the query that is taken out.
-const tokenSeparators = "&;"
-
 // withoutTokens returns a query as it goes upstream where all is taken out of it that
 // may be a token.
 func (p *Policy) withoutTokens(query string) string {
 	if !p.StripToken {
 		return query
 	}
-	return without(query, tokenSeparators, p.isTokens)
+	return without(query, pairEnds, p.isTokens)
 }
 
 // isTokens reports whether a parameter of the query is one of those that tokens are
