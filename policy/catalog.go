@@ -129,7 +129,7 @@ func (c *Catalog) declare(name string) error {
 	if err := token.ValidScopeName(name); err != nil {
 		return err
 	}
-	if slices.Contains([]string{"any", "public", "never", "deny"}, name) {
+	if _, ok := alone[name]; ok || name == "deny" {
 		return fmt.Errorf("scope %s: in a policy this word means something else", name)
 	}
 	if _, dup := c.numbers[name]; dup {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,43 +36,45 @@ func (r *Requirement) Enough() string { return r.scope }
 // dependsOnToken reports whether it depends on a token: public and never don't.
 func (r *Requirement) dependsOnToken() bool { return r.need == needScopes || r.need == needAny }
 
+// alone are the requirements that are a single word.
+var alone = map[string]need{"any": needAny, "public": needNothing, "never": needNever}
+
 // ParseRequirement reads "a b|c", public, any, never; empty means any.
 func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
-	words := strings.Fields(text)
-	r := Requirement{text: strings.Join(words, " ")}
-	if len(words) == 0 {
-		words = []string{"any"}
-		r.text = "any"
+	r := Requirement{text: cmp.Or(strings.Join(strings.Fields(text), " "), "any")}
+	if err := r.parse(catalog); err != nil {
+		return r, fmt.Errorf("requirement %q: %w", r.text, err)
 	}
-	single := map[string]need{"any": needAny, "public": needNothing, "never": needNever}
+	return r, nil
+}
+
+// parse reads the text.
+func (r *Requirement) parse(catalog *Catalog) error {
 	if r.text == "deny" {
-		return r, errors.New(`requirement "deny": is for default; a route that no token opens is never`)
+		return errors.New("is for default; a route that no token opens is never")
+	}
+	if n, ok := alone[r.text]; ok {
+		r.need = n
+		return nil
 	}
 	var enough []string
-	for _, word := range words {
-		if n, ok := single[word]; ok {
-			if len(words) > 1 {
-				return r, fmt.Errorf("requirement %q: %q stands alone, without scopes", r.text, word)
-			}
-			r.need = n
-			return r, nil
-		}
+	for word := range strings.FieldsSeq(r.text) {
 		var clause []int
-		for i, name := range strings.Split(word, "|") {
-			if _, ok := single[name]; ok {
-				return r, fmt.Errorf("requirement %q: %q stands alone, without scopes", r.text, name)
+		for name := range strings.SplitSeq(word, "|") {
+			if _, ok := alone[name]; ok {
+				return fmt.Errorf("%q stands alone, without scopes", name)
 			}
 			if name == "" {
-				return r, fmt.Errorf("requirement %q: want a scope on both sides of |, without blanks", r.text)
+				return errors.New("want a scope on both sides of |, without blanks")
 			}
 			if strings.HasPrefix(name, "{") {
-				return r, fmt.Errorf("requirement %q: %s isn't replaced here; an environment variable {$NAME} is", r.text, name)
+				return fmt.Errorf("%s isn't replaced here; an environment variable {$NAME} is", name)
 			}
 			n, err := catalog.require(name)
 			if err != nil {
-				return r, fmt.Errorf("requirement %q: %w", r.text, err)
+				return err
 			}
-			if name = catalog.scope(name); i == 0 && !slices.Contains(enough, name) {
+			if name = catalog.scope(name); clause == nil && !slices.Contains(enough, name) {
 				enough = append(enough, name)
 			}
 			if !slices.Contains(clause, n) {
@@ -81,7 +84,7 @@ func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
 		r.clauses = append(r.clauses, clause)
 	}
 	r.scope = strings.Join(enough, " ")
-	return r, nil
+	return nil
 }
 
 // covers reports whether a token that holds what r asks for holds what s asks
