@@ -31,36 +31,37 @@ type look struct {
 // more than its own. In report mode it would be forwarded all the same, on no route as
 // well: so there, it is first looked for on routes that are enforced.
 func (m *Match) lookAgain() {
-	r, p := m.Route, m.policy
-	if reports := r == nil && p.site.report || r != nil && r.Report; reports && p.enforces {
+	if m.Reports() && m.policy.enforces {
 		(&look{m: m, enforced: true}).all()
 		m.unsure = m.Reason != Forward
 	}
-	if r != nil && m.Reason == Forward {
+	if m.Route != nil && m.Reason == Forward {
 		(&look{m: m}).all()
 	}
 }
 
-// all looks at all the readings of the request.
+// all looks at the request in all its readings, until it is refused for one: then the
+// steps that follow do nothing. (A list of them would have Match escape to the heap.)
 func (l *look) all() {
-	m := l.m
 	l.alike()
-	if m.policy.semicolon {
-		l.by(m.path.beforeSemicolon()...)
+	l.beforeSemicolon()
+	l.byQueryValues()
+	l.byQueryPath()
+	l.behindHost()
+	l.byTunnel()
+	l.byOtherPaths()
+}
+
+// beforeSemicolon judges the request by its path up to a semicolon.
+func (l *look) beforeSemicolon() {
+	if l.m.Reason == Forward && l.m.policy.semicolon {
+		l.by(l.m.path.beforeSemicolon()...)
 	}
-	if m.Reason == Forward {
-		l.byQueryValues()
-	}
-	if m.Reason == Forward && m.hasQueryPath() {
-		l.byQueryPath()
-	}
-	if m.Reason == Forward && m.hasShortHost() {
-		l.behindHost()
-	}
-	if m.Reason == Forward && m.tunnel != "" {
-		l.byTunnel()
-	}
-	switch {
+}
+
+// byOtherPaths judges the request by the other ways to take its path apart.
+func (l *look) byOtherPaths() {
+	switch m := l.m; {
 	case m.Reason != Forward || !m.path.marked:
 	case hasSessionSegment(m.path.text):
 		m.refuse("the path has a segment that ASP.NET takes for a session and drops")
@@ -73,10 +74,14 @@ func (l *look) all() {
 	}
 }
 
-// queryPaths returns the paths that the query begins with: as it came, and without
-// the tokens that are taken out of it.
+// queries returns the query as it came, and without the tokens that are taken out of it.
+func (m *Match) queries() [2]string {
+	return [...]string{m.query, m.policy.withoutTokens(m.query)}
+}
+
+// queryPaths returns the paths that the query begins with.
 func (m *Match) queryPaths() (all []string) {
-	for _, query := range [...]string{m.query, m.policy.withoutTokens(m.query)} {
+	for _, query := range m.queries() {
 		if !strings.HasPrefix(query, "/") {
 			continue
 		}
@@ -110,6 +115,9 @@ func (m *Match) hasQueryPath() bool {
 // such queries are SvelteKit's, for the actions of a page.
 func (l *look) byQueryPath() {
 	m, p := l.m, l.m.policy
+	if m.Reason != Forward || !m.hasQueryPath() {
+		return
+	}
 	below, script := m.path.directory()
 	strict := script || m.path.raw == below+"/"
 	for _, path := range m.queryPaths() {
@@ -162,8 +170,11 @@ func (m *Match) hasShortHost() bool {
 // in the query, for which Elysia takes it where the host is short.
 func (l *look) behindHost() {
 	m, p := l.m, l.m.policy
+	if m.Reason != Forward || !m.hasShortHost() {
+		return
+	}
 	var others []reading
-	for _, query := range [...]string{m.query, p.withoutTokens(m.query)} {
+	for _, query := range m.queries() {
 		for _, scheme := range [...]string{"http://", "https://"} {
 			url := scheme + m.host + m.path.raw + "?" + query
 			i := strings.IndexByte(url[min(urlStart, len(url)):], '/')
@@ -188,6 +199,9 @@ func (l *look) behindHost() {
 // byQueryValues judges the request by the values that its query has for parameters of
 // the path.
 func (l *look) byQueryValues() {
+	if l.m.Reason != Forward {
+		return
+	}
 	others, why := l.m.replaced()
 	if why != "" {
 		l.m.refuse(why)
@@ -198,6 +212,9 @@ func (l *look) byQueryValues() {
 
 // byTunnel judges the request by the method that its query has for Restlet.
 func (l *look) byTunnel() {
+	if l.m.Reason != Forward || l.m.tunnel == "" {
+		return
+	}
 	judged := l.m.method
 	l.m.method = l.m.tunnel
 	found := l.m.policy.lookFor(l.m)
