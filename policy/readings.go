@@ -60,12 +60,7 @@ func (p *pathText) readings(r *Route) (all []reading) {
 	if p.oddlyEscaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")), comparesEncoded, "")
 	}
-	if whole := p.whole(); strings.Count(whole, "/") > p.n {
-		all = appendPath(all, whole, splitsEncoded, "")
-		if merged := mergeSlashes(whole); merged != whole {
-			all = appendPath(all, merged, splitsEncoded, "")
-		}
-	}
+	all = appendAtSlashes(all, p, splitsEncoded, "")
 	for _, split := range all {
 		all = append(all, split.pages()...)
 	}
@@ -76,26 +71,29 @@ func (p *pathText) readings(r *Route) (all []reading) {
 		all = appendSplit(all, p.withoutDots())
 	}
 	all = append(all, p.pages()...)
-	for _, at := range [...]struct {
-		c    byte
-		rule string
-	}{{'&', cutsAtAmpersand}, {' ', cutsAtBlank}} {
-		if end := p.indexOf(at.c, r); end > 0 {
-			cut := p.upTo(end, at.rule)
-			cut.piece = p.text[end:p.bounds[p.n]]
-			if p.text[end-1] != '/' {
-				cut.piece = p.segment(cut.n - 1)
-				if at.c == ' ' && r.takes(cut.n-1) {
-					cut.was = cut.piece
-				}
-			}
-			all = appendSplit(all, cut)
-		}
-	}
+	all = p.appendCut(all, r, '&', cutsAtAmpersand)
+	all = p.appendCut(all, r, ' ', cutsAtBlank)
 	for _, base := range all {
 		all = append(all, base.scripts(nil)...)
 	}
 	return append(all, p.scripts(r)...)
+}
+
+// appendCut appends the path up to the first c, if it has one.
+func (p *pathText) appendCut(all []reading, r *Route, c byte, rule string) []reading {
+	end := p.indexOf(c, r)
+	if end < 0 {
+		return all
+	}
+	cut := p.upTo(end, rule)
+	cut.piece = p.text[end:p.bounds[p.n]]
+	if p.text[end-1] != '/' {
+		cut.piece = p.segment(cut.n - 1)
+		if c == ' ' && r.takes(cut.n-1) {
+			cut.was = cut.piece
+		}
+	}
+	return appendSplit(all, cut)
 }
 
 // indexOf returns where the first c stands in the path, but for literals of r, or -1.
@@ -285,16 +283,22 @@ func appendPath(all []reading, text, rule, piece string) []reading {
 
 // appendSplit appends a reading and, where it has encoded slashes, the same split at them.
 func appendSplit(all []reading, r reading) []reading {
-	n, whole := len(all), r.whole()
-	all = append(all, r)
-	if strings.Count(whole, "/") > r.n {
-		all = appendPath(all, whole, r.rule, r.piece)
-		if merged := mergeSlashes(whole); merged != whole {
-			all = appendPath(all, merged, r.rule, r.piece)
-		}
-	}
+	n := len(all)
+	all = appendAtSlashes(append(all, r), &r.pathText, r.rule, r.piece)
 	for i := range all[n:] {
 		all[n+i].raw, all[n+i].loose = r.raw, r.loose
+	}
+	return all
+}
+
+// appendAtSlashes appends a path split at its encoded slashes, if it has any: with the
+// empty segments that this makes, and without.
+func appendAtSlashes(all []reading, p *pathText, rule, piece string) []reading {
+	if whole := p.whole(); strings.Count(whole, "/") > p.n {
+		all = appendPath(all, whole, rule, piece)
+		if merged := mergeSlashes(whole); merged != whole {
+			all = appendPath(all, merged, rule, piece)
+		}
 	}
 	return all
 }
