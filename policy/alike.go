@@ -183,7 +183,7 @@ func shortName(text, literal string) bool {
 		return false
 	}
 	number, _, _ := strings.Cut(text[i+1:], ".")
-	return number != "" && strings.Trim(number, "0123456789") == ""
+	return number != "" && allDigits(number)
 }
 
 // foldSegment reduces a segment to what is left of it in the spellings that some

@@ -56,3 +56,14 @@ func plainBytes(text, others string) bool {
 	}
 	return true
 }
+
+// digits returns how many digits of a base s begins with.
+func digits(s string, base int) (n int) {
+	for n < len(s) && isHex(s[n]) && int(unhex(s[n])) < base {
+		n++
+	}
+	return n
+}
+
+// allDigits reports whether s has decimal digits only; "" has.
+func allDigits(s string) bool { return digits(s, 10) == len(s) }

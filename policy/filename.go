@@ -52,7 +52,7 @@ func endOfScript(s string) int {
 // follows in the path for something else (lighttpd, PHP's own, Yaws, CGI).
 func isFile(literal string) bool {
 	i := strings.LastIndexByte(literal, '.')
-	return i > 0 && strings.Trim(literal[i+1:], "0123456789") != ""
+	return i > 0 && !allDigits(literal[i+1:])
 }
 
 // isFile reports whether the segment has an extension, whatever the parameter is.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/patgate/patgate/token"
@@ -80,11 +81,9 @@ func ParseSource(text string) (Source, error) {
 		case isRemoved(s.Name):
 			return s, fmt.Errorf("source %q: this header is removed from what clients send", text)
 		}
-	case dotted && kind == "host" && name != "" && len(name) <= 2 && strings.Trim(name, "0123456789") == "":
+	case dotted && kind == "host" && name != "" && len(name) <= 2 && allDigits(name):
 		s.Kind = FromHost
-		for _, digit := range name {
-			s.Label = s.Label*10 + int(digit-'0')
-		}
+		s.Label, _ = strconv.Atoi(name)
 	default:
 		return s, fmt.Errorf("source %q: want path.<name>, query.<name>, header.<name>, host.<n>, token, all or none", text)
 	}
@@ -171,7 +170,7 @@ func (m *Match) value(s *Source, lenient bool) (value, why string) {
 // or "". An address has no labels, nor has a name that servers read differently.
 func hostLabel(host string, n int) string {
 	host, port, _ := strings.Cut(host, ":")
-	if strings.Trim(port, "0123456789") != "" || strings.Trim(host, ".0123456789") == "" {
+	if !allDigits(port) || strings.Trim(host, ".0123456789") == "" {
 		return ""
 	}
 	end := len(host)

@@ -20,7 +20,7 @@ import (
 // isNumber reports whether s is a whole number in its plain spelling.
 func isNumber(s string) bool {
 	unsigned := strings.TrimPrefix(s, "-")
-	return unsigned != "" && strings.Trim(unsigned, "0123456789") == "" && (unsigned[0] != '0' || s == "0")
+	return unsigned != "" && allDigits(unsigned) && (unsigned[0] != '0' || s == "0")
 }
 
 // longNumber is how many digits the numbers have that 32 bits are too few for.
@@ -145,14 +145,6 @@ var bases = []struct {
 	prefix string
 	base   int
 }{{"0x", 16}, {"#", 16}, {"0o", 8}, {"0", 8}, {"0b", 2}, {"0d", 10}}
-
-// digits returns how many digits of a base s begins with.
-func digits(s string, base int) (n int) {
-	for n < len(s) && isHex(s[n]) && int(unhex(s[n])) < base {
-		n++
-	}
-	return n
-}
 
 // float returns for how long s goes on as a number with a fraction or an exponent.
 func float(s string) int {
