@@ -48,57 +48,81 @@ const (
 
 // Warnings returns what is probably a mistake in policies that compile and share
 // their catalog, in the order of the policies and of their lines.
-func Warnings(policies ...*Policy) (warnings []Warning) {
-	for _, p := range policies {
-		warnings = append(warnings, p.warnings()...)
-	}
+func Warnings(policies ...*Policy) []Warning {
 	if len(policies) == 0 {
 		return nil
 	}
-	if policies[0].Catalog.Complete() {
-		return append(warnings, unused(policies)...)
+	var w warnings
+	for _, p := range policies {
+		w.of(p)
 	}
-	return append(warnings, misspelt(policies)...)
+	if policies[0].Catalog.Complete() {
+		w.ofUnusedScopes(policies)
+	} else {
+		w.ofMisspeltScopes(policies)
+	}
+	return w
 }
 
-// warnings returns what is to be said of this policy alone.
-func (p *Policy) warnings() (warnings []Warning) {
-	warn := func(at, kind, text string) { warnings = append(warnings, Warning{At: at, Kind: kind, Text: text}) }
+// warnings gathers what there is to say.
+type warnings []Warning
+
+func (w *warnings) add(at, kind, text string) {
+	*w = append(*w, Warning{At: at, Kind: kind, Text: text})
+}
+
+// of warns of a policy alone, but for its scopes.
+func (w *warnings) of(p *Policy) {
+	w.ofSettings(p)
+	w.ofRoutes(p)
+	w.ofLiterals(p)
+}
+
+// ofSettings warns of what holds for the whole site.
+func (w *warnings) ofSettings(p *Policy) {
 	switch {
 	case p.unsaid:
-		warn(p.at, WarnNoDefault, "no default is written: what no route matches is rejected; write default deny to say so")
+		w.add(p.at, WarnNoDefault, "no default is written: what no route matches is rejected; write default deny to say so")
 	case p.fallback != nil && p.fallback.Require.need == needNothing:
-		warn(p.at, WarnDefault, "default public: whatever no route matches is open to everyone")
+		w.add(p.at, WarnDefault, "default public: whatever no route matches is open to everyone")
 	}
 	if len(p.routes) == 0 && p.fallback == nil {
-		warn(p.at, WarnNoRoutes, "there are no routes: every request is rejected")
+		w.add(p.at, WarnNoRoutes, "there are no routes: every request is rejected")
 	}
-	for _, c := range p.Credentials() {
+	for _, c := range p.credentials {
 		if c.Kind == Query {
-			warn(p.at, WarnQueryToken, "token_from "+c.String()+": tokens in URLs end up in logs, histories and referrers")
+			w.add(p.at, WarnQueryToken, "token_from "+c.String()+": tokens in URLs end up in logs, histories and referrers")
 		}
 	}
+}
+
+// ofRoutes warns of single routes, and of what they are beside others.
+func (w *warnings) ofRoutes(p *Policy) {
 	methods := listedMethods([]string{someMethod}, p)
 	slices.Sort(methods)
 	for _, r := range p.routes {
 		if r.implicit {
-			warn(r.At, WarnNoScope, r.name()+" names no scope: any valid token is enough; write any to say so")
+			w.add(r.At, WarnNoScope, r.name()+" names no scope: any valid token is enough; write any to say so")
 		}
 		if r.outside != "" && r.Require.dependsOnToken() {
-			warn(r.At, WarnNoSpace, r.name()+" is in no space, for its pattern has no {"+strings.TrimPrefix(r.outside, "path.")+"}: write space none to say so")
+			w.add(r.At, WarnNoSpace, r.name()+" is in no space, for its pattern has no {"+strings.TrimPrefix(r.outside, "path.")+"}: write space none to say so")
 		}
 		if r.pattern.tail && r.Require.need == needNothing {
-			warn(r.At, WarnOpen, r.name()+" opens everything below it to the public")
+			w.add(r.At, WarnOpen, r.name()+" opens everything below it to the public")
 		}
 		if why := p.shadowed(r); why != "" {
-			warnings = append(warnings, Warning{At: r.At, Kind: WarnShadowed, Error: true, Text: r.name() + ": no request can be on it: " + why})
+			*w = append(*w, Warning{At: r.At, Kind: WarnShadowed, Error: true, Text: r.name() + ": no request can be on it: " + why})
 		} else if text := p.fallsThrough(r); text != "" {
-			warn(r.At, WarnFallthrough, text)
+			w.add(r.At, WarnFallthrough, text)
 		}
 		if text := p.mounted(r, methods); text != "" {
-			warn(r.At, WarnMount, text)
+			w.add(r.At, WarnMount, text)
 		}
 	}
+}
+
+// ofLiterals warns of literals at one place that are the same but for their case.
+func (w *warnings) ofLiterals(p *Policy) {
 	p.tree.each(func(n *node) {
 		seen := map[string]*edge{}
 		for i := range n.edges {
@@ -106,12 +130,11 @@ func (p *Policy) warnings() (warnings []Warning) {
 			folded := foldSegment(e.literal)
 			if other := seen[folded]; other != nil {
 				a, b := other.to.any(), e.to.any()
-				warn(b.At, WarnCase, b.name()+": "+e.literal+" and "+other.literal+a.written()+" are the same to servers that ignore case")
+				w.add(b.At, WarnCase, b.name()+": "+e.literal+" and "+other.literal+a.written()+" are the same to servers that ignore case")
 			}
 			seen[folded] = e
 		}
 	})
-	return warnings
 }
 
 // any returns a route at the node or below it.
@@ -220,8 +243,8 @@ func (r *Route) sharesMethod(s *Route) bool {
 		slices.ContainsFunc(r.methods.listed, func(m string) bool { return s.methods.rank(m) > 0 })
 }
 
-// unused warns of declared scopes that no route of any policy asks for.
-func unused(policies []*Policy) (warnings []Warning) {
+// ofUnusedScopes warns of declared scopes that no route of any policy asks for.
+func (w *warnings) ofUnusedScopes(policies []*Policy) {
 	used := map[int]bool{}
 	for _, p := range policies {
 		for _, r := range p.routes {
@@ -233,23 +256,17 @@ func unused(policies []*Policy) (warnings []Warning) {
 		}
 	}
 	c := policies[0].Catalog
-	for _, s := range c.declared {
-		if n := c.numbers[s.Name]; !used[n] && !c.impliedBy(n, used) {
-			warnings = append(warnings, Warning{At: s.At, Kind: WarnUnused, Text: "scope " + s.Name + " is declared, but no route asks for it"})
+	for n, s := range c.declared {
+		// One that implies a scope in use is of use itself.
+		if !used[n] && !slices.ContainsFunc(c.implied[n], func(implied int) bool { return used[implied] }) {
+			w.add(s.At, WarnUnused, "scope "+s.Name+" is declared, but no route asks for it")
 		}
 	}
-	return warnings
 }
 
-// impliedBy reports whether scope n implies one of those used: then it is of use
-// itself.
-func (c *Catalog) impliedBy(n int, used map[int]bool) bool {
-	return slices.ContainsFunc(c.implied[n], func(implied int) bool { return used[implied] })
-}
-
-// misspelt warns of scopes that nobody declares and that look like others which
+// ofMisspeltScopes warns of scopes that nobody declares and that look like others which
 // more routes ask for.
-func misspelt(policies []*Policy) (warnings []Warning) {
+func (w *warnings) ofMisspeltScopes(policies []*Policy) {
 	count, first := map[string]int{}, map[string]*Route{}
 	for _, p := range policies {
 		for _, r := range p.routes {
@@ -268,13 +285,12 @@ func misspelt(policies []*Policy) (warnings []Warning) {
 			}
 			if more := cmp.Or(cmp.Compare(count[other], count[name]), cmp.Compare(name, other)); more > 0 {
 				r := first[name]
-				warnings = append(warnings, Warning{At: r.At, Kind: WarnMisspelt,
-					Text: r.name() + " asks for the scope " + name + ", which looks like " + other + first[other].written() + "; declare scopes to have them checked"})
+				w.add(r.At, WarnMisspelt,
+					r.name()+" asks for the scope "+name+", which looks like "+other+first[other].written()+"; declare scopes to have them checked")
 				break
 			}
 		}
 	}
-	return warnings
 }
 
 // scopes returns the names of the scopes in the requirement.

@@ -61,7 +61,7 @@ func TestWarnings(t *testing.T) {
 	} {
 		p := compile(t, Config{Default: "deny", Routes: routes(strings.Split(c.routes, "\n")...)},
 			"a:read", "a:write", "read", "write > read", "r")
-		compareWarnings(t, c.name, p.warnings(), c.want)
+		compareWarnings(t, c.name, warningsOf(p), c.want)
 	}
 }
 
@@ -70,7 +70,7 @@ func TestWarnings(t *testing.T) {
 func TestWarningsOfRoutesInNoSpace(t *testing.T) {
 	c := Config{Default: "deny", Settings: Settings{Space: "path.ws"}, Routes: routes("GET /{ws}/a read", "GET /b read", "GET /c public", "GET /d never", "GET /s/{space} any")}
 	c.Routes = append(c.Routes, RouteConfig{Methods: []string{"GET"}, Pattern: "/e", Require: "any", Settings: Settings{Space: "none"}, At: "Caddyfile:6"})
-	compareWarnings(t, "inherited", compile(t, c, "read").warnings(), "2 no_space route GET /b is in no space, for its pattern has no {ws}")
+	compareWarnings(t, "inherited", warningsOf(compile(t, c, "read")), "2 no_space route GET /b is in no space, for its pattern has no {ws}")
 }
 
 // A path on no route, in report mode above one that isn't, is refused; but nobody meant to
@@ -78,7 +78,14 @@ func TestWarningsOfRoutesInNoSpace(t *testing.T) {
 func TestWarningsAboveRoutesInReportMode(t *testing.T) {
 	c := Config{Default: "deny", Settings: Settings{Mode: "report"}, Routes: routes("GET /a/* any")}
 	c.Routes[0].Mode = "enforce"
-	compareWarnings(t, "on no route", compile(t, c).warnings(), "")
+	compareWarnings(t, "on no route", warningsOf(compile(t, c)), "")
+}
+
+// warningsOf returns what is to be said of a policy, but for its scopes.
+func warningsOf(p *Policy) []Warning {
+	var w warnings
+	w.of(p)
+	return w
 }
 
 // compareWarnings compares warnings with lines of their line, kind and words.
@@ -121,7 +128,7 @@ func TestWarningsOfSettings(t *testing.T) {
 		{"tokens in URLs", Config{Default: "deny", Routes: route, Settings: Settings{TokenFrom: []string{"query t"}}}, "7 token_in_query"},
 	} {
 		c.config.At = "Caddyfile:7"
-		compareWarnings(t, c.name, compile(t, c.config).warnings(), c.want)
+		compareWarnings(t, c.name, warningsOf(compile(t, c.config)), c.want)
 	}
 }
 
