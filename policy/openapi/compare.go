@@ -34,7 +34,7 @@ type comparison struct {
 }
 
 type comparedOperation struct {
-	*Operation
+	*operation
 	file    string
 	pattern string // whole
 	parts   []string
@@ -48,22 +48,22 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 		if err != nil {
 			return policy.At(config.At, err)
 		}
-		file := filepath.Base(d.File)
+		file := filepath.Base(d.file)
 		if !slices.Contains(c.files, file) {
 			c.files = append(c.files, file)
 		}
-		for i := range d.Operations {
-			o := &d.Operations[i]
+		for i := range d.operations {
+			o := &d.operations[i]
 			base, err := o.base(config.Base)
 			if err != nil {
-				return policy.At(o.At, fmt.Errorf("operation %s: %w: write %sbase <path>", o.Name(), err, mark))
+				return policy.At(o.at, fmt.Errorf("operation %s: %w: write %sbase <path>", o.name(), err, mark))
 			}
 			if c.bases == nil {
 				c.bases = map[string][]string{}
 			}
 			base = below(prefix, base)
 			c.bases[base] = segments(base)
-			whole := below(base, pattern(o.Path))
+			whole := below(base, pattern(o.path))
 			c.operations = append(c.operations, comparedOperation{o, file, whole, segments(whole)})
 		}
 	}
@@ -81,7 +81,7 @@ func (c *comparison) uncovered(p *policy.Policy) (warnings []policy.Warning) {
 		var m policy.Match
 		p.Match(o.sample(), &m)
 		if m.Route == nil || !slices.Contains(p.Routes(), m.Route) {
-			warnings = append(warnings, policy.Warning{At: o.At, Kind: policy.WarnUncovered, Text: "operation " + o.title() + " of " + o.file + ": no route covers it"})
+			warnings = append(warnings, policy.Warning{At: o.at, Kind: policy.WarnUncovered, Text: "operation " + o.title() + " of " + o.file + ": no route covers it"})
 		}
 	}
 	return warnings
@@ -97,15 +97,15 @@ func (o *comparedOperation) sample() *policy.Request {
 			conditions[i] = c + "=" + value
 		}
 	}
-	return &policy.Request{Method: o.Method, Path: path, Query: strings.Join(conditions, "&"), Header: http.Header{}}
+	return &policy.Request{Method: o.method, Path: path, Query: strings.Join(conditions, "&"), Header: http.Header{}}
 }
 
 // title names the operation with its place in the API.
 func (o *comparedOperation) title() string {
-	if o.ID == "" {
-		return o.Method + " " + o.pattern
+	if o.id == "" {
+		return o.method + " " + o.pattern
 	}
-	return o.ID + " (" + o.Method + " " + o.pattern + ")"
+	return o.id + " (" + o.method + " " + o.pattern + ")"
 }
 
 // unknown warns of routes below a document's base that no operation has.
@@ -116,7 +116,7 @@ func (c *comparison) unknown(p *policy.Policy) (warnings []policy.Warning) {
 		for _, base := range c.bases {
 			below = below || len(parts) >= len(base) && overlap(parts[:len(base)], base)
 		}
-		has := func(o comparedOperation) bool { return allows(r, o.Method) && overlap(parts, o.parts) }
+		has := func(o comparedOperation) bool { return allows(r, o.method) && overlap(parts, o.parts) }
 		if below && !slices.ContainsFunc(c.operations, has) {
 			warnings = append(warnings, policy.Warning{At: r.At, Kind: policy.WarnUnknown, Text: "route " + strings.Join(r.Methods, ",") + " " + r.Pattern +
 				": no operation of " + c.documents() + " has it"})

@@ -134,10 +134,10 @@ func (c *cutter) cutField(out *tree, e entry, s *shape, location []string) error
 	if s.fields != nil {
 		inner = s.fields[e.key.Value]
 	}
-	if inner == nil || inner == pathItem && strings.HasPrefix(e.key.Value, "x-") {
+	if inner == nil || inner == pathShape && strings.HasPrefix(e.key.Value, "x-") {
 		return nil
 	}
-	if inner == pathItem && !strings.HasPrefix(e.key.Value, "/") {
+	if inner == pathShape && !strings.HasPrefix(e.key.Value, "/") {
 		return fmt.Errorf("%s: %s: a path begins with /", e.from.place(e.key), pointer(location))
 	}
 	value, err := c.cut(e.value, e.from, inner, location...)

@@ -35,7 +35,7 @@ func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]po
 			errs = append(errs, policy.At(c.At, err))
 			continue
 		}
-		routes, err := d.Routes(c)
+		routes, err := d.routes(c)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -78,11 +78,11 @@ func newRules(d *Document, c policy.OpenAPIConfig, flags bool) *rules {
 }
 
 // skips reports whether the configuration leaves the operation out.
-func (r *rules) skips(o *Operation) bool { return slices.ContainsFunc(r.config.Skip, o.named) }
+func (r *rules) skips(o *operation) bool { return slices.ContainsFunc(r.config.Skip, o.named) }
 
-// Routes returns the routes that a configuration makes of the document. Its
+// routes returns the routes that a configuration makes of the document. Its
 // errors, joined, name the places of the mistakes.
-func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) {
+func (d *Document) routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) {
 	r := newRules(d, c, false)
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
@@ -90,8 +90,8 @@ func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) 
 	var open gaps
 	var routes []policy.RouteConfig
 	replaced := make([]bool, len(c.Routes))
-	for i := range d.Operations {
-		o := &d.Operations[i]
+	for i := range d.operations {
+		o := &d.operations[i]
 		if r.skips(o) {
 			continue
 		}
@@ -101,7 +101,7 @@ func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) 
 		case errors.As(err, &why):
 			open.add(why, o)
 		case err != nil:
-			r.errs = append(r.errs, policy.At(o.At, fmt.Errorf("operation %s: %w", o.Name(), err)))
+			r.errs = append(r.errs, policy.At(o.at, fmt.Errorf("operation %s: %w", o.name(), err)))
 		case route != nil:
 			routes = append(routes, *route)
 		}
@@ -113,7 +113,7 @@ func (d *Document) Routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) 
 
 // route returns the route of an operation; nil where one that replaces several
 // operations is there already.
-func (r *rules) route(o *Operation, replaced []bool) (*policy.RouteConfig, error) {
+func (r *rules) route(o *operation, replaced []bool) (*policy.RouteConfig, error) {
 	base, err := o.base(r.config.Base)
 	if err != nil {
 		return nil, err
@@ -149,9 +149,9 @@ func (r *rules) route(o *Operation, replaced []bool) (*policy.RouteConfig, error
 	}
 	if said == nil {
 		for _, rule := range r.config.Tags {
-			if slices.Contains(o.Tags, rule.Name) {
+			if slices.Contains(o.tags, rule.Name) {
 				if err := override(rule); err != nil {
-					return nil, fmt.Errorf("%w: write operation %s", err, quoted(o.Name()))
+					return nil, fmt.Errorf("%w: write operation %s", err, quoted(o.name()))
 				}
 			}
 		}
@@ -169,11 +169,11 @@ func (r *rules) route(o *Operation, replaced []bool) (*policy.RouteConfig, error
 }
 
 // closed returns the operation's route below a base, through which no request goes.
-func (o *Operation) closed(base string) (*policy.RouteConfig, error) {
-	if err := policy.ValidMethod(o.Method); err != nil {
+func (o *operation) closed(base string) (*policy.RouteConfig, error) {
+	if err := policy.ValidMethod(o.method); err != nil {
 		return nil, noMethod(err)
 	}
-	whole := below(base, pattern(o.Path))
+	whole := below(base, pattern(o.path))
 	err := policy.ValidPattern(whole)
 	if _, query, _ := strings.Cut(whole, "?"); err == nil && strings.ContainsAny(query, "{}") {
 		err = fmt.Errorf("pattern %q: a condition on the query has a fixed value, or any", whole)
@@ -181,12 +181,12 @@ func (o *Operation) closed(base string) (*policy.RouteConfig, error) {
 	if err != nil {
 		return nil, noPattern(err)
 	}
-	return &policy.RouteConfig{Methods: []string{o.Method}, Pattern: whole, Require: "never", At: o.At}, nil
+	return &policy.RouteConfig{Methods: []string{o.method}, Pattern: whole, Require: "never", At: o.at}, nil
 }
 
 // base returns the path below which the operation is; set is what the
 // configuration says.
-func (o *Operation) base(set string) (string, error) {
+func (o *operation) base(set string) (string, error) {
 	if set != "" {
 		return set, nil
 	}
@@ -199,20 +199,20 @@ func below(base, pattern string) string {
 }
 
 // replaces reports whether the configuration's route stands for the operation.
-func replaces(route *policy.RouteConfig, o *Operation) bool {
-	return (slices.Contains(route.Methods, "*") || slices.Contains(route.Methods, o.Method)) && samePath(route.Pattern, o.Path)
+func replaces(route *policy.RouteConfig, o *operation) bool {
+	return (slices.Contains(route.Methods, "*") || slices.Contains(route.Methods, o.method)) && samePath(route.Pattern, o.path)
 }
 
 // gaps gathers what documents leave open, so that two hundred operations of the
 // same kind are one error.
 type gaps struct {
 	order []gap
-	of    map[gap][]*Operation
+	of    map[gap][]*operation
 }
 
-func (g *gaps) add(why gap, o *Operation) {
+func (g *gaps) add(why gap, o *operation) {
 	if g.of == nil {
-		g.of = map[gap][]*Operation{}
+		g.of = map[gap][]*operation{}
 	}
 	if g.of[why] == nil {
 		g.order = append(g.order, why)
@@ -223,7 +223,7 @@ func (g *gaps) add(why gap, o *Operation) {
 func (g *gaps) report(r *rules) {
 	for _, why := range g.order {
 		operations := g.of[why]
-		mend := strings.ReplaceAll(why.mend, "<name>", quoted(operations[0].Name()))
+		mend := strings.ReplaceAll(why.mend, "<name>", quoted(operations[0].name()))
 		if mend != why.mend && len(operations) > 1 {
 			mend += ", and so for each"
 		}
@@ -232,8 +232,8 @@ func (g *gaps) report(r *rules) {
 }
 
 // first names the first of some operations, and how many more there are.
-func first(operations []*Operation) string {
-	name := fmt.Sprintf("operation %s (%s)", operations[0].Name(), operations[0].At)
+func first(operations []*operation) string {
+	name := fmt.Sprintf("operation %s (%s)", operations[0].name(), operations[0].at)
 	switch n := len(operations) - 1; n {
 	case 0:
 	case 1:

@@ -81,7 +81,7 @@ func readAndExpand(t *testing.T, spec []byte) {
 	}
 	d, err := Read(file)
 	if err == nil {
-		_, err = d.Routes(policy.OpenAPIConfig{File: file, Base: "/", Default: "any"})
+		_, err = d.routes(policy.OpenAPIConfig{File: file, Base: "/", Default: "any"})
 	}
 	if err != nil && strings.TrimSpace(err.Error()) == "" {
 		t.Error("an error without a text")

@@ -48,7 +48,7 @@ func routesOf(t *testing.T, c policy.OpenAPIConfig) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes, err := d.Routes(c)
+	routes, err := d.routes(c)
 	return table(routes), err
 }
 
@@ -313,14 +313,14 @@ func TestBases(t *testing.T) {
 			t.Errorf("servers %s: %v", test.servers, err)
 			continue
 		}
-		got, err := d.Operations[0].base("")
+		got, err := d.operations[0].base("")
 		if err != nil {
 			got = err.Error()
 		}
 		if got != test.want && (err == nil || !strings.Contains(got, test.want)) {
 			t.Errorf("servers %s: base %s, want %s", test.servers, got, test.want)
 		}
-		if got, err := d.Operations[0].base("/set"); got != "/set" || err != nil {
+		if got, err := d.operations[0].base("/set"); got != "/set" || err != nil {
 			t.Errorf("servers %s: base %s, %v where it is set, want /set", test.servers, got, err)
 		}
 	}
@@ -331,8 +331,8 @@ func TestBases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"/c", "/b", "/a"} {
-		if got, err := d.Operations[i].base(""); got != want || err != nil {
-			t.Errorf("%s: base %s, %v, want %s", d.Operations[i].Name(), got, err, want)
+		if got, err := d.operations[i].base(""); got != want || err != nil {
+			t.Errorf("%s: base %s, %v, want %s", d.operations[i].name(), got, err, want)
 		}
 	}
 }
@@ -349,11 +349,11 @@ func TestNoBase(t *testing.T) {
 	const want = "Caddyfile:7: openapi api.yaml: operation GET /a (api.yaml:5) and 2 others: " +
 		`server "https://api.example.com/{account}": want a path whose variables have defaults: write base <path>` + "\n" +
 		"Caddyfile:7: openapi api.yaml: operation c (api.yaml:7): the path of its server depends on where the document is: write base <path>"
-	if _, err := d.Routes(c); err == nil || err.Error() != want {
+	if _, err := d.routes(c); err == nil || err.Error() != want {
 		t.Errorf("without base: %v\nwant: %s", err, want)
 	}
 	c.Base = "/x"
-	if routes, err := d.Routes(c); err != nil || len(routes) != 5 || routes[0].Pattern != "/x/a" {
+	if routes, err := d.routes(c); err != nil || len(routes) != 5 || routes[0].Pattern != "/x/a" {
 		t.Errorf("with base: %v, %v", routes, err)
 	}
 }
@@ -375,13 +375,13 @@ paths:
 			continue
 		}
 		place := func(line int) string { return "api.yaml:" + strconv.Itoa(line) }
-		want := []Operation{
-			{ID: name, Method: "GET", Path: "/a", Summary: name, Tags: []string{name, "other", name}, At: place(6), Base: "/v2",
-				Said: true, Security: []Alternative{{{Scheme: name, Scopes: []string{"admin", name}}}}},
-			{Method: name, Path: "/a", At: place(7), Base: "/" + name, Said: true, Security: []Alternative{{{Scheme: name, Scopes: []string{"admin"}}}}},
+		want := []operation{
+			{id: name, method: "GET", path: "/a", summary: name, tags: []string{name, "other", name}, at: place(6), Base: "/v2",
+				said: true, security: []alternative{{{scheme: name, scopes: []string{"admin", name}}}}},
+			{method: name, path: "/a", at: place(7), Base: "/" + name, said: true, security: []alternative{{{scheme: name, scopes: []string{"admin"}}}}},
 		}
-		if !reflect.DeepEqual(d.Operations, want) || !slices.Equal(d.Schemes, []string{name}) {
-			t.Errorf("%s:\n got:  %+v %v\n want: %+v", name, d.Operations, d.Schemes, want)
+		if !reflect.DeepEqual(d.operations, want) || !slices.Equal(d.schemes, []string{name}) {
+			t.Errorf("%s:\n got:  %+v %v\n want: %+v", name, d.operations, d.schemes, want)
 		}
 	}
 }
@@ -392,7 +392,7 @@ func TestReferredOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes, err := d.Routes(policy.OpenAPIConfig{})
+	routes, err := d.routes(policy.OpenAPIConfig{})
 	if got := table(routes); got != "GET /a a api.yaml:5\n" || err != nil {
 		t.Errorf("routes: %s%v", got, err)
 	}
@@ -413,14 +413,14 @@ func TestJSON(t *testing.T) {
 				continue
 			}
 			line := strings.Count(text[:strings.Index(text, "get")], "\n") + 1
-			want := Operation{ID: emoji, Method: "GET", Path: "/a", Tags: []string{"1.0", "true"}, At: "api.yaml:" + strconv.Itoa(line), Base: "/", Security: []Alternative{}}
-			if !reflect.DeepEqual(d.Operations, []Operation{want}) {
-				t.Errorf("%s: %+v, want %+v", test.name, d.Operations, want)
+			want := operation{id: emoji, method: "GET", path: "/a", tags: []string{"1.0", "true"}, at: "api.yaml:" + strconv.Itoa(line), Base: "/"}
+			if !reflect.DeepEqual(d.operations, []operation{want}) {
+				t.Errorf("%s: %+v, want %+v", test.name, d.operations, want)
 			}
 		}
 	}
 	// What only looks like JSON is YAML.
-	if d, err := read(t, "{openapi: 3.0.0, paths: {/a: {get: {}}},} # short\n"); err != nil || len(d.Operations) != 1 {
+	if d, err := read(t, "{openapi: 3.0.0, paths: {/a: {get: {}}},} # short\n"); err != nil || len(d.operations) != 1 {
 		t.Errorf("a flow mapping: %v, %v", d, err)
 	}
 }
@@ -433,7 +433,7 @@ func TestEncodings(t *testing.T) {
 		wide = binary.LittleEndian.AppendUint16(wide, c)
 	}
 	for _, text := range []string{text, "\ufeff" + text, string(wide)} {
-		if d, err := read(t, text); err != nil || d.Operations[0].ID != "\u00fc" {
+		if d, err := read(t, text); err != nil || d.operations[0].id != "\u00fc" {
 			t.Errorf("%q: %v, %v", text[:8], d, err)
 		}
 	}
@@ -462,7 +462,7 @@ func TestPatterns(t *testing.T) {
 			t.Fatal(err)
 		}
 		const want = ": write skip getFile, and a route of your own"
-		if _, err := d.Routes(policy.OpenAPIConfig{File: "api.yaml"}); err == nil || !strings.HasSuffix(err.Error(), want) ||
+		if _, err := d.routes(policy.OpenAPIConfig{File: "api.yaml"}); err == nil || !strings.HasSuffix(err.Error(), want) ||
 			!strings.HasPrefix(err.Error(), "openapi api.yaml: operation getFile (api.yaml:4): its path can't be a pattern: ") {
 			t.Errorf("%s: %v, want %s", path, err, want)
 		}
@@ -542,7 +542,7 @@ func TestRequirements(t *testing.T) {
 			continue
 		}
 		m := meaning{ignored: []string{"cookie"}, schemes: map[string]string{"bearer": "any"}}
-		got, optional, err := m.requirement(&d.Operations[0])
+		got, optional, err := m.requirement(&d.operations[0])
 		if optional {
 			got += " optional"
 		}
@@ -564,7 +564,7 @@ func TestInexpressible(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := policy.OpenAPIConfig{File: "api.yaml", At: "Caddyfile:7"}
-		_, err = d.Routes(c)
+		_, err = d.routes(c)
 		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "Caddyfile:7: openapi api.yaml: operation one (api.yaml:4) and 1 other: ") ||
 			!strings.HasSuffix(err.Error(), ": write operation one <requirement>, and so for each") {
 			t.Errorf("scope %q: %v", scope, err)
@@ -574,7 +574,7 @@ func TestInexpressible(t *testing.T) {
 			t.Errorf("scope %q becomes the draft\n%s%v %v", scope, got, notes, err)
 		}
 		c.Operations = []policy.OverrideConfig{{Name: "one", Require: "a"}, {Name: "GET /b", Require: "b"}}
-		if routes, err := d.Routes(c); err != nil || len(routes) != 3 || routes[0].Require != "a" || routes[1].Require != "b" {
+		if routes, err := d.routes(c); err != nil || len(routes) != 3 || routes[0].Require != "a" || routes[1].Require != "b" {
 			t.Errorf("scope %q with operation lines: %v, %v", scope, routes, err)
 		}
 	}
@@ -587,7 +587,7 @@ func TestInexpressible(t *testing.T) {
 		t.Errorf("the draft is\n%s%v %v", got, notes, err)
 	}
 	const want = "operation TRACE /b (api.yaml:5): method TRACE: never let through; a WebSocket over HTTP/2 counts as GET: write skip `TRACE /b`"
-	if _, err := d.Routes(policy.OpenAPIConfig{}); err == nil || !strings.Contains(err.Error(), want) {
+	if _, err := d.routes(policy.OpenAPIConfig{}); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("TRACE: %v, want %s", err, want)
 	}
 }
@@ -612,14 +612,14 @@ func TestOperationsByPath(t *testing.T) {
 		{[]string{id, "PUT /b"}, ""},
 		{[]string{id, "PUT /c"}, "skip PUT /c: the document has no such operation; did you mean PUT /b?"},
 	} {
-		routes, err := d.Routes(policy.OpenAPIConfig{File: "api.yaml", Skip: test.skip})
+		routes, err := d.routes(policy.OpenAPIConfig{File: "api.yaml", Skip: test.skip})
 		if test.want == "" && (err != nil || len(routes) != 4-len(test.skip)-1) || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("skip %v: %v, %v, want %s", test.skip, routes, err, test.want)
 		}
 	}
 	// A line for an operation that another line skips by its other name.
 	c := policy.OpenAPIConfig{Skip: []string{id, "GET /a{x}-{y}"}, Operations: []policy.OverrideConfig{{Name: id, Require: "any"}}}
-	if _, err := d.Routes(c); err == nil || !strings.Contains(err.Error(), "operation "+id+": is skipped") {
+	if _, err := d.routes(c); err == nil || !strings.Contains(err.Error(), "operation "+id+": is skipped") {
 		t.Errorf("an operation that is skipped: %v", err)
 	}
 }
@@ -631,7 +631,7 @@ func TestOverridesWithoutPlaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes, err := d.Routes(policy.OpenAPIConfig{
+	routes, err := d.routes(policy.OpenAPIConfig{
 		Operations: []policy.OverrideConfig{{Name: "a", Require: "admin"}}, Tags: []policy.OverrideConfig{{Name: "x", Require: "any"}, {Name: "y", Require: "never"}},
 	})
 	if got := table(routes); got != "GET /a admin api.yaml:4\nGET /b never api.yaml:5\n" || err != nil {
@@ -655,7 +655,7 @@ paths:
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes, err := d.Routes(policy.OpenAPIConfig{})
+	routes, err := d.routes(policy.OpenAPIConfig{})
 	want := `GET /a a api.yaml:5
 POST /a a api.yaml:7
 PUT /a public api.yaml:6
@@ -674,12 +674,12 @@ func TestNothingSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = d.Routes(policy.OpenAPIConfig{File: "api.yaml", At: "Caddyfile:7"})
+	_, err = d.routes(policy.OpenAPIConfig{File: "api.yaml", At: "Caddyfile:7"})
 	if want := "Caddyfile:7: openapi api.yaml: operation x (api.yaml:4): the document says nothing of security: write default <requirement>"; err == nil || err.Error() != want {
 		t.Errorf("without default: %v, want %s", err, want)
 	}
 	for _, require := range []string{"public", "any", "a b|c", "never"} {
-		routes, err := d.Routes(policy.OpenAPIConfig{Default: require})
+		routes, err := d.routes(policy.OpenAPIConfig{Default: require})
 		if err != nil || len(routes) != 1 || routes[0].Require != require {
 			t.Errorf("default %s: %v, %v", require, routes, err)
 		}
@@ -737,12 +737,12 @@ func TestRealDocuments(t *testing.T) {
 			continue
 		}
 		name := filepath.Base(file)
-		if want := number[name]; want != 0 && len(d.Operations) != want {
-			t.Errorf("%s has %d operations, want %d", name, len(d.Operations), want)
+		if want := number[name]; want != 0 && len(d.operations) != want {
+			t.Errorf("%s has %d operations, want %d", name, len(d.operations), want)
 		}
-		routes, err := d.Routes(policy.OpenAPIConfig{File: file, Default: "any"})
-		if err != nil || len(routes) != len(d.Operations) {
-			t.Errorf("%s becomes %d routes, %v, want %d", name, len(routes), err, len(d.Operations))
+		routes, err := d.routes(policy.OpenAPIConfig{File: file, Default: "any"})
+		if err != nil || len(routes) != len(d.operations) {
+			t.Errorf("%s becomes %d routes, %v, want %d", name, len(routes), err, len(d.operations))
 		}
 	}
 }

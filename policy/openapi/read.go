@@ -11,55 +11,55 @@ import (
 
 // Document is what a gate needs to know of an OpenAPI document.
 type Document struct {
-	File       string
-	Title      string
-	Version    string   // of the API
-	Schemes    []string // the names of the security schemes, declared or asked for
-	Operations []Operation
+	file       string
+	title      string
+	version    string   // of the API
+	schemes    []string // the names of the security schemes, declared or asked for
+	operations []operation
 }
 
-// Operation is one operation of a document.
-type Operation struct {
-	ID      string // the operationId, or ""
-	Method  string
-	Path    string // as the document has it, without the base
-	Summary string
-	Tags    []string
-	At      string // where it stands: file:line
+// operation is one operation of a document.
+type operation struct {
+	id      string // the operationId, or ""
+	method  string
+	path    string // as the document has it, without the base
+	summary string
+	tags    []string
+	at      string // where it stands: file:line
 	// Base is the path of the servers that have it, or "" where they say none:
 	// then the configuration must.
 	Base   string
 	noBase error
-	// Security is what it asks for; Said is false where neither it nor the
+	// security is what it asks for; Said is false where neither it nor the
 	// document says anything of that.
-	Security []Alternative
-	Said     bool
+	security []alternative
+	said     bool
 }
 
-// Alternative is security schemes that are needed together. An empty one means
+// alternative is security schemes that are needed together. An empty one means
 // that nothing is.
-type Alternative []SchemeScopes
+type alternative []schemeScopes
 
-// SchemeScopes is a security scheme with the scopes asked for under it.
-type SchemeScopes struct {
-	Scheme string
-	Scopes []string
+// schemeScopes is a security scheme with the scopes asked for under it.
+type schemeScopes struct {
+	scheme string
+	scopes []string
 }
 
-// Name returns what the operation is called: its operationId, or its method and
+// name returns what the operation is called: its operationId, or its method and
 // path where it has none, or one that errors don't repeat, as it might be a secret.
-func (o *Operation) Name() string {
-	if o.ID != "" && token.Masked(o.ID) == o.ID {
-		return o.ID
+func (o *operation) name() string {
+	if o.id != "" && token.Masked(o.id) == o.id {
+		return o.id
 	}
-	return o.Method + " " + o.Path
+	return o.method + " " + o.path
 }
 
 // named reports whether a line of the configuration means the operation, by
 // operationId or by method and path.
-func (o *Operation) named(name string) bool {
+func (o *operation) named(name string) bool {
 	method, path, _ := strings.Cut(name, " ")
-	return name != "" && name == o.ID || method == o.Method && path == o.Path
+	return name != "" && name == o.id || method == o.method && path == o.path
 }
 
 // Read reads an OpenAPI document, version 3.0 or later, as YAML or JSON. Files
@@ -82,12 +82,12 @@ func readDocument(file string) (*Document, error) {
 	if err := main.checkVersion(); err != nil {
 		return nil, err
 	}
-	root, err := c.cut(main.root, main, document)
+	root, err := c.cut(main.root, main, documentShape)
 	if err != nil {
 		return nil, err
 	}
 	d := newDocument(file, root)
-	if len(d.Operations) == 0 {
+	if len(d.operations) == 0 {
 		return nil, fmt.Errorf("%s: it has no operations", file)
 	}
 	return d, nil
@@ -115,12 +115,12 @@ func (s *source) checkVersion() error {
 // newDocument returns what a document says.
 func newDocument(file string, root *tree) *Document {
 	info := root.get("info")
-	d := &Document{File: file, Title: info.get("title").value(), Version: info.get("version").value()}
+	d := &Document{file: file, title: info.get("title").value(), version: info.get("version").value()}
 	named := map[string]bool{}
 	scheme := func(name string) {
 		if !named[name] {
 			named[name] = true
-			d.Schemes = append(d.Schemes, name)
+			d.schemes = append(d.schemes, name)
 		}
 	}
 	for _, s := range root.get("components").get("securitySchemes").all() {
@@ -135,20 +135,20 @@ func newDocument(file string, root *tree) *Document {
 				security = root.get("security")
 			}
 			base := base.within(o.tree)
-			operation := Operation{
-				ID: o.get("operationId").value(), Method: o.method, Path: item.key, Summary: o.get("summary").value(), At: o.at(),
-				Base: base.path, noBase: base.err, Security: alternatives(security), Said: security != nil,
+			op := operation{
+				id: o.get("operationId").value(), method: o.method, path: item.key, summary: o.get("summary").value(), at: o.at(),
+				Base: base.path, noBase: base.err, security: alternatives(security), said: security != nil,
 			}
 			for _, tag := range o.get("tags").all() {
-				operation.Tags = append(operation.Tags, tag.text)
+				op.tags = append(op.tags, tag.text)
 			}
-			d.Operations = append(d.Operations, operation)
+			d.operations = append(d.operations, op)
 		}
 	}
-	for _, o := range d.Operations {
-		for _, alternative := range o.Security {
-			for _, s := range alternative {
-				scheme(s.Scheme)
+	for _, o := range d.operations {
+		for _, needed := range o.security {
+			for _, s := range needed {
+				scheme(s.scheme)
 			}
 		}
 	}
@@ -174,18 +174,18 @@ func operations(item *tree) (all []methodTree) {
 	return all
 }
 
-func alternatives(security *tree) []Alternative {
-	all := []Alternative{}
+// alternatives returns the security requirements of an operation, or of the document.
+func alternatives(security *tree) (all []alternative) {
 	for _, requirement := range security.all() {
-		alternative := Alternative{}
+		var needed alternative
 		for _, scheme := range requirement.all() {
-			needed := SchemeScopes{Scheme: scheme.key}
+			s := schemeScopes{scheme: scheme.key}
 			for _, scope := range scheme.all() {
-				needed.Scopes = append(needed.Scopes, scope.text)
+				s.scopes = append(s.scopes, scope.text)
 			}
-			alternative = append(alternative, needed)
+			needed = append(needed, s)
 		}
-		all = append(all, alternative)
+		all = append(all, needed)
 	}
 	return all
 }

@@ -56,7 +56,7 @@ type meaning struct {
 
 // requirement returns what the operation's security asks for, as policies have
 // it, and whether it is optional.
-func (m *meaning) requirement(o *Operation) (require string, optional bool, err error) {
+func (m *meaning) requirement(o *operation) (require string, optional bool, err error) {
 	if require, optional, err = m.asked(o); err == nil {
 		err = validRequirement(require)
 	}
@@ -66,23 +66,23 @@ func (m *meaning) requirement(o *Operation) (require string, optional bool, err 
 	return require, optional, err
 }
 
-func (m *meaning) asked(o *Operation) (require string, optional bool, err error) {
-	if !o.Said {
+func (m *meaning) asked(o *operation) (require string, optional bool, err error) {
+	if !o.said {
 		if m.fallback == "" {
 			return "", false, notSaid
 		}
 		return m.fallback, false, nil
 	}
-	if len(o.Security) == 0 {
+	if len(o.security) == 0 {
 		return "public", false, nil
 	}
 	var possible []clauses
-	for _, alternative := range o.Security {
-		if len(alternative) == 0 {
+	for _, a := range o.security {
+		if len(a) == 0 {
 			optional = true
 			continue
 		}
-		needed, can, err := m.together(alternative)
+		needed, can, err := m.together(a)
 		if err != nil {
 			return "", false, err
 		}
@@ -102,28 +102,28 @@ func (m *meaning) asked(o *Operation) (require string, optional bool, err error)
 
 // together returns what all the schemes of an alternative ask for. can is false
 // where no token meets that.
-func (m *meaning) together(alternative Alternative) (all clauses, can bool, err error) {
-	for _, s := range alternative {
-		if slices.Contains(m.ignored, s.Scheme) {
+func (m *meaning) together(a alternative) (all clauses, can bool, err error) {
+	for _, s := range a {
+		if slices.Contains(m.ignored, s.scheme) {
 			continue
 		}
 		can = true
-		for _, scope := range s.Scopes {
+		for _, scope := range s.scopes {
 			if err := validScope(scope); err != nil {
 				return nil, false, err
 			}
 			all = append(all, []string{scope})
 		}
-		if len(s.Scopes) > 0 {
+		if len(s.scopes) > 0 {
 			continue
 		}
-		require := m.schemes[s.Scheme]
+		require := m.schemes[s.scheme]
 		if require == "" && m.fallback != "public" {
 			require = m.fallback
 		}
 		switch require {
 		case "":
-			return nil, false, schemeNotSaid(s.Scheme)
+			return nil, false, schemeNotSaid(s.scheme)
 		case "never":
 			return nil, false, nil
 		case "any":

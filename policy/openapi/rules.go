@@ -19,7 +19,7 @@ func (r *rules) check() {
 	}
 	for _, s := range c.Schemes {
 		what := r.word("scheme ") + s.Name
-		r.known(s.At, what, "security scheme", s.Name, d.Schemes)
+		r.known(s.At, what, "security scheme", s.Name, d.schemes)
 		if _, twice := r.meaning.schemes[s.Name]; twice || slices.Contains(c.Ignore, s.Name) {
 			r.fail(s.At, "%s: stands twice", what)
 		}
@@ -30,16 +30,16 @@ func (r *rules) check() {
 		r.meaning.schemes[s.Name] = s.Require
 	}
 	for _, name := range c.Ignore {
-		r.known("", r.word("ignore ")+name, "security scheme", name, d.Schemes)
+		r.known("", r.word("ignore ")+name, "security scheme", name, d.schemes)
 	}
 	var names, tags, paths []string
-	for _, o := range d.Operations {
-		if o.ID != "" {
-			names = append(names, o.ID)
+	for _, o := range d.operations {
+		if o.id != "" {
+			names = append(names, o.id)
 		}
-		names = append(names, o.Method+" "+o.Path)
-		tags = append(tags, o.Tags...)
-		paths = append(paths, nameless(o.Path))
+		names = append(names, o.method+" "+o.path)
+		tags = append(tags, o.tags...)
+		paths = append(paths, nameless(o.path))
 	}
 	for _, name := range c.Skip {
 		r.known("", "skip "+name, "operation", name, names)
@@ -50,7 +50,7 @@ func (r *rules) check() {
 		r.valid(o.At, what, o.Require)
 		r.known(o.At, what, "operation", o.Name, names)
 		r.unique(o.At, what, o.Name)
-		if slices.ContainsFunc(d.Operations, func(d Operation) bool { return d.named(o.Name) && r.skips(&d) }) {
+		if slices.ContainsFunc(d.operations, func(d operation) bool { return d.named(o.Name) && r.skips(&d) }) {
 			r.fail(o.At, "%s: is skipped", what)
 		}
 	}
@@ -80,17 +80,17 @@ func (r *rules) known(place, what, kind, name string, known []string) {
 // unique refuses the name of several operations.
 func (r *rules) unique(place, what, name string) {
 	var places []string
-	var first Operation
-	for _, o := range r.document.Operations {
+	var first operation
+	for _, o := range r.document.operations {
 		if o.named(name) {
-			if places = append(places, o.At); len(places) == 1 {
+			if places = append(places, o.at); len(places) == 1 {
 				first = o
 			}
 		}
 	}
 	if len(places) > 1 {
 		r.fail(place, "%s: several operations have this name, at %s: write the method and path, as in %s",
-			what, strings.Join(places, ", "), quoted(first.Method+" "+first.Path))
+			what, strings.Join(places, ", "), quoted(first.method+" "+first.path))
 	}
 }
 
@@ -103,9 +103,9 @@ func (r *rules) checkRoute(route *policy.RouteConfig, paths []string) {
 		return
 	}
 	var there []string
-	for _, o := range r.document.Operations {
-		if samePath(route.Pattern, o.Path) {
-			there = append(there, o.Method)
+	for _, o := range r.document.operations {
+		if samePath(route.Pattern, o.path) {
+			there = append(there, o.method)
 		}
 	}
 	if len(there) == 0 {

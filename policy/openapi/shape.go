@@ -15,28 +15,28 @@ var (
 	scalar = new(shape)
 	texts  = &shape{list: scalar}
 
-	// An empty list of security requirements opens an operation to everyone, so
+	// An empty list of securityShape requirements opens an operation to everyone, so
 	// what is no list at all must not pass for one.
-	security = &shape{strict: true, list: &shape{strict: true, named: &shape{strict: true, list: &shape{strict: true}}}}
-	servers  = &shape{list: &shape{fields: map[string]*shape{
+	securityShape = &shape{strict: true, list: &shape{strict: true, named: &shape{strict: true, list: &shape{strict: true}}}}
+	serversShape  = &shape{list: &shape{fields: map[string]*shape{
 		"url":       scalar,
 		"variables": {named: &shape{fields: map[string]*shape{"default": scalar, "enum": texts}}},
 	}}}
-	// OpenAPI has no $ref in place of an operation, but the tools that make one file
+	// OpenAPI has no $ref in place of an operationShape, but the tools that make one file
 	// of many do: what stands there mustn't be passed over, such as its security.
-	operation = &shape{ref: true, fields: map[string]*shape{
-		"operationId": scalar, "summary": scalar, "tags": texts, "security": security, "servers": servers,
+	operationShape = &shape{ref: true, fields: map[string]*shape{
+		"operationId": scalar, "summary": scalar, "tags": texts, "security": securityShape, "servers": serversShape,
 	}}
-	pathItem = &shape{ref: true, fields: map[string]*shape{
-		"get": operation, "put": operation, "post": operation, "delete": operation, "options": operation,
-		"head": operation, "patch": operation, "trace": operation, "query": operation,
-		"additionalOperations": {named: operation}, "servers": servers,
+	pathShape = &shape{ref: true, fields: map[string]*shape{
+		"get": operationShape, "put": operationShape, "post": operationShape, "delete": operationShape, "options": operationShape,
+		"head": operationShape, "patch": operationShape, "trace": operationShape, "query": operationShape,
+		"additionalOperations": {named: operationShape}, "servers": serversShape,
 	}}
-	document = &shape{fields: map[string]*shape{
+	documentShape = &shape{fields: map[string]*shape{
 		"info":     {fields: map[string]*shape{"title": scalar, "version": scalar}},
-		"servers":  servers,
-		"security": security,
-		"paths":    {named: pathItem},
+		"servers":  serversShape,
+		"security": securityShape,
+		"paths":    {named: pathShape},
 		"components": {fields: map[string]*shape{
 			"securitySchemes": {named: &shape{fields: map[string]*shape{}}}, // only their names matter
 		}},

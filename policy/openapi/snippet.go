@@ -19,7 +19,7 @@ type snippet struct {
 
 // item is an operation and what becomes of it.
 type item struct {
-	operation *Operation
+	operation *operation
 	route     policy.RouteConfig
 	parts     []string // of the pattern, below the groups it is in
 	note      string   // what there is to edit
@@ -37,11 +37,11 @@ func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) (routes []p
 	routes, _ = drafted(items)
 	var s snippet
 	s.write(items, 1)
-	name := filepath.Base(d.File)
-	if title := comment(strings.TrimSpace(d.Title + " " + d.Version)); title != "" {
+	name := filepath.Base(d.file)
+	if title := comment(strings.TrimSpace(d.title + " " + d.version)); title != "" {
 		name = title + " (" + name + ")"
 	}
-	fmt.Fprintf(w, "# %s: %s.\n", name, counted(len(d.Operations), "operation", "operations"))
+	fmt.Fprintf(w, "# %s: %s.\n", name, counted(len(d.operations), "operation", "operations"))
 	if s.closed > 0 {
 		fmt.Fprintf(w, "# %s closed (never) until you say what is needed: the document doesn't.\n", counted(s.closed, "operation is", "operations are"))
 	}
@@ -76,7 +76,7 @@ func drafted(items []item) (routes []policy.RouteConfig, notes []Note) {
 			routes = append(routes, it.route)
 		}
 		if it.note != "" {
-			notes = append(notes, Note{At: it.operation.At, Operation: it.operation.Name(), Text: it.note})
+			notes = append(notes, Note{At: it.operation.at, Operation: it.operation.name(), Text: it.note})
 		}
 	}
 	return routes, notes
@@ -99,8 +99,8 @@ func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
 	var items []item
 	var open gaps
 	replaced := make([]bool, len(c.Routes))
-	for i := range d.Operations {
-		o := &d.Operations[i]
+	for i := range d.operations {
+		o := &d.operations[i]
 		if r.skips(o) {
 			continue
 		}
@@ -122,7 +122,7 @@ func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
 			}
 		}
 		if err != nil {
-			return nil, policy.At(o.At, fmt.Errorf("operation %s: %w", o.Name(), err))
+			return nil, policy.At(o.at, fmt.Errorf("operation %s: %w", o.name(), err))
 		}
 		if route == nil { // it is on one that is there already
 			continue
@@ -201,8 +201,8 @@ func common(items []item) int {
 // route writes one route.
 func (s *snippet) route(it item, indent string) {
 	o := it.operation
-	title := comment(o.ID)
-	if summary := comment(o.Summary); title != "" && summary != "" {
+	title := comment(o.id)
+	if summary := comment(o.summary); title != "" && summary != "" {
 		title += ": " + summary
 	} else if title == "" {
 		title = summary
@@ -214,7 +214,7 @@ func (s *snippet) route(it item, indent string) {
 		fmt.Fprintf(&s.lines, "%s# EDIT: %s\n", indent, comment(it.note))
 	}
 	if it.route.Pattern == "" {
-		fmt.Fprintf(&s.lines, "%s# %s %s\n", indent, o.Method, comment(o.Path))
+		fmt.Fprintf(&s.lines, "%s# %s %s\n", indent, o.method, comment(o.path))
 		s.left++
 		return
 	}
