@@ -54,7 +54,7 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 		}
 		for i := range d.operations {
 			o := &d.operations[i]
-			base, err := o.base(config.Base)
+			base, err := o.base.or(config.Base)
 			if err != nil {
 				return policy.At(o.at, fmt.Errorf("operation %s: %w: write %sbase <path>", o.name(), err, mark))
 			}

@@ -47,32 +47,26 @@ func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]po
 // rules is what a configuration says of a document.
 type rules struct {
 	config   policy.OpenAPIConfig
-	flags    bool // its words are a command's
+	mark     string // before words of the configuration: "--" where they are a command's
 	document *Document
-	meaning  meaning
+	schemes  map[string]string // what security schemes mean: requirements
+	replaced []bool            // which of config.Routes are routes already
+	open     gaps
 	errs     []error
 }
 
 // fail notes a mistake in a line of the configuration, or in all of it.
 func (r *rules) fail(place, format string, args ...any) {
 	err := fmt.Errorf(format, args...)
-	if !r.flags {
+	if r.mark == "" {
 		err = fmt.Errorf("openapi %s: %w", filepath.Base(r.config.File), err)
 	}
 	r.errs = append(r.errs, policy.At(cmp.Or(place, r.config.At), err))
 }
 
-// word returns a word of the configuration.
-func (r *rules) word(name string) string {
-	if r.flags {
-		return "--" + name
-	}
-	return name
-}
-
 // newRules returns the rules of a configuration, with the mistakes in them.
-func newRules(d *Document, c policy.OpenAPIConfig, flags bool) *rules {
-	r := &rules{config: c, flags: flags, document: d, meaning: meaning{schemes: map[string]string{}, ignored: c.Ignore, fallback: c.Default}}
+func newRules(d *Document, c policy.OpenAPIConfig, mark string) *rules {
+	r := &rules{config: c, mark: mark, document: d, schemes: map[string]string{}, replaced: make([]bool, len(c.Routes))}
 	r.check()
 	return r
 }
@@ -83,38 +77,36 @@ func (r *rules) skips(o *operation) bool { return slices.ContainsFunc(r.config.S
 // routes returns the routes that a configuration makes of the document. Its
 // errors, joined, name the places of the mistakes.
 func (d *Document) routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) {
-	r := newRules(d, c, false)
+	r := newRules(d, c, "")
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
 	}
-	var open gaps
 	var routes []policy.RouteConfig
-	replaced := make([]bool, len(c.Routes))
 	for i := range d.operations {
 		o := &d.operations[i]
 		if r.skips(o) {
 			continue
 		}
-		route, err := r.route(o, replaced)
+		route, err := r.route(o)
 		var why gap
 		switch {
 		case errors.As(err, &why):
-			open.add(why, o)
+			r.open.add(why, o)
 		case err != nil:
 			r.errs = append(r.errs, policy.At(o.at, fmt.Errorf("operation %s: %w", o.name(), err)))
 		case route != nil:
 			routes = append(routes, *route)
 		}
 	}
-	open.report(r)
+	r.reportGaps()
 	r.checkSources(routes)
 	return routes, errors.Join(r.errs...)
 }
 
 // route returns the route of an operation; nil where one that replaces several
 // operations is there already.
-func (r *rules) route(o *operation, replaced []bool) (*policy.RouteConfig, error) {
-	base, err := o.base(r.config.Base)
+func (r *rules) route(o *operation) (*policy.RouteConfig, error) {
+	base, err := o.base.or(r.config.Base)
 	if err != nil {
 		return nil, err
 	}
@@ -140,10 +132,10 @@ func (r *rules) route(o *operation, replaced []bool) (*policy.RouteConfig, error
 		if err := override(policy.OverrideConfig{At: rule.At}); err != nil {
 			return nil, err
 		}
-		if replaced[i] {
+		if r.replaced[i] {
 			return nil, nil
 		}
-		replaced[i] = true
+		r.replaced[i] = true
 		rule.Pattern = below(base, rule.Pattern)
 		return &rule, nil
 	}
@@ -162,7 +154,7 @@ func (r *rules) route(o *operation, replaced []bool) (*policy.RouteConfig, error
 	}
 	if said != nil {
 		route.Require, route.Settings = said.Require, said.Settings
-	} else if route.Require, route.Optional, err = r.meaning.requirement(o); err != nil {
+	} else if route.Require, route.Optional, err = r.requirement(o); err != nil {
 		return nil, err
 	}
 	return route, nil
@@ -182,15 +174,6 @@ func (o *operation) closed(base string) (*policy.RouteConfig, error) {
 		return nil, noPattern(err)
 	}
 	return &policy.RouteConfig{Methods: []string{o.method}, Pattern: whole, Require: "never", At: o.at}, nil
-}
-
-// base returns the path below which the operation is; set is what the
-// configuration says.
-func (o *operation) base(set string) (string, error) {
-	if set != "" {
-		return set, nil
-	}
-	return o.Base, o.noBase
 }
 
 // below returns a pattern below a base.
@@ -220,14 +203,15 @@ func (g *gaps) add(why gap, o *operation) {
 	g.of[why] = append(g.of[why], o)
 }
 
-func (g *gaps) report(r *rules) {
-	for _, why := range g.order {
-		operations := g.of[why]
+// reportGaps notes a mistake for each kind of gap.
+func (r *rules) reportGaps() {
+	for _, why := range r.open.order {
+		operations := r.open.of[why]
 		mend := strings.ReplaceAll(why.mend, "<name>", quoted(operations[0].name()))
 		if mend != why.mend && len(operations) > 1 {
 			mend += ", and so for each"
 		}
-		r.fail("", "%s: %w: write %s", first(operations), why, r.word(mend))
+		r.fail("", "%s: %w: write %s", first(operations), why, r.mark+mend)
 	}
 }
 

@@ -313,14 +313,14 @@ func TestBases(t *testing.T) {
 			t.Errorf("servers %s: %v", test.servers, err)
 			continue
 		}
-		got, err := d.operations[0].base("")
+		got, err := d.operations[0].base.or("")
 		if err != nil {
 			got = err.Error()
 		}
 		if got != test.want && (err == nil || !strings.Contains(got, test.want)) {
 			t.Errorf("servers %s: base %s, want %s", test.servers, got, test.want)
 		}
-		if got, err := d.operations[0].base("/set"); got != "/set" || err != nil {
+		if got, err := d.operations[0].base.or("/set"); got != "/set" || err != nil {
 			t.Errorf("servers %s: base %s, %v where it is set, want /set", test.servers, got, err)
 		}
 	}
@@ -331,7 +331,7 @@ func TestBases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"/c", "/b", "/a"} {
-		if got, err := d.operations[i].base(""); got != want || err != nil {
+		if got, err := d.operations[i].base.or(""); got != want || err != nil {
 			t.Errorf("%s: base %s, %v, want %s", d.operations[i].name(), got, err, want)
 		}
 	}
@@ -376,9 +376,9 @@ paths:
 		}
 		place := func(line int) string { return "api.yaml:" + strconv.Itoa(line) }
 		want := []operation{
-			{id: name, method: "GET", path: "/a", summary: name, tags: []string{name, "other", name}, at: place(6), Base: "/v2",
+			{id: name, method: "GET", path: "/a", summary: name, tags: []string{name, "other", name}, at: place(6), base: basePath{path: "/v2"},
 				said: true, security: []alternative{{{scheme: name, scopes: []string{"admin", name}}}}},
-			{method: name, path: "/a", at: place(7), Base: "/" + name, said: true, security: []alternative{{{scheme: name, scopes: []string{"admin"}}}}},
+			{method: name, path: "/a", at: place(7), base: basePath{path: "/" + name}, said: true, security: []alternative{{{scheme: name, scopes: []string{"admin"}}}}},
 		}
 		if !reflect.DeepEqual(d.operations, want) || !slices.Equal(d.schemes, []string{name}) {
 			t.Errorf("%s:\n got:  %+v %v\n want: %+v", name, d.operations, d.schemes, want)
@@ -413,7 +413,7 @@ func TestJSON(t *testing.T) {
 				continue
 			}
 			line := strings.Count(text[:strings.Index(text, "get")], "\n") + 1
-			want := operation{id: emoji, method: "GET", path: "/a", tags: []string{"1.0", "true"}, at: "api.yaml:" + strconv.Itoa(line), Base: "/"}
+			want := operation{id: emoji, method: "GET", path: "/a", tags: []string{"1.0", "true"}, at: "api.yaml:" + strconv.Itoa(line), base: basePath{path: "/"}}
 			if !reflect.DeepEqual(d.operations, []operation{want}) {
 				t.Errorf("%s: %+v, want %+v", test.name, d.operations, want)
 			}
@@ -541,8 +541,8 @@ func TestRequirements(t *testing.T) {
 			t.Errorf("security %s: %v", test.security, err)
 			continue
 		}
-		m := meaning{ignored: []string{"cookie"}, schemes: map[string]string{"bearer": "any"}}
-		got, optional, err := m.requirement(&d.operations[0])
+		r := rules{config: policy.OpenAPIConfig{Ignore: []string{"cookie"}}, schemes: map[string]string{"bearer": "any"}}
+		got, optional, err := r.requirement(&d.operations[0])
 		if optional {
 			got += " optional"
 		}

@@ -26,11 +26,8 @@ type operation struct {
 	summary string
 	tags    []string
 	at      string // where it stands: file:line
-	// Base is the path of the servers that have it, or "" where they say none:
-	// then the configuration must.
-	Base   string
-	noBase error
-	// security is what it asks for; Said is false where neither it nor the
+	base    basePath
+	// security is what it asks for; said is false where neither it nor the
 	// document says anything of that.
 	security []alternative
 	said     bool
@@ -137,7 +134,7 @@ func newDocument(file string, root *tree) *Document {
 			base := base.within(o.tree)
 			op := operation{
 				id: o.get("operationId").value(), method: o.method, path: item.key, summary: o.get("summary").value(), at: o.at(),
-				Base: base.path, noBase: base.err, security: alternatives(security), said: security != nil,
+				base: base, security: alternatives(security), said: security != nil,
 			}
 			for _, tag := range o.get("tags").all() {
 				op.tags = append(op.tags, tag.text)

@@ -33,9 +33,7 @@ func schemeNotSaid(name string) gap {
 }
 
 // noBase is for operations whose servers say no path.
-func noBase(why string) gap { return gap{why, baseWords} }
-
-const baseWords = "base <path>"
+func noBase(why string) gap { return gap{why, "base <path>"} }
 
 // noRequirement is for operations whose security can't be a requirement.
 func noRequirement(err error) gap { return gap{err.Error(), "operation <name> <requirement>"} }
@@ -47,17 +45,10 @@ func noPattern(err error) gap {
 	return gap{"its path can't be a pattern: " + err.Error(), "skip <name>, and a route of your own"}
 }
 
-// meaning says what a document's security means where it leaves that open.
-type meaning struct {
-	schemes  map[string]string // requirements, by security scheme
-	ignored  []string
-	fallback string // a requirement, or ""
-}
-
 // requirement returns what the operation's security asks for, as policies have
 // it, and whether it is optional.
-func (m *meaning) requirement(o *operation) (require string, optional bool, err error) {
-	if require, optional, err = m.asked(o); err == nil {
+func (r *rules) requirement(o *operation) (require string, optional bool, err error) {
+	if require, optional, err = r.asked(o); err == nil {
 		err = validRequirement(require)
 	}
 	if err != nil && !errors.As(err, new(gap)) {
@@ -66,12 +57,12 @@ func (m *meaning) requirement(o *operation) (require string, optional bool, err 
 	return require, optional, err
 }
 
-func (m *meaning) asked(o *operation) (require string, optional bool, err error) {
+func (r *rules) asked(o *operation) (require string, optional bool, err error) {
 	if !o.said {
-		if m.fallback == "" {
+		if r.config.Default == "" {
 			return "", false, notSaid
 		}
-		return m.fallback, false, nil
+		return r.config.Default, false, nil
 	}
 	if len(o.security) == 0 {
 		return "public", false, nil
@@ -82,7 +73,7 @@ func (m *meaning) asked(o *operation) (require string, optional bool, err error)
 			optional = true
 			continue
 		}
-		needed, can, err := m.together(a)
+		needed, can, err := r.together(a)
 		if err != nil {
 			return "", false, err
 		}
@@ -102,9 +93,9 @@ func (m *meaning) asked(o *operation) (require string, optional bool, err error)
 
 // together returns what all the schemes of an alternative ask for. can is false
 // where no token meets that.
-func (m *meaning) together(a alternative) (all clauses, can bool, err error) {
+func (r *rules) together(a alternative) (all clauses, can bool, err error) {
 	for _, s := range a {
-		if slices.Contains(m.ignored, s.scheme) {
+		if slices.Contains(r.config.Ignore, s.scheme) {
 			continue
 		}
 		can = true
@@ -117,9 +108,9 @@ func (m *meaning) together(a alternative) (all clauses, can bool, err error) {
 		if len(s.scopes) > 0 {
 			continue
 		}
-		require := m.schemes[s.scheme]
-		if require == "" && m.fallback != "public" {
-			require = m.fallback
+		require := r.schemes[s.scheme]
+		if require == "" && r.config.Default != "public" {
+			require = r.config.Default
 		}
 		switch require {
 		case "":

@@ -12,25 +12,25 @@ import (
 func (r *rules) check() {
 	c, d := &r.config, r.document
 	if c.Base != "" && (!strings.HasPrefix(c.Base, "/") || strings.ContainsAny(c.Base, "?*")) {
-		r.fail("", "%s %s: want a path", r.word("base"), c.Base)
+		r.fail("", "%s %s: want a path", r.mark+"base", c.Base)
 	}
 	if c.Default != "" {
-		r.valid("", r.word("default"), c.Default)
+		r.valid("", r.mark+"default", c.Default)
 	}
 	for _, s := range c.Schemes {
-		what := r.word("scheme ") + s.Name
+		what := r.mark + "scheme " + s.Name
 		r.known(s.At, what, "security scheme", s.Name, d.schemes)
-		if _, twice := r.meaning.schemes[s.Name]; twice || slices.Contains(c.Ignore, s.Name) {
+		if _, twice := r.schemes[s.Name]; twice || slices.Contains(c.Ignore, s.Name) {
 			r.fail(s.At, "%s: stands twice", what)
 		}
 		if s.Require == "public" {
 			r.fail(s.At, "%s: a credential is asked for, so it can't be public", what)
 		}
 		r.valid(s.At, what, s.Require)
-		r.meaning.schemes[s.Name] = s.Require
+		r.schemes[s.Name] = s.Require
 	}
 	for _, name := range c.Ignore {
-		r.known("", r.word("ignore ")+name, "security scheme", name, d.schemes)
+		r.known("", r.mark+"ignore "+name, "security scheme", name, d.schemes)
 	}
 	var names, tags, paths []string
 	for _, o := range d.operations {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// basePath is the path below which an API is, or why its servers say none.
+// basePath is the path below which an operation is, or why its servers say none: then
+// the configuration must.
 type basePath struct {
 	path string
 	err  error
@@ -22,6 +23,15 @@ func (b basePath) within(t *tree) basePath {
 	return b
 }
 
+// or returns what the configuration says, if it does, or the path of the servers.
+func (b basePath) or(said string) (string, error) {
+	if said != "" {
+		return said, nil
+	}
+	return b.path, b.err
+}
+
+// basePathOf returns the one path that all the servers have.
 func basePathOf(servers *tree) basePath {
 	var paths []string // a few: more would say no more
 	for _, s := range servers.all() {

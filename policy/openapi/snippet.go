@@ -92,26 +92,24 @@ func counted(n int, one, several string) string {
 
 // items works out what becomes of the operations.
 func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
-	r := newRules(d, c, true)
+	r := newRules(d, c, "--")
 	if len(r.errs) > 0 {
 		return nil, errors.Join(r.errs...)
 	}
 	var items []item
-	var open gaps
-	replaced := make([]bool, len(c.Routes))
 	for i := range d.operations {
 		o := &d.operations[i]
 		if r.skips(o) {
 			continue
 		}
-		base, err := o.base(c.Base)
+		base, err := o.base.or(c.Base)
 		var why gap
 		if errors.As(err, &why) {
-			open.add(why, o)
+			r.open.add(why, o)
 			continue
 		}
 		it := item{operation: o}
-		route, err := r.route(o, replaced)
+		route, err := r.route(o)
 		if err == nil && route != nil && strings.Contains(route.Require, "{$") {
 			err = noRequirement(fmt.Errorf("requirement %q: %w", route.Require, errVariable))
 		}
@@ -134,7 +132,7 @@ func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
 		it.route, it.parts = *route, segments(route.Pattern)
 		items = append(items, it)
 	}
-	open.report(r)
+	r.reportGaps()
 	return items, errors.Join(r.errs...)
 }
 
