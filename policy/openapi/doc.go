@@ -10,4 +10,12 @@
 // of ORs that policies have. Where the document doesn't say what an operation
 // needs, the configuration must: nothing is open, or open to any token, because
 // something was left out.
+//
+// Where to find what:
+//
+//   - out of files: parse.go (YAML and JSON), shape.go and cut.go (what is kept of them, with
+//     references resolved), read.go (the document), servers.go (base paths)
+//   - an operation's route: route.go, pattern.go, security.go (its requirement)
+//   - what the configuration says: rules.go; what that must say, and doesn't: gap.go
+//   - what becomes of it: expand.go, snippet.go, compare.go
 package openapi

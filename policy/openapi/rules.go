@@ -1,12 +1,59 @@
 package openapi
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/patgate/patgate/internal/spelling"
 	"github.com/patgate/patgate/policy"
 )
+
+// rules is what a configuration says of a document.
+type rules struct {
+	config   policy.OpenAPIConfig
+	mark     string // before words of the configuration: "--" where they are a command's
+	document *Document
+	schemes  map[string]string // what security schemes mean: requirements
+	replaced []bool            // which of config.Routes are routes already
+	open     gaps
+	errs     []error
+}
+
+// newRules returns the rules of a configuration. Its errors, joined, are the mistakes in
+// that.
+func newRules(d *Document, c policy.OpenAPIConfig, mark string) (*rules, error) {
+	r := &rules{config: c, mark: mark, document: d, schemes: map[string]string{}, replaced: make([]bool, len(c.Routes))}
+	r.check()
+	return r, errors.Join(r.errs...)
+}
+
+// fail notes a mistake in a line of the configuration, or in all of it.
+func (r *rules) fail(place, format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	if r.mark == "" {
+		err = fmt.Errorf("openapi %s: %w", filepath.Base(r.config.File), err)
+	}
+	r.errs = append(r.errs, policy.At(cmp.Or(place, r.config.At), err))
+}
+
+// operations yields those of the document that the configuration doesn't skip.
+func (r *rules) operations() iter.Seq[*operation] {
+	return func(yield func(*operation) bool) {
+		for i := range r.document.operations {
+			if o := &r.document.operations[i]; !r.skips(o) && !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+// skips reports whether the configuration leaves the operation out.
+func (r *rules) skips(o *operation) bool { return slices.ContainsFunc(r.config.Skip, o.named) }
 
 // check refuses lines that are wrong, or that match nothing.
 func (r *rules) check() {

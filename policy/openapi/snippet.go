@@ -92,16 +92,12 @@ func counted(n int, one, several string) string {
 
 // items works out what becomes of the operations.
 func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
-	r := newRules(d, c, "--")
-	if len(r.errs) > 0 {
-		return nil, errors.Join(r.errs...)
+	r, err := newRules(d, c, "--")
+	if err != nil {
+		return nil, err
 	}
 	var items []item
-	for i := range d.operations {
-		o := &d.operations[i]
-		if r.skips(o) {
-			continue
-		}
+	for o := range r.operations() {
 		base, err := o.base.or(c.Base)
 		var why gap
 		if errors.As(err, &why) {
@@ -249,4 +245,18 @@ func comment(text string) string {
 		return c
 	}, text)
 	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "{$", "{ $")
+}
+
+// quoted returns a word as the Caddyfile has it.
+func quoted(word string) string {
+	special := func(c rune) bool {
+		return c < '!' || c > '~' || strings.ContainsRune("\"`\\#<", c)
+	}
+	if word != "" && word != "{" && word != "}" && !strings.ContainsFunc(word, special) {
+		return word
+	}
+	if !strings.Contains(word, "`") {
+		return "`" + word + "`"
+	}
+	return `"` + strings.ReplaceAll(word, `"`, `\"`) + `"`
 }

@@ -17,34 +17,6 @@ type clauses [][]string
 // maxClauses bounds what a requirement is made of.
 const maxClauses = 64
 
-// gap is why an operation can't be a route until the configuration says more of
-// it, and what that has to say, of <name> where each such operation needs its own.
-type gap struct{ why, mend string }
-
-func (g gap) Error() string { return g.why }
-
-// notSaid is for operations whose document leaves open what they need.
-var notSaid = gap{"the document says nothing of security", "default <requirement>"}
-
-// schemeNotSaid is for security schemes that name no scopes.
-func schemeNotSaid(name string) gap {
-	return gap{"security scheme " + name + " names no scopes",
-		fmt.Sprintf("scheme %s <requirement>, ignore %[1]s if it isn't a token, or default <requirement>", quoted(name))}
-}
-
-// noBase is for operations whose servers say no path.
-func noBase(why string) gap { return gap{why, "base <path>"} }
-
-// noRequirement is for operations whose security can't be a requirement.
-func noRequirement(err error) gap { return gap{err.Error(), "operation <name> <requirement>"} }
-
-// noMethod and noPattern are for operations that can't be a route.
-func noMethod(err error) gap { return gap{err.Error(), "skip <name>"} }
-
-func noPattern(err error) gap {
-	return gap{"its path can't be a pattern: " + err.Error(), "skip <name>, and a route of your own"}
-}
-
 // requirement returns what the operation's security asks for, as policies have
 // it, and whether it is optional.
 func (r *rules) requirement(o *operation) (require string, optional bool, err error) {
