@@ -15,6 +15,28 @@ type pattern struct {
 	conditions []condition
 }
 
+// String returns the pattern as the Caddyfile has it.
+func (p *pattern) String() string {
+	var b strings.Builder
+	for _, s := range p.segments {
+		b.WriteByte('/')
+		b.WriteString(s.with("{" + s.parameter + "}"))
+	}
+	switch {
+	case p.tail && p.tailName != "":
+		b.WriteString("/{" + p.tailName + "...}")
+	case p.tail:
+		b.WriteString("/*")
+	case len(p.segments) == 0:
+		b.WriteByte('/')
+	}
+	for i, c := range p.conditions {
+		b.WriteByte("?&"[min(i, 1)])
+		b.WriteString(c.String())
+	}
+	return b.String()
+}
+
 // segment is a literal, or a parameter, perhaps with literals before or after it
 // ({id}:cancel). Literals are decoded.
 type segment struct {
@@ -199,26 +221,4 @@ func join(prefix, pattern string) string {
 func ValidPattern(text string) error {
 	_, err := parsePattern(text)
 	return err
-}
-
-// String returns the pattern as the Caddyfile has it.
-func (p *pattern) String() string {
-	var b strings.Builder
-	for _, s := range p.segments {
-		b.WriteByte('/')
-		b.WriteString(s.with("{" + s.parameter + "}"))
-	}
-	switch {
-	case p.tail && p.tailName != "":
-		b.WriteString("/{" + p.tailName + "...}")
-	case p.tail:
-		b.WriteString("/*")
-	case len(p.segments) == 0:
-		b.WriteByte('/')
-	}
-	for i, c := range p.conditions {
-		b.WriteByte("?&"[min(i, 1)])
-		b.WriteString(c.String())
-	}
-	return b.String()
 }

@@ -302,33 +302,11 @@ func (l *look) find(n *node, i int) *Route {
 		if found := l.find(next, i+1); found != nil || m.Reason != Forward || l.onFile(next, i, isFile(text)) {
 			return found
 		}
-	} else if len(n.edges) > 0 {
-		s := spell(text)
-		for j := range n.edges {
-			if e := &n.edges[j]; s.alike(e.literal, last) && !l.onKeys(i, e.literal) && (l.uncovered(l.find(e.to, i+1), s.loosely(e.literal), text) || l.onFile(e.to, i, isFile(e.literal))) {
-				return nil
-			}
-		}
+	} else if l.onLiterals(n, i) {
+		return nil
 	}
-	if !l.inName {
-		l.inName = true
-		followed := map[*node]bool{} // the client may repeat names as it likes
-		for name := range namesIn(text) {
-			to := n.next(name)
-			if to == nil || followed[to] {
-				continue
-			}
-			followed[to] = true
-			if l.uncovered(l.find(to, i+1), findsInName, text) {
-				return nil
-			}
-		}
-		l.inName = false
-	}
-	for j := range n.partial {
-		if p := &n.partial[j]; !p.matches(text) && p.resembles(text) && (l.uncovered(l.find(p.to, i+1), comparesLoosely, text) || l.onFile(p.to, i, p.isFile())) {
-			return nil
-		}
+	if l.onNames(n, i) || l.onPartials(n, i) {
+		return nil
 	}
 	whole := "" // the segment before it was cut off
 	if l.reading != nil && last {
@@ -351,6 +329,59 @@ func (l *look) find(n *node, i int) *Route {
 		return m.Route
 	}
 	return found
+}
+
+// onLiterals refuses a request that is on another route to servers which take the i-th
+// segment for a literal of the node, which it isn't. Like onNames and onPartials, it
+// reports whether the request is refused.
+func (l *look) onLiterals(n *node, i int) bool {
+	if len(n.edges) == 0 {
+		return false
+	}
+	text, last := l.m.path.segment(i), i == l.m.path.n-1
+	s := spell(text)
+	for j := range n.edges {
+		e := &n.edges[j]
+		if s.alike(e.literal, last) && !l.onKeys(i, e.literal) &&
+			(l.uncovered(l.find(e.to, i+1), s.loosely(e.literal), text) || l.onFile(e.to, i, isFile(e.literal))) {
+			return true
+		}
+	}
+	return false
+}
+
+// onNames is onLiterals for servers that find a literal in the segment, beside others.
+func (l *look) onNames(n *node, i int) bool {
+	if l.inName {
+		return false
+	}
+	l.inName = true
+	defer func() { l.inName = false }()
+	text := l.m.path.segment(i)
+	followed := map[*node]bool{} // the client may repeat names as it likes
+	for name := range namesIn(text) {
+		to := n.next(name)
+		if to == nil || followed[to] {
+			continue
+		}
+		followed[to] = true
+		if l.uncovered(l.find(to, i+1), findsInName, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// onPartials is onLiterals for parameters with literals around them.
+func (l *look) onPartials(n *node, i int) bool {
+	text := l.m.path.segment(i)
+	for j := range n.partial {
+		p := &n.partial[j]
+		if !p.matches(text) && p.resembles(text) && (l.uncovered(l.find(p.to, i+1), comparesLoosely, text) || l.onFile(p.to, i, p.isFile())) {
+			return true
+		}
+	}
+	return false
 }
 
 // onFile refuses a request that goes on behind the i-th segment, where the policy knows of

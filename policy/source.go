@@ -173,25 +173,17 @@ func hostLabel(host string, n int) string {
 	if !allDigits(port) || strings.Trim(host, ".0123456789") == "" {
 		return ""
 	}
-	end := len(host)
-	label := ""
-	for i := len(host) - 1; i >= -1; i-- {
-		if i >= 0 && host[i] != '.' {
-			if !isAlnum(host[i]) && host[i] != '-' && host[i] != '_' {
-				return ""
-			}
-			continue
-		}
-		if i+1 == end {
-			return "" // an empty label
-		}
-		if n == 0 {
-			label = host[i+1 : end]
-		}
-		n--
-		end = i
+	if !plainBytes(host, ".-_") || host[0] == '.' || host[len(host)-1] == '.' || strings.Contains(host, "..") {
+		return ""
 	}
-	return strings.ToLower(label)
+	for ; n > 0; n-- {
+		dot := strings.LastIndexByte(host, '.')
+		if dot < 0 {
+			return ""
+		}
+		host = host[:dot]
+	}
+	return strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
 }
 
 // ByHost reports whether the host of the request says which space or resource it is
