@@ -4,36 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 )
 
-// Policy is a compiled policy. Immutable; safe for concurrent use.
-type Policy struct {
-	Realm        string
-	StripToken   bool // forward_token strip
-	Catalog      *Catalog
-	Own          string // what patgate's secrets begin with: none of them is let through. Set before use
-	routes       []*Route
-	tree         *node
-	fallback     *Route       // what default says for requests no route matches; nil: deny
-	credentials  []Credential // all the places where routes take tokens from
-	letThrough   []Credential
-	preflight    bool
-	encodedSlash slashes
-	semicolon    bool
-	spaces       bool     // some route is in a space
-	enforces     bool     // some route that asks for anything isn't in report mode
-	site         settings // of what no route matches
-	at           string   // where it begins: file:line
-	unsaid       bool     // default isn't written: deny
-}
-
 // Compile checks a configuration and compiles it. Its errors, joined, name the
 // places of the mistakes.
 func Compile(c Config, catalog *Catalog) (*Policy, error) {
-	p := &Policy{Realm: c.Realm, Catalog: catalog, tree: &node{}, at: c.At, unsaid: c.Default == ""}
+	p := &Policy{Realm: c.Realm, Catalog: catalog, tree: &node{}, at: c.At, noDefault: c.Default == ""}
 	if p.Realm == "" {
 		p.Realm = "patgate"
 	}
@@ -178,81 +156,6 @@ func (p *Policy) finish() {
 		r.beside = p.tree.beside(r)
 	}
 	p.tree.finish()
-}
-
-// Routes returns the compiled routes in the order they are written.
-func (p *Policy) Routes() []*Route { return p.routes }
-
-// all returns the routes, and the one for requests that none of them matches.
-func (p *Policy) all() iter.Seq[*Route] {
-	return func(yield func(*Route) bool) {
-		for _, r := range p.routes {
-			if !yield(r) {
-				return
-			}
-		}
-		if p.fallback != nil {
-			yield(p.fallback)
-		}
-	}
-}
-
-// Credentials returns all the places where routes take tokens from. They aren't to
-// be changed.
-func (p *Policy) Credentials() []Credential { return p.credentials }
-
-// JudgedHeaders returns the headers in which routes find tokens, spaces and resources,
-// or other credentials of the API.
-func (p *Policy) JudgedHeaders() (names []string) {
-	for _, c := range slices.Concat(p.credentials, p.letThrough) {
-		names = append(names, c.header())
-	}
-	names = append(names, p.SourceHeaders()...)
-	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// SourceHeaders returns the headers in which routes find spaces and resources.
-func (p *Policy) SourceHeaders() (names []string) {
-	for r := range p.all() {
-		for _, s := range []Source{r.Space, r.Resource} {
-			if s.Kind == FromHeader && !slices.Contains(names, s.Name) {
-				names = append(names, s.Name)
-			}
-		}
-	}
-	return names
-}
-
-// Spaces reports whether some route is in a space. Then a new token must say
-// which spaces it is for.
-func (p *Policy) Spaces() bool { return p.spaces }
-
-// Reporting returns how many routes are in report mode. What no route matches counts as
-// one.
-func (p *Policy) Reporting() (n int) {
-	for _, r := range p.routes {
-		if r.Report {
-			n++
-		}
-	}
-	if p.site.report {
-		n++
-	}
-	return n
-}
-
-// ReportsDefault reports whether what no route matches is in report mode.
-func (p *Policy) ReportsDefault() bool { return p.site.report }
-
-// Default returns what a request needs that no route matches: "deny", "any" or
-// "public".
-func (p *Policy) Default() string {
-	if p.fallback == nil {
-		return "deny"
-	}
-	return p.fallback.Require.text
 }
 
 func validRealm(s string) bool {

@@ -187,3 +187,24 @@ func truth(s string) string {
 	}
 	return ""
 }
+
+// meetsCondition reports whether the query meets the condition; why says what
+// makes that a matter of opinion.
+func (m *Match) meetsCondition(c *condition) (met bool, why string) {
+	if why := m.lookUp(c.key); why != "" {
+		return false, why
+	}
+	switch {
+	case m.lookedUp.n == 0:
+		return false, ""
+	case c.anyValue:
+		return true, ""
+	case m.lookedUp.n == 1:
+		return c.compare(m.lookedUp.values[0])
+	}
+	value, why := m.repeated.value(c.key, m.query)
+	if why != "" || value == nil {
+		return false, why
+	}
+	return c.compare(*value)
+}

@@ -16,9 +16,10 @@
 //
 // Where to find what:
 //
-//   - what an operator writes: config.go; compiled: compile.go, settings.go, route.go,
-//     method.go, pattern.go, condition.go (on the query), requirement.go, source.go (of
-//     spaces and resources), credential.go, errorbody.go; the catalog of scopes: catalog.go
+//   - what an operator writes: config.go; compiled: policy.go, compile.go, settings.go,
+//     route.go, method.go, pattern.go, condition.go (on the query), requirement.go,
+//     source.go (of spaces and resources), credential.go, errorbody.go; the catalog of
+//     scopes: catalog.go
 //   - the way of a request: match.go, and on it header.go, path.go, query.go, take.go,
 //     override.go, charset.go; the tree of routes: tree.go, conflict.go
 //   - what some servers would make of it, which the gate refuses: secondlook.go, a second

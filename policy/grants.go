@@ -146,9 +146,9 @@ func (g *Grants) written(c *Catalog, covered func(*token.Grant) bool) (all []str
 	return all
 }
 
-// common lists the scopes that both hold in their covered grants, blank-separated:
-// as one of them writes them, and those behind them that one names and the other
-// only implies.
+// common lists the scopes that both hold in their covered grants, blank-separated: first
+// where what one writes and what the other writes meet ("things:*" and "things:read" in
+// "things:read"), then scopes that are implied on at least one side.
 func common(c *Catalog, a, b *Grants, covered func(*token.Grant) bool) string {
 	var all []string
 	for _, s := range a.written(c, covered) {

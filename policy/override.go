@@ -115,13 +115,6 @@ func namesRestRoute(name string) bool {
 	return rest == "" || rest[0] == '[' || rest[0] == 0
 }
 
-// behindSemicolon returns what stands behind the first semicolon of a path, where
-// some servers have the query begin (Fastify).
-func behindSemicolon(path string) string {
-	_, rest, _ := strings.Cut(path, ";")
-	return rest
-}
-
 // beginsOverride reports whether the name of a parameter that overrides can begin
 // with c, encoded or not: PHP makes underscores of some characters.
 func beginsOverride(c byte) bool {

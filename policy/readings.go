@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// The rules by which servers find a path on another route, as an end of the sentence that
-// they do.
+// The rules by which servers find a path on another route. Each ends the sentence "some
+// servers find the path on another route" (look.uncovered).
 const (
 	comparesLoosely    = ", for they take a name for another one"
 	findsInName        = ", for they find another name in one"
@@ -46,9 +46,14 @@ func (p *pathText) countScripts() (n int) {
 type reading struct {
 	pathText
 	rule  string // by which it is
-	piece string // what of the path that is about, or ""
-	loose bool   // only the route counts, not another space or resource: values may be cut short
-	was   string // the last segment before it was cut off at a blank, if it is a parameter's value: a route that took it whole is no other route
+	piece string // of the path, at which the rule applies; "": to all of it
+	// loose says that only another route counts, not another space or resource: their
+	// values may be cut short.
+	loose bool
+	// was is the last segment as it stood before it was cut off at a blank, if it is the
+	// value of a parameter: both are names then (Human of Human Resources), and a route
+	// with a parameter there is no other one. "" otherwise.
+	was string
 }
 
 // readings returns the other ways to take the path apart: with literals compared
@@ -105,6 +110,13 @@ func (p *pathText) indexOf(c byte, r *Route) int {
 		}
 	}
 	return -1
+}
+
+// behindSemicolon returns what stands behind the first semicolon of a path, where
+// some servers have the query begin (Fastify).
+func behindSemicolon(path string) string {
+	_, rest, _ := strings.Cut(path, ";")
+	return rest
 }
 
 // behindAmpersand returns what stands behind the first ampersand of the path. What puts

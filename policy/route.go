@@ -19,8 +19,8 @@ type Route struct {
 
 	implicit bool // no requirement was written: any valid token is enough
 	pattern  pattern
-	beside   []int  // the segments where it has a parameter and others a literal (node.beside)
-	outside  string // the inherited path.<name> of the space whose parameter this pattern lacks, or ""; for a warning
+	beside   []int  // see node.beside
+	outside  string // the path.<name> that is said around it to be the space, where the pattern has no {name}; for a warning
 	from     []Credential
 	methods  methodSet
 	shape    *Shape // of the body of rejections

@@ -191,14 +191,3 @@ func hostLabel(host string, n int) string {
 func (m *Match) ByHost() bool { return m.Route != nil && m.Route.byHost() }
 
 func (r *Route) byHost() bool { return r.Space.Kind == FromHost || r.Resource.Kind == FromHost }
-
-// ByHost returns a route for which the host of a request says which space or resource
-// it is for, or nil.
-func (p *Policy) ByHost() *Route {
-	for r := range p.all() {
-		if r.byHost() {
-			return r
-		}
-	}
-	return nil
-}

@@ -81,7 +81,7 @@ func (w *warnings) of(p *Policy) {
 // ofSettings warns of what holds for the whole site.
 func (w *warnings) ofSettings(p *Policy) {
 	switch {
-	case p.unsaid:
+	case p.noDefault:
 		w.add(p.at, WarnNoDefault, "no default is written: what no route matches is rejected; write default deny to say so")
 	case p.fallback != nil && p.fallback.Require.need == needNothing:
 		w.add(p.at, WarnDefault, "default public: whatever no route matches is open to everyone")

@@ -1,0 +1,117 @@
+package policy
+
+import (
+	"iter"
+	"slices"
+)
+
+// Policy is a compiled policy. Immutable; safe for concurrent use.
+type Policy struct {
+	Realm      string // names the API in challenges
+	StripToken bool   // forward_token strip
+	Catalog    *Catalog
+	// Own is what patgate's secrets begin with: none of them is let through. "": not
+	// known. To be set before use.
+	Own string
+
+	routes       []*Route // in the order they are written
+	tree         *node    // the same
+	fallback     *Route   // what default says for requests no route matches; nil: deny
+	site         settings // of requests that no route matches
+	letThrough   []Credential
+	preflight    bool // cors_preflight forward
+	encodedSlash slashes
+	semicolon    bool // semicolon allow
+
+	credentials []Credential // all the places where routes take tokens from
+	spaces      bool         // some route is in a space
+	enforces    bool         // some route that isn't public isn't in report mode
+	at          string       // where it begins: file:line; for warnings
+	noDefault   bool         // default isn't written; for warnings
+}
+
+// Routes returns the compiled routes in the order they are written.
+func (p *Policy) Routes() []*Route { return p.routes }
+
+// all returns the routes, and the one for requests that none of them matches.
+func (p *Policy) all() iter.Seq[*Route] {
+	return func(yield func(*Route) bool) {
+		for _, r := range p.routes {
+			if !yield(r) {
+				return
+			}
+		}
+		if p.fallback != nil {
+			yield(p.fallback)
+		}
+	}
+}
+
+// Credentials returns all the places where routes take tokens from. They aren't to
+// be changed.
+func (p *Policy) Credentials() []Credential { return p.credentials }
+
+// JudgedHeaders returns the headers in which routes find tokens, spaces and resources,
+// or other credentials of the API.
+func (p *Policy) JudgedHeaders() (names []string) {
+	for _, c := range slices.Concat(p.credentials, p.letThrough) {
+		names = append(names, c.header())
+	}
+	names = append(names, p.SourceHeaders()...)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// SourceHeaders returns the headers in which routes find spaces and resources.
+func (p *Policy) SourceHeaders() (names []string) {
+	for r := range p.all() {
+		for _, s := range []Source{r.Space, r.Resource} {
+			if s.Kind == FromHeader && !slices.Contains(names, s.Name) {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	return names
+}
+
+// Spaces reports whether some route is in a space. Then a new token must say
+// which spaces it is for.
+func (p *Policy) Spaces() bool { return p.spaces }
+
+// Reporting returns how many routes are in report mode. What no route matches counts as
+// one.
+func (p *Policy) Reporting() (n int) {
+	for _, r := range p.routes {
+		if r.Report {
+			n++
+		}
+	}
+	if p.site.report {
+		n++
+	}
+	return n
+}
+
+// ReportsDefault reports whether what no route matches is in report mode.
+func (p *Policy) ReportsDefault() bool { return p.site.report }
+
+// Default returns what a request needs that no route matches: "deny", "any" or
+// "public".
+func (p *Policy) Default() string {
+	if p.fallback == nil {
+		return "deny"
+	}
+	return p.fallback.Require.text
+}
+
+// ByHost returns a route for which the host of a request says which space or resource
+// it is for, or nil.
+func (p *Policy) ByHost() *Route {
+	for r := range p.all() {
+		if r.byHost() {
+			return r
+		}
+	}
+	return nil
+}
