@@ -125,12 +125,7 @@ func (m *Match) aboutSpace() bool { return m.Route.Space.Kind != FromToken || m.
 
 func allows(prefixes []netip.Prefix, from netip.Addr) bool {
 	from = from.Unmap().WithZone("")
-	for _, p := range prefixes {
-		if p.Contains(from) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(from) })
 }
 
 // judge says whether the grants allow the request.

@@ -61,9 +61,6 @@ const maxServerPath = 8192
 // document is found.
 func serverPath(server *tree) (string, error) {
 	text := server.get("url").value()
-	fail := func() (string, error) {
-		return "", noBase(fmt.Sprintf("server %q: want a path whose variables have defaults", text))
-	}
 	path := text
 	// Where a URL ends its authority is seen before variables are filled in.
 	if _, rest, absolute := strings.Cut(path, "://"); absolute {
@@ -96,7 +93,7 @@ func serverPath(server *tree) (string, error) {
 		return "", nil
 	}
 	if _, err := url.PathUnescape(path); err != nil || strings.ContainsAny(path, "{}") {
-		return fail()
+		return "", noBase(fmt.Sprintf("server %q: want a path whose variables have defaults", text))
 	}
 	if trimmed := strings.TrimRight(path, "/"); trimmed != "" {
 		return trimmed, nil
