@@ -29,7 +29,7 @@ func Compare(c policy.Config, p *policy.Policy, further ...policy.OpenAPIConfig)
 // comparison is the operations of documents, as a policy sees them.
 type comparison struct {
 	operations []comparedOperation
-	bases      map[string][]string // below which the documents are: its segments, by each
+	bases      map[string][]string // the segments of each path that a document is below
 	files      []string
 }
 
