@@ -226,7 +226,7 @@ func (b *block) errorBody(s *policy.Settings) error {
 
 func sourceIn(value *string) reader {
 	return textIn(value, func(name, text string) error {
-		if _, err := policy.ParseSource(text); err != nil {
+		if err := policy.ValidSource(text); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		return nil

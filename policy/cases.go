@@ -131,8 +131,8 @@ func (p *Policy) Check(c Case) error {
 		return fmt.Errorf("want scope %s, but no route matches", scope)
 	case !slices.Equal(p.Catalog.normalized(m.Route.Require.text), p.Catalog.normalized(scope)):
 		return fmt.Errorf("want scope %s, got %s%s", scope, m.Route.Require.text, m.Route.written())
-	case m.Route.Optional != c.Anonymous && scope != "public":
-		return fmt.Errorf("want anonymous %t, got %t%s", c.Anonymous, m.Route.Optional, m.Route.written())
+	case m.Route.optional != c.Anonymous && scope != "public":
+		return fmt.Errorf("want anonymous %t, got %t%s", c.Anonymous, m.Route.optional, m.Route.written())
 	}
 	return errors.Join(
 		sameValueFound("space", c.Space, m.Space, m.Route),

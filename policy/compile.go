@@ -121,7 +121,7 @@ func (p *Policy) checkParameters(s *Settings, routes []*Route) error {
 		if !ok || len(routes) == 0 {
 			continue
 		}
-		if !slices.ContainsFunc(routes, func(r *Route) bool { return (&Source{Name: name}).standsIn(&r.pattern) }) {
+		if !slices.ContainsFunc(routes, func(r *Route) bool { return (&source{name: name}).standsIn(&r.pattern) }) {
 			return fmt.Errorf("%s %s: none of the routes has {%s}", said.what, said.text, name)
 		}
 	}
@@ -144,7 +144,7 @@ func (p *Policy) checkLetThrough() error {
 // finish works out what depends on all the routes.
 func (p *Policy) finish() {
 	for r := range p.all() {
-		p.spaces = p.spaces || r.Space.Kind != FromNone
+		p.spaces = p.spaces || r.space.kind != fromNone
 		for _, c := range r.from {
 			if !slices.Contains(p.credentials, c) {
 				p.credentials = append(p.credentials, c)
@@ -152,7 +152,7 @@ func (p *Policy) finish() {
 		}
 	}
 	for _, r := range p.routes {
-		p.enforces = p.enforces || !r.Report && r.Require.need != needNothing
+		p.enforces = p.enforces || !r.report && r.Require.need != needNothing
 		r.beside = p.tree.beside(r)
 	}
 	p.tree.finish()

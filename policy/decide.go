@@ -17,7 +17,7 @@ func (m *Match) Decide(s *Subject, now time.Time, from netip.Addr) Reason {
 	if r := s.Serves(now, from); r != Forward {
 		return r
 	}
-	if m.Route.Space.Kind == FromToken {
+	if m.Route.space.kind == fromToken {
 		if m.Space = s.Grants.space; m.Space == "" {
 			m.Detail = "the token is not limited to exactly one space, as it must be here"
 			return SpaceNotGranted
@@ -42,13 +42,13 @@ const theToken = "the token"
 // lacks says what whoever is judged lacks: the token or its owner.
 func (m *Match) lacks(who string, r Reason) string {
 	switch {
-	case r == SpaceNotGranted && m.Route.Space.Kind == FromAll:
+	case r == SpaceNotGranted && m.Route.space.kind == fromAll:
 		return who + " is not granted for all spaces"
-	case r == ResourceNotGranted && m.Route.Resource.Kind == FromNone:
+	case r == ResourceNotGranted && m.Route.resource.kind == fromNone:
 		return who + " is granted for some resources only, and there is none here"
-	case r == SpaceNotGranted && m.Route.Space.undotted(m.Space) != m.Space:
+	case r == SpaceNotGranted && m.Route.space.undotted(m.Space) != m.Space:
 		return who + " has no grant for the space both with the dot at its end and without it, which are the same to some servers"
-	case r == ResourceNotGranted && m.Route.Resource.undotted(m.Resource) != m.Resource:
+	case r == ResourceNotGranted && m.Route.resource.undotted(m.Resource) != m.Resource:
 		return who + " has no grant for the resource both with the dot at its end and without it, which are the same to some servers"
 	case who == theToken:
 		return "" // the reason says it
@@ -85,20 +85,20 @@ func (p *Policy) Again(route *Route, space, resource string) Match {
 // can't name them, or would have to be wider than the request. A request that names
 // "*" is about something of that name, and no grant for it is one for all.
 func (m *Match) Wanted(s *Subject) (spaces, resources []string) {
-	spaces, resources = m.Route.Space.spellings(m.Space), m.Route.Resource.spellings(m.Resource)
-	switch m.Route.Space.Kind {
-	case FromNone: // the scope is enough, whichever space it is held in
+	spaces, resources = m.Route.space.spellings(m.Space), m.Route.resource.spellings(m.Resource)
+	switch m.Route.space.kind {
+	case fromNone: // the scope is enough, whichever space it is held in
 		if spaces = s.Grants.spaces(); spaces == nil && !m.policy.spaces {
 			spaces = []string{token.All}
 		}
-	case FromAll:
+	case fromAll:
 		spaces = []string{token.All}
 	default:
 		if m.Space == token.All {
 			return nil, nil
 		}
 	}
-	if m.Route.Resource.Kind == FromNone {
+	if m.Route.resource.kind == fromNone {
 		resources = []string{token.All}
 	} else if m.Resource == token.All {
 		return nil, nil
@@ -121,7 +121,7 @@ func (m *Match) Beyond(s *Subject) bool {
 
 // aboutSpace reports whether it is known which space the request is about, if it is about
 // one: where it is the token's own, it isn't for a token for several.
-func (m *Match) aboutSpace() bool { return m.Route.Space.Kind != FromToken || m.Space != "" }
+func (m *Match) aboutSpace() bool { return m.Route.space.kind != fromToken || m.Space != "" }
 
 func allows(prefixes []netip.Prefix, from netip.Addr) bool {
 	from = from.Unmap().WithZone("")
@@ -132,11 +132,11 @@ func allows(prefixes []netip.Prefix, from netip.Addr) bool {
 func (m *Match) judge(g *Grants) Reason {
 	r := m.Route
 	switch {
-	case r.Require.need == needAny && r.Space.Kind == FromNone && r.Resource.Kind == FromNone:
+	case r.Require.need == needAny && r.space.kind == fromNone && r.resource.kind == fromNone:
 		return Forward // any valid token, whatever it holds
 	case m.enough(g, true):
 		return Forward
-	case r.Space.Kind != FromNone && !slices.ContainsFunc(g.list, func(grant token.Grant) bool { return m.coversSpace(&grant) }):
+	case r.space.kind != fromNone && !slices.ContainsFunc(g.list, func(grant token.Grant) bool { return m.coversSpace(&grant) }):
 		return SpaceNotGranted
 	case !m.enough(g, false):
 		return ScopeMissing
@@ -185,27 +185,27 @@ func (m *Match) covers(g *token.Grant, resource bool) bool {
 }
 
 func (m *Match) coversSpace(g *token.Grant) bool {
-	switch m.Route.Space.Kind {
-	case FromNone:
+	switch m.Route.space.kind {
+	case fromNone:
 		return true
-	case FromAll:
+	case fromAll:
 		return covers(g.Spaces, token.All)
 	}
-	return coversValue(g.Spaces, &m.Route.Space, m.Space)
+	return coversValue(g.Spaces, &m.Route.space, m.Space)
 }
 
 // coversResource reports whether a grant covers the request's resource. One that
 // is limited to some covers no route without a resource.
 func (m *Match) coversResource(g *token.Grant) bool {
-	if m.Route.Resource.Kind == FromNone {
+	if m.Route.resource.kind == fromNone {
 		return covers(g.Resources, token.All)
 	}
-	return coversValue(g.Resources, &m.Route.Resource, m.Resource)
+	return coversValue(g.Resources, &m.Route.resource, m.Resource)
 }
 
 // coversValue reports whether a sorted list names the value found at a source, in each way
 // in which servers read it: with the dot at its end, and without.
-func coversValue(sorted []string, s *Source, value string) bool {
+func coversValue(sorted []string, s *source, value string) bool {
 	return covers(sorted, value) && (!strings.HasSuffix(value, ".") || covers(sorted, s.undotted(value)))
 }
 

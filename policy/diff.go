@@ -134,18 +134,18 @@ func (p *Policy) asks(m *Match) (asks string) {
 // asks says what the route asks of a request, with the requirement written so.
 func (r *Route) asks(requirement string) string {
 	says := []string{requirement}
-	if r.Optional {
+	if r.optional {
 		says = append(says, "optional")
 	}
-	if r.Report {
+	if r.report {
 		says = append(says, "mode report")
 	}
 	if r.Require.dependsOnToken() {
-		if r.Space.Kind != FromNone {
-			says = append(says, "space "+r.Space.String())
+		if r.space.kind != fromNone {
+			says = append(says, "space "+r.space.String())
 		}
-		if r.Resource.Kind != FromNone {
-			says = append(says, "resource "+r.Resource.String())
+		if r.resource.kind != fromNone {
+			says = append(says, "resource "+r.resource.String())
 		}
 		if !sameCredentials(r.from, defaultCredentials) {
 			first := len(says)

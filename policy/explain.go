@@ -61,8 +61,8 @@ type LocatedValue struct {
 // Info describes the route.
 func (r *Route) Info() RouteInfo {
 	info := RouteInfo{
-		At: r.At, Methods: r.Methods, Pattern: r.Pattern, Require: r.Require.String(), Optional: r.Optional, Report: r.Report,
-		Space: r.Space.String(), Resource: r.Resource.String(),
+		At: r.At, Methods: r.Methods, Pattern: r.Pattern, Require: r.Require.String(), Optional: r.optional, Report: r.report,
+		Space: r.space.String(), Resource: r.resource.String(),
 	}
 	for _, c := range r.from {
 		info.From = append(info.From, c.String())
@@ -125,8 +125,8 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 		info := m.Route.Info()
 		e.Route = &info
 		e.Scope = m.Route.Require.String()
-		e.Space = m.located(&m.Route.Space, m.Space)
-		e.Resource = m.located(&m.Route.Resource, m.Resource)
+		e.Space = m.located(&m.Route.space, m.Space)
+		e.Resource = m.located(&m.Route.resource, m.Resource)
 	}
 	return e
 }
@@ -163,8 +163,8 @@ func optionFor(detail string) string {
 
 // located says what the request has at a source, and what is wrong with that, also
 // where a rejection came before anything was looked for.
-func (m *Match) located(s *Source, value string) *LocatedValue {
-	if s.Kind == FromNone {
+func (m *Match) located(s *source, value string) *LocatedValue {
+	if s.kind == fromNone {
 		return nil
 	}
 	v := &LocatedValue{Source: s.String(), Value: value}

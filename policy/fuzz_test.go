@@ -248,13 +248,13 @@ func FuzzParseSource(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := ParseSource(text)
+		s, err := parseSource(text)
 		if err != nil {
 			return
 		}
-		again, err := ParseSource(s.String())
+		again, err := parseSource(s.String())
 		if err != nil || again != s {
-			t.Errorf("ParseSource(%q) = %+v, and of its text %+v, %v", text, s, again, err)
+			t.Errorf("parseSource(%q) = %+v, and of its text %+v, %v", text, s, again, err)
 		}
 	})
 }

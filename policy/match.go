@@ -124,7 +124,7 @@ func (m *Match) Reports() bool {
 	case m.unsure && m.policy.enforces:
 		return false
 	case m.Route != nil:
-		return m.Route.Report
+		return m.Route.report
 	}
 	return m.policy.site.report
 }
@@ -317,7 +317,7 @@ func (m *Match) withoutToken() {
 		m.LetThrough = true
 	case m.Route.Require.need == needNever:
 		m.turnAway(RouteNever)
-	case m.Route.Optional:
+	case m.Route.optional:
 		m.locate(true)
 	default:
 		m.locate(true) // for logs and error routes

@@ -172,11 +172,11 @@ func TestGroups(t *testing.T) {
 			continue
 		}
 		mode := "enforce"
-		if r.Report {
+		if r.report {
 			mode = "report"
 		}
-		if r.Pattern != c.pattern || r.Space.String() != c.space || r.Resource.String() != c.resource || r.from[0].String() != c.from || mode != c.mode {
-			t.Errorf("%s: %s, space %s, resource %s, from %s, %s, want %+v", c.target, r, r.Space.String(), r.Resource.String(), r.from[0], mode, c)
+		if r.Pattern != c.pattern || r.space.String() != c.space || r.resource.String() != c.resource || r.from[0].String() != c.from || mode != c.mode {
+			t.Errorf("%s: %s, space %s, resource %s, from %s, %s, want %+v", c.target, r, r.space.String(), r.resource.String(), r.from[0], mode, c)
 		}
 	}
 	// optional of a group leaves public and never as they are.
@@ -187,8 +187,8 @@ func TestGroups(t *testing.T) {
 		if got := answer(m); got != want {
 			t.Errorf("%s without a token: %s, want %s", target, got, want)
 		}
-		if want := m.Route.Require.String() == "read"; m.Route.Optional != want {
-			t.Errorf("%s: Optional = %v, want %v", target, m.Route.Optional, want)
+		if want := m.Route.Require.String() == "read"; m.Route.optional != want {
+			t.Errorf("%s: Optional = %v, want %v", target, m.Route.optional, want)
 		}
 	}
 }

@@ -64,7 +64,7 @@ func (p *pathText) from(i int) string {
 }
 
 // at returns the segment that a path parameter stands in, or all from there on.
-func (p *pathText) at(s *Source) string {
+func (p *pathText) at(s *source) string {
 	if s.tail {
 		return p.from(s.segment)
 	}

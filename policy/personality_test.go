@@ -65,9 +65,9 @@ func frontedAPIs(t testing.TB) (all []frontedAPI) {
 func fronted(name string, p *Policy) frontedAPI {
 	f := frontedAPI{name: name, policy: p}
 	for _, r := range p.routes {
-		source := func(s Source) string { return strings.TrimSuffix(s.String(), "none") }
+		source := func(s source) string { return strings.TrimSuffix(s.String(), "none") }
 		pattern, _ := url.PathUnescape(r.Pattern) // as the upstream would write it
-		f.routes = append(f.routes, personality.Route{Methods: r.Methods, Pattern: pattern, Space: source(r.Space), Resource: source(r.Resource)})
+		f.routes = append(f.routes, personality.Route{Methods: r.Methods, Pattern: pattern, Space: source(r.space), Resource: source(r.resource)})
 	}
 	return f
 }
@@ -123,7 +123,7 @@ func (f *frontedAPI) allows(reading *personality.Reading, known bool, s *Subject
 	switch {
 	case r.Require.need == needNothing:
 		return nil
-	case r.Space.Kind >= FromPath && reading.Space == "", r.Resource.Kind >= FromPath && reading.Resource == "":
+	case r.space.kind >= fromPath && reading.Space == "", r.resource.kind >= fromPath && reading.Resource == "":
 		return nil // there is nothing of which it could be about
 	case known && r.Require.need != needNever && m.Decide(s, now, netip.Addr{}) == Forward:
 		return nil

@@ -66,9 +66,9 @@ func (p *Policy) JudgedHeaders() (names []string) {
 // SourceHeaders returns the headers in which routes find spaces and resources.
 func (p *Policy) SourceHeaders() (names []string) {
 	for r := range p.all() {
-		for _, s := range []Source{r.Space, r.Resource} {
-			if s.Kind == FromHeader && !slices.Contains(names, s.Name) {
-				names = append(names, s.Name)
+		for _, s := range []source{r.space, r.resource} {
+			if s.kind == fromHeader && !slices.Contains(names, s.name) {
+				names = append(names, s.name)
 			}
 		}
 	}
@@ -83,7 +83,7 @@ func (p *Policy) Spaces() bool { return p.spaces }
 // one.
 func (p *Policy) Reporting() (n int) {
 	for _, r := range p.routes {
-		if r.Report {
+		if r.report {
 			n++
 		}
 	}

@@ -8,15 +8,15 @@ import (
 
 // Route is a compiled route.
 type Route struct {
-	Methods  []string
-	Pattern  string // whole: with the prefixes of its groups
-	Require  Requirement
-	Space    Source
-	Resource Source
-	Optional bool
-	Report   bool   // mode report
-	At       string // where it is written: file:line
+	Methods []string // as written: "*" alone, or upper-case names; GET covers HEAD
+	Pattern string   // whole: with the prefixes of its groups
+	Require Requirement
+	At      string // where it is written: file:line; "": not known
 
+	space    source
+	resource source
+	optional bool
+	report   bool // mode report
 	implicit bool // no requirement was written: any valid token is enough
 	pattern  pattern
 	beside   []int  // see node.beside
@@ -29,7 +29,7 @@ type Route struct {
 // String returns the route as the Caddyfile has it.
 func (r *Route) String() string {
 	s := r.name() + " " + r.Require.String()
-	if r.Optional {
+	if r.optional {
 		s += " (optional)"
 	}
 	return s
@@ -75,12 +75,12 @@ func compileRoute(c *RouteConfig, around settings, prefix string, catalog *Catal
 	if err != nil {
 		return nil, err
 	}
-	r.from, r.Report, r.shape = in.from, in.report, in.shape
-	r.Optional = in.optional && r.Require.dependsOnToken()
-	if r.Space, err = r.source("space", in.space, c.Space != ""); err != nil {
+	r.from, r.report, r.shape = in.from, in.report, in.shape
+	r.optional = in.optional && r.Require.dependsOnToken()
+	if r.space, err = r.source("space", in.space, c.Space != ""); err != nil {
 		return nil, err
 	}
-	if r.Resource, err = r.source("resource", in.resource, c.Resource != ""); err != nil {
+	if r.resource, err = r.source("resource", in.resource, c.Resource != ""); err != nil {
 		return nil, err
 	}
 	return r, r.checkSources()
@@ -89,14 +89,13 @@ func compileRoute(c *RouteConfig, around settings, prefix string, catalog *Catal
 // checkSources refuses to take a token for a space or a resource: those are told
 // to the client, the upstream and the logs.
 func (r *Route) checkSources() error {
-	for _, source := range []struct {
+	for _, s := range [...]struct {
 		what string
-		*Source
-	}{{"space", &r.Space}, {"resource", &r.Resource}} {
+		*source
+	}{{"space", &r.space}, {"resource", &r.resource}} {
 		for _, c := range r.from {
-			if c.Kind == Header && source.Kind == FromHeader && c.Name == source.Name ||
-				c.Kind == Query && source.Kind == FromQuery && sameKey(c.Name, source.Name) {
-				return fmt.Errorf("%s %s: tokens are taken from there", source.what, source.text)
+			if c.Kind == Header && s.kind == fromHeader && c.Name == s.name || c.Kind == Query && s.kind == fromQuery && sameKey(c.Name, s.name) {
+				return fmt.Errorf("%s %s: tokens are taken from there", s.what, s.text)
 			}
 		}
 	}
@@ -105,23 +104,23 @@ func (r *Route) checkSources() error {
 
 // source returns where the route's space or resource is, of which s is said: by the route
 // itself, or by what is around it, for those of its routes that have the parameter.
-func (r *Route) source(what string, s Source, own bool) (Source, error) {
+func (r *Route) source(what string, s source, own bool) (source, error) {
 	found := s.text != ""
-	if s.Kind == FromPath {
+	if s.kind == fromPath {
 		found = s.standsIn(&r.pattern)
 	}
 	switch {
 	case found:
 		return s, nil
 	case own:
-		return s, fmt.Errorf("%s %s: pattern %s has no {%s}", what, s.text, r.Pattern, s.Name)
+		return s, fmt.Errorf("%s %s: pattern %s has no {%s}", what, s.text, r.Pattern, s.name)
 	case what == "space":
-		if space := (Source{Kind: FromPath, Name: "space", text: "path.space"}); space.standsIn(&r.pattern) {
+		if space := (source{kind: fromPath, name: "space", text: "path.space"}); space.standsIn(&r.pattern) {
 			return space, nil
 		}
 		r.outside = s.text
 	}
-	return Source{Kind: FromNone, text: "none"}, nil
+	return source{kind: fromNone, text: "none"}, nil
 }
 
 // covers reports whether every request that is forwarded on r would be forwarded
@@ -130,14 +129,14 @@ func (r *Route) covers(s *Route, c *Catalog) bool {
 	if r == s {
 		return true
 	}
-	if r == nil || s == nil || r.Report && !s.Report {
+	if r == nil || s == nil || r.report && !s.report {
 		return false
 	}
 	switch {
 	case r.Require.need == needNever, s.Require.need == needNothing:
 		return true
-	case r.Require.need == needNothing, s.Require.need == needNever, r.Optional && !s.Optional:
+	case r.Require.need == needNothing, s.Require.need == needNever, r.optional && !s.optional:
 		return false
 	}
-	return r.Space == s.Space && r.Resource == s.Resource && slices.Equal(r.from, s.from) && r.Require.covers(&s.Require, c)
+	return r.space == s.space && r.resource == s.resource && slices.Equal(r.from, s.from) && r.Require.covers(&s.Require, c)
 }

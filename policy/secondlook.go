@@ -254,7 +254,7 @@ func (l *look) alike() {
 // for what in the path, unless that is said of the path as a whole.
 func (l *look) uncovered(other *Route, rule, piece string) bool {
 	m := l.m
-	if m.Reason == Forward && other != nil && !(l.enforced && other.Report) && (!m.Route.covers(other, m.policy.Catalog) || l.shifts(other)) {
+	if m.Reason == Forward && other != nil && !(l.enforced && other.report) && (!m.Route.covers(other, m.policy.Catalog) || l.shifts(other)) {
 		if l.reading != nil {
 			rule, piece = l.reading.rule, l.reading.piece
 		}
@@ -270,8 +270,8 @@ func (l *look) shifts(other *Route) bool {
 	if l.reading == nil || l.reading.loose || l.m.Route.Require.need == needNever || other.Require.need == needNothing {
 		return false
 	}
-	for _, s := range [...]*Source{&other.Space, &other.Resource} { // the request's are the same
-		if s.Kind != FromPath {
+	for _, s := range [...]*source{&other.space, &other.resource} { // the request's are the same
+		if s.kind != fromPath {
 			continue
 		}
 		judged, text := l.judged.at(s), l.m.path.at(s)

@@ -10,7 +10,7 @@ import (
 type settings struct {
 	from            []Credential
 	report          bool   // mode report
-	space, resource Source // without a text where nothing is said
+	space, resource source // without a text where nothing is said
 	shape           *Shape
 	optional        bool
 }
@@ -44,12 +44,12 @@ func (s *Settings) within(outer settings) (settings, error) {
 }
 
 // sourceOf reads where the space or the resource is.
-func sourceOf(what, text string) (Source, error) {
-	s, err := ParseSource(text)
+func sourceOf(what, text string) (source, error) {
+	s, err := parseSource(text)
 	switch {
 	case err != nil:
 		err = fmt.Errorf("%s: %w", what, err)
-	case what == "resource" && (s.Kind == FromToken || s.Kind == FromAll):
+	case what == "resource" && (s.kind == fromToken || s.kind == fromAll):
 		err = fmt.Errorf("resource: %q is for spaces only", text)
 	}
 	return s, err

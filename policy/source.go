@@ -10,80 +10,87 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// SourceKind says where a space or a resource is found.
-type SourceKind uint8
+// sourceKind says where a space or a resource is found.
+type sourceKind uint8
 
 // The kinds of sources.
 const (
-	FromNone SourceKind = iota
-	FromAll
-	FromToken
-	FromPath
-	FromQuery
-	FromHeader
-	FromHost
+	fromNone  sourceKind = iota
+	fromAll              // the request is about all spaces
+	fromToken            // the one space that the token is limited to
+	fromPath
+	fromQuery
+	fromHeader
+	fromHost
 )
 
-// Source is where the space or the resource of a request is found.
-type Source struct {
-	Kind  SourceKind
-	Name  string // of the path parameter, query key or header
-	Label int    // of the host, from the right
-	text  string
+// source is where the space or the resource of a request is found.
+type source struct {
+	kind  sourceKind
+	name  string // of the path parameter, query key or header
+	label int    // which of the host's, from the right, from 0
+	text  string // as the Caddyfile has it
 
-	segment       int // of a path parameter
-	before, after int // bytes of the segment that aren't the parameter's
-	tail          bool
+	// Where a path parameter stands in the pattern of its route (standsIn).
+	segment       int
+	before, after int  // bytes of the segment that aren't the parameter's
+	tail          bool // the parameter takes all from the segment on
 }
 
 // String returns the source as the Caddyfile has it.
-func (s *Source) String() string { return s.text }
+func (s *source) String() string { return s.text }
 
 // undotted returns a value without the dot that it may end in, which some servers drop at
 // the end of a path's segment.
-func (s *Source) undotted(value string) string {
-	if s.Kind != FromPath || s.after > 0 {
+func (s *source) undotted(value string) string {
+	if s.kind != fromPath || s.after > 0 {
 		return value
 	}
 	return strings.TrimSuffix(value, ".")
 }
 
 // spellings returns a value, and with it the one that it is without the dot at its end.
-func (s *Source) spellings(value string) []string {
+func (s *source) spellings(value string) []string {
 	return slices.Compact([]string{value, s.undotted(value)})
 }
 
-// ParseSource reads a source.
-func ParseSource(text string) (Source, error) {
+// ValidSource returns what is wrong with the text of a source, or nil.
+func ValidSource(text string) error {
+	_, err := parseSource(text)
+	return err
+}
+
+// parseSource reads a source.
+func parseSource(text string) (source, error) {
 	if err := RefusePlaceholder(text); err != nil {
-		return Source{}, fmt.Errorf("source %q: %w", text, err)
+		return source{}, fmt.Errorf("source %q: %w", text, err)
 	}
-	s := Source{text: text}
+	s := source{text: text}
 	kind, name, dotted := strings.Cut(text, ".")
 	switch {
 	case !dotted && text == "none":
-		s.Kind = FromNone
+		s.kind = fromNone
 	case !dotted && text == "all":
-		s.Kind = FromAll
+		s.kind = fromAll
 	case !dotted && text == "token":
-		s.Kind = FromToken
+		s.kind = fromToken
 	case dotted && kind == "path" && validParameter(name):
-		s.Kind, s.Name = FromPath, name
+		s.kind, s.name = fromPath, name
 	case dotted && kind == "query" && validQueryKey(name):
-		s.Kind, s.Name = FromQuery, name
+		s.kind, s.name = fromQuery, name
 	case dotted && kind == "header" && PlainHeaderName(name):
-		s.Kind, s.Name = FromHeader, http.CanonicalHeaderKey(name)
+		s.kind, s.name = fromHeader, http.CanonicalHeaderKey(name)
 		switch {
-		case s.Name == "Authorization", s.Name == "Proxy-Authorization", s.Name == "Cookie":
+		case s.name == "Authorization", s.name == "Proxy-Authorization", s.name == "Cookie":
 			return s, fmt.Errorf("source %q: credentials stand there, which nobody is to be told", text)
-		case s.Name == "Host":
+		case s.name == "Host":
 			return s, fmt.Errorf("source %q: want host.<n>, a label from the right, from 0", text)
-		case isRemoved(s.Name):
+		case isRemoved(s.name):
 			return s, fmt.Errorf("source %q: this header is removed from what clients send", text)
 		}
 	case dotted && kind == "host" && name != "" && len(name) <= 2 && allDigits(name):
-		s.Kind = FromHost
-		s.Label, _ = strconv.Atoi(name)
+		s.kind = fromHost
+		s.label, _ = strconv.Atoi(name)
 	default:
 		return s, fmt.Errorf("source %q: want path.<name>, query.<name>, header.<name>, host.<n>, token, all or none", text)
 	}
@@ -97,35 +104,35 @@ func validParameter(name string) bool {
 
 // standsIn reports whether the pattern has the source's path parameter, and notes
 // where.
-func (s *Source) standsIn(p *pattern) bool {
+func (s *source) standsIn(p *pattern) bool {
 	for i, segment := range p.segments {
-		if segment.parameter == s.Name {
+		if segment.parameter == s.name {
 			s.segment, s.before, s.after = i, len(segment.before), len(segment.after)
 			return true
 		}
 	}
 	s.segment, s.tail = len(p.segments), true
-	return p.tail && p.tailName == s.Name
+	return p.tail && p.tailName == s.name
 }
 
 // locate finds the space and the resource of the request. Where they decide
 // nothing, a mistake in them is nothing either.
 func (m *Match) locate(lenient bool) {
 	var why string
-	if m.Space, why = m.value(&m.Route.Space, lenient); why != "" && !lenient {
-		m.refuse("the space (" + m.Route.Space.text + ") " + why)
-	} else if m.Resource, why = m.value(&m.Route.Resource, lenient); why != "" && !lenient {
-		m.refuse("the resource (" + m.Route.Resource.text + ") " + why)
+	if m.Space, why = m.value(&m.Route.space, lenient); why != "" && !lenient {
+		m.refuse("the space (" + m.Route.space.text + ") " + why)
+	} else if m.Resource, why = m.value(&m.Route.resource, lenient); why != "" && !lenient {
+		m.refuse("the resource (" + m.Route.resource.text + ") " + why)
 	}
 }
 
 // value returns what the request has at a source; why says what is wrong. Where that is
 // nothing to anybody, a path isn't compared with what else the request has.
-func (m *Match) value(s *Source, lenient bool) (value, why string) {
-	switch s.Kind {
-	case FromNone, FromAll, FromToken:
+func (m *Match) value(s *source, lenient bool) (value, why string) {
+	switch s.kind {
+	case fromNone, fromAll, fromToken:
 		return "", ""
-	case FromPath:
+	case fromPath:
 		value = m.path.at(s)
 		value = value[s.before : len(value)-s.after]
 		if m.path.marked && strings.IndexByte(value, dataSlash) >= 0 {
@@ -135,16 +142,16 @@ func (m *Match) value(s *Source, lenient bool) (value, why string) {
 			value = withSlashes(value)
 		}
 		if !lenient {
-			if why = m.otherValue(s.Name, value); why != "" {
+			if why = m.otherValue(s.name, value); why != "" {
 				return "", why
 			}
 		}
-	case FromQuery:
-		if value, why = m.queryValue(s.Name); why != "" {
+	case fromQuery:
+		if value, why = m.queryValue(s.name); why != "" {
 			return "", "can be read in two ways: " + why
 		}
-	case FromHeader:
-		switch values := m.header[s.Name]; {
+	case fromHeader:
+		switch values := m.header[s.name]; {
 		case len(values) > 1:
 			return "", "is given twice"
 		case len(values) == 1 && strings.IndexByte(values[0], ',') >= 0:
@@ -152,15 +159,15 @@ func (m *Match) value(s *Source, lenient bool) (value, why string) {
 		case len(values) == 1:
 			value = values[0]
 		}
-	case FromHost:
-		value = hostLabel(m.host, s.Label)
+	case fromHost:
+		value = hostLabel(m.host, s.label)
 	}
 	switch {
 	case value == "":
 		return "", "is missing"
 	case len(value) > token.MaxValueLength:
 		return "", "is too long"
-	case s.Kind != FromPath && token.ValidText("", value, token.MaxValueLength) != nil:
+	case s.kind != fromPath && token.ValidText("", value, token.MaxValueLength) != nil:
 		return "", "is not a plain text" // that of a path has been judged
 	}
 	return value, ""
@@ -190,4 +197,4 @@ func hostLabel(host string, n int) string {
 // for.
 func (m *Match) ByHost() bool { return m.Route != nil && m.Route.byHost() }
 
-func (r *Route) byHost() bool { return r.Space.Kind == FromHost || r.Resource.Kind == FromHost }
+func (r *Route) byHost() bool { return r.space.kind == fromHost || r.resource.kind == fromHost }

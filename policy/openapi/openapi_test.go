@@ -711,7 +711,7 @@ func TestExpand(t *testing.T) {
 	}
 	spaces := map[string]string{}
 	for _, r := range p.Routes() {
-		spaces[r.Methods[0]+" "+r.Pattern] = r.Space.String()
+		spaces[r.Methods[0]+" "+r.Pattern] = r.Info().Space
 	}
 	for route, want := range map[string]string{
 		"GET /v2/me": "none", "GET /x/v2/me": "none",
