@@ -15,29 +15,17 @@ func (r *rules) route(o *operation) (*policy.RouteConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	var said *policy.OverrideConfig // what the configuration says that it needs
-	override := func(rule policy.OverrideConfig) error {
-		if said != nil {
-			return fmt.Errorf("%s and %s both say what it needs", said.At, rule.At)
-		}
-		said = &rule
-		return nil
-	}
-	for _, rule := range r.config.Operations {
-		if o.named(rule.Name) {
-			if err := override(rule); err != nil {
-				return nil, err
-			}
-		}
+	said, err := only(r.config.Operations, func(rule *policy.OverrideConfig) bool { return o.named(rule.Name) })
+	if err != nil {
+		return nil, err
 	}
 	for i, rule := range r.config.Routes {
-		if !replaces(&rule, o) {
+		switch {
+		case !replaces(&rule, o):
 			continue
-		}
-		if err := override(policy.OverrideConfig{At: rule.At}); err != nil {
-			return nil, err
-		}
-		if r.replaced[i] {
+		case said != nil:
+			return nil, bothSay(said.At, rule.At)
+		case r.replaced[i]:
 			return nil, nil
 		}
 		r.replaced[i] = true
@@ -45,12 +33,9 @@ func (r *rules) route(o *operation) (*policy.RouteConfig, error) {
 		return &rule, nil
 	}
 	if said == nil {
-		for _, rule := range r.config.Tags {
-			if slices.Contains(o.tags, rule.Name) {
-				if err := override(rule); err != nil {
-					return nil, fmt.Errorf("%w: write operation %s", err, quoted(o.name()))
-				}
-			}
+		said, err = only(r.config.Tags, func(rule *policy.OverrideConfig) bool { return slices.Contains(o.tags, rule.Name) })
+		if err != nil {
+			return nil, fmt.Errorf("%w: write operation %s", err, quoted(o.name()))
 		}
 	}
 	route, err := o.closed(base)
@@ -64,6 +49,23 @@ func (r *rules) route(o *operation) (*policy.RouteConfig, error) {
 	}
 	return route, nil
 }
+
+// only returns what the configuration says that an operation needs, nil for nothing.
+func only(rules []policy.OverrideConfig, isFor func(*policy.OverrideConfig) bool) (said *policy.OverrideConfig, err error) {
+	for i := range rules {
+		rule := &rules[i]
+		switch {
+		case !isFor(rule):
+		case said != nil:
+			return nil, bothSay(said.At, rule.At)
+		default:
+			said = rule
+		}
+	}
+	return said, nil
+}
+
+func bothSay(a, b string) error { return fmt.Errorf("%s and %s both say what it needs", a, b) }
 
 // closed returns the operation's route below a base, through which no request goes.
 func (o *operation) closed(base string) (*policy.RouteConfig, error) {
