@@ -92,8 +92,8 @@ type Match struct {
 	tunnel    string  // the method that the query of a POST has for Restlet, or ""
 	unsure    bool    // it can't be said which route it is on
 	odd       bool    // it nearly matches another route, or its route depends on more than its path: worth a second look
-	alike     *Route  // on which some server finds the request that was refused for it
-	piece     string  // what in the path that is for
+	alike     *Route  // on which some server finds the request, which is refused for that
+	piece     string  // of the path, for which that server does; "": all of it
 	charset   charset // by which some servers read the query
 	judged    bool    // the query was
 	badQuery  string  // why it is refused where something depends on it, or ""
