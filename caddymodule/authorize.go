@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/patgate/patgate/caddymodule/caddyroutes"
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 )
@@ -77,56 +78,10 @@ func (a *Authorize) Provision(ctx caddy.Context) error {
 	}
 	a.names = sync.OnceValue(app.identityNames) // when all gates are known
 	a.logger = ctx.Logger()
-	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
-		read := asRead(server)
-		behind := proxySearch{named: read.NamedRoutes}
-		if behind.routes(read.Routes, false); !behind.found {
-			return nil
-		}
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && caddyroutes.FromServer(server).ProxyBehindAuthorize() {
 		return errors.New("patgate_authorize: a proxy stands behind it (reverse_proxy, or what invoke leads to), and would forward what the one that asks forwards: have it in a site or a handle block of its own")
 	}
 	return nil
-}
-
-// proxySearch goes through routes as requests may, and looks for proxies behind an
-// authorization service. What invoke leads to may be one.
-type proxySearch struct {
-	named   map[string]jsonRoute
-	invoked []string // the named routes that it is in
-	found   bool
-}
-
-// routes reports whether requests come out behind the routes that were asked about, there
-// or, asked, before.
-func (s *proxySearch) routes(routes []jsonRoute, asked bool) bool {
-	var groups []string // of the routes where they were
-	for _, r := range routes {
-		// Of a group, such as that of handle blocks, a request comes to one route.
-		here := asked || slices.ContainsFunc(groups, func(group string) bool { return group == "" || group != r.Group })
-		for i := range r.Handle {
-			here = s.handler(&r.Handle[i], here)
-		}
-		if here && !r.Terminal {
-			groups = append(groups, r.Group)
-		}
-	}
-	return asked || len(groups) > 0
-}
-
-// handler is routes for a handler.
-func (s *proxySearch) handler(h *jsonHandler, asked bool) bool {
-	s.found = s.found || asked && (h.Handler == "reverse_proxy" || h.Handler == "invoke")
-	lists := append(h.below(), h.failed())
-	if r, known := s.named[h.Name]; h.Handler == "invoke" && known && !slices.Contains(s.invoked, h.Name) {
-		lists = append(lists, []jsonRoute{r})
-		s.invoked = append(s.invoked, h.Name)
-		defer func() { s.invoked = s.invoked[:len(s.invoked)-1] }()
-	}
-	after := asked || h.Handler == "patgate_authorize"
-	for _, routes := range lists {
-		after = s.routes(routes, asked) || after
-	}
-	return after
 }
 
 // ServeHTTP has the original request judged by what comes next.
@@ -229,7 +184,7 @@ func (a *Authorize) answer(header, judged http.Header, own []string) {
 // identityNames returns the names of the headers that the gates may send.
 func (a *App) identityNames() (names []string) {
 	for _, h := range a.allGates() {
-		names = append(names, h.identityNames()...)
+		names = append(names, h.IdentityNames()...)
 	}
 	names = append(names, decisionHeader)
 	slices.Sort(names)

@@ -51,7 +51,7 @@ func policyRoutesCommand() *cobra.Command {
 		for _, s := range c.sites {
 			p := s.gate.policy
 			routes := siteRoutes{
-				At: s.gate.At, Hosts: s.hosts, Ports: s.ports,
+				At: s.gate.At, Hosts: s.Hosts, Ports: s.Ports,
 				Default: p.Default(), DefaultReport: p.ReportsDefault(), Routes: []policy.RouteInfo{}, placed: s.placed(),
 			}
 			for _, r := range p.Routes() {

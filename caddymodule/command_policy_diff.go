@@ -75,7 +75,7 @@ func (s site) settings() [][2]string {
 		until = "forward until " + h.UnknownTokenUntil
 	}
 	return [][2]string{
-		{"matcher", cmp.Or(s.matcher, "none")},
+		{"matcher", cmp.Or(s.Matcher, "none")},
 		{"let_through", cmp.Or(strings.Join(slices.Sorted(slices.Values(h.LetThrough)), ", "), "nothing")},
 		{"unknown_token", until},
 		{"forward_token", cmp.Or(h.ForwardToken, "keep")},

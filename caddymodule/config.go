@@ -15,22 +15,15 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/patgate/patgate/caddymodule/caddyroutes"
 	"github.com/patgate/patgate/policy"
 )
 
 // configuration is what of a configuration concerns patgate.
 type configuration struct {
 	app     *App
-	sites   []site
-	servers []gatedServer
-
-	warnings []policy.Warning // see check
-}
-
-// gatedServer is a server, and which of the sites are its.
-type gatedServer struct {
-	server   *jsonServer
-	from, to int
+	servers []*caddyroutes.Server
+	sites   []site // of all of them
 }
 
 // readConfiguration reads a Caddyfile, or another configuration file with the
@@ -63,7 +56,7 @@ func parseConfiguration(body []byte) (*configuration, error) {
 		Apps struct {
 			Patgate json.RawMessage `json:"patgate"`
 			HTTP    struct {
-				Servers map[string]jsonServer `json:"servers"`
+				Servers map[string]caddyroutes.Server `json:"servers"`
 			} `json:"http"`
 		} `json:"apps"`
 	}
@@ -82,7 +75,7 @@ func parseConfiguration(body []byte) (*configuration, error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(config.Apps.HTTP.Servers)) {
 		server := config.Apps.HTTP.Servers[key]
-		if err := c.addServer(&server); err != nil {
+		if err := c.add(&server); err != nil {
 			return nil, err
 		}
 	}
@@ -90,22 +83,15 @@ func parseConfiguration(body []byte) (*configuration, error) {
 	return c, nil
 }
 
-// addServer adds a server and its gates.
-func (c *configuration) addServer(server *jsonServer) error {
-	before, within := len(c.sites), site{ports: ports(server.Listen)}
-	if err := c.add(server.Routes, within); err != nil {
+// add adds a server and its gates.
+func (c *configuration) add(server *caddyroutes.Server) error {
+	if err := server.ReadGates(c.readGate); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
-		if err := c.add([]jsonRoute{server.NamedRoutes[name]}, within); err != nil {
-			return err
-		}
+	c.servers = append(c.servers, server)
+	for _, s := range server.Sites {
+		c.sites = append(c.sites, site{Site: s, gate: s.Gate.(*Handler)})
 	}
-	within.failed = true
-	if err := c.add(server.Errors.Routes, within); err != nil {
-		return err
-	}
-	c.servers = append(c.servers, gatedServer{server, before, len(c.sites)})
 	return nil
 }
 
@@ -163,64 +149,62 @@ func (f *configFile) validJSON() error {
 	return nil
 }
 
-// add adds the gates of routes within a site.
-func (c *configuration) add(routes []jsonRoute, within site) error {
-	for i := range routes {
-		r, within := &routes[i], within
-		for _, m := range r.Match {
-			if hosts := m.hosts(); len(hosts) > 0 {
-				within.hosts = hosts
-			}
-		}
-		if also := r.besidesHosts(); within.matcher == "" {
-			within.matcher = also
-		} else if also != "" {
-			within.matcher += " and " + also
-		}
-		for n := range r.Handle {
-			h := &r.Handle[n]
-			if h.Handler == "patgate" {
-				if err := c.readGate(h); err != nil {
-					return err
-				}
-				within.gate = h.gate
-				c.sites = append(c.sites, within)
-				continue
-			}
-			for _, below := range h.below() {
-				if err := c.add(below, within); err != nil {
-					return err
-				}
-			}
-			failed := within
-			failed.failed = true
-			if err := c.add(h.failed(), failed); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// readGate reads a gate as Caddy would, which takes no key that it doesn't know. One that
-// runs is there already.
-func (c *configuration) readGate(h *jsonHandler) error {
-	if h.gate != nil {
-		return nil
-	}
+// readGate reads a gate as Caddy would, which takes no key that it doesn't know.
+func (c *configuration) readGate(raw json.RawMessage) (caddyroutes.Gate, error) {
 	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(h.raw, &keys); err != nil {
-		return fmt.Errorf("reading a gate: %w", err)
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		return nil, fmt.Errorf("reading a gate: %w", err)
 	}
 	delete(keys, "handler")
-	raw, _ := json.Marshal(keys) // was JSON: never fails
-	h.gate = new(Handler)
-	if err := caddy.StrictUnmarshalJSON(raw, h.gate); err != nil {
-		return fmt.Errorf("reading a gate: %w", err)
+	raw, _ = json.Marshal(keys) // was JSON: never fails
+	h := new(Handler)
+	if err := caddy.StrictUnmarshalJSON(raw, h); err != nil {
+		return nil, fmt.Errorf("reading a gate: %w", err)
 	}
-	if err := h.gate.compile(c.app.catalog); err != nil {
-		return err
+	if err := h.compile(c.app.catalog); err != nil {
+		return nil, err
 	}
-	h.gate.policy.Own = ownSecrets(c.app.Token.Prefix)
-	return nil
+	h.policy.Own = ownSecrets(c.app.Token.Prefix)
+	return h, nil
+}
+
+// The kinds of warnings, besides those of policies and of what stands around gates.
+const (
+	warnAudience = "same_audience" // of signed identities
+	warnAnyHost  = "label_of_any_host"
+	warnPlain    = "plain_secret"
+)
+
+// check returns warnings of what is probably a mistake, but for the policies.
+func (c *configuration) check() (warnings []policy.Warning) {
+	warn := func(at, kind, text string) {
+		if w := (policy.Warning{At: at, Kind: kind, Text: text}); !slices.Contains(warnings, w) {
+			warnings = append(warnings, w)
+		}
+	}
+	for _, s := range c.sites {
+		// Such a gate would read the host of requests as others don't.
+		if r := s.gate.policy.ByHost(); r != nil && len(s.Hosts) == 0 {
+			warn(cmp.Or(r.At, s.gate.At), warnAnyHost, r.String()+
+				" is in the space or about the resource that a label of the host names, and this site is for every host: in one with more labels, frameworks take another label for it; name the hosts, as in *.api.example.com")
+		}
+	}
+	warnings = append(warnings, caddyroutes.Check(c.servers)...)
+	var first *site
+	for i, s := range c.sites {
+		// Nothing tells signed identities apart for which neither an audience nor a realm is named.
+		if s.gate.signed == nil || s.gate.Realm != "" || s.gate.IdentityHeaders.Signed.Audience != "" {
+			continue
+		}
+		if first == nil {
+			first = &c.sites[i]
+		} else if !slices.Equal(first.Hosts, s.Hosts) {
+			warn(s.gate.At, warnAudience, "identities signed here are for the same audience as those of "+first.String()+", "+s.gate.signed.Audience+
+				", and the API of one site takes those of the other: give each a realm, or an audience")
+		}
+	}
+	for _, option := range c.app.plainSecrets() {
+		warn("", warnPlain, option+": "+plainSecret)
+	}
+	return warnings
 }

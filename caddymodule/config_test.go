@@ -1,6 +1,10 @@
 package caddymodule
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -66,6 +70,81 @@ func TestConfigurationOnStandardInput(t *testing.T) {
 		}
 		if (err != nil) != (c.fails != "") || !strings.Contains(stderr, c.fails) {
 			t.Errorf("%s: says %q (%v), want %q", c.args, stderr, err, c.fails)
+		}
+	}
+}
+
+// policy check warns of secrets that are written out, and, at the line of a gate, of what
+// stands around it. "@id" may stand wherever Caddy takes it.
+func TestCheckConfiguration(t *testing.T) {
+	site := func(gate, behind string) string {
+		return "http://a.test {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n" + gate + "\n\t}\n" + behind + "\n\treverse_proxy a\n}\n"
+	}
+	asJSON := strings.ReplaceAll(`{"apps": {"patgate": {"store": {"kind": ""}}, "http": {"servers": {"s": {"routes": [{"handle": [
+		{"handler": "patgate", "default": "deny", "routes": [{"methods": ["GET"], "pattern": "/a", "require": "any"}]}]}]}}}}}`, "{", `{"@id": "x", `)
+	for _, row := range []struct{ text, want string }{
+		{"{\npatgate {\ntoken {\npepper 0123456789abcdef\n}\n}\n}\n" + site("", ""), "warning: token pepper: a secret is written out"},
+		{"{\npatgate {\nstore redis redis://:secret@h:1\n}\n}\n" + site("", ""), "warning: store redis: a secret is written out"},
+		{"{\npatgate {\nstore redis redis://:{env.REDIS_PASSWORD}@h:1\n}\n}\n" + site("", ""), ""},
+		{site("space header.X-Tenant", "request_header X-Tenant x"), "FILE:2: warning: request_header behind this gate changes X-Tenant, "},
+		{site("", "request_header X-Patgate-Owner x"), "FILE:2: warning: request_header behind this gate sets X-Patgate-Owner, "},
+		{site("identity_headers signed", "request_header X-Patgate-Identity x"), "FILE:2: warning: request_header behind this gate sets X-Patgate-Identity, "},
+		{site("identity_headers off", "request_header X-Patgate-Owner x"), ""},
+		{asJSON, ""},
+	} {
+		file := writeFile(t, "config", row.text)
+		got, stderr, err := runPolicy(t, "check", "--config", file)
+		if want := strings.ReplaceAll(row.want, "FILE", file); err != nil || !strings.HasPrefix(got, want) || strings.Contains(got, "warning:") != (want != "") {
+			t.Errorf("%s: %v %s\n%swant %s", row.text, err, stderr, got, want)
+		}
+	}
+}
+
+// Of what operators begin with, nothing is warned of that stands beside gates.
+func TestCheckExamples(t *testing.T) {
+	files, texts := []string{"../Caddyfile.example"}, map[string]string{}
+	for _, pattern := range []string{"../examples/*/Caddyfile", "../examples/recipes/*/*Caddyfile"} {
+		found, _ := filepath.Glob(pattern)
+		files = append(files, found...)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[file] = string(text)
+	}
+	documents, _ := filepath.Glob(docs + "*.md")
+	for _, file := range append(documents, "../README.md", "../SECURITY.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, rest := range strings.Split(string(text), "```caddyfile\n")[1:] {
+			texts[fmt.Sprint(file, " ", i)], _, _ = strings.Cut(rest, "```")
+		}
+	}
+	if len(texts) < 20 {
+		t.Errorf("%d Caddyfiles: they aren't found", len(texts))
+	}
+	for name, text := range texts {
+		body, err := adapt(text)
+		if err != nil {
+			if !regexp.MustCompile("unrecognized|not a registered directive|openapi").MatchString(err.Error()) { // modules of others, and documents
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		c, err := parseConfiguration([]byte(body))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, w := range c.check() {
+			if w.Kind == warnAnyHost { // in the rows of ambiguity.md, on purpose
+				continue
+			}
+			t.Errorf("%s: %s: %s", name, w.Kind, w.Text)
 		}
 	}
 }

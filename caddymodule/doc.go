@@ -1,5 +1,6 @@
 // Package caddymodule is patgate's Caddy module: the glue between the gate and
-// Caddy, one file for each face. It is the only package that knows Caddy.
+// Caddy, one file for each face. With caddyroutes below it, it is the only package that
+// knows Caddy.
 //
 // # The way of a request
 //
@@ -82,10 +83,8 @@
 //	console.go      the page for the owners of tokens
 //	explain.go      what the gate makes of a request, without serving it
 //	sites.go        the gates of a configuration, running or not
-//	config.go       a configuration file, read but not run
-//	config_routes.go    Caddy's routes in one, as far as they matter
-//	config_walk.go      the ways of requests through these
-//	config_flow.go      what is known of the requests on a way
-//	config_status.go    which errors a matcher is for
-//	config_warnings.go  what in one is probably a mistake
+//	config.go       a configuration file, read but not run, and what is probably a mistake in it
+//
+// Package caddyroutes, below this one, follows requests through the routes of such a
+// configuration.
 package caddymodule

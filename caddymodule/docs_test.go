@@ -343,27 +343,29 @@ func outdented(text string) (lines []string) {
 	return lines
 }
 
-// The package's comment names every file there is, one by one or by what they begin with.
+// The comments of the packages name every file there is, one by one or by what they begin with.
 func TestPackageComment(t *testing.T) {
-	text, err := os.ReadFile("doc.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var named []string
-	for _, line := range regexp.MustCompile(`(?m)^//\t(\S+)`).FindAllStringSubmatch(string(text), -1) {
-		found, _ := filepath.Glob(line[1])
-		if len(found) == 0 {
-			t.Errorf("doc.go names %s, which isn't there", line[1])
+	for _, dir := range []string{"", "caddyroutes/"} {
+		text, err := os.ReadFile(dir + "doc.go")
+		if err != nil {
+			t.Fatal(err)
 		}
-		named = append(named, found...)
-	}
-	for _, file := range files {
-		if !strings.HasSuffix(file, "_test.go") && file != "doc.go" && !slices.Contains(named, file) {
-			t.Errorf("doc.go doesn't name %s", file)
+		files, err := filepath.Glob(dir + "*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var named []string
+		for _, line := range regexp.MustCompile(`(?m)^//\t(\S+)`).FindAllStringSubmatch(string(text), -1) {
+			found, _ := filepath.Glob(dir + line[1])
+			if len(found) == 0 {
+				t.Errorf("%sdoc.go names %s, which isn't there", dir, line[1])
+			}
+			named = append(named, found...)
+		}
+		for _, file := range files {
+			if !strings.HasSuffix(file, "_test.go") && file != dir+"doc.go" && !slices.Contains(named, file) {
+				t.Errorf("%sdoc.go doesn't name %s", dir, file)
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/patgate/patgate/caddymodule/caddyroutes"
 	"github.com/patgate/patgate/policy"
 )
 
@@ -57,17 +58,10 @@ func (h *Handler) guardErrorRoutes(ctx caddy.Context, server *caddyhttp.Server) 
 			h.guardErrors(around.Routes, around.Errors)
 		}
 	}
-	if !h.guardErrors(server.Routes, server.Errors) && mayForward(server.Errors.Routes) {
+	if !h.guardErrors(server.Routes, server.Errors) && caddyroutes.MayForward(server.Errors.Routes) {
 		return errors.New("a gate in a named route can't watch over what the error routes of its server forward, which are made before it: import a snippet in place of invoke")
 	}
 	return nil
-}
-
-// mayForward reports whether a proxy may be among the handlers of routes.
-func mayForward(routes caddyhttp.RouteList) bool {
-	var s proxySearch
-	s.routes(routesAsRead(routes), true)
-	return s.found
 }
 
 // guardErrors puts an errorGuard before the error routes of routes. It reports whether

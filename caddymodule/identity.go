@@ -69,8 +69,8 @@ func (h *Handler) nameHeaders() error {
 	return h.removeAliases()
 }
 
-// identityNames returns the headers in which the gate tells who is asking.
-func (h *Handler) identityNames() []string {
+// IdentityNames implements caddyroutes.Gate.
+func (h *Handler) IdentityNames() []string {
 	switch {
 	case h.signed != nil:
 		return []string{h.signed.Header}

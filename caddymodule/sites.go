@@ -6,37 +6,37 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/certmagic"
+
+	"github.com/patgate/patgate/caddymodule/caddyroutes"
 )
 
 // site is a gate with the hosts whose requests come to it.
 type site struct {
-	hosts []string // empty: all
-	ports []string // of the server it is on
+	caddyroutes.Site
+	gate  *Handler // which Gate is
 	named bool     // its name has the ports: another site is on the same hosts
-	gate  *Handler
-	// failed says that it stands in error routes, and judges what has failed.
-	failed bool
-	// matcher is what requests must match besides the host to come to the gate, in
-	// Caddy's JSON; others pass it by. Of running sites it isn't known.
-	matcher string
 }
+
+// Place implements caddyroutes.Gate.
+func (h *Handler) Place() string { return h.At }
+
+// SourceHeaders implements caddyroutes.Gate.
+func (h *Handler) SourceHeaders() []string { return h.policy.SourceHeaders() }
 
 // String names the site.
 func (s site) String() string {
 	name := "(any host)"
-	if len(s.hosts) > 0 {
-		name = strings.Join(s.hosts, ", ")
+	if len(s.Hosts) > 0 {
+		name = strings.Join(s.Hosts, ", ")
 	}
 	if s.named {
-		name += " on port " + strings.Join(s.ports, ", ")
+		name += " on port " + strings.Join(s.Ports, ", ")
 	}
-	if s.failed {
+	if s.Failed {
 		name += " (error routes)"
 	}
 	return name
@@ -54,38 +54,26 @@ func (s site) placed() string {
 func tellApart(sites []site) []site {
 	for i := range sites {
 		sites[i].named = slices.ContainsFunc(sites, func(other site) bool {
-			return slices.Equal(other.hosts, sites[i].hosts) && !slices.Equal(other.ports, sites[i].ports)
+			return slices.Equal(other.Hosts, sites[i].Hosts) && !slices.Equal(other.Ports, sites[i].Ports)
 		})
 	}
 	return sites
 }
 
-// ports returns the ports of a server's addresses.
-func ports(listen []string) (all []string) {
-	for _, address := range listen {
-		if a, err := caddy.ParseNetworkAddress(address); err == nil && a.StartPort > 0 {
-			if port := strconv.Itoa(int(a.StartPort)); !slices.Contains(all, port) {
-				all = append(all, port)
-			}
-		}
-	}
-	return all
-}
-
 // serves reports whether requests to the host, without a port, come to the site.
 func (s site) serves(host string) bool {
-	for _, pattern := range s.hosts {
+	for _, pattern := range s.Hosts {
 		if certmagic.MatchWildcard(strings.ToLower(host), strings.ToLower(pattern)) {
 			return true
 		}
 	}
-	return len(s.hosts) == 0
+	return len(s.Hosts) == 0
 }
 
 // asTheyCome returns the sites that judge requests as they come; if there are none, those in
 // error routes, which judge what has failed.
 func asTheyCome(sites []site) []site {
-	if some := slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return s.failed }); len(some) > 0 {
+	if some := slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return s.Failed }); len(some) > 0 {
 		return some
 	}
 	return sites
@@ -115,14 +103,14 @@ func siteFor(sites []site, host string) (site, error) {
 	}
 	u := url.URL{Host: host}
 	name, port := u.Hostname(), u.Port()
-	onPort := func(s site) bool { return slices.Contains(s.ports, port) }
+	onPort := func(s site) bool { return slices.Contains(s.Ports, port) }
 	if port != "" && slices.ContainsFunc(sites, func(s site) bool { return onPort(s) && s.serves(name) }) {
 		sites = slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return !onPort(s) })
 	}
 	var found site
 	for _, s := range asTheyCome(slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return name == "" || !s.serves(name) })) {
 		// Caddy has the more specific of a server's sites first.
-		if found.gate == nil || slices.Equal(found.hosts, s.hosts) {
+		if found.gate == nil || slices.Equal(found.Hosts, s.Hosts) {
 			found = s
 			places = append(places, s.gate.At)
 		}
@@ -143,7 +131,7 @@ func siteFor(sites []site, host string) (site, error) {
 func runningSites(app *caddyhttp.App) []site {
 	var c configuration
 	for _, key := range slices.Sorted(maps.Keys(app.Servers)) {
-		_ = c.addServer(asRead(app.Servers[key])) // fails only for gates that aren't made yet
+		_ = c.add(caddyroutes.FromServer(app.Servers[key])) // fails only for gates that aren't made yet
 	}
 	return tellApart(c.sites)
 }

@@ -86,6 +86,26 @@ http://a.test:8081 {
 	}
 }
 
+// A gate in error routes is one, and judges what has failed: of requests as they come, the
+// others are asked.
+func TestGatesInErrorRoutes(t *testing.T) {
+	const site = "http://a.test {\n\tFIRST\n\trespond 404\n\thandle_errors {\n\t\tpatgate {\n\t\t\tdefault deny\n\t\t\troute GET /a b:c\n\t\t}\n\t\trespond x\n\t}\n}\n"
+	alone := writeFile(t, "Caddyfile", strings.Replace(site, "FIRST\n", "", 1))
+	got, stderr, err := runPolicy(t, "check", "--config", alone)
+	if err != nil || !strings.HasSuffix(got, "1 site, 1 route, 0 warnings\n") {
+		t.Errorf("%v %s\n%s", err, stderr, got)
+	}
+	both := writeFile(t, "Caddyfile", strings.Replace(site, "FIRST", "patgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}", 1))
+	elsewhere := writeFile(t, "Caddyfile", strings.NewReplacer("FIRST\n", "", "a.test", "a.test:8080").Replace(site)+"http://a.test:8081 {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n}\n")
+	for file, want := range map[string]string{alone: "needs       b:c", both: "needs       any", elsewhere: "needs       any"} {
+		for _, url := range []string{"http://a.test/a", "/a"} {
+			if got, stderr, err := runPolicy(t, "explain", "--config", file, "GET", url); !strings.Contains(got, want) {
+				t.Errorf("explain %s: %v %s\n%swant %s", url, err, stderr, got, want)
+			}
+		}
+	}
+}
+
 func TestDiffOfConfigurations(t *testing.T) {
 	const before = `http://a.test {
 	patgate {

@@ -1,4 +1,4 @@
-package caddymodule
+package caddyroutes
 
 import (
 	"cmp"
@@ -13,19 +13,19 @@ import (
 // is known of all of them there.
 type flow struct {
 	facts
-	sent  facts      // as they were sent, if they were rewritten since
-	gates []*Handler // that have let them through
+	sent  facts  // as they were sent, if they were rewritten since
+	gates []Gate // that have let them through
 	early []earlyUse
 	way
 }
 
 // facts are what requests match, and what they don't.
-type facts struct{ is, isnt []jsonMatch }
+type facts struct{ is, isnt []matcherSet }
 
 // way is what keeps flows apart.
 type way struct {
 	judged   bool     // by a gate
-	away     *Handler // the gate that has turned them away, in error routes
+	away     Gate     // the gate that has turned them away, in error routes
 	status   int      // of the error, there; 0: any
 	taken    string   // groups of which they were on a route, each with a blank behind it
 	root     string   // of files
@@ -42,7 +42,7 @@ type earlyUse struct{ handler, placeholder string }
 
 // catcher is error routes, with what comes to them.
 type catcher struct {
-	routes  []jsonRoute
+	routes  []route
 	server  bool     // they are those of the server
 	invoked []string // the named routes that they are in
 	outer   *catcher // takes errors of these routes; nil: nothing does
@@ -50,7 +50,7 @@ type catcher struct {
 }
 
 // on returns the flow of the requests that match the set; false: none can.
-func (f flow) on(m jsonMatch) (flow, bool) {
+func (f flow) on(m matcherSet) (flow, bool) {
 	if !f.may(m) {
 		return f, false
 	}
@@ -60,12 +60,12 @@ func (f flow) on(m jsonMatch) (flow, bool) {
 	}
 	f.learn(m)
 	// What can't match anyway need not be kept.
-	f.isnt = slices.DeleteFunc(slices.Clone(f.isnt), func(m jsonMatch) bool { return !f.may(m) })
+	f.isnt = slices.DeleteFunc(slices.Clone(f.isnt), func(m matcherSet) bool { return !f.may(m) })
 	return f, !f.contradicts()
 }
 
 // past returns the flow of the requests that match none of the sets; false: all match.
-func (f flow) past(sets []jsonMatch) (flow, bool) {
+func (f flow) past(sets []matcherSet) (flow, bool) {
 	if len(sets) == 0 {
 		return f, false
 	}
@@ -92,7 +92,7 @@ func (f flow) past(sets []jsonMatch) (flow, bool) {
 }
 
 // learn notes that the set matches.
-func (f *facts) learn(m jsonMatch) {
+func (f *facts) learn(m matcherSet) {
 	f.isnt = append(slices.Clip(f.isnt), m.not()...)
 	if m = m.without("not"); len(m) > 0 {
 		f.is = append(slices.Clip(f.is), m)
@@ -101,17 +101,17 @@ func (f *facts) learn(m jsonMatch) {
 
 // may reports whether requests of the flow can match the set, as far as can be told by
 // what they match besides.
-func (f *facts) may(m jsonMatch) bool {
-	return !slices.ContainsFunc(f.is, func(known jsonMatch) bool { return !overlap(m, known) })
+func (f *facts) may(m matcherSet) bool {
+	return !slices.ContainsFunc(f.is, func(known matcherSet) bool { return !overlap(m, known) })
 }
 
 // contradicts reports whether no request can be as the flow says.
 func (f *facts) contradicts() bool {
-	return slices.ContainsFunc(f.isnt, f.matches) || slices.ContainsFunc(f.is, func(m jsonMatch) bool { return !f.may(m) })
+	return slices.ContainsFunc(f.isnt, f.matches) || slices.ContainsFunc(f.is, func(m matcherSet) bool { return !f.may(m) })
 }
 
 // matches reports whether all requests certainly match the set.
-func (f *facts) matches(m jsonMatch) bool {
+func (f *facts) matches(m matcherSet) bool {
 	for name, wide := range m {
 		if name == "not" {
 			for _, not := range m.not() {
@@ -119,7 +119,7 @@ func (f *facts) matches(m jsonMatch) bool {
 					return false
 				}
 			}
-		} else if !slices.ContainsFunc(f.is, func(known jsonMatch) bool { return known[name].RawMessage != nil && covers(name, wide, known[name]) }) {
+		} else if !slices.ContainsFunc(f.is, func(known matcherSet) bool { return known[name].RawMessage != nil && covers(name, wide, known[name]) }) {
 			return false
 		}
 	}
@@ -128,21 +128,21 @@ func (f *facts) matches(m jsonMatch) bool {
 
 // mayBeFor reports whether requests of the flow can be for one of the hosts; none: all.
 func (f *facts) mayBeFor(hosts []string) bool {
-	return f.may(jsonMatch{"host": {list: hosts}})
+	return f.may(matcherSet{"host": {list: hosts}})
 }
 
 // forHosts reports whether all requests are for hosts that are known.
 func (f *facts) forHosts() bool {
-	return slices.ContainsFunc(f.is, func(m jsonMatch) bool { return len(m.hosts()) > 0 })
+	return slices.ContainsFunc(f.is, func(m matcherSet) bool { return len(m.hosts()) > 0 })
 }
 
 // forget drops what is known by matchers for which changed answers true, but for hosts.
 func (f *facts) forget(changed func(text string) bool) {
-	gone := func(m jsonMatch) bool { return len(m.without("host")) > 0 && changed(m.String()) }
-	var is []jsonMatch
+	gone := func(m matcherSet) bool { return len(m.without("host")) > 0 && changed(m.String()) }
+	var is []matcherSet
 	for _, m := range f.is {
 		if of, has := m["host"]; gone(m) && has {
-			is = append(is, jsonMatch{"host": of})
+			is = append(is, matcherSet{"host": of})
 		} else if !gone(m) {
 			is = append(is, m)
 		}
@@ -191,17 +191,17 @@ func (f *facts) either(other facts) facts {
 }
 
 // common returns the sets that are in both lists.
-func common(a, b []jsonMatch) []jsonMatch {
-	return slices.DeleteFunc(slices.Clone(a), func(m jsonMatch) bool { return !contains(b, m) })
+func common(a, b []matcherSet) []matcherSet {
+	return slices.DeleteFunc(slices.Clone(a), func(m matcherSet) bool { return !contains(b, m) })
 }
 
-func contains(sets []jsonMatch, m jsonMatch) bool {
-	return slices.ContainsFunc(sets, func(other jsonMatch) bool { return other.String() == m.String() })
+func contains(sets []matcherSet, m matcherSet) bool {
+	return slices.ContainsFunc(sets, func(other matcherSet) bool { return other.String() == m.String() })
 }
 
 // denied returns those of the sets that requests of which f is so can't match.
-func (f *facts) denied(sets []jsonMatch) []jsonMatch {
-	return slices.DeleteFunc(slices.Clone(sets), func(m jsonMatch) bool { return !contains(f.isnt, m) && f.may(m) })
+func (f *facts) denied(sets []matcherSet) []matcherSet {
+	return slices.DeleteFunc(slices.Clone(sets), func(m matcherSet) bool { return !contains(f.isnt, m) && f.may(m) })
 }
 
 // union returns what is in one of the lists.
@@ -273,7 +273,7 @@ func (f *flow) describe(hosts []string) string {
 }
 
 // rewrite has the requests of a flow rewritten by a handler of the route.
-func (f *flow) rewrite(r *jsonRoute, h *jsonHandler) {
+func (f *flow) rewrite(r *route, h *handler) {
 	if !f.moved {
 		f.moved, f.sent = true, f.facts
 	}
@@ -301,7 +301,7 @@ type triedFiles struct {
 }
 
 // tries returns what the file matcher of the set tries, if it has one.
-func (m jsonMatch) tries() (tried triedFiles) {
+func (m matcherSet) tries() (tried triedFiles) {
 	json.Unmarshal(m["file"].RawMessage, &tried) // anything else Caddy will refuse
 	if len(tried.Files) == 0 {
 		tried.Files = []string{"{http.request.uri.path}"}

@@ -1,4 +1,4 @@
-package caddymodule
+package caddyroutes
 
 import (
 	"context"
@@ -33,14 +33,14 @@ func rejectionStatuses() (statuses []int) {
 // atStatus returns what of a set of matchers is still to be asked of a request that has
 // failed with a status: those that ask for nothing else are answered. It reports whether
 // the others can matter.
-func atStatus(m jsonMatch, status int) (jsonMatch, bool) {
+func atStatus(m matcherSet, status int) (matcherSet, bool) {
 	if status == 0 {
 		return m, true
 	}
-	left := jsonMatch{}
-	for name, matcher := range m {
+	left := matcherSet{}
+	for name, asks := range m {
 		if name == "not" {
-			var sets []jsonMatch
+			var sets []matcherSet
 			for _, not := range m.not() {
 				if not, possible := atStatus(not, status); possible {
 					sets = append(sets, not)
@@ -48,15 +48,15 @@ func atStatus(m jsonMatch, status int) (jsonMatch, bool) {
 			}
 			if len(sets) > 0 {
 				text, _ := json.Marshal(sets) // was JSON: never fails
-				left[name] = jsonMatcher{RawMessage: text}
+				left[name] = matcher{RawMessage: text}
 			}
 			continue
 		}
-		matches, known := matchesStatus(name, matcher.RawMessage, status)
+		matches, known := matchesStatus(name, asks.RawMessage, status)
 		if known && !matches {
 			return nil, false
 		} else if !known {
-			left[name] = matcher
+			left[name] = asks
 		}
 	}
 	return left, true

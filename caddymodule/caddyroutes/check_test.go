@@ -1,12 +1,20 @@
-package caddymodule
+package caddyroutes_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/patgate/patgate/caddymodule" // the directives
+	"github.com/patgate/patgate/caddymodule/caddyroutes"
+	"github.com/patgate/patgate/policy"
 )
 
 // gateBlock is a gate in a Caddyfile, with a matcher and further lines.
@@ -21,8 +29,8 @@ var inRows = strings.NewReplacer(
 	"{ ", "{\n", "; ", "\n", " }", "\n}",
 )
 
-// checked returns what policy check warns of in a site, each warning without its place;
-// the row may begin with global options, and with other sites behind "+++".
+// checked returns what is warned of in a site; the row may begin with global options, and
+// with other sites behind "+++".
 func checked(t *testing.T, row string) []string {
 	t.Helper()
 	global, site, is := strings.Cut(row, "===")
@@ -31,19 +39,65 @@ func checked(t *testing.T, row string) []string {
 	}
 	site, others, _ := strings.Cut(site, "+++")
 	text := fmt.Sprintf("{\n%s\n}\n%s\nhttp://a.test {\n%s\n}\n", inRows.Replace(global), inRows.Replace(others), inRows.Replace(site))
-	got, stderr, err := runPolicy(t, "check", "--config", writeFile(t, "Caddyfile", text))
+	body, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), nil)
 	if err != nil {
-		t.Fatalf("%s: %v %s", row, err, stderr)
+		t.Fatalf("%s: %v", row, err)
 	}
-	return warningsIn(got)
+	var config struct {
+		Apps struct {
+			HTTP struct{ Servers json.RawMessage }
+		}
+	}
+	if err := json.Unmarshal(body, &config); err != nil {
+		t.Fatal(err)
+	}
+	return checkedJSON(t, string(config.Apps.HTTP.Servers))
 }
 
-// warningsIn returns the warnings of what policy check has printed.
-func warningsIn(printed string) (texts []string) {
-	for _, m := range regexp.MustCompile(`(?m)warning: (.*)$`).FindAllStringSubmatch(printed, -1) {
-		texts = append(texts, m[1])
+// checkedJSON returns what is warned of in servers.
+func checkedJSON(t *testing.T, text string) (warnings []string) {
+	t.Helper()
+	var all []*caddyroutes.Server
+	var servers map[string]*caddyroutes.Server
+	if err := json.Unmarshal([]byte(text), &servers); err != nil {
+		t.Fatalf("%s: %v", text, err)
 	}
-	return texts
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		if err := servers[name].ReadGates(readGate); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		all = append(all, servers[name])
+	}
+	for _, w := range caddyroutes.Check(all) {
+		warnings = append(warnings, w.Text)
+	}
+	return warnings
+}
+
+// gate is one that only answers what is to be known of it.
+type gate struct {
+	at              string
+	policy          *policy.Policy
+	IdentityHeaders struct{ Signed *struct{} } `json:"identity_headers"`
+}
+
+func readGate(raw json.RawMessage) (caddyroutes.Gate, error) {
+	var g gate
+	var config policy.Config
+	err := errors.Join(json.Unmarshal(raw, &g), json.Unmarshal(raw, &config))
+	if g.at = config.At; err == nil {
+		g.policy, err = policy.Compile(config, nil)
+	}
+	return &g, err
+}
+
+func (g *gate) Place() string           { return g.at }
+func (g *gate) SourceHeaders() []string { return g.policy.SourceHeaders() }
+func (g *gate) IdentityNames() []string {
+	if g.IdentityHeaders.Signed != nil {
+		return []string{"X-Patgate-Identity"}
+	}
+	return []string{"X-Patgate-Owner", "X-Patgate-Scopes"}
 }
 
 // wantWarnings compares what is warned of with how it is to begin; "": nothing.
@@ -312,29 +366,12 @@ func TestCheckErrorRoutes(t *testing.T) {
 	}
 }
 
-// Compiling an expression is dear, and each gate asks for the same ones: it is compiled
-// once for a status.
-func TestStatusesAreAskedOnce(t *testing.T) {
-	for status, want := range map[int]bool{502: true, 401: false} {
-		ask := func() {
-			if matches, known := takesStatus("expression", []byte(`"{http.error.status_code} == 502"`), status); matches != want || !known {
-				t.Errorf("%d: %v %v, want %v", status, matches, known, want)
-			}
-		}
-		ask()
-		if n := testing.AllocsPerRun(100, ask); n > 10 {
-			t.Errorf("%d, asked again, takes %v allocations", status, n)
-		}
-	}
-}
-
-// What only JSON can say: terminal routes, error routes of subroutes, and "@id" wherever
-// Caddy takes it.
+// What only JSON can say: terminal routes, and error routes of subroutes.
 func TestCheckJSON(t *testing.T) {
-	const gate = `{"@id": "gate", "handler": "patgate", "default": "deny", "routes": [{"methods": ["GET"], "pattern": "/a", "require": "any"}]}`
+	const gate = `{"handler": "patgate", "default": "deny", "routes": [{"methods": ["GET"], "pattern": "/a", "require": "any"}]}`
 	const proxy, other = `{"handler": "reverse_proxy", "upstreams": [{"dial": "a:80"}]}`, `{"handler": "reverse_proxy", "upstreams": [{"dial": "b:80"}]}`
 	for _, row := range [][2]string{
-		{`[{"@id": "r", "handle": [` + gate + `, ` + proxy + `]}]`, ""},
+		{`[{"handle": [` + gate + `, ` + proxy + `]}]`, ""},
 		{`[{"terminal": true, "handle": []}, {"handle": [` + gate + `, ` + proxy + `]}]`, "no request comes to this gate: no route leads to it"},
 		{`[{"group": "g", "handle": []}, {"handle": [` + gate + `]}, {"group": "g", "handle": [` + other + `]}, {"handle": [` + proxy + `]}]`, ""},
 		{`[{"group": "g", "match": [{"path": ["/x"]}], "handle": []}, {"group": "g", "handle": [` + gate + `]}, {"handle": [` + proxy + `]}]`, "requests come to reverse_proxy a:80, before which this gate stands, past it and unjudged: those that match {\"path\":[\"/x\"]}"},
@@ -344,13 +381,7 @@ func TestCheckJSON(t *testing.T) {
 		{`[{"match": [{"path": ["/x"]}, {"method": ["GET"]}], "handle": [` + gate + `]}, {"match": [{"path": ["/x"]}, {"method": ["GET"]}], "handle": [` + proxy + `]}]`, ""},
 		{`[{"match": [{"path": ["/x"]}, {}], "handle": [` + gate + `]}, {"handle": [` + proxy + `]}]`, ""},
 	} {
-		file := writeFile(t, "caddy.json", `{"@id": "all", "apps": {"patgate": {"@id": "app"}, "http": {"servers": {"s": {"routes": `+row[0]+`}}}}}`)
-		got, stderr, err := runPolicy(t, "check", "--config", file)
-		if err != nil {
-			t.Errorf("%s: %v %s", row[0], err, stderr)
-			continue
-		}
-		wantWarnings(t, row[0], warningsIn(got), row[1])
+		wantWarnings(t, row[0], checkedJSON(t, `{"s": {"routes": `+row[0]+`}}`), row[1])
 	}
 }
 
@@ -369,87 +400,13 @@ func TestCheckNamedRoutes(t *testing.T) {
 		{`{"n": {"handle": [{"handler": "subroute", "errors": {"routes": [` + invoke("n") + `]}}]}}`, ""},
 		{chain + `}`, "the routes around this gate have too many ways"},
 	} {
-		file := writeFile(t, "caddy.json", `{"apps": {"http": {"servers": {"s": {"routes": [{"handle": [`+gate+`]}], "named_routes": `+row.named+`, "errors": {"routes": [`+invoke("n")+`]}}}}}}`)
-		got, stderr, err := runPolicy(t, "check", "--config", file)
-		if err != nil {
-			t.Fatalf("%s: %v %s", row.named, err, stderr)
-		}
-		wantWarnings(t, row.named, warningsIn(got), row.want)
+		got := checkedJSON(t, `{"s": {"routes": [{"handle": [`+gate+`]}], "named_routes": `+row.named+`, "errors": {"routes": [`+invoke("n")+`]}}}`)
+		wantWarnings(t, row.named, got, row.want)
 	}
 }
 
-// A gate in error routes is one, and judges what has failed: of requests as they come, the
-// others are asked.
-func TestGatesInErrorRoutes(t *testing.T) {
-	const site = "http://a.test {\n\tFIRST\n\trespond 404\n\thandle_errors {\n\t\tpatgate {\n\t\t\tdefault deny\n\t\t\troute GET /a b:c\n\t\t}\n\t\trespond x\n\t}\n}\n"
-	alone := writeFile(t, "Caddyfile", strings.Replace(site, "FIRST\n", "", 1))
-	got, stderr, err := runPolicy(t, "check", "--config", alone)
-	if err != nil || !strings.HasSuffix(got, "1 site, 1 route, 0 warnings\n") {
-		t.Errorf("%v %s\n%s", err, stderr, got)
-	}
-	both := writeFile(t, "Caddyfile", strings.Replace(site, "FIRST", "patgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}", 1))
-	elsewhere := writeFile(t, "Caddyfile", strings.NewReplacer("FIRST\n", "", "a.test", "a.test:8080").Replace(site)+"http://a.test:8081 {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n}\n")
-	for file, want := range map[string]string{alone: "needs       b:c", both: "needs       any", elsewhere: "needs       any"} {
-		for _, url := range []string{"http://a.test/a", "/a"} {
-			if got, stderr, err := runPolicy(t, "explain", "--config", file, "GET", url); !strings.Contains(got, want) {
-				t.Errorf("explain %s: %v %s\n%swant %s", url, err, stderr, got, want)
-			}
-		}
-	}
-}
-
-// Of what operators begin with, nothing is warned of that stands beside gates.
-func TestCheckExamples(t *testing.T) {
-	files, texts := []string{"../Caddyfile.example"}, map[string]string{}
-	for _, pattern := range []string{"../examples/*/Caddyfile", "../examples/recipes/*/*Caddyfile"} {
-		found, _ := filepath.Glob(pattern)
-		files = append(files, found...)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		texts[file] = string(text)
-	}
-	documents, _ := filepath.Glob(docs + "*.md")
-	for _, file := range append(documents, "../README.md", "../SECURITY.md") {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, rest := range strings.Split(string(text), "```caddyfile\n")[1:] {
-			texts[fmt.Sprint(file, " ", i)], _, _ = strings.Cut(rest, "```")
-		}
-	}
-	if len(texts) < 20 {
-		t.Errorf("%d Caddyfiles: they aren't found", len(texts))
-	}
-	for name, text := range texts {
-		body, err := adapt(text)
-		if err != nil {
-			if !regexp.MustCompile("unrecognized|not a registered directive|openapi").MatchString(err.Error()) { // modules of others, and documents
-				t.Errorf("%s: %v", name, err)
-			}
-			continue
-		}
-		c, err := parseConfiguration([]byte(body))
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		for _, w := range c.check() {
-			if w.Kind == warnAnyHost { // in the rows of ambiguity.md, on purpose
-				continue
-			}
-			t.Errorf("%s: %s: %s", name, w.Kind, w.Text)
-		}
-	}
-}
-
-// A console that everybody has to sign in to is closed to tokens themselves, and a secret
-// that is written out is everybody's.
-func TestCheckConsolesAndSecrets(t *testing.T) {
+// A console that everybody has to sign in to is closed to tokens themselves.
+func TestCheckConsole(t *testing.T) {
 	const gate, console = "GATE; respond x; +++ http://b.test { ", "patgate_console { owner {http.auth.user.id} } }"
 	const account = " { alice $2a$14$Zkx19XLiW6VYouLHR5NmfOFU0z2GTNmpkT/5qqR7hx4IjWJPDhjvG }; "
 	for _, row := range []struct{ text, want string }{
@@ -458,9 +415,6 @@ func TestCheckConsolesAndSecrets(t *testing.T) {
 		{gate + "forward_auth auth { uri /verify }; " + console, "patgate_console: everybody has to sign in before /self and /leaked"},
 		{gate + "@people not path /self /self/* /leaked; forward_auth @people auth { uri /verify }; " + console, ""},
 		{gate + console, ""},
-		{"patgate { token { pepper 0123456789abcdef } } ===" + gate + console, "token pepper: a secret is written out"},
-		{"patgate { store redis redis://:secret@h:1 } ===" + gate + console, "store redis: a secret is written out"},
-		{"patgate { store redis redis://:{env.REDIS_PASSWORD}@h:1 } ===" + gate + console, ""},
 	} {
 		wantWarnings(t, row.text, checked(t, row.text), row.want)
 	}

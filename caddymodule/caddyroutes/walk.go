@@ -1,9 +1,11 @@
-package caddymodule
+package caddyroutes
 
 import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/patgate/patgate/policy"
 )
 
 // walk is a way through all routes of a server, as its requests go: routes one after the
@@ -11,18 +13,19 @@ import (
 // answer, and with what fails into the error routes. Where a matcher may match or not,
 // it goes on both ways.
 type walk struct {
-	named   map[string]jsonRoute
+	server  *Server
 	invoked []string // the named routes that it is in
 	steps   int
 
 	catchers []*catcher
-	gates    map[*Handler]*passage
+	gates    map[Gate]*passage
 	places   []*place
 	known    map[placeName]*place
-	guarding map[string]map[*Handler]bool // the gates before each upstream
-	oddities []oddity
-	askers   []string // of patgate_authorize
-	unasked  bool     // some requests come out behind all routes that it wasn't asked about
+	guarding map[string]map[Gate]bool // the gates before each upstream
+	warnings []policy.Warning
+	oddities []policy.Warning // of what is seen on the way
+	askers   []string         // of patgate_authorize
+	unasked  bool             // some requests come out behind all routes that it wasn't asked about
 }
 
 // maxSteps is after how many steps a walk ends, each of a flow on a route: every invoke
@@ -44,26 +47,20 @@ type passage struct {
 type place struct {
 	placeName
 	upstreams []string
-	open      []flow     // that come there past all gates
-	away      []*Handler // that have turned away what comes there
-	seen      []flow     // all that come there
+	open      []flow // that come there past all gates
+	away      []Gate // that have turned away what comes there
+	seen      []flow // all that come there
 }
 
 // placeName is what tells places apart.
 type placeName struct {
-	handler *jsonHandler
+	handler *handler
 	name    string
 }
 
-// oddity is something else that was seen at a gate.
-type oddity struct {
-	gate       *Handler
-	kind, text string
-}
-
 // walkServer goes through the routes of a server.
-func walkServer(server *jsonServer) *walk {
-	w := &walk{named: server.NamedRoutes, gates: map[*Handler]*passage{}, known: map[placeName]*place{}, guarding: map[string]map[*Handler]bool{}}
+func walkServer(server *Server) *walk {
+	w := &walk{server: server, gates: map[Gate]*passage{}, known: map[placeName]*place{}, guarding: map[string]map[Gate]bool{}}
 	last := w.catcher(server.Errors.Routes, nil)
 	last.server = true
 	out := w.routes(server.Routes, []flow{{way: way{root: ".", catch: last}}})
@@ -80,7 +77,7 @@ func walkServer(server *jsonServer) *walk {
 	return w
 }
 
-func (w *walk) catcher(routes []jsonRoute, outer *catcher) *catcher {
+func (w *walk) catcher(routes []route, outer *catcher) *catcher {
 	c := &catcher{routes: routes, outer: outer, invoked: slices.Clone(w.invoked)}
 	w.catchers = append(w.catchers, c)
 	return c
@@ -101,7 +98,7 @@ func (w *walk) fail(f flow, status int) {
 }
 
 // routes goes through routes, and returns what comes out behind them.
-func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
+func (w *walk) routes(routes []route, flows []flow) []flow {
 	for i := range routes {
 		r := &routes[i]
 		group := ""
@@ -144,7 +141,7 @@ func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
 			on = nil
 		}
 		flows = append(past, on...)
-		if group != "" && !slices.ContainsFunc(routes[i+1:], func(later jsonRoute) bool { return later.Group == r.Group }) {
+		if group != "" && !slices.ContainsFunc(routes[i+1:], func(later route) bool { return later.Group == r.Group }) {
 			for i := range flows {
 				flows[i].taken = strings.TrimPrefix(strings.ReplaceAll(" "+flows[i].taken, " "+group, " "), " ")
 			}
@@ -157,14 +154,14 @@ func (w *walk) routes(routes []jsonRoute, flows []flow) []flow {
 }
 
 // failTrying has requests come to the error routes whose files a matcher doesn't find.
-func (w *walk) failTrying(f flow, m jsonMatch) {
+func (w *walk) failTrying(f flow, m matcherSet) {
 	if status := m.tries().fails(); status > 0 && f.away == nil && f.status == 0 && !f.judged {
 		w.fail(f, status)
 	}
 }
 
 // handlers goes through the handlers of a route.
-func (w *walk) handlers(r *jsonRoute, flows []flow) []flow {
+func (w *walk) handlers(r *route, flows []flow) []flow {
 	for n := range r.Handle {
 		h := &r.Handle[n]
 		eachOf(flows, func(f *flow) { f.use("the handler "+h.Handler, h.eager()) })
@@ -180,7 +177,7 @@ func eachOf(flows []flow, do func(*flow)) {
 }
 
 // handler has flows come to a handler, and returns those that it passes on.
-func (w *walk) handler(r *jsonRoute, h *jsonHandler, flows []flow) (out []flow) {
+func (w *walk) handler(r *route, h *handler, flows []flow) (out []flow) {
 	switch h.Handler {
 	case "patgate":
 		return w.judge(h.gate, flows)
@@ -230,7 +227,7 @@ func (w *walk) handler(r *jsonRoute, h *jsonHandler, flows []flow) (out []flow) 
 }
 
 // passage returns what has been seen of the gate.
-func (w *walk) passage(gate *Handler) *passage {
+func (w *walk) passage(gate Gate) *passage {
 	p, known := w.gates[gate]
 	if !known {
 		p = new(passage)
@@ -240,7 +237,7 @@ func (w *walk) passage(gate *Handler) *passage {
 }
 
 // guards reports whether the gate stands before one of the upstreams, here or elsewhere.
-func (w *walk) guards(gate *Handler, upstreams []string) bool {
+func (w *walk) guards(gate Gate, upstreams []string) bool {
 	return slices.ContainsFunc(upstreams, func(u string) bool { return w.guarding[u][gate] })
 }
 
@@ -255,7 +252,7 @@ func (w *walk) within(p *place, f *flow) (roots []string) {
 		if !is || p.handler.hides(root, below) {
 			continue
 		}
-		if _, some := f.on(jsonMatch{"path": listed("/" + below + "/*")}); some {
+		if _, some := f.on(matcherSet{"path": listed("/" + below + "/*")}); some {
 			roots = append(roots, root)
 		}
 	}
@@ -263,7 +260,7 @@ func (w *walk) within(p *place, f *flow) (roots []string) {
 }
 
 // judge has flows come to a gate.
-func (w *walk) judge(gate *Handler, flows []flow) []flow {
+func (w *walk) judge(gate Gate, flows []flow) []flow {
 	p := w.passage(gate)
 	if len(flows) > 0 {
 		p.reached = true
@@ -288,19 +285,17 @@ func (w *walk) judge(gate *Handler, flows []flow) []flow {
 			w.fail(turned, status)
 		}
 		f.judged, f.away = true, nil
-		f.gates = union(f.gates, []*Handler{gate})
+		f.gates = union(f.gates, []Gate{gate})
 	}
 	return flows
 }
 
-func (w *walk) find(gate *Handler, kind, text string) {
-	if f := (oddity{gate, kind, text}); !slices.Contains(w.oddities, f) {
-		w.oddities = append(w.oddities, f)
-	}
+func (w *walk) find(gate Gate, kind, text string) {
+	w.oddities = warned(w.oddities, gate, kind, text)
 }
 
 // answer has flows come to a handler that answers them, or may.
-func (w *walk) answer(h *jsonHandler, flows []flow) {
+func (w *walk) answer(h *handler, flows []flow) {
 	for _, f := range flows {
 		for _, gate := range f.gates {
 			w.passage(gate).guards = true
@@ -321,7 +316,7 @@ func (w *walk) answer(h *jsonHandler, flows []flow) {
 			}
 		case fixed:
 		case f.away != nil:
-			p.away = union(p.away, []*Handler{f.away})
+			p.away = union(p.away, []Gate{f.away})
 		default:
 			p.open = append(p.open, f)
 		}
@@ -334,7 +329,7 @@ func (w *walk) answer(h *jsonHandler, flows []flow) {
 }
 
 // place returns the place of a handler, which serves files of a root.
-func (w *walk) place(h *jsonHandler, root string) *place {
+func (w *walk) place(h *handler, root string) *place {
 	upstreams := h.upstreams(root)
 	name := placeName{h, strings.TrimSpace(h.Handler + " " + strings.Join(upstreams, " "))}
 	p, known := w.known[name]
@@ -344,7 +339,7 @@ func (w *walk) place(h *jsonHandler, root string) *place {
 			u = sameUpstream(u)
 			p.upstreams = append(p.upstreams, u)
 			if w.guarding[u] == nil {
-				w.guarding[u] = map[*Handler]bool{}
+				w.guarding[u] = map[Gate]bool{}
 			}
 		}
 		w.known[name] = p
@@ -355,7 +350,7 @@ func (w *walk) place(h *jsonHandler, root string) *place {
 
 // subroute has flows go through the routes of a handler. What fails there, or behind it,
 // comes to its error routes if it has some.
-func (w *walk) subroute(h *jsonHandler, flows []flow) (out []flow) {
+func (w *walk) subroute(h *handler, flows []flow) (out []flow) {
 	if h.Errors == nil {
 		return w.routes(h.Routes, flows)
 	}
@@ -373,26 +368,26 @@ func (w *walk) subroute(h *jsonHandler, flows []flow) (out []flow) {
 
 // invoke has flows go through a named route.
 func (w *walk) invoke(name string, flows []flow) []flow {
-	r, known := w.named[name]
+	r, known := w.server.NamedRoutes[name]
 	if !known || slices.Contains(w.invoked, name) {
 		return nil // it fails, at once or at last
 	}
 	w.invoked = append(w.invoked, name)
-	flows = w.routes([]jsonRoute{r}, flows)
+	flows = w.routes([]route{r}, flows)
 	w.invoked = w.invoked[:len(w.invoked)-1]
 	return flows
 }
 
 // change has a flow's headers changed by name, and finds those that a gate before it has
 // read or set.
-func (w *walk) change(f *flow, by string, ops *jsonHeaders) {
+func (w *walk) change(f *flow, by string, ops *headerOps) {
 	for _, gate := range f.gates {
-		for _, name := range gate.policy.SourceHeaders() {
+		for _, name := range gate.SourceHeaders() {
 			if ops.gives(name) || ops.removes(name) {
 				w.find(gate, warnChanged, by+" behind this gate changes "+name+", in which the gate reads the space or the resource: what is forwarded isn't what was judged; change it before the gate, in a route block")
 			}
 		}
-		for _, name := range gate.identityNames() {
+		for _, name := range gate.IdentityNames() {
 			if ops.gives(name) {
 				w.find(gate, warnChanged, by+" behind this gate sets "+name+", which tells the API who is asking: don't set it, or use another name")
 			}

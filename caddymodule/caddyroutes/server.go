@@ -1,0 +1,191 @@
+package caddyroutes
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// Server is a server of Caddy's HTTP app, as far as it matters here. It is decoded from
+// Caddy's JSON.
+type Server struct {
+	Listen      []string         `json:"listen"`
+	Routes      []route          `json:"routes"`
+	NamedRoutes map[string]route `json:"named_routes"`
+	Errors      routeList        `json:"errors"`
+
+	Sites []Site `json:"-"` // once ReadGates has found them
+}
+
+// Gate is the handler patgate, as far as it matters to what stands around it.
+type Gate interface {
+	// Place returns where it is written, as file:line; "": that isn't known.
+	Place() string
+	// SourceHeaders returns the headers in which it reads spaces and resources.
+	SourceHeaders() []string
+	// IdentityNames returns the headers in which it tells the upstream who is asking.
+	IdentityNames() []string
+}
+
+// Site is a gate with the hosts whose requests come to it.
+type Site struct {
+	Gate  Gate
+	Hosts []string // empty: all
+	Ports []string // of the server it is on
+	// Failed says that it stands in error routes, and judges what has failed.
+	Failed bool
+	// Matcher is what requests must match besides the host to come to the gate, in
+	// Caddy's JSON; others pass it by. Of running sites it isn't known.
+	Matcher string
+}
+
+// ReadGates finds the sites of the server. Gates that Caddy hasn't made, read makes of
+// their JSON.
+func (s *Server) ReadGates(read func(json.RawMessage) (Gate, error)) error {
+	routes := slices.Clip(s.Routes)
+	for _, name := range slices.Sorted(maps.Keys(s.NamedRoutes)) {
+		routes = append(routes, s.NamedRoutes[name])
+	}
+	within := Site{Ports: ports(s.Listen)}
+	if err := s.readGates(routes, within, read); err != nil {
+		return err
+	}
+	within.Failed = true
+	return s.readGates(s.Errors.Routes, within, read)
+}
+
+// readGates is ReadGates for routes within a site.
+func (s *Server) readGates(routes []route, within Site, read func(json.RawMessage) (Gate, error)) (err error) {
+	for i := range routes {
+		r, within := &routes[i], within
+		for _, m := range r.Match {
+			if hosts := m.hosts(); len(hosts) > 0 {
+				within.Hosts = hosts
+			}
+		}
+		if also := r.besidesHosts(); within.Matcher == "" {
+			within.Matcher = also
+		} else if also != "" {
+			within.Matcher += " and " + also
+		}
+		for n := range r.Handle {
+			h := &r.Handle[n]
+			if h.Handler == "patgate" {
+				if h.gate == nil {
+					if h.gate, err = read(h.raw); err != nil {
+						return err
+					}
+				}
+				within.Gate = h.gate
+				s.Sites = append(s.Sites, within)
+				continue
+			}
+			for _, below := range h.below() {
+				if err := s.readGates(below, within, read); err != nil {
+					return err
+				}
+			}
+			failed := within
+			failed.Failed = true
+			if err := s.readGates(h.failed(), failed, read); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ports returns the ports of a server's addresses.
+func ports(listen []string) (all []string) {
+	for _, address := range listen {
+		if a, err := caddy.ParseNetworkAddress(address); err == nil && a.StartPort > 0 {
+			if port := strconv.Itoa(int(a.StartPort)); !slices.Contains(all, port) {
+				all = append(all, port)
+			}
+		}
+	}
+	return all
+}
+
+// FromServer returns a server that Caddy has provisioned, or is provisioning, as it is
+// decoded: with the handlers that are made as far as they matter to ReadGates and the
+// search for proxies, and of matchers with the hosts.
+func FromServer(server *caddyhttp.Server) *Server {
+	s := &Server{Listen: server.Listen, Routes: fromRoutes(server.Routes), NamedRoutes: map[string]route{}}
+	for name, r := range server.NamedRoutes {
+		s.NamedRoutes[name] = fromRoutes(caddyhttp.RouteList{*r})[0]
+	}
+	if server.Errors != nil {
+		s.Errors.Routes = fromRoutes(server.Errors.Routes)
+	}
+	return s
+}
+
+func fromRoutes(routes caddyhttp.RouteList) (all []route) {
+	for _, r := range routes {
+		read := route{Group: r.Group, Terminal: r.Terminal}
+		for _, set := range r.MatcherSets {
+			for _, m := range set {
+				if hosts, ok := m.(*caddyhttp.MatchHost); ok {
+					read.Match = append(read.Match, matcherSet{"host": listed(*hosts...)})
+				}
+			}
+		}
+		for _, raw := range r.HandlersRaw { // which Caddy forgets when it has made them
+			var h handler
+			_ = json.Unmarshal(raw, &h) // what is wrong with it, Caddy says
+			read.Handle = append(read.Handle, h)
+		}
+		for _, made := range r.Handlers {
+			var h handler
+			if module, is := made.(caddy.Module); is {
+				h.Handler = module.CaddyModule().ID.Name()
+			}
+			switch made := made.(type) {
+			case Gate:
+				h.gate = made
+			case *caddyhttp.Invoke:
+				h.Name = made.Name
+			case *caddyhttp.Subroute:
+				h.Routes = fromRoutes(made.Routes)
+				if made.Errors != nil {
+					h.Errors = &routeList{fromRoutes(made.Errors.Routes)}
+				}
+			}
+			read.Handle = append(read.Handle, h)
+		}
+		all = append(all, read)
+	}
+	return all
+}
+
+// routeList are error routes.
+type routeList struct {
+	Routes []route `json:"routes"`
+}
+
+// route is a route of Caddy's HTTP app, as far as it matters here.
+type route struct {
+	Group    string       `json:"group"`
+	Match    []matcherSet `json:"match"`
+	Handle   []handler    `json:"handle"`
+	Terminal bool         `json:"terminal"`
+}
+
+// besidesHosts returns what the route matches requests by besides their hosts, ""
+// for nothing.
+func (r *route) besidesHosts() string {
+	var sets []string
+	for _, m := range r.Match {
+		if m = m.without("host"); len(m) == 0 {
+			return ""
+		}
+		sets = append(sets, m.String())
+	}
+	return strings.Join(sets, " or ")
+}
