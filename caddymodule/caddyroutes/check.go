@@ -20,7 +20,7 @@ const (
 
 // Check returns warnings of what stands around the gates of the servers, which ReadGates
 // has read: on each server, and of what the others do for the hosts of its gates.
-func Check(servers []*Server) (warnings []policy.Warning) {
+func Check(servers []*Server) (all []policy.Warning) {
 	if !slices.ContainsFunc(servers, func(s *Server) bool { return len(s.Sites) > 0 }) {
 		return nil
 	}
@@ -40,26 +40,27 @@ func Check(servers []*Server) (warnings []policy.Warning) {
 				}
 			}
 		}
-		warnings = union(warnings, w.warnings)
+		all = union(all, w.warnings...)
 	}
-	return warnings
+	return all
 }
 
-func (w *walk) warn(gate Gate, kind, text string) { w.warnings = warned(w.warnings, gate, kind, text) }
+// warnings are what is warned of, each once.
+type warnings []policy.Warning
 
-// warned returns the warnings with one of a gate; nil: of none.
-func warned(warnings []policy.Warning, gate Gate, kind, text string) []policy.Warning {
+// add adds a warning of the gate, or of none.
+func (all *warnings) add(gate Gate, kind, text string) {
 	at := ""
 	if gate != nil {
 		at = gate.Place()
 	}
-	return union(warnings, []policy.Warning{{At: at, Kind: kind, Text: text}})
+	*all = union(*all, policy.Warning{At: at, Kind: kind, Text: text})
 }
 
 // check warns of what stands around the gates of the server.
 func (w *walk) check() {
 	if w.lost() {
-		w.warn(w.server.Sites[0].Gate, warnLost, "the routes around this gate have too many ways through them to be followed, and what lets requests pass it by isn't found: named routes that are invoked in many places multiply them, and subroutes with error routes")
+		w.warnings.add(w.server.Sites[0].Gate, warnLost, "the routes around this gate have too many ways through them to be followed, and what lets requests pass it by isn't found: named routes that are invoked in many places multiply them, and subroutes with error routes")
 		return
 	}
 	for _, s := range w.server.Sites {
@@ -71,20 +72,20 @@ func (w *walk) check() {
 		w.checkConsole(p)
 	}
 	w.checkAskers()
-	w.warnings = union(w.warnings, w.oddities)
+	w.warnings = union(w.warnings, w.oddities...)
 }
 
 // checkReached warns of a gate that no requests come to, or behind which nothing stands.
 func (w *walk) checkReached(s Site) {
-	p := w.passage(s.Gate)
+	p := w.gates[s.Gate]
 	var before, closed []string
 	forSite := func(f flow) bool { return f.mayBeFor(s.Hosts) }
 	for _, place := range w.places[:p.before] {
 		if place.handler.forwards() && slices.ContainsFunc(place.open, forSite) {
-			before = union(before, []string{place.name})
+			before = union(before, place.name)
 		}
 		if slices.ContainsFunc(place.seen, forSite) {
-			closed = union(closed, []string{place.name})
+			closed = union(closed, place.name)
 		}
 	}
 	if len(before) == 0 && !p.reached {
@@ -100,11 +101,11 @@ func (w *walk) checkReached(s Site) {
 	}
 	switch {
 	case !p.reached && len(before) == 0:
-		w.warn(s.Gate, warnPassedBy, "no request comes to this gate: no route leads to it")
+		w.warnings.add(s.Gate, warnPassedBy, "no request comes to this gate: no route leads to it")
 	case !p.reached:
-		w.warn(s.Gate, warnPassedBy, "no request comes to this gate: "+stand(""))
+		w.warnings.add(s.Gate, warnPassedBy, "no request comes to this gate: "+stand(""))
 	case len(before) > 0 && !p.guards && !p.asked:
-		w.warn(s.Gate, warnPassedBy, "nothing stands behind this gate: "+stand(", unjudged"))
+		w.warnings.add(s.Gate, warnPassedBy, "nothing stands behind this gate: "+stand(", unjudged"))
 	}
 }
 
@@ -113,13 +114,13 @@ func (w *walk) checkReached(s Site) {
 // nobody's business.
 func (w *walk) checkOpen(p *place, elsewhere bool) {
 	for _, f := range p.open {
-		if slices.ContainsFunc(p.open, func(g flow) bool { return g.moved && !f.moved && g.status == f.status && f.within(&g.sent) }) {
+		if slices.ContainsFunc(p.open, func(g flow) bool { return g.moved && !f.moved && g.status == f.status && f.implies(&g.sent) }) {
 			continue // as a part of those
 		}
 		if elsewhere && !f.forHosts() {
 			continue
 		}
-		upstreams := append(w.within(p, &f), p.upstreams...)
+		upstreams := append(w.rootsWithin(p, &f), p.upstreams...)
 		guarded := slices.DeleteFunc(slices.Clone(w.server.Sites), func(s Site) bool { return !w.guards(s.Gate, upstreams) })
 		i := slices.IndexFunc(guarded, func(s Site) bool { return f.mayBeFor(s.Hosts) && (len(s.Hosts) > 0 || !elsewhere) })
 		if len(guarded) == 0 || i < 0 && elsewhere {
@@ -139,7 +140,7 @@ func (w *walk) checkOpen(p *place, elsewhere bool) {
 		if elsewhere {
 			past += " on another port"
 		}
-		w.warn(s.Gate, warnPassedBy, "requests come to "+p.name+past+" and unjudged"+f.describe(s.Hosts)+"; "+remedy)
+		w.warnings.add(s.Gate, warnPassedBy, "requests come to "+p.name+past+" and unjudged"+f.describe(s.Hosts)+"; "+remedy)
 	}
 }
 
@@ -148,10 +149,10 @@ func (w *walk) checkOpen(p *place, elsewhere bool) {
 func (w *walk) checkFailed(p *place) {
 	for _, gate := range p.away {
 		if p.handler.Handler == "reverse_proxy" {
-			w.warn(gate, warnPassedBy, "handle_errors forwards requests that this gate turns away, or Caddy before it, unjudged: "+
+			w.warnings.add(gate, warnPassedBy, "handle_errors forwards requests that this gate turns away, or Caddy before it, unjudged: "+
 				"say which errors it is for, and none that these are answered with ("+turnedAway()+"), as in handle_errors 502 504, or rewrite them to the page of an error first")
 		} else if slices.ContainsFunc(p.upstreams, func(u string) bool { return len(w.guarding[u]) > 0 }) {
-			w.warn(gate, warnPassedBy, "handle_errors answers requests that this gate turns away with the files behind it ("+p.name+"): "+
+			w.warnings.add(gate, warnPassedBy, "handle_errors answers requests that this gate turns away with the files behind it ("+p.name+"): "+
 				"rewrite them to the page of an error first, or say which errors it is for, and none that these are answered with ("+turnedAway()+"); "+
 				"try_files leaves a request as it is when none of its files exists: end it with =404, or use rewrite")
 		}
@@ -167,7 +168,7 @@ func turnedAway() string {
 // don't.
 func (w *walk) checkConsole(p *place) {
 	if p.handler.Handler == "patgate_console" && !slices.ContainsFunc(p.seen, func(f flow) bool { return !f.signedIn && !f.verified }) {
-		w.warn(nil, warnConsole, "patgate_console: everybody has to sign in before /self and /leaked, where a token is the credential: "+
+		w.warnings.add(nil, warnConsole, "patgate_console: everybody has to sign in before /self and /leaked, where a token is the credential: "+
 			"sign in what remains, as in @people not path /self /self/* /leaked, basic_auth @people")
 	}
 }
@@ -176,18 +177,18 @@ func (w *walk) checkConsole(p *place) {
 // although no gate has judged it. Where it asks is the operator's choice, but Envoy asks by
 // the client's path and host, and Caddy by its host.
 func (w *walk) checkAskers() {
-	i := slices.IndexFunc(w.server.Sites, func(s Site) bool { return w.passage(s.Gate).asked })
+	i := slices.IndexFunc(w.server.Sites, func(s Site) bool { return w.gates[s.Gate].asked })
 	if i < 0 {
 		return
 	}
 	warn := func(what, remedy string) {
-		w.warn(w.server.Sites[i].Gate, warnUnasked, what+", which the proxy that asks patgate_authorize takes for a permission: "+remedy)
+		w.warnings.add(w.server.Sites[i].Gate, warnUnasked, what+", which the proxy that asks patgate_authorize takes for a permission: "+remedy)
 	}
 	if w.unasked {
 		warn("requests that no route is for are answered 200", "have all requests come to it, by a site without a host (http://:9080) and no matcher, or answer the others with an error, as in respond 403")
 	}
 	for _, p := range w.places {
-		if p.handler.status() >= 300 {
+		if p.handler.Status.Int() >= 300 {
 			continue
 		}
 		if slices.ContainsFunc(p.seen, func(f flow) bool {

@@ -10,7 +10,7 @@
 // matcher or a handler is taken for possible.
 //
 //	server.go   servers and their routes, and the gates in them
-//	match.go    what a matcher matches, beside another one
+//	match.go    what matchers match
 //	handler.go  what a handler does with requests
 //	proxies.go  whether a proxy stands among the handlers
 //	walk.go     the ways of requests through the routes

@@ -1,11 +1,8 @@
 package caddyroutes
 
 import (
-	"cmp"
-	"encoding/json"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -27,7 +24,7 @@ type way struct {
 	judged   bool     // by a gate
 	away     Gate     // the gate that has turned them away, in error routes
 	status   int      // of the error, there; 0: any
-	taken    string   // groups of which they were on a route, each with a blank behind it
+	taken    string   // groups of which they were on a route, as route.group names them
 	root     string   // of files
 	fixed    bool     // their path is from the configuration: clients have no say in it
 	moved    bool     // they were rewritten
@@ -136,9 +133,13 @@ func (f *facts) forHosts() bool {
 	return slices.ContainsFunc(f.is, func(m matcherSet) bool { return len(m.hosts()) > 0 })
 }
 
-// forget drops what is known by matchers for which changed answers true, but for hosts.
-func (f *facts) forget(changed func(text string) bool) {
-	gone := func(m matcherSet) bool { return len(m.without("host")) > 0 && changed(m.String()) }
+// forget drops what is known by matchers with one of the names in them, or, without names,
+// by all, but for hosts.
+func (f *facts) forget(names ...string) {
+	gone := func(m matcherSet) bool {
+		text := m.String()
+		return len(m.without("host")) > 0 && (len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return strings.Contains(text, `"`+name) }))
+	}
 	var is []matcherSet
 	for _, m := range f.is {
 		if of, has := m["host"]; gone(m) && has {
@@ -149,18 +150,6 @@ func (f *facts) forget(changed func(text string) bool) {
 	}
 	f.is, f.isnt = is, slices.DeleteFunc(slices.Clone(f.isnt), gone)
 }
-
-// forgetBy is forget for what is known by matchers of which one has such a name.
-func (f *flow) forgetBy(names ...string) {
-	by := func(text string) bool {
-		return slices.ContainsFunc(names, func(name string) bool { return strings.Contains(text, `"`+name) })
-	}
-	f.forget(by)
-	f.sent.forget(by)
-}
-
-// forgetAll is forget for all.
-func (f *facts) forgetAll() { f.forget(func(string) bool { return true }) }
 
 // join makes one flow of those that went the same way.
 func join(flows []flow) (joined []flow) {
@@ -174,7 +163,7 @@ func join(flows []flow) (joined []flow) {
 		}
 		j := &joined[i]
 		j.facts, j.sent = j.either(f.facts), j.sent.either(f.sent)
-		j.gates, j.early = union(j.gates, f.gates), union(j.early, f.early)
+		j.gates, j.early = union(j.gates, f.gates...), union(j.early, f.early...)
 	}
 	return joined
 }
@@ -204,8 +193,8 @@ func (f *facts) denied(sets []matcherSet) []matcherSet {
 	return slices.DeleteFunc(slices.Clone(sets), func(m matcherSet) bool { return !contains(f.isnt, m) && f.may(m) })
 }
 
-// union returns what is in one of the lists.
-func union[E comparable](a, b []E) []E {
+// union returns the list with what it doesn't have.
+func union[E comparable](a []E, b ...E) []E {
 	a = slices.Clip(a)
 	for _, e := range b {
 		if !slices.Contains(a, e) {
@@ -223,8 +212,8 @@ func (f *flow) asSent() *facts {
 	return &f.facts
 }
 
-// within reports whether all that is so is so of the others.
-func (f *facts) within(others *facts) bool {
+// implies reports whether what is so of the others is so of all that f is so of.
+func (f *facts) implies(others *facts) bool {
 	return len(common(others.is, f.is)) == len(others.is) && len(f.denied(others.isnt)) == len(others.isnt)
 }
 
@@ -236,10 +225,10 @@ func (f *flow) describe(hosts []string) string {
 	for _, m := range f.asSent().is {
 		of := m.hosts()
 		if m = m.without("host").without("file"); len(m) > 0 {
-			does = union(does, []string{m.String()})
+			does = union(does, m.String())
 		}
 		if len(of) > 0 && !slices.Equal(of, hosts) {
-			elsewhere = union(elsewhere, of)
+			elsewhere = union(elsewhere, of...)
 		}
 	}
 	for _, m := range f.asSent().isnt {
@@ -277,7 +266,7 @@ func (f *flow) rewrite(r *route, h *handler) {
 	if !f.moved {
 		f.moved, f.sent = true, f.facts
 	}
-	f.forgetAll()
+	f.forget()
 	if h.URI == "" || strings.HasPrefix(h.URI, "?") {
 		return
 	}
@@ -293,33 +282,6 @@ func (f *flow) rewrite(r *route, h *handler) {
 		f.fixed = false
 	}
 }
-
-// triedFiles are those that a matcher tries, without some the request's own.
-type triedFiles struct {
-	Files  []string `json:"try_files"`
-	Policy string   `json:"try_policy"`
-}
-
-// tries returns what the file matcher of the set tries, if it has one.
-func (m matcherSet) tries() (tried triedFiles) {
-	json.Unmarshal(m["file"].RawMessage, &tried) // anything else Caddy will refuse
-	if len(tried.Files) == 0 {
-		tried.Files = []string{"{http.request.uri.path}"}
-	}
-	return tried
-}
-
-// fails returns the status that it fails with where no file exists; 0: it doesn't.
-func (t triedFiles) fails() int {
-	text, is := strings.CutPrefix(t.Files[len(t.Files)-1], "=")
-	if status, err := strconv.Atoi(text); is && err == nil && status >= 100 && status <= 999 && strings.HasPrefix(cmp.Or(t.Policy, "first_exist"), "first_exist") {
-		return status
-	}
-	return 0
-}
-
-// takesAll reports whether no request goes past: without a file it takes the last one, or fails.
-func (t triedFiles) takesAll() bool { return t.Policy == "first_exist_fallback" || t.fails() > 0 }
 
 var httpPlaceholder = regexp.MustCompile(`\{http\.[^{}]*\}|\{(path|uri|query|re\.)[^{}]*\}`)
 
@@ -339,7 +301,7 @@ func (f *flow) use(by, text string) {
 	}
 	for _, placeholder := range gatePlaceholder.FindAllString(text, -1) {
 		if !f.signedIn || strings.Contains(placeholder, "patgate") {
-			f.early = union(f.early, []earlyUse{{by, placeholder}})
+			f.early = union(f.early, earlyUse{by, placeholder})
 		}
 	}
 }

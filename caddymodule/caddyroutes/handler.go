@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // handler is a handler of Caddy's HTTP app: what of all kinds matters here.
@@ -26,7 +28,7 @@ type handler struct {
 	Root             string               `json:"root"` // of vars, too
 	PassThru         bool                 `json:"pass_thru"`
 	Hide             []string             `json:"hide"`
-	StatusCode       any                  `json:"status_code"`
+	Status           caddyhttp.WeakString `json:"status_code"` // to answer; as a number, a placeholder is 0
 	// Of those that change requests.
 	URI      string                      `json:"uri"`
 	Request  headerOps                   `json:"request"`
@@ -88,24 +90,11 @@ func (h *handler) answers() bool {
 	case "file_server":
 		return !h.PassThru
 	case "static_response":
-		return h.status() != http.StatusEarlyHints
+		return h.Status.Int() != http.StatusEarlyHints
 	case "error", "patgate_console", "patgate_health", "metrics":
 		return true
 	}
 	return false
-}
-
-// status returns the status that the handler is written to answer; 0: it isn't known.
-func (h *handler) status() int {
-	switch status := h.StatusCode.(type) {
-	case float64:
-		return int(status)
-	case string:
-		var number int
-		json.Unmarshal([]byte(status), &number) // a placeholder stays 0
-		return number
-	}
-	return 0
 }
 
 // fails returns statuses that a handler fails with.
@@ -116,7 +105,7 @@ func (h *handler) fails() []int {
 	case "file_server":
 		return []int{400, 403, 404, 405, 500}
 	case "error":
-		return []int{h.status()}
+		return []int{h.Status.Int()}
 	}
 	return nil
 }

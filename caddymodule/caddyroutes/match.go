@@ -2,10 +2,12 @@ package caddyroutes
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/certmagic"
@@ -93,6 +95,33 @@ func (m matcherSet) not() (sets []matcherSet) {
 	}
 	return sets
 }
+
+// triedFiles are those that a matcher tries, without some the request's own.
+type triedFiles struct {
+	Files  []string `json:"try_files"`
+	Policy string   `json:"try_policy"`
+}
+
+// tries returns what the file matcher of the set tries, if it has one.
+func (m matcherSet) tries() (tried triedFiles) {
+	json.Unmarshal(m["file"].RawMessage, &tried) // anything else Caddy will refuse
+	if len(tried.Files) == 0 {
+		tried.Files = []string{"{http.request.uri.path}"}
+	}
+	return tried
+}
+
+// fails returns the status that it fails with where no file exists; 0: it doesn't.
+func (t triedFiles) fails() int {
+	text, is := strings.CutPrefix(t.Files[len(t.Files)-1], "=")
+	if status, err := strconv.Atoi(text); is && err == nil && status >= 100 && status <= 999 && strings.HasPrefix(cmp.Or(t.Policy, "first_exist"), "first_exist") {
+		return status
+	}
+	return 0
+}
+
+// takesAll reports whether no request goes past: without a file it takes the last one, or fails.
+func (t triedFiles) takesAll() bool { return t.Policy == "first_exist_fallback" || t.fails() > 0 }
 
 // coverers are the matchers that are lists, and whether a pattern in one takes all that
 // another does.

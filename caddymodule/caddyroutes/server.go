@@ -177,6 +177,14 @@ type route struct {
 	Terminal bool         `json:"terminal"`
 }
 
+// group names the group of the route among others, "" for none.
+func (r *route) group() string {
+	if r.Group == "" {
+		return ""
+	}
+	return "[" + r.Group + "]"
+}
+
 // besidesHosts returns what the route matches requests by besides their hosts, ""
 // for nothing.
 func (r *route) besidesHosts() string {

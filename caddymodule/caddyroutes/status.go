@@ -20,14 +20,14 @@ import (
 // that it turns away before all routes: a method that can't be one, and a host that is
 // another than the certificate's.
 func rejectionStatuses() (statuses []int) {
-	statuses = []int{405, 421}
+	statuses = []int{http.StatusMethodNotAllowed, http.StatusMisdirectedRequest}
 	for _, reason := range policy.Reasons() {
 		if reason != policy.Forward {
-			statuses = append(statuses, reason.Status())
+			statuses = union(statuses, reason.Status())
 		}
 	}
 	slices.Sort(statuses)
-	return slices.Compact(statuses)
+	return statuses
 }
 
 // atStatus returns what of a set of matchers is still to be asked of a request that has
@@ -80,16 +80,15 @@ func matchesStatus(name string, raw json.RawMessage, status int) (matches, known
 	case "expression":
 		known = true
 		for _, part := range conjuncts(expression(raw)) {
-			if !ofStatus(part) || calls(part) {
-				known = false
-				continue
+			matches, asked := false, false
+			if ofStatus(part) && !calls(part) {
+				text, _ := json.Marshal(part) // never fails
+				matches, asked = takesStatus(name, text, status)
 			}
-			part, _ := json.Marshal(part) // never fails
-			if matches, asked := takesStatus(name, part, status); asked && !matches {
+			if asked && !matches {
 				return false, true
-			} else if !asked {
-				known = false
 			}
+			known = known && asked
 		}
 		return known, known
 	}

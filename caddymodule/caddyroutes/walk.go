@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-
-	"github.com/patgate/patgate/policy"
 )
 
 // walk is a way through all routes of a server, as its requests go: routes one after the
@@ -21,11 +19,12 @@ type walk struct {
 	gates    map[Gate]*passage
 	places   []*place
 	known    map[placeName]*place
-	guarding map[string]map[Gate]bool // the gates before each upstream
-	warnings []policy.Warning
-	oddities []policy.Warning // of what is seen on the way
-	askers   []string         // of patgate_authorize
-	unasked  bool             // some requests come out behind all routes that it wasn't asked about
+	guarding map[string][]Gate // the gates before each upstream
+	askers   []string          // of patgate_authorize
+	unasked  bool              // some requests come out behind all routes that it wasn't asked about
+
+	warnings warnings
+	oddities warnings // of what is seen on the way
 }
 
 // maxSteps is after how many steps a walk ends, each of a flow on a route: every invoke
@@ -60,7 +59,10 @@ type placeName struct {
 
 // walkServer goes through the routes of a server.
 func walkServer(server *Server) *walk {
-	w := &walk{server: server, gates: map[Gate]*passage{}, known: map[placeName]*place{}, guarding: map[string]map[Gate]bool{}}
+	w := &walk{server: server, gates: map[Gate]*passage{}, known: map[placeName]*place{}, guarding: map[string][]Gate{}}
+	for _, site := range server.Sites {
+		w.gates[site.Gate] = new(passage)
+	}
 	last := w.catcher(server.Errors.Routes, nil)
 	last.server = true
 	out := w.routes(server.Routes, []flow{{way: way{root: ".", catch: last}}})
@@ -90,7 +92,7 @@ func (w *walk) fail(f flow, status int) {
 		if f.moved && c.server {
 			f.facts, f.moved = f.sent, false
 		} else if f.moved {
-			f.forgetAll()
+			f.forget()
 		}
 		f.status, f.catch, f.fixed = status, c.outer, false
 		c.failed = append(c.failed, f)
@@ -101,38 +103,7 @@ func (w *walk) fail(f flow, status int) {
 func (w *walk) routes(routes []route, flows []flow) []flow {
 	for i := range routes {
 		r := &routes[i]
-		group := ""
-		if r.Group != "" {
-			group = r.Group + " "
-		}
-		var texts []string
-		for _, m := range r.Match {
-			texts = append(texts, m.String())
-		}
-		on, past := []flow(nil), make([]flow, 0, len(flows))
-		for _, f := range flows {
-			if group != "" && strings.Contains(" "+f.taken, " "+group) {
-				past = append(past, f)
-				continue
-			}
-			for _, text := range texts {
-				f.use("a matcher", text)
-			}
-			if p, some := f.past(r.Match); some {
-				past = append(past, p)
-			}
-			f.taken += group
-			if len(r.Match) == 0 {
-				on = append(on, f)
-			}
-			for _, m := range r.Match {
-				if o, some := f.on(m); some {
-					on = append(on, o)
-					w.failTrying(o, m)
-				}
-			}
-		}
-		on = join(on)
+		on, past := w.split(r, flows)
 		if w.steps += 1 + len(on); w.lost() {
 			return nil
 		}
@@ -141,16 +112,47 @@ func (w *walk) routes(routes []route, flows []flow) []flow {
 			on = nil
 		}
 		flows = append(past, on...)
-		if group != "" && !slices.ContainsFunc(routes[i+1:], func(later route) bool { return later.Group == r.Group }) {
+		if r.Group != "" && !slices.ContainsFunc(routes[i+1:], func(later route) bool { return later.Group == r.Group }) {
 			for i := range flows {
-				flows[i].taken = strings.TrimPrefix(strings.ReplaceAll(" "+flows[i].taken, " "+group, " "), " ")
+				flows[i].taken = strings.ReplaceAll(flows[i].taken, r.group(), "")
 			}
 		}
-		if len(on) > 0 || group != "" { // otherwise no flow has changed
+		if len(on) > 0 || r.Group != "" { // otherwise no flow has changed
 			flows = join(flows)
 		}
 	}
 	return flows
+}
+
+// split divides flows into the requests that are on a route and those that go past it.
+func (w *walk) split(r *route, flows []flow) (on, past []flow) {
+	var texts []string
+	for _, m := range r.Match {
+		texts = append(texts, m.String())
+	}
+	for _, f := range flows {
+		if r.Group != "" && strings.Contains(f.taken, r.group()) {
+			past = append(past, f)
+			continue
+		}
+		for _, text := range texts {
+			f.use("a matcher", text)
+		}
+		if p, some := f.past(r.Match); some {
+			past = append(past, p)
+		}
+		f.taken += r.group()
+		if len(r.Match) == 0 {
+			on = append(on, f)
+		}
+		for _, m := range r.Match {
+			if o, some := f.on(m); some {
+				on = append(on, o)
+				w.failTrying(o, m)
+			}
+		}
+	}
+	return join(on), past
 }
 
 // failTrying has requests come to the error routes whose files a matcher doesn't find.
@@ -164,54 +166,59 @@ func (w *walk) failTrying(f flow, m matcherSet) {
 func (w *walk) handlers(r *route, flows []flow) []flow {
 	for n := range r.Handle {
 		h := &r.Handle[n]
-		eachOf(flows, func(f *flow) { f.use("the handler "+h.Handler, h.eager()) })
-		flows = join(w.handler(r, h, flows))
+		for i := range flows {
+			w.apply(&flows[i], r, h)
+		}
+		flows = join(w.handler(h, flows))
 	}
 	return flows
 }
 
-func eachOf(flows []flow, do func(*flow)) {
-	for i := range flows {
-		do(&flows[i])
+// apply has a handler of the route change the requests of a flow.
+func (w *walk) apply(f *flow, r *route, h *handler) {
+	f.use("the handler "+h.Handler, h.eager())
+	switch h.Handler {
+	case "patgate_authorize":
+		f.asked = true
+	case "authentication":
+		f.signedIn = true
+	case "vars":
+		f.root = cmp.Or(h.Root, f.root)
+		f.forget("vars", "expression")
+		f.sent.forget("vars", "expression")
+	case "rewrite":
+		f.rewrite(r, h)
+	case "headers":
+		w.change(f, "request_header", &h.Request)
+		f.forget("header", "expression")
+		f.sent.forget("header", "expression")
+	case "reverse_proxy":
+		w.change(f, "header_up", &h.Headers.Request)
 	}
 }
 
 // handler has flows come to a handler, and returns those that it passes on.
-func (w *walk) handler(r *route, h *handler, flows []flow) (out []flow) {
+func (w *walk) handler(h *handler, flows []flow) (out []flow) {
 	switch h.Handler {
 	case "patgate":
 		return w.judge(h.gate, flows)
 	case "patgate_authorize":
-		w.askers = union(w.askers, []string{h.For})
-		eachOf(flows, func(f *flow) { f.asked = true })
-	case "authentication":
-		eachOf(flows, func(f *flow) { f.signedIn = true })
+		w.askers = union(w.askers, h.For)
 	case "invoke":
 		return w.invoke(h.Name, flows)
-	case "vars":
-		eachOf(flows, func(f *flow) {
-			f.root = cmp.Or(h.Root, f.root)
-			f.forgetBy("vars", "expression")
-		})
-	case "rewrite":
-		eachOf(flows, func(f *flow) { f.rewrite(r, h) })
-	case "headers":
-		eachOf(flows, func(f *flow) {
-			w.change(f, "request_header", &h.Request)
-			f.forgetBy("header", "expression")
-		})
 	case "intercept":
 		for _, routes := range h.below() {
 			w.routes(routes, slices.Clone(flows)) // of them nothing goes on
 		}
-	case "map", "encode", "log_append", "request_body", "templates", "tracing", "subroute":
+	case "authentication", "vars", "rewrite", "headers", "map", "encode", "log_append", "request_body", "templates", "tracing", "subroute":
 	case "reverse_proxy":
-		eachOf(flows, func(f *flow) { w.change(f, "header_up", &h.Headers.Request) })
 		w.answer(h, flows)
 		for _, routes := range h.below() {
 			out = append(out, w.routes(routes, slices.Clone(flows))...)
 		}
-		eachOf(out, func(f *flow) { f.verified = true })
+		for i := range out {
+			out[i].verified = true
+		}
 		return out
 	default:
 		// What isn't known may answer as well.
@@ -226,24 +233,14 @@ func (w *walk) handler(r *route, h *handler, flows []flow) (out []flow) {
 	return flows
 }
 
-// passage returns what has been seen of the gate.
-func (w *walk) passage(gate Gate) *passage {
-	p, known := w.gates[gate]
-	if !known {
-		p = new(passage)
-		w.gates[gate] = p
-	}
-	return p
-}
-
 // guards reports whether the gate stands before one of the upstreams, here or elsewhere.
 func (w *walk) guards(gate Gate, upstreams []string) bool {
-	return slices.ContainsFunc(upstreams, func(u string) bool { return w.guarding[u][gate] })
+	return slices.ContainsFunc(upstreams, func(u string) bool { return slices.Contains(w.guarding[u], gate) })
 }
 
-// within returns the roots behind gates that are in a root of the place, where the flow may
-// come to their files.
-func (w *walk) within(p *place, f *flow) (roots []string) {
+// rootsWithin returns the roots behind gates that are in a root of the place, where the flow
+// may come to their files.
+func (w *walk) rootsWithin(p *place, f *flow) (roots []string) {
 	if p.handler.Handler != "file_server" {
 		return nil
 	}
@@ -261,7 +258,7 @@ func (w *walk) within(p *place, f *flow) (roots []string) {
 
 // judge has flows come to a gate.
 func (w *walk) judge(gate Gate, flows []flow) []flow {
-	p := w.passage(gate)
+	p := w.gates[gate]
 	if len(flows) > 0 {
 		p.reached = true
 	}
@@ -275,7 +272,7 @@ func (w *walk) judge(gate Gate, flows []flow) []flow {
 				if use.handler == "the handler headers" {
 					text += "; a field of the answer is set later by header >"
 				}
-				w.find(gate, warnEmpty, text)
+				w.oddities.add(gate, warnEmpty, text)
 			}
 		}
 		f.early = nil
@@ -285,20 +282,16 @@ func (w *walk) judge(gate Gate, flows []flow) []flow {
 			w.fail(turned, status)
 		}
 		f.judged, f.away = true, nil
-		f.gates = union(f.gates, []Gate{gate})
+		f.gates = union(f.gates, gate)
 	}
 	return flows
-}
-
-func (w *walk) find(gate Gate, kind, text string) {
-	w.oddities = warned(w.oddities, gate, kind, text)
 }
 
 // answer has flows come to a handler that answers them, or may.
 func (w *walk) answer(h *handler, flows []flow) {
 	for _, f := range flows {
 		for _, gate := range f.gates {
-			w.passage(gate).guards = true
+			w.gates[gate].guards = true
 		}
 		if !h.answers() && !h.forwards() {
 			continue
@@ -310,13 +303,11 @@ func (w *walk) answer(h *handler, flows []flow) {
 		case f.judged && f.status > 0 && h.Handler != "reverse_proxy": // pages of errors aren't the API
 		case f.judged:
 			for _, u := range p.upstreams {
-				for _, gate := range f.gates {
-					w.guarding[u][gate] = true
-				}
+				w.guarding[u] = union(w.guarding[u], f.gates...)
 			}
 		case fixed:
 		case f.away != nil:
-			p.away = union(p.away, []Gate{f.away})
+			p.away = union(p.away, f.away)
 		default:
 			p.open = append(p.open, f)
 		}
@@ -336,11 +327,7 @@ func (w *walk) place(h *handler, root string) *place {
 	if !known {
 		p = &place{placeName: name}
 		for _, u := range upstreams {
-			u = sameUpstream(u)
-			p.upstreams = append(p.upstreams, u)
-			if w.guarding[u] == nil {
-				w.guarding[u] = map[Gate]bool{}
-			}
+			p.upstreams = append(p.upstreams, sameUpstream(u))
 		}
 		w.known[name] = p
 		w.places = append(w.places, p)
@@ -384,12 +371,12 @@ func (w *walk) change(f *flow, by string, ops *headerOps) {
 	for _, gate := range f.gates {
 		for _, name := range gate.SourceHeaders() {
 			if ops.gives(name) || ops.removes(name) {
-				w.find(gate, warnChanged, by+" behind this gate changes "+name+", in which the gate reads the space or the resource: what is forwarded isn't what was judged; change it before the gate, in a route block")
+				w.oddities.add(gate, warnChanged, by+" behind this gate changes "+name+", in which the gate reads the space or the resource: what is forwarded isn't what was judged; change it before the gate, in a route block")
 			}
 		}
 		for _, name := range gate.IdentityNames() {
 			if ops.gives(name) {
-				w.find(gate, warnChanged, by+" behind this gate sets "+name+", which tells the API who is asking: don't set it, or use another name")
+				w.oddities.add(gate, warnChanged, by+" behind this gate sets "+name+", which tells the API who is asking: don't set it, or use another name")
 			}
 		}
 	}
