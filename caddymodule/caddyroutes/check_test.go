@@ -190,8 +190,13 @@ func TestCheckOpen(t *testing.T) {
 		{"@m path *.php; GATE/a; reverse_proxy @m a", past + `match {"path":["*.php"]}`},
 		{"handle /s/* { file_server }; handle { GATE; reverse_proxy a }; handle_errors 404 { reverse_proxy a }", strings.Replace(past, "past it", "past it by handle_errors", 1) + `match {"path":["/s/*"]}`},
 		{"handle /s/* { try_files {path} =404; respond x }; handle { GATE; reverse_proxy a }; handle_errors 404 { reverse_proxy a }", strings.Replace(past, "past it", "past it by handle_errors", 1) + `match {"path":["/s/*"]}`},
+		{"handle /a/* { GATE; reverse_proxy { dynamic a b 80 } }; handle { reverse_proxy { dynamic a b 80 } }", `requests come to reverse_proxy {"name":"b","port":"80","source":"a"}, before which this gate stands, past it and unjudged: those that don't match`},
+		{"handle /a/* { GATE; file_server { root /srv } }; root /srv; file_server", "requests come to file_server /srv, before which this gate stands, past it "},
+		{"route { intercept { handle_response { reverse_proxy a } }; GATE; reverse_proxy a }", strings.TrimSuffix(past, ": those that ") + "; such"},
+		{"route { rewrite /x /p{uri}; rewrite /y /p{uri}; GATE/a; reverse_proxy a }", strings.TrimSuffix(past, ": those that ") + "; such"}, // once, rewritten or not
 
 		{"@m not path /b; handle /a { GATE@m; reverse_proxy a }", ""}, // what is for /a isn't for /b
+		{"route { GATE; intercept { handle_response { reverse_proxy a } }; reverse_proxy a }", ""},
 		{"handle /static/* { file_server }; handle { GATE; reverse_proxy a }", ""},
 		{"handle /pub/* { reverse_proxy b }; handle { GATE; reverse_proxy a }", ""},
 		{"handle /a/* { GATE; reverse_proxy a }; handle { reverse_proxy b }", ""},

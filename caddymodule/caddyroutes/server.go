@@ -164,7 +164,7 @@ func fromRoutes(routes caddyhttp.RouteList) (all []route) {
 	return all
 }
 
-// routeList are error routes.
+// routeList is routes in an object of their own, as error routes are.
 type routeList struct {
 	Routes []route `json:"routes"`
 }
