@@ -204,14 +204,6 @@ func union[E comparable](a []E, b ...E) []E {
 	return a
 }
 
-// asSent returns what is known of the requests as they were sent.
-func (f *flow) asSent() *facts {
-	if f.moved {
-		return &f.sent
-	}
-	return &f.facts
-}
-
 // implies reports whether what is so of the others is so of all that f is so of.
 func (f *facts) implies(others *facts) bool {
 	return len(common(others.is, f.is)) == len(others.is) && len(f.denied(others.isnt)) == len(others.isnt)
@@ -222,7 +214,11 @@ func (f *facts) implies(others *facts) bool {
 // they don't; and by what they match when they were rewritten.
 func (f *flow) describe(hosts []string) string {
 	var does, doesnt, elsewhere []string
-	for _, m := range f.asSent().is {
+	sent := f.facts
+	if f.moved {
+		sent = f.sent
+	}
+	for _, m := range sent.is {
 		of := m.hosts()
 		if m = m.without("host").without("file"); len(m) > 0 {
 			does = union(does, m.String())
@@ -231,7 +227,7 @@ func (f *flow) describe(hosts []string) string {
 			elsewhere = union(elsewhere, of...)
 		}
 	}
-	for _, m := range f.asSent().isnt {
+	for _, m := range sent.isnt {
 		if _, tries := m["file"]; tries {
 			continue // it is not the request that says which files exist
 		}

@@ -144,23 +144,19 @@ func covers(name string, wide, narrow matcher) bool {
 func overlap(a, b matcherSet) bool {
 	for name, takes := range coverers {
 		all, others := a[name].list, b[name].list
-		if !share(all, others, func(one, other string) bool {
-			return takes(one, other) || takes(other, one) || name == "path" && !(plainPath(one) && plainPath(other))
+		if len(all) == 0 || len(others) == 0 {
+			continue // any will do
+		}
+		if !slices.ContainsFunc(all, func(one string) bool {
+			return slices.ContainsFunc(others, func(other string) bool {
+				return strings.Contains(one+other, "{") || // what a placeholder stands for isn't known
+					takes(one, other) || takes(other, one) || name == "path" && !(plainPath(one) && plainPath(other))
+			})
 		}) {
 			return false
 		}
 	}
 	return true
-}
-
-// share reports whether a request may match patterns of both lists; an empty one matches
-// all, and what a placeholder stands for isn't known.
-func share(all, others []string, overlap func(one, other string) bool) bool {
-	return len(all) == 0 || len(others) == 0 || slices.ContainsFunc(all, func(one string) bool {
-		return slices.ContainsFunc(others, func(other string) bool {
-			return strings.Contains(one+other, "{") || overlap(one, other)
-		})
-	})
 }
 
 func coversHost(wide, narrow string) bool {

@@ -168,37 +168,25 @@ type statusAsked struct {
 // could.
 func takesStatus(name string, raw json.RawMessage, status int) (matches, known bool) {
 	asked := statusAsked{name, string(raw), status}
-	if answer, held := statusesTaken.Load(asked); held {
-		said := answer.([2]bool)
-		return said[0], said[1]
+	answer, held := statusesTaken.Load(asked)
+	if !held {
+		matches, err := askMatcher(name, raw, status)
+		answer = [2]bool{matches, err == nil}
+		statusesTaken.Store(asked, answer)
 	}
-	matches, known = askMatcher(name, raw, status)
-	statusesTaken.Store(asked, [2]bool{matches, known})
-	return matches, known
+	said := answer.([2]bool)
+	return said[0], said[1]
 }
 
-// askMatcher is takesStatus, asked anew.
-func askMatcher(name string, raw json.RawMessage, status int) (matches, known bool) {
-	info, err := caddy.GetModule("http.matchers." + name)
-	if err != nil {
-		return false, false
-	}
-	matcher := info.New()
-	if json.Unmarshal(raw, matcher) != nil {
-		return false, false
-	}
-	repl := caddy.NewReplacer()
-	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.WithValue(context.Background(), caddy.ReplacerCtxKey, repl)})
+// askMatcher is takesStatus, asked anew. An error: it can't be known.
+func askMatcher(name string, raw json.RawMessage, status int) (matches bool, err error) {
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.WithValue(context.Background(), caddy.ReplacerCtxKey, caddy.NewReplacer())})
 	defer cancel()
-	if p, ok := matcher.(caddy.Provisioner); ok && p.Provision(ctx) != nil {
-		return false, false
+	matcher, err := ctx.LoadModuleByID("http.matchers."+name, raw)
+	if err != nil {
+		return false, err
 	}
 	r, _ := http.NewRequestWithContext(context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{}), http.MethodGet, "/", nil) // never fails
 	r = (*caddyhttp.HTTPErrorConfig)(nil).WithError(r, caddyhttp.HandlerError{StatusCode: status, Err: errors.New(http.StatusText(status))})
-	m, ok := matcher.(caddyhttp.RequestMatcherWithError)
-	if !ok {
-		return false, false
-	}
-	matches, err = m.MatchWithError(r)
-	return matches, err == nil
+	return matcher.(caddyhttp.RequestMatcherWithError).MatchWithError(r)
 }

@@ -148,18 +148,13 @@ func (w *walk) split(r *route, flows []flow) (on, past []flow) {
 		for _, m := range r.Match {
 			if o, some := f.on(m); some {
 				on = append(on, o)
-				w.failTrying(o, m)
+				if status := m.tries().fails(); status > 0 && o.away == nil && o.status == 0 && !o.judged {
+					w.fail(o, status) // where it doesn't find the files
+				}
 			}
 		}
 	}
 	return join(on), past
-}
-
-// failTrying has requests come to the error routes whose files a matcher doesn't find.
-func (w *walk) failTrying(f flow, m matcherSet) {
-	if status := m.tries().fails(); status > 0 && f.away == nil && f.status == 0 && !f.judged {
-		w.fail(f, status)
-	}
 }
 
 // handlers goes through the handlers of a route.
