@@ -22,11 +22,11 @@ func (c *call) newToken() error {
 	if !c.Account.Owner().MayCreate {
 		return rest.Refuse(http.StatusForbidden, "you may not make tokens: ask whoever runs this site")
 	}
-	return c.newPage(http.StatusOK, &form{values: url.Values{}})
+	return c.newPage(&form{values: url.Values{}})
 }
 
-func (c *call) newPage(status int, f *form) error {
-	return c.page(status, "new", page{Title: "New token", Here: "list", Body: newForm{
+func (c *call) newPage(f *form) error {
+	return c.page(f.status(), "new", page{Title: "New token", Here: "list", Body: newForm{
 		form: f, Grant: c.grantForm(f), Lifetime: c.lifetimeForm(f), Limits: ceiling(c.Account.Owner().Grants),
 	}})
 }
@@ -48,29 +48,7 @@ func (c *call) create() error {
 	if grant, n.Full = grants.read(); !n.Full {
 		n.Grants = []token.Grant{grant}
 	}
-	if len(f.Mistakes) > 0 {
-		return c.newPage(http.StatusUnprocessableEntity, f)
-	}
-	again, err := c.sendOnce(f)
-	if err != nil {
-		return err
-	}
-	t, secret, err := c.Account.Create(c.R.Context(), n)
-	if err != nil {
-		again()
-		if err := f.refused(err); err != nil {
-			return err
-		}
-		return c.newPage(http.StatusUnprocessableEntity, f)
-	}
-	return c.secretPage(t, secret, "Token created")
-}
-
-// secretPage shows a secret: the only page that has one, and only as the answer
-// to what has made it.
-func (c *call) secretPage(t *token.Token, secret, title string) error {
-	return c.page(http.StatusOK, "secret", page{Title: title, Body: struct {
-		row
-		Secret string
-	}{c.row(t), secret}})
+	return c.makeSecret(f, c.newPage, "Token created", func() (*token.Token, string, error) {
+		return c.Account.Create(c.R.Context(), n)
+	})
 }

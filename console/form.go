@@ -1,7 +1,6 @@
 package console
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -48,26 +47,6 @@ func (c *call) readForm() (*form, error) {
 
 // Value is what a field holds.
 func (f *form) Value(field string) string { return f.values.Get(field) }
-
-// Once is what a form is known by, so that it makes one secret, however often a browser
-// sends it.
-func (*form) Once() string { return rand.Text() }
-
-// sendOnce refuses a form that has made a secret, and remembers it. Where it makes
-// none after all, again is called, so that it may be sent again.
-func (c *call) sendOnce(f *form) (again func(), err error) {
-	once := f.Value("once")
-	if once == "" || len(once) > maxOnce {
-		return func() {}, nil // of a program
-	}
-	if sent, _ := c.sent.ContainsOrAdd(once, struct{}{}); sent {
-		return nil, rest.Refuse(http.StatusConflict, "this form has been sent already, and the secret it made was shown then: look at your tokens, and fill in a new one to make another")
-	}
-	return func() { c.sent.Remove(once) }, nil
-}
-
-// maxOnce is more than form.Once is long.
-const maxOnce = 64
 
 // Is reports whether a field holds value: for boxes and choices.
 func (f *form) Is(field, value string) bool { return slices.Contains(f.values[field], value) }
@@ -119,6 +98,14 @@ func (f *form) refused(err error) error {
 func sentence(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(first)) + s[size:] + "."
+}
+
+// status is that of the page with the form.
+func (f *form) status() int {
+	if len(f.Mistakes) > 0 {
+		return http.StatusUnprocessableEntity
+	}
+	return http.StatusOK
 }
 
 // lines returns what a field holds line by line, without empty ones.

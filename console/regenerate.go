@@ -1,7 +1,6 @@
 package console
 
 import (
-	"net/http"
 	"net/url"
 
 	"github.com/patgate/patgate/registry"
@@ -29,11 +28,11 @@ func (c *call) askRegenerate() error {
 	if err != nil {
 		return err
 	}
-	return c.renewPage(http.StatusOK, t, &form{values: url.Values{}})
+	return c.renewPage(t, &form{values: url.Values{}})
 }
 
-func (c *call) renewPage(status int, t *token.Token, f *form) error {
-	return c.page(status, "regenerate", page{Title: "New secret for “" + t.Name + "”", Body: renewForm{f, c.row(t), c.lifetimeForm(f)}})
+func (c *call) renewPage(t *token.Token, f *form) error {
+	return c.page(f.status(), "regenerate", page{Title: "New secret for “" + t.Name + "”", Body: renewForm{f, c.row(t), c.lifetimeForm(f)}})
 }
 
 // regenerate gives a token a new secret, and shows it.
@@ -47,20 +46,8 @@ func (c *call) regenerate() error {
 	if overlap := f.Value("overlap"); overlap != "" {
 		n.Overlap = &overlap
 	}
-	if len(f.Mistakes) > 0 {
-		return c.renewPage(http.StatusUnprocessableEntity, t, f)
-	}
-	again, err := c.sendOnce(f)
-	if err != nil {
-		return err
-	}
-	renewed, secret, err := c.Account.Regenerate(c.R.Context(), t.ID, n)
-	if err != nil {
-		again()
-		if err := f.refused(err); err != nil {
-			return err
-		}
-		return c.renewPage(http.StatusUnprocessableEntity, t, f)
-	}
-	return c.secretPage(renewed, secret, "New secret made")
+	again := func(f *form) error { return c.renewPage(t, f) }
+	return c.makeSecret(f, again, "New secret made", func() (*token.Token, string, error) {
+		return c.Account.Regenerate(c.R.Context(), t.ID, n)
+	})
 }
