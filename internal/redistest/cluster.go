@@ -74,12 +74,7 @@ func StartCluster(t testing.TB, replicas int, lines ...string) *Cluster {
 	}
 	for i := range c.Replicas {
 		m := c.Masters[i%masters]
-		Await(t, "a replica of "+m.Addr, func() error {
-			if info := m.client.Info(context.Background(), "replication").Val(); !strings.Contains(info, "state=online") {
-				return errors.New(info)
-			}
-			return nil
-		})
+		m.awaitReplication("a replica of "+m.Addr, "state=online")
 	}
 	return c
 }

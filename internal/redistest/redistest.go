@@ -6,6 +6,7 @@ package redistest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -139,6 +140,17 @@ func (s *Server) Do(args ...any) any {
 		s.t.Fatalf("%s: %v: %v", s.Addr, args[0], err)
 	}
 	return v
+}
+
+// awaitReplication waits until this is among what the server says of its replication.
+func (s *Server) awaitReplication(what, word string) {
+	s.t.Helper()
+	Await(s.t, what, func() error {
+		if info := s.client.Info(context.Background(), "replication").Val(); !strings.Contains(info, word) {
+			return errors.New(info)
+		}
+		return nil
+	})
 }
 
 // Await calls f until it returns nil, and fails the test if that takes too long.

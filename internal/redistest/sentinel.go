@@ -2,7 +2,6 @@ package redistest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -25,13 +24,7 @@ func StartSentinel(t testing.TB, lines ...string) *Sentinel {
 	s := new(Sentinel)
 	s.Master = Start(t, lines...)
 	s.Replica = Start(t, append(lines, "replicaof "+spaced(s.Master.Addr))...)
-	Await(t, "the replica", func() error {
-		info := s.Replica.client.Info(context.Background(), "replication").Val()
-		if !strings.Contains(info, "master_link_status:up") {
-			return errors.New(info)
-		}
-		return nil
-	})
+	s.Replica.awaitReplication("the replica", "master_link_status:up")
 	s.Sentinel = startSentinel(t,
 		fmt.Sprintf("sentinel monitor %s %s 1", MasterName, spaced(s.Master.Addr)),
 		fmt.Sprintf("sentinel down-after-milliseconds %s 500", MasterName),
@@ -96,28 +89,24 @@ func (s *Sentinel) FailOver(t testing.TB) {
 	Await(t, "the sentinel to fail over", func() error {
 		return s.Sentinel.client.Do(context.Background(), "sentinel", "failover", MasterName).Err()
 	})
-	Await(t, "another master", func() error {
-		v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "get-master-addr-by-name", MasterName).StringSlice()
-		if err != nil || strings.Join(v, ":") == s.Master.Addr {
-			return fmt.Errorf("master is %v, %v", v, err)
-		}
-		if info := s.Master.client.Info(context.Background(), "replication").Val(); !strings.Contains(info, "role:slave") {
-			return errors.New(info)
-		}
-		return nil
-	})
+	s.awaitNamed(t, func(addr string) bool { return addr != s.Master.Addr })
+	s.Master.awaitReplication("the master to be a replica", "role:slave")
 }
 
 // AwaitMaster returns when Sentinel names this server as the master, and it is.
 func (s *Sentinel) AwaitMaster(t testing.TB, server *Server) {
 	t.Helper()
-	Await(t, server.Addr+" to be the master", func() error {
+	s.awaitNamed(t, func(addr string) bool { return addr == server.Addr })
+	server.awaitReplication(server.Addr+" to be the master", "role:master")
+}
+
+// awaitNamed returns when the master that Sentinel names is the one that is meant.
+func (s *Sentinel) awaitNamed(t testing.TB, meant func(addr string) bool) {
+	t.Helper()
+	Await(t, "the sentinel to name another master", func() error {
 		v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "get-master-addr-by-name", MasterName).StringSlice()
-		if err != nil || strings.Join(v, ":") != server.Addr {
+		if err != nil || !meant(strings.Join(v, ":")) {
 			return fmt.Errorf("master is %v, %v", v, err)
-		}
-		if info := server.client.Info(context.Background(), "replication").Val(); !strings.Contains(info, "role:master") {
-			return errors.New(info)
 		}
 		return nil
 	})
