@@ -507,14 +507,17 @@ func TestRevokeAndDelete(t *testing.T) {
 }
 
 // unconfirmed is a store that can't say that nothing undoes what was done.
-type unconfirmed struct{ store.Store }
+type unconfirmed struct {
+	store.Store
+	store.Shared // nil: nothing else of it is asked
+}
 
 func (unconfirmed) Confirm(context.Context) error { return errors.New("no replica answers") }
 
 // That a token isn't there any more is as good as its end, and so has to be as certain.
 func TestWhatIsNotThereIsConfirmed(t *testing.T) {
 	d := newDesk(t)
-	d.registry = registry.New(unconfirmed{d.store}, d.rules, registry.Options{})
+	d.registry = registry.New(unconfirmed{Store: d.store}, d.rules, registry.Options{})
 	for _, what := range []string{"revoke", "delete"} {
 		if status, page := d.post("alice", "/tokens/gone/"+what); status != 503 {
 			t.Errorf("%s: %d, want 503\n%s", what, status, text(page))
