@@ -343,7 +343,7 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 			return policy.Forward, 0
 		}
 	}
-	// What is held has passed here before.
+	// A token that is held was well made when it was looked up.
 	if token.Inspect(h.app.rules.Prefix, secret) == token.Malformed {
 		return policy.TokenMalformed, 0
 	}
@@ -356,38 +356,54 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	if o.subject, answer = tokens.cache.Get(&o.stream.digest, now); answer == cache.Held {
 		return policy.Forward, 0
 	}
-	from, limited := clientAddr(ctx), now.After(h.unknownUntil)
+	counted := now.After(h.unknownUntil) // until then, the API's own tokens are unknown, too
 	if answer == cache.Unknown {
-		if limited {
-			if wait := tokens.limiter.add(from, now); wait > 0 {
+		if counted {
+			if wait := tokens.limiter.add(clientAddr(ctx), now); wait > 0 {
 				return policy.TooManyUnknownTokens, wait
 			}
 		}
 		o.tier = tierNegative
 		return policy.TokenUnknown, 0
 	}
-	if limited = limited && answer == cache.Absent; limited {
-		if reason, retryAfter = tokens.limiter.enter(ctx, from, now); reason != policy.Forward {
-			if reason == policy.StoreUnavailable && ctx.Err() == nil {
-				o.detail = errFlood.Error()
-				h.app.storeFailed(errFlood)
-			}
-			return reason, retryAfter
+	if counted && answer == cache.Absent {
+		return h.askLimited(ctx, tokens, now, o)
+	}
+	known, err := h.ask(ctx, tokens, now, o)
+	return found(known, err)
+}
+
+// askLimited asks the store for the token, as far as its sender's address may still have
+// it asked for tokens that may be unknown.
+func (h *Handler) askLimited(ctx context.Context, tokens *openStore, now time.Time, o *outcome) (reason policy.Reason, retryAfter time.Duration) {
+	from := clientAddr(ctx)
+	if reason, retryAfter = tokens.limiter.enter(ctx, from, now); reason != policy.Forward {
+		if reason == policy.StoreUnavailable && ctx.Err() == nil {
+			o.detail = errFlood.Error()
+			h.app.storeFailed(errFlood)
 		}
-		now = time.Now() // it may have waited for others
+		return reason, retryAfter
 	}
+	known, err := h.ask(ctx, tokens, time.Now(), o) // now, for it may have waited for others
+	// Who goes away without the answer has had the store asked all the same.
+	tokens.limiter.leave(from, !known && (err == nil || ctx.Err() != nil))
+	return found(known, err)
+}
+
+// ask asks the store for the token.
+func (h *Handler) ask(ctx context.Context, tokens *openStore, now time.Time, o *outcome) (known bool, err error) {
 	o.tier = tierStore
-	known := false
 	o.subject, known, err = tokens.cache.Fetch(ctx, o.stream.digest, now)
-	if limited {
-		// Who goes away without the answer has had the store asked all the same.
-		tokens.limiter.leave(from, !known && (err == nil || ctx.Err() != nil))
+	if err != nil && ctx.Err() == nil { // the client still waits
+		h.app.storeFailed(err)
 	}
+	return known, err
+}
+
+// found is what an answer of the store means for the request.
+func found(known bool, err error) (reason policy.Reason, retryAfter time.Duration) {
 	switch {
 	case err != nil:
-		if ctx.Err() == nil { // the client still waits
-			h.app.storeFailed(err)
-		}
 		return policy.StoreUnavailable, storeRetry
 	case !known:
 		return policy.TokenUnknown, 0
