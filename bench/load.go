@@ -148,7 +148,7 @@ type pass struct {
 }
 
 // once sends each request once, over a number of connections at the same time,
-// and has each answer checked.
+// and checks each answer.
 func once(ctx context.Context, addr string, connections int, requests [][]byte, check func(i int, answer []byte) error) (p pass, err error) {
 	conns, err := dial(ctx, addr, min(len(requests), connections))
 	if err != nil {

@@ -58,7 +58,7 @@ func measureReloads(ctx context.Context, b *testbed, out io.Writer) error {
 	return nil
 }
 
-// startReloaded starts plain Caddy and patgate, and has each answer each request once.
+// startReloaded starts plain Caddy and patgate, and asks each request of each once.
 func startReloaded(ctx context.Context, b *testbed) (sides []*reloadSide, err error) {
 	progress("starting the gateways")
 	if err := b.startUpstream(ctx, "echo"); err != nil {

@@ -74,7 +74,7 @@ func (t *owners) changed(names []string, at store.Position) {
 	}
 }
 
-// reset has every owner read again. Positions begin anew.
+// reset makes every owner be read again. Positions begin anew.
 func (t *owners) reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -17,7 +17,7 @@ type checkResult struct {
 	Problems []store.Problem `json:"problems"`
 }
 
-// checkStore has the store look for what is at odds.
+// checkStore makes the store look for contradictions in what it keeps.
 func checkStore(c *adminCall) (any, error) {
 	var in storeCheck
 	if err := c.decode(&in, true); err != nil {

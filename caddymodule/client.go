@@ -29,7 +29,7 @@ func parseAddr(text string) netip.Addr {
 	return from
 }
 
-// refuseEarlyData has a server take no early data over HTTP/3, unless it is told to:
+// refuseEarlyData makes a server take no early data over HTTP/3, unless it is told to:
 // nobody has shown yet that it comes from the address it is sent from, and whoever has
 // seen it can send it again (RFC 9001 section 9.2).
 func refuseEarlyData(server *caddyhttp.Server) {

@@ -112,7 +112,7 @@ func (k *keeper) report(ctx context.Context, r retiredUse) {
 	k.failed("that a replaced secret was used can't be recorded", err)
 }
 
-// settle has the store know of the last uses, for whoever is about to read them.
+// settle tells the store of the last uses, for whoever is about to read them.
 // Where it can't be told just now, they read something older.
 func (k *keeper) settle() {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)

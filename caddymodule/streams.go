@@ -15,9 +15,9 @@ import (
 
 const (
 	streamShards = 64
-	// streamCheck is how often all streams are judged again: tokens expire, and
+	// streamCheckInterval is how often all streams are judged again: tokens expire, and
 	// stores fall silent, without a word.
-	streamCheck = 500 * time.Millisecond
+	streamCheckInterval = 500 * time.Millisecond
 	// streamReads is how many tokens are read from the store at once.
 	streamReads = 32
 )
@@ -162,7 +162,7 @@ func (s *streams) takeChanges() touched {
 }
 
 func (s *streams) run(ctx context.Context) {
-	regular := time.NewTicker(streamCheck)
+	regular := time.NewTicker(streamCheckInterval)
 	defer regular.Stop()
 	for {
 		select {

@@ -53,7 +53,7 @@ func (c *call) bearerOf(secret string) (*registry.Bearer, error) {
 	return r.Bearer(c.R.Context(), secret, c.visitor.Address)
 }
 
-// withChallenge has the answer to a secret that opens nothing say so (RFC 6750
+// withChallenge makes the answer to a secret that opens nothing say so (RFC 6750
 // section 3).
 func (c *call) withChallenge(err error) error {
 	var denied *registry.Denied

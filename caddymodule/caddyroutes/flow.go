@@ -26,7 +26,7 @@ type way struct {
 	status   int      // of the error, there; 0: any
 	taken    string   // groups of which they were on a route, as route.group names them
 	root     string   // of files
-	fixed    bool     // their path is from the configuration: clients have no say in it
+	fixed    bool     // their path is from the configuration: clients can't choose it
 	moved    bool     // they were rewritten
 	asked    bool     // patgate_authorize answers what gates let through
 	signedIn bool     // by another handler than a gate
@@ -281,7 +281,7 @@ func (f *flow) rewrite(r *route, h *handler) {
 
 var httpPlaceholder = regexp.MustCompile(`\{http\.[^{}]*\}|\{(path|uri|query|re\.)[^{}]*\}`)
 
-// ownPath reports whether the request itself has a say in what a path is.
+// ownPath reports whether a path depends on the request itself.
 func ownPath(text string) bool {
 	return slices.ContainsFunc(httpPlaceholder.FindAllString(text, -1), func(p string) bool {
 		return !strings.HasPrefix(p, "{http.error.") && !strings.HasPrefix(p, "{http.matchers.file.")

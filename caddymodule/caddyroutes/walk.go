@@ -85,7 +85,7 @@ func (w *walk) catcher(routes []route, outer *catcher) *catcher {
 	return c
 }
 
-// fail has requests come to the error routes. Those of a server see them as they were sent.
+// fail sends requests to the error routes. Those of a server see them as they were sent.
 // They pass by the routes of groups that they were in.
 func (w *walk) fail(f flow, status int) {
 	if c := f.catch; c != nil {
@@ -192,7 +192,7 @@ func (w *walk) apply(f *flow, r *route, h *handler) {
 	}
 }
 
-// handler has flows come to a handler, and returns those that it passes on.
+// handler sends flows to a handler, and returns those that it passes on.
 func (w *walk) handler(h *handler, flows []flow) (out []flow) {
 	switch h.Handler {
 	case "patgate":
@@ -251,7 +251,7 @@ func (w *walk) rootsWithin(p *place, f *flow) (roots []string) {
 	return roots
 }
 
-// judge has flows come to a gate.
+// judge sends flows to a gate.
 func (w *walk) judge(gate Gate, flows []flow) []flow {
 	p := w.gates[gate]
 	if len(flows) > 0 {
@@ -282,7 +282,7 @@ func (w *walk) judge(gate Gate, flows []flow) []flow {
 	return flows
 }
 
-// answer has flows come to a handler that answers them, or may.
+// answer sends flows to a handler that answers them, or may.
 func (w *walk) answer(h *handler, flows []flow) {
 	for _, f := range flows {
 		for _, gate := range f.gates {
@@ -330,7 +330,7 @@ func (w *walk) place(h *handler, root string) *place {
 	return p
 }
 
-// subroute has flows go through the routes of a handler. What fails there, or behind it,
+// subroute sends flows through the routes of a handler. What fails there, or behind it,
 // comes to its error routes if it has some.
 func (w *walk) subroute(h *handler, flows []flow) (out []flow) {
 	if h.Errors == nil {
@@ -348,7 +348,7 @@ func (w *walk) subroute(h *handler, flows []flow) (out []flow) {
 	return out
 }
 
-// invoke has flows go through a named route.
+// invoke sends flows through a named route.
 func (w *walk) invoke(name string, flows []flow) []flow {
 	r, known := w.server.NamedRoutes[name]
 	if !known || slices.Contains(w.invoked, name) {

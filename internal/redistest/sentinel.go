@@ -82,7 +82,7 @@ func (s *Sentinel) AddReplica(t testing.TB) *Server {
 	return replica
 }
 
-// FailOver has Sentinel make a replica the master although the master is well, and
+// FailOver makes Sentinel promote a replica although the master is well, and
 // returns when it is done.
 func (s *Sentinel) FailOver(t testing.TB) {
 	t.Helper()

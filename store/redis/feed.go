@@ -329,7 +329,7 @@ func (s *Store) skipToEnd(ctx context.Context) error {
 	return s.skip(ctx, end, feedMost)
 }
 
-// reset has everything read again.
+// reset makes everything be read again.
 func (s *Store) reset(at store.Position) {
 	s.stats.Resets.Add(1)
 	s.owners.dropAll()

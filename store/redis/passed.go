@@ -2,8 +2,6 @@ package redis
 
 import (
 	"encoding/hex"
-	"maps"
-	"slices"
 	"sync"
 )
 
@@ -42,7 +40,12 @@ func (p *passed) has(c cursor) bool {
 func (p *passed) knows(mark string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Contains(slices.Collect(maps.Values(p.marks)), mark)
+	for _, m := range p.marks {
+		if m == mark {
+			return true
+		}
+	}
+	return false
 }
 
 // at returns the mark of the entry with this position, in hexadecimal; "-" if it isn't

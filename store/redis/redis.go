@@ -281,7 +281,7 @@ func (s *Store) Close() error {
 	}
 	s.stop()
 	s.closing.Lock()
-	err := s.feed.Close() // which has follow end
+	err := s.feed.Close() // which ends follow
 	s.closing.Unlock()
 	s.work.Wait()
 	s.leave() // behind the last beat

@@ -46,7 +46,7 @@ func (s *Store) apply(ctx context.Context, c *change) error {
 		return err
 	}
 	unfinished := err
-	if err == nil || s.cluster == nil { // else a fail-over may take the commit back yet, and wouldn't the last step
+	if err == nil || s.cluster == nil { // else, in a Cluster, a fail-over may still lose the commit: to end it would leave half a change
 		unfinished = s.end(ctx, c.mark, c.writes, committed)
 	}
 	if unfinished != nil {
