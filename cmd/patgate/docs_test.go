@@ -49,10 +49,40 @@ func TestDocs(t *testing.T) {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
 			s := newDocSession(t)
+			if filepath.Base(page) == "upgrading.md" { // its reader has both
+				s.write(t, "Caddyfile", readme(t, "caddyfile")[0])
+				s.write(t, "cases.jsonl", readme(t, "json")[0])
+			}
 			for _, block := range fences(t, page) {
 				s.follow(t, block)
 			}
 		})
+	}
+}
+
+// What docs/upgrading.md compares is not the same for a version that makes other
+// routes of a Caddyfile.
+func TestUpgradingNotices(t *testing.T) {
+	t.Parallel()
+	p, caddyfile := newPlace(t), readme(t, "caddyfile")[0]
+	routes := func(caddyfile string) string {
+		if err := os.WriteFile(filepath.Join(p.dir, "Caddyfile"), []byte(caddyfile), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p.run(t, "policy", "routes", "--config", "Caddyfile", "--json")
+	}
+	before := routes(caddyfile)
+	for _, change := range [][2]string{
+		{"/v1/me  any", "/v1/me  public"},
+		{"default deny", "default any"},
+		{"PUT,DELETE", "PUT"},
+		{"/{space} {", "/{space} {\n\t\t\tspace token"},
+		{"default deny", "default deny\n\t\ttoken_from header X-Key"},
+		{"default deny", "default deny\n\t\tmode report"},
+	} {
+		if changed := strings.Replace(caddyfile, change[0], change[1], 1); changed == caddyfile || routes(changed) == before {
+			t.Errorf("with %q in place of %q the routes are the same", change[1], change[0])
+		}
 	}
 }
 
@@ -197,7 +227,10 @@ func (s *docSession) do(t *testing.T, command string) string {
 		return string(text)
 	case words[0] == "curl":
 		return s.curl(t, words[1:])
-	case words[0] != "patgate":
+	case words[0] == "diff":
+		s.diff(t, words[1], words[2])
+		return ""
+	case words[0] != "patgate" && words[0] != "./patgate":
 		t.Fatalf("%q is not a command that is tested", command)
 	case words[1] == "run":
 		if s.running {
@@ -231,6 +264,22 @@ func (s *docSession) do(t *testing.T, command string) string {
 	return got
 }
 
+// diff fails where two files differ: a page shows it where they don't.
+func (s *docSession) diff(t *testing.T, a, b string) {
+	t.Helper()
+	var texts [2]string
+	for i, file := range []string{a, b} {
+		text, err := os.ReadFile(filepath.Join(s.dir, file))
+		if err != nil || len(text) == 0 {
+			t.Fatalf("diff %s %s: %d bytes in %s (%v)", a, b, len(text), file, err)
+		}
+		texts[i] = string(text)
+	}
+	if texts[0] != texts[1] {
+		t.Errorf("diff %s %s prints\n%s%s", a, b, texts[0], texts[1])
+	}
+}
+
 // runWith is run with a file, or the last secret, on standard input.
 func (s *docSession) runWith(t *testing.T, file string, args ...string) string {
 	t.Helper()
@@ -244,6 +293,8 @@ func (s *docSession) runWith(t *testing.T, file string, args ...string) string {
 		}
 		defer input.Close()
 		cmd.Stdin = input
+	} else {
+		cmd.Stdin = strings.NewReader(s.secret)
 	}
 	if err := cmd.Run(); err != nil && stdout.Len() == 0 {
 		return stderr.String() // a page may show what is refused
