@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -152,19 +151,13 @@ func drops(rest string, last bool) bool {
 	return false
 }
 
-// namesIn yields the names that some servers find in a segment: the view behind what says
-// that it is one (Zope, Pyramid), and those of a list (tRPC, Elasticsearch).
-func namesIn(s string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		view, found := strings.CutPrefix(s, "@@")
-		if rest, namespace := strings.CutPrefix(s, "++"); namespace {
-			_, view, found = strings.Cut(rest, "++")
-		}
-		if found && !yield(view) || strings.IndexByte(s, ',') < 0 {
-			return
-		}
-		strings.SplitSeq(s, ",")(yield)
+// viewIn returns the name behind what says, in a segment, that it is a view (Zope, Pyramid).
+func viewIn(s string) (name string, ok bool) {
+	if rest, namespace := strings.CutPrefix(s, "++"); namespace {
+		_, name, ok = strings.Cut(rest, "++")
+		return name, ok
 	}
+	return strings.CutPrefix(s, "@@")
 }
 
 // blank returns what a server that decodes paths as it does forms reads for c.

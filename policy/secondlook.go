@@ -24,7 +24,7 @@ type look struct {
 	enforced bool      // only routes that are enforced count, none in report mode
 	reading  *reading  // by which m.path is taken apart now; nil: as it is judged
 	judged   *pathText // m.path as it is judged, meanwhile
-	inName   bool      // a name was found in a segment: one is enough
+	inList   bool      // a name of a list is looked for: those of one segment are enough
 }
 
 // lookAgain refuses a request that some server finds on another route, which asks for
@@ -352,24 +352,29 @@ func (l *look) onLiterals(n *node, i int) bool {
 
 // onNames is onLiterals for servers that find a literal in the segment, beside others.
 func (l *look) onNames(n *node, i int) bool {
-	if l.inName {
+	text := l.m.path.segment(i)
+	if view, ok := viewIn(text); ok && l.onName(n.next(view), i) {
+		return true
+	}
+	if l.inList || strings.IndexByte(text, ',') < 0 {
 		return false
 	}
-	l.inName = true
-	defer func() { l.inName = false }()
-	text := l.m.path.segment(i)
+	l.inList = true
+	defer func() { l.inList = false }()
 	followed := map[*node]bool{} // the client may repeat names as it likes
-	for name := range namesIn(text) {
+	for name := range strings.SplitSeq(text, ",") {
 		to := n.next(name)
-		if to == nil || followed[to] {
-			continue
-		}
-		followed[to] = true
-		if l.uncovered(l.find(to, i+1), findsInName, text) {
+		if !followed[to] && l.onName(to, i) {
 			return true
 		}
+		followed[to] = true
 	}
 	return false
+}
+
+// onName is onNames for one of the names, behind which is the node to, or none.
+func (l *look) onName(to *node, i int) bool {
+	return to != nil && l.uncovered(l.find(to, i+1), findsInName, l.m.path.segment(i))
 }
 
 // onPartials is onLiterals for parameters with literals around them.

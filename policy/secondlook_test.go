@@ -60,6 +60,7 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 			"/odata/Salaries(7) /odata/Salaries(7)/secret /odata/Orders(7) /odata/Orders(7)?x=2", refused},
 		{"parentheses in a name", "GET /files/{name} read\nGET /files/report admin", "/files/report(1).pdf /files/report(a@b /files/(report)", route},
 		{"views (Zope, Pyramid)", "GET /docs/{id}/edit admin\nGET /docs/{id}/{view} read", "/docs/7/@@edit /docs/7/%40%40edit /docs/7/++view++edit /docs/7/++x++edit/", refused},
+		{"views in several segments", "* /me/admin admin\nGET /{a}/{b} read", "/@@me/++view++admin /@@me/admin /me/@@admin", refused},
 		{"no views", "GET /docs/{id}/edit admin\nGET /docs/{id}/{view} read", "/docs/7/@edit /docs/7/@@view /docs/7/x@@edit /docs/7/++edit /docs/7/view++edit /docs/7/@@", route},
 		{"lists (tRPC, Elasticsearch)", "GET /trpc/admin.secrets admin\nGET /trpc/{proc} read\nGET /secret/_search admin\nGET /{index}/_search read",
 			"/trpc/list,admin.secrets /trpc/admin.secrets,list /trpc/a%2Cadmin.secrets /trpc/a,b,admin.secrets,c /a,secret/_search", refused},
