@@ -16,22 +16,27 @@ const (
 	likeNothing          // may be anything
 )
 
-// charsetOf returns the charset of a Content-Type, the oddest where it has several.
+// charsetOf returns the charset of a Content-Type, the oddest where it has several. Tomcat
+// finds it wherever charset= stands, also inside of another parameter.
 func charsetOf(contentType []string) (c charset) {
 	for i, value := range contentType {
 		if i == 1 || len(value) > maxContentType {
 			return likeNothing // nobody can tell which one counts, or to where it is read
 		}
-		for piece := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ';' || r == ',' }) {
-			piece = strings.TrimLeftFunc(piece, func(r rune) bool { return r >= 0x80 || !isAlnum(byte(r)) })
-			if len(piece) < len("charset") || !equalFold(piece[:len("charset")], "charset") {
+		for i := 0; i+len("charset") <= len(value); i++ {
+			if lower(value[i]) != 'c' || !equalFold(value[i:i+len("charset")], "charset") {
 				continue
 			}
-			name, ok := strings.CutPrefix(strings.TrimLeft(piece[len("charset"):], " \t"), "=")
-			if !ok {
+			rest := strings.TrimLeft(value[i+len("charset"):], " \t")
+			switch name, ok := strings.CutPrefix(rest, "="); {
+			case ok:
+				if end := strings.IndexAny(name, ";,"); end >= 0 {
+					name = name[:end]
+				}
+				c = max(c, charsetNamed(strings.Trim(name, " \t\"'")))
+			case rest != "" && !isAlnum(rest[0]):
 				return likeNothing // charset*= (RFC 8187)
 			}
-			c = max(c, charsetNamed(strings.Trim(name, " \t\"'")))
 		}
 	}
 	return c
