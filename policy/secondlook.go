@@ -244,9 +244,29 @@ func (l *look) by(others ...reading) {
 func (l *look) alike() {
 	again := &l.m.repeated
 	again.now = 0
-	for !l.uncovered(l.find(l.m.policy.tree, 0), "", "") && again.now < len(again.values) {
+	for {
+		found := l.find(l.m.policy.tree, 0)
+		if l.uncovered(found, "", "") || l.unlisted(found) || again.now == len(again.values) {
+			return
+		}
 		again.now++
 	}
+}
+
+// unlisted refuses a request that needs no token where it is, and is on no route to servers
+// which compare literals before they decode them: it may be on one of theirs that the
+// policy doesn't list, where the default asks for a token, or denies. It reports whether the
+// request is refused.
+func (l *look) unlisted(found *Route) bool {
+	m, p := l.m, l.m.policy
+	if found != nil || m.Route == nil || l.reading == nil || l.reading.rule != comparesEncoded || p.fallback != nil && p.fallback.Require.need == needNothing {
+		return false
+	}
+	open := m.Route.Require.need == needNothing || m.Route.optional || m.Route.report && !p.site.report
+	if open && m.Reason == Forward && !(l.enforced && p.site.report) {
+		m.refuse("some servers find the path on no route" + comparesEncoded)
+	}
+	return m.Reason != Forward
 }
 
 // uncovered refuses a request that is on another route as well, to some servers, and

@@ -242,8 +242,38 @@ func TestUndecodedLiterals(t *testing.T) {
 			t.Errorf("%s: %v, want ambiguous_request", target, m.Reason)
 		}
 	}
-	if m := p.matched(request("GET /7%3Ago/a%2Db/z")); m.Reason != Forward {
-		t.Errorf("on no other route: %v (%s)", m.Reason, m.Detail)
+	if m := p.matched(request("GET /7%3Ago/a%2Db/z")); m.Reason != AmbiguousRequest {
+		t.Errorf("on no route: %v (%s)", m.Reason, m.Detail)
+	}
+}
+
+// What is on no route to these servers may be on one that the policy doesn't list. There,
+// the default asks for a token, or denies.
+func TestUndecodedLiteralsOnNoRoute(t *testing.T) {
+	at := func(line string, s Settings) RouteConfig {
+		r := routes(line)[0]
+		r.Settings = s
+		return r
+	}
+	for _, fallback := range []string{"any", "deny", "public"} {
+		p := compile(t, Config{Default: fallback, Routes: append(routes("GET /public/* public", "GET /read/* read", "GET /x/{id}:go public", "GET /caf%C3%A9/{x} public", "GET /{a}/other/{x} read", "GET /p/{x}?q=1 public"),
+			at("GET /optional/* any", Settings{Optional: true}), at("GET /tried/* any", Settings{Mode: "report"}))}, "read")
+		for target, refused := range map[string]bool{
+			"/publi%63/x": true, "/%70ublic/x": true, "/optional/x": false, "/optiona%6C/x": true, "/trie%64/x": true, "/x/7%3Ago": true, "/publi%63/other/x": true,
+			"/public/%78": false, "/public/a%20b": false, "/caf%C3%A9/x": false, "/x/%37:go": false, "/rea%64/x": false, "/p/%31?q=1": false,
+		} {
+			want := refused && fallback != "public" || target == "/publi%63/other/x"
+			if m := p.matched(request("GET " + target)); (m.Reason == AmbiguousRequest) != want || want && m.Reports() {
+				t.Errorf("default %s: %s: %v (%s), want it refused: %v", fallback, target, m.Reason, m.Detail, want)
+			}
+		}
+	}
+	// Where no request is judged, nothing is refused for the default.
+	p := compile(t, Config{Default: "deny", Settings: Settings{Mode: "report"}, Routes: append(routes("GET /public/* public"), at("GET /other any", Settings{Mode: "enforce"}))})
+	for _, target := range []string{"GET /publi%63/x", "GET /non%65"} {
+		if m := p.matched(request(target)); !m.Reports() {
+			t.Errorf("%s in report mode: %v (%s), want it forwarded", target, m.Reason, m.Detail)
+		}
 	}
 }
 
