@@ -328,6 +328,13 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"query.org", "/x", "/x?org=7&a=%", "", "", "!" + ambiguous},
 		{"query.org", "/x", "/x?org=7%00", "", "", "!" + notPlain},
 		{"query.org", "/x", "/x?org=%ff", "", "", "!" + notPlain},
+		{"query.org", "/x", "/x?org=%207", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=7+", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=%C2%A07", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=7%E2%80%8B", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=%E3%85%A47", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=%E2%A0%80", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?org=caf%C3%A9", "", "", "café"},
 		{"query.org", "/x", "/x?org=" + long, "", "", "!is too long"},
 		{"query.filter[org]", "/x", "/x?filter[org]=7&filter[a]=b", "", "", "7"},
 
@@ -338,6 +345,7 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"header.X-Org", "/x", "/x", "", "X-Org:|X-Org: 7", "!" + twice},
 		{"header.X-Org", "/x", "/x", "", "X-Org: Smith, Jones", "!has a comma in it"},
 		{"header.X-Org", "/x", "/x", "", "X-Org: \xff", "!" + notPlain},
+		{"header.X-Org", "/x", "/x", "", "X-Org: \u00a07", "!" + ambiguous},
 		{"header.X-Org", "/x", "/x", "", "X-Org: a\tb", "!" + notPlain},
 
 		{"host.2", "/x", "/x", "acme.example.com", "", "acme"},

@@ -98,6 +98,7 @@ func TestMutants(t *testing.T) {
 		{Name: "parameters behind ampersands", Run: "^TestParametersInPath$", File: "secondlook.go", Old: "case m.path.hasParameters():", New: "case false:"},
 		{Name: "keys behind ampersands", Run: "^TestParametersInPath$", File: "query.go", Old: "if hasKey(m.path.behindAmpersand(), key) {", New: "if false {"},
 		{Name: "parameters of the path in the query", Run: "^TestSpaceAndResourceSources$", File: "replaced.go", Old: "case len(others) > 0:", New: "case len(others) > maxReadings:"},
+		{Name: "blanks at the ends of values", Run: "^TestSpaceAndResourceSources$", File: "source.go", Old: "strings.TrimFunc(value, isTrimmed) != value", New: "false"},
 		{Name: "the same, beside other routes", Run: "^TestParametersOfPathInQuery$", File: "match.go", Old: `m.odd = m.odd || m.query != "" && m.isReplaced()`, New: ""},
 		{Name: "several of them", Run: "^TestParametersOfPathInQuery$", File: "replaced.go", Old: "for _, path := range paths {\n", New: "for _, path := range paths[:1] {\n"},
 		{Name: "too many of them", Run: "^TestParametersOfPathInQuery$", File: "replaced.go", Old: "if len(paths) > maxReadings {", New: "if false {"},

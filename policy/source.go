@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/patgate/patgate/token"
 )
@@ -169,8 +171,16 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 		return "", "is too long"
 	case s.kind != fromPath && token.ValidText("", value, token.MaxValueLength) != nil:
 		return "", "is not a plain text" // that of a path has been judged
+	case s.kind != fromPath && strings.TrimFunc(value, isTrimmed) != value:
+		return "", "can be read in two ways: it begins or ends with a blank, which some servers trim"
 	}
 	return value, ""
+}
+
+// isTrimmed reports whether some server trims r from the ends of a value (Laravel).
+func isTrimmed(r rune) bool {
+	const brailleBlank = '\u2800'
+	return r == ' ' || r >= utf8.RuneSelf && (unicode.In(r, unicode.Z, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point) || r == brailleBlank)
 }
 
 // hostLabel returns the n-th label of a host name from the right, in lower case,
