@@ -424,3 +424,18 @@ func TestCheckConsole(t *testing.T) {
 		wantWarnings(t, row.text, checked(t, row.text), row.want)
 	}
 }
+
+// A group may be called anything: no name is taken for a part of another one.
+func TestCheckGroups(t *testing.T) {
+	const servers = `{"s": {"routes": [
+		{"group": %[1]q, "handle": [{"handler": "vars"}]},
+		{"group": %[2]q, "match": [{"path": ["/x"]}], "handle": [{"handler": "reverse_proxy", "upstreams": [{"dial": "api:80"}]}]},
+		{"handle": [{"handler": "patgate", "routes": [{"methods": ["GET"], "pattern": "/a"}]}, {"handler": "reverse_proxy", "upstreams": [{"dial": "api:80"}]}]},
+		{"group": %[1]q, "match": [{"path": ["/y"]}], "handle": []}]}}`
+	for _, groups := range [][2]string{{"a b", "a"}, {"a b", "b"}, {"[a]", "a"}, {"x[a]", "a"}, {`"a"`, "a"}, {"a", `"a"`}, {"a", "a b"}} {
+		wantWarnings(t, strings.Join(groups[:], " and "), checkedJSON(t, fmt.Sprintf(servers, groups[0], groups[1])), "requests come to reverse_proxy api:80")
+	}
+	for _, group := range []string{"a", "a b", `"`} {
+		wantWarnings(t, group, checkedJSON(t, fmt.Sprintf(servers, group, group)), "")
+	}
+}

@@ -177,12 +177,13 @@ type route struct {
 	Terminal bool         `json:"terminal"`
 }
 
-// group names the group of the route among others, "" for none.
+// group names the group of the route among others, "" for none. No quoted name is within
+// another, or within two that stand side by side.
 func (r *route) group() string {
 	if r.Group == "" {
 		return ""
 	}
-	return "[" + r.Group + "]"
+	return strconv.Quote(r.Group)
 }
 
 // besidesHosts returns what the route matches requests by besides their hosts, ""
