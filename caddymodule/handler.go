@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -220,7 +219,10 @@ func sentURL(ctx context.Context) *url.URL {
 // already, nobody can tell.
 func mayForwardToFastCGI(server *caddyhttp.Server) bool {
 	speaks := func(r caddyhttp.Route) bool {
-		return slices.ContainsFunc(r.HandlersRaw, func(raw json.RawMessage) bool { return bytes.Contains(raw, []byte(`"fastcgi"`)) })
+		return slices.ContainsFunc(r.HandlersRaw, func(raw json.RawMessage) bool {
+			var handler any
+			return json.Unmarshal(raw, &handler) != nil || speaksFastCGI(handler)
+		})
 	}
 	for _, named := range server.NamedRoutes {
 		if speaks(*named) {
@@ -228,6 +230,25 @@ func mayForwardToFastCGI(server *caddyhttp.Server) bool {
 		}
 	}
 	return slices.ContainsFunc(server.Routes, speaks) || !beingProvisioned(server.Routes)
+}
+
+// speaksFastCGI reports whether a transport in the JSON of a handler, or in one that it has
+// inside, is FastCGI.
+func speaksFastCGI(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		if v["protocol"] == "fastcgi" {
+			return true
+		}
+		for _, inside := range v {
+			if speaksFastCGI(inside) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, speaksFastCGI)
+	}
+	return false
 }
 
 // vouch tells the upstream what the gate knows of who is asking. A token it

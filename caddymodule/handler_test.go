@@ -347,3 +347,27 @@ func TestLastUseIsKnownAtOnce(t *testing.T) {
 		t.Errorf("%+v, %v, want one token, used just now from 192.0.2.1", all, err)
 	}
 }
+
+// Programs behind FastCGI are told the URL that the client has sent, whatever else is
+// called fastcgi.
+func TestMayForwardToFastCGI(t *testing.T) {
+	proxy := `{"handler": "reverse_proxy", "transport": {"protocol": "fastcgi"}}`
+	for handler, want := range map[string]bool{
+		proxy: true,
+		`{"handler": "subroute", "routes": [{"handle": [{"handler": "vars"}, ` + proxy + `]}]}`:                    true,
+		`{"handler": "subroute", "errors": {"routes": [{"handle": [` + proxy + `]}]}}`:                             true,
+		`{"handler": "reverse_proxy", "transport": {"protocol": "fast\u0063gi"}}`:                                  true,
+		`{"handler": "reverse_proxy", "handle_response": [{"routes": [{"handle": [` + proxy + `]}]}]}`:             true,
+		`{"handler": "reverse_proxy", "transport": {"protocol": "http"}}`:                                          false,
+		`{"handler": "headers", "response": {"set": {"X-Kind": ["fastcgi"]}}}`:                                     false,
+		`{"handler": "subroute", "routes": [{"match": [{"path": ["fastcgi"]}], "handle": [{"handler": "vars"}]}]}`: false,
+	} {
+		route := caddyhttp.Route{HandlersRaw: []json.RawMessage{json.RawMessage(handler)}}
+		plain := caddyhttp.Route{HandlersRaw: []json.RawMessage{json.RawMessage(`{"handler": "vars"}`)}}
+		for _, server := range []*caddyhttp.Server{{Routes: caddyhttp.RouteList{plain, route}}, {Routes: caddyhttp.RouteList{plain}, NamedRoutes: map[string]*caddyhttp.Route{"n": &route}}} {
+			if got := mayForwardToFastCGI(server); got != want {
+				t.Errorf("%s: %v, want %v", handler, got, want)
+			}
+		}
+	}
+}
