@@ -42,6 +42,7 @@ const (
 	WarnQueryToken  = "token_in_query"
 	WarnUnused      = "unused_scope"
 	WarnMisspelt    = "misspelt_scope"
+	WarnParameter   = "literal_like_parameter" // :id and <id> are parameters elsewhere
 	WarnUncovered   = "operation_without_route"
 	WarnUnknown     = "route_without_operation"
 )
@@ -107,6 +108,11 @@ func (w *warnings) ofRoutes(p *Policy) {
 		if r.outside != "" && r.Require.dependsOnToken() {
 			w.add(r.At, WarnNoSpace, r.name()+" is in no space, for its pattern has no {"+strings.TrimPrefix(r.outside, "path.")+"}: write space none to say so")
 		}
+		for _, segment := range r.pattern.segments {
+			if name := elsewhereParameter(segment.literal); name != "" {
+				w.add(r.At, WarnParameter, r.name()+": "+segment.literal+" stands for itself; a parameter is written {"+name+"}")
+			}
+		}
 		if r.pattern.tail && r.Require.need == needNothing {
 			w.add(r.At, WarnOpen, r.name()+" opens everything below it to the public")
 		}
@@ -119,6 +125,19 @@ func (w *warnings) ofRoutes(p *Policy) {
 			w.add(r.At, WarnMount, text)
 		}
 	}
+}
+
+// elsewhereParameter returns the name of the parameter that a literal is elsewhere, or "":
+// :id (Express, Rails), <id> and <int:id> (Flask).
+func elsewhereParameter(literal string) string {
+	name, is := strings.CutPrefix(literal, ":")
+	if inside, opened := strings.CutPrefix(literal, "<"); opened {
+		name, is = strings.CutSuffix(inside[strings.LastIndexByte(inside, ':')+1:], ">")
+	}
+	if !is || !validParameter(name) {
+		return ""
+	}
+	return name
 }
 
 // ofLiterals warns of literals at one place that are the same but for their case.
@@ -264,8 +283,11 @@ func (w *warnings) ofUnusedScopes(policies []*Policy) {
 	}
 }
 
-// ofMisspeltScopes warns of scopes that nobody declares and that look like others which
-// more routes ask for.
+// reservedWords are those that say what routes ask for, beside scopes.
+var reservedWords = []string{"never", "public", "any", "deny", "optional"}
+
+// ofMisspeltScopes warns of scopes that nobody declares and that look like reserved words,
+// or like others which more routes ask for.
 func (w *warnings) ofMisspeltScopes(policies []*Policy) {
 	count, first := map[string]int{}, map[string]*Route{}
 	for _, p := range policies {
@@ -279,6 +301,11 @@ func (w *warnings) ofMisspeltScopes(policies []*Policy) {
 	}
 	names := slices.Sorted(maps.Keys(count))
 	for _, name := range names {
+		if i := slices.IndexFunc(reservedWords, func(word string) bool { return strings.EqualFold(name, word) || spelling.Slip(name, word) }); i >= 0 {
+			r := first[name]
+			w.add(r.At, WarnMisspelt, r.name()+" asks for the scope "+name+", which looks like the word "+reservedWords[i]+"; declare scopes to have them checked")
+			continue
+		}
 		for _, other := range names {
 			if !spelling.Slip(name, other) {
 				continue

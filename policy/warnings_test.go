@@ -56,6 +56,11 @@ func TestWarnings(t *testing.T) {
 		{"literals alike", "GET /a/Users any\nPOST /a/users any", "2 literals_alike users and Users"},
 		{"in other places", "GET /a/Users any\nPOST /b/users any", ""},
 
+		// Parameters as other routers write them.
+		{"of Express", "GET /a/:id any\nGET /a/:user-id/x any", "1 literal_like_parameter :id stands for itself; a parameter is written {id}\n2 literal_like_parameter {user-id}"},
+		{"of Flask", "GET /a/<id> any\nGET /b/<int:id> any\nGET /c/%3Cpath:p%3E any", "1 literal_like_parameter written {id}\n2 literal_like_parameter written {id}\n3 literal_like_parameter written {p}"},
+		{"what is no parameter elsewhere", "GET /a/{id}:go any\nGET /b/a:b any\nGET /c/: any\nGET /d/%3Cx any\nGET /e/x%3E any\nGET /f/%3C%3E any\nGET /g/:a.b any", ""},
+
 		{"no requirement", "GET /a", "1 no_requirement write any to say so"},
 		{"a public wildcard", "GET /a/* public", "1 open_wildcard"},
 	} {
@@ -153,6 +158,9 @@ func TestWarningsOfScopes(t *testing.T) {
 		{"two that changed places", "", []string{"GET /a stories:read\nPUT /b stories:raed|stories:read"}, "2 misspelt_scope"},
 		{"another case", "", []string{"GET /a Stories:Read\nPUT /b stories:read\nGET /c stories:read"}, "1 misspelt_scope"},
 		{"in another policy", "", []string{"GET /a stories:read\nGET /b stories:read", "GET /a tale:read\nGET /c saga:read\nGET /d stories:red"}, "3 misspelt_scope stories:red, which"},
+		{"words that are no scopes", "", []string{"GET /a nevr\nGET /b pubilc\nGET /c Any\nGET /d x|Never\nGET /e x dney\nGET /f optinal"},
+			"3 misspelt_scope scope Any, which looks like the word any\n4 misspelt_scope Never, which looks like the word never\n5 misspelt_scope word deny\n1 misspelt_scope word never\n6 misspelt_scope word optional\n2 misspelt_scope scope pubilc, which looks like the word public; declare scopes"},
+		{"scopes that aren't like them", "", []string{"GET /a anyone\nGET /b publish\nGET /c many\nGET /d option"}, ""},
 		{"numbers are names", "", []string{"GET /a tier1\nGET /b tier2"}, ""},
 		{"short ones", "", []string{"GET /a usr\nGET /b use"}, ""},
 	} {
