@@ -27,6 +27,9 @@ func (h *Handler) Place() string { return h.At }
 // SourceHeaders implements caddyroutes.Gate.
 func (h *Handler) SourceHeaders() []string { return h.policy.SourceHeaders() }
 
+// Denies implements caddyroutes.Gate.
+func (h *Handler) Denies() bool { return h.policy.Denies() }
+
 // String names the site.
 func (s site) String() string {
 	name := "(any host)"

@@ -105,6 +105,9 @@ func (p *Policy) Default() string {
 	return p.fallback.Require.text
 }
 
+// Denies reports whether requests that no route matches are rejected.
+func (p *Policy) Denies() bool { return p.fallback == nil && !p.site.report }
+
 // ByHost returns a route for which the host of a request says which space or resource
 // it is for, or nil.
 func (p *Policy) ByHost() *Route {

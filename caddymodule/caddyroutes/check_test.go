@@ -93,6 +93,7 @@ func readGate(raw json.RawMessage) (caddyroutes.Gate, error) {
 
 func (g *gate) Place() string           { return g.at }
 func (g *gate) SourceHeaders() []string { return g.policy.SourceHeaders() }
+func (g *gate) Denies() bool            { return g.policy.Denies() }
 func (g *gate) IdentityNames() []string {
 	if g.IdentityHeaders.Signed != nil {
 		return []string{"X-Patgate-Identity"}
@@ -422,6 +423,27 @@ func TestCheckConsole(t *testing.T) {
 		{gate + console, ""},
 	} {
 		wantWarnings(t, row.text, checked(t, row.text), row.want)
+	}
+}
+
+// Of two gates that deny, one behind the other, each denies what the other has routes for.
+func TestCheckGatesBehindGates(t *testing.T) {
+	const open, tried = "patgate { default any; route GET /b any }; ", "patgate { default deny; mode report; route GET /b any }; "
+	const twice = "this gate stands behind another (Caddyfile:6): each denies what it has no route for"
+	for _, row := range [][2]string{
+		{"GATE; GATE; reverse_proxy a", twice},
+		{"GATE; handle { GATE; reverse_proxy a }", twice},
+		{"@m path /b; GATE@m; GATE; reverse_proxy a", ""},
+		{"GATE; handle /a/* { GATE; reverse_proxy a }; handle { GATE; reverse_proxy a }", twice},
+		{"GATE; GATE/a; reverse_proxy a", ""},
+		{"GATE; " + open + "reverse_proxy a", ""},
+		{"route { " + open + "GATE; reverse_proxy a }", ""},
+		{"GATE; " + tried + "reverse_proxy a", ""},
+		{"handle /a/* { GATE; reverse_proxy a }; handle { GATE; reverse_proxy a }", ""},
+		{"route { GATE; rewrite * /x{uri}; GATE; reverse_proxy a }", ""},
+		{"GATE; reverse_proxy a; handle_errors { GATE; respond x }", ""},
+	} {
+		wantWarnings(t, row[0], checked(t, row[0]), row[1])
 	}
 }
 

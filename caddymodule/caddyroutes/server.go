@@ -30,6 +30,8 @@ type Gate interface {
 	SourceHeaders() []string
 	// IdentityNames returns the headers in which it tells the upstream who is asking.
 	IdentityNames() []string
+	// Denies reports whether it rejects requests that none of its routes is for.
+	Denies() bool
 }
 
 // Site is a gate with the hosts whose requests come to it.

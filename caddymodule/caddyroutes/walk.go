@@ -271,6 +271,7 @@ func (w *walk) judge(gate Gate, flows []flow) []flow {
 			}
 		}
 		f.early = nil
+		w.again(gate, f)
 		for _, status := range rejectionStatuses() {
 			turned := *f
 			turned.judged, turned.gates, turned.away = false, nil, gate
@@ -280,6 +281,23 @@ func (w *walk) judge(gate Gate, flows []flow) []flow {
 		f.gates = union(f.gates, gate)
 	}
 	return flows
+}
+
+// again finds that all requests which another gate has let through come to this one, and
+// that each denies what the other has routes for.
+func (w *walk) again(gate Gate, f *flow) {
+	if f.moved || f.status > 0 || !gate.Denies() || slices.ContainsFunc(f.is, func(m matcherSet) bool { return len(m.without("host")) > 0 }) {
+		return
+	}
+	for _, before := range f.gates {
+		if before != gate && before.Denies() {
+			at := before.Place()
+			if at != "" {
+				at = " (" + at + ")"
+			}
+			w.oddities.add(gate, warnTwice, "this gate stands behind another"+at+": each denies what it has no route for, so only requests that both have a route for are forwarded; write all routes into one patgate block, or give each gate a matcher")
+		}
+	}
 }
 
 // answer sends flows to a handler that answers them, or may.
