@@ -35,7 +35,11 @@ func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (
 	case reason != policy.Forward:
 		return nil, &Denied{Reason: reason}
 	}
-	return &Bearer{r, byToken(found.Token.ID, from), found.Token, digest}, nil
+	t, err := r.withUse(ctx, found.Token)
+	if err != nil {
+		return nil, err
+	}
+	return &Bearer{r, byToken(t.ID, from), t, digest}, nil
 }
 
 // Token returns the token.

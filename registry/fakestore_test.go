@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -73,6 +75,7 @@ func (s *fakeStore) Find(ctx context.Context, d token.Digest) (store.Found, erro
 	if err != nil {
 		return store.Found{}, err
 	}
+	t.LastUsedAt, t.LastUsedIP = time.Time{}, netip.Addr{} // as real stores do
 	f := store.Found{Token: t, Current: t.Digest == d}
 	if f.Owner, err = s.getOwner(t.Owner); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return store.Found{}, err

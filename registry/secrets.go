@@ -56,5 +56,18 @@ func (r *Registry) Verify(ctx context.Context, secret string) (*token.Token, err
 	case !found.Current && !r.clock().Before(found.Until):
 		return nil, ErrRetired
 	}
-	return found.Token, nil
+	return r.withUse(ctx, found.Token)
+}
+
+// withUse returns a token that was found as it is now, with its last use, of which the
+// store's Find says nothing.
+func (r *Registry) withUse(ctx context.Context, found *token.Token) (*token.Token, error) {
+	t, err := r.store.Token(ctx, found.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound): // deleted in between
+		return nil, ErrUnknown
+	case err != nil:
+		return nil, fmt.Errorf("looking the token up: %w", err)
+	}
+	return t, nil
 }

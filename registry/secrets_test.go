@@ -41,6 +41,19 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want token %s", c.name, got, err, c.id)
 		}
 	}
+	if _, err := d.lines(t, `{"id":"used","name":"n","secret":"an-old-system-used","last_used_at":"2026-11-01T00:00:00Z","last_used_ip":"192.0.2.7"}`); err != nil {
+		t.Fatal(err)
+	}
+	used, err := d.Operator(cli).Get(ctx, "used")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Verify(ctx, "an-old-system-used")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "a used token", got, used)
+	equal(t, "a used token that shows its secret", d.bearer(t, "an-old-system-used").Token(), used)
 	refused(t, ErrMalformed, ErrInvalid)
 	refused(t, ErrUnknown, ErrNotFound)
 	refused(t, ErrRetired, ErrNotFound)
