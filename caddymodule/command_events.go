@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bufio"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
 )
 
 func eventsCommand() *cobra.Command {
@@ -55,7 +57,11 @@ while; with --json one object a line.`,
 		}
 		header := []string{"TIME", "WHO", "DID", "TO", "OWNER", "WHAT"}
 		return list(a, "events", query, header, func(e registry.Event) []string {
-			return []string{eventTime(e), who(e), string(e.Action), strings.TrimSpace(e.TokenID + " " + e.TokenName), e.Owner, shortened(e.Summary())}
+			what := summary(e)
+			if isTerminal(a.out()) {
+				what = shortened(what)
+			}
+			return []string{eventTime(e), who(e), string(e.Action), strings.TrimSpace(e.TokenID + " " + e.TokenName), e.Owner, what}
 		})
 	})
 }
@@ -130,11 +136,36 @@ func printEvent(w io.Writer, e registry.Event, asJSON bool) error {
 	if e.Owner != "" {
 		line += "  of " + e.Owner
 	}
-	if s := e.Summary(); s != "" {
+	if s := summary(e); s != "" {
 		line += "  " + s
 	}
 	_, err := fmt.Fprintln(w, line)
 	return err
+}
+
+// summary is the event's, with grants in the words that other commands have for them.
+func summary(e registry.Event) string {
+	e.Changes = slices.Clone(e.Changes)
+	for i := range e.Changes {
+		if c := &e.Changes[i]; c.Field == "grants" {
+			c.Before, c.After = grantsTold(c.Before), grantsTold(c.After)
+		}
+	}
+	return e.Summary()
+}
+
+// grantsTold writes grants that an event tells of. Many are cut off there, and then
+// stay as they are.
+func grantsTold(text string) string {
+	var grants []token.Grant
+	if json.Unmarshal([]byte(text), &grants) != nil {
+		return text
+	}
+	words := make([]string, len(grants))
+	for i, g := range grants {
+		words[i] = grantWords(g)
+	}
+	return strings.Join(words, " and ")
 }
 
 func eventTime(e registry.Event) string { return e.Time.UTC().Format(time.DateTime) + "Z" }

@@ -14,7 +14,7 @@ import (
 // showProgress says every second how far something is, if w is a terminal, until
 // the function it returns is called.
 func showProgress(w io.Writer, far func() string) (stop func()) {
-	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(w) {
 		return func() {}
 	}
 	ending, end := context.WithCancel(context.Background())
@@ -36,6 +36,11 @@ func showProgress(w io.Writer, far func() string) (stop func()) {
 		end()
 		running.Wait()
 	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // howFar says, of an err that comes of an interruption, how far a command came

@@ -38,6 +38,13 @@ func TestEventsCommand(t *testing.T) {
 			t.Errorf("events --token prints no line like %s:\n%s", want, table)
 		}
 	}
+
+	p.succeed(t, "", "owner", "set", "alice", "--space", "1", "--scope", "stories:read", "--scope", "stories:write", "--max-tokens", "20")
+	p.succeed(t, "", "owner", "set", "alice", "--space", "2")
+	const want = "grants: stories:read stories:write in space 1 → stories:read stories:write in space 2"
+	if out := p.succeed(t, "", "events", "--owner", "alice", "--limit", "1"); !strings.Contains(out, want+"\n") {
+		t.Errorf("events tells of an owner's grants as\n%s, want %q, not cut", out, want)
+	}
 }
 
 func TestEventsFollow(t *testing.T) {
