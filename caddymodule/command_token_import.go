@@ -24,9 +24,11 @@ func tokenImportCommand() *cobra.Command {
 stores them: as "token export" and "token show --json" write them, each with its
 "secret" or with "digest":"sha256:…". Without an expires_at a token never expires.
 Secrets of fewer than 16 characters are taken, and counted: they may be guessed.
+So are scopes that aren't in the catalog.
 
 What is there already is skipped, so an import that was interrupted can be run
-again. At the first line that is refused it ends and says how far it came.
+again; a line is named if it says another owner or other grants. At the first
+line that is refused it ends and says how far it came.
 
 A token without an "id" gets one. Lists that are newest first go by the ids, which
 begin with the time they were made, and not by "created_at".`,
@@ -68,6 +70,15 @@ begin with the time they were made, and not by "created_at".`,
 		}
 		if done.Guessable > 0 {
 			fmt.Fprintf(a.out(), "%s with a secret of fewer than 16 characters, which may be guessed: better have them regenerated\n", counted(done.Guessable, "token"))
+		}
+		for _, w := range done.Warnings {
+			fmt.Fprintln(a.out(), w)
+		}
+		if done.Differing > 0 {
+			fmt.Fprintf(a.out(), "%s there already with another owner or other grants than in the line\n", counted(done.Differing, "token"))
+		}
+		if done.UnknownScopes > 0 {
+			fmt.Fprintf(a.out(), "%s with scopes that aren't in the catalog\n", counted(done.UnknownScopes, "token"))
 		}
 		_, err = fmt.Fprintf(a.out(), "%s imported, %d there already\n", counted(done.Stored, "token"), done.Skipped)
 		return err

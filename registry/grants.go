@@ -53,10 +53,14 @@ func (r *Registry) newGrant(g token.Grant) (token.Grant, error) {
 			return g, invalid("%v", err)
 		}
 		if !r.knownScope(s) {
-			return g, invalid("scope %q: the catalog has none like it; the nearest: %s", s, strings.Join(spelling.Nearest(s, r.rules.Scopes), ", "))
+			return g, r.unknownScope(s)
 		}
 	}
 	return g, nil
+}
+
+func (r *Registry) unknownScope(s string) error {
+	return invalid("scope %q: the catalog has none like it; the nearest: %s", s, strings.Join(spelling.Nearest(s, r.rules.Scopes), ", "))
 }
 
 // knownScope reports whether the catalog, if there is one, has a scope that

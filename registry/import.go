@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -19,6 +20,8 @@ const (
 	// maxLine is above every line of an export: a record of maxRecordSize whose
 	// characters all need escaping is half of it.
 	maxLine = 4 << 20
+	// maxWarnings bounds what an import says of lines it has taken.
+	maxWarnings = 20
 )
 
 // ImportResult says what an import did.
@@ -28,6 +31,19 @@ type ImportResult struct {
 	// Guessable counts the tokens stored now with secrets of fewer than 16
 	// characters, which somebody may guess in time: better have them replaced.
 	Guessable int `json:"guessable"`
+	// Differing counts the tokens that were there already with another owner or other
+	// grants than their line says, and UnknownScopes those stored now with scopes that
+	// the catalog hasn't.
+	Differing     int `json:"differing"`
+	UnknownScopes int `json:"unknown_scopes"`
+	// Warnings name the first lines of both, and of each scope one.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+func (r *ImportResult) warn(line int, format string, args ...any) {
+	if len(r.Warnings) < maxWarnings {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("line %d: "+format, append([]any{line}, args...)...))
+	}
 }
 
 // Import stores the tokens that in lists, one JSON object a line: a token as
@@ -39,7 +55,8 @@ type ImportResult struct {
 // none. A key that isn't known is refused, so that nothing is lost.
 //
 // A token that is there already, by its id and secret, is skipped and stays as
-// it is. A line that gives no id is recognised by its secret. What is there with
+// it is; if that has another owner or other grants than the line, the result says so,
+// for it may have been changed since, or another be meant. A line that gives no id is recognised by its secret. What is there with
 // another id or another secret is ErrConflict, and so is one that the line says
 // is revoked and that isn't.
 //
@@ -48,7 +65,7 @@ type ImportResult struct {
 // the error begins with the line's number and says what has been stored. The
 // same import can then be run again, from its beginning.
 func (r *Registry) Import(ctx context.Context, by Actor, in io.Reader) (ImportResult, error) {
-	i := importer{registry: r, by: by}
+	i := importer{registry: r, by: by, unknown: map[string]bool{}}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() && lines.Err() == nil { // behind an error comes a piece of a line
@@ -87,6 +104,7 @@ type importer struct {
 	batch    []entry
 	size     int // of the batch, in bytes of input
 	done     ImportResult
+	unknown  map[string]bool // scopes that the catalog hasn't, and that were named
 }
 
 type entry struct {
@@ -140,11 +158,33 @@ func (i *importer) store(ctx context.Context) error {
 		if e.guessable {
 			i.done.Guessable++
 		}
+		i.scopes(e)
 	}
 	i.done.Skipped += len(i.batch) - len(fresh)
 	i.stored = i.line
 	i.batch, i.size = i.batch[:0], 0
 	return nil
+}
+
+// scopes counts a token that was stored with scopes that the catalog hasn't, and names
+// them.
+func (i *importer) scopes(e entry) {
+	unknown := false
+	for _, g := range e.token.Grants {
+		for _, s := range g.Scopes {
+			if i.registry.knownScope(s) {
+				continue
+			}
+			unknown = true
+			if !i.unknown[s] && len(i.done.Warnings) < maxWarnings {
+				i.unknown[s] = true
+				i.done.warn(e.line, "%v", i.registry.unknownScope(s))
+			}
+		}
+	}
+	if unknown {
+		i.done.UnknownScopes++
+	}
 }
 
 // create stores the tokens of entries, all or none.
@@ -193,6 +233,10 @@ func (i *importer) fresh(ctx context.Context) ([]entry, error) {
 		if err := e.repeats(byID, bySecret); err != nil {
 			return nil, fmt.Errorf("line %d: %w", e.line, err)
 		}
+		if what := e.differs(bySecret); what != "" {
+			i.done.Differing++
+			i.done.warn(e.line, "token %s is there already, with %s, and stays as it is", bySecret.ID, what)
+		}
 	}
 	return fresh, nil
 }
@@ -211,6 +255,22 @@ func (e entry) repeats(byID, bySecret *token.Token) error {
 		return conflict("token %s is there already, but not revoked as it is here: revoke it first", bySecret.ID)
 	}
 	return nil
+}
+
+// differs says what the token that is there has otherwise than the entry's; "": nothing
+// of what it may do.
+func (e entry) differs(there *token.Token) string {
+	owner := there.Owner != e.token.Owner
+	grants := !slices.EqualFunc(there.Grants, e.token.Grants, token.EqualGrant)
+	switch {
+	case owner && grants:
+		return "another owner and other grants"
+	case owner:
+		return "another owner"
+	case grants:
+		return "other grants"
+	}
+	return ""
 }
 
 // explain says where in the input a store's error belongs.

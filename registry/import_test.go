@@ -70,7 +70,7 @@ func TestImportedRecord(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "result", done, ImportResult{Stored: 1})
+			equal(t, "stored", done.Stored, 1)
 			got, err := d.get(t.Context(), "7")
 			if err != nil {
 				t.Fatal(err)
@@ -207,6 +207,50 @@ func TestImportGuessable(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "result, again", done, ImportResult{Skipped: 4})
+}
+
+// What is taken, or left as it is, and probably not meant so is said.
+func TestImportWarns(t *testing.T) {
+	t.Parallel()
+	d := newDesk(withScopes("stories:read", "assets:read"))
+	line := func(secret, owner, scopes string) string {
+		return `{"name":"n","secret":"an-old-systems-token-` + secret + `","owner":"` + owner + `","grants":[{"scopes":["` + scopes + `"]}]}`
+	}
+	done, err := d.lines(t,
+		line("1", "alice", "storeis:read"), line("2", "alice", `storeis:read","stories:*","Stories:*`), line("3", "alice", "*"),
+		line("3", "bob", "*")) // the same secret in one file
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(done.Warnings[0], "line 4: token ") || !strings.HasSuffix(done.Warnings[0], " is there already, with another owner, and stays as it is") {
+		t.Errorf("it warns of %q, want of line 4 first", done.Warnings)
+	}
+	equal(t, "scopes named", done.Warnings[1:], []string{
+		`line 1: scope "storeis:read": the catalog has none like it; the nearest: stories:read, assets:read`,
+		`line 2: scope "Stories:*": the catalog has none like it; the nearest: stories:read, assets:read`,
+	})
+	done.Warnings = nil
+	equal(t, "result", done, ImportResult{Stored: 3, Skipped: 1, Differing: 1, UnknownScopes: 2})
+
+	done, err = d.lines(t, line("1", "alice", "storeis:read"), line("2", "bob", "assets:read"), line("3", "alice", "assets:read"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"line 2: token ", ", with another owner and other grants,", "line 3: token ", ", with other grants,"} {
+		if !strings.Contains(done.Warnings[i/2], want) {
+			t.Errorf("it warns %q, want %q", done.Warnings[i/2], want)
+		}
+	}
+	done.Warnings = nil
+	equal(t, "result, again", done, ImportResult{Skipped: 3, Differing: 2})
+
+	many := make([]string, 2*maxWarnings)
+	for i := range many {
+		many[i] = line("1", "carol", "*")
+	}
+	if done, err = d.lines(t, many...); err != nil || done.Differing != len(many) || len(done.Warnings) != maxWarnings {
+		t.Errorf("%d lines: %d differing, %d warnings, %v, want them all, %d and no error", len(many), done.Differing, len(done.Warnings), err, maxWarnings)
+	}
 }
 
 func TestImportAgain(t *testing.T) {

@@ -319,6 +319,10 @@ func TestTokenListAndEnd(t *testing.T) {
 	if out := p.succeed(t, lines.String(), "token", "import", "-"); out != "1200 tokens imported, 0 there already\n" {
 		t.Errorf("token import prints %q", out)
 	}
+	const other = `{"owner":"other","name":"bulk","secret":"a-secret-of-another-system-a"}`
+	if out := p.succeed(t, other, "token", "import", "-"); !regexp.MustCompile("^line 1: token [0-9a-z]+ is there already, with another owner, and stays as it is\n1 token there already with another owner.*\n0 tokens imported, 1 there already\n$").MatchString(out) {
+		t.Errorf("token import of what is there with another owner prints %q", out)
+	}
 	if p.asked(t, &list, "token", "list", "--owner", "bulk"); len(list.Tokens) != imported || list.Next != "" {
 		t.Errorf("token list has %d tokens and next %q, want all %d", len(list.Tokens), list.Next, imported)
 	}
