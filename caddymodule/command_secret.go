@@ -13,7 +13,8 @@ import (
 )
 
 // readSecret reads a secret from standard input, where it stays out of the
-// history of shells and the lists of processes. A terminal doesn't show it.
+// history of shells and the lists of processes. A terminal doesn't show it. It may be
+// given as in the header Authorization: no secret has a blank in it.
 func readSecret(cmd *cobra.Command) (string, error) {
 	in := io.LimitReader(cmd.InOrStdin(), 2*token.MaxSecretLength) // a longer one is refused, whatever follows
 	read := func(w io.Writer) error {
@@ -41,6 +42,9 @@ func readSecret(cmd *cobra.Command) (string, error) {
 		return "", fmt.Errorf("reading the secret: %w", err)
 	}
 	secret := strings.TrimSpace(string(text))
+	if scheme, credential, ok := strings.Cut(secret, " "); ok && strings.EqualFold(scheme, "bearer") {
+		secret = strings.TrimSpace(credential)
+	}
 	if secret == "" {
 		return "", usageErrorf("want a secret on standard input; it is empty")
 	}

@@ -303,7 +303,8 @@ func tokenVerifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Show the token of a secret read from standard input",
 		Long: `Reads a secret from standard input, without showing it, and prints its token. A
-token that has expired or was revoked is printed, too: see its status.`,
+token that has expired or was revoked is printed, too: see its status. The word
+Bearer may stand before the secret.`,
 		Example: `  patgate token verify
   patgate token verify --json < secret.txt | jq -r .status`,
 		Args: wantArgs(),

@@ -37,7 +37,7 @@ token stands where its id says, whatever its created_at.`,
 	status := flags.String("status", "all", "only tokens with this `STATUS`: active, expired, revoked, or all")
 	flags.String("space", "", "only tokens for the space with this `ID`")
 	flags.String("scope", "", "only tokens with this `SCOPE`")
-	flags.String("text", "", "only tokens with this `TEXT` in their name, description, owner or id, whatever the case")
+	flags.String("text", "", "only tokens with this `TEXT` in their name, description, owner or id, or as their hint, whatever the case")
 	flags.Var(aWhile.in(new(string)), "expiring", "only tokens that expire within this `DURATION`, as in 14d")
 	flags.Var(aWhile.in(new(string)), "unused", "only tokens that were neither made nor used for this `DURATION`, as in 30d")
 	sort := flags.String("sort", registry.SortCreated, "the `ORDER`: "+strings.Join(registry.Sorts(), ", ")+"; with a - before it, the other way round")

@@ -25,7 +25,7 @@ type Query struct {
 	Status string  // "active", "expired" or "revoked"; "" or "all": any, but see Expiring and Unused
 	Space  string  // with a grant that covers this space; "": any
 	Scope  string  // with a grant that covers this scope, or one that implies it; "": any
-	Text   string  // that is in the name, the description, the owner or the id, whatever the case; "": any
+	Text   string  // that is in the name, the description, the owner or the id, or is the hint, whatever the case; "": any
 
 	// Expiring selects those that expire within this time (14d), and Unused those
 	// that were neither made nor used for so long (30d); "": any. With either, an

@@ -75,6 +75,11 @@ func TestListSelectsAndSorts(t *testing.T) {
 			d.use(id, d.now.Add(4*day))
 		}
 	}
+	newest, _, err := d.Operator(cli).List(ctx, Query{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hint := newest[0].Hint
 	d.now = d.now.Add(5 * day) // Backup of bob has expired
 
 	for _, c := range []struct {
@@ -95,6 +100,9 @@ func TestListSelectsAndSorts(t *testing.T) {
 		{"a text in a description and an owner", Query{Text: "nIGHT"}, "backup Nightingale, deploy alice"},
 		{"a text in a name", Query{Text: "back"}, "backup Nightingale, Backup bob"},
 		{"a text of one owner", Query{Text: "ci", Owner: new("bob")}, "ci bob"},
+		{"a hint", Query{Text: hint}, "ci bob"},
+		{"a hint as people type it", Query{Text: strings.ToUpper(strings.TrimSuffix(hint, "…"))}, "ci bob"},
+		{"a part of all hints", Query{Text: "pat"}, ""},
 		{"no such text", Query{Text: "nothing"}, ""},
 
 		{"expiring in a week", Query{Expiring: "7d"}, "deploy alice"},

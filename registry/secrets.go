@@ -46,15 +46,15 @@ func (r *Registry) find(ctx context.Context, secret string) (found store.Found, 
 }
 
 // Verify returns the token of a secret, whatever its status is. ErrMalformed,
-// ErrUnknown and ErrRetired say why there is none; a replaced secret still is its
-// token's during the overlap of the regeneration.
+// ErrUnknown and ErrRetired say why there is none, the last with the token's id; a
+// replaced secret still is its token's during the overlap of the regeneration.
 func (r *Registry) Verify(ctx context.Context, secret string) (*token.Token, error) {
 	found, _, err := r.find(ctx, secret)
 	switch {
 	case err != nil:
 		return nil, err
 	case !found.Current && !r.clock().Before(found.Until):
-		return nil, ErrRetired
+		return nil, fmt.Errorf("%w, %s", ErrRetired, found.Token.ID)
 	}
 	return r.withUse(ctx, found.Token)
 }

@@ -14,8 +14,8 @@ type Query struct {
 	Status token.Status // with this status at Now; "": any
 	Space  string       // with a grant that covers this space; "": any
 	Scopes []string     // with a grant that covers one of these scopes; none: any
-	// Text is in the name, the description, the owner or the id, whatever the
-	// case; "": any.
+	// Text is in the name, the description, the owner or the id, or is the hint, whatever
+	// the case; "": any.
 	Text string
 	// ExpiresBy selects tokens that expire after Now, and at this time at the
 	// latest; zero: any.
@@ -50,8 +50,12 @@ func (q *Query) Selects(t *token.Token) bool {
 }
 
 // says reports whether one of the texts people know t by contains text, which is
-// in lower case.
+// in lower case, or its hint is it: all hints begin alike.
 func says(t *token.Token, text string) bool {
+	const cut = "…"
+	if t.Hint != "" && strings.TrimSuffix(text, cut) == strings.ToLower(strings.TrimSuffix(t.Hint, cut)) {
+		return true
+	}
 	return slices.ContainsFunc([]string{t.Name, t.Description, t.Owner, t.ID}, func(s string) bool {
 		return strings.Contains(strings.ToLower(s), text)
 	})

@@ -200,7 +200,7 @@ func TestTokenCommands(t *testing.T) {
 
 	var renewed madeJSON
 	p.asked(t, &renewed, "token", "regenerate", id, "--overlap", "1h", "--expires-in", "12h")
-	for _, s := range []string{secret + "\n", renewed.Secret} {
+	for _, s := range []string{secret + "\n", renewed.Secret, "Bearer " + secret, "bearer  " + renewed.Secret} {
 		if out := p.succeed(t, s, "token", "verify"); !strings.Contains(out, id) {
 			t.Errorf("token verify prints %s, want the token %s", out, id)
 		}
@@ -214,8 +214,8 @@ func TestTokenCommands(t *testing.T) {
 	if out := p.succeed(t, "", "token", "show", id); strings.Contains(out, "secret before") {
 		t.Errorf("token show prints %s, and the secret before works no more", out)
 	}
-	if o := p.try(t, secret, "token", "verify"); o.exit != 1 || !strings.Contains(o.stderr, "replaced") {
-		t.Errorf("token verify of a replaced secret: %+v", o)
+	if o := p.try(t, secret, "token", "verify"); o.exit != 1 || !strings.Contains(o.stderr, "replaced by a newer one of its token, "+id) {
+		t.Errorf("token verify of a replaced secret: %+v, want it to name the token %s", o, id)
 	}
 
 	log, err := os.ReadFile(filepath.Join(p.dir, "server.log"))
