@@ -30,6 +30,9 @@ func (h *Handler) SourceHeaders() []string { return h.policy.SourceHeaders() }
 // Denies implements caddyroutes.Gate.
 func (h *Handler) Denies() bool { return h.policy.Denies() }
 
+// RouteBelow implements caddyroutes.Gate.
+func (h *Handler) RouteBelow(path string) string { return h.policy.RouteBelow(path) }
+
 // String names the site.
 func (s site) String() string {
 	name := "(any host)"

@@ -3,6 +3,7 @@ package policy
 import (
 	"iter"
 	"slices"
+	"strings"
 )
 
 // Policy is a compiled policy. Immutable; safe for concurrent use.
@@ -107,6 +108,18 @@ func (p *Policy) Default() string {
 
 // Denies reports whether requests that no route matches are rejected.
 func (p *Policy) Denies() bool { return p.fallback == nil && !p.site.report }
+
+// RouteBelow returns the first route whose pattern begins with the segments of a path, as
+// "route GET /x (Caddyfile:3)", or "".
+func (p *Policy) RouteBelow(path string) string {
+	path = strings.TrimSuffix(path, "/") + "/"
+	for _, r := range p.routes {
+		if strings.HasPrefix(r.Pattern+"/", path) {
+			return r.name() + r.written()
+		}
+	}
+	return ""
+}
 
 // ByHost returns a route for which the host of a request says which space or resource
 // it is for, or nil.

@@ -13,6 +13,7 @@ const (
 	warnPassedBy = "passed_by"         // what comes past a gate
 	warnChanged  = "changed_behind"    // what a gate has judged, or said
 	warnTwice    = "gate_behind_gate"  // two that deny
+	warnStripped = "stripped_before"   // the prefix of a route
 	warnEmpty    = "empty_before"      // what a gate says, before it
 	warnConsole  = "console_signed_in" // a token can't describe itself
 	warnUnasked  = "not_asked_about"   // what a proxy that asks takes for a permission

@@ -94,6 +94,9 @@ func readGate(raw json.RawMessage) (caddyroutes.Gate, error) {
 func (g *gate) Place() string           { return g.at }
 func (g *gate) SourceHeaders() []string { return g.policy.SourceHeaders() }
 func (g *gate) Denies() bool            { return g.policy.Denies() }
+func (g *gate) RouteBelow(p string) string {
+	return g.policy.RouteBelow(p)
+}
 func (g *gate) IdentityNames() []string {
 	if g.IdentityHeaders.Signed != nil {
 		return []string{"X-Patgate-Identity"}
@@ -442,6 +445,23 @@ func TestCheckGatesBehindGates(t *testing.T) {
 		{"handle /a/* { GATE; reverse_proxy a }; handle { GATE; reverse_proxy a }", ""},
 		{"route { GATE; rewrite * /x{uri}; GATE; reverse_proxy a }", ""},
 		{"GATE; reverse_proxy a; handle_errors { GATE; respond x }", ""},
+	} {
+		wantWarnings(t, row[0], checked(t, row[0]), row[1])
+	}
+}
+
+// What is cut off before a gate isn't in the paths that it judges.
+func TestCheckStripped(t *testing.T) {
+	const gate = "patgate { default deny; route GET /api/b any; route GET /b any }; "
+	const warned = "/api is cut off before this gate, as by handle_path, and the pattern of route GET /api/b (Caddyfile:"
+	for _, row := range [][2]string{
+		{"handle_path /api/* { " + gate + "reverse_proxy a }", warned},
+		{"route { uri strip_prefix /api; " + gate + "reverse_proxy a }", warned},
+		{"handle_path /ap/* { " + gate + "reverse_proxy a }", ""},
+		{"handle /api/* { " + gate + "reverse_proxy a }", ""},
+		{"handle_path /api/* { GATE; reverse_proxy a }", ""},
+		{"handle_path /api/* { rewrite * /api{uri}; " + gate + "reverse_proxy a }", ""},
+		{"@old path /api/*; route { uri @old strip_prefix /api; " + gate + "reverse_proxy a }", ""},
 	} {
 		wantWarnings(t, row[0], checked(t, row[0]), row[1])
 	}

@@ -28,6 +28,7 @@ type way struct {
 	root     string   // of files
 	fixed    bool     // their path is from the configuration: clients can't choose it
 	moved    bool     // they were rewritten
+	stripped string   // the prefix that was cut off from their path
 	asked    bool     // patgate_authorize answers what gates let through
 	signedIn bool     // by another handler than a gate
 	verified bool     // another server has let them through, as in forward_auth
@@ -263,6 +264,7 @@ func (f *flow) rewrite(r *route, h *handler) {
 		f.moved, f.sent = true, f.facts
 	}
 	f.forget()
+	f.stripped = h.Strip
 	if h.URI == "" || strings.HasPrefix(h.URI, "?") {
 		return
 	}

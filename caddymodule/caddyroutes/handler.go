@@ -31,6 +31,7 @@ type handler struct {
 	Status           caddyhttp.WeakString `json:"status_code"` // to answer; as a number, a placeholder is 0
 	// Of those that change requests.
 	URI      string                      `json:"uri"`
+	Strip    string                      `json:"strip_path_prefix"`
 	Request  headerOps                   `json:"request"`
 	Headers  struct{ Request headerOps } `json:"headers"`
 	Response struct {

@@ -32,6 +32,9 @@ type Gate interface {
 	IdentityNames() []string
 	// Denies reports whether it rejects requests that none of its routes is for.
 	Denies() bool
+	// RouteBelow returns a route whose pattern begins with the path, and where it is
+	// written; "": there is none.
+	RouteBelow(path string) string
 }
 
 // Site is a gate with the hosts whose requests come to it.

@@ -94,7 +94,7 @@ func (w *walk) fail(f flow, status int) {
 		} else if f.moved {
 			f.forget()
 		}
-		f.status, f.catch, f.fixed = status, c.outer, false
+		f.status, f.catch, f.fixed, f.stripped = status, c.outer, false, ""
 		c.failed = append(c.failed, f)
 	}
 }
@@ -258,6 +258,7 @@ func (w *walk) judge(gate Gate, flows []flow) []flow {
 		p.reached = true
 	}
 	p.before = len(w.places)
+	w.checkStripped(gate, flows)
 	for i := range flows {
 		f := &flows[i]
 		p.asked = p.asked || f.asked
@@ -281,6 +282,19 @@ func (w *walk) judge(gate Gate, flows []flow) []flow {
 		f.gates = union(f.gates, gate)
 	}
 	return flows
+}
+
+// checkStripped finds that the gate has a route with the prefix that was cut off from the
+// paths of all requests that come to it.
+func (w *walk) checkStripped(gate Gate, flows []flow) {
+	if len(flows) == 0 || flows[0].stripped == "" || len(w.invoked) > 0 ||
+		slices.ContainsFunc(flows, func(f flow) bool { return f.stripped != flows[0].stripped }) {
+		return
+	}
+	prefix := flows[0].stripped
+	if route := gate.RouteBelow(prefix); route != "" {
+		w.oddities.add(gate, warnStripped, prefix+" is cut off before this gate, as by handle_path, and the pattern of "+route+" begins with it: write the pattern without it, or use handle")
+	}
 }
 
 // again finds that all requests which another gate has let through come to this one, and
