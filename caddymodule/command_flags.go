@@ -61,23 +61,30 @@ func wantArgs(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// checkText refuses what can't be sent as JSON: it would arrive as something else.
+// checkText refuses what can't be sent as JSON, which would arrive as something else, and
+// secrets: the server logs the addresses it is asked for, and who has made what.
 func checkText(cmd *cobra.Command, args []string) (err error) {
+	const secret = "has a secret in it, which would be logged (\"token verify\" tells the id of a secret)"
 	for _, arg := range args {
 		if !utf8.ValidString(arg) {
 			return usageErrorf("an argument is not valid UTF-8")
 		}
+		if token.HasSecret(arg) {
+			return usageErrorf("an argument " + secret)
+		}
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if !utf8.ValidString(f.Value.String()) {
+		if text := f.Value.String(); !utf8.ValidString(text) {
 			err = usageErrorf("--%s: not valid UTF-8", f.Name)
+		} else if token.HasSecret(text) {
+			err = usageErrorf("--%s "+secret, f.Name)
 		}
 	})
 	return err
 }
 
 // checkIDs refuses what can't be a token's id before it is sent: the server logs
-// the addresses it is asked for, and what was given may be a secret.
+// the addresses it is asked for, and what was given may be a mistyped secret.
 func checkIDs(ids ...string) error {
 	for _, id := range ids {
 		if err := token.ValidID(id); err != nil {

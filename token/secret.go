@@ -83,10 +83,34 @@ func Inspect(prefix, secret string) Form {
 	return WellMade
 }
 
+// HasSecret reports whether a text has one of patgate's secrets in it, under whatever
+// prefix.
+func HasSecret(text string) bool {
+	const behind = 1 + randomLength + checksumLength
+	for i := range len(text) - behind + 1 {
+		for from := i - 1; text[i] == '_' && from >= max(0, i-maxPrefix); from-- {
+			if Inspect(text[from:i], text[from:i+behind]) == WellMade {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// noSecret refuses a text with a secret in it, for people would read it, and logs.
+func noSecret(what, s string) error {
+	if HasSecret(s) {
+		return fmt.Errorf("%s: has a secret in it, which everybody would see", what)
+	}
+	return nil
+}
+
+const maxPrefix = 20
+
 // ValidPrefix returns why prefix can't begin patgate's secrets, or nil.
 func ValidPrefix(prefix string) error {
-	if prefix == "" || len(prefix) > 20 {
-		return fmt.Errorf("prefix: want 1 to 20 characters, got %d", len(prefix))
+	if prefix == "" || len(prefix) > maxPrefix {
+		return fmt.Errorf("prefix: want 1 to %d characters, got %d", maxPrefix, len(prefix))
 	}
 	for i := 0; i < len(prefix); i++ {
 		if !isAlnum(prefix[i]) && (prefix[i] != '_' || i == 0 || i == len(prefix)-1) {

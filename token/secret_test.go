@@ -148,6 +148,20 @@ func TestHintOf(t *testing.T) {
 	}
 }
 
+func TestHasSecret(t *testing.T) {
+	known := "pat_0123456789ABCDEFGHIJKLMNOPQRST1fukiD"
+	for text, want := range map[string]bool{
+		known: true, "my " + known: true, "Bearer " + known + ", I think": true, "x/" + known + "xyz": true, "_" + known: true,
+		NewSecret("a"): true, NewSecret("acme_live"): true, NewSecret("twentycharactersatmo"): true,
+		"": false, "_": false, known[3:]: false, known[:len(known)-1]: false, known[:len(known)-1] + "E": false, "the pat of ci": false,
+		"user_5f4dcc3b5aa765d61d8327deb882cf99aabbccdd": false, NewID(time.Now()): false,
+	} {
+		if got := HasSecret(text); got != want {
+			t.Errorf("HasSecret(%q) = %v, want %v", text, got, want)
+		}
+	}
+}
+
 // Errors have no secrets in them, and say what they say otherwise.
 func TestMasked(t *testing.T) {
 	secret := NewSecret("my_pat")

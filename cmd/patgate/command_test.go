@@ -489,6 +489,7 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	const secret = "pat_000000000000000000000000000000aaaaaa"
+	const wellMade = "pat_0123456789ABCDEFGHIJKLMNOPQRST1fukiD"
 	if err := os.WriteFile(filepath.Join(p.dir, "secret.jsonl"), []byte("{\""+secret+"\":1}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -566,6 +567,10 @@ func TestRefusals(t *testing.T) {
 		{[]string{"owner", "set", "o", "--enable", "--disable"}, 2, "--enable and --disable contradict"},
 		{[]string{"owner", "set", ""}, 2, "want ID, got an empty argument"},
 		{[]string{"owner", "set", "o", "--full", "--space", "1"}, 2, "leave --space out"},
+		{[]string{"owner", "set", wellMade}, 2, "an argument has a secret in it, which would be logged"},
+		{[]string{"token", "create", "--name", "n of " + wellMade, "--full"}, 2, "--name has a secret in it"},
+		{[]string{"token", "list", "--text", wellMade}, 2, "--text has a secret in it"},
+		{[]string{"token", "delete", "--owner", wellMade}, 2, "--owner has a secret in it"},
 		{[]string{"owner", "show", "nobody"}, 1, `owner "nobody": has no record`},
 		{[]string{"status", "--address", "localhost:1"}, 1, "no server answers at localhost:1"},
 		{[]string{"status", "--address", "unix//nosuch.sock"}, 1, "is patgate running?"},
@@ -623,7 +628,7 @@ func TestRefusals(t *testing.T) {
 		if o.exit != test.exit || !strings.Contains(o.stderr, test.error) {
 			t.Errorf("patgate %s: exit status %d, %q; want %d, %q", strings.Join(test.args, " "), o.exit, o.stderr, test.exit, test.error)
 		}
-		if strings.Contains(o.stderr, secret) {
+		if strings.Contains(o.stderr, secret) || strings.Contains(o.stderr, wellMade) {
 			t.Errorf("patgate %s repeats the secret", strings.Join(test.args[:2], " "))
 		}
 		if hint := "--help"; (o.exit == 2) != strings.Contains(o.stderr, hint) {
