@@ -80,6 +80,11 @@ func (a *asking) askSecret(path string, in any) error {
 		id := made.Token.ID
 		return fmt.Errorf("the secret of token %s is lost, for it can't be shown: %w; make another with \"patgate token regenerate %s\"", id, err, id)
 	}
+	for _, warning := range made.Warnings {
+		if !a.json { // where they are in the answer
+			fmt.Fprintln(a.cmd.ErrOrStderr(), "note:", warning)
+		}
+	}
 	return nil
 }
 

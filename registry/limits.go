@@ -119,6 +119,25 @@ func (r *Registry) withinCeiling(o *token.Owner, grants []token.Grant) error {
 	return nil
 }
 
+// Warnings say why a token that an operator makes can't do what it says: its owner's
+// record limits operators in nothing else.
+func (a *Account) Warnings(ctx context.Context, t *token.Token) (warnings []string) {
+	if a.owner != nil || t.Owner == "" {
+		return nil
+	}
+	o, err := a.registry.ownerRecord(ctx, t.Owner)
+	if err != nil {
+		return nil // the token is there all the same, and its secret must be shown
+	}
+	if !o.Enabled {
+		warnings = append(warnings, fmt.Sprintf("owner %q is disabled: the token doesn't work", o.ID))
+	}
+	if err := a.registry.withinCeiling(o, t.Grants); err != nil {
+		warnings = append(warnings, err.Error())
+	}
+	return warnings
+}
+
 // beyond names something in g that the ceiling doesn't cover; "": there is
 // nothing.
 func (r *Registry) beyond(g token.Grant, ceiling []token.Grant) string {

@@ -260,6 +260,21 @@ func TestSecretUnread(t *testing.T) {
 	}
 }
 
+// Who makes a token that the owner's record doesn't allow is told.
+func TestTokenOfDisabledOwner(t *testing.T) {
+	t.Parallel()
+	p := newTokenServer(t)
+	p.succeed(t, "", "owner", "set", "alice", "--disable")
+	const note = "owner \"alice\" is disabled: the token doesn't work"
+	if o := p.try(t, "", "token", "create", "--name", "n", "--owner", "alice", "--full"); o.exit != 0 || o.stderr != "note: "+note+"\n" {
+		t.Errorf("token create for a disabled owner: %+v, want the note %s", o, note)
+	}
+	var warned struct{ Warnings []string }
+	if p.asked(t, &warned, "token", "create", "--name", "n", "--owner", "alice", "--full"); !slices.Equal(warned.Warnings, []string{note}) {
+		t.Errorf("token create --json for a disabled owner warns %q", warned.Warnings)
+	}
+}
+
 // A backup of the running server's store is a store, with all that was in it.
 func TestStoreBackup(t *testing.T) {
 	t.Parallel()

@@ -44,6 +44,8 @@ func NewScopes(c *policy.Catalog) Scopes {
 type TokenSecret struct {
 	Token  token.View `json:"token"`
 	Secret string     `json:"secret"`
+	// Warnings are for operators: why the token can't do what it says.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Complete reports whether this was the answer of patgate, and not of another server.

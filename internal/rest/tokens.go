@@ -67,7 +67,7 @@ func (c *Call) secret(t *token.Token, secret string, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return TokenSecret{Token: c.Account.View(t), Secret: secret}, nil
+	return TokenSecret{Token: c.Account.View(t), Secret: secret, Warnings: c.Account.Warnings(c.R.Context(), t)}, nil
 }
 
 func (c *Call) revoked(ids []string, err error) (any, error) {
