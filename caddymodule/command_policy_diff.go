@@ -28,6 +28,9 @@ site that decide about requests on all of its routes. The file - is standard inp
 	adapter := cmd.Flags().StringP("adapter", "a", "", "config adapter (default: caddyfile, unless a file is JSON)")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, files []string) error {
+		if files[0] == "-" && files[1] == "-" {
+			return usageErrorf("OLD and NEW can't both be -: standard input is read once")
+		}
 		before, err := readConfiguration(files[0], *adapter, cmd.InOrStdin())
 		if err != nil {
 			return err

@@ -101,6 +101,9 @@ by the user that the server runs as, and start the server.`,
 		Args: wantArgs("FILE"),
 	}
 	return askingCommand(cmd, func(a *asking, args []string) error {
+		if args[0] == "-" {
+			return usageErrorf("a backup is looked over before it gets its name, and so goes to a file: name one, ./- if need be")
+		}
 		status, err := a.backUp(args[0])
 		if err != nil {
 			return err

@@ -614,6 +614,8 @@ func TestRefusals(t *testing.T) {
 		{[]string{"token", "pattern", "--config", "nosuch"}, 1, "no such file"},
 		{[]string{"owner", "set", "o", "--max-tokens", "-1"}, 2, "want a number from 0"},
 		{[]string{"policy", "diff", "a"}, 2, "want OLD NEW"},
+		{[]string{"policy", "diff", "-", "-"}, 2, "can't both be -"},
+		{[]string{"store", "backup", "-"}, 2, "goes to a file"},
 		{[]string{"policy", "explain", "GET"}, 2, "want METHOD URL, got 1 argument"},
 		{[]string{"policy", "explain", "GET", "/", "--token", secret}, 2, "id: want 1 to 36 characters"},
 		{[]string{"policy", "explain", "GET", "/", "--token", "x", "--secret-stdin"}, 2, "--token and --secret-stdin contradict"},
