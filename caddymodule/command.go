@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/patgate/patgate/token"
 )
@@ -87,6 +88,10 @@ func adopt(cmd *cobra.Command) {
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true // run says it
 	cmd.DisableFlagsInUseLine = true
 	cmd.SetHelpTemplate(helpTemplate) // without Caddy's footer
+	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], cobra.ShellCompRequestCmd) {
+		// Help takes these quotes away, cobra's completion shows them.
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
+	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fail(cmd, usageError(flagError(err)))
 	})

@@ -72,7 +72,7 @@ directory and in memory, and nothing is left behind.`,
   patgate demo --listen 127.0.0.1:9999`,
 		Args: wantArgs(),
 	}
-	listen := cmd.Flags().String("listen", "127.0.0.1:8080", "address to serve on; another port is taken if it is in use")
+	listen := cmd.Flags().String("listen", "127.0.0.1:8080", "`ADDRESS` to serve on; another port is taken if it is in use")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP, syscall.SIGPIPE)
 		defer stop()

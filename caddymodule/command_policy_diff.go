@@ -25,7 +25,7 @@ site that decide about requests on all of its routes. The file - is standard inp
   git show HEAD:Caddyfile | patgate policy diff - Caddyfile --json`,
 		Args: wantArgs("OLD", "NEW"),
 	}
-	adapter := cmd.Flags().StringP("adapter", "a", "", "config adapter (default: caddyfile, unless a file is JSON)")
+	adapter := cmd.Flags().StringP("adapter", "a", "", "`NAME` of the config adapter (default: caddyfile, unless a file is JSON)")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, files []string) error {
 		if files[0] == "-" && files[1] == "-" {

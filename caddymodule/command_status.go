@@ -48,7 +48,7 @@ func printStatus(w io.Writer, s serverStatus) {
 	}
 	printSheet(w, append(fields,
 		field{"feed", feedText(s.Feed, now)},
-		field{"cache", fmt.Sprintf("%s held of %d, %d unknown ones remembered", counted(s.Cache.Tokens, "token"), s.Cache.Size, s.Cache.Unknown)},
+		field{"cache", fmt.Sprintf("%s held of %d, %s remembered", counted(s.Cache.Tokens, "token"), s.Cache.Size, counted(s.Cache.Unknown, "unknown one"))},
 		field{"staleness", fmt.Sprintf("held tokens are read again after %s, and serve for %s while the store can't be asked", s.Cache.TTL, s.Cache.MaxStale)},
 		field{"lookups", fmt.Sprintf("%d held, %d known to be unknown, %d missed", s.Cache.Hits, s.Cache.NegativeHits, s.Cache.Misses)},
 		field{"store reads", fmt.Sprintf("%d, %d failed; %d lookups served all the same", s.Cache.StoreReads, s.Cache.StoreErrors, s.Cache.Stale)},

@@ -98,8 +98,9 @@ func (k *keeper) run(ctx context.Context) {
 		case <-k.prune.C:
 			k.prune.Reset(pruneEvery) // first: others that come into force meanwhile wait for nothing
 			limits := k.limits.Load()
-			err := k.store.PruneEvents(ctx, limits.age(), limits.count())
-			k.failed("old events can't be removed", err)
+			if err := k.store.PruneEvents(ctx, limits.age(), limits.count()); err != nil {
+				k.failed("old events can't be removed", err)
+			}
 		}
 	}
 }
@@ -109,7 +110,9 @@ func (k *keeper) report(ctx context.Context, r retiredUse) {
 	if err == nil {
 		err = reg.ReportRetired(ctx, r.id, r.from)
 	}
-	k.failed("that a replaced secret was used can't be recorded", err)
+	if err != nil {
+		k.failed("that a replaced secret was used can't be recorded", err)
+	}
 }
 
 // settle tells the store of the last uses, for whoever is about to read them.
@@ -123,7 +126,7 @@ func (k *keeper) settle() {
 // failed logs what could not be done, at most once a minute, unless it is because
 // the store is being closed.
 func (k *keeper) failed(what string, err error) {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) {
 		return
 	}
 	k.complaints.Do(func() { caddy.Log().Named("patgate").Error(what, zap.Error(err)) })

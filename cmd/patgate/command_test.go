@@ -662,6 +662,11 @@ func TestCompletion(t *testing.T) {
 		t.Errorf("completion bash prints %.200s", out)
 	}
 	p.succeed(t, "", "manpage", "--directory", p.dir)
+	cmd := p.command(t.Context(), "__complete", "token", "create", "--sc")
+	out, err := cmd.Output()
+	if err != nil || !strings.HasPrefix(string(out), "--scope\tSCOPE, or a pattern") {
+		t.Errorf("__complete prints %q, %v, want --scope as help has it", out, err)
+	}
 }
 
 // A secret that is no token's is explained as well, by a file as by the server.

@@ -32,7 +32,7 @@ that can be revoked at once.
 	$ patgate token create --help        tokens of the running server
 
 What isn't patgate's own (run, start, stop, reload, adapt, validate and others) is
-Caddy's.
+Caddy's, and so are the examples below: patgate stands for caddy in them.
 `
 
 func main() {
