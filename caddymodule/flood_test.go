@@ -31,6 +31,16 @@ func (c *counting) Find(ctx context.Context, d token.Digest) (store.Found, error
 	return c.Store.Find(ctx, d)
 }
 
+// await waits until the store has been asked so often.
+func (c *counting) await(t *testing.T, want int64) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); c.finds.Load() < want; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the store was asked %d times, want %d", c.finds.Load(), want)
+		}
+	}
+}
+
 // startCounting starts a server on a counting store. Caddy provisions one at a
 // time, so these tests are not parallel.
 func startCounting(t testing.TB, gate chan struct{}) (*gated, *counting) {
@@ -60,16 +70,16 @@ func (g *gated) from(addr, secret string) int {
 func TestFloodAtOnce(t *testing.T) {
 	gate := make(chan struct{})
 	g, c := startCounting(t, gate)
+	open := sync.OnceFunc(func() { close(gate) })
+	defer open()
 	const senders, limit = 300, 20
 	var sending sync.WaitGroup
 	var answers [600]atomic.Int64
 	for range senders {
 		sending.Go(func() { answers[g.from("192.0.2.1:1", token.NewSecret("pat"))].Add(1) })
 	}
-	for c.finds.Load() < limit {
-		time.Sleep(time.Millisecond)
-	}
-	close(gate)
+	c.await(t, limit)
+	open()
 	sending.Wait()
 	if n := c.finds.Load(); n != limit {
 		t.Errorf("the store was asked %d times, want %d", n, limit)
@@ -111,9 +121,7 @@ func TestFloodOfAbortedRequests(t *testing.T) {
 		g.server.ServeHTTP(w, arrived(r))
 		status = w.Code
 	}
-	for c.finds.Load() < limit { // the last of them is on its way
-		time.Sleep(time.Millisecond)
-	}
+	c.await(t, limit) // the last of them is on its way
 	if n := c.finds.Load(); n != limit || status != http.StatusTooManyRequests {
 		t.Errorf("the store was asked %d times, want %d; the last request was answered %d, want 429", n, limit, status)
 	}

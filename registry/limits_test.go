@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -170,11 +170,12 @@ func TestLastPlace(t *testing.T) {
 	o.MaxTokens = places
 	d.store.owners["alice"] = o.Encode(nil)
 	errs := make([]error, contenders)
-	var all sync.WaitGroup
+	var all, arrived sync.WaitGroup
+	arrived.Add(contenders)
 	for i := range errs {
 		all.Go(func() {
 			// As the admin API and the console do, each with a Registry of its own.
-			_, _, errs[i] = New(hesitantStore{d.store}, usualRules(), Options{}).Operator(cli).Create(t.Context(), NewToken{Name: "ci", Owner: "alice", Full: true})
+			_, _, errs[i] = New(hesitantStore{d.store, &arrived}, usualRules(), Options{}).Operator(cli).Create(t.Context(), NewToken{Name: "ci", Owner: "alice", Full: true})
 		})
 	}
 	all.Wait()
@@ -190,12 +191,22 @@ func TestLastPlace(t *testing.T) {
 	equal(t, "tokens", len(d.store.tokens), places)
 }
 
-// hesitantStore lets others in between a count and what follows from it.
-type hesitantStore struct{ *fakeStore }
+// hesitantStore has all begin at the same moment, once they know the limit, and lets
+// others in between a count and what follows from it.
+type hesitantStore struct {
+	*fakeStore
+	arrived *sync.WaitGroup
+}
+
+func (s hesitantStore) Owner(ctx context.Context, id string) (*token.Owner, error) {
+	s.arrived.Done()
+	s.arrived.Wait()
+	return s.fakeStore.Owner(ctx, id)
+}
 
 func (s hesitantStore) Tokens(ctx context.Context, q store.Query) ([]*token.Token, string, error) {
 	tokens, next, err := s.fakeStore.Tokens(ctx, q)
-	time.Sleep(5 * time.Millisecond)
+	runtime.Gosched()
 	return tokens, next, err
 }
 
