@@ -58,7 +58,7 @@ func TestConfigurationOnStandardInput(t *testing.T) {
 		{caddyfile, "policy routes --config -", "/a", ""},
 		{asJSON, "policy routes --config -", "/a", ""},
 		{caddyfile, "policy diff - " + file, "0 differences", ""},
-		{caddyfile, "policy diff - -", "", "- is empty"},
+		{caddyfile, "policy diff - -", "", "can't both be -"},
 		{"", "policy check --config -", "", "- is empty"},
 		{":8080 {\n\tpatgate {\n\t\troute GET a any\n\t}\n}\n", "policy check --config -", "", "-:3"},
 		{caddyfile, "policy explain GET /a --config -", "token_missing", ""},
