@@ -17,20 +17,20 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	}
 	var errs []error
 	fail := func(err error) { errs = append(errs, err) } // nil is no failure
-	word := func(what, w string, possible ...string) bool {
-		got, err := OneOf(what, w, possible...)
+	says := func(word, what, said string, possible ...string) bool {
+		got, err := OneOf(what, said, possible...)
 		fail(err)
-		return got == possible[1]
+		return got == word
 	}
 	if !validRealm(p.Realm) {
 		fail(fmt.Errorf("realm %q: want visible ASCII characters without quotes and backslashes", p.Realm))
 	}
-	p.StripToken = word("forward_token", c.ForwardToken, "keep", "strip")
-	p.preflight = !word("cors_preflight", c.CORSPreflight, "forward", "deny")
+	p.StripToken = says("strip", "forward_token", c.ForwardToken, "keep", "strip")
+	p.preflight = says("forward", "cors_preflight", c.CORSPreflight, "forward", "deny")
+	p.semicolon = says("allow", "semicolon", c.Semicolon, "reject", "allow")
 	slash, err := OneOf("encoded_slash", c.EncodedSlash, slashWords...)
 	fail(err)
 	p.encodedSlash = slashes(max(0, slices.Index(slashWords, slash)))
-	p.semicolon = word("semicolon", c.Semicolon, "reject", "allow")
 	for _, text := range c.LetThrough {
 		credential, err := parseLetThrough(text)
 		fail(err)
@@ -101,15 +101,15 @@ func (p *Policy) addGroup(g *GroupConfig, outer settings, prefix string) error {
 		return fail(errors.New("a prefix can't end in a segment that takes all the rest"))
 	}
 	in, err := g.Settings.within(outer)
-	if err != nil {
-		return fail(err)
-	}
 	before := len(p.routes)
-	err = p.add(g, in, prefix)
-	if missing := p.checkParameters(&g.Settings, p.routes[before:]); missing != nil {
-		err = errors.Join(err, fail(missing))
+	inside := p.add(g, in, prefix)
+	if err == nil {
+		err = p.checkParameters(&g.Settings, p.routes[before:])
 	}
-	return err
+	if err != nil {
+		err = fail(err)
+	}
+	return errors.Join(inside, err)
 }
 
 // checkParameters refuses a path.<name> of a site or a group that none of its routes has

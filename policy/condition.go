@@ -49,8 +49,8 @@ func parseConditions(query string) ([]condition, error) {
 	return conditions, nil
 }
 
-// names reports whether a condition of the pattern is on this key.
-func (p *pattern) names(key string) bool {
+// dependsOn reports whether a condition of the pattern is on this key.
+func (p *pattern) dependsOn(key string) bool {
 	return slices.ContainsFunc(p.conditions, func(c condition) bool { return c.key == key })
 }
 

@@ -252,7 +252,7 @@ func (p *Policy) route(m *Match) {
 	m.Route = r
 	switch {
 	case m.Reason != Forward:
-	case m.restRoute && (r == nil || !r.pattern.names(restRoute)):
+	case m.restRoute && (r == nil || !r.pattern.dependsOn(restRoute)):
 		m.refuse("the query has rest_route, which is another path to WordPress")
 	case m.path.dotted && !m.path.dotsFit(r):
 		m.refuse(endsInDot)

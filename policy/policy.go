@@ -16,9 +16,9 @@ type Policy struct {
 	Own string
 
 	routes       []*Route // in the order they are written
-	tree         *node    // the same
+	tree         *node    // of them
 	fallback     *Route   // what default says for requests no route matches; nil: deny
-	site         settings // of requests that no route matches
+	site         settings // those of the site itself: of requests that no route matches, too
 	letThrough   []Credential
 	preflight    bool // cors_preflight forward
 	encodedSlash slashes

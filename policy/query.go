@@ -228,19 +228,26 @@ func (m *Match) lookUp(key string) (why string) {
 	}
 	if m.lookedUp.key != key {
 		m.lookedUp = lookup{key: key}
-		if l := &m.lookedUp; m.query != "" {
-			if l.n, l.why = queryValues(m.query, key, l.values[:]); l.why == "" && !m.charset.keepsValues(m.query, key) {
-				l.why = badCharset
-			}
-		}
-		if m.policy.semicolon && hasKey(strings.ReplaceAll(behindSemicolon(m.path.raw), "/", "&"), key) {
-			m.lookedUp.why = "the path has " + key + " behind a semicolon, where some servers have the query begin"
-		}
-		if hasKey(m.path.behindAmpersand(), key) {
-			m.lookedUp.why = "the path has " + key + " behind an ampersand, where some servers have the query begin"
-		}
+		m.lookedUp.why = m.lookedUp.find(m)
 	}
 	return m.lookedUp.why
+}
+
+// find looks for the key where some server has the query: in the path, and in the query.
+// It returns what makes it readable in two ways, or "".
+func (l *lookup) find(m *Match) (why string) {
+	switch {
+	case hasKey(m.path.behindAmpersand(), l.key):
+		return "the path has " + l.key + " behind an ampersand, where some servers have the query begin"
+	case m.policy.semicolon && hasKey(strings.ReplaceAll(behindSemicolon(m.path.raw), "/", "&"), l.key):
+		return "the path has " + l.key + " behind a semicolon, where some servers have the query begin"
+	case m.query == "":
+		return ""
+	}
+	if l.n, why = queryValues(m.query, l.key, l.values[:]); why == "" && !m.charset.keepsValues(m.query, l.key) {
+		return badCharset
+	}
+	return why
 }
 
 // queryValue returns the value of a key that must not stand there twice.

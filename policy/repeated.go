@@ -34,24 +34,32 @@ func (r *repeated) value(key, query string) (value *string, why string) {
 	return &r.values[r.now], ""
 }
 
+// next goes on to the next reading, if there is one.
+func (r *repeated) next() bool {
+	if r.now == len(r.values) {
+		return false
+	}
+	r.now++
+	return true
+}
+
 // strictest returns the route on which the request is to be judged, or nil, where
 // a key stands in the query more than once: the one that asks for all that is
 // asked for on the routes of the other readings. Where there is none, the request
 // is refused. first is the route of the reading that was followed first.
 func (p *Policy) strictest(m *Match, first *Route) *Route {
-	routes := [maxReadings + 1]*Route{first}
-	n := len(m.repeated.values) + 1
+	routes := []*Route{first}
 	strictest := first
-	for i := 1; i < n; i++ {
-		m.repeated.now = i
-		if routes[i] = p.lookFor(m); m.Reason != Forward {
+	for m.repeated.next() {
+		r := p.lookFor(m)
+		if m.Reason != Forward {
 			return nil
 		}
-		if !strictest.covers(routes[i], p.Catalog) {
-			strictest = routes[i]
+		if routes = append(routes, r); !strictest.covers(r, p.Catalog) {
+			strictest = r
 		}
 	}
-	for _, r := range routes[:n] {
+	for _, r := range routes {
 		if !strictest.covers(r, p.Catalog) {
 			m.refuse("the query has " + m.repeated.key + " twice")
 			return nil

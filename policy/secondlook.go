@@ -43,7 +43,7 @@ func (m *Match) lookAgain() {
 // all looks at the request in all its readings, until it is refused for one: then the
 // steps that follow do nothing. (A list of them would have Match escape to the heap.)
 func (l *look) all() {
-	l.alike()
+	l.walk()
 	l.beforeSemicolon()
 	l.byQueryValues()
 	l.byQueryPath()
@@ -114,37 +114,42 @@ func (m *Match) hasQueryPath() bool {
 // script, what is on no route there is closed, as it would be by itself; elsewhere
 // such queries are SvelteKit's, for the actions of a page.
 func (l *look) byQueryPath() {
-	m, p := l.m, l.m.policy
+	m := l.m
 	if m.Reason != Forward || !m.hasQueryPath() {
 		return
 	}
 	below, script := m.path.directory()
 	strict := script || m.path.raw == below+"/"
 	for _, path := range m.queryPaths() {
-		others := make([]reading, 2)
-		for i, text := range [...]string{path, below + path} {
-			others[i].rule = routesByQuery
-			if why := others[i].parse(text, p.encodedSlash, p.semicolon); why != "" {
-				m.refuse("the query begins with a path, by which some servers route, and " + why)
-				return
-			}
-			judged := m.path
-			m.path = others[i].pathText
-			found := p.lookFor(m)
-			m.path = judged
-			switch {
-			case m.Reason != Forward || !strict:
-			case found != nil:
-				l.uncovered(found, routesByQuery, "")
-			case m.Route != nil && m.Route.Require.need != needNever:
-				m.refuse("the query begins with a path that is on no route, by which some servers route")
-			}
-			if m.Reason != Forward {
-				return
-			}
-		}
-		l.by(others...)
+		alone, behind := l.byPathOfQuery(path, strict), l.byPathOfQuery(below+path, strict)
+		l.by(alone, behind)
 	}
+}
+
+// byPathOfQuery judges the request by a path of its query as the gate reads it, and returns
+// that for servers which read it otherwise. With strict, it has to be on a route.
+func (l *look) byPathOfQuery(path string, strict bool) (other reading) {
+	m, p := l.m, l.m.policy
+	if m.Reason != Forward {
+		return other
+	}
+	other.rule = routesByQuery
+	if why := other.parse(path, p.encodedSlash, p.semicolon); why != "" {
+		m.refuse("the query begins with a path, by which some servers route, and " + why)
+		return other
+	}
+	judged := m.path
+	m.path = other.pathText
+	found := p.lookFor(m)
+	m.path = judged
+	switch {
+	case m.Reason != Forward || !strict:
+	case found != nil:
+		l.uncovered(found, routesByQuery, "")
+	case m.Route != nil && m.Route.Require.need != needNever:
+		m.refuse("the query begins with a path that is on no route, by which some servers route")
+	}
+	return other
 }
 
 // directory returns the path as it stands in the request, without the name of a script
@@ -233,24 +238,24 @@ func (l *look) by(others ...reading) {
 		if l.m.Reason == Forward {
 			l.reading = &others[i]
 			l.m.path = l.reading.pathText
-			l.alike()
+			l.walk()
 		}
 	}
 	l.m.path, l.reading = judged, nil
 }
 
-// alike judges the request by its path as it is taken apart now, and by each value of a
+// walk judges the request by its path as it is taken apart now, and by each value of a
 // key that its query repeats.
-func (l *look) alike() {
-	again := &l.m.repeated
-	again.now = 0
-	for {
-		found := l.find(l.m.policy.tree, 0)
-		if l.uncovered(found, "", "") || l.unlisted(found) || again.now == len(again.values) {
-			return
-		}
-		again.now++
+func (l *look) walk() {
+	l.m.repeated.now = 0
+	for l.once() && l.m.repeated.next() {
 	}
+}
+
+// once is walk by one of the values. It reports whether the request is still forwarded.
+func (l *look) once() bool {
+	found := l.find(l.m.policy.tree, 0)
+	return !l.uncovered(found, "", "") && !l.unlisted(found)
 }
 
 // unlisted refuses a request that needs no token where it is, and is on no route to servers
@@ -317,7 +322,7 @@ func (l *look) find(n *node, i int) *Route {
 		}
 		return found
 	}
-	text, last := m.path.segment(i), i == m.path.n-1
+	text := m.path.segment(i)
 	if next := n.next(text); next != nil {
 		if found := l.find(next, i+1); found != nil || m.Reason != Forward || l.onFile(next, i, isFile(text)) {
 			return found
@@ -329,8 +334,8 @@ func (l *look) find(n *node, i int) *Route {
 		return nil
 	}
 	whole := "" // the segment before it was cut off
-	if l.reading != nil && last {
-		whole = l.reading.was
+	if i == m.path.n-1 {
+		whole = l.was()
 	}
 	for j := range n.partial {
 		if p := &n.partial[j]; p.matches(text) {
@@ -344,11 +349,7 @@ func (l *look) find(n *node, i int) *Route {
 			return found
 		}
 	}
-	found := m.pick(n.tails)
-	if found != nil && l.reading != nil && l.reading.was != "" {
-		return m.Route
-	}
-	return found
+	return l.named(n.tails, l.was() != "")
 }
 
 // onLiterals refuses a request that is on another route to servers which take the i-th
@@ -431,15 +432,29 @@ func (l *look) onKeys(i int, literal string) bool {
 	return key && before == literal
 }
 
-// findNamed is find behind a parameter. cut says that the path was cut off inside the
-// parameter's value, and that what is left is a value, too (Human of Human Resources):
-// then the request counts as on its own route.
+// was returns the last segment as it stood before it was cut off, "" where it wasn't.
+func (l *look) was() string {
+	if l.reading == nil {
+		return ""
+	}
+	return l.reading.was
+}
+
+// findNamed is find behind a parameter, in whose value the path may have been cut off.
 func (l *look) findNamed(n *node, i int, cut bool) *Route {
-	if !cut {
-		return l.find(n, i)
+	if cut {
+		return l.named(n.ends, true)
 	}
-	if l.m.pick(n.ends) == nil {
-		return nil
+	return l.find(n, i)
+}
+
+// named is Match.pick for routes that end in the value of a parameter. Where that was cut
+// off (cut), what is left is a value, too (Human of Human Resources): then the request
+// counts as on its own route.
+func (l *look) named(routes []*Route, cut bool) *Route {
+	found := l.m.pick(routes)
+	if found != nil && cut {
+		return l.m.Route
 	}
-	return l.m.Route
+	return found
 }

@@ -1,7 +1,7 @@
 package policy
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 )
 
@@ -18,7 +18,7 @@ type settings struct {
 // defaults are the settings around a site.
 var defaults = settings{from: defaultCredentials, shape: problemBody}
 
-// within compiles settings that stand within others. Its errors are joined.
+// within compiles settings that stand within others. Its error is the first mistake.
 func (s *Settings) within(outer settings) (settings, error) {
 	in := outer
 	in.optional = outer.optional || s.Optional
@@ -40,7 +40,7 @@ func (s *Settings) within(outer settings) (settings, error) {
 	if s.ErrorBody != nil {
 		in.shape, errs[4] = compileErrorBody(s.ErrorBody)
 	}
-	return in, errors.Join(errs[:]...)
+	return in, cmp.Or(errs[:]...)
 }
 
 // sourceOf reads where the space or the resource is.
