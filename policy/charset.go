@@ -16,6 +16,8 @@ const (
 	likeNothing          // may be anything
 )
 
+const charsetWord = "charset"
+
 // charsetOf returns the charset of a Content-Type, the oddest where it has several. Tomcat
 // finds it wherever charset= stands, also inside of another parameter.
 func charsetOf(contentType []string) (c charset) {
@@ -23,11 +25,11 @@ func charsetOf(contentType []string) (c charset) {
 		if i == 1 || len(value) > maxContentType {
 			return likeNothing // nobody can tell which one counts, or to where it is read
 		}
-		for i := 0; i+len("charset") <= len(value); i++ {
-			if lower(value[i]) != 'c' || !equalFold(value[i:i+len("charset")], "charset") {
+		for j := 0; j+len(charsetWord) <= len(value); j++ {
+			if lower(value[j]) != charsetWord[0] || !equalFold(value[j:j+len(charsetWord)], charsetWord) {
 				continue
 			}
-			rest := strings.TrimLeft(value[i+len("charset"):], " \t")
+			rest := strings.TrimLeft(value[j+len(charsetWord):], " \t")
 			switch name, ok := strings.CutPrefix(rest, "="); {
 			case ok:
 				if end := strings.IndexAny(name, ";,"); end >= 0 {
