@@ -59,7 +59,10 @@ func (d *discreet) clean(status int, h http.Header) int {
 		}
 		var kept []string
 		for _, value := range h[name] {
-			if value = clean(value); value != "" {
+			if d.shows(value) {
+				value = clean(value)
+			}
+			if value != "" {
 				kept = append(kept, value)
 			}
 		}

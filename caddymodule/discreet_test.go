@@ -71,6 +71,7 @@ func TestDiscreet(t *testing.T) {
 		{http.Header{"Link": {`</a>; title="<", <//other.test/?t=` + encoded + `>`}}, plain},
 		{http.Header{"Link": {`<https://other.test/?a=<b&t=` + encoded + `>`}}, plain},
 		{http.Header{"Link": {`</a>; title="` + secret + `"`, `</b>`}}, with("Link", "</b>")},
+		{http.Header{"Link": {`</x?t=` + encoded + `>`, `</help>; title="a > b"`}}, with("Link", `</x?t=`+encoded+`>`, `</help>; title="a > b"`)},
 		{http.Header{"Refresh": {`5; url="//other.test/?t=` + encoded + `"`}}, plain},
 	} {
 		for how, write := range map[string]func(http.ResponseWriter){

@@ -109,7 +109,7 @@ const freeKey = "headers"
 // that an object has twice, of which it takes the last, and, unless keys are free, one
 // that is a field's but for its case. Fields are written in lower case.
 func checkKeys(dec *json.Decoder, free bool) error {
-	begin, _ := dec.Token() // was read before: never fails
+	begin, _ := dec.Token() // fails for a number that no float64 holds only, which has no keys
 	if _, nested := begin.(json.Delim); !nested {
 		return nil
 	}

@@ -15,14 +15,14 @@ var (
 	scalar = new(shape)
 	texts  = &shape{list: scalar}
 
-	// An empty list of securityShape requirements opens an operation to everyone, so
+	// An empty list of security requirements opens an operation to everyone, so
 	// what is no list at all must not pass for one.
 	securityShape = &shape{strict: true, list: &shape{strict: true, named: &shape{strict: true, list: &shape{strict: true}}}}
 	serversShape  = &shape{list: &shape{fields: map[string]*shape{
 		"url":       scalar,
 		"variables": {named: &shape{fields: map[string]*shape{"default": scalar, "enum": texts}}},
 	}}}
-	// OpenAPI has no $ref in place of an operationShape, but the tools that make one file
+	// OpenAPI has no $ref in place of an operation, but the tools that make one file
 	// of many do: what stands there mustn't be passed over, such as its security.
 	operationShape = &shape{ref: true, fields: map[string]*shape{
 		"operationId": scalar, "summary": scalar, "tags": texts, "security": securityShape, "servers": serversShape,
