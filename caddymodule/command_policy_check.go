@@ -21,13 +21,15 @@ and line. An error, answered by exit code 1, is a route that no request can be
 on. Warnings are: routes that name no requirement; a route for all the rest of a
 path that asks for less than routes below it, or for nothing; a default that isn't
 written, or that is public; scopes of the catalog that no route asks for, and,
-without a catalog, scopes that look like others mistyped; segments that differ
-only in case; tokens taken from URLs; sites whose signed identities nothing tells
+without a catalog, scopes that look like others, or like never and public, mistyped;
+segments that differ only in case; literals like :id, which other routers take for
+parameters; tokens taken from URLs; sites whose signed identities nothing tells
 apart; a label of the host as space or resource on a site for every host.
 
 The routes of each server are followed as requests would follow them. Warned of are:
-a gate that no request comes to, because what stands before it answers; upstreams,
-and files, that stand behind a gate and are also reached past it; error routes that
+a gate that no request comes to, because what stands before it answers; one behind
+another that denies what it has no route for; one whose routes have a prefix that was
+cut off before it; upstreams, and files, that stand behind a gate and are also reached past it; error routes that
 forward what was turned away, or answer it with these files; judged headers, and those
 that say who is asking, changed behind the gate; placeholders of the gate used before it.
 
