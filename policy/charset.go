@@ -16,8 +16,6 @@ const (
 	likeNothing          // may be anything
 )
 
-const charsetWord = "charset"
-
 // charsetOf returns the charset of a Content-Type, the oddest where it has several. Tomcat
 // finds it wherever charset= stands, also inside of another parameter.
 func charsetOf(contentType []string) (c charset) {
@@ -25,23 +23,38 @@ func charsetOf(contentType []string) (c charset) {
 		if i == 1 || len(value) > maxContentType {
 			return likeNothing // nobody can tell which one counts, or to where it is read
 		}
-		for j := 0; j+len(charsetWord) <= len(value); j++ {
-			if lower(value[j]) != charsetWord[0] || !equalFold(value[j:j+len(charsetWord)], charsetWord) {
+		first := true // no letter or digit of this parameter came yet
+		for j := range len(value) {
+			switch {
+			case value[j] == ';' || value[j] == ',':
+				first = true
+				continue
+			case !isAlnum(value[j]):
 				continue
 			}
-			rest := strings.TrimLeft(value[j+len(charsetWord):], " \t")
-			switch name, ok := strings.CutPrefix(rest, "="); {
-			case ok:
-				if end := strings.IndexAny(name, ";,"); end >= 0 {
-					name = name[:end]
+			if rest, ok := cutWord(value[j:], "charset"); ok {
+				switch rest = strings.TrimLeft(rest, " \t"); {
+				case strings.HasPrefix(rest, "="):
+					name, _, _ := strings.Cut(rest[1:], ";")
+					name, _, _ = strings.Cut(name, ",")
+					c = max(c, charsetNamed(strings.Trim(name, " \t\"'")))
+				case strings.HasPrefix(rest, "*"), first && (rest == "" || !isAlnum(rest[0])):
+					return likeNothing // charset*= (RFC 8187)
 				}
-				c = max(c, charsetNamed(strings.Trim(name, " \t\"'")))
-			case rest != "" && !isAlnum(rest[0]):
-				return likeNothing // charset*= (RFC 8187)
 			}
+			first = false
 		}
 	}
 	return c
+}
+
+// cutWord returns what stands behind a word of small letters, in any case, if the text begins
+// with it.
+func cutWord(text, word string) (rest string, ok bool) {
+	if len(text) < len(word) || lower(text[0]) != word[0] || !equalFold(text[:len(word)], word) {
+		return "", false
+	}
+	return text[len(word):], true
 }
 
 // maxContentType bounds what is looked through. Boundaries are at most 70 bytes long.

@@ -227,7 +227,9 @@ func TestOtherCharset(t *testing.T) {
 		{"multipart/form-data; boundary=----charset7", other, false}, {"text/csv; charset=Shift_JIS", ascii, false}, {"text/csv; charset=iso_8859-1", ascii, false},
 		{"text/plain; x=" + strings.Repeat("y", maxContentType), ascii, true}, {"a/b; \u00a0charset=utf-7", ascii, true},
 		{"text/plain; xcharset=iso-2022-jp", ascii, true}, {"text/plain charset=iso-2022-jp", ascii, true}, {"text/plain; x=\"Charset = utf-7\"", ascii, true}, {"text/plain; charset=utf-8; xCHARSET=utf-7", ascii, true}, {"text/plaincharset=utf-8 charset=utf-7", ascii, true},
-		{"text/plain; xcharset=utf-8", other, false}, {"text/plain; x=charset", other, false}, {"a/b; charsets=utf-7", other, false},
+		{"text/plain; xcharset=utf-8", other, false}, {"text/plain; x=charset", other, false}, {"a/b; name=\"charset.txt\"", other, false}, {"a/b; name=\"my charset (1).txt\"", other, false},
+		{"multipart/form-data; boundary=----charset-x", other, false}, {"application/vnd.acme.charset+json", other, false}, {"a/b; profile=\"https://x.test/charset.html\"", other, false},
+		{"a/b; xcharset*=utf-7''x", ascii, true}, {"a/b; charset", other, true}, {"a/b; charsets=utf-7", other, false},
 	} {
 		p := compile(t, Config{Default: "public"})
 		r := request("POST /x?"+c.query, "Content-Type: "+c.contentType)

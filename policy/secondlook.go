@@ -260,18 +260,32 @@ func (l *look) once() bool {
 
 // unlisted refuses a request that needs no token where it is, and is on no route to servers
 // which compare literals before they decode them: it may be on one of theirs that the
-// policy doesn't list, where the default asks for a token, or denies. It reports whether the
-// request is refused.
+// policy doesn't list, where the default asks for a token, or denies. Characters that
+// clients encode by habit (@, :, ~) don't count. It reports whether the request is refused.
 func (l *look) unlisted(found *Route) bool {
 	m, p := l.m, l.m.policy
 	if found != nil || m.Route == nil || l.reading == nil || l.reading.rule != comparesEncoded || p.fallback != nil && p.fallback.Require.need == needNothing {
 		return false
 	}
-	open := m.Route.Require.need == needNothing || m.Route.optional || m.Route.report && !p.site.report
-	if open && m.Reason == Forward && !(l.enforced && p.site.report) {
+	open := m.Route.Require.need == needNothing || m.Route.optional || m.Route.report
+	if open && m.Reason == Forward && !p.site.report && escapesUnreserved(l.judged.raw) {
 		m.refuse("some servers find the path on no route" + comparesEncoded)
 	}
 	return m.Reason != Forward
+}
+
+// escapesUnreserved reports whether a path has a letter, a digit or one of -._ encoded, which
+// no client needs to do (RFC 3986 section 2.3).
+func escapesUnreserved(raw string) bool {
+	for i := 0; i+2 < len(raw); i++ {
+		if raw[i] != '%' {
+			continue
+		}
+		if c := unhex(raw[i+1])<<4 | unhex(raw[i+2]); isAlnum(c) || c == '-' || c == '.' || c == '_' {
+			return true
+		}
+	}
+	return false
 }
 
 // uncovered refuses a request that is on another route as well, to some servers, and

@@ -256,10 +256,10 @@ func TestUndecodedLiteralsOnNoRoute(t *testing.T) {
 		return r
 	}
 	for _, fallback := range []string{"any", "deny", "public"} {
-		p := compile(t, Config{Default: fallback, Routes: append(routes("GET /public/* public", "GET /read/* read", "GET /x/{id}:go public", "GET /caf%C3%A9/{x} public", "GET /{a}/other/{x} read", "GET /p/{x}?q=1 public"),
+		p := compile(t, Config{Default: fallback, Routes: append(routes("GET /public/* public", "GET /read/* read", "GET /x/{id}:go public", "GET /items[] public", "GET /@me/~x public", "GET /caf%C3%A9/{x} public", "GET /{a}/other/{x} read", "GET /p/{x}?q=1 public"),
 			at("GET /optional/* any", Settings{Optional: true}), at("GET /tried/* any", Settings{Mode: "report"}))}, "read")
 		for target, refused := range map[string]bool{
-			"/publi%63/x": true, "/%70ublic/x": true, "/optional/x": false, "/optiona%6C/x": true, "/trie%64/x": true, "/x/7%3Ago": true, "/publi%63/other/x": true,
+			"/publi%63/x": true, "/%70ublic/x": true, "/optional/x": false, "/optiona%6C/x": true, "/trie%64/x": true, "/x/7%3Ago": false, "/x/7%3A%67o": true, "/items[]": false, "/%40me/%7Ex": false, "/publi%63/other/x": true,
 			"/public/%78": false, "/public/a%20b": false, "/caf%C3%A9/x": false, "/x/%37:go": false, "/rea%64/x": false, "/p/%31?q=1": false,
 		} {
 			want := refused && fallback != "public" || target == "/publi%63/other/x"
@@ -274,6 +274,10 @@ func TestUndecodedLiteralsOnNoRoute(t *testing.T) {
 		if m := p.matched(request(target)); !m.Reports() {
 			t.Errorf("%s in report mode: %v (%s), want it forwarded", target, m.Reason, m.Detail)
 		}
+	}
+	p = compile(t, Config{Default: "deny", Settings: Settings{Mode: "report"}, Routes: []RouteConfig{at("GET /list public", Settings{Mode: "enforce"})}})
+	if m := p.matched(request("GET /%6Cist")); m.Reason != Forward {
+		t.Errorf("on a route that is enforced, where the default is not: %v (%s), want it forwarded", m.Reason, m.Detail)
 	}
 }
 
