@@ -101,9 +101,9 @@ func (d *discreet) links(value string) string {
 	return target.ReplaceAllStringFunc(value, func(s string) string { return "<" + d.away(s[1:len(s)-1]) + ">" })
 }
 
-// refreshed matches a Refresh with a reference, as browsers read it (HTML standard,
-// section 4.2.5.3).
-var refreshed = regexp.MustCompile(`^(?i)(\s*[\d.]*\s*[;,\s]\s*(?:url\s*=\s*)?)([^"'\s]+)\s*$`)
+// refreshed matches a Refresh with a reference, in quotes or not, as browsers read it (HTML
+// standard, section 4.2.5.3).
+var refreshed = regexp.MustCompile(`^(?i)(\s*[\d.]*\s*[;,\s]\s*(?:url\s*=\s*)?)(?:"([^"]*)"|'([^']*)'|([^"'\s]+))\s*$`)
 
 // refresh returns the value of a Refresh without the token, if it leads elsewhere; ""
 // where it can't be told for certain.
@@ -112,7 +112,11 @@ func (d *discreet) refresh(value string) string {
 	if m == nil {
 		return ""
 	}
-	return m[1] + d.away(m[2])
+	reference := m[2] + m[3] + m[4] // one of them
+	if !d.leaks(reference) {
+		return value
+	}
+	return m[1] + d.without(reference)
 }
 
 // shows reports whether a text has a token in it, percent-encoded or not.
@@ -122,14 +126,14 @@ func (d *discreet) shows(text string) bool {
 }
 
 // leaks reports whether a reference has the token in it and leads elsewhere.
-// Browsers drop spaces and tabs in it, take backslashes for slashes, and any number of
+// Browsers drop blanks before it, and tabs in it, take backslashes for slashes, and any number of
 // these for two (URL standard, section 4.4).
 func (d *discreet) leaks(reference string) bool {
 	if !d.shows(reference) {
 		return false
 	}
 	u, err := url.Parse(reference)
-	if err != nil || strings.ContainsAny(reference, "\\ \t") || strings.HasPrefix(reference, "///") || u.Scheme != "" && u.Host == "" {
+	if err != nil || strings.ContainsAny(reference, "\\\t") || strings.HasPrefix(reference, " ") || strings.HasPrefix(reference, "///") || u.Scheme != "" && u.Host == "" {
 		return true
 	}
 	scheme := "http"

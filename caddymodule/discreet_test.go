@@ -65,6 +65,9 @@ func TestDiscreet(t *testing.T) {
 			with("Link", `<https://api.test:443/x?t=`+encoded+`>; rel="next", <//other.test/x?a=1>; rel="last", </a//b>; rel=help`)},
 		{http.Header{"Refresh": {"5; url=https://other.test/?t=" + encoded}}, with("Refresh", "5; url=https://other.test/")},
 		{http.Header{"Refresh": {"5;url=https://api.test/?t=" + encoded}}, with("Refresh", "5;url=https://api.test/?t="+encoded)},
+		{http.Header{"Refresh": {`5; url="//other.test/?t=` + encoded + `"`}}, with("Refresh", "5; url=//other.test/")},
+		{http.Header{"Refresh": {`5; url='/x?t=` + encoded + `'`}}, with("Refresh", `5; url='/x?t=`+encoded+`'`)},
+		{http.Header{"Location": {"/a b?t=" + encoded}}, with("Location", "/a b?t="+encoded)},
 		{http.Header{"Refresh": {"5, //other.test/?t=" + encoded}}, with("Refresh", "5, //other.test/")},
 		{http.Header{"Link": {`< //other.test/?t=` + encoded + `>`}}, with("Link", `<%20//other.test/>`)},
 		// Where it isn't certain what is a reference, or the token stands beside it.
@@ -72,7 +75,7 @@ func TestDiscreet(t *testing.T) {
 		{http.Header{"Link": {`<https://other.test/?a=<b&t=` + encoded + `>`}}, plain},
 		{http.Header{"Link": {`</a>; title="` + secret + `"`, `</b>`}}, with("Link", "</b>")},
 		{http.Header{"Link": {`</x?t=` + encoded + `>`, `</help>; title="a > b"`}}, with("Link", `</x?t=`+encoded+`>`, `</help>; title="a > b"`)},
-		{http.Header{"Refresh": {`5; url="//other.test/?t=` + encoded + `"`}}, plain},
+		{http.Header{"Refresh": {`5; url="//other.test/?t=` + encoded + `'`}}, plain},
 	} {
 		for how, write := range map[string]func(http.ResponseWriter){
 			"WriteHeader": func(w http.ResponseWriter) { w.WriteHeader(http.StatusFound) },
