@@ -37,6 +37,9 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 	o, err := r.store.UpdateOwner(recording(ctx, &events), id, func(o *token.Owner) (*token.Owner, error) {
 		now, isNew := r.clock(), o == nil
 		if isNew {
+			if err := noSecret("owner", id); err != nil {
+				return nil, err
+			}
 			o = token.NewOwner(id)
 			o.CreatedAt, o.UpdatedAt = now, now
 		}

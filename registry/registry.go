@@ -101,6 +101,15 @@ func (r *Registry) clock() time.Time {
 // would fill a gateway's memory.
 const maxRecordSize = 1 << 20
 
+// noSecret refuses a new text with a secret in it: people read it, and logs have it. What
+// is stored already may be changed and ended all the same.
+func noSecret(what, text string) error {
+	if token.HasSecret(text) {
+		return invalid("%s: has a secret in it, which everybody would see", what)
+	}
+	return nil
+}
+
 // valid returns why t can't be stored, or nil.
 func valid(t *token.Token) error {
 	if err := t.Validate(); err != nil {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,8 @@ func (a *Account) Create(ctx context.Context, n NewToken) (t *token.Token, secre
 		CreatedAt: now, CreatedBy: a.by.Name, ExpiresAt: expires,
 		Hint: token.HintOf(r.rules.Prefix, secret), Digest: r.rules.Hasher.Digest(secret),
 	}
-	if err := valid(t); err != nil {
+	err = cmp.Or(valid(t), noSecret("name", t.Name), noSecret("description", t.Description), noSecret("owner", t.Owner))
+	if err != nil {
 		return nil, "", err
 	}
 	limit, err := a.mayCreate(ctx, t.Owner, t.Grants)
@@ -125,7 +127,14 @@ func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Toke
 		if t.Name == was.Name && t.Description == was.Description && slices.Equal(t.AllowedIPs, was.AllowedIPs) {
 			return "", errUnchanged
 		}
-		return "", nil
+		var err error
+		if t.Name != was.Name {
+			err = noSecret("name", t.Name)
+		}
+		if t.Description != was.Description {
+			err = cmp.Or(err, noSecret("description", t.Description))
+		}
+		return "", err
 	})
 }
 

@@ -237,3 +237,42 @@ func BenchmarkCreate(b *testing.B) {
 		}
 	}
 }
+
+// A secret is no name: people read names, and logs have them. What was stored with one, by
+// import, can be changed and ended all the same.
+func TestSecretsAreNoNames(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	secret := token.NewSecret("acme")
+	operator := d.Operator(cli)
+	for what, n := range map[string]NewToken{
+		"name":        {Name: "ci " + secret, Full: true},
+		"description": {Name: "ci", Description: "(" + secret + ")", Full: true},
+		"owner":       {Name: "ci", Owner: secret, Full: true},
+	} {
+		_, _, err := operator.Create(ctx, n)
+		refused(t, err, ErrInvalid, what+": has a secret in it")
+	}
+	_, err := d.SetOwner(ctx, cli, secret, OwnerChanges{})
+	refused(t, err, ErrInvalid, "owner: has a secret in it")
+
+	line := fmt.Sprintf(`{"id":"old","name":"of %s","description":"of %[1]s","owner":%[1]q,"digest":%[2]q,"grants":[{"spaces":["*"],"scopes":["*"],"resources":["*"]}]}`, secret, "sha256:"+strings.Repeat("ab", 32))
+	if _, err := d.lines(t, line); err != nil {
+		t.Fatal(err)
+	}
+	d.store.owners[secret] = token.NewOwner(secret).Encode(nil)
+	if _, err := operator.Update(ctx, "old", Changes{AllowedIPs: &[]string{"10.0.0.0/8"}}); err != nil {
+		t.Error(err)
+	}
+	for what, c := range map[string]Changes{"name": {Name: new(secret)}, "description": {Description: new(secret)}} {
+		_, err := operator.Update(ctx, "old", c)
+		refused(t, err, ErrInvalid, what+": has a secret in it")
+	}
+	if _, _, err := operator.Regenerate(ctx, "old", Renewal{}); err != nil {
+		t.Error(err)
+	}
+	if o, err := d.SetOwner(ctx, cli, secret, OwnerChanges{Enabled: new(false)}); err != nil || o.Enabled {
+		t.Errorf("disabling the owner: %+v, %v", o, err)
+	}
+}

@@ -97,14 +97,6 @@ func HasSecret(text string) bool {
 	return false
 }
 
-// noSecret refuses a text with a secret in it, for people would read it, and logs.
-func noSecret(what, s string) error {
-	if HasSecret(s) {
-		return fmt.Errorf("%s: has a secret in it, which everybody would see", what)
-	}
-	return nil
-}
-
 const maxPrefix = 20
 
 // ValidPrefix returns why prefix can't begin patgate's secrets, or nil.

@@ -138,9 +138,6 @@ func (t *Token) Validate() error {
 		validOwnerID(t.Owner),
 		ValidText("created_by", t.CreatedBy, MaxOwnerLength),
 		ValidText("hint", t.Hint, MaxNameLength),
-		noSecret("name", t.Name),
-		noSecret("description", t.Description),
-		noSecret("created_by", t.CreatedBy),
 	)
 	if err != nil {
 		return err
