@@ -42,8 +42,8 @@ func readSecret(cmd *cobra.Command) (string, error) {
 		return "", fmt.Errorf("reading the secret: %w", err)
 	}
 	secret := strings.TrimSpace(string(text))
-	if scheme, credential, ok := strings.Cut(secret, " "); ok && strings.EqualFold(scheme, "bearer") {
-		secret = strings.TrimSpace(credential)
+	if words := strings.Fields(secret); len(words) == 2 && strings.EqualFold(words[0], "bearer") {
+		secret = words[1]
 	}
 	if secret == "" {
 		return "", usageErrorf("want a secret on standard input; it is empty")

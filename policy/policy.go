@@ -106,19 +106,20 @@ func (p *Policy) Default() string {
 	return p.fallback.Require.text
 }
 
-// Denies reports whether requests that no route matches are rejected.
-func (p *Policy) Denies() bool { return p.fallback == nil && !p.site.report }
+// Denies reports whether requests that no route matches are rejected, and there are any.
+func (p *Policy) Denies() bool {
+	return p.fallback == nil && !p.site.report && !slices.ContainsFunc(p.routes, func(r *Route) bool { return r.Pattern == "/*" && slices.Contains(r.Methods, "*") })
+}
 
-// RouteBelow returns the first route whose pattern begins with the segments of a path, as
+// RouteBelow returns the first route if the patterns of all begin with the segments of a path, as
 // "route GET /x (Caddyfile:3)", or "".
 func (p *Policy) RouteBelow(path string) string {
 	path = strings.TrimSuffix(path, "/") + "/"
-	for _, r := range p.routes {
-		if strings.HasPrefix(r.Pattern+"/", path) {
-			return r.name() + r.written()
-		}
+	elsewhere := func(r *Route) bool { return !strings.HasPrefix(r.Pattern+"/", path) }
+	if path == "/" || len(p.routes) == 0 || slices.ContainsFunc(p.routes, elsewhere) {
+		return ""
 	}
-	return ""
+	return p.routes[0].name() + p.routes[0].written()
 }
 
 // ByHost returns a route for which the host of a request says which space or resource

@@ -210,6 +210,8 @@ func TestCheckOpen(t *testing.T) {
 		{"GATE/a; request_header X-M x; reverse_proxy /a/* a", ""},
 		{"GATE/a; request_header /b/* X-M x; reverse_proxy /a/* a", ""},
 		{"GATE; GATE/a; reverse_proxy a", ""},
+		{"@m not remote_ip 10.0.0.0/8; route { GATE@m; GATE; reverse_proxy a }", ""},
+		{"route { patgate { default deny; route * /* any }; GATE; reverse_proxy a }", ""},
 		{"@m `path(\"/a/*\", '/b')`; GATE@m; handle /a/* { reverse_proxy a }; handle /b { reverse_proxy a }", ""},
 		{"@m expression `method('GET')`; @n method GET; GATE@m; reverse_proxy @n a", ""},
 		{"@m { expression `path('/a/*')`; method GET }; GATE@m; @n { path /a/*; method GET }; reverse_proxy @n a", ""},
@@ -452,12 +454,14 @@ func TestCheckGatesBehindGates(t *testing.T) {
 
 // What is cut off before a gate isn't in the paths that it judges.
 func TestCheckStripped(t *testing.T) {
-	const gate = "patgate { default deny; route GET /api/b any; route GET /b any }; "
+	const gate = "patgate { default deny; route GET /api/b any; route GET /api/c any }; "
 	const warned = "/api is cut off before this gate, as by handle_path, and the pattern of route GET /api/b (Caddyfile:"
 	for _, row := range [][2]string{
 		{"handle_path /api/* { " + gate + "reverse_proxy a }", warned},
 		{"route { uri strip_prefix /api; " + gate + "reverse_proxy a }", warned},
 		{"handle_path /ap/* { " + gate + "reverse_proxy a }", ""},
+		{"handle_path /api/* { patgate { default deny; route GET /b any; route GET /api/b any }; reverse_proxy a }", ""},
+		{"route { uri strip_prefix /; " + gate + "reverse_proxy a }", ""},
 		{"handle /api/* { " + gate + "reverse_proxy a }", ""},
 		{"handle_path /api/* { GATE; reverse_proxy a }", ""},
 		{"handle_path /api/* { rewrite * /api{uri}; " + gate + "reverse_proxy a }", ""},

@@ -32,8 +32,8 @@ type Gate interface {
 	IdentityNames() []string
 	// Denies reports whether it rejects requests that none of its routes is for.
 	Denies() bool
-	// RouteBelow returns a route whose pattern begins with the path, and where it is
-	// written; "": there is none.
+	// RouteBelow returns the first of its routes, and where it is written, if the patterns of
+	// all begin with the path; "": they don't.
 	RouteBelow(path string) string
 }
 

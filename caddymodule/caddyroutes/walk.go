@@ -300,7 +300,9 @@ func (w *walk) checkStripped(gate Gate, flows []flow) {
 // again finds that all requests which another gate has let through come to this one, and
 // that each denies what the other has routes for.
 func (w *walk) again(gate Gate, f *flow) {
-	if f.moved || f.status > 0 || !gate.Denies() || slices.ContainsFunc(f.is, func(m matcherSet) bool { return len(m.without("host")) > 0 }) {
+	narrowed := slices.ContainsFunc(f.is, func(m matcherSet) bool { return len(m.without("host")) > 0 }) ||
+		slices.ContainsFunc(f.isnt, func(m matcherSet) bool { return len(m.without("host").without("path")) > 0 }) // by the other gate's matcher, perhaps
+	if f.moved || f.status > 0 || !gate.Denies() || narrowed {
 		return
 	}
 	for _, before := range f.gates {
