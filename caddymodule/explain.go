@@ -174,6 +174,9 @@ func (h *Handler) explain(q *question) explanation {
 	}
 	e.Explanation = h.policy.Explain(&req, q.given, judge)
 	e.Token, e.Owner = q.view, q.owner
+	if q.view == nil && e.Decision == policy.TokenRevoked.String() {
+		e.Detail = registry.ErrRetired.Error() // else there is a token to show
+	}
 	if waived {
 		e.Detail = "the token isn't known, and such are forwarded until " + h.UnknownTokenUntil
 	}

@@ -169,6 +169,7 @@ func TestExplainLooksUp(t *testing.T) {
 		{"forbidden", "scope_missing", "the token lacks the scope that is needed; nor would its owner's record allow it", true},
 		{"limited", "scope_missing", "the token's owner lacks the scope that is needed", true},
 		{"unknown", "forward", "forwarded until 2999-01-01", true},
+		{"replaced", "token_revoked", "the secret has been replaced", true},
 		{"unheard", "store_unavailable", "", true},
 		{"", "token_missing", "", false},
 	} {
@@ -189,13 +190,15 @@ func TestExplainLooksUp(t *testing.T) {
 				q.with(reader, owner)
 			case "unknown":
 				q.without(registry.ErrUnknown)
+			case "replaced":
+				q.without(fmt.Errorf("%w, t1", registry.ErrRetired))
 			default:
 				return errNotYet
 			}
 			return nil
 		}
 		e := h.explain(&q)
-		if e.Decision != c.decision || !strings.Contains(e.Detail, c.detail) || e.TokenJudged != c.judged || (e.Token != nil) != (c.detail != "" && c.secret != "unknown") {
+		if e.Decision != c.decision || !strings.Contains(e.Detail, c.detail) || e.TokenJudged != c.judged || (e.Token != nil) != (c.detail != "" && c.secret != "unknown" && c.secret != "replaced") {
 			t.Errorf("%q: %+v, want %s", c.secret, e, c.decision)
 		}
 		if (e.Found == "bearer") != c.judged {
