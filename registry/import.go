@@ -54,9 +54,10 @@ func (r *ImportResult) warn(line int, format string, args ...any) {
 // never expires. Grants follow the rules of new ones, except that there may be
 // none. A key that isn't known is refused, so that nothing is lost.
 //
-// A token that is there already, by its id and secret, is skipped and stays as
-// it is; if that has another owner or other grants than the line, the result says so,
-// for it may have been changed since, or another be meant. A line that gives no id is recognised by its secret. What is there with
+// A token that is there already, by its id and secret, is skipped and stays as it is; if
+// that has another owner or other grants than the line, the result says so: it may have
+// been changed since, or another token be meant. A line that gives no id is recognised by
+// its secret. What is there with
 // another id or another secret is ErrConflict, and so is one that the line says
 // is revoked and that isn't.
 //
