@@ -164,7 +164,10 @@ func (d *discreet) without(reference string) string {
 	}
 	pairs := slices.DeleteFunc(strings.Split(u.RawQuery, "&"), d.shows)
 	u.RawQuery, u.Fragment, u.RawFragment = strings.Join(pairs, "&"), "", ""
-	if d.shows(u.String()) {
+	switch {
+	case d.shows(u.Host):
+		return "/"
+	case d.shows(u.String()):
 		return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"}).String()
 	}
 	return u.String()

@@ -106,6 +106,14 @@ func TestDiscreet(t *testing.T) {
 	}
 }
 
+// A token that is a part of a host leads there no more.
+func TestDiscreetHost(t *testing.T) {
+	d := &discreet{httptest.NewRequest("GET", "https://api.test/x", nil), []string{"secret-token"}}
+	if got := d.away("https://secret-token.other.test/x"); got != "/" {
+		t.Errorf("to a host with the token in it: %s, want /", got)
+	}
+}
+
 // A token in a query is known as such, whether the gate has taken it from there or not.
 func TestShown(t *testing.T) {
 	own := token.NewSecret("pat")

@@ -33,7 +33,7 @@ func charsetOf(contentType []string) (c charset) {
 				continue
 			}
 			if rest, ok := cutWord(value[j:], "charset"); ok {
-				switch rest = strings.TrimLeft(rest, " \t"); {
+				switch rest = strings.TrimLeftFunc(rest, isBlankToASPNET); {
 				case strings.HasPrefix(rest, "="):
 					name, _, _ := strings.Cut(rest[1:], ";")
 					name, _, _ = strings.Cut(name, ",")
@@ -47,6 +47,10 @@ func charsetOf(contentType []string) (c charset) {
 	}
 	return c
 }
+
+// isBlankToASPNET reports whether ASP.NET skips r between charset and the equals sign, as it
+// does U+0085 and U+00A0.
+func isBlankToASPNET(r rune) bool { return r == ' ' || r == '\t' || r >= 0x80 }
 
 // cutWord returns what stands behind a word of small letters, in any case, if the text begins
 // with it.

@@ -9,7 +9,7 @@ import (
 )
 
 // Compile checks a configuration and compiles it. Its errors, joined, name the
-// places of the mistakes.
+// places of the mistakes; of the settings of one place, the first is told.
 func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	p := &Policy{Realm: c.Realm, Catalog: catalog, tree: &node{}, at: c.At, noDefault: c.Default == ""}
 	if p.Realm == "" {

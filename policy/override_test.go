@@ -229,7 +229,7 @@ func TestOtherCharset(t *testing.T) {
 		{"text/plain; xcharset=iso-2022-jp", ascii, true}, {"text/plain charset=iso-2022-jp", ascii, true}, {"text/plain; x=\"Charset = utf-7\"", ascii, true}, {"text/plain; charset=utf-8; xCHARSET=utf-7", ascii, true}, {"text/plaincharset=utf-8 charset=utf-7", ascii, true},
 		{"text/plain; xcharset=utf-8", other, false}, {"text/plain; x=charset", other, false}, {"a/b; name=\"charset.txt\"", other, false}, {"a/b; name=\"my charset (1).txt\"", other, false},
 		{"multipart/form-data; boundary=----charset-x", other, false}, {"application/vnd.acme.charset+json", other, false}, {"a/b; profile=\"https://x.test/charset.html\"", other, false},
-		{"a/b; xcharset*=utf-7''x", ascii, true}, {"a/b; charset", other, true}, {"a/b; charsets=utf-7", other, false},
+		{"a/b; xcharset*=utf-7''x", ascii, true}, {"a/b; charset", other, true}, {"a/b; x charset\u00a0=utf-7", ascii, true}, {"a/b charset\u0085=utf-7", ascii, true}, {"a/b; charsets=utf-7", other, false},
 	} {
 		p := compile(t, Config{Default: "public"})
 		r := request("POST /x?"+c.query, "Content-Type: "+c.contentType)

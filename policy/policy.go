@@ -108,7 +108,7 @@ func (p *Policy) Default() string {
 
 // Denies reports whether requests that no route matches are rejected, and there are any.
 func (p *Policy) Denies() bool {
-	return p.fallback == nil && !p.site.report && !slices.ContainsFunc(p.routes, func(r *Route) bool { return r.Pattern == "/*" && slices.Contains(r.Methods, "*") })
+	return p.fallback == nil && !p.site.report && !slices.ContainsFunc(p.routes, func(r *Route) bool { return r.takesAll() })
 }
 
 // RouteBelow returns the first route if the patterns of all begin with the segments of a path, as

@@ -35,6 +35,11 @@ func (r *Route) String() string {
 	return s
 }
 
+// takesAll reports whether all requests are on the route that are on no other.
+func (r *Route) takesAll() bool {
+	return r.pattern.tail && len(r.pattern.segments)+len(r.pattern.conditions) == 0 && slices.Contains(r.Methods, "*")
+}
+
 // name returns "route GET,PUT /x".
 func (r *Route) name() string { return "route " + r.short() }
 

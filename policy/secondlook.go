@@ -267,8 +267,9 @@ func (l *look) unlisted(found *Route) bool {
 	if found != nil || m.Route == nil || l.reading == nil || l.reading.rule != comparesEncoded || p.fallback != nil && p.fallback.Require.need == needNothing {
 		return false
 	}
-	open := m.Route.Require.need == needNothing || m.Route.optional || m.Route.report
-	if open && m.Reason == Forward && !p.site.report && escapesUnreserved(l.judged.raw) {
+	open := m.Route.Require.need == needNothing || m.Route.optional || m.Route.report && !p.site.report
+	counts := !p.site.report || m.Route.report && !l.enforced // where the default is in force, or all of it is only tried
+	if open && m.Reason == Forward && counts && escapesUnreserved(l.judged.raw) {
 		m.refuse("some servers find the path on no route" + comparesEncoded)
 	}
 	return m.Reason != Forward

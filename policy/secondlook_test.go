@@ -275,6 +275,10 @@ func TestUndecodedLiteralsOnNoRoute(t *testing.T) {
 			t.Errorf("%s in report mode: %v (%s), want it forwarded", target, m.Reason, m.Detail)
 		}
 	}
+	p = compile(t, Config{Default: "deny", Settings: Settings{Mode: "report"}, Routes: routes("GET /public/* public")})
+	if m := p.matched(request("GET /publi%63/x")); m.Reason != AmbiguousRequest || !m.Reports() {
+		t.Errorf("in report mode, what enforcing would refuse: %v (%s)", m.Reason, m.Detail)
+	}
 	p = compile(t, Config{Default: "deny", Settings: Settings{Mode: "report"}, Routes: []RouteConfig{at("GET /list public", Settings{Mode: "enforce"})}})
 	if m := p.matched(request("GET /%6Cist")); m.Reason != Forward {
 		t.Errorf("on a route that is enforced, where the default is not: %v (%s), want it forwarded", m.Reason, m.Detail)

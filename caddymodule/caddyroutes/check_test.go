@@ -212,6 +212,7 @@ func TestCheckOpen(t *testing.T) {
 		{"GATE; GATE/a; reverse_proxy a", ""},
 		{"@m not remote_ip 10.0.0.0/8; route { GATE@m; GATE; reverse_proxy a }", ""},
 		{"route { patgate { default deny; route * /* any }; GATE; reverse_proxy a }", ""},
+		{"route { patgate { default deny; route * /{all...} any }; GATE; reverse_proxy a }", ""},
 		{"@m `path(\"/a/*\", '/b')`; GATE@m; handle /a/* { reverse_proxy a }; handle /b { reverse_proxy a }", ""},
 		{"@m expression `method('GET')`; @n method GET; GATE@m; reverse_proxy @n a", ""},
 		{"@m { expression `path('/a/*')`; method GET }; GATE@m; @n { path /a/*; method GET }; reverse_proxy @n a", ""},
