@@ -479,7 +479,7 @@ func TestCheckGroups(t *testing.T) {
 		{"group": %[2]q, "match": [{"path": ["/x"]}], "handle": [{"handler": "reverse_proxy", "upstreams": [{"dial": "api:80"}]}]},
 		{"handle": [{"handler": "patgate", "routes": [{"methods": ["GET"], "pattern": "/a"}]}, {"handler": "reverse_proxy", "upstreams": [{"dial": "api:80"}]}]},
 		{"group": %[1]q, "match": [{"path": ["/y"]}], "handle": []}]}}`
-	for _, groups := range [][2]string{{"a b", "a"}, {"a b", "b"}, {"[a]", "a"}, {"x[a]", "a"}, {`"a"`, "a"}, {"a", `"a"`}, {"a", "a b"}} {
+	for _, groups := range [][2]string{{"a b", "a"}, {"a b", "b"}, {"[a]", "a"}, {"x[a]", "a"}, {`"a"`, "a"}, {"a", `"a"`}, {"a", "a b"}, {`x"a`, "a"}, {"61", "a"}} {
 		wantWarnings(t, strings.Join(groups[:], " and "), checkedJSON(t, fmt.Sprintf(servers, groups[0], groups[1])), "requests come to reverse_proxy api:80")
 	}
 	for _, group := range []string{"a", "a b", `"`} {

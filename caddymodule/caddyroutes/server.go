@@ -1,6 +1,7 @@
 package caddyroutes
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -182,13 +183,13 @@ type route struct {
 	Terminal bool         `json:"terminal"`
 }
 
-// group names the group of the route among others, "" for none. No quoted name is within
-// another, or within two that stand side by side.
+// group names the group of the route among others, "" for none, so that no name is within
+// another, or within two that stand side by side, whatever they are.
 func (r *route) group() string {
 	if r.Group == "" {
 		return ""
 	}
-	return strconv.Quote(r.Group)
+	return "[" + hex.EncodeToString([]byte(r.Group)) + "]"
 }
 
 // besidesHosts returns what the route matches requests by besides their hosts, ""
