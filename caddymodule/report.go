@@ -188,6 +188,7 @@ func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Ti
 	return f
 }
 
+// rememberedAll is remembered for values of a grant.
 func rememberedAll(texts []string) (all []string) {
 	for _, s := range texts {
 		all = append(all, remembered(s, token.MaxValueLength))

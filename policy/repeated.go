@@ -48,7 +48,7 @@ func (r *repeated) next() bool {
 // asked for on the routes of the other readings. Where there is none, the request
 // is refused. first is the route of the reading that was followed first.
 func (p *Policy) strictest(m *Match, first *Route) *Route {
-	routes := []*Route{first}
+	routes := append(make([]*Route, 0, maxReadings+1), first) // not on the heap
 	strictest := first
 	for m.repeated.next() {
 		r := p.lookFor(m)

@@ -284,8 +284,8 @@ func (w *walk) judge(gate Gate, flows []flow) []flow {
 	return flows
 }
 
-// checkStripped finds that the gate has a route with the prefix that was cut off from the
-// paths of all requests that come to it.
+// checkStripped finds that all routes of the gate begin with the prefix that was cut off
+// from the paths of all requests that come to it.
 func (w *walk) checkStripped(gate Gate, flows []flow) {
 	if len(flows) == 0 || flows[0].stripped == "" || len(w.invoked) > 0 ||
 		slices.ContainsFunc(flows, func(f flow) bool { return f.stripped != flows[0].stripped }) {
