@@ -60,7 +60,7 @@ func (p *Policy) setFallback(said string) error {
 	}
 	around := p.site
 	around.optional = false
-	p.fallback, err = compileRoute(&RouteConfig{Methods: []string{"*"}, Pattern: "/*", Require: word}, around, "", p.Catalog)
+	p.fallback, err = p.compileRoute(&RouteConfig{Methods: []string{"*"}, Pattern: "/*", Require: word}, around, "")
 	return err
 }
 
@@ -70,7 +70,7 @@ func (p *Policy) add(g *GroupConfig, in settings, prefix string) error {
 	var errs []error
 	for i := range g.Routes {
 		c := &g.Routes[i]
-		r, err := compileRoute(c, in, prefix, p.Catalog)
+		r, err := p.compileRoute(c, in, prefix)
 		if err != nil {
 			errs = append(errs, At(cmp.Or(c.At, "route "+strings.Join(c.Methods, ",")+" "+c.Pattern), err))
 			continue
@@ -93,7 +93,7 @@ func (p *Policy) addGroup(g *GroupConfig, outer settings, prefix string) error {
 		return fail(errors.New("want a path prefix that begins with /, without a query"))
 	}
 	prefix = join(prefix, g.Prefix)
-	parsed, err := parsePattern(prefix)
+	parsed, err := parsePattern(prefix, p.encodedSlash)
 	switch {
 	case err != nil:
 		return fail(err)

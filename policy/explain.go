@@ -153,7 +153,7 @@ func optionFor(detail string) string {
 	switch {
 	case strings.HasSuffix(detail, encodedSlash):
 		return "encoded_slash allow"
-	case strings.HasSuffix(detail, splitsEncoded):
+	case strings.HasSuffix(detail, splitsEncoded), strings.HasSuffix(detail, encodedDelimiter), strings.HasSuffix(detail, encodedPercent):
 		return "encoded_slash data"
 	case strings.HasSuffix(detail, pathSemicolon), strings.HasSuffix(detail, querySemicolon):
 		return "semicolon allow"

@@ -14,7 +14,7 @@ func TestExplainOption(t *testing.T) {
 	for _, c := range []struct{ option, target, want string }{
 		{"", "/x%2Fy", "encoded_slash allow"}, {"", "/x;y", "semicolon allow"}, {"", "/x%3By", "semicolon allow"}, {"", "/x?b;c", "semicolon allow"},
 		{"", "/x?/y%2Fz", "encoded_slash allow"}, {"", "/x%5Cy", ""}, {"", "/x/..", ""}, {"", "/x?b=%zz", ""}, {"", "/x", ""}, {"", "/y", ""},
-		{"allow", "/p/a%2Fb", "encoded_slash data"}, {"allow", "/x%2Fy", ""}, {"allow", "/x;y", ""}, {"allow", "/x?b;c", ""}, {"allow", "/x?b;a=1", ""},
+		{"allow", "/p/a%2Fb", "encoded_slash data"}, {"allow", "/x%2Fy", ""}, {"", "/x%3Fy", "encoded_slash data"}, {"allow", "/x%23y", "encoded_slash data"}, {"", "/100%25", "encoded_slash data"}, {"", "/x%2561", ""}, {"allow", "/x;y", ""}, {"allow", "/x?b;c", ""}, {"allow", "/x?b;a=1", ""},
 	} {
 		p := compile(t, Config{Default: "deny", EncodedSlash: c.option, Semicolon: c.option, Routes: condition})
 		e := p.Explain(request("GET "+c.target), false, nil)
@@ -31,6 +31,9 @@ func TestExplainOption(t *testing.T) {
 func TestExplainSlashesThatAreData(t *testing.T) {
 	p := compile(t, Config{Default: "deny", EncodedSlash: "data", Routes: routes("GET /vhosts/{space}/{x} public", "GET /vhosts/{space}/me never")})
 	if e := p.Explain(request("GET /vhosts/%2f/a%2Fb/"), false, nil); e.Path != "/vhosts/%2F/a%2Fb" || e.Space == nil || e.Space.Value != "/" {
+		t.Errorf("path %q, space %v", e.Path, e.Space)
+	}
+	if e := p.Explain(request("GET /vhosts/a%3fb/100%25%23"), false, nil); e.Path != "/vhosts/a%3Fb/100%25%23" || e.Space == nil || e.Space.Value != "a?b" {
 		t.Errorf("path %q, space %v", e.Path, e.Space)
 	}
 	if e := p.Explain(request("GET /vhosts/%2F/me(a%2Fb)"), false, nil); !strings.HasSuffix(e.Detail, `: "me(a/b)"`) {

@@ -297,7 +297,7 @@ func FuzzParsePattern(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := parsePattern(text)
+		p, err := parsePattern(text, slashesRefused)
 		if err != nil || len(p.segments) == maxSegments && p.tail {
 			return
 		}

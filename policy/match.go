@@ -101,11 +101,13 @@ type Match struct {
 	repeated  repeated
 }
 
-// Path returns the path as the policy reads it: segments decoded, but for slashes that are
+// Path returns the path as the policy reads it: segments decoded, but for delimiters that are
 // data, without a trailing slash.
 func (m *Match) Path() string {
-	return cmp.Or(strings.ReplaceAll(m.path.whole(), string(dataSlash), "%2F"), "/")
+	return cmp.Or(dataEncoded.Replace(m.path.whole()), "/")
 }
+
+var dataEncoded = strings.NewReplacer(string(dataSlash), "%2F", "?", "%3F", "#", "%23", "%", "%25")
 
 // assumedSecret stands for a token that explain assumes.
 const assumedSecret = "(assumed)"

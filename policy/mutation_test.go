@@ -19,6 +19,7 @@ func TestMutants(t *testing.T) {
 	const (
 		paths   = "^TestPathsThatAreRefused$"
 		allowed = "^TestEncodedSlashAndSemicolonAllowed$"
+		data    = "^TestDelimitersThatAreData"
 		dots    = "^TestNamesThatEndInADot$"
 		other   = "^TestPathsOfOtherRoutes"
 		query   = "^TestQueryConditions$"
@@ -39,18 +40,22 @@ func TestMutants(t *testing.T) {
 		{Name: "dots at the end of scripts and indexes", Run: dots, File: "readings.go", Old: "if p.dotted {", New: "if false {"},
 		{Name: "blanks around a segment", Run: paths, File: "path.go", Old: "if s[0] == ' ' || s[len(s)-1] == ' ' {", New: "if false {"},
 		{Name: "controls", Run: paths, File: "path.go", Old: "case c < ' ' || c == 0x7f:", New: "case false:"},
-		{Name: "encoded slashes", Run: paths, File: "path.go", Old: "case c == '/' && !allowSlash:", New: "case false:"},
+		{Name: "encoded slashes", Run: paths, File: "path.go", Old: "case c == '/' && encoded == slashesRefused:", New: "case false:"},
 		{Name: "backslashes", Run: paths, File: "path.go", Old: `case c == '\\':`, New: "case false:"},
-		{Name: "double encoding", Run: paths, File: "path.go", Old: "case c == '%':", New: "case false:"},
+		{Name: "double encoding", Run: data, File: "path.go", Old: "case c == '%' && beginsEscape(s[i:]):", New: "case false:"},
+		{Name: "percent signs", Run: paths, File: "path.go", Old: "case c == '%' && encoded != slashesData:", New: "case false:"},
 		{Name: "semicolons", Run: paths, File: "path.go", Old: "case c == ';' && !allowSemicolon:", New: "case false:"},
-		{Name: "ends of the path", Run: paths, File: "path.go", Old: "case c == '?' || c == '#':", New: "case false:"},
+		{Name: "ends of the path", Run: paths, File: "path.go", Old: "case (c == '?' || c == '#') && encoded != slashesData:", New: "case false:"},
+		{Name: "cut at a ?", Run: data, File: "readings.go", Old: "all = p.appendCut(all, r, '?', cutsAtDelimiter)", New: ""},
+		{Name: "cut at a #", Run: data, File: "readings.go", Old: "all = p.appendCut(all, r, '#', cutsAtDelimiter)", New: ""},
+		{Name: "slashes in literals", Run: data, File: "pattern.go", Old: "encoded = slashesRefused //", New: "encoded = slashesData //"},
 		{Name: "bytes that Go encodes anew", Run: paths, File: "path.go", Old: "\t\tdefault:\n\t\t\treturn belongsEncoded(\"path\", escaped[i])", New: "\t\tdefault:"},
 		{Name: "UTF-8", Run: paths, File: "path.go", Old: "if !utf8.ValidString(s) {", New: "if false {"},
 		{Name: "invisible characters", Run: paths, File: "path.go", Old: "case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Z):", New: "case unicode.In(r):"},
 		{Name: "characters that become ASCII", Run: paths, File: "path.go", Old: "case looksASCII(r):", New: "case false:"},
 		{Name: "an authority that is encoded", Run: allowed, File: "path.go", Old: "if strings.HasPrefix(p.text, \"//\") {", New: "if false {"},
 		{Name: "slashes that are data, among others", Run: "^TestEncodedSlashesInNames$", File: "source.go", Old: "if s.tail && !lenient {", New: "if false {"},
-		{Name: "what hides in a segment", Run: allowed, File: "path.go", Old: "if allowSlash || allowSemicolon {", New: "if false {"},
+		{Name: "what hides in a segment", Run: allowed, File: "path.go", Old: "if encoded != slashesRefused || allowSemicolon {", New: "if false {"},
 
 		{Name: "a second look", Run: other, File: "secondlook.go", Old: "if m.Route != nil && m.Reason == Forward {", New: "if false {"},
 		{Name: "a second look for case", Run: other, File: "match.go", Old: "!m.unsure && (m.odd || m.path.marked)", New: "!m.unsure && m.path.marked"},

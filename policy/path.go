@@ -47,6 +47,9 @@ var slashWords = []string{"reject", "allow", "data"}
 // of the control characters, which are refused.
 const dataSlash = '\x01'
 
+// hideSlashes puts dataSlash in the place of the slashes in a text.
+func hideSlashes(s string) string { return strings.ReplaceAll(s, "/", string(dataSlash)) }
+
 // withSlashes returns a part of a path's text with the slashes that are data.
 func withSlashes(s string) string { return strings.ReplaceAll(s, string(dataSlash), "/") }
 
@@ -175,9 +178,11 @@ func (p *pathText) end(s string, at int) (why string) {
 
 // What an option of the gate admits (optionFor).
 const (
-	encodedSlash   = "the path has an encoded slash"
-	pathSemicolon  = "the path has a semicolon, which some servers cut at"
-	querySemicolon = "the query has a semicolon, which some servers split at"
+	encodedSlash     = "the path has an encoded slash"
+	encodedDelimiter = "the path has an encoded ? or #"
+	encodedPercent   = "the path has an encoded %"
+	pathSemicolon    = "the path has a semicolon, which some servers cut at"
+	querySemicolon   = "the query has a semicolon, which some servers split at"
 )
 
 // belongsEncoded says that a character which stands as it is in the path or the query
@@ -239,7 +244,7 @@ func (p *pathText) decode(rest string, encoded slashes, allowSemicolon bool) str
 		return "the path has too many segments"
 	}
 	for i := range p.n {
-		if why := judgeSegment(p.bare(p.segment(i)), encoded != slashesRefused, allowSemicolon); why != "" {
+		if why := judgeSegment(p.bare(p.segment(i)), encoded, allowSemicolon); why != "" {
 			return why
 		}
 	}
@@ -255,7 +260,7 @@ func (p *pathText) decode(rest string, encoded slashes, allowSemicolon bool) str
 // hideSlashes puts dataSlash in the place of all slashes but those that the path was split
 // at.
 func (p *pathText) hideSlashes() {
-	text := []byte(strings.ReplaceAll(p.text, "/", string(dataSlash)))
+	text := []byte(hideSlashes(p.text))
 	for i := range p.n {
 		text[p.bounds[i]] = '/'
 	}
@@ -311,8 +316,9 @@ func judgePlain(s string) string {
 	return ""
 }
 
-// judgeSegment returns why a decoded segment is refused, or "".
-func judgeSegment(s string, allowSlash, allowSemicolon bool) string {
+// judgeSegment returns why a decoded segment is refused, or "". Where encoded slashes are
+// data, so are other delimiters, and percent signs that no second decoding makes anything of.
+func judgeSegment(s string, encoded slashes, allowSemicolon bool) string {
 	if why := judgePlain(s); why != "" {
 		return why
 	}
@@ -326,16 +332,18 @@ func judgeSegment(s string, allowSlash, allowSemicolon bool) string {
 			ascii = false
 		case c < ' ' || c == 0x7f:
 			return "the path has an encoded control character"
-		case c == '/' && !allowSlash:
+		case c == '/' && encoded == slashesRefused:
 			return encodedSlash
 		case c == '\\':
 			return "the path has an encoded backslash"
-		case c == '%':
+		case c == '%' && beginsEscape(s[i:]):
 			return "the path is encoded twice"
+		case c == '%' && encoded != slashesData:
+			return encodedPercent
 		case c == ';' && !allowSemicolon:
 			return pathSemicolon
-		case c == '?' || c == '#':
-			return "the path has an encoded ? or #"
+		case (c == '?' || c == '#') && encoded != slashesData:
+			return encodedDelimiter
 		}
 	}
 	if !ascii {
@@ -343,10 +351,16 @@ func judgeSegment(s string, allowSlash, allowSemicolon bool) string {
 			return why
 		}
 	}
-	if allowSlash || allowSemicolon {
+	if encoded != slashesRefused || allowSemicolon {
 		return judgePieces(s)
 	}
 	return ""
+}
+
+// beginsEscape reports whether a text that begins with a percent sign begins with something
+// that a decoder makes another character of: IIS knows %u0041 as well.
+func beginsEscape(s string) bool {
+	return len(s) > 2 && (isHex(s[1]) && isHex(s[2]) || s[1]|0x20 == 'u')
 }
 
 // judgePieces applies the rules for segments to what a server sees that splits
@@ -356,8 +370,11 @@ func judgePieces(s string) string {
 		return hiddenEmpty
 	}
 	for piece := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '/' || r == ';' }) {
-		if piece[len(piece)-1] == '.' || piece[0] == ' ' || piece[len(piece)-1] == ' ' {
+		switch {
+		case piece[len(piece)-1] == '.':
 			return "the path has a hidden dot segment"
+		case piece[0] == ' ' || piece[len(piece)-1] == ' ':
+			return "the path has a hidden segment that begins or ends with a space"
 		}
 	}
 	return ""

@@ -91,7 +91,7 @@ func TestPathsThatAreRefused(t *testing.T) {
 		{"/a%C2%A5b", ascii}, {"/a%E2%82%A9b", ascii}, // yen and won: backslashes of old Windows code pages
 
 		// Double encoding.
-		{"/%252e%252e/", twice}, {"/a%252fb", twice}, {"/a%25", twice}, {"/%2561", twice}, {"/a%25zz", twice},
+		{"/%252e%252e/", twice}, {"/a%252fb", twice}, {"/%2561", twice}, {"/a%25u0041", twice}, {"/a%25%32%46b", twice}, {"/a%25", "encoded %"}, {"/a%25zz", "encoded %"},
 
 		// Path parameters.
 		{"/a;b", "semicolon"}, {"/a;b=c/d", "semicolon"}, {"/..;/a", "semicolon"}, {"/a%3Bb", "semicolon"}, {"/a%3b", "semicolon"}, {"/;", "semicolon"},
@@ -141,6 +141,24 @@ func TestPathsThatAreRefused(t *testing.T) {
 	} {
 		if got, why := judgedPath(c.escaped, slashesRefused, false); !strings.Contains(why, c.why) || why == "" {
 			t.Errorf("path %.60q = %.60q, refused because %q, want %q", c.escaped, got, why, c.why)
+		}
+	}
+}
+
+// Where encoded slashes are data, so are other delimiters. What a second decoding would make
+// another path of isn't.
+func TestDelimitersThatAreData(t *testing.T) {
+	for _, c := range []struct{ escaped, want string }{
+		{"/join/%23room%3Ahs", "/join/%23room:hs"}, {"/a%3Fb=c/d", "/a%3Fb=c/d"}, {"/100%25", "/100%25"}, {"/100%25.txt", "/100%25.txt"}, {"/50%25%20off", "/50%25 off"},
+		{"/a%25/41", "/a%25/41"}, {"/a%252Fb", ""}, {"/a%25%32%46b", ""}, {"/a%2561", ""}, {"/a%25u0041", ""}, {"/a%25U0041", ""}, {"/%3F%2F..", ""}, {"/a%3F.", ""}, {"/a#b", ""}, {"/a%3F%00", ""},
+	} {
+		if got, why := judgedPath(c.escaped, slashesData, false); got != c.want || (why == "") != (c.want != "") {
+			t.Errorf("data: path %q = %q, %q, want %q", c.escaped, got, why, c.want)
+		}
+		for _, laxer := range []slashes{slashesRefused, slashesAllowed} {
+			if got, why := judgedPath(c.escaped, laxer, false); why == "" {
+				t.Errorf("encoded_slash %s: path %q passed as %q", slashWords[laxer], c.escaped, got)
+			}
 		}
 	}
 }

@@ -20,7 +20,7 @@ func (p *pattern) String() string {
 	var b strings.Builder
 	for _, s := range p.segments {
 		b.WriteByte('/')
-		b.WriteString(s.with("{" + s.parameter + "}"))
+		b.WriteString(dataEncoded.Replace(s.with("{" + s.parameter + "}")))
 	}
 	switch {
 	case p.tail && p.tailName != "":
@@ -119,8 +119,9 @@ func (s *segment) meet(t *segment) (both segment, ok bool) {
 	return both, both.within(s) && both.within(t)
 }
 
-// parsePattern reads a pattern such as /v1/spaces/{space}/files/{name...}?draft=true.
-func parsePattern(text string) (pattern, error) {
+// parsePattern reads a pattern such as /v1/spaces/{space}/files/{name...}?draft=true, of
+// a policy for which encoded slashes are this.
+func parsePattern(text string, encoded slashes) (pattern, error) {
 	var p pattern
 	if err := RefusePlaceholder(text); err != nil {
 		return p, fmt.Errorf("pattern %q: %w", text, err)
@@ -136,7 +137,7 @@ func parsePattern(text string) (pattern, error) {
 		}
 		var part string
 		part, rest, more = strings.Cut(rest, "/")
-		name, err := p.addSegment(part)
+		name, err := p.addSegment(part, encoded)
 		if err == nil && name != "" && names[name] {
 			err = fmt.Errorf("{%s} stands twice", name)
 		}
@@ -158,7 +159,7 @@ func parsePattern(text string) (pattern, error) {
 }
 
 // addSegment adds one segment and returns the name of its parameter, if any.
-func (p *pattern) addSegment(part string) (name string, err error) {
+func (p *pattern) addSegment(part string, encoded slashes) (name string, err error) {
 	if part == "*" {
 		p.tail = true
 		return "", nil
@@ -190,9 +191,13 @@ func (p *pattern) addSegment(part string) (name string, err error) {
 	if !opens {
 		text = withoutDot(text)
 	}
-	if why := judgeSegment(text, false, true); why != "" {
+	if encoded != slashesData {
+		encoded = slashesRefused // in a literal, it would be the slash that some servers split at
+	}
+	if why := judgeSegment(text, encoded, true); why != "" {
 		return "", fmt.Errorf("segment %q: no request could match it: %s", part, why)
 	}
+	s.before, s.after = hideSlashes(s.before), hideSlashes(s.after)
 	switch {
 	case p.tail:
 		p.tailName = name
@@ -219,6 +224,6 @@ func join(prefix, pattern string) string {
 
 // ValidPattern reports what is wrong with the pattern of a route.
 func ValidPattern(text string) error {
-	_, err := parsePattern(text)
+	_, err := parsePattern(text, slashesRefused)
 	return err
 }

@@ -18,6 +18,7 @@ const (
 	dropsDots          = ", for they drop dots at the end of a name"
 	cutsAtAmpersand    = ", for they cut it at an ampersand"
 	cutsAtBlank        = ", for they cut it at a blank"
+	cutsAtDelimiter    = ", for they cut it at an encoded ? or #"
 	cutsAtSemicolon    = ", for they cut it at a semicolon"
 	dataOfPage         = ", for it is the data of another page there"
 	versionOf          = ", for it is a version of another file there"
@@ -78,6 +79,8 @@ func (p *pathText) readings(r *Route) (all []reading) {
 	all = append(all, p.pages()...)
 	all = p.appendCut(all, r, '&', cutsAtAmpersand)
 	all = p.appendCut(all, r, ' ', cutsAtBlank)
+	all = p.appendCut(all, r, '?', cutsAtDelimiter)
+	all = p.appendCut(all, r, '#', cutsAtDelimiter)
 	for _, base := range all {
 		all = append(all, base.scripts(nil)...)
 	}

@@ -58,7 +58,7 @@ func (r *Route) written() string {
 }
 
 // compileRoute compiles one route of a site or a group with these settings and prefix.
-func compileRoute(c *RouteConfig, around settings, prefix string, catalog *Catalog) (*Route, error) {
+func (p *Policy) compileRoute(c *RouteConfig, around settings, prefix string) (*Route, error) {
 	r := &Route{Methods: c.Methods, Pattern: join(prefix, c.Pattern), At: c.At, implicit: strings.TrimSpace(c.Require) == ""}
 	if !strings.HasPrefix(c.Pattern, "/") {
 		return nil, fmt.Errorf("pattern %q: want a path, which begins with /", c.Pattern)
@@ -67,10 +67,10 @@ func compileRoute(c *RouteConfig, around settings, prefix string, catalog *Catal
 	if r.methods, err = parseMethods(c.Methods); err != nil {
 		return nil, err
 	}
-	if r.pattern, err = parsePattern(r.Pattern); err != nil {
+	if r.pattern, err = parsePattern(r.Pattern, p.encodedSlash); err != nil {
 		return nil, err
 	}
-	if r.Require, err = ParseRequirement(c.Require, catalog); err != nil {
+	if r.Require, err = ParseRequirement(c.Require, p.Catalog); err != nil {
 		return nil, err
 	}
 	if c.Optional && !r.Require.dependsOnToken() {

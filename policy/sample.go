@@ -21,7 +21,7 @@ func (p *pattern) path(rest int) string {
 	var b strings.Builder
 	for _, s := range p.segments {
 		b.WriteByte('/')
-		b.WriteString(url.PathEscape(s.with(filler)))
+		b.WriteString(url.PathEscape(withSlashes(s.with(filler))))
 	}
 	if p.tail {
 		b.WriteString(strings.Repeat("/"+filler, rest))

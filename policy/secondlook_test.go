@@ -213,6 +213,26 @@ func TestPathsOfOtherRoutesWithKeysThatStandTwice(t *testing.T) {
 	}
 }
 
+// Where encoded delimiters are data, a server that cuts at one must not find more than is
+// asked for; and a name with a slash may be a route of its own (CouchDB).
+func TestDelimitersThatAreDataOnRoutes(t *testing.T) {
+	p := compile(t, Config{EncodedSlash: "data", Routes: routes("PUT /{db}/_design%2F{view} admin", "PUT /{db}/_design/{view} admin", "PUT /{db}/{doc} write", "PUT /x%2Fy/me admin", "PUT /{db}/secret admin", "PUT /users never", "PUT /a%3Fb/{x} admin")}, "write", "admin > write")
+	for path, want := range map[string]string{
+		"/db/_design%2Fapp": "admin", "/db/_design%2fapp": "admin", "/db/_design/app": "admin", "/db/_designer": "write", "/db/_design%2F": "write", "/db/a%2Fb": "write",
+		"/x%2Fy/me": "admin", "/x%2Fy/you": "write", "/x/me": "write", "/db/%23a": "write", "/db/a%3Fb": "write", "/a%3Fb/c": "admin", "/db/secret%3Fx": "", "/db/secret%23": "", "/users%3F/x": "", "/users%23x/x": "", "/db/_Design%2Fapp": "",
+	} {
+		m := p.matched(&Request{Method: "PUT", Path: path})
+		if want == "" && m.Reason != AmbiguousRequest || want != "" && (m.Reason != TokenMissing || m.Route.Require.String() != want) {
+			t.Errorf("%s: %v (%s) on %v, want %q", path, m.Reason, m.Detail, m.Route, want)
+		}
+	}
+	for _, slash := range []string{"", "allow"} {
+		if _, err := Compile(Config{EncodedSlash: slash, Routes: routes("GET /a%2Fb any")}, nil); err == nil || !strings.Contains(err.Error(), "no request could match it: the path has an encoded slash") {
+			t.Errorf("encoded_slash %s: %v", slash, err)
+		}
+	}
+}
+
 // A path is cut off with its encoded slashes where they are, as well as split at them: at
 // a semicolon (Fastify, which cuts at those that aren't encoded), an ampersand or a blank,
 // and before what says that the data of a page is asked for.
