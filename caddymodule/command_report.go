@@ -56,8 +56,12 @@ func printReport(w io.Writer, r reportAnswer, command string) {
 	}
 	if routes := missingRoutes(r.Findings); len(routes) > 0 {
 		fmt.Fprint(w, "\nNo route is for some of these. Those that are part of the API need, with the scopes that they are to ask for,\n\n")
-		for _, route := range routes {
-			fmt.Fprintf(w, "  route %s <scope>\n", route)
+		for _, r := range routes {
+			fmt.Fprintf(w, "  route %s %s <scope>", strings.Join(r.methods, ","), r.pattern)
+			if r.gate != routes[0].gate || r.gate != routes[len(routes)-1].gate {
+				fmt.Fprintf(w, "  # in the gate at %s", r.gate)
+			}
+			fmt.Fprintln(w)
 		}
 	}
 	if mends := mendingGrants(r.Findings); len(mends) > 0 {
@@ -89,25 +93,30 @@ func forbiddingOwners(findings []finding) (ids []string) {
 // client has sent.
 func shellQuoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
-// missingRoutes returns the routes that would be for requests on none, each with all of
-// its methods.
-func missingRoutes(findings []finding) (routes []string) {
-	methods := map[string][]string{}
-	var patterns []string
+// missingRoute is a route that requests on none would be on.
+type missingRoute struct {
+	gate    string // where that is written
+	methods []string
+	pattern string
+}
+
+// missingRoutes returns the routes that would be for requests on none, those of each
+// gate together.
+func missingRoutes(findings []finding) (routes []missingRoute) {
 	for _, f := range findings {
 		if f.Proposed == "" {
 			continue
 		}
-		if methods[f.Proposed] == nil {
-			patterns = append(patterns, f.Proposed)
+		i := slices.IndexFunc(routes, func(r missingRoute) bool { return r.gate == f.At && r.pattern == f.Proposed })
+		if i < 0 {
+			i = len(routes)
+			routes = append(routes, missingRoute{gate: f.At, pattern: f.Proposed})
 		}
-		if !slices.Contains(methods[f.Proposed], f.Method) {
-			methods[f.Proposed] = append(methods[f.Proposed], f.Method)
+		if r := &routes[i]; !slices.Contains(r.methods, f.Method) {
+			r.methods = append(r.methods, f.Method)
 		}
 	}
-	for _, pattern := range patterns {
-		routes = append(routes, strings.Join(methods[pattern], ",")+" "+pattern)
-	}
+	slices.SortStableFunc(routes, func(a, b missingRoute) int { return strings.Compare(a.gate, b.gate) })
 	return routes
 }
 

@@ -38,6 +38,8 @@ type report struct {
 type findingKey struct {
 	reason                           policy.Reason
 	method, pattern                  string // of the route; without one, of the request, as patternOf has it
+	required                         string // by the route: another site, or a later configuration, may ask for something else there
+	gate                             string // where it is written, for requests on no route
 	token, owner, space, res, detail string
 }
 
@@ -47,7 +49,7 @@ type finding struct {
 	Status   int    `json:"status"`
 	Detail   string `json:"detail,omitempty"`
 	Route    string `json:"route"` // methods and pattern; empty: no route matches
-	At       string `json:"at,omitempty"`
+	At       string `json:"at,omitempty"` // where the route is written, or the gate
 	Token    string `json:"token_id,omitempty"`
 	Owner    string `json:"owner,omitempty"`
 	Space    string `json:"space,omitempty"`
@@ -109,9 +111,9 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 	defer r.mu.Unlock()
 	findings := r.findings
 	if m.Route != nil {
-		key.method, key.pattern = strings.Join(m.Route.Methods, ","), m.Route.Pattern
+		key.method, key.pattern, key.required = strings.Join(m.Route.Methods, ","), m.Route.Pattern, m.Route.Require.String()
 	} else {
-		findings, key.pattern = r.unrouted, patternOf(path)
+		findings, key.pattern, key.gate = r.unrouted, patternOf(path), o.place()
 	}
 	f, ok := findings.Get(key)
 	if !ok {
@@ -122,6 +124,10 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 		if findings.Add(key, f) {
 			r.forgotten++
 		}
+	}
+	f.At = key.gate
+	if m.Route != nil {
+		f.At = m.Route.At // of the last request: a reload may have moved it
 	}
 	f.Count++
 	f.Last, f.Method, f.Path = now.UTC(), method, path
@@ -171,7 +177,7 @@ func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Ti
 		Space: space, Resource: resource, Required: o.required, First: now.UTC(),
 	}
 	if m.Route != nil {
-		f.Route, f.At = strings.Join(m.Route.Methods, ",")+" "+m.Route.Pattern, m.Route.At
+		f.Route = strings.Join(m.Route.Methods, ",") + " " + m.Route.Pattern
 	}
 	switch o.reason {
 	case policy.ScopeMissing, policy.SpaceNotGranted, policy.ResourceNotGranted:

@@ -54,7 +54,10 @@ func TestReportOfUnknownRoutes(t *testing.T) {
 			r.add(&outcome{reason: policy.RouteUnknown}, &policy.Match{}, method, path)
 		}
 	}
-	got := missingRoutes(r.answer().Findings)
+	var got []string
+	for _, m := range missingRoutes(r.answer().Findings) {
+		got = append(got, strings.Join(m.methods, ",")+" "+m.pattern)
+	}
 	slices.Sort(got)
 	want := []string{"GET,PUT /api/v1/oauth2", "GET,PUT /api/v1/orders/{id}", "GET,PUT /api/v1/orders/{id}/items/{id2}"}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
@@ -68,6 +71,57 @@ func TestReportOfUnknownRoutes(t *testing.T) {
 		if _, err := policy.Compile(c, catalog); err != nil {
 			t.Errorf("route %s: %v", route, err)
 		}
+	}
+}
+
+// What another site asks for is another finding, and so is what the same asks for since a
+// reload: what is proposed for the one isn't enough for the other.
+func TestReportTellsRequirementsApart(t *testing.T) {
+	r := newReport()
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, scope := range []string{"a", "b", "a"} {
+		p, err := policy.Compile(policy.Config{Routes: []policy.RouteConfig{{Methods: []string{"GET"}, Pattern: "/{space}", Require: scope, At: "Caddyfile:" + scope}}}, catalog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m policy.Match
+		p.Match(&policy.Request{Method: "GET", Path: "/1", Header: http.Header{"Authorization": {"Bearer S"}}}, &m)
+		o := &outcome{reason: policy.ScopeMissing, tokenID: "t", subject: &policy.Subject{Owner: policy.NewOwner("o", nil), Grants: policy.NewGrants(nil)}, space: m.Space, scope: scope}
+		r.add(o, &m, "GET", "/1")
+	}
+	var got []string
+	for _, f := range r.answer().Findings {
+		got = append(got, fmt.Sprintf("%d %s %v", f.Count, f.At, f.Grant.Scopes))
+	}
+	if want := []string{"2 Caddyfile:a [a]", "1 Caddyfile:b [b]"}; !slices.Equal(got, want) {
+		t.Errorf("findings are %q, want %q", got, want)
+	}
+}
+
+// A route that is missing is missing at a gate: with several, the proposal says which.
+func TestReportTellsGatesApart(t *testing.T) {
+	r := newReport()
+	add := func(at, path string) {
+		h := &Handler{}
+		h.At = at
+		r.add(&outcome{reason: policy.RouteUnknown, gate: h}, &policy.Match{}, "GET", path)
+	}
+	printed := func() string {
+		var out strings.Builder
+		printReport(&out, r.answer(), "patgate")
+		return out.String()
+	}
+	add("Caddyfile:3", "/health")
+	if got := printed(); !strings.Contains(got, "  route GET /health <scope>\n") {
+		t.Errorf("of one gate:\n%s", got)
+	}
+	add("Caddyfile:9", "/health")
+	add("Caddyfile:9", "/x")
+	if got := printed(); !strings.Contains(got, "  route GET /health <scope>  # in the gate at Caddyfile:3\n") || !strings.Contains(got, "  route GET /health <scope>  # in the gate at Caddyfile:9\n") {
+		t.Errorf("of two gates:\n%s", got)
 	}
 }
 
