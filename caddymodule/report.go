@@ -48,7 +48,7 @@ type finding struct {
 	Reason   string `json:"reason"`
 	Status   int    `json:"status"`
 	Detail   string `json:"detail,omitempty"`
-	Route    string `json:"route"` // methods and pattern; empty: no route matches
+	Route    string `json:"route"`        // methods and pattern; empty: no route matches
 	At       string `json:"at,omitempty"` // where the route is written, or the gate
 	Token    string `json:"token_id,omitempty"`
 	Owner    string `json:"owner,omitempty"`
