@@ -11,11 +11,17 @@ import (
 // (RFC 9110 section 7.6.1: the proxy would remove them later), names that some
 // servers fold into others, method and URL overrides, upgrades to anything but
 // WebSocket, and the Trailer announcement; and, for only the gate may say who is
-// asking, whatever begins with IdentityPrefix. It must run before a request is
-// judged, on every route.
+// asking, whatever begins with IdentityPrefix. Blanks around a value are no part of it
+// (RFC 9110 section 5.5): net/http leaves them in over HTTP/2 and HTTP/3, and takes them
+// off on the way to the upstream. It must run before a request is judged, on every route.
 func CleanHeader(h http.Header) {
 	connection, upgrade := false, false
-	for name := range h {
+	for name, values := range h {
+		for i, value := range values {
+			if value != "" && (isBlank(value[0]) || isBlank(value[len(value)-1])) {
+				values[i] = textproto.TrimString(value)
+			}
+		}
 		switch name {
 		case "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Content-Length", "Content-Type", "Cookie",
 			"Origin", "Referer", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "User-Agent":
@@ -37,6 +43,8 @@ func CleanHeader(h http.Header) {
 		delete(h, "Upgrade")
 	}
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // IdentityPrefix begins the names of the headers that tell the upstream who is
 // asking, in the form of http.CanonicalHeaderKey. Other spellings that a server

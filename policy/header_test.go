@@ -48,6 +48,8 @@ func TestCleanHeader(t *testing.T) {
 		{"an upgrade without Connection", "Upgrade: websocket|Accept: */*", "Accept: */*"},
 		{"a Connection without an upgrade", "Connection: Upgrade|Accept: */*", "Accept: */*"},
 
+		{"blanks around values (HTTP/2)", "Authorization:  \tBearer S |X-Org: \t|X-A:  1|X-A: 2\t", "Authorization: Bearer S|X-Org:|X-A: 1|X-A: 2"},
+
 		{"trailers", "Trailer: Authorization|Te: trailers|Accept: */*", "Te: trailers|Accept: */*"},
 	} {
 		h, want := header(splitFields(c.in)...), header(splitFields(c.want)...)

@@ -243,6 +243,24 @@ func TestRequirementWords(t *testing.T) {
 	}
 }
 
+// A server that splits at any blank finds a token where the scheme ends at none of HTTP's.
+func TestOddBlanksInAuthorization(t *testing.T) {
+	for _, from := range []string{"bearer", "bare", "basic"} {
+		p := compile(t, Config{Settings: Settings{TokenFrom: []string{from}}, Routes: append(routes("GET /any any", "GET /public public"), RouteConfig{Methods: []string{"GET"}, Pattern: "/optional", Require: "any", Settings: Settings{Optional: true}})})
+		for _, path := range []string{"/any", "/optional", "/public"} {
+			for _, value := range []string{"Bearer\tS", "Bearer\u00a0S", "Bearer\xa0S", "\u2003Bearer S", "Bearer\u0085 S"} {
+				want := AmbiguousRequest
+				if path == "/public" {
+					want = Forward
+				}
+				if m := p.matched(request("GET "+path, "Authorization: "+value)); m.Reason != want {
+					t.Errorf("token_from %s, %s with %q: %v (%s), want %v", from, path, value, m.Reason, m.Detail, want)
+				}
+			}
+		}
+	}
+}
+
 func TestMethods(t *testing.T) {
 	p := compile(t, Config{Routes: routes("* /all public", "GET,PROPFIND,M-SEARCH /some public")})
 	for _, c := range []struct{ method, all, some string }{

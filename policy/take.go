@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 )
 
 // take finds the secret in the request. A secret that stands in two places is
@@ -48,11 +49,14 @@ func (m *Match) secretAt(c *Credential) (secret, why string) {
 	case Cookie:
 		return cookie(m.header["Cookie"], c.Name)
 	}
-	a := m.authorization()
-	if a.twice {
+	switch a := m.authorization(); {
+	case a.twice:
 		return "", "the request has Authorization twice"
+	case a.oddScheme:
+		return "", "Authorization has a scheme with a tab, or a character that isn't ASCII, in it"
+	default:
+		return a.secret(c)
 	}
-	return a.secret(c)
 }
 
 // single returns the value of a field, or why it is not a single one.
@@ -70,6 +74,9 @@ type authorization struct {
 	twice  bool
 	scheme string // or all of it, where rest is empty
 	rest   string
+	// oddScheme means that there is what some servers take for a blank in the scheme, which is
+	// of ASCII without blanks.
+	oddScheme bool
 }
 
 func (m *Match) authorization() *authorization {
@@ -88,6 +95,10 @@ func (a *authorization) parse(value string) {
 	a.scheme = value
 	if i := strings.IndexByte(value, ' '); i >= 0 {
 		a.scheme, a.rest = value[:i], strings.Trim(value[i:], " ")
+	}
+	a.oddScheme = false
+	for i := range len(a.scheme) {
+		a.oddScheme = a.oddScheme || a.scheme[i] == '\t' || a.scheme[i] >= utf8.RuneSelf
 	}
 }
 

@@ -129,7 +129,7 @@ func TestTokenFrom(t *testing.T) {
 		{"bearer", "token_malformed", []string{"Authorization: Bearer \"<S>\""}, ""},
 		{"bearer", "400", []string{"Authorization: Bearer <S>\x7f"}, ""},
 		{"bearer", "token_malformed", []string{"Authorization: Bearer pat_"}, ""},
-		{"bearer", "token_missing", []string{"Authorization: Bearer\tS"}, ""},
+		{"bearer", "ambiguous_request", []string{"Authorization: Bearer\tS"}, ""},
 		{"bearer", "ambiguous_request", []string{"Authorization: Bearer <S>,<S>"}, ""},
 		{"bearer", "ambiguous_request", []string{"Authorization: Bearer <S>, Bearer <T>"}, ""},
 		{"bearer", "ambiguous_request", []string{"Authorization: Bearer <S>", "Authorization: Bearer <S>"}, ""},
@@ -201,6 +201,35 @@ func TestTokenFrom(t *testing.T) {
 		}
 		if served := len(got) == 1; served != (row.want == "forward") {
 			t.Errorf("%s: %v %s: %s, and the upstream got %d requests", row.host, row.header, row.query, a.verdict(), len(got))
+		}
+	}
+}
+
+// Blanks around a header's value are no part of it, in whichever protocol it comes: a token
+// behind some is a token.
+func TestBlanksAroundCredentials(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{sites: everySite, tokens: []known{{name: "S"}, {name: "T"}}})
+	s, other := g.secret("S"), g.secret("T")
+	for _, row := range []struct {
+		host, want string
+		header     []string
+	}{
+		{"bearer", "forward", []string{"Authorization:  \tBearer <S> \t"}},
+		{"default", "forward", []string{"Authorization: \t<S>"}},
+		{"header", "forward", []string{"X-Api-Key:   <S>\t"}},
+		{"cookie", "forward", []string{"Cookie:  pat=<S>"}},
+		{"all", "ambiguous_request", []string{"X-Api-Key: <S>", "Authorization:  Bearer <T>"}},
+	} {
+		fill := strings.NewReplacer("<S>", s, "<T>", other)
+		r := request{host: row.host + ".test", target: "/x"}
+		for _, line := range row.header {
+			r.header = append(r.header, fill.Replace(line))
+		}
+		for _, p := range protocols {
+			if a := p.send(g, t, r); a.verdict() != row.want {
+				t.Errorf("%s, %s: %q: %s (%s), want %s", p.name, row.host, row.header, a.verdict(), a.problem.Detail, row.want)
+			}
 		}
 	}
 }

@@ -97,7 +97,7 @@ func encode(lines []string) []byte {
 	e := hpack.NewEncoder(&block)
 	for _, line := range lines {
 		i := strings.IndexByte(line[1:], ':') + 1
-		e.WriteField(hpack.HeaderField{Name: strings.ToLower(line[:i]), Value: strings.TrimSpace(line[i+1:])}) // a Buffer takes all
+		e.WriteField(hpack.HeaderField{Name: strings.ToLower(line[:i]), Value: strings.TrimPrefix(line[i+1:], " ")}) // a Buffer takes all
 	}
 	return block.Bytes()
 }
