@@ -161,11 +161,7 @@ func grantsTold(text string) string {
 	if json.Unmarshal([]byte(text), &grants) != nil {
 		return text
 	}
-	words := make([]string, len(grants))
-	for i, g := range grants {
-		words[i] = grantWords(g)
-	}
-	return strings.Join(words, " and ")
+	return grantsWords(grants)
 }
 
 func eventTime(e registry.Event) string { return e.Time.UTC().Format(time.DateTime) + "Z" }

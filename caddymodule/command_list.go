@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/token"
 )
 
 // pageQuery returns the query parameters that these flags say, and --limit. A flag that
@@ -82,6 +83,15 @@ func list[T any](a *asking, what string, query url.Values, header []string, row 
 		fmt.Fprintf(out, "\nmore with --cursor %s\n", next)
 	}
 	return out.Flush()
+}
+
+// grantsColumn returns what writes the column of a table with grants: all of them, but on
+// a terminal, where a row is to stay one line, a short form.
+func (a *asking) grantsColumn() func([]token.Grant) string {
+	if isTerminal(a.out()) {
+		return grantsShort
+	}
+	return grantsWords
 }
 
 // printItems prints the items of a page, separated by commas. out keeps its error.

@@ -82,8 +82,9 @@ func ownerListCommand() *cobra.Command {
 		Args: wantArgs(),
 	}, func(a *asking, _ []string) error {
 		header := []string{"ID", "ENABLED", "ADMIN", "LIMITED TO"}
+		grants := a.grantsColumn()
 		return list(a, "owners", url.Values{}, header, func(o token.Owner) []string {
-			return []string{o.ID, yesNo(o.Enabled), yesNo(o.Admin), grantsShort(o.Grants)}
+			return []string{o.ID, yesNo(o.Enabled), yesNo(o.Admin), grants(o.Grants)}
 		})
 	})
 }

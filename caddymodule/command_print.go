@@ -117,7 +117,19 @@ func listWords(noun string, list []string) string {
 	return noun + "s " + strings.Join(list, ", ")
 }
 
-// grantsShort writes grants for a column of a table.
+// grantsWords writes all grants, on one line.
+func grantsWords(grants []token.Grant) string {
+	if len(grants) == 0 {
+		return "none"
+	}
+	words := make([]string, len(grants))
+	for i, g := range grants {
+		words[i] = grantWords(g)
+	}
+	return strings.Join(words, " and ")
+}
+
+// grantsShort writes the first of the grants, and how many more there are.
 func grantsShort(grants []token.Grant) string {
 	if len(grants) == 0 {
 		return "none"

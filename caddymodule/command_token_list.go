@@ -57,9 +57,10 @@ token stands where its id says, whatever its created_at.`,
 			return err
 		}
 		header := []string{"ID", "NAME", "OWNER", "STATUS", "EXPIRES", "USED", "HINT", "GRANTS"}
+		grants := a.grantsColumn()
 		return list(a, "tokens", query, header, func(t token.View) []string {
 			now := time.Now()
-			return []string{t.ID, t.Name, t.Owner, string(t.Status), away(t.ExpiresAt, now), away(t.LastUsedAt, now), t.Hint, grantsShort(t.Grants)}
+			return []string{t.ID, t.Name, t.Owner, string(t.Status), away(t.ExpiresAt, now), away(t.LastUsedAt, now), t.Hint, grants(t.Grants)}
 		})
 	})
 }

@@ -387,7 +387,7 @@ func TestTokenListAndEnd(t *testing.T) {
 		p.asked(t, &m, "token", "create", "--name", "of "+owner, "--owner", owner, "--space", "1", "--scope", "stories:read", "--grant", `{"spaces":["2"],"scopes":["*"]}`)
 		made = append(made, m.Token.ID)
 	}
-	row := regexp.MustCompile(`^` + made[2] + `  of bob    bob    active  in 90 days  never  pat_\w{3}…  stories:read in space 1, and 1 more$`)
+	row := regexp.MustCompile(`^` + made[2] + `  of bob    bob    active  in 90 days  never  pat_\w{3}…  stories:read in space 1 and every scope in space 2$`)
 	table := strings.Split(p.succeed(t, "", "token", "list"), "\n")
 	if !slices.ContainsFunc(table, row.MatchString) || !strings.HasPrefix(table[0], "ID ") {
 		t.Errorf("token list prints no line like %s:\n%s", row, strings.Join(table, "\n"))
@@ -434,6 +434,7 @@ func TestOwnerAndStatusCommands(t *testing.T) {
 		Grants         []struct{ Spaces, Scopes, Resources []string }
 	}
 	const full = `[{["*"] ["*"] ["*"]}]`
+	long := strings.Repeat("1", 70)
 	for _, test := range []struct {
 		args           []string
 		enabled, admin bool
@@ -446,8 +447,8 @@ func TestOwnerAndStatusCommands(t *testing.T) {
 		{[]string{"--enable=false"}, false, true, `[{["1" "2"] ["stories:*"] ["*"]}]`},
 		{[]string{"--disable=false"}, true, true, `[{["1" "2"] ["stories:*"] ["*"]}]`},
 		{[]string{"--enable", "--full"}, true, true, full},
-		{[]string{"--space", "1"}, true, true, `[{["1"] ["*"] ["*"]}]`},
-		{[]string{"--admin=false"}, true, false, `[{["1"] ["*"] ["*"]}]`},
+		{[]string{"--space", long}, true, true, `[{["` + long + `"] ["*"] ["*"]}]`},
+		{[]string{"--admin=false"}, true, false, `[{["` + long + `"] ["*"] ["*"]}]`},
 	} {
 		var o ownerJSON
 		p.asked(t, &o, append([]string{"owner", "set", "team/ä b"}, test.args...)...)
@@ -455,10 +456,10 @@ func TestOwnerAndStatusCommands(t *testing.T) {
 			t.Errorf("owner set %v leaves %+v, want enabled %t, admin %t, %s", test.args, o, test.enabled, test.admin, test.grants)
 		}
 	}
-	if out := p.succeed(t, "", "owner", "show", "team/ä b"); !regexp.MustCompile(`(?m)^grant 1 +every scope in space 1$`).MatchString(out) {
+	if out := p.succeed(t, "", "owner", "show", "team/ä b"); !regexp.MustCompile(`(?m)^grant 1 +every scope in space ` + long + `$`).MatchString(out) {
 		t.Errorf("owner show prints %s", out)
 	}
-	if out := p.succeed(t, "", "owner", "list"); !regexp.MustCompile(`(?m)^team/ä b +yes +no +every scope in space 1$`).MatchString(out) {
+	if out := p.succeed(t, "", "owner", "list"); !regexp.MustCompile(`(?m)^team/ä b +yes +no +every scope in space ` + long + `$`).MatchString(out) {
 		t.Errorf("owner list prints %s", out)
 	}
 	var owners struct{ Owners []ownerJSON }
