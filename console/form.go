@@ -74,24 +74,26 @@ func (f *form) refused(err error) error {
 	if !errors.Is(err, registry.ErrInvalid) && !errors.Is(err, registry.ErrConflict) && !errors.Is(err, registry.ErrForbidden) {
 		return err
 	}
-	// A form is about one grant.
-	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "grants: number 1: "), "grant: ")
-	what, detail, _ := strings.Cut(text, ": ")
-	about, _, more := strings.Cut(what, " ") // as in: scope "stories:read"
-	fields := map[string]string{
-		"name": "name", "description": "description", "allowed_ips": "addresses",
-		"expires_in": "expires", "expires_at": "expires", "no_expiry": "expires", "lifetime": "expires", "overlap": "overlap",
-		"grants": "scope", "scope": "scope", "spaces": "spaces", "resources": "resources",
-	}
-	field := fields[about]
-	if field != "" && !more && detail != "" {
-		text = detail
+	field, text := "", err.Error()
+	var wrong *token.FieldError
+	if errors.As(err, &wrong) {
+		if at, ours := fieldOf[wrong.Field]; ours {
+			field, text = at, wrong.Why
+		}
 	}
 	if field == "scope" && f.Value("access") == "full" {
 		field = "sure"
 	}
 	f.fail(field, "%s", sentence(text))
 	return nil
+}
+
+// fieldOf has the fields of forms for those of a token.FieldError. A form is about one
+// grant: what is wrong with that as a whole is wrong with the form.
+var fieldOf = map[string]string{
+	"name": "name", "description": "description", "allowed_ips": "addresses",
+	"expires_in": "expires", "expires_at": "expires", "no_expiry": "expires", "lifetime": "expires", "overlap": "overlap",
+	"grant": "", "grants": "scope", "scope": "scope", "spaces": "spaces", "resources": "resources",
 }
 
 // sentence makes a sentence of an error.

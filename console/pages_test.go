@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -107,6 +108,15 @@ func TestLifetimes(t *testing.T) {
 	lacks(t, newDesk(t, short).get("alice", "/new"), "30 days")
 }
 
+// manyLines returns n different lines.
+func manyLines(n int) string {
+	var lines strings.Builder
+	for i := range n {
+		fmt.Fprintln(&lines, i)
+	}
+	return lines.String()
+}
+
 // A form with a mistake comes back with what was filled in, and says at the field
 // what is wrong. Nothing is made.
 func TestMistakes(t *testing.T) {
@@ -131,6 +141,8 @@ func TestMistakes(t *testing.T) {
 		{[]string{"where", "all"}, "spaces", "Choose one of the two."},
 		{[]string{"spaces", " \r\n"}, "spaces", "Say in which spaces the token works"},
 		{[]string{"spaces", strings.Repeat("x", 300)}, "spaces", "300 bytes long"},
+		{[]string{"spaces", manyLines(1001)}, "spaces", "1001 values in one list, at most 1000 are kept."},
+		{[]string{"resources", manyLines(1001)}, "resources", "1001 values in one list, at most 1000 are kept."},
 		{[]string{"addresses", "10.0.0.0/8 here"}, "addresses", "Number 2 is not an address or a range"},
 	} {
 		d := newDesk(t)

@@ -14,13 +14,13 @@ func parseRanges(list []string) ([]netip.Prefix, error) {
 	for i, s := range list {
 		p, ok := parseRange(s)
 		if !ok {
-			return nil, invalid("allowed_ips: number %d is not an address or a range; want one like 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32", i+1)
+			return nil, refuseField(ErrInvalid, "allowed_ips", "number %d is not an address or a range; want one like 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32", i+1)
 		}
 		if !slices.Contains(ranges, p) {
 			ranges = append(ranges, p)
 		}
 		if len(ranges) > token.MaxAllowedIPs { // before the next is compared with all of them
-			return nil, invalid("allowed_ips: more than %d given, which is as many as are kept", token.MaxAllowedIPs)
+			return nil, refuseField(ErrInvalid, "allowed_ips", "more than %d given, which is as many as are kept", token.MaxAllowedIPs)
 		}
 	}
 	return ranges, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
 )
 
 // Kinds of refusal. An error of the registry that is none of them comes from the
@@ -17,29 +18,32 @@ var (
 	ErrForbidden = errors.New("not allowed")
 )
 
-// refusal is an error of one of the kinds, in words for whoever asked.
-type refusal struct {
-	kind error
-	text string
+// refusal is an error of one of the kinds, in words for whoever asked. Where it is about
+// a field of what was given, it wraps a token.FieldError.
+type refusal struct{ kind, err error }
+
+func (e *refusal) Error() string   { return e.err.Error() }
+func (e *refusal) Unwrap() []error { return []error{e.kind, e.err} }
+
+// refuseField returns a refusal about a field.
+func refuseField(kind error, field, format string, args ...any) error {
+	return &refusal{kind, &token.FieldError{Field: field, Why: fmt.Sprintf(format, args...)}}
 }
 
-func (e *refusal) Error() string { return e.text }
-func (e *refusal) Unwrap() error { return e.kind }
-
 func invalid(format string, args ...any) error {
-	return &refusal{ErrInvalid, fmt.Sprintf(format, args...)}
+	return &refusal{ErrInvalid, fmt.Errorf(format, args...)}
 }
 
 func notFound(format string, args ...any) error {
-	return &refusal{ErrNotFound, fmt.Sprintf(format, args...)}
+	return &refusal{ErrNotFound, fmt.Errorf(format, args...)}
 }
 
 func forbidden(format string, args ...any) error {
-	return &refusal{ErrForbidden, fmt.Sprintf(format, args...)}
+	return &refusal{ErrForbidden, fmt.Errorf(format, args...)}
 }
 
 func conflict(format string, args ...any) error {
-	return &refusal{ErrConflict, fmt.Sprintf(format, args...)}
+	return &refusal{ErrConflict, fmt.Errorf(format, args...)}
 }
 
 // noToken turns a store's answer about the token with this id into the

@@ -30,13 +30,13 @@ func (r *Registry) eachGrant(given []token.Grant, f func(token.Grant) (token.Gra
 	for i, g := range given {
 		g, err := f(g)
 		if err != nil {
-			return nil, invalid("grants: number %d: %v", i+1, err)
+			return nil, invalid("grants: number %d: %w", i+1, err)
 		}
 		if !holds(grants, g) {
 			grants = append(grants, g)
 		}
 		if len(grants) > token.MaxGrants { // before the next is compared with all of them
-			return nil, invalid("grants: more than %d given, which is as many as are kept", token.MaxGrants)
+			return nil, refuseField(ErrInvalid, "grants", "more than %d given, which is as many as are kept", token.MaxGrants)
 		}
 	}
 	return grants, nil
@@ -50,7 +50,7 @@ func (r *Registry) newGrant(g token.Grant) (token.Grant, error) {
 	}
 	for _, s := range g.Scopes {
 		if err := token.ValidScopePattern(s); err != nil {
-			return g, invalid("%v", err)
+			return g, invalid("%w", err)
 		}
 		if !r.knownScope(s) {
 			return g, r.unknownScope(s)
@@ -60,7 +60,7 @@ func (r *Registry) newGrant(g token.Grant) (token.Grant, error) {
 }
 
 func (r *Registry) unknownScope(s string) error {
-	return invalid("scope %q: the catalog has none like it; the nearest: %s", s, strings.Join(spelling.Nearest(s, r.rules.Scopes), ", "))
+	return invalid("%w", token.ScopeError(s, "the catalog has none like it; the nearest: %s", strings.Join(spelling.Nearest(s, r.rules.Scopes), ", ")))
 }
 
 // knownScope reports whether the catalog, if there is one, has a scope that
@@ -78,11 +78,11 @@ func (r *Registry) knownScope(pattern string) bool {
 // complete fills in what the grant doesn't say, where that may be guessed.
 func (r *Registry) complete(g token.Grant) (token.Grant, error) {
 	if g.Spaces == nil && r.rules.Spaces {
-		return g, invalid(`spaces: say which spaces the grant holds in ("spaces":["ID"], or --space ID), or that it is all ("spaces":["*"], or --all-spaces)`)
+		return g, refuseField(ErrInvalid, "spaces", `say which spaces the grant holds in ("spaces":["ID"], or --space ID), or that it is all ("spaces":["*"], or --all-spaces)`)
 	}
 	g = token.Grant{Spaces: distinct(orAll(g.Spaces)), Scopes: distinct(g.Scopes), Resources: distinct(orAll(g.Resources))}
-	if n := max(len(g.Spaces), len(g.Scopes), len(g.Resources)); n > token.MaxGrantValues {
-		return g, invalid("%d values in one list, at most %d are kept", n, token.MaxGrantValues)
+	if err := g.CheckLengths(); err != nil {
+		return g, invalid("%w", err)
 	}
 	return g, nil
 }
@@ -121,12 +121,12 @@ func (a *Account) AddGrant(ctx context.Context, id string, g token.Grant) (*toke
 	r := a.registry
 	g, err := r.newGrant(g)
 	if err != nil {
-		return nil, invalid("grant: %v", err)
+		return nil, invalid("grant: %w", err)
 	}
 	may, o, err := a.mayWiden(ctx)
 	switch {
 	case err == nil && !may:
-		err = a.mayNot("grant")
+		err = refuseField(ErrForbidden, "grant", "%s", a.mayNot())
 	case err == nil && o != nil:
 		err = r.withinCeiling(o, []token.Grant{g})
 	}
@@ -180,7 +180,7 @@ func (a *Account) RemoveAllGrants(ctx context.Context, id string) (*token.Token,
 // regrant is change for a token's grants, where they may be changed.
 func (a *Account) regrant(ctx context.Context, what Action, id string, f func(*token.Token, time.Time) (string, error)) (*token.Token, error) {
 	if a.registry.rules.GrantsImmutable {
-		return nil, forbidden("grants: stay what they were when the token was made; make another token, and revoke this one")
+		return nil, refuseField(ErrForbidden, "grants", "stay what they were when the token was made; make another token, and revoke this one")
 	}
 	return a.registry.change(ctx, a.by, what, id, f)
 }

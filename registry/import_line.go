@@ -132,10 +132,10 @@ func (r *Registry) parseSecret(t *token.Token, in *importLine) (err error) {
 		t.Hint = token.HintOf(r.rules.Prefix, in.Secret)
 	default:
 		if t.Digest, err = r.rules.Hasher.Parse(in.Digest); err != nil {
-			return invalid("%v", err)
+			return invalid("%w", err)
 		}
 		if err := token.ValidText("hint", t.Hint, maxHint); err != nil {
-			return invalid("%v", err)
+			return invalid("%w", err)
 		}
 	}
 	if len(in.Retired) > token.MaxRetired {

@@ -23,14 +23,14 @@ type Lifetime struct {
 func (r *Registry) expiry(l Lifetime, now time.Time) (time.Time, error) {
 	switch {
 	case l.ExpiresIn != nil && l.ExpiresAt != nil, l.NoExpiry && (l.ExpiresIn != nil || l.ExpiresAt != nil):
-		return time.Time{}, invalid("lifetime: give one of expires_in, expires_at and no_expiry")
+		return time.Time{}, refuseField(ErrInvalid, "lifetime", "give one of expires_in, expires_at and no_expiry")
 	case l.ExpiresIn != nil:
 		d, err := parseDuration("expires_in", *l.ExpiresIn)
 		if err != nil {
 			return time.Time{}, err
 		}
 		if d < time.Millisecond { // times are kept in these
-			return time.Time{}, invalid("expires_in: %q is not in the future", *l.ExpiresIn)
+			return time.Time{}, refuseField(ErrInvalid, "expires_in", "%q is not in the future", *l.ExpiresIn)
 		}
 		return r.bounded("expires_in", *l.ExpiresIn, now.Add(d), now)
 	case l.ExpiresAt != nil:
@@ -39,11 +39,11 @@ func (r *Registry) expiry(l Lifetime, now time.Time) (time.Time, error) {
 			return time.Time{}, err
 		}
 		if !at.After(now) {
-			return time.Time{}, invalid("expires_at: %q is not in the future", *l.ExpiresAt)
+			return time.Time{}, refuseField(ErrInvalid, "expires_at", "%q is not in the future", *l.ExpiresAt)
 		}
 		return r.bounded("expires_at", *l.ExpiresAt, at, now)
 	case l.NoExpiry && r.rules.MaxLifetime > 0:
-		return time.Time{}, invalid("no_expiry: tokens that never expire are not allowed here; at most %s is", FormatDuration(r.rules.MaxLifetime))
+		return time.Time{}, refuseField(ErrInvalid, "no_expiry", "tokens that never expire are not allowed here; at most %s is", FormatDuration(r.rules.MaxLifetime))
 	case l.NoExpiry:
 		return time.Time{}, nil
 	}
@@ -69,10 +69,10 @@ func (r *Rules) Capped(life time.Duration) time.Duration {
 
 func (r *Registry) bounded(what, given string, at, now time.Time) (time.Time, error) {
 	if limit := r.rules.MaxLifetime; limit > 0 && at.After(now.Add(limit)) {
-		return time.Time{}, invalid("%s: %q is too long; at most %s is allowed here", what, given, FormatDuration(limit))
+		return time.Time{}, refuseField(ErrInvalid, what, "%q is too long; at most %s is allowed here", given, FormatDuration(limit))
 	}
 	if !at.Before(lastTime) {
-		return time.Time{}, invalid("%s: %q is too far away to be kept; no_expiry says never", what, given)
+		return time.Time{}, refuseField(ErrInvalid, what, "%q is too far away to be kept; no_expiry says never", given)
 	}
 	return at, nil
 }
@@ -86,7 +86,7 @@ func parseTime(what, s string) (time.Time, error) {
 		t, err = time.Parse(time.DateOnly, s)
 	}
 	if err != nil {
-		return time.Time{}, invalid("%s: not a time; want one like 2027-01-31T12:00:00Z or 2027-01-31", what)
+		return time.Time{}, refuseField(ErrInvalid, what, "not a time; want one like 2027-01-31T12:00:00Z or 2027-01-31")
 	}
 	return t.UTC(), nil
 }
@@ -105,13 +105,13 @@ func parseDuration(what, s string) (time.Duration, error) {
 		d, errRest = time.ParseDuration(rest)
 	}
 	if errDays != nil || errRest != nil {
-		return 0, invalid("%s: %q is not a duration; want one like 90d or 12h", what, s)
+		return 0, refuseField(ErrInvalid, what, "%q is not a duration; want one like 90d or 12h", s)
 	}
 	// A century bounds what can be added here without an overflow; written so
 	// that it refuses what is not a number, too.
 	const limit = 100 * 366
 	if !(n >= -limit && n <= limit && d <= limit*day && d >= -limit*day) {
-		return 0, invalid("%s: %q is longer than anything patgate keeps", what, s)
+		return 0, refuseField(ErrInvalid, what, "%q is longer than anything patgate keeps", s)
 	}
 	return time.Duration(n*float64(day)) + d, nil
 }

@@ -48,9 +48,9 @@ func (a *Account) mayWiden(ctx context.Context) (yes bool, o *token.Owner, err e
 	return o.MayCreate, o, nil
 }
 
-// mayNot refuses what an owner may not do who may not make tokens.
-func (a *Account) mayNot(what string) error {
-	return forbidden("%s: owner %q may not make tokens, nor make one do more: ask the operator", what, a.by.Name)
+// mayNot says why an owner who may not make tokens is refused.
+func (a *Account) mayNot() string {
+	return fmt.Sprintf("owner %q may not make tokens, nor make one do more: ask the operator", a.by.Name)
 }
 
 // ownerLocks are what who makes tokens for an owner with max_tokens holds, one of
@@ -113,7 +113,8 @@ func (r *Registry) hasMore(ctx context.Context, owner string, n int) (bool, erro
 func (r *Registry) withinCeiling(o *token.Owner, grants []token.Grant) error {
 	for i, g := range grants {
 		if what := r.beyond(g, o.Grants); what != "" {
-			return forbidden("grants: number %d: %s is more than owner %q may do", i+1, what, o.ID)
+			err := &token.FieldError{Field: "scope", Why: fmt.Sprintf("%s is more than owner %q may do", what, o.ID), Whole: true}
+			return forbidden("grants: number %d: %w", i+1, err)
 		}
 	}
 	return nil

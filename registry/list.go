@@ -140,7 +140,7 @@ func (r *Registry) selected(q Query) (s store.Query, err error) {
 	}
 	if q.Scope != "" {
 		if err := token.ValidScopeName(q.Scope); err != nil {
-			return s, invalid("%v", err)
+			return s, invalid("%w", err)
 		}
 		s.Scopes = append([]string{q.Scope}, r.rules.ImpliedBy[q.Scope]...)
 	}

@@ -113,7 +113,7 @@ func (r *Registry) ceiling(now []token.Grant, c OwnerChanges) ([]token.Grant, er
 
 func validOwner(o *token.Owner) error {
 	if err := o.Validate(); err != nil {
-		return invalid("%v", err)
+		return invalid("%w", err)
 	}
 	if n := len(o.Encode(nil)); n > maxRecordSize {
 		return invalid("owner: %d bytes with all grants, at most %d are kept", n, maxRecordSize)

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -42,7 +41,7 @@ func (a *Account) Regenerate(ctx context.Context, id string, n Renewal) (t *toke
 			return r.expiry(n.Lifetime, now)
 		}
 		if status := t.Status(now); status != token.Active {
-			return time.Time{}, a.mayNot(fmt.Sprintf("token %s is %s", id, status))
+			return time.Time{}, forbidden("token %s is %s: %s", id, status, a.mayNot())
 		}
 		return r.expiryAsBefore(t, n.Lifetime, now)
 	})
@@ -61,7 +60,7 @@ func (r *Registry) expiryAsBefore(t *token.Token, l Lifetime, now time.Time) (ti
 	}
 	expires, err := r.expiry(l, now)
 	if err == nil && had > 0 && (expires.IsZero() || expires.After(now.Add(had))) {
-		err = forbidden("lifetime: the token may be given no longer life than it had, which is %s", FormatDuration(had))
+		err = refuseField(ErrForbidden, "lifetime", "the token may be given no longer life than it had, which is %s", FormatDuration(had))
 	}
 	return expires, err
 }
@@ -81,10 +80,10 @@ func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, ex
 		until := now.Add(overlap)
 		if overlap > 0 {
 			if status := t.Status(now); status != token.Active {
-				return "", conflict("overlap: token %s is %s; its old secret can't be kept working", id, status)
+				return "", refuseField(ErrConflict, "overlap", "token %s is %s; its old secret can't be kept working", id, status)
 			}
 			if !expires.IsZero() && now.Add(overlap).After(expires) {
-				return "", invalid("overlap: %q is longer than the new secret lives (until %s)", *n.Overlap, expires.Format(time.RFC3339))
+				return "", refuseField(ErrInvalid, "overlap", "%q is longer than the new secret lives (until %s)", *n.Overlap, expires.Format(time.RFC3339))
 			}
 			if !t.ExpiresAt.IsZero() { // no secret outlives what it was made for
 				until = earlier(until, t.ExpiresAt)
@@ -98,7 +97,7 @@ func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, ex
 		if len(t.Retired) >= token.MaxRetired {
 			ended := lastEnded(t.Retired, now)
 			if ended < 0 {
-				return "", conflict("overlap: %d replaced secrets of token %s still work, and no more can: regenerate it without an overlap, which ends them, or when one has ended", token.MaxRetired, id)
+				return "", refuseField(ErrConflict, "overlap", "%d replaced secrets of token %s still work, and no more can: regenerate it without an overlap, which ends them, or when one has ended", token.MaxRetired, id)
 			}
 			t.Retired = slices.Delete(t.Retired, ended, ended+1)
 		}
@@ -129,7 +128,7 @@ func (n *Renewal) overlap() (time.Duration, error) {
 	}
 	d, err := parseDuration("overlap", *n.Overlap)
 	if err == nil && d < 0 {
-		err = invalid("overlap: %q is negative", *n.Overlap)
+		err = refuseField(ErrInvalid, "overlap", "%q is negative", *n.Overlap)
 	}
 	return d, err
 }

@@ -105,7 +105,7 @@ const maxRecordSize = 1 << 20
 // is stored already may be changed and ended all the same.
 func noSecret(what, text string) error {
 	if token.HasSecret(text) {
-		return invalid("%s: has a secret in it, which everybody would see", what)
+		return refuseField(ErrInvalid, what, "has a secret in it, which everybody would see")
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func noSecret(what, text string) error {
 // valid returns why t can't be stored, or nil.
 func valid(t *token.Token) error {
 	if err := t.Validate(); err != nil {
-		return invalid("%v", err)
+		return invalid("%w", err)
 	}
 	if n := len(t.Encode(nil)); n > maxRecordSize {
 		return invalid("token: %d bytes with all its grants, at most %d are kept", n, maxRecordSize)

@@ -33,7 +33,7 @@ func (a *Account) Create(ctx context.Context, n NewToken) (t *token.Token, secre
 	r := a.registry
 	now := r.clock()
 	if r.rules.Spaces && len(n.Grants) == 0 && !n.Full {
-		return nil, "", invalid("grants: none given, and patgate does not guess a space: say which spaces the token is for " +
+		return nil, "", refuseField(ErrInvalid, "grants", "none given, and patgate does not guess a space: say which spaces the token is for "+
 			"(--space ID or --all-spaces), or give --full, or --grant; in JSON, \"grants\" or \"full\"")
 	}
 	grants, err := r.newGrants(n.Grants, n.Full)
@@ -120,7 +120,7 @@ func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Toke
 		set(&t.Description, c.Description)
 		if c.AllowedIPs != nil {
 			if !may && !narrower(ranges, t.AllowedIPs) {
-				return "", a.mayNot("allowed_ips: more addresses than token " + id + " has")
+				return "", refuseField(ErrForbidden, "allowed_ips", "more addresses than token %s has: %s", id, a.mayNot())
 			}
 			t.AllowedIPs = ranges
 		}
@@ -179,10 +179,10 @@ func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f 
 // out of every message that names the token.
 func (r *Registry) validID(id string) error {
 	if token.Inspect(r.rules.Prefix, id) == token.WellMade {
-		return invalid("id: this is a secret, not an id; \"token verify\" tells the id of its token")
+		return refuseField(ErrInvalid, "id", "this is a secret, not an id; \"token verify\" tells the id of its token")
 	}
 	if err := token.ValidID(id); err != nil {
-		return invalid("%v", err)
+		return invalid("%w", err)
 	}
 	return nil
 }

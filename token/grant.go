@@ -86,17 +86,17 @@ func MeetScopes(a, b string) (both string, ok bool) {
 // something in a policy or a grant (| and *).
 func ValidScopeName(s string) error {
 	if s == "" || len(s) > MaxValueLength {
-		return fmt.Errorf("scope: want 1 to %d characters, got %d", MaxValueLength, len(s))
+		return fieldError("scope", "want 1 to %d characters, got %d", MaxValueLength, len(s))
 	}
 	for _, c := range s {
 		switch {
 		case c <= ' ' || c > '~', c == '"', c == '\\', c == '|', c == '*', c == ',':
-			return fmt.Errorf("scope %q: %q can't be part of a scope's name", s, string(c))
+			return ScopeError(s, "%q can't be part of a scope's name", string(c))
 		}
 	}
 	for part := range strings.SplitSeq(s, ":") {
 		if part == "" {
-			return fmt.Errorf("scope %q: has an empty part", s)
+			return ScopeError(s, "has an empty part")
 		}
 	}
 	return nil
@@ -110,14 +110,14 @@ func ValidScopePattern(s string) error {
 		if part == All {
 			parts[i] = "x"
 		} else if strings.Contains(part, All) {
-			return fmt.Errorf("scope %q: %q stands for a whole part (as in stories:* or *:read), not for a piece of one", s, "*")
+			return ScopeError(s, "%q stands for a whole part (as in stories:* or *:read), not for a piece of one", All)
 		}
 	}
 	if err := ValidScopeName(strings.Join(parts, ":")); err != nil {
 		if s != "" && !strings.Contains(s, All) {
 			return err
 		}
-		return fmt.Errorf("scope %q: not a scope's name or pattern", s)
+		return ScopeError(s, "not a scope's name or pattern")
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func ValidScopePattern(s string) error {
 // validGrants returns why grants can't be kept, or nil.
 func validGrants(grants []Grant) error {
 	if len(grants) > MaxGrants {
-		return fmt.Errorf("grants: %d given, at most %d are kept", len(grants), MaxGrants)
+		return fieldError("grants", "%d given, at most %d are kept", len(grants), MaxGrants)
 	}
 	for i, g := range grants {
 		if err := g.validate(); err != nil {
@@ -136,6 +136,9 @@ func validGrants(grants []Grant) error {
 }
 
 func (g Grant) validate() error {
+	if err := g.CheckLengths(); err != nil {
+		return err
+	}
 	for _, s := range g.Scopes {
 		if err := ValidScopePattern(s); err != nil {
 			return err
@@ -146,21 +149,31 @@ func (g Grant) validate() error {
 		values []string
 	}{{"spaces", g.Spaces}, {"resources", g.Resources}} {
 		if len(l.values) == 0 {
-			return fmt.Errorf("%s: empty: such a grant covers nothing; name some, or %q for all", l.what, All)
+			return fieldError(l.what, "empty: such a grant covers nothing; name some, or %q for all", All)
 		}
 		for _, v := range l.values {
 			if v == "" {
-				return fmt.Errorf("%s: an empty name", l.what)
+				return fieldError(l.what, "an empty name")
 			}
 			if err := ValidText(l.what, v, MaxValueLength); err != nil {
 				return err
 			}
 		}
 	}
-	for _, n := range []int{len(g.Spaces), len(g.Scopes), len(g.Resources)} {
-		if n > MaxGrantValues {
-			return fmt.Errorf("%d values in one list, at most %d are kept", n, MaxGrantValues)
-		}
+	return nil
+}
+
+// CheckLengths returns why a list of the grant is too long to be kept, or nil.
+func (g Grant) CheckLengths() error {
+	field, longest := "spaces", g.Spaces
+	if len(g.Scopes) > len(longest) {
+		field, longest = "scope", g.Scopes
+	}
+	if len(g.Resources) > len(longest) {
+		field, longest = "resources", g.Resources
+	}
+	if len(longest) > MaxGrantValues {
+		return &FieldError{Field: field, Why: fmt.Sprintf("%d values in one list, at most %d are kept", len(longest), MaxGrantValues), Whole: true}
 	}
 	return nil
 }

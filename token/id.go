@@ -4,19 +4,18 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/binary"
-	"fmt"
 	"time"
 )
 
 // ValidID returns why id can't be a token's id, or nil.
 func ValidID(id string) error {
 	if id == "" || len(id) > MaxIDLength {
-		return fmt.Errorf("id: want 1 to %d characters, got %d", MaxIDLength, len(id))
+		return fieldError("id", "want 1 to %d characters, got %d", MaxIDLength, len(id))
 	}
 	for i := 0; i < len(id); i++ {
 		c := id[i]
 		if !isAlnum(c) && c != '-' && c != '_' {
-			return fmt.Errorf("id: want letters, digits, %q and %q only", "-", "_")
+			return fieldError("id", "want letters, digits, %q and %q only", "-", "_")
 		}
 	}
 	return nil

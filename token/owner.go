@@ -1,10 +1,6 @@
 package token
 
-import (
-	"errors"
-	"fmt"
-	"time"
-)
+import "time"
 
 // Owner is the record of an account that owns tokens. An owner without a record
 // is enabled and sets no ceiling.
@@ -40,13 +36,13 @@ func (o *Owner) Clone() *Owner {
 // Validate reports what in the record could not be kept or shown.
 func (o *Owner) Validate() error {
 	if o.ID == "" {
-		return errors.New("owner: an empty id")
+		return fieldError("owner", "an empty id")
 	}
 	if err := validOwnerID(o.ID); err != nil {
 		return err
 	}
 	if o.MaxTokens < 0 {
-		return fmt.Errorf("max_tokens: %d; want a positive number, or 0 for any number", o.MaxTokens)
+		return fieldError("max_tokens", "%d; want a positive number, or 0 for any number", o.MaxTokens)
 	}
 	return validGrants(o.Grants)
 }
@@ -57,7 +53,7 @@ func validOwnerID(id string) error {
 		return err
 	}
 	if id != "" && !visible(id) {
-		return errors.New("owner: an id of which nothing can be seen")
+		return fieldError("owner", "an id of which nothing can be seen")
 	}
 	return nil
 }

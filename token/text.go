@@ -1,24 +1,23 @@
 package token
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
 // ValidText returns why s can't be shown to people and put in a log, or nil: valid
-// UTF-8 without control characters, at most limit bytes. what names the field
-// in the error.
+// UTF-8 without control characters, at most limit bytes. what names the field in
+// the error, a FieldError.
 func ValidText(what, s string, limit int) error {
 	if len(s) > limit {
-		return fmt.Errorf("%s: %d bytes long, at most %d are kept", what, len(s), limit)
+		return fieldError(what, "%d bytes long, at most %d are kept", len(s), limit)
 	}
 	if !utf8.ValidString(s) {
-		return fmt.Errorf("%s: not valid UTF-8", what)
+		return fieldError(what, "not valid UTF-8")
 	}
 	if strings.IndexFunc(s, controls) >= 0 {
-		return fmt.Errorf("%s: contains a control character", what)
+		return fieldError(what, "contains a control character")
 	}
 	return nil
 }

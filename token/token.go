@@ -11,7 +11,6 @@ package token
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -149,11 +148,11 @@ func (t *Token) Validate() error {
 		return err
 	}
 	if len(t.AllowedIPs) > MaxAllowedIPs {
-		return fmt.Errorf("allowed_ips: %d given, at most %d are kept", len(t.AllowedIPs), MaxAllowedIPs)
+		return fieldError("allowed_ips", "%d given, at most %d are kept", len(t.AllowedIPs), MaxAllowedIPs)
 	}
 	for _, p := range t.AllowedIPs {
 		if !p.IsValid() {
-			return errors.New("allowed_ips: not an address range")
+			return fieldError("allowed_ips", "not an address range")
 		}
 	}
 	return nil
@@ -164,7 +163,7 @@ func validName(name string) error {
 		return err
 	}
 	if !visible(name) {
-		return errors.New("name: a token needs one, so that people can tell it from others")
+		return fieldError("name", "a token needs one, so that people can tell it from others")
 	}
 	return nil
 }
