@@ -92,7 +92,7 @@ func listScopes(c *adminCall) (any, error) {
 func showKeys(c *adminCall) (any, error) {
 	for _, h := range c.app.allGates() {
 		if h.signed != nil {
-			return h.signed.keys.public(c.R.Context(), time.Now())
+			return h.signed.keys.Public(c.R.Context(), time.Now())
 		}
 	}
 	return nil, rest.Refuse(http.StatusNotFound, "no site has identity_headers signed")

@@ -7,8 +7,7 @@
 //	handler.go      the gate: the way of a request
 //	client.go       the address it comes from
 //	identity.go     headers that tell the upstream who is asking
-//	signed.go       one signed token that says so instead
-//	keyring.go      the keys it is signed with
+//	signed.go       one signed token that says so instead; its keys are in internal/keyring
 //	reject.go       how a request is turned away
 //	errorroutes.go  whether error routes turn it away instead, and what they serve
 //	limiter.go      how many unknown tokens an address may send

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/cache"
+	"github.com/patgate/patgate/internal/keyring"
 	"github.com/patgate/patgate/internal/mask"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/policy/openapi"
@@ -84,7 +85,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		}
 	}
 	if h.signed != nil {
-		h.signed.keys = &keyring{storage: ctx.Storage()}
+		h.signed.keys = keyring.New(ctx.Storage())
 	}
 	if places := h.policy.Credentials(); slices.ContainsFunc(places, func(c policy.Credential) bool { return c.Kind == policy.Query }) {
 		h.inQuery = mask.New(places, h.app.rules.Prefix)

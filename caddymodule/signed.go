@@ -16,6 +16,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.uber.org/zap"
 
+	"github.com/patgate/patgate/internal/keyring"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/token"
 )
@@ -54,7 +55,7 @@ type claims struct {
 // identitySigner makes signed identities, each once for as long as it is good.
 type identitySigner struct {
 	SignedIdentity
-	keys *keyring // nil until the gate is provisioned
+	keys *keyring.Keyring // nil until the gate is provisioned
 	made *lru.Cache[statement, signature]
 }
 
@@ -107,7 +108,7 @@ func (s SignedIdentity) check(realm string) (SignedIdentity, error) {
 	return s, nil
 }
 
-func newIdentitySigner(s SignedIdentity, keys *keyring) *identitySigner {
+func newIdentitySigner(s SignedIdentity, keys *keyring.Keyring) *identitySigner {
 	made, err := lru.New[statement, signature](signaturesKept)
 	if err != nil {
 		panic(err) // only for a size below 1
@@ -143,7 +144,7 @@ func (s *identitySigner) keep(what statement, made signature) {
 }
 
 func (s *identitySigner) sign(ctx context.Context, what statement, now time.Time) (string, error) {
-	signer, err := s.keys.signer(ctx, now)
+	signer, err := s.keys.Signer(ctx, now)
 	if err != nil {
 		return "", err
 	}
@@ -165,7 +166,7 @@ func (s *identitySigner) serves(r *http.Request) bool {
 // serveKeys answers with the public keys. They may be kept for a quarter of the
 // time that a new key is shown before it is used.
 func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request) error {
-	set, err := h.signed.keys.public(r.Context(), time.Now())
+	set, err := h.signed.keys.Public(r.Context(), time.Now())
 	if err != nil {
 		return h.cannotVouch(err)
 	}
@@ -175,7 +176,7 @@ func (h *Handler) serveKeys(w http.ResponseWriter, r *http.Request) error {
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/jwk-set+json")
-	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int((keyLead/4).Seconds())))
+	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int((keyring.Lead/4).Seconds())))
 	_, err = w.Write(body)
 	return err
 }

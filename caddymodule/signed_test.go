@@ -1,15 +1,8 @@
 package caddymodule
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,205 +12,12 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/patgate/patgate/internal/keyring"
 	"github.com/patgate/patgate/policy"
 )
 
-func newKeyring(dir string) *keyring {
-	return &keyring{storage: &certmagic.FileStorage{Path: dir}}
-}
-
-// settle waits for a reading of the storage that is due at a time.
-func settle(t *testing.T, k *keyring, now time.Time) {
-	t.Helper()
-	if _, err := k.current(t.Context(), now); err != nil {
-		t.Fatal(err)
-	}
-	k.mu.Lock()
-	flight := k.flight
-	k.mu.Unlock()
-	if flight != nil {
-		<-flight
-	}
-}
-
-// keyIDs returns the ids of the keys that are shown, the oldest first.
-func keyIDs(t *testing.T, k *keyring, now time.Time) (ids []string) {
-	t.Helper()
-	settle(t, k, now)
-	set, err := k.public(t.Context(), now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range set.Keys {
-		if !key.IsPublic() {
-			t.Fatal("a private key is shown")
-		}
-		ids = append(ids, key.KeyID)
-	}
-	return ids
-}
-
-// signedBy returns the id of the key that signs at a time.
-func signedBy(t *testing.T, k *keyring, now time.Time) string {
-	t.Helper()
-	settle(t, k, now)
-	s, err := k.signer(t.Context(), now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := jwt.Signed(s).Claims(claims{Issuer: "x"}).Serialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parsed.Headers[0].KeyID
-}
-
-// A key is shown before it is used, and after it was used, by every gateway on
-// the storage.
-func TestKeyRotation(t *testing.T) {
-	dir := t.TempDir()
-	a, b := newKeyring(dir), newKeyring(dir)
-	start := time.Now().Truncate(time.Second)
-	first := signedBy(t, a, start)
-	if got := signedBy(t, b, start); got != first {
-		t.Fatalf("two gateways on one storage sign with %s and %s", first, got)
-	}
-	renewed := start.Add(keyLife)
-	if got := signedBy(t, a, renewed); got != first {
-		t.Error("a new key is used before it was shown")
-	}
-	ids := keyIDs(t, b, renewed.Add(keyReading))
-	if len(ids) != 2 || ids[0] != first {
-		t.Fatalf("after %s the other gateway shows %v, want the old key and a new one", keyLife, ids)
-	}
-	second := ids[1]
-	for _, k := range []*keyring{a, b, newKeyring(dir)} {
-		if got := signedBy(t, k, renewed.Add(keyLead)); got != second {
-			t.Errorf("after %s, %s is used, want the new key", keyLead, got)
-		}
-	}
-	if ids := keyIDs(t, a, renewed.Add(keyLead+keyRest-time.Minute)); len(ids) != 2 {
-		t.Errorf("the old key is gone while identities signed with it may be about: %v", ids)
-	}
-	third := renewed.Add(keyLife + keyLead + keyRest)
-	signedBy(t, a, third)
-	if ids := keyIDs(t, a, third); len(ids) != 2 || ids[0] != second {
-		t.Errorf("after the next rotation the keys are %v, want %s and a new one", ids, second)
-	}
-	info, err := os.Stat(filepath.Join(dir, keyFile))
-	if err != nil || info.Mode().Perm()&0o077 != 0 {
-		t.Errorf("the file of the keys: %v %v, want it readable for the owner only", info.Mode(), err)
-	}
-}
-
-// Gateways that start at the same time make one key.
-func TestKeysAreMadeOnce(t *testing.T) {
-	dir := t.TempDir()
-	var ids [3]string
-	var starting sync.WaitGroup
-	now := time.Now()
-	for i := range ids {
-		starting.Go(func() { ids[i] = signedBy(t, newKeyring(dir), now) })
-	}
-	starting.Wait()
-	for _, id := range ids {
-		if id != ids[0] {
-			t.Errorf("keys %v, want one", ids)
-		}
-	}
-}
-
-// brokenStorage fails while broken is set.
-type brokenStorage struct {
-	certmagic.FileStorage
-	broken bool
-}
-
-func (s *brokenStorage) Load(ctx context.Context, key string) ([]byte, error) {
-	if s.broken {
-		return nil, errors.New("no storage")
-	}
-	return s.FileStorage.Load(ctx, key)
-}
-
-// Keys once read go on without the storage; without any, nothing is signed.
-func TestKeyringWithoutStorage(t *testing.T) {
-	s := &brokenStorage{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}
-	k := &keyring{storage: s}
-	now := time.Now()
-	id := signedBy(t, k, now)
-	s.broken = true
-	if got := signedBy(t, k, now.Add(2*keyReading)); got != id {
-		t.Errorf("without the storage, %s signs, want %s", got, id)
-	}
-	if _, err := (&keyring{storage: s}).signer(t.Context(), now); err == nil {
-		t.Error("a gateway that has no key signs")
-	}
-	s.broken = false
-	if err := s.Store(t.Context(), keyFile, []byte(`[{"key":{"kty":"oct","k":"c2VjcmV0LXNlY3JldA"}}]`)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := (&keyring{storage: s}).signer(t.Context(), now); err == nil || strings.Contains(err.Error(), "c2Vj") {
-		t.Errorf("a key of another kind: %v", err)
-	}
-	if err := s.Store(t.Context(), keyFile, []byte(`[{"d":"c2VjcmV0LXNlY3JldA"`)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := (&keyring{storage: s}).signer(t.Context(), now); err == nil || strings.Contains(err.Error(), "c2Vj") {
-		t.Errorf("a damaged file: %v", err)
-	}
-}
-
-// hangingStorage doesn't answer while hangs is set.
-type hangingStorage struct {
-	certmagic.FileStorage
-	hangs atomic.Bool
-}
-
-func (s *hangingStorage) Load(ctx context.Context, key string) ([]byte, error) {
-	if s.hangs.Load() {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	return s.FileStorage.Load(ctx, key)
-}
-
-// Requests don't wait for a storage that hangs: those that have keys not at all,
-// the others for as long as their clients do.
-func TestKeyringOnHangingStorage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &hangingStorage{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}
-		k := &keyring{storage: s}
-		id := signedBy(t, k, time.Now())
-		s.hangs.Store(true)
-		time.Sleep(2 * keyReading)
-		start := time.Now()
-		for range 3 {
-			r, err := k.current(t.Context(), start)
-			if err != nil || r.keys[0].Key.KeyID != id || time.Since(start) != 0 {
-				t.Errorf("with keys: %v after %s", err, time.Since(start))
-			}
-		}
-		without := &keyring{storage: s}
-		for range 3 {
-			start := time.Now()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			if _, err := without.current(ctx, start); err == nil || time.Since(start) > time.Second {
-				t.Errorf("without keys: %v after %s, want what the client's time was", err, time.Since(start))
-			}
-			cancel()
-		}
-		time.Sleep(2 * keyBudget)
-		synctest.Wait()
-		s.hangs.Store(false)
-		if got := signedBy(t, without, time.Now()); got != id {
-			t.Errorf("when the storage is back, %s signs, want %s", got, id)
-		}
-	})
+func newKeyring(t testing.TB) *keyring.Keyring {
+	return keyring.New(&certmagic.FileStorage{Path: t.TempDir()})
 }
 
 // An identity says what was judged, is verified with the public keys, is used
@@ -227,7 +27,7 @@ func TestSignedIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newIdentitySigner(config, newKeyring(t.TempDir()))
+	s := newIdentitySigner(config, newKeyring(t))
 	identity := func(what statement) string {
 		h := http.Header{}
 		o := &outcome{tokenID: what.token, owner: what.owner, space: what.space, subject: &policy.Subject{Expires: what.ends}}
@@ -242,7 +42,7 @@ func TestSignedIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := s.keys.public(t.Context(), time.Now())
+	set, err := s.keys.Public(t.Context(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +79,7 @@ func TestSignedIdentityEndsWithToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := newIdentitySigner(config, newKeyring(t.TempDir()))
+		s := newIdentitySigner(config, newKeyring(t))
 		start := time.Now()
 		at := func(after time.Duration) int64 { return start.Add(after).UnixNano() }
 		for _, c := range []struct {
@@ -319,7 +119,7 @@ func TestSignedIdentityClockSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newIdentitySigner(config, newKeyring(t.TempDir()))
+	s := newIdentitySigner(config, newKeyring(t))
 	what := statement{token: "t1"}
 	identity := func() string {
 		h := http.Header{}
@@ -352,7 +152,7 @@ func BenchmarkSignedIdentity(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := newIdentitySigner(config, newKeyring(b.TempDir()))
+	s := newIdentitySigner(config, newKeyring(b))
 	o := &outcome{tokenID: "t1", owner: "alice", space: "1", subject: &policy.Subject{Expires: time.Now().Add(time.Hour).UnixNano()}}
 	b.Run("again", func(b *testing.B) {
 		h := http.Header{}

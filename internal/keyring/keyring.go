@@ -1,4 +1,7 @@
-package caddymodule
+// Package keyring has the keys that identities are signed with. They are in Caddy's
+// storage: gateways that share it share them. A new key is made when the last one is 30
+// days old, shown to those who verify before it is used, and the old one for a while after.
+package keyring
 
 import (
 	"context"
@@ -17,9 +20,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// keyring is the keys that identities are signed with. They are in Caddy's
-// storage, so that gateways that share it share them, and change by themselves.
-type keyring struct {
+// Keyring is the keys in a storage. Safe for concurrent use.
+type Keyring struct {
 	storage certmagic.Storage
 
 	mu     sync.Mutex
@@ -29,38 +31,41 @@ type keyring struct {
 
 // ring is what a reading of the storage has brought. It doesn't change.
 type ring struct {
-	keys    []identityKey // the oldest first
+	keys    []storedKey   // the oldest first
 	signers []jose.Signer // of each of them
 	read    time.Time     // when
 	err     error         // why there are no keys
 }
 
-// identityKey is a key and its age.
-type identityKey struct {
+// storedKey is a key and its age.
+type storedKey struct {
 	Created time.Time       `json:"created"`
 	Key     jose.JSONWebKey `json:"key"`
 }
 
 const (
-	keyFile = "patgate/identity_keys.json"
-	// keyLife is how long a key is the newest.
-	keyLife = 30 * 24 * time.Hour
-	// keyLead is how long a new key is shown to those who verify before it is used.
-	keyLead = time.Hour
-	// keyRest is how long a key is still shown after it was used last.
-	keyRest = 24 * time.Hour
-	// keyReading is how often the storage is looked at: another gateway may have
-	// made a key. It must be well below keyLead.
-	keyReading = 10 * time.Minute
-	// keyRetry is how long after a failure the storage is asked again where there
+	file = "patgate/identity_keys.json"
+	// life is how long a key is the newest.
+	life = 30 * 24 * time.Hour
+	// Lead is how long a new key is shown to those who verify before it is used.
+	Lead = time.Hour
+	// rest is how long a key is still shown after it was used last.
+	rest = 24 * time.Hour
+	// readEvery is how often the storage is looked at: another gateway may have
+	// made a key. It must be well below Lead.
+	readEvery = 10 * time.Minute
+	// retryAfter is how long after a failure the storage is asked again where there
 	// are no keys.
-	keyRetry = time.Second
-	// keyBudget is how long the storage may take.
-	keyBudget = 15 * time.Second
+	retryAfter = time.Second
+	// budget is how long the storage may take.
+	budget = 15 * time.Second
 )
 
-// signer returns what signs with the key that is in use at a time.
-func (k *keyring) signer(ctx context.Context, now time.Time) (jose.Signer, error) {
+// New returns the keys of a storage, which is first read when one is asked for.
+func New(storage certmagic.Storage) *Keyring { return &Keyring{storage: storage} }
+
+// Signer returns what signs with the key that is in use at a time.
+func (k *Keyring) Signer(ctx context.Context, now time.Time) (jose.Signer, error) {
 	r, err := k.current(ctx, now)
 	if err != nil {
 		return nil, err
@@ -68,8 +73,8 @@ func (k *keyring) signer(ctx context.Context, now time.Time) (jose.Signer, error
 	return r.signers[inUse(r.keys, now)], nil
 }
 
-// public returns the public keys.
-func (k *keyring) public(ctx context.Context, now time.Time) (jose.JSONWebKeySet, error) {
+// Public returns the public keys, to be kept for well below Lead.
+func (k *Keyring) Public(ctx context.Context, now time.Time) (jose.JSONWebKeySet, error) {
 	r, err := k.current(ctx, now)
 	if err != nil {
 		return jose.JSONWebKeySet{}, err
@@ -84,7 +89,7 @@ func (k *keyring) public(ctx context.Context, now time.Time) (jose.JSONWebKeySet
 // current returns the keys, which are read again when it is time to. Requests wait
 // for that only where there are none, or none that were looked at for so long that
 // others may not show them any more.
-func (k *keyring) current(ctx context.Context, now time.Time) (*ring, error) {
+func (k *Keyring) current(ctx context.Context, now time.Time) (*ring, error) {
 	for {
 		k.mu.Lock()
 		if k.ring.outdated(now) && k.flight == nil {
@@ -93,7 +98,7 @@ func (k *keyring) current(ctx context.Context, now time.Time) (*ring, error) {
 		}
 		r, flight := k.ring, k.flight
 		k.mu.Unlock()
-		if flight == nil || r != nil && r.err == nil && now.Sub(r.read) < keyLead {
+		if flight == nil || r != nil && r.err == nil && now.Sub(r.read) < Lead {
 			return r, r.err
 		}
 		select {
@@ -110,16 +115,16 @@ func (r *ring) outdated(now time.Time) bool {
 	case r == nil:
 		return true
 	case r.err != nil:
-		return now.Sub(r.read) >= keyRetry
+		return now.Sub(r.read) >= retryAfter
 	}
-	return now.Sub(r.read) >= keyReading
+	return now.Sub(r.read) >= readEvery
 }
 
 // inUse returns which key signs: the newest that has been shown for long enough,
 // or else the oldest.
-func inUse(keys []identityKey, now time.Time) int {
+func inUse(keys []storedKey, now time.Time) int {
 	for i := len(keys) - 1; i > 0; i-- {
-		if now.Sub(keys[i].Created) >= keyLead {
+		if now.Sub(keys[i].Created) >= Lead {
 			return i
 		}
 	}
@@ -128,8 +133,8 @@ func inUse(keys []identityKey, now time.Time) int {
 
 // refresh reads the keys, and makes one when that is due. Keys that were read once
 // go on when the storage fails.
-func (k *keyring) refresh(now time.Time) {
-	ctx, cancel := context.WithTimeout(context.Background(), keyBudget)
+func (k *Keyring) refresh(now time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
 	next := new(ring)
 	next.keys, next.err = k.load(ctx)
@@ -151,7 +156,7 @@ func (k *keyring) refresh(now time.Time) {
 }
 
 // signers returns what signs with each of the keys.
-func signers(keys []identityKey) (all []jose.Signer, err error) {
+func signers(keys []storedKey) (all []jose.Signer, err error) {
 	for _, key := range keys {
 		sign, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key.Key}, new(jose.SignerOptions).WithType("JWT"))
 		if err != nil {
@@ -163,12 +168,12 @@ func signers(keys []identityKey) (all []jose.Signer, err error) {
 }
 
 // due reports whether a new key is to be made.
-func due(keys []identityKey, now time.Time) bool {
-	return len(keys) == 0 || now.Sub(keys[len(keys)-1].Created) >= keyLife
+func due(keys []storedKey, now time.Time) bool {
+	return len(keys) == 0 || now.Sub(keys[len(keys)-1].Created) >= life
 }
 
-func (k *keyring) load(ctx context.Context) (keys []identityKey, err error) {
-	text, err := k.storage.Load(ctx, keyFile)
+func (k *Keyring) load(ctx context.Context) (keys []storedKey, err error) {
+	text, err := k.storage.Load(ctx, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -176,22 +181,22 @@ func (k *keyring) load(ctx context.Context) (keys []identityKey, err error) {
 		return nil, fmt.Errorf("reading the identity keys: %w", err)
 	}
 	if err := json.Unmarshal(text, &keys); err != nil {
-		return nil, errors.New("reading the identity keys: " + keyFile + " in Caddy's storage is damaged") // err may quote it
+		return nil, errors.New("reading the identity keys: " + file + " in Caddy's storage is damaged") // err may quote it
 	}
 	for _, key := range keys {
 		if _, ok := key.Key.Key.(*ecdsa.PrivateKey); !ok || !key.Key.Valid() {
-			return nil, errors.New("reading the identity keys: " + keyFile + " in Caddy's storage has another kind of key")
+			return nil, errors.New("reading the identity keys: " + file + " in Caddy's storage has another kind of key")
 		}
 	}
 	return keys, nil
 }
 
 // renew makes a key, unless another gateway has, and drops those long out of use.
-func (k *keyring) renew(ctx context.Context, now time.Time) ([]identityKey, error) {
-	if err := k.storage.Lock(ctx, keyFile); err != nil {
+func (k *Keyring) renew(ctx context.Context, now time.Time) ([]storedKey, error) {
+	if err := k.storage.Lock(ctx, file); err != nil {
 		return nil, fmt.Errorf("locking the identity keys: %w", err)
 	}
-	defer k.storage.Unlock(context.WithoutCancel(ctx), keyFile)
+	defer k.storage.Unlock(context.WithoutCancel(ctx), file)
 	keys, err := k.load(ctx)
 	if err != nil || !due(keys, now) {
 		return keys, err
@@ -200,17 +205,17 @@ func (k *keyring) renew(ctx context.Context, now time.Time) ([]identityKey, erro
 	if err != nil {
 		return nil, fmt.Errorf("making an identity key: %w", err)
 	}
-	keys = append(keys, identityKey{Created: now.UTC().Truncate(time.Second), Key: jose.JSONWebKey{
+	keys = append(keys, storedKey{Created: now.UTC().Truncate(time.Second), Key: jose.JSONWebKey{
 		Key: private, KeyID: rand.Text(), Algorithm: string(jose.ES256), Use: "sig",
 	}})
-	for len(keys) > 1 && now.Sub(keys[1].Created) >= keyLead+keyRest {
+	for len(keys) > 1 && now.Sub(keys[1].Created) >= Lead+rest {
 		keys = slices.Delete(keys, 0, 1)
 	}
 	text, err := json.Marshal(keys)
 	if err != nil {
 		return nil, fmt.Errorf("writing the identity keys: %w", err)
 	}
-	if err := k.storage.Store(ctx, keyFile, text); err != nil {
+	if err := k.storage.Store(ctx, file, text); err != nil {
 		return nil, fmt.Errorf("writing the identity keys: %w", err)
 	}
 	return keys, nil

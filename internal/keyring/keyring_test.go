@@ -1,0 +1,214 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+func inDirectory(dir string) *Keyring { return New(&certmagic.FileStorage{Path: dir}) }
+
+// settle waits for a reading of the storage that is due at a time.
+func settle(t *testing.T, k *Keyring, now time.Time) {
+	t.Helper()
+	if _, err := k.current(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	k.mu.Lock()
+	flight := k.flight
+	k.mu.Unlock()
+	if flight != nil {
+		<-flight
+	}
+}
+
+// keyIDs returns the ids of the keys that are shown, the oldest first.
+func keyIDs(t *testing.T, k *Keyring, now time.Time) (ids []string) {
+	t.Helper()
+	settle(t, k, now)
+	set, err := k.Public(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range set.Keys {
+		if !key.IsPublic() {
+			t.Fatal("a private key is shown")
+		}
+		ids = append(ids, key.KeyID)
+	}
+	return ids
+}
+
+// signedBy returns the id of the key that signs at a time.
+func signedBy(t *testing.T, k *Keyring, now time.Time) string {
+	t.Helper()
+	settle(t, k, now)
+	s, err := k.Signer(t.Context(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := jwt.Signed(s).Claims(jwt.Claims{Issuer: "x"}).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed.Headers[0].KeyID
+}
+
+// A key is shown before it is used, and after it was used, by every gateway on
+// the storage.
+func TestKeyRotation(t *testing.T) {
+	dir := t.TempDir()
+	a, b := inDirectory(dir), inDirectory(dir)
+	start := time.Now().Truncate(time.Second)
+	first := signedBy(t, a, start)
+	if got := signedBy(t, b, start); got != first {
+		t.Fatalf("two gateways on one storage sign with %s and %s", first, got)
+	}
+	renewed := start.Add(life)
+	if got := signedBy(t, a, renewed); got != first {
+		t.Error("a new key is used before it was shown")
+	}
+	ids := keyIDs(t, b, renewed.Add(readEvery))
+	if len(ids) != 2 || ids[0] != first {
+		t.Fatalf("after %s the other gateway shows %v, want the old key and a new one", life, ids)
+	}
+	second := ids[1]
+	for _, k := range []*Keyring{a, b, inDirectory(dir)} {
+		if got := signedBy(t, k, renewed.Add(Lead)); got != second {
+			t.Errorf("after %s, %s is used, want the new key", Lead, got)
+		}
+	}
+	if ids := keyIDs(t, a, renewed.Add(Lead+rest-time.Minute)); len(ids) != 2 {
+		t.Errorf("the old key is gone while identities signed with it may be about: %v", ids)
+	}
+	third := renewed.Add(life + Lead + rest)
+	signedBy(t, a, third)
+	if ids := keyIDs(t, a, third); len(ids) != 2 || ids[0] != second {
+		t.Errorf("after the next rotation the keys are %v, want %s and a new one", ids, second)
+	}
+	info, err := os.Stat(filepath.Join(dir, file))
+	if err != nil || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("the file of the keys: %v %v, want it readable for the owner only", info.Mode(), err)
+	}
+}
+
+// Gateways that start at the same time make one key.
+func TestKeysAreMadeOnce(t *testing.T) {
+	dir := t.TempDir()
+	var ids [3]string
+	var starting sync.WaitGroup
+	now := time.Now()
+	for i := range ids {
+		starting.Go(func() { ids[i] = signedBy(t, inDirectory(dir), now) })
+	}
+	starting.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Errorf("keys %v, want one", ids)
+		}
+	}
+}
+
+// brokenStorage fails while broken is set.
+type brokenStorage struct {
+	certmagic.FileStorage
+	broken bool
+}
+
+func (s *brokenStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	if s.broken {
+		return nil, errors.New("no storage")
+	}
+	return s.FileStorage.Load(ctx, key)
+}
+
+// Keys once read go on without the storage; without any, nothing is signed.
+func TestKeyringWithoutStorage(t *testing.T) {
+	s := &brokenStorage{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}
+	k := New(s)
+	now := time.Now()
+	id := signedBy(t, k, now)
+	s.broken = true
+	if got := signedBy(t, k, now.Add(2*readEvery)); got != id {
+		t.Errorf("without the storage, %s signs, want %s", got, id)
+	}
+	if _, err := New(s).Signer(t.Context(), now); err == nil {
+		t.Error("a gateway that has no key signs")
+	}
+	s.broken = false
+	if err := s.Store(t.Context(), file, []byte(`[{"key":{"kty":"oct","k":"c2VjcmV0LXNlY3JldA"}}]`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(s).Signer(t.Context(), now); err == nil || strings.Contains(err.Error(), "c2Vj") {
+		t.Errorf("a key of another kind: %v", err)
+	}
+	if err := s.Store(t.Context(), file, []byte(`[{"d":"c2VjcmV0LXNlY3JldA"`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(s).Signer(t.Context(), now); err == nil || strings.Contains(err.Error(), "c2Vj") {
+		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+// hangingStorage doesn't answer while hangs is set.
+type hangingStorage struct {
+	certmagic.FileStorage
+	hangs atomic.Bool
+}
+
+func (s *hangingStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	if s.hangs.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.FileStorage.Load(ctx, key)
+}
+
+// Requests don't wait for a storage that hangs: those that have keys not at all,
+// the others for as long as their clients do.
+func TestKeyringOnHangingStorage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &hangingStorage{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}
+		k := New(s)
+		id := signedBy(t, k, time.Now())
+		s.hangs.Store(true)
+		time.Sleep(2 * readEvery)
+		start := time.Now()
+		for range 3 {
+			r, err := k.current(t.Context(), start)
+			if err != nil || r.keys[0].Key.KeyID != id || time.Since(start) != 0 {
+				t.Errorf("with keys: %v after %s", err, time.Since(start))
+			}
+		}
+		without := New(s)
+		for range 3 {
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := without.current(ctx, start); err == nil || time.Since(start) > time.Second {
+				t.Errorf("without keys: %v after %s, want what the client's time was", err, time.Since(start))
+			}
+			cancel()
+		}
+		time.Sleep(2 * budget)
+		synctest.Wait()
+		s.hangs.Store(false)
+		if got := signedBy(t, without, time.Now()); got != id {
+			t.Errorf("when the storage is back, %s signs, want %s", got, id)
+		}
+	})
+}
