@@ -21,7 +21,7 @@
 //
 //	stream.go       a request under way, and how it is cut
 //	streams.go      which of them end, and when
-//	websocket.go    WebSockets, and where in them a close frame may stand
+//	websocket.go    WebSockets, and the close frame that ends them
 //
 // # What is said of requests
 //

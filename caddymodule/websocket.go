@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"bufio"
-	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/patgate/patgate/internal/wsframe"
 	"github.com/patgate/patgate/policy"
 )
 
@@ -24,15 +24,12 @@ type tunnel struct {
 	shutUp atomic.Bool                // nothing passes any more
 
 	mu     sync.Mutex // held while frames are written, which lasts if the client doesn't read
-	frames frames
+	frames wsframe.Frames
 	begun  bool
 }
 
 // closeWait bounds how long a client may take to accept its close frame.
 const closeWait = time.Second
-
-// policyViolation is the status code of close frames (RFC 6455 section 7.4.1).
-const policyViolation = 1008
 
 // Hijack implements http.Hijacker: the connection that is handed out is watched.
 func (t *tunnel) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -87,7 +84,7 @@ func (t *tunnel) write(w io.Writer, b []byte) (int, error) {
 	}
 	n, err := w.Write(b)
 	if t.begun {
-		t.frames.pass(b[:n])
+		t.frames.Pass(b[:n])
 	}
 	return n, err
 }
@@ -110,10 +107,10 @@ func (t *tunnel) shut(reason policy.Reason) {
 		}
 	}
 	defer t.mu.Unlock()
-	if !t.begun || !t.frames.between() || t.frames.closed {
+	if !t.begun || !t.frames.Between() {
 		return
 	}
-	frame := closeFrame(policyViolation, reason.String())
+	frame := wsframe.Close(wsframe.PolicyViolation, reason.String())
 	if conn != nil {
 		conn.Conn.Write(frame)
 		return
@@ -161,73 +158,4 @@ func (c *tunnelConn) Close() error {
 		io.Copy(io.Discard, c.Conn)
 	}
 	return c.Conn.Close()
-}
-
-// closeFrame returns a server's close frame (RFC 6455 section 5.5.1).
-func closeFrame(code uint16, reason string) []byte {
-	reason = reason[:min(len(reason), 123)]
-	frame := []byte{0x88, byte(2 + len(reason))}
-	frame = binary.BigEndian.AppendUint16(frame, code)
-	return append(frame, reason...)
-}
-
-// frames follows a sequence of WebSocket frames (RFC 6455 section 5.2).
-type frames struct {
-	header [14]byte
-	have   int    // bytes of the header
-	left   uint64 // bytes of the payload
-	closed bool   // a close frame has passed
-}
-
-// between reports whether a frame has just ended, or none has begun.
-func (f *frames) between() bool { return f.have == 0 && f.left == 0 }
-
-// pass takes in what follows.
-func (f *frames) pass(b []byte) {
-	for len(b) > 0 {
-		if f.left > 0 {
-			n := min(f.left, uint64(len(b)))
-			f.left -= n
-			b = b[n:]
-			continue
-		}
-		f.header[f.have] = b[0]
-		f.have++
-		b = b[1:]
-		if f.have == f.length() {
-			f.left = f.payload()
-			f.closed = f.closed || f.header[0]&0x0f == 0x8
-			f.have = 0
-		}
-	}
-}
-
-// length returns how long the header is, as far as it is known.
-func (f *frames) length() int {
-	if f.have < 2 {
-		return 2
-	}
-	n := 2
-	switch f.header[1] & 0x7f {
-	case 126:
-		n += 2
-	case 127:
-		n += 8
-	}
-	if f.header[1]&0x80 != 0 {
-		n += 4 // a mask
-	}
-	return n
-}
-
-// payload returns how long the payload is.
-func (f *frames) payload() uint64 {
-	switch n := f.header[1] & 0x7f; n {
-	case 126:
-		return uint64(binary.BigEndian.Uint16(f.header[2:]))
-	case 127:
-		return binary.BigEndian.Uint64(f.header[2:])
-	default:
-		return uint64(n)
-	}
 }
