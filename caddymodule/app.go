@@ -113,6 +113,18 @@ type LimitConfig struct {
 	Window caddy.Duration `json:"window,omitempty"`
 }
 
+// tokens returns how many there may be in the window; 0: any number.
+func (c *LimitConfig) tokens() int {
+	if c.Off {
+		return 0
+	}
+	return cmp.Or(c.Tokens, 20)
+}
+
+func (c *LimitConfig) window() time.Duration {
+	return cmp.Or(time.Duration(c.Window), time.Minute)
+}
+
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "patgate", New: func() caddy.Module { return new(App) }}

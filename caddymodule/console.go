@@ -176,12 +176,12 @@ func (l unknownLimit) Enter(ctx context.Context, from netip.Addr) (policy.Reason
 	if err != nil {
 		return policy.Forward, 0 // what comes next says so
 	}
-	return tokens.limiter.enter(ctx, from, time.Now())
+	return admitted(tokens.limiter.Enter(ctx, from, time.Now()))
 }
 
 func (l unknownLimit) Leave(from netip.Addr, unknown bool) {
 	if tokens, err := l.app.hub.open(); err == nil {
-		tokens.limiter.leave(from, unknown)
+		tokens.limiter.Leave(from, unknown)
 	}
 }
 

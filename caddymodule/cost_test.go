@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -72,7 +73,7 @@ func costs(held string) []cost {
 func startCosts(tb testing.TB) (*gated, []cost) {
 	tb.Helper()
 	g := startGated(tb, nil)
-	g.app.hub.opened.Load().limiter.apply(LimitConfig{Off: true})
+	g.app.hub.opened.Load().limiter.Apply(0, time.Minute)
 	return g, costs(g.create(tb))
 }
 

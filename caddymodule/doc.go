@@ -10,12 +10,13 @@
 //	signed.go       one signed token that says so instead; its keys are in internal/keyring
 //	reject.go       how a request is turned away
 //	errorroutes.go  whether error routes turn it away instead, and what they serve
-//	limiter.go      how many unknown tokens an address may send
 //	discreet.go     answers to requests with a token in the URL
 //	preflight.go    answers to CORS preflights
 //	headwriter.go   what of an answer is changed before it is sent
 //	authorize.go    the gate of another proxy
 //	transport.go    a leaner way to the API
+//
+// How many unknown tokens an address may send is in internal/limiter.
 //
 // # Requests under way
 //

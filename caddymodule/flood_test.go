@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patgate/patgate/internal/limiter"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
@@ -146,7 +147,7 @@ func TestColdStartFromOneAddress(t *testing.T) {
 	}
 }
 
-// From addresses without number, the store is asked as often as limiterTotal
+// From addresses without number, the store is asked as often as limiter.Total
 // says, an IPv6 network of 64 bits counts as one address, and what is held
 // serves all the while.
 func TestFloodFromEverywhere(t *testing.T) {
@@ -182,7 +183,7 @@ func TestFloodFromEverywhere(t *testing.T) {
 			}
 		}
 	}
-	most := int64(21 + limiterTotal + int(time.Since(began).Seconds()*limiterTotal) + 1)
+	most := int64(21 + limiter.Total + int(time.Since(began).Seconds()*limiter.Total) + 1)
 	if n := c.finds.Load(); n > most {
 		t.Errorf("the store was asked %d times, want at most %d", n, most)
 	}

@@ -381,7 +381,7 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	counted := now.After(h.unknownUntil) // until then, the API's own tokens are unknown, too
 	if answer == cache.Unknown {
 		if counted {
-			if wait := tokens.limiter.add(clientAddr(ctx), now); wait > 0 {
+			if wait := tokens.limiter.Add(clientAddr(ctx), now); wait > 0 {
 				return policy.TooManyUnknownTokens, wait
 			}
 		}
@@ -399,17 +399,29 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 // it asked for tokens that may be unknown.
 func (h *Handler) askLimited(ctx context.Context, tokens *openStore, now time.Time, o *outcome) (reason policy.Reason, retryAfter time.Duration) {
 	from := clientAddr(ctx)
-	if reason, retryAfter = tokens.limiter.enter(ctx, from, now); reason != policy.Forward {
-		if reason == policy.StoreUnavailable && ctx.Err() == nil {
-			o.detail = errFlood.Error()
-			h.app.storeFailed(errFlood)
-		}
+	wait, err := tokens.limiter.Enter(ctx, from, now)
+	if err != nil && ctx.Err() == nil { // the client still waits
+		o.detail = err.Error()
+		h.app.storeFailed(err)
+	}
+	if reason, retryAfter = admitted(wait, err); reason != policy.Forward {
 		return reason, retryAfter
 	}
 	known, err := h.ask(ctx, tokens, time.Now(), o) // now, for it may have waited for others
 	// Who goes away without the answer has had the store asked all the same.
-	tokens.limiter.leave(from, !known && (err == nil || ctx.Err() != nil))
+	tokens.limiter.Leave(from, !known && (err == nil || ctx.Err() != nil))
 	return found(known, err)
+}
+
+// admitted is what an answer of the limiter means for the request.
+func admitted(wait time.Duration, err error) (reason policy.Reason, retryAfter time.Duration) {
+	switch {
+	case err != nil:
+		return policy.StoreUnavailable, storeRetry
+	case wait > 0:
+		return policy.TooManyUnknownTokens, wait
+	}
+	return policy.Forward, 0
 }
 
 // ask asks the store for the token.
@@ -432,9 +444,6 @@ func found(known bool, err error) (reason policy.Reason, retryAfter time.Duratio
 	}
 	return policy.Forward, 0
 }
-
-// errFlood is why a store that could be asked isn't.
-var errFlood = errors.New("too many unknown tokens are being sent, from all addresses together")
 
 // storeRetry is after how long a client may try again when the store could not
 // be asked.

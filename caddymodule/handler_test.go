@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -290,7 +292,12 @@ func TestSettingsInForce(t *testing.T) {
 		g.app.UnknownTokenLimit = LimitConfig{Tokens: tokens}
 		return g
 	}
-	limit := func(g *gated) int { return g.app.hub.opened.Load().limiter.shards[0].limit }
+	sender := netip.MustParseAddr("192.0.2.1")
+	limit := func(g *gated) (n int) {
+		for sender = sender.Next(); g.app.hub.opened.Load().limiter.Add(sender, time.Now()) == 0; n++ {
+		}
+		return n
+	}
 	first := configure(7)
 	if err := first.app.Start(); err != nil || limit(first) != 7 {
 		t.Fatalf("limit %d, %v", limit(first), err)

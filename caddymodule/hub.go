@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/cache"
+	"github.com/patgate/patgate/internal/limiter"
 	"github.com/patgate/patgate/store"
 )
 
@@ -39,7 +40,7 @@ type hub struct {
 type openStore struct {
 	store   store.Store
 	cache   *cache.Cache
-	limiter *limiter
+	limiter *limiter.Limiter
 	lookout *lookout
 	streams *streams
 	keeper  *keeper
@@ -66,7 +67,8 @@ func (h *hub) open() (*openStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &openStore{store: s, limiter: newLimiter(), lookout: newLookout(s), streams: newStreams(), keeper: newKeeper(s)}
+	var limit LimitConfig // the default, until a configuration is in force
+	t := &openStore{store: s, limiter: limiter.New(limit.tokens(), limit.window()), lookout: newLookout(s), streams: newStreams(), keeper: newKeeper(s)}
 	options := h.options
 	options.Changed = t.streams.hear
 	t.cache = cache.New(s, options)
@@ -130,7 +132,7 @@ func (t *openStore) apply(a *App) {
 	o := a.cacheOptions()
 	o.Changed = t.streams.hear
 	t.cache.Apply(o)
-	t.limiter.apply(a.UnknownTokenLimit)
+	t.limiter.Apply(a.UnknownTokenLimit.tokens(), a.UnknownTokenLimit.window())
 	t.keeper.apply(a)
 	go a.comparePepper(a.ctx, t.store)
 }

@@ -1,35 +1,39 @@
-package caddymodule
+// Package limiter bounds how many unknown tokens are looked up: those that each address
+// sends, and those of all addresses together.
+package limiter
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
-
-	"github.com/patgate/patgate/policy"
 )
+
+// Total is how many unknown tokens of all addresses together the store is asked for: in a
+// second, on average, and at once after a quiet while. More is a flood from addresses
+// without number.
+const Total = 1000
 
 const (
-	limiterAddresses = 1 << 16 // addresses remembered; the least recent are forgotten
-	limiterShards    = 16
-	// limiterTotal is how many unknown tokens of all addresses together the store is
-	// asked for: in a second, on average, and at once after a quiet while. More is a
-	// flood from addresses without number.
-	limiterTotal = 1000
+	addresses = 1 << 16 // remembered; the least recent are forgotten
+	shards    = 16
 )
 
-// limiter counts the unknown tokens that each address has sent, and all together.
-// Its memory is bounded however many addresses there are.
-type limiter struct {
-	shards [limiterShards]limiterShard
+// ErrFlood is why the store isn't asked for more than Total.
+var ErrFlood = errors.New("too many unknown tokens are being sent, from all addresses together")
+
+// Limiter counts the unknown tokens that each address has sent, and all together.
+// Its memory is bounded however many addresses there are. Safe for concurrent use.
+type Limiter struct {
+	shards [shards]shard
 	total  *rate.Limiter // of what the store is asked for
 }
 
-type limiterShard struct {
+type shard struct {
 	mu     sync.Mutex
 	limit  int // 0: none
 	window time.Duration
@@ -45,12 +49,13 @@ type count struct {
 	freed  chan struct{} // closed when one of them ends; nil: nobody waits
 }
 
-func newLimiter() *limiter {
-	l := &limiter{total: rate.NewLimiter(limiterTotal, limiterTotal)}
+// New returns a Limiter. What it takes is as for Apply.
+func New(limit int, window time.Duration) *Limiter {
+	l := &Limiter{total: rate.NewLimiter(Total, Total)}
 	for i := range l.shards {
-		l.shards[i].counts, _ = simplelru.NewLRU(limiterAddresses/limiterShards, forgotten) // fails for sizes below 1 only
+		l.shards[i].counts, _ = simplelru.NewLRU(addresses/shards, forgotten) // fails for sizes below 1 only
 	}
-	l.apply(LimitConfig{})
+	l.Apply(limit, window)
 	return l
 }
 
@@ -61,23 +66,20 @@ func forgotten(_ netip.Addr, c count) {
 	}
 }
 
-// apply puts a configuration in force. Counts go on.
-func (l *limiter) apply(c LimitConfig) {
-	limit := cmp.Or(c.Tokens, 20)
-	if c.Off {
-		limit = 0
-	}
+// Apply sets how many unknown tokens an address may send in a window of time; 0: any
+// number. Counts go on.
+func (l *Limiter) Apply(limit int, window time.Duration) {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		s.limit, s.window = limit, cmp.Or(time.Duration(c.Window), time.Minute)
+		s.limit, s.window = limit, window
 		s.mu.Unlock()
 	}
 }
 
 // shard returns where an address is counted and as what: an IPv6 address with
 // its /64, which one customer has all of.
-func (l *limiter) shard(from netip.Addr) (*limiterShard, netip.Addr) {
+func (l *Limiter) shard(from netip.Addr) (*shard, netip.Addr) {
 	from = from.Unmap().WithZone("")
 	if from.Is6() {
 		prefix, _ := from.Prefix(64) // fails for lengths over 128 only
@@ -85,12 +87,12 @@ func (l *limiter) shard(from netip.Addr) (*limiterShard, netip.Addr) {
 	}
 	b := from.As16()
 	h := b[15] ^ b[14] ^ b[7] ^ b[6] ^ b[5]
-	return &l.shards[h%limiterShards], from
+	return &l.shards[h%shards], from
 }
 
-// add counts a token that is known to be unknown. It returns how long the address is
+// Add counts a token that is known to be unknown. It returns how long the address is
 // still refused, 0 if it isn't.
-func (l *limiter) add(from netip.Addr, now time.Time) (retryAfter time.Duration) {
+func (l *Limiter) Add(from netip.Addr, now time.Time) (retryAfter time.Duration) {
 	s, key := l.shard(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +109,7 @@ func (l *limiter) add(from netip.Addr, now time.Time) (retryAfter time.Duration)
 }
 
 // count returns the count of an address as it is now. The shard is locked.
-func (s *limiterShard) count(key netip.Addr, now time.Time) count {
+func (s *shard) count(key netip.Addr, now time.Time) count {
 	c, _ := s.counts.Get(key)
 	if !now.Before(c.until) {
 		c.n, c.until = 0, now.Add(s.window)
@@ -115,34 +117,36 @@ func (s *limiterShard) count(key netip.Addr, now time.Time) count {
 	return c
 }
 
-// enter asks whether the store may be asked for a token that isn't held: Forward
-// means yes, and then leave must be called with what came of it. As many lookups
-// of an address are under way at a time as it may still send unknown tokens; the
-// others wait for these, so that it can't send more of them by sending them at
-// once. A reason other than Forward is what the request is turned away for.
-func (l *limiter) enter(ctx context.Context, from netip.Addr, now time.Time) (reason policy.Reason, retryAfter time.Duration) {
+// Enter asks whether the store may be asked for a token that isn't held. It may, and
+// Leave must then be called with what came of it, unless the address is refused for some
+// time still (retryAfter), all addresses together ask for too much (ErrFlood), or ctx has
+// ended.
+//
+// As many lookups of an address are under way at a time as it may still send unknown
+// tokens; the others wait for these, so that it can't send more of them by sending them
+// at once.
+func (l *Limiter) Enter(ctx context.Context, from netip.Addr, now time.Time) (retryAfter time.Duration, err error) {
 	s, key := l.shard(from)
 	for {
 		s.mu.Lock()
 		if s.limit == 0 {
 			s.mu.Unlock()
-			return policy.Forward, 0
+			return 0, nil
 		}
 		c := s.count(key, now)
 		if c.n >= s.limit {
 			s.mu.Unlock()
-			return policy.TooManyUnknownTokens, c.until.Sub(now)
+			return c.until.Sub(now), nil
 		}
 		if c.n+c.asking < s.limit {
-			reason = policy.Forward
-			if !l.spare(now) {
-				reason = policy.StoreUnavailable
-			} else {
+			if l.spare(now) {
 				c.asking++
 				s.counts.Add(key, c)
+			} else {
+				err = ErrFlood
 			}
 			s.mu.Unlock()
-			return reason, storeRetry
+			return 0, err
 		}
 		if c.freed == nil {
 			c.freed = make(chan struct{})
@@ -153,13 +157,13 @@ func (l *limiter) enter(ctx context.Context, from netip.Addr, now time.Time) (re
 		case <-c.freed:
 			now = time.Now()
 		case <-ctx.Done():
-			return policy.StoreUnavailable, storeRetry
+			return 0, ctx.Err()
 		}
 	}
 }
 
-// leave ends what enter has begun. unknown says that there is no such token.
-func (l *limiter) leave(from netip.Addr, unknown bool) {
+// Leave ends what Enter has begun. unknown says that there is no such token.
+func (l *Limiter) Leave(from netip.Addr, unknown bool) {
 	s, key := l.shard(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,11 +188,11 @@ func (l *limiter) leave(from netip.Addr, unknown bool) {
 // spend counts a token that the store didn't know. Lookups that were under way
 // together may be more than were to be asked for: which of them are of unknown
 // tokens shows afterwards. They are waited out, for a second at the longest.
-func (l *limiter) spend() {
-	if now := time.Now(); l.total.TokensAt(now) > -limiterTotal {
+func (l *Limiter) spend() {
+	if now := time.Now(); l.total.TokensAt(now) > -Total {
 		l.total.ReserveN(now, 1)
 	}
 }
 
 // spare reports whether the store may be asked for an unknown token more.
-func (l *limiter) spare(now time.Time) bool { return l.total.TokensAt(now) >= 1 }
+func (l *Limiter) spare(now time.Time) bool { return l.total.TokensAt(now) >= 1 }

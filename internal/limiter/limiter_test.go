@@ -1,29 +1,24 @@
-package caddymodule
+package limiter
 
 import (
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
-
-	"github.com/patgate/patgate/policy"
 )
 
 // unknown has so many addresses send an unknown token each, one after the other,
 // and returns for how many of them the store is asked.
-func (l *limiter) unknown(t *testing.T, addresses int) (asked int) {
+func (l *Limiter) unknown(t *testing.T, addresses int) (asked int) {
 	t.Helper()
 	for i := range addresses {
 		from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		switch reason, _ := l.enter(t.Context(), from, time.Now()); reason {
-		case policy.Forward:
-			l.leave(from, true)
+		switch wait, err := l.Enter(t.Context(), from, time.Now()); {
+		case err == nil && wait == 0:
+			l.Leave(from, true)
 			asked++
-		case policy.StoreUnavailable:
-		default:
-			t.Fatalf("address %s is answered %s", from, reason)
+		case err != ErrFlood:
+			t.Fatalf("address %s is refused for %s, %v", from, wait, err)
 		}
 	}
 	return asked
@@ -32,14 +27,13 @@ func (l *limiter) unknown(t *testing.T, addresses int) (asked int) {
 // All addresses together have the store asked so often a second.
 func TestLimiterTotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter()
-		l.apply(LimitConfig{Tokens: 1000})
+		l := New(1000, time.Minute)
 		for _, c := range []struct {
 			after time.Duration
 			want  int
-		}{{0, limiterTotal}, {100 * time.Millisecond, limiterTotal / 10}, {time.Hour, limiterTotal}} {
+		}{{0, Total}, {100 * time.Millisecond, Total / 10}, {time.Hour, Total}} {
 			time.Sleep(c.after)
-			if got := l.unknown(t, 2*limiterTotal); got != c.want {
+			if got := l.unknown(t, 2*Total); got != c.want {
 				t.Errorf("after %s the store is asked for %d unknown tokens, want %d", c.after, got, c.want)
 			}
 		}
@@ -50,16 +44,15 @@ func TestLimiterTotal(t *testing.T) {
 // come later.
 func TestLimiterForgives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter()
-		l.apply(LimitConfig{Off: true})
-		l.unknown(t, 100*limiterTotal)
-		l.apply(LimitConfig{})
+		l := New(0, time.Minute)
+		l.unknown(t, 100*Total)
+		l.Apply(20, time.Minute)
 		if got := l.unknown(t, 10); got != 10 {
 			t.Errorf("after a flood without a limit the store is asked for %d of 10 tokens", got)
 		}
 		from := netip.MustParseAddr("192.0.2.1")
-		for range 100 * limiterTotal {
-			l.leave(from, true)
+		for range 100 * Total {
+			l.Leave(from, true)
 		}
 		time.Sleep(1100 * time.Millisecond)
 		if got := l.unknown(t, 10); got != 10 {
@@ -71,12 +64,11 @@ func TestLimiterForgives(t *testing.T) {
 // An address is refused for its window, and no longer: what is left of it is what it is told
 // to wait.
 func TestLimiterWindowEnds(t *testing.T) {
-	l, from, start := newLimiter(), netip.MustParseAddr("192.0.2.1"), time.Unix(1, 0)
-	l.apply(LimitConfig{Tokens: 1, Window: caddy.Duration(time.Minute)})
+	l, from, start := New(1, time.Minute), netip.MustParseAddr("192.0.2.1"), time.Unix(1, 0)
 	for _, row := range []struct{ at, refused time.Duration }{
 		{0, 0}, {0, time.Minute}, {time.Minute - 1, 1}, {time.Minute, 0}, {time.Minute, time.Minute},
 	} {
-		if got := l.add(from, start.Add(row.at)); got != row.refused {
+		if got := l.Add(from, start.Add(row.at)); got != row.refused {
 			t.Errorf("after %s it is refused for %s, want %s", row.at, got, row.refused)
 		}
 	}
