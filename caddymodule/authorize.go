@@ -94,7 +94,7 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		asked.Method, asked.URL, asked.RequestURI, asked.Host = method, target, uri, host
 	}(r, r.Method, r.URL, r.RequestURI, r.Host)
 	var judged *http.Request
-	var own []string // headers that the gate may remove
+	var removable []string // headers that the gate may remove
 	watched := newHeadWriter(w, func(status int, h http.Header) int {
 		if status/100 != 2 {
 			return a.refused(status, h)
@@ -102,26 +102,17 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		if judged == nil || !permitted(judged.Context()) {
 			return http.StatusForbidden // another handler's success: it is no gate
 		}
-		a.answer(h, judged.Header, own)
+		a.answer(h, judged.Header, removable)
 		return status
 	})
-	if why := a.restore(r); why != "" {
+	why := a.restore(r)
+	if why == "" {
+		why = a.unfit(r)
+	}
+	if why != "" {
 		return refuse(watched, http.StatusBadRequest, why)
 	}
-	if upgrade := r.Header["Upgrade"]; len(upgrade) > 0 && (r.Method != http.MethodGet || len(upgrade) > 1 || !strings.EqualFold(upgrade[0], "websocket")) {
-		// The proxy would open a tunnel, and what goes through it isn't asked about.
-		return refuse(watched, http.StatusBadRequest, "Upgrade: want websocket, once, with GET: nothing else is judged, and the proxy that asks has to drop it (request_header -Upgrade)")
-	}
-	if name := misleading(r.Header, a.asker.own); name != "" {
-		return refuse(watched, http.StatusBadRequest, "the header "+name+" could make the API see another request than the one judged, and can't be removed from here")
-	}
-	for name := range r.Header {
-		switch {
-		case name == "Authorization", name == "X-Forwarded-Host", name == "X-Envoy-Original-Path", strings.HasPrefix(name, policy.IdentityPrefix):
-			own = append(own, name)
-		}
-	}
-	own = append(own, a.names()...)
+	removable = a.removable(r.Header)
 	judged = r.WithContext(context.WithValue(r.Context(), authorizing{}, true))
 	err := next.ServeHTTP(watched, judged)
 	switch {
@@ -132,6 +123,30 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	}
 	watched.begin()
 	return nil
+}
+
+// unfit returns why the original request can't be judged, or "".
+func (a *Authorize) unfit(r *http.Request) (why string) {
+	upgrade := r.Header["Upgrade"]
+	if len(upgrade) > 0 && (r.Method != http.MethodGet || len(upgrade) > 1 || !strings.EqualFold(upgrade[0], "websocket")) {
+		// The proxy would open a tunnel, and what goes through it isn't asked about.
+		return "Upgrade: want websocket, once, with GET: nothing else is judged, and the proxy that asks has to drop it (request_header -Upgrade)"
+	}
+	if name := misleading(r.Header, a.asker.own); name != "" {
+		return "the header " + name + " could make the API see another request than the one judged, and can't be removed from here"
+	}
+	return ""
+}
+
+// removable returns the names of the headers that the gate may remove.
+func (a *Authorize) removable(h http.Header) (names []string) {
+	for name := range h {
+		switch {
+		case name == "Authorization", name == "X-Forwarded-Host", name == "X-Envoy-Original-Path", strings.HasPrefix(name, policy.IdentityPrefix):
+			names = append(names, name)
+		}
+	}
+	return append(names, a.names()...)
 }
 
 // fail answers for a handler that has failed, unless something is answered already.
@@ -166,8 +181,8 @@ func permitted(ctx context.Context) bool {
 type authorizing struct{}
 
 // answer passes on what the gate tells the upstream. A proxy that adds what it is
-// given to what the client has sent is told what of own the gate has removed.
-func (a *Authorize) answer(header, judged http.Header, own []string) {
+// given to what the client has sent is told what the gate has removed.
+func (a *Authorize) answer(header, judged http.Header, removable []string) {
 	for name, values := range judged {
 		if strings.HasPrefix(name, policy.IdentityPrefix) || slices.Contains(a.names(), name) {
 			header[name] = values
@@ -176,9 +191,9 @@ func (a *Authorize) answer(header, judged http.Header, own []string) {
 	if a.For != "envoy" {
 		return
 	}
-	own = slices.DeleteFunc(own, func(name string) bool { return judged[name] != nil })
-	slices.Sort(own)
-	header["X-Envoy-Auth-Headers-To-Remove"] = []string{strings.ToLower(strings.Join(slices.Compact(own), ","))}
+	removed := slices.DeleteFunc(removable, func(name string) bool { return judged[name] != nil })
+	slices.Sort(removed)
+	header["X-Envoy-Auth-Headers-To-Remove"] = []string{strings.ToLower(strings.Join(slices.Compact(removed), ","))}
 }
 
 // identityNames returns the names of the headers that the gates may send.

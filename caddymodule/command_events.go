@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -75,18 +74,13 @@ var followPause = time.Second
 // after the last event.
 func followEvents(a *asking, query url.Values, limit int) error {
 	out := bufio.NewWriter(a.out())
-	ask := func(more ...string) (page rest.EventPage, err error) {
-		q := maps.Clone(query)
-		for i := 0; i < len(more); i += 2 {
-			q.Set(more[i], more[i+1])
-		}
-		err = a.call(a.ctx(), http.MethodGet, apiPath("events")+"?"+q.Encode(), nil, &page)
-		return page, err
-	}
-	page, err := ask("limit", strconv.Itoa(limit))
+	query.Set("limit", strconv.Itoa(limit))
+	page, err := a.events(query)
 	if err != nil {
 		return err
 	}
+	query.Set("limit", strconv.Itoa(registry.MaxLimit))
+	query.Set("wait", "30s")
 	page.Next = "0"
 	if len(page.Events) > 0 {
 		page.Next = page.Events[0].ID
@@ -101,25 +95,34 @@ func followEvents(a *asking, query url.Values, limit int) error {
 		if err := out.Flush(); err != nil {
 			return fmt.Errorf("printing events: %w", err)
 		}
-		after := page.Next
-		for said := false; ; said = true {
-			page, err = ask("after", after, "wait", "30s", "limit", strconv.Itoa(registry.MaxLimit))
-			if a.ctx().Err() != nil {
-				return nil // that is how it ends
-			}
-			if err == nil {
-				break
-			}
-			if !mayPass(err) {
-				return err
-			}
-			if !said {
-				fmt.Fprintf(a.cmd.ErrOrStderr(), "%s: %s; asking again until there is an answer\n", a.cmd.CommandPath(), oneLine(err))
-			}
-			select {
-			case <-a.ctx().Done():
-			case <-time.After(followPause):
-			}
+		query.Set("after", page.Next)
+		if page, err = a.eventsToCome(query); a.ctx().Err() != nil {
+			return nil // that is how it ends
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (a *asking) events(query url.Values) (page rest.EventPage, err error) {
+	err = a.call(a.ctx(), http.MethodGet, apiPath("events")+"?"+query.Encode(), nil, &page)
+	return page, err
+}
+
+// eventsToCome is events, and asks again while what fails may pass.
+func (a *asking) eventsToCome(query url.Values) (page rest.EventPage, err error) {
+	for said := false; ; said = true {
+		page, err = a.events(query)
+		if err == nil || a.ctx().Err() != nil || !mayPass(err) {
+			return page, err
+		}
+		if !said {
+			fmt.Fprintf(a.cmd.ErrOrStderr(), "%s: %s; asking again until there is an answer\n", a.cmd.CommandPath(), oneLine(err))
+		}
+		select {
+		case <-a.ctx().Done():
+		case <-time.After(followPause):
 		}
 	}
 }

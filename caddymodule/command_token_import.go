@@ -68,21 +68,24 @@ begin with the time they were made, and not by "created_at".`,
 		if err := json.NewDecoder(resp.Body).Decode(&done); err != nil {
 			return fmt.Errorf("reading the server's answer: %w", err)
 		}
-		if done.Guessable > 0 {
-			fmt.Fprintf(a.out(), "%s with a secret of fewer than 16 characters, which may be guessed: better have them regenerated\n", counted(done.Guessable, "token"))
-		}
-		for _, w := range done.Warnings {
-			fmt.Fprintln(a.out(), w)
-		}
-		if done.Differing > 0 {
-			fmt.Fprintf(a.out(), "%s there already with another owner or other grants than in the line\n", counted(done.Differing, "token"))
-		}
-		if done.UnknownScopes > 0 {
-			fmt.Fprintf(a.out(), "%s with scopes that aren't in the catalog\n", counted(done.UnknownScopes, "token"))
-		}
-		_, err = fmt.Fprintf(a.out(), "%s imported, %d there already\n", counted(done.Stored, "token"), done.Skipped)
-		return err
+		return printAnswer(a.cmd, false, done, printImported)
 	})
+}
+
+func printImported(w io.Writer, done registry.ImportResult) {
+	if done.Guessable > 0 {
+		fmt.Fprintf(w, "%s with a secret of fewer than 16 characters, which may be guessed: better have them regenerated\n", counted(done.Guessable, "token"))
+	}
+	for _, warning := range done.Warnings {
+		fmt.Fprintln(w, warning)
+	}
+	if done.Differing > 0 {
+		fmt.Fprintf(w, "%s there already with another owner or other grants than in the line\n", counted(done.Differing, "token"))
+	}
+	if done.UnknownScopes > 0 {
+		fmt.Fprintf(w, "%s with scopes that aren't in the catalog\n", counted(done.UnknownScopes, "token"))
+	}
+	fmt.Fprintf(w, "%s imported, %d there already\n", counted(done.Stored, "token"), done.Skipped)
 }
 
 // lineCounter counts the lines that are read through it.
