@@ -66,7 +66,7 @@ func (r *rejections) add(o *outcome, route *policy.Route) {
 		}
 		one = &rejection{Reason: o.reason.String(), Status: o.reason.Status()}
 		if route != nil {
-			one.Route = strings.Join(route.Methods, ",") + " " + route.Pattern
+			one.Route = route.Label()
 		}
 		r.kinds[kind] = one
 	}

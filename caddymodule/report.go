@@ -177,7 +177,7 @@ func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Ti
 		Space: space, Resource: resource, Required: o.required, First: now.UTC(),
 	}
 	if m.Route != nil {
-		f.Route = strings.Join(m.Route.Methods, ",") + " " + m.Route.Pattern
+		f.Route = m.Route.Label()
 	}
 	switch o.reason {
 	case policy.ScopeMissing, policy.SpaceNotGranted, policy.ResourceNotGranted:

@@ -41,13 +41,13 @@ func (r *Route) takesAll() bool {
 }
 
 // name returns "route GET,PUT /x".
-func (r *Route) name() string { return "route " + r.short() }
+func (r *Route) name() string { return "route " + r.Label() }
 
 // place returns "GET,PUT /x (Caddyfile:3)".
-func (r *Route) place() string { return r.short() + r.written() }
+func (r *Route) place() string { return r.Label() + r.written() }
 
-// short returns "GET,PUT /x".
-func (r *Route) short() string { return strings.Join(r.Methods, ",") + " " + r.Pattern }
+// Label returns "GET,PUT /x".
+func (r *Route) Label() string { return strings.Join(r.Methods, ",") + " " + r.Pattern }
 
 // written returns where the route is written, " (Caddyfile:3)", or "".
 func (r *Route) written() string {

@@ -229,7 +229,7 @@ func (p *Policy) fallsThrough(r *Route) string {
 	var stricter []string
 	for _, s := range p.routes {
 		if r.pattern.tail && r.pattern.above(&s.pattern) && r.sharesMethod(s) && r.Require.need != needNever && !r.covers(s, p.Catalog) {
-			stricter = append(stricter, s.short()+" ("+s.asks(s.Require.text)+")"+s.written())
+			stricter = append(stricter, s.Label()+" ("+s.asks(s.Require.text)+")"+s.written())
 		}
 	}
 	if len(stricter) == 0 {
