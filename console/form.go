@@ -233,7 +233,9 @@ func (c *call) lifetimeForm(f *form) lifetimeForm {
 			l.Choices = append(l.Choices, choice{registry.FormatDuration(d), "After " + days(d) + " – " + c.now.Add(d).UTC().Format("2 January 2006")})
 		}
 	}
-	l.Choices = append(l.Choices, choice{onDate, "On a day I choose"})
+	if l.AnyDay() {
+		l.Choices = append(l.Choices, choice{onDate, "On a day I choose"})
+	}
 	if l.max == 0 {
 		l.Choices = append(l.Choices, choice{never, "Never"})
 	}
@@ -246,6 +248,10 @@ func (c *call) lifetimeForm(f *form) lifetimeForm {
 	return l
 }
 
+// AnyDay reports whether there is a day that can be chosen: today ends too late where
+// secrets live for hours only.
+func (l lifetimeForm) AnyDay() bool { return l.Last == "" || l.First <= l.Last }
+
 // read returns the lifetime that was chosen.
 func (l *lifetimeForm) read() registry.Lifetime {
 	switch chosen := l.Value("expires"); chosen {
@@ -254,6 +260,8 @@ func (l *lifetimeForm) read() registry.Lifetime {
 	case onDate:
 		on, err := time.Parse(time.DateOnly, l.Value("date"))
 		switch {
+		case !l.AnyDay():
+			l.fail("expires", "Tokens live for %s at most here, and no day ends so soon.", days(l.max))
 		case l.Value("date") == "":
 			l.fail("date", "Choose the last day on which the token works.")
 		case err != nil:

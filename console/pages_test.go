@@ -106,6 +106,16 @@ func TestLifetimes(t *testing.T) {
 	says(t, newDesk(t, unlimited).get("alice", "/new"), "Never")
 	says(t, newDesk(t, short).get("alice", "/new"), "After 7 days", "After 20 days – 12 December 2026")
 	lacks(t, newDesk(t, short).get("alice", "/new"), "30 days")
+
+	hours := newDesk(t, func(r *registry.Rules) { r.MaxLifetime = 6 * time.Hour })
+	form := hours.get("alice", "/new")
+	says(t, form, "After 6 hours")
+	lacks(t, form, "On a day I choose", "Last day") // today ends in 12 hours
+	status, page := hours.post("alice", "/new", filled("expires", "date", "date", "2026-11-22")...)
+	if status != 422 {
+		t.Errorf("a day that ends too late: %d, want 422", status)
+	}
+	says(t, page, "Tokens live for 6 hours at most here, and no day ends so soon.")
 }
 
 // manyLines returns n different lines.
