@@ -5,6 +5,7 @@
 // # The way of a request
 //
 //	handler.go      the gate: the way of a request
+//	lookup.go       its token, found and judged
 //	client.go       the address it comes from
 //	identity.go     headers that tell the upstream who is asking
 //	signed.go       one signed token that says so instead; its keys are in internal/keyring
@@ -15,6 +16,7 @@
 //	headwriter.go   what of an answer is changed before it is sent
 //	authorize.go    the gate of another proxy
 //	transport.go    a leaner way to the API
+//	fastcgi.go      whether programs may be told the URL as the client sent it
 //
 // How many unknown tokens an address may send is in internal/limiter.
 //

@@ -2,11 +2,9 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,12 +14,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/internal/keyring"
 	"github.com/patgate/patgate/internal/mask"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/policy/openapi"
-	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
 
@@ -215,43 +211,6 @@ func sentURL(ctx context.Context) *url.URL {
 	return original.URL
 }
 
-// mayForwardToFastCGI reports whether a proxy among the routes of a server speaks it: its
-// programs are told the URL that the client has sent. Of routes that Caddy has provisioned
-// already, nobody can tell.
-func mayForwardToFastCGI(server *caddyhttp.Server) bool {
-	speaks := func(r caddyhttp.Route) bool {
-		return slices.ContainsFunc(r.HandlersRaw, func(raw json.RawMessage) bool {
-			var handler any
-			return json.Unmarshal(raw, &handler) != nil || speaksFastCGI(handler)
-		})
-	}
-	for _, named := range server.NamedRoutes {
-		if speaks(*named) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(server.Routes, speaks) || !beingProvisioned(server.Routes)
-}
-
-// speaksFastCGI reports whether a transport in the JSON of a handler, or in one that it has
-// inside, is FastCGI.
-func speaksFastCGI(v any) bool {
-	switch v := v.(type) {
-	case map[string]any:
-		if v["protocol"] == "fastcgi" {
-			return true
-		}
-		for _, inside := range v {
-			if speaksFastCGI(inside) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(v, speaksFastCGI)
-	}
-	return false
-}
-
 // vouch tells the upstream what the gate knows of who is asking. A token it
 // doesn't know is the API's own, and stays where it is.
 func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) error {
@@ -321,133 +280,6 @@ func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o
 	o.describe(m)
 	return retryAfter
 }
-
-// decide looks the token up and judges it.
-func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retryAfter time.Duration) {
-	if len(m.Secret) > token.MaxSecretLength {
-		o.reason = policy.TokenMalformed // not even its digest is taken
-		return 0
-	}
-	now := time.Now()
-	o.stream.began, o.stream.digest = now, h.app.rules.Hasher.Digest(m.Secret)
-	o.reason, retryAfter = h.lookup(ctx, m.Secret, now, o)
-	if o.subject == nil {
-		if o.reason == policy.TokenUnknown && now.Before(h.unknownUntil) {
-			o.reason, o.unknown = policy.Forward, true
-			unknownForwarded.Inc()
-		}
-		return retryAfter
-	}
-	if o.tier == tierStore {
-		now = time.Now() // it may have taken its time
-	}
-	var from netip.Addr
-	if o.subject.Allowed != nil {
-		from = clientAddr(ctx)
-	}
-	o.reason, o.detail = m.Decide(o.subject, now, from), m.Detail
-	if o.reason == policy.TokenRevoked && !o.subject.Revoked {
-		o.detail = registry.ErrRetired.Error()
-	}
-	h.app.hub.opened.Load().keeper.see(ctx, h.app, o, now)
-	return 0
-}
-
-// lookup finds the token with this secret, whose digest the stream has. Where it
-// finds none, reason says why: because it can't be one, because there is none,
-// because its sender has shown too many of those, or because the store can't be
-// asked.
-func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *outcome) (reason policy.Reason, retryAfter time.Duration) {
-	tokens, err := h.app.hub.open()
-	if err == nil {
-		if o.subject = tokens.cache.Glance(&o.stream.digest, now); o.subject != nil {
-			o.tier = tierMemory
-			return policy.Forward, 0
-		}
-	}
-	// A token that is held was well made when it was looked up.
-	if token.Inspect(h.app.rules.Prefix, secret) == token.Malformed {
-		return policy.TokenMalformed, 0
-	}
-	if err != nil {
-		h.app.storeFailed(err)
-		return policy.StoreUnavailable, storeRetry
-	}
-	var answer cache.Answer
-	o.tier = tierMemory
-	if o.subject, answer = tokens.cache.Get(&o.stream.digest, now); answer == cache.Held {
-		return policy.Forward, 0
-	}
-	counted := now.After(h.unknownUntil) // until then, the API's own tokens are unknown, too
-	if answer == cache.Unknown {
-		if counted {
-			if wait := tokens.limiter.Add(clientAddr(ctx), now); wait > 0 {
-				return policy.TooManyUnknownTokens, wait
-			}
-		}
-		o.tier = tierNegative
-		return policy.TokenUnknown, 0
-	}
-	if counted && answer == cache.Absent {
-		return h.askLimited(ctx, tokens, now, o)
-	}
-	known, err := h.ask(ctx, tokens, now, o)
-	return found(known, err)
-}
-
-// askLimited asks the store for the token, as far as its sender's address may still have
-// it asked for tokens that may be unknown.
-func (h *Handler) askLimited(ctx context.Context, tokens *openStore, now time.Time, o *outcome) (reason policy.Reason, retryAfter time.Duration) {
-	from := clientAddr(ctx)
-	wait, err := tokens.limiter.Enter(ctx, from, now)
-	if err != nil && ctx.Err() == nil { // the client still waits
-		o.detail = err.Error()
-		h.app.storeFailed(err)
-	}
-	if reason, retryAfter = admitted(wait, err); reason != policy.Forward {
-		return reason, retryAfter
-	}
-	known, err := h.ask(ctx, tokens, time.Now(), o) // now, for it may have waited for others
-	// Who goes away without the answer has had the store asked all the same.
-	tokens.limiter.Leave(from, !known && (err == nil || ctx.Err() != nil))
-	return found(known, err)
-}
-
-// admitted is what an answer of the limiter means for the request.
-func admitted(wait time.Duration, err error) (reason policy.Reason, retryAfter time.Duration) {
-	switch {
-	case err != nil:
-		return policy.StoreUnavailable, storeRetry
-	case wait > 0:
-		return policy.TooManyUnknownTokens, wait
-	}
-	return policy.Forward, 0
-}
-
-// ask asks the store for the token.
-func (h *Handler) ask(ctx context.Context, tokens *openStore, now time.Time, o *outcome) (known bool, err error) {
-	o.tier = tierStore
-	o.subject, known, err = tokens.cache.Fetch(ctx, o.stream.digest, now)
-	if err != nil && ctx.Err() == nil { // the client still waits
-		h.app.storeFailed(err)
-	}
-	return known, err
-}
-
-// found is what an answer of the store means for the request.
-func found(known bool, err error) (reason policy.Reason, retryAfter time.Duration) {
-	switch {
-	case err != nil:
-		return policy.StoreUnavailable, storeRetry
-	case !known:
-		return policy.TokenUnknown, 0
-	}
-	return policy.Forward, 0
-}
-
-// storeRetry is after how long a client may try again when the store could not
-// be asked.
-const storeRetry = time.Second
 
 // isToken reports whether a credential is certainly one of patgate's tokens.
 func (h *Handler) isToken(secret string) bool {
