@@ -39,6 +39,9 @@ func showProgress(w io.Writer, far func() string) (stop func()) {
 }
 
 func isTerminal(w io.Writer) bool {
+	if out, ok := w.(*closableWriter); ok { // which run puts around standard output
+		w = out.w
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -239,32 +239,6 @@ func TestGrantWords(t *testing.T) {
 	}
 }
 
-// TestGrantsColumn checks that only people are shown a part of the grants: a pipe gets
-// all of them.
-func TestGrantsColumn(t *testing.T) {
-	grants := []token.Grant{
-		{Spaces: []string{"1", strings.Repeat("2", 60)}, Scopes: []string{"a"}, Resources: []string{token.All}},
-		token.Full(),
-	}
-	a := &asking{cmd: new(cobra.Command)}
-	a.cmd.SetOut(new(strings.Builder))
-	if got, want := a.grantsColumn()(grants), "a in spaces 1, "+strings.Repeat("2", 60)+" and everything"; got != want {
-		t.Errorf("a pipe gets the grants %q, want %q", got, want)
-	}
-	if got := a.grantsColumn()(nil); got != "none" {
-		t.Errorf("a pipe gets %q for no grants, want none", got)
-	}
-	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil || !isTerminal(terminal) {
-		t.Skip("no terminal can be had: ", err)
-	}
-	defer terminal.Close()
-	a.cmd.SetOut(terminal)
-	if got, want := a.grantsColumn()(grants), "a in spaces 1, "+strings.Repeat("2", 44)+"…, and 1 more"; got != want {
-		t.Errorf("a terminal gets the grants %q, want %q", got, want)
-	}
-}
-
 func TestAPIPath(t *testing.T) {
 	for id, want := range map[string]string{
 		"alice": "/patgate/owners/alice", "a/b c": "/patgate/owners/a%2Fb%20c", ".": "/patgate/owners/%2E", "..": "/patgate/owners/%2E%2E",

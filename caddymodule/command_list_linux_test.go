@@ -1,0 +1,80 @@
+package caddymodule
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// openTerminal returns a terminal and what is shown on it.
+func openTerminal(t *testing.T) (terminal, shown *os.File) {
+	t.Helper()
+	shown, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("no terminal can be had: ", err)
+	}
+	t.Cleanup(func() { shown.Close() })
+	n, err := unix.IoctlGetInt(int(shown.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(shown.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	}
+	if err != nil {
+		t.Skip("no terminal can be had: ", err)
+	}
+	t.Cleanup(func() { terminal.Close() })
+	return terminal, shown
+}
+
+// TestListColumns checks that only people are shown a part of what is in the last column
+// of a list: what is piped is whole.
+func TestListColumns(t *testing.T) {
+	long := strings.Repeat("2", 70)
+	const grants = `"grants":[{"spaces":["1","%s"],"scopes":["a"],"resources":["*"]},{"spaces":["*"],"scopes":["*"],"resources":["*"]}]`
+	answers := map[string]string{
+		"/patgate/tokens": `{"tokens":[{"id":"t1",` + fmt.Sprintf(grants, long) + `},{"id":"t2","grants":[]}],"next":""}`,
+		"/patgate/owners": `{"owners":[{"id":"o1",` + fmt.Sprintf(grants, long) + `}],"next":""}`,
+		"/patgate/events": `{"events":[{"id":"1","time":"2026-11-22T10:00:00Z","action":"updated","detail":"` + long + `"}],"next":""}`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answers[r.URL.Path]) }))
+	defer server.Close()
+	for _, test := range []struct {
+		command      string
+		whole, short string
+	}{
+		{"token list", "a in spaces 1, " + long + " and everything", "a in spaces 1, " + long[:44] + "…, and 1 more"},
+		{"token list", "none", "none"},
+		{"owner list", "a in spaces 1, " + long + " and everything", "a in spaces 1, " + long[:44] + "…, and 1 more"},
+		{"events", long, long[:59] + "…"},
+	} {
+		run := func(out io.Writer) {
+			root := program("patgate")
+			root.SetOut(out)
+			root.SetArgs(append(strings.Fields(test.command), "--address", server.Listener.Addr().String()))
+			if err := root.ExecuteContext(t.Context()); err != nil {
+				t.Fatalf("%s: %v", test.command, err)
+			}
+		}
+		var piped bytes.Buffer
+		run(&piped)
+		if !strings.Contains(piped.String(), "  "+test.whole+"\n") {
+			t.Errorf("%s: a pipe gets %q, want a row that ends in %q", test.command, &piped, test.whole)
+		}
+		terminal, shown := openTerminal(t)
+		run(terminal)
+		terminal.Close()
+		text, _ := io.ReadAll(shown) // ends with EIO
+		if !strings.Contains(string(text), "  "+test.short+"\r\n") {
+			t.Errorf("%s: a terminal shows %q, want a row that ends in %q", test.command, text, test.short)
+		}
+	}
+}
