@@ -32,7 +32,7 @@ type adminCall struct {
 // answer in a form of its own.
 func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 	c := new(adminCall)
-	c.Call = rest.Call{W: w, R: r, TokensAt: "/patgate/tokens/", Decode: c.decode, Problem: c.problemOf, Gateways: c.acknowledged, Status: http.StatusOK}
+	c.Call = rest.Call{W: w, R: r, TokensAt: "/patgate/tokens/", Body: c.body, Problem: c.problemOf, Gateways: c.acknowledged, Status: http.StatusOK}
 	var answer any
 	err := c.prepare(route.params)
 	if err == nil {
@@ -126,12 +126,11 @@ func (c *adminCall) mayRead(d time.Duration) {
 	_ = http.NewResponseController(c.W).SetReadDeadline(end)
 }
 
-// decode reads the request's body into v, strictly. An optional body may be
-// absent.
-func (c *adminCall) decode(v any, optional bool) error {
+// body reads the request's body, which may take no longer than bodyTime.
+func (c *adminCall) body() ([]byte, error) {
 	c.mayRead(bodyTime)
 	defer c.mayRead(0)
-	return rest.Decode(c.W, c.R, v, optional)
+	return rest.ReadBody(c.W, c.R)
 }
 
 // problemOf returns the problem that err is. One that is the store's is logged.

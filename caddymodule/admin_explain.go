@@ -50,7 +50,7 @@ func (v *headerValues) UnmarshalJSON(b []byte) error {
 // explainRequestOn says what the running gates make of a request.
 func explainRequestOn(c *adminCall) (any, error) {
 	var in explainRequest
-	if err := c.decode(&in, false); err != nil {
+	if err := c.Decode(&in); err != nil {
 		return nil, err
 	}
 	switch {

@@ -63,7 +63,7 @@ type ownerRecord struct {
 // request doesn't mention stays as it is.
 func setOwner(c *adminCall) (any, error) {
 	var in ownerRecord
-	if err := c.decode(&in, false); err != nil {
+	if err := c.Decode(&in); err != nil {
 		return nil, err
 	}
 	id := c.R.PathValue("id")

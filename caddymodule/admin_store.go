@@ -20,7 +20,7 @@ type checkResult struct {
 // checkStore makes the store look for contradictions in what it keeps.
 func checkStore(c *adminCall) (any, error) {
 	var in storeCheck
-	if err := c.decode(&in, true); err != nil {
+	if err := c.DecodeOptional(&in); err != nil {
 		return nil, err
 	}
 	problems, err := c.open.store.Check(c.R.Context(), in.Repair)

@@ -16,7 +16,7 @@ type verification struct {
 
 func verifySecret(c *adminCall) (any, error) {
 	var in verification
-	if err := c.decode(&in, false); err != nil {
+	if err := c.Decode(&in); err != nil {
 		return nil, err
 	}
 	if in.Secret == "" {

@@ -153,7 +153,7 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request, route route) {
 	call := &call{Console: c, visitor: c.Visitor(r), now: c.Now()}
 	call.Call = rest.Call{
 		W: w, R: r, TokensAt: "tokens/", // relative: the console doesn't know where it is
-		Decode:   func(v any, optional bool) error { return rest.Decode(w, r, v, optional) },
+		Body:     func() ([]byte, error) { return rest.ReadBody(w, r) },
 		Problem:  func(err error) *rest.Problem { return c.problemOf(r, err) },
 		Gateways: func() rest.Gateways { return c.Acknowledged(r.Context()) },
 		Status:   http.StatusOK,

@@ -116,7 +116,7 @@ func (c *call) regenerateSelf() (any, error) {
 		return nil, err
 	}
 	var n registry.Renewal
-	if err := c.Decode(&n, true); err != nil {
+	if err := c.DecodeOptional(&n); err != nil {
 		return nil, err
 	}
 	t, secret, err := b.Regenerate(c.R.Context(), n)
@@ -153,7 +153,7 @@ const (
 func (c *call) leaked() error {
 	var report registry.LeakReport
 	c.R.Body = http.MaxBytesReader(c.W, c.R.Body, maxReport)
-	wrong := c.Decode(&report, false) // first: it may come slowly
+	wrong := c.Decode(&report) // first: it may come slowly
 	if err := c.enter(); err != nil {
 		return err
 	}

@@ -10,25 +10,19 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-
-	"github.com/patgate/patgate/registry"
 )
 
 // MaxBody bounds the body of a request, in bytes. It is above every request that
 // can be granted: what a token keeps is at most a quarter of it.
 const MaxBody = 4 << 20
 
-// Decode reads the request's body into v, strictly. An optional body may be
-// absent. Errors are Problems or the registry's refusals.
-func Decode(w http.ResponseWriter, r *http.Request, v any, optional bool) error {
+// ReadBody reads a request's body, without the blanks around it. Errors are Problems.
+func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
-		return BodyProblem(err)
+		return nil, BodyProblem(err)
 	}
-	if body = bytes.TrimSpace(body); optional && len(body) == 0 {
-		return nil
-	}
-	return registry.Decode(body, v)
+	return bytes.TrimSpace(body), nil
 }
 
 // Answer answers a request with v as JSON. The error is that of encoding it.

@@ -15,10 +15,10 @@ type Call struct {
 	R        *http.Request
 	Params   url.Values // of the query
 	Account  *registry.Account
-	TokensAt string                           // where tokens are, for Location
-	Decode   func(v any, optional bool) error // is Decode for its body
-	Problem  func(error) *Problem             // is ProblemOf, and tells of errors of the store
-	Gateways func() Gateways                  // that have taken in what was done just now
+	TokensAt string                 // where tokens are, for Location
+	Body     func() ([]byte, error) // is ReadBody
+	Problem  func(error) *Problem   // is ProblemOf, and tells of errors of the store
+	Gateways func() Gateways        // that have taken in what was done just now
 
 	Status int // of an answer that is not an error
 }
@@ -49,10 +49,28 @@ var TokenRoutes = []TokenRoute{
 
 func (c *Call) id() string { return c.R.PathValue("id") }
 
+// Decode reads the body into v, strictly. Errors are Problems or the registry's refusals.
+func (c *Call) Decode(v any) error {
+	body, err := c.Body()
+	if err != nil {
+		return err
+	}
+	return registry.Decode(body, v)
+}
+
+// DecodeOptional is Decode of a body that may be absent.
+func (c *Call) DecodeOptional(v any) error {
+	body, err := c.Body()
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	return registry.Decode(body, v)
+}
+
 // NoBody refuses a body that says something: what it said would not be done.
 func (c *Call) NoBody() error {
 	var nothing struct{}
-	return c.Decode(&nothing, true)
+	return c.DecodeOptional(&nothing)
 }
 
 // View is the answer with a token.
@@ -106,7 +124,7 @@ func (c *Call) list() (any, error) {
 
 func (c *Call) create() (any, error) {
 	var n registry.NewToken
-	if err := c.Decode(&n, false); err != nil {
+	if err := c.Decode(&n); err != nil {
 		return nil, err
 	}
 	t, secret, err := c.Account.Create(c.R.Context(), n)
@@ -121,7 +139,7 @@ func (c *Call) show() (any, error) { return c.View(c.Account.Get(c.R.Context(), 
 
 func (c *Call) update() (any, error) {
 	var changes registry.Changes
-	if err := c.Decode(&changes, false); err != nil {
+	if err := c.Decode(&changes); err != nil {
 		return nil, err
 	}
 	return c.View(c.Account.Update(c.R.Context(), c.id(), changes))
@@ -129,7 +147,7 @@ func (c *Call) update() (any, error) {
 
 func (c *Call) regenerate() (any, error) {
 	var n registry.Renewal
-	if err := c.Decode(&n, true); err != nil {
+	if err := c.DecodeOptional(&n); err != nil {
 		return nil, err
 	}
 	return c.secret(c.Account.Regenerate(c.R.Context(), c.id(), n))
@@ -137,7 +155,7 @@ func (c *Call) regenerate() (any, error) {
 
 func (c *Call) addGrant() (any, error) {
 	var g token.Grant
-	if err := c.Decode(&g, false); err != nil {
+	if err := c.Decode(&g); err != nil {
 		return nil, err
 	}
 	return c.View(c.Account.AddGrant(c.R.Context(), c.id(), g))
@@ -195,7 +213,7 @@ func (c *chosen) check(how string) error {
 // given, all of which must be there.
 func (c *Call) revokeMany() (any, error) {
 	var which chosen
-	if err := c.Decode(&which, false); err != nil {
+	if err := c.Decode(&which); err != nil {
 		return nil, err
 	}
 	if err := which.check("owner or ids"); err != nil {
