@@ -44,7 +44,7 @@ func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, erro
 // --json, as one object like that of a page: one page if query has a limit, and
 // otherwise all of it. If the list breaks off, so does the object.
 func list[T any](a *asking, what string, query url.Values, header []string, row func(T) []string) error {
-	out, printed := bufio.NewWriter(a.out()), 0
+	out, printed, separator := bufio.NewWriter(a.out()), 0, ""
 	if a.json {
 		fmt.Fprintf(out, "{%q:[", what)
 	}
@@ -64,9 +64,16 @@ func list[T any](a *asking, what string, query url.Values, header []string, row 
 			return fmt.Errorf("reading the server's list: %w", err)
 		}
 		if a.json {
-			printItems(out, items, printed == 0)
-		} else if err := printRows(out, items, printed == 0, header, row); err != nil {
-			return err
+			for _, item := range items { // out keeps its error
+				out.WriteString(separator)
+				out.Write(item)
+				separator = ","
+			}
+		} else if len(items) > 0 {
+			if err := printRows(out, header, items, row); err != nil {
+				return err
+			}
+			header = nil
 		}
 		printed += len(items)
 		query.Set("cursor", next)
@@ -94,21 +101,10 @@ func (a *asking) grantsColumn() func([]token.Grant) string {
 	return grantsWords
 }
 
-// printItems prints the items of a page, separated by commas. out keeps its error.
-func printItems(out *bufio.Writer, items []json.RawMessage, first bool) {
-	for _, item := range items {
-		if !first {
-			out.WriteByte(',')
-		}
-		first = false
-		out.Write(item)
-	}
-}
-
-// printRows prints the items of a page as a table, under a header if it is the first.
-func printRows[T any](out io.Writer, items []json.RawMessage, first bool, header []string, row func(T) []string) error {
+// printRows prints the items of a page as a table, under a header if there is one.
+func printRows[T any](out io.Writer, header []string, items []json.RawMessage, row func(T) []string) error {
 	table := newTable(out)
-	if first && len(items) > 0 {
+	if len(header) > 0 {
 		fmt.Fprintln(table, strings.Join(header, "\t"))
 	}
 	for _, item := range items {
