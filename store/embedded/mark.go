@@ -15,10 +15,12 @@ func (s *Store) Mark(ctx context.Context, name string, mark []byte) (before []by
 	}); err != nil || bytes.Equal(before, mark) {
 		return before, err
 	}
-	return before, s.note(ctx, func(tx tx) error {
+	err = s.note(ctx, func(tx tx) error {
+		before = bytes.Clone(tx.meta().Get(key)) // another may have been set meanwhile
 		if err := tx.meta().Put(key, mark); err != nil {
 			return fmt.Errorf("setting the mark %s: %w", name, err)
 		}
 		return nil
 	})
+	return before, err
 }

@@ -358,3 +358,25 @@ func marks(s *suite) {
 		}
 	}
 }
+
+// marksAtOnce says of a store that of several who set a mark at once each is told of the
+// one before: otherwise those who don't agree wouldn't know.
+func marksAtOnce(s *suite) {
+	const n = 8
+	var all sync.WaitGroup
+	befores := make([]string, n)
+	for i := range n {
+		all.Go(func() {
+			before, err := s.Mark(s.ctx, "at once", []byte{byte('a' + i)})
+			if err != nil {
+				s.Errorf("Mark: %v", err)
+			}
+			befores[i] = string(before)
+		})
+	}
+	all.Wait()
+	slices.Sort(befores)
+	if again := slices.Compact(slices.Clone(befores)); len(again) < n {
+		s.Errorf("%d who set a mark at once were told of %q before, want each of another", n, befores)
+	}
+}

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"CreateConcurrently", createConcurrently},
 		{"Delete", deleteTokens},
 		{"Marks", marks},
+		{"MarksAtOnce", marksAtOnce},
 		{"ListFilters", listFilters},
 		{"ListPages", listPages},
 		{"ListWhileChanging", listWhileChanging},
