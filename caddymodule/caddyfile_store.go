@@ -67,7 +67,7 @@ func (c *RedisConfig) read(b *block) error {
 			return nil
 		}},
 		{"cluster", func(b *block) error { c.Cluster = true; return b.end() }},
-		{"sentinel", textIn(&c.Sentinel)},
+		{"sentinel", textIn(&c.MasterName)},
 		{"username", textIn(&c.Username)},
 		{"password", textIn(&c.Password)},
 		{"sentinel_username", textIn(&c.SentinelUsername)},
@@ -93,9 +93,13 @@ func (c *RedisConfig) read(b *block) error {
 // check finds what would only be found when the server starts, where nothing has
 // to be replaced or read for that.
 func (c *RedisConfig) check(b *block) error {
-	texts := append([]string{c.URL, c.Sentinel, c.Username, c.Password, c.SentinelUsername, c.SentinelPassword, c.KeyPrefix}, c.Addresses...)
-	if c.TLS != nil || strings.Contains(strings.Join(texts, ""), "{") {
+	if c.TLS != nil {
 		return nil
+	}
+	for _, text := range c.texts() {
+		if strings.Contains(*text, "{") {
+			return nil
+		}
 	}
 	_, err := c.source()
 	return b.wrapped(err)

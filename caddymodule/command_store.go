@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/store/embedded"
+	"github.com/patgate/patgate/store/redis"
 )
 
 func storeCommand() *cobra.Command {
@@ -253,7 +255,7 @@ func namedStore(flag, name string) (source, error) {
 			return source{}, usageErrorf("%s %s: want embedded:<file>", flag, name)
 		}
 	case "redis", "rediss", "unix":
-		c = StoreConfig{Kind: "redis", Redis: &RedisConfig{URL: name}}
+		c = StoreConfig{Kind: "redis", Redis: &RedisConfig{Options: redis.Options{URL: name}}}
 	case "config":
 		read, err := readConfiguration(rest, "", os.Stdin)
 		if err != nil {
@@ -265,7 +267,7 @@ func namedStore(flag, name string) (source, error) {
 	}
 	if c.Redis != nil {
 		c.Redis.Budget = max(c.Redis.Budget, copyBudget)
-		c.Redis.quiet = true // what fails, the command says itself
+		c.Redis.Logger = slog.New(slog.DiscardHandler) // what fails, the command says itself
 	}
 	s, err := c.source()
 	if err == nil && flag == "--from" && s.file != "" {

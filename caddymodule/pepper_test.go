@@ -12,6 +12,7 @@ import (
 
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/store/redis"
 	"github.com/patgate/patgate/token"
 )
 
@@ -80,15 +81,15 @@ func TestPlainSecrets(t *testing.T) {
 		{&App{}, ""},
 		{&App{Token: TokenConfig{Pepper: "0123456789abcdef"}}, "token pepper"},
 		{&App{Token: TokenConfig{Pepper: "{env.PEPPER}"}}, ""},
-		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://redis:6379"}}}, ""},
-		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://user@redis:6379", Password: "{file./run/secrets/redis}"}}}, ""},
-		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:secret@redis:6379"}}}, "store redis"},
-		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:{env.REDIS_PASSWORD}@redis:6379"}}}, ""},
-		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:{file./run/secrets/redis}@redis:6379"}}}, ""},
-		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://:secret@{env.HOST}:6379"}}}, "store redis"},
-		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://me@org:secret@{file./run/host}/0"}}}, "store redis"},
-		{&App{Store: StoreConfig{Redis: &RedisConfig{URL: "redis://redis:6379/0?client_name=a@b"}}}, ""},
-		{&App{Store: StoreConfig{Redis: &RedisConfig{Addresses: []string{"a:1"}, Password: "secret", SentinelPassword: "secret"}}}, "store redis password, store redis sentinel_password"},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://redis:6379"}}}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://user@redis:6379", Password: "{file./run/secrets/redis}"}}}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://:secret@redis:6379"}}}}, "store redis"},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://:{env.REDIS_PASSWORD}@redis:6379"}}}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://:{file./run/secrets/redis}@redis:6379"}}}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://:secret@{env.HOST}:6379"}}}}, "store redis"},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://me@org:secret@{file./run/host}/0"}}}}, "store redis"},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://redis:6379/0?client_name=a@b"}}}}, ""},
+		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{Addresses: []string{"a:1"}, Password: "secret", SentinelPassword: "secret"}}}}, "store redis password, store redis sentinel_password"},
 	} {
 		if got := strings.Join(c.app.plainSecrets(), ", "); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)

@@ -38,32 +38,12 @@ type StoreConfig struct {
 // placeholders such as {env.REDIS_PASSWORD} and {file./run/secrets/redis}: only
 // these, never what they stand for, are shown in configurations and logs.
 type RedisConfig struct {
-	// URL is redis://host:port/db, rediss://… for TLS, or unix:///path.
-	URL string `json:"url,omitempty"`
-	// Addresses, instead of a URL, are host:port of the server, of nodes of the
-	// Cluster, or of the Sentinels.
-	Addresses []string `json:"addresses,omitempty"`
-	// Cluster says that the addresses are of a Cluster.
-	Cluster bool `json:"cluster,omitempty"`
-	// Sentinel is the name of the master that the addresses, of Sentinels, know.
-	Sentinel string `json:"sentinel,omitempty"`
-
-	Username string `json:"username,omitempty"`
-	Password string `json:"password,omitempty"`
-	// SentinelUsername and SentinelPassword are for the Sentinels themselves.
-	SentinelUsername string `json:"sentinel_username,omitempty"`
-	SentinelPassword string `json:"sentinel_password,omitempty"`
-	// DB is the number of the database. Default: 0.
-	DB int `json:"db,omitempty"`
+	redis.Options
 	// TLS has the connection encrypted.
 	TLS *RedisTLS `json:"tls,omitempty"`
-	// KeyPrefix begins the names of all keys. Default: patgate.
-	KeyPrefix string `json:"key_prefix,omitempty"`
 	// Budget is how long a lookup, and each step of a change, may take.
 	// Default: 250ms.
 	Budget caddy.Duration `json:"budget,omitempty"`
-
-	quiet bool // nothing is logged
 }
 
 // RedisTLS says how a connection to Redis is encrypted.
@@ -118,20 +98,25 @@ func (c *StoreConfig) embedded() (source, error) {
 	}}, nil
 }
 
+// texts returns the texts that may be placeholders, by their names.
+func (c *RedisConfig) texts() map[string]*string {
+	texts := map[string]*string{
+		"url": &c.URL, "sentinel": &c.MasterName, "username": &c.Username, "password": &c.Password,
+		"sentinel_username": &c.SentinelUsername, "sentinel_password": &c.SentinelPassword, "key_prefix": &c.KeyPrefix,
+	}
+	for i := range c.Addresses {
+		texts[fmt.Sprintf("address %d", i+1)] = &c.Addresses[i]
+	}
+	return texts
+}
+
 // source works out the options with all placeholders replaced. The identity of
 // the store is a digest of them, for there are passwords in it.
 func (c *RedisConfig) source() (source, error) {
 	plain := *c
 	plain.Addresses = slices.Clone(c.Addresses)
-	texts := map[string]*string{
-		"url": &plain.URL, "sentinel": &plain.Sentinel, "username": &plain.Username, "password": &plain.Password,
-		"sentinel_username": &plain.SentinelUsername, "sentinel_password": &plain.SentinelPassword, "key_prefix": &plain.KeyPrefix,
-	}
-	for i := range plain.Addresses {
-		texts[fmt.Sprintf("address %d", i+1)] = &plain.Addresses[i]
-	}
 	replacer := caddy.NewReplacer()
-	for name, text := range texts {
+	for name, text := range plain.texts() {
 		if *text == "" {
 			continue
 		}
@@ -141,15 +126,9 @@ func (c *RedisConfig) source() (source, error) {
 		}
 		*text = expanded
 	}
-	options := redis.Options{
-		URL: plain.URL, Addresses: plain.Addresses, Cluster: plain.Cluster, MasterName: plain.Sentinel,
-		Username: plain.Username, Password: plain.Password,
-		SentinelUsername: plain.SentinelUsername, SentinelPassword: plain.SentinelPassword,
-		DB: plain.DB, KeyPrefix: plain.KeyPrefix, Budget: time.Duration(plain.Budget),
-	}
-	if !c.quiet {
-		options.Logger = slog.New(storeLog{})
-	}
+	options := plain.Options
+	options.Budget = time.Duration(plain.Budget)
+	options.Logger = cmp.Or(plain.Logger, slog.New(storeLog{}))
 	var authorities []byte // what its file holds: a store that trusts others is another one
 	if plain.TLS != nil {
 		var err error

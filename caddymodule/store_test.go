@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/patgate/patgate/store/redis"
 )
 
 // Certificates are renewed while the store is open: the client's is read for every
@@ -40,7 +42,7 @@ func TestRenewedCertificates(t *testing.T) {
 		}
 	}
 	renew(1)
-	c := &RedisConfig{Addresses: []string{"redis.internal:6379"}, TLS: &RedisTLS{CA: cert, Cert: cert, Key: key}}
+	c := &RedisConfig{Options: redis.Options{Addresses: []string{"redis.internal:6379"}}, TLS: &RedisTLS{CA: cert, Cert: cert, Key: key}}
 	config, _, err := c.TLS.config()
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +85,7 @@ func TestStoreOfTwoKinds(t *testing.T) {
 		want   string
 	}{
 		{StoreConfig{Redis: &RedisConfig{}}, "store embedded: redis says nothing here"},
-		{StoreConfig{Kind: "redis", File: "tokens.db", Redis: &RedisConfig{URL: "redis://redis.internal"}}, "store redis: file says nothing here"},
+		{StoreConfig{Kind: "redis", File: "tokens.db", Redis: &RedisConfig{Options: redis.Options{URL: "redis://redis.internal"}}}, "store redis: file says nothing here"},
 		{StoreConfig{Kind: "redis"}, "store redis: where? want a URL, or addresses"},
 		{StoreConfig{Kind: "file"}, `store "file": want embedded or redis`},
 	} {

@@ -20,25 +20,33 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// Options say where Redis is, and who is asking.
+// Options say where Redis or Valkey is, how to get in, and who is asking. Those with a
+// name in JSON are what an operator configures.
 type Options struct {
-	// URL is that of one server, redis://user:password@host:6379/db, rediss://
-	// for TLS, or unix:///path?db=n. What the fields below say goes before it.
-	URL string
-	// Addresses are host:port each: of the server, of the Sentinels where
-	// MasterName is set, or of some nodes of the Cluster.
-	Addresses  []string
-	Cluster    bool
-	MasterName string // the name Sentinel knows the master by
+	// URL is that of one server: redis://user:password@host:port/db, rediss://… for
+	// TLS, or unix:///path?db=n. What the fields below say goes before it.
+	URL string `json:"url,omitempty"`
+	// Addresses, instead of a URL, are host:port of the server, of nodes of the
+	// Cluster, or of the Sentinels.
+	Addresses []string `json:"addresses,omitempty"`
+	// Cluster says that the addresses are of a Cluster.
+	Cluster bool `json:"cluster,omitempty"`
+	// MasterName is the name of the master that the addresses, of Sentinels, know.
+	MasterName string `json:"sentinel,omitempty"`
 
-	Username, Password                 string
-	SentinelUsername, SentinelPassword string
-	DB                                 int         // not in a Cluster
-	TLS                                *tls.Config // nil: none, or as the URL says
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	// SentinelUsername and SentinelPassword are for the Sentinels themselves.
+	SentinelUsername string `json:"sentinel_username,omitempty"`
+	SentinelPassword string `json:"sentinel_password,omitempty"`
+	// DB is the number of the database; a Cluster has none but 0. Default: 0.
+	DB int `json:"db,omitempty"`
+	// KeyPrefix begins the names of all keys. Default: patgate.
+	KeyPrefix string `json:"key_prefix,omitempty"`
 
-	KeyPrefix string        // what keys begin with; default: "patgate"
-	Budget    time.Duration // a lookup, and each step of a change, may take so long; default: 250 ms
-	Logger    *slog.Logger  // default: none
+	TLS    *tls.Config   `json:"-"` // nil: none, or as the URL says
+	Budget time.Duration `json:"-"` // a lookup, and each step of a change, may take so long; default: 250 ms
+	Logger *slog.Logger  `json:"-"` // default: none
 
 	// For tests.
 	name     string // of this process among the gateways; "": the host's, and eight random characters
