@@ -36,56 +36,27 @@ const copyStep = 500
 // error, too. progress, if not nil, is called with the number of records dealt with so
 // far.
 func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copied, error) {
-	var c Copied
-	want := sha256.New()
-	done := func(n int) {
-		if progress != nil {
-			progress(n)
-		}
+	if progress == nil {
+		progress = func(int) {}
 	}
 	before, err := from.Status(ctx)
 	if err != nil {
-		return c, fmt.Errorf("reading the source: %w", err)
+		return Copied{}, fmt.Errorf("reading the source: %w", err)
 	}
 	copied, err := leftOver(ctx, from, to)
 	if err != nil {
-		return c, err
+		return Copied{}, err
 	}
-	err = eachToken(ctx, from, func(page []*token.Token) error {
-		n, err := addTokens(ctx, to, page)
-		c.Written += n
-		c.Tokens += len(page)
-		done(c.Tokens)
-		hashRecords(want, page)
-		return err
-	})
-	if err != nil {
-		return c, err
+	c, err := copyRecords(ctx, from, to, progress)
+	if err == nil {
+		err = verify(ctx, to, c)
 	}
-	err = eachOwner(ctx, from, func(page []*token.Owner) error {
-		for _, o := range page {
-			n, err := addOwner(ctx, to, o)
-			if err != nil {
-				return err
-			}
-			c.Written += n
-		}
-		c.Owners += len(page)
-		done(c.Tokens + c.Owners)
-		hashRecords(want, page)
-		return nil
-	})
-	if err != nil {
-		return c, err
+	if err == nil {
+		err = copyEvents(ctx, from, to, copied, func(n int) {
+			c.Events += n
+			progress(c.Tokens + c.Owners + c.Events)
+		})
 	}
-	c.Digest = hex.EncodeToString(want.Sum(nil))
-	if err := verify(ctx, to, c); err != nil {
-		return c, err
-	}
-	err = copyEvents(ctx, from, to, copied, func(n int) {
-		c.Events += n
-		done(c.Tokens + c.Owners + c.Events)
-	})
 	if err != nil {
 		return c, err
 	}
@@ -103,17 +74,52 @@ func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copi
 var errChanged = errors.New("tokens or owners of the source were changed meanwhile, and what was changed, a revocation perhaps, isn't in the copy: " +
 	"don't use it; stop what changes them, and copy to an empty store")
 
-// eachToken reads all tokens, newest first.
-func eachToken(ctx context.Context, s Store, f func([]*token.Token) error) error {
-	return eachPage(f, func(cursor string) ([]*token.Token, string, error) {
-		return s.Tokens(ctx, Query{Limit: copyStep, Cursor: cursor})
+// copyRecords adds the tokens and owners of one store to another, and returns what was
+// there, and how many it has written.
+func copyRecords(ctx context.Context, from, to Store, progress func(records int)) (Copied, error) {
+	records, written := 0, 0
+	added := func(page, n int, err error) error {
+		records += page
+		written += n
+		progress(records)
+		return err
+	}
+	c, err := eachRecord(ctx, from, func(page []*token.Token) error {
+		n, err := addTokens(ctx, to, page)
+		return added(len(page), n, err)
+	}, func(page []*token.Owner) error {
+		n, err := addOwners(ctx, to, page)
+		return added(len(page), n, err)
 	})
+	c.Written = written
+	return c, err
 }
 
-func eachOwner(ctx context.Context, s Store, f func([]*token.Owner) error) error {
-	return eachPage(f, func(cursor string) ([]*token.Owner, string, error) {
+// eachRecord calls tokens with all tokens of a store, newest first, and owners with all
+// owners, some at a time. It returns how many of them there are, and their digest.
+func eachRecord(ctx context.Context, s Store, tokens func([]*token.Token) error, owners func([]*token.Owner) error) (c Copied, err error) {
+	sum := sha256.New()
+	err = eachPage(func(page []*token.Token) error {
+		c.Tokens += len(page)
+		hashRecords(sum, page)
+		return tokens(page)
+	}, func(cursor string) ([]*token.Token, string, error) {
+		return s.Tokens(ctx, Query{Limit: copyStep, Cursor: cursor})
+	})
+	if err != nil {
+		return c, err
+	}
+	err = eachPage(func(page []*token.Owner) error {
+		c.Owners += len(page)
+		hashRecords(sum, page)
+		return owners(page)
+	}, func(cursor string) ([]*token.Owner, string, error) {
 		return s.Owners(ctx, cursor, copyStep)
 	})
+	if err == nil {
+		c.Digest = hex.EncodeToString(sum.Sum(nil))
+	}
+	return c, err
 }
 
 func eachPage[T any](f func([]T) error, read func(cursor string) (page []T, next string, err error)) error {
@@ -134,7 +140,7 @@ func eachPage[T any](f func([]T) error, read func(cursor string) (page []T, next
 // leftOver checks that the target has nothing but what an interrupted copy has left
 // there, and returns up to which event that is.
 func leftOver(ctx context.Context, from, to Store) (copied string, err error) {
-	err = eachToken(ctx, to, func(page []*token.Token) error {
+	_, err = eachRecord(ctx, to, func(page []*token.Token) error {
 		for _, t := range page {
 			there, err := from.Token(ctx, t.ID)
 			if err = checkCopied("token "+t.ID, there, t, err); err != nil {
@@ -142,18 +148,15 @@ func leftOver(ctx context.Context, from, to Store) (copied string, err error) {
 			}
 		}
 		return nil
-	})
-	if err == nil {
-		err = eachOwner(ctx, to, func(page []*token.Owner) error {
-			for _, o := range page {
-				there, err := from.Owner(ctx, o.ID)
-				if err = checkCopied(fmt.Sprintf("owner %q", o.ID), there, o, err); err != nil {
-					return err
-				}
+	}, func(page []*token.Owner) error {
+		for _, o := range page {
+			there, err := from.Owner(ctx, o.ID)
+			if err = checkCopied(fmt.Sprintf("owner %q", o.ID), there, o, err); err != nil {
+				return err
 			}
-			return nil
-		})
-	}
+		}
+		return nil
+	})
 	if err == nil {
 		copied, err = copiedUpTo(ctx, from, to)
 	}
@@ -200,47 +203,35 @@ func addTokens(ctx context.Context, to Store, page []*token.Token) (written int,
 // errSame ends a change that would change nothing.
 var errSame = errors.New("is there already")
 
-// addOwner adds an owner that isn't there and returns how many that were.
-func addOwner(ctx context.Context, to Store, o *token.Owner) (int, error) {
-	_, err := to.UpdateOwner(ctx, o.ID, func(there *token.Owner) (*token.Owner, error) {
-		if there != nil {
-			return nil, errSame
+// addOwners adds the owners that aren't there and returns how many that were.
+func addOwners(ctx context.Context, to Store, page []*token.Owner) (written int, err error) {
+	for _, o := range page {
+		_, err := to.UpdateOwner(ctx, o.ID, func(there *token.Owner) (*token.Owner, error) {
+			if there != nil {
+				return nil, errSame
+			}
+			return o.Clone(), nil
+		})
+		switch {
+		case err == nil:
+			written++
+		case !errors.Is(err, errSame):
+			return written, fmt.Errorf("writing owners: %w", err)
 		}
-		return o.Clone(), nil
-	})
-	switch {
-	case err == nil:
-		return 1, nil
-	case errors.Is(err, errSame):
-		return 0, nil
 	}
-	return 0, fmt.Errorf("writing owners: %w", err)
+	return written, nil
 }
 
 // verify compares what is in the target with what was copied.
 func verify(ctx context.Context, to Store, c Copied) error {
-	got := sha256.New()
-	tokens, owners := 0, 0
-	err := eachToken(ctx, to, func(page []*token.Token) error {
-		tokens += len(page)
-		hashRecords(got, page)
-		return nil
-	})
-	if err == nil {
-		err = eachOwner(ctx, to, func(page []*token.Owner) error {
-			owners += len(page)
-			hashRecords(got, page)
-			return nil
-		})
-	}
-	if err != nil {
+	got, err := eachRecord(ctx, to, func([]*token.Token) error { return nil }, func([]*token.Owner) error { return nil })
+	switch {
+	case err != nil:
 		return fmt.Errorf("verifying the copy: %w", err)
-	}
-	if tokens != c.Tokens || owners != c.Owners {
-		return fmt.Errorf("verifying the copy: the target holds %d tokens and %d owners, the source %d and %d", tokens, owners, c.Tokens, c.Owners)
-	}
-	if digest := hex.EncodeToString(got.Sum(nil)); digest != c.Digest {
-		return fmt.Errorf("verifying the copy: the target's records differ (%s) from the source's (%s): was either changed meanwhile?", digest, c.Digest)
+	case got.Tokens != c.Tokens || got.Owners != c.Owners:
+		return fmt.Errorf("verifying the copy: the target holds %d tokens and %d owners, the source %d and %d", got.Tokens, got.Owners, c.Tokens, c.Owners)
+	case got.Digest != c.Digest:
+		return fmt.Errorf("verifying the copy: the target's records differ (%s) from the source's (%s): was either changed meanwhile?", got.Digest, c.Digest)
 	}
 	return nil
 }
