@@ -82,6 +82,17 @@ func (s *Store) follow() {
 	}
 }
 
+// openFeed returns a client for the connection that waits for changes.
+func (s *Store) openFeed() redis.UniversalClient {
+	o := *s.options
+	if s.feedAddr != "" {
+		o.Addrs = []string{s.feedAddr}
+	}
+	o.ReadTimeout += feedBlock
+	o.PoolSize, o.MaxActiveConns = 1, 2
+	return redis.NewUniversalClient(&o)
+}
+
 // reopenFeed takes the feed from where it is found now.
 func (s *Store) reopenFeed() {
 	s.closing.Lock()

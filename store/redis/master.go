@@ -95,7 +95,7 @@ func (s *Store) namedBySentinels(ctx context.Context) bool {
 	votes := map[string]int{}
 	for _, sentinel := range s.sentinels {
 		asking.Go(func() {
-			cmd := redis.NewStringSliceCmd(noContext, "sentinel", "get-master-addr-by-name", s.masterName)
+			cmd := redis.NewStringSliceCmd(noContext, "sentinel", "get-master-addr-by-name", s.options.MasterName)
 			if err := sentinel.Process(ctx, cmd); err == nil && len(cmd.Val()) == 2 {
 				mu.Lock()
 				defer mu.Unlock()
@@ -119,7 +119,7 @@ func (s *Store) reaches(ctx context.Context, address string) bool {
 	if err != nil {
 		return forbidden(err) // nobody can tell then
 	}
-	named := s.serverAt(address)
+	named := clientAt(*s.options, address)
 	defer named.Close()
 	id, err := runID(ctx, named)
 	return err == nil && id == reached

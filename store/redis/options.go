@@ -53,6 +53,12 @@ type Options struct {
 	feedAddr string // of the server that the feed comes from; "": the same
 }
 
+// Validate reports what is wrong with the options. Nothing is connected.
+func (o Options) Validate() error {
+	_, err := o.universal()
+	return err
+}
+
 // maxConnections bounds what one process opens to a server. Lookups are batched:
 // a few connections carry all of them.
 const maxConnections = 32
@@ -183,17 +189,6 @@ func gatewayName() string {
 	return host + "-" + strings.ToLower(rand.Text()[:8]) // containers may share a host's name
 }
 
-// forFeed returns o for the connection that waits for changes.
-func (opts *Options) forFeed(o *redis.UniversalOptions) *redis.UniversalOptions {
-	f := *o
-	if opts.feedAddr != "" {
-		f.Addrs = []string{opts.feedAddr}
-	}
-	f.ReadTimeout = o.ReadTimeout + feedBlock
-	f.PoolSize, f.MaxActiveConns = 1, 2
-	return &f
-}
-
 // clientAt returns a client of the server at an address.
 func clientAt(o redis.UniversalOptions, address string) *redis.Client {
 	o.Addrs = []string{address}
@@ -236,9 +231,3 @@ var silence = sync.OnceFunc(func() { redis.SetLogger(quiet{}) })
 type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
-
-// Validate reports what is wrong with the options. Nothing is connected.
-func (o Options) Validate() error {
-	_, err := o.universal()
-	return err
-}

@@ -169,6 +169,7 @@ var (
 
 // Store is a store.Store in Redis.
 type Store struct {
+	options  *redis.UniversalOptions // of client
 	client   redis.UniversalClient
 	cluster  *redis.ClusterClient // client, where that is one
 	keys     keys
@@ -191,21 +192,19 @@ type Store struct {
 
 	// The feed.
 	feed     redis.UniversalClient // its one connection waits for changes; used by follow alone, closed with closing held
+	feedAddr string                // see Options
 	closing  sync.Mutex
-	openFeed func() redis.UniversalClient
 	reopen   atomic.Bool // it is to be opened anew
 	told     telling
 	passed   passed
 	heard    atomic.Pointer[time.Time] // when it was last asked for what there was, and brought all of it
 
 	// Beats, and whether the server that takes them is the master.
-	beatSoon   chan struct{}
-	beaten     atomic.Pointer[time.Time] // when the last good beat was sent
-	holds      atomic.Int64              // see Holds: nanoseconds
-	cutOff     atomic.Bool               // the server may not be the master: see outvoted
-	masterName string                    // that the Sentinels know the master by
-	sentinels  []*redis.Client           // themselves
-	serverAt   func(address string) *redis.Client
+	beatSoon  chan struct{}
+	beaten    atomic.Pointer[time.Time] // when the last good beat was sent
+	holds     atomic.Int64              // see Holds: nanoseconds
+	cutOff    atomic.Bool               // the server may not be the master: see outvoted
+	sentinels []*redis.Client           // whom it asks, where there are any
 
 	missed atomic.Pointer[missingError] // what the redis user may not do
 	warned sync.Map                     // of what a server's setup would lose, by its run id and the text
@@ -226,21 +225,21 @@ func Open(opts Options) (*Store, error) {
 	}
 	silence()
 	s := &Store{
-		client:   redis.NewUniversalClient(o),
-		keys:     newKeys(opts.KeyPrefix),
-		name:     cmp.Or(opts.name, gatewayName()),
-		where:    location(o),
-		budget:   opts.Budget,
-		patience: 2 * opts.Budget,
-		log:      opts.Logger,
-		beatSoon: make(chan struct{}, 1),
-		changes:  make(chan struct{}, maxChanges),
+		options:   o,
+		client:    redis.NewUniversalClient(o),
+		keys:      newKeys(opts.KeyPrefix),
+		name:      cmp.Or(opts.name, gatewayName()),
+		where:     location(o),
+		budget:    opts.Budget,
+		patience:  2 * opts.Budget,
+		log:       opts.Logger,
+		changes:   make(chan struct{}, maxChanges),
+		feedAddr:  opts.feedAddr,
+		beatSoon:  make(chan struct{}, 1),
+		sentinels: sentinels(o),
 	}
 	s.cluster, _ = s.client.(*redis.ClusterClient)
-	s.openFeed = func() redis.UniversalClient { return redis.NewUniversalClient(opts.forFeed(o)) }
 	s.feed = s.openFeed()
-	s.masterName, s.sentinels = o.MasterName, sentinels(o)
-	s.serverAt = func(address string) *redis.Client { return clientAt(*o, address) }
 	s.holds.Store(int64(usualHolds))
 	s.stats.lostLog.Interval = time.Second
 	s.told.moved = make(chan struct{})

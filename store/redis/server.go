@@ -19,7 +19,7 @@ func (s *Store) serverOf(ctx context.Context, key string) (*redis.Client, error)
 // addressOf returns the address of a server, for people; "" where it can't be told. go-redis
 // doesn't know that of a master which it has from a Sentinel, but that one knows.
 func (s *Store) addressOf(ctx context.Context, server *redis.Client) string {
-	if s.masterName == "" {
+	if s.options.MasterName == "" {
 		return server.Options().Addr
 	}
 	info := redis.NewStringCmd(noContext, "client", "info")
