@@ -78,41 +78,10 @@ func create(path string) {
 
 func (s *Store) open(lockTimeout time.Duration) error {
 	made, answered := false, false
-	err := s.shielded(func() (err error) {
-		defer func() { answered = answered || err != nil }()
-		options := &bbolt.Options{
-			Timeout:         lockTimeout,
-			FreelistType:    bbolt.FreelistMapType,
-			NoStatistics:    true,
-			InitialMmapSize: mapped,
-			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
-				if s.file, err = os.OpenFile(name, flag|os.O_EXCL, mode); errors.Is(err, fs.ErrExist) {
-					s.file, err = os.OpenFile(name, flag, mode)
-				} else {
-					made = err == nil && flag&os.O_CREATE != 0
-				}
-				if err == nil {
-					err = settle(s.file, lockTimeout)
-				}
-				return s.file, err
-			},
-		}
-		s.db, err = bbolt.Open(s.path, 0o600, options)
-		if errors.Is(err, syscall.ENOMEM) { // a process may be let have too few addresses (ulimit -v)
-			options.InitialMmapSize = 0
-			s.db, err = bbolt.Open(s.path, 0o600, options)
-		}
-		if err != nil {
-			return s.explain(err)
-		}
-		s.db.AllocSize = growth
-		if err = s.prepare(); err != nil {
-			return err
-		}
-		if err = s.db.View(func(b *bbolt.Tx) error { s.last.Store(int64(b.ID())); s.begun.Store(int64(b.ID())); return nil }); err != nil {
-			return err
-		}
-		return s.tighten()
+	err := s.shielded(func() error {
+		err := s.openFile(lockTimeout, &made)
+		answered = true
+		return err
 	})
 	if err == nil {
 		return nil
@@ -130,6 +99,47 @@ func (s *Store) open(lockTimeout time.Duration) error {
 		release(s.file) // bbolt has closed it, unless it has panicked
 	}
 	return err
+}
+
+// openFile opens the file, or makes it, and prepares it; made is set as soon as it is made.
+func (s *Store) openFile(lockTimeout time.Duration, made *bool) (err error) {
+	options := &bbolt.Options{
+		Timeout:         lockTimeout,
+		FreelistType:    bbolt.FreelistMapType,
+		NoStatistics:    true,
+		InitialMmapSize: mapped,
+		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			if s.file, err = os.OpenFile(name, flag|os.O_EXCL, mode); errors.Is(err, fs.ErrExist) {
+				s.file, err = os.OpenFile(name, flag, mode)
+			} else {
+				*made = err == nil && flag&os.O_CREATE != 0
+			}
+			if err == nil {
+				err = settle(s.file, lockTimeout)
+			}
+			return s.file, err
+		},
+	}
+	s.db, err = bbolt.Open(s.path, 0o600, options)
+	if errors.Is(err, syscall.ENOMEM) { // a process may be let have too few addresses (ulimit -v)
+		options.InitialMmapSize = 0
+		s.db, err = bbolt.Open(s.path, 0o600, options)
+	}
+	if err != nil {
+		return s.explain(err)
+	}
+	s.db.AllocSize = growth
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	if err := s.db.View(func(b *bbolt.Tx) error {
+		s.last.Store(int64(b.ID()))
+		s.begun.Store(int64(b.ID()))
+		return nil
+	}); err != nil {
+		return err
+	}
+	return s.tighten()
 }
 
 // explain says for an error of bbolt.Open what is to be done about it.
