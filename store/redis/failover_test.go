@@ -64,7 +64,7 @@ func twoMasters(t *testing.T) (*Store, *masters) {
 	})
 	m.way = newSwitched(t, m.old.Addr)
 	s := open(t, Options{Addresses: []string{m.way.l.Addr().String()}, KeyPrefix: "over", Budget: time.Second})
-	awaitReplicas(t, s)
+	awaitReplicas(t, s, 1)
 	return s, m
 }
 
@@ -114,7 +114,7 @@ func TestFailOverBetweenSteps(t *testing.T) {
 						m.lead()
 					}
 				}))
-				_, err := s.Update(t.Context(), "a", func(t *token.Token) error { revoke(t); return nil })
+				err := tryRevoke(t, s, "a")
 				m.lead()
 				other := m.fresh()
 				shown := m.wantWhole(other)
@@ -291,7 +291,7 @@ func TestUnconfirmedIsNotEnded(t *testing.T) {
 	}
 
 	replica.Freeze()
-	if _, err := s.Update(t.Context(), c.id, func(t *token.Token) error { revoke(t); return nil }); !errors.Is(err, errNotReplicated) {
+	if err := tryRevoke(t, s, c.id); !errors.Is(err, errNotReplicated) {
 		t.Fatalf("revoking it: %v, want %v", err, errNotReplicated)
 	}
 	c.wantUnfinished(t, s, "committed, unconfirmed")

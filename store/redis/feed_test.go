@@ -24,6 +24,13 @@ func pair(t *testing.T, o Options) (a, b *Store) {
 	return open(t, o), open(t, o)
 }
 
+// deafen has s hear nothing of changes, its own included, until its feed is opened anew.
+func deafen(s *Store) {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	s.feed.Close()
+}
+
 func TestFeedReachesOthers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -31,9 +38,7 @@ func TestFeedReachesOthers(t *testing.T) {
 	heard := listen(t, b)
 	create(t, a, newToken("a"))
 	update(t, a, "a", revoke)
-	if _, err := a.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "alice"}, nil }); err != nil {
-		t.Fatalf("UpdateOwner: %v", err)
-	}
+	putOwner(t, a, &token.Owner{ID: "alice"})
 	heard.await(t, "the owner", func(c store.Change) bool { return slices.Contains(c.Owners, "alice") })
 	f, err := b.Find(t.Context(), digest("a"))
 	if err != nil || f.Token.RevokedAt.IsZero() || f.Owner == nil || f.Owner.Enabled {
@@ -168,9 +173,7 @@ func TestOwnDeletionBeforeTheFeed(t *testing.T) {
 	s := open(t, Options{Addresses: []string{server.Addr}, Budget: time.Second})
 	create(t, s, newToken("gone"))
 	redistest.Await(t, "the feed to bring it", func() error { return unless(s.passed.at(1) != "-") })
-	s.closing.Lock()
-	s.feed.Close()
-	s.closing.Unlock()
+	deafen(s)
 	if err := s.Delete(t.Context(), "gone"); err != nil {
 		t.Fatal(err)
 	}
@@ -190,9 +193,7 @@ func TestDeletedBeforeTheAnswer(t *testing.T) {
 	a, b := pair(t, Options{Addresses: []string{server.Addr}})
 	create(t, a, newToken("gone"))
 	redistest.Await(t, "the feed to bring it", func() error { return unless(a.passed.at(1) != "-") })
-	a.closing.Lock()
-	a.feed.Close()
-	a.closing.Unlock()
+	deafen(a)
 	c := a.revocation(t, "gone")
 	a.stopAfter(t, "commit", c)
 	if err := a.end(t.Context(), c.mark, c.writes, committed); err != nil {
@@ -265,12 +266,7 @@ func TestFeedReset(t *testing.T) {
 				t.Fatalf("after 5 changes the position is %d", last)
 			}
 			for _, s := range []*Store{a, b} {
-				redistest.Await(t, "both to follow", func() error {
-					if s.told.position() < last {
-						return errors.New("not yet")
-					}
-					return nil
-				})
+				redistest.Await(t, "both to follow", func() error { return unless(s.told.position() >= last) })
 			}
 			heardA, heardB := listen(t, a), listen(t, b)
 			c.harm(t, server, a)
@@ -366,16 +362,10 @@ func TestServerLosesChanges(t *testing.T) {
 	for _, id := range []string{"revoked", "deleted", "renewed", "untouched"} {
 		create(t, s, newToken(id))
 	}
-	alice := func(enabled bool) {
-		_, err := s.UpdateOwner(t.Context(), "bob", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "bob", Enabled: enabled}, nil })
-		if err != nil {
-			t.Fatalf("UpdateOwner: %v", err)
-		}
-	}
 	bobs := newToken("bobs")
 	bobs.Owner = "bob"
 	create(t, s, bobs)
-	alice(true)
+	putOwner(t, s, token.NewOwner("bob"))
 	server.Do("save")
 	update(t, s, "revoked", revoke)
 	if err := s.Delete(t.Context(), "deleted"); err != nil {
@@ -383,7 +373,7 @@ func TestServerLosesChanges(t *testing.T) {
 	}
 	update(t, s, "renewed", func(t *token.Token) { t.Digest = digest("renewed 2") })
 	create(t, s, newToken("made"))
-	alice(false)
+	putOwner(t, s, &token.Owner{ID: "bob"})
 
 	heard := listen(t, s)
 	server.Kill()
@@ -433,7 +423,7 @@ func TestServerLosesChanges(t *testing.T) {
 			t.Errorf("Find of %q = %v, want ErrNotFound", secret, err)
 		}
 	}
-	alice(false)
+	putOwner(t, s, &token.Owner{ID: "bob"})
 	if f, err := s.Find(t.Context(), digest("bobs")); err != nil || f.Owner.Enabled {
 		t.Errorf("Find = %+v, %v, want the owner disabled", f, err)
 	}
@@ -500,12 +490,7 @@ func TestRemovedBeforeTheFeedSays(t *testing.T) {
 		_, err := b.Find(t.Context(), digest("a"))
 		answer <- err
 	}()
-	redistest.Await(t, "the lookup", func() error {
-		if reads(t, server) == before {
-			return errors.New("not yet")
-		}
-		return nil
-	})
+	redistest.Await(t, "the lookup", func() error { return unless(reads(t, server) > before) })
 	close(release)
 	if err := <-answer; !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("Find = %v, want ErrNotFound", err)
@@ -519,7 +504,7 @@ func TestOwnChangeWithoutFeed(t *testing.T) {
 	server := redistest.Start(t)
 	s := open(t, Options{Addresses: []string{server.Addr}, Budget: time.Second})
 	create(t, s, newToken("a"))
-	s.feed.Close()
+	deafen(s)
 	heard := listen(t, s)
 	update(t, s, "a", revoke)
 	if heard.resets() != 1 {
@@ -717,9 +702,7 @@ func TestPositionUsedAgain(t *testing.T) {
 	})
 	before := heard.resets()
 	for _, s := range []*Store{a, b} { // neither hears of anything from here on
-		s.closing.Lock()
-		s.feed.Close()
-		s.closing.Unlock()
+		deafen(s)
 	}
 	server.Do("eval", `redis.call('hset', KEYS[1], 'n', '2', 'mark', 'another!') redis.call('del', KEYS[2])`, 2, a.keys.head, a.keys.feed)
 	update(t, a, "t0", revoke)

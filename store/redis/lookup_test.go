@@ -83,13 +83,6 @@ func TestCallsOfALookup(t *testing.T) {
 	a := newToken("a")
 	a.Retired = []token.RetiredSecret{{Digest: digest("retired"), Until: time.Unix(1, 0)}}
 	create(t, s, a)
-	alice := func() {
-		t.Helper()
-		_, err := s.UpdateOwner(t.Context(), "alice", func(*token.Owner) (*token.Owner, error) { return &token.Owner{ID: "alice"}, nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	want := func(what string, secret string, calls int) {
 		t.Helper()
 		awaitHeard(t, s)
@@ -105,7 +98,7 @@ func TestCallsOfALookup(t *testing.T) {
 	want("the second", "a", 1)
 	want("an unknown one", "unknown", 1)
 	want("a retired one", "retired", 2)
-	alice()
+	putOwner(t, s, &token.Owner{ID: "alice"})
 	want("one behind a change of the owner", "a", 2)
 	want("the next", "a", 1)
 }
