@@ -81,28 +81,34 @@ func (c *Cache) FetchFresh(ctx context.Context, d token.Digest, now time.Time) (
 		if first {
 			c.begin(s, f)
 		}
-
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			select {
-			case <-f.done: // all the same
-			default:
-				return nil, false, fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
-			}
-		}
-		if f.err != nil {
-			return nil, false, f.err
+		if err := f.wait(ctx); err != nil {
+			return nil, false, err
 		}
 		switch {
-		case f.outdated:
+		case f.err != nil:
+			return nil, false, f.err
 		case f.entry != nil:
 			return &f.entry.subject, true, nil
-		default:
+		case !f.outdated:
 			return nil, false, nil
 		}
 	}
 	return nil, false, errChanges
+}
+
+// wait returns when f has ended or, with an error, when ctx has and f hasn't.
+func (f *flight) wait(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-f.done:
+		return nil
+	default:
+		return fmt.Errorf("waiting for a token: %w", context.Cause(ctx))
+	}
 }
 
 // flight returns the read of d that is under way, or a new one: then the caller
