@@ -89,9 +89,9 @@ type Store interface {
 	Uses
 
 	// Watch has f called for every change, in the order of their positions, until
-	// stop is called; twice, where a store can't tell whether it has been. f must be
-	// quick and must not call the store. Calls don't overlap. When stop returns, f is
-	// not running and is not called again.
+	// stop is called. A store that can't tell whether f was told of a change tells it
+	// again. f must be quick and must not call the store. Calls don't overlap. When stop
+	// returns, f is not running and is not called again.
 	Watch(f func(Change)) (stop func())
 
 	// Status describes the store for operators; with an error, as far as it can.
@@ -124,8 +124,8 @@ type Found struct {
 	Until   time.Time
 	// Position is that of a state of the store in which all this was true.
 	Position Position
-	// AsOf is a time from which on all this was true, where a part of it may be
-	// older than the call of Find; zero where none is.
+	// AsOf is a time at which all this was true, where that may be before the call of
+	// Find; zero where all of it was read during the call.
 	AsOf time.Time
 }
 

@@ -29,9 +29,9 @@ func (s *Store) tidy(ctx context.Context) error {
 const (
 	// abandonedAfter is how old a change is that no process is still at.
 	abandonedAfter = 10 * time.Second
-	// aheadOfTime is how much later than now a change can have begun, by clocks that
-	// differ. One that is yet to begin was dated by another server, or before its time
-	// was set back: nobody can tell how old it is.
+	// aheadOfTime is how far in the future the beginning of a change may lie because the
+	// clocks of servers differ. One that lies further ahead was dated by another server,
+	// or before the clock was set back: its age isn't known, and it is taken for old.
 	aheadOfTime = 5 * time.Second
 	// lateness is how long an intent may be on its way to a server of a Cluster:
 	// see undo. One that comes later still reads as if it weren't there, until a
@@ -94,7 +94,7 @@ func (s *Store) endAbandoned(ctx context.Context, l abandoned) error {
 			return err
 		}
 		for i, d := range some {
-			w := write{d, values[i], values[i]} // of somebody's last step, which the replicas may not have yet
+			w := write{d, values[i], values[i]} // another gateway has finished it; it is written again, so that replicas confirm it
 			if mark, before, after, ok := splitIntent(values[i]); ok && mark == l.mark {
 				w = write{d, before, after}
 			}

@@ -271,8 +271,9 @@ func (s *Store) takeIn(to store.Position, what []touched) {
 	s.beatNow()
 }
 
-// raiseFloors remembers what a change has made of records. passedOver says that the feed has
-// gone on without its being taken in: a later change may have deleted its tokens.
+// raiseFloors remembers what a change has made of records. passedOver says that the feed
+// was followed past this one without its being taken in: later changes, which may have
+// deleted its tokens, may have been missed as well.
 func (s *Store) raiseFloors(what []touched, passedOver bool) {
 	for _, t := range what {
 		to := floor{version: t.version, gone: t.gone}
@@ -348,9 +349,9 @@ func (s *Store) reset(at store.Position) {
 	s.beatNow()
 }
 
-// await returns when the watchers have been told of a change that was made here. Where
-// the feed doesn't bring it within the budget, it tells them itself, and so it does where
-// what was told of this position was another change: one that the server has lost.
+// await returns when the watchers have been told of a change that was made here. It tells
+// them itself where the feed doesn't bring the change within the budget, and where the feed
+// had brought another change with the same position: one that the server has lost since.
 func (s *Store) await(n store.Position, mark string, what []touched) {
 	s.raiseFloors(what, s.told.position() >= n && !s.passed.has(cursor{n: uint64(n), mark: mark}))
 	timeout := time.NewTimer(s.budget)

@@ -32,9 +32,9 @@ func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 func (s *Store) foundBy(d token.Digest, r record, at store.Position) store.Found {
 	f := store.Found{Token: r.token, Position: at}
 	if beaten := s.beaten.Load(); beaten == nil {
-		f.AsOf = time.Unix(0, 0) // nobody knows of this gateway, and asks whether it holds what was changed
+		f.AsOf = time.Unix(0, 0) // other gateways don't know of this one yet, and don't wait for it
 	} else if s.cutOff.Load() || time.Since(*beaten) > beatLimit {
-		f.AsOf = s.Heard() // another server may know better since, or others count on this gateway's holding nothing: see lives
+		f.AsOf = s.Heard() // another server may be the master by now, or other gateways count this one as gone: see lives
 	}
 	if f.Current = r.token.Digest == d; !f.Current {
 		f.Until, _ = r.token.RetiredUntil(d)

@@ -96,9 +96,9 @@ func (f *floors) doubtAbsence() {
 	}
 }
 
-// hasLost reports whether Redis has lost a change of a record: what it shows isn't
-// allowed, and it isn't that the record was removed by a change which this gateway hasn't
-// taken in yet, and the feed has.
+// hasLost reports whether Redis has lost a change of a record: it shows an older record
+// than is allowed, or none. Where it shows none, a change that this gateway hasn't taken in
+// yet may have removed the record, so the rest of the feed is read first.
 func (s *Store) hasLost(ctx context.Context, name string, allowed, there bool) (bool, error) {
 	if allowed || there {
 		return !allowed, nil
