@@ -16,11 +16,15 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// answered is a hook that is called when a step of a change has been answered.
+// answered is a hook that is called when one of the steps has been answered.
 type answered func(step string)
 
-// steps are what those scripts do of which a change is made.
-var steps = map[string]string{scriptBegin: "begin", scriptIntend: "intend", scriptCommit: "commit", scriptState: "state", scriptSwap: "end", scriptEnd: "end"}
+// steps are what those scripts do of which a change is made, and the reading of who
+// follows: see TestGatewayComesBack.
+var steps = map[string]string{
+	scriptBegin: "begin", scriptIntend: "intend", scriptCommit: "commit", scriptState: "state", scriptSwap: "end", scriptEnd: "end",
+	"{back}:gateways": "gateways",
+}
 
 func (h answered) DialHook(next redis.DialHook) redis.DialHook { return next }
 

@@ -685,6 +685,28 @@ func TestGateways(t *testing.T) {
 	}
 }
 
+// A gateway that was forgotten, and says something just before it is taken off the list,
+// stays on it: others wait for it.
+func TestGatewayComesBack(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, Options{Addresses: []string{server.Addr}, KeyPrefix: "back"})
+	seen := func(at time.Time) { server.Do("hset", s.keys.gateways, "away", fmt.Sprint("0 ", at.UnixMilli(), " 0")) }
+	seen(time.Now().Add(-2 * gatewayForgotten))
+	back := sync.OnceFunc(func() { seen(time.Now()) })
+	s.client.AddHook(answered(func(step string) {
+		if step == "gateways" {
+			back()
+		}
+	}))
+	if _, err := s.Status(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if server.Do("hexists", s.keys.gateways, "away") != int64(1) {
+		t.Error("a gateway that has come back is taken off the list")
+	}
+}
+
 // Where the server has lost changes, their positions are used again. Who makes one of
 // these knows of it all the same, and a gateway that follows to the lost one hasn't taken
 // it in.

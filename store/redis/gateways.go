@@ -51,6 +51,14 @@ func (g *gateway) lives(now time.Time) bool {
 	return now.Sub(g.LastSeen) < beatLimit+replicaSilence*time.Second+g.holds
 }
 
+// scriptForget takes a gateway off the list, unless it has said something meanwhile.
+//
+//	KEYS  gateways
+//	ARGV  name, what it had said
+const scriptForget = `
+if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1`
+
 // gateways returns those who follow, by name, and the server's time.
 func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err error) {
 	entries := redis.NewMapStringStringCmd(noContext, "hgetall", s.keys.gateways)
@@ -60,10 +68,11 @@ func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err
 	}
 	now = clock.Val()
 	for _, name := range slices.Sorted(maps.Keys(entries.Val())) {
+		said := entries.Val()[name]
 		var position uint64
 		var seen, holds int64
 		var mark string
-		if n, err := fmt.Sscan(entries.Val()[name], &position, &seen, &holds, &mark); err != nil && n < 3 {
+		if n, err := fmt.Sscan(said, &position, &seen, &holds, &mark); err != nil && n < 3 {
 			s.log.Warn("a gateway's entry can't be read and is passed over", "store", s.where, "gateway", name)
 			continue
 		}
@@ -72,7 +81,7 @@ func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err
 			time.Duration(holds) * time.Millisecond, mark,
 		}
 		if now.Sub(g.LastSeen) > gatewayForgotten && !g.lives(now) {
-			s.send(ctx, redis.NewIntCmd(noContext, "hdel", s.keys.gateways, name))
+			s.send(ctx, eval(scriptForget, []string{s.keys.gateways}, name, said)) // or next time
 			continue
 		}
 		all = append(all, g)
