@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -220,6 +221,23 @@ func TestSnapshotHasNoName(t *testing.T) {
 		return len(p), nil
 	})); err != nil || !seen {
 		t.Errorf("Snapshot: %v, wrote %v", err, seen)
+	}
+}
+
+// Who gives up isn't copied for any longer: no page that the copy can still see is
+// written again.
+func TestSnapshotGivenUp(t *testing.T) {
+	t.Parallel()
+	s, _ := openOne(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	writes := 0
+	err := s.copy(ctx, writerFunc(func(p []byte) (int, error) {
+		cancel()
+		writes++
+		return len(p), nil
+	}))
+	if writes != 1 || err == nil || !strings.Contains(err.Error(), context.Canceled.Error()) {
+		t.Errorf("%d pieces were written, %v, want one, and %v", writes, err, context.Canceled)
 	}
 }
 

@@ -40,12 +40,25 @@ func (s *Store) Snapshot(ctx context.Context, w io.Writer) error {
 	return s.copying(err)
 }
 
-// copy writes what the file holds.
+// copy writes what the file holds, until ctx ends.
 func (s *Store) copy(ctx context.Context, w io.Writer) error {
 	return s.view(ctx, func(tx tx) error {
-		_, err := tx.b.WriteTo(w)
+		_, err := tx.b.WriteTo(untilDone{ctx, w})
 		return err
 	})
+}
+
+// untilDone writes to w until ctx ends.
+type untilDone struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (u untilDone) Write(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.w.Write(p)
 }
 
 // errorKeeper keeps the first error of w: bbolt doesn't wrap it.
