@@ -157,9 +157,7 @@ func TestReset(t *testing.T) {
 			if got, ok := get(c, secret, now); !ok || got != row.was {
 				t.Fatalf("before the reset: %v, answered %v", got, ok)
 			}
-			m.writing.Lock()
-			m.notify(store.Change{Reset: true})
-			m.writing.Unlock()
+			m.reset()
 			if _, ok := get(c, "u", now); ok {
 				t.Error("after the reset what was held is answered still")
 			}
@@ -201,9 +199,7 @@ func TestResetDisownsReads(t *testing.T) {
 			go func() { first <- fetch(t, c, "t", now) }()
 			<-has
 			m.commit(row.missed(m.memory))
-			m.writing.Lock()
-			m.notify(store.Change{Reset: true})
-			m.writing.Unlock()
+			m.reset()
 			if got := fetch(t, c, "t", now); got != row.want {
 				t.Errorf("a request after the reset: %v, want %v", got, row.want)
 			}
@@ -228,9 +224,7 @@ func TestPositionsBeginAnew(t *testing.T) {
 	fetch(t, c, "t", now)
 	m.position = 1
 	m.commit(func() store.Change { m.owners["alice"] = disabled("alice"); return store.Change{} })
-	m.writing.Lock()
-	m.notify(store.Change{Reset: true})
-	m.writing.Unlock()
+	m.reset()
 	if got := fetch(t, c, "t", now); got != policy.OwnerDisabled {
 		t.Errorf("after a reset to an earlier position: %v, want %v", got, policy.OwnerDisabled)
 	}

@@ -122,6 +122,13 @@ func (m *memory) notify(c store.Change) {
 	}
 }
 
+// reset tells the watchers that changes may have been missed.
+func (m *memory) reset() {
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	m.notify(store.Change{Reset: true})
+}
+
 // The changes that commit takes.
 
 func (m *memory) setTokens(tokens ...*token.Token) func() store.Change {
