@@ -558,7 +558,7 @@ func TestReplicaJoins(t *testing.T) {
 	second.Do("replicaof", host, port)
 	awaitOnline(t, master, second)
 	server := s.client.(*redis.Client)
-	alone := replicas{of: infoField(server.Info(t.Context(), "replication").Val(), "master_replid"), gone: map[string]time.Time{at(first): {}}}
+	alone := replicas{of: infoField(server.Info(t.Context(), "replication").Val(), "master_replid"), known: map[string]time.Time{at(first): {}}}
 	s.replicas.Store(server, alone)
 	create(t, s, newToken("a"))
 	second.Freeze()
@@ -636,8 +636,8 @@ func TestOldCountsArentTold(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
 	there := map[string]time.Time{"ip=127.0.0.1,port=1": {}}
-	s.replicas.Store("counted", replicas{of: "now", gone: there, at: time.Now()})
-	s.replicas.Store("not counted", replicas{of: "before", gone: there, at: time.Now().Add(-time.Minute)})
+	s.replicas.Store("counted", replicas{of: "now", known: there, at: time.Now()})
+	s.replicas.Store("not counted", replicas{of: "before", known: there, at: time.Now().Add(-time.Minute)})
 	if err := s.tellReplicas(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -690,7 +690,7 @@ func TestLastReplicaIsLost(t *testing.T) {
 		{info, "changes are acknowledged without a copy"},
 		{info + "min_slaves_good_slaves:0\r\n", "changes are refused until there is one"},
 	} {
-		s.replicas.Store(server, replicas{of: "a", gone: map[string]time.Time{"one": time.Now().Add(-replicaGrace)}})
+		s.replicas.Store(server, replicas{of: "a", known: map[string]time.Time{"one": time.Now().Add(-replicaGrace)}})
 		s.count(server, c.info)
 		if text := log.String(); !strings.Contains(text, c.want) || !strings.Contains(text, "server="+sentinel.Master.Addr) {
 			t.Errorf("%s isn't said of %s: %s", c.want, sentinel.Master.Addr, text)

@@ -10,18 +10,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// replicas are those of a server that have to confirm a change: all of them, for any
-// may be the next master. They are known by their addresses, for one that has come
+// replicas are those of a server that have to confirm a change: all of them, because any
+// may be the next master. They are known by their addresses, because one that has joined
 // confirms nothing for one that has gone.
 //
-// Gateways tell each other whom they see (see tellReplicas), so that one that has just
-// been started knows of those that have just gone. Nobody knows of a replica that comes
-// and goes between one count and the next; nor whether one that was gone when the server
-// was restarted, or became the master, is among those that have come since: until
-// replicaGrace has passed, they are as many.
+// Gateways tell each other which replicas they see (see tellReplicas), so that one that has
+// just been started knows of those that have just gone. A replica that comes and goes
+// between one count and the next isn't known. Nor is it known, when a server was restarted
+// or has become the master, whether those that have joined since are those that it had
+// before: until replicaGrace has passed, as many are waited for.
 type replicas struct {
 	of         string               // the history they follow, which ends with the server's being the master
-	gone       map[string]time.Time // by address: when each was found to be gone; zero: it's there
+	known      map[string]time.Time // by address: when each was found to be gone; zero: it's there
 	at         time.Time            // when they were counted
 	least      int                  // as many as there were of the history before
 	since      time.Time            // when that ended
@@ -29,7 +29,7 @@ type replicas struct {
 }
 
 // want returns how many have to confirm a change.
-func (r replicas) want() int { return max(len(r.gone), r.least) }
+func (r replicas) want() int { return max(len(r.known), r.least) }
 
 // alone reports whether the server had replicas, and none of them is heard any more.
 func (r replicas) alone() bool { return r.had && !r.heard }
@@ -50,14 +50,14 @@ func (r replicas) after(info string, seen sightings, now time.Time) replicas {
 		return r
 	}
 	there, heard := online(info)
-	next := replicas{of: infoField(info, "master_replid"), gone: there, at: now, least: r.least, since: r.since, heard: heard > 0, had: heard > 0 || r.had}
+	next := replicas{of: infoField(info, "master_replid"), known: there, at: now, least: r.least, since: r.since, heard: heard > 0, had: heard > 0 || r.had}
 	leave := func(address string, at time.Time) {
 		if _, ok := there[address]; !ok && now.Sub(at) < replicaGrace {
 			there[address] = at
 		}
 	}
 	if next.of == r.of {
-		for address, gone := range r.gone {
+		for address, gone := range r.known {
 			if gone.IsZero() {
 				gone = now
 			}
@@ -182,7 +182,7 @@ func (s *Store) tellReplicas(ctx context.Context) error {
 		if time.Since(r.at) > 2*beatInterval {
 			return true // this gateway stood still, or the server isn't a master any more
 		}
-		for address, gone := range r.gone {
+		for address, gone := range r.known {
 			if gone.IsZero() {
 				args = append(args, r.of+" "+address)
 			}
