@@ -104,7 +104,8 @@ type Store interface {
 	// store is in use.
 	Check(ctx context.Context, repair bool) ([]Problem, error)
 	// Mark sets the mark of this name, a few bytes by which those who use the store tell
-	// whether they agree, and returns what it was; nil: there was none.
+	// whether they agree, and returns what it was; nil: there was none. When several set
+	// it at once, one comes after the other.
 	Mark(ctx context.Context, name string, mark []byte) (before []byte, err error)
 	// Close releases the store. Calls after it fail.
 	Close() error
