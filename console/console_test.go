@@ -158,6 +158,26 @@ func (d *desk) post(owner, target string, fields ...string) (status int, answer 
 	return w.Code, there.String()
 }
 
+// fieldsOf returns the fields of the form on a page whose action ends in this, as a
+// browser would send them: of text and hidden ones, with no choices.
+func fieldsOf(page, action string) url.Values {
+	values := url.Values{}
+	_, form, _ := strings.Cut(page, action+`" `)
+	form, _, _ = strings.Cut(form, "</form>")
+	for _, field := range regexp.MustCompile(`(?s)<input(?: id="[^"]*")?(?: type="hidden")? name="([^"]*)" value="([^"]*)"|<textarea[^>]* name="([^"]*)"[^>]*>(.*?)</textarea>`).FindAllStringSubmatch(form, -1) {
+		values.Set(field[1]+field[3], html.UnescapeString(field[2]+field[4]))
+	}
+	return values
+}
+
+// inTurn returns fields with one value as post takes them.
+func inTurn(values url.Values) (fields []string) {
+	for name := range values {
+		fields = append(fields, name, values.Get(name))
+	}
+	return fields
+}
+
 // create makes a token that may read stories in space 1.
 func (d *desk) create(owner, name string) (*token.Token, string) {
 	d.t.Helper()

@@ -24,6 +24,7 @@ const maxForm = 1 << 20
 type form struct {
 	values   url.Values
 	Mistakes []mistake
+	outdated bool // what it is about has changed since it was shown
 }
 
 // mistake is what is wrong with a field.
@@ -104,6 +105,9 @@ func sentence(s string) string {
 
 // status is that of the page with the form.
 func (f *form) status() int {
+	if f.outdated {
+		return http.StatusConflict
+	}
 	if len(f.Mistakes) > 0 {
 		return http.StatusUnprocessableEntity
 	}

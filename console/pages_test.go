@@ -368,7 +368,8 @@ func TestEdit(t *testing.T) {
 	d := newDesk(t)
 	made, _ := d.create("alice", "ci")
 	at := "/tokens/" + made.ID
-	status, to := d.post("alice", at+"/edit", "name", "build", "description", "on every push", "addresses", "10.0.0.0/8")
+	was := []string{"was-name", "ci"}
+	status, to := d.post("alice", at+"/edit", append(was, "name", "build", "description", "on every push", "addresses", "10.0.0.0/8")...)
 	if want := at + "?done=saved"; status != 303 || to != want {
 		t.Fatalf("%d to %s, want 303 to %s", status, to, want)
 	}
@@ -391,6 +392,53 @@ func TestEdit(t *testing.T) {
 	}
 	if got := d.token(made.ID); got.Name != "build" {
 		t.Errorf("a form with mistakes has changed the token: %+v", got)
+	}
+}
+
+// Of a token's settings, a form changes those that were changed in it, and none that
+// somebody else has changed since it was shown.
+func TestEditOfAnOldPage(t *testing.T) {
+	d := newDesk(t)
+	made, _ := d.create("alice", "ci")
+	at := "/tokens/" + made.ID
+	change := func(c registry.Changes) {
+		t.Helper()
+		if _, err := d.registry.Operator(registry.Actor{}).Update(t.Context(), made.ID, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := fieldsOf(d.get("alice", at), "edit")
+	change(registry.Changes{AllowedIPs: &[]string{"10.0.0.0/8", "203.0.113.7"}})
+	old.Set("description", "for the build")
+	if status, to := d.post("alice", at+"/edit", inTurn(old)...); status != 303 {
+		t.Fatalf("the description: %d\n%s", status, text(to))
+	}
+	if got := d.token(made.ID); len(got.AllowedIPs) != 2 || got.Description != "for the build" {
+		t.Fatalf("a form about the description has made it %q, from %v", got.Description, got.AllowedIPs)
+	}
+	if status, to := d.post("alice", at+"/edit", inTurn(old)...); status != 303 {
+		t.Errorf("once more: %d\n%s", status, text(to))
+	}
+
+	// Of a field that both have changed, the later one learns what it is now.
+	old = fieldsOf(d.get("alice", at), "edit")
+	change(registry.Changes{AllowedIPs: &[]string{"192.0.2.0/24"}, Name: new("build")})
+	old.Set("addresses", "10.0.0.0/8")
+	status, page := d.post("alice", at+"/edit", inTurn(old)...)
+	if got := d.token(made.ID).AllowedIPs; status != 409 || len(got) != 1 || got[0].String() != "192.0.2.0/24" {
+		t.Errorf("addresses that somebody else has changed: %d, now %v", status, got)
+	}
+	says(t, page, "Somebody has changed this since the page was shown. It is now: 192.0.2.0/24. Save again to replace that.")
+	again := fieldsOf(page, "edit")
+	if again.Get("name") != "build" || again.Get("addresses") != "10.0.0.0/8" {
+		t.Errorf("the form has %q", again)
+	}
+	if status, _ := d.post("alice", at+"/edit", inTurn(again)...); status != 303 || d.token(made.ID).AllowedIPs[0].String() != "10.0.0.0/8" {
+		t.Errorf("saved again: %d, %v", status, d.token(made.ID).AllowedIPs)
+	}
+	d.post("alice", at+"/edit", "name", "build", "description", "", "addresses", "")
+	if got := d.token(made.ID).AllowedIPs; len(got) != 1 {
+		t.Errorf("a form that doesn't say what it has shown: %v", got)
 	}
 }
 

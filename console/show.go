@@ -3,7 +3,6 @@ package console
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
@@ -52,11 +51,7 @@ func (c *call) showPage(status int, t *token.Token, edited, granted *form) error
 		d.Grants = append(d.Grants, grantRow{g, i + 1, g.IsFull()})
 	}
 	if d.Edit == nil {
-		var ranges []string
-		for _, p := range t.AllowedIPs {
-			ranges = append(ranges, p.String())
-		}
-		d.Edit = &form{values: url.Values{"name": {t.Name}, "description": {t.Description}, "addresses": {strings.Join(ranges, "\n")}}}
+		d.Edit = &form{values: settings(t)}
 	}
 	if granted == nil {
 		granted = &form{values: url.Values{}}
@@ -77,26 +72,6 @@ func (c *call) changeForm() (*token.Token, *form, error) {
 	}
 	f, err := c.readForm()
 	return t, f, err
-}
-
-// edit changes what a token is called and where it may be used from.
-func (c *call) edit() error {
-	t, f, err := c.changeForm()
-	if err != nil {
-		return err
-	}
-	name, description, ranges := f.Value("name"), f.Value("description"), f.addresses()
-	if name == "" {
-		f.fail("name", "Give the token a name, so that you can tell it from others.")
-	} else if _, err = c.Account.Update(c.R.Context(), t.ID, registry.Changes{Name: &name, Description: &description, AllowedIPs: &ranges}); err != nil {
-		if err := f.refused(err); err != nil {
-			return err
-		}
-	}
-	if len(f.Mistakes) > 0 {
-		return c.showPage(http.StatusUnprocessableEntity, t, f, nil)
-	}
-	return c.done(t.ID, "saved")
 }
 
 // done shows a token's page after a change.

@@ -95,6 +95,11 @@ type Changes struct {
 	Name        *string   `json:"name,omitempty"`
 	Description *string   `json:"description,omitempty"`
 	AllowedIPs  *[]string `json:"allowed_ips,omitempty"` // empty: everywhere
+
+	// Seen is the token as whoever asks has seen it. Where one of its fields is to be
+	// changed that has become something else since then, it is ErrConflict. nil: what
+	// they were doesn't matter.
+	Seen *token.Token `json:"-"`
 }
 
 // Update changes what a token is called and where it may be used from.
@@ -127,15 +132,29 @@ func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Toke
 		if t.Name == was.Name && t.Description == was.Description && slices.Equal(t.AllowedIPs, was.AllowedIPs) {
 			return "", errUnchanged
 		}
-		var err error
+		err := overtaken(c.Seen, &was, t)
 		if t.Name != was.Name {
-			err = noSecret("name", t.Name)
+			err = cmp.Or(err, noSecret("name", t.Name))
 		}
 		if t.Description != was.Description {
 			err = cmp.Or(err, noSecret("description", t.Description))
 		}
 		return "", err
 	})
+}
+
+// overtaken refuses a change of what isn't any more as it was seen; nil: it wasn't.
+func overtaken(seen, from, to *token.Token) error {
+	switch {
+	case seen == nil:
+	case from.Name != to.Name && from.Name != seen.Name:
+		return conflict("name: has been changed meanwhile")
+	case from.Description != to.Description && from.Description != seen.Description:
+		return conflict("description: has been changed meanwhile")
+	case !slices.Equal(from.AllowedIPs, to.AllowedIPs) && !slices.Equal(from.AllowedIPs, seen.AllowedIPs):
+		return conflict("allowed_ips: have been changed meanwhile")
+	}
+	return nil
 }
 
 // errUnchanged ends a change that would change nothing.

@@ -199,6 +199,36 @@ func TestUpdate(t *testing.T) {
 	d.took(t)
 }
 
+// What somebody else has changed since it was seen isn't replaced by accident.
+func TestUpdateOfWhatWasSeen(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	made, _ := d.create(t, NewToken{Name: "ci", Description: "old", AllowedIPs: []string{"10.0.0.0/8"}})
+	ten := made.AllowedIPs
+	for _, c := range []struct {
+		name    string
+		changes Changes
+		refused string // the field; "": none
+	}{
+		{"what it was", Changes{Name: new("deploy"), Seen: &token.Token{Name: "ci"}}, ""},
+		{"what it wasn't", Changes{Name: new("x"), Seen: &token.Token{Name: "ci"}}, "name"},
+		{"what it is to be already", Changes{Name: new("deploy"), Seen: &token.Token{Name: "ci"}}, ""},
+		{"another field", Changes{Name: new("build"), Seen: &token.Token{Name: "deploy", Description: "older"}}, ""},
+		{"description", Changes{Description: new(""), Seen: &token.Token{Name: "build"}}, "description"},
+		{"everywhere", Changes{AllowedIPs: &[]string{}, Seen: &token.Token{Name: "build"}}, "allowed_ips"},
+		{"addresses as they were", Changes{AllowedIPs: &[]string{}, Seen: &token.Token{AllowedIPs: ten}}, ""},
+	} {
+		d.events = nil
+		_, err := d.Operator(cli).Update(t.Context(), made.ID, c.changes)
+		if c.refused != "" {
+			refused(t, err, ErrConflict, c.refused)
+			d.took(t)
+		} else if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
