@@ -298,7 +298,7 @@ func TestFormsAreSentOnce(t *testing.T) {
 		t.Fatalf("%d tokens were made, %v, want 1", len(tokens), err)
 	}
 	at := "/tokens/" + tokens[0].ID + "/regenerate"
-	fields = []string{"expires", "30d", "once", once(at)}
+	fields = []string{"expires", "30d", "once", once(at), "shown", "active " + tokens[0].Hint}
 	if status, page := d.post("alice", at, fields...); status != 200 {
 		t.Fatalf("regenerating: %d\n%s", status, text(page))
 	}
@@ -600,7 +600,8 @@ func TestRegenerate(t *testing.T) {
 	made, old := d.create("alice", "ci")
 	at := "/tokens/" + made.ID
 	says(t, d.get("alice", at+"/regenerate"), "New secret for “ci”", "The old secret stops", "In a day")
-	status, page := d.post("alice", at+"/regenerate", "expires", "7d", "overlap", "24h")
+	shown := func() []string { return []string{"shown", "active " + d.token(made.ID).Hint, "expires", "7d"} }
+	status, page := d.post("alice", at+"/regenerate", append(shown(), "overlap", "24h")...)
 	secret := secretIn.FindString(page)
 	if got, err := d.registry.Verify(t.Context(), secret); status != 200 || err != nil || got.ID != made.ID || !got.ExpiresAt.Equal(noon.AddDate(0, 0, 7)) {
 		t.Fatalf("%d: the new secret is that of %+v, %v", status, got, err)
@@ -610,7 +611,7 @@ func TestRegenerate(t *testing.T) {
 		t.Errorf("the old secret: %v, want it to work for a day", err)
 	}
 	says(t, d.get("alice", at), "Old secret works for another 24 hours")
-	status, page = d.post("alice", at+"/regenerate", "expires", "7d", "overlap", "8d")
+	status, page = d.post("alice", at+"/regenerate", append(shown(), "overlap", "8d")...)
 	if status != 422 {
 		t.Errorf("an overlap longer than the new life: %d, want 422", status)
 	}
@@ -622,8 +623,38 @@ func TestRegenerate(t *testing.T) {
 	page = d.get("alice", at+"/regenerate")
 	says(t, page, "The token works again with the new secret")
 	lacks(t, page, "The old secret stops")
-	if status, page := d.post("alice", at+"/regenerate", "expires", "30d"); status != 200 || d.token(made.ID).Status(d.now) != token.Active {
+	if status, page := d.post("alice", at+"/regenerate", "expires", "30d", "shown", "revoked "+d.token(made.ID).Hint); status != 200 || d.token(made.ID).Status(d.now) != token.Active {
 		t.Errorf("a revoked token: %d\n%s", status, text(page))
+	}
+}
+
+// A page that was opened while a token worked doesn't bring it back after it was revoked.
+func TestRegenerateOfAnOldPage(t *testing.T) {
+	d := newDesk(t)
+	made, _ := d.create("alice", "ci")
+	at := "/tokens/" + made.ID + "/regenerate"
+	hidden := func(page string) []string { return inTurn(fieldsOf(page, `method="post`)) }
+	old := hidden(d.get("alice", at))
+	if status, to := d.post("root", "/tokens/"+made.ID+"/revoke"); status != 303 {
+		t.Fatalf("revoking: %d %s", status, to)
+	}
+	status, page := d.post("alice", at, append(old, "expires", "30d", "overlap", "1h")...)
+	if got := d.token(made.ID); status != 409 || got.Status(d.now) != token.Revoked || got.Digest != made.Digest {
+		t.Fatalf("a token that was revoked meanwhile: %d, and is %s", status, got.Status(d.now))
+	}
+	says(t, page, "The token has been revoked since this page was shown.", "The token works again with the new secret")
+	lacks(t, page, "The old secret stops")
+	if status, page := d.post("alice", at, append(hidden(page), "expires", "30d")...); status != 200 || d.token(made.ID).Status(d.now) != token.Active {
+		t.Errorf("by the page that says so: %d\n%s", status, text(page))
+	}
+	digest := d.token(made.ID).Digest
+	if status, _ := d.post("alice", at, "expires", "30d", "shown", "active "+made.Hint); status != 409 || d.token(made.ID).Digest != digest {
+		t.Errorf("with another secret since: %d, want 409, and the secret left alone", status)
+	}
+	for _, shown := range [][]string{nil, {"shown", ""}} {
+		if status, _ := d.post("alice", at, append(shown, "expires", "30d")...); status != 409 {
+			t.Errorf("%q: %d, want 409", shown, status)
+		}
 	}
 }
 

@@ -22,6 +22,10 @@ func (renewForm) Overlaps() []choice {
 // Works reports whether the old secret does, so that it could work on.
 func (f renewForm) Works() bool { return f.Status == token.Active }
 
+// Shown is what the form says of the token, or takes for granted: that it works, and
+// which secret is the one before.
+func (f renewForm) Shown() string { return string(f.Status) + " " + f.Hint }
+
 // askRegenerate shows the form for a new secret.
 func (c *call) askRegenerate() error {
 	t, err := c.mine()
@@ -35,6 +39,13 @@ func (c *call) renewPage(t *token.Token, f *form) error {
 	return c.page(f.status(), "regenerate", page{Title: "New secret for “" + t.Name + "”", Body: renewForm{f, c.row(t), c.lifetimeForm(f)}})
 }
 
+// happened says how a token has come to be what it is.
+var happened = map[token.Status]string{
+	token.Active:  "The token has got another secret",
+	token.Expired: "The token has expired",
+	token.Revoked: "The token has been revoked",
+}
+
 // regenerate gives a token a new secret, and shows it.
 func (c *call) regenerate() error {
 	t, f, err := c.changeForm()
@@ -46,7 +57,21 @@ func (c *call) regenerate() error {
 	if overlap := f.Value("overlap"); overlap != "" {
 		n.Overlap = &overlap
 	}
-	again := func(f *form) error { return c.renewPage(t, f) }
+	// A page that was opened before the token was revoked says nothing of bringing it back.
+	n.Same = func(now *token.Token) bool {
+		f.outdated = renewForm{row: c.row(now)}.Shown() != f.Value("shown")
+		return !f.outdated
+	}
+	again := func(f *form) error {
+		if f.outdated {
+			if t, err = c.mine(); err != nil { // as it is now
+				return err
+			}
+			f.Mistakes = nil
+			f.fail("", "%s since this page was shown. No secret was made; read again what this will do.", happened[t.Status(c.now)])
+		}
+		return c.renewPage(t, f)
+	}
 	return c.makeSecret(f, again, "New secret made", func() (*token.Token, string, error) {
 		return c.Account.Regenerate(c.R.Context(), t.ID, n)
 	})

@@ -12,6 +12,10 @@ import (
 type Renewal struct {
 	Lifetime         // of the new secret
 	Overlap  *string `json:"overlap,omitempty"` // how long the old secret works on; nil: not at all
+
+	// Same tells whether the token still is as whoever asks has seen it; otherwise it is
+	// ErrConflict. nil: however it is.
+	Same func(*token.Token) bool `json:"-"`
 }
 
 // Regenerate gives the token a new secret and a new expiry; all else it keeps. A
@@ -73,6 +77,9 @@ func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, ex
 	}
 	secret = token.NewSecret(r.rules.Prefix)
 	t, err = r.change(ctx, by, Regenerated, id, func(t *token.Token, now time.Time) (detail string, err error) {
+		if n.Same != nil && !n.Same(t) {
+			return "", conflict("token %s has changed", id)
+		}
 		expires, err := expiry(t, now)
 		if err != nil {
 			return "", err

@@ -141,7 +141,8 @@ func TestRegenerateRefuses(t *testing.T) {
 	}{
 		{"overlap of a revoked token", func(l *life) { l.revoke() }, Renewal{Overlap: new("1h")}, ErrConflict, []string{"overlap", "is revoked", "old secret can't be kept working"}},
 		{"overlap of an expired token", func(l *life) { l.after(30 * day) }, Renewal{Overlap: new("1h")}, ErrConflict, []string{"is expired"}},
-		{"overlap longer than the lifetime", nil, Renewal{Lifetime{ExpiresIn: new("1d")}, new("25h")}, ErrInvalid, []string{"overlap", "25h", "2026-11-23T12:00:00Z"}},
+		{"overlap longer than the lifetime", nil, Renewal{Lifetime: Lifetime{ExpiresIn: new("1d")}, Overlap: new("25h")}, ErrInvalid, []string{"overlap", "25h", "2026-11-23T12:00:00Z"}},
+		{"another than was seen", nil, Renewal{Same: func(t *token.Token) bool { return !t.RevokedAt.IsZero() }}, ErrConflict, []string{"has changed"}},
 		{"an overlap too many", func(l *life) { l.regenerate("9h").regenerate("9h").regenerate("9h").regenerate("9h") }, Renewal{Overlap: new("1h")}, ErrConflict, []string{"overlap", "4 replaced secrets"}},
 		{"negative overlap", nil, Renewal{Overlap: new("-1h")}, ErrInvalid, []string{"overlap", "negative"}},
 		{"overlap that is none", nil, Renewal{Overlap: new("soon")}, ErrInvalid, []string{"overlap", "soon", "90d"}},
