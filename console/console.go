@@ -72,10 +72,10 @@ type Console struct {
 	mux     *http.ServeMux // of the routes
 	origins *http.CrossOriginProtection
 	reports *rate.Limiter                // of secrets that have leaked
-	sent    *lru.Cache[string, struct{}] // the forms that have made secrets, by form.Once
+	sent    *lru.Cache[string, *sending] // the forms that make secrets, by form.Once
 }
 
-// sentKept is how many forms are remembered that have made secrets.
+// sentKept is how many forms are remembered that make secrets.
 const sentKept = 10_000
 
 // New returns a console.
@@ -83,7 +83,7 @@ func New(o Options) *Console {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	sent, err := lru.New[string, struct{}](sentKept)
+	sent, err := lru.New[string, *sending](sentKept)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}

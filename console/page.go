@@ -92,12 +92,18 @@ func (c *call) page(status int, name string, p page) error {
 	return render(c.W, status, name, p)
 }
 
+// errorBody is what a page says of what can't be done.
+type errorBody struct {
+	Words   string
+	Home    bool   // there is a way back
+	TokenID string // of the token to go on with; "" for none
+}
+
 // errorPage answers with a page that says what is wrong.
 func (c *Console) errorPage(w http.ResponseWriter, r *http.Request, problem *rest.Problem) {
-	p := page{Title: cmp.Or(errorTitles[problem.Status], problem.Title), Root: root(r.URL.Path), Body: struct {
-		Words string
-		Home  bool // there is a way back
-	}{sentence(problem.Detail), problem.Status != http.StatusUnauthorized}}
+	p := page{Title: cmp.Or(errorTitles[problem.Status], problem.Title), Root: root(r.URL.Path), Body: errorBody{
+		Words: sentence(problem.Detail), Home: problem.Status != http.StatusUnauthorized,
+	}}
 	if err := render(w, problem.Status, "error", p); err != nil {
 		c.Failed(err)
 		w.WriteHeader(http.StatusInternalServerError)

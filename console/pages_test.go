@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/store"
@@ -292,10 +294,13 @@ func TestFormsAreSentOnce(t *testing.T) {
 	if status != 409 {
 		t.Errorf("again: %d, want 409", status)
 	}
-	says(t, page, "has been sent already")
+	says(t, page, "Sent already", "If you did not see it, open the token and make a new one.")
 	tokens, _, err := d.registry.Operator(registry.Actor{}).List(t.Context(), registry.Query{})
 	if err != nil || len(tokens) != 1 {
 		t.Fatalf("%d tokens were made, %v, want 1", len(tokens), err)
+	}
+	if link := `href="./tokens/` + tokens[0].ID + `"`; !strings.Contains(page, link) {
+		t.Errorf("the page lacks %s", link)
 	}
 	at := "/tokens/" + tokens[0].ID + "/regenerate"
 	fields = []string{"expires", "30d", "once", once(at), "shown", "active " + tokens[0].Hint}
@@ -305,6 +310,33 @@ func TestFormsAreSentOnce(t *testing.T) {
 	digest := d.token(tokens[0].ID).Digest
 	if status, _ := d.post("alice", at, fields...); status != 409 || d.token(tokens[0].ID).Digest != digest {
 		t.Errorf("regenerating again: %d, want 409, and the secret left alone", status)
+	}
+}
+
+// A second click is answered when the first one is dealt with: by then it is known
+// whether there is a secret.
+func TestSecondClickWaits(t *testing.T) {
+	d := newDesk(t)
+	c := &call{Console: d.Console, Call: rest.Call{R: httptest.NewRequest("POST", "/new", nil), W: httptest.NewRecorder()}}
+	f := &form{values: url.Values{"once": {"x"}}}
+	failed := errors.New("gone")
+	second := make(chan error)
+	err := c.makeSecret(f, nil, "", func() (*token.Token, string, error) {
+		go func() {
+			second <- c.makeSecret(f, nil, "", func() (*token.Token, string, error) { return nil, "", io.EOF })
+		}()
+		select {
+		case err := <-second:
+			t.Fatalf("the second is answered before the first: %v", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+		return nil, "", failed
+	})
+	if err != failed {
+		t.Errorf("the first: %v", err)
+	}
+	if err := <-second; err != io.EOF {
+		t.Errorf("the second: %v; want it to make what the first could not", err)
 	}
 }
 
