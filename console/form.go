@@ -34,16 +34,18 @@ type mistake struct {
 }
 
 // readForm reads the form that was sent.
-func (c *call) readForm() (*form, error) {
-	c.R.Body = http.MaxBytesReader(c.W, c.R.Body, maxForm)
-	if err := c.R.ParseForm(); err != nil {
+func (c *call) readForm() (*form, error) { return readForm(c.W, c.R) }
+
+func readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			return nil, rest.BodyProblem(err)
 		}
 		return nil, rest.Refuse(http.StatusBadRequest, "the form can't be read")
 	}
-	return &form{values: c.R.PostForm}, nil
+	return &form{values: r.PostForm}, nil
 }
 
 // Value is what a field holds.

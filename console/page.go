@@ -6,6 +6,7 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -95,15 +96,22 @@ func (c *call) page(status int, name string, p page) error {
 // errorBody is what a page says of what can't be done.
 type errorBody struct {
 	Words   string
-	Home    bool   // there is a way back
-	TokenID string // of the token to go on with; "" for none
+	Home    bool       // there is a way back
+	TokenID string     // of the token to go on with; "" for none
+	Again   bool       // it may work if it is sent again
+	Fields  url.Values // what to send then
 }
 
 // errorPage answers with a page that says what is wrong.
 func (c *Console) errorPage(w http.ResponseWriter, r *http.Request, problem *rest.Problem) {
-	p := page{Title: cmp.Or(errorTitles[problem.Status], problem.Title), Root: root(r.URL.Path), Body: errorBody{
-		Words: sentence(problem.Detail), Home: problem.Status != http.StatusUnauthorized,
-	}}
+	body := errorBody{Words: sentence(problem.Detail), Home: problem.Status != http.StatusUnauthorized}
+	if r.Method == http.MethodPost && problem.Status == http.StatusServiceUnavailable {
+		// Going back would show the form as it was before it was filled in.
+		if f, err := readForm(w, r); err == nil {
+			body.Again, body.Fields = true, f.values
+		}
+	}
+	p := page{Title: cmp.Or(errorTitles[problem.Status], problem.Title), Root: root(r.URL.Path), Body: body}
 	if err := render(w, problem.Status, "error", p); err != nil {
 		c.Failed(err)
 		w.WriteHeader(http.StatusInternalServerError)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -767,6 +768,41 @@ func TestFormsThatCantBeRead(t *testing.T) {
 			t.Errorf("a form of %d bytes: %d, want %d", len(body), w.Code, want)
 		}
 	}
+}
+
+// While the store is down, nothing that was filled in is lost: the page that says so can
+// send it again.
+func TestFormsOutliveTheStore(t *testing.T) {
+	d := newDesk(t)
+	made, _ := d.create("alice", "ci")
+	for target, fields := range map[string]url.Values{
+		"/new":                           {"name": {`"quoted"`}, "scope": {"stories:read", "assets:read"}, "spaces": {"1\n2"}, "where": {"some"}, "expires": {"30d"}, "once": {"x"}},
+		"/tokens/" + made.ID + "/edit":   {"name": {"build"}, "was-name": {"ci"}},
+		"/tokens/" + made.ID + "/revoke": {},
+	} {
+		send := func(fields url.Values) *httptest.ResponseRecorder {
+			return d.do("POST", target, fields.Encode(), "User", "alice", "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
+		}
+		d.broken = errors.New("down")
+		w := send(fields)
+		if w.Code != 503 {
+			t.Fatalf("POST %s: %d, want 503", target, w.Code)
+		}
+		says(t, w.Body.String(), "Not now", "try again in a minute", "Try again")
+		kept := url.Values{}
+		for _, field := range regexp.MustCompile(`(?s)<input type="hidden" name="([^"]*)" value="([^"]*)">`).FindAllStringSubmatch(w.Body.String(), -1) {
+			kept.Add(field[1], html.UnescapeString(field[2]))
+		}
+		if kept.Encode() != fields.Encode() {
+			t.Errorf("POST %s: kept %q, want %q", target, kept, fields)
+		}
+		d.broken = nil
+		if w := send(kept); w.Code != 200 && w.Code != 303 {
+			t.Errorf("POST %s again: %d\n%s", target, w.Code, text(w.Body.String()))
+		}
+	}
+	d.broken = errors.New("down")
+	lacks(t, d.do("GET", "/", "", "User", "alice").Body.String(), "Try again")
 }
 
 // What people write is shown as text.
