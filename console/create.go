@@ -43,11 +43,13 @@ func (c *call) create() error {
 	if n.Name == "" {
 		f.fail("name", "Give the token a name, so that you can tell it from others.")
 	}
+	f.check(registry.Changes{Name: &n.Name, Description: &n.Description})
 	n.Lifetime = lifetime.read()
 	var grant token.Grant
 	if grant, n.Full = grants.read(); !n.Full {
 		n.Grants = []token.Grant{grant}
 	}
+	f.check(registry.Changes{AllowedIPs: &n.AllowedIPs})
 	return c.makeSecret(f, c.newPage, "Token created", func() (*token.Token, string, error) {
 		return c.Account.Create(c.R.Context(), n)
 	})

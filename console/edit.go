@@ -33,7 +33,11 @@ func (c *call) edit() error {
 	}
 	if name == "" {
 		f.fail("name", "Give the token a name, so that you can tell it from others.")
-	} else if _, err = c.Account.Update(c.R.Context(), t.ID, changes); errors.Is(err, registry.ErrConflict) {
+	}
+	if f.check(changes); len(f.Mistakes) > 0 {
+		return c.showPage(f.status(), t, f, nil)
+	}
+	if _, err = c.Account.Update(c.R.Context(), t.ID, changes); errors.Is(err, registry.ErrConflict) {
 		if t, err = c.mine(); err != nil { // as it is now
 			return err
 		}

@@ -71,6 +71,39 @@ func (f *form) fail(field, format string, args ...any) {
 	}
 }
 
+// Label is what a mistake's field is called; "" for that of the form as a whole.
+func (m mistake) Label() string {
+	return map[string]string{
+		"name": "Name", "description": "Description", "expires": "Expires", "date": "Last day", "overlap": "Old secret",
+		"sure": "Everything", "scope": "Permissions", "more": "Permissions", "spaces": "Spaces", "resources": "Resources", "addresses": "Allowed addresses",
+	}[m.Field]
+}
+
+// At is the id of what to go to for a mistake in a field: what can be seen of it.
+func (f *form) At(field string) string {
+	if field == "spaces" && !f.Is("where", "some") {
+		return "where"
+	}
+	return field
+}
+
+// check notes what is wrong with a token's settings.
+func (f *form) check(c registry.Changes) {
+	f.fits("name", f.Value("name"), token.MaxNameLength)
+	f.fits("description", f.Value("description"), token.MaxDescriptionLength)
+	for _, err := range c.Mistakes() {
+		f.refused(err) // each of them is one
+	}
+}
+
+// fits notes that a text is longer than what is kept of it. What is counted are
+// characters: people know nothing of bytes.
+func (f *form) fits(field, text string, limit int) {
+	if len(text) > limit {
+		f.fail(field, "Too long: of its %d characters, %d fit. Shorten it.", utf8.RuneCountInString(text), utf8.RuneCountInString(strings.ToValidUTF8(text[:limit], "")))
+	}
+}
+
 // refused notes a refusal of the registry at the field it is about, and returns
 // any other error.
 func (f *form) refused(err error) error {
@@ -197,6 +230,11 @@ func (g *grantForm) read() (grant token.Grant, full bool) {
 	}
 	if grant.Resources = g.lines("resources"); len(grant.Resources) == 0 {
 		grant.Resources = []string{token.All}
+	}
+	for _, field := range []string{"spaces", "resources"} {
+		for _, v := range g.lines(field) {
+			g.fits(field, v, token.MaxValueLength)
+		}
 	}
 	return grant, false
 }

@@ -139,8 +139,9 @@ func TestMistakes(t *testing.T) {
 		says   string
 	}{
 		{[]string{"name", ""}, "name", "Give the token a name"},
-		{[]string{"name", strings.Repeat("x", 201)}, "name", "201 bytes long, at most 200 are kept."},
-		{[]string{"description", "a\x01b"}, "description", "Contains a control character."},
+		{[]string{"name", strings.Repeat("x", 201)}, "name", "Name: Too long: of its 201 characters, 200 fit. Shorten it."},
+		{[]string{"name", strings.Repeat("漢", 67)}, "name", "Name: Too long: of its 67 characters, 66 fit. Shorten it."},
+		{[]string{"description", "a\x01b"}, "description", "Description: Contains a control character."},
 		{[]string{"expires", "400d"}, "expires", `"400d" is too long; at most 366d is allowed here.`},
 		{[]string{"expires", "soon"}, "expires", `"soon" is not a duration`},
 		{[]string{"expires", "never"}, "expires", "Tokens that never expire are not allowed here"},
@@ -153,10 +154,10 @@ func TestMistakes(t *testing.T) {
 		{[]string{"access", "full"}, "sure", "Confirm that the token may do everything"},
 		{[]string{"where", "all"}, "spaces", "Choose one of the two."},
 		{[]string{"spaces", " \r\n"}, "spaces", "Say in which spaces the token works"},
-		{[]string{"spaces", strings.Repeat("x", 300)}, "spaces", "300 bytes long"},
-		{[]string{"spaces", manyLines(1001)}, "spaces", "1001 values in one list, at most 1000 are kept."},
+		{[]string{"spaces", strings.Repeat("x", 300)}, "spaces", "Spaces: Too long: of its 300 characters, 256 fit."},
+		{[]string{"addresses", "10.0.0.0/8 here"}, "addresses", "Allowed addresses: Number 2 is not an address or a range"},
+		{[]string{"spaces", manyLines(1001)}, "spaces", "Spaces: 1001 values in one list, at most 1000 are kept."},
 		{[]string{"resources", manyLines(1001)}, "resources", "1001 values in one list, at most 1000 are kept."},
-		{[]string{"addresses", "10.0.0.0/8 here"}, "addresses", "Number 2 is not an address or a range"},
 	} {
 		d := newDesk(t)
 		fields := filled(row.fields...)
@@ -166,7 +167,11 @@ func TestMistakes(t *testing.T) {
 			continue
 		}
 		says(t, page, "One thing needs your attention", row.says)
-		for _, markup := range []string{`<a href="#` + row.at + `">`, `id="` + row.at + `-mistake">`} {
+		link := row.at
+		if slices.Equal(row.fields, []string{"where", "all"}) {
+			link = "where" // the field isn't shown
+		}
+		for _, markup := range []string{`<a href="#` + link + `">`, `id="` + row.at + `-mistake">`} {
 			if !strings.Contains(page, markup) {
 				t.Errorf("%q: the page lacks %s", row.fields, markup)
 			}
@@ -180,6 +185,26 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%q: %d tokens were made, %v", row.fields, len(tokens), err)
 		}
 	}
+}
+
+// All that is wrong with a form is said at once.
+func TestMistakesAreSaidAtOnce(t *testing.T) {
+	d := newDesk(t, func(r *registry.Rules) { r.Spaces = true })
+	status, page := d.post("alice", "/new", "name", "\u202e", "description", strings.Repeat("漢", 1000), "access", "chosen", "resources", strings.Repeat("x", 257), "addresses", "foo")
+	if status != 422 {
+		t.Errorf("a new token: %d, want 422", status)
+	}
+	says(t, page, "6 things need your attention", "Name: Contains a control character.", "Description: Too long: of its 1000 characters, 666 fit.", "Permissions: Choose at least one",
+		"Spaces: Say in which spaces", "Resources: Too long", "Allowed addresses: Number 1 is not an address")
+	if link := `<a href="#where">Spaces: `; !strings.Contains(page, link) {
+		t.Errorf("the page lacks %s", link)
+	}
+	made, secret := d.create("alice", "ci")
+	status, page = d.post("alice", "/tokens/"+made.ID+"/edit", "was-name", "ci", "name", secret, "description", secret, "addresses", "foo")
+	if status != 422 {
+		t.Errorf("an edit: %d, want 422", status)
+	}
+	says(t, page, "3 things need your attention", "Name: Has a secret in it", "Description: Has a secret in it", "Allowed addresses: Number 1 is not an address")
 }
 
 func TestFullAccess(t *testing.T) {

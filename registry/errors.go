@@ -34,6 +34,14 @@ func invalid(format string, args ...any) error {
 	return &refusal{ErrInvalid, fmt.Errorf(format, args...)}
 }
 
+// asInvalid makes a refusal of what package token says of a value.
+func asInvalid(err error) error {
+	if err == nil {
+		return nil
+	}
+	return invalid("%v", err)
+}
+
 func notFound(format string, args ...any) error {
 	return &refusal{ErrNotFound, fmt.Errorf(format, args...)}
 }

@@ -112,8 +112,8 @@ func noSecret(what, text string) error {
 
 // valid returns why t can't be stored, or nil.
 func valid(t *token.Token) error {
-	if err := t.Validate(); err != nil {
-		return invalid("%w", err)
+	if err := asInvalid(t.Validate()); err != nil {
+		return err
 	}
 	if n := len(t.Encode(nil)); n > maxRecordSize {
 		return invalid("token: %d bytes with all its grants, at most %d are kept", n, maxRecordSize)

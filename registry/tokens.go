@@ -143,6 +143,27 @@ func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Toke
 	})
 }
 
+// Mistakes returns why Update would refuse what the fields are to be, whatever the token
+// is: of each, the first reason.
+func (c *Changes) Mistakes() (mistakes []error) {
+	note := func(errs ...error) {
+		if err := cmp.Or(errs...); err != nil {
+			mistakes = append(mistakes, err)
+		}
+	}
+	if c.Name != nil {
+		note(asInvalid(token.ValidName(*c.Name)), noSecret("name", *c.Name))
+	}
+	if c.Description != nil {
+		note(asInvalid(token.ValidText("description", *c.Description, token.MaxDescriptionLength)), noSecret("description", *c.Description))
+	}
+	if c.AllowedIPs != nil {
+		_, err := parseRanges(*c.AllowedIPs)
+		note(err)
+	}
+	return mistakes
+}
+
 // overtaken refuses a change of what isn't any more as it was seen; nil: it wasn't.
 func overtaken(seen, from, to *token.Token) error {
 	switch {
@@ -200,8 +221,5 @@ func (r *Registry) validID(id string) error {
 	if token.Inspect(r.rules.Prefix, id) == token.WellMade {
 		return refuseField(ErrInvalid, "id", "this is a secret, not an id; \"token verify\" tells the id of its token")
 	}
-	if err := token.ValidID(id); err != nil {
-		return invalid("%w", err)
-	}
-	return nil
+	return asInvalid(token.ValidID(id))
 }

@@ -306,3 +306,31 @@ func TestSecretsAreNoNames(t *testing.T) {
 		t.Errorf("disabling the owner: %+v, %v", o, err)
 	}
 }
+
+// Mistakes are what Update refuses, all of it.
+func TestMistakesOfChanges(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	made, secret := d.create(t, NewToken{Name: "ci"})
+	good := Changes{Name: new("build"), Description: new(""), AllowedIPs: &[]string{"10.0.0.0/8"}}
+	for _, c := range []Changes{good, {}} {
+		if got := c.Mistakes(); got != nil {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	for _, bad := range []Changes{
+		{Name: new("")}, {Name: new("\u202e")}, {Name: &secret},
+		{Description: new("a\x01")}, {Description: &secret}, {AllowedIPs: &[]string{"x"}},
+	} {
+		got := bad.Mistakes()
+		_, err := d.Operator(cli).Update(t.Context(), made.ID, bad)
+		if err == nil || len(got) != 1 || got[0].Error() != err.Error() {
+			t.Errorf("%+v: %v, and Update says %v", bad, got, err)
+		}
+		refused(t, got[0], ErrInvalid)
+	}
+	bad := Changes{Name: new(""), Description: &secret, AllowedIPs: &[]string{"x"}}
+	if got := bad.Mistakes(); len(got) != 3 {
+		t.Errorf("three mistakes: %v", got)
+	}
+}

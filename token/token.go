@@ -132,7 +132,7 @@ func (t *Token) Clone() *Token {
 func (t *Token) Validate() error {
 	err := cmp.Or(
 		ValidID(t.ID),
-		validName(t.Name),
+		ValidName(t.Name),
 		ValidText("description", t.Description, MaxDescriptionLength),
 		validOwnerID(t.Owner),
 		ValidText("created_by", t.CreatedBy, MaxOwnerLength),
@@ -158,7 +158,8 @@ func (t *Token) Validate() error {
 	return nil
 }
 
-func validName(name string) error {
+// ValidName returns why a token can't be called name, or nil.
+func ValidName(name string) error {
 	if err := ValidText("name", name, MaxNameLength); err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func clickThrough(t *testing.T, s *site, owner string, scripts bool) {
 	if scripts && !evaluate[bool](b, `document.activeElement.id == 'mistakes'`) {
 		t.Error("what needs attention hasn't the focus")
 	}
-	b.click("Give the token a name, so that you can tell it from others.")
+	b.click("Name: Give the token a name, so that you can tell it from others.")
 	b.await(`document.activeElement.id == 'name'`)
 	b.fill("name", "nightly backup")
 	b.choose("expires", "After 30 days")
