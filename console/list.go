@@ -75,7 +75,7 @@ func (l listing) query(status, cursor string) string {
 // list shows the visitor's tokens.
 func (c *call) list() error {
 	o := c.Account.Owner()
-	l := listing{Limits: ceiling(o.Grants), MayMake: o.MayCreate, Notice: c.notice()}
+	l := listing{Limits: ceiling(o.Grants), MayMake: o.MayCreate}
 	if err := c.find(&l, &c.visitor.Owner); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (c *call) everyone() error {
 	if err := c.adminsOnly(); err != nil {
 		return err
 	}
-	l := listing{Everyone: true, Owner: c.param("owner"), Notice: c.notice()}
+	l := listing{Everyone: true, Owner: c.param("owner")}
 	var owner *string
 	if l.Owner != "" {
 		owner = &l.Owner
@@ -117,6 +117,7 @@ func (c *call) find(l *listing, owner *string) error {
 	for _, t := range tokens {
 		l.Rows = append(l.Rows, c.row(t))
 	}
+	l.Notice = c.notice(l.Rows...)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -160,4 +161,17 @@ var notices = map[string]string{
 	"deleted":     "Deleted. The token is gone for good.",
 }
 
-func (c *call) notice() string { return notices[c.param("done")] }
+// notice is what a page says of a change. It stays in the page's address, and is said
+// no more once it isn't true of the tokens that the page shows.
+func (c *call) notice(shown ...row) string {
+	done := c.param("done")
+	untrue := map[string]func(row) bool{
+		"cleared":     func(r row) bool { return len(r.Grants) > 0 },
+		"revoked":     func(r row) bool { return r.Status != token.Revoked },
+		"all-revoked": func(r row) bool { return r.Status != token.Revoked },
+	}[done]
+	if untrue != nil && slices.ContainsFunc(shown, untrue) {
+		return ""
+	}
+	return notices[done]
+}

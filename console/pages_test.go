@@ -623,6 +623,11 @@ func TestRevokeAndDelete(t *testing.T) {
 	if _, err := d.registry.Bearer(t.Context(), secret, netip.Addr{}); err == nil {
 		t.Error("its secret still opens something")
 	}
+	if status, page := d.post("alice", at+"/regenerate", "expires", "30d", "shown", "revoked "+made.Hint); status != 200 {
+		t.Fatalf("%d\n%s", status, text(page))
+	}
+	lacks(t, d.get("alice", at+"?done=revoked"), "The token no longer works.")
+	lacks(t, d.get("alice", at+"?done=cleared"), "All permissions removed.")
 	says(t, d.get("alice", at+"/delete"), "Delete “ci”?", "gone for good")
 	if status, to := d.post("alice", at+"/delete"); status != 303 || to != "/?done=deleted" {
 		t.Fatalf("deleting: %d %s", status, to)
@@ -777,6 +782,8 @@ func TestEveryone(t *testing.T) {
 		t.Fatalf("revoking all: %d", status)
 	}
 	says(t, d.get("root", to), "All tokens of this owner are revoked.", "revoked just now")
+	d.create("bob & sons", "another")
+	lacks(t, d.get("root", to), "All tokens of this owner are revoked.")
 	says(t, d.get("alice", "/?status=active"), "ci")
 	says(t, d.get("root", "/everyone/activity"), "deploy – revoked by you from "+address, "ci – made")
 	lacks(t, d.get("alice", "/activity"), "deploy")

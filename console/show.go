@@ -38,7 +38,7 @@ func (c *call) show() error {
 // filled in; nil: as it is to be filled in.
 func (c *call) showPage(status int, t *token.Token, edited, granted *form) error {
 	d := details{
-		row: c.row(t), Mine: t.Owner == c.visitor.Owner, Fixed: c.Rules().GrantsImmutable, Widens: c.Account.Owner().MayCreate, Edit: edited, Notice: c.notice(),
+		row: c.row(t), Mine: t.Owner == c.visitor.Owner, Fixed: c.Rules().GrantsImmutable, Widens: c.Account.Owner().MayCreate, Edit: edited, Notice: c.notice(c.row(t)),
 	}
 	if until := d.ReplacedUntil; until != nil {
 		d.Old = &moment{"works for another " + distance(*until, c.now), until}

@@ -4,24 +4,25 @@
 // Copy buttons.
 for (const button of document.querySelectorAll('[data-copy]')) {
 	const source = document.getElementById(button.dataset.copy);
+	const copied = document.getElementById('copied');
 	button.hidden = false;
 	button.addEventListener('click', async () => {
-		let copied = true;
+		let done = true;
 		try {
 			await navigator.clipboard.writeText(source.textContent);
 		} catch { // not allowed, or not over HTTPS
 			getSelection().selectAllChildren(source);
-			copied = document.execCommand('copy');
+			done = document.execCommand('copy');
 		}
-		button.textContent = copied ? 'Copied' : 'Press Ctrl+C';
-		setTimeout(() => { button.textContent = 'Copy'; }, 3000);
+		button.textContent = copied.textContent = done ? 'Copied' : 'Press Ctrl+C';
+		setTimeout(() => { button.textContent = 'Copy'; copied.textContent = ''; }, 3000);
 	});
 	// Going back to a page that the browser has kept shows no secret.
 	addEventListener('pagehide', () => { source.textContent = '…'; });
 }
 
-// What needs attention comes first, also for those who don't see it.
-document.getElementById('mistakes')?.focus();
+// What needs attention, or has been done, comes first, also for those who don't see it.
+(document.getElementById('mistakes') ?? document.getElementById('notice'))?.focus();
 
 // Times in the reader's own zone.
 for (const time of document.querySelectorAll('time')) {

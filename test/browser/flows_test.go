@@ -83,6 +83,9 @@ func clickThrough(t *testing.T, s *site, owner string, scripts bool) {
 		b.mayCopy()
 		b.click("Copy")
 		b.sees("Copied")
+		if got := evaluate[string](b, `document.querySelector('[role=status]').textContent`); got != "Copied" {
+			t.Errorf("a reader of the screen is told %q", got)
+		}
 		if got := evaluate[string](b, `navigator.clipboard.readText()`); got != secret {
 			t.Errorf("copied %q, want the secret", got)
 		}
@@ -110,6 +113,9 @@ func clickThrough(t *testing.T, s *site, owner string, scripts bool) {
 	b.fill("resources", "logo")
 	b.click("Add")
 	b.sees("Permission added.", "assets:write", "In all spaces, only logo")
+	if scripts && !evaluate[bool](b, `document.activeElement.id == 'notice'`) {
+		t.Error("what was done hasn't the focus")
+	}
 	b.click("Add a permission")
 	b.click("Everything")
 	b.await(`document.getElementById('sure').checkVisibility() && !document.getElementById('spaces').checkVisibility()`)
