@@ -119,3 +119,45 @@ func TestLooks(t *testing.T) {
 		})
 	}
 }
+
+// Whatever the width, what a token may do is read in one piece, and nothing sticks out of
+// its box.
+func TestWidths(t *testing.T) {
+	s := start(t, "embedded")
+	for i, spaces := range []string{"*", "production", "1"} {
+		s.create("erin", fmt.Sprintf("token %d", i), fmt.Sprintf(`,"grants":[{"spaces":[%q],"scopes":["stories:write","assets:write","members:read"]}]`, spaces))
+	}
+	b := s.open(t, "root")
+	// The pieces of text that match, and are out of their box or, if whole, in several lines.
+	broken := func(selector, box, words string, whole bool) string {
+		return evaluate[string](b, fmt.Sprintf(`[...document.querySelectorAll(%s)].flatMap(e => {
+			const edge = e.closest(%s).getBoundingClientRect().right;
+			const text = [...e.childNodes].find(n => n.nodeType == 3);
+			return [...text.textContent.matchAll(%s)].filter(m => {
+				const range = document.createRange();
+				range.setStart(text, m.index);
+				range.setEnd(text, m.index + m[0].length);
+				return range.getBoundingClientRect().right > edge || %t && range.getClientRects().length > 1;
+			}).map(m => m[0]);
+		}).join(' ')`, quote(selector), quote(box), words, whole))
+	}
+	for _, width := range []int64{320, 360, 700, 720, 768, 769, 800, 820, 1024} {
+		b.look(look{width: width, height: 800})
+		b.visit("/everyone")
+		if cut := broken(`td[data-label="May do"]`, "td", "/[a-z]+:[a-z]+/g", true); cut != "" {
+			t.Errorf("%d pixels: cut in two: %s", width, cut)
+		}
+		if wide := evaluate[int](b, `document.documentElement.scrollWidth - innerWidth`); wide > 0 {
+			t.Errorf("%d pixels: the list is %d too wide", width, wide)
+		}
+		b.visit("/new")
+		if out := broken(".group code", ".group", "/.+/g", false); out != "" {
+			t.Errorf("%d pixels: sticks out: %s", width, out)
+		}
+	}
+	b.look(look{width: 360, height: 800})
+	b.visit("/everyone")
+	if lacks := evaluate[float64](b, `document.querySelector('.filter').getBoundingClientRect().width - document.getElementById('q').getBoundingClientRect().width`); lacks != 0 {
+		t.Errorf("the field to search by is %g pixels narrower than what is below it", lacks)
+	}
+}

@@ -49,6 +49,7 @@ const caddyfile = `{
 			assets:write  "Upload and delete images and files" implies assets:read
 			members:read  "See who has access"
 			license       "See the licence"
+			customers:export_everything_that_was_ever_recorded_of_them
 		}
 	}
 }
