@@ -159,6 +159,18 @@ func (f *form) lines(field string) (lines []string) {
 	return lines
 }
 
+// single asks whether lines that look like several ids are one each. Ids may be of any
+// characters, so that such a line is right when the form is sent again with it.
+func (f *form) single(field string) {
+	lines := f.lines(field)
+	i := slices.IndexFunc(lines, severalWords)
+	if i < 0 || f.Mistake(field) != nil || slices.Equal(lines, f.lines("sure-"+field)) {
+		return
+	}
+	f.fail(field, "Write one id per line. If “%s” is a single id, send the form again as it is.", lines[i])
+	f.values.Set("sure-"+field, f.Value(field))
+}
+
 // addresses returns the addresses that a field holds.
 func (f *form) addresses() []string {
 	return strings.FieldsFunc(f.Value("addresses"), func(r rune) bool { return strings.ContainsRune(" ,;\r\n\t", r) })
@@ -235,6 +247,7 @@ func (g *grantForm) read() (grant token.Grant, full bool) {
 		for _, v := range g.lines(field) {
 			g.fits(field, v, token.MaxValueLength)
 		}
+		g.single(field)
 	}
 	return grant, false
 }

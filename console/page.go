@@ -50,7 +50,7 @@ var pageFiles embed.FS
 var pages = loadPages()
 
 func loadPages() map[string]*template.Template {
-	layout := template.Must(template.New("layout").Funcs(template.FuncMap{"asset": assetURL, "join": strings.Join, "all": all, "included": included}).
+	layout := template.Must(template.New("layout").Funcs(template.FuncMap{"asset": assetURL, "listed": listed, "all": all, "included": included}).
 		ParseFS(pageFiles, "pages/layout.html", "pages/parts.html"))
 	named := map[string]*template.Template{}
 	for _, name := range []string{"list", "new", "secret", "show", "regenerate", "confirm", "activity", "error"} {

@@ -207,6 +207,33 @@ func TestMistakesAreSaidAtOnce(t *testing.T) {
 	says(t, page, "3 things need your attention", "Name: Has a secret in it", "Description: Has a secret in it", "Allowed addresses: Number 1 is not an address")
 }
 
+// What looks like several ids in one line is asked about once, and shown as one.
+func TestIdsWithCommas(t *testing.T) {
+	for _, field := range []string{"spaces", "resources"} {
+		d := newDesk(t)
+		fields := filled(field, "7\r\n1, 2")
+		status, page := d.post("alice", "/new", fields...)
+		if status != 422 {
+			t.Fatalf("%s: %d, want 422", field, status)
+		}
+		says(t, page, "One thing needs your attention", "Write one id per line. If “1, 2” is a single id, send the form again as it is.")
+		sure := fieldsOf(page, `method="post`).Get("sure-" + field)
+		if status, _ := d.post("alice", "/new", append(filled(field, "7\r\n1,2"), "sure-"+field, sure)...); status != 422 {
+			t.Errorf("%s that are others: %d, want 422", field, status)
+		}
+		status, page = d.post("alice", "/new", append(fields, "sure-"+field, sure)...)
+		if status != 200 {
+			t.Fatalf("%s sent again: %d\n%s", field, status, text(page))
+		}
+		says(t, page, field+" “1, 2”, 7")
+		made, err := d.registry.Verify(t.Context(), secretIn.FindString(page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		says(t, d.get("alice", "/tokens/"+made.ID), "7, “1, 2”")
+	}
+}
+
 func TestFullAccess(t *testing.T) {
 	d := newDesk(t)
 	status, page := d.post("alice", "/new", filled("access", "full", "sure", "yes")...)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/patgate/patgate/token"
 )
@@ -119,7 +120,24 @@ func limited(how, name string, values []string) string {
 	case len(values) != 1:
 		name += "s"
 	}
-	return " " + how + " " + name + " " + strings.Join(values, ", ")
+	return " " + how + " " + name + " " + listed(values)
+}
+
+// listed lists ids. One that reads like several is in quotes.
+func listed(values []string) string {
+	var words []string
+	for _, v := range values {
+		if severalWords(v) {
+			v = "“" + v + "”"
+		}
+		words = append(words, v)
+	}
+	return strings.Join(words, ", ")
+}
+
+// severalWords reports whether an id reads like several.
+func severalWords(id string) bool {
+	return strings.ContainsFunc(id, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
 }
 
 // fewest is how many values are listed at most.
