@@ -15,6 +15,7 @@ type newForm struct {
 	Grant    grantForm
 	Lifetime lifetimeForm
 	Limits   string // of what the visitor's tokens can do; "" for none
+	Full     bool   // the visitor has as many tokens as there may be
 }
 
 // newToken shows the form for a new token.
@@ -22,12 +23,16 @@ func (c *call) newToken() error {
 	if !c.Account.Owner().MayCreate {
 		return rest.Refuse(http.StatusForbidden, "you may not make tokens: ask whoever runs this site")
 	}
-	return c.newPage(&form{values: url.Values{}})
+	full, err := c.Account.Full(c.R.Context())
+	if err != nil {
+		return err
+	}
+	return c.newPage(&form{values: url.Values{}}, full)
 }
 
-func (c *call) newPage(f *form) error {
+func (c *call) newPage(f *form, full bool) error {
 	return c.page(f.status(), "new", page{Title: "New token", Here: "list", Body: newForm{
-		form: f, Grant: c.grantForm(f), Lifetime: c.lifetimeForm(f), Limits: ceiling(c.Account.Owner().Grants),
+		form: f, Grant: c.grantForm(f), Lifetime: c.lifetimeForm(f), Limits: ceiling(c.Account.Owner().Grants), Full: full,
 	}})
 }
 
@@ -50,7 +55,8 @@ func (c *call) create() error {
 		n.Grants = []token.Grant{grant}
 	}
 	f.check(registry.Changes{AllowedIPs: &n.AllowedIPs})
-	return c.makeSecret(f, c.newPage, "Token created", func() (*token.Token, string, error) {
+	again := func(f *form) error { return c.newPage(f, false) } // what is full is among the mistakes
+	return c.makeSecret(f, again, "Token created", func() (*token.Token, string, error) {
 		return c.Account.Create(c.R.Context(), n)
 	})
 }

@@ -180,9 +180,10 @@ func (f *form) addresses() []string {
 type grantForm struct {
 	*form
 	Groups   []scopeGroup
-	Complete bool // there are no scopes but those in Groups
-	Choose   bool // spaces have to be chosen
-	Limited  bool // the owner may not do everything
+	Complete bool     // there are no scopes but those in Groups
+	Choose   bool     // spaces have to be chosen
+	Limited  bool     // the owner may not do everything
+	Within   []string // the only spaces in which the owner may do anything; nil: any
 }
 
 // scopeGroup is the scopes that begin with the same part.
@@ -195,6 +196,12 @@ type scopeGroup struct {
 func (c *call) grantForm(f *form) grantForm {
 	rules, limits := c.Rules(), c.Account.Owner().Grants
 	g := grantForm{form: f, Complete: c.Catalog.Complete(), Choose: rules.Spaces, Limited: !slices.ContainsFunc(limits, token.Grant.IsFull)}
+	if !slices.ContainsFunc(limits, func(limit token.Grant) bool { return all(limit.Spaces) }) {
+		for _, limit := range limits {
+			g.Within = append(g.Within, limit.Spaces...)
+		}
+		g.Within = distinct(g.Within)
+	}
 	for _, s := range rest.NewScopes(c.Catalog).Scopes {
 		if !slices.ContainsFunc(limits, func(g token.Grant) bool { return rules.Holds(g.Scopes, s.Name) }) {
 			continue

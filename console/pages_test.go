@@ -283,8 +283,13 @@ func TestLimitedOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	form := d.get("alice", "/new")
-	says(t, form, "Your account is limited to: stories:write in space 1", "stories:read")
-	lacks(t, form, "assets:read", "Everything", "license")
+	says(t, form, "Your account is limited to: stories:write in space 1", "stories:read", "Your account is limited to these: 1.")
+	lacks(t, form, "assets:read", "Everything", "license", "Only what I choose", "All spaces", "as many tokens as you may have")
+	for _, hidden := range []string{`type="hidden" name="access" value="chosen"`, `type="hidden" name="where" value="some"`} {
+		if !strings.Contains(form, hidden) {
+			t.Errorf("the form lacks %s", hidden)
+		}
+	}
 	for _, fields := range [][]string{{"scope", "assets:read", "spaces", "1"}, {"spaces", "2"}, {"access", "full", "sure", "yes"}} {
 		status, page := d.post("alice", "/new", filled(fields...)...)
 		if status != 422 {
@@ -300,6 +305,7 @@ func TestLimitedOwner(t *testing.T) {
 	if _, err := d.registry.SetOwner(t.Context(), registry.Actor{}, "alice", registry.OwnerChanges{MaxTokens: &one}); err != nil {
 		t.Fatal(err)
 	}
+	says(t, d.get("alice", "/new"), "You have as many tokens as you may have. Delete one that is no longer needed")
 	status, page := d.post("alice", "/new", filled("spaces", "1")...)
 	if status != 422 {
 		t.Errorf("one too many: %d, want 422", status)
@@ -322,6 +328,50 @@ func TestLimitedOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	lacks(t, d.get("bob", "/tokens/"+made.ID), "Add a permission")
+}
+
+// The ceiling is many grants, and not all spaces are offered where none has them.
+func TestSpacesOfLimitedOwner(t *testing.T) {
+	d := newDesk(t)
+	for _, row := range []struct {
+		most []token.Grant
+		only string
+		all  bool // all spaces are offered
+	}{
+		{[]token.Grant{{Spaces: []string{"2", "1"}, Scopes: []string{"license"}}, {Spaces: []string{"2", "a, b"}, Scopes: []string{"stories:read"}}}, "Your account is limited to these: 1, 2, “a, b”.", false},
+		{[]token.Grant{{Spaces: []string{"1"}, Scopes: []string{"license"}}, {Spaces: []string{"*"}, Scopes: []string{"stories:read"}}}, "All spaces", true},
+	} {
+		if _, err := d.registry.SetOwner(t.Context(), registry.Actor{}, "alice", registry.OwnerChanges{Grants: &row.most}); err != nil {
+			t.Fatal(err)
+		}
+		form := d.get("alice", "/new")
+		says(t, form, row.only)
+		if got := strings.Contains(form, "All spaces"); got != row.all {
+			t.Errorf("%v: all spaces are offered: %t", row.most, got)
+		}
+	}
+}
+
+// Every page says where in the navigation it is.
+func TestNavigation(t *testing.T) {
+	d := newDesk(t)
+	mine, _ := d.create("root", "mine")
+	other, _ := d.create("alice", "of another")
+	for target, want := range map[string]string{
+		"/": "Yours", "/new": "Yours", "/tokens/" + mine.ID: "Yours", "/tokens/" + mine.ID + "/regenerate": "Yours", "/tokens/" + mine.ID + "/revoke": "Yours",
+		"/tokens/" + mine.ID + "/delete": "Yours", "/tokens/" + mine.ID + "/grants/clear": "Yours", "/activity": "Activity",
+		"/tokens/" + other.ID: "Everyone’s", "/tokens/" + other.ID + "/revoke": "Everyone’s", "/everyone/revoke?owner=alice": "Everyone’s",
+		"/everyone": "Everyone’s", "/everyone/activity": "All activity",
+	} {
+		_, nav, _ := strings.Cut(d.get("root", target), `<nav aria-label="Main">`)
+		nav, _, _ = strings.Cut(nav, "</nav>")
+		if current := regexp.MustCompile(`aria-current="true">([^<]*)<`).FindStringSubmatch(nav); current == nil || current[1] != want {
+			t.Errorf("%s is at %q, want %q", target, current, want)
+		}
+	}
+	if _, page := d.post("root", "/new", filled()...); !strings.Contains(page, `aria-current="true">Yours<`) {
+		t.Error("the page with the secret is nowhere")
+	}
 }
 
 // A form that is sent again, by a page that is loaded anew, makes no second secret.

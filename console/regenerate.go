@@ -36,7 +36,7 @@ func (c *call) askRegenerate() error {
 }
 
 func (c *call) renewPage(t *token.Token, f *form) error {
-	return c.page(f.status(), "regenerate", page{Title: "New secret for “" + t.Name + "”", Body: renewForm{f, c.row(t), c.lifetimeForm(f)}})
+	return c.page(f.status(), "regenerate", page{Title: "New secret for “" + t.Name + "”", Here: "list", Body: renewForm{f, c.row(t), c.lifetimeForm(f)}})
 }
 
 // happened says how a token has come to be what it is.

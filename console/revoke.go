@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 )
@@ -12,11 +13,12 @@ type question struct {
 	Button string
 	Action string            // where the answer goes, from the page
 	Back   string            // where no answer goes, from the root
+	Here   string            // the entry of the navigation; "": that of the visitor's own tokens
 	Fields map[string]string // sent with the answer
 }
 
 func (c *call) ask(q question) error {
-	return c.page(http.StatusOK, "confirm", page{Title: q.Title, Body: q})
+	return c.page(http.StatusOK, "confirm", page{Title: q.Title, Here: cmp.Or(q.Here, "list"), Body: q})
 }
 
 // askRevoke asks whether a token is to be revoked.
@@ -25,14 +27,16 @@ func (c *call) askRevoke() error {
 	if err != nil {
 		return err
 	}
+	here := ""
 	words := []string{"Whatever uses it is turned away from that moment on."}
 	if t.Owner == c.visitor.Owner {
 		words = append(words, "Its name, permissions and history stay. You can bring it back later with a new secret, but never with this one.")
 	} else {
+		here = "everyone"
 		words = append(words, "It belongs to "+t.Owner+", who can see that you revoked it.")
 	}
 	return c.ask(question{
-		Title: "Revoke “" + t.Name + "”?", Words: words, Button: "Revoke token", Action: "revoke", Back: "tokens/" + t.ID,
+		Title: "Revoke “" + t.Name + "”?", Words: words, Button: "Revoke token", Action: "revoke", Back: "tokens/" + t.ID, Here: here,
 	})
 }
 
@@ -76,7 +80,7 @@ func (c *call) askRevokeOwner() error {
 	owner := c.param("owner")
 	return c.ask(question{
 		Title: "Revoke all tokens of “" + owner + "”?", Button: "Revoke all tokens", Action: "revoke", Fields: map[string]string{"owner": owner},
-		Back: "everyone?" + url.Values{"owner": {owner}}.Encode(),
+		Here: "everyone", Back: "everyone?" + url.Values{"owner": {owner}}.Encode(),
 		Words: []string{
 			"Whatever uses one of them is turned away from that moment on.",
 			"The tokens stay listed. " + owner + " can make new ones; to stop that, disable the owner on the command line.",

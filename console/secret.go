@@ -46,7 +46,7 @@ func (c *call) makeSecret(f *form, again func(*form) error, title string, create
 		return again(f)
 	}
 	sent.tokenID = t.ID
-	return c.page(http.StatusOK, "secret", page{Title: title, Body: struct {
+	return c.page(http.StatusOK, "secret", page{Title: title, Here: "list", Body: struct {
 		row
 		Secret string
 	}{c.row(t), secret}})
@@ -55,7 +55,7 @@ func (c *call) makeSecret(f *form, again func(*form) error, title string, create
 // sentAlready answers a form that has made a secret before: a browser sends it again for
 // a second click, and where the page with the secret is loaded again.
 func (c *call) sentAlready(tokenID string) error {
-	return c.page(http.StatusConflict, "error", page{Title: "Sent already", Body: errorBody{
+	return c.page(http.StatusConflict, "error", page{Title: "Sent already", Here: "list", Body: errorBody{
 		Words:   "This form has been sent already, and its secret was the answer to that. If you did not see it, open the token and make a new one.",
 		TokenID: tokenID,
 	}})

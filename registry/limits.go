@@ -35,6 +35,15 @@ func (a *Account) mayCreate(ctx context.Context, owner string, grants []token.Gr
 	return o.MaxTokens, a.registry.withinCeiling(o, grants)
 }
 
+// Full reports whether the owner who asks has as many tokens as max_tokens allows, so
+// that Create is refused.
+func (a *Account) Full(ctx context.Context) (bool, error) {
+	if a.owner == nil || a.owner.MaxTokens == 0 {
+		return false, nil
+	}
+	return a.registry.hasMore(ctx, a.by.Name, a.owner.MaxTokens-1)
+}
+
 // mayWiden reports whether the account may let a token do more than it does: to make it
 // wider, longer-lived or alive again is as good as to make another. It returns the
 // owner's record as it is now; nil for an operator.

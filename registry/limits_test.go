@@ -313,3 +313,24 @@ func TestImmutableGrants(t *testing.T) {
 	}
 	d.took(t, Updated, Regenerated, Revoked)
 }
+
+func TestFull(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	full := func() bool {
+		t.Helper()
+		full, err := d.account(t, "alice", false).Full(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return full
+	}
+	d.create(t, NewToken{Owner: "alice"})
+	equal(t, "without a limit", full(), false)
+	for most, want := range map[int]bool{1: true, 2: false} {
+		if _, err := d.SetOwner(t.Context(), cli, "alice", OwnerChanges{MaxTokens: &most}); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "full", full(), want)
+	}
+}

@@ -67,6 +67,9 @@ func TestLooks(t *testing.T) {
 		strings.Repeat("y", 500), strings.Repeat("z", 200)))
 	s.create("dave", "deploy", `,"grants":[{"spaces":["*"],"scopes":["stories:write"]}]`)
 
+	s.create("bob", "the only one", `,"full":true`)
+	s.limit("bob", "--scope", "stories:read", "--space", "1", "--space", "2", "--max-tokens", "1")
+
 	open := `document.querySelectorAll('details').forEach(d => d.open = true)`
 	for _, p := range []struct {
 		name, owner, path string
@@ -79,6 +82,10 @@ func TestLooks(t *testing.T) {
 		{"everyone-long-words", "root", "/everyone?owner=carol", nil},
 		{"list-nothing-found", "erin", "/?q=nothing", nil},
 		{"new", "erin", "/new", nil},
+		{"new-limited", "bob", "/new", func(b *tab) {
+			b.sees("You have as many tokens as you may have.", "Your account is limited to these: 1, 2.")
+			b.fill("spaces", "1") // which is shown
+		}},
 		{"new-everything", "erin", "/new", func(b *tab) { b.click("Everything") }},
 		{"new-mistakes", "erin", "/new", func(b *tab) {
 			b.click("Only these")

@@ -26,6 +26,7 @@ type site struct {
 	t       *testing.T
 	console string // its URL
 	gate    string // the URL of what is behind the gate
+	admin   string // the address of the admin endpoint
 
 	mu      sync.Mutex
 	log     bytes.Buffer
@@ -110,7 +111,7 @@ func start(t *testing.T, store string) *site {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, console: "http://127.0.0.1:" + console, gate: "http://127.0.0.1:" + gate}
+	s := &site{t: t, console: "http://127.0.0.1:" + console, gate: "http://127.0.0.1:" + gate, admin: "unix/" + dir + "/admin.sock"}
 	cmd := exec.Command(binary, "run", "--config", file, "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config")
 	cmd.Stdout, cmd.Stderr = s, s
@@ -264,6 +265,15 @@ func (s *site) call(owner, method, path, body string, answer any) {
 		if err := json.Unmarshal(b, answer); err != nil {
 			s.t.Fatalf("%s %s: %s: %v", method, path, b, err)
 		}
+	}
+}
+
+// limit limits an owner, as an operator does on the command line.
+func (s *site) limit(owner string, options ...string) {
+	s.t.Helper()
+	args := append([]string{"owner", "set", owner, "--address", s.admin}, options...)
+	if out, err := exec.Command(binary, args...).CombinedOutput(); err != nil {
+		s.t.Fatalf("owner set %s: %v\n%s", owner, err, out)
 	}
 }
 
