@@ -244,6 +244,8 @@ func (g *grantForm) read() (grant token.Grant, full bool) {
 		g.fail("spaces", "All spaces is chosen, and single spaces are listed. Choose one of the two.")
 	case g.Value("where") == "all", g.Value("where") == "" && !g.Choose && len(grant.Spaces) == 0:
 		grant.Spaces = []string{token.All}
+	case len(grant.Spaces) == 0 && g.Within != nil:
+		g.fail("spaces", "Say in which spaces the token works.")
 	case len(grant.Spaces) == 0:
 		g.fail("spaces", "Say in which spaces the token works: list some, or choose all.")
 	}

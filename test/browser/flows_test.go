@@ -387,9 +387,43 @@ func TestPressedTwice(t *testing.T) {
 	b.click("All spaces")
 	evaluate[any](b, `(() => { const b = document.querySelector('form button'); b.click(); b.click(); })()`)
 	b.secret()
-	var page struct{ Tokens []struct{ Name string } }
-	s.call("alice", "GET", "tokens", "", &page)
-	if fmt.Sprint(page.Tokens) != "[{twice}]" {
-		t.Errorf("made: %v, want one", page.Tokens)
+	if got := s.names("alice"); got != "[{twice}]" {
+		t.Errorf("made: %s, want one", got)
 	}
+	// Loading the page again sends the form again. What is seen then leads to the token.
+	evaluate[any](b, `location.reload()`)
+	b.sees("Sent already")
+	b.check("sent already", desktop)
+	b.click("Open the token")
+	b.sees("twice", "New secret")
+	if got := s.names("alice"); got != "[{twice}]" {
+		t.Errorf("after loading the page again: %s, want one", got)
+	}
+}
+
+// names are those of an owner's tokens.
+func (s *site) names(owner string) string {
+	s.t.Helper()
+	var page struct{ Tokens []struct{ Name string } }
+	s.call(owner, "GET", "tokens", "", &page)
+	return fmt.Sprint(page.Tokens)
+}
+
+// What was filled in outlives a store that doesn't answer.
+func TestStoreIsAway(t *testing.T) {
+	s := start(t, "redis")
+	b := s.open(t, "alice")
+	b.visit("/new")
+	b.fill("name", "patient")
+	b.click("license")
+	b.click("All spaces")
+	back := s.withoutStore()
+	b.click("Create token")
+	b.sees("Not now", "What you have sent is kept on this page")
+	b.check("not now", desktop)
+	b.shoot("not-now")
+	back()
+	b.click("Try again")
+	b.sees("Token created", "patient")
+	b.secret()
 }

@@ -24,9 +24,10 @@ import (
 // with stories:read opens.
 type site struct {
 	t       *testing.T
-	console string // its URL
-	gate    string // the URL of what is behind the gate
-	admin   string // the address of the admin endpoint
+	console string      // its URL
+	gate    string      // the URL of what is behind the gate
+	admin   string      // the address of the admin endpoint
+	store   *os.Process // of the store; nil: it has none of its own
 
 	mu      sync.Mutex
 	log     bytes.Buffer
@@ -86,10 +87,16 @@ const (
 	passwordHash = "$2a$04$Y5YHVP54/ieF3QQi6EqTTeTSn1S4ZS7WUJocP83MhBIWG6Nncei4W"
 )
 
-// stores are what a site can keep its tokens in, by the line of the Caddyfile.
-var stores = map[string]func(*testing.T) string{
-	"embedded": func(t *testing.T) string { return "store embedded " + filepath.Join(t.TempDir(), "tokens.db") },
-	"redis":    func(t *testing.T) string { return "store redis redis://" + startRedis(t) },
+// stores are what a site can keep its tokens in: the line of the Caddyfile, and the
+// process, if there is one.
+var stores = map[string]func(*testing.T) (string, *os.Process){
+	"embedded": func(t *testing.T) (string, *os.Process) {
+		return "store embedded " + filepath.Join(t.TempDir(), "tokens.db"), nil
+	},
+	"redis": func(t *testing.T) (string, *os.Process) {
+		address, process := startRedis(t)
+		return "store redis redis://" + address, process
+	},
 }
 
 // start starts a site, and ends it with the test.
@@ -105,13 +112,14 @@ func start(t *testing.T, store string) *site {
 		lines = append(lines, name+" "+passwordHash)
 	}
 	console, gate := freePort(t), freePort(t)
-	text := strings.NewReplacer("{$DIR}", dir, "{$STORE}", stores[store](t), "{$CONSOLE}", console, "{$GATE}", gate,
+	line, process := stores[store](t)
+	text := strings.NewReplacer("{$DIR}", dir, "{$STORE}", line, "{$CONSOLE}", console, "{$GATE}", gate,
 		"{$ACCOUNTS}", strings.Join(lines, "\n\t\t")).Replace(caddyfile)
 	file := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, console: "http://127.0.0.1:" + console, gate: "http://127.0.0.1:" + gate, admin: "unix/" + dir + "/admin.sock"}
+	s := &site{t: t, console: "http://127.0.0.1:" + console, gate: "http://127.0.0.1:" + gate, admin: "unix/" + dir + "/admin.sock", store: process}
 	cmd := exec.Command(binary, "run", "--config", file, "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config")
 	cmd.Stdout, cmd.Stderr = s, s
@@ -126,8 +134,9 @@ func start(t *testing.T, store string) *site {
 	return s
 }
 
-// startRedis starts a redis-server, ends it with the test, and returns its address.
-func startRedis(t *testing.T) string {
+// startRedis starts a redis-server, ends it with the test, and returns its address and
+// its process.
+func startRedis(t *testing.T) (string, *os.Process) {
 	t.Helper()
 	port := freePort(t)
 	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "")
@@ -138,7 +147,7 @@ func startRedis(t *testing.T) string {
 		}
 		return err == nil
 	})
-	return "127.0.0.1:" + port
+	return "127.0.0.1:" + port, cmd.Process
 }
 
 // launch starts a process, waits until it is ready, and ends it with the test.
@@ -266,6 +275,17 @@ func (s *site) call(owner, method, path, body string, answer any) {
 			s.t.Fatalf("%s %s: %s: %v", method, path, b, err)
 		}
 	}
+}
+
+// withoutStore has the store stand still until the test calls what it returns, or ends.
+func (s *site) withoutStore() (back func()) {
+	s.t.Helper()
+	if err := s.store.Signal(syscall.SIGSTOP); err != nil {
+		s.t.Fatal(err)
+	}
+	back = func() { s.store.Signal(syscall.SIGCONT) }
+	s.t.Cleanup(back)
+	return back
 }
 
 // limit limits an owner, as an operator does on the command line.
