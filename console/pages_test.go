@@ -346,6 +346,10 @@ func TestSpacesOfLimitedOwner(t *testing.T) {
 		}
 		form := d.get("alice", "/new")
 		says(t, form, row.only)
+		_, form = d.post("alice", "/new", filled("spaces", "")...)
+		if got := strings.Contains(form, "or choose all"); got != row.all {
+			t.Errorf("%v: without any, all are offered: %t", row.most, got)
+		}
 		if got := strings.Contains(form, "All spaces"); got != row.all {
 			t.Errorf("%v: all spaces are offered: %t", row.most, got)
 		}
