@@ -39,7 +39,7 @@ func asInvalid(err error) error {
 	if err == nil {
 		return nil
 	}
-	return invalid("%v", err)
+	return invalid("%w", err)
 }
 
 func notFound(format string, args ...any) error {

@@ -169,11 +169,11 @@ func overtaken(seen, from, to *token.Token) error {
 	switch {
 	case seen == nil:
 	case from.Name != to.Name && from.Name != seen.Name:
-		return conflict("name: has been changed meanwhile")
+		return refuseField(ErrConflict, "name", "has been changed meanwhile")
 	case from.Description != to.Description && from.Description != seen.Description:
-		return conflict("description: has been changed meanwhile")
+		return refuseField(ErrConflict, "description", "has been changed meanwhile")
 	case !slices.Equal(from.AllowedIPs, to.AllowedIPs) && !slices.Equal(from.AllowedIPs, seen.AllowedIPs):
-		return conflict("allowed_ips: have been changed meanwhile")
+		return refuseField(ErrConflict, "allowed_ips", "have been changed meanwhile")
 	}
 	return nil
 }
