@@ -24,9 +24,11 @@ func policyExplainCommand() *cobra.Command {
 request needs; with --token or --secret-stdin, which ask the running server for
 the token, it says what that token would be answered.
 
-The policy is that of the configuration file; without one, and without a
-Caddyfile in the current directory, that of the running server. The URL is a path,
-or a whole URL where several sites use patgate.`,
+The policy is that of the configuration file; without one, that of the running
+server, if --address names it or there is no Caddyfile in the current directory.
+The answer says which it was: a running server may have another policy than the
+file, and other environment variables. The URL is a path, or a whole URL where
+several sites use patgate.`,
 		Example: `  patgate policy explain GET /v1/spaces/1/stories
   patgate policy explain POST /v1/spaces/1/stories --token 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate policy explain GET https://api.example.com/v1/spaces/1/stories --header 'X-Space: 7' --json`,
@@ -39,7 +41,7 @@ or a whole URL where several sites use patgate.`,
 	cmd.Flags().StringVar(&in.Site, "site", "", "`HOST` of the site that is meant, or the place of its gate as in Caddyfile:3, where the URL doesn't say")
 	secretStdin := cmd.Flags().Bool("secret-stdin", false, "judge it as if it carried the secret read from standard input")
 	headers := cmd.Flags().StringArray("header", nil, "a `HEADER` of the request, as in 'X-Space: 7'")
-	address := cmd.Flags().String("address", "", "`ADDRESS` of the running server's admin endpoint, which is asked for the token")
+	address := cmd.Flags().String("address", "", "`ADDRESS` of the running server's admin endpoint, which is asked for the token and, without --config, judges by its own policy")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) (err error) {
 		if err := oneOf(cmd, "token", "secret-stdin"); err != nil {
@@ -64,7 +66,7 @@ or a whole URL where several sites use patgate.`,
 			}
 		}
 		flags := cmd.Flags()
-		if _, err := os.Stat("Caddyfile"); err == nil && !flags.Changed("config") {
+		if _, err := os.Stat("Caddyfile"); err == nil && !flags.Changed("config") && *address == "" {
 			if err := flags.Set("config", "Caddyfile"); err != nil { // it says where the running server is, too
 				return err
 			}
@@ -103,10 +105,12 @@ func explainRunning(cmd *cobra.Command, address string, in explainRequest) (e ex
 	if err != nil {
 		return e, err
 	}
-	if err := admin.call(cmd.Context(), http.MethodPost, apiPath("explain"), in, &e); err != nil {
-		return e, fmt.Errorf("there is no Caddyfile here, so the running server is asked: %w", err)
+	err = admin.call(cmd.Context(), http.MethodPost, apiPath("explain"), in, &e)
+	if err != nil && address == "" {
+		err = fmt.Errorf("there is no Caddyfile here, so the running server is asked: %w", err)
 	}
-	return e, nil
+	e.Policy = &policySource{Server: admin.address}
+	return e, err
 }
 
 // explainFile judges by a configuration file. Only the token is the running
@@ -129,7 +133,30 @@ func explainFile(cmd *cobra.Command, read func() (*configuration, error), addres
 			return e, err
 		}
 	}
-	return s.gate.explain(&q), nil
+	e = s.gate.explain(&q)
+	e.Policy = &policySource{File: flagValue(cmd, "config")}
+	return e, nil
+}
+
+// policySource says whose policy a request was judged by: that of a configuration file,
+// or of the running server.
+type policySource struct {
+	File   string `json:"file,omitempty"`   // - is standard input
+	Server string `json:"server,omitempty"` // the address of its admin endpoint
+}
+
+// words says it for people. Beside a token of the running server, the file's policy is
+// easily taken for that server's.
+func (p *policySource) words(ofToken bool) string {
+	switch {
+	case p == nil:
+		return ""
+	case p.Server != "":
+		return "of the server at " + p.Server
+	case ofToken:
+		return "of the file " + p.File + "; --address has the running server judge by its own"
+	}
+	return "of the file " + p.File
 }
 
 // lookUp gets a token and its owner from the running server, by the token's id
@@ -166,7 +193,8 @@ func printExplanation(w io.Writer, in explainRequest, e explanation) {
 	for _, h := range e.Headers {
 		fields = append(fields, field{"  with", h})
 	}
-	fields = append(fields, field{"  removed", strings.Join(e.Removed, ", ")}, field{"  from", in.Address}, field{"path", e.Path})
+	fields = append(fields, field{"  removed", strings.Join(e.Removed, ", ")}, field{"  from", in.Address},
+		field{"policy", e.Policy.words(in.Token != "" || in.Secret != "")}, field{"path", e.Path})
 	if r := e.Route; r != nil {
 		needs := r.Require
 		if r.Optional {

@@ -29,6 +29,8 @@ type explanation struct {
 	Request string   `json:"request"`
 	Headers []string `json:"headers,omitempty"`
 	Removed []string `json:"removed,omitempty"`
+	// Policy is whose it was; nil: the one that was asked for it.
+	Policy *policySource `json:"policy,omitempty"`
 
 	policy.Explanation
 	Token *token.View  `json:"token"` // null: judged without one

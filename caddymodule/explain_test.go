@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -254,6 +255,48 @@ func TestExplainAsksWhereTheCaddyfileSays(t *testing.T) {
 		if err != nil || len(asked) != 1 || !strings.Contains(out, "forward") {
 			t.Errorf("explain %v: %v %s asks for %q and prints\n%s", flags, err, stderr, asked, out)
 		}
+	}
+}
+
+// What explain says is of no use to one who takes a file's policy for that of the running
+// server. Only the server knows its own, and the environment that it runs in.
+func TestExplainSaysWhosePolicy(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path)
+		if r.URL.Path == "/patgate/explain" {
+			io.WriteString(w, `{"request":"GET /a","decision":"scope_missing","status":403}`)
+			return
+		}
+		io.WriteString(w, `{"id":"abc","status":"active","grants":[]}`)
+	}))
+	defer server.Close()
+	address := server.Listener.Addr().String()
+	t.Chdir(t.TempDir())
+	caddyfile := "{\n\tadmin " + address + "\n}\nhttp://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n"
+	if err := os.WriteFile("Caddyfile", []byte(caddyfile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const ofFile, hint = "of the file Caddyfile", "; --address has the running server judge by its own"
+	for _, row := range []struct{ args, policy, source, decision, asked string }{
+		{"", ofFile, `{"file":"Caddyfile"}`, "token_missing", ""},
+		{"--token abc", ofFile + hint, `{"file":"Caddyfile"}`, "forward", "/patgate/tokens/abc"},
+		{"--token abc --config Caddyfile --address " + address, ofFile + hint, `{"file":"Caddyfile"}`, "forward", "/patgate/tokens/abc"},
+		{"--token abc --address " + address, "of the server at " + address, `{"server":"` + address + `"}`, "scope_missing", "/patgate/explain"},
+		{"--address " + address, "of the server at " + address, `{"server":"` + address + `"}`, "scope_missing", "/patgate/explain"},
+	} {
+		asked = nil
+		args := append([]string{"explain", "GET", "/a"}, strings.Fields(row.args)...)
+		out, stderr, err := runPolicy(t, args...)
+		if err != nil || !regexp.MustCompile(`(?m)^policy +`+regexp.QuoteMeta(row.policy)+`$`).MatchString(out) || !strings.Contains(out, "  "+row.decision) || strings.Join(asked, " ") != row.asked {
+			t.Errorf("explain %s: %v %s asks for %q and prints\n%s\nwant the policy %s, %s", row.args, err, stderr, asked, out, row.policy, row.decision)
+		}
+		if out, stderr, err = runPolicy(t, append(args, "--json")...); err != nil || !strings.Contains(out, `"policy":`+row.source) {
+			t.Errorf("explain %s --json: %v %s\n%s\nwant %s", row.args, err, stderr, out, row.source)
+		}
+	}
+	if _, stderr, _ := runPolicy(t, "explain", "GET", "/a", "--address", "localhost:1"); strings.Contains(stderr, "Caddyfile") || !strings.Contains(stderr, "localhost:1") {
+		t.Errorf("without a server: %s", stderr)
 	}
 }
 
