@@ -341,7 +341,9 @@ func testAdminEnd(s *adminServer) {
 
 	for _, body := range []string{"{}", `{"owner":""}`, `{"ids":[]}`, fmt.Sprintf(`{"owner":"ender","ids":[%q]}`, one)} {
 		want[rest.Problem](s, 400, "POST", "tokens/revoke", body)
+		want[rest.Problem](s, 400, "POST", "tokens/delete", body)
 	}
+	want[rest.Problem](s, 404, "POST", "tokens/delete", fmt.Sprintf(`{"ids":[%q,"unknown"]}`, two)) // and two stays
 	for _, query := range []string{"", "?owner=", "?id=", "?owner=ender&id=" + one, "?owner=ender&owner=alice", "?Owner=ender"} {
 		want[rest.Problem](s, 400, "DELETE", "tokens"+query, "")
 	}

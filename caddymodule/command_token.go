@@ -206,14 +206,10 @@ time.`,
 	}
 	owner, wait := ownerFlag(cmd, "revoke"), waitFlag(cmd)
 	return askingCommand(cmd, func(a *asking, ids []string) error {
-		chosen := map[string]any{"ids": ids}
-		if owner := changed(cmd, "owner", owner); owner != nil {
-			chosen = map[string]any{"owner": *owner}
-		}
 		if err := checkIDs(ids...); err != nil {
 			return err
 		}
-		err := ask(a, http.MethodPost, apiPath("tokens", "revoke")+"?"+wait().Encode(), chosen, func(w io.Writer, r rest.Revocation) {
+		err := ask(a, http.MethodPost, apiPath("tokens", "revoke")+"?"+wait().Encode(), chosenTokens(ids, owner), func(w io.Writer, r rest.Revocation) {
 			printEnded(w, "revoked", r.Revoked, r.Gateways)
 		})
 		return howFar(a.ctx(), err, unanswered)
@@ -231,16 +227,10 @@ unknown, none is deleted. To keep a record of what was there, revoke instead.`,
 	}
 	owner, wait := ownerFlag(cmd, "delete"), waitFlag(cmd)
 	return askingCommand(cmd, func(a *asking, ids []string) error {
-		chosen := wait()
-		if owner := changed(cmd, "owner", owner); owner != nil {
-			chosen.Set("owner", *owner)
-		} else {
-			chosen["id"] = ids
-		}
 		if err := checkIDs(ids...); err != nil {
 			return err
 		}
-		err := ask(a, http.MethodDelete, apiPath("tokens")+"?"+chosen.Encode(), nil, func(w io.Writer, d rest.Deletion) {
+		err := ask(a, http.MethodPost, apiPath("tokens", "delete")+"?"+wait().Encode(), chosenTokens(ids, owner), func(w io.Writer, d rest.Deletion) {
 			printEnded(w, "deleted", d.Deleted, d.Gateways)
 		})
 		if len(ids) > 0 { // which are unknown then
@@ -280,6 +270,14 @@ func ownerFlag(cmd *cobra.Command, do string) *string {
 		return nil
 	}
 	return owner
+}
+
+// chosenTokens says which tokens are to end: those with the ids, or all of the owner's.
+func chosenTokens(ids []string, owner *string) map[string]any {
+	if len(ids) > 0 {
+		return map[string]any{"ids": ids}
+	}
+	return map[string]any{"owner": *owner}
 }
 
 // printEnded says which tokens have ended, and who knows.

@@ -168,6 +168,7 @@ func TestAPIAsDescribed(t *testing.T) {
 	d.ask("alice", "POST", at+"/revoke", "", 200)
 	d.Acknowledged = known
 	d.ask("alice", "DELETE", "/api/tokens?id="+made.Token.ID, "", 200)
+	d.ask("alice", "POST", "/api/tokens/delete", `{"owner":"alice"}`, 200)
 	d.ask("bob", "DELETE", "/api/tokens/"+other.Token.ID, "", 200)
 
 	d.ask("alice", "GET", at, "", 404)
@@ -266,6 +267,9 @@ func TestAPIOfOthers(t *testing.T) {
 		{"root", "POST", "/api/tokens", `{"name":"x","owner":"alice"}`, 403},
 		{"root", "DELETE", "/api/tokens?owner=alice", "", 403},
 		{"root", "DELETE", "/api/tokens?id=" + own.ID + "&id=" + made.ID, "", 403}, // and neither is deleted
+		{"bob", "POST", "/api/tokens/delete", `{"owner":"alice"}`, 403},
+		{"root", "POST", "/api/tokens/delete", `{"owner":"alice"}`, 403},
+		{"root", "POST", "/api/tokens/delete", `{"ids":["` + own.ID + `","` + made.ID + `"]}`, 403},
 		{"root", "DELETE", "/api/tokens?owner=root", "", 200},
 		{"root", "GET", "/api/tokens/" + made.ID, "", 200},
 		{"bob", "GET", "/api/tokens?owner=bob", "", 200},

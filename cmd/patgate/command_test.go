@@ -378,7 +378,15 @@ func TestTokenListAndEnd(t *testing.T) {
 	if p.succeed(t, "a-secret-of-another-system-a", "token", "verify"); p.try(t, "a-secret-of-another-system-0", "token", "verify").exit != 1 {
 		t.Error("token verify knows a secret that was never there")
 	}
-	p.succeed(t, "", "token", "delete", "--owner", "bulk")
+
+	// More ids than a URL has room for.
+	ids := slices.Repeat(gone.Deleted, 3)
+	if o := p.try(t, "", append([]string{"token", "delete", "unknown"}, ids...)...); o.exit != 1 || o.stderr != "patgate token delete: token unknown: not found\n" {
+		t.Errorf("token delete of many, one of them unknown: %+v", o)
+	}
+	if p.asked(t, &gone, append([]string{"token", "delete"}, ids...)...); len(gone.Deleted) != imported {
+		t.Errorf("token delete of %d ids deletes %d tokens, want %d", len(ids), len(gone.Deleted), imported)
+	}
 
 	// The table.
 	var made []string

@@ -37,6 +37,7 @@ var TokenRoutes = []TokenRoute{
 	{"POST", "/tokens", "", false, (*Call).create},
 	{"DELETE", "/tokens", "owner id+", true, (*Call).deleteMany},
 	{"POST", "/tokens/revoke", "", true, (*Call).revokeMany},
+	{"POST", "/tokens/delete", "", true, (*Call).deleteChosen}, // more ids than a URL has room for
 	{"GET", "/tokens/{id}", "", false, (*Call).show},
 	{"PATCH", "/tokens/{id}", "", false, (*Call).update},
 	{"DELETE", "/tokens/{id}", "", true, (*Call).delete},
@@ -209,14 +210,19 @@ func (c *chosen) check(how string) error {
 	return nil
 }
 
+// chosenInBody reads which tokens are to be ended.
+func (c *Call) chosenInBody() (which chosen, err error) {
+	if err := c.Decode(&which); err != nil {
+		return which, err
+	}
+	return which, which.check("owner or ids")
+}
+
 // revokeMany revokes several tokens: those of an owner, or those with the ids
 // given, all of which must be there.
 func (c *Call) revokeMany() (any, error) {
-	var which chosen
-	if err := c.Decode(&which); err != nil {
-		return nil, err
-	}
-	if err := which.check("owner or ids"); err != nil {
+	which, err := c.chosenInBody()
+	if err != nil {
 		return nil, err
 	}
 	if which.Owner != nil {
@@ -232,7 +238,16 @@ func (c *Call) delete() (any, error) {
 	return c.deleted(c.Account.Delete(c.R.Context(), c.id()))
 }
 
-// deleteMany deletes several tokens, chosen as in revokeMany.
+// deleteChosen deletes several tokens, chosen as in revokeMany.
+func (c *Call) deleteChosen() (any, error) {
+	which, err := c.chosenInBody()
+	if err != nil {
+		return nil, err
+	}
+	return c.deleteAll(which)
+}
+
+// deleteMany is deleteChosen for clients that say in the query what they choose.
 func (c *Call) deleteMany() (any, error) {
 	if err := c.NoBody(); err != nil {
 		return nil, err
@@ -241,6 +256,10 @@ func (c *Call) deleteMany() (any, error) {
 	if err := which.check("with the query parameter owner, or with id, which may be repeated"); err != nil {
 		return nil, err
 	}
+	return c.deleteAll(which)
+}
+
+func (c *Call) deleteAll(which chosen) (any, error) {
 	if which.Owner != nil {
 		return c.deleted(c.Account.DeleteOwnerTokens(c.R.Context(), *which.Owner))
 	}
