@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/patgate/patgate/internal/spelling"
 )
 
 // methodSet is a set of methods. HEAD is in it for GET's sake unless listed.
@@ -88,6 +90,31 @@ func validMethod(m string) bool {
 		}
 	}
 	return true
+}
+
+// registeredMethods are those of IANA's registry that may pass, the most frequent first.
+var registeredMethods = []string{
+	"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "QUERY",
+	"ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL",
+	"MKREDIRECTREF", "MKWORKSPACE", "MOVE", "ORDERPATCH", "PROPFIND", "PROPPATCH", "REBIND", "REPORT", "SEARCH", "UNBIND", "UNCHECKOUT", "UNLINK",
+	"UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
+}
+
+// misspeltMethod says what a method is probably mistaken for, or returns "". Many that
+// aren't registered are in use (PURGE, LIST).
+func misspeltMethod(m string) string {
+	switch {
+	case m == "ALL" || m == "ANY":
+		return "is a method of that name; * stands for all"
+	case slices.Contains(registeredMethods, m):
+		return ""
+	}
+	for _, registered := range registeredMethods {
+		if spelling.ShortSlip(m, registered) {
+			return "looks like the method " + registered
+		}
+	}
+	return ""
 }
 
 // passableMethod reports whether requests with this method may pass at all.

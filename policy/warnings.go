@@ -42,6 +42,7 @@ const (
 	WarnQueryToken  = "token_in_query"
 	WarnUnused      = "unused_scope"
 	WarnMisspelt    = "misspelt_scope"
+	WarnMethod      = "misspelt_method"
 	WarnParameter   = "literal_like_parameter" // :id and <id> are parameters elsewhere
 	WarnUncovered   = "operation_without_route"
 	WarnUnknown     = "route_without_operation"
@@ -75,6 +76,7 @@ func (w *warnings) add(at, kind, text string) {
 // of warns of a policy alone, but for its scopes.
 func (w *warnings) of(p *Policy) {
 	w.ofSettings(p)
+	w.ofMethods(p)
 	w.ofRoutes(p)
 	w.ofLiterals(p)
 }
@@ -93,6 +95,20 @@ func (w *warnings) ofSettings(p *Policy) {
 	for _, c := range p.credentials {
 		if c.Kind == Query {
 			w.add(p.at, WarnQueryToken, "token_from "+c.String()+": tokens in URLs end up in logs, histories and referrers")
+		}
+	}
+}
+
+// ofMethods warns of methods that nobody sends, probably: requests with the one that was
+// meant are on another route, or on none.
+func (w *warnings) ofMethods(p *Policy) {
+	said := map[string]bool{}
+	for _, r := range p.routes {
+		for _, m := range r.Methods {
+			if meant := misspeltMethod(m); meant != "" && !said[m] {
+				said[m] = true
+				w.add(r.At, WarnMethod, r.name()+": "+m+" "+meant)
+			}
 		}
 	}
 }

@@ -52,6 +52,13 @@ func TestWarnings(t *testing.T) {
 		{"on one that asks for as much", "GET /{x} write\nGET /a/* read", ""},
 		{"on none", "GET /a/* read", ""},
 
+		// Methods that nobody sends.
+		{"methods mistyped", "DELTE,PSOT /a read\nGET,GTE /b any\nPUTT,PROFIND /c any\nDELTE /d any",
+			"1 misspelt_method route DELTE,PSOT /a: DELTE looks like the method DELETE\n1 misspelt_method PSOT looks like the method POST\n2 misspelt_method GTE looks like the method GET\n3 misspelt_method PUTT looks like the method PUT\n3 misspelt_method PROFIND looks like the method PROPFIND"},
+		{"for all methods", "ALL,ANY /a any", "1 misspelt_method ALL is a method of that name; * stands for all\n1 misspelt_method ANY"},
+		{"methods of one API", "PURGE,LIST,BAN,NOTIFY,SUBSCRIBE,M-SEARCH,UPSERT,IMPORT,REMOVE /a any", ""},
+		{"registered methods", "GET,HEAD,PUT,UPDATE,BIND,REBIND,UNBIND,LINK,LOCK,UNLINK,UNLOCK,PROPFIND,PROPPATCH,CHECKOUT,UNCHECKOUT,ACL /a any", ""},
+
 		// Segments that differ in case only.
 		{"literals alike", "GET /a/Users any\nPOST /a/users any", "2 literals_alike users and Users"},
 		{"in other places", "GET /a/Users any\nPOST /b/users any", ""},

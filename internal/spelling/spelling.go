@@ -53,9 +53,13 @@ func distance(a, b string) int {
 
 // Slip reports whether two names differ by no more than a slip of the pen: one
 // letter that is wrong, missing, too many, or in the other case, or two
-// that changed places. Names with different digits are different names.
-func Slip(a, b string) bool {
-	if a == b || min(len(a), len(b)) < 4 || max(len(a), len(b))-min(len(a), len(b)) > 1 {
+// that changed places. Names with different digits are different names, and so are
+// those of less than four letters.
+func Slip(a, b string) bool { return min(len(a), len(b)) >= 4 && ShortSlip(a, b) }
+
+// ShortSlip is Slip for names that may be short.
+func ShortSlip(a, b string) bool {
+	if a == b || max(len(a), len(b))-min(len(a), len(b)) > 1 {
 		return false
 	}
 	x, y := apart(a, b)

@@ -48,4 +48,12 @@ func TestSlip(t *testing.T) {
 			t.Errorf("Slip(%q, %q) = %v, want %v both ways", row.a, row.b, !row.want, row.want)
 		}
 	}
+	for _, row := range []struct {
+		a, b string
+		want bool
+	}{{"GTE", "GET", true}, {"GE", "GET", true}, {"GETT", "GET", true}, {"GET", "GET", false}, {"PUT", "GET", false}} {
+		if ShortSlip(row.a, row.b) != row.want || ShortSlip(row.b, row.a) != row.want {
+			t.Errorf("ShortSlip(%q, %q) = %v, want %v both ways", row.a, row.b, !row.want, row.want)
+		}
+	}
 }
