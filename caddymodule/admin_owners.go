@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -39,11 +40,7 @@ func ownerView(o *token.Owner) *token.Owner {
 }
 
 func showOwner(c *adminCall) (any, error) {
-	return viewOwner(c.registry.Owner(c.R.Context(), c.R.PathValue("id")))
-}
-
-// viewOwner is the answer with an owner.
-func viewOwner(o *token.Owner, err error) (any, error) {
+	o, err := c.registry.Owner(c.R.Context(), c.R.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +67,30 @@ func setOwner(c *adminCall) (any, error) {
 	if in.ID != nil && *in.ID != id {
 		return nil, rest.Refuse(http.StatusBadRequest, "id: %q isn't the owner of the path, %q; a record keeps its id", *in.ID, id)
 	}
-	return viewOwner(c.registry.SetOwner(c.R.Context(), c.by, id, in.OwnerChanges))
+	o, err := c.registry.SetOwner(c.R.Context(), c.by, id, in.OwnerChanges)
+	if err != nil {
+		return nil, err
+	}
+	return ownerSet{*ownerView(o), c.ownerWarnings(o)}, nil
+}
+
+// ownerSet is the answer with an owner's record that was changed or made.
+type ownerSet struct {
+	token.Owner
+	Warnings []string `json:"warnings,omitempty"` // of what was hardly meant
+}
+
+// ownerWarnings says so where a disabled owner is perhaps another than was meant: nothing
+// was known of this one before, and there is nothing that it disables.
+func (c *adminCall) ownerWarnings(o *token.Owner) []string {
+	if o.Enabled || !o.CreatedAt.Equal(o.UpdatedAt) {
+		return nil
+	}
+	tokens, _, err := c.Account.List(c.R.Context(), registry.Query{Owner: &o.ID, Limit: 1})
+	if err != nil || len(tokens) > 0 { // the record is there all the same
+		return nil
+	}
+	return []string{fmt.Sprintf("owner %q had no record and has no tokens: so far, this disables nothing", o.ID)}
 }
 
 func deleteOwner(c *adminCall) (any, error) {

@@ -80,12 +80,17 @@ func (a *asking) askSecret(path string, in any) error {
 		id := made.Token.ID
 		return fmt.Errorf("the secret of token %s is lost, for it can't be shown: %w; make another with \"patgate token regenerate %s\"", id, err, id)
 	}
-	for _, warning := range made.Warnings {
-		if !a.json { // where they are in the answer
-			fmt.Fprintln(a.cmd.ErrOrStderr(), "note:", warning)
-		}
+	if !a.json { // where they are in the answer
+		a.note(made.Warnings)
 	}
 	return nil
+}
+
+// note prints warnings, beside the answer.
+func (a *asking) note(warnings []string) {
+	for _, warning := range warnings {
+		fmt.Fprintln(a.cmd.ErrOrStderr(), "note:", warning)
+	}
 }
 
 // madeSecret is the answer to what makes a secret, with the text that it was read from.

@@ -69,7 +69,10 @@ nothing was ever said, all is allowed. --full lifts the limit.`,
 		if err := notWithFull(cmd, "scope", "space"); err != nil {
 			return err
 		}
-		return ask(a, http.MethodPut, apiPath("owners", args[0]), changes, printOwner)
+		return ask(a, http.MethodPut, apiPath("owners", args[0]), changes, func(w io.Writer, set ownerSet) {
+			printOwner(w, set.Owner)
+			a.note(set.Warnings)
+		})
 	})
 }
 

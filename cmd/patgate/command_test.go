@@ -264,6 +264,7 @@ func TestSecretUnread(t *testing.T) {
 func TestTokenOfDisabledOwner(t *testing.T) {
 	t.Parallel()
 	p := newTokenServer(t)
+	p.succeed(t, "", "owner", "set", "alice")
 	p.succeed(t, "", "owner", "set", "alice", "--disable")
 	const note = "owner \"alice\" is disabled: the token doesn't work"
 	if o := p.try(t, "", "token", "create", "--name", "n", "--owner", "alice", "--full"); o.exit != 0 || o.stderr != "note: "+note+"\n" {
@@ -273,6 +274,27 @@ func TestTokenOfDisabledOwner(t *testing.T) {
 	if p.asked(t, &warned, "token", "create", "--name", "n", "--owner", "alice", "--full"); !slices.Equal(warned.Warnings, []string{note}) {
 		t.Errorf("token create --json for a disabled owner warns %q", warned.Warnings)
 	}
+}
+
+// Who disables an owner by a name that is mistyped is told that nothing was disabled.
+func TestDisabledNobody(t *testing.T) {
+	t.Parallel()
+	p := newTokenServer(t)
+	p.succeed(t, "", "token", "create", "--name", "n", "--owner", "alice", "--full")
+	const note = "owner \"alcie\" had no record and has no tokens: so far, this disables nothing"
+	if o := p.try(t, "", "owner", "set", "alcie", "--disable"); o.exit != 0 || o.stderr != "note: "+note+"\n" || !strings.Contains(o.stdout, "alcie") {
+		t.Errorf("owner set --disable of an owner without tokens: %+v, want the note %s", o, note)
+	}
+	var warned struct {
+		ID       string
+		Warnings []string
+	}
+	if p.asked(t, &warned, "owner", "set", "alcie", "--disable"); warned.ID != "alcie" || !slices.Equal(warned.Warnings, []string{note}) {
+		t.Errorf("owner set --json warns %+v", warned)
+	}
+	p.succeed(t, "", "owner", "set", "bob", "--max-tokens", "3") // a record that is made beforehand
+	p.succeed(t, "", "owner", "set", "bob", "--disable")
+	p.succeed(t, "", "owner", "set", "alice", "--disable")
 }
 
 // A backup of the running server's store is a store, with all that was in it.
