@@ -21,6 +21,9 @@ type serverStatus struct {
 	Rejections rejectionStatus `json:"rejections"`
 	// Reporting is how many routes are in report mode.
 	Reporting int `json:"reporting_routes"`
+	// PepperChanged is since when the store is used with another pepper than before, as
+	// far as this process knows; absent: it isn't.
+	PepperChanged *time.Time `json:"pepper_changed_at,omitempty"`
 }
 
 // storeStatus is the state of the store. Where it can't be asked, it says only
@@ -111,6 +114,8 @@ func showStatus(c *adminCall) (any, error) {
 		Cache:      cacheStatusOf(c.open.cache),
 		Rejections: c.app.hub.rejections.status(),
 		Reporting:  c.app.reporting(),
+
+		PepperChanged: c.open.pepperChanged(),
 	}, nil
 }
 

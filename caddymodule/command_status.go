@@ -43,6 +43,9 @@ func printStatus(w io.Writer, s serverStatus) {
 			field{"holds", counted(s.Store.Tokens, "token") + ", " + counted(s.Store.Owners, "owner")},
 			field{"changes", fmt.Sprint(s.Store.Position)})
 	}
+	if s.PepperChanged != nil {
+		fields = append(fields, field{"pepper", "CHANGED " + moment(s.PepperChanged, now) + ": tokens made with the one before are unknown"})
+	}
 	if s.Reporting > 0 {
 		fields = append(fields, field{"report mode", counted(s.Reporting, "route") + " in it: what would be rejected there is forwarded"})
 	}

@@ -44,6 +44,7 @@ type openStore struct {
 	lookout *lookout
 	streams *streams
 	keeper  *keeper
+	pepper  atomic.Pointer[pepperChange] // nil: as it was
 }
 
 func newHub(s source, o cache.Options) *hub {
@@ -134,7 +135,7 @@ func (t *openStore) apply(a *App) {
 	t.cache.Apply(o)
 	t.limiter.Apply(a.UnknownTokenLimit.tokens(), a.UnknownTokenLimit.window())
 	t.keeper.apply(a)
-	go a.comparePepper(a.ctx, t.store)
+	go a.comparePepper(a.ctx, t)
 }
 
 // Destruct closes the store when no configuration uses it any more.

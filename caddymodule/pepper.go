@@ -13,14 +13,14 @@ import (
 // comparePepper says so where a store was used with another pepper before: none of the
 // tokens made with that one is found with this one, and all are answered 401. It tries
 // until the store can be asked, or ctx ends.
-func (a *App) comparePepper(ctx context.Context, s store.Store) {
+func (a *App) comparePepper(ctx context.Context, t *openStore) {
 	digest := a.rules.Hasher.Digest("which pepper is this?") // of no secret: they have no blanks
 	mark := digest[:8]
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
-		before, err := s.Mark(ctx, "pepper", mark)
+		before, err := t.store.Mark(ctx, "pepper", mark)
 		if err == nil {
-			if before != nil && !bytes.Equal(before, mark) {
-				a.sayOtherPepper(ctx, s)
+			if before != nil && !bytes.Equal(before, mark) && a.sayOtherPepper(ctx, t.store) {
+				t.notePepper(before, mark)
 			}
 			return
 		}
@@ -32,11 +32,37 @@ func (a *App) comparePepper(ctx context.Context, s store.Store) {
 	}
 }
 
-func (a *App) sayOtherPepper(ctx context.Context, s store.Store) {
+// sayOtherPepper says so, unless there are no tokens that it could matter to.
+func (a *App) sayOtherPepper(ctx context.Context, s store.Store) bool {
 	status, err := s.Status(ctx)
 	if err == nil && status.Tokens == 0 {
-		return
+		return false
 	}
 	a.logger.Error("TOKENS ARE ANSWERED 401: this store was used with another pepper before, and tokens that were made with it are unknown with this one; "+
 		"give all gateways of a store the same", zap.String("store", status.Location), zap.Int("tokens", status.Tokens))
+	return true
+}
+
+// pepperChange is that a store was used with another pepper before.
+type pepperChange struct {
+	from []byte // the mark of that one
+	at   time.Time
+}
+
+// notePepper keeps for the status that the pepper isn't what it was, until it is again.
+func (t *openStore) notePepper(before, mark []byte) {
+	switch was := t.pepper.Load(); {
+	case was == nil:
+		t.pepper.Store(&pepperChange{before, wireTime(time.Now())})
+	case bytes.Equal(was.from, mark):
+		t.pepper.Store(nil)
+	}
+}
+
+// pepperChanged returns when that was found; nil: it wasn't.
+func (t *openStore) pepperChanged() *time.Time {
+	if change := t.pepper.Load(); change != nil {
+		return &change.at
+	}
+	return nil
 }

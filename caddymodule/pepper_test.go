@@ -96,3 +96,19 @@ func TestPlainSecrets(t *testing.T) {
 		}
 	}
 }
+
+// The status says that the pepper isn't what it was, until it is that again.
+func TestPepperInStatus(t *testing.T) {
+	open := new(openStore)
+	for _, step := range []struct {
+		before, mark string
+		changed      bool
+	}{{"a", "b", true}, {"b", "c", true}, {"c", "a", false}, {"a", "b", true}} {
+		open.notePepper([]byte(step.before), []byte(step.mark))
+		var out strings.Builder
+		printStatus(&out, serverStatus{PepperChanged: open.pepperChanged()})
+		if strings.Contains(out.String(), "\npepper ") != step.changed || strings.Contains(out.String(), "CHANGED") != step.changed {
+			t.Errorf("with %s after %s, status prints\n%s", step.mark, step.before, &out)
+		}
+	}
+}

@@ -190,6 +190,13 @@ func TestOtherPepper(t *testing.T) {
 		if got := g.send(t, request{target: "/x", header: []string{"Authorization: Bearer " + g.secret("T")}}).verdict(); (got == "forward") != (pepper == "") {
 			t.Errorf("pepper %q: %s", pepper, got)
 		}
+		await(t, "the status to say whether it is another pepper", func() bool {
+			var status struct {
+				Since *time.Time `json:"pepper_changed_at"`
+			}
+			g.call(t, "GET", "/patgate/status", "", &status)
+			return (status.Since != nil) == (pepper != "")
+		})
 	}
 	if n := strings.Count(g.log.String(), said); n != 2 {
 		t.Errorf("said %d times, want twice", n)
