@@ -112,9 +112,11 @@ func listWords(noun string, list []string) string {
 	case slices.Contains(list, token.All):
 		return "all " + noun + "s"
 	case len(list) == 1:
-		return noun + " " + list[0]
+		noun += " "
+	default:
+		noun += "s "
 	}
-	return noun + "s " + strings.Join(list, ", ")
+	return noun + token.JoinIDs(list)
 }
 
 // grantsWords writes all grants, on one line.

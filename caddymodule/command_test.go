@@ -226,6 +226,7 @@ func TestGrantWords(t *testing.T) {
 		{token.Grant{Spaces: []string{"1"}, Scopes: []string{"a", "b:*"}, Resources: []string{"*"}}, "a b:* in space 1"},
 		{token.Grant{Spaces: []string{"1", "2"}, Scopes: []string{"*"}, Resources: []string{"7"}}, "every scope in spaces 1, 2 on resource 7"},
 		{token.Grant{Spaces: []string{"*"}, Resources: []string{"7", "8"}}, "no scope in all spaces on resources 7, 8"},
+		{token.Grant{Spaces: []string{"1,2", "3"}, Scopes: []string{"a"}, Resources: []string{"7,8"}}, `a in spaces "1,2", 3 on resource "7,8"`},
 	} {
 		if got := grantWords(test.grant); got != test.want {
 			t.Errorf("grantWords(%v) = %q, want %q", test.grant, got, test.want)

@@ -129,15 +129,30 @@ func (r *Registry) withinCeiling(o *token.Owner, grants []token.Grant) error {
 	return nil
 }
 
-// Warnings say why a token that an operator makes can't do what it says: its owner's
-// record limits operators in nothing else.
+// Warnings say why a token that an operator makes can't do what it says, for its owner's
+// record limits operators in nothing else, or what was meant.
 func (a *Account) Warnings(ctx context.Context, t *token.Token) (warnings []string) {
-	if a.owner != nil || t.Owner == "" {
+	if a.owner != nil {
 		return nil
+	}
+	for _, g := range t.Grants {
+		for _, ids := range []struct {
+			noun string
+			list []string
+		}{{"space", g.Spaces}, {"resource", g.Resources}} {
+			for _, id := range ids.list {
+				if strings.Contains(id, ",") {
+					warnings = append(warnings, fmt.Sprintf("%s %q is one %[1]s with a comma in its id; to grant several, give each by itself", ids.noun, id))
+				}
+			}
+		}
+	}
+	if t.Owner == "" {
+		return warnings
 	}
 	o, err := a.registry.ownerRecord(ctx, t.Owner)
 	if err != nil {
-		return nil // the token is there all the same, and its secret must be shown
+		return warnings // the token is there all the same, and its secret must be shown
 	}
 	if !o.Enabled {
 		warnings = append(warnings, fmt.Sprintf("owner %q is disabled: the token doesn't work", o.ID))

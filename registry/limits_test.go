@@ -34,8 +34,18 @@ func TestOperatorsAreWarned(t *testing.T) {
 		equal(t, "warnings", d.Operator(cli).Warnings(ctx, made), c.want)
 		equal(t, "warnings of a token without an owner", d.Operator(cli).Warnings(ctx, free), nil)
 	}
+	several := NewToken{Grants: []token.Grant{{Spaces: list("1,2 3"), Scopes: list("a:read"), Resources: list("7 8,9")}}}
+	commas := []string{
+		`space "1,2" is one space with a comma in its id; to grant several, give each by itself`,
+		`resource "8,9" is one resource with a comma in its id; to grant several, give each by itself`,
+	}
+	bare, _ := d.create(t, several)
+	equal(t, "warnings of commas", d.Operator(cli).Warnings(ctx, bare), commas)
+	several.Owner = "bob"
+	owned, _ := d.create(t, several)
 	d.store.fail = func(string) error { return errDown }
 	equal(t, "warnings without a store", d.Operator(cli).Warnings(ctx, made), nil)
+	equal(t, "warnings of commas, without a store", d.Operator(cli).Warnings(ctx, owned), commas)
 }
 
 func TestOwnersStayBelowTheirCeiling(t *testing.T) {
