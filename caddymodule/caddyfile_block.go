@@ -143,8 +143,17 @@ func (b *block) unknown(possible []setting) error {
 	for _, s := range possible {
 		names = append(names, s.name)
 	}
-	return b.Errf("unknown word %q: want one of %s", b.Val(), strings.Join(names, ", "))
+	hint := ""
+	if slices.Contains(wordsBehind, b.Val()) {
+		hint = "; is a } missing before it?"
+	}
+	return b.Errf("unknown word %q: want one of %s%s", b.Val(), strings.Join(names, ", "), hint)
 }
+
+// wordsBehind are those that often stand behind a block: most are Caddy's directives.
+var wordsBehind = strings.Fields(`abort acme_server basic_auth bind encode error file_server forward_auth group handle handle_errors handle_path
+	header intercept invoke log log_append log_name log_skip map method metrics patgate patgate_authorize patgate_console patgate_health
+	php_fastcgi redir request_body request_header respond reverse_proxy rewrite root route templates tls tracing try_files uri vars`)
 
 // opens reports whether the current word opens a block. A word that takes one
 // has read it, so this is where none belongs.

@@ -45,6 +45,8 @@ func TestSiteMistakes(t *testing.T) {
 		// words
 		{"tokenfrom bearer", `unknown word "tokenfrom": ` + wantSite + ", at Caddyfile:3"},
 		{"optional", `unknown word "optional": ` + wantSite + ", at Caddyfile:3"},
+		{"reverse_proxy a:1", `unknown word "reverse_proxy": ` + wantSite + "; is a } missing before it?, at Caddyfile:3"},
+		{"route GET /a any {\noptional\nroute GET /b any", `unknown word "route": ` + wantRoute + "; is a } missing before it?, at Caddyfile:5"},
 		{"error_body", `error_body "": want problem, error, message, message_code, or a media type and a template, at Caddyfile:3`},
 		{"error_body json x", `error_body: "json" is no media type; want one such as application/json, or problem, error, message, message_code, at Caddyfile:3`},
 		{"error_body text/plain {message}", "error_body: {message} stands for nothing; want {status}, {title}, {reason}, {detail}, {type}, {required_scope} or {space}, at Caddyfile:3"},
@@ -168,7 +170,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"route GET /a any {\noptional\noptional\n}", "optional: is set already on line 4, at Caddyfile:5"},
 		{"route GET /a any {\nspace none\nspace none\n}", "space: is set already on line 4, at Caddyfile:5"},
 		{"route GET /a any {\nrealm a\n}", `unknown word "realm": ` + wantRoute + ", at Caddyfile:4"},
-		{"route GET /a any {\nroute GET /b any\n}", `unknown word "route": ` + wantRoute + ", at Caddyfile:4"},
+		{"route GET /a any {\nroute GET /b any\n}", `unknown word "route": ` + wantRoute + "; is a } missing before it?, at Caddyfile:4"},
 		{"route GET /a any {\nspace none {\n}\n}", "unexpected block, at Caddyfile:4"},
 		{"group", "group: a value is missing, at Caddyfile:3"},
 		{"group a {\n}", `Caddyfile:3: group "a": want a path prefix that begins with /, without a query`},
