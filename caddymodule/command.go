@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/patgate/patgate/internal/spelling"
 	"github.com/patgate/patgate/token"
 )
 
@@ -93,7 +94,7 @@ func adopt(cmd *cobra.Command) {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fail(cmd, usageError(flagError(err)))
+		return fail(cmd, usageError(flagError(cmd, err)))
 	})
 	if cmd.HasSubCommands() && cmd.RunE == nil {
 		cmd.RunE = run(chooseCommand)
@@ -130,7 +131,7 @@ func chooseCommand(cmd *cobra.Command, args []string) error {
 		}
 	}
 	if len(args) > 0 {
-		return usageErrorf("there is no command %q here; there are %s", args[0], strings.Join(names, ", "))
+		return usageErrorf("there is no command %q here; there are %s%s", args[0], strings.Join(names, ", "), spelling.Suggest(args[0], names))
 	}
 	return usageErrorf("say which command: %s", strings.Join(names, ", "))
 }

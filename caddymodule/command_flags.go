@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/patgate/patgate/internal/rest"
+	"github.com/patgate/patgate/internal/spelling"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
@@ -187,8 +188,15 @@ func (f *checkedFlag) Set(s string) error {
 // Type implements pflag.Value.
 func (f *checkedFlag) Type() string { return f.name }
 
-// flagError says what a flag wants where its value is none.
-func flagError(err error) error {
+// flagError says what a flag wants where its value is none, and which one was perhaps meant
+// where there is no such flag.
+func flagError(cmd *cobra.Command, err error) error {
+	if unknown := new(pflag.NotExistError); errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		meant := spelling.Suggest(unknown.GetSpecifiedName(), names)
+		return fmt.Errorf("%w%s", err, strings.Replace(meant, "mean ", "mean --", 1))
+	}
 	invalid := new(pflag.InvalidValueError)
 	if !errors.As(err, &invalid) {
 		return err

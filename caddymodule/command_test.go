@@ -137,6 +137,15 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// A command that is mistyped is answered by the one that is most like it.
+func TestMistypedCommand(t *testing.T) {
+	for word, want := range map[string]string{"lst": "; did you mean list? (see", "nothing-like-it": "verify (see"} {
+		if _, stderr, err := told(t, "", "token", word); err == nil || !strings.Contains(stderr, want) {
+			t.Errorf("token %s: %v, %q, want %q", word, err, stderr, want)
+		}
+	}
+}
+
 // What is wrong with a flag is said in an operator's words.
 func TestFlagErrors(t *testing.T) {
 	for arg, want := range map[string]string{
@@ -166,6 +175,8 @@ func TestFlagErrors(t *testing.T) {
 		"--from=10.0.0.0/8,::1": `--from "10.0.0.0/8,::1": want an address or a range such as 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32`,
 		"--from=10.0.0.0/8":     "",
 		"--no-such=1":           "unknown flag: --no-such",
+		"--limt=1":              "unknown flag: --limt; did you mean --limit?",
+		"-x":                    "unknown shorthand flag: 'x' in -x",
 		"--limit":               "flag needs an argument: --limit",
 		"--limit=1":             "",
 	} {

@@ -669,7 +669,8 @@ func TestRefusals(t *testing.T) {
 		{[]string{"token", secret}, 2, `no command "pat_REDACTED"`},
 		{[]string{"token", "list", "--" + secret}, 2, "unknown flag: --pat_REDACTED"},
 		{[]string{secret}, 2, "patgate pat_REDACTED: there is no such command"},
-		{[]string{"tokn", "list"}, 2, "patgate tokn: there is no such command"},
+		{[]string{"tokn", "list"}, 2, "patgate tokn: there is no such command; did you mean token? (see"},
+		{[]string{"nothing-like-it"}, 2, "patgate nothing-like-it: there is no such command (see"},
 		{[]string{"upgrade"}, 1, "patgate upgrade: only Caddy's own builds are replaced this way"},
 	} {
 		o := p.try(t, "", test.args...)

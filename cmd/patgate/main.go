@@ -3,6 +3,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/patgate/patgate/caddymodule"
+	"github.com/patgate/patgate/internal/spelling"
 	"github.com/patgate/patgate/token"
 )
 
@@ -48,7 +50,8 @@ func main() {
 		os.Exit(1)
 	}
 	if name := unknownCommand(os.Args[1:]); name != "" {
-		fmt.Fprintf(os.Stderr, "patgate %s: there is no such command (see patgate --help)\n", token.Masked(name))
+		fmt.Fprintf(os.Stderr, "patgate %s: there is no such command%s (see patgate --help)\n", token.Masked(name),
+			spelling.Suggest(name, slices.Sorted(maps.Keys(caddycmd.Commands()))))
 		os.Exit(2)
 	}
 	caddycmd.Main()
