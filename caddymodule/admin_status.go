@@ -19,7 +19,8 @@ type serverStatus struct {
 	Feed       *feedStatus     `json:"feed"` // null: no other process changes the store
 	Cache      cacheStatus     `json:"cache"`
 	Rejections rejectionStatus `json:"rejections"`
-	// Reporting is how many routes are in report mode.
+	// Reporting is how many routes are in report mode; what no route of a gate matches
+	// counts as one.
 	Reporting int `json:"reporting_routes"`
 	// PepperChanged is since when the store is used with another pepper than before, as
 	// far as this process knows; absent: it isn't.
@@ -119,7 +120,7 @@ func showStatus(c *adminCall) (any, error) {
 	}, nil
 }
 
-// reporting returns how many routes of all gates are in report mode.
+// reporting returns how many routes of all gates are in report mode, defaults included.
 func (a *App) reporting() (n int) {
 	for _, gate := range a.allGates() {
 		n += gate.policy.Reporting()

@@ -47,7 +47,7 @@ func printStatus(w io.Writer, s serverStatus) {
 		fields = append(fields, field{"pepper", "CHANGED " + moment(s.PepperChanged, now) + ": tokens made with the one before are unknown"})
 	}
 	if s.Reporting > 0 {
-		fields = append(fields, field{"report mode", counted(s.Reporting, "route") + " in it: what would be rejected there is forwarded"})
+		fields = append(fields, field{"report mode", counted(s.Reporting, "route") + " in it, defaults counted, too: what would be rejected there is forwarded"})
 	}
 	printSheet(w, append(fields,
 		field{"feed", feedText(s.Feed, now)},

@@ -246,3 +246,12 @@ func heap() int {
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc)
 }
+
+// The status says what it counts: policy check doesn't count defaults among the routes.
+func TestReportModeInStatus(t *testing.T) {
+	var out strings.Builder
+	printStatus(&out, serverStatus{Reporting: 7})
+	if want := "7 routes in it, defaults counted, too: "; !strings.Contains(out.String(), want) {
+		t.Errorf("status prints\n%s\nwant %s", &out, want)
+	}
+}
