@@ -25,7 +25,8 @@ without a catalog, scopes that look like others, or like never and public, misty
 methods that look like registered ones, mistyped, or like a word for all;
 segments that differ only in case; literals like :id, which other routers take for
 parameters; tokens taken from URLs; sites whose signed identities nothing tells
-apart; a label of the host as space or resource on a site for every host.
+apart; a label of the host as space or resource on a site for every host; a time
+until which unknown tokens were forwarded, and that is over.
 
 The routes of each server are followed as requests would follow them. Warned of are:
 a gate that no request comes to, because what stands before it answers; one behind

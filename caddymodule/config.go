@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -173,6 +174,7 @@ const (
 	warnAudience = "same_audience" // of signed identities
 	warnAnyHost  = "label_of_any_host"
 	warnPlain    = "plain_secret"
+	warnOver     = "unknown_token_over"
 )
 
 // check returns warnings of what is probably a mistake, but for the policies.
@@ -187,6 +189,11 @@ func (c *configuration) check() (warnings []policy.Warning) {
 		if r := s.gate.policy.ByHost(); r != nil && len(s.Hosts) == 0 {
 			warn(cmp.Or(r.At, s.gate.At), warnAnyHost, r.String()+
 				" is in the space or about the resource that a label of the host names, and this site is for every host: in one with more labels, frameworks take another label for it; name the hosts, as in *.api.example.com")
+		}
+	}
+	for _, s := range c.sites {
+		if s.gate.forwardingOver(time.Now()) {
+			warn(s.gate.At, warnOver, "unknown_token forward until "+s.gate.UnknownTokenUntil+": that time is over, and unknown tokens are rejected")
 		}
 	}
 	warnings = append(warnings, caddyroutes.Check(c.servers)...)

@@ -90,6 +90,8 @@ func TestCheckConfiguration(t *testing.T) {
 		{site("", "request_header X-Patgate-Owner x"), "FILE:2: warning: request_header behind this gate sets X-Patgate-Owner, "},
 		{site("identity_headers signed", "request_header X-Patgate-Identity x"), "FILE:2: warning: request_header behind this gate sets X-Patgate-Identity, "},
 		{site("identity_headers off", "request_header X-Patgate-Owner x"), ""},
+		{site("unknown_token forward until 2020-02-29", ""), "FILE:2: warning: unknown_token forward until 2020-02-29: that time is over, "},
+		{site("unknown_token forward until 2999-02-28", ""), ""},
 		{asJSON, ""},
 	} {
 		file := writeFile(t, "config", row.text)

@@ -64,7 +64,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if err := h.compile(h.app.catalog); err != nil {
 		return err
 	}
-	if !h.unknownUntil.IsZero() && h.unknownUntil.Before(time.Now()) {
+	if h.forwardingOver(time.Now()) {
 		ctx.Logger().Warn("unknown tokens are rejected again: the time of unknown_token is over", zap.String("until", h.UnknownTokenUntil))
 	}
 	if n := h.policy.Reporting(); n > 0 {
@@ -110,6 +110,11 @@ func (h *Handler) compile(catalog *policy.Catalog) (err error) {
 		}
 	}
 	return h.nameHeaders()
+}
+
+// forwardingOver reports whether unknown tokens were forwarded until a time that has come.
+func (h *Handler) forwardingOver(now time.Time) bool {
+	return !h.unknownUntil.IsZero() && !now.Before(h.unknownUntil)
 }
 
 func parseUntil(s string) (time.Time, error) {
