@@ -73,7 +73,7 @@ func TestUpgradingNotices(t *testing.T) {
 	}
 	before := routes(caddyfile)
 	for _, change := range [][2]string{
-		{"/v1/me  any", "/v1/me  public"},
+		{"/v1/me any", "/v1/me public"},
 		{"default deny", "default any"},
 		{"PUT,DELETE", "PUT"},
 		{"/{space} {", "/{space} {\n\t\t\tspace token"},
