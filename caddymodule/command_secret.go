@@ -21,6 +21,7 @@ func readSecret(cmd *cobra.Command) (string, error) {
 		_, err := io.Copy(w, in)
 		return err
 	}
+	// Ctrl-D doesn't end what term reads from it.
 	if terminal := int(os.Stdin.Fd()); cmd.InOrStdin() == os.Stdin && term.IsTerminal(terminal) {
 		before, err := term.GetState(terminal)
 		if err != nil {
@@ -30,7 +31,7 @@ func readSecret(cmd *cobra.Command) (string, error) {
 			_ = term.Restore(terminal, before) // an interrupted read leaves it mute
 			fmt.Fprintln(cmd.ErrOrStderr())
 		}()
-		fmt.Fprint(cmd.ErrOrStderr(), "Secret (not shown): ")
+		fmt.Fprint(cmd.ErrOrStderr(), "Secret (not shown; Ctrl-C to end): ")
 		read = func(w io.Writer) error {
 			text, err := term.ReadPassword(terminal)
 			w.Write(text)
