@@ -116,7 +116,18 @@ func listWords(noun string, list []string) string {
 	default:
 		noun += "s "
 	}
-	return noun + token.JoinIDs(list)
+	return noun + joinIDs(list)
+}
+
+// joinIDs writes ids as a list for people. One that looks like several is quoted.
+func joinIDs(ids []string) string {
+	shown := slices.Clone(ids)
+	for i, id := range ids {
+		if strings.ContainsAny(id, `,"`) {
+			shown[i] = strconv.Quote(id)
+		}
+	}
+	return strings.Join(shown, ", ")
 }
 
 // grantsWords writes all grants, on one line.

@@ -157,8 +157,9 @@ func jsonKeys(t reflect.Type) (keys []string) {
 			keys = append(keys, jsonKeys(f.Type)...)
 			continue
 		}
-		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		keys = append(keys, key)
+		if key, _, _ := strings.Cut(f.Tag.Get("json"), ","); key != "-" {
+			keys = append(keys, key)
+		}
 	}
 	return keys
 }

@@ -2,9 +2,6 @@ package token
 
 import (
 	"net/netip"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -71,15 +68,4 @@ func ViewGrants(grants []Grant) []Grant {
 		}
 	}
 	return view
-}
-
-// JoinIDs writes ids as a list for people. One that looks like several is quoted.
-func JoinIDs(ids []string) string {
-	shown := slices.Clone(ids)
-	for i, id := range ids {
-		if strings.ContainsAny(id, `,"`) {
-			shown[i] = strconv.Quote(id)
-		}
-	}
-	return strings.Join(shown, ", ")
 }
