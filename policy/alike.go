@@ -199,16 +199,16 @@ func foldSegment(s string) string {
 }
 
 // resembles reports whether a segment that the partial parameter doesn't match is
-// one to some server.
+// one to some server, perhaps with an empty value.
 func (p *partial) resembles(text string) bool {
 	before, after, alike := p.before, p.after, alike
 	if !isASCII(text) || !isASCII(before) || !isASCII(after) {
 		before, after, text, alike = foldSegment(before), foldSegment(after), foldSegment(text), begins
 	}
-	if len(text) <= len(before)+len(after) || !alike(text[:len(before)], before, false) {
+	if len(text) < len(before)+len(after) || !alike(text[:len(before)], before, false) {
 		return false
 	}
-	for i := len(before) + 1; i+len(after) <= len(text); i++ {
+	for i := len(before); i+len(after) <= len(text); i++ {
 		if alike(text[i:], after, true) {
 			return true
 		}
@@ -217,10 +217,10 @@ func (p *partial) resembles(text string) bool {
 }
 
 // nearlyMatches reports whether the partial parameter matches the segment but for
-// its case and punctuation.
+// its case and punctuation, or with an empty value.
 func (p *partial) nearlyMatches(text string) bool {
 	i := len(text) - len(p.after)
-	return i > len(p.before) && beginsAlike(text, p.before) && beginsAlike(text[i:], p.after)
+	return i >= len(p.before) && beginsAlike(text, p.before) && beginsAlike(text[i:], p.after)
 }
 
 // marks notes which literals follow the node, so that node.resembles is quick.

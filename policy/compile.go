@@ -156,6 +156,14 @@ func (p *Policy) finish() {
 		r.beside = p.tree.beside(r)
 	}
 	p.tree.finish()
+	p.mounts = map[string]bool{}
+	p.tree.each(func(n *node) {
+		for _, e := range n.edges {
+			if len(e.to.tails)+len(e.to.edges)+len(e.to.partial) > 0 || e.to.parameter != nil {
+				p.mounts[e.literal] = true
+			}
+		}
+	})
 }
 
 func validRealm(s string) bool {

@@ -46,14 +46,22 @@ func (m *Match) lacks(who string, r Reason) string {
 		return who + " is not granted for all spaces"
 	case r == ResourceNotGranted && m.Route.resource.kind == fromNone:
 		return who + " is granted for some resources only, and there is none here"
-	case r == SpaceNotGranted && m.Route.space.undotted(m.Space) != m.Space:
-		return who + " has no grant for the space both with the dot at its end and without it, which are the same to some servers"
-	case r == ResourceNotGranted && m.Route.resource.undotted(m.Resource) != m.Resource:
-		return who + " has no grant for the resource both with the dot at its end and without it, which are the same to some servers"
+	case r == SpaceNotGranted && m.Route.space.shortened(m.Space) != m.Space:
+		return who + " has no grant for the space both with the " + ending(m.Space) + " at its end and without it, which are the same to some servers"
+	case r == ResourceNotGranted && m.Route.resource.shortened(m.Resource) != m.Resource:
+		return who + " has no grant for the resource both with the " + ending(m.Resource) + " at its end and without it, which are the same to some servers"
 	case who == theToken:
 		return "" // the reason says it
 	}
 	return who + strings.TrimPrefix(r.Detail(), theToken)
+}
+
+// ending says what the value of a source is shortened by.
+func ending(value string) string {
+	if strings.HasSuffix(value, "/") {
+		return "slash"
+	}
+	return "dot"
 }
 
 // Serves says whether the token is any good at this time and from this address,
@@ -204,9 +212,13 @@ func (m *Match) coversResource(g *token.Grant) bool {
 }
 
 // coversValue reports whether a sorted list names the value found at a source, in each way
-// in which servers read it: with the dot at its end, and without.
+// in which servers read it: with the dot or slash at its end, and without.
 func coversValue(sorted []string, s *source, value string) bool {
-	return covers(sorted, value) && (!strings.HasSuffix(value, ".") || covers(sorted, s.undotted(value)))
+	if !covers(sorted, value) {
+		return false
+	}
+	short := s.shortened(value)
+	return len(short) == len(value) || covers(sorted, short)
 }
 
 // HeldScopes returns the scopes that the token holds in the request's space, on

@@ -311,7 +311,7 @@ func TestGrantsForNamesThatEndInADot(t *testing.T) {
 		r.Space, r.Resource = space, resource
 		return r
 	}
-	p := compile(t, Config{Routes: []RouteConfig{at("GET /zones/{zone} read", "", "path.zone"), at("GET /s/{space}/{zone} read", "", "path.zone"), at("GET /s/{space}/Main read", "", ""), at("GET /q/{x} read", "query.s", ""), at("GET /v/{zone}:x read", "", "path.zone"), at("GET /o/{space} read", "", "")}})
+	p := compile(t, Config{Routes: []RouteConfig{at("GET /zones/{zone} read", "", "path.zone"), at("GET /s/{space}/{zone} read", "", "path.zone"), at("GET /s/{space}/Main read", "", ""), at("GET /q/{x} read", "query.s", ""), at("GET /v/{zone}:x read", "", "path.zone"), at("GET /o/{space} read", "", ""), at("GET /t/{path...} read", "", "path.path")}})
 	long := "a,b,c,d,e,f,g,h,low.corp."
 	for _, c := range []struct {
 		target string
@@ -335,6 +335,12 @@ func TestGrantsForNamesThatEndInADot(t *testing.T) {
 		{"GET /o/acme.", grants("acme. read *"), SpaceNotGranted},
 		{"GET /o/acme.", grants("acme read *"), SpaceNotGranted},
 		{"GET /o/acme.", grants("acme.,acme read *"), Forward},
+		{"GET /t/a/b", grants("* read a/b"), Forward},
+		{"GET /t/a/b/", grants("* read a/b"), ResourceNotGranted},
+		{"GET /t/a/b/", grants("* read a/b/"), ResourceNotGranted},
+		{"GET /t/a/b/", grants("* read a/b,a/b/"), Forward},
+		{"GET /t/a/b/", grants("* read *"), Forward},
+		{"GET /s/a/b/", grants("a read b"), Forward}, // a segment, which ends there
 		{"GET /q/x?s=a.", grants("a. read *"), Forward}, // the query's, which nobody cuts
 		{"GET /v/a.:x", grants("* read a."), Forward},   // it isn't the segment's end
 	} {

@@ -74,6 +74,20 @@ func (p *pathText) at(s *source) string {
 	return p.segment(s.segment)
 }
 
+// rawAt is at for the path as it stands in the request.
+func (p *pathText) rawAt(s *source) string {
+	segment, rest := "", p.raw[1:]
+	for i := 0; ; i++ {
+		if i == s.segment && s.tail {
+			return rest
+		}
+		segment, rest, _ = strings.Cut(rest, "/")
+		if i == s.segment {
+			return segment
+		}
+	}
+}
+
 // whole returns the path, decoded, without a slash at its end.
 func (p *pathText) whole() string { return p.text[:p.bounds[p.n]] }
 

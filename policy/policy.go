@@ -22,7 +22,8 @@ type Policy struct {
 	letThrough   []Credential
 	preflight    bool // cors_preflight forward
 	encodedSlash slashes
-	semicolon    bool // semicolon allow
+	mounts       map[string]bool // literals with more behind them: something may be mounted there
+	semicolon    bool            // semicolon allow
 
 	credentials []Credential // all the places where routes take tokens from
 	spaces      bool         // some route is in a space

@@ -250,6 +250,19 @@ func (l *lookup) find(m *Match) (why string) {
 	return why
 }
 
+// escapesValue reports whether the value of a key has a letter or a digit encoded.
+func (m *Match) escapesValue(key string) bool {
+	if strings.IndexByte(m.query, '%') < 0 {
+		return false
+	}
+	for name, value := range parameters(m.query) {
+		if escapesAlnum(value) && unescapeQuery(name) == key {
+			return true
+		}
+	}
+	return false
+}
+
 // queryValue returns the value of a key that must not stand there twice.
 func (m *Match) queryValue(key string) (value, why string) {
 	if why := m.lookUp(key); why != "" {

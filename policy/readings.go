@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,7 @@ const (
 	routesByQuery      = ", for they route by the query"
 	tunnelsMethod      = ", for they take the method from the query"
 	prefersQuery       = ", for they take a parameter of the path from the query"
+	mountsAtEscape     = ", for what is mounted at a path takes what begins so, up to an escape"
 	findsBehindHost    = ", for they look for it behind the eleventh byte of the URL"
 )
 
@@ -242,6 +244,30 @@ func (p *pathText) behindEqualSigns() reading {
 	}
 	decoded.join(segments) // shorter than the path, so within bounds
 	return decoded
+}
+
+// mounted returns the paths that some server (mount of Rails) hands to what is mounted at
+// one of these literals: a segment that begins so ends at its first escape, if it is one
+// that nobody needs, or data.
+func (p *pathText) mounted(mounts map[string]bool) (all []reading) {
+	if strings.IndexByte(p.raw, '%') < 0 {
+		return nil
+	}
+	raw, rest := "", p.raw[1:]
+	for i := range p.n {
+		raw, rest, _ = strings.Cut(rest, "/")
+		end := strings.IndexByte(raw, '%')
+		if end < 0 || !mounts[raw[:end]] || strings.IndexByte(p.segment(i), dataSlash) < 0 && !escapesUnreserved(raw) {
+			continue
+		}
+		segments := p.segments()
+		behind := strings.Split(strings.Trim(withSlashes(segments[i][end:]), "/"), "/")
+		other := reading{rule: mountsAtEscape, piece: segments[i], loose: true}
+		if other.join(slices.Concat(segments[:i], []string{raw[:end]}, behind, segments[i+1:])) {
+			all = append(all, other)
+		}
+	}
+	return all
 }
 
 // withoutDots returns the path without the dots that its segments end in.

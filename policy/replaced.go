@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // otherValue returns why some servers find another value of a parameter of the path than
 // this one, or "": data binding of Spring MVC, and the properties of Laravel's requests,
@@ -35,7 +32,7 @@ func (m *Match) otherValues(key, value string) (all []string, why string) {
 		if odd.tooMany(name) {
 			return nil, "the query has too many names that aren't ASCII"
 		}
-		if strings.LastIndexByte(name, '.') > 0 || !sameKey(name, key) {
+		if hasDot(name) || !sameKey(name, key) {
 			continue
 		}
 		if other = unescapeQuery(other); other != value && !slices.Contains(all, other) && len(all) < maxReadings {
@@ -43,6 +40,17 @@ func (m *Match) otherValues(key, value string) (all []string, why string) {
 		}
 	}
 	return all, ""
+}
+
+// hasDot reports whether a name has a dot in it, behind its first byte and before what ends
+// it to all (space.gt): that of a filter, or of a field within another.
+func hasDot(name string) bool {
+	for i := 1; i < len(name); i++ {
+		if endsKey(name[i]) {
+			return name[i] == '.'
+		}
+	}
+	return false
 }
 
 // isReplaced reports whether the query has another value of a parameter of the path that

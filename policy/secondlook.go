@@ -71,6 +71,7 @@ func (l *look) byOtherPaths() {
 		m.refuse("the path has the names of too many scripts")
 	default:
 		l.by(m.path.readings(m.Route)...)
+		l.by(m.path.mounted(m.policy.mounts)...)
 	}
 }
 
@@ -278,11 +279,15 @@ func (l *look) unlisted(found *Route) bool {
 // escapesUnreserved reports whether a path has a letter, a digit or one of -._ encoded, which
 // no client needs to do (RFC 3986 section 2.3).
 func escapesUnreserved(raw string) bool {
+	return escapes(raw, func(c byte) bool { return isAlnum(c) || c == '-' || c == '.' || c == '_' })
+}
+
+// escapesAlnum reports whether a text has a letter or a digit encoded.
+func escapesAlnum(raw string) bool { return escapes(raw, isAlnum) }
+
+func escapes(raw string, these func(byte) bool) bool {
 	for i := 0; i+2 < len(raw); i++ {
-		if raw[i] != '%' {
-			continue
-		}
-		if c := unhex(raw[i+1])<<4 | unhex(raw[i+2]); isAlnum(c) || c == '-' || c == '.' || c == '_' {
+		if raw[i] == '%' && isHex(raw[i+1]) && isHex(raw[i+2]) && these(unhex(raw[i+1])<<4|unhex(raw[i+2])) {
 			return true
 		}
 	}
@@ -315,7 +320,7 @@ func (l *look) shifts(other *Route) bool {
 			continue
 		}
 		judged, text := l.judged.at(s), l.m.path.at(s)
-		if judged == text || s.undotted(judged) == text { // then a grant has to name both (coversValue)
+		if judged == text || s.shortened(judged) == text { // then a grant has to name both (coversValue)
 			continue
 		}
 		// What is routed before it is decoded is decoded afterwards.

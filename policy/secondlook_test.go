@@ -213,12 +213,37 @@ func TestPathsOfOtherRoutesWithKeysThatStandTwice(t *testing.T) {
 	}
 }
 
+// What is mounted at a path takes segments that begin so, up to an escape, and decodes what
+// follows (Rails). A parameter between literals may be empty.
+func TestSegmentsThatBeginLikeALiteral(t *testing.T) {
+	lines := routes("GET /jobs/{id} read", "GET /jobs/admin admin", "GET /jobs/admin/* admin", "GET /files/* public", "GET /files/private/* never", "GET /files/leaf never",
+		"PATCH /users/{id}:rename admin", "PATCH /users/{id} read", "GET /x/v{n}/y admin", "GET /x/{any}/y read")
+	for _, slash := range []string{"reject", "data"} {
+		p := compile(t, Config{EncodedSlash: slash, Routes: lines}, "read", "admin > read")
+		for target, want := range map[string]Reason{
+			"GET /jobs/admin%73tats": AmbiguousRequest, "GET /jobs/admin%37/x": RouteUnknown, "GET /files/private%37": AmbiguousRequest, "GET /files/private%2D7/x": AmbiguousRequest, "GET /files/private-%37": Forward,
+			"GET /files/privat%65": AmbiguousRequest, "GET /files/leaf%37": Forward, "GET /files/public%37": Forward, "GET /files/private%C3%A9": Forward, "GET /files/private%40x": Forward, "GET /jobs/administrator": TokenMissing,
+			"PATCH /users/:rename": AmbiguousRequest, "PATCH /users/7:rename": TokenMissing, "PATCH /users/7": TokenMissing, "GET /x/v/y": AmbiguousRequest, "GET /x/w/y": TokenMissing,
+		} {
+			if m := p.matched(request(target)); m.Reason != want {
+				t.Errorf("encoded_slash %s, %s: %v (%s), want %v", slash, target, m.Reason, m.Detail, want)
+			}
+		}
+	}
+	p := compile(t, Config{EncodedSlash: "data", Routes: append(lines, routes("GET /@scope/x admin")...)}, "read", "admin > read")
+	for target, want := range map[string]Reason{"GET /jobs/admin%2Fkill%2F7": AmbiguousRequest, "GET /jobs/user%2Fkill": TokenMissing, "GET /files/private%2F7": AmbiguousRequest} {
+		if m := p.matched(request(target)); m.Reason != want {
+			t.Errorf("encoded_slash data, %s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}
+
 // Where encoded delimiters are data, a server that cuts at one must not find more than is
 // asked for; and a name with a slash may be a route of its own (CouchDB).
 func TestDelimitersThatAreDataOnRoutes(t *testing.T) {
 	p := compile(t, Config{EncodedSlash: "data", Routes: routes("PUT /{db}/_design%2F{view} admin", "PUT /{db}/_design/{view} admin", "PUT /{db}/{doc} write", "PUT /x%2Fy/me admin", "PUT /{db}/secret admin", "PUT /users never", "PUT /a%3Fb/{x} admin")}, "write", "admin > write")
 	for path, want := range map[string]string{
-		"/db/_design%2Fapp": "admin", "/db/_design%2fapp": "admin", "/db/_design/app": "admin", "/db/_designer": "write", "/db/_design%2F": "write", "/db/a%2Fb": "write",
+		"/db/_design%2Fapp": "admin", "/db/_design%2fapp": "admin", "/db/_design/app": "admin", "/db/_designer": "write", "/db/_design%2F": "", "/db/a%2Fb": "write",
 		"/x%2Fy/me": "admin", "/x%2Fy/you": "write", "/x/me": "write", "/db/%23a": "write", "/db/a%3Fb": "write", "/a%3Fb/c": "admin", "/db/secret%3Fx": "", "/db/secret%23": "", "/users%3F/x": "", "/users%23x/x": "", "/db/_Design%2Fapp": "",
 	} {
 		m := p.matched(&Request{Method: "PUT", Path: path})

@@ -42,18 +42,21 @@ type source struct {
 // String returns the source as the Caddyfile has it.
 func (s *source) String() string { return s.text }
 
-// undotted returns a value without the dot that it may end in, which some servers drop at
-// the end of a path's segment.
-func (s *source) undotted(value string) string {
-	if s.kind != fromPath || s.after > 0 {
+// shortened returns a value as it is to servers that drop what it ends in: a dot at the end
+// of a path's segment, the slash at the end of the rest of a path.
+func (s *source) shortened(value string) string {
+	switch {
+	case s.kind != fromPath || s.after > 0:
 		return value
+	case s.tail && strings.HasSuffix(value, "/"):
+		return value[:len(value)-1]
 	}
 	return strings.TrimSuffix(value, ".")
 }
 
-// spellings returns a value, and with it the one that it is without the dot at its end.
+// spellings returns a value, and with it what it is to servers that drop its end.
 func (s *source) spellings(value string) []string {
-	return slices.Compact([]string{value, s.undotted(value)})
+	return slices.Compact([]string{value, s.shortened(value)})
 }
 
 // ValidSource returns what is wrong with the text of a source, or nil.
@@ -143,6 +146,12 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 			}
 			value = withSlashes(value)
 		}
+		if s.tail && strings.HasSuffix(m.path.raw, "/") {
+			value += "/" // a name of its own to some servers
+		}
+		if !lenient && m.path.oddlyEscaped && escapesAlnum(m.path.rawAt(s)) {
+			return "", "can be read in two ways: it has an encoded letter or digit, which some servers don't decode"
+		}
 		if !lenient {
 			if why = m.otherValue(s.name, value); why != "" {
 				return "", why
@@ -151,6 +160,9 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 	case fromQuery:
 		if value, why = m.queryValue(s.name); why != "" {
 			return "", "can be read in two ways: " + why
+		}
+		if m.escapesValue(s.name) {
+			return "", "can be read in two ways: it has an encoded letter or digit, which some servers don't decode"
 		}
 	case fromHeader:
 		switch values := m.header[s.name]; {
