@@ -78,7 +78,7 @@ func explainRequestOn(c *adminCall) (any, error) {
 	} else {
 		q.find = func(secret string) error { return c.lookUp(&q, "", secret) }
 	}
-	return s.gate.explain(&q), nil
+	return s.explain(&q), nil
 }
 
 // lookUp finds the token that a request is to be judged with.

@@ -73,7 +73,10 @@ type settingDifference struct {
 
 // settings returns the settings that diffSettings compares, with their values.
 func (s site) settings() [][2]string {
-	h, until := s.gate, "reject"
+	h, until, preflight := s.gate, "reject", "deny"
+	if h.ForwardsPreflights(s.Asked) {
+		preflight = "forward"
+	}
 	if h.UnknownTokenUntil != "" {
 		until = "forward until " + h.UnknownTokenUntil
 	}
@@ -82,7 +85,7 @@ func (s site) settings() [][2]string {
 		{"let_through", cmp.Or(strings.Join(slices.Sorted(slices.Values(h.LetThrough)), ", "), "nothing")},
 		{"unknown_token", until},
 		{"forward_token", cmp.Or(h.ForwardToken, "keep")},
-		{"cors_preflight", cmp.Or(h.CORSPreflight, "forward")},
+		{"cors_preflight", preflight},
 		{"encoded_slash", cmp.Or(h.EncodedSlash, "reject")},
 		{"semicolon", cmp.Or(h.Semicolon, "reject")},
 		{"stream_check", cmp.Or(h.StreamCheck, "on")},

@@ -133,7 +133,7 @@ func explainFile(cmd *cobra.Command, read func() (*configuration, error), addres
 			return e, err
 		}
 	}
-	e = s.gate.explain(&q)
+	e = s.explain(&q)
 	e.Policy = &policySource{File: flagValue(cmd, "config")}
 	return e, nil
 }

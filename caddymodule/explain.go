@@ -42,6 +42,7 @@ type question struct {
 	request *http.Request
 	target  string      // as it was given
 	headers http.Header // likewise
+	asked   bool        // a proxy asks about it, by patgate_authorize
 	from    netip.Addr  // where it comes from; invalid: nowhere, and every token may be used there
 
 	// The token it is to be judged with: a known one, or what is wrong with it. Where
@@ -162,6 +163,7 @@ func (h *Handler) explain(q *question) explanation {
 	h.cleanHeader(q.request)
 	e.Removed = slices.DeleteFunc(sent, func(name string) bool { return q.request.Header[name] != nil })
 	req := policy.NewRequest(q.request)
+	req.Asked = q.asked
 	var judge func(*policy.Match) policy.Reason
 	waived, beyond := false, false
 	if q.given || q.find != nil {

@@ -274,6 +274,7 @@ func (h *Handler) cleanHeader(r *http.Request) {
 func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o *outcome) (retryAfter time.Duration) {
 	r.Host = strings.ToLower(r.Host) // as it is judged, and the site was found
 	req := policy.NewRequest(r)
+	req.Asked = r.Method == http.MethodOptions && ctx.Value(authorizing{}) != nil
 	if req.Refused == "" && h.fastCGI && rewritten(r) {
 		req.Refused = h.policy.JudgeOriginal(sentURL(ctx))
 	}

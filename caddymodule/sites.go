@@ -30,6 +30,9 @@ func (h *Handler) SourceHeaders() []string { return h.policy.SourceHeaders() }
 // Denies implements caddyroutes.Gate.
 func (h *Handler) Denies() bool { return h.policy.Denies() }
 
+// ForwardsPreflights implements caddyroutes.Gate.
+func (h *Handler) ForwardsPreflights(asked bool) bool { return h.policy.ForwardsPreflights(asked) }
+
 // RouteBelow implements caddyroutes.Gate.
 func (h *Handler) RouteBelow(path string) string { return h.policy.RouteBelow(path) }
 
@@ -46,6 +49,12 @@ func (s site) String() string {
 		name += " (error routes)"
 	}
 	return name
+}
+
+// explain judges the request as the site's gate does.
+func (s site) explain(q *question) explanation {
+	q.asked = s.Asked
+	return s.gate.explain(q)
 }
 
 // placed names the site with the place of its gate, where that is known.

@@ -106,6 +106,24 @@ func TestGatesInErrorRoutes(t *testing.T) {
 	}
 }
 
+// Behind patgate_authorize, a preflight needs a token, unless that is written out.
+func TestAskedAboutPreflights(t *testing.T) {
+	const site = "http:// {\n\tpatgate_authorize nginx\n\tpatgate {\n\t\tdefault deny\n\t\troute * /a any\n\t}\n}\n"
+	asked := writeFile(t, "Caddyfile", site)
+	written := writeFile(t, "Caddyfile", strings.Replace(site, "default deny", "default deny\n\t\tcors_preflight forward", 1))
+	alone := writeFile(t, "Caddyfile", strings.Replace(site, "patgate_authorize nginx", "respond x", 1))
+	for file, want := range map[string]string{asked: "token_missing", written: "a CORS preflight, which", alone: "a CORS preflight, which"} {
+		got, stderr, err := runPolicy(t, "explain", "--config", file, "OPTIONS", "/a", "--header", "Origin: x", "--header", "Access-Control-Request-Method: GET")
+		if !strings.Contains(got, want) {
+			t.Errorf("explain: %v %s\n%swant %s", err, stderr, got, want)
+		}
+	}
+	const want = "cors_preflight: forward -> deny\n1 difference, 0 changed scopes\n"
+	if got, stderr, err := runPolicy(t, "diff", "--adapter", "caddyfile", alone, asked); err != nil || got != want {
+		t.Errorf("diff: %v %s\n%swant\n%s", err, stderr, got, want)
+	}
+}
+
 func TestDiffOfConfigurations(t *testing.T) {
 	const before = `http://a.test {
 	patgate {

@@ -18,8 +18,8 @@ import (
 func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
 
 // serveNginx runs nginx with the recipe's server until the test ends, in front
-// of an authorization service and an API.
-func serveNginx(t *testing.T, service, api string) (addr string) {
+// of an authorization service and an API. more stands in the location of the API.
+func serveNginx(t *testing.T, service, api string, more ...string) (addr string) {
 	t.Helper()
 	nginx, err := exec.LookPath("nginx")
 	if err != nil {
@@ -31,7 +31,8 @@ func serveNginx(t *testing.T, service, api string) (addr string) {
 	}
 	dir := t.TempDir()
 	addr = freeport.For(t)
-	server := strings.NewReplacer("127.0.0.1:9080", service, "127.0.0.1:9000", api, "listen 80;", "listen "+addr+";").Replace(string(conf))
+	server := strings.NewReplacer("127.0.0.1:9080", service, "127.0.0.1:9000", api, "listen 80;", "listen "+addr+";",
+		"location / {", "location / {\n"+strings.Join(more, "\n")).Replace(string(conf))
 	temp := ""
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		temp += kind + "_temp_path " + filepath.Join(dir, kind) + ";\n"
@@ -112,14 +113,12 @@ func TestNginxAlone(t *testing.T) {
 	}
 }
 
-// Another Caddy forwards what it is told is allowed, and says who asks, whatever the
-// client has put where.
-func TestAskingCaddy(t *testing.T) {
-	t.Parallel()
-	r := serveRecipe(t, "recipes/caddy/Caddyfile")
+// serveAskingCaddy runs a Caddy that asks the recipe's service until the test ends.
+func serveAskingCaddy(t *testing.T, r *recipe, config string) (addr string) {
+	t.Helper()
 	addr, dir := freeport.For(t), t.TempDir()
 	var log bytes.Buffer
-	cmd := exec.Command(binary, "run", "--config", "recipes/caddy/asking.Caddyfile", "--adapter", "caddyfile")
+	cmd := exec.Command(binary, "run", "--config", config, "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "CADDY_ADMIN="+freeport.For(t), "SITE=http://:"+port(addr), "GATE="+r.addr,
 		"UPSTREAM="+r.upstream.Listener.Addr().String(), "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -131,6 +130,15 @@ func TestAskingCaddy(t *testing.T) {
 		}
 		return err
 	})
+	return addr
+}
+
+// Another Caddy forwards what it is told is allowed, and says who asks, whatever the
+// client has put where.
+func TestAskingCaddy(t *testing.T) {
+	t.Parallel()
+	r := serveRecipe(t, "recipes/caddy/Caddyfile")
+	addr := serveAskingCaddy(t, r, "recipes/caddy/asking.Caddyfile")
 	bearer := "Bearer " + r.token(t)
 	const stories = "/v1/spaces/1/stories"
 	for _, test := range []struct {
@@ -209,6 +217,49 @@ func TestTraefikAndEnvoy(t *testing.T) {
 			if status == 401 && answer.Get("WWW-Authenticate") == "" {
 				t.Errorf("%s asks about %s %s: 401 without a challenge", name, test.method, test.target)
 			}
+		}
+	}
+}
+
+// The proxy that asks passes on the whole answer of the API: a preflight without a token
+// doesn't come that far, and the proxy itself can answer it as the README says.
+func TestPreflightsOfAskingProxies(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("recipes/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(language string) string {
+		_, text, _ := strings.Cut(string(readme), "```"+language+"\n")
+		text, _, _ = strings.Cut(text, "```")
+		return text
+	}
+	nginx, caddy := serveRecipe(t, "recipes/nginx/Caddyfile"), serveRecipe(t, "recipes/caddy/Caddyfile")
+	asking, err := os.ReadFile("recipes/caddy/asking.Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answering := filepath.Join(t.TempDir(), "Caddyfile")
+	if err := os.WriteFile(answering, []byte(strings.Replace(string(asking), "\t\tforward_auth", block("caddyfile")+"\t\tforward_auth", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	api := func(r *recipe) string { return r.upstream.Listener.Addr().String() }
+	for _, test := range []struct {
+		name, addr string
+		status     int
+		allowed    string // origin
+	}{
+		{"Caddy", serveAskingCaddy(t, caddy, "recipes/caddy/asking.Caddyfile"), 403, ""},
+		{"Caddy, which answers itself", serveAskingCaddy(t, caddy, answering), 204, "https://app.example.com"},
+		{"nginx", serveNginx(t, nginx.addr, api(nginx)), 403, ""},
+		{"nginx, which answers itself", serveNginx(t, nginx.addr, api(nginx), block("nginx")), 204, "https://app.example.com"},
+	} {
+		status, body, header := send(t, test.addr, "OPTIONS", "/v1/spaces/1/stories", "Origin", "https://app.example.com", "Access-Control-Request-Method", "GET")
+		if status != test.status || header.Get("Access-Control-Allow-Origin") != test.allowed || strings.Contains(body, " by ") {
+			t.Errorf("%s: %d %v %s, want %d", test.name, status, header, body, test.status)
+		}
+		if status, _, _ := send(t, test.addr, "GET", "/v1/spaces/1/stories"); status != 401 {
+			t.Errorf("%s: GET without a token: %d, want 401", test.name, status)
 		}
 	}
 }

@@ -27,6 +27,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	}
 	p.StripToken = says("strip", "forward_token", c.ForwardToken, "keep", "strip")
 	p.preflight = says("forward", "cors_preflight", c.CORSPreflight, "forward", "deny")
+	p.preflightAsked = c.CORSPreflight == "forward"
 	p.semicolon = says("allow", "semicolon", c.Semicolon, "reject", "allow")
 	slash, err := OneOf("encoded_slash", c.EncodedSlash, slashWords...)
 	fail(err)

@@ -23,7 +23,8 @@ type Config struct {
 	// one of them and no token is forwarded untouched.
 	LetThrough []string `json:"let_through,omitempty"`
 	// CORSPreflight is forward (a preflight request for a route is forwarded
-	// without a token) or deny. Default: forward.
+	// without a token) or deny. Default: forward; deny where another proxy asks about
+	// requests, and forwards them itself.
 	CORSPreflight string `json:"cors_preflight,omitempty"`
 	// EncodedSlash is reject, allow or data: whether a path segment may contain %2F, and
 	// whether some server may split the path there (allow) or none does (data).

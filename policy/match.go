@@ -17,6 +17,9 @@ type Request struct {
 	Host   string
 	Header http.Header
 	Body   bool // it has one
+	// Asked says that another proxy asks about a preflight, and forwards it itself: the
+	// body of its answer can't be dropped.
+	Asked bool
 	// Refused says why it is refused, whatever else it has: its target can be read in
 	// two ways. "" where it isn't.
 	Refused string
@@ -275,10 +278,16 @@ func (p *Policy) lookFor(m *Match) *Route {
 	return r
 }
 
+// ForwardsPreflights reports whether CORS preflights are forwarded without a token.
+// asked: another proxy forwards what it asks about.
+func (p *Policy) ForwardsPreflights(asked bool) bool {
+	return p.preflight && (!asked || p.preflightAsked)
+}
+
 // isPreflight reports whether this is a CORS preflight request that carries
 // nothing but the question (Fetch standard, section 4.8).
 func (p *Policy) isPreflight(req *Request) bool {
-	return p.preflight && req.Method == http.MethodOptions && !req.Body &&
+	return req.Method == http.MethodOptions && p.ForwardsPreflights(req.Asked) && !req.Body &&
 		len(req.Header["Origin"]) == 1 && len(req.Header["Access-Control-Request-Method"]) == 1 &&
 		len(req.Header["Authorization"]) == 0 && len(req.Header["Cookie"]) == 0
 }

@@ -571,7 +571,7 @@ func TestCORSPreflight(t *testing.T) {
 	for _, c := range []struct {
 		target, fields string
 		body           bool
-		want, denied   string // with cors_preflight forward and deny
+		want, denied   string // with cors_preflight forward and deny, which is the default where another proxy asks
 	}{
 		{"OPTIONS /x", full, false, ok, unknown},
 		{"OPTIONS /x", full + "|Access-Control-Request-Headers: authorization", false, ok, unknown},
@@ -605,12 +605,19 @@ func TestCORSPreflight(t *testing.T) {
 		{"OPTIONS /x/..", full, false, "ambiguous_request", "ambiguous_request"},
 		{"OPTIONS /q?K=v", full, false, "ambiguous_request", unknown},
 	} {
-		for word, want := range map[string]string{"": c.want, "forward": c.want, "deny": c.denied} {
-			p := compile(t, Config{CORSPreflight: word, Routes: rs})
+		for _, row := range []struct {
+			word  string
+			asked bool
+			want  string
+		}{
+			{"", false, c.want}, {"forward", false, c.want}, {"deny", false, c.denied},
+			{"", true, c.denied}, {"forward", true, c.want}, {"deny", true, c.denied},
+		} {
+			p := compile(t, Config{CORSPreflight: row.word, Routes: rs})
 			req := request(c.target, splitFields(c.fields)...)
-			req.Body = c.body
-			if got := answer(p.matched(req)); got != want {
-				t.Errorf("cors_preflight %s, %s with %q: %s, want %s", word, c.target, c.fields, got, want)
+			req.Body, req.Asked = c.body, row.asked
+			if got := answer(p.matched(req)); got != row.want {
+				t.Errorf("cors_preflight %s, asked %v, %s with %q: %s, want %s", row.word, row.asked, c.target, c.fields, got, row.want)
 			}
 		}
 	}

@@ -15,15 +15,16 @@ type Policy struct {
 	// known. To be set before use.
 	Own string
 
-	routes       []*Route // in the order they are written
-	tree         *node    // of them
-	fallback     *Route   // what default says for requests no route matches; nil: deny
-	site         settings // those of the site itself: of requests that no route matches, too
-	letThrough   []Credential
-	preflight    bool // cors_preflight forward
-	encodedSlash slashes
-	mounts       map[string]bool // literals with more behind them: something may be mounted there
-	semicolon    bool            // semicolon allow
+	routes         []*Route // in the order they are written
+	tree           *node    // of them
+	fallback       *Route   // what default says for requests no route matches; nil: deny
+	site           settings // those of the site itself: of requests that no route matches, too
+	letThrough     []Credential
+	preflight      bool // cors_preflight isn't deny
+	preflightAsked bool // it is forward, written out
+	encodedSlash   slashes
+	mounts         map[string]bool // literals with more behind them: something may be mounted there
+	semicolon      bool            // semicolon allow
 
 	credentials []Credential // all the places where routes take tokens from
 	spaces      bool         // some route is in a space

@@ -17,6 +17,7 @@ const (
 	warnEmpty    = "empty_before"      // what a gate says, before it
 	warnConsole  = "console_signed_in" // a token can't describe itself
 	warnUnasked  = "not_asked_about"   // what a proxy that asks takes for a permission
+	warnWhole    = "preflight_whole"   // of which a proxy that asks passes on the body
 	warnLost     = "not_followed"      // too many ways
 )
 
@@ -185,6 +186,12 @@ func (w *walk) checkAskers() {
 	}
 	warn := func(what, remedy string) {
 		w.warnings.add(w.server.Sites[i].Gate, warnUnasked, what+", which the proxy that asks patgate_authorize takes for a permission: "+remedy)
+	}
+	for _, s := range w.server.Sites {
+		if w.gates[s.Gate].asked && s.Gate.ForwardsPreflights(true) {
+			w.warnings.add(s.Gate, warnWhole, "cors_preflight forward: patgate_authorize lets CORS preflights pass without a token, and can't drop the body of the answer: "+
+				"an API that doesn't look at the method answers with what only a token opens; leave the line out, and have the proxy that asks answer preflights itself")
+		}
 	}
 	if w.unasked {
 		warn("requests that no route is for are answered 200", "have all requests come to it, by a site without a host (http://:9080) and no matcher, or answer the others with an error, as in respond 403")

@@ -25,6 +25,7 @@ func gateBlock(matcher, lines string) string {
 // Names in the Caddyfiles of the rows below.
 var inRows = strings.NewReplacer(
 	"GATE/a", gateBlock("/a/* ", ""), "GATE@m", gateBlock("@m ", ""), "GATE@n", gateBlock("@n ", ""), "GATE", gateBlock("", ""),
+	"PREFLIGHTS", gateBlock("", "\tcors_preflight forward\n"),
 	"TENANT", gateBlock("", "\tspace header.X-Tenant\n"), "SIGNED", gateBlock("", "\tidentity_headers signed\n"),
 	"{ ", "{\n", "; ", "\n", " }", "\n}",
 )
@@ -94,6 +95,9 @@ func readGate(raw json.RawMessage) (caddyroutes.Gate, error) {
 func (g *gate) Place() string           { return g.at }
 func (g *gate) SourceHeaders() []string { return g.policy.SourceHeaders() }
 func (g *gate) Denies() bool            { return g.policy.Denies() }
+func (g *gate) ForwardsPreflights(asked bool) bool {
+	return g.policy.ForwardsPreflights(asked)
+}
 func (g *gate) RouteBelow(p string) string {
 	return g.policy.RouteBelow(p)
 }
@@ -306,6 +310,8 @@ func TestCheckAskers(t *testing.T) {
 		{"respond no +++ http://:80 { patgate_authorize nginx; GATE }", ""}, // asks for its own host
 		{"respond no +++ http://:90 { handle /ask { patgate_authorize nginx; GATE }; respond pong }", ""},
 		{"respond no +++ http://:90 { patgate_authorize envoy; GATE }", ""},
+		{"respond no +++ http://:90 { patgate_authorize envoy; PREFLIGHTS }", "cors_preflight forward: patgate_authorize lets CORS preflights pass without a token"},
+		{"PREFLIGHTS; reverse_proxy a", ""},
 		{"respond no +++ http://:90 { patgate_authorize caddy; GATE; handle_errors { respond x } }", ""},
 		{"respond no +++ http://:90 { patgate_authorize envoy; GATE; handle_errors { rewrite * /e.html; file_server } }", ""},
 		{"respond no +++ http://:90 { handle /ask { patgate_authorize nginx; GATE }; respond 403 }", ""},

@@ -33,6 +33,9 @@ type Gate interface {
 	IdentityNames() []string
 	// Denies reports whether it rejects requests that none of its routes is for.
 	Denies() bool
+	// ForwardsPreflights reports whether it forwards CORS preflights without a token,
+	// if a proxy asks it by patgate_authorize, or, not asked, as they come.
+	ForwardsPreflights(asked bool) bool
 	// RouteBelow returns the first of its routes, and where it is written, if the patterns of
 	// all begin with the path; "": they don't.
 	RouteBelow(path string) string
@@ -45,6 +48,8 @@ type Site struct {
 	Ports []string // of the server it is on
 	// Failed says that it stands in error routes, and judges what has failed.
 	Failed bool
+	// Asked says that patgate_authorize stands before it.
+	Asked bool
 	// Matcher is what requests must match besides the host to come to the gate, in
 	// Caddy's JSON; others pass it by. Of running sites it isn't known.
 	Matcher string
@@ -67,6 +72,7 @@ func (s *Server) ReadGates(read func(json.RawMessage) (Gate, error)) error {
 
 // readGates is ReadGates for routes within a site.
 func (s *Server) readGates(routes []route, within Site, read func(json.RawMessage) (Gate, error)) (err error) {
+	asked := within.Asked
 	for i := range routes {
 		r, within := &routes[i], within
 		for _, m := range r.Match {
@@ -87,10 +93,12 @@ func (s *Server) readGates(routes []route, within Site, read func(json.RawMessag
 						return err
 					}
 				}
-				within.Gate = h.gate
+				within.Gate, within.Asked = h.gate, asked
 				s.Sites = append(s.Sites, within)
 				continue
 			}
+			asked = asked || h.Handler == "patgate_authorize"
+			within.Asked = asked
 			for _, below := range h.below() {
 				if err := s.readGates(below, within, read); err != nil {
 					return err
