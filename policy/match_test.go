@@ -457,6 +457,8 @@ func TestLetThrough(t *testing.T) {
 		{"GET /any", `Cookie: sid=""`, missing},
 		{"GET /any", "Cookie: Sid=1; xsid=1; sid", missing},
 		{"GET /any", "Cookie: sid=1; sid=2", missing},
+		{"GET /any", "Cookie: SID=1; sid=2; sid[]=3", through}, // the API's own, whichever it takes
+		{"GET /any", "Cookie: sid=1; Pat=S", "ambiguous_request"},
 		{"GET /any", "X-Session:", missing},
 		{"GET /any", "X-Session: 1|X-Session: 2", missing},
 		{"GET /any", "Authorization: AWS4 ", "token"}, // net/http trims; without more it is a bare token

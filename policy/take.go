@@ -134,22 +134,46 @@ func password(encoded string) string {
 }
 
 // cookie returns the value of the cookie with this name, without quotes, "" if
-// there is none.
+// there is none. why says what makes it readable in two ways.
 func cookie(fields []string, name string) (value, why string) {
 	found := false
 	for _, field := range fields {
 		for pair := range strings.SplitSeq(field, ";") {
 			n, v, ok := splitCookie(pair)
-			if !ok || n != name {
-				continue
-			}
-			if found {
+			switch {
+			case !ok:
+			case n != name:
+				if sameCookie(n, name) {
+					why = "the request has the cookie " + name + " in another spelling"
+				}
+			case found:
 				return "", "the request has the cookie " + name + " twice"
+			default:
+				found, value = true, v
 			}
-			found, value = true, v
 		}
 	}
-	return value, ""
+	return value, why
+}
+
+// sameCookie reports whether some server takes n for the name: PHP decodes it (before
+// 7.4.11), cuts it at a bracket or a NUL, and replaces characters; ASP.NET folds case.
+func sameCookie(n, name string) bool {
+	n = strings.TrimLeft(decodeEscapes(n), " ")
+	for i := range len(name) {
+		if i == len(n) || cookieByte(n[i]) != cookieByte(name[i]) {
+			return false
+		}
+	}
+	return len(n) == len(name) || n[len(name)] == '[' || n[len(name)] == 0
+}
+
+// cookieByte returns what the most lenient of servers make of a byte of a cookie's name.
+func cookieByte(c byte) byte {
+	if c == ' ' || c == '.' || c == '[' || c == '+' {
+		return '_'
+	}
+	return lower(c)
 }
 
 func splitCookie(pair string) (name, value string, ok bool) {
@@ -193,7 +217,7 @@ func (m *Match) other(c *Credential) string {
 			return values[0]
 		}
 	case Cookie:
-		value, _ := cookie(m.header["Cookie"], c.Name)
+		value, _ := cookie(m.header["Cookie"], c.Name) // which of several spellings counts, the API says
 		return value
 	default:
 		if a := m.authorization(); a.has(c.scheme()) && (c.Kind != Bearer || strings.HasPrefix(a.rest, c.Name)) {

@@ -177,7 +177,8 @@ func TestTokenFrom(t *testing.T) {
 		{"cookie", "forward", []string{"Cookie: pat=<S>"}, ""},
 		{"cookie", "forward", []string{"Cookie: a=b; pat=<S>; c=d"}, ""},
 		{"cookie", "token_missing", []string{"Cookie: a=b"}, ""},
-		{"cookie", "token_missing", []string{"Cookie: Pat=<S>"}, ""},
+		{"cookie", "ambiguous_request", []string{"Cookie: Pat=<S>"}, ""},
+		{"cookie", "ambiguous_request", []string{"Cookie: pat[]=<T>; pat=<S>"}, ""},
 		{"cookie", "ambiguous_request", []string{"Cookie: pat=<S>; pat=<S>"}, ""},
 		{"cookie", "ambiguous_request", []string{"Cookie: pat=<S>", "Cookie: pat=<T>"}, ""},
 
