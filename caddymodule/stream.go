@@ -80,7 +80,7 @@ func (o *outcome) follow(w http.ResponseWriter, r *http.Request) (http.ResponseW
 	}
 	streams := o.gate.app.hub.opened.Load().streams
 	if streams.begin(s); s.lasting {
-		streams.again(s.digest)
+		streams.again(s)
 	}
 	return w, r
 }

@@ -97,6 +97,57 @@ func TestAnswersInPlaceOfTunnelsAreCut(t *testing.T) {
 	}
 }
 
+// A stream that begins is judged alone. All are looked through only where the cache holds
+// nothing of its token, as after a change.
+func TestStreamsBeginAlone(t *testing.T) {
+	g := startGated(t, nil)
+	var tokens *openStore
+	begin := func(secret string) (s *streams, st *stream) {
+		tokens = g.app.hub.opened.Load()
+		s = newStreams() // of which only begin and again are called
+		s.cache = tokens.cache
+		h := g.app.gates[0]
+		o := &outcome{gate: h}
+		st = &o.stream
+		st.outcome, st.lasting, st.began, st.cancel = o, true, time.Now(), func() {}
+		st.digest, st.route = h.app.rules.Hasher.Digest(secret), h.policy.Routes()[0]
+		s.begin(st)
+		return s, st
+	}
+	ended := func(st *stream) policy.Reason { return policy.Reason(st.ended.Load()) }
+
+	secret := g.create(t)
+	s, st := begin(secret)
+	s.again(st)
+	if len(s.wake) != 1 {
+		t.Error("nothing is held of the token, and nobody is asked")
+	}
+	if _, _, err := tokens.cache.FetchFresh(t.Context(), st.digest, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s, st = begin(secret)
+	if s.again(st); len(s.wake) != 0 || ended(st) != policy.Forward || s.open() != 1 {
+		t.Errorf("a token that is held: all streams are looked through (%d), or it was cut (%v)", len(s.wake), ended(st))
+	}
+	s, st = begin("pat_unknown")
+	if _, _, err := tokens.cache.FetchFresh(t.Context(), st.digest, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if s.again(st); len(s.wake) != 0 || ended(st) != policy.TokenUnknown || s.open() != 0 {
+		t.Errorf("a token that has ended: all streams are looked through (%d), or it goes on (%v)", len(s.wake), ended(st))
+	}
+	if s.again(st); ended(st) != policy.TokenUnknown {
+		t.Error("what was cut already is cut again")
+	}
+	s, st = begin("pat_other")
+	for i := range s.shards {
+		s.shards[i].close()
+	}
+	if s.again(st); ended(st) != policy.StoreUnavailable {
+		t.Errorf("where all were cut: %v, want %v", ended(st), policy.StoreUnavailable)
+	}
+}
+
 // However streams come and go, the lists hold those that are there.
 func TestStreamShards(t *testing.T) {
 	s := newStreams()

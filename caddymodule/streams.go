@@ -148,9 +148,21 @@ func (s *streams) hear(c store.Change) {
 	}
 }
 
-// again has a stream judged that has just begun: its token may have ended between
-// when it was judged and now.
-func (s *streams) again(d token.Digest) { s.hear(store.Change{Digests: []token.Digest{d}}) }
+// again judges a stream that has just begun: its token may have ended between when it
+// was judged and now. The cache forgets a token before hear is told that it has changed:
+// where it is still held, hear is yet to come, and finds the stream.
+func (s *streams) again(st *stream) {
+	sh := st.shard
+	sh.mu.Lock()
+	known := true
+	if _, on := sh.all[st]; on {
+		known = sh.judge(st, time.Now(), s.held)
+	}
+	sh.mu.Unlock()
+	if !known {
+		s.hear(store.Change{Digests: []token.Digest{st.digest}})
+	}
+}
 
 // takeChanges returns the changes since the last call.
 func (s *streams) takeChanges() touched {
@@ -191,6 +203,9 @@ type verdict struct {
 	reason  policy.Reason // policy.Forward: subject says
 }
 
+// look returns what is known of a token, if anything is.
+type look func(*token.Digest, time.Time) (v verdict, ok bool)
+
 // held returns what is held of a token.
 func (s *streams) held(d *token.Digest, now time.Time) (v verdict, ok bool) {
 	subject, answer := s.cache.Look(d, now)
@@ -205,30 +220,35 @@ func (s *streams) held(d *token.Digest, now time.Time) (v verdict, ok bool) {
 
 // check judges the streams that are chosen and due, and cuts those that would
 // not begin now. It returns the tokens that look knows nothing of.
-func (s *streams) check(chosen func(*stream) bool, look func(*token.Digest, time.Time) (verdict, bool)) (unknown map[token.Digest]bool) {
+func (s *streams) check(chosen func(*stream) bool, look look) (unknown map[token.Digest]bool) {
 	now := time.Now()
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
 		for st := range sh.all {
-			if st.due(now) && chosen(st) {
-				v, ok := look(&st.digest, now)
-				if !ok {
-					if unknown == nil {
-						unknown = map[token.Digest]bool{}
-					}
-					unknown[st.digest] = true
-				} else if v.reason == policy.Forward {
-					v.reason = st.judge(v.subject, now)
+			if st.due(now) && chosen(st) && !sh.judge(st, now, look) {
+				if unknown == nil {
+					unknown = map[token.Digest]bool{}
 				}
-				if v.reason != policy.Forward {
-					sh.cut(st, v.reason)
-				}
+				unknown[st.digest] = true
 			}
 		}
 		sh.mu.Unlock()
 	}
 	return unknown
+}
+
+// judge cuts a stream that would not begin now. It reports whether look knows the token.
+// The shard is locked.
+func (sh *streamShard) judge(st *stream, now time.Time, look look) (known bool) {
+	v, known := look(&st.digest, now)
+	if known && v.reason == policy.Forward {
+		v.reason = st.judge(v.subject, now)
+	}
+	if v.reason != policy.Forward {
+		sh.cut(st, v.reason)
+	}
+	return known
 }
 
 // ask asks the store for tokens and judges their streams by the answers. While
