@@ -73,6 +73,7 @@ type Console struct {
 	origins *http.CrossOriginProtection
 	reports *rate.Limiter                // of secrets that have leaked
 	sent    *lru.Cache[string, *sending] // the forms that make secrets, by form.Once
+	pace    pace                         // of changes
 }
 
 // sentKept is how many forms are remembered that make secrets.
@@ -90,7 +91,7 @@ func New(o Options) *Console {
 	c := &Console{
 		sent:    sent,
 		Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection(),
-		reports: rate.NewLimiter(reportRate, reportBurst),
+		reports: rate.NewLimiter(reportRate, reportBurst), pace: newPace(),
 	}
 	for _, routes := range [][]route{pageRoutes(), apiRoutes(), selfRoutes()} {
 		for _, route := range routes {
@@ -185,6 +186,9 @@ func (c *call) prepare(route route) (err error) {
 		return err
 	}
 	c.Account, err = r.Account(c.R.Context(), c.visitor.Owner, c.visitor.Address, c.visitor.Admin)
+	if err == nil && paced(c.R) && !c.Account.Admin() {
+		return c.change(c.visitor.Owner)
+	}
 	return err
 }
 

@@ -126,6 +126,7 @@ var errorTitles = map[int]string{
 	http.StatusForbidden:          "Not allowed",
 	http.StatusNotFound:           "Nothing here",
 	http.StatusConflict:           "Not done",
+	http.StatusTooManyRequests:    "Not now",
 	http.StatusServiceUnavailable: "Not now",
 }
 

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -113,6 +114,9 @@ func (c *call) describeSelf() (any, error) {
 func (c *call) regenerateSelf() (any, error) {
 	b, err := c.bearer()
 	if err != nil {
+		return nil, err
+	}
+	if err := c.change(cmp.Or(b.Token().Owner, b.Token().ID)); err != nil {
 		return nil, err
 	}
 	var n registry.Renewal
