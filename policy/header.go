@@ -10,10 +10,11 @@ import (
 // another request than the one that is judged: the fields that Connection names
 // (RFC 9110 section 7.6.1: the proxy would remove them later), names that some
 // servers fold into others, method and URL overrides, upgrades to anything but
-// WebSocket, and the Trailer announcement; and, for only the gate may say who is
-// asking, whatever begins with IdentityPrefix. Blanks around a value are no part of it
-// (RFC 9110 section 5.5): net/http leaves them in over HTTP/2 and HTTP/3, and takes them
-// off on the way to the upstream. It must run before a request is judged, on every route.
+// WebSocket, an Expect of anything but 100-continue, and the Trailer announcement;
+// and, for only the gate may say who is asking, whatever begins with IdentityPrefix.
+// Blanks around a value are no part of it (RFC 9110 section 5.5): net/http leaves them in
+// over HTTP/2 and HTTP/3, and takes them off on the way to the upstream. It must run
+// before a request is judged, on every route.
 func CleanHeader(h http.Header) {
 	connection, upgrade := false, false
 	for name, values := range h {
@@ -30,6 +31,12 @@ func CleanHeader(h http.Header) {
 			connection = true
 		case "Upgrade":
 			upgrade = true
+		case "Expect":
+			// net/http answers others with 417, but only over HTTP/1, and takes a value that
+			// has more than this. Servers differ about both.
+			if values := h[name]; len(values) != 1 || !equalFold(values[0], "100-continue") {
+				delete(h, name)
+			}
 		default:
 			if !PlainHeaderName(name) && name != ExtendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
 				delete(h, name)

@@ -49,6 +49,10 @@ func TestCleanHeader(t *testing.T) {
 		{"a Connection without an upgrade", "Connection: Upgrade|Accept: */*", "Accept: */*"},
 
 		{"blanks around values (HTTP/2)", "Authorization:  \tBearer S |X-Org: \t|X-A:  1|X-A: 2\t", "Authorization: Bearer S|X-Org:|X-A: 1|X-A: 2"},
+		{"an expectation", "Expect: 100-Continue|Accept: */*", "unchanged"},
+		{"another expectation", "Expect: x|Accept: */*", "Accept: */*"},
+		{"more than an expectation", "Expect: x 100-continue|Accept: */*", "Accept: */*"},
+		{"two expectations", "Expect: 100-continue|Expect: 100-continue|Accept: */*", "Accept: */*"},
 
 		{"trailers", "Trailer: Authorization|Te: trailers|Accept: */*", "Te: trailers|Accept: */*"},
 	} {

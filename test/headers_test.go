@@ -66,6 +66,11 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("%s reached the upstream", line)
 		}
 	}
+	// Over HTTP/1, net/http answers it with 417.
+	a := g.send2(t, request{target: "/x", header: []string{"Expect: DELETE"}}.with(g.bearer("T")))
+	if got := g.upstream.take(); len(got) != 1 || got[0].line("Expect") != "" {
+		t.Errorf("an Expect over HTTP/2: %s, upstream got %v, want it without", a, got)
+	}
 	// What Connection names is gone before the request is judged, not after.
 	for _, row := range []struct{ connection, want string }{
 		{"close", "forward"},
