@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/patgate/patgate/token"
 )
 
 func basic(pair string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(pair)) }
@@ -164,6 +166,25 @@ func TestTokenFrom(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("token_from %q, %s, %q: secret %q (%s), want %q", c.from, c.target, c.fields, got, m.Detail, c.want)
+		}
+	}
+}
+
+// Some APIs take the user name of Basic credentials for the token.
+func TestTokenAsUserName(t *testing.T) {
+	p := compile(t, Config{Settings: Settings{TokenFrom: []string{"basic"}}, Routes: routes("GET /x any")})
+	p.Own = "pat_"
+	a, b := token.NewSecret("pat"), token.NewSecret("pat")
+	for _, c := range []struct {
+		pair    string
+		refused bool
+	}{
+		{b + ":" + a, true}, {b + ":S", true},
+		{a + ":" + a, false}, {"u:" + a, false}, {":" + a, false}, {"pat_smith:" + a, false}, {b[:len(b)-1] + ":" + a, false}, {token.NewSecret("other") + ":" + a, false},
+	} {
+		m := p.matched(request("GET /x", "Authorization: "+basic(c.pair)))
+		if refused := m.Reason == AmbiguousRequest; refused != c.refused || !refused && m.Secret != a {
+			t.Errorf("%s: %v (%s) with %q, want refused %v", c.pair, m.Reason, m.Detail, m.Secret, c.refused)
 		}
 	}
 }

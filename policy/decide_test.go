@@ -340,7 +340,7 @@ func TestGrantsForNamesThatEndInADot(t *testing.T) {
 		{"GET /t/a/b/", grants("* read a/b/"), ResourceNotGranted},
 		{"GET /t/a/b/", grants("* read a/b,a/b/"), Forward},
 		{"GET /t/a/b/", grants("* read *"), Forward},
-		{"GET /s/a/b/", grants("a read b"), Forward}, // a segment, which ends there
+		{"GET /s/a/b/", grants("a read b"), Forward},    // a segment, which ends there
 		{"GET /q/x?s=a.", grants("a. read *"), Forward}, // the query's, which nobody cuts
 		{"GET /v/a.:x", grants("* read a."), Forward},   // it isn't the segment's end
 	} {

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/patgate/patgate/token"
 )
 
 // take finds the secret in the request. A secret that stands in two places is
@@ -49,14 +51,19 @@ func (m *Match) secretAt(c *Credential) (secret, why string) {
 	case Cookie:
 		return cookie(m.header["Cookie"], c.Name)
 	}
-	switch a := m.authorization(); {
+	a := m.authorization()
+	switch {
 	case a.twice:
 		return "", "the request has Authorization twice"
 	case a.oddScheme:
 		return "", "Authorization has a scheme with a tab, or a character that isn't ASCII, in it"
-	default:
-		return a.secret(c)
 	}
+	if secret, why = a.secret(c); c.Kind == Basic && secret != "" {
+		if user, _ := basicPair(a.rest); user != secret && m.policy.isToken(user) {
+			why = "the Basic credentials have a token as user name, and something else as password" // some APIs take the former
+		}
+	}
+	return secret, why
 }
 
 // single returns the value of a field, or why it is not a single one.
@@ -119,18 +126,18 @@ func (a *authorization) secret(c *Credential) (secret, why string) {
 		return noSecret, ""
 	}
 	if secret, why = single(a.rest, "Authorization"); why == "" && c.Kind == Basic {
-		secret = password(secret)
+		_, secret = basicPair(secret)
 	}
 	return secret, why
 }
 
-// password returns the password of Basic credentials (RFC 7617 section 2).
-func password(encoded string) string {
+// basicPair returns what Basic credentials are made of (RFC 7617 section 2).
+func basicPair(encoded string) (user, password string) {
 	pair, err := base64.StdEncoding.DecodeString(encoded)
-	if _, password, _ := strings.Cut(string(pair), ":"); err == nil && password != "" {
-		return password
+	if user, password, _ = strings.Cut(string(pair), ":"); err == nil && password != "" {
+		return user, password
 	}
-	return noSecret
+	return "", noSecret
 }
 
 // cookie returns the value of the cookie with this name, without quotes, "" if
@@ -198,6 +205,11 @@ func (p *Policy) isOther(from *Credential, secret string) bool {
 
 // isOwn reports whether a credential is patgate's own, by the way it begins.
 func (p *Policy) isOwn(secret string) bool { return p.Own != "" && strings.HasPrefix(secret, p.Own) }
+
+// isToken reports whether a credential is certainly one of patgate's tokens.
+func (p *Policy) isToken(secret string) bool {
+	return p.isOwn(secret) && token.Inspect(strings.TrimSuffix(p.Own, "_"), secret) == token.WellMade
+}
 
 // carries reports whether the request carries a credential that is let through.
 func (m *Match) carries(credentials []Credential) bool {
