@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/patgate/patgate/internal/spelling"
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -135,7 +136,7 @@ func (a *Account) AddGrant(ctx context.Context, id string, g token.Grant) (*toke
 	}
 	return a.regrant(ctx, Granted, id, func(t *token.Token, _ time.Time) (string, error) {
 		if holds(t.Grants, g) {
-			return "", errUnchanged
+			return "", store.ErrUnchanged
 		}
 		t.Grants = append(t.Grants, g)
 		return "", nil
@@ -170,7 +171,7 @@ func (a *Account) RemoveAllGrants(ctx context.Context, id string) (*token.Token,
 	}
 	return a.regrant(ctx, Ungranted, id, func(t *token.Token, _ time.Time) (string, error) {
 		if len(t.Grants) == 0 {
-			return "", errUnchanged
+			return "", store.ErrUnchanged
 		}
 		t.Grants = nil
 		return "", nil

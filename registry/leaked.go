@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -88,7 +89,7 @@ func (r *Registry) endOverlap(ctx context.Context, by Actor, id string, d token.
 	_, err := r.change(ctx, by, OverlapEnded, id, func(t *token.Token, now time.Time) (string, error) {
 		i := slices.IndexFunc(t.Retired, func(old token.RetiredSecret) bool { return old.Digest == d })
 		if i < 0 || !now.Before(t.Retired[i].Until) {
-			return "", errUnchanged
+			return "", store.ErrUnchanged
 		}
 		t.Retired[i].Until = now
 		return leaked, nil

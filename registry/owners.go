@@ -35,6 +35,7 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 	var events []Event
 	var same *token.Owner
 	o, err := r.store.UpdateOwner(recording(ctx, &events), id, func(o *token.Owner) (*token.Owner, error) {
+		events = nil
 		now, isNew := r.clock(), o == nil
 		if isNew {
 			if err := noSecret("owner", id); err != nil {
@@ -55,7 +56,7 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 		o.Grants = ceiling
 		if !isNew && bytes.Equal(o.Encode(nil), before.Encode(nil)) {
 			same = o.Clone()
-			return nil, errUnchanged
+			return nil, store.ErrUnchanged
 		}
 		if err := validOwner(o); err != nil {
 			return nil, err
@@ -66,7 +67,7 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 		events = []Event{e}
 		return o, nil
 	})
-	if errors.Is(err, errUnchanged) {
+	if errors.Is(err, store.ErrUnchanged) {
 		return same, nil
 	}
 	if err != nil {

@@ -102,7 +102,7 @@ func (r *Registry) revokeAll(ctx context.Context, by Actor, tokens []*token.Toke
 func (r *Registry) revoke(ctx context.Context, by Actor, id, why string) error {
 	_, err := r.change(ctx, by, Revoked, id, func(t *token.Token, now time.Time) (string, error) {
 		if !t.RevokedAt.IsZero() {
-			return "", errUnchanged
+			return "", store.ErrUnchanged
 		}
 		t.RevokedAt = now
 		return why, nil

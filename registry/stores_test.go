@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -120,4 +122,104 @@ func testOnRealStore(t *testing.T, openStore func(name string) (store.Store, err
 		t.Fatal(err)
 	}
 	equal(t, "export of the import", again.String(), out.String())
+}
+
+// Where Redis has lost what ended a disabling or a revocation, to disable and to revoke
+// again is the way out, although Redis shows both; and what would serve again by it isn't
+// said to be there.
+func TestEndedAgainWhereRedisHasLostMore(t *testing.T) {
+	t.Parallel()
+	ctx, server := t.Context(), redistest.Start(t)
+	open := func() *Registry {
+		s, err := redis.Open(redis.Options{Addresses: []string{server.Addr}, Budget: 5 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return New(s, usualRules(), Options{})
+	}
+	r, other := open(), open()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	enable := func(owner string, enabled bool) error {
+		_, err := r.SetOwner(ctx, cli, owner, OwnerChanges{Enabled: &enabled})
+		return err
+	}
+	rename := func(id, name string) error {
+		_, err := r.Operator(cli).Update(ctx, id, Changes{Name: &name})
+		return err
+	}
+	regenerate := func(id string) (string, error) {
+		_, secret, err := r.Operator(cli).Regenerate(ctx, id, Renewal{})
+		return secret, err
+	}
+	secrets, ids := map[string]string{}, map[string]string{}
+	for _, owner := range []string{"bob", "carl", "dora", "erna"} {
+		made, secret, err := r.Operator(cli).Create(ctx, NewToken{Name: "ci", Owner: owner, Full: true})
+		must(err)
+		secrets[owner], ids[owner] = secret, made.ID
+	}
+	_, err := r.Operator(cli).Revoke(ctx, ids["dora"])
+	must(errors.Join(enable("bob", false), enable("carl", true), err))
+	server.Do("save")
+	_, err = regenerate(ids["dora"])
+	must(errors.Join(enable("bob", true), enable("carl", false), rename(ids["erna"], "other"), err))
+	for _, r := range []*Registry{r, other} {
+		redistest.Await(t, "the last change to be heard", func() error {
+			if st, err := r.store.Status(ctx); err != nil || slices.ContainsFunc(st.Gateways, func(g store.Gateway) bool { return g.Follows != st.Position }) {
+				return fmt.Errorf("%+v, %v", st, err)
+			}
+			return nil
+		})
+	}
+	server.Kill()
+	server.Start() // from what was saved
+
+	lost := func(err error) bool { return err != nil && strings.Contains(err.Error(), "redis has lost a change") }
+	isLost := func(what string, err error) {
+		t.Helper()
+		if !lost(err) {
+			t.Errorf("%s: %v, want that redis has lost a change", what, err)
+		}
+	}
+	for owner, secret := range secrets {
+		redistest.Await(t, "the token of "+owner+" to be lost", func() error {
+			if _, err := r.Verify(ctx, secret); !lost(err) {
+				return fmt.Errorf("%v, want that redis has lost a change", err)
+			}
+			return nil
+		})
+	}
+	isLost("enabling an owner whose disabling is lost", enable("carl", true))
+	isLost("giving a token the name that it has again", rename(ids["erna"], "ci"))
+	isLost("enabling an owner whose enabling is lost", enable("bob", true))
+	_, err = regenerate(ids["dora"])
+	isLost("regenerating a token whose regeneration is lost", err)
+
+	for _, owner := range []string{"bob", "carl"} {
+		must(errors.Join(enable(owner, false), enable(owner, true)))
+	}
+	for _, id := range []string{ids["dora"], ids["erna"]} {
+		_, err := r.Operator(cli).Revoke(ctx, id)
+		must(err)
+	}
+	got, err := r.Verify(ctx, secrets["dora"])
+	must(err)
+	if got.RevokedAt.IsZero() {
+		t.Error("a token that was revoked again isn't revoked")
+	}
+	secrets["dora"], err = regenerate(ids["dora"])
+	must(err)
+	for owner, secret := range secrets {
+		for _, r := range []*Registry{r, other} {
+			redistest.Await(t, "the token of "+owner, func() error {
+				_, err := r.Verify(ctx, secret)
+				return err
+			})
+		}
+	}
 }

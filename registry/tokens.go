@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -130,7 +131,7 @@ func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Toke
 			t.AllowedIPs = ranges
 		}
 		if t.Name == was.Name && t.Description == was.Description && slices.Equal(t.AllowedIPs, was.AllowedIPs) {
-			return "", errUnchanged
+			return "", store.ErrUnchanged
 		}
 		err := overtaken(c.Seen, &was, t)
 		if t.Name != was.Name {
@@ -178,12 +179,9 @@ func overtaken(seen, from, to *token.Token) error {
 	return nil
 }
 
-// errUnchanged ends a change that would change nothing.
-var errUnchanged = errors.New("unchanged")
-
 // change has f change the token with this id, at a time, and records it. f returns
-// what the event is to say besides the changes, or errUnchanged: then nothing is
-// stored or recorded, and the token is returned as it is. f may run more than once.
+// what the event is to say besides the changes, or store.ErrUnchanged: then nothing is
+// changed or recorded, and the token is returned as it is. f may run more than once.
 func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f func(*token.Token, time.Time) (detail string, err error)) (*token.Token, error) {
 	if err := r.validID(id); err != nil {
 		return nil, err
@@ -191,9 +189,10 @@ func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f 
 	var events []Event
 	var same *token.Token
 	t, err := r.store.Update(recording(ctx, &events), id, func(t *token.Token) error {
+		events = nil
 		before := t.Clone()
 		detail, err := f(t, r.clock())
-		if errors.Is(err, errUnchanged) {
+		if errors.Is(err, store.ErrUnchanged) {
 			same = before
 		}
 		if err != nil {
@@ -205,7 +204,7 @@ func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f 
 		}
 		return valid(t)
 	})
-	if errors.Is(err, errUnchanged) {
+	if errors.Is(err, store.ErrUnchanged) {
 		return same, nil
 	}
 	if err != nil {

@@ -22,6 +22,9 @@ var (
 	// ErrExists means that a token with this id or one of its digests is there
 	// already. Errors that wrap it say which token (see ExistsError).
 	ErrExists = errors.New("exists already")
+	// ErrUnchanged is what the function given to Update or UpdateOwner returns where the
+	// record is as it should be.
+	ErrUnchanged = errors.New("unchanged")
 	// ErrUnreadable means that a store can't be asked for anything: see Reach.
 	ErrUnreadable = errors.New("can't be read")
 )
@@ -63,10 +66,13 @@ type Store interface {
 	Create(ctx context.Context, tokens ...*token.Token) error
 	// Update changes the token with this id: change is called with a copy of what
 	// is stored, and what it leaves there is stored. If change returns an error,
-	// nothing is stored and Update returns that error. change may be called
-	// again when another change came between, must not keep the token, and must
-	// leave its ID alone. A digest it sets must be new (ErrExists otherwise).
-	// Digests the token no longer has are no longer found.
+	// nothing is stored and Update returns that error. One exception is a record that
+	// the store doesn't serve, for it has lost a later one: with ErrUnchanged it is
+	// stored again, as the newest, if it is a revoked token or a disabled owner;
+	// otherwise Update returns an error of its own. change may be called again when
+	// another change came between, must not keep the token, and must leave its ID
+	// alone. A digest it sets must be new (ErrExists otherwise). Digests the token no
+	// longer has are no longer found.
 	Update(ctx context.Context, id string, change func(*token.Token) error) (*token.Token, error)
 	// Delete removes tokens with these ids: all of them or, with an error, none.
 	// ErrNotFound if one isn't there.

@@ -126,10 +126,12 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner)
 	var refused error
 	v, err := s.retryOwner(ctx, id, func(before ownerRecord) (*token.Owner, error) {
 		var given *token.Owner
-		if given, refused = f(before.owner); refused != nil {
+		switch given, refused = f(before.owner); {
+		case before.lost && before.owner != nil && errors.Is(refused, store.ErrUnchanged):
+			given = before.owner // is stored again, as the newest
+		case refused != nil:
 			return nil, refused
-		}
-		if given == nil || given.ID != id {
+		case given == nil || given.ID != id:
 			return nil, fmt.Errorf("owner %q: its id can't be changed", id)
 		}
 		if before.lost && given.Enabled {
@@ -137,7 +139,7 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, f func(*token.Owner)
 		}
 		return given, nil
 	})
-	if refused != nil {
+	if refused != nil && (err == nil || errors.Is(err, refused)) {
 		return nil, cmp.Or(s.at(s.Confirm(ctx)), refused)
 	}
 	if err == nil {

@@ -3,6 +3,7 @@ package redis
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -84,10 +85,12 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 			return nil, fmt.Errorf("token %q: %w", id, store.ErrNotFound)
 		}
 		given := before.token.Clone()
-		if refused = f(given); refused != nil {
+		switch refused = f(given); {
+		case before.lost && errors.Is(refused, store.ErrUnchanged):
+			given = before.token // is stored again, as the newest
+		case refused != nil:
 			return nil, refused
-		}
-		if given.ID != id {
+		case given.ID != id:
 			return nil, fmt.Errorf("token %q: its id can't be changed", id)
 		}
 		if before.lost && given.RevokedAt.IsZero() {
@@ -101,7 +104,7 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 		after = stored
 		return c, err
 	})
-	if refused != nil {
+	if refused != nil && (err == nil || errors.Is(err, refused)) {
 		return nil, cmp.Or(s.at(s.Confirm(ctx)), refused)
 	}
 	if err != nil {
