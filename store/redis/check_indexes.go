@@ -198,7 +198,7 @@ func (c *check) lookAtOwners(ctx context.Context, names []string) (map[string]fi
 			}}
 		case o == nil && in:
 			// Whether to mend it as if there had been none is for people to say.
-			found[name] = finding{fmt.Sprintf("%s%q, who may have been disabled, or limited: their tokens are answered 503 until the owner is disabled anew, and then enabled, or the record deleted, if that is right", lostOwner, name), nil}
+			found[name] = finding{fmt.Sprintf("%s%q, who may have been disabled, or limited: their tokens are answered 503 until the owner is disabled anew, and then limited and enabled, or deleted", lostOwner, name), nil}
 		}
 	}
 	return found, nil

@@ -156,17 +156,27 @@ func TestOwnerIsLost(t *testing.T) {
 			t.Errorf("Owners = %v, %v, want %v for who was disabled", owners, err, errLost)
 		}
 		problems, err := s.Check(t.Context(), true)
-		if err != nil || len(problems) != 1 || problems[0].Mended || !strings.Contains(problems[0].Text, `lost the record of owner "disabled"`) {
+		if err != nil || len(problems) != 1 || problems[0].Mended || !strings.Contains(problems[0].Text, `lost the record of owner "disabled"`) || !strings.HasSuffix(problems[0].Text, "disabled anew, and then limited and enabled, or deleted") {
 			t.Errorf("Check = %+v, %v, want that the record is lost", problems, err)
 		}
 		if err := set("disabled", true); !errors.Is(err, errLost) {
 			t.Errorf("enabling them: %v, want %v", err, errLost)
+		}
+		if err := s.DeleteOwner(t.Context(), "disabled"); !errors.Is(err, errLost) {
+			t.Errorf("deleting them: %v, want %v, for their tokens would serve", err, errLost)
 		}
 		if err := errors.Join(set("disabled", false), set("disabled", true)); err != nil {
 			t.Error(err)
 		}
 		if owner, err := find("disabled"); err != nil || !owner.Enabled {
 			t.Errorf("a token of an owner who was enabled anew: owner %v, %v", owner, err)
+		}
+		s.client.Del(t.Context(), s.keys.owner("disabled"))
+		if err := errors.Join(set("disabled", false), s.DeleteOwner(t.Context(), "disabled")); err != nil {
+			t.Error(err)
+		}
+		if owner, err := find("disabled"); err != nil || owner != nil {
+			t.Errorf("a token of an owner who was deleted: owner %v, %v", owner, err)
 		}
 		wantSound(t, s)
 	})
