@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -155,31 +156,41 @@ func (c *check) drop(ctx context.Context, l listing) error {
 	return c.s.send(ctx, redis.NewIntCmd(noContext, "zadd", index, 0, l.id))
 }
 
-// lostOwner begins what is found of an owner who is listed and has no record.
-const lostOwner = "redis has lost the record of owner "
+// What is found of an owner without a record who is listed, or was seen with one, begins
+// with these.
+const (
+	lostOwner = "redis has lost the record of owner "
+	goneOwner = "redis has lost owner "
+)
 
-// owners looks for owners' records that aren't listed, and the reverse.
+// owners looks for owners' records that aren't listed, the reverse, and those of which
+// Redis has lost a change.
 func (c *check) owners(ctx context.Context) error {
-	if err := c.scan(ctx, c.s.keys.ownerPrefix, func(names []string) error { return each(ctx, c, names, c.lookAtOwners) }); err != nil {
+	// those returns a function that looks for findings that begin so alone.
+	those := func(begin string) func(names []string) error {
+		return func(names []string) error {
+			return each(ctx, c, names, func(ctx context.Context, names []string) (map[string]finding, error) {
+				found, err := c.lookAtOwners(ctx, names)
+				maps.DeleteFunc(found, func(_ string, f finding) bool { return !strings.HasPrefix(f.text, begin) })
+				return found, err
+			})
+		}
+	}
+	if err := c.scan(ctx, c.s.keys.ownerPrefix, those("")); err != nil {
 		return err
 	}
-	return c.members(ctx, c.s.keys.owners, "-", func(names []string) error {
-		return each(ctx, c, names, func(ctx context.Context, names []string) (map[string]finding, error) {
-			found, err := c.lookAtOwners(ctx, names)
-			for name, f := range found {
-				if !strings.HasPrefix(f.text, lostOwner) { // else it was reported above
-					delete(found, name)
-				}
-			}
-			return found, err
-		})
-	})
+	if err := c.members(ctx, c.s.keys.owners, "-", those(lostOwner)); err != nil {
+		return err
+	}
+	return those(goneOwner)(c.s.floors.owners())
 }
 
 func (c *check) lookAtOwners(ctx context.Context, names []string) (map[string]finding, error) {
 	s, found := c.s, map[string]finding{}
 	values, scores := make([]*redis.StringCmd, len(names)), make([]*redis.FloatCmd, len(names))
+	least := make([]floor, len(names))
 	for i, name := range names {
+		least[i] = s.floors.of(ownerFloor(name))
 		values[i] = redis.NewStringCmd(noContext, "get", s.keys.owner(name))
 		scores[i] = redis.NewFloatCmd(noContext, "zscore", s.keys.owners, name)
 	}
@@ -187,19 +198,36 @@ func (c *check) lookAtOwners(ctx context.Context, names []string) (map[string]fi
 		return nil, err
 	}
 	for i, name := range names {
-		o, _, err := parseOwner(values[i].Val())
+		raw := values[i].Val()
+		o, version, err := parseOwner(raw)
 		in := scores[i].Err() == nil
+		newest := least[i].allowsOwner(o != nil, raw != "", version)
 		switch {
 		case err != nil:
 			found[name] = finding{fmt.Sprintf("owner %q: %v", name, err), nil}
+		case raw != "" && !newest:
+			found[name] = finding{fmt.Sprintf("owner %q: %v: %s", name, errLost, endIt), nil}
 		case o != nil && !in:
 			found[name] = finding{fmt.Sprintf("owner %q is not in the index", name), func(ctx context.Context) error {
 				return s.send(ctx, redis.NewIntCmd(noContext, "zadd", s.keys.owners, 0, name))
 			}}
 		case o == nil && in:
-			// Whether to mend it as if there had been none is for people to say.
-			found[name] = finding{fmt.Sprintf("%s%q, who may have been disabled, or limited: their tokens are answered 503 until the owner is disabled anew, and then limited and enabled, or deleted", lostOwner, name), nil}
+			found[name] = withoutRecord(lostOwner, name)
+		case !newest:
+			lost, err := s.hasLost(ctx, ownerFloor(name), newest, false)
+			if err != nil {
+				return nil, err
+			}
+			if lost {
+				found[name] = withoutRecord(goneOwner, name)
+			}
 		}
 	}
 	return found, nil
+}
+
+// withoutRecord returns what is found of an owner whose record is lost. Whether to mend it
+// as if there had been none is for people to say.
+func withoutRecord(begin, name string) finding {
+	return finding{fmt.Sprintf("%s%q, who may have been disabled, or limited: their tokens are answered 503 until the owner is disabled anew, and then limited and enabled, or deleted", begin, name), nil}
 }

@@ -366,6 +366,7 @@ func TestServerLosesChanges(t *testing.T) {
 	bobs.Owner = "bob"
 	create(t, s, bobs)
 	putOwner(t, s, token.NewOwner("bob"))
+	putOwner(t, s, token.NewOwner("carl"))
 	server.Do("save")
 	update(t, s, "revoked", revoke)
 	if err := s.Delete(t.Context(), "deleted"); err != nil {
@@ -374,6 +375,10 @@ func TestServerLosesChanges(t *testing.T) {
 	update(t, s, "renewed", func(t *token.Token) { t.Digest = digest("renewed 2") })
 	create(t, s, newToken("made"))
 	putOwner(t, s, &token.Owner{ID: "bob"})
+	putOwner(t, s, &token.Owner{ID: "dora"})
+	if err := s.DeleteOwner(t.Context(), "carl"); err != nil {
+		t.Fatalf("DeleteOwner: %v", err)
+	}
 
 	heard := listen(t, s)
 	server.Kill()
@@ -390,6 +395,18 @@ func TestServerLosesChanges(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "redis has lost a change") || !strings.Contains(log.String(), `token \"revoked\"`) || s.Stats().Lost == 0 {
 		t.Errorf("the loss is neither logged nor counted: %+v\n%s", s.Stats(), log.String())
+	}
+
+	problems, err := s.Check(t.Context(), true)
+	if err != nil {
+		t.Fatalf("Check: %v", err)
+	}
+	for _, what := range []string{`token "revoked"`, `token "deleted"`, `token "renewed"`, `owner "bob"`, `owner "carl"`, `owner "dora"`} {
+		if n := len(slices.DeleteFunc(slices.Clone(problems), func(p store.Problem) bool {
+			return p.Mended || !strings.Contains(p.Text, what) || !strings.Contains(p.Text, "redis has lost")
+		})); n != 1 {
+			t.Errorf("Check finds %d times that of %s something is lost: %+v", n, what, problems)
+		}
 	}
 
 	// Who is to end what was lost finds what is there.

@@ -60,6 +60,18 @@ func (f *floors) of(name string) floor {
 	return f.by[name]
 }
 
+// owners returns the names of the owners among those that are remembered.
+func (f *floors) owners() (names []string) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for name := range f.by {
+		if owner, ok := strings.CutPrefix(name, ownerFloor("")); ok {
+			names = append(names, owner)
+		}
+	}
+	return names
+}
+
 func (f *floors) raise(name string, to floor) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
