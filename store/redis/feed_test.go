@@ -695,10 +695,14 @@ func TestGateways(t *testing.T) {
 	want("the killed one not to count", 2, 0)
 	server.Do("hset", "{gateways}:gateways", "killed", ago(2*time.Hour, 3*time.Hour))
 	want("one that holds tokens for hours to be pending", 2, 1)
-	server.Do("hset", "{gateways}:gateways", "killed", ago(2*time.Hour, time.Minute))
-	all[0].Status(t.Context())
-	if server.Do("hexists", "{gateways}:gateways", "killed") != int64(0) {
-		t.Error("a gateway that was killed long ago is still on the list")
+	server.Do("hset", "{gateways}:gateways", "killed", ago(-2*time.Minute, time.Minute))
+	want("the one killed while the server's clock was ahead not to count", 2, 0)
+	for what, at := range map[string]time.Duration{"long ago": 2 * time.Hour, "while the server's clock was far ahead": -2 * time.Hour} {
+		server.Do("hset", "{gateways}:gateways", "killed", ago(at, time.Minute))
+		all[0].Status(t.Context())
+		if server.Do("hexists", "{gateways}:gateways", "killed") != int64(0) {
+			t.Errorf("a gateway that was killed %s is still on the list", what)
+		}
 	}
 }
 

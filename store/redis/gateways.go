@@ -46,9 +46,11 @@ type gateway struct {
 
 // lives reports whether the gateway may hold something, at a time of the server.
 // It trusts what it holds for beatLimit after the last of its beats that was taken; a
-// master that was cut off may have taken some for replicaSilence seconds more.
+// master that was cut off may have taken some for replicaSilence seconds more. A beat in
+// the future is from before the server's clock was set back, or from another server, whose
+// clock was ahead: a gateway that lives has another one a moment later.
 func (g *gateway) lives(now time.Time) bool {
-	return now.Sub(g.LastSeen) < beatLimit+replicaSilence*time.Second+g.holds
+	return now.Sub(g.LastSeen).Abs() < beatLimit+replicaSilence*time.Second+g.holds
 }
 
 // scriptForget takes a gateway off the list, unless it has said something meanwhile.
@@ -80,7 +82,7 @@ func (s *Store) gateways(ctx context.Context) (all []gateway, now time.Time, err
 			store.Gateway{Name: name, Follows: store.Position(position), LastSeen: time.UnixMilli(seen).UTC()},
 			time.Duration(holds) * time.Millisecond, mark,
 		}
-		if now.Sub(g.LastSeen) > gatewayForgotten && !g.lives(now) {
+		if now.Sub(g.LastSeen).Abs() > gatewayForgotten && !g.lives(now) {
 			s.send(ctx, eval(scriptForget, []string{s.keys.gateways}, name, said)) // or next time
 			continue
 		}
