@@ -233,20 +233,28 @@ func (o order) compare(a, b place) int {
 }
 
 // cursor returns the cursor of the page behind p.
-func (o order) cursor(p place) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(o.String() + "\x00" + p.id + "\x00" + p.text))
+func (o order) cursor(p place) string { return newCursor(o.String(), p.id+"\x00"+p.text) }
+
+func (o order) parseCursor(cursor string) (*place, error) {
+	last, ok := openCursor(o.String(), cursor)
+	id, text, whole := strings.Cut(last, "\x00")
+	if !ok || !whole || token.ValidID(id) != nil {
+		return nil, errCursor
+	}
+	return &place{text, id}, nil
 }
 
-func (o order) parseCursor(text string) (*place, error) {
-	b, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil {
-		return nil, errCursor
-	}
-	parts := strings.SplitN(string(b), "\x00", 3)
-	if len(parts) != 3 || parts[0] != o.String() || token.ValidID(parts[1]) != nil {
-		return nil, errCursor
-	}
-	return &place{parts[2], parts[1]}, nil
+// newCursor returns a cursor that goes on behind last. It holds in one list only, and
+// needs no escaping in a URL.
+func newCursor(list, last string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(list + "\x00" + last))
+}
+
+// openCursor returns the last of a cursor of this list.
+func openCursor(list, cursor string) (last string, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	of, last, ok := strings.Cut(string(b), "\x00")
+	return last, ok && err == nil && of == list
 }
 
 // String returns what parseOrder reads.

@@ -141,16 +141,23 @@ func (r *Registry) ownerRecord(ctx context.Context, id string) (*token.Owner, er
 	return o, nil
 }
 
-// Owners returns the owners with a record, sorted by id, from behind the id
-// after, and the after of the next page ("" behind the last). limit is that of a
-// Query.
-func (r *Registry) Owners(ctx context.Context, after string, limit int) (owners []*token.Owner, next string, err error) {
+// Owners returns the owners with a record, sorted by id, and the cursor of the next
+// page ("" behind the last). cursor and limit are those of a Query.
+func (r *Registry) Owners(ctx context.Context, cursor string, limit int) (owners []*token.Owner, next string, err error) {
 	if limit, err = pageSize(limit); err != nil {
 		return nil, "", err
+	}
+	const list = "owners"
+	after, ok := openCursor(list, cursor)
+	if !ok && cursor != "" {
+		return nil, "", invalid("cursor: want what the page before gave as next")
 	}
 	owners, next, err = r.store.Owners(ctx, after, limit)
 	if err != nil {
 		return nil, "", fmt.Errorf("listing owners: %w", err)
+	}
+	if next != "" {
+		next = newCursor(list, next)
 	}
 	return owners, next, nil
 }

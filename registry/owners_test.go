@@ -150,12 +150,14 @@ func TestOwners(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "page", len(owners), 100)
-	equal(t, "next", next, "o099")
+	_, _, err = d.Owners(ctx, "o099", 0)
+	refused(t, err, ErrInvalid, "cursor")
 	owners, next, err = d.Owners(ctx, next, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "page", len(owners), 50)
+	equal(t, "first", owners[0].ID, "o100")
 	equal(t, "next", next, "")
 	_, _, err = d.Owners(ctx, "", 1001)
 	refused(t, err, ErrInvalid, "1 to 1000")
