@@ -14,19 +14,19 @@ import (
 // In grants that are given to the registry, a list that is nil was not given,
 // and one that is empty was given empty.
 
-// newGrants returns the grants of a new token or a ceiling.
-func (r *Registry) newGrants(given []token.Grant, full bool) ([]token.Grant, error) {
+// newGrants returns the grants of a new token, or those of a ceiling in place of others.
+func (r *Registry) newGrants(given []token.Grant, full bool, others ...token.Grant) ([]token.Grant, error) {
 	if full && len(given) > 0 {
 		return nil, invalid("full: is every grant there is; give no others with it")
 	}
 	if full {
 		return []token.Grant{token.Full()}, nil
 	}
-	return r.eachGrant(given, r.newGrant)
+	return eachGrant(given, func(g token.Grant) (token.Grant, error) { return r.newGrant(g, others...) })
 }
 
 // eachGrant returns the grants that f makes of those given.
-func (r *Registry) eachGrant(given []token.Grant, f func(token.Grant) (token.Grant, error)) ([]token.Grant, error) {
+func eachGrant(given []token.Grant, f func(token.Grant) (token.Grant, error)) ([]token.Grant, error) {
 	var grants []token.Grant
 	for i, g := range given {
 		g, err := f(g)
@@ -43,9 +43,10 @@ func (r *Registry) eachGrant(given []token.Grant, f func(token.Grant) (token.Gra
 	return grants, nil
 }
 
-// newGrant completes a grant and sees that there are such scopes.
-func (r *Registry) newGrant(g token.Grant) (token.Grant, error) {
-	g, err := r.complete(g)
+// newGrant completes a grant, perhaps in place of others, and sees that there are such
+// scopes.
+func (r *Registry) newGrant(g token.Grant, others ...token.Grant) (token.Grant, error) {
+	g, err := r.complete(g, others...)
 	if err != nil {
 		return g, err
 	}
@@ -76,8 +77,9 @@ func (r *Registry) knownScope(pattern string) bool {
 	return slices.ContainsFunc(r.rules.Scopes, func(name string) bool { return token.MatchScope(pattern, name) })
 }
 
-// complete fills in what the grant doesn't say, where that may be guessed.
-func (r *Registry) complete(g token.Grant) (token.Grant, error) {
+// complete fills in what the grant doesn't say, where that may be guessed. It refuses
+// secrets, but for those in the grants that it takes the place of.
+func (r *Registry) complete(g token.Grant, others ...token.Grant) (token.Grant, error) {
 	if g.Spaces == nil && r.rules.Spaces {
 		return g, refuseField(ErrInvalid, "spaces", `say which spaces the grant holds in ("spaces":["ID"], or --space ID), or that it is all ("spaces":["*"], or --all-spaces)`)
 	}
@@ -85,7 +87,22 @@ func (r *Registry) complete(g token.Grant) (token.Grant, error) {
 	if err := g.CheckLengths(); err != nil {
 		return g, invalid("%w", err)
 	}
+	for _, l := range []struct {
+		what   string
+		values []string
+	}{{"spaces", g.Spaces}, {"scope", g.Scopes}, {"resources", g.Resources}} {
+		for _, v := range l.values {
+			if err := noSecret(l.what, v); err != nil && !slices.ContainsFunc(others, func(o token.Grant) bool { return has(o, v) }) {
+				return g, err
+			}
+		}
+	}
 	return g, nil
+}
+
+// has reports whether v is one of the grant's spaces, scopes or resources.
+func has(g token.Grant, v string) bool {
+	return slices.Contains(g.Spaces, v) || slices.Contains(g.Scopes, v) || slices.Contains(g.Resources, v)
 }
 
 func orAll(list []string) []string {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -48,7 +49,11 @@ func (r *Registry) parse(in *importLine) (*token.Token, error) {
 		return nil, err
 	}
 	var err error
-	if t.Grants, err = r.eachGrant(in.Grants, r.complete); err != nil {
+	err = cmp.Or(noSecret("name", t.Name), noSecret("description", t.Description), noSecret("owner", t.Owner), noSecret("created_by", t.CreatedBy))
+	if err != nil {
+		return nil, err
+	}
+	if t.Grants, err = eachGrant(in.Grants, func(g token.Grant) (token.Grant, error) { return r.complete(g) }); err != nil {
 		return nil, err
 	}
 	if t.AllowedIPs, err = parseRanges(in.AllowedIPs); err != nil {

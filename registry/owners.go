@@ -99,7 +99,7 @@ func (r *Registry) ceiling(now []token.Grant, c OwnerChanges) ([]token.Grant, er
 		}
 		set(&g.Spaces, c.Spaces)
 		set(&g.Scopes, c.Scopes)
-		return r.newGrants([]token.Grant{g}, false)
+		return r.newGrants([]token.Grant{g}, false, now...)
 	case c.Grants == nil && !c.Full:
 		return now, nil
 	}
@@ -112,7 +112,7 @@ func (r *Registry) ceiling(now []token.Grant, c OwnerChanges) ([]token.Grant, er
 			return nil, invalid(`grants: number %d: name both spaces and scopes, ["*"] for all; for no ceiling at all, "full":true`, i+1)
 		}
 	}
-	return r.newGrants(given, c.Full)
+	return r.newGrants(given, c.Full, now...)
 }
 
 func validOwner(o *token.Owner) error {

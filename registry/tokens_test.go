@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -268,8 +269,8 @@ func BenchmarkCreate(b *testing.B) {
 	}
 }
 
-// A secret is no name: people read names, and logs have them. What was stored with one, by
-// import, can be changed and ended all the same.
+// A secret is no name: people read names, and logs have them. What was stored with one
+// can be changed and ended all the same.
 func TestSecretsAreNoNames(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -286,12 +287,36 @@ func TestSecretsAreNoNames(t *testing.T) {
 	}
 	_, err := d.SetOwner(ctx, cli, secret, OwnerChanges{})
 	refused(t, err, ErrInvalid, "owner: has a secret in it")
+	for _, key := range []string{"name", "description", "owner", "created_by"} {
+		_, err := d.lines(t, fmt.Sprintf(`{%q:%q,"secret":%q}`, key, "of "+secret, foreignSecret))
+		refused(t, err, ErrInvalid, "line 1: "+key+": has a secret in it")
+	}
 
-	line := fmt.Sprintf(`{"id":"old","name":"of %s","description":"of %[1]s","owner":%[1]q,"digest":%[2]q,"grants":[{"spaces":["*"],"scopes":["*"],"resources":["*"]}]}`, secret, "sha256:"+strings.Repeat("ab", 32))
-	if _, err := d.lines(t, line); err != nil {
+	plainOne, _ := d.create(t, NewToken{})
+	for what, g := range map[string]token.Grant{"spaces": grant("1 "+secret, "a", "*"), "scope": grant("1", secret, "*"), "resources": grant("1", "a", secret)} {
+		inGrant := what + ": has a secret in it"
+		_, _, err := operator.Create(ctx, NewToken{Name: "ci", Grants: []token.Grant{grant("1", "a", "*"), g}})
+		refused(t, err, ErrInvalid, "grants: number 2: "+inGrant)
+		_, err = operator.AddGrant(ctx, plainOne.ID, g)
+		refused(t, err, ErrInvalid, "grant: "+inGrant)
+		_, err = d.SetOwner(ctx, cli, "a", OwnerChanges{Grants: &[]token.Grant{g}})
+		refused(t, err, ErrInvalid, inGrant)
+		_, err = d.lines(t, fmt.Sprintf(`{"name":"n","secret":%q,"grants":[{"spaces":%s,"scopes":%s,"resources":%s}]}`,
+			foreignSecret, quoted(g.Spaces), quoted(g.Scopes), quoted(g.Resources)))
+		refused(t, err, ErrInvalid, "line 1: grants: number 1: "+inGrant)
+	}
+	for _, part := range []OwnerChanges{{Spaces: &[]string{secret}}, {Scopes: &[]string{secret}}} {
+		_, err = d.SetOwner(ctx, cli, "a", part)
+		refused(t, err, ErrInvalid, "has a secret in it")
+	}
+
+	there := &token.Token{ID: "old", Name: "of " + secret, Description: "of " + secret, Owner: secret, Digest: plain.Digest("x"), Grants: []token.Grant{grant("1", "a", secret), grant("2", "a", "*")}}
+	if err := d.store.Create(ctx, there); err != nil {
 		t.Fatal(err)
 	}
-	d.store.owners[secret] = token.NewOwner(secret).Encode(nil)
+	o := token.NewOwner(secret)
+	o.Grants = []token.Grant{grant(secret, secret, secret)}
+	d.store.owners[secret] = o.Encode(nil)
 	if _, err := operator.Update(ctx, "old", Changes{AllowedIPs: &[]string{"10.0.0.0/8"}}); err != nil {
 		t.Error(err)
 	}
@@ -299,12 +324,24 @@ func TestSecretsAreNoNames(t *testing.T) {
 		_, err := operator.Update(ctx, "old", c)
 		refused(t, err, ErrInvalid, what+": has a secret in it")
 	}
+	if _, err := operator.RemoveGrant(ctx, "old", 2, nil); err != nil {
+		t.Error(err)
+	}
 	if _, _, err := operator.Regenerate(ctx, "old", Renewal{}); err != nil {
 		t.Error(err)
 	}
-	if o, err := d.SetOwner(ctx, cli, secret, OwnerChanges{Enabled: new(false)}); err != nil || o.Enabled {
+	if o, err := d.SetOwner(ctx, cli, secret, OwnerChanges{Enabled: new(false), Grants: &o.Grants}); err != nil || o.Enabled {
 		t.Errorf("disabling the owner: %+v, %v", o, err)
 	}
+	if _, err := d.SetOwner(ctx, cli, secret, OwnerChanges{Spaces: &[]string{"1"}}); err != nil {
+		t.Errorf("limiting the owner: %v", err)
+	}
+}
+
+// quoted writes list in JSON.
+func quoted(list []string) []byte {
+	b, _ := json.Marshal(list) // texts: never fails
+	return b
 }
 
 // Mistakes are what Update refuses, all of it.
