@@ -60,7 +60,8 @@ type Options struct {
 // they were read.
 const Silence = time.Second
 
-func (o Options) withDefaults() *Options {
+// WithDefaults returns the options with the defaults in place of zeros.
+func (o Options) WithDefaults() *Options {
 	o.Size = cmp.Or(o.Size, 100_000)
 	o.TTL = cmp.Or(o.TTL, time.Minute)
 	o.NegativeSize = cmp.Or(o.NegativeSize, 10_000)
@@ -112,7 +113,7 @@ func New(s store.Store, o Options) *Cache {
 
 // inForce returns the options that hold when o are given.
 func (c *Cache) inForce(o Options) *Options {
-	opts := o.withDefaults()
+	opts := o.WithDefaults()
 	if c.shared != nil { // whose silence isn't noticed sooner
 		opts.MaxStale = max(opts.MaxStale, Silence)
 	}

@@ -409,7 +409,7 @@ func TestStats(t *testing.T) {
 func TestShardCount(t *testing.T) {
 	t.Parallel()
 	for size, want := range map[int]int{1: 1, 1000: 1, 2048: 4, 100_000: 128, 1_000_000: 256} {
-		if got := shardCount(Options{Size: size}.withDefaults()); got != want {
+		if got := shardCount(Options{Size: size}.WithDefaults()); got != want {
 			t.Errorf("%d shards for %d tokens, want %d", got, size, want)
 		}
 	}

@@ -63,7 +63,8 @@ type App struct {
 	complaints rate.Sometimes // about the store
 }
 
-// CacheConfig says how tokens are held in memory. Zero fields mean the default.
+// CacheConfig says how tokens are held in memory. In Caddy's JSON, what isn't given means
+// the default, and 0 is refused.
 type CacheConfig struct {
 	Size         int            `json:"size,omitempty"`          // tokens held; default 100000
 	TTL          caddy.Duration `json:"ttl,omitempty"`           // a held token is read again after this; default 60s
@@ -127,7 +128,17 @@ func (c *LimitConfig) window() time.Duration {
 
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "patgate", New: func() caddy.Module { return new(App) }}
+	return caddy.ModuleInfo{ID: "patgate", New: func() caddy.Module { return newApp() }}
+}
+
+// newApp returns an App with the defaults of the cache: what is 0 behind that was given.
+func newApp() *App {
+	o := cache.Options{}.WithDefaults()
+	return &App{Cache: CacheConfig{
+		Size: o.Size, TTL: caddy.Duration(o.TTL),
+		NegativeSize: o.NegativeSize, NegativeTTL: caddy.Duration(o.NegativeTTL),
+		MaxStale: caddy.Duration(o.MaxStale),
+	}}
 }
 
 // Provision checks the configuration and attaches to the store and cache of its
@@ -204,13 +215,13 @@ func passwordIn(text string) string {
 // checkBounds refuses numbers and durations that can't be meant.
 func (a *App) checkBounds() error {
 	for name, n := range map[string]int{"size": a.Cache.Size, "negative_size": a.Cache.NegativeSize} {
-		if n < 0 || n > maxNumber {
+		if n <= 0 || n > maxNumber {
 			return fmt.Errorf("cache %s: want a number from 1 to %d, got %d", name, maxNumber, n)
 		}
 	}
 	for name, d := range map[string]caddy.Duration{"ttl": a.Cache.TTL, "negative_ttl": a.Cache.NegativeTTL, "max_stale": a.Cache.MaxStale} {
-		if d < 0 {
-			return fmt.Errorf("cache %s: want a positive duration, got %s", name, time.Duration(d))
+		if d <= 0 {
+			return fmt.Errorf("cache %s %q: %s", name, time.Duration(d), wantDuration)
 		}
 	}
 	if a.UnknownTokenLimit.Tokens < 0 || a.UnknownTokenLimit.Window < 0 {

@@ -115,12 +115,14 @@ func numberIn(value *int) reader {
 // at once: with a number that was mistyped there would be none left.
 const maxNumber = 100_000_000
 
+const wantDuration = "want a duration longer than 0, such as 60s"
+
 // durationIn reads a duration.
 func durationIn(value *caddy.Duration) reader {
 	return textIn(new(string), func(name, text string) error {
 		d, err := caddy.ParseDuration(text)
 		if *value = caddy.Duration(d); err != nil || d <= 0 {
-			return fmt.Errorf("%s %q: want a duration such as 60s", name, text)
+			return fmt.Errorf("%s %q: %s", name, text, wantDuration)
 		}
 		return nil
 	})
