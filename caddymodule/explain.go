@@ -187,7 +187,7 @@ func (h *Handler) explain(q *question) explanation {
 	if beyond {
 		e.Detail += "; nor would its owner's record allow it, whatever the token held"
 	}
-	e.Path = shown.Text(e.Path)
+	e.Method, e.Path = shown.Text(e.Method), shown.Text(e.Path)
 	for _, v := range []*policy.LocatedValue{e.Space, e.Resource} {
 		if v != nil {
 			v.Value = shown.Text(v.Value)
@@ -203,8 +203,8 @@ func (q *question) masked(shown *mask.Mask) (request string, headers []string) {
 			if shown.Header(name) {
 				value = mask.Redacted
 			}
-			headers = append(headers, name+": "+shown.Text(value))
+			headers = append(headers, shown.Text(name)+": "+shown.Text(value))
 		}
 	}
-	return q.request.Method + " " + shown.URL(q.target), headers
+	return shown.Text(q.request.Method) + " " + shown.URL(q.target), headers
 }

@@ -41,6 +41,13 @@ func TestPrintExplanation(t *testing.T) {
 	}
 	h.policy.Own = ownSecrets("")
 	const secret = "pat_ShouldNeverBeSeenAnywhere0123456789"
+	q, err := newQuestion(secret, "/report", http.Header{secret: {"1"}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := h.explain(&q); e.Request != "pat_REDACTED /report" || e.Method != "pat_REDACTED" || e.Headers[0] != "pat_REDACTED: 1" {
+		t.Errorf("of a secret as method and as name of a header: %q, %q, %q", e.Request, e.Method, e.Headers)
+	}
 	for _, c := range []struct {
 		name, target string
 		headers      http.Header
