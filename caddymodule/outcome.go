@@ -153,9 +153,10 @@ func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	if cut != policy.Forward {
 		enc.AddString("cut", cut.String())
 	}
+	shown := masks.Now() // what the client said may be a secret, and not every format masks these
 	for _, f := range []struct{ name, value string }{
-		{"detail", o.detail}, {"token_id", o.tokenID}, {"owner", o.owner}, {"space", o.space},
-		{"resource", o.resource}, {"required_scope", o.required},
+		{"detail", o.detail}, {"token_id", o.tokenID}, {"owner", o.owner}, {"space", shown.Text(o.space)},
+		{"resource", shown.Text(o.resource)}, {"required_scope", o.required},
 	} {
 		if f.value != "" {
 			enc.AddString(f.name, f.value)
