@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -77,6 +79,10 @@ func (r *Registry) bounded(what, given string, at, now time.Time) (time.Time, er
 	return at, nil
 }
 
+// rfc3339 is what time.RFC3339 is to parse alone: it takes other fractions, hours and
+// offsets as well.
+var rfc3339 = regexp.MustCompile(`^.{10}T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
 // parseTime reads RFC 3339, or a day, which means its start in UTC. what names
 // the field in the error, which doesn't repeat s: in a table whose columns have
 // been mixed up, that may be a secret.
@@ -84,6 +90,8 @@ func parseTime(what, s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
 		t, err = time.Parse(time.DateOnly, s)
+	} else if !rfc3339.MatchString(s) {
+		err = errors.New("not RFC 3339")
 	}
 	if err != nil {
 		return time.Time{}, refuseField(ErrInvalid, what, "not a time; want one like 2027-01-31T12:00:00Z or 2027-01-31")
@@ -104,8 +112,8 @@ func parseDuration(what, s string) (time.Duration, error) {
 	if rest != "" || !hasDays {
 		d, errRest = time.ParseDuration(rest)
 	}
-	if errDays != nil || errRest != nil {
-		return 0, refuseField(ErrInvalid, what, "%q is not a duration; want one like 90d or 12h", s)
+	if errDays != nil || errRest != nil || hasDays && strings.ContainsAny(rest, "+-") { // 1d-1h
+		return 0, refuseField(ErrInvalid, what, "%q is not a duration; want one like 90d, 12h or 1d12h: days, then hours", s)
 	}
 	// A century bounds what can be added here without an overflow; written so
 	// that it refuses what is not a number, too.
