@@ -430,7 +430,7 @@ func TestExportIsImportable(t *testing.T) {
 	for i := range 2*MaxLimit + 3 {
 		from.create(t, NewToken{Name: fmt.Sprintf("no. %d <&>", i), Owner: "alice"})
 	}
-	many, _ := from.create(t, NewToken{Description: "\"quoted\" \u2028", Full: true, AllowedIPs: []string{"10.0.0.0/8"}})
+	many, _ := from.create(t, NewToken{Description: "\"quoted\" \u200b", Full: true, AllowedIPs: []string{"10.0.0.0/8"}})
 	if _, _, err := from.Operator(cli).Regenerate(ctx, many.ID, Renewal{Overlap: new("1h")}); err != nil {
 		t.Fatal(err)
 	}

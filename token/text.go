@@ -16,16 +16,31 @@ func ValidText(what, s string, limit int) error {
 	if !utf8.ValidString(s) {
 		return fieldError(what, "not valid UTF-8")
 	}
-	if strings.IndexFunc(s, controls) >= 0 {
+	if hasControl(s) {
 		return fieldError(what, "contains a control character")
 	}
 	return nil
 }
 
-// controls reports whether a character controls what shows it, if only the direction
-// in which what follows is written (Unicode Standard Annex #9, section 2).
+// hasControl reports whether a text has a character that controls what shows it: if only
+// where lines and words end, or the direction in which text is written. Joiners and
+// variation selectors are none, for scripts and emoji need them, and neither are the tags
+// behind a black flag that make it that of a region (Unicode Technical Standard #51).
+func hasControl(s string) bool {
+	inFlag := false
+	for _, r := range s {
+		tag := r >= '\U000e0000' && r <= '\U000e007f'
+		if tag && !inFlag || controls(r) {
+			return true
+		}
+		inFlag = r == '\U0001f3f4' || inFlag && tag
+	}
+	return false
+}
+
 func controls(r rune) bool {
-	return unicode.IsControl(r) || '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
+	const softHyphen = '\u00ad'
+	return unicode.IsControl(r) || r == softHyphen || r > unicode.MaxLatin1 && unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 // visible reports whether there is a character in s that people see: neither a space nor
