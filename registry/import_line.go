@@ -77,6 +77,9 @@ func (r *Registry) parse(in *importLine) (*token.Token, error) {
 			return nil, err
 		}
 	}
+	if t.RevokedAt.After(r.clock().Add(day)) { // a clock may be ahead
+		return nil, invalid("revoked_at: %q is in the future, and the token would be revoked now; one that ends then has it as expires_at", *in.RevokedAt)
+	}
 	if err := r.parseStatus(t, in.Status); err != nil {
 		return nil, err
 	}
@@ -88,8 +91,9 @@ func (r *Registry) parse(in *importLine) (*token.Token, error) {
 	return t, nil
 }
 
-// parseStatus refuses a status by which a token has ended that would work by its
-// times.
+// parseStatus refuses a status that contradicts the times: one by which a token has
+// ended that would work, and one by which it works that is revoked. (One that was written
+// as active may have expired since.)
 func (r *Registry) parseStatus(t *token.Token, status *string) error {
 	if status == nil {
 		return nil
@@ -97,6 +101,9 @@ func (r *Registry) parseStatus(t *token.Token, status *string) error {
 	active := t.Status(r.clock()) == token.Active
 	switch token.Status(*status) {
 	case token.Active:
+		if !t.RevokedAt.IsZero() {
+			return invalid("status: active, but revoked_at says that the token is revoked")
+		}
 	case token.Revoked:
 		if active {
 			return invalid("status: revoked, but revoked_at says nothing: without it, the token works again")

@@ -51,6 +51,7 @@ func TestImportedRecord(t *testing.T) {
 			t.LastUsedIP = netip.MustParseAddr("192.0.2.1")
 		}},
 		{"a status that follows from the times", `"status":"revoked","revoked_at":"2020-06-01"`, func(t *token.Token) { t.RevokedAt = day(2020, 6, 1) }},
+		{"revoked by a clock that is ahead", `"revoked_at":"2026-11-22T13:00:00Z"`, func(t *token.Token) { t.RevokedAt = noon.Add(time.Hour) }},
 		{"one from before it expired", `"status":"active","expires_at":"2021-01-02T00:00:00Z"`, func(t *token.Token) { t.ExpiresAt = day(2021, 1, 2) }},
 		{"grants, completed", `"grants":[{"spaces":["1","1"],"scopes":["a"]}]`, func(t *token.Token) { t.Grants = []token.Grant{grant("1", "a", "*")} }},
 		{"scopes the catalog doesn't have", `"grants":[{"spaces":["1"],"scopes":["zzz"],"resources":["7"]}]`, func(t *token.Token) { t.Grants = []token.Grant{grant("1", "zzz", "7")} }},
@@ -119,6 +120,8 @@ func TestImportRefuses(t *testing.T) {
 		{"not JSON", `name,secret`, []string{"not valid JSON"}},
 		{"revoked, but not since when", `{"name":"n",` + secret + `,"status":"revoked"}`, []string{"status: revoked", "revoked_at"}},
 		{"expired, but not yet", `{"name":"n",` + secret + `,"status":"expired","expires_at":"2100-01-01"}`, []string{"status: expired", "expires_at"}},
+		{"active, and revoked", `{"name":"n",` + secret + `,"status":"active","revoked_at":"2020-06-01"}`, []string{"status: active", "revoked_at"}},
+		{"revoked in the future", `{"name":"n",` + secret + `,"revoked_at":"2099-01-01"}`, []string{"revoked_at", "2099-01-01", "in the future", "expires_at"}},
 		{"another status", `{"name":"n",` + secret + `,"status":"zzz"}`, []string{`status "zzz"`, "want active, expired or revoked"}},
 		{"cut", `{"name":"n"`, []string{"not valid JSON", "ends too early"}},
 		{"two on a line", `{"name":"n",` + secret + `}{}`, []string{"follows"}},
