@@ -191,7 +191,12 @@ func (f *checkedFlag) Type() string { return f.name }
 // flagError says what a flag wants where its value is none, and which one was perhaps meant
 // where there is no such flag.
 func flagError(cmd *cobra.Command, err error) error {
-	if unknown := new(pflag.NotExistError); errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() == "" {
+	unknown := new(pflag.NotExistError)
+	switch {
+	case !errors.As(err, &unknown):
+	case unknown.GetSpecifiedShortnames() != "":
+		return fmt.Errorf("%w; what begins with - and is no flag, such as an id, stands behind --: -- -%s", err, unknown.GetSpecifiedShortnames())
+	default:
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 		meant := spelling.Suggest(unknown.GetSpecifiedName(), names)
