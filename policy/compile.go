@@ -34,6 +34,9 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	p.encodedSlash = slashes(max(0, slices.Index(slashWords, slash)))
 	for _, text := range c.LetThrough {
 		credential, err := parseLetThrough(text)
+		if err == nil && slices.ContainsFunc(p.letThrough, credential.sameAs) {
+			err = fmt.Errorf("let_through %s: stands twice", credential)
+		}
 		fail(err)
 		p.letThrough = append(p.letThrough, credential)
 	}

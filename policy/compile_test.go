@@ -35,6 +35,8 @@ func TestMistakes(t *testing.T) {
 		{"semicolon", Config{Semicolon: "keep"}, `semicolon "keep": want reject, allow`},
 		{"mode", Config{Settings: Settings{Mode: "off"}, Routes: routes("GET /x any")}, `mode "off": want enforce, report`},
 		{"let_through", Config{LetThrough: []string{"bearer"}}, `let_through "bearer": want cookie <name>, header <name>, scheme <word> or bearer <beginning>*`},
+		{"let_through twice", Config{LetThrough: []string{"cookie a", "scheme Session", "cookie b", "scheme SESSION"}}, "let_through scheme SESSION: stands twice"},
+		{"let_through of one beginning twice", Config{LetThrough: []string{"bearer ab*", "bearer cd*", "bearer ab*"}}, "stands twice"},
 		{"let_through and token", Config{LetThrough: []string{"scheme BEARER"}, Routes: routes("GET /x any")}, "Caddyfile:1: let_through scheme BEARER: tokens are taken from there"},
 		{"token_from", Config{Settings: Settings{TokenFrom: []string{"beerer"}}}, `token_from "beerer": want one of bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>`},
 		{"token_from twice", Config{Settings: Settings{TokenFrom: []string{"bearer", "scheme Bearer"}}}, "token_from scheme Bearer: stands twice"},
