@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -43,6 +44,9 @@ func (h *Handler) nameHeaders() error {
 	var configured IdentityHeaders
 	if h.IdentityHeaders != nil {
 		configured = *h.IdentityHeaders
+	}
+	if configured.Off && configured != (IdentityHeaders{Off: true}) {
+		return errors.New("identity_headers: off, and headers that are not sent then: give one or the other")
 	}
 	names := configured.names()
 	for i, name := range names {

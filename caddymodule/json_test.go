@@ -88,6 +88,8 @@ func TestJSONMistakes(t *testing.T) {
 		{`{}`, `{"let_through": ["query t"]}`, `let_through "query t": want cookie <name>, header <name>, scheme <word> or bearer <beginning>*`},
 		{`{}`, `{"unknown_token_until": "soon"}`, "unknown_token forward until soon: want a date such as 2026-12-31, or a time as in RFC 3339"},
 		{`{}`, `{"identity_headers": {"owner": "X_User"}}`, `identity_headers: "X_user": want letters, digits and hyphens`},
+		{`{}`, `{"identity_headers": {"off": true, "owner": "X-User"}}`, "identity_headers: off, and headers that are not sent then"},
+		{`{}`, `{"let_through": ["cookie a", "cookie a"]}`, "let_through cookie a: stands twice"},
 		{`{}`, `{"routes": [{"pattern": "/a"}]}`, "methods: none given; write * for all"},
 		{`{}`, `{"routes": [{"methods": ["GET"]}]}`, `pattern "": want a path, which begins with /`},
 		{`{}`, `{"routes": [{"methods": ["GET"], "pattern": "/a", "space": "path.b"}]}`, "space path.b: pattern /a has no {b}"},
