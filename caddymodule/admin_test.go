@@ -26,6 +26,7 @@ import (
 	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
 
@@ -311,8 +312,20 @@ func testAdminList(s *adminServer) {
 			s.t.Errorf("%s lists %d tokens (null: %t), want %d", query, len(got.Tokens), got.Tokens == nil, number)
 		}
 	}
-	if got := want[rest.TokenPage](s, 200, "GET", "tokens?owner=", ""); !slices.Equal(ids(got.Tokens), []string{ownerless}) {
-		s.t.Errorf("owner= lists %v, want the token without an owner, %s", ids(got.Tokens), ownerless)
+	if got := want[rest.TokenPage](s, 200, "GET", "tokens?unowned=true&owner=", ""); !slices.Equal(ids(got.Tokens), []string{ownerless}) {
+		s.t.Errorf("unowned=true lists %v, want the token without an owner, %s", ids(got.Tokens), ownerless)
+	}
+	all := want[rest.TokenPage](s, 200, "GET", "tokens", "")
+	if got := want[rest.TokenPage](s, 200, "GET", "tokens?owner=&status=&space=&scope=&limit=&cursor=&unowned=", ""); !slices.Equal(ids(got.Tokens), ids(all.Tokens)) {
+		s.t.Errorf("with empty filters, %d tokens are listed, want all %d", len(got.Tokens), len(all.Tokens))
+	}
+	allDone := want[rest.EventPage](s, 200, "GET", "events", "")
+	if got := want[rest.EventPage](s, 200, "GET", "events?owner=&unowned=false", ""); len(got.Events) != len(allDone.Events) {
+		s.t.Errorf("with an empty owner, %d events are listed, want all %d", len(got.Events), len(allDone.Events))
+	}
+	if got := want[rest.EventPage](s, 200, "GET", "events?unowned=true", ""); len(got.Events) == 0 || len(got.Events) >= len(allDone.Events) ||
+		slices.ContainsFunc(got.Events, func(e registry.Event) bool { return e.Owner != "" }) {
+		s.t.Errorf("events of tokens without an owner: %v", got.Events)
 	}
 }
 
@@ -477,7 +490,7 @@ func testAdminRefusals(s *adminServer) {
 		{"GET", "tokens?cursor=bogus", ``, 400, "cursor"},
 		{"GET", "tokens?status=gone", ``, 400, "status"},
 		{"GET", "tokens?scope=a|b", ``, 400, "scope"},
-		{"GET", "tokens?stauts=revoked", ``, 400, `"stauts"; there are owner, status`},
+		{"GET", "tokens?stauts=revoked", ``, 400, `"stauts"; there are owner, unowned, status`},
 		{"GET", "tokens?owner=a&owner=b", ``, 400, "twice"},
 		{"GET", "tokens?a;b", ``, 400, "query"},
 		{"GET", "tokens/unknown", ``, 404, "token unknown: not found"},
@@ -513,6 +526,8 @@ func testAdminRefusals(s *adminServer) {
 		{"GET", "tokens?sort=name&cursor=x", ``, 400, "cursor"},
 		{"PUT", "owners/x", `{"grants":[{}]}`, 400, `name both spaces and scopes, ["*"] for all`},
 		{"PUT", "owners/x", `{"grants":[{"spaces":["1"],"scopes":null}]}`, 400, "name both spaces and scopes"},
+		{"GET", "tokens?unowned=yes", ``, 400, `unowned: "yes"; want true or false`},
+		{"GET", "events?unowned=true&owner=a", ``, 400, "give one of them"},
 		{"GET", "owners?cursor=alice", ``, 400, "cursor"},
 		{"GET", "owners?cursor=%00", ``, 400, "cursor"},
 		{"GET", "owners?cursor=%ff", ``, 400, "cursor"},

@@ -31,7 +31,10 @@ func pageQuery(cmd *cobra.Command, limit int, flags ...string) (url.Values, erro
 	for _, name := range flags {
 		if cmd.Flags().Changed(name) {
 			value := flagValue(cmd, name)
-			if value == "" && name != "owner" && name != "cursor" { // tokens without an owner, and the first page
+			switch {
+			case value == "" && name == "owner":
+				name, value = "unowned", "true"
+			case value == "" && name != "cursor": // of the first page
 				return nil, usageErrorf("--%s is empty: leave it out, or say which", name)
 			}
 			query.Set(name, value)

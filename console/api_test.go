@@ -261,6 +261,7 @@ func TestAPIOfOthers(t *testing.T) {
 	}{
 		{"bob", "GET", "/api/tokens?owner=alice", "", 403},
 		{"bob", "GET", "/api/events?owner=alice", "", 403},
+		{"bob", "GET", "/api/tokens?unowned=true", "", 403},
 		{"bob", "POST", "/api/tokens/revoke", `{"owner":"alice"}`, 403},
 		{"bob", "DELETE", "/api/tokens?owner=alice", "", 403},
 		{"bob", "POST", "/api/tokens", `{"name":"x","owner":"alice"}`, 403},

@@ -53,17 +53,27 @@ func Page(params url.Values) (limit int, cursor string, err error) {
 	return limit, params.Get("cursor"), nil
 }
 
-// ownerOf returns the query parameter owner; nil: not given. An empty one stands for
-// tokens without an owner.
-func ownerOf(params url.Values) *string {
-	if owner, given := params["owner"]; given {
-		return &owner[0]
+// listedOwner returns whose tokens or events a list is of, by the query parameters owner
+// and unowned; nil: anyone's. An empty one is that of tokens without an owner.
+func listedOwner(params url.Values) (*string, error) {
+	owner := params.Get("owner")
+	switch unowned := params.Get("unowned"); {
+	case unowned != "" && unowned != "true" && unowned != "false":
+		return nil, Refuse(http.StatusBadRequest, "unowned: %q; want true or false", unowned)
+	case unowned == "true" && owner != "":
+		return nil, Refuse(http.StatusBadRequest, "owner, unowned: give one of them")
+	case unowned != "true" && owner == "":
+		return nil, nil
 	}
-	return nil
+	return &owner, nil
 }
 
 // EventQuery reads which events are to be listed.
 func EventQuery(params url.Values) (registry.EventQuery, error) {
 	limit, cursor, err := Page(params)
-	return registry.EventQuery{TokenID: params.Get("token"), Owner: ownerOf(params), Before: cursor, After: params.Get("after"), Limit: limit}, err
+	if err != nil {
+		return registry.EventQuery{}, err
+	}
+	owner, err := listedOwner(params)
+	return registry.EventQuery{TokenID: params.Get("token"), Owner: owner, Before: cursor, After: params.Get("after"), Limit: limit}, err
 }

@@ -33,7 +33,7 @@ type TokenRoute struct {
 
 // TokenRoutes are those routes.
 var TokenRoutes = []TokenRoute{
-	{"GET", "/tokens", "owner status space scope text expiring unused sort limit cursor", false, (*Call).list},
+	{"GET", "/tokens", "owner unowned status space scope text expiring unused sort limit cursor", false, (*Call).list},
 	{"POST", "/tokens", "", false, (*Call).create},
 	{"DELETE", "/tokens", "owner id+", true, (*Call).deleteMany},
 	{"POST", "/tokens/revoke", "", true, (*Call).revokeMany},
@@ -108,9 +108,13 @@ func (c *Call) list() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	owner, err := listedOwner(c.Params)
+	if err != nil {
+		return nil, err
+	}
 	get := c.Params.Get
 	tokens, next, err := c.Account.List(c.R.Context(), registry.Query{
-		Owner: ownerOf(c.Params), Status: get("status"), Space: get("space"), Scope: get("scope"), Text: get("text"),
+		Owner: owner, Status: get("status"), Space: get("space"), Scope: get("scope"), Text: get("text"),
 		Expiring: get("expiring"), Unused: get("unused"), Sort: get("sort"), Limit: limit, Cursor: cursor,
 	})
 	if err != nil {
@@ -252,7 +256,10 @@ func (c *Call) deleteMany() (any, error) {
 	if err := c.NoBody(); err != nil {
 		return nil, err
 	}
-	which := chosen{ownerOf(c.Params), c.Params["id"]}
+	which := chosen{IDs: c.Params["id"]}
+	if owner, given := c.Params["owner"]; given {
+		which.Owner = &owner[0]
+	}
 	if err := which.check("with the query parameter owner, or with id, which may be repeated"); err != nil {
 		return nil, err
 	}
