@@ -74,7 +74,7 @@ func TestCan(t *testing.T) {
 		{"a on 4 resources", []token.Grant{{Spaces: []string{"*"}, Scopes: []string{"a"}, Resources: []string{"1", "2", "3", "4"}}}},
 		// Grants that differ in one list only are one: that says no more than they do.
 		{"a, b in space 1", []token.Grant{grant("1", "*", "b"), grant("1", "*", "a"), grant("1", "*", "b")}},
-		{`a in space "1,2" on resources "3,4", 5`, []token.Grant{{Spaces: []string{"1,2"}, Scopes: []string{"a"}, Resources: []string{"5", "3,4"}}}},
+		{`a in space “1,2” on resources “3,4”, 5`, []token.Grant{{Spaces: []string{"1,2"}, Scopes: []string{"a"}, Resources: []string{"5", "3,4"}}}},
 		{"a in spaces 1, 2", []token.Grant{grant("2", "*", "a"), grant("1", "*", "a")}},
 		{"a, b in spaces 1, 2", []token.Grant{grant("1", "*", "a"), grant("2", "*", "b", "a"), grant("1", "*", "b")}},
 		{"a in space 1", []token.Grant{grant("1", "7", "a"), grant("1", "*", "a")}},
