@@ -342,13 +342,16 @@ func TestSpaceAndResourceSources(t *testing.T) {
 
 		// Some servers don't decode: 7%30 is 70, and 7 to those that read a number.
 		{"query.org", "/x", "/x?org=7%30", "", "", "!" + ambiguous},
-		{"query.org", "/x", "/x?or%67=%61cme", "", "", "!" + ambiguous},
+		{"query.org", "/x", "/x?or%67=%61cme", "", "", "acme"},
+		{"query.org", "/x", "/x?org=-7%30", "", "", "!" + ambiguous},
 		{"query.org", "/x", "/x?org=a%2Db%20c", "", "", "a-b c"},
 		{"path.org", "/%6Frg/{org}/x", "/%6Frg/a%2Db%2E1%5F/x", "", "", "a-b.1_"},
 		{"path.org", "/org/{org}/x", "/org/7%30/x", "", "", "!" + ambiguous},
 		{"path.org", "/org/{org}/x", "/org/7%61/x", "", "", "!" + ambiguous},
+		{"path.org", "/org/{org}/x", "/org/%37%30/x", "", "", "70"},
+		{"path.org", "/org/{org}/x", "/org/a%37/x", "", "", "a7"},
 		{"path.org", "/org/{org}/x/{y}", "/org/70/x/%30", "", "", "70"},
-		{"path.p", "/o/{x}/{p...}", "/o/%30/a/%62", "", "", "!" + ambiguous},
+		{"path.p", "/o/{x}/{p...}", "/o/%30/1/%62", "", "", "!" + ambiguous},
 		{"path.p", "/o/{x}/{p...}", "/o/%30/a/b", "", "", "a/b"},
 		{"query.org", "/x", "/x?org=a+b", "", "", "a b"},
 		{"query.org", "/x", "/x", "", "", "!" + missing},

@@ -250,13 +250,13 @@ func (l *lookup) find(m *Match) (why string) {
 	return why
 }
 
-// escapesValue reports whether the value of a key has a letter or a digit encoded.
-func (m *Match) escapesValue(key string) bool {
+// cutsValue is cutsNumber of the value of a key.
+func (m *Match) cutsValue(key string) bool {
 	if strings.IndexByte(m.query, '%') < 0 {
 		return false
 	}
 	for name, value := range parameters(m.query) {
-		if escapesAlnum(value) && unescapeQuery(name) == key {
+		if cutsNumber(value) && unescapeQuery(name) == key {
 			return true
 		}
 	}

@@ -282,8 +282,12 @@ func escapesUnreserved(raw string) bool {
 	return escapes(raw, func(c byte) bool { return isAlnum(c) || c == '-' || c == '.' || c == '_' })
 }
 
-// escapesAlnum reports whether a text has a letter or a digit encoded.
-func escapesAlnum(raw string) bool { return escapes(raw, isAlnum) }
+// cutsNumber reports whether a text that isn't decoded is another number than what it is
+// decoded: 7%30, which is 70, is 7 to who reads up to what is no digit.
+func cutsNumber(raw string) bool {
+	digits := strings.TrimLeft(raw, "+-")
+	return digits != "" && '0' <= digits[0] && digits[0] <= '9' && escapes(digits, isAlnum)
+}
 
 func escapes(raw string, these func(byte) bool) bool {
 	for i := 0; i+2 < len(raw); i++ {

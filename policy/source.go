@@ -149,8 +149,8 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 		if s.tail && strings.HasSuffix(m.path.raw, "/") {
 			value += "/" // a name of its own to some servers
 		}
-		if !lenient && m.path.oddlyEscaped && escapesAlnum(m.path.rawAt(s)) {
-			return "", "can be read in two ways: it has an encoded letter or digit, which some servers don't decode"
+		if !lenient && m.path.oddlyEscaped && cutsNumber(m.path.rawAt(s)) {
+			return "", "can be read in two ways: it begins with a number and has a letter or digit encoded, which some servers don't decode"
 		}
 		if !lenient {
 			if why = m.otherValue(s.name, value); why != "" {
@@ -161,8 +161,8 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 		if value, why = m.queryValue(s.name); why != "" {
 			return "", "can be read in two ways: " + why
 		}
-		if m.escapesValue(s.name) {
-			return "", "can be read in two ways: it has an encoded letter or digit, which some servers don't decode"
+		if m.cutsValue(s.name) {
+			return "", "can be read in two ways: it begins with a number and has a letter or digit encoded, which some servers don't decode"
 		}
 	case fromHeader:
 		switch values := m.header[s.name]; {
