@@ -36,8 +36,8 @@ forward what was turned away, or answer it with these files; judged headers, and
 that say who is asking, changed behind the gate; placeholders of the gate used before it.
 
 Policies are compared with the OpenAPI documents that they name, and with those
-given with --openapi: operations that no route covers are reported, and routes
-that no operation has.`,
+given with --openapi: operations that no route covers are reported, those that ask
+for a token and are on a public route, and routes that no operation has.`,
 		Example: `  patgate policy check
   patgate policy check --config /etc/caddy/Caddyfile
   patgate policy check --openapi openapi.yaml --base /api`,

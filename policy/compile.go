@@ -137,7 +137,7 @@ func (p *Policy) checkParameters(s *Settings, routes []*Route) error {
 func (p *Policy) checkLetThrough() error {
 	for _, c := range p.letThrough {
 		for r := range p.all() {
-			if slices.ContainsFunc(r.from, c.sameAs) {
+			if slices.ContainsFunc(r.from, c.SameAs) {
 				return At(r.At, fmt.Errorf("let_through %s: tokens are taken from there", c))
 			}
 		}

@@ -74,7 +74,7 @@ func conflict(a, b *Route, all []*Route) error {
 
 // notApart is the error of a route that can't be told apart from one before it.
 func notApart(r, before *Route, where string) error {
-	return At(r.At, fmt.Errorf("%s can't be told apart from %s: %s", r.name(), before.place(), where))
+	return At(r.At, fmt.Errorf("%s can't be told apart from %s: %s", r.name(), before.Place(), where))
 }
 
 // decides reports whether the route is more specific than a or b, which are

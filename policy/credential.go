@@ -58,8 +58,8 @@ func (c Credential) header() string {
 	return "Authorization"
 }
 
-// sameAs reports whether the two are one place.
-func (c Credential) sameAs(d Credential) bool {
+// SameAs reports whether the two are one place.
+func (c Credential) SameAs(d Credential) bool {
 	if c.alone() || d.alone() {
 		return c.alone() && d.alone() && equalFold(c.scheme(), d.scheme())
 	}
@@ -97,7 +97,7 @@ func parseCredentials(texts []string) ([]Credential, error) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(credentials, c.sameAs) {
+		if slices.ContainsFunc(credentials, c.SameAs) {
 			return nil, fmt.Errorf("token_from %s: stands twice", c)
 		}
 		credentials = append(credentials, c)

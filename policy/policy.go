@@ -54,6 +54,9 @@ func (p *Policy) all() iter.Seq[*Route] {
 // be changed.
 func (p *Policy) Credentials() []Credential { return p.credentials }
 
+// LetsThrough reports whether the credential at a place is let through (let_through).
+func (p *Policy) LetsThrough(c Credential) bool { return slices.ContainsFunc(p.letThrough, c.SameAs) }
+
 // JudgedHeaders returns the headers in which routes find tokens, spaces and resources,
 // or other credentials of the API.
 func (p *Policy) JudgedHeaders() (names []string) {

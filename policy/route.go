@@ -43,8 +43,8 @@ func (r *Route) takesAll() bool {
 // name returns "route GET,PUT /x".
 func (r *Route) name() string { return "route " + r.Label() }
 
-// place returns "GET,PUT /x (Caddyfile:3)".
-func (r *Route) place() string { return r.Label() + r.written() }
+// Place returns "GET,PUT /x (Caddyfile:3)".
+func (r *Route) Place() string { return r.Label() + r.written() }
 
 // Label returns "GET,PUT /x".
 func (r *Route) Label() string { return strings.Join(r.Methods, ",") + " " + r.Pattern }

@@ -45,6 +45,7 @@ const (
 	WarnMethod      = "misspelt_method"
 	WarnParameter   = "literal_like_parameter" // :id and <id> are parameters elsewhere
 	WarnUncovered   = "operation_without_route"
+	WarnOpened      = "operation_without_token" // its document asks for one, its route doesn't
 	WarnUnknown     = "route_without_operation"
 )
 
@@ -206,8 +207,8 @@ func (p *Policy) shadowed(r *Route) (why string) {
 					why = m.Detail
 				case m.Route == r:
 					return ""
-				case !slices.Contains(others, m.Route.place()):
-					others = append(others, m.Route.place())
+				case !slices.Contains(others, m.Route.Place()):
+					others = append(others, m.Route.Place())
 				}
 			}
 		}
@@ -231,7 +232,7 @@ func (p *Policy) mounted(r *Route, methods []string) string {
 		sample := above.request(method, above.queries()[0], 0)
 		m := p.routed(&sample)
 		if m.Route != nil && m.alike == r {
-			return above.String() + " is refused: it is on " + m.Route.place() + ", and " + r.name() +
+			return above.String() + " is refused: it is on " + m.Route.Place() + ", and " + r.name() +
 				" asks for more; what is mounted there takes both for the same. Write a route for " + above.String()
 		}
 	}

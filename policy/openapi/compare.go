@@ -12,9 +12,9 @@ import (
 )
 
 // Compare says where a policy and OpenAPI documents differ: operations that no
-// route covers, and routes below a document's base that no operation has. The
-// documents are those that the configuration of the policy names, and further
-// ones.
+// route covers, or that need a token by the document and none by the policy, and
+// routes below a document's base that no operation has. The documents are those that
+// the configuration of the policy names, and further ones.
 func Compare(c policy.Config, p *policy.Policy, further ...policy.OpenAPIConfig) ([]policy.Warning, error) {
 	var all comparison
 	if err := all.add("", c.OpenAPI, c.Groups, ""); err != nil {
@@ -23,7 +23,7 @@ func Compare(c policy.Config, p *policy.Policy, further ...policy.OpenAPIConfig)
 	if err := all.add("", further, nil, "--"); err != nil {
 		return nil, err
 	}
-	return append(all.uncovered(p), all.unknown(p)...), nil
+	return append(all.ofOperations(p), all.ofRoutes(p)...), nil
 }
 
 // comparison is the operations of documents, as a policy sees them.
@@ -38,6 +38,7 @@ type comparedOperation struct {
 	file    string
 	pattern string // whole
 	parts   []string
+	asked   []*scheme // one of them is needed; nil where none is, or the configuration says what is
 }
 
 // add adds the documents of a site or a group, and of the groups in it. The mark
@@ -64,7 +65,7 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 			base = below(prefix, base)
 			c.bases[base] = segments(base)
 			whole := below(base, pattern(o.path))
-			c.operations = append(c.operations, comparedOperation{o, file, whole, segments(whole)})
+			c.operations = append(c.operations, comparedOperation{o, file, whole, segments(whole), d.asked(o, &config)})
 		}
 	}
 	for _, g := range groups {
@@ -75,13 +76,41 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 	return nil
 }
 
-// uncovered warns of operations that no route covers.
-func (c *comparison) uncovered(p *policy.Policy) (warnings []policy.Warning) {
+// asked returns the security schemes of which an operation asks for one, nil where it
+// does without, and where the configuration itself says what it needs.
+func (d *Document) asked(o *operation, c *policy.OpenAPIConfig) (all []*scheme) {
+	if slices.ContainsFunc(c.Operations, func(rule policy.OverrideConfig) bool { return o.named(rule.Name) }) ||
+		slices.ContainsFunc(c.Tags, func(rule policy.OverrideConfig) bool { return slices.Contains(o.tags, rule.Name) }) ||
+		slices.ContainsFunc(c.Routes, func(rule policy.RouteConfig) bool { return replaces(&rule, o) }) {
+		return nil
+	}
+	for _, a := range o.security {
+		if len(a) == 0 {
+			return nil
+		}
+		for _, s := range a {
+			if !slices.Contains(c.Ignore, s.scheme) {
+				all = append(all, d.scheme(s.scheme))
+			}
+		}
+	}
+	return all
+}
+
+// ofOperations warns of operations that no route covers, and of those that ask for a
+// token on routes that need none: these are usually for others as well, of which a
+// document says so.
+func (c *comparison) ofOperations(p *policy.Policy) (warnings []policy.Warning) {
 	for _, o := range c.operations {
 		var m policy.Match
 		p.Match(o.sample(), &m)
+		warn := func(kind, text string) {
+			warnings = append(warnings, policy.Warning{At: o.at, Kind: kind, Text: "operation " + o.title() + " of " + o.file + ": " + text})
+		}
 		if m.Route == nil || !slices.Contains(p.Routes(), m.Route) {
-			warnings = append(warnings, policy.Warning{At: o.at, Kind: policy.WarnUncovered, Text: "operation " + o.title() + " of " + o.file + ": no route covers it"})
+			warn(policy.WarnUncovered, "no route covers it")
+		} else if m.Route.Require.String() == "public" && slices.ContainsFunc(o.asked, func(s *scheme) bool { return s.isToken(p) }) {
+			warn(policy.WarnOpened, "the document asks for a token, and it is on route "+m.Route.Place()+", which is public")
 		}
 	}
 	return warnings
@@ -108,8 +137,8 @@ func (o *comparedOperation) title() string {
 	return o.id + " (" + o.method + " " + o.pattern + ")"
 }
 
-// unknown warns of routes below a document's base that no operation has.
-func (c *comparison) unknown(p *policy.Policy) (warnings []policy.Warning) {
+// ofRoutes warns of routes below a document's base that no operation has.
+func (c *comparison) ofRoutes(p *policy.Policy) (warnings []policy.Warning) {
 	for _, r := range p.Routes() {
 		parts := segments(r.Pattern)
 		below := false

@@ -15,7 +15,8 @@
 //
 //   - out of files: parse.go (YAML and JSON), shape.go and cut.go (what is kept of them, with
 //     references resolved), read.go (the document), servers.go (base paths)
-//   - an operation's route: route.go, pattern.go, security.go (its requirement)
+//   - an operation's route: route.go, pattern.go, security.go (its requirement), scheme.go
+//     (where its credentials are)
 //   - what the configuration says: rules.go; what that must say, and doesn't: gap.go
 //   - what becomes of it: expand.go, snippet.go, compare.go
 package openapi

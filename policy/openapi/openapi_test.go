@@ -380,7 +380,7 @@ paths:
 				said: true, security: []alternative{{{scheme: name, scopes: []string{"admin", name}}}}},
 			{method: name, path: "/a", at: place(7), base: basePath{path: "/" + name}, said: true, security: []alternative{{{scheme: name, scopes: []string{"admin"}}}}},
 		}
-		if !reflect.DeepEqual(d.operations, want) || !slices.Equal(d.schemes, []string{name}) {
+		if !reflect.DeepEqual(d.operations, want) || !slices.Equal(d.schemeNames(), []string{name}) {
 			t.Errorf("%s:\n got:  %+v %v\n want: %+v", name, d.operations, d.schemes, want)
 		}
 	}
@@ -508,6 +508,80 @@ func TestCompareQueries(t *testing.T) {
 	}}
 	if got, want := warned(byHand), "operation search (GET /search?query) of api.yaml: no route covers it"; got != want {
 		t.Errorf("of other routes: %s, want %s", got, want)
+	}
+}
+
+// TestCompareOpened: an operation that needs a token by the document is on no public
+// route, unless the configuration says that it is.
+func TestCompareOpened(t *testing.T) {
+	const doc = `  /files/{name}: {get: {operationId: open, security: []}}
+  /files/{name}.{ext}: {get: {operationId: closed, tags: [t], security: [{o: [admin]}]}}
+  /files/either: {get: {operationId: either, security: [{}, {o: [admin]}]}}
+  /things: {get: {operationId: cookie, security: [{session: []}]}, put: {operationId: key, security: [{key: []}, {session: []}]}}
+components:
+  securitySchemes:
+    session: {type: apiKey, in: cookie, name: sid}
+    key: {type: apiKey, in: header, name: X-Api-Key}
+`
+	if _, err := read(t, paths(doc)); err != nil {
+		t.Fatal(err)
+	}
+	public := []policy.RouteConfig{
+		{Methods: []string{"GET"}, Pattern: "/files/{name}", Require: "public", At: "Caddyfile:3"},
+		{Methods: []string{"*"}, Pattern: "/things", Require: "public"},
+	}
+	const closed, key = "operation closed (GET /files/{name}.{ext}) of api.yaml: the document asks for a token, and it is on route GET /files/{name} (Caddyfile:3), which is public",
+		"operation key (PUT /things) of api.yaml: the document asks for a token, and it is on route * /things, which is public"
+	cookie := strings.NewReplacer("key", "cookie", "PUT", "GET").Replace(key)
+	for _, test := range []struct {
+		what   string
+		change func(c *policy.Config, d *policy.OpenAPIConfig)
+		want   []string
+	}{
+		{"as it is", func(*policy.Config, *policy.OpenAPIConfig) {}, []string{closed, key}},
+		{"ignore", func(_ *policy.Config, d *policy.OpenAPIConfig) { d.Ignore = []string{"o", "key"} }, nil},
+		{"operation", func(_ *policy.Config, d *policy.OpenAPIConfig) {
+			d.Operations = []policy.OverrideConfig{{Name: "closed", Require: "public"}}
+		}, []string{key}},
+		{"tag", func(_ *policy.Config, d *policy.OpenAPIConfig) {
+			d.Tags = []policy.OverrideConfig{{Name: "t", Require: "public"}}
+		}, []string{key}},
+		{"route", func(_ *policy.Config, d *policy.OpenAPIConfig) {
+			d.Routes = []policy.RouteConfig{{Methods: []string{"*"}, Pattern: "/things", Require: "public"}}
+		}, []string{closed}},
+		{"let_through", func(c *policy.Config, _ *policy.OpenAPIConfig) {
+			c.LetThrough = []string{"header X-Api-Key"}
+		}, []string{closed}},
+		{"token_from", func(c *policy.Config, _ *policy.OpenAPIConfig) {
+			c.TokenFrom = []string{"cookie sid"}
+		}, []string{closed, cookie, key}},
+		{"a route with a token", func(c *policy.Config, _ *policy.OpenAPIConfig) {
+			c.Routes = []policy.RouteConfig{public[0], {Methods: []string{"*"}, Pattern: "/things", Require: "other"}}
+		}, []string{closed}},
+	} {
+		c, d := policy.Config{Routes: public}, policy.OpenAPIConfig{File: "api.yaml"}
+		test.change(&c, &d)
+		catalog, err := policy.NewCatalog(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := policy.Compile(c, catalog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnings, err := Compare(c, p, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, w := range warnings {
+			if w.Kind == policy.WarnOpened {
+				got = append(got, w.Text)
+			}
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.what, got, test.want)
+		}
 	}
 }
 

@@ -13,8 +13,9 @@ import (
 type Document struct {
 	file       string
 	title      string
-	version    string   // of the API
-	schemes    []string // the names of the security schemes, declared or asked for
+	version    string         // of the API
+	schemes    []scheme       // declared or asked for
+	named      map[string]int // where they are
 	operations []operation
 }
 
@@ -112,16 +113,15 @@ func (s *source) checkVersion() error {
 // newDocument returns what a document says.
 func newDocument(file string, root *tree) *Document {
 	info := root.get("info")
-	d := &Document{file: file, title: info.get("title").value(), version: info.get("version").value()}
-	named := map[string]bool{}
-	scheme := func(name string) {
-		if !named[name] {
-			named[name] = true
-			d.schemes = append(d.schemes, name)
+	d := &Document{file: file, title: info.get("title").value(), version: info.get("version").value(), named: map[string]int{}}
+	add := func(s scheme) {
+		if _, there := d.named[s.name]; !there {
+			d.named[s.name] = len(d.schemes)
+			d.schemes = append(d.schemes, s)
 		}
 	}
 	for _, s := range root.get("components").get("securitySchemes").all() {
-		scheme(s.key)
+		add(declared(s))
 	}
 	base := basePathOf(root.get("servers"))
 	for _, item := range root.get("paths").all() {
@@ -145,7 +145,7 @@ func newDocument(file string, root *tree) *Document {
 	for _, o := range d.operations {
 		for _, needed := range o.security {
 			for _, s := range needed {
-				scheme(s.scheme)
+				add(scheme{name: s.scheme})
 			}
 		}
 	}

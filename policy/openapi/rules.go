@@ -66,7 +66,7 @@ func (r *rules) check() {
 	}
 	for _, s := range c.Schemes {
 		what := r.mark + "scheme " + s.Name
-		r.known(s.At, what, "security scheme", s.Name, d.schemes)
+		r.known(s.At, what, "security scheme", s.Name, d.schemeNames())
 		if _, twice := r.schemes[s.Name]; twice || slices.Contains(c.Ignore, s.Name) {
 			r.fail(s.At, "%s: stands twice", what)
 		}
@@ -77,7 +77,7 @@ func (r *rules) check() {
 		r.schemes[s.Name] = s.Require
 	}
 	for _, name := range c.Ignore {
-		r.known("", r.mark+"ignore "+name, "security scheme", name, d.schemes)
+		r.known("", r.mark+"ignore "+name, "security scheme", name, d.schemeNames())
 	}
 	var names, tags, paths []string
 	for _, o := range d.operations {

@@ -38,7 +38,8 @@ var (
 		"security": securityShape,
 		"paths":    {named: pathShape},
 		"components": {fields: map[string]*shape{
-			"securitySchemes": {named: &shape{fields: map[string]*shape{}}}, // only their names matter
+			// Where one is a reference to another, only its name is known.
+			"securitySchemes": {named: &shape{fields: map[string]*shape{"type": scalar, "in": scalar, "name": scalar, "scheme": scalar}}},
 		}},
 	}}
 )

@@ -1,0 +1,76 @@
+package openapi
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/patgate/patgate/policy"
+)
+
+// scheme is a security scheme of a document.
+type scheme struct {
+	name   string
+	at     string              // where it is declared: file:line; "": nowhere, it is only asked for
+	places []policy.Credential // where its credentials are in a request, if the document says it
+	// other says what its credentials are where they are, by the document, not such as
+	// people give to programs: a session's cookie, a certificate.
+	other string
+}
+
+// declared returns a scheme as the document declares it.
+func declared(t *tree) scheme {
+	s := scheme{name: t.key, at: t.at()}
+	name := t.get("name").value()
+	switch t.get("type").value() {
+	case "apiKey":
+		switch in := t.get("in").value(); {
+		case in == "header" && strings.EqualFold(name, "Authorization"):
+			s.in("bearer", "bare")
+		case in == "header", in == "query":
+			s.in(in + " " + name)
+		case in == "cookie":
+			s.in("cookie " + name)
+			s.other = "a cookie"
+		}
+	case "http":
+		switch word := t.get("scheme").value(); strings.ToLower(word) {
+		case "bearer", "basic":
+			s.in(strings.ToLower(word))
+		default:
+			s.in("scheme " + word)
+		}
+	case "oauth2", "openIdConnect":
+		s.in("bearer")
+	case "mutualTLS":
+		s.other = "a client certificate"
+	}
+	return s
+}
+
+// in notes where credentials are, as token_from has it, if they can be there.
+func (s *scheme) in(places ...string) {
+	for _, text := range places {
+		if c, err := policy.ParseCredential(text); err == nil {
+			s.places = append(s.places, c)
+		}
+	}
+}
+
+// isToken reports whether what a policy judges is the credential of the scheme.
+func (s *scheme) isToken(p *policy.Policy) bool {
+	takes := func(c policy.Credential) bool { return slices.ContainsFunc(p.Credentials(), c.SameAs) }
+	return slices.ContainsFunc(s.places, takes) || s.other == "" && !slices.ContainsFunc(s.places, p.LetsThrough)
+}
+
+// schemeNames returns the names of the document's security schemes.
+func (d *Document) schemeNames() (names []string) {
+	for _, s := range d.schemes {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// scheme returns the security scheme with a name.
+func (d *Document) scheme(name string) *scheme {
+	return &d.schemes[d.named[name]]
+}
