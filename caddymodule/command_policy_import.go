@@ -22,17 +22,17 @@ func policyImportCommand() *cobra.Command {
 openapi in a Caddyfile makes of it, to be edited by hand: in groups, with
 operationIds and summaries.
 
-What an operation needs is its security in the document. Where that names no
-scopes, --default or --scheme say what is needed, and --ignore which security
-schemes aren't tokens; an operation of which nothing says it, or whose scopes no
-token can have, is closed (never).`,
+What an operation needs is its security in the document: one of the schemes there.
+Where one names no scopes, --default or --scheme say what is needed with it, and
+--ignore which schemes aren't tokens; an operation of which nothing says it, or
+whose scopes no token can have, is closed (never).`,
 		Example: `  patgate policy import openapi.yaml
   patgate policy import openapi.yaml --base /api --default any --ignore sessionCookie > routes.caddyfile`,
 		Args: wantArgs("OPENAPI-FILE"),
 	}
 	var c policy.OpenAPIConfig
 	cmd.Flags().StringVar(&c.Base, "base", "", "`PATH` below which the API is (default: the path of the document's servers)")
-	cmd.Flags().StringVar(&c.Default, "default", "", "the `REQUIREMENT` of operations whose security names no scopes")
+	cmd.Flags().StringVar(&c.Default, "default", "", "the `REQUIREMENT` of operations that say nothing of security, or name a scheme without scopes")
 	cmd.Flags().StringArrayVar(&c.Ignore, "ignore", nil, "a security `SCHEME` that isn't a token (repeatable)")
 	schemes := cmd.Flags().StringArray("scheme", nil, "`'NAME REQUIREMENT'`: what a security scheme asks for where it names no scopes, as in 'bearerAuth any', or '\"API key\" any' for a name with blanks (repeatable)")
 	asJSON := jsonFlag(cmd)
@@ -49,18 +49,17 @@ token can have, is closed (never).`,
 		if err != nil {
 			return err
 		}
-		var routes []policy.RouteConfig
+		var draft *openapi.Draft
 		w := bufio.NewWriter(cmd.OutOrStdout())
 		if *asJSON {
-			var notes []openapi.Note
-			if routes, notes, err = d.Draft(c); err == nil {
-				err = rest.Print(w, map[string]any{"routes": routes, "edit": notes})
+			if draft, err = d.Draft(c); err == nil {
+				err = rest.Print(w, draft)
 			}
 		} else {
-			routes, err = d.WriteSnippet(w, c) // with what is left open as comments
+			draft, err = d.WriteSnippet(w, c) // with what is left open as comments
 		}
 		if err == nil {
-			err = sayMistakes(cmd.ErrOrStderr(), routes)
+			err = sayMistakes(cmd.ErrOrStderr(), draft)
 		}
 		if err != nil {
 			return err
@@ -83,13 +82,17 @@ func schemeIn(text string) (s policy.SchemeConfig, err error) {
 	return s, nil
 }
 
-// sayMistakes says what keeps routes from being compiled as they are.
-func sayMistakes(w io.Writer, routes []policy.RouteConfig) error {
+// sayMistakes says what keeps routes from being compiled as they are, and how many
+// take a token where the document asks for another credential.
+func sayMistakes(w io.Writer, draft *openapi.Draft) error {
+	if draft.Doubtful > 0 {
+		fmt.Fprintf(w, "%s: --default takes a token where the document asks for another credential; see EDIT\n", counted(draft.Doubtful, "route"))
+	}
 	catalog, err := policy.NewCatalog(nil)
 	if err != nil {
 		return err
 	}
-	if _, err := policy.Compile(policy.Config{Routes: routes}, catalog); err != nil {
+	if _, err := policy.Compile(policy.Config{Routes: draft.Routes}, catalog); err != nil {
 		fmt.Fprintf(w, "To be mended before it can be used:\n%v\n", err)
 	}
 	return nil

@@ -173,6 +173,52 @@ paths: {/a: {get: {operationId: a}}, /b: {get: {}}}
 	}
 }
 
+// Where the default takes a token in place of another credential of the document, import
+// says so at the operation, and how many there are.
+func TestImportDoubts(t *testing.T) {
+	file := writeFile(t, "api.yaml", `openapi: 3.0.0
+info: {title: x, version: "1"}
+components:
+  securitySchemes:
+    session: {type: apiKey, in: cookie, name: sid}
+    client cert: {type: mutualTLS}
+    key: {type: apiKey, in: header, name: Authorization}
+    oauth: {type: oauth2, flows: {}}
+paths:
+  /a: {post: {operationId: a, security: [{session: []}], responses: {}}}
+  /b: {get: {operationId: b, security: [{client cert: []}, {session: []}, {oauth: [w]}], responses: {}}}
+  /c: {get: {operationId: c, security: [{lost: []}], responses: {}}}
+  /d: {get: {operationId: d, security: [{session: [], oauth: [w]}], responses: {}}}
+  /e: {get: {operationId: e, security: [{session: []}, {key: []}], responses: {}}}
+  /f: {get: {operationId: f, security: [{key: []}, {oauth: [w]}], responses: {}}}
+  /g: {get: {operationId: g, security: [{session: []}, {}], responses: {}}}
+`)
+	const doubt = "\t# EDIT: the document asks for %s, for which --default takes a token; %s makes this %s\n\troute %s any\n"
+	want := []string{
+		fmt.Sprintf(doubt, "session (a cookie)", "--ignore session", "never", "POST /a"),
+		fmt.Sprintf(doubt, "client cert (a client certificate) or session (a cookie)", "--ignore `client cert` --ignore session", "w", "GET /b"),
+		fmt.Sprintf(doubt, "lost (declared nowhere)", "--ignore lost", "never", "GET /c"),
+		"\t# d\n\troute GET /d w\n\t# e\n\troute GET /e any\n\t# f\n\troute GET /f any\n\t# g\n\troute GET /g any {\n",
+	}
+	out, stderr, err := runPolicy(t, "import", file, "--default", "any")
+	for _, text := range want {
+		if !strings.Contains(out, text) {
+			t.Errorf("import prints\n%swant %s", out, text)
+		}
+	}
+	if said := "3 routes: --default takes a token where the document asks for another credential; see EDIT\n"; err != nil || stderr != said || strings.Contains(out, "closed") {
+		t.Errorf("import (%v) prints %q and says %q, want %q", err, out, stderr, said)
+	}
+	// What is said of a scheme is meant.
+	out, stderr, err = runPolicy(t, "import", file, "--default", "any", "--scheme", "session any", "--ignore", "client cert", "--ignore", "lost")
+	if err != nil || stderr != "" || strings.Contains(out, "EDIT") {
+		t.Errorf("import with --scheme and --ignore (%v) prints\n%sand says %q", err, out, stderr)
+	}
+	if out, _, err := runPolicy(t, "import", file, "--default", "any", "--json"); err != nil || !strings.Contains(out, "--ignore session makes this never") {
+		t.Errorf("import --json prints %s (%v)", out, err)
+	}
+}
+
 // The first lines of a snippet count what is in the document, and what there is to do.
 func TestImportCounts(t *testing.T) {
 	const some, open, odd = "  /a%d: {get: {security: [{o: [r]}], responses: {}}}\n", "  /b%d: {get: {responses: {}}}\n", "  /c%d{x}y{z}: {get: {security: [{o: [r]}], responses: {}}}\n"

@@ -643,9 +643,9 @@ func TestInexpressible(t *testing.T) {
 			!strings.HasSuffix(err.Error(), ": write operation one <requirement>, and so for each") {
 			t.Errorf("scope %q: %v", scope, err)
 		}
-		routes, notes, err := d.Draft(policy.OpenAPIConfig{})
-		if got := table(routes); got != "GET /a never api.yaml:4\nGET /b never api.yaml:5\nPUT /b public api.yaml:5\n" || len(notes) != 2 || err != nil {
-			t.Errorf("scope %q becomes the draft\n%s%v %v", scope, got, notes, err)
+		draft, err := d.Draft(policy.OpenAPIConfig{})
+		if got := table(draft.Routes); got != "GET /a never api.yaml:4\nGET /b never api.yaml:5\nPUT /b public api.yaml:5\n" || len(draft.Notes) != 2 || err != nil {
+			t.Errorf("scope %q becomes the draft\n%s%v %v", scope, got, draft.Notes, err)
 		}
 		c.Operations = []policy.OverrideConfig{{Name: "one", Require: "a"}, {Name: "GET /b", Require: "b"}}
 		if routes, err := d.routes(c); err != nil || len(routes) != 3 || routes[0].Require != "a" || routes[1].Require != "b" {
@@ -656,9 +656,9 @@ func TestInexpressible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes, notes, err := d.Draft(policy.OpenAPIConfig{})
-	if got := table(routes); got != "GET /a never api.yaml:4\nGET /b public api.yaml:5\n" || len(notes) != 2 || err != nil {
-		t.Errorf("the draft is\n%s%v %v", got, notes, err)
+	draft, err := d.Draft(policy.OpenAPIConfig{})
+	if got := table(draft.Routes); got != "GET /a never api.yaml:4\nGET /b public api.yaml:5\n" || len(draft.Notes) != 2 || err != nil {
+		t.Errorf("the draft is\n%s%v %v", got, draft.Notes, err)
 	}
 	const want = "operation TRACE /b (api.yaml:5): method TRACE: never let through; a WebSocket over HTTP/2 counts as GET: write skip `TRACE /b`"
 	if _, err := d.routes(policy.OpenAPIConfig{}); err == nil || !strings.Contains(err.Error(), want) {

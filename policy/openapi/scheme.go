@@ -62,6 +62,14 @@ func (s *scheme) isToken(p *policy.Policy) bool {
 	return slices.ContainsFunc(s.places, takes) || s.other == "" && !slices.ContainsFunc(s.places, p.LetsThrough)
 }
 
+// noToken says what the scheme's credentials are instead of tokens, "" where they may be some.
+func (s *scheme) noToken() string {
+	if s.at == "" {
+		return "declared nowhere"
+	}
+	return s.other
+}
+
 // schemeNames returns the names of the document's security schemes.
 func (d *Document) schemeNames() (names []string) {
 	for _, s := range d.schemes {

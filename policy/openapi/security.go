@@ -99,6 +99,33 @@ func (r *rules) together(a alternative) (all clauses, can bool, err error) {
 	return all, can, nil
 }
 
+// doubt says of an operation that asks for a token by the default, where the document asks
+// for another credential; "" for others.
+func (r *rules) doubt(o *operation) string {
+	without := *r
+	var schemes, flags []string
+	for _, a := range o.security {
+		for _, s := range a {
+			scheme := r.document.scheme(s.scheme)
+			if len(s.scopes) == 0 && r.schemes[s.scheme] == "" && scheme.noToken() != "" && !slices.Contains(without.config.Ignore, s.scheme) {
+				without.config.Ignore = append(slices.Clip(without.config.Ignore), s.scheme)
+				schemes = append(schemes, s.scheme+" ("+scheme.noToken()+")")
+				flags = append(flags, r.mark+"ignore "+quoted(s.scheme))
+			}
+		}
+	}
+	if schemes == nil {
+		return ""
+	}
+	now, _, err := r.requirement(o)
+	then, _, otherwise := without.requirement(o)
+	if err != nil || otherwise != nil || now == then || then == "public" {
+		return ""
+	}
+	return fmt.Sprintf("the document asks for %s, for which %sdefault takes a token; %s makes this %s",
+		strings.Join(schemes, " or "), r.mark, strings.Join(flags, " "), then)
+}
+
 // validScope refuses scopes that mean something else in a requirement.
 func validScope(scope string) error {
 	if slices.Contains([]string{"public", "any", "never"}, scope) {

@@ -23,18 +23,18 @@ type item struct {
 	route     policy.RouteConfig
 	parts     []string // of the pattern, below the groups it is in
 	note      string   // what there is to edit
+	closed    bool     // until that is edited
 }
 
 // WriteSnippet writes the routes that a configuration makes of the document as
 // the part of a Caddyfile, to be edited by hand: in groups, with operationIds and
 // summaries. Where the document doesn't say what an operation needs, nor the
-// configuration, its route is closed (never). It returns the routes it wrote.
-func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) (routes []policy.RouteConfig, err error) {
+// configuration, its route is closed (never). It returns what it wrote.
+func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) (*Draft, error) {
 	items, err := d.items(c)
 	if err != nil {
 		return nil, err
 	}
-	routes, _ = drafted(items)
 	var s snippet
 	s.write(items, 1)
 	name := filepath.Base(d.file)
@@ -49,7 +49,16 @@ func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) (routes []p
 		fmt.Fprintf(w, "# %s be written as a route: see the comments.\n", counted(s.left, "operation can't", "operations can't"))
 	}
 	_, err = fmt.Fprintf(w, "patgate {\n\tdefault deny\n%s}\n", s.lines.String())
-	return routes, err
+	return drafted(items), err
+}
+
+// Draft is the routes of a document, to be edited by hand.
+type Draft struct {
+	Notes  []Note               `json:"edit"`
+	Routes []policy.RouteConfig `json:"routes"`
+	// Doubtful counts the routes that ask for a token by the default, where the document
+	// asks for another credential.
+	Doubtful int `json:"-"`
 }
 
 // Note says what is to be edited of an operation's route, or why it has none.
@@ -59,27 +68,29 @@ type Note struct {
 	Text      string `json:"note"`
 }
 
-// Draft returns what WriteSnippet writes, as routes, and what there is to edit.
-func (d *Document) Draft(c policy.OpenAPIConfig) ([]policy.RouteConfig, []Note, error) {
+// Draft returns what WriteSnippet writes.
+func (d *Document) Draft(c policy.OpenAPIConfig) (*Draft, error) {
 	items, err := d.items(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	routes, notes := drafted(items)
-	return routes, notes, nil
+	return drafted(items), nil
 }
 
-func drafted(items []item) (routes []policy.RouteConfig, notes []Note) {
-	routes, notes = []policy.RouteConfig{}, []Note{}
+func drafted(items []item) *Draft {
+	d := &Draft{Routes: []policy.RouteConfig{}, Notes: []Note{}}
 	for _, it := range items {
 		if it.route.Pattern != "" {
-			routes = append(routes, it.route)
+			d.Routes = append(d.Routes, it.route)
 		}
 		if it.note != "" {
-			notes = append(notes, Note{At: it.operation.at, Operation: it.operation.name(), Text: it.note})
+			d.Notes = append(d.Notes, Note{At: it.operation.at, Operation: it.operation.name(), Text: it.note})
+			if it.route.Pattern != "" && !it.closed {
+				d.Doubtful++
+			}
 		}
 	}
-	return routes, notes
+	return d
 }
 
 // counted writes a number with the words for one or for several.
@@ -109,8 +120,11 @@ func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
 		if err == nil && route != nil && strings.Contains(route.Require, "{$") {
 			err = noRequirement(fmt.Errorf("requirement %q: %w", route.Require, errVariable))
 		}
+		if err == nil && route != nil {
+			it.note = r.doubt(o)
+		}
 		if errors.As(err, &why) {
-			it.note = err.Error()
+			it.note, it.closed = err.Error(), true
 			if route, err = o.closed(base); err != nil {
 				route, err = new(policy.RouteConfig), nil
 			}
@@ -212,7 +226,7 @@ func (s *snippet) route(it item, indent string) {
 		s.left++
 		return
 	}
-	if it.note != "" {
+	if it.closed {
 		s.closed++
 	}
 	pattern := "/" + strings.Join(it.parts, "/")
