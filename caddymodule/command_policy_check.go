@@ -37,7 +37,8 @@ that say who is asking, changed behind the gate; placeholders of the gate used b
 
 Policies are compared with the OpenAPI documents that they name, and with those
 given with --openapi: operations that no route covers are reported, those that ask
-for a token and are on a public route, and routes that no operation has.`,
+for a token and are on a public route, routes that no operation has, and documents
+whose tokens are nowhere where the gate takes them from.`,
 		Example: `  patgate policy check
   patgate policy check --config /etc/caddy/Caddyfile
   patgate policy check --openapi openapi.yaml --base /api`,

@@ -25,7 +25,8 @@ operationIds and summaries.
 What an operation needs is its security in the document: one of the schemes there.
 Where one names no scopes, --default or --scheme say what is needed with it, and
 --ignore which schemes aren't tokens; an operation of which nothing says it, or
-whose scopes no token can have, is closed (never).`,
+whose scopes no token can have, is closed (never). Where tokens are elsewhere than
+bearer, there are lines token_from.`,
 		Example: `  patgate policy import openapi.yaml
   patgate policy import openapi.yaml --base /api --default any --ignore sessionCookie > routes.caddyfile`,
 		Args: wantArgs("OPENAPI-FILE"),

@@ -26,12 +26,13 @@ func compiled(t *testing.T, block string) *Handler {
 	return c.sites[0].gate
 }
 
-// tableOf returns a policy's routes, sorted, without the places they are written.
+// tableOf returns a policy's routes, sorted, without the places they are written, and those
+// of tokens, of which import says more than openapi.
 func tableOf(p *policy.Policy) []string {
 	var lines []string
 	for _, r := range p.Routes() {
 		info := r.Info()
-		info.At = ""
+		info.At, info.From = "", nil
 		info.Pattern = strings.TrimSuffix(info.Pattern, "/")
 		lines = append(lines, fmt.Sprint(info))
 	}
@@ -216,6 +217,23 @@ paths:
 	}
 	if out, _, err := runPolicy(t, "import", file, "--default", "any", "--json"); err != nil || !strings.Contains(out, "--ignore session makes this never") {
 		t.Errorf("import --json prints %s (%v)", out, err)
+	}
+}
+
+// Where tokens are elsewhere than the gate expects them, import says where.
+func TestImportTokenFrom(t *testing.T) {
+	file := writeFile(t, "api.yaml", `openapi: 3.0.0
+info: {title: x, version: "1"}
+components: {securitySchemes: {key: {type: apiKey, in: header, name: x-api-key}, old: {type: apiKey, in: query, name: key}}}
+paths: {/a: {get: {security: [{key: []}, {old: []}], responses: {}}}}
+`)
+	out, _, err := runPolicy(t, "import", file, "--default", "any")
+	if want := "\tdefault deny\n\ttoken_from header X-Api-Key\n\ttoken_from query key\n\troute GET /a any\n"; err != nil || !strings.Contains(out, want) {
+		t.Errorf("import prints %q (%v), want %q in it", out, err, want)
+	}
+	out, _, err = runPolicy(t, "import", file, "--default", "any", "--json")
+	if want := `"token_from":["header X-Api-Key","query key"]`; err != nil || !strings.Contains(out, want) {
+		t.Errorf("import --json prints %s (%v), want %s in it", out, err, want)
 	}
 }
 

@@ -46,6 +46,7 @@ const (
 	WarnParameter   = "literal_like_parameter" // :id and <id> are parameters elsewhere
 	WarnUncovered   = "operation_without_route"
 	WarnOpened      = "operation_without_token" // its document asks for one, its route doesn't
+	WarnElsewhere   = "token_elsewhere"         // by its document
 	WarnUnknown     = "route_without_operation"
 )
 

@@ -13,8 +13,9 @@ import (
 
 // Compare says where a policy and OpenAPI documents differ: operations that no
 // route covers, or that need a token by the document and none by the policy, and
-// routes below a document's base that no operation has. The documents are those that
-// the configuration of the policy names, and further ones.
+// routes below a document's base that no operation has; and where the tokens of a document
+// are none that the policy takes. The documents are those that the configuration of the
+// policy names, and further ones.
 func Compare(c policy.Config, p *policy.Policy, further ...policy.OpenAPIConfig) ([]policy.Warning, error) {
 	var all comparison
 	if err := all.add("", c.OpenAPI, c.Groups, ""); err != nil {
@@ -23,7 +24,7 @@ func Compare(c policy.Config, p *policy.Policy, further ...policy.OpenAPIConfig)
 	if err := all.add("", further, nil, "--"); err != nil {
 		return nil, err
 	}
-	return append(all.ofOperations(p), all.ofRoutes(p)...), nil
+	return slices.Concat(all.ofTokens(p), all.ofOperations(p), all.ofRoutes(p)), nil
 }
 
 // comparison is the operations of documents, as a policy sees them.
@@ -31,6 +32,13 @@ type comparison struct {
 	operations []comparedOperation
 	bases      map[string][]string // the segments of each path that a document is below
 	files      []string
+	tokens     []comparedTokens
+}
+
+// comparedTokens is what the operations of a document ask for.
+type comparedTokens struct {
+	file    string
+	schemes []*scheme
 }
 
 type comparedOperation struct {
@@ -53,6 +61,7 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 		if !slices.Contains(c.files, file) {
 			c.files = append(c.files, file)
 		}
+		c.tokens = append(c.tokens, comparedTokens{file, d.used(&config)})
 		for i := range d.operations {
 			o := &d.operations[i]
 			base, err := o.base.or(config.Base)
@@ -112,6 +121,24 @@ func (c *comparison) ofOperations(p *policy.Policy) (warnings []policy.Warning) 
 		} else if m.Route.Require.String() == "public" && slices.ContainsFunc(o.asked, func(s *scheme) bool { return s.isToken(p) }) {
 			warn(policy.WarnOpened, "the document asks for a token, and it is on route "+m.Route.Place()+", which is public")
 		}
+	}
+	return warnings
+}
+
+// ofTokens warns of documents whose tokens are nowhere where the policy takes some from.
+func (c *comparison) ofTokens(p *policy.Policy) (warnings []policy.Warning) {
+	for _, of := range c.tokens {
+		schemes := slices.DeleteFunc(slices.Clone(of.schemes), func(s *scheme) bool { return !s.isToken(p) })
+		taken := func(s *scheme) bool { return s.places == nil || s.taken(p) }
+		if len(schemes) == 0 || len(p.Credentials()) == 0 || slices.ContainsFunc(schemes, taken) {
+			continue
+		}
+		var lines []string
+		for _, place := range tokenFrom(schemes) {
+			lines = append(lines, "token_from "+place.String())
+		}
+		warnings = append(warnings, policy.Warning{At: schemes[0].at, Kind: policy.WarnElsewhere, Text: "no token is taken from where those of " + of.file +
+			" are: write " + strings.Join(lines, " and ")})
 	}
 	return warnings
 }

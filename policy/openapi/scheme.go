@@ -50,7 +50,7 @@ func declared(t *tree) scheme {
 // in notes where credentials are, as token_from has it, if they can be there.
 func (s *scheme) in(places ...string) {
 	for _, text := range places {
-		if c, err := policy.ParseCredential(text); err == nil {
+		if c, err := policy.ParseCredential(text); err == nil && !strings.Contains(text, "{$") {
 			s.places = append(s.places, c)
 		}
 	}
@@ -58,8 +58,50 @@ func (s *scheme) in(places ...string) {
 
 // isToken reports whether what a policy judges is the credential of the scheme.
 func (s *scheme) isToken(p *policy.Policy) bool {
-	takes := func(c policy.Credential) bool { return slices.ContainsFunc(p.Credentials(), c.SameAs) }
-	return slices.ContainsFunc(s.places, takes) || s.other == "" && !slices.ContainsFunc(s.places, p.LetsThrough)
+	return s.taken(p) || s.other == "" && !slices.ContainsFunc(s.places, p.LetsThrough)
+}
+
+// taken reports whether a policy takes tokens from where the scheme's credentials are.
+func (s *scheme) taken(p *policy.Policy) bool {
+	return slices.ContainsFunc(s.places, func(c policy.Credential) bool { return slices.ContainsFunc(p.Credentials(), c.SameAs) })
+}
+
+// used returns the security schemes that operations ask for, but for what a configuration
+// skips and ignores.
+func (d *Document) used(c *policy.OpenAPIConfig) (all []*scheme) {
+	seen := map[string]bool{}
+	for _, o := range d.operations {
+		if slices.ContainsFunc(c.Skip, o.named) {
+			continue
+		}
+		for _, a := range o.security {
+			for _, s := range a {
+				if !seen[s.scheme] && !slices.Contains(c.Ignore, s.scheme) {
+					seen[s.scheme] = true
+					all = append(all, d.scheme(s.scheme))
+				}
+			}
+		}
+	}
+	return all
+}
+
+// tokenFrom returns the places of the tokens of some schemes. Where the document doesn't say
+// it of one, it is bearer.
+func tokenFrom(schemes []*scheme) (places []policy.Credential) {
+	bearer := policy.Credential{Kind: policy.Bearer}
+	for _, s := range schemes {
+		of := s.places
+		if of == nil {
+			of = []policy.Credential{bearer}
+		}
+		for _, c := range of {
+			if !slices.ContainsFunc(places, c.SameAs) {
+				places = append(places, c)
+			}
+		}
+	}
+	return places
 }
 
 // noToken says what the scheme's credentials are instead of tokens, "" where they may be some.

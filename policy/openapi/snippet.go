@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/patgate/patgate/policy"
@@ -31,11 +32,14 @@ type item struct {
 // summaries. Where the document doesn't say what an operation needs, nor the
 // configuration, its route is closed (never). It returns what it wrote.
 func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) (*Draft, error) {
-	items, err := d.items(c)
+	items, draft, err := d.draft(c)
 	if err != nil {
 		return nil, err
 	}
 	var s snippet
+	for _, place := range draft.TokenFrom {
+		fmt.Fprintf(&s.lines, "\ttoken_from %s\n", words(place))
+	}
 	s.write(items, 1)
 	name := filepath.Base(d.file)
 	if title := comment(strings.TrimSpace(d.title + " " + d.version)); title != "" {
@@ -49,13 +53,15 @@ func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) (*Draft, er
 		fmt.Fprintf(w, "# %s be written as a route: see the comments.\n", counted(s.left, "operation can't", "operations can't"))
 	}
 	_, err = fmt.Fprintf(w, "patgate {\n\tdefault deny\n%s}\n", s.lines.String())
-	return drafted(items), err
+	return draft, err
 }
 
 // Draft is the routes of a document, to be edited by hand.
 type Draft struct {
 	Notes  []Note               `json:"edit"`
 	Routes []policy.RouteConfig `json:"routes"`
+	// TokenFrom lists where tokens are taken from, where that isn't the default.
+	TokenFrom []string `json:"token_from,omitempty"`
 	// Doubtful counts the routes that ask for a token by the default, where the document
 	// asks for another credential.
 	Doubtful int `json:"-"`
@@ -70,27 +76,44 @@ type Note struct {
 
 // Draft returns what WriteSnippet writes.
 func (d *Document) Draft(c policy.OpenAPIConfig) (*Draft, error) {
-	items, err := d.items(c)
-	if err != nil {
-		return nil, err
-	}
-	return drafted(items), nil
+	_, draft, err := d.draft(c)
+	return draft, err
 }
 
-func drafted(items []item) *Draft {
-	d := &Draft{Routes: []policy.RouteConfig{}, Notes: []Note{}}
+// draft works out what becomes of the document.
+func (d *Document) draft(c policy.OpenAPIConfig) ([]item, *Draft, error) {
+	r, err := newRules(d, c, "--")
+	if err != nil {
+		return nil, nil, err
+	}
+	items, err := r.items()
+	if err != nil {
+		return nil, nil, err
+	}
+	draft := &Draft{Routes: []policy.RouteConfig{}, Notes: []Note{}}
 	for _, it := range items {
 		if it.route.Pattern != "" {
-			d.Routes = append(d.Routes, it.route)
+			draft.Routes = append(draft.Routes, it.route)
 		}
 		if it.note != "" {
-			d.Notes = append(d.Notes, Note{At: it.operation.at, Operation: it.operation.name(), Text: it.note})
+			draft.Notes = append(draft.Notes, Note{At: it.operation.at, Operation: it.operation.name(), Text: it.note})
 			if it.route.Pattern != "" && !it.closed {
-				d.Doubtful++
+				draft.Doubtful++
 			}
 		}
 	}
-	return d
+	tokens := d.used(&c)
+	tokens = slices.DeleteFunc(tokens, func(s *scheme) bool {
+		said := r.schemes[s.name]
+		return said == "never" || said == "" && s.other != ""
+	})
+	places := tokenFrom(tokens)
+	if slices.ContainsFunc(places, func(c policy.Credential) bool { return c.Kind != policy.Bearer && c.Kind != policy.Bare }) {
+		for _, place := range places {
+			draft.TokenFrom = append(draft.TokenFrom, place.String())
+		}
+	}
+	return items, draft, nil
 }
 
 // counted writes a number with the words for one or for several.
@@ -102,14 +125,10 @@ func counted(n int, one, several string) string {
 }
 
 // items works out what becomes of the operations.
-func (d *Document) items(c policy.OpenAPIConfig) ([]item, error) {
-	r, err := newRules(d, c, "--")
-	if err != nil {
-		return nil, err
-	}
+func (r *rules) items() ([]item, error) {
 	var items []item
 	for o := range r.operations() {
-		base, err := o.base.or(c.Base)
+		base, err := o.base.or(r.config.Base)
 		var why gap
 		if errors.As(err, &why) {
 			r.open.add(why, o)
@@ -233,20 +252,20 @@ func (s *snippet) route(it item, indent string) {
 	if strings.Contains(it.route.Pattern, "?") {
 		pattern = it.route.Pattern
 	}
-	fmt.Fprintf(&s.lines, "%sroute %s %s %s", indent, strings.Join(it.route.Methods, ","), quoted(pattern), requirement(it.route.Require))
+	fmt.Fprintf(&s.lines, "%sroute %s %s %s", indent, strings.Join(it.route.Methods, ","), quoted(pattern), words(it.route.Require))
 	if it.route.Optional {
 		fmt.Fprintf(&s.lines, " {\n%s\toptional\n%s}", indent, indent)
 	}
 	s.lines.WriteByte('\n')
 }
 
-// requirement returns a requirement as the Caddyfile has it.
-func requirement(text string) string {
-	words := strings.Fields(text)
-	for i, word := range words {
-		words[i] = quoted(word)
+// words returns words as the Caddyfile has them.
+func words(text string) string {
+	all := strings.Fields(text)
+	for i, word := range all {
+		all[i] = quoted(word)
 	}
-	return strings.Join(words, " ")
+	return strings.Join(all, " ")
 }
 
 // comment returns a text as it can stand in a comment: in one line, without what
