@@ -442,6 +442,7 @@ func TestEncodings(t *testing.T) {
 func TestPatterns(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "/", "/a/{b}": "/a/{b}", "/{a.b}/{c[d]}": "/{a_b}/{c_d_}", "/{proxy+}": "/{proxy...}", "/a/{+rest}": "/a/{rest...}",
+		"/a/{p*}": "/a/{p...}", "/a/{*p}": "/a/{p...}", "/a/{**p}": "/a/{p...}", "/a/{p:path}": "/a/{p...}", "/a/{+p*}": "/a/{+p*}", "/a/{p:path}/b": "/a/{p}/b",
 		"/{a+}/b": "/{a_}/b", "/{id}.json": "/{id}.json", "/a{;b}": "/a{;b}", "/a{": "/a{", "/{}": "/{}", "/{+}": "/{+}",
 
 		// a regular expression doesn't make a tail

@@ -1,12 +1,16 @@
 package openapi
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // pattern returns the path of an operation as policies have it. Names of
 // parameters may be any text in a document: what can't stand in a pattern
-// becomes _, and what follows a colon, as in {id:[0-9]+}, is left out. {name+} and
-// {+name}, which take the rest of a path (Amazon's gateways, RFC 6570 section
-// 3.2.3), become {name...}. A query that may have any value, as in ?key={value},
+// becomes _, and what follows a colon, as in {id:[0-9]+}, is left out. What takes the
+// rest of a path becomes {name...}: {name+} (Amazon's gateways), {+name} (RFC 6570
+// section 3.2.3), {name*}, {*name} and {**name} (ASP.NET, Spring), {name:path}
+// (Starlette). A query that may have any value, as in ?key={value},
 // becomes ?key.
 func pattern(path string) string {
 	path, query, hasQuery := strings.Cut(path, "?")
@@ -31,14 +35,14 @@ func pattern(path string) string {
 
 // rest returns the name in a segment that takes the rest of a path.
 func rest(segment string) (name string, ok bool) {
-	name, opens := strings.CutPrefix(segment, "{")
-	name, closes := strings.CutSuffix(name, "}")
-	before, ok := strings.CutSuffix(name, "+")
-	if !ok {
-		before, ok = strings.CutPrefix(name, "+")
+	m := restSegment.FindStringSubmatch(segment)
+	if m == nil {
+		return "", false
 	}
-	return before, opens && closes && ok && before != "" && strings.Trim(before, nameCharacters) == ""
+	return m[1] + m[2], true
 }
+
+var restSegment = regexp.MustCompile(`^\{(?:(?:\+|\*\*?)([-0-9_a-zA-Z]+)|([-0-9_a-zA-Z]+)(?:\+|\*|:path))\}$`)
 
 // parameters returns the text with what is in {} changed, together with the braces.
 func parameters(text string, change func(name string) string) string {
