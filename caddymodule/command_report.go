@@ -71,12 +71,28 @@ func printReport(w io.Writer, r reportAnswer, command string) {
 			fmt.Fprintf(w, "  %s token grant %s --add %s\n", command, m.token, shellQuoted(string(grant)))
 		}
 	}
+	if tokens := spreadTokens(r.Findings); len(tokens) > 0 {
+		fmt.Fprint(w, "\nWith these grants, these tokens would be for several spaces, and no longer for routes in the token's own space (space token): give another token the other spaces\n\n")
+		for _, id := range tokens {
+			fmt.Fprintf(w, "  %s token show %s\n", command, id)
+		}
+	}
 	if owners := forbiddingOwners(r.Findings); len(owners) > 0 {
 		fmt.Fprint(w, "\nThe records of these owners don't allow some of these, whatever their tokens hold\n\n")
 		for _, id := range owners {
 			fmt.Fprintf(w, "  %s owner show %s\n", command, shellQuoted(id))
 		}
 	}
+}
+
+// spreadTokens returns the tokens that the grants proposed would make ones for several spaces.
+func spreadTokens(findings []finding) (ids []string) {
+	for _, f := range findings {
+		if f.ManySpaces && !slices.Contains(ids, f.Token) {
+			ids = append(ids, f.Token)
+		}
+	}
+	return ids
 }
 
 // forbiddingOwners returns the owners whose records don't allow what was found.

@@ -68,6 +68,9 @@ type finding struct {
 	// Grant is what the token would need; null where no grant helps, as where it is
 	// the owner's record that forbids.
 	Grant *token.Grant `json:"grant"`
+	// ManySpaces says that the grant would close routes to the token that are in its own
+	// space, which take none for several.
+	ManySpaces bool `json:"many_spaces,omitempty"`
 	// OwnerForbids says that the owner's record doesn't allow it, whatever the token
 	// holds.
 	OwnerForbids bool `json:"owner_forbids,omitempty"`
@@ -188,6 +191,7 @@ func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Ti
 		if m.Lacks(o.subject) && max(len(o.space), len(o.resource)) <= token.MaxValueLength {
 			if spaces, resources := m.Wanted(o.subject); spaces != nil {
 				f.Grant = &token.Grant{Spaces: rememberedAll(spaces), Scopes: strings.Fields(o.scope), Resources: rememberedAll(resources)}
+				f.ManySpaces = m.ManySpaces(o.subject, spaces)
 			}
 		}
 	}

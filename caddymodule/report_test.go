@@ -239,6 +239,50 @@ func TestReportProposesNoMore(t *testing.T) {
 	}
 }
 
+// A grant in another space closes the routes that are in the token's own.
+func TestReportOfOwnSpace(t *testing.T) {
+	grant := func(spaces ...string) token.Grant {
+		return token.Grant{Spaces: spaces, Scopes: []string{"b"}, Resources: []string{"*"}}
+	}
+	for _, c := range []struct {
+		name, own, path string
+		grant           token.Grant
+		want            bool
+	}{
+		{"another space", "token", "/s/2", grant("1"), true},
+		{"its own space", "token", "/s/1", grant("1"), false},
+		{"no space", "token", "/two", grant("1"), false},
+		{"a token for several", "token", "/s/3", grant("1", "2"), false},
+		{"no route in the token's own", "none", "/s/2", grant("1"), false},
+	} {
+		catalog, err := policy.NewCatalog(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := policy.Compile(policy.Config{Routes: []policy.RouteConfig{
+			{Methods: []string{"GET"}, Pattern: "/s/{space}", Require: "a"}, {Methods: []string{"GET"}, Pattern: "/two", Require: "a"},
+			{Methods: []string{"GET"}, Pattern: "/own", Require: "b", Settings: policy.Settings{Space: c.own}},
+		}}, catalog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m policy.Match
+		p.Match(&policy.Request{Method: "GET", Path: c.path, Header: http.Header{"Authorization": {"Bearer S"}}}, &m)
+		o := &outcome{tokenID: "t1", subject: &policy.Subject{Owner: policy.NewOwner("o", nil), Grants: policy.NewGrants([]token.Grant{c.grant})}, space: m.Space}
+		if o.reason = m.Decide(o.subject, time.Now(), netip.Addr{}); o.reason == policy.Forward {
+			t.Fatalf("%s: forwarded", c.name)
+		}
+		r := newReport()
+		r.add(o, &m, "GET", c.path)
+		var out strings.Builder
+		printReport(&out, r.answer(), "patgate")
+		said := strings.Contains(out.String(), "give another token the other spaces\n\n  patgate token show t1\n")
+		if f := r.answer().Findings[0]; f.Grant == nil || f.ManySpaces != c.want || said != c.want {
+			t.Errorf("%s: %+v, printed\n%s", c.name, f, &out)
+		}
+	}
+}
+
 func heap() int {
 	runtime.GC()
 	runtime.GC()

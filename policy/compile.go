@@ -149,6 +149,7 @@ func (p *Policy) checkLetThrough() error {
 func (p *Policy) finish() {
 	for r := range p.all() {
 		p.spaces = p.spaces || r.space.kind != fromNone
+		p.ownSpace = p.ownSpace || r.space.kind == fromToken
 		for _, c := range r.from {
 			if !slices.Contains(p.credentials, c) {
 				p.credentials = append(p.credentials, c)

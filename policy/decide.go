@@ -114,6 +114,12 @@ func (m *Match) Wanted(s *Subject) (spaces, resources []string) {
 	return spaces, resources
 }
 
+// ManySpaces reports whether a grant for these spaces would close routes to the token that
+// it may be on now: those that are in its own space, as long as it has exactly one.
+func (m *Match) ManySpaces(s *Subject, spaces []string) bool {
+	return m.policy.ownSpace && s.Grants.space != "" && !slices.Equal(spaces, []string{s.Grants.space})
+}
+
 // Lacks reports whether the token itself, and not only its owner's record, doesn't
 // allow the request, and a grant would help.
 func (m *Match) Lacks(s *Subject) bool {

@@ -28,6 +28,7 @@ type Policy struct {
 
 	credentials []Credential // all the places where routes take tokens from
 	spaces      bool         // some route is in a space
+	ownSpace    bool         // some route is in the token's own
 	enforces    bool         // some route that isn't public isn't in report mode
 	at          string       // where it begins: file:line; for warnings
 	noDefault   bool         // default isn't written; for warnings
