@@ -19,7 +19,8 @@ func policyCheckCommand() *cobra.Command {
 		Long: `Reports what is probably a mistake in the policies of a configuration, with file
 and line. An error, answered by exit code 1, is a route that no request can be
 on. Warnings are: routes that name no requirement; a route for all the rest of a
-path that asks for less than routes below it, or for nothing; a default that isn't
+path that asks for less than routes below it, or for nothing; methods that name a
+second path, which isn't judged (MOVE and COPY); a default that isn't
 written, or that is public; scopes of the catalog that no route asks for, and,
 without a catalog, scopes that look like others, or like never and public, mistyped;
 methods that look like registered ones, mistyped, or like a word for all;

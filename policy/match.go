@@ -219,7 +219,7 @@ func (m *Match) ambiguity(path string) (why string) {
 		return "the method is not one that is let through"
 	case m.method != http.MethodGet && len(m.header["Upgrade"]) > 0:
 		return "only GET can ask for an upgrade (RFC 6455 section 4.1)"
-	case (m.method == "COPY" || m.method == "MOVE") && len(m.header["Destination"]) > 0:
+	case namesSecondPath(m.method) && len(m.header["Destination"]) > 0:
 		return "the request names a second path, in Destination (RFC 4918 section 10.3)"
 	}
 	if m.query != "" {

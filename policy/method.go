@@ -121,3 +121,7 @@ func misspeltMethod(m string) string {
 func passableMethod(method string) bool {
 	return validMethod(method) && method != http.MethodConnect && method != http.MethodTrace && method != "TRACK"
 }
+
+// namesSecondPath reports whether requests with the method name a second path, in
+// Destination (RFC 4918 sections 9.8 and 9.9).
+func namesSecondPath(method string) bool { return method == "COPY" || method == "MOVE" }

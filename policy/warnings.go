@@ -36,6 +36,7 @@ const (
 	WarnNoScope     = "no_requirement"
 	WarnNoSpace     = "no_space" // a group or the site says one that the route's pattern doesn't have
 	WarnOpen        = "open_wildcard"
+	WarnSecondPath  = "second_path" // a method whose requests name a second path, and are refused
 	WarnNoDefault   = "no_default"
 	WarnDefault     = "open_default"
 	WarnNoRoutes    = "no_routes"
@@ -131,8 +132,16 @@ func (w *warnings) ofRoutes(p *Policy) {
 				w.add(r.At, WarnParameter, r.name()+": "+segment.literal+" stands for itself; a parameter is written {"+name+"}")
 			}
 		}
-		if r.pattern.tail && r.Require.need == needNothing {
-			w.add(r.At, WarnOpen, r.name()+" opens everything below it to the public")
+		if r.Require.need == needNothing {
+			switch {
+			case r.pattern.tail:
+				w.add(r.At, WarnOpen, r.name()+" opens everything below it to the public")
+			case r.pattern.takesEveryPath():
+				w.add(r.At, WarnOpen, r.name()+" opens every path of as many segments to the public")
+			}
+		}
+		if named := slices.DeleteFunc(slices.Clone(r.Methods), func(m string) bool { return !namesSecondPath(m) }); len(named) > 0 && r.Require.need != needNever {
+			w.add(r.At, WarnSecondPath, r.name()+": "+strings.Join(named, " and ")+" with Destination, as in WebDAV, is refused whatever the token: that path isn't judged")
 		}
 		if why := p.shadowed(r); why != "" {
 			*w = append(*w, Warning{At: r.At, Kind: WarnShadowed, Error: true, Text: r.name() + ": no request can be on it: " + why})
@@ -143,6 +152,12 @@ func (w *warnings) ofRoutes(p *Policy) {
 			w.add(r.At, WarnMount, text)
 		}
 	}
+}
+
+// takesEveryPath reports whether the pattern says nothing but how many segments a path has.
+func (p *pattern) takesEveryPath() bool {
+	said := func(s segment) bool { return s.parameter == "" || s.partial() }
+	return len(p.segments) > 0 && len(p.conditions) == 0 && !slices.ContainsFunc(p.segments, said)
 }
 
 // elsewhereParameter returns the name of the parameter that a literal is elsewhere, or "":

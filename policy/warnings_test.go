@@ -70,6 +70,12 @@ func TestWarnings(t *testing.T) {
 
 		{"no requirement", "GET /a", "1 no_requirement write any to say so"},
 		{"a public wildcard", "GET /a/* public", "1 open_wildcard"},
+		{"every path of a length", "GET /{x}/{y} public\nGET /{x} public", "1 open_wildcard every path of as many segments\n2 open_wildcard"},
+		{"not every path", "GET /{x}.json public\nGET /{x}/y public\nGET /{x}?k public\nGET / public\nPUT /{x} any", ""},
+
+		// What no token opens.
+		{"a second path", "GET,MOVE,COPY /a/{x} any\nCOPY /b public", "1 second_path MOVE and COPY with Destination, as in WebDAV, is refused whatever the token\n2 second_path"},
+		{"a second path that isn't meant to be", "* /a/{x} any\nMOVE /b never", ""},
 	} {
 		p := compile(t, Config{Default: "deny", Routes: routes(strings.Split(c.routes, "\n")...)},
 			"a:read", "a:write", "read", "write > read", "r")
