@@ -340,7 +340,7 @@ func (w *warnings) ofMisspeltScopes(policies []*Policy) {
 			continue
 		}
 		for _, other := range names {
-			if !spelling.Slip(name, other) {
+			if !alikeScopes(name, other) {
 				continue
 			}
 			if more := cmp.Or(cmp.Compare(count[other], count[name]), cmp.Compare(name, other)); more > 0 {
@@ -351,6 +351,18 @@ func (w *warnings) ofMisspeltScopes(policies []*Policy) {
 			}
 		}
 	}
+}
+
+// alikeScopes reports whether one of the names may be the other, mistyped. Parts of up to three
+// letters are names like others: db:read and deb:read.
+func alikeScopes(a, b string) bool {
+	x, y := strings.Split(a, ":"), strings.Split(b, ":")
+	for i := range min(len(x), len(y)) {
+		if len(x) == len(y) && !strings.EqualFold(x[i], y[i]) && max(len(x[i]), len(y[i])) < 4 {
+			return false
+		}
+	}
+	return spelling.Slip(a, b)
 }
 
 // scopes returns the names of the scopes in the requirement.

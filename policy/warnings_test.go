@@ -176,6 +176,8 @@ func TestWarningsOfScopes(t *testing.T) {
 		{"scopes that aren't like them", "", []string{"GET /a anyone\nGET /b publish\nGET /c many\nGET /d option"}, ""},
 		{"numbers are names", "", []string{"GET /a tier1\nGET /b tier2"}, ""},
 		{"short ones", "", []string{"GET /a usr\nGET /b use"}, ""},
+		{"short parts", "", []string{"GET /a db:read\nGET /b deb:read\nGET /c a:bc:read\nGET /d a:bd:read"}, ""},
+		{"short parts in another case", "", []string{"GET /a db:read\nGET /b db:read\nGET /c DB:read"}, "3 misspelt_scope DB:read, which looks like db:read"},
 	} {
 		var scopes []Scope
 		for i, s := range strings.Fields(c.catalog) {
