@@ -118,7 +118,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"space path", `space: source "path": ` + wantSource + ", at Caddyfile:3"},
 		{"space path.", `space: source "path.": ` + wantSource + ", at Caddyfile:3"},
 		{"space host.x", `space: source "host.x": ` + wantSource + ", at Caddyfile:3"},
-		{"space header.X_Space", `space: source "header.X_Space": ` + wantSource + ", at Caddyfile:3"},
+		{"space header.X_Space", `space: source "header.X_Space": ` + "want a header's name of letters, digits and hyphens, at Caddyfile:3"},
 		{"space cookie.space", `space: source "cookie.space": ` + wantSource + ", at Caddyfile:3"},
 		{"space none none", `unexpected "none" at the end of the line, at Caddyfile:3`},
 		{"resource any", `resource: source "any": ` + wantSource + ", at Caddyfile:3"},

@@ -94,6 +94,7 @@ func TestMistakes(t *testing.T) {
 		{"an empty alternative", require("a||b"), `requirement "a||b": want a scope on both sides of |, without blanks`},
 		{"a wildcard", require("a:*"), `requirement "a:*": scope "a:*"`},
 
+		{"source", settings(Settings{Space: "header.X_Org"}), `Caddyfile:7: space: source "header.X_Org": want a header's name of letters, digits and hyphens`},
 		{"source", settings(Settings{Space: "path"}), `Caddyfile:7: space: source "path": want path.<name>, query.<name>, header.<name>, host.<n>, token, all or none`},
 		{"source", settings(Settings{Space: "cookie.x"}), `source "cookie.x"`},
 		{"source", settings(Settings{Space: "host.x"}), `source "host.x"`},

@@ -96,6 +96,8 @@ func parseSource(text string) (source, error) {
 	case dotted && kind == "host" && name != "" && len(name) <= 2 && allDigits(name):
 		s.kind = fromHost
 		s.label, _ = strconv.Atoi(name)
+	case dotted && kind == "header" && name != "":
+		return s, fmt.Errorf("source %q: want a header's name of letters, digits and hyphens", text)
 	default:
 		return s, fmt.Errorf("source %q: want path.<name>, query.<name>, header.<name>, host.<n>, token, all or none", text)
 	}
