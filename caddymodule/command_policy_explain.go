@@ -28,7 +28,8 @@ The policy is that of the configuration file; without one, that of the running
 server, if --address names it or there is no Caddyfile in the current directory.
 The answer says which it was: a running server may have another policy than the
 file, and other environment variables. The URL is a path, or a whole URL where
-several sites use patgate.`,
+several sites use patgate. It is the URL that the gate sees: what stands before
+the gate and rewrites it (handle_path, uri, rewrite) isn't run.`,
 		Example: `  patgate policy explain GET /v1/spaces/1/stories
   patgate policy explain POST /v1/spaces/1/stories --token 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate policy explain GET https://api.example.com/v1/spaces/1/stories --header 'X-Space: 7' --json`,
