@@ -133,10 +133,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.signed != nil && h.signed.serves(r) && r.Context().Value(authorizing{}) == nil {
 		return h.serveKeys(w, r)
 	}
-	h.cleanHeader(r)
+	removed := h.cleanHeader(r)
 	ctx, query := r.Context(), r.URL.RawQuery
 	var m policy.Match
-	o := &outcome{gate: h}
+	o := &outcome{gate: h, removed: removed}
 	retryAfter := h.judge(ctx, r, &m, o)
 	o.reported = o.reason != policy.Forward && m.Reports()
 	requests[o.reason].Inc()
@@ -257,9 +257,10 @@ func (h *Handler) strip(r *http.Request, m *policy.Match, o *outcome) {
 const decisionHeader = "X-Patgate-Decision"
 
 // cleanHeader removes what could make the upstream see another request, or
-// another client, than the one that is judged.
-func (h *Handler) cleanHeader(r *http.Request) {
-	policy.CleanHeader(r.Header)
+// another client, than the one that is judged. It returns the names by which it might have
+// been another request.
+func (h *Handler) cleanHeader(r *http.Request) (misleading []string) {
+	misleading = policy.CleanHeader(r.Header)
 	for _, name := range h.remove {
 		delete(r.Header, name)
 	}
@@ -267,6 +268,7 @@ func (h *Handler) cleanHeader(r *http.Request) {
 		// net/http lets it through with any method, and no proxy can send it.
 		delete(r.Header, policy.ExtendedConnect)
 	}
+	return misleading
 }
 
 // judge works out what becomes of the request. retryAfter is for rejections that

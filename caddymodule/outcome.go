@@ -24,10 +24,15 @@ const (
 // logs and the upstream. One is made for each request.
 type outcome struct {
 	reason   policy.Reason
+	reported bool // forwarded all the same, in report mode
+	unknown  bool // forwarded although it has a token that nobody knows
+	closes   bool // its connection ends with the rejection: see drain
+
+	preflight bool // it was forwarded as a CORS preflight, and gets no body
+	watched   bool // it is cut when its token ends
+	guarded   bool // what goes around the answer and the request is in place: see guard
+
 	detail   string
-	reported bool            // forwarded all the same, in report mode
-	unknown  bool            // forwarded although it has a token that nobody knows
-	closes   bool            // its connection ends with the rejection: see drain
 	subject  *policy.Subject // the token, if it is known
 	tokenID  string
 	owner    string
@@ -38,14 +43,10 @@ type outcome struct {
 	scope    string        // scopes that would be enough, for challenges
 	shape    *policy.Shape // of the body of a rejection
 
-	values [4]string // of the identity headers
-
-	// What goes around the answer and the request; see guard.
-	gate      *Handler
-	preflight bool     // it was forwarded as a CORS preflight, and gets no body
-	secrets   []string // the tokens in its URL, which are kept out of the answer
-	watched   bool     // it is cut when its token ends
-	guarded   bool     // what guard puts around the answer and the request is in place
+	values  [4]string // of the identity headers
+	removed []string  // the names of headers that would have made another request of it
+	gate    *Handler
+	secrets []string // the tokens in its URL, which are kept out of the answer
 
 	stream stream   // where the request was forwarded for a token
 	later  *outcome // of a gate behind this one
@@ -136,12 +137,13 @@ func (o *outcome) placeholder(key string) (any, bool) {
 }
 
 // MarshalLogObject writes the access log's field: what the last gate says, if there
-// are several, and what any of them has cut the request for.
+// are several, what any of them has cut the request for, and what the first has removed.
 func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	cut := policy.Forward
 	for gate := o; gate != nil && cut == policy.Forward; gate = gate.later {
 		cut = policy.Reason(gate.stream.ended.Load())
 	}
+	removed := o.removed // by the first: others find none
 	o = o.last()
 	enc.AddString("decision", o.reason.String())
 	if o.reported {
@@ -161,6 +163,9 @@ func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 		if f.value != "" {
 			enc.AddString(f.name, f.value)
 		}
+	}
+	if removed != nil {
+		zap.Strings("removed", removed).AddTo(enc)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,9 @@ import (
 // Blanks around a value are no part of it (RFC 9110 section 5.5): net/http leaves them in
 // over HTTP/2 and HTTP/3, and takes them off on the way to the upstream. It must run
 // before a request is judged, on every route.
-func CleanHeader(h http.Header) {
+// It returns, sorted, the names of those by which a server might have found another request:
+// a client that means them is answered something else than it asks for.
+func CleanHeader(h http.Header) (misleading []string) {
 	connection, upgrade := false, false
 	for name, values := range h {
 		for i, value := range values {
@@ -39,6 +42,9 @@ func CleanHeader(h http.Header) {
 			}
 		default:
 			if !PlainHeaderName(name) && name != ExtendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
+				if PlainHeaderName(name) && misleads(name) {
+					misleading = append(misleading, name)
+				}
 				delete(h, name)
 			}
 		}
@@ -49,6 +55,8 @@ func CleanHeader(h http.Header) {
 	} else if upgrade {
 		delete(h, "Upgrade")
 	}
+	slices.Sort(misleading)
+	return misleading
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }

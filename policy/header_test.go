@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 )
@@ -63,6 +64,19 @@ func TestCleanHeader(t *testing.T) {
 		CleanHeader(h)
 		if !sameHeader(h, want) {
 			t.Errorf("%s: %q became %q, want %q", c.name, c.in, h, want)
+		}
+	}
+}
+
+// What would have made another request of it is told of, and nothing else that is removed.
+func TestCleanHeaderTells(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"Accept: */*|X-Request-Id: 1|X-Forwarded-For: 192.0.2.1|Connection: close, X-A|X-A: 1|Upgrade: h2c", "[]"},
+		{"X-Patgate-Owner: bob|X_Org: 1|X-A_b-Method-Override: PUT", "[]"},
+		{"X-Rewrite-Url: /a|X-Http-Method-Override: DELETE|Forwarded: host=b.test", "[Forwarded X-Http-Method-Override X-Rewrite-Url]"},
+	} {
+		if got := fmt.Sprint(CleanHeader(header(splitFields(c.in)...))); got != c.want {
+			t.Errorf("%q: %s, want %s", c.in, got, c.want)
 		}
 	}
 }
