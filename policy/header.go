@@ -37,7 +37,7 @@ func CleanHeader(h http.Header) (misleading []string) {
 		case "Expect":
 			// net/http answers others with 417, but only over HTTP/1, and takes a value that
 			// has more than this. Servers differ about both.
-			if values := h[name]; len(values) != 1 || !equalFold(values[0], "100-continue") {
+			if len(values) != 1 || !equalFold(values[0], "100-continue") {
 				delete(h, name)
 			}
 		default:
