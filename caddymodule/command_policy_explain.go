@@ -196,6 +196,9 @@ func printExplanation(w io.Writer, in explainRequest, e explanation) {
 	}
 	fields = append(fields, field{"  removed", strings.Join(e.Removed, ", ")}, field{"  from", in.Address},
 		field{"policy", e.Policy.words(in.Token != "" || in.Secret != "")}, field{"path", e.Path})
+	if e.Rewritten {
+		fields = append(fields, field{"  rewritten", "not here: ask for the URL that the gate gets from what rewrites requests before it"})
+	}
 	if r := e.Route; r != nil {
 		needs := r.Require
 		if r.Optional {

@@ -31,6 +31,9 @@ type explanation struct {
 	Removed []string `json:"removed,omitempty"`
 	// Policy is whose it was; nil: the one that was asked for it.
 	Policy *policySource `json:"policy,omitempty"`
+	// Rewritten says that something before the gate rewrites requests: the one asked about
+	// is taken as the gate gets it.
+	Rewritten bool `json:"rewritten,omitempty"`
 
 	policy.Explanation
 	Token *token.View  `json:"token"` // null: judged without one

@@ -423,3 +423,30 @@ func TestExplainSaysWhatIsWrongWithASource(t *testing.T) {
 		}
 	}
 }
+
+// The URL is the one that the gate gets: where requests are rewritten before it, explain
+// says so.
+func TestExplainBehindARewrite(t *testing.T) {
+	const gate = "patgate {\n default deny\n route GET /x public\n}\n"
+	for _, row := range []struct {
+		site string
+		want bool
+	}{
+		{"handle_path /api/* {\n" + gate + "}", true},
+		{"rewrite /old /x\n" + gate, true},
+		{"route {\n uri strip_prefix /api\n handle {\n" + gate + "}\n}", true},
+		{"handle /api/* {\n" + gate + "}", false},
+		{"route {\n" + gate + "rewrite /old /x\n}", false},
+		{"handle_path /files/* {\n respond files\n}\n" + gate, false},
+	} {
+		caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n"+row.site+"\n}\n")
+		out, stderr, err := runPolicy(t, "explain", "--config", caddyfile, "GET", "/x")
+		if said := strings.Contains(out, "rewritten  not here: ask for the URL that the gate gets"); err != nil || said != row.want {
+			t.Errorf("%s: explain prints (%v)\n%s%s", row.site, err, out, stderr)
+		}
+		out, _, err = runPolicy(t, "explain", "--config", caddyfile, "--json", "GET", "/x")
+		if said := strings.Contains(out, `"rewritten":true`); err != nil || said != row.want {
+			t.Errorf("%s: explain --json prints (%v) %s", row.site, err, out)
+		}
+	}
+}

@@ -54,7 +54,9 @@ func (s site) String() string {
 // explain judges the request as the site's gate does.
 func (s site) explain(q *question) explanation {
 	q.asked = s.Asked
-	return s.gate.explain(q)
+	e := s.gate.explain(q)
+	e.Rewritten = s.Rewritten
+	return e
 }
 
 // placed names the site with the place of its gate, where that is known.

@@ -34,7 +34,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	p.encodedSlash = slashes(max(0, slices.Index(slashWords, slash)))
 	for _, text := range c.LetThrough {
 		credential, err := parseLetThrough(text)
-		if err == nil && slices.ContainsFunc(p.letThrough, credential.sameAs) {
+		if err == nil && slices.ContainsFunc(p.letThrough, credential.SameAs) {
 			err = fmt.Errorf("let_through %s: stands twice", credential)
 		}
 		fail(err)

@@ -53,6 +53,8 @@ type Site struct {
 	// Matcher is what requests must match besides the host to come to the gate, in
 	// Caddy's JSON; others pass it by. Of running sites it isn't known.
 	Matcher string
+	// Rewritten says that something before the gate rewrites requests, or some of them.
+	Rewritten bool
 }
 
 // ReadGates finds the sites of the server. Gates that Caddy hasn't made, read makes of
@@ -72,9 +74,10 @@ func (s *Server) ReadGates(read func(json.RawMessage) (Gate, error)) error {
 
 // readGates is ReadGates for routes within a site.
 func (s *Server) readGates(routes []route, within Site, read func(json.RawMessage) (Gate, error)) (err error) {
-	asked := within.Asked
+	asked, rewritten := within.Asked, within.Rewritten
 	for i := range routes {
 		r, within := &routes[i], within
+		within.Rewritten = rewritten
 		for _, m := range r.Match {
 			if hosts := m.hosts(); len(hosts) > 0 {
 				within.Hosts = hosts
@@ -98,7 +101,8 @@ func (s *Server) readGates(routes []route, within Site, read func(json.RawMessag
 				continue
 			}
 			asked = asked || h.Handler == "patgate_authorize"
-			within.Asked = asked
+			rewritten = rewritten || h.Handler == "rewrite"
+			within.Asked, within.Rewritten = asked, rewritten
 			for _, below := range h.below() {
 				if err := s.readGates(below, within, read); err != nil {
 					return err
