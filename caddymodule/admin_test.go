@@ -382,7 +382,7 @@ func testAdminOwners(s *adminServer) {
 		path := strings.TrimPrefix(apiPath("owners", id), "/patgate/")
 		want[rest.Problem](s, 404, "GET", path, "")
 		want[rest.Problem](s, 404, "DELETE", path, "")
-		if got := want[token.Owner](s, 200, "PUT", path, `{"grants":[{"spaces":["*"],"scopes":["stories:*"]}]}`); got.ID != id || !got.Enabled || got.Admin ||
+		if got := want[token.Owner](s, 200, "PUT", path, `{"grants":[{"scopes":["stories:*"]}]}`); got.ID != id || !got.Enabled || got.Admin ||
 			fmt.Sprint(got.Grants) != "[{[*] [stories:*] [*]}]" {
 			s.t.Errorf("PUT %s answers %+v", path, got)
 		}
@@ -524,8 +524,8 @@ func testAdminRefusals(s *adminServer) {
 		{"GET", "owners?after=x", ``, 400, `"after"; there are limit, cursor`},
 		{"GET", "tokens?sort=age", ``, 400, `sort "age": want created, name`},
 		{"GET", "tokens?sort=name&cursor=x", ``, 400, "cursor"},
-		{"PUT", "owners/x", `{"grants":[{}]}`, 400, `name both spaces and scopes, ["*"] for all`},
-		{"PUT", "owners/x", `{"grants":[{"spaces":["1"],"scopes":null}]}`, 400, "name both spaces and scopes"},
+		{"PUT", "owners/x", `{"grants":[{}]}`, 400, `name spaces or scopes; for no ceiling at all, "full":true`},
+		{"PUT", "owners/x", `{"grants":[{"spaces":null,"resources":["7"]}]}`, 400, "name spaces or scopes"},
 		{"GET", "tokens?unowned=yes", ``, 400, `unowned: "yes"; want true or false`},
 		{"GET", "events?unowned=true&owner=a", ``, 400, "give one of them"},
 		{"GET", "owners?cursor=alice", ``, 400, "cursor"},

@@ -14,9 +14,9 @@ import (
 type OwnerChanges struct {
 	Enabled *bool `json:"enabled,omitempty"`
 	Admin   *bool `json:"admin,omitempty"`
-	// Grants are the new ceiling. Each names its spaces and its scopes: a list that is
-	// nil or absent might be meant as all or as none. No grants at all let the owner's
-	// tokens do nothing.
+	// Grants are the new ceiling. As a ceiling limits only what it names, a list that is
+	// nil or absent in one of them means all; one that names neither spaces nor scopes is
+	// refused. No grants at all let the owner's tokens do nothing.
 	Grants *[]token.Grant `json:"grants,omitempty"`
 	Full   bool           `json:"full,omitempty"` // no ceiling
 	// Spaces and Scopes are a new part of the ceiling; the rest of it stays. A
@@ -105,11 +105,11 @@ func (r *Registry) ceiling(now []token.Grant, c OwnerChanges) ([]token.Grant, er
 	}
 	var given []token.Grant
 	if c.Grants != nil {
-		given = *c.Grants
-	}
-	for i, g := range given {
-		if g.Spaces == nil || g.Scopes == nil {
-			return nil, invalid(`grants: number %d: name both spaces and scopes, ["*"] for all; for no ceiling at all, "full":true`, i+1)
+		for i, g := range *c.Grants {
+			if g.Spaces == nil && g.Scopes == nil {
+				return nil, invalid(`grants: number %d: name spaces or scopes; for no ceiling at all, "full":true`, i+1)
+			}
+			given = append(given, token.Grant{Spaces: orAll(g.Spaces), Scopes: orAll(g.Scopes), Resources: g.Resources})
 		}
 	}
 	return r.newGrants(given, c.Full, now...)
