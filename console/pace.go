@@ -13,10 +13,10 @@ import (
 )
 
 // How many changes an account may make: at once after a quiet while, and from then on one
-// in each changeEvery. In the audit trail, which is kept for a time and up to a number of
-// events, nobody pushes out what is kept of the others.
+// in each changeEvery: in the 90 days for which the audit trail is kept by default, fewer than
+// the 200,000 events that it then has room for, so that nobody pushes out those of others.
 const (
-	changeBurst  = 1000
+	changeBurst  = 10_000
 	changeEvery  = time.Minute
 	accountsKept = 10_000 // whose changes are counted; the least recent are forgotten
 )
