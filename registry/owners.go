@@ -32,6 +32,14 @@ type OwnerChanges struct {
 // SetOwner changes an owner's record. Where there is none, it makes one that
 // changes nothing by itself: enabled, not an admin, without a ceiling.
 func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerChanges) (*token.Owner, error) {
+	switches := c.Enabled != nil && c == OwnerChanges{Enabled: c.Enabled}
+	hasTokens := false
+	if switches && id != "" && token.NewOwner(id).Validate() != nil { // by older rules, then
+		var err error
+		if hasTokens, err = r.hasMore(ctx, id, 0); err != nil {
+			return nil, err
+		}
+	}
 	var events []Event
 	var same *token.Owner
 	o, err := r.store.UpdateOwner(recording(ctx, &events), id, func(o *token.Owner) (*token.Owner, error) {
@@ -58,8 +66,10 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 			same = o.Clone()
 			return nil, store.ErrUnchanged
 		}
-		if err := validOwner(o); err != nil {
-			return nil, err
+		if !switches || isNew && !hasTokens { // who is kept can always be disabled, and enabled again, also by rules that would not take them
+			if err := validOwner(o); err != nil {
+				return nil, err
+			}
 		}
 		o.UpdatedAt = now
 		e := r.newEvent(by, OwnerSet, "")

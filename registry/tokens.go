@@ -199,8 +199,8 @@ func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f 
 			return err
 		}
 		events = []Event{r.event(by, a, before, t, detail)}
-		if a == Revoked || a == OverlapEnded {
-			return nil // what is kept can always be ended, also by rules that would not take it
+		if a == Revoked || a == OverlapEnded || a == Ungranted {
+			return nil // what is kept can always be limited and ended, also by rules that would not take it
 		}
 		return valid(t)
 	})
