@@ -54,6 +54,7 @@ func TestMutants(t *testing.T) {
 		{Name: "ends of the path", Run: paths, File: "path.go", Old: "case (c == '?' || c == '#') && encoded != slashesData:", New: "case false:"},
 		{Name: "cut at a ?", Run: data, File: "readings.go", Old: "all = p.appendCut(all, r, '?', cutsAtDelimiter)", New: ""},
 		{Name: "cut at a #", Run: data, File: "readings.go", Old: "all = p.appendCut(all, r, '#', cutsAtDelimiter)", New: ""},
+		{Name: "dots where it is cut", Run: "^TestPathsThatAreCutOff$", File: "readings.go", Old: `up == "." || up == ".."`, New: "false"},
 		{Name: "slashes in literals", Run: data, File: "pattern.go", Old: "encoded = slashesRefused //", New: "encoded = slashesData //"},
 		{Name: "bytes that Go encodes anew", Run: paths, File: "path.go", Old: "\t\tdefault:\n\t\t\treturn belongsEncoded(\"path\", escaped[i])", New: "\t\tdefault:"},
 		{Name: "UTF-8", Run: paths, File: "path.go", Old: "if !utf8.ValidString(s) {", New: "if false {"},

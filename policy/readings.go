@@ -103,6 +103,12 @@ func (p *pathText) appendCut(all []reading, r *Route, c byte, rule string) []rea
 			cut.was = cut.piece
 		}
 	}
+	if up := p.text[strings.LastIndexByte(p.text[:end], '/')+1 : end]; up == "." || up == ".." { // a directory, and no name
+		for range up {
+			end = max(strings.LastIndexByte(p.text[:end], '/'), 0)
+		}
+		cut.pathText, cut.was = p.upTo(end, rule).pathText, ""
+	}
 	return appendSplit(all, cut)
 }
 

@@ -244,7 +244,7 @@ func TestDelimitersThatAreDataOnRoutes(t *testing.T) {
 	p := compile(t, Config{EncodedSlash: "data", Routes: routes("PUT /{db}/_design%2F{view} admin", "PUT /{db}/_design/{view} admin", "PUT /{db}/{doc} write", "PUT /x%2Fy/me admin", "PUT /{db}/secret admin", "PUT /users never", "PUT /a%3Fb/{x} admin")}, "write", "admin > write")
 	for path, want := range map[string]string{
 		"/db/_design%2Fapp": "admin", "/db/_design%2fapp": "admin", "/db/_design/app": "admin", "/db/_designer": "write", "/db/_design%2F": "", "/db/a%2Fb": "write",
-		"/x%2Fy/me": "admin", "/x%2Fy/you": "write", "/x/me": "write", "/db/%23a": "write", "/db/a%3Fb": "write", "/a%3Fb/c": "admin", "/db/secret%3Fx": "", "/db/secret%23": "", "/users%3F/x": "", "/users%23x/x": "", "/db/_Design%2Fapp": "",
+		"/x%2Fy/me": "admin", "/x%2Fy/you": "write", "/x/me": "write", "/db/%23a": "write", "/db/a%3Fb": "write", "/a%3Fb/c": "admin", "/db/secret%3Fx": "", "/db/secret%23": "", "/users%3F/x": "", "/users%23x/x": "", "/users/.%3Fx": "", "/users/x%2F..%3F": "write", "/db/_Design%2Fapp": "",
 	} {
 		m := p.matched(&Request{Method: "PUT", Path: path})
 		if want == "" && m.Reason != AmbiguousRequest || want != "" && (m.Reason != TokenMissing || m.Route.Require.String() != want) {
@@ -265,7 +265,7 @@ func TestCutBesideEncodedSlashes(t *testing.T) {
 	p := compile(t, Config{EncodedSlash: "allow", Semicolon: "allow", Default: "public", Routes: routes("GET /{x}/me never", "GET /a/b/c never", "GET /only never", "GET /{x}/{y}/z{w} public", "GET /s/{x}/t/me never")})
 	for _, target := range []string{
 		"GET /2%2F1/me;x", "GET /2%2F1/me/;x", "GET /a%2Fb/c;x", "GET /a%2Fb%2Fc;x", "GET /s/a%3Bb/t/me;x", "GET /s/a%3Bb/t/me;x/y",
-		"GET /a%2Fme&x", "GET /a%2Fme%20x", "GET /a%2Fb%2Fc&x/z", "GET /only%2F/__data.json", "GET /a%2Fm=65", "GET /a%2Fb/me/__data.json", "GET /a%2Fb/c/__data.json",
+		"GET /a%2Fme&x", "GET /a%2Fme%20x", "GET /a%2Fb%2Fc&x/z", "GET /only%2F/__data.json", "GET /a%2Fm=65", "GET /a%2Fb/me/__data.json", "GET /a%2Fb/c/__data.json", "GET /only%2Fx%2F..&y", "GET /a%2Fme%2F.%20x",
 	} {
 		if m := p.matched(request(target)); m.Reason != AmbiguousRequest {
 			t.Errorf("%s: %v, want ambiguous_request", target, m.Reason)
@@ -489,6 +489,13 @@ func TestPathsThatAreCutOff(t *testing.T) {
 		{"deny", "GET /docs/* public", "GET /docs/{name} never", "GET /docs/secret%26x/y"},
 		{"deny", "GET /files/{name}/preview public", "* /files/* never", "GET /files/secret%26x/preview"},
 		{"deny", "DELETE /users/{id}/avatar public", "DELETE /users/{id} never", "DELETE /users/7%26x/avatar"},
+
+		// Dots before it are a directory.
+		{"deny", "DELETE /users/{id}/{tab} public", "DELETE /users/{id} never", "DELETE /users/7/.%20x"},
+		{"deny", "DELETE /users/{id}/{tab} public", "DELETE /users never", "DELETE /users/7/..&x"},
+		{"deny", "DELETE /users/{id}/{tab}/x public", "DELETE /users never", "DELETE /users/7/..%20x/x"},
+		{"deny", "GET /{name} public", "GET / never", "GET /..&x"},
+		{"deny", "GET /{name} public", "GET / never", "GET /.%26x"},
 	} {
 		lines := []string{c.strict}
 		if c.lenient != "" {
