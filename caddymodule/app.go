@@ -242,9 +242,6 @@ var errShortPepper = fmt.Errorf("token pepper: want at least %d characters, so t
 // something else.
 const defaultPrefix = "pat"
 
-// ownSecrets returns what patgate's secrets begin with under a configured prefix.
-func ownSecrets(prefix string) string { return cmp.Or(prefix, defaultPrefix) + "_" }
-
 // makeRules works out the rules for new tokens.
 func (a *App) makeRules() (rules registry.Rules, err error) {
 	rules.Prefix = cmp.Or(a.Token.Prefix, defaultPrefix)

@@ -165,7 +165,7 @@ func (c *configuration) readGate(raw json.RawMessage) (caddyroutes.Gate, error) 
 	if err := h.compile(c.app.catalog); err != nil {
 		return nil, err
 	}
-	h.policy.Own = ownSecrets(c.app.Token.Prefix)
+	h.policy.Prefix = cmp.Or(c.app.Token.Prefix, defaultPrefix)
 	return h, nil
 }
 

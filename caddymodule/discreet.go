@@ -35,7 +35,7 @@ func (h *Handler) shown(query, judged string) (secrets []string) {
 	values, own := h.inQuery.InQuery(query)
 	secrets = slices.DeleteFunc(values, func(value string) bool { return value != judged && len(value) < minShown })
 	for _, secret := range own {
-		if h.isToken(secret) {
+		if h.policy.IsToken(secret) {
 			secrets = append(secrets, secret)
 		}
 	}

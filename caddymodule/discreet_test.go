@@ -118,8 +118,7 @@ func TestDiscreetHost(t *testing.T) {
 func TestShown(t *testing.T) {
 	own := token.NewSecret("pat")
 	const foreign = "wPQ7cn3sX0rT5vB9/+"
-	h := &Handler{app: new(App), inQuery: mask.New([]policy.Credential{{Kind: policy.Bearer}, {Kind: policy.Query, Name: "api_key"}}, "pat")}
-	h.app.rules.Prefix = "pat"
+	h := &Handler{policy: &policy.Policy{Prefix: "pat"}, inQuery: mask.New([]policy.Credential{{Kind: policy.Bearer}, {Kind: policy.Query, Name: "api_key"}}, "pat")}
 	for query, want := range map[string][]string{
 		"":                                       nil,
 		"a=1&api_key=" + own:                     {own, own}, // by its key and by its form

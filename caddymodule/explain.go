@@ -160,7 +160,7 @@ func (q *question) judge(m *policy.Match) policy.Reason {
 // explain judges the request as the gate does.
 func (h *Handler) explain(q *question) explanation {
 	var e explanation
-	shown := mask.New(h.policy.Credentials(), strings.TrimSuffix(h.policy.Own, "_"))
+	shown := mask.New(h.policy.Credentials(), h.policy.Prefix)
 	e.Request, e.Headers = q.masked(shown)
 	sent := slices.Sorted(maps.Keys(q.request.Header))
 	h.cleanHeader(q.request)

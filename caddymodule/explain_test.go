@@ -39,7 +39,7 @@ func TestPrintExplanation(t *testing.T) {
 	if err := h.compile(catalog); err != nil {
 		t.Fatal(err)
 	}
-	h.policy.Own = ownSecrets("")
+	h.policy.Prefix = defaultPrefix
 	const secret = "pat_ShouldNeverBeSeenAnywhere0123456789"
 	q, err := newQuestion(secret, "/report", http.Header{secret: {"1"}}, "")
 	if err != nil {

@@ -18,7 +18,6 @@ import (
 	"github.com/patgate/patgate/internal/mask"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/policy/openapi"
-	"github.com/patgate/patgate/token"
 )
 
 func init() {
@@ -70,7 +69,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 	if n := h.policy.Reporting(); n > 0 {
 		ctx.Logger().Warn("report mode: requests that would be rejected are forwarded", zap.String("gate", h.At), zap.Int("routes", n))
 	}
-	h.policy.Own = ownSecrets(h.app.Token.Prefix)
+	h.policy.Prefix = h.app.rules.Prefix
 	h.challenges = makeChallenges(h.policy)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keepConn(server)
@@ -236,14 +235,14 @@ func (h *Handler) strip(r *http.Request, m *policy.Match, o *outcome) {
 	if !h.policy.StripToken || o.subject == nil && m.NeedsDecision() {
 		return
 	}
-	m.Strip(r, h.isToken)
+	m.Strip(r, h.policy.IsToken)
 	// FastCGI and placeholders are told the URL that the client sent.
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	if !ok || original.URL == nil || original.URL.RawQuery == "" {
 		return
 	}
 	was := original.URL.RawQuery
-	m.Strip(&original, h.isToken)
+	m.Strip(&original, h.policy.IsToken)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && original.URL.RawQuery != was {
 		target, _, _ := strings.Cut(original.RequestURI, "?")
 		if original.URL.RawQuery != "" {
@@ -287,11 +286,6 @@ func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o
 	}
 	o.describe(m)
 	return retryAfter
-}
-
-// isToken reports whether a credential is certainly one of patgate's tokens.
-func (h *Handler) isToken(secret string) bool {
-	return token.Inspect(h.app.rules.Prefix, secret) == token.WellMade
 }
 
 var (

@@ -173,7 +173,7 @@ func TestTokenFrom(t *testing.T) {
 // Some APIs take the user name of Basic credentials for the token.
 func TestTokenAsUserName(t *testing.T) {
 	p := compile(t, Config{Settings: Settings{TokenFrom: []string{"basic"}}, Routes: routes("GET /x any")})
-	p.Own = "pat_"
+	p.Prefix = "pat"
 	a, b := token.NewSecret("pat"), token.NewSecret("pat")
 	for _, c := range []struct {
 		pair    string

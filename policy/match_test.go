@@ -500,7 +500,7 @@ func TestLetThroughByBeginning(t *testing.T) {
 			RouteConfig{Methods: []string{"GET"}, Pattern: "/optional", Require: "read", Settings: Settings{Optional: true}},
 			RouteConfig{Methods: []string{"GET"}, Pattern: "/elsewhere", Require: "read", Settings: Settings{TokenFrom: []string{"header X-Key"}}}),
 	})
-	p.Own = "pat_"
+	p.Prefix = "pat"
 	const through, missing = "let through", "token_missing"
 	for _, c := range []struct{ target, fields, want string }{
 		{"GET /any", "Authorization: Bearer eyJhbGciOi", through},

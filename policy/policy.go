@@ -11,9 +11,9 @@ type Policy struct {
 	Realm      string // names the API in challenges
 	StripToken bool   // forward_token strip
 	Catalog    *Catalog
-	// Own is what patgate's secrets begin with: none of them is let through. "": not
-	// known. To be set before use.
-	Own string
+	// Prefix is that of patgate's secrets, none of which is let through. "": not known.
+	// To be set before use.
+	Prefix string
 
 	routes         []*Route // in the order they are written
 	tree           *node    // of them

@@ -59,7 +59,7 @@ func (m *Match) secretAt(c *Credential) (secret, why string) {
 		return "", "Authorization has a scheme with a tab, or a character that isn't ASCII, in it"
 	}
 	if secret, why = a.secret(c); c.Kind == Basic && secret != "" {
-		if user, _ := basicPair(a.rest); user != secret && m.policy.isToken(user) {
+		if user, _ := basicPair(a.rest); user != secret && m.policy.IsToken(user) {
 			why = "the Basic credentials have a token as user name, and something else as password" // some APIs take the former
 		}
 	}
@@ -204,11 +204,14 @@ func (p *Policy) isOther(from *Credential, secret string) bool {
 }
 
 // isOwn reports whether a credential is patgate's own, by the way it begins.
-func (p *Policy) isOwn(secret string) bool { return p.Own != "" && strings.HasPrefix(secret, p.Own) }
+func (p *Policy) isOwn(secret string) bool {
+	rest, own := strings.CutPrefix(secret, p.Prefix)
+	return own && p.Prefix != "" && strings.HasPrefix(rest, "_")
+}
 
-// isToken reports whether a credential is certainly one of patgate's tokens.
-func (p *Policy) isToken(secret string) bool {
-	return p.isOwn(secret) && token.Inspect(strings.TrimSuffix(p.Own, "_"), secret) == token.WellMade
+// IsToken reports whether a credential is certainly one of patgate's tokens.
+func (p *Policy) IsToken(secret string) bool {
+	return p.isOwn(secret) && token.Inspect(p.Prefix, secret) == token.WellMade
 }
 
 // carries reports whether the request carries a credential that is let through.
