@@ -71,7 +71,11 @@ func setOwner(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ownerSet{*ownerView(o), c.ownerWarnings(o)}, nil
+	warnings := c.ownerWarnings(o)
+	if in.Spaces != nil || in.Grants != nil {
+		warnings = append(warnings, registry.LikeSeveral(o.Grants)...)
+	}
+	return ownerSet{*ownerView(o), warnings}, nil
 }
 
 // ownerSet is the answer with an owner's record that was changed or made.

@@ -129,13 +129,9 @@ func (r *Registry) withinCeiling(o *token.Owner, grants []token.Grant) error {
 	return nil
 }
 
-// Warnings say why a token that an operator makes can't do what it says, for its owner's
-// record limits operators in nothing else, or what was meant.
-func (a *Account) Warnings(ctx context.Context, t *token.Token) (warnings []string) {
-	if a.owner != nil {
-		return nil
-	}
-	for _, g := range t.Grants {
+// LikeSeveral warns of ids in grants that look like several.
+func LikeSeveral(grants []token.Grant) (warnings []string) {
+	for _, g := range grants {
 		for _, ids := range []struct {
 			noun string
 			list []string
@@ -147,6 +143,16 @@ func (a *Account) Warnings(ctx context.Context, t *token.Token) (warnings []stri
 			}
 		}
 	}
+	return warnings
+}
+
+// Warnings say why a token that an operator makes can't do what it says, for its owner's
+// record limits operators in nothing else, or what was meant.
+func (a *Account) Warnings(ctx context.Context, t *token.Token) (warnings []string) {
+	if a.owner != nil {
+		return nil
+	}
+	warnings = LikeSeveral(t.Grants)
 	if t.Owner == "" {
 		return warnings
 	}

@@ -297,6 +297,20 @@ func TestDisabledNobody(t *testing.T) {
 	p.succeed(t, "", "owner", "set", "alice", "--disable")
 }
 
+// A ceiling of what looks like several spaces is one of one space, and whoever sets it is
+// told so; not whoever changes something else.
+func TestCeilingWithComma(t *testing.T) {
+	t.Parallel()
+	p := newTokenServer(t)
+	const note = "note: space \"1,2\" is one space with a comma in its id; to grant several, give each by itself\n"
+	if o := p.try(t, "", "owner", "set", "alice", "--space", "1,2"); o.exit != 0 || o.stderr != note {
+		t.Errorf("owner set --space 1,2: %+v, want %s", o, note)
+	}
+	if o := p.try(t, "", "owner", "set", "alice", "--max-tokens", "3"); o.exit != 0 || o.stderr != "" {
+		t.Errorf("owner set --max-tokens 3: %+v", o)
+	}
+}
+
 // A backup of the running server's store is a store, with all that was in it.
 func TestStoreBackup(t *testing.T) {
 	t.Parallel()
