@@ -106,7 +106,7 @@ type errorBody struct {
 // errorPage answers with a page that says what is wrong.
 func (c *Console) errorPage(w http.ResponseWriter, r *http.Request, problem *rest.Problem) {
 	body := errorBody{Words: sentence(problem.Detail), Home: problem.Status != http.StatusUnauthorized}
-	if r.Method == http.MethodPost && problem.Status == http.StatusServiceUnavailable {
+	if passes := problem.Status == http.StatusServiceUnavailable || problem.Status == http.StatusTooManyRequests; passes && r.Method == http.MethodPost {
 		// Going back would show the form as it was before it was filled in.
 		if f, err := readForm(w, r); err == nil {
 			body.Again, body.Fields = true, f.values

@@ -880,8 +880,8 @@ func TestFormsThatCantBeRead(t *testing.T) {
 	}
 }
 
-// While the store is down, nothing that was filled in is lost: the page that says so can
-// send it again.
+// While the store is down, and after too many changes, nothing that was filled in is lost:
+// the page that says so can send it again.
 func TestFormsOutliveTheStore(t *testing.T) {
 	d := newDesk(t)
 	made, _ := d.create("alice", "ci")
@@ -913,6 +913,18 @@ func TestFormsOutliveTheStore(t *testing.T) {
 	}
 	d.broken = errors.New("down")
 	lacks(t, d.do("GET", "/", "", "User", "alice").Body.String(), "Try again")
+
+	d.broken = nil
+	for d.pace.allow("alice", d.now) {
+	}
+	w := d.do("POST", "/new", "name=slow", "User", "alice", "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
+	if w.Code != 429 {
+		t.Fatalf("POST /new when there were too many changes: %d, want 429", w.Code)
+	}
+	says(t, w.Body.String(), "Not now", "one a minute", "Try again")
+	if !strings.Contains(w.Body.String(), `<input type="hidden" name="name" value="slow">`) {
+		t.Errorf("what was filled in is lost:\n%s", w.Body)
+	}
 }
 
 // What people write is shown as text.
