@@ -194,7 +194,7 @@ func TestMistakesAreSaidAtOnce(t *testing.T) {
 	if status != 422 {
 		t.Errorf("a new token: %d, want 422", status)
 	}
-	says(t, page, "6 things need your attention", "Name: Contains a control character.", "Description: Too long: of its 1000 characters, 666 fit.", "Permissions: Choose at least one",
+	says(t, page, "6 things need your attention", "Name: Contains a character that can't be seen", "Description: Too long: of its 1000 characters, 666 fit.", "Permissions: Choose at least one",
 		"Spaces: Say in which spaces", "Resources: Too long", "Allowed addresses: Number 1 is not an address")
 	if link := `<a href="#where">Spaces: `; !strings.Contains(page, link) {
 		t.Errorf("the page lacks %s", link)

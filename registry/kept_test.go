@@ -10,7 +10,7 @@ import (
 func TestKeptByOtherRules(t *testing.T) {
 	t.Parallel()
 	ctx, d := t.Context(), newDesk()
-	const odd, control = "ali\u00adce", "owner: contains a control character"
+	const odd, control = "ali\u00adce", "owner: contains a character that can't be seen, such as a soft hyphen or a mark of direction"
 	made, _ := d.create(t, NewToken{Grants: []token.Grant{grant("1", "a", "*"), grant("2", "a", "*")}})
 	made.Name, made.Owner = "ci\u200e", odd
 	d.store.put(made)

@@ -16,8 +16,11 @@ func ValidText(what, s string, limit int) error {
 	if !utf8.ValidString(s) {
 		return fieldError(what, "not valid UTF-8")
 	}
-	if hasControl(s) {
+	if strings.ContainsFunc(s, unicode.IsControl) {
 		return fieldError(what, "contains a control character")
+	}
+	if hasControl(s) {
+		return fieldError(what, "contains a character that can't be seen, such as a soft hyphen or a mark of direction")
 	}
 	return nil
 }
