@@ -103,13 +103,15 @@ func (p *pathText) appendCut(all []reading, r *Route, c byte, rule string) []rea
 			cut.was = cut.piece
 		}
 	}
-	if up := p.text[strings.LastIndexByte(p.text[:end], '/')+1 : end]; up == "." || up == ".." { // a directory, and no name
+	all = appendSplit(all, cut)
+	if up := p.text[strings.LastIndexByte(p.text[:end], '/')+1 : end]; up == "." || up == ".." { // a directory, to most
 		for range up {
 			end = max(strings.LastIndexByte(p.text[:end], '/'), 0)
 		}
 		cut.pathText, cut.was = p.upTo(end, rule).pathText, ""
+		all = appendSplit(all, cut)
 	}
-	return appendSplit(all, cut)
+	return all
 }
 
 // indexOf returns where the first c stands in the path, but for literals of r, or -1.

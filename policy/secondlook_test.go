@@ -490,7 +490,9 @@ func TestPathsThatAreCutOff(t *testing.T) {
 		{"deny", "GET /files/{name}/preview public", "* /files/* never", "GET /files/secret%26x/preview"},
 		{"deny", "DELETE /users/{id}/avatar public", "DELETE /users/{id} never", "DELETE /users/7%26x/avatar"},
 
-		// Dots before it are a directory.
+		// Dots before it are a directory to most, and a name to who only cuts.
+		{"deny", "GET /page/{id}/tab public", "GET /page/{id} never", "GET /page/.%26D/tab"},
+		{"deny", "GET /page/{id}/tab public", "GET /page/{id} never", "GET /page/..&D/tab"},
 		{"deny", "DELETE /users/{id}/{tab} public", "DELETE /users/{id} never", "DELETE /users/7/.%20x"},
 		{"deny", "DELETE /users/{id}/{tab} public", "DELETE /users never", "DELETE /users/7/..&x"},
 		{"deny", "DELETE /users/{id}/{tab}/x public", "DELETE /users never", "DELETE /users/7/..%20x/x"},
