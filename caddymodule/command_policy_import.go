@@ -84,10 +84,13 @@ func schemeIn(text string) (s policy.SchemeConfig, err error) {
 }
 
 // sayMistakes says what keeps routes from being compiled as they are, and how many
-// take a token where the document asks for another credential.
+// take a token where the document asks for another credential, or want several.
 func sayMistakes(w io.Writer, draft *openapi.Draft) error {
 	if draft.Doubtful > 0 {
 		fmt.Fprintf(w, "%s: --default takes a token where the document asks for another credential; see EDIT\n", counted(draft.Doubtful, "route"))
+	}
+	if draft.Several > 0 {
+		fmt.Fprintf(w, "%s: the document asks for several tokens in one request, which is refused; see EDIT\n", counted(draft.Several, "route"))
 	}
 	catalog, err := policy.NewCatalog(nil)
 	if err != nil {

@@ -66,6 +66,18 @@ func (s *scheme) taken(p *policy.Policy) bool {
 	return slices.ContainsFunc(s.places, func(c policy.Credential) bool { return slices.ContainsFunc(p.Credentials(), c.SameAs) })
 }
 
+// sharesPlace reports whether one credential may be that of both schemes.
+func (s *scheme) sharesPlace(t *scheme) bool {
+	of := tokenFrom([]*scheme{t})
+	return slices.ContainsFunc(tokenFrom([]*scheme{s}), func(c policy.Credential) bool { return slices.ContainsFunc(of, c.SameAs) })
+}
+
+// takesToken reports whether a token is taken from where the scheme's credentials are.
+func (r *rules) takesToken(s *scheme) bool {
+	said := r.schemes[s.name]
+	return !slices.Contains(r.config.Ignore, s.name) && said != "never" && (said != "" || s.other == "")
+}
+
 // used returns the security schemes that operations ask for, but for what a configuration
 // skips and ignores.
 func (d *Document) used(c *policy.OpenAPIConfig) (all []*scheme) {

@@ -126,6 +126,28 @@ func (r *rules) doubt(o *operation) string {
 		strings.Join(schemes, " or "), r.mark, strings.Join(flags, " "), then)
 }
 
+// several says of an operation that it asks for several tokens in one request, which the
+// gate refuses; "" for others.
+func (r *rules) several(o *operation) string {
+	for _, a := range o.security {
+		var tokens []*scheme
+		for _, s := range a {
+			of := r.document.scheme(s.scheme)
+			if r.takesToken(of) && !slices.ContainsFunc(tokens, of.sharesPlace) {
+				tokens = append(tokens, of)
+			}
+		}
+		if len(tokens) > 1 {
+			var names []string
+			for _, s := range tokens {
+				names = append(names, s.name)
+			}
+			return fmt.Sprintf("the document asks for %s in one request, and a request with two tokens is refused; %signore says which is none", strings.Join(names, " and "), r.mark)
+		}
+	}
+	return ""
+}
+
 // validScope refuses scopes that mean something else in a requirement.
 func validScope(scope string) error {
 	if slices.Contains([]string{"public", "any", "never"}, scope) {

@@ -25,6 +25,8 @@ type item struct {
 	parts     []string // of the pattern, below the groups it is in
 	note      string   // what there is to edit
 	closed    bool     // until that is edited
+	doubtful  bool     // a token is needed, where the document asks for another credential
+	several   bool     // tokens are needed, of which the gate takes one
 }
 
 // WriteSnippet writes the routes that a configuration makes of the document as
@@ -65,6 +67,8 @@ type Draft struct {
 	// Doubtful counts the routes that ask for a token by the default, where the document
 	// asks for another credential.
 	Doubtful int `json:"-"`
+	// Several counts the routes for which the document asks for several tokens in one request.
+	Several int `json:"-"`
 }
 
 // Note says what is to be edited of an operation's route, or why it has none.
@@ -97,17 +101,14 @@ func (d *Document) draft(c policy.OpenAPIConfig) ([]item, *Draft, error) {
 		}
 		if it.note != "" {
 			draft.Notes = append(draft.Notes, Note{At: it.operation.at, Operation: it.operation.name(), Text: it.note})
-			if it.route.Pattern != "" && !it.closed {
+			if it.doubtful {
 				draft.Doubtful++
+			} else if it.several {
+				draft.Several++
 			}
 		}
 	}
-	tokens := d.used(&c)
-	tokens = slices.DeleteFunc(tokens, func(s *scheme) bool {
-		said := r.schemes[s.name]
-		return said == "never" || said == "" && s.other != ""
-	})
-	places := tokenFrom(tokens)
+	places := tokenFrom(slices.DeleteFunc(d.used(&c), func(s *scheme) bool { return !r.takesToken(s) }))
 	if slices.ContainsFunc(places, func(c policy.Credential) bool { return c.Kind != policy.Bearer && c.Kind != policy.Bare }) {
 		for _, place := range places {
 			draft.TokenFrom = append(draft.TokenFrom, place.String())
@@ -141,6 +142,11 @@ func (r *rules) items() ([]item, error) {
 		}
 		if err == nil && route != nil {
 			it.note = r.doubt(o)
+			it.doubtful = it.note != ""
+			if !it.doubtful && route.Require != "never" {
+				it.note = r.several(o)
+				it.several = it.note != ""
+			}
 		}
 		if errors.As(err, &why) {
 			it.note, it.closed = err.Error(), true
@@ -156,7 +162,7 @@ func (r *rules) items() ([]item, error) {
 		}
 		if strings.Contains(route.Pattern, "{$") {
 			it.note = noPattern(fmt.Errorf("pattern %q: %w", route.Pattern, errVariable)).Error()
-			route = new(policy.RouteConfig)
+			route, it.doubtful, it.several = new(policy.RouteConfig), false, false
 		}
 		it.route, it.parts = *route, segments(route.Pattern)
 		items = append(items, it)
