@@ -17,7 +17,8 @@ import (
 // over HTTP/2 and HTTP/3, and takes them off on the way to the upstream. It must run
 // before a request is judged, on every route.
 // It returns, sorted, the names of those by which a server might have found another request:
-// a client that means them is answered something else than it asks for.
+// a client that means them is answered something else than it asks for. What proxies add to
+// every request isn't named.
 func CleanHeader(h http.Header) (misleading []string) {
 	connection, upgrade := false, false
 	for name, values := range h {
@@ -42,7 +43,7 @@ func CleanHeader(h http.Header) (misleading []string) {
 			}
 		default:
 			if !PlainHeaderName(name) && name != ExtendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
-				if PlainHeaderName(name) && misleads(name) {
+				if PlainHeaderName(name) && misleads(name) && !proxySays(name) {
 					misleading = append(misleading, name)
 				}
 				delete(h, name)
@@ -57,6 +58,12 @@ func CleanHeader(h http.Header) (misleading []string) {
 	}
 	slices.Sort(misleading)
 	return misleading
+}
+
+// proxySays reports whether proxies in front add the header to every request: Traefik and
+// Apache, Envoy.
+func proxySays(name string) bool {
+	return name == "X-Forwarded-Server" || strings.HasPrefix(name, "X-Envoy-")
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
