@@ -6,34 +6,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/patgate/patgate/internal/pty"
 )
-
-// openTerminal returns a terminal and what is shown on it.
-func openTerminal(t *testing.T) (terminal, shown *os.File) {
-	t.Helper()
-	shown, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("no terminal can be had: ", err)
-	}
-	t.Cleanup(func() { shown.Close() })
-	n, err := unix.IoctlGetInt(int(shown.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(shown.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	}
-	if err != nil {
-		t.Skip("no terminal can be had: ", err)
-	}
-	t.Cleanup(func() { terminal.Close() })
-	return terminal, shown
-}
 
 // TestListColumns checks that only people are shown a part of what is in the last column
 // of a list: what is piped is whole.
@@ -69,7 +46,7 @@ func TestListColumns(t *testing.T) {
 		if !strings.Contains(piped.String(), "  "+test.whole+"\n") {
 			t.Errorf("%s: a pipe gets %q, want a row that ends in %q", test.command, &piped, test.whole)
 		}
-		terminal, shown := openTerminal(t)
+		shown, terminal := pty.Open(t)
 		run(terminal)
 		terminal.Close()
 		text, _ := io.ReadAll(shown) // ends with EIO
