@@ -42,10 +42,13 @@ func CleanHeader(h http.Header) (misleading []string) {
 				delete(h, name)
 			}
 		default:
-			if !PlainHeaderName(name) && name != ExtendedConnect || misleads(name) || strings.HasPrefix(name, IdentityPrefix) {
-				if PlainHeaderName(name) && misleads(name) && !proxySays(name) {
+			switch plain := PlainHeaderName(name); {
+			case plain && misleads(name):
+				if !proxySays(name) {
 					misleading = append(misleading, name)
 				}
+				delete(h, name)
+			case !plain && name != ExtendedConnect, strings.HasPrefix(name, IdentityPrefix):
 				delete(h, name)
 			}
 		}
