@@ -470,6 +470,24 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
+// compared returns what Compare says of a configuration that is compiled as this.
+func compared(t *testing.T, c, compiled policy.Config, further ...policy.OpenAPIConfig) []policy.Warning {
+	t.Helper()
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := policy.Compile(compiled, catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warnings, err := Compare(c, p, further...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return warnings
+}
+
 // TestCompareQueries: an operation whose path has a query is covered by its route.
 func TestCompareQueries(t *testing.T) {
 	const doc = "  /search?query={query}: {get: {operationId: search}}\n  /fixed?op=list: {get: {operationId: fixed}}\n"
@@ -482,20 +500,8 @@ func TestCompareQueries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		catalog, err := policy.NewCatalog(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := policy.Compile(expanded, catalog)
-		if err != nil {
-			t.Fatal(err)
-		}
-		warnings, err := Compare(config, p)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var texts []string
-		for _, w := range warnings {
+		for _, w := range compared(t, config, expanded) {
 			texts = append(texts, w.Text)
 		}
 		return strings.Join(texts, "; ")
@@ -562,20 +568,8 @@ components:
 	} {
 		c, d := policy.Config{Routes: public}, policy.OpenAPIConfig{File: "api.yaml"}
 		test.change(&c, &d)
-		catalog, err := policy.NewCatalog(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := policy.Compile(c, catalog)
-		if err != nil {
-			t.Fatal(err)
-		}
-		warnings, err := Compare(c, p, d)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var got []string
-		for _, w := range warnings {
+		for _, w := range compared(t, c, c, d) {
 			if w.Kind == policy.WarnOpened {
 				got = append(got, w.Text)
 			}
