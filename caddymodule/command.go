@@ -98,6 +98,8 @@ func adopt(cmd *cobra.Command) {
 	})
 	if cmd.HasSubCommands() && cmd.RunE == nil {
 		cmd.RunE = run(chooseCommand)
+		// Flags are those of a command below, whose name is what is missing or mistyped.
+		cmd.FParseErrWhitelist.UnknownFlags = true
 	}
 	if args := cmd.Args; args != nil {
 		cmd.Args = func(cmd *cobra.Command, given []string) error {

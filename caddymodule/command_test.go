@@ -137,11 +137,19 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// A command that is mistyped is answered by the one that is most like it.
+// A command that is mistyped is answered by the one that is most like it, also
+// with the flags that it was given.
 func TestMistypedCommand(t *testing.T) {
-	for word, want := range map[string]string{"lst": "; did you mean list? (see", "nothing-like-it": "verify (see"} {
-		if _, stderr, err := told(t, "", "token", word); err == nil || !strings.Contains(stderr, want) {
-			t.Errorf("token %s: %v, %q, want %q", word, err, stderr, want)
+	for line, want := range map[string]string{
+		"lst":                  `no command "lst" here; `,
+		"lst --owner alice":    "; did you mean list? (see",
+		"lst -o alice --json":  "; did you mean list? (see",
+		"nothing-like-it":      "verify (see",
+		"--json":               "say which command: create, ",
+		"--owner=alice revok1": "; did you mean revoke? (see",
+	} {
+		if _, stderr, err := told(t, "", append([]string{"token"}, strings.Fields(line)...)...); err == nil || !strings.Contains(stderr, want) {
+			t.Errorf("token %s: %v, %q, want %q", line, err, stderr, want)
 		}
 	}
 }
