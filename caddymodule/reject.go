@@ -35,8 +35,8 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 	if retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int((retryAfter+time.Second-1)/time.Second)))
 	}
-	if challenge := h.challenges.forReason(o); len(challenge) > 0 {
-		header["Www-Authenticate"] = slices.Clone(challenge)
+	if challenge := h.challenges.forReason(o, m.Places()); challenge != nil {
+		header["Www-Authenticate"] = challenge
 	}
 	if s := withErrorRoutes(r); s != nil {
 		if err := caddyhttp.Error(status, errors.New(o.text())); leftToErrorRoutes(s, r, err) {
@@ -108,19 +108,20 @@ func buffered(w http.ResponseWriter) bool {
 // challenges are the values of WWW-Authenticate (RFC 9110 section 11.6.1, RFC
 // 6750 section 3).
 type challenges struct {
-	realm  string
-	others []string   // of the other schemes that tokens are taken from
-	fixed  [][]string // by reason, for rejections that say no more than their reason
+	bearer  string
+	schemes map[policy.Credential]string // of the other schemes that tokens are taken from
+	fixed   []string                     // the bearer's, by reason, for rejections that say no more than their reason
 }
 
 func makeChallenges(p *policy.Policy) challenges {
-	c := challenges{realm: `Bearer realm="` + p.Realm + `"`}
-	for _, credential := range p.Credentials() {
-		switch credential.Kind {
+	realm := ` realm="` + p.Realm + `"`
+	c := challenges{bearer: "Bearer" + realm, schemes: map[policy.Credential]string{}}
+	for _, place := range p.Credentials() {
+		switch place.Kind {
 		case policy.Basic:
-			c.others = append(c.others, `Basic realm="`+p.Realm+`", charset="UTF-8"`)
+			c.schemes[place] = "Basic" + realm + `, charset="UTF-8"`
 		case policy.Scheme:
-			c.others = append(c.others, credential.Name+` realm="`+p.Realm+`"`)
+			c.schemes[place] = place.Name + realm
 		}
 	}
 	for _, reason := range policy.Reasons() {
@@ -129,36 +130,56 @@ func makeChallenges(p *policy.Policy) challenges {
 	return c
 }
 
-// forReason returns the challenges for a rejection. They aren't to be changed.
-func (c *challenges) forReason(o *outcome) []string {
-	if o.detail == "" && (o.scope == "" || o.reason.Status() != http.StatusForbidden) {
-		return c.fixed[o.reason]
+// forReason returns the challenges for a rejection, where tokens are taken from these
+// places. A request without a token is told what the places take, and of Bearer only
+// where nothing else can be told: clients of container registries that hear of Bearer
+// want tokens of a server that its realm should name, and send no password.
+func (c *challenges) forReason(o *outcome, places []policy.Credential) []string {
+	bearer := c.fixed[o.reason]
+	if o.detail != "" || o.scope != "" && o.reason.Status() == http.StatusForbidden {
+		bearer = c.write(o.reason, o.text(), o.scope)
 	}
-	return c.write(o.reason, o.text(), o.scope)
+	if bearer == "" {
+		return nil
+	}
+	all := []string{bearer}
+	if o.reason.Status() != http.StatusUnauthorized {
+		return all
+	}
+	for _, place := range places {
+		if challenge := c.schemes[place]; challenge != "" {
+			all = append(all, challenge)
+		}
+	}
+	takesBearer := func(c policy.Credential) bool { return c.Kind == policy.Bearer }
+	if o.reason == policy.TokenMissing && len(all) > 1 && !slices.ContainsFunc(places, takesBearer) {
+		return all[1:]
+	}
+	return all
 }
 
-// write returns the challenges for a rejection with a detail, which scopes would
-// have avoided.
-func (c *challenges) write(reason policy.Reason, detail, scope string) []string {
-	kind, others := "invalid_token", c.others
+// write returns the bearer's challenge for a rejection with a detail, which scopes would
+// have avoided. "": it has none.
+func (c *challenges) write(reason policy.Reason, detail, scope string) string {
+	kind := "invalid_token"
 	switch reason {
 	case policy.TokenMissing:
-		return append([]string{c.realm}, others...)
+		return c.bearer
 	case policy.AmbiguousRequest:
-		kind, others, scope = "invalid_request", nil, ""
+		kind, scope = "invalid_request", ""
 	case policy.ScopeMissing, policy.SpaceNotGranted, policy.ResourceNotGranted:
-		kind, others = "insufficient_scope", nil
+		kind = "insufficient_scope"
 	default:
 		if reason.Status() != http.StatusUnauthorized {
-			return nil
+			return ""
 		}
 		scope = ""
 	}
-	challenge := c.realm + `, error="` + kind + `", error_description="` + quoted(detail) + `"`
+	challenge := c.bearer + `, error="` + kind + `", error_description="` + quoted(detail) + `"`
 	if scope != "" {
 		challenge += `, scope="` + scope + `"`
 	}
-	return append([]string{challenge}, others...)
+	return challenge
 }
 
 // quoted makes a text fit for error_description (RFC 6750 section 3).

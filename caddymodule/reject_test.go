@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -37,6 +38,42 @@ func TestRejectionsShareNoHeaderValues(t *testing.T) {
 	for name := range before {
 		if fmt.Sprint(before[name]) != fmt.Sprint(after[name]) {
 			t.Errorf("%s of the other site: was %q, is %q", name, before[name], after[name])
+		}
+	}
+}
+
+// A request is told the schemes in which its route takes tokens. One without a token isn't
+// told of Bearer on a route for Basic: docker, containerd, skopeo and crane prefer Bearer,
+// take the realm for the address of a server of tokens, and never send their password.
+func TestChallengesOfRoutes(t *testing.T) {
+	route := `{"methods": ["GET"], "pattern": %q, "require": "x", "token_from": [%s]},`
+	routes := fmt.Sprintf(route, "/registry", `"basic"`) + fmt.Sprintf(route, "/git", `"basic", "bearer"`) +
+		fmt.Sprintf(route, "/forge", `"scheme token"`) + fmt.Sprintf(route, "/keyed", `"header X-Key"`)
+	_, servers := provisioned(t, fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"one": {
+		"listen": ["127.0.0.1:1"], "automatic_https": {"disable": true}, "routes": [{"handle": [
+		{"handler": "patgate", "realm": "r", "routes": [%s{"methods": ["GET"], "pattern": "/api", "require": "x"}]}]}]}}}}}`,
+		filepath.Join(t.TempDir(), "tokens.db"), routes))
+	const (
+		bearer  = `Bearer realm="r"`
+		invalid = bearer + `, error="invalid_token", error_description="the token is malformed: it was cut off or mistyped"`
+		basic   = `Basic realm="r", charset="UTF-8"`
+	)
+	for _, row := range []struct{ path, authorization, want string }{
+		{"/registry", "", basic},
+		{"/registry", "Basic eDpwYXRfbWlzdHlwZWQ=", invalid + " | " + basic},
+		{"/git", "", bearer + " | " + basic},
+		{"/forge", "", `token realm="r"`},
+		{"/keyed", "", bearer},
+		{"/api", "", bearer},
+		{"/api", "Bearer pat_mistyped", invalid},
+	} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", row.path, nil)
+		if row.authorization != "" {
+			r.Header.Set("Authorization", row.authorization)
+		}
+		servers["one"].ServeHTTP(w, r)
+		if got := strings.Join(w.Result().Header.Values("WWW-Authenticate"), " | "); w.Code != 401 || got != row.want {
+			t.Errorf("GET %s with Authorization %q: %d, challenge\n %s, want\n %s", row.path, row.authorization, w.Code, got, row.want)
 		}
 	}
 }

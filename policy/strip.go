@@ -6,17 +6,21 @@ import (
 	"strings"
 )
 
+// Places returns where the request's route takes tokens from. Without a route, it is
+// where any route does. They aren't to be changed.
+func (m *Match) Places() []Credential {
+	if m.Route != nil {
+		return m.Route.from
+	}
+	return m.policy.Credentials()
+}
+
 // Strip removes the token from the places where the route takes tokens from.
 // Where none was looked at, on a public route, that is what isToken takes for
 // one, or on a preflight whatever stands there; other credentials are the API's own
-// and stay. Without a route, it is taken from where any route takes tokens from.
+// and stay.
 func (m *Match) Strip(r *http.Request, isToken func(secret string) bool) {
-	var from []Credential
-	if m.Route != nil {
-		from = m.Route.from
-	} else {
-		from = m.policy.Credentials()
-	}
+	from := m.Places()
 	// A preflight carries the query of the request that is to come, which nobody
 	// needs to be told.
 	taken := func(secret string) bool {
