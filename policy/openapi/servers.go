@@ -61,34 +61,33 @@ const maxServerPath = 8192
 // document is found.
 func serverPath(server *tree) (string, error) {
 	text := server.get("url").value()
-	path := text
-	// Where a URL ends its authority is seen before variables are filled in.
-	if _, rest, absolute := strings.Cut(path, "://"); absolute {
-		_, path, _ = strings.Cut(rest, "/")
-		path = "/" + path
-	} else if rest, ok := strings.CutPrefix(path, "//"); ok {
-		_, path, _ = strings.Cut(rest, "/")
-		path = "/" + path
-	}
 	variables := map[string]*tree{}
 	for _, v := range server.get("variables").all() {
 		variables[v.key] = v
 	}
 	several, size := false, 0
-	path = parameters(path, func(name string) string {
-		v := variables[name]
-		several = several || len(v.get("enum").all()) > 1
-		value := v.get("default")
-		if size += len(value.value()); value == nil || size > maxServerPath {
-			return "{" + name + "}"
-		}
-		return value.text
-	})
+	fill := func(text string, counts func(value *tree) bool) string {
+		return parameters(text, func(name string) string {
+			v := variables[name]
+			values := v.get("enum").all()
+			several = several || len(values) > 1 && slices.ContainsFunc(values, counts)
+			value := v.get("default")
+			if size += len(value.value()); value == nil || size > maxServerPath {
+				return "{" + name + "}"
+			}
+			return value.text
+		})
+	}
+	host, path := cutAuthority(text)
+	// A variable behind the host may be a path, as in https://example.com{basePath}.
+	host = fill(host, func(value *tree) bool { return strings.Contains(value.text, "/") })
+	path = fill(path, func(*tree) bool { return true })
 	if several {
 		return "", nil // one path for each
 	}
-	path, _, _ = strings.Cut(path, "?")
+	path, _, _ = strings.Cut(host+path, "?")
 	path, _, _ = strings.Cut(path, "#")
+	_, path = cutAuthority(path)
 	if !strings.HasPrefix(path, "/") {
 		return "", nil
 	}
@@ -99,4 +98,18 @@ func serverPath(server *tree) (string, error) {
 		return trimmed, nil
 	}
 	return "/", nil
+}
+
+// cutAuthority cuts what is before the path off a URL.
+func cutAuthority(text string) (before, path string) {
+	start := strings.Index(text, "//")
+	if start != 0 && (start < 1 || text[start-1] != ':') {
+		return "", text
+	}
+	end := strings.IndexByte(text[start+2:], '/')
+	if end < 0 {
+		return text, "/"
+	}
+	end += start + 2
+	return text[:end], text[end:]
 }
