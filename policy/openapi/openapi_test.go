@@ -302,6 +302,7 @@ func TestBases(t *testing.T) {
 		{"[{url: /a//b}]", "/a//b"},
 		{"[{url: '/{v}', variables: {v: {default: v3, enum: [v2, v3]}}}]", "depends on where the document is"},
 		{"[{url: v1}]", "depends on where the document is"},
+		{"[{url: /a}, {url: v1}]", "depends on where the document is"},
 		{"[{url: /a}, {url: /b}]", "its servers have different paths (/a, /b)"},
 		{"[{url: /a}, {url: /b}, {url: /a}, {url: /c}, {url: /d}]", "its servers have different paths (/a, /b, /c)"},
 		{"[{url: '/{v}', variables: {v: {default: ''}}}]", "/"},

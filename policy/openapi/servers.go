@@ -46,10 +46,10 @@ func basePathOf(servers *tree) basePath {
 	switch {
 	case len(paths) == 0:
 		return basePath{path: "/"} // OpenAPI 3.1 section 4.8.1.1
+	case slices.Contains(paths, ""):
+		return basePath{err: noBase("the path of its server depends on where the document is")}
 	case len(paths) > 1:
 		return basePath{err: noBase("its servers have different paths (" + strings.Join(paths, ", ") + ")")}
-	case paths[0] == "":
-		return basePath{err: noBase("the path of its server depends on where the document is")}
 	}
 	return basePath{path: paths[0]}
 }
