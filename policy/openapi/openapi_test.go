@@ -464,7 +464,7 @@ func TestPatterns(t *testing.T) {
 			t.Errorf("pattern(%q) = %q, want %q", path, got, want)
 		}
 	}
-	for _, path := range []string{"/files/{id}{format}", "/v1/{name=shelves/*}", "/s?q=x{q}", "/s?{q}", "/s{?a,b}", "/s?q="} {
+	for _, path := range []string{"/files/{id}{format}", "/v1/{name=shelves/*}", "/s?q=x{q}", "/s?{q}", "/s{?a,b}", "/s?q=", "/s?policy#id"} {
 		d, err := read(t, paths("  '"+path+"':\n    get: {operationId: getFile, security: []}\n"))
 		if err != nil {
 			t.Fatal(err)

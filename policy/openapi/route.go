@@ -74,7 +74,7 @@ func (o *operation) closed(base string) (*policy.RouteConfig, error) {
 	}
 	whole := below(base, pattern(o.path))
 	err := policy.ValidPattern(whole)
-	if _, query, _ := strings.Cut(whole, "?"); err == nil && strings.ContainsAny(query, "{}") {
+	if _, query, _ := strings.Cut(whole, "?"); err == nil && strings.ContainsAny(query, "{}#") {
 		err = fmt.Errorf("pattern %q: a condition on the query has a fixed value, or any", whole)
 	}
 	if err != nil {
