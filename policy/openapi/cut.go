@@ -105,7 +105,7 @@ func (c *cutter) cut(n *yaml.Node, from *source, s *shape, location ...string) (
 		if n.Kind != yaml.MappingNode {
 			return fail("a mapping")
 		}
-		entries, err := c.entries(n, from, s.ref, location, 0)
+		entries, err := c.entries(n, from, s, location, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -151,13 +151,13 @@ func (c *cutter) cutField(out *tree, e entry, s *shape, location []string) error
 
 // entries returns the fields of a mapping, those merged into it and, where it
 // may be a reference, those it refers to.
-func (c *cutter) entries(n *yaml.Node, from *source, ref bool, location []string, depth int) (all []entry, err error) {
+func (c *cutter) entries(n *yaml.Node, from *source, s *shape, location []string, depth int) (all []entry, err error) {
 	if depth == maxChain {
 		return nil, fmt.Errorf("%s: %s: references or merges go on and on", from.place(n), pointer(location))
 	}
 	var further []entry
 	add := func(n *yaml.Node, from *source) error {
-		more, err := c.entries(n, from, ref, location, depth+1)
+		more, err := c.entries(n, from, s, location, depth+1)
 		further = append(further, more...)
 		return err
 	}
@@ -189,8 +189,11 @@ func (c *cutter) entries(n *yaml.Node, from *source, ref bool, location []string
 					return nil, err
 				}
 			}
-		case ref && key.Value == "$ref":
+		case s.ref && key.Value == "$ref":
 			target, in, err := c.resolve(value, from)
+			if err != nil && s.loose {
+				continue
+			}
 			if err != nil {
 				return nil, fail(err)
 			}

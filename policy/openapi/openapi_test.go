@@ -405,6 +405,44 @@ func TestReferredOperation(t *testing.T) {
 	}
 }
 
+// TestReferredParts: what stands elsewhere in place of all the paths, or of a security
+// scheme, counts. A scheme that isn't there is one of which only the name is known.
+func TestReferredParts(t *testing.T) {
+	d, err := read(t, `openapi: 3.0.0
+paths: {$ref: '#/x/paths'}
+components:
+  securitySchemes:
+    here: {$ref: '#/x/key'}
+    gone: {$ref: '#/x/none'}
+    remote: {$ref: 'https://example.com/key.yaml'}
+    aside: {$ref: 'none.yaml'}
+x:
+  key: {type: apiKey, in: header, name: X-Key}
+  paths: {/a: {get: {security: [{here: []}]}}}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.operations) != 1 || d.operations[0].path != "/a" {
+		t.Errorf("operations: %v, want GET /a", d.operations)
+	}
+	for i, want := range []string{"[header X-Key]", "[]", "[]", "[]"} {
+		if got := fmt.Sprint(d.schemes[i].places); got != want || d.schemes[i].at == "" {
+			t.Errorf("scheme %s: at %q in %s, want %s", d.schemes[i].name, d.schemes[i].at, got, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"paths: {$ref: none.yaml}\n":                `api.yaml:2: #/paths: $ref "none.yaml": open `,
+		"paths: {$ref: '#/x'}\nx: {a: {get: {}}}\n": "api.yaml:3: #/paths/a: a path begins with /",
+		"paths: {$ref: '#/paths'}\n":                "references or merges go on and on",
+		"components: {securitySchemes: {a: {$ref: '#/components/securitySchemes/a'}}}\npaths: {}\n": "references or merges go on and on",
+	} {
+		if _, err := read(t, "openapi: 3.0.0\n"+text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
 // TestJSON: all that is valid JSON is read, and has lines.
 func TestJSON(t *testing.T) {
 	emoji := "\U0001f600"

@@ -8,6 +8,7 @@ type shape struct {
 	named  *shape
 	fields map[string]*shape
 	ref    bool // may be a $ref
+	loose  bool // one that leads nowhere, or isn't read, is passed over
 	strict bool // null isn't the same as nothing
 }
 
@@ -36,10 +37,12 @@ var (
 		"info":     {fields: map[string]*shape{"title": scalar, "version": scalar}},
 		"servers":  serversShape,
 		"security": securityShape,
-		"paths":    {named: pathShape},
+		"paths":    {named: pathShape, ref: true}, // here, too, only those tools know one
 		"components": {fields: map[string]*shape{
-			// Where one is a reference to another, only its name is known.
-			"securitySchemes": {named: &shape{fields: map[string]*shape{"type": scalar, "in": scalar, "name": scalar, "scheme": scalar}}},
+			// Of one that isn't beside the document only the name is known.
+			"securitySchemes": {named: &shape{ref: true, loose: true, fields: map[string]*shape{
+				"type": scalar, "in": scalar, "name": scalar, "scheme": scalar,
+			}}},
 		}},
 	}}
 )
