@@ -104,6 +104,7 @@ func (s *fakeStore) Tokens(ctx context.Context, q store.Query) (tokens []*token.
 		return nil, "", err
 	}
 	ids := slices.SortedFunc(maps.Keys(s.tokens), func(a, b string) int { return cmp.Compare(b, a) })
+	size := 0
 	for _, id := range ids {
 		t, err := s.get(id)
 		if err != nil {
@@ -112,10 +113,10 @@ func (s *fakeStore) Tokens(ctx context.Context, q store.Query) (tokens []*token.
 		if q.Cursor != "" && id >= q.Cursor || !q.Selects(t) {
 			continue
 		}
-		if q.Limit > 0 && len(tokens) == q.Limit {
+		if q.Full(len(tokens), size) {
 			return tokens, tokens[len(tokens)-1].ID, nil
 		}
-		tokens = append(tokens, t)
+		tokens, size = append(tokens, t), size+t.Size()
 	}
 	return tokens, "", nil
 }

@@ -106,11 +106,18 @@ func (r *Registry) createWithin(ctx context.Context, by Actor, t *token.Token, l
 
 // hasMore reports whether an owner has more than n tokens.
 func (r *Registry) hasMore(ctx context.Context, owner string, n int) (bool, error) {
-	tokens, _, err := r.store.Tokens(ctx, store.Query{Owner: &owner, Limit: n + 1})
-	if err != nil {
-		return false, fmt.Errorf("counting tokens: %w", err)
+	q := store.Query{Owner: &owner}
+	for {
+		q.Limit = n + 1
+		tokens, next, err := r.store.Tokens(ctx, q)
+		if err != nil {
+			return false, fmt.Errorf("counting tokens: %w", err)
+		}
+		if n -= len(tokens); n < 0 || next == "" {
+			return n < 0, nil
+		}
+		q.Cursor = next
 	}
-	return len(tokens) > n, nil
 }
 
 // withinCeiling refuses grants of which an owner's tokens could not make use. The

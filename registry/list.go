@@ -91,7 +91,7 @@ func (a *Account) List(ctx context.Context, q Query) (tokens []*token.Token, nex
 		}
 		return tokens, next, nil
 	}
-	p := sortedPage{order: o, limit: selected.Limit, after: after}
+	p := sortedPage{order: o, query: selected, after: after}
 	if err := r.pages(ctx, selected, func(some []*token.Token) error { p.add(some); return nil }); err != nil {
 		return nil, "", err
 	}
@@ -268,29 +268,35 @@ func (o order) String() string {
 // sortedPage picks the first tokens of an order behind a place.
 type sortedPage struct {
 	order  order
-	limit  int
-	after  *place // nil: from the start
+	query  store.Query // says how many
+	after  *place      // nil: from the start
 	picked []*token.Token
+	size   int  // of those picked
 	more   bool // there are others behind them
 }
 
 func (p *sortedPage) add(tokens []*token.Token) {
 	for _, t := range tokens {
 		if p.after == nil || p.order.compare(p.order.place(t), *p.after) > 0 {
-			p.picked = append(p.picked, t)
+			p.picked, p.size = append(p.picked, t), p.size+t.Size()
 		}
 	}
-	if len(p.picked) > 2*MaxLimit+p.limit {
+	if len(p.picked) > 2*MaxLimit+p.query.Limit || p.size > 2*store.MaxPage {
 		p.cut()
 	}
 }
 
 func (p *sortedPage) cut() {
 	slices.SortFunc(p.picked, func(a, b *token.Token) int { return p.order.compare(p.order.place(a), p.order.place(b)) })
-	if len(p.picked) > p.limit {
-		p.more = true
-		clear(p.picked[p.limit:])
-		p.picked = p.picked[:p.limit]
+	p.size = 0
+	for i, t := range p.picked {
+		if p.query.Full(i, p.size) {
+			p.more = true
+			clear(p.picked[i:])
+			p.picked = p.picked[:i]
+			break
+		}
+		p.size += t.Size()
 	}
 }
 

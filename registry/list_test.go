@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -222,7 +223,7 @@ func TestSortedPageOfMany(t *testing.T) {
 		tokens = append(tokens, &token.Token{ID: fmt.Sprintf("%06d", i), Name: fmt.Sprint(i * 7919 % 10007)})
 	}
 	o := order{by: SortName}
-	p := sortedPage{order: o, limit: 10, after: &place{"5", ""}}
+	p := sortedPage{order: o, query: store.Query{Limit: 10}, after: &place{"5", ""}}
 	for some := range slices.Chunk(tokens, 500) {
 		p.add(some)
 	}
@@ -231,6 +232,59 @@ func TestSortedPageOfMany(t *testing.T) {
 	from := slices.IndexFunc(tokens, func(t *token.Token) bool { return t.Name >= "5" })
 	equal(t, "page", got, tokens[from:from+10])
 	equal(t, "next", next, o.cursor(o.place(got[9])))
+}
+
+// Whoever lists the longest tokens there can be gets as many of them at once as memory has
+// room for, in every order all of them, and no owner has one more than there may be.
+func TestListOfLongTokens(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	const count = 15
+	var want []string
+	for i := range count {
+		made := &token.Token{ID: fmt.Sprintf("%02d", i), Name: fmt.Sprintf("n%02d", i*7%count), Owner: "alice", Digest: token.Digest{byte(i)}}
+		if i%5 > 0 { // there are short ones between them
+			made.Grants = longGrants()
+		}
+		want = append(want, made.ID)
+		if err := d.store.Create(t.Context(), made); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sort := range []string{"created", "-created", "name", "expires"} {
+		var got []string
+		q := Query{Sort: sort, Limit: MaxLimit}
+		for pages := 0; pages == 0 || q.Cursor != ""; pages++ {
+			page, next, err := d.Operator(cli).List(t.Context(), q)
+			if err != nil || len(page) == 0 || len(page) == count {
+				t.Fatalf("by %s: a page of %d, %v", sort, len(page), err)
+			}
+			for _, listed := range page {
+				got = append(got, listed.ID)
+			}
+			q.Cursor = next
+		}
+		slices.Sort(got)
+		equal(t, "by "+sort, got, want)
+	}
+	for most, full := range map[int]bool{count - 1: true, count: true, count + 1: false} {
+		if _, err := d.SetOwner(t.Context(), cli, "alice", OwnerChanges{MaxTokens: &most}); err != nil {
+			t.Fatal(err)
+		}
+		is, err := d.account(t, "alice", false).Full(t.Context())
+		if err != nil || is != full {
+			t.Errorf("%d of %d tokens are there: full %v, %v, want %v", count, most, is, err, full)
+		}
+	}
+}
+
+// longGrants returns grants with which a token is about as long as one may be.
+func longGrants() []token.Grant {
+	long := token.Grant{Scopes: []string{"a"}, Resources: []string{"*"}}
+	for i := range token.MaxGrantValues {
+		long.Spaces = append(long.Spaces, fmt.Sprintf("%0256d", i))
+	}
+	return []token.Grant{long, long, long, long}
 }
 
 func FuzzListCursor(f *testing.F) {

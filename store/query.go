@@ -26,7 +26,16 @@ type Query struct {
 
 	Now    time.Time // the time at which Status and ExpiresBy are judged
 	Cursor string    // what the page before returned; "": from the start
-	Limit  int       // at most so many; 0: no limit
+	Limit  int       // at most so many, and fewer that are long: see Full; 0: no limit
+}
+
+// MaxPage is how many bytes of records fill a page, however few they are: whoever lists
+// tokens is not to need memory for as many of the longest as a page may have.
+const MaxPage = 8 << 20
+
+// Full reports whether a page that has some tokens, of a size together, takes no more.
+func (q *Query) Full(tokens, size int) bool {
+	return q.Limit > 0 && (tokens >= q.Limit || size >= MaxPage)
 }
 
 // Selects reports whether q selects t.

@@ -117,6 +117,20 @@ func (t *Token) Digests() []Digest {
 	return ds
 }
 
+// Size returns about how many bytes the record takes.
+func (t *Token) Size() int {
+	const fixed, each = 200, 8
+	size := fixed + len(t.Name) + len(t.Description) + len(t.Owner)
+	for _, g := range t.Grants {
+		for _, list := range [...][]string{g.Spaces, g.Scopes, g.Resources} {
+			for _, v := range list {
+				size += each + len(v)
+			}
+		}
+	}
+	return size
+}
+
 // Clone returns a copy that shares nothing with t.
 func (t *Token) Clone() *Token {
 	c := *t

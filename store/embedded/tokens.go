@@ -66,6 +66,7 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 	if q.Cursor == "" {
 		before = append(before, 0xff) // behind every id
 	}
+	size := 0
 	var last []byte // not t.ID, which another key may have where the file is damaged
 	err = s.walk(ctx, bucket, prefix, before, true, func(tx tx, id []byte) (more bool, err error) {
 		t, err := tx.token(id)
@@ -73,11 +74,11 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 			return false, err
 		}
 		if q.Selects(t) {
-			if q.Limit > 0 && len(tokens) == q.Limit {
+			if q.Full(len(tokens), size) {
 				next = string(last)
 				return false, nil
 			}
-			tokens = append(tokens, t)
+			tokens, size = append(tokens, t), size+t.Size()
 		}
 		last = append(last[:0], id...)
 		return true, nil

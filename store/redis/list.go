@@ -31,7 +31,7 @@ func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
 // Tokens implements store.Store, with records as in Token. The cursor is the id of
 // the last token listed.
 func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
-	before := q.Cursor
+	before, size := q.Cursor, 0
 	for {
 		page, last, err := s.tokensPage(ctx, q.Owner, before)
 		if err != nil {
@@ -41,10 +41,10 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 			if !q.Selects(t) {
 				continue
 			}
-			if q.Limit > 0 && len(tokens) == q.Limit {
+			if q.Full(len(tokens), size) {
 				return tokens, tokens[len(tokens)-1].ID, nil
 			}
-			tokens = append(tokens, t)
+			tokens, size = append(tokens, t), size+t.Size()
 		}
 		if last == "" {
 			return tokens, "", nil
@@ -66,11 +66,21 @@ func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (a
 			digests = append(digests, *d)
 		}
 	}
-	records, err := s.readAll(ctx, digests, s.look)
+	records, read, err := s.readFirst(ctx, digests, s.look)
 	if err != nil {
 		return nil, "", err
 	}
+	if len(ids) == step {
+		last = ids[step-1]
+	}
 	for i, id := range ids {
+		if where[i] != nil {
+			read--
+		}
+		if read < 0 { // the others are the next page
+			last = ids[i-1]
+			break
+		}
 		if where[i] == nil {
 			continue
 		}
@@ -84,9 +94,6 @@ func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (a
 		if r.live() { // else it is gone
 			all = append(all, r.token)
 		}
-	}
-	if len(ids) == step {
-		last = ids[step-1]
 	}
 	return all, last, s.withUses(ctx, all...)
 }

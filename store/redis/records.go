@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -136,37 +137,82 @@ const step = 500
 // reads those on which one is.
 func (s *Store) readAll(ctx context.Context, digests []token.Digest, one func(context.Context, token.Digest) (record, error)) (map[token.Digest]record, error) {
 	all := make(map[token.Digest]record, len(digests))
-	for some := range slices.Chunk(digests, step) {
-		values, err := s.values(ctx, some)
+	for len(digests) > 0 {
+		some, n, err := s.readFirst(ctx, digests, one)
 		if err != nil {
 			return nil, err
 		}
-		for i, d := range some {
-			if isIntent(values[i]) {
-				all[d], err = one(ctx, d)
-			} else {
-				all[d], err = parseRecord(values[i])
-			}
-			if err != nil {
-				return nil, err
-			}
-		}
+		maps.Copy(all, some)
+		digests = digests[n:]
 	}
 	return all, nil
 }
 
+// readFirst is readAll of as many of the first as firstValues reads.
+func (s *Store) readFirst(ctx context.Context, digests []token.Digest, one func(context.Context, token.Digest) (record, error)) (some map[token.Digest]record, n int, err error) {
+	values, err := s.firstValues(ctx, digests)
+	if err != nil {
+		return nil, 0, err
+	}
+	some = make(map[token.Digest]record, len(values))
+	for i, v := range values {
+		d := digests[i]
+		if isIntent(v) {
+			some[d], err = one(ctx, d)
+		} else {
+			some[d], err = parseRecord(v)
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	return some, len(values), nil
+}
+
 // values returns what keys of digests hold, as it is.
-func (s *Store) values(ctx context.Context, digests []token.Digest) ([]string, error) {
-	cmds := make([]*redis.StringCmd, len(digests))
-	for i, d := range digests {
-		cmds[i] = redis.NewStringCmd(noContext, "get", s.keys.token(d))
+func (s *Store) values(ctx context.Context, digests []token.Digest) (all []string, err error) {
+	for len(digests) > 0 {
+		some, err := s.firstValues(ctx, digests)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		digests = digests[len(some):]
+	}
+	return all, nil
+}
+
+const (
+	// maxValues is how many bytes of values firstValues reads, about: no more than a
+	// network brings in the time that commands are allowed.
+	maxValues = 4 << 20
+	// shortValue is more than almost every value has. A thousand times as many bytes are
+	// allowed, and a few that are so long are not to keep others from being read.
+	shortValue = maxValues / step
+)
+
+// firstValues is values of the first of some digests: of as many as are read together, and
+// of one at least.
+func (s *Store) firstValues(ctx context.Context, digests []token.Digest) (values []string, err error) {
+	cmds := make([]*redis.StringCmd, min(len(digests), step))
+	for i := range cmds {
+		cmds[i] = redis.NewStringCmd(noContext, "getrange", s.keys.token(digests[i]), 0, shortValue-1)
 	}
 	if err := s.send(ctx, cmders(cmds)...); err != nil {
 		return nil, err
 	}
-	values := make([]string, len(cmds))
+	size := 0
 	for i, c := range cmds {
-		values[i] = c.Val()
+		if len(c.Val()) == shortValue { // a long one is read by itself, as by a lookup
+			c = redis.NewStringCmd(noContext, "get", s.keys.token(digests[i]))
+			if err := s.send(ctx, c); err != nil {
+				return nil, err
+			}
+		}
+		values = append(values, c.Val())
+		if size += len(c.Val()); size >= maxValues {
+			break
+		}
 	}
 	return values, nil
 }

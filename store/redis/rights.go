@@ -15,7 +15,7 @@ import (
 // what stands behind a name, with K for the key. What only Check does isn't among them:
 // where that isn't allowed, it says so itself.
 var commands = map[string][]string{
-	"strings": {"get K", "mget K", "set K v", "del K"},
+	"strings": {"get K", "mget K", "getrange K 0 1", "set K v", "del K"},
 	"hashes":  {"hget K f", "hmget K f", "hgetall K", "hset K f v", "hdel K f", "hincrby K f 1"},
 	"zsets":   {"zadd K 0 m", "zrem K m", "zcard K", "zrangebylex K - +", "zrevrangebylex K + -"},
 	"streams": {"xadd K * f v", "xdel K 0-1", "xlen K", "xrange K - +", "xrevrange K + -", "xread streams K 0"},

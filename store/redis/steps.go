@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -91,7 +92,7 @@ func (s *Store) begin(ctx context.Context, mark string, writes []write, free ...
 func (s *Store) intend(ctx context.Context, c *change) error {
 	// In one order everywhere, so that one of two rivals gets all it wants.
 	slices.SortFunc(c.writes, func(a, b write) int { return slices.Compare(a.digest[:], b.digest[:]) })
-	for some := range slices.Chunk(c.writes, step) {
+	for some := range inSteps(c.writes) {
 		cmds := make([]*redis.Cmd, len(some))
 		for i, w := range some {
 			cmds[i] = s.intent(c.mark, w)
@@ -109,6 +110,23 @@ func (s *Store) intend(ctx context.Context, c *change) error {
 		}
 	}
 	return nil
+}
+
+// inSteps returns the writes that are made in one round trip: fewer where records are long.
+func inSteps(writes []write) iter.Seq[[]write] {
+	return func(yield func([]write) bool) {
+		for len(writes) > 0 {
+			n, size := 0, 0
+			for n < len(writes) && n < step && size < maxValues {
+				size += len(writes[n].before) + len(writes[n].after)
+				n++
+			}
+			if !yield(writes[:n]) {
+				return
+			}
+			writes = writes[n:]
+		}
+	}
 }
 
 // intent returns the command that writes an intent.
@@ -210,7 +228,7 @@ func (s *Store) ending(mark, state string, all bool, writes ...write) *redis.Cmd
 // finish has the keys of a change in a Cluster hold what holds since its commit, or, where
 // it isn't committed, what held before.
 func (s *Store) finish(ctx context.Context, safety safety, mark string, writes []write, state string) error {
-	for some := range slices.Chunk(writes, step) {
+	for some := range inSteps(writes) {
 		cmds := make([]redis.Cmder, len(some))
 		for i, w := range some {
 			cmds[i] = eval(scriptSwap, []string{s.keys.token(w.digest)}, w.intent(mark), w.result(state))

@@ -157,6 +157,41 @@ func listPages(s *suite) {
 	}
 }
 
+// Long tokens are listed as well, some of them at a time.
+func listLong(s *suite) {
+	long := token.Grant{Scopes: []string{"stories:read"}, Resources: []string{token.All}}
+	for i := range token.MaxGrantValues {
+		long.Spaces = append(long.Spaces, fmt.Sprintf("%0250d", i))
+	}
+	ids := numbered("t", 15)
+	for i, id := range ids {
+		t := newToken(id)
+		if i%5 > 0 {
+			t.Grants = []token.Grant{long, long, long, long}
+		}
+		s.create(t)
+	}
+	slices.Reverse(ids)
+	alice := "alice"
+	for _, q := range []store.Query{{Limit: 1000}, {Limit: 1000, Owner: &alice}} {
+		var got []string
+		for pages := 0; pages == 0 || q.Cursor != ""; pages++ {
+			page, next, err := s.Tokens(s.ctx, q)
+			if err != nil || len(page) == 0 || len(page) == len(ids) {
+				s.Fatalf("Tokens: a page of %d of %d, %v", len(page), len(ids), err)
+			}
+			got = append(got, idsOf(page)...)
+			q.Cursor = next
+		}
+		if !slices.Equal(got, ids) {
+			s.Errorf("Tokens = %q, want %q", got, ids)
+		}
+	}
+	if all, _, err := s.Tokens(s.ctx, store.Query{}); err != nil || !slices.Equal(idsOf(all), ids) {
+		s.Errorf("Tokens without a limit = %q, %v, want %q", idsOf(all), err, ids)
+	}
+}
+
 // Whatever is made and deleted between two pages, tokens that stay are listed
 // once each, and none that was gone before its page.
 func listWhileChanging(s *suite) {

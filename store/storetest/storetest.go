@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"MarksAtOnce", marksAtOnce},
 		{"ListFilters", listFilters},
 		{"ListPages", listPages},
+		{"ListLong", listLong},
 		{"ListWhileChanging", listWhileChanging},
 		{"Owners", owners},
 		{"OwnersConcurrently", ownersConcurrently},
