@@ -75,15 +75,22 @@ func (r *Registry) orUnconfirmed(ctx context.Context, err error) error {
 // revokeAll revokes as many of the tokens as the store allows, and returns the
 // ids of those and the first error.
 func (r *Registry) revokeAll(ctx context.Context, by Actor, tokens []*token.Token) (ids []string, err error) {
-	// Changes that reach a store together share its wait for the disk.
+	// Changes that reach a store together share its wait for the disk. Those of long
+	// tokens would keep each other from being made in time.
+	const together, short = 64, 16 << 10
 	errs := make([]error, len(tokens))
-	slots := make(chan struct{}, 64)
+	slots := make(chan struct{}, together)
 	var all sync.WaitGroup
 	for i, t := range tokens {
-		slots <- struct{}{}
+		n := min(1+t.Size()/short, together)
+		for range n {
+			slots <- struct{}{}
+		}
 		all.Go(func() {
 			errs[i] = r.revoke(ctx, by, t.ID, "")
-			<-slots
+			for range n {
+				<-slots
+			}
 		})
 	}
 	all.Wait()

@@ -3,8 +3,11 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/patgate/patgate/token"
@@ -317,4 +320,40 @@ func TestDeleteOfOneMeanwhile(t *testing.T) {
 	}
 	_, err := d.Operator(cli).Delete(t.Context(), one.ID)
 	refused(t, err, ErrNotFound, one.ID)
+}
+
+// Many tokens are revoked together, and long ones one after the other.
+func TestRevokeTogether(t *testing.T) {
+	t.Parallel()
+	for want, grants := range map[int32][]token.Grant{10: nil, 1: longGrants()} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDesk()
+			for i := range 10 {
+				made := &token.Token{ID: fmt.Sprint(i), Name: "n", Owner: "alice", Grants: grants, Digest: token.Digest{byte(i)}}
+				if err := d.store.Create(t.Context(), made); err != nil {
+					t.Fatal(err)
+				}
+			}
+			slow := &slowStore{fakeStore: d.store}
+			revoked, err := New(slow, usualRules(), Options{}).Operator(cli).RevokeOwner(t.Context(), "alice")
+			if err != nil || len(revoked) != 10 || slow.most.Load() != want {
+				t.Errorf("%d revoked, %d at a time, %v, want 10 and %d", len(revoked), slow.most.Load(), err, want)
+			}
+		})
+	}
+}
+
+// slowStore counts how many changes it is asked for at a time.
+type slowStore struct {
+	*fakeStore
+	now, most atomic.Int32
+}
+
+func (s *slowStore) Update(ctx context.Context, id string, change func(*token.Token) error) (*token.Token, error) {
+	n := s.now.Add(1)
+	defer s.now.Add(-1)
+	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
+	}
+	time.Sleep(time.Second) // of a clock that goes on when all others wait
+	return s.fakeStore.Update(ctx, id, change)
 }
