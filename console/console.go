@@ -20,6 +20,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
+	"github.com/patgate/patgate/internal/pace"
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
@@ -73,7 +74,7 @@ type Console struct {
 	origins *http.CrossOriginProtection
 	reports *rate.Limiter                // of secrets that have leaked
 	sent    *lru.Cache[string, *sending] // the forms that make secrets, by form.Once
-	pace    pace                         // of changes
+	pace    *pace.Pace                   // of changes
 }
 
 // sentKept is how many forms are remembered that make secrets.
@@ -91,7 +92,7 @@ func New(o Options) *Console {
 	c := &Console{
 		sent:    sent,
 		Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection(),
-		reports: rate.NewLimiter(reportRate, reportBurst), pace: newPace(),
+		reports: rate.NewLimiter(reportRate, reportBurst), pace: pace.New(changeBurst, changeEvery),
 	}
 	for _, routes := range [][]route{pageRoutes(), apiRoutes(), selfRoutes()} {
 		for _, route := range routes {

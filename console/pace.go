@@ -6,59 +6,36 @@ import (
 	"strconv"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
-
 	"github.com/patgate/patgate/internal/rest"
 )
 
 // How many changes an account may make: at once after a quiet while, and from then on one
-// in each changeEvery: in the 90 days for which the audit trail is kept by default, fewer than
-// the 200,000 events that it then has room for, so that nobody pushes out those of others.
+// in each changeEvery. A change brings up to four events, for a token that was made can lose
+// its grants, be revoked and be deleted without being counted again: at once, a fifth of the
+// 200,000 that the audit trail has room for by default, so that nobody pushes out those of
+// others.
 const (
-	changeBurst  = 10_000
-	changeEvery  = time.Minute
-	accountsKept = 10_000 // whose changes are counted; the least recent are forgotten
+	changeBurst = 10_000
+	changeEvery = time.Minute
 )
 
-// pace counts the changes of each account. Safe for concurrent use.
-type pace struct {
-	accounts *lru.Cache[string, *rate.Limiter]
-}
-
-func newPace() pace {
-	accounts, err := lru.New[string, *rate.Limiter](accountsKept)
-	if err != nil {
-		panic(err) // only for a size below 1
-	}
-	return pace{accounts}
-}
-
-// allow reports whether an account may make one more change, and counts it.
-func (p pace) allow(account string, now time.Time) bool {
-	l, known := p.accounts.Get(account)
-	if !known {
-		l = rate.NewLimiter(rate.Every(changeEvery), changeBurst)
-		if other, known, _ := p.accounts.PeekOrAdd(account, l); known {
-			l = other
-		}
-	}
-	return l.AllowN(now, 1)
-}
-
-// paced reports whether a request counts as a change. What only takes away always may:
-// tokens, and what they may do, have an end.
+// paced reports whether a request counts as a change. What ends tokens, or all that one may
+// do, always may. One grant is taken for a change: a token that is made with many would
+// otherwise bring as many events.
 func paced(r *http.Request) bool {
-	switch path.Base(r.URL.Path) {
-	case "revoke", "delete", "remove", "clear":
-		return false
+	dir, last := path.Split(r.URL.Path)
+	switch r.Method {
+	case http.MethodPost:
+		return last != "revoke" && last != "delete" && last != "clear"
+	case http.MethodDelete:
+		return path.Base(dir) == "grants"
 	}
-	return r.Method == http.MethodPost || r.Method == http.MethodPatch
+	return r.Method == http.MethodPatch
 }
 
 // change counts a change of an account, and refuses it where there were too many.
 func (c *call) change(account string) error {
-	if c.pace.allow(account, c.now) {
+	if c.pace.Allow(account, c.now) {
 		return nil
 	}
 	c.W.Header().Set("Retry-After", strconv.Itoa(int(changeEvery.Seconds())))

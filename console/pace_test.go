@@ -22,7 +22,7 @@ func TestPace(t *testing.T) {
 	alice := []string{"User", "alice"}
 	form := append(alice, "Content-Type", "application/x-www-form-urlencoded")
 	want("the first change", 200, "PATCH", mine, `{"name":"a"}`, alice...)
-	for d.pace.allow("alice", d.now) {
+	for d.pace.Allow("alice", d.now) {
 	}
 	want("one more", 429, "PATCH", mine, `{"name":"b"}`, alice...)
 	want("a new token", 429, "POST", "/api/tokens", `{"name":"b"}`, alice...)
@@ -39,12 +39,15 @@ func TestPace(t *testing.T) {
 	d.now = d.now.Add(time.Minute)
 	want("a minute later", 200, "PATCH", mine, `{"name":"b"}`, alice...)
 	want("and again", 429, "PATCH", mine, `{"name":"c"}`, alice...)
-	want("fewer grants", 200, "DELETE", mine+"/grants/1", "", alice...)
+	want("one grant less", 429, "DELETE", mine+"/grants/1", "", alice...)
+	want("and on the page", 429, "POST", "/tokens/"+made.ID+"/grants/remove", "n=1", form...)
+	want("no grants", 200, "DELETE", mine+"/grants", "", alice...)
+	want("none on the page either", 303, "POST", "/tokens/"+made.ID+"/grants/clear", "", form...)
 	want("revoking", 200, "POST", mine+"/revoke", "", alice...)
 	want("deleting", 200, "DELETE", mine, "", alice...)
 
 	own, _ := d.create("root", "ci")
-	for d.pace.allow("root", d.now) {
+	for d.pace.Allow("root", d.now) {
 	}
 	want("an admin's", 200, "PATCH", "/api/tokens/"+own.ID, `{"name":"b"}`, "User", "root")
 }

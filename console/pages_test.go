@@ -915,7 +915,7 @@ func TestFormsOutliveTheStore(t *testing.T) {
 	lacks(t, d.do("GET", "/", "", "User", "alice").Body.String(), "Try again")
 
 	d.broken = nil
-	for d.pace.allow("alice", d.now) {
+	for d.pace.Allow("alice", d.now) {
 	}
 	w := d.do("POST", "/new", "name=slow", "User", "alice", "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
 	if w.Code != 429 {
