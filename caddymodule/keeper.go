@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/patgate/patgate/internal/pace"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/uses"
@@ -25,6 +27,7 @@ type keeper struct {
 	store   store.Store
 	uses    *uses.Noter
 	retired *uses.Gate                   // of secrets reported lately
+	pace    *pace.Pace                   // of the reports about each owner's tokens
 	reports chan retiredUse              // of those to be reported now
 	limits  atomic.Pointer[EventsConfig] // of the audit trail, as they are in force
 	prune   *time.Timer                  // old events are looked for when it ends
@@ -42,8 +45,12 @@ type retiredUse struct {
 }
 
 const (
-	retiredEvery = time.Hour        // a replaced secret is reported so often, at most
-	retiredRoom  = 1 << 12          // of secrets that are in use at the same time
+	retiredEvery = time.Hour // a replaced secret is reported so often, at most
+	retiredRoom  = 1 << 12   // of secrets that are in use at the same time
+	// An owner may have any number of replaced secrets. Of all together, so many uses are
+	// reported at once, and then one in each time: no owner pushes out the events of others.
+	reportsBurst = 100
+	reportsEvery = 10 * time.Minute
 	pruneEvery   = 10 * time.Minute // events that are too old are looked for so often
 	settleTime   = 250 * time.Millisecond
 )
@@ -51,7 +58,7 @@ const (
 func newKeeper(s store.Store) *keeper {
 	ctx, stop := context.WithCancel(context.Background())
 	k := &keeper{
-		store: s, retired: uses.NewGate(retiredRoom), reports: make(chan retiredUse, 64), prune: time.NewTimer(pruneEvery),
+		store: s, retired: uses.NewGate(retiredRoom), pace: pace.New(reportsBurst, reportsEvery), reports: make(chan retiredUse, 64), prune: time.NewTimer(pruneEvery),
 		stop: stop, complaints: rate.Sometimes{Interval: time.Minute},
 	}
 	k.limits.Store(new(EventsConfig))
@@ -78,10 +85,11 @@ func (k *keeper) see(ctx context.Context, a *App, o *outcome, now time.Time) {
 		}
 	case o.reason == policy.TokenRevoked && !o.subject.Revoked:
 		retiredUses.Inc()
-		if k.retired.Pass(&o.stream.digest, now, retiredEvery) {
+		whose := cmp.Or(o.subject.Owner.Name(), o.subject.ID.String())
+		if k.retired.Pass(&o.stream.digest, now, retiredEvery) && k.pace.Allow(whose, now) {
 			select {
 			case k.reports <- retiredUse{a, o.subject.ID.String(), clientAddr(ctx).Unmap()}:
-			default: // so many at once: the others are counted
+			default: // so many at once: the others are counted by the metric
 			}
 		}
 	}
