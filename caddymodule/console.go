@@ -142,7 +142,7 @@ func (c *Console) visitor(r *http.Request) (v console.Visitor) {
 // tokenHeaders returns the headers that name the token of a request which a gate,
 // this server's or another's, has forwarded.
 func (a *App) tokenHeaders() []string {
-	names := []string{defaultTokenHeader}
+	names := []string{defaultTokenHeader, defaultIdentityHeader}
 	for _, h := range a.allGates() {
 		if h.identity != nil {
 			names = append(names, h.identity[1])

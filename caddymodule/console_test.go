@@ -175,6 +175,7 @@ func TestConsole(t *testing.T) {
 		{"a token signs nobody in", "GET", tokens, "/", []string{"Authorization", "Bearer " + secret}, 401, ""},
 		{"a token that a gate has seen", "GET", gated, "/?who=alice", []string{"X-Api-Key", secret}, 403, "tokens don&#39;t make or change tokens"},
 		{"a token that another server's gate has seen", "GET", proxied, "/account/tokens/", []string{"X-Forwarded-User", "alice", "X-Patgate-Token", id}, 403, ""},
+		{"one that it has signed for", "GET", proxied, "/account/tokens/", []string{"X-Forwarded-User", "alice", "X-Patgate-Identity", "a.b.c"}, 403, ""},
 		{"one that a gate says under another name", "GET", proxied, "/account/tokens/", []string{"X-Forwarded-User", "alice", "X-Token-Id", id}, 403, ""},
 		{"no token for the gate", "GET", gated, "/?who=alice", nil, 200, ">ci<"},
 		{"a token describes itself", "GET", tokens, "/self", []string{"Authorization", "Bearer " + secret}, 200, `"name":"ci"`},
