@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/store/embedded"
@@ -184,8 +186,12 @@ func (c *RedisTLS) config() (config *tls.Config, authorities []byte, err error) 
 // when it was made: no store uses it.)
 type storeLog struct{}
 
-func (storeLog) now() slog.Handler {
-	return zapslog.NewHandler(caddy.Log().Core(), zapslog.WithName("patgate.store"))
+func (storeLog) now() slog.Handler { return storeLogTo(caddy.Log().Core()) }
+
+// storeLogTo writes no stack traces, as no log of Caddy's does: zapslog would from the
+// level of errors, which are those of Redis here.
+func storeLogTo(core zapcore.Core) slog.Handler {
+	return zapslog.NewHandler(core, zapslog.WithName("patgate.store"), zapslog.AddStacktraceAt(math.MaxInt))
 }
 
 // Enabled implements slog.Handler.

@@ -6,14 +6,27 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/patgate/patgate/store/redis"
 )
+
+// A line about Redis is for its operator, who has no use for a stack of patgate's.
+func TestStoreLogHasNoStack(t *testing.T) {
+	core, lines := observer.New(zapcore.InfoLevel)
+	slog.New(storeLogTo(core)).Error("redis has lost a change")
+	if got := lines.All(); len(got) != 1 || got[0].LoggerName != "patgate.store" || got[0].Stack != "" {
+		t.Errorf("logged %+v, want one line of patgate.store without a stack", got)
+	}
+}
 
 // Certificates are renewed while the store is open: the client's is read for every
 // connection, and other authorities make it another store, which a reload opens.
