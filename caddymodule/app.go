@@ -134,11 +134,14 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // newApp returns an App with the defaults of the cache: what is 0 behind that was given.
 func newApp() *App {
 	o := cache.Options{}.WithDefaults()
-	return &App{Cache: CacheConfig{
-		Size: o.Size, TTL: caddy.Duration(o.TTL),
-		NegativeSize: o.NegativeSize, NegativeTTL: caddy.Duration(o.NegativeTTL),
-		MaxStale: caddy.Duration(o.MaxStale),
-	}}
+	return &App{
+		Cache: CacheConfig{
+			Size: o.Size, TTL: caddy.Duration(o.TTL),
+			NegativeSize: o.NegativeSize, NegativeTTL: caddy.Duration(o.NegativeTTL),
+			MaxStale: caddy.Duration(o.MaxStale),
+		},
+		complaints: rate.Sometimes{Interval: time.Minute},
+	}
 }
 
 // Provision checks the configuration and attaches to the store and cache of its
@@ -146,7 +149,6 @@ func newApp() *App {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Logger()
 	a.audit = a.logger.Named("audit")
-	a.complaints.Interval = time.Second
 	// First of all: Caddy's admin endpoint goes on with the registry of a
 	// configuration that fails to load.
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
@@ -396,7 +398,7 @@ func (a *App) logEvent(e registry.Event) {
 		zap.String("owner", e.Owner), zap.String("detail", e.Summary()))
 }
 
-// storeFailed logs that the store can't be asked, at most once a second.
+// storeFailed logs that the store can't be asked, at most once a minute: an outage may last.
 func (a *App) storeFailed(err error) {
 	a.complaints.Do(func() {
 		a.logger.Error("the token store can't be asked: tokens not held in memory are answered 503", zap.Error(err))
