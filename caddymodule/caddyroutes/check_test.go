@@ -153,6 +153,7 @@ func TestCheckReached(t *testing.T) {
 		{"respond no +++ http://:90 { route { reverse_proxy /x b; patgate_authorize nginx; GATE } }", ""},
 		{"GATE", ""},
 		{"invoke app +++ &(app) { route { GATE; reverse_proxy a } }", ""},
+		{"route { invoke app; reverse_proxy a } +++ &(app) { header X y; GATE }", ""},
 		{"GATE; reverse_proxy a +++ http://b.test { reverse_proxy b }", ""},
 	} {
 		wantWarnings(t, row[0], checked(t, row[0]), row[1])
