@@ -154,17 +154,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
-	var err error
-	if a.catalog, err = policy.NewCatalog(a.Scopes); err != nil {
+	err := a.check()
+	if err != nil {
 		return err
 	}
-	if err := a.checkBounds(); err != nil {
-		return err
-	}
-	if a.rules, err = a.makeRules(); err != nil {
-		return err
-	}
-	if a.lastUsed, err = lastUsed(a.LastUsed); err != nil {
+	if a.rules.Hasher, err = a.Token.hasher(); err != nil {
 		return err
 	}
 	if written := a.plainSecrets(); len(written) > 0 {
@@ -180,6 +174,25 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.key, a.hub = where.key, shared.(*hub)
 	return nil
+}
+
+// check works out what needs nothing but the configuration itself, and finds the mistakes
+// in that.
+func (a *App) check() (err error) {
+	if a.catalog, err = policy.NewCatalog(a.Scopes); err != nil {
+		return err
+	}
+	if err := a.checkBounds(); err != nil {
+		return err
+	}
+	if err := a.Store.check(); err != nil {
+		return err
+	}
+	if a.lastUsed, err = lastUsed(a.LastUsed); err != nil {
+		return err
+	}
+	a.rules, err = a.makeRules()
+	return err
 }
 
 // plainSecret is said of secrets that are written out in a configuration.
@@ -221,16 +234,16 @@ func (a *App) checkBounds() error {
 			return fmt.Errorf("cache %s: want a number from 1 to %d, got %d", name, maxNumber, n)
 		}
 	}
-	for name, d := range map[string]caddy.Duration{"ttl": a.Cache.TTL, "negative_ttl": a.Cache.NegativeTTL, "max_stale": a.Cache.MaxStale} {
-		if d <= 0 {
-			return fmt.Errorf("cache %s %q: %s", name, time.Duration(d), wantDuration)
+	for name, d := range map[string]time.Duration{
+		"cache ttl": time.Duration(a.Cache.TTL), "cache negative_ttl": time.Duration(a.Cache.NegativeTTL), "cache max_stale": time.Duration(a.Cache.MaxStale),
+		"unknown_token_limit window": a.UnknownTokenLimit.window(), "events keep": a.Events.age(),
+	} {
+		if d < minDuration {
+			return fmt.Errorf("%s %q: %s", name, d, wantDuration)
 		}
 	}
-	if a.UnknownTokenLimit.Tokens < 0 || a.UnknownTokenLimit.Window < 0 {
-		return errors.New("unknown_token_limit: want a positive number and a positive duration")
-	}
-	if a.Events.Keep < 0 || a.Events.Max < 0 {
-		return errors.New("events: want a positive duration and a positive number")
+	if a.UnknownTokenLimit.Tokens < 0 || a.Events.Max < 0 {
+		return errors.New("unknown_token_limit tokens, events max: want a positive number")
 	}
 	return nil
 }
@@ -244,7 +257,7 @@ var errShortPepper = fmt.Errorf("token pepper: want at least %d characters, so t
 // something else.
 const defaultPrefix = "pat"
 
-// makeRules works out the rules for new tokens.
+// makeRules works out the rules for new tokens, but for how digests are made.
 func (a *App) makeRules() (rules registry.Rules, err error) {
 	rules.Prefix = cmp.Or(a.Token.Prefix, defaultPrefix)
 	if err := token.ValidPrefix(rules.Prefix); err != nil {
@@ -253,22 +266,27 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 	if rules.DefaultLifetime, rules.MaxLifetime, err = a.Token.lifetimes(); err != nil {
 		return rules, err
 	}
-	pepper := ""
-	if a.Token.Pepper != "" {
-		if pepper, err = caddy.NewReplacer().ReplaceOrErr(a.Token.Pepper, true, true); err != nil {
-			return rules, fmt.Errorf("token pepper: %w", err)
-		}
-		if len(pepper) < minPepper {
-			return rules, errShortPepper
-		}
-	}
-	rules.Hasher = token.NewHasher(pepper)
 	if a.catalog.Complete() {
 		rules.Scopes = a.catalog.Names()
 		rules.ImpliedBy = a.catalog.ImpliedBy()
 	}
 	rules.GrantsImmutable = a.GrantsImmutable
 	return rules, nil
+}
+
+// hasher makes digests, under the pepper if there is one.
+func (c *TokenConfig) hasher() (*token.Hasher, error) {
+	if c.Pepper == "" {
+		return token.NewHasher(""), nil
+	}
+	pepper, err := caddy.NewReplacer().ReplaceOrErr(c.Pepper, true, true)
+	if err != nil {
+		return nil, fmt.Errorf("token pepper: %w", err)
+	}
+	if len(pepper) < minPepper {
+		return nil, errShortPepper
+	}
+	return token.NewHasher(pepper), nil
 }
 
 // lastUsed reads what is configured of last uses, as uses.Noter.SetEvery takes it.

@@ -129,7 +129,7 @@ func (a *App) unknownTokenLimit(b *block) error {
 	if len(args) == 2 {
 		n, err := strconv.Atoi(args[0])
 		window, derr := caddy.ParseDuration(args[1])
-		if err == nil && derr == nil && n > 0 && window > 0 {
+		if err == nil && derr == nil && n > 0 && window >= minDuration {
 			a.UnknownTokenLimit.Tokens, a.UnknownTokenLimit.Window = n, caddy.Duration(window)
 			return nil
 		}

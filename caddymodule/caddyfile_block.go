@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -115,13 +116,17 @@ func numberIn(value *int) reader {
 // at once: with a number that was mistyped there would be none left.
 const maxNumber = 100_000_000
 
-const wantDuration = "want a duration longer than 0, such as 60s"
+// minDuration is the shortest duration that can be meant. A number without a unit, which
+// Caddy's JSON takes for nanoseconds, is shorter.
+const minDuration = time.Millisecond
+
+const wantDuration = "want a duration of at least 1ms, such as 60s"
 
 // durationIn reads a duration.
 func durationIn(value *caddy.Duration) reader {
 	return textIn(new(string), func(name, text string) error {
 		d, err := caddy.ParseDuration(text)
-		if *value = caddy.Duration(d); err != nil || d <= 0 {
+		if *value = caddy.Duration(d); err != nil || d < minDuration {
 			return fmt.Errorf("%s %q: %s", name, text, wantDuration)
 		}
 		return nil

@@ -64,14 +64,13 @@ func parseConfiguration(body []byte) (*configuration, error) {
 	if err := json.Unmarshal(caddy.RemoveMetaFields(body), &config); err != nil { // "@id" may stand everywhere
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
-	c := &configuration{app: new(App)}
+	c := &configuration{app: newApp()}
 	if len(config.Apps.Patgate) > 0 {
 		if err := caddy.StrictUnmarshalJSON(config.Apps.Patgate, c.app); err != nil {
 			return nil, fmt.Errorf("reading the patgate app: %w", err)
 		}
 	}
-	var err error
-	if c.app.catalog, err = policy.NewCatalog(c.app.Scopes); err != nil {
+	if err := c.app.check(); err != nil {
 		return nil, err
 	}
 	for _, key := range slices.Sorted(maps.Keys(config.Apps.HTTP.Servers)) {

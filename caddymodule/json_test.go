@@ -63,10 +63,15 @@ func TestJSONMistakes(t *testing.T) {
 		{`{"cache": {"size": -1}}`, `{}`, "cache size: want a number from 1 to 100000000, got -1"},
 		{`{"cache": {"negative_size": 100000001}}`, `{}`, "cache negative_size: want a number from 1 to 100000000, got 100000001"},
 		{`{"cache": {"size": 0}}`, `{}`, "cache size: want a number from 1 to 100000000, got 0"},
-		{`{"cache": {"ttl": "-1s"}}`, `{}`, `cache ttl "-1s": want a duration longer than 0, such as 60s`},
-		{`{"cache": {"max_stale": 0}}`, `{}`, `cache max_stale "0s": want a duration longer than 0, such as 60s`},
-		{`{"cache": {"negative_ttl": "0s"}}`, `{}`, `cache negative_ttl "0s": want a duration longer than 0, such as 60s`},
-		{`{"unknown_token_limit": {"tokens": -1}}`, `{}`, "unknown_token_limit: want a positive number and a positive duration"},
+		{`{"cache": {"ttl": "-1s"}}`, `{}`, `cache ttl "-1s": want a duration of at least 1ms, such as 60s`},
+		{`{"cache": {"max_stale": 0}}`, `{}`, `cache max_stale "0s": want a duration of at least 1ms, such as 60s`},
+		{`{"cache": {"negative_ttl": "0s"}}`, `{}`, `cache negative_ttl "0s": want a duration of at least 1ms, such as 60s`},
+		{`{"cache": {"ttl": 60}}`, `{}`, `cache ttl "60ns": want a duration of at least 1ms, such as 60s`}, // without a unit, nanoseconds
+		{`{"unknown_token_limit": {"window": 60}}`, `{}`, `unknown_token_limit window "60ns": want a duration of at least 1ms, such as 60s`},
+		{`{"events": {"keep": 90}}`, `{}`, `events keep "90ns": want a duration of at least 1ms, such as 60s`},
+		{`{"store": {"kind": "redis", "redis": {"url": "redis://a", "budget": 250}}}`, `{}`, `store redis: budget "250ns": want a duration of at least 1ms, such as 60s`},
+		{`{"store": {"kind": "file"}}`, `{}`, `store "file": want embedded or redis`},
+		{`{"unknown_token_limit": {"tokens": -1}}`, `{}`, "unknown_token_limit tokens, events max: want a positive number"},
 		{`{"token": {"prefix": "a-b"}}`, `{}`, `token prefix "a-b": want letters and digits, and "_" only between them`},
 		{`{"token": {"max_lifetime": "soon"}}`, `{}`, `token max_lifetime "soon": want a duration such as 90d, or none`},
 		{`{"token": {"max_lifetime": "10d", "default_lifetime": "20d"}}`, `{}`, "token default_lifetime 20d: more than max_lifetime (10d) allows"},
@@ -107,6 +112,10 @@ func TestJSONMistakes(t *testing.T) {
 			t.Errorf("app %s, gate %s\n was loaded, want: %s", m.app, m.gate, m.want)
 		} else if !strings.Contains(err.Error(), m.want) {
 			t.Errorf("app %s, gate %s\n got:  %v\n want: %s", m.app, m.gate, err, m.want)
+		}
+		// The policy commands find the same, but for what needs the environment.
+		if _, err := parseConfiguration([]byte(document)); err == nil && !strings.Contains(m.app, "env.") && !strings.Contains(m.app, "pepper") {
+			t.Errorf("app %s, gate %s: the policy commands take it, want: %s", m.app, m.gate, m.want)
 		}
 	}
 }

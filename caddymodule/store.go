@@ -63,25 +63,32 @@ type source struct {
 	open func() (store.Store, error)
 }
 
+// check refuses what contradicts itself, or says too little.
+func (c *StoreConfig) check() error {
+	switch kind := cmp.Or(c.Kind, "embedded"); {
+	case kind == "embedded" && c.Redis != nil:
+		return errors.New("store embedded: redis says nothing here")
+	case kind == "redis" && c.Redis == nil:
+		return errors.New("store redis: where? want a URL, or addresses")
+	case kind == "redis" && c.File != "":
+		return errors.New("store redis: file says nothing here")
+	case kind == "redis" && c.Redis.Budget != 0 && time.Duration(c.Redis.Budget) < minDuration:
+		return fmt.Errorf("store redis: budget %q: %s", time.Duration(c.Redis.Budget), wantDuration)
+	case kind != "embedded" && kind != "redis":
+		return fmt.Errorf("store %q: want embedded or redis", kind)
+	}
+	return nil
+}
+
 // source works out which store the configuration means. It opens nothing.
 func (c *StoreConfig) source() (source, error) {
-	switch kind := cmp.Or(c.Kind, "embedded"); kind {
-	case "embedded":
-		if c.Redis != nil {
-			return source{}, errors.New("store embedded: redis says nothing here")
-		}
-		return c.embedded()
-	case "redis":
-		switch {
-		case c.Redis == nil:
-			return source{}, errors.New("store redis: where? want a URL, or addresses")
-		case c.File != "":
-			return source{}, errors.New("store redis: file says nothing here")
-		}
-		return c.Redis.source()
-	default:
-		return source{}, fmt.Errorf("store %q: want embedded or redis", kind)
+	if err := c.check(); err != nil {
+		return source{}, err
 	}
+	if c.Redis != nil {
+		return c.Redis.source()
+	}
+	return c.embedded()
 }
 
 func (c *StoreConfig) embedded() (source, error) {
