@@ -34,17 +34,17 @@ func (b *block) settings(all []setting) error {
 	if b.NextArg() {
 		return b.Errf("unexpected %q: settings stand in a block", b.Val())
 	}
-	seen := map[string]int{} // the lines
+	seen := map[string]string{} // the places
 	for nesting := b.Nesting(); b.NextBlock(nesting); {
 		name := b.Val()
 		i := slices.IndexFunc(all, func(s setting) bool { return s.name == name })
 		if i < 0 {
 			return b.unknown(all)
 		}
-		if line, twice := seen[name]; twice && !slices.Contains(repeated, name) {
-			return b.Errf("%s: is set already on line %d", name, line)
+		if place, twice := seen[name]; twice && !slices.Contains(repeated, name) {
+			return b.Errf("%s: is set already (%s)", name, place)
 		}
-		seen[name] = b.Line()
+		seen[name] = b.place()
 		if err := all[i].read(b); err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func TestSiteMistakes(t *testing.T) {
 		{`realm ""`, "realm: a value is missing, at Caddyfile:3"},
 		{"realm {\n}", "realm: a value is missing, at Caddyfile:3"},
 		{"realm a b", `unexpected "b" at the end of the line, at Caddyfile:3`},
-		{"realm a\nrealm b", "realm: is set already on line 3, at Caddyfile:4"},
+		{"realm a\nrealm b", "realm: is set already (Caddyfile:3), at Caddyfile:4"},
 		{"realm `a\"b`", `realm "a\"b": want visible ASCII characters without quotes and backslashes, at Caddyfile:3`},
 		{"mode x", `mode "x": want enforce, report, at Caddyfile:3`},
 		{"default maybe", `default "maybe": want deny, any, public, at Caddyfile:3`},
@@ -66,7 +66,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"encoded_slash yes", `encoded_slash "yes": want reject, allow, data, at Caddyfile:3`},
 		{"semicolon yes", `semicolon "yes": want reject, allow, at Caddyfile:3`},
 		{"semicolon allow allow", `unexpected "allow" at the end of the line, at Caddyfile:3`},
-		{"default any\ndefault any", "default: is set already on line 3, at Caddyfile:4"},
+		{"default any\ndefault any", "default: is set already (Caddyfile:3), at Caddyfile:4"},
 		{"default any {\n}", "unexpected block, at Caddyfile:3"},
 
 		// credentials
@@ -90,7 +90,7 @@ func TestSiteMistakes(t *testing.T) {
 			"want a date such as 2026-12-31, or a time as in RFC 3339, at Caddyfile:3"},
 		{"unknown_token forward until 2026-13-01", "unknown_token forward until 2026-13-01: " +
 			"want a date such as 2026-12-31, or a time as in RFC 3339, at Caddyfile:3"},
-		{"unknown_token reject\nunknown_token reject", "unknown_token: is set already on line 3, at Caddyfile:4"},
+		{"unknown_token reject\nunknown_token reject", "unknown_token: is set already (Caddyfile:3), at Caddyfile:4"},
 
 		// identity headers
 		{"identity_headers", "identity_headers: want off, or a block that names headers, at Caddyfile:3"},
@@ -100,7 +100,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"identity_headers off {\nowner X-User\n}", "unexpected block, at Caddyfile:3"},
 		{"identity_headers {\nowner\n}", "owner: a value is missing, at Caddyfile:4"},
 		{"identity_headers {\nuser X-User\n}", `unknown word "user": want one of owner, token, space, scopes, at Caddyfile:4`},
-		{"identity_headers {\nowner X-User\nowner X-User\n}", "owner: is set already on line 4, at Caddyfile:5"},
+		{"identity_headers {\nowner X-User\nowner X-User\n}", "owner: is set already (Caddyfile:4), at Caddyfile:5"},
 		{"identity_headers {\nowner X_User\n}", `identity_headers: "X_User": want letters, digits and hyphens: ` +
 			"other names are taken for these by some servers, at Caddyfile:4"},
 		{"identity_headers {\nowner X-Patgate-Decision\n}", "identity_headers: X-Patgate-Decision has a meaning of its own, at Caddyfile:4"},
@@ -167,8 +167,8 @@ func TestSiteMistakes(t *testing.T) {
 		{"route GET /a störies:read", `Caddyfile:3: requirement "störies:read": scope "störies:read": "ö" can't be part of a scope's name`},
 		{"route GET /a public {\noptional\n}", `Caddyfile:3: optional: says nothing beside "public"`},
 		{"route GET /a any {\noptional now\n}", `unexpected "now" at the end of the line, at Caddyfile:4`},
-		{"route GET /a any {\noptional\noptional\n}", "optional: is set already on line 4, at Caddyfile:5"},
-		{"route GET /a any {\nspace none\nspace none\n}", "space: is set already on line 4, at Caddyfile:5"},
+		{"route GET /a any {\noptional\noptional\n}", "optional: is set already (Caddyfile:4), at Caddyfile:5"},
+		{"route GET /a any {\nspace none\nspace none\n}", "space: is set already (Caddyfile:4), at Caddyfile:5"},
 		{"route GET /a any {\nrealm a\n}", `unknown word "realm": ` + wantRoute + ", at Caddyfile:4"},
 		{"route GET /a any {\nroute GET /b any\n}", `unknown word "route": ` + wantRoute + "; is a } missing before it?, at Caddyfile:4"},
 		{"route GET /a any {\nspace none {\n}\n}", "unexpected block, at Caddyfile:4"},
@@ -206,7 +206,7 @@ func TestDirectiveMistakes(t *testing.T) {
 		{"patgate_console {\nowner {env.USER}@{system.hostname}\n}", `owner "{env.USER}@{system.hostname}": want a placeholder of the request, such as {http.auth.user.id}: with a fixed name, everybody would be that owner, at Caddyfile:3`},
 		{"patgate_console {\nowner \"a { b\"\n}", `owner "a { b": want a placeholder of the request, such as {http.auth.user.id}: with a fixed name, everybody would be that owner, at Caddyfile:3`},
 		{"patgate_console {\nowner \\{user\\}\n}", `owner "\\{user\\}": want a placeholder of the request, such as {http.auth.user.id}: with a fixed name, everybody would be that owner, at Caddyfile:3`},
-		{"patgate_console {\nowner {header.User}\nowner {header.User}\n}", "owner: is set already on line 3, at Caddyfile:4"},
+		{"patgate_console {\nowner {header.User}\nowner {header.User}\n}", "owner: is set already (Caddyfile:3), at Caddyfile:4"},
 		{"patgate_console {\nadmin\n}", "admin: whom? want the names of owners, at Caddyfile:3"},
 		{"patgate_console {\nadmin a \"\"\n}", "admin: an empty name, at Caddyfile:3"},
 		{"patgate_console {\nadmin a {env.ADMIN}\n}", "admin: {env.ADMIN} isn't replaced here; an environment variable {$NAME} is, at Caddyfile:3"},
@@ -236,7 +236,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"store redis {\naddress a:1\nport 2\n}", `unknown word "port": want one of address, cluster, sentinel, username, password, sentinel_username, sentinel_password, db, key_prefix, budget, tls, at Caddyfile:5`},
 		{"store redis redis://a {\ndb one\n}", `db "one": want the number of a database, from 0, at Caddyfile:4`},
 		{"store embedded a.db b.db", `unexpected "b.db" at the end of the line, at Caddyfile:3`},
-		{"store embedded\nstore embedded", "store: is set already on line 3, at Caddyfile:4"},
+		{"store embedded\nstore embedded", "store: is set already (Caddyfile:3), at Caddyfile:4"},
 		{"store embedded {\n}", "unexpected block, at Caddyfile:3"},
 
 		{"cache 100", `unexpected "100": settings stand in a block, at Caddyfile:3`},
@@ -248,7 +248,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"cache {\nsize 100000001\n}", `size "100000001": want a number from 1 to 100000000, at Caddyfile:4`},
 		{"cache {\nsize 99999999999999999999\n}", `size "99999999999999999999": want a number from 1 to 100000000, at Caddyfile:4`},
 		{"cache {\nsize 1 2\n}", `unexpected "2" at the end of the line, at Caddyfile:4`},
-		{"cache {\nsize 1\nsize 2\n}", "size: is set already on line 4, at Caddyfile:5"},
+		{"cache {\nsize 1\nsize 2\n}", "size: is set already (Caddyfile:4), at Caddyfile:5"},
 		{"cache {\nttl 60\n}", `ttl "60": want a duration of at least 1ms, such as 60s, at Caddyfile:4`},
 		{"cache {\nnegative_ttl 0s\n}", `negative_ttl "0s": want a duration of at least 1ms, such as 60s, at Caddyfile:4`},
 		{"cache {\nmax_stale 0s\n}", `max_stale "0s": want a duration of at least 1ms, such as 60s, at Caddyfile:4`},
@@ -344,7 +344,7 @@ func TestOpenAPIMistakes(t *testing.T) {
 			"Caddyfile:3: " + in + "operation setPassword (" + file + ":23): security scheme browser names no scopes: " +
 			"write scheme browser <requirement>, ignore browser if it isn't a token, or default <requirement>"},
 		{head + "bases /api\n}", `unknown word "bases": ` + want + ", at Caddyfile:5"},
-		{head + "default any\n}", "default: is set already on line 4, at Caddyfile:5"},
+		{head + "default any\n}", "default: is set already (Caddyfile:4), at Caddyfile:5"},
 		{head + "base\n}", "base: a value is missing, at Caddyfile:5"},
 		{head + "base api\n}", "Caddyfile:3: " + in + "base api: want a path"},
 		{head + "base /x {\n}\n}", "unexpected block, at Caddyfile:5"},
