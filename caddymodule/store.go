@@ -113,6 +113,9 @@ func (c *RedisConfig) texts() map[string]*string {
 		"url": &c.URL, "sentinel": &c.MasterName, "username": &c.Username, "password": &c.Password,
 		"sentinel_username": &c.SentinelUsername, "sentinel_password": &c.SentinelPassword, "key_prefix": &c.KeyPrefix,
 	}
+	if c.TLS != nil {
+		texts["tls ca"], texts["tls cert"], texts["tls key"], texts["tls server_name"] = &c.TLS.CA, &c.TLS.Cert, &c.TLS.Key, &c.TLS.ServerName
+	}
 	for i := range c.Addresses {
 		texts[fmt.Sprintf("address %d", i+1)] = &c.Addresses[i]
 	}
@@ -124,6 +127,9 @@ func (c *RedisConfig) texts() map[string]*string {
 func (c *RedisConfig) source() (source, error) {
 	plain := *c
 	plain.Addresses = slices.Clone(c.Addresses)
+	if c.TLS != nil {
+		plain.TLS = new(*c.TLS)
+	}
 	replacer := caddy.NewReplacer()
 	for name, text := range plain.texts() {
 		if *text == "" {

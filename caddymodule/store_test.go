@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,24 @@ func TestRenewedCertificates(t *testing.T) {
 	}
 	if got := shown(); got != 1 {
 		t.Errorf("being written: certificate %d, want the one read at first", got)
+	}
+}
+
+// Placeholders are replaced in all texts, those of TLS too.
+func TestStorePlaceholders(t *testing.T) {
+	t.Setenv("PATGATE_TEST_CA", filepath.Join(t.TempDir(), "ca.pem"))
+	c := RedisConfig{Options: redis.Options{URL: "rediss://redis.internal"}, TLS: &RedisTLS{CA: "{env.PATGATE_TEST_CA}"}}
+	want := "store redis: tls: reading ca: open " + os.Getenv("PATGATE_TEST_CA") + ": "
+	if _, err := c.source(); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s…", err, want)
+	}
+	c.TLS.ServerName = "{env.PATGATE_TEST_UNSET}"
+	want = "store redis: tls server_name: "
+	if _, err := c.source(); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s…", err, want)
+	}
+	if c.TLS.CA != "{env.PATGATE_TEST_CA}" {
+		t.Errorf("the configuration shows %s, not the placeholder", c.TLS.CA)
 	}
 }
 
