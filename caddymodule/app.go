@@ -248,11 +248,6 @@ func (a *App) checkBounds() error {
 	return nil
 }
 
-// minPepper is how many characters a pepper has at least.
-const minPepper = 16
-
-var errShortPepper = fmt.Errorf("token pepper: want at least %d characters, so that it can't be guessed", minPepper)
-
 // defaultPrefix is what patgate's secrets begin with unless the configuration says
 // something else.
 const defaultPrefix = "pat"
@@ -272,21 +267,6 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 	}
 	rules.GrantsImmutable = a.GrantsImmutable
 	return rules, nil
-}
-
-// hasher makes digests, under the pepper if there is one.
-func (c *TokenConfig) hasher() (*token.Hasher, error) {
-	if c.Pepper == "" {
-		return token.NewHasher(""), nil
-	}
-	pepper, err := caddy.NewReplacer().ReplaceOrErr(c.Pepper, true, true)
-	if err != nil {
-		return nil, fmt.Errorf("token pepper: %w", err)
-	}
-	if len(pepper) < minPepper {
-		return nil, errShortPepper
-	}
-	return token.NewHasher(pepper), nil
 }
 
 // lastUsed reads what is configured of last uses, as uses.Noter.SetEvery takes it.

@@ -43,7 +43,7 @@
 //	store.go        which store a configuration means
 //	hub.go          the store and the cache, which outlive configurations
 //	linger.go       a store that is closed only after the requests under way
-//	pepper.go       whether the store was used with another pepper
+//	pepper.go       the pepper, and whether the store was used with another
 //	keeper.go       last uses, and what else requests leave for later
 //	lookout.go      whether the store is heard, and can be asked
 //	health.go       what load balancers are told of that

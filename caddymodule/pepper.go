@@ -3,12 +3,35 @@ package caddymodule
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/patgate/patgate/store"
+	"github.com/patgate/patgate/token"
 )
+
+// minPepper is how many characters a pepper has at least.
+const minPepper = 16
+
+var errShortPepper = fmt.Errorf("token pepper: want at least %d characters, so that it can't be guessed", minPepper)
+
+// hasher makes digests, under the pepper if there is one.
+func (c *TokenConfig) hasher() (*token.Hasher, error) {
+	if c.Pepper == "" {
+		return token.NewHasher(""), nil
+	}
+	pepper, err := caddy.NewReplacer().ReplaceOrErr(c.Pepper, true, true)
+	if err != nil {
+		return nil, fmt.Errorf("token pepper: %w", err)
+	}
+	if len(pepper) < minPepper {
+		return nil, errShortPepper
+	}
+	return token.NewHasher(pepper), nil
+}
 
 // comparePepper says so where a store was used with another pepper before: none of the
 // tokens made with that one is found with this one, and all are answered 401. It tries
