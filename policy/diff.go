@@ -29,8 +29,8 @@ func Diff(before, after *Policy) []Difference {
 		byAnswer := map[[2]string][]string{}
 		var order [][2]string
 		for _, method := range methods {
-			pair := s.asked(method, deepest, before, after)
-			if pair[0] == pair[1] {
+			pair, differ := s.asked(method, deepest, before, after)
+			if !differ {
 				continue
 			}
 			if byAnswer[pair] == nil {
@@ -56,24 +56,60 @@ func (p *Policy) deepest() (n int) {
 	return n
 }
 
-// asked says what two policies ask of a request that the pattern matches: of one that
-// strays in neither, if there is one.
-func (p *pattern) asked(method string, deepest int, before, after *Policy) [2]string {
-	var first *[2]string
+// asked says what two policies ask of a request that the pattern matches, and whether that
+// differs: of one that strays in neither, if there is one.
+func (p *pattern) asked(method string, deepest int, before, after *Policy) (asks [2]string, differ bool) {
+	first := true
 	for _, rest := range p.rests(deepest) {
 		for _, query := range p.queries() {
 			r := p.request(method, query, rest)
 			a, b := before.routed(&r), after.routed(&r)
-			asks := [2]string{before.asks(&a), after.asks(&b)}
-			if !p.strays(&a) && !p.strays(&b) {
-				return asks
+			stays := !p.strays(&a) && !p.strays(&b)
+			if first || stays {
+				asks, differ = bothAsk(before, after, &a, &b)
 			}
-			if first == nil {
-				first = &asks
+			if stays {
+				return asks, differ
 			}
+			first = false
 		}
 	}
-	return *first
+	return asks, differ
+}
+
+// bothAsk says what two policies ask of a request that both have routed, and whether that
+// differs.
+func bothAsk(before, after *Policy, a, b *Match) (asks [2]string, differ bool) {
+	asks = [2]string{before.asks(a), after.asks(b)}
+	if a.Reason != Forward || b.Reason != Forward || a.Route == nil || b.Route == nil {
+		return asks, asks[0] != asks[1]
+	}
+	differ = !slices.Equal(before.Catalog.normalized(a.Route.Require.text), after.Catalog.normalized(b.Route.Require.text)) ||
+		!a.Route.judgesAs(b.Route)
+	if differ && asks[0] == asks[1] { // they have a parameter of one name in two places
+		asks = [2]string{asks[0] + ", on " + a.Route.Pattern, asks[1] + ", on " + b.Route.Pattern}
+	}
+	return asks, differ
+}
+
+// judgesAs reports whether two routes with the same requirement judge a request that is on
+// both in the same way.
+func (r *Route) judgesAs(s *Route) bool {
+	return r.optional == s.optional && r.report == s.report && (!r.Require.dependsOnToken() ||
+		r.space.isWhere(&s.space) && r.resource.isWhere(&s.resource) && sameCredentials(r.from, s.from))
+}
+
+// isWhere reports whether two sources are one place of a request that is on the routes of
+// both, whatever the names of their parameters.
+func (s *source) isWhere(t *source) bool {
+	a, b := *s, *t
+	for _, s := range []*source{&a, &b} {
+		s.text = ""
+		if s.kind == fromPath {
+			s.name = ""
+		}
+	}
+	return a == b
 }
 
 // rests returns how many segments the rest of a path may have in samples: the usual, more
@@ -161,7 +197,12 @@ func (r *Route) asks(requirement string) string {
 // sameCredentials reports whether two lists, neither of which has anything twice,
 // name the same places.
 func sameCredentials(a, b []Credential) bool {
-	return len(a) == len(b) && !slices.ContainsFunc(a, func(c Credential) bool { return !slices.Contains(b, c) })
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(c Credential) bool {
+		same := func(d Credential) bool {
+			return c == d || c.Kind == Scheme && d.Kind == Scheme && equalFold(c.Name, d.Name)
+		}
+		return !slices.ContainsFunc(b, same)
+	})
 }
 
 // samples returns patterns on which every difference between the policies shows.

@@ -46,6 +46,35 @@ func TestDiff(t *testing.T) {
 			t.Errorf("from %q to %q:\n\t%s\nwant\n\t%s", row.before, row.after, strings.Join(got, "\n\t"), strings.Join(row.want, "\n\t"))
 		}
 	}
+	for _, row := range []struct {
+		before, after        string
+		oldSource, newSource string
+		oldPlaces, newPlaces []string
+		want                 string
+	}{
+		{before: "/a/{x}", after: "/a/{y}", oldSource: "path.x", newSource: "path.y"},
+		{before: "/a/{x...}", after: "/a/{y...}", oldSource: "path.x", newSource: "path.y"},
+		{before: "/{x}/{y}", after: "/{y}/{x}", oldSource: "path.x", newSource: "path.x",
+			want: "/{x}/{y}: read, space path.x, on /{x}/{y} -> read, space path.x, on /{y}/{x}"},
+		{before: "/{x}/{y}", after: "/{x}/{y}", oldSource: "path.x", newSource: "path.y",
+			want: "/{x}/{y}: read, space path.x -> read, space path.y"},
+		{before: "/a", after: "/a", oldSource: "header.x-org", newSource: "header.X-Org"},
+		{before: "/a", after: "/a", oldPlaces: []string{"scheme Token"}, newPlaces: []string{"scheme token"}},
+		{before: "/a", after: "/a", oldPlaces: []string{"scheme Token"}, newPlaces: []string{"scheme Key"},
+			want: "/a: read, token_from scheme Token -> read, token_from scheme Key"},
+	} {
+		of := func(pattern, source string, places []string) *Policy {
+			r := RouteConfig{Methods: []string{"GET"}, Pattern: pattern, Require: "read", Settings: Settings{Space: source, TokenFrom: places}}
+			return compile(t, Config{Routes: []RouteConfig{r}})
+		}
+		var got []string
+		for _, d := range Diff(of(row.before, row.oldSource, row.oldPlaces), of(row.after, row.newSource, row.newPlaces)) {
+			got = append(got, d.Pattern+": "+d.Old+" -> "+d.New)
+		}
+		if strings.Join(got, "\n") != row.want {
+			t.Errorf("%+v: %q", row, got)
+		}
+	}
 	before, after := compile(t, Config{}), compile(t, Config{Default: "public"})
 	if d := Diff(before, after); len(d) == 0 || d[len(d)-1].New != "public" {
 		t.Errorf("a default that changes: %v", d)
