@@ -23,6 +23,7 @@ const maxPairs = 4_000_000
 // some request is on at once.
 func Diff(before, after *Policy) []Difference {
 	methods := listedMethods([]string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, before, after)
+	methods = append(methods, unlisted(methods)) // the last
 	var differences []Difference
 	deepest := max(before.deepest(), after.deepest())
 	for _, s := range samples(before, after) {
@@ -35,6 +36,8 @@ func Diff(before, after *Policy) []Difference {
 			}
 			if byAnswer[pair] == nil {
 				order = append(order, pair)
+			} else if method == methods[len(methods)-1] {
+				continue // it stands for all others, and is named only where nothing else tells of them
 			}
 			byAnswer[pair] = append(byAnswer[pair], method)
 		}
@@ -131,7 +134,8 @@ func (p *pattern) strays(m *Match) bool {
 	if m.Reason != Forward || m.Route == nil {
 		return m.Reason != Forward
 	}
-	return p.tail && !m.Route.pattern.tail || slices.ContainsFunc(m.Route.pattern.conditions, func(c condition) bool {
+	on := &m.Route.pattern
+	return p.tail && (!on.tail || len(on.segments) > len(p.segments)) || slices.ContainsFunc(on.conditions, func(c condition) bool {
 		return !c.anyValue && slices.ContainsFunc(p.conditions, func(d condition) bool { return d.anyValue && d.key == c.key })
 	})
 }
@@ -148,6 +152,12 @@ func listedMethods(methods []string, policies ...*Policy) []string {
 		}
 	}
 	return methods
+}
+
+// unlisted returns a method that isn't one of these.
+func unlisted(methods []string) string {
+	others := []string{"PROPFIND", "REPORT", "SEARCH", "QUERY", someMethod}
+	return others[slices.IndexFunc(others, func(m string) bool { return !slices.Contains(methods, m) })]
 }
 
 // asks says what the policy asks of a request that it has routed.
