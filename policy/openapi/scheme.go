@@ -27,7 +27,9 @@ func declared(t *tree) scheme {
 		case in == "header" && strings.EqualFold(name, "Authorization"):
 			s.in("bearer", "bare")
 		case in == "header", in == "query":
-			s.in(in + " " + name)
+			if s.in(in + " " + name); s.places == nil {
+				s.other = in + " " + name + ", where no token can be"
+			}
 		case in == "cookie":
 			s.in("cookie " + name)
 			s.other = "a cookie"
@@ -36,6 +38,8 @@ func declared(t *tree) scheme {
 		switch word := t.get("scheme").value(); strings.ToLower(word) {
 		case "bearer", "basic":
 			s.in(strings.ToLower(word))
+		case "digest", "hoba", "mutual", "negotiate", "ntlm", "oauth", "scram-sha-1", "scram-sha-256":
+			s.other = "a proof that is made for each request"
 		default:
 			s.in("scheme " + word)
 		}
