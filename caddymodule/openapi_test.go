@@ -185,7 +185,11 @@ components:
     client cert: {type: mutualTLS}
     key: {type: apiKey, in: header, name: Authorization}
     oauth: {type: oauth2, flows: {}}
+    host: {type: apiKey, in: header, name: Host}
+    proof: {type: http, scheme: Digest}
 paths:
+  /h: {get: {operationId: h, security: [{host: []}], responses: {}}}
+  /i: {get: {operationId: i, security: [{proof: []}], responses: {}}}
   /a: {post: {operationId: a, security: [{session: []}], responses: {}}}
   /b: {get: {operationId: b, security: [{client cert: []}, {session: []}, {oauth: [w]}], responses: {}}}
   /c: {get: {operationId: c, security: [{lost: []}], responses: {}}}
@@ -199,6 +203,8 @@ paths:
 		fmt.Sprintf(doubt, "session (a cookie)", "--ignore session", "never", "POST /a"),
 		fmt.Sprintf(doubt, "client cert (a client certificate) or session (a cookie)", "--ignore `client cert` --ignore session", "w", "GET /b"),
 		fmt.Sprintf(doubt, "lost (declared nowhere)", "--ignore lost", "never", "GET /c"),
+		fmt.Sprintf(doubt, "host (header Host, where no token can be)", "--ignore host", "never", "GET /h"),
+		fmt.Sprintf(doubt, "proof (a proof that is made for each request)", "--ignore proof", "never", "GET /i"),
 		"\t# d\n\troute GET /d w\n\t# e\n\troute GET /e any\n\t# f\n\troute GET /f any\n\t# g\n\troute GET /g any {\n",
 	}
 	out, stderr, err := runPolicy(t, "import", file, "--default", "any")
@@ -207,11 +213,11 @@ paths:
 			t.Errorf("import prints\n%swant %s", out, text)
 		}
 	}
-	if said := "3 routes: --default takes a token where the document asks for another credential; see EDIT\n"; err != nil || stderr != said || strings.Contains(out, "closed") {
+	if said := "5 routes: --default takes a token where the document asks for another credential; see EDIT\n"; err != nil || stderr != said || strings.Contains(out, "closed") || strings.Contains(out, "token_from") {
 		t.Errorf("import (%v) prints %q and says %q, want %q", err, out, stderr, said)
 	}
 	// What is said of a scheme is meant.
-	out, stderr, err = runPolicy(t, "import", file, "--default", "any", "--scheme", "session any", "--ignore", "client cert", "--ignore", "lost")
+	out, stderr, err = runPolicy(t, "import", file, "--default", "any", "--scheme", "session any", "--ignore", "client cert", "--ignore", "lost", "--ignore", "host", "--ignore", "proof")
 	if err != nil || strings.Contains(out+stderr, "another credential") || strings.Contains(out, "for which --default") {
 		t.Errorf("import with --scheme and --ignore (%v) prints\n%sand says %q", err, out, stderr)
 	}
@@ -309,12 +315,18 @@ func TestCheckComparesDocuments(t *testing.T) {
 	route GET /elsewhere any
 }`
 	whole := "patgate {\nopenapi " + file + " {\ndefault any\nskip health\n}\nroute GET /api/me/passwords any\nroute GET /api/me?full any\n}"
+	opened := "patgate {\nopenapi " + file + " {\ndefault any\noperation health public\noperation listBooks public\n}\n}"
 	for _, test := range []struct {
 		block string
 		args  []string
 		want  []string
 		not   string
 	}{
+		{opened, nil, nil, "listBooks"},
+		{opened, []string{"--openapi", file}, nil, "listBooks"},
+		{opened, []string{"--openapi", file, "--base", "/v2"}, []string{
+			"operation listBooks (GET /v2/{space}/books) of api.yaml: no route covers it\n",
+		}, "the document asks for a token"},
 		{whole, nil, []string{
 			file + ":9: warning: operation health (GET /api/health) of api.yaml: no route covers it\n",
 			"Caddyfile:7: warning: route GET /api/me/passwords: no operation of api.yaml has it\n",

@@ -21,8 +21,17 @@ func Compare(c policy.Config, p *policy.Policy, further ...policy.OpenAPIConfig)
 	if err := all.add("", c.OpenAPI, c.Groups, ""); err != nil {
 		return nil, err
 	}
-	if err := all.add("", further, nil, "--"); err != nil {
-		return nil, err
+	for _, of := range further {
+		// One that the configuration names is compared with what it says of it there.
+		if named, is := all.configs[of.File]; is && (of.Base == "" || of.Base == named.Base) {
+			continue
+		} else if is {
+			named.Base = of.Base
+			of = named
+		}
+		if err := all.add("", []policy.OpenAPIConfig{of}, nil, "--"); err != nil {
+			return nil, err
+		}
 	}
 	return slices.Concat(all.ofTokens(p), all.ofOperations(p), all.ofRoutes(p)), nil
 }
@@ -32,6 +41,7 @@ type comparison struct {
 	operations []comparedOperation
 	bases      map[string][]string // the segments of each path that a document is below
 	files      []string
+	configs    map[string]policy.OpenAPIConfig // by their files
 	tokens     []comparedTokens
 }
 
@@ -57,6 +67,10 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 		if err != nil {
 			return policy.At(config.At, err)
 		}
+		if c.configs == nil {
+			c.configs = map[string]policy.OpenAPIConfig{}
+		}
+		c.configs[config.File] = config
 		file := filepath.Base(d.file)
 		if !slices.Contains(c.files, file) {
 			c.files = append(c.files, file)
