@@ -137,7 +137,7 @@ func (w *warnings) ofRoutes(p *Policy) {
 			case r.pattern.tail:
 				w.add(r.At, WarnOpen, r.name()+" opens everything below it to the public")
 			case r.pattern.takesEveryPath():
-				w.add(r.At, WarnOpen, r.name()+" opens every path of as many segments to the public")
+				w.add(r.At, WarnOpen, r.name()+" opens every path of "+r.pattern.length()+" to the public")
 			}
 		}
 		if named := slices.DeleteFunc(slices.Clone(r.Methods), func(m string) bool { return !namesSecondPath(m) }); len(named) > 0 && r.Require.need != needNever {
@@ -158,6 +158,14 @@ func (w *warnings) ofRoutes(p *Policy) {
 func (p *pattern) takesEveryPath() bool {
 	said := func(s segment) bool { return s.parameter == "" || s.partial() }
 	return len(p.segments) > 0 && len(p.conditions) == 0 && !slices.ContainsFunc(p.segments, said)
+}
+
+// length says how many segments the pattern has.
+func (p *pattern) length() string {
+	if len(p.segments) == 1 {
+		return "one segment"
+	}
+	return strconv.Itoa(len(p.segments)) + " segments"
 }
 
 // elsewhereParameter returns the name of the parameter that a literal is elsewhere, or "":

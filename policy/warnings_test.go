@@ -70,7 +70,7 @@ func TestWarnings(t *testing.T) {
 
 		{"no requirement", "GET /a", "1 no_requirement write any to say so"},
 		{"a public wildcard", "GET /a/* public", "1 open_wildcard"},
-		{"every path of a length", "GET /{x}/{y} public\nGET /{x} public", "1 open_wildcard every path of as many segments\n2 open_wildcard"},
+		{"every path of a length", "GET /{x}/{y} public\nGET /{x} public", "1 open_wildcard every path of 2 segments\n2 open_wildcard every path of one segment"},
 		{"not every path", "GET /{x}.json public\nGET /{x}/y public\nGET /{x}?k public\nGET / public\nPUT /{x} any", ""},
 
 		// What no token opens.
