@@ -123,7 +123,7 @@ func listWords(noun string, list []string) string {
 func joinIDs(ids []string) string {
 	shown := slices.Clone(ids)
 	for i, id := range ids {
-		if strings.ContainsAny(id, `,"`) {
+		if token.LikeSeveral(id) || strings.Contains(id, `"`) {
 			shown[i] = strconv.Quote(id)
 		}
 	}

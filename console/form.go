@@ -163,7 +163,7 @@ func (f *form) lines(field string) (lines []string) {
 // characters, so that such a line is right when the form is sent again with it.
 func (f *form) single(field string) {
 	lines := f.lines(field)
-	i := slices.IndexFunc(lines, severalWords)
+	i := slices.IndexFunc(lines, token.LikeSeveral)
 	if i < 0 || f.Mistake(field) != nil || slices.Equal(lines, f.lines("sure-"+field)) {
 		return
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/patgate/patgate/token"
 )
@@ -127,17 +126,12 @@ func limited(how, name string, values []string) string {
 func listed(values []string) string {
 	var words []string
 	for _, v := range values {
-		if severalWords(v) {
+		if token.LikeSeveral(v) {
 			v = "“" + v + "”"
 		}
 		words = append(words, v)
 	}
 	return strings.Join(words, ", ")
-}
-
-// severalWords reports whether an id reads like several.
-func severalWords(id string) bool {
-	return strings.ContainsFunc(id, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
 }
 
 // fewest is how many values are listed at most.

@@ -144,8 +144,8 @@ func LikeSeveral(grants []token.Grant) (warnings []string) {
 			list []string
 		}{{"space", g.Spaces}, {"resource", g.Resources}} {
 			for _, id := range ids.list {
-				if strings.Contains(id, ",") {
-					warnings = append(warnings, fmt.Sprintf("%s %q is one %[1]s with a comma in its id; to grant several, give each by itself", ids.noun, id))
+				if token.LikeSeveral(id) {
+					warnings = append(warnings, fmt.Sprintf("%s %q is one %[1]s; to grant several, give each by itself", ids.noun, id))
 				}
 			}
 		}

@@ -58,3 +58,9 @@ func visible(s string) bool {
 func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
+
+// LikeSeveral reports whether an id of a space or a resource reads like several. It is one
+// all the same.
+func LikeSeveral(id string) bool {
+	return strings.ContainsFunc(id, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
+}

@@ -302,7 +302,7 @@ func TestDisabledNobody(t *testing.T) {
 func TestCeilingWithComma(t *testing.T) {
 	t.Parallel()
 	p := newTokenServer(t)
-	const note = "note: space \"1,2\" is one space with a comma in its id; to grant several, give each by itself\n"
+	const note = "note: space \"1,2\" is one space; to grant several, give each by itself\n"
 	if o := p.try(t, "", "owner", "set", "alice", "--space", "1,2"); o.exit != 0 || o.stderr != note {
 		t.Errorf("owner set --space 1,2: %+v, want %s", o, note)
 	}
