@@ -65,19 +65,26 @@ func (s *Server) ReadGates(read func(json.RawMessage) (Gate, error)) error {
 		routes = append(routes, s.NamedRoutes[name])
 	}
 	within := Site{Ports: ports(s.Listen)}
-	if err := s.readGates(routes, within, read); err != nil {
+	if _, err := s.readGates(routes, within, read); err != nil {
 		return err
 	}
 	within.Failed = true
-	return s.readGates(s.Errors.Routes, within, read)
+	_, err := s.readGates(s.Errors.Routes, within, read)
+	return err
 }
 
-// readGates is ReadGates for routes within a site.
-func (s *Server) readGates(routes []route, within Site, read func(json.RawMessage) (Gate, error)) (err error) {
-	asked, rewritten := within.Asked, within.Rewritten
+// readGates is ReadGates for routes within a site. It returns whether some of the requests
+// that come out behind the routes were rewritten.
+func (s *Server) readGates(routes []route, within Site, read func(json.RawMessage) (Gate, error)) (rewritten bool, err error) {
+	asked := within.Asked
+	rewritten = within.Rewritten
+	untaken := map[string]bool{} // the same of those that were on no route of a group
 	for i := range routes {
 		r, within := &routes[i], within
-		within.Rewritten = rewritten
+		if _, begun := untaken[r.Group]; !begun || r.Group == "" {
+			untaken[r.Group] = rewritten
+		}
+		within.Rewritten = untaken[r.Group]
 		for _, m := range r.Match {
 			if hosts := m.hosts(); len(hosts) > 0 {
 				within.Hosts = hosts
@@ -93,7 +100,7 @@ func (s *Server) readGates(routes []route, within Site, read func(json.RawMessag
 			if h.Handler == "patgate" {
 				if h.gate == nil {
 					if h.gate, err = read(h.raw); err != nil {
-						return err
+						return false, err
 					}
 				}
 				within.Gate, within.Asked = h.gate, asked
@@ -101,21 +108,33 @@ func (s *Server) readGates(routes []route, within Site, read func(json.RawMessag
 				continue
 			}
 			asked = asked || h.Handler == "patgate_authorize"
-			rewritten = rewritten || h.Handler == "rewrite"
-			within.Asked, within.Rewritten = asked, rewritten
-			for _, below := range h.below() {
-				if err := s.readGates(below, within, read); err != nil {
-					return err
+			within.Asked, within.Rewritten = asked, within.Rewritten || h.Handler == "rewrite"
+			below, inside, goOn := h.below(), within, false
+			for _, routes := range below {
+				out, err := s.readGates(routes, inside, read)
+				if err != nil {
+					return false, err
 				}
+				goOn = goOn || out
 			}
-			failed := within
+			failed := inside
 			failed.Failed = true
-			if err := s.readGates(h.failed(), failed, read); err != nil {
-				return err
+			if _, err := s.readGates(h.failed(), failed, read); err != nil {
+				return false, err
+			}
+			if h.answers() || len(below) > 0 && h.Handler != "intercept" {
+				within.Rewritten = goOn
 			}
 		}
+		goesOn := within.Rewritten && !r.Terminal
+		if r.Group == "" {
+			for group := range untaken {
+				untaken[group] = untaken[group] || goesOn
+			}
+		}
+		rewritten = goesOn || rewritten && (len(r.Match) > 0 || r.Group != "")
 	}
-	return nil
+	return rewritten, nil
 }
 
 // ports returns the ports of a server's addresses.
