@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
 )
 
 func policyDiffCommand() *cobra.Command {
@@ -19,8 +20,9 @@ func policyDiffCommand() *cobra.Command {
 		Short: "Show which requests two configurations answer differently",
 		Long: `Compares the policies of two configuration files, site by site, on a request for
 every route of either, and for every two routes that a request can be on at once.
-Scopes that are declared differently are listed as well, and so are settings of a
-site that decide about requests on all of its routes. The file - is standard input.`,
+Scopes that are declared differently are listed as well, and so are settings that
+decide about requests on all routes of a site, or of all sites, or what the upstream
+is told. The file - is standard input.`,
 		Example: `  patgate policy diff Caddyfile.deployed Caddyfile
   git show HEAD:Caddyfile | patgate policy diff - Caddyfile --json`,
 		Args: wantArgs("OLD", "NEW"),
@@ -50,8 +52,9 @@ site that decide about requests on all of its routes. The file - is standard inp
 
 // configurationDiff is what two configurations answer differently.
 type configurationDiff struct {
-	Sites  []siteDiff               `json:"sites"`
-	Scopes []policy.ScopeDifference `json:"scopes"`
+	Sites    []siteDiff               `json:"sites"`
+	Settings []settingDifference      `json:"settings"` // of all sites
+	Scopes   []policy.ScopeDifference `json:"scopes"`
 }
 
 // siteDiff is what two configurations answer differently at a site. One that only
@@ -63,15 +66,15 @@ type siteDiff struct {
 	Settings []settingDifference `json:"settings"`
 }
 
-// settingDifference is a setting of a site that decides requests, or what becomes
-// of their tokens, whatever their routes.
+// settingDifference is a setting of a site, or of all, that decides requests, or what the
+// upstream gets of their tokens, whatever their routes.
 type settingDifference struct {
 	Name string `json:"name"`
 	Old  string `json:"old"`
 	New  string `json:"new"`
 }
 
-// settings returns the settings that diffSettings compares, with their values.
+// settings returns the settings that diff compares, with their values.
 func (s site) settings() [][2]string {
 	h, until, preflight := s.gate, "reject", "deny"
 	if h.ForwardsPreflights(s.Asked) {
@@ -85,6 +88,7 @@ func (s site) settings() [][2]string {
 		{"let_through", cmp.Or(strings.Join(slices.Sorted(slices.Values(h.LetThrough)), ", "), "nothing")},
 		{"unknown_token", until},
 		{"forward_token", cmp.Or(h.ForwardToken, "keep")},
+		{"identity_headers", h.identityWords()},
 		{"cors_preflight", preflight},
 		{"encoded_slash", cmp.Or(h.EncodedSlash, "reject")},
 		{"semicolon", cmp.Or(h.Semicolon, "reject")},
@@ -92,13 +96,21 @@ func (s site) settings() [][2]string {
 	}
 }
 
-// diffSettings returns the settings of which two gates have different values.
-func diffSettings(before, after site) []settingDifference {
+// settings returns those that diff compares for all sites.
+func (a *App) settings() [][2]string {
+	limit := "off"
+	if n := a.UnknownTokenLimit.tokens(); n > 0 {
+		limit = fmt.Sprintf("%d %s", n, registry.FormatDuration(a.UnknownTokenLimit.window()))
+	}
+	return [][2]string{{"unknown_token_limit", limit}}
+}
+
+// diffSettings returns the settings, the same ones, that have different values.
+func diffSettings(before, after [][2]string) []settingDifference {
 	differences := []settingDifference{}
-	now := after.settings()
-	for i, was := range before.settings() {
-		if was != now[i] {
-			differences = append(differences, settingDifference{was[0], was[1], now[i][1]})
+	for i, was := range before {
+		if now := after[i]; was != now {
+			differences = append(differences, settingDifference{was[0], was[1], now[1]})
 		}
 	}
 	return differences
@@ -109,6 +121,7 @@ func diffConfigurations(before, after *configuration) (d configurationDiff, err 
 		return d, errors.New("no site of either configuration uses patgate")
 	}
 	d.Scopes = append([]policy.ScopeDifference{}, policy.DiffScopes(before.app.catalog, after.app.catalog)...)
+	d.Settings = diffSettings(before.app.settings(), after.app.settings())
 	d.Sites = []siteDiff{}
 	rest := slices.Clone(after.sites)
 	for _, s := range before.sites {
@@ -122,7 +135,7 @@ func diffConfigurations(before, after *configuration) (d configurationDiff, err 
 			continue
 		}
 		requests := append([]policy.Difference{}, policy.Diff(s.gate.policy, rest[i].gate.policy)...)
-		settings := diffSettings(s, rest[i])
+		settings := diffSettings(s.settings(), rest[i].settings())
 		note := ""
 		if was := s.String(); was != rest[i].String() {
 			note = "the old configuration has it as " + was
@@ -156,13 +169,19 @@ func printDiff(w io.Writer, d configurationDiff) {
 		for _, r := range s.Requests {
 			fmt.Fprintf(w, "%s %s: %s -> %s\n", strings.Join(r.Methods, ","), r.Pattern, r.Old, r.New)
 		}
-		for _, setting := range s.Settings {
-			fmt.Fprintf(w, "%s: %s -> %s\n", setting.Name, setting.Old, setting.New)
-		}
+		printSettings(w, s.Settings)
 		n += here
 	}
+	printSettings(w, d.Settings)
+	n += len(d.Settings)
 	for _, s := range d.Scopes {
 		fmt.Fprintf(w, "scope %s: %s -> %s\n", s.Name, s.Old, s.New)
 	}
 	fmt.Fprintf(w, "%s, %s\n", counted(n, "difference"), counted(len(d.Scopes), "changed scope"))
+}
+
+func printSettings(w io.Writer, settings []settingDifference) {
+	for _, s := range settings {
+		fmt.Fprintf(w, "%s: %s -> %s\n", s.Name, s.Old, s.New)
+	}
 }

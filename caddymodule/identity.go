@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
 )
 
 // IdentityHeaders names the headers that tell the upstream who is asking.
@@ -82,6 +84,14 @@ func (h *Handler) IdentityNames() []string {
 		return h.identity[:]
 	}
 	return nil
+}
+
+// identityWords says what the upstream is told, for people.
+func (h *Handler) identityWords() string {
+	if s := h.signed; s != nil {
+		return fmt.Sprintf("signed in %s, from %s to %s, for %s", s.Header, s.Issuer, s.Audience, registry.FormatDuration(time.Duration(s.Lifetime)))
+	}
+	return cmp.Or(strings.Join(h.IdentityNames(), ", "), "off")
 }
 
 // claim makes a header the gate's own: what clients send in it is removed, as it is
