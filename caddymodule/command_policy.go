@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 
@@ -114,7 +115,8 @@ request with what the case says it needs:
 scope is "a b" (both are needed), "a|b" (one of them), public, any, never, deny
 (no route), or a list (all are needed). space and resource are those found in the
 request, or null. "anonymous": true says that the request is also served without
-a token. Other keys are ignored. The file - is standard input.`,
+a token. Other keys are ignored. Where several sites use patgate, path is a whole
+URL, or --site says which one is meant. The file - is standard input.`,
 		Example: `  patgate policy test --config Caddyfile cases.jsonl
   patgate policy test --site api.example.com cases/*.jsonl`,
 		Args: wantArgs("CASES.jsonl..."),
@@ -127,19 +129,31 @@ a token. Other keys are ignored. The file - is standard input.`,
 		if err != nil {
 			return err
 		}
-		s, err := siteFor(c.sites, *host)
-		if err != nil {
-			return err
+		policyFor := func(of *policy.Case) (*policy.Policy, error) {
+			s, err := siteFor(c.sites, cmp.Or(*host, hostOf(of)))
+			if err != nil {
+				return nil, err
+			}
+			return s.gate.policy, nil
 		}
 		w := bufio.NewWriter(cmd.OutOrStdout())
-		err = testCases(w, s.gate.policy, files, *asJSON)
+		err = testCases(w, policyFor, files, *asJSON)
 		return cmp.Or(w.Flush(), err)
 	})
 	return cmd
 }
 
+// hostOf returns the host that the request of a case is for, with the port, or "".
+func hostOf(c *policy.Case) string {
+	u, err := url.ParseRequestURI(c.Path)
+	if err != nil {
+		return "" // the case fails
+	}
+	return withPort(u.Host, u.Scheme)
+}
+
 // testCases runs the cases in files. Its last line says how many passed.
-func testCases(out io.Writer, p *policy.Policy, files []string, asJSON bool) error {
+func testCases(out io.Writer, policyFor func(*policy.Case) (*policy.Policy, error), files []string, asJSON bool) error {
 	type failure struct {
 		File  string `json:"file"`
 		Line  int    `json:"line"`
@@ -153,8 +167,11 @@ func testCases(out io.Writer, p *policy.Policy, files []string, asJSON bool) err
 			return err
 		}
 		for _, c := range cases {
-			err := p.Check(c)
-			if err == nil {
+			p, err := policyFor(&c)
+			if err != nil {
+				return fmt.Errorf("%s:%d: %w", file, c.Line, err)
+			}
+			if err = p.Check(c); err == nil {
 				passed++
 				continue
 			}

@@ -1,13 +1,17 @@
 package caddymodule
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/policy/openapi"
 )
@@ -56,6 +60,9 @@ whose tokens are nowhere where the gate takes them from.`,
 		}
 		c, err := read()
 		if err != nil {
+			if *asJSON && !errors.As(err, new(usage)) {
+				return cmp.Or(rest.Print(cmd.OutOrStdout(), unreadable(err)), err)
+			}
 			return err
 		}
 		differences, err := compareDocuments(c.sites, *documents, *base, *host)
@@ -92,6 +99,24 @@ func findingsIn(sites []site, others []policy.Warning) *findings {
 	}
 	return f
 }
+
+// unreadable returns what policy check says of a configuration that can't be read, as far as
+// it is known where.
+func unreadable(err error) *findings {
+	f := new(findings)
+	for text := range strings.SplitSeq(err.Error(), "\n") {
+		w := policy.Warning{Kind: warnUnreadable, Text: text, Error: true}
+		if found := place.FindStringSubmatch(text); found != nil {
+			w.At = cmp.Or(found[1], found[2])
+		}
+		f.Warnings = append(f.Warnings, w)
+		f.Errors++
+	}
+	return f
+}
+
+// place finds file:line in what Caddy says of a Caddyfile: before the mistake, or behind it.
+var place = regexp.MustCompile(`^(?:parsing caddyfile tokens for '\w+': )?([^\s:]+:\d+): |, at ([^\s:]+:\d+)(?: import chain: .*)?$`)
 
 // print prints what was found. That there are errors is one, too.
 func (f *findings) print(cmd *cobra.Command, asJSON bool) error {

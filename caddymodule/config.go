@@ -174,6 +174,8 @@ const (
 	warnAnyHost  = "label_of_any_host"
 	warnPlain    = "plain_secret"
 	warnOver     = "unknown_token_over"
+
+	warnUnreadable = "unreadable" // an error: the configuration can't be read, and nothing in it was checked
 )
 
 // check returns warnings of what is probably a mistake, but for the policies.

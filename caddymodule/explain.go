@@ -91,11 +91,14 @@ func newQuestion(method, target string, headers http.Header, from string) (q que
 
 // host returns the host the request is for, with the port as far as it is known,
 // or "".
-func (q *question) host() string {
-	u := url.URL{Host: q.request.Host}
-	port := map[string]string{"http": "80", "https": "443"}[q.request.URL.Scheme]
-	if u.Host == "" || u.Port() != "" || port == "" {
-		return u.Host
+func (q *question) host() string { return withPort(q.request.Host, q.request.URL.Scheme) }
+
+// withPort returns a host with the port that URLs with the scheme have, if it has none.
+func withPort(host, scheme string) string {
+	u := url.URL{Host: host}
+	port := map[string]string{"http": "80", "https": "443"}[scheme]
+	if host == "" || u.Port() != "" || port == "" {
+		return host
 	}
 	return net.JoinHostPort(u.Hostname(), port)
 }

@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -281,4 +283,56 @@ func writeFile(t *testing.T, name, text string) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// Each case is tested at the site of its URL, or at that of --site.
+func TestCasesOfSeveralSites(t *testing.T) {
+	const site = "http://NAME {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a SAID\n\t}\n}\n"
+	caddyfile := writeFile(t, "Caddyfile", strings.NewReplacer("NAME", "a.test", "SAID", "read").Replace(site)+
+		strings.NewReplacer("NAME", "*.b.test", "SAID", "write {\nspace host.2\n}").Replace(site))
+	const (
+		a    = `{"method":"GET","path":"http://a.test/a","scope":"read"}` + "\n"
+		b    = `{"method":"GET","path":"http://seven.b.test/a","scope":"write","space":"seven"}` + "\n"
+		none = `{"method":"GET","path":"/a","scope":"read"}` + "\n"
+	)
+	for _, test := range []struct {
+		cases, site, want, stderr string
+	}{
+		{a + b, "", "2 passed, 0 failed\n", ""},
+		{none, "a.test", "1 passed, 0 failed\n", ""},
+		{a + none, "", "", "cases.jsonl:2: several gates could be meant"},
+		{`{"method":"GET","path":"http://c.test/a","scope":"read"}`, "", "", "cases.jsonl:1: no site with patgate serves c.test"},
+	} {
+		stdout, stderr, err := runPolicy(t, "test", "--config", caddyfile, "--site", test.site, writeFile(t, "cases.jsonl", test.cases))
+		if (err == nil) != (test.stderr == "") || stdout != test.want || !strings.Contains(stderr, test.stderr) {
+			t.Errorf("test --site %q of %s: %v, %q and %q, want %q and %q", test.site, test.cases, err, stdout, stderr, test.want, test.stderr)
+		}
+	}
+}
+
+// What keeps a configuration from being read is an error in JSON, too.
+func TestCheckOfWhatCantBeRead(t *testing.T) {
+	type finding struct{ At, Kind string }
+	for text, want := range map[string][]finding{
+		"http://a.test {\n\tpatgate {\n\t\trouet GET /x\n\t}\n}\n":                     {{"FILE:3", warnUnreadable}},
+		"http://a.test {\n\tpatgate {\n\t\troute GET a x\n\t\troute GET b x\n\t}\n}\n": {{"FILE:3", warnUnreadable}, {"FILE:4", warnUnreadable}},
+		"http://a.test {\n": {{"FILE:1", warnUnreadable}},
+		`{"apps":{"http":{"servers":{"x":{"routes":[{"handle":[{"handler":"patgate","default":"x"}]}]}}}}}`: {{"", warnUnreadable}},
+	} {
+		caddyfile := writeFile(t, "Caddyfile", text)
+		for i := range want {
+			want[i].At = strings.Replace(want[i].At, "FILE", caddyfile, 1)
+		}
+		stdout, stderr, err := runPolicy(t, "check", "--config", caddyfile, "--json")
+		var got struct {
+			Errors   int
+			Warnings []finding
+		}
+		if json.Unmarshal([]byte(stdout), &got) != nil || err == nil || stderr == "" || got.Errors != len(want) || !slices.Equal(got.Warnings, want) {
+			t.Errorf("check of %s prints (%v) %s%s", text, err, stdout, stderr)
+		}
+	}
+	if stdout, _, err := runPolicy(t, "check", "--json", "--adapter", "none", "--config", writeFile(t, "Caddyfile", "x")); err == nil || stdout != "" {
+		t.Errorf("check with an adapter that isn't there prints (%v) %s", err, stdout)
+	}
 }

@@ -17,7 +17,7 @@ import (
 // JSON, for policy test; keys it doesn't have are ignored.
 type Case struct {
 	Method string `json:"method"`
-	Path   string `json:"path"` // with a query, where the request has one
+	Path   string `json:"path"` // with a query, where the request has one; or the whole URL
 	// Scope is "a b" (both), "a|b" (one of them), public, any, never or deny
 	// (no route); or a list, all of which are needed.
 	Scope scopeText `json:"scope"`
@@ -157,7 +157,7 @@ func (c *Case) request() (Request, error) {
 	if err != nil {
 		return Request{}, fmt.Errorf("path %s: want a path, perhaps with a query", c.Path)
 	}
-	return NewRequest(&http.Request{Method: c.Method, URL: u, Header: http.Header{}}), nil
+	return NewRequest(&http.Request{Method: c.Method, URL: u, Host: u.Host, Header: http.Header{}}), nil
 }
 
 // normalized returns the clauses of a requirement, equal for two that ask the same, however
