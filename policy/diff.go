@@ -31,7 +31,7 @@ func Diff(before, after *Policy) []Difference {
 		var order [][2]string
 		for _, method := range methods {
 			pair, differ := s.asked(method, deepest, before, after)
-			if !differ {
+			if !differ || s.above && !strings.HasPrefix(pair[0], asksNothing) && !strings.HasPrefix(pair[1], asksNothing) {
 				continue
 			}
 			if byAnswer[pair] == nil {
@@ -156,15 +156,22 @@ func listedMethods(methods []string, policies ...*Policy) []string {
 
 // unlisted returns a method that isn't one of these.
 func unlisted(methods []string) string {
-	others := []string{"PROPFIND", "REPORT", "SEARCH", "QUERY", someMethod}
-	return others[slices.IndexFunc(others, func(m string) bool { return !slices.Contains(methods, m) })]
+	for _, m := range []string{"PROPFIND", "REPORT", "SEARCH", "QUERY"} {
+		if !slices.Contains(methods, m) {
+			return m
+		}
+	}
+	return someMethod
 }
+
+// asksNothing begins what is said of a request that is refused, whatever it has.
+const asksNothing = "refused: "
 
 // asks says what the policy asks of a request that it has routed.
 func (p *Policy) asks(m *Match) (asks string) {
 	switch {
 	case m.Reason != Forward:
-		asks = "refused: " + m.Detail
+		asks = asksNothing + m.Detail
 	case m.Route == nil:
 		asks = "no route"
 	default:
@@ -215,19 +222,28 @@ func sameCredentials(a, b []Credential) bool {
 	})
 }
 
+// sample is a pattern on which a difference may show.
+type sample struct {
+	pattern
+	// above: it is that of a path above a route for all that is below, where requests may be
+	// refused for that; else, they are as others.
+	above bool
+}
+
 // samples returns patterns on which every difference between the policies shows.
-func samples(before, after *Policy) (all []pattern) {
+func samples(before, after *Policy) (all []sample) {
 	seen := map[string]bool{}
-	add := func(p pattern) {
+	addAs := func(p pattern, above bool) {
 		s := p.path(0) + p.queries()[0]
 		if p.tail {
 			s = "*" + s
 		}
 		if !seen[s] {
 			seen[s] = true
-			all = append(all, p)
+			all = append(all, sample{p, above})
 		}
 	}
+	add := func(p pattern) { addAs(p, false) }
 	for _, p := range []*Policy{before, after} {
 		for _, r := range p.routes {
 			add(r.pattern)
@@ -244,6 +260,14 @@ func samples(before, after *Policy) (all []pattern) {
 	}
 	add(pattern{tail: true, tailName: "anything"})
 	add(pattern{})
+	for _, p := range []*Policy{before, after} {
+		for _, r := range p.routes {
+			if above := r.pattern; above.tail {
+				above.tail = false
+				addAs(above, true)
+			}
+		}
+	}
 	return all
 }
 

@@ -37,6 +37,9 @@ func TestDiff(t *testing.T) {
 		{[]string{"GET /{a} any", "GET /{a}/{b} any", "GET /{a}/{b}/{c} any", "GET /* never"}, []string{"GET /{a} any", "GET /{a}/{b} any", "GET /{a}/{b}/{c} any", "GET /* public"}, []string{"GET /*: never -> public"}},
 		{[]string{"GET /* any", "GET /{a}/{b}/* read"}, []string{"GET /* public", "GET /{a}/{b}/* read"}, []string{"GET /*: any -> public"}},
 		{[]string{"GET /* any", "GET /{a}/{b}/* read"}, []string{"GET /* any", "GET /{a}/{b}/* write"}, []string{"GET /{a}/{b}/*: read -> write"}},
+		{[]string{"GET /* public"}, []string{"GET /* public", "GET /a/* read"}, []string{
+			"GET /a: public -> refused: some servers find the path on another route, for what is mounted at a path takes the path itself there", "GET /a/*: public -> read"}},
+		{[]string{"GET /* public", "GET /a/* public"}, []string{"GET /* any", "GET /a/* public"}, []string{"GET /*: public -> any"}},
 		{[]string{"GET /a public"}, []string{"GET /a never"}, []string{"GET /a: public -> never"}},
 		{[]string{"GET /a c|b a"}, []string{"GET /a a b|c"}, nil},
 		{[]string{"GET /a b c|a"}, []string{"GET /a b a|d"}, []string{"GET /a: a|c b -> a|d b"}},
