@@ -296,7 +296,7 @@ func overlap(a, b *pattern) (both pattern, ok bool) {
 // ScopeDifference is a scope that two catalogs declare differently.
 type ScopeDifference struct {
 	Name string `json:"name"`
-	Old  string `json:"old"` // what it implies; "not declared"
+	Old  string `json:"old"` // what it implies, and its aliases; "declared"; "not declared"
 	New  string `json:"new"`
 }
 
@@ -305,10 +305,14 @@ func DiffScopes(before, after *Catalog) (differences []ScopeDifference) {
 	describe := func(c *Catalog) map[string]string {
 		scopes := map[string]string{}
 		for _, s := range c.declared {
-			scopes[s.Name] = "declared"
+			var says []string
 			if len(s.Implies) > 0 {
-				scopes[s.Name] = "implies " + strings.Join(slices.Sorted(slices.Values(s.Implies)), " ")
+				says = append(says, "implies "+strings.Join(c.normalized(strings.Join(s.Implies, " ")), " "))
 			}
+			if len(s.Aliases) > 0 {
+				says = append(says, "alias "+strings.Join(slices.Sorted(slices.Values(s.Aliases)), " "))
+			}
+			scopes[s.Name] = cmp.Or(strings.Join(says, ", "), "declared")
 		}
 		return scopes
 	}

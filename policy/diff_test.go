@@ -103,3 +103,29 @@ func TestDiff(t *testing.T) {
 		t.Errorf("other places: %v", d)
 	}
 }
+
+func TestDiffScopes(t *testing.T) {
+	t.Parallel()
+	catalog := func(scopes ...Scope) *Catalog {
+		c, err := NewCatalog(scopes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	before := catalog(Scope{Name: "r", Aliases: []string{"read"}}, Scope{Name: "w", Implies: []string{"r", "x"}}, Scope{Name: "x"}, Scope{Name: "gone"})
+	for _, row := range []struct {
+		name  string
+		after *Catalog
+		want  []ScopeDifference
+	}{
+		{"written otherwise", catalog(Scope{Name: "gone"}, Scope{Name: "w", Implies: []string{"x", "read"}}, Scope{Name: "r", Description: "d", Aliases: []string{"read"}}, Scope{Name: "x"}), nil},
+		{"changed", catalog(Scope{Name: "r", Aliases: []string{"reed"}}, Scope{Name: "w", Implies: []string{"r"}}, Scope{Name: "x", Implies: []string{"*"}}), []ScopeDifference{
+			{"gone", "declared", "not declared"}, {"r", "alias read", "alias reed"}, {"w", "implies r x", "implies r"}, {"x", "declared", "implies *"},
+		}},
+	} {
+		if got := DiffScopes(before, row.after); !slices.Equal(got, row.want) {
+			t.Errorf("%s: %+v, want %+v", row.name, got, row.want)
+		}
+	}
+}
