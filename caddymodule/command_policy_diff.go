@@ -125,7 +125,10 @@ func diffConfigurations(before, after *configuration) (d configurationDiff, err 
 	d.Sites = []siteDiff{}
 	rest := slices.Clone(after.sites)
 	for _, s := range before.sites {
-		i := slices.IndexFunc(rest, func(t site) bool { return t.String() == s.String() })
+		i := slices.IndexFunc(rest, s.isWhere)
+		if i < 0 {
+			i = slices.IndexFunc(rest, func(t site) bool { return t.String() == s.String() })
+		}
 		// Where there is one site in each, it may have changed its name.
 		if i < 0 && len(before.sites) == 1 && len(rest) == 1 {
 			i = 0
@@ -137,7 +140,7 @@ func diffConfigurations(before, after *configuration) (d configurationDiff, err 
 		requests := append([]policy.Difference{}, policy.Diff(s.gate.policy, rest[i].gate.policy)...)
 		settings := diffSettings(s.settings(), rest[i].settings())
 		note := ""
-		if was := s.String(); was != rest[i].String() {
+		if was := s.String(); was != rest[i].String() && !s.isWhere(rest[i]) {
 			note = "the old configuration has it as " + was
 		}
 		d.Sites = append(d.Sites, siteDiff{Site: rest[i].String(), Note: note, Requests: requests, Settings: settings})
@@ -147,6 +150,12 @@ func diffConfigurations(before, after *configuration) (d configurationDiff, err 
 		d.Sites = append(d.Sites, onlyIn("new", s))
 	}
 	return d, nil
+}
+
+// isWhere reports whether two sites are on the same hosts and ports, whatever they are called
+// beside others.
+func (s site) isWhere(t site) bool {
+	return slices.Equal(s.Hosts, t.Hosts) && slices.Equal(s.Ports, t.Ports) && s.Failed == t.Failed
 }
 
 func onlyIn(which string, s site) siteDiff {

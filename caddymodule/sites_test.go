@@ -155,6 +155,8 @@ func TestDiffOfConfigurations(t *testing.T) {
 		{"a matcher", strings.Replace(before, "patgate {", "patgate /a* {", 1), `matcher: none -> {"path":["/a*"]}` + "\n1 difference, 0 changed scopes\n"},
 		{"a further site", before + strings.Replace(before, "a.test", "b.test", 1),
 			"b.test: only the new configuration has it\n1 difference, 0 changed scopes\n"},
+		{"a further port", strings.Replace(before, "a:b|c:d", "any", 1) + strings.Replace(before, "a.test", "a.test:81", 1),
+			"a.test on port 80\nGET /a: a:b|c:d -> any\na.test on port 81: only the new configuration has it\n2 differences, 0 changed scopes\n"},
 		{"another host", strings.Replace(before, "a.test", "b.test", 1),
 			"b.test: the old configuration has it as a.test\n1 difference, 0 changed scopes\n"},
 	} {
