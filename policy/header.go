@@ -157,7 +157,7 @@ func misleads(name string) bool {
 	case "X-Http-Method", "X-Method", "X-Original-Method", "X-Original-Http-Method", "X-Http-Verb", "X-Http-Verb-Override", "X-Tunneled-Method":
 		return true
 	// the URL
-	case "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url",
+	case "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url", "X-Waws-Unencoded-Url",
 		"X-Http-Destinationurl", "X-Http-Path-Override", "X-Path-Override", "X-Script-Name", "X-Ingress-Path", "X-Matched-Path", "X-Now-Route-Matches",
 		"X-Astro-Path", "X-Traversal-Path", "X-Vhm-Root",
 		"X-Invoke-Path", "X-Invoke-Query", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "Script-Name", "Path-Info":
