@@ -156,7 +156,7 @@ func (a *Account) AddGrant(ctx context.Context, id string, g token.Grant) (*toke
 			return "", store.ErrUnchanged
 		}
 		t.Grants = append(t.Grants, g)
-		return "", nil
+		return "", a.fits(t)
 	})
 }
 

@@ -35,6 +35,21 @@ func (a *Account) mayCreate(ctx context.Context, owner string, grants []token.Gr
 	return o.MaxTokens, a.registry.withinCeiling(o, grants)
 }
 
+// maxOwnSize is maxRecordSize for a token to which its owner gives grants: many lookups share
+// an answer of Redis, those of others' tokens too, and the cache counts tokens, not bytes.
+const maxOwnSize = 64 << 10
+
+// fits refuses a token with its grants that is larger than who asks may make it.
+func (a *Account) fits(t *token.Token) error {
+	if a.owner == nil {
+		return nil
+	}
+	if n := len(t.Encode(nil)); n > maxOwnSize {
+		return refuseField(ErrInvalid, "grant", "the token has %d bytes with all its grants, and at most %d are kept where its owner makes it: give it less, or make several, or ask the operator", n, maxOwnSize)
+	}
+	return nil
+}
+
 // Full reports whether the owner who asks has as many tokens as max_tokens allows, so
 // that Create is refused.
 func (a *Account) Full(ctx context.Context) (bool, error) {

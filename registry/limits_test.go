@@ -345,3 +345,35 @@ func TestFull(t *testing.T) {
 		equal(t, "full", full(), want)
 	}
 }
+
+// What an owner makes can't be so large that it delays what others ask the store for.
+func TestOwnersTokensAreSmall(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	spaces := func(from, n int) token.Grant {
+		g := grant("", "a:read", "*")
+		for i := range n {
+			g.Spaces = append(g.Spaces, fmt.Sprintf("%064d", from+i))
+		}
+		return g
+	}
+	d := newDesk()
+	alice := d.account(t, "alice", true)
+	tooMuch := []token.Grant{spaces(0, 600), spaces(1000, 600)}
+	made, _, err := alice.Create(ctx, NewToken{Name: "ci", Grants: tooMuch})
+	refused(t, err, ErrInvalid, "at most 65536")
+	if made, _, err = alice.Create(ctx, NewToken{Name: "ci", Grants: tooMuch[:1]}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = alice.AddGrant(ctx, made.ID, tooMuch[1])
+	refused(t, err, ErrInvalid, "at most 65536")
+
+	// The operator's may be larger, and their owner may do with them all that adds nothing.
+	large, _ := d.create(t, NewToken{Owner: "alice", Grants: tooMuch})
+	_, err = alice.Update(ctx, large.ID, Changes{Name: new("other")})
+	_, _, err2 := alice.Regenerate(ctx, large.ID, Renewal{})
+	_, err3 := alice.RemoveGrant(ctx, large.ID, 1, nil)
+	if err != nil || err2 != nil || err3 != nil {
+		t.Errorf("Update: %v, Regenerate: %v, RemoveGrant: %v, want all done", err, err2, err3)
+	}
+}

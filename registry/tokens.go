@@ -56,7 +56,7 @@ func (a *Account) Create(ctx context.Context, n NewToken) (t *token.Token, secre
 		CreatedAt: now, CreatedBy: a.by.Name, ExpiresAt: expires,
 		Hint: token.HintOf(r.rules.Prefix, secret), Digest: r.rules.Hasher.Digest(secret),
 	}
-	err = cmp.Or(valid(t), noSecret("name", t.Name), noSecret("description", t.Description), noSecret("owner", t.Owner))
+	err = cmp.Or(valid(t), a.fits(t), noSecret("name", t.Name), noSecret("description", t.Description), noSecret("owner", t.Owner))
 	if err != nil {
 		return nil, "", err
 	}
