@@ -55,5 +55,8 @@ func validOwnerID(id string) error {
 	if id != "" && !visible(id) {
 		return fieldError("owner", "an id of which nothing can be seen")
 	}
+	if id == "/" {
+		return fieldError("owner", "/ alone can't be in the path of the management API, not even encoded")
+	}
 	return nil
 }

@@ -57,6 +57,7 @@ func TestValidate(t *testing.T) {
 		{"a name of fillers", func(t *Token) { t.Name = "\u3164\u115f\u2800\u034f\ufe0f" }, "name: a token needs one"},
 		{"names of all kinds", func(t *Token) { t.Name, t.Owner = "\u200bд\ufe0f", "→" }, ""},
 		{"a name that is a symbol", func(t *Token) { t.Name = "🔑" }, ""},
+		{"an owner whom no path can name", func(t *Token) { t.Owner = "/" }, "owner: / alone can't be in the path"},
 		{"an owner of whom nothing is seen", func(t *Token) { t.Owner = " \u200b" }, "owner: an id of which nothing can be seen"},
 		{"a long name", func(t *Token) { t.Name = strings.Repeat("n", 201) }, "name: 201 bytes"},
 		{"a line break in the name", func(t *Token) { t.Name = "a\nb" }, "name: contains a control"},
