@@ -60,16 +60,17 @@ token may do is in its record alone. Exit status 1 says that something is left.`
 
 // problemsLeft says that there are problems that weren't mended, if there are.
 func problemsLeft(problems []store.Problem, repair bool) error {
-	left := 0
+	left, mendable := 0, false
 	for _, p := range problems {
 		if !p.Mended {
 			left++
+			mendable = mendable || p.Mendable
 		}
 	}
 	switch {
 	case left == 0:
 		return nil
-	case repair:
+	case repair || !mendable:
 		return fmt.Errorf("%s left, which --repair can't mend", counted(left, "problem"))
 	}
 	return fmt.Errorf("%s left; --repair mends what can be", counted(left, "problem"))

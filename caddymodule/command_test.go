@@ -347,9 +347,10 @@ func TestStoreCheckLeavesSomething(t *testing.T) {
 		left           string // what it fails with
 	}{
 		{`[]`, "0 problems, 0 mended\n", true, ""},
-		{`[{"text":"a","mended":true}]`, "mended: a\n1 problem, 1 mended\n", true, ""},
-		{`[{"text":"a","mended":true},{"text":"b","mended":false}]`, "mended: a\nfound: b\n2 problems, 1 mended\n", true, "1 problem left, which --repair can't mend"},
-		{`[{"text":"a","mended":false},{"text":"b","mended":false}]`, "found: a\nfound: b\n2 problems, 0 mended\n", false, "2 problems left; --repair mends what can be"},
+		{`[{"text":"a","mended":true,"mendable":true}]`, "mended: a\n1 problem, 1 mended\n", true, ""},
+		{`[{"text":"a","mended":true,"mendable":true},{"text":"b","mended":false,"mendable":false}]`, "mended: a\nfound: b\n2 problems, 1 mended\n", true, "1 problem left, which --repair can't mend"},
+		{`[{"text":"a","mended":false,"mendable":false},{"text":"b","mended":false,"mendable":true}]`, "found: a\nfound: b\n2 problems, 0 mended\n", false, "2 problems left; --repair mends what can be"},
+		{`[{"text":"a","mended":false,"mendable":false},{"text":"b","mended":false,"mendable":false}]`, "found: a\nfound: b\n2 problems, 0 mended\n", false, "2 problems left, which --repair can't mend"},
 	} {
 		answer := `{"problems":` + test.problems + "}\n"
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

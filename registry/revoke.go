@@ -59,7 +59,7 @@ func (r *Registry) confirm(ctx context.Context) error {
 		return nil
 	}
 	if err := s.Confirm(ctx); err != nil {
-		return fmt.Errorf("finding nothing to do: %w", err)
+		return fmt.Errorf("making sure that there is nothing to end: %w", err)
 	}
 	return nil
 }

@@ -185,6 +185,8 @@ type Snapshotter interface {
 type Problem struct {
 	Text   string `json:"text"`
 	Mended bool   `json:"mended"`
+	// Mendable is whether a repair can mend it, so that people need not.
+	Mendable bool `json:"mendable"`
 }
 
 // Status describes a store.

@@ -170,7 +170,7 @@ func (c *checking) uses(tx tx) {
 		}
 		if text != "" {
 			c.dropped = append(c.dropped, bytes.Clone(id))
-			c.found(store.Problem{Text: text, Mended: c.repair})
+			c.found(store.Problem{Text: text, Mended: c.repair, Mendable: true})
 		}
 	})
 }

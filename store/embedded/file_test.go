@@ -114,7 +114,7 @@ func TestFileIsElsewhere(t *testing.T) {
 		if _, err := s.Find(t.Context(), newToken("a").Digest); err != nil {
 			t.Errorf("%s: Find: %v, want the token", name, err)
 		}
-		if problems, err := s.Check(t.Context(), true); err != nil || len(problems) != 1 || problems[0].Mended || !strings.Contains(problems[0].Text, "has been "+name) {
+		if problems, err := s.Check(t.Context(), true); err != nil || len(problems) != 1 || problems[0].Mendable || !strings.Contains(problems[0].Text, "has been "+name) {
 			t.Errorf("%s: Check: %v, %v, want it said", name, problems, err)
 		}
 		var backup bytes.Buffer

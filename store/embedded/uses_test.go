@@ -44,7 +44,7 @@ func TestDamagedUse(t *testing.T) {
 		}
 	}
 	damage()
-	for _, want := range []string{`[{token "a": its last use is damaged true}]`, "[]"} {
+	for _, want := range []string{`[{token "a": its last use is damaged true true}]`, "[]"} {
 		if problems, err := s.Check(ctx, true); err != nil || fmt.Sprint(problems) != want {
 			t.Errorf("Check: %v, %v, want %s", problems, err, want)
 		}

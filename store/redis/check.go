@@ -67,7 +67,7 @@ func each[T comparable](ctx context.Context, c *check, all []T, find func(contex
 }
 
 func (c *check) found(ctx context.Context, f finding) {
-	p := store.Problem{Text: f.text}
+	p := store.Problem{Text: f.text, Mendable: f.mend != nil}
 	if c.repair && f.mend != nil {
 		if err := f.mend(ctx); err != nil {
 			p.Text += fmt.Sprintf(" (mending it: %v)", err)

@@ -91,7 +91,7 @@ func TestCheck(t *testing.T) {
 						t.Fatalf("Check = %+v, %v, want %q", problems, err, c.want)
 					}
 					for i, p := range problems {
-						if !strings.Contains(p.Text, c.want[i]) || p.Mended != repair {
+						if !strings.Contains(p.Text, c.want[i]) || p.Mended != repair || !p.Mendable {
 							t.Errorf("Check(repair %v) = %+v, want %q", repair, p, c.want[i])
 						}
 					}
@@ -156,7 +156,7 @@ func TestOwnerIsLost(t *testing.T) {
 			t.Errorf("Owners = %v, %v, want %v for who was disabled", owners, err, errLost)
 		}
 		problems, err := s.Check(t.Context(), true)
-		if err != nil || len(problems) != 1 || problems[0].Mended || !strings.Contains(problems[0].Text, `lost the record of owner "disabled"`) || !strings.HasSuffix(problems[0].Text, "disabled anew, and then limited and enabled, or deleted") {
+		if err != nil || len(problems) != 1 || problems[0].Mendable || !strings.Contains(problems[0].Text, `lost the record of owner "disabled"`) || !strings.HasSuffix(problems[0].Text, "disabled anew, and then limited and enabled, or deleted") {
 			t.Errorf("Check = %+v, %v, want that the record is lost", problems, err)
 		}
 		if err := set("disabled", true); !errors.Is(err, errLost) {
