@@ -46,8 +46,7 @@ token may do is in its record alone. Exit status 1 says that something is left.`
 	}
 	repair := cmd.Flags().Bool("repair", false, "mend what is found")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
-		begun := time.Now()
-		checked := showProgress(cmd.ErrOrStderr(), func() string { return fmt.Sprintf("checking, %s so far", time.Since(begun).Round(time.Second)) })
+		checked := showChecking(cmd.ErrOrStderr())
 		var r checkResult
 		err := a.call(a.ctx(), http.MethodPost, apiPath("store", "check"), storeCheck{*repair}, &r)
 		checked()
@@ -56,6 +55,12 @@ token may do is in its record alone. Exit status 1 says that something is left.`
 		}
 		return cmp.Or(printAnswer(cmd, a.json, r, printProblems), problemsLeft(r.Problems, *repair))
 	})
+}
+
+// showChecking is showProgress of a check.
+func showChecking(w io.Writer) (stop func()) {
+	begun := time.Now()
+	return showProgress(w, func() string { return fmt.Sprintf("checking, %s so far", time.Since(begun).Round(time.Second)) })
 }
 
 // problemsLeft says that there are problems that weren't mended, if there are.
@@ -145,7 +150,10 @@ func (a *asking) backUp(file string) (status store.Status, err error) {
 	if err != nil {
 		return status, fmt.Errorf("making the backup: %w", err)
 	}
-	if status, err = lookOver(a.ctx(), to.Name()); err != nil {
+	checked := showChecking(a.cmd.ErrOrStderr())
+	status, err = lookOver(a.ctx(), to.Name())
+	checked()
+	if err != nil {
 		return status, err
 	}
 	if err := give(to, file, os.Link); err != nil {
@@ -297,6 +305,9 @@ func copyStore(ctx context.Context, source, target source, w io.Writer) (copied 
 	defer func() { err = errors.Join(err, to.Close()) }()
 	var far atomic.Int64
 	defer showProgress(w, func() string { return fmt.Sprintf("%d records", far.Load()) })()
+	if s, ok := from.(*embedded.Store); ok {
+		s.Preload(ctx)
+	}
 	copied, err = store.Copy(ctx, from, to, func(records int) { far.Store(int64(records)) })
 	return copied, howFar(ctx, err, "after %s", counted(int(far.Load()), "record"))
 }

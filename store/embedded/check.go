@@ -23,6 +23,7 @@ func (s *Store) Check(ctx context.Context, repair bool) ([]store.Problem, error)
 	if err := s.Reach(ctx); err != nil {
 		c.wrong("%v", err)
 	}
+	s.Preload(ctx)
 	err := s.view(ctx, func(tx tx) error {
 		c.records(tx)
 		c.uses(tx)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 )
@@ -46,6 +47,13 @@ func (s *Store) copy(ctx context.Context, w io.Writer) error {
 		_, err := tx.b.WriteTo(untilDone{ctx, w})
 		return err
 	})
+}
+
+// Preload reads the file from its beginning to its end, for whoever is about to read all of
+// it: bbolt has the system read nothing ahead, so that of a file that isn't in memory each
+// page would be waited for. What can't be read, that reader says.
+func (s *Store) Preload(ctx context.Context) {
+	io.Copy(untilDone{ctx, io.Discard}, io.NewSectionReader(s.file, 0, math.MaxInt64))
 }
 
 // untilDone writes to w until ctx ends.
