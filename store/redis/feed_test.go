@@ -302,6 +302,13 @@ func TestServerIsEmptied(t *testing.T) {
 	if _, err := s.Find(t.Context(), digest("a")); !errors.Is(err, errLost) || !strings.Contains(err.Error(), "import the token again") {
 		t.Errorf("Find: %v, want %v, and that it is to be imported", err, errLost)
 	}
+	if err := s.Reach(t.Context()); err == nil || !strings.Contains(err.Error(), "import the token again") {
+		t.Errorf("Reach: %v, want that something is lost", err)
+	}
+	s.stats.lostLast.Load().at = time.Now().Add(-lossShown)
+	if err := s.Reach(t.Context()); err != nil {
+		t.Errorf("Reach, when nobody has asked for what is lost for %s: %v", lossShown, err)
+	}
 	create(t, s, newToken("a"))
 	if _, err := s.Find(t.Context(), digest("a")); err != nil {
 		t.Errorf("a token that was imported again: %v", err)

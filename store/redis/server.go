@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -45,20 +46,21 @@ func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, serv
 }
 
 // Reach implements store.Store. A Cluster may go on without one of its masters
-// (cluster-require-full-coverage no), and a user may have too few rights.
+// (cluster-require-full-coverage no), a user may have too few rights, and Redis may have
+// lost what is asked for.
 func (s *Store) Reach(ctx context.Context) error {
 	if missing := s.missed.Load(); missing != nil {
 		return missing
 	}
 	if s.cluster == nil { // a single server is heard, or it isn't there
-		return s.usable(ctx)
+		return cmp.Or(s.usable(ctx), s.stats.lost())
 	}
-	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+	return cmp.Or(s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
 		if err := server.Ping(ctx).Err(); err != nil {
 			return fmt.Errorf("%s doesn't answer: %w", server.Options().Addr, err)
 		}
 		return nil
-	})
+	}), s.stats.lost())
 }
 
 // infoField returns a field of INFO, or "".
