@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -16,28 +15,7 @@ import (
 )
 
 func init() {
-	httpcaddyfile.RegisterDirective("patgate", parseRoute)
-	httpcaddyfile.RegisterDirectiveOrder("patgate", httpcaddyfile.Before, "basic_auth")
-}
-
-// parseRoute reads the directive as other handlers' are read, with the matcher behind it.
-// Where Caddy makes of a named route a single one without matchers, it keeps only the
-// first handler, and a gate behind another directive would be lost: there, it gets a set
-// of no matchers, which matches everything and keeps its route apart.
-func parseRoute(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	helper.Next() // the directive
-	matchers, err := helper.ExtractMatcherSet()
-	if err != nil {
-		return nil, err
-	}
-	if matchers == nil && helper.IsNamedRoute() {
-		matchers = caddy.ModuleMap{}
-	}
-	h, err := parseDirective(helper)
-	if err != nil {
-		return nil, err
-	}
-	return helper.NewRoute(matchers, h), nil
+	registerHandler("patgate", httpcaddyfile.Before, "basic_auth", parseDirective)
 }
 
 // parseDirective sets up the gate of a site. Syntax:

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -20,9 +21,32 @@ type directive interface {
 }
 
 func register(name string, position httpcaddyfile.Positional, other string, empty func() directive) {
-	httpcaddyfile.RegisterHandlerDirective(name, func(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	registerHandler(name, position, other, func(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		h := empty()
 		return h, h.UnmarshalCaddyfile(helper.Dispenser)
+	})
+}
+
+// registerHandler registers a directive as Caddy registers those of other handlers, with
+// the matcher behind its name. Where Caddy makes of a named route a single one without
+// matchers, it keeps only the first handler, and a gate behind another directive would be
+// lost: there, the directive gets a set of no matchers, which matches everything and keeps
+// its route apart.
+func registerHandler(name string, position httpcaddyfile.Positional, other string, parse httpcaddyfile.UnmarshalHandlerFunc) {
+	httpcaddyfile.RegisterDirective(name, func(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+		helper.Next() // the directive
+		matchers, err := helper.ExtractMatcherSet()
+		if err != nil {
+			return nil, err
+		}
+		if matchers == nil && helper.IsNamedRoute() {
+			matchers = caddy.ModuleMap{}
+		}
+		h, err := parse(helper)
+		if err != nil {
+			return nil, err
+		}
+		return helper.NewRoute(matchers, h), nil
 	})
 	httpcaddyfile.RegisterDirectiveOrder(name, position, other)
 }
