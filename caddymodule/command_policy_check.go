@@ -115,8 +115,10 @@ func unreadable(err error) *findings {
 	return f
 }
 
-// place finds file:line in what Caddy says of a Caddyfile: before the mistake, or behind it.
-var place = regexp.MustCompile(`^(?:parsing caddyfile tokens for '\w+': )?([^\s:]+:\d+): |, at ([^\s:]+:\d+)(?: import chain: .*)?$`)
+// place finds file:line in what is said of a configuration: before the mistake, or behind it.
+// Where blocks are within others, each adds its own place behind that of the mistake.
+var place = regexp.MustCompile(`^(?:parsing caddyfile tokens for '[^']+': |reading configuration: )*((?:[A-Za-z]:)?[^:]+:\d+): ` +
+	`|, at ((?:[A-Za-z]:)?[^:,]+:\d+)(?:, at | import chain|$)`)
 
 // print prints what was found. That there are errors is one, too.
 func (f *findings) print(cmd *cobra.Command, asJSON bool) error {

@@ -318,10 +318,16 @@ func TestCheckOfWhatCantBeRead(t *testing.T) {
 	for text, want := range map[string][]finding{
 		"http://a.test {\n\tpatgate {\n\t\trouet GET /x\n\t}\n}\n":                     {{"FILE:3", warnUnreadable}},
 		"http://a.test {\n\tpatgate {\n\t\troute GET a x\n\t\troute GET b x\n\t}\n}\n": {{"FILE:3", warnUnreadable}, {"FILE:4", warnUnreadable}},
+		// Of blocks within others, and of what is imported, the place of the mistake itself.
+		"http://a.test {\n\thandle {\n\t\troute {\n\t\t\tpatgate {\n\t\t\t\trouet GET /x\n\t\t\t}\n\t\t}\n\t}\n}\n": {{"FILE:5", warnUnreadable}},
+		"http://a.test {\n\thandle {\n\t\tpatgate {\n\t\t\troute GET a x\n\t\t\troute GET b x\n\t\t}\n\t}\n}\n":     {{"FILE:4", warnUnreadable}, {"FILE:5", warnUnreadable}},
+		"(gate) {\n\tpatgate {\n\t\trouet GET /x\n\t}\n}\nhttp://a.test {\n\timport gate\n}\n":                      {{"FILE:3", warnUnreadable}},
+		"(gate) {\n\tpatgate {\n\t\trouet GET /x\n\t}\n}\nhttp://a.test {\n\thandle {\n\t\timport gate\n\t}\n}\n":   {{"FILE:3", warnUnreadable}},
 		"http://a.test {\n": {{"FILE:1", warnUnreadable}},
+		"{\n\"apps\": {":    {{"FILE:2", warnUnreadable}},
 		`{"apps":{"http":{"servers":{"x":{"routes":[{"handle":[{"handler":"patgate","default":"x"}]}]}}}}}`: {{"", warnUnreadable}},
 	} {
-		caddyfile := writeFile(t, "Caddyfile", text)
+		caddyfile := writeFile(t, "Caddy file", text)
 		for i := range want {
 			want[i].At = strings.Replace(want[i].At, "FILE", caddyfile, 1)
 		}
