@@ -264,7 +264,7 @@ func samples(before, after *Policy) (all []sample) {
 		for _, r := range p.routes {
 			if above := r.pattern; above.tail {
 				above.tail = false
-				addAs(above, true)
+				addAs(above, len(above.segments) > 0) // / is below nothing that tells of it
 			}
 		}
 	}

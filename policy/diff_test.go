@@ -82,6 +82,17 @@ func TestDiff(t *testing.T) {
 			t.Errorf("%+v: %q", row, got)
 		}
 	}
+	// / is above /*, and isn't on it: no other path tells what it is answered.
+	root := func(c Config, pattern, require string) *Policy {
+		c.Routes = append(c.Routes, RouteConfig{Methods: []string{"POST"}, Pattern: pattern, Require: require})
+		return compile(t, c)
+	}
+	of := Config{Default: "any", Routes: []RouteConfig{{Methods: []string{"*"}, Pattern: "/*", Require: "never"}}}
+	if d := Diff(root(of, "/*?k=1", "public"), root(Config{}, "/*", "read")); !slices.ContainsFunc(d, func(d Difference) bool {
+		return d.Pattern == "/?k=1" && d.Old == "any" && d.New == "no route" && slices.Equal(d.Methods, []string{"POST"})
+	}) {
+		t.Errorf("what is at / with a query: %v", d)
+	}
 	before, after := compile(t, Config{}), compile(t, Config{Default: "public"})
 	if d := Diff(before, after); len(d) == 0 || d[len(d)-1].New != "public" {
 		t.Errorf("a default that changes: %v", d)
