@@ -186,8 +186,8 @@ const (
 	// maxValues is how many bytes of values firstValues reads, about: no more than a
 	// network brings in the time that commands are allowed.
 	maxValues = 4 << 20
-	// shortValue is more than almost every value has. A thousand times as many bytes are
-	// allowed, and a few that are so long are not to keep others from being read.
+	// shortValue is more than almost every value has, and a step of them is no more than
+	// maxValues: those that are longer don't keep the others from being read together.
 	shortValue = maxValues / step
 )
 
