@@ -142,7 +142,7 @@ func (c *challenges) forReason(o *outcome, places []policy.Credential) []string 
 	if bearer == "" {
 		return nil
 	}
-	all := []string{bearer}
+	all := append(make([]string, 0, 1+len(c.schemes)), bearer)
 	if o.reason.Status() != http.StatusUnauthorized {
 		return all
 	}
