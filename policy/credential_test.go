@@ -179,7 +179,7 @@ func TestTokenAsUserName(t *testing.T) {
 		pair    string
 		refused bool
 	}{
-		{b + ":" + a, true}, {b + ":S", true},
+		{b + ":" + a, true}, {b + ":S", true}, {a + ":", true}, {a, true},
 		{a + ":" + a, false}, {"u:" + a, false}, {":" + a, false}, {"pat_smith:" + a, false}, {b[:len(b)-1] + ":" + a, false}, {token.NewSecret("other") + ":" + a, false},
 	} {
 		m := p.matched(request("GET /x", "Authorization: "+basic(c.pair)))

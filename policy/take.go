@@ -60,7 +60,7 @@ func (m *Match) secretAt(c *Credential) (secret, why string) {
 	}
 	if secret, why = a.secret(c); c.Kind == Basic && secret != "" {
 		if user, _ := basicPair(a.rest); user != secret && m.policy.IsToken(user) {
-			why = "the Basic credentials have a token as user name, and something else as password" // some APIs take the former
+			why = "the Basic credentials have a token as user name, and not the same as password" // some APIs take the former
 		}
 	}
 	return secret, why
@@ -131,13 +131,17 @@ func (a *authorization) secret(c *Credential) (secret, why string) {
 	return secret, why
 }
 
-// basicPair returns what Basic credentials are made of (RFC 7617 section 2).
+// basicPair returns what Basic credentials are made of (RFC 7617 section 2), noSecret for a
+// password that is empty or can't be read.
 func basicPair(encoded string) (user, password string) {
 	pair, err := base64.StdEncoding.DecodeString(encoded)
-	if user, password, _ = strings.Cut(string(pair), ":"); err == nil && password != "" {
-		return user, password
+	if err != nil {
+		return "", noSecret
 	}
-	return "", noSecret
+	if user, password, _ = strings.Cut(string(pair), ":"); password == "" {
+		password = noSecret
+	}
+	return user, password
 }
 
 // cookie returns the value of the cookie with this name, without quotes, "" if
