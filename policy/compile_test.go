@@ -40,7 +40,7 @@ func TestMistakes(t *testing.T) {
 		{"let_through and token", Config{LetThrough: []string{"scheme BEARER"}, Routes: routes("GET /x any")}, "Caddyfile:1: let_through scheme BEARER: tokens are taken from there"},
 		{"token_from", Config{Settings: Settings{TokenFrom: []string{"beerer"}}}, `token_from "beerer": want one of bearer, bare, basic, scheme <word>, header <name>, query <name> or cookie <name>`},
 		{"token_from twice", Config{Settings: Settings{TokenFrom: []string{"bearer", "scheme Bearer"}}}, "token_from scheme Bearer: stands twice"},
-		{"token_from folding", Config{Settings: Settings{TokenFrom: []string{"query token", "query Token"}}}, "token_from query Token: stands twice"},
+		{"token_from folding", Config{Settings: Settings{TokenFrom: []string{"query token", "query Token"}}}, "token_from query Token: stands twice: servers take it for query token"},
 		{"token_from of a route", settings(Settings{TokenFrom: []string{"header A_B"}}), `Caddyfile:7: token_from "header A_B": want a header's name of letters, digits and hyphens`},
 
 		{"a route without a place", Config{Routes: []RouteConfig{{Methods: []string{"GET", "PUT"}, Pattern: "/x", Require: "a:*"}}}, `route GET,PUT /x: requirement "a:*"`},

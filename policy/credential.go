@@ -97,7 +97,10 @@ func parseCredentials(texts []string) ([]Credential, error) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(credentials, c.SameAs) {
+		switch i := slices.IndexFunc(credentials, c.SameAs); {
+		case i >= 0 && credentials[i] != c:
+			return nil, fmt.Errorf("token_from %s: stands twice: servers take it for %s; write one of them", c, credentials[i])
+		case i >= 0:
 			return nil, fmt.Errorf("token_from %s: stands twice", c)
 		}
 		credentials = append(credentials, c)
