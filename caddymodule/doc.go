@@ -12,6 +12,7 @@
 //	reject.go       how a request is turned away
 //	errorroutes.go  whether error routes turn it away instead, and what they serve
 //	discreet.go     answers to requests with a token in the URL
+//	sessions.go     cookies in answers that would stand in for the token
 //	preflight.go    answers to CORS preflights
 //	headwriter.go   what of an answer is changed before it is sent
 //	authorize.go    the gate of another proxy

@@ -45,6 +45,7 @@ type Handler struct {
 	signed       *identitySigner // nil: not signed
 	remove       []string        // headers that only the gate may send, or that stand for one that is judged
 	inQuery      *mask.Mask      // what tokens in queries look like; nil: none are taken from there
+	sessions     sessions        // that stand in for a token
 	unknownUntil time.Time
 	fastCGI      bool // a FastCGI proxy may be behind the gate, which tells programs the URL as it was sent, also after a rewrite
 	challenges   challenges
@@ -70,7 +71,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		ctx.Logger().Warn("report mode: requests that would be rejected are forwarded", zap.String("gate", h.At), zap.Int("routes", n))
 	}
 	h.policy.Prefix = h.app.rules.Prefix
-	h.challenges = makeChallenges(h.policy)
+	h.challenges, h.sessions = makeChallenges(h.policy), h.policy.LetThroughCookies()
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keepConn(server)
 		refuseEarlyData(server)
@@ -146,7 +147,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.reject(w, r, &m, o, retryAfter)
 	}
 	o.preflight, o.secrets = m.Preflight, h.shown(query, m.Secret)
-	o.stream.route, o.watched = m.Route, o.subject != nil && o.reason == policy.Forward && h.StreamCheck != "off" && !m.Reports()
+	o.opened = o.subject != nil && o.reason == policy.Forward && !m.Reports()
+	o.stream.route, o.watched = m.Route, o.opened && h.StreamCheck != "off"
 	if o.reported {
 		reported[o.reason].Inc()
 		h.app.hub.report.add(o, &m, r.Method, r.URL.EscapedPath())
@@ -187,6 +189,9 @@ func (o *outcome) guard(w http.ResponseWriter, r *http.Request) (http.ResponseWr
 	}
 	if len(o.secrets) > 0 {
 		w = newHeadWriter(w, (&discreet{r, o.secrets}).clean)
+	}
+	if o.opened && len(o.gate.sessions) > 0 {
+		w = newHeadWriter(w, o.gate.sessions.withhold)
 	}
 	if o.watched {
 		w, r = o.follow(w, r)

@@ -28,6 +28,7 @@ type outcome struct {
 	unknown  bool // forwarded although it has a token that nobody knows
 	closes   bool // its connection ends with the rejection: see drain
 
+	opened    bool // its token has opened its route, which isn't in report mode
 	preflight bool // it was forwarded as a CORS preflight, and gets no body
 	watched   bool // it is cut when its token ends
 	guarded   bool // what goes around the answer and the request is in place: see guard

@@ -58,6 +58,16 @@ func (p *Policy) Credentials() []Credential { return p.credentials }
 // LetsThrough reports whether the credential at a place is let through (let_through).
 func (p *Policy) LetsThrough(c Credential) bool { return slices.ContainsFunc(p.letThrough, c.SameAs) }
 
+// LetThroughCookies returns the names of the cookies that are let through.
+func (p *Policy) LetThroughCookies() (names []string) {
+	for _, c := range p.letThrough {
+		if c.Kind == Cookie {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
 // JudgedHeaders returns the headers in which routes find tokens, spaces and resources,
 // or other credentials of the API.
 func (p *Policy) JudgedHeaders() (names []string) {

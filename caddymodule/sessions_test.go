@@ -1,0 +1,61 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// An API opens sessions for whoever the gate says is asking. None reaches a client that
+// has a token: with one it would need none any more.
+func TestTokensMakeNoSessions(t *testing.T) {
+	all := []string{"session=s; Path=/; HttpOnly", "theme=dark", " session =s", "session2=x", "session"}
+	ctx, servers := provisioned(t, fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"one": {
+		"listen": ["127.0.0.1:1"], "automatic_https": {"disable": true}, "routes": [{"handle": [
+		{"handler": "patgate", "let_through": ["cookie session", "header X-Session"], "routes": [
+			{"methods": ["GET"], "pattern": "/read", "require": "stories:read"},
+			{"methods": ["GET"], "pattern": "/either", "require": "stories:read", "optional": true},
+			{"methods": ["GET"], "pattern": "/tried", "require": "stories:read", "mode": "report"},
+			{"methods": ["GET"], "pattern": "/open", "require": "public"}]},
+		{"handler": "static_response", "headers": {"Set-Cookie": ["%s", "%s", "%s", "%s", "%s"]}}]}]}}}}}`,
+		filepath.Join(t.TempDir(), "tokens.db"), all[0], all[1], all[2], all[3], all[4]))
+	app, err := ctx.App("patgate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gated{app: app.(*App), server: servers["one"]}
+	if err := g.app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer g.app.Cleanup()
+	bearer := "Bearer " + g.create(t)
+	for _, row := range []struct {
+		path, authorization, cookie string
+		withheld                    bool
+	}{
+		{"/read", bearer, "", true},
+		{"/read", bearer, "session=other", true},
+		{"/read", "", "session=own", false},
+		{"/either", bearer, "", true},
+		{"/either", "", "", false},
+		{"/tried", bearer, "", false},
+		{"/open", bearer, "", false},
+	} {
+		want := all
+		if row.withheld {
+			want = []string{all[1], all[3]}
+		}
+		w, r := httptest.NewRecorder(), arrived(httptest.NewRequest("GET", row.path, nil))
+		for name, value := range map[string]string{"Authorization": row.authorization, "Cookie": row.cookie} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		g.server.ServeHTTP(w, r)
+		if got := w.Header()["Set-Cookie"]; w.Code != 200 || !slices.Equal(got, want) {
+			t.Errorf("GET %s, Authorization %t, Cookie %q: %d with %q, want %q", row.path, row.authorization != "", row.cookie, w.Code, got, want)
+		}
+	}
+}
