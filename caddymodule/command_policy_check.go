@@ -29,7 +29,7 @@ written, or that is public; scopes of the catalog that no route asks for, and,
 without a catalog, scopes that look like others, or like never and public, mistyped;
 methods that look like registered ones, mistyped, or like a word for all;
 segments that differ only in case; literals like :id, which other routers take for
-parameters; tokens taken from URLs; sites whose signed identities nothing tells
+parameters; tokens taken from URLs; access logs that show tokens in clear; sites whose signed identities nothing tells
 apart; a label of the host as space or resource on a site for every host; a time
 until which unknown tokens were forwarded, and that is over.
 

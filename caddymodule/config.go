@@ -24,7 +24,8 @@ import (
 type configuration struct {
 	app     *App
 	servers []*caddyroutes.Server
-	sites   []site // of all of them
+	sites   []site                      // of all of them
+	logs    map[string]*caddy.CustomLog // by their names
 }
 
 // readConfiguration reads a Caddyfile, or another configuration file with the
@@ -54,7 +55,8 @@ func readConfiguration(name, adapter string, stdin io.Reader) (*configuration, e
 // parseConfiguration reads what concerns patgate out of Caddy's JSON.
 func parseConfiguration(body []byte) (*configuration, error) {
 	var config struct {
-		Apps struct {
+		Logging caddy.Logging `json:"logging"`
+		Apps    struct {
 			Patgate json.RawMessage `json:"patgate"`
 			HTTP    struct {
 				Servers map[string]caddyroutes.Server `json:"servers"`
@@ -64,7 +66,7 @@ func parseConfiguration(body []byte) (*configuration, error) {
 	if err := json.Unmarshal(caddy.RemoveMetaFields(body), &config); err != nil { // "@id" may stand everywhere
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
-	c := &configuration{app: newApp()}
+	c := &configuration{app: newApp(), logs: config.Logging.Logs}
 	if len(config.Apps.Patgate) > 0 {
 		if err := caddy.StrictUnmarshalJSON(config.Apps.Patgate, c.app); err != nil {
 			return nil, fmt.Errorf("reading the patgate app: %w", err)
@@ -174,6 +176,7 @@ const (
 	warnAnyHost  = "label_of_any_host"
 	warnPlain    = "plain_secret"
 	warnOver     = "unknown_token_over"
+	warnInClear  = "token_in_log"
 
 	warnUnreadable = "unreadable" // an error: the configuration can't be read, and nothing in it was checked
 )
@@ -197,6 +200,7 @@ func (c *configuration) check() (warnings []policy.Warning) {
 			warn(s.gate.At, warnOver, "unknown_token forward until "+s.gate.UnknownTokenUntil+": that time is over, and unknown tokens are rejected")
 		}
 	}
+	c.checkLogs(warn)
 	warnings = append(warnings, caddyroutes.Check(c.servers)...)
 	var first *site
 	for i, s := range c.sites {

@@ -102,6 +102,47 @@ func TestCheckConfiguration(t *testing.T) {
 	}
 }
 
+// policy check warns of the access logs of a site that show what its gate takes tokens
+// from.
+func TestCheckLogs(t *testing.T) {
+	const site, global, more = "the log of this site", "the global option log, for", "the global option log more"
+	const masked, query = "log {\nformat patgate\n}", "token_from query key"
+	for _, row := range []struct{ options, log, from, others, want string }{
+		{"", "log", query, "", global},
+		{"", "log", "token_from header X-Key", "", global},
+		{"", "log", "token_from cookie key", "", ""},
+		{"servers {\nlog_credentials\n}", "log", "token_from cookie key", "", global},
+		{"", "", query, "", ""},
+		{"", masked, query, "", ""},
+		{masked, "log", query, "", ""},
+		{masked, "log {\noutput stdout\n}", query, "", site},
+		{masked, "log {\noutput discard\n}", query, "", ""},
+		{"", "log {\noutput discard\n}", query, "", ""},
+		{masked, masked + "\nlog another {\nformat json\n}", query, "", site},
+		{masked, "log {\nformat append {\nwrap patgate\nx y\n}\n}", query, "", site}, // as at start
+		{masked + "\nlog more {\nformat json\n}", "log", query, "", more},
+		{masked + "\nlog more {\nformat json\ninclude http.log.access.log0\n}", "log", query, "", ""},
+		{masked + "\nlog more {\nformat json\nexclude http.log\n}", "log", query, "", ""},
+		{masked + "\nlog more {\nformat json\nexclude *\n}", "log", query, "", ""},
+		{masked + "\nlog more {\nformat json\ninclude http\nexclude http.log\n}", "log", query, "", ""},
+		{masked + "\nlog more {\nformat json\ninclude http.log.access\nexclude http.log\n}", "log", query, "", more},
+		{masked, "log", query, "http://b.test {\nlog {\nformat json\n}\n}", ""}, // it has other requests
+		{"", "", query, "http://b.test {\nlog\n}", ""},
+		{masked, "log", query, "http://*.test {\nlog {\nformat json\n}\n}", ""},
+		{masked, "", query, "http://*.test {\nlog {\nformat json\n}\n}", site},
+		{masked, "", query, "http:// {\nlog {\nformat json\n}\n}", ""},
+	} {
+		text := "{\n" + row.options + "\n}\n" + row.others + "\nhttp://a.test {\n" + row.log + "\npatgate {\ndefault deny\n" + row.from + "\nroute GET /a any\n}\n}\n"
+		file := writeFile(t, "Caddyfile", text)
+		line := 1 + strings.Count(text[:strings.Index(text, "patgate {\ndefault")], "\n")
+		got, stderr, err := runPolicy(t, "check", "--config", file)
+		want := fmt.Sprintf("%s:%d: warning: access logs show tokens in clear (%s): write format patgate in %s", file, line, row.from, row.want)
+		if err != nil || strings.Contains(got, "in clear") != (row.want != "") || row.want != "" && !strings.Contains(got, want) {
+			t.Errorf("%s: %v %s\n%swant %s", text, err, stderr, got, row.want)
+		}
+	}
+}
+
 // Of what operators begin with, nothing is warned of that stands beside gates.
 func TestCheckExamples(t *testing.T) {
 	files, texts := []string{"../Caddyfile.example"}, map[string]string{}

@@ -1,11 +1,14 @@
 package caddymodule
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -16,18 +19,23 @@ import (
 // masks is what logs and reports don't show. It grows with every configuration.
 var masks mask.Set
 
+// inClear is what start and policy check say of access logs.
+const inClear = "access logs show tokens in clear"
+
 // maskLogs has LogEncoder know the gate's tokens, and says so where a log that doesn't
-// use it would show them: Caddy hides the headers Authorization and Cookie from its logs,
-// but neither queries nor other headers.
+// use it would show them.
 func (h *Handler) maskLogs(ctx caddy.Context) {
 	masks.Add(h.policy.Credentials(), h.app.rules.Prefix)
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	places := h.loggedPlaces()
-	if !ok || len(places) == 0 {
+	if !ok {
 		return
 	}
-	if showSecrets(ctx, accessLogs(server.Logs)) {
-		ctx.Logger().Warn("access logs show tokens in clear: give the logs the format patgate, or a filter of your own",
+	places := h.loggedPlaces(server.Logs)
+	if len(places) == 0 {
+		return
+	}
+	if showSecrets(ctx, accessLogs(server.Logs, nil)) {
+		ctx.Logger().Warn(inClear+": give the logs the format patgate, or a filter of your own",
 			zap.Strings("token_from", places))
 	}
 	if showSecrets(ctx, []string{"http.log.error", "http.handlers.reverse_proxy"}) {
@@ -36,18 +44,46 @@ func (h *Handler) maskLogs(ctx caddy.Context) {
 	}
 }
 
-// accessLogs returns the names that access logs of a server are written by.
-func accessLogs(logs *caddyhttp.ServerLogConfig) (names []string) {
+// accessLog is the name that all access logs are below.
+const accessLog = "http.log.access"
+
+// accessLogs returns the names that a server writes access logs by of what is sent to
+// the hosts; without any, of all that is sent to hosts which are named.
+func accessLogs(logs *caddyhttp.ServerLogConfig, hosts []string) (names []string) {
 	if logs == nil {
 		return nil
 	}
-	const all = "http.log.access"
-	if len(logs.LoggerNames) == 0 || logs.DefaultLoggerName != "" { // else it has requests that are for no site
-		names = append(names, strings.TrimSuffix(all+"."+logs.DefaultLoggerName, "."))
-	}
-	for _, more := range logs.LoggerNames {
+	add := func(more ...string) {
 		for _, name := range more {
-			names = append(names, strings.TrimSuffix(all+"."+name, "."))
+			if name = strings.TrimSuffix(accessLog+"."+name, "."); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if len(hosts) == 0 {
+		if len(logs.LoggerNames) == 0 || logs.DefaultLoggerName != "" { // else it has requests that are for no site
+			add(logs.DefaultLoggerName)
+		}
+		for _, host := range slices.Sorted(maps.Keys(logs.LoggerNames)) {
+			add(logs.LoggerNames[host]...)
+		}
+		return names
+	}
+	for _, host := range hosts {
+		host = strings.ToLower(host)
+		of, named := logs.LoggerNames[host]
+		if add(of...); named {
+			continue
+		}
+		for _, pattern := range slices.Sorted(maps.Keys(logs.LoggerNames)) {
+			if wider := certmagic.MatchWildcard(host, pattern); wider || certmagic.MatchWildcard(pattern, host) {
+				add(logs.LoggerNames[pattern]...)
+				named = named || wider
+			}
+		}
+		skipped := func(pattern string) bool { return certmagic.MatchWildcard(host, pattern) }
+		if !named && !logs.SkipUnmappedHosts && !slices.ContainsFunc(logs.SkipHosts, skipped) {
+			add(logs.DefaultLoggerName)
 		}
 	}
 	return names
@@ -76,11 +112,80 @@ type loggerName string
 func (l loggerName) CaddyModule() caddy.ModuleInfo { return caddy.ModuleInfo{ID: caddy.ModuleID(l)} }
 
 // loggedPlaces returns the places where tokens are taken from that Caddy's logs show.
-func (h *Handler) loggedPlaces() (places []string) {
+// Unless it is told to log credentials, it hides the headers Authorization and Cookie,
+// but neither queries nor other headers.
+func (h *Handler) loggedPlaces(logs *caddyhttp.ServerLogConfig) (places []string) {
+	all := logs != nil && logs.ShouldLogCredentials
 	for _, c := range h.policy.Credentials() {
-		if (c.Kind == policy.Query || c.Kind == policy.Header) && !slices.Contains(places, c.String()) {
+		if (all || c.Kind == policy.Query || c.Kind == policy.Header) && !slices.Contains(places, c.String()) {
 			places = append(places, c.String())
 		}
 	}
 	return places
+}
+
+// checkLogs warns of access logs of a configuration that doesn't run, as maskLogs does.
+func (c *configuration) checkLogs(warn func(at, kind, text string)) {
+	for _, server := range c.servers {
+		for _, s := range server.Sites {
+			gate := s.Gate.(*Handler)
+			places := gate.loggedPlaces(server.Logs)
+			if len(places) == 0 {
+				continue
+			}
+			for _, name := range accessLogs(server.Logs, s.Hosts) {
+				for _, log := range c.shownBy(name) {
+					where := "the global option log " + log
+					switch {
+					case log == caddy.DefaultLoggerName:
+						where = "the global option log, for that is where they are written"
+					case name != accessLog && slices.Contains(c.logs[log].Include, name):
+						where = "the log of this site"
+					}
+					warn(gate.At, warnInClear, inClear+" (token_from "+strings.Join(places, ", ")+"): write format patgate in "+where)
+				}
+			}
+		}
+	}
+}
+
+// shownBy returns the logs that write what is logged by the name, in another format
+// than LogEncoder.
+func (c *configuration) shownBy(name string) (logs []string) {
+	all := map[string]*caddy.CustomLog{caddy.DefaultLoggerName: new(caddy.CustomLog)} // unless it is configured
+	maps.Copy(all, c.logs)
+	for _, log := range slices.Sorted(maps.Keys(all)) {
+		l := all[log]
+		if l != nil && writes(l, name) && chosen(l.WriterRaw, "output") != "discard" && chosen(l.EncoderRaw, "format") != "patgate" {
+			logs = append(logs, log)
+		}
+	}
+	return logs
+}
+
+// writes reports whether the log has what is logged by the name: of the names that it
+// includes and excludes, the longest counts.
+func writes(l *caddy.CustomLog, name string) bool {
+	longest := func(namespaces []string) (n int) {
+		for _, namespace := range namespaces {
+			if strings.HasPrefix(name+".", namespace+".") {
+				n = max(n, len(namespace))
+			}
+		}
+		return n
+	}
+	if slices.Contains(l.Exclude, "*") {
+		return false
+	}
+	included, excluded := longest(l.Include), longest(l.Exclude)
+	return included > excluded || len(l.Include) == 0 && excluded == 0
+}
+
+// chosen returns which module raw is of, by the key that says so.
+func chosen(raw json.RawMessage, key string) string {
+	var module map[string]json.RawMessage
+	var name string
+	_ = json.Unmarshal(raw, &module) // what is wrong with it, Caddy says
+	_ = json.Unmarshal(module[key], &name)
+	return name
 }

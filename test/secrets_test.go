@@ -232,7 +232,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	}
 }
 
-// A log that would show tokens is warned of at start, one that wouldn't isn't.
+// A log that would show tokens is warned of at start, and by policy check, one that
+// wouldn't isn't.
 func TestLogWarning(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -251,6 +252,10 @@ func TestLogWarning(t *testing.T) {
 		g := start(t, setup{global: "log audit {\nformat patgate\ninclude patgate.audit\n}", sites: fmt.Sprintf("http://api.test:{$PORT} {\n%s\npatgate {\n%s\nroute GET /x any\n}\nrespond ok\n}", row.log, row.from)})
 		if got := strings.Contains(g.log.String(), "access logs show tokens in clear"); got != row.want {
 			t.Errorf("%s: warned is %v, want %v", row.name, got, row.want)
+		}
+		out, err := g.command("policy", "check", "--config", g.file)
+		if got := strings.Contains(out, "access logs show tokens in clear"); err != nil || got != row.want {
+			t.Errorf("%s: policy check warned is %v (%v), want %v", row.name, got, err, row.want)
 		}
 		if got, want := strings.Contains(g.log.String(), "what fails show tokens in clear"), row.from != "token_from bearer"; got != want {
 			t.Errorf("%s: warned of the log of what fails is %v, want %v", row.name, got, want)

@@ -20,6 +20,8 @@ type Server struct {
 	NamedRoutes map[string]route `json:"named_routes"`
 	Errors      routeList        `json:"errors"`
 
+	Logs *caddyhttp.ServerLogConfig `json:"logs"`
+
 	Sites []Site `json:"-"` // once ReadGates has found them
 }
 
@@ -153,7 +155,7 @@ func ports(listen []string) (all []string) {
 // decoded: with the handlers that are made as far as they matter to ReadGates and the
 // search for proxies, and of matchers with the hosts.
 func FromServer(server *caddyhttp.Server) *Server {
-	s := &Server{Listen: server.Listen, Routes: fromRoutes(server.Routes), NamedRoutes: map[string]route{}}
+	s := &Server{Listen: server.Listen, Routes: fromRoutes(server.Routes), NamedRoutes: map[string]route{}, Logs: server.Logs}
 	for name, r := range server.NamedRoutes {
 		s.NamedRoutes[name] = fromRoutes(caddyhttp.RouteList{*r})[0]
 	}
