@@ -14,6 +14,7 @@
 //	discreet.go     answers to requests with a token in the URL
 //	sessions.go     cookies in answers that would stand in for the token
 //	preflight.go    answers to CORS preflights
+//	upload.go       a body that is still read when the answer begins
 //	headwriter.go   what of an answer is changed before it is sent
 //	authorize.go    the gate of another proxy
 //	transport.go    a leaner way to the API

@@ -184,6 +184,7 @@ func (o *outcome) guard(w http.ResponseWriter, r *http.Request) (http.ResponseWr
 		r = r.WithContext(r.Context())
 		r.Trailer = nil
 	}
+	o.upload = takeIn(w, r)
 	if o.preflight {
 		w = bodiless{newHeadWriter(w, withoutBody)}
 	}
@@ -202,6 +203,9 @@ func (o *outcome) guard(w http.ResponseWriter, r *http.Request) (http.ResponseWr
 // release undoes guard.
 func (o *outcome) release() {
 	o.guarded = false
+	if o.upload != nil {
+		o.upload.end()
+	}
 	if o.watched {
 		o.stream.end()
 	}

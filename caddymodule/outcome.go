@@ -49,6 +49,7 @@ type outcome struct {
 	gate    *Handler
 	secrets []string // the tokens in its URL, which are kept out of the answer
 
+	upload *upload  // its body, where that needs care
 	stream stream   // where the request was forwarded for a token
 	later  *outcome // of a gate behind this one
 }

@@ -26,7 +26,7 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 	header["Cache-Control"] = values[0:1:1]
 	if r.ProtoMajor == 1 && r.ContentLength != 0 {
 		// net/http waits for a short body before it answers, so that the connection can go on.
-		if o.closes = r.ContentLength < 0 || r.ContentLength > maxDrained || r.Header["Expect"] != nil; o.closes {
+		if o.closes = r.ContentLength < 0 || r.ContentLength > maxDrained || r.Header["Expect"] != nil || fullDuplex(r); o.closes {
 			header["Connection"] = values[1:2:2]
 		} else {
 			hurry(w)

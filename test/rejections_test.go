@@ -484,10 +484,9 @@ func TestRejectionIsReadBehindALongBody(t *testing.T) {
 func TestRejectionOfBodyThatNeverComes(t *testing.T) {
 	t.Parallel()
 	const gate = "\tpatgate {\n\t\troute POST /x any\n\t}\n\treverse_proxy {$UPSTREAM}\n"
-	g := start(t, setup{
-		sites: "http://api.test:{$PORT} {\n" + gate + "}\n" +
-			"http://errors.test:{$PORT} {\n" + gate + "\thandle_errors {\n\t\trespond \"turned away\"\n\t}\n}",
-	})
+	sites := "http://api.test:{$PORT} {\n" + gate + "}\n" +
+		"http://errors.test:{$PORT} {\n" + gate + "\thandle_errors {\n\t\trespond \"turned away\"\n\t}\n}"
+	g, duplex := start(t, setup{sites: sites}), start(t, setup{sites: sites, global: "servers {\n\tenable_full_duplex\n}"})
 	for _, lines := range []string{
 		"Content-Length: 1000\r\n\r\n",
 		"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n",
@@ -495,9 +494,14 @@ func TestRejectionOfBodyThatNeverComes(t *testing.T) {
 		"Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n",
 		"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
 	} {
-		for _, host := range []string{"api.test", "errors.test"} {
+		for _, host := range []string{"api.test", "errors.test", "api.test over full duplex"} {
 			t.Run(host+" "+strings.Fields(lines)[1], func(t *testing.T) {
 				t.Parallel()
+				g := g
+				host, over, _ := strings.Cut(host, " ")
+				if over != "" {
+					g = duplex
+				}
 				c := g.dial(t)
 				defer c.Close()
 				if _, err := io.WriteString(c, "POST /x HTTP/1.1\r\nHost: "+host+"\r\n"+lines); err != nil {

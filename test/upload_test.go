@@ -1,0 +1,103 @@
+package test
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// An API that begins to answer while a body of unknown length is still on its way gets
+// all of it, and the connection goes on behind it.
+func TestAnswerBeforeTheBodyHasCome(t *testing.T) {
+	t.Parallel()
+	begun := make(chan bool, 4)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		c.EnableFullDuplex()
+		c.Flush()
+		begun <- true
+		sum := sha256.New()
+		io.Copy(sum, r.Body)
+		fmt.Fprintf(w, "%x", sum.Sum(nil))
+	}))
+	t.Cleanup(api.Close)
+	const gate = "patgate {\ndefault public\n}\nreverse_proxy UPSTREAM"
+	g := start(t, setup{sites: strings.ReplaceAll("http://api.test:{$PORT} {\n"+gate+"\n}\nhttp://short.test:{$PORT} {\n"+gate+" {\ntransport patgate\n}\n}\n", "UPSTREAM", api.Listener.Addr().String())})
+	var body strings.Builder
+	for i := range 1 << 18 {
+		fmt.Fprintf(&body, "%08x", i)
+	}
+	want := fmt.Sprintf("%x", sha256.Sum256([]byte(body.String())))
+	for _, host := range []string{"api.test", "short.test"} {
+		c := g.dial(t)
+		t.Cleanup(func() { c.Close() }) // or the API would wait for the rest
+		r := bufio.NewReader(c)
+		for range 2 {
+			io.WriteString(c, "POST /x HTTP/1.1\r\nHost: "+host+"\r\nTransfer-Encoding: chunked\r\n\r\n")
+			<-begun
+			go fmt.Fprintf(c, "%x\r\n%s\r\n0\r\n\r\n", body.Len(), body.String())
+			a, err := g.read(r, "POST")
+			if err != nil {
+				t.Fatalf("%s: %v", host, err)
+			}
+			if a.body != want {
+				t.Errorf("%s: the API got another body than was sent", host)
+			}
+		}
+	}
+}
+
+// What an API hasn't read of a body isn't taken for the next request.
+func TestUnreadBodyIsNoRequest(t *testing.T) {
+	t.Parallel()
+	api, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { api.Close() })
+	go func() {
+		for {
+			c, err := api.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+			}
+		}
+	}()
+	const inner = "GET /inner HTTP/1.1\r\nHost: api.test\r\n\r\n"
+	long := strings.Repeat(inner, 1<<19) // more than sockets hold
+	for _, global := range []string{"", "servers {\nenable_full_duplex\n}"} {
+		g := start(t, setup{global: global, sites: "http://api.test:{$PORT} {\npatgate {\ndefault public\n}\nreverse_proxy " + api.Addr().String() + "\n}"})
+		for name, rest := range map[string]string{
+			"length":     fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(long), long),
+			"chunked":    fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(long), long),
+			"misframed":  "Transfer-Encoding: chunked\r\n\r\nx\r\n" + inner,
+			"all of one": fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(inner), inner),
+		} {
+			c := g.dial(t)
+			go io.WriteString(c, "POST /x HTTP/1.1\r\nHost: api.test\r\n"+rest) // the gateway closes before it has read all
+			r := bufio.NewReader(c)
+			if a, err := g.read(r, "POST"); err != nil {
+				t.Errorf("%s, %s: %v %v", global, name, a, err)
+			}
+			if name == "all of one" {
+				io.WriteString(c, "GET /next HTTP/1.1\r\nHost: api.test\r\n\r\n")
+				if a, err := g.read(r, "GET"); err != nil || a.status != 200 {
+					t.Errorf("%s, %s: the connection doesn't go on: %v %v", global, name, a, err)
+				}
+			} else if a, err := g.read(r, "GET"); err == nil {
+				t.Errorf("%s, %s: a part of the body was answered: %v", global, name, a)
+			}
+			c.Close()
+		}
+	}
+}
