@@ -382,9 +382,7 @@ func (a *App) registry() (*registry.Registry, error) {
 // gates.
 func (a *App) rulesInForce() registry.Rules {
 	rules := a.rules
-	for _, h := range a.allGates() {
-		rules.Spaces = rules.Spaces || h.policy.Spaces()
-	}
+	rules.Spaces = a.catalog.Spaces()
 	return rules
 }
 

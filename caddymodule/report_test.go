@@ -239,6 +239,35 @@ func TestReportProposesNoMore(t *testing.T) {
 	}
 }
 
+// A token without a grant is proposed one for all spaces where no gate has a route in one,
+// and else none: which space is meant, nobody knows.
+func TestReportOfNoGrant(t *testing.T) {
+	for _, elsewhere := range []string{"/two", "/s/{space}"} {
+		catalog, err := policy.NewCatalog(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p *policy.Policy
+		for _, pattern := range []string{elsewhere, "/one"} {
+			p, err = policy.Compile(policy.Config{Routes: []policy.RouteConfig{{Methods: []string{"GET"}, Pattern: pattern, Require: "a"}}}, catalog)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var m policy.Match
+		p.Match(&policy.Request{Method: "GET", Path: "/one", Header: http.Header{"Authorization": {"Bearer S"}}}, &m)
+		o := &outcome{tokenID: "t1", subject: &policy.Subject{Owner: policy.NewOwner("o", nil), Grants: policy.NewGrants(nil)}}
+		if o.reason = m.Decide(o.subject, time.Now(), netip.Addr{}); o.reason != policy.ScopeMissing {
+			t.Fatalf("decided: %v", o.reason)
+		}
+		r := newReport()
+		r.add(o, &m, "GET", "/one")
+		if g := r.answer().Findings[0].Grant; (g != nil) != (elsewhere == "/two") {
+			t.Errorf("beside a gate with %s: %v is proposed", elsewhere, g)
+		}
+	}
+}
+
 // A grant in another space closes the routes that are in the token's own.
 func TestReportOfOwnSpace(t *testing.T) {
 	grant := func(spaces ...string) token.Grant {
@@ -254,15 +283,23 @@ func TestReportOfOwnSpace(t *testing.T) {
 		{"no space", "token", "/two", grant("1"), false},
 		{"a token for several", "token", "/s/3", grant("1", "2"), false},
 		{"no route in the token's own", "none", "/s/2", grant("1"), false},
+		{"another space, and the token's own in another gate", "elsewhere", "/s/2", grant("1"), true},
 	} {
 		catalog, err := policy.NewCatalog(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := policy.Compile(policy.Config{Routes: []policy.RouteConfig{
-			{Methods: []string{"GET"}, Pattern: "/s/{space}", Require: "a"}, {Methods: []string{"GET"}, Pattern: "/two", Require: "a"},
-			{Methods: []string{"GET"}, Pattern: "/own", Require: "b", Settings: policy.Settings{Space: c.own}},
-		}}, catalog)
+		own := policy.RouteConfig{Methods: []string{"GET"}, Pattern: "/own", Require: "b", Settings: policy.Settings{Space: c.own}}
+		routes := []policy.RouteConfig{{Methods: []string{"GET"}, Pattern: "/s/{space}", Require: "a"}, {Methods: []string{"GET"}, Pattern: "/two", Require: "a"}}
+		if c.own == "elsewhere" {
+			own.Space = "token"
+			if _, err := policy.Compile(policy.Config{Routes: []policy.RouteConfig{own}}, catalog); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			routes = append(routes, own)
+		}
+		p, err := policy.Compile(policy.Config{Routes: routes}, catalog)
 		if err != nil {
 			t.Fatal(err)
 		}

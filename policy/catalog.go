@@ -31,6 +31,10 @@ type Catalog struct {
 	numbers map[string]int // by name, and by alias
 	names   []string
 	implied map[int][]int // the scopes a scope implies, those they imply included
+
+	// What routes there are in any policy: a token may be shown to each of them.
+	spaces   bool // in a space
+	ownSpace bool // in the token's own
 }
 
 // NewCatalog returns the catalog of the declared scopes. With none declared,
@@ -189,6 +193,29 @@ func (c *Catalog) require(name string) (int, error) {
 		return 0, fmt.Errorf("scope %s is not in the catalog%s", name, spelling.Suggest(name, c.known()))
 	}
 	return c.number(name), nil
+}
+
+// note takes in where a route finds its space.
+func (c *Catalog) note(space *source) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spaces = c.spaces || space.kind != fromNone
+	c.ownSpace = c.ownSpace || space.kind == fromToken
+}
+
+// Spaces reports whether some route of some policy is in a space. Then a new token must
+// say which spaces it is for.
+func (c *Catalog) Spaces() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.spaces
+}
+
+// ownSpaces reports whether some route of some policy is in the token's own space.
+func (c *Catalog) ownSpaces() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.ownSpace
 }
 
 // Complete reports whether scopes were declared: then there are no others.

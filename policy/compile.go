@@ -148,8 +148,7 @@ func (p *Policy) checkLetThrough() error {
 // finish works out what depends on all the routes.
 func (p *Policy) finish() {
 	for r := range p.all() {
-		p.spaces = p.spaces || r.space.kind != fromNone
-		p.ownSpace = p.ownSpace || r.space.kind == fromToken
+		p.Catalog.note(&r.space)
 		for _, c := range r.from {
 			if !slices.Contains(p.credentials, c) {
 				p.credentials = append(p.credentials, c)

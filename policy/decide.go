@@ -96,7 +96,7 @@ func (m *Match) Wanted(s *Subject) (spaces, resources []string) {
 	spaces, resources = m.Route.space.spellings(m.Space), m.Route.resource.spellings(m.Resource)
 	switch m.Route.space.kind {
 	case fromNone: // the scope is enough, whichever space it is held in
-		if spaces = s.Grants.spaces(); spaces == nil && !m.policy.spaces {
+		if spaces = s.Grants.spaces(); spaces == nil && !m.policy.Catalog.Spaces() {
 			spaces = []string{token.All}
 		}
 	case fromAll:
@@ -117,7 +117,7 @@ func (m *Match) Wanted(s *Subject) (spaces, resources []string) {
 // ManySpaces reports whether a grant for these spaces would close routes to the token that
 // it may be on now: those that are in its own space, as long as it has exactly one.
 func (m *Match) ManySpaces(s *Subject, spaces []string) bool {
-	return m.policy.ownSpace && s.Grants.space != "" && !slices.Equal(spaces, []string{s.Grants.space})
+	return m.policy.Catalog.ownSpaces() && s.Grants.space != "" && !slices.Equal(spaces, []string{s.Grants.space})
 }
 
 // Lacks reports whether the token itself, and not only its owner's record, doesn't

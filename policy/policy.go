@@ -27,8 +27,6 @@ type Policy struct {
 	semicolon      bool            // semicolon allow
 
 	credentials []Credential // all the places where routes take tokens from
-	spaces      bool         // some route is in a space
-	ownSpace    bool         // some route is in the token's own
 	enforces    bool         // some route that isn't public isn't in report mode
 	at          string       // where it begins: file:line; for warnings
 	noDefault   bool         // default isn't written; for warnings
@@ -91,10 +89,6 @@ func (p *Policy) SourceHeaders() (names []string) {
 	}
 	return names
 }
-
-// Spaces reports whether some route is in a space. Then a new token must say
-// which spaces it is for.
-func (p *Policy) Spaces() bool { return p.spaces }
 
 // Reporting returns how many routes are in report mode. What no route matches counts as
 // one.
