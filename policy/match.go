@@ -326,6 +326,7 @@ func (m *Match) withoutToken() {
 	switch {
 	case m.carries(m.policy.letThrough):
 		m.LetThrough = true
+		m.locate(true)
 	case m.Route.Require.need == needNever:
 		m.turnAway(RouteNever)
 	case m.Route.optional:

@@ -484,6 +484,16 @@ func TestLetThrough(t *testing.T) {
 			t.Errorf("%s with %q: let through with a secret", c.target, c.fields)
 		}
 	}
+	// Placeholders and logs say which space it is about, as without any credential.
+	p = compile(t, Config{LetThrough: []string{"cookie sid"}, Routes: []RouteConfig{
+		{Methods: []string{"GET"}, Pattern: "/s/{space}/{id}", Require: "read", Settings: Settings{Resource: "path.id"}},
+		{Methods: []string{"GET"}, Pattern: "/find", Require: "read", Settings: Settings{Space: "query.space"}},
+	}})
+	for target, want := range map[string]string{"GET /s/1/7": "1 7", "GET /find?space=1": "1 ", "GET /find": " "} {
+		if m := p.matched(request(target, "Cookie: sid=1")); !m.LetThrough || m.Space+" "+m.Resource != want {
+			t.Errorf("%s: let through %t, in space and resource %q, want %q", target, m.LetThrough, m.Space+" "+m.Resource, want)
+		}
+	}
 	// With default any there is a route everywhere.
 	p = compile(t, Config{Default: "any", LetThrough: []string{"cookie sid"}})
 	if got := answer(p.matched(request("GET /else", "Cookie: sid=1"))); got != through {
