@@ -30,7 +30,7 @@ func (g *errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 			}
 		}
 	}
-	closes := false
+	closes, answered := false, false
 	for o := first(r.Context()); o != nil; o = o.later {
 		if o.stream.ended.Load() != 0 {
 			panic(http.ErrAbortHandler) // it was cut: what failed then isn't to be made up for
@@ -40,10 +40,11 @@ func (g *errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		}
 		o.secrets = append(o.secrets, o.gate.shown(r.URL.RawQuery, "")...) // of before a rewrite
 		w, r = o.guard(w, r)
-		defer o.release()
+		defer func() { o.release(answered) }()
 		closes = closes || o.closes
 	}
 	err := next.ServeHTTP(w, r)
+	answered = err == nil
 	if closes && err == nil {
 		drain(w, r)
 	}

@@ -164,10 +164,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		r.Header.Del("X-Forwarded-Host")
 	}
 	w, r = o.guard(w, r)
-	defer o.release()
+	answered := false
+	defer func() { o.release(answered) }()
 	// Error routes get the URL back that the client has sent.
 	unjudged := withErrorRoutes(r) != nil && rewritten(r)
 	err := next.ServeHTTP(w, r)
+	answered = err == nil
 	if err != nil && unjudged {
 		h.cleanHeader(r)
 	}
@@ -200,11 +202,12 @@ func (o *outcome) guard(w http.ResponseWriter, r *http.Request) (http.ResponseWr
 	return w, r
 }
 
-// release undoes guard.
-func (o *outcome) release() {
+// release undoes guard. answered says that the request was served: not left to error routes,
+// or broken off.
+func (o *outcome) release(answered bool) {
 	o.guarded = false
 	if o.upload != nil {
-		o.upload.end()
+		o.upload.end(answered)
 	}
 	if o.watched {
 		o.stream.end()

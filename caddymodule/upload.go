@@ -60,9 +60,10 @@ func (u *upload) Read(p []byte) (int, error) {
 }
 
 // end has the connection closed behind the answer if something of the body is left,
-// unless it is so little that it is read instead. An answer that hasn't begun says so.
-func (u *upload) end() {
-	if u.length > 0 && u.length-u.got.Load() <= maxDrained && !u.waits {
+// unless it is so little that it is read instead. An answer that hasn't begun says so. What
+// isn't answered yet may be by error routes, which get the rest of the body, too.
+func (u *upload) end(answered bool) {
+	if answered && u.length > 0 && u.length-u.got.Load() <= maxDrained && !u.waits {
 		_, _ = io.Copy(io.Discard, u)
 	}
 	if !u.ended.Load() {

@@ -101,3 +101,25 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 		}
 	}
 }
+
+// Error routes get the body of a request that has failed before any of it was read.
+func TestBodyOfFailedRequest(t *testing.T) {
+	t.Parallel()
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
+	t.Cleanup(api.Close)
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	g := start(t, setup{sites: "http://api.test:{$PORT} {\npatgate {\ndefault public\n}\nreverse_proxy " + nobody.Addr().String() +
+		"\nhandle_errors {\nreverse_proxy " + api.Listener.Addr().String() + "\n}\n}"})
+	for _, body := range []string{"Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"} {
+		c := g.dial(t)
+		io.WriteString(c, "POST /x HTTP/1.1\r\nHost: api.test\r\n"+body)
+		if a, err := g.read(bufio.NewReader(c), "POST"); err != nil || a.body != "hello" {
+			t.Errorf("%q: the error routes' API got %v %v", body, a, err)
+		}
+		c.Close()
+	}
+}
