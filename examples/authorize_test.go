@@ -21,25 +21,32 @@ func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
 // of an authorization service and an API. more stands in the location of the API.
 func serveNginx(t *testing.T, service, api string, more ...string) (addr string) {
 	t.Helper()
-	nginx, err := exec.LookPath("nginx")
-	if err != nil {
-		t.Skip("nginx is not installed: its recipe is not tried")
-	}
 	conf, err := os.ReadFile("recipes/nginx/api.conf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
 	addr = freeport.For(t)
-	server := strings.NewReplacer("127.0.0.1:9080", service, "127.0.0.1:9000", api, "listen 80;", "listen "+addr+";",
-		"location / {", "location / {\n"+strings.Join(more, "\n")).Replace(string(conf))
-	temp := ""
+	runNginx(t, addr, strings.NewReplacer("127.0.0.1:9080", service, "127.0.0.1:9000", api, "listen 80;", "listen "+addr+";",
+		"location / {", "location / {\n"+strings.Join(more, "\n")).Replace(string(conf)))
+	return addr
+}
+
+// runNginx runs nginx with a server that listens at addr until the test ends. It
+// has room for a cache named answers.
+func runNginx(t *testing.T, addr, server string) {
+	t.Helper()
+	nginx, err := exec.LookPath("nginx")
+	if err != nil {
+		t.Skip("nginx is not installed: what is said of it is not tried")
+	}
+	dir := t.TempDir()
+	paths := "proxy_cache_path " + filepath.Join(dir, "answers") + " keys_zone=answers:1m;\n"
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		temp += kind + "_temp_path " + filepath.Join(dir, kind) + ";\n"
+		paths += kind + "_temp_path " + filepath.Join(dir, kind) + ";\n"
 	}
 	file := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte("daemon off;\nmaster_process off;\npid "+filepath.Join(dir, "pid")+
-		";\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n"+temp+server+"}\n"), 0o600); err != nil {
+		";\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n"+paths+server+"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
@@ -53,7 +60,6 @@ func serveNginx(t *testing.T, service, api string, more ...string) (addr string)
 		}
 		return err
 	})
-	return addr
 }
 
 // nginx forwards what the original request, byte for byte, is allowed.
