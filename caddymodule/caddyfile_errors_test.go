@@ -78,7 +78,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"token_from header Authorization", "token_from header Authorization: this header has a form of its own; " +
 			"use bearer, bare, basic, scheme or cookie, at Caddyfile:3"},
 		{"token_from bearer\ntoken_from query t\ntoken_from bearer", "token_from bearer: stands twice, at Caddyfile:5"},
-		{"token_from bearer\ntoken_from scheme Bearer", "token_from scheme Bearer: stands twice, at Caddyfile:4"},
+		{"token_from bearer\ntoken_from scheme Bearer", "token_from scheme Bearer: stands twice: servers take it for bearer; write one of them, at Caddyfile:4"},
 		{"token_from bearer {\n}", "unexpected block, at Caddyfile:3"},
 		{"let_through", `let_through "": want cookie <name>, header <name>, scheme <word> or bearer <beginning>*, at Caddyfile:3`},
 		{"let_through bearer *", `let_through "bearer *": want cookie <name>, header <name>, scheme <word> or bearer <beginning>*, at Caddyfile:3`},

@@ -87,7 +87,7 @@ func readGate(raw json.RawMessage) (caddyroutes.Gate, error) {
 	var config policy.Config
 	err := errors.Join(json.Unmarshal(raw, &g), json.Unmarshal(raw, &config))
 	if g.at = config.At; err == nil {
-		g.policy, err = policy.Compile(config, nil)
+		g.policy, err = policy.Compile(config, new(policy.Catalog))
 	}
 	return &g, err
 }
