@@ -135,7 +135,7 @@ func chooseCommand(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usageErrorf("there is no command %q here; there are %s%s", args[0], strings.Join(names, ", "), spelling.Suggest(args[0], names))
 	}
-	return usageErrorf("say which command: %s", strings.Join(names, ", "))
+	return usageErrorf("say which command, before its flags: %s", strings.Join(names, ", "))
 }
 
 // run makes f what a command does. Its error is printed as one line on standard

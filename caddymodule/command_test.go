@@ -145,7 +145,8 @@ func TestMistypedCommand(t *testing.T) {
 		"lst --owner alice":    "; did you mean list? (see",
 		"lst -o alice --json":  "; did you mean list? (see",
 		"nothing-like-it":      "verify (see",
-		"--json":               "say which command: create, ",
+		"--json":               "say which command, before its flags: create, ",
+		"--json list":          "say which command, before its flags: create, ",
 		"--owner=alice revok1": "; did you mean revoke? (see",
 	} {
 		if _, stderr, err := told(t, "", append([]string{"token"}, strings.Fields(line)...)...); err == nil || !strings.Contains(stderr, want) {

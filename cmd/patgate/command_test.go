@@ -564,7 +564,7 @@ func TestRefusals(t *testing.T) {
 		exit  int
 		error string
 	}{
-		{[]string{"token"}, 2, "say which command: create, delete"},
+		{[]string{"token"}, 2, "say which command, before its flags: create, delete"},
 		{[]string{"token", "lst"}, 2, `no command "lst"`},
 		{[]string{"token", "show"}, 2, "want ID, got 0 arguments (see patgate token show --help)"},
 		{[]string{"token", "show", "a", "b"}, 2, "got 2 arguments"},
