@@ -96,7 +96,11 @@ func runDemo(ctx context.Context, out io.Writer, listen, command string) (err er
 	if err != nil {
 		return fmt.Errorf("making a temporary directory: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() {
+		if err = errors.Join(err, os.RemoveAll(dir)); err == nil {
+			fmt.Fprintln(out, "\nstopped; nothing is left behind")
+		}
+	}()
 	// Caddy keeps its own files where these say.
 	for _, name := range []string{"XDG_DATA_HOME", "XDG_CONFIG_HOME"} {
 		if err := os.Setenv(name, filepath.Join(dir, name)); err != nil {
@@ -141,7 +145,6 @@ func runDemo(ctx context.Context, out io.Writer, listen, command string) (err er
 		return err
 	}
 	<-ctx.Done()
-	fmt.Fprintln(out, "\nstopped; nothing is left behind")
 	return nil
 }
 
