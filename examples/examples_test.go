@@ -17,31 +17,14 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/patgate/patgate/caddymodule" // so that go test runs again when the binary changes
 	"github.com/patgate/patgate/internal/freeport"
+	"github.com/patgate/patgate/internal/testbinary"
 )
 
 // binary is the built patgate.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "patgate")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "patgate")
-	build := exec.Command("go", "build", "-tags", "nobadger,nomysql,nopgx", "-o", binary, "../cmd/patgate")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "building patgate:", err)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(testbinary.Run(m, &binary)) }
 
 var systems = []string{"storyblok", "storyden", "magistrala", "cryptlex"}
 

@@ -2,5 +2,5 @@
 
 package test
 
-// raceEnabled has the binary built with the race detector, as the tests are.
-const raceEnabled = true
+// The binary has the race detector where the tests have it.
+func init() { buildFlags = []string{"-race"} }

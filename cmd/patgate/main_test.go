@@ -19,18 +19,14 @@ import (
 	"time"
 
 	"github.com/patgate/patgate/internal/freeport"
+	"github.com/patgate/patgate/internal/testbinary"
 )
 
-// beMain has the test binary be patgate itself.
-const beMain = "PATGATE_TEST_BE_MAIN"
+// binary is the built patgate, without the race detector: with it a command
+// takes several times as long to start, and the tests here run hundreds.
+var binary string
 
-func TestMain(m *testing.M) {
-	if os.Getenv(beMain) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(testbinary.Run(m, &binary)) }
 
 // place is where a test runs patgate: a directory and an admin address of its
 // own.
@@ -48,9 +44,9 @@ func newPlace(t *testing.T) *place {
 
 // command returns patgate with these arguments.
 func (p *place) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), beMain+"=1", "CADDY_ADMIN="+p.admin,
+	cmd.Env = append(os.Environ(), "CADDY_ADMIN="+p.admin,
 		"XDG_DATA_HOME="+filepath.Join(p.dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(p.dir, "config"))
 	cmd.Env = append(cmd.Env, p.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

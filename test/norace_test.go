@@ -1,6 +1,0 @@
-//go:build !race
-
-package test
-
-// raceEnabled has the binary built with the race detector, as the tests are.
-const raceEnabled = false
