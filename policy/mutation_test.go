@@ -1,20 +1,14 @@
 package policy
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/patgate/patgate/internal/mutation"
 )
 
-var mutants = flag.Bool("mutants", false, "take out each piece that keeps a request from being read in two ways: minutes")
-
 // Every piece that keeps a request from being read in two ways is missed when it
 // is gone.
 func TestMutants(t *testing.T) {
-	if !*mutants {
-		t.Skip("run with -mutants")
-	}
 	t.Parallel()
 	const (
 		paths   = "^TestPathsThatAreRefused$"

@@ -451,14 +451,14 @@ func TestStreamsEndOnExpiry(t *testing.T) {
 	t.Parallel()
 	u := newStreamer(t)
 	g := start(t, setup{
-		sites:  strings.ReplaceAll(streamSites, "UPSTREAM", u.addr()),
-		tokens: []known{{name: "short", expires: time.Now().Add(10 * time.Second)}},
+		sites: strings.ReplaceAll(streamSites, "UPSTREAM", u.addr()),
 	})
 	by := clients(t)
+	short := g.create(t, `{"name":"short","full":true,"expires_in":"10s"}`).Secret
 	for _, l := range []*live{
-		g.stream(t, by["HTTP/1.1"], "api.test", "ws", "ws", g.secret("short")),
-		g.stream(t, by["HTTP/1.1"], "api.test", "idle", "idle-1", g.secret("short")),
-		g.stream(t, by["HTTP/2"], "api.test", "idle", "idle-2", g.secret("short")),
+		g.stream(t, by["HTTP/1.1"], "api.test", "ws", "ws", short),
+		g.stream(t, by["HTTP/1.1"], "api.test", "idle", "idle-1", short),
+		g.stream(t, by["HTTP/2"], "api.test", "idle", "idle-2", short),
 	} {
 		u.wasCut(t, l)
 		if want := closeFrame("token_expired"); l.name == "ws" && !bytes.HasSuffix(l.last, want) {

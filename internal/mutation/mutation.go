@@ -10,12 +10,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 )
+
+// Run has the mutants built and tested, which takes minutes. Without it only the
+// places that they change are looked for.
+var Run = flag.Bool("mutants", false, "build and test each mutant: minutes")
 
 // Mutant is a change of one file, and the tests that must notice it.
 type Mutant struct {
@@ -31,17 +36,17 @@ type Mutant struct {
 const limit = 45 * time.Second
 
 // Caught runs the tests of the package in the current directory on each mutant,
-// and fails where they pass. It takes seconds for each, and is skipped in short
-// runs.
+// and fails where they pass.
 func Caught(t *testing.T, mutants []Mutant) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("builds the package once for each mutant")
-	}
 	for _, m := range mutants {
 		t.Run(m.Name, func(t *testing.T) {
+			overlay := Overlay(t, m)
+			if !*Run {
+				return
+			}
 			t.Parallel()
-			out, err := goTest(t, m)
+			out, err := goTest(t, m, overlay)
 			switch failed := bytes.Contains(out, []byte("--- FAIL")) || bytes.Contains(out, []byte("panic: test timed out")); {
 			case err == nil:
 				t.Errorf("%s passes without it:\n%s", m.Run, out)
@@ -52,17 +57,17 @@ func Caught(t *testing.T, mutants []Mutant) {
 	}
 }
 
-func goTest(t *testing.T, m Mutant) ([]byte, error) {
+func goTest(t *testing.T, m Mutant, overlay string) ([]byte, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-count=1", "-failfast", "-timeout", limit.String(),
-		"-overlay", Overlay(t, m), "-run", m.Run, ".")
+		"-overlay", overlay, "-run", m.Run, ".")
 	return cmd.CombinedOutput()
 }
 
 // Overlay writes the changed file and returns the argument that has the go
-// command take it.
+// command take it. It fails where the code has changed.
 func Overlay(t *testing.T, m Mutant) string {
 	t.Helper()
 	file, err := filepath.Abs(m.File)

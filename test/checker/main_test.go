@@ -16,9 +16,8 @@ import (
 )
 
 var (
-	seed    = flag.Uint64("seed", 0, "what is random in TestHistories begins with; 0: with something new")
-	soak    = flag.Duration("soak", 0, "how long TestHistories goes on, and TestHistoriesInCluster, which needs it; 0: 20s")
-	mutants = flag.Bool("mutants", false, "run TestMutants, which takes minutes")
+	seed = flag.Uint64("seed", 0, "what is random in TestHistories begins with; 0: with something new")
+	soak = flag.Duration("soak", 0, "how long TestHistories goes on, and TestHistoriesInCluster, which needs it; 0: 20s")
 )
 
 // beGateway has the test binary be patgate itself.
