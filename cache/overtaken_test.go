@@ -139,7 +139,7 @@ func TestEveryOrderOfEvents(t *testing.T) {
 							r := run{T: t, order: order, second: second, was: k.was, is: k.is}
 							r.m = newMemory()
 							k.before(r.m)
-							r.c = newCache(t, r.m, Options{})
+							r.c = newCache(t, r.m, Options{Size: 4096, NegativeSize: 256}) // a and b in different shards
 							r.at = now
 							if held {
 								// Past its TTL: it is read again, but is still there.
