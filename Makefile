@@ -14,10 +14,13 @@ demo: ## the gate at work
 
 test: lint unit browser ## everything that must pass
 
-# The models of protocols have one goroutine, and millions of states.
+# One goroutine each: policies, read and judged by millions of requests, and the
+# models of protocols. The gates of other tests share policies, with the race detector.
+ALONE := ./policy/... ./test/model/...
+
 unit: redis
-	$(GO) test -race -tags $(TAGS) -timeout 15m $$($(GO) list -tags $(TAGS) ./... | grep -v /test/model/)
-	$(GO) test -tags $(TAGS) -timeout 15m ./test/model/...
+	$(GO) test -race -tags $(TAGS) -timeout 30m $$($(GO) list -tags $(TAGS) ./... | grep -vxF "$$($(GO) list -tags $(TAGS) $(ALONE))")
+	$(GO) test -tags $(TAGS) -timeout 30m $(ALONE)
 
 redis: ## the redis-server that the tests of store/redis run
 	@command -v redis-server >/dev/null || { \
