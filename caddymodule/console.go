@@ -114,11 +114,11 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 // request, if that came to it without the slash at the end: there, the links of
 // the page would lead elsewhere.
 func missingSlash(r *http.Request) string {
-	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	if !ok || r.URL.Path != "" && r.URL.Path != "/" || strings.HasSuffix(original.URL.Path, "/") {
+	sent, known := sentRequest(r.Context())
+	if !known || r.URL.Path != "" && r.URL.Path != "/" || strings.HasSuffix(sent.URL.Path, "/") {
 		return ""
 	}
-	dir := "./" + path.Base(original.URL.EscapedPath()) + "/"
+	dir := "./" + path.Base(sent.URL.EscapedPath()) + "/"
 	if r.URL.RawQuery != "" {
 		dir += "?" + r.URL.RawQuery
 	}

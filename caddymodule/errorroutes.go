@@ -117,8 +117,8 @@ func withErrorRoutes(r *http.Request) *caddyhttp.Server {
 func leftToErrorRoutes(s *caddyhttp.Server, r *http.Request, err error) bool {
 	r = s.Errors.WithError(r, err)
 	// Error routes see the request as it came in.
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		r.Method, r.URL, r.RequestURI = original.Method, original.URL, original.RequestURI
+	if sent, known := sentRequest(r.Context()); known {
+		r.Method, r.URL, r.RequestURI = sent.Method, sent.URL, sent.RequestURI
 	}
 	return take(s.Errors.Routes, r)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -217,14 +216,14 @@ func (o *outcome) release(answered bool) {
 // rewritten reports whether the request that is judged isn't the one that the
 // client has sent.
 func rewritten(r *http.Request) bool {
-	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	return ok && original.URL != nil && (original.Method != r.Method || original.URL.Path != r.URL.Path || original.URL.RawPath != r.URL.RawPath || original.URL.RawQuery != r.URL.RawQuery)
+	sent, known := sentRequest(r.Context())
+	return known && (sent.Method != r.Method || sent.URL.Path != r.URL.Path || sent.URL.RawPath != r.URL.RawPath || sent.URL.RawQuery != r.URL.RawQuery)
 }
 
-// sentURL returns the URL that the client has sent, or nil.
-func sentURL(ctx context.Context) *url.URL {
-	original, _ := ctx.Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	return original.URL
+// sentRequest returns the request as the client has sent it; false: that isn't known.
+func sentRequest(ctx context.Context) (http.Request, bool) {
+	sent, _ := ctx.Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	return sent, sent.URL != nil
 }
 
 // vouch tells the upstream what the gate knows of who is asking. A token it
@@ -249,16 +248,16 @@ func (h *Handler) strip(r *http.Request, m *policy.Match, o *outcome) {
 	}
 	m.Strip(r, h.policy.IsToken)
 	// FastCGI and placeholders are told the URL that the client sent.
-	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	if !ok || original.URL == nil || original.URL.RawQuery == "" {
+	sent, known := sentRequest(r.Context())
+	if !known || sent.URL.RawQuery == "" {
 		return
 	}
-	was := original.URL.RawQuery
-	m.Strip(&original, h.policy.IsToken)
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && original.URL.RawQuery != was {
-		target, _, _ := strings.Cut(original.RequestURI, "?")
-		if original.URL.RawQuery != "" {
-			target += "?" + original.URL.RawQuery
+	was := sent.URL.RawQuery
+	m.Strip(&sent, h.policy.IsToken)
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && sent.URL.RawQuery != was {
+		target, _, _ := strings.Cut(sent.RequestURI, "?")
+		if sent.URL.RawQuery != "" {
+			target += "?" + sent.URL.RawQuery
 		}
 		repl.Set("http.request.orig_uri", target)
 	}
@@ -289,7 +288,8 @@ func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o
 	req := policy.NewRequest(r)
 	req.Asked = r.Method == http.MethodOptions && ctx.Value(authorizing{}) != nil
 	if req.Refused == "" && h.fastCGI && rewritten(r) {
-		req.Refused = h.policy.JudgeOriginal(sentURL(ctx))
+		sent, _ := sentRequest(ctx)
+		req.Refused = h.policy.JudgeOriginal(sent.URL)
 	}
 	h.policy.Match(&req, m)
 	o.reason, o.detail = m.Reason, m.Detail
