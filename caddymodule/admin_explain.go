@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -23,15 +22,6 @@ type explainRequest struct {
 	Token   string                  `json:"token"`   // the id of the token to judge it with
 	Secret  string                  `json:"secret"`  // or its secret
 	Site    string                  `json:"site"`    // the host of the site, or the place of its gate, where the URL doesn't say
-}
-
-// header returns the headers of the request.
-func (in *explainRequest) header() http.Header {
-	h := http.Header{}
-	for name, values := range in.Headers {
-		h[name] = values
-	}
-	return h
 }
 
 // headerValues are what a header says: in JSON a string, or a list of them for a
@@ -59,7 +49,7 @@ func explainRequestOn(c *adminCall) (any, error) {
 	case in.Token != "" && in.Secret != "":
 		return nil, rest.Refuse(http.StatusBadRequest, "token and secret: want one of them")
 	}
-	q, err := newQuestion(in.Method, in.URL, in.header(), in.Address)
+	q, err := newQuestion(&in)
 	if err != nil {
 		return nil, rest.Refuse(http.StatusBadRequest, "%v", err)
 	}
@@ -67,7 +57,7 @@ func explainRequestOn(c *adminCall) (any, error) {
 	if err != nil {
 		return nil, rest.Refuse(http.StatusNotFound, "the running server has no sites")
 	}
-	s, err := siteFor(runningSites(app.(*caddyhttp.App)), cmp.Or(in.Site, q.host()))
+	s, err := siteFor(runningSites(app.(*caddyhttp.App)), q.site())
 	if err != nil {
 		return nil, rest.Refuse(http.StatusBadRequest, "url: %v", err)
 	}

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -57,7 +56,7 @@ the gate and rewrites it (handle_path, uri, rewrite) isn't run.`,
 		if in.Headers, err = headersIn(*headers); err != nil {
 			return err
 		}
-		q, err := newQuestion(in.Method, in.URL, in.header(), in.Address)
+		q, err := newQuestion(&in)
 		if err != nil {
 			return usageError(err)
 		}
@@ -74,7 +73,7 @@ the gate and rewrites it (handle_path, uri, rewrite) isn't run.`,
 		}
 		var e explanation
 		if flags.Changed("config") {
-			e, err = explainFile(cmd, read, *address, in, q)
+			e, err = explainFile(cmd, read, *address, q)
 		} else {
 			e, err = explainRunning(cmd, *address, in)
 		}
@@ -116,21 +115,21 @@ func explainRunning(cmd *cobra.Command, address string, in explainRequest) (e ex
 
 // explainFile judges by a configuration file. Only the token is the running
 // server's.
-func explainFile(cmd *cobra.Command, read func() (*configuration, error), address string, in explainRequest, q question) (e explanation, err error) {
+func explainFile(cmd *cobra.Command, read func() (*configuration, error), address string, q question) (e explanation, err error) {
 	c, err := read()
 	if err != nil {
 		return e, err
 	}
-	s, err := siteFor(c.sites, cmp.Or(in.Site, q.host()))
+	s, err := siteFor(c.sites, q.site())
 	if err != nil {
 		return e, err
 	}
-	if in.Token != "" || in.Secret != "" {
+	if q.in.Token != "" || q.in.Secret != "" {
 		admin, err := newClient(address, cmd)
 		if err != nil {
 			return e, err
 		}
-		if err := admin.lookUp(cmd.Context(), &q, in.Token, in.Secret); err != nil {
+		if err := admin.lookUp(cmd.Context(), &q, q.in.Token, q.in.Secret); err != nil {
 			return e, err
 		}
 	}

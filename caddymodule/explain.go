@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -43,10 +44,9 @@ type explanation struct {
 // question is a request that is to be explained.
 type question struct {
 	request *http.Request
-	target  string      // as it was given
-	headers http.Header // likewise
-	asked   bool        // a proxy asks about it, by patgate_authorize
-	from    netip.Addr  // where it comes from; invalid: nowhere, and every token may be used there
+	in      *explainRequest // what it is made of
+	asked   bool            // a proxy asks about it, by patgate_authorize
+	from    netip.Addr      // where it comes from; invalid: nowhere, and every token may be used there
 
 	// The token it is to be judged with: a known one, or what is wrong with it. Where
 	// none is given, find looks up the one that the request carries; nil: it isn't.
@@ -58,17 +58,16 @@ type question struct {
 	refused policy.Reason
 }
 
-// newQuestion makes the request that is asked about. Each header is a name and
-// its values.
-func newQuestion(method, target string, headers http.Header, from string) (q question, err error) {
-	u, err := url.ParseRequestURI(target)
+// newQuestion makes the request that is asked about.
+func newQuestion(in *explainRequest) (q question, err error) {
+	u, err := url.ParseRequestURI(in.URL)
 	if err != nil {
-		path, _, _ := strings.Cut(target, "?") // behind it, there may be a secret
+		path, _, _ := strings.Cut(in.URL, "?") // behind it, there may be a secret
 		return q, fmt.Errorf("URL %s: want a path such as /v1/spaces/1/stories, or a whole URL", path)
 	}
-	q.target, q.headers = target, headers
-	q.request = &http.Request{Method: method, URL: u, Host: u.Host, Header: http.Header{}}
-	for name, values := range headers {
+	q.in = in
+	q.request = &http.Request{Method: in.Method, URL: u, Host: u.Host, Header: http.Header{}}
+	for name, values := range in.Headers {
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):
 			return q, fmt.Errorf("header %q: want a name without blanks, as X-Space", name)
@@ -81,17 +80,19 @@ func newQuestion(method, target string, headers http.Header, from string) (q que
 			q.request.Header[canonical] = append(q.request.Header[canonical], values...)
 		}
 	}
-	if from != "" {
-		if q.from, err = netip.ParseAddr(from); err != nil {
-			return q, fmt.Errorf("address %s: want an IP address", from)
+	if in.Address != "" {
+		if q.from, err = netip.ParseAddr(in.Address); err != nil {
+			return q, fmt.Errorf("address %s: want an IP address", in.Address)
 		}
 	}
 	return q, nil
 }
 
-// host returns the host the request is for, with the port as far as it is known,
-// or "".
-func (q *question) host() string { return withPort(q.request.Host, q.request.URL.Scheme) }
+// site returns what names the site that is meant, or "": what was said of it, or the host
+// the request is for, with the port as far as it is known.
+func (q *question) site() string {
+	return cmp.Or(q.in.Site, withPort(q.request.Host, q.request.URL.Scheme))
+}
 
 // withPort returns a host with the port that URLs with the scheme have, if it has none.
 func withPort(host, scheme string) string {
@@ -204,13 +205,13 @@ func (h *Handler) explain(q *question) explanation {
 
 // masked returns what was asked about as it can be shown to anyone.
 func (q *question) masked(shown *mask.Mask) (request string, headers []string) {
-	for _, name := range slices.Sorted(maps.Keys(q.headers)) {
-		for _, value := range q.headers[name] {
+	for _, name := range slices.Sorted(maps.Keys(q.in.Headers)) {
+		for _, value := range q.in.Headers[name] {
 			if shown.Header(name) {
 				value = mask.Redacted
 			}
 			headers = append(headers, shown.Text(name)+": "+shown.Text(value))
 		}
 	}
-	return shown.Text(q.request.Method) + " " + shown.URL(q.target), headers
+	return shown.Text(q.request.Method) + " " + shown.URL(q.in.URL), headers
 }

@@ -41,7 +41,7 @@ func TestPrintExplanation(t *testing.T) {
 	}
 	h.policy.Prefix = defaultPrefix
 	const secret = "pat_ShouldNeverBeSeenAnywhere0123456789"
-	q, err := newQuestion(secret, "/report", http.Header{secret: {"1"}}, "")
+	q, err := newQuestion(&explainRequest{Method: secret, URL: "/report", Headers: map[string]headerValues{secret: {"1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestPrintExplanation(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, target string
-		headers      http.Header
+		headers      map[string]headerValues
 		token        *token.View
 		want         string
 	}{
@@ -119,7 +119,7 @@ token from  bearer, bare
 decision    token_missing (401 Unauthorized), but forwarded all the same: mode report
 because     a personal access token is needed
 `},
-		{"secrets", "/q?a=1&k%65y=" + secret + "&b=" + secret, http.Header{"X-Org": {"9"}, "Authorization": {"Bearer " + secret}, "X-Key": {secret}, "X-Other": {secret}}, nil, `
+		{"secrets", "/q?a=1&k%65y=" + secret + "&b=" + secret, map[string]headerValues{"X-Org": {"9"}, "Authorization": {"Bearer " + secret}, "X-Key": {secret}, "X-Other": {secret}}, nil, `
 request     GET /q?a=1&k%65y=REDACTED&b=pat_REDACTED
   with      Authorization: REDACTED
   with      X-Key: REDACTED
@@ -135,7 +135,7 @@ decision    depends on the token (header X-Key)
 because     the request carries a token, which decides; it was not looked up
 `},
 	} {
-		q, err := newQuestion("GET", c.target, c.headers, "")
+		q, err := newQuestion(&explainRequest{Method: "GET", URL: c.target, Headers: c.headers})
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -148,7 +148,7 @@ because     the request carries a token, which decides; it was not looked up
 			t.Errorf("%s: got\n%s\nwant\n%s", c.name, &out, want)
 		}
 	}
-	if _, err := newQuestion("GET", "nope?key="+secret, nil, ""); err == nil || strings.Contains(err.Error(), secret) {
+	if _, err := newQuestion(&explainRequest{Method: "GET", URL: "nope?key=" + secret}); err == nil || strings.Contains(err.Error(), secret) {
 		t.Errorf("a URL that is none: %v, want an error without the secret", err)
 	}
 }
@@ -181,7 +181,7 @@ func TestExplainLooksUp(t *testing.T) {
 		{"unheard", "store_unavailable", "", true},
 		{"", "token_missing", "", false},
 	} {
-		q, err := newQuestion("GET", "/x", http.Header{}, "")
+		q, err := newQuestion(&explainRequest{Method: "GET", URL: "/x"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -388,7 +388,7 @@ func TestExplainRequestJSON(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), row.refused) {
 				t.Errorf("headers %s: %v, want %s", row.headers, err, row.refused)
 			}
-		} else if got := fmt.Sprint(in.header()); err != nil || got != row.want {
+		} else if got := fmt.Sprint(in.Headers); err != nil || got != row.want {
 			t.Errorf("headers %s are %s, %v, want %s", row.headers, got, err, row.want)
 		}
 	}
