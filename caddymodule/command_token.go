@@ -204,16 +204,7 @@ time.`,
 		Example: `  patgate token revoke 01kbn4mxkpz8t2rwy3c5q7d9ef --wait 2s
   patgate token revoke --owner alice`,
 	}
-	owner, wait := ownerFlag(cmd, "revoke"), waitFlag(cmd)
-	return askingCommand(cmd, func(a *asking, ids []string) error {
-		if err := checkIDs(ids...); err != nil {
-			return err
-		}
-		err := ask(a, http.MethodPost, apiPath("tokens", "revoke")+"?"+wait().Encode(), chosenTokens(ids, owner), func(w io.Writer, r rest.Revocation) {
-			printEnded(w, "revoked", r.Revoked, r.Gateways)
-		})
-		return howFar(a.ctx(), err, unanswered)
-	})
+	return endingCommand(cmd, "revoke", func(r rest.Revocation) ([]string, rest.Gateways) { return r.Revoked, r.Gateways })
 }
 
 func tokenDeleteCommand() *cobra.Command {
@@ -225,39 +216,16 @@ unknown, none is deleted. To keep a record of what was there, revoke instead.`,
 		Example: `  patgate token delete 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate token delete --owner alice`,
 	}
-	owner, wait := ownerFlag(cmd, "delete"), waitFlag(cmd)
-	return askingCommand(cmd, func(a *asking, ids []string) error {
-		if err := checkIDs(ids...); err != nil {
-			return err
-		}
-		err := ask(a, http.MethodPost, apiPath("tokens", "delete")+"?"+wait().Encode(), chosenTokens(ids, owner), func(w io.Writer, d rest.Deletion) {
-			printEnded(w, "deleted", d.Deleted, d.Gateways)
-		})
-		if len(ids) > 0 { // which are unknown then
-			return err
-		}
-		return howFar(a.ctx(), err, unanswered)
-	})
+	return endingCommand(cmd, "delete", func(d rest.Deletion) ([]string, rest.Gateways) { return d.Deleted, d.Gateways })
 }
 
-// unanswered is what commands that end tokens say if they are interrupted.
-const unanswered = "before the server has answered, which finishes what it has begun"
-
-// waitFlag adds the flag --wait. What it returns gives the parameter for it.
-func waitFlag(cmd *cobra.Command) func() url.Values {
+// endingCommand makes cmd one that ends tokens, those with the ids given or all of an
+// owner, in the way that do says. ended returns what its answer says: which have, and who
+// knows.
+func endingCommand[T any](cmd *cobra.Command, do string, ended func(answer T) ([]string, rest.Gateways)) *cobra.Command {
+	owner := cmd.Flags().String("owner", "", do+" all tokens of this `OWNER`")
 	wait := new(string)
 	cmd.Flags().Var(aWait.in(wait), "wait", "wait for this `DURATION` for all gateways to take it in, as in 2s (default: a moment)")
-	return func() url.Values {
-		if *wait == "" {
-			return url.Values{}
-		}
-		return url.Values{"wait": {*wait}}
-	}
-}
-
-// ownerFlag adds the flag --owner to a command that takes ids or an owner.
-func ownerFlag(cmd *cobra.Command, do string) *string {
-	owner := cmd.Flags().String("owner", "", do+" all tokens of this `OWNER`")
 	cmd.Args = func(cmd *cobra.Command, ids []string) error {
 		switch byOwner := cmd.Flags().Changed("owner"); {
 		case byOwner && len(ids) > 0:
@@ -269,15 +237,26 @@ func ownerFlag(cmd *cobra.Command, do string) *string {
 		}
 		return nil
 	}
-	return owner
-}
-
-// chosenTokens says which tokens are to end: those with the ids, or all of the owner's.
-func chosenTokens(ids []string, owner *string) map[string]any {
-	if len(ids) > 0 {
-		return map[string]any{"ids": ids}
-	}
-	return map[string]any{"owner": *owner}
+	return askingCommand(cmd, func(a *asking, ids []string) error {
+		if err := checkIDs(ids...); err != nil {
+			return err
+		}
+		chosen, path := map[string]any{"ids": ids}, apiPath("tokens", do)
+		if len(ids) == 0 {
+			chosen = map[string]any{"owner": *owner}
+		}
+		if *wait != "" {
+			path += "?" + url.Values{"wait": {*wait}}.Encode()
+		}
+		err := ask(a, http.MethodPost, path, chosen, func(w io.Writer, answer T) {
+			ids, gateways := ended(answer)
+			printEnded(w, do+"d", ids, gateways)
+		})
+		if do == "delete" && len(ids) > 0 { // which are unknown then
+			return err
+		}
+		return howFar(a.ctx(), err, "before the server has answered, which finishes what it has begun")
+	})
 }
 
 // printEnded says which tokens have ended, and who knows.
