@@ -209,9 +209,8 @@ func fail(cmd *cobra.Command, err error) error {
 	if err == nil {
 		return nil
 	}
-	wrong := usage{}
 	text := oneLine(err)
-	if errors.As(err, &wrong) {
+	if _, wrong := errors.AsType[usage](err); wrong {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s (see %s --help)\n", cmd.CommandPath(), text, cmd.CommandPath())
 		// Caddy's Main takes other statuses than 1 only from here.
 		return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return exitUsage, nil })(cmd, nil)

@@ -172,12 +172,11 @@ func (e unheard) Unwrap() error { return e.error }
 
 // unheard says why there was no answer, and what to do about it.
 func (c *client) unheard(err error) error {
-	var whole *url.Error
-	if errors.As(err, &whole) {
+	if whole, ok := errors.AsType[*url.Error](err); ok {
 		err = whole.Err
 	}
-	var dialing *net.OpError
-	switch dialed := errors.As(err, &dialing) && dialing.Op == "dial"; {
+	dialing, dialed := errors.AsType[*net.OpError](err)
+	switch dialed = dialed && dialing.Op == "dial"; {
 	case dialed && errors.Is(err, fs.ErrPermission): // which waiting doesn't change
 		return fmt.Errorf("this user may not ask the server at %s (%w): ask as the user that it runs as", c.address, dialing.Err)
 	case dialed:
@@ -189,8 +188,7 @@ func (c *client) unheard(err error) error {
 // mayPass reports whether what was asked may be answered later: nobody was heard, or
 // an answer broke off, or the store is what can't be asked.
 func mayPass(err error) bool {
-	var p *rest.Problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*rest.Problem](err); ok {
 		return p.Status >= http.StatusInternalServerError
 	}
 	return errors.As(err, new(unheard)) || errors.Is(err, io.ErrUnexpectedEOF)
@@ -228,8 +226,8 @@ func (c *client) refused(resp *http.Response) error {
 // isNotFound reports whether the server answered that what was asked for isn't
 // there.
 func isNotFound(err error) bool {
-	var p *rest.Problem
-	return errors.As(err, &p) && p.Status == http.StatusNotFound
+	p, ok := errors.AsType[*rest.Problem](err)
+	return ok && p.Status == http.StatusNotFound
 }
 
 // send sends in as JSON, unless it is nil. The body of the response is the

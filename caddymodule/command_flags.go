@@ -191,9 +191,8 @@ func (f *checkedFlag) Type() string { return f.name }
 // flagError says what a flag wants where its value is none, and which one was perhaps meant
 // where there is no such flag.
 func flagError(cmd *cobra.Command, err error) error {
-	unknown := new(pflag.NotExistError)
-	switch {
-	case !errors.As(err, &unknown):
+	switch unknown, ok := errors.AsType[*pflag.NotExistError](err); {
+	case !ok:
 	case unknown.GetSpecifiedShortnames() != "":
 		return fmt.Errorf("%w; what begins with - and is no flag, such as an id, stands behind --: -- -%s", err, unknown.GetSpecifiedShortnames())
 	default:
@@ -202,8 +201,8 @@ func flagError(cmd *cobra.Command, err error) error {
 		meant := spelling.Suggest(unknown.GetSpecifiedName(), names)
 		return fmt.Errorf("%w%s", err, strings.Replace(meant, "mean ", "mean --", 1))
 	}
-	invalid := new(pflag.InvalidValueError)
-	if !errors.As(err, &invalid) {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
 		return err
 	}
 	want := "a number"

@@ -54,7 +54,7 @@ begin with the time they were made, and not by "created_at".`,
 		})
 		defer body.Close()
 		resp, err := a.do(a.ctx(), http.MethodPost, apiPath("import"), "application/x-ndjson", body)
-		if reading := (*fs.PathError)(nil); errors.As(err, &reading) {
+		if reading, ok := errors.AsType[*fs.PathError](err); ok {
 			return fmt.Errorf("reading tokens: %w", reading)
 		}
 		if err != nil {

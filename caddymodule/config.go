@@ -42,8 +42,7 @@ func readConfiguration(name, adapter string, stdin io.Reader) (*configuration, e
 		return nil, err
 	}
 	c, err := parseConfiguration(body)
-	var mistyped *json.UnmarshalTypeError
-	if errors.As(err, &mistyped) {
+	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return nil, fmt.Errorf("reading configuration: %s: %s: a JSON %s can't stand here", file.name, cmp.Or(mistyped.Field, "the whole"), mistyped.Value)
 	}
 	if err != nil && adapter == "" {
@@ -144,8 +143,8 @@ func (f *configFile) adapted(adapter string) ([]byte, error) {
 
 // validJSON says where the file isn't JSON, if it isn't.
 func (f *configFile) validJSON() error {
-	var wrong *json.SyntaxError
-	if err := json.Unmarshal(f.body, new(json.RawMessage)); errors.As(err, &wrong) {
+	err := json.Unmarshal(f.body, new(json.RawMessage))
+	if wrong, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("reading configuration: %s:%d: %w", f.name, 1+bytes.Count(f.body[:wrong.Offset], []byte{'\n'}), err)
 	}
 	return nil

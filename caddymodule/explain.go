@@ -132,17 +132,14 @@ func (q *question) without(lookup error) bool {
 // is what a lookup has failed for: the registry's, or one over the admin endpoint, whose
 // answer has the reason.
 func noToken(lookup error) (reason policy.Reason, ok bool) {
-	var denied *registry.Denied
-	if errors.As(lookup, &denied) {
+	if denied, ok := errors.AsType[*registry.Denied](lookup); ok {
 		return denied.Reason, true
 	}
-	var p *rest.Problem
-	if !errors.As(lookup, &p) {
-		return 0, false
-	}
-	for _, r := range policy.Reasons() {
-		if r.String() == p.Reason {
-			return r, true
+	if p, ok := errors.AsType[*rest.Problem](lookup); ok {
+		for _, r := range policy.Reasons() {
+			if r.String() == p.Reason {
+				return r, true
+			}
 		}
 	}
 	return 0, false

@@ -62,8 +62,7 @@ func registerMetrics(registry *prometheus.Registry) error {
 	}
 	for _, c := range collectors() {
 		if err := registry.Register(c); err != nil {
-			var known prometheus.AlreadyRegisteredError
-			if !errors.As(err, &known) {
+			if _, known := errors.AsType[prometheus.AlreadyRegisteredError](err); !known {
 				return err
 			}
 		}

@@ -39,8 +39,7 @@ func (c *call) readForm() (*form, error) { return readForm(c.W, c.R) }
 func readForm(w http.ResponseWriter, r *http.Request) (*form, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return nil, rest.BodyProblem(err)
 		}
 		return nil, rest.Refuse(http.StatusBadRequest, "the form can't be read")
@@ -111,8 +110,7 @@ func (f *form) refused(err error) error {
 		return err
 	}
 	field, text := "", err.Error()
-	var wrong *token.FieldError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*token.FieldError](err); ok {
 		if at, ours := fieldOf[wrong.Field]; ours {
 			field, text = at, wrong.Why
 		}

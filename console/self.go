@@ -57,8 +57,8 @@ func (c *call) bearerOf(secret string) (*registry.Bearer, error) {
 // withChallenge makes the answer to a secret that opens nothing say so (RFC 6750
 // section 3).
 func (c *call) withChallenge(err error) error {
-	var denied *registry.Denied
-	if !errors.As(err, &denied) {
+	denied, ok := errors.AsType[*registry.Denied](err)
+	if !ok {
 		return err
 	}
 	detail := denied.Reason.Detail()

@@ -52,11 +52,11 @@ type upstream struct {
 func (h *handler) UnmarshalJSON(raw []byte) error {
 	type plain handler
 	h.raw = bytes.Clone(raw)
-	var mistyped *json.UnmarshalTypeError
-	if err := json.Unmarshal(raw, (*plain)(h)); !errors.As(err, &mistyped) {
-		return err
+	err := json.Unmarshal(raw, (*plain)(h))
+	if _, mistyped := errors.AsType[*json.UnmarshalTypeError](err); mistyped {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // below returns the routes in the handler that requests may come to.
