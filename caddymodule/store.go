@@ -80,11 +80,8 @@ func (c *StoreConfig) check() error {
 	return nil
 }
 
-// source works out which store the configuration means. It opens nothing.
+// source works out which store a configuration means that check takes. It opens nothing.
 func (c *StoreConfig) source() (source, error) {
-	if err := c.check(); err != nil {
-		return source{}, err
-	}
 	if c.Redis != nil {
 		return c.Redis.source()
 	}

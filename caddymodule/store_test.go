@@ -121,7 +121,7 @@ func TestStoreOfTwoKinds(t *testing.T) {
 		{StoreConfig{Kind: "redis"}, "store redis: where? want a URL, or addresses"},
 		{StoreConfig{Kind: "file"}, `store "file": want embedded or redis`},
 	} {
-		if _, err := c.config.source(); err == nil || err.Error() != c.want {
+		if err := c.config.check(); err == nil || err.Error() != c.want {
 			t.Errorf("%+v: %v, want %s", c.config, err, c.want)
 		}
 	}
