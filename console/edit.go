@@ -42,10 +42,8 @@ func (c *call) edit() error {
 			return err
 		}
 		f.outdate(settings(t))
-	} else if err != nil {
-		if err := f.refused(err); err != nil {
-			return err
-		}
+	} else if err := f.refused(err); err != nil {
+		return err
 	}
 	if len(f.Mistakes) > 0 {
 		return c.showPage(f.status(), t, f, nil)

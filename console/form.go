@@ -103,8 +103,8 @@ func (f *form) fits(field, text string, limit int) {
 	}
 }
 
-// refused notes a refusal of the registry at the field it is about, and returns
-// any other error.
+// refused notes a refusal of the registry, if err is one, at the field it is about, and
+// returns any other error.
 func (f *form) refused(err error) error {
 	if !errors.Is(err, registry.ErrInvalid) && !errors.Is(err, registry.ErrConflict) && !errors.Is(err, registry.ErrForbidden) {
 		return err

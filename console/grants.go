@@ -16,8 +16,7 @@ import (
 // grantRow is one of a token's grants.
 type grantRow struct {
 	token.Grant
-	N    int // its number, from 1
-	Full bool
+	N int // its number, from 1
 }
 
 // Seal stands for the grant as it was shown. It keeps a click on an old page from
@@ -38,10 +37,9 @@ func (c *call) addGrant() error {
 	grants := c.grantForm(f)
 	g, _ := grants.read()
 	if len(f.Mistakes) == 0 {
-		if _, err := c.Account.AddGrant(c.R.Context(), t.ID, g); err != nil {
-			if err := f.refused(err); err != nil {
-				return err
-			}
+		_, err := c.Account.AddGrant(c.R.Context(), t.ID, g)
+		if err := f.refused(err); err != nil {
+			return err
 		}
 	}
 	if len(f.Mistakes) > 0 {

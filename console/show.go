@@ -48,7 +48,7 @@ func (c *call) showPage(status int, t *token.Token, edited, granted *form) error
 		return err
 	}
 	for i, g := range d.View.Grants {
-		d.Grants = append(d.Grants, grantRow{g, i + 1, g.IsFull()})
+		d.Grants = append(d.Grants, grantRow{g, i + 1})
 	}
 	if d.Edit == nil {
 		d.Edit = &form{values: settings(t)}
