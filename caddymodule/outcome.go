@@ -85,14 +85,6 @@ func tokenSeen(ctx context.Context) bool {
 // String returns the decision.
 func (o *outcome) String() string { return o.last().reason.String() }
 
-// place returns where the gate is written: file:line.
-func (o *outcome) place() string {
-	if o.gate == nil {
-		return ""
-	}
-	return o.gate.At
-}
-
 // forwards reports whether the gate forwards the request, for whatever reason.
 func (o *outcome) forwards() bool { return o.reason == policy.Forward || o.reported }
 

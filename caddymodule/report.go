@@ -116,7 +116,7 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 	if m.Route != nil {
 		key.method, key.pattern, key.required = strings.Join(m.Route.Methods, ","), m.Route.Pattern, m.Route.Require.String()
 	} else {
-		findings, key.pattern, key.gate = r.unrouted, patternOf(path), o.place()
+		findings, key.pattern, key.gate = r.unrouted, patternOf(path), o.gate.At
 	}
 	f, ok := findings.Get(key)
 	if !ok {

@@ -23,7 +23,7 @@ func TestReportIsSmall(t *testing.T) {
 	before := heap()
 	for i := range findings {
 		long := strings.Repeat("x", size) + strconv.Itoa(i)
-		r.add(&outcome{reason: policy.SpaceNotGranted, tokenID: strconv.Itoa(i), space: long[:size-i], resource: long[i:]}, &policy.Match{}, "M"+long, "/"+strconv.Itoa(i)+long)
+		r.add(&outcome{gate: new(Handler), reason: policy.SpaceNotGranted, tokenID: strconv.Itoa(i), space: long[:size-i], resource: long[i:]}, &policy.Match{}, "M"+long, "/"+strconv.Itoa(i)+long)
 	}
 	if grown := heap() - before; grown > findings*size/10 {
 		t.Errorf("%d findings take %d bytes", findings, grown)
@@ -43,7 +43,7 @@ func TestReportOfUnknownRoutes(t *testing.T) {
 	r := newReport()
 	r.add(&outcome{reason: policy.ScopeMissing, tokenID: "t1"}, &policy.Match{Route: &policy.Route{Methods: []string{"GET"}, Pattern: "/a"}}, "GET", "/a")
 	for i := range 3 * reportSize {
-		r.add(&outcome{reason: policy.RouteUnknown}, &policy.Match{}, "GET", fmt.Sprintf("/scan%c%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26, 'a'+i/17576))
+		r.add(&outcome{gate: new(Handler), reason: policy.RouteUnknown}, &policy.Match{}, "GET", fmt.Sprintf("/scan%c%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26, 'a'+i/17576))
 	}
 	if n := len(r.answer().Findings); n != 1+unroutedSize || r.findings.Len() != 1 || r.answer().Forgotten != 3*reportSize-unroutedSize {
 		t.Errorf("%d findings, %d of them on routes, %d forgotten", n, r.findings.Len(), r.answer().Forgotten)
@@ -51,7 +51,7 @@ func TestReportOfUnknownRoutes(t *testing.T) {
 	r.clear()
 	for _, path := range []string{"/api/v1/orders/1", "/api/v1/orders/22", "/api/v1/orders/6f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "/api/v1/orders/3/items/4", "/api/v1/oauth2", "/$(x)"} {
 		for _, method := range []string{"GET", "PUT"} {
-			r.add(&outcome{reason: policy.RouteUnknown}, &policy.Match{}, method, path)
+			r.add(&outcome{gate: new(Handler), reason: policy.RouteUnknown}, &policy.Match{}, method, path)
 		}
 	}
 	var got []string
@@ -130,7 +130,7 @@ func TestReportShowsNoSecret(t *testing.T) {
 	masks.Add(nil, "pat")
 	secret := token.NewSecret("pat")
 	r := newReport()
-	r.add(&outcome{reason: policy.RouteUnknown, tokenID: "t1", space: secret, resource: secret}, &policy.Match{}, secret, "/"+secret)
+	r.add(&outcome{gate: new(Handler), reason: policy.RouteUnknown, tokenID: "t1", space: secret, resource: secret}, &policy.Match{}, secret, "/"+secret)
 	if found := fmt.Sprintf("%+v", r.answer()); strings.Contains(found, secret[:20]) {
 		t.Errorf("a secret is in %s", found)
 	}
