@@ -68,7 +68,7 @@ func (h *Handler) nameHeaders() error {
 		if err := h.claim(signed.Header); err != nil {
 			return err
 		}
-		h.signed = newIdentitySigner(signed, nil)
+		h.signed = newIdentitySigner(signed)
 	case !configured.Off:
 		h.identity = &names
 	}

@@ -108,12 +108,12 @@ func (s SignedIdentity) check(realm string) (SignedIdentity, error) {
 	return s, nil
 }
 
-func newIdentitySigner(s SignedIdentity, keys *keyring.Keyring) *identitySigner {
+func newIdentitySigner(s SignedIdentity) *identitySigner {
 	made, err := lru.New[statement, signature](signaturesKept)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &identitySigner{SignedIdentity: s, keys: keys, made: made}
+	return &identitySigner{SignedIdentity: s, made: made}
 }
 
 // identify tells the upstream who is asking.

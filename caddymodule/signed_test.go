@@ -27,7 +27,8 @@ func TestSignedIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newIdentitySigner(config, newKeyring(t))
+	s := newIdentitySigner(config)
+	s.keys = newKeyring(t)
 	identity := func(what statement) string {
 		h := http.Header{}
 		o := &outcome{tokenID: what.token, owner: what.owner, space: what.space, subject: &policy.Subject{Expires: what.ends}}
@@ -79,7 +80,8 @@ func TestSignedIdentityEndsWithToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := newIdentitySigner(config, newKeyring(t))
+		s := newIdentitySigner(config)
+		s.keys = newKeyring(t)
 		start := time.Now()
 		at := func(after time.Duration) int64 { return start.Add(after).UnixNano() }
 		for _, c := range []struct {
@@ -119,7 +121,8 @@ func TestSignedIdentityClockSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newIdentitySigner(config, newKeyring(t))
+	s := newIdentitySigner(config)
+	s.keys = newKeyring(t)
 	what := statement{token: "t1"}
 	identity := func() string {
 		h := http.Header{}
@@ -152,7 +155,8 @@ func BenchmarkSignedIdentity(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := newIdentitySigner(config, newKeyring(b))
+	s := newIdentitySigner(config)
+	s.keys = newKeyring(b)
 	o := &outcome{tokenID: "t1", owner: "alice", space: "1", subject: &policy.Subject{Expires: time.Now().Add(time.Hour).UnixNano()}}
 	b.Run("again", func(b *testing.B) {
 		h := http.Header{}
