@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,11 +106,7 @@ func (a *Authorize) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		a.answer(h, judged.Header, removable)
 		return status
 	})
-	why := a.restore(r)
-	if why == "" {
-		why = a.unfit(r)
-	}
-	if why != "" {
+	if why := cmp.Or(a.restore(r), a.unfit(r)); why != "" {
 		return refuse(watched, http.StatusBadRequest, why)
 	}
 	removable = a.removable(r.Header)
