@@ -42,7 +42,7 @@ one. What a scanner finds, it may report to the console's /leaked.`,
 			if err != nil {
 				return err
 			}
-			*prefix = c.app.Token.Prefix
+			*prefix = c.app.rules.Prefix
 		}
 		*prefix = cmp.Or(*prefix, defaultPrefix)
 		if err := token.ValidPrefix(*prefix); err != nil {

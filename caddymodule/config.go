@@ -165,7 +165,7 @@ func (c *configuration) readGate(raw json.RawMessage) (caddyroutes.Gate, error) 
 	if err := h.compile(c.app.catalog); err != nil {
 		return nil, err
 	}
-	h.policy.Prefix = cmp.Or(c.app.Token.Prefix, defaultPrefix)
+	h.policy.Prefix = c.app.rules.Prefix
 	return h, nil
 }
 
