@@ -24,9 +24,6 @@ const (
 // Check returns warnings of what stands around the gates of the servers, which ReadGates
 // has read: on each server, and of what the others do for the hosts of its gates.
 func Check(servers []*Server) (all []policy.Warning) {
-	if !slices.ContainsFunc(servers, func(s *Server) bool { return len(s.Sites) > 0 }) {
-		return nil
-	}
 	var walks []*walk
 	for _, s := range servers {
 		walks = append(walks, walkServer(s))

@@ -111,15 +111,15 @@ func (s *Server) readGates(routes []route, within Site, read func(json.RawMessag
 			}
 			asked = asked || h.Handler == "patgate_authorize"
 			within.Asked, within.Rewritten = asked, within.Rewritten || h.Handler == "rewrite"
-			below, inside, goOn := h.below(), within, false
+			below, goOn := h.below(), false
 			for _, routes := range below {
-				out, err := s.readGates(routes, inside, read)
+				out, err := s.readGates(routes, within, read)
 				if err != nil {
 					return false, err
 				}
 				goOn = goOn || out
 			}
-			failed := inside
+			failed := within
 			failed.Failed = true
 			if _, err := s.readGates(h.failed(), failed, read); err != nil {
 				return false, err
