@@ -23,28 +23,9 @@ import (
 func authorization(t *testing.T, asker string, behind ...string) *gated {
 	t.Helper()
 	handlers := strings.Join(append([]string{fmt.Sprintf(`{"handler": "patgate_authorize", "for": %q}`, asker)}, behind...), ",")
-	var config caddy.Config
-	if err := json.Unmarshal(fmt.Appendf(nil, `{"apps": {"patgate": {"store": {"file": %q}, "unknown_token_limit": {"tokens": 1}}, "http": {"servers": {"s": {
+	return gatedBy(t, fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}, "unknown_token_limit": {"tokens": 1}}, "http": {"servers": {"s": {
 		"listen": ["127.0.0.1:1"], "automatic_https": {"disable": true}, "trusted_proxies": {"source": "static", "ranges": ["192.0.2.1/32"]},
-		"routes": [{"handle": [%s]}]}}}}}`, filepath.Join(t.TempDir(), "tokens.db"), handlers), &config); err != nil {
-		t.Fatal(err)
-	}
-	ctx, err := caddy.ProvisionContext(&config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, _ := ctx.App("patgate")
-	web, _ := ctx.App("http")
-	g := &gated{app: app.(*App), server: web.(*caddyhttp.App).Servers["s"], ctx: ctx}
-	if err := g.app.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := g.app.Cleanup(); err != nil {
-			t.Error(err)
-		}
-	})
-	return g
+		"routes": [{"handle": [%s]}]}}}}}`, filepath.Join(t.TempDir(), "tokens.db"), handlers), "s").start(t)
 }
 
 const authorizedGate = `{"handler": "patgate", "routes": [
@@ -382,16 +363,7 @@ func TestAuthorizeErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var config caddy.Config
-		if err := json.Unmarshal([]byte(body), &config); err != nil {
-			t.Fatal(err)
-		}
-		ctx, err := caddy.ProvisionContext(&config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		web, _ := ctx.App("http")
-		g := &gated{server: web.(*caddyhttp.App).Servers["srv0"], ctx: ctx}
+		g := gatedBy(t, string(body), "srv0")
 		for path, want := range map[string]int{"/closed": row.closed, "/health": row.health} {
 			w := g.ask("GET", "http://auth.test/", "X-Forwarded-Method", "GET", "X-Forwarded-Uri", path, "X-Forwarded-Host", "api.test")
 			if w.Code != want || strings.Contains(w.Body.String(), "sorry") {

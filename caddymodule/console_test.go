@@ -92,24 +92,8 @@ func newConsoles(t *testing.T) *consoles {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, servers := provisioned(t, string(body))
-	app, err := ctx.App("patgate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &consoles{t: t, app: app.(*App), server: servers["srv0"]}
-	if err := c.app.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.app.Stop(); err != nil {
-			t.Error(err)
-		}
-		if err := c.app.Cleanup(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
+	g := gatedBy(t, string(body), "srv0").start(t)
+	return &consoles{t: t, app: g.app, server: g.server}
 }
 
 // do sends a request to a host. Header are names and values; the name "as" stands

@@ -65,23 +65,9 @@ func whole(t *testing.T, server string) string {
 // startErrors starts a server.
 func startErrors(t *testing.T, server string) *gated {
 	t.Helper()
-	ctx, servers := provisioned(t, whole(t, server))
-	app, err := ctx.App("patgate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gated{app: app.(*App), server: servers["gate"], ctx: ctx}
-	if err := g.app.Start(); err != nil {
-		t.Fatal(err)
-	}
 	probes = map[string]func(http.ResponseWriter, *http.Request) error{}
-	t.Cleanup(func() {
-		probes = nil
-		if err := g.app.Cleanup(); err != nil {
-			t.Error(err)
-		}
-	})
-	return g
+	t.Cleanup(func() { probes = nil })
+	return gatedBy(t, whole(t, server), "gate").start(t)
 }
 
 // token makes a token; revoke ends it.

@@ -53,6 +53,31 @@ func provisioned(t testing.TB, document string) (ctx caddy.Context, servers map[
 	return ctx, web.(*caddyhttp.App).Servers
 }
 
+// gatedBy provisions a configuration, of which the server with that name is meant.
+func gatedBy(t testing.TB, document, server string) *gated {
+	t.Helper()
+	ctx, servers := provisioned(t, document)
+	app, err := ctx.App("patgate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &gated{app: app.(*App), server: servers[server], plain: servers["plain"], ctx: ctx}
+}
+
+// start starts the app; the test's end undoes it.
+func (g *gated) start(t testing.TB) *gated {
+	t.Helper()
+	if err := g.app.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.app.Cleanup(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
 // provision provisions the server on a store's file. The store is opened later,
 // by open if that is set.
 func provision(t testing.TB, file string, open func() (store.Store, error)) *gated {
@@ -64,12 +89,7 @@ func provision(t testing.TB, file string, open func() (store.Store, error)) *gat
 	]},`
 	document := fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"gate": %s, "plain": %s}}}}`,
 		file, fmt.Sprintf(server, 1, gate), fmt.Sprintf(server, 2, ""))
-	ctx, servers := provisioned(t, document)
-	app, err := ctx.App("patgate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gated{app: app.(*App), server: servers["gate"], plain: servers["plain"], ctx: ctx}
+	g := gatedBy(t, document, "gate")
 	if open != nil {
 		g.app.hub.source.open = open
 	}
@@ -79,16 +99,7 @@ func provision(t testing.TB, file string, open func() (store.Store, error)) *gat
 // startGated is provision, and what Caddy does afterwards; the test's end undoes it.
 func startGated(t testing.TB, open func() (store.Store, error)) *gated {
 	t.Helper()
-	g := provision(t, filepath.Join(t.TempDir(), "tokens.db"), open)
-	if err := g.app.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := g.app.Cleanup(); err != nil {
-			t.Error(err)
-		}
-	})
-	return g
+	return provision(t, filepath.Join(t.TempDir(), "tokens.db"), open).start(t)
 }
 
 // create makes a token that may read in every space.

@@ -12,7 +12,7 @@ import (
 // has a token: with one it would need none any more.
 func TestTokensMakeNoSessions(t *testing.T) {
 	all := []string{"session=s; Path=/; HttpOnly", "theme=dark", " session =s", "session2=x", "session"}
-	ctx, servers := provisioned(t, fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"one": {
+	g := gatedBy(t, fmt.Sprintf(`{"apps": {"patgate": {"store": {"file": %q}}, "http": {"servers": {"one": {
 		"listen": ["127.0.0.1:1"], "automatic_https": {"disable": true}, "routes": [{"handle": [
 		{"handler": "patgate", "let_through": ["cookie session", "header X-Session"], "routes": [
 			{"methods": ["GET"], "pattern": "/read", "require": "stories:read"},
@@ -20,16 +20,7 @@ func TestTokensMakeNoSessions(t *testing.T) {
 			{"methods": ["GET"], "pattern": "/tried", "require": "stories:read", "mode": "report"},
 			{"methods": ["GET"], "pattern": "/open", "require": "public"}]},
 		{"handler": "static_response", "headers": {"Set-Cookie": ["%s", "%s", "%s", "%s", "%s"]}}]}]}}}}}`,
-		filepath.Join(t.TempDir(), "tokens.db"), all[0], all[1], all[2], all[3], all[4]))
-	app, err := ctx.App("patgate")
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := &gated{app: app.(*App), server: servers["one"]}
-	if err := g.app.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer g.app.Cleanup()
+		filepath.Join(t.TempDir(), "tokens.db"), all[0], all[1], all[2], all[3], all[4]), "one").start(t)
 	bearer := "Bearer " + g.create(t)
 	for _, row := range []struct {
 		path, authorization, cookie string
