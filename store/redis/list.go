@@ -66,7 +66,7 @@ func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (a
 			digests = append(digests, *d)
 		}
 	}
-	records, read, err := s.readFirst(ctx, digests, s.look)
+	records, _, err := s.readFirst(ctx, digests, s.look)
 	if err != nil {
 		return nil, "", err
 	}
@@ -74,17 +74,14 @@ func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (a
 		last = ids[step-1]
 	}
 	for i, id := range ids {
-		if where[i] != nil {
-			read--
-		}
-		if read < 0 { // the others are the next page
-			last = ids[i-1]
-			break
-		}
 		if where[i] == nil {
 			continue
 		}
-		r := records[*where[i]]
+		r, read := records[*where[i]]
+		if !read { // this and the others are the next page
+			last = ids[i-1]
+			break
+		}
 		if !r.live() || r.token.ID != id { // changed between the reads
 			r, err = s.byID(ctx, id, s.look)
 			if err != nil && !errors.Is(err, errIndex) { // of which a list must not fail: Check mends it
