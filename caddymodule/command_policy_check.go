@@ -58,20 +58,32 @@ whose tokens are nowhere where the gate takes them from.`,
 		if names := given(cmd, "base", "site"); len(names) > 0 && len(*documents) == 0 {
 			return usageErrorf("%s without --openapi says nothing: every site is checked", strings.Join(names, " and "))
 		}
-		c, err := read()
-		if err != nil {
-			if *asJSON && !errors.As(err, new(usage)) {
-				return cmp.Or(rest.Print(cmd.OutOrStdout(), unreadable(err)), err)
-			}
-			return err
+		found, err := findingsBy(read, *documents, *base, *host)
+		switch {
+		case err == nil:
+			return found.print(cmd, *asJSON)
+		case *asJSON && !errors.As(err, new(usage)):
+			return cmp.Or(rest.Print(cmd.OutOrStdout(), unreadable(err)), err)
 		}
-		differences, err := compareDocuments(c.sites, *documents, *base, *host)
-		if err != nil {
-			return err
-		}
-		return findingsIn(c.sites, append(c.check(), differences...)).print(cmd, *asJSON)
+		return err
 	})
 	return cmd
+}
+
+// findingsBy checks the configuration that is read. An error is that nothing could be checked.
+func findingsBy(read func() (*configuration, error), documents []string, base, host string) (*findings, error) {
+	c, err := read()
+	if err != nil {
+		return nil, err
+	}
+	if len(c.sites) == 0 {
+		return nil, errNoSites
+	}
+	differences, err := compareDocuments(c.sites, documents, base, host)
+	if err != nil {
+		return nil, err
+	}
+	return findingsIn(c.sites, append(c.check(), differences...)), nil
 }
 
 // findings are what policy check says.
@@ -100,8 +112,8 @@ func findingsIn(sites []site, others []policy.Warning) *findings {
 	return f
 }
 
-// unreadable returns what policy check says of a configuration that can't be read, as far as
-// it is known where.
+// unreadable returns what policy check says where it could check nothing: of a configuration,
+// or a document, that can't be read, as far as it is known where.
 func unreadable(err error) *findings {
 	f := new(findings)
 	for text := range strings.SplitSeq(err.Error(), "\n") {
@@ -122,9 +134,6 @@ var place = regexp.MustCompile(`^(?:parsing caddyfile tokens for '[^']+': |readi
 
 // print prints what was found. That there are errors is one, too.
 func (f *findings) print(cmd *cobra.Command, asJSON bool) error {
-	if f.Sites == 0 {
-		return errNoSites
-	}
 	err := printAnswer(cmd, asJSON, f, printFindings)
 	if err == nil && f.Errors > 0 {
 		err = fmt.Errorf("%s in the policies", counted(f.Errors, "error"))

@@ -177,7 +177,7 @@ const (
 	warnOver     = "unknown_token_over"
 	warnInClear  = "token_in_log"
 
-	warnUnreadable = "unreadable" // an error: the configuration can't be read, and nothing in it was checked
+	warnUnreadable = "unreadable" // an error: nothing was checked, for the configuration or a document can't be read, or there is no gate
 )
 
 // check returns warnings of what is probably a mistake, but for the policies.

@@ -327,12 +327,18 @@ func TestCheckOfWhatCantBeRead(t *testing.T) {
 		"http://a.test {\n": {{"FILE:1", warnUnreadable}},
 		"{\n\"apps\": {":    {{"FILE:2", warnUnreadable}},
 		`{"apps":{"http":{"servers":{"x":{"routes":[{"handle":[{"handler":"patgate","default":"x"}]}]}}}}}`: {{"", warnUnreadable}},
+		"http://a.test {\n\trespond ok\n}\n":                                 {{"", warnUnreadable}}, // no gate
+		"http://a.test {\n\tpatgate {\n\t\tdefault deny # OPENAPI\n\t}\n}\n": {{"", warnUnreadable}},
 	} {
 		caddyfile := writeFile(t, "Caddy file", text)
 		for i := range want {
 			want[i].At = strings.Replace(want[i].At, "FILE", caddyfile, 1)
 		}
-		stdout, stderr, err := runPolicy(t, "check", "--config", caddyfile, "--json")
+		args := []string{"check", "--config", caddyfile, "--json"}
+		if strings.Contains(text, "OPENAPI") {
+			args = append(args, "--openapi", filepath.Join(t.TempDir(), "none.yaml"))
+		}
+		stdout, stderr, err := runPolicy(t, args...)
 		var got struct {
 			Errors   int
 			Warnings []finding
