@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -328,11 +329,14 @@ func heap() int {
 	return int(m.HeapAlloc)
 }
 
-// The status says what it counts: policy check doesn't count defaults among the routes.
+// The status says what it counts: policy check doesn't count defaults among the routes. And
+// it says what in the store's setup would lose tokens.
 func TestReportModeInStatus(t *testing.T) {
 	var out strings.Builder
-	printStatus(&out, serverStatus{Reporting: 7})
-	if want := "7 routes in it, defaults counted, too: "; !strings.Contains(out.String(), want) {
-		t.Errorf("status prints\n%s\nwant %s", &out, want)
+	printStatus(&out, serverStatus{Reporting: 7, Store: storeStatus{Status: store.Status{Warnings: []string{"redis:6379: SET APPENDONLY"}}}})
+	for _, want := range []string{"7 routes in it, defaults counted, too: ", "WARNING: redis:6379: SET APPENDONLY\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("status prints\n%s\nwant %s", &out, want)
+		}
 	}
 }

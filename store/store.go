@@ -197,6 +197,8 @@ type Status struct {
 	Tokens   int       `json:"tokens"`
 	Owners   int       `json:"owners"`
 	Gateways []Gateway `json:"gateways"`
+	// Warnings say what in the store's setup would lose tokens, as far as it was looked at.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Gateway is one of the processes that serve from a store.

@@ -305,13 +305,44 @@ func TestServerIsEmptied(t *testing.T) {
 	if err := s.Reach(t.Context()); err == nil || !strings.Contains(err.Error(), "import the token again") {
 		t.Errorf("Reach: %v, want that something is lost", err)
 	}
-	s.stats.lostLast.Load().at = time.Now().Add(-lossShown)
+	s.stats.losses.last.at = time.Now().Add(-lossShown)
 	if err := s.Reach(t.Context()); err != nil {
 		t.Errorf("Reach, when nobody has asked for what is lost for %s: %v", lossShown, err)
 	}
 	create(t, s, newToken("a"))
 	if _, err := s.Find(t.Context(), digest("a")); err != nil {
 		t.Errorf("a token that was imported again: %v", err)
+	}
+}
+
+// Each record that Redis has lost is logged, and not again for every request that asks for it.
+func TestLossesAreLogged(t *testing.T) {
+	var log logged
+	s := &Store{log: log.logger()}
+	lose := func(records ...string) (lines int) {
+		before := strings.Count(log.String(), "redis has lost a change")
+		for _, what := range records {
+			s.lost(what, endIt)
+		}
+		return strings.Count(log.String(), "redis has lost a change") - before
+	}
+	if n := lose("a", "a", "a"); n != 1 {
+		t.Errorf("one record is logged %d times, want once", n)
+	}
+	if n := lose("b", "a", "c"); n != 2 {
+		t.Errorf("two others are logged %d times, want once each", n)
+	}
+	if err := s.stats.losses.lately(); err == nil || !strings.Contains(err.Error(), "change of c: ") || !strings.Contains(err.Error(), "of 2 more") {
+		t.Errorf("lately: %v, want the last, and how many others there are", err)
+	}
+	for _, one := range s.stats.losses.by {
+		one.at, one.logged = one.at.Add(-lossLogged), one.logged.Add(-lossLogged)
+	}
+	if n := lose("a"); n != 1 {
+		t.Errorf("%s later, a record is logged %d times, want once", lossLogged, n)
+	}
+	if err := s.stats.losses.lately(); err == nil || strings.Contains(err.Error(), "more") || len(s.stats.losses.by) != 1 {
+		t.Errorf("lately: %v, want one record, and the others forgotten", err)
 	}
 }
 

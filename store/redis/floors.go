@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/patgate/patgate/token"
 )
@@ -133,10 +132,9 @@ const (
 // lost counts and reports that Redis shows an older record than it has shown, or none.
 func (s *Store) lost(what string, then remedy) error {
 	s.stats.Lost.Add(1)
-	s.stats.lostLast.Store(&loss{time.Now(), fmt.Errorf("redis has lost a change of %s: %s", what, then)})
-	s.stats.lostLog.Do(func() {
+	if s.stats.losses.add(what, fmt.Errorf("redis has lost a change of %s: %s", what, then)) {
 		s.log.Error("redis has lost a change: it shows an older record than before, or none, and that is not used; "+string(then)+", and look at persistence and replication of the server",
 			"store", s.where, "record", what, "times", s.stats.Lost.Load())
-	})
+	}
 	return fmt.Errorf("%w: %s", errLost, then)
 }

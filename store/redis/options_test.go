@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -155,14 +156,55 @@ func TestWarningsOfWhatChanges(t *testing.T) {
 			t.Errorf("it is said %d times, want %d", n, times)
 		}
 	}
+	shown := func(times int) {
+		t.Helper()
+		if st, err := s.Status(t.Context()); err != nil || strings.Count(fmt.Sprint(st.Warnings), server.Addr+": TOKENS MAY BE DROPPED") != times {
+			t.Errorf("the status says %q, %v, want it %d times", st.Warnings, err, times)
+		}
+	}
 	said(0)
+	shown(0)
 	server.Do("config", "set", "maxmemory-policy", "allkeys-lru")
 	said(1)
+	shown(1)
+	server.Do("config", "set", "maxmemory-policy", "noeviction")
+	said(1)
+	shown(0)
+	server.Do("config", "set", "maxmemory-policy", "allkeys-lru")
 	server.Do("config", "rewrite")
 	server.Kill()
 	server.Start()
 	awaitHeard(t, s)
 	said(2)
+}
+
+// Where one side speaks TLS and the other doesn't, the error asks whether that is so.
+func TestTLSOnOneSide(t *testing.T) {
+	t.Parallel()
+	refusing, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer refusing.Close()
+	go func() { // as Redis does with what is no TLS
+		for {
+			c, err := refusing.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	for _, url := range []string{"rediss://" + redistest.Start(t).Addr, "redis://" + refusing.Addr().String()} {
+		s, err := Open(Options{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Create(t.Context(), newToken("a")); err == nil || !strings.Contains(err.Error(), "is that port for TLS?") {
+			t.Errorf("%s: %v, want a question for TLS", url, err)
+		}
+	}
 }
 
 func TestWarnings(t *testing.T) {

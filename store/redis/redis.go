@@ -207,7 +207,8 @@ type Store struct {
 	sentinels []*redis.Client           // whom it asks, where there are any
 
 	missed atomic.Pointer[missingError] // what the redis user may not do
-	warned sync.Map                     // of what a server's setup would lose, by its run id and the text
+	setup  atomic.Pointer[[]string]     // what the servers' setup would lose
+	warned sync.Map                     // of that, by a server's run id and the text
 	stats  counters
 
 	ctx  context.Context // ends with Close
@@ -241,7 +242,6 @@ func Open(opts Options) (*Store, error) {
 	s.cluster, _ = s.client.(*redis.ClusterClient)
 	s.feed = s.openFeed()
 	s.holds.Store(int64(usualHolds))
-	s.stats.lostLog.Interval = time.Second
 	s.told.moved = make(chan struct{})
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.work.Go(s.follow)
@@ -252,6 +252,9 @@ func Open(opts Options) (*Store, error) {
 // Status implements store.Store.
 func (s *Store) Status(ctx context.Context) (store.Status, error) {
 	st := store.Status{Kind: "redis", Location: strings.TrimPrefix(s.where, "redis ")}
+	if setup := s.setup.Load(); setup != nil {
+		st.Warnings = *setup
+	}
 	head := redis.NewStringCmd(ctx, "hget", s.keys.head, "n")
 	tokens := redis.NewIntCmd(ctx, "zcard", s.keys.ids)
 	owners := redis.NewIntCmd(ctx, "zcard", s.keys.owners)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -61,9 +62,23 @@ func (s *Store) sendOnce(ctx context.Context, safety safety, cmds ...redis.Cmder
 		return errClosed
 	case err != nil && transient(err):
 		s.reload(ctx)
-		return brokenError{plain(err)}
+		return brokenError{s.unheard(plain(err))}
 	}
-	return plain(err)
+	return s.unheard(plain(err))
+}
+
+// unheard returns err. Of a server that was never heard it asks whether only one side speaks
+// TLS: all that shows is silence, or a connection that ends.
+func (s *Store) unheard(err error) error {
+	switch {
+	case err == nil || s.heard.Load() != nil:
+		return err
+	case s.options.TLSConfig != nil && errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w (is that port for TLS? one that isn't gives no answer to rediss://)", err)
+	case s.options.TLSConfig == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
+		return fmt.Errorf("%w (is that port for TLS? one that is takes only rediss://, or tls in the block)", err)
+	}
+	return err
 }
 
 // allowed returns how long commands may take: the budget, and a little more for

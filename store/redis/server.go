@@ -53,14 +53,14 @@ func (s *Store) Reach(ctx context.Context) error {
 		return missing
 	}
 	if s.cluster == nil { // a single server is heard, or it isn't there
-		return cmp.Or(s.usable(ctx), s.stats.lost())
+		return cmp.Or(s.usable(ctx), s.stats.losses.lately())
 	}
 	return cmp.Or(s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
 		if err := server.Ping(ctx).Err(); err != nil {
 			return fmt.Errorf("%s doesn't answer: %w", server.Options().Addr, err)
 		}
 		return nil
-	}), s.stats.lost())
+	}), s.stats.losses.lately())
 }
 
 // infoField returns a field of INFO, or "".

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,11 +20,13 @@ const (
 	setupInterval  = time.Minute
 )
 
-// warn says what would lose tokens, of each server once.
+// warn notes what would lose tokens, and says it, of each server once.
 func (s *Store) warn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
-	return s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
+	var mu sync.Mutex
+	all := []string{}
+	err := s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
 		info := redis.NewStringCmd(noContext, "info", "server", "replication", "memory", "persistence", "cluster")
 		if err := server.Process(ctx, info); err != nil {
 			return err
@@ -32,12 +36,21 @@ func (s *Store) warn(ctx context.Context) error {
 			server.Process(ctx, save) // may be forbidden
 		}
 		for _, w := range warnings(info.Val(), save.Val()) {
+			address := s.addressOf(ctx, server)
 			if _, said := s.warned.LoadOrStore(infoField(info.Val(), "run_id")+" "+w, true); !said {
-				s.log.Warn(w, "store", s.where, "server", s.addressOf(ctx, server))
+				s.log.Warn(w, "store", s.where, "server", address)
 			}
+			mu.Lock()
+			all = append(all, address+": "+w)
+			mu.Unlock()
 		}
 		return nil
 	})
+	if err == nil {
+		slices.Sort(all)
+		s.setup.Store(&all)
+	}
+	return err
 }
 
 // warnings returns what in a server's INFO, and CONFIG GET save where that may
