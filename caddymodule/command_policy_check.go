@@ -38,7 +38,8 @@ a gate that no request comes to, because what stands before it answers; one behi
 another that denies what it has no route for; one whose routes have a prefix that was
 cut off before it; upstreams, and files, that stand behind a gate and are also reached past it; error routes that
 forward what was turned away, or answer it with these files; judged headers, and those
-that say who is asking, changed behind the gate; placeholders of the gate used before it.
+that say who is asking, changed behind the gate; placeholders of the gate used before it;
+bodies of which a rest is taken for the next request, where no gate stands.
 
 Policies are compared with the OpenAPI documents that they name, and with those
 given with --openapi: operations that no route covers are reported, those that ask

@@ -18,6 +18,7 @@ const (
 	warnConsole  = "console_signed_in" // a token can't describe itself
 	warnUnasked  = "not_asked_about"   // what a proxy that asks takes for a permission
 	warnWhole    = "preflight_whole"   // of which a proxy that asks passes on the body
+	warnBodies   = "body_unread"       // and taken for the next request
 	warnLost     = "not_followed"      // too many ways
 )
 
@@ -72,6 +73,7 @@ func (w *walk) check() {
 		w.checkConsole(p)
 	}
 	w.checkAskers()
+	w.checkBodies()
 	w.warnings = union(w.warnings, w.oddities...)
 }
 
@@ -162,6 +164,27 @@ func (w *walk) checkFailed(p *place) {
 // turnedAway lists the statuses of requests that are turned away, by gates or before.
 func turnedAway() string {
 	return strings.ReplaceAll(strings.Trim(fmt.Sprint(rejectionStatuses()), "[]"), " ", ", ")
+}
+
+// checkBodies warns of what stands beside the gates and leaves bodies unread: Caddy takes what
+// is left for the next request of the connection, which, behind a load balancer, has requests
+// of everybody, and to all sites.
+func (w *walk) checkBodies() {
+	gate := w.server.Sites[0].Gate
+	if w.server.EnableFullDuplex {
+		w.warnings.add(gate, warnBodies, "enable_full_duplex is on for this server: where no gate stands, what nobody has read of a body is taken for the next request of the connection; leave it off, a gate passes on bodies whole all the same")
+		return
+	}
+	if w.server.TrustedProxies == nil {
+		return
+	}
+	for _, p := range w.places {
+		asks := p.handler.Rewrite.URI != "" // another server, without the body, as forward_auth does
+		if p.handler.Handler == "reverse_proxy" && !asks && slices.ContainsFunc(p.seen, func(f flow) bool { return !f.judged && f.away == nil }) {
+			w.warnings.add(gate, warnBodies, "requests come to "+p.name+" past all gates, on the server of this one and behind the same proxies (trusted_proxies): "+
+				"what that leaves unread of a body may be taken for the next request of such a connection, which may be for this gate; have a gate there, too, with default public")
+		}
+	}
 }
 
 // checkConsole warns of a console that only those come to who have signed in: tokens

@@ -460,6 +460,25 @@ func TestCheckGatesBehindGates(t *testing.T) {
 	}
 }
 
+// What is left of a body beside a gate may be taken for the next request.
+func TestCheckBodies(t *testing.T) {
+	const duplex, proxied = "servers { enable_full_duplex }===", "servers { trusted_proxies static private_ranges }==="
+	const beside = "+++http://beside.test { reverse_proxy b }"
+	for _, row := range [][2]string{
+		{duplex + "GATE; reverse_proxy a", "enable_full_duplex is on for this server"},
+		{duplex + "GATE; reverse_proxy a" + beside, "enable_full_duplex is on for this server"},
+		{proxied + "GATE; reverse_proxy a", ""},
+		{proxied + "GATE; reverse_proxy a" + beside, "requests come to reverse_proxy b:80 past all gates"},
+		{proxied + "@m path /a/*; GATE@m; reverse_proxy @m a; reverse_proxy b", "requests come to reverse_proxy b:80 past all gates"},
+		{proxied + "GATE; reverse_proxy a+++http://beside.test { respond ok }", ""},
+		{proxied + "GATE; reverse_proxy a+++http://beside.test { patgate { default public }; reverse_proxy b }", ""},
+		{proxied + "GATE; reverse_proxy a+++http://beside.test { forward_auth b { uri /verify }; respond ok }", ""},
+		{"GATE; reverse_proxy a" + beside, ""},
+	} {
+		wantWarnings(t, row[0], checked(t, row[0]), row[1])
+	}
+}
+
 // What is cut off before a gate isn't in the paths that it judges.
 func TestCheckStripped(t *testing.T) {
 	const gate = "patgate { default deny; route GET /api/b any; route GET /api/c any }; "

@@ -22,6 +22,9 @@ type Server struct {
 
 	Logs *caddyhttp.ServerLogConfig `json:"logs"`
 
+	EnableFullDuplex bool            `json:"enable_full_duplex"`
+	TrustedProxies   json.RawMessage `json:"trusted_proxies"` // null: none, so clients come themselves
+
 	Sites []Site `json:"-"` // once ReadGates has found them
 }
 
