@@ -157,7 +157,6 @@ func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, er
 	last := s.readHead()
 	read := redis.NewXStreamSliceCmd(noContext, "xread", "count", batch, "block", feedBlock.Milliseconds(),
 		"streams", s.keys.feed, streamID(at.n))
-	read.SetFirstKeyPos(6)
 	p := s.feed.Pipeline()
 	p.Process(ctx, last)
 	p.Process(ctx, read)

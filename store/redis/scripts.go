@@ -291,7 +291,5 @@ func eval(script string, keys []string, args ...any) *redis.Cmd {
 	for _, k := range keys {
 		all = append(all, k)
 	}
-	cmd := redis.NewCmd(noContext, append(all, args...)...)
-	cmd.SetFirstKeyPos(3)
-	return cmd
+	return redis.NewCmd(noContext, append(all, args...)...)
 }
