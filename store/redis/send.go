@@ -260,16 +260,9 @@ func (s *Store) reload(ctx context.Context) {
 // moving reports whether err says that a key is, or is about to be, elsewhere:
 // its slot is moved, or the node isn't one of the Cluster any more.
 func moving(err error) bool {
-	if errors.Is(err, redis.ErrClosed) {
-		return true
-	}
-	var r redis.Error
-	if !errors.As(err, &r) {
-		return false
-	}
 	_, moved := redis.IsMovedError(err)
 	_, ask := redis.IsAskError(err)
-	return moved || ask || redis.IsTryAgainError(err)
+	return moved || ask || redis.IsTryAgainError(err) || errors.Is(err, redis.ErrClosed)
 }
 
 // forbidden reports whether the redis user may not do that.
