@@ -124,7 +124,7 @@ func (c *Cache) inForce(o Options) *Options {
 // holds without hearing of changes.
 func (c *Cache) tellHolds(o *Options) {
 	if c.shared != nil {
-		c.shared.Holds(max(Silence, o.MaxStale))
+		c.shared.Holds(o.MaxStale)
 	}
 }
 
