@@ -215,11 +215,7 @@ func join(prefix, pattern string) string {
 	if pattern == "/" || strings.HasPrefix(pattern, "/?") {
 		pattern = pattern[1:]
 	}
-	if joined := strings.TrimSuffix(prefix, "/") + pattern; joined != "" && joined[0] == '/' {
-		return joined
-	} else {
-		return "/" + joined
-	}
+	return "/" + strings.TrimPrefix(strings.TrimSuffix(prefix, "/")+pattern, "/")
 }
 
 // ValidPattern reports what is wrong with the pattern of a route.
