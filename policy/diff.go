@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -99,20 +100,16 @@ func bothAsk(before, after *Policy, a, b *Match) (asks [2]string, differ bool) {
 // both in the same way.
 func (r *Route) judgesAs(s *Route) bool {
 	return r.optional == s.optional && r.report == s.report && (!r.Require.dependsOnToken() ||
-		r.space.isWhere(&s.space) && r.resource.isWhere(&s.resource) && sameCredentials(r.from, s.from))
+		r.space.place() == s.space.place() && r.resource.place() == s.resource.place() && sameCredentials(r.from, s.from))
 }
 
-// isWhere reports whether two sources are one place of a request that is on the routes of
-// both, whatever the names of their parameters.
-func (s *source) isWhere(t *source) bool {
-	a, b := *s, *t
-	for _, s := range []*source{&a, &b} {
-		s.text = ""
-		if s.kind == fromPath {
-			s.name = ""
-		}
+// place returns where the source is in a request, however the path's parameter is called.
+func (s source) place() source {
+	s.text = ""
+	if s.kind == fromPath {
+		s.name = ""
 	}
-	return a == b
+	return s
 }
 
 // rests returns how many segments the rest of a path may have in samples: the usual, more
@@ -317,17 +314,12 @@ func DiffScopes(before, after *Catalog) (differences []ScopeDifference) {
 		return scopes
 	}
 	was, is := describe(before), describe(after)
-	names := map[string]bool{}
-	for _, scopes := range []map[string]string{was, is} {
-		for name := range scopes {
-			names[name] = true
-		}
-	}
-	for name := range names {
+	either := maps.Clone(was)
+	maps.Copy(either, is)
+	for _, name := range slices.Sorted(maps.Keys(either)) {
 		if was[name] != is[name] {
 			differences = append(differences, ScopeDifference{name, cmp.Or(was[name], "not declared"), cmp.Or(is[name], "not declared")})
 		}
 	}
-	slices.SortFunc(differences, func(a, b ScopeDifference) int { return cmp.Compare(a.Name, b.Name) })
 	return differences
 }
