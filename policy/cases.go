@@ -62,8 +62,7 @@ func ReadCases(r io.Reader) ([]Case, error) {
 		}
 		c := Case{Line: n}
 		if err := json.Unmarshal([]byte(text), &c); err != nil {
-			var mistyped *json.UnmarshalTypeError
-			if errors.As(err, &mistyped) {
+			if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 				err = fmt.Errorf("%s: %s is not what can stand here", cmp.Or(mistyped.Field, "a case"), mistyped.Value)
 			}
 			return nil, fmt.Errorf("line %d: %w", n, err)

@@ -59,9 +59,9 @@ func conflict(format string, args ...any) error {
 func noToken(id, doing string, err error) error { return absent("token "+id, "not found", doing, err) }
 
 func absent(what, how, doing string, err error) error {
-	var refused *refusal
+	_, refused := errors.AsType[*refusal](err)
 	switch {
-	case err == nil || errors.As(err, &refused):
+	case err == nil || refused:
 		return err
 	case errors.Is(err, store.ErrNotFound):
 		return notFound("%s: %s", what, how)

@@ -276,8 +276,7 @@ func (e entry) differs(there *token.Token) string {
 
 // explain says where in the input a store's error belongs.
 func (i *importer) explain(err error) error {
-	var exists *store.ExistsError
-	if errors.As(err, &exists) {
+	if exists, ok := errors.AsType[*store.ExistsError](err); ok {
 		for _, e := range i.batch {
 			if e.token.ID == exists.ID {
 				return conflict("line %d: its %s is there already", e.line, exists.By)

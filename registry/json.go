@@ -76,12 +76,10 @@ func escaped(data []byte) (r rune, ok bool) {
 
 // badJSON says what encoding/json found wrong, without the values it found.
 func badJSON(err error) error {
-	var refused *refusal
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &refused) {
+	if _, ok := errors.AsType[*refusal](err); ok {
 		return err
 	}
-	if errors.As(err, &wrongType) {
+	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		// The path names Go's embedded structs, too; the key is its end.
 		key := wrongType.Field[strings.LastIndexByte(wrongType.Field, '.')+1:]
 		got, _, _ := strings.Cut(wrongType.Value, " ") // "number 5"

@@ -54,8 +54,7 @@ func (p *Problem) halfDone(done string, ids []string) *Problem {
 
 // BodyProblem says why a body could not be read.
 func BodyProblem(err error) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return Refuse(http.StatusRequestEntityTooLarge, "the request is larger than %d bytes", tooLarge.Limit)
 	}
 	return Refuse(http.StatusBadRequest, "reading the request: %v", err)

@@ -51,9 +51,9 @@ func (d *Document) routes(c policy.OpenAPIConfig) ([]policy.RouteConfig, error) 
 	var routes []policy.RouteConfig
 	for o := range r.operations() {
 		route, err := r.route(o)
-		var why gap
+		why, open := errors.AsType[gap](err)
 		switch {
-		case errors.As(err, &why):
+		case open:
 			r.open.add(why, o)
 		case err != nil:
 			r.errs = append(r.errs, policy.At(o.at, fmt.Errorf("operation %s: %w", o.name(), err)))

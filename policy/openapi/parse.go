@@ -129,7 +129,7 @@ func parseJSON(text []byte) (*yaml.Node, error) {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	if wrong := new(json.SyntaxError); errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*json.SyntaxError](err); ok {
 		r.count(wrong.Offset)
 	}
 	return nil, atLine(r.line, err.Error())

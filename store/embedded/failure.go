@@ -39,8 +39,8 @@ func (s *Store) fails(err error) error {
 // unwritten reports whether a commit failed before the wait for the disk: in a write, or
 // where the file was to be made longer, of which bbolt gives no more than a text.
 func unwritten(err error) bool {
-	var of *fs.PathError
-	return errors.As(err, &of) && of.Op == "write" || strings.HasPrefix(err.Error(), "file resize error")
+	of, ok := errors.AsType[*fs.PathError](err)
+	return ok && of.Op == "write" || strings.HasPrefix(err.Error(), "file resize error")
 }
 
 // refuses returns why no change can be made; nil: one may be.

@@ -48,8 +48,7 @@ func (s *Store) enqueue(c *change) error {
 	case s.lead <- struct{}{}:
 		s.commitQueue()
 	}
-	var p *panicked
-	if errors.As(c.err, &p) {
+	if p, ok := errors.AsType[*panicked](c.err); ok {
 		panic(p.value)
 	}
 	return c.err

@@ -124,8 +124,8 @@ func (s *Store) sendBeat(ctx context.Context) (p pulse, err error) {
 // logRefusal reports whether the server takes no beats, though it answers, and logs when
 // that begins and when it ends. That nothing is heard of a server at all, others log.
 func (s *Store) logRefusal(before bool, err error) bool {
-	var reply redis.Error
-	now := err != nil && (before || errors.As(err, &reply) || s.unbeaten())
+	_, answers := errors.AsType[redis.Error](err)
+	now := err != nil && (before || answers || s.unbeaten())
 	switch {
 	case now && !before:
 		s.log.Warn("the redis server doesn't take what this gateway writes: changes made by others can't be heard for certain, and what is held isn't used without asking", "store", s.where, "error", err)

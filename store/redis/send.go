@@ -274,11 +274,11 @@ func forbidden(err error) bool {
 // transient reports whether err may be gone at once: the connection had died in the
 // pool, or its server isn't the master any more.
 func transient(err error) bool {
-	var op *net.OpError
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &op) && op.Timeout() {
+	op, ofNetwork := errors.AsType[*net.OpError](err)
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || ofNetwork && op.Timeout() {
 		return false
 	}
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op) ||
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || ofNetwork ||
 		redis.IsReadOnlyError(err) || moving(err)
 }
 
