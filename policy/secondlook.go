@@ -22,21 +22,24 @@ import (
 type look struct {
 	m        *Match    // its Route is the one that it is on; nil for none
 	enforced bool      // only routes that are enforced count, none in report mode
-	reading  *reading  // by which m.path is taken apart now; nil: as it is judged
-	judged   *pathText // m.path as it is judged, meanwhile
+	reading  *reading  // by which m.path is taken apart now
+	judged   *pathText // m.path as it is judged, where that is another one
 	inList   bool      // a name of a list is looked for: those of one segment are enough
 }
+
+// asJudged is how a request is judged: no other reading.
+var asJudged = reading{loose: true}
 
 // lookAgain refuses a request that some server finds on another route, which asks for
 // more than its own. In report mode it would be forwarded all the same, on no route as
 // well: so there, it is first looked for on routes that are enforced.
 func (m *Match) lookAgain() {
 	if m.Reports() && m.policy.enforces {
-		(&look{m: m, enforced: true}).all()
+		(&look{m: m, enforced: true, reading: &asJudged}).all()
 		m.unsure = m.Reason != Forward
 	}
 	if m.Route != nil && m.Reason == Forward {
-		(&look{m: m}).all()
+		(&look{m: m, reading: &asJudged}).all()
 	}
 }
 
@@ -242,7 +245,7 @@ func (l *look) by(others ...reading) {
 			l.walk()
 		}
 	}
-	l.m.path, l.reading = judged, nil
+	l.m.path, l.reading = judged, &asJudged
 }
 
 // walk judges the request by its path as it is taken apart now, and by each value of a
@@ -265,7 +268,7 @@ func (l *look) once() bool {
 // clients encode by habit (@, :, ~) don't count. It reports whether the request is refused.
 func (l *look) unlisted(found *Route) bool {
 	m, p := l.m, l.m.policy
-	if found != nil || m.Route == nil || l.reading == nil || l.reading.rule != comparesEncoded || p.fallback != nil && p.fallback.Require.need == needNothing {
+	if found != nil || m.Route == nil || l.reading.rule != comparesEncoded || p.fallback != nil && p.fallback.Require.need == needNothing {
 		return false
 	}
 	open := m.Route.Require.need == needNothing || m.Route.optional || m.Route.report && !p.site.report
@@ -304,7 +307,7 @@ func escapes(raw string, these func(byte) bool) bool {
 func (l *look) uncovered(other *Route, rule, piece string) bool {
 	m := l.m
 	if m.Reason == Forward && other != nil && !(l.enforced && other.report) && (!m.Route.covers(other, m.policy.Catalog) || l.shifts(other)) {
-		if l.reading != nil {
+		if l.reading != &asJudged {
 			rule, piece = l.reading.rule, l.reading.piece
 		}
 		m.alike, m.piece = other, piece
@@ -316,7 +319,7 @@ func (l *look) uncovered(other *Route, rule, piece string) bool {
 // shifts reports whether the path as it is taken apart now has another space or
 // resource, on a route that the request's covers, than as it was judged.
 func (l *look) shifts(other *Route) bool {
-	if l.reading == nil || l.reading.loose || l.m.Route.Require.need == needNever || other.Require.need == needNothing {
+	if l.reading.loose || l.m.Route.Require.need == needNever || other.Require.need == needNothing {
 		return false
 	}
 	for _, s := range [...]*source{&other.space, &other.resource} { // the request's are the same
@@ -359,7 +362,7 @@ func (l *look) find(n *node, i int) *Route {
 	}
 	whole := "" // the segment before it was cut off
 	if i == m.path.n-1 {
-		whole = l.was()
+		whole = l.reading.was
 	}
 	for j := range n.partial {
 		if p := &n.partial[j]; p.matches(text) {
@@ -373,7 +376,7 @@ func (l *look) find(n *node, i int) *Route {
 			return found
 		}
 	}
-	return l.named(n.tails, l.was() != "")
+	return l.named(n.tails, l.reading.was != "")
 }
 
 // onLiterals refuses a request that is on another route to servers which take the i-th
@@ -449,19 +452,11 @@ func (l *look) onFile(n *node, i int, file bool) bool {
 // literal at the i-th segment by itself: Salaries({key}).
 func (l *look) onKeys(i int, literal string) bool {
 	r := l.m.Route
-	if r == nil || l.reading != nil || i >= len(r.pattern.segments) {
+	if r == nil || l.reading != &asJudged || i >= len(r.pattern.segments) {
 		return false
 	}
 	before, key := strings.CutSuffix(r.pattern.segments[i].before, "(")
 	return key && before == literal
-}
-
-// was returns the last segment as it stood before it was cut off, "" where it wasn't.
-func (l *look) was() string {
-	if l.reading == nil {
-		return ""
-	}
-	return l.reading.was
 }
 
 // findNamed is find behind a parameter, in whose value the path may have been cut off.
