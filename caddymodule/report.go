@@ -116,7 +116,7 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 	if m.Route != nil {
 		key.method, key.pattern, key.required = strings.Join(m.Route.Methods, ","), m.Route.Pattern, m.Route.Require.String()
 	} else {
-		findings, key.pattern, key.gate = r.unrouted, patternOf(path), o.gate.At
+		findings, key.pattern, key.gate = r.unrouted, patternOf(path, m.SpaceSegment()), o.gate.At
 	}
 	f, ok := findings.Get(key)
 	if !ok {
@@ -137,10 +137,15 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 }
 
 // patternOf returns a pattern for paths alike: what looks like an id is a parameter in
-// it.
-func patternOf(path string) string {
+// it, and so is the segment that is the space to the routes beside it (-1: none). A route
+// without it would be in no space, and open to tokens of every one.
+func patternOf(path string, space int) string {
 	segments, ids := strings.Split(path, "/"), 0
 	for i, s := range segments {
+		if i == space+1 && s != "" { // before the first is the slash
+			segments[i] = "{space}"
+			continue
+		}
 		if !isID(s) {
 			continue
 		}

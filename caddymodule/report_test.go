@@ -102,6 +102,52 @@ func TestReportTellsRequirementsApart(t *testing.T) {
 	}
 }
 
+// The route that is proposed is in the space that the routes beside it are in, whatever they
+// call it: otherwise it would be open to tokens of every space.
+func TestReportProposesRoutesInSpaces(t *testing.T) {
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes := []policy.RouteConfig{
+		{Methods: []string{"GET"}, Pattern: "/v1/spaces/{space}/stories/{id}", Require: "a"},
+		{Methods: []string{"GET"}, Pattern: "/v1/spaces/public/stories", Require: "a"},
+		{Methods: []string{"GET"}, Pattern: "/orgs/{org}/{id}", Require: "a", Settings: policy.Settings{Space: "path.org"}},
+		{Methods: []string{"GET"}, Pattern: "/users/{id}", Require: "a"},
+	}
+	for _, c := range []struct{ path, want, space string }{
+		{"/v1/spaces/7/comments/5", "/v1/spaces/{space}/comments/{id}", "7"},
+		{"/v1/spaces/acme/comments", "/v1/spaces/{space}/comments", "acme"},
+		{"/v1/spaces/caf%C3%A9", "/v1/spaces/{space}", "café"},
+		{"/v1/spaces/acme/stories/x/y", "/v1/spaces/{space}/stories/x/y", "acme"},
+		{"/v1/spaces/public/x", "/v1/spaces/public/x", ""},
+		{"/orgs/acme", "/orgs/{space}", "acme"},
+		{"/users/ada/x", "/users/ada/x", ""},
+		{"/users/7/x", "/users/{id}/x", ""},
+		{"/else/7", "/else/{id}", ""},
+		{"/", "/", ""},
+	} {
+		match := func(with ...policy.RouteConfig) (m policy.Match) {
+			p, err := policy.Compile(policy.Config{Routes: slices.Concat(routes, with)}, catalog)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Match(&policy.Request{Method: "GET", Path: c.path, Header: http.Header{}}, &m)
+			return m
+		}
+		r, m := newReport(), match()
+		r.add(&outcome{reason: m.Reason}, &m, "GET", c.path)
+		got := r.answer().Findings[0].Proposed
+		if got != c.want {
+			t.Errorf("%s: %q is proposed, want %q", c.path, got, c.want)
+			continue
+		}
+		if m := match(policy.RouteConfig{Methods: []string{"GET"}, Pattern: got, Require: "b"}); m.Route == nil || m.Route.Pattern != got || m.Space != c.space {
+			t.Errorf("%s: with route %s it is in space %q, want %q", c.path, got, m.Space, c.space)
+		}
+	}
+}
+
 // A route that is missing is missing at a gate: with several, the proposal says which.
 func TestReportTellsGatesApart(t *testing.T) {
 	r := newReport()

@@ -112,6 +112,15 @@ func (m *Match) Path() string {
 
 var dataEncoded = strings.NewReplacer(string(dataSlash), "%2F", "?", "%3F", "#", "%23", "%", "%25")
 
+// SpaceSegment returns the segment of the path that is the space to routes beside the request,
+// which is on none; -1 where they have none.
+func (m *Match) SpaceSegment() int {
+	if m.policy == nil {
+		return -1
+	}
+	return m.policy.tree.spaceOf(m.path.segments())
+}
+
 // assumedSecret stands for a token that explain assumes.
 const assumedSecret = "(assumed)"
 

@@ -17,6 +17,7 @@ type node struct {
 	partial   []partial // parameters with literals around them, the narrowest first
 	marks     marks     // of the literals
 	tails     []*Route  // patterns whose last segment takes one or more from here on
+	space     bool      // the parameter before it is the space of a route
 }
 
 type edge struct {
@@ -49,8 +50,9 @@ func (n *node) next(literal string) *node {
 
 // insert puts a route at its place.
 func (n *node) insert(r *Route) {
-	for _, s := range r.pattern.segments {
+	for i, s := range r.pattern.segments {
 		n = n.child(s, r)
+		n.space = n.space || r.space.kind == fromPath && r.space.segment == i && !r.space.tail
 	}
 	if r.pattern.tail {
 		n.tails = append(n.tails, r)
@@ -84,6 +86,25 @@ func (n *node) child(s segment, r *Route) *node {
 		n.literals[s.literal] = next
 	}
 	return next
+}
+
+// spaceOf returns the segment of a path that is the space to routes along which it leads, as
+// far as it leads along any; -1 for none.
+func (n *node) spaceOf(path []string) int {
+	for i, s := range path {
+		next := n.next(s)
+		if next == nil {
+			next = n.parameter
+		}
+		switch {
+		case next == nil:
+			return -1
+		case next.space:
+			return i
+		}
+		n = next
+	}
+	return -1
 }
 
 // beside returns the segments of a pattern in the tree at which it has a parameter, and
