@@ -145,6 +145,7 @@ func TestMutants(t *testing.T) {
 		{Name: "the same, on another", Run: report, File: "secondlook.go", Old: "if m.Reports() && m.policy.enforces {", New: "if m.Route == nil && m.Reports() && m.policy.enforces {"},
 
 		{Name: "keys in other spellings", Run: query, File: "query.go", Old: "case sameKey(name, key):", New: "case false:"},
+		{Name: "keys behind what has no name", Run: query, File: "query.go", Old: "strings.Cut(strings.TrimLeft(pair, \"=\"), \"=\")", New: "strings.Cut(pair, \"=\")"},
 		{Name: "keys that are encoded twice", Run: query, File: "query.go", Old: "case !utf8.ValidString(name) || strings.IndexByte(name, '%') >= 0:", New: "case false:"},
 		{Name: "values in other spellings", Run: query, File: "condition.go", Old: "case sameValue(value, c.value) && !slices.Contains(c.others, value):", New: "case slices.Contains([]string{}, value):"},
 		{Name: "semicolons in queries", Run: query, File: "query.go", Old: "\t\tcase c == ';':\n", New: "\t\tcase false:\n"},

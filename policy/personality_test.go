@@ -141,7 +141,7 @@ var (
 		me,7 7,me drafts,x x%2Cadmin drafts(7) users(1) admin%28x%29 @@me @@publish ++view++drafts %40%40admin b%3Ac b:C b%3AC v2 V2 o q h host t %EF%BD%81dmin %u0061dmin a;b a%3bb a%2Fb /`)
 	oddQueries = strings.Fields(`version=draft Version=draft version[]=draft version=published VERSION=draft ver%73ion=draft space=1 Space=2 space=2 space[]=2
 		.space=2 id=1 id=2 ID=2 id[0]=2 org[id]=1 org[id]=2 org.id=2 _method=DELETE _method=PATCH _METHOD=DELETE .method=DELETE [method=DELETE %5fmethod=DELETE
-		_method[]=DELETE method=DELETE x-http-method-override=DELETE X_HTTP_METHOD_OVERRIDE=PATCH ;space=2 a=b;space=2 sp%61ce=2 space%00=2 %EF%BB%BFspace=2 +space=2
+		_method[]=DELETE method=DELETE x-http-method-override=DELETE X_HTTP_METHOD_OVERRIDE=PATCH ;space=2 a=b;space=2 sp%61ce=2 =space=2 =version=draft space%00=2 %EF%BB%BFspace=2 +space=2
 		_method=GET %255fmethod=DELETE`)
 	oddFields = strings.Split(`X-Org: 1|X-Org: 2|X-Org: 1, 2|X_Org: 2|X-Item: 1|X-Item: 2|X.Item: 2|X-HTTP-Method-Override: DELETE|X_HTTP_METHOD_OVERRIDE: DELETE|X-HTTP-Method: PATCH|
 		X-Method-Override: DELETE|X-Original-URL: /v1/admin/users|X-Rewrite-URL: /admin.php|X-Original-URI: /users/7|X-Forwarded-Uri: /users/7|X-Forwarded-Path: /users/7|

@@ -46,7 +46,7 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 				return "the query has too many parameters"
 			}
 		case c == '=':
-			inValue = true
+			inValue = inValue || i > 0 && strings.IndexByte("&;=", raw[i-1]) < 0 // cutPair
 		case c == ';':
 			return querySemicolon
 		case c == '%' && (i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2])):
@@ -84,10 +84,10 @@ func queryValues(raw, key string, values []string) (n int, why string) {
 			}
 			continue
 		}
-		name, v, _ := strings.Cut(pair, "=")
+		name, v := cutPair(pair)
 		name = unescapeQuery(name)
 		switch {
-		case name == key:
+		case name == key && pair[0] != '=':
 			if n < len(values) {
 				values[n] = unescapeQuery(v)
 			}
@@ -106,6 +106,13 @@ func queryValues(raw, key string, values []string) (n int, why string) {
 	return n, ""
 }
 
+// cutPair takes a parameter of the query apart. What begins with an equals sign has no
+// name to most servers, and to some the name that follows (Netty, Spring WebFlux).
+func cutPair(pair string) (name, value string) {
+	name, value, _ = strings.Cut(strings.TrimLeft(pair, "="), "=")
+	return name, value
+}
+
 // pairEnds are the characters at which some server ends a parameter of the query.
 const pairEnds = "&;"
 
@@ -119,7 +126,7 @@ func parameters(query string) iter.Seq2[string, string] {
 			} else {
 				query = ""
 			}
-			if name, value, _ := strings.Cut(pair, "="); pair != "" && !yield(name, value) {
+			if name, value := cutPair(pair); pair != "" && !yield(name, value) {
 				return
 			}
 		}

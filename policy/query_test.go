@@ -50,6 +50,13 @@ func TestQueryConditions(t *testing.T) {
 		{"GET /stories?ver%73ion=dr%61ft", special}, // the same after decoding once: RFC 3986 section 6.2.2.2
 		{"GET /stories?&version=draft&", special},
 
+		{"GET /stories?==", general},
+		{"GET /stories?=draft", general},
+		{"GET /stories?=versions=draft", general},
+		{"GET /stories?=version=draft", refused}, // the key, behind what has no name
+		{"GET /stories?a=b&==version=draft", refused},
+		{"GET /stories?version=draft&=VERSION=x", refused},
+
 		// Twice: the strictest reading counts.
 		{"GET /stories?version=draft&version=draft", special},
 		{"GET /stories?version=published&version=draft", special},

@@ -196,7 +196,7 @@ func TestPersonalitiesRandomly(t *testing.T) {
 	pieces := strings.Fields(`me ME m%65 me.json me; ..;/ admin Admin ADMIN.json adm%C4%B1n admin+ admin%20 admin::$DATA index.php x.php status Status status.xml list secret Secret
 		secret.json private PRIVATE privat~1 private;x items Items orders 5 7 7.json 5:cancel 5:Cancel 5%3Acancel 5:cancel.json 1 2 %31 (S(x)) . .. %2e %2f %5c %00 a%2Fb %EF%BD%81dmin
 		/ users Users files spaces find org health`)
-	queries := strings.Fields(`space=1 space=2 Space=2 space[]=2 sp%61ce=2 version=draft Version=draft version=x _method=DELETE .method=PUT %5fmethod=PATCH method=DELETE a=b;space=2 %ff=1`)
+	queries := strings.Fields(`space=1 space=2 Space=2 space[]=2 sp%61ce=2 =space=2 =version=draft version=draft Version=draft version=x _method=DELETE .method=PUT %5fmethod=PATCH method=DELETE a=b;space=2 %ff=1`)
 	fields := []string{"X-Org: 1", "X-Org: 2", "X_Org: 2", "X-HTTP-Method-Override: DELETE", "X-Original-URL: /admin/x", "X_Rewrite_Url: /users/7", "Forwarded: host=x.test", "Connection: X-Org"}
 	forwarded := 0
 	for range 600 {

@@ -153,6 +153,14 @@ var All = []*Personality{
 		},
 		value: decoded, query: formQuery, fields: joined,
 	},
+	// Netty, and Spring WebFlux: a parameter's name begins behind equals signs.
+	{
+		Name: "Netty", Apart: true, paths: apart, literal: exact, value: decoded,
+		query: func(raw, key string) [][]string {
+			return formQuery(nameless.ReplaceAllString(raw, "$1"), key)
+		},
+		fields: joined,
+	},
 	// Go's ServeMux, which redirects to the clean path.
 	{
 		Name: "Go", Apart: true,
@@ -217,6 +225,9 @@ func (p *Personality) hosts(r *Request) []string {
 	}
 	return hosts
 }
+
+// nameless is how a parameter of a query begins that has no name.
+var nameless = regexp.MustCompile("(^|&)=+")
 
 // blanks of a title.
 var blanks = regexp.MustCompile("[ _]+")

@@ -44,6 +44,7 @@ func TestReadings(t *testing.T) {
 		{"lists", "/users/me", "GET /users/7,me", "GET /users/7,m"},
 		{"OData", "/users/me", "GET /users/me(7)", "GET /users/me(7"},
 		{"Pyramid", "/users/me", "GET /users/@@me", "GET /users/@me"},
+		{"Netty", "/x?a=1", "GET /x?b&==a=1", "GET /x?b=a=1"},
 		{"Go", "/users/me", "GET /x/../users/me", "GET /users%2Fme"},
 		{"Go", "/x?a=1", "GET /x?a=1", "GET /x?b;a=1"},
 	} {
