@@ -113,7 +113,7 @@ func (l *load) answered() (n uint64) {
 func (l *load) stop() error {
 	if !l.stopping.Swap(true) {
 		for _, conn := range l.conns.list {
-			conn.SetReadDeadline(time.Now().Add(5 * time.Second)) // for the last answer
+			conn.SetReadDeadline(time.Now().Add(time.Minute)) // for the last answer
 		}
 		l.running.Wait()
 		l.conns.close()

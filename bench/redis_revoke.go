@@ -74,7 +74,7 @@ func (r *revocations) one(ctx context.Context, revoker *gateway, others []net.Co
 	var serving, running sync.WaitGroup
 	refusals, errs := make([]refusal, len(others)), make([]error, len(others))
 	for i, conn := range others {
-		conn.SetDeadline(time.Now().Add(30 * time.Second)) // for a gateway that never refuses it
+		conn.SetDeadline(time.Now().Add(2 * time.Minute)) // for a gateway that never refuses it
 		serving.Add(1)
 		running.Go(func() {
 			refusals[i], errs[i] = untilRefused(conn, request, serving.Done, &answered)

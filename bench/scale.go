@@ -42,7 +42,10 @@ func measureSharing(ctx context.Context, b *testbed, out io.Writer) error {
 	if err := b.startUpstream(ctx, "upstream"); err != nil {
 		return err
 	}
-	const changes = 100
+	changes := 100
+	if b.quick {
+		changes = 5
+	}
 	b.workload = newWorkload(4 * changes)
 	var all []*gateway
 	var costs []sharingCost
@@ -80,8 +83,8 @@ func measureSharing(ctx context.Context, b *testbed, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		cost.changeCPU = (cpu - cost.idleCPU*took) / changes
-		cost.changeOut = (sent - cost.idleOut*took) / changes
+		cost.changeCPU = (cpu - cost.idleCPU*took) / float64(changes)
+		cost.changeOut = (sent - cost.idleOut*took) / float64(changes)
 		slices.Sort(cost.answered)
 		costs = append(costs, cost)
 	}

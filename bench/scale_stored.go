@@ -41,6 +41,10 @@ func measureStored(ctx context.Context, b *testbed, out io.Writer) error {
 		return err
 	}
 	defer many.stop()
+	rounds := 100
+	if b.quick {
+		rounds = 1
+	}
 	var costs []storedCost
 	var filling time.Duration
 	for stored, n := 0, fewTokens; stored < b.redisTokens; n *= 10 {
@@ -51,7 +55,7 @@ func measureStored(ctx context.Context, b *testbed, out io.Writer) error {
 		}
 		stored, filling = n, filling+time.Since(began)
 		cost := storedCost{tokens: n, filled: filling}
-		if err := cost.measure(ctx, many, few); err != nil {
+		if err := cost.measure(ctx, many, few, rounds); err != nil {
 			return err
 		}
 		costs = append(costs, cost)
@@ -60,7 +64,8 @@ func measureStored(ctx context.Context, b *testbed, out io.Writer) error {
 	return nil
 }
 
-func (c *storedCost) measure(ctx context.Context, many, few *storage) (err error) {
+// measure asks both servers in turn, in so many rounds.
+func (c *storedCost) measure(ctx context.Context, many, few *storage, rounds int) (err error) {
 	progress("%d tokens in Redis", c.tokens)
 	used, err := many.server.usedMemory(ctx)
 	if err != nil {
@@ -70,7 +75,7 @@ func (c *storedCost) measure(ctx context.Context, many, few *storage) (err error
 		return err
 	}
 	c.bytes = (used - many.empty - float64(c.feed)) / float64(c.tokens)
-	const rounds, each = 100, 200
+	const each = 200
 	for range rounds {
 		if c.find, err = many.find(ctx, c.find, each, c.tokens); err != nil {
 			return err
