@@ -35,7 +35,7 @@ func (c *counting) Find(ctx context.Context, d token.Digest) (store.Found, error
 // await waits until the store has been asked so often.
 func (c *counting) await(t *testing.T, want int64) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); c.finds.Load() < want; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); c.finds.Load() < want; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the store was asked %d times, want %d", c.finds.Load(), want)
 		}

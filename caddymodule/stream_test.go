@@ -89,7 +89,7 @@ func TestAnswersInPlaceOfTunnelsAreCut(t *testing.T) {
 	r.ProtoMajor, r.ProtoMinor = 1, 1
 	r.Header["Connection"], r.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	client, conn := net.Pipe()
-	client.SetReadDeadline(time.Now().Add(10 * time.Second))
+	client.SetReadDeadline(time.Now().Add(time.Minute))
 	ctx, cancel := context.WithCancel(r.Context())
 	g.server.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithValue(ctx, connKey{}, &clientConn{conn, cancel})))
 	if _, err := client.Read(make([]byte, 1)); err != io.EOF {

@@ -369,7 +369,7 @@ func TestPool(t *testing.T) {
 	t.Parallel()
 	closed := func(t *testing.T, c net.Conn) {
 		t.Helper()
-		c.SetReadDeadline(time.Now().Add(30 * time.Second))
+		c.SetReadDeadline(time.Now().Add(time.Minute))
 		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("the connection isn't closed: %v", err)
 		}
