@@ -136,14 +136,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	ctx, query := r.Context(), r.URL.RawQuery
 	var m policy.Match
 	o := &outcome{gate: h, removed: removed}
-	retryAfter := h.judge(ctx, r, &m, o)
+	h.judge(ctx, r, &m, o)
 	o.reported = o.reason != policy.Forward && m.Reports()
 	requests[o.reason].Inc()
 	o.publish(ctx)
 	annotate(ctx, &m, o)
 	if !o.forwards() {
 		h.app.hub.rejections.add(o, m.Route)
-		return h.reject(w, r, &m, o, retryAfter)
+		return h.reject(w, r, &m, o)
 	}
 	o.preflight, o.secrets = m.Preflight, h.shown(query, m.Secret)
 	o.opened = o.subject != nil && o.reason == policy.Forward && !m.Reports()
@@ -281,9 +281,8 @@ func (h *Handler) cleanHeader(r *http.Request) (misleading []string) {
 	return misleading
 }
 
-// judge works out what becomes of the request. retryAfter is for rejections that
-// pass with time.
-func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o *outcome) (retryAfter time.Duration) {
+// judge works out what becomes of the request.
+func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o *outcome) {
 	r.Host = strings.ToLower(r.Host) // as it is judged, and the site was found
 	req := policy.NewRequest(r)
 	req.Asked = r.Method == http.MethodOptions && ctx.Value(authorizing{}) != nil
@@ -294,10 +293,9 @@ func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o
 	h.policy.Match(&req, m)
 	o.reason, o.detail = m.Reason, m.Detail
 	if m.NeedsDecision() {
-		retryAfter = h.decide(ctx, m, o)
+		h.decide(ctx, m, o)
 	}
 	o.describe(m)
-	return retryAfter
 }
 
 var (

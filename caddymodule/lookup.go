@@ -12,20 +12,22 @@ import (
 )
 
 // decide looks the token up and judges it.
-func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retryAfter time.Duration) {
+func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) {
 	if len(m.Secret) > token.MaxSecretLength {
 		o.reason = policy.TokenMalformed // not even its digest is taken
-		return 0
+		return
 	}
 	now := time.Now()
 	o.stream.began, o.stream.digest = now, h.app.rules.Hasher.Digest(m.Secret)
-	o.reason, retryAfter = h.lookup(ctx, m.Secret, now, o)
+	if o.reason = h.lookup(ctx, m.Secret, now, o); o.reason == policy.StoreUnavailable {
+		o.retryAfter = storeRetry
+	}
 	if o.subject == nil {
 		if o.reason == policy.TokenUnknown && now.Before(h.unknownUntil) {
 			o.reason, o.unknown = policy.Forward, true
 			unknownForwarded.Inc()
 		}
-		return retryAfter
+		return
 	}
 	if o.tier == tierStore {
 		now = time.Now() // it may have taken its time
@@ -39,43 +41,42 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) (retr
 		o.detail = registry.ErrRetired.Error()
 	}
 	h.app.hub.opened.Load().keeper.see(ctx, h.app, o, now)
-	return 0
 }
 
 // lookup finds the token with this secret, whose digest the stream has. Where it
 // finds none, reason says why: because it can't be one, because there is none,
 // because its sender has shown too many of those, or because the store can't be
 // asked.
-func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *outcome) (reason policy.Reason, retryAfter time.Duration) {
+func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *outcome) policy.Reason {
 	tokens, err := h.app.hub.open()
 	if err == nil {
 		if o.subject = tokens.cache.Glance(&o.stream.digest, now); o.subject != nil {
 			o.tier = tierMemory
-			return policy.Forward, 0
+			return policy.Forward
 		}
 	}
 	// A token that is held was well made when it was looked up.
 	if token.Inspect(h.app.rules.Prefix, secret) == token.Malformed {
-		return policy.TokenMalformed, 0
+		return policy.TokenMalformed
 	}
 	if err != nil {
 		h.app.storeFailed(err)
-		return policy.StoreUnavailable, storeRetry
+		return policy.StoreUnavailable
 	}
 	var answer cache.Answer
 	o.tier = tierMemory
 	if o.subject, answer = tokens.cache.Get(&o.stream.digest, now); answer == cache.Held {
-		return policy.Forward, 0
+		return policy.Forward
 	}
 	counted := now.After(h.unknownUntil) // until then, the API's own tokens are unknown, too
 	if answer == cache.Unknown {
 		if counted {
-			if wait := tokens.limiter.Add(clientAddr(ctx), now); wait > 0 {
-				return policy.TooManyUnknownTokens, wait
+			if o.retryAfter = tokens.limiter.Add(clientAddr(ctx), now); o.retryAfter > 0 {
+				return policy.TooManyUnknownTokens
 			}
 		}
 		o.tier = tierNegative
-		return policy.TokenUnknown, 0
+		return policy.TokenUnknown
 	}
 	if counted && answer == cache.Absent {
 		return h.askLimited(ctx, tokens, now, o)
@@ -86,15 +87,16 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 
 // askLimited asks the store for the token, as far as its sender's address may still have
 // it asked for tokens that may be unknown.
-func (h *Handler) askLimited(ctx context.Context, tokens *openStore, now time.Time, o *outcome) (reason policy.Reason, retryAfter time.Duration) {
+func (h *Handler) askLimited(ctx context.Context, tokens *openStore, now time.Time, o *outcome) policy.Reason {
 	from := clientAddr(ctx)
 	wait, err := tokens.limiter.Enter(ctx, from, now)
 	if err != nil && ctx.Err() == nil { // the client still waits
 		o.detail = err.Error()
 		h.app.storeFailed(err)
 	}
-	if reason, retryAfter = admitted(wait, err); reason != policy.Forward {
-		return reason, retryAfter
+	var reason policy.Reason
+	if reason, o.retryAfter = admitted(wait, err); reason != policy.Forward {
+		return reason
 	}
 	known, err := h.ask(ctx, tokens, time.Now(), o) // now, for it may have waited for others
 	// Who goes away without the answer has had the store asked all the same.
@@ -124,14 +126,14 @@ func (h *Handler) ask(ctx context.Context, tokens *openStore, now time.Time, o *
 }
 
 // found is what an answer of the store means for the request.
-func found(known bool, err error) (reason policy.Reason, retryAfter time.Duration) {
+func found(known bool, err error) policy.Reason {
 	switch {
 	case err != nil:
-		return policy.StoreUnavailable, storeRetry
+		return policy.StoreUnavailable
 	case !known:
-		return policy.TokenUnknown, 0
+		return policy.TokenUnknown
 	}
-	return policy.Forward, 0
+	return policy.Forward
 }
 
 // storeRetry is after how long a client may try again when the store could not

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -43,6 +44,8 @@ type outcome struct {
 	required string        // the requirement of the route
 	scope    string        // scopes that would be enough, for challenges
 	shape    *policy.Shape // of the body of a rejection
+
+	retryAfter time.Duration // of a rejection that passes with time
 
 	values  [4]string // of the identity headers
 	removed []string  // the names of headers that would have made another request of it

@@ -17,7 +17,7 @@ import (
 
 // reject turns a request away: with a body in the route's shape, or by leaving the
 // answer to the error routes that take it.
-func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match, o *outcome, retryAfter time.Duration) error {
+func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match, o *outcome) error {
 	status := o.reason.Status()
 	header := w.Header()
 	// Of this answer alone: what comes behind may change them in place, as Caddy's header
@@ -32,8 +32,8 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 			hurry(w)
 		}
 	}
-	if retryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(int((retryAfter+time.Second-1)/time.Second)))
+	if o.retryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int((o.retryAfter+time.Second-1)/time.Second)))
 	}
 	if challenge := h.challenges.forReason(o, m.Places()); challenge != nil {
 		header["Www-Authenticate"] = challenge
