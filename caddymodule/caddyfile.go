@@ -67,11 +67,7 @@ func parseDirective(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 	if err != nil {
 		return nil, err
 	}
-	check := *h
-	if err := check.compile(catalog); err != nil {
-		return nil, err
-	}
-	return h, nil
+	return h, h.compile(catalog)
 }
 
 // globalScopes returns the catalog in the global option, if there is one.
