@@ -135,7 +135,7 @@ func (f *configFile) adapted(adapter string) ([]byte, error) {
 	}
 	a := caddyconfig.GetAdapter(adapter)
 	if a == nil {
-		return nil, usageError(fmt.Errorf("there is no config adapter %q in this build", adapter))
+		return nil, usageErrorf("there is no config adapter %q in this build", adapter)
 	}
 	body, _, err := a.Adapt(f.body, map[string]any{"filename": f.name})
 	return body, err

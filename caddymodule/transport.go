@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -65,7 +64,7 @@ func (t *Transport) plain() bool {
 	keepAlive := t.KeepAlive.Enabled == nil || *t.KeepAlive.Enabled
 	return keepAlive && !*t.Compression && t.TLS == nil && t.ProxyProtocol == "" &&
 		t.MaxConnsPerHost == 0 && t.KeepAlive.MaxIdleConns == 0 &&
-		time.Duration(t.ReadTimeout+t.WriteTimeout+t.ResponseHeaderTimeout) == 0 && slices.Contains(t.Versions, "1.1") && !slices.Contains(t.Versions, "h2c")
+		t.ReadTimeout+t.WriteTimeout+t.ResponseHeaderTimeout == 0 && slices.Contains(t.Versions, "1.1") && !slices.Contains(t.Versions, "h2c")
 }
 
 // RoundTrip sends a request to the upstream that reverse_proxy has chosen.
