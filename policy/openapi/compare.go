@@ -17,7 +17,7 @@ import (
 // are none that the policy takes. The documents are those that the configuration of the
 // policy names, and further ones.
 func Compare(c policy.Config, p *policy.Policy, further ...policy.OpenAPIConfig) ([]policy.Warning, error) {
-	var all comparison
+	all := comparison{bases: map[string][]string{}, configs: map[string]policy.OpenAPIConfig{}}
 	if err := all.add("", c.OpenAPI, c.Groups, ""); err != nil {
 		return nil, err
 	}
@@ -67,9 +67,6 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 		if err != nil {
 			return policy.At(config.At, err)
 		}
-		if c.configs == nil {
-			c.configs = map[string]policy.OpenAPIConfig{}
-		}
 		c.configs[config.File] = config
 		file := filepath.Base(d.file)
 		if !slices.Contains(c.files, file) {
@@ -81,9 +78,6 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 			base, err := o.base.or(config.Base)
 			if err != nil {
 				return policy.At(o.at, fmt.Errorf("operation %s: %w: write %sbase <path>", o.name(), err, mark))
-			}
-			if c.bases == nil {
-				c.bases = map[string][]string{}
 			}
 			base = below(prefix, base)
 			c.bases[base] = segments(base)
