@@ -21,10 +21,7 @@ func (c *Cache) take(f *flight, found *store.Found) result {
 	grants := c.grants.get(grantsKey(t.Grants), func() *policy.Grants { return policy.NewGrants(t.Grants) })
 	s := policy.NewSubject(t, p, grants)
 	if s.Allowed != nil {
-		s.Allowed = c.allowed.get(prefixesKey(t.AllowedIPs), func() *[]netip.Prefix {
-			ranges := slices.Clone(t.AllowedIPs)
-			return &ranges
-		})
+		s.Allowed = c.allowed.get(prefixesKey(t.AllowedIPs), func() *[]netip.Prefix { return new(slices.Clone(t.AllowedIPs)) })
 	}
 	if !found.Current {
 		s.Replaced(found.Until)

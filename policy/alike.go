@@ -91,8 +91,7 @@ func (s *spelled) loosely(literal string) string {
 // alikeFolded is alike for what isn't ASCII.
 func (s *spelled) alikeFolded(literal string, last bool) bool {
 	if s.folded == nil {
-		folded := foldSegment(s.text)
-		s.folded = &folded
+		s.folded = new(foldSegment(s.text))
 	}
 	return begins(*s.folded, foldSegment(literal), last)
 }

@@ -260,5 +260,5 @@ func (c *Catalog) scope(name string) string {
 func (c *Catalog) all() []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.names[:len(c.names):len(c.names)]
+	return slices.Clip(c.names)
 }

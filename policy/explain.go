@@ -101,8 +101,7 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 		e.Strictest = "the query has " + key + " more than once: the strictest reading counts"
 	}
 	if m.alike != nil {
-		info := m.alike.Info()
-		e.Alike = &info
+		e.Alike = new(m.alike.Info())
 	}
 	e.Reports = m.Reports()
 	if m.Reason != Forward {
@@ -122,8 +121,7 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 		if m.Space == "" && m.Resource == "" && m.Reason != AmbiguousRequest {
 			m.locate(true) // the gate doesn't look where it needn't
 		}
-		info := m.Route.Info()
-		e.Route = &info
+		e.Route = new(m.Route.Info())
 		e.Scope = m.Route.Require.String()
 		e.Space = m.located(&m.Route.space, m.Space)
 		e.Resource = m.located(&m.Route.resource, m.Resource)

@@ -89,7 +89,7 @@ func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, ex
 			if status := t.Status(now); status != token.Active {
 				return "", refuseField(ErrConflict, "overlap", "token %s is %s; its old secret can't be kept working", id, status)
 			}
-			if !expires.IsZero() && now.Add(overlap).After(expires) {
+			if !expires.IsZero() && until.After(expires) {
 				return "", refuseField(ErrInvalid, "overlap", "%q is longer than the new secret lives (until %s)", *n.Overlap, expires.Format(time.RFC3339))
 			}
 			if !t.ExpiresAt.IsZero() { // no secret outlives what it was made for
@@ -121,8 +121,8 @@ func (r *Registry) renew(ctx context.Context, by Actor, id string, n Renewal, ex
 
 // lastEnded returns the index of the oldest secret that has stopped working, or -1.
 func lastEnded(retired []token.RetiredSecret, now time.Time) int {
-	for i := len(retired) - 1; i >= 0; i-- {
-		if !retired[i].Until.After(now) {
+	for i, old := range slices.Backward(retired) {
+		if !old.Until.After(now) {
 			return i
 		}
 	}

@@ -57,7 +57,7 @@ func TestInspect(t *testing.T) {
 func TestEveryTypoIsFound(t *testing.T) {
 	for _, k := range append(knownSecrets, struct{ prefix, secret string }{"pat", NewSecret("pat")}) {
 		for i := len(k.prefix) + 1; i < len(k.secret); i++ {
-			for c := byte(0); c < 128; c++ {
+			for c := range byte(128) {
 				typo := []byte(k.secret)
 				typo[i] = c
 				if got := Inspect(k.prefix, string(typo)); c != k.secret[i] && got != Malformed {

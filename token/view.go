@@ -42,8 +42,7 @@ func (t *Token) View(now time.Time) View {
 		}
 	}
 	if t.LastUsedIP.IsValid() {
-		ip := t.LastUsedIP
-		v.LastUsedIP = &ip
+		v.LastUsedIP = new(t.LastUsedIP)
 	}
 	return v
 }
@@ -52,8 +51,7 @@ func timeOrNull(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	t = t.UTC()
-	return &t
+	return new(t.UTC())
 }
 
 // ViewGrants returns a copy of grants as clients see them: no list is nil.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -173,10 +174,8 @@ func (l *listener) await(t testing.TB, what string, f func(store.Change) bool) {
 	redistest.Await(t, "watchers to be told of "+what, func() error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		for _, c := range l.changes {
-			if f(c) {
-				return nil
-			}
+		if slices.ContainsFunc(l.changes, f) {
+			return nil
 		}
 		return fmt.Errorf("told of %d changes", len(l.changes))
 	})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -218,9 +219,9 @@ func update(s *suite) {
 // a list has them.
 func listedWith(owner string, tokens ...*token.Token) []string {
 	var ids []string
-	for i := len(tokens) - 1; i >= 0; i-- {
-		if tokens[i].Owner == owner {
-			ids = append(ids, tokens[i].ID)
+	for _, t := range slices.Backward(tokens) {
+		if t.Owner == owner {
+			ids = append(ids, t.ID)
 		}
 	}
 	return ids
