@@ -213,10 +213,7 @@ func segments(pattern string) []string {
 
 // overlap reports whether some path matches both.
 func overlap(a, b []string) bool {
-	for i := range max(len(a), len(b)) {
-		if i >= len(a) || i >= len(b) {
-			return false
-		}
+	for i := range min(len(a), len(b)) {
 		if tail(a[i]) || tail(b[i]) {
 			return true
 		}
@@ -224,7 +221,7 @@ func overlap(a, b []string) bool {
 			return false
 		}
 	}
-	return true
+	return len(a) == len(b)
 }
 
 // tail reports whether a segment takes all the rest of a path.
