@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -168,7 +167,7 @@ func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, er
 	if head, err = toCursor(values); err != nil {
 		return cursor{}, nil, err
 	}
-	if err := read.Err(); err != nil && !errors.Is(err, redis.Nil) {
+	if err := read.Err(); err != nil && !isNil(err) {
 		return cursor{}, nil, plain(err)
 	}
 	for _, stream := range read.Val() {

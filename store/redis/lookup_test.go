@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -209,4 +210,41 @@ func TestFloors(t *testing.T) {
 	if got := f.of("0"); got != (floor{}) || len(f.by) > floorsKept {
 		t.Errorf("%d floors are kept, with the oldest %+v", len(f.by), got)
 	}
+}
+
+// Sentinels that don't know the master, or don't any more, say nothing about tokens: that
+// they have nothing to say isn't that there is no such token.
+func TestSentinelsKnowNoMaster(t *testing.T) {
+	t.Parallel()
+	r := redistest.StartSentinel(t)
+	unknown := func(s *Store) error {
+		answer := make(chan error, 1)
+		s.FindAsync(digest("a"), func(_ store.Found, err error) { answer <- err })
+		_, findErr := s.Find(t.Context(), digest("a"))
+		_, statusErr := s.Status(t.Context())
+		_, _, listErr := s.Tokens(t.Context(), store.Query{})
+		for what, err := range map[string]error{"FindAsync": <-answer, "Find": findErr, "Status": statusErr, "Tokens": listErr} {
+			if errors.Is(err, store.ErrNotFound) {
+				t.Fatalf("%s: %v", what, err)
+			}
+			if err == nil || !strings.Contains(err.Error(), "a Sentinel knows no master of this name") {
+				return fmt.Errorf("%s: %v, want that no Sentinel knows the master", what, err)
+			}
+		}
+		return nil
+	}
+	mistyped, err := Open(Options{Addresses: []string{r.Sentinel.Addr}, MasterName: "mistyped"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mistyped.Close()
+	redistest.Await(t, "no master of another name to be found", func() error { return unknown(mistyped) })
+
+	s := open(t, Options{Addresses: []string{r.Sentinel.Addr}, MasterName: redistest.MasterName})
+	create(t, s, newToken("a"))
+	r.Sentinel.Do("sentinel", "remove", redistest.MasterName)
+	redistest.Await(t, "the master to be forgotten", func() error {
+		r.Master.Do("client", "kill", "type", "normal")
+		return unknown(s)
+	})
 }

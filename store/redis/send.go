@@ -189,7 +189,7 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 			moved = true
 			err = s.cluster.Process(ctx, c)
 		}
-		if err != nil && !errors.Is(err, redis.Nil) {
+		if err != nil && !isNil(err) {
 			return err
 		}
 	}
@@ -282,12 +282,19 @@ func transient(err error) bool {
 		redis.IsReadOnlyError(err) || moving(err)
 }
 
+// isNil reports whether err is the reply of the server that was asked: that there is nothing.
+// Around such a reply there is the error of Sentinels that don't know the master. Then no
+// master was asked, and nobody knows what there is.
+func isNil(err error) bool { return err == redis.Nil }
+
 // plain returns err in words that help. Replies that go-redis passes on as they
 // came never carry credentials.
 func plain(err error) error {
 	switch {
-	case err == nil || errors.Is(err, redis.Nil):
+	case err == nil || isNil(err):
 		return nil
+	case errors.Is(err, redis.Nil):
+		return errors.New("a Sentinel knows no master of this name: " + oneLine{err}.Error())
 	case strings.Contains(err.Error(), "\n"): // of several Sentinels
 		return oneLine{err}
 	case redis.IsOOMError(err):
