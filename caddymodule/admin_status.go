@@ -41,21 +41,26 @@ type feedStatus struct {
 	// Last is a time up to which every change has been taken in; null: none was
 	// heard yet.
 	Last *time.Time `json:"heard_at"`
+	// Error is why they aren't heard, as far as that is known.
+	Error string `json:"error,omitempty"`
 }
 
-// feedStatusOf returns how well the store is heard, or nil.
-func feedStatusOf(s store.Store) *feedStatus {
+// feedStatusOf returns how well the store is heard, and if it isn't, why, or nil.
+func feedStatusOf(s store.Store, why string) *feedStatus {
 	shared, ok := s.(store.Shared)
 	if !ok {
 		return nil
 	}
 	last := shared.Heard()
 	if last.IsZero() {
-		return &feedStatus{}
+		return &feedStatus{Error: why}
 	}
 	heard := time.Since(last) < cache.Silence
+	if heard {
+		why = ""
+	}
 	last = wireTime(last)
-	return &feedStatus{Heard: heard, Last: &last}
+	return &feedStatus{Heard: heard, Last: &last, Error: why}
 }
 
 // wireTime returns t as answers have it.
@@ -111,7 +116,7 @@ func showStatus(c *adminCall) (any, error) {
 		Version:    versions{Patgate: Version(), Caddy: caddyVersion},
 		Health:     c.open.health(time.Now()),
 		Store:      of,
-		Feed:       feedStatusOf(c.open.store),
+		Feed:       feedStatusOf(c.open.store, of.Unheard),
 		Cache:      cacheStatusOf(c.open.cache),
 		Rejections: c.app.hub.rejections.status(),
 		Reporting:  c.app.reporting(),

@@ -53,7 +53,7 @@ func printStatus(w io.Writer, s serverStatus) {
 		fields = append(fields, field{"report mode", counted(s.Reporting, "route") + " in it, defaults counted, too: what would be rejected there is forwarded"})
 	}
 	printSheet(w, append(fields,
-		field{"feed", feedText(s.Feed, now)},
+		field{"feed", feedText(s, now)},
 		field{"cache", fmt.Sprintf("%s held of %d, %s remembered", counted(s.Cache.Tokens, "token"), s.Cache.Size, counted(s.Cache.Unknown, "unknown one"))},
 		field{"staleness", fmt.Sprintf("held tokens are read again after %s, and serve for %s while the store can't be asked", s.Cache.TTL, s.Cache.MaxStale)},
 		field{"lookups", fmt.Sprintf("%d held, %d known to be unknown, %d missed", s.Cache.Hits, s.Cache.NegativeHits, s.Cache.Misses)},
@@ -115,14 +115,20 @@ func (h health) words(now time.Time) string {
 	return "UNAVAILABLE: the store can't be asked, and no token serves" + since
 }
 
-func feedText(f *feedStatus, now time.Time) string {
+func feedText(s serverStatus, now time.Time) string {
+	f := s.Feed
 	switch {
 	case f == nil:
 		return "none needed: this is the only gateway"
-	case f.Last == nil:
-		return "NOT HEARD yet"
-	case !f.Heard:
-		return "NOT HEARD, last " + distance(*f.Last, now)
+	case f.Heard:
+		return "heard"
 	}
-	return "heard"
+	text := "NOT HEARD yet"
+	if f.Last != nil {
+		text = "NOT HEARD, last " + distance(*f.Last, now)
+	}
+	if f.Error != "" && s.Store.Error == "" { // which is the same
+		text += ": " + f.Error
+	}
+	return text
 }

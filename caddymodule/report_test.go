@@ -376,11 +376,11 @@ func heap() int {
 }
 
 // The status says what it counts: policy check doesn't count defaults among the routes. And
-// it says what in the store's setup would lose tokens.
+// it says what in the store's setup would lose tokens, and why changes aren't heard.
 func TestReportModeInStatus(t *testing.T) {
 	var out strings.Builder
-	printStatus(&out, serverStatus{Reporting: 7, Store: storeStatus{Status: store.Status{Warnings: []string{"redis:6379: SET APPENDONLY"}}}})
-	for _, want := range []string{"7 routes in it, defaults counted, too: ", "WARNING: redis:6379: SET APPENDONLY\n"} {
+	printStatus(&out, serverStatus{Reporting: 7, Feed: &feedStatus{Error: "no memory"}, Store: storeStatus{Status: store.Status{Warnings: []string{"redis:6379: SET APPENDONLY"}}}})
+	for _, want := range []string{"7 routes in it, defaults counted, too: ", "WARNING: redis:6379: SET APPENDONLY\n", "NOT HEARD yet: no memory\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("status prints\n%s\nwant %s", &out, want)
 		}

@@ -197,8 +197,12 @@ type Status struct {
 	Tokens   int       `json:"tokens"`
 	Owners   int       `json:"owners"`
 	Gateways []Gateway `json:"gateways"`
-	// Warnings say what in the store's setup would lose tokens, as far as it was looked at.
+	// Warnings say what in the store's setup would lose tokens, as far as it was looked at,
+	// and that it has lost some while it was used.
 	Warnings []string `json:"warnings,omitempty"`
+	// Unheard is why the changes of others aren't heard, of a Shared store; "": they are, or
+	// it isn't known.
+	Unheard string `json:"-"`
 }
 
 // Gateway is one of the processes that serve from a store.

@@ -75,6 +75,7 @@ func (s *Store) beatOnce(b *beats) error {
 		b.unproven = now.sent
 	}
 	b.refused = s.logRefusal(b.refused, err)
+	s.refusal.Store(&err)
 	return err
 }
 
@@ -144,6 +145,20 @@ func (s *Store) prove(p pulse) bool {
 		s.beaten.Store(&p.sent)
 	}
 	return ok
+}
+
+// unheardFor returns why changes aren't heard, as far as the last beat and the last read of
+// the feed show; nil: they show nothing.
+func (s *Store) unheardFor() error {
+	if s.cutOff.Load() {
+		return errCutOff
+	}
+	for _, last := range []*error{s.refusal.Load(), s.feedError.Load()} {
+		if last != nil && *last != nil {
+			return *last
+		}
+	}
+	return nil
 }
 
 // unbeaten reports whether the feed is heard, and no beat has counted for too long.

@@ -62,8 +62,17 @@ func TestServerPausesWrites(t *testing.T) {
 	redistest.Await(t, "the cause", func() error {
 		return unless(strings.Contains(log.String(), "doesn't take what this gateway writes"))
 	})
+	unheard := func() string {
+		st, err := s.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Unheard
+	}
+	redistest.Await(t, "the status to say why", func() error { return unless(unheard() != "") })
 	redistest.Await(t, "the end of it", func() error { return unless(strings.Contains(log.String(), "server takes what this gateway writes")) })
 	awaitHeard(t, s)
+	redistest.Await(t, "the status to say nothing", func() error { return unless(unheard() == "") })
 	if text := log.String(); strings.Contains(text, "doesn't come from") {
 		t.Errorf("the feed is asked for anew: %s", text)
 	}

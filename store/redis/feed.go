@@ -44,6 +44,7 @@ func (s *Store) follow() {
 		}
 		sent := time.Now()
 		next, got, err := s.followOnce(at, batch)
+		s.feedError.Store(&err)
 		if err != nil {
 			if s.ctx.Err() != nil {
 				return
@@ -243,8 +244,7 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 	switch ended, _ := values[2].(int64); {
 	case !at.known:
 	case uint64(ended) < end.n: // and was made to go on
-		s.log.Error("REDIS HAS LOST CHANGES that this gateway has heard of: tokens that it has no more are answered 401, and a gateway that is started doesn't know what was revoked. Was it emptied, restarted without appendonly, or replaced? Stop the gateways, and restore it, or import the tokens again",
-			"store", s.where, "followed", seen, "redis", ended)
+		s.lostFeed(seen, ended)
 	default:
 		s.log.Warn("changes may have been missed: everything held is read again", "store", s.where, "followed", at.n, "feed", end.n)
 	}

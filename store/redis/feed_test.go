@@ -299,13 +299,22 @@ func TestServerIsEmptied(t *testing.T) {
 	if text := log.String(); !strings.Contains(text, "followed=3 redis=0") || strings.Contains(text, "may have been missed") {
 		t.Errorf("it isn't said how much it has lost: %s", text)
 	}
+	// That is told though nobody asks for a token that is lost.
+	if err := s.Reach(t.Context()); err == nil || !strings.Contains(err.Error(), "REDIS HAS LOST CHANGES") || s.Stats().Lost != 1 {
+		t.Errorf("Reach: %v, with %d losses, want one", err, s.Stats().Lost)
+	}
+	if st, err := s.Status(t.Context()); err != nil || !strings.Contains(fmt.Sprint(st.Warnings), "REDIS HAS LOST CHANGES") {
+		t.Errorf("the status warns of %q, %v, want that changes are lost", st.Warnings, err)
+	}
 	if _, err := s.Find(t.Context(), digest("a")); !errors.Is(err, errLost) || !strings.Contains(err.Error(), "import the token again") {
 		t.Errorf("Find: %v, want %v, and that it is to be imported", err, errLost)
 	}
 	if err := s.Reach(t.Context()); err == nil || !strings.Contains(err.Error(), "import the token again") {
 		t.Errorf("Reach: %v, want that something is lost", err)
 	}
-	s.stats.losses.last.at = time.Now().Add(-lossShown)
+	for _, one := range s.stats.losses.by {
+		one.at = one.at.Add(-lossShown)
+	}
 	if err := s.Reach(t.Context()); err != nil {
 		t.Errorf("Reach, when nobody has asked for what is lost for %s: %v", lossShown, err)
 	}

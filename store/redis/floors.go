@@ -2,9 +2,11 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/patgate/patgate/token"
 )
@@ -128,6 +130,17 @@ const (
 	endIt  remedy = "revoke or delete the token, or disable the owner, to go on"
 	remake remedy = "import the token again, or restart the gateways, to go on"
 )
+
+// lostFeed counts and reports that Redis has lost the feed behind a change, and so whatever
+// it was told since.
+func (s *Store) lostFeed(followed uint64, left int64) {
+	const text = "REDIS HAS LOST CHANGES that this gateway has heard of: tokens that it has no more are answered 401, and a gateway that is started doesn't know what was revoked. Was it emptied, restarted without appendonly, or replaced? Stop the gateways, and restore it, or import the tokens again"
+	s.stats.Lost.Add(1)
+	s.log.Error(text, "store", s.where, "followed", followed, "redis", left)
+	told := fmt.Sprintf("%s: %s (change %d was followed, and %d was the last)", time.Now().UTC().Format(time.RFC3339), text, followed, left)
+	s.lostAll.Store(&told)
+	s.stats.losses.add("the feed", errors.New(text))
+}
 
 // lost counts and reports that Redis shows an older record than it has shown, or none.
 func (s *Store) lost(what string, then remedy) error {

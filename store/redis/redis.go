@@ -206,9 +206,13 @@ type Store struct {
 	cutOff    atomic.Bool               // the server may not be the master: see outvoted
 	sentinels []*redis.Client           // whom it asks, where there are any
 
-	missed atomic.Pointer[missingError] // what the redis user may not do
-	setup  atomic.Pointer[[]string]     // what the servers' setup would lose
-	warned sync.Map                     // of that, by a server's run id and the text
+	missed    atomic.Pointer[missingError] // what the redis user may not do
+	refusal   atomic.Pointer[error]        // of the last beat; nil error: it was taken
+	feedError atomic.Pointer[error]        // of the last read of the feed
+	lostAll   atomic.Pointer[string]       // when Redis has lost a piece of the feed, and how much
+
+	setup  atomic.Pointer[[]string] // what the servers' setup would lose
+	warned sync.Map                 // of that, by a server's run id and the text
 	stats  counters
 
 	ctx  context.Context // ends with Close
@@ -252,8 +256,14 @@ func Open(opts Options) (*Store, error) {
 // Status implements store.Store.
 func (s *Store) Status(ctx context.Context) (store.Status, error) {
 	st := store.Status{Kind: "redis", Location: strings.TrimPrefix(s.where, "redis ")}
+	if lost := s.lostAll.Load(); lost != nil {
+		st.Warnings = append(st.Warnings, *lost)
+	}
 	if setup := s.setup.Load(); setup != nil {
-		st.Warnings = *setup
+		st.Warnings = append(st.Warnings, *setup...)
+	}
+	if err := s.unheardFor(); err != nil {
+		st.Unheard = err.Error()
 	}
 	head := redis.NewStringCmd(ctx, "hget", s.keys.head, "n")
 	tokens := redis.NewIntCmd(ctx, "zcard", s.keys.ids)
