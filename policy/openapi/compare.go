@@ -174,8 +174,16 @@ func (o *comparedOperation) title() string {
 
 // ofRoutes warns of routes below a document's base that no operation has.
 func (c *comparison) ofRoutes(p *policy.Policy) (warnings []policy.Warning) {
+	// Most routes have the pattern of an operation: the others alone are compared with all.
+	same := map[string][]comparedOperation{}
+	for _, o := range c.operations {
+		same[unnamed(o.parts)] = append(same[unnamed(o.parts)], o)
+	}
 	for _, r := range p.Routes() {
 		parts := segments(r.Pattern)
+		if slices.ContainsFunc(same[unnamed(parts)], func(o comparedOperation) bool { return allows(r, o.method) }) {
+			continue
+		}
 		below := false
 		for _, base := range c.bases {
 			below = below || len(parts) >= len(base) && overlap(parts[:len(base)], base)
@@ -209,6 +217,11 @@ func segments(pattern string) []string {
 		return nil
 	}
 	return strings.Split(pattern, "/")
+}
+
+// unnamed returns segments as a pattern whose parameters have no names.
+func unnamed(parts []string) string {
+	return parameters(strings.Join(parts, "/"), func(string) string { return "{}" })
 }
 
 // overlap reports whether some path matches both.
