@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,13 +22,19 @@ func (g *gateway) send2(t testing.TB, r request) *answer {
 	t.Helper()
 	c := g.dial(t)
 	defer c.Close()
+	return g.exchange2(t, c, r, "http")
+}
+
+// exchange2 sends a request over a new connection in HTTP/2.
+func (g *gateway) exchange2(t testing.TB, c net.Conn, r request, scheme string) *answer {
+	t.Helper()
 	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
 		t.Fatal(err)
 	}
 	f := http2.NewFramer(c, c)
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	if err := errors.Join(f.WriteSettings(), f.WriteHeaders(http2.HeadersFrameParam{
-		StreamID: 1, BlockFragment: r.fields(), EndHeaders: true, EndStream: r.body == "" && r.trailer == nil,
+		StreamID: 1, BlockFragment: encode(r.lines(scheme)), EndHeaders: true, EndStream: r.body == "" && r.trailer == nil,
 	})); err != nil {
 		t.Fatal(err)
 	}
@@ -68,9 +75,9 @@ func (g *gateway) send2(t testing.TB, r request) *answer {
 	}
 }
 
-// fields returns the request's header block.
-func (r request) fields() []byte {
-	lines := []string{":method: " + r.verb(), ":scheme: http", ":authority: " + r.authority(), ":path: " + r.target}
+// lines returns the request's fields.
+func (r request) lines(scheme string) []string {
+	lines := []string{":method: " + r.verb(), ":scheme: " + scheme, ":authority: " + r.authority(), ":path: " + r.target}
 	var own []string
 	for _, line := range r.header {
 		if strings.HasPrefix(line, ":") {
@@ -89,17 +96,23 @@ func (r request) fields() []byte {
 		}
 		own = append(own, line)
 	}
-	return encode(append(lines, own...))
+	return append(lines, own...)
 }
 
 func encode(lines []string) []byte {
 	var block bytes.Buffer
 	e := hpack.NewEncoder(&block)
 	for _, line := range lines {
-		i := strings.IndexByte(line[1:], ':') + 1
-		e.WriteField(hpack.HeaderField{Name: strings.ToLower(line[:i]), Value: strings.TrimPrefix(line[i+1:], " ")}) // a Buffer takes all
+		name, value := field(line)
+		e.WriteField(hpack.HeaderField{Name: name, Value: value}) // a Buffer takes all
 	}
 	return block.Bytes()
+}
+
+// field takes a line apart.
+func field(line string) (name, value string) {
+	i := strings.IndexByte(line[1:], ':') + 1
+	return strings.ToLower(line[:i]), strings.TrimPrefix(line[i+1:], " ")
 }
 
 // protocol is a way to send a request.

@@ -1,0 +1,227 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/quic-go/qpack"
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+	"github.com/quic-go/quic-go/quicvarint"
+)
+
+// The frames of HTTP/3 (RFC 9114 section 7.2).
+const (
+	frameData     = 0
+	frameHeaders  = 1
+	frameSettings = 4
+)
+
+// frame3 returns a frame of HTTP/3.
+func frame3(kind uint64, payload []byte) []byte {
+	b := quicvarint.Append(nil, kind)
+	return append(quicvarint.Append(b, uint64(len(payload))), payload...)
+}
+
+// dial3 connects to the gateway in HTTP/3.
+func (s *secure) dial3(t testing.TB) *quic.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn, err := quic.DialAddr(ctx, s.addr, insecure(http3.NextProtoH3), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.CloseWithError(0, "") })
+	control, err := conn.OpenUniStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := control.Write(append([]byte{0}, frame3(frameSettings, nil)...)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// send3 sends a request over a connection of its own in HTTP/3, field by field as it
+// stands, like send2.
+func (s *secure) send3(t testing.TB, r request) *answer {
+	t.Helper()
+	return s.exchange3(t, s.dial3(t), r)
+}
+
+// exchange3 sends a request over a connection in HTTP/3.
+func (s *secure) exchange3(t testing.TB, conn *quic.Conn, r request) *answer {
+	t.Helper()
+	stream, err := conn.OpenStream()
+	if err != nil {
+		return s.newAnswer(0, http.Header{}, nil)
+	}
+	stream.SetDeadline(time.Now().Add(patience))
+	message := frame3(frameHeaders, encode3(r.lines("https")))
+	if r.body != "" {
+		message = append(message, frame3(frameData, []byte(r.body))...)
+	}
+	if r.trailer != nil {
+		message = append(message, frame3(frameHeaders, encode3(r.trailer))...)
+	}
+	// The server may have broken off by now: what it answers is read below.
+	stream.Write(message)
+	stream.Close()
+	status, header, body, err := read3(stream)
+	if err != nil {
+		return s.newAnswer(0, header, nil)
+	}
+	return s.newAnswer(status, header, body)
+}
+
+// read3 reads an answer in HTTP/3, to its end.
+func read3(stream io.Reader) (status int, header http.Header, body []byte, err error) {
+	header = http.Header{}
+	r := quicvarint.NewReader(stream)
+	for {
+		kind, err := quicvarint.Read(r)
+		if err == io.EOF {
+			return status, header, body, nil
+		}
+		if err != nil {
+			return status, header, body, err
+		}
+		length, err := quicvarint.Read(r)
+		if err != nil {
+			return status, header, body, io.ErrUnexpectedEOF
+		}
+		payload := make([]byte, length)
+		if _, err := io.ReadFull(r, payload); err != nil {
+			return status, header, body, io.ErrUnexpectedEOF
+		}
+		switch kind {
+		case frameData:
+			body = append(body, payload...)
+		case frameHeaders:
+			for next := qpack.NewDecoder().Decode(payload); ; {
+				field, err := next()
+				if err == io.EOF {
+					break
+				}
+				if err != nil {
+					return status, header, body, err
+				}
+				if field.Name == ":status" {
+					status, _ = strconv.Atoi(field.Value)
+					continue
+				}
+				header.Add(field.Name, field.Value)
+			}
+		}
+	}
+}
+
+func encode3(lines []string) []byte {
+	var block bytes.Buffer
+	e := qpack.NewEncoder(&block)
+	for _, line := range lines {
+		name, value := field(line)
+		e.WriteField(qpack.HeaderField{Name: name, Value: value}) // a Buffer takes all
+	}
+	return block.Bytes()
+}
+
+// send2 sends a request like gateway.send2, over TLS.
+func (s *secure) send2(t testing.TB, r request) *answer {
+	t.Helper()
+	c := s.dialTLS(t, "h2")
+	defer c.Close()
+	return s.exchange2(t, c, r, "https")
+}
+
+// dialTLS connects to the gateway over TLS, for a protocol.
+func (s *secure) dialTLS(t testing.TB, protocol string) net.Conn {
+	t.Helper()
+	c, err := tls.Dial("tcp", s.addr, insecure(protocol))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	return c
+}
+
+// What the fields of a request say that HTTP/2 and HTTP/3 have no place for, or that
+// contradicts itself, is never forwarded.
+func TestMalformedFields(t *testing.T) {
+	t.Parallel()
+	s := startSecure(t, setup{tokens: []known{{name: "T"}}}, "patgate {\ndefault public\n}\nreverse_proxy {$UPSTREAM}")
+	post := request{method: "POST", body: "hello"}
+	for _, r := range []request{
+		request{}.with("host: other.test"),
+		request{}.with("host: api.test", "host: other.test"),
+		request{}.with(":authority: -", "host: other.test"),
+		request{}.with(":authority: -", "host: api.test", "host: other.test"),
+		request{}.with(":authority: other.test", "host: api.test"),
+		request{}.with(":authority: -"),
+		request{}.with(":authority: "),
+		request{}.with(":authority: user@api.test"),
+		request{}.with(":path: -"),
+		request{}.with(":path: "),
+		request{}.with(":path: x"),
+		request{}.with(":path: ?x"),
+		request{}.with(":path: *"),
+		request{}.with(":path: http://api.test/x"),
+		request{}.with(":path: x:y"),
+		request{}.with(":path: //api.test/x"),
+		request{}.with(":path: /x#y"),
+		request{}.with(":path: /x y"),
+		request{}.with(":path: /x HTTP/1.1\r\nX: y"),
+		request{}.with(":method: -"),
+		request{}.with(":method: "),
+		request{}.with(":method: get"),
+		request{}.with(":method: GET /y"),
+		request{}.with(":status: 200"),
+		request{}.with(":other: x"),
+		request{}.with(":protocol: websocket"),
+		request{method: "CONNECT"}.with(":scheme: -", ":path: -"),
+		request{method: "CONNECT"}.with(":protocol: connect-udp"),
+		request{method: "CONNECT"}.with(":protocol: webtransport"),
+		request{method: "CONNECT"}.with(":protocol: WebSocket"),
+		request{}.with("connection: x-y", "x-y: z"),
+		request{}.with("keep-alive: 1"),
+		request{}.with("proxy-connection: keep-alive"),
+		request{}.with("upgrade: websocket"),
+		request{}.with("te: gzip"),
+		request{}.with("transfer-encoding: chunked"),
+		request{}.with("x-y: a\r\nx-patgate-owner: root"),
+		request{}.with("x-y: a\x00b"),
+		request{}.with("x y: z"),
+		post.with("transfer-encoding: chunked"),
+		post.with("content-length: 9"),
+		post.with("content-length: x"),
+		post.with("content-length: +5"),
+		post.with("content-length: 5, 5"),
+		post.with("content-length: -1"),
+	} {
+		if r.target == "" {
+			r.target = "/x"
+		}
+		for name, send := range map[string]func(testing.TB, request) *answer{"HTTP/2": s.send2, "HTTP/3": s.send3} {
+			a := send(t, r)
+			if got := s.upstream.take(); len(got) > 0 {
+				t.Errorf("%s over %s: %s, forwarded as %q", r, name, a, got[0].raw)
+			}
+		}
+	}
+	for name, send := range map[string]func(testing.TB, request) *answer{"HTTP/2": s.send2, "HTTP/3": s.send3} {
+		for _, r := range []request{{target: "/x"}, request{target: "/x"}.with("host: api.test"), request{target: "/x"}.with(":authority: -", "host: api.test")} {
+			a := send(t, r)
+			if got := s.upstream.take(); a.status != 200 || len(got) != 1 {
+				t.Errorf("%s over %s: %s, %d requests forwarded, want one", r, name, a, len(got))
+			}
+		}
+	}
+}
