@@ -187,6 +187,7 @@ func (o *outcome) guard(w http.ResponseWriter, r *http.Request) (http.ResponseWr
 	}
 	o.upload = takeIn(w, r)
 	if o.preflight {
+		r.Body, r.ContentLength = http.NoBody, 0 // over HTTP/3 it wasn't known that it has none
 		w = bodiless{newHeadWriter(w, withoutBody)}
 	}
 	if len(o.secrets) > 0 {

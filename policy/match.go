@@ -16,7 +16,7 @@ type Request struct {
 	Query  string // raw, without ?
 	Host   string
 	Header http.Header
-	Body   bool // it has one
+	Body   bool // it has one, as far as is known
 	// Asked says that another proxy asks about a preflight, and forwards it itself: the
 	// body of its answer can't be dropped.
 	Asked bool
@@ -31,7 +31,8 @@ type Request struct {
 func NewRequest(r *http.Request) Request {
 	req := Request{
 		Method: r.Method, Query: r.URL.RawQuery, Host: r.Host, Header: r.Header,
-		Body: r.ContentLength != 0,
+		// Over HTTP/3 nothing says that there is no body (-1), before its end has come.
+		Body: r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor != 3,
 	}
 	if r.Method == http.MethodConnect && r.ProtoMajor == 3 && r.Proto == "websocket" {
 		req.Method = http.MethodGet // a WebSocket over HTTP/3 (RFC 9220)

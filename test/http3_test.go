@@ -225,3 +225,17 @@ func TestMalformedFields(t *testing.T) {
 		}
 	}
 }
+
+// Over HTTP/3 nothing but its end says that a request has no body. A CORS preflight has
+// none: what a client sends as one isn't forwarded.
+func TestPreflightOverHTTP3(t *testing.T) {
+	t.Parallel()
+	s := startSecure(t, setup{}, protocolSite)
+	for _, body := range []string{"", "body"} {
+		a := s.send3(t, request{method: "OPTIONS", target: "/spaces/1/stories", body: body}.with("Origin: https://app.test", "Access-Control-Request-Method: POST"))
+		got := s.upstream.take()
+		if a.verdict() != "forward" || a.body != "" || len(got) != 1 || got[0].body != "" || got[0].header.Get("Transfer-Encoding") != "" {
+			t.Errorf("with the body %q: %s, the upstream got %v, want it without a body", body, a, got)
+		}
+	}
+}

@@ -109,6 +109,8 @@ func TestProtocolsDecideAlike(t *testing.T) {
 		{request{target: "/spaces/1%00/stories"}.with(reader), "ambiguous_request"},
 		{request{method: "TRACE", target: stories}.with(reader), "ambiguous_request"},
 		{request{target: stories}.with(reader, "X-Patgate-Owner: root", "X-Patgate.Owner: root", "X-Http-Method-Override: DELETE", "X-Original-Url: /admin"), "forward"},
+		{request{method: "OPTIONS", target: stories}.with("Origin: https://app.test", "Access-Control-Request-Method: POST"), "forward"},
+		{request{method: "OPTIONS", target: stories, body: "x"}.with("Origin: https://app.test", "Access-Control-Request-Method: POST", "Content-Length: 1"), "route_unknown"},
 	} {
 		var first []received
 		for _, p := range []struct {
