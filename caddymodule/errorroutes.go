@@ -44,6 +44,9 @@ func (g *errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		closes = closes || o.closes
 	}
 	err := next.ServeHTTP(w, r)
+	for o := first(r.Context()); o != nil; o = o.later {
+		o.breakOff(r)
+	}
 	answered = err == nil
 	if closes && err == nil {
 		drain(w, r)

@@ -168,6 +168,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	// Error routes get the URL back that the client has sent.
 	unjudged := withErrorRoutes(r) != nil && rewritten(r)
 	err := next.ServeHTTP(w, r)
+	o.breakOff(r)
 	answered = err == nil
 	if err != nil && unjudged {
 		h.cleanHeader(r)

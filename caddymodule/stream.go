@@ -138,6 +138,15 @@ func (s *stream) cut(reason policy.Reason) {
 	}
 }
 
+// breakOff breaks off the answer of a stream that was cut and whose handler has returned as if
+// it had written all of it. Over HTTP/3 it would end like one that is whole; over HTTP/1
+// and 2 it is broken off already, and a WebSocket has its close frame.
+func (o *outcome) breakOff(r *http.Request) {
+	if r.ProtoMajor == 3 && o.stream.tunnel == nil && o.stream.ended.Load() != 0 {
+		panic(http.ErrAbortHandler)
+	}
+}
+
 // innermost returns the writer that all others wrap.
 func innermost(w http.ResponseWriter) http.ResponseWriter {
 	for {

@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -237,5 +242,84 @@ func TestPreflightOverHTTP3(t *testing.T) {
 		if a.verdict() != "forward" || a.body != "" || len(got) != 1 || got[0].body != "" || got[0].header.Get("Transfer-Encoding") != "" {
 			t.Errorf("with the body %q: %s, the upstream got %v, want it without a body", body, a, got)
 		}
+	}
+}
+
+// A stream over HTTP/3 that is cut is reset, whatever serves it and whichever way its
+// bytes go: an answer that just ended would pass for a whole one.
+func TestStreamsOverHTTP3(t *testing.T) {
+	t.Parallel()
+	u := newStreamer(t)
+	s := startSecure(t, setup{}, strings.ReplaceAll(`
+	patgate {
+		route GET,POST /{any} stream:use
+	}
+	handle /large {
+		root {$DIR}
+		file_server
+	}
+	handle /failed {
+		error 502
+	}
+	reverse_proxy UPSTREAM
+	handle_errors 502 {
+		root {$DIR}
+		rewrite /large
+		file_server
+	}`, "UPSTREAM", u.addr()))
+	if err := os.WriteFile(filepath.Join(s.dir, "large"), make([]byte, 16<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begun := func(id string) func() bool {
+		return func() bool {
+			_, open := u.open.Load(id)
+			return open
+		}
+	}
+	kinds := []string{"events", "idle", "download", "upload", "large", "failed"}
+	streams := map[string]*quic.Stream{}
+	c := s.create(t, `{"name": "x", "full": true}`)
+	for _, kind := range append(kinds, "left") {
+		r := request{target: "/" + kind + "?id=" + kind}.with("Authorization: Bearer " + c.Secret)
+		switch kind {
+		case "left":
+			r.target = "/idle?id=left"
+		case "upload":
+			r.method = "POST"
+		}
+		stream, err := s.dial3(t).OpenStream()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.SetDeadline(time.Now().Add(patience))
+		message := frame3(frameHeaders, encode3(r.lines("https")))
+		if kind == "upload" {
+			message = append(message, frame3(frameData, []byte("some"))...)
+		}
+		if _, err := stream.Write(message); err != nil {
+			t.Fatal(err)
+		}
+		streams[kind] = stream
+		if kind == "upload" {
+			await(t, kind+" to begin", begun(kind))
+			continue
+		}
+		stream.Close() // its end is the request's
+		if _, err := stream.Read(make([]byte, 1)); err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+	}
+	streams["left"].CancelRead(0)
+	streams["left"].CancelWrite(0)
+	await(t, "the stream that its client has left to end for the upstream", func() bool { return !begun("left")() })
+	await(t, "the streams to be counted", func() bool { return s.metrics(t)["caddy_patgate_streams"] == fmt.Sprint(len(kinds)) })
+	s.ok(t, "POST", "/patgate/tokens/"+c.Token.ID+"/revoke", "")
+	await(t, "all streams to be cut", func() bool { return s.metrics(t)["caddy_patgate_streams"] == "0" }) // clients that read nothing don't hold it up
+	for _, kind := range kinds {
+		_, err := io.Copy(io.Discard, streams[kind])
+		if reset := (*quic.StreamError)(nil); !errors.As(err, &reset) || reset.ErrorCode != quic.StreamErrorCode(http3.ErrCodeInternalError) {
+			t.Errorf("%s: ended with %v, want it reset", kind, err)
+		}
+		await(t, kind+" to end for the upstream", func() bool { return !begun(kind)() })
 	}
 }
