@@ -34,9 +34,10 @@ func TestOperatorsAreWarned(t *testing.T) {
 		equal(t, "warnings", d.Operator(cli).Warnings(ctx, made), c.want)
 		equal(t, "warnings of a token without an owner", d.Operator(cli).Warnings(ctx, free), nil)
 	}
-	several := NewToken{Grants: []token.Grant{{Spaces: append(list("1,2 3"), "4 5"), Scopes: list("a:read"), Resources: list("7 8,9")}}}
+	several := NewToken{Grants: []token.Grant{{Spaces: append(list("1,2 3 team-*"), "4 5"), Scopes: list("a:read"), Resources: list("7 8,9")}, {Spaces: list("*"), Scopes: list("a:*"), Resources: list("*")}}}
 	commas := []string{
 		`space "1,2" is one space; to grant several, give each by itself`,
+		`space "team-*" is one space; to grant several, give each by itself`,
 		`space "4 5" is one space; to grant several, give each by itself`,
 		`resource "8,9" is one resource; to grant several, give each by itself`,
 	}

@@ -59,8 +59,8 @@ func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// LikeSeveral reports whether an id of a space or a resource reads like several. It is one
-// all the same.
+// LikeSeveral reports whether an id of a space or a resource reads like several: like a
+// list, or like a pattern, which there is none for ids but All. It is one all the same.
 func LikeSeveral(id string) bool {
-	return strings.ContainsFunc(id, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) })
+	return id != All && strings.ContainsFunc(id, func(r rune) bool { return strings.ContainsRune(",;*", r) || unicode.IsSpace(r) })
 }
