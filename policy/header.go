@@ -160,10 +160,11 @@ func misleads(name string) bool {
 	case "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url", "X-Waws-Unencoded-Url",
 		"X-Http-Destinationurl", "X-Http-Path-Override", "X-Path-Override", "X-Script-Name", "X-Ingress-Path", "X-Matched-Path", "X-Now-Route-Matches",
 		"X-Astro-Path", "X-Traversal-Path", "X-Vhm-Root",
-		"X-Invoke-Path", "X-Invoke-Query", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "Script-Name", "Path-Info":
+		"X-Invoke-Path", "X-Invoke-Query", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "Script-Name", "Path-Info",
+		"Mf-Original-Url", "Mf-Route-Override":
 		return true
 	// the host
-	case "Forwarded", "X-Vhm-Host", "X-Host", "X-Original-Host", "X-Http-Host", "X-Http-Host-Override", "X-Host-Override", "X-Proxy-Host", "Proxy-Host":
+	case "Forwarded", "X-Vhm-Host", "X-Host", "X-Original-Host", "X-Http-Host", "X-Http-Host-Override", "X-Host-Override", "X-Proxy-Host", "Proxy-Host", "Disguised-Host":
 		return true
 	// the proxy that a CGI program asks (CVE-2016-5385), where a file server before a
 	// Rack program finds files (CVE-2025-61780), the charset of ASP.NET's mobile

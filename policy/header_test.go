@@ -32,12 +32,12 @@ func TestCleanHeader(t *testing.T) {
 		// What replaces the method or the URL.
 		{"method overrides", "X-Http-Method-Override: DELETE|X-Http-Method: DELETE|X-Method-Override: DELETE|X-Forwarded-Method: DELETE|Accept: */*", "Accept: */*"},
 		{"more method overrides", "X-Method: DELETE|X-Original-Method: DELETE|Accept: */*", "Accept: */*"},
-		{"hosts", "Forwarded: host=b.test|X-Host: b.test|X-Original-Host: b.test|X-Forwarded-Server: b.test|X-Http-Host-Override: b.test|X-Forwarded-Host: b.test", "X-Forwarded-Host: b.test"},
+		{"hosts", "Forwarded: host=b.test|X-Host: b.test|X-Original-Host: b.test|X-Forwarded-Server: b.test|X-Http-Host-Override: b.test|Disguised-Host: b.test|X-Forwarded-Host: b.test", "X-Forwarded-Host: b.test"},
 		{"what X-Forwarded-… says else", "X-Forwarded-Anything: x|X-Forwarded-Client-Cert: x|X-Forwarded-Proto: https|X-Forwarded-Port: 443|X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https|X-Forwarded-Port: 443|X-Forwarded-For: 192.0.2.1"},
 		{"what proxies and frameworks tell themselves", "X-Envoy-Original-Path: /a|X-Envoy-Decorator-Operation: x|X-Middleware-Subrequest: x|X-Matched-Path: /a|X-Rewrite-Anything: x|X-Script-Name: /a|Proxy: x|Accept: */*", "Accept: */*"},
 		{"what sounds like it", "X-Payment-Method: card|X-Original-Filename: a|X-Hostname: a|X-Request-Id: 1|Host-Id: a|X-Forwarded: a", "unchanged"},
 		{"URL overrides", "X-Original-Url: /a|X-Original-Uri: /a|X-Rewrite-Url: /a|X-Forwarded-Uri: /a|X-Forwarded-Path: /a|X-Forwarded-Prefix: /a|X-Envoy-Original-Path: /a|Accept: */*", "Accept: */*"},
-		{"more URL overrides", "X-Vhm-Root: /a|X-Vhm-Host: http://b.test/a|X-Traversal-Path: /a|X-Astro-Path: /a|X-Waws-Unencoded-Url: /a|X-Astro: 1", "X-Astro: 1"},
+		{"more URL overrides", "X-Vhm-Root: /a|X-Vhm-Host: http://b.test/a|X-Traversal-Path: /a|X-Astro-Path: /a|X-Waws-Unencoded-Url: /a|Mf-Original-Url: http://b.test/a|Mf-Route-Override: a|Mf-Size: 1|X-Astro: 1", "Mf-Size: 1|X-Astro: 1"},
 
 		// Tunnels.
 		{"a WebSocket", "Connection: keep-alive, Upgrade|Upgrade: WebSocket|Sec-Websocket-Key: k", "Connection: Upgrade|Upgrade: websocket|Sec-Websocket-Key: k"},
