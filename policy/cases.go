@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -61,14 +62,11 @@ func ReadCases(r io.Reader) ([]Case, error) {
 			continue
 		}
 		c := Case{Line: n}
-		if err := json.Unmarshal([]byte(text), &c); err != nil {
+		if err := c.read(text); err != nil {
 			if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 				err = fmt.Errorf("%s: %s is not what can stand here", cmp.Or(mistyped.Field, "a case"), mistyped.Value)
 			}
 			return nil, fmt.Errorf("line %d: %w", n, err)
-		}
-		if key := repeatedKey(text); key != "" {
-			return nil, fmt.Errorf("line %d: %s is given twice", n, key)
 		}
 		if c.Method == "" || c.Path == "" || c.Scope == "" {
 			return nil, fmt.Errorf("line %d: want method, path and scope", n)
@@ -90,8 +88,25 @@ const maxCase = 1 << 20
 // caseKeys are the keys of a case that say something.
 var caseKeys = []string{"method", "path", "scope", "space", "resource", "anonymous"}
 
-// repeatedKey returns one of these that an object has twice, or "": encoding/json takes
-// the last, in whichever case it is written.
+// read fills the case from a JSON object, of which only these keys count: encoding/json
+// alone would take "Scope" for one of them, and the last of a key that stands twice.
+func (c *Case) read(object string) error {
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(object), &values); err != nil {
+		return err
+	}
+	if key := repeatedKey(object); key != "" {
+		return fmt.Errorf("%s is given twice", key)
+	}
+	maps.DeleteFunc(values, func(key string, _ json.RawMessage) bool { return !slices.Contains(caseKeys, key) })
+	known, err := json.Marshal(values)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(known, c)
+}
+
+// repeatedKey returns one of caseKeys that an object has twice, or "".
 func repeatedKey(object string) string {
 	dec := json.NewDecoder(strings.NewReader(object))
 	dec.Token() // {
@@ -101,7 +116,6 @@ func repeatedKey(object string) string {
 		var value json.RawMessage
 		dec.Decode(&value)
 		key, _ := tok.(string)
-		key = strings.ToLower(strings.ToUpper(key))
 		if seen[key] && slices.Contains(caseKeys, key) {
 			return key
 		}

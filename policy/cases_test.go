@@ -20,6 +20,8 @@ func TestReadCasesNamesTheLine(t *testing.T) {
 		{"no JSON", strings.NewReader(good + "\nx\n"), "line 3: "},
 		{"nothing said", strings.NewReader(good + "{}\n"), "line 2: want method, path and scope"},
 		{"too long", strings.NewReader(good + strings.Repeat(" ", maxCase+1) + "\n" + good), "line 2: longer than 1048576 bytes"},
+		{"a key twice", strings.NewReader(`{"method":"GET","path":"/","scope":"public","scope":"any"}`), "line 1: scope is given twice"},
+		{"other keys", strings.NewReader(good + `{"Method":"GET","path":"/","scope":"public"}`), "line 2: want method, path and scope"},
 		{"torn", io.MultiReader(strings.NewReader(good+`{"met`), iotest.ErrReader(torn)), "reading line 2: the pipe is gone"},
 	} {
 		if cases, err := ReadCases(c.in); err == nil || !strings.HasPrefix(err.Error(), c.want) {
@@ -28,5 +30,10 @@ func TestReadCasesNamesTheLine(t *testing.T) {
 	}
 	if cases, err := ReadCases(strings.NewReader("\ufeff" + good + "\n" + good)); err != nil || len(cases) != 2 || cases[1].Line != 3 {
 		t.Errorf("ReadCases = %+v, %v, want those of lines 1 and 3", cases, err)
+	}
+	// Other keys are ignored, however much they look like one.
+	const other = `{"method":"GET","path":"/","scope":"public","Scope":"Everybody","ANONYMOUS":"yes","scope ":1}`
+	if cases, err := ReadCases(strings.NewReader(other)); err != nil || cases[0].Scope != "public" || cases[0].Anonymous {
+		t.Errorf("ReadCases(%s) = %+v, %v", other, cases, err)
 	}
 }
