@@ -74,6 +74,9 @@ directory and in memory, and nothing is left behind.`,
 	}
 	listen := cmd.Flags().String("listen", "127.0.0.1:8080", "`ADDRESS` to serve on; another port is taken if it is in use")
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
+		if _, _, err := net.SplitHostPort(*listen); err != nil {
+			return usageErrorf("--listen %q: want an address and a port, as in 127.0.0.1:8080", *listen)
+		}
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP, syscall.SIGPIPE)
 		defer stop()
 		return runDemo(ctx, cmd.OutOrStdout(), *listen, startedAs(cmd))

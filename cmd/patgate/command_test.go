@@ -643,6 +643,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"store", "copy", "--from", "embedded:nosuch.db", "--to", "embedded:copy.db"}, 1, "no such file"},
 		{[]string{"store", "copy", "--from", "tokens.db", "--to", "embedded:copy.db"}, 2, "want embedded:<file>"},
 		{[]string{"report", "x"}, 2, "want no arguments"},
+		{[]string{"demo", "--listen", "8080"}, 2, `--listen "8080": want an address and a port`},
 		{[]string{"events", "x"}, 2, "want no arguments"},
 		{[]string{"events", "--limit", "1001"}, 2, "want 1 to 1000"},
 		{[]string{"events", "--follow", "--cursor", "1"}, 2, "contradict"},
