@@ -187,6 +187,9 @@ func (o *outcome) guard(w http.ResponseWriter, r *http.Request) (http.ResponseWr
 		r.Trailer = nil
 	}
 	o.upload = takeIn(w, r)
+	if r.Method == http.MethodHead {
+		dropBody(r)
+	}
 	if o.preflight {
 		r.Body, r.ContentLength = http.NoBody, 0 // over HTTP/3 it wasn't known that it has none
 		w = bodiless{newHeadWriter(w, withoutBody)}

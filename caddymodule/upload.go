@@ -43,6 +43,17 @@ func takeIn(w http.ResponseWriter, r *http.Request) *upload {
 	return u
 }
 
+// dropBody takes a body out of a request in which it means nothing (HEAD: RFC 9110 section
+// 9.3.2). evhttp of libevent doesn't expect one there, and takes it for the next request on
+// the connection, which nobody has judged.
+func dropBody(r *http.Request) {
+	if r.ContentLength != 0 {
+		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+		r.Header.Del("Content-Length")
+		r.Header.Del("Expect")
+	}
+}
+
 // fullDuplex reports whether Caddy is told to use full duplex for all requests.
 func fullDuplex(r *http.Request) bool {
 	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)

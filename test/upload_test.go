@@ -102,6 +102,36 @@ func TestUnreadBodyIsNoRequest(t *testing.T) {
 	}
 }
 
+// The body of a HEAD means nothing. It isn't sent to the API, which may take it for a
+// request, and is none to the gateway.
+func TestBodyOfHead(t *testing.T) {
+	t.Parallel()
+	g := start(t, setup{sites: "http://api.test:{$PORT} {\npatgate {\ndefault public\n}\nreverse_proxy {$UPSTREAM}\n}"})
+	const inner = "GET /inner HTTP/1.1\r\nHost: api.test\r\n\r\n"
+	head := request{method: "HEAD", target: "/x", body: inner}
+	for _, r := range []request{head, head.with("Expect: 100-continue"), {method: "HEAD", target: "/x", body: inner, trailer: []string{"X-Trailer: x"}}} {
+		for version, send := range map[string]func(testing.TB, request) *answer{"1.1": g.send, "2": g.send2} {
+			a := send(t, r)
+			got := g.upstream.take()
+			if a.status != 200 || len(got) != 1 || strings.Contains(got[0].raw, "inner") || got[0].line("Content-Length")+got[0].line("Transfer-Encoding")+got[0].line("Expect") != "" {
+				t.Errorf("HTTP/%s, %+v: %v, forwarded as %+v", version, r, a, got)
+			}
+		}
+	}
+	c := g.dial(t)
+	defer c.Close()
+	io.WriteString(c, head.http1()+"GET /next HTTP/1.1\r\nHost: api.test\r\n\r\n")
+	r := bufio.NewReader(c)
+	for _, method := range []string{"HEAD", "GET"} {
+		if a, err := g.read(r, method); err != nil || a.status != 200 {
+			t.Errorf("%s on one connection: %v %v", method, a, err)
+		}
+	}
+	if got := g.upstream.take(); len(got) != 2 || got[1].target != "/next" {
+		t.Errorf("behind a HEAD with a body, forwarded: %+v", got)
+	}
+}
+
 // Error routes get the body of a request that has failed before any of it was read.
 func TestBodyOfFailedRequest(t *testing.T) {
 	t.Parallel()
