@@ -151,11 +151,22 @@ func (b *block) unknown(possible []setting) error {
 		names = append(names, s.name)
 	}
 	hint := ""
-	if slices.Contains(wordsBehind, b.Val()) {
+	switch {
+	case slices.Contains(names, "realm") && slices.Contains(wordsOfOption, b.Val()):
+		hint = "; it stands in the global option: { patgate { … } } at the top of the file"
+	case slices.Contains(names, "store") && slices.Contains(wordsOfSites, b.Val()):
+		hint = "; it stands in the patgate block of a site"
+	case slices.Contains(wordsBehind, b.Val()):
 		hint = "; is a } missing before it?"
 	}
 	return b.Errf("unknown word %q: want one of %s%s", b.Val(), strings.Join(names, ", "), hint)
 }
+
+// wordsOfOption and wordsOfSites are those that are often looked for in the other's block.
+var (
+	wordsOfOption = strings.Fields("store cache token unknown_token_limit last_used events grants scopes")
+	wordsOfSites  = strings.Fields("realm route group openapi default mode token_from space let_through unknown_token")
+)
 
 // wordsBehind are those that often stand behind a block: most are Caddy's directives.
 var wordsBehind = strings.Fields(`abort acme_server basic_auth bind encode error file_server forward_auth group handle handle_errors handle_path

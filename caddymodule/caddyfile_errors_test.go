@@ -45,6 +45,7 @@ func TestSiteMistakes(t *testing.T) {
 		// words
 		{"tokenfrom bearer", `unknown word "tokenfrom": ` + wantSite + ", at Caddyfile:3"},
 		{"optional", `unknown word "optional": ` + wantSite + ", at Caddyfile:3"},
+		{"store redis a:1", `unknown word "store": ` + wantSite + "; it stands in the global option: { patgate { … } } at the top of the file, at Caddyfile:3"},
 		{"reverse_proxy a:1", `unknown word "reverse_proxy": ` + wantSite + "; is a } missing before it?, at Caddyfile:3"},
 		{"route GET /a any {\noptional\nroute GET /b any", `unknown word "route": ` + wantRoute + "; is a } missing before it?, at Caddyfile:5"},
 		{"error_body", `error_body "": want problem, error, message, message_code, or a media type and a template, at Caddyfile:3`},
@@ -189,6 +190,9 @@ func TestSiteMistakes(t *testing.T) {
 		{"route * /a?x any\nroute * /a?y any",
 			"Caddyfile:4: route * /a?y can't be told apart from * /a?x (Caddyfile:3): a request with ?x&y is on both; add a route for that"},
 
+		{"route /a any", `Caddyfile:3: pattern "any": want a path, which begins with /; methods stand before it, as in GET /a, or * /a for all`},
+		{"route GET, PUT /a any", `Caddyfile:3: pattern "PUT": want a path, which begins with /; methods are listed without blanks, as in GET,POST`},
+
 		// all that is wrong with the routes is said at once
 		{"route get /a any\nroute GET b any", "Caddyfile:3: method \"get\": want upper-case names separated by commas, or *\n" +
 			`Caddyfile:4: pattern "b": want a path, which begins with /`},
@@ -218,6 +222,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 	const wantLimit = "want a number and a duration, as in 20 60s, or off, at Caddyfile:3"
 	check(t, "{\n\tpatgate {\n", "\n\t}\n}\n", []mistake{
 		{"stores embedded", `unknown word "stores": want one of store, cache, token, unknown_token_limit, last_used, events, grants, scopes, at Caddyfile:3`},
+		{"realm x", `unknown word "realm": want one of store, cache, token, unknown_token_limit, last_used, events, grants, scopes; it stands in the patgate block of a site, at Caddyfile:3`},
 		{"last_used", `last_used: a value is missing, at Caddyfile:3`},
 		{"last_used 500ms", `last_used "500ms": want a duration of at least 1s, such as 10m, or off, at Caddyfile:3`},
 		{"last_used never", `last_used "never": want a duration of at least 1s, such as 10m, or off, at Caddyfile:3`},

@@ -61,7 +61,7 @@ func (r *Route) written() string {
 func (p *Policy) compileRoute(c *RouteConfig, around settings, prefix string) (*Route, error) {
 	r := &Route{Methods: c.Methods, Pattern: join(prefix, c.Pattern), At: c.At, implicit: strings.TrimSpace(c.Require) == ""}
 	if !strings.HasPrefix(c.Pattern, "/") {
-		return nil, fmt.Errorf("pattern %q: want a path, which begins with /", c.Pattern)
+		return nil, noPattern(c)
 	}
 	var err error
 	if r.methods, err = parseMethods(c.Methods); err != nil {
@@ -89,6 +89,18 @@ func (p *Policy) compileRoute(c *RouteConfig, around settings, prefix string) (*
 		return nil, err
 	}
 	return r, r.checkSources()
+}
+
+// noPattern says what is wrong with a route where its pattern should stand.
+func noPattern(c *RouteConfig) error {
+	hint := ""
+	switch {
+	case len(c.Methods) == 1 && strings.HasPrefix(c.Methods[0], "/"):
+		hint = fmt.Sprintf("; methods stand before it, as in GET %s, or * %[1]s for all", c.Methods[0])
+	case slices.Contains(c.Methods, ""):
+		hint = "; methods are listed without blanks, as in GET,POST"
+	}
+	return fmt.Errorf("pattern %q: want a path, which begins with /%s", c.Pattern, hint)
 }
 
 // checkSources refuses to take a token for a space or a resource: those are told
