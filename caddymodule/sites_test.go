@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // Several gates may stand in one site, and a host may be served on several ports:
@@ -349,5 +351,18 @@ func TestCheckOfWhatCantBeRead(t *testing.T) {
 	}
 	if stdout, _, err := runPolicy(t, "check", "--json", "--adapter", "none", "--config", writeFile(t, "Caddyfile", "x")); err == nil || stdout != "" {
 		t.Errorf("check with an adapter that isn't there prints (%v) %s", err, stdout)
+	}
+}
+
+// What goes past a route with a matcher is rewritten as it was, also where the
+// configuration runs and nothing is known of the matcher.
+func TestRewrittenBeforeRunningGates(t *testing.T) {
+	g := gatedBy(t, whole(t, `{"listen": ["127.0.0.1:1"], "automatic_https": {"disable": true}, "routes": [
+		{"handle": [{"handler": "rewrite", "strip_path_prefix": "/api"}]},
+		{"match": [{"path": ["/ping"]}], "handle": [{"handler": "static_response"}]},
+		{"handle": [{"handler": "patgate", "default": "any"}]}]}`), "gate")
+	sites := runningSites(&caddyhttp.App{Servers: map[string]*caddyhttp.Server{"gate": g.server}})
+	if len(sites) != 1 || !sites[0].Rewritten {
+		t.Errorf("%+v, want one gate that requests come to rewritten", sites)
 	}
 }

@@ -172,11 +172,13 @@ func fromRoutes(routes caddyhttp.RouteList) (all []route) {
 	for _, r := range routes {
 		read := route{Group: r.Group, Terminal: r.Terminal}
 		for _, set := range r.MatcherSets {
+			match := matcherSet{} // of others it is known only that they are there
 			for _, m := range set {
 				if hosts, ok := m.(*caddyhttp.MatchHost); ok {
-					read.Match = append(read.Match, matcherSet{"host": listed(*hosts...)})
+					match["host"] = listed(*hosts...)
 				}
 			}
+			read.Match = append(read.Match, match)
 		}
 		for _, raw := range r.HandlersRaw { // which Caddy forgets when it has made them
 			var h handler
