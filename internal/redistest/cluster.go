@@ -33,7 +33,7 @@ func StartCluster(t testing.TB, replicas int, lines ...string) *Cluster {
 	for i := range masters + replicas {
 		buses = append(buses, port(freeport.For(t)))
 		nodes = append(nodes, Start(t, append([]string{
-			"cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 1000",
+			"cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 60000",
 			"cluster-port " + buses[i], "cluster-announce-bus-port " + buses[i], "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
 			"cluster-require-full-coverage no",
 		}, lines...)...))

@@ -70,7 +70,7 @@ func prepare(t testing.TB, lines []string, flags ...string) *Server {
 	if err := os.WriteFile(s.config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.client = redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialerRetries: 1, Password: password(lines), DialTimeout: time.Second})
+	s.client = redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialerRetries: 1, Password: password(lines), DialTimeout: 10 * time.Second})
 	t.Cleanup(func() {
 		s.client.Close()
 		s.Kill()
@@ -153,10 +153,13 @@ func (s *Server) awaitReplication(what, word string) {
 	})
 }
 
+// patience bounds waiting for a condition. Only a failure takes so long.
+const patience = 2 * time.Minute
+
 // Await calls f until it returns nil, and fails the test if that takes too long.
 func Await(t testing.TB, what string, f func() error) {
 	t.Helper()
-	AwaitWithin(t, 30*time.Second, what, f)
+	AwaitWithin(t, patience, what, f)
 }
 
 // AwaitWithin is Await for what may take longer.

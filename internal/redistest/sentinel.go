@@ -11,7 +11,8 @@ import (
 const MasterName = "gate"
 
 // Sentinel is a master, a replica, and a Sentinel that makes the replica the
-// master when the master is gone for half a second.
+// master when the master is gone: for a minute, as a machine that has other things
+// to do stops for seconds, or after LoseMaster.
 type Sentinel struct {
 	Master, Replica, Sentinel *Server
 }
@@ -27,7 +28,7 @@ func StartSentinel(t testing.TB, lines ...string) *Sentinel {
 	s.Replica.awaitReplication("the replica", "master_link_status:up")
 	s.Sentinel = startSentinel(t,
 		fmt.Sprintf("sentinel monitor %s %s 1", MasterName, spaced(s.Master.Addr)),
-		fmt.Sprintf("sentinel down-after-milliseconds %s 500", MasterName),
+		fmt.Sprintf("sentinel down-after-milliseconds %s 60000", MasterName),
 		fmt.Sprintf("sentinel failover-timeout %s 5000", MasterName),
 	)
 	Await(t, "the sentinel to know the replica", func() error {
@@ -87,27 +88,36 @@ func (s *Sentinel) AddReplica(t testing.TB) *Server {
 func (s *Sentinel) FailOver(t testing.TB) {
 	t.Helper()
 	Await(t, "the sentinel to fail over", func() error {
-		return s.Sentinel.client.Do(context.Background(), "sentinel", "failover", MasterName).Err()
+		asked := s.Sentinel.client.Do(context.Background(), "sentinel", "failover", MasterName).Err() // again: it gives up after five seconds
+		if named, err := s.named(); err != nil || named == s.Master.Addr {
+			return fmt.Errorf("asked: %v; the master is %q, %v", asked, named, err)
+		}
+		return nil
 	})
-	s.awaitNamed(t, func(addr string) bool { return addr != s.Master.Addr })
 	s.Master.awaitReplication("the master to be a replica", "role:slave")
+}
+
+// LoseMaster kills the master, and has Sentinel notice soon.
+func (s *Sentinel) LoseMaster() {
+	s.Master.t.Helper()
+	s.Master.Kill()
+	s.Sentinel.Do("sentinel", "set", MasterName, "down-after-milliseconds", 500)
 }
 
 // AwaitMaster returns when Sentinel names this server as the master, and it is.
 func (s *Sentinel) AwaitMaster(t testing.TB, server *Server) {
 	t.Helper()
-	s.awaitNamed(t, func(addr string) bool { return addr == server.Addr })
-	server.awaitReplication(server.Addr+" to be the master", "role:master")
-}
-
-// awaitNamed returns when the master that Sentinel names is the one that is meant.
-func (s *Sentinel) awaitNamed(t testing.TB, meant func(addr string) bool) {
-	t.Helper()
-	Await(t, "the sentinel to name another master", func() error {
-		v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "get-master-addr-by-name", MasterName).StringSlice()
-		if err != nil || !meant(strings.Join(v, ":")) {
-			return fmt.Errorf("master is %v, %v", v, err)
+	Await(t, "the sentinel to name "+server.Addr, func() error {
+		if named, err := s.named(); err != nil || named != server.Addr {
+			return fmt.Errorf("the master is %q, %v", named, err)
 		}
 		return nil
 	})
+	server.awaitReplication(server.Addr+" to be the master", "role:master")
+}
+
+// named returns the address of the master that Sentinel names.
+func (s *Sentinel) named() (string, error) {
+	v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "get-master-addr-by-name", MasterName).StringSlice()
+	return strings.Join(v, ":"), err
 }

@@ -56,7 +56,7 @@ func TestServerPausesWrites(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	var log logged
-	s := open(t, Options{Addresses: []string{server.Addr}, Logger: log.logger()})
+	s := open(t, Options{Addresses: []string{server.Addr}, Budget: 2 * time.Second, Logger: log.logger()})
 	create(t, s, newToken("a"))
 	server.Do("client", "pause", 6000, "write")
 	redistest.Await(t, "the cause", func() error {
@@ -191,7 +191,7 @@ func TestDoubtedIsAsOldAsTheFeed(t *testing.T) {
 // has lost its replicas, and most masters don't say that it has its slots.
 func TestMasterWithoutMasters(t *testing.T) {
 	t.Parallel()
-	cluster := redistest.StartCluster(t, 0, "cluster-node-timeout 60000")
+	cluster := redistest.StartCluster(t, 0)
 	s := open(t, Options{Addresses: cluster.Addrs, Cluster: true, Budget: time.Second})
 	s.Holds(time.Second)
 	slot := func(key string) int { return int(cluster.Masters[0].Do("cluster", "keyslot", key).(int64)) }

@@ -63,7 +63,7 @@ func TestDeletedInAGap(t *testing.T) {
 			master := redistest.Start(t)
 			host, port, _ := strings.Cut(master.Addr, ":")
 			other := redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
-			o := Options{Addresses: []string{master.Addr}, KeyPrefix: "gap"}
+			o := Options{Addresses: []string{master.Addr}, KeyPrefix: "gap", Budget: 2 * time.Second}
 			a := open(t, o)
 			o.feedAddr = other.Addr
 			b := open(t, o)

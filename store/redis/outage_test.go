@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -150,7 +151,7 @@ func TestFailOver(t *testing.T) {
 	awaitReplicas(t, s, 1)
 	tr := run(t, s)
 	tr.awaitMore(t, 50)
-	sentinel.Master.Kill()
+	sentinel.LoseMaster()
 	sentinel.AwaitMaster(t, sentinel.Replica)
 	tr.awaitMore(t, 50)
 	awaitHeard(t, s)
@@ -265,6 +266,9 @@ func TestCluster(t *testing.T) {
 	tr.awaitMore(t, 50)
 
 	// The master that has the feed now dies; its replica takes over.
+	for _, server := range append(slices.Clone(cluster.Masters), cluster.Replicas...) {
+		server.Do("config", "set", "cluster-node-timeout", 1000)
+	}
 	to.Kill()
 	tr.awaitMore(t, 50)
 	awaitHeard(t, s)
@@ -449,7 +453,7 @@ func setPassword(t *testing.T, addr, before, after string) {
 func openReplicated(t *testing.T) (s, other *Store, sentinel *redistest.Sentinel) {
 	t.Helper()
 	sentinel = redistest.StartSentinel(t)
-	o := Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second, KeyPrefix: "replicated"}
+	o := Options{Addresses: []string{sentinel.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: 2 * time.Second, KeyPrefix: "replicated"}
 	s, other = open(t, o), open(t, o)
 	awaitReplicas(t, s, 1)
 	awaitReplicas(t, other, 1)
@@ -467,14 +471,17 @@ func TestConfirmedForOthers(t *testing.T) {
 	}
 	sentinel.Replica.Freeze()
 	defer sentinel.Replica.Thaw()
-	if err := tryRevoke(t, s, "a"); !errors.Is(err, errNotReplicated) {
+	if err := unlessLate(func() error { return tryRevoke(t, s, "a") }); !errors.Is(err, errNotReplicated) {
 		t.Fatalf("revoking it: %v, want %v", err, errNotReplicated)
 	}
 	already := errors.New("is revoked already")
-	if _, err := other.Update(t.Context(), "a", func(*token.Token) error { return already }); !errors.Is(err, errNotReplicated) {
+	if err := unlessLate(func() error {
+		_, err := other.Update(t.Context(), "a", func(*token.Token) error { return already })
+		return err
+	}); !errors.Is(err, errNotReplicated) {
 		t.Errorf("finding it revoked, elsewhere: %v, want %v", err, errNotReplicated)
 	}
-	if err := other.Confirm(t.Context()); !errors.Is(err, errNotReplicated) {
+	if err := unlessLate(func() error { return other.Confirm(t.Context()) }); !errors.Is(err, errNotReplicated) {
 		t.Errorf("Confirm: %v, want %v", err, errNotReplicated)
 	}
 }
@@ -512,7 +519,7 @@ func TestReplicaIsReplaced(t *testing.T) {
 				awaitOnline(t, master, server)
 			}
 			follow(from)
-			s := open(t, Options{Addresses: []string{master.Addr}})
+			s := open(t, Options{Addresses: []string{master.Addr}, Budget: 2 * time.Second})
 			awaitReplicas(t, s, 1)
 			create(t, s, newToken("a"))
 			replace(func() { follow(to) }, func() { from.Do("replicaof", "no", "one") })
@@ -533,7 +540,7 @@ func TestReplicaGoesBeforeStart(t *testing.T) {
 	replica := redistest.Start(t)
 	replica.Do("replicaof", host, port)
 	awaitOnline(t, master, replica)
-	o := Options{Addresses: []string{master.Addr}, KeyPrefix: "started"}
+	o := Options{Addresses: []string{master.Addr}, KeyPrefix: "started", Budget: 2 * time.Second}
 	s := open(t, o)
 	create(t, s, newToken("a"))
 	redistest.Await(t, "the replica to be told of", func() error { return unless(master.Do("hlen", s.keys.replicas) == int64(1)) })

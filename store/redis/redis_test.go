@@ -2,8 +2,10 @@ package redis
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -54,7 +56,7 @@ func open(t testing.TB, o Options) *Store {
 		o.KeyPrefix = fmt.Sprintf("test%d", prefixes.Add(1))
 	}
 	if o.Budget == 0 {
-		o.Budget = 2 * time.Second
+		o.Budget = 30 * time.Second
 	}
 	s, err := Open(o)
 	if err != nil {
@@ -122,11 +124,38 @@ func newToken(id string) *token.Token {
 
 func digest(secret string) token.Digest { return sha256.Sum256([]byte(secret)) }
 
+// create makes tokens, and returns when replicas have them. Where the machine stood
+// still for longer than the budget of the store, it does so again.
 func create(t testing.TB, s *Store, tokens ...*token.Token) {
 	t.Helper()
-	if err := s.Create(t.Context(), tokens...); err != nil {
-		t.Fatalf("Create: %v", err)
+	tried := false
+	redistest.Await(t, "tokens to be made", func() error {
+		err := s.Create(t.Context(), tokens...)
+		switch {
+		case errors.Is(err, errNotReplicated), tried && errors.Is(err, store.ErrExists):
+			err = s.Confirm(t.Context())
+		case err != nil && !late(err):
+			t.Fatalf("Create: %v", err)
+		}
+		tried = true
+		return err
+	})
+}
+
+// late reports whether an error is that something took longer than the budget of a store.
+func late(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// unlessLate does something, again where the machine stood still meanwhile.
+func unlessLate(do func() error) (err error) {
+	for range 20 {
+		if err = do(); errors.Is(err, errNotReplicated) || !late(err) {
+			break
+		}
 	}
+	return err
 }
 
 // putOwner sets the record of an owner.
