@@ -26,7 +26,7 @@ import (
 )
 
 // patience bounds every wait for a condition. Only a failure takes so long.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // setup is what a gateway is started with. In its texts {$PORT} is the port to
 // listen on, {$UPSTREAM} the upstream's address, {$DIR} a directory.

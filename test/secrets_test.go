@@ -232,10 +232,11 @@ func TestSecretsStaySecret(t *testing.T) {
 	}
 }
 
-// A log that would show tokens is warned of at start, and by policy check, one that
-// wouldn't isn't.
+// A log that would show tokens is warned of at start, at a reload, and by policy check,
+// one that wouldn't isn't.
 func TestLogWarning(t *testing.T) {
 	t.Parallel()
+	var g *gateway
 	for _, row := range []struct {
 		name, log, from string
 		want            bool
@@ -249,15 +250,27 @@ func TestLogWarning(t *testing.T) {
 		{"to a file, while others are masked", "log {\noutput file {$DIR}/a.log\n}", "token_from query api_key", true},
 		{"masked in one of two", "log {\nformat patgate\n}\nlog more {\noutput file {$DIR}/b.log\n}", "token_from query api_key", true},
 	} {
-		g := start(t, setup{global: "log audit {\nformat patgate\ninclude patgate.audit\n}", sites: fmt.Sprintf("http://api.test:{$PORT} {\n%s\npatgate {\n%s\nroute GET /x any\n}\nrespond ok\n}", row.log, row.from)})
-		if got := strings.Contains(g.log.String(), "access logs show tokens in clear"); got != row.want {
+		s := setup{global: "log audit {\nformat patgate\ninclude patgate.audit\n}", sites: fmt.Sprintf("http://api.test:{$PORT} {\n%s\npatgate {\n%s\nroute GET /x any\n}\nrespond ok\n}", row.log, row.from)}
+		before := 0
+		if g == nil {
+			g = start(t, s)
+		} else {
+			before = len(g.log.String())
+			g.configure(t, s)
+			if err := g.reload(); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "the reload to be logged", func() bool { return strings.Contains(g.log.String()[before:], "load complete") })
+		}
+		log := g.log.String()[before:]
+		if got := strings.Contains(log, "access logs show tokens in clear"); got != row.want {
 			t.Errorf("%s: warned is %v, want %v", row.name, got, row.want)
 		}
 		out, err := g.command("policy", "check", "--config", g.file)
 		if got := strings.Contains(out, "access logs show tokens in clear"); err != nil || got != row.want {
 			t.Errorf("%s: policy check warned is %v (%v), want %v", row.name, got, err, row.want)
 		}
-		if got, want := strings.Contains(g.log.String(), "what fails show tokens in clear"), row.from != "token_from bearer"; got != want {
+		if got, want := strings.Contains(log, "what fails show tokens in clear"), row.from != "token_from bearer"; got != want {
 			t.Errorf("%s: warned of the log of what fails is %v, want %v", row.name, got, want)
 		}
 	}

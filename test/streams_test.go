@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-
 	"fmt"
 	"io"
 	"net"
@@ -454,7 +453,7 @@ func TestStreamsEndOnExpiry(t *testing.T) {
 		sites: strings.ReplaceAll(streamSites, "UPSTREAM", u.addr()),
 	})
 	by := clients(t)
-	short := g.create(t, `{"name":"short","full":true,"expires_in":"10s"}`).Secret
+	short := g.create(t, `{"name":"short","full":true,"expires_in":"20s"}`).Secret
 	for _, l := range []*live{
 		g.stream(t, by["HTTP/1.1"], "api.test", "ws", "ws", short),
 		g.stream(t, by["HTTP/1.1"], "api.test", "idle", "idle-1", short),
@@ -694,8 +693,8 @@ func TestStreamsOnTwoGateways(t *testing.T) {
 	}
 	c := a.create(t, `{"name": "x", "full": true}`)
 	streams := open("down", c.Secret)
-	server.Kill()
 	began := time.Now()
+	server.Kill()
 	streams[0].flows(t)
 	for _, l := range streams {
 		u.wasCut(t, l)
