@@ -762,15 +762,20 @@ func TestInterrupted(t *testing.T) {
 		}
 	}
 	// Signals that go on end it as they end other programs.
-	cmd, stderr := p.reading(t, "policy", "import", "fifo")
-	go func() {
-		for cmd.Process.Signal(os.Interrupt) == nil {
+	// A busy machine may let it end by the first, before the second comes: it is tried again.
+	ended, said := "", ""
+	for range 20 {
+		cmd, stderr := p.reading(t, "policy", "import", "fifo")
+		go func() {
+			for cmd.Process.Signal(os.Interrupt) == nil {
+			}
+		}()
+		cmd.Wait() // the state says how it ended
+		if ended, said = cmd.ProcessState.String(), stderr.String(); cmd.ProcessState.ExitCode() == -1 && said == "" {
+			return
 		}
-	}()
-	cmd.Wait() // the state says how it ended
-	if cmd.ProcessState.ExitCode() != -1 || stderr.Len() > 0 {
-		t.Errorf("interrupted again and again: %v, %q, want an end by the signal", cmd.ProcessState, stderr)
 	}
+	t.Errorf("interrupted again and again: %s, %q, want an end by the signal", ended, said)
 }
 
 // reading starts a command, and returns when it reads what doesn't end: standard input,
