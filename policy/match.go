@@ -41,6 +41,9 @@ func NewRequest(r *http.Request) Request {
 	// in, Go has encoded the decoded path anew: %2F has become a slash.
 	req.Path = r.URL.EscapedPath()
 	switch raw := r.URL.RawPath; {
+	case r.Host == "" && r.ProtoMajor == 2:
+		// Over HTTP/1.1 and 3 it doesn't come here. It would be sent with the upstream's own.
+		req.Refused = "the request names no host (RFC 9113 section 8.3.1)"
 	case r.URL.Opaque != "":
 		req.Refused = "the request target is not a path"
 	case r.URL.User != nil:
