@@ -71,6 +71,7 @@ func TestImport(t *testing.T) {
 	got, _, err := runPolicy(t, "import", "testdata/openapi/api.yaml", "--ignore", "browser")
 	want := `# Library 1 (api.yaml): 7 operations.
 # 1 operation is closed (never) until you say what is needed: the document doesn't.
+# No route is in a space yet: where a parameter names one, add space path.<parameter>.
 patgate {
 	default deny
 	group /api {
