@@ -26,7 +26,7 @@ func exampleServers(t *testing.T) string {
 	if !bytes.Contains(servers, []byte("read_header 10s")) || !bytes.Contains(servers, []byte("max_header_size 16KB")) {
 		t.Fatalf("the example has other limits: %s", servers)
 	}
-	return strings.NewReplacer("read_header 10s", "read_header 1s", "idle 2m", "idle 1s").Replace(string(servers))
+	return strings.NewReplacer("read_header 10s", "read_header 5s", "idle 2m", "idle 5s").Replace(string(servers))
 }
 
 // Clients that dawdle, and headers no client needs, cost a connection for a
@@ -77,7 +77,7 @@ func TestLimits(t *testing.T) {
 						if _, err := io.WriteString(c, "x"); err != nil {
 							return
 						}
-						time.Sleep(50 * time.Millisecond)
+						time.Sleep(250 * time.Millisecond)
 					}
 				}()
 			}
