@@ -70,7 +70,7 @@ func prepare(t testing.TB, lines []string, flags ...string) *Server {
 	if err := os.WriteFile(s.config, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.client = redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialerRetries: 1, Password: password(lines), DialTimeout: 10 * time.Second})
+	s.client = redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialerRetries: 1, Password: password(lines), DialTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second})
 	t.Cleanup(func() {
 		s.client.Close()
 		s.Kill()

@@ -63,7 +63,11 @@ func StartSentinelOf(t testing.TB, addr string) *Server {
 
 func startSentinel(t testing.TB, lines ...string) *Server {
 	t.Helper()
-	return prepare(t, lines, "--sentinel").started()
+	s := prepare(t, lines, "--sentinel").started()
+	// A machine that stands still for two seconds has it do nothing for thirty, and it asks
+	// who the replicas are every ten seconds.
+	s.Do("sentinel", "debug", "tilt-trigger", 60_000, "info-period", 1000)
+	return s
 }
 
 // spaced writes an address as configurations have it: 127.0.0.1 6379.
