@@ -87,11 +87,15 @@ func TestCallsOfALookup(t *testing.T) {
 	want := func(what string, secret string, calls int) {
 		t.Helper()
 		awaitHeard(t, s)
-		before := reads(t, server)
+		heard, before := s.Heard(), reads(t, server)
 		if _, err := s.Find(t.Context(), digest(secret)); err != nil && !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s: Find = %v", what, err)
 		}
-		if n := reads(t, server) - before; n != calls {
+		n := reads(t, server) - before
+		if time.Since(heard) > ownersTrusted && n == calls+1 {
+			n-- // the machine stood still: the owner was read again
+		}
+		if n != calls {
 			t.Errorf("%s is %d calls, want %d", what, n, calls)
 		}
 	}

@@ -158,6 +158,14 @@ func unlessLate(do func() error) (err error) {
 	return err
 }
 
+// wantUnconfirmed does something that no replica confirms.
+func wantUnconfirmed(t testing.TB, what string, do func() error) {
+	t.Helper()
+	if err := unlessLate(do); !errors.Is(err, errNotReplicated) {
+		t.Errorf("%s: %v, want %v", what, err, errNotReplicated)
+	}
+}
+
 // putOwner sets the record of an owner.
 func putOwner(t testing.TB, s *Store, o *token.Owner) {
 	t.Helper()
