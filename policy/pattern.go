@@ -215,7 +215,11 @@ func join(prefix, pattern string) string {
 	if pattern == "/" || strings.HasPrefix(pattern, "/?") {
 		pattern = pattern[1:]
 	}
-	return "/" + strings.TrimPrefix(strings.TrimSuffix(prefix, "/")+pattern, "/")
+	joined := strings.TrimSuffix(prefix, "/") + pattern
+	if !strings.HasPrefix(joined, "/") {
+		joined = "/" + joined
+	}
+	return joined
 }
 
 // ValidPattern reports what is wrong with the pattern of a route.
