@@ -221,7 +221,7 @@ func TestCasesOfOtherTypes(t *testing.T) {
 		`{"method":"GET","path":"/a","scope":"any","space":1}`: "line 1: space: number is not what can stand here",
 		`[]`: "line 1: a case: array is not what can stand here",
 		`{"method":"GET","path":"/a","scope":"any"}` + "\n" + `{"method":"GET","path":"/a","scope":"any","scope":"any"}`: "line 2: scope is given twice",
-		`{"method":"GET","path":"/a","scope":"any","note":{"scope":"x"},"Scope":["b"]}`:                                  "line 1: scope is given twice",
+		`{"method":"GET","path":"/a","scope":"any","note":{"scope":"x"},"scope":["b"]}`:                                  "line 1: scope is given twice",
 	} {
 		if _, stderr, err := runPolicy(t, "test", "--config", caddyfile, writeFile(t, "cases.jsonl", text)); err == nil || !strings.Contains(stderr, want) {
 			t.Errorf("%s: %v %s, want %s", text, err, stderr, want)
