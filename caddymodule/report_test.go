@@ -136,7 +136,7 @@ func TestReportProposesRoutesInSpaces(t *testing.T) {
 			return m
 		}
 		r, m := newReport(), match()
-		r.add(&outcome{reason: m.Reason}, &m, "GET", c.path)
+		r.add(&outcome{gate: new(Handler), reason: m.Reason}, &m, "GET", c.path)
 		got := r.answer().Findings[0].Proposed
 		if got != c.want {
 			t.Errorf("%s: %q is proposed, want %q", c.path, got, c.want)
