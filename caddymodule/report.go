@@ -138,9 +138,10 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 
 // patternOf returns a pattern for paths alike: what looks like an id is a parameter in
 // it, and so is the segment that is the space to the routes beside it (-1: none). A route
-// without it would be in no space, and open to tokens of every one.
+// without it would be in no space, and open to tokens of every one. A slash at the end makes
+// no other route.
 func patternOf(path string, space int) string {
-	segments, ids := strings.Split(path, "/"), 0
+	segments, ids := strings.Split(cmp.Or(strings.TrimSuffix(path, "/"), "/"), "/"), 0
 	for i, s := range segments {
 		if i == space+1 && s != "" { // before the first is the slash
 			segments[i] = "{space}"

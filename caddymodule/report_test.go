@@ -50,7 +50,7 @@ func TestReportOfUnknownRoutes(t *testing.T) {
 		t.Errorf("%d findings, %d of them on routes, %d forgotten", n, r.findings.Len(), r.answer().Forgotten)
 	}
 	r.clear()
-	for _, path := range []string{"/api/v1/orders/1", "/api/v1/orders/22", "/api/v1/orders/6f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "/api/v1/orders/3/items/4", "/api/v1/oauth2", "/$(x)"} {
+	for _, path := range []string{"/api/v1/orders/1", "/api/v1/orders/22", "/api/v1/orders/6f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "/api/v1/orders/3/items/4", "/api/v1/orders/3/items/4/", "/api/v1/oauth2", "/$(x)"} {
 		for _, method := range []string{"GET", "PUT"} {
 			r.add(&outcome{gate: new(Handler), reason: policy.RouteUnknown}, &policy.Match{}, method, path)
 		}
