@@ -64,8 +64,12 @@ func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copi
 	if err != nil {
 		return c, fmt.Errorf("reading the source: %w", err)
 	}
-	if after.Position != before.Position {
+	switch {
+	case after.Position != before.Position:
 		return c, errChanged
+	case after.Tokens != c.Tokens || after.Owners != c.Owners:
+		return c, fmt.Errorf("the source lists %d tokens and %d owners, and has lost the records of some: only %d tokens and %d owners are in the copy; "+
+			"see what patgate store check says of the source", after.Tokens, after.Owners, c.Tokens, c.Owners)
 	}
 	return c, nil
 }

@@ -155,6 +155,26 @@ func TestCopyOfWhatChanges(t *testing.T) {
 	}
 }
 
+// losing is a store that lists tokens whose records it has lost.
+type losing struct{ store.Store }
+
+func (s losing) Status(ctx context.Context) (store.Status, error) {
+	st, err := s.Store.Status(ctx)
+	st.Tokens++
+	return st, err
+}
+
+// A copy of a store that has lost records isn't taken for one of all.
+func TestCopyOfWhatIsLost(t *testing.T) {
+	t.Parallel()
+	from, to := open(t), open(t)
+	fill(t, from, 20)
+	_, err := store.Copy(t.Context(), losing{from}, to, nil)
+	if err == nil || !strings.Contains(err.Error(), "the source lists 21 tokens and 1 owners") || !strings.Contains(err.Error(), "only 20 tokens and 1 owners") {
+		t.Errorf("Copy = %v, want that records are lost", err)
+	}
+}
+
 func TestCopyRefusesWhatDiffers(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
