@@ -3,6 +3,7 @@ package redis
 import (
 	"cmp"
 	"context"
+	"errors"
 	"runtime"
 	"slices"
 	"sync"
@@ -184,6 +185,8 @@ func (n *lane) send(batch []*lookup) {
 	}
 }
 
+var errReply = errors.New("the reply to MGET isn't one value for each key: is that redis, or a proxy that is in trouble?")
+
 func (n *lane) mget(ctx context.Context, batch []*lookup) {
 	if len(batch) == 1 {
 		cmd := redis.NewStringCmd(noContext, "get", batch[0].key)
@@ -199,6 +202,9 @@ func (n *lane) mget(ctx context.Context, batch []*lookup) {
 	cmd := redis.NewStringSliceCmd(noContext, args...)
 	n.process(ctx, batch, cmd)
 	err := cmd.Err()
+	if isNil(err) || err == nil && len(cmd.Val()) != len(batch) { // of a proxy, say: it says nothing of any key
+		err = errReply
+	}
 	for i, l := range batch {
 		if l.err = cmp.Or(l.errBefore(), err); err == nil {
 			l.value = cmd.Val()[i]
