@@ -91,6 +91,11 @@ func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
+	if r.raw == "" && !s.hears() {
+		if err := s.behind(ctx); err != nil {
+			return record{}, err
+		}
+	}
 	lost, err := s.hasLost(ctx, tokenFloor(d), floor.allows(r.raw != "", r.version), r.raw != "")
 	if err != nil {
 		return record{}, err

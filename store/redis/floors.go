@@ -123,6 +123,24 @@ func (s *Store) hasLost(ctx context.Context, name string, allowed, there bool) (
 	return !s.floors.of(name).allows(false, 0), nil
 }
 
+// errBehind is why a token that Redis doesn't have isn't unknown.
+var errBehind = errors.New("it isn't there, but neither are changes that this gateway has heard of: that redis server may be a replica that is old, or still empty")
+
+// behind returns errBehind if Redis has fewer changes than were followed. Where changes are
+// heard, the feed has shown that it has all.
+func (s *Store) behind(ctx context.Context) error {
+	followed := s.told.position()
+	head := s.readHead()
+	if err := s.send(ctx, head); err != nil {
+		return err
+	}
+	end, err := toCursor(head.Val())
+	if err == nil && end.n < uint64(followed) {
+		err = errBehind
+	}
+	return err
+}
+
 // remedy is what is to be done about a record of which Redis has lost a change.
 type remedy string
 

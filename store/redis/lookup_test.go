@@ -157,7 +157,7 @@ func TestOwnersDontOverlap(t *testing.T) {
 		t.Errorf("get = %+v, %v, want the new record", got, known)
 	}
 	_, _, changes = o.get("b")
-	o.dropAll()
+	o.dropAll(false)
 	o.put("b", nil, changes)
 	for _, name := range []string{"a", "b"} {
 		if _, known, _ := o.get(name); known {
@@ -214,6 +214,38 @@ func TestFloors(t *testing.T) {
 	if got := f.of("0"); got != (floor{}) || len(f.by) > floorsKept {
 		t.Errorf("%d floors are kept, with the oldest %+v", len(f.by), got)
 	}
+}
+
+// A server that takes no writes, and has fewer changes than were followed, can't say that
+// there is no such token: one that has just been made a replica, and is still empty, say.
+func TestReplicaIsEmpty(t *testing.T) {
+	t.Parallel()
+	empty, server := redistest.Start(t), redistest.Start(t)
+	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "empty"}
+	setup := open(t, o)
+	create(t, setup, newToken("a"))
+	setup.Close()
+	s := open(t, o) // it has heard of no change of the token
+	host, port, _ := strings.Cut(empty.Addr, ":")
+	server.Do("replicaof", host, port)
+	redistest.Await(t, "the server to be empty", func() error {
+		return unless(server.Do("dbsize") == int64(0))
+	})
+	redistest.Await(t, "changes not to be heard", func() error { return unless(!s.hears()) })
+	answer := make(chan error, 1)
+	s.FindAsync(digest("a"), func(_ store.Found, err error) { answer <- err })
+	_, err := s.Find(t.Context(), digest("a"))
+	for what, err := range map[string]error{"FindAsync": <-answer, "Find": err} {
+		if !errors.Is(err, errBehind) || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v, want %v", what, err, errBehind)
+		}
+	}
+	// Once it may go on from what it has, it has lost changes, and says so.
+	server.Do("replicaof", "no", "one")
+	redistest.Await(t, "the token to be unknown", func() error {
+		_, err := s.Find(t.Context(), digest("a"))
+		return unless(errors.Is(err, store.ErrNotFound) && s.lostAll.Load() != nil)
+	})
 }
 
 // Sentinels that don't know the master, or don't any more, say nothing about tokens: that

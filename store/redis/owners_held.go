@@ -67,6 +67,9 @@ func (o *owners) dropAll() {
 // in memory is used.
 const ownersTrusted = time.Second
 
+// hears reports whether changes are heard.
+func (s *Store) hears() bool { return time.Since(s.Heard()) < ownersTrusted }
+
 // ownerHeld completes f if the record of the token's owner, or that there is
 // none, is known here. It was true when the feed was heard last.
 func (s *Store) ownerHeld(f *store.Found) bool {
