@@ -43,7 +43,7 @@ func TestFindAsync(t *testing.T) {
 		s.floors.raise(string(floorOf[:]), floor{version: 1 << 62})
 		s.client.Set(t.Context(), s.keys.token(digest("damaged")), "L", 0)
 		for _, secret := range []string{"a", "retired", "changing", "owned", "unknown", "lost", "damaged"} {
-			s.owners.dropAll() // first as when the owner isn't known, then as when it is
+			s.owners.dropAll(true) // first as when the owner isn't known, then as when it is
 			for range 2 {
 				got, err := findAsync(s, digest(secret))
 				want, wantErr := s.Find(t.Context(), digest(secret))

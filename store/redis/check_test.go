@@ -138,7 +138,7 @@ func TestOwnerIsLost(t *testing.T) {
 		for _, name := range []string{"disabled", "deleted"} { // of which one goes after a day
 			s.client.Del(t.Context(), s.keys.owner(name))
 		}
-		s.owners.dropAll()
+		s.owners.dropAll(false)
 		s.floors = floors{} // a process that has seen none of it
 		find := func(name string) (*token.Owner, error) {
 			f, err := s.Find(t.Context(), digest(name))

@@ -342,9 +342,16 @@ func (s *Store) skipToEnd(ctx context.Context) error {
 // reset makes everything be read again.
 func (s *Store) reset(at store.Position) {
 	s.stats.Resets.Add(1)
-	s.owners.dropAll()
+	s.owners.dropAll(s.heardLately())
 	s.told.tell(store.Change{Position: at, Reset: true})
 	s.beatNow()
+}
+
+// heardLately reports whether the feed was heard so lately that an owner's record that was
+// deleted since has left its version behind.
+func (s *Store) heardLately() bool {
+	heard := s.heard.Load()
+	return heard != nil && time.Now().Round(0).Sub(*heard) < ownerGone*time.Second/2 // by the clock: a machine may have been suspended
 }
 
 // await returns when the watchers have been told of a change that was made here. It tells

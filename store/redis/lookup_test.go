@@ -248,6 +248,45 @@ func TestReplicaIsEmpty(t *testing.T) {
 	})
 }
 
+// In a Cluster the records of owners may be lost, and their tokens be on other servers: who
+// was disabled stays so.
+func TestOwnersAreLost(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 0)
+	o := Options{Addresses: c.Addrs, Cluster: true, KeyPrefix: "lost"}
+	setup := open(t, o)
+	slot := func(key string) int { return int(c.Masters[0].Do("cluster", "keyslot", key).(int64)) }
+	owners, id := c.Owner(t, slot(setup.keys.head)), ""
+	for i := 0; id == "" || c.Owner(t, slot(setup.keys.token(digest(id)))) == owners; i++ {
+		id = fmt.Sprint("t", i)
+	}
+	create(t, setup, newToken(id))
+	putOwner(t, setup, &token.Owner{ID: "alice"})
+	s, other := open(t, o), open(t, o) // they have heard of no change of the owner
+	all := []*Store{s, other}
+	for _, s := range all {
+		if f, err := s.Find(t.Context(), digest(id)); err != nil || f.Owner == nil || f.Owner.Enabled {
+			t.Fatalf("Find = %+v, %v, want a disabled owner", f.Owner, err)
+		}
+	}
+	setup.Close()
+	resets := []*listener{listen(t, s), listen(t, other)}
+	owners.Do("flushall")
+	for i, s := range all {
+		redistest.Await(t, "the loss to be noticed", func() error { return unless(resets[i].resets() > 0) })
+		if f, err := s.Find(t.Context(), digest(id)); !errors.Is(err, errLost) {
+			t.Errorf("Find = %+v, %v, want %v", f.Owner, err, errLost)
+		}
+	}
+	putOwner(t, s, &token.Owner{ID: "alice"})
+	for _, s := range all {
+		redistest.Await(t, "the owner to be disabled anew", func() error {
+			f, err := s.Find(t.Context(), digest(id))
+			return unless(err == nil && f.Owner != nil && !f.Owner.Enabled)
+		})
+	}
+}
+
 // Sentinels that don't know the master, or don't any more, say nothing about tokens: that
 // they have nothing to say isn't that there is no such token.
 func TestSentinelsKnowNoMaster(t *testing.T) {

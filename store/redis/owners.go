@@ -29,8 +29,9 @@ type ownerRecord struct {
 	lost    bool         // it is older than it should be, or has gone
 }
 
-// lookOwner returns what an owner's key holds. Of an owner who is listed it holds
-// something: a record, or the version that is left of one.
+// lookOwner returns what an owner's key holds. Of an owner who is listed, or had a record
+// when the feed was heard last, it holds something: a record, or the version that is left of
+// one.
 func (s *Store) lookOwner(ctx context.Context, name string) (r ownerRecord, err error) {
 	least := s.floors.of(ownerFloor(name))
 	listed := redis.NewStringSliceCmd(noContext, "zrangebylex", s.keys.owners, "["+name, "["+name)
@@ -41,7 +42,7 @@ func (s *Store) lookOwner(ctx context.Context, name string) (r ownerRecord, err 
 		return ownerRecord{}, err
 	}
 	there := r.owner != nil
-	if r.lost = r.raw == "" && len(listed.Val()) > 0; !r.lost {
+	if r.lost = r.raw == "" && (len(listed.Val()) > 0 || s.owners.had(name)); !r.lost {
 		r.lost, err = s.hasLost(ctx, ownerFloor(name), least.allowsOwner(there, r.raw != "", r.version), there)
 	}
 	if err == nil && !there && r.raw != "" && !r.lost && least.version > 0 {

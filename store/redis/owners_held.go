@@ -19,6 +19,7 @@ type owners struct {
 	mu      sync.Mutex
 	byName  map[string]*token.Owner // nil: there is none
 	changes uint64                  // how often something was taken out
+	missing map[string]bool         // had records when all were dropped, and haven't been seen since
 }
 
 // get returns a copy of the record of an owner, and the number of changes so
@@ -47,20 +48,39 @@ func (o *owners) put(name string, record *token.Owner, changes uint64) {
 		record = record.Clone()
 	}
 	o.byName[name] = record
+	delete(o.missing, name)
 }
 
 func (o *owners) drop(name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.byName, name)
+	delete(o.missing, name)
 	o.changes++
 }
 
-func (o *owners) dropAll() {
+// dropAll drops all records. Where one can't have been deleted without a trace, an owner who
+// had one is remembered.
+func (o *owners) dropAll(traced bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	for name, record := range o.byName {
+		if traced && record != nil && len(o.missing) < ownersKept {
+			if o.missing == nil {
+				o.missing = map[string]bool{}
+			}
+			o.missing[name] = true
+		}
+	}
 	clear(o.byName)
 	o.changes++
+}
+
+// had reports whether an owner had a record that hasn't been seen since all were dropped.
+func (o *owners) had(name string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.missing[name]
 }
 
 // ownersTrusted is how long ago the feed was heard, at most, when a record kept
