@@ -37,7 +37,7 @@ func TestCleanHeader(t *testing.T) {
 		{"what proxies and frameworks tell themselves", "X-Envoy-Original-Path: /a|X-Envoy-Decorator-Operation: x|X-Middleware-Subrequest: x|X-Matched-Path: /a|X-Rewrite-Anything: x|X-Script-Name: /a|Proxy: x|Accept: */*", "Accept: */*"},
 		{"what sounds like it", "X-Payment-Method: card|X-Original-Filename: a|X-Hostname: a|X-Request-Id: 1|Host-Id: a|X-Forwarded: a", "unchanged"},
 		{"URL overrides", "X-Original-Url: /a|X-Original-Uri: /a|X-Rewrite-Url: /a|X-Forwarded-Uri: /a|X-Forwarded-Path: /a|X-Forwarded-Prefix: /a|X-Envoy-Original-Path: /a|Accept: */*", "Accept: */*"},
-		{"more URL overrides", "X-Vhm-Root: /a|X-Vhm-Host: http://b.test/a|X-Traversal-Path: /a|X-Astro-Path: /a|X-Waws-Unencoded-Url: /a|Mf-Original-Url: http://b.test/a|Mf-Route-Override: a|Mf-Size: 1|X-Astro: 1", "Mf-Size: 1|X-Astro: 1"},
+		{"more URL overrides", "X-Vhm-Root: /a|X-Vhm-Host: http://b.test/a|X-Traversal-Path: /a|X-Astro-Path: /a|X-Waws-Unencoded-Url: /a|Daphne-Root-Path: /a|Mf-Original-Url: http://b.test/a|Mf-Route-Override: a|Mf-Size: 1|X-Astro: 1", "Mf-Size: 1|X-Astro: 1"},
 
 		// Tunnels.
 		{"a WebSocket", "Connection: keep-alive, Upgrade|Upgrade: WebSocket|Sec-Websocket-Key: k", "Connection: Upgrade|Upgrade: websocket|Sec-Websocket-Key: k"},
