@@ -147,7 +147,9 @@ const GRPCMetadata = "Grpc-Metadata-"
 // announces what the gate doesn't let through.
 func misleads(name string) bool {
 	if named, ok := strings.CutPrefix(name, GRPCMetadata); ok {
-		return misleads(named) || strings.HasPrefix(named, IdentityPrefix)
+		// X-Forwarded-* and Grpcgateway-* are what the gateway itself says beside them: the
+		// host, the address, the fields of HTTP.
+		return misleads(named) || strings.HasPrefix(named, IdentityPrefix) || strings.HasPrefix(named, "X-Forwarded-") || strings.HasPrefix(named, "Grpcgateway-")
 	}
 	if strings.HasSuffix(name, "-Method-Override") {
 		return true
