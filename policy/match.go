@@ -95,15 +95,15 @@ type Match struct {
 	place   Credential // where Secret was found
 	assumed bool       // explain: judge as if a token had been sent
 
-	restRoute bool    // the query has that parameter
-	tunnel    string  // the method that the query of a POST has for Restlet, or ""
-	unsure    bool    // it can't be said which route it is on
-	odd       bool    // it nearly matches another route, or its route depends on more than its path: worth a second look
-	alike     *Route  // on which some server finds the request, which is refused for that
-	piece     string  // of the path, for which that server does; "": all of it
-	charset   charset // by which some servers read the query
-	judged    bool    // the query was
-	badQuery  string  // why it is refused where something depends on it, or ""
+	restRoute bool     // the query has that parameter
+	tunnels   []string // the methods that the query has to some servers
+	unsure    bool     // it can't be said which route it is on
+	odd       bool     // it nearly matches another route, or its route depends on more than its path: worth a second look
+	alike     *Route   // on which some server finds the request, which is refused for that
+	piece     string   // of the path, for which that server does; "": all of it
+	charset   charset  // by which some servers read the query
+	judged    bool     // the query was
+	badQuery  string   // why it is refused where something depends on it, or ""
 	lookedUp  lookup
 	repeated  repeated
 }
@@ -242,7 +242,7 @@ func (m *Match) ambiguity(path string) (why string) {
 		if why, m.restRoute = overrides(m.query, m.method); why != "" {
 			return why
 		}
-		m.charset, m.tunnel = charsetOf(m.header["Content-Type"]), m.tunneled()
+		m.charset, m.tunnels = charsetOf(m.header["Content-Type"]), m.tunneled()
 	}
 	p := m.policy
 	if p.semicolon {
@@ -253,7 +253,7 @@ func (m *Match) ambiguity(path string) (why string) {
 	if !m.charset.keepsNames(m.query) {
 		return badCharset
 	}
-	m.odd = m.tunnel != "" || m.hasShortHost() || m.hasQueryPath()
+	m.odd = len(m.tunnels) > 0 || m.hasShortHost() || m.hasQueryPath()
 	m.path.lenient = true
 	return m.path.parse(path, p.encodedSlash, p.semicolon)
 }

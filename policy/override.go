@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,8 +14,8 @@ import (
 // request than the one that is judged, or "": one with a parameter that replaces the
 // method, _method (Symfony, Laravel, WordPress, Spring and others), _HttpMethod
 // (Salesforce), or the name of one of the headers for that, unless it says what the
-// method is anyway; or one that replaces another parameter (Next.js) or the path (Zope,
-// see namesPath). rest says that it has restRoute.
+// method is anyway; or one that replaces another parameter (Next.js), the path (Zope, Phalcon,
+// see namesPath) or what is done there (Grails). rest says that it has restRoute.
 func overrides(query, method string) (why string, rest bool) {
 	var odd oddNames
 	for name, value := range parameters(query) {
@@ -32,10 +33,14 @@ func overrides(query, method string) (why string, rest bool) {
 			return "the query has another method in it", rest
 		case namesPath(name):
 			return "the query has a name by which Astro, SvelteKit or Nitro finds another path", rest
+		case namesToPHP(name, "_url") && strings.HasPrefix(decodeEscapes(value), "/"):
+			return "the query has _url, which is another path to Phalcon", rest
+		case strings.HasPrefix(name, "_action_"):
+			return "the query has a name by which Grails finds another action", rest
 		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI") && name != "nxtPageToken": // which is a page's
 			return "the query has a name by which Next.js replaces another parameter", rest
 		}
-		rest = rest || namesRestRoute(name)
+		rest = rest || namesToPHP(name, restRoute)
 	}
 	return "", rest
 }
@@ -46,23 +51,26 @@ func namesPath(name string) bool {
 	return sameKey(name, "x_astro_path") || name == "__pathname" || name == "__isr_route"
 }
 
-// tunneled returns the method that Restlet takes from the query of a POST, or "". method
-// is the name of many a filter as well.
-func (m *Match) tunneled() string {
-	if m.method != http.MethodPost {
-		return ""
-	}
+// tunneled returns the methods that servers take from the query, by names that are those
+// of filters as well, or that an API's own clients send: Restlet and Alfresco for that of a
+// POST, Restler for any.
+func (m *Match) tunneled() (all []string) {
+	post := m.method == http.MethodPost
 	for name, value := range parameters(m.query) {
-		if !sameKey(generous(name), "method") {
+		if name == "" || isAlnum(name[0]) && strings.IndexByte("ahm", lower(name[0])) < 0 {
 			continue
 		}
-		for _, method := range []string{http.MethodPut, http.MethodPatch, http.MethodDelete} {
-			if equalFold(unescapeQuery(value), method) {
-				return method
+		name = generous(name)
+		if !(post && (sameKey(name, "method") || sameKey(name, "alf_method"))) && !namesToPHP(name, "http_method") {
+			continue
+		}
+		for _, method := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			if method != m.method && equalFold(unescapeQuery(value), method) && !slices.Contains(all, method) {
+				all = append(all, method)
 			}
 		}
 	}
-	return ""
+	return all
 }
 
 // hasColon reports whether a parameter's name has a colon in it, perhaps encoded.
@@ -101,17 +109,17 @@ func publishes(name string) bool {
 // restRoute is the parameter by which WordPress routes, whatever the path is.
 const restRoute = "rest_route"
 
-// namesRestRoute reports whether PHP makes restRoute of a name, or a list of that.
-func namesRestRoute(name string) bool {
-	if len(name) < len(restRoute) {
+// namesToPHP reports whether PHP makes this key of a name, or a list of that.
+func namesToPHP(name, key string) bool {
+	if len(name) < len(key) {
 		return false
 	}
-	for i := range len(restRoute) {
-		if c := name[i]; c != restRoute[i] && (restRoute[i] != '_' || c != '.' && c != ' ' && c != '[') {
+	for i := range len(key) {
+		if c := name[i]; c != key[i] && (key[i] != '_' || c != '.' && c != ' ' && c != '[') {
 			return false
 		}
 	}
-	rest := name[len(restRoute):]
+	rest := name[len(key):]
 	return rest == "" || rest[0] == '[' || rest[0] == 0
 }
 

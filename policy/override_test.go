@@ -173,12 +173,16 @@ func TestParametersOfPathInQuery(t *testing.T) {
 	}
 }
 
-// Restlet takes the method from a parameter of that name, of a POST only.
+// Restlet takes the method from a parameter of that name, and Alfresco from alf_method, of a
+// POST only; Restler from http_method, of any.
 func TestMethodParameterOfRestlet(t *testing.T) {
 	p := compile(t, Config{Default: "deny", Routes: routes("POST,GET,PUT /x any", "DELETE /x never", "POST /presign any", "POST /z never", "DELETE /z any")})
 	for target, want := range map[string]Reason{
 		"POST /x?method=DELETE": AmbiguousRequest, "POST /x?a=b&m%65thod=Delete": AmbiguousRequest, "POST /x?METHOD=DEL%45TE": AmbiguousRequest, "POST /x?method=a&method=DELETE": AmbiguousRequest,
 		"POST /x?method=PUT": Forward, "POST /x?method=card": Forward, "GET /x?method=DELETE": Forward, "PUT /x?method=DELETE": Forward,
+		"POST /x?METHOD=PUT&method=DELETE": AmbiguousRequest, "POST /x?method=PUT&method=DELETE": AmbiguousRequest,
+		"POST /x?alf_method=delete": AmbiguousRequest, "POST /x?alf%5Fmethod=DELETE": AmbiguousRequest, "POST /x?alf_method=put": Forward, "GET /x?alf_method=delete": Forward,
+		"GET /x?http_method=delete": AmbiguousRequest, "POST /x?http.method=DELETE": AmbiguousRequest, "PUT /x?a=b&http%20method=DELETE": AmbiguousRequest, "GET /x?http_method=POST": Forward, "GET /x?httpMethod=DELETE": Forward, "GET /presign?http_method=DELETE": RouteUnknown,
 		"POST /presign?method=PUT&key=a": Forward, "POST /z?method=DELETE": RouteNever,
 	} {
 		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
@@ -198,6 +202,8 @@ func TestPathInParameter(t *testing.T) {
 		"x:list:action=%zz": AmbiguousRequest, "%zz:method": AmbiguousRequest, strings.Repeat("%C3%A9", 300) + ":method": AmbiguousRequest,
 		"x:int=1": Forward, "a=x:method": Forward, "x:methods": Forward, "method": Forward, "x.method=1": Forward, "x:y_action=1": Forward, "x%253Amethod": Forward, "filter[x:y]=method": Forward,
 
+		"_url=/admin": AmbiguousRequest, "a=1&.url=%2Fadmin": AmbiguousRequest, "%5Furl[]=/a": AmbiguousRequest, "_url=https://a.test/": Forward, "_url": Forward, "_urls=/a": Forward, "url=/a": Forward,
+		"_action_delete": AmbiguousRequest, "a=1&%5Faction_delete.x=1": AmbiguousRequest, "_action=delete": Forward, "action_delete": Forward, "_actions_x": Forward,
 		"x_astro_path=/admin": AmbiguousRequest, "X%5Fastro_path=/admin": AmbiguousRequest, "a=1&x_astro_path": AmbiguousRequest, "x_astro=1": Forward, "q=x_astro_path": Forward,
 	} {
 		if m := p.matched(request("GET /x?" + query)); m.Reason != want {

@@ -219,16 +219,19 @@ func (l *look) byQueryValues() {
 	l.by(others...)
 }
 
-// byTunnel judges the request by the method that its query has for Restlet.
+// byTunnel judges the request by the methods that its query has to some servers.
 func (l *look) byTunnel() {
-	if l.m.Reason != Forward || l.m.tunnel == "" {
-		return
+	m := l.m
+	for _, method := range m.tunnels {
+		if m.Reason != Forward {
+			return
+		}
+		judged := m.method
+		m.method = method
+		found := m.policy.lookFor(m)
+		m.method = judged
+		l.uncovered(found, tunnelsMethod, "")
 	}
-	judged := l.m.method
-	l.m.method = l.m.tunnel
-	found := l.m.policy.lookFor(l.m)
-	l.m.method = judged
-	l.uncovered(found, tunnelsMethod, "")
 }
 
 // by judges the request by other readings of its path.
