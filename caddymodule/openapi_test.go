@@ -71,7 +71,6 @@ func TestImport(t *testing.T) {
 	got, _, err := runPolicy(t, "import", "testdata/openapi/api.yaml", "--ignore", "browser")
 	want := `# Library 1 (api.yaml): 7 operations.
 # 1 operation is closed (never) until you say what is needed: the document doesn't.
-# No route is in a space yet: where a parameter names one, add space path.<parameter>.
 patgate {
 	default deny
 	group /api {
@@ -115,6 +114,17 @@ patgate {
 	if out, _, err := runPolicy(t, "import", "testdata/openapi/api.yaml", "--json", "--scheme", "key any", "--ignore", "browser"); err != nil ||
 		!strings.Contains(out, `"pattern":"/api/me"`) {
 		t.Errorf("import --json prints %q (%v)", out, err)
+	}
+}
+
+// That no route is in a space is said only where none is: {space} needs no word more.
+func TestImportOfSpaces(t *testing.T) {
+	for path, want := range map[string]bool{"/spaces/{space}/x": false, "/spaces/{id}/x": true, "/x": false} {
+		file := writeFile(t, "api.yaml", "openapi: 3.0.0\npaths: {'"+path+"': {get: {}}}\n")
+		snippet, stderr, err := runPolicy(t, "import", file, "--default", "some:scope")
+		if got := strings.Contains(snippet, "# No route is in a space"); err != nil || got != want {
+			t.Errorf("%s: says so: %t, want %t: %v %s\n%s", path, got, want, err, stderr, snippet)
+		}
 	}
 }
 

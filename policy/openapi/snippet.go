@@ -54,7 +54,10 @@ func (d *Document) WriteSnippet(w io.Writer, c policy.OpenAPIConfig) (*Draft, er
 	if s.left > 0 {
 		fmt.Fprintf(w, "# %s be written as a route: see the comments.\n", counted(s.left, "operation can't", "operations can't"))
 	}
-	if slices.ContainsFunc(draft.Routes, func(r policy.RouteConfig) bool { return strings.Contains(r.Pattern, "{") }) {
+	has := func(text string) bool {
+		return slices.ContainsFunc(draft.Routes, func(r policy.RouteConfig) bool { return strings.Contains(r.Pattern, text) })
+	}
+	if has("{") && !has("{space}") { // which is the space of its route
 		fmt.Fprintln(w, "# No route is in a space yet: where a parameter names one, add space path.<parameter>.")
 	}
 	_, err = fmt.Fprintf(w, "patgate {\n\tdefault deny\n%s}\n", s.lines.String())
