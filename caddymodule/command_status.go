@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -127,7 +128,7 @@ func feedText(s serverStatus, now time.Time) string {
 	if f.Last != nil {
 		text = "NOT HEARD, last " + distance(*f.Last, now)
 	}
-	if f.Error != "" && s.Store.Error == "" { // which is the same
+	if !strings.Contains(s.Store.Error, f.Error) { // which is told already
 		text += ": " + f.Error
 	}
 	return text

@@ -385,4 +385,12 @@ func TestReportModeInStatus(t *testing.T) {
 			t.Errorf("status prints\n%s\nwant %s", &out, want)
 		}
 	}
+	// What is wrong with the store may be something else, or that.
+	for wrong, want := range map[string]string{"redis has lost a change": "NOT HEARD yet: no memory\n", "redis:6379: no memory": "NOT HEARD yet\n"} {
+		out.Reset()
+		printStatus(&out, serverStatus{Feed: &feedStatus{Error: "no memory"}, Store: storeStatus{Error: wrong}})
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("status of a store with the error %q prints\n%s\nwant %s", wrong, &out, want)
+		}
+	}
 }
