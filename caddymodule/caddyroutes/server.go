@@ -22,8 +22,8 @@ type Server struct {
 
 	Logs *caddyhttp.ServerLogConfig `json:"logs"`
 
-	EnableFullDuplex bool            `json:"enable_full_duplex"`
-	TrustedProxies   json.RawMessage `json:"trusted_proxies"` // null: none, so clients come themselves
+	EnableFullDuplex bool           `json:"enable_full_duplex"`
+	TrustedProxies   map[string]any `json:"trusted_proxies"` // nil: none, so clients come themselves
 
 	Sites []Site `json:"-"` // once ReadGates has found them
 }
