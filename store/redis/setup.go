@@ -35,14 +35,18 @@ func (s *Store) warn(ctx context.Context) error {
 		if infoField(info.Val(), "aof_enabled") == "0" {
 			server.Process(ctx, save) // may be forbidden
 		}
-		for _, w := range warnings(info.Val(), save.Val()) {
-			address := s.addressOf(ctx, server)
+		found := warnings(info.Val(), save.Val())
+		if len(found) == 0 {
+			return nil
+		}
+		address := s.addressOf(ctx, server)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, w := range found {
 			if _, said := s.warned.LoadOrStore(infoField(info.Val(), "run_id")+" "+w, true); !said {
 				s.log.Warn(w, "store", s.where, "server", address)
 			}
-			mu.Lock()
 			all = append(all, address+": "+w)
-			mu.Unlock()
 		}
 		return nil
 	})
