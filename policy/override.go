@@ -58,7 +58,7 @@ func (m *Match) tunneled() (all []string) {
 	post := m.method == http.MethodPost
 	for name, value := range parameters(m.query) {
 		if name == "" || isAlnum(name[0]) && strings.IndexByte("ahm", lower(name[0])) < 0 {
-			continue
+			continue // most names: none of these begins so
 		}
 		name = generous(name)
 		if !(post && (sameKey(name, "method") || sameKey(name, "alf_method"))) && !namesToPHP(name, "http_method") {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -82,13 +83,7 @@ func (r request) lines(scheme string) []string {
 	for _, line := range r.header {
 		if strings.HasPrefix(line, ":") {
 			name, _, _ := strings.Cut(line[1:], ":")
-			kept := lines[:0]
-			for _, l := range lines {
-				if !strings.HasPrefix(l, ":"+name+":") {
-					kept = append(kept, l)
-				}
-			}
-			lines = kept
+			lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, ":"+name+":") })
 			if !strings.HasSuffix(line, ": -") { // "-": the field is left out
 				lines = append(lines, line)
 			}
