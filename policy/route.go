@@ -13,17 +13,12 @@ type Route struct {
 	Require Requirement
 	At      string // where it is written: file:line; "": not known
 
-	space    source
-	resource source
-	optional bool
-	report   bool // mode report
+	settings
 	implicit bool // no requirement was written: any valid token is enough
 	pattern  pattern
 	beside   []int  // see node.beside
 	outside  string // the path.<name> that is said around it to be the space, where the pattern has no {name}; for a warning
-	from     []Credential
 	methods  methodSet
-	shape    *Shape // of the body of rejections
 }
 
 // String returns the route as the Caddyfile has it.
@@ -76,16 +71,14 @@ func (p *Policy) compileRoute(c *RouteConfig, around settings, prefix string) (*
 	if c.Optional && !r.Require.dependsOnToken() {
 		return nil, fmt.Errorf("optional: says nothing beside %q", r.Require.text)
 	}
-	in, err := c.Settings.within(around)
-	if err != nil {
+	if r.settings, err = c.Settings.within(around); err != nil {
 		return nil, err
 	}
-	r.from, r.report, r.shape = in.from, in.report, in.shape
-	r.optional = in.optional && r.Require.dependsOnToken()
-	if r.space, err = r.source("space", in.space, c.Space != ""); err != nil {
+	r.optional = r.optional && r.Require.dependsOnToken()
+	if r.space, err = r.source("space", r.space, c.Space != ""); err != nil {
 		return nil, err
 	}
-	if r.resource, err = r.source("resource", in.resource, c.Resource != ""); err != nil {
+	if r.resource, err = r.source("resource", r.resource, c.Resource != ""); err != nil {
 		return nil, err
 	}
 	return r, r.checkSources()

@@ -10,7 +10,7 @@ import (
 type settings struct {
 	from            []Credential
 	report          bool   // mode report
-	space, resource source // without a text where nothing is said
+	space, resource source // without a text where nothing is said; to a route that is none
 	shape           *Shape
 	optional        bool
 }
