@@ -137,8 +137,8 @@ func (m *Match) NeedsDecision() bool { return m.Reason == Forward && m.Secret !=
 // on one that isn't.
 func (m *Match) Reports() bool {
 	switch {
-	case m.policy == nil, m.method == http.MethodConnect, m.method == http.MethodTrace, m.method == "TRACK":
-		return false // a tunnel can't be judged afterwards
+	case m.policy == nil, neverPasses(m.method):
+		return false
 	case m.unsure && m.policy.enforces:
 		return false
 	case m.Route != nil:

@@ -72,7 +72,7 @@ func ValidMethod(m string) error {
 	if !validMethod(m) {
 		return fmt.Errorf("method %q: want upper-case names separated by commas, or *", m)
 	}
-	if m == "CONNECT" || m == "TRACE" || m == "TRACK" {
+	if neverPasses(m) {
 		return fmt.Errorf("method %s: never let through; a WebSocket over HTTP/2 counts as GET", m)
 	}
 	return nil
@@ -117,9 +117,15 @@ func misspeltMethod(m string) string {
 	return ""
 }
 
+// neverPasses reports whether a method passes on no route: it makes a tunnel, which can't be
+// judged, or has a request sent back with its credentials.
+func neverPasses(method string) bool {
+	return method == http.MethodConnect || method == http.MethodTrace || method == "TRACK"
+}
+
 // passableMethod reports whether requests with this method may pass at all.
 func passableMethod(method string) bool {
-	return validMethod(method) && method != http.MethodConnect && method != http.MethodTrace && method != "TRACK"
+	return validMethod(method) && !neverPasses(method)
 }
 
 // namesSecondPath reports whether requests with the method name a second path, in

@@ -159,7 +159,7 @@ func TestMutants(t *testing.T) {
 		{Name: "opaque targets", Run: target, File: "match.go", Old: `case r.URL.Opaque != "":`, New: "case false:"},
 		{Name: "user names", Run: target, File: "match.go", Old: "case r.URL.User != nil:", New: "case false:"},
 		{Name: "paths encoded anew", Run: target, File: "match.go", Old: `case raw != "" && req.Path != raw:`, New: "case false:"},
-		{Name: "methods", Run: target, File: "method.go", Old: "return validMethod(method) && method != http.MethodConnect", New: "return method != http.MethodConnect"},
+		{Name: "methods", Run: target, File: "method.go", Old: "return validMethod(method) && ", New: "return "},
 		{Name: "tunnels", Run: target, File: "match.go", Old: "case !passableMethod(m.method):\n\t\treturn \"the", New: "case false:\n\t\treturn \"the"},
 	})
 }
