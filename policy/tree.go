@@ -11,7 +11,7 @@ import (
 // every lookup reads comes first: it fits into a cache line.
 type node struct {
 	edges     []edge           // the literals that follow
-	literals  map[string]*node // the same, where there are many of them
+	literals  map[string]*node // the same; nil in a finished tree where there are few of them
 	parameter *node
 	ends      []*Route  // patterns that end here
 	partial   []partial // parameters with literals around them, the narrowest first
@@ -84,6 +84,8 @@ func (n *node) child(s segment, r *Route) *node {
 	if next == nil {
 		next = &node{}
 		n.literals[s.literal] = next
+		n.edges = append(n.edges, edge{s.literal, next})
+		n.marks.add(s.literal)
 	}
 	return next
 }
@@ -111,7 +113,7 @@ func (n *node) spaceOf(path []string) int {
 // there are other routes for some of its values.
 func (n *node) beside(r *Route) (at []int) {
 	for i, s := range r.pattern.segments {
-		others := len(n.literals) + len(n.partial)
+		others := len(n.edges) + len(n.partial)
 		if s.partial() {
 			others-- // itself
 		}
@@ -120,7 +122,7 @@ func (n *node) beside(r *Route) (at []int) {
 		}
 		n = n.child(s, r)
 	}
-	if r.pattern.tailName != "" && (n.parameter != nil || len(n.literals)+len(n.partial) > 0) {
+	if r.pattern.tailName != "" && (n.parameter != nil || len(n.edges)+len(n.partial) > 0) {
 		at = append(at, len(r.pattern.segments))
 	}
 	return at
@@ -130,11 +132,6 @@ func (n *node) beside(r *Route) (at []int) {
 func (n *node) each(f func(*node)) {
 	for _, e := range n.edges {
 		e.to.each(f)
-	}
-	if len(n.edges) == 0 { // not finished yet
-		for _, next := range n.literals {
-			next.each(f)
-		}
 	}
 	for _, p := range n.partial {
 		p.to.each(f)
@@ -158,10 +155,6 @@ func (n *node) finishPlace() {
 	slices.SortStableFunc(n.partial, func(a, b partial) int {
 		return cmp.Compare(len(b.before)+len(b.after), len(a.before)+len(a.after))
 	})
-	for literal, to := range n.literals {
-		n.edges = append(n.edges, edge{literal, to})
-		n.marks.add(literal)
-	}
 	slices.SortFunc(n.edges, func(a, b edge) int { return strings.Compare(a.literal, b.literal) })
 	if len(n.literals) <= maxFew {
 		n.literals = nil
