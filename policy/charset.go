@@ -117,8 +117,8 @@ func (c charset) keepsValues(query, key string) bool {
 	if c == likeUTF8 {
 		return true
 	}
-	for pair := range strings.SplitSeq(query, "&") {
-		if name, value, _ := strings.Cut(pair, "="); unescapeQuery(name) == key && !c.keeps(value) {
+	for name, value := range parameters(query) {
+		if unescapeQuery(name) == key && !c.keeps(value) {
 			return false
 		}
 	}
