@@ -26,6 +26,14 @@ func unhex(c byte) byte {
 	return c - 'a' + 10
 }
 
+// escaped returns the byte whose percent-encoding a text begins with, if it begins with one.
+func escaped(s string) (c byte, ok bool) {
+	if len(s) < 3 || s[0] != '%' || !isHex(s[1]) || !isHex(s[2]) {
+		return 0, false
+	}
+	return unhex(s[1])<<4 | unhex(s[2]), true
+}
+
 // lower returns c, an ASCII capital as a small letter.
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {

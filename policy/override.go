@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -193,12 +194,15 @@ func decodeEscapes(s string) string {
 	}
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		switch rest := s[i+1:]; {
-		case s[i] == '%' && len(rest) >= 2 && isHex(rest[0]) && isHex(rest[1]):
-			b.WriteByte(unhex(rest[0])<<4 | unhex(rest[1]))
+		rest := s[i:]
+		c, plain := escaped(rest)
+		switch {
+		case plain:
+			b.WriteByte(c)
 			i += 2
-		case s[i] == '%' && len(rest) >= 5 && lower(rest[0]) == 'u' && isHex(rest[1]) && isHex(rest[2]) && isHex(rest[3]) && isHex(rest[4]):
-			b.WriteRune(rune(unhex(rest[1]))<<12 | rune(unhex(rest[2]))<<8 | rune(unhex(rest[3]))<<4 | rune(unhex(rest[4])))
+		case len(rest) >= 6 && rest[0] == '%' && lower(rest[1]) == 'u' && digits(rest[2:6], 16) == 4:
+			r, _ := strconv.ParseUint(rest[2:6], 16, 16) // is one
+			b.WriteRune(rune(r))
 			i += 5
 		default:
 			b.WriteByte(blank(s[i]))

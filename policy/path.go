@@ -240,10 +240,10 @@ func (p *pathText) decode(rest string, encoded slashes, allowSemicolon bool) str
 			case bracket:
 				p.oddlyEscaped = true
 			case percent:
-				if i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2]) {
+				var whole bool
+				if c, whole = escaped(raw[i:]); !whole {
 					return "the path has a broken percent-encoding"
 				}
-				c = unhex(raw[i+1])<<4 | unhex(raw[i+2])
 				i += 2
 				p.oddlyEscaped = p.oddlyEscaped || plain <= pathBytes[c] && pathBytes[c] <= marked
 			}
@@ -374,7 +374,8 @@ func judgeSegment(s string, encoded slashes, allowSemicolon bool) string {
 // beginsEscape reports whether a text that begins with a percent sign begins with something
 // that a decoder makes another character of: IIS knows %u0041 as well.
 func beginsEscape(s string) bool {
-	return len(s) > 2 && (isHex(s[1]) && isHex(s[2]) || s[1]|0x20 == 'u')
+	_, plain := escaped(s)
+	return plain || len(s) > 2 && s[1]|0x20 == 'u'
 }
 
 // judgePieces applies the rules for segments to what a server sees that splits

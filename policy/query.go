@@ -49,8 +49,10 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 			inValue = inValue || i > 0 && strings.IndexByte("&;=", raw[i-1]) < 0 // cutPair
 		case c == ';':
 			return querySemicolon
-		case c == '%' && (i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2])):
-			return "the query has a broken percent-encoding"
+		case c == '%':
+			if _, whole := escaped(raw[i:]); !whole {
+				return "the query has a broken percent-encoding"
+			}
 		case c == '#':
 			return belongsEncoded("query", c)
 		}

@@ -188,8 +188,8 @@ func necessary(raw string) string {
 	var b strings.Builder
 	for i := 0; i < len(raw); i++ {
 		switch class := pathBytes[raw[i]]; {
-		case class == percent: // two digits follow: pathText.parse
-			if c := unhex(raw[i+1])<<4 | unhex(raw[i+2]); pathBytes[c] == refused || pathBytes[c] == bracket {
+		case class == percent:
+			if c, ok := escaped(raw[i:]); ok && (pathBytes[c] == refused || pathBytes[c] == bracket) {
 				b.WriteByte(c)
 				i += 2
 				continue

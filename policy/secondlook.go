@@ -296,8 +296,8 @@ func cutsNumber(raw string) bool {
 }
 
 func escapes(raw string, these func(byte) bool) bool {
-	for i := 0; i+2 < len(raw); i++ {
-		if raw[i] == '%' && isHex(raw[i+1]) && isHex(raw[i+2]) && these(unhex(raw[i+1])<<4|unhex(raw[i+2])) {
+	for i := range len(raw) {
+		if c, ok := escaped(raw[i:]); ok && these(c) {
 			return true
 		}
 	}
