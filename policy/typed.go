@@ -240,3 +240,10 @@ func uuidDigits(s string) (digits [32]byte, ok bool) {
 	}
 	return digits, n == len(digits)
 }
+
+// cutsNumber reports whether a text that isn't decoded is another number than what it is
+// decoded: 7%30, which is 70, is 7 to who reads up to what is no digit.
+func cutsNumber(raw string) bool {
+	digits := strings.TrimLeft(raw, "+-")
+	return digits != "" && '0' <= digits[0] && digits[0] <= '9' && escapes(digits, isAlnum)
+}
