@@ -382,6 +382,8 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"header.X-Org", "/x", "/x", "", "X-Org: 7|X-Org: 7", "!" + twice},
 		{"header.X-Org", "/x", "/x", "", "X-Org:|X-Org: 7", "!" + twice},
 		{"header.X-Org", "/x", "/x", "", "X-Org: Smith, Jones", "!has a comma in it"},
+		{"header.X-Org", "/x", "/x", "", "X-Org: =?utf-8?q?7?=", "!" + ambiguous},
+		{"header.X-Org", "/x", "/x", "", "X-Org: a=b?", "a=b?"},
 		{"header.X-Org", "/x", "/x", "", "X-Org: \xff", "!" + notPlain},
 		{"header.X-Org", "/x", "/x", "", "X-Org: \u00a07", "!" + ambiguous},
 		{"header.X-Org", "/x", "/x", "", "X-Org: a\tb", "!" + notPlain},

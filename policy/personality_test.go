@@ -143,7 +143,7 @@ var (
 		.space=2 id=1 id=2 ID=2 id[0]=2 org[id]=1 org[id]=2 org.id=2 _method=DELETE _method=PATCH _METHOD=DELETE .method=DELETE [method=DELETE %5fmethod=DELETE
 		_method[]=DELETE method=DELETE x-http-method-override=DELETE X_HTTP_METHOD_OVERRIDE=PATCH ;space=2 a=b;space=2 sp%61ce=2 =space=2 =version=draft space%00=2 %EF%BB%BFspace=2 +space=2
 		_method=GET %255fmethod=DELETE`)
-	oddFields = strings.Split(`X-Org: 1|X-Org: 2|X-Org: 1, 2|X_Org: 2|X-Item: 1|X-Item: 2|X.Item: 2|X-HTTP-Method-Override: DELETE|X_HTTP_METHOD_OVERRIDE: DELETE|X-HTTP-Method: PATCH|
+	oddFields = strings.Split(`X-Org: 1|X-Org: 2|X-Org: 1, 2|X-Org: =?utf-8?q?2?=|X_Org: 2|X-Item: 1|X-Item: 2|X.Item: 2|X-HTTP-Method-Override: DELETE|X_HTTP_METHOD_OVERRIDE: DELETE|X-HTTP-Method: PATCH|
 		X-Method-Override: DELETE|X-Original-URL: /v1/admin/users|X-Rewrite-URL: /admin.php|X-Original-URI: /users/7|X-Forwarded-Uri: /users/7|X-Forwarded-Path: /users/7|
 		Forwarded: host=b.tenant.test.example|X-Host: x.b.c|X-Forwarded-Server: x.b.c|Connection: X-Org|Connection: close, x-item|X-Host: 9.b.c`, "|")
 	oddHosts = []string{"1.example.test", "2.example.test", "acme.example.test", "ACME.example.test", "1.example.test:80", "1.example.test.", "example.test"}

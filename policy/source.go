@@ -172,6 +172,8 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 			return "", "is given twice"
 		case len(values) == 1 && strings.IndexByte(values[0], ',') >= 0:
 			return "", "has a comma in it, by which some servers read several values"
+		case len(values) == 1 && strings.Contains(values[0], "=?"):
+			return "", "can be read in two ways: it has =? in it, where an encoded word begins (RFC 2047) to some servers" // CherryPy
 		case len(values) == 1:
 			value = values[0]
 		}

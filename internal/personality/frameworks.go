@@ -97,7 +97,8 @@ var All = []*Personality{
 		literal: exact, value: decoded, query: formQuery, fields: joined,
 	},
 	// CherryPy: the server has decoded the path, punctuation is an underscore in the name
-	// of a handler, and index is the one that needn't be named.
+	// of a handler, and index is the one that needn't be named; encoded words in headers are
+	// decoded.
 	{
 		Name: "CherryPy",
 		paths: func(r *Request) []path {
@@ -110,7 +111,7 @@ var All = []*Personality{
 		literal: func(s segment, literal string, _ bool) bool {
 			return s.text == literal || punctuation.ReplaceAllString(s.text, "_") == literal
 		},
-		value: decoded, query: formQuery, fields: folded,
+		value: decoded, query: formQuery, fields: words,
 	},
 	// MediaWiki: underscores are blanks, of which several are one, and those around a title
 	// are dropped, with a colon before it.

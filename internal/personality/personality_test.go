@@ -87,6 +87,7 @@ func TestValues(t *testing.T) {
 		{"Go", "GET /q?a=1&a=2|X-Org: 7", 3, "1", "7"},
 		{"PHP", "GET /q?a=1&a=2|X_Org: 7", 3, "2", "7"},
 		{"IIS", "GET /q?a=1&A=2|X-Org: 7", 3, "1,2", "7"},
+		{"CherryPy", "GET /q?a=1|X-Org: =?utf-8?q?7?=", 3, "1", "7"},
 		{"Rails", "GET /host|Forwarded: for=x;host=\"b.test\"", 4, "b", ""},
 		{"Go", "GET /host|X-Host: b.test", 4, "api", ""},
 	} {

@@ -1,6 +1,7 @@
 package personality
 
 import (
+	"mime"
 	"net/http"
 	"strings"
 )
@@ -113,6 +114,17 @@ func folded(h http.Header, name string) (values []string) {
 	for n, v := range h {
 		if variable(n) == variable(name) {
 			values = append(values, v...)
+		}
+	}
+	return values
+}
+
+// words is folded, with encoded words decoded (RFC 2047).
+func words(h http.Header, name string) []string {
+	values := folded(h, name)
+	for i, v := range values {
+		if text, err := new(mime.WordDecoder).DecodeHeader(v); err == nil {
+			values[i] = text
 		}
 	}
 	return values
