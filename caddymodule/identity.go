@@ -157,9 +157,11 @@ func (o *outcome) identify(h http.Header, names *[4]string, scopes string) {
 }
 
 // headerText returns s as it can stand in a header: all but visible ASCII and
-// inner blanks percent-encoded, and the percent sign with it.
+// inner blanks percent-encoded, and the percent sign with it. So is the equals sign
+// by which an encoded word begins (RFC 2047): CherryPy would decode it.
 func headerText(s string) string {
-	plain := true
+	const word = "=?"
+	plain := !strings.Contains(s, word)
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; c < ' ' || c > '~' || c == '%' {
 			plain = false
@@ -171,7 +173,7 @@ func headerText(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c <= ' ' || c > '~' || c == '%' {
+		if c := s[i]; c <= ' ' || c > '~' || c == '%' || strings.HasPrefix(s[i:], word) {
 			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
 		} else {
 			b.WriteByte(c)

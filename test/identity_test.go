@@ -74,6 +74,7 @@ func TestIdentityHeaders(t *testing.T) {
 		tokens: []known{
 			{name: "T", owner: "alice", grants: append(grant("1", "stories:read stories:write", "*"), grant("2", "files:*", "*")...)},
 			{name: "odd", owner: "Zoë 100% <x@y>\u200b", grants: grant("*", "*", "*")},
+			{name: "word", owner: "=?utf-8?q?admin?=", grants: grant("*", "*", "*")},
 			{name: "capped", owner: "bob"},
 			{name: "nobody", grants: grant("1", "stories:read", "*")},
 		},
@@ -93,6 +94,7 @@ func TestIdentityHeaders(t *testing.T) {
 		{"api", "odd", "/spaces/a%20b%25c", nil}, // not forwarded: encoded twice
 		{"api", "odd", "/spaces/a%20b", map[string]string{"X-Patgate-Owner": "Zo%C3%AB%20100%25%20<x@y>%E2%80%8B", "X-Patgate-Space": "a b", "X-Patgate-Scopes": "*"}},
 		{"api", "odd", "/spaces/caf%C3%A9", map[string]string{"X-Patgate-Owner": "Zo%C3%AB%20100%25%20<x@y>%E2%80%8B", "X-Patgate-Space": "caf%C3%A9", "X-Patgate-Scopes": "*"}},
+		{"api", "word", "/spaces/a=b", map[string]string{"X-Patgate-Owner": "%3D?utf-8?q?admin?=", "X-Patgate-Space": "a=b", "X-Patgate-Scopes": "*"}}, // some servers decode encoded words
 		{"api", "capped", "/spaces/1", map[string]string{"X-Patgate-Owner": "bob", "X-Patgate-Space": "1", "X-Patgate-Scopes": "stories:read"}},
 		{"named", "T", "/spaces/1", map[string]string{"Remote-User": "alice", "X-Patgate-Space": "1", "X-Auth-Request-Groups": "stories:read stories:write"}},
 		{"off", "T", "/spaces/1", nil},
