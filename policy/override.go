@@ -54,15 +54,15 @@ func namesPath(name string) bool {
 
 // tunneled returns the methods that servers take from the query, by names that are those
 // of filters as well, or that an API's own clients send: Restlet and Alfresco for that of a
-// POST, Restler for any.
+// POST, Restler and PrestaShop for any.
 func (m *Match) tunneled() (all []string) {
 	post := m.method == http.MethodPost
 	for name, value := range parameters(m.query) {
-		if name == "" || isAlnum(name[0]) && strings.IndexByte("ahm", lower(name[0])) < 0 {
+		if name == "" || isAlnum(name[0]) && strings.IndexByte("ahmp", lower(name[0])) < 0 {
 			continue // most names: none of these begins so
 		}
 		name = generous(name)
-		if !(post && (sameKey(name, "method") || sameKey(name, "alf_method"))) && !namesToPHP(name, "http_method") {
+		if !(post && (sameKey(name, "method") || sameKey(name, "alf_method"))) && !namesToPHP(name, "http_method") && !namesToPHP(name, "ps_method") {
 			continue
 		}
 		for _, method := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {

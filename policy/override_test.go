@@ -174,7 +174,8 @@ func TestParametersOfPathInQuery(t *testing.T) {
 }
 
 // Restlet takes the method from a parameter of that name, and Alfresco from alf_method, of a
-// POST only; Restler from http_method, of any.
+// POST only; Restler from http_method and PrestaShop from ps_method,
+// of any.
 func TestMethodParameterOfRestlet(t *testing.T) {
 	p := compile(t, Config{Default: "deny", Routes: routes("POST,GET,PUT /x any", "DELETE /x never", "POST /presign any", "POST /z never", "DELETE /z any")})
 	for target, want := range map[string]Reason{
@@ -183,6 +184,7 @@ func TestMethodParameterOfRestlet(t *testing.T) {
 		"POST /x?METHOD=PUT&method=DELETE": AmbiguousRequest, "POST /x?method=PUT&method=DELETE": AmbiguousRequest,
 		"POST /x?alf_method=delete": AmbiguousRequest, "POST /x?alf%5Fmethod=DELETE": AmbiguousRequest, "POST /x?alf_method=put": Forward, "GET /x?alf_method=delete": Forward,
 		"GET /x?http_method=delete": AmbiguousRequest, "POST /x?http.method=DELETE": AmbiguousRequest, "PUT /x?a=b&http%20method=DELETE": AmbiguousRequest, "GET /x?http_method=POST": Forward, "GET /x?httpMethod=DELETE": Forward, "GET /presign?http_method=DELETE": RouteUnknown,
+		"GET /x?ps_method=delete": AmbiguousRequest, "POST /x?a=b&ps.method=DELETE": AmbiguousRequest, "POST /x?ps_method=PUT": Forward, "GET /x?PS_METHOD=DELETE": Forward, "GET /x?psmethod=DELETE": Forward,
 		"POST /presign?method=PUT&key=a": Forward, "POST /z?method=DELETE": RouteNever,
 	} {
 		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
