@@ -14,9 +14,10 @@ import (
 // overrides returns why a query is refused by which some frameworks would have another
 // request than the one that is judged, or "": one with a parameter that replaces the
 // method, _method (Symfony, Laravel, WordPress, Spring and others), _HttpMethod
-// (Salesforce), or the name of one of the headers for that, unless it says what the
-// method is anyway; or one that replaces another parameter (Next.js), the path (Zope, Phalcon,
-// see namesPath) or what is done there (Grails). rest says that it has restRoute.
+// (Salesforce), __METHOD_OVERRIDE__ (Flask), or the name of one of the headers for that,
+// unless it says what the method is anyway; or one that replaces another parameter (Next.js),
+// the path (Zope, Phalcon, see namesPath) or what is done there (Grails). rest says that it
+// has restRoute.
 func overrides(query, method string) (why string, rest bool) {
 	var odd oddNames
 	for name, value := range parameters(query) {
@@ -155,7 +156,7 @@ func namesOverride(name string) bool {
 	}
 	switch name[0] {
 	case '_', '.', '[': // method alone is the name of many a filter
-		return sameKey(name[1:], "method") || sameKey(name[1:], "httpmethod")
+		return sameKey(name[1:], "method") || sameKey(name[1:], "httpmethod") || sameKey(name[1:], "methodoverride")
 	case 'x', 'X':
 	default:
 		return false

@@ -24,6 +24,7 @@ func TestMethodOverrideParameters(t *testing.T) {
 		{"X-HTTP-Method-Override=PUT", true}, {"x_http_method_override=PUT", true}, {"x-method-override=PUT", true}, {"X-HTTP-Method=PUT", true}, {"x%2dhttp-method-override=PUT", true},
 		{"x_astro_path=/a", true}, {"__pathname=/a", true}, {"%5f_isr_route=%2fa", true}, {"__isr_route[]=/a", false}, {"_pathname=/a", false}, {"pathname=/a", false}, {"isr_route=/a", false},
 		{"_HttpMethod=PATCH", true}, {"x-tunneled-method=PUT", true}, {"_httpmethods=PUT", false},
+		{"__METHOD_OVERRIDE__=PUT", true}, {"a=b&%5f_method_override__=PUT", true}, {"__METHOD_OVERRIDE__=POST", false}, {"method_override=PUT", false}, {"__METHOD_OVERRIDES__=PUT", false},
 		{"method=DELETE", false}, {"method=put", false},
 		// What is no escape hides none of the others (PHP), and IIS knows %u.
 		{"%u005fmethod=PUT", true}, {"_m%U0065thod=PUT", true}, {"X-HTTP-%u004dethod-Override=PUT", true}, {"_%6dethod[%zz]=PUT", true}, {"%5fmethod%00%=PUT", true},
