@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,18 +221,53 @@ type spread struct {
 	*redistest.Cluster
 	feed, token *redistest.Server // the masters that have them
 	id          string            // of the token
+	store       *Store
 }
 
-// replica returns the replica of a master.
-func (c *spread) replica(of *redistest.Server) *redistest.Server {
-	return c.Replicas[slices.Index(c.Masters, of)]
+// freezing returns what freezes the replica of a master, and what has it go on. While it is
+// frozen the master isn't given the time to wait for it, so that the budget of the store can
+// be one that a busy machine keeps.
+func (c *spread) freezing(t *testing.T, master *redistest.Server) (freeze, thaw func()) {
+	t.Helper()
+	replica, frozen := c.Replicas[slices.Index(c.Masters, master)], new(hurried)
+	err := c.store.cluster.ForEachMaster(t.Context(), func(_ context.Context, client *redis.Client) error {
+		if client.Options().Addr == master.Addr {
+			client.AddHook(frozen)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	thaw = func() { replica.Thaw(); frozen.Store(false) }
+	t.Cleanup(thaw)
+	return func() { frozen.Store(true); replica.Freeze() }, thaw
+}
+
+// hurried is a hook with which, while it is set, a server answers WAIT at once.
+type hurried struct{ atomic.Bool }
+
+func (h *hurried) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *hurried) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *hurried) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if args := cmd.Args(); h.Load() && args[0] == "wait" {
+				args[2] = 1 // ms; 0 is for ever
+			}
+		}
+		return next(ctx, cmds)
+	}
 }
 
 // openSpread opens a store on a cluster whose masters have a replica each.
 func openSpread(t *testing.T) (*Store, *spread) {
 	t.Helper()
 	c := &spread{Cluster: redistest.StartCluster(t, 3)}
-	s := open(t, Options{Addresses: c.Addrs, Cluster: true, KeyPrefix: "spread", Budget: 3 * time.Second})
+	s := open(t, Options{Addresses: c.Addrs, Cluster: true, KeyPrefix: "spread"})
+	c.store = s
 	redistest.Await(t, "all masters to have a replica", func() error {
 		n := 0
 		s.replicas.Range(func(_, v any) bool { n++; return v.(replicas).want() > 0 })
@@ -267,10 +303,10 @@ func TestUnconfirmedIsNotEnded(t *testing.T) {
 	t.Parallel()
 	s, c := openSpread(t)
 	s.patience = 0
-	replica := c.replica(c.feed)
+	freeze, thaw := c.freezing(t, c.feed)
 	confirmedAgain := func() {
 		t.Helper()
-		replica.Thaw()
+		thaw()
 		redistest.Await(t, "changes to be confirmed again", func() error { return s.Confirm(t.Context()) })
 	}
 	notReplicated := func(what string, err error) {
@@ -279,30 +315,25 @@ func TestUnconfirmedIsNotEnded(t *testing.T) {
 			t.Errorf("%s: %v, want that the change was not made", what, err)
 		}
 	}
-	defer replica.Thaw()
 
 	pending := s.revocation(t, c.id)
 	s.stopAfter(t, "intents", pending)
-	replica.Freeze()
+	freeze()
 	s.undo(pending, false)
 	c.wantUnfinished(t, s, "undone, unconfirmed")
-	notReplicated("settling what was aborted", unlessLate(func() error {
-		_, err := s.settle(t.Context(), digest(c.id))
-		return err
-	}))
+	_, err := s.settle(t.Context(), digest(c.id))
+	notReplicated("settling what was aborted", err)
 	c.wantUnfinished(t, s, "aborted, unconfirmed")
 	confirmedAgain()
 	if err := s.endAbandoned(t.Context(), abandoned{pending.mark, digestsOf(pending)}); err != nil {
 		t.Fatal(err)
 	}
 
-	replica.Freeze()
+	freeze()
 	wantUnconfirmed(t, "revoking it", func() error { return tryRevoke(t, s, c.id) })
 	c.wantUnfinished(t, s, "committed, unconfirmed")
-	notReplicated("a change of what isn't confirmed", unlessLate(func() error {
-		_, err := s.Update(t.Context(), c.id, func(t *token.Token) error { t.Name = "another"; return nil })
-		return err
-	}))
+	_, err = s.Update(t.Context(), c.id, func(t *token.Token) error { t.Name = "another"; return nil })
+	notReplicated("a change of what isn't confirmed", err)
 	c.wantUnfinished(t, s, "settled, unconfirmed")
 	confirmedAgain()
 	if f, err := s.Find(t.Context(), digest(c.id)); err != nil || f.Token.RevokedAt.IsZero() {
