@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -112,6 +113,61 @@ func TestDiscreetHost(t *testing.T) {
 	if got := d.away("https://secret-token.other.test/x"); got != "/" {
 		t.Errorf("to a host with the token in it: %s, want /", got)
 	}
+}
+
+// Wherever an answer sends a browser with the token, that is where the request was sent.
+func FuzzDiscreet(f *testing.F) {
+	const secret = "s3cret-token"
+	for _, seed := range []string{
+		"/x?t=" + secret, "//other.test/x?t=" + secret, `/\other.test/?t=` + secret, "https:other.test?t=" + secret, "http:///other.test/" + secret, "\t//other.test/" + secret,
+		"https://api.test:443/x?t=" + secret, "http://user@api.test:80/#" + secret, "https://api.test@other.test/?a=b&t=" + secret, "HTTP://%61pi.test/?t=s3cret%252Dtoken",
+		"javascript:x?t=" + secret, "?t=" + secret + "&u=https://other.test", "//" + secret, "%zz" + secret,
+	} {
+		f.Add(seed)
+	}
+	d := &discreet{httptest.NewRequest("GET", "http://api.test/x", nil), []string{secret}}
+	f.Fuzz(func(t *testing.T, reference string) {
+		for name, value := range map[string]string{"Location": reference, "Link": "<" + reference + ">; rel=next", "Refresh": `5; url="` + reference + `"`} {
+			h := http.Header{name: {value}}
+			d.clean(http.StatusFound, h)
+			left := h.Get(name)
+			switch name {
+			case "Link":
+				_, left, _ = strings.Cut(left, "<")
+				left, _, _ = strings.Cut(left, ">")
+			case "Refresh":
+				_, left, _ = strings.Cut(left, "url=")
+				left = strings.Trim(left, `"`)
+			}
+			if host := hostOf(left); d.shows(left) && !strings.EqualFold(host, "api.test") {
+				t.Errorf("%s: %q becomes %q, which leads to %q", name, value, left, host)
+			}
+		}
+	})
+}
+
+// hostOf returns the host that a browser goes to from http://api.test (URL standard, section
+// 4.4), without the usual ports; what it can't go to by HTTP counts as another.
+func hostOf(reference string) string {
+	reference = strings.TrimFunc(reference, func(r rune) bool { return r <= ' ' })
+	reference = strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(reference)
+	port := ":80"
+	if scheme := regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`).FindString(reference); scheme != "" {
+		reference = strings.TrimPrefix(reference, scheme)
+		switch scheme = strings.ToLower(scheme); {
+		case scheme == "http:" && !strings.HasPrefix(reference, "//"):
+			return "api.test" // as if it had no scheme
+		case scheme == "https:":
+			port = ":443"
+		case scheme != "http:":
+			return scheme
+		}
+	} else if !strings.HasPrefix(reference, "//") {
+		return "api.test"
+	}
+	authority := strings.TrimLeft(reference, "/")
+	authority = authority[:strings.IndexAny(authority+"/", "/?#")]
+	return strings.TrimSuffix(authority[strings.LastIndex(authority, "@")+1:], port)
 }
 
 // A token in a query is known as such, whether the gate has taken it from there or not.

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/patgate/patgate/policy"
 )
@@ -126,4 +129,37 @@ func comma(object string) string {
 		return ""
 	}
 	return ", "
+}
+
+// FuzzGlobalOption feeds the option's parser: it must not panic, and what it takes must
+// survive JSON.
+func FuzzGlobalOption(f *testing.F) {
+	for _, seed := range []string{
+		"store embedded /x/tokens.db\ncache {\nsize 10\nttl 1m\nnegative_size 5\nnegative_ttl 1s\nmax_stale 2m\n}",
+		"store redis rediss://u:p@a:1/2\nunknown_token_limit 20 60s\nlast_used 1m\nevents {\nkeep 90d\nmax 10\n}\ngrants immutable",
+		"store redis {\naddress a:1 b:2\nsentinel m {\nusername u\npassword p\n}\ntls {\nca x\n}\nkey_prefix k\n}\nunknown_token_limit off",
+		"token {\nprefix ab\ndefault_lifetime 30d\nmax_lifetime none\npepper {env.P}\n}\nscopes {\na \"A\" implies b alias c\nb\n}", "scopes {\na implies *\n}", "cache {", "x {$Y}",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		tokens, err := caddyfile.Tokenize([]byte("patgate {\n"+body+"\n}\n"), "Caddyfile")
+		if err != nil {
+			return // Caddy itself refuses it
+		}
+		value, err := parseGlobalOption(caddyfile.NewDispenser(tokens), nil)
+		if err != nil {
+			if strings.TrimSpace(err.Error()) == "" {
+				t.Errorf("an error without a text for %q", body)
+			}
+			return
+		}
+		written, read := value.(httpcaddyfile.App).Value, new(App)
+		if err := caddy.StrictUnmarshalJSON(written, read); err != nil {
+			t.Fatalf("reading %s: %v", written, err)
+		}
+		if again := caddyconfig.JSON(read, nil); string(again) != string(written) {
+			t.Errorf("written again: %s, want %s", again, written)
+		}
+	})
 }

@@ -1,8 +1,11 @@
 package policy
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -36,4 +39,33 @@ func TestReadCasesNamesTheLine(t *testing.T) {
 	if cases, err := ReadCases(strings.NewReader(other)); err != nil || cases[0].Scope != "public" || cases[0].Anonymous {
 		t.Errorf("ReadCases(%s) = %+v, %v", other, cases, err)
 	}
+}
+
+// A case says the same when it is written out, and the policy can be asked about each.
+func FuzzReadCases(f *testing.F) {
+	for _, seed := range []string{
+		`{"method":"GET","path":"/v1/spaces/1?a=b","scope":["a","b"],"space":"1","resource":null,"anonymous":true}`,
+		"\ufeff{\"method\":\"POST\",\"path\":\"https://api.test/x\",\"scope\":\"a|b\",\"other\":[{}]}\n\n",
+		`{"method":"GET","path":"/","scope":"deny","scope":"any"}`, `{"method":"\ud800","path":"/%zz","scope":[" "]}`, "null", "[]", "{",
+	} {
+		f.Add(seed)
+	}
+	p := compile(f, Config{Routes: routes("GET /v1/spaces/{space} a")})
+	f.Fuzz(func(t *testing.T, text string) {
+		cases, err := ReadCases(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		for _, c := range cases {
+			line, err := json.Marshal(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Line = 1
+			if again, err := ReadCases(bytes.NewReader(line)); err != nil || !reflect.DeepEqual(again, []Case{c}) {
+				t.Errorf("%+v is written as %s, and read as %+v, %v", c, line, again, err)
+			}
+			_ = p.Check(c)
+		}
+	})
 }

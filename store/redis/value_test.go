@@ -2,9 +2,12 @@ package redis
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/patgate/patgate/token"
 )
@@ -93,6 +96,28 @@ func FuzzValues(f *testing.F) {
 				t.Errorf("%d records are written as %d, %v", len(all), len(again), err)
 			}
 		}
+	})
+}
+
+// Whatever a server says of its replicas, of the feed and of events is taken in, or refused.
+func FuzzReplies(f *testing.F) {
+	f.Add("role:master\r\nslave0:ip=10.0.0.1,port=6379,state=online,offset=1,lag=0\r\nmaster_replid:a\r\n", "1-0", `{"action":"created"}`)
+	f.Add("# Replication\r\nrole:master\r\nslave0:ip=x,state=online,lag=\r\nslave1:ip=x,state=online,lag=99\r\n", "18446744073709551615-0", "{}")
+	f.Add("role:slave", "0-1", "")
+	f.Fuzz(func(t *testing.T, info, id, text string) {
+		now := time.Now()
+		r := replicas{}.after(info, nil, now)
+		if n := strings.Count(info, "slave"); r.want() > n || r.after(info, nil, now).want() != r.want() {
+			t.Errorf("%q: %d replicas have to confirm, and then %d", info, r.want(), r.after(info, nil, now).want())
+		}
+		m := redis.XMessage{ID: id, Values: map[string]any{"e": text, "mark": text, "after": id, "what": text}}
+		if e, err := toEntry(m); err == nil && (e.mark != text || e.after != id || e.what != text) {
+			t.Errorf("the entry %v is read as %+v", m, e)
+		}
+		if event, n, err := parseEvent(m); err == nil && event.ID != strconv.FormatUint(n, 10) {
+			t.Errorf("event %q has the id %q", id, event.ID)
+		}
+		_, _ = toCursor([]any{id, text})
 	})
 }
 
