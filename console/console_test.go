@@ -335,6 +335,8 @@ func TestHeaders(t *testing.T) {
 			"Referrer-Policy":         "same-origin",
 			"X-Content-Type-Options":  "nosniff",
 			"Set-Cookie":              "",
+
+			"Cross-Origin-Resource-Policy": "same-origin",
 		} {
 			if got := w.Header().Get(name); got != want {
 				t.Errorf("GET %s: %s %q, want %q", target, name, got, want)

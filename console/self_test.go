@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -169,6 +170,13 @@ func TestSelfDenied(t *testing.T) {
 	}
 	answer[rest.Problem](t, d.self("POST", "/self/regenerate", `{"grants":[]}`, good), 400)
 	answer[rest.Problem](t, d.self("DELETE", "/self", `{"owner":"alice"}`, good), 400)
+	// A secret that has been replaced is told from a token that was revoked.
+	answer[rest.TokenSecret](t, d.self("POST", "/self/regenerate", "", good), 200)
+	w := d.self("GET", "/self", "", good)
+	denied(t, w, 401, "token_revoked")
+	if !strings.Contains(w.Body.String(), "replaced by a newer one") || !strings.Contains(w.Header().Get("WWW-Authenticate"), "replaced by a newer one") {
+		t.Errorf("a replaced secret: %s, %s", w.Body, w.Header())
+	}
 }
 
 // An address that sends unknown secrets has to wait.
@@ -185,6 +193,33 @@ func TestUnknownSecretsAreLimited(t *testing.T) {
 		}
 		if got := w.Header().Get("Retry-After"); got != "90" {
 			t.Errorf("%s %s: Retry-After %q, want 90", r.method, r.target, got)
+		}
+	}
+}
+
+// Who goes away without the answer has had the store asked all the same: that counts, and
+// the store hasn't failed.
+func TestGoneBeforeTheAnswer(t *testing.T) {
+	d := newDesk(t)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(gone, "GET", "https://tokens.example.com/self", nil)
+	r.RemoteAddr = address + ":1234"
+	r.Header.Set("Authorization", "Bearer "+token.NewSecret("pat"))
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	if n := d.limit[netip.MustParseAddr(address)]; n != 1 || len(d.failures) > 0 {
+		t.Errorf("%d: %d secrets count as unknown, want 1; failures of the store: %v", w.Code, n, d.failures)
+	}
+}
+
+// A report counts as an unknown secret, whatever it opens: or secrets could be tried there.
+func TestReportsAreLimited(t *testing.T) {
+	d := newDesk(t)
+	_, secret := d.create("alice", "ci")
+	for i, want := range []int{204, 204, 204, 429} {
+		if w := d.do("POST", "/leaked", `{"secret":"`+secret+`"}`); w.Code != want {
+			t.Errorf("report %d: %d, want %d", i+1, w.Code, want)
 		}
 	}
 }

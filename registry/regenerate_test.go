@@ -72,6 +72,18 @@ func (l *life) works(want ...int) *life {
 	return l
 }
 
+// forgot checks that the secrets with these numbers, and no others, are unknown.
+func (l *life) forgot(want ...int) {
+	l.t.Helper()
+	var unknown []int
+	for i, secret := range l.secrets {
+		if _, err := l.d.Verify(l.t.Context(), secret); errors.Is(err, ErrUnknown) {
+			unknown = append(unknown, i+1)
+		}
+	}
+	equal(l.t, "secrets that are forgotten", unknown, want)
+}
+
 func TestRegenerationStories(t *testing.T) {
 	t.Parallel()
 	const h = time.Hour
@@ -116,7 +128,7 @@ func TestRegenerationStories(t *testing.T) {
 			for range token.MaxRetired + 1 {
 				l.regenerate("")
 			}
-			l.works(token.MaxRetired + 2)
+			l.works(token.MaxRetired + 2).forgot(1)
 		},
 		"but not while they work": func(l *life) {
 			l.regenerate("9h").regenerate("1h").regenerate("9h").regenerate("9h").after(h).works(1, 3, 4, 5)

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
 
@@ -356,4 +357,23 @@ func (s *slowStore) Update(ctx context.Context, id string, change func(*token.To
 	}
 	time.Sleep(time.Second) // of a clock that goes on when all others wait
 	return s.fakeStore.Update(ctx, id, change)
+}
+
+// unconfirmed is a store that can't say that nothing undoes what was done.
+type unconfirmed struct {
+	*fakeStore
+	store.Shared
+}
+
+func (unconfirmed) Confirm(context.Context) error { return errDown }
+
+// That an owner has nothing to end is as good as its end, and so has to be as certain.
+func TestNothingToEndIsConfirmed(t *testing.T) {
+	t.Parallel()
+	a := New(unconfirmed{fakeStore: newDesk().store}, usualRules(), Options{}).Operator(cli)
+	for what, end := range map[string]func(context.Context, string) ([]string, error){"RevokeOwner": a.RevokeOwner, "DeleteOwnerTokens": a.DeleteOwnerTokens} {
+		if ids, err := end(t.Context(), "nobody"); !errors.Is(err, errDown) {
+			t.Errorf("%s = %v, %v, want %v", what, ids, err, errDown)
+		}
+	}
 }
