@@ -176,7 +176,8 @@ func (l unknownLimit) Enter(ctx context.Context, from netip.Addr) (policy.Reason
 	if err != nil {
 		return policy.Forward, 0 // what comes next says so
 	}
-	return admitted(tokens.limiter.Enter(ctx, from, time.Now()))
+	wait, err := tokens.limiter.Enter(ctx, from, time.Now())
+	return admitted(wait, err), cmp.Or(wait, storeRetry)
 }
 
 func (l unknownLimit) Leave(from netip.Addr, unknown bool) {

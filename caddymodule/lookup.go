@@ -89,13 +89,12 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 // it asked for tokens that may be unknown.
 func (h *Handler) askLimited(ctx context.Context, tokens *openStore, now time.Time, o *outcome) policy.Reason {
 	from := clientAddr(ctx)
-	wait, err := tokens.limiter.Enter(ctx, from, now)
-	if err != nil && ctx.Err() == nil { // the client still waits
+	var err error
+	if o.retryAfter, err = tokens.limiter.Enter(ctx, from, now); err != nil && ctx.Err() == nil { // the client still waits
 		o.detail = err.Error()
 		h.app.storeFailed(err)
 	}
-	var reason policy.Reason
-	if reason, o.retryAfter = admitted(wait, err); reason != policy.Forward {
+	if reason := admitted(o.retryAfter, err); reason != policy.Forward {
 		return reason
 	}
 	known, err := h.ask(ctx, tokens, time.Now(), o) // now, for it may have waited for others
@@ -105,14 +104,14 @@ func (h *Handler) askLimited(ctx context.Context, tokens *openStore, now time.Ti
 }
 
 // admitted is what an answer of the limiter means for the request.
-func admitted(wait time.Duration, err error) (reason policy.Reason, retryAfter time.Duration) {
+func admitted(wait time.Duration, err error) policy.Reason {
 	switch {
 	case err != nil:
-		return policy.StoreUnavailable, storeRetry
+		return policy.StoreUnavailable
 	case wait > 0:
-		return policy.TooManyUnknownTokens, wait
+		return policy.TooManyUnknownTokens
 	}
-	return policy.Forward, 0
+	return policy.Forward
 }
 
 // ask asks the store for the token.
