@@ -67,7 +67,7 @@ func (c *adminCall) prepare(params string) error {
 			return rest.Refuse(http.StatusBadRequest, "wait: %v", err)
 		}
 	}
-	if c.open, err = c.app.hub.open(); err != nil {
+	if c.open, err = c.app.open(); err != nil {
 		return err
 	}
 	if c.registry, err = c.app.registry(); err != nil {

@@ -641,7 +641,7 @@ func testAdminNoStore(s *adminServer) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	opened, err := running.(*App).hub.open()
+	opened, err := running.(*App).open()
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/patgate/patgate/cache"
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
+	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 	"github.com/patgate/patgate/uses"
 )
@@ -168,7 +169,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	shared, _, err := hubs.LoadOrNew(where.key, func() (caddy.Destructor, error) { return newHub(where, a.cacheOptions()), nil })
+	shared, _, err := hubs.LoadOrNew(where.key, func() (caddy.Destructor, error) { return newHub(where), nil })
 	if err != nil {
 		return fmt.Errorf("attaching to the store: %w", err)
 	}
@@ -315,12 +316,12 @@ func lifetime(what, text string) (time.Duration, error) {
 	return d, nil
 }
 
-// cacheOptions returns the cache's options as configured.
-func (a *App) cacheOptions() cache.Options {
+// cacheOptions returns the cache's options as configured. changed is told of changes.
+func (a *App) cacheOptions(changed func(store.Change)) cache.Options {
 	return cache.Options{
 		Size: a.Cache.Size, TTL: time.Duration(a.Cache.TTL),
 		NegativeSize: a.Cache.NegativeSize, NegativeTTL: time.Duration(a.Cache.NegativeTTL),
-		MaxStale: time.Duration(a.Cache.MaxStale), Observe: observeLookup,
+		MaxStale: time.Duration(a.Cache.MaxStale), Observe: observeLookup, Changed: changed,
 	}
 }
 
@@ -367,10 +368,13 @@ func (a *App) allGates() []*Handler {
 	return slices.Clone(a.gates)
 }
 
+// open returns the store, and opens it unless it is open.
+func (a *App) open() (*openStore, error) { return a.hub.open(a) }
+
 // registry returns what manages tokens under this configuration's rules. What it
 // reads of last uses is as new as what this gateway knows.
 func (a *App) registry() (*registry.Registry, error) {
-	tokens, err := a.hub.open()
+	tokens, err := a.open()
 	if err != nil {
 		return nil, err
 	}

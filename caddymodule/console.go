@@ -156,7 +156,7 @@ func (a *App) tokenHeaders() []string {
 
 // acknowledged counts the gateways that have taken in what was done just now.
 func (c *Console) acknowledged(ctx context.Context) rest.Gateways {
-	tokens, err := c.app.hub.open()
+	tokens, err := c.app.open()
 	if err != nil {
 		return rest.Gateways{Acknowledged: 1, Unknown: true}
 	}
@@ -172,7 +172,7 @@ func (c *Console) failed(err error) {
 type unknownLimit struct{ app *App }
 
 func (l unknownLimit) Enter(ctx context.Context, from netip.Addr) (policy.Reason, time.Duration) {
-	tokens, err := l.app.hub.open()
+	tokens, err := l.app.open()
 	if err != nil {
 		return policy.Forward, 0 // what comes next says so
 	}
@@ -181,7 +181,7 @@ func (l unknownLimit) Enter(ctx context.Context, from netip.Addr) (policy.Reason
 }
 
 func (l unknownLimit) Leave(from netip.Addr, unknown bool) {
-	if tokens, err := l.app.hub.open(); err == nil {
+	if tokens, err := l.app.open(); err == nil {
 		tokens.limiter.Leave(from, unknown)
 	}
 }

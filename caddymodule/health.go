@@ -104,7 +104,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 	}
 	now := time.Now()
 	answer := health{Status: healthUnavailable, Since: wireTime(now)}
-	if t, err := h.app.hub.open(); err == nil {
+	if t, err := h.app.open(); err == nil {
 		answer = t.health(now)
 	}
 	status := http.StatusOK

@@ -24,7 +24,7 @@ func unhealthy(t *testing.T, seen sight, heard *time.Time) *App {
 	t.Cleanup(c.Close)
 	o := &openStore{store: f, cache: c, lookout: &lookout{}}
 	o.lookout.seen.Store(&seen)
-	h := newHub(source{}, cache.Options{})
+	h := newHub(source{})
 	h.opened.Store(o)
 	return &App{hub: h}
 }

@@ -26,7 +26,6 @@ var hubs = caddy.NewUsagePool()
 // or by a request that comes before that: Caddy starts its apps in any order.
 type hub struct {
 	source     source
-	options    cache.Options // of the configuration that it is made for
 	report     *report
 	rejections *rejections
 
@@ -47,12 +46,12 @@ type openStore struct {
 	pepper  atomic.Pointer[pepperChange] // nil: as it was
 }
 
-func newHub(s source, o cache.Options) *hub {
-	return &hub{source: s, options: o, report: newReport(), rejections: newRejections()}
+func newHub(s source) *hub {
+	return &hub{source: s, report: newReport(), rejections: newRejections()}
 }
 
-// open opens the store unless it is open.
-func (h *hub) open() (*openStore, error) {
+// open opens the store for a configuration that uses it, unless it is open.
+func (h *hub) open(a *App) (*openStore, error) {
 	if t := h.opened.Load(); t != nil {
 		return t, nil
 	}
@@ -68,11 +67,9 @@ func (h *hub) open() (*openStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	var limit LimitConfig // the default, until a configuration is in force
+	limit := a.UnknownTokenLimit
 	t := &openStore{store: s, limiter: limiter.New(limit.tokens(), limit.window()), lookout: newLookout(s), streams: newStreams(), keeper: newKeeper(s)}
-	options := h.options
-	options.Changed = t.streams.hear
-	t.cache = cache.New(s, options)
+	t.cache = cache.New(s, a.cacheOptions(t.streams.hear))
 	t.streams.watch(t.cache)
 	h.opened.Store(t)
 	return t, nil
@@ -83,7 +80,7 @@ func (h *hub) open() (*openStore, error) {
 // lets go of the old, and if another app can't start, the new one has to leave
 // without a trace.
 func (h *hub) use(a *App) error {
-	t, err := h.open()
+	t, err := h.open(a)
 	if err != nil {
 		return err
 	}
@@ -130,9 +127,7 @@ func (h *hub) release(a *App) {
 
 // apply puts a configuration's settings in force.
 func (t *openStore) apply(a *App) {
-	o := a.cacheOptions()
-	o.Changed = t.streams.hear
-	t.cache.Apply(o)
+	t.cache.Apply(a.cacheOptions(t.streams.hear))
 	t.limiter.Apply(a.UnknownTokenLimit.tokens(), a.UnknownTokenLimit.window())
 	t.keeper.apply(a)
 	go a.comparePepper(a.ctx, t)

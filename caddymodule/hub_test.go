@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"net/netip"
 	"strconv"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestCacheHasItsSize(t *testing.T) {
 	const size = 1000
 	app := &App{rules: registry.Rules{Hasher: token.NewHasher("")}}
 	app.Cache.Size = size
-	app.hub = newHub(source{open: func() (store.Store, error) { return plentiful{}, nil }}, app.cacheOptions())
+	app.hub = newHub(source{open: func() (store.Store, error) { return plentiful{}, nil }})
 	h := app.hub
 	if err := h.use(app); err != nil {
 		t.Fatal(err)
@@ -49,5 +50,25 @@ func TestCacheHasItsSize(t *testing.T) {
 	}
 	if n := c.Stats(); n.Held != size {
 		t.Errorf("%d of %d tokens are held, %d were pushed out", n.Held, size, n.Evicted)
+	}
+}
+
+// A request that comes before its configuration starts opens the store with the settings
+// of that.
+func TestStoreIsOpenedAsConfigured(t *testing.T) {
+	app := &App{UnknownTokenLimit: LimitConfig{Tokens: 1}}
+	app.Cache.Size = 7
+	app.hub = newHub(source{open: func() (store.Store, error) { return plentiful{}, nil }})
+	opened, err := app.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.hub.Destruct()
+	if n := opened.cache.Options().Size; n != 7 {
+		t.Errorf("there is room for %d tokens, want 7", n)
+	}
+	now, from := time.Now(), netip.MustParseAddr("192.0.2.1")
+	if first, second := opened.limiter.Add(from, now), opened.limiter.Add(from, now); first != 0 || second == 0 {
+		t.Errorf("an address waits for %s after one unknown token and for %s after two, want it to wait after two", first, second)
 	}
 }

@@ -48,7 +48,7 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) {
 // because its sender has shown too many of those, or because the store can't be
 // asked.
 func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *outcome) policy.Reason {
-	tokens, err := h.app.hub.open()
+	tokens, err := h.app.open()
 	if err == nil {
 		if o.subject = tokens.cache.Glance(&o.stream.digest, now); o.subject != nil {
 			o.tier = tierMemory

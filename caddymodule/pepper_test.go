@@ -35,7 +35,7 @@ func (m *marking) Mark(_ context.Context, _ string, mark []byte) ([]byte, error)
 func TestPepperOfFailedConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := new(marking)
-		h := newHub(source{open: func() (store.Store, error) { return m, nil }}, new(App).cacheOptions())
+		h := newHub(source{open: func() (store.Store, error) { return m, nil }})
 		defer h.Destruct()
 		var want []string
 		with := func(pepper string) (a *App, mark string) {
