@@ -77,7 +77,7 @@ type settingDifference struct {
 // settings returns the settings that diff compares, with their values.
 func (s site) settings() [][2]string {
 	h, until, preflight := s.gate, "reject", "deny"
-	if h.ForwardsPreflights(s.Asked) {
+	if h.policy.ForwardsPreflights(s.Asked) {
 		preflight = "forward"
 	}
 	if h.UnknownTokenUntil != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/patgate/patgate/caddymodule/caddyroutes"
+	"github.com/patgate/patgate/policy"
 )
 
 // site is a gate with the hosts whose requests come to it.
@@ -24,17 +25,8 @@ type site struct {
 // Place implements caddyroutes.Gate.
 func (h *Handler) Place() string { return h.At }
 
-// SourceHeaders implements caddyroutes.Gate.
-func (h *Handler) SourceHeaders() []string { return h.policy.SourceHeaders() }
-
-// Denies implements caddyroutes.Gate.
-func (h *Handler) Denies() bool { return h.policy.Denies() }
-
-// ForwardsPreflights implements caddyroutes.Gate.
-func (h *Handler) ForwardsPreflights(asked bool) bool { return h.policy.ForwardsPreflights(asked) }
-
-// RouteBelow implements caddyroutes.Gate.
-func (h *Handler) RouteBelow(path string) string { return h.policy.RouteBelow(path) }
+// Policy implements caddyroutes.Gate.
+func (h *Handler) Policy() *policy.Policy { return h.policy }
 
 // String names the site.
 func (s site) String() string {

@@ -208,7 +208,7 @@ func (w *walk) checkAskers() {
 		w.warnings.add(w.server.Sites[i].Gate, warnUnasked, what+", which the proxy that asks patgate_authorize takes for a permission: "+remedy)
 	}
 	for _, s := range w.server.Sites {
-		if w.gates[s.Gate].asked && s.Gate.ForwardsPreflights(true) {
+		if w.gates[s.Gate].asked && s.Gate.Policy().ForwardsPreflights(true) {
 			w.warnings.add(s.Gate, warnWhole, "cors_preflight forward: patgate_authorize lets CORS preflights pass without a token, and can't drop the body of the answer: "+
 				"an API that doesn't look at the method answers with what only a token opens; leave the line out, and have the proxy that asks answer preflights itself")
 		}

@@ -92,15 +92,8 @@ func readGate(raw json.RawMessage) (caddyroutes.Gate, error) {
 	return &g, err
 }
 
-func (g *gate) Place() string           { return g.at }
-func (g *gate) SourceHeaders() []string { return g.policy.SourceHeaders() }
-func (g *gate) Denies() bool            { return g.policy.Denies() }
-func (g *gate) ForwardsPreflights(asked bool) bool {
-	return g.policy.ForwardsPreflights(asked)
-}
-func (g *gate) RouteBelow(p string) string {
-	return g.policy.RouteBelow(p)
-}
+func (g *gate) Place() string          { return g.at }
+func (g *gate) Policy() *policy.Policy { return g.policy }
 func (g *gate) IdentityNames() []string {
 	if g.IdentityHeaders.Signed != nil {
 		return []string{"X-Patgate-Identity"}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/patgate/patgate/policy"
 )
 
 // Server is a server of Caddy's HTTP app, as far as it matters here. It is decoded from
@@ -32,18 +34,10 @@ type Server struct {
 type Gate interface {
 	// Place returns where it is written, as file:line; "": that isn't known.
 	Place() string
-	// SourceHeaders returns the headers in which it reads spaces and resources.
-	SourceHeaders() []string
+	// Policy returns what it judges requests by.
+	Policy() *policy.Policy
 	// IdentityNames returns the headers in which it tells the upstream who is asking.
 	IdentityNames() []string
-	// Denies reports whether it rejects requests that none of its routes is for.
-	Denies() bool
-	// ForwardsPreflights reports whether it forwards CORS preflights without a token,
-	// if a proxy asks it by patgate_authorize, or, not asked, as they come.
-	ForwardsPreflights(asked bool) bool
-	// RouteBelow returns the first of its routes, and where it is written, if the patterns of
-	// all begin with the path; "": they don't.
-	RouteBelow(path string) string
 }
 
 // Site is a gate with the hosts whose requests come to it.

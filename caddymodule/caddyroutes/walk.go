@@ -292,7 +292,7 @@ func (w *walk) checkStripped(gate Gate, flows []flow) {
 		return
 	}
 	prefix := flows[0].stripped
-	if route := gate.RouteBelow(prefix); route != "" {
+	if route := gate.Policy().RouteBelow(prefix); route != "" {
 		w.oddities.add(gate, warnStripped, prefix+" is cut off before this gate, as by handle_path, and the pattern of "+route+" begins with it: write the pattern without it, or use handle")
 	}
 }
@@ -302,11 +302,11 @@ func (w *walk) checkStripped(gate Gate, flows []flow) {
 func (w *walk) again(gate Gate, f *flow) {
 	narrowed := slices.ContainsFunc(f.is, func(m matcherSet) bool { return len(m.without("host")) > 0 }) ||
 		slices.ContainsFunc(f.isnt, func(m matcherSet) bool { return len(m.without("host").without("path")) > 0 }) // by the other gate's matcher, perhaps
-	if f.moved || f.status > 0 || !gate.Denies() || narrowed {
+	if f.moved || f.status > 0 || !gate.Policy().Denies() || narrowed {
 		return
 	}
 	for _, before := range f.gates {
-		if before != gate && before.Denies() {
+		if before != gate && before.Policy().Denies() {
 			at := before.Place()
 			if at != "" {
 				at = " (" + at + ")"
@@ -398,7 +398,7 @@ func (w *walk) invoke(name string, flows []flow) []flow {
 // read or set.
 func (w *walk) change(f *flow, by string, ops *headerOps) {
 	for _, gate := range f.gates {
-		for _, name := range gate.SourceHeaders() {
+		for _, name := range gate.Policy().SourceHeaders() {
 			if ops.gives(name) || ops.removes(name) {
 				w.oddities.add(gate, warnChanged, by+" behind this gate changes "+name+", in which the gate reads the space or the resource: what is forwarded isn't what was judged; change it before the gate, in a route block")
 			}
