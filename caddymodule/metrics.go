@@ -105,7 +105,7 @@ var (
 	maxStale = prometheus.NewDesc("caddy_patgate_max_stale_seconds",
 		"For how long held tokens serve while the store can't be asked.", nil, nil)
 	feedLost = prometheus.NewDesc("caddy_patgate_feed_lost_total",
-		"Reads that showed an older record than this gateway had seen, and times that the feed ended before what it had followed: the store has lost changes.", nil, nil)
+		"Reads that showed an older record than this gateway had seen, or none of a token that is listed, and times that the feed ended before what it had followed: the store has lost changes.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

@@ -91,7 +91,7 @@ func (f *asyncFind) record() (r record, err error) {
 	switch {
 	case err != nil:
 		return record{}, f.s.reading("a token", err)
-	case !f.floor.allows(r.raw != "", r.version), r.raw == "" && !f.s.hears(), r.live() && r.token.Digest != f.digest:
+	case !f.floor.allows(r.raw != "", r.version), r.raw == "" && (!f.s.hears() || f.s.missing.has(f.digest)), r.live() && r.token.Digest != f.digest:
 		return record{}, errMore
 	case !r.live():
 		return record{}, store.ErrNotFound

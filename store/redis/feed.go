@@ -262,6 +262,7 @@ func (s *Store) takeIn(to store.Position, what []touched) {
 			s.owners.drop(t.owner)
 			c.Owners = append(c.Owners, t.owner)
 		} else {
+			s.missing.drop(t.digest)
 			c.Digests = append(c.Digests, t.digest)
 		}
 	}

@@ -112,5 +112,8 @@ func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 		}
 		return record{}, s.lost("a token", endIt)
 	}
+	if r.raw == "" && s.missing.has(d) {
+		return record{}, s.lost("a token, which isn't there", restore)
+	}
 	return r, nil
 }

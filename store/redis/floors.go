@@ -147,6 +147,8 @@ type remedy string
 const (
 	endIt  remedy = "revoke or delete the token, or disable the owner, to go on"
 	remake remedy = "import the token again, or restart the gateways, to go on"
+	// of one that is listed
+	restore remedy = "restore the server that had the token, or let patgate store check --repair take it off the list, and import it again"
 )
 
 // lostFeed counts and reports that Redis has lost the feed behind a change, and so whatever

@@ -56,7 +56,7 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 // tokensPage reads the next tokens, of all or of an owner, whose ids are before an
 // id; "" for the first. last is the id of the last one, "" when there are no more.
 func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (all []*token.Token, last string, err error) {
-	ids, where, err := s.idsPage(ctx, owner, before)
+	ids, where, err := s.idsPage(ctx, owner, before, step)
 	if err != nil {
 		return nil, "", err
 	}
@@ -95,8 +95,8 @@ func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (a
 	return all, last, s.withUses(ctx, all...)
 }
 
-// idsPage reads the next ids for tokensPage, and where the tokens are; nil: nowhere, by now.
-func (s *Store) idsPage(ctx context.Context, owner *string, before string) (ids []string, where []*token.Digest, err error) {
+// idsPage reads the next n ids for tokensPage, and where the tokens are; nil: nowhere, by now.
+func (s *Store) idsPage(ctx context.Context, owner *string, before string, n int) (ids []string, where []*token.Digest, err error) {
 	index, end := s.keys.ids, "("+before+"\x00"
 	if owner != nil {
 		index, end = s.keys.own(*owner), "("+before
@@ -104,7 +104,7 @@ func (s *Store) idsPage(ctx context.Context, owner *string, before string) (ids 
 	if before == "" {
 		end = "+"
 	}
-	cmd := redis.NewStringSliceCmd(noContext, "zrevrangebylex", index, end, "-", "limit", 0, step)
+	cmd := redis.NewStringSliceCmd(noContext, "zrevrangebylex", index, end, "-", "limit", 0, n)
 	if err := s.send(ctx, cmd); err != nil {
 		return nil, nil, err
 	}

@@ -121,6 +121,7 @@
 //	passed.go      the entries that were taken in last
 //	watch.go       who is told
 //	floors.go      the versions that records must not fall behind
+//	sweep.go       whether the tokens that are listed are there
 //
 // Gateways and servers:
 //
@@ -180,9 +181,10 @@ type Store struct {
 	log      *slog.Logger
 
 	// Lookups.
-	lanes  sync.Map // of *lane, by the *redis.Client it reads from
-	owners owners
-	floors floors
+	lanes   sync.Map // of *lane, by the *redis.Client it reads from
+	owners  owners
+	floors  floors
+	missing missing
 
 	// Changes.
 	changes  chan struct{}             // a semaphore: see inTurn
@@ -250,6 +252,7 @@ func Open(opts Options) (*Store, error) {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.work.Go(s.follow)
 	s.work.Go(s.beat)
+	s.work.Go(s.sweep)
 	return s, nil
 }
 
@@ -258,6 +261,9 @@ func (s *Store) Status(ctx context.Context) (store.Status, error) {
 	st := store.Status{Kind: "redis", Location: strings.TrimPrefix(s.where, "redis ")}
 	if lost := s.lostAll.Load(); lost != nil {
 		st.Warnings = append(st.Warnings, *lost)
+	}
+	if s.missing.any() {
+		st.Warnings = append(st.Warnings, errMissing.Error())
 	}
 	if setup := s.setup.Load(); setup != nil {
 		st.Warnings = append(st.Warnings, *setup...)

@@ -11,7 +11,7 @@ import (
 type Stats struct {
 	Changes uint64 // taken in from the feed, own ones included
 	Resets  uint64 // times that watchers were told to read everything again
-	Lost    uint64 // reads that showed an older record than this process had seen, and times that the feed ended before what it had followed
+	Lost    uint64 // reads that showed an older record than this process had seen, or none of a token that is listed, and times that the feed ended before what it had followed
 }
 
 type counters struct {

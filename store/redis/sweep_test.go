@@ -1,0 +1,96 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/patgate/patgate/internal/redistest"
+	"github.com/patgate/patgate/store"
+)
+
+// A server of a Cluster that comes back empty says of none of its tokens that it is unknown,
+// not even to a gateway that has heard of no change of them. That is told, and ends when the
+// tokens are taken off the list, or are there again.
+func TestServerOfClusterComesBackEmpty(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 0)
+	o := Options{Addresses: cluster.Addrs, Cluster: true, KeyPrefix: "emptied"}
+	maker := open(t, o)
+	lost := cluster.Masters[0] // one without the lists
+	if lost == cluster.Owner(t, int(lost.Do("cluster", "keyslot", maker.keys.head).(int64))) {
+		lost = cluster.Masters[1]
+	}
+	var gone, there []string
+	for i := range 100 {
+		id := fmt.Sprintf("%03d", i)
+		create(t, maker, newToken(id))
+		if cluster.Owner(t, int(lost.Do("cluster", "keyslot", maker.keys.token(digest(id))).(int64))) == lost {
+			gone = append(gone, id)
+		} else {
+			there = append(there, id)
+		}
+	}
+	values := map[string]any{}
+	for _, id := range gone {
+		values[id] = lost.Do("get", maker.keys.token(digest(id)))
+	}
+	maker.Close()
+
+	lost.Kill()
+	lost.Start()
+	var log logged
+	o.Logger = log.logger()
+	s := open(t, o)
+	redistest.Await(t, "all lost tokens to be known", func() error {
+		for _, id := range gone {
+			if _, err := s.Find(t.Context(), digest(id)); !errors.Is(err, errLost) {
+				return fmt.Errorf("token %s: %v, want %w", id, err, errLost)
+			}
+		}
+		return nil
+	})
+	for _, id := range there {
+		if _, err := s.Find(t.Context(), digest(id)); err != nil {
+			t.Errorf("token %s, of another server: %v", id, err)
+		}
+	}
+	if _, err := s.Find(t.Context(), digest("x")); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a token that was never made: %v, want %v", err, store.ErrNotFound)
+	}
+	if _, err := findAsync(s, digest(gone[0])); !errors.Is(err, errLost) {
+		t.Errorf("FindAsync: %v, want %v", err, errLost)
+	}
+	if err := s.Reach(t.Context()); err == nil {
+		t.Error("Reach finds nothing")
+	}
+	if st, err := s.Status(t.Context()); err != nil || !strings.Contains(fmt.Sprint(st.Warnings), "REDIS HAS LOST TOKENS") {
+		t.Errorf("the status warns of %q, %v, want that tokens are lost", st.Warnings, err)
+	}
+	if !strings.Contains(log.String(), "REDIS HAS LOST TOKENS") {
+		t.Errorf("it isn't logged: %s", log.String())
+	}
+
+	lost.Do("set", s.keys.token(digest(gone[0])), values[gone[0]])
+	if _, err := s.Find(t.Context(), digest(gone[0])); err != nil {
+		t.Errorf("a token that is there again: %v", err)
+	}
+	if _, err := s.Check(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	redistest.Await(t, "those that aren't listed any more to be unknown", func() error {
+		for _, id := range gone[1:] {
+			if _, err := s.Find(t.Context(), digest(id)); !errors.Is(err, store.ErrNotFound) {
+				return fmt.Errorf("token %s: %v, want %w", id, err, store.ErrNotFound)
+			}
+		}
+		return nil
+	})
+	for _, id := range gone[1:] {
+		create(t, s, newToken(id))
+	}
+	if _, err := s.Find(t.Context(), digest(gone[1])); err != nil {
+		t.Errorf("a token that was imported again: %v", err)
+	}
+}
