@@ -111,12 +111,8 @@ func (s *shard) forget(d *token.Digest) {
 func (s *shard) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held.lru.Purge()
-	s.unknown.Purge()
-	for _, f := range s.flights {
-		s.stats.Outdated++
-		s.end(f, result{outdated: true})
-	}
+	s.stats.Outdated += uint64(len(s.flights))
+	s.clear(result{outdated: true})
 }
 
 // end takes f off the shard and lets those go who wait for it. Whoever takes a
@@ -148,9 +144,14 @@ func (s *shard) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	s.clear(result{err: errClosed})
+}
+
+// clear drops everything, and ends the reads that are under way. The shard is locked.
+func (s *shard) clear(r result) {
 	s.held.lru.Purge()
 	s.unknown.Purge()
 	for _, f := range s.flights {
-		s.end(f, result{err: errClosed})
+		s.end(f, r)
 	}
 }
