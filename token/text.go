@@ -25,10 +25,11 @@ func ValidText(what, s string, limit int) error {
 	return nil
 }
 
-// hasControl reports whether a text has a character that controls what shows it: if only
-// where lines and words end, or the direction in which text is written. Joiners and
-// variation selectors are none, for scripts and emoji need them, and neither are the tags
-// behind a black flag that make it that of a region (Unicode Technical Standard #51).
+// hasControl reports whether a text without control characters has another one that controls
+// what shows it: if only where lines and words end, or the direction in which text is
+// written. Joiners and variation selectors are none, for scripts and emoji need them, and
+// neither are the tags behind a black flag that make it that of a region (Unicode Technical
+// Standard #51).
 func hasControl(s string) bool {
 	inFlag := false
 	for _, r := range s {
@@ -43,7 +44,7 @@ func hasControl(s string) bool {
 
 func controls(r rune) bool {
 	const softHyphen = '\u00ad'
-	return unicode.IsControl(r) || r == softHyphen || r > unicode.MaxLatin1 && unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	return r == softHyphen || r > unicode.MaxLatin1 && unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 // visible reports whether there is a character in s that people see: neither a space nor
