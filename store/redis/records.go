@@ -133,12 +133,11 @@ func (s *Store) whereAre(ctx context.Context, ids ...string) ([]*token.Digest, e
 // are many.
 const step = 500
 
-// readAll returns what the keys of digests hold when no change is under way: one
-// reads those on which one is.
-func (s *Store) readAll(ctx context.Context, digests []token.Digest, one func(context.Context, token.Digest) (record, error)) (map[token.Digest]record, error) {
+// settleAll is settle for many.
+func (s *Store) settleAll(ctx context.Context, digests []token.Digest) (map[token.Digest]record, error) {
 	all := make(map[token.Digest]record, len(digests))
 	for len(digests) > 0 {
-		some, n, err := s.readFirst(ctx, digests, one)
+		some, n, err := s.readFirst(ctx, digests, s.settle)
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +147,8 @@ func (s *Store) readAll(ctx context.Context, digests []token.Digest, one func(co
 	return all, nil
 }
 
-// readFirst is readAll of as many of the first as firstValues reads.
+// readFirst returns what the keys of digests hold, of as many of the first as firstValues
+// reads: one reads those on which a change is under way.
 func (s *Store) readFirst(ctx context.Context, digests []token.Digest, one func(context.Context, token.Digest) (record, error)) (some map[token.Digest]record, n int, err error) {
 	values, err := s.firstValues(ctx, digests)
 	if err != nil {

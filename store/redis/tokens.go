@@ -30,7 +30,7 @@ func (s *Store) creation(ctx context.Context, tokens []*token.Token) (*change, e
 	if err != nil {
 		return nil, err
 	}
-	there, err := s.readAll(ctx, digests, s.settle)
+	there, err := s.settleAll(ctx, digests)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (s *Store) replacement(ctx context.Context, before record, after *token.Tok
 			all = append(all, d)
 		}
 	}
-	there, err := s.readAll(ctx, all, s.settle)
+	there, err := s.settleAll(ctx, all)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 		seen[id] = true
 		digests = append(digests, *where[i])
 	}
-	there, err := s.readAll(ctx, digests, s.settle)
+	there, err := s.settleAll(ctx, digests)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +199,7 @@ func (s *Store) deletion(ctx context.Context, ids []string) (*change, error) {
 			retired = append(retired, d.Digest)
 		}
 	}
-	pointers, err := s.readAll(ctx, retired, s.settle)
+	pointers, err := s.settleAll(ctx, retired)
 	if err != nil {
 		return nil, err
 	}
