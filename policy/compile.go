@@ -45,7 +45,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 		return nil, errors.Join(errs...)
 	}
 	fail(p.setFallback(c.Default))
-	fail(p.add(&GroupConfig{Settings: c.Settings, Routes: c.Routes, Groups: c.Groups, OpenAPI: c.OpenAPI}, p.site, ""))
+	fail(p.add(&GroupConfig{Routes: c.Routes, Groups: c.Groups, OpenAPI: c.OpenAPI}, p.site, ""))
 	fail(At(c.At, p.checkParameters(&c.Settings, p.routes)))
 	fail(p.tree.conflicts())
 	fail(p.checkLetThrough())
