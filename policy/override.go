@@ -30,7 +30,7 @@ func overrides(query, method string) (why string, rest bool) {
 		name = generous(name)
 		switch {
 		case odd.tooMany(name):
-			return "the query has too many names that aren't ASCII", rest
+			return tooManyOddNames, rest
 		case namesOverride(name) && !equalFold(unescapeQuery(value), method):
 			return "the query has another method in it", rest
 		case namesPath(name):
@@ -172,6 +172,8 @@ func namesOverride(name string) bool {
 // maxOddName is how many bytes of a name that isn't ASCII are looked at. What stands
 // behind them is no more than what servers cut off.
 const maxOddName = 256
+
+const tooManyOddNames = "the query has too many names that aren't ASCII"
 
 // oddNames counts the bytes of names that aren't ASCII.
 type oddNames int

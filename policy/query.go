@@ -36,7 +36,7 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 		c := raw[i]
 		if !inValue && (c >= utf8.RuneSelf || c == '%' && i+1 < len(raw) && raw[i+1] >= '8') {
 			if odd++; odd > maxOddKeys {
-				return "the query has too many names that aren't ASCII"
+				return tooManyOddNames
 			}
 		}
 		switch {

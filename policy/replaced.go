@@ -30,7 +30,7 @@ func (m *Match) otherValues(key, value string) (all []string, why string) {
 		}
 		name = generous(name)
 		if odd.tooMany(name) {
-			return nil, "the query has too many names that aren't ASCII"
+			return nil, tooManyOddNames
 		}
 		if hasDot(name) || !sameKey(name, key) {
 			continue

@@ -152,7 +152,7 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 			value += "/" // a name of its own to some servers
 		}
 		if !lenient && m.path.oddlyEscaped && cutsNumber(m.path.rawAt(s)) {
-			return "", "can be read in two ways: it begins with a number and has a letter or digit encoded, which some servers don't decode"
+			return "", numberIsCut
 		}
 		if !lenient {
 			if why = m.otherValue(s.name, value); why != "" {
@@ -164,7 +164,7 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 			return "", "can be read in two ways: " + why
 		}
 		if m.cutsValue(s.name) {
-			return "", "can be read in two ways: it begins with a number and has a letter or digit encoded, which some servers don't decode"
+			return "", numberIsCut
 		}
 	case fromHeader:
 		switch values := m.header[s.name]; {
@@ -192,6 +192,8 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 	}
 	return value, ""
 }
+
+const numberIsCut = "can be read in two ways: it begins with a number and has a letter or digit encoded, which some servers don't decode"
 
 // isTrimmed reports whether some server trims r from the ends of a value (Laravel).
 func isTrimmed(r rune) bool {
