@@ -7,24 +7,16 @@ import (
 	"github.com/patgate/patgate/internal/rest"
 )
 
-// listEvents lists the audit trail, newest first; with after, what came after an
-// event, oldest first. With wait it then answers when there is something to
-// list, or when the time is over.
+// listEvents lists the audit trail. With after and wait it answers when there is
+// something to list, or when the time is over.
 func listEvents(c *adminCall) (any, error) {
-	q, err := rest.EventQuery(c.Params)
-	if err != nil {
-		return nil, err
-	}
 	if c.wait > 0 && c.Params.Get("after") == "" {
 		return nil, rest.Refuse(http.StatusBadRequest, "wait: goes with after, the event behind which to wait for others; 0 is before all")
 	}
 	for end := time.Now().Add(c.wait); ; {
-		events, next, err := c.Account.Events(c.R.Context(), q)
-		if err != nil {
-			return nil, err
-		}
-		if len(events) > 0 || q.After == "" || !time.Now().Before(end) {
-			return rest.NewEventPage(events, next), nil
+		page, err := c.Events()
+		if err != nil || len(page.Events) > 0 || !time.Now().Before(end) {
+			return page, err
 		}
 		select {
 		case <-c.R.Context().Done():

@@ -66,14 +66,4 @@ func (c *call) apiMe() (any, error) {
 
 func (c *call) apiScopes() (any, error) { return rest.NewScopes(c.Catalog), nil }
 
-func (c *call) apiEvents() (any, error) {
-	q, err := rest.EventQuery(c.Params)
-	if err != nil {
-		return nil, err
-	}
-	events, next, err := c.Account.Events(c.R.Context(), q)
-	if err != nil {
-		return nil, err
-	}
-	return rest.NewEventPage(events, next), nil
-}
+func (c *call) apiEvents() (any, error) { return c.Events() }

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"github.com/patgate/patgate/policy"
-	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
 
@@ -10,19 +9,6 @@ import (
 type TokenPage struct {
 	Tokens []token.View `json:"tokens"`
 	Next   string       `json:"next"` // the cursor of the next page; empty after the last
-}
-
-// EventPage is the answer to a list of events.
-type EventPage struct {
-	Events []registry.Event `json:"events"`
-	// Next is the cursor of the next page, empty after the last; for a list behind
-	// an event, what to give as after next time.
-	Next string `json:"next"`
-}
-
-// NewEventPage returns a page of events.
-func NewEventPage(events []registry.Event, next string) EventPage {
-	return EventPage{append([]registry.Event{}, events...), next}
 }
 
 // Scopes is the answer about a catalog.

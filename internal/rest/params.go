@@ -67,13 +67,3 @@ func listedOwner(params url.Values) (*string, error) {
 	}
 	return &owner, nil
 }
-
-// EventQuery reads which events are to be listed.
-func EventQuery(params url.Values) (registry.EventQuery, error) {
-	limit, cursor, err := Page(params)
-	if err != nil {
-		return registry.EventQuery{}, err
-	}
-	owner, err := listedOwner(params)
-	return registry.EventQuery{TokenID: params.Get("token"), Owner: owner, Before: cursor, After: params.Get("after"), Limit: limit}, err
-}

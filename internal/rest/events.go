@@ -1,0 +1,28 @@
+package rest
+
+import "github.com/patgate/patgate/registry"
+
+// EventPage is the answer to a list of events.
+type EventPage struct {
+	Events []registry.Event `json:"events"`
+	// Next is the cursor of the next page, empty after the last; for a list behind
+	// an event, what to give as after next time.
+	Next string `json:"next"`
+}
+
+// Events lists the audit trail, newest first; with after, what came after an event,
+// oldest first.
+func (c *Call) Events() (page EventPage, err error) {
+	limit, cursor, err := Page(c.Params)
+	if err != nil {
+		return page, err
+	}
+	owner, err := listedOwner(c.Params)
+	if err != nil {
+		return page, err
+	}
+	events, next, err := c.Account.Events(c.R.Context(), registry.EventQuery{
+		TokenID: c.Params.Get("token"), Owner: owner, Before: cursor, After: c.Params.Get("after"), Limit: limit,
+	})
+	return EventPage{append([]registry.Event{}, events...), next}, err
+}
