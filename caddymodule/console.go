@@ -177,7 +177,7 @@ func (l unknownLimit) Enter(ctx context.Context, from netip.Addr) (policy.Reason
 		return policy.Forward, 0 // what comes next says so
 	}
 	wait, err := tokens.limiter.Enter(ctx, from, time.Now())
-	return admitted(wait, err), cmp.Or(wait, storeRetry)
+	return admitted(wait, err), wait
 }
 
 func (l unknownLimit) Leave(from netip.Addr, unknown bool) {

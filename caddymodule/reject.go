@@ -32,9 +32,7 @@ func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match
 			hurry(w)
 		}
 	}
-	if o.retryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(int((o.retryAfter+time.Second-1)/time.Second)))
-	}
+	rest.RetryAfter(w, o.retryAfter)
 	if challenge := h.challenges.forReason(o, m.Places()); challenge != nil {
 		header["Www-Authenticate"] = challenge
 	}

@@ -60,7 +60,8 @@ type Options struct {
 // Limiter bounds how many unknown secrets an address may send.
 type Limiter interface {
 	// Enter asks whether a secret of the address may be looked up: policy.Forward
-	// means yes, and then Leave must be called. Otherwise the address has to wait.
+	// means yes, and then Leave must be called. Otherwise the address has to wait: for
+	// how long, where that is known.
 	// It may take as long as other lookups of the address do.
 	Enter(context.Context, netip.Addr) (policy.Reason, time.Duration)
 	// Leave says whether the secret was unknown.
@@ -213,7 +214,7 @@ func (c *Console) problemOf(r *http.Request, err error) *rest.Problem {
 // refuse answers with a problem, as JSON or as a page.
 func (c *Console) refuse(w http.ResponseWriter, r *http.Request, p *rest.Problem) {
 	if p.Status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "5")
+		rest.RetryAfter(w, 5*time.Second)
 	}
 	if wantsJSON(r.URL.Path) {
 		rest.AnswerProblem(w, p) // strings only: never fails

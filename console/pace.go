@@ -3,7 +3,6 @@ package console
 import (
 	"net/http"
 	"path"
-	"strconv"
 	"time"
 
 	"github.com/patgate/patgate/internal/rest"
@@ -38,6 +37,6 @@ func (c *call) change(account string) error {
 	if c.pace.Allow(account, c.now) {
 		return nil
 	}
-	c.W.Header().Set("Retry-After", strconv.Itoa(int(changeEvery.Seconds())))
+	rest.RetryAfter(c.W, changeEvery)
 	return rest.Refuse(http.StatusTooManyRequests, "so many changes have been made here that there is one a minute for now; revoking always works")
 }

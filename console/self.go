@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/patgate/patgate/internal/rest"
 	"github.com/patgate/patgate/policy"
@@ -96,7 +94,7 @@ func (c *call) enter() error {
 	if reason == policy.Forward {
 		return nil
 	}
-	c.W.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	rest.RetryAfter(c.W, wait)
 	return problemFor(reason, reason.Detail())
 }
 
@@ -166,7 +164,6 @@ func (c *call) leaked() error {
 		return wrong
 	}
 	if !c.reports.AllowN(c.Now(), len(report)) {
-		c.W.Header().Set("Retry-After", "1")
 		return rest.Refuse(http.StatusServiceUnavailable, "more secrets are being reported than can be looked up: try again in a moment")
 	}
 	r, err := c.Registry()

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
@@ -77,6 +79,14 @@ func NotAllowed(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) *Pro
 	allowed := strings.Join(methods, ", ")
 	w.Header().Set("Allow", allowed)
 	return Refuse(http.StatusMethodNotAllowed, "%s is not possible here, but %s", r.Method, allowed)
+}
+
+// RetryAfter says after how long a request that can't be granted now may be sent again,
+// in whole seconds; 0: that isn't known.
+func RetryAfter(w http.ResponseWriter, wait time.Duration) {
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	}
 }
 
 // AnswerProblem answers a request that can't be granted.
