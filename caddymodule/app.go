@@ -230,17 +230,23 @@ func passwordIn(text string) string {
 
 // checkBounds refuses numbers and durations that can't be meant.
 func (a *App) checkBounds() error {
-	for name, n := range map[string]int{"size": a.Cache.Size, "negative_size": a.Cache.NegativeSize} {
-		if n <= 0 || n > maxNumber {
-			return fmt.Errorf("cache %s: want a number from 1 to %d, got %d", name, maxNumber, n)
+	for _, of := range []struct {
+		name string
+		n    int
+	}{{"size", a.Cache.Size}, {"negative_size", a.Cache.NegativeSize}} {
+		if of.n <= 0 || of.n > maxNumber {
+			return fmt.Errorf("cache %s: want a number from 1 to %d, got %d", of.name, maxNumber, of.n)
 		}
 	}
-	for name, d := range map[string]time.Duration{
-		"cache ttl": time.Duration(a.Cache.TTL), "cache negative_ttl": time.Duration(a.Cache.NegativeTTL), "cache max_stale": time.Duration(a.Cache.MaxStale),
-		"unknown_token_limit window": a.UnknownTokenLimit.window(), "events keep": a.Events.age(),
+	for _, of := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"cache ttl", time.Duration(a.Cache.TTL)}, {"cache negative_ttl", time.Duration(a.Cache.NegativeTTL)}, {"cache max_stale", time.Duration(a.Cache.MaxStale)},
+		{"unknown_token_limit window", a.UnknownTokenLimit.window()}, {"events keep", a.Events.age()},
 	} {
-		if d < minDuration {
-			return fmt.Errorf("%s %q: %s", name, d, wantDuration)
+		if of.d < minDuration {
+			return fmt.Errorf("%s %q: %s", of.name, of.d, wantDuration)
 		}
 	}
 	if a.UnknownTokenLimit.Tokens < 0 || a.Events.Max < 0 {

@@ -66,6 +66,8 @@ func TestJSONMistakes(t *testing.T) {
 		{`{"cache": {"size": -1}}`, `{}`, "cache size: want a number from 1 to 100000000, got -1"},
 		{`{"cache": {"negative_size": 100000001}}`, `{}`, "cache negative_size: want a number from 1 to 100000000, got 100000001"},
 		{`{"cache": {"size": 0}}`, `{}`, "cache size: want a number from 1 to 100000000, got 0"},
+		{`{"cache": {"size": 0, "negative_size": 0}}`, `{}`, "cache size: want a number from 1 to 100000000, got 0"},
+		{`{"cache": {"max_stale": 1, "negative_ttl": 1, "ttl": 1}, "events": {"keep": 1}}`, `{}`, "cache ttl \"1ns\": want a duration of at least 1ms, such as 60s"}, // the first, always
 		{`{"cache": {"ttl": "-1s"}}`, `{}`, `cache ttl "-1s": want a duration of at least 1ms, such as 60s`},
 		{`{"cache": {"max_stale": 0}}`, `{}`, `cache max_stale "0s": want a duration of at least 1ms, such as 60s`},
 		{`{"cache": {"negative_ttl": "0s"}}`, `{}`, `cache negative_ttl "0s": want a duration of at least 1ms, such as 60s`},

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -128,7 +129,9 @@ func (c *RedisConfig) source() (source, error) {
 		plain.TLS = new(*c.TLS)
 	}
 	replacer := caddy.NewReplacer()
-	for name, text := range plain.texts() {
+	texts := plain.texts()
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		text := texts[name]
 		if *text == "" {
 			continue
 		}
