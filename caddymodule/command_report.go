@@ -71,13 +71,13 @@ func printReport(w io.Writer, r reportAnswer, command string) {
 			fmt.Fprintf(w, "  %s token grant %s --add %s\n", command, m.token, shellQuoted(string(grant)))
 		}
 	}
-	if tokens := spreadTokens(r.Findings); len(tokens) > 0 {
+	if tokens := distinct(r.Findings, func(f finding) (string, bool) { return f.Token, f.ManySpaces }); len(tokens) > 0 {
 		fmt.Fprint(w, "\nWith these grants, these tokens would be for several spaces, and no longer for routes in the token's own space (space token): give another token the other spaces\n\n")
 		for _, id := range tokens {
 			fmt.Fprintf(w, "  %s token show %s\n", command, id)
 		}
 	}
-	if owners := forbiddingOwners(r.Findings); len(owners) > 0 {
+	if owners := distinct(r.Findings, func(f finding) (string, bool) { return f.Owner, f.OwnerForbids }); len(owners) > 0 {
 		fmt.Fprint(w, "\nThe records of these owners don't allow some of these, whatever their tokens hold\n\n")
 		for _, id := range owners {
 			fmt.Fprintf(w, "  %s owner show %s\n", command, shellQuoted(id))
@@ -85,21 +85,11 @@ func printReport(w io.Writer, r reportAnswer, command string) {
 	}
 }
 
-// spreadTokens returns the tokens that the grants proposed would make ones for several spaces.
-func spreadTokens(findings []finding) (ids []string) {
+// distinct returns the ids that the findings have, each once. id says whether a finding counts.
+func distinct(findings []finding, id func(finding) (string, bool)) (ids []string) {
 	for _, f := range findings {
-		if f.ManySpaces && !slices.Contains(ids, f.Token) {
-			ids = append(ids, f.Token)
-		}
-	}
-	return ids
-}
-
-// forbiddingOwners returns the owners whose records don't allow what was found.
-func forbiddingOwners(findings []finding) (ids []string) {
-	for _, f := range findings {
-		if f.OwnerForbids && !slices.Contains(ids, f.Owner) {
-			ids = append(ids, f.Owner)
+		if one, counts := id(f); counts && !slices.Contains(ids, one) {
+			ids = append(ids, one)
 		}
 	}
 	return ids
