@@ -133,7 +133,7 @@ func checkIdentityHeader(name string) error {
 	if !policy.PlainHeaderName(name) {
 		return fmt.Errorf("identity_headers: %q: want letters, digits and hyphens: other names are taken for these by some servers", name)
 	}
-	if slices.Contains(notIdentity, http.CanonicalHeaderKey(name)) || http.CanonicalHeaderKey(name) == decisionHeader {
+	if slices.Contains(notIdentity, http.CanonicalHeaderKey(name)) {
 		return fmt.Errorf("identity_headers: %s has a meaning of its own", name)
 	}
 	return nil
@@ -143,6 +143,7 @@ func checkIdentityHeader(name string) error {
 var notIdentity = []string{
 	"Host", "Authorization", "Cookie", "Connection", "Content-Length", "Transfer-Encoding",
 	"Upgrade", "Trailer", "Te", "Keep-Alive", "Proxy-Authorization", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+	decisionHeader,
 }
 
 // identify tells the upstream who is asking. Values that can't stand in a header
