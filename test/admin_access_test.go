@@ -32,13 +32,7 @@ func TestAdminAccess(t *testing.T) {
 	if err := os.WriteFile(g.file, bytes.Replace(text, []byte("unix/{$ADMIN}"), []byte("127.0.0.1:"+port), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.run(t); err != nil {
-		t.Fatalf("starting: %v\n%s", err, g.log)
-	}
-	t.Cleanup(func() {
-		g.stop()
-		g.checkOutput(t)
-	})
+	g.serve(t)
 	site := g.addr
 	for _, row := range []struct {
 		name   string

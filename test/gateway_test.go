@@ -74,11 +74,18 @@ type gateway struct {
 	answers bytes.Buffer // all that clients were answered
 }
 
-// start starts a gateway, waits until it serves and ends it with the test. At
-// the end nothing that came out of it may have a secret in it.
+// start prepares a gateway and has it serve.
 func start(t *testing.T, s setup) *gateway {
 	t.Helper()
 	g := prepare(t, s)
+	g.serve(t)
+	return g
+}
+
+// serve starts a gateway, waits until it serves and ends it with the test. At the end
+// nothing that came out of it may have a secret in it.
+func (g *gateway) serve(t *testing.T) {
+	t.Helper()
 	if err := g.run(t); err != nil {
 		t.Fatalf("starting: %v\n%s", err, g.log)
 	}
@@ -86,7 +93,6 @@ func start(t *testing.T, s setup) *gateway {
 		g.stop()
 		g.checkOutput(t)
 	})
-	return g
 }
 
 // prepare writes the Caddyfile and the store's file.

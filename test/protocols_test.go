@@ -49,13 +49,7 @@ func startSecure(t *testing.T, s setup, site string) *secure {
 			t.Fatal(err)
 		}
 	}
-	if err := g.run(t); err != nil {
-		t.Fatalf("starting: %v\n%s", err, g.log)
-	}
-	t.Cleanup(func() {
-		g.stop()
-		g.checkOutput(t)
-	})
+	g.serve(t)
 	return &secure{g, "127.0.0.1:" + port}
 }
 

@@ -265,13 +265,7 @@ func TestReloadOtherStoreUnderLoad(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(g.dir, "other.db"), tokens, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.run(t); err != nil {
-		t.Fatalf("starting: %v\n%s", err, g.log)
-	}
-	t.Cleanup(func() {
-		g.stop()
-		g.checkOutput(t)
-	})
+	g.serve(t)
 
 	var answered atomic.Int64
 	var load sync.WaitGroup

@@ -110,13 +110,7 @@ func startMasked(t *testing.T, s setup) *gateway {
 	t.Helper()
 	g := prepare(t, s)
 	g.maskedLogs(t)
-	if err := g.run(t); err != nil {
-		t.Fatalf("starting: %v\n%s", err, g.log)
-	}
-	t.Cleanup(func() {
-		g.stop()
-		g.checkOutput(t)
-	})
+	g.serve(t)
 	return g
 }
 

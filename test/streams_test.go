@@ -649,13 +649,7 @@ func startWithRedis(t *testing.T, s setup, server *redistest.Server) *gateway {
 	if err := os.WriteFile(g.file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.run(t); err != nil {
-		t.Fatalf("starting: %v\n%s", err, g.log)
-	}
-	t.Cleanup(func() {
-		g.stop()
-		g.checkOutput(t)
-	})
+	g.serve(t)
 	return g
 }
 
