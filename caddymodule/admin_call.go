@@ -175,6 +175,7 @@ func (c *adminCall) stream(contentType, what string, write func(context.Context,
 	err := write(c.R.Context(), out)
 	if err != nil && out.n.Load() > 0 {
 		c.app.logger.Error(what+" broke off", zap.Error(err))
+		_ = http.NewResponseController(c.W).Flush() // what there is has arrived then
 		panic(http.ErrAbortHandler)
 	}
 	return err

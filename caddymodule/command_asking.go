@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -105,7 +106,11 @@ func (m *madeSecret) UnmarshalJSON(text []byte) error {
 }
 
 func copyAnswer(w io.Writer, body io.Reader) error {
-	if _, err := io.Copy(w, body); err != nil {
+	_, err := io.Copy(w, body)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the server broke the answer off, and its log says why: %w", err)
+	case err != nil:
 		return fmt.Errorf("passing the answer on: %w", err)
 	}
 	return nil

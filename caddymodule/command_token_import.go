@@ -106,7 +106,8 @@ func tokenExportCommand() *cobra.Command {
 		Short: "Print all tokens with their digests, for an import",
 		Long: `Prints all tokens, one JSON object a line, as "token import" reads them. It
 contains digests, not secrets; it is nevertheless nothing to leave lying around.
-Records of owners are not in it.`,
+Records of owners are not in it. If the store has lost tokens that it lists, the
+others are printed, the log says so, and the command fails.`,
 		Example: `  patgate token export > tokens.jsonl
   patgate token export | jq -r 'select(.owner == "alice") | .id'`,
 		Args: wantArgs(),

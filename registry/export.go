@@ -2,8 +2,10 @@ package registry
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -26,12 +28,13 @@ type exportRetired struct {
 
 // Export writes all tokens to w as Import reads them, one JSON object a line,
 // newest first, with digests and without owners' records. It holds one page of
-// them in memory at a time. Tokens made meanwhile may be missing.
+// them in memory at a time. Tokens made meanwhile may be missing. If the store has lost some
+// that it lists, Export returns an error behind the others.
 func (r *Registry) Export(ctx context.Context, w io.Writer) error {
 	buf := bufio.NewWriter(w)
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
-	err := r.pages(ctx, store.Query{}, func(page []*token.Token) error {
+	err := r.all(ctx, store.Query{}, func(page []*token.Token) error {
 		for _, t := range page {
 			line := exportLine{View: r.View(t), Digest: r.rules.Hasher.Format(t.Digest)}
 			for _, old := range t.Retired {
@@ -43,8 +46,8 @@ func (r *Registry) Export(ctx context.Context, w io.Writer) error {
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errRecordsLost) {
 		return err
 	}
-	return buf.Flush()
+	return cmp.Or(buf.Flush(), err)
 }

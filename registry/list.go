@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -118,6 +119,26 @@ func (r *Registry) pages(ctx context.Context, q store.Query, f func([]*token.Tok
 		q.Cursor = next
 	}
 }
+
+// all is pages of tokens of which none may be passed over: if the store has lost some that it
+// lists, it returns an error behind the others.
+func (r *Registry) all(ctx context.Context, q store.Query, f func([]*token.Token) error) error {
+	lost, first := 0, ""
+	q.Lost = func(id string) {
+		lost++
+		first = cmp.Or(first, id)
+	}
+	if err := r.pages(ctx, q, f); err != nil {
+		return err
+	}
+	if lost > 0 {
+		return fmt.Errorf("%w: %d, of which %s is one; the others were dealt with (see patgate store check)", errRecordsLost, lost, first)
+	}
+	return nil
+}
+
+// errRecordsLost is why all tokens can't be listed.
+var errRecordsLost = errors.New("the store has lost the records of tokens that it lists")
 
 var errCursor = invalid("cursor: want what the page before gave as next, with the same sort")
 

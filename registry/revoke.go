@@ -189,10 +189,10 @@ func (r *Registry) delete(ctx context.Context, by Actor, tokens []*token.Token) 
 	return ids, nil
 }
 
-// eachOf calls f with the owner's tokens, page by page.
+// eachOf calls f with all of the owner's tokens, page by page.
 func (r *Registry) eachOf(ctx context.Context, owner string, f func([]*token.Token) error) error {
 	if owner == "" {
 		return invalid("owner: say whose tokens")
 	}
-	return r.pages(ctx, store.Query{Owner: &owner}, f)
+	return r.all(ctx, store.Query{Owner: &owner}, f)
 }

@@ -24,6 +24,10 @@ type Query struct {
 	// zero: any.
 	UnusedSince time.Time
 
+	// Lost, if not nil, is called with the id of each token that the store lists and whose
+	// record it has lost: tokens that are passed over, whatever else the Query asks for.
+	Lost func(id string)
+
 	Now    time.Time // the time at which Status and ExpiresBy are judged
 	Cursor string    // what the page before returned; "": from the start
 	Limit  int       // at most so many, and fewer that are long: see Full; 0: no limit

@@ -33,7 +33,7 @@ func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
 func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
 	before, size := q.Cursor, 0
 	for {
-		page, last, err := s.tokensPage(ctx, q.Owner, before)
+		page, last, err := s.tokensPage(ctx, q.Owner, before, q.Lost)
 		if err != nil {
 			return nil, "", s.reading("a list of tokens", err)
 		}
@@ -54,8 +54,9 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 }
 
 // tokensPage reads the next tokens, of all or of an owner, whose ids are before an
-// id; "" for the first. last is the id of the last one, "" when there are no more.
-func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (all []*token.Token, last string, err error) {
+// id; "" for the first. last is the id of the last one, "" when there are no more. lost is
+// called as Query.Lost says.
+func (s *Store) tokensPage(ctx context.Context, owner *string, before string, lost func(id string)) (all []*token.Token, last string, err error) {
 	ids, where, err := s.idsPage(ctx, owner, before, step)
 	if err != nil {
 		return nil, "", err
@@ -84,7 +85,12 @@ func (s *Store) tokensPage(ctx context.Context, owner *string, before string) (a
 		}
 		if !r.live() || r.token.ID != id { // changed between the reads
 			r, err = s.byID(ctx, id, s.look)
-			if err != nil && !errors.Is(err, errIndex) { // of which a list must not fail: Check mends it
+			switch {
+			case errors.Is(err, errIndex): // of which a list must not fail: Check mends it
+				if lost != nil {
+					lost(id)
+				}
+			case err != nil:
 				return nil, "", err
 			}
 		}
