@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -127,6 +128,9 @@ func (c *client) do(ctx context.Context, method, path, contentType string, body 
 		resp.Body.Close()
 	}
 	resp, err := c.roundTrip(r)
+	for again := 0; again < 2 && method == http.MethodGet && cutOff(err); again++ {
+		resp, err = c.roundTrip(r)
+	}
 	if err != nil {
 		return nil, c.unheard(err)
 	}
@@ -157,6 +161,13 @@ func (c *client) roundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	return c.roundTrip(r)
+}
+
+// cutOff reports whether a connection ended before an answer began, as it may where the
+// server has just opened its admin endpoint anew for another configuration. Whether what
+// was asked for is done then isn't known: only what reads is asked again.
+func cutOff(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // mediaType returns what kind of answer it is.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"syscall"
@@ -92,6 +94,42 @@ func TestUnheard(t *testing.T) {
 		err := c.unheard(test.err)
 		if want := fmt.Sprintf(test.want, cause); err.Error() != want || mayPass(err) != test.passes {
 			t.Errorf("%v: %q, may pass: %v; want %q, %v", test.err, err, mayPass(err), want, test.passes)
+		}
+	}
+}
+
+// TestReadsAskedAgain checks that what reads is asked again where the connection ends before
+// the answer begins, and that what changes something isn't: it may be done.
+func TestReadsAskedAgain(t *testing.T) {
+	for _, test := range []struct {
+		args  string
+		cuts  int
+		asked int
+		done  bool
+	}{
+		{"token list", 0, 1, true},
+		{"token list", 2, 3, true},
+		{"token list", 9, 3, false},
+		{"token revoke 01kbn4mxkpz8t2rwy3c5q7d9ef", 9, 1, false},
+	} {
+		asked := 0
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if asked++; asked > test.cuts {
+				io.WriteString(w, `{"tokens":[],"next":""}`)
+				return
+			}
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			conn.Close()
+		}))
+		server.Config.SetKeepAlivesEnabled(false) // net/http would itself ask again on another connection
+		_, _, err := told(t, "", append(strings.Fields(test.args), "--address", server.Listener.Addr().String())...)
+		server.Close()
+		if asked != test.asked || (err == nil) != test.done {
+			t.Errorf("%s, cut off %d times, is asked %d times and ends with %v, want %d times", test.args, test.cuts, asked, err, test.asked)
 		}
 	}
 }
