@@ -47,7 +47,7 @@ func adminRoutes() []adminRoute {
 		{"GET /patgate/status", "", showStatus},
 		{"POST /patgate/store/check", "", checkStore},
 		{"GET /patgate/store/backup", "", backUpStore},
-		{"GET /patgate/events", "token owner unowned limit cursor after wait", listEvents},
+		{"GET /patgate/events", "token owner unowned since limit cursor after wait", listEvents},
 		{"GET /patgate/report", "", showReport},
 		{"DELETE /patgate/report", "", clearReport},
 	}

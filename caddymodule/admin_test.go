@@ -323,6 +323,11 @@ func testAdminList(s *adminServer) {
 	if got := want[rest.EventPage](s, 200, "GET", "events?owner=&unowned=false", ""); len(got.Events) != len(allDone.Events) {
 		s.t.Errorf("with an empty owner, %d events are listed, want all %d", len(got.Events), len(allDone.Events))
 	}
+	for since, number := range map[string]int{"1h": len(allDone.Events), "2999-01-01": 0} {
+		if got := want[rest.EventPage](s, 200, "GET", "events?since="+since, ""); len(got.Events) != number {
+			s.t.Errorf("%d events are listed since %s, want %d of %d", len(got.Events), since, number, len(allDone.Events))
+		}
+	}
 	if got := want[rest.EventPage](s, 200, "GET", "events?unowned=true", ""); len(got.Events) == 0 || len(got.Events) >= len(allDone.Events) ||
 		slices.ContainsFunc(got.Events, func(e registry.Event) bool { return e.Owner != "" }) {
 		s.t.Errorf("events of tokens without an owner: %v", got.Events)
@@ -540,7 +545,10 @@ func testAdminRefusals(s *adminServer) {
 		{"GET", "events?after=1&cursor=1", ``, 400, "not both"},
 		{"GET", "events?wait=1s", ``, 400, "wait: goes with after"},
 		{"GET", "events?token=a/b", ``, 400, "id"},
-		{"GET", "events?since=1d", ``, 400, `"since"; there are token, owner`},
+		{"GET", "events?sinse=1d", ``, 400, `"sinse"; there are token, owner`},
+		{"GET", "events?since=yesterday", ``, 400, "since: want a duration such as 24h"},
+		{"GET", "events?since=-1h", ``, 400, "since: want a duration such as 24h"},
+		{"GET", "events?since=1h&after=1", ``, 400, "not both"},
 		{"PUT", "owners/alice", `{"max_tokens":-1}`, 400, "max_tokens"},
 		{"PUT", "owners/alice", `{"max_tokens":1.5}`, 400, "max_tokens: want a whole number"},
 		{"POST", "tokens/revoke?foo=1", `{"owner":"alice"}`, 400, `"foo"; there is wait`},

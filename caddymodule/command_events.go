@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,14 +23,15 @@ import (
 
 func eventsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "events [--follow] [--token ID] [--owner OWNER] [--limit N] [--cursor CURSOR]",
+		Use:   "events [--follow] [--token ID] [--owner OWNER] [--since WHEN] [--limit N] [--cursor CURSOR]",
 		Short: "Show what was done to tokens, when and by whom",
 		Long: `Lists the audit trail, newest first: all of it, or with --limit one page, and the
-cursor of the next. With --follow it prints the newest events, then every one as
-it comes, until interrupted, also when the server or its store can't be asked for a
+cursor of the next. With --follow it prints the newest events, or all with --since,
+then every one as it comes, until interrupted, also when the server or its store can't be asked for a
 while; with --json one object a line.`,
 		Example: `  patgate events --limit 20
   patgate events --token 01kbn4mxkpz8t2rwy3c5q7d9ef
+  patgate events --since 24h
   patgate events --follow --owner alice
   patgate events --json | jq -r '.events[] | select(.action == "retired_secret_used") | .token_id'`,
 		Args: wantArgs(),
@@ -38,10 +40,11 @@ while; with --json one object a line.`,
 	follow := flags.Bool("follow", false, "go on with what comes")
 	flags.String("token", "", "only what was done to the token with this `ID`")
 	flags.String("owner", "", "only what was done to this `OWNER` and the owner's tokens")
-	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` events, up to %d; with --follow, so many of the past (default there: 10)", registry.MaxLimit))
+	flags.Var(aSince.in(new(string)), "since", "only what was done since `WHEN`: a duration before now, or a time")
+	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` events, up to %d; with --follow, so many of the past (default there: 10, or all with --since)", registry.MaxLimit))
 	flags.String("cursor", "", "`CURSOR` that the page before ended with")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
-		query, err := pageQuery(cmd, *limit, "token", "owner", "cursor")
+		query, err := pageQuery(cmd, *limit, "token", "owner", "since", "cursor")
 		if err != nil {
 			return err
 		}
@@ -52,7 +55,7 @@ while; with --json one object a line.`,
 			if err := oneOf(cmd, "follow", "cursor"); err != nil {
 				return err
 			}
-			return followEvents(a, query, cmp.Or(*limit, 10))
+			return followEvents(a, query)
 		}
 		header := []string{"TIME", "WHO", "DID", "TO", "OWNER", "WHAT"}
 		return list(a, "events", query, header, func(e registry.Event) []string {
@@ -72,19 +75,15 @@ var followPause = time.Second
 // followEvents prints the newest events, oldest first, and then those that come. What
 // may pass doesn't end it: it is said once, and the server asked again for what came
 // after the last event.
-func followEvents(a *asking, query url.Values, limit int) error {
+func followEvents(a *asking, query url.Values) error {
 	out := bufio.NewWriter(a.out())
-	query.Set("limit", strconv.Itoa(limit))
-	page, err := a.events(query)
+	page, err := a.pastEvents(query)
 	if err != nil {
 		return err
 	}
+	query.Del("since")
 	query.Set("limit", strconv.Itoa(registry.MaxLimit))
 	query.Set("wait", "30s")
-	page.Next = "0"
-	if len(page.Events) > 0 {
-		page.Next = page.Events[0].ID
-	}
 	slices.Reverse(page.Events)
 	for {
 		for _, e := range page.Events {
@@ -103,6 +102,37 @@ func followEvents(a *asking, query url.Values, limit int) error {
 			return err
 		}
 	}
+}
+
+// pastEvents returns the events there are, newest first: ten, or as many as query says, or
+// all since its time. Next is the last there is, however old.
+func (a *asking) pastEvents(query url.Values) (past rest.EventPage, err error) {
+	query = maps.Clone(query)
+	since, limit := query.Get("since"), query.Get("limit")
+	query.Del("since")
+	query.Set("limit", cmp.Or(limit, "10"))
+	if past, err = a.events(query); err != nil {
+		return past, err
+	}
+	newest := past.Events
+	if since != "" {
+		query.Set("since", since)
+		query.Set("limit", cmp.Or(limit, strconv.Itoa(registry.MaxLimit)))
+		past.Events = nil
+		for more := true; more; more = limit == "" && past.Next != "" {
+			page, err := a.events(query)
+			if err != nil {
+				return past, err
+			}
+			past = rest.EventPage{Events: append(past.Events, page.Events...), Next: page.Next}
+			query.Set("cursor", page.Next)
+		}
+	}
+	past.Next = "0"
+	if all := slices.Concat(past.Events, newest); len(all) > 0 {
+		past.Next = all[0].ID
+	}
+	return past, nil
 }
 
 func (a *asking) events(query url.Values) (page rest.EventPage, err error) {

@@ -52,8 +52,8 @@ func TestFollowGoesOn(t *testing.T) {
 		{[]func(http.ResponseWriter){event("1"), problem(400)}, "- 1", "1", "it can't, 400"},
 		{[]func(http.ResponseWriter){event("1"), caddys, caddys}, "- 1 1", "1", "host not allowed"}, // asked again with an Origin
 		{
-			[]func(http.ResponseWriter){event("1"), problem(503), problem(503), cut, event("2"), cut, event("3"), brokenOff, event("4"), problem(400)},
-			"- 1 1 1 1 2 2 3 3 4", "1234", "it can't, 503; asking again|EOF; asking again|unexpected EOF; asking again|it can't, 400",
+			[]func(http.ResponseWriter){event("1"), problem(503), problem(503), cut, event("2"), cut, cut, cut, event("3"), brokenOff, event("4"), problem(400)},
+			"- 1 1 1 1 2 2 2 2 3 3 4", "1234", "it can't, 503; asking again|EOF; asking again|unexpected EOF; asking again|it can't, 400",
 		},
 	} {
 		var asked []string
@@ -86,6 +86,51 @@ func TestFollowGoesOn(t *testing.T) {
 		}
 		if printed != test.printed {
 			t.Errorf("it prints events %s, want %s", printed, test.printed)
+		}
+	}
+}
+
+// TestFollowSince checks that all events since a time are printed, however many pages they
+// are, and that what is followed begins behind the last there was, where there are none too.
+func TestFollowSince(t *testing.T) {
+	event := func(id string) string {
+		return `{"id":"` + id + `","time":"2026-11-22T10:00:00Z","action":"created","owner":"owner` + id + `"}`
+	}
+	for _, test := range []struct {
+		flags   string
+		since   map[string]string // the pages since the time, by their cursors
+		printed string
+		after   string
+	}{
+		{"", map[string]string{"": `[` + event("9") + `,` + event("8") + `],"next":"8"`, "8": `[` + event("7") + `],"next":""`}, "789", "9"},
+		{"--limit=2", map[string]string{"": `[` + event("9") + `,` + event("8") + `],"next":"8"`}, "89", "9"},
+		{"", map[string]string{"": `[],"next":""`}, "", "6"},
+	} {
+		after := ""
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			query := r.URL.Query()
+			switch {
+			case query.Has("after") && query.Has("since"):
+				rest.AnswerProblem(w, rest.Refuse(400, "not both"))
+			case query.Has("after"):
+				after = query.Get("after")
+				rest.AnswerProblem(w, rest.Refuse(400, "enough"))
+			case query.Has("since"):
+				io.WriteString(w, `{"events":`+test.since[query.Get("cursor")]+`}`)
+			default:
+				io.WriteString(w, `{"events":[`+event("6")+`],"next":""}`)
+			}
+		}))
+		args := append([]string{"events", "--follow", "--since", "24h", "--address", server.Listener.Addr().String()}, strings.Fields(test.flags)...)
+		out, _, err := told(t, "", args...)
+		server.Close()
+		printed := ""
+		for line := range strings.Lines(out) {
+			_, id, _ := strings.Cut(strings.TrimSpace(line), "of owner")
+			printed += id
+		}
+		if printed != test.printed || after != test.after || err == nil || !strings.Contains(err.Error(), "enough") {
+			t.Errorf("%s prints events %q and follows those after %q, %v; want %q and %q", test.flags, printed, after, err, test.printed, test.after)
 		}
 	}
 }

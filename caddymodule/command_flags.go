@@ -152,6 +152,10 @@ var (
 		return err
 	}}
 	aTime  = flagKind{"time", "a time such as 2027-01-31T12:00:00Z or 2027-01-31", registry.CheckTime}
+	aSince = flagKind{"when", "a duration such as 24h or 7d, or a time such as 2027-01-31T12:00:00Z or 2027-01-31", func(s string) error {
+		_, err := registry.ParseSince(s, time.Now())
+		return err
+	}}
 	aRange = flagKind{"range", "an address or a range such as 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32", registry.CheckRange}
 	aGrant = flagKind{"number", "the number of a grant, counted from 1", func(s string) error {
 		_, err := rest.GrantNumber(s)

@@ -14,7 +14,7 @@ func apiRoutes() []route {
 		{"GET /api/openapi.json", "", (*call).apiDocument},
 		{"GET /api/me", "", inJSON((*call).apiMe)},
 		{"GET /api/scopes", "", inJSON((*call).apiScopes)},
-		{"GET /api/events", "token owner unowned limit cursor after", inJSON((*call).apiEvents)},
+		{"GET /api/events", "token owner unowned since limit cursor after", inJSON((*call).apiEvents)},
 	}
 	for _, r := range rest.TokenRoutes {
 		routes = append(routes, route{r.Method + " /api" + r.Path, r.Params, inJSON(func(c *call) (any, error) { return r.Serve(&c.Call) })})

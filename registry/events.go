@@ -69,6 +69,9 @@ func (a *Account) Events(ctx context.Context, q EventQuery) (events []Event, nex
 	if q.Before != "" && q.After != "" {
 		return nil, "", invalid("events: give a cursor to go back, or after to go forward, not both")
 	}
+	if q.After != "" && !q.Since.IsZero() {
+		return nil, "", invalid("events: give after, an event, or since, a time, not both")
+	}
 	for what, id := range map[string]string{"cursor": q.Before, "after": q.After} {
 		if id == "" {
 			continue

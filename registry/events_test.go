@@ -127,6 +127,7 @@ func TestEvents(t *testing.T) {
 	}{
 		{"no such page", EventQuery{Limit: 1001}, "1 to 1000"},
 		{"both ways", EventQuery{Before: "1", After: "1"}, "not both"},
+		{"from an event and from a time", EventQuery{After: "1", Since: d.now}, "not both"},
 		{"no event's id", EventQuery{Before: "x"}, "cursor"},
 		{"a negative one", EventQuery{After: "-1"}, "after"},
 		{"a secret", EventQuery{TokenID: secret}, "a secret, not an id"},

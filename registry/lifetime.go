@@ -139,6 +139,20 @@ func CheckTime(s string) error {
 	return err
 }
 
+// ParseSince reads since when something is wanted: a time, or a duration such as 24h, which
+// ends now.
+func ParseSince(s string, now time.Time) (time.Time, error) {
+	d, err := parseDuration("since", s)
+	if err == nil && d > 0 {
+		return now.Add(-d), nil
+	}
+	at, err := parseTime("since", s)
+	if err != nil {
+		return time.Time{}, invalid("since: want a duration such as 24h or 7d, or a time such as 2027-01-31T12:00:00Z or 2027-01-31")
+	}
+	return at, nil
+}
+
 // FormatDuration writes a duration as Caddy reads it: 90d, 12h.
 func FormatDuration(d time.Duration) string {
 	var s string

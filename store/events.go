@@ -89,13 +89,22 @@ type EventQuery struct {
 	// After, if it isn't "", selects those newer than the event with this ID; "0"
 	// is older than all. They come oldest first. Not together with Before.
 	After string
+	// Since selects those of this time and later; zero: of any. Not together with After.
+	Since time.Time
 	Limit int // at most so many; 0: no limit
 }
 
 // Selects reports whether q selects e, apart from where it stands.
 func (q *EventQuery) Selects(e *Event) bool {
-	return (q.TokenID == "" || e.TokenID == q.TokenID) && (q.Owner == nil || e.Owner == *q.Owner)
+	return (q.TokenID == "" || e.TokenID == q.TokenID) && (q.Owner == nil || e.Owner == *q.Owner) && !e.Time.Before(q.Since)
 }
+
+// eventSkew is more than the clocks of gateways differ by: the times of their events are
+// in order but for that.
+const eventSkew = time.Hour
+
+// Ends reports whether q selects nothing that stands before e.
+func (q *EventQuery) Ends(e *Event) bool { return e.Time.Before(q.Since.Add(-eventSkew)) }
 
 // eventsKey is the key of a context's events.
 type eventsKey struct{}

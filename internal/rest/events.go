@@ -1,6 +1,10 @@
 package rest
 
-import "github.com/patgate/patgate/registry"
+import (
+	"time"
+
+	"github.com/patgate/patgate/registry"
+)
 
 // EventPage is the answer to a list of events.
 type EventPage struct {
@@ -21,8 +25,14 @@ func (c *Call) Events() (page EventPage, err error) {
 	if err != nil {
 		return page, err
 	}
+	var since time.Time
+	if s := c.Params.Get("since"); s != "" {
+		if since, err = registry.ParseSince(s, time.Now()); err != nil {
+			return page, err
+		}
+	}
 	events, next, err := c.Account.Events(c.R.Context(), registry.EventQuery{
-		TokenID: c.Params.Get("token"), Owner: owner, Before: cursor, After: c.Params.Get("after"), Limit: limit,
+		TokenID: c.Params.Get("token"), Owner: owner, Before: cursor, After: c.Params.Get("after"), Since: since, Limit: limit,
 	})
 	return EventPage{append([]registry.Event{}, events...), next}, err
 }

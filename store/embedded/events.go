@@ -130,6 +130,9 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (events []store.
 		if err != nil {
 			return false, err
 		}
+		if q.Ends(&e) {
+			return false, nil
+		}
 		if q.Selects(&e) {
 			if q.Limit > 0 && len(events) == q.Limit {
 				next = events[len(events)-1].ID

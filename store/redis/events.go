@@ -96,6 +96,9 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (events []store.
 			return nil, "", s.reading("events", err)
 		}
 		for _, e := range page {
+			if q.Ends(&e) {
+				return events, "", nil
+			}
 			if !q.Selects(&e) {
 				continue
 			}

@@ -209,6 +209,30 @@ func eventPages(s *suite) {
 	s.wantEvents("what came since, of alice", store.EventQuery{After: newest, Owner: &alice}, "")
 }
 
+// eventsSince records events hours apart, but for two that came from gateways whose clocks
+// differ, and lists those since a time.
+func eventsSince(s *suite) {
+	start := now.Truncate(time.Millisecond)
+	for i, minutes := range []int{0, 90, 240, 238, 300} {
+		e := newEvent(fmt.Sprint("a", i), "t", "alice")
+		e.Time = start.Add(time.Duration(minutes) * time.Minute)
+		if err := s.Record(s.ctx, e); err != nil {
+			s.Fatal(err)
+		}
+	}
+	alice := "alice"
+	for _, q := range []store.EventQuery{{}, {TokenID: "t"}, {Owner: &alice}} {
+		for minutes, want := range map[int]string{-1: "a4 a3 a2 a1 a0", 0: "a4 a3 a2 a1 a0", 1: "a4 a3 a2 a1", 239: "a4 a2", 240: "a4 a2", 301: ""} {
+			q.Since = start.Add(time.Duration(minutes) * time.Minute)
+			s.wantEvents(fmt.Sprintf("minute %d and later", minutes), q, want)
+		}
+	}
+	got := s.walk(store.EventQuery{Since: start.Add(time.Minute), Limit: 2}, func(q *store.EventQuery, next string) bool { q.Before = next; return next != "" })
+	if !slices.Equal(got, []string{"a4", "a3", "a2", "a1"}) {
+		s.Errorf("those since a time, two at a time: %q", got)
+	}
+}
+
 // walk returns the actions on all pages; on moves q to the next and reports
 // whether there is one.
 func (s *suite) walk(q store.EventQuery, on func(q *store.EventQuery, next string) bool) (got []string) {

@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"EventsWithChanges", eventsWithChanges},
 		{"EventsOfNoChange", eventsOfNoChange},
 		{"EventPages", eventPages},
+		{"EventsSince", eventsSince},
 		{"EventsConcurrently", eventsConcurrently},
 		{"EventsPruned", eventsPruned},
 		{"EventOfTheFuture", eventOfTheFuture},
