@@ -102,6 +102,8 @@ var (
 		"Times that changes may have been missed, and everything held was dropped.", nil, nil)
 	servingState = prometheus.NewDesc("caddy_patgate_health",
 		"How well this gateway can serve: 1 for the state it is in ("+strings.Join(healths, ", ")+"), 0 for the others.", []string{"status"}, nil)
+	storeWarnings = prometheus.NewDesc("caddy_patgate_store_warnings",
+		"How many warnings patgate status has about the store: of a setup that would lose tokens, of lost changes, of another pepper.", nil, nil)
 	maxStale = prometheus.NewDesc("caddy_patgate_max_stale_seconds",
 		"For how long held tokens serve while the store can't be asked.", nil, nil)
 	feedLost = prometheus.NewDesc("caddy_patgate_feed_lost_total",
@@ -110,7 +112,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{cacheLookups, cacheEntries, cacheEvictions, streamsOpen, feedHeard, feedLag, feedChanges, feedResets, feedLost, servingState, maxStale} {
+	for _, d := range []*prometheus.Desc{cacheLookups, cacheEntries, cacheEvictions, streamsOpen, feedHeard, feedLag, feedChanges, feedResets, feedLost, servingState, storeWarnings, maxStale} {
 		ch <- d
 	}
 }
@@ -133,9 +135,15 @@ func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
 	})
 	if used != nil {
 		collectHealth(ch, used)
+		warnings := 0
+		if used.pepperChanged() != nil {
+			warnings++
+		}
 		if s, shared := used.store.(*redis.Store); shared {
+			warnings += len(s.Warnings())
 			collectFeed(ch, s)
 		}
+		ch <- prometheus.MustNewConstMetric(storeWarnings, prometheus.GaugeValue, float64(warnings))
 	}
 	counter := func(tier, result string, n uint64) {
 		ch <- prometheus.MustNewConstMetric(cacheLookups, prometheus.CounterValue, float64(n), tier, result)

@@ -197,6 +197,9 @@ func TestOtherPepper(t *testing.T) {
 			g.call(t, "GET", "/patgate/status", "", &status)
 			return (status.Since != nil) == (pepper != "")
 		})
+		if got, want := g.metrics(t)["caddy_patgate_store_warnings"], strconv.Itoa(min(len(pepper), 1)); got != want {
+			t.Errorf("pepper %q: %s warnings are counted, want %s", pepper, got, want)
+		}
 	}
 	if n := strings.Count(g.log.String(), said); n != 2 {
 		t.Errorf("said %d times, want twice", n)

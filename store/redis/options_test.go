@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,8 @@ func TestWarningsOfWhatChanges(t *testing.T) {
 		t.Helper()
 		if st, err := s.Status(t.Context()); err != nil || strings.Count(fmt.Sprint(st.Warnings), server.Addr+": TOKENS MAY BE DROPPED") != times {
 			t.Errorf("the status says %q, %v, want it %d times", st.Warnings, err, times)
+		} else if !slices.Equal(s.Warnings(), st.Warnings) {
+			t.Errorf("the warnings are %q, and those of the status %q", s.Warnings(), st.Warnings)
 		}
 	}
 	said(0)

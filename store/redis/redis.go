@@ -256,18 +256,23 @@ func Open(opts Options) (*Store, error) {
 	return s, nil
 }
 
-// Status implements store.Store.
-func (s *Store) Status(ctx context.Context) (store.Status, error) {
-	st := store.Status{Kind: "redis", Location: strings.TrimPrefix(s.where, "redis ")}
+// Warnings returns those of the status. It asks no server.
+func (s *Store) Warnings() (all []string) {
 	if lost := s.lostAll.Load(); lost != nil {
-		st.Warnings = append(st.Warnings, *lost)
+		all = append(all, *lost)
 	}
 	if s.missing.any() {
 		st.Warnings = append(st.Warnings, errMissing.Error())
 	}
 	if setup := s.setup.Load(); setup != nil {
-		st.Warnings = append(st.Warnings, *setup...)
+		all = append(all, *setup...)
 	}
+	return all
+}
+
+// Status implements store.Store.
+func (s *Store) Status(ctx context.Context) (store.Status, error) {
+	st := store.Status{Kind: "redis", Location: strings.TrimPrefix(s.where, "redis "), Warnings: s.Warnings()}
 	if err := s.unheardFor(); err != nil {
 		st.Unheard = err.Error()
 	}
