@@ -95,7 +95,7 @@ func (s *Store) sweep() {
 		}
 		if s.missing.any() {
 			s.warnOfMissing()
-			if time.Since(hurried) > sweepAgain {
+			if !hurry && time.Since(hurried) > sweepAgain {
 				before, hurry, hurried = "", true, time.Now()
 			}
 		}
