@@ -31,6 +31,7 @@ type adminCall struct {
 // serve answers a request. It always returns nil: what it returned, Caddy would
 // answer in a form of its own.
 func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set(apiHeader, apiManagement)
 	c := new(adminCall)
 	c.Call = rest.Call{W: w, R: r, TokensAt: "/patgate/tokens/", Body: c.body, Problem: c.problemOf, Gateways: c.acknowledged, Status: http.StatusOK}
 	var answer any
@@ -105,6 +106,13 @@ func awaitStart(ctx context.Context) bool {
 const (
 	clientHeader = "Patgate-Client"
 	clientCLI    = "cli"
+)
+
+// apiHeader tells which program answers. A server that knows nothing of patgate answers
+// 200 to many a request: Caddy itself does, for a host that is no site's.
+const (
+	apiHeader     = "Patgate-Api"
+	apiManagement = "management"
 )
 
 // How long a client may take to send what is not an import, and what is left of any

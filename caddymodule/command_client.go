@@ -134,10 +134,13 @@ func (c *client) do(ctx context.Context, method, path, contentType string, body 
 	if err != nil {
 		return nil, c.unheard(err)
 	}
-	if resp.StatusCode < 300 {
+	if resp.StatusCode < 300 && resp.Header.Get(apiHeader) == apiManagement {
 		return resp, nil
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < 300 { // what was asked for is not done
+		return nil, fmt.Errorf("the answer of the server at %s isn't patgate's: is it the admin endpoint?", c.address)
+	}
 	return nil, c.refused(resp)
 }
 
@@ -263,9 +266,6 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
 		return fmt.Errorf("reading the answer of the server at %s: %w", c.address, err)
-	}
-	if a, ok := out.(interface{ Complete() bool }); ok && !a.Complete() {
-		return fmt.Errorf("the answer of the server at %s isn't patgate's: is it the admin endpoint?", c.address)
 	}
 	return nil
 }

@@ -29,6 +29,39 @@ func told(t *testing.T, stdin string, args ...string) (stdout, stderr string, er
 	return out.String(), said.String(), err
 }
 
+// standIn answers in place of the management API.
+func standIn(h http.Handler) *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(apiHeader, apiManagement)
+		h.ServeHTTP(w, r)
+	}))
+}
+
+// A server that isn't the admin endpoint has done nothing that a command asks for, whatever
+// it answers.
+func TestAnotherServer(t *testing.T) {
+	backup := t.TempDir() + "/backup"
+	for _, answer := range []string{"", "{}", "ok"} { // the first as Caddy for a host that is no site's
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answer) }))
+		address := server.Listener.Addr().String()
+		want := "the answer of the server at " + address + " isn't patgate's: is it the admin endpoint?\n"
+		for _, command := range []string{
+			"token create --name x --full", "token list", "token show x", "token update x --name y", "token grant x --remove-all",
+			"token revoke x", "token revoke --owner o", "token regenerate x", "token delete x", "token verify", "token import -", "token export",
+			"owner set o --disable", "owner list", "owner show o", "owner delete o",
+			"status", "report", "events", "store check", "store backup " + backup, "policy explain GET /x",
+		} {
+			for _, flags := range []string{" --address " + address, " --json --address " + address} {
+				out, stderr, err := told(t, "x", strings.Fields(command+flags)...)
+				if err == nil || out != "" || !strings.HasSuffix(stderr, want) {
+					t.Errorf("%s, answered %q: prints %q and %q and ends with %v, want %q", command+flags, answer, out, stderr, err, want)
+				}
+			}
+		}
+		server.Close()
+	}
+}
+
 // TestOrigin checks that commands reach an admin endpoint whichever origins it takes.
 func TestOrigin(t *testing.T) {
 	s := newAdminServer(t)

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +56,7 @@ func TestFollowGoesOn(t *testing.T) {
 		},
 	} {
 		var asked []string
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server := standIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			after := r.URL.Query().Get("after")
 			if after == "" {
 				after = "-"

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -22,7 +21,7 @@ func TestListColumns(t *testing.T) {
 		"/patgate/owners": `{"owners":[{"id":"o1",` + fmt.Sprintf(grants, long) + `}],"next":""}`,
 		"/patgate/events": `{"events":[{"id":"1","time":"2026-11-22T10:00:00Z","action":"updated","detail":"` + long + `"}],"next":""}`,
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answers[r.URL.Path]) }))
+	server := standIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answers[r.URL.Path]) }))
 	defer server.Close()
 	for _, test := range []struct {
 		command      string

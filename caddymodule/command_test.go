@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -354,7 +353,7 @@ func TestStoreCheckLeavesSomething(t *testing.T) {
 		{`[{"text":"a","mended":false,"mendable":false},{"text":"b","mended":false,"mendable":false}]`, "found: a\nfound: b\n2 problems, 0 mended\n", false, "2 problems left, which --repair can't mend"},
 	} {
 		answer := `{"problems":` + test.problems + "}\n"
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server := standIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, answer)
 		}))
 		for _, flags := range [][]string{{}, {"--json"}} {
@@ -377,7 +376,7 @@ func TestStoreCheckLeavesSomething(t *testing.T) {
 
 // An import whose file can't be read names the file.
 func TestUnreadableImport(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := standIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 	}))
 	defer server.Close()
@@ -391,7 +390,7 @@ func TestUnreadableImport(t *testing.T) {
 // An import that is interrupted says how far it came.
 func TestInterruptedImport(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := standIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			return
 		}
@@ -432,7 +431,7 @@ func TestInterruptedEnding(t *testing.T) {
 		{[]string{"token", "delete", "x"}, ""},
 	} {
 		ctx, interrupt := context.WithCancel(t.Context())
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server := standIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
 			interrupt()
 			<-r.Context().Done()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -240,7 +239,7 @@ func TestFindings(t *testing.T) {
 // token, whether or not that file is named.
 func TestExplainAsksWhereTheCaddyfileSays(t *testing.T) {
 	var asked []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := standIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r.URL.Path)
 		io.WriteString(w, `{"id":"abc","status":"active","grants":[]}`)
 	}))
@@ -263,7 +262,7 @@ func TestExplainAsksWhereTheCaddyfileSays(t *testing.T) {
 // server. Only the server knows its own, and the environment that it runs in.
 func TestExplainSaysWhosePolicy(t *testing.T) {
 	var asked []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := standIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r.URL.Path)
 		if r.URL.Path == "/patgate/explain" {
 			io.WriteString(w, `{"request":"GET /a","decision":"scope_missing","status":403}`)

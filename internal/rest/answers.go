@@ -34,23 +34,14 @@ type TokenSecret struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// Complete reports whether this was the answer of patgate, and not of another server.
-func (t *TokenSecret) Complete() bool { return t.Secret != "" }
-
 // Revocation is the answer to what revokes tokens.
 type Revocation struct {
 	Revoked  []string `json:"revoked"`
 	Gateways Gateways `json:"gateways"`
 }
 
-// Complete reports whether this was the answer of patgate, and not of another server.
-func (r *Revocation) Complete() bool { return r.Revoked != nil }
-
 // Deletion is the answer to what deletes tokens.
 type Deletion struct {
 	Deleted  []string `json:"deleted"`
 	Gateways Gateways `json:"gateways"`
 }
-
-// Complete reports whether this was the answer of patgate, and not of another server.
-func (d *Deletion) Complete() bool { return d.Deleted != nil }
