@@ -54,7 +54,7 @@ func newClient(address string, cmd *cobra.Command) (c *client, err error) {
 	c.http.Transport = &http.Transport{
 		ResponseHeaderTimeout: answerTime,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network.Network, network.JoinHostPort(0))
+			return (&net.Dialer{Timeout: dialTime}).DialContext(ctx, network.Network, network.JoinHostPort(0))
 		},
 	}
 	return c, nil
@@ -95,6 +95,10 @@ func configuredAddress(cmd *cobra.Command) (string, error) {
 // answerTime is how long a command waits for an answer to begin: longer than any
 // change takes that is made in one go.
 const answerTime = 10 * time.Minute
+
+// dialTime is how long a command waits for a connection: a machine that is down may not
+// say so, and the system gives up after minutes. It is shorter in tests.
+var dialTime = 10 * time.Second
 
 // apiPath returns the path of the management API with these segments.
 func apiPath(segments ...string) string {
