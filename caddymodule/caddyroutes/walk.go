@@ -293,7 +293,7 @@ func (w *walk) checkStripped(gate Gate, flows []flow) {
 	}
 	prefix := flows[0].stripped
 	if route := gate.Policy().RouteBelow(prefix); route != "" {
-		w.oddities.add(gate, warnStripped, prefix+" is cut off before this gate, as by handle_path, and the pattern of "+route+" begins with it: write the pattern without it, or use handle")
+		w.oddities.add(gate, warnStripped, prefix+" is cut off before this gate, as by handle_path, and the pattern of "+route+" begins with it: write the pattern without it (openapi: with base), or use handle")
 	}
 }
 
