@@ -56,6 +56,10 @@ http://proxied.example.com {
 }
 http://gated.example.com {
 	patgate {
+		default public
+	}
+	patgate {
+		identity_headers off
 		token_from header X-Api-Key
 		default any
 		mode report

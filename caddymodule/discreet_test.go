@@ -115,6 +115,21 @@ func TestDiscreetHost(t *testing.T) {
 	}
 }
 
+// The request may have been sent by HTTPS to a proxy, which has then asked by HTTP: an answer
+// must not have it sent in clear.
+func TestDiscreetBehindProxy(t *testing.T) {
+	r := httptest.NewRequest("GET", "http://api.test/x", nil)
+	d := &discreet{r, []string{"secret-token"}}
+	const there = "http://api.test/y?t=secret-token"
+	if got := d.away(there); got != there {
+		t.Errorf("by HTTP as it was: %s, want %s", got, there)
+	}
+	r.Header.Set("X-Forwarded-Proto", "HTTPS")
+	if got := d.away(there); got != "http://api.test/y" {
+		t.Errorf("by HTTP, where it was HTTPS: %s, want http://api.test/y", got)
+	}
+}
+
 // Wherever an answer sends a browser with the token, that is where the request was sent.
 func FuzzDiscreet(f *testing.F) {
 	const secret = "s3cret-token"

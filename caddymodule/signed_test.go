@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/patgate/patgate/internal/keyring"
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/token"
 )
 
 func newKeyring(t testing.TB) *keyring.Keyring {
@@ -69,6 +72,22 @@ func TestSignedIdentity(t *testing.T) {
 			t.Errorf("%+v has the identity of another", other)
 		}
 		seen[text] = true
+	}
+	// A token for all spaces could have as many kept as it likes, and as long ones.
+	long := statement{token: "t1", space: strings.Repeat("x", token.MaxValueLength+1)}
+	if identity(long) == "" || s.made.Contains(long) {
+		t.Error("an identity for a space that is too long for a grant is kept, or isn't made")
+	}
+}
+
+// The keys are at one path, in one spelling, and nothing is done to them.
+func TestSignedIdentityServesKeys(t *testing.T) {
+	s := newIdentitySigner(SignedIdentity{JWKS: "/a keys"})
+	for request, want := range map[string]bool{"GET /a%20keys": true, "HEAD /a%20keys?x": true, "POST /a%20keys": false, "GET /%61%20keys": false, "GET /a%20keys/": false} {
+		method, target, _ := strings.Cut(request, " ")
+		if got := s.serves(httptest.NewRequest(method, target, nil)); got != want {
+			t.Errorf("%s: %t, want %t", request, got, want)
+		}
 	}
 }
 

@@ -146,6 +146,32 @@ func TestStreamsBeginAlone(t *testing.T) {
 	if s.again(st); ended(st) != policy.StoreUnavailable {
 		t.Errorf("where all were cut: %v, want %v", ended(st), policy.StoreUnavailable)
 	}
+	late := &stream{outcome: st.outcome, cancel: func() {}}
+	if s.begin(late); ended(late) != policy.StoreUnavailable {
+		t.Errorf("one that begins then: %v, want %v", ended(late), policy.StoreUnavailable)
+	}
+	late.end()
+}
+
+// A stream in the token's own space ends when that is another one, although a new request
+// would be forwarded, to there.
+func TestStreamStaysInItsSpace(t *testing.T) {
+	catalog, err := policy.NewCatalog(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := policy.Compile(policy.Config{Routes: []policy.RouteConfig{{Methods: []string{"GET"}, Pattern: "/x", Require: "a", Settings: policy.Settings{Space: "token"}}}}, catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := &stream{outcome: &outcome{gate: &Handler{policy: p}, space: "1"}, route: p.Routes()[0]}
+	for space, want := range map[string]policy.Reason{"1": policy.Forward, "2": policy.SpaceNotGranted} {
+		tok := &token.Token{Owner: "alice", Grants: []token.Grant{{Spaces: []string{space}, Scopes: []string{"a"}, Resources: []string{token.All}}}}
+		subject := policy.NewSubject(tok, policy.NewOwner("alice", nil), policy.NewGrants(tok.Grants))
+		if got := st.judge(&subject, time.Now()); got != want {
+			t.Errorf("with the space %s: %v, want %v", space, got, want)
+		}
+	}
 }
 
 // However streams come and go, the lists hold those that are there.

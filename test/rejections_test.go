@@ -340,7 +340,7 @@ http://api.test:{$PORT} {
 }
 
 // While an API moves behind the gate, tokens patgate doesn't know pass, without
-// an identity.
+// an identity. They are the API's own, and reach it also where others are taken out.
 func TestUnknownTokenForward(t *testing.T) {
 	t.Parallel()
 	g := start(t, setup{
@@ -350,6 +350,7 @@ http://moving.test:{$PORT} {
 	log
 	patgate {
 		unknown_token forward until %s
+		forward_token strip
 		route GET /spaces/{space} stories:read
 	}
 	reverse_proxy {$UPSTREAM}
@@ -368,6 +369,8 @@ http://moved.test:{$PORT} {
 		{"moving", "the-api's-own-token-0002", "/spaces/1", "forward"},
 		{"moving", "the-api's-own-token-0003", "/spaces/2", "forward"}, // no limit meanwhile
 		{"moving", "the-api's-own-token-0001", "/spaces/1", "forward"},
+		{"moving", "the-api's-own-token-0001", "/spaces/1", "forward"},
+		{"moving", "the-api's-own-token-0001", "/spaces/1", "forward"}, // nor of one that is known to be unknown
 		{"moving", "the-api's-own-token-0001", "/elsewhere", "route_unknown"},
 		{"moving", "pat_mistyped", "/spaces/1", "token_malformed"},
 		{"moving", g.secret("revoked"), "/spaces/1", "token_revoked"},
@@ -379,6 +382,9 @@ http://moved.test:{$PORT} {
 		got := g.upstream.take()
 		if a.verdict() != row.want {
 			t.Errorf("%d: %s, want %s", i, a.verdict(), row.want)
+		}
+		if len(got) == 1 && row.secret == g.secret("known") && got[0].line("Authorization") != "" {
+			t.Errorf("%d: forwarded with the token", i)
 		}
 		if len(got) == 1 && row.secret != g.secret("known") {
 			if owner := got[0].line("X-Patgate-Owner"); owner != "" {
@@ -394,8 +400,8 @@ http://moved.test:{$PORT} {
 			t.Errorf("access log of %s: %v, want unknown_token %v", uri, entry, want)
 		}
 	}
-	if got := g.metrics(t)["caddy_patgate_unknown_tokens_forwarded_total"]; got != "4" {
-		t.Errorf("unknown tokens forwarded: %s, want 4", got)
+	if got := g.metrics(t)["caddy_patgate_unknown_tokens_forwarded_total"]; got != "6" {
+		t.Errorf("unknown tokens forwarded: %s, want 6", got)
 	}
 }
 
