@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	sweepInterval = time.Second
+	sweepInterval = 4 * time.Second
 	sweepStep     = 32          // tokens looked for at a time
 	sweepAgain    = time.Minute // from one sweep to the next while some are missing
 	missingKept   = 100_000     // digests, at most
