@@ -262,7 +262,7 @@ func (s *Store) Warnings() (all []string) {
 		all = append(all, *lost)
 	}
 	if s.missing.any() {
-		st.Warnings = append(st.Warnings, errMissing.Error())
+		all = append(all, errMissing.Error())
 	}
 	if setup := s.setup.Load(); setup != nil {
 		all = append(all, *setup...)
