@@ -111,3 +111,22 @@ func hasSessionSegment(path string) bool {
 		}
 	}
 }
+
+// hasVirtualHost reports whether a path has a segment by which Zope finds another host or
+// another path, and which r doesn't have itself, for a path that was rewritten for Zope.
+// Zope decodes a path before it splits it.
+func (p *pathText) hasVirtualHost(r *Route) bool {
+	for i := range p.n {
+		for s := range strings.SplitSeq(withSlashes(p.segment(i)), "/") {
+			if isVirtualHost(s) && !(r != nil && i < len(r.pattern.segments) && r.pattern.segments[i].literal == s) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isVirtualHost reports whether a segment tells Zope of a virtual host (VirtualHostMonster):
+// two that follow VirtualHostBase are the host, and what follows VirtualHostRoot, up to the
+// last segment that begins with _vh_, is no part of the path.
+func isVirtualHost(s string) bool { return s == "VirtualHostBase" || s == "VirtualHostRoot" }

@@ -67,6 +67,8 @@ func (l *look) byOtherPaths() {
 	case m.Reason != Forward || !m.path.marked:
 	case hasSessionSegment(m.path.text):
 		m.refuse("the path has a segment that ASP.NET takes for a session and drops")
+	case m.path.hasVirtualHost(m.Route):
+		m.refuse("the path has a segment by which Zope finds another host or another path")
 	case m.path.hasParameters():
 		m.refuse("the path has parameters behind an ampersand, where some servers have the query begin")
 	case m.path.countScripts() > maxScripts:

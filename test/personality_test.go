@@ -122,6 +122,7 @@ func TestPersonalities(t *testing.T) {
 		{"GET", "/files/index.php/admin/status", nil, "ambiguous_request"},
 		{"GET", "/files/x.php/files/private/y", nil, "ambiguous_request"},
 		{"GET", "/files/(S(x))/private/y", nil, "ambiguous_request"},
+		{"GET", "/files/VirtualHostRoot/_vh_x/private/y", nil, "ambiguous_request"},
 		{"GET", "/spaces/1/items/SECRET", nil, "ambiguous_request"},
 		{"GET", "/spaces/1/items/secret.json", nil, "ambiguous_request"},
 		{"GET", "/spaces/1/Items/list", nil, "ambiguous_request"},
