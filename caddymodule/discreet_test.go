@@ -154,16 +154,16 @@ func FuzzDiscreet(f *testing.F) {
 				_, left, _ = strings.Cut(left, "url=")
 				left = strings.Trim(left, `"`)
 			}
-			if host := hostOf(left); d.shows(left) && !strings.EqualFold(host, "api.test") {
+			if host := leadsTo(left); d.shows(left) && !strings.EqualFold(host, "api.test") {
 				t.Errorf("%s: %q becomes %q, which leads to %q", name, value, left, host)
 			}
 		}
 	})
 }
 
-// hostOf returns the host that a browser goes to from http://api.test (URL standard, section
+// leadsTo returns the host that a browser goes to from http://api.test (URL standard, section
 // 4.4), without the usual ports; what it can't go to by HTTP counts as another.
-func hostOf(reference string) string {
+func leadsTo(reference string) string {
 	reference = strings.TrimFunc(reference, func(r rune) bool { return r <= ' ' })
 	reference = strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(reference)
 	port := ":80"
