@@ -20,11 +20,12 @@ import (
 // answered is a hook that is called when one of the steps has been answered.
 type answered func(step string)
 
-// steps are what those scripts do of which a change is made, and the reading of who
-// follows: see TestGatewayComesBack.
+// steps are what those scripts do of which a change is made, the reading of who follows
+// (see TestGatewayComesBack), and of what is listed (see TestRemadeIsNotMissing).
 var steps = map[string]string{
 	scriptBegin: "begin", scriptIntend: "intend", scriptCommit: "commit", scriptState: "state", scriptSwap: "end", scriptEnd: "end",
 	"{back}:gateways": "gateways",
+	"{remade}:ids":    "list", "remade:t:" + string(remade[:]): "record",
 }
 
 func (h answered) DialHook(next redis.DialHook) redis.DialHook { return next }

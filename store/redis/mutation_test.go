@@ -44,6 +44,9 @@ func TestMutants(t *testing.T) {
 		{Name: "an owner that was gone stays gone", Run: "^TestDeletedOwnerStaysSo$", File: "owners.go", Old: "if err == nil && !there && r.raw != \"\" && !r.lost && least.version > 0 {", New: "if false {"},
 		{Name: "without beats nothing is held for long", Run: "^TestWithoutBeatsIsAsOldAsTheFeed$", File: "find.go", Old: "|| time.Since(*beaten) > beatLimit", New: ""},
 
+		{Name: "what was made again isn't missing", Run: "^TestRemadeIsNotMissing$", File: "sweep.go", Old: "now.version == floors[i].version && ", New: ""},
+		{Name: "what was deleted isn't missing", Run: "^TestDeletedIsNotMissing$", File: "sweep.go", Old: " && !now.gone {", New: " {"},
+
 		{Name: "who made a change knows of it first", Run: "^TestOwnChangeWithoutFeed$", File: "steps.go", Old: "\ts.await(position, c.mark, c.what)\n", New: "\t_ = position\n"},
 		{Name: "a change drops the owner's record", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.drop(t.owner)", New: ""},
 		{Name: "a reset drops all owners' records", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.dropAll(s.heardLately())", New: ""},

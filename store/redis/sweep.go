@@ -114,26 +114,39 @@ func (s *Store) lookForListed(ctx context.Context, before string, n int) (last s
 		last = ids[n-1]
 	}
 	first := make([]*redis.StringCmd, len(ids))
+	floors := make([]floor, len(ids))
 	for i, d := range where {
+		floors[i] = s.floors.of(tokenFloor(*d))
 		first[i] = redis.NewStringCmd(noContext, "getrange", s.keys.token(*d), 0, 0)
 	}
 	if err := s.send(ctx, cmders(first)...); err != nil {
 		return "", nil, err
 	}
-	var absent []string
-	var digests []token.Digest
+	var absent []int
+	var those []string
 	for i, id := range ids {
 		if first[i].Val() == "" {
-			absent, digests = append(absent, id), append(digests, *where[i])
+			absent, those = append(absent, i), append(those, id)
 		}
 	}
-	still, err := s.whereAre(ctx, absent...) // or they were changed between the reads
-	for i, d := range still {
-		if d != nil && *d == digests[i] {
-			gone = append(gone, *d)
+	if len(absent) == 0 {
+		return last, nil, nil
+	}
+	// Between the reads a token may have been deleted, and made again. Then the feed says so.
+	still, err := s.whereAre(ctx, those...)
+	if err == nil {
+		err = s.skipToEnd(ctx)
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	for j, i := range absent {
+		d, now := *where[i], s.floors.of(tokenFloor(*where[i]))
+		if still[j] != nil && *still[j] == d && now.version == floors[i].version && !now.gone {
+			gone = append(gone, d)
 		}
 	}
-	return last, gone, err
+	return last, gone, nil
 }
 
 // warnOfMissing logs and tells that tokens are missing.

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/store"
@@ -92,5 +95,49 @@ func TestServerOfClusterComesBackEmpty(t *testing.T) {
 	}
 	if _, err := s.Find(t.Context(), digest(gone[1])); err != nil {
 		t.Errorf("a token that was imported again: %v", err)
+	}
+}
+
+// remade is the digest of the token of TestRemadeIsNotMissing.
+var remade = digest("remade")
+
+// A token that is deleted once it was found in the list, and made again once it wasn't found,
+// isn't missing: it is listed as it was before.
+func TestRemadeIsNotMissing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "remade"}
+	s, other := open(t, o), open(t, o)
+	create(t, other, newToken("remade"))
+	var steps atomic.Int32
+	s.client.AddHook(answered(func(step string) {
+		switch {
+		case step == "list" && steps.CompareAndSwap(0, 1):
+			if err := other.Delete(t.Context(), "remade"); err != nil {
+				t.Errorf("Delete: %v", err)
+			}
+		case step == "record" && steps.CompareAndSwap(1, 2):
+			create(t, other, newToken("remade"))
+		}
+	}))
+	_, gone, err := s.lookForListed(t.Context(), "", sweepStep)
+	if err != nil || len(gone) > 0 || steps.Load() != 2 {
+		t.Errorf("%d tokens are missing (%v) behind step %d, want none behind step 2", len(gone), err, steps.Load())
+	}
+}
+
+// A token that was deleted isn't missing, though a server that has lost the deletion lists it.
+func TestDeletedIsNotMissing(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	create(t, s, newToken("a"))
+	if err := s.Delete(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.client.ZAdd(t.Context(), s.keys.ids, redis.Z{Member: idEntry("a", digest("a"))}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, gone, err := s.lookForListed(t.Context(), "", sweepStep); err != nil || len(gone) > 0 {
+		t.Errorf("%d tokens are missing (%v), want none", len(gone), err)
 	}
 }
