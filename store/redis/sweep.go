@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,9 +14,9 @@ import (
 
 const (
 	sweepInterval = 4 * time.Second
-	sweepStep     = 32          // tokens looked for at a time
-	sweepAgain    = time.Minute // from one sweep to the next while some are missing
-	missingKept   = 100_000     // digests, at most
+	sweepStep     = 32          // listed tokens looked for at a time
+	sweepAgain    = time.Minute // from one look at all of them to the next
+	missingKept   = 100_000     // at most
 )
 
 // errMissing is why some tokens aren't served.
@@ -25,52 +26,72 @@ var errMissing = errors.New("REDIS HAS LOST TOKENS that it still lists: they are
 // missing are tokens that are listed and have no record. That one isn't there says nothing of
 // it then: Redis has lost the record, and neither a change of it nor an older one shows that.
 type missing struct {
-	mu            sync.Mutex
-	found, before map[token.Digest]bool // by the sweep under way, and by the one before
+	mu    sync.Mutex
+	ids   map[token.Digest]string
+	order []token.Digest // in which they are looked for again
+}
+
+// listed is what the index of ids says of a token.
+type listed struct {
+	id     string
+	digest token.Digest
 }
 
 func (m *missing) has(d token.Digest) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.found[d] || m.before[d]
+	_, is := m.ids[d]
+	return is
 }
 
 func (m *missing) any() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.found)+len(m.before) > 0
+	return len(m.ids) > 0
 }
 
-func (m *missing) add(gone []token.Digest) {
+// add reports whether one of them wasn't known to be missing.
+func (m *missing) add(gone []listed) (more bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, d := range gone {
-		if m.found == nil {
-			m.found = map[token.Digest]bool{}
+	for _, t := range gone {
+		if _, known := m.ids[t.digest]; known || len(m.ids) >= missingKept {
+			continue
 		}
-		if len(m.found) < missingKept {
-			m.found[d] = true
+		if m.ids == nil {
+			m.ids = map[token.Digest]string{}
 		}
+		m.ids[t.digest], m.order, more = t.id, append(m.order, t.digest), true
+	}
+	return more
+}
+
+// drop forgets tokens that were changed, or found: they are there again, or not listed any more.
+func (m *missing) drop(digests ...token.Digest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range digests {
+		delete(m.ids, d)
 	}
 }
 
-// drop forgets a token that was changed: it is there again, or not listed any more.
-func (m *missing) drop(d token.Digest) {
+// next returns those that were looked for longest ago, so many at most.
+func (m *missing) next(n int) (some []listed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.found, d)
-	delete(m.before, d)
-}
-
-// swept begins the next sweep.
-func (m *missing) swept() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.found, m.before = nil, m.found
+	looked := m.order[:min(n, len(m.order))]
+	m.order = m.order[len(looked):]
+	for _, d := range looked {
+		if id, is := m.ids[d]; is {
+			some, m.order = append(some, listed{id, d}), append(m.order, d)
+		}
+	}
+	return some
 }
 
 // sweep looks, as long as the store is open, whether the tokens that are listed are there:
-// a few at a time, and, while some aren't, all of them every minute.
+// a few at a time, and, where one is found missing, all of them. Those that are missing are
+// looked for again: to look for all again would be too much for Redis, for gateways are many.
 func (s *Store) sweep() {
 	before, hurry, hurried := "", false, time.Time{}
 	for {
@@ -80,6 +101,9 @@ func (s *Store) sweep() {
 			n = sweepStep
 		}
 		last, gone, err := s.lookForListed(s.ctx, before, n)
+		if err == nil && !hurry {
+			err = s.lookForMissing(s.ctx)
+		}
 		switch {
 		case s.ctx.Err() != nil:
 			return
@@ -88,24 +112,21 @@ func (s *Store) sweep() {
 			sleep(s.ctx, sweepInterval)
 			continue
 		}
-		s.missing.add(gone)
 		if before = last; before == "" {
-			s.missing.swept()
 			hurry = false
+		}
+		if s.missing.add(gone) && !hurry && time.Since(hurried) > sweepAgain {
+			before, hurry, hurried = "", true, time.Now()
 		}
 		if s.missing.any() {
 			s.warnOfMissing()
-			if !hurry && time.Since(hurried) > sweepAgain {
-				before, hurry, hurried = "", true, time.Now()
-			}
 		}
 	}
 }
 
 // lookForListed reads the next n tokens of the index, before an id ("": the first), and
-// returns the digests of those that have no record. last is the id of the last one, "" when
-// there are no more.
-func (s *Store) lookForListed(ctx context.Context, before string, n int) (last string, gone []token.Digest, err error) {
+// returns those that have no record. last is the id of the last one, "" when there are no more.
+func (s *Store) lookForListed(ctx context.Context, before string, n int) (last string, gone []listed, err error) {
 	ids, where, err := s.idsPage(ctx, nil, before, n)
 	if err != nil {
 		return "", nil, err
@@ -113,40 +134,68 @@ func (s *Store) lookForListed(ctx context.Context, before string, n int) (last s
 	if len(ids) == n {
 		last = ids[n-1]
 	}
-	first := make([]*redis.StringCmd, len(ids))
-	floors := make([]floor, len(ids))
-	for i, d := range where {
-		floors[i] = s.floors.of(tokenFloor(*d))
-		first[i] = redis.NewStringCmd(noContext, "getrange", s.keys.token(*d), 0, 0)
+	all := make([]listed, len(ids))
+	for i, id := range ids {
+		all[i] = listed{id, *where[i]}
+	}
+	gone, err = s.lookFor(ctx, all)
+	return last, gone, err
+}
+
+// lookForMissing drops those of the tokens that were missing that aren't any more.
+func (s *Store) lookForMissing(ctx context.Context) error {
+	some := s.missing.next(step)
+	still, err := s.lookFor(ctx, some)
+	if err != nil {
+		return err
+	}
+	for _, t := range some {
+		if !slices.Contains(still, t) {
+			s.missing.drop(t.digest)
+		}
+	}
+	return nil
+}
+
+// lookFor returns those of some tokens that are listed and have no record.
+func (s *Store) lookFor(ctx context.Context, all []listed) (gone []listed, err error) {
+	if len(all) == 0 {
+		return nil, nil
+	}
+	first := make([]*redis.StringCmd, len(all))
+	floors := make([]floor, len(all))
+	for i, t := range all {
+		floors[i] = s.floors.of(tokenFloor(t.digest))
+		first[i] = redis.NewStringCmd(noContext, "getrange", s.keys.token(t.digest), 0, 0)
 	}
 	if err := s.send(ctx, cmders(first)...); err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	var absent []int
-	var those []string
-	for i, id := range ids {
+	var ids []string
+	for i, t := range all {
 		if first[i].Val() == "" {
-			absent, those = append(absent, i), append(those, id)
+			absent, ids = append(absent, i), append(ids, t.id)
 		}
 	}
 	if len(absent) == 0 {
-		return last, nil, nil
+		return nil, nil
 	}
 	// Between the reads a token may have been deleted, and made again. Then the feed says so.
-	still, err := s.whereAre(ctx, those...)
+	where, err := s.whereAre(ctx, ids...)
 	if err == nil {
 		err = s.skipToEnd(ctx)
 	}
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	for j, i := range absent {
-		d, now := *where[i], s.floors.of(tokenFloor(*where[i]))
-		if still[j] != nil && *still[j] == d && now.version == floors[i].version && !now.gone {
-			gone = append(gone, d)
+		t, now := all[i], s.floors.of(tokenFloor(all[i].digest))
+		if where[j] != nil && *where[j] == t.digest && now.version == floors[i].version && !now.gone {
+			gone = append(gone, t)
 		}
 	}
-	return last, gone, nil
+	return gone, nil
 }
 
 // warnOfMissing logs and tells that tokens are missing.

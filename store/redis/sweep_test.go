@@ -141,3 +141,49 @@ func TestDeletedIsNotMissing(t *testing.T) {
 		t.Errorf("%d tokens are missing (%v), want none", len(gone), err)
 	}
 }
+
+// Tokens that are missing are looked for until they are there again.
+func TestMissingComesBack(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, Options{Addresses: []string{server.Addr}})
+	create(t, s, newToken("a"), newToken("b"), newToken("c"))
+	key := s.keys.token(digest("a"))
+	value := server.Do("get", key)
+	server.Do("del", key, s.keys.token(digest("b")))
+	_, gone, err := s.lookForListed(t.Context(), "", sweepStep)
+	if err != nil || len(gone) != 2 {
+		t.Fatalf("%d tokens are missing (%v), want 2", len(gone), err)
+	}
+	s.missing.add(gone)
+	server.Do("set", key, value)
+	if err := s.lookForMissing(t.Context()); err != nil || s.missing.has(digest("a")) || !s.missing.has(digest("b")) {
+		t.Errorf("%v is missing (%v), want b, without a", s.missing.ids, err)
+	}
+	server.Do("zrem", s.keys.ids, idEntry("b", digest("b")))
+	if err := s.lookForMissing(t.Context()); err != nil || s.missing.any() {
+		t.Errorf("%v is missing (%v), want nothing", s.missing.ids, err)
+	}
+}
+
+// One token that is missing has all looked for once, and not again for as long as it is: of
+// many gateways, that would be too much for Redis. Those that are missing take their turns.
+func TestMissingIsNew(t *testing.T) {
+	var m missing
+	a, b := listed{"a", digest("a")}, listed{"b", digest("b")}
+	if !m.add([]listed{a}) || m.add([]listed{a}) || !m.add([]listed{a, b}) || m.add(nil) {
+		t.Error("add doesn't tell what is new")
+	}
+	for i, want := range []string{"a", "b", "a"} {
+		if some := m.next(1); len(some) != 1 || some[0].id != want {
+			t.Errorf("look %d is for %v, want %s", i, some, want)
+		}
+	}
+	m.drop(a.digest)
+	if some := m.next(3); len(some) != 1 || some[0] != b || m.has(a.digest) || !m.any() {
+		t.Errorf("%v is missing, want b", some)
+	}
+	if !m.add([]listed{a}) {
+		t.Error("a token that is missing again isn't new")
+	}
+}
