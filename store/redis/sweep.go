@@ -109,7 +109,9 @@ func (s *Store) sweep() {
 			return
 		case err != nil:
 			s.log.Debug("looking whether the tokens that are listed are there", "store", s.where, "error", err)
-			sleep(s.ctx, sweepInterval)
+			if hurry {
+				sleep(s.ctx, sweepInterval)
+			}
 			continue
 		}
 		if before = last; before == "" {
