@@ -32,8 +32,18 @@ func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
 // the last token listed.
 func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
 	before, size := q.Cursor, 0
+	var lost []string
+	// tell tells of those before an id, where this page ends: the next one begins there.
+	tell := func(end string) {
+		for _, id := range lost {
+			if q.Lost != nil && id > end { // the list has the greatest first
+				q.Lost(id)
+			}
+		}
+		lost = nil
+	}
 	for {
-		page, last, err := s.tokensPage(ctx, q.Owner, before, q.Lost)
+		page, last, err := s.tokensPage(ctx, q.Owner, before, func(id string) { lost = append(lost, id) })
 		if err != nil {
 			return nil, "", s.reading("a list of tokens", err)
 		}
@@ -42,10 +52,13 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 				continue
 			}
 			if q.Full(len(tokens), size) {
-				return tokens, tokens[len(tokens)-1].ID, nil
+				next = tokens[len(tokens)-1].ID
+				tell(next)
+				return tokens, next, nil
 			}
 			tokens, size = append(tokens, t), size+t.Size()
 		}
+		tell("")
 		if last == "" {
 			return tokens, "", nil
 		}
@@ -55,7 +68,7 @@ func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Toke
 
 // tokensPage reads the next tokens, of all or of an owner, whose ids are before an
 // id; "" for the first. last is the id of the last one, "" when there are no more. lost is
-// called as Query.Lost says.
+// called with the ids of those whose records are lost.
 func (s *Store) tokensPage(ctx context.Context, owner *string, before string, lost func(id string)) (all []*token.Token, last string, err error) {
 	ids, where, err := s.idsPage(ctx, owner, before, step)
 	if err != nil {
@@ -87,9 +100,7 @@ func (s *Store) tokensPage(ctx context.Context, owner *string, before string, lo
 			r, err = s.byID(ctx, id, s.look)
 			switch {
 			case errors.Is(err, errIndex): // of which a list must not fail: Check mends it
-				if lost != nil {
-					lost(id)
-				}
+				lost(id)
 			case err != nil:
 				return nil, "", err
 			}

@@ -36,7 +36,7 @@ func TestLongRecords(t *testing.T) {
 	if err != nil || len(all) != len(digests) {
 		t.Fatalf("%d of %d values, %v", len(all), len(digests), err)
 	}
-	page, last, err := s.tokensPage(t.Context(), nil, "", nil)
+	page, last, err := s.tokensPage(t.Context(), nil, "", func(string) {})
 	if err != nil || len(page) == 0 || len(page) == 12 || last != page[len(page)-1].ID {
 		t.Errorf("%d of 12 tokens are in a page that goes on behind %q, %v", len(page), last, err)
 	}

@@ -54,6 +54,34 @@ func TestServerIsEmptied(t *testing.T) {
 	}
 }
 
+// Of each token that is lost it is told once, on whichever page of a list.
+func TestLostInPages(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := open(t, Options{Addresses: []string{server.Addr}})
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		create(t, s, newToken(id))
+	}
+	for _, id := range []string{"a", "c", "e"} {
+		server.Do("del", s.keys.token(digest(id)))
+	}
+	var listed, lost []string
+	q := store.Query{Limit: 1, Lost: func(id string) { lost = append(lost, id) }}
+	for more := true; more; more = q.Cursor != "" {
+		tokens, next, err := s.Tokens(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range tokens {
+			listed = append(listed, one.ID)
+		}
+		q.Cursor = next
+	}
+	if !slices.Equal(listed, []string{"d", "b"}) || !slices.Equal(lost, []string{"e", "c", "a"}) {
+		t.Errorf("%q are listed, and %q lost, want d and b, and e, c and a", listed, lost)
+	}
+}
+
 // Each record that Redis has lost is logged, and not again for every request that asks for it.
 func TestLossesAreLogged(t *testing.T) {
 	var log logged
