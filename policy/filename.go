@@ -77,6 +77,12 @@ func isPage(s string) bool {
 
 func isDefaultAction(s string) bool { return equalFold(s, "index") }
 
+// isWordPress reports whether a segment is one of the directories that WordPress has itself,
+// or begins so, as its rules for rewriting have it.
+func isWordPress(s string) bool {
+	return strings.HasPrefix(s, "wp-") && (strings.HasPrefix(s, "wp-admin") || strings.HasPrefix(s, "wp-content") || strings.HasPrefix(s, "wp-includes"))
+}
+
 // isData reports whether a segment stands for the data of the page before it (SvelteKit,
 // Nuxt, React Router, Qwik City, Vike; Next.js as files, react-server).
 func isData(s string) bool {

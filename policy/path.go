@@ -185,7 +185,7 @@ func (p *pathText) end(s string, at int) (why string) {
 	if why = judgePlain(s); why != "" && p.bare(s) == s {
 		return why
 	}
-	p.marked = p.marked || isVirtualHost(s)
+	p.marked = p.marked || isVirtualHost(s) || isWordPress(s)
 	return p.add(at)
 }
 

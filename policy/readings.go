@@ -25,6 +25,7 @@ const (
 	versionOf          = ", for it is a version of another file there"
 	standsForDirectory = ", for a name stands for that of its directory there"
 	runsScript         = ", for a name is that of a program there, and what follows its argument"
+	belongsToSite      = ", for the names before a program are those of a site there"
 	servesFile         = ", for a name is that of a file there, whatever follows it"
 	routesByQuery      = ", for they route by the query"
 	tunnelsMethod      = ", for they take the method from the query"
@@ -62,8 +63,8 @@ type reading struct {
 // readings returns the other ways to take the path apart: with literals compared
 // before they are decoded; where the policy allows encoded slashes, split at
 // them; with names decoded once more; without dots at the end of one; with the name of a
-// script in it; as the page whose data it is for; and up to where some servers have the
-// query begin, or the request line end.
+// script in it; as the page whose data it is for; without the name of a site before it; and
+// up to where some servers have the query begin, or the request line end.
 func (p *pathText) readings(r *Route) (all []reading) {
 	if p.oddlyEscaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")), comparesEncoded, "")
@@ -86,7 +87,7 @@ func (p *pathText) readings(r *Route) (all []reading) {
 	for _, base := range all {
 		all = append(all, base.scripts(nil)...)
 	}
-	return append(all, p.scripts(r)...)
+	return slices.Concat(all, p.scripts(r), p.sites(r))
 }
 
 // appendCut appends the path up to the first c, if it has one.
@@ -239,6 +240,27 @@ func (p *pathText) scripts(r *Route) (all []reading) {
 			all = appendPath(all, path, runsScript, s)
 			all = appendPath(all, p.text[:p.bounds[i]]+path, runsScript, s)
 		}
+	}
+	return all
+}
+
+// sites returns, for a path on r, what a network of WordPress in directories finds: its
+// rules for rewriting take names off before a program, or a directory of its own, as that
+// of a site, one (nginx) or one after the other (Apache). r may be nil.
+func (p *pathText) sites(r *Route) (all []reading) {
+	for i := 1; i < p.n; i++ {
+		at := p.n - 1 // where the name is by which it is found
+		switch {
+		case isWordPress(p.segment(i)):
+			at = i
+		case !strings.HasSuffix(p.segment(at), ".php"):
+			continue
+		}
+		if r != nil && at < len(r.pattern.segments) && r.pattern.segments[at].literal == p.segment(at) {
+			continue
+		}
+		all = appendPath(all, p.text[p.bounds[i]:p.bounds[p.n]], belongsToSite, p.segment(at))
+		all[len(all)-1].loose = true
 	}
 	return all
 }
