@@ -146,7 +146,7 @@ func TestReadsAskedAgain(t *testing.T) {
 		{"token revoke 01kbn4mxkpz8t2rwy3c5q7d9ef", 9, 1, false},
 	} {
 		asked := 0
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		server := standIn(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if asked++; asked > test.cuts {
 				io.WriteString(w, `{"tokens":[],"next":""}`)
 				return

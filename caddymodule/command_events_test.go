@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -107,7 +106,7 @@ func TestFollowSince(t *testing.T) {
 		{"", map[string]string{"": `[],"next":""`}, "", "6"},
 	} {
 		after := ""
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server := standIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			query := r.URL.Query()
 			switch {
 			case query.Has("after") && query.Has("since"):
