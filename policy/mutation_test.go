@@ -36,7 +36,7 @@ func TestMutants(t *testing.T) {
 		{Name: "dots at the end of a literal", Run: "^TestLiteralsThatEndInADot$", File: "alike.go", Old: "literal = strings.TrimSuffix(literal, \".\") // dropped", New: "// dropped"},
 		{Name: "the same, where it is worth a look", Run: "^TestLiteralsThatEndInADot$", File: "alike.go", Old: "\tliteral = strings.TrimSuffix(literal, \".\")\n\tif !isASCII", New: "\tif !isASCII"},
 		{Name: "dots at the end of what has no name", Run: dots, File: "match.go", Old: "m.path.dotted && !m.path.dotsFit(r)", New: "false"},
-		{Name: "dots behind other than names", Run: dots, File: "path.go", Old: "dotted && (unicode.IsLetter(last) || unicode.IsNumber(last))", New: "dotted && last > 0"},
+		{Name: "dots behind other than names", Run: dots, File: "path.go", Old: "dotted && (unicode.IsLetter(last) || unicode.IsNumber(last))", New: "dotted && !unicode.IsControl(last)"},
 		{Name: "dots at the end of scripts and indexes", Run: dots, File: "readings.go", Old: "if p.dotted {", New: "if false {"},
 		{Name: "blanks around a segment", Run: paths, File: "pathsegment.go", Old: "if s[0] == ' ' || s[len(s)-1] == ' ' {", New: "if false {"},
 		{Name: "controls", Run: paths, File: "pathsegment.go", Old: "case c < ' ' || c == 0x7f:", New: "case false:"},
