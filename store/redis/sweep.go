@@ -82,8 +82,9 @@ func (m *missing) next(n int) (some []listed) {
 	looked := m.order[:min(n, len(m.order))]
 	m.order = m.order[len(looked):]
 	for _, d := range looked {
-		if id, is := m.ids[d]; is {
-			some, m.order = append(some, listed{id, d}), append(m.order, d)
+		t := listed{m.ids[d], d}
+		if _, is := m.ids[d]; is && !slices.Contains(some, t) { // twice: dropped, and missing again
+			some, m.order = append(some, t), append(m.order, d)
 		}
 	}
 	return some

@@ -187,3 +187,20 @@ func TestMissingIsNew(t *testing.T) {
 		t.Error("a token that is missing again isn't new")
 	}
 }
+
+// A token that was found again, and then lost again, is looked for once.
+func TestMissingAgain(t *testing.T) {
+	t.Parallel()
+	var m missing
+	lost := listed{"1", digest("1")}
+	for range 2 {
+		m.add([]listed{lost})
+		m.drop(lost.digest)
+		m.add([]listed{lost})
+	}
+	for range 2 {
+		if some := m.next(10); len(some) != 1 || some[0] != lost {
+			t.Errorf("looked for: %v, want %v", some, lost)
+		}
+	}
+}
