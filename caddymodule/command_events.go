@@ -27,8 +27,8 @@ func eventsCommand() *cobra.Command {
 		Short: "Show what was done to tokens, when and by whom",
 		Long: `Lists the audit trail, newest first: all of it, or with --limit one page, and the
 cursor of the next. With --follow it prints the newest events, or all with --since,
-then every one as it comes, until interrupted, also when the server or its store can't be asked for a
-while; with --json one object a line.`,
+then every one as it comes, until interrupted, also when the server or its store
+can't be asked for a while; with --json one object a line.`,
 		Example: `  patgate events --limit 20
   patgate events --token 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate events --since 24h
