@@ -45,7 +45,9 @@ func printStatus(w io.Writer, s serverStatus) {
 			field{"changes", fmt.Sprint(s.Store.Position)})
 	}
 	for _, w := range s.Store.Warnings {
-		fields = append(fields, field{"", "WARNING: " + w})
+		if w != s.Store.Error { // which is told already
+			fields = append(fields, field{"", "WARNING: " + w})
+		}
 	}
 	if s.PepperChanged != nil {
 		fields = append(fields, field{"pepper", "CHANGED " + moment(s.PepperChanged, now) + ": tokens made with the one before are unknown"})
