@@ -46,8 +46,9 @@ func newClient(address string, cmd *cobra.Command) (c *client, err error) {
 		c.origin = "http://127.0.0.1"                       // any would do
 		network.Host, _, _ = strings.Cut(network.Host, "|") // behind it, the socket's permissions
 	}
-	isURL := strings.Contains(address, "://")
-	if _, bad := url.Parse(c.origin); err != nil || bad != nil || isURL || network.PortRangeSize() > 1 {
+	// What has a slash may be a URL, or the path of a socket without unix/.
+	reachable := network.Network == "unix" || strings.HasPrefix(network.Network, "tcp") && !strings.Contains(network.Host, "/")
+	if _, bad := url.Parse(c.origin); err != nil || bad != nil || !reachable || network.PortRangeSize() > 1 {
 		return nil, usageErrorf("address %q: want the admin endpoint's, as in localhost:2019 or unix//run/patgate.sock", address)
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // no admin endpoint does
@@ -132,20 +133,38 @@ func (c *client) do(ctx context.Context, method, path, contentType string, body 
 		resp.Body.Close()
 	}
 	resp, err := c.roundTrip(r)
-	for again := 0; again < 2 && method == http.MethodGet && cutOff(err); again++ {
+	for again := 0; again < 2 && reads(method, path) && cutOff(err); again++ {
 		resp, err = c.roundTrip(r)
 	}
 	if err != nil {
-		return nil, c.unheard(err)
+		return nil, c.unheard(method, path, err)
 	}
 	if resp.StatusCode < 300 && resp.Header.Get(apiHeader) == apiManagement {
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode < 300 { // what was asked for is not done
-		return nil, fmt.Errorf("the answer of the server at %s isn't patgate's: is it the admin endpoint?", c.address)
+	if resp.StatusCode < 300 { // what was asked for is not done, unless the server is an older patgate
+		err := fmt.Errorf("the answer of the server at %s isn't patgate's: is it the admin endpoint?", c.address)
+		if !reads(method, path) {
+			err = fmt.Errorf("%w If it is, but of an older patgate, this is done", err)
+		}
+		return nil, err
 	}
 	return nil, c.refused(resp)
+}
+
+// reads reports whether a request changes nothing, and so may be sent again.
+func reads(method, path string) bool {
+	return method == http.MethodGet || path == apiPath("verify") || path == apiPath("explain")
+}
+
+// unsure adds to err, which came in place of an answer to what changes something, how to
+// find out whether that is done.
+func unsure(method, path string, err error) error {
+	if reads(method, path) {
+		return err
+	}
+	return fmt.Errorf("%w; it may be done all the same: patgate events tells what was done to tokens and owners", err)
 }
 
 // roundTrip sends a request. Where Caddy itself forbids it, it is sent once more with
@@ -156,17 +175,19 @@ func (c *client) roundTrip(r *http.Request) (*http.Response, error) {
 	if c.sendOrigin {
 		r.Header.Set("Origin", c.origin)
 	}
+	if r.GetBody != nil { // it may have been sent before
+		body, err := r.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		r.Body = body
+	}
 	resp, err := c.http.Do(r)
 	if err != nil || resp.StatusCode != http.StatusForbidden || mediaType(resp) != "application/json" || c.sendOrigin {
 		return resp, err
 	}
 	resp.Body.Close()
 	c.sendOrigin = true
-	if r.GetBody != nil {
-		if r.Body, err = r.GetBody(); err != nil {
-			return nil, err
-		}
-	}
 	return c.roundTrip(r)
 }
 
@@ -189,7 +210,7 @@ type unheard struct{ error }
 func (e unheard) Unwrap() error { return e.error }
 
 // unheard says why there was no answer, and what to do about it.
-func (c *client) unheard(err error) error {
+func (c *client) unheard(method, path string, err error) error {
 	if whole, ok := errors.AsType[*url.Error](err); ok {
 		err = whole.Err
 	}
@@ -200,7 +221,7 @@ func (c *client) unheard(err error) error {
 	case dialed:
 		return unheard{fmt.Errorf("no server answers at %s (%w): is patgate running? --address or --config says where", c.address, dialing.Err)}
 	}
-	return unheard{fmt.Errorf("asking the server at %s: %w", c.address, err)}
+	return unheard{unsure(method, path, fmt.Errorf("asking the server at %s: %w", c.address, err))}
 }
 
 // mayPass reports whether what was asked may be answered later: nobody was heard, or
@@ -232,13 +253,16 @@ func (c *client) refused(resp *http.Response) error {
 	case "application/json": // Caddy itself
 		var e caddy.APIError
 		if json.Unmarshal(body, &e) == nil && e.Message != "" {
+			if resp.StatusCode == http.StatusForbidden {
+				e.Message += ": its option admin says by which addresses it may be asked (origins)"
+			}
 			return fmt.Errorf("the server at %s refuses: %s", c.address, e.Message)
 		}
 	}
 	if resp.StatusCode == http.StatusNotFound {
-		return fmt.Errorf("the server at %s doesn't have patgate built in", c.address)
+		return fmt.Errorf("the server at %s doesn't have patgate built in, or this isn't its admin endpoint", c.address)
 	}
-	return fmt.Errorf("the server at %s answers %s", c.address, resp.Status)
+	return fmt.Errorf("the server at %s answers %s: is it the admin endpoint?", c.address, resp.Status)
 }
 
 // isNotFound reports whether the server answered that what was asked for isn't
@@ -269,7 +293,7 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return fmt.Errorf("reading the answer of the server at %s: %w", c.address, err)
+		return unsure(method, path, fmt.Errorf("reading the answer of the server at %s: %w", c.address, err))
 	}
 	return nil
 }

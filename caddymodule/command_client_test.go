@@ -44,7 +44,7 @@ func TestAnotherServer(t *testing.T) {
 	for _, answer := range []string{"", "{}", "ok"} { // the first as Caddy for a host that is no site's
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answer) }))
 		address := server.Listener.Addr().String()
-		want := "the answer of the server at " + address + " isn't patgate's: is it the admin endpoint?\n"
+		want := "the answer of the server at " + address + " isn't patgate's: is it the admin endpoint?"
 		for _, command := range []string{
 			"token create --name x --full", "token list", "token show x", "token update x --name y", "token grant x --remove-all",
 			"token revoke x", "token revoke --owner o", "token regenerate x", "token delete x", "token verify", "token import -", "token export",
@@ -53,7 +53,7 @@ func TestAnotherServer(t *testing.T) {
 		} {
 			for _, flags := range []string{" --address " + address, " --json --address " + address} {
 				out, stderr, err := told(t, "x", strings.Fields(command+flags)...)
-				if err == nil || out != "" || !strings.HasSuffix(stderr, want) {
+				if err == nil || out != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
 					t.Errorf("%s, answered %q: prints %q and %q and ends with %v, want %q", command+flags, answer, out, stderr, err, want)
 				}
 			}
@@ -124,7 +124,7 @@ func TestUnheard(t *testing.T) {
 		if op, is := errors.AsType[*net.OpError](test.err); is {
 			cause = op.Err
 		}
-		err := c.unheard(test.err)
+		err := c.unheard(http.MethodGet, "/", test.err)
 		if want := fmt.Sprintf(test.want, cause); err.Error() != want || mayPass(err) != test.passes {
 			t.Errorf("%v: %q, may pass: %v; want %q, %v", test.err, err, mayPass(err), want, test.passes)
 		}
@@ -143,6 +143,8 @@ func TestReadsAskedAgain(t *testing.T) {
 		{"token list", 0, 1, true},
 		{"token list", 2, 3, true},
 		{"token list", 9, 3, false},
+		{"token verify", 2, 3, true},
+		{"policy explain GET /x", 2, 3, true},
 		{"token revoke 01kbn4mxkpz8t2rwy3c5q7d9ef", 9, 1, false},
 	} {
 		asked := 0
@@ -159,10 +161,80 @@ func TestReadsAskedAgain(t *testing.T) {
 			conn.Close()
 		}))
 		server.Config.SetKeepAlivesEnabled(false) // net/http would itself ask again on another connection
-		_, _, err := told(t, "", append(strings.Fields(test.args), "--address", server.Listener.Addr().String())...)
+		_, _, err := told(t, "secret", append(strings.Fields(test.args), "--address", server.Listener.Addr().String())...)
 		server.Close()
 		if asked != test.asked || (err == nil) != test.done {
 			t.Errorf("%s, cut off %d times, is asked %d times and ends with %v, want %d times", test.args, test.cuts, asked, err, test.asked)
+		}
+	}
+}
+
+// TestPerhapsDone checks that, where no answer tells whether a change is made, or a secret with
+// it, the error says how to find out. What reads has nothing to find out.
+func TestPerhapsDone(t *testing.T) {
+	const hint = "it may be done all the same: patgate events"
+	cut := func(t *testing.T, answer string) string {
+		server := standIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if answer != "" {
+				w.Header().Set("Content-Length", "1000")
+				io.WriteString(w, answer)
+			}
+			panic(http.ErrAbortHandler)
+		}))
+		t.Cleanup(server.Close)
+		return server.Listener.Addr().String()
+	}
+	for _, answer := range []string{"", `{"token":{"id"`} {
+		at := cut(t, answer)
+		for _, command := range []string{"token create --name x --full", "token regenerate x", "token revoke x", "owner set o --disable"} {
+			if _, stderr, err := told(t, "", append(strings.Fields(command), "--address", at)...); err == nil || !strings.Contains(stderr, hint) {
+				t.Errorf("%s, answered %q and cut: says %q, want %q", command, answer, stderr, hint)
+			}
+		}
+		for _, command := range []string{"token list", "token verify", "policy explain GET /x", "status"} {
+			if _, stderr, err := told(t, "x", append(strings.Fields(command), "--address", at)...); err == nil || strings.Contains(stderr, hint) {
+				t.Errorf("%s, answered %q and cut: says %q", command, answer, stderr)
+			}
+		}
+	}
+	if _, stderr, err := told(t, "", "token", "create", "--name", "x", "--full", "--address", "localhost:1"); err == nil || strings.Contains(stderr, hint) {
+		t.Errorf("token create where nobody listens says %q", stderr)
+	}
+}
+
+// TestAddressRefused checks that what is no address of an admin endpoint isn't looked for.
+func TestAddressRefused(t *testing.T) {
+	for _, address := range []string{
+		"http://localhost:2019", "localhost:2019/", "/run/patgate.sock", "unix:/run/patgate.sock", "udp/localhost:2019", "localhost:99999", "localhost:1-2",
+	} {
+		_, stderr, err := told(t, "", "status", "--address", address)
+		if err == nil || !strings.Contains(stderr, "want the admin endpoint's, as in localhost:2019 or unix//run/patgate.sock") {
+			t.Errorf("--address %s says %q", address, stderr)
+		}
+	}
+}
+
+// An answer that is another server's, or Caddy's own refusal, says what to look at.
+func TestRefusedElsewhere(t *testing.T) {
+	for _, test := range []struct {
+		status     int
+		kind, body string
+		want       string
+	}{
+		{http.StatusBadRequest, "", "Client sent an HTTP request to an HTTPS server.", "answers 400 Bad Request: is it the admin endpoint?"},
+		{http.StatusUnauthorized, "", "", "answers 401 Unauthorized: is it the admin endpoint?"},
+		{http.StatusNotFound, "", "", "doesn't have patgate built in, or this isn't its admin endpoint"},
+		{http.StatusForbidden, "application/json", `{"error":"host not allowed: x"}`, "refuses: host not allowed: x: its option admin says by which addresses it may be asked (origins)"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", test.kind)
+			w.WriteHeader(test.status)
+			io.WriteString(w, test.body)
+		}))
+		_, stderr, err := told(t, "", "status", "--address", server.Listener.Addr().String())
+		server.Close()
+		if err == nil || !strings.HasSuffix(stderr, test.want+"\n") {
+			t.Errorf("answered %d %s: says %q, want %q", test.status, test.body, stderr, test.want)
 		}
 	}
 }
