@@ -160,7 +160,7 @@ func misleads(name string) bool {
 		return true
 	// the URL
 	case "X-Original-Query", "X-Original-Request-Uri", "X-Request-Uri", "X-Proxy-Url", "X-Waws-Unencoded-Url",
-		"X-Http-Destinationurl", "X-Http-Path-Override", "X-Path-Override", "X-Script-Name", "X-Ingress-Path", "X-Matched-Path", "X-Now-Route-Matches",
+		"X-Http-Destinationurl", "X-Http-Path-Override", "X-Path-Override", "X-Replaced-Path", "X-Script-Name", "X-Ingress-Path", "X-Matched-Path", "X-Now-Route-Matches",
 		"X-Astro-Path", "X-Traversal-Path", "X-Vhm-Root",
 		"X-Invoke-Path", "X-Invoke-Query", "Base-Url", "Http-Url", "Proxy-Url", "Request-Uri", "Script-Name", "Path-Info", "Daphne-Root-Path",
 		"Mf-Original-Url", "Mf-Route-Override":
