@@ -25,9 +25,21 @@ func (s sessions) withhold(status int, h http.Header) int {
 }
 
 // sets reports whether a value of Set-Cookie is that of one of the cookies (RFC 6265
-// section 5.2).
+// section 5.2), or of a part of one: the rest can be guessed.
 func (s sessions) sets(value string) bool {
 	pair, _, _ := strings.Cut(value, ";")
 	name, _, _ := strings.Cut(pair, "=")
-	return slices.Contains(s, strings.Trim(name, " \t"))
+	name = strings.Trim(name, " \t")
+	return slices.ContainsFunc(s, func(session string) bool {
+		more, is := strings.CutPrefix(name, session)
+		return is && (more == "" || isPart(more))
+	})
+}
+
+// isPart reports whether a cookie whose name has this behind that of another is a part of
+// it: its signature (cookie-session, Koa), or a piece of a long one (ASP.NET Core, Auth.js,
+// mod_auth_openidc).
+func isPart(more string) bool {
+	mark := strings.TrimRight(more, "0123456789")
+	return more == ".sig" || mark != more && (mark == "C" || mark == "." || mark == "_" || mark == "-")
 }

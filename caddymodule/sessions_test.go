@@ -50,3 +50,21 @@ func TestTokensMakeNoSessions(t *testing.T) {
 		}
 	}
 }
+
+// A session may be in several cookies, of which one alone is no secret: "chunks-2" beside the
+// pieces, or what anybody can write beside its signature.
+func TestPartsOfSessions(t *testing.T) {
+	s := sessions{"session", ".AspNetCore.Cookies"}
+	for _, name := range []string{
+		"session", "session.sig", "session.0", "session_12", "session-1", ".AspNetCore.Cookies", ".AspNetCore.CookiesC1", ".AspNetCore.CookiesC10",
+	} {
+		if !s.sets(name + "=x; Path=/") {
+			t.Errorf("%s isn't withheld", name)
+		}
+	}
+	for _, name := range []string{"session2", "sessions", "session_theme", "session.", "session_", "sessionC", "Session", "sess", ".AspNetCore.Antiforgery"} {
+		if s.sets(name + "=x; Path=/") {
+			t.Errorf("%s is withheld", name)
+		}
+	}
+}
