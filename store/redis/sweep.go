@@ -3,7 +3,9 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,6 +112,9 @@ func (s *Store) sweep() {
 			return
 		case err != nil:
 			s.log.Debug("looking whether the tokens that are listed are there", "store", s.where, "error", err)
+			if damaged(err) {
+				s.warnOfDamage(err)
+			}
 			if hurry {
 				sleep(s.ctx, sweepInterval)
 			}
@@ -205,5 +210,18 @@ func (s *Store) lookFor(ctx context.Context, all []listed) (gone []listed, err e
 func (s *Store) warnOfMissing() {
 	if s.stats.losses.add("the listed tokens", errMissing) {
 		s.log.Error(errMissing.Error(), "store", s.where)
+	}
+}
+
+// damaged reports whether an error comes of what stands in Redis: it doesn't pass by itself.
+func damaged(err error) bool {
+	return errors.Is(err, errValue) || strings.HasPrefix(err.Error(), "WRONGTYPE")
+}
+
+// warnOfDamage logs and tells that the sweep doesn't get on.
+func (s *Store) warnOfDamage(err error) {
+	err = fmt.Errorf("what stands in redis keeps patgate from looking whether the tokens that it lists are there (%w): see patgate store check", err)
+	if s.stats.losses.add("the list of tokens", err) {
+		s.log.Error(err.Error(), "store", s.where)
 	}
 }

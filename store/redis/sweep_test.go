@@ -142,6 +142,30 @@ func TestDeletedIsNotMissing(t *testing.T) {
 	}
 }
 
+// What stands in Redis and isn't patgate's may keep it from finding lost tokens. That is told:
+// it goes on until somebody mends it.
+func TestSweepIsStopped(t *testing.T) {
+	t.Parallel()
+	for _, damage := range []func(server *redistest.Server, k keys){
+		func(server *redistest.Server, k keys) { server.Do("zadd", k.ids, 0, "zzz") },
+		func(server *redistest.Server, k keys) { server.Do("lpush", k.token(digest("a")), "x") },
+	} {
+		server := redistest.Start(t)
+		var log logged
+		s := open(t, Options{Addresses: []string{server.Addr}, Logger: log.logger()})
+		create(t, s, newToken("a"))
+		server.Do("del", s.keys.token(digest("a")))
+		damage(server, s.keys)
+		const want = "keeps patgate from looking whether the tokens that it lists are there"
+		redistest.Await(t, "that to be told", func() error {
+			if err := s.Reach(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+				return fmt.Errorf("Reach: %v, want %s", err, want)
+			}
+			return unless(strings.Contains(log.String(), want))
+		})
+	}
+}
+
 // Tokens that are missing are looked for until they are there again.
 func TestMissingComesBack(t *testing.T) {
 	t.Parallel()
