@@ -45,7 +45,7 @@ func printStatus(w io.Writer, s serverStatus) {
 			field{"changes", fmt.Sprint(s.Store.Position)})
 	}
 	for _, w := range s.Store.Warnings {
-		if w != s.Store.Error { // which is told already
+		if !strings.Contains(s.Store.Error, w) { // which is told already
 			fields = append(fields, field{"", "WARNING: " + w})
 		}
 	}

@@ -159,7 +159,7 @@ func (s *Store) lostFeed(followed uint64, left int64) {
 	s.log.Error(text, "store", s.where, "followed", followed, "redis", left)
 	told := fmt.Sprintf("%s: %s (change %d was followed, and %d was the last)", time.Now().UTC().Format(time.RFC3339), text, followed, left)
 	s.lostAll.Store(&told)
-	s.stats.losses.add("the feed", errors.New(text))
+	s.stats.losses.add("the feed", errors.New(told))
 }
 
 // lost counts and reports that Redis shows an older record than it has shown, or none.
