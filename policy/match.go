@@ -17,6 +17,8 @@ type Request struct {
 	Host   string
 	Header http.Header
 	Body   bool // it has one, as far as is known
+	// WebSocket says that it asks for one over HTTP/3, where no header does.
+	WebSocket bool
 	// Asked says that another proxy asks about a preflight, and forwards it itself: the
 	// body of its answer can't be dropped.
 	Asked bool
@@ -35,7 +37,7 @@ func NewRequest(r *http.Request) Request {
 		Body: r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor != 3,
 	}
 	if r.Method == http.MethodConnect && r.ProtoMajor == 3 && r.Proto == "websocket" {
-		req.Method = http.MethodGet // a WebSocket over HTTP/3 (RFC 9220)
+		req.Method, req.WebSocket = http.MethodGet, true // RFC 9220
 	}
 	// What is forwarded is EscapedPath. Where it differs from the path that came
 	// in, Go has encoded the decoded path anew: %2F has become a slash.
@@ -95,6 +97,7 @@ type Match struct {
 	place   Credential // where Secret was found
 	assumed bool       // explain: judge as if a token had been sent
 
+	websocket bool     // it asks for one
 	restRoute bool     // the query has that parameter
 	tunnels   []string // the methods that the query has to some servers
 	unsure    bool     // it can't be said which route it is on
@@ -210,6 +213,7 @@ func (p *Policy) JudgeOriginal(u *url.URL) (why string) {
 // read takes in the request and refuses what can be read in two ways.
 func (p *Policy) read(req *Request, m *Match) bool {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
+	m.websocket = req.WebSocket
 	why := req.Refused
 	if why == "" {
 		why = m.ambiguity(req.Path)
@@ -224,13 +228,14 @@ func (p *Policy) read(req *Request, m *Match) bool {
 // ambiguity returns why a request with this path can be read in two ways, on whichever
 // route it is, or "".
 func (m *Match) ambiguity(path string) (why string) {
+	m.websocket = m.websocket || len(m.header["Upgrade"]) > 0
 	if m.method == http.MethodConnect && slices.Equal(m.header[ExtendedConnect], []string{"websocket"}) {
-		m.method = http.MethodGet // a WebSocket over HTTP/2 (RFC 8441)
+		m.method, m.websocket = http.MethodGet, true // over HTTP/2 (RFC 8441)
 	}
 	switch {
 	case !passableMethod(m.method):
 		return "the method is not one that is let through"
-	case m.method != http.MethodGet && len(m.header["Upgrade"]) > 0:
+	case m.method != http.MethodGet && m.websocket:
 		return "only GET can ask for an upgrade (RFC 6455 section 4.1)"
 	case namesSecondPath(m.method) && len(m.header["Destination"]) > 0:
 		return "the request names a second path, in Destination (RFC 4918 section 10.3)"
@@ -243,6 +248,9 @@ func (m *Match) ambiguity(path string) (why string) {
 			return why
 		}
 		m.charset, m.tunnels = charsetOf(m.header["Content-Type"]), m.tunneled()
+		if m.websocket && len(m.tunnels) > 0 {
+			return otherMethod
+		}
 	}
 	p := m.policy
 	if p.semicolon {

@@ -32,7 +32,7 @@ func overrides(query, method string) (why string, rest bool) {
 		case odd.tooMany(name):
 			return tooManyOddNames, rest
 		case namesOverride(name) && !equalFold(unescapeQuery(value), method):
-			return "the query has another method in it", rest
+			return otherMethod, rest
 		case namesPath(name):
 			return "the query has a name by which Astro, SvelteKit or Nitro finds another path", rest
 		case namesToPHP(name, "_url") && strings.HasPrefix(decodeEscapes(value), "/"):
@@ -47,6 +47,8 @@ func overrides(query, method string) (why string, rest bool) {
 	return "", rest
 }
 
+const otherMethod = "the query has another method in it"
+
 // namesPath reports whether a parameter is one by which frameworks route on Vercel,
 // whatever the path is: Astro, SvelteKit, Nitro with Nuxt.
 func namesPath(name string) bool {
@@ -55,15 +57,15 @@ func namesPath(name string) bool {
 
 // tunneled returns the methods that servers take from the query, by names that are those
 // of filters as well, or that an API's own clients send: Restlet and Alfresco for that of a
-// POST, Restler and PrestaShop for any.
+// POST, grpc-websocket-proxy for that of a WebSocket, Restler and PrestaShop for any.
 func (m *Match) tunneled() (all []string) {
-	post := m.method == http.MethodPost
+	tunnels := m.method == http.MethodPost || m.websocket
 	for name, value := range parameters(m.query) {
 		if name == "" || isAlnum(name[0]) && strings.IndexByte("ahmp", lower(name[0])) < 0 {
 			continue // most names: none of these begins so
 		}
 		name = generous(name)
-		if !(post && (sameKey(name, "method") || sameKey(name, "alf_method"))) && !namesToPHP(name, "http_method") && !namesToPHP(name, "ps_method") {
+		if !(tunnels && (sameKey(name, "method") || sameKey(name, "alf_method"))) && !namesToPHP(name, "http_method") && !namesToPHP(name, "ps_method") {
 			continue
 		}
 		for _, method := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -116,6 +118,36 @@ func TestParametersOfPathInQuery(t *testing.T) {
 	p = compile(t, Config{Routes: append(report, routes("GET /posts/4 never")...)})
 	if m := p.matched(request("GET /posts/1?id=4")); m.Reason != AmbiguousRequest || m.Reports() {
 		t.Errorf("in report mode: %v, reported: %v", m.Reason, m.Reports())
+	}
+}
+
+// grpc-websocket-proxy makes a request of a WebSocket, with the method that the query names.
+// It is refused also where the policy has no route for that method.
+func TestMethodParameterOfWebSocket(t *testing.T) {
+	p := compile(t, Config{Default: "deny", Routes: routes("GET /x public", "DELETE /x never")})
+	for target, want := range map[string]Reason{
+		"/x?method=DELETE": AmbiguousRequest, "/x?a=b&m%65thod=delete": AmbiguousRequest, "/x?method=PATCH": AmbiguousRequest,
+		"/x?method=GET": Forward, "/x?method=subscribe": Forward, "/x?methods=DELETE": Forward, "/x": Forward,
+	} {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, r := range map[string]*http.Request{
+			"HTTP/1.1": {Method: "GET", ProtoMajor: 1, Header: http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}},
+			"HTTP/2":   {Method: "CONNECT", ProtoMajor: 2, Header: http.Header{ExtendedConnect: {"websocket"}}},
+			"HTTP/3":   {Method: "CONNECT", ProtoMajor: 3, Proto: "websocket", Header: http.Header{}},
+		} {
+			r.URL, r.Host = u, "a.test"
+			CleanHeader(r.Header)
+			req := NewRequest(r)
+			if m := p.matched(&req); m.Reason != want {
+				t.Errorf("%s over %s: %v (%s), want %v", target, name, m.Reason, m.Detail, want)
+			}
+		}
+		if m := p.matched(request("GET " + target)); m.Reason != Forward {
+			t.Errorf("GET %s without an upgrade: %v (%s)", target, m.Reason, m.Detail)
+		}
 	}
 }
 
