@@ -69,6 +69,7 @@ func TestAuthorize(t *testing.T) {
 		{"a name that some servers fold", "GET", "/health", false, []string{"X~Patgate~Owner", "root"}, 400},
 		{"one behind the prefix", "GET", "/health", false, []string{"X-Patgate-Owner~", "root"}, 400},
 		{"a WebSocket", "GET", "/health", false, []string{"Upgrade", "websocket"}, 200},
+		{"a WebSocket with another method in its query", "GET", "/health?method=DELETE", false, []string{"Upgrade", "websocket", "Sec-Websocket-Key", "a"}, 400},
 		{"another tunnel", "GET", "/health", false, []string{"Upgrade", "h2c"}, 400},
 		{"a second tunnel", "GET", "/health", false, []string{"Upgrade", "websocket", "Upgrade", "h2c"}, 400},
 		{"a WebSocket by another method", "POST", "/v1/spaces/1/stories", true, []string{"Upgrade", "websocket"}, 400},

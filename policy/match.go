@@ -228,14 +228,15 @@ func (p *Policy) read(req *Request, m *Match) bool {
 // ambiguity returns why a request with this path can be read in two ways, on whichever
 // route it is, or "".
 func (m *Match) ambiguity(path string) (why string) {
-	m.websocket = m.websocket || len(m.header["Upgrade"]) > 0
+	// Of what another proxy asks about, only the key says so.
+	m.websocket = m.websocket || len(m.header["Upgrade"]) > 0 || len(m.header["Sec-Websocket-Key"]) > 0
 	if m.method == http.MethodConnect && slices.Equal(m.header[ExtendedConnect], []string{"websocket"}) {
 		m.method, m.websocket = http.MethodGet, true // over HTTP/2 (RFC 8441)
 	}
 	switch {
 	case !passableMethod(m.method):
 		return "the method is not one that is let through"
-	case m.method != http.MethodGet && m.websocket:
+	case m.method != http.MethodGet && len(m.header["Upgrade"]) > 0:
 		return "only GET can ask for an upgrade (RFC 6455 section 4.1)"
 	case namesSecondPath(m.method) && len(m.header["Destination"]) > 0:
 		return "the request names a second path, in Destination (RFC 4918 section 10.3)"

@@ -135,6 +135,7 @@ func TestMethodParameterOfWebSocket(t *testing.T) {
 		}
 		for name, r := range map[string]*http.Request{
 			"HTTP/1.1": {Method: "GET", ProtoMajor: 1, Header: http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}},
+			"a proxy":  {Method: "GET", ProtoMajor: 1, Header: http.Header{"Sec-Websocket-Key": {"a"}}},
 			"HTTP/2":   {Method: "CONNECT", ProtoMajor: 2, Header: http.Header{ExtendedConnect: {"websocket"}}},
 			"HTTP/3":   {Method: "CONNECT", ProtoMajor: 3, Proto: "websocket", Header: http.Header{}},
 		} {
