@@ -129,7 +129,7 @@
 //	beat.go        what a gateway says of itself, every second
 //	gateways.go    who follows, and how far
 //	server.go      the servers, and whether each answers
-//	setup.go       what is wrong with how a server is set up
+//	setup.go       what is wrong with how a server is set up, or with its clock
 //	rights.go      what the redis user may not do
 //	master.go      whether the one that is reached is still the master
 //	stats.go       what is counted
@@ -286,11 +286,13 @@ func (s *Store) Status(ctx context.Context) (store.Status, error) {
 	n, _ := head.Uint64() // none yet: 0
 	st.Position, st.Tokens, st.Owners = store.Position(n), int(tokens.Val()), int(owners.Val())
 	st.Gateways = []store.Gateway{}
-	all, _, err := s.gateways(ctx)
+	all, now, err := s.gateways(ctx)
 	if err != nil {
 		return st, s.reading("the gateways", err)
 	}
+	ahead := time.Since(now).Truncate(time.Millisecond) // of the server's clock, by which gateways say when they were there
 	for _, g := range all {
+		g.LastSeen = g.LastSeen.Add(ahead)
 		st.Gateways = append(st.Gateways, g.Gateway)
 	}
 	return st, nil

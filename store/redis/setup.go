@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +21,11 @@ const (
 	setupInterval  = time.Minute
 )
 
-// warn notes what would lose tokens, and says it, of each server once.
+// clocksDiffer is how far the clock of a server is off that of this gateway when it is said.
+const clocksDiffer = 5 * time.Second
+
+// warn notes what would lose tokens, or have them end at other times than they should, and
+// says it, of each server once.
 func (s *Store) warn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
@@ -28,14 +33,16 @@ func (s *Store) warn(ctx context.Context) error {
 	all := []string{}
 	err := s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
 		info := redis.NewStringCmd(noContext, "info", "server", "replication", "memory", "persistence", "cluster")
+		sent := time.Now()
 		if err := server.Process(ctx, info); err != nil {
 			return err
 		}
+		received := time.Now()
 		save := redis.NewMapStringStringCmd(noContext, "config", "get", "save")
 		if infoField(info.Val(), "aof_enabled") == "0" {
 			server.Process(ctx, save) // may be forbidden
 		}
-		found := warnings(info.Val(), save.Val())
+		found := append(warnings(info.Val(), save.Val()), clockWarning(info.Val(), sent, received)...)
 		if len(found) == 0 {
 			return nil
 		}
@@ -81,4 +88,21 @@ func warnings(info string, config map[string]string) (all []string) {
 		all = append(all, fmt.Sprintf("TOKENS MAY BE DROPPED, AND DISABLED OWNERS COME BACK, when the memory of this redis server is full: maxmemory-policy is %s; set it to noeviction", policy))
 	}
 	return all
+}
+
+// clockWarning returns what is wrong where a server whose INFO was asked for, and came, at
+// these times has another clock. Which of them is wrong, nobody here knows.
+func clockWarning(info string, sent, received time.Time) []string {
+	microseconds, err := strconv.ParseInt(infoField(info, "server_time_usec"), 10, 64)
+	if err != nil {
+		return nil
+	}
+	now := time.UnixMicro(microseconds)
+	switch ahead, behind := sent.Sub(now).Round(time.Second), now.Sub(received).Round(time.Second); {
+	case ahead >= clocksDiffer:
+		return []string{fmt.Sprintf("TOKENS MAY EXPIRE TOO EARLY: the clock of this gateway is %s ahead of that of this redis server; set the one that is wrong", ahead)}
+	case behind >= clocksDiffer:
+		return []string{fmt.Sprintf("TOKENS MAY SERVE AFTER THEY HAVE EXPIRED: the clock of this gateway is %s behind that of this redis server; set the one that is wrong", behind)}
+	}
+	return nil
 }

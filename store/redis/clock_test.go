@@ -1,0 +1,97 @@
+package redis
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patgate/patgate/internal/redistest"
+)
+
+// Where the clock of Redis isn't that of a gateway, that is told, and when gateways were
+// seen is told by the clock of the one that is asked.
+func TestClocksDiffer(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "appendonly yes")
+	for _, c := range []struct {
+		ahead time.Duration // the clock of Redis
+		want  string
+	}{
+		{2 * time.Hour, "TOKENS MAY SERVE AFTER THEY HAVE EXPIRED: the clock of this gateway is 2h0m0s behind"},
+		{-2 * time.Hour, "TOKENS MAY EXPIRE TOO EARLY: the clock of this gateway is 2h0m0s ahead"},
+		{0, ""},
+	} {
+		var log logged
+		s := open(t, Options{Addresses: []string{withClock(t, server, c.ahead)}, Logger: log.logger()})
+		awaitHeard(t, s)
+		redistest.Await(t, "a look at how the server is set up", func() error { return unless(s.setup.Load() != nil) })
+		st, err := s.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{fmt.Sprint(st.Warnings), log.String()} {
+			if c.want != "" && !strings.Contains(text, c.want) || c.want == "" && strings.Contains(text, "the clock of this gateway") {
+				t.Errorf("clock ahead by %s: %q, want %q", c.ahead, text, c.want)
+			}
+		}
+		for _, g := range st.Gateways {
+			if g.Name == s.name && time.Since(g.LastSeen).Abs() > time.Hour {
+				t.Errorf("clock ahead by %s: the gateway was last seen %s ago, want moments", c.ahead, time.Since(g.LastSeen))
+			}
+		}
+		s.Close()
+	}
+}
+
+var secondsOfNow = regexp.MustCompile(`1[0-9]{9}`)
+
+// withClock returns an address at which a server has a clock that is so far ahead: whatever
+// begins like the seconds since 1970, of about now, is moved in what it says.
+func withClock(t *testing.T, server *redistest.Server, ahead time.Duration) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	move := func(text []byte) []byte {
+		n, _ := strconv.ParseInt(string(text), 10, 64)
+		if when := time.Unix(n, 0); time.Since(when).Abs() < time.Hour {
+			return strconv.AppendInt(nil, when.Add(ahead).Unix(), 10)
+		}
+		return text
+	}
+	serve := func(client net.Conn) {
+		defer client.Close()
+		redis, err := net.Dial("tcp", server.Addr)
+		if err != nil {
+			return
+		}
+		defer redis.Close()
+		go func() {
+			io.Copy(redis, client)
+			redis.Close()
+		}()
+		for buffer := make([]byte, 1<<16); ; {
+			n, err := redis.Read(buffer)
+			if err != nil {
+				return
+			}
+			client.Write(secondsOfNow.ReplaceAllFunc(buffer[:n], move))
+		}
+	}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go serve(client)
+		}
+	}()
+	return l.Addr().String()
+}
