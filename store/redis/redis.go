@@ -122,6 +122,7 @@
 //	watch.go       who is told
 //	floors.go      the versions that records must not fall behind
 //	sweep.go       whether the tokens that are listed are there
+//	unlisted.go    whether those that are found are listed
 //
 // Gateways and servers:
 //
@@ -185,6 +186,7 @@ type Store struct {
 	owners  owners
 	floors  floors
 	missing missing
+	served  served
 
 	// Changes.
 	changes  chan struct{}             // a semaphore: see inTurn

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,7 @@ func (s *Store) sweep() {
 		}
 		last, gone, err := s.lookForListed(s.ctx, before, n)
 		if err == nil && !hurry {
-			err = s.lookForMissing(s.ctx)
+			err = cmp.Or(s.lookForMissing(s.ctx), s.lookForUnlisted(s.ctx))
 		}
 		switch {
 		case s.ctx.Err() != nil:
