@@ -175,7 +175,7 @@ func (s *Store) prepare() error {
 		}
 		meta := b.Bucket(bucketMeta)
 		if meta == nil || len(meta.Get(keyFormat)) != 8 {
-			return fmt.Errorf("%s is a bbolt database of another program, not a token store of patgate: name another file", s.path)
+			return fmt.Errorf("%s is no token store of patgate: it is a bbolt database of another program, or a copy of a store that was made with cp while that was being changed; name another file", s.path)
 		}
 		if v := (tx{b}).number(keyFormat); v != format {
 			return fmt.Errorf("token store %s has format %d, this patgate reads format %d: use the patgate that wrote it, or a later one", s.path, v, format)

@@ -109,7 +109,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"all but the first pages cut off", good[:2*page], "damaged"},
 		{"the end cut off", good[:used/4/page*page], "damaged"},
 		{"all but the first pages overwritten", append(bytes.Clone(good[:2*page]), make([]byte, len(good)-2*page)...), "damaged"},
-		{"another program's database", bolt(func(b *bbolt.Tx) error { _, err := b.CreateBucket([]byte("key")); return err }), "another program"},
+		{"another program's database", bolt(func(b *bbolt.Tx) error { _, err := b.CreateBucket([]byte("key")); return err }), "another program, or a copy of a store"},
 		{"one with a meta bucket", bolt(func(b *bbolt.Tx) error { _, err := b.CreateBucket(bucketMeta); return err }), "another program"},
 		{"a later format", bolt(func(b *bbolt.Tx) error {
 			meta, err := b.CreateBucket(bucketMeta)
