@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -20,7 +21,7 @@ func settle(f *os.File, lockTimeout time.Duration) error {
 			break
 		}
 		if err != syscall.EWOULDBLOCK {
-			return err
+			return fmt.Errorf("it can't be locked: %w; keep it on a disk of this machine, or mount its file system with locks", err)
 		}
 		if time.Now().After(end) {
 			return bolterrors.ErrTimeout
