@@ -48,7 +48,7 @@ type outcome struct {
 	retryAfter time.Duration // of a rejection that passes with time
 
 	values  [4]string // of the identity headers
-	removed []string  // the names of headers that would have made another request of it
+	removed []string  // the names of headers that could have made another request of it
 	gate    *Handler
 	secrets []string // the tokens in its URL, which are kept out of the answer
 

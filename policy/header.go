@@ -16,9 +16,9 @@ import (
 // Blanks around a value are no part of it (RFC 9110 section 5.5): net/http leaves them in
 // over HTTP/2 and HTTP/3, and takes them off on the way to the upstream. It must run
 // before a request is judged, on every route.
-// It returns, sorted, the names of those by which a server might have found another request:
-// a client that means them is answered something else than it asks for. What proxies add to
-// every request isn't named.
+// It returns, sorted, the names of those by which a server might have found another request,
+// and of those that a server folds into others: a client that means them (api_key) is answered
+// something else than it asks for. What proxies add to every request isn't named.
 func CleanHeader(h http.Header) (misleading []string) {
 	connection, upgrade := false, false
 	for name, values := range h {
@@ -48,7 +48,10 @@ func CleanHeader(h http.Header) (misleading []string) {
 					misleading = append(misleading, name)
 				}
 				delete(h, name)
-			case !plain && name != ExtendedConnect, strings.HasPrefix(name, IdentityPrefix):
+			case !plain && name != ExtendedConnect:
+				misleading = append(misleading, name)
+				delete(h, name)
+			case strings.HasPrefix(name, IdentityPrefix):
 				delete(h, name)
 			}
 		}

@@ -105,7 +105,7 @@ http://api.test:{$PORT} {
 	}
 	g.send(t, request{target: "/spaces/2/stories/8"}.with(g.bearer("T")))
 	g.send(t, request{target: "/spaces//stories/9"})
-	g.send(t, request{target: "/public", header: []string{"X-HTTP-Method-Override: DELETE", "X-Original-URL: /x", "X-Patgate-Owner: bob"}})
+	g.send(t, request{target: "/public", header: []string{"X-HTTP-Method-Override: DELETE", "X-Original-URL: /x", "X-Patgate-Owner: bob", "X-Tag~: 1"}})
 	for _, row := range []struct {
 		uri, user string
 		want      map[string]any
@@ -113,7 +113,7 @@ http://api.test:{$PORT} {
 		{"/spaces/1/stories/7", "alice", map[string]any{"decision": "forward", "token_id": id, "owner": "alice", "space": "1", "resource": "7", "required_scope": "stories:read"}},
 		{"/spaces/2/stories/8", "alice", map[string]any{"decision": "space_not_granted", "token_id": id, "owner": "alice", "space": "2", "resource": "8", "required_scope": "stories:read"}},
 		{"/spaces//stories/9", "", map[string]any{"decision": "ambiguous_request", "detail": "the path has an empty segment"}},
-		{"/public", "", map[string]any{"decision": "forward", "required_scope": "public", "removed": []any{"X-Http-Method-Override", "X-Original-Url"}}},
+		{"/public", "", map[string]any{"decision": "forward", "required_scope": "public", "removed": []any{"X-Http-Method-Override", "X-Original-Url", "X-Tag~"}}},
 	} {
 		entry := g.accessLog(t, row.uri)
 		if entry["user_id"] != row.user {
