@@ -131,6 +131,7 @@ func TestMutants(t *testing.T) {
 		{Name: "method parameters", Run: method, File: "match.go", Old: "overrides(m.query, m.method); why != \"\" {", New: "overrides(m.query, m.method); false {"},
 		{Name: "method parameters that PHP finds", Run: method, File: "override.go", Old: "case '_', '.', '[': // method", New: "case '_': // method"},
 		{Name: "method parameters of WebSockets", Run: "^TestMethodParameterOfWebSocket$", File: "match.go", Old: "if m.websocket && len(m.tunnels) > 0 {", New: "if false {"},
+		{Name: "WebSockets of gRPC-Web", Run: "^TestWebSocketOfGRPCWeb$", File: "match.go", Old: "case m.websocket && slices.ContainsFunc", New: "case false && slices.ContainsFunc"},
 		{Name: "method parameters of Restlet", Run: "^TestMethodParameterOfRestlet$", File: "secondlook.go", Old: "range m.tunnels {", New: "range m.tunnels[:0] {"},
 		{Name: "paths in the names of parameters", Run: "^TestPathInParameter$", File: "override.go", Old: "if hasColon(name) && publishes(", New: "if false && publishes("},
 		{Name: "types behind those names", Run: "^TestPathInParameter$", File: "override.go", Old: `case kind == "" || !plainBytes(kind, "-_"):`, New: "case true:"},

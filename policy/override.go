@@ -47,6 +47,12 @@ func overrides(query, method string) (why string, rest bool) {
 	return "", rest
 }
 
+// isGRPCWeb reports whether a WebSocket of these subprotocols is a POST to grpcweb (of
+// improbable-eng), with the headers of its first message in the place of its own.
+func isGRPCWeb(subprotocols string) bool {
+	return strings.Contains(strings.ToLower(subprotocols), "grpc-websockets")
+}
+
 const otherMethod = "the query has another method in it"
 
 // namesPath reports whether a parameter is one by which frameworks route on Vercel,

@@ -121,6 +121,25 @@ func TestParametersOfPathInQuery(t *testing.T) {
 	}
 }
 
+// A WebSocket of gRPC-Web brings headers that nobody has judged, X-Patgate-Owner among them.
+func TestWebSocketOfGRPCWeb(t *testing.T) {
+	p := compile(t, Config{Routes: routes("GET /x public")})
+	for subprotocols, want := range map[string]Reason{
+		"grpc-websockets": AmbiguousRequest, "GRPC-WebSockets": AmbiguousRequest, "chat, grpc-websockets": AmbiguousRequest, "graphql-transport-ws": Forward,
+	} {
+		h := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Protocol": {subprotocols}}
+		req := NewRequest(&http.Request{Method: "GET", Host: "a.test", URL: &url.URL{Path: "/x"}, Header: h})
+		if m := p.matched(&req); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", subprotocols, m.Reason, m.Detail, want)
+		}
+		h.Del("Upgrade")
+		req = NewRequest(&http.Request{Method: "GET", Host: "a.test", URL: &url.URL{Path: "/x"}, Header: h})
+		if m := p.matched(&req); m.Reason != Forward {
+			t.Errorf("%s without an upgrade: %v (%s)", subprotocols, m.Reason, m.Detail)
+		}
+	}
+}
+
 // grpc-websocket-proxy makes a request of a WebSocket, with the method that the query names.
 // It is refused also where the policy has no route for that method.
 func TestMethodParameterOfWebSocket(t *testing.T) {
