@@ -26,7 +26,7 @@ import (
 type keeper struct {
 	store   store.Store
 	uses    *uses.Noter
-	retired *uses.Gate                   // of secrets reported lately
+	retired *uses.Throttle               // of secrets reported lately
 	pace    *pace.Pace                   // of the reports about each owner's tokens
 	reports chan retiredUse              // of those to be reported now
 	limits  atomic.Pointer[EventsConfig] // of the audit trail, as they are in force
@@ -58,7 +58,7 @@ const (
 func newKeeper(s store.Store) *keeper {
 	ctx, stop := context.WithCancel(context.Background())
 	k := &keeper{
-		store: s, retired: uses.NewGate(retiredRoom), pace: pace.New(reportsBurst, reportsEvery), reports: make(chan retiredUse, 64), prune: time.NewTimer(pruneEvery),
+		store: s, retired: uses.NewThrottle(retiredRoom), pace: pace.New(reportsBurst, reportsEvery), reports: make(chan retiredUse, 64), prune: time.NewTimer(pruneEvery),
 		stop: stop, complaints: rate.Sometimes{Interval: time.Minute},
 	}
 	k.limits.Store(new(EventsConfig))
@@ -86,7 +86,7 @@ func (k *keeper) see(ctx context.Context, a *App, o *outcome, now time.Time) {
 	case o.reason == policy.TokenRevoked && !o.subject.Revoked:
 		retiredUses.Inc()
 		whose := cmp.Or(o.subject.Owner.Name(), o.subject.ID.String())
-		if k.retired.Pass(&o.stream.digest, now, retiredEvery) && k.pace.Allow(whose, now) {
+		if k.retired.Allow(&o.stream.digest, now, retiredEvery) && k.pace.Allow(whose, now) {
 			select {
 			case k.reports <- retiredUse{a, o.subject.ID.String(), clientAddr(ctx).Unmap()}:
 			default: // so many at once: the others are counted by the metric

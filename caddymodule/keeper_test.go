@@ -14,7 +14,7 @@ import (
 // trail with that, and keeps nobody else's from being reported.
 func TestReportsOfReplacedSecrets(t *testing.T) {
 	t.Parallel()
-	k := &keeper{retired: uses.NewGate(retiredRoom), pace: pace.New(reportsBurst, reportsEvery), reports: make(chan retiredUse, 10*retiredRoom)}
+	k := &keeper{retired: uses.NewThrottle(retiredRoom), pace: pace.New(reportsBurst, reportsEvery), reports: make(chan retiredUse, 10*retiredRoom)}
 	now := time.Now()
 	use := func(owner, id string, secret int) {
 		o := &outcome{reason: policy.TokenRevoked, subject: &policy.Subject{ID: policy.NewID(id), Owner: policy.NewOwner(owner, nil)}}

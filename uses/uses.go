@@ -1,10 +1,10 @@
 // Package uses notes when tokens are used, and tells the store in good time.
 //
 // A request asks whether its use is to be noted, which is a look into a table in
-// memory; once in a while for each token, it is. What was noted is kept in memory,
-// one use for each token, and told to the store every few seconds. So a use costs
-// a request nothing, the store one write for each token and interval, and what is
-// said of a token's last use is true to the interval.
+// memory; the answer is yes once per token and interval. What was noted is kept in
+// memory, one use for each token, and told to the store every few seconds. So a use
+// costs a request nothing and the store one write per token and interval, and the
+// last use of a token is known to within the interval.
 package uses
 
 import (
@@ -20,13 +20,13 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// DefaultEvery is how long after a use that was noted the next one of the same token
-// is, where SetEvery says nothing else.
+// DefaultEvery is the interval in which a use of a token is noted once, unless
+// SetEvery sets another.
 const DefaultEvery = 10 * time.Minute
 
 const (
-	interval   = 2 * time.Second  // between one flush and the next
-	room       = 1 << 18          // secrets of which the Gate knows when they were noted
+	flushEvery = 2 * time.Second
+	room       = 1 << 18          // secrets whose last noted use is known
 	maxPending = 1 << 17          // uses kept for the store, at most
 	batch      = 1000             // uses told at once
 	budget     = 10 * time.Second // for telling all
@@ -34,10 +34,10 @@ const (
 
 // Noter notes the uses of tokens. Safe for concurrent use.
 type Noter struct {
-	store  store.Uses
-	gate   *Gate
-	every  atomic.Int64
-	failed func(error)
+	store    store.Uses
+	throttle *Throttle
+	every    atomic.Int64
+	failed   func(error)
 
 	mu      sync.Mutex
 	pending map[string]store.Use // by the token's id
@@ -50,20 +50,20 @@ type Noter struct {
 
 // New returns a Noter that tells s. failed is told what s answers when it can't be
 // told. What it was to be told is kept for the next time.
-func New(s store.Uses, failed func(error)) *Noter { return newNoter(s, interval, failed) }
+func New(s store.Uses, failed func(error)) *Noter { return newNoter(s, flushEvery, failed) }
 
-func newNoter(s store.Uses, interval time.Duration, failed func(error)) *Noter {
+func newNoter(s store.Uses, flushEvery time.Duration, failed func(error)) *Noter {
 	n := &Noter{
-		store: s, gate: NewGate(room), failed: failed, pending: map[string]store.Use{},
+		store: s, throttle: NewThrottle(room), failed: failed, pending: map[string]store.Use{},
 		flushing: make(chan struct{}, 1), poke: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	n.every.Store(int64(DefaultEvery))
-	go n.run(interval)
+	go n.run(flushEvery)
 	return n
 }
 
-// SetEvery changes how long after a use that was noted the next one of the same token
-// is; 0: DefaultEvery; negative: uses are not noted. What was noted so far is told soon.
+// SetEvery sets the interval in which a use of a token is noted once; 0: DefaultEvery;
+// negative: uses are not noted. What was noted so far is told soon.
 func (n *Noter) SetEvery(d time.Duration) {
 	n.every.Store(int64(cmp.Or(d, DefaultEvery)))
 	select {
@@ -76,7 +76,7 @@ func (n *Noter) SetEvery(d time.Duration) {
 // noted: then the caller calls Note. It allocates nothing and takes no lock.
 func (n *Noter) Due(d *token.Digest, now time.Time) bool {
 	every := time.Duration(n.every.Load())
-	return every > 0 && n.gate.Pass(d, now, every)
+	return every > 0 && n.throttle.Allow(d, now, every)
 }
 
 // Note notes a use. It doesn't wait for the store. Where that hasn't been told for
@@ -96,9 +96,9 @@ func (n *Noter) keep(u store.Use) {
 	n.pending[u.ID] = u
 }
 
-func (n *Noter) run(interval time.Duration) {
+func (n *Noter) run(flushEvery time.Duration) {
 	defer close(n.done)
-	ticker := time.NewTicker(interval)
+	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
 	for {
 		select {

@@ -64,7 +64,7 @@ func TestDue(t *testing.T) {
 	t.Parallel()
 	n := noter(newNotebook())
 	defer n.Close()
-	now := n.gate.start
+	now := n.throttle.start
 	for _, c := range []struct {
 		name  string
 		every time.Duration
@@ -158,13 +158,13 @@ func TestFlushInTime(t *testing.T) {
 		defer n.Close()
 		b.fail(errors.New("down"))
 		n.Note(store.Use{ID: "a", At: noon})
-		time.Sleep(interval)
+		time.Sleep(flushEvery)
 		synctest.Wait()
 		if failed != 1 {
 			t.Errorf("%d failures were told, want one", failed)
 		}
 		b.fail(nil)
-		time.Sleep(interval)
+		time.Sleep(flushEvery)
 		synctest.Wait()
 		if b.of("a").ID == "" {
 			t.Error("what couldn't be told wasn't told the next time")

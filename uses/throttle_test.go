@@ -16,15 +16,15 @@ func digest(i int) *token.Digest {
 	return &d
 }
 
-func TestGate(t *testing.T) {
+func TestThrottle(t *testing.T) {
 	t.Parallel()
 	const every = 10 * time.Minute
-	g := NewGate(100)
-	now := g.start
+	throttle := NewThrottle(100)
+	now := throttle.start
 	for _, c := range []struct {
 		name   string
 		secret int
-		after  time.Duration // since the gate was made
+		after  time.Duration // since the throttle was made
 		want   bool
 	}{
 		{"the first time", 1, 0, true},
@@ -37,21 +37,21 @@ func TestGate(t *testing.T) {
 		{"with a clock that goes backwards", 1, time.Minute, false},
 		{"months later", 1, 100 * 24 * time.Hour, true},
 	} {
-		if got := g.Pass(digest(c.secret), now.Add(c.after), every); got != c.want {
-			t.Errorf("%s: Pass = %v, want %v", c.name, got, c.want)
+		if got := throttle.Allow(digest(c.secret), now.Add(c.after), every); got != c.want {
+			t.Errorf("%s: Allow = %v, want %v", c.name, got, c.want)
 		}
 	}
 }
 
 // With as many secrets as it is made for, hardly one passes twice.
-func TestGateHasRoom(t *testing.T) {
+func TestThrottleHasRoom(t *testing.T) {
 	t.Parallel()
 	const n = 20000
-	g := NewGate(2 * n)
+	throttle := NewThrottle(2 * n)
 	twice := 0
 	for round := range 2 {
 		for i := range n {
-			if passed := g.Pass(digest(i), g.start, time.Hour); round == 0 && !passed {
+			if passed := throttle.Allow(digest(i), throttle.start, time.Hour); round == 0 && !passed {
 				t.Errorf("secret %d doesn't pass the first time", i)
 			} else if round == 1 && passed {
 				twice++
@@ -63,15 +63,15 @@ func TestGateHasRoom(t *testing.T) {
 	}
 }
 
-func TestGateConcurrently(t *testing.T) {
+func TestThrottleConcurrently(t *testing.T) {
 	t.Parallel()
-	g := NewGate(100)
+	throttle := NewThrottle(100)
 	var passed atomic.Int32
 	var all sync.WaitGroup
 	for range 16 {
 		all.Go(func() {
 			for range 1000 {
-				if g.Pass(digest(1), g.start, time.Hour) {
+				if throttle.Allow(digest(1), throttle.start, time.Hour) {
 					passed.Add(1)
 				}
 			}
@@ -85,9 +85,9 @@ func TestGateConcurrently(t *testing.T) {
 	}
 }
 
-func BenchmarkPass(b *testing.B) {
+func BenchmarkAllow(b *testing.B) {
 	b.ReportAllocs()
-	g := NewGate(room)
+	throttle := NewThrottle(room)
 	digests := make([]token.Digest, 1<<16)
 	for i := range digests {
 		digests[i] = *digest(i)
@@ -95,7 +95,7 @@ func BenchmarkPass(b *testing.B) {
 	now := time.Now()
 	b.RunParallel(func(p *testing.PB) {
 		for i := 0; p.Next(); i++ {
-			g.Pass(&digests[i&(len(digests)-1)], now, time.Hour)
+			throttle.Allow(&digests[i&(len(digests)-1)], now, time.Hour)
 		}
 	})
 }
