@@ -61,13 +61,13 @@ type Options struct {
 const Silence = time.Second
 
 // WithDefaults returns the options with the defaults in place of zeros.
-func (o Options) WithDefaults() *Options {
+func (o Options) WithDefaults() Options {
 	o.Size = cmp.Or(o.Size, 100_000)
 	o.TTL = cmp.Or(o.TTL, time.Minute)
 	o.NegativeSize = cmp.Or(o.NegativeSize, 10_000)
 	o.NegativeTTL = cmp.Or(o.NegativeTTL, 5*time.Second)
 	o.MaxStale = cmp.Or(o.MaxStale, time.Minute)
-	return &o
+	return o
 }
 
 // Cache holds tokens in front of a store. Safe for concurrent use.
@@ -100,7 +100,7 @@ func New(s store.Store, o Options) *Cache {
 	c.shared, _ = s.(store.Shared)
 	c.async, _ = s.(store.Async)
 	opts := c.inForce(o)
-	c.shards = make([]shard, shardCount(opts))
+	c.shards = make([]shard, shardCount(*opts))
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	c.options.Store(opts)
 	for i := range c.shards {
@@ -117,7 +117,7 @@ func (c *Cache) inForce(o Options) *Options {
 	if c.shared != nil { // whose silence isn't noticed sooner
 		opts.MaxStale = max(opts.MaxStale, Silence)
 	}
-	return opts
+	return &opts
 }
 
 // tellHolds tells a store of many gateways how long this one may serve what it
@@ -261,7 +261,7 @@ func (c *Cache) shard(d *token.Digest) *shard {
 // shardCount returns in how many shards, each with a lock of its own, the
 // cache is split for good. Few tokens are split less: shards fill unevenly, and
 // a small one would push out tokens while others have room.
-func shardCount(o *Options) int {
+func shardCount(o Options) int {
 	n := max(min(o.Size/512, o.NegativeSize/32, 256), 1)
 	return 1 << (bits.Len(uint(n)) - 1)
 }

@@ -24,7 +24,7 @@ func (c *Cache) take(f *flight, found *store.Found) result {
 		s.Allowed = c.allowed.get(prefixesKey(t.AllowedIPs), func() *[]netip.Prefix { return new(slices.Clone(t.AllowedIPs)) })
 	}
 	if !found.Current {
-		s.Replaced(found.Until)
+		s.SetRetired(found.Until)
 	}
 	read := f.at
 	if !found.AsOf.IsZero() {

@@ -85,7 +85,7 @@ func (k *keeper) see(ctx context.Context, a *App, o *outcome, now time.Time) {
 		}
 	case o.reason == policy.TokenRevoked && !o.subject.Revoked:
 		retiredUses.Inc()
-		whose := cmp.Or(o.subject.Owner.Name(), o.subject.ID.String())
+		whose := cmp.Or(o.subject.Owner.ID(), o.subject.ID.String())
 		if k.retired.Allow(&o.stream.digest, now, retiredEvery) && k.pace.Allow(whose, now) {
 			select {
 			case k.reports <- retiredUse{a, o.subject.ID.String(), clientAddr(ctx).Unmap()}:

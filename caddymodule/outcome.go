@@ -170,7 +170,7 @@ func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 // describe takes over what is known of the request.
 func (o *outcome) describe(m *policy.Match) {
 	if o.subject != nil {
-		o.tokenID, o.owner = o.subject.ID.String(), o.subject.Owner.Name()
+		o.tokenID, o.owner = o.subject.ID.String(), o.subject.Owner.ID()
 	}
 	if m.Route != nil {
 		o.required, o.scope = m.Route.Require.String(), m.Route.Require.Enough()

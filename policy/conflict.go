@@ -79,9 +79,9 @@ func notApart(r, before *Route, where string) error {
 
 // decides reports whether the route is more specific than a or b, which are
 // equally so, wherever both of them match a request with this method.
-func (c *Route) decides(a, b *Route, both []condition, method string) bool {
-	if c.methods.rank(method) == 0 || !within(c.pattern.conditions, both) {
+func (r *Route) decides(a, b *Route, both []condition, method string) bool {
+	if r.methods.rank(method) == 0 || !within(r.pattern.conditions, both) {
 		return false
 	}
-	return len(c.pattern.conditions) > len(a.pattern.conditions) || stricter(&c.pattern, &a.pattern) || stricter(&c.pattern, &b.pattern)
+	return len(r.pattern.conditions) > len(a.pattern.conditions) || stricter(&r.pattern, &a.pattern) || stricter(&r.pattern, &b.pattern)
 }

@@ -18,15 +18,15 @@ type Subject struct {
 	Grants  *Grants         // never nil
 	Allowed *[]netip.Prefix // nil: from everywhere
 	// Expires and SecretUntil are Unix times in nanoseconds, 0 for never: when
-	// the token expires, and when the secret that was presented, if it is a
-	// replaced one, stops working.
+	// the token expires, and when the secret that was presented stops working, if it
+	// is a retired one.
 	Expires     int64
 	SecretUntil int64
 	Revoked     bool
 	ID          ID
 }
 
-// NewSubject returns a token, of which the secret in force was presented.
+// NewSubject returns a token whose current secret was presented.
 func NewSubject(t *token.Token, owner *Owner, grants *Grants) Subject {
 	s := Subject{ID: NewID(t.ID), Owner: owner, Grants: grants, Expires: UnixNano(t.ExpiresAt), Revoked: !t.RevokedAt.IsZero()}
 	if len(t.AllowedIPs) > 0 {
@@ -35,9 +35,9 @@ func NewSubject(t *token.Token, owner *Owner, grants *Grants) Subject {
 	return s
 }
 
-// Replaced says that the secret that was presented is a replaced one, which works
-// until then. Without a time it never works.
-func (s *Subject) Replaced(until time.Time) {
+// SetRetired says that a retired secret was presented, which works until then. Without
+// a time it never works.
+func (s *Subject) SetRetired(until time.Time) {
 	s.SecretUntil = max(UnixNano(until), 1) // 0 would be for ever
 }
 
@@ -66,8 +66,8 @@ func NewID(id string) (i ID) {
 // String returns the id's text.
 func (i ID) String() string { return string(i.b[:i.n]) }
 
-// UnixNano returns t in the form Subject keeps times in. Times that it can't tell
-// become the nearest it can: an imported token may well expire in 9999, and one
+// UnixNano returns t in the form Subject keeps times in. A time out of its range
+// becomes the nearest within it: an imported token may well expire in 9999, and one
 // that expired in 1970 doesn't last for ever.
 func UnixNano(t time.Time) int64 {
 	switch {
@@ -85,7 +85,7 @@ func UnixNano(t time.Time) int64 {
 // owner share one, so that a change of the owner's record reaches every token
 // at once. Safe for concurrent use.
 type Owner struct {
-	name  string
+	id    string
 	state atomic.Pointer[ownerState] // nil: no record
 	// Stale is for whoever keeps owners, and says that the record has changed
 	// since Set was called last. Decisions don't look at it.
@@ -97,16 +97,16 @@ type ownerState struct {
 	ceiling  *Grants // nil: none
 }
 
-// NewOwner returns the owner with this name, as its record says; nil stands for
-// no record.
-func NewOwner(name string, record *token.Owner) *Owner {
-	o := &Owner{name: name}
+// NewOwner returns the owner with this id, as its record says; nil stands for no
+// record.
+func NewOwner(id string, record *token.Owner) *Owner {
+	o := &Owner{id: id}
 	o.Set(record)
 	return o
 }
 
-// Name returns the owner's id.
-func (o *Owner) Name() string { return o.name }
+// ID returns the owner's id, as token.Token.Owner has it.
+func (o *Owner) ID() string { return o.id }
 
 // Set takes over a changed record; nil stands for no record.
 func (o *Owner) Set(record *token.Owner) {

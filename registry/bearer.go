@@ -27,7 +27,7 @@ func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (
 	}
 	subject := policy.NewSubject(found.Token, policy.NewOwner(found.Token.Owner, found.Owner), policy.NewGrants(found.Token.Grants))
 	if !found.Current {
-		subject.Replaced(found.Until)
+		subject.SetRetired(found.Until)
 	}
 	switch reason := subject.Serves(r.clock(), from); {
 	case reason == policy.TokenRevoked && !subject.Revoked:
