@@ -87,8 +87,10 @@ func listFilters(s *suite) {
 			s.Errorf("%s, one by one: %q, want %q", c.name, got, c.want)
 		}
 	}
+}
 
-	// Owners with odd names have each their own.
+// listOddOwners makes tokens of owners with odd names: each has its own.
+func listOddOwners(s *suite) {
 	for i, o := range oddOwners {
 		t := newToken(fmt.Sprintf("odd-%d", i))
 		t.Owner = o

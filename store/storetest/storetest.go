@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Marks", marks},
 		{"MarksAtOnce", marksAtOnce},
 		{"ListFilters", listFilters},
+		{"ListOddOwners", listOddOwners},
 		{"ListPages", listPages},
 		{"ListLong", listLong},
 		{"ListWhileChanging", listWhileChanging},
