@@ -37,8 +37,8 @@ type App struct {
 	Token TokenConfig `json:"token,omitzero"`
 	// UnknownTokenLimit bounds how many unknown tokens an address may send.
 	UnknownTokenLimit LimitConfig `json:"unknown_token_limit,omitzero"`
-	// LastUsed is for how long after a token's use its next one is not noted, such
-	// as 10m; "off": uses are not noted at all. Default: 10m.
+	// LastUsed is the interval in which a token's use is noted once, such as 10m; "off":
+	// uses are not noted at all. Default: 10m.
 	LastUsed string `json:"last_used,omitempty"`
 	// Events says how long the audit trail is kept.
 	Events EventsConfig `json:"events,omitzero"`

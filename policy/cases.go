@@ -124,7 +124,7 @@ func repeatedKey(object string) string {
 	return ""
 }
 
-// Check reports what of the case the policy doesn't meet, or nil.
+// Check returns an error that says where the policy differs from the case, or nil.
 func (p *Policy) Check(c Case) error {
 	req, err := c.request()
 	if err != nil {

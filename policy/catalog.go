@@ -157,8 +157,8 @@ func (c *Catalog) closure(i int) []int {
 	return reached
 }
 
-// ImpliedBy returns, for each name that a declared scope has, the names of those that
-// imply it, and all its own.
+// ImpliedBy returns, for each name of a declared scope, all its names and those of the
+// scopes that imply it.
 func (c *Catalog) ImpliedBy() map[string][]string {
 	by := map[string][]string{}
 	for i, s := range c.declared {

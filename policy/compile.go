@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Compile checks a configuration and compiles it. Its errors, joined, name the
-// places of the mistakes; of the settings of one place, the first is told.
+// Compile checks a configuration and compiles it. The error joins all mistakes, each with
+// its place, and of the settings at one place the first.
 func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	p := &Policy{Realm: c.Realm, Catalog: catalog, tree: &node{}, at: c.At, noDefault: c.Default == ""}
 	if p.Realm == "" {

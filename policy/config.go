@@ -142,8 +142,8 @@ type OverrideConfig struct {
 	Settings
 }
 
-// RefusePlaceholder refuses a text of the configuration with a placeholder in it where
-// none is replaced: it would be taken as it is written.
+// RefusePlaceholder refuses a placeholder in a text of the configuration in which
+// placeholders are not replaced: it would be taken literally.
 func RefusePlaceholder(text string) error {
 	if found := placeholder.FindString(text); found != "" {
 		return fmt.Errorf("%s isn't replaced here; an environment variable {$NAME} is", found)

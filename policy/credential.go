@@ -13,7 +13,7 @@ import (
 // CredentialKind says how a credential travels.
 type CredentialKind uint8
 
-// The ways of a credential.
+// The kinds of credentials.
 const (
 	Bearer CredentialKind = iota // Authorization: Bearer S (RFC 6750 section 2.1), the word in any case
 	Bare                         // Authorization: S

@@ -9,10 +9,11 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Decide says whether the token may do what the request asks for, at this time
-// and from this address. m is a match that NeedsDecision. For routes whose space
-// is the token's own, it sets m.Space; where the reason doesn't say all, as where it is the
-// owner who may not, m.Detail. It allocates nothing, but for that.
+// Decide says whether the token may do what the request asks for, at this time and from
+// this address. m is a match that NeedsDecision. On a route whose space is the token's
+// own, it sets m.Space. Where the reason alone doesn't say enough, because it is the
+// owner who lacks the scope, for instance, it sets m.Detail, and only for that it
+// allocates.
 func (m *Match) Decide(s *Subject, now time.Time, from netip.Addr) Reason {
 	if r := s.Serves(now, from); r != Forward {
 		return r
@@ -64,8 +65,8 @@ func ending(value string) string {
 	return "dot"
 }
 
-// Serves says whether the token is any good at this time and from this address,
-// whatever it holds. It allocates nothing.
+// Serves says whether the token is valid at this time and from this address, whatever it
+// holds. It allocates nothing.
 func (s *Subject) Serves(now time.Time, from netip.Addr) Reason {
 	clock := now.UnixNano()
 	owner := s.Owner.state.Load()
@@ -88,10 +89,10 @@ func (p *Policy) Again(route *Route, space, resource string) Match {
 	return Match{Route: route, Space: space, Resource: resource, policy: p}
 }
 
-// Wanted returns the spaces and resources of a grant that would allow the request to
-// the token, if it had one more with the scopes that are missing; nil where a grant
-// can't name them, or would have to be wider than the request. A request that names
-// "*" is about something of that name, and no grant for it is one for all.
+// Wanted returns the spaces and resources that one more grant, of the missing scopes,
+// would need so that the token is allowed the request; nil where no grant can name them
+// without being wider than the request. A request that names "*" is about something of
+// that name, and no grant for it is one for all.
 func (m *Match) Wanted(s *Subject) (spaces, resources []string) {
 	spaces, resources = m.Route.space.spellings(m.Space), m.Route.resource.spellings(m.Resource)
 	switch m.Route.space.kind {
@@ -114,8 +115,9 @@ func (m *Match) Wanted(s *Subject) (spaces, resources []string) {
 	return spaces, resources
 }
 
-// ManySpaces reports whether a grant for these spaces would close routes to the token that
-// it may be on now: those that are in its own space, as long as it has exactly one.
+// ManySpaces reports whether a grant for these spaces would take from the token the
+// routes whose space is the token's own: they want a token that is limited to exactly
+// one.
 func (m *Match) ManySpaces(s *Subject, spaces []string) bool {
 	return m.policy.Catalog.ownSpaces() && s.Grants.space != "" && !slices.Equal(spaces, []string{s.Grants.space})
 }
@@ -227,10 +229,10 @@ func coversValue(sorted []string, s *source, value string) bool {
 	return len(short) == len(value) || covers(sorted, short)
 }
 
-// HeldScopes returns the scopes that the token holds in the request's space, on
-// whichever resources, blank-separated, as its grants write them, aliases by the
-// names of their scopes; where its owner's grants are a ceiling, only what they hold
-// as well.
+// HeldScopes returns the scopes that the token holds in the request's space, on any
+// resource, blank-separated: as its grants write them, but with the name of the scope in
+// place of an alias. Where its owner's grants are a ceiling, it returns only what they
+// hold too.
 func (m *Match) HeldScopes(s *Subject) string {
 	covered := func(g *token.Grant) bool { return m.coversSpace(g) }
 	owner := s.Owner.state.Load()

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Difference is requests that two policies answer differently.
+// Difference names requests that two policies answer differently.
 type Difference struct {
 	Methods []string `json:"methods"`
 	Pattern string   `json:"pattern"` // of their paths, with the query they have

@@ -32,7 +32,7 @@ type Problem struct {
 	Space         string `json:"space,omitempty"`
 }
 
-// ErrorBodies are the shapes that have names. The first is the default.
+// ErrorBodies are the bodies that can be asked for by name. The first is the default.
 var ErrorBodies = []struct {
 	Name string
 	Body *ErrorBody // nil: problem+json

@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// CleanHeader removes from a request's header what could make the upstream see
-// another request than the one that is judged: the fields that Connection names
-// (RFC 9110 section 7.6.1: the proxy would remove them later), names that some
-// servers fold into others, method and URL overrides, upgrades to anything but
-// WebSocket, an Expect of anything but 100-continue, and the Trailer announcement;
-// and, for only the gate may say who is asking, whatever begins with IdentityPrefix.
-// Blanks around a value are no part of it (RFC 9110 section 5.5): net/http leaves them in
-// over HTTP/2 and HTTP/3, and takes them off on the way to the upstream. It must run
-// before a request is judged, on every route.
-// It returns, sorted, the names of those by which a server might have found another request,
-// and of those that a server folds into others: a client that means them (api_key) is answered
-// something else than it asks for. What proxies add to every request isn't named.
+// CleanHeader removes from a request's header what could make the upstream see another
+// request than the one that is judged: the fields that Connection names (RFC 9110 section
+// 7.6.1: the proxy would remove them later), names that some servers fold into others,
+// method and URL overrides, upgrades to anything but WebSocket, an Expect of anything but
+// 100-continue, and the Trailer announcement; and whatever begins with IdentityPrefix, as
+// only the gate may say who is asking. Blanks around a value are no part of it (RFC 9110
+// section 5.5): net/http leaves them in over HTTP/2 and HTTP/3, and takes them off on the
+// way to the upstream. It must run before a request is judged, on every route. It
+// returns, sorted, the names of the fields by which a server might have read another
+// request, and of those that a server folds into others (api_key): a client that relies on
+// one of them is answered something else than it asks for. What proxies add to every request
+// isn't named.
 func CleanHeader(h http.Header) (misleading []string) {
 	connection, upgrade := false, false
 	for name, values := range h {
@@ -74,9 +74,9 @@ func proxySays(name string) bool {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// IdentityPrefix begins the names of the headers that tell the upstream who is
-// asking, in the form of http.CanonicalHeaderKey. Other spellings that a server
-// takes for one of these have no plain names.
+// IdentityPrefix begins the names of the headers that tell the upstream who is asking, in
+// the form of http.CanonicalHeaderKey. Whatever else a server takes for one of these has
+// no plain name (PlainHeaderName).
 const IdentityPrefix = "X-Patgate-"
 
 // cleanConnection removes the Connection header and the fields it names, and
@@ -130,8 +130,8 @@ var nameBytes = func() (t [256]bool) {
 	return t
 }()
 
-// PlainHeaderName reports whether a header's name is of letters, digits and hyphens: all
-// others are the same as a plain one to some server.
+// PlainHeaderName reports whether a header's name consists of letters, digits and
+// hyphens: any other name is, to some server, the same as a plain one.
 func PlainHeaderName(name string) bool {
 	for i := 0; i < len(name); i++ {
 		if !nameBytes[name[i]] {
@@ -141,8 +141,8 @@ func PlainHeaderName(name string) bool {
 	return name != ""
 }
 
-// GRPCMetadata begins the names of headers that grpc-gateway passes on under the rest of
-// the name, beside one that has that name (runtime.DefaultHeaderMatcher, before 2.33).
+// GRPCMetadata begins the names of headers that grpc-gateway passes on without it, beside
+// a header that has the rest as its name (runtime.DefaultHeaderMatcher, before 2.33).
 const GRPCMetadata = "Grpc-Metadata-"
 
 // misleads reports whether a header is one by which some frameworks replace the

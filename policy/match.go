@@ -119,8 +119,9 @@ func (m *Match) Path() string {
 
 var dataEncoded = strings.NewReplacer(string(dataSlash), "%2F", "?", "%3F", "#", "%23", "%", "%25")
 
-// SpaceSegment returns the segment of the path that is the space to routes beside the request,
-// which is on none; -1 where they have none.
+// SpaceSegment returns the index of the path segment that would be the space, for a
+// request that no route matches: that of the routes which its path follows for a while.
+// -1: those have no space there.
 func (m *Match) SpaceSegment() int {
 	if m.policy == nil {
 		return -1
@@ -135,9 +136,9 @@ const assumedSecret = "(assumed)"
 // looked up and judged by Decide.
 func (m *Match) NeedsDecision() bool { return m.Reason == Forward && m.Secret != "" }
 
-// Reports reports whether the request is in report mode: then it is forwarded
-// whatever the decision. One of which it can't be said which route it is on may be
-// on one that isn't.
+// Reports reports whether the request is in report mode: then it is forwarded whatever
+// the decision. A request whose route can't be told counts only where every route that
+// asks for a token is in report mode.
 func (m *Match) Reports() bool {
 	switch {
 	case m.policy == nil, neverPasses(m.method):

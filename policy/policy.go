@@ -116,7 +116,8 @@ func (p *Policy) Default() string {
 	return p.fallback.Require.text
 }
 
-// Denies reports whether requests that no route matches are rejected, and there are any.
+// Denies reports whether there can be requests that no route matches, and they are
+// rejected.
 func (p *Policy) Denies() bool {
 	return p.fallback == nil && !p.site.report && !slices.ContainsFunc(p.routes, func(r *Route) bool { return r.takesAll() })
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Account is the registry as one owner may use it who is signed in, or an operator.
+// Account is the registry as an owner who is signed in may use it, or an operator.
 //
 // An operator may do everything. An owner sees and changes the owner's own tokens; others'
 // are ErrNotFound, as if they weren't there. An admin sees every owner's and may revoke
@@ -18,13 +18,12 @@ type Account struct {
 	owner    *token.Owner // nil: an operator, who may do everything
 }
 
-// Operator returns the registry as who reaches it without an account may use it:
-// nothing is closed to them.
+// Operator returns the registry as an operator may use it, who may do everything.
 func (r *Registry) Operator(by Actor) *Account { return &Account{registry: r, by: by} }
 
-// Account returns the registry as an owner may use it who asks from an address.
-// admin makes the owner one whatever the record says. A disabled owner is
-// ErrForbidden. What the record says is read now: an Account is for one request.
+// Account returns the registry as this owner may use it; from is the address that the
+// owner asks from. admin makes the owner an admin, whatever the record says. A disabled
+// owner is ErrForbidden. What the record says is read now: an Account is for one request.
 func (r *Registry) Account(ctx context.Context, owner string, from netip.Addr, admin bool) (*Account, error) {
 	if owner == "" {
 		return nil, forbidden("owner: nobody is signed in")
@@ -44,7 +43,7 @@ func (r *Registry) Account(ctx context.Context, owner string, from netip.Addr, a
 }
 
 // Owner returns the owner's record; where there is none, and of an operator, one that
-// changes nothing. Its Admin says whether the owner is one here.
+// changes nothing. Its Admin says whether the owner is an admin here.
 func (a *Account) Owner() *token.Owner {
 	if a.owner == nil {
 		return token.NewOwner("")
@@ -79,8 +78,8 @@ func (a *Account) Get(ctx context.Context, id string) (*token.Token, error) {
 	return t, err
 }
 
-// Own is Get, of the owner's own tokens: of others', an admin may do no more than
-// look at them and revoke them.
+// Own is Get for what only the owner of a token may do: an admin may look at the tokens
+// of others and revoke them, no more.
 func (a *Account) Own(ctx context.Context, id string) (*token.Token, error) {
 	t, err := a.Get(ctx, id)
 	if err == nil && a.owner != nil && t.Owner != a.by.Name {

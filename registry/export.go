@@ -26,10 +26,10 @@ type exportRetired struct {
 	Until  time.Time `json:"until"`
 }
 
-// Export writes all tokens to w as Import reads them, one JSON object a line,
-// newest first, with digests and without owners' records. It holds one page of
-// them in memory at a time. Tokens made meanwhile may be missing. If the store has lost some
-// that it lists, Export returns an error behind the others.
+// Export writes all tokens to w as Import reads them, one JSON object a line, newest
+// first, with digests and without owners' records. It holds one page of them in memory at
+// a time. Tokens made meanwhile may be missing. If the store has lost some that it lists,
+// Export returns an error after the others are written.
 func (r *Registry) Export(ctx context.Context, w io.Writer) error {
 	buf := bufio.NewWriter(w)
 	enc := json.NewEncoder(buf)

@@ -46,12 +46,11 @@ func (l *LeakReport) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// RevokeLeaked ends what the secrets open; to have them is the proof that they
-// have leaked. A token's current secret revokes the token; of one that was
-// replaced and still works only the overlap ends. What opens nothing anyway is
-// passed over without a word, so that nobody learns anything from the answer: the
-// error is always the store's, the first of those that were met. It keeps none of the
-// other secrets open.
+// RevokeLeaked ends what the secrets open; to have them is the proof that they have
+// leaked. A token's current secret revokes the token; of one that was replaced and still
+// works only the overlap ends. What opens nothing anyway is passed over without a word,
+// so that nobody learns anything from the answer: the error is always the store's, and
+// the first that was met. The other secrets are dealt with all the same.
 func (r *Registry) RevokeLeaked(ctx context.Context, from netip.Addr, secrets ...string) error {
 	var failed error
 	unknown := false

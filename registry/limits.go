@@ -151,7 +151,7 @@ func (r *Registry) withinCeiling(o *token.Owner, grants []token.Grant) error {
 	return nil
 }
 
-// LikeSeveral warns of ids in grants that look like several.
+// LikeSeveral warns of ids in grants that look like several (token.LikeSeveral).
 func LikeSeveral(grants []token.Grant) (warnings []string) {
 	for _, g := range grants {
 		for _, ids := range []struct {
@@ -168,8 +168,9 @@ func LikeSeveral(grants []token.Grant) (warnings []string) {
 	return warnings
 }
 
-// Warnings say why a token that an operator makes can't do what it says, for its owner's
-// record limits operators in nothing else, or what was meant.
+// Warnings says why a token that an operator has made can't do what its grants say, or
+// may not be what was meant. The owner's record, which would refuse an owner, only warns
+// an operator.
 func (a *Account) Warnings(ctx context.Context, t *token.Token) (warnings []string) {
 	if a.owner != nil {
 		return nil

@@ -154,8 +154,8 @@ func (r *Registry) ownerRecord(ctx context.Context, id string) (*token.Owner, er
 	return o, nil
 }
 
-// Owners returns the owners with a record, sorted by id, and the cursor of the next
-// page ("" behind the last). cursor and limit are those of a Query.
+// Owners returns the owners with a record, sorted by id, and the cursor of the next page
+// ("" after the last). cursor and limit are those of a Query.
 func (r *Registry) Owners(ctx context.Context, cursor string, limit int) (owners []*token.Owner, next string, err error) {
 	if limit, err = pageSize(limit); err != nil {
 		return nil, "", err

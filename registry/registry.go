@@ -3,8 +3,8 @@
 // line, the admin API and the console all go through it, so every rule about
 // lifetimes, grants and owners lives here once.
 //
-// There are two doors to tokens. An [Account] is the registry as one owner may use it who
-// is signed in, or an operator. A [Bearer] is a token that has shown its secret, and may
+// There are two doors to tokens. An [Account] is the registry as an owner who is signed
+// in may use it, or an operator. A [Bearer] is a token that has shown its secret, and may
 // look after itself. What a [Registry] does by itself is for operators alone: the records
 // of owners, verify, import, export.
 //

@@ -13,12 +13,11 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Revoke ends the tokens with these ids and returns the ids, each once. A token
-// that is revoked already stays revoked since when it was. If one of the ids is
-// unknown, nothing is revoked. If the store fails on the way, the ids returned
-// with the error are those of the tokens that are revoked for certain. What has begun
-// is finished, also if who asked is gone, here and where all tokens of an owner end:
-// they are to end.
+// Revoke ends the tokens with these ids and returns the ids, each once. A token that was
+// revoked before keeps the time at which it was. If one of the ids is unknown, nothing is
+// revoked. If the store fails on the way, the ids returned with the error are those of
+// the tokens that are revoked for certain. What has begun is finished even if ctx ends,
+// here and in RevokeOwner: the tokens must end.
 func (a *Account) Revoke(ctx context.Context, ids ...string) ([]string, error) {
 	get := a.Own
 	if a.Admin() {

@@ -23,10 +23,10 @@ type NewToken struct {
 	Lifetime
 }
 
-// Create makes a token and its secret, which is nowhere else from then on. That of an
-// owner who asks is the owner's own; n.Owner may be empty then. The limits of the owner's
-// record hold: max_tokens whoever asks; and where that is the owner, may_create, and the
-// ceiling for the grants.
+// Create makes a token and its secret, which is nowhere else from then on. A token that
+// an owner makes is the owner's own, and n.Owner may be empty. Of the limits in the
+// owner's record, max_tokens holds for everybody; may_create and the ceiling of grants
+// hold for the owner, and not for operators.
 func (a *Account) Create(ctx context.Context, n NewToken) (t *token.Token, secret string, err error) {
 	if n.Owner == "" && a.owner != nil {
 		n.Owner = a.by.Name
@@ -144,8 +144,8 @@ func (a *Account) Update(ctx context.Context, id string, c Changes) (*token.Toke
 	})
 }
 
-// Mistakes returns why Update would refuse what the fields are to be, whatever the token
-// is: of each, the first reason.
+// Mistakes returns why Update would refuse the new values, whatever the token is: for
+// each field, the first reason.
 func (c *Changes) Mistakes() (mistakes []error) {
 	note := func(errs ...error) {
 		if err := cmp.Or(errs...); err != nil {

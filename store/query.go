@@ -33,8 +33,8 @@ type Query struct {
 	Limit  int       // at most so many, and fewer that are long: see Full; 0: no limit
 }
 
-// MaxPage is how many bytes of records fill a page, however few they are: whoever lists
-// tokens is not to need memory for as many of the longest as a page may have.
+// MaxPage is how many bytes of records fill a page, however few records they are, so that
+// listing long tokens doesn't take memory for a whole Limit of them.
 const MaxPage = 8 << 20
 
 // Full reports whether a page that has some tokens, of a size together, takes no more.

@@ -2,8 +2,8 @@ package store
 
 import "sync"
 
-// Watchers are those who watch a store: for stores, to implement Watch with. The
-// zero value has none.
+// Watchers are the functions that watch a store. Stores implement Watch with it. The zero
+// value has none.
 type Watchers struct {
 	mu  sync.Mutex // held while they are called
 	all map[*func(Change)]struct{}

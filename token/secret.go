@@ -118,8 +118,9 @@ func Pattern(prefix string) string {
 	return fmt.Sprintf(`\b%s_[0-9A-Za-z]{%d}\b`, prefix, randomLength+checksumLength)
 }
 
-// Masked returns a text without what looks like a secret under any prefix, be it
-// mistyped: errors repeat what was given in the wrong place.
+// Masked returns a text without anything that looks like a secret, under any prefix and
+// even mistyped: errors quote what was given, and a secret may have been given in the
+// wrong place.
 func Masked(text string) string { return secretLike.ReplaceAllString(text, "${1}_REDACTED") }
 
 var secretLike = regexp.MustCompile(fmt.Sprintf(`([0-9A-Za-z])_[0-9A-Za-z]{%d,}`, randomLength))

@@ -60,8 +60,9 @@ func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// LikeSeveral reports whether an id of a space or a resource reads like several: like a
-// list, or like a pattern, which there is none for ids but All. It is one all the same.
+// LikeSeveral reports whether the id of a space or a resource looks like several: like a
+// list, or like a pattern. It stands for one all the same, as the only pattern for ids is
+// All.
 func LikeSeveral(id string) bool {
 	return id != All && strings.ContainsFunc(id, func(r rune) bool { return strings.ContainsRune(",;*", r) || unicode.IsSpace(r) })
 }

@@ -63,8 +63,8 @@ type RetiredSecret struct {
 	Until  time.Time // until then it still works (the overlap of a regeneration)
 }
 
-// RetiredUntil returns until when a secret that has been replaced still works, or has
-// worked; ok: it is one of the token's.
+// RetiredUntil returns when a retired secret stops working, or has stopped. ok reports
+// whether the secret with digest d is one of the token's.
 func (t *Token) RetiredUntil(d Digest) (until time.Time, ok bool) {
 	for _, r := range t.Retired {
 		if r.Digest == d {

@@ -1,5 +1,5 @@
-// Package pace bounds how often each of many may do something: so often at once, after a
-// quiet while, and from then on once in a time.
+// Package pace limits the rate at which each of many may do something, by a token bucket
+// for each: a burst at once, then one per interval.
 package pace
 
 import (
@@ -12,15 +12,16 @@ import (
 // kept is how many are counted; the least recent are forgotten.
 const kept = 10_000
 
-// Pace counts what each has done. Safe for concurrent use.
+// Pace holds the buckets, those of the 10,000 who were seen last. Safe for concurrent
+// use.
 type Pace struct {
 	every  time.Duration
 	burst  int
 	counts *lru.Cache[string, *rate.Limiter]
 }
 
-// New returns a Pace that lets each do something so often at once, and then once in each
-// time.
+// New returns a Pace that allows each of them burst times at once, and then once every
+// interval.
 func New(burst int, every time.Duration) *Pace {
 	counts, err := lru.New[string, *rate.Limiter](kept)
 	if err != nil {
@@ -29,7 +30,7 @@ func New(burst int, every time.Duration) *Pace {
 	return &Pace{every, burst, counts}
 }
 
-// Allow reports whether somebody may do it once more, and counts it.
+// Allow reports whether who may do it once more at now, and counts it if so.
 func (p *Pace) Allow(who string, now time.Time) bool {
 	l, known := p.counts.Get(who)
 	if !known {

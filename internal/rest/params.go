@@ -11,7 +11,7 @@ import (
 )
 
 // Params reads a query that may have parameters of these names, separated by blanks, and
-// no others: a misspelt one would widen what is listed or deleted. A + behind a name says
+// no others: a misspelt one would widen what is listed or deleted. A + after a name says
 // that it may be repeated.
 func Params(query, names string) (url.Values, error) {
 	known := strings.Fields(names)
