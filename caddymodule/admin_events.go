@@ -11,7 +11,7 @@ import (
 // something to list, or when the time is over.
 func listEvents(c *adminCall) (any, error) {
 	if c.wait > 0 && c.Params.Get("after") == "" {
-		return nil, rest.Refuse(http.StatusBadRequest, "wait: goes with after, the event behind which to wait for others; 0 is before all")
+		return nil, rest.Refuse(http.StatusBadRequest, "wait: needs after, the id of the event after which others are waited for; 0 is before all")
 	}
 	for end := time.Now().Add(c.wait); ; {
 		page, err := c.Events()

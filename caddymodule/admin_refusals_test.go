@@ -92,7 +92,7 @@ func testAdminRefusals(s *adminServer) {
 		{"GET", "events?cursor=x", ``, 400, "cursor"},
 		{"GET", "events?after=-1", ``, 400, "after"},
 		{"GET", "events?after=1&cursor=1", ``, 400, "not both"},
-		{"GET", "events?wait=1s", ``, 400, "wait: goes with after"},
+		{"GET", "events?wait=1s", ``, 400, "wait: needs after"},
 		{"GET", "events?token=a/b", ``, 400, "id"},
 		{"GET", "events?sinse=1d", ``, 400, `"sinse"; there are token, owner`},
 		{"GET", "events?since=yesterday", ``, 400, "since: want a duration such as 24h"},

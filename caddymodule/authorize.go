@@ -80,7 +80,7 @@ func (a *Authorize) Provision(ctx caddy.Context) error {
 	a.names = sync.OnceValue(app.identityNames) // when all gates are known
 	a.logger = ctx.Logger()
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && caddyroutes.FromServer(server).ProxyBehindAuthorize() {
-		return errors.New("patgate_authorize: a proxy stands behind it (reverse_proxy, or what invoke leads to), and would forward what the one that asks forwards: have it in a site or a handle block of its own")
+		return errors.New("patgate_authorize: a proxy stands behind it (reverse_proxy, or what invoke leads to), and would forward each request a second time: put patgate_authorize in a site or a handle block of its own")
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func init() {
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
 		d.Next() // for the line
-		return nil, d.Err("the patgate option stands twice")
+		return nil, d.Err("the patgate option is given twice")
 	}
 	app := new(App)
 	if err := app.UnmarshalCaddyfile(d); err != nil {
@@ -153,7 +153,7 @@ func (a *App) grants(b *block) error {
 // scopes reads the catalog.
 func (a *App) scopes(b *block) error {
 	if b.NextArg() {
-		return b.Errf("unexpected %q: scopes stand in a block", b.Val())
+		return b.Errf("unexpected %q: scopes go in a block", b.Val())
 	}
 	here := *b.Dispenser
 	for nesting := b.Nesting(); b.NextBlock(nesting); {

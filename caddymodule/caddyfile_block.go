@@ -32,7 +32,7 @@ var repeated = []string{
 // settings reads a block.
 func (b *block) settings(all []setting) error {
 	if b.NextArg() {
-		return b.Errf("unexpected %q: settings stand in a block", b.Val())
+		return b.Errf("unexpected %q: settings go in a block", b.Val())
 	}
 	seen := map[string]string{} // the places
 	for nesting := b.Nesting(); b.NextBlock(nesting); {

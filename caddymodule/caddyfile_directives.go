@@ -82,7 +82,7 @@ func (a *Authorize) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive
 	one := d.AllArgs(&a.For)
 	if _, known := askers[a.For]; !one || !known || d.NextBlock(0) {
-		return d.Errf("patgate_authorize: want who asks, one of %s", whoAsks)
+		return d.Errf("patgate_authorize: want the proxy that asks, one of %s", whoAsks)
 	}
 	return nil
 }

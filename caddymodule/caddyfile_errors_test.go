@@ -49,8 +49,8 @@ func TestSiteMistakes(t *testing.T) {
 		{"reverse_proxy a:1", `unknown word "reverse_proxy": ` + wantSite + "; is a } missing before it?, at Caddyfile:3"},
 		{"route GET /a any {\noptional\nroute GET /b any", `unknown word "route": ` + wantRoute + "; is a } missing before it?, at Caddyfile:5"},
 		{"error_body", `error_body "": want problem, error, message, message_code, or a media type and a template, at Caddyfile:3`},
-		{"error_body json x", `error_body: "json" is no media type; want one such as application/json, or problem, error, message, message_code, at Caddyfile:3`},
-		{"error_body text/plain {message}", "error_body: {message} stands for nothing; want {status}, {title}, {reason}, {detail}, {type}, {required_scope} or {space}, at Caddyfile:3"},
+		{"error_body json x", `error_body: "json" is not a media type; want one such as application/json, or problem, error, message, message_code, at Caddyfile:3`},
+		{"error_body text/plain {message}", "error_body: {message} is unknown; want {status}, {title}, {reason}, {detail}, {type}, {required_scope} or {space}, at Caddyfile:3"},
 		{"mode watch", `mode "watch": want enforce, report, at Caddyfile:3`},
 
 		// one value each, once
@@ -78,8 +78,8 @@ func TestSiteMistakes(t *testing.T) {
 		{"token_from header X_Key", `token_from "header X_Key": want a header's name of letters, digits and hyphens, at Caddyfile:3`},
 		{"token_from header Authorization", "token_from header Authorization: this header has a form of its own; " +
 			"use bearer, bare, basic, scheme or cookie, at Caddyfile:3"},
-		{"token_from bearer\ntoken_from query t\ntoken_from bearer", "token_from bearer: stands twice, at Caddyfile:5"},
-		{"token_from bearer\ntoken_from scheme Bearer", "token_from scheme Bearer: stands twice: servers take it for bearer; write one of them, at Caddyfile:4"},
+		{"token_from bearer\ntoken_from query t\ntoken_from bearer", "token_from bearer: is given twice, at Caddyfile:5"},
+		{"token_from bearer\ntoken_from scheme Bearer", "token_from scheme Bearer: is given twice: servers take it for bearer; write one of them, at Caddyfile:4"},
 		{"token_from bearer {\n}", "unexpected block, at Caddyfile:3"},
 		{"let_through", `let_through "": want cookie <name>, header <name>, scheme <word> or bearer <beginning>*, at Caddyfile:3`},
 		{"let_through bearer *", `let_through "bearer *": want cookie <name>, header <name>, scheme <word> or bearer <beginning>*, at Caddyfile:3`},
@@ -106,12 +106,12 @@ func TestSiteMistakes(t *testing.T) {
 			"other names are taken for these by some servers, at Caddyfile:4"},
 		{"identity_headers {\nowner X-Patgate-Decision\n}", "identity_headers: X-Patgate-Decision has a meaning of its own, at Caddyfile:4"},
 		{"identity_headers {\nowner Cookie\n}", "identity_headers: Cookie has a meaning of its own, at Caddyfile:4"},
-		{"identity_headers {\nowner X-User\ntoken x-user\n}", "identity_headers: X-User stands twice, at Caddyfile:6"},
+		{"identity_headers {\nowner X-User\ntoken x-user\n}", "identity_headers: X-User is given twice, at Caddyfile:6"},
 		{"identity_headers {\nowner off\n}", "identity_headers: off is no header's name: identity_headers off leaves out all of them, at Caddyfile:4"},
-		{"identity_headers {\nspace X-Org\n}\nroute GET /a a:b {\nspace header.X-Org\n}", "Caddyfile:2: identity_headers: what clients send as X-Org is removed, " +
-			"and token_from, let_through, space or resource looks for it there"},
-		{"identity_headers signed {\nheader X-Key\n}\ntoken_from header X-Key\nroute GET /a any", "Caddyfile:2: identity_headers: what clients send as X-Key is removed, " +
-			"and token_from, let_through, space or resource looks for it there"},
+		{"identity_headers {\nspace X-Org\n}\nroute GET /a a:b {\nspace header.X-Org\n}", "Caddyfile:2: identity_headers: X-Org is removed from what clients send, " +
+			"and token_from, let_through, space or resource reads it"},
+		{"identity_headers signed {\nheader X-Key\n}\ntoken_from header X-Key\nroute GET /a any", "Caddyfile:2: identity_headers: X-Key is removed from what clients send, " +
+			"and token_from, let_through, space or resource reads it"},
 		{"token_from header X-Patgate-Token", "token_from header X-Patgate-Token: this header is removed from what clients send, at Caddyfile:3"},
 		{"let_through header X-Original-URL", "let_through header X-Original-Url: this header is removed from what clients send, at Caddyfile:3"},
 
@@ -139,11 +139,11 @@ func TestSiteMistakes(t *testing.T) {
 		{"route GET {\nspace none\n}", wantRouteArgs + ", at Caddyfile:3"},
 		{"route get /a any", `Caddyfile:3: method "get": want upper-case names separated by commas, or *`},
 		{`route "GET, POST" /a any`, `Caddyfile:3: method " POST": want upper-case names separated by commas, or *`},
-		{"route GET,GET /a any", "Caddyfile:3: method GET stands twice"},
-		{"route GET,* /a any", "Caddyfile:3: methods GET,*: * stands alone"},
+		{"route GET,GET /a any", "Caddyfile:3: method GET is given twice"},
+		{"route GET,* /a any", "Caddyfile:3: methods GET,*: * can't be combined with others"},
 		{"route CONNECT /a any", "Caddyfile:3: method CONNECT: never let through; a WebSocket over HTTP/2 counts as GET"},
 		{"route GET a any", `Caddyfile:3: pattern "a": want a path, which begins with /`},
-		{"route GET /{a}/{a} any", `Caddyfile:3: pattern "/{a}/{a}": {a} stands twice`},
+		{"route GET /{a}/{a} any", `Caddyfile:3: pattern "/{a}/{a}": {a} is given twice`},
 		{"route GET /a{b}{c} any", `Caddyfile:3: pattern "/a{b}{c}": segment "a{b}{c}": want a text, one {name}, perhaps between texts, or at the end {name...} or *`},
 		{"route GET /{a:b} any", `Caddyfile:3: pattern "/{a:b}": {a:b}: a parameter is {name} or {name...}, its name of letters, digits, - and _`},
 		{"route GET /*/a any", `Caddyfile:3: pattern "/*/a": nothing can follow the segment that takes all the rest`},
@@ -152,11 +152,11 @@ func TestSiteMistakes(t *testing.T) {
 		{"route GET /a/../b any", `Caddyfile:3: pattern "/a/../b": segment "..": no request could match it: the path has a segment that ends in a dot`},
 		{"route GET /a? any", `Caddyfile:3: pattern "/a?": query condition "": want key or key=value`},
 		{"route GET /a?b= any", `Caddyfile:3: pattern "/a?b=": query condition "b=": has no value; write "b" where any will do`},
-		{"route GET /a?b&b any", `Caddyfile:3: pattern "/a?b&b": query condition "b": its key stands twice`},
-		{"route GET /a public any", `Caddyfile:3: requirement "public any": "public" stands alone, without scopes`},
-		{"route GET /a a|never", `Caddyfile:3: requirement "a|never": "never" stands alone, without scopes`},
+		{"route GET /a?b&b any", `Caddyfile:3: pattern "/a?b&b": query condition "b": its key is given twice`},
+		{"route GET /a public any", `Caddyfile:3: requirement "public any": "public" can't be combined with others`},
+		{"route GET /a a|never", `Caddyfile:3: requirement "a|never": "never" can't be combined with others`},
 		{"route GET /a a:*", `Caddyfile:3: requirement "a:*": scope "a:*": "*" can't be part of a scope's name`},
-		{"route GET /a deny", `Caddyfile:3: requirement "deny": is for default; a route that no token opens is never`},
+		{"route GET /a deny", `Caddyfile:3: requirement "deny": is for default; write never for a route that no token opens`},
 		{"route GET /a a | b", `Caddyfile:3: requirement "a | b": want a scope on both sides of |, without blanks`},
 		{"route GET /a?b={env.X} any", `Caddyfile:3: pattern "/a?b={env.X}": {env.X} isn't replaced here; an environment variable {$NAME} is`},
 		{"identity_headers signed {\n issuer {env.X}\n}", `identity_headers signed: {env.X} isn't replaced here; an environment variable {$NAME} is, at Caddyfile:5`},
@@ -166,7 +166,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"token_from query {env.X}", `token_from "query {env.X}": {env.X} isn't replaced here; an environment variable {$NAME} is, at Caddyfile:3`},
 		{"route GET /a {env.SCOPE}", `Caddyfile:3: requirement "{env.SCOPE}": {env.SCOPE} isn't replaced here; an environment variable {$NAME} is`},
 		{"route GET /a störies:read", `Caddyfile:3: requirement "störies:read": scope "störies:read": "ö" can't be part of a scope's name`},
-		{"route GET /a public {\noptional\n}", `Caddyfile:3: optional: says nothing beside "public"`},
+		{"route GET /a public {\noptional\n}", `Caddyfile:3: optional: has no effect with "public"`},
 		{"route GET /a any {\noptional now\n}", `unexpected "now" at the end of the line, at Caddyfile:4`},
 		{"route GET /a any {\noptional\noptional\n}", "optional: is set already (Caddyfile:4), at Caddyfile:5"},
 		{"route GET /a any {\nspace none\nspace none\n}", "space: is set already (Caddyfile:4), at Caddyfile:5"},
@@ -201,8 +201,8 @@ func TestSiteMistakes(t *testing.T) {
 
 func TestDirectiveMistakes(t *testing.T) {
 	check(t, "http://api.example.com {\n", "\n}\n", []mistake{
-		{"patgate x", `unexpected "x": settings stand in a block, at Caddyfile:2`},
-		{"patgate_console x", `unexpected "x": settings stand in a block, at Caddyfile:2`},
+		{"patgate x", `unexpected "x": settings go in a block, at Caddyfile:2`},
+		{"patgate_console x", `unexpected "x": settings go in a block, at Caddyfile:2`},
 		{"patgate_console {\nowners a\n}", `unknown word "owners": want one of owner, admin, at Caddyfile:3`},
 		{"patgate_console {\nowner\n}", "owner: a value is missing, at Caddyfile:3"},
 		{"patgate_console {\nowner {http.auth.user.id} b\n}", `unexpected "b" at the end of the line, at Caddyfile:3`},
@@ -227,7 +227,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"last_used 500ms", `last_used "500ms": want a duration of at least 1s, such as 10m, or off, at Caddyfile:3`},
 		{"last_used never", `last_used "never": want a duration of at least 1s, such as 10m, or off, at Caddyfile:3`},
 		{"grants frozen", `grants "frozen": want mutable or immutable, at Caddyfile:3`},
-		{"events 90d", `unexpected "90d": settings stand in a block, at Caddyfile:3`},
+		{"events 90d", `unexpected "90d": settings go in a block, at Caddyfile:3`},
 		{"events {\nkeep 0\n}", `keep "0": want a duration of at least 1ms, such as 60s, at Caddyfile:4`},
 		{"events {\nmax many\n}", `max "many": want a number from 1 to 100000000, at Caddyfile:4`},
 		{"store", `store "": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
@@ -244,7 +244,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"store embedded\nstore embedded", "store: is set already (Caddyfile:3), at Caddyfile:4"},
 		{"store embedded {\n}", "unexpected block, at Caddyfile:3"},
 
-		{"cache 100", `unexpected "100": settings stand in a block, at Caddyfile:3`},
+		{"cache 100", `unexpected "100": settings go in a block, at Caddyfile:3`},
 		{"cache {\nsizes 1\n}", `unknown word "sizes": want one of size, ttl, negative_size, negative_ttl, max_stale, at Caddyfile:4`},
 		{"cache {\nsize\n}", "size: a value is missing, at Caddyfile:4"},
 		{"cache {\nsize many\n}", `size "many": want a number from 1 to 100000000, at Caddyfile:4`},
@@ -276,7 +276,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"unknown_token_limit 20 60", `unknown_token_limit "20 60": ` + wantLimit},
 		{"unknown_token_limit 20 60s 1", `unknown_token_limit "20 60s 1": ` + wantLimit},
 
-		{"scopes stories:read", `unexpected "stories:read": scopes stand in a block, at Caddyfile:3`},
+		{"scopes stories:read", `unexpected "stories:read": scopes go in a block, at Caddyfile:3`},
 		{"scopes {\na b c\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, and alias and other names, at Caddyfile:4"},
 		{"scopes {\na implies\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, and alias and other names, at Caddyfile:4"},
 		{"scopes {\na alias b alias c\n}", "scope a: want a description in quotes, then perhaps implies and the names of scopes, and alias and other names, at Caddyfile:4"},
@@ -291,8 +291,8 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"scopes {\na implies b\nb implies c\nc implies a\n}", "Caddyfile:4: scope a implies itself, by way of b"},
 	})
 	check(t, "{\n", "\n}\n", []mistake{
-		{"patgate x", `unexpected "x": settings stand in a block, at Caddyfile:2`},
-		{"patgate\npatgate", "the patgate option stands twice, at Caddyfile:3"},
+		{"patgate x", `unexpected "x": settings go in a block, at Caddyfile:2`},
+		{"patgate\npatgate", "the patgate option is given twice, at Caddyfile:3"},
 	})
 	check(t, "{\n\tpatgate {\n\t\tscopes {\n\t\t\tstories:read\n\t\t}\n\t}\n}\nhttp://api.example.com {\n\tpatgate {\n", "\n\t}\n}\n", []mistake{
 		{"route GET /a stories:write|stories:raed", `Caddyfile:10: requirement "stories:write|stories:raed": ` +

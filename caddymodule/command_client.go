@@ -245,7 +245,7 @@ func (c *client) refused(resp *http.Response) error {
 		p := new(rest.Problem)
 		if json.Unmarshal(body, p) == nil && p.Detail != "" {
 			if strings.HasPrefix(p.Type, rest.ProblemType) {
-				return fmt.Errorf("at %s is a gate, and not the admin endpoint, which is at localhost:2019 unless the configuration says something else", c.address)
+				return fmt.Errorf("%s is a gate, not the admin endpoint, which is at localhost:2019 unless the configuration says otherwise", c.address)
 			}
 			p.Status = resp.StatusCode
 			return p

@@ -198,7 +198,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	switch unknown, ok := errors.AsType[*pflag.NotExistError](err); {
 	case !ok:
 	case unknown.GetSpecifiedShortnames() != "":
-		return fmt.Errorf("%w; what begins with - and is no flag, such as an id, stands behind --: -- -%s", err, unknown.GetSpecifiedShortnames())
+		return fmt.Errorf("%w; put what begins with - and is no flag, such as an id, after --: -- -%s", err, unknown.GetSpecifiedShortnames())
 	default:
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })

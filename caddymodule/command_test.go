@@ -184,7 +184,7 @@ func TestFlagErrors(t *testing.T) {
 		"--from=10.0.0.0/8":     "",
 		"--no-such=1":           "unknown flag: --no-such",
 		"--limt=1":              "unknown flag: --limt; did you mean --limit?",
-		"-x":                    "unknown shorthand flag: 'x' in -x; what begins with - and is no flag, such as an id, stands behind --: -- -x",
+		"-x":                    "unknown shorthand flag: 'x' in -x; put what begins with - and is no flag, such as an id, after --: -- -x",
 		"--limit":               "flag needs an argument: --limit",
 		"--limit=1":             "",
 	} {

@@ -43,7 +43,7 @@ func readConfiguration(name, adapter string, stdin io.Reader) (*configuration, e
 	}
 	c, err := parseConfiguration(body)
 	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return nil, fmt.Errorf("reading configuration: %s: %s: a JSON %s can't stand here", file.name, cmp.Or(mistyped.Field, "the whole"), mistyped.Value)
+		return nil, fmt.Errorf("reading configuration: %s: %s: a JSON %s doesn't belong here", file.name, cmp.Or(mistyped.Field, "the whole"), mistyped.Value)
 	}
 	if err != nil && adapter == "" {
 		return nil, fmt.Errorf("%s: %w", file.name, err) // what is wrong in a Caddyfile says its line

@@ -16,10 +16,10 @@ func TestReadConfigurationSaysWhere(t *testing.T) {
 		"":                      " is empty",
 		"{}\n\nx":               ":3: invalid character 'x' after top-level value",
 		"{\n\"apps\": {":        ":2: unexpected end of JSON input",
-		"[]":                    ": the whole: a JSON array can't stand here",
-		`{"apps": {"http": 5}}`: ": apps.http: a JSON number can't stand here",
-		`{"apps": {"http": {"servers": {"a": {"listen": ":80"}}}}}`: ": apps.http.servers.listen: a JSON string can't stand here",
-		`{"apps": {"patgate": {"cache": 5}}}`:                       ": cache: a JSON number can't stand here",
+		"[]":                    ": the whole: a JSON array doesn't belong here",
+		`{"apps": {"http": 5}}`: ": apps.http: a JSON number doesn't belong here",
+		`{"apps": {"http": {"servers": {"a": {"listen": ":80"}}}}}`: ": apps.http.servers.listen: a JSON string doesn't belong here",
+		`{"apps": {"patgate": {"cache": 5}}}`:                       ": cache: a JSON number doesn't belong here",
 	} {
 		file := writeFile(t, "config.json", body)
 		_, err := readConfiguration(file, "", nil)

@@ -95,7 +95,7 @@ func TestReferenceWords(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%s takes any word", heading)
 		}
-		m := regexp.MustCompile(`(?:want|wants) (?:who asks, )?(?:one of )?([a-z_]+(?:, [a-z_]+)*)(?:, at |$)`).FindStringSubmatch(err.Error())
+		m := regexp.MustCompile(`(?:want|wants) (?:the proxy that asks, )?(?:one of )?([a-z_]+(?:, [a-z_]+)*)(?:, at |$)`).FindStringSubmatch(err.Error())
 		if m == nil {
 			t.Fatalf("%s: the error says no words: %v", heading, err)
 		}

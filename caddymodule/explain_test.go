@@ -372,8 +372,8 @@ func TestExplainRequestJSON(t *testing.T) {
 	for _, row := range []struct{ headers, want, refused string }{
 		{`{"X-Space":"7"}`, "map[X-Space:[7]]", ""},
 		{`{"X-Space":["7","8"]}`, "map[X-Space:[7 8]]", ""},
-		{`{"X-Space":7}`, "", "headers: a JSON number can't stand here"},
-		{`{"X-Space":[7]}`, "", "a JSON number can't stand here"},
+		{`{"X-Space":7}`, "", "headers: a JSON number doesn't belong here"},
+		{`{"X-Space":[7]}`, "", "a JSON number doesn't belong here"},
 	} {
 		var in explainRequest
 		err := registry.Decode([]byte(`{"method":"GET","url":"/x","headers":`+row.headers+`}`), &in)

@@ -48,12 +48,12 @@ func (h *Handler) nameHeaders() error {
 		configured = *h.IdentityHeaders
 	}
 	if configured.Off && configured != (IdentityHeaders{Off: true}) {
-		return errors.New("identity_headers: off, and headers that are not sent then: give one or the other")
+		return errors.New("identity_headers: want off or the names of headers, not both")
 	}
 	names := configured.names()
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
-			return fmt.Errorf("identity_headers: %s stands twice", name)
+			return fmt.Errorf("identity_headers: %s is given twice", name)
 		}
 		if err := h.claim(name); err != nil {
 			return err
@@ -112,7 +112,7 @@ func (h *Handler) removeAliases() error {
 	judged := h.policy.JudgedHeaders()
 	for _, name := range judged {
 		if slices.Contains(h.remove, name) {
-			err := fmt.Errorf("identity_headers: what clients send as %s is removed, and token_from, let_through, space or resource looks for it there", name)
+			err := fmt.Errorf("identity_headers: %s is removed from what clients send, and token_from, let_through, space or resource reads it", name)
 			if h.At != "" {
 				err = fmt.Errorf("%s: %w", h.At, err)
 			}

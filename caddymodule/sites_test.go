@@ -218,8 +218,8 @@ func TestCheckAudiences(t *testing.T) {
 func TestCasesOfOtherTypes(t *testing.T) {
 	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n")
 	for text, want := range map[string]string{
-		`{"method":"GET","path":"/a","scope":"any","space":1}`: "line 1: space: number is not what can stand here",
-		`[]`: "line 1: a case: array is not what can stand here",
+		`{"method":"GET","path":"/a","scope":"any","space":1}`: "line 1: space: a JSON number doesn't belong here",
+		`[]`: "line 1: a case: a JSON array doesn't belong here",
 		`{"method":"GET","path":"/a","scope":"any"}` + "\n" + `{"method":"GET","path":"/a","scope":"any","scope":"any"}`: "line 2: scope is given twice",
 		`{"method":"GET","path":"/a","scope":"any","note":{"scope":"x"},"scope":["b"]}`:                                  "line 1: scope is given twice",
 	} {

@@ -50,7 +50,7 @@ const streamAge = time.Second
 
 // errCut is what reading and writing a stream returns that was cut. To a proxy that
 // is the client's doing, and no failure of the upstream.
-var errCut = fmt.Errorf("the stream was cut, for its token has ended: %w", context.Canceled)
+var errCut = fmt.Errorf("the stream was cut because its token has ended: %w", context.Canceled)
 
 // follow has a request that was forwarded for a token watched. It returns what to
 // serve it with; end must be called when it has been.

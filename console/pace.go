@@ -38,5 +38,5 @@ func (c *call) change(account string) error {
 		return nil
 	}
 	rest.RetryAfter(c.W, changeEvery)
-	return rest.Refuse(http.StatusTooManyRequests, "so many changes have been made here that there is one a minute for now; revoking always works")
+	return rest.Refuse(http.StatusTooManyRequests, "too many changes were made here: one a minute is taken for now; revoking always works")
 }

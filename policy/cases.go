@@ -64,7 +64,7 @@ func ReadCases(r io.Reader) ([]Case, error) {
 		c := Case{Line: n}
 		if err := c.read(text); err != nil {
 			if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-				err = fmt.Errorf("%s: %s is not what can stand here", cmp.Or(mistyped.Field, "a case"), mistyped.Value)
+				err = fmt.Errorf("%s: a JSON %s doesn't belong here", cmp.Or(mistyped.Field, "a case"), mistyped.Value)
 			}
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}

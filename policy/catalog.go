@@ -76,7 +76,7 @@ func (c *Catalog) readImplied() error {
 			return At(s.At, fmt.Errorf("scope %s has the name of a scope as its description: write implies %s, if that is meant", s.Name, s.Description))
 		}
 		if slices.Contains(s.Implies, token.All) && len(s.Implies) > 1 {
-			return At(s.At, fmt.Errorf("scope %s implies %s: * stands alone", s.Name, strings.Join(s.Implies, " ")))
+			return At(s.At, fmt.Errorf("scope %s implies %s: * can't be combined with others", s.Name, strings.Join(s.Implies, " ")))
 		}
 		for _, name := range s.Implies {
 			n, ok := c.numbers[name]

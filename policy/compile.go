@@ -35,7 +35,7 @@ func Compile(c Config, catalog *Catalog) (*Policy, error) {
 	for _, text := range c.LetThrough {
 		credential, err := parseLetThrough(text)
 		if err == nil && slices.ContainsFunc(p.letThrough, credential.SameAs) {
-			err = fmt.Errorf("let_through %s: stands twice", credential)
+			err = fmt.Errorf("let_through %s: is given twice", credential)
 		}
 		fail(err)
 		p.letThrough = append(p.letThrough, credential)

@@ -42,7 +42,7 @@ func parseConditions(query string) ([]condition, error) {
 		case hasValue && v == "":
 			return nil, fmt.Errorf("query condition %q: has no value; write %q where any will do", part, key)
 		case slices.ContainsFunc(conditions, func(c condition) bool { return sameKey(c.key, k) || sameKey(k, c.key) }):
-			return nil, fmt.Errorf("query condition %q: its key stands twice", part)
+			return nil, fmt.Errorf("query condition %q: its key is given twice", part)
 		}
 		conditions = append(conditions, condition{key: k, value: v, anyValue: !hasValue})
 	}

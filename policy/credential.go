@@ -99,9 +99,9 @@ func parseCredentials(texts []string) ([]Credential, error) {
 		}
 		switch i := slices.IndexFunc(credentials, c.SameAs); {
 		case i >= 0 && credentials[i] != c:
-			return nil, fmt.Errorf("token_from %s: stands twice: servers take it for %s; write one of them", c, credentials[i])
+			return nil, fmt.Errorf("token_from %s: is given twice: servers take it for %s; write one of them", c, credentials[i])
 		case i >= 0:
-			return nil, fmt.Errorf("token_from %s: stands twice", c)
+			return nil, fmt.Errorf("token_from %s: is given twice", c)
 		}
 		credentials = append(credentials, c)
 	}

@@ -68,7 +68,7 @@ func compileErrorBody(c *ErrorBody) (*Shape, error) {
 	}
 	kind, _, err := mime.ParseMediaType(c.ContentType)
 	if err != nil || !strings.Contains(kind, "/") || strings.ContainsAny(c.ContentType, "\r\n") {
-		return nil, fmt.Errorf("error_body: %q is no media type; want one such as application/json, or problem, error, message, message_code", c.ContentType)
+		return nil, fmt.Errorf("error_body: %q is not a media type; want one such as application/json, or problem, error, message, message_code", c.ContentType)
 	}
 	if err := RefusePlaceholder(c.Template); err != nil {
 		return nil, fmt.Errorf("error_body: %w", err)
@@ -78,7 +78,7 @@ func compileErrorBody(c *ErrorBody) (*Shape, error) {
 	for _, at := range templateName.FindAllStringSubmatchIndex(c.Template, -1) { // other braces are the body's own
 		name := c.Template[at[2]:at[3]]
 		if _, ok := (&Problem{}).member(name); !ok {
-			return nil, fmt.Errorf("error_body: {%s} stands for nothing; want {status}, {title}, {reason}, {detail}, {type}, {required_scope} or {space}", name)
+			return nil, fmt.Errorf("error_body: {%s} is unknown; want {status}, {title}, {reason}, {detail}, {type}, {required_scope} or {space}", name)
 		}
 		b.texts, b.names = append(b.texts, c.Template[done:at[0]]), append(b.names, name)
 		done = at[1]
@@ -87,7 +87,7 @@ func compileErrorBody(c *ErrorBody) (*Shape, error) {
 	if isJSON(kind) {
 		sample := b.Render(Problem{Type: "t", Title: `"`, Status: 400, Detail: `\`, Reason: "\n", RequiredScope: `"`, Space: "é"})
 		if !json.Valid(sample) {
-			return nil, fmt.Errorf("error_body: the template makes no valid JSON: %s", sample)
+			return nil, fmt.Errorf("error_body: the template doesn't make valid JSON: %s", sample)
 		}
 	}
 	return b, nil

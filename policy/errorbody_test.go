@@ -37,13 +37,13 @@ func TestErrorBody(t *testing.T) {
 		body ErrorBody
 		want string
 	}{
-		{ErrorBody{"json", "x"}, "no media type"},
-		{ErrorBody{"", "x"}, "no media type"},
-		{ErrorBody{"text/plain\r\nX: y", "x"}, "no media type"},
-		{ErrorBody{"text/plain", "{message}"}, "{message} stands for nothing"},
-		{ErrorBody{"application/json", `{"scopes":[{required_scope}]}`}, "no valid JSON"},
-		{ErrorBody{"application/json", `{"error":{detail}}`}, "no valid JSON"},
-		{ErrorBody{"application/json", `{"error":"{detail}"`}, "no valid JSON"},
+		{ErrorBody{"json", "x"}, "is not a media type"},
+		{ErrorBody{"", "x"}, "is not a media type"},
+		{ErrorBody{"text/plain\r\nX: y", "x"}, "is not a media type"},
+		{ErrorBody{"text/plain", "{message}"}, "{message} is unknown"},
+		{ErrorBody{"application/json", `{"scopes":[{required_scope}]}`}, "doesn't make valid JSON"},
+		{ErrorBody{"application/json", `{"error":{detail}}`}, "doesn't make valid JSON"},
+		{ErrorBody{"application/json", `{"error":"{detail}"`}, "doesn't make valid JSON"},
 	} {
 		if err := row.body.Validate(); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%+v: %v, want %q", row.body, err, row.want)

@@ -52,7 +52,7 @@ func parseMethods(methods []string) (methodSet, error) {
 	}
 	if slices.Contains(methods, "*") {
 		if len(methods) > 1 {
-			return methodSet{}, fmt.Errorf("methods %s: * stands alone", strings.Join(methods, ","))
+			return methodSet{}, fmt.Errorf("methods %s: * can't be combined with others", strings.Join(methods, ","))
 		}
 		return methodSet{all: true}, nil
 	}
@@ -61,7 +61,7 @@ func parseMethods(methods []string) (methodSet, error) {
 			return methodSet{}, err
 		}
 		if slices.Contains(methods[:i], m) {
-			return methodSet{}, fmt.Errorf("method %s stands twice", m)
+			return methodSet{}, fmt.Errorf("method %s is given twice", m)
 		}
 	}
 	return methodSet{listed: methods}, nil

@@ -139,7 +139,7 @@ func parsePattern(text string, encoded slashes) (pattern, error) {
 		part, rest, more = strings.Cut(rest, "/")
 		name, err := p.addSegment(part, encoded)
 		if err == nil && name != "" && names[name] {
-			err = fmt.Errorf("{%s} stands twice", name)
+			err = fmt.Errorf("{%s} is given twice", name)
 		}
 		if err != nil {
 			return p, fmt.Errorf("pattern %q: %w", text, err)

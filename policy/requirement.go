@@ -51,7 +51,7 @@ func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
 // parse reads the text.
 func (r *Requirement) parse(catalog *Catalog) error {
 	if r.text == "deny" {
-		return errors.New("is for default; a route that no token opens is never")
+		return errors.New("is for default; write never for a route that no token opens")
 	}
 	if n, ok := alone[r.text]; ok {
 		r.need = n
@@ -62,7 +62,7 @@ func (r *Requirement) parse(catalog *Catalog) error {
 		var clause []int
 		for name := range strings.SplitSeq(word, "|") {
 			if _, ok := alone[name]; ok {
-				return fmt.Errorf("%q stands alone, without scopes", name)
+				return fmt.Errorf("%q can't be combined with others", name)
 			}
 			if name == "" {
 				return errors.New("want a scope on both sides of |, without blanks")

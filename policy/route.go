@@ -69,7 +69,7 @@ func (p *Policy) compileRoute(c *RouteConfig, around settings, prefix string) (*
 		return nil, err
 	}
 	if c.Optional && !r.Require.dependsOnToken() {
-		return nil, fmt.Errorf("optional: says nothing beside %q", r.Require.text)
+		return nil, fmt.Errorf("optional: has no effect with %q", r.Require.text)
 	}
 	if r.settings, err = c.Settings.within(around); err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func parseSource(text string) (source, error) {
 		s.kind, s.name = fromHeader, http.CanonicalHeaderKey(name)
 		switch {
 		case s.name == "Authorization", s.name == "Proxy-Authorization", s.name == "Cookie":
-			return s, fmt.Errorf("source %q: credentials stand there, which nobody is to be told", text)
+			return s, fmt.Errorf("source %q: this header carries credentials, and spaces and resources are shown to others", text)
 		case s.name == "Host":
 			return s, fmt.Errorf("source %q: want host.<n>, a label from the right, from 0", text)
 		case isRemoved(s.name):

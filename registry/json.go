@@ -89,7 +89,7 @@ func badJSON(err error) error {
 		if got == "number" && wrongType.Type.Kind() == reflect.Int {
 			return invalid("%s: want a whole number of at most 18 digits", key)
 		}
-		return invalid("%s: a JSON %s can't stand here", key, got)
+		return invalid("%s: a JSON %s doesn't belong here", key, got)
 	}
 	if key, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return invalid("unknown key %s", key)

@@ -68,7 +68,7 @@ func TestDecodeWholeNumbers(t *testing.T) {
 	t.Parallel()
 	for in, says := range map[string]string{
 		"1.5": "max_tokens: want a whole number", "1e30": "max_tokens: want a whole number", "99999999999999999999": "max_tokens: want a whole number",
-		`"5"`: "max_tokens: a JSON string can't stand here",
+		`"5"`: "max_tokens: a JSON string doesn't belong here",
 	} {
 		refused(t, Decode([]byte(`{"max_tokens":`+in+`}`), new(OwnerChanges)), ErrInvalid, says)
 	}

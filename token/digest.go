@@ -82,7 +82,7 @@ func (h *Hasher) Parse(s string) (Digest, error) {
 	}
 	b, err := hex.DecodeString(digits)
 	if err != nil || len(b) != sha256.Size {
-		return Digest{}, fmt.Errorf("digest: want 64 hex digits behind %q", h.scheme+":")
+		return Digest{}, fmt.Errorf("digest: want 64 hex digits after %q", h.scheme+":")
 	}
 	return Digest(b), nil
 }

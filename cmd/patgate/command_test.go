@@ -240,7 +240,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"status", "--address", "localhost:1"}, 1, "no server answers at localhost:1"},
 		{[]string{"status", "--address", "unix//nosuch.sock"}, 1, "is patgate running?"},
 		{[]string{"status", "--address", "a:b:c"}, 2, "admin endpoint's"},
-		{[]string{"status", "--address", p.site}, 1, "at " + p.site + " is a gate, and not the admin endpoint"},
+		{[]string{"status", "--address", p.site}, 1, p.site + " is a gate, not the admin endpoint"},
 		{[]string{"status", "--config", "nosuch"}, 1, "no such file"},
 		{[]string{"status", "--config", "Caddyfile", "--adapter", "nosuch"}, 2, `adapter "nosuch"`},
 		{[]string{"store", "copy", "--from", "redis://:hidden@localhost:1", "--to", "embedded:copy.db"}, 1, "localhost:1"},

@@ -153,7 +153,7 @@ func (c *cutter) cutField(out *tree, e entry, s *shape, location []string) error
 // may be a reference, those it refers to.
 func (c *cutter) entries(n *yaml.Node, from *source, s *shape, location []string, depth int) (all []entry, err error) {
 	if depth == maxChain {
-		return nil, fmt.Errorf("%s: %s: references or merges go on and on", from.place(n), pointer(location))
+		return nil, fmt.Errorf("%s: %s: references or merges never end", from.place(n), pointer(location))
 	}
 	var further []entry
 	add := func(n *yaml.Node, from *source) error {
@@ -215,7 +215,7 @@ func (c *cutter) entries(n *yaml.Node, from *source, s *shape, location []string
 
 // twice is the error of a key that a mapping has already.
 func twice(key, first *yaml.Node) error {
-	return fmt.Errorf("%q stands twice, first on line %d", key.Value, first.Line)
+	return fmt.Errorf("%q is given twice, first on line %d", key.Value, first.Line)
 }
 
 // open reads a file of the document.

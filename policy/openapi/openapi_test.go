@@ -163,12 +163,12 @@ func TestMistakes(t *testing.T) {
 				"write scheme key <requirement>, ignore key if it isn't a token, or default <requirement>"},
 		{func(c *policy.OpenAPIConfig) { c.Base = "api" }, "Caddyfile:1: " + head + "base api: want a path"},
 		{func(c *policy.OpenAPIConfig) { c.Default = "public any" },
-			"Caddyfile:1: " + head + `default: requirement "public any": "public" stands alone, without scopes`},
+			"Caddyfile:1: " + head + `default: requirement "public any": "public" can't be combined with others`},
 		{func(c *policy.OpenAPIConfig) { c.Schemes[0].Require = "public" },
 			"Caddyfile:2: " + head + "scheme key: a credential is asked for, so it can't be public"},
 		{func(c *policy.OpenAPIConfig) { c.Schemes[0].Name = "kee" },
 			"Caddyfile:2: " + head + "scheme kee: the document has no such security scheme; did you mean key?"},
-		{func(c *policy.OpenAPIConfig) { c.Ignore = []string{"session", "key"} }, "Caddyfile:2: " + head + "scheme key: stands twice"},
+		{func(c *policy.OpenAPIConfig) { c.Ignore = []string{"session", "key"} }, "Caddyfile:2: " + head + "scheme key: is given twice"},
 		{func(c *policy.OpenAPIConfig) { c.Ignore = []string{"session", "cookie"} },
 			"Caddyfile:1: " + head + "ignore cookie: the document has no such security scheme"},
 		{func(c *policy.OpenAPIConfig) { c.Skip = []string{"heatlh"} },
@@ -252,8 +252,8 @@ func TestUnreadable(t *testing.T) {
 		{paths("  a: {}\n"), head + ":3: #/paths/a: a path begins with /"},
 		{paths("  /a:\n    get:\n      tags: x\n"), head + ":5: #/paths/~1a/get/tags: want a list"},
 		{paths("  /a:\n    get:\n      operationId: [x]\n"), head + ":5: #/paths/~1a/get/operationId: want a text"},
-		{paths("  /a:\n    get: {}\n  /a:\n    get: {}\n"), head + `:5: #/paths: "/a" stands twice, first on line 3`},
-		{`{"openapi":"3.0.0","paths":{"/a":{"get":{"security":[],"security":[{"x":[]}]}}}}`, head + `:1: #/paths/~1a/get: "security" stands twice, first on line 1`},
+		{paths("  /a:\n    get: {}\n  /a:\n    get: {}\n"), head + `:5: #/paths: "/a" is given twice, first on line 3`},
+		{`{"openapi":"3.0.0","paths":{"/a":{"get":{"security":[],"security":[{"x":[]}]}}}}`, head + `:1: #/paths/~1a/get: "security" is given twice, first on line 1`},
 
 		// what isn't a list of requirements is not taken for an empty one
 		{paths("  /a:\n    get:\n      security:\n"), head + ":5: #/paths/~1a/get/security: want a list"},
@@ -272,11 +272,11 @@ func TestUnreadable(t *testing.T) {
 		{paths("  /a:\n    $ref: '#/openapi'\n"), head + `:4: #/paths/~1a: $ref "#/openapi": want a mapping there, on line 1 of api.yaml`},
 		{paths("  /a:\n    $ref: null\n"), head + ":4: #/paths/~1a: $ref: want a text"},
 		{paths("  /a:\n    $ref: [x]\n"), head + ":4: #/paths/~1a: $ref: want a text"},
-		{paths("  /a:\n    $ref: '#/x/a'\nx:\n  a: {}\n  a: {}\n"), head + `:4: #/paths/~1a: $ref "#/x/a": api.yaml:7: "a" stands twice, first on line 6`},
+		{paths("  /a:\n    $ref: '#/x/a'\nx:\n  a: {}\n  a: {}\n"), head + `:4: #/paths/~1a: $ref "#/x/a": api.yaml:7: "a" is given twice, first on line 6`},
 		{paths("  /a:\n    get:\n      $ref: other.yaml\n"), head + `:5: #/paths/~1a/get: $ref "other.yaml": open other.yaml: no such file or directory`},
-		{paths("  /a:\n    $ref: '#/paths/~1b'\n  /b:\n    $ref: '#/paths/~1a'\n"), head + ":4: #/paths/~1a: references or merges go on and on"},
-		{"x: &x {security: []}\ny: &y {security: [{o: [a]}]}\n" + paths("  /a:\n    get:\n      <<: *x\n      <<: *y\n"), head + `:8: #/paths/~1a/get: "<<" stands twice, first on line 7`},
-		{paths("  /a:\n    get: &a\n      <<: *a\n"), head + ":4: #/paths/~1a/get: references or merges go on and on"},
+		{paths("  /a:\n    $ref: '#/paths/~1b'\n  /b:\n    $ref: '#/paths/~1a'\n"), head + ":4: #/paths/~1a: references or merges never end"},
+		{"x: &x {security: []}\ny: &y {security: [{o: [a]}]}\n" + paths("  /a:\n    get:\n      <<: *x\n      <<: *y\n"), head + `:8: #/paths/~1a/get: "<<" is given twice, first on line 7`},
+		{paths("  /a:\n    get: &a\n      <<: *a\n"), head + ":4: #/paths/~1a/get: references or merges never end"},
 	} {
 		if _, err := read(t, test.text); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s\n got:  %v\n want: %s", test.text, err, test.want)
@@ -434,8 +434,8 @@ x:
 	for text, want := range map[string]string{
 		"paths: {$ref: none.yaml}\n":                `api.yaml:2: #/paths: $ref "none.yaml": open `,
 		"paths: {$ref: '#/x'}\nx: {a: {get: {}}}\n": "api.yaml:3: #/paths/a: a path begins with /",
-		"paths: {$ref: '#/paths'}\n":                "references or merges go on and on",
-		"components: {securitySchemes: {a: {$ref: '#/components/securitySchemes/a'}}}\npaths: {}\n": "references or merges go on and on",
+		"paths: {$ref: '#/paths'}\n":                "references or merges never end",
+		"components: {securitySchemes: {a: {$ref: '#/components/securitySchemes/a'}}}\npaths: {}\n": "references or merges never end",
 	} {
 		if _, err := read(t, "openapi: 3.0.0\n"+text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)

@@ -68,7 +68,7 @@ func (r *rules) check() {
 		what := r.mark + "scheme " + s.Name
 		r.known(s.At, what, "security scheme", s.Name, d.schemeNames())
 		if _, twice := r.schemes[s.Name]; twice || slices.Contains(c.Ignore, s.Name) {
-			r.fail(s.At, "%s: stands twice", what)
+			r.fail(s.At, "%s: is given twice", what)
 		}
 		if s.Require == "public" {
 			r.fail(s.At, "%s: a credential is asked for, so it can't be public", what)

@@ -171,7 +171,7 @@ func oneOf(possible []clauses) (string, error) {
 			}
 		}
 		if all = smallest(product); len(all) > maxClauses {
-			return "", fmt.Errorf("its security is too many alternatives of too many scopes each (more than %d clauses)", maxClauses)
+			return "", fmt.Errorf("its security has too many alternatives with too many scopes each (more than %d clauses)", maxClauses)
 		}
 	}
 	words := make([]string, len(all))

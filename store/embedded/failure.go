@@ -28,7 +28,7 @@ func (s *Store) fails(err error) error {
 	f := &failure{at: time.Now()}
 	if f.forgets = !unwritten(err); f.forgets {
 		f.err = fmt.Errorf("token store %s takes no more changes: the disk has failed to keep the last ones (%w); "+
-			"see to it that there is room, and that the disk is sound, and restart patgate", s.path, err)
+			"make sure that there is room and that the disk is sound, and restart patgate", s.path, err)
 	} else {
 		f.err = fmt.Errorf("writing to token store %s: %w", s.path, err)
 	}

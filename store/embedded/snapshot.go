@@ -83,7 +83,7 @@ func (k *errorKeeper) Write(p []byte) (int, error) {
 
 // besideFailed says where the copy was to be made: it may be meant for another disk.
 func besideFailed(err error) error {
-	return fmt.Errorf("beside it first: %w: see to it that there is room, or stop the server and copy the file itself", err)
+	return fmt.Errorf("beside it first: %w: make room, or stop the server and copy the file itself", err)
 }
 
 // copying says what an error came in the way of.

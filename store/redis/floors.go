@@ -124,7 +124,7 @@ func (s *Store) hasLost(ctx context.Context, name string, allowed, there bool) (
 }
 
 // errBehind is why a token that Redis doesn't have isn't unknown.
-var errBehind = errors.New("it isn't there, but neither are changes that this gateway has heard of: that redis server may be a replica that is old, or still empty")
+var errBehind = errors.New("it isn't there, but neither are changes that this gateway has heard of: that redis server may be an outdated replica, or still empty")
 
 // behind returns errBehind if Redis has fewer changes than were followed. Where changes are
 // heard, the feed has shown that it has all.

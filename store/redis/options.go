@@ -128,7 +128,7 @@ func (o *Options) check() error {
 	return nil
 }
 
-var errClusterDB = errors.New("redis: a cluster has no db but 0")
+var errClusterDB = errors.New("redis: a cluster has only db 0")
 
 // useURL fills in what the URL says, and o doesn't.
 func (o *Options) useURL(u *redis.UniversalOptions) error {
