@@ -80,6 +80,7 @@ func serveOthers(w http.ResponseWriter, r *http.Request, known *http.ServeMux) e
 	if p == nil {
 		p = rest.Refuse(http.StatusNotFound, "the management API has nothing at %s", r.URL.Path)
 	}
+	takeRest(w, r)
 	return rest.AnswerProblem(w, p)
 }
 

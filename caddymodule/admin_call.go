@@ -39,7 +39,7 @@ func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		answer, err = route.handle(c)
 	}
-	c.mayRead(leftTime) // net/http reads what is left of a body before it answers
+	takeRest(w, r)
 	switch {
 	case err != nil:
 		return rest.AnswerProblem(w, c.problemOf(err))
@@ -130,8 +130,20 @@ func (c *adminCall) mayRead(d time.Duration) {
 	if d > 0 {
 		end = time.Now().Add(d)
 	}
-	// Where it can't be set, Caddy's stays.
-	_ = http.NewResponseController(c.W).SetReadDeadline(end)
+	setReadEnd(c.W, end)
+}
+
+// setReadEnd sets until when may be read from the client. Where it can't be set, Caddy's stays.
+func setReadEnd(w http.ResponseWriter, end time.Time) {
+	_ = http.NewResponseController(w).SetReadDeadline(end)
+}
+
+// takeRest reads what is left of a body before it is answered. net/http itself reads no
+// more than 256 KiB and closes the connection behind the answer: a client that is still
+// sending finds it broken, and doesn't see what it was told.
+func takeRest(w http.ResponseWriter, r *http.Request) {
+	setReadEnd(w, time.Now().Add(leftTime))
+	_, _ = io.Copy(io.Discard, r.Body)
 }
 
 // body reads the request's body, which may take no longer than bodyTime.

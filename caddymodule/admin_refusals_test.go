@@ -164,3 +164,34 @@ func TestAdminUnfinishedBody(t *testing.T) {
 		})
 	}
 }
+
+// A client that looks at the answer when it has sent everything sees why it was refused.
+func TestAdminRefusesLongBody(t *testing.T) {
+	was := leftTime
+	leftTime = time.Minute // a machine may be busy
+	t.Cleanup(func() { leftTime = was })
+	s := newAdminServer(t)
+	body := strings.Repeat("x", 3*rest.MaxBody)
+	for request, want := range map[string]string{
+		"POST /patgate/tokens":     "413",
+		"POST /patgate/tokens?x=1": "400",
+		"POST /patgate/import":     "400",
+		"PUT /patgate/tokens":      "405",
+		"POST /patgate/nothing":    "404",
+	} {
+		t.Run(request, func(t *testing.T) {
+			conn, err := net.Dial("unix", filepath.Join(s.dir, "admin.sock"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s", request, len(body), body); err != nil {
+				t.Fatalf("sending: %v", err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil || !strings.HasPrefix(resp.Status, want) {
+				t.Errorf("%+v, %v, want %s", resp, err, want)
+			}
+		})
+	}
+}
