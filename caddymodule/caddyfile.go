@@ -177,7 +177,7 @@ func commonSettings(s *policy.Settings) []setting {
 	return []setting{
 		{"token_from", func(b *block) error {
 			s.TokenFrom = append(s.TokenFrom, strings.Join(b.RemainingArgs(), " "))
-			_, err := policy.ParseCredential(s.TokenFrom[len(s.TokenFrom)-1])
+			_, err := policy.ParseCredentials(s.TokenFrom)
 			return b.wrapped(err)
 		}},
 		{"mode", textIn(&s.Mode, func(name, word string) error {

@@ -79,6 +79,8 @@ func TestSiteMistakes(t *testing.T) {
 		{"token_from header Authorization", "token_from header Authorization: this header has a form of its own; " +
 			"use bearer, bare, basic, scheme or cookie, at Caddyfile:3"},
 		{"token_from bearer\ntoken_from query t\ntoken_from bearer", "token_from bearer: is given twice, at Caddyfile:5"},
+		{"group /a {\ntoken_from bearer\ntoken_from bearer\n}", "token_from bearer: is given twice, at Caddyfile:5"},
+		{"openapi testdata/openapi/api.yaml {\ntoken_from bearer\ntoken_from bearer\n}", "token_from bearer: is given twice, at Caddyfile:5"},
 		{"token_from bearer\ntoken_from scheme Bearer", "token_from scheme Bearer: is given twice: servers take it for bearer; write one of them, at Caddyfile:4"},
 		{"token_from bearer {\n}", "unexpected block, at Caddyfile:3"},
 		{"let_through", `let_through "": want cookie <name>, header <name>, scheme <word> or bearer <beginning>*, at Caddyfile:3`},

@@ -90,7 +90,8 @@ func (c Credential) alone() bool { return c.scheme() != "" && (c.Kind != Bearer 
 
 var defaultCredentials = []Credential{{Kind: Bearer}, {Kind: Bare}}
 
-func parseCredentials(texts []string) ([]Credential, error) {
+// ParseCredentials reads the places of a token_from list, none of which may stand twice.
+func ParseCredentials(texts []string) ([]Credential, error) {
 	var credentials []Credential
 	for _, text := range texts {
 		c, err := ParseCredential(text)

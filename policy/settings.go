@@ -24,7 +24,7 @@ func (s *Settings) within(outer settings) (settings, error) {
 	in.optional = outer.optional || s.Optional
 	var errs [5]error
 	if len(s.TokenFrom) > 0 {
-		in.from, errs[0] = parseCredentials(s.TokenFrom)
+		in.from, errs[0] = ParseCredentials(s.TokenFrom)
 	}
 	if s.Mode != "" {
 		var mode string
