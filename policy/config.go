@@ -145,14 +145,19 @@ type OverrideConfig struct {
 // RefusePlaceholder refuses a placeholder in a text of the configuration in which
 // placeholders are not replaced: it would be taken literally.
 func RefusePlaceholder(text string) error {
-	if found := placeholder.FindString(text); found != "" {
-		return fmt.Errorf("%s isn't replaced here; an environment variable {$NAME} is", found)
+	found := placeholder.FindString(text)
+	switch {
+	case found == "":
+		return nil
+	case strings.HasPrefix(found, "{args["):
+		return fmt.Errorf("%s: the import has no such argument", found)
 	}
-	return nil
+	return fmt.Errorf("%s isn't replaced here; an environment variable {$NAME} is", found)
 }
 
-// placeholder matches Caddy's global placeholders.
-var placeholder = regexp.MustCompile(`\{(?:env|file|system|time|http)\.[^{}\s.][^{}\s]*\}`)
+// placeholder matches Caddy's global placeholders, and the arguments of an import that were
+// left, because there are fewer.
+var placeholder = regexp.MustCompile(`\{(?:(?:env|file|system|time|http)\.[^{}\s.][^{}\s]*|args\[[^{}\s]*\])\}`)
 
 // At puts the place of a mistake before it, if it is known. No mistake stays none.
 func At(place string, err error) error {

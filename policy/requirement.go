@@ -67,6 +67,9 @@ func (r *Requirement) parse(catalog *Catalog) error {
 			if name == "" {
 				return errors.New("want a scope on both sides of |, without blanks")
 			}
+			if err := RefusePlaceholder(name); err != nil {
+				return err
+			}
 			if strings.HasPrefix(name, "{") {
 				return fmt.Errorf("%s isn't replaced here; an environment variable {$NAME} is", name)
 			}
