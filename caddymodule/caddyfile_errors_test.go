@@ -306,6 +306,14 @@ func TestGlobalOptionMistakes(t *testing.T) {
 	})
 }
 
+// A line that is imported twice has one place: that doesn't say what is wrong.
+func TestMistakesInImports(t *testing.T) {
+	check(t, "(r) {\n\troute GET {args[0]} any\n}\nhttp://api.example.com {\n\tpatgate {\n", "\n\t}\n}\n", []mistake{
+		{"import r /a\nimport r /a", "Caddyfile:2: route GET /a can't be told apart from GET /a (Caddyfile:2): the same path for GET; " +
+			"this line is imported, or its document read, more than once"},
+	})
+}
+
 // FuzzDirective feeds the directive's parser: it must not panic, what it takes
 // must compile or say why not, and what compiles must survive JSON.
 func FuzzDirective(f *testing.F) {

@@ -74,6 +74,9 @@ func conflict(a, b *Route, all []*Route) error {
 
 // notApart is the error of a route that can't be told apart from one before it.
 func notApart(r, before *Route, where string) error {
+	if r.At != "" && r.At == before.At {
+		where += "; this line is imported, or its document read, more than once"
+	}
 	return At(r.At, fmt.Errorf("%s can't be told apart from %s: %s", r.name(), before.Place(), where))
 }
 
