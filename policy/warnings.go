@@ -328,7 +328,7 @@ func (w *warnings) ofUnusedScopes(policies []*Policy) {
 var reservedWords = []string{"never", "public", "any", "deny", "optional"}
 
 // ofMisspeltScopes warns of scopes that nobody declares and that look like reserved words,
-// or like others which more routes ask for.
+// like paths, unless all do, or like others which more routes ask for.
 func (w *warnings) ofMisspeltScopes(policies []*Policy) {
 	count, first := map[string]int{}, map[string]*Route{}
 	for _, p := range policies {
@@ -345,6 +345,11 @@ func (w *warnings) ofMisspeltScopes(policies []*Policy) {
 		if i := slices.IndexFunc(reservedWords, func(word string) bool { return strings.EqualFold(name, word) || spelling.Slip(name, word) }); i >= 0 {
 			r := first[name]
 			w.add(r.At, WarnMisspelt, r.name()+" asks for the scope "+name+", which looks like the word "+reservedWords[i]+"; declare scopes to have them checked")
+			continue
+		}
+		if strings.HasPrefix(name, "/") && slices.ContainsFunc(names, func(other string) bool { return !strings.HasPrefix(other, "/") }) {
+			r := first[name]
+			w.add(r.At, WarnMisspelt, r.name()+" asks for the scope "+name+", which looks like a path: a route has one pattern")
 			continue
 		}
 		for _, other := range names {

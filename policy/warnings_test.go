@@ -173,6 +173,8 @@ func TestWarningsOfScopes(t *testing.T) {
 		{"in another policy", "", []string{"GET /a stories:read\nGET /b stories:read", "GET /a tale:read\nGET /c saga:read\nGET /d stories:red"}, "3 misspelt_scope stories:red, which"},
 		{"words that are no scopes", "", []string{"GET /a nevr\nGET /b pubilc\nGET /c Any\nGET /d x|Never\nGET /e x dney\nGET /f optinal"},
 			"3 misspelt_scope scope Any, which looks like the word any\n4 misspelt_scope Never, which looks like the word never\n5 misspelt_scope word deny\n1 misspelt_scope word never\n6 misspelt_scope word optional\n2 misspelt_scope scope pubilc, which looks like the word public; declare scopes"},
+		{"a second path", "", []string{"GET /a /b stories:read"}, "1 misspelt_scope asks for the scope /b, which looks like a path: a route has one pattern"},
+		{"scopes that are paths", "", []string{"GET /a /read\nPUT /a /activities/update"}, ""},
 		{"scopes that aren't like them", "", []string{"GET /a anyone\nGET /b publish\nGET /c many\nGET /d option"}, ""},
 		{"numbers are names", "", []string{"GET /a tier1\nGET /b tier2"}, ""},
 		{"short ones", "", []string{"GET /a usr\nGET /b use"}, ""},
