@@ -165,19 +165,20 @@ var (
 
 // in returns the value of a flag that is kept in text.
 func (k flagKind) in(text *string) pflag.Value {
-	return &checkedFlag{k, func() string { return *text }, func(s string) { *text = s }}
+	return &checkedFlag{k, func() string { return *text }, func(s string) { *text = s }, false}
 }
 
 // listedIn returns the value of a flag that may be repeated, kept in list.
 func (k flagKind) listedIn(list *[]string) pflag.Value {
-	return &checkedFlag{k, func() string { return strings.Join(*list, ", ") }, func(s string) { *list = append(*list, s) }}
+	return &checkedFlag{k, func() string { return strings.Join(*list, ", ") }, func(s string) { *list = append(*list, s) }, true}
 }
 
 // checkedFlag is the value of a flag of some kind.
 type checkedFlag struct {
 	flagKind
-	get func() string
-	set func(string)
+	get      func() string
+	set      func(string)
+	repeated bool
 }
 
 // String implements pflag.Value.
@@ -191,6 +192,36 @@ func (f *checkedFlag) Set(s string) error {
 
 // Type implements pflag.Value.
 func (f *checkedFlag) Type() string { return f.name }
+
+// onceFlag is the value of a flag that takes one, and refuses another.
+type onceFlag struct {
+	pflag.Value
+	given bool
+}
+
+var errTwice = errors.New("given twice")
+
+// Set implements pflag.Value.
+func (f *onceFlag) Set(s string) error {
+	if f.given {
+		return errTwice
+	}
+	f.given = true
+	return f.Value.Set(s)
+}
+
+// onceEach has the flags that take one value refuse another: of two owners whose tokens are
+// to be revoked, one would be forgotten. Where to look may be said again: an alias says it.
+func onceEach(flags *pflag.FlagSet) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		checked, _ := f.Value.(*checkedFlag)
+		_, list := f.Value.(pflag.SliceValue)
+		if list || checked != nil && checked.repeated || f.Value.Type() == "bool" || slices.Contains([]string{"address", "config", "adapter"}, f.Name) {
+			return
+		}
+		f.Value = &onceFlag{Value: f.Value}
+	})
+}
 
 // flagError says what a flag wants where its value is none, and which one was perhaps meant
 // where there is no such flag.
@@ -209,11 +240,18 @@ func flagError(cmd *cobra.Command, err error) error {
 	if !ok {
 		return err
 	}
+	if errors.Is(err, errTwice) {
+		return fmt.Errorf("--%s is given twice, and takes one value", invalid.GetFlag().Name)
+	}
+	value := invalid.GetFlag().Value
+	if once, is := value.(*onceFlag); is {
+		value = once.Value
+	}
 	want := "a number"
-	switch checked, isChecked := invalid.GetFlag().Value.(*checkedFlag); {
+	switch checked, isChecked := value.(*checkedFlag); {
 	case isChecked:
 		want = checked.want
-	case invalid.GetFlag().Value.Type() == "bool":
+	case value.Type() == "bool":
 		want = "true or false"
 	case errors.Is(err, strconv.ErrRange):
 		want = "a smaller number"

@@ -187,6 +187,15 @@ func TestFlagErrors(t *testing.T) {
 		"-x":                    "unknown shorthand flag: 'x' in -x; put what begins with - and is no flag, such as an id, after --: -- -x",
 		"--limit":               "flag needs an argument: --limit",
 		"--limit=1":             "",
+
+		// Not the last of two counts.
+		"--limit=1 --limit=2":               "--limit is given twice, and takes one value",
+		"--owner=alice --owner=bob":         "--owner is given twice, and takes one value",
+		"--for=1d --for=1d":                 "--for is given twice, and takes one value",
+		"--from=10.0.0.0/8 --from=::1":      "",
+		"--space=1 --space=2":               "",
+		"--no-expiry --no-expiry":           "",
+		"--address=a:2019 --address=b:2019": "", // an alias may say one
 	} {
 		cmd := &cobra.Command{Use: "patgate", RunE: run(func(*cobra.Command, []string) error { return nil })}
 		cmd.Flags().Int("limit", 0, "")
@@ -197,10 +206,13 @@ func TestFlagErrors(t *testing.T) {
 		cmd.Flags().Var(aTime.in(new(string)), "at", "")
 		cmd.Flags().Var(aRange.listedIn(new([]string)), "from", "")
 		cmd.Flags().Bool("no-expiry", false, "")
+		cmd.Flags().String("owner", "", "")
+		cmd.Flags().String("address", "", "")
+		cmd.Flags().StringArray("space", nil, "")
 		adopt(cmd)
 		var out strings.Builder
 		cmd.SetErr(&out)
-		cmd.SetArgs([]string{arg})
+		cmd.SetArgs(strings.Fields(arg))
 		_ = cmd.Execute()
 		if want != "" {
 			want = "patgate: " + want + " (see patgate --help)\n"

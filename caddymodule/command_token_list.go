@@ -47,7 +47,7 @@ token stands where its id says, whatever its created_at.`,
 	flags.String("cursor", "", "`CURSOR` that the page before ended with")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
 		if !slices.Contains(statuses, *status) {
-			return usageErrorf("--status %s: want active, expired, revoked or all", *status)
+			return usageErrorf("--status %q: want active, expired, revoked or all", *status)
 		}
 		if !slices.Contains(registry.Sorts(), strings.TrimPrefix(*sort, "-")) {
 			return usageErrorf("--sort %s: want %s, perhaps with a - before it", *sort, strings.Join(registry.Sorts(), ", "))
