@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/patgate/patgate/internal/spelling"
 )
 
 // Bounds on documents, far above those of real ones: aliases and references
@@ -133,6 +135,10 @@ func (c *cutter) cutField(out *tree, e entry, s *shape, location []string) error
 	inner := s.named
 	if s.fields != nil {
 		inner = s.fields[e.key.Value]
+		// Passed over, an operation would ask for what all others do.
+		if inner == nil && s.fields["security"] != nil && spelling.Slip(e.key.Value, "security") {
+			return fmt.Errorf("%s: %s: there is no %q; did you mean security?", e.from.place(e.key), pointer(location[:len(location)-1]), e.key.Value)
+		}
 	}
 	if inner == nil || inner == pathShape && strings.HasPrefix(e.key.Value, "x-") {
 		return nil

@@ -253,6 +253,8 @@ func TestUnreadable(t *testing.T) {
 		{paths("  /a:\n    get:\n      tags: x\n"), head + ":5: #/paths/~1a/get/tags: want a list"},
 		{paths("  /a:\n    get:\n      operationId: [x]\n"), head + ":5: #/paths/~1a/get/operationId: want a text"},
 		{paths("  /a:\n    get: {}\n  /a:\n    get: {}\n"), head + `:5: #/paths: "/a" is given twice, first on line 3`},
+		{paths("  /a:\n    get:\n      secuirty: [{o: [admin]}]\n"), head + `:5: #/paths/~1a/get: there is no "secuirty"; did you mean security?`},
+		{"Security: []\n" + paths("  /a:\n    get: {}\n"), head + `:1: #/: there is no "Security"; did you mean security?`},
 		{`{"openapi":"3.0.0","paths":{"/a":{"get":{"security":[],"security":[{"x":[]}]}}}}`, head + `:1: #/paths/~1a/get: "security" is given twice, first on line 1`},
 
 		// what isn't a list of requirements is not taken for an empty one
