@@ -27,7 +27,7 @@ path that asks for less than routes below it, or for nothing; methods that name 
 second path, which isn't judged (MOVE and COPY); a default that isn't
 written, or that is public; scopes of the catalog that no route asks for, and,
 without a catalog, scopes that look like others, or like never and public, mistyped,
-and scopes that look like paths;
+and scopes that look like paths, or like "or" between others;
 methods that look like registered ones, mistyped, or like a word for all;
 segments that differ only in case; literals like :id, which other routers take for
 parameters; tokens taken from URLs; access logs that show tokens in clear; sites whose signed identities nothing tells

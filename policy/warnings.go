@@ -327,8 +327,12 @@ func (w *warnings) ofUnusedScopes(policies []*Policy) {
 // reservedWords are those that say what routes ask for, beside scopes.
 var reservedWords = []string{"never", "public", "any", "deny", "optional"}
 
+// connectives are words that stand between scopes elsewhere.
+var connectives = []string{"and", "or", "&", "&&", "+"}
+
 // ofMisspeltScopes warns of scopes that nobody declares and that look like reserved words,
-// like paths, unless all do, or like others which more routes ask for.
+// like paths, unless all do, like words between scopes, or like others which more routes
+// ask for.
 func (w *warnings) ofMisspeltScopes(policies []*Policy) {
 	count, first := map[string]int{}, map[string]*Route{}
 	for _, p := range policies {
@@ -342,14 +346,9 @@ func (w *warnings) ofMisspeltScopes(policies []*Policy) {
 	}
 	names := slices.Sorted(maps.Keys(count))
 	for _, name := range names {
-		if i := slices.IndexFunc(reservedWords, func(word string) bool { return strings.EqualFold(name, word) || spelling.Slip(name, word) }); i >= 0 {
+		if why := noScope(name, names); why != "" {
 			r := first[name]
-			w.add(r.At, WarnMisspelt, r.name()+" asks for the scope "+name+", which looks like the word "+reservedWords[i]+"; declare scopes to have them checked")
-			continue
-		}
-		if strings.HasPrefix(name, "/") && slices.ContainsFunc(names, func(other string) bool { return !strings.HasPrefix(other, "/") }) {
-			r := first[name]
-			w.add(r.At, WarnMisspelt, r.name()+" asks for the scope "+name+", which looks like a path: a route has one pattern")
+			w.add(r.At, WarnMisspelt, r.name()+" asks for the scope "+name+why)
 			continue
 		}
 		for _, other := range names {
@@ -364,6 +363,22 @@ func (w *warnings) ofMisspeltScopes(policies []*Policy) {
 			}
 		}
 	}
+}
+
+// noScope says why one of the names is probably no scope, or returns "".
+func noScope(name string, names []string) string {
+	for _, word := range reservedWords {
+		if strings.EqualFold(name, word) || spelling.Slip(name, word) {
+			return ", which looks like the word " + word + "; declare scopes to have them checked"
+		}
+	}
+	switch {
+	case slices.Contains(connectives, strings.ToLower(name)):
+		return ": scopes that are all needed have only blanks between them, those of which one is enough a |"
+	case strings.HasPrefix(name, "/") && slices.ContainsFunc(names, func(other string) bool { return !strings.HasPrefix(other, "/") }):
+		return ", which looks like a path: a route has one pattern"
+	}
+	return ""
 }
 
 // alikeScopes reports whether one of the names may be the other, mistyped. Parts of up to three

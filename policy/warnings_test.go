@@ -174,6 +174,8 @@ func TestWarningsOfScopes(t *testing.T) {
 		{"words that are no scopes", "", []string{"GET /a nevr\nGET /b pubilc\nGET /c Any\nGET /d x|Never\nGET /e x dney\nGET /f optinal"},
 			"3 misspelt_scope scope Any, which looks like the word any\n4 misspelt_scope Never, which looks like the word never\n5 misspelt_scope word deny\n1 misspelt_scope word never\n6 misspelt_scope word optional\n2 misspelt_scope scope pubilc, which looks like the word public; declare scopes"},
 		{"a second path", "", []string{"GET /a /b stories:read"}, "1 misspelt_scope asks for the scope /b, which looks like a path: a route has one pattern"},
+		{"words between scopes", "", []string{"GET /a stories:read or stories:write\nGET /b stories:read & assets:read"},
+			"2 misspelt_scope asks for the scope &: scopes that are all needed have only blanks\n1 misspelt_scope asks for the scope or: "},
 		{"scopes that are paths", "", []string{"GET /a /read\nPUT /a /activities/update"}, ""},
 		{"scopes that aren't like them", "", []string{"GET /a anyone\nGET /b publish\nGET /c many\nGET /d option"}, ""},
 		{"numbers are names", "", []string{"GET /a tier1\nGET /b tier2"}, ""},
