@@ -93,7 +93,6 @@ func adopt(cmd *cobra.Command) {
 		// Help takes these quotes away, cobra's completion shows them.
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
 	}
-	onceEach(cmd.Flags())
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fail(cmd, usageError(flagError(cmd, err)))
 	})

@@ -211,12 +211,13 @@ func (f *onceFlag) Set(s string) error {
 }
 
 // onceEach has the flags that take one value refuse another: of two owners whose tokens are
-// to be revoked, one would be forgotten. Where to look may be said again: an alias says it.
+// to be revoked, one would be forgotten. It is for commands where that does harm: elsewhere
+// the last counts, so that a script can add to what an alias says.
 func onceEach(flags *pflag.FlagSet) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		checked, _ := f.Value.(*checkedFlag)
 		_, list := f.Value.(pflag.SliceValue)
-		if list || checked != nil && checked.repeated || f.Value.Type() == "bool" || slices.Contains([]string{"address", "config", "adapter"}, f.Name) {
+		if list || checked != nil && checked.repeated || f.Value.Type() == "bool" {
 			return
 		}
 		f.Value = &onceFlag{Value: f.Value}
