@@ -138,7 +138,9 @@ func TestHintOf(t *testing.T) {
 		{"acme_live", "acme_live_zYxWvUtSrQpOnMlKjIhGfEdCbA98761PhbCt", "acme_live_zYx…"},
 		{"acme", "pat_0123456789ABCDEFGHIJKLMNOPQRST1fukiD", "pat…"},
 		{"pat", "eyJhbGciOiJIUzI1NiJ9", "eyJ…"},
-		{"pat", "pat_short", ""}, // three characters would be most of it
+		{"pat", "0123456789a", "012…"},
+		{"pat", "0123456789", ""}, // less than eight would be left
+		{"pat", "pat_short", ""},  // three characters would be most of it
 		{"pat", "short", ""},
 		{"pat", "", ""},
 	} {

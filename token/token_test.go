@@ -98,6 +98,7 @@ func TestValidateOwner(t *testing.T) {
 		{"no id", Owner{}, "owner: an empty id"},
 		{"an id of which nothing is seen", Owner{ID: "\ufeff"}, "owner: an id of which nothing can be seen"},
 		{"a long id", Owner{ID: strings.Repeat("a", 257)}, "owner: 257 bytes"},
+		{"fewer tokens than none", Owner{ID: "alice", MaxTokens: -1}, "max_tokens: -1"},
 		{"a bad grant", Owner{ID: "alice", Grants: []Grant{{}}}, "grants: number 1"},
 	} {
 		wantError(t, c.name, c.owner.Validate(), c.want)
@@ -105,8 +106,8 @@ func TestValidateOwner(t *testing.T) {
 }
 
 func TestNewID(t *testing.T) {
-	a, b, later := NewID(t0), NewID(t0), NewID(t0.Add(time.Millisecond))
-	for _, id := range []string{a, b, later} {
+	a, b := NewID(t0), NewID(t0)
+	for _, id := range []string{a, b} {
 		if err := ValidID(id); err != nil || len(id) != 26 {
 			t.Errorf("NewID() = %q: %v, want 26 characters of a valid id", id, err)
 		}
@@ -114,8 +115,12 @@ func TestNewID(t *testing.T) {
 	if a == b {
 		t.Errorf("NewID() = %q, twice", a)
 	}
-	if later <= a || later <= b {
-		t.Errorf("NewID() a millisecond later = %q, want it to sort behind %q and %q", later, a, b)
+	var ids []string // so many that they aren't in order by chance
+	for ms := range 30 {
+		ids = append(ids, NewID(t0.Add(time.Duration(ms)*time.Millisecond)))
+	}
+	if !slices.IsSorted(ids) {
+		t.Errorf("NewID() every millisecond = %q, want them to sort by age", ids)
 	}
 }
 

@@ -43,6 +43,17 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+// A slot that nothing stands in is no secret's, whatever its digest is.
+func TestGateIsEmptyAtFirst(t *testing.T) {
+	t.Parallel()
+	g := NewGate(100)
+	for _, want := range []bool{true, false} {
+		if got := g.Pass(new(token.Digest), g.start, time.Hour); got != want {
+			t.Errorf("Pass of a digest of zeros = %v, want %v", got, want)
+		}
+	}
+}
+
 // With as many secrets as it is made for, hardly one passes twice.
 func TestThrottleHasRoom(t *testing.T) {
 	t.Parallel()

@@ -169,5 +169,8 @@ func TestFlushInTime(t *testing.T) {
 		if b.of("a").ID == "" {
 			t.Error("what couldn't be told wasn't told the next time")
 		}
+		if failed != 1 {
+			t.Errorf("%d failures were told, want none of what was told", failed-1)
+		}
 	})
 }

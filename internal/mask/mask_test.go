@@ -120,6 +120,17 @@ func TestText(t *testing.T) {
 	}
 }
 
+// Escapes are read before the prefix is looked for, and may eat the first letters of one.
+func TestPrefixBehindPercent(t *testing.T) {
+	m := New(nil, "fab")
+	own := token.NewSecret("fab")
+	for _, before := range []string{"/x?o=%", "/x?o=%2", "/x?o=%u12", "/x?o=%252"} {
+		if got, want := m.Text(before+own), before+"fab_REDACTED"; got != want {
+			t.Errorf("%q becomes %q, want %q", before+own, got, want)
+		}
+	}
+}
+
 func FuzzText(f *testing.F) {
 	m := newMask()
 	f.Add("/x?api_key=", "&b=2")

@@ -153,13 +153,27 @@ func TestFileIsOverwritten(t *testing.T) {
 		"Update": func(s *Store) error { _, err := s.Update(t.Context(), "a", rename); return err },
 		"Reach":  func(s *Store) error { return s.Reach(t.Context()) },
 	} {
-		for _, later := range []bool{false, true} {
+		for _, copy := range []string{"an older one", "an older one, at once", "a later one"} {
 			s, path := openOne(t)
 			copied, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if later { // a file of another server, which has made more changes
+			switch copy {
+			case "an older one":
+				if _, err := s.Update(t.Context(), "a", rename); err != nil {
+					t.Fatal(err)
+				}
+			case "an older one, at once": // before this server has made a change
+				if _, err := s.Update(t.Context(), "a", rename); err != nil {
+					t.Fatal(err)
+				}
+				s.Close()
+				if s, err = Open(path); err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+			case "a later one": // a file of another server, which has made more changes
 				other := filepath.Join(t.TempDir(), "other.db")
 				if err := os.WriteFile(other, copied, 0o600); err != nil {
 					t.Fatal(err)
@@ -177,15 +191,13 @@ func TestFileIsOverwritten(t *testing.T) {
 				if copied, err = os.ReadFile(other); err != nil {
 					t.Fatal(err)
 				}
-			} else if _, err := s.Update(t.Context(), "a", rename); err != nil {
-				t.Fatal(err)
 			}
 			if err := os.WriteFile(path, copied, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
 				if err := try(s); !errors.Is(err, store.ErrUnreadable) || !strings.Contains(err.Error(), "overwritten") {
-					t.Errorf("%s, later %v: %v, want %v", name, later, err, store.ErrUnreadable)
+					t.Errorf("%s, over it %s: %v, want %v", name, copy, err, store.ErrUnreadable)
 				}
 			}
 		}
@@ -241,6 +253,17 @@ func TestSnapshotGivenUp(t *testing.T) {
 	}
 }
 
+// A copy that has no end is no backup.
+func TestSnapshotIsCutOff(t *testing.T) {
+	t.Parallel()
+	s, _ := openOne(t)
+	full := errors.New("full")
+	err := s.Snapshot(t.Context(), writerFunc(func([]byte) (int, error) { return 0, full }))
+	if !errors.Is(err, full) || !strings.Contains(err.Error(), "copying token store") {
+		t.Errorf("Snapshot = %v, want that it couldn't be copied, and why", err)
+	}
+}
+
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
@@ -251,8 +274,12 @@ func TestCommitShowsLate(t *testing.T) {
 	s, _ := openOne(t)
 	for range 2 {
 		s.begun.Add(1)
-		if err := s.db.Update(func(*bbolt.Tx) error { return nil }); err != nil { // and nobody is told that it was
+		id := 0
+		if err := s.db.Update(func(b *bbolt.Tx) error { id = b.ID(); return nil }); err != nil { // and nobody is told that it was
 			t.Fatal(err)
+		}
+		if !s.shows(id) || s.shows(id+1) {
+			t.Errorf("transaction %d shows: %v, the next one: %v; want that only it does", id, s.shows(id), s.shows(id+1))
 		}
 		if _, err := s.Find(t.Context(), newToken("a").Digest); err != nil {
 			t.Errorf("Find: %v", err)
