@@ -154,6 +154,16 @@ func TestMistypedCommand(t *testing.T) {
 	}
 }
 
+// What no page can hold is refused before the server is asked.
+func TestLimits(t *testing.T) {
+	for _, limit := range []string{"0", "-1", "1001"} {
+		want := "--limit " + limit + ": want 1 to 1000"
+		if _, stderr, err := told(t, "", "token", "list", "--limit", limit); err == nil || !strings.Contains(stderr, want) {
+			t.Errorf("--limit %s: %v, %q, want %q", limit, err, stderr, want)
+		}
+	}
+}
+
 // What is wrong with a flag is said in an operator's words.
 func TestFlagErrors(t *testing.T) {
 	for arg, want := range map[string]string{

@@ -208,6 +208,20 @@ func TestErrorRoutesAreGuarded(t *testing.T) {
 	}
 }
 
+// Error routes for some paths take the rejections of requests that came in with one of
+// them, as all of Caddy's error routes do, and leave others to the gate.
+func TestErrorRoutesSeeWhatCameIn(t *testing.T) {
+	const failed = `[{"match": [{"path": ["/old/*"]}], "handle": [{"handler": "static_response", "body": "made up for"}]}]`
+	g := startErrors(t, withErrors(`[{"handle": [{"handler": "rewrite", "strip_path_prefix": "/old"}, `+gateJSON+`]}]`, failed, "{}"))
+	for target, want := range map[string]string{"/old/x": "made up for", "/x": `"reason":"token_missing"`} {
+		w := httptest.NewRecorder()
+		g.server.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("GET %s: %d %q, want %s", target, w.Code, w.Body, want)
+		}
+	}
+}
+
 // Gates in error routes change nothing there. One in a named route comes too late, if
 // none stands elsewhere, to guard what they forward.
 func TestGuardErrorRoutesInTime(t *testing.T) {

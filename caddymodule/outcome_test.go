@@ -42,6 +42,11 @@ func TestAccessLogFieldShowsNoSecret(t *testing.T) {
 	if space, resource := enc.Fields["space"], enc.Fields["resource"]; space != "pat_REDACTED" || resource != "x-pat_REDACTED" {
 		t.Errorf("space %v, resource %v", space, resource)
 	}
+	for _, name := range []string{"detail", "token_id", "owner", "required_scope"} {
+		if value, there := enc.Fields[name]; there {
+			t.Errorf("%s is %q, want none of what isn't known", name, value)
+		}
+	}
 	if n := testing.AllocsPerRun(100, func() { masks.Now().Text("an_ordinary-space 1") }); n != 0 {
 		t.Errorf("an ordinary value costs %v allocations", n)
 	}

@@ -150,7 +150,7 @@ func TestList(t *testing.T) {
 		}
 	}
 	d.now = fresh.ExpiresAt
-	says(t, d.get("alice", "/?status=expired"), "fresh", "expired just now", "Backup", "expired 80 days ago")
+	says(t, d.get("alice", "/?status=expired"), "fresh", "expired just now never Expired", "Backup", "expired 80 days ago")
 }
 
 func TestPages(t *testing.T) {

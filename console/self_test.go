@@ -250,6 +250,15 @@ func TestLeaked(t *testing.T) {
 		}
 		lacks(t, w.Body.String(), third[:12])
 	}
+	// Who is told that it is done doesn't report it again.
+	given, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	r := httptest.NewRequestWithContext(given, "POST", "https://tokens.example.com/leaked", strings.NewReader(`{"secret":"`+third+`"}`))
+	r.RemoteAddr = address + ":1234"
+	w := httptest.NewRecorder()
+	if d.ServeHTTP(w, r); w.Code < 500 {
+		t.Errorf("POST /leaked that couldn't be looked up: %d, want that it failed", w.Code)
+	}
 	for id, want := range map[string]token.Status{one.ID: token.Revoked, two.ID: token.Revoked, three.ID: token.Active} {
 		if got := d.token(id).Status(d.now); got != want {
 			t.Errorf("token %s is %s, want %s", d.token(id).Name, got, want)
