@@ -129,7 +129,8 @@ func conjuncts(text string) (parts []string) {
 			return []string{text} // binds less than &&
 		case strings.HasPrefix(text[i:], "&&"):
 			parts = append(parts, text[start:i])
-			start = i + 2
+			i++
+			start = i + 1
 		}
 	}
 	return append(parts, text[start:])
