@@ -155,7 +155,9 @@ func run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, [
 		select {
 		case err = <-ended:
 		case <-ctx.Done():
-			stop() // another signal does what it does to other programs
+			// Another signal does what it does to other programs, but not one that comes
+			// with the first: timeout(1) sends two.
+			defer time.AfterFunc(oneSignal, stop).Stop()
 			select {
 			case err = <-ended:
 			case <-time.After(lastWords):
@@ -169,6 +171,9 @@ func run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, [
 		return fail(cmd, err)
 	}
 }
+
+// oneSignal is how long signals that come together count as one.
+const oneSignal = 100 * time.Millisecond
 
 // lastWords is how long a command that is interrupted may take to end by itself. It is
 // shorter in tests.

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -175,6 +176,40 @@ func TestDemo(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(p.dir, "data")); err == nil {
 		t.Error("the demo wrote into Caddy's data directory")
+	}
+}
+
+// Two signals that come together are one: timeout sends its own to the command, and
+// once more to the whole group. The demo leaves nothing behind then either.
+func TestDemoEndedByTimeout(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	temp := filepath.Join(p.dir, "tmp")
+	if err := os.Mkdir(temp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 { // it may take two for one by itself
+		cmd := p.command(t.Context(), "demo", "--listen", "127.0.0.1:0")
+		cmd.Env = append(cmd.Env, "TMPDIR="+temp)
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			if strings.HasPrefix(lines.Text(), "Serving until interrupted") {
+				for range 10 {
+					cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+					runtime.Gosched()
+				}
+			}
+		}
+		cmd.Wait() // what it has left says how it ended
+		if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+			t.Fatalf("the demo left %v behind (%v): %v", left, err, cmd.ProcessState)
+		}
 	}
 }
 
