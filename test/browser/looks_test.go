@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 )
 
 //go:embed testdata/axe.min.js
@@ -166,5 +169,21 @@ func TestWidths(t *testing.T) {
 	b.visit("/everyone")
 	if lacks := evaluate[float64](b, `document.querySelector('.filter').getBoundingClientRect().width - document.getElementById('q').getBoundingClientRect().width`); lacks != 0 {
 		t.Errorf("the field to search by is %g pixels narrower than what is below it", lacks)
+	}
+}
+
+// Readers' own settings hold: the size of their text, and high contrast, in which a
+// border is seen whatever its color.
+func TestReadersSettings(t *testing.T) {
+	s := start(t, "embedded")
+	b := s.open(t, "alice")
+	call(b, page.SetFontSizes, page.SetFontSizesParams{FontSizes: &page.FontSizes{Standard: 32, Fixed: 26}})
+	b.visit("/")
+	if got := evaluate[string](b, `getComputedStyle(document.body).fontSize`); got != "30px" {
+		t.Errorf("where text is twice as large, it is %s, want 30px", got)
+	}
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "forced-colors", Value: "active"}}})
+	if got := evaluate[int](b, `[...document.querySelectorAll('header nav a')].filter(a => parseFloat(getComputedStyle(a).borderBottomWidth) > 0).length`); got != 1 {
+		t.Errorf("%d entries of the navigation are underlined, want that of the page", got)
 	}
 }
