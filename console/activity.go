@@ -151,7 +151,7 @@ func noteOf(c registry.FieldChange) string {
 	if c.After == "" {
 		return name + " removed"
 	}
-	return name + ": " + c.Before + " → " + c.After
+	return name + ": " + c.Before + "\u200e → " + c.After // a mark of direction: between two Hebrew names the arrow would point back
 }
 
 // grantsNote sums grants up that an event tells of. Many are cut off there, and

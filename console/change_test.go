@@ -22,7 +22,7 @@ func TestEdit(t *testing.T) {
 	if want := at + "?done=saved"; status != 303 || to != want {
 		t.Fatalf("%d to %s, want 303 to %s", status, to, want)
 	}
-	says(t, d.get("alice", to), "build", "on every push", "10.0.0.0/8", "Saved.", "changed · name: ci → build")
+	says(t, d.get("alice", to), "build", "on every push", "10.0.0.0/8", "Saved.", "changed · name: ci\u200e → build")
 	for _, row := range [][]string{
 		{"name", "", "Give the token a name"},
 		{"addresses", "nowhere", "Number 1 is not an address"},

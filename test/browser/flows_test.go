@@ -149,12 +149,12 @@ func clickThrough(t *testing.T, s *site, owner string, scripts bool) {
 	b.sees("Number 1 is not an address or a range")
 	b.fill("addresses", "203.0.113.0/24")
 	b.click("Save")
-	b.sees("Saved.", "203.0.113.0/24", "nightly backup → backup")
+	b.sees("Saved.", "203.0.113.0/24", "nightly backup\u200e → backup")
 	s.opens(secret, 401)
 	b.click("Change name, description or allowed addresses")
 	b.fill("addresses", "")
 	b.click("Save")
-	b.sees("Saved.", "203.0.113.0/24 → everywhere")
+	b.sees("Saved.", "203.0.113.0/24\u200e → everywhere")
 	s.opens(secret, 200)
 
 	// A new secret, beside the old one for a while, and then alone.
