@@ -44,12 +44,12 @@ func TestThrottle(t *testing.T) {
 }
 
 // A slot that nothing stands in is no secret's, whatever its digest is.
-func TestGateIsEmptyAtFirst(t *testing.T) {
+func TestThrottleIsEmptyAtFirst(t *testing.T) {
 	t.Parallel()
-	g := NewGate(100)
+	throttle := NewThrottle(100)
 	for _, want := range []bool{true, false} {
-		if got := g.Pass(new(token.Digest), g.start, time.Hour); got != want {
-			t.Errorf("Pass of a digest of zeros = %v, want %v", got, want)
+		if got := throttle.Allow(new(token.Digest), throttle.start, time.Hour); got != want {
+			t.Errorf("Allow of a digest of zeros = %v, want %v", got, want)
 		}
 	}
 }
