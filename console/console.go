@@ -74,7 +74,7 @@ type Console struct {
 	mux     *http.ServeMux // of the routes
 	origins *http.CrossOriginProtection
 	reports *rate.Limiter                // of secrets that have leaked
-	sent    *lru.Cache[string, *sending] // the forms that make secrets, by form.Once
+	sent    *lru.Cache[string, *sending] // the forms that make secrets, by who sends them and form.Once
 	pace    *pace.Pace                   // of changes
 }
 

@@ -45,6 +45,16 @@ func TestNavigation(t *testing.T) {
 	}
 }
 
+// What a form is known by is no other account's: what somebody guesses tells nothing of a token.
+func TestFormOfAnotherAccount(t *testing.T) {
+	d := newDesk(t)
+	for _, owner := range []string{"alice", "bob"} {
+		if status, page := d.post(owner, "/new", filled("spaces", "1", "once", "abc")...); status != 200 {
+			t.Errorf("%s: %d\n%s", owner, status, text(page))
+		}
+	}
+}
+
 // A form that is sent again, by a page that is loaded anew, makes no second secret.
 func TestFormsAreSentOnce(t *testing.T) {
 	d := newDesk(t)

@@ -29,7 +29,7 @@ func (c *call) makeSecret(f *form, again func(*form) error, title string, create
 	}
 	sent := &sending{}
 	if once := f.Value("once"); once != "" && len(once) <= maxOnce { // otherwise it is a program's
-		if before, known, _ := c.sent.PeekOrAdd(once, sent); known {
+		if before, known, _ := c.sent.PeekOrAdd(c.visitor.Owner+"\n"+once, sent); known {
 			sent = before
 		}
 	}
