@@ -32,6 +32,7 @@ type adminCall struct {
 // answer in a form of its own.
 func (route adminRoute) serve(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set(apiHeader, apiManagement)
+	r.Body = &askedBody{ReadCloser: r.Body}
 	c := new(adminCall)
 	c.Call = rest.Call{W: w, R: r, TokensAt: "/patgate/tokens/", Body: c.body, Problem: c.problemOf, Gateways: c.acknowledged, Status: http.StatusOK}
 	var answer any
@@ -140,10 +141,26 @@ func setReadEnd(w http.ResponseWriter, end time.Time) {
 
 // takeRest reads what is left of a body before it is answered. net/http itself reads no
 // more than 256 KiB and closes the connection behind the answer: a client that is still
-// sending finds it broken, and doesn't see what it was told.
+// sending finds it broken, and doesn't see what it was told. A client that waits to be
+// asked for its body (Expect: 100-continue), and wasn't, is told at once.
 func takeRest(w http.ResponseWriter, r *http.Request) {
 	setReadEnd(w, time.Now().Add(leftTime))
+	body, _ := r.Body.(*askedBody)
+	if r.Header.Get("Expect") != "" && (body == nil || !body.asked) {
+		return
+	}
 	_, _ = io.Copy(io.Discard, r.Body)
+}
+
+// askedBody is a body of which is known whether it was asked for, by reading of it.
+type askedBody struct {
+	io.ReadCloser
+	asked bool
+}
+
+func (b *askedBody) Read(p []byte) (int, error) {
+	b.asked = true
+	return b.ReadCloser.Read(p)
 }
 
 // body reads the request's body, which may take no longer than bodyTime.

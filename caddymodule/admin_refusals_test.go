@@ -195,3 +195,29 @@ func TestAdminRefusesLongBody(t *testing.T) {
 		})
 	}
 }
+
+// A client that waits to be asked for its body, and needn't send it, is told at once.
+func TestAdminRefusesUnsentBody(t *testing.T) {
+	s := newAdminServer(t)
+	for request, want := range map[string]string{
+		"POST /patgate/tokens?x=1": "HTTP/1.1 400",
+		"PUT /patgate/tokens":      "HTTP/1.1 405",
+		"POST /patgate/nothing":    "HTTP/1.1 404",
+		"POST /patgate/tokens":     "HTTP/1.1 100",
+		"POST /patgate/import":     "HTTP/1.1 100",
+	} {
+		t.Run(request, func(t *testing.T) {
+			conn, err := net.Dial("unix", filepath.Join(s.dir, "admin.sock"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", request); err != nil {
+				t.Fatalf("sending: %v", err)
+			}
+			if got, err := bufio.NewReader(conn).ReadString('\n'); !strings.HasPrefix(got, want) {
+				t.Errorf("%q, %v, want %s", got, err, want)
+			}
+		})
+	}
+}
