@@ -150,7 +150,7 @@ func RefusePlaceholder(text string) error {
 	case found == "":
 		return nil
 	case strings.HasPrefix(found, "{args["):
-		return fmt.Errorf("%s: the import has no such argument", found)
+		return fmt.Errorf("%s: no import gives this argument", found)
 	}
 	return fmt.Errorf("%s isn't replaced here; an environment variable {$NAME} is", found)
 }
