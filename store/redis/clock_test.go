@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,7 +28,9 @@ func TestClocksDiffer(t *testing.T) {
 		{0, ""},
 	} {
 		var log logged
-		s := open(t, Options{Addresses: []string{withClock(t, server, c.ahead)}, Logger: log.logger()})
+		var ahead atomic.Int64
+		ahead.Store(int64(c.ahead))
+		s := open(t, Options{Addresses: []string{withClock(t, server, &ahead)}, Logger: log.logger()})
 		awaitHeard(t, s)
 		redistest.Await(t, "a look at how the server is set up", func() error { return unless(s.setup.Load() != nil) })
 		st, err := s.Status(t.Context())
@@ -44,6 +47,10 @@ func TestClocksDiffer(t *testing.T) {
 				t.Errorf("clock ahead by %s: the gateway was last seen %s ago, want moments", c.ahead, time.Since(g.LastSeen))
 			}
 		}
+		ahead.Add(int64(c.ahead / 10)) // it goes at another rate
+		if err := s.warn(t.Context()); err != nil || strings.Count(log.String(), "the clock of this gateway") > 1 {
+			t.Errorf("clock ahead by %s, and then by more: it isn't logged once: %v, %s", c.ahead, err, log.String())
+		}
 		s.Close()
 	}
 }
@@ -52,7 +59,7 @@ var secondsOfNow = regexp.MustCompile(`1[0-9]{9}`)
 
 // withClock returns an address at which a server has a clock that is so far ahead: whatever
 // begins like the seconds since 1970, of about now, is moved in what it says.
-func withClock(t *testing.T, server *redistest.Server, ahead time.Duration) string {
+func withClock(t *testing.T, server *redistest.Server, ahead *atomic.Int64) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +68,7 @@ func withClock(t *testing.T, server *redistest.Server, ahead time.Duration) stri
 	move := func(text []byte) []byte {
 		n, _ := strconv.ParseInt(string(text), 10, 64)
 		if when := time.Unix(n, 0); time.Since(when).Abs() < time.Hour {
-			return strconv.AppendInt(nil, when.Add(ahead).Unix(), 10)
+			return strconv.AppendInt(nil, when.Add(time.Duration(ahead.Load())).Unix(), 10)
 		}
 		return text
 	}
