@@ -30,7 +30,7 @@ func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 
 // foundBy returns what is known of the token with the digest d.
 func (s *Store) foundBy(d token.Digest, r record, at store.Position) store.Found {
-	s.served.add(r.token)
+	s.served.add(r)
 	f := store.Found{Token: r.token, Position: at}
 	if beaten := s.beaten.Load(); beaten == nil {
 		f.AsOf = time.Unix(0, 0) // other gateways don't know of this one yet, and don't wait for it

@@ -47,6 +47,8 @@ func TestMutants(t *testing.T) {
 		{Name: "what was made again isn't missing", Run: "^TestRemadeIsNotMissing$", File: "sweep.go", Old: "now.version == floors[i].version && ", New: ""},
 		{Name: "what was deleted isn't missing", Run: "^TestDeletedIsNotMissing$", File: "sweep.go", Old: " && !now.gone {", New: " {"},
 
+		{Name: "what was changed and changed back isn't unlisted", Run: "^TestChangedAndBackIsNotUnlisted$", File: "unlisted.go", Old: "now.raw != r.raw", New: "now.token.Digest != r.token.Digest || now.token.Owner != r.token.Owner"},
+
 		{Name: "who made a change knows of it first", Run: "^TestOwnChangeWithoutFeed$", File: "steps.go", Old: "\ts.await(position, c.mark, c.what)\n", New: "\t_ = position\n"},
 		{Name: "a change drops the owner's record", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.drop(t.owner)", New: ""},
 		{Name: "a reset drops all owners' records", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.dropAll(s.heardLately())", New: ""},

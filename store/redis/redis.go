@@ -216,7 +216,7 @@ type Store struct {
 	lostAll   atomic.Pointer[string]       // when Redis has lost a piece of the feed, and how much
 
 	setup  atomic.Pointer[[]string] // what the servers' setup would lose
-	warned sync.Map                 // of that, by a server's run id and the text
+	warned sync.Map                 // of that, by a server's run id and what may happen
 	stats  counters
 
 	ctx  context.Context // ends with Close
@@ -255,6 +255,7 @@ func Open(opts Options) (*Store, error) {
 	s.work.Go(s.follow)
 	s.work.Go(s.beat)
 	s.work.Go(s.sweep)
+	s.work.Go(s.sweepServed)
 	return s, nil
 }
 

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,16 +105,13 @@ func (s *Store) sweep() {
 		}
 		last, gone, err := s.lookForListed(s.ctx, before, n)
 		if err == nil && !hurry {
-			err = cmp.Or(s.lookForMissing(s.ctx), s.lookForUnlisted(s.ctx))
+			err = s.lookForMissing(s.ctx)
 		}
 		switch {
 		case s.ctx.Err() != nil:
 			return
 		case err != nil:
-			s.log.Debug("looking whether the tokens that are listed are there", "store", s.where, "error", err)
-			if damaged(err) {
-				s.warnOfDamage(err)
-			}
+			s.warnOfDamage(err)
 			if hurry {
 				sleep(s.ctx, sweepInterval)
 			}
@@ -214,13 +210,16 @@ func (s *Store) warnOfMissing() {
 	}
 }
 
-// damaged reports whether an error comes of what stands in Redis: it doesn't pass by itself.
-func damaged(err error) bool {
-	return errors.Is(err, errValue) || strings.HasPrefix(err.Error(), "WRONGTYPE")
-}
-
-// warnOfDamage logs and tells that the sweep doesn't get on.
+// warnOfDamage logs and tells that a look doesn't get on, where its error comes of what stands
+// in Redis: it doesn't pass by itself.
 func (s *Store) warnOfDamage(err error) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.log.Debug("looking whether the tokens that are listed are there", "store", s.where, "error", err)
+	if !errors.Is(err, errValue) && !strings.HasPrefix(err.Error(), "WRONGTYPE") {
+		return
+	}
 	err = fmt.Errorf("what stands in redis keeps patgate from looking whether the tokens that it lists are there (%w): see patgate store check", err)
 	if s.stats.losses.add("the list of tokens", err) {
 		s.log.Error(err.Error(), "store", s.where)

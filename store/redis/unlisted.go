@@ -3,69 +3,102 @@ package redis
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/patgate/patgate/token"
 )
 
 // errUnlisted is why some tokens can't be managed.
 var errUnlisted = errors.New("REDIS HAS LOST A LIST OF TOKENS: tokens serve that are not on it, and can't be revoked by their id, or by their owner. Does Redis evict keys? " +
 	"Let patgate store check --repair put them back")
 
-// served is a sample of the tokens that were found lately, to look whether they are listed.
+// served is a sample of the records that were found lately, to look whether their tokens are
+// listed.
 type served struct {
-	wanted atomic.Int32 // so many more
-	mu     sync.Mutex
-	tokens []*token.Token
+	wanted  atomic.Int32 // so many more
+	mu      sync.Mutex
+	records []record
 }
 
-func (v *served) add(t *token.Token) {
+func (v *served) add(r record) {
 	if v.wanted.Load() <= 0 || v.wanted.Add(-1) < 0 {
 		return
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.tokens = append(v.tokens, t)
+	v.records = append(v.records, r)
 }
 
-// take returns the sample, and begins another one of so many tokens.
-func (v *served) take(n int32) []*token.Token {
+// take returns the sample, and begins another one of so many records.
+func (v *served) take(n int) []record {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	sample := v.tokens
-	v.tokens = nil
-	v.wanted.Store(n)
+	sample := v.records
+	v.records = nil
+	v.wanted.Store(int32(n))
 	return sample
 }
 
-// lookForUnlisted looks whether tokens that were found are on the lists, and tells if not.
-func (s *Store) lookForUnlisted(ctx context.Context) error {
-	for _, t := range s.served.take(sweepStep) {
-		is, err := s.isListed(ctx, t)
-		if err != nil {
-			return err
-		}
-		if is {
-			continue
-		}
-		// It may have changed since it was found: then it is found otherwise now.
-		r, err := s.find(ctx, t.Digest)
-		if err == nil && r.token.ID == t.ID && r.token.Digest == t.Digest && r.token.Owner == t.Owner && s.stats.losses.add("the lists of tokens", errUnlisted) {
-			s.log.Error(errUnlisted.Error(), "store", s.where, "token", t.ID, "owner", t.Owner)
+// sweepServed looks, as long as the store is open, whether tokens that are found are listed.
+// What stops the other sweep doesn't stop this one, nor the reverse.
+func (s *Store) sweepServed() {
+	var unlisted []record
+	for sleep(s.ctx, sweepInterval) == nil {
+		var err error
+		if unlisted, err = s.lookForUnlisted(s.ctx, unlisted); err != nil {
+			s.warnOfDamage(err)
 		}
 	}
-	return nil
 }
 
-// isListed reports whether a token is in the index of ids, and in that of its owner.
-func (s *Store) isListed(ctx context.Context, t *token.Token) (bool, error) {
-	byID := redis.NewFloatCmd(noContext, "zscore", s.keys.ids, idEntry(t.ID, t.Digest))
-	byOwner := redis.NewFloatCmd(noContext, "zscore", s.keys.own(t.Owner), t.ID)
-	if err := s.send(ctx, byID, byOwner); err != nil {
-		return false, err
+// lookForUnlisted looks whether tokens that were found are on the lists, and tells if not.
+// before are those that it returned the last time: they are looked for until they are listed,
+// whether anybody asks for them or not.
+func (s *Store) lookForUnlisted(ctx context.Context, before []record) (unlisted []record, err error) {
+	sample := append(before, s.served.take(sweepStep-len(before))...)
+	listed, err := s.areListed(ctx, sample)
+	if err != nil {
+		return before, err
 	}
-	return byID.Err() == nil && byOwner.Err() == nil, nil
+	for i, r := range sample {
+		if listed[i] || slices.ContainsFunc(unlisted, func(u record) bool { return u.raw == r.raw }) {
+			continue
+		}
+		// Only where the same record is there behind the look as before it, no change came between.
+		now, err := s.find(ctx, r.token.Digest)
+		if err != nil || now.raw != r.raw {
+			continue
+		}
+		unlisted = append(unlisted, r)
+		if s.stats.losses.add("the lists of tokens", errUnlisted) {
+			s.log.Error(errUnlisted.Error(), "store", s.where, "token", r.token.ID, "owner", r.token.Owner)
+		}
+	}
+	return unlisted, nil
+}
+
+// areListed reports which tokens are in the index of ids, and in that of their owner. They are
+// looked for as in lists, for which the redis user has the right.
+func (s *Store) areListed(ctx context.Context, all []record) ([]bool, error) {
+	var cmds []*redis.StringSliceCmd
+	in := func(index, member string) {
+		cmds = append(cmds, redis.NewStringSliceCmd(noContext, "zrangebylex", index, "["+member, "["+member))
+	}
+	for _, r := range all {
+		in(s.keys.ids, idEntry(r.token.ID, r.token.Digest))
+		in(s.keys.own(r.token.Owner), r.token.ID)
+	}
+	if len(cmds) == 0 {
+		return nil, nil
+	}
+	if err := s.send(ctx, cmders(cmds)...); err != nil {
+		return nil, err
+	}
+	listed := make([]bool, len(all))
+	for i := range all {
+		listed[i] = len(cmds[2*i].Val()) > 0 && len(cmds[2*i+1].Val()) > 0
+	}
+	return listed, nil
 }

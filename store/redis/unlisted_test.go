@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/patgate/patgate/internal/redistest"
@@ -28,13 +29,17 @@ func TestListIsLost(t *testing.T) {
 			if err := find(); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.lookForUnlisted(t.Context()); err != nil || strings.Contains(log.String(), "LIST") {
+			if _, err := s.lookForUnlisted(t.Context(), nil); err != nil || strings.Contains(log.String(), "LIST") {
 				t.Errorf("with all lists: %v, %s", err, log.String())
 			}
 
 			key := s.keys.ids
 			if list != "ids" {
 				key = s.keys.own(a.Owner)
+			}
+			r, err := s.find(t.Context(), a.Digest)
+			if err != nil {
+				t.Fatal(err)
 			}
 			server.Do("del", key)
 			redistest.Await(t, "that to be said", func() error { return errors.Join(find(), unless(s.Reach(t.Context()) != nil)) })
@@ -44,8 +49,15 @@ func TestListIsLost(t *testing.T) {
 			if !strings.Contains(log.String(), "REDIS HAS LOST A LIST OF TOKENS") {
 				t.Errorf("it isn't logged: %s", log.String())
 			}
+			unlisted, err := s.lookForUnlisted(t.Context(), []record{r, r})
+			if err != nil || len(unlisted) != 1 {
+				t.Errorf("%d tokens are looked for again (%v), want the one", len(unlisted), err)
+			}
 			if problems, err := s.Check(t.Context(), true); err != nil || len(problems) == 0 {
 				t.Errorf("Check: %+v, %v, want that it mends something", problems, err)
+			}
+			if unlisted, err = s.lookForUnlisted(t.Context(), unlisted); err != nil || len(unlisted) != 0 {
+				t.Errorf("%d tokens are looked for again (%v) behind the repair, want none", len(unlisted), err)
 			}
 			if err := s.Delete(t.Context(), "a"); err != nil {
 				t.Errorf("a token that is back on its lists: %v", err)
@@ -80,7 +92,63 @@ func TestChangedIsNotUnlisted(t *testing.T) {
 	if err := s.Delete(t.Context(), "gone"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.lookForUnlisted(t.Context()); err != nil || strings.Contains(log.String(), "LIST") {
+	if _, err := s.lookForUnlisted(t.Context(), nil); err != nil || strings.Contains(log.String(), "LIST") {
 		t.Errorf("%v, %s", err, log.String())
 	}
+}
+
+// Nor is one that isn't there, or another's, while the lists are looked at, and is again behind
+// that as it was before.
+func TestChangedAndBackIsNotUnlisted(t *testing.T) {
+	t.Parallel()
+	o := Options{Addresses: []string{redistest.Start(t).Addr}, KeyPrefix: "remade"}
+	s, other := open(t, o), open(t, o)
+	move := func(to string) func() {
+		return func() { update(t, other, "remade", func(k *token.Token) { k.Owner = to }) }
+	}
+	create(t, other, newToken("remade"))
+	owner := newToken("remade").Owner
+	for name, c := range map[string]struct{ away, back func() }{
+		"moved": {move("another"), move(owner)},
+		"made again": {
+			func() {
+				if err := other.Delete(t.Context(), "remade"); err != nil {
+					t.Error(err)
+				}
+			},
+			func() { create(t, other, newToken("remade")) },
+		},
+	} {
+		r, err := s.find(t.Context(), remade)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.away()
+		var once sync.Once
+		s.client.AddHook(answered(func(step string) {
+			if step == "list" {
+				once.Do(c.back)
+			}
+		}))
+		if unlisted, err := s.lookForUnlisted(t.Context(), []record{r}); err != nil || len(unlisted) > 0 {
+			t.Errorf("%s: %d tokens aren't listed (%v), want none", name, len(unlisted), err)
+		}
+	}
+}
+
+// What stops the look at the listed tokens doesn't stop that at those that are found, and the
+// redis user needs no right that listing doesn't need.
+func TestUnlistedIsFoundBesideDamage(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do("acl", "setuser", "gateway", "on", "nopass", "~*", "&*", "+@all", "-@dangerous", "+info", "-zscore")
+	var log logged
+	s := open(t, Options{Addresses: []string{server.Addr}, Username: "gateway", Logger: log.logger()})
+	create(t, s, newToken("a"))
+	server.Do("zadd", s.keys.ids, 0, "zzz") // at which the look at the listed tokens stops
+	server.Do("del", s.keys.own(newToken("a").Owner))
+	redistest.Await(t, "both to be logged", func() error {
+		_, err := s.Find(t.Context(), digest("a"))
+		return errors.Join(err, unless(strings.Contains(log.String(), errUnlisted.Error()) && strings.Contains(log.String(), "keeps patgate from looking")))
+	})
 }
