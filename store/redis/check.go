@@ -143,6 +143,14 @@ func (c *check) lookAtUses(ctx context.Context, ids []string, damaged map[string
 			text = fmt.Sprintf("token %q: its last use is damaged", id)
 		case where[i] != nil:
 			continue
+		default:
+			still := redis.NewStringCmd(noContext, "hget", c.s.keys.uses, id)
+			if err := c.s.send(ctx, still); err != nil {
+				return nil, err
+			}
+			if still.Err() != nil { // deleted with its token, since the uses were read
+				continue
+			}
 		}
 		found[id] = finding{text, func(ctx context.Context) error {
 			return c.s.send(ctx, redis.NewIntCmd(noContext, "hdel", c.s.keys.uses, id))

@@ -122,10 +122,16 @@ func (c *check) lookAtOwn(ctx context.Context, all []listing) (map[listing]findi
 				continue
 			}
 		}
-		// It may have changed between the reads.
-		if ok, err := c.owns(ctx, l); err != nil {
+		// It may have changed between the reads, also since the list was read.
+		ok, err := c.owns(ctx, l)
+		if err != nil {
 			return nil, err
-		} else if ok {
+		}
+		still := redis.NewFloatCmd(noContext, "zscore", c.s.keys.own(l.owner), l.id)
+		if err := c.s.send(ctx, still); err != nil {
+			return nil, err
+		}
+		if ok || still.Err() != nil {
 			continue
 		}
 		found[l] = finding{fmt.Sprintf("the index of owner %q has token %q, which isn't theirs", l.owner, l.id), func(ctx context.Context) error {

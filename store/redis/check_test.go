@@ -245,3 +245,38 @@ func TestCheckUnderTraffic(t *testing.T) {
 	tr.end(t, s)
 	wantSound(t, s)
 }
+
+// A token that is deleted, or gets another owner, when a list was read, and it wasn't looked at
+// yet, isn't out of place.
+func TestCheckBesideChanges(t *testing.T) {
+	t.Parallel()
+	o := Options{Addresses: []string{redistest.Start(t).Addr}, KeyPrefix: "checked"}
+	s, other := open(t, o), open(t, o)
+	create(t, other, newToken("used"), newToken("moved"), newToken("gone"), newToken("stays"))
+	if err := other.NoteUses(t.Context(), store.Use{ID: "used", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	changes := map[string]func() error{
+		"owned": func() error {
+			update(t, other, "moved", func(k *token.Token) { k.Owner = "bob" })
+			return other.Delete(t.Context(), "gone")
+		},
+		"uses": func() error { return other.Delete(t.Context(), "used") },
+	}
+	reads := map[string]int{"uses": 1} // of owned, the first is that of the records
+	s.client.AddHook(answered(func(step string) {
+		change := changes[step]
+		if change == nil {
+			return
+		}
+		if reads[step]++; reads[step] == 2 {
+			delete(changes, step)
+			if err := change(); err != nil {
+				t.Errorf("%s: %v", step, err)
+			}
+		}
+	}))
+	if problems, err := s.Check(t.Context(), true); err != nil || len(problems) > 0 || len(changes) > 0 {
+		t.Errorf("Check = %+v, %v, want nothing; %d changes weren't made", problems, err, len(changes))
+	}
+}

@@ -21,11 +21,13 @@ import (
 type answered func(step string)
 
 // steps are what those scripts do of which a change is made, the reading of who follows
-// (see TestGatewayComesBack), and of what is listed (see TestRemadeIsNotMissing).
+// (see TestGatewayComesBack), and of what is listed (see TestRemadeIsNotMissing and
+// TestCheckBesideChanges).
 var steps = map[string]string{
 	scriptBegin: "begin", scriptIntend: "intend", scriptCommit: "commit", scriptState: "state", scriptSwap: "end", scriptEnd: "end",
 	"{back}:gateways": "gateways",
 	"{remade}:ids":    "list", "remade:t:" + string(remade[:]): "record",
+	"{checked}:own:alice": "owned", "{checked}:uses": "uses",
 }
 
 func (h answered) DialHook(next redis.DialHook) redis.DialHook { return next }
