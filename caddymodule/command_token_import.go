@@ -28,7 +28,8 @@ So are scopes that aren't in the catalog.
 
 What is there already is skipped, so an import that was interrupted can be run
 again; a line is named if it says another owner or other grants. At the first
-line that is refused it ends and says how far it came.
+line that is refused it ends and says how far it came. Of a pipe it sees only the end:
+whether an export before it failed, a shell tells with "set -o pipefail".
 
 A token without an "id" gets one. Lists that are newest first go by the ids, which
 begin with the time they were made, and not by "created_at".`,
