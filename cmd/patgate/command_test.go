@@ -216,6 +216,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"token", "create", "--name", "n", "--full", "--allow-ip", "bogus"}, 2, `--allow-ip "bogus": want an address`},
 		{[]string{"token", "update", "x", "--allow-ip", "bogus"}, 2, `--allow-ip "bogus": want an address`},
 		{[]string{"token", "list", "--expiring", "0"}, 2, "longer than 0"},
+		{[]string{"token", "revoke", "--owner", "a", "--owner", "b"}, 2, "--owner is given twice"},
 		{[]string{"token", "revoke", "--owner", ""}, 2, "--owner is empty"},
 		{[]string{"token", "delete"}, 2, "ID... or --owner"},
 		{[]string{"token", "delete", "x", "--owner", "o"}, 2, "got both"},
