@@ -14,11 +14,14 @@ import (
 // overrides returns why a query is refused by which some frameworks would have another
 // request than the one that is judged, or "": one with a parameter that replaces the
 // method, _method (Symfony, Laravel, WordPress, Spring and others), _HttpMethod
-// (Salesforce), __METHOD_OVERRIDE__ (Flask), or the name of one of the headers for that,
-// unless it says what the method is anyway; or one that replaces another parameter (Next.js),
+// (Salesforce), __METHOD_OVERRIDE__ (Flask), or the name of one of the headers for that
+// (in Play 1 also within a value), unless it says what the method is anyway; or one that replaces another parameter (Next.js),
 // the path (Zope, Phalcon, see namesPath) or what is done there (Grails). rest says that it
 // has restRoute.
 func overrides(query, method string) (why string, rest bool) {
+	if namesMethod(query, method) {
+		return otherMethod, rest
+	}
 	var odd oddNames
 	for name, value := range parameters(query) {
 		if hasColon(name) && publishes(decodeEscapes(name)) {
@@ -47,6 +50,23 @@ func overrides(query, method string) (why string, rest bool) {
 	return "", rest
 }
 
+// playMethod is what Play 1 looks for anywhere in a query, the values of other parameters
+// included, with the method behind it.
+const playMethod = "x-http-method-override="
+
+// namesMethod reports whether Play 1 finds another method in the query.
+func namesMethod(query, method string) bool {
+	_, behind, found := strings.Cut(query, playMethod)
+	for ; found; _, behind, found = strings.Cut(behind, playMethod) {
+		for _, other := range tunnelable {
+			if other != method && strings.HasPrefix(behind, other) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // isGRPCWeb reports whether a WebSocket of these subprotocols is a POST to grpcweb (of
 // improbable-eng), with the headers of its first message in the place of its own.
 func isGRPCWeb(subprotocols string) bool {
@@ -61,6 +81,9 @@ func namesPath(name string) bool {
 	return sameKey(name, "x_astro_path") || name == "__pathname" || name == "__isr_route"
 }
 
+// tunnelable are the methods that servers take from a query.
+var tunnelable = [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
 // tunneled returns the methods that servers take from the query, by names that are those
 // of filters as well, or that an API's own clients send: Restlet and Alfresco for that of a
 // POST, grpc-websocket-proxy for that of a WebSocket, Restler and PrestaShop for any.
@@ -74,7 +97,7 @@ func (m *Match) tunneled() (all []string) {
 		if !(tunnels && (sameKey(name, "method") || sameKey(name, "alf_method"))) && !namesToPHP(name, "http_method") && !namesToPHP(name, "ps_method") {
 			continue
 		}
-		for _, method := range [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		for _, method := range tunnelable {
 			if method != m.method && equalFold(unescapeQuery(value), method) && !slices.Contains(all, method) {
 				all = append(all, method)
 			}

@@ -140,6 +140,22 @@ func TestWebSocketOfGRPCWeb(t *testing.T) {
 	}
 }
 
+// Play 1 looks for its parameter within names and values, too, and reads no more than the
+// method behind it.
+func TestMethodAnywhereInQuery(t *testing.T) {
+	p := compile(t, Config{Routes: routes("* /x public", "DELETE /x never")})
+	const play = "x-http-method-override="
+	for target, want := range map[string]Reason{
+		"GET /x?q=" + play + "DELETE": AmbiguousRequest, "GET /x?ax-http-method-override=DELETE": AmbiguousRequest, "GET /x?q=a" + play + "DELETED": AmbiguousRequest,
+		"DELET /x?q=" + play + "DELETE": AmbiguousRequest, "GET /x?q=" + play + "DELETE&" + play + "GET": AmbiguousRequest, "GET /x?" + play + "GET&q=" + play + "DELETE": AmbiguousRequest,
+		"GET /x?q=" + play + "GET": Forward, "GET /x?q=" + play: Forward, "GET /x?q=" + play + "delete": Forward, "GET /x?q=x-http-method-override": Forward,
+	} {
+		if m := p.matched(request(target)); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}
+
 // grpc-websocket-proxy makes a request of a WebSocket, with the method that the query names.
 // It is refused also where the policy has no route for that method.
 func TestMethodParameterOfWebSocket(t *testing.T) {
