@@ -241,6 +241,8 @@ func (m *Match) ambiguity(path string) (why string) {
 		return "only GET can ask for an upgrade (RFC 6455 section 4.1)"
 	case m.websocket && slices.ContainsFunc(m.header["Sec-Websocket-Protocol"], isGRPCWeb):
 		return "the WebSocket has another method and other headers in its first message (gRPC-Web)"
+	case m.websocket && slices.ContainsFunc(m.header["Sec-Websocket-Protocol"], m.bringsHeaders):
+		return "the WebSocket has other headers in its subprotocols, which Encore adds to its own"
 	case namesSecondPath(m.method) && len(m.header["Destination"]) > 0:
 		return "the request names a second path, in Destination (RFC 4918 section 10.3)"
 	}

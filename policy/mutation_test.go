@@ -132,6 +132,8 @@ func TestMutants(t *testing.T) {
 		{Name: "method parameters that PHP finds", Run: method, File: "override.go", Old: "case '_', '.', '[': // method", New: "case '_': // method"},
 		{Name: "method parameters of WebSockets", Run: "^TestMethodParameterOfWebSocket$", File: "match.go", Old: "if m.websocket && len(m.tunnels) > 0 {", New: "if false {"},
 		{Name: "WebSockets of gRPC-Web", Run: "^TestWebSocketOfGRPCWeb$", File: "match.go", Old: "isGRPCWeb):", New: "func(string) bool { return false }):"},
+		{Name: "WebSockets of Encore", Run: "^TestWebSocketOfEncore$", File: "match.go", Old: "m.bringsHeaders):", New: "func(string) bool { return false }):"},
+		{Name: "WebSockets of Encore, Authorization twice", Run: "^TestWebSocketOfEncore$", File: "override.go", Old: "if authorized || !equalFold(", New: "if !equalFold("},
 		{Name: "method parameters of Play", Run: "^TestMethodAnywhereInQuery$", File: "override.go", Old: "if namesMethod(query, method) {", New: "if false {"},
 		{Name: "the same, behind another", Run: "^TestMethodAnywhereInQuery$", File: "override.go", Old: "for ; found; _, behind, found =", New: "for ; found; _, _, found ="},
 		{Name: "method parameters of Restlet", Run: "^TestMethodParameterOfRestlet$", File: "secondlook.go", Old: "range m.tunnels {", New: "range m.tunnels[:0] {"},

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -136,6 +137,37 @@ func TestWebSocketOfGRPCWeb(t *testing.T) {
 		req = NewRequest(&http.Request{Method: "GET", Host: "a.test", URL: &url.URL{Path: "/x"}, Header: h})
 		if m := p.matched(&req); m.Reason != Forward {
 			t.Errorf("%s without an upgrade: %v (%s)", subprotocols, m.Reason, m.Detail)
+		}
+	}
+}
+
+// Encore's gateway adds headers to a WebSocket that it finds in a subprotocol.
+func TestWebSocketOfEncore(t *testing.T) {
+	p := compile(t, Config{Routes: routes("GET /x public")})
+	brings := func(object string) string {
+		return "encore-ws, encore.dev.headers." + base64.RawURLEncoding.EncodeToString([]byte(object))
+	}
+	for _, c := range []struct {
+		subprotocols, authorization string
+		want                        Reason
+	}{
+		{brings(`{"x-patgate-owner":"bob"}`), "", AmbiguousRequest},
+		{brings(`{"authorization":"a","X-Org":"2"}`), "", AmbiguousRequest},
+		{brings(`{"authorization":"a","Authorization":"b"}`), "", AmbiguousRequest},
+		{brings(`{"authorization":"a"}`), "Bearer s", AmbiguousRequest},
+		{brings(`["x-org"]`), "", AmbiguousRequest},
+		{"encore.dev.headers.e30=", "", AmbiguousRequest},
+		{brings(`{"authorization":"a"}`), "", Forward},
+		{brings(`{}`), "Bearer s", Forward},
+		{"encore-ws", "Bearer s", Forward},
+	} {
+		h := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Protocol": {"chat", c.subprotocols}}
+		if c.authorization != "" {
+			h.Set("Authorization", c.authorization)
+		}
+		req := NewRequest(&http.Request{Method: "GET", Host: "a.test", URL: &url.URL{Path: "/x"}, Header: h})
+		if m := p.matched(&req); m.Reason != c.want {
+			t.Errorf("%s with Authorization %q: %v (%s), want %v", c.subprotocols, c.authorization, m.Reason, m.Detail, c.want)
 		}
 	}
 }
