@@ -18,8 +18,8 @@ import (
 // method, _method (Symfony, Laravel, WordPress, Spring and others), _HttpMethod
 // (Salesforce), __METHOD_OVERRIDE__ (Flask), or the name of one of the headers for that
 // (in Play 1 also within a value), unless it says what the method is anyway; or one that replaces another parameter (Next.js),
-// the path (Zope, Phalcon, see namesPath) or what is done there (Grails). rest says that it
-// has restRoute.
+// the path (Zope, Phalcon, see namesPath), what is done there (Grails) or who is asking
+// (Atmosphere, to which parameters are headers). rest says that it has restRoute.
 func overrides(query, method string) (why string, rest bool) {
 	if namesMethod(query, method) {
 		return otherMethod, rest
@@ -42,6 +42,8 @@ func overrides(query, method string) (why string, rest bool) {
 			return "the query has a name by which Astro, SvelteKit or Nitro finds another path", rest
 		case namesToPHP(name, "_url") && strings.HasPrefix(decodeEscapes(value), "/"):
 			return "the query has _url, which is another path to Phalcon", rest
+		case len(name) >= len(IdentityPrefix) && equalFold(name[:len(IdentityPrefix)], IdentityPrefix):
+			return "the query has a name by which Atmosphere finds a header, and only the gate says who is asking", rest
 		case strings.HasPrefix(name, "_action_"):
 			return "the query has a name by which Grails finds another action", rest
 		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI") && name != "nxtPageToken": // which is a page's
@@ -116,14 +118,18 @@ var tunnelable = [...]string{http.MethodGet, http.MethodPost, http.MethodPut, ht
 
 // tunneled returns the methods that servers take from the query, by names that are those
 // of filters as well, or that an API's own clients send: Restlet and Alfresco for that of a
-// POST, grpc-websocket-proxy for that of a WebSocket, Restler and PrestaShop for any.
+// POST, grpc-websocket-proxy for that of a WebSocket, Restler and PrestaShop for any. And
+// Atmosphere takes a GET for a POST that has its body there.
 func (m *Match) tunneled() (all []string) {
 	tunnels := m.method == http.MethodPost || m.websocket
 	for name, value := range parameters(m.query) {
-		if name == "" || isAlnum(name[0]) && strings.IndexByte("ahmp", lower(name[0])) < 0 {
+		if name == "" || isAlnum(name[0]) && strings.IndexByte("ahmpx", lower(name[0])) < 0 {
 			continue // most names: none of these begins so
 		}
 		name = generous(name)
+		if m.method == http.MethodGet && sameKey(name, "x-atmosphere-post-body") && !slices.Contains(all, http.MethodPost) {
+			all = append(all, http.MethodPost)
+		}
 		if !(tunnels && (sameKey(name, "method") || sameKey(name, "alf_method"))) && !namesToPHP(name, "http_method") && !namesToPHP(name, "ps_method") {
 			continue
 		}

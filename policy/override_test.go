@@ -239,6 +239,20 @@ func TestMethodParameterOfRestlet(t *testing.T) {
 	}
 }
 
+// Atmosphere takes parameters for headers, and one of them for the body of a POST.
+func TestParametersOfAtmosphere(t *testing.T) {
+	p := compile(t, Config{Default: "deny", Routes: routes("GET /x public", "POST /x never", "GET,POST /y any")})
+	for target, want := range map[string]Reason{
+		"GET /x?X-Patgate-Owner=bob": AmbiguousRequest, "GET /x?a=b&x-patgate-scopes": AmbiguousRequest, "GET /x?X%2DPatgate-Owner=bob": AmbiguousRequest, "GET /y?X-Patgate-Owner=bob": AmbiguousRequest,
+		"GET /x?X-Patgate=bob": Forward, "GET /x?Patgate-Owner=bob": Forward, "GET /x?q=X-Patgate-Owner": Forward,
+		"GET /x?X-Atmosphere-Post-Body=a": AmbiguousRequest, "GET /x?a=b&x-atmosphere-post-body=a": AmbiguousRequest, "GET /y?X-Atmosphere-Post-Body=a": Forward, "GET /x?X-Atmosphere-Transport=sse": Forward,
+	} {
+		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}
+
 // Zope finds another path in the name of a parameter that ends like a form's button, and
 // Astro on Vercel in the value of one.
 func TestPathInParameter(t *testing.T) {
