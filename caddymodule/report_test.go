@@ -387,7 +387,7 @@ func TestReportModeInStatus(t *testing.T) {
 	}
 	// What Redis has lost is a fault of the store of late, and a warning until it is mended.
 	out.Reset()
-	printStatus(&out, serverStatus{Store: storeStatus{Error: "LOST TOKENS; and changes of 2 more", Status: store.Status{Warnings: []string{"LOST TOKENS", "SET APPENDONLY"}}}})
+	printStatus(&out, serverStatus{Store: storeStatus{Error: "LOST TOKENS; and 2 more", Status: store.Status{Warnings: []string{"LOST TOKENS", "SET APPENDONLY"}}}})
 	if strings.Count(out.String(), "LOST TOKENS") != 1 || !strings.Contains(out.String(), "WARNING: SET APPENDONLY\n") {
 		t.Errorf("status of a store whose error is one of its warnings prints\n%s", &out)
 	}

@@ -79,7 +79,7 @@ func (l *losses) lately() error {
 	case 1:
 		return l.last.err
 	}
-	return fmt.Errorf("%w; and changes of %d more, which the log names", l.last.err, records-1)
+	return fmt.Errorf("%w; and %d more, which the log names", l.last.err, records-1)
 }
 
 // Stats returns the figures.
