@@ -158,13 +158,28 @@ func (k *Keyring) refresh(now time.Time) {
 // signers returns what signs with each of the keys.
 func signers(keys []storedKey) (all []jose.Signer, err error) {
 	for _, key := range keys {
-		sign, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key.Key}, new(jose.SignerOptions).WithType("JWT"))
+		sign, err := signer(key.Key)
 		if err != nil {
 			return nil, fmt.Errorf("preparing the identity key: %w", err)
 		}
 		all = append(all, sign)
 	}
 	return all, nil
+}
+
+// signer returns what signs with a key, and has done so once: jose takes keys that
+// can't, or whose public part is another's.
+func signer(key jose.JSONWebKey) (jose.Signer, error) {
+	sign, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, new(jose.SignerOptions).WithType("JWT"))
+	if err != nil {
+		return nil, err
+	}
+	signed, err := sign.Sign(nil)
+	if err != nil {
+		return nil, err
+	}
+	_, err = signed.Verify(key.Public())
+	return sign, err
 }
 
 // due reports whether a new key is to be made.
@@ -184,8 +199,8 @@ func (k *Keyring) load(ctx context.Context) (keys []storedKey, err error) {
 		return nil, errors.New("reading the identity keys: " + file + " in Caddy's storage is damaged") // err may quote it
 	}
 	for _, key := range keys {
-		if _, ok := key.Key.Key.(*ecdsa.PrivateKey); !ok || !key.Key.Valid() {
-			return nil, errors.New("reading the identity keys: " + file + " in Caddy's storage has another kind of key")
+		if _, err := signer(key.Key); err != nil {
+			return nil, errors.New("reading the identity keys: " + file + " in Caddy's storage has a damaged key, or one of another kind")
 		}
 	}
 	return keys, nil

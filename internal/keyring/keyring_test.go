@@ -2,6 +2,10 @@ package keyring
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -151,18 +155,78 @@ func TestKeyringWithoutStorage(t *testing.T) {
 		t.Error("a gateway that has no key signs")
 	}
 	s.broken = false
-	if err := s.Store(t.Context(), file, []byte(`[{"key":{"kty":"oct","k":"c2VjcmV0LXNlY3JldA"}}]`)); err != nil {
+}
+
+// What is no key to sign with is named when it is read, and not shown to anyone.
+func TestDamagedKeys(t *testing.T) {
+	own := newKey(t, elliptic.P256())
+	mixed := *own
+	mixed.D = newKey(t, elliptic.P256()).D
+	s := &certmagic.FileStorage{Path: t.TempDir()}
+	for name, text := range map[string]string{
+		"a key of another kind":    `[{"key":{"kty":"oct","k":"c2VjcmV0LXNlY3JldA"}}]`,
+		"a damaged file":           `[{"d":"c2VjcmV0LXNlY3JldA"`,
+		"no key":                   `[null]`,
+		"another curve":            stored(t, newKey(t, elliptic.P384())),
+		"only the public part":     stored(t, &own.PublicKey),
+		"another key's other part": stored(t, &mixed),
+	} {
+		if err := s.Store(t.Context(), file, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := New(s).Signer(t.Context(), time.Now())
+		if err == nil || !strings.Contains(err.Error(), file) || strings.Contains(err.Error(), "c2Vj") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func newKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(s).Signer(t.Context(), now); err == nil || strings.Contains(err.Error(), "c2Vj") {
-		t.Errorf("a key of another kind: %v", err)
-	}
-	if err := s.Store(t.Context(), file, []byte(`[{"d":"c2VjcmV0LXNlY3JldA"`)); err != nil {
+	return key
+}
+
+// stored is the file of a key.
+func stored(t testing.TB, key any) string {
+	text, err := json.Marshal([]storedKey{{Created: time.Now(), Key: jose.JSONWebKey{Key: key, KeyID: "a", Algorithm: string(jose.ES256)}}})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(s).Signer(t.Context(), now); err == nil || strings.Contains(err.Error(), "c2Vj") {
-		t.Errorf("a damaged file: %v", err)
-	}
+	return string(text)
+}
+
+// With the keys that are read, signatures are made that those who are shown them verify.
+func FuzzKeys(f *testing.F) {
+	f.Add(stored(f, newKey(f, elliptic.P256())))
+	f.Add(stored(f, newKey(f, elliptic.P384())))
+	f.Add(stored(f, &newKey(f, elliptic.P256()).PublicKey))
+	f.Add(`[{"created":"2026-12-01T00:00:00Z","key":{"kty":"oct","k":"c2VjcmV0"}},null]`)
+	s := &certmagic.FileStorage{Path: f.TempDir()}
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := s.Store(t.Context(), file, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := New(s).load(t.Context())
+		if err != nil {
+			return
+		}
+		all, err := signers(keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, sign := range all {
+			signed, err := sign.Sign([]byte("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := signed.Verify(keys[i].Key.Public()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // hangingStorage doesn't answer while hangs is set.
