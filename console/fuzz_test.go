@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/patgate/patgate/internal/pace"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
 )
@@ -45,7 +46,7 @@ func FuzzForm(f *testing.F) {
 	f.Add("name=a&more=*:x+%22&spaces=%00%0a1&where=some&addresses=10.0.0.0/8%0a::1&expires=-1d&resources=%ff")
 	d := newDesk(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		d.t = t
+		d.t, d.pace = t, pace.New(changeBurst, changeEvery) // none of the forms is one too many
 		w := d.do("POST", "/new", body, "User", "alice", "Content-Type", "application/x-www-form-urlencoded")
 		switch w.Code {
 		case http.StatusOK, http.StatusUnprocessableEntity, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
