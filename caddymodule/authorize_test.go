@@ -68,6 +68,7 @@ func TestAuthorize(t *testing.T) {
 		{"another method for the API", "GET", "/v1/spaces/1/stories", true, []string{"X-Http-Method-Override", "POST"}, 400},
 		{"a name that some servers fold", "GET", "/health", false, []string{"X~Patgate~Owner", "root"}, 400},
 		{"one behind the prefix", "GET", "/health", false, []string{"X-Patgate-Owner~", "root"}, 400},
+		{"an announcement of trailers", "GET", "/health", false, []string{"Trailer", "X-Checksum"}, 200},
 		{"a WebSocket", "GET", "/health", false, []string{"Upgrade", "websocket"}, 200},
 		{"a WebSocket with another method in its query", "GET", "/health?method=DELETE", false, []string{"Upgrade", "websocket", "Sec-Websocket-Key", "a"}, 400},
 		{"another tunnel", "GET", "/health", false, []string{"Upgrade", "h2c"}, 400},

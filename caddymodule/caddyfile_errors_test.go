@@ -245,6 +245,8 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"store redis {\naddress\n}", "address: a value is missing, at Caddyfile:4"},
 		{"store redis {\naddress a:1\nport 2\n}", `unknown word "port": want one of address, cluster, sentinel, username, password, sentinel_username, sentinel_password, db, key_prefix, budget, tls, at Caddyfile:5`},
 		{"store redis redis://a {\ndb one\n}", `db "one": want the number of a database, from 0, at Caddyfile:4`},
+		{"store redis redis://a {\ndb -1\n}", `db "-1": want the number of a database, from 0, at Caddyfile:4`},
+		{"store redis {\naddress a:1\ncluster b:1\n}", `unexpected "b:1" at the end of the line, at Caddyfile:5`},
 		{"store embedded a.db b.db", `unexpected "b.db" at the end of the line, at Caddyfile:3`},
 		{"store embedded\nstore embedded", "store: is set already (Caddyfile:3), at Caddyfile:4"},
 		{"store embedded {\n}", "unexpected block, at Caddyfile:3"},
