@@ -161,7 +161,7 @@ func TestKeyringWithoutStorage(t *testing.T) {
 func TestDamagedKeys(t *testing.T) {
 	own := newKey(t, elliptic.P256())
 	mixed := *own
-	mixed.D = newKey(t, elliptic.P256()).D
+	mixed.PublicKey = newKey(t, elliptic.P256()).PublicKey
 	s := &certmagic.FileStorage{Path: t.TempDir()}
 	for name, text := range map[string]string{
 		"a key of another kind":    `[{"key":{"kty":"oct","k":"c2VjcmV0LXNlY3JldA"}}]`,
