@@ -31,3 +31,11 @@ func (u *Use) Apply(t *token.Token) {
 		t.LastUsedAt, t.LastUsedIP = u.At, u.From
 	}
 }
+
+// UseTime returns the time of a use that is kept in milliseconds. It is not ok in a
+// year that JSON can't write: no clock has told it, and tokens used then could not be
+// listed.
+func UseTime(ms int64) (at time.Time, ok bool) {
+	at = time.UnixMilli(ms).UTC()
+	return at, at.Year() >= 0 && at.Year() <= 9999
+}

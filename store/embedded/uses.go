@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"github.com/patgate/patgate/store"
 )
@@ -34,11 +33,11 @@ func (tx tx) use(id string) (u store.Use, err error) {
 	if raw == nil {
 		return u, nil
 	}
+	u, ok := decodeUse(raw)
 	u.ID = id
-	if len(raw) < 8 || u.From.UnmarshalBinary(raw[8:]) != nil {
+	if !ok {
 		return u, fmt.Errorf("token %q: its last use is damaged", id)
 	}
-	u.At = time.UnixMilli(int64(binary.BigEndian.Uint64(raw))).UTC()
 	return u, nil
 }
 
@@ -46,4 +45,13 @@ func (tx tx) use(id string) (u store.Use, err error) {
 func encodeUse(u store.Use) []byte {
 	from, _ := u.From.MarshalBinary() // never fails
 	return append(number(uint64(u.At.UnixMilli())), from...)
+}
+
+// decodeUse reads what encodeUse writes.
+func decodeUse(raw []byte) (u store.Use, ok bool) {
+	if len(raw) < 8 || u.From.UnmarshalBinary(raw[8:]) != nil {
+		return u, false
+	}
+	u.At, ok = store.UseTime(int64(binary.BigEndian.Uint64(raw)))
+	return u, ok
 }

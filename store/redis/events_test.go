@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -152,13 +153,16 @@ func TestUpdateWithoutUses(t *testing.T) {
 }
 
 func FuzzParseUse(f *testing.F) {
-	for _, v := range []string{"1 192.0.2.1", "1795373128272 2001:db8::1%eth0", "-5 ", "", "x y"} {
+	for _, v := range []string{"1 192.0.2.1", "1795373128272 2001:db8::1%eth0", "-5 ", "", "x y", "1152921504606846976"} {
 		f.Add(v)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		u, err := parseUse(text)
-		if err == nil && (u.At.Location() != time.UTC || u.ID != "") {
-			t.Errorf("parseUse(%q) = %+v", text, u)
+		if err != nil {
+			return
+		}
+		if _, err := json.Marshal(u.At); err != nil || u.At.Location() != time.UTC || u.ID != "" {
+			t.Errorf("parseUse(%q) = %+v, %v", text, u, err)
 		}
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -76,9 +75,9 @@ func parseUse(text string) (u store.Use, err error) {
 	if err == nil && from != "" {
 		u.From, err = netip.ParseAddr(from)
 	}
-	if err != nil {
+	var ok bool
+	if u.At, ok = store.UseTime(ms); err != nil || !ok {
 		return u, errValue
 	}
-	u.At = time.UnixMilli(ms).UTC()
 	return u, nil
 }
