@@ -152,6 +152,27 @@ func TestUpdateWithoutUses(t *testing.T) {
 	}
 }
 
+// A last use that can't be read gives way to the next one, and keeps none of others from
+// being noted.
+func TestDamagedUse(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	create(t, s, newToken("a"), newToken("b"))
+	at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	for _, damaged := range []string{"x", "", "-5 ", "1152921504606846976 "} {
+		s.client.HSet(t.Context(), s.keys.uses, "a", damaged)
+		at = at.Add(time.Hour)
+		if err := s.NoteUses(t.Context(), store.Use{ID: "a", At: at}, store.Use{ID: "b", At: at}); err != nil {
+			t.Errorf("noting uses beside %q: %v", damaged, err)
+		}
+		for _, id := range []string{"a", "b"} {
+			if got, err := s.Token(t.Context(), id); err != nil || !got.LastUsedAt.Equal(at) {
+				t.Errorf("token %s, noted as used at %s over %q: %+v, %v", id, at, damaged, got, err)
+			}
+		}
+	}
+}
+
 func FuzzParseUse(f *testing.F) {
 	for _, v := range []string{"1 192.0.2.1", "1795373128272 2001:db8::1%eth0", "-5 ", "", "x y", "1152921504606846976"} {
 		f.Add(v)

@@ -13,15 +13,16 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// scriptUses notes uses of tokens that are there, where no later one is noted. It
-// knows them by their ids in the index.
+// scriptUses notes uses of tokens that are there, where no later one is noted; a
+// damaged one is none. It knows them by their ids in the index.
 //
 //	KEYS  uses, ids
 //	ARGV  triples: id, milliseconds, address
 const scriptUses = luaListed + `
 for i = 1, #ARGV, 3 do
   local id, last = ARGV[i], redis.call('HGET', KEYS[1], ARGV[i])
-  local later = not last or tonumber(string.match(last, '^%d+')) < tonumber(ARGV[i + 1])
+  last = tonumber(string.match(last or '', '^%d+') or '')
+  local later = not last or last < tonumber(ARGV[i + 1]) or last > 253402300799999 -- of a year behind 9999
   if later and listed(KEYS[2], id) then redis.call('HSET', KEYS[1], id, ARGV[i + 1] .. ' ' .. ARGV[i + 2]) end
 end
 return 1`
