@@ -146,7 +146,7 @@ func (c *client) do(ctx context.Context, method, path, contentType string, body 
 	if resp.StatusCode < 300 { // what was asked for is not done, unless the server is an older patgate
 		err := fmt.Errorf("the answer of the server at %s isn't patgate's: is it the admin endpoint?", c.address)
 		if !reads(method, path) {
-			err = fmt.Errorf("%w If it is, but of an older patgate, this is done", err)
+			err = fmt.Errorf("%w If it is that of an older patgate, the change is done", err)
 		}
 		return nil, err
 	}
