@@ -99,7 +99,7 @@ func TestLossesAreLogged(t *testing.T) {
 	if n := lose("b", "a", "c"); n != 2 {
 		t.Errorf("two others are logged %d times, want once each", n)
 	}
-	if err := s.stats.losses.lately(); err == nil || !strings.Contains(err.Error(), "change of c: ") || !strings.Contains(err.Error(), "of 2 more") {
+	if err := s.stats.losses.lately(); err == nil || !strings.Contains(err.Error(), "change of c: ") || !strings.Contains(err.Error(), "and 2 more") {
 		t.Errorf("lately: %v, want the last, and how many others there are", err)
 	}
 	for _, one := range s.stats.losses.by {
