@@ -17,9 +17,10 @@ import (
 // request than the one that is judged, or "": one with a parameter that replaces the
 // method, _method (Symfony, Laravel, WordPress, Spring and others), _HttpMethod
 // (Salesforce), __METHOD_OVERRIDE__ (Flask), or the name of one of the headers for that
-// (in Play 1 also within a value), unless it says what the method is anyway; or one that replaces another parameter (Next.js),
-// the path (Zope, Phalcon, see namesPath), what is done there (Grails) or who is asking
-// (Atmosphere, to which parameters are headers). rest says that it has restRoute.
+// (in Play 1 also within a value), unless it says what the method is anyway; or one that
+// replaces another parameter (Next.js), the path (Zope, Phalcon, see namesPath), what is
+// done there (Grails) or who is asking (Atmosphere, to which parameters are headers). rest
+// says that it has restRoute.
 func overrides(query, method string) (why string, rest bool) {
 	if namesMethod(query, method) {
 		return otherMethod, rest
