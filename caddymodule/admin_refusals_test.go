@@ -151,11 +151,7 @@ func TestAdminUnfinishedBody(t *testing.T) {
 		"DELETE /patgate/report":     "200",
 	} {
 		t.Run(request, func(t *testing.T) {
-			conn, err := net.Dial("unix", filepath.Join(s.dir, "admin.sock"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
+			conn := dialAdmin(t, s.dir)
 			fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{", request)
 			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil || !strings.HasPrefix(resp.Status, want) {
@@ -180,11 +176,7 @@ func TestAdminRefusesLongBody(t *testing.T) {
 		"POST /patgate/nothing":    "404",
 	} {
 		t.Run(request, func(t *testing.T) {
-			conn, err := net.Dial("unix", filepath.Join(s.dir, "admin.sock"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
+			conn := dialAdmin(t, s.dir)
 			if _, err := fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s", request, len(body), body); err != nil {
 				t.Fatalf("sending: %v", err)
 			}
@@ -207,11 +199,7 @@ func TestAdminRefusesUnsentBody(t *testing.T) {
 		"POST /patgate/import":     "HTTP/1.1 100",
 	} {
 		t.Run(request, func(t *testing.T) {
-			conn, err := net.Dial("unix", filepath.Join(s.dir, "admin.sock"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
+			conn := dialAdmin(t, s.dir)
 			if _, err := fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", request); err != nil {
 				t.Fatalf("sending: %v", err)
 			}
@@ -220,4 +208,15 @@ func TestAdminRefusesUnsentBody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// dialAdmin connects to the admin endpoint of the server in dir.
+func dialAdmin(t *testing.T, dir string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("unix", filepath.Join(dir, "admin.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
 }

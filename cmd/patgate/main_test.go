@@ -189,15 +189,7 @@ func TestDemoEndedByTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 5 { // it may take two for one by itself
-		cmd := p.command(t.Context(), "demo", "--listen", "127.0.0.1:0")
-		cmd.Env = append(cmd.Env, "TMPDIR="+temp)
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		cmd, stdout := p.startDemo(t, temp)
 		for lines := bufio.NewScanner(stdout); lines.Scan(); {
 			if strings.HasPrefix(lines.Text(), "Serving until interrupted") {
 				for range 10 {
@@ -222,6 +214,18 @@ func TestDemoUnread(t *testing.T) {
 	if err := os.Mkdir(temp, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	cmd, stdout := p.startDemo(t, temp)
+	bufio.NewReader(stdout).ReadString('\n')
+	stdout.Close()
+	cmd.Wait() // with which status doesn't matter
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("the demo left %v behind (%v)", left, err)
+	}
+}
+
+// startDemo starts a demo, and returns its standard output. It has temp for temporary files.
+func (p *place) startDemo(t *testing.T, temp string) (*exec.Cmd, io.ReadCloser) {
+	t.Helper()
 	cmd := p.command(t.Context(), "demo", "--listen", "127.0.0.1:0")
 	cmd.Env = append(cmd.Env, "TMPDIR="+temp)
 	stdout, err := cmd.StdoutPipe()
@@ -231,12 +235,7 @@ func TestDemoUnread(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	bufio.NewReader(stdout).ReadString('\n')
-	stdout.Close()
-	cmd.Wait() // with which status doesn't matter
-	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
-		t.Errorf("the demo left %v behind (%v)", left, err)
-	}
+	return cmd, stdout
 }
 
 // demoStatus sends the request of one of the demo's curl lines.
