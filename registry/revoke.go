@@ -36,22 +36,33 @@ func (a *Account) RevokeOwner(ctx context.Context, owner string) ([]string, erro
 	if _, err := a.sees(&owner); err != nil {
 		return nil, err
 	}
-	ctx = context.WithoutCancel(ctx)
-	var revoked []string
-	err := a.registry.eachOf(ctx, owner, func(page []*token.Token) error {
+	return a.registry.endAll(ctx, owner, func(ctx context.Context, page []*token.Token) ([]string, error) {
 		live := slices.DeleteFunc(page, func(t *token.Token) bool { return !t.RevokedAt.IsZero() })
-		ids, err := a.registry.revokeAll(ctx, a.by, live)
-		revoked = append(revoked, ids...)
-		return err
+		return a.registry.revokeAll(ctx, a.by, live)
 	})
-	if err == nil && len(revoked) == 0 {
-		err = a.registry.confirm(ctx)
-	}
-	return revoked, err
 }
 
-// confirm returns an error if the store may yet undo a change made before. To be asked
-// before the answer that there is nothing to end, which has to last as an end does.
+// endAll calls end with all of the owner's tokens, page by page, even if ctx is canceled,
+// and returns the ids that it returns. That there were none is confirmed.
+func (r *Registry) endAll(ctx context.Context, owner string, end func(context.Context, []*token.Token) ([]string, error)) (ended []string, err error) {
+	if owner == "" {
+		return nil, invalid("owner: say whose tokens")
+	}
+	ctx = context.WithoutCancel(ctx)
+	err = r.all(ctx, store.Query{Owner: &owner}, func(page []*token.Token) error {
+		ids, err := end(ctx, page)
+		ended = append(ended, ids...)
+		return err
+	})
+	if err == nil && len(ended) == 0 {
+		err = r.confirm(ctx)
+	}
+	return ended, err
+}
+
+// confirm returns an error if the store may yet undo an earlier change. It is called
+// before the answer that there is nothing to end, which has to be as lasting as ending
+// it.
 func (r *Registry) confirm(ctx context.Context) error {
 	s, ok := r.store.(store.Shared)
 	if !ok {
@@ -63,7 +74,8 @@ func (r *Registry) confirm(ctx context.Context) error {
 	return nil
 }
 
-// orUnconfirmed returns err; where that is ErrNotFound and confirm fails, confirm's.
+// orUnconfirmed returns err; where that is ErrNotFound and confirm fails, the error of
+// confirm.
 func (r *Registry) orUnconfirmed(ctx context.Context, err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return cmp.Or(r.confirm(ctx), err)
@@ -74,8 +86,8 @@ func (r *Registry) orUnconfirmed(ctx context.Context, err error) error {
 // revokeAll revokes as many of the tokens as the store allows, and returns the
 // ids of those and the first error.
 func (r *Registry) revokeAll(ctx context.Context, by Actor, tokens []*token.Token) (ids []string, err error) {
-	// Changes that reach a store together share its wait for the disk. Those of long
-	// tokens would keep each other from being made in time.
+	// Changes that reach a store together share its wait for the disk. Those of large
+	// tokens would make each other late.
 	const together, short = 64, 16 << 10
 	errs := make([]error, len(tokens))
 	slots := make(chan struct{}, together)
@@ -135,22 +147,16 @@ func (a *Account) DeleteOwnerTokens(ctx context.Context, owner string) ([]string
 	if a.owner != nil && owner != a.by.Name {
 		return nil, forbidden("owner: you can delete your own tokens; an admin can revoke others', no more")
 	}
-	r, ctx := a.registry, context.WithoutCancel(ctx)
-	var deleted []string
-	err := r.eachOf(ctx, owner, func(page []*token.Token) error {
+	r := a.registry
+	return r.endAll(ctx, owner, func(ctx context.Context, page []*token.Token) ([]string, error) {
 		ids, err := r.delete(ctx, a.by, page)
 		for errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) { // someone else has deleted some of them
 			if page, err = r.left(ctx, page); err == nil && len(page) > 0 {
 				ids, err = r.delete(ctx, a.by, page)
 			}
 		}
-		deleted = append(deleted, ids...)
-		return err
+		return ids, err
 	})
-	if err == nil && len(deleted) == 0 {
-		err = r.confirm(ctx)
-	}
-	return deleted, err
 }
 
 // left returns those of the tokens that are still there.
@@ -186,12 +192,4 @@ func (r *Registry) delete(ctx context.Context, by Actor, tokens []*token.Token) 
 	}
 	r.tell(events)
 	return ids, nil
-}
-
-// eachOf calls f with all of the owner's tokens, page by page.
-func (r *Registry) eachOf(ctx context.Context, owner string, f func([]*token.Token) error) error {
-	if owner == "" {
-		return invalid("owner: say whose tokens")
-	}
-	return r.all(ctx, store.Query{Owner: &owner}, f)
 }
