@@ -7,23 +7,23 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Account is the registry as an owner who is signed in may use it, or an operator.
+// Account is the registry as a signed-in owner may use it, or an operator.
 //
-// An operator may do everything. An owner sees and changes the owner's own tokens; others'
-// are ErrNotFound, as if they weren't there. An admin sees every owner's and may revoke
-// them; anything else that is done to another's token is ErrForbidden.
+// An operator may do everything. An owner sees and changes only the owner's own tokens:
+// those of others are ErrNotFound. An admin also sees and revokes the tokens of every
+// owner; any other change of them is ErrForbidden.
 type Account struct {
 	registry *Registry
 	by       Actor
 	owner    *token.Owner // nil: an operator, who may do everything
 }
 
-// Operator returns the registry as an operator may use it, who may do everything.
+// Operator returns an Account that may do everything.
 func (r *Registry) Operator(by Actor) *Account { return &Account{registry: r, by: by} }
 
-// Account returns the registry as this owner may use it; from is the address that the
-// owner asks from. admin makes the owner an admin, whatever the record says. A disabled
-// owner is ErrForbidden. What the record says is read now: an Account is for one request.
+// Account returns the owner's Account; from is the address that the request comes from.
+// admin makes the owner an admin, whatever the record says. A disabled owner is
+// ErrForbidden. The record is read now: an Account is for one request.
 func (r *Registry) Account(ctx context.Context, owner string, from netip.Addr, admin bool) (*Account, error) {
 	if owner == "" {
 		return nil, forbidden("owner: nobody is signed in")
@@ -42,8 +42,8 @@ func (r *Registry) Account(ctx context.Context, owner string, from netip.Addr, a
 	return &Account{r, Actor{Kind: OwnerActor, Name: owner, Address: addressText(from)}, o}, nil
 }
 
-// Owner returns the owner's record; where there is none, and of an operator, one that
-// changes nothing. Its Admin says whether the owner is an admin here.
+// Owner returns the owner's record; for an operator, and where there is none, one that
+// limits nothing. Its Admin says whether the owner is an admin here.
 func (a *Account) Owner() *token.Owner {
 	if a.owner == nil {
 		return token.NewOwner("")
@@ -57,8 +57,8 @@ func (a *Account) Admin() bool { return a.owner == nil || a.owner.Admin }
 // View returns t as clients see it now.
 func (a *Account) View(t *token.Token) token.View { return a.registry.View(t) }
 
-// sees returns whose tokens or events are listed where those of an owner are asked for;
-// nil: everyone's, as far as the account may see them.
+// sees returns the owner whose tokens or events to list where owner's are asked for; nil:
+// everyone's. It refuses those that the account may not see.
 func (a *Account) sees(owner *string) (*string, error) {
 	switch {
 	case a.Admin(), owner != nil && *owner == a.by.Name:
@@ -78,8 +78,8 @@ func (a *Account) Get(ctx context.Context, id string) (*token.Token, error) {
 	return t, err
 }
 
-// Own is Get for what only the owner of a token may do: an admin may look at the tokens
-// of others and revoke them, no more.
+// Own is Get for what only the owner of a token may do: admins may look at the tokens of
+// others and revoke them, no more.
 func (a *Account) Own(ctx context.Context, id string) (*token.Token, error) {
 	t, err := a.Get(ctx, id)
 	if err == nil && a.owner != nil && t.Owner != a.by.Name {
@@ -88,10 +88,10 @@ func (a *Account) Own(ctx context.Context, id string) (*token.Token, error) {
 	return t, err
 }
 
-// own refuses a token that isn't there for the owner, or is another's.
+// own returns the error of Own.
 func (a *Account) own(ctx context.Context, id string) error {
 	if a.owner == nil {
-		return nil // what isn't there at all, the change refuses
+		return nil // the change itself refuses a token that isn't there
 	}
 	_, err := a.Own(ctx, id)
 	return err

@@ -7,8 +7,8 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// parseRanges reads allowed_ips: addresses and address ranges. Bits behind a
-// range's length are dropped, as they mean nothing, and so are repetitions.
+// parseRanges reads allowed_ips: addresses and address ranges. Host bits of a range and
+// repetitions are dropped.
 func parseRanges(list []string) ([]netip.Prefix, error) {
 	var ranges []netip.Prefix
 	for i, s := range list {
@@ -26,7 +26,7 @@ func parseRanges(list []string) ([]netip.Prefix, error) {
 	return ranges, nil
 }
 
-// CheckRange returns why s is no address or range of addresses, or nil.
+// CheckRange returns an error unless s is an address or a range of addresses.
 func CheckRange(s string) error {
 	_, err := parseRanges([]string{s})
 	return err
@@ -44,8 +44,8 @@ func parseRange(s string) (p netip.Prefix, ok bool) {
 	return p.Masked(), ok && !p.Addr().Is4In6()
 }
 
-// narrower reports whether all addresses in ranges are in others, too. None stand for
-// all there are.
+// narrower reports whether ranges have no address that others don't have. An empty list
+// has every address.
 func narrower(ranges, others []netip.Prefix) bool {
 	if len(others) == 0 {
 		return true

@@ -9,17 +9,17 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Bearer is a token whose secret was shown. It may describe, regenerate and
+// Bearer is a token that was presented, by its secret. It may describe, regenerate and
 // revoke itself, and nothing else: a token never makes, widens or lists tokens.
 type Bearer struct {
 	registry *Registry
 	by       Actor
 	token    *token.Token
-	digest   token.Digest // of the secret that was shown
+	digest   token.Digest // of the secret that was presented
 }
 
-// Bearer returns the token of a secret that was shown from an address. A secret
-// that opens nothing, there or at all, is an error of type *Denied.
+// Bearer returns the token of a secret that was presented from an address. A secret that
+// isn't accepted, or not from there, is an error of type *Denied.
 func (r *Registry) Bearer(ctx context.Context, secret string, from netip.Addr) (*Bearer, error) {
 	found, digest, err := r.find(ctx, secret)
 	if err != nil {
@@ -48,11 +48,10 @@ func (b *Bearer) Token() *token.Token { return b.token.Clone() }
 // View is Registry.View, of the token as it was found or as Regenerate returned it.
 func (b *Bearer) View(t *token.Token) token.View { return b.registry.View(t) }
 
-// Regenerate is Account.Regenerate for the token itself. It may not ask for a
-// longer life than its secret was given; without a lifetime, it gets the same
-// again, as far as the rules allow. An overlap doesn't take the old secret past
-// its expiry. A secret that has been replaced can't regenerate: who holds the
-// newer one is the one to do it.
+// Regenerate is Account.Regenerate for the token itself. It may not ask for a longer life
+// than its secret was given; without a lifetime, it gets the same again, as far as the
+// rules allow. An overlap doesn't take the old secret past its expiry. A secret that has
+// been replaced can't regenerate: only the newest can.
 func (b *Bearer) Regenerate(ctx context.Context, n Renewal) (t *token.Token, secret string, err error) {
 	return b.registry.renew(ctx, b.by, b.token.ID, n, func(t *token.Token, now time.Time) (time.Time, error) {
 		switch {

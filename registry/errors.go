@@ -14,7 +14,7 @@ var (
 	ErrInvalid  = errors.New("invalid request") // what is asked makes no sense or is against the rules
 	ErrNotFound = errors.New("not found")       // what it is asked of isn't there
 	ErrConflict = errors.New("conflict")        // what is there doesn't allow it
-	// ErrForbidden means that who asks may not do it, or nobody may.
+	// ErrForbidden means that the caller may not do it, or nobody may.
 	ErrForbidden = errors.New("not allowed")
 )
 

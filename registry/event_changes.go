@@ -9,7 +9,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// tokenChanges returns in what two states of a token differ, but for its secret;
+// tokenChanges returns the differences between two states of a token, its secret aside;
 // before is nil for a new one.
 func tokenChanges(before, after *token.Token) (changes fieldChanges) {
 	if before == nil {

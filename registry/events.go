@@ -18,8 +18,8 @@ type Actor struct {
 	Address string    // where the request came from; may be empty
 }
 
-// byToken is who has shown the secret of the token with this id, from an address; the
-// zero one: unknown.
+// byToken returns the Actor who presented the secret of the token with this id, from an
+// address; the zero address: unknown.
 func byToken(id string, from netip.Addr) Actor {
 	return Actor{Kind: TokenActor, Name: id, Address: addressText(from)}
 }
@@ -37,7 +37,7 @@ type (
 const (
 	Operator   ActorKind = "operator" // who reaches the admin endpoint: may do everything
 	OwnerActor ActorKind = "owner"    // who is signed in as an owner
-	TokenActor ActorKind = "token"    // who has shown a token's secret
+	TokenActor ActorKind = "token"    // who has presented a token's secret
 )
 
 // The actions of events.
@@ -56,9 +56,9 @@ const (
 	OwnerDeleted Action = "owner_deleted"
 )
 
-// Events returns the events that q selects, newest first or, with an After,
-// oldest first, and what to go on with: see store.Journal. q.Limit is that of a
-// Query. Without an Owner in q, an admin's are of all owners.
+// Events returns the events that q selects, newest first or, with an After, oldest first,
+// and the cursor to go on from: see store.Journal. q.Limit is that of a Query. Without an
+// Owner in q, an admin gets those of all owners.
 func (a *Account) Events(ctx context.Context, q EventQuery) (events []Event, next string, err error) {
 	if q.Owner, err = a.sees(q.Owner); err != nil {
 		return nil, "", err
@@ -91,9 +91,9 @@ func (a *Account) Events(ctx context.Context, q EventQuery) (events []Event, nex
 	return events, next, nil
 }
 
-// ReportRetired records that a replaced secret of the token with this id was used
-// after its overlap: whoever sent it has either missed the change, or found it
-// where it shouldn't have been. Of a token that isn't there nothing is recorded.
+// ReportRetired records that a replaced secret of the token with this id was used after
+// its overlap: whoever sent it has either missed the change, or found it where it
+// shouldn't have been. For a token that is gone, nothing is recorded.
 func (r *Registry) ReportRetired(ctx context.Context, id string, from netip.Addr) error {
 	t, err := r.store.Token(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {

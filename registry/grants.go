@@ -14,7 +14,8 @@ import (
 // In grants that are given to the registry, a list that is nil was not given,
 // and one that is empty was given empty.
 
-// newGrants returns the grants of a new token, or those of a ceiling in place of others.
+// newGrants completes and checks the grants of a new token, or of a ceiling that replaces
+// others.
 func (r *Registry) newGrants(given []token.Grant, full bool, others ...token.Grant) ([]token.Grant, error) {
 	if full && len(given) > 0 {
 		return nil, invalid("full: is every grant there is; give no others with it")
@@ -43,8 +44,7 @@ func eachGrant(given []token.Grant, f func(token.Grant) (token.Grant, error)) ([
 	return grants, nil
 }
 
-// newGrant completes a grant, perhaps in place of others, and sees that there are such
-// scopes.
+// newGrant is complete, and checks that the scopes exist.
 func (r *Registry) newGrant(g token.Grant, others ...token.Grant) (token.Grant, error) {
 	g, err := r.complete(g, others...)
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *Registry) knownScope(pattern string) bool {
 }
 
 // complete fills in what the grant doesn't say, where that may be guessed. It refuses
-// secrets, but for those in the grants that it takes the place of.
+// secrets, except for those in the grants that it replaces.
 func (r *Registry) complete(g token.Grant, others ...token.Grant) (token.Grant, error) {
 	if g.Spaces == nil && r.rules.Spaces {
 		return g, refuseField(ErrInvalid, "spaces", `say which spaces the grant holds in ("spaces":["ID"], or --space ID), or that it is all ("spaces":["*"], or --all-spaces)`)
@@ -160,9 +160,9 @@ func (a *Account) AddGrant(ctx context.Context, id string, g token.Grant) (*toke
 	})
 }
 
-// RemoveGrant takes the token's grant number n, counted from 1. If that isn't the one
-// that is meant, which same tells, it is ErrConflict: numbers change with what is
-// removed before them. nil: whichever has the number is meant.
+// RemoveGrant removes the token's grant number n, counted from 1. same reports whether
+// that is the grant which the caller means; if it isn't, the error is ErrConflict:
+// numbers change when grants before them are removed. nil: don't check.
 func (a *Account) RemoveGrant(ctx context.Context, id string, n int, same func(token.Grant) bool) (*token.Token, error) {
 	if err := a.own(ctx, id); err != nil {
 		return nil, err
@@ -180,8 +180,8 @@ func (a *Account) RemoveGrant(ctx context.Context, id string, n int, same func(t
 	})
 }
 
-// RemoveAllGrants takes all the token's grants. It then serves only for routes
-// that any valid token may use.
+// RemoveAllGrants removes all grants of the token, which then serves only for routes that
+// any valid token may use.
 func (a *Account) RemoveAllGrants(ctx context.Context, id string) (*token.Token, error) {
 	if err := a.own(ctx, id); err != nil {
 		return nil, err

@@ -46,20 +46,19 @@ func (r *ImportResult) warn(line int, format string, args ...any) {
 	}
 }
 
-// Import stores the tokens that in lists, one JSON object a line: a token as
-// clients see it, with its secret or its digest. Empty lines don't count.
+// Import stores the tokens that in lists, one JSON object a line: a token as clients see
+// it, with its secret or its digest. Empty lines are ignored.
 //
 // Imported tokens keep what they had: their id and times where given, whatever
 // lifetime and scopes that makes. No expires_at, or null, means that the token
 // never expires. Grants follow the rules of new ones, except that there may be
 // none. A key that isn't known is refused, so that nothing is lost.
 //
-// A token that is there already, by its id and secret, is skipped and stays as it is; if
-// that has another owner or other grants than the line, the result says so: it may have
-// been changed since, or another token be meant. A line that gives no id is recognised by
-// its secret. What is there with
-// another id or another secret is ErrConflict, and so is one that the line says
-// is revoked and that isn't.
+// A token that exists already, with this id and this secret, is skipped and stays as it
+// is. The result says whether it has another owner or other grants than the line: it may
+// have been changed since, or another token be meant. A line without an id is recognised
+// by its secret. A token that exists with only one of id and secret is ErrConflict, and
+// so is one that is revoked in the line only.
 //
 // Lines are stored in batches of 1,000 (fewer, if they are long), each
 // completely or not at all. At the first line that is refused the import ends;
@@ -69,9 +68,9 @@ func (r *Registry) Import(ctx context.Context, by Actor, in io.Reader) (ImportRe
 	i := importer{registry: r, by: by, unknown: map[string]bool{}}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
-	for lines.Scan() && lines.Err() == nil { // behind an error comes a piece of a line
+	for lines.Scan() && lines.Err() == nil { // after an error comes a piece of a line
 		i.line++
-		line := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff"))) // Windows begins files so
+		line := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff"))) // a byte order mark, from Windows
 		if len(line) == 0 {
 			continue
 		}
@@ -258,8 +257,8 @@ func (e entry) repeats(byID, bySecret *token.Token) error {
 	return nil
 }
 
-// differs says what the token that is there has otherwise than the entry's; "": nothing
-// of what it may do.
+// differs says in what the existing token differs from the entry's; "": they may do the
+// same.
 func (e entry) differs(there *token.Token) string {
 	owner := there.Owner != e.token.Owner
 	grants := !slices.EqualFunc(there.Grants, e.token.Grants, token.EqualGrant)

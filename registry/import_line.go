@@ -9,7 +9,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// importLine is a line of an import: a token as clients see it, and what finds it.
+// importLine is a line of an import: a token as clients see it, and its secret or digest.
 type importLine struct {
 	ID            string        `json:"id"`
 	Name          string        `json:"name"`
@@ -91,9 +91,9 @@ func (r *Registry) parse(in *importLine) (*token.Token, error) {
 	return t, nil
 }
 
-// parseStatus refuses a status that contradicts the times: one by which a token has
-// ended that would work, and one by which it works that is revoked. (One that was written
-// as active may have expired since.)
+// parseStatus refuses a status that contradicts the times: expired or revoked for a token
+// that would work, and active for one that is revoked. (A token that was active when it
+// was exported may have expired since.)
 func (r *Registry) parseStatus(t *token.Token, status *string) error {
 	if status == nil {
 		return nil
@@ -118,8 +118,8 @@ func (r *Registry) parseStatus(t *token.Token, status *string) error {
 	return nil
 }
 
-// guessableLength is how long a secret of another system must be not to be guessed,
-// however slowly. Shorter ones are taken: whether they go on is for its clients to say.
+// guessableLength is the length below which a secret of another system may be guessed in
+// time. Shorter ones are imported nevertheless, as clients have them, and counted.
 const guessableLength = 16
 
 func (in *importLine) guessable() bool { return in.Secret != "" && len(in.Secret) < guessableLength }
@@ -128,7 +128,7 @@ func (in *importLine) guessable() bool { return in.Secret != "" && len(in.Secret
 // name.
 const maxHint = 32
 
-// parseSecret sets what t is found by.
+// parseSecret sets the digests and the hint.
 func (r *Registry) parseSecret(t *token.Token, in *importLine) (err error) {
 	switch {
 	case in.Secret == "" && in.Digest == "":

@@ -12,10 +12,9 @@ import (
 	"unicode/utf8"
 )
 
-// Decode reads one JSON value into v, which is what the registry takes or is
-// built of such. Nothing in data is lost without a word: unknown keys, keys given
-// twice, bytes and escapes that are not UTF-8 and what follows the value are
-// ErrInvalid.
+// Decode reads one JSON value into v, of a type that the registry takes or one composed
+// of these. Nothing in data is silently dropped: unknown keys, keys given twice, bytes
+// and escapes that are not UTF-8 and anything after the value are ErrInvalid.
 func Decode(data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return invalid("not valid UTF-8")
@@ -103,9 +102,9 @@ func badJSON(err error) error {
 // freeKey is the key of objects whose keys the client chooses: names of headers.
 const freeKey = "headers"
 
-// checkKeys refuses what encoding/json lets pass in a value, which is valid JSON: a key
-// that an object has twice, of which it takes the last, and, unless keys are free, one
-// that is a field's but for its case. Fields are written in lower case.
+// checkKeys refuses what encoding/json accepts in a value, which is valid JSON: a key
+// given twice, of which it takes the last, and, unless keys are free, a key that is a
+// field's only without regard to case. Fields are written in lower case.
 func checkKeys(dec *json.Decoder, free bool) error {
 	begin, _ := dec.Token() // fails for a number that no float64 holds only, which has no keys
 	if _, nested := begin.(json.Delim); !nested {

@@ -16,7 +16,7 @@ import (
 // MaxLeaked is how many secrets one report may have.
 const MaxLeaked = 100
 
-// LeakReport is what somebody sends who has found secrets where they shouldn't be:
+// LeakReport is a report of secrets that were found where they shouldn't be:
 // {"secret":"…"}, or a list of these.
 type LeakReport []string
 
@@ -46,11 +46,11 @@ func (l *LeakReport) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// RevokeLeaked ends what the secrets open; to have them is the proof that they have
-// leaked. A token's current secret revokes the token; of one that was replaced and still
-// works only the overlap ends. What opens nothing anyway is passed over without a word,
-// so that nobody learns anything from the answer: the error is always the store's, and
-// the first that was met. The other secrets are dealt with all the same.
+// RevokeLeaked ends what the secrets open; having them is the proof that they have
+// leaked. A token's current secret revokes the token; one that was replaced and still
+// works stops working. Secrets that open nothing are passed over in silence, so that
+// nobody learns anything from the answer: the error is always the store's, and the first
+// of several. The other secrets are dealt with all the same.
 func (r *Registry) RevokeLeaked(ctx context.Context, from netip.Addr, secrets ...string) error {
 	var failed error
 	unknown := false

@@ -10,7 +10,7 @@ import (
 
 const day = 24 * time.Hour
 
-// lastTime is the end of the times that RFC 3339 can tell.
+// lastTime is the first time that RFC 3339 can't express.
 var lastTime = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Lifetime says how long a secret lives. At most one field may be given; none
@@ -52,7 +52,7 @@ func (r *Registry) expiry(l Lifetime, now time.Time) (time.Time, error) {
 	return r.rules.end(r.rules.DefaultLifetime, now), nil
 }
 
-// end returns when a secret made now expires that is to live as long as this, or as the
+// end returns when a secret made now expires, if it lives for life or as long as the
 // rules allow; 0 and zero: for ever.
 func (r *Rules) end(life time.Duration, now time.Time) time.Time {
 	if life = r.Capped(life); life == 0 {
@@ -79,8 +79,8 @@ func (r *Registry) bounded(what, given string, at, now time.Time) (time.Time, er
 	return at, nil
 }
 
-// rfc3339 is what time.RFC3339 is to parse alone: it takes other fractions, hours and
-// offsets as well.
+// rfc3339 matches what is RFC 3339 of all that time.Parse takes for it: that has other
+// fractions, hours and offsets as well.
 var rfc3339 = regexp.MustCompile(`^.{10}T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 // parseTime reads RFC 3339, or a day, which means its start in UTC. what names
@@ -124,7 +124,7 @@ func parseDuration(what, s string) (time.Duration, error) {
 	return time.Duration(n*float64(day)) + d, nil
 }
 
-// CheckDuration returns why s is no duration of at least so long, or nil.
+// CheckDuration returns an error unless s is a duration that is not below least.
 func CheckDuration(s string, least time.Duration) error {
 	d, err := parseDuration("duration", s)
 	if err == nil && d < least {
@@ -133,7 +133,7 @@ func CheckDuration(s string, least time.Duration) error {
 	return err
 }
 
-// CheckTime returns why s is no time, or nil.
+// CheckTime returns an error unless s is a time.
 func CheckTime(s string) error {
 	_, err := parseTime("time", s)
 	return err

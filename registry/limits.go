@@ -14,8 +14,8 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// mayCreate refuses what the limits of the token's owner, or of who makes it,
-// don't allow, but for max_tokens, which it returns; 0: any number.
+// mayCreate checks the limits of the token's owner, and of whoever makes it, except for
+// max_tokens, which it returns; 0: any number.
 func (a *Account) mayCreate(ctx context.Context, owner string, grants []token.Grant) (maxTokens int, err error) {
 	switch {
 	case a.owner != nil && owner != a.by.Name:
@@ -39,7 +39,7 @@ func (a *Account) mayCreate(ctx context.Context, owner string, grants []token.Gr
 // an answer of Redis, those of others' tokens too, and the cache counts tokens, not bytes.
 const maxOwnSize = 64 << 10
 
-// fits refuses a token with its grants that is larger than who asks may make it.
+// fits refuses a token that is larger than the account may make one.
 func (a *Account) fits(t *token.Token) error {
 	if a.owner == nil {
 		return nil
@@ -50,8 +50,8 @@ func (a *Account) fits(t *token.Token) error {
 	return nil
 }
 
-// Full reports whether the owner who asks has as many tokens as max_tokens allows, so
-// that Create is refused.
+// Full reports whether the owner has as many tokens as max_tokens allows, so that Create
+// is refused.
 func (a *Account) Full(ctx context.Context) (bool, error) {
 	if a.owner == nil || a.owner.MaxTokens == 0 {
 		return false, nil
@@ -77,9 +77,9 @@ func (a *Account) mayNot() string {
 	return fmt.Sprintf("owner %q may not make tokens, nor make one do more: ask the operator", a.by.Name)
 }
 
-// ownerLocks are what who makes tokens for an owner with max_tokens holds, one of
-// them for many owners: in this process, nobody else then takes the last place
-// that was counted.
+// ownerLocks are held while tokens are counted and made for owners with max_tokens, so
+// that nobody else in this process takes the last place in between. Many owners share a
+// lock.
 var ownerLocks [64]sync.Mutex
 
 var ownerSeed = maphash.MakeSeed()
@@ -135,9 +135,8 @@ func (r *Registry) hasMore(ctx context.Context, owner string, n int) (bool, erro
 	}
 }
 
-// withinCeiling refuses grants of which an owner's tokens could not make use. The
-// gate judges by the ceiling anyway: this is so that nobody is given a token that
-// can't do what it says.
+// withinCeiling refuses grants that are more than an owner may do. The gate judges by the
+// ceiling anyway: this is so that nobody is given a token that can't do what it says.
 //
 // A grant is within the ceiling if, for each of its scopes and spaces, one grant of
 // the ceiling covers both and all of its resources.

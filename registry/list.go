@@ -26,7 +26,7 @@ type Query struct {
 	Status string  // "active", "expired" or "revoked"; "" or "all": any, but see Expiring and Unused
 	Space  string  // with a grant that covers this space; "": any
 	Scope  string  // with a grant that covers this scope, or one that implies it; "": any
-	Text   string  // that is in the name, the description, the owner or the id, or is the hint, whatever the case; "": any
+	Text   string  // contained in the name, the description, the owner or the id, or equal to the hint, whatever the case; "": any
 
 	// Expiring selects those that expire within this time (14d), and Unused those
 	// that were neither made nor used for so long (30d); "": any. With either, an
@@ -39,8 +39,8 @@ type Query struct {
 	Cursor string // what the page before returned, with the same Sort; "": from the start
 }
 
-// The orders in which tokens are listed. Tokens of which the order says nothing
-// are sorted by id, which is by age for those made here.
+// The orders in which tokens are listed. Tokens that are equal in an order are sorted by
+// id, which is by age for those made here.
 const (
 	SortCreated  = "created"   // the newest first
 	SortName     = "name"      // by the alphabet, whatever the case
@@ -51,11 +51,10 @@ const (
 // Sorts returns the orders in which tokens can be listed.
 func Sorts() []string { return []string{SortCreated, SortName, SortExpires, SortLastUsed} }
 
-// List returns the tokens that q selects and the cursor of the next page (""
-// after the last). Without an Owner in q, an admin's list is of all owners. A token
-// that is there all the time is on exactly one page, whatever is made and deleted
-// meanwhile; one that is renamed, regenerated or used may change its place in an
-// order by that.
+// List returns the tokens that q selects and the cursor of the next page ("" after the
+// last). Without an Owner in q, an admin gets those of all owners. A token that is there
+// all the time is on exactly one page, whatever is made and deleted meanwhile; one that
+// is renamed, regenerated or used may change its place in an order by that.
 //
 // The newest tokens come straight from the store. Every other order reads all
 // tokens of the owner, or of all owners, for each page: that is a millisecond for
@@ -120,8 +119,8 @@ func (r *Registry) pages(ctx context.Context, q store.Query, f func([]*token.Tok
 	}
 }
 
-// all is pages of tokens of which none may be passed over: if the store has lost some that it
-// lists, it returns an error behind the others.
+// all is pages for callers that must not miss a token: if the store has lost some that it
+// lists, it returns an error after the others.
 func (r *Registry) all(ctx context.Context, q store.Query, f func([]*token.Token) error) error {
 	lost, first := 0, ""
 	q.Lost = func(id string) {
@@ -214,7 +213,7 @@ func parseOrder(text string) (o order, err error) {
 	return o, nil
 }
 
-// place is where a token stands in an order: by text, then by id.
+// place is the place of a token in an order: by text, then by id.
 type place struct{ text, id string }
 
 func (o order) place(t *token.Token) place {
@@ -230,8 +229,8 @@ func (o order) place(t *token.Token) place {
 	return p
 }
 
-// timeText returns a text that sorts as times do, or, with a direction of -1, the
-// other way round. No time is behind all others.
+// timeText returns a text that sorts as times do, or, with a direction of -1, the other
+// way round. The zero time comes last.
 func timeText(t time.Time, direction int64) string {
 	if t.IsZero() {
 		return "~"
@@ -253,7 +252,7 @@ func (o order) compare(a, b place) int {
 	return c
 }
 
-// cursor returns the cursor of the page behind p.
+// cursor returns the cursor of the page after p.
 func (o order) cursor(p place) string { return newCursor(o.String(), p.id+"\x00"+p.text) }
 
 func (o order) parseCursor(cursor string) (*place, error) {
@@ -265,7 +264,7 @@ func (o order) parseCursor(cursor string) (*place, error) {
 	return &place{text, id}, nil
 }
 
-// newCursor returns a cursor that goes on behind last. It holds in one list only, and
+// newCursor returns a cursor of the page after last. It is valid for one list only, and
 // needs no escaping in a URL.
 func newCursor(list, last string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(list + "\x00" + last))
@@ -286,14 +285,14 @@ func (o order) String() string {
 	return o.by
 }
 
-// sortedPage picks the first tokens of an order behind a place.
+// sortedPage picks the first tokens after a place in an order.
 type sortedPage struct {
 	order  order
 	query  store.Query // says how many
 	after  *place      // nil: from the start
 	picked []*token.Token
 	size   int  // of those picked
-	more   bool // there are others behind them
+	more   bool // there are others after them
 }
 
 func (p *sortedPage) add(tokens []*token.Token) {

@@ -34,7 +34,7 @@ type OwnerChanges struct {
 func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerChanges) (*token.Owner, error) {
 	switches := c.Enabled != nil && c == OwnerChanges{Enabled: c.Enabled}
 	hasTokens := false
-	if switches && id != "" && token.NewOwner(id).Validate() != nil { // by older rules, then
+	if switches && id != "" && token.NewOwner(id).Validate() != nil { // kept under older rules, then
 		var err error
 		if hasTokens, err = r.hasMore(ctx, id, 0); err != nil {
 			return nil, err
@@ -66,7 +66,7 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 			same = o.Clone()
 			return nil, store.ErrUnchanged
 		}
-		if !switches || isNew && !hasTokens { // who is kept can always be disabled, and enabled again, also by rules that would not take them
+		if !switches || isNew && !hasTokens { // an owner who is kept can always be disabled and enabled, even if the rules would refuse a new one
 			if err := validOwner(o); err != nil {
 				return nil, err
 			}

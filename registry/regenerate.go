@@ -13,8 +13,8 @@ type Renewal struct {
 	Lifetime         // of the new secret
 	Overlap  *string `json:"overlap,omitempty"` // how long the old secret works on; nil: not at all
 
-	// Same tells whether the token still is as whoever asks has seen it; otherwise it is
-	// ErrConflict. nil: however it is.
+	// Same reports whether the token is still as the caller has seen it; if it isn't, the
+	// error is ErrConflict. nil: don't check.
 	Same func(*token.Token) bool `json:"-"`
 }
 
@@ -25,12 +25,12 @@ type Renewal struct {
 // An owner who may not make tokens regenerates active ones only, and for no longer a
 // life than the secret before had.
 //
-// Without an overlap the new secret is the only one that works from then on: the
-// overlaps of earlier regenerations end, too. With one, they go on, and so does
-// the old secret; that is refused for a token that isn't active, for it would
-// bring a dead secret back to life. It goes on no longer than it would have without
-// the new one. Of replaced secrets, token.MaxRetired are remembered, those that still
-// work before others: while all of them do, another overlap is refused.
+// Without an overlap the new secret is the only one that works from then on: the overlaps
+// of earlier regenerations end, too. With one, they go on, and so does the old secret;
+// that is refused for a token that isn't active, for it would bring a dead secret back to
+// life. The old secret never works for longer than it would have without the new one.
+// token.MaxRetired replaced secrets are remembered, those that still work rather than
+// others: while all of them do, another overlap is refused.
 func (a *Account) Regenerate(ctx context.Context, id string, n Renewal) (t *token.Token, secret string, err error) {
 	if err := a.own(ctx, id); err != nil {
 		return nil, "", err
@@ -51,13 +51,13 @@ func (a *Account) Regenerate(ctx context.Context, id string, n Renewal) (t *toke
 	})
 }
 
-// expiryAsBefore returns when a secret made now expires, for whoever may give a token no
-// longer life than the secret before was given. Without a lifetime, it gets the same
+// expiryAsBefore returns when a secret made now expires, for callers that may not give a
+// token a longer life than the secret before had. Without a lifetime, it gets the same
 // again, as far as the rules allow.
 func (r *Registry) expiryAsBefore(t *token.Token, l Lifetime, now time.Time) (time.Time, error) {
 	had := t.Lifetime()
 	if had <= 0 && !t.ExpiresAt.IsZero() {
-		had = t.ExpiresAt.Sub(now) // imported with a date of its making that can't be
+		had = t.ExpiresAt.Sub(now) // imported with an impossible created_at
 	}
 	if l == (Lifetime{}) {
 		return r.rules.end(had, now), nil

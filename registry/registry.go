@@ -3,16 +3,15 @@
 // line, the admin API and the console all go through it, so every rule about
 // lifetimes, grants and owners lives here once.
 //
-// There are two doors to tokens. An [Account] is the registry as an owner who is signed
-// in may use it, or an operator. A [Bearer] is a token that has shown its secret, and may
-// look after itself. What a [Registry] does by itself is for operators alone: the records
-// of owners, verify, import, export.
+// There are two doors to tokens. An [Account] is the registry as a signed-in owner may
+// use it, or an operator. A [Bearer] is a token that was presented by its secret, and may
+// manage itself. What a [Registry] does by itself is for operators alone: the records of
+// owners, verify, import, export.
 //
-// A change is durable in the store before the method that makes it returns. The
-// store keeps with it an [Event], one for each token, that says who has done what:
-// either both are there or neither. The audit function is told of the event when
-// the store has answered; only there it may be missing, where the process dies in
-// between or the answer is lost.
+// A change is durable in the store before the method that makes it returns. The store
+// keeps with it an [Event], one for each token, that says who has done what: either both
+// are there or neither. The audit function is told of the event when the store has
+// answered; it alone may miss one, if the process dies in between or the answer is lost.
 //
 // # Errors
 //
@@ -101,8 +100,8 @@ func (r *Registry) clock() time.Time {
 // would fill a gateway's memory.
 const maxRecordSize = 1 << 20
 
-// noSecret refuses a new text with a secret in it: people read it, and logs have it. What
-// is stored already may be changed and ended all the same.
+// noSecret refuses a new text that contains a secret: people read it, and logs have it.
+// What is stored already may be changed and ended all the same.
 func noSecret(what, text string) error {
 	if token.HasSecret(text) {
 		return refuseField(ErrInvalid, what, "has a secret in it, which everybody would see")

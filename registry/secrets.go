@@ -11,7 +11,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Denied is the error of a secret that opens nothing. Its Reason is the gate's.
+// Denied is the error for a secret that isn't accepted. Its Reason is the gate's.
 type Denied struct {
 	Reason policy.Reason
 	kind   error  // of refusal, where it is no token's secret
@@ -28,8 +28,8 @@ var (
 	ErrRetired   error = &Denied{policy.TokenRevoked, ErrNotFound, "the secret has been replaced by a newer one of its token"}
 )
 
-// find looks a secret up that was shown, and returns its digest, too. ErrMalformed and
-// ErrUnknown say why nothing is found.
+// find looks a secret up, and returns its digest, too. ErrMalformed and ErrUnknown say
+// why nothing is found.
 func (r *Registry) find(ctx context.Context, secret string) (found store.Found, d token.Digest, err error) {
 	if token.Inspect(r.rules.Prefix, secret) == token.Malformed {
 		return found, d, ErrMalformed
@@ -59,8 +59,8 @@ func (r *Registry) Verify(ctx context.Context, secret string) (*token.Token, err
 	return r.withUse(ctx, found.Token)
 }
 
-// withUse returns a token that was found as it is now, with its last use, of which the
-// store's Find says nothing.
+// withUse returns a token that was found with its last use, which the store's Find leaves
+// out.
 func (r *Registry) withUse(ctx context.Context, found *token.Token) (*token.Token, error) {
 	t, err := r.store.Token(ctx, found.ID)
 	switch {

@@ -23,10 +23,10 @@ type NewToken struct {
 	Lifetime
 }
 
-// Create makes a token and its secret, which is nowhere else from then on. A token that
-// an owner makes is the owner's own, and n.Owner may be empty. Of the limits in the
-// owner's record, max_tokens holds for everybody; may_create and the ceiling of grants
-// hold for the owner, and not for operators.
+// Create makes a token and returns its secret, which is kept nowhere. A token that an
+// owner makes is the owner's own, and n.Owner may be empty. Of the limits in the owner's
+// record, max_tokens holds for everybody; may_create and the ceiling of grants hold for
+// the owner, and not for operators.
 func (a *Account) Create(ctx context.Context, n NewToken) (t *token.Token, secret string, err error) {
 	if n.Owner == "" && a.owner != nil {
 		n.Owner = a.by.Name
@@ -97,9 +97,8 @@ type Changes struct {
 	Description *string   `json:"description,omitempty"`
 	AllowedIPs  *[]string `json:"allowed_ips,omitempty"` // empty: everywhere
 
-	// Seen is the token as whoever asks has seen it. Where one of its fields is to be
-	// changed that has become something else since then, it is ErrConflict. nil: what
-	// they were doesn't matter.
+	// Seen is the token as the caller has seen it: to change a field that somebody else
+	// has changed since is ErrConflict. nil: don't check.
 	Seen *token.Token `json:"-"`
 }
 
@@ -165,7 +164,7 @@ func (c *Changes) Mistakes() (mistakes []error) {
 	return mistakes
 }
 
-// overtaken refuses a change of what isn't any more as it was seen; nil: it wasn't.
+// overtaken refuses to change a field that is no longer as it was seen. seen may be nil.
 func overtaken(seen, from, to *token.Token) error {
 	switch {
 	case seen == nil:
@@ -179,9 +178,10 @@ func overtaken(seen, from, to *token.Token) error {
 	return nil
 }
 
-// change has f change the token with this id, at a time, and records it. f returns
-// what the event is to say besides the changes, or store.ErrUnchanged: then nothing is
-// changed or recorded, and the token is returned as it is. f may run more than once.
+// change has f change the token with this id, and records it. f is given the time, and
+// returns what the event is to say besides the changes, or store.ErrUnchanged: then
+// nothing is changed or recorded, and the token is returned as it is. f may run more than
+// once.
 func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f func(*token.Token, time.Time) (detail string, err error)) (*token.Token, error) {
 	if err := r.validID(id); err != nil {
 		return nil, err
@@ -200,7 +200,7 @@ func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f 
 		}
 		events = []Event{r.event(by, a, before, t, detail)}
 		if a == Revoked || a == OverlapEnded || a == Ungranted {
-			return nil // what is kept can always be limited and ended, also by rules that would not take it
+			return nil // a token that is kept can always be limited and ended, even if the rules would refuse a new one
 		}
 		return valid(t)
 	})
