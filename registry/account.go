@@ -29,7 +29,7 @@ func (r *Registry) Account(ctx context.Context, owner string, from netip.Addr, a
 		return nil, forbidden("owner: nobody is signed in")
 	}
 	if err := token.ValidText("owner", owner, token.MaxOwnerLength); err != nil {
-		return nil, invalid("%w", err)
+		return nil, asInvalid(err)
 	}
 	o, err := r.ownerRecord(ctx, owner)
 	if err != nil {

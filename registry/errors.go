@@ -39,7 +39,7 @@ func asInvalid(err error) error {
 	if err == nil {
 		return nil
 	}
-	return invalid("%w", err)
+	return &refusal{ErrInvalid, err}
 }
 
 func notFound(format string, args ...any) error {

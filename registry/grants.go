@@ -52,7 +52,7 @@ func (r *Registry) newGrant(g token.Grant, others ...token.Grant) (token.Grant, 
 	}
 	for _, s := range g.Scopes {
 		if err := token.ValidScopePattern(s); err != nil {
-			return g, invalid("%w", err)
+			return g, asInvalid(err)
 		}
 		if !r.knownScope(s) {
 			return g, r.unknownScope(s)
@@ -62,7 +62,7 @@ func (r *Registry) newGrant(g token.Grant, others ...token.Grant) (token.Grant, 
 }
 
 func (r *Registry) unknownScope(s string) error {
-	return invalid("%w", token.ScopeError(s, "the catalog has none like it; the nearest: %s", strings.Join(spelling.Nearest(s, r.rules.Scopes), ", ")))
+	return asInvalid(token.ScopeError(s, "the catalog has none like it; the nearest: %s", strings.Join(spelling.Nearest(s, r.rules.Scopes), ", ")))
 }
 
 // knownScope reports whether the catalog, if there is one, has a scope that
@@ -85,7 +85,7 @@ func (r *Registry) complete(g token.Grant, others ...token.Grant) (token.Grant, 
 	}
 	g = token.Grant{Spaces: distinct(orAll(g.Spaces)), Scopes: distinct(g.Scopes), Resources: distinct(orAll(g.Resources))}
 	if err := g.CheckLengths(); err != nil {
-		return g, invalid("%w", err)
+		return g, asInvalid(err)
 	}
 	for _, l := range []struct {
 		what   string

@@ -144,10 +144,10 @@ func (r *Registry) parseSecret(t *token.Token, in *importLine) (err error) {
 		t.Hint = token.HintOf(r.rules.Prefix, in.Secret)
 	default:
 		if t.Digest, err = r.rules.Hasher.Parse(in.Digest); err != nil {
-			return invalid("%w", err)
+			return asInvalid(err)
 		}
 		if err := token.ValidText("hint", t.Hint, maxHint); err != nil {
-			return invalid("%w", err)
+			return asInvalid(err)
 		}
 	}
 	if len(in.Retired) > token.MaxRetired {

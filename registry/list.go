@@ -160,7 +160,7 @@ func (r *Registry) selected(q Query) (s store.Query, err error) {
 	}
 	if q.Scope != "" {
 		if err := token.ValidScopeName(q.Scope); err != nil {
-			return s, invalid("%w", err)
+			return s, asInvalid(err)
 		}
 		s.Scopes = append([]string{q.Scope}, r.rules.ImpliedBy[q.Scope]...)
 	}

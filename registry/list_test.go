@@ -23,6 +23,74 @@ func (d *desk) use(id string, at time.Time) {
 	d.store.tokens[id] = t.Encode(nil)
 }
 
+func TestList(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk(func(r *Rules) { r.ImpliedBy = map[string][]string{"a:list": {"a:list", "a:read"}} })
+	for i := range 250 {
+		d.now = d.now.Add(time.Second)
+		n := NewToken{Name: fmt.Sprint(i), Owner: []string{"alice", "bob"}[i%2], Grants: []token.Grant{grant(fmt.Sprint(i%5), "a:read", "*")}}
+		if i < 10 {
+			n.ExpiresIn = new("1h")
+		}
+		made, _ := d.create(t, n)
+		if i >= 200 {
+			if _, err := d.Operator(cli).Revoke(ctx, made.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	d.now = d.now.Add(time.Hour)
+
+	for _, c := range []struct {
+		name string
+		q    Query
+		want int
+	}{
+		{"all", Query{Limit: 1000}, 250},
+		{"all by name", Query{Limit: 1000, Status: "all"}, 250},
+		{"active", Query{Limit: 1000, Status: "active"}, 190},
+		{"expired", Query{Limit: 1000, Status: "expired"}, 10},
+		{"revoked", Query{Limit: 1000, Status: "revoked"}, 50},
+		{"of an owner", Query{Limit: 1000, Owner: new("bob")}, 125},
+		{"of no owner", Query{Limit: 1000, Owner: new("")}, 0},
+		{"in a space", Query{Limit: 1000, Space: "3"}, 50},
+		{"with a scope", Query{Limit: 1000, Scope: "a:read"}, 250},
+		{"with another scope", Query{Limit: 1000, Scope: "a:write"}, 0},
+		{"with a scope that is implied", Query{Limit: 1000, Scope: "a:list"}, 250},
+		{"the default limit", Query{}, 100},
+		{"a limit", Query{Limit: 7}, 7},
+	} {
+		tokens, _, err := d.Operator(cli).List(ctx, c.q)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		equal(t, c.name, len(tokens), c.want)
+	}
+
+	var names []string
+	q := Query{Status: "active"}
+	for page := 0; page == 0 || q.Cursor != ""; page++ {
+		tokens, next, err := d.Operator(cli).List(ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tok := range tokens {
+			names = append(names, tok.Name)
+		}
+		q.Cursor = next
+	}
+	equal(t, "length of all pages", len(names), 190)
+	equal(t, "first and last", [2]string{names[0], names[189]}, [2]string{"199", "10"})
+
+	for _, limit := range []int{-1, 1001} {
+		_, _, err := d.Operator(cli).List(ctx, Query{Limit: limit})
+		refused(t, err, ErrInvalid, fmt.Sprint(limit), "1 to 1000")
+	}
+	_, _, err := d.Operator(cli).List(ctx, Query{Status: "dead"})
+	refused(t, err, ErrInvalid, `"dead"`, "active, expired, revoked or all")
+}
+
 // Newest first goes by the ids, also of tokens that were imported with others.
 func TestListGoesByID(t *testing.T) {
 	t.Parallel()

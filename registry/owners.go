@@ -94,40 +94,9 @@ func set[T any](field *T, given *T) {
 	}
 }
 
-// ceiling returns the grants that limit an owner after c, who is limited to now.
-func (r *Registry) ceiling(now []token.Grant, c OwnerChanges) ([]token.Grant, error) {
-	parts := c.Spaces != nil || c.Scopes != nil
-	switch {
-	case parts && (c.Grants != nil || c.Full):
-		return nil, invalid("spaces, scopes: change a part of the ceiling; give neither grants nor full with them")
-	case parts:
-		g := token.Full()
-		if len(now) == 1 {
-			g = now[0]
-		} else if c.Spaces == nil || c.Scopes == nil {
-			return nil, invalid("the ceiling has %d grants: give both spaces and scopes, for one in their place", len(now))
-		}
-		set(&g.Spaces, c.Spaces)
-		set(&g.Scopes, c.Scopes)
-		return r.newGrants([]token.Grant{g}, false, now...)
-	case c.Grants == nil && !c.Full:
-		return now, nil
-	}
-	var given []token.Grant
-	if c.Grants != nil {
-		for i, g := range *c.Grants {
-			if g.Spaces == nil && g.Scopes == nil {
-				return nil, invalid(`grants: number %d: name spaces or scopes; for no ceiling at all, "full":true`, i+1)
-			}
-			given = append(given, token.Grant{Spaces: orAll(g.Spaces), Scopes: orAll(g.Scopes), Resources: g.Resources})
-		}
-	}
-	return r.newGrants(given, c.Full, now...)
-}
-
 func validOwner(o *token.Owner) error {
 	if err := o.Validate(); err != nil {
-		return invalid("%w", err)
+		return asInvalid(err)
 	}
 	if n := len(o.Encode(nil)); n > maxRecordSize {
 		return invalid("owner: %d bytes with all grants, at most %d are kept", n, maxRecordSize)
