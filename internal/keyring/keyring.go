@@ -31,16 +31,17 @@ type Keyring struct {
 
 // ring is what a reading of the storage has brought. It doesn't change.
 type ring struct {
-	keys    []storedKey   // the oldest first
-	signers []jose.Signer // of each of them
-	read    time.Time     // when
-	err     error         // why there are no keys
+	keys []storedKey // the oldest first
+	read time.Time   // when
+	err  error       // why there are no keys
 }
 
 // storedKey is a key and its age.
 type storedKey struct {
 	Created time.Time       `json:"created"`
 	Key     jose.JSONWebKey `json:"key"`
+
+	signer jose.Signer // signs with Key
 }
 
 const (
@@ -70,7 +71,7 @@ func (k *Keyring) Signer(ctx context.Context, now time.Time) (jose.Signer, error
 	if err != nil {
 		return nil, err
 	}
-	return r.signers[inUse(r.keys, now)], nil
+	return r.keys[inUse(r.keys, now)].signer, nil
 }
 
 // Public returns the public keys, to be kept for well below Lead.
@@ -141,9 +142,6 @@ func (k *Keyring) refresh(now time.Time) {
 	if next.err == nil && due(next.keys, now) {
 		next.keys, next.err = k.renew(ctx, now)
 	}
-	if next.err == nil {
-		next.signers, next.err = signers(next.keys)
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if next.err != nil && k.ring != nil && k.ring.err == nil {
@@ -155,21 +153,9 @@ func (k *Keyring) refresh(now time.Time) {
 	k.flight = nil
 }
 
-// signers returns what signs with each of the keys.
-func signers(keys []storedKey) (all []jose.Signer, err error) {
-	for _, key := range keys {
-		sign, err := signer(key.Key)
-		if err != nil {
-			return nil, fmt.Errorf("preparing the identity key: %w", err)
-		}
-		all = append(all, sign)
-	}
-	return all, nil
-}
-
-// signer returns what signs with a key, and has done so once: jose takes keys that
+// newSigner returns what signs with a key, and has done so once: jose takes keys that
 // can't, or whose public part is another's.
-func signer(key jose.JSONWebKey) (jose.Signer, error) {
+func newSigner(key jose.JSONWebKey) (jose.Signer, error) {
 	sign, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, new(jose.SignerOptions).WithType("JWT"))
 	if err != nil {
 		return nil, err
@@ -198,8 +184,8 @@ func (k *Keyring) load(ctx context.Context) (keys []storedKey, err error) {
 	if err := json.Unmarshal(text, &keys); err != nil {
 		return nil, errors.New("reading the identity keys: " + file + " in Caddy's storage is damaged") // err may quote it
 	}
-	for _, key := range keys {
-		if _, err := signer(key.Key); err != nil {
+	for i := range keys {
+		if keys[i].signer, err = newSigner(keys[i].Key); err != nil {
 			return nil, errors.New("reading the identity keys: " + file + " in Caddy's storage has a damaged key, or one of another kind")
 		}
 	}
@@ -220,9 +206,13 @@ func (k *Keyring) renew(ctx context.Context, now time.Time) ([]storedKey, error)
 	if err != nil {
 		return nil, fmt.Errorf("making an identity key: %w", err)
 	}
-	keys = append(keys, storedKey{Created: now.UTC().Truncate(time.Second), Key: jose.JSONWebKey{
+	made := storedKey{Created: now.UTC().Truncate(time.Second), Key: jose.JSONWebKey{
 		Key: private, KeyID: rand.Text(), Algorithm: string(jose.ES256), Use: "sig",
-	}})
+	}}
+	if made.signer, err = newSigner(made.Key); err != nil {
+		return nil, fmt.Errorf("making an identity key: %w", err)
+	}
+	keys = append(keys, made)
 	for len(keys) > 1 && now.Sub(keys[1].Created) >= Lead+rest {
 		keys = slices.Delete(keys, 0, 1)
 	}
