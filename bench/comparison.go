@@ -55,15 +55,16 @@ func (s *side) memory() (sum int64, err error) {
 
 // figures are what a side did in one measurement.
 type figures struct {
-	answers   float64
 	took, cpu time.Duration
 	each      spread // how long the answers took
 }
 
-func (f figures) perSecond() float64 { return f.answers / f.took.Seconds() }
+func (f figures) answers() float64 { return float64(f.each.total()) }
+
+func (f figures) perSecond() float64 { return f.answers() / f.took.Seconds() }
 
 // cpuEach is the CPU time per request, in microseconds.
-func (f figures) cpuEach() float64 { return float64(f.cpu.Nanoseconds()) / 1000 / f.answers }
+func (f figures) cpuEach() float64 { return float64(f.cpu.Nanoseconds()) / 1000 / f.answers() }
 
 // measure makes the rounds. Who comes first changes from round to round.
 func (c *comparison) measure(ctx context.Context) error {
@@ -95,24 +96,24 @@ func (c *comparison) figures(ctx context.Context, of *side, s scenario) (f figur
 	}
 	defer l.stop()
 	l.wait(c.duration / 5) // until both sides are warm
-	answered, each, began := l.answered(), l.took(), time.Now()
+	each, began := l.took(), time.Now()
 	before, err := c.cpuTime(of)
 	if err != nil {
 		return f, err
 	}
 	// On a busy machine the first answer may take longer, but not for ever.
 	l.wait(c.duration)
-	for i := 0; i < 300 && l.answered() == answered && l.wait(100*time.Millisecond); i++ {
+	for i := 0; i < 300 && l.took() == each && l.wait(100*time.Millisecond); i++ {
 	}
 	after, err := c.cpuTime(of)
 	if err != nil {
 		return f, err
 	}
-	f = figures{answers: float64(l.answered() - answered), took: time.Since(began), cpu: after - before, each: l.took().since(each)}
+	f = figures{took: time.Since(began), cpu: after - before, each: l.took().since(each)}
 	if err := l.stop(); err != nil {
 		return f, err
 	}
-	if f.answers == 0 {
+	if f.answers() == 0 {
 		return f, fmt.Errorf("no answer within %s", f.took)
 	}
 	return f, nil

@@ -67,12 +67,17 @@ func (s *spread) add(more spread) {
 	}
 }
 
+// total returns how many latencies there are.
+func (s *spread) total() (n uint64) {
+	for _, count := range s {
+		n += count
+	}
+	return n
+}
+
 // quantile returns the duration that this share of the answers didn't exceed.
 func (s *spread) quantile(share float64) time.Duration {
-	var total, seen uint64
-	for _, n := range s {
-		total += n
-	}
+	total, seen := s.total(), uint64(0)
 	for i, n := range s {
 		if seen += n; n > 0 && float64(seen) >= share*float64(total) {
 			return bucketEnd(i)

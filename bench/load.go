@@ -61,8 +61,7 @@ func (c *connections) closeAll() {
 // that has to work.
 type load struct {
 	conns    *connections
-	counts   []counter
-	times    []latencies // by connection, as counts
+	times    []latencies // of the answers, by connection
 	requests [][]byte
 	status   string // of every answer
 	stopping atomic.Bool
@@ -72,16 +71,10 @@ type load struct {
 	err      error // set by stop
 }
 
-// counter counts the answers of one connection.
-type counter struct {
-	atomic.Uint64
-	_ [56]byte // so that no two share a cache line
-}
-
 // startLoad begins to send requests: each connection all of them, over and over,
 // from another one on.
 func startLoad(ctx context.Context, addr string, connections int, requests [][]byte, status int) (*load, error) {
-	l := &load{counts: make([]counter, connections), times: make([]latencies, connections), requests: requests, status: strconv.Itoa(status)}
+	l := &load{times: make([]latencies, connections), requests: requests, status: strconv.Itoa(status)}
 	l.ctx, l.fail = context.WithCancelCause(ctx)
 	var err error
 	if l.conns, err = dial(l.ctx, addr, connections); err != nil {
@@ -90,7 +83,7 @@ func startLoad(ctx context.Context, addr string, connections int, requests [][]b
 	}
 	for i, conn := range l.conns.list {
 		l.running.Go(func() {
-			if err := l.send(conn, i*len(requests)/connections, &l.counts[i], &l.times[i]); err != nil && !l.stopping.Load() {
+			if err := l.send(conn, i*len(requests)/connections, &l.times[i]); err != nil && !l.stopping.Load() {
 				l.fail(err)
 			}
 		})
@@ -100,14 +93,6 @@ func startLoad(ctx context.Context, addr string, connections int, requests [][]b
 
 // wait waits for a time, and reports whether nothing has failed.
 func (l *load) wait(d time.Duration) bool { return sleep(l.ctx, d) == nil }
-
-// answered returns how many requests have been answered.
-func (l *load) answered() (n uint64) {
-	for i := range l.counts {
-		n += l.counts[i].Load()
-	}
-	return n
-}
 
 // stop stops sending and returns the first failure. It may be called again.
 func (l *load) stop() error {
@@ -124,7 +109,7 @@ func (l *load) stop() error {
 }
 
 // send sends requests over one connection, from the n-th on.
-func (l *load) send(conn net.Conn, n int, answered *counter, times *latencies) error {
+func (l *load) send(conn net.Conn, n int, times *latencies) error {
 	buf := make([]byte, 4096)
 	for ; !l.stopping.Load(); n++ {
 		began := time.Now()
@@ -136,7 +121,6 @@ func (l *load) send(conn net.Conn, n int, answered *counter, times *latencies) e
 			return fmt.Errorf("want status %s, got: %s", l.status, answer)
 		}
 		times.add(time.Since(began))
-		answered.Add(1)
 	}
 	return nil
 }

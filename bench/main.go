@@ -8,8 +8,8 @@
 // machine, and most of what else it is doing, cancels out. Absolute figures follow.
 //
 // Where redis-server is installed it then shows what it means to keep tokens in
-// Redis: reading every token from there, starting with an empty memory, revoking
-// through another gateway, and the memory that a token takes.
+// Redis: reading every token from there, starting with an empty memory, and revoking
+// through another gateway.
 //
 // With -peers it measures what could be used instead in the same way: Caddy's
 // forward_auth with a small service on Redis, nginx with Lua, HAProxy with a map.
@@ -50,7 +50,7 @@ type options struct {
 	measure     measurement // only this one; nil: the comparison with plain Caddy, and what is measured with Redis
 	tuning      string      // of both sides of the comparison with plain Caddy: a key of tunings
 	only        string      // only the scenarios whose names contain this
-	redisTokens int         // how many are put into Redis to see what they take
+	redisTokens int         // up to how many are put into Redis to see how cost grows
 	binary      string      // patgate, where it is built already
 	profiles    string      // the directory that CPU profiles are written to
 }
@@ -65,7 +65,7 @@ var measurements = []struct {
 }{
 	{"peers", "only measure patgate beside what could be used instead: Caddy's forward_auth, nginx with Lua, HAProxy", comparePeers},
 	{"settings", "only measure what each of the settings is worth that make patgate faster", compareSettings},
-	{"scale", "only measure how cost grows with tokens in Redis (up to -redis-tokens) and with gateways", measureScale},
+	{"scale", "only measure how cost grows with tokens in Redis (up to -redis-tokens), and with gateways", measureScale},
 	{"flood", "only measure requests with held tokens beside 20,000 a second with garbage", measureFlood},
 	{"reload", "only measure what becomes of requests while the configuration is reloaded every half second for a minute", measureReloads},
 	{"redis", "only measure what is measured with Redis", measureRedis},
@@ -87,7 +87,7 @@ func main() {
 	}
 	flag.StringVar(&o.tuning, "tuning", "usual", "how both sides of the comparison with plain Caddy are set: usual (Caddy's defaults), log (with format patgate) or lean (with transport patgate as well)")
 	flag.StringVar(&o.only, "only", "", "only compare with plain Caddy, and only what has this `text` in its name, as \"10000 tokens\"")
-	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "tokens put into Redis to see how much memory each takes")
+	flag.IntVar(&o.redisTokens, "redis-tokens", 200_000, "with -scale, the most tokens that are put into Redis")
 	flag.StringVar(&o.binary, "binary", "", "the patgate to measure (default: built from this module)")
 	flag.StringVar(&o.profiles, "profiles", "", "only compare with plain Caddy, and write CPU profiles of both gateways to this directory")
 	flag.Parse()

@@ -27,8 +27,7 @@ func comparePeers(ctx context.Context, b *testbed, out io.Writer) error {
 	p := newPeers(b)
 	if err := p.run(ctx, out,
 		p.plain, p.stock, p.patgate("patgate", usual), p.patgate("patgate, its transport and log format", lean),
-		p.forwardAuth("Caddy forward_auth, Go service on Redis"), p.forwardAuth("the same, tokens held for a minute", "hold"),
-		p.nginx, p.haproxy); err != nil {
+		p.forwardAuth, p.nginx, p.haproxy); err != nil {
 		return err
 	}
 	fmt.Fprint(out, "\nPlain Caddy forwards everything, also what the others reject. The others compare a token and its space; only\n"+

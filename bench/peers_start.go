@@ -75,24 +75,23 @@ func (p *peers) patgate(name string, t tuning) startPeer {
 	}
 }
 
-// forwardAuth is Caddy that asks a small service, which may hold what it knows.
-func (p *peers) forwardAuth(name string, hold ...string) startPeer {
-	return func(ctx context.Context) (*side, error) {
-		if p.redis == nil {
-			return nil, errMissing{name, "redis-server"}
-		}
-		service, err := startService(ctx, append([]string{"authz", p.redis.addr}, hold...)...)
-		if err != nil {
-			return nil, fmt.Errorf("starting the authorization service: %w", err)
-		}
-		p.running = append(p.running, service)
-		g, err := p.start(ctx, name, p.binary,
-			"forward_auth "+service.addr+" {\n\t\turi /\n\t\tcopy_headers X-Space\n\t\ttransport http {\n\t\t\tkeepalive_idle_conns_per_host 1024\n\t\t}\n\t}", "", usual)
-		if err != nil {
-			return nil, err
-		}
-		return caddySide(name, g, false, service.pid()), nil
+// forwardAuth is Caddy that asks a small service.
+func (p *peers) forwardAuth(ctx context.Context) (*side, error) {
+	const name = "Caddy forward_auth, Go service on Redis"
+	if p.redis == nil {
+		return nil, errMissing{name, "redis-server"}
 	}
+	service, err := startService(ctx, "authz", p.redis.addr)
+	if err != nil {
+		return nil, fmt.Errorf("starting the authorization service: %w", err)
+	}
+	p.running = append(p.running, service)
+	g, err := p.start(ctx, name, p.binary,
+		"forward_auth "+service.addr+" {\n\t\turi /\n\t\tcopy_headers X-Space\n\t\ttransport http {\n\t\t\tkeepalive_idle_conns_per_host 1024\n\t\t}\n\t}", "", usual)
+	if err != nil {
+		return nil, err
+	}
+	return caddySide(name, g, false, service.pid()), nil
 }
 
 // nginx is nginx with a check in Lua that holds tokens for a minute.

@@ -16,8 +16,7 @@ func TestPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	needs := map[string]string{
-		"plain Caddy": "", "Caddy forward_auth, Go service on Redis": "redis-server", "the same, tokens held for a minute": "redis-server",
-		"HAProxy with a map": "haproxy",
+		"plain Caddy": "", "Caddy forward_auth, Go service on Redis": "redis-server", "HAProxy with a map": "haproxy",
 	}
 	for peer, program := range needs {
 		want := 4 // three scenarios, and its memory

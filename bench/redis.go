@@ -24,7 +24,6 @@ func measureRedis(ctx context.Context, b *testbed, out io.Writer) error {
 		{"forwarding from Redis", measureForwarded},
 		{"cold start", measureColdStarts},
 		{"revocation", measureRevocations},
-		{"memory of Redis", measureSize},
 	} {
 		if err := part.measurement(ctx, b, out); err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
@@ -91,23 +90,5 @@ func measureForwarded(ctx context.Context, b *testbed, out io.Writer) error {
 	w.Flush()
 	hits, misses := after[heldLookups]-before[heldLookups], after[missedLookups]-before[missedLookups]
 	fmt.Fprintf(out, "Memory has room for 64 tokens: it held that of %.1f %% of the requests.\n\n", 100*hits/(hits+misses))
-	return nil
-}
-
-// measureSize fills a Redis of its own: only what the tokens take is to count.
-func measureSize(ctx context.Context, b *testbed, out io.Writer) error {
-	s, err := startStorage(ctx, b.dir)
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	if err := s.fill(ctx, 0, b.redisTokens); err != nil {
-		return err
-	}
-	used, err := s.server.usedMemory(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "Memory of Redis per token: %.0f bytes, with %d tokens of %d owners\n", (used-s.empty)/float64(b.redisTokens), b.redisTokens, owners)
 	return nil
 }
