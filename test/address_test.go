@@ -39,11 +39,11 @@ func TestAddressOfInclusions(t *testing.T) {
 		{"there", forged, 200, 500}, // the connection is a trusted proxy's
 		{"here", forged, 401, 500},
 	} {
-		for version, send := range map[string]func(testing.TB, request) *answer{"HTTP/1.1": s.send, "HTTP/2": s.send2, "HTTP/3": s.send3} {
+		for _, v := range s.versions() {
 			for target, want := range map[string]int{"/stories": row.direct, "/page": row.inside} {
-				a := send(t, request{target: target}.with(s.bearer(row.token), row.header))
+				a := v.send(t, request{target: target}.with(s.bearer(row.token), row.header))
 				if forwarded := len(s.upstream.take()); a.status != want || (forwarded == 1) != (want == 200) {
-					t.Errorf("%s over %s with the token %q and %s: %s, forwarded %d times; want %d", target, version, row.token, row.header, a, forwarded, want)
+					t.Errorf("%s over %s with the token %q and %s: %s, forwarded %d times; want %d", target, v.name, row.token, row.header, a, forwarded, want)
 				}
 			}
 		}

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -23,16 +22,8 @@ import (
 // origin, not with the same-origin policy switched off.
 func TestAdminAccess(t *testing.T) {
 	t.Parallel()
-	g := prepare(t, setup{sites: plainSite, tokens: []known{{name: "T"}}})
 	port := freePort(t)
-	text, err := os.ReadFile(g.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(g.file, bytes.Replace(text, []byte("unix/{$ADMIN}"), []byte("127.0.0.1:"+port), 1), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g.serve(t)
+	g := start(t, setup{admin: "127.0.0.1:" + port, sites: plainSite, tokens: []known{{name: "T"}}})
 	site := g.addr
 	for _, row := range []struct {
 		name   string

@@ -159,7 +159,19 @@ func (g *gateway) read(r *bufio.Reader, method string) (*answer, error) {
 }
 
 // bearer is the header line that carries the secret of the token with this name.
-func (g *gateway) bearer(name string) string { return "Authorization: Bearer " + g.secret(name) }
+func (g *gateway) bearer(name string) string { return bearerOf(g.secret(name)) }
+
+// bearerOf is the header line that carries a secret.
+func bearerOf(secret string) string { return "Authorization: Bearer " + secret }
+
+// version is a version of HTTP, and how a request is sent in it.
+type version struct {
+	name string
+	send func(testing.TB, request) *answer
+}
+
+// versions are those that every gateway speaks.
+func (g *gateway) versions() []version { return []version{{"HTTP/1.1", g.send}, {"HTTP/2", g.send2}} }
 
 // secret returns the secret of the token with this name.
 func (g *gateway) secret(name string) string {

@@ -51,25 +51,22 @@ func TestForgedInEveryVersion(t *testing.T) {
 		{"/report", s.bearer("T"), map[string]string{"X-Patgate-Decision": "route_never"}},
 	} {
 		for _, forged := range forgeries {
-			for _, p := range []struct {
-				name string
-				send func(testing.TB, request) *answer
-			}{{"HTTP/1.1", s.send}, {"HTTP/2", s.send2}, {"HTTP/3", s.send3}} {
+			for _, v := range s.versions() {
 				r := forged.with()
 				r.target = route.target
 				if route.credential != "" {
 					r = r.with(route.credential)
 				}
-				a := p.send(t, r)
+				a := v.send(t, r)
 				got := s.upstream.take()
 				if len(got) != 1 {
-					t.Errorf("%s over %s: %s, want it forwarded without the forgery", r, p.name, a)
+					t.Errorf("%s over %s: %s, want it forwarded without the forgery", r, v.name, a)
 					continue
 				}
 				identity := identityOf(&got[0])
 				delete(identity, "X-Patgate-Token")
 				if fmt.Sprint(identity) != fmt.Sprint(route.identity) || len(got[0].trailer) > 0 {
-					t.Errorf("%s over %s: the upstream got identity %v, trailer %v; want %v", r, p.name, identity, got[0].trailer, route.identity)
+					t.Errorf("%s over %s: the upstream got identity %v, trailer %v; want %v", r, v.name, identity, got[0].trailer, route.identity)
 				}
 			}
 		}

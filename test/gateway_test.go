@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,10 +33,13 @@ const patience = 2 * time.Minute
 // setup is what a gateway is started with. In its texts {$PORT} is the port to
 // listen on, {$UPSTREAM} the upstream's address, {$DIR} a directory.
 type setup struct {
+	admin   string  // where the admin endpoint listens; "": at a socket
+	format  string  // of all logs; "": Caddy's own, filtered
+	store   string  // "": a file, tokens.db
 	options string  // of the global patgate option, in addition to the store
 	global  string  // further global options
 	sites   string  // site blocks
-	tokens  []known // what the store holds
+	tokens  []known // what the file holds
 	owners  []*token.Owner
 }
 
@@ -119,29 +123,35 @@ func prepare(t *testing.T, s setup) *gateway {
 	return g
 }
 
-// globalOptions has Caddy log all it can, the tokens in places aside that it
-// doesn't know to be secret: queries, and headers other than Authorization and
-// Cookie. That is what an operator has to write who takes tokens from there.
-const globalOptions = `
-	admin unix/{$ADMIN}
+// filter hides the tokens in places that Caddy doesn't know to be secret: queries, and
+// headers other than Authorization and Cookie. That is what an operator has to write who
+// takes tokens from there and doesn't use the format patgate.
+const filter = `filter {
+			request>uri query {
+				replace api_key REDACTED
+			}
+			request>headers>X-Api-Key delete
+		}`
+
+// configure writes the Caddyfile. Caddy logs all it can.
+func (g *gateway) configure(t *testing.T, s setup) {
+	t.Helper()
+	text := fmt.Sprintf(`{
+	admin %s
 	auto_https off
 	persist_config off
 	grace_period 1s
 	log {
 		level DEBUG
-		format filter {
-			request>uri query {
-				replace api_key REDACTED
-			}
-			request>headers>X-Api-Key delete
-		}
+		format %s
 	}
-`
-
-// configure writes the Caddyfile.
-func (g *gateway) configure(t *testing.T, s setup) {
-	t.Helper()
-	text := "{\n" + globalOptions + s.global + "\n\tpatgate {\n\t\tstore embedded {$DIR}/tokens.db\n" + s.options + "\n\t}\n}\n" + s.sites
+	%s
+	patgate {
+		store %s
+		%s
+	}
+}
+%s`, cmp.Or(s.admin, "unix/{$ADMIN}"), cmp.Or(s.format, filter), s.global, cmp.Or(s.store, "embedded {$DIR}/tokens.db"), s.options, s.sites)
 	if err := os.WriteFile(g.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -425,24 +435,29 @@ func (g *gateway) saw(b []byte) {
 }
 
 // accessLog waits for the access log's line about a URI and returns it.
-func (g *gateway) accessLog(t *testing.T, uri string) map[string]any {
+func (g *gateway) accessLog(t *testing.T, uri string) (entry map[string]any) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	await(t, "a line about "+uri+" in the access log", func() bool {
 		for line := range strings.Lines(g.log.String()) {
-			var entry struct {
-				Msg     string         `json:"msg"`
-				Request map[string]any `json:"request"`
-			}
-			if json.Unmarshal([]byte(line), &entry) != nil || entry.Msg != "handled request" || entry.Request["uri"] != uri {
+			entry = nil
+			if json.Unmarshal([]byte(line), &entry) != nil || entry["msg"] != "handled request" {
 				continue
 			}
-			var all map[string]any
-			if err := json.Unmarshal([]byte(line), &all); err != nil {
-				t.Fatal(err)
+			if r, _ := entry["request"].(map[string]any); r["uri"] == uri {
+				return true
 			}
-			return all
+		}
+		return false
+	})
+	return entry
+}
+
+// await waits until f is true.
+func await(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waiting in vain for %s", what)
 		}
 	}
-	t.Fatalf("no line about %s in the access log", uri)
-	return nil
 }

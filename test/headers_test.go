@@ -143,7 +143,7 @@ http://one.api.test:{$PORT} {
 		tokens: []known{{name: "T", grants: grant("one", "a:read", "*")}},
 	})
 	for target, want := range map[string]string{"/x": "one.api.test", "/y": "two.api.test"} {
-		a := g.send(t, request{host: "one.api.test", target: target, header: []string{"Authorization: Bearer " + g.secret("T"), "X-Forwarded-Host: two.api.test"}})
+		a := g.send(t, request{host: "one.api.test", target: target, header: []string{g.bearer("T"), "X-Forwarded-Host: two.api.test"}})
 		got := g.upstream.take()
 		if a.verdict() != "forward" || len(got) != 1 || got[0].line("X-Forwarded-Host") != want {
 			t.Errorf("%s: %s, upstream got %v, want X-Forwarded-Host: %s", target, a, got, want)
@@ -157,27 +157,27 @@ func TestTrailers(t *testing.T) {
 	g := start(t, setup{sites: headerSites, tokens: []known{{name: "T"}}})
 	for _, name := range []string{"Authorization", "X-Patgate-Owner", "Host", "Content-Length", "Transfer-Encoding", "X-Checksum", "Cookie", "X-HTTP-Method-Override"} {
 		for _, announced := range []bool{false, true} {
-			for _, p := range protocols {
+			for _, v := range g.versions() {
 				r := request{method: "POST", target: "/x", body: "body", trailer: []string{name + ": evil"}}.with(g.bearer("T"))
 				if announced {
 					r = r.with("Trailer: " + name)
 				}
-				a := p.send(g, t, r)
+				a := v.send(t, r)
 				for _, got := range g.upstream.take() {
 					if len(got.trailer) > 0 || strings.Contains(got.raw, "evil") || got.body != "body" {
-						t.Errorf("%s trailer %s, announced %v: upstream got %q", p.name, name, announced, got.raw)
+						t.Errorf("%s trailer %s, announced %v: upstream got %q", v.name, name, announced, got.raw)
 					}
-					if a.status != 200 && p.name == "HTTP/1.1" {
-						t.Errorf("%s trailer %s, announced %v: %s", p.name, name, announced, a)
+					if a.status != 200 && v.name == "HTTP/1.1" {
+						t.Errorf("%s trailer %s, announced %v: %s", v.name, name, announced, a)
 					}
 				}
 			}
 		}
 	}
 	// Without the trailer, the same requests pass.
-	for _, p := range protocols {
-		if a := p.send(g, t, request{method: "POST", target: "/x", body: "body", trailer: []string{}}.with(g.bearer("T"))); p.name == "HTTP/1.1" && a.status != 200 {
-			t.Errorf("%s, no trailer: %s", p.name, a)
+	for _, v := range g.versions() {
+		if a := v.send(t, request{method: "POST", target: "/x", body: "body", trailer: []string{}}.with(g.bearer("T"))); v.name == "HTTP/1.1" && a.status != 200 {
+			t.Errorf("%s, no trailer: %s", v.name, a)
 		}
 	}
 }

@@ -109,11 +109,3 @@ func field(line string) (name, value string) {
 	i := strings.IndexByte(line[1:], ':') + 1
 	return strings.ToLower(line[:i]), strings.TrimPrefix(line[i+1:], " ")
 }
-
-// protocol is a way to send a request.
-type protocol struct {
-	name string
-	send func(*gateway, testing.TB, request) *answer
-}
-
-var protocols = []protocol{{"HTTP/1.1", (*gateway).send}, {"HTTP/2", (*gateway).send2}}

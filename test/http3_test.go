@@ -139,6 +139,11 @@ func encode3(lines []string) []byte {
 	return block.Bytes()
 }
 
+// versions are all versions of HTTP.
+func (s *secure) versions() []version {
+	return []version{{"HTTP/1.1", s.send}, {"HTTP/2", s.send2}, {"HTTP/3", s.send3}}
+}
+
 // send2 sends a request like gateway.send2, over TLS.
 func (s *secure) send2(t testing.TB, r request) *answer {
 	t.Helper()
@@ -182,6 +187,7 @@ func TestMalformedFields(t *testing.T) {
 		request{}.with(":authority: -"),
 		request{}.with(":authority: "),
 		request{}.with(":authority: user@api.test"),
+		request{}.with(":authority: api.test/y"),
 		request{}.with(":path: -"),
 		request{}.with(":path: "),
 		request{}.with(":path: x"),
@@ -205,6 +211,7 @@ func TestMalformedFields(t *testing.T) {
 		request{method: "CONNECT"}.with(":protocol: webtransport"),
 		request{method: "CONNECT"}.with(":protocol: WebSocket"),
 		request{}.with("connection: x-y", "x-y: z"),
+		request{}.with("connection: close"),
 		request{}.with("keep-alive: 1"),
 		request{}.with("proxy-connection: keep-alive"),
 		request{}.with("upgrade: websocket"),
@@ -219,18 +226,18 @@ func TestMalformedFields(t *testing.T) {
 		if r.target == "" {
 			r.target = "/x"
 		}
-		for name, send := range map[string]func(testing.TB, request) *answer{"HTTP/2": s.send2, "HTTP/3": s.send3} {
-			a := send(t, r)
+		for _, v := range s.versions()[1:] {
+			a := v.send(t, r)
 			if got := s.upstream.take(); len(got) > 0 {
-				t.Errorf("%s over %s: %s, forwarded as %q", r, name, a, got[0].raw)
+				t.Errorf("%s over %s: %s, forwarded as %q", r, v.name, a, got[0].raw)
 			}
 		}
 	}
-	for name, send := range map[string]func(testing.TB, request) *answer{"HTTP/2": s.send2, "HTTP/3": s.send3} {
+	for _, v := range s.versions()[1:] {
 		for _, r := range []request{{target: "/x"}, request{target: "/x"}.with("host: api.test"), request{target: "/x"}.with(":authority: -", "host: api.test")} {
-			a := send(t, r)
+			a := v.send(t, r)
 			if got := s.upstream.take(); a.status != 200 || len(got) != 1 {
-				t.Errorf("%s over %s: %s, %d requests forwarded, want one", r, name, a, len(got))
+				t.Errorf("%s over %s: %s, %d requests forwarded, want one", r, v.name, a, len(got))
 			}
 		}
 	}
@@ -331,7 +338,7 @@ func TestStreamsOverHTTP3(t *testing.T) {
 	streams := map[string]*quic.Stream{}
 	c := s.create(t, `{"name": "x", "full": true}`)
 	for _, kind := range append(kinds, "left") {
-		r := request{target: "/" + kind + "?id=" + kind}.with("Authorization: Bearer " + c.Secret)
+		r := request{target: "/" + kind + "?id=" + kind}.with(bearerOf(c.Secret))
 		switch kind {
 		case "left":
 			r.target = "/idle?id=left"

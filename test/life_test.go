@@ -38,7 +38,10 @@ func onBothStores(t *testing.T, test func(*testing.T, starter)) {
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
 		server := redistest.Start(t)
-		test(t, func(t *testing.T, s setup) *gateway { return startWithRedis(t, s, server) })
+		test(t, func(t *testing.T, s setup) *gateway {
+			s.store = "redis redis://" + server.Addr
+			return start(t, s)
+		})
 	})
 }
 
@@ -91,16 +94,6 @@ func actions(events []eventJSON) string {
 	return strings.Join(words, " ")
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, patience)
-		}
-	}
-}
-
 func (g *gateway) position(t *testing.T) (n uint64) {
 	t.Helper()
 	var status struct{ Store struct{ Position uint64 } }
@@ -109,8 +102,6 @@ func (g *gateway) position(t *testing.T) (n uint64) {
 	}
 	return status.Store.Position
 }
-
-func bearerOf(secret string) string { return "Authorization: Bearer " + secret }
 
 // A token's last use is noted, whether or not it may do what was asked, and that
 // is no change: nobody has to read the token again.
@@ -135,7 +126,7 @@ func lastUsed(t *testing.T, start starter) {
 		}
 	}
 	for _, c := range []created{used, refused} {
-		eventually(t, "the last use", func() bool { return g.token(t, c.Token.ID).LastUsedAt != nil })
+		await(t, "the last use", func() bool { return g.token(t, c.Token.ID).LastUsedAt != nil })
 		if tok := g.token(t, c.Token.ID); tok.LastUsedAt.Before(began) || tok.LastUsedAt.After(time.Now()) || tok.LastUsedIP == nil || *tok.LastUsedIP != "127.0.0.1" {
 			t.Errorf("used %v from %v, want just now from 127.0.0.1", tok.LastUsedAt, tok.LastUsedIP)
 		}
@@ -148,7 +139,7 @@ func lastUsed(t *testing.T, start starter) {
 	}
 	// A second later the next use is noted.
 	first := *g.token(t, used.Token.ID).LastUsedAt
-	eventually(t, "a later use", func() bool {
+	await(t, "a later use", func() bool {
 		g.send(t, request{target: "/any"}.with(bearerOf(used.Secret)))
 		return g.token(t, used.Token.ID).LastUsedAt.After(first)
 	})
@@ -209,7 +200,7 @@ func retiredSecret(t *testing.T, start starter) {
 	if a := g.send(t, request{target: "/any"}.with(bearerOf(renewed.Secret))); a.verdict() != "forward" {
 		t.Errorf("the new secret: %s", a)
 	}
-	eventually(t, "the end of the overlap", func() bool {
+	await(t, "the end of the overlap", func() bool {
 		a := g.send(t, request{target: "/any"}.with(bearerOf(old)))
 		return a.verdict() == "token_revoked"
 	})
@@ -221,7 +212,7 @@ func retiredSecret(t *testing.T, start starter) {
 	if a := g.send(t, request{target: "/any"}.with(bearerOf(renewed.Secret))); a.verdict() != "forward" {
 		t.Errorf("the new secret: %s", a)
 	}
-	eventually(t, "the event", func() bool { return actions(g.events(t, c.Token.ID)) == "retired_secret_used regenerated created" })
+	await(t, "the event", func() bool { return actions(g.events(t, c.Token.ID)) == "retired_secret_used regenerated created" })
 	if e := g.events(t, c.Token.ID)[0]; e.ActorKind != "token" || e.Actor != c.Token.ID || e.Address != "127.0.0.1" {
 		t.Errorf("the event is %+v, want it of the token, from here", e)
 	}
@@ -332,7 +323,7 @@ func TestEventsAreBounded(t *testing.T) {
 		if err := g.reload(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, c.options, func() bool { return count() == c.want })
+		await(t, c.options, func() bool { return count() == c.want })
 		g.create(t, `{"name":"later","full":true}`)
 	}
 }

@@ -83,8 +83,8 @@ func TestProtocolsDecideAlike(t *testing.T) {
 		{request{target: "/public"}, "forward"},
 		{request{target: stories}.with(reader), "forward"},
 		{request{target: stories}, "token_missing"},
-		{request{target: stories}.with("Authorization: Bearer " + token.NewSecret("pat")), "token_unknown"},
-		{request{target: stories}.with("Authorization: Bearer " + token.NewSecret("pat") + "x"), "token_malformed"},
+		{request{target: stories}.with(bearerOf(token.NewSecret("pat"))), "token_unknown"},
+		{request{target: stories}.with(bearerOf(token.NewSecret("pat")) + "x"), "token_malformed"},
 		{request{target: stories}.with(s.bearer("revoked")), "token_revoked"},
 		{request{target: stories + "?api_key=" + s.secret("reader")}, "forward"},
 		{request{target: stories + "?api_key=" + s.secret("reader")}.with(s.bearer("all")), "ambiguous_request"},
@@ -107,17 +107,14 @@ func TestProtocolsDecideAlike(t *testing.T) {
 		{request{method: "OPTIONS", target: stories, body: "x"}.with("Origin: https://app.test", "Access-Control-Request-Method: POST", "Content-Length: 1"), "route_unknown"},
 	} {
 		var first []received
-		for _, p := range []struct {
-			name string
-			send func(testing.TB, request) *answer
-		}{{"HTTP/1.1", s.send}, {"HTTP/2", s.send2}, {"HTTP/3", s.send3}} {
-			a := p.send(t, row.request)
+		for _, v := range s.versions() {
+			a := v.send(t, row.request)
 			if got := a.verdict(); got != row.want {
-				t.Errorf("%s over %s: %s (%d), want %s", row.request, p.name, got, a.status, row.want)
+				t.Errorf("%s over %s: %s (%d), want %s", row.request, v.name, got, a.status, row.want)
 			}
 			got := s.upstream.take()
 			if len(got) > 0 != (row.want == "forward") || len(got) > 1 {
-				t.Errorf("%s over %s: %d requests forwarded", row.request, p.name, len(got))
+				t.Errorf("%s over %s: %d requests forwarded", row.request, v.name, len(got))
 				continue
 			}
 			if first == nil {
@@ -127,11 +124,11 @@ func TestProtocolsDecideAlike(t *testing.T) {
 				continue
 			}
 			if got[0].target != first[0].target || got[0].body != first[0].body || len(got[0].trailer) > 0 || !slices.Equal(identities(got[0]), identities(first[0])) {
-				t.Errorf("%s over %s: forwarded as %s %v, over HTTP/1.1 as %s %v", row.request, p.name, got[0].target, got[0].header, first[0].target, first[0].header)
+				t.Errorf("%s over %s: forwarded as %s %v, over HTTP/1.1 as %s %v", row.request, v.name, got[0].target, got[0].header, first[0].target, first[0].header)
 			}
 			for _, name := range []string{"X-Http-Method-Override", "X-Original-Url", "X-Patgate.Owner"} {
 				if len(got[0].header[name]) > 0 {
-					t.Errorf("%s over %s: the upstream got %s", row.request, p.name, name)
+					t.Errorf("%s over %s: the upstream got %s", row.request, v.name, name)
 				}
 			}
 		}

@@ -284,7 +284,7 @@ http://api.test:{$PORT} {
 	})
 	get := func(secret, from string) *answer {
 		t.Helper()
-		return g.send(t, request{target: "/x", header: []string{"Authorization: Bearer " + secret, "X-Forwarded-For: " + from}})
+		return g.send(t, request{target: "/x", header: []string{bearerOf(secret), "X-Forwarded-For: " + from}})
 	}
 	guess := func() string { return token.NewSecret("pat") }
 	const attacker, other = "203.0.113.9", "203.0.113.10"
@@ -378,7 +378,7 @@ http://moved.test:{$PORT} {
 		{"moving", g.secret("known"), "/spaces/2", "space_not_granted"},
 		{"moved", "the-api's-own-token-0001", "/spaces/1", "token_unknown"},
 	} {
-		a := g.send(t, request{host: row.host + ".test", target: row.target, header: []string{"Authorization: Bearer " + row.secret, "X-Patgate-Owner: root"}})
+		a := g.send(t, request{host: row.host + ".test", target: row.target, header: []string{bearerOf(row.secret), "X-Patgate-Owner: root"}})
 		got := g.upstream.take()
 		if a.verdict() != row.want {
 			t.Errorf("%d: %s, want %s", i, a.verdict(), row.want)

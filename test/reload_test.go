@@ -1,8 +1,6 @@
 package test
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -70,9 +68,7 @@ func reloadUnderLoad(t *testing.T, site string) {
 		})
 	}
 	const read = `caddy_patgate_cache_lookups_total{result="known",tier="store"}`
-	for deadline := time.Now().Add(patience); g.metrics(t)[read] != "3" && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
-	}
+	await(t, "the tokens to be held", func() bool { return g.metrics(t)[read] == "3" })
 	for i := range 25 {
 		s.sites = site + fmt.Sprintf("\nhttp://other.test:{$PORT} {\n\trespond %d\n}", i)
 		g.configure(t, s)
@@ -187,7 +183,7 @@ func TestOtherPepper(t *testing.T) {
 		if other {
 			await(t, "the other pepper to be told of", func() bool { return strings.Count(g.log.String(), said) == before+1 })
 		}
-		if got := g.send(t, request{target: "/x", header: []string{"Authorization: Bearer " + g.secret("T")}}).verdict(); (got == "forward") != (pepper == "") {
+		if got := g.send(t, request{target: "/x", header: []string{g.bearer("T")}}).verdict(); (got == "forward") != (pepper == "") {
 			t.Errorf("pepper %q: %s", pepper, got)
 		}
 		await(t, "the status to say whether it is another pepper", func() bool {
@@ -209,34 +205,23 @@ func TestOtherPepper(t *testing.T) {
 // A configuration that moves to another file lets go of the old one.
 func TestReloadOtherStore(t *testing.T) {
 	t.Parallel()
-	g := start(t, setup{sites: plainSite, tokens: []known{{name: "T"}}})
-	file := filepath.Join(g.dir, "tokens.db")
-	if err := os.Link(file, filepath.Join(g.dir, "again")); err != nil {
-		t.Fatal(err)
-	}
-	moved, err := os.ReadFile(g.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(g.file, []byte(strings.Replace(string(moved), "tokens.db", "other.db", 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	s := setup{sites: plainSite, tokens: []known{{name: "T"}}}
+	g := start(t, s)
+	s.store = "embedded {$DIR}/other.db"
+	g.configure(t, s)
 	if err := g.reload(); err != nil {
 		t.Fatal(err)
 	}
 	if status, err := g.session(t).persist("/x", g.secret("T")); status != 401 {
 		t.Errorf("with another store: %d %v, want 401", status, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for ctx.Err() == nil {
-		db, err := embedded.Open(file)
+	await(t, "the old file to be unlocked", func() bool {
+		db, err := embedded.Open(filepath.Join(g.dir, "tokens.db"))
 		if err == nil {
 			db.Close()
-			return
 		}
-	}
-	t.Error("the old file is still locked")
+		return err == nil
+	})
 }
 
 // Requests that a configuration has under way when another with another store
@@ -254,13 +239,8 @@ func TestReloadOtherStoreUnderLoad(t *testing.T) {
 		}
 	}))
 	t.Cleanup(upstream.Close)
-	g := prepare(t, setup{sites: strings.ReplaceAll(plainSite, "{$UPSTREAM}", strings.TrimPrefix(upstream.URL, "http://")), tokens: []known{{name: "T"}}})
-	var configs [2][]byte
-	var err error
-	if configs[0], err = os.ReadFile(g.file); err != nil {
-		t.Fatal(err)
-	}
-	configs[1] = bytes.ReplaceAll(configs[0], []byte("tokens.db"), []byte("other.db"))
+	s := setup{sites: strings.ReplaceAll(plainSite, "{$UPSTREAM}", strings.TrimPrefix(upstream.URL, "http://")), tokens: []known{{name: "T"}}}
+	g := prepare(t, s)
 	tokens, err := os.ReadFile(filepath.Join(g.dir, "tokens.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -304,9 +284,8 @@ func TestReloadOtherStoreUnderLoad(t *testing.T) {
 		})
 	}
 	for i := range 20 {
-		if err := os.WriteFile(g.file, configs[(i+1)%2], 0o600); err != nil {
-			t.Fatal(err)
-		}
+		s.store = []string{"embedded {$DIR}/other.db", ""}[i%2]
+		g.configure(t, s)
 		err := g.reload()
 		if i == 0 {
 			close(finish)

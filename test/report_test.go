@@ -11,7 +11,8 @@ import (
 // A secret that stands in a path is in no report.
 func TestReportOfSecretPaths(t *testing.T) {
 	t.Parallel()
-	g := startMasked(t, setup{
+	g := start(t, setup{
+		format: "patgate",
 		sites: `http://api.test:{$PORT} {
 	patgate {
 		mode report

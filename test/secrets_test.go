@@ -2,35 +2,15 @@ package test
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/patgate/patgate/token"
 )
-
-// maskedLogs gives all logs the format patgate in place of the harness's own filter.
-func (g *gateway) maskedLogs(t *testing.T) {
-	t.Helper()
-	text, err := os.ReadFile(g.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	from := bytes.Index(text, []byte("\t\tformat filter {"))
-	to := from + bytes.Index(text[from:], []byte("\n\t\t}\n"))
-	if from < 0 || to < from {
-		t.Fatal("the harness's options have no filter")
-	}
-	text = bytes.Replace(text, text[from:to+len("\n\t\t}")], []byte("\t\tformat patgate"), 1)
-	if err := os.WriteFile(g.file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
 
 const secretSites = `
 http://api.test:{$PORT} {
@@ -105,21 +85,11 @@ http://pages.test:{$PORT} {
 	}
 }`
 
-// startMasked starts a gateway whose logs all have the format patgate.
-func startMasked(t *testing.T, s setup) *gateway {
-	t.Helper()
-	g := prepare(t, s)
-	g.maskedLogs(t)
-	g.serve(t)
-	return g
-}
-
 // places returns a request with a secret in each of the places where it could be.
 func places(secret string) []request {
-	basic := base64.StdEncoding.EncodeToString([]byte("x:" + secret))
 	return []request{
-		{header: []string{"Authorization: Bearer " + secret}},
-		{header: []string{"Authorization: Basic " + basic}},
+		{header: []string{bearerOf(secret)}},
+		{header: []string{basic("x", secret)}},
 		{header: []string{"Authorization: Token " + secret}},
 		{header: []string{"X-Api-Key: " + secret}},
 		{header: []string{"x-api-KEY: " + secret, "X-Api-Key: " + secret}},
@@ -135,7 +105,7 @@ func places(secret string) []request {
 		{target: "?%61pi_key=" + secret},
 		{target: "?api_key[]=" + secret},
 		{target: "?%EF%BD%81pi_key=" + secret},
-		{target: "?api_key=" + secret, header: []string{"X-Api-Key: " + secret, "Authorization: Bearer " + secret}},
+		{target: "?api_key=" + secret, header: []string{"X-Api-Key: " + secret, bearerOf(secret)}},
 	}
 }
 
@@ -165,8 +135,9 @@ func TestSecretsStaySecret(t *testing.T) {
 		},
 		owners:  []*token.Owner{{ID: "bob"}},
 		options: "unknown_token_limit off",
+		format:  "patgate",
 	}
-	g := startMasked(t, s)
+	g := start(t, s)
 	// Those that no token has, or that are cut off, are secrets of someone, too.
 	g.secrets["unknown"] = token.NewSecret("pat")
 	g.secrets["unknown, foreign"] = "dW5rbm93bi10b2tlbi1vZi1zb21lb25lLWVsc2U"
@@ -214,7 +185,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		g.saw(g.get(t, path))
 	}
 	// Error pages are shown what went wrong.
-	pages := startMasked(t, setup{sites: secretPages, tokens: s.tokens, options: s.options})
+	pages := start(t, setup{format: s.format, sites: secretPages, tokens: s.tokens, options: s.options})
 	for _, secret := range pages.secrets {
 		for _, r := range places(secret) {
 			r.host, r.target = "pages.test", "/stories"+r.target
@@ -273,24 +244,13 @@ func TestLogWarning(t *testing.T) {
 // What opens the store is shown as it is written, as a placeholder, and stands in
 // no log; nor does it where the configuration is wrong.
 func TestConfigurationSecrets(t *testing.T) {
-	for name, option := range map[string]string{
-		"pepper": "token {\n\tpepper {env.TEST_SECRET}\n}",
-		"redis":  "store redis {\n\taddress 127.0.0.1:1\n\tpassword {env.TEST_SECRET}\n}",
-		"url":    "store redis {env.TEST_URL}",
+	for name, s := range map[string]setup{
+		"pepper": {options: "token {\n\tpepper {env.TEST_SECRET}\n}"},
+		"redis":  {store: "redis {\n\taddress 127.0.0.1:1\n\tpassword {env.TEST_SECRET}\n}"},
+		"url":    {store: "redis {env.TEST_URL}"},
 	} {
-		g := prepare(t, setup{sites: plainSite})
-		text, err := os.ReadFile(g.file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasPrefix(option, "store") {
-			text = bytes.Replace(text, []byte("store embedded {$DIR}/tokens.db"), []byte(option), 1)
-		} else {
-			text = bytes.Replace(text, []byte("tokens.db"), []byte("tokens.db\n"+option), 1)
-		}
-		if err := os.WriteFile(g.file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		s.sites = plainSite
+		g := prepare(t, s)
 		const secret = "correct-horse-battery-staple"
 		t.Setenv("TEST_SECRET", secret)
 		t.Setenv("TEST_URL", "redis://user:"+secret+"@127.0.0.1:1/0")
@@ -298,7 +258,7 @@ func TestConfigurationSecrets(t *testing.T) {
 			t.Fatalf("%s: starting: %v\n%s", name, err, g.log)
 		}
 		g.secrets = map[string]string{name: secret}
-		g.saw([]byte(g.send(t, request{target: "/x", header: []string{"Authorization: Bearer " + token.NewSecret("pat")}}).body))
+		g.saw([]byte(g.send(t, request{target: "/x", header: []string{bearerOf(token.NewSecret("pat"))}}).body))
 		for _, path := range []string{"/config/", "/metrics", "/patgate/status", "/patgate/tokens", "/debug/pprof/goroutine?debug=2"} {
 			g.saw(g.get(t, path))
 		}

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -218,16 +217,6 @@ func (g *gateway) openWebSocket(t *testing.T, l *live, host, secret string) {
 		t.Fatalf("%s: %v %v", l.name, resp, err)
 	}
 	go l.follow(r)
-}
-
-// await waits until f is true.
-func await(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !f(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waiting in vain for %s", what)
-		}
-	}
 }
 
 // flows waits until something comes through the stream.
@@ -637,30 +626,14 @@ func TestStreamsAfterReload(t *testing.T) {
 	}
 }
 
-// startWithRedis starts a gateway on a store that others share.
-func startWithRedis(t *testing.T, s setup, server *redistest.Server) *gateway {
-	t.Helper()
-	g := prepare(t, s)
-	text, err := os.ReadFile(g.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = bytes.Replace(text, []byte("store embedded {$DIR}/tokens.db"), []byte("store redis redis://"+server.Addr), 1)
-	if err := os.WriteFile(g.file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g.serve(t)
-	return g
-}
-
 // A revocation on one gateway cuts the streams on another. When the store can't
 // be heard, they end after max_stale.
 func TestStreamsOnTwoGateways(t *testing.T) {
 	t.Parallel()
 	u := newStreamer(t)
 	server := redistest.Start(t)
-	s := setup{sites: strings.ReplaceAll(streamSites, "UPSTREAM", u.addr()), options: "cache {\n\tmax_stale 10s\n}"}
-	a, b := startWithRedis(t, s, server), startWithRedis(t, s, server)
+	s := setup{store: "redis redis://" + server.Addr, sites: strings.ReplaceAll(streamSites, "UPSTREAM", u.addr()), options: "cache {\n\tmax_stale 10s\n}"}
+	a, b := start(t, s), start(t, s)
 	by := clients(t)
 	open := func(round, secret string) (streams []*live) {
 		for i, g := range []*gateway{a, b} {

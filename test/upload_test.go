@@ -110,11 +110,11 @@ func TestBodyOfHead(t *testing.T) {
 	const inner = "GET /inner HTTP/1.1\r\nHost: api.test\r\n\r\n"
 	head := request{method: "HEAD", target: "/x", body: inner}
 	for _, r := range []request{head, head.with("Expect: 100-continue"), {method: "HEAD", target: "/x", body: inner, trailer: []string{"X-Trailer: x"}}} {
-		for version, send := range map[string]func(testing.TB, request) *answer{"1.1": g.send, "2": g.send2} {
-			a := send(t, r)
+		for _, v := range g.versions() {
+			a := v.send(t, r)
 			got := g.upstream.take()
 			if a.status != 200 || len(got) != 1 || strings.Contains(got[0].raw, "inner") || got[0].line("Content-Length")+got[0].line("Transfer-Encoding")+got[0].line("Expect") != "" {
-				t.Errorf("HTTP/%s, %+v: %v, forwarded as %+v", version, r, a, got)
+				t.Errorf("%s, %+v: %v, forwarded as %+v", v.name, r, a, got)
 			}
 		}
 	}
