@@ -1,7 +1,12 @@
 package test
 
 import (
+	"errors"
+	"net"
 	"testing"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 )
 
 // A token's addresses are those of connections. What a page includes is asked for by
@@ -48,4 +53,50 @@ func TestAddressOfInclusions(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A client over HTTP/3 may go on from another address: its next request comes from there.
+func TestAddressAfterMigration(t *testing.T) {
+	t.Parallel()
+	s := startSecure(t, setup{tokens: []known{{name: "127.0.0.1", ips: []string{"127.0.0.1/32"}}, {name: "127.0.0.2", ips: []string{"127.0.0.2/32"}}}},
+		"patgate {\nroute GET /x any\n}\nreverse_proxy {$UPSTREAM}")
+	from := func(ip string) *quic.Transport {
+		conn, err := net.ListenPacket("udp", ip+":0")
+		if err != nil {
+			t.Skipf("%s is no address here: %v", ip, err)
+		}
+		tr := &quic.Transport{Conn: conn}
+		t.Cleanup(func() {
+			tr.Close()
+			conn.Close()
+		})
+		return tr
+	}
+	first, second := from("127.0.0.1"), from("127.0.0.2")
+	addr, err := net.ResolveUDPAddr("udp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := first.Dial(t.Context(), addr, insecure(http3.NextProtoH3), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	isAt := func(ip string) bool {
+		here, there := s.exchange3(t, conn, request{target: "/x"}.with(s.bearer("127.0.0.1"))), s.exchange3(t, conn, request{target: "/x"}.with(s.bearer("127.0.0.2")))
+		if ip == "127.0.0.2" {
+			here, there = there, here
+		}
+		return here.verdict() == "forward" && there.verdict() == "address_not_allowed"
+	}
+	if !isAt("127.0.0.1") {
+		t.Error("a request isn't taken for one from where it is sent")
+	}
+	path, err := conn.AddPath(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(path.Probe(t.Context()), path.Switch()); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "requests to be taken for those from the new address", func() bool { return isAt("127.0.0.2") })
 }

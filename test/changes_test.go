@@ -1,84 +1,10 @@
 package test
 
 import (
-	"errors"
-	"io"
-	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
 )
-
-// created is the API's answer to a new token.
-type created struct {
-	Token  struct{ ID string }
-	Secret string
-}
-
-// create makes a token through the admin API.
-func (g *gateway) create(t *testing.T, body string) created {
-	t.Helper()
-	var c created
-	if status := g.call(t, "POST", "/patgate/tokens", body, &c); status != http.StatusCreated {
-		t.Fatalf("making a token: %d", status)
-	}
-	g.mu.Lock()
-	g.secrets[c.Token.ID] = c.Secret
-	g.mu.Unlock()
-	return c
-}
-
-// session is a client with a connection that it keeps.
-type session struct {
-	g      *gateway
-	client *http.Client
-}
-
-func (g *gateway) session(t *testing.T) *session {
-	tr := &http.Transport{MaxIdleConnsPerHost: 1}
-	t.Cleanup(tr.CloseIdleConnections)
-	return &session{g, &http.Client{Timeout: patience, Transport: tr}}
-}
-
-// get returns the status a request for target is answered with.
-func (s *session) get(target, secret string) (int, error) {
-	req, err := http.NewRequest("GET", "http://"+s.g.addr+target, nil)
-	if err != nil {
-		return 0, err
-	}
-	req.Host = "api.test"
-	req.Header.Set("Authorization", "Bearer "+secret)
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return 0, err
-	}
-	return resp.StatusCode, nil
-}
-
-// persist is get, again as long as the server closes the connection: Caddy does
-// that to kept and to new ones when it reloads.
-func (s *session) persist(target, secret string) (status int, err error) {
-	for range 10 {
-		if status, err = s.get(target, secret); err == nil || !closedByServer(err) {
-			break
-		}
-	}
-	return status, err
-}
-
-const plainSite = `
-http://api.test:{$PORT} {
-	patgate {
-		route GET /x stories:read
-		route GET /none never
-	}
-	reverse_proxy {$UPSTREAM}
-}`
 
 // When a change has been acknowledged, the very next request meets it, however
 // many requests keep the token in memory meanwhile.
@@ -163,19 +89,4 @@ func TestChangesAreSeenAtOnce(t *testing.T) {
 			}
 		})
 	}
-}
-
-// ok calls the admin endpoint, which must do what it is asked.
-func (g *gateway) ok(t *testing.T, method, path, body string) {
-	t.Helper()
-	if status := g.call(t, method, path, body, nil); status != 200 && status != 204 {
-		t.Fatalf("%s %s: %d", method, path, status)
-	}
-}
-
-// closedByServer reports whether err is what a client sees of a kept connection
-// that the server has closed.
-func closedByServer(err error) bool {
-	var op *net.OpError
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op)
 }

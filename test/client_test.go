@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,7 +21,7 @@ type request struct {
 	target string
 	header []string // "Name: value"
 	body   string
-	// trailer makes the body chunked and stands behind it.
+	// trailer makes the body chunked and follows it.
 	trailer []string
 }
 
@@ -180,4 +181,53 @@ func (g *gateway) secret(name string) string {
 		panic("no token " + name)
 	}
 	return secret
+}
+
+// session is a client with a connection that it keeps.
+type session struct {
+	g      *gateway
+	client *http.Client
+}
+
+func (g *gateway) session(t *testing.T) *session {
+	tr := &http.Transport{MaxIdleConnsPerHost: 1}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &session{g, &http.Client{Timeout: patience, Transport: tr}}
+}
+
+// get returns the status a request for target is answered with.
+func (s *session) get(target, secret string) (int, error) {
+	req, err := http.NewRequest("GET", "http://"+s.g.addr+target, nil)
+	if err != nil {
+		return 0, err
+	}
+	req.Host = "api.test"
+	req.Header.Set("Authorization", "Bearer "+secret)
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, nil
+}
+
+// persist is get, again as long as the server closes the connection: Caddy does
+// that to kept and to new ones when it reloads.
+func (s *session) persist(target, secret string) (status int, err error) {
+	for range 10 {
+		if status, err = s.get(target, secret); err == nil || !closedByServer(err) {
+			break
+		}
+	}
+	return status, err
+}
+
+// closedByServer reports whether err is what a client sees of a kept connection
+// that the server has closed.
+func closedByServer(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &op)
 }

@@ -208,7 +208,7 @@ func TestTokenFrom(t *testing.T) {
 }
 
 // Blanks around a header's value are no part of it, in whichever protocol it comes: a token
-// behind some is a token.
+// after some is a token.
 func TestBlanksAroundCredentials(t *testing.T) {
 	t.Parallel()
 	g := start(t, setup{sites: everySite, tokens: []known{{name: "S"}, {name: "T"}}})

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -321,112 +320,6 @@ func (g *gateway) command(args ...string) (out string, err error) {
 	return string(b), err
 }
 
-// reload has the gateway take over the Caddyfile as it stands.
-func (g *gateway) reload() error {
-	body, err := os.ReadFile(g.file)
-	if err != nil {
-		return err
-	}
-	for _, name := range []string{"PORT", "UPSTREAM", "DIR", "ADMIN"} {
-		for _, v := range g.env {
-			if value, ok := strings.CutPrefix(v, name+"="); ok {
-				body = bytes.ReplaceAll(body, []byte("{$"+name+"}"), []byte(value))
-			}
-		}
-	}
-	g.reloaded.Store(true)
-	status, answer, err := g.load("text/caddyfile", body)
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("reloading: %d %s", status, answer)
-	}
-	return err
-}
-
-// load has the gateway take over a configuration, even if it has that already.
-// While Caddy moves its admin endpoint from one configuration to the next,
-// connections to it may break; then it is asked again.
-func (g *gateway) load(contentType string, body []byte) (status int, answer string, err error) {
-	for range 10 {
-		req, err := http.NewRequest("POST", "http://localhost/load", bytes.NewReader(body))
-		if err != nil {
-			return 0, "", err
-		}
-		req.Header.Set("Content-Type", contentType)
-		req.Header.Set("Cache-Control", "must-revalidate")
-		var resp *http.Response
-		if resp, err = g.client.Do(req); err != nil {
-			continue
-		}
-		b, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err == nil {
-			return resp.StatusCode, string(b), nil
-		}
-	}
-	return 0, "", errors.New("the admin endpoint doesn't answer")
-}
-
-// call calls the admin endpoint. The answer is decoded into answer unless nil.
-func (g *gateway) call(t *testing.T, method, path, body string, answer any) int {
-	t.Helper()
-	req, err := http.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := g.client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if answer != nil {
-		if err := json.Unmarshal(b, answer); err != nil {
-			t.Fatalf("%s %s: %d %s: %v", method, path, resp.StatusCode, b, err)
-		}
-	}
-	return resp.StatusCode
-}
-
-// get reads from the admin endpoint, again where that is just moving (see load).
-func (g *gateway) get(t *testing.T, path string) []byte {
-	t.Helper()
-	var err error
-	for range 10 {
-		var resp *http.Response
-		if resp, err = g.client.Get("http://localhost" + path); err != nil {
-			continue
-		}
-		var b []byte
-		b, err = io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err == nil {
-			return b
-		}
-	}
-	t.Fatal(err)
-	return nil
-}
-
-// metrics returns the gateway's metrics by name and labels, as they are written.
-func (g *gateway) metrics(t *testing.T) map[string]string {
-	t.Helper()
-	b := g.get(t, "/metrics")
-	g.saw(b)
-	values := map[string]string{}
-	for line := range strings.Lines(string(b)) {
-		if i := strings.LastIndexByte(line, ' '); i > 0 && line[0] != '#' {
-			values[line[:i]] = strings.TrimSpace(line[i+1:])
-		}
-	}
-	return values
-}
-
 // saw keeps what came out, for the search for secrets.
 func (g *gateway) saw(b []byte) {
 	g.mu.Lock()
@@ -461,3 +354,12 @@ func await(t *testing.T, what string, f func() bool) {
 		}
 	}
 }
+
+const plainSite = `
+http://api.test:{$PORT} {
+	patgate {
+		route GET /x stories:read
+		route GET /none never
+	}
+	reverse_proxy {$UPSTREAM}
+}`

@@ -1,167 +1,19 @@
 package test
 
 import (
-	"bytes"
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/quic-go/qpack"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
-	"github.com/quic-go/quic-go/quicvarint"
 )
-
-// The frames of HTTP/3 (RFC 9114 section 7.2).
-const (
-	frameData     = 0
-	frameHeaders  = 1
-	frameSettings = 4
-)
-
-// frame3 returns a frame of HTTP/3.
-func frame3(kind uint64, payload []byte) []byte {
-	b := quicvarint.Append(nil, kind)
-	return append(quicvarint.Append(b, uint64(len(payload))), payload...)
-}
-
-// dial3 connects to the gateway in HTTP/3.
-func (s *secure) dial3(t testing.TB) *quic.Conn {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	conn, err := quic.DialAddr(ctx, s.addr, insecure(http3.NextProtoH3), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.CloseWithError(0, "") })
-	control, err := conn.OpenUniStream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := control.Write(append([]byte{0}, frame3(frameSettings, nil)...)); err != nil {
-		t.Fatal(err)
-	}
-	return conn
-}
-
-// send3 sends a request over a connection of its own in HTTP/3, field by field as it
-// stands, like send2.
-func (s *secure) send3(t testing.TB, r request) *answer {
-	t.Helper()
-	return s.exchange3(t, s.dial3(t), r)
-}
-
-// exchange3 sends a request over a connection in HTTP/3.
-func (s *secure) exchange3(t testing.TB, conn *quic.Conn, r request) *answer {
-	t.Helper()
-	stream, err := conn.OpenStream()
-	if err != nil {
-		return s.newAnswer(0, http.Header{}, nil)
-	}
-	stream.SetDeadline(time.Now().Add(patience))
-	message := frame3(frameHeaders, encode3(r.lines("https")))
-	if r.body != "" {
-		message = append(message, frame3(frameData, []byte(r.body))...)
-	}
-	if r.trailer != nil {
-		message = append(message, frame3(frameHeaders, encode3(r.trailer))...)
-	}
-	// The server may have broken off by now: what it answers is read below.
-	stream.Write(message)
-	stream.Close()
-	status, header, body, err := read3(stream)
-	if err != nil {
-		return s.newAnswer(0, header, nil)
-	}
-	return s.newAnswer(status, header, body)
-}
-
-// read3 reads an answer in HTTP/3, to its end.
-func read3(stream io.Reader) (status int, header http.Header, body []byte, err error) {
-	header = http.Header{}
-	r := quicvarint.NewReader(stream)
-	for {
-		kind, err := quicvarint.Read(r)
-		if err == io.EOF {
-			return status, header, body, nil
-		}
-		if err != nil {
-			return status, header, body, err
-		}
-		length, err := quicvarint.Read(r)
-		if err != nil {
-			return status, header, body, io.ErrUnexpectedEOF
-		}
-		payload := make([]byte, length)
-		if _, err := io.ReadFull(r, payload); err != nil {
-			return status, header, body, io.ErrUnexpectedEOF
-		}
-		switch kind {
-		case frameData:
-			body = append(body, payload...)
-		case frameHeaders:
-			for next := qpack.NewDecoder().Decode(payload); ; {
-				field, err := next()
-				if err == io.EOF {
-					break
-				}
-				if err != nil {
-					return status, header, body, err
-				}
-				if field.Name == ":status" {
-					status, _ = strconv.Atoi(field.Value)
-					continue
-				}
-				header.Add(field.Name, field.Value)
-			}
-		}
-	}
-}
-
-func encode3(lines []string) []byte {
-	var block bytes.Buffer
-	e := qpack.NewEncoder(&block)
-	for _, line := range lines {
-		name, value := field(line)
-		e.WriteField(qpack.HeaderField{Name: name, Value: value}) // a Buffer takes all
-	}
-	return block.Bytes()
-}
-
-// versions are all versions of HTTP.
-func (s *secure) versions() []version {
-	return []version{{"HTTP/1.1", s.send}, {"HTTP/2", s.send2}, {"HTTP/3", s.send3}}
-}
-
-// send2 sends a request like gateway.send2, over TLS.
-func (s *secure) send2(t testing.TB, r request) *answer {
-	t.Helper()
-	c := s.dialTLS(t, "h2")
-	defer c.Close()
-	return s.exchange2(t, c, r, "https")
-}
-
-// dialTLS connects to the gateway over TLS, for a protocol.
-func (s *secure) dialTLS(t testing.TB, protocol string) net.Conn {
-	t.Helper()
-	c, err := tls.Dial("tcp", s.addr, insecure(protocol))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.SetDeadline(time.Now().Add(patience))
-	return c
-}
 
 // What the fields of a request say that HTTP/2 and HTTP/3 have no place for, or that
 // contradicts itself, is never forwarded.
@@ -255,52 +107,6 @@ func TestPreflightOverHTTP3(t *testing.T) {
 			t.Errorf("with the body %q: %s, the upstream got %v, want it without a body", body, a, got)
 		}
 	}
-}
-
-// A client over HTTP/3 may go on from another address: its next request comes from there.
-func TestAddressAfterMigration(t *testing.T) {
-	t.Parallel()
-	s := startSecure(t, setup{tokens: []known{{name: "127.0.0.1", ips: []string{"127.0.0.1/32"}}, {name: "127.0.0.2", ips: []string{"127.0.0.2/32"}}}},
-		"patgate {\nroute GET /x any\n}\nreverse_proxy {$UPSTREAM}")
-	from := func(ip string) *quic.Transport {
-		conn, err := net.ListenPacket("udp", ip+":0")
-		if err != nil {
-			t.Skipf("%s is no address here: %v", ip, err)
-		}
-		tr := &quic.Transport{Conn: conn}
-		t.Cleanup(func() {
-			tr.Close()
-			conn.Close()
-		})
-		return tr
-	}
-	first, second := from("127.0.0.1"), from("127.0.0.2")
-	addr, err := net.ResolveUDPAddr("udp", s.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := first.Dial(t.Context(), addr, insecure(http3.NextProtoH3), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	isAt := func(ip string) bool {
-		here, there := s.exchange3(t, conn, request{target: "/x"}.with(s.bearer("127.0.0.1"))), s.exchange3(t, conn, request{target: "/x"}.with(s.bearer("127.0.0.2")))
-		if ip == "127.0.0.2" {
-			here, there = there, here
-		}
-		return here.verdict() == "forward" && there.verdict() == "address_not_allowed"
-	}
-	if !isAt("127.0.0.1") {
-		t.Error("a request isn't taken for one from where it is sent")
-	}
-	path, err := conn.AddPath(second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(path.Probe(t.Context()), path.Switch()); err != nil {
-		t.Fatal(err)
-	}
-	await(t, "requests to be taken for those from the new address", func() bool { return isAt("127.0.0.2") })
 }
 
 // A stream over HTTP/3 that is cut is reset, whatever serves it and whichever way its

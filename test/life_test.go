@@ -45,64 +45,6 @@ func onBothStores(t *testing.T, test func(*testing.T, starter)) {
 	})
 }
 
-// tokenJSON is what the tests read of a token.
-type tokenJSON struct {
-	ID         string
-	Status     string
-	Grants     []struct{ Scopes []string }
-	LastUsedAt *time.Time `json:"last_used_at"`
-	LastUsedIP *string    `json:"last_used_ip"`
-}
-
-// token returns what is said of a token.
-func (g *gateway) token(t *testing.T, id string) (tok tokenJSON) {
-	t.Helper()
-	if err := json.Unmarshal(g.get(t, "/patgate/tokens/"+id), &tok); err != nil {
-		t.Fatal(err)
-	}
-	return tok
-}
-
-// eventJSON is an event of the audit trail.
-type eventJSON struct {
-	Time      time.Time
-	ActorKind string `json:"actor_kind"`
-	Actor     string
-	Address   string
-	Action    string
-	TokenID   string `json:"token_id"`
-	Detail    string
-	Changes   []struct{ Field, Before, After string }
-}
-
-// events returns a token's events, newest first.
-func (g *gateway) events(t *testing.T, id string) []eventJSON {
-	t.Helper()
-	var page struct{ Events []eventJSON }
-	if err := json.Unmarshal(g.get(t, "/patgate/events?token="+id), &page); err != nil {
-		t.Fatal(err)
-	}
-	return page.Events
-}
-
-// actions writes what events say was done.
-func actions(events []eventJSON) string {
-	var words []string
-	for _, e := range events {
-		words = append(words, e.Action)
-	}
-	return strings.Join(words, " ")
-}
-
-func (g *gateway) position(t *testing.T) (n uint64) {
-	t.Helper()
-	var status struct{ Store struct{ Position uint64 } }
-	if err := json.Unmarshal(g.get(t, "/patgate/status"), &status); err != nil {
-		t.Fatal(err)
-	}
-	return status.Store.Position
-}
-
 // A token's last use is noted, whether or not it may do what was asked, and that
 // is no change: nobody has to read the token again.
 func TestLastUsed(t *testing.T) { onBothStores(t, lastUsed) }

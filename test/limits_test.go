@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"regexp"
 	"strings"
@@ -116,29 +115,4 @@ func closedWithin(c net.Conn) bool {
 func isTimeout(err error) bool {
 	timeout, ok := err.(net.Error)
 	return ok && timeout.Timeout()
-}
-
-// A large body that a refused request brings along is not waited for; for a small
-// one the connection is kept.
-func TestRefusedBodies(t *testing.T) {
-	t.Parallel()
-	g := start(t, setup{sites: plainSite})
-	for _, framing := range []string{"Content-Length: 1000000000", "Transfer-Encoding: chunked"} {
-		c := g.dial(t)
-		defer c.Close()
-		fmt.Fprintf(c, "POST /x HTTP/1.1\r\nHost: api.test\r\n%s\r\n\r\n", framing)
-		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil || resp.StatusCode != http.StatusForbidden || !resp.Close {
-			t.Errorf("%s: %v %v, want 403 at once, and the connection closed", framing, resp, err)
-		}
-	}
-	c := g.dial(t)
-	defer c.Close()
-	r := bufio.NewReader(c)
-	for range 3 {
-		io.WriteString(c, request{method: "POST", target: "/x", body: strings.Repeat("x", 10_000)}.http1())
-		if a, err := g.read(r, "POST"); err != nil || a.status != http.StatusForbidden {
-			t.Fatalf("a small body: %v %v", a, err)
-		}
-	}
 }

@@ -1,14 +1,10 @@
 package test
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -402,126 +398,5 @@ http://moved.test:{$PORT} {
 	}
 	if got := g.metrics(t)["caddy_patgate_unknown_tokens_forwarded_total"]; got != "6" {
 		t.Errorf("unknown tokens forwarded: %s, want 6", got)
-	}
-}
-
-// A rejected request with a body doesn't confuse the connection: what follows is
-// read as the next request, and nothing of it is forwarded.
-func TestRejectedBody(t *testing.T) {
-	t.Parallel()
-	g := start(t, setup{
-		sites:  "http://api.test:{$PORT} {\n\tpatgate {\n\t\troute GET,POST /x any\n\t}\n\treverse_proxy {$UPSTREAM}\n}",
-		tokens: []known{{name: "full"}},
-	})
-	inner := request{target: "/x"}.with(g.bearer("full")).http1()
-	for _, row := range []struct{ name, first string }{
-		{"length", fmt.Sprintf("POST /x HTTP/1.1\r\nHost: api.test\r\nContent-Length: %d\r\n\r\n%s", len(inner), inner)},
-		{"chunked", fmt.Sprintf("POST /x HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(inner), inner)},
-		{"large", fmt.Sprintf("POST /x HTTP/1.1\r\nHost: api.test\r\nContent-Length: %d\r\n\r\n%s", 1<<20, strings.Repeat(inner, 1<<20/len(inner)+1)[:1<<20])},
-		{"expect", fmt.Sprintf("POST /x HTTP/1.1\r\nHost: api.test\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n%s", len(inner), inner)},
-		{"no method", fmt.Sprintf("BREW /x HTTP/1.1\r\nHost: api.test\r\nContent-Length: %d\r\n\r\n%s", len(inner), inner)},
-	} {
-		c := g.dial(t)
-		go io.WriteString(c, row.first+inner) // the gateway may close before it has read all
-		r := bufio.NewReader(c)
-		a, err := g.read(r, "POST")
-		if err != nil || a.status == 200 {
-			t.Errorf("%s: %v %v, want a rejection", row.name, a, err)
-		}
-		// Either the connection goes on with the request behind the body, or it ends.
-		served := 0
-		for {
-			a, err := g.read(r, "GET")
-			if err != nil {
-				break
-			}
-			if a.status == 200 {
-				served++
-			}
-			if served > 0 {
-				break
-			}
-		}
-		c.Close()
-		if got := g.upstream.take(); len(got) != served || served > 1 {
-			t.Errorf("%s: the upstream got %d requests, the client %d answers to its second request", row.name, len(got), served)
-		}
-	}
-}
-
-// A client that reads nothing before it has sent a long body sees why it was turned
-// away: its connection isn't reset beneath it.
-func TestRejectionIsReadBehindALongBody(t *testing.T) {
-	t.Parallel()
-	const gate = "\tpatgate {\n\t\troute POST /x any\n\t}\n\treverse_proxy {$UPSTREAM}\n"
-	g := start(t, setup{
-		sites: "http://api.test:{$PORT} {\n" + gate + "}\n" +
-			"http://errors.test:{$PORT} {\n" + gate + "\thandle_errors {\n\t\trespond \"turned away\"\n\t}\n}",
-	})
-	piece := strings.Repeat("x", 1<<20)
-	for _, host := range []string{"api.test", "errors.test"} {
-		for _, framing := range []string{"Content-Length: 33554432", "Transfer-Encoding: chunked"} {
-			c := g.dial(t)
-			if _, err := io.WriteString(c, "POST /x HTTP/1.1\r\nHost: "+host+"\r\n"+framing+"\r\n\r\n"); err != nil {
-				t.Fatal(err)
-			}
-			for range 32 {
-				text := piece
-				if strings.HasSuffix(framing, "chunked") {
-					text = fmt.Sprintf("%x\r\n%s\r\n", len(piece), piece)
-				}
-				if _, err := io.WriteString(c, text); err != nil {
-					t.Fatalf("%s, %s: while the body is sent: %v", host, framing, err)
-				}
-			}
-			if strings.HasSuffix(framing, "chunked") {
-				io.WriteString(c, "0\r\n\r\n")
-			}
-			if a, err := g.read(bufio.NewReader(c), "POST"); err != nil || a.status != 401 {
-				t.Errorf("%s, %s: %v %v, want 401", host, framing, a, err)
-			}
-			c.Close()
-		}
-	}
-}
-
-// A client that doesn't send what it has announced is turned away all the same, and its
-// connection isn't kept for that.
-func TestRejectionOfBodyThatNeverComes(t *testing.T) {
-	t.Parallel()
-	const gate = "\tpatgate {\n\t\troute POST /x any\n\t}\n\treverse_proxy {$UPSTREAM}\n"
-	sites := "http://api.test:{$PORT} {\n" + gate + "}\n" +
-		"http://errors.test:{$PORT} {\n" + gate + "\thandle_errors {\n\t\trespond \"turned away\"\n\t}\n}"
-	g, duplex := start(t, setup{sites: sites}), start(t, setup{sites: sites, global: "servers {\n\tenable_full_duplex\n}"})
-	for _, lines := range []string{
-		"Content-Length: 1000\r\n\r\n",
-		"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n",
-		"Content-Length: 1000000\r\n\r\nx",
-		"Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n",
-		"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n",
-	} {
-		for _, host := range []string{"api.test", "errors.test", "api.test over full duplex"} {
-			t.Run(host+" "+strings.Fields(lines)[1], func(t *testing.T) {
-				t.Parallel()
-				g := g
-				host, over, _ := strings.Cut(host, " ")
-				if over != "" {
-					g = duplex
-				}
-				c := g.dial(t)
-				defer c.Close()
-				if _, err := io.WriteString(c, "POST /x HTTP/1.1\r\nHost: "+host+"\r\n"+lines); err != nil {
-					t.Fatal(err)
-				}
-				r := bufio.NewReader(c)
-				a, err := g.read(r, "POST")
-				if err != nil || a.status != 401 {
-					t.Errorf("%q: %v %v, want 401", lines, a, err)
-				}
-				if _, err := r.ReadByte(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
-					t.Errorf("%q: the connection goes on (%v)", lines, err)
-				}
-			})
-		}
 	}
 }
