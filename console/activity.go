@@ -114,7 +114,7 @@ func (e eventRow) By() string {
 	return "by an operator"
 }
 
-// Notes say what became of each field, and what was remarked.
+// Notes says what became of each field, and the event's detail.
 func (e eventRow) Notes() string {
 	var notes []string
 	for _, c := range e.Changes {
@@ -154,8 +154,8 @@ func noteOf(c registry.FieldChange) string {
 	return name + ": " + c.Before + "\u200e → " + c.After // a mark of direction: between two Hebrew names the arrow would point back
 }
 
-// grantsNote sums grants up that an event tells of. Many are cut off there, and
-// then can't be read.
+// grantsNote sums up the grants in an event. A long list is cut off there, and then can't
+// be read.
 func grantsNote(text string) string {
 	var grants []token.Grant
 	if text != "none" && json.Unmarshal([]byte(text), &grants) != nil {

@@ -44,9 +44,6 @@ func inJSON(f func(*call) (answer any, err error)) func(*call) error {
 	}
 }
 
-// param returns the value of a query parameter, "" if it is absent.
-func (c *call) param(name string) string { return c.Params.Get(name) }
-
 // me says who is signed in, and what they may do.
 type me struct {
 	Owner     string        `json:"owner"`

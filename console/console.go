@@ -27,11 +27,11 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Visitor is who asks.
+// Visitor is who sends a request.
 type Visitor struct {
 	Owner   string     // who is signed in; empty: nobody
 	Admin   bool       // sees and revokes every owner's tokens
-	ByToken bool       // a personal access token was taken for the request's credential
+	ByToken bool       // the request was authenticated by a personal access token
 	Address netip.Addr // where the request comes from; the zero Addr: unknown
 }
 
@@ -107,7 +107,7 @@ func New(o Options) *Console {
 // route is something the console answers.
 type route struct {
 	pattern string // of http.ServeMux
-	params  string // of the API: the query parameters it takes, separated by blanks; a + behind one says that it may be repeated
+	params  string // of the API: the query parameters it takes, separated by blanks; a + after one says that it may be repeated
 	answer  func(*call) error
 }
 
@@ -133,13 +133,13 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mux.ServeHTTP(w, r)
 }
 
-// plainPath reports whether the path is one that http.ServeMux takes as it is.
-// Others it redirects to where the console isn't, below a path of the site.
+// plainPath reports whether http.ServeMux takes the path as it is. Others it redirects to
+// an absolute path, which leads out of a console that is below a path of the site.
 func plainPath(path string) bool {
 	return strings.HasPrefix(path, "/") && !strings.Contains(path, "//") && !strings.Contains(path, "/.")
 }
 
-// serveRest answers a request that no route is for.
+// serveRest answers a request that matches no route.
 func (c *Console) serveRest(w http.ResponseWriter, r *http.Request) {
 	var p *rest.Problem
 	if plainPath(r.URL.Path) {
@@ -189,7 +189,7 @@ func (c *call) prepare(route route) (err error) {
 	}
 	c.Account, err = r.Account(c.R.Context(), c.visitor.Owner, c.visitor.Address, c.visitor.Admin)
 	if err == nil && paced(c.R) && !c.Account.Admin() {
-		return c.change(c.visitor.Owner)
+		return c.countChange(c.visitor.Owner)
 	}
 	return err
 }
@@ -203,7 +203,7 @@ func (c *Console) problemOf(r *http.Request, err error) *rest.Problem {
 	if r.Context().Err() == nil { // otherwise whoever asked went away
 		c.Failed(err)
 	}
-	// Where tokens are kept is no matter of theirs.
+	// Clients needn't know where tokens are kept.
 	p = rest.Refuse(http.StatusServiceUnavailable, "the tokens can't be reached at the moment; try again in a minute")
 	if aboutSelf(r.URL.Path) {
 		p = withReason(p, policy.StoreUnavailable)
@@ -239,6 +239,9 @@ func secure(h http.Header) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
 }
+
+// param returns the value of a query parameter, "" if it is absent.
+func (c *call) param(name string) string { return c.Params.Get(name) }
 
 // mine returns the token with the id in the path, which must be the visitor's
 // own.

@@ -12,8 +12,8 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// edit changes what a token is called and where it may be used from: what the form
-// has of it that isn't as it was shown.
+// edit changes a token's name, description and allowed addresses, where the form has
+// other values than were shown.
 func (c *call) edit() error {
 	t, f, err := c.changeForm()
 	if err != nil {
@@ -51,9 +51,9 @@ func (c *call) edit() error {
 	return c.done(t.ID, "saved")
 }
 
-// settings are what the form for a token's name and addresses holds at first. What was
-// shown of each field is held as well, under its name after "was-": what somebody else
-// changes meanwhile stays, unless the form changes it, too.
+// settings are the values with which the form for a token's name, description and allowed
+// addresses is shown. Each is there a second time, under its name after "was-": what
+// somebody else changes meanwhile stays, unless the form changes it, too.
 func settings(t *token.Token) url.Values {
 	values := url.Values{}
 	for field, value := range map[string]string{"name": t.Name, "description": t.Description, "addresses": strings.Join(rangesOf(t), "\n")} {
@@ -81,8 +81,8 @@ func (f *form) seen() *token.Token {
 	return t
 }
 
-// outdate says what is to be changed and isn't any more as it was shown, and puts what
-// is there now in place of the rest.
+// outdate notes which fields somebody else has changed as well as the form, and gives the
+// others their present values.
 func (f *form) outdate(now url.Values) {
 	f.outdated = true
 	for _, field := range []string{"name", "description", "addresses"} {

@@ -78,7 +78,7 @@ func (m mistake) Label() string {
 	}[m.Field]
 }
 
-// At is the id of what to go to for a mistake in a field: what can be seen of it.
+// At is the id of the element to go to for a mistake in a field, which must be visible.
 func (f *form) At(field string) string {
 	if field == "spaces" && !f.Is("where", "some") {
 		return "where"
@@ -157,8 +157,8 @@ func (f *form) lines(field string) (lines []string) {
 	return lines
 }
 
-// single asks whether lines that look like several ids are one each. Ids may be of any
-// characters, so that such a line is right when the form is sent again with it.
+// single asks whether lines that look like several ids are one each. Ids may have any
+// characters, so such a line is taken when the form is sent again with it.
 func (f *form) single(field string) {
 	lines := f.lines(field)
 	i := slices.IndexFunc(lines, token.LikeSeveral)

@@ -18,9 +18,9 @@ const (
 	changeEvery = time.Minute
 )
 
-// paced reports whether a request counts as a change. What ends tokens, or all that one may
-// do, always may. One grant is taken for a change: a token that is made with many would
-// otherwise bring as many events.
+// paced reports whether a request counts as a change. Ending tokens, or all grants of
+// one, is never limited. Removing a single grant counts: otherwise a token that is made
+// with many would bring as many events.
 func paced(r *http.Request) bool {
 	dir, last := path.Split(r.URL.Path)
 	switch r.Method {
@@ -32,8 +32,8 @@ func paced(r *http.Request) bool {
 	return r.Method == http.MethodPatch
 }
 
-// change counts a change of an account, and refuses it where there were too many.
-func (c *call) change(account string) error {
+// countChange counts a change of an account, and refuses it where there were too many.
+func (c *call) countChange(account string) error {
 	if c.pace.Allow(account, c.now) {
 		return nil
 	}

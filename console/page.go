@@ -138,7 +138,7 @@ func render(w http.ResponseWriter, status int, name string, p page) error {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
-	body.WriteTo(w) // a client that is gone is no matter
+	body.WriteTo(w) // fails if the client has gone
 	return nil
 }
 

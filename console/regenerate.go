@@ -22,8 +22,8 @@ func (renewForm) Overlaps() []choice {
 // Works reports whether the old secret does, so that it could work on.
 func (f renewForm) Works() bool { return f.Status == token.Active }
 
-// Shown is what the form says of the token, or takes for granted: that it works, and
-// which secret is the one before.
+// Shown tells the state in which the token was shown: its status, and which secret it
+// had.
 func (f renewForm) Shown() string { return string(f.Status) + " " + f.Hint }
 
 // askRegenerate shows the form for a new secret.
@@ -39,7 +39,7 @@ func (c *call) renewPage(t *token.Token, f *form) error {
 	return c.page(f.status(), "regenerate", page{Title: "New secret for “" + t.Name + "”", Here: "list", Body: renewForm{f, c.row(t), c.lifetimeForm(f)}})
 }
 
-// happened says how a token has come to be what it is.
+// happened says what has happened to a token that wasn't in this state before.
 var happened = map[token.Status]string{
 	token.Active:  "The token has got another secret",
 	token.Expired: "The token has expired",

@@ -92,10 +92,10 @@ func (r row) Can() string {
 	}
 	grants := joined(r.Grants)
 	var words []string
-	for _, g := range grants[:min(len(grants), fewest)] {
+	for _, g := range grants[:min(len(grants), maxListed)] {
 		words = append(words, grantWords(g))
 	}
-	if more := len(grants) - fewest; more > 0 {
+	if more := len(grants) - maxListed; more > 0 {
 		words = append(words, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(words, "; ")

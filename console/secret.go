@@ -8,8 +8,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Once is what a form is known by, so that it makes one secret, however often a browser
-// sends it.
+// Once identifies a form, so that it makes one secret however often a browser sends it.
 func (*form) Once() string { return rand.Text() }
 
 // maxOnce is more than form.Once is long.
@@ -21,14 +20,14 @@ type sending struct {
 	tokenID    string // of the token that has got the secret; "": none yet
 }
 
-// makeSecret shows the secret that a form has made: on the only page that has one, and
-// only as the answer to what has made it. A form with mistakes is shown again.
+// makeSecret has create make a secret, once for each form, and shows it: on the only page
+// that has one. A form with mistakes is shown again.
 func (c *call) makeSecret(f *form, again func(*form) error, title string, create func() (*token.Token, string, error)) error {
 	if len(f.Mistakes) > 0 {
 		return again(f)
 	}
 	sent := &sending{}
-	if once := f.Value("once"); once != "" && len(once) <= maxOnce { // otherwise it is a program's
+	if once := f.Value("once"); once != "" && len(once) <= maxOnce { // otherwise a program has sent it
 		if before, known, _ := c.sent.PeekOrAdd(c.visitor.Owner+"\n"+once, sent); known {
 			sent = before
 		}

@@ -39,7 +39,7 @@ func (c *call) bearer() (*registry.Bearer, error) {
 		return nil, err
 	}
 	b, err := c.bearerOf(secret)
-	// Who goes away without the answer has had the store asked all the same.
+	// For a client that has gone, too, the store was asked.
 	c.leave(errors.Is(err, registry.ErrUnknown) || err != nil && c.R.Context().Err() != nil)
 	return b, c.withChallenge(err)
 }
@@ -52,7 +52,7 @@ func (c *call) bearerOf(secret string) (*registry.Bearer, error) {
 	return r.Bearer(c.R.Context(), secret, c.visitor.Address)
 }
 
-// withChallenge makes the answer to a secret that opens nothing say so (RFC 6750
+// withChallenge turns a *registry.Denied into a problem, and sets the challenge (RFC 6750
 // section 3).
 func (c *call) withChallenge(err error) error {
 	denied, ok := errors.AsType[*registry.Denied](err)
@@ -114,7 +114,7 @@ func (c *call) regenerateSelf() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.change(cmp.Or(b.Token().Owner, b.Token().ID)); err != nil {
+	if err := c.countChange(cmp.Or(b.Token().Owner, b.Token().ID)); err != nil {
 		return nil, err
 	}
 	var n registry.Renewal

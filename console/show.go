@@ -11,13 +11,13 @@ import (
 // details are a token's page.
 type details struct {
 	row
-	Old    *moment // how long a secret that was replaced works on; nil: none does
+	Old    *moment // how long a replaced secret still works; nil: none does
 	Mine   bool    // it can be changed, not only revoked
-	Fixed  bool    // but for its grants
-	Widens bool    // who looks at it may make tokens, and so give one more
+	Fixed  bool    // its grants can't be changed
+	Widens bool    // the visitor may make tokens, and so add grants
 	Events []eventRow
 	Grants []grantRow
-	Edit   *form // what it is called and where it may be used from
+	Edit   *form // for its name, description and allowed addresses
 	Grant  grantForm
 	Notice string
 }
@@ -34,8 +34,8 @@ func (c *call) show() error {
 	return c.showPage(http.StatusOK, t, nil, nil)
 }
 
-// showPage shows a token with the form for its name or for a new grant as it was
-// filled in; nil: as it is to be filled in.
+// showPage shows a token with the form for its name or for a new grant as it was filled
+// in; nil: as it is at first.
 func (c *call) showPage(status int, t *token.Token, edited, granted *form) error {
 	d := details{
 		row: c.row(t), Mine: t.Owner == c.visitor.Owner, Fixed: c.Rules().GrantsImmutable, Widens: c.Account.Owner().MayCreate, Edit: edited, Notice: c.notice(c.row(t)),

@@ -102,7 +102,7 @@ func grantWords(g token.Grant) string {
 		what = "No permissions"
 	case all(scopes):
 		what = "All permissions"
-	case len(scopes) > fewest:
+	case len(scopes) > maxListed:
 		what = counted(len(scopes), "permission")
 	}
 	return what + limited("in", "space", g.Spaces) + limited("on", "resource", g.Resources)
@@ -114,7 +114,7 @@ func limited(how, name string, values []string) string {
 	switch {
 	case all(values):
 		return ""
-	case len(values) > fewest:
+	case len(values) > maxListed:
 		return " " + how + " " + counted(len(values), name)
 	case len(values) != 1:
 		name += "s"
@@ -134,8 +134,8 @@ func listed(values []string) string {
 	return strings.Join(words, ", ")
 }
 
-// fewest is how many values are listed at most.
-const fewest = 3
+// maxListed is how many values are listed at most.
+const maxListed = 3
 
 // distinct returns values sorted, without repetitions.
 func distinct(values []string) []string {
