@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -68,7 +69,7 @@ func (c *client) send(r Request, secret string) Answer {
 		var problem struct{ Reason string }
 		json.Unmarshal(body, &problem) // what was served is none
 		if r.Answer = AnswerFor(resp.StatusCode, problem.Reason); r.Answer == Unexpected {
-			r.Other = resp.Status + " " + clean(body)
+			r.Other = resp.Status + " " + strings.Join(strings.Fields(string(body)), " ") // on one line
 		}
 	}
 	c.done = append(c.done, r)

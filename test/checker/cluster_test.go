@@ -2,7 +2,6 @@ package checker
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -17,12 +16,7 @@ func TestHistoriesInCluster(t *testing.T) {
 	if *soak == 0 {
 		t.Skip("takes minutes: run it with -soak")
 	}
-	s := *seed
-	if s == 0 {
-		s = rand.Uint64()
-	}
-	t.Logf("seed %d: go test ./test/checker -run TestHistoriesInCluster -soak %v -seed %[1]d", s, *soak)
-	w := &world{T: t, seed: s, began: time.Now()}
+	w := &world{T: t, seed: seedOf(t), began: time.Now()}
 	w.servers = redistest.StartCluster(t, 0, durable...).Masters
 	for i, server := range w.servers {
 		p := newProxy(t, server.Addr, w.random(600+uint64(i)))
@@ -43,8 +37,7 @@ func TestHistoriesInCluster(t *testing.T) {
 		})
 	}
 	w.startGateways(os.Args[0])
-	w.populate(24, 6)
-	w.live(duration())
+	w.live()
 	w.report()
 	w.wantSound()
 }

@@ -1,11 +1,12 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"flag"
+	"math/rand/v2"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -38,10 +39,9 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// duration is how long there are faults.
-func duration() time.Duration {
-	if *soak > 0 {
-		return *soak
-	}
-	return 20 * time.Second
+// seedOf returns what is random in a test begins with, and says how to run it again.
+func seedOf(t *testing.T) uint64 {
+	s := cmp.Or(*seed, rand.Uint64())
+	t.Logf("seed %d: go test ./test/checker -run '^%s$' -soak %v -seed %[1]d", s, t.Name(), *soak)
+	return s
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -45,7 +44,8 @@ func (p *place) pick(r *rand.Rand) (number int, secret string) {
 
 // populate makes places for tokens, none of which exists, and owners without a
 // record. The first secret of each place is known from the beginning.
-func (w *world) populate(places, owners int) {
+func (w *world) populate() {
+	const places, owners = 24, 6
 	for i := range owners {
 		w.owners = append(w.owners, &Owner{Name: fmt.Sprintf("owner%d", i)})
 	}
@@ -105,14 +105,9 @@ func (m *manager) do(c *Change, method, path, body string) (a answer) {
 	return a
 }
 
-// pause waits for a random time.
+// pause waits for a random time, and reports whether ctx goes on.
 func (m *manager) pause(ctx context.Context, from, to time.Duration) bool {
-	select {
-	case <-time.After(from + rand.N(to-from)):
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return sleep(ctx, between(m.rng, from, to))
 }
 
 // changeToken changes the token of a place until ctx ends.
@@ -127,11 +122,10 @@ func (m *manager) changeToken(ctx context.Context, p *place) {
 		} else if c.Outcome != Lost {
 			s.Exists = !s.Exists // an earlier change that was lost has been made
 		}
-		long := s.Exists && !s.Revoked
 		switch {
 		case p.busy:
 			m.pause(ctx, 0, 300*time.Millisecond)
-		case long:
+		case s.Exists && !s.Revoked:
 			m.pause(ctx, 500*time.Millisecond, 6*time.Second)
 		default:
 			m.pause(ctx, 200*time.Millisecond, 3*time.Second)
@@ -155,7 +149,7 @@ func (m *manager) change(p *place, s State) (c Change) {
 		m.do(&c, "DELETE", path, "")
 	case n < 7 && !s.Revoked:
 		c.Kind, c.Grants = AddGrant, Grants(1)<<m.rng.IntN(3)
-		m.shown(&c, m.do(&c, "POST", path+"/grants", string(encode(one(c.Grants)))))
+		m.shown(&c, m.do(&c, "POST", path+"/grants", encode(one(c.Grants))))
 	case n < 8 && !s.Revoked:
 		c.Kind = RemoveGrants
 		m.shown(&c, m.do(&c, "DELETE", path+"/grants", ""))
@@ -164,7 +158,7 @@ func (m *manager) change(p *place, s State) (c Change) {
 		body := ""
 		if !s.Revoked && m.rng.IntN(2) == 0 {
 			c.Overlap = time.Duration(500+m.rng.IntN(2000)) * time.Millisecond
-			body = string(encode(map[string]string{"overlap": c.Overlap.String()}))
+			body = encode(map[string]string{"overlap": c.Overlap.String()})
 		}
 		a := m.do(&c, "POST", path+"/regenerate", body)
 		if a.Token != nil {
@@ -187,9 +181,9 @@ func (m *manager) importToken(p *place) (c Change) {
 		c.Secret = p.add(secret)
 		m.pause(context.Background(), 0, 200*time.Millisecond) // so that clients have asked for it
 	}
-	a := m.do(&c, "POST", "/patgate/import", string(encode(map[string]any{
+	a := m.do(&c, "POST", "/patgate/import", encode(map[string]any{
 		"id": p.id, "name": p.Name, "owner": m.w.owners[p.Owner].Name, "secret": secret, "grants": several(c.Grants),
-	})))
+	}))
 	if a.Skipped > 0 {
 		c.Kind = ImportSame
 	}
@@ -227,12 +221,12 @@ func several(g Grants) (list []map[string][]string) {
 	return list
 }
 
-func encode(v any) []byte {
+func encode(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
-	return b
+	return string(b)
 }
 
 // changeOwner changes an owner until ctx ends.
@@ -252,6 +246,3 @@ func (m *manager) changeOwner(ctx context.Context, o *Owner) {
 		}
 	}
 }
-
-// clean is for texts in an error that must stay on one line.
-func clean(b []byte) string { return strings.Join(strings.Fields(string(b)), " ") }

@@ -35,8 +35,7 @@ func TestMutants(t *testing.T) {
 			const runs = 3
 			for s := range uint64(runs) {
 				w := newWorld(t, binary, *seed+s+1)
-				w.populate(24, 6)
-				w.live(duration())
+				w.live()
 				if _, v := w.violations(); len(v) > 0 {
 					t.Logf("run %d: %d violations; the first: %s", s+1, len(v), v[0].Text)
 					return
