@@ -1,9 +1,6 @@
 package examples
 
 import (
-	"bufio"
-	"bytes"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -15,10 +12,8 @@ import (
 	"github.com/patgate/patgate/internal/freeport"
 )
 
-func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }
-
 // serveNginx runs nginx with the recipe's server until the test ends, in front
-// of an authorization service and an API. more stands in the location of the API.
+// of an authorization service and an API. more is added to the location of the API.
 func serveNginx(t *testing.T, service, api string, more ...string) (addr string) {
 	t.Helper()
 	conf, err := os.ReadFile("recipes/nginx/api.conf")
@@ -49,11 +44,7 @@ func runNginx(t *testing.T, addr, server string) {
 		";\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n"+paths+server+"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
-	cmd := exec.Command(nginx, "-p", dir, "-c", file, "-e", "stderr")
-	cmd.Stdout, cmd.Stderr = &log, &log
-	endAfterTest(t, cmd, &log)
-	awaitServer(t, &log, func() error {
+	launch(t, exec.Command(nginx, "-p", dir, "-c", file, "-e", "stderr"), func() error {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()
@@ -123,13 +114,10 @@ func TestNginxAlone(t *testing.T) {
 func serveAskingCaddy(t *testing.T, r *recipe, config string) (addr string) {
 	t.Helper()
 	addr, dir := freeport.For(t), t.TempDir()
-	var log bytes.Buffer
 	cmd := exec.Command(binary, "run", "--config", config, "--adapter", "caddyfile")
 	cmd.Env = append(os.Environ(), "CADDY_ADMIN="+freeport.For(t), "SITE=http://:"+port(addr), "GATE="+r.addr,
 		"UPSTREAM="+r.upstream.Listener.Addr().String(), "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	endAfterTest(t, cmd, &log)
-	awaitServer(t, &log, func() error {
+	launch(t, cmd, func() error {
 		resp, err := http.Get("http://" + addr + "/health")
 		if err == nil {
 			resp.Body.Close()

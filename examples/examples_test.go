@@ -3,7 +3,6 @@
 package examples
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"net/http"
@@ -15,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/patgate/patgate/internal/freeport"
 	"github.com/patgate/patgate/internal/testbinary"
@@ -213,41 +211,12 @@ func (s *session) patgate(t *testing.T, args string) string {
 	return out
 }
 
-// serve starts the example and waits until it says that it serves.
+// serve starts the example.
 func (s *session) serve(t *testing.T, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd := exec.Command(binary, args...)
 	cmd.Dir, cmd.Env = s.system, append(os.Environ(), s.env...)
-	logs, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	serving := make(chan bool, 1)
-	ended := make(chan bool)
-	go func() {
-		defer close(ended)
-		lines := bufio.NewScanner(logs)
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), "serving initial configuration") {
-				serving <- true
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-ended
-		cmd.Wait()
-	})
-	select {
-	case <-serving:
-	case <-ended:
-		t.Fatal("the server ended")
-	case <-time.After(time.Minute):
-		t.Fatal("the server doesn't begin to serve")
-	}
+	launchGateway(t, cmd, s.admin)
 }
 
 // Each kind of answer is in the cases that are kept here.

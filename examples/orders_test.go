@@ -68,7 +68,7 @@ func init() {
 	})
 }
 
-// What limits or caches by who asks stands behind the gate. The modules are not
+// What limits or caches by who asks comes after the gate. The modules are not
 // built in here: this is about the order, and the placeholders they are given.
 func TestOrders(t *testing.T) {
 	for name, want := range map[string][]string{

@@ -1,6 +1,7 @@
 package examples
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -21,6 +22,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/patgate/patgate/internal/freeport"
+	"github.com/patgate/patgate/internal/output"
 	"github.com/patgate/patgate/internal/redistest"
 )
 
@@ -58,11 +60,18 @@ func serveRecipeWith(t *testing.T, program, caddyfile string, env ...string) *re
 		"CADDY_ADMIN=" + admin, "SITE=http://:" + port(r.addr), "UPSTREAM=" + r.upstream.Listener.Addr().String(),
 		"XDG_CONFIG_HOME=" + dir, "XDG_DATA_HOME=" + dir, "REDIS_PASSWORD=secret", "PATGATE_PEPPER=sixteen characters",
 	}, env...)
-	var log bytes.Buffer
 	cmd := exec.Command(program, "run", "--config", caddyfile, "--adapter", "caddyfile")
-	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), r.env...), &log, &log
-	endAfterTest(t, cmd, &log)
-	awaitServer(t, &log, func() error {
+	cmd.Env = append(os.Environ(), r.env...)
+	launchGateway(t, cmd, admin)
+	return r
+}
+
+func port(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
+
+// launchGateway is launch for a gateway, by the address of its admin endpoint.
+func launchGateway(t *testing.T, cmd *exec.Cmd, admin string) {
+	t.Helper()
+	launch(t, cmd, func() error {
 		resp, err := http.Get("http://" + admin + "/patgate/status")
 		if err != nil {
 			return err
@@ -74,14 +83,13 @@ func serveRecipeWith(t *testing.T, program, caddyfile string, env ...string) *re
 		}
 		return nil
 	})
-	return r
 }
 
-func port(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
-
-// endAfterTest starts a program that ends with the test.
-func endAfterTest(t *testing.T, cmd *exec.Cmd, log *bytes.Buffer) {
+// launch starts a program that ends with the test, and returns when it is ready.
+func launch(t *testing.T, cmd *exec.Cmd, ready func() error) {
 	t.Helper()
+	var log output.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -89,21 +97,22 @@ func endAfterTest(t *testing.T, cmd *exec.Cmd, log *bytes.Buffer) {
 		cmd.Process.Kill()
 		cmd.Wait()
 		if t.Failed() {
-			t.Logf("%s:\n%s", cmd.Path, log)
+			t.Logf("%s:\n%s", cmd.Path, &log)
 		}
 	})
+	await(t, ready)
 }
 
-// awaitServer returns when ready does without an error.
-func awaitServer(t *testing.T, log fmt.Stringer, ready func() error) {
+// await calls f until it returns no error.
+func await(t *testing.T, f func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		err := ready()
+		err := f()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not ready after a minute: %v", err)
+			t.Fatalf("after a minute: %v", err)
 		}
 	}
 }
@@ -141,7 +150,7 @@ func sendFrom(t *testing.T, from, addr, method, target string, header ...string)
 	if _, err := io.WriteString(conn, request+"\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.ReadResponse(newReader(conn), &http.Request{Method: method})
+	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, target, err)
 	}
@@ -475,14 +484,12 @@ func TestKubernetes(t *testing.T) {
 	}
 	// An outage is no reason to take a gateway away at once, nor to restart it.
 	redis.Kill()
-	for _, want := range []string{`"status":"stale"`} {
-		awaitServer(t, nil, func() error {
-			if status, body, _ := send(t, probes, "GET", pod.ReadinessProbe.HTTPGet.Path); status != 200 || !strings.Contains(body, want) {
-				return fmt.Errorf("readiness: %d %s, want 200 %s", status, body, want)
-			}
-			return nil
-		})
-	}
+	await(t, func() error {
+		if status, body, _ := send(t, probes, "GET", pod.ReadinessProbe.HTTPGet.Path); status != 200 || !strings.Contains(body, `"status":"stale"`) {
+			return fmt.Errorf("readiness: %d %s, want 200, stale", status, body)
+		}
+		return nil
+	})
 	out, err := patgate(t, ".", r.env, "status")
 	if err != nil || !strings.Contains(out, "STALE: the store can't be asked; held tokens serve until ") || !strings.Contains(out, "CAN'T BE ASKED") {
 		t.Errorf("status during an outage: %v\n%s", err, out)

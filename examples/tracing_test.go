@@ -49,7 +49,7 @@ func TestTracing(t *testing.T) {
 		}
 	}
 	send(t, r.addr, "GET", "/v1/spaces/2/stories", "Authorization", "Bearer "+secret)
-	awaitServer(t, nil, func() error {
+	await(t, func() error {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, text := range []string{"patgate.decision", "forward", "space_not_granted", "patgate.lookup", "store", "memory", "http.route", "/v1/spaces/{space}/stories"} {
