@@ -62,7 +62,7 @@ type findings struct {
 	wrong     int    // other than expected
 	example   []byte // of those, the first
 	broken    int    // answers that ended in the middle
-	announced int    // connections closed behind an answer that said so
+	announced int    // connections closed after an answer that said so
 	silent    int    // connections closed without any answer: the request was sent again
 }
 

@@ -25,7 +25,7 @@ type storedCost struct {
 	page          []time.Duration // to list 100 of them
 }
 
-// measureStored fills a Redis by and by, and asks it in between, beside one that
+// measureStored fills a Redis step by step, and asks it in between, beside one that
 // has few tokens: the machine may be slower at one time than at another.
 func measureStored(ctx context.Context, b *testbed, out io.Writer) error {
 	few, err := startStorage(ctx, b.dir)

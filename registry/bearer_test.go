@@ -161,7 +161,7 @@ func TestBearerRegeneratesWithOverlap(t *testing.T) {
 	refused(t, err, ErrForbidden, "only the newer one")
 	d.now = noon.Add(10 * day) // the overlap was to be longer, but so long the old secret was not to live
 	_, err = d.Bearer(ctx, first, here)
-	denied(t, "the old secret behind its own expiry", err, policy.TokenRevoked)
+	denied(t, "the old secret after its own expiry", err, policy.TokenRevoked)
 	refused(t, err, ErrRetired) // which says why
 	d.bearer(t, second)
 }

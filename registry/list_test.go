@@ -255,7 +255,7 @@ func TestSortedListWhileChanging(t *testing.T) {
 		for _, tok := range page {
 			listed[tok.ID]++
 			if tok.Name < last {
-				t.Errorf("seed %d: %q is listed behind %q", seed, tok.Name, last)
+				t.Errorf("seed %d: %q is listed after %q", seed, tok.Name, last)
 			}
 			last = tok.Name
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // The ports that are given are below those that outgoing connections get, so that
-// whoever is killed finds his own still free when he is started again.
+// a server that is killed finds its own still free when it is started again.
 const from, to, tries = 15_000, 32_000, 10_000
 
 var (

@@ -59,7 +59,7 @@ func New(limit int, window time.Duration) *Limiter {
 	return l
 }
 
-// forgotten lets those go who wait for an address that there is no room for.
+// forgotten wakes those who wait for an address that there is no room for.
 func forgotten(_ netip.Addr, c count) {
 	if c.freed != nil {
 		close(c.freed)

@@ -1,6 +1,6 @@
-// Package mask takes out of texts what they are not to show: tokens, by where they
-// stand and how patgate's own begin, and what Basic authentication and URLs have of
-// names and passwords.
+// Package mask removes from texts what they must not show: tokens, known by their place
+// and by the prefix of patgate's own, and the names and passwords in Basic authentication
+// and URLs.
 package mask
 
 import (
@@ -14,11 +14,11 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// Redacted stands where a secret stood, as with Caddy's own redaction.
+// Redacted replaces a secret, as in Caddy's own redaction.
 const Redacted = "REDACTED"
 
-// Mask knows where secrets stand and what they look like. It doesn't change. A nil
-// Mask knows nothing, and leaves everything as it is.
+// Mask knows where secrets are and what they look like. It doesn't change. A nil Mask
+// knows nothing, and leaves everything as it is.
 type Mask struct {
 	headers  map[string]bool     // folded
 	keys     []policy.Credential // of queries
@@ -29,8 +29,8 @@ type Mask struct {
 // alwaysMasked are headers that carry credentials, whatever the configuration.
 var alwaysMasked = []string{"authorization", "proxy-authorization", "cookie", "set-cookie"}
 
-// New returns a mask of what stands where tokens are taken from, and of patgate's own
-// with a prefix.
+// New returns a mask of what is in the places where tokens are taken from, and of
+// patgate's own with a prefix.
 func New(places []policy.Credential, prefix string) *Mask {
 	return (*Mask)(nil).with(places, prefix)
 }
@@ -85,7 +85,8 @@ func (m *Mask) masked(s, ends string) string {
 	if m == nil {
 		return s
 	}
-	// A challenge (WWW-Authenticate) has blanks or quotes behind its scheme, a credential has none.
+	// A challenge (WWW-Authenticate) has blanks or quotes after its scheme, a credential
+	// has none.
 	if scheme, credential, ok := strings.Cut(s, " "); ok && m.isScheme(scheme) && credential != "" && !strings.ContainsAny(credential, " \"") {
 		return scheme + " " + Redacted
 	}
@@ -102,7 +103,7 @@ func (m *Mask) masked(s, ends string) string {
 	return without(s, hidden)
 }
 
-// without returns a text with other words where these parts stood.
+// without returns a text with Redacted in place of these parts.
 func without(s string, hidden []span) string {
 	if len(hidden) == 0 {
 		return s

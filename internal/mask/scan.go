@@ -43,8 +43,8 @@ func decode(s string) plain {
 	return plain{string(text), append(starts, int32(len(s)))}
 }
 
-// lastEscape returns what the escape at the end of a text stands for, and its size: 0
-// where there is none. ASP.NET knows %u0061 as well.
+// lastEscape returns the character that the escape at the end of a text means, and its
+// size: 0 where there is none. ASP.NET knows %u0061 as well.
 func lastEscape(text []byte) (char rune, size int) {
 	n := len(text)
 	switch {
@@ -76,7 +76,7 @@ func (p *plain) width(i int) int {
 	return int(p.starts[i+1] - p.starts[i])
 }
 
-// raw reports whether one of these characters stands at i as it was given.
+// raw reports whether one of these characters is at i, and was so as given.
 func (p *plain) raw(i int, chars string) bool {
 	return strings.IndexByte(chars, p.text[i]) >= 0 && p.width(i) == 1
 }
@@ -84,7 +84,7 @@ func (p *plain) raw(i int, chars string) bool {
 // span is a part of a plain text.
 type span struct{ from, to int }
 
-// given returns where the span stands in what was given.
+// given returns where the span is in what was given.
 func (p *plain) given(s span) span {
 	if p.starts == nil {
 		return s
@@ -92,15 +92,15 @@ func (p *plain) given(s span) span {
 	return span{int(p.starts[s.from]), int(p.starts[s.to])}
 }
 
-// What a value ends at that stands under a key.
+// What ends the value of a key.
 const (
 	endsInURL   = "&" // in what is all of a URL
 	endsInQuery = "&;"
 	endsInText  = "&;#\"'<>\\ \t\n\v\f\r"
 )
 
-// keyed returns what stands in a text under the keys that tokens are taken from, also
-// in a query that is encoded inside of another.
+// keyed returns the values in a text of the keys that tokens are taken from, also in a
+// query that is encoded inside another.
 func (m *Mask) keyed(p *plain, ends string) (all []span) {
 	if len(m.keys) == 0 || strings.IndexByte(p.text, '=') < 0 {
 		return nil
@@ -148,7 +148,7 @@ func (m *Mask) isKey(text string, from, to int) bool {
 	return from >= 0 && from < to && slices.ContainsFunc(m.keys, func(key policy.Credential) bool { return key.TakesKey(text[from:to]) })
 }
 
-// credentials returns what URLs and Basic authentication have of names and passwords.
+// credentials returns the names and passwords in URLs and Basic authentication.
 func (p *plain) credentials() (all []span) {
 	userinfo := 0 // where the one before ends
 	for i := range len(p.text) {
@@ -168,8 +168,9 @@ func (p *plain) credentials() (all []span) {
 	return all
 }
 
-// userinfo returns what of a URL stands between the slashes at i and the last @ of its
-// authority, and where that ends: at what is encoded no more often than the slashes.
+// userinfo returns the part of a URL between the slashes at i and the last @ of its
+// authority, and where the authority ends: at what is encoded no more often than the
+// slashes.
 func (p *plain) userinfo(i int) (s span, end int) {
 	s = span{i + 2, i + 2}
 	for end = s.from; end < len(p.text); end++ {
@@ -206,11 +207,11 @@ func basic(text string, i int) (s span) {
 
 var urlAlphabet = strings.NewReplacer("-", "+", "_", "/")
 
-// minOwn is how many characters behind its prefix make a secret: one that is cut off
-// is a secret of someone, too.
+// minOwn is how many characters after its prefix make a secret: one that is cut off is a
+// secret of someone, too.
 const minOwn = 12
 
-// own returns the parts of a text that are patgate's own secrets, each behind its
+// own returns the parts of a text that are patgate's own secrets, each without its
 // prefix, which may be in another case: names of headers are folded.
 func (m *Mask) own(text string) (all []span) {
 	for i := strings.IndexByte(text, '_'); i >= 0; {

@@ -1,6 +1,6 @@
 // Package mutation tests tests: it takes a piece of the code out and expects a
-// test to notice. What is tested is a property that looks as if it held anyway,
-// until it doesn't: the reason for each such piece is a test that fails without.
+// test to notice. It is for properties that seem to hold without any code for them: the
+// reason for each such piece is a test that fails without it.
 //
 // The code itself stays as it is. The go command is given the changed file in
 // the place of the real one (go help build, -overlay).
@@ -26,8 +26,8 @@ var Run = flag.Bool("mutants", false, "build and test each mutant: minutes")
 type Mutant struct {
 	Name string // what is taken out
 	File string // relative to the test's directory
-	Old  string // what stands there, once
-	New  string // what stands there instead; it must compile
+	Old  string // the code that is replaced; it must be there once
+	New  string // what replaces it; it must compile
 	Run  string // the tests, as for go test -run; there must be one that passes without the change
 }
 

@@ -138,7 +138,7 @@ var All = []*Personality{
 		},
 		literal: exact, value: decoded, query: formQuery, fields: joined,
 	},
-	// OData: a key may stand behind the name of a set.
+	// OData: a key may follow the name of a set.
 	{
 		Name: "OData", Apart: true, paths: apart,
 		literal: func(s segment, literal string, _ bool) bool {
@@ -154,7 +154,7 @@ var All = []*Personality{
 		},
 		value: decoded, query: formQuery, fields: joined,
 	},
-	// Netty, and Spring WebFlux: a parameter's name begins behind equals signs.
+	// Netty, and Spring WebFlux: a parameter's name begins after equals signs.
 	{
 		Name: "Netty", Apart: true, paths: apart, literal: exact, value: decoded,
 		query: func(raw, key string) [][]string {
@@ -327,7 +327,7 @@ func foldEqual(a, b string) bool {
 // scriptName is that of a program in a path.
 var scriptName = regexp.MustCompile(`(?i)\.(php|aspx|asp|ashx)(/|$)`)
 
-// scripts are a path, and what of it stands before and behind a program's name,
+// scripts are a path, and the parts of it before and after a program's name,
 // and the directory of an index, where that is a program: index.html is a file, and
 // never more than that.
 func scripts(path string) []string {

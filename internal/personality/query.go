@@ -67,7 +67,7 @@ func rack(raw, key string) [][]string {
 }
 
 // phpQuery reads a query as PHP does: names are cut at a NUL and at a bracket
-// that opens a list, and what can't stand in a variable becomes an underscore. A
+// that opens a list, and what can't be in a variable's name becomes an underscore. A
 // key in a list (org[id]) is found under its own index only.
 func phpQuery(raw, key string) [][]string {
 	_, index, _ := strings.Cut(key, "[")

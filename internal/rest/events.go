@@ -9,8 +9,8 @@ import (
 // EventPage is the answer to a list of events.
 type EventPage struct {
 	Events []registry.Event `json:"events"`
-	// Next is the cursor of the next page, empty after the last; for a list behind
-	// an event, what to give as after next time.
+	// Next is the cursor of the next page, empty after the last; for a list with after,
+	// the value of after for the next one.
 	Next string `json:"next"`
 }
 

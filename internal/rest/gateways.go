@@ -16,15 +16,15 @@ type Gateways struct {
 	Unknown bool `json:"unknown,omitempty"`
 }
 
-// Between two looks at who has taken a change in, at first and after a while.
+// The pauses between two looks at who has taken a change in: the first and the longest.
 const (
 	ackPause      = 5 * time.Millisecond
 	ackPauseLimit = 100 * time.Millisecond
 )
 
-// Acknowledged counts the gateways that have taken in what was done just now,
-// and waits that long for those that have not. The process that did it always
-// has: the store told it before it answered.
+// Acknowledged counts the gateways that have taken in what was done just now, and waits
+// so long for the others. The process that did it always has: the store told it before it
+// answered.
 func Acknowledged(ctx context.Context, s store.Store, wait time.Duration) Gateways {
 	alone := Gateways{Acknowledged: 1}
 	shared, ok := s.(store.Shared)

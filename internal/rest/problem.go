@@ -22,8 +22,8 @@ const ProblemType = "urn:patgate:problem:"
 // Error implements error, so that what serves a request can return it.
 func (p *Problem) Error() string { return p.Detail }
 
-// Refuse returns the problem with this status and these words for the client, who may
-// have put a secret where it doesn't belong.
+// Refuse returns the problem with this status and these words for the client. Secrets are
+// masked: the client may have put one where it doesn't belong.
 func Refuse(status int, format string, args ...any) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: token.Masked(fmt.Sprintf(format, args...))}
 }

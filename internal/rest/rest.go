@@ -34,7 +34,7 @@ func Answer(w http.ResponseWriter, contentType string, status int, v any) error 
 	Header(w, contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
-	body.WriteTo(w) // a client that is gone is no matter
+	body.WriteTo(w) // fails if the client has gone
 	return nil
 }
 

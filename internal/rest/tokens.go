@@ -26,8 +26,8 @@ type Call struct {
 // TokenRoute is a route that both interfaces have, each below a path of its own.
 type TokenRoute struct {
 	Method, Path string
-	Params       string // the query parameters it takes, separated by blanks; a + behind one says that it may be repeated
-	Ends         bool   // tokens: the answer says which gateways know
+	Params       string // the query parameters it takes, separated by blanks; a + after one says that it may be repeated
+	Ends         bool   // it ends tokens: the answer says which gateways know
 	Serve        func(*Call) (answer any, err error)
 }
 

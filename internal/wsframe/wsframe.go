@@ -1,5 +1,5 @@
 // Package wsframe follows the frames that a WebSocket sends, without taking them apart,
-// and says where another may stand between them.
+// and says where another may be sent between them.
 package wsframe
 
 import "encoding/binary"
@@ -7,8 +7,8 @@ import "encoding/binary"
 // PolicyViolation is a status code of close frames (RFC 6455 section 7.4.1).
 const PolicyViolation = 1008
 
-// Close returns a server's close frame (RFC 6455 section 5.5.1). What is too long of the
-// reason is left out.
+// Close returns a server's close frame (RFC 6455 section 5.5.1). A reason that is too
+// long is cut.
 func Close(code uint16, reason string) []byte {
 	reason = reason[:min(len(reason), 123)]
 	frame := []byte{0x88, byte(2 + len(reason))}
@@ -16,7 +16,7 @@ func Close(code uint16, reason string) []byte {
 	return append(frame, reason...)
 }
 
-// Frames follows a sequence of frames (RFC 6455 section 5.2). The zero value stands before
+// Frames follows a sequence of frames (RFC 6455 section 5.2). The zero value is before
 // the first.
 type Frames struct {
 	header [14]byte

@@ -84,7 +84,7 @@ const (
 	waitLost        // what went to a server that has failed over
 )
 
-// wrote is what a WAIT behind a write of the token's key is for.
+// wrote is what a WAIT after a write of the token's key is for.
 func (s *state) wrote() int8 {
 	if s.cluster {
 		return waitKey
@@ -114,7 +114,7 @@ func (s *state) waitedFor(what int8) (yes bool) {
 	return yes
 }
 
-// metaConfirmed reports whether a WAIT behind a write under {P} ends well. A new master
+// metaConfirmed reports whether a WAIT after a write under {P} ends well. A new master
 // waits for as many replicas as the old one had.
 func (s *state) metaConfirmed(wait int8) bool { return s.m.replicated && wait == waitNone }
 
@@ -171,7 +171,7 @@ func (s *state) abort(c int8) int8 {
 	return s.entry(c)
 }
 
-// swap is what scriptSwap does to an intent, and returns what a WAIT behind it is for.
+// swap is what scriptSwap does to an intent, and returns what a WAIT after it is for.
 func (s *state) swap(c, before, found int8) int8 {
 	k := &s.t.master
 	switch {
@@ -200,7 +200,7 @@ func (s *state) end(c, found int8, forget bool) {
 
 func (s *state) forget(c int8) { s.m.master.entry[c] = none }
 
-// raise has the feed go on behind a position.
+// raise has the feed go on after a position.
 func (s *state) raise(seen int8) {
 	m := &s.m.master
 	s.raised++

@@ -87,7 +87,7 @@ func start(b bounds) state {
 	return s
 }
 
-// append writes an entry behind position n.
+// append writes an entry after position n.
 func (m *server) append(n, mark int8) bool {
 	if n+1 > most {
 		return false
@@ -203,7 +203,7 @@ func next(s state) (all []model.Step[state]) {
 		case !g.known:
 			add(name+"opens", func(n *state) bool { return n.resync(i) })
 		case m.n == g.n && m.head() == g.mark:
-		case m.n > g.n && func() bool { // the first entry behind the cursor
+		case m.n > g.n && func() bool { // the first entry after the cursor
 			for n := g.n + 1; n <= m.n; n++ {
 				if m.kept[n] {
 					return n == g.n+1 && m.after[n] == g.mark

@@ -236,10 +236,10 @@ func next(s state) (all []model.Step[state]) {
 					n.held[t], n.value[t] = true, r.token
 					// Whoever has joined gets it.
 					if want := n.version(isToken, r.joined); t == 0 && r.token < want {
-						n.wrong = fmt.Sprintf("a fetch that began behind change %d gets version %d of the token", r.joined, r.token)
+						n.wrong = fmt.Sprintf("a fetch that began after change %d gets version %d of the token", r.joined, r.token)
 					}
 					if want := n.version(isOwner, r.joined); n.p.record < want {
-						n.wrong = fmt.Sprintf("a fetch that began behind change %d gets version %d of the owner", r.joined, n.p.record)
+						n.wrong = fmt.Sprintf("a fetch that began after change %d gets version %d of the owner", r.joined, n.p.record)
 					}
 				}
 				*r = read{}
