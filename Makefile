@@ -22,10 +22,11 @@ unit: redis
 	$(GO) test -race -tags $(TAGS) -timeout 30m $$($(GO) list -tags $(TAGS) ./... | grep -vxF "$$($(GO) list -tags $(TAGS) $(ALONE))")
 	$(GO) test -tags $(TAGS) -timeout 30m $(ALONE)
 
+# Installs a Debian package, for those who may.
+apt = command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null
+
 redis: ## the redis-server that the tests of store/redis run
-	@command -v redis-server >/dev/null || { \
-		command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; \
-	} || { echo "the tests need redis-server 7 or later: install it (apt-get install redis-server, as root)" >&2; exit 1; }
+	@command -v redis-server >/dev/null || { $(call apt,redis-server); } || { echo "the tests need redis-server 7 or later: install it (apt-get install redis-server, as root)" >&2; exit 1; }
 
 # The console in a real browser. What its binary is built of is outside the
 # module, so that go test doesn't know when it has changed.
@@ -33,9 +34,7 @@ browser: redis chromium ## the console, clicked through; screenshots in test/bro
 	cd test/browser && $(GO) vet ./... && $(GO) test -count 1 -timeout 10m . -shots shots
 
 chromium: ## the browser that the tests of the console run
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
-		command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	} || { echo "the tests of the console need Chromium: install it (apt-get install chromium, as root)" >&2; exit 1; }
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { $(call apt,chromium); } || { echo "the tests of the console need Chromium: install it (apt-get install chromium, as root)" >&2; exit 1; }
 
 # Checks from outside the standard distribution are skipped where they can't be
 # had, and say so.
