@@ -109,12 +109,6 @@ func adopt(cmd *cobra.Command) {
 			return nil
 		}
 	}
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
-			return fail(cmd, usageError(err))
-		}
-		return nil
-	}
 	for _, below := range cmd.Commands() {
 		adopt(below)
 	}
