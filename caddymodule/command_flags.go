@@ -165,20 +165,19 @@ var (
 
 // in returns the value of a flag that is kept in text.
 func (k flagKind) in(text *string) pflag.Value {
-	return &checkedFlag{k, func() string { return *text }, func(s string) { *text = s }, false}
+	return &checkedFlag{k, func() string { return *text }, func(s string) { *text = s }}
 }
 
 // listedIn returns the value of a flag that may be repeated, kept in list.
 func (k flagKind) listedIn(list *[]string) pflag.Value {
-	return &checkedFlag{k, func() string { return strings.Join(*list, ", ") }, func(s string) { *list = append(*list, s) }, true}
+	return &checkedFlag{k, func() string { return strings.Join(*list, ", ") }, func(s string) { *list = append(*list, s) }}
 }
 
 // checkedFlag is the value of a flag of some kind.
 type checkedFlag struct {
 	flagKind
-	get      func() string
-	set      func(string)
-	repeated bool
+	get func() string
+	set func(string)
 }
 
 // String implements pflag.Value.
@@ -210,19 +209,9 @@ func (f *onceFlag) Set(s string) error {
 	return f.Value.Set(s)
 }
 
-// onceEach has the flags that take one value refuse another: of two owners whose tokens are
-// to be revoked, one would be forgotten. It is for commands where that does harm: elsewhere
-// the last counts, so that a script can add to what an alias says.
-func onceEach(flags *pflag.FlagSet) {
-	flags.VisitAll(func(f *pflag.Flag) {
-		checked, _ := f.Value.(*checkedFlag)
-		_, list := f.Value.(pflag.SliceValue)
-		if list || checked != nil && checked.repeated || f.Value.Type() == "bool" {
-			return
-		}
-		f.Value = &onceFlag{Value: f.Value}
-	})
-}
+// once makes a flag refuse a second value. It is for flags where it would do harm to ignore
+// the first: elsewhere the last counts, so that a script can override what an alias says.
+func once(f *pflag.Flag) { f.Value = &onceFlag{Value: f.Value} }
 
 // flagError says what a flag wants where its value is none, and which one was perhaps meant
 // where there is no such flag.
@@ -244,11 +233,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	if errors.Is(err, errTwice) {
 		return fmt.Errorf("--%s is given twice, and takes one value", invalid.GetFlag().Name)
 	}
-	value := invalid.GetFlag().Value
-	if once, is := value.(*onceFlag); is {
-		value = once.Value
-	}
-	want := "a number"
+	value, want := invalid.GetFlag().Value, "a number"
 	switch checked, isChecked := value.(*checkedFlag); {
 	case isChecked:
 		want = checked.want

@@ -224,7 +224,7 @@ unknown, none is deleted. To keep a record of what was there, revoke instead.`,
 // knows.
 func endingCommand[T any](cmd *cobra.Command, do string, ended func(answer T) ([]string, rest.Gateways)) *cobra.Command {
 	owner := cmd.Flags().String("owner", "", do+" all tokens of this `OWNER`")
-	onceEach(cmd.Flags())
+	once(cmd.Flags().Lookup("owner")) // of two owners, one would be forgotten
 	wait := new(string)
 	cmd.Flags().Var(aWait.in(wait), "wait", "wait for this `DURATION` for all gateways to take it in, as in 2s (default: a moment)")
 	cmd.Args = func(cmd *cobra.Command, ids []string) error {
