@@ -81,8 +81,7 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	if counted && answer == cache.Absent {
 		return h.askLimited(ctx, tokens, now, o)
 	}
-	known, err := h.ask(ctx, tokens, now, o)
-	return found(known, err)
+	return h.ask(ctx, tokens, now, o)
 }
 
 // askLimited asks the store for the token, as far as its sender's address may still have
@@ -97,10 +96,10 @@ func (h *Handler) askLimited(ctx context.Context, tokens *openStore, now time.Ti
 	if reason := admitted(o.retryAfter, err); reason != policy.Forward {
 		return reason
 	}
-	known, err := h.ask(ctx, tokens, time.Now(), o) // now, for it may have waited for others
-	// Who goes away without the answer has had the store asked all the same.
-	tokens.limiter.Leave(from, !known && (err == nil || ctx.Err() != nil))
-	return found(known, err)
+	reason := h.ask(ctx, tokens, time.Now(), o) // now: it may have waited for others
+	// A client that doesn't wait for the answer has cost the store a lookup all the same.
+	tokens.limiter.Leave(from, reason == policy.TokenUnknown || reason == policy.StoreUnavailable && ctx.Err() != nil)
+	return reason
 }
 
 // admitted is what an answer of the limiter means for the request.
@@ -115,19 +114,16 @@ func admitted(wait time.Duration, err error) policy.Reason {
 }
 
 // ask asks the store for the token.
-func (h *Handler) ask(ctx context.Context, tokens *openStore, now time.Time, o *outcome) (known bool, err error) {
+func (h *Handler) ask(ctx context.Context, tokens *openStore, now time.Time, o *outcome) policy.Reason {
 	o.tier = tierStore
+	var known bool
+	var err error
 	o.subject, known, err = tokens.cache.Fetch(ctx, o.stream.digest, now)
-	if err != nil && ctx.Err() == nil { // the client still waits
-		h.app.storeFailed(err)
-	}
-	return known, err
-}
-
-// found is what an answer of the store means for the request.
-func found(known bool, err error) policy.Reason {
 	switch {
 	case err != nil:
+		if ctx.Err() == nil { // the client still waits
+			h.app.storeFailed(err)
+		}
 		return policy.StoreUnavailable
 	case !known:
 		return policy.TokenUnknown
