@@ -55,8 +55,8 @@ type App struct {
 	rules   registry.Rules
 
 	lastUsed time.Duration // as uses.Noter.SetEvery takes it
-	key      string        // of the hub in the pool, while it is held
 	hub      *hub
+	attached bool // to the hub, whose use Cleanup gives back
 
 	mu    sync.Mutex
 	gates []*Handler
@@ -173,7 +173,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("attaching to the store: %w", err)
 	}
-	a.key, a.hub = where.key, shared.(*hub)
+	a.hub, a.attached = shared.(*hub), true
 	return nil
 }
 
@@ -342,13 +342,12 @@ func (a *App) Stop() error { return nil }
 // Cleanup lets go of the store. Requests that this configuration still serves,
 // while its successor runs, find it open: if that uses another, for some time.
 func (a *App) Cleanup() error {
-	key := a.key
-	if key == "" {
+	if !a.attached {
 		return nil
 	}
-	a.key = ""
+	a.attached = false
 	a.hub.release(a)
-	return a.hub.leave(key, a.logger)
+	return a.hub.leave(a.logger)
 }
 
 // appOf returns the app of the configuration that a module is provisioned for.

@@ -247,7 +247,7 @@ func TestSharedStore(t *testing.T) {
 		return n
 	}
 	first := provision(t, file, nil)
-	key := first.app.key
+	key := first.app.hub.source.key
 	if err := first.app.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -22,10 +22,10 @@ const (
 // The process doesn't end before they are closed.
 var lingering sync.WaitGroup
 
-// leave gives back one use of the hub, which has this key in the pool: at once,
-// unless it is the last one, and another configuration runs.
-func (h *hub) leave(key string, logger *zap.Logger) error {
-	now := time.Now()
+// leave gives back one use of the hub to the pool: at once, unless it is the last one
+// and another configuration runs.
+func (h *hub) leave(logger *zap.Logger) error {
+	key, now := h.source.key, time.Now()
 	h.left.Store(&now)
 	if uses, _ := hubs.References(key); uses == 1 && h.opened.Load() != nil && anotherRuns() {
 		lingering.Go(func() {
