@@ -6,7 +6,7 @@
 //
 //	handler.go      the gate: the way of a request
 //	lookup.go       its token, found and judged
-//	client.go       the address it comes from
+//	clientaddr.go   the address it comes from
 //	identity.go     headers that tell the upstream who is asking
 //	signed.go       one signed token that says so instead; its keys are in internal/keyring
 //	reject.go       how a request is turned away
