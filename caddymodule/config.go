@@ -187,23 +187,44 @@ func (c *configuration) check() (warnings []policy.Warning) {
 			warnings = append(warnings, w)
 		}
 	}
+	c.checkHostLabels(warn)
+	c.checkUnknownTokens(warn)
+	c.checkLogs(warn)
+	warnings = append(warnings, caddyroutes.Check(c.servers)...)
+	c.checkAudiences(warn)
+	for _, option := range c.app.plainSecrets() {
+		warn("", warnPlain, option+": "+plainSecret)
+	}
+	return warnings
+}
+
+// warn adds a warning of what is written at a place, unless it is there already.
+type warn func(at, kind, text string)
+
+// checkHostLabels warns of gates that read a label of the host on a site for every host.
+func (c *configuration) checkHostLabels(warn warn) {
 	for _, s := range c.sites {
-		// Such a gate would read the host of requests as others don't.
 		if r := s.gate.policy.ByHost(); r != nil && len(s.Hosts) == 0 {
 			warn(cmp.Or(r.At, s.gate.At), warnAnyHost, r.String()+
 				" is in the space or about the resource that a label of the host names, and this site is for every host: in one with more labels, frameworks take another label for it; name the hosts, as in *.api.example.com")
 		}
 	}
+}
+
+// checkUnknownTokens warns of gates that no longer forward unknown tokens.
+func (c *configuration) checkUnknownTokens(warn warn) {
 	for _, s := range c.sites {
 		if s.gate.forwardingOver(time.Now()) {
 			warn(s.gate.At, warnOver, "unknown_token forward until "+s.gate.UnknownTokenUntil+": that time is over, and unknown tokens are rejected")
 		}
 	}
-	c.checkLogs(warn)
-	warnings = append(warnings, caddyroutes.Check(c.servers)...)
+}
+
+// checkAudiences warns of sites whose signed identities nothing tells apart: neither an
+// audience nor a realm is configured for them.
+func (c *configuration) checkAudiences(warn warn) {
 	var first *site
 	for i, s := range c.sites {
-		// Nothing tells signed identities apart for which neither an audience nor a realm is named.
 		if s.gate.signed == nil || s.gate.Realm != "" || s.gate.IdentityHeaders.Signed.Audience != "" {
 			continue
 		}
@@ -214,8 +235,4 @@ func (c *configuration) check() (warnings []policy.Warning) {
 				", and the API of one site takes those of the other: give each a realm, or an audience")
 		}
 	}
-	for _, option := range c.app.plainSecrets() {
-		warn("", warnPlain, option+": "+plainSecret)
-	}
-	return warnings
 }

@@ -125,7 +125,7 @@ func (h *Handler) loggedPlaces(logs *caddyhttp.ServerLogConfig) (places []string
 }
 
 // checkLogs warns of access logs of a configuration that doesn't run, as maskLogs does.
-func (c *configuration) checkLogs(warn func(at, kind, text string)) {
+func (c *configuration) checkLogs(warn warn) {
 	for _, server := range c.servers {
 		for _, s := range server.Sites {
 			gate := s.Gate.(*Handler)
