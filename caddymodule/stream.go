@@ -36,8 +36,8 @@ type stream struct {
 	// reading and writing no more.
 	conn   *clientConn
 	cancel context.CancelFunc
-	guard  guarded // of what isn't a WebSocket
-	tunnel *tunnel // of a WebSocket
+	writer cuttableWriter // of what isn't a WebSocket
+	tunnel *tunnel        // of a WebSocket
 
 	shard   *streamShard
 	cutting chan struct{} // set when it is being cut, closed when it has been
@@ -71,11 +71,11 @@ func (o *outcome) follow(w http.ResponseWriter, r *http.Request) (http.ResponseW
 			s.tunnel = &tunnel{ResponseWriter: w, extended: r.Method == http.MethodConnect}
 			w = s.tunnel
 		} else {
-			s.guard = guarded{w, s}
-			w = &s.guard
+			s.writer = cuttableWriter{w, s}
+			w = &s.writer
 		}
 		if r.ContentLength != 0 {
-			r.Body = &guardedBody{r.Body, s}
+			r.Body = &cuttableBody{r.Body, s}
 		}
 	}
 	streams := o.gate.app.hub.opened.Load().streams
@@ -133,7 +133,7 @@ func (s *stream) cut(reason policy.Reason) {
 		// Whoever waits for more of the body, or for the client to take more of the
 		// answer, waits no longer, and the stream is reset. Deadlines are for the
 		// server's own writer: Caddy's before it can't take them during a Write.
-		c := http.NewResponseController(innermost(s.guard.ResponseWriter))
+		c := http.NewResponseController(innermost(s.writer.ResponseWriter))
 		_, _ = c.SetReadDeadline(past), c.SetWriteDeadline(past)
 	}
 }
@@ -161,31 +161,31 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 // past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
-// guarded is the ResponseWriter of a stream over HTTP/2 or 3. Not every handler
+// cuttableWriter is the ResponseWriter of a stream over HTTP/2 or 3. Not every handler
 // minds the request's context.
-type guarded struct {
+type cuttableWriter struct {
 	http.ResponseWriter
 	stream *stream
 }
 
-func (g *guarded) Write(b []byte) (int, error) {
-	if g.stream.ended.Load() != 0 {
+func (c *cuttableWriter) Write(b []byte) (int, error) {
+	if c.stream.ended.Load() != 0 {
 		return 0, errCut
 	}
-	return g.ResponseWriter.Write(b)
+	return c.ResponseWriter.Write(b)
 }
 
 // Unwrap is for http.ResponseController.
-func (g *guarded) Unwrap() http.ResponseWriter { return g.ResponseWriter }
+func (c *cuttableWriter) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// guardedBody is the body of such a stream, and of a WebSocket over HTTP/2 and 3,
+// cuttableBody is the body of such a stream, and of a WebSocket over HTTP/2 and 3,
 // where it has the client's frames.
-type guardedBody struct {
+type cuttableBody struct {
 	io.ReadCloser
 	stream *stream
 }
 
-func (b *guardedBody) Read(p []byte) (int, error) {
+func (b *cuttableBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.stream.ended.Load() != 0 {
 		return 0, errCut

@@ -65,8 +65,8 @@ func BenchmarkStreamCheck(b *testing.B) {
 func TestCutIsNoFailureOfTheUpstream(t *testing.T) {
 	s := new(stream)
 	s.ended.Store(uint32(policy.TokenRevoked))
-	_, reading := (&guardedBody{io.NopCloser(strings.NewReader("x")), s}).Read(make([]byte, 1))
-	_, writing := (&guarded{httptest.NewRecorder(), s}).Write([]byte("x"))
+	_, reading := (&cuttableBody{io.NopCloser(strings.NewReader("x")), s}).Read(make([]byte, 1))
+	_, writing := (&cuttableWriter{httptest.NewRecorder(), s}).Write([]byte("x"))
 	for _, err := range []error{reading, writing} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, which isn't %v", err, context.Canceled)
