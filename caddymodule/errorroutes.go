@@ -35,12 +35,12 @@ func (g *errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		if o.stream.ended.Load() != 0 {
 			panic(http.ErrAbortHandler) // it was cut: what failed then isn't to be made up for
 		}
-		if o.guarded {
-			continue // it is in place: a gate before the routes that have failed put it there, or another errorGuard
+		if o.wrapped {
+			continue // by a gate before the routes that have failed, or by another errorGuard
 		}
 		o.secrets = append(o.secrets, o.gate.shown(r.URL.RawQuery, "")...) // of before a rewrite
-		w, r = o.guard(w, r)
-		defer func() { o.release(answered) }()
+		w, r = o.wrap(w, r)
+		defer func() { o.unwrap(answered) }()
 		closes = closes || o.closes
 	}
 	err := next.ServeHTTP(w, r)

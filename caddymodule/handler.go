@@ -132,10 +132,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.signed != nil && h.signed.serves(r) && r.Context().Value(authorizing{}) == nil {
 		return h.serveKeys(w, r)
 	}
-	removed := h.cleanHeader(r)
-	ctx, query := r.Context(), r.URL.RawQuery
+	ctx := r.Context()
+	o := &outcome{gate: h, removed: h.cleanHeader(r)}
 	var m policy.Match
-	o := &outcome{gate: h, removed: removed}
 	h.judge(ctx, r, &m, o)
 	o.reported = o.reason != policy.Forward && m.Reports()
 	requests[o.reason].Inc()
@@ -145,26 +144,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.app.hub.rejections.add(o, m.Route)
 		return h.reject(w, r, &m, o)
 	}
-	o.preflight, o.secrets = m.Preflight, h.shown(query, m.Secret)
-	o.opened = o.subject != nil && o.reason == policy.Forward && !m.Reports()
-	o.stream.route, o.watched = m.Route, o.opened && h.StreamCheck != "off"
-	if o.reported {
-		reported[o.reason].Inc()
-		h.app.hub.report.add(o, &m, r.Method, r.URL.EscapedPath())
-	} else if err := h.vouch(r, &m, o); err != nil {
+	if err := h.prepare(r, &m, o); err != nil {
 		return h.cannotVouch(err)
 	}
-	if m.Reports() && h.identity != nil {
-		r.Header[decisionHeader] = []string{o.reason.String()}
-	}
-	if m.ByHost() {
-		// From a trusted proxy, it may name another host than the one that was
-		// judged. Where there is none, reverse_proxy sets it to that one.
-		r.Header.Del("X-Forwarded-Host")
-	}
-	w, r = o.guard(w, r)
+	w, r = o.wrap(w, r)
 	answered := false
-	defer func() { o.release(answered) }()
+	defer func() { o.unwrap(answered) }()
 	// Error routes get the URL back that the client has sent.
 	unjudged := withErrorRoutes(r) != nil && rewritten(r)
 	err := next.ServeHTTP(w, r)
@@ -176,10 +161,32 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return err
 }
 
-// guard puts around an answer and its request what belongs there for as long as
-// the request is served. release must be called when it has been.
-func (o *outcome) guard(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
-	o.guarded = true
+// prepare makes r the request that is forwarded, and notes in o what wrap needs to know.
+func (h *Handler) prepare(r *http.Request, m *policy.Match, o *outcome) error {
+	o.preflight, o.secrets = m.Preflight, h.shown(r.URL.RawQuery, m.Secret)
+	o.opened = o.subject != nil && o.reason == policy.Forward && !m.Reports()
+	o.stream.route, o.watched = m.Route, o.opened && h.StreamCheck != "off"
+	if o.reported {
+		reported[o.reason].Inc()
+		h.app.hub.report.add(o, m, r.Method, r.URL.EscapedPath())
+	} else if err := h.vouch(r, m, o); err != nil {
+		return err
+	}
+	if m.Reports() && h.identity != nil {
+		r.Header[decisionHeader] = []string{o.reason.String()}
+	}
+	if m.ByHost() {
+		// From a trusted proxy, it may name another host than the one that was
+		// judged. Where there is none, reverse_proxy sets it to that one.
+		r.Header.Del("X-Forwarded-Host")
+	}
+	return nil
+}
+
+// wrap wraps the answer and the request for as long as the request is served. unwrap
+// must be called when it has been.
+func (o *outcome) wrap(w http.ResponseWriter, r *http.Request) (http.ResponseWriter, *http.Request) {
+	o.wrapped = true
 	if r.Trailer != nil {
 		// Trailers arrive after the request was judged; they may be dropped
 		// (RFC 9110 section 6.5.1).
@@ -206,10 +213,10 @@ func (o *outcome) guard(w http.ResponseWriter, r *http.Request) (http.ResponseWr
 	return w, r
 }
 
-// release undoes guard. answered says that the request was served: not left to error routes,
-// or broken off.
-func (o *outcome) release(answered bool) {
-	o.guarded = false
+// unwrap undoes wrap. answered says that the request was served: neither left to error
+// routes nor broken off.
+func (o *outcome) unwrap(answered bool) {
+	o.wrapped = false
 	if o.upload != nil {
 		o.upload.end(answered)
 	}

@@ -32,7 +32,7 @@ type outcome struct {
 	opened    bool // its token has opened its route, which isn't in report mode
 	preflight bool // it was forwarded as a CORS preflight, and gets no body
 	watched   bool // it is cut when its token ends
-	guarded   bool // what goes around the answer and the request is in place: see guard
+	wrapped   bool // its answer and request are: see wrap
 
 	detail   string
 	subject  *policy.Subject // the token, if it is known
