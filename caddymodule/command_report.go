@@ -54,45 +54,28 @@ func printReport(w io.Writer, r reportAnswer, command string) {
 	if r.Forgotten > 0 {
 		fmt.Fprintf(w, "and %d more, which there was no room to remember\n", r.Forgotten)
 	}
-	if routes := missingRoutes(r.Findings); len(routes) > 0 {
-		fmt.Fprint(w, "\nNo route is for some of these. Those that are part of the API need, with the scopes that they are to ask for,\n\n")
-		for _, r := range routes {
-			fmt.Fprintf(w, "  route %s %s <scope>", strings.Join(r.methods, ","), r.pattern)
-			if r.gate != routes[0].gate || r.gate != routes[len(routes)-1].gate {
-				fmt.Fprintf(w, "  # in the gate at %s", r.gate)
-			}
-			fmt.Fprintln(w)
+	var tokens, owners []string
+	for _, f := range r.Findings {
+		if show := command + " token show " + f.Token; f.ManySpaces && !slices.Contains(tokens, show) {
+			tokens = append(tokens, show)
+		}
+		if show := command + " owner show " + shellQuoted(f.Owner); f.OwnerForbids && !slices.Contains(owners, show) {
+			owners = append(owners, show)
 		}
 	}
-	if mends := mendingGrants(r.Findings); len(mends) > 0 {
-		fmt.Fprint(w, "\nWhere the token's owner is to have them, these grants would let requests through\n\n")
-		for _, m := range mends {
-			grant, _ := json.Marshal(m.grant) // strings only: never fails
-			fmt.Fprintf(w, "  %s token grant %s --add %s\n", command, m.token, shellQuoted(string(grant)))
+	for _, advice := range []struct {
+		heading string
+		lines   []string
+	}{
+		{"No route is for some of these. Those that are part of the API need, with the scopes that they are to ask for,", routeLines(missingRoutes(r.Findings))},
+		{"Where the token's owner is to have them, these grants would let requests through", grantLines(mendingGrants(r.Findings), command)},
+		{"With these grants, these tokens would be for several spaces, and no longer for routes in the token's own space (space token): give another token the other spaces", tokens},
+		{"The records of these owners don't allow some of these, whatever their tokens hold", owners},
+	} {
+		if len(advice.lines) > 0 {
+			fmt.Fprintf(w, "\n%s\n\n  %s\n", advice.heading, strings.Join(advice.lines, "\n  "))
 		}
 	}
-	if tokens := distinct(r.Findings, func(f finding) (string, bool) { return f.Token, f.ManySpaces }); len(tokens) > 0 {
-		fmt.Fprint(w, "\nWith these grants, these tokens would be for several spaces, and no longer for routes in the token's own space (space token): give another token the other spaces\n\n")
-		for _, id := range tokens {
-			fmt.Fprintf(w, "  %s token show %s\n", command, id)
-		}
-	}
-	if owners := distinct(r.Findings, func(f finding) (string, bool) { return f.Owner, f.OwnerForbids }); len(owners) > 0 {
-		fmt.Fprint(w, "\nThe records of these owners don't allow some of these, whatever their tokens hold\n\n")
-		for _, id := range owners {
-			fmt.Fprintf(w, "  %s owner show %s\n", command, shellQuoted(id))
-		}
-	}
-}
-
-// distinct returns the ids that the findings have, each once. id says whether a finding counts.
-func distinct(findings []finding, id func(finding) (string, bool)) (ids []string) {
-	for _, f := range findings {
-		if one, counts := id(f); counts && !slices.Contains(ids, one) {
-			ids = append(ids, one)
-		}
-	}
-	return ids
 }
 
 // shellQuoted returns text as one word for a shell. A space or resource is what a
@@ -126,6 +109,19 @@ func missingRoutes(findings []finding) (routes []missingRoute) {
 	return routes
 }
 
+// routeLines are the lines of a Caddyfile with routes, which say the gate where there are
+// several.
+func routeLines(routes []missingRoute) (lines []string) {
+	for _, r := range routes {
+		line := fmt.Sprintf("route %s %s <scope>", strings.Join(r.methods, ","), r.pattern)
+		if r.gate != routes[0].gate || r.gate != routes[len(routes)-1].gate {
+			line += "  # in the gate at " + r.gate
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
 // mend is a grant that a token lacks.
 type mend struct {
 	token string
@@ -153,4 +149,13 @@ func mendingGrants(findings []finding) (mends []mend) {
 		}
 	}
 	return mends
+}
+
+// grantLines are the commands that give tokens the grants they lack.
+func grantLines(mends []mend, command string) (lines []string) {
+	for _, m := range mends {
+		grant, _ := json.Marshal(m.grant) // strings only: never fails
+		lines = append(lines, fmt.Sprintf("%s token grant %s --add %s", command, m.token, shellQuoted(string(grant))))
+	}
+	return lines
 }
