@@ -266,13 +266,9 @@ func demoStatus(t *testing.T, line string) string {
 // readme returns the fenced blocks of README.md in one language.
 func readme(t *testing.T, language string) (blocks []string) {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range regexp.MustCompile("(?s)```(\\w+)\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
-		if m[1] == language {
-			blocks = append(blocks, m[2])
+	for _, block := range fences(t, "../../README.md") {
+		if block.language == language {
+			blocks = append(blocks, block.text)
 		}
 	}
 	if blocks == nil {
