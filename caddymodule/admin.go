@@ -25,7 +25,7 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 // adminRoute is a route of the management API.
 type adminRoute struct {
 	pattern string // of http.ServeMux
-	params  string // the query parameters it takes, separated by blanks; a + behind one says that it may be repeated
+	params  string // the query parameters it takes, separated by blanks; a + after one says that it may be repeated
 	handle  func(*adminCall) (answer any, err error)
 }
 

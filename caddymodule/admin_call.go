@@ -140,7 +140,7 @@ func setReadEnd(w http.ResponseWriter, end time.Time) {
 }
 
 // takeRest reads what is left of a body before it is answered. net/http itself reads no
-// more than 256 KiB and closes the connection behind the answer: a client that is still
+// more than 256 KiB and closes the connection after the answer: a client that is still
 // sending finds it broken, and doesn't see what it was told. A client that waits to be
 // asked for its body (Expect: 100-continue), and wasn't, is told at once.
 func takeRest(w http.ResponseWriter, r *http.Request) {

@@ -132,7 +132,8 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "patgate", New: func() caddy.Module { return newApp() }}
 }
 
-// newApp returns an App with the defaults of the cache: what is 0 behind that was given.
+// newApp returns an App with the defaults of the cache, so that a 0 in it is one that was
+// configured.
 func newApp() *App {
 	o := cache.Options{}.WithDefaults()
 	return &App{
@@ -146,12 +147,12 @@ func newApp() *App {
 }
 
 // Provision checks the configuration and attaches to the store and cache of its
-// predecessor, where that used the same. It opens nothing: Start does.
+// predecessor, if that uses the same store. It opens nothing: Start does.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.logger = ctx, ctx.Logger()
 	a.audit = a.logger.Named("audit")
-	// First of all: Caddy's admin endpoint goes on with the registry of a
-	// configuration that fails to load.
+	// Before anything can fail: Caddy's admin endpoint goes on with the registry of a
+	// configuration that failed to load.
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("registering metrics: %w", err)
 	}
@@ -177,8 +178,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// check works out what needs nothing but the configuration itself, and finds the mistakes
-// in that.
+// check finds mistakes in the configuration, and prepares what needs nothing else.
 func (a *App) check() (err error) {
 	if a.catalog, err = policy.NewCatalog(a.Scopes); err != nil {
 		return err
@@ -259,7 +259,7 @@ func (a *App) checkBounds() error {
 // something else.
 const defaultPrefix = "pat"
 
-// makeRules works out the rules for new tokens, but for how digests are made.
+// makeRules returns the rules for new tokens, except how digests are made.
 func (a *App) makeRules() (rules registry.Rules, err error) {
 	rules.Prefix = cmp.Or(a.Token.Prefix, defaultPrefix)
 	if err := token.ValidPrefix(rules.Prefix); err != nil {
@@ -276,7 +276,7 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 	return rules, nil
 }
 
-// lastUsed reads what is configured of last uses, as uses.Noter.SetEvery takes it.
+// lastUsed parses the option last_used, and returns what uses.Noter.SetEvery takes.
 func lastUsed(text string) (time.Duration, error) {
 	switch text {
 	case "":
@@ -376,8 +376,8 @@ func (a *App) allGates() []*Handler {
 // open returns the store, and opens it unless it is open.
 func (a *App) open() (*openStore, error) { return a.hub.open(a) }
 
-// registry returns what manages tokens under this configuration's rules. What it
-// reads of last uses is as new as what this gateway knows.
+// registry returns what manages tokens under this configuration's rules. The uses that this
+// gateway has noted are stored first, so that they are read, too.
 func (a *App) registry() (*registry.Registry, error) {
 	tokens, err := a.open()
 	if err != nil {

@@ -30,7 +30,7 @@ func init() {
 // original request, and not the one that asks, and where it would forward it the
 // answer is 200, with the identity headers for the proxy to pass on. Nothing else is
 // a success: errors aren't left to error routes, which might answer them with one. No
-// proxy may stand behind it: each request would be forwarded twice.
+// proxy may follow it: each request would be forwarded twice.
 //
 // Caddy's rewrite would not do: it decodes the path, and another path would be
 // judged than the one that is forwarded.

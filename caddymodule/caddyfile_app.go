@@ -92,7 +92,7 @@ func (a *App) cache(b *block) error {
 }
 
 func (a *App) token(b *block) error {
-	lifetimes := *b.Dispenser // where the last of them stands
+	lifetimes := *b.Dispenser // where the last of them is
 	lifetimeIn := func(value *string) reader {
 		return func(b *block) error {
 			lifetimes = *b.Dispenser
@@ -184,7 +184,7 @@ func describeScope(s *policy.Scope, args []string) (ok bool) {
 	for len(args) > 0 {
 		list := lists[args[0]]
 		if list == nil || *list != nil {
-			return false // no such word, or it stands twice
+			return false // no such word, or it is there twice
 		}
 		for args = args[1:]; len(args) > 0 && lists[args[0]] == nil; args = args[1:] {
 			*list = append(*list, args[0])

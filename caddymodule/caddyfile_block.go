@@ -15,7 +15,7 @@ import (
 // block reads the lines of a block.
 type block struct{ *caddyfile.Dispenser }
 
-// setting is a word that may stand in a block, and what reads its line.
+// setting is a word that a block may have, and what reads its line.
 type setting struct {
 	name string
 	read reader
@@ -24,7 +24,7 @@ type setting struct {
 // reader reads a line whose first word has been read.
 type reader func(*block) error
 
-// repeated are the words that may stand more than once in a block.
+// repeated are the words that a block may have more than once.
 var repeated = []string{
 	"token_from", "let_through", "route", "group", "openapi", "scheme", "ignore", "skip", "operation", "tag", "admin",
 }
@@ -156,7 +156,7 @@ func (b *block) unknown(possible []setting) error {
 		hint = "; it stands in the global option: { patgate { … } } at the top of the file"
 	case slices.Contains(names, "store") && slices.Contains(wordsOfSites, b.Val()):
 		hint = "; it stands in the patgate block of a site"
-	case slices.Contains(wordsBehind, b.Val()):
+	case slices.Contains(wordsAfter, b.Val()):
 		hint = "; is a } missing before it?"
 	}
 	return b.Errf("unknown word %q: want one of %s%s", b.Val(), strings.Join(names, ", "), hint)
@@ -168,8 +168,8 @@ var (
 	wordsOfSites  = strings.Fields("realm route group openapi default mode token_from space let_through unknown_token")
 )
 
-// wordsBehind are those that often stand behind a block: most are Caddy's directives.
-var wordsBehind = strings.Fields(`abort acme_server basic_auth bind encode error file_server forward_auth group handle handle_errors handle_path
+// wordsAfter are those that often follow a block: most are Caddy's directives.
+var wordsAfter = strings.Fields(`abort acme_server basic_auth bind encode error file_server forward_auth group handle handle_errors handle_path
 	header intercept invoke log log_append log_name log_skip map method metrics patgate patgate_authorize patgate_console patgate_health
 	php_fastcgi redir request_body request_header respond reverse_proxy rewrite root route templates tls tracing try_files uri vars`)
 
@@ -177,7 +177,7 @@ var wordsBehind = strings.Fields(`abort acme_server basic_auth bind encode error
 // has read it, so this is where none belongs.
 func (b *block) opens() bool { return b.ValRaw() == "{" }
 
-// place returns where the current word stands.
+// place returns where the current word is.
 func (b *block) place() string {
 	return fmt.Sprintf("%s:%d", b.File(), b.Line())
 }

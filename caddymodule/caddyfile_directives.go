@@ -28,9 +28,9 @@ func register(name string, position httpcaddyfile.Positional, other string, empt
 }
 
 // registerHandler registers a directive as Caddy registers those of other handlers, with
-// the matcher behind its name. Where Caddy makes of a named route a single one without
-// matchers, it keeps only the first handler, and a gate behind another directive would be
-// lost: there, the directive gets a set of no matchers, which matches everything and keeps
+// the matcher after its name. Where Caddy makes a named route into a single route without
+// matchers, it keeps only the first handler, and a gate after another directive would be
+// lost: there, the directive gets an empty matcher set, which matches everything and keeps
 // its route apart.
 func registerHandler(name string, position httpcaddyfile.Positional, other string, parse httpcaddyfile.UnmarshalHandlerFunc) {
 	httpcaddyfile.RegisterDirective(name, func(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
@@ -51,8 +51,8 @@ func registerHandler(name string, position httpcaddyfile.Positional, other strin
 	httpcaddyfile.RegisterDirectiveOrder(name, position, other)
 }
 
-// UnmarshalCaddyfile reads the directive of a console. It is ordered behind all that
-// may say who is signed in. Syntax:
+// UnmarshalCaddyfile reads the directive of a console. It is ordered after all that may
+// say who is signed in. Syntax:
 //
 //	patgate_console [<matcher>] {
 //		owner <placeholder>    # who is signed in; default {http.auth.user.id}

@@ -25,7 +25,7 @@ import (
 // security in the document says: one entry of the list, all schemes and scopes
 // within it. Scopes are those of the document.
 //
-//   - base stands in place of the path of the document's servers.
+//   - base replaces the path of the document's servers.
 //   - scheme says what a security scheme asks for where it names no scopes.
 //   - default is what operations need that say nothing of security, and, unless
 //     it is public, those whose schemes name no scopes and have no scheme line.
@@ -66,8 +66,8 @@ func (b *block) openAPI() (d policy.OpenAPIConfig, err error) {
 	return d, err
 }
 
-// beside returns the absolute name of a file named in a Caddyfile. What stands in
-// a snippet has a note about that behind the file's name.
+// beside returns the absolute name of a file named in a Caddyfile. In a snippet, the
+// Caddyfile's name is followed by a note about the import.
 func beside(caddyfile, name string) (string, error) {
 	if filepath.IsAbs(name) {
 		return filepath.Clean(name), nil

@@ -21,8 +21,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// commands make patgate's commands: one function for each word that can stand
-// behind patgate.
+// commands returns patgate's commands: one function for each word that can follow patgate.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		tokenCommand(),

@@ -44,7 +44,7 @@ func newClient(address string, cmd *cobra.Command) (c *client, err error) {
 	c = &client{address: address, origin: "http://" + network.JoinHostPort(0)}
 	if network.IsUnixNetwork() {
 		c.origin = "http://127.0.0.1"                       // any would do
-		network.Host, _, _ = strings.Cut(network.Host, "|") // behind it, the socket's permissions
+		network.Host, _, _ = strings.Cut(network.Host, "|") // after it, the socket's permissions
 	}
 	// What has a slash may be a URL, or the path of a socket without unix/.
 	reachable := network.Network == "unix" || strings.HasPrefix(network.Network, "tcp") && !strings.Contains(network.Host, "/")

@@ -96,8 +96,8 @@ type findings struct {
 	Warnings []policy.Warning `json:"warnings"` // errors among them
 }
 
-// findingsIn checks the policies of the sites. others are warnings of what stands
-// beside them.
+// findingsIn checks the policies of the sites. others are warnings about what surrounds
+// them.
 func findingsIn(sites []site, others []policy.Warning) *findings {
 	f := &findings{Sites: len(sites)}
 	var policies []*policy.Policy
@@ -129,8 +129,8 @@ func unreadable(err error) *findings {
 	return f
 }
 
-// place finds file:line in what is said of a configuration: before the mistake, or behind it.
-// Where blocks are within others, each adds its own place behind that of the mistake.
+// place finds file:line in an error about a configuration, before the text or after it.
+// With nested blocks, each adds its own place after that of the mistake.
 var place = regexp.MustCompile(`^(?:parsing caddyfile tokens for '[^']+': |reading configuration: )*((?:[A-Za-z]:)?[^:]+:\d+): ` +
 	`|, at ((?:[A-Za-z]:)?[^:,]+:\d+)(?:, at | import chain|$)`)
 

@@ -46,8 +46,8 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// howFar says, of an err that comes of an interruption, how far a command came
-// that can be run again.
+// howFar adds to the error of a command that was interrupted, and can be run again, how far
+// it came.
 func howFar(ctx context.Context, err error, format string, args ...any) error {
 	if err == nil || ctx.Err() == nil {
 		return err

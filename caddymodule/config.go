@@ -20,7 +20,7 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// configuration is what of a configuration concerns patgate.
+// configuration is the part of a Caddy configuration that concerns patgate.
 type configuration struct {
 	app     *App
 	servers []*caddyroutes.Server
@@ -46,7 +46,7 @@ func readConfiguration(name, adapter string, stdin io.Reader) (*configuration, e
 		return nil, fmt.Errorf("reading configuration: %s: %s: a JSON %s doesn't belong here", file.name, cmp.Or(mistyped.Field, "the whole"), mistyped.Value)
 	}
 	if err != nil && adapter == "" {
-		return nil, fmt.Errorf("%s: %w", file.name, err) // what is wrong in a Caddyfile says its line
+		return nil, fmt.Errorf("%s: %w", file.name, err) // errors in a Caddyfile name the line
 	}
 	return c, err
 }
@@ -62,7 +62,7 @@ func parseConfiguration(body []byte) (*configuration, error) {
 			} `json:"http"`
 		} `json:"apps"`
 	}
-	if err := json.Unmarshal(caddy.RemoveMetaFields(body), &config); err != nil { // "@id" may stand everywhere
+	if err := json.Unmarshal(caddy.RemoveMetaFields(body), &config); err != nil { // "@id" may be anywhere
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
 	c := &configuration{app: newApp(), logs: config.Logging.Logs}
@@ -169,7 +169,7 @@ func (c *configuration) readGate(raw json.RawMessage) (caddyroutes.Gate, error) 
 	return h, nil
 }
 
-// The kinds of warnings, besides those of policies and of what stands around gates.
+// The kinds of warnings, besides those of packages policy and caddyroutes.
 const (
 	warnAudience = "same_audience" // of signed identities
 	warnAnyHost  = "label_of_any_host"

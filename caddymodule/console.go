@@ -128,7 +128,7 @@ func missingSlash(r *http.Request) string {
 // visitor returns who asks.
 func (c *Console) visitor(r *http.Request) (v console.Visitor) {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	// What stands around a placeholder that is empty is nobody's name: with an error,
+	// Text around a placeholder that is empty is nobody's name: with an error,
 	// the owner is "".
 	v.Owner, _ = repl.ReplaceOrErr(cmp.Or(c.Owner, "{http.auth.user.id}"), true, true)
 	v.Admin = slices.Contains(c.Admins, v.Owner)

@@ -11,23 +11,23 @@ import (
 	"github.com/patgate/patgate/internal/mask"
 )
 
-// discreet is for the answer to a request whose token stands in the query, and
-// so is a part of its URL, wherever the gate has taken one from, if it has. It keeps
-// the answer out of shared caches (RFC 6750 section 2.3), the URL out of Referer, and
-// the token out of redirects and links to other origins. Within the origin these keep
-// it: an API that redirects to the same URL in another form means its clients to follow.
+// discreet cleans the answer to a request with a token in its query, and so in its URL,
+// whether the gate took it from there or not. It keeps the answer out of shared caches (RFC
+// 6750 section 2.3), the URL out of Referer, and the token out of redirects and links to
+// other origins. Within the origin these keep it: an API that redirects to the same URL in
+// another form means its clients to follow.
 type discreet struct {
 	request *http.Request
 	secrets []string
 }
 
-// minShown is how long a value must be to be taken for a token although the gate
-// hasn't judged it: shorter ones stand in other texts by chance.
+// minShown is how long a value must be to be taken for a token although the gate hasn't
+// judged it: shorter ones occur in other texts by chance.
 const minShown = 8
 
-// shown returns the tokens in a query of a site that takes some from there: the one
-// that was judged, what stands under a key that may be meant for that of a token, and
-// patgate's own wherever they are. Some are an API's own, or of nobody.
+// shown returns the tokens in the query of a request to a site that takes tokens from
+// there: the one that was judged, the values of keys that may be meant for a token's, and
+// patgate's own wherever they are. Some may be the API's own, or nobody's.
 func (h *Handler) shown(query, judged string) (secrets []string) {
 	if h.inQuery == nil || query == "" {
 		return nil
@@ -88,7 +88,7 @@ func keepsQuery(values []string) bool {
 	return len(values) > 0
 }
 
-// target matches what stands in a Link for a reference (RFC 8288 section 3).
+// target matches a reference in a Link (RFC 8288 section 3).
 var target = regexp.MustCompile(`<[^<>]*>`)
 
 // links returns the value of a Link without the token in references that lead elsewhere;
@@ -155,8 +155,8 @@ func (d *discreet) away(reference string) string {
 	return reference
 }
 
-// without returns a reference without the token: without the parameters that
-// have it or, where it stands elsewhere, without anything behind the host.
+// without returns a reference without the token: without the parameters that have it or,
+// where it is elsewhere, without all that follows the host.
 func (d *discreet) without(reference string) string {
 	u, err := url.Parse(reference)
 	if err != nil {

@@ -13,10 +13,11 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// errorGuard stands before error routes. Caddy hands these the request and the writer as
-// they came in, without what gates have wrapped around them: errorGuard wraps them again.
+// errorGuard is a handler before error routes. Caddy hands these the request and the writer
+// as they came in, without what gates have wrapped around them: errorGuard wraps them again.
 //
-// What has failed before it came to a gate has the headers removed that say who is asking.
+// From requests that failed before they came to a gate, it removes the headers that say who
+// is asking.
 type errorGuard struct {
 	identity []string // the headers of the server's gates, besides those with policy.IdentityPrefix
 }
@@ -33,7 +34,7 @@ func (g *errorGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	closes, answered := false, false
 	for o := first(r.Context()); o != nil; o = o.later {
 		if o.stream.ended.Load() != 0 {
-			panic(http.ErrAbortHandler) // it was cut: what failed then isn't to be made up for
+			panic(http.ErrAbortHandler) // it was cut: nothing may be answered in place of what failed then
 		}
 		if o.wrapped {
 			continue // by a gate before the routes that have failed, or by another errorGuard
@@ -79,7 +80,7 @@ func (h *Handler) guardErrors(routes caddyhttp.RouteList, failed *caddyhttp.HTTP
 		return true
 	}
 	if !beingProvisioned(routes) {
-		return beingProvisioned(failed.Routes) // the gate stands in one of them
+		return beingProvisioned(failed.Routes) // the gate is in one of them
 	}
 	guard := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{&errorGuard{slices.Clone(h.remove)}}}
 	failed.Routes = append(caddyhttp.RouteList{guard}, failed.Routes...)
@@ -103,7 +104,7 @@ func beingProvisioned(routes caddyhttp.RouteList) bool {
 }
 
 // withErrorRoutes returns the server of the request, if it has error routes that are yet to
-// come. What an authorization service answers isn't theirs.
+// come. An authorization service leaves nothing to them.
 func withErrorRoutes(r *http.Request) *caddyhttp.Server {
 	s, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || s == nil || s.Errors == nil || len(s.Errors.Routes) == 0 ||

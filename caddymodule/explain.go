@@ -62,7 +62,7 @@ type question struct {
 func newQuestion(in *explainRequest) (q question, err error) {
 	u, err := url.ParseRequestURI(in.URL)
 	if err != nil {
-		path, _, _ := strings.Cut(in.URL, "?") // behind it, there may be a secret
+		path, _, _ := strings.Cut(in.URL, "?") // after it, there may be a secret
 		return q, fmt.Errorf("URL %s: want a path such as /v1/spaces/1/stories, or a whole URL", path)
 	}
 	q.in = in

@@ -42,11 +42,11 @@ type Handler struct {
 	policy       *policy.Policy
 	identity     *[4]string      // nil: off
 	signed       *identitySigner // nil: not signed
-	remove       []string        // headers that only the gate may send, or that stand for one that is judged
+	remove       []string        // headers that only the gate may set, and aliases of judged headers
 	inQuery      *mask.Mask      // what tokens in queries look like; nil: none are taken from there
-	sessions     sessions        // that stand in for a token
+	sessions     sessions        // cookies that are accepted in place of a token
 	unknownUntil time.Time
-	fastCGI      bool // a FastCGI proxy may be behind the gate, which tells programs the URL as it was sent, also after a rewrite
+	fastCGI      bool // a FastCGI proxy may follow the gate: it passes on the URL as it was sent, even after a rewrite
 	challenges   challenges
 }
 
@@ -111,7 +111,8 @@ func (h *Handler) compile(catalog *policy.Catalog) (err error) {
 	return h.nameHeaders()
 }
 
-// forwardingOver reports whether unknown tokens were forwarded until a time that has come.
+// forwardingOver reports whether the time until which unknown tokens were forwarded has
+// passed.
 func (h *Handler) forwardingOver(now time.Time) bool {
 	return !h.unknownUntil.IsZero() && !now.Before(h.unknownUntil)
 }
@@ -150,7 +151,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	w, r = o.wrap(w, r)
 	answered := false
 	defer func() { o.unwrap(answered) }()
-	// Error routes get the URL back that the client has sent.
+	// Error routes see the URL as the client sent it.
 	unjudged := withErrorRoutes(r) != nil && rewritten(r)
 	err := next.ServeHTTP(w, r)
 	o.breakOff(r)
@@ -225,21 +226,20 @@ func (o *outcome) unwrap(answered bool) {
 	}
 }
 
-// rewritten reports whether the request that is judged isn't the one that the
-// client has sent.
+// rewritten reports whether the request differs from the one that the client sent.
 func rewritten(r *http.Request) bool {
 	sent, known := sentRequest(r.Context())
 	return known && (sent.Method != r.Method || sent.URL.Path != r.URL.Path || sent.URL.RawPath != r.URL.RawPath || sent.URL.RawQuery != r.URL.RawQuery)
 }
 
-// sentRequest returns the request as the client has sent it; false: that isn't known.
+// sentRequest returns the request as the client sent it, if that is known.
 func sentRequest(ctx context.Context) (http.Request, bool) {
 	sent, _ := ctx.Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	return sent, sent.URL != nil
 }
 
-// vouch tells the upstream what the gate knows of who is asking. A token it
-// doesn't know is the API's own, and stays where it is.
+// vouch tells the upstream who is asking. A token that the gate doesn't know is the API's
+// own, and stays in the request.
 func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) error {
 	h.strip(r, m, o)
 	switch {
@@ -252,14 +252,14 @@ func (h *Handler) vouch(r *http.Request, m *policy.Match, o *outcome) error {
 	return nil
 }
 
-// strip takes the token out of a request that somebody else is to see, where that
-// is configured.
+// strip takes the token out of a request that goes on to the upstream or to error routes,
+// where that is configured.
 func (h *Handler) strip(r *http.Request, m *policy.Match, o *outcome) {
 	if !h.policy.StripToken || o.subject == nil && m.NeedsDecision() {
 		return
 	}
 	m.Strip(r, h.policy.IsToken)
-	// FastCGI and placeholders are told the URL that the client sent.
+	// FastCGI and placeholders use the URL as the client sent it.
 	sent, known := sentRequest(r.Context())
 	if !known || sent.URL.RawQuery == "" {
 		return
@@ -278,9 +278,9 @@ func (h *Handler) strip(r *http.Request, m *policy.Match, o *outcome) {
 // decisionHeader tells the upstream, in report mode, what the decision was.
 const decisionHeader = "X-Patgate-Decision"
 
-// cleanHeader removes what could make the upstream see another request, or
-// another client, than the one that is judged. It returns the names by which it might have
-// been another request.
+// cleanHeader removes what could make the upstream see another request, or another client,
+// than the one that is judged. It returns the names of the headers that could have made it
+// another request.
 func (h *Handler) cleanHeader(r *http.Request) (misleading []string) {
 	misleading = policy.CleanHeader(r.Header)
 	for _, name := range h.remove {
@@ -295,7 +295,7 @@ func (h *Handler) cleanHeader(r *http.Request) (misleading []string) {
 
 // judge works out what becomes of the request.
 func (h *Handler) judge(ctx context.Context, r *http.Request, m *policy.Match, o *outcome) {
-	r.Host = strings.ToLower(r.Host) // as it is judged, and the site was found
+	r.Host = strings.ToLower(r.Host) // as the site was found by, and as it is judged
 	req := policy.NewRequest(r)
 	req.Asked = r.Method == http.MethodOptions && ctx.Value(authorizing{}) != nil
 	if req.Refused == "" && h.fastCGI && rewritten(r) {

@@ -17,9 +17,8 @@ import (
 	"github.com/patgate/patgate/store"
 )
 
-// hubs are the stores in use with what is held in memory of each, by the
-// identity of the store. A new configuration that uses the same store finds it
-// open and the memory warm.
+// hubs are the stores in use, each with its cache, by the identity of the store. A new
+// configuration that uses the same store finds it open and the cache warm.
 var hubs = caddy.NewUsagePool()
 
 // hub is a store that is opened when the first configuration that uses it starts,
@@ -32,10 +31,10 @@ type hub struct {
 	mu     sync.Mutex
 	opened atomic.Pointer[openStore]
 	users  []*App                    // the configurations that use it, the oldest first
-	left   atomic.Pointer[time.Time] // when a configuration let go of it last
+	left   atomic.Pointer[time.Time] // when a configuration last gave it back
 }
 
-// openStore is an open store and what is held in memory for it.
+// openStore is an open store, with its cache and what else lives as long as it is open.
 type openStore struct {
 	store   store.Store
 	cache   *cache.Cache
@@ -75,10 +74,9 @@ func (h *hub) open(a *App) (*openStore, error) {
 	return t, nil
 }
 
-// use opens the store for a configuration. Its settings are in force when no
-// older configuration uses the hub any more: Caddy starts a new one before it
-// lets go of the old, and if another app can't start, the new one has to leave
-// without a trace.
+// use opens the store for a configuration. Its settings take effect when no older
+// configuration uses the hub any more: Caddy starts a new configuration before it stops the
+// old one, and if another app fails to start, the new one must leave no trace.
 func (h *hub) use(a *App) error {
 	t, err := h.open(a)
 	if err != nil {
@@ -99,8 +97,8 @@ func (h *hub) used() bool {
 	return len(h.users) > 0
 }
 
-// sayEmpty says so where the store's file is yet to be made: then every token is
-// unknown. One of no bytes may be what is left of a copy that failed.
+// sayEmpty logs that the store's file is yet to be made, or is empty: every token will be
+// unknown. An empty file may be what a failed copy has left.
 func sayEmpty(file string) {
 	log := caddy.Log().Named("patgate.store")
 	switch info, err := os.Stat(file); {

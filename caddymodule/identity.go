@@ -94,8 +94,8 @@ func (h *Handler) identityWords() string {
 	return cmp.Or(strings.Join(h.IdentityNames(), ", "), "off")
 }
 
-// claim makes a header the gate's own: what clients send in it is removed, as it is
-// of all that begin with policy.IdentityPrefix.
+// claim makes a header the gate's own: it is removed from what clients send, as all are
+// that begin with policy.IdentityPrefix.
 func (h *Handler) claim(name string) error {
 	if err := checkIdentityHeader(name); err != nil {
 		return err
@@ -106,8 +106,8 @@ func (h *Handler) claim(name string) error {
 	return nil
 }
 
-// removeAliases has what grpc-gateway takes for a header that is judged removed with
-// the identity headers. Those themselves can't be judged: they are removed.
+// removeAliases has headers removed that grpc-gateway takes for ones that are judged. An
+// identity header can't be judged, since it is removed itself.
 func (h *Handler) removeAliases() error {
 	judged := h.policy.JudgedHeaders()
 	for _, name := range judged {
@@ -146,8 +146,8 @@ var notIdentity = []string{
 	decisionHeader,
 }
 
-// identify tells the upstream who is asking. Values that can't stand in a header
-// are percent-encoded.
+// identify tells the upstream who is asking. Values that a header can't carry are
+// percent-encoded.
 func (o *outcome) identify(h http.Header, names *[4]string, scopes string) {
 	o.values = [4]string{headerText(o.owner), o.tokenID, headerText(o.space), scopes}
 	for i, name := range names {
@@ -157,9 +157,9 @@ func (o *outcome) identify(h http.Header, names *[4]string, scopes string) {
 	}
 }
 
-// headerText returns s as it can stand in a header: all but visible ASCII and
-// inner blanks percent-encoded, and the percent sign with it. So is the equals sign
-// by which an encoded word begins (RFC 2047): CherryPy would decode it.
+// headerText returns s as a header can carry it: all but visible ASCII and inner blanks
+// percent-encoded, and the percent sign with it. So is the equals sign by which an encoded
+// word begins (RFC 2047): CherryPy would decode it.
 func headerText(s string) string {
 	const word = "=?"
 	plain := !strings.Contains(s, word)

@@ -20,9 +20,8 @@ import (
 	"github.com/patgate/patgate/uses"
 )
 
-// keeper does what requests leave for later: it tells the store of last uses,
-// records that replaced secrets are still being used, and has events that are too
-// old removed.
+// keeper does in the background what no request needs to wait for: it stores last uses,
+// records that replaced secrets are still used, and removes old events.
 type keeper struct {
 	store   store.Store
 	uses    *uses.Noter
@@ -37,7 +36,7 @@ type keeper struct {
 	complaints rate.Sometimes
 }
 
-// retiredUse is that a replaced secret was used after its overlap.
+// retiredUse is the use of a replaced secret after its overlap.
 type retiredUse struct {
 	app  *App
 	id   string // of its token
@@ -47,8 +46,8 @@ type retiredUse struct {
 const (
 	retiredEvery = time.Hour // a replaced secret is reported so often, at most
 	retiredRoom  = 1 << 12   // of secrets that are in use at the same time
-	// An owner may have any number of replaced secrets. Of all together, so many uses are
-	// reported at once, and then one in each time: no owner pushes out the events of others.
+	// An owner may have any number of replaced secrets. Of all of them together, so many uses
+	// are reported at once, and then one in so long: no owner crowds out the events of others.
 	reportsBurst = 100
 	reportsEvery = 10 * time.Minute
 	pruneEvery   = 10 * time.Minute // events that are too old are looked for so often
@@ -104,7 +103,7 @@ func (k *keeper) run(ctx context.Context) {
 		case r := <-k.reports:
 			k.report(ctx, r)
 		case <-k.prune.C:
-			k.prune.Reset(pruneEvery) // first: others that come into force meanwhile wait for nothing
+			k.prune.Reset(pruneEvery) // first: limits that are applied meanwhile are enforced at once
 			limits := k.limits.Load()
 			if err := k.store.PruneEvents(ctx, limits.age(), limits.count()); err != nil {
 				k.failed("old events can't be removed", err)
@@ -123,8 +122,8 @@ func (k *keeper) report(ctx context.Context, r retiredUse) {
 	}
 }
 
-// settle tells the store of the last uses, for whoever is about to read them.
-// Where it can't be told just now, they read something older.
+// settle stores the last uses, for a caller that is about to read them. If the store can't
+// be asked just now, the caller reads older ones.
 func (k *keeper) settle() {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()

@@ -22,12 +22,12 @@ func init() {
 	caddy.RegisterModule(new(LogEncoder))
 }
 
-// LogEncoder is a log format that shows no tokens: it masks what patgate's
-// secrets look like, and what stands in the headers and under the query keys
-// that gates take tokens from, wherever in a line that is: in the request's URI,
-// in Referer and Location, in errors and messages. It knows both from the gates;
-// there is nothing to configure. It masks as well what Basic authentication and
-// URLs have of names and passwords. Another format writes the lines.
+// LogEncoder is a log format that shows no tokens: it masks what looks like
+// patgate's secrets, and the values of the headers and query keys that gates
+// take tokens from, wherever in a line they are: in the request's URI, in
+// Referer and Location, in errors and messages. It knows both from the gates;
+// there is nothing to configure. It also masks names and passwords of Basic
+// authentication and in URLs. Another format writes the lines.
 type LogEncoder struct {
 	// WrappedRaw is the format that writes the lines. Default: json, or console
 	// on a terminal.
@@ -49,7 +49,7 @@ func (e *LogEncoder) Provision(ctx caddy.Context) error {
 	e.ctx = ctx
 	for _, around := range ctx.Modules() {
 		if _, ok := around.(*logging.FilterEncoder); ok {
-			// It would write the fields of objects behind the line they belong to.
+			// It would write the fields of objects after the line they belong to.
 			return errors.New("format filter can't wrap patgate: want format patgate { wrap filter { … } }")
 		}
 	}

@@ -30,7 +30,7 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) {
 		return
 	}
 	if o.tier == tierStore {
-		now = time.Now() // it may have taken its time
+		now = time.Now() // the store may have been slow
 	}
 	var from netip.Addr
 	if o.subject.Allowed != nil {
@@ -43,10 +43,9 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) {
 	h.app.hub.opened.Load().keeper.see(ctx, h.app, o, now)
 }
 
-// lookup finds the token with this secret, whose digest the stream has. Where it
-// finds none, reason says why: because it can't be one, because there is none,
-// because its sender has shown too many of those, or because the store can't be
-// asked.
+// lookup finds the token with this secret, whose digest is in o.stream. The reason is
+// policy.Forward if it is found. Otherwise it says why not: the secret can't be a token's,
+// no token has it, its sender has sent too many unknown ones, or the store can't be asked.
 func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *outcome) policy.Reason {
 	tokens, err := h.app.open()
 	if err == nil {
@@ -55,7 +54,7 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 			return policy.Forward
 		}
 	}
-	// A token that is held was well made when it was looked up.
+	// The secret of a cached token passed this check when the token was looked up.
 	if token.Inspect(h.app.rules.Prefix, secret) == token.Malformed {
 		return policy.TokenMalformed
 	}
@@ -84,8 +83,8 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	return h.ask(ctx, tokens, now, o)
 }
 
-// askLimited asks the store for the token, as far as its sender's address may still have
-// it asked for tokens that may be unknown.
+// askLimited asks the store for the token, within the limit of unknown tokens of the
+// sender's address.
 func (h *Handler) askLimited(ctx context.Context, tokens *openStore, now time.Time, o *outcome) policy.Reason {
 	from := clientAddr(ctx)
 	var err error

@@ -16,9 +16,9 @@ import (
 
 // The tiers that a token can be found in, or not be found in.
 const (
-	tierMemory   = "memory"   // held
+	tierMemory   = "memory"   // cached
 	tierNegative = "negative" // remembered as unknown
-	tierStore    = "store"    // asked for, or held and the store couldn't be asked
+	tierStore    = "store"    // read from the store, or cached while the store can't be asked
 )
 
 // outcome is what became of a request, for later handlers, error routes, access
@@ -26,10 +26,10 @@ const (
 type outcome struct {
 	reason   policy.Reason
 	reported bool // forwarded all the same, in report mode
-	unknown  bool // forwarded although it has a token that nobody knows
+	unknown  bool // forwarded although its token is unknown
 	closes   bool // its connection ends with the rejection: see drain
 
-	opened    bool // its token has opened its route, which isn't in report mode
+	opened    bool // forwarded because of its token, on a route that isn't in report mode
 	preflight bool // it was forwarded as a CORS preflight, and gets no body
 	watched   bool // it is cut when its token ends
 	wrapped   bool // its answer and request are: see wrap
@@ -54,11 +54,11 @@ type outcome struct {
 
 	upload *upload  // its body, where that needs care
 	stream stream   // where the request was forwarded for a token
-	later  *outcome // of a gate behind this one
+	later  *outcome // of the next gate that it came to
 }
 
-// outcomeVar is the variable of a request with its first outcome. What a
-// configuration may see of it is the decision.
+// outcomeVar is the variable of a request that holds its first outcome. To a configuration
+// it is the decision, as text.
 const outcomeVar = "patgate.outcome"
 
 // first returns the outcome of the first gate that a request has come to, or nil.

@@ -20,8 +20,8 @@ import (
 func (h *Handler) reject(w http.ResponseWriter, r *http.Request, m *policy.Match, o *outcome) error {
 	status := o.reason.Status()
 	header := w.Header()
-	// Of this answer alone: what comes behind may change them in place, as Caddy's header
-	// directive does.
+	// Not shared between answers: handlers around the gate may change them in place, as
+	// Caddy's header directive does.
 	values := &[5]string{"no-store", "close", "nosniff"}
 	header["Cache-Control"] = values[0:1:1]
 	if r.ProtoMajor == 1 && r.ContentLength != 0 {
@@ -71,7 +71,7 @@ const maxDrained = 64 << 10
 // drainFor is how long a request that is turned away has for the rest of its body.
 const drainFor = 5 * time.Second
 
-// hurry lets the client have no more time than that.
+// hurry gives the client no longer than drainFor to send the rest of its body.
 func hurry(w http.ResponseWriter) error {
 	return http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainFor))
 }
@@ -79,7 +79,7 @@ func hurry(w http.ResponseWriter) error {
 // drain sends the answer to a request whose connection it ends, and takes in for a while
 // what the client goes on sending. A connection that is closed while something on it is
 // unread is reset, and many clients then never see the answer (RFC 9112 section 9.6).
-// What waits to be asked for it (100-continue) isn't asked. The request lasts that much
+// A client that waits to be asked for it (100-continue) isn't asked. The request lasts that much
 // longer, in Caddy's access log, too.
 func drain(w http.ResponseWriter, r *http.Request) {
 	if hurry(w) != nil || r.Header["Expect"] != nil || buffered(w) || http.NewResponseController(w).Flush() != nil {

@@ -31,15 +31,15 @@ func (s sessions) sets(value string) bool {
 	name, _, _ := strings.Cut(pair, "=")
 	name = strings.Trim(name, " \t")
 	return slices.ContainsFunc(s, func(session string) bool {
-		more, is := strings.CutPrefix(name, session)
-		return is && (more == "" || isPart(more))
+		suffix, is := strings.CutPrefix(name, session)
+		return is && (suffix == "" || isPart(suffix))
 	})
 }
 
-// isPart reports whether a cookie whose name has this behind that of another is a part of
-// it: its signature (cookie-session, Koa), or a piece of a long one (ASP.NET Core, Auth.js,
-// mod_auth_openidc).
-func isPart(more string) bool {
-	mark := strings.TrimRight(more, "0123456789")
-	return more == ".sig" || mark != more && (mark == "C" || mark == "." || mark == "_" || mark == "-")
+// isPart reports whether a cookie whose name is that of another with this suffix is a part
+// of it: its signature (cookie-session, Koa), or a piece of a long one (ASP.NET Core,
+// Auth.js, mod_auth_openidc).
+func isPart(suffix string) bool {
+	mark := strings.TrimRight(suffix, "0123456789")
+	return suffix == ".sig" || mark != suffix && (mark == "C" || mark == "." || mark == "_" || mark == "-")
 }

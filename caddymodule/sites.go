@@ -90,10 +90,11 @@ func asTheyCome(sites []site) []site {
 
 var errNoSites = errors.New("no site of the configuration uses patgate")
 
-// siteFor returns the site that requests to host come to, which may have a port
-// behind it, or whose gate is written at the place that host is, as file:line.
-// Without a host it must be the only one. A port tells sites on the same host
-// apart; where none has it, something before Caddy may have another.
+// siteFor returns the site for requests to host, which may have a port, or the
+// one whose gate is written at host, where that is a place as file:line.
+// Without a host there must be only one site. A port tells sites on the same
+// host apart; one that no site has is ignored: something before Caddy may
+// listen on it.
 func siteFor(sites []site, host string) (site, error) {
 	if len(sites) == 0 {
 		return site{}, errNoSites

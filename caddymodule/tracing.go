@@ -35,7 +35,7 @@ func annotate(ctx context.Context, m *policy.Match, o *outcome) {
 }
 
 // maskedAttributes returns those of the span's attributes that show a secret, without
-// it: set again, they replace what stands there. The path, the user agent and the
+// it: set again, they replace what was there. The path, the user agent and the
 // first of X-Forwarded-For are there as the client has sent them.
 func maskedAttributes(span trace.Span) (changed []attribute.KeyValue) {
 	described, ok := span.(interface {

@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// upload is the body of a request over HTTP/1, behind which the next one stands.
+// upload is the body of a request over HTTP/1, which the next request follows.
 //
 // What nobody has read of it must not be taken for that next request. net/http sees to
 // it, but no longer where Caddy has put a reader of its own in the body's place, as it
@@ -17,8 +17,8 @@ import (
 // answered early, leaves the rest to be read as a request (golang.org/issue/11930).
 //
 // When an answer begins, net/http also reads on by itself, up to 256 KiB, and drops what
-// it gets. Of a body of unknown length the API would be sent what is behind the hole. With
-// full duplex it leaves the body alone.
+// it gets. Of a body of unknown length the API would then be sent what comes after the gap.
+// With full duplex it leaves the body alone.
 type upload struct {
 	io.ReadCloser
 	w      http.ResponseWriter // net/http's
@@ -28,9 +28,9 @@ type upload struct {
 	ended  atomic.Bool // read to its end
 }
 
-// takeIn has the request's body arrive without a hole, and nothing of it be taken for the
-// next request. It returns nil where there is none, or no next one behind it. end must be
-// called when the request has been served.
+// takeIn makes the request's body arrive without gaps, and keeps what is left of it from
+// being taken for the next request. It returns nil where there is no body, or no next
+// request. end must be called when the request has been served.
 func takeIn(w http.ResponseWriter, r *http.Request) *upload {
 	if r.ProtoMajor != 1 || r.ContentLength == 0 {
 		return nil
@@ -70,9 +70,10 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end has the connection closed behind the answer if something of the body is left,
-// unless it is so little that it is read instead. An answer that hasn't begun says so. What
-// isn't answered yet may be by error routes, which get the rest of the body, too.
+// end has the connection closed after the answer if something of the body is left, unless
+// it is so little that it is read instead. If the answer hasn't begun, its header says so.
+// A request that isn't answered yet may go to error routes, which get the rest of the body,
+// too.
 func (u *upload) end(answered bool) {
 	if answered && u.length > 0 && u.length-u.got.Load() <= maxDrained && !u.waits {
 		_, _ = io.Copy(io.Discard, u)
