@@ -204,22 +204,19 @@ func addTokens(ctx context.Context, to Store, page []*token.Token) (written int,
 	return written, nil
 }
 
-// errSame ends a change that would change nothing.
-var errSame = errors.New("is there already")
-
 // addOwners adds the owners that aren't there and returns how many that were.
 func addOwners(ctx context.Context, to Store, page []*token.Owner) (written int, err error) {
 	for _, o := range page {
 		_, err := to.UpdateOwner(ctx, o.ID, func(there *token.Owner) (*token.Owner, error) {
 			if there != nil {
-				return nil, errSame
+				return nil, ErrUnchanged
 			}
 			return o.Clone(), nil
 		})
 		switch {
 		case err == nil:
 			written++
-		case !errors.Is(err, errSame):
+		case !errors.Is(err, ErrUnchanged):
 			return written, fmt.Errorf("writing owners: %w", err)
 		}
 	}
