@@ -25,14 +25,13 @@ func eventPrefix(kind byte, name string) []byte {
 	return append([]byte{kind}, ownerPrefix(name)...)
 }
 
-// eachIndex calls f with the prefix of every index that e is in.
-func eachIndex(e *store.Event, f func(prefix []byte) error) error {
+// indexKeys returns the keys that e, the event with this number, has in the index.
+func indexKeys(e *store.Event, number []byte) [][]byte {
+	keys := [][]byte{append(eventPrefix(byOwner, e.Owner), number...)}
 	if e.TokenID != "" {
-		if err := f(eventPrefix(byToken, e.TokenID)); err != nil {
-			return err
-		}
+		keys = append(keys, append(eventPrefix(byToken, e.TokenID), number...))
 	}
-	return f(eventPrefix(byOwner, e.Owner))
+	return keys
 }
 
 // record adds events.
@@ -52,15 +51,16 @@ func (tx tx) record(events []store.Event) error {
 		if err := bucket.Put(key, raw); err != nil {
 			return err
 		}
-		err = eachIndex(&e, func(prefix []byte) error { return index.Put(append(prefix, key...), nil) })
-		if err != nil {
-			return err
+		for _, at := range indexKeys(&e, key) {
+			if err := index.Put(at, nil); err != nil {
+				return err
+			}
 		}
 	}
 	return tx.count(keyEvents, len(events))
 }
 
-// event returns the event with this key.
+// event returns the event with this number, which is its key.
 func (tx tx) event(key []byte) (e store.Event, err error) {
 	if err := json.Unmarshal(tx.events().Get(key), &e); err != nil {
 		return store.Event{}, fmt.Errorf("event %d: %w", binary.BigEndian.Uint64(key), err)
@@ -71,10 +71,10 @@ func (tx tx) event(key []byte) (e store.Event, err error) {
 
 // removeEvent removes the event with this key, which is e.
 func (tx tx) removeEvent(key []byte, e *store.Event) error {
-	index := tx.eventsBy()
-	err := eachIndex(e, func(prefix []byte) error { return index.Delete(append(prefix, key...)) })
-	if err != nil {
-		return err
+	for _, at := range indexKeys(e, key) {
+		if err := tx.eventsBy().Delete(at); err != nil {
+			return err
+		}
 	}
 	return tx.events().Delete(key)
 }
