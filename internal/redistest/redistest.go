@@ -122,6 +122,27 @@ func (s *Server) Kill() {
 	}
 }
 
+// StartReplica starts a replica of a server, and returns when it has what that has.
+func StartReplica(t testing.TB, master *Server, lines ...string) *Server {
+	t.Helper()
+	s := Start(t, append([]string{"replicaof " + spaced(master.Addr), "repl-diskless-sync-delay 0"}, lines...)...)
+	s.awaitReplication("the replica", "master_link_status:up")
+	return s
+}
+
+// Follow makes the server a replica of another.
+func (s *Server) Follow(master *Server) {
+	s.t.Helper()
+	host, port, _ := strings.Cut(master.Addr, ":")
+	s.Do("replicaof", host, port)
+}
+
+// Promote makes a replica a master.
+func (s *Server) Promote() {
+	s.t.Helper()
+	s.Do("replicaof", "no", "one")
+}
+
 // Freeze stops the process where it is: its connections stay open, and nothing
 // answers.
 func (s *Server) Freeze() { s.cmd.Process.Signal(stop) }

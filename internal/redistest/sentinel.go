@@ -24,8 +24,7 @@ func StartSentinel(t testing.TB, lines ...string) *Sentinel {
 	lines = append([]string{"repl-diskless-sync-delay 0", "repl-ping-replica-period 1"}, lines...)
 	s := new(Sentinel)
 	s.Master = Start(t, lines...)
-	s.Replica = Start(t, append(lines, "replicaof "+spaced(s.Master.Addr))...)
-	s.Replica.awaitReplication("the replica", "master_link_status:up")
+	s.Replica = StartReplica(t, s.Master, lines...)
 	s.Sentinel = startSentinel(t,
 		fmt.Sprintf("sentinel monitor %s %s 1", MasterName, spaced(s.Master.Addr)),
 		fmt.Sprintf("sentinel down-after-milliseconds %s 60000", MasterName),
@@ -76,7 +75,7 @@ func spaced(addr string) string { return strings.Replace(addr, ":", " ", 1) }
 // AddReplica starts another replica, and returns when Sentinel knows it.
 func (s *Sentinel) AddReplica(t testing.TB) *Server {
 	t.Helper()
-	replica := Start(t, "repl-ping-replica-period 1", "replicaof "+spaced(s.Master.Addr))
+	replica := StartReplica(t, s.Master, "repl-ping-replica-period 1")
 	Await(t, "the sentinel to know both replicas", func() error {
 		v, err := s.Sentinel.client.Do(context.Background(), "sentinel", "replicas", MasterName).Slice()
 		if err != nil || len(v) != 2 || strings.Contains(fmt.Sprint(v), "disconnected") {

@@ -84,8 +84,7 @@ func TestServerPausesWrites(t *testing.T) {
 func TestFeedOfAnotherServer(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)
-	host, port, _ := strings.Cut(master.Addr, ":")
-	other := redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
+	other := redistest.StartReplica(t, master)
 	var log logged
 	prefix := Options{Addresses: []string{master.Addr}, KeyPrefix: "forked"}
 	changes := open(t, prefix)
@@ -96,7 +95,7 @@ func TestFeedOfAnotherServer(t *testing.T) {
 		return func() error { return unless(s.Heard().After(at) && s.told.position() == changes.told.position()) }
 	}
 	redistest.Await(t, "the store to be heard", heardSince(time.Now()))
-	other.Do("replicaof", "no", "one")
+	other.Promote()
 	// The replica that has gone may have been counted before.
 	if err := tryRevoke(t, changes, "a"); err != nil && !errors.Is(err, errNotReplicated) {
 		t.Fatal(err)
@@ -106,7 +105,7 @@ func TestFeedOfAnotherServer(t *testing.T) {
 	if heard := s.Heard(); heard.After(began.Add(beatInterval)) {
 		t.Errorf("heard %s after a change that the feed doesn't bring", heard.Sub(began))
 	}
-	other.Do("replicaof", host, port)
+	other.Follow(master)
 	redistest.Await(t, "the store to be heard again", heardSince(time.Now()))
 }
 

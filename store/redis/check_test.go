@@ -264,7 +264,7 @@ func TestCheckBesideChanges(t *testing.T) {
 		"uses": func() error { return other.Delete(t.Context(), "used") },
 	}
 	reads := map[string]int{"uses": 1} // of owned, the first is that of the records
-	s.client.AddHook(answered(func(step string) {
+	s.client.AddHook(answered(map[string]string{s.keys.own("alice"): "owned", s.keys.uses: "uses"}, func(step string) {
 		change := changes[step]
 		if change == nil {
 			return

@@ -3,7 +3,6 @@ package redis
 import (
 	"fmt"
 	"io"
-	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -59,12 +58,8 @@ var secondsOfNow = regexp.MustCompile(`1[0-9]{9}`)
 
 // withClock returns an address at which a server has a clock that is so far ahead: whatever
 // begins like the seconds since 1970, of about now, is moved in what it says.
-func withClock(t *testing.T, server *redistest.Server, ahead *atomic.Int64) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
+func withClock(t *testing.T, server *redistest.Server, ahead *atomic.Int64) (addr string) {
+	t.Helper()
 	move := func(text []byte) []byte {
 		n, _ := strconv.ParseInt(string(text), 10, 64)
 		if when := time.Unix(n, 0); time.Since(when).Abs() < time.Hour {
@@ -72,33 +67,8 @@ func withClock(t *testing.T, server *redistest.Server, ahead *atomic.Int64) stri
 		}
 		return text
 	}
-	serve := func(client net.Conn) {
-		defer client.Close()
-		redis, err := net.Dial("tcp", server.Addr)
-		if err != nil {
-			return
-		}
-		defer redis.Close()
-		go func() {
-			io.Copy(redis, client)
-			redis.Close()
-		}()
-		for buffer := make([]byte, 1<<16); ; {
-			n, err := redis.Read(buffer)
-			if err != nil {
-				return
-			}
-			client.Write(secondsOfNow.ReplaceAllFunc(buffer[:n], move))
-		}
-	}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serve(client)
-		}
-	}()
-	return l.Addr().String()
+	return between(t, server.Addr, func(client io.Writer, b []byte) error {
+		_, err := client.Write(secondsOfNow.ReplaceAllFunc(b, move))
+		return err
+	})
 }

@@ -17,42 +17,6 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// answered is a hook that is called when one of the steps has been answered.
-type answered func(step string)
-
-// steps are what those scripts do of which a change is made, the reading of who follows
-// (see TestGatewayComesBack), and of what is listed (see TestRemadeIsNotMissing and
-// TestCheckBesideChanges).
-var steps = map[string]string{
-	scriptBegin: "begin", scriptIntend: "intend", scriptCommit: "commit", scriptState: "state", scriptSwap: "end", scriptEnd: "end",
-	"{back}:gateways": "gateways",
-	"{remade}:ids":    "list", "remade:t:" + string(remade[:]): "record",
-	"{checked}:own:alice": "owned", "{checked}:uses": "uses",
-}
-
-func (h answered) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (h answered) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		defer h.call(cmd)
-		return next(ctx, cmd)
-	}
-}
-
-func (h answered) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		defer h.call(cmds...)
-		return next(ctx, cmds)
-	}
-}
-
-func (h answered) call(cmds ...redis.Cmder) {
-	script, _ := cmds[0].Args()[min(1, len(cmds[0].Args())-1)].(string)
-	if step := steps[script]; step != "" {
-		h(step)
-	}
-}
-
 // masters are the two masters of a fail-over, and a network that leads to the one of them.
 type masters struct {
 	t        *testing.T
@@ -65,13 +29,9 @@ type masters struct {
 func twoMasters(t *testing.T) (*Store, *masters) {
 	t.Helper()
 	m := &masters{t: t, old: redistest.Start(t)}
-	host, port, _ := strings.Cut(m.old.Addr, ":")
-	m.new = redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
-	redistest.Await(t, "the replica", func() error {
-		return unless(strings.Contains(fmt.Sprint(m.new.Do("info", "replication")), "master_link_status:up"))
-	})
+	m.new = redistest.StartReplica(t, m.old)
 	m.way = newSwitched(t, m.old.Addr)
-	s := open(t, Options{Addresses: []string{m.way.l.Addr().String()}, KeyPrefix: "over", Budget: time.Second})
+	s := open(t, Options{Addresses: []string{m.way.addr}, KeyPrefix: "over", Budget: time.Second})
 	awaitReplicas(t, s, 1)
 	return s, m
 }
@@ -86,7 +46,7 @@ func (m *masters) promote() {
 	redistest.Await(m.t, "the replica to have everything", func() error {
 		return unless(offset(m.new, "slave_repl_offset") >= all)
 	})
-	m.new.Do("replicaof", "no", "one")
+	m.new.Promote()
 }
 
 // lead has the gateway reach the new master.
@@ -110,7 +70,7 @@ func TestFailOverBetweenSteps(t *testing.T) {
 				s, m := twoMasters(t)
 				create(t, s, newToken("a"))
 				seen := map[string]bool{}
-				s.client.AddHook(answered(func(step string) {
+				s.client.AddHook(answered(steps, func(step string) {
 					if seen[step] || len(seen) == 0 && step != "begin" {
 						return
 					}
@@ -179,14 +139,14 @@ func TestFailOverWhileSettling(t *testing.T) {
 	c := s.revocation(t, "a")
 	s.stopAfter(t, "commit", c)
 	others := newSwitched(t, m.old.Addr)
-	other := open(t, Options{Addresses: []string{others.l.Addr().String()}, KeyPrefix: "over", Budget: time.Second})
+	other := open(t, Options{Addresses: []string{others.addr}, KeyPrefix: "over", Budget: time.Second})
 	v, err := other.get(t.Context(), s.keys.token(digest("a")))
 	if err != nil || !isIntent(v) {
 		t.Fatalf("there is %q, %v, want an intent", v, err)
 	}
 	m.promote()
 	led := false
-	other.client.AddHook(answered(func(step string) {
+	other.client.AddHook(answered(steps, func(step string) {
 		if step == "state" && !led {
 			led = true
 			others.lead(t, m.new.Addr)
@@ -232,10 +192,18 @@ type spread struct {
 // be one that a busy machine keeps.
 func (c *spread) freezing(t *testing.T, master *redistest.Server) (freeze, thaw func()) {
 	t.Helper()
-	replica, frozen := c.Replicas[slices.Index(c.Masters, master)], new(hurried)
+	replica, frozen := c.Replicas[slices.Index(c.Masters, master)], new(atomic.Bool)
+	hurry := hook(func(cmds []redis.Cmder, next func() error) error {
+		for _, cmd := range cmds {
+			if args := cmd.Args(); frozen.Load() && args[0] == "wait" {
+				args[2] = 1 // ms; 0 is for ever
+			}
+		}
+		return next()
+	})
 	err := c.store.cluster.ForEachMaster(t.Context(), func(_ context.Context, client *redis.Client) error {
 		if client.Options().Addr == master.Addr {
-			client.AddHook(frozen)
+			client.AddHook(hurry)
 		}
 		return nil
 	})
@@ -245,24 +213,6 @@ func (c *spread) freezing(t *testing.T, master *redistest.Server) (freeze, thaw 
 	thaw = func() { replica.Thaw(); frozen.Store(false) }
 	t.Cleanup(thaw)
 	return func() { frozen.Store(true); replica.Freeze() }, thaw
-}
-
-// hurried is a hook with which, while it is set, a server answers WAIT at once.
-type hurried struct{ atomic.Bool }
-
-func (h *hurried) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (h *hurried) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-
-func (h *hurried) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		for _, cmd := range cmds {
-			if args := cmd.Args(); h.Load() && args[0] == "wait" {
-				args[2] = 1 // ms; 0 is for ever
-			}
-		}
-		return next(ctx, cmds)
-	}
 }
 
 // openSpread opens a store on a cluster whose masters have a replica each.

@@ -3,8 +3,6 @@ package redis
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"slices"
 	"testing"
 	"time"
@@ -214,48 +212,4 @@ func largeBacklog(t *testing.T, trimmed bool) {
 	close(release)
 	stop()
 	redistest.Await(t, "the other to catch up", func() error { return unless(b.told.position() >= a.told.position()) })
-}
-
-// slowly returns the address of a network that carries so many bytes a second from a
-// server.
-func slowly(t *testing.T, server string, rate int) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	carry := func(client net.Conn) {
-		defer client.Close()
-		upstream, err := net.Dial("tcp", server)
-		if err != nil {
-			return
-		}
-		defer upstream.Close()
-		upstream.(*net.TCPConn).SetReadBuffer(16 << 10)
-		go func() {
-			io.Copy(upstream, client)
-			upstream.Close()
-		}()
-		b := make([]byte, rate/100)
-		for {
-			n, err := upstream.Read(b)
-			if err != nil {
-				return
-			}
-			if _, err := client.Write(b[:n]); err != nil {
-				return
-			}
-			time.Sleep(time.Duration(n) * time.Second / time.Duration(rate)) // what makes it slow
-		}
-	}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go carry(client)
-		}
-	}()
-	return l.Addr().String()
 }

@@ -23,8 +23,7 @@ func TestDeletedInAGap(t *testing.T) {
 		t.Run(fmt.Sprint(kept, " of 3 entries are left"), func(t *testing.T) {
 			t.Parallel()
 			master := redistest.Start(t)
-			host, port, _ := strings.Cut(master.Addr, ":")
-			other := redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
+			other := redistest.StartReplica(t, master)
 			o := Options{Addresses: []string{master.Addr}, KeyPrefix: "gap", Budget: 2 * time.Second}
 			a := open(t, o)
 			o.feedAddr = other.Addr
@@ -37,7 +36,7 @@ func TestDeletedInAGap(t *testing.T) {
 			putOwner(t, a, &token.Owner{ID: "bob"})
 			redistest.Await(t, "both to follow", func() error { return unless(b.told.position() == a.told.position() && b.told.position() == 3) })
 
-			other.Do("replicaof", "no", "one")
+			other.Promote()
 			tries := 0
 			for _, change := range []func() error{
 				func() error { return a.Delete(t.Context(), "gone") },
@@ -49,7 +48,7 @@ func TestDeletedInAGap(t *testing.T) {
 				}
 			}
 			master.Do("xtrim", "{gap}:feed", "maxlen", kept)
-			other.Do("replicaof", host, port)
+			other.Follow(master)
 			awaitHeard(t, b)
 			redistest.Await(t, "the gap to be noticed", func() error { return unless(b.told.position() >= 6) })
 			if f, err := b.Find(t.Context(), digest("gone")); !errors.Is(err, store.ErrNotFound) {

@@ -82,11 +82,7 @@ func TestGatewayComesBack(t *testing.T) {
 	seen := func(at time.Time) { server.Do("hset", s.keys.gateways, "away", fmt.Sprint("0 ", at.UnixMilli(), " 0")) }
 	seen(time.Now().Add(-2 * gatewayForgotten))
 	back := sync.OnceFunc(func() { seen(time.Now()) })
-	s.client.AddHook(answered(func(step string) {
-		if step == "gateways" {
-			back()
-		}
-	}))
+	s.client.AddHook(answered(map[string]string{s.keys.gateways: "gateways"}, func(string) { back() }))
 	if _, err := s.Status(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -40,35 +39,14 @@ func TestNodesAreForgotten(t *testing.T) {
 	}
 }
 
-// answering answers MGET in place of the server.
-type answering struct {
-	values []string
-	err    error
-}
-
-func (a answering) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (a answering) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		mget, ok := cmd.(*redis.StringSliceCmd)
-		if !ok || cmd.Name() != "mget" {
-			return next(ctx, cmd)
-		}
-		mget.SetVal(a.values)
-		mget.SetErr(a.err)
-		return a.err
-	}
-}
-
-func (a answering) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-
 // A reply that doesn't have a value for each key doesn't mean that there are no such tokens,
 // and doesn't end the process.
 func TestReplyOfAnotherLength(t *testing.T) {
 	t.Parallel()
-	for name, a := range map[string]answering{
+	for name, reply := range map[string]struct {
+		values []string
+		err    error
+	}{
 		"null":     {err: redis.Nil},
 		"empty":    {},
 		"one":      {values: []string{""}},
@@ -76,7 +54,12 @@ func TestReplyOfAnotherLength(t *testing.T) {
 	} {
 		server := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 		t.Cleanup(func() { server.Close() })
-		server.AddHook(a)
+		server.AddHook(hook(func(cmds []redis.Cmder, _ func() error) error {
+			mget := cmds[0].(*redis.StringSliceCmd)
+			mget.SetVal(reply.values)
+			mget.SetErr(reply.err)
+			return reply.err
+		}))
 		n := &lane{s: &Store{ctx: t.Context(), budget: time.Minute}, server: server}
 		batch := []*lookup{{key: "a", by: time.Now().Add(time.Minute)}, {key: "b", by: time.Now().Add(time.Minute)}}
 		n.send(batch)

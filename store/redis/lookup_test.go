@@ -226,8 +226,7 @@ func TestReplicaIsEmpty(t *testing.T) {
 	create(t, setup, newToken("a"))
 	setup.Close()
 	s := open(t, o) // it has heard of no change of the token
-	host, port, _ := strings.Cut(empty.Addr, ":")
-	server.Do("replicaof", host, port)
+	server.Follow(empty)
 	redistest.Await(t, "the server to be empty", func() error {
 		return unless(server.Do("dbsize") == int64(0))
 	})
@@ -241,7 +240,7 @@ func TestReplicaIsEmpty(t *testing.T) {
 		}
 	}
 	// Once it may go on from what it has, it has lost changes, and says so.
-	server.Do("replicaof", "no", "one")
+	server.Promote()
 	redistest.Await(t, "the token to be unknown", func() error {
 		_, err := s.Find(t.Context(), digest("a"))
 		return unless(errors.Is(err, store.ErrNotFound) && s.lostAll.Load() != nil)

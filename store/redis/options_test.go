@@ -184,21 +184,8 @@ func TestWarningsOfWhatChanges(t *testing.T) {
 // Where one side speaks TLS and the other doesn't, the error asks whether that is so.
 func TestTLSOnOneSide(t *testing.T) {
 	t.Parallel()
-	refusing, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer refusing.Close()
-	go func() { // as Redis does with what is no TLS
-		for {
-			c, err := refusing.Accept()
-			if err != nil {
-				return
-			}
-			c.Close()
-		}
-	}()
-	for _, url := range []string{"rediss://" + redistest.Start(t).Addr, "redis://" + refusing.Addr().String()} {
+	refusing := accept(t, func(net.Conn) {}) // closes, as Redis does with what is no TLS
+	for _, url := range []string{"rediss://" + redistest.Start(t).Addr, "redis://" + refusing} {
 		s, err := Open(Options{URL: url})
 		if err != nil {
 			t.Fatal(err)

@@ -101,17 +101,16 @@ func TestReplicaIsReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			master := redistest.Start(t, "repl-diskless-sync-delay 0")
-			host, port, _ := strings.Cut(master.Addr, ":")
 			from, to := redistest.Start(t), redistest.Start(t)
 			follow := func(server *redistest.Server) {
-				server.Do("replicaof", host, port)
+				server.Follow(master)
 				awaitOnline(t, master, server)
 			}
 			follow(from)
 			s := open(t, Options{Addresses: []string{master.Addr}, Budget: 2 * time.Second})
 			awaitReplicas(t, s, 1)
 			create(t, s, newToken("a"))
-			replace(func() { follow(to) }, func() { from.Do("replicaof", "no", "one") })
+			replace(func() { follow(to) }, func() { from.Promote() })
 			wantUnconfirmed(t, "revoking it", func() error { return tryRevoke(t, s, "a") })
 		})
 	}
@@ -122,16 +121,15 @@ func TestReplicaIsReplaced(t *testing.T) {
 func TestReplicaGoesBeforeStart(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t, "repl-diskless-sync-delay 0")
-	host, port, _ := strings.Cut(master.Addr, ":")
 	replica := redistest.Start(t)
-	replica.Do("replicaof", host, port)
+	replica.Follow(master)
 	awaitOnline(t, master, replica)
 	o := Options{Addresses: []string{master.Addr}, KeyPrefix: "started", Budget: 2 * time.Second}
 	s := open(t, o)
 	create(t, s, newToken("a"))
 	redistest.Await(t, "the replica to be told of", func() error { return unless(master.Do("hlen", s.keys.replicas) == int64(1)) })
 	s.Close()
-	replica.Do("replicaof", "no", "one")
+	replica.Promote()
 	s = open(t, o)
 	wantUnconfirmed(t, "revoking it", func() error { return tryRevoke(t, s, "a") })
 }
@@ -141,13 +139,12 @@ func TestReplicaGoesBeforeStart(t *testing.T) {
 func TestReplicaJoins(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t, "repl-diskless-sync-delay 0")
-	host, port, _ := strings.Cut(master.Addr, ":")
 	first, second := redistest.Start(t), redistest.Start(t)
-	first.Do("replicaof", host, port)
+	first.Follow(master)
 	awaitOnline(t, master, first)
 	s := open(t, Options{Addresses: []string{master.Addr}, Budget: 8 * time.Second}) // a newcomer confirms nothing for up to a second
 	awaitReplicas(t, s, 1)
-	second.Do("replicaof", host, port)
+	second.Follow(master)
 	awaitOnline(t, master, second)
 	server := s.client.(*redis.Client)
 	alone := replicas{of: infoField(server.Info(t.Context(), "replication").Val(), "master_replid"), known: map[string]time.Time{at(first): {}}}

@@ -2,13 +2,9 @@ package redis
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,98 +13,18 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// switched is a network that leads to one server, and then to another.
-type switched struct {
-	to atomic.Pointer[string]
-	l  net.Listener
-
-	mu       sync.Mutex
-	carrying map[string]int // connections, by where they lead
-}
-
-func newSwitched(t *testing.T, addr string) *switched {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	s := &switched{l: l, carrying: map[string]int{}}
-	s.to.Store(&addr)
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go s.carry(client)
-		}
-	}()
-	return s
-}
-
-// lead has the network lead to another server, and nothing of it to the one before.
-func (s *switched) lead(t *testing.T, addr string) {
-	t.Helper()
-	before := *s.to.Swap(&addr)
-	redistest.Await(t, "the connections to end", func() error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return unless(before == addr || s.carrying[before] == 0)
-	})
-}
-
-func (s *switched) carry(client net.Conn) {
-	s.mu.Lock()
-	to := *s.to.Load()
-	s.carrying[to]++
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.carrying[to]--
-	}()
-	defer client.Close()
-	server, err := net.Dial("tcp", to)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	ended := make(chan struct{}, 2)
-	for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
-		go func() {
-			io.Copy(way[0], way[1])
-			ended <- struct{}{}
-		}()
-	}
-	for {
-		select {
-		case <-ended:
-			return
-		case <-time.After(5 * time.Millisecond):
-			if *s.to.Load() != to {
-				return
-			}
-		}
-	}
-}
-
 // failedOver is a fail-over on its way: the feed of a gateway comes from the new master
 // already, and its last change has gone to the old one, which took it for nothing.
 func failedOver(t *testing.T) (s *Store, fresh *redistest.Server) {
 	t.Helper()
 	old := redistest.Start(t)
-	host, port, _ := strings.Cut(old.Addr, ":")
-	fresh = redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
-	redistest.Await(t, "the replica", func() error {
-		return unless(strings.Contains(fmt.Sprint(fresh.Do("info", "replication")), "master_link_status:up"))
-	})
+	fresh = redistest.StartReplica(t, old)
 	way := newSwitched(t, old.Addr)
-	s = open(t, Options{Addresses: []string{way.l.Addr().String()}, KeyPrefix: "again", name: "s", Budget: 300 * time.Millisecond, feedAddr: fresh.Addr})
+	s = open(t, Options{Addresses: []string{way.addr}, KeyPrefix: "again", name: "s", Budget: 300 * time.Millisecond, feedAddr: fresh.Addr})
 	create(t, s, newToken("mine"), newToken("x"))
 	redistest.Await(t, "the change", func() error { return unless(s.told.position() == 1 && s.passed.at(1) != "-") })
 	awaitHeard(t, s)
-	fresh.Do("replicaof", "no", "one")
+	fresh.Promote()
 	_, err := s.Update(t.Context(), "mine", func(t *token.Token) error { t.Name = "other"; return nil }) // which is lost
 	if n := s.told.position(); n != 2 {
 		t.Fatalf("told up to %d, want 2: %v", n, err)

@@ -98,9 +98,6 @@ func TestServerOfClusterComesBackEmpty(t *testing.T) {
 	}
 }
 
-// remade is the digest of the token of TestRemadeIsNotMissing.
-var remade = digest("remade")
-
 // A token that is deleted once it was found in the list, and made again once it wasn't found,
 // isn't missing: it is listed as it was before.
 func TestRemadeIsNotMissing(t *testing.T) {
@@ -110,7 +107,7 @@ func TestRemadeIsNotMissing(t *testing.T) {
 	s, other := open(t, o), open(t, o)
 	create(t, other, newToken("remade"))
 	var steps atomic.Int32
-	s.client.AddHook(answered(func(step string) {
+	s.client.AddHook(answered(map[string]string{s.keys.ids: "list", s.keys.token(digest("remade")): "record"}, func(step string) {
 		switch {
 		case step == "list" && steps.CompareAndSwap(0, 1):
 			if err := other.Delete(t.Context(), "remade"); err != nil {

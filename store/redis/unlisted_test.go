@@ -119,17 +119,13 @@ func TestChangedAndBackIsNotUnlisted(t *testing.T) {
 			func() { create(t, other, newToken("remade")) },
 		},
 	} {
-		r, err := s.find(t.Context(), remade)
+		r, err := s.find(t.Context(), digest("remade"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.away()
 		var once sync.Once
-		s.client.AddHook(answered(func(step string) {
-			if step == "list" {
-				once.Do(c.back)
-			}
-		}))
+		s.client.AddHook(answered(map[string]string{s.keys.ids: "list"}, func(string) { once.Do(c.back) }))
 		if unlisted, err := s.lookForUnlisted(t.Context(), []record{r}); err != nil || len(unlisted) > 0 {
 			t.Errorf("%s: %d tokens aren't listed (%v), want none", name, len(unlisted), err)
 		}
