@@ -65,7 +65,7 @@ func TestOwnersInMemory(t *testing.T) {
 		t.Error("behind the change the owner is what was remembered")
 	}
 	b.reset(b.told.position())
-	if _, known, _ := b.owners.get("alice"); known {
+	if _, known := b.owners.get("alice"); known {
 		t.Error("behind a reset an owner is remembered")
 	}
 }

@@ -50,7 +50,7 @@ func (f *asyncFind) ended() {
 		return
 	}
 	found := f.s.foundBy(f.digest, r, f.position)
-	if f.s.ownerHeld(&found) {
+	if f.s.cachedOwner(&found) {
 		f.done(found, nil)
 		return
 	}

@@ -81,7 +81,7 @@ func (s *Store) beatOnce(b *beats) error {
 
 // lookAfter looks after servers and changes, when a beat has ended with err.
 func (s *Store) lookAfter(b *beats, err error) {
-	if (err == nil || forbidden(err)) && (s.missed.Load() != nil || time.Since(b.rights) > rightsInterval) {
+	if (err == nil || forbidden(err)) && (s.denied.Load() != nil || time.Since(b.rights) > rightsInterval) {
 		s.lookAtRights(s.ctx)
 		b.rights = time.Now()
 	}
@@ -145,24 +145,4 @@ func (s *Store) prove(p pulse) bool {
 		s.beaten.Store(&p.sent)
 	}
 	return ok
-}
-
-// unheardFor returns why changes aren't heard, as far as the last beat and the last read of
-// the feed show; nil: they show nothing.
-func (s *Store) unheardFor() error {
-	if s.cutOff.Load() {
-		return errCutOff
-	}
-	for _, last := range []*error{s.refusal.Load(), s.feedError.Load()} {
-		if last != nil && *last != nil {
-			return *last
-		}
-	}
-	return nil
-}
-
-// unbeaten reports whether the feed is heard, and no beat has counted for too long.
-func (s *Store) unbeaten() bool {
-	heard, beaten := s.heard.Load(), s.beaten.Load()
-	return heard != nil && beaten != nil && time.Since(*heard) < beatInterval && heard.Sub(*beaten) > beatLimit
 }

@@ -253,23 +253,6 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 	return end, nil
 }
 
-// takeIn takes in the change to a position, and tells the watchers.
-func (s *Store) takeIn(to store.Position, what []touched) {
-	s.stats.Changes.Add(1)
-	c := store.Change{Position: to}
-	for _, t := range what {
-		if t.isOwner {
-			s.owners.drop(t.owner)
-			c.Owners = append(c.Owners, t.owner)
-		} else {
-			s.missing.drop(t.digest)
-			c.Digests = append(c.Digests, t.digest)
-		}
-	}
-	s.told.tell(c)
-	s.beatNow()
-}
-
 // raiseFloors remembers what a change has made of records. passedOver says that the feed
 // was followed past this one without its being taken in: later changes, which may have
 // deleted its tokens, may have been missed as well.
@@ -338,63 +321,4 @@ func (s *Store) skipToEnd(ctx context.Context) error {
 		return err
 	}
 	return s.skip(ctx, end, feedMost)
-}
-
-// reset makes everything be read again.
-func (s *Store) reset(at store.Position) {
-	s.stats.Resets.Add(1)
-	s.owners.dropAll(s.heardLately())
-	s.told.tell(store.Change{Position: at, Reset: true})
-	s.beatNow()
-}
-
-// heardLately reports whether the feed was heard so lately that an owner's record that was
-// deleted since has left its version behind.
-func (s *Store) heardLately() bool {
-	heard := s.heard.Load()
-	return heard != nil && time.Now().Round(0).Sub(*heard) < ownerGone*time.Second/2 // by the clock: a machine may have been suspended
-}
-
-// await returns when the watchers have been told of a change that was made here. It tells
-// them itself where the feed doesn't bring the change within the budget, and where the feed
-// had brought another change with the same position: one that the server has lost since.
-func (s *Store) await(n store.Position, mark string, what []touched) {
-	s.raiseFloors(what, s.told.position() >= n && !s.passed.has(cursor{n: uint64(n), mark: mark}))
-	timeout := time.NewTimer(s.budget)
-	defer timeout.Stop()
-	for {
-		position, moved := s.told.next()
-		if position >= n {
-			if !s.passed.has(cursor{n: uint64(n), mark: mark}) {
-				s.reset(n)
-			}
-			return
-		}
-		select {
-		case <-moved:
-		case <-timeout.C:
-			s.log.Warn("the change feed is late: everything held is read again", "store", s.where, "followed", position, "changed", n)
-			s.reset(n)
-			return
-		case <-s.ctx.Done():
-			return
-		}
-	}
-}
-
-// Heard implements store.Shared. A master that was cut off from the others
-// still answers, and knows nothing of their changes; so it must also have taken
-// a beat of this gateway lately, which min-replicas-to-write makes it refuse, and
-// which shows that the feed comes from the same server (prove).
-func (s *Store) Heard() time.Time {
-	heard, beaten := s.heard.Load(), s.beaten.Load()
-	switch {
-	case heard == nil || beaten == nil:
-		return time.Time{}
-	case s.cutOff.Load() && heard.After(*beaten):
-		return *beaten
-	case heard.Sub(*beaten) > beatLimit:
-		return *beaten
-	}
-	return *heard
 }

@@ -45,7 +45,7 @@ func (s *Store) foundBy(d token.Digest, r record, at store.Position) store.Found
 
 // withOwner completes f with the record of the token's owner.
 func (s *Store) withOwner(ctx context.Context, f store.Found) (_ store.Found, err error) {
-	if s.ownerHeld(&f) {
+	if s.cachedOwner(&f) {
 		return f, nil
 	}
 	if f.Owner, err = s.readOwner(ctx, f.Token.Owner); err != nil {
@@ -93,7 +93,7 @@ func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
 		return record{}, err
 	}
 	if r.raw == "" && !s.hears() {
-		if err := s.behind(ctx); err != nil {
+		if err := s.caughtUp(ctx); err != nil {
 			return record{}, err
 		}
 	}

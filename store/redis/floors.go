@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/patgate/patgate/token"
 )
@@ -126,9 +125,9 @@ func (s *Store) hasLost(ctx context.Context, name string, allowed, there bool) (
 // errBehind is why a token that Redis doesn't have isn't unknown.
 var errBehind = errors.New("it isn't there, but neither are changes that this gateway has heard of: that redis server may be an outdated replica, or still empty")
 
-// behind returns errBehind if Redis has fewer changes than were followed. Where changes are
-// heard, the feed has shown that it has all.
-func (s *Store) behind(ctx context.Context) error {
+// caughtUp returns errBehind if Redis has fewer changes than were followed. While changes are
+// heard, the feed shows that it has all.
+func (s *Store) caughtUp(ctx context.Context) error {
 	followed := s.told.position()
 	head := s.readHead()
 	if err := s.send(ctx, head); err != nil {
@@ -139,35 +138,4 @@ func (s *Store) behind(ctx context.Context) error {
 		err = errBehind
 	}
 	return err
-}
-
-// remedy is what is to be done about a record of which Redis has lost a change.
-type remedy string
-
-const (
-	endIt  remedy = "revoke or delete the token, or disable the owner, to go on"
-	remake remedy = "import the token again, or restart the gateways, to go on"
-	// of one that is listed
-	restore remedy = "restore the server that had the token, or let patgate store check --repair take it off the list, and import it again"
-)
-
-// lostFeed counts and reports that Redis has lost the feed behind a change, and so whatever
-// it was told since.
-func (s *Store) lostFeed(followed uint64, left int64) {
-	const text = "REDIS HAS LOST CHANGES that this gateway has heard of: tokens that it has no more are answered 401, and a gateway that is started doesn't know what was revoked. Was it emptied, restarted without appendonly, or replaced? Stop the gateways, and restore it, or import the tokens again"
-	s.stats.Lost.Add(1)
-	s.log.Error(text, "store", s.where, "followed", followed, "redis", left)
-	told := fmt.Sprintf("%s: %s (change %d was followed, and %d was the last)", time.Now().UTC().Format(time.RFC3339), text, followed, left)
-	s.lostAll.Store(&told)
-	s.stats.losses.add("the feed", errors.New(told))
-}
-
-// lost counts and reports that Redis shows an older record than it has shown, or none.
-func (s *Store) lost(what string, then remedy) error {
-	s.stats.Lost.Add(1)
-	if s.stats.losses.add(what, fmt.Errorf("redis has lost a change of %s: %s", what, then)) {
-		s.log.Error("redis has lost a change: it shows an older record than before, or none, and that is not used; "+string(then)+", and look at persistence and replication of the server",
-			"store", s.where, "record", what, "times", s.stats.Lost.Load())
-	}
-	return fmt.Errorf("%w: %s", errLost, then)
 }

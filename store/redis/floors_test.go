@@ -219,7 +219,7 @@ func TestDeletedWithoutFeed(t *testing.T) {
 		server.Do("client", "kill", "type", "normal", "skipme", "yes")
 	}
 	forbid("xread")
-	redistest.Await(t, "the feed not to be heard", func() error { return unless(time.Since(b.Heard()) > ownersTrusted) })
+	redistest.Await(t, "the feed not to be heard", func() error { return unless(time.Since(b.Heard()) > trustedFor) })
 
 	before := server.Do("get", a.keys.token(digest("revoked"))).(string)
 	update(t, a, "revoked", revoke)

@@ -92,7 +92,7 @@ func TestCallsOfALookup(t *testing.T) {
 			t.Errorf("%s: Find = %v", what, err)
 		}
 		n := reads(t, server) - before
-		if time.Since(heard) > ownersTrusted && n == calls+1 {
+		if time.Since(heard) > trustedFor && n == calls+1 {
 			n-- // the machine stood still: the owner was read again
 		}
 		if n != calls {
@@ -138,30 +138,30 @@ func TestLookupGivenUp(t *testing.T) {
 	others.Wait()
 }
 
-// An owner's record that was read before a change isn't kept behind it.
+// An owner's record that was read before a change isn't kept after it.
 func TestOwnersDontOverlap(t *testing.T) {
 	t.Parallel()
-	var o owners
+	var o ownerCache
 	old, new := &token.Owner{ID: "a", Enabled: true}, &token.Owner{ID: "a"}
-	_, known, changes := o.get("a")
-	if known {
+	if _, known := o.get("a"); known {
 		t.Error("an owner is known before anything was")
 	}
+	changes := o.changed()
 	o.drop("a")
 	o.put("a", old, changes)
-	if _, known, changes = o.get("a"); known {
+	if _, known := o.get("a"); known {
 		t.Error("a record is kept that was read before a change")
 	}
-	o.put("a", new, changes)
-	if got, known, _ := o.get("a"); !known || got.Enabled {
+	o.put("a", new, o.changed())
+	if got, known := o.get("a"); !known || got.Enabled {
 		t.Errorf("get = %+v, %v, want the new record", got, known)
 	}
-	_, _, changes = o.get("b")
+	changes = o.changed()
 	o.dropAll(false)
 	o.put("b", nil, changes)
 	for _, name := range []string{"a", "b"} {
-		if _, known, _ := o.get(name); known {
-			t.Errorf("owner %q is kept behind a reset", name)
+		if _, known := o.get(name); known {
+			t.Errorf("owner %q is kept after a reset", name)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func TestServerIsEmptied(t *testing.T) {
 	if err := s.Reach(t.Context()); err == nil || !strings.Contains(err.Error(), "import the token again") {
 		t.Errorf("Reach: %v, want that something is lost", err)
 	}
-	for _, one := range s.stats.losses.by {
+	for _, one := range s.losses.by {
 		one.at = one.at.Add(-lossShown)
 	}
 	if err := s.Reach(t.Context()); err != nil {
@@ -99,16 +99,16 @@ func TestLossesAreLogged(t *testing.T) {
 	if n := lose("b", "a", "c"); n != 2 {
 		t.Errorf("two others are logged %d times, want once each", n)
 	}
-	if err := s.stats.losses.lately(); err == nil || !strings.Contains(err.Error(), "change of c: ") || !strings.Contains(err.Error(), "and 2 more") {
+	if err := s.losses.lately(); err == nil || !strings.Contains(err.Error(), "change of c: ") || !strings.Contains(err.Error(), "and 2 more") {
 		t.Errorf("lately: %v, want the last, and how many others there are", err)
 	}
-	for _, one := range s.stats.losses.by {
+	for _, one := range s.losses.by {
 		one.at, one.logged = one.at.Add(-lossLogged), one.logged.Add(-lossLogged)
 	}
 	if n := lose("a"); n != 1 {
 		t.Errorf("%s later, a record is logged %d times, want once", lossLogged, n)
 	}
-	if err := s.stats.losses.lately(); err == nil || strings.Contains(err.Error(), "more") || len(s.stats.losses.by) != 1 {
+	if err := s.losses.lately(); err == nil || strings.Contains(err.Error(), "more") || len(s.losses.by) != 1 {
 		t.Errorf("lately: %v, want one record, and the others forgotten", err)
 	}
 }

@@ -5,20 +5,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
-
-// takesNoWrites reports whether a server says that it isn't the master, or that it
-// can't tell for want of replicas (min-replicas-to-write), or of other masters.
-func takesNoWrites(err error) bool {
-	text := err.Error()
-	return redis.IsReadOnlyError(err) || strings.Contains(text, "READONLY") || strings.Contains(text, "NOREPLICAS") ||
-		strings.Contains(text, "only accepts read commands") // cluster-allow-reads-when-down
-}
 
 // errCutOff is why a server that answers isn't believed.
 var errCutOff = errors.New("the redis server takes no writes, or has lost all replicas, and most Sentinels, or masters of the Cluster, don't say that it is the master: it may have been cut off, and not know of revocations")

@@ -44,16 +44,16 @@ func TestMutants(t *testing.T) {
 		{Name: "an owner that was gone stays gone", Run: "^TestDeletedOwnerStaysSo$", File: "owners.go", Old: "if err == nil && !there && r.raw != \"\" && !r.lost && least.version > 0 {", New: "if false {"},
 		{Name: "without beats nothing is held for long", Run: "^TestWithoutBeatsIsAsOldAsTheFeed$", File: "find.go", Old: "|| time.Since(*beaten) > beatLimit", New: ""},
 
-		{Name: "what was made again isn't missing", Run: "^TestRemadeIsNotMissing$", File: "sweep.go", Old: "now.version == floors[i].version && ", New: ""},
-		{Name: "what was deleted isn't missing", Run: "^TestDeletedIsNotMissing$", File: "sweep.go", Old: " && !now.gone {", New: " {"},
+		{Name: "what was made again isn't missing", Run: "^TestRemadeIsNotMissing$", File: "missing.go", Old: "now.version == floors[i].version && ", New: ""},
+		{Name: "what was deleted isn't missing", Run: "^TestDeletedIsNotMissing$", File: "missing.go", Old: " && !now.gone {", New: " {"},
 
 		{Name: "what was changed and changed back isn't unlisted", Run: "^TestChangedAndBackIsNotUnlisted$", File: "unlisted.go", Old: "now.raw != r.raw", New: "now.token.Digest != r.token.Digest || now.token.Owner != r.token.Owner"},
 
 		{Name: "who made a change knows of it first", Run: "^TestOwnChangeWithoutFeed$", File: "steps.go", Old: "\ts.await(position, c.mark, c.what)\n", New: "\t_ = position\n"},
-		{Name: "a change drops the owner's record", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.drop(t.owner)", New: ""},
-		{Name: "a reset drops all owners' records", Run: "^TestOwnersInMemory$", File: "feed.go", Old: "s.owners.dropAll(s.heardLately())", New: ""},
-		{Name: "a record read before a change isn't kept", Run: "^TestOwnersDontOverlap$", File: "owners_held.go", Old: "if o.changes != changes {", New: "if false {"},
-		{Name: "a record is as old as the feed", Run: "^TestFoundInMemoryIsAsOldAsTheFeed$", File: "owners_held.go", Old: "f.Owner, f.AsOf = o, heard", New: "f.Owner = o"},
-		{Name: "a master that takes no beats isn't heard", Run: "^TestHeardNeedsBeats$", File: "feed.go", Old: "case heard.Sub(*beaten) > beatLimit:", New: "case heard.Sub(*beaten) > 1000*beatLimit:"},
+		{Name: "a change drops the owner's record", Run: "^TestOwnersInMemory$", File: "watch.go", Old: "s.owners.drop(t.owner)", New: ""},
+		{Name: "a reset drops all owners' records", Run: "^TestOwnersInMemory$", File: "watch.go", Old: "s.owners.dropAll(s.heardLately())", New: ""},
+		{Name: "a record read before a change isn't kept", Run: "^TestOwnersDontOverlap$", File: "ownercache.go", Old: "if o.changes != changes {", New: "if false {"},
+		{Name: "a record is as old as the feed", Run: "^TestFoundInMemoryIsAsOldAsTheFeed$", File: "ownercache.go", Old: "f.Owner, f.AsOf = o, heard", New: "f.Owner = o"},
+		{Name: "a master that takes no beats isn't heard", Run: "^TestHeardNeedsBeats$", File: "heard.go", Old: "heard.Sub(*beaten) > beatLimit:", New: "heard.Sub(*beaten) > 1000*beatLimit:"},
 	})
 }

@@ -3,10 +3,10 @@
 //
 // # Layout
 //
-// Keys begin with a prefix, "patgate" by default, here P. The keys with {P}, a
-// hash tag, are on the same server of a Cluster; the tokens are spread over all.
+// Keys begin with a prefix, "patgate" by default, written P here. The keys with
+// {P}, a hash tag, are on one server of a Cluster; the tokens are spread over all.
 //
-//	P:t:<digest>    string   a token, by the 32 bytes of its digest: see type value
+//	P:t:<digest>    string   a token, by the 32 bytes of its digest: see value.go
 //	{P}:o:<owner>   string   an owner's record: see parseOwner
 //	{P}:head        hash     n, mark: the position and the mark of the last change
 //	                         events: the number of the last event
@@ -25,8 +25,8 @@
 //
 // # A change of tokens
 //
-// A change touches keys on several servers, and its process may die anywhere.
-// So it goes in steps, of which one decides:
+// A change touches keys on several servers, and its process may die at any point.
+// So it is made in steps, one of which decides:
 //
 //  1. begin: the change is announced, entered in {P}:changes as pending.
 //  2. Each token key it changes becomes an intent: the value before, the value
@@ -34,37 +34,37 @@
 //  3. commit, one script on one server: the change is marked as committed, the
 //     indexes are changed, its events are recorded, and an entry is appended to
 //     the feed.
-//  4. Each intent becomes the value after, or before where the change was aborted.
+//  4. Each intent becomes the value after, or before if the change was aborted.
 //  5. The entry in {P}:changes is removed.
 //
-// Whoever reads an intent looks its change up: the value after it holds if that
-// is committed, else the value before. This is what a crash leaves behind:
+// A reader that finds an intent looks its change up: if that is committed, the
+// value after holds, otherwise the value before. A crash leaves one of these:
 //
-//   - before the commit: a pending change, and perhaps intents that read as if
+//   - Before the commit: a pending change, and perhaps intents that read as if
 //     they weren't there. Nothing of the change shows anywhere.
-//   - after it: a committed change, and perhaps intents that read as they should.
-//     All of the change shows, everywhere: it is in the indexes, and gateways
-//     have heard of it.
+//   - After the commit: a committed change, and perhaps intents that read as they
+//     should. All of the change shows, everywhere: it is in the indexes, and
+//     gateways have heard of it.
 //
-// Nothing serves half, and no change shows that gateways haven't heard of.
-// Both leftovers cost one more read per lookup and are cleared away by the
-// first gateway that finds them ten seconds old, or sooner by a change that
-// they are in the way of: it aborts the pending one, which then can't commit.
+// No change is ever half visible, and none is visible before gateways have heard
+// of it. What a crash leaves costs one more read per lookup. The first gateway
+// that finds it ten seconds old clears it away. A change that it is in the way of
+// does so sooner: it aborts the pending one, which then can't commit.
 //
-// What was sent may arrive long after its process has given up, and a fail-over between
-// two steps may take the first one back, so that the second one meets a server that
-// doesn't know of it. So no step counts on one that was made before:
+// A command may arrive long after its process has given up, and a fail-over
+// between two steps may take the first one back, so that the second one meets a
+// server that doesn't know of it. So no step relies on an earlier one:
 //
-//   - On one server it asks. An intent is written if {P}:changes has the change as
-//     pending; it is committed if it is pending and all its intents are there; and steps
-//     4 and 5 are one script, which does nothing unless {P}:changes says how the change
-//     has ended. So does whoever else ends it.
-//   - In a Cluster keys are on several servers, and can't be asked for. There a step is
-//     confirmed by all replicas of its server before the next one is made: the intents
-//     before the commit, the commit (or that the change is aborted) before step 4, that
-//     before step 5. What isn't confirmed is left as it is, for whoever finds it.
-//     An intent that comes late reads as if it weren't there, and for a minute gateways
-//     remember to look for it.
+//   - One server is asked. An intent is written only if {P}:changes has the change
+//     as pending. The change is committed only if it is pending and all its intents
+//     are there. Steps 4 and 5 are one script, which does nothing unless
+//     {P}:changes says how the change has ended.
+//   - In a Cluster the keys are on several servers, and can't be asked for. There
+//     all replicas of a server confirm a step before the next one is made: the
+//     intents before the commit, the commit (or the abort) before step 4, step 4
+//     before step 5. A change that isn't confirmed is left as it is, for whoever
+//     finds it. A late intent reads as if it weren't there, and for a minute
+//     gateways remember to look for it.
 //
 // A change of an owner's record is one script, between steps 1 and 5.
 //
@@ -72,18 +72,18 @@
 //
 // A change is as durable as Redis makes it: with appendonly yes and appendfsync
 // always it survives the death of the server, with everysec up to a second of
-// changes may be lost. Where the master has replicas, a change is acknowledged
-// when all of them have it as well (WAIT). With min-replicas-to-write 1 a master
-// that was cut off from its replicas stops taking changes. maxmemory-policy
-// must be noeviction.
+// changes may be lost. If the master has replicas, a change is acknowledged once
+// all of them have it as well (WAIT). With min-replicas-to-write 1 a master that
+// was cut off from its replicas stops taking changes. maxmemory-policy must be
+// noeviction.
 //
-// When a server comes back with less than it had, gateways see it: every entry
+// When a server comes back with less than it had, gateways notice: every entry
 // of the feed carries the mark of the one before. They tell their watchers to
-// read everything again, and remember the versions of the records changed most
-// recently (16,384 of them): an older version of one of these is not served,
-// nor is it changed into something that serves; it is an error until the token
-// is revoked or deleted. What no running gateway remembers, a server that lost
-// it can bring back: this is the bound of the promise.
+// read everything again, and they remember the versions of the records changed
+// most recently (16,384 of them). An older version of one of these is not served,
+// nor changed into something that serves; it is an error until the token is
+// revoked or deleted. A server can bring back what it lost if no running gateway
+// remembers it: this is the bound of the promise.
 //
 // # Where things are
 //
@@ -92,37 +92,43 @@
 //	keys.go        the names of the keys
 //	value.go       what they hold
 //	scripts.go     what Redis runs at once
-//	send.go        commands, and what their errors mean
+//	send.go        commands, and who must confirm them
+//	errors.go      what errors mean
 //	lookup.go      lookups that travel together
 //
 // Reading:
 //
 //	find.go        the token of a secret
-//	async.go       the same, for whom nobody waits
-//	owners_held.go owners' records that are kept in memory for it
+//	async.go       the same, without waiting for it
+//	ownercache.go  owners' records in memory, for both
 //	list.go        a token by its id, and lists of tokens
-//	records.go     what is kept by digest, while changes are under way
+//	records.go     token records, while changes are under way
 //	events.go      the audit trail
 //	uses.go        last uses
-//	mark.go        what a store is marked with
+//	mark.go        marks of the store
 //
 // Changing:
 //
 //	tokens.go      what may be done to tokens
-//	owners.go      the same for owners' records, and their lists
+//	owners.go      what may be done to owners' records, and lists of them
 //	change.go      a change, tried until it is made or can't be
 //	steps.go       its steps
 //	abandoned.go   what processes that died have left of theirs
-//	replicas.go    who must confirm
+//	replicas.go    the replicas that must confirm a change
 //
 // Hearing of changes:
 //
-//	feed.go        the feed, and what it means when it breaks off
+//	feed.go        following the feed, and what it means when it breaks off
 //	passed.go      the entries that were taken in last
-//	watch.go       who is told
+//	watch.go       taking a change in, and telling the watchers
+//	heard.go       whether changes are heard
+//
+// What Redis has lost:
+//
 //	floors.go      the versions that records must not fall behind
-//	sweep.go       whether the tokens that are listed are there
-//	unlisted.go    whether those that are found are listed
+//	missing.go     tokens that are listed and have no record
+//	unlisted.go    tokens that have a record and aren't listed
+//	losses.go      reporting it
 //
 // Gateways and servers:
 //
@@ -130,12 +136,12 @@
 //	beat.go        what a gateway says of itself, every second
 //	gateways.go    who follows, and how far
 //	server.go      the servers, and whether each answers
-//	setup.go       what is wrong with how a server is set up, or with its clock
+//	setup.go       what is wrong with a server's setup, or its clock
 //	rights.go      what the redis user may not do
-//	master.go      whether the one that is reached is still the master
+//	master.go      whether the server that is reached is still the master
 //	stats.go       what is counted
 //
-//	check*.go      what is at odds, and mending it
+//	check*.go      inconsistencies, and mending them
 package redis
 
 import (
@@ -154,21 +160,6 @@ import (
 	"github.com/patgate/patgate/store"
 )
 
-// Errors of a Store. Like every error but store.ErrNotFound and store.ErrExists
-// they say nothing about a token.
-var (
-	// errNotReplicated means that a change is made and every gateway is told of
-	// it, but not every replica of the Redis server has confirmed it: should the server
-	// be lost now, so may be the change.
-	errNotReplicated = errors.New("the change is stored, but not every replica has confirmed it yet")
-	// errLost means that Redis shows an older record than this process has seen:
-	// a fail-over, or a restart without persistence, has lost a change. The
-	// record is not used until it is ended or made again: see remedy.
-	errLost = errors.New("redis has lost a change of this record")
-
-	errClosed = errors.New("the token store is closed")
-)
-
 // Store is a store.Store in Redis.
 type Store struct {
 	options  *redis.UniversalOptions // of client
@@ -183,7 +174,7 @@ type Store struct {
 
 	// Lookups.
 	lanes   sync.Map // of *lane, by the *redis.Client it reads from
-	owners  owners
+	owners  ownerCache
 	floors  floors
 	missing missing
 	served  served
@@ -210,13 +201,14 @@ type Store struct {
 	cutOff    atomic.Bool               // the server may not be the master: see outvoted
 	sentinels []*redis.Client           // whom it asks, where there are any
 
-	missed    atomic.Pointer[missingError] // what the redis user may not do
-	refusal   atomic.Pointer[error]        // of the last beat; nil error: it was taken
-	feedError atomic.Pointer[error]        // of the last read of the feed
-	lostAll   atomic.Pointer[string]       // when Redis has lost a piece of the feed, and how much
+	denied    atomic.Pointer[deniedError] // what the redis user may not do
+	refusal   atomic.Pointer[error]       // of the last beat; nil error: it was taken
+	feedError atomic.Pointer[error]       // of the last read of the feed
+	lostAll   atomic.Pointer[string]      // when Redis has lost a piece of the feed, and how much
 
 	setup  atomic.Pointer[[]string] // what the servers' setup would lose
 	warned sync.Map                 // of that, by a server's run id and what may happen
+	losses losses
 	stats  counters
 
 	ctx  context.Context // ends with Close
@@ -254,7 +246,7 @@ func Open(opts Options) (*Store, error) {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.work.Go(s.follow)
 	s.work.Go(s.beat)
-	s.work.Go(s.sweep)
+	s.work.Go(s.sweepListed)
 	s.work.Go(s.sweepServed)
 	return s, nil
 }
@@ -321,28 +313,6 @@ func (s *Store) Close() error {
 		return fmt.Errorf("closing token store %s: %w", s.where, err)
 	}
 	return nil
-}
-
-// at says where err came from. It is for what is done with one token or owner, or a few
-// tokens: the caller says what that was.
-func (s *Store) at(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", s.where, err)
-}
-
-// reading says what was being read when err came.
-func (s *Store) reading(what string, err error) error {
-	return fmt.Errorf("reading %s from %s: %w", what, s.where, err)
-}
-
-// changing says what was being done when err came.
-func (s *Store) changing(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s in %s: %w", what, s.where, err)
 }
 
 // Interface guards

@@ -85,15 +85,15 @@ func (s *Store) lookAtRights(ctx context.Context) {
 		s.log.Debug("looking at the rights of the redis user", "store", s.where, "error", err)
 		return
 	}
-	var missing *missingError
+	var denied *deniedError
 	if len(texts) > 0 {
 		slices.Sort(texts)
-		missing = &missingError{strings.Join(texts, "; ")}
+		denied = &deniedError{strings.Join(texts, "; ")}
 	}
-	switch before := s.missed.Swap(missing); {
-	case missing != nil && (before == nil || *before != *missing):
-		s.log.Error("LOOKUPS OR CHANGES FAIL, OR REVOCATIONS MAY BE LOST in a fail-over: "+missing.Error(), "store", s.where)
-	case missing == nil && before != nil:
+	switch before := s.denied.Swap(denied); {
+	case denied != nil && (before == nil || *before != *denied):
+		s.log.Error("LOOKUPS OR CHANGES FAIL, OR REVOCATIONS MAY BE LOST in a fail-over: "+denied.Error(), "store", s.where)
+	case denied == nil && before != nil:
 		s.log.Info("the redis user may do all that is needed again", "store", s.where)
 	}
 }
@@ -114,10 +114,10 @@ func (s *Store) refused(ctx context.Context, server *redis.Client) ([]string, er
 	}
 }
 
-// missingError says what the redis user may not do.
-type missingError struct{ text string }
+// deniedError says what the redis user may not do.
+type deniedError struct{ text string }
 
-func (e *missingError) Error() string { return e.text }
+func (e *deniedError) Error() string { return e.text }
 
 // mayNotRun says which commands are refused where, and what the user needs.
 func (s *Store) mayNotRun(refused []string, where string) string {

@@ -4,13 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -67,20 +62,6 @@ func (s *Store) sendOnce(ctx context.Context, safety safety, cmds ...redis.Cmder
 	return s.unheard(plain(err))
 }
 
-// unheard returns err. Of a server that was never heard it asks whether only one side speaks
-// TLS: all that shows is silence, or a connection that ends.
-func (s *Store) unheard(err error) error {
-	switch {
-	case err == nil || s.heard.Load() != nil:
-		return err
-	case s.options.TLSConfig != nil && errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w (is that port for TLS? one that isn't gives no answer to rediss://)", err)
-	case s.options.TLSConfig == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
-		return fmt.Errorf("%w (is that port for TLS? one that is takes only rediss://, or tls in the block)", err)
-	}
-	return err
-}
-
 // allowed returns how long commands may take: the budget, and a little more for
 // each argument. What changes a thousand records takes its time on a busy machine.
 func (s *Store) allowed(cmds []redis.Cmder) time.Duration {
@@ -112,12 +93,6 @@ func cmders[C redis.Cmder](cmds []C) []redis.Cmder {
 	}
 	return all
 }
-
-// brokenError is an error that may be gone at once: see again. The commands may
-// have been carried out all the same, or be so yet.
-type brokenError struct{ error }
-
-func (e brokenError) Unwrap() error { return e.error }
 
 // usable returns why nothing can be asked, if so.
 func (s *Store) usable(ctx context.Context) error {
@@ -256,58 +231,3 @@ func (s *Store) reload(ctx context.Context) {
 		s.cluster.ReloadState(ctx)
 	}
 }
-
-// moving reports whether err says that a key is, or is about to be, elsewhere:
-// its slot is moved, or the node isn't one of the Cluster any more.
-func moving(err error) bool {
-	_, moved := redis.IsMovedError(err)
-	_, ask := redis.IsAskError(err)
-	return moved || ask || redis.IsTryAgainError(err) || errors.Is(err, redis.ErrClosed)
-}
-
-// forbidden reports whether the redis user may not do that.
-func forbidden(err error) bool {
-	text := err.Error()
-	return strings.Contains(text, "NOPERM") || strings.Contains(text, "The user executing the script can't") // Redis 7.0, in scripts
-}
-
-// transient reports whether err may be gone at once: the connection had died in the
-// pool, or its server isn't the master any more.
-func transient(err error) bool {
-	op, ofNetwork := errors.AsType[*net.OpError](err)
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || ofNetwork && op.Timeout() {
-		return false
-	}
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || ofNetwork ||
-		redis.IsReadOnlyError(err) || moving(err)
-}
-
-// isNil reports whether err is the reply of the server that was asked: that there is nothing.
-// Around such a reply there is the error of Sentinels that don't know the master. Then no
-// master was asked, and nobody knows what there is.
-func isNil(err error) bool { return err == redis.Nil }
-
-// plain returns err in words that help. Replies that go-redis passes on as they
-// came never carry credentials.
-func plain(err error) error {
-	switch {
-	case err == nil || isNil(err):
-		return nil
-	case errors.Is(err, redis.Nil):
-		return errors.New("a Sentinel knows no master of this name: " + oneLine{err}.Error())
-	case strings.Contains(err.Error(), "\n"): // of several Sentinels
-		return oneLine{err}
-	case redis.IsOOMError(err):
-		return fmt.Errorf("redis has no memory left for changes (maxmemory): %w", err)
-	case strings.HasPrefix(err.Error(), "MISCONF"):
-		return fmt.Errorf("redis can't write to its disk and takes no changes: %w", err)
-	}
-	return err
-}
-
-// oneLine is an error whose text is one line.
-type oneLine struct{ error }
-
-func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
-
-func (e oneLine) Unwrap() error { return e.error }

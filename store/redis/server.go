@@ -49,18 +49,18 @@ func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, serv
 // (cluster-require-full-coverage no), a user may have too few rights, and Redis may have
 // lost what is asked for.
 func (s *Store) Reach(ctx context.Context) error {
-	if missing := s.missed.Load(); missing != nil {
-		return missing
+	if denied := s.denied.Load(); denied != nil {
+		return denied
 	}
 	if s.cluster == nil { // a single server is heard, or it isn't there
-		return cmp.Or(s.usable(ctx), s.stats.losses.lately())
+		return cmp.Or(s.usable(ctx), s.losses.lately())
 	}
 	return cmp.Or(s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
 		if err := server.Ping(ctx).Err(); err != nil {
 			return fmt.Errorf("%s doesn't answer: %w", server.Options().Addr, err)
 		}
 		return nil
-	}), s.stats.losses.lately())
+	}), s.losses.lately())
 }
 
 // infoField returns a field of INFO, or "".

@@ -72,9 +72,7 @@ func (s *Store) lookForUnlisted(ctx context.Context, before []record) (unlisted 
 			continue
 		}
 		unlisted = append(unlisted, r)
-		if s.stats.losses.add("the lists of tokens", errUnlisted) {
-			s.log.Error(errUnlisted.Error(), "store", s.where, "token", r.token.ID, "owner", r.token.Owner)
-		}
+		s.reportLoss("the lists of tokens", errUnlisted, "token", r.token.ID, "owner", r.token.Owner)
 	}
 	return unlisted, nil
 }

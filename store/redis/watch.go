@@ -3,6 +3,7 @@ package redis
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/patgate/patgate/store"
 )
@@ -43,3 +44,55 @@ func (t *telling) tell(c store.Change) {
 
 // Watch implements store.Store.
 func (s *Store) Watch(f func(store.Change)) (stop func()) { return s.told.watchers.Watch(f) }
+
+// takeIn takes in the change to a position, and tells the watchers.
+func (s *Store) takeIn(to store.Position, what []touched) {
+	s.stats.Changes.Add(1)
+	c := store.Change{Position: to}
+	for _, t := range what {
+		if t.isOwner {
+			s.owners.drop(t.owner)
+			c.Owners = append(c.Owners, t.owner)
+		} else {
+			s.missing.drop(t.digest)
+			c.Digests = append(c.Digests, t.digest)
+		}
+	}
+	s.told.tell(c)
+	s.beatNow()
+}
+
+// reset makes everything be read again.
+func (s *Store) reset(at store.Position) {
+	s.stats.Resets.Add(1)
+	s.owners.dropAll(s.heardLately())
+	s.told.tell(store.Change{Position: at, Reset: true})
+	s.beatNow()
+}
+
+// await returns when the watchers have been told of a change that was made here. It tells
+// them itself where the feed doesn't bring the change within the budget, and where the feed
+// had brought another change with the same position: one that the server has lost since.
+func (s *Store) await(n store.Position, mark string, what []touched) {
+	s.raiseFloors(what, s.told.position() >= n && !s.passed.has(cursor{n: uint64(n), mark: mark}))
+	timeout := time.NewTimer(s.budget)
+	defer timeout.Stop()
+	for {
+		position, moved := s.told.next()
+		if position >= n {
+			if !s.passed.has(cursor{n: uint64(n), mark: mark}) {
+				s.reset(n)
+			}
+			return
+		}
+		select {
+		case <-moved:
+		case <-timeout.C:
+			s.log.Warn("the change feed is late: everything held is read again", "store", s.where, "followed", position, "changed", n)
+			s.reset(n)
+			return
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}

@@ -92,10 +92,10 @@ func (m *missing) next(n int) (some []listed) {
 	return some
 }
 
-// sweep looks, as long as the store is open, whether the tokens that are listed are there:
+// sweepListed looks, as long as the store is open, whether the tokens that are listed are there:
 // a few at a time, and, where one is found missing, all of them. Those that are missing are
 // looked for again: to look for all again would be too much for Redis, for gateways are many.
-func (s *Store) sweep() {
+func (s *Store) sweepListed() {
 	before, hurry, hurried := "", false, time.Time{}
 	for {
 		n := step
@@ -124,7 +124,7 @@ func (s *Store) sweep() {
 			before, hurry, hurried = "", true, time.Now()
 		}
 		if s.missing.any() {
-			s.warnOfMissing()
+			s.reportLoss("the listed tokens", errMissing)
 		}
 	}
 }
@@ -203,13 +203,6 @@ func (s *Store) lookFor(ctx context.Context, all []listed) (gone []listed, err e
 	return gone, nil
 }
 
-// warnOfMissing logs and tells that tokens are missing.
-func (s *Store) warnOfMissing() {
-	if s.stats.losses.add("the listed tokens", errMissing) {
-		s.log.Error(errMissing.Error(), "store", s.where)
-	}
-}
-
 // warnOfDamage logs and tells that a look doesn't get on, where its error comes of what stands
 // in Redis: it doesn't pass by itself.
 func (s *Store) warnOfDamage(err error) {
@@ -220,8 +213,6 @@ func (s *Store) warnOfDamage(err error) {
 	if !errors.Is(err, errValue) && !strings.HasPrefix(err.Error(), "WRONGTYPE") {
 		return
 	}
-	err = fmt.Errorf("what stands in redis keeps patgate from looking whether the tokens that it lists are there (%w): see patgate store check", err)
-	if s.stats.losses.add("the list of tokens", err) {
-		s.log.Error(err.Error(), "store", s.where)
-	}
+	s.reportLoss("the list of tokens",
+		fmt.Errorf("what stands in redis keeps patgate from looking whether the tokens that it lists are there (%w): see patgate store check", err))
 }
