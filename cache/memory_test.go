@@ -24,7 +24,7 @@ type memory struct {
 	// find, if set, stands before every Find; call counts from 1. It returns
 	// the error the Find is to fail with, and it may wait.
 	find func(ctx context.Context, call int) error
-	// found, if set, stands behind every Find that has read what it returns.
+	// found, if set, is called at the end of every Find that has read what it returns.
 	found func(call int)
 
 	writing sync.Mutex // held from a change until its watchers know

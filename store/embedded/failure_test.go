@@ -36,12 +36,12 @@ func TestNotesDontEndAFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Reach(t.Context()); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("behind a note: %v, want %v", err, syscall.ENOSPC)
+		t.Errorf("after a note: %v, want %v", err, syscall.ENOSPC)
 	}
 	if err := s.Create(t.Context(), newToken("a")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Reach(t.Context()); err != nil {
-		t.Errorf("behind a change: %v", err)
+		t.Errorf("after a change: %v", err)
 	}
 }

@@ -214,7 +214,7 @@ func TestReachReads(t *testing.T) {
 	if err := s.Reach(t.Context()); !errors.Is(err, store.ErrUnreadable) {
 		t.Errorf("Reach: %v, want %v", err, store.ErrUnreadable)
 	}
-	// Addresses behind the file's end are not of anything: they fault, and nothing more.
+	// Addresses past the file's end are not of anything: they fault, and nothing more.
 	if _, err := s.Find(t.Context(), newToken("a").Digest); err == nil || !strings.Contains(err.Error(), "a page of its file can't be read") {
 		t.Errorf("Find: %v, want that a page can't be read", err)
 	}

@@ -56,7 +56,7 @@ func TestOpenMakesFileAndDirectoryPrivate(t *testing.T) {
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	// good is the content of a store that holds enough for several pages.
-	used := 0 // of its bytes; what is behind them is room to grow
+	used := 0 // of its bytes; what follows them is room to grow
 	good := func() []byte {
 		path := filepath.Join(t.TempDir(), "good.db")
 		s, err := Open(path)

@@ -60,7 +60,7 @@ func TestFindAsync(t *testing.T) {
 		}
 		s.Close()
 		if f, err := findAsync(s, digest("a")); !errors.Is(err, errClosed) {
-			t.Errorf("FindAsync behind Close = %+v, %v, want %v", f, err, errClosed)
+			t.Errorf("FindAsync after Close = %+v, %v, want %v", f, err, errClosed)
 		}
 	})
 }

@@ -109,14 +109,6 @@ func TestFeedOfAnotherServer(t *testing.T) {
 	redistest.Await(t, "the store to be heard again", heardSince(time.Now()))
 }
 
-// unless returns an error unless what is waited for is so.
-func unless(so bool) error {
-	if so {
-		return nil
-	}
-	return errors.New("not yet")
-}
-
 // A gateway that is on the side of the few: the Sentinel that it asks names a master
 // that was cut off, the others another one.
 func TestMasterOfTheFew(t *testing.T) {
@@ -161,29 +153,6 @@ func TestMasterWithoutReplicas(t *testing.T) {
 	})
 	if heard := s.Heard(); time.Since(heard) < time.Second {
 		t.Errorf("changes were heard %s ago of a master that isn't believed", time.Since(heard))
-	}
-}
-
-// What a master says that may have been cut off is as old as the last time it was heard
-// for certain: nothing that is held on its word is held for longer.
-func TestDoubtedIsAsOldAsTheFeed(t *testing.T) {
-	t.Parallel()
-	r := redistest.StartSentinel(t, "min-replicas-to-write 1", "min-replicas-max-lag 1")
-	s := open(t, Options{Addresses: []string{r.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second})
-	owned := newToken("a")
-	owned.Owner = ""
-	create(t, s, owned)
-	r.Replica.Kill()
-	r.Sentinel.Kill()
-	redistest.Await(t, "the master to be doubted", func() error { return unless(s.cutOff.Load()) })
-	found, err := s.Find(t.Context(), digest("a"))
-	if err != nil || found.AsOf.IsZero() || found.AsOf.After(s.Heard()) {
-		t.Errorf("Find: as of %v, %v, want as of %v", found.AsOf, err, s.Heard())
-	}
-	asked := make(chan store.Found, 1)
-	s.FindAsync(digest("a"), func(f store.Found, _ error) { asked <- f })
-	if f := <-asked; f.AsOf.IsZero() || f.AsOf.After(s.Heard()) {
-		t.Errorf("FindAsync: as of %v, want as of %v", f.AsOf, s.Heard())
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // What a server can lose, or hands can break, is found and mended, and the token
-// is as it should be behind that.
+// is as it should be after that.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	single := redistest.Start(t)

@@ -81,43 +81,6 @@ func TestWriterKilled(t *testing.T) {
 	}
 }
 
-// A change that was left behind is found by Check, and mended when it is asked
-// to; and a gateway does so by itself.
-func TestLeftBehind(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	for _, by := range []string{"check", "gateway"} {
-		s := open(t, Options{Addresses: []string{server.Addr}})
-		create(t, s, newToken("a"))
-		r, err := s.byID(t.Context(), "a", s.settle)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, step := range []string{"first intent", "commit"} {
-			c := newChange(r.version)
-			c.set(digest("a"), r.raw, "")
-			c.remove(s.keys.ids, idEntry("a", digest("a")))
-			c.remove(s.keys.own("alice"), "a")
-			s.stopAfter(t, step, c)
-			s.age(t, c.mark, time.Minute)
-			if by == "check" {
-				// The gateway itself may be faster.
-				problems, err := s.Check(t.Context(), true)
-				if err != nil || len(problems) > 1 || len(problems) == 1 && !problems[0].Mended {
-					t.Errorf("Check = %+v, %v, want one problem at most, mended", problems, err)
-				}
-			}
-			redistest.Await(t, "the change to be ended", func() error {
-				if n := s.client.HLen(t.Context(), s.keys.changes).Val(); n != 0 {
-					return fmt.Errorf("%d changes", n)
-				}
-				return nil
-			})
-			wantSound(t, s)
-		}
-	}
-}
-
 // runAndKill runs the writing process, kills it, and notes what it has
 // acknowledged.
 func runAndKill(t *testing.T, addr string, seed uint64, delay time.Duration, acknowledged map[string]int) (n int) {

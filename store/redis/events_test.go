@@ -140,7 +140,7 @@ func TestPruneDamagedEvents(t *testing.T) {
 	}
 }
 
-// A change that is made is none that failed, if only the uses can't be read behind it.
+// A change that is made is none that failed, if only the uses can't be read after it.
 func TestUpdateWithoutUses(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})

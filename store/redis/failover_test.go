@@ -99,7 +99,7 @@ func TestFailOverBetweenSteps(t *testing.T) {
 func (m *masters) wantWhole(s *Store) record {
 	m.t.Helper()
 	var shown record
-	for _, when := range []string{"behind the fail-over", "tidied up"} {
+	for _, when := range []string{"after the fail-over", "tidied up"} {
 		entries, err := s.client.XRange(m.t.Context(), s.keys.feed, "-", "+").Result()
 		if err != nil {
 			m.t.Fatal(err)

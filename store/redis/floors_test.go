@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -311,4 +312,85 @@ func TestFloorsRiseBeforeAnEntryIsPassed(t *testing.T) {
 	if n := uint64(a.told.position()); b.passed.at(n) != "-" {
 		t.Errorf("entry %d counts as passed, and the floors don't know of it", n)
 	}
+}
+
+func TestFloors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		f       floor
+		there   bool
+		version uint64
+		want    bool
+	}{
+		{floor{}, true, 1, true},
+		{floor{}, false, 0, true},
+		{floor{version: 5}, true, 4, false},
+		{floor{version: 5}, true, 5, true},
+		{floor{version: 5}, true, 6, true},
+		{floor{version: 5}, false, 0, false},
+		{floor{version: 5, gone: true}, false, 0, true},
+		{floor{version: 5, gone: true}, true, 4, false},
+		{floor{version: 5, gone: true}, true, 5, false},
+		{floor{version: 5, gone: true}, true, 6, true},
+		{floor{version: 5, doubted: true}, false, 0, true},
+		{floor{version: 5, doubted: true}, true, 4, false},
+	} {
+		if got := c.f.allows(c.there, c.version); got != c.want {
+			t.Errorf("%+v allows (%v, %d): %v, want %v", c.f, c.there, c.version, got, c.want)
+		}
+		if got := c.f.allowsOwner(c.there, c.there, c.version); got != c.want {
+			t.Errorf("%+v allows an owner (%v, %d): %v, want %v", c.f, c.there, c.version, got, c.want)
+		}
+	}
+	for version, want := range map[uint64]bool{4: false, 5: true, 6: true} {
+		for _, f := range []floor{{version: 5}, {version: 5, gone: true}} {
+			if got := f.allowsOwner(false, true, version); got != want {
+				t.Errorf("%+v allows an owner who was deleted (%d): %v, want %v", f, version, got, want)
+			}
+		}
+	}
+
+	var f floors
+	for i := range 2 * floorsKept {
+		f.raise(strconv.Itoa(i), floor{version: 7})
+		f.raise("always changing", floor{version: uint64(i)})
+	}
+	f.raise(strconv.Itoa(2*floorsKept-1), floor{version: 6})
+	if got := f.of(strconv.Itoa(2*floorsKept - 1)); got.version != 7 {
+		t.Errorf("an older version lowers a floor to %+v", got)
+	}
+	if got := f.of("0"); got != (floor{}) || len(f.by) > floorsKept {
+		t.Errorf("%d floors are kept, with the oldest %+v", len(f.by), got)
+	}
+}
+
+// A server that takes no writes, and has fewer changes than were followed, can't say that
+// there is no such token: one that has just been made a replica, and is still empty, say.
+func TestReplicaIsEmpty(t *testing.T) {
+	t.Parallel()
+	empty, server := redistest.Start(t), redistest.Start(t)
+	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "empty"}
+	setup := open(t, o)
+	create(t, setup, newToken("a"))
+	setup.Close()
+	s := open(t, o) // it has heard of no change of the token
+	server.Follow(empty)
+	redistest.Await(t, "the server to be empty", func() error {
+		return unless(server.Do("dbsize") == int64(0))
+	})
+	redistest.Await(t, "changes not to be heard", func() error { return unless(!s.hears()) })
+	answer := make(chan error, 1)
+	s.FindAsync(digest("a"), func(_ store.Found, err error) { answer <- err })
+	_, err := s.Find(t.Context(), digest("a"))
+	for what, err := range map[string]error{"FindAsync": <-answer, "Find": err} {
+		if !errors.Is(err, errBehind) || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v, want %v", what, err, errBehind)
+		}
+	}
+	// Once it may go on from what it has, it has lost changes, and says so.
+	server.Promote()
+	redistest.Await(t, "the token to be unknown", func() error {
+		_, err := s.Find(t.Context(), digest("a"))
+		return unless(errors.Is(err, store.ErrNotFound) && s.lostAll.Load() != nil)
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/patgate/patgate/internal/redistest"
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
+	"github.com/redis/go-redis/v9"
 )
 
 // calls returns how often a server has run a command.
@@ -104,7 +105,7 @@ func TestCallsOfALookup(t *testing.T) {
 	want("an unknown one", "unknown", 1)
 	want("a retired one", "retired", 2)
 	putOwner(t, s, &token.Owner{ID: "alice"})
-	want("one behind a change of the owner", "a", 2)
+	want("one after a change of the owner", "a", 2)
 	want("the next", "a", 1)
 }
 
@@ -136,154 +137,6 @@ func TestLookupGivenUp(t *testing.T) {
 	all.Wait()
 	server.Thaw()
 	others.Wait()
-}
-
-// An owner's record that was read before a change isn't kept after it.
-func TestOwnersDontOverlap(t *testing.T) {
-	t.Parallel()
-	var o ownerCache
-	old, new := &token.Owner{ID: "a", Enabled: true}, &token.Owner{ID: "a"}
-	if _, known := o.get("a"); known {
-		t.Error("an owner is known before anything was")
-	}
-	changes := o.changed()
-	o.drop("a")
-	o.put("a", old, changes)
-	if _, known := o.get("a"); known {
-		t.Error("a record is kept that was read before a change")
-	}
-	o.put("a", new, o.changed())
-	if got, known := o.get("a"); !known || got.Enabled {
-		t.Errorf("get = %+v, %v, want the new record", got, known)
-	}
-	changes = o.changed()
-	o.dropAll(false)
-	o.put("b", nil, changes)
-	for _, name := range []string{"a", "b"} {
-		if _, known := o.get(name); known {
-			t.Errorf("owner %q is kept after a reset", name)
-		}
-	}
-}
-
-func TestFloors(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		f       floor
-		there   bool
-		version uint64
-		want    bool
-	}{
-		{floor{}, true, 1, true},
-		{floor{}, false, 0, true},
-		{floor{version: 5}, true, 4, false},
-		{floor{version: 5}, true, 5, true},
-		{floor{version: 5}, true, 6, true},
-		{floor{version: 5}, false, 0, false},
-		{floor{version: 5, gone: true}, false, 0, true},
-		{floor{version: 5, gone: true}, true, 4, false},
-		{floor{version: 5, gone: true}, true, 5, false},
-		{floor{version: 5, gone: true}, true, 6, true},
-		{floor{version: 5, doubted: true}, false, 0, true},
-		{floor{version: 5, doubted: true}, true, 4, false},
-	} {
-		if got := c.f.allows(c.there, c.version); got != c.want {
-			t.Errorf("%+v allows (%v, %d): %v, want %v", c.f, c.there, c.version, got, c.want)
-		}
-		if got := c.f.allowsOwner(c.there, c.there, c.version); got != c.want {
-			t.Errorf("%+v allows an owner (%v, %d): %v, want %v", c.f, c.there, c.version, got, c.want)
-		}
-	}
-	for version, want := range map[uint64]bool{4: false, 5: true, 6: true} {
-		for _, f := range []floor{{version: 5}, {version: 5, gone: true}} {
-			if got := f.allowsOwner(false, true, version); got != want {
-				t.Errorf("%+v allows an owner who was deleted (%d): %v, want %v", f, version, got, want)
-			}
-		}
-	}
-
-	var f floors
-	for i := range 2 * floorsKept {
-		f.raise(strconv.Itoa(i), floor{version: 7})
-		f.raise("always changing", floor{version: uint64(i)})
-	}
-	f.raise(strconv.Itoa(2*floorsKept-1), floor{version: 6})
-	if got := f.of(strconv.Itoa(2*floorsKept - 1)); got.version != 7 {
-		t.Errorf("an older version lowers a floor to %+v", got)
-	}
-	if got := f.of("0"); got != (floor{}) || len(f.by) > floorsKept {
-		t.Errorf("%d floors are kept, with the oldest %+v", len(f.by), got)
-	}
-}
-
-// A server that takes no writes, and has fewer changes than were followed, can't say that
-// there is no such token: one that has just been made a replica, and is still empty, say.
-func TestReplicaIsEmpty(t *testing.T) {
-	t.Parallel()
-	empty, server := redistest.Start(t), redistest.Start(t)
-	o := Options{Addresses: []string{server.Addr}, KeyPrefix: "empty"}
-	setup := open(t, o)
-	create(t, setup, newToken("a"))
-	setup.Close()
-	s := open(t, o) // it has heard of no change of the token
-	server.Follow(empty)
-	redistest.Await(t, "the server to be empty", func() error {
-		return unless(server.Do("dbsize") == int64(0))
-	})
-	redistest.Await(t, "changes not to be heard", func() error { return unless(!s.hears()) })
-	answer := make(chan error, 1)
-	s.FindAsync(digest("a"), func(_ store.Found, err error) { answer <- err })
-	_, err := s.Find(t.Context(), digest("a"))
-	for what, err := range map[string]error{"FindAsync": <-answer, "Find": err} {
-		if !errors.Is(err, errBehind) || errors.Is(err, store.ErrNotFound) {
-			t.Errorf("%s: %v, want %v", what, err, errBehind)
-		}
-	}
-	// Once it may go on from what it has, it has lost changes, and says so.
-	server.Promote()
-	redistest.Await(t, "the token to be unknown", func() error {
-		_, err := s.Find(t.Context(), digest("a"))
-		return unless(errors.Is(err, store.ErrNotFound) && s.lostAll.Load() != nil)
-	})
-}
-
-// In a Cluster the records of owners may be lost, and their tokens be on other servers: who
-// was disabled stays so.
-func TestOwnersAreLost(t *testing.T) {
-	t.Parallel()
-	c := redistest.StartCluster(t, 0)
-	o := Options{Addresses: c.Addrs, Cluster: true, KeyPrefix: "lost"}
-	setup := open(t, o)
-	slot := func(key string) int { return int(c.Masters[0].Do("cluster", "keyslot", key).(int64)) }
-	owners, id := c.Owner(t, slot(setup.keys.head)), ""
-	for i := 0; id == "" || c.Owner(t, slot(setup.keys.token(digest(id)))) == owners; i++ {
-		id = fmt.Sprint("t", i)
-	}
-	create(t, setup, newToken(id))
-	putOwner(t, setup, &token.Owner{ID: "alice"})
-	s, other := open(t, o), open(t, o) // they have heard of no change of the owner
-	all := []*Store{s, other}
-	for _, s := range all {
-		if f, err := s.Find(t.Context(), digest(id)); err != nil || f.Owner == nil || f.Owner.Enabled {
-			t.Fatalf("Find = %+v, %v, want a disabled owner", f.Owner, err)
-		}
-	}
-	setup.Close()
-	resets := []*listener{listen(t, s), listen(t, other)}
-	owners.Do("flushall")
-	for i, s := range all {
-		redistest.Await(t, "the loss to be noticed", func() error { return unless(resets[i].resets() > 0) })
-		if f, err := s.Find(t.Context(), digest(id)); !errors.Is(err, errLost) {
-			t.Errorf("Find = %+v, %v, want %v", f.Owner, err, errLost)
-		}
-	}
-	putOwner(t, s, &token.Owner{ID: "alice"})
-	for _, s := range all {
-		redistest.Await(t, "the owner to be disabled anew", func() error {
-			f, err := s.Find(t.Context(), digest(id))
-			return unless(err == nil && f.Owner != nil && !f.Owner.Enabled)
-		})
-	}
 }
 
 // Sentinels that don't know the master, or don't any more, say nothing about tokens: that
@@ -321,4 +174,63 @@ func TestSentinelsKnowNoMaster(t *testing.T) {
 		r.Master.Do("client", "kill", "type", "normal")
 		return unknown(s)
 	})
+}
+
+// What is kept of a node goes with it.
+func TestNodesAreForgotten(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: redistest.StartCluster(t, 0).Addrs, Cluster: true})
+	gone := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	t.Cleanup(func() { gone.Close() })
+	s.lanes.Store(gone, &lane{s: s, server: gone})
+	s.replicas.Store(gone, replicas{})
+	for i := range byte(64) { // on all nodes
+		if _, err := s.Find(t.Context(), token.Digest{i}); !errors.Is(err, store.ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	lanes := 0
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		lanes = 0
+		s.lanes.Range(func(any, any) bool { lanes++; return true })
+		_, counted := s.replicas.Load(gone)
+		if lanes == 3 && !counted {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d lanes, want one for each of the 3 nodes; counted: %v", lanes, counted)
+		}
+	}
+}
+
+// A reply that doesn't have a value for each key doesn't mean that there are no such tokens,
+// and doesn't end the process.
+func TestReplyOfAnotherLength(t *testing.T) {
+	t.Parallel()
+	for name, reply := range map[string]struct {
+		values []string
+		err    error
+	}{
+		"null":     {err: redis.Nil},
+		"empty":    {},
+		"one":      {values: []string{""}},
+		"too many": {values: []string{"", "", ""}},
+	} {
+		server := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+		t.Cleanup(func() { server.Close() })
+		server.AddHook(hook(func(cmds []redis.Cmder, _ func() error) error {
+			mget := cmds[0].(*redis.StringSliceCmd)
+			mget.SetVal(reply.values)
+			mget.SetErr(reply.err)
+			return reply.err
+		}))
+		n := &lane{s: &Store{ctx: t.Context(), budget: time.Minute}, server: server}
+		batch := []*lookup{{key: "a", by: time.Now().Add(time.Minute)}, {key: "b", by: time.Now().Add(time.Minute)}}
+		n.send(batch)
+		for _, l := range batch {
+			if !errors.Is(l.err, errReply) {
+				t.Errorf("%s: %v, want %v", name, l.err, errReply)
+			}
+		}
+	}
 }

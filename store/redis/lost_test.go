@@ -208,7 +208,7 @@ func TestServerLosesChanges(t *testing.T) {
 }
 
 // Where the key that counts the feed and the events is gone, evicted or deleted by
-// hand, they go on behind what is there, and nothing is left half done.
+// hand, they go on after what is there, and nothing is left half done.
 func TestHeadIsLost(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

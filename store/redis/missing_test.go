@@ -119,7 +119,7 @@ func TestRemadeIsNotMissing(t *testing.T) {
 	}))
 	_, gone, err := s.lookForListed(t.Context(), "", sweepStep)
 	if err != nil || len(gone) > 0 || steps.Load() != 2 {
-		t.Errorf("%d tokens are missing (%v) behind step %d, want none behind step 2", len(gone), err, steps.Load())
+		t.Errorf("%d tokens are missing (%v) after step %d, want none after step 2", len(gone), err, steps.Load())
 	}
 }
 

@@ -3,10 +3,8 @@ package redis
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +23,7 @@ func TestGatewayName(t *testing.T) {
 	a, b := gatewayName(), gatewayName()
 	for _, name := range []string{a, b} {
 		if rest, ok := strings.CutPrefix(name, host+"-"); !ok || len(rest) != 8 || rest != strings.ToLower(rest) {
-			t.Errorf("a gateway on %s is called %s, want eight small letters or digits behind it", host, name)
+			t.Errorf("a gateway on %s is called %s, want eight small letters or digits after it", host, name)
 		}
 	}
 	if a == b {
@@ -135,110 +133,5 @@ func TestPassword(t *testing.T) {
 				t.Errorf("the password is shown: %s", text)
 			}
 		}
-	}
-}
-
-// What is wrong with a server is said again when it was set up otherwise, or is another
-// one.
-func TestWarningsOfWhatChanges(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t, "appendonly yes", "maxmemory 100mb")
-	var log logged
-	s := open(t, Options{Addresses: []string{server.Addr}, Logger: log.logger()})
-	awaitHeard(t, s)
-	said := func(times int) {
-		t.Helper()
-		for range 2 { // as every minute
-			if err := s.warn(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if n := strings.Count(log.String(), "TOKENS MAY BE DROPPED"); n != times {
-			t.Errorf("it is said %d times, want %d", n, times)
-		}
-	}
-	shown := func(times int) {
-		t.Helper()
-		if st, err := s.Status(t.Context()); err != nil || strings.Count(fmt.Sprint(st.Warnings), server.Addr+": TOKENS MAY BE DROPPED") != times {
-			t.Errorf("the status says %q, %v, want it %d times", st.Warnings, err, times)
-		} else if !slices.Equal(s.Warnings(), st.Warnings) {
-			t.Errorf("the warnings are %q, and those of the status %q", s.Warnings(), st.Warnings)
-		}
-	}
-	said(0)
-	shown(0)
-	server.Do("config", "set", "maxmemory-policy", "allkeys-lru")
-	said(1)
-	shown(1)
-	server.Do("config", "set", "maxmemory-policy", "noeviction")
-	said(1)
-	shown(0)
-	server.Do("config", "set", "maxmemory-policy", "allkeys-lru")
-	server.Do("config", "rewrite")
-	server.Kill()
-	server.Start()
-	awaitHeard(t, s)
-	said(2)
-}
-
-// Where one side speaks TLS and the other doesn't, the error asks whether that is so.
-func TestTLSOnOneSide(t *testing.T) {
-	t.Parallel()
-	refusing := accept(t, func(net.Conn) {}) // closes, as Redis does with what is no TLS
-	for _, url := range []string{"rediss://" + redistest.Start(t).Addr, "redis://" + refusing} {
-		s, err := Open(Options{URL: url})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		if err := s.Create(t.Context(), newToken("a")); err == nil || !strings.Contains(err.Error(), "is that port for TLS?") {
-			t.Errorf("%s: %v, want a question for TLS", url, err)
-		}
-	}
-}
-
-func TestWarnings(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		lines []string
-		want  []string
-	}{
-		{[]string{"appendonly yes"}, nil},
-		{nil, []string{"TOKENS WILL BE LOST"}},
-		{[]string{"save 60 1"}, []string{"revocations of the last minutes"}},
-		{[]string{"appendonly yes", "maxmemory 100mb"}, nil},
-		{[]string{"appendonly yes", "maxmemory-policy allkeys-lru"}, nil},
-		{[]string{"appendonly yes", "maxmemory 100mb", "maxmemory-policy allkeys-lru"}, []string{"TOKENS MAY BE DROPPED"}},
-		{[]string{"maxmemory 100mb", "maxmemory-policy volatile-ttl"}, []string{"TOKENS WILL BE LOST", "TOKENS MAY BE DROPPED"}},
-		{[]string{"rename-command CONFIG \"\""}, []string{"revocations of the last minutes"}},
-	} {
-		t.Run(strings.Join(c.lines, ", "), func(t *testing.T) {
-			t.Parallel()
-			server := redistest.Start(t, c.lines...)
-			var log logged
-			s := open(t, Options{Addresses: []string{server.Addr}, Logger: log.logger()})
-			redistest.Await(t, "the warnings", func() error {
-				if n := strings.Count(log.String(), "level=WARN"); n < len(c.want) {
-					return fmt.Errorf("%d warnings", n)
-				}
-				return nil
-			})
-			create(t, s, newToken("a"))
-			redistest.Await(t, "another beat", func() error {
-				if beaten := s.beaten.Load(); beaten == nil || time.Since(*beaten) > beatInterval/2 {
-					return errors.New("none")
-				}
-				return nil
-			})
-			text := log.String()
-			for _, w := range c.want {
-				if strings.Count(text, w) != 1 {
-					t.Errorf("%q is not said, or more than once: %s", w, text)
-				}
-			}
-			if n := strings.Count(text, "level=WARN"); n != len(c.want) {
-				t.Errorf("%d warnings, want %d: %s", n, len(c.want), text)
-			}
-		})
 	}
 }

@@ -177,19 +177,6 @@ func TestPlannedFailOver(t *testing.T) {
 	tr.end(t, open(t, o))
 }
 
-// awaitReplicas returns when so many replicas are known, of all masters.
-func awaitReplicas(t *testing.T, s *Store, n int) {
-	t.Helper()
-	redistest.Await(t, "the replicas to be counted", func() error {
-		known := 0
-		s.replicas.Range(func(_, v any) bool { known += v.(replicas).want(); return true })
-		if known < n {
-			return fmt.Errorf("%d of %d", known, n)
-		}
-		return nil
-	})
-}
-
 // A Cluster that moves slots about, and loses a master, loses nothing that was
 // acknowledged.
 func TestCluster(t *testing.T) {
@@ -336,19 +323,6 @@ func TestOpenBeforeRedis(t *testing.T) {
 		if strings.Contains(log.String(), "hushhush") {
 			t.Errorf("the password is logged: %s", log.String())
 		}
-	}
-}
-
-// What is wrong with several servers is said on one line.
-func TestErrorsAreOneLine(t *testing.T) {
-	t.Parallel()
-	s, err := Open(Options{Addresses: []string{redistest.Prepare(t).Addr, redistest.Prepare(t).Addr}, MasterName: "gate"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if _, err := s.Find(t.Context(), digest("a")); err == nil || !strings.Contains(err.Error(), "refused; ") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("Find: %v, want an error of one line", err)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// stopAfter makes a change and dies behind a step: nothing of what would come
+// stopAfter makes a change and dies after a step: nothing of what would come
 // after it is done, not even to undo it.
 func (s *Store) stopAfter(t *testing.T, step string, c *change) {
 	t.Helper()
@@ -46,7 +46,7 @@ func (s *Store) stopAfter(t *testing.T, step string, c *change) {
 	must(err)
 }
 
-// A process may die behind any step of any change: then all of it shows or
+// A process may die after any step of any change: then all of it shows or
 // nothing, other changes go on, and what it left is cleared away.
 func TestEveryStep(t *testing.T) {
 	t.Parallel()
@@ -102,7 +102,7 @@ func TestEveryStep(t *testing.T) {
 					t.Fatal("the change makes no difference")
 				}
 				if during != want {
-					t.Errorf("behind the step:\n%s\nwant\n%s", during, want)
+					t.Errorf("after the step:\n%s\nwant\n%s", during, want)
 				}
 
 				// Nobody has to wait for the dead: another change of the same
@@ -233,96 +233,6 @@ func TestAbortedCantCommit(t *testing.T) {
 	wantSound(t, s)
 }
 
-// What a process sent before it gave its change up may come when the change has
-// been undone. It shows nowhere, is in nobody's way, and doesn't stay.
-func TestLateIntents(t *testing.T) {
-	t.Parallel()
-	onEach(t, func(t *testing.T, s *Store) {
-		s.patience = 20 * time.Millisecond
-		create(t, s, newToken("old"), newToken("bystander"))
-		before := show(t, s)
-		r, err := s.byID(t.Context(), "old", s.settle)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := newChange(r.version)
-		c.set(digest("old"), r.raw, "")
-		c.set(digest("new1"), "", liveValue(c.version, newToken("new1")))
-		if err := s.begin(t.Context(), c.mark, c.writes); err != nil {
-			t.Fatal(err)
-		}
-		s.undo(c, true)
-		for _, w := range c.writes {
-			if err := s.send(t.Context(), s.intent(c.mark, w)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if now := show(t, s); now != before {
-			t.Errorf("behind the late intents:\n%s\nwant\n%s", now, before)
-		}
-		problems, err := s.Check(t.Context(), false)
-		if err != nil || len(problems) > 0 {
-			t.Errorf("Check = %+v, %v, want nothing", problems, err)
-		}
-		update(t, s, "old", func(t *token.Token) { t.Name = "changed by another" })
-		s.age(t, c.mark, lateness)
-		if err := s.tidy(t.Context()); err != nil {
-			t.Fatalf("tidy: %v", err)
-		}
-		if n := s.client.HLen(t.Context(), s.keys.changes).Val(); n > 0 {
-			t.Errorf("%d changes are remembered, want none", n)
-		}
-		if v := s.client.Get(t.Context(), s.keys.token(digest("new1"))).Val(); v != "" {
-			t.Errorf("%q stands where an intent came late, want nothing", v)
-		}
-		wantSound(t, s)
-	})
-}
-
-// A token that was to be made can't be any more when another has been made in its
-// place, even if that has been deleted since.
-func TestLateCreation(t *testing.T) {
-	t.Parallel()
-	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
-	late, err := s.creation(t.Context(), []*token.Token{newToken("a")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.stopAfter(t, "intents", late)
-	other := newToken("a")
-	other.Digest = digest("another")
-	create(t, s, other)
-	if err := s.Delete(t.Context(), "a"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.commit(t.Context(), late); !errors.Is(err, errConflict) {
-		t.Errorf("committing the first: %v, want a conflict", err)
-	}
-	s.undo(late, false)
-	if f, err := s.Find(t.Context(), digest("a")); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("Find = %+v, %v, want nothing", f.Token, err)
-	}
-	create(t, s, newToken("a"))
-	if n := s.client.Exists(t.Context(), s.keys.claim("a")).Val(); n != 0 {
-		t.Error("a claim is left of a token that was made")
-	}
-	wantSound(t, s)
-}
-
-// age makes a change as old as this, if it is remembered.
-func (s *Store) age(t *testing.T, mark string, by time.Duration) {
-	t.Helper()
-	e := s.client.HGet(t.Context(), s.keys.changes, mark).Val()
-	if e == "" {
-		return
-	}
-	fields := strings.SplitN(e, " ", 4)
-	fields[2] = fmt.Sprint(time.Now().Add(-by).UnixMilli())
-	if err := s.client.HSet(t.Context(), s.keys.changes, mark, strings.Join(fields, " ")).Err(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Steps may be sent twice, but for the first two: the second time changes
 // nothing.
 func TestStepsTwice(t *testing.T) {
@@ -388,7 +298,7 @@ func TestOwnerStepTwice(t *testing.T) {
 		if err := s.forget(t.Context(), c.mark); err != nil {
 			t.Fatal(err)
 		}
-		want("behind its end", c, 0)
+		want("after its end", c, 0)
 	}
 	if o, err := s.Owner(t.Context(), "alice"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the owner, who was deleted: %+v, %v", o, err)
@@ -428,7 +338,7 @@ func TestBrokenOnce(t *testing.T) {
 }
 
 // The last use of a token goes with it, in the step that commits: whoever deletes
-// it may die behind that.
+// it may die after that.
 func TestUseGoesWithToken(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
@@ -448,51 +358,4 @@ func TestUseGoesWithToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantSound(t, s)
-}
-
-// A change that was begun later than now, by a clock that was set back, is in nobody's
-// way.
-func TestBegunLaterThanNow(t *testing.T) {
-	t.Parallel()
-	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
-	create(t, s, newToken("a"), newToken("b"))
-	for id, mend := range map[string]func() error{
-		"a": func() error {
-			err := tryRevoke(t, s, "a")
-			return err
-		},
-		"b": func() error { return s.tidy(t.Context()) },
-	} {
-		r, err := s.byID(t.Context(), id, s.settle)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := newChange(r.version)
-		c.set(digest(id), r.raw, "")
-		s.stopAfter(t, "intents", c)
-		s.age(t, c.mark, -time.Hour)
-		if err := mend(); err != nil {
-			t.Errorf("token %s: %v", id, err)
-		}
-		if v, err := s.get(t.Context(), s.keys.token(digest(id))); err != nil || strings.HasPrefix(v, c.writes[0].intent(c.mark)[:1+markSize]) {
-			t.Errorf("token %s is still what the change has left: %v", id, err)
-		}
-	}
-}
-
-// In a Cluster, a change isn't forgotten before its last step is on the replicas: one
-// that has the intent alone would find it unmade.
-func TestNotForgottenTooSoon(t *testing.T) {
-	t.Parallel()
-	s, cluster := openSpread(t)
-	c := s.revocation(t, cluster.id)
-	s.stopAfter(t, "commit", c)
-	freeze, _ := cluster.freezing(t, cluster.token)
-	freeze()
-	wantUnconfirmed(t, "the last step", func() error { return s.end(t.Context(), c.mark, c.writes, committed) })
-	s.age(t, c.mark, time.Minute)
-	wantUnconfirmed(t, "tidying up", func() error { return s.tidy(t.Context()) })
-	if n, err := s.client.HLen(t.Context(), s.keys.changes).Result(); err != nil || n != 1 {
-		t.Errorf("%d changes are remembered, %v, want 1", n, err)
-	}
 }

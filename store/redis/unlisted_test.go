@@ -57,7 +57,7 @@ func TestListIsLost(t *testing.T) {
 				t.Errorf("Check: %+v, %v, want that it mends something", problems, err)
 			}
 			if unlisted, err = s.lookForUnlisted(t.Context(), unlisted); err != nil || len(unlisted) != 0 {
-				t.Errorf("%d tokens are looked for again (%v) behind the repair, want none", len(unlisted), err)
+				t.Errorf("%d tokens are looked for again (%v) after the repair, want none", len(unlisted), err)
 			}
 			if err := s.Delete(t.Context(), "a"); err != nil {
 				t.Errorf("a token that is back on its lists: %v", err)
@@ -97,7 +97,7 @@ func TestChangedIsNotUnlisted(t *testing.T) {
 	}
 }
 
-// Nor is one that isn't there, or another's, while the lists are looked at, and is again behind
+// Nor is one that isn't there, or another's, while the lists are looked at, and is again after
 // that as it was before.
 func TestChangedAndBackIsNotUnlisted(t *testing.T) {
 	t.Parallel()

@@ -50,7 +50,7 @@ func TestVersions(t *testing.T) {
 	t.Parallel()
 	future := uint64(time.Now().Add(time.Hour).UnixMicro())
 	if v := nextVersion(1, future, 2); v != future+1 {
-		t.Errorf("the version behind one of a clock that is ahead is %d, want %d", v, future+1)
+		t.Errorf("the version after one of a clock that is ahead is %d, want %d", v, future+1)
 	}
 	if v, now := nextVersion(1), uint64(time.Now().UnixMicro()); v > now || v < now-1e6 {
 		t.Errorf("a version is %d, want the time, %d", v, now)

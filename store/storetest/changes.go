@@ -36,7 +36,7 @@ func (l *listener) hear(c store.Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.Position <= l.last {
-		l.s.Errorf("told of position %d behind position %d", c.Position, l.last)
+		l.s.Errorf("told of position %d after position %d", c.Position, l.last)
 	}
 	l.last = c.Position
 	l.told = append(l.told, c)
@@ -278,7 +278,7 @@ func status(s *suite) {
 	s.putOwner(&token.Owner{ID: "bob"})
 	after := want(3, 2)
 	if told := l.take().Position; after <= before || after < told {
-		s.Errorf("Status is at position %d, want it behind %d and not before %d", after, before, told)
+		s.Errorf("Status is at position %d, want it after %d and not before %d", after, before, told)
 	}
 	s.Create(s.ctx, newToken("d"), newToken("a"))
 	s.Delete(s.ctx, "a", "d")

@@ -39,7 +39,7 @@ func (s *suite) events(q store.EventQuery) []store.Event {
 	return events
 }
 
-// actions writes the actions of events, one behind the other.
+// actions writes the actions of events, one after the other.
 func actions(events []store.Event) string {
 	var words []string
 	for _, e := range events {
@@ -200,7 +200,7 @@ func eventPages(s *suite) {
 	newest := s.events(store.EventQuery{Limit: n})[0].ID
 	events, next, err := s.Events(s.ctx, store.EventQuery{After: newest, Limit: 5})
 	if err != nil || len(events) != 0 || next != newest {
-		s.Errorf("Events behind the newest: %q, next %q, %v, want none and %q again", actions(events), next, err, newest)
+		s.Errorf("Events after the newest: %q, next %q, %v, want none and %q again", actions(events), next, err, newest)
 	}
 	if err := s.Record(s.ctx, newEvent("x", "t0", "bob")); err != nil {
 		s.Fatal(err)
@@ -274,7 +274,7 @@ func eventsConcurrently(s *suite) {
 	for _, e := range events {
 		n, err := strconv.ParseUint(e.ID, 10, 64)
 		if err != nil || n <= last {
-			s.Errorf("event %q comes behind %d", e.ID, last)
+			s.Errorf("event %q comes after %d", e.ID, last)
 		}
 		last = n
 	}
@@ -326,7 +326,7 @@ func eventsPruned(s *suite) {
 		s.Fatal(err)
 	}
 	if got := s.events(store.EventQuery{}); len(got) != 1 || got[0].ID != fmt.Sprint(n+1) {
-		s.Errorf("behind %d events that are gone: %+v, want one with the next id", n, got)
+		s.Errorf("after %d events that are gone: %+v, want one with the next id", n, got)
 	}
 }
 

@@ -213,7 +213,7 @@ func listWhileChanging(s *suite) {
 			}
 			for _, t := range tokens {
 				if t.ID >= last {
-					s.Errorf("%q is listed behind %q, want the newest first and none twice", t.ID, last)
+					s.Errorf("%q is listed after %q, want the newest first and none twice", t.ID, last)
 				}
 				if gone[t.ID] {
 					s.Errorf("%q is listed, but was deleted before", t.ID)
@@ -226,7 +226,7 @@ func listWhileChanging(s *suite) {
 			}
 			q.Cursor = next
 
-			// The one at the cursor, one before it and one behind it go; new
+			// The one at the cursor, one before it and one after it go; new
 			// ones come at the front and in the middle of what is ahead.
 			index := slices.Index(ids, last)
 			if index < 0 {

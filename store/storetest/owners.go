@@ -167,7 +167,7 @@ func ownersList(s *suite) {
 		}
 	}
 	if page, next, err := s.Owners(s.ctx, want[len(want)-1], 10); err != nil || len(page) != 0 || next != "" {
-		s.Errorf("Owners behind the last = %+v, next %q, %v, want none", page, next, err)
+		s.Errorf("Owners after the last = %+v, next %q, %v, want none", page, next, err)
 	}
 }
 

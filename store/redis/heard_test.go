@@ -40,36 +40,6 @@ func TestFoundInMemoryIsAsOldAsTheFeed(t *testing.T) {
 	}
 }
 
-// A record kept in memory goes with the change that the feed brings, and with a
-// reset.
-func TestOwnersInMemory(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	a, b := pair(t, Options{Addresses: []string{server.Addr}})
-	heard := listen(t, b)
-	create(t, a, newToken("a"))
-	find := func() *token.Owner {
-		t.Helper()
-		f, err := b.Find(t.Context(), digest("a"))
-		if err != nil {
-			t.Fatalf("Find: %v", err)
-		}
-		return f.Owner
-	}
-	if o := find(); o != nil {
-		t.Fatalf("the owner is %+v before there is one", o)
-	}
-	putOwner(t, a, &token.Owner{ID: "alice"})
-	heard.await(t, "the owner", func(c store.Change) bool { return slices.Contains(c.Owners, "alice") })
-	if o := find(); o == nil {
-		t.Error("behind the change the owner is what was remembered")
-	}
-	b.reset(b.told.position())
-	if _, known := b.owners.get("alice"); known {
-		t.Error("behind a reset an owner is remembered")
-	}
-}
-
 // A master that was cut off from the others answers all that it is asked, and
 // takes no changes: no beats either. What it says of changes isn't trusted long.
 func TestHeardNeedsBeats(t *testing.T) {
@@ -136,5 +106,28 @@ func TestWithoutBeatsIsAsOldAsTheFeed(t *testing.T) {
 	})
 	if f, err := before.Find(t.Context(), owned.Digest); err != nil || f.AsOf.After(before.Heard()) {
 		t.Errorf("as of %v, %v, want as of %v", f.AsOf, err, before.Heard())
+	}
+}
+
+// What a master says that may have been cut off is as old as the last time it was heard
+// for certain: nothing that is held on its word is held for longer.
+func TestDoubtedIsAsOldAsTheFeed(t *testing.T) {
+	t.Parallel()
+	r := redistest.StartSentinel(t, "min-replicas-to-write 1", "min-replicas-max-lag 1")
+	s := open(t, Options{Addresses: []string{r.Sentinel.Addr}, MasterName: redistest.MasterName, Budget: time.Second})
+	owned := newToken("a")
+	owned.Owner = ""
+	create(t, s, owned)
+	r.Replica.Kill()
+	r.Sentinel.Kill()
+	redistest.Await(t, "the master to be doubted", func() error { return unless(s.cutOff.Load()) })
+	found, err := s.Find(t.Context(), digest("a"))
+	if err != nil || found.AsOf.IsZero() || found.AsOf.After(s.Heard()) {
+		t.Errorf("Find: as of %v, %v, want as of %v", found.AsOf, err, s.Heard())
+	}
+	asked := make(chan store.Found, 1)
+	s.FindAsync(digest("a"), func(f store.Found, _ error) { asked <- f })
+	if f := <-asked; f.AsOf.IsZero() || f.AsOf.After(s.Heard()) {
+		t.Errorf("FindAsync: as of %v, want as of %v", f.AsOf, s.Heard())
 	}
 }

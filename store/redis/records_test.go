@@ -38,7 +38,7 @@ func TestLongRecords(t *testing.T) {
 	}
 	page, last, err := s.tokensPage(t.Context(), nil, "", func(string) {})
 	if err != nil || len(page) == 0 || len(page) == 12 || last != page[len(page)-1].ID {
-		t.Errorf("%d of 12 tokens are in a page that goes on behind %q, %v", len(page), last, err)
+		t.Errorf("%d of 12 tokens are in a page that goes on after %q, %v", len(page), last, err)
 	}
 	var writes []write
 	for i, d := range digests {
