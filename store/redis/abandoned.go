@@ -27,14 +27,14 @@ func (s *Store) tidy(ctx context.Context) error {
 }
 
 const (
-	// abandonedAfter is how old a change is that no process is still at.
+	// abandonedAfter is the age at which no process is still at work on a change.
 	abandonedAfter = 10 * time.Second
-	// aheadOfTime is how far in the future the beginning of a change may lie because the
-	// clocks of servers differ. One that lies further ahead was dated by another server,
-	// or before the clock was set back: its age isn't known, and it is taken for old.
+	// aheadOfTime is how far in the future a change may have begun because the clocks of
+	// servers differ. If it is further ahead, it was dated by another server, or before the
+	// clock was set back: its age isn't known, and it counts as old.
 	aheadOfTime = 5 * time.Second
 	// lateness is how long an intent may be on its way to a server of a Cluster:
-	// see undo. One that comes later still reads as if it weren't there, until a
+	// see undo. One that comes even later also reads as if it weren't there, until a
 	// change of the token or Check clears it away.
 	lateness = time.Minute
 )

@@ -9,7 +9,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// asyncFind is a Find that nobody waits for.
+// asyncFind is a Find that calls back.
 type asyncFind struct {
 	lookup
 	s        *Store
@@ -20,7 +20,7 @@ type asyncFind struct {
 }
 
 // FindAsync implements store.Async. A token that one lookup finds costs no goroutine and
-// no timer. Where more must be read, a goroutine calls Find.
+// no timer. If more must be read, a goroutine calls Find.
 func (s *Store) FindAsync(d token.Digest, done func(store.Found, error)) {
 	f := &asyncFind{s: s, digest: d, position: s.told.position(), floor: s.floors.of(tokenFloor(d)), done: done}
 	f.key, f.end = s.keys.token(d), f.ended

@@ -24,13 +24,13 @@ type pulse struct {
 type beats struct {
 	last     pulse
 	refused  bool      // the server takes none, though it answers
-	unproven time.Time // since when it takes them, and the feed hasn't shown that it comes from it
+	unproven time.Time // since when it takes them without the feed's having shown that it comes from it
 
 	rights, setup time.Time // when they were looked at last
 }
 
 // beat says, every second and soon after each change, how far this gateway
-// follows, and looks after what needs looking after now and then.
+// follows, and does what has to be done from time to time.
 func (s *Store) beat() {
 	ticker := time.NewTicker(beatInterval)
 	defer ticker.Stop()
@@ -50,7 +50,7 @@ func (s *Store) beat() {
 	}
 }
 
-// beatOnce sends a beat and takes in what follows from its being taken, or not.
+// beatOnce sends a beat, and draws the conclusions from whether the server takes it.
 func (s *Store) beatOnce(b *beats) error {
 	now, err := s.sendBeat(s.ctx)
 	proven := s.prove(b.last)
@@ -79,7 +79,7 @@ func (s *Store) beatOnce(b *beats) error {
 	return err
 }
 
-// lookAfter looks after servers and changes, when a beat has ended with err.
+// lookAfter looks after servers and changes. err is that of the last beat.
 func (s *Store) lookAfter(b *beats, err error) {
 	if (err == nil || forbidden(err)) && (s.denied.Load() != nil || time.Since(b.rights) > rightsInterval) {
 		s.lookAtRights(s.ctx)
@@ -122,8 +122,8 @@ func (s *Store) sendBeat(ctx context.Context) (p pulse, err error) {
 	return p, err
 }
 
-// logRefusal reports whether the server takes no beats, though it answers, and logs when
-// that begins and when it ends. That nothing is heard of a server at all, others log.
+// logRefusal reports whether the server takes no beats although it answers, and logs when
+// that begins and when it ends. A server that doesn't answer at all is logged elsewhere.
 func (s *Store) logRefusal(before bool, err error) bool {
 	_, answers := errors.AsType[redis.Error](err)
 	now := err != nil && (before || answers || s.unbeaten())

@@ -27,7 +27,7 @@ type write struct {
 
 func (w *write) intent(mark string) string { return intentValue(mark, w.before, w.after) }
 
-// result returns what holds when the change has ended, or as long as it is pending.
+// result returns the value that holds in a state of the change.
 func (w *write) result(state string) string {
 	if state == committed {
 		return w.after
@@ -53,8 +53,8 @@ func newChange(versions ...uint64) *change {
 	return &change{mark: newMark(), version: nextVersion(versions...)}
 }
 
-// changeOf returns a change of records, by their digests, whose version is greater than
-// theirs and all that this process knows of.
+// changeOf returns a change of records, by their digests, with a version greater than theirs
+// and than all that this process knows of.
 func (s *Store) changeOf(all ...map[token.Digest]record) *change {
 	var versions []uint64
 	for _, records := range all {
@@ -78,21 +78,21 @@ func (c *change) add(index, name string)    { c.indexes = append(c.indexes, memb
 func (c *change) remove(index, name string) { c.indexes = append(c.indexes, member{"R", index, name}) }
 func (c *change) removeUse(uses, id string) { c.indexes = append(c.indexes, member{"U", uses, id}) }
 
-// set has the key of a digest changed from before to after, and gateways told.
+// set changes the key of a digest from before to after, and tells gateways.
 func (c *change) set(d token.Digest, before, after string) {
 	c.writes = append(c.writes, write{d, before, after})
 	c.what = append(c.what, touched{digest: d, version: c.version, gone: after == ""})
 }
 
-// hold has the key of a digest take part in the change as it is, so that no other change
-// of it can come in between.
+// hold makes the key of a digest part of the change without changing it, so that no other
+// change of it can come in between.
 func (c *change) hold(d token.Digest, r record) {
 	c.writes = append(c.writes, write{d, r.raw, r.raw})
 	c.what = append(c.what, touched{digest: d, version: max(r.version, 1), gone: r.raw == ""})
 }
 
-// settle sees to it that the change under way on a key ends, if there is one, and returns
-// what the key holds then.
+// settle ends the change under way on a key, if there is one, and returns what the key holds
+// then. It waits for a young change before it aborts it.
 func (s *Store) settle(ctx context.Context, d token.Digest) (record, error) {
 	for {
 		floor := s.floors.of(tokenFloor(d))
@@ -113,7 +113,7 @@ func (s *Store) settle(ctx context.Context, d token.Digest) (record, error) {
 			}
 			continue
 		}
-		if err == nil && state != "" { // also where it has ended: in a Cluster that must be confirmed
+		if err == nil && state != "" { // also if it has ended: in a Cluster that must be confirmed
 			state, err = s.abort(ctx, mark)
 		}
 		if err != nil {
@@ -131,8 +131,8 @@ func (s *Store) settle(ctx context.Context, d token.Digest) (record, error) {
 	}
 }
 
-// retry applies the change that plan returns. When another one comes between, it
-// has it planned again.
+// retry applies the change that plan returns. If another one comes between, it calls plan
+// again.
 func (s *Store) retry(ctx context.Context, plan func() (*change, error)) error {
 	return s.again(ctx, func() error {
 		c, err := plan()
@@ -143,8 +143,8 @@ func (s *Store) retry(ctx context.Context, plan func() (*change, error)) error {
 	})
 }
 
-// again calls f until no other change comes between, and once more where a step that
-// mustn't be sent twice met a connection that had died in the pool.
+// again calls f until no other change comes between, and once more if a step that mustn't
+// be sent twice met a connection that had died in the pool.
 func (s *Store) again(ctx context.Context, f func() error) error {
 	died := false
 	for range 1000 {
@@ -165,7 +165,7 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 	return errConflict
 }
 
-// inTurn calls f when fewer than maxChanges are being made.
+// inTurn calls f as soon as fewer than maxChanges are being made.
 func (s *Store) inTurn(ctx context.Context, f func() error) error {
 	select {
 	case s.changes <- struct{}{}:
@@ -176,7 +176,7 @@ func (s *Store) inTurn(ctx context.Context, f func() error) error {
 	return f()
 }
 
-// pause waits for others, each caller for another time.
+// pause waits a random time, so that rivals don't meet again.
 func pause(ctx context.Context) error {
 	return sleep(ctx, time.Millisecond+mrand.N(4*time.Millisecond))
 }

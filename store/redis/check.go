@@ -20,8 +20,8 @@ type finding struct {
 }
 
 // Check implements store.Store. Indexes agree with records after every change
-// and every crash, so that what is found comes from writes that Redis has lost,
-// or from hands other than patgate's. Repairs are changes like any other.
+// and every crash. Problems come from writes that Redis has lost, or from
+// other programs than patgate. Repairs are changes like any other.
 func (s *Store) Check(ctx context.Context, repair bool) ([]store.Problem, error) {
 	c := &check{s: s, repair: repair}
 	for _, part := range []func(context.Context) error{c.abandoned, c.records, c.ids, c.own, c.owners, c.uses, c.events} {
@@ -38,8 +38,8 @@ type check struct {
 	problems []store.Problem
 }
 
-// each has find look at things. What it finds must be there at a second look as
-// well, since changes come between one read and the next.
+// each calls find for things, some at a time. A finding counts only if a second look finds
+// it as well, since changes come between one read and the next.
 func each[T comparable](ctx context.Context, c *check, all []T, find func(context.Context, []T) (map[T]finding, error)) error {
 	for some := range slices.Chunk(all, step) {
 		found, err := find(ctx, some)
@@ -78,7 +78,7 @@ func (c *check) found(ctx context.Context, f finding) {
 	c.problems = append(c.problems, p)
 }
 
-// change mends by a change of records that have these versions, which fill makes up.
+// change returns a repair: a change of records that have these versions, filled in by fill.
 func (c *check) change(fill func(*change), versions ...uint64) func(context.Context) error {
 	return func(ctx context.Context) error {
 		change := newChange(versions...)

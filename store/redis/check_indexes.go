@@ -162,8 +162,8 @@ func (c *check) drop(ctx context.Context, l listing) error {
 	return c.s.send(ctx, redis.NewIntCmd(noContext, "zadd", index, 0, l.id))
 }
 
-// What is found of an owner without a record who is listed, or was seen with one, begins
-// with these.
+// These begin the findings about an owner without a record who is listed, or who was seen
+// with one.
 const (
 	lostOwner = "redis has lost the record of owner "
 	goneOwner = "redis has lost owner "
@@ -172,7 +172,7 @@ const (
 // owners looks for owners' records that aren't listed, the reverse, and those of which
 // Redis has lost a change.
 func (c *check) owners(ctx context.Context) error {
-	// those returns a function that looks for findings that begin so alone.
+	// those returns a function that looks for the findings that begin so, and no others.
 	those := func(begin string) func(names []string) error {
 		return func(names []string) error {
 			return each(ctx, c, names, func(ctx context.Context, names []string) (map[string]finding, error) {

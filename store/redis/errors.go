@@ -27,8 +27,8 @@ var (
 	errClosed = errors.New("the token store is closed")
 )
 
-// at says where err came from. It is for what is done with one token or owner, or a few
-// tokens: the caller says what that was.
+// at says where err came from. It is for methods that are given a token or an owner, or a
+// few: their callers say what was being done.
 func (s *Store) at(err error) error {
 	if err == nil {
 		return nil
@@ -49,8 +49,8 @@ func (s *Store) changing(what string, err error) error {
 	return fmt.Errorf("%s in %s: %w", what, s.where, err)
 }
 
-// brokenError is an error that may be gone at once: see again. The commands may
-// have been carried out all the same, or be so yet.
+// brokenError is an error that a second try may not meet: see again. The commands may have
+// been carried out all the same, or may be carried out later.
 type brokenError struct{ error }
 
 func (e brokenError) Unwrap() error { return e.error }
@@ -69,7 +69,7 @@ func forbidden(err error) bool {
 	return strings.Contains(text, "NOPERM") || strings.Contains(text, "The user executing the script can't") // Redis 7.0, in scripts
 }
 
-// transient reports whether err may be gone at once: the connection had died in the
+// transient reports whether a second try may not meet err: the connection had died in the
 // pool, or its server isn't the master any more.
 func transient(err error) bool {
 	op, ofNetwork := errors.AsType[*net.OpError](err)
@@ -80,13 +80,13 @@ func transient(err error) bool {
 		redis.IsReadOnlyError(err) || moving(err)
 }
 
-// isNil reports whether err is the reply of the server that was asked: that there is nothing.
-// Around such a reply there is the error of Sentinels that don't know the master. Then no
-// master was asked, and nobody knows what there is.
+// isNil reports whether err is the server's reply that there is nothing. It compares with
+// ==: Sentinels that don't know the master return an error that wraps such a reply, and then
+// no master was asked.
 func isNil(err error) bool { return err == redis.Nil }
 
-// plain returns err in words that help. Replies that go-redis passes on as they
-// came never carry credentials.
+// plain returns err in words that help an operator. The replies that it quotes never carry
+// credentials.
 func plain(err error) error {
 	switch {
 	case err == nil || isNil(err):
@@ -110,8 +110,8 @@ func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n
 
 func (e oneLine) Unwrap() error { return e.error }
 
-// unheard returns err. Of a server that was never heard it asks whether only one side speaks
-// TLS: all that shows is silence, or a connection that ends.
+// unheard returns err. If the server was never heard, the error asks whether only one side
+// speaks TLS: that shows as silence, or as a connection that ends.
 func (s *Store) unheard(err error) error {
 	switch {
 	case err == nil || s.heard.Load() != nil:

@@ -227,8 +227,8 @@ func (s *Store) PruneEvents(ctx context.Context, age time.Duration, max int) err
 // pruneEvents removes the first of the events that are not to be kept, and
 // reports whether there may be more.
 func (s *Store) pruneEvents(ctx context.Context, before time.Time, max int) (more bool, err error) {
-	// The oldest first: what another gateway removes in between is then counted as
-	// gone, and nothing is removed in its place.
+	// The oldest are read before the length: an event that another gateway removes in between
+	// is then counted as gone, and no other is removed in its place.
 	oldest := redis.NewXMessageSliceCmd(noContext, "xrange", s.keys.events, "-", "+", "count", step)
 	length := redis.NewIntCmd(noContext, "xlen", s.keys.events)
 	if err := s.send(ctx, oldest, length); err != nil {
@@ -237,8 +237,8 @@ func (s *Store) pruneEvents(ctx context.Context, before time.Time, max int) (mor
 	there := int(length.Val())
 	var ids, members []any
 	for _, m := range oldest.Val() {
-		// One that can't be read would be in the way for ever. What the index has of it
-		// leads nowhere, which readers pass over.
+		// One that can't be read is removed, too, or it would be in the way for ever. Readers
+		// pass over its members of the index, which can't be found.
 		e, n, err := parseEvent(m)
 		if err == nil && there-len(ids) <= max && !e.Time.Before(before) {
 			break

@@ -18,7 +18,7 @@ const (
 	feedMost  = 1000                   // and where the gateway is behind: see follow
 )
 
-// cursor is a place in the feed: behind the entry with this position and mark.
+// cursor is a place in the feed: after the entry with this position and mark.
 type cursor struct {
 	known bool
 	n     uint64
@@ -32,9 +32,9 @@ type entry struct {
 	what        string
 }
 
-// follow takes in the changes that the feed brings, until the store is closed. Changes
-// of many tokens at once may take longer than there is time, and a server may be far
-// away: it asks for fewer of them where that fails, and for more where it is behind.
+// follow takes in the changes that the feed brings, until the store is closed. Reading
+// changes of many tokens, from a server that is far away, may take longer than the time
+// allowed: it asks for fewer entries after a failure, and for more while it is behind.
 func (s *Store) follow() {
 	var at cursor
 	failing, gaps, batch := 0, 0, feedBatch
@@ -50,7 +50,7 @@ func (s *Store) follow() {
 				return
 			}
 			batch = max(batch/2, 1)
-			if failing++; failing == 2 { // the first is the connection that has died
+			if failing++; failing == 2 { // once may be a connection that has died
 				s.log.Warn("the change feed is not heard", "store", s.where, "error", err)
 			}
 			if feed, ok := s.feed.(*redis.ClusterClient); ok {
@@ -71,9 +71,8 @@ func (s *Store) follow() {
 			batch = min(batch+batch/4+1, feedMost)
 		case missed:
 			if gaps++; gaps > 1 {
-				// Right after the last time: the feed comes from another server than the
-				// one that changes go to, as in a fail-over. It is taken from where that
-				// is found in a moment.
+				// Twice in a row: the feed comes from another server than the one that
+				// changes go to, as in a fail-over. In a moment it can be found anew.
 				s.reopen.Store(true)
 				sleep(s.ctx, feedBlock)
 			}
@@ -93,7 +92,7 @@ func (s *Store) openFeed() redis.UniversalClient {
 	return redis.NewUniversalClient(&o)
 }
 
-// reopenFeed takes the feed from where it is found now.
+// reopenFeed connects to the server that has the feed now.
 func (s *Store) reopenFeed() {
 	s.closing.Lock()
 	defer s.closing.Unlock()
@@ -107,9 +106,9 @@ func (s *Store) reopenFeed() {
 type progress int
 
 const (
-	upToDate progress = iota // it has taken in all changes that there were when it was called
+	upToDate progress = iota // all changes that there were when it was called are taken in
 	behind                   // there are more
-	missed                   // some were missed, and the feed has yet to show that it comes from the server that was asked
+	missed                   // some were missed: the feed may come from another server than the one that changes go to
 )
 
 // followOnce waits for the next changes and takes them in.
@@ -136,7 +135,7 @@ func (s *Store) followOnce(at cursor, batch int) (next cursor, got progress, err
 		s.raiseFloors(what, false) // first: to hasLost, what was passed is known
 		s.passed.add(at)
 		if err != nil {
-			// Whatever it says: everything is read again.
+			// Whatever it says, everything is read again.
 			s.log.Error("reading the change feed", "store", s.where, "error", err)
 			s.reset(store.Position(e.n))
 		} else {
@@ -149,8 +148,8 @@ func (s *Store) followOnce(at cursor, batch int) (next cursor, got progress, err
 	return at, upToDate, nil
 }
 
-// readFeed returns the head of the feed and the entries behind at, so many at most;
-// none, if none come for a while.
+// readFeed returns the head of the feed and the entries after at, batch of them at most,
+// or none if none come for a while.
 func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, err error) {
 	ctx, cancel := context.WithTimeout(s.ctx, feedBlock+s.budget)
 	defer cancel()
@@ -213,10 +212,10 @@ func toCursor(values []any) (c cursor, err error) {
 	return c, err
 }
 
-// resync goes on at the end of the feed, when nobody can say what was missed on
-// the way, and tells the watchers so. Where the feed ends before at, a server
-// has lost changes that were seen here: then it is made to go on behind at, so
-// that no position is used twice, and that the others notice, too.
+// resync continues at the end of the feed when it isn't known what was missed on the
+// way, and tells the watchers so. If the feed ends before at, a server has lost changes
+// that were seen here: the feed is then made to go on after at, so that no position is
+// used twice and the other gateways notice, too.
 func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 	seen, mark := at.n, at.mark
 	if told := uint64(s.told.position()); told > seen {
@@ -253,9 +252,9 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 	return end, nil
 }
 
-// raiseFloors remembers what a change has made of records. passedOver says that the feed
-// was followed past this one without its being taken in: later changes, which may have
-// deleted its tokens, may have been missed as well.
+// raiseFloors remembers the versions that a change has given to records. passedOver says
+// that the feed was followed past this change without taking it in: later changes, which
+// may have deleted its tokens, may have been missed as well.
 func (s *Store) raiseFloors(what []touched, passedOver bool) {
 	for _, t := range what {
 		to := floor{version: t.version, gone: t.gone}
@@ -268,10 +267,10 @@ func (s *Store) raiseFloors(what []touched, passedOver bool) {
 	}
 }
 
-// skip raises the floors of the changes up to a place in the feed that were not taken in. It
-// reads back from there, batch entries at a time, until it meets one that was. That takes the
-// same mark, for a server that has lost changes uses their positions again. Where entries in
-// between are gone, or too many, any token may have been deleted by one of them.
+// skip raises the floors for the changes up to a place in the feed that were not taken in.
+// It reads back from there, batch entries at a time, until it meets one that was: one with
+// the same mark, for a server that has lost changes uses their positions again. If entries in
+// between are gone, or too many, any of them may have deleted any token.
 func (s *Store) skip(ctx context.Context, to cursor, batch int) error {
 	var what []touched // the last first
 	from, mark, gap := streamID(to.n), to.mark, false
@@ -296,7 +295,7 @@ func (s *Store) skip(ctx context.Context, to cursor, batch int) error {
 		case done:
 		case len(what) > floorsKept:
 			gap, done = true, true
-		case len(entries) < batch: // it's the first, or the one before is known, and gone
+		case len(entries) < batch: // the feed begins here; the entry before may have been taken in, and trimmed
 			gap, done = gap || mark != "" && !s.passed.knows(mark), true
 		}
 	}

@@ -19,7 +19,7 @@ func (s *Store) Find(ctx context.Context, d token.Digest) (store.Found, error) {
 	if err := s.believed(); err != nil {
 		return store.Found{}, s.reading("a token", err)
 	}
-	// What is read from here on shows every change up to here.
+	// Whatever is read from here on shows every change up to this position.
 	position := s.told.position()
 	r, err := s.find(ctx, d)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Store) find(ctx context.Context, d token.Digest) (record, error) {
 		case r.live() && slices.Contains(r.token.Digests(), d):
 			return r, nil
 		case first.raw == last:
-			// The secret was retired, and its token doesn't know it any more.
+			// A retired secret that its token doesn't list any more.
 			return record{}, store.ErrNotFound
 		}
 		last = first.raw // the token has changed between the reads, or the next look shows that it hasn't
@@ -87,7 +87,7 @@ func (s *Store) find(ctx context.Context, d token.Digest) (record, error) {
 // record returns what the key of a digest holds, as far as it is committed, or
 // errLost if that is older than it should be.
 func (s *Store) record(ctx context.Context, d token.Digest) (record, error) {
-	floor := s.floors.of(tokenFloor(d)) // of a change that the read must show
+	floor := s.floors.of(tokenFloor(d)) // before the read, which must show that change
 	r, err := s.look(ctx, d)
 	if err != nil {
 		return record{}, err

@@ -13,7 +13,7 @@ import (
 // floorsKept is how many of the records that changed last are remembered.
 const floorsKept = 16_384
 
-// floor is what this process knows of a record's last change: an older version
+// floor is the last change of a record that this process knows of: an older version
 // must not be believed. The zero floor allows everything.
 type floor struct {
 	version uint64
@@ -35,8 +35,8 @@ func (f floor) allows(there bool, version uint64) bool {
 	return version >= f.version
 }
 
-// allowsOwner is allows for an owner's record. What is left of one that was deleted is a
-// version.
+// allowsOwner is allows for an owner's record. left says that the key holds the version of
+// a deleted one.
 func (f floor) allowsOwner(there, left bool, version uint64) bool {
 	if !there && left {
 		return version >= f.version
@@ -44,7 +44,7 @@ func (f floor) allowsOwner(there, left bool, version uint64) bool {
 	return f.allows(there, version)
 }
 
-// floors are those of the records that changed last, by tokenFloor or ownerFloor.
+// floors are the floors of the records that changed last, by tokenFloor or ownerFloor.
 type floors struct {
 	mu    sync.RWMutex
 	by    map[string]floor
@@ -61,7 +61,7 @@ func (f *floors) of(name string) floor {
 	return f.by[name]
 }
 
-// owners returns the names of the owners among those that are remembered.
+// owners returns the names of the owners that have a floor.
 func (f *floors) owners() (names []string) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -96,8 +96,8 @@ func (f *floors) raise(name string, to floor) {
 	f.by[name] = to
 }
 
-// doubtAbsence allows every token to be absent: a change in a gap of the feed, which nobody
-// can read any more, may have deleted it.
+// doubtAbsence allows every token to be absent: a change in a gap of the feed, which can't be
+// read any more, may have deleted it.
 func (f *floors) doubtAbsence() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,9 +109,9 @@ func (f *floors) doubtAbsence() {
 	}
 }
 
-// hasLost reports whether Redis has lost a change of a record: it shows an older record
-// than is allowed, or none. Where it shows none, a change that this gateway hasn't taken in
-// yet may have removed the record, so the rest of the feed is read first.
+// hasLost reports whether Redis has lost a change of a record: it has an older record than
+// the floor allows, or none. If it has none, a change that this gateway hasn't taken in yet
+// may have removed it, so hasLost reads the rest of the feed first.
 func (s *Store) hasLost(ctx context.Context, name string, allowed, there bool) (bool, error) {
 	if allowed || there {
 		return !allowed, nil

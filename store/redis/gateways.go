@@ -13,12 +13,12 @@ import (
 	"github.com/patgate/patgate/store"
 )
 
-// gatewayForgotten is when a gateway that was not stopped in order is taken off the
-// list.
+// gatewayForgotten is how long after its last beat a gateway that wasn't stopped in order
+// is taken off the list.
 const gatewayForgotten = time.Hour
 
 // usualHolds is how long a gateway may use what it holds without hearing of changes,
-// where it doesn't say.
+// unless it says otherwise.
 const usualHolds = 2 * time.Minute
 
 // Holds implements store.Shared.
@@ -32,7 +32,7 @@ func (s *Store) leave() {
 	ctx, cancel := context.WithTimeout(noContext, s.budget)
 	defer cancel()
 	cmd := redis.NewIntCmd(noContext, "hdel", s.keys.gateways, s.name)
-	if err := s.trySend(ctx, unsafe, []redis.Cmder{cmd}); err != nil { // closed to all others
+	if err := s.trySend(ctx, unsafe, []redis.Cmder{cmd}); err != nil { // not send, which fails once the store is closed
 		s.log.Debug("taking this gateway off the list", "store", s.where, "error", err)
 	}
 }
@@ -112,9 +112,9 @@ func (s *Store) Acknowledged(ctx context.Context, upTo store.Position) (acknowle
 	return acknowledged, pending, nil
 }
 
-// marks returns the marks, in hexadecimal, of the changes that gateways follow to, from
-// one on, as the feed has them. Where Redis has lost changes, and their positions are
-// used again, a gateway that hasn't noticed yet follows to another one.
+// marks returns the marks, in hexadecimal, that the feed has at the positions that gateways
+// follow to, from one position on. If Redis has lost changes, and their positions are used
+// again, a gateway that hasn't noticed yet follows to a change with another mark.
 func (s *Store) marks(ctx context.Context, all []gateway, from store.Position) (map[store.Position]string, error) {
 	var cmds []*redis.XMessageSliceCmd
 	marks := map[store.Position]string{}

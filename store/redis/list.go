@@ -11,9 +11,9 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Token implements store.Store. Where Redis has lost a change, it is the record that
-// Redis shows: it is for those who manage tokens, who can't end one that they can't
-// read. Requests are judged by Find.
+// Token implements store.Store. If Redis has lost a change, Token returns the record that
+// Redis has: it is for those who manage tokens, who can't revoke one that they can't read.
+// Requests are judged by Find.
 func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
 	r, err := s.byID(ctx, id, s.look)
 	switch {
@@ -33,7 +33,7 @@ func (s *Store) Token(ctx context.Context, id string) (*token.Token, error) {
 func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
 	before, size := q.Cursor, 0
 	var lost []string
-	// tell tells of those before an id, where this page ends: the next one begins there.
+	// tell reports those on this page, which ends at an id. The next page reports the others.
 	tell := func(end string) {
 		for _, id := range lost {
 			if q.Lost != nil && id > end { // the list has the greatest first
@@ -92,7 +92,7 @@ func (s *Store) tokensPage(ctx context.Context, owner *string, before string, lo
 			continue
 		}
 		r, read := records[*where[i]]
-		if !read { // this and the others are the next page
+		if !read { // this one and those after it are for the next page
 			last = ids[i-1]
 			break
 		}

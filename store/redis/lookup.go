@@ -30,10 +30,10 @@ type lane struct {
 
 // lookup is the reading of one key.
 type lookup struct {
-	ctx    context.Context // of who waits for it
+	ctx    context.Context // of the caller that waits for it
 	key    string
-	before redis.Cmder // carried out before it, by the same server; nil: nothing
-	by     time.Time   // it must have ended
+	before redis.Cmder // sent before it, to the same server; nil: nothing
+	by     time.Time   // its deadline
 	value  string
 	err    error
 	end    func() // called when value and err are there
@@ -44,7 +44,7 @@ func (s *Store) get(ctx context.Context, key string) (string, error) {
 	return s.getAfter(ctx, nil, key)
 }
 
-// getAfter is get behind a command for a key of the same slot.
+// getAfter is get after another command, for a key of the same slot.
 func (s *Store) getAfter(ctx context.Context, before redis.Cmder, key string) (string, error) {
 	if err := s.usable(ctx); err != nil {
 		return "", err
@@ -63,7 +63,7 @@ func (s *Store) getAfter(ctx context.Context, before redis.Cmder, key string) (s
 }
 
 // ask has a lookup travel with others that go to the same server. It ends within
-// the budget, or with those that began a moment later.
+// the budget, or with lookups that began a moment later.
 func (s *Store) ask(ctx context.Context, l *lookup) error {
 	l.by = time.Now().Add(s.budget)
 	server, ok := s.client.(*redis.Client)
@@ -86,7 +86,7 @@ func (s *Store) ask(ctx context.Context, l *lookup) error {
 	return nil
 }
 
-// forgetNodes drops what is kept of nodes that the Cluster has no more.
+// forgetNodes drops what is kept of nodes that have left the Cluster.
 func (s *Store) forgetNodes() {
 	ctx, cancel := context.WithTimeout(s.ctx, s.budget)
 	defer cancel()
@@ -197,7 +197,7 @@ func (n *lane) mget(ctx context.Context, batch []*lookup) {
 	args := make([]any, 1+len(batch))
 	args[0] = "mget"
 	for i, l := range batch {
-		args[1+i] = &l.key // which isn't copied
+		args[1+i] = &l.key // not copied, as a string would be
 	}
 	cmd := redis.NewStringSliceCmd(noContext, args...)
 	n.process(ctx, batch, cmd)
@@ -212,8 +212,8 @@ func (n *lane) mget(ctx context.Context, batch []*lookup) {
 	}
 }
 
-// process carries out the command that reads a batch, behind the commands that its lookups
-// want carried out before.
+// process sends the command that reads a batch, after those that its lookups want sent
+// before.
 func (n *lane) process(ctx context.Context, batch []*lookup, cmd redis.Cmder) {
 	if !slices.ContainsFunc(batch, func(l *lookup) bool { return l.before != nil }) {
 		n.server.Process(ctx, cmd)
@@ -255,7 +255,7 @@ func (n *lane) pipe(ctx context.Context, batch []*lookup) {
 			n.s.cluster.Process(ctx, l.before)
 		}
 		err := cmds[i].Err()
-		if moving(err) { // to another node: that one is asked
+		if moving(err) { // the key is on another node: ask that one
 			err = n.s.cluster.Process(ctx, cmds[i])
 		}
 		if l.err = cmp.Or(l.errBefore(), plain(err)); l.err == nil {

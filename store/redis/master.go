@@ -14,7 +14,7 @@ import (
 // errCutOff is why a server that answers isn't believed.
 var errCutOff = errors.New("the redis server takes no writes, or has lost all replicas, and most Sentinels, or masters of the Cluster, don't say that it is the master: it may have been cut off, and not know of revocations")
 
-// alone reports whether the server with the feed had replicas, and has lost them.
+// alone reports whether the server with the feed had replicas and has lost them all.
 func (s *Store) alone(ctx context.Context) bool {
 	server, err := s.serverOf(ctx, s.keys.head)
 	return err == nil && s.replicasOf(server).alone()

@@ -25,15 +25,15 @@ const (
 var errMissing = errors.New("REDIS HAS LOST TOKENS that it still lists: they are answered 503. Has a server of the Cluster come back empty, or does Redis evict keys? " +
 	"Restore what it had, or let patgate store check --repair take them off the list, and import them again")
 
-// missing are tokens that are listed and have no record. That one isn't there says nothing of
-// it then: Redis has lost the record, and neither a change of it nor an older one shows that.
+// missing are tokens that are listed and have no record: Redis has lost it. No change and no
+// older record shows that, so their absence doesn't mean that they are unknown.
 type missing struct {
 	mu    sync.Mutex
 	ids   map[token.Digest]string
-	order []token.Digest // in which they are looked for again
+	order []token.Digest // the order in which to look for them again
 }
 
-// listed is what the index of ids says of a token.
+// listed is an entry of the index of ids.
 type listed struct {
 	id     string
 	digest token.Digest
@@ -52,7 +52,7 @@ func (m *missing) any() bool {
 	return len(m.ids) > 0
 }
 
-// add reports whether one of them wasn't known to be missing.
+// add adds tokens, and reports whether one of them wasn't known to be missing.
 func (m *missing) add(gone []listed) (more bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -68,7 +68,7 @@ func (m *missing) add(gone []listed) (more bool) {
 	return more
 }
 
-// drop forgets tokens that were changed, or found: they are there again, or not listed any more.
+// drop forgets tokens that were changed or found: they have a record, or aren't listed any more.
 func (m *missing) drop(digests ...token.Digest) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -77,7 +77,7 @@ func (m *missing) drop(digests ...token.Digest) {
 	}
 }
 
-// next returns those that were looked for longest ago, so many at most.
+// next returns the n that were looked for longest ago.
 func (m *missing) next(n int) (some []listed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,9 +92,10 @@ func (m *missing) next(n int) (some []listed) {
 	return some
 }
 
-// sweepListed looks, as long as the store is open, whether the tokens that are listed are there:
-// a few at a time, and, where one is found missing, all of them. Those that are missing are
-// looked for again: to look for all again would be too much for Redis, for gateways are many.
+// sweepListed looks, as long as the store is open, whether the tokens that are listed have
+// records: a few at a time and, once one is found missing, all of them in a hurry. After that
+// only those that are missing are looked for again: there may be many gateways, and it would be
+// too much for Redis if each looked for all tokens again.
 func (s *Store) sweepListed() {
 	before, hurry, hurried := "", false, time.Time{}
 	for {
@@ -147,7 +148,8 @@ func (s *Store) lookForListed(ctx context.Context, before string, n int) (last s
 	return last, gone, err
 }
 
-// lookForMissing drops those of the tokens that were missing that aren't any more.
+// lookForMissing looks for some of the missing tokens again, and drops those that aren't missing
+// any more.
 func (s *Store) lookForMissing(ctx context.Context) error {
 	some := s.missing.next(step)
 	still, err := s.lookFor(ctx, some)
@@ -162,7 +164,7 @@ func (s *Store) lookForMissing(ctx context.Context) error {
 	return nil
 }
 
-// lookFor returns those of some tokens that are listed and have no record.
+// lookFor returns those of the tokens that are still listed and have no record.
 func (s *Store) lookFor(ctx context.Context, all []listed) (gone []listed, err error) {
 	if len(all) == 0 {
 		return nil, nil
@@ -186,7 +188,7 @@ func (s *Store) lookFor(ctx context.Context, all []listed) (gone []listed, err e
 	if len(absent) == 0 {
 		return nil, nil
 	}
-	// Between the reads a token may have been deleted, and made again. Then the feed says so.
+	// Between the reads a token may have been deleted and made again: then the feed says so.
 	where, err := s.whereAre(ctx, ids...)
 	if err == nil {
 		err = s.skipToEnd(ctx)
@@ -203,8 +205,8 @@ func (s *Store) lookFor(ctx context.Context, all []listed) (gone []listed, err e
 	return gone, nil
 }
 
-// warnOfDamage logs and tells that a look doesn't get on, where its error comes of what stands
-// in Redis: it doesn't pass by itself.
+// warnOfDamage logs that a sweep fails, and reports it as a loss if the error comes from what
+// is in Redis: it won't pass by itself.
 func (s *Store) warnOfDamage(err error) {
 	if s.ctx.Err() != nil {
 		return

@@ -24,14 +24,14 @@ func (s *Store) owner(ctx context.Context, name string) (*token.Owner, error) {
 // ownerRecord is what an owner's key holds.
 type ownerRecord struct {
 	raw     string
-	version uint64       // or that of the floor, where it is higher
+	version uint64       // or that of the floor, if it is higher
 	owner   *token.Owner // nil: there is none
-	lost    bool         // it is older than it should be, or has gone
+	lost    bool         // it is older than it should be, or missing
 }
 
-// lookOwner returns what an owner's key holds. Of an owner who is listed, or had a record
-// when the feed was heard last, it holds something: a record, or the version that is left of
-// one.
+// lookOwner returns what an owner's key holds. If the owner is listed, or had a record when
+// the feed was heard last, the key must hold something: a record, or the version that is
+// left of one.
 func (s *Store) lookOwner(ctx context.Context, name string) (r ownerRecord, err error) {
 	least := s.floors.of(ownerFloor(name))
 	listed := redis.NewStringSliceCmd(noContext, "zrangebylex", s.keys.owners, "["+name, "["+name)
@@ -84,7 +84,7 @@ func (s *Store) Owners(ctx context.Context, after string, limit int) (all []*tok
 	}
 }
 
-// ownersPage reads the next owners behind an id. last is the id of the last one,
+// ownersPage reads the next owners after an id. last is the id of the last one,
 // "" when there are no more.
 func (s *Store) ownersPage(ctx context.Context, after string) (all []*token.Owner, last string, err error) {
 	from := "(" + after
@@ -106,7 +106,7 @@ func (s *Store) ownersPage(ctx context.Context, after string) (all []*token.Owne
 	for i, name := range names {
 		raw := cmds[i].Val()
 		o, _, err := parseOwner(raw)
-		if err == nil && raw == "" { // lost: whoever copied the others would copy tokens without their ceiling
+		if err == nil && raw == "" { // lost: a copy without it would have tokens without their ceiling
 			o, err = s.owner(ctx, name)
 		}
 		if err != nil {
@@ -166,9 +166,9 @@ func (s *Store) DeleteOwner(ctx context.Context, id string) error {
 	return s.at(s.orUnconfirmed(ctx, err))
 }
 
-// retryOwner replaces an owner's record with what plan returns, nil for none, when
-// it is given what is stored. When another change comes between, it asks plan again.
-// It returns the value.
+// retryOwner calls plan with what is stored of an owner, and stores the record that plan
+// returns, nil for none. If another change comes between, it calls plan again. It returns
+// the value stored.
 func (s *Store) retryOwner(ctx context.Context, name string, plan func(before ownerRecord) (*token.Owner, error)) (v string, err error) {
 	err = s.again(ctx, func() error {
 		before, err := s.lookOwner(ctx, name)
@@ -228,7 +228,7 @@ func (s *Store) setOwner(ctx context.Context, c ownerChange) error {
 	return err
 }
 
-// ownerGone is for how many seconds a deleted record leaves its version behind.
+// ownerGone is how many seconds a deleted record leaves its version behind.
 const ownerGone = 24 * 60 * 60
 
 // ownerCommit returns the command that commits a change of an owner's record.

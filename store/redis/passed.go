@@ -14,14 +14,14 @@ type passed struct {
 // passedKept is how many are remembered: more than come between a beat and the next.
 const passedKept = 4096
 
-// begin forgets what was before an entry.
+// begin forgets all entries but this one.
 func (p *passed) begin(c cursor) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.marks = map[uint64]string{c.n: c.mark}
 }
 
-// add adds the entry behind the last.
+// add adds the next entry.
 func (p *passed) add(c cursor) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

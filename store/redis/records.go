@@ -37,7 +37,7 @@ func (s *Store) look(ctx context.Context, d token.Digest) (record, error) {
 		case pending, aborted:
 			return parseRecord(before)
 		}
-		// It has ended, so that the key should say by now how.
+		// It has ended, and the key should hold the outcome by now.
 		now, err := s.get(ctx, s.keys.token(d))
 		if err != nil {
 			return record{}, err
@@ -87,7 +87,7 @@ func (s *Store) byID(ctx context.Context, id string, read func(context.Context, 
 		if r.live() && r.token.ID == id {
 			return r, nil
 		}
-		// It has got another secret, or was deleted: look again where it is.
+		// It has another secret by now, or was deleted: look again where it is.
 	}
 	return record{}, errIndex
 }
@@ -147,8 +147,8 @@ func (s *Store) settleAll(ctx context.Context, digests []token.Digest) (map[toke
 	return all, nil
 }
 
-// readFirst returns what the keys of digests hold, of as many of the first as firstValues
-// reads: one reads those on which a change is under way.
+// readFirst returns what the keys of the first digests hold, of as many as firstValues reads.
+// It calls one for those on which a change is under way.
 func (s *Store) readFirst(ctx context.Context, digests []token.Digest, one func(context.Context, token.Digest) (record, error)) (some map[token.Digest]record, n int, err error) {
 	values, err := s.firstValues(ctx, digests)
 	if err != nil {
@@ -169,7 +169,7 @@ func (s *Store) readFirst(ctx context.Context, digests []token.Digest, one func(
 	return some, len(values), nil
 }
 
-// values returns what keys of digests hold, as it is.
+// values returns the values of the keys of digests, unparsed.
 func (s *Store) values(ctx context.Context, digests []token.Digest) (all []string, err error) {
 	for len(digests) > 0 {
 		some, err := s.firstValues(ctx, digests)
@@ -183,16 +183,16 @@ func (s *Store) values(ctx context.Context, digests []token.Digest) (all []strin
 }
 
 const (
-	// maxValues is how many bytes of values firstValues reads, about: no more than a
-	// network brings in the time that commands are allowed.
+	// maxValues is about how many bytes of values firstValues reads: no more than a
+	// network carries in the time that commands are allowed.
 	maxValues = 4 << 20
-	// shortValue is more than almost every value has, and a step of them is no more than
-	// maxValues: those that are longer don't keep the others from being read together.
+	// shortValue is longer than almost all values, and a step of such values is no more
+	// than maxValues. Longer ones are read by themselves, and the others still together.
 	shortValue = maxValues / step
 )
 
-// firstValues is values of the first of some digests: of as many as are read together, and
-// of one at least.
+// firstValues is values for the first digests: as many as can be read together, and one at
+// least.
 func (s *Store) firstValues(ctx context.Context, digests []token.Digest) (values []string, err error) {
 	cmds := make([]*redis.StringCmd, min(len(digests), step))
 	for i := range cmds {

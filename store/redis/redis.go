@@ -217,8 +217,8 @@ type Store struct {
 }
 
 // Open returns the store that opts describe. It doesn't wait for Redis: calls
-// fail, quickly, until it can be reached. An error is one in opts, and carries
-// no credentials.
+// fail, quickly, until it can be reached. An error is about opts, and carries no
+// credentials.
 func Open(opts Options) (*Store, error) {
 	o, err := opts.universal()
 	if err != nil {
@@ -251,7 +251,7 @@ func Open(opts Options) (*Store, error) {
 	return s, nil
 }
 
-// Warnings returns those of the status. It asks no server.
+// Warnings returns the warnings of Status. It asks no server.
 func (s *Store) Warnings() (all []string) {
 	if lost := s.lostAll.Load(); lost != nil {
 		all = append(all, *lost)
@@ -304,7 +304,7 @@ func (s *Store) Close() error {
 	err := s.feed.Close() // which ends follow
 	s.closing.Unlock()
 	s.work.Wait()
-	s.leave() // behind the last beat
+	s.leave() // after the last beat
 	err = errors.Join(err, s.client.Close())
 	for _, sentinel := range s.sentinels {
 		err = errors.Join(err, sentinel.Close())

@@ -10,17 +10,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// replicas are those of a server that have to confirm a change: all of them, because any
-// may be the next master. They are known by their addresses, because one that has joined
-// confirms nothing for one that has gone.
+// replicas are the replicas of a server that have to confirm a change: all of them, because
+// any may be the next master. They are known by their addresses, because one that has joined
+// doesn't confirm for one that has gone.
 //
-// Gateways tell each other which replicas they see (see tellReplicas), so that one that has
-// just been started knows of those that have just gone. A replica that comes and goes
-// between one count and the next isn't known. Nor is it known, when a server was restarted
-// or has become the master, whether those that have joined since are those that it had
-// before: until replicaGrace has passed, as many are waited for.
+// Gateways tell each other which replicas they see (see tellReplicas), so that one that was
+// just started knows of those that have just gone. A replica that comes and goes between two
+// counts isn't known. When a server was restarted or has become the master, it isn't known
+// whether the replicas that have joined since are those it had before: until replicaGrace has
+// passed, as many are waited for.
 type replicas struct {
-	of         string               // the history they follow, which ends with the server's being the master
+	of         string               // the history they follow (master_replid), which ends when the server stops being the master
 	known      map[string]time.Time // by address: when each was found to be gone; zero: it's there
 	at         time.Time            // when they were counted
 	least      int                  // as many as there were of the history before
@@ -34,17 +34,17 @@ func (r replicas) want() int { return max(len(r.known), r.least) }
 // alone reports whether the server had replicas, and none of them is heard any more.
 func (r replicas) alone() bool { return r.had && !r.heard }
 
-// replicaGrace is for how long a replica that has gone is still waited for, in vain:
-// it may be on its way to be the master, with what it had when it went. A planned
-// fail-over takes some seconds.
+// replicaGrace is how long a replica that has gone is still waited for, in vain: it may be
+// about to become the master, with what it had when it went. A planned fail-over takes some
+// seconds.
 const replicaGrace = 15 * time.Second
 
 // sightings are replicas that gateways have seen lately: when, by the history that they
 // followed and their address.
 type sightings map[string]map[string]time.Time
 
-// after returns what follows from what the server says of its replicas now, and from
-// whom other gateways have seen.
+// after returns the replicas after a server's INFO of now, given those that other gateways
+// have seen.
 func (r replicas) after(info string, seen sightings, now time.Time) replicas {
 	if infoField(info, "role") != "master" {
 		return r
@@ -76,8 +76,7 @@ func (r replicas) after(info string, seen sightings, now time.Time) replicas {
 }
 
 // online returns the replicas in a master's INFO that keep up, by their addresses, and
-// how many of them were heard lately. One that hangs stays online for repl-timeout, a
-// minute.
+// how many were heard lately. One that hangs stays online for repl-timeout, a minute.
 func online(info string) (there map[string]time.Time, heard int) {
 	there = map[string]time.Time{}
 	for line := range strings.Lines(info) {
@@ -85,7 +84,7 @@ func online(info string) (there map[string]time.Time, heard int) {
 			continue
 		}
 		_, lag, _ := strings.Cut(line, "lag=")
-		lag, _, _ = strings.Cut(strings.TrimRight(lag, "\r\n"), ",") // Valkey says more behind it
+		lag, _, _ = strings.Cut(strings.TrimRight(lag, "\r\n"), ",") // Valkey has more after it
 		seconds, err := strconv.Atoi(lag)
 		if err != nil || seconds < replicaLag {
 			_, address, _ := strings.Cut(line, ":")
@@ -173,14 +172,14 @@ for i = 1, #all, 2 do
 end
 return seen`
 
-// tellReplicas tells other gateways which replicas were there when they were counted
-// last, and takes in whom they have seen.
+// tellReplicas tells other gateways which replicas were there at the last count, and takes
+// in those that the others have seen.
 func (s *Store) tellReplicas(ctx context.Context) error {
 	args := []any{replicaGrace.Milliseconds()}
 	s.replicas.Range(func(_, v any) bool {
 		r := v.(replicas)
 		if time.Since(r.at) > 2*beatInterval {
-			return true // this gateway stood still, or the server isn't a master any more
+			return true // the count is old: this gateway stood still, or the server isn't a master any more
 		}
 		for address, gone := range r.known {
 			if gone.IsZero() {
@@ -220,11 +219,11 @@ func (s *Store) replicasOf(server redis.UniversalClient) replicas {
 	return r
 }
 
-// executeSafe executes a pipeline of a server's connection, and returns
-// errNotReplicated unless all replicas have what it has written: those known before,
-// and those that are there when WAIT has returned. It returns only how many have it: if
-// no more replicas are there then, every one of them does. If one has joined since the
-// last count, WAIT is called once more.
+// executeSafe runs a pipeline on a server's connection, and returns errNotReplicated
+// unless all replicas have what it has written: those known before, and those that are
+// there when WAIT has returned. WAIT returns only how many have it: if there are no more
+// replicas by then, all of them do. If one has joined since the last count, WAIT is sent
+// once more.
 func (s *Store) executeSafe(ctx context.Context, server *redis.Client, conn *redis.Conn, p redis.Pipeliner) error {
 	for {
 		want := s.replicasOf(server).want()

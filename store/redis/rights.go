@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// commands are what is done to keys, by what they hold: whole commands, for Redis 8 counts
-// what stands behind a name, with K for the key. What only Check does isn't among them:
-// where that isn't allowed, it says so itself.
+// commands are the commands that are used, by the type of their key, which is written K.
+// They are complete, because Redis 8 checks the number of arguments. Those that only Check
+// uses aren't among them: it says itself if one isn't allowed.
 var commands = map[string][]string{
 	"strings": {"get K", "mget K", "getrange K 0 1", "set K v", "del K"},
 	"hashes":  {"hget K f", "hmget K f", "hgetall K", "hset K f v", "hdel K f", "hincrby K f 1"},
@@ -22,8 +22,8 @@ var commands = map[string][]string{
 	"none":    {"time", "wait 1 0", "info replication"},
 }
 
-// rights returns all that the redis user must be allowed to do, as commands, each behind
-// what it is called.
+// rights returns the commands that the redis user must be allowed to run, each after the
+// name it is reported by.
 func (k *keys) rights() (all [][]string) {
 	for kind, names := range map[string][]string{
 		"strings": {k.tokens + "*", k.ownerPrefix + "*", k.claimPrefix + "*"},
@@ -46,9 +46,9 @@ func (k *keys) rights() (all [][]string) {
 	return all
 }
 
-// scriptRefused returns what those commands are called that the user may not run.
+// scriptRefused returns the names of the commands that the user may not run.
 //
-//	ARGV  commands behind what they are called, as JSON
+//	ARGV  commands, each after its name, as JSON
 const scriptRefused = `
 local refused = {}
 for _, command in ipairs(cjson.decode(ARGV[1])) do
@@ -58,8 +58,8 @@ table.sort(refused)
 return refused`
 
 // lookAtRights finds out whether the redis user may do all that is needed, and logs
-// what it may not: while all tokens that come are held, and nobody changes any, nothing
-// else shows it. What is missing is looked for with every beat.
+// what it may not: as long as every token asked for is cached, and none is changed,
+// nothing else shows it. While a right is missing, it looks again with every beat.
 func (s *Store) lookAtRights(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
@@ -98,7 +98,7 @@ func (s *Store) lookAtRights(ctx context.Context) {
 	}
 }
 
-// refused returns what of the commands that are needed the user may not run on a server.
+// refused returns the commands that are needed and that the user may not run on a server.
 func (s *Store) refused(ctx context.Context, server *redis.Client) ([]string, error) {
 	all, _ := json.Marshal(s.keys.rights()) // texts: never fails
 	cmd := eval(scriptRefused, nil, string(all))

@@ -2,9 +2,9 @@ package redis
 
 import "github.com/redis/go-redis/v9"
 
-// The scripts are sent as they are, each time: they are short, and so there is
-// no server that doesn't have them. All but those of begin, intend and Record may
-// be sent twice: what was done the first time is not done again.
+// Scripts are sent in full each time: they are short, and so no server can lack one.
+// All but those of begin, intend and Record may be sent twice: what was done the
+// first time is not done again.
 
 // luaPut defines put, which sets a key to a value; empty: none.
 const luaPut = `
@@ -52,7 +52,7 @@ end
 // server, if it is in the state that the caller has found.
 //
 //	KEYS  changes, the keys
-//	ARGV  mark, state: a, c, or nothing where there is no such change; 1: these are
+//	ARGV  mark, state: a, c, or nothing if there is no such change; 1: these are
 //	      all keys of the change, and it is forgotten
 const scriptEnd = luaPut + luaIntent + luaState + `
 if state(KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
@@ -76,12 +76,12 @@ if (redis.call('GET', KEYS[1]) or '') ~= ARGV[2] then return 0 end
 redis.call('SET', KEYS[1], ARGV[3])
 return 1`
 
-// luaWrites defines write, which notes a write, and make, which makes those noted, in
-// this order; or none, where the user may not make one of them. What a script has
-// written before another write is refused stays, and gateways would hear of a change
-// that isn't made. (Claims, and values that are replaced by an empty one, are written
-// at once: a claim expires, and an empty value counts as none, so that nothing harmful
-// is left if a later write is refused.)
+// luaWrites defines write, which queues a write, and make, which makes those queued, in
+// order, or none if the user may not make one of them. Redis keeps what a script has
+// written before it is refused a write, and gateways would hear of a change that isn't
+// made. (Claims, and values that are replaced by an empty one, are written at once: a
+// claim expires, and an empty value counts as none, so that nothing harmful is left if
+// a later write is refused.)
 const luaWrites = `
 local writes = {}
 local function write(...) writes[#writes + 1] = {...} end
@@ -95,8 +95,8 @@ local function make()
 end
 `
 
-// luaEnd returns the number of a stream's last entry, 0 where it has none. It is
-// asked where the head, which counts entries, has been lost.
+// luaEnd defines last, which returns the number of a stream's last entry, or 0. It is
+// used if the head, which counts entries, has been lost.
 const luaEnd = `
 local function last(stream)
   local entry = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
@@ -104,7 +104,7 @@ local function last(stream)
 end
 `
 
-// luaAppend defines append, which writes an entry of the feed behind position n and
+// luaAppend defines append, which queues an entry of the feed after position n and
 // returns its position.
 const luaAppend = luaEnd + `
 local function append(head, feed, n, mark, payload, keep)
@@ -116,14 +116,15 @@ local function append(head, feed, n, mark, payload, keep)
 end
 `
 
-// luaListed returns the entry that a token has in the index of ids, or nil.
+// luaListed defines listed, which returns the entry that a token has in the index of
+// ids, or nil.
 const luaListed = `
 local function listed(ids, id)
   return redis.call('ZRANGEBYLEX', ids, '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1)[1]
 end
 `
 
-// luaNow returns the server's time in milliseconds.
+// luaNow defines now, which returns the server's time in milliseconds.
 const luaNow = `
 local function now()
   local t = redis.call('TIME')
@@ -131,12 +132,12 @@ local function now()
 end
 `
 
-// scriptBegin enters a change as pending. The entry is its state (p: pending,
-// a: aborted, c: committed), the position of a committed one or 0, the time,
-// each behind a blank, and the digests of the keys it touches. A claim says which
-// change may make the token with an id: the one that was announced last. Without
-// it, one that was announced, and is committed late, could come behind another
-// that made the token and one that deleted it: they have no key in common.
+// scriptBegin enters a change as pending. The entry holds, separated by blanks, the
+// state (p: pending, a: aborted, c: committed), the position if it is committed, or 0,
+// the time, and the digests of the keys it touches. A claim says which change may make
+// the token with an id: the one that was announced last. Without claims, a change that
+// is committed late could follow another that made the token and one that deleted it:
+// they have no key in common.
 //
 //	KEYS  changes, claims
 //	ARGV  mark, digests
@@ -167,9 +168,10 @@ if is == 'p' then is = 'a' end
 if is ~= '' then redis.call('HSET', KEYS[1], ARGV[1], is .. string.sub(entry, 2)) end
 return is`
 
-// luaPending ends a script here unless the change KEYS[3], ARGV[1] is pending: it
-// returns the position of one that is committed, or 0. Otherwise, commit makes what was
-// noted, records the change's events, tells of it last, and returns its position.
+// luaPending ends a script here unless the change KEYS[3], ARGV[1] is pending: the script
+// returns the position of one that is committed, or 0. It defines commit, which makes the
+// queued writes, records the change's events, appends it to the feed last, and returns
+// its position.
 const luaPending = luaWrites + luaAppend + luaRecord + `
 local entry = redis.call('HGET', KEYS[3], ARGV[1])
 if not entry then return 0 end
@@ -238,8 +240,8 @@ else
 end
 return commit()`
 
-// scriptRaise lets the feed go on behind a position that somebody has seen and
-// that it has lost. The jump tells everybody else that something was lost.
+// scriptRaise lets the feed go on after a position that a gateway has seen and the feed
+// has lost. The jump tells all other gateways that something was lost.
 //
 //	KEYS  head, feed
 //	ARGV  the mark of the entry to append, the position seen, its mark or

@@ -13,7 +13,7 @@ import (
 	"github.com/patgate/patgate/store"
 )
 
-// noContext is for commands: theirs is the one they are sent with.
+// noContext is given to commands, for go-redis uses the context they are sent with.
 var noContext = context.Background()
 
 // safety says whether the replicas must have what was written before it counts.
@@ -72,8 +72,8 @@ func (s *Store) allowed(cmds []redis.Cmder) time.Duration {
 	return s.budget + time.Duration(arguments)*s.budget/2500
 }
 
-// keyOf returns the key by which the server for a command is found. The first one of a
-// script stands behind their number.
+// keyOf returns the key by which the server for a command is found. Those of a script
+// follow their number.
 func (s *Store) keyOf(cmd redis.Cmder) string {
 	switch args := cmd.Args(); {
 	case len(args) == 1: // time
@@ -140,7 +140,7 @@ func (s *Store) trySend(ctx context.Context, safety safety, cmds []redis.Cmder) 
 func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, cmds []redis.Cmder) error {
 	client := server
 	if by, ok := ctx.Deadline(); ok && time.Until(by) > s.budget*5/4 {
-		client = server.WithTimeout(time.Until(by)) // of its own it gives up behind the budget
+		client = server.WithTimeout(time.Until(by)) // by itself it gives up after the budget
 	}
 	var unconfirmed error
 	if safety == safe {
@@ -168,8 +168,8 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 			return err
 		}
 	}
-	// What was moved went to another node, whose replicas have not been waited for; a server
-	// that is cut off has lost its own longer ago than those are waited for.
+	// A command that was moved went to another node, whose replicas have not been waited
+	// for. A server that is cut off lost its replicas longer ago than they are waited for.
 	if safety == safe && (moved || s.cutOff.Load()) {
 		return errNotReplicated
 	}
@@ -185,9 +185,9 @@ func pipelineOf(ctx context.Context, on interface{ Pipeline() redis.Pipeliner },
 	return p
 }
 
-// execute executes a pipeline and sees to it that its commands have the errors. Where
-// go-redis gets no connection, because the password is another one by now, say,
-// they have neither a value nor an error, as if nothing were there.
+// execute runs a pipeline and makes sure that its commands carry the error. If go-redis
+// gets no connection (the password was changed, say), they have neither a value nor an
+// error, as if nothing were there.
 func execute(ctx context.Context, p redis.Pipeliner) {
 	cmds, err := p.Exec(ctx)
 	if err == nil {
@@ -205,19 +205,19 @@ func execute(ctx context.Context, p redis.Pipeliner) {
 }
 
 // Confirm implements store.Shared: it returns errNotReplicated if changes were
-// stored that not every replica has confirmed yet. Whoever finds that there is nothing
-// to change, the token being revoked already, say, builds on them, whichever gateway
-// has made them.
+// stored that not every replica has confirmed yet. A caller that finds nothing to
+// change, the token being revoked already, say, relies on them, whichever gateway has
+// made them.
 func (s *Store) Confirm(ctx context.Context) error {
-	// WAIT is for what was written over the same connection, and before that: where
-	// nothing is, newer servers wait for nothing.
+	// WAIT waits for what was written before, if something was written over the same
+	// connection. Otherwise newer servers don't wait at all.
 	return s.inTurn(ctx, func() error {
 		return s.sendWith(ctx, safe, redis.NewIntCmd(noContext, "hincrby", s.keys.head, "confirmed", 1))
 	})
 }
 
-// orUnconfirmed returns err or, where that is that something isn't there, an error if a
-// fail-over may yet bring it back.
+// orUnconfirmed returns err. If that is store.ErrNotFound, and a fail-over may yet bring
+// back what isn't there, it returns an error that says so.
 func (s *Store) orUnconfirmed(ctx context.Context, err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return cmp.Or(s.Confirm(ctx), err)

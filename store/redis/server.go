@@ -17,8 +17,8 @@ func (s *Store) serverOf(ctx context.Context, key string) (*redis.Client, error)
 	return s.client.(*redis.Client), nil
 }
 
-// addressOf returns the address of a server, for people; "" where it can't be told. go-redis
-// doesn't know that of a master which it has from a Sentinel, but that one knows.
+// addressOf returns the address of a server, for people; "" if it isn't known. go-redis doesn't
+// know the address of a master that a Sentinel has named, but the master does.
 func (s *Store) addressOf(ctx context.Context, server *redis.Client) string {
 	if s.options.MasterName == "" {
 		return server.Options().Addr
@@ -45,14 +45,14 @@ func (s *Store) eachServer(ctx context.Context, f func(ctx context.Context, serv
 	return plain(f(ctx, s.client.(*redis.Client)))
 }
 
-// Reach implements store.Store. A Cluster may go on without one of its masters
-// (cluster-require-full-coverage no), a user may have too few rights, and Redis may have
-// lost what is asked for.
+// Reach implements store.Store. It fails if a master of a Cluster doesn't answer, although the
+// others may go on (cluster-require-full-coverage no), if the user lacks rights, and if Redis
+// was found lately to have lost something.
 func (s *Store) Reach(ctx context.Context) error {
 	if denied := s.denied.Load(); denied != nil {
 		return denied
 	}
-	if s.cluster == nil { // a single server is heard, or it isn't there
+	if s.cluster == nil { // whether a single server answers shows in whether it is heard
 		return cmp.Or(s.usable(ctx), s.losses.lately())
 	}
 	return cmp.Or(s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {

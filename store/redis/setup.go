@@ -13,19 +13,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// rightsInterval and setupInterval are how often it is looked at what the redis user may
-// do on a server, and how that is set up: it may be another one by now, or be set up
-// otherwise.
+// rightsInterval and setupInterval are how often the rights of the redis user, and the setup
+// of a server, are looked at: they may have changed, and another server may be the master.
 const (
 	rightsInterval = 10 * time.Second
 	setupInterval  = time.Minute
 )
 
-// clocksDiffer is how far the clock of a server is off that of this gateway when it is said.
+// clocksDiffer is the difference between the clocks of a server and this gateway that is
+// worth a warning.
 const clocksDiffer = 5 * time.Second
 
-// warn notes what would lose tokens, or have them end at other times than they should, and
-// says it, of each server once.
+// warn notes what in the setup of servers would lose tokens, or have them expire at the wrong
+// time, and logs it once for each server.
 func (s *Store) warn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
@@ -50,7 +50,7 @@ func (s *Store) warn(ctx context.Context) error {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, w := range found {
-			what, _, _ := strings.Cut(w, ":") // by how much, clocks that drift apart say otherwise each time
+			what, _, _ := strings.Cut(w, ":") // without by how much clocks differ, which changes as they drift
 			if _, said := s.warned.LoadOrStore(infoField(info.Val(), "run_id")+" "+what, true); !said {
 				s.log.Warn(w, "store", s.where, "server", address)
 			}
@@ -65,8 +65,8 @@ func (s *Store) warn(ctx context.Context) error {
 	return err
 }
 
-// warnings returns what in a server's INFO, and CONFIG GET save where that may
-// be asked, would lose tokens.
+// warnings returns what in a server's INFO, and in CONFIG GET save if that is allowed, would
+// lose tokens.
 func warnings(info string, config map[string]string) (all []string) {
 	field := func(name string) string { return infoField(info, name) }
 	if v := cmp.Or(field("valkey_version"), field("redis_version")); v != "" {
@@ -91,8 +91,8 @@ func warnings(info string, config map[string]string) (all []string) {
 	return all
 }
 
-// clockWarning returns what is wrong where a server whose INFO was asked for, and came, at
-// these times has another clock. Which of them is wrong, nobody here knows.
+// clockWarning returns a warning if the clock of a server differs from the one here. Its INFO
+// was sent for, and received, at these times. Which clock is wrong isn't known.
 func clockWarning(info string, sent, received time.Time) []string {
 	microseconds, err := strconv.ParseInt(infoField(info, "server_time_usec"), 10, 64)
 	if err != nil {

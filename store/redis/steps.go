@@ -17,7 +17,7 @@ import (
 // again, from what is there now.
 var errConflict = errors.New("another change came between")
 
-// errMaybe means that nobody can say whether a change was made.
+// errMaybe means that it isn't known whether a change was made.
 var errMaybe = errors.New("redis doesn't say whether the change was made; it will be as a whole, or not at all")
 
 // apply makes a change and returns when it is stored and the watchers have been
@@ -47,7 +47,7 @@ func (s *Store) apply(ctx context.Context, c *change) error {
 		return err
 	}
 	unfinished := err
-	if err == nil || s.cluster == nil { // else, in a Cluster, a fail-over may still lose the commit: to end it would leave half a change
+	if err == nil || s.cluster == nil { // in a Cluster, a fail-over may still lose an unconfirmed commit: ending the change would leave half of it
 		unfinished = s.end(ctx, c.mark, c.writes, committed)
 	}
 	if unfinished != nil {
@@ -57,12 +57,12 @@ func (s *Store) apply(ctx context.Context, c *change) error {
 	return err
 }
 
-// between returns the safety of a step that the next one builds on: in a Cluster that
-// can't ask for it.
+// between returns the safety of a step that the next one relies on. In a Cluster the next
+// one can't ask whether it was made.
 func (s *Store) between() safety { return s.cluster != nil }
 
-// notMade returns err; errNotReplicated, which is for changes that are stored, as what it
-// means before the commit.
+// notMade returns err, with errNotReplicated, which is for changes that are stored, replaced
+// by what it means before the commit.
 func notMade(err error) error {
 	if errors.Is(err, errNotReplicated) {
 		return errors.New("the change was not made: not every replica of the redis server confirms it")
@@ -71,8 +71,8 @@ func notMade(err error) error {
 }
 
 // begin announces a change: it enters it as pending, and claims the ids of the
-// tokens it makes. It is sent once, so that no second copy can come late, and
-// announce a change anew that has ended.
+// tokens it makes. It is sent once: a second copy could come late, and announce anew
+// a change that has ended.
 func (s *Store) begin(ctx context.Context, mark string, writes []write, free ...string) error {
 	digests := make([]byte, 0, len(writes)*len(token.Digest{}))
 	for _, w := range writes {
@@ -86,11 +86,11 @@ func (s *Store) begin(ctx context.Context, mark string, writes []write, free ...
 	return s.sendOnce(ctx, unsafe, cmd)
 }
 
-// intend writes the intents. They are sent once, so that no second copy of one comes when
-// the change is committed and forgotten: it could bring back a token that was deleted
-// since. One of an aborted change may come late, and counts for nothing; see undo.
+// intend writes the intents. They are sent once: a second copy could come after the change
+// was committed and forgotten, and bring back a token that was deleted since. An intent of
+// an aborted change that comes late counts for nothing; see undo.
 func (s *Store) intend(ctx context.Context, c *change) error {
-	// In one order everywhere, so that one of two rivals gets all it wants.
+	// In the same order everywhere, so that one of two rivals gets all its keys.
 	slices.SortFunc(c.writes, func(a, b write) int { return slices.Compare(a.digest[:], b.digest[:]) })
 	for some := range inSteps(c.writes) {
 		cmds := make([]*redis.Cmd, len(some))
@@ -112,7 +112,7 @@ func (s *Store) intend(ctx context.Context, c *change) error {
 	return nil
 }
 
-// inSteps returns the writes that are made in one round trip: fewer where records are long.
+// inSteps returns the writes in chunks for one round trip each: fewer if records are long.
 func inSteps(writes []write) iter.Seq[[]write] {
 	return func(yield func([]write) bool) {
 		for len(writes) > 0 {
@@ -138,7 +138,7 @@ func (s *Store) intent(mark string, w write) *redis.Cmd {
 	return eval(scriptIntend, keys, mark, w.before, w.intent(mark))
 }
 
-// commit commits the change. Its error is errMaybe where that can't be told.
+// commit commits the change. Its error is errMaybe if it isn't known whether it is committed.
 func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
 	keys := []string{s.keys.head, s.keys.feed, s.keys.changes, s.keys.ids}
 	at := map[string]int{s.keys.ids: len(keys)} // as Lua counts
@@ -170,7 +170,7 @@ func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
 	}
 	switch reply := reply.(type) {
 	case int64:
-		if reply == 0 { // somebody had to abort it, or a fail-over has taken a step of it back
+		if reply == 0 { // it was aborted, or a fail-over has taken a step back
 			return 0, errConflict
 		}
 		return store.Position(reply), err
@@ -180,15 +180,15 @@ func (s *Store) commit(ctx context.Context, c *change) (store.Position, error) {
 	return 0, fmt.Errorf("%w: %w", errMaybe, errValue)
 }
 
-// decide sends the command that commits a change, and returns its reply, with
-// errNotReplicated as well. Another error means that it isn't committed, and
-// can't be any more; errMaybe, that nobody can tell.
+// decide sends the command that commits a change, and returns its reply, also with
+// errNotReplicated. errMaybe means that it isn't known whether the change is committed, and
+// any other error that it isn't and can't be any more.
 func (s *Store) decide(ctx context.Context, mark string, commit *redis.Cmd) (reply any, err error) {
 	err = s.sendWith(ctx, safe, commit)
 	if err == nil || errors.Is(err, errNotReplicated) {
 		return commit.Val(), err
 	}
-	// The script has run, or runs yet, unless it can be kept from that.
+	// The script may have run, or may run later, unless the change can be aborted.
 	state, cant := s.abort(ctx, mark)
 	switch {
 	case cant != nil:
@@ -196,7 +196,7 @@ func (s *Store) decide(ctx context.Context, mark string, commit *redis.Cmd) (rep
 	case state != committed:
 		return nil, err
 	}
-	// Sent again, it only says where.
+	// Sent again, it only returns the position.
 	err = s.sendWith(ctx, safe, commit)
 	if err != nil && !errors.Is(err, errNotReplicated) {
 		return nil, fmt.Errorf("%w: %w", errMaybe, err)
@@ -215,8 +215,8 @@ func (s *Store) end(ctx context.Context, mark string, writes []write, state stri
 	return s.forget(ctx, mark)
 }
 
-// ending returns the command that finishes keys of a change on one server, and forgets it
-// where these are all: see scriptEnd.
+// ending returns the command that finishes keys of a change on one server and, if these are
+// all, forgets it: see scriptEnd.
 func (s *Store) ending(mark, state string, all bool, writes ...write) *redis.Cmd {
 	keys := []string{s.keys.changes}
 	for _, w := range writes {
@@ -225,8 +225,8 @@ func (s *Store) ending(mark, state string, all bool, writes ...write) *redis.Cmd
 	return eval(scriptEnd, keys, mark, state, all)
 }
 
-// finish has the keys of a change in a Cluster hold what holds since its commit, or, where
-// it isn't committed, what held before.
+// finish sets the keys of a change in a Cluster to the values after it if it is committed, or
+// before it if it isn't.
 func (s *Store) finish(ctx context.Context, safety safety, mark string, writes []write, state string) error {
 	for some := range inSteps(writes) {
 		cmds := make([]redis.Cmder, len(some))
@@ -245,10 +245,10 @@ func (s *Store) forget(ctx context.Context, mark string) error {
 	return s.send(ctx, redis.NewIntCmd(noContext, "hdel", s.keys.changes, mark))
 }
 
-// undo aborts a change that isn't committed. What it can't undo now, a gateway
-// will in a few seconds. Late says that intents may still be on their way. One
-// server refuses them from here on; in a Cluster the change must be remembered,
-// as aborted, for whoever looks for them when they must have come.
+// undo aborts a change that isn't committed. What it can't undo now, a gateway will in a
+// few seconds. late says that intents may still be on their way. A single server refuses
+// them from here on. In a Cluster the change is remembered as aborted until they must have
+// come, for whoever clears them away then: see lateness.
 func (s *Store) undo(c *change, late bool) {
 	state, err := s.abort(s.ctx, c.mark)
 	switch {

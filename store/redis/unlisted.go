@@ -14,10 +14,9 @@ import (
 var errUnlisted = errors.New("REDIS HAS LOST A LIST OF TOKENS: tokens serve that are not on it, and can't be revoked by their id, or by their owner. Does Redis evict keys? " +
 	"Let patgate store check --repair put them back")
 
-// served is a sample of the records that were found lately, to look whether their tokens are
-// listed.
+// served is a sample of the records that Find has returned lately.
 type served struct {
-	wanted  atomic.Int32 // so many more
+	wanted  atomic.Int32 // how many more the sample takes
 	mu      sync.Mutex
 	records []record
 }
@@ -42,7 +41,7 @@ func (v *served) take(n int) []record {
 }
 
 // sweepServed looks, as long as the store is open, whether tokens that are found are listed.
-// What stops the other sweep doesn't stop this one, nor the reverse.
+// It is a goroutine of its own, so that what stops sweepListed doesn't stop it, nor the reverse.
 func (s *Store) sweepServed() {
 	var unlisted []record
 	for sleep(s.ctx, sweepInterval) == nil {
@@ -53,9 +52,9 @@ func (s *Store) sweepServed() {
 	}
 }
 
-// lookForUnlisted looks whether tokens that were found are on the lists, and tells if not.
-// before are those that it returned the last time: they are looked for until they are listed,
-// whether anybody asks for them or not.
+// lookForUnlisted returns the tokens of the sample that aren't listed, and reports the loss.
+// before is what it returned the last time: these are looked for until they are listed,
+// whether or not anybody asks for them.
 func (s *Store) lookForUnlisted(ctx context.Context, before []record) (unlisted []record, err error) {
 	sample := append(before, s.served.take(sweepStep-len(before))...)
 	listed, err := s.areListed(ctx, sample)
@@ -66,7 +65,7 @@ func (s *Store) lookForUnlisted(ctx context.Context, before []record) (unlisted 
 		if listed[i] || slices.ContainsFunc(unlisted, func(u record) bool { return u.raw == r.raw }) {
 			continue
 		}
-		// Only where the same record is there behind the look as before it, no change came between.
+		// Only if the record is the same after the look as before it, no change came between.
 		now, err := s.find(ctx, r.token.Digest)
 		if err != nil || now.raw != r.raw {
 			continue
@@ -77,8 +76,8 @@ func (s *Store) lookForUnlisted(ctx context.Context, before []record) (unlisted 
 	return unlisted, nil
 }
 
-// areListed reports which tokens are in the index of ids, and in that of their owner. They are
-// looked for as in lists, for which the redis user has the right.
+// areListed reports which tokens are in the index of ids and in that of their owner. It uses
+// the command of lists, which the redis user is allowed anyway.
 func (s *Store) areListed(ctx context.Context, all []record) ([]bool, error) {
 	var cmds []*redis.StringSliceCmd
 	in := func(index, member string) {

@@ -22,7 +22,7 @@ const scriptUses = luaListed + `
 for i = 1, #ARGV, 3 do
   local id, last = ARGV[i], redis.call('HGET', KEYS[1], ARGV[i])
   last = tonumber(string.match(last or '', '^%d+') or '')
-  local later = not last or last < tonumber(ARGV[i + 1]) or last > 253402300799999 -- of a year behind 9999
+  local later = not last or last < tonumber(ARGV[i + 1]) or last > 253402300799999 -- of a year after 9999
   if later and listed(KEYS[2], id) then redis.call('HSET', KEYS[1], id, ARGV[i + 1] .. ' ' .. ARGV[i + 2]) end
 end
 return 1`

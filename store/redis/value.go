@@ -69,7 +69,7 @@ type record struct {
 	version uint64
 	token   *token.Token // of a live record
 	target  token.Digest // of a pointer
-	lost    bool         // it is older than it should be: only settle says so
+	lost    bool         // it is older than it should be; set by settle only
 }
 
 func (r *record) live() bool    { return r.token != nil }
@@ -102,9 +102,9 @@ func parseRecord(v string) (record, error) {
 	return r, nil
 }
 
-// The value of an owner's key is a version and token.Owner.Encode. Of one whose
-// record was deleted it is the version alone, for a day: so that a change that was
-// made when there was no record doesn't find the same again behind a deletion.
+// The value of an owner's key is a version and token.Owner.Encode. Once the record is
+// deleted, it is the version alone, for a day, so that a change that was planned when
+// there was no record doesn't find the same state again after a deletion.
 
 // ownerValue returns the value for a record; nil: deleted.
 func ownerValue(version uint64, o *token.Owner) string {
@@ -139,8 +139,8 @@ type touched struct {
 	digest  token.Digest
 	owner   string // where it is an owner's record
 	isOwner bool
-	version uint64 // no older one is to be believed
-	gone    bool   // or that there is no record
+	version uint64 // older ones are not to be believed
+	gone    bool   // the record was deleted; else its absence isn't to be believed either
 }
 
 // An entry of the feed is a list of: "D" and the digest, or "O", the length of

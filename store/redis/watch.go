@@ -8,10 +8,10 @@ import (
 	"github.com/patgate/patgate/store"
 )
 
-// telling tells the watchers.
+// telling tells the watchers of changes, and keeps the position up to which they know.
 type telling struct {
 	watchers store.Watchers
-	telling  sync.Mutex    // held while they are told, and at moves
+	telling  sync.Mutex    // held while they are told and at moves
 	at       atomic.Uint64 // all changes up to this position have been told
 
 	moving sync.Mutex
@@ -27,8 +27,8 @@ func (t *telling) next() (store.Position, <-chan struct{}) {
 	return t.position(), t.moved
 }
 
-// tell tells the watchers of a change. One whose position they have heard of may be
-// another change: a server that has lost some uses their positions again.
+// tell tells the watchers of a change, also if they have heard of its position: it may be
+// another change, for a server that has lost changes uses their positions again.
 func (t *telling) tell(c store.Change) {
 	t.telling.Lock()
 	defer t.telling.Unlock()
@@ -62,7 +62,7 @@ func (s *Store) takeIn(to store.Position, what []touched) {
 	s.beatNow()
 }
 
-// reset makes everything be read again.
+// reset tells the watchers to read everything again.
 func (s *Store) reset(at store.Position) {
 	s.stats.Resets.Add(1)
 	s.owners.dropAll(s.heardLately())
@@ -70,9 +70,9 @@ func (s *Store) reset(at store.Position) {
 	s.beatNow()
 }
 
-// await returns when the watchers have been told of a change that was made here. It tells
-// them itself where the feed doesn't bring the change within the budget, and where the feed
-// had brought another change with the same position: one that the server has lost since.
+// await returns when the watchers have been told of a change that was made here. If the feed
+// doesn't bring the change within the budget, or has brought another one with the same
+// position, which the server has lost since, it resets the watchers itself.
 func (s *Store) await(n store.Position, mark string, what []touched) {
 	s.raiseFloors(what, s.told.position() >= n && !s.passed.has(cursor{n: uint64(n), mark: mark}))
 	timeout := time.NewTimer(s.budget)
