@@ -19,15 +19,17 @@ type Use struct {
 type Uses interface {
 	// NoteUses notes that tokens were used. Token, Tokens and Update return them
 	// with the use noted; Find need not. Of two uses of a token the later one
-	// stays, whichever is noted first; of a token that isn't there, none is.
+	// stays, whichever is noted first; of a token that isn't there, none is. One
+	// that lies ahead of the store's clock counts as of now, and doesn't stay.
 	//
 	// It is no change: it takes no position, and watchers aren't told.
 	NoteUses(ctx context.Context, uses ...Use) error
 }
 
-// Apply puts u into t, unless t was used later than that.
+// Apply puts u into t, unless t was used later than that: an imported one, whose last use
+// doesn't lie in the future either.
 func (u *Use) Apply(t *token.Token) {
-	if u.At.After(t.LastUsedAt) {
+	if u.At.After(t.LastUsedAt) || !u.At.IsZero() && t.LastUsedAt.After(time.Now()) {
 		t.LastUsedAt, t.LastUsedIP = u.At, u.From
 	}
 }

@@ -48,7 +48,7 @@ func TestOpenFileOfEarlierVersion(t *testing.T) {
 	if s, err = Open(path); err != nil {
 		t.Fatal(err)
 	}
-	use := store.Use{ID: "a", At: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), From: netip.MustParseAddr("192.0.2.1")}
+	use := store.Use{ID: "a", At: time.Date(2021, 11, 22, 10, 0, 0, 0, time.UTC), From: netip.MustParseAddr("192.0.2.1")}
 	if err := s.NoteUses(t.Context(), use); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/patgate/patgate/store"
 )
@@ -11,11 +12,15 @@ import (
 // NoteUses implements store.Uses.
 func (s *Store) NoteUses(ctx context.Context, uses ...store.Use) error {
 	return s.note(ctx, func(tx tx) error {
+		now := time.Now()
 		for _, u := range uses {
 			if tx.tokens().Get([]byte(u.ID)) == nil {
 				continue
 			}
-			if last, err := tx.use(u.ID); err == nil && !u.At.After(last.At) {
+			if u.At.After(now) {
+				u.At = now
+			}
+			if last, err := tx.use(u.ID); err == nil && !u.At.After(last.At) && !last.At.After(now) {
 				continue
 			}
 			if err := tx.uses().Put([]byte(u.ID), encodeUse(u)); err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // A last use that can't be read keeps nobody from revoking its token, nor the uses of
-// others from being noted.
+// others from being noted; and one in the future gives way to the next.
 func TestDamagedUse(t *testing.T) {
 	t.Parallel()
 	s, err := Open(filepath.Join(t.TempDir(), "tokens.db"))
@@ -31,7 +31,7 @@ func TestDamagedUse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	at := time.Date(2021, 11, 22, 3, 0, 0, 0, time.UTC)
 	damage([]byte("x"))
 	if _, err := s.Update(ctx, "a", func(t *token.Token) error { t.RevokedAt = at; return nil }); err != nil {
 		t.Errorf("revoking it: %v", err)
@@ -43,6 +43,13 @@ func TestDamagedUse(t *testing.T) {
 		if got, err := s.Token(ctx, id); err != nil || !got.LastUsedAt.Equal(at) {
 			t.Errorf("token %s, noted as used at %s: %+v, %v", id, at, got, err)
 		}
+	}
+	damage(encodeUse(store.Use{At: time.Now().Add(time.Hour)})) // by a clock that was ahead
+	if err := s.NoteUses(ctx, store.Use{ID: "a", At: at}); err != nil {
+		t.Error(err)
+	}
+	if got, err := s.Token(ctx, "a"); err != nil || !got.LastUsedAt.Equal(at) {
+		t.Errorf("token a, noted as used over a use in the future: %+v, %v", got, err)
 	}
 	damage(number(1 << 60)) // a year that JSON can't write
 	if got, err := s.Token(ctx, "a"); err != nil || !got.LastUsedAt.IsZero() {

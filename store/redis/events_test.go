@@ -3,6 +3,7 @@ package redis
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -152,14 +153,14 @@ func TestUpdateWithoutUses(t *testing.T) {
 	}
 }
 
-// A last use that can't be read gives way to the next one, and keeps none of others from
-// being noted.
+// A last use that can't be read, or lies in the future, gives way to the next one, and keeps
+// none of others from being noted.
 func TestDamagedUse(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
 	create(t, s, newToken("a"), newToken("b"))
-	at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
-	for _, damaged := range []string{"x", "", "-5 ", "1152921504606846976 "} {
+	at := time.Date(2021, 11, 22, 3, 0, 0, 0, time.UTC)
+	for _, damaged := range []string{"x", "", "-5 ", "1152921504606846976 ", fmt.Sprint(time.Now().Add(time.Hour).UnixMilli(), " 192.0.2.1")} {
 		s.client.HSet(t.Context(), s.keys.uses, "a", damaged)
 		at = at.Add(time.Hour)
 		if err := s.NoteUses(t.Context(), store.Use{ID: "a", At: at}, store.Use{ID: "b", At: at}); err != nil {

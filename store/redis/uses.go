@@ -13,17 +13,20 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// scriptUses notes uses of tokens that are there, where no later one is noted; a
-// damaged one is none. It knows them by their ids in the index.
+// scriptUses notes uses of tokens that are there, where no later one is noted; none is
+// later than now, and a damaged one is none. It knows tokens by their ids in the index.
 //
 //	KEYS  uses, ids
 //	ARGV  triples: id, milliseconds, address
-const scriptUses = luaListed + `
+const scriptUses = luaListed + luaNow + `
+local present = tonumber(now())
 for i = 1, #ARGV, 3 do
   local id, last = ARGV[i], redis.call('HGET', KEYS[1], ARGV[i])
   last = tonumber(string.match(last or '', '^%d+') or '')
-  local later = not last or last < tonumber(ARGV[i + 1]) or last > 253402300799999 -- of a year after 9999
-  if later and listed(KEYS[2], id) then redis.call('HSET', KEYS[1], id, ARGV[i + 1] .. ' ' .. ARGV[i + 2]) end
+  local at = math.min(tonumber(ARGV[i + 1]), present)
+  if (not last or last < at or last > present) and listed(KEYS[2], id) then
+    redis.call('HSET', KEYS[1], id, string.format('%.0f', at) .. ' ' .. ARGV[i + 2])
+  end
 end
 return 1`
 

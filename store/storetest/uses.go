@@ -73,6 +73,18 @@ func uses(s *suite) {
 
 	s.wantListed("unused for long", store.Query{UnusedSince: now.Add(5 * time.Second)}, "imported", "b")
 
+	// Of gateways whose clocks were ahead.
+	ahead := newToken("ahead")
+	ahead.LastUsedAt = time.Now().Add(time.Hour)
+	s.create(ahead)
+	s.note(use("ahead", 1, "192.0.2.9"))
+	s.wantUse("used before what was imported, which is in the future", use("ahead", 1, "192.0.2.9"))
+	s.note(store.Use{ID: "ahead", At: ahead.LastUsedAt})
+	if t, err := s.Token(s.ctx, "ahead"); err != nil || t.LastUsedAt.After(time.Now()) || !t.LastUsedAt.After(use("", 1, "").At) {
+		s.Errorf("used in the future: %+v, %v, want it used by now", t, err)
+	}
+	s.delete("ahead")
+
 	// What becomes of the token makes no difference, until it is gone.
 	s.update("a", func(t *token.Token) { t.Digest = digest("another secret") })
 	s.wantUse("with another secret", use("a", 7, "192.0.2.10"))
