@@ -237,6 +237,12 @@ func putTime(b []byte, tag byte, t time.Time) []byte {
 // would end in 2262, and an imported token may well expire in 9999.
 const timeSize = 8 + 4
 
+// The years 1 to 9999: JSON can't write later ones, and far out times are compared wrongly.
+const (
+	firstSecond = -62135596800
+	endSecond   = 253402300800
+)
+
 func appendTime(b []byte, t time.Time) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(t.Unix()))
 	return binary.BigEndian.AppendUint32(b, uint32(t.Nanosecond()))
@@ -287,7 +293,7 @@ func readTime(v string) (time.Time, error) {
 	}
 	copy(b[:], v)
 	sec, nsec := int64(binary.BigEndian.Uint64(b[:])), int64(binary.BigEndian.Uint32(b[8:]))
-	if nsec >= int64(time.Second) {
+	if sec < firstSecond || sec >= endSecond || nsec >= int64(time.Second) {
 		return time.Time{}, errRecord
 	}
 	return time.Unix(sec, nsec).UTC(), nil

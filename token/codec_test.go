@@ -3,6 +3,7 @@ package token
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"net/netip"
 	"reflect"
 	"testing"
@@ -99,6 +100,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a long digest", field(tagDigest, make([]byte, 33)...), "damaged"},
 		{"a short time", field(tagExpiresAt, make([]byte, 8)...), "damaged"},
 		{"too many nanoseconds", field(tagExpiresAt, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0, 0, 0), "damaged"},
+		{"a time in the year 10000", field(tagExpiresAt, 0, 0, 0, 0x3a, 0xff, 0xf4, 0x41, 0x80, 0, 0, 0, 0), "damaged"},
+		{"a time before the year 1", field(tagRevokedAt, 0xff, 0xff, 0xff, 0xf1, 0x88, 0x6e, 0x08, 0xff, 0, 0, 0, 0), "damaged"},
+		{"a time that is so late that it counts as an early one", field(tagExpiresAt, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0), "damaged"},
 		{"a retired digest without its time", field(tagRetired, make([]byte, 32)...), "damaged"},
 		{"an address of five bytes", field(tagLastUsedIP, make([]byte, 5)...), "damaged"},
 		{"a range of three bytes", field(tagAllowedIP, make([]byte, 3)...), "damaged"},
@@ -132,6 +136,9 @@ func FuzzDecode(f *testing.F) {
 		again, err := Decode(tok.Encode(nil))
 		if err != nil || !reflect.DeepEqual(again, tok) {
 			t.Errorf("Decode(Encode(%+v)) = %+v, %v", tok, again, err)
+		}
+		if _, err := json.Marshal(tok.View(t0)); err != nil {
+			t.Error(err)
 		}
 	})
 }
