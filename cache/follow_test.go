@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/store"
@@ -69,6 +70,28 @@ func TestNothingHeldIsTrustedWhileTheStoreIsNotHeard(t *testing.T) {
 		}
 		if (err != nil) != row.fails || err == nil && got != row.want {
 			t.Errorf("heard %v ago, down %v: %v, error %v; want %v, an error: %v", row.heard, row.down, got, err, row.want, row.fails)
+		}
+	}
+}
+
+// The computer's clock is set back by an hour, while the store isn't heard: held tokens
+// serve no longer for it.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	before := time.Now()
+	m := &shared{memory: newMemory(tok("t")), heard: before}
+	c := newCache(t, m, Options{MaxStale: 30 * time.Second})
+	fetch(t, c, "t", before)
+	m.find = func(context.Context, int) error { return errDown }
+	for after, serves := range map[time.Duration]bool{30*time.Second - 1: true, 30 * time.Second: false} {
+		now := before.Add(after)
+		wall := (*uint64)(unsafe.Pointer(&now)) // see time.Time: the seconds are above 30 bits of nanoseconds
+		*wall -= 3600 << 30
+		if got := now.Round(0).Sub(before.Round(0)); got != after-time.Hour {
+			t.Fatalf("the clock was set back by %v, want an hour", after-got)
+		}
+		if _, _, err := c.Fetch(t.Context(), digest("t"), now); (err == nil) != serves {
+			t.Errorf("%v after the store was heard: %v, want it served: %v", after, err, serves)
 		}
 	}
 }

@@ -37,6 +37,7 @@ func TestMutants(t *testing.T) {
 
 		{Name: "silence ends trust in tokens", Run: "^TestNothingHeldIsTrusted", File: "cache.go", Old: "trusted: at-last < Silence", New: "trusted: true"},
 		{Name: "a store that was never heard isn't trusted", Run: "^TestNothingHeldIsTrustedBefore", File: "cache.go", Old: "max(now.Sub(c.start), never)", New: "now.Sub(c.start)"},
+		{Name: "times are taken off a clock that isn't set", Run: "^TestClockSetBack$", File: "cache.go", Old: "max(now.Sub(c.start), never)", New: "max(now.Round(0).Sub(c.start), never)"},
 		{Name: "silence ends trust in unknown digests", Run: "^TestUnknownIsAskedAgain", File: "shard.go", Old: "ok && h.trusted && at-read < o.NegativeTTL", New: "ok && at-read < o.NegativeTTL"},
 		{Name: "what isn't heard is served for max_stale", Run: "^TestNothingHeldIsTrusted", File: "shard.go", Old: "at-good >= o.MaxStale", New: "good < 0"},
 		{Name: "max_stale counts from when the store was heard", Run: "^TestNothingHeldIsTrusted", File: "shard.go", Old: "good := max(e.read, h.last)", New: "good := e.read + o.TTL"},
