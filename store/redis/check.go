@@ -186,7 +186,7 @@ func (c *check) members(ctx context.Context, index, from string, f func([]string
 	for {
 		cmd := redis.NewStringSliceCmd(noContext, "zrangebylex", index, from, "+", "limit", 0, step)
 		if err := c.s.send(ctx, cmd); err != nil {
-			return fmt.Errorf("key %s: %w", index, err)
+			return err
 		}
 		all := cmd.Val()
 		if err := f(all); err != nil {

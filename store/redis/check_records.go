@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -135,7 +134,7 @@ func (c *check) readAround(ctx context.Context, records map[token.Digest]record)
 func (c *check) values(ctx context.Context, digests []token.Digest) ([]string, error) {
 	all, err := c.s.values(ctx, digests)
 	switch {
-	case err == nil || !strings.HasPrefix(err.Error(), "WRONGTYPE"):
+	case err == nil || !redis.HasErrorPrefix(err, "WRONGTYPE"):
 		return all, err
 	case len(digests) == 1:
 		return []string{"?"}, nil

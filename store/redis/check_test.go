@@ -210,6 +210,38 @@ func TestCheckWrongType(t *testing.T) {
 	}
 }
 
+// Where a key isn't what it should be, who can't get on because of it is told which one.
+func TestWrongTypeIsNamed(t *testing.T) {
+	t.Parallel()
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}})
+	create(t, s, newToken("a"))
+	ctx := t.Context()
+	list := func() error { _, _, err := s.Tokens(ctx, store.Query{}); return err }
+	for _, c := range []struct {
+		key, named string
+		do         func() error
+	}{
+		{s.keys.ids, s.keys.ids, list},
+		{s.keys.ids, s.keys.uses + " or " + s.keys.ids, func() error { return s.NoteUses(ctx, store.Use{ID: "a", At: time.Unix(1, 0)}) }},
+		{s.keys.uses, s.keys.uses, list},
+		{s.keys.token(digest("a")), fmt.Sprintf("%s<digest %x>", s.keys.tokens, digest("a")), list},
+		{s.keys.own("alice"), s.keys.own("alice"), func() error { _, _, err := s.Tokens(ctx, store.Query{Owner: new("alice")}); return err }},
+		{s.keys.owners, s.keys.owners, func() error { _, _, err := s.Owners(ctx, "", 0); return err }},
+		{s.keys.feed, s.keys.feed, func() error { _, _, err := s.readFeed(cursor{}, 1); return err }},
+	} {
+		s.client.Rename(ctx, c.key, "aside")
+		s.client.LPush(ctx, c.key, "x")
+		if err := c.do(); err == nil || !strings.Contains(err.Error(), "redis key "+c.named+": ") {
+			t.Errorf("%q of another type: %v, want it named", c.named, err)
+		}
+		s.client.Rename(ctx, "aside", c.key)
+	}
+	s.client.Set(ctx, s.keys.token(digest("a")), "x", 0)
+	if err := list(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("digest %x: ", digest("a"))) {
+		t.Errorf("a damaged record in a list: %v, want it named", err)
+	}
+}
+
 // Nor does a damaged record hide anything, wherever it is named.
 func TestCheckDamaged(t *testing.T) {
 	t.Parallel()

@@ -162,13 +162,13 @@ func (s *Store) readFeed(at cursor, batch int) (head cursor, entries []entry, er
 	execute(ctx, p)
 	values, err := last.Result()
 	if err != nil {
-		return cursor{}, nil, plain(err)
+		return cursor{}, nil, s.keys.named(last, plain(err))
 	}
 	if head, err = toCursor(values); err != nil {
 		return cursor{}, nil, err
 	}
 	if err := read.Err(); err != nil && !isNil(err) {
-		return cursor{}, nil, plain(err)
+		return cursor{}, nil, s.keys.named(read, plain(err))
 	}
 	for _, stream := range read.Val() {
 		for _, m := range stream.Messages {

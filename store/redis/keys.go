@@ -1,8 +1,11 @@
 package redis
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/patgate/patgate/token"
 )
@@ -54,4 +57,28 @@ func streamID(n uint64) string { return strconv.FormatUint(n, 10) + "-0" }
 func streamNumber(id string) (uint64, error) {
 	n, _, _ := strings.Cut(id, "-")
 	return strconv.ParseUint(n, 10, 64)
+}
+
+// named returns the error of a command. Where a key holds something of another type, it
+// names the keys of the command.
+func (k *keys) named(c redis.Cmder, err error) error {
+	if !redis.HasErrorPrefix(err, "WRONGTYPE") {
+		return err
+	}
+	args, first, n := c.Args(), 1, 1
+	switch args[0] {
+	case "eval":
+		first, n = 3, args[2].(int)
+	case "xread":
+		first = len(args) - 2
+	}
+	var names []string
+	for _, key := range args[first : first+n] {
+		name := fmt.Sprint(key)
+		if d, ok := strings.CutPrefix(name, k.tokens); ok {
+			name = fmt.Sprintf("%s<digest %x>", k.tokens, d)
+		}
+		names = append(names, name)
+	}
+	return fmt.Errorf("another program has written to redis key %s: delete it, and let patgate store check --repair put back what it can (%w)", strings.Join(names, " or "), err)
 }

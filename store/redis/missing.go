@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -212,7 +211,7 @@ func (s *Store) warnOfDamage(err error) {
 		return
 	}
 	s.log.Debug("looking whether the tokens that are listed are there", "store", s.where, "error", err)
-	if !errors.Is(err, errValue) && !strings.HasPrefix(err.Error(), "WRONGTYPE") {
+	if !errors.Is(err, errValue) && !redis.HasErrorPrefix(err, "WRONGTYPE") {
 		return
 	}
 	s.reportLoss("the list of tokens",

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -159,8 +160,8 @@ func (s *Store) readFirst(ctx context.Context, digests []token.Digest, one func(
 		d := digests[i]
 		if isIntent(v) {
 			some[d], err = one(ctx, d)
-		} else {
-			some[d], err = parseRecord(v)
+		} else if some[d], err = parseRecord(v); err != nil {
+			err = fmt.Errorf("digest %x: %w", d, err)
 		}
 		if err != nil {
 			return nil, 0, err

@@ -165,7 +165,7 @@ func (s *Store) pipe(ctx context.Context, server *redis.Client, safety safety, c
 			err = s.cluster.Process(ctx, c)
 		}
 		if err != nil && !isNil(err) {
-			return err
+			return s.keys.named(c, err)
 		}
 	}
 	// A command that was moved went to another node, whose replicas have not been waited
