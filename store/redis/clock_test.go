@@ -50,6 +50,15 @@ func TestClocksDiffer(t *testing.T) {
 		if err := s.warn(t.Context()); err != nil || strings.Count(log.String(), "the clock of this gateway") > 1 {
 			t.Errorf("clock ahead by %s, and then by more: it isn't logged once: %v, %s", c.ahead, err, log.String())
 		}
+		for _, is := range []time.Duration{0, c.ahead} { // right, and wrong again
+			ahead.Store(int64(is))
+			if err := s.warn(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := strings.Count(log.String(), "the clock of this gateway"); n != 2 && c.want != "" {
+			t.Errorf("clock ahead by %s for the second time: it is logged %d times, want 2", c.ahead, n)
+		}
 		s.Close()
 	}
 }

@@ -150,6 +150,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -206,10 +208,10 @@ type Store struct {
 	feedError atomic.Pointer[error]       // of the last read of the feed
 	lostAll   atomic.Pointer[string]      // when Redis has lost a piece of the feed, and how much
 
-	setup  atomic.Pointer[[]string] // what the servers' setup would lose
-	warned sync.Map                 // of that, by a server's run id and what may happen
-	losses losses
-	stats  counters
+	warning sync.Mutex                       // held while the servers' setup is looked at
+	setup   atomic.Pointer[map[string]setup] // what it would lose, by the servers' addresses
+	losses  losses
+	stats   counters
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -259,8 +261,11 @@ func (s *Store) Warnings() (all []string) {
 	if s.missing.any() {
 		all = append(all, errMissing.Error())
 	}
-	if setup := s.setup.Load(); setup != nil {
-		all = append(all, *setup...)
+	setups := s.setups()
+	for _, address := range slices.Sorted(maps.Keys(setups)) {
+		for _, w := range setups[address].warnings {
+			all = append(all, address+": "+w)
+		}
 	}
 	return all
 }

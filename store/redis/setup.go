@@ -24,17 +24,37 @@ const (
 // worth a warning.
 const clocksDiffer = 5 * time.Second
 
-// warn notes what in the setup of servers would lose tokens, or have them expire at the wrong
-// time, and logs it once for each server.
+// setup is what was wrong with how a server is set up, or with its clock, when it was
+// looked at last.
+type setup struct {
+	runID    string
+	warnings []string
+}
+
+// said reports whether the same, by whatever amount, was said of a server already.
+func (u *setup) said(runID, warning string) bool {
+	what, _, _ := strings.Cut(warning, ":") // by how much, clocks that drift apart say otherwise each time
+	return u.runID == runID && slices.ContainsFunc(u.warnings, func(w string) bool { return strings.HasPrefix(w, what+":") })
+}
+
+// warn notes what would lose tokens, or have them end at other times than they should, and
+// says it when it begins. Of a server of a Cluster that doesn't answer, what was noted stays.
 func (s *Store) warn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.budget)
 	defer cancel()
+	s.warning.Lock()
+	defer s.warning.Unlock()
 	var mu sync.Mutex
-	all := []string{}
+	before, now := s.setups(), map[string]setup{}
 	err := s.eachServer(ctx, func(ctx context.Context, server *redis.Client) error {
 		info := redis.NewStringCmd(noContext, "info", "server", "replication", "memory", "persistence", "cluster")
 		sent := time.Now()
 		if err := server.Process(ctx, info); err != nil {
+			if last, ok := before[server.Options().Addr]; ok {
+				mu.Lock()
+				defer mu.Unlock()
+				now[server.Options().Addr] = last
+			}
 			return err
 		}
 		received := time.Now()
@@ -42,31 +62,35 @@ func (s *Store) warn(ctx context.Context) error {
 		if infoField(info.Val(), "aof_enabled") == "0" {
 			server.Process(ctx, save) // may be forbidden
 		}
-		found := append(warnings(info.Val(), save.Val()), clockWarning(info.Val(), sent, received)...)
-		if len(found) == 0 {
-			return nil
-		}
+		found := setup{infoField(info.Val(), "run_id"), append(warnings(info.Val(), save.Val()), clockWarning(info.Val(), sent, received)...)}
 		address := s.addressOf(ctx, server)
-		mu.Lock()
-		defer mu.Unlock()
-		for _, w := range found {
-			what, _, _ := strings.Cut(w, ":") // without by how much clocks differ, which changes as they drift
-			if _, said := s.warned.LoadOrStore(infoField(info.Val(), "run_id")+" "+what, true); !said {
+		last := before[address]
+		for _, w := range found.warnings {
+			if !last.said(found.runID, w) {
 				s.log.Warn(w, "store", s.where, "server", address)
 			}
-			all = append(all, address+": "+w)
 		}
+		mu.Lock()
+		defer mu.Unlock()
+		now[address] = found
 		return nil
 	})
-	if err == nil {
-		slices.Sort(all)
-		s.setup.Store(&all)
+	if len(now) > 0 {
+		s.setup.Store(&now)
 	}
 	return err
 }
 
-// warnings returns what in a server's INFO, and in CONFIG GET save if that is allowed, would
-// lose tokens.
+// setups returns what was noted, by the addresses of the servers.
+func (s *Store) setups() map[string]setup {
+	if all := s.setup.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// warnings returns what in a server's INFO, and CONFIG GET save where that may
+// be asked, would lose tokens.
 func warnings(info string, config map[string]string) (all []string) {
 	field := func(name string) string { return infoField(info, name) }
 	if v := cmp.Or(field("valkey_version"), field("redis_version")); v != "" {

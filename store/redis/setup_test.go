@@ -99,3 +99,23 @@ func TestWarningsOfWhatChanges(t *testing.T) {
 	awaitHeard(t, s)
 	said(2)
 }
+
+// While one server of a Cluster is off, what is wrong with the others is noticed, and what was
+// wrong with it stays told.
+func TestWarningsOfACluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 0, "appendonly yes", "maxmemory 100mb", "maxmemory-policy allkeys-lru")
+	s := open(t, Options{Addresses: c.Addrs, Cluster: true})
+	shown := func() int { return strings.Count(fmt.Sprint(s.Warnings()), "TOKENS MAY BE DROPPED") }
+	redistest.Await(t, "the warnings", func() error { return unless(shown() == 3) })
+	head := c.Owner(t, int(c.Masters[0].Do("cluster", "keyslot", s.keys.head).(int64)))
+	others := slices.DeleteFunc(slices.Clone(c.Masters), func(m *redistest.Server) bool { return m == head })
+	others[0].Kill()
+	others[1].Do("config", "set", "maxmemory-policy", "noeviction")
+	if err := s.warn(t.Context()); err == nil {
+		t.Error("the server that is off answers")
+	}
+	if shown() != 2 {
+		t.Errorf("the warnings are %q, want those of the server that is off and of one that isn't set up otherwise", s.Warnings())
+	}
+}
