@@ -20,6 +20,22 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
+// Where the disk fails, nobody is told that there is nothing to do because of what isn't kept.
+func TestDiskFailsForTheRefused(t *testing.T) {
+	t.Parallel()
+	s, _ := openOne(t)
+	group := []*change{
+		{ctx: t.Context(), do: func(tx tx, _ *store.Change) error { return tx.owners().Put([]byte("alice"), nil) }},
+		{ctx: t.Context(), do: func(tx, *store.Change) error { return refusal{store.ErrUnchanged} }},
+	}
+	withoutSync(t, func() error { s.commit(group); return nil })
+	for i, c := range group {
+		if c.err == nil || !strings.Contains(c.err.Error(), "takes no more changes") {
+			t.Errorf("change %d: %v, want that the store takes no more", i, c.err)
+		}
+	}
+}
+
 // What the disk has failed to keep can't be written again: no change is made any more,
 // though the disk may be well, and the file is whole.
 func TestDiskFails(t *testing.T) {

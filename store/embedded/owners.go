@@ -45,14 +45,14 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, change func(*token.O
 	err := s.write(ctx, func(tx tx, what *store.Change) error {
 		before, err := tx.owner([]byte(id))
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
+			return refusal{err}
 		}
 		var given *token.Owner
 		if err := call(func() (err error) { given, err = change(before); return err }); err != nil {
-			return err
+			return refusal{err}
 		}
 		if given == nil || given.ID != id {
-			return fmt.Errorf("owner %q: its id can't be changed", id)
+			return refusal{fmt.Errorf("owner %q: its id can't be changed", id)}
 		}
 		if err := tx.owners().Put([]byte(id), given.Encode(nil)); err != nil {
 			return fmt.Errorf("storing owner %q: %w", id, err)
@@ -76,7 +76,7 @@ func (s *Store) UpdateOwner(ctx context.Context, id string, change func(*token.O
 func (s *Store) DeleteOwner(ctx context.Context, id string) error {
 	return s.write(ctx, func(tx tx, what *store.Change) error {
 		if tx.owners().Get([]byte(id)) == nil {
-			return fmt.Errorf("owner %q: %w", id, store.ErrNotFound)
+			return refusal{fmt.Errorf("owner %q: %w", id, store.ErrNotFound)}
 		}
 		if err := tx.owners().Delete([]byte(id)); err != nil {
 			return fmt.Errorf("removing owner %q: %w", id, err)

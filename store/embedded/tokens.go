@@ -111,14 +111,14 @@ func (s *Store) Update(ctx context.Context, id string, change func(*token.Token)
 	err := s.write(ctx, func(tx tx, what *store.Change) error {
 		before, err := tx.token([]byte(id))
 		if err != nil {
-			return err
+			return refusal{err}
 		}
 		given := before.Clone()
 		if err := call(func() error { return change(given) }); err != nil {
-			return err
+			return refusal{err}
 		}
 		if given.ID != id {
-			return fmt.Errorf("token %q: its id can't be changed", id)
+			return refusal{fmt.Errorf("token %q: its id can't be changed", id)}
 		}
 		if err := tx.putToken(before, given); err != nil {
 			return fmt.Errorf("storing token %q: %w", id, err)

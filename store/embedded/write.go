@@ -17,9 +17,18 @@ type change struct {
 	ctx  context.Context
 	do   func(tx, *store.Change) error // may be called again, in another transaction
 	note bool                          // is no change: takes no position, and nobody is told
-	err  error
-	done chan struct{} // closed when err is the answer
+
+	refused error // by do, in the transaction that was tried last
+	err     error
+	done    chan struct{} // closed when err is the answer
 }
+
+// refusal is the error of a change that has written nothing. The others go on in the same
+// transaction, and it is the answer if that is committed: one of them may be the reason.
+type refusal struct{ error }
+
+// errNothing is the error of a transaction in which every change is refused.
+var errNothing = errors.New("nothing to commit")
 
 // write makes a change: do makes it in tx, and names in what watchers must read
 // again. When write returns without error, the change is on disk, with the events
@@ -75,8 +84,9 @@ func (s *Store) commitQueue() {
 	}
 }
 
-// commit makes the changes of a group in one transaction. When one of them can't
-// be made, nothing is, and commit returns the others, to be tried again.
+// commit makes the changes of a group in one transaction. When one of them fails
+// half-made, nothing is made, and commit returns the others, to be tried again. What it has
+// seen of those before it may never be stored, so that it is tried again as well, alone.
 func (s *Store) commit(group []*change) (rest []*change) {
 	if err := cmp.Or(s.whole(), s.refuses()); err != nil {
 		for _, c := range group {
@@ -107,9 +117,11 @@ func (s *Store) commit(group []*change) (rest []*change) {
 	})
 	shown := err == nil
 	switch {
-	case err == nil && slices.ContainsFunc(group, func(c *change) bool { return !c.note }):
+	case err == nil && slices.ContainsFunc(group, func(c *change) bool { return !c.note && c.refused == nil }):
 		s.failed.Store(nil) // notes fit where changes don't
 	case err == nil:
+	case errors.Is(err, errNothing):
+		err = nil
 	case !answered, errors.Is(err, errOverwritten):
 		err = s.breaks(err)
 	case committing:
@@ -120,11 +132,14 @@ func (s *Store) commit(group []*change) (rest []*change) {
 		s.last.Store(int64(id))
 	}
 	if making >= 0 {
-		group[making].err = err
+		failed := group[making]
+		if failed.err = err; making > 0 {
+			s.commit([]*change{failed})
+		}
 		return slices.Delete(group, making, making+1)
 	}
 	for _, c := range group {
-		c.err = err
+		c.err = cmp.Or(err, c.refused)
 	}
 	if shown {
 		s.watchers.Tell(changes...)
@@ -133,19 +148,25 @@ func (s *Store) commit(group []*change) (rest []*change) {
 }
 
 // makeAll makes the changes of a group, and returns what watchers are to be told of them.
-// making is the one that is being made, and so, where it ends early, the one that can't be;
-// -1: none.
+// making is the one that is being made, and so, where it ends early, the one that fails
+// half-made; -1: none.
 func (tx tx) makeAll(group []*change, making *int) (changes []store.Change, err error) {
-	position := tx.position()
+	position, made := tx.position(), false
 	for i, c := range group {
 		*making = i
 		what := store.Change{Position: position + 1}
-		if err := c.ctx.Err(); err != nil {
+		if c.refused = c.ctx.Err(); c.refused != nil {
+			continue
+		}
+		err := c.do(tx, &what)
+		if r, ok := err.(refusal); ok {
+			c.refused = r.error
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
-		if err := c.do(tx, &what); err != nil {
-			return nil, err
-		}
+		made = true
 		if c.note {
 			continue
 		}
@@ -156,6 +177,9 @@ func (tx tx) makeAll(group []*change, making *int) (changes []store.Change, err 
 		changes = append(changes, what)
 	}
 	*making = -1
+	if !made {
+		return nil, errNothing
+	}
 	return changes, tx.setNumber(keyPosition, uint64(position))
 }
 

@@ -221,3 +221,57 @@ func TestWalkInSteps(t *testing.T) {
 		t.Errorf("Owners = %d of them, next %q, %v, want %d", len(all), next, err, walkStep+1)
 	}
 }
+
+// Changes that are refused, as where a token is revoked already, don't have the others made
+// again for each of them, and are answered by what is stored.
+func TestRefusedChanges(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	if err := s.Create(t.Context(), newToken("a"), newToken("b")); err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	rename := func(ctx context.Context, id, name string, want error, then ...func()) func() {
+		return func() {
+			_, err := s.Update(ctx, id, func(t *token.Token) error {
+				tried++
+				if t.Name == name {
+					return store.ErrUnchanged
+				}
+				for _, f := range then {
+					f()
+				}
+				t.Name = name
+				return nil
+			})
+			if !errors.Is(err, want) {
+				t.Errorf("naming %s %q: %v, want %v", id, name, err, want)
+			}
+		}
+	}
+	var calls []func()
+	for range 20 {
+		calls = append(calls, rename(t.Context(), "a", "n", store.ErrUnchanged), rename(t.Context(), "c", "n", store.ErrNotFound))
+	}
+	before := transactions(t, s)
+	together(t, s, append(calls, rename(t.Context(), "a", "x", nil))...)
+	if n := transactions(t, s) - before; n != 1 || tried != 21 {
+		t.Errorf("40 refused changes and one that is made: %d transactions, %d calls, want 1 and 21", n, tried)
+	}
+	together(t, s, calls[1], calls[3])
+	if n := transactions(t, s) - before; n != 1 {
+		t.Errorf("%d transactions where all changes are refused, want none", n-1)
+	}
+
+	// Whoever is behind the first finds its name given already, which it isn't if that one
+	// isn't made when all are tried again.
+	ctx, cancel := context.WithCancel(t.Context())
+	together(t, s, rename(ctx, "b", "y", context.Canceled, cancel), rename(t.Context(), "b", "y", nil), func() {
+		if err := s.Create(t.Context(), newToken("d"), newToken("a")); !errors.Is(err, store.ErrExists) {
+			t.Errorf("Create of a token that is there: %v, want ErrExists", err)
+		}
+	})
+	if b, err := s.Token(t.Context(), "b"); err != nil || b.Name != "y" {
+		t.Errorf("b is %+v, %v, want it renamed", b, err)
+	}
+}
