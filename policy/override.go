@@ -19,8 +19,8 @@ import (
 // (Salesforce), __METHOD_OVERRIDE__ (Flask), or the name of one of the headers for that
 // (in Play 1 also within a value), unless it says what the method is anyway; or one that
 // replaces another parameter (Next.js), the path (Zope, Phalcon, see namesPath), what is
-// done there (Grails) or who is asking (Atmosphere, to which parameters are headers). rest
-// says that it has restRoute.
+// done there (Grails) or headers (Pushpin), and with them who is asking (Atmosphere, to which
+// parameters are headers). rest says that it has restRoute.
 func overrides(query, method string) (why string, rest bool) {
 	if namesMethod(query, method) {
 		return otherMethod, rest
@@ -45,6 +45,8 @@ func overrides(query, method string) (why string, rest bool) {
 			return "the query has _url, which is another path to Phalcon", rest
 		case len(name) >= len(IdentityPrefix) && equalFold(name[:len(IdentityPrefix)], IdentityPrefix):
 			return "the query has a name by which Atmosphere finds a header, and only the gate says who is asking", rest
+		case name == "_headers":
+			return "the query has _headers, which are other headers to Pushpin", rest
 		case strings.HasPrefix(name, "_action_"):
 			return "the query has a name by which Grails finds another action", rest
 		case len(name) > 4 && (name[:4] == "nxtP" || name[:4] == "nxtI") && name != "nxtPageToken": // which is a page's
@@ -118,9 +120,9 @@ func namesPath(name string) bool {
 var tunnelable = [...]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // tunneled returns the methods that servers take from the query, by names that are those
-// of filters as well, or that an API's own clients send: Restlet and Alfresco for that of a
-// POST, grpc-websocket-proxy for that of a WebSocket, Restler and PrestaShop for any. And
-// Atmosphere takes a GET for a POST that has its body there.
+// of filters as well, or that an API's own clients send: Restlet, Alfresco and Gerrit for
+// that of a POST, grpc-websocket-proxy for that of a WebSocket, Restler and PrestaShop for
+// any. And Atmosphere takes a GET for a POST that has its body there.
 func (m *Match) tunneled() (all []string) {
 	tunnels := m.method == http.MethodPost || m.websocket
 	for name, value := range parameters(m.query) {
@@ -131,7 +133,7 @@ func (m *Match) tunneled() (all []string) {
 		if m.method == http.MethodGet && sameKey(name, "x-atmosphere-post-body") && !slices.Contains(all, http.MethodPost) {
 			all = append(all, http.MethodPost)
 		}
-		if !(tunnels && (sameKey(name, "method") || sameKey(name, "alf_method"))) && !namesToPHP(name, "http_method") && !namesToPHP(name, "ps_method") {
+		if !(tunnels && (sameKey(name, "method") || sameKey(name, "alf_method") || name == "$m")) && !namesToPHP(name, "http_method") && !namesToPHP(name, "ps_method") {
 			continue
 		}
 		for _, method := range tunnelable {

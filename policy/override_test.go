@@ -219,15 +219,15 @@ func TestMethodParameterOfWebSocket(t *testing.T) {
 	}
 }
 
-// Restlet takes the method from a parameter of that name, and Alfresco from alf_method, of a
-// POST only; Restler from http_method and PrestaShop from ps_method,
-// of any.
+// Restlet takes the method from a parameter of that name, Alfresco from alf_method and Gerrit
+// from $m, of a POST only; Restler from http_method and PrestaShop from ps_method, of any.
 func TestMethodParameterOfRestlet(t *testing.T) {
 	p := compile(t, Config{Default: "deny", Routes: routes("POST,GET,PUT /x any", "DELETE /x never", "POST /presign any", "POST /z never", "DELETE /z any")})
 	for target, want := range map[string]Reason{
 		"POST /x?method=DELETE": AmbiguousRequest, "POST /x?a=b&m%65thod=Delete": AmbiguousRequest, "POST /x?METHOD=DEL%45TE": AmbiguousRequest, "POST /x?method=a&method=DELETE": AmbiguousRequest,
 		"POST /x?method=PUT": Forward, "POST /x?method=card": Forward, "GET /x?method=DELETE": Forward, "PUT /x?method=DELETE": Forward,
 		"POST /x?METHOD=PUT&method=DELETE": AmbiguousRequest, "POST /x?method=PUT&method=DELETE": AmbiguousRequest,
+		"POST /x?$m=DELETE": AmbiguousRequest, "POST /x?%24m=DELETE&$ct=text/plain": AmbiguousRequest, "POST /x?$m=PUT": Forward, "GET /x?$m=DELETE": Forward, "POST /x?$M=DELETE&m=DELETE&$me=DELETE": Forward,
 		"POST /x?alf_method=delete": AmbiguousRequest, "POST /x?alf%5Fmethod=DELETE": AmbiguousRequest, "POST /x?alf_method=put": Forward, "GET /x?alf_method=delete": Forward,
 		"GET /x?http_method=delete": AmbiguousRequest, "POST /x?http.method=DELETE": AmbiguousRequest, "PUT /x?a=b&http%20method=DELETE": AmbiguousRequest, "GET /x?http_method=POST": Forward, "GET /x?httpMethod=DELETE": Forward, "GET /presign?http_method=DELETE": RouteUnknown,
 		"GET /x?ps_method=delete": AmbiguousRequest, "POST /x?a=b&ps.method=DELETE": AmbiguousRequest, "POST /x?ps_method=PUT": Forward, "GET /x?PS_METHOD=DELETE": Forward, "GET /x?psmethod=DELETE": Forward,
@@ -246,6 +246,19 @@ func TestParametersOfAtmosphere(t *testing.T) {
 		"GET /x?X-Patgate-Owner=bob": AmbiguousRequest, "GET /x?a=b&x-patgate-scopes": AmbiguousRequest, "GET /x?X%2DPatgate-Owner=bob": AmbiguousRequest, "GET /y?X-Patgate-Owner=bob": AmbiguousRequest,
 		"GET /x?X-Patgate=bob": Forward, "GET /x?Patgate-Owner=bob": Forward, "GET /x?q=X-Patgate-Owner": Forward,
 		"GET /x?X-Atmosphere-Post-Body=a": AmbiguousRequest, "GET /x?a=b&x-atmosphere-post-body=a": AmbiguousRequest, "GET /y?X-Atmosphere-Post-Body=a": Forward, "GET /x?X-Atmosphere-Transport=sse": Forward,
+	} {
+		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}
+
+// Pushpin takes the headers of a request for a callback from its query, before its own.
+func TestHeadersInQuery(t *testing.T) {
+	p := compile(t, Config{Default: "deny", Routes: routes("GET /x public", "GET,POST /y any")})
+	for target, want := range map[string]Reason{
+		"GET /x?callback=f&_headers=%7B%22X-Patgate-Owner%22:%22bob%22%7D": AmbiguousRequest, "GET /y?%5Fheaders=%7B%7D&cb=f": AmbiguousRequest, "POST /y?_headers": AmbiguousRequest,
+		"GET /x?callback=f&_body=a": Forward, "GET /x?headers=a&header=b&_header=c&my_headers=d": Forward, "GET /x?q=_headers": Forward,
 	} {
 		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
 			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
