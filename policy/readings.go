@@ -14,7 +14,7 @@ const (
 	readsNumbers       = ", for they read numbers in other spellings"
 	mountsAtPath       = ", for what is mounted at a path takes the path itself there"
 	comparesEncoded    = ", for they compare names before they decode them"
-	decodesEqualSigns  = ", for they decode what stands behind an equals sign"
+	escapesOtherwise   = ", for to them an equals sign, a tilde or an exclamation mark begins an escape"
 	splitsEncoded      = ", for they split it at encoded slashes"
 	dropsDots          = ", for they drop dots at the end of a name"
 	cutsAtAmpersand    = ", for they cut it at an ampersand"
@@ -73,8 +73,10 @@ func (p *pathText) readings(r *Route) (all []reading) {
 	for _, split := range all {
 		all = append(all, split.pages()...)
 	}
-	if strings.IndexByte(p.text, '=') >= 0 {
-		all = appendSplit(all, p.behindEqualSigns())
+	for _, escape := range ownEscapes {
+		if strings.IndexByte(p.text, escape[0]) >= 0 {
+			all = appendSplit(all, p.escapedBy(escape))
+		}
 	}
 	if p.dotted {
 		all = appendSplit(all, p.withoutDots())
@@ -265,16 +267,27 @@ func (p *pathText) sites(r *Route) (all []reading) {
 	return all
 }
 
-// behindEqualSigns returns the path as PowerDNS has it, which writes =2E for a dot.
-func (p *pathText) behindEqualSigns() reading {
-	decoded := reading{rule: decodesEqualSigns, loose: true}
+// ownEscapes begin the escapes that some servers have besides those of URLs: PowerDNS writes
+// =2E for a dot, Datasette ~2E, and Jolokia !. for it, as for itself.
+var ownEscapes = [...]string{"=", "~", "!"}
+
+// escapedBy returns the path as a server has it to which this begins an escape.
+func (p *pathText) escapedBy(escape string) reading {
+	decoded := reading{rule: escapesOtherwise, loose: true}
 	segments := p.segments()
 	for i, s := range segments {
-		segments[i] = decodeEscapes(strings.ReplaceAll(s, "=", "%"))
+		if escape == "!" {
+			segments[i] = itself.Replace(s)
+		} else {
+			segments[i] = decodeEscapes(strings.ReplaceAll(s, escape, "%"))
+		}
 	}
 	decoded.join(segments) // shorter than the path, so within bounds
 	return decoded
 }
+
+// itself drops the exclamation mark before what stands for itself.
+var itself = strings.NewReplacer("!!", "!", "!", "")
 
 // mounted returns the paths that some server (mount of Rails) hands to what is mounted at
 // one of these literals: a segment that begins so ends at its first escape, if it is one
