@@ -36,6 +36,7 @@ func TestCleanHeader(t *testing.T) {
 		{"what X-Forwarded-… says else", "X-Forwarded-Anything: x|X-Forwarded-Client-Cert: x|X-Forwarded-Proto: https|X-Forwarded-Port: 443|X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https|X-Forwarded-Port: 443|X-Forwarded-For: 192.0.2.1"},
 		{"what proxies and frameworks tell themselves", "X-Envoy-Original-Path: /a|X-Envoy-Decorator-Operation: x|X-Middleware-Subrequest: x|X-Matched-Path: /a|X-Rewrite-Anything: x|X-Script-Name: /a|Proxy: x|Accept: */*", "Accept: */*"},
 		{"what grpc-gateway says itself", "Grpc-Metadata-X-Forwarded-Host: b.test|Grpc-Metadata-X-Forwarded-For: 192.0.2.1|Grpc-Metadata-Grpcgateway-Authorization: Bearer x|Grpc-Metadata-X-Method: a|Grpc-Metadata-Tenant: a", "Grpc-Metadata-Tenant: a"},
+		{"batches of oRPC", "X-Orpc-Batch: buffered|X-Orpc: a|X-Batch: a", "X-Orpc: a|X-Batch: a"},
 		{"what sounds like it", "X-Payment-Method: card|X-Original-Filename: a|X-Hostname: a|X-Request-Id: 1|Host-Id: a|X-Forwarded: a", "unchanged"},
 		{"URL overrides", "X-Original-Url: /a|X-Original-Uri: /a|X-Rewrite-Url: /a|X-Forwarded-Uri: /a|X-Forwarded-Path: /a|X-Forwarded-Prefix: /a|X-Replaced-Path: /a|X-Envoy-Original-Path: /a|Accept: */*", "Accept: */*"},
 		{"more URL overrides", "X-Vhm-Root: /a|X-Vhm-Host: http://b.test/a|X-Traversal-Path: /a|X-Astro-Path: /a|X-Waws-Unencoded-Url: /a|Daphne-Root-Path: /a|Mf-Original-Url: http://b.test/a|Mf-Route-Override: a|Mf-Size: 1|X-Astro: 1", "Mf-Size: 1|X-Astro: 1"},
