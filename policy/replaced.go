@@ -9,6 +9,12 @@ func (m *Match) otherValue(key, value string) (why string) {
 	if !isASCII(value) && charsetOf(m.header["Content-Type"]) != likeUTF8 {
 		return "can be read in two ways: the Content-Type has a charset by which some servers read the path"
 	}
+	return m.otherInQuery(key, value)
+}
+
+// otherInQuery is otherValue for the query alone, which some servers also prefer to a header
+// of that name (Vendure).
+func (m *Match) otherInQuery(key, value string) (why string) {
 	others, why := m.otherValues(key, value)
 	switch {
 	case why != "":
@@ -20,8 +26,8 @@ func (m *Match) otherValue(key, value string) (why string) {
 }
 
 // otherValues returns the values that some servers find in the query for a parameter of
-// the path which has this one there: up to maxReadings of them. why says why they can't
-// be told.
+// the path, or a header, which has this one there: up to maxReadings of them. why says why
+// they can't be told.
 func (m *Match) otherValues(key, value string) (all []string, why string) {
 	var odd oddNames
 	for name, other := range parameters(m.query) {

@@ -176,6 +176,11 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 			return "", "can be read in two ways: it has =? in it, where an encoded word begins (RFC 2047) to some servers" // CherryPy
 		case len(values) == 1:
 			value = values[0]
+			if !lenient {
+				if why = m.otherInQuery(s.name, value); why != "" {
+					return "", why
+				}
+			}
 		}
 	case fromHost:
 		value = hostLabel(m.host, s.label)

@@ -89,6 +89,13 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"header.X-Org", "/x", "/x", "", "X-Org: \u00a07", "!" + ambiguous},
 		{"header.X-Org", "/x", "/x", "", "X-Org: a\tb", "!" + notPlain},
 
+		// Vendure prefers the query.
+		{"header.X-Org", "/x", "/x?a=b&x-org=8", "", "X-Org: 7", "!" + ambiguous},
+		{"header.X-Org", "/x", "/x?X%2DOrg[]=8", "", "X-Org: 7", "!" + ambiguous},
+		{"header.X-Org", "/x", "/x?x-org", "", "X-Org: 7", "!" + ambiguous},
+		{"header.X-Org", "/x", "/x?x-org=8", "", "", "!" + missing},
+		{"header.X-Org", "/x", "/x?X-Org=7&org=8&x=9", "", "X-Org: 7", "7"},
+
 		{"host.2", "/x", "/x", "acme.example.com", "", "acme"},
 		{"host.2", "/x", "/x", "ACME.example.com:8443", "", "acme"},
 		{"host.0", "/x", "/x", "localhost", "", "localhost"},
