@@ -195,6 +195,6 @@ func misleads(name string) bool {
 	if before, part, _ := strings.Cut(name, "-Original-"); before != "" && (part == "Url" || part == "Uri" || part == "Path" || part == "Pathname") {
 		return true
 	}
-	// what Envoy, Next.js and rewriting modules tell themselves
-	return strings.HasPrefix(name, "X-Rewrite-") || strings.HasPrefix(name, "X-Envoy-") || strings.HasPrefix(name, "X-Middleware-")
+	// what Envoy, Next.js, Encore and rewriting modules tell themselves
+	return strings.HasPrefix(name, "X-Rewrite-") || strings.HasPrefix(name, "X-Envoy-") || strings.HasPrefix(name, "X-Middleware-") || strings.HasPrefix(name, "X-Encore-Meta-")
 }

@@ -34,7 +34,7 @@ func TestCleanHeader(t *testing.T) {
 		{"more method overrides", "X-Method: DELETE|X-Original-Method: DELETE|Accept: */*", "Accept: */*"},
 		{"hosts", "Forwarded: host=b.test|X-Host: b.test|X-Original-Host: b.test|X-Forwarded-Server: b.test|X-Http-Host-Override: b.test|Disguised-Host: b.test|X-Forwarded-Host: b.test", "X-Forwarded-Host: b.test"},
 		{"what X-Forwarded-… says else", "X-Forwarded-Anything: x|X-Forwarded-Client-Cert: x|X-Forwarded-Proto: https|X-Forwarded-Port: 443|X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https|X-Forwarded-Port: 443|X-Forwarded-For: 192.0.2.1"},
-		{"what proxies and frameworks tell themselves", "X-Envoy-Original-Path: /a|X-Envoy-Decorator-Operation: x|X-Middleware-Subrequest: x|X-Matched-Path: /a|X-Rewrite-Anything: x|X-Script-Name: /a|Proxy: x|Accept: */*", "Accept: */*"},
+		{"what proxies and frameworks tell themselves", "X-Envoy-Original-Path: /a|X-Envoy-Decorator-Operation: x|X-Middleware-Subrequest: x|X-Matched-Path: /a|X-Encore-Meta-Userid: bob|X-Rewrite-Anything: x|X-Script-Name: /a|Proxy: x|Accept: */*", "Accept: */*"},
 		{"what grpc-gateway says itself", "Grpc-Metadata-X-Forwarded-Host: b.test|Grpc-Metadata-X-Forwarded-For: 192.0.2.1|Grpc-Metadata-Grpcgateway-Authorization: Bearer x|Grpc-Metadata-X-Method: a|Grpc-Metadata-Tenant: a", "Grpc-Metadata-Tenant: a"},
 		{"batches of oRPC", "X-Orpc-Batch: buffered|X-Orpc: a|X-Batch: a", "X-Orpc: a|X-Batch: a"},
 		{"what sounds like it", "X-Payment-Method: card|X-Original-Filename: a|X-Hostname: a|X-Request-Id: 1|Host-Id: a|X-Forwarded: a", "unchanged"},
