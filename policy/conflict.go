@@ -50,7 +50,7 @@ func conflict(a, b *Route, all []*Route) error {
 	if len(p.conditions) != len(q.conditions) || !compatible(p.conditions, q.conditions) || stricter(p, q) || stricter(q, p) {
 		return nil
 	}
-	methods := a.methods.overlap(&b.methods)
+	methods := a.Methods.common(b.Methods)
 	if len(methods) == 0 {
 		return nil
 	}
@@ -83,7 +83,7 @@ func notApart(r, before *Route, where string) error {
 // decides reports whether the route is more specific than a or b, which are
 // equally so, wherever both of them match a request with this method.
 func (r *Route) decides(a, b *Route, both []condition, method string) bool {
-	if r.methods.rank(method) == 0 || !within(r.pattern.conditions, both) {
+	if !r.Methods.Has(method) || !within(r.pattern.conditions, both) {
 		return false
 	}
 	return len(r.pattern.conditions) > len(a.pattern.conditions) || stricter(&r.pattern, &a.pattern) || stricter(&r.pattern, &b.pattern)

@@ -141,8 +141,8 @@ func (p *pattern) strays(m *Match) bool {
 func listedMethods(methods []string, policies ...*Policy) []string {
 	for _, p := range policies {
 		for _, r := range p.routes {
-			for _, m := range r.methods.listed {
-				if !slices.Contains(methods, m) {
+			for _, m := range r.Methods {
+				if m != "*" && !slices.Contains(methods, m) {
 					methods = append(methods, m)
 				}
 			}

@@ -328,7 +328,7 @@ func (p *Policy) matchPreflight(m *Match) bool {
 	}
 	p.route(m)
 	own := m.Route
-	if m.Reason == Forward && own != nil && own.Require.need == needNever && own.methods.rank(http.MethodOptions) == listedRank {
+	if m.Reason == Forward && own != nil && own.Require.need == needNever && own.Methods.rank(http.MethodOptions) == listedRank {
 		return false // closed to this very method
 	}
 	if m.Reason == Forward {

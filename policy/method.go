@@ -9,62 +9,63 @@ import (
 	"github.com/patgate/patgate/internal/spelling"
 )
 
-// methodSet is a set of methods. HEAD is in it for GET's sake unless listed.
-type methodSet struct {
-	all    bool
-	listed []string
-}
+// Methods are the methods of a route: "*" alone, for all of them, or upper-case names. GET
+// covers HEAD.
+type Methods []string
+
+// Has reports whether requests with the method can be on the route.
+func (m Methods) Has(method string) bool { return m.rank(method) > 0 }
+
+// all reports whether the route has every method.
+func (m Methods) all() bool { return m[0] == "*" }
 
 // listedRank is the rank of a method that is listed.
 const listedRank = 3
 
-// rank says how specifically the set has a method, or all of them ("*"):
-// listedRank, 2 for HEAD by way of GET, 1 by *, 0 not at all.
-func (s *methodSet) rank(method string) int {
+// rank says how specifically the route has a method: listedRank, 2 for HEAD by way of GET,
+// 1 by "*", 0 not at all.
+func (m Methods) rank(method string) int {
 	switch {
-	case s.all:
-		return 1
-	case slices.Contains(s.listed, method):
+	case slices.Contains(m, method):
 		return listedRank
-	case method == "HEAD" && slices.Contains(s.listed, "GET"):
+	case method == "HEAD" && slices.Contains(m, "GET"):
 		return 2
+	case m.all():
+		return 1
 	}
 	return 0
 }
 
-// overlap returns the methods for which neither set is more specific; "*" where
-// both have all.
-func (s *methodSet) overlap(t *methodSet) (methods []string) {
-	if s.all && t.all {
-		return []string{"*"}
-	}
-	for _, m := range s.listed {
-		if slices.Contains(t.listed, m) {
-			methods = append(methods, m)
+// common returns the methods that both list; "*" where both have all.
+func (m Methods) common(other Methods) (methods []string) {
+	for _, method := range m {
+		if slices.Contains(other, method) {
+			methods = append(methods, method)
 		}
 	}
 	return methods
 }
 
-func parseMethods(methods []string) (methodSet, error) {
-	if len(methods) == 0 {
-		return methodSet{}, fmt.Errorf("methods: none given; write * for all")
+// validate returns what is wrong with the methods of a route, or nil.
+func (m Methods) validate() error {
+	if len(m) == 0 {
+		return fmt.Errorf("methods: none given; write * for all")
 	}
-	if slices.Contains(methods, "*") {
-		if len(methods) > 1 {
-			return methodSet{}, fmt.Errorf("methods %s: * can't be combined with others", strings.Join(methods, ","))
+	if slices.Contains(m, "*") {
+		if len(m) > 1 {
+			return fmt.Errorf("methods %s: * can't be combined with others", strings.Join(m, ","))
 		}
-		return methodSet{all: true}, nil
+		return nil
 	}
-	for i, m := range methods {
-		if err := ValidMethod(m); err != nil {
-			return methodSet{}, err
+	for i, method := range m {
+		if err := ValidMethod(method); err != nil {
+			return err
 		}
-		if slices.Contains(methods[:i], m) {
-			return methodSet{}, fmt.Errorf("method %s is given twice", m)
+		if slices.Contains(m[:i], method) {
+			return fmt.Errorf("method %s is given twice", method)
 		}
 	}
-	return methodSet{listed: methods}, nil
+	return nil
 }
 
 // ValidMethod returns why no route can have the method, or nil.

@@ -8,7 +8,7 @@ import (
 
 // Route is a compiled route.
 type Route struct {
-	Methods []string // as written: "*" alone, or upper-case names; GET covers HEAD
+	Methods Methods
 	Pattern string   // whole: with the prefixes of its groups
 	Require Requirement
 	At      string // where it is written: file:line; "": not known
@@ -18,7 +18,6 @@ type Route struct {
 	pattern  pattern
 	beside   []int  // see node.beside
 	outside  string // the path.<name> that is said around it to be the space, where the pattern has no {name}; for a warning
-	methods  methodSet
 }
 
 // String returns the route as the Caddyfile has it.
@@ -32,7 +31,7 @@ func (r *Route) String() string {
 
 // takesAll reports whether all requests are on the route that are on no other.
 func (r *Route) takesAll() bool {
-	return r.pattern.tail && len(r.pattern.segments)+len(r.pattern.conditions) == 0 && slices.Contains(r.Methods, "*")
+	return r.pattern.tail && len(r.pattern.segments)+len(r.pattern.conditions) == 0 && r.Methods.all()
 }
 
 // name returns "route GET,PUT /x".
@@ -58,8 +57,8 @@ func (p *Policy) compileRoute(c *RouteConfig, around settings, prefix string) (*
 	if !strings.HasPrefix(c.Pattern, "/") {
 		return nil, noPattern(c)
 	}
-	var err error
-	if r.methods, err = parseMethods(c.Methods); err != nil {
+	err := r.Methods.validate()
+	if err != nil {
 		return nil, err
 	}
 	if r.pattern, err = parsePattern(r.Pattern, p.encodedSlash); err != nil {

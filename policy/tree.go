@@ -222,7 +222,7 @@ func (m *Match) pick(routes []*Route) *Route {
 		if best != nil && (len(r.pattern.conditions) < len(best.pattern.conditions) || rank == listedRank) {
 			break // sorted: none that follows is more specific
 		}
-		if k := r.methods.rank(m.method); k > rank && m.meets(r.pattern.conditions) && (best == nil || !m.onStricter(routes[:i], r)) {
+		if k := r.Methods.rank(m.method); k > rank && m.meets(r.pattern.conditions) && (best == nil || !m.onStricter(routes[:i], r)) {
 			best, rank = r, k
 		}
 		if m.Reason != Forward {
@@ -236,7 +236,7 @@ func (m *Match) pick(routes []*Route) *Route {
 // stricter than r's.
 func (m *Match) onStricter(routes []*Route, r *Route) bool {
 	for _, s := range routes {
-		if stricter(&s.pattern, &r.pattern) && s.methods.rank(m.method) > 0 && m.meets(s.pattern.conditions) {
+		if stricter(&s.pattern, &r.pattern) && s.Methods.Has(m.method) && m.meets(s.pattern.conditions) {
 			return true
 		}
 	}

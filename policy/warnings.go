@@ -217,8 +217,8 @@ const someMethod = "SOME-METHOD"
 // it takes all the rest of a path, for several lengths of that.
 func (p *Policy) shadowed(r *Route) (why string) {
 	methods := r.Methods
-	if r.methods.all {
-		methods = []string{someMethod}
+	if methods.all() {
+		methods = Methods{someMethod}
 	}
 	var others []string
 	for rest := 1; rest == 1 || r.pattern.tail && rest <= 3 && len(r.pattern.segments)+rest <= maxSegments; rest++ {
@@ -299,8 +299,7 @@ func (p *pattern) above(s *pattern) bool {
 
 // sharesMethod reports whether some method is on both routes.
 func (r *Route) sharesMethod(s *Route) bool {
-	return r.methods.all || s.methods.all || slices.ContainsFunc(s.methods.listed, func(m string) bool { return r.methods.rank(m) > 0 }) ||
-		slices.ContainsFunc(r.methods.listed, func(m string) bool { return s.methods.rank(m) > 0 })
+	return slices.ContainsFunc(s.Methods, r.Methods.Has) || slices.ContainsFunc(r.Methods, s.Methods.Has)
 }
 
 // ofUnusedScopes warns of declared scopes that no route of any policy asks for.

@@ -181,14 +181,14 @@ func (c *comparison) ofRoutes(p *policy.Policy) (warnings []policy.Warning) {
 	}
 	for _, r := range p.Routes() {
 		parts := segments(r.Pattern)
-		if slices.ContainsFunc(same[unnamed(parts)], func(o comparedOperation) bool { return allows(r, o.method) }) {
+		if slices.ContainsFunc(same[unnamed(parts)], func(o comparedOperation) bool { return r.Methods.Has(o.method) }) {
 			continue
 		}
 		below := false
 		for _, base := range c.bases {
 			below = below || len(parts) >= len(base) && overlap(parts[:len(base)], base)
 		}
-		has := func(o comparedOperation) bool { return allows(r, o.method) && overlap(parts, o.parts) }
+		has := func(o comparedOperation) bool { return r.Methods.Has(o.method) && overlap(parts, o.parts) }
 		if below && !slices.ContainsFunc(c.operations, has) {
 			warnings = append(warnings, policy.Warning{At: r.At, Kind: policy.WarnUnknown, Text: "route " + strings.Join(r.Methods, ",") + " " + r.Pattern +
 				": no operation of " + c.documents() + " has it"})
@@ -203,11 +203,6 @@ func (c *comparison) documents() string {
 		return "the " + strconv.Itoa(len(c.files)) + " documents"
 	}
 	return strings.Join(c.files, ", ")
-}
-
-// allows reports whether a route has a method.
-func allows(r *policy.Route, method string) bool {
-	return slices.Contains(r.Methods, "*") || slices.Contains(r.Methods, method) || method == "HEAD" && slices.Contains(r.Methods, "GET")
 }
 
 // segments returns the segments of a pattern, without its query conditions.
