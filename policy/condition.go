@@ -135,7 +135,7 @@ func sameValue(got, want string) bool {
 	case isNumber(want):
 		return mayBeNumber(got, want) || word != "" && (truth(got) == word && !isNumber(got) || strings.TrimSpace(got) == "")
 	case word != "" && len(want) > 1:
-		// What is neither a yes nor a no is one or the other, depending on the server.
+		// What means neither true nor false is one or the other, depending on the server.
 		got = unescapeQuery(got)
 		return truth(got) == "" || truth(got) == word
 	}
@@ -176,14 +176,14 @@ func separatesValues(r rune) bool {
 	return r <= ' ' || r >= utf8.RuneSelf && (unicode.IsSpace(r) || unicode.IsControl(r))
 }
 
-// truth returns "yes" or "no" for the many words that mean them, and "" for all
+// truth returns "true" or "false" for the many words that mean them, and "" for all
 // other values.
 func truth(s string) string {
-	switch s = strings.ReplaceAll(foldKey(s), keyEnd, ""); s {
-	case "1", "true", "t", "yes", "y", "on":
-		return "yes"
-	case "0", "false", "f", "no", "n", "off":
-		return "no"
+	s = strings.ReplaceAll(foldKey(s), keyEnd, "")
+	for word, others := range booleans {
+		if s == word || slices.Contains(others, s) {
+			return word
+		}
 	}
 	return ""
 }

@@ -20,15 +20,18 @@
 //     route.go, method.go, pattern.go, condition.go (on the query), requirement.go,
 //     source.go (of spaces and resources), credential.go, errorbody.go; the catalog of
 //     scopes: catalog.go
-//   - the way of a request: match.go, and on it header.go, path.go (taken apart),
-//     pathsegment.go (what can't be in it), query.go, take.go, override.go, charset.go;
-//     the tree of routes: tree.go, conflict.go
+//   - the way of a request: request.go, header.go, match.go, and on it path.go (taken
+//     apart), pathsegment.go (what can't be in it), query.go, charset.go, override.go (by
+//     the query), websocket.go, preflight.go, take.go; the tree of routes: tree.go,
+//     conflict.go
 //   - what some servers would make of it, which the gate refuses: secondlook.go, a second
 //     walk through the tree, over the path as others take it apart (readings.go,
 //     filename.go, replaced.go) or find it elsewhere (elsewhere.go), and literals as others
 //     compare them (alike.go, typed.go); keys that the query repeats: repeated.go
-//   - the verdict: decide.go, subject.go, grants.go, reason.go
+//   - the verdict: decide.go, subject.go, grants.go, reason.go; which grant would change
+//     it: missing.go
 //   - the token out of what is forwarded: strip.go
-//   - what operators are told: warnings.go, diff.go, sample.go, explain.go, cases.go
+//   - what operators are told: warnings.go, scopewarnings.go, diff.go, sample.go,
+//     explain.go, cases.go
 //   - bytes and ASCII: ascii.go
 package policy

@@ -2,6 +2,118 @@ package policy
 
 import "strings"
 
+// maxScripts bounds how many scripts a path may name: for each there are more readings.
+const maxScripts = 4
+
+func (p *pathText) countScripts() (n int) {
+	for s := range strings.SplitSeq(p.whole(), "/") { // also at encoded ones
+		if s = strings.TrimSuffix(s, "."); isScript(s) || endOfScript(s) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// pages returns the pages whose data the path is for, and the files of which it is a
+// version.
+func (p *pathText) pages() (all []reading) {
+	if p.n == 0 {
+		return nil
+	}
+	last := p.segment(p.n - 1)
+	if isData(last) {
+		page := p.upTo(int(p.bounds[p.n-1]), dataOfPage)
+		page.piece, page.loose = last, false
+		all = appendSplit(all, page)
+	}
+	for i := range p.n - 2 {
+		before := p.text[:p.bounds[i]] // of the application
+		// behind returns the page that is named from the n-th segment on.
+		behind := func(n int, format string) string {
+			return before + strings.TrimSuffix(p.text[p.bounds[i+n]:p.bounds[p.n]], format)
+		}
+		switch first, second := p.segment(i), p.segment(i+1); {
+		case first == "_next" && second == "data" && i+3 < p.n: // Next.js, with the name of a build, and perhaps a language
+			all = appendPath(all, behind(3, ".json"), dataOfPage, first)
+			return appendPath(all, behind(4, ".json"), dataOfPage, first)
+		case first == "RSC" && second == "R": // Waku
+			return appendPath(all, strings.TrimSuffix(behind(2, ".txt"), "/_root"), dataOfPage, first)
+		case first == "!svn" && keepsVersions(second): // mod_dav_svn, with the number of a revision, or a transaction's name
+			all = appendPath(all, behind(3, ""), versionOf, first)
+		case first == "page-data" && last == "page-data.json": // Gatsby
+			return appendPath(all, before+p.text[p.bounds[i+1]:p.bounds[p.n-1]], dataOfPage, last)
+		}
+	}
+	return all
+}
+
+// scripts returns, for a path on r with the name of a script in it, what stands before
+// and behind that: what stands behind is a path of its own, or below the directory of
+// the script. r may be nil.
+func (p *pathText) scripts(r *Route) (all []reading) {
+	for i := range p.n {
+		s, last := p.segment(i), i == p.n-1
+		if r.names(i, s) {
+			continue
+		}
+		if isIndex(s) && (last || isScript(s)) {
+			all = appendPath(all, p.text[:p.bounds[i]], standsForDirectory, s)
+			all[len(all)-1].loose = isPage(s)
+		}
+		var behind []string
+		if !last && isScript(s) {
+			all = appendPath(all, p.text[:p.bounds[i+1]], runsScript, s)
+			behind = append(behind, p.text[p.bounds[i+1]:p.bounds[p.n]])
+		}
+		if end := endOfScript(s); end > 0 {
+			behind = append(behind, "/"+p.text[int(p.bounds[i])+1+end:p.bounds[p.n]])
+		}
+		for _, path := range behind {
+			all = appendPath(all, path, runsScript, s)
+			all = appendPath(all, p.text[:p.bounds[i]]+path, runsScript, s)
+		}
+	}
+	return all
+}
+
+// sites returns, for a path on r, what a network of WordPress in directories finds: its
+// rules for rewriting take names off before a program, or a directory of its own, as that
+// of a site, one (nginx) or one after the other (Apache). r may be nil.
+func (p *pathText) sites(r *Route) (all []reading) {
+	for i := 1; i < p.n; i++ {
+		at := p.n - 1 // where the name is by which it is found
+		switch {
+		case isWordPress(p.segment(i)):
+			at = i
+		case !strings.HasSuffix(p.segment(at), ".php"):
+			continue
+		}
+		if r.hasLiteral(at, p.segment(at)) {
+			continue
+		}
+		all = appendPath(all, p.text[p.bounds[i]:p.bounds[p.n]], belongsToSite, p.segment(at))
+		all[len(all)-1].loose = true
+	}
+	return all
+}
+
+// names reports whether the policy says itself what stands at a segment of the path: that
+// it is called so, or the id of something. A program that is a server's own has a name
+// which the server's operator gives it, and a page is what its directory answers with.
+func (r *Route) names(i int, s string) bool {
+	if r == nil {
+		return false
+	}
+	if i >= len(r.pattern.segments) {
+		return r.pattern.tailName != "" && (isProgram(s) || isPage(s))
+	}
+	at := &r.pattern.segments[i]
+	if at.parameter == "" {
+		return at.literal == s && isDefaultAction(s)
+	}
+	return isProgram(s) || isPage(s)
+}
+
 // isScript reports whether servers take a segment for the name of a program, and
 // what follows for its argument.
 func isScript(s string) bool {
@@ -124,7 +236,7 @@ func hasSessionSegment(path string) bool {
 func (p *pathText) hasVirtualHost(r *Route) bool {
 	for i := range p.n {
 		for s := range strings.SplitSeq(withSlashes(p.segment(i)), "/") {
-			if isVirtualHost(s) && !(r != nil && i < len(r.pattern.segments) && r.pattern.segments[i].literal == s) {
+			if isVirtualHost(s) && !r.hasLiteral(i, s) {
 				return true
 			}
 		}

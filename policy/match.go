@@ -3,69 +3,8 @@ package policy
 import (
 	"cmp"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
-	"unicode/utf8"
 )
-
-// Request is what a policy reads of a request.
-type Request struct {
-	Method string
-	Path   string // escaped, as it is forwarded
-	Query  string // raw, without ?
-	Host   string
-	Header http.Header
-	Body   bool // it has one, as far as is known
-	// WebSocket says that it asks for one over HTTP/3, where no header does.
-	WebSocket bool
-	// Asked says that another proxy asks about a preflight, and forwards it itself: the
-	// body of its answer can't be dropped.
-	Asked bool
-	// Refused says why it is refused, whatever else it has: its target can be read in
-	// two ways. "" where it isn't.
-	Refused string
-}
-
-// NewRequest returns what a policy reads of r. A path that is empty, after a rewrite or
-// in the absolute form, becomes the root, as which it is sent (RFC 9110 section 4.2.3):
-// whoever comes next is to read the one that is judged.
-func NewRequest(r *http.Request) Request {
-	req := Request{
-		Method: r.Method, Query: r.URL.RawQuery, Host: r.Host, Header: r.Header,
-		// Over HTTP/3 nothing says that there is no body (-1), before its end has come.
-		Body: r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor != 3,
-	}
-	if r.Method == http.MethodConnect && r.ProtoMajor == 3 && r.Proto == "websocket" {
-		req.Method, req.WebSocket = http.MethodGet, true // RFC 9220
-	}
-	// What is forwarded is EscapedPath. Where it differs from the path that came
-	// in, Go has encoded the decoded path anew: %2F has become a slash.
-	req.Path = r.URL.EscapedPath()
-	switch raw := r.URL.RawPath; {
-	case r.Host == "" && r.ProtoMajor == 2:
-		// Over HTTP/1.1 and 3 it doesn't come here. It would be sent with the upstream's own.
-		req.Refused = "the request names no host (RFC 9113 section 8.3.1)"
-	case r.URL.Opaque != "":
-		req.Refused = "the request target is not a path"
-	case r.URL.User != nil:
-		req.Refused = "the request target has a user name in it (RFC 9110 section 4.2.4)"
-	case raw != "" && req.Path != raw:
-		req.Refused = "the path isn't what its encoded form says"
-		if odd := strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf || pathBytes[r] == refused }); odd >= 0 {
-			req.Refused = belongsEncoded("path", raw[odd])
-		}
-	case isRoot(r.URL):
-		req.Path, r.URL.Path = "/", "/"
-	}
-	return req
-}
-
-// isRoot reports whether a URL without a path stands for the root. What has a scheme and
-// no host, as x:?y, stands for nothing here.
-func isRoot(u *url.URL) bool {
-	return u.Path == "" && u.Opaque == "" && (u.Scheme == "" || u.Host != "")
-}
 
 // Match is what a policy finds out about one request. It is meant to live on the
 // stack of the one who asks; Policy.Match fills a zero one.
@@ -197,20 +136,6 @@ func (p *Policy) routed(req *Request) (m Match) {
 	return m
 }
 
-// JudgeOriginal returns why the path that a client has sent is refused, where the request
-// was rewritten before the gate, or "". FastCGI programs are told it (REQUEST_URI).
-func (p *Policy) JudgeOriginal(u *url.URL) (why string) {
-	path := pathText{lenient: true} // what ends in a dot there is judged where it is routed
-	sent := u.EscapedPath()
-	if isRoot(u) {
-		sent = "/" // so it is told
-	}
-	if why = path.parse(sent, p.encodedSlash, p.semicolon); why != "" {
-		why += ", as it was before it was rewritten"
-	}
-	return why
-}
-
 // read takes in the request and refuses what can be read in two ways.
 func (p *Policy) read(req *Request, m *Match) bool {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
@@ -229,20 +154,12 @@ func (p *Policy) read(req *Request, m *Match) bool {
 // ambiguity returns why a request with this path can be read in two ways, on whichever
 // route it is, or "".
 func (m *Match) ambiguity(path string) (why string) {
-	// Of what another proxy asks about, only the key says so.
-	m.websocket = m.websocket || len(m.header["Upgrade"]) > 0 || len(m.header["Sec-Websocket-Key"]) > 0
-	if m.method == http.MethodConnect && slices.Equal(m.header[ExtendedConnect], []string{"websocket"}) {
-		m.method, m.websocket = http.MethodGet, true // over HTTP/2 (RFC 8441)
-	}
-	switch {
+	m.noteWebSocket()
+	switch why = m.judgeWebSocket(); {
 	case !passableMethod(m.method):
 		return "the method is not one that is let through"
-	case m.method != http.MethodGet && len(m.header["Upgrade"]) > 0:
-		return "only GET can ask for an upgrade (RFC 6455 section 4.1)"
-	case m.websocket && slices.ContainsFunc(m.header["Sec-Websocket-Protocol"], isGRPCWeb):
-		return "the WebSocket has another method and other headers in its first message (gRPC-Web)"
-	case m.websocket && slices.ContainsFunc(m.header["Sec-Websocket-Protocol"], m.bringsHeaders):
-		return "the WebSocket has other headers in its subprotocols, which Encore adds to its own"
+	case why != "":
+		return why
 	case namesSecondPath(m.method) && len(m.header["Destination"]) > 0:
 		return "the request names a second path, in Destination (RFC 4918 section 10.3)"
 	}
@@ -303,48 +220,6 @@ func (p *Policy) lookFor(m *Match) *Route {
 		return p.fallback
 	}
 	return r
-}
-
-// ForwardsPreflights reports whether CORS preflights are forwarded without a token.
-// asked: another proxy forwards what it asks about.
-func (p *Policy) ForwardsPreflights(asked bool) bool {
-	return p.preflight && (!asked || p.preflightAsked)
-}
-
-// isPreflight reports whether this is a CORS preflight request that carries
-// nothing but the question (Fetch standard, section 4.8).
-func (p *Policy) isPreflight(req *Request) bool {
-	return req.Method == http.MethodOptions && p.ForwardsPreflights(req.Asked) && !req.Body &&
-		len(req.Header["Origin"]) == 1 && len(req.Header["Access-Control-Request-Method"]) == 1 &&
-		len(req.Header["Authorization"]) == 0 && len(req.Header["Cookie"]) == 0
-}
-
-// matchPreflight finds the route that the preflight asks about. Browsers send no
-// credentials with it, so it needs none; but where no route leads, nor does it.
-func (p *Policy) matchPreflight(m *Match) bool {
-	asked := m.header["Access-Control-Request-Method"][0]
-	if !passableMethod(asked) {
-		return false
-	}
-	p.route(m)
-	own := m.Route
-	if m.Reason == Forward && own != nil && own.Require.need == needNever && own.Methods.rank(http.MethodOptions) == listedRank {
-		return false // closed to this very method
-	}
-	if m.Reason == Forward {
-		m.method = asked
-		p.route(m)
-		m.method = http.MethodOptions
-	}
-	switch {
-	case m.Reason != Forward:
-		m.Route = nil // which of the two methods it is refused for matters to nobody
-		return true
-	case m.Route == nil, m.Route.Require.need == needNever && len(p.letThrough) == 0:
-		return false
-	}
-	m.Preflight = true
-	return true
 }
 
 // withoutToken says what becomes of a request that carries no token on a route

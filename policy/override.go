@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -69,40 +67,6 @@ func namesMethod(query, method string) bool {
 			if other != method && strings.HasPrefix(behind, other) {
 				return true
 			}
-		}
-	}
-	return false
-}
-
-// isGRPCWeb reports whether a WebSocket of these subprotocols is a POST to grpcweb (of
-// improbable-eng), with the headers of its first message in the place of its own.
-func isGRPCWeb(subprotocols string) bool {
-	return strings.Contains(strings.ToLower(subprotocols), "grpc-websockets")
-}
-
-// encoreHeaders begins the subprotocol by which browsers tell Encore's gateway headers: it
-// adds those of an object in JSON, encoded in base64, to the WebSocket's own.
-const encoreHeaders = "encore.dev.headers."
-
-// bringsHeaders reports whether one of these subprotocols brings headers in whose place
-// others were judged. Where there is no Authorization, it may bring that: it is the API's own.
-func (m *Match) bringsHeaders(subprotocols string) bool {
-	authorized := len(m.header["Authorization"]) > 0
-	for subprotocol := range strings.SplitSeq(subprotocols, ",") {
-		encoded, is := strings.CutPrefix(strings.TrimSpace(subprotocol), encoreHeaders)
-		if !is {
-			continue
-		}
-		object, err := base64.RawURLEncoding.DecodeString(encoded)
-		var headers map[string]any
-		if err != nil || json.Unmarshal(object, &headers) != nil {
-			return true
-		}
-		for name := range headers {
-			if authorized || !equalFold(name, "Authorization") {
-				return true
-			}
-			authorized = true
 		}
 	}
 	return false

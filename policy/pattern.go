@@ -74,14 +74,9 @@ func (p *pattern) valueAt(i int, path *pathText) (name, value string) {
 	return s.parameter, text[len(s.before) : len(text)-len(s.after)]
 }
 
-// hasLiteral reports whether one of the segments from the i-th on is a literal.
-func (p *pattern) hasLiteral(i int) bool {
-	for ; i < len(p.segments); i++ {
-		if p.segments[i].literal != "" {
-			return true
-		}
-	}
-	return false
+// hasLiteralFrom reports whether one of the segments from the i-th on is a literal.
+func (p *pattern) hasLiteralFrom(i int) bool {
+	return i < len(p.segments) && slices.ContainsFunc(p.segments[i:], func(s segment) bool { return s.literal != "" })
 }
 
 // withValue returns the segments of such a path with another value for that parameter.

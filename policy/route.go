@@ -9,7 +9,7 @@ import (
 // Route is a compiled route.
 type Route struct {
 	Methods Methods
-	Pattern string   // whole: with the prefixes of its groups
+	Pattern string // whole: with the prefixes of its groups
 	Require Requirement
 	At      string // where it is written: file:line; "": not known
 

@@ -303,7 +303,7 @@ func (l *look) onPartials(n *node, i int) bool {
 // on a route which asks for more. It reports whether the request is refused. Where its own
 // route has a literal behind that segment, the policy knows of more.
 func (l *look) onFile(n *node, i int, file bool) bool {
-	if !file || i+1 >= l.m.path.n || l.m.Route != nil && l.m.Route.pattern.hasLiteral(i+1) {
+	if !file || i+1 >= l.m.path.n || l.m.Route != nil && l.m.Route.pattern.hasLiteralFrom(i+1) {
 		return false
 	}
 	return l.uncovered(l.m.pick(n.ends), servesFile, l.m.path.segment(i))

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -52,11 +51,6 @@ func (s *source) shortened(value string) string {
 		return value[:len(value)-1]
 	}
 	return strings.TrimSuffix(value, ".")
-}
-
-// spellings returns a value, and with it what it is to servers that drop its end.
-func (s *source) spellings(value string) []string {
-	return slices.Compact([]string{value, s.shortened(value)})
 }
 
 // ValidSource returns what is wrong with the text of a source, or nil.

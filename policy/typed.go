@@ -187,7 +187,7 @@ func digitOf(r rune) (rune, bool) {
 	return '0' + r - zero, true
 }
 
-// booleans are the words that are read as those that literals may be.
+// booleans are the words that servers read as true and as false.
 var booleans = map[string][]string{
 	"true":  {"1", "t", "yes", "y", "on"},
 	"false": {"0", "f", "no", "n", "off"},
@@ -198,12 +198,7 @@ func readsAsBool(text, literal string) bool {
 	if len(text) > len("yes") {
 		return false
 	}
-	for _, word := range booleans[literal] {
-		if equalFold(text, word) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(booleans[literal], func(word string) bool { return equalFold(text, word) })
 }
 
 // sameUUID reports whether both are UUIDs, and the same (RFC 9562 section 4).

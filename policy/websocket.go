@@ -1,0 +1,67 @@
+package policy
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// noteWebSocket finds out whether the request asks for a WebSocket. In an extended CONNECT
+// over HTTP/2 (RFC 8441), it counts as a GET.
+func (m *Match) noteWebSocket() {
+	// Where another proxy asks about a request, the key alone may tell.
+	m.websocket = m.websocket || len(m.header["Upgrade"]) > 0 || len(m.header["Sec-Websocket-Key"]) > 0
+	if m.method == http.MethodConnect && slices.Equal(m.header[ExtendedConnect], []string{"websocket"}) {
+		m.method, m.websocket = http.MethodGet, true
+	}
+}
+
+// judgeWebSocket returns why a WebSocket can be another request than the one that asks
+// for it, or "".
+func (m *Match) judgeWebSocket() (why string) {
+	switch subprotocols := m.header["Sec-Websocket-Protocol"]; {
+	case m.method != http.MethodGet && len(m.header["Upgrade"]) > 0:
+		return "only GET can ask for an upgrade (RFC 6455 section 4.1)"
+	case m.websocket && slices.ContainsFunc(subprotocols, isGRPCWeb):
+		return "the WebSocket has another method and other headers in its first message (gRPC-Web)"
+	case m.websocket && slices.ContainsFunc(subprotocols, m.bringsHeaders):
+		return "the WebSocket has other headers in its subprotocols, which Encore adds to its own"
+	}
+	return ""
+}
+
+// isGRPCWeb reports whether a WebSocket of these subprotocols is a POST to grpcweb (of
+// improbable-eng), with the headers of its first message in the place of its own.
+func isGRPCWeb(subprotocols string) bool {
+	return strings.Contains(strings.ToLower(subprotocols), "grpc-websockets")
+}
+
+// encoreHeaders begins the subprotocol by which browsers tell Encore's gateway headers: it
+// adds those of an object in JSON, encoded in base64, to the WebSocket's own.
+const encoreHeaders = "encore.dev.headers."
+
+// bringsHeaders reports whether one of these subprotocols brings headers in whose place
+// others were judged. Where there is no Authorization, it may bring that: it is the API's own.
+func (m *Match) bringsHeaders(subprotocols string) bool {
+	authorized := len(m.header["Authorization"]) > 0
+	for subprotocol := range strings.SplitSeq(subprotocols, ",") {
+		encoded, is := strings.CutPrefix(strings.TrimSpace(subprotocol), encoreHeaders)
+		if !is {
+			continue
+		}
+		object, err := base64.RawURLEncoding.DecodeString(encoded)
+		var headers map[string]any
+		if err != nil || json.Unmarshal(object, &headers) != nil {
+			return true
+		}
+		for name := range headers {
+			if authorized || !equalFold(name, "Authorization") {
+				return true
+			}
+			authorized = true
+		}
+	}
+	return false
+}
