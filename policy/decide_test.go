@@ -306,12 +306,7 @@ func TestAllowedIPs(t *testing.T) {
 
 // A name that ends in a dot is one without it to some servers: a grant has to name both.
 func TestGrantsForNamesThatEndInADot(t *testing.T) {
-	at := func(line, space, resource string) RouteConfig {
-		r := routes(line)[0]
-		r.Space, r.Resource = space, resource
-		return r
-	}
-	p := compile(t, Config{Routes: []RouteConfig{at("GET /zones/{zone} read", "", "path.zone"), at("GET /s/{space}/{zone} read", "", "path.zone"), at("GET /s/{space}/Main read", "", ""), at("GET /q/{x} read", "query.s", ""), at("GET /v/{zone}:x read", "", "path.zone"), at("GET /o/{space} read", "", ""), at("GET /t/{path...} read", "", "path.path")}})
+	p := compile(t, Config{Routes: []RouteConfig{routeAt("GET /zones/{zone} read", "", "path.zone"), routeAt("GET /s/{space}/{zone} read", "", "path.zone"), routeAt("GET /s/{space}/Main read", "", ""), routeAt("GET /q/{x} read", "query.s", ""), routeAt("GET /v/{zone}:x read", "", "path.zone"), routeAt("GET /o/{space} read", "", ""), routeAt("GET /t/{path...} read", "", "path.path")}})
 	long := "a,b,c,d,e,f,g,h,low.corp."
 	for _, c := range []struct {
 		target string

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -135,4 +137,25 @@ func decide(t *testing.T, p *Policy, req *Request, s *Subject) Reason {
 		return m.Reason
 	}
 	return m.Decide(s, now, netip.MustParseAddr("192.0.2.1"))
+}
+
+var seed = flag.Uint64("seed", 0, "of the random policies; 0: another one each time")
+
+// seeded returns a source of random numbers, and logs the flag with which a test runs again
+// on the same ones. Each test has a stream of its own.
+func seeded(t *testing.T, stream uint64) *rand.Rand {
+	t.Helper()
+	s := *seed
+	if s == 0 {
+		s = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-seed %d", s)
+	return rand.New(rand.NewPCG(s, stream))
+}
+
+// routeAt is a route of routes, with its sources.
+func routeAt(line, space, resource string) RouteConfig {
+	r := routes(line)[0]
+	r.Space, r.Resource = space, resource
+	return r
 }

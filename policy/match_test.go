@@ -1,11 +1,8 @@
 package policy
 
 import (
-	"bufio"
 	"fmt"
-	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -243,49 +240,6 @@ func TestRequirementWords(t *testing.T) {
 	}
 }
 
-func TestMethods(t *testing.T) {
-	p := compile(t, Config{Routes: routes("* /all public", "GET,PROPFIND,M-SEARCH /some public")})
-	for _, c := range []struct{ method, all, some string }{
-		{"GET", "forward", "forward"}, {"HEAD", "forward", "forward"}, {"PROPFIND", "forward", "forward"}, {"M-SEARCH", "forward", "forward"},
-		{"POST", "forward", "route_unknown"}, {"OPTIONS", "forward", "route_unknown"}, {"PURGE", "forward", "route_unknown"},
-		{"CONNECT", "ambiguous_request", "ambiguous_request"}, {"TRACE", "ambiguous_request", "ambiguous_request"}, {"TRACK", "ambiguous_request", "ambiguous_request"},
-		{"get", "ambiguous_request", "ambiguous_request"}, {"Get", "ambiguous_request", "ambiguous_request"}, {"", "ambiguous_request", "ambiguous_request"},
-		{"GET\x00", "ambiguous_request", "ambiguous_request"}, {"G_T", "ambiguous_request", "ambiguous_request"}, {"-GET", "ambiguous_request", "ambiguous_request"},
-		{strings.Repeat("A", 33), "ambiguous_request", "ambiguous_request"}, {"*", "ambiguous_request", "ambiguous_request"},
-	} {
-		for path, want := range map[string]string{"/all": c.all, "/some": c.some} {
-			if got := answer(p.matched(&Request{Method: c.method, Path: path})); got != want {
-				t.Errorf("%q %s: %s, want %s", c.method, path, got, want)
-			}
-		}
-	}
-}
-
-// A WebSocket is a GET, over HTTP/1.1 as over HTTP/2, and nothing else is.
-func TestUpgrades(t *testing.T) {
-	p := compile(t, Config{Routes: routes("GET /ws public", "POST /ws public")})
-	for _, c := range []struct{ target, field, want string }{
-		{"GET /ws", "Upgrade: websocket", "forward"},
-		{"POST /ws", "Upgrade: websocket", "ambiguous_request"},
-		{"HEAD /ws", "Upgrade: websocket", "ambiguous_request"},
-		{"CONNECT /ws", "", "ambiguous_request"},
-		{"CONNECT /else", "websocket", "route_unknown"},
-		{"CONNECT /ws", "websocket", "forward"},
-		{"CONNECT /ws", "connect-udp", "ambiguous_request"},
-		{"CONNECT /ws", "WebSocket", "ambiguous_request"},
-	} {
-		req := request(c.target)
-		if name, value, ok := strings.Cut(c.field, ": "); ok {
-			req.Header[name] = []string{value}
-		} else if c.field != "" {
-			req.Header[ExtendedConnect] = []string{c.field}
-		}
-		if got := answer(p.matched(req)); got != c.want {
-			t.Errorf("%s with %q: %s, want %s", c.target, c.field, got, c.want)
-		}
-	}
-}
-
 // Where default lets requests in that no route matches, the settings of the site hold
 // for them as for those on routes.
 func TestSettingsOfDefault(t *testing.T) {
@@ -318,140 +272,6 @@ func TestSpaceOfDefault(t *testing.T) {
 		}
 		if reason.String() != c.want {
 			t.Errorf("space %s, %s: %s, want %s", c.source, c.header, reason, c.want)
-		}
-	}
-}
-
-func TestCORSPreflight(t *testing.T) {
-	rs := routes("GET /x read", "* /all read", "GET /never never", "GET /q read", "GET /q?k=v write", "OPTIONS /o public", "* /shut read", "OPTIONS /shut never", "GET,OPTIONS /own read")
-	const ok, unknown, missing = "preflight", "route_unknown", "token_missing"
-	full := "Origin: https://app.example|Access-Control-Request-Method: GET"
-	for _, c := range []struct {
-		target, fields string
-		body           bool
-		want, denied   string // with cors_preflight forward and deny, which is the default where another proxy asks
-	}{
-		{"OPTIONS /x", full, false, ok, unknown},
-		{"OPTIONS /x", full + "|Access-Control-Request-Headers: authorization", false, ok, unknown},
-		{"OPTIONS /x", "Origin: null|Access-Control-Request-Method: HEAD", false, ok, unknown},
-		{"OPTIONS /all", "Origin: a|Access-Control-Request-Method: DELETE", false, ok, missing},
-		{"OPTIONS /q?k=v", full, false, ok, unknown},
-		{"OPTIONS /o", full, false, "forward", "forward"},
-		// For what no route is there, there is no question.
-		{"OPTIONS /else", full, false, unknown, unknown},
-		{"OPTIONS /x", "Origin: a|Access-Control-Request-Method: PUT", false, unknown, unknown},
-		{"OPTIONS /x", "Origin: a|Access-Control-Request-Method: get", false, unknown, unknown},
-		{"OPTIONS /never", full, false, unknown, unknown},
-		// A route that closes the method itself is no question of another one's.
-		{"OPTIONS /shut", full, false, "route_never", "route_never"},
-		{"OPTIONS /own", full, false, ok, missing},
-		// Nor of methods that never pass.
-		{"OPTIONS /all", "Origin: a|Access-Control-Request-Method: TRACE", false, missing, missing},
-		{"OPTIONS /all", "Origin: a|Access-Control-Request-Method: CONNECT", false, missing, missing},
-		{"OPTIONS /all", "Origin: a|Access-Control-Request-Method: ", false, missing, missing},
-		// More than the question is a request like any other.
-		{"OPTIONS /all", "", false, missing, missing},
-		{"OPTIONS /all", "Origin: a", false, missing, missing},
-		{"OPTIONS /all", "Access-Control-Request-Method: GET", false, missing, missing},
-		{"OPTIONS /all", full + "|Origin: b", false, missing, missing},
-		{"OPTIONS /all", full + "|Access-Control-Request-Method: PUT", false, missing, missing},
-		{"OPTIONS /all", full + "|Authorization: Bearer S", false, "token", "token"},
-		{"OPTIONS /all", full + "|Cookie: a=b", false, missing, missing},
-		{"OPTIONS /all", full, true, missing, missing},
-		{"GET /x", full, false, missing, missing},
-		// It is refused where the question is ambiguous.
-		{"OPTIONS /x/..", full, false, "ambiguous_request", "ambiguous_request"},
-		{"OPTIONS /q?K=v", full, false, "ambiguous_request", unknown},
-	} {
-		for _, row := range []struct {
-			word  string
-			asked bool
-			want  string
-		}{
-			{"", false, c.want}, {"forward", false, c.want}, {"deny", false, c.denied},
-			{"", true, c.denied}, {"forward", true, c.want}, {"deny", true, c.denied},
-		} {
-			p := compile(t, Config{CORSPreflight: row.word, Routes: rs})
-			req := request(c.target, splitFields(c.fields)...)
-			req.Body, req.Asked = c.body, row.asked
-			if got := answer(p.matched(req)); got != row.want {
-				t.Errorf("cors_preflight %s, asked %v, %s with %q: %s, want %s", row.word, row.asked, c.target, c.fields, got, row.want)
-			}
-		}
-	}
-}
-
-// The path that was sent is judged as FastCGI programs are told it.
-func TestJudgeOriginal(t *testing.T) {
-	p := compile(t, Config{})
-	for _, c := range []struct {
-		u       url.URL
-		refused bool
-	}{
-		{url.URL{Path: "/a/b"}, false},
-		{url.URL{Path: ""}, false},
-		{url.URL{Path: "", RawPath: "/a/../b"}, false}, // not what is told
-		{url.URL{Path: "/Acme Inc./b"}, false},
-		{url.URL{Path: "/a/../b"}, true},
-		{url.URL{Path: "*"}, true},
-		{url.URL{Scheme: "x", Opaque: "v1/admin"}, true},
-		{url.URL{Scheme: "x"}, true},
-		{url.URL{Scheme: "http", Host: "b.test"}, false},
-	} {
-		if why := p.JudgeOriginal(&c.u); (why != "") != c.refused {
-			t.Errorf("%q: refused because %q, want it refused: %v", c.u.RequestURI(), why, c.refused)
-		}
-	}
-}
-
-// What net/http makes of a request line is judged as it would be forwarded.
-func TestNewRequest(t *testing.T) {
-	for _, c := range []struct{ target, path, why string }{
-		{"/a/b?c=d", "/a/b", ""},
-		{"/a%2Fb", "/a%2Fb", ""},
-		{"/%61", "/%61", ""},
-		{"/a;b", "/a;b", ""},
-		{"//a", "//a", ""},
-		{"/a/../b", "/a/../b", ""},
-		{"/caf%C3%A9", "/caf%C3%A9", ""},
-		{"http://api.example.com/a%2fb", "/a%2fb", ""},
-		{"http://api.example.com", "/", ""},
-		{"http://api.example.com?a=b", "/", ""},
-		{"x:?a=b", "", ""},
-		{"*", "*", ""},
-		{"x:v1/admin", "", "not a path"},
-		{"http://u:p@api.example.com/a", "", "user name"},
-		{"http://u@api.example.com/a", "", "user name"},
-		{"/a|b", "", "belongs percent-encoded"},
-		{"/a%2F..%2Fb|", "", "belongs percent-encoded"},
-		{`/a\b`, "", "belongs percent-encoded"},
-		{"/a#b", "", "belongs percent-encoded"},
-		{"/caf\xe9", "", "belongs percent-encoded"},
-		{"/a\"b", "", "belongs percent-encoded"},
-	} {
-		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + c.target + " HTTP/1.1\r\nHost: h\r\n\r\n")))
-		if err != nil {
-			t.Errorf("%s: %v", c.target, err)
-			continue
-		}
-		req := NewRequest(r)
-		why := req.Refused
-		if (why != "" || req.Path != c.path) && (c.why == "" || !strings.Contains(why, c.why)) || (why == "") != (c.why == "") {
-			t.Errorf("%s: path %q, refused because %q, want %q, %q", c.target, req.Path, why, c.path, c.why)
-		}
-		if sent, _, _ := strings.Cut(r.URL.RequestURI(), "?"); why == "" && req.Path != "" && (r.URL.EscapedPath() != req.Path || sent != req.Path) {
-			t.Errorf("%s: path %q is judged, %q is left for others, %q is sent", c.target, req.Path, r.URL.EscapedPath(), sent)
-		}
-	}
-	for body, want := range map[string]bool{
-		"Content-Length: 1\r\n\r\nx": true, "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n": true, "Content-Length: 0\r\n\r\n": false, "\r\n": false,
-	} {
-		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("POST / HTTP/1.1\r\nHost: h\r\n" + body)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if req := NewRequest(r); req.Body != want {
-			t.Errorf("%q: Body = %v, want %v", body, req.Body, want)
 		}
 	}
 }

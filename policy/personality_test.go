@@ -2,14 +2,12 @@ package policy
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/textproto"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/patgate/patgate/internal/personality"
 )
@@ -24,26 +22,21 @@ type frontedAPI struct {
 // frontedAPIs are policies with weak routes beside strong ones, in every way in
 // which a server could take one for the other.
 func frontedAPIs(t testing.TB) (all []frontedAPI) {
-	at := func(line, space, resource string) RouteConfig {
-		r := routes(line)[0]
-		r.Space, r.Resource = space, resource
-		return r
-	}
 	stories := append(routes(
 		"GET /v1/spaces/{space}/stories read", "GET /v1/spaces/{space}/stories?version=draft admin", "GET /v1/spaces/{space}/stories/drafts admin",
 		"GET /v1/spaces/{space}/stories/{id}/publish admin", "GET /v1/spaces/{space}/stories/{id}/{action} read", "GET /v1/spaces/me any",
 		"* /v1/spaces/{space}/settings/* admin", "GET /v1/spaces/{space}/{kind}/{id} read", "DELETE,PUT /v1/spaces/{space}/stories/{id} admin",
 		"GET /v1/admin/users never", "GET /v1/{kind}/users any", "GET /v1/{kind}/{id...} public",
 		"GET /caf%C3%A9/{id} any", "GET /caf%C3%A9/a%20b admin", "* /* public", "GET / admin", "DELETE,PATCH /* admin",
-	), at("GET,POST /v1/spaces/{space}/stories/{id} read", "", "path.id"))
+	), routeAt("GET,POST /v1/spaces/{space}/stories/{id} read", "", "path.id"))
 	users := append(routes(
 		"GET /users/me any", "GET /users/{id} admin", "POST /users/{id} read", "POST /users/delete_all admin", "GET /users any", "POST /users/{id}:cancel admin", "POST /users/{id}.zip admin",
 		"GET /admin.php admin", "GET /Admin never", "GET /files/{name...} public", "GET /files/secret/{name} admin", "GET /files/administration/{name} admin",
 		"GET /x/{y}/z any", "GET /{x}/y/z admin", "GET /v{n}/list admin", "GET /{v}/list public", "GET /a/b%3Ac any", "GET /a/{b}%3Ac admin", "GET /a/{b} public",
-	), at("GET /o/{space}/{id} read", "", "path.id"), at("DELETE /o/{space}/{id} admin", "", "path.id"))
+	), routeAt("GET /o/{space}/{id} read", "", "path.id"), routeAt("DELETE /o/{space}/{id} admin", "", "path.id"))
 	sources := []RouteConfig{
-		at("GET,POST /q read", "query.space", "query.id"), at("GET,POST /q?version=draft admin", "query.space", "query.id"), at("DELETE,PATCH /q admin", "query.space", "none"),
-		at("GET /h read", "header.X-Org", "header.X-Item"), at("GET /host read", "host.2", "none"), at("GET /t read", "query.org[id]", "none"),
+		routeAt("GET,POST /q read", "query.space", "query.id"), routeAt("GET,POST /q?version=draft admin", "query.space", "query.id"), routeAt("DELETE,PATCH /q admin", "query.space", "none"),
+		routeAt("GET /h read", "header.X-Org", "header.X-Item"), routeAt("GET /host read", "host.2", "none"), routeAt("GET /t read", "query.org[id]", "none"),
 	}
 	for _, c := range []struct {
 		name   string
@@ -153,12 +146,7 @@ var (
 // requests made of awkward pieces.
 func TestPersonalities(t *testing.T) {
 	t.Parallel()
-	s := *seed
-	if s == 0 {
-		s = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-seed %d", s)
-	rnd := rand.New(rand.NewPCG(s, 2))
+	rnd := seeded(t, 2)
 	one := func(of []string) string { return strings.TrimSpace(of[rnd.IntN(len(of))]) }
 	apis := frontedAPIs(t)
 	for range 6_000 {
@@ -236,12 +224,7 @@ func FuzzPersonalities(f *testing.F) {
 // The same on random policies, with literals that servers take for others.
 func TestPersonalitiesOnRandomPolicies(t *testing.T) {
 	t.Parallel()
-	s := *seed
-	if s == 0 {
-		s = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-seed %d", s)
-	rnd := rand.New(rand.NewPCG(s, 3))
+	rnd := seeded(t, 3)
 	one := func(of ...string) string { return of[rnd.IntN(len(of))] }
 	segments := []string{"me", "me", "admin", "administration", "a%20b", "caf%C3%A9", "v1.zip", "x.php", "{p}", "{p}", "{p}", "{p}:go", "v{p}", "{p}.zip", "{space}", "do_it", "[x]", "a.b."}
 	texts := strings.Fields(`1 1 acme 2 ACME 1.json %31 1;x 2%2F1 %2F %2Fme 1%2F me ME Me m%65 me.json me;x me+ me::$DATA me%2Fadmin x%2Fme admin Admin ADMIN.xml adm%69n administration ADMINI~1 a%20b a+b A%20B caf%C3%A9 CAF%C3%89 cafe

@@ -1,27 +1,18 @@
 package policy
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
-
-var seed = flag.Uint64("seed", 0, "of the random policies; 0: another one each time")
 
 // The matcher against a slow and obvious one, on random policies and all the
 // requests of a small world: the same route, and a refusal to compile exactly
 // where some request is matched equally well by two.
 func TestAgainstReference(t *testing.T) {
-	s := *seed
-	if s == 0 {
-		s = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-seed %d", s)
-	rnd := rand.New(rand.NewPCG(s, 0))
+	rnd := seeded(t, 0)
 	world := requests()
 	compiled, refused := 0, 0
 	for range 100 {

@@ -1,21 +1,14 @@
 package policy
 
 import (
-	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 )
 
 // A key that stands twice, on random policies: the request is on the strictest of
 // the routes on which it is with each of the values, and with another one.
 func TestReadingsAgainstSingleOnes(t *testing.T) {
-	s := *seed
-	if s == 0 {
-		s = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-seed %d", s)
-	rnd := rand.New(rand.NewPCG(s, 1))
+	rnd := seeded(t, 1)
 	requirements := []string{"public", "any", "read", "write", "publish", "never"} // each covers those before it
 	strict := map[string]int{}
 	for i, r := range requirements {

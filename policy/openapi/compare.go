@@ -177,11 +177,12 @@ func (c *comparison) ofRoutes(p *policy.Policy) (warnings []policy.Warning) {
 	// Most routes have the pattern of an operation: the others alone are compared with all.
 	same := map[string][]comparedOperation{}
 	for _, o := range c.operations {
-		same[unnamed(o.parts)] = append(same[unnamed(o.parts)], o)
+		key := nameless(strings.Join(o.parts, "/"))
+		same[key] = append(same[key], o)
 	}
 	for _, r := range p.Routes() {
 		parts := segments(r.Pattern)
-		if slices.ContainsFunc(same[unnamed(parts)], func(o comparedOperation) bool { return r.Methods.Has(o.method) }) {
+		if slices.ContainsFunc(same[nameless(strings.Join(parts, "/"))], func(o comparedOperation) bool { return r.Methods.Has(o.method) }) {
 			continue
 		}
 		below := false
@@ -212,11 +213,6 @@ func segments(pattern string) []string {
 		return nil
 	}
 	return strings.Split(pattern, "/")
-}
-
-// unnamed returns segments as a pattern whose parameters have no names.
-func unnamed(parts []string) string {
-	return parameters(strings.Join(parts, "/"), func(string) string { return "{}" })
 }
 
 // overlap reports whether some path matches both.

@@ -72,7 +72,8 @@ func parameters(text string, change func(name string) string) string {
 	return b.String()
 }
 
-const nameCharacters = "-0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+// noNameCharacter matches a character that can't be in a parameter's name.
+var noNameCharacter = regexp.MustCompile("[^-_0-9A-Za-z]")
 
 // plain returns the parameter with a name that can stand in a pattern. One that
 // begins with an operator of RFC 6570, or is several segments, is left for the
@@ -82,12 +83,7 @@ func plain(name string) string {
 		return "{" + name + "}"
 	}
 	name, _, _ = strings.Cut(name, ":")
-	return "{" + strings.Map(func(c rune) rune {
-		if strings.ContainsRune(nameCharacters, c) {
-			return c
-		}
-		return '_'
-	}, name) + "}"
+	return "{" + noNameCharacter.ReplaceAllString(name, "_") + "}"
 }
 
 // samePath reports whether two paths differ in nothing but the names of their

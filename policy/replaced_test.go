@@ -1,0 +1,53 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Some servers prefer the query's value of a parameter to the path's: where there is
+// another route for that.
+func TestParametersOfPathInQuery(t *testing.T) {
+	p := compile(t, Config{EncodedSlash: "allow", Routes: routes("* /posts/{id} public", "GET /posts/4 never", "GET /posts/{id}/x public", "GET /posts/{id}.secret never", "GET /posts/list public", "DELETE /posts/7 never",
+		"GET /users/{id} never", "GET /users/me public", "GET /{kind}/{id}/y public", "GET /{kind}/4/y never", "GET /pages/9/y never", "GET /pages/{page}/y public", "GET /v{n}/list public", "GET /v1/list never",
+		"GET /files/{path...} public", "GET /files/secret/* never", "GET /files/{dir}/meta never", "GET /alone/{id} public", "GET /{a}/{b}/{c}/{d} public", "GET /a/b/c/d/{e...} public", "GET /a/{b}/c public", "GET /{a}/b/{c}/z never", "GET /{a}/{b}/c/z never", "GET /x/{b}/{c}/{d} never",
+		"GET /any/* public", "GET /any/4 never")})
+	many := func(key string, n int) (query string) {
+		for i := range n {
+			query += fmt.Sprintf("&%s=v%d", key, i)
+		}
+		return query
+	}
+	for target, want := range map[string]Reason{
+		"/posts/1?id=4": AmbiguousRequest, "/posts/1?a=b&ID=4": AmbiguousRequest, "/posts/1?%69d=4": AmbiguousRequest, "/posts/1?id[]=4": AmbiguousRequest, "/posts/1?id=%34": AmbiguousRequest, "/posts/1?id=04": AmbiguousRequest, "/posts/1?id=4/x": AmbiguousRequest,
+		"/posts/1?x=y;id=4": AmbiguousRequest, "/posts/1?id=5&id=4": AmbiguousRequest, "/posts/1?id=4&id=5": AmbiguousRequest, "/posts/1?id=5&Id=4&iD=6": AmbiguousRequest, "/posts/1?id=x.secret": AmbiguousRequest, "/posts/1/?id=4": AmbiguousRequest,
+		"/posts/1?id=5": Forward, "/posts/1?id=1": Forward, "/posts/1?id=list": Forward, "/posts/1?id=": Forward, "/posts/1?id": Forward, "/posts/1?ids=4": Forward, "/posts/1?id.gt=4": Forward, "/posts/1?filter[id]=4": Forward, "/posts/1?post=4": Forward, "/posts/1?id=7": Forward, "/posts/1?id=5/4": Forward,
+		"/posts/list?id=4": Forward, "/posts/1/x?id=4": Forward, "/any/1?id=4": Forward,
+		"/posts/1?q=a" + many("id", 5): Forward, "/posts/1?id=4" + many("id", 5): AmbiguousRequest, "/posts/1?q=a" + many("id", 50): AmbiguousRequest, "/posts/1?id=" + strings.Repeat("4", maxPathLength): AmbiguousRequest, "/posts/1?q=" + strings.Repeat("4", maxPathLength): Forward,
+		"/posts/1?" + strings.Repeat(strings.Repeat("%C3%A9", 100)+"=1&", 20): AmbiguousRequest,
+		"/users/7?id=8": RouteNever, "/users/me?id=8": Forward,
+		"/things/1/y?id=4": AmbiguousRequest, "/things/9/y?kind=pages": AmbiguousRequest, "/things/1/y?kind=pages&id=9": AmbiguousRequest, "/things/1/y?kind=pages&id=8": Forward, "/things/4/y?id=5": RouteNever, "/things/9/y?kind=pages&id=8": AmbiguousRequest, "/pages/1/y?id=4": Forward, "/pages/1/y?page=9": AmbiguousRequest,
+		"/v2/list?n=1": AmbiguousRequest, "/v2/list?n=3": Forward,
+		"/files/x?path=secret/y": AmbiguousRequest, "/files/x/y?path=secret": AmbiguousRequest, "/files/x?path=a/meta": AmbiguousRequest, "/files/x?path=a/b": Forward, "/files/x?path=/": Forward, "/files/x?path=" + strings.Repeat("/y", maxSegments): AmbiguousRequest,
+		"/alone/1?id=" + strings.Repeat("4", maxPathLength): Forward,
+		"/files/x%2Fy?path=secret%2Fz":                      AmbiguousRequest,
+	} {
+		if m := p.matched(request("GET "+target, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%.60s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+	// One that is replaced is another look at the path as it is judged, not at one that is
+	// split elsewhere.
+	p = compile(t, Config{EncodedSlash: "allow", Routes: routes("GET /repos/{name}/posts/{id} public", "GET /repos/{name}/posts/4 never")})
+	if m := p.matched(request("GET /repos/a%2Fb/posts/1?id=4")); m.Reason != AmbiguousRequest {
+		t.Errorf("beside an encoded slash: %v, want ambiguous_request", m.Reason)
+	}
+	// Nor is one that is in report mode let through to one that isn't.
+	report := routes("GET /posts/{id} any")
+	report[0].Mode = "report"
+	p = compile(t, Config{Routes: append(report, routes("GET /posts/4 never")...)})
+	if m := p.matched(request("GET /posts/1?id=4")); m.Reason != AmbiguousRequest || m.Reports() {
+		t.Errorf("in report mode: %v, reported: %v", m.Reason, m.Reports())
+	}
+}
