@@ -2,12 +2,9 @@ package personality
 
 import (
 	"net/url"
-	gopath "path"
 	"regexp"
 	"slices"
 	"strings"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // All are the servers and frameworks that are known here.
@@ -181,52 +178,6 @@ func written(literal string) string {
 	return strings.NewReplacer("%2B", "+", "%3D", "=", "%26", "&", "%40", "@", "%3A", ":", "%24", "$", "%2C", ",").Replace(url.PathEscape(literal))
 }
 
-// methods are the method and, where it may be overridden, those that headers and
-// parameters put in its place.
-func (p *Personality) methods(r *Request) []string {
-	methods := []string{r.Method}
-	if !p.overridable {
-		return methods
-	}
-	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
-		for _, value := range folded(r.Header, name) {
-			methods = append(methods, strings.ToUpper(value))
-		}
-		for _, values := range phpQuery(r.Query, name) {
-			methods = append(methods, upper(values)...)
-		}
-	}
-	for _, values := range append(phpQuery(r.Query, "_method"), qs(r.Query, "_method")...) {
-		methods = append(methods, upper(values)...)
-	}
-	return slices.Compact(methods)
-}
-
-func upper(values []string) (all []string) {
-	for _, v := range values {
-		all = append(all, strings.ToUpper(v))
-	}
-	return all
-}
-
-// hosts is methods for the host. Caddy has X-Forwarded-Host to itself.
-func (p *Personality) hosts(r *Request) []string {
-	hosts := []string{r.Host}
-	if !p.overridable {
-		return hosts
-	}
-	for _, name := range []string{"X-Host", "X-Original-Host", "X-HTTP-Host-Override", "X-Forwarded-Server"} {
-		hosts = append(hosts, folded(r.Header, name)...)
-	}
-	for _, value := range folded(r.Header, "Forwarded") {
-		if _, host, ok := strings.Cut(strings.ToLower(value), "host="); ok {
-			host, _, _ = strings.Cut(host, ";")
-			hosts = append(hosts, strings.Trim(host, `"`))
-		}
-	}
-	return hosts
-}
-
 // nameless is how a parameter of a query begins that has no name.
 var nameless = regexp.MustCompile("(^|&)=+")
 
@@ -236,151 +187,16 @@ var blanks = regexp.MustCompile("[ _]+")
 // punctuation of ASCII.
 var punctuation = regexp.MustCompile("[!-/:-@\\[-`{-~]")
 
-// rewritten is the path, and those that headers put in its place.
-func rewritten(r *Request) []string {
-	paths := []string{r.Path}
-	for _, name := range []string{"X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Forwarded-Uri", "X-Forwarded-Path"} {
-		for _, value := range folded(r.Header, name) {
-			value, _, _ = strings.Cut(value, "?")
-			paths = append(paths, value)
-		}
-	}
-	return paths
-}
-
-// apart is the path, taken apart before it is decoded.
-func apart(r *Request) []path { return []path{{"", split(r.Path, percent)}} }
-
 // exact compares a segment, decoded, with a literal.
 func exact(s segment, literal string, _ bool) bool { return s.text == literal }
 
 // decoded is the value of a parameter that is decoded once.
 func decoded(s segment, _ bool) string { return s.text }
 
-// split takes a path apart at its slashes, and then decodes the segments.
-func split(escaped string, decode func(string) string) (segments []segment) {
-	for s := range strings.SplitSeq(strings.Trim(escaped, "/"), "/") {
-		if s != "" {
-			segments = append(segments, segment{s, decode(s)})
-		}
-	}
-	return segments
-}
-
-// decodedFirst takes apart a path that was decoded as a whole.
-func decodedFirst(text string) []segment { return split(text, verbatim) }
-
-func verbatim(s string) string { return s }
-
-// percent decodes what is percent-encoded, and leaves alone what is broken.
-func percent(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			if c, err := url.PathUnescape(s[i : i+3]); err == nil {
-				b.WriteString(c)
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-// percentPlus decodes as forms are: + is a blank.
-func percentPlus(s string) string { return percent(strings.ReplaceAll(s, "+", " ")) }
-
-var unicodeEscape = regexp.MustCompile(`%u([0-9A-Fa-f]{4})`)
-
-// percentU knows %uXXXX besides.
-func percentU(s string) string {
-	return percentPlus(unicodeEscape.ReplaceAllStringFunc(s, func(e string) string {
-		r := rune(0)
-		for _, c := range strings.ToLower(e[2:]) {
-			r = r<<4 | rune(strings.IndexRune("0123456789abcdef", c))
-		}
-		return string(r)
-	}))
-}
-
-// merge merges slashes.
-func merge(path string) string {
-	for strings.Contains(path, "//") {
-		path = strings.ReplaceAll(path, "//", "/")
-	}
-	return path
-}
-
-// clean resolves dot segments and merges slashes.
-func clean(path string) string { return gopath.Clean("/" + path) }
-
-// parameters of a path, between a semicolon and the next slash.
-var parameters = regexp.MustCompile(`;[^/]*`)
-
 // foldEqual compares as JavaScript, Java and .NET do without case.
 func foldEqual(a, b string) bool {
 	fold := func(s string) string { return strings.ToLower(strings.ToUpper(s)) } // a dotless i is an I
 	return strings.EqualFold(a, b) || fold(a) == fold(b)
-}
-
-// scriptName is that of a program in a path.
-var scriptName = regexp.MustCompile(`(?i)\.(php|aspx|asp|ashx)(/|$)`)
-
-// scripts are a path, and the parts of it before and after a program's name,
-// and the directory of an index, where that is a program: index.html is a file, and
-// never more than that.
-func scripts(path string) []string {
-	all := []string{path}
-	for _, at := range scriptName.FindAllStringIndex(path, -1) {
-		if at[1] < len(path) {
-			all = append(all, path[:at[1]], path[at[1]-1:])
-		}
-	}
-	dir, file := gopath.Split(strings.TrimSuffix(path, "/"))
-	if slices.Contains([]string{"index.php", "default.aspx"}, strings.ToLower(file)) {
-		all = append(all, dir)
-	}
-	return all
-}
-
-func phpPaths(r *Request) (all []path) {
-	for _, target := range rewritten(r) {
-		for _, decode := range []func(string) string{percent, percentPlus} {
-			text := decode(target)
-			for _, p := range append(scripts(text), behindScript(text)...) {
-				all = append(all, path{p, decodedFirst(clean(p))})
-			}
-		}
-	}
-	return all
-}
-
-// phpScript is the name of a front controller, as the beginning of a path.
-var phpScript = regexp.MustCompile(`(?i)^(.*?/)(?:index|app)\.php([^.].*)$`)
-
-// behindScript is what Symfony and Laravel take for the path: what follows the script's
-// name, with a slash or without, to an application that is at the script's directory.
-func behindScript(path string) []string {
-	if m := phpScript.FindStringSubmatch(path); m != nil && strings.Trim(m[2], "/") != "" {
-		rest := strings.TrimPrefix(m[2], "/")
-		return []string{"/" + rest, m[1] + rest}
-	}
-	return nil
-}
-
-// session is the id of an ASP.NET session without a cookie.
-var session = regexp.MustCompile(`/\((?:[A-Za-z]\([^)]*\))+\)`)
-
-func iisPaths(r *Request) (all []path) {
-	for _, target := range rewritten(r) {
-		text := norm.NFKC.String(percentU(target))
-		text = strings.ReplaceAll(session.ReplaceAllString(strings.ReplaceAll(text, `\`, "/"), ""), "\x00", "")
-		for _, p := range scripts(text) {
-			all = append(all, path{p, decodedFirst(clean(p))})
-		}
-	}
-	return all
 }
 
 var (
