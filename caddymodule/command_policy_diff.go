@@ -123,33 +123,70 @@ func diffConfigurations(before, after *configuration) (d configurationDiff, err 
 	d.Scopes = append([]policy.ScopeDifference{}, policy.DiffScopes(before.app.catalog, after.app.catalog)...)
 	d.Settings = diffSettings(before.app.settings(), after.app.settings())
 	d.Sites = []siteDiff{}
-	rest := slices.Clone(after.sites)
-	for _, s := range before.sites {
-		i := slices.IndexFunc(rest, s.isWhere)
-		if i < 0 {
-			i = slices.IndexFunc(rest, func(t site) bool { return t.String() == s.String() })
-		}
-		// Where there is one site in each, it may have changed its name.
-		if i < 0 && len(before.sites) == 1 && len(rest) == 1 {
-			i = 0
-		}
-		if i < 0 {
-			d.Sites = append(d.Sites, onlyIn("old", s))
+	partners, rest := pairs(before.sites, after.sites)
+	name := naming(before.sites, after.sites)
+	for i, s := range before.sites {
+		t := partners[i]
+		if t == nil {
+			d.Sites = append(d.Sites, onlyIn("old", name(s)))
 			continue
 		}
-		requests := append([]policy.Difference{}, policy.Diff(s.gate.policy, rest[i].gate.policy)...)
-		settings := diffSettings(s.settings(), rest[i].settings())
+		requests := append([]policy.Difference{}, policy.Diff(s.gate.policy, t.gate.policy)...)
+		settings := diffSettings(s.settings(), t.settings())
 		note := ""
-		if was := s.String(); was != rest[i].String() && !s.isWhere(rest[i]) {
+		if was := s.String(); was != t.String() && !s.isWhere(*t) {
 			note = "the old configuration has it as " + was
 		}
-		d.Sites = append(d.Sites, siteDiff{Site: rest[i].String(), Note: note, Requests: requests, Settings: settings})
-		rest = slices.Delete(rest, i, i+1)
+		d.Sites = append(d.Sites, siteDiff{Site: name(*t), Note: note, Requests: requests, Settings: settings})
 	}
 	for _, s := range rest {
-		d.Sites = append(d.Sites, onlyIn("new", s))
+		d.Sites = append(d.Sites, onlyIn("new", name(s)))
 	}
 	return d, nil
+}
+
+// pairs returns for each of the sites before that of those after which it has become, nil
+// if none has, and those that are new.
+func pairs(before, after []site) (partners []*site, rest []site) {
+	partners, rest = make([]*site, len(before)), slices.Clone(after)
+	for _, same := range []func(s, t site) bool{
+		// Of several gates on a host, that of the same requests.
+		func(s, t site) bool { return s.isWhere(t) && s.Matcher == t.Matcher },
+		site.isWhere,
+		func(s, t site) bool { return s.String() == t.String() },
+		// Where there is one site in each, it may have changed its name.
+		func(s, t site) bool { return len(before) == 1 && len(after) == 1 },
+	} {
+		for i, s := range before {
+			if partners[i] != nil {
+				continue
+			}
+			if j := slices.IndexFunc(rest, func(t site) bool { return same(s, t) }); j >= 0 {
+				found := rest[j]
+				partners[i], rest = &found, slices.Delete(rest, j, j+1)
+			}
+		}
+	}
+	return partners, rest
+}
+
+// naming returns what names the sites of both configurations: with their matchers, where
+// one has several by a name.
+func naming(configurations ...[]site) func(site) string {
+	several := map[string]bool{}
+	for _, sites := range configurations {
+		seen := map[string]bool{}
+		for _, s := range sites {
+			several[s.String()] = several[s.String()] || seen[s.String()]
+			seen[s.String()] = true
+		}
+	}
+	return func(s site) string {
+		if several[s.String()] && s.Matcher != "" {
+			return s.String() + " " + s.Matcher
+		}
+		return s.String()
+	}
 }
 
 // isWhere reports whether two sites are on the same hosts and ports, whatever they are called
@@ -158,9 +195,9 @@ func (s site) isWhere(t site) bool {
 	return slices.Equal(s.Hosts, t.Hosts) && slices.Equal(s.Ports, t.Ports) && s.Failed == t.Failed
 }
 
-func onlyIn(which string, s site) siteDiff {
+func onlyIn(which, name string) siteDiff {
 	return siteDiff{
-		Site: s.String(), Note: "only the " + which + " configuration has it",
+		Site: name, Note: "only the " + which + " configuration has it",
 		Requests: []policy.Difference{}, Settings: []settingDifference{},
 	}
 }
