@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -20,6 +21,9 @@ type site struct {
 	caddyroutes.Site
 	gate  *Handler // which Gate is
 	named bool     // its name has the ports: another site is on the same hosts
+	// number tells gates with other policies at the same place apart, as a snippet with
+	// arguments makes them; 0: there are none.
+	number int
 }
 
 // Place implements caddyroutes.Gate.
@@ -51,17 +55,40 @@ func (s site) explain(q *question) explanation {
 	return e
 }
 
+// place returns where the gate is written, and which of those written there it is: as
+// file:line, or file:line#2. "": it isn't known.
+func (s site) place() string {
+	if s.number == 0 {
+		return s.gate.At
+	}
+	return fmt.Sprintf("%s#%d", s.gate.At, s.number)
+}
+
 // placed names the site with the place of its gate, where that is known.
 func (s site) placed() string {
 	if s.gate.At == "" {
 		return s.String()
 	}
-	return s.String() + ", " + s.gate.At
+	return s.String() + ", " + s.place()
 }
 
-// tellApart has sites that differ only in their ports be named with these.
+// tellApart has sites that differ only in their ports be named with these, and gates with
+// other policies at the same place be numbered.
 func tellApart(sites []site) []site {
+	written := map[string][]policy.Config{} // by place
 	for i := range sites {
+		at, config := sites[i].gate.At, sites[i].gate.Config
+		number := 1 + slices.IndexFunc(written[at], func(c policy.Config) bool { return reflect.DeepEqual(c, config) })
+		if number == 0 {
+			written[at] = append(written[at], config)
+			number = len(written[at])
+		}
+		sites[i].number = number
+	}
+	for i := range sites {
+		if at := sites[i].gate.At; at == "" || len(written[at]) == 1 {
+			sites[i].number = 0
+		}
 		sites[i].named = slices.ContainsFunc(sites, func(other site) bool {
 			return slices.Equal(other.Hosts, sites[i].Hosts) && !slices.Equal(other.Ports, sites[i].Ports)
 		})
@@ -91,7 +118,7 @@ func asTheyCome(sites []site) []site {
 var errNoSites = errors.New("no site of the configuration uses patgate")
 
 // siteFor returns the site for requests to host, which may have a port, or the
-// one whose gate is written at host, where that is a place as file:line.
+// one whose gate is written at host, where that is a place as file:line or file:line#2.
 // Without a host there must be only one site. A port tells sites on the same
 // host apart; one that no site has is ignored: something before Caddy may
 // listen on it.
@@ -104,12 +131,17 @@ func siteFor(sites []site, host string) (site, error) {
 			return sites[0], nil
 		}
 	}
-	var names, places []string
+	var names, places, here []string
 	for _, s := range sites {
-		if s.gate.At != "" && s.gate.At == host {
+		if s.gate.At != "" && s.place() == host {
 			return s, nil
 		}
-		names = append(names, s.placed())
+		if names = append(names, s.placed()); s.gate.At == host {
+			here = append(here, s.placed())
+		}
+	}
+	if len(here) > 0 && host != "" {
+		return site{}, fmt.Errorf("several gates are made of what is written at %s (%s): say which one with --site and its place", host, strings.Join(here, "; "))
 	}
 	u := url.URL{Host: host}
 	name, port := u.Hostname(), u.Port()
@@ -122,11 +154,11 @@ func siteFor(sites []site, host string) (site, error) {
 		// Caddy has the more specific of a server's sites first.
 		if found.gate == nil || slices.Equal(found.Hosts, s.Hosts) {
 			found = s
-			places = append(places, s.gate.At)
+			places = append(places, s.place())
 		}
 	}
 	switch {
-	case len(places) == 1:
+	case len(slices.Compact(slices.Clone(places))) == 1: // several of one place have one policy
 		return found, nil
 	case len(places) > 1:
 		return site{}, fmt.Errorf("%s has several gates (%s): say which one is meant with --site and its port or its place",

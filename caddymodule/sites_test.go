@@ -90,6 +90,55 @@ http://a.test:8081 {
 	}
 }
 
+// A snippet with arguments makes several gates of one place: none of them is taken for another,
+// and each can be meant.
+func TestGatesOfASnippet(t *testing.T) {
+	const snippet = "(gate) {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /x {args[0]}\n\t}\n}\n"
+	const handles = "http://a.test {\n\thandle /a/* {\n\t\timport gate a:r\n\t}\n\thandle /b/* {\n\t\timport gate b:r\n\t}\n\timport gate a:r\n}\n"
+	file := writeFile(t, "Caddyfile", snippet+handles+"http://b.test {\n\timport gate c:r\n}\n")
+	same := writeFile(t, "Caddyfile", snippet+strings.ReplaceAll(handles, "b:r", "a:r")+"http://b.test:81 {\n\timport gate a:r\n}\n")
+	for _, row := range []struct{ file, site, url, want string }{
+		{file, "", "http://b.test/x", "needs       c:r"},
+		{file, "", "http://a.test/x", "a.test has several gates (" + file + ":2#1; " + file + ":2#1; " + file + ":2#2)"},
+		{file, file + ":2", "/x", "several gates are made of what is written at " + file + ":2 (a.test, " + file + ":2#1; "},
+		{file, file + ":2#1", "/x", "needs       a:r"},
+		{file, file + ":2#2", "/x", "needs       b:r"},
+		{file, file + ":2#3", "/x", "needs       c:r"},
+		{file, file + ":2#4", "/x", "no site with patgate serves"},
+		{same, "", "http://a.test/x", "needs       a:r"},
+		{same, same + ":2", "/x", "needs       a:r"},
+	} {
+		stdout, stderr, _ := runPolicy(t, "explain", "--config", row.file, "--site", row.site, "GET", row.url)
+		if !strings.Contains(stdout+stderr, row.want) {
+			t.Errorf("explain %s, site %q:\n%s%swant %s", row.url, row.site, stdout, stderr, row.want)
+		}
+	}
+	if table, stderr, err := runPolicy(t, "routes", "--config", file); err != nil || strings.Count(table, "a.test, "+file+":2#2\n") != 1 {
+		t.Errorf("routes: %v %s\n%s", err, stderr, table)
+	}
+}
+
+// Several gates on a host are compared with those of the same requests, wherever a new one stands.
+func TestDiffOfSeveralGates(t *testing.T) {
+	handle := func(name string) string {
+		return "\thandle /" + name + "/* {\n\t\tpatgate {\n\t\t\tdefault deny\n\t\t\troute GET /" + name + " " + name + ":r\n\t\t}\n\t}\n"
+	}
+	const rest = "\thandle {\n\t\tpatgate {\n\t\t\tdefault deny\n\t\t\troute GET /z z:r\n\t\t}\n\t}\n}\n"
+	before := "http://a.test {\n" + handle("a") + handle("c") + rest
+	for after, want := range map[string]string{
+		before: "0 differences, 0 changed scopes\n",
+		"http://a.test {\n" + handle("a") + handle("bb") + handle("c") + rest: `a.test {"path":["/bb/*"]}: only the new configuration has it` + "\n1 difference, 0 changed scopes\n",
+		"http://a.test {\n" + handle("c") + rest:                              `a.test {"path":["/a/*"]}: only the old configuration has it` + "\n1 difference, 0 changed scopes\n",
+		strings.Replace(before, "/c c:r", "/c any", 1):                        `a.test {"path":["/c/*"]}` + "\nGET /c: c:r -> any\n1 difference, 0 changed scopes\n",
+		strings.Replace(before, "handle /c/*", "handle /d/*", 1):              `a.test {"path":["/d/*"]}` + "\n" + `matcher: {"path":["/c/*"]} -> {"path":["/d/*"]}` + "\n1 difference, 0 changed scopes\n",
+	} {
+		got, stderr, err := runPolicy(t, "diff", "--adapter", "caddyfile", writeFile(t, "Caddyfile", before), writeFile(t, "Caddyfile.new", after))
+		if err != nil || got != want {
+			t.Errorf("%v %s\n%swant\n%s", err, stderr, got, want)
+		}
+	}
+}
+
 // A gate in error routes is one, and judges what has failed: of requests as they come, the
 // others are asked.
 func TestGatesInErrorRoutes(t *testing.T) {
