@@ -22,8 +22,8 @@ const (
 	warnLost     = "not_followed"      // too many ways
 )
 
-// Check returns warnings of what stands around the gates of the servers, which ReadGates
-// has read: on each server, and of what the others do for the hosts of its gates.
+// Check returns warnings about what surrounds the gates of the servers, which ReadGates has
+// read: on their own server, and on others for the same hosts.
 func Check(servers []*Server) (all []policy.Warning) {
 	var walks []*walk
 	for _, s := range servers {
@@ -58,7 +58,7 @@ func (all *warnings) add(gate Gate, kind, text string) {
 	*all = union(*all, policy.Warning{At: at, Kind: kind, Text: text})
 }
 
-// check warns of what stands around the gates of the server.
+// check warns of what surrounds the gates of the server.
 func (w *walk) check() {
 	if w.lost() {
 		w.warnings.add(w.server.Sites[0].Gate, warnLost, "the routes around this gate have too many ways through them to be followed, and what lets requests pass it by isn't found: named routes that are invoked in many places multiply them, and subroutes with error routes")
@@ -77,7 +77,7 @@ func (w *walk) check() {
 	w.warnings = union(w.warnings, w.oddities...)
 }
 
-// checkReached warns of a gate that no requests come to, or behind which nothing stands.
+// checkReached warns of a gate that no requests come to, or that nothing follows.
 func (w *walk) checkReached(s Site) {
 	p := w.gates[s.Gate]
 	var before, closed []string
@@ -111,9 +111,9 @@ func (w *walk) checkReached(s Site) {
 	}
 }
 
-// checkOpen warns of a place that is reached past a gate which stands before the same
-// upstream. elsewhere: it is another server's, and what isn't for the hosts of the gate is
-// nobody's business.
+// checkOpen warns of a place that is reached past a gate although the gate protects the
+// same upstream. elsewhere: the place is another server's, and only requests for the hosts
+// of the gate matter.
 func (w *walk) checkOpen(p *place, elsewhere bool) {
 	for _, f := range p.open {
 		if slices.ContainsFunc(p.open, func(g flow) bool { return g.moved && !f.moved && g.status == f.status && f.implies(&g.sent) }) {
@@ -146,8 +146,8 @@ func (w *walk) checkOpen(p *place, elsewhere bool) {
 	}
 }
 
-// checkFailed warns of error routes that forward what gates have turned away, or answer
-// it with the files that stand behind gates.
+// checkFailed warns of error routes that forward what gates have turned away, or answer it
+// with the files that gates protect.
 func (w *walk) checkFailed(p *place) {
 	for _, gate := range p.away {
 		if p.handler.Handler == "reverse_proxy" {
@@ -166,9 +166,9 @@ func turnedAway() string {
 	return strings.ReplaceAll(strings.Trim(fmt.Sprint(rejectionStatuses()), "[]"), " ", ", ")
 }
 
-// checkBodies warns of what stands beside the gates and leaves bodies unread: Caddy takes what
-// is left for the next request of the connection, which, behind a load balancer, has requests
-// of everybody, and to all sites.
+// checkBodies warns of handlers beside the gates that leave bodies unread: Caddy takes what
+// is left for the next request of the connection, which, from a load balancer, carries
+// requests of everybody, and to all sites.
 func (w *walk) checkBodies() {
 	gate := w.server.Sites[0].Gate
 	if w.server.EnableFullDuplex {

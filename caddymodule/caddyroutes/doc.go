@@ -1,7 +1,7 @@
 // Package caddyroutes follows requests through the routes of a Caddy configuration that is
 // read and not run, to the gates, and says what is probably a mistake: a gate that no
 // request comes to, an upstream that is also reached past its gate, error routes that
-// forward what a gate has turned away, judged headers that are changed behind it.
+// forward what a gate has turned away, judged headers that are changed after it.
 //
 // A [Server] is decoded from Caddy's JSON, and [Server.ReadGates] finds the gates in it,
 // each with the hosts whose requests come to it; what a gate is, package caddymodule knows.
@@ -12,7 +12,7 @@
 //	server.go   servers and their routes, and the gates in them
 //	match.go    what matchers match
 //	handler.go  what a handler does with requests
-//	proxies.go  whether a proxy stands among the handlers
+//	proxies.go  whether a proxy is among the handlers
 //	walk.go     the ways of requests through the routes
 //	flow.go     what is known of the requests on a way
 //	status.go   which errors a matcher is for

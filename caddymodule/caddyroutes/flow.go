@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// flow stands for the requests that come to a place in the routes by one way: for what
-// is known of all of them there.
+// flow is the requests that come to a place in the routes by one way: what is known of all
+// of them there.
 type flow struct {
 	facts
 	sent  facts  // as they were sent, if they were rewritten since
@@ -169,7 +169,7 @@ func join(flows []flow) (joined []flow) {
 	return joined
 }
 
-// either returns what is so of requests of which f or other is so: what both say.
+// either returns what is known of requests that f or other is true of: what both say.
 func (f *facts) either(other facts) facts {
 	isnt := other.denied(f.isnt)
 	for _, m := range f.denied(other.isnt) {
@@ -189,7 +189,7 @@ func contains(sets []matcherSet, m matcherSet) bool {
 	return slices.ContainsFunc(sets, func(other matcherSet) bool { return other.String() == m.String() })
 }
 
-// denied returns those of the sets that requests of which f is so can't match.
+// denied returns those of the sets that requests which f is true of can't match.
 func (f *facts) denied(sets []matcherSet) []matcherSet {
 	return slices.DeleteFunc(slices.Clone(sets), func(m matcherSet) bool { return !contains(f.isnt, m) && f.may(m) })
 }
@@ -205,7 +205,7 @@ func union[E comparable](a []E, b ...E) []E {
 	return a
 }
 
-// implies reports whether what is so of the others is so of all that f is so of.
+// implies reports whether others is true of all requests that f is true of.
 func (f *facts) implies(others *facts) bool {
 	return len(common(others.is, f.is)) == len(others.is) && len(f.denied(others.isnt)) == len(others.isnt)
 }

@@ -13,14 +13,14 @@ func MayForward(routes caddyhttp.RouteList) bool {
 	return s.found
 }
 
-// ProxyBehindAuthorize reports whether a proxy may stand behind patgate_authorize.
+// ProxyBehindAuthorize reports whether a proxy may follow patgate_authorize.
 func (s *Server) ProxyBehindAuthorize() bool {
 	behind := proxySearch{named: s.NamedRoutes}
 	behind.routes(s.Routes, false)
 	return behind.found
 }
 
-// proxySearch goes through routes as requests may, and looks for proxies behind an
+// proxySearch goes through routes as requests may, and looks for proxies that follow an
 // authorization service. What invoke leads to may be one.
 type proxySearch struct {
 	named   map[string]route
@@ -28,8 +28,8 @@ type proxySearch struct {
 	found   bool
 }
 
-// routes reports whether requests come out behind the routes that were asked about, there
-// or, asked, before.
+// routes goes through routes. asked says that all requests have come to patgate_authorize
+// before. It reports whether some that leave the routes have.
 func (s *proxySearch) routes(routes []route, asked bool) bool {
 	var groups []string // of the routes where they were
 	for _, r := range routes {
@@ -45,7 +45,7 @@ func (s *proxySearch) routes(routes []route, asked bool) bool {
 	return asked || len(groups) > 0
 }
 
-// handler is routes for a handler.
+// handler does for a handler what routes does for routes.
 func (s *proxySearch) handler(h *handler, asked bool) bool {
 	s.found = s.found || asked && (h.Handler == "reverse_proxy" || h.Handler == "invoke")
 	lists := append(h.below(), h.failed())

@@ -30,7 +30,7 @@ type Server struct {
 	Sites []Site `json:"-"` // once ReadGates has found them
 }
 
-// Gate is the handler patgate, as far as it matters to what stands around it.
+// Gate is the handler patgate, as far as it matters to what surrounds it.
 type Gate interface {
 	// Place returns where it is written, as file:line; "": that isn't known.
 	Place() string
@@ -45,9 +45,9 @@ type Site struct {
 	Gate  Gate
 	Hosts []string // empty: all
 	Ports []string // of the server it is on
-	// Failed says that it stands in error routes, and judges what has failed.
+	// Failed says that it is in error routes, and judges what has failed.
 	Failed bool
-	// Asked says that patgate_authorize stands before it.
+	// Asked says that patgate_authorize comes before it.
 	Asked bool
 	// Matcher is what requests must match besides the host to come to the gate, in
 	// Caddy's JSON; others pass it by. Of running sites it isn't known.
@@ -73,7 +73,7 @@ func (s *Server) ReadGates(read func(json.RawMessage) (Gate, error)) error {
 }
 
 // readGates is ReadGates for routes within a site. It returns whether some of the requests
-// that come out behind the routes were rewritten.
+// that leave the routes were rewritten.
 func (s *Server) readGates(routes []route, within Site, read func(json.RawMessage) (Gate, error)) (rewritten bool, err error) {
 	asked := within.Asked
 	rewritten = within.Rewritten
@@ -215,8 +215,8 @@ type route struct {
 	Terminal bool         `json:"terminal"`
 }
 
-// group names the group of the route among others, "" for none, so that no name is within
-// another, or within two that stand side by side, whatever they are.
+// group returns a name for the route's group, "" for none. No name is a substring of
+// another, or of two in a row, whatever the groups are called.
 func (r *route) group() string {
 	if r.Group == "" {
 		return ""

@@ -21,7 +21,7 @@ type walk struct {
 	known    map[placeName]*place
 	guarding map[string][]Gate // the gates before each upstream
 	askers   []string          // of patgate_authorize
-	unasked  bool              // some requests come out behind all routes that it wasn't asked about
+	unasked  bool              // some requests leave all routes without having come to it
 
 	warnings warnings
 	oddities warnings // of what is seen on the way
@@ -99,7 +99,7 @@ func (w *walk) fail(f flow, status int) {
 	}
 }
 
-// routes goes through routes, and returns what comes out behind them.
+// routes sends flows through routes, and returns what leaves them.
 func (w *walk) routes(routes []route, flows []flow) []flow {
 	for i := range routes {
 		r := &routes[i]
@@ -228,13 +228,13 @@ func (w *walk) handler(h *handler, flows []flow) (out []flow) {
 	return flows
 }
 
-// guards reports whether the gate stands before one of the upstreams, here or elsewhere.
+// guards reports whether the gate protects one of the upstreams, here or elsewhere.
 func (w *walk) guards(gate Gate, upstreams []string) bool {
 	return slices.ContainsFunc(upstreams, func(u string) bool { return slices.Contains(w.guarding[u], gate) })
 }
 
-// rootsWithin returns the roots behind gates that are in a root of the place, where the flow
-// may come to their files.
+// rootsWithin returns the roots protected by gates that are inside a root of the place,
+// where the flow may come to their files.
 func (w *walk) rootsWithin(p *place, f *flow) (roots []string) {
 	if p.handler.Handler != "file_server" {
 		return nil
@@ -364,8 +364,8 @@ func (w *walk) place(h *handler, root string) *place {
 	return p
 }
 
-// subroute sends flows through the routes of a handler. What fails there, or behind it,
-// comes to its error routes if it has some.
+// subroute sends flows through the routes of a handler. What fails there, or later, comes
+// to its error routes if it has some.
 func (w *walk) subroute(h *handler, flows []flow) (out []flow) {
 	if h.Errors == nil {
 		return w.routes(h.Routes, flows)

@@ -59,7 +59,7 @@ func New(limit int, window time.Duration) *Limiter {
 	return l
 }
 
-// forgotten wakes those who wait for an address that there is no room for.
+// forgotten wakes those who wait for an address when it is evicted.
 func forgotten(_ netip.Addr, c count) {
 	if c.freed != nil {
 		close(c.freed)
@@ -185,14 +185,14 @@ func (l *Limiter) Leave(from netip.Addr, unknown bool) {
 	s.counts.Add(key, c)
 }
 
-// spend counts a token that the store didn't know. Lookups that were under way
-// together may be more than were to be asked for: which of them are of unknown
-// tokens shows afterwards. They are waited out, for a second at the longest.
+// spend counts a token that the store didn't know. More lookups may have been under way
+// together than Total allows, since it shows only afterwards which of them are of unknown
+// tokens. The excess is waited out, for a second at the longest.
 func (l *Limiter) spend() {
 	if now := time.Now(); l.total.TokensAt(now) > -Total {
 		l.total.ReserveN(now, 1)
 	}
 }
 
-// spare reports whether the store may be asked for an unknown token more.
+// spare reports whether the store may be asked for one more unknown token.
 func (l *Limiter) spare(now time.Time) bool { return l.total.TokensAt(now) >= 1 }

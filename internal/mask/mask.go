@@ -1,6 +1,6 @@
-// Package mask removes from texts what they must not show: tokens, known by their place
-// and by the prefix of patgate's own, and the names and passwords in Basic authentication
-// and URLs.
+// Package mask takes secrets out of texts: tokens, found by where they are or by
+// what patgate's own begin with, and the names and passwords of Basic
+// authentication and of URLs.
 package mask
 
 import (
@@ -17,8 +17,8 @@ import (
 // Redacted replaces a secret, as in Caddy's own redaction.
 const Redacted = "REDACTED"
 
-// Mask knows where secrets are and what they look like. It doesn't change. A nil Mask
-// knows nothing, and leaves everything as it is.
+// Mask knows where secrets are and what they look like. It doesn't change. A nil Mask knows
+// nothing, and leaves everything as it is.
 type Mask struct {
 	headers  map[string]bool     // folded
 	keys     []policy.Credential // of queries
@@ -29,8 +29,8 @@ type Mask struct {
 // alwaysMasked are headers that carry credentials, whatever the configuration.
 var alwaysMasked = []string{"authorization", "proxy-authorization", "cookie", "set-cookie"}
 
-// New returns a mask of what is in the places where tokens are taken from, and of
-// patgate's own with a prefix.
+// New returns a mask for the places that tokens are taken from, and for patgate's own
+// secrets with a prefix.
 func New(places []policy.Credential, prefix string) *Mask {
 	return (*Mask)(nil).with(places, prefix)
 }
@@ -68,12 +68,12 @@ func (m *Mask) with(places []policy.Credential, prefix string) *Mask {
 // Text returns s without secrets.
 func (m *Mask) Text(s string) string { return m.masked(s, endsInText) }
 
-// URL is Text for what is all of a URL: in it, a value ends where the next one
-// begins and nowhere else.
+// URL is Text for a string that is a whole URL: in it, a value ends only where the next one
+// begins.
 func (m *Mask) URL(s string) string { return m.masked(s, endsInURL) }
 
-// Field is Text for what may be all of a URL, or of a header: what has no blanks in
-// it is taken for one.
+// Field is Text for what may be a whole URL or the value of a header: a string without
+// blanks is taken for a URL.
 func (m *Mask) Field(s string) string {
 	if strings.IndexByte(s, ' ') < 0 {
 		return m.URL(s)
@@ -85,8 +85,7 @@ func (m *Mask) masked(s, ends string) string {
 	if m == nil {
 		return s
 	}
-	// A challenge (WWW-Authenticate) has blanks or quotes after its scheme, a credential
-	// has none.
+	// A challenge (WWW-Authenticate) has blanks or quotes after its scheme, a credential has none.
 	if scheme, credential, ok := strings.Cut(s, " "); ok && m.isScheme(scheme) && credential != "" && !strings.ContainsAny(credential, " \"") {
 		return scheme + " " + Redacted
 	}
@@ -103,7 +102,7 @@ func (m *Mask) masked(s, ends string) string {
 	return without(s, hidden)
 }
 
-// without returns a text with Redacted in place of these parts.
+// without returns a text with Redacted in place of its hidden parts.
 func without(s string, hidden []span) string {
 	if len(hidden) == 0 {
 		return s

@@ -68,7 +68,8 @@ func lastEscape(text []byte) (char rune, size int) {
 	return char, size
 }
 
-// width returns how many bytes a byte took as it was given: 1 where it wasn't encoded.
+// width returns how many bytes of the given text the byte at i took: 1 where it wasn't
+// encoded.
 func (p *plain) width(i int) int {
 	if p.starts == nil {
 		return 1
@@ -76,7 +77,7 @@ func (p *plain) width(i int) int {
 	return int(p.starts[i+1] - p.starts[i])
 }
 
-// raw reports whether one of these characters is at i, and was so as given.
+// raw reports whether the byte at i is one of these characters and was given unencoded.
 func (p *plain) raw(i int, chars string) bool {
 	return strings.IndexByte(chars, p.text[i]) >= 0 && p.width(i) == 1
 }
@@ -84,7 +85,7 @@ func (p *plain) raw(i int, chars string) bool {
 // span is a part of a plain text.
 type span struct{ from, to int }
 
-// given returns where the span is in what was given.
+// given returns the span as a part of the text that was given.
 func (p *plain) given(s span) span {
 	if p.starts == nil {
 		return s
@@ -99,8 +100,8 @@ const (
 	endsInText  = "&;#\"'<>\\ \t\n\v\f\r"
 )
 
-// keyed returns the values in a text of the keys that tokens are taken from, also in a
-// query that is encoded inside another.
+// keyed returns the values of the keys that tokens are taken from, also in a query that is
+// encoded inside another.
 func (m *Mask) keyed(p *plain, ends string) (all []span) {
 	if len(m.keys) == 0 || strings.IndexByte(p.text, '=') < 0 {
 		return nil
@@ -148,7 +149,7 @@ func (m *Mask) isKey(text string, from, to int) bool {
 	return from >= 0 && from < to && slices.ContainsFunc(m.keys, func(key policy.Credential) bool { return key.TakesKey(text[from:to]) })
 }
 
-// credentials returns the names and passwords in URLs and Basic authentication.
+// credentials returns the names and passwords in URLs and in Basic authentication.
 func (p *plain) credentials() (all []span) {
 	userinfo := 0 // where the one before ends
 	for i := range len(p.text) {
@@ -168,8 +169,8 @@ func (p *plain) credentials() (all []span) {
 	return all
 }
 
-// userinfo returns the part of a URL between the slashes at i and the last @ of its
-// authority, and where the authority ends: at what is encoded no more often than the
+// userinfo returns what is between the slashes at i and the last @ of a URL's authority,
+// and where the authority ends: at a character that is encoded no more often than the
 // slashes.
 func (p *plain) userinfo(i int) (s span, end int) {
 	s = span{i + 2, i + 2}
@@ -207,12 +208,12 @@ func basic(text string, i int) (s span) {
 
 var urlAlphabet = strings.NewReplacer("-", "+", "_", "/")
 
-// minOwn is how many characters after its prefix make a secret: one that is cut off is a
-// secret of someone, too.
+// minOwn is how many characters after its prefix make a secret: one that was cut short is
+// still somebody's.
 const minOwn = 12
 
-// own returns the parts of a text that are patgate's own secrets, each without its
-// prefix, which may be in another case: names of headers are folded.
+// own returns the parts of a text that are patgate's own secrets, each without its prefix,
+// which may be in another case: names of headers are folded.
 func (m *Mask) own(text string) (all []span) {
 	for i := strings.IndexByte(text, '_'); i >= 0; {
 		s := span{i + 1, i + 1}
@@ -248,8 +249,8 @@ func (m *Mask) prefixBefore(text string) int {
 	return 0
 }
 
-// InQuery returns what of a query may be a token, as it is when decoded: the values of
-// the keys that tokens are taken from, and what begins and is as long as patgate's own.
+// InQuery returns what may be tokens in a query, decoded: the values of the keys that
+// tokens are taken from, and what has the prefix and the length of patgate's own.
 func (m *Mask) InQuery(query string) (values, own []string) {
 	p := decode(query)
 	for _, s := range m.keyed(&p, endsInQuery) {

@@ -7,7 +7,7 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// Set is a Mask that grows: what was a secret once is so still.
+// Set is a Mask that grows: what was a secret once stays one.
 type Set struct {
 	mu  sync.Mutex // held while it grows
 	now atomic.Pointer[Mask]
