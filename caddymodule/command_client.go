@@ -68,14 +68,10 @@ func configuredAddress(cmd *cobra.Command) (string, error) {
 	if name == "-" { // read already, by explain, or as easily given
 		return "", usageErrorf("--config -: say by --address where the running server is")
 	}
-	var config []byte
+	var file configFile
 	if name != "" {
-		file, err := readFile(name, nil)
-		if err != nil {
-			return "", err
-		}
-		adapter = file.adapter(adapter)
-		if config, err = file.adapted(adapter); err != nil {
+		var err error
+		if file, err = readFile(name, adapter, nil); err != nil {
 			return "", err
 		}
 	}
@@ -83,10 +79,10 @@ func configuredAddress(cmd *cobra.Command) (string, error) {
 		Admin caddy.AdminConfig `json:"admin"`
 	}
 	// What can't be read here is refused by DetermineAdminAPIAddress.
-	if json.Unmarshal(config, &read) == nil && read.Admin.Disabled {
+	if json.Unmarshal(file.json, &read) == nil && read.Admin.Disabled {
 		return "", fmt.Errorf("%s switches the admin endpoint off, which the command has to talk to: give it one (admin localhost:2019)", name)
 	}
-	address, err := caddycmd.DetermineAdminAPIAddress("", config, name, adapter)
+	address, err := caddycmd.DetermineAdminAPIAddress("", file.json, name, file.adapter)
 	if err != nil {
 		return "", err
 	}

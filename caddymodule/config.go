@@ -32,20 +32,15 @@ type configuration struct {
 // adapter for it, and compiles the policies in it. An empty name means the
 // Caddyfile in the current directory.
 func readConfiguration(name, adapter string, stdin io.Reader) (*configuration, error) {
-	file, err := readFile(cmp.Or(name, "Caddyfile"), stdin)
+	file, err := readFile(cmp.Or(name, "Caddyfile"), adapter, stdin)
 	if err != nil {
 		return nil, err
 	}
-	adapter = file.adapter(adapter)
-	body, err := file.adapted(adapter)
-	if err != nil {
-		return nil, err
-	}
-	c, err := parseConfiguration(body)
+	c, err := parseConfiguration(file.json)
 	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return nil, fmt.Errorf("reading configuration: %s: %s: a JSON %s doesn't belong here", file.name, cmp.Or(mistyped.Field, "the whole"), mistyped.Value)
 	}
-	if err != nil && adapter == "" {
+	if err != nil && file.adapter == "" {
 		return nil, fmt.Errorf("%s: %w", file.name, err) // errors in a Caddyfile name the line
 	}
 	return c, err
@@ -96,58 +91,52 @@ func (c *configuration) add(server *caddyroutes.Server) error {
 	return nil
 }
 
-// configFile is a configuration file as it was read.
+// configFile is a configuration file, read but not run.
 type configFile struct {
-	name string
-	body []byte
+	name    string
+	adapter string // by which it is JSON; "": it was
+	json    []byte
 }
 
-// readFile reads a configuration file; - is standard input.
-func readFile(name string, stdin io.Reader) (file configFile, err error) {
-	file.name = name
+// readFile reads a configuration file, by the adapter given or, unless it is JSON, by that
+// of Caddyfiles; - is standard input.
+func readFile(name, adapter string, stdin io.Reader) (configFile, error) {
+	var body []byte
+	var err error
 	if name == "-" {
-		file.body, err = io.ReadAll(stdin)
+		body, err = io.ReadAll(stdin)
 	} else {
-		file.body, err = os.ReadFile(name)
+		body, err = os.ReadFile(name)
 	}
-	if err == nil && len(bytes.TrimSpace(file.body)) == 0 {
+	if err == nil && len(bytes.TrimSpace(body)) == 0 {
 		err = fmt.Errorf("%s is empty", name)
 	}
 	if err != nil {
-		return file, fmt.Errorf("reading configuration: %w", err)
+		return configFile{}, fmt.Errorf("reading configuration: %w", err)
 	}
-	return file, nil
+	if adapter == "" && filepath.Ext(name) != ".json" && !json.Valid(body) {
+		adapter = "caddyfile"
+	}
+	file := configFile{name, adapter, body}
+	return file, file.adapt()
 }
 
-// adapter returns the adapter for the file: the one given, or that of Caddyfiles; "" for
-// JSON.
-func (f *configFile) adapter(given string) string {
-	if given == "" && filepath.Ext(f.name) != ".json" && !json.Valid(f.body) {
-		return "caddyfile"
+// adapt makes the file JSON, or says where it isn't. Unlike Caddy's own function it logs
+// nothing.
+func (f *configFile) adapt() (err error) {
+	if f.adapter == "" {
+		err = json.Unmarshal(f.json, new(json.RawMessage))
+		if wrong, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return fmt.Errorf("reading configuration: %s:%d: %w", f.name, 1+bytes.Count(f.json[:wrong.Offset], []byte{'\n'}), err)
+		}
+		return nil
 	}
-	return given
-}
-
-// adapted returns the file as Caddy's JSON. Unlike Caddy's own function it logs nothing.
-func (f *configFile) adapted(adapter string) ([]byte, error) {
-	if adapter == "" {
-		return f.body, f.validJSON()
-	}
-	a := caddyconfig.GetAdapter(adapter)
+	a := caddyconfig.GetAdapter(f.adapter)
 	if a == nil {
-		return nil, usageErrorf("there is no config adapter %q in this build", adapter)
+		return usageErrorf("there is no config adapter %q in this build", f.adapter)
 	}
-	body, _, err := a.Adapt(f.body, map[string]any{"filename": f.name})
-	return body, err
-}
-
-// validJSON says where the file isn't JSON, if it isn't.
-func (f *configFile) validJSON() error {
-	err := json.Unmarshal(f.body, new(json.RawMessage))
-	if wrong, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("reading configuration: %s:%d: %w", f.name, 1+bytes.Count(f.body[:wrong.Offset], []byte{'\n'}), err)
-	}
-	return nil
+	f.json, _, err = a.Adapt(f.json, map[string]any{"filename": f.name})
+	return err
 }
 
 // readGate reads a gate as Caddy would, which takes no key that it doesn't know.
