@@ -104,19 +104,19 @@ func cacheStatusOf(c *cache.Cache) cacheStatus {
 // showStatus answers also when the store can't be asked: that is when it is
 // wanted most.
 func showStatus(c *adminCall) (any, error) {
-	var of storeStatus
+	var s storeStatus
 	var err error
-	if of.Status, err = c.storeStatus(); err != nil {
-		of.Error = err.Error()
+	if s.Status, err = c.askStatus(); err != nil {
+		s.Error = err.Error()
 	} else if seen := c.open.lookout.seen.Load(); seen.err != nil {
-		of.Error = seen.err.Error() // of a part of it, or of a moment ago
+		s.Error = seen.err.Error() // of a part of it, or of a moment ago
 	}
 	caddyVersion, _ := caddy.Version()
 	return serverStatus{
 		Version:    versions{Patgate: Version(), Caddy: caddyVersion},
 		Health:     c.open.health(time.Now()),
-		Store:      of,
-		Feed:       feedStatusOf(c.open.store, of.Unheard),
+		Store:      s,
+		Feed:       feedStatusOf(c.open.store, s.Unheard),
 		Cache:      cacheStatusOf(c.open.cache),
 		Rejections: c.app.hub.rejections.status(),
 		Reporting:  c.app.reporting(),
@@ -133,9 +133,9 @@ func (a *App) reporting() (n int) {
 	return n
 }
 
-// storeStatus returns the state of the store with the gateways that serve from
+// askStatus returns the state of the store with the gateways that serve from
 // it. A store that lists none is used by this process only.
-func (c *adminCall) storeStatus() (store.Status, error) {
+func (c *adminCall) askStatus() (store.Status, error) {
 	status, err := c.open.store.Status(c.R.Context())
 	if err != nil || len(status.Gateways) > 0 {
 		return status, err

@@ -86,15 +86,10 @@ func TestCompletion(t *testing.T) {
 		{[]string{"token", "list", "--status", ""}, []string{"active\n", "expired\n", "revoked\n", "all\n"}},
 		{[]string{"token", "list", "--sort", ""}, []string{"created\n", "last_used\n"}},
 	} {
-		root := program("patgate")
-		var out strings.Builder
-		root.SetOut(&out)
-		root.SetErr(io.Discard)
-		root.SetArgs(append([]string{"__complete"}, test.words...))
-		err := root.Execute()
+		out, _, err := told(t, "", append([]string{"__complete"}, test.words...)...)
 		for _, want := range test.want {
-			if err != nil || !strings.Contains(out.String(), want) {
-				t.Errorf("completing %q offers %q (%v), want %q", test.words, &out, err, want)
+			if err != nil || !strings.Contains(out, want) {
+				t.Errorf("completing %q offers %q (%v), want %q", test.words, out, err, want)
 			}
 		}
 	}
