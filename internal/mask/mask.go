@@ -26,8 +26,11 @@ type Mask struct {
 	prefixes []string            // of patgate's own secrets
 }
 
-// alwaysMasked are headers that carry credentials, whatever the configuration.
-var alwaysMasked = []string{"authorization", "proxy-authorization", "cookie", "set-cookie"}
+// unconfigured knows what carries credentials whatever the configuration.
+var unconfigured = Mask{
+	headers: map[string]bool{"authorization": true, "proxy-authorization": true, "cookie": true, "set-cookie": true},
+	schemes: []string{"bearer", "basic"},
+}
 
 // New returns a mask for the places that tokens are taken from, and for patgate's own
 // secrets with a prefix.
@@ -37,14 +40,10 @@ func New(places []policy.Credential, prefix string) *Mask {
 
 // with returns a mask that knows more than m, which may be nil.
 func (m *Mask) with(places []policy.Credential, prefix string) *Mask {
-	more := &Mask{headers: map[string]bool{}, schemes: []string{"bearer", "basic"}}
-	for _, name := range alwaysMasked {
-		more.headers[name] = true
+	if m == nil {
+		m = &unconfigured
 	}
-	if m != nil {
-		maps.Copy(more.headers, m.headers)
-		more.keys, more.schemes, more.prefixes = slices.Clone(m.keys), slices.Clone(m.schemes), slices.Clone(m.prefixes)
-	}
+	more := &Mask{maps.Clone(m.headers), slices.Clone(m.keys), slices.Clone(m.schemes), slices.Clone(m.prefixes)}
 	for _, c := range places {
 		switch c.Kind {
 		case policy.Header:
