@@ -133,8 +133,8 @@ func chooseCommand(cmd *cobra.Command, args []string) error {
 
 // run makes f what a command does. Its error is printed as one line on standard
 // error. When the program is interrupted, the context ends, and f has a short while
-// left to say how far it came: not everything looks at the context, as a read of a
-// file that doesn't come doesn't. Another signal ends the program at once.
+// left to say how far it came: not everything minds the context, such as a read from
+// a pipe that nobody writes to. Another signal ends the program at once.
 func run(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)

@@ -154,8 +154,8 @@ func reads(method, path string) bool {
 	return method == http.MethodGet || path == apiPath("verify") || path == apiPath("explain")
 }
 
-// unsure adds to err, which came in place of an answer to what changes something, how to
-// find out whether that is done.
+// unsure adds to err, which came in place of the answer to a change, how to find out
+// whether the change was made.
 func unsure(method, path string, err error) error {
 	if reads(method, path) {
 		return err
@@ -187,9 +187,9 @@ func (c *client) roundTrip(r *http.Request) (*http.Response, error) {
 	return c.roundTrip(r)
 }
 
-// cutOff reports whether a connection ended before an answer began, as it may where the
-// server has just opened its admin endpoint anew for another configuration. Whether what
-// was asked for is done then isn't known: only what reads is asked again.
+// cutOff reports whether a connection ended before an answer began, as it may when the
+// server has just reopened its admin endpoint for another configuration. Whether the
+// request was carried out isn't known then: only one that reads is sent again.
 func cutOff(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 }
@@ -200,12 +200,12 @@ func mediaType(resp *http.Response) string {
 	return kind
 }
 
-// unheard is the error of a request that wasn't answered.
-type unheard struct{ error }
+// unanswered is the error of a request that wasn't answered.
+type unanswered struct{ error }
 
-func (e unheard) Unwrap() error { return e.error }
+func (e unanswered) Unwrap() error { return e.error }
 
-// unheard says why there was no answer, and what to do about it.
+// unheard says why a request wasn't answered, and what to do about it.
 func (c *client) unheard(method, path string, err error) error {
 	if whole, ok := errors.AsType[*url.Error](err); ok {
 		err = whole.Err
@@ -215,18 +215,18 @@ func (c *client) unheard(method, path string, err error) error {
 	case dialed && errors.Is(err, fs.ErrPermission): // which waiting doesn't change
 		return fmt.Errorf("this user may not ask the server at %s (%w): ask as the user that it runs as", c.address, dialing.Err)
 	case dialed:
-		return unheard{fmt.Errorf("no server answers at %s (%w): is patgate running? --address or --config says where", c.address, dialing.Err)}
+		return unanswered{fmt.Errorf("no server answers at %s (%w): is patgate running? --address or --config says where", c.address, dialing.Err)}
 	}
-	return unheard{unsure(method, path, fmt.Errorf("asking the server at %s: %w", c.address, err))}
+	return unanswered{unsure(method, path, fmt.Errorf("asking the server at %s: %w", c.address, err))}
 }
 
-// mayPass reports whether what was asked may be answered later: nobody was heard, or
-// an answer broke off, or the store is what can't be asked.
+// mayPass reports whether the same request may succeed later: there was no answer, or it
+// broke off, or the store couldn't be asked.
 func mayPass(err error) bool {
 	if p, ok := errors.AsType[*rest.Problem](err); ok {
 		return p.Status >= http.StatusInternalServerError
 	}
-	return errors.As(err, new(unheard)) || errors.Is(err, io.ErrUnexpectedEOF)
+	return errors.As(err, new(unanswered)) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // refused says why the server refused.

@@ -62,8 +62,8 @@ func wantArgs(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// checkText refuses what can't be sent as JSON, which would arrive as something else, and
-// secrets: the server logs the addresses it is asked for, and who has made what.
+// checkText refuses text that JSON can't carry unchanged, and secrets: the server logs the
+// URLs it is asked for, and who has made what.
 func checkText(cmd *cobra.Command, args []string) (err error) {
 	const secret = "has a secret in it, which would be logged (\"token verify\" tells the id of a secret)"
 	for _, arg := range args {
@@ -84,8 +84,8 @@ func checkText(cmd *cobra.Command, args []string) (err error) {
 	return err
 }
 
-// checkIDs refuses what can't be a token's id before it is sent: the server logs
-// the addresses it is asked for, and what was given may be a mistyped secret.
+// checkIDs refuses what can't be a token's id before it is sent: the server logs the URLs
+// it is asked for, and what was given may be a mistyped secret.
 func checkIDs(ids ...string) error {
 	for _, id := range ids {
 		if err := token.ValidID(id); err != nil {
@@ -103,8 +103,8 @@ func changed[T any](cmd *cobra.Command, flag string, value *T) *T {
 	return nil
 }
 
-// given returns which of the flags were given. One that says yes or no and says no
-// (--remove-all=false) was not.
+// given returns which of the flags were given. A boolean that is false (--remove-all=false)
+// counts as not given.
 func given(cmd *cobra.Command, flags ...string) (names []string) {
 	for _, name := range flags {
 		f := cmd.Flags().Lookup(name)
@@ -132,8 +132,8 @@ func oneOf(cmd *cobra.Command, flags ...string) error {
 	return nil
 }
 
-// flagKind is a kind of text that the server reads. What it could never take is bad
-// usage, and shows before it is asked.
+// flagKind is a kind of text that the server parses. Text that it can never accept is bad
+// usage, and is refused before the server is asked.
 type flagKind struct {
 	name  string
 	want  string // what is said of a text that check refuses

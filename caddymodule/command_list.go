@@ -95,8 +95,8 @@ func list[T any](a *asking, what string, query url.Values, header []string, row 
 	return out.Flush()
 }
 
-// grantsColumn returns what writes the column of a table with grants: all of them, but on
-// a terminal, where a row is to stay one line, a short form.
+// grantsColumn returns what formats the grants in a table: all of them or, on a terminal,
+// where a row should stay on one line, a short form.
 func (a *asking) grantsColumn() func([]token.Grant) string {
 	if isTerminal(a.out()) {
 		return grantsShort

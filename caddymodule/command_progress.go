@@ -55,8 +55,9 @@ func howFar(ctx context.Context, err error, format string, args ...any) error {
 	return fmt.Errorf("%w "+format+"; it can be run again: what is done already is skipped", append([]any{errInterrupted}, args...)...)
 }
 
-// interruptible returns what read writes until ctx ends, for what has something to
-// tidy up or to say then. The read itself ends with the program.
+// interruptible returns a reader of what read writes, which fails when ctx ends: for
+// callers that have something to tidy up or to say then. The read itself ends with the
+// program.
 func interruptible(ctx context.Context, read func(to io.Writer) error) io.ReadCloser {
 	out, to := io.Pipe()
 	go func() { to.CloseWithError(read(to)) }()

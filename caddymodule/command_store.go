@@ -63,7 +63,7 @@ func showChecking(w io.Writer) (stop func()) {
 	return showProgress(w, func() string { return fmt.Sprintf("checking, %s so far", time.Since(begun).Round(time.Second)) })
 }
 
-// problemsLeft says that there are problems that weren't mended, if there are.
+// problemsLeft returns an error if there are problems that weren't mended.
 func problemsLeft(problems []store.Problem, repair bool) error {
 	left, mendable := 0, false
 	for _, p := range problems {
@@ -162,9 +162,9 @@ func (a *asking) backUp(file string) (status store.Status, err error) {
 	return status, nil
 }
 
-// give makes what is in from a file of this name, which replaces no other: another
-// process may have been faster. Where link can't do it, for not every file system
-// has hard links, the file is a copy.
+// give puts what is in from into a file of this name, and replaces none: another process
+// may have been faster. Where link can't do it, for not every file system has hard links,
+// the file is a copy.
 func give(from *os.File, name string, link func(from, to string) error) (err error) {
 	if err = link(from.Name(), name); err == nil || errors.Is(err, fs.ErrExist) {
 		return err

@@ -22,8 +22,8 @@ var masks mask.Set
 // inClear is what start and policy check say of access logs.
 const inClear = "access logs show tokens in clear"
 
-// maskLogs has LogEncoder know the gate's tokens, and says so where a log that doesn't
-// use it would show them.
+// maskLogs tells LogEncoder what the gate's tokens look like, and warns of logs that don't
+// use it and would show them.
 func (h *Handler) maskLogs(ctx caddy.Context) {
 	masks.Add(h.policy.Credentials(), h.app.rules.Prefix)
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
@@ -47,8 +47,8 @@ func (h *Handler) maskLogs(ctx caddy.Context) {
 // accessLog is the name that all access logs are below.
 const accessLog = "http.log.access"
 
-// accessLogs returns the names that a server writes access logs by of what is sent to
-// the hosts; without any, of all that is sent to hosts which are named.
+// accessLogs returns the names of the loggers to which a server writes access logs of
+// requests to the hosts; without hosts, of requests to any site.
 func accessLogs(logs *caddyhttp.ServerLogConfig, hosts []string) (names []string) {
 	if logs == nil {
 		return nil

@@ -33,9 +33,9 @@ func (c *TokenConfig) hasher() (*token.Hasher, error) {
 	return token.NewHasher(pepper), nil
 }
 
-// comparePepper says so where a store was used with another pepper before: none of the
-// tokens made with that one is found with this one, and all are answered 401. It tries
-// until the store can be asked, or ctx ends.
+// comparePepper finds out whether the store was used with another pepper before: then none
+// of the tokens made with that one is found with this one, and all are answered 401. It
+// tries until the store can be asked, or ctx ends.
 func (a *App) comparePepper(ctx context.Context, t *openStore) {
 	digest := a.rules.Hasher.Digest("which pepper is this?") // of no secret: they have no blanks
 	mark := digest[:8]
@@ -55,7 +55,8 @@ func (a *App) comparePepper(ctx context.Context, t *openStore) {
 	}
 }
 
-// sayOtherPepper says so, unless there are no tokens that it could matter to.
+// sayOtherPepper logs that, unless there are no tokens that it could matter to. It reports
+// whether there are.
 func (a *App) sayOtherPepper(ctx context.Context, s store.Store) bool {
 	status, err := s.Status(ctx)
 	if err == nil && status.Tokens == 0 {
@@ -66,13 +67,14 @@ func (a *App) sayOtherPepper(ctx context.Context, s store.Store) bool {
 	return true
 }
 
-// pepperChange is that a store was used with another pepper before.
+// pepperChange says that the store was used with another pepper before.
 type pepperChange struct {
 	from []byte // the mark of that one
 	at   time.Time
 }
 
-// notePepper keeps for the status that the pepper isn't what it was, until it is again.
+// notePepper remembers for the status that the pepper has changed, until it has changed
+// back.
 func (t *openStore) notePepper(before, mark []byte) {
 	switch was := t.pepper.Load(); {
 	case was == nil:

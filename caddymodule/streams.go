@@ -148,9 +148,9 @@ func (s *streams) hear(c store.Change) {
 	}
 }
 
-// again judges a stream that has just begun: its token may have ended between when it
-// was judged and now. The cache forgets a token before hear is told that it has changed:
-// where it is still held, hear is yet to come, and finds the stream.
+// again judges a stream that has just begun: its token may have ended between when it was
+// judged and now. The cache drops a token before hear is told that it has changed: if it is
+// still cached, hear is yet to be called, and will find the stream.
 func (s *streams) again(st *stream) {
 	sh := st.shard
 	sh.mu.Lock()

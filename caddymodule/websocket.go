@@ -15,7 +15,7 @@ import (
 
 // tunnel is the ResponseWriter of a request for a WebSocket. What goes to the
 // client passes through it, so that it knows where frames end: only there a close
-// frame can stand. In the middle of a frame, a stream that is cut just breaks off.
+// frame can be sent. In the middle of a frame, a stream that is cut just breaks off.
 type tunnel struct {
 	http.ResponseWriter
 	extended bool // over HTTP/2 or 3 (RFC 8441): frames are the body of the answer
