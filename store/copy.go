@@ -29,12 +29,12 @@ type Copied struct {
 const copyStep = 500
 
 // Copy adds every token, owner and event of one store to another and verifies that
-// the tokens and owners are there. What is there already and the same is left alone,
-// so that a Copy that was interrupted can be run again; before anything is written, it
-// refuses a target with anything else in it. When a token was used last is copied with
-// it, and is no difference: it is used meanwhile. That the source changes meanwhile is an
-// error, too. progress, if not nil, is called with the number of records dealt with so
-// far.
+// the tokens and owners are there. Records that are there already and equal are left
+// alone, so that a Copy that was interrupted can be run again. A target with anything
+// else in it is refused before anything is written. A token's last use is copied, but
+// records that differ in it alone count as equal: tokens are used meanwhile. If the
+// source changes during the copy, that is an error. progress, if not nil, is called
+// with the number of records done so far.
 func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copied, error) {
 	if progress == nil {
 		progress = func(int) {}
@@ -74,12 +74,12 @@ func Copy(ctx context.Context, from, to Store, progress func(records int)) (Copi
 	return c, nil
 }
 
-// errChanged is why a copy that arrived isn't one of what is there now.
+// errChanged is why a complete copy isn't one of what the source holds now.
 var errChanged = errors.New("tokens or owners of the source were changed meanwhile, and what was changed, a revocation perhaps, isn't in the copy: " +
 	"don't use it; stop what changes them, and copy to an empty store")
 
-// copyRecords adds the tokens and owners of one store to another, and returns what was
-// there, and how many it has written.
+// copyRecords adds the tokens and owners of one store to another, and returns how many
+// there are and how many it has written.
 func copyRecords(ctx context.Context, from, to Store, progress func(records int)) (Copied, error) {
 	records, written := 0, 0
 	added := func(page, n int, err error) error {
@@ -141,8 +141,8 @@ func eachPage[T any](f func([]T) error, read func(cursor string) (page []T, next
 	}
 }
 
-// leftOver checks that the target has nothing but what an interrupted copy has left
-// there, and returns up to which event that is.
+// leftOver checks that the target has nothing but what an interrupted copy has left there,
+// and returns the id of the last event that was copied.
 func leftOver(ctx context.Context, from, to Store) (copied string, err error) {
 	_, err = eachRecord(ctx, to, func(page []*token.Token) error {
 		for _, t := range page {
@@ -184,7 +184,7 @@ func checkCopied(what string, source, target record, err error) error {
 	return nil
 }
 
-// addTokens adds the tokens that aren't there and returns how many that were.
+// addTokens adds the tokens that aren't there, and returns how many it has added.
 func addTokens(ctx context.Context, to Store, page []*token.Token) (written int, err error) {
 	err = to.Create(ctx, page...)
 	switch {
@@ -204,7 +204,7 @@ func addTokens(ctx context.Context, to Store, page []*token.Token) (written int,
 	return written, nil
 }
 
-// addOwners adds the owners that aren't there and returns how many that were.
+// addOwners adds the owners that aren't there, and returns how many it has added.
 func addOwners(ctx context.Context, to Store, page []*token.Owner) (written int, err error) {
 	for _, o := range page {
 		_, err := to.UpdateOwner(ctx, o.ID, func(there *token.Owner) (*token.Owner, error) {
@@ -240,7 +240,7 @@ func verify(ctx context.Context, to Store, c Copied) error {
 // record is a token or an owner.
 type record interface{ Encode([]byte) []byte }
 
-// compared returns what of a record is to be the same in a copy.
+// compared returns the part of a record that a copy must have, too.
 func compared(r record) []byte {
 	if t, ok := r.(*token.Token); ok {
 		unused := *t

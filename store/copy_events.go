@@ -8,8 +8,8 @@ import (
 	"fmt"
 )
 
-// copyEvents adds the events of one store to another, the oldest first, from behind
-// after on. done is told of each page.
+// copyEvents adds the events of one store to another, oldest first, starting after the
+// event with the id after. done is called with the length of each page.
 func copyEvents(ctx context.Context, from, to Store, after string, done func(n int)) error {
 	for {
 		events, next, err := from.Events(ctx, EventQuery{After: after, Limit: copyStep})

@@ -53,16 +53,15 @@ func (e *Event) Summary() string {
 	return strings.Join(parts, "; ")
 }
 
-// Journal is the part of a Store that keeps events. They are no changes: they take
-// no position, and watchers aren't told of them.
+// Journal is the part of a Store that keeps events. They don't count as changes: they
+// take no position, and watchers aren't told of them.
 //
 // Most events are stored together with the change they tell of: see WithEvents.
 type Journal interface {
 	// Record adds events that go with no change.
 	Record(ctx context.Context, events ...Event) error
-	// Events returns the events that q selects, and what to go on with: the
-	// Before of the next page ("" after the last), or, where q has an After, the
-	// next After (never "").
+	// Events returns the events that q selects, and the Before of the next page ("" after
+	// the last) or, if q has an After, the next After (never "").
 	Events(ctx context.Context, q EventQuery) (events []Event, next string, err error)
 	// PruneEvents removes the events that are older than age and, of the others, all
 	// but the newest max. Their age is what it was when the newest was recorded, or
@@ -94,25 +93,25 @@ type EventQuery struct {
 	Limit int // at most so many; 0: no limit
 }
 
-// Selects reports whether q selects e, apart from where it stands.
+// Selects reports whether q selects e, leaving Before and After aside.
 func (q *EventQuery) Selects(e *Event) bool {
 	return (q.TokenID == "" || e.TokenID == q.TokenID) && (q.Owner == nil || e.Owner == *q.Owner) && !e.Time.Before(q.Since)
 }
 
-// eventSkew is more than the clocks of gateways differ by: the times of their events are
-// in order but for that.
+// eventSkew is more than the clocks of gateways differ by. Apart from that, the times of
+// events are in order.
 const eventSkew = time.Hour
 
-// Ends reports whether q selects nothing that stands before e.
+// Ends reports whether q selects no event older than e.
 func (q *EventQuery) Ends(e *Event) bool { return e.Time.Before(q.Since.Add(-eventSkew)) }
 
 // eventsKey is the key of a context's events.
 type eventsKey struct{}
 
 // WithEvents returns a context for one change of a Store. The events are stored
-// together with it: both are there, or neither. The store asks for them when the
-// change is made up, and again when it has to be made anew; what changes nothing
-// leaves no event.
+// together with it: both or neither. The store calls events once it knows the change,
+// and again if the change has to be made anew; a call that changes nothing leaves no
+// event.
 //
 // They travel in the context because they tell of the request, who made it and
 // from where, and not of what the store is to do; a store that wraps another
@@ -121,8 +120,7 @@ func WithEvents(ctx context.Context, events func() []Event) context.Context {
 	return context.WithValue(ctx, eventsKey{}, events)
 }
 
-// EventsOf returns the events to be stored with the change that ctx is for. It is
-// for stores.
+// EventsOf returns the events to store with the change that ctx is for. Stores call it.
 func EventsOf(ctx context.Context) []Event {
 	if events, ok := ctx.Value(eventsKey{}).(func() []Event); ok {
 		return events()

@@ -24,20 +24,20 @@ type Query struct {
 	// zero: any.
 	UnusedSince time.Time
 
-	// Lost, if not nil, is called with the id of each token that the store lists and whose
-	// record it has lost: tokens that are passed over, whatever else the Query asks for.
+	// Lost, if not nil, is called with the id of each token that the store lists but whose
+	// record it has lost. Such tokens are skipped, whatever else the Query asks for.
 	Lost func(id string)
 
 	Now    time.Time // the time at which Status and ExpiresBy are judged
 	Cursor string    // what the page before returned; "": from the start
-	Limit  int       // at most so many, and fewer that are long: see Full; 0: no limit
+	Limit  int       // at most so many, fewer if they are long: see Full; 0: no limit
 }
 
-// MaxPage is how many bytes of records fill a page, however few records they are, so that
-// listing long tokens doesn't take memory for a whole Limit of them.
+// MaxPage is how many bytes of records fill a page, however few they are, so that a list of
+// long tokens doesn't take memory for a whole Limit of them.
 const MaxPage = 8 << 20
 
-// Full reports whether a page that has some tokens, of a size together, takes no more.
+// Full reports whether a page with so many tokens, of this size together, takes no more.
 func (q *Query) Full(tokens, size int) bool {
 	return q.Limit > 0 && (tokens >= q.Limit || size >= MaxPage)
 }

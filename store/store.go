@@ -1,4 +1,4 @@
-// Package store says what keeps tokens: the [Store] interface and its contract.
+// Package store defines where tokens are kept: the [Store] interface and its contract.
 // [github.com/patgate/patgate/store/embedded] keeps them in one file,
 // [github.com/patgate/patgate/store/redis] in Redis or Valkey, for many gateways;
 // [github.com/patgate/patgate/store/storetest] is the suite every store passes.
@@ -22,8 +22,8 @@ var (
 	// ErrExists means that a token with this id or one of its digests is there
 	// already. Errors that wrap it say which token (see ExistsError).
 	ErrExists = errors.New("exists already")
-	// ErrUnchanged is what the function given to Update or UpdateOwner returns where the
-	// record is as it should be.
+	// ErrUnchanged is what the function given to Update or UpdateOwner returns if the
+	// record is already as it should be.
 	ErrUnchanged = errors.New("unchanged")
 	// ErrUnreadable means that a store can't be asked for anything: see Reach.
 	ErrUnreadable = errors.New("can't be read")
@@ -67,10 +67,10 @@ type Store interface {
 	// Update changes the token with this id: change is called with a copy of what
 	// is stored, and what it leaves there is stored. If change returns an error,
 	// nothing is stored and Update returns that error. One exception is a record that
-	// the store doesn't serve, for it has lost a later one: with ErrUnchanged it is
+	// the store doesn't serve because it has lost a later one: with ErrUnchanged it is
 	// stored again, as the newest, if it is a revoked token or a disabled owner;
-	// otherwise Update returns an error of its own. change may be called again when
-	// another change came between, must not keep the token, and must leave its ID
+	// otherwise Update returns an error of its own. change may be called again if
+	// another change comes between, must not keep the token, and must leave its ID
 	// alone. A digest it sets must be new (ErrExists otherwise). Digests the token no
 	// longer has are no longer found.
 	Update(ctx context.Context, id string, change func(*token.Token) error) (*token.Token, error)
@@ -81,7 +81,8 @@ type Store interface {
 	// Owner returns the owner's record, or ErrNotFound.
 	Owner(ctx context.Context, id string) (*token.Owner, error)
 	// Owners returns the owners with a record, sorted by id, at most limit of
-	// them (0: no limit) from behind the id after.
+	// them (0: no limit), starting after the id after, and the after of the next
+	// page ("" after the last).
 	Owners(ctx context.Context, after string, limit int) (owners []*token.Owner, next string, err error)
 	// UpdateOwner changes or makes an owner's record. change is called with a
 	// copy of what is stored, or with nil where there is none, and returns what
@@ -94,23 +95,23 @@ type Store interface {
 	Journal
 	Uses
 
-	// Watch has f called for every change, in the order of their positions, until
-	// stop is called. A store that can't tell whether f was told of a change tells it
-	// again. f must be quick and must not call the store. Calls don't overlap. When stop
-	// returns, f is not running and is not called again.
+	// Watch calls f for every change, in the order of their positions, until stop is
+	// called. A store that can't tell whether f was told of a change tells it again. f
+	// must be quick and must not call the store. Calls don't overlap. When stop returns,
+	// f is not running and is not called again.
 	Watch(f func(Change)) (stop func())
 
 	// Status describes the store for operators; with an error, as far as it can.
 	Status(ctx context.Context) (Status, error)
-	// Reach looks for each part of the store, such as one of several servers, and returns
-	// an error that says what is missing: ErrUnreadable if no token can be read any more.
+	// Reach asks each part of the store, such as each of several servers, and returns an
+	// error that says what is missing: ErrUnreadable if no token can be read any more.
 	Reach(ctx context.Context) error
 	// Check looks for records and indexes that a crash, a lost write or a damaged file has
 	// left at odds and, if repair is true, mends what can be. It may be called while the
 	// store is in use.
 	Check(ctx context.Context, repair bool) ([]Problem, error)
-	// Mark sets the mark of this name, a few bytes by which those who use the store tell
-	// whether they agree, and returns what it was; nil: there was none. When several set
+	// Mark sets the mark of this name, a few bytes by which the users of a store tell
+	// whether they agree, and returns the one before; nil: there was none. If several set
 	// it at once, one comes after the other.
 	Mark(ctx context.Context, name string, mark []byte) (before []byte, err error)
 	// Close releases the store. Calls after it fail.
@@ -131,8 +132,8 @@ type Found struct {
 	Until   time.Time
 	// Position is that of a state of the store in which all this was true.
 	Position Position
-	// AsOf is a time at which all this was true, where that may be before the call of
-	// Find; zero where all of it was read during the call.
+	// AsOf is a time at which all this was true, if that may be before the call of
+	// Find; zero if all of it was read during the call.
 	AsOf time.Time
 }
 
@@ -148,9 +149,9 @@ type Change struct {
 
 // Async is a Store that can be asked without waiting for it.
 type Async interface {
-	// FindAsync calls done with what Find would return, once, within the time
-	// that the store gives itself. done must be quick, for others wait for it, and
-	// may be called before FindAsync returns.
+	// FindAsync calls done once, with what Find would return, within the store's own
+	// time limit. done must be quick, for others wait for it, and may be called before
+	// FindAsync returns.
 	FindAsync(d token.Digest, done func(Found, error))
 }
 
@@ -161,17 +162,17 @@ type Shared interface {
 	// that was acknowledged, by whatever process. It is old when the changes of
 	// others can't be heard, and zero before they have been heard at all.
 	Heard() time.Time
-	// Holds says how long this gateway may use what it holds without hearing of
-	// changes. Until it says so, two minutes.
+	// Holds tells the store how long this gateway may use what it holds without hearing
+	// of changes. Until it is called, that is two minutes.
 	Holds(d time.Duration)
 	// Acknowledged returns how many gateways have taken in the changes up to a
 	// position, this one included, and how many have not, or not said so yet.
 	// Gateways that were not seen for so long that they hold nothing any more
 	// don't count.
 	Acknowledged(ctx context.Context, upTo Position) (acknowledged, pending int, err error)
-	// Confirm returns an error if some change made before, by whichever process, is
-	// not yet wherever it has to be so that nothing undoes it. Whoever finds that there
-	// is nothing to do asks before saying so.
+	// Confirm returns an error if some change made before, by whichever process, may
+	// still be undone, because it isn't yet everywhere it has to be. A caller that finds
+	// nothing to change asks before it says that the change is made.
 	Confirm(ctx context.Context) error
 }
 
@@ -197,11 +198,11 @@ type Status struct {
 	Tokens   int       `json:"tokens"`
 	Owners   int       `json:"owners"`
 	Gateways []Gateway `json:"gateways"`
-	// Warnings say what in the store's setup would lose tokens, as far as it was looked at,
-	// and that it has lost some while it was used.
+	// Warnings say what in the store's setup would lose tokens, as far as that is known,
+	// and whether it has lost some while it was used.
 	Warnings []string `json:"warnings,omitempty"`
-	// Unheard is why the changes of others aren't heard, of a Shared store; "": they are, or
-	// it isn't known.
+	// Unheard is why a Shared store doesn't hear the changes of others; "": it does, or the
+	// reason isn't known.
 	Unheard string `json:"-"`
 }
 

@@ -18,11 +18,11 @@ type Use struct {
 // Uses is the part of a Store that keeps when tokens were used last.
 type Uses interface {
 	// NoteUses notes that tokens were used. Token, Tokens and Update return them
-	// with the use noted; Find need not. Of two uses of a token the later one
-	// stays, whichever is noted first; of a token that isn't there, none is. One
-	// that lies ahead of the store's clock counts as of now, and doesn't stay.
+	// with the use noted; Find need not. Of two uses of a token the later one is
+	// kept, in whatever order they are noted. A use in the future counts as of now.
+	// Uses of a token that isn't there are dropped.
 	//
-	// It is no change: it takes no position, and watchers aren't told.
+	// A use doesn't count as a change: it takes no position, and watchers aren't told.
 	NoteUses(ctx context.Context, uses ...Use) error
 }
 
@@ -34,9 +34,8 @@ func (u *Use) Apply(t *token.Token) {
 	}
 }
 
-// UseTime returns the time of a use that is kept in milliseconds. It is not ok in a
-// year that JSON can't write: no clock has told it, and tokens used then could not be
-// listed.
+// UseTime returns the time of a use that is kept in milliseconds. ok is false for a year
+// that JSON can't write: no clock has shown it, and a token used then could not be listed.
 func UseTime(ms int64) (at time.Time, ok bool) {
 	at = time.UnixMilli(ms).UTC()
 	return at, at.Year() >= 0 && at.Year() <= 9999

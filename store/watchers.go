@@ -2,7 +2,7 @@ package store
 
 import "sync"
 
-// Watchers are the functions that watch a store. Stores implement Watch with it. The zero
+// Watchers are the functions that watch a store, with which stores implement Watch. The zero
 // value has none.
 type Watchers struct {
 	mu  sync.Mutex // held while they are called
@@ -24,7 +24,7 @@ func (w *Watchers) Watch(f func(Change)) (stop func()) {
 	}
 }
 
-// Tell tells them of changes, one after the other.
+// Tell calls all watchers for each of the changes.
 func (w *Watchers) Tell(changes ...Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

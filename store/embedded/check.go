@@ -13,11 +13,11 @@ import (
 )
 
 // Check implements store.Store. Every change is one transaction, so that no crash
-// leaves anything at odds; what is found is damage to the file, which can't be
-// repaired in place, but for uses.
+// leaves an inconsistency: what Check finds is damage to the file, of which only uses
+// can be repaired in place.
 //
-// It doesn't have bbolt check its pages: that can't be done beside writers, and ends
-// the process where a page is damaged.
+// It doesn't use bbolt's own check, which can't run beside writers, and ends the process
+// at a damaged page.
 func (s *Store) Check(ctx context.Context, repair bool) ([]store.Problem, error) {
 	c := &checking{ctx: ctx, repair: repair}
 	if err := s.Reach(ctx); err != nil {
@@ -43,7 +43,7 @@ type checking struct {
 	dropped  [][]byte // the uses to be dropped, by their tokens
 }
 
-// maxProblems is how many problems are told of: a damaged page may have any number.
+// maxProblems bounds the problems returned: a damaged page may have any number.
 const maxProblems = 1000
 
 func (c *checking) wrong(format string, args ...any) {
@@ -59,11 +59,10 @@ func (c *checking) found(p store.Problem) {
 	}
 }
 
-// errDisorder ends a walk through a bucket.
 var errDisorder = errors.New("the keys are not in their order")
 
 // each calls f for every record of a bucket, and returns how many there are. In a
-// damaged file they may go round in circles.
+// damaged file the cursor may go round in circles: each ends at a key out of order.
 func (c *checking) each(what string, b *bbolt.Bucket, f func(key, value []byte)) (n int) {
 	var last []byte
 	err := b.ForEach(func(key, value []byte) error {
@@ -95,7 +94,7 @@ func (c *checking) records(tx tx) {
 		}
 	})
 	events, indexed := c.events(tx)
-	// Every token's own entries are there: with as many in all, there are no others.
+	// Each record's entries are there. If there are as many in all, there are no others.
 	for _, number := range []struct {
 		what string
 		n    int
@@ -114,7 +113,8 @@ func (c *checking) records(tx tx) {
 	}
 }
 
-// tokens compares tokens with their indexes, and counts them and their digests.
+// tokens compares tokens with their indexes, and returns how many tokens and digests there
+// are.
 func (c *checking) tokens(tx tx) (tokens, digests int) {
 	tokens = c.each("tokens", tx.tokens(), func(id, raw []byte) {
 		t, err := token.Decode(raw)
@@ -139,7 +139,8 @@ func (c *checking) tokens(tx tx) (tokens, digests int) {
 	return tokens, digests
 }
 
-// events compares events with their index, and counts them and what they have there.
+// events compares events with their index, and returns how many events and entries of the
+// index there are.
 func (c *checking) events(tx tx) (events, indexed int) {
 	index := tx.eventsBy()
 	events = c.each("events", tx.events(), func(key, _ []byte) {
@@ -158,8 +159,8 @@ func (c *checking) events(tx tx) (events, indexed int) {
 	return events, indexed
 }
 
-// uses looks for uses that are of no token, which versions that don't know uses leave
-// behind, and for damaged ones. Nothing depends on them: they can be dropped.
+// uses looks for uses of tokens that aren't there, which versions that don't know uses
+// leave behind, and for damaged ones. Nothing depends on them: they can be dropped.
 func (c *checking) uses(tx tx) {
 	c.each("uses", tx.uses(), func(id, _ []byte) {
 		text := ""

@@ -4,13 +4,13 @@
 // The file is a bbolt database: every change is one transaction, on disk before
 // its call returns, and a process that dies at any moment leaves the state
 // before or after a change, never between. Changes that arrive together share
-// one transaction and so one wait for the disk. Where that wait fails, no more changes
-// are made: what was answered before is on disk, and stays there. One process at a time
-// holds the file.
+// one transaction, and so one wait for the disk. If that wait fails, no more changes
+// are made: those acknowledged before are on disk, and stay there. One process at a
+// time holds the file.
 //
 // # Layout
 //
-// Format 1 has these buckets; numbers are 8 bytes, the high ones first.
+// Format 1 has these buckets; numbers are 8 bytes, big-endian.
 //
 //	tokens   id                          token.Token.Encode
 //	digests  digest                      id, for current and retired secrets
@@ -23,7 +23,7 @@
 //	meta     format, position,           numbers: the position of the last change,
 //	         tokens, owners, events      and how many of each there are
 //	         mark:, name                 a mark, see store.Store
-//	         trial                       a value to see whether there is room
+//	         trial                       a value to test whether there is room
 package embedded
 
 import (
@@ -49,9 +49,9 @@ type Store struct {
 	file *os.File // bbolt's
 	db   *bbolt.DB
 
-	lead   chan struct{}           // holds a value while some call commits what is queued
+	lead   chan struct{}           // holds a value while a call commits what is queued
 	last   atomic.Int64            // id of the last transaction that was committed
-	begun  atomic.Int64            // id of the last that was begun: it may be visible although its commit has failed, see shows
+	begun  atomic.Int64            // id of the last that was begun: it may be visible although its commit failed, see shows
 	broken atomic.Pointer[error]   // why bbolt can't be called any more
 	failed atomic.Pointer[failure] // of the last commit; nil: it succeeded
 
@@ -119,16 +119,15 @@ func (s *Store) view(ctx context.Context, f func(tx) error) error {
 // has left it in. What is to be written where is known of that one.
 var errOverwritten = errors.New("its file has been overwritten")
 
-// breaks has nothing be asked of bbolt from here on: it would answer for another file,
-// or never.
+// breaks makes all later calls fail with err: bbolt would answer for another file, or never.
 func (s *Store) breaks(err error) error {
 	err = fmt.Errorf("token store %s %w until patgate is restarted: %v", s.path, store.ErrUnreadable, err)
 	s.broken.Store(&err)
 	return err
 }
 
-// whole returns why bbolt is not to be called. Where it meets a fault at the beginning
-// of a transaction, in its first pages, it leaves its locks behind.
+// whole returns why bbolt must not be called, or nil. A fault in the first pages, at the
+// beginning of a transaction, would make it leave its locks behind.
 func (s *Store) whole() error {
 	if broken := s.broken.Load(); broken != nil {
 		return *broken
@@ -143,8 +142,8 @@ func (s *Store) whole() error {
 	return nil
 }
 
-// Reach implements store.Store. It reads no pages but the first: of others, one that
-// is damaged is for those who need it.
+// Reach implements store.Store. It reads no pages but the first: damage to another one is
+// met by those who need that page.
 func (s *Store) Reach(ctx context.Context) error {
 	if err := s.view(ctx, func(tx tx) error {
 		if info, err := s.file.Stat(); err == nil && info.Size() < tx.b.Size() {
@@ -160,8 +159,8 @@ func (s *Store) Reach(ctx context.Context) error {
 	return s.tries(ctx)
 }
 
-// placed returns an error if the file isn't where it should be: what is changed in it
-// would be lost with it.
+// placed returns an error if the file isn't at its path any more: changes would be lost with
+// it.
 func (s *Store) placed() error {
 	ours, err := s.file.Stat()
 	if err != nil {
@@ -180,10 +179,9 @@ func (s *Store) placed() error {
 	return nil
 }
 
-// shielded calls f with the answers this package gives to what may go wrong
-// with the file below it. bbolt panics where it meets a damaged page, and the
-// mapped file faults where the disk can't be read: one lookup must fail of
-// that, not the server.
+// shielded calls f, and turns what may go wrong with the file into errors. bbolt panics
+// at a damaged page, and the mapped file faults if the disk can't be read: that must
+// fail one lookup, not the server.
 func (s *Store) shielded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -79,8 +79,8 @@ func (tx tx) removeEvent(key []byte, e *store.Event) error {
 	return tx.events().Delete(key)
 }
 
-// unindexEvents removes from the index the events with these keys, which can't be
-// read and so don't say where they are in it.
+// unindexEvents removes from the index the events with these keys. They can't be read, and
+// so don't say where they are in it: the whole index is searched.
 func (tx tx) unindexEvents(keys map[string]bool) error {
 	if len(keys) == 0 {
 		return nil
@@ -117,7 +117,7 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (events []store.
 	case q.Owner != nil:
 		bucket, prefix = bucketEventsBy, eventPrefix(byOwner, *q.Owner)
 	}
-	at := append(bytes.Clone(prefix), 0xff) // behind every number there will be
+	at := append(bytes.Clone(prefix), 0xff) // after every number there will be
 	if from := cmp.Or(q.Before, q.After); from != "" {
 		n, err := strconv.ParseUint(from, 10, 63)
 		if err != nil {
@@ -154,11 +154,11 @@ func (s *Store) Events(ctx context.Context, q store.EventQuery) (events []store.
 	return events, next, nil
 }
 
-// PruneEvents implements store.Journal. It goes in steps, so that changes aren't
-// kept waiting.
+// PruneEvents implements store.Journal. It goes in steps, so that changes don't wait for
+// long.
 func (s *Store) PruneEvents(ctx context.Context, age time.Duration, max int) error {
 	for more := true; more; {
-		// Where there is nothing to do, the disk is left in peace.
+		// A look first: if there is nothing to do, nothing is written.
 		err := s.view(ctx, func(tx tx) (err error) {
 			more, err = tx.pruneEvents(age, max, false)
 			return err
@@ -173,8 +173,8 @@ func (s *Store) PruneEvents(ctx context.Context, age time.Duration, max int) err
 	return nil
 }
 
-// pruneEvents removes, if remove is true, the first of the events that are not to
-// be kept, and reports whether there were any.
+// pruneEvents reports whether there are events that are not to be kept and, if remove is
+// true, removes the oldest of them.
 func (tx tx) pruneEvents(age time.Duration, max int, remove bool) (some bool, err error) {
 	old, damaged := map[string]store.Event{}, map[string]bool{}
 	over := int(tx.number(keyEvents)) - max

@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// failure is why the last commit has failed.
+// failure is why the last commit failed.
 type failure struct {
 	err     error
 	at      time.Time
-	forgets bool // the disk has failed to keep what the kernel had taken
+	forgets bool // the wait for the disk failed: no more changes are made, see fails
 }
 
-// fails notes that a commit has failed, and returns the error of its changes.
+// fails notes that a commit failed, and returns the error for its changes.
 //
-// Where the file can't be written, the change is not made, and nothing else is lost: the
-// next one may be made. Where the wait for the disk fails, the kernel has what it could not
-// write for written, and what is written to the same pages again may not reach the disk
-// either, without an error (so it is with ext4). What was answered before is there, for
-// no page of that has been written again. So none is, until Open has the kernel forget
-// its pages.
+// If the file can't be written, the change isn't made, and nothing else is lost: the next
+// one may succeed. If the wait for the disk (fsync) fails, the kernel takes the pages that
+// it could not write for written, and later writes of the same pages may not reach the disk
+// either, without an error (ext4 does this). What was acknowledged before is on disk, since
+// none of its pages has been written again. So none is written again, until Open makes the
+// kernel forget its pages.
 func (s *Store) fails(err error) error {
 	f := &failure{at: time.Now()}
 	if f.forgets = !unwritten(err); f.forgets {
@@ -36,14 +36,14 @@ func (s *Store) fails(err error) error {
 	return f.err
 }
 
-// unwritten reports whether a commit failed before the wait for the disk: in a write, or
-// where the file was to be made longer, of which bbolt gives no more than a text.
+// unwritten reports whether a commit failed before the wait for the disk: in a write, or in
+// making the file longer, for which bbolt's error is no more than a text.
 func unwritten(err error) bool {
 	of, ok := errors.AsType[*fs.PathError](err)
 	return ok && of.Op == "write" || strings.HasPrefix(err.Error(), "file resize error")
 }
 
-// refuses returns why no change can be made; nil: one may be.
+// refuses returns why no change can be made, or nil.
 func (s *Store) refuses() error {
 	if f := s.failed.Load(); f != nil && f.forgets {
 		return f.err
@@ -56,8 +56,8 @@ const (
 	trialSize     = 1 << 16
 )
 
-// tries returns why the last commit has failed, unless one succeeds now: that of a large
-// value, which is removed again, and leaves its room to the next changes.
+// tries returns why the last commit failed, unless it can commit a large value now, which it
+// removes again: that leaves room for the next changes.
 func (s *Store) tries(ctx context.Context) error {
 	f := s.failed.Load()
 	if f == nil {

@@ -15,15 +15,14 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// format is the version of the file's layout. A file of a later one is refused:
-// it may hold limits that this version would not see.
+// format is the version of the file's layout. A file of a later format is refused:
+// it may hold restrictions that this version would not see.
 const format = 1
 
-// mapped is how much of the file has addresses from the beginning, however much of it
-// there is yet: room for more than a million tokens. A file that outgrows its addresses is
-// mapped anew, and that waits for every reader, and lookups wait for it. Only addresses
-// are taken, no memory and no disk: 32 bits have few of them, and Windows would make
-// the file as long.
+// mapped is how many bytes are mapped from the beginning, however short the file is: room
+// for more than a million tokens. A file that outgrows its mapping is mapped anew, which
+// waits for every reader, and lookups wait for it. Only addresses are taken, no memory and
+// no disk. But 32-bit systems have few addresses, and Windows would make the file as long.
 var mapped = func() int {
 	if strconv.IntSize < 64 || runtime.GOOS == "windows" {
 		return 0
@@ -35,10 +34,10 @@ var mapped = func() int {
 // more wait for the disk.
 const growth = 1 << 20
 
-// Open opens the store in the file at path, and makes it, and its directory,
-// where there is none. Nobody but the file's owner may read it: a wider mode is
-// taken back. It waits a second for another process that holds the file, a patgate
-// that is being stopped, say.
+// Open opens the store in the file at path, and makes it, and its directory, if there
+// is none. Only the file's owner may read it: a wider mode is narrowed. Open waits a
+// second for another process that holds the file, such as a patgate that is being
+// stopped.
 func Open(path string) (*Store, error) { return openWithin(path, time.Second) }
 
 func openWithin(path string, lockTimeout time.Duration) (*Store, error) {
@@ -55,9 +54,9 @@ func openWithin(path string, lockTimeout time.Duration) (*Store, error) {
 	return s, nil
 }
 
-// create makes an empty database at path, whole or not at all: one of which a
-// crash leaves a part could not be told from a damaged one. Where it fails,
-// open makes the file in place or finds out why that can't be done.
+// create makes an empty database at path, whole or not at all: a part of one, which a
+// crash may leave, could not be told from a damaged one. If create fails, open makes
+// the file in place, or finds out why it can't.
 func create(path string) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
@@ -89,7 +88,7 @@ func (s *Store) open(lockTimeout time.Duration) error {
 	if !answered { // bbolt has panicked
 		err = fmt.Errorf("%w; put a copy of it back", err)
 	}
-	if made { // in place, and not whole
+	if made { // in place, and incomplete
 		os.Remove(s.path)
 	}
 	switch {
@@ -121,7 +120,7 @@ func (s *Store) openFile(lockTimeout time.Duration, made *bool) (err error) {
 		},
 	}
 	s.db, err = bbolt.Open(s.path, 0o600, options)
-	if errors.Is(err, syscall.ENOMEM) { // a process may be let have too few addresses (ulimit -v)
+	if errors.Is(err, syscall.ENOMEM) { // the process may be allowed too few addresses (ulimit -v)
 		options.InitialMmapSize = 0
 		s.db, err = bbolt.Open(s.path, 0o600, options)
 	}
@@ -142,7 +141,7 @@ func (s *Store) openFile(lockTimeout time.Duration, made *bool) (err error) {
 	return s.tighten()
 }
 
-// explain says for an error of bbolt.Open what is to be done about it.
+// explain returns an error of bbolt.Open with what to do about it.
 func (s *Store) explain(err error) error {
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
@@ -160,8 +159,8 @@ var buckets = [][]byte{
 	bucketTokens, bucketDigests, bucketByOwner, bucketOwners, bucketMeta, bucketUses, bucketEvents, bucketEventsBy,
 }
 
-// prepare looks whether the file is a token store that this version reads, and
-// makes an empty file one, or one of an earlier version complete.
+// prepare checks that the file is a token store that this version reads. It turns an empty
+// file into one, and adds the buckets that a file of an earlier version lacks.
 func (s *Store) prepare() error {
 	complete := false
 	err := s.db.View(func(b *bbolt.Tx) error {

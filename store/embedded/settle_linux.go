@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle waits for the lock of the file, as bbolt would, and has the kernel forget what
-// it holds of the file, so that what is read from now on is what is on disk. Where
-// the disk has failed, as Store.fails has it, these differ.
+// settle waits for the lock of the file, as bbolt would, and makes the kernel forget the
+// pages it has cached, so that what is read from now on is what is on disk. After the disk
+// has failed, these differ: see Store.fails.
 func settle(f *os.File, lockTimeout time.Duration) error {
 	fd := int(f.Fd())
 	for end := time.Now().Add(lockTimeout); ; time.Sleep(10 * time.Millisecond) {
@@ -27,7 +27,7 @@ func settle(f *os.File, lockTimeout time.Duration) error {
 			return bolterrors.ErrTimeout
 		}
 	}
-	f.Sync() // only what is on disk is forgotten, or what can't be written to it
+	f.Sync() // only clean pages are forgotten
 	unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED)
 	return nil
 }

@@ -10,11 +10,11 @@ import (
 	"path/filepath"
 )
 
-// Snapshot implements store.Snapshotter. The copy is made beside the file first, and
-// taken from there: for as long as w takes, the file would grow with every change, and
-// a writer might have to wait, as walk says. It has no name, so that nothing of it is
-// left behind. Where the store takes no changes the file doesn't grow, and there may be
-// no place for a copy.
+// Snapshot implements store.Snapshotter. It copies the file to one beside it first, and
+// that to w: while a slow w is written to, the file would grow with every change, and a
+// writer might have to wait (see walk). The file beside it has no name, so that nothing is
+// left behind. If the store takes no changes, the file doesn't grow, and there may be no
+// room for a copy: then the file is copied to w directly.
 func (s *Store) Snapshot(ctx context.Context, w io.Writer) error {
 	if s.refuses() != nil {
 		return s.copying(s.copy(ctx, w))
@@ -49,9 +49,9 @@ func (s *Store) copy(ctx context.Context, w io.Writer) error {
 	})
 }
 
-// Preload reads the file from its beginning to its end, for whoever is about to read all of
-// it: bbolt has the system read nothing ahead, so that of a file that isn't in memory each
-// page would be waited for. What can't be read, that reader says.
+// Preload reads the file from beginning to end, for callers that are about to read all of
+// it: bbolt turns read-ahead off, so that they would wait for each page of a file that
+// isn't in memory. Errors are left to those callers.
 func (s *Store) Preload(ctx context.Context) {
 	io.Copy(untilDone{ctx, io.Discard}, io.NewSectionReader(s.file, 0, math.MaxInt64))
 }
@@ -81,12 +81,12 @@ func (k *errorKeeper) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// besideFailed says where the copy was to be made: it may be meant for another disk.
+// besideFailed says where the copy failed: the caller may think of another disk.
 func besideFailed(err error) error {
 	return fmt.Errorf("beside it first: %w: make room, or stop the server and copy the file itself", err)
 }
 
-// copying says what an error came in the way of.
+// copying says what err has ended.
 func (s *Store) copying(err error) error {
 	if err == nil {
 		return nil

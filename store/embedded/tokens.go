@@ -57,14 +57,14 @@ func (s *Store) Token(ctx context.Context, id string) (t *token.Token, err error
 
 // Tokens implements store.Store. The cursor is the id of the last token looked at.
 func (s *Store) Tokens(ctx context.Context, q store.Query) (tokens []*token.Token, next string, err error) {
-	// Ids are walked from behind: in the index of one owner, where q names one.
+	// Ids are walked backward, in the index of one owner if q names one.
 	bucket, prefix := bucketTokens, []byte(nil)
 	if q.Owner != nil {
 		bucket, prefix = bucketByOwner, ownerPrefix(*q.Owner)
 	}
 	before := append(bytes.Clone(prefix), q.Cursor...)
 	if q.Cursor == "" {
-		before = append(before, 0xff) // behind every id
+		before = append(before, 0xff) // after every id
 	}
 	size := 0
 	var last []byte // not t.ID, which another key may have where the file is damaged

@@ -58,7 +58,7 @@ func (tx tx) setNumber(key []byte, n uint64) error {
 	return tx.meta().Put(key, number(n))
 }
 
-// number writes a number so that it sorts as numbers do.
+// number encodes n so that keys sort by it.
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // count adds n to a number; n may be below zero.
@@ -97,7 +97,7 @@ func (tx tx) owner(id []byte) (*token.Owner, error) {
 	return o, nil
 }
 
-// putToken stores after in the place of before, which is nil for a new token.
+// putToken replaces before, nil for a new token, with after.
 func (tx tx) putToken(before, after *token.Token) error {
 	if err := tx.indexDigests(before, after); err != nil {
 		return err
@@ -132,8 +132,8 @@ func (tx tx) removeToken(t *token.Token) error {
 	return tx.tokens().Delete([]byte(t.ID))
 }
 
-// indexDigests has the digests of after found in the place of those of before.
-// Either may be nil.
+// indexDigests replaces the digests of before with those of after in the index. Either may
+// be nil.
 func (tx tx) indexDigests(before, after *token.Token) error {
 	was, is := digestsOf(before), digestsOf(after)
 	if slices.Equal(was, is) {
@@ -163,8 +163,7 @@ func digestsOf(t *token.Token) []token.Digest {
 	return t.Digests()
 }
 
-// indexOwner has after listed with its owner in the place of before. Either may
-// be nil.
+// indexOwner replaces before with after in the lists of their owners. Either may be nil.
 func (tx tx) indexOwner(before, after *token.Token) error {
 	index := tx.byOwner()
 	if before != nil {

@@ -10,16 +10,16 @@ import (
 // walkStep is how many keys are looked at in one step of a walk.
 const walkStep = 500
 
-// walk calls f with the keys of a bucket that begin with prefix, and without it: those
-// behind at or, backward, before it; until f wants no more. It goes in steps, each of
-// which looks at the store as it is then: no page that a reader can still see is written
-// again, so that the file grows beside a long look through it, and a writer waits for
-// every reader where it outgrows its addresses.
+// walk calls f for the keys of a bucket that begin with prefix, with the prefix cut off, until
+// f wants no more: for those after at or, backward, those before it. It goes in steps, each
+// of which sees the store as it is then. One long transaction would make the file grow with
+// every change, since pages that a reader can see aren't used again, and a writer that
+// outgrows the mapping waits for every reader.
 func (s *Store) walk(ctx context.Context, bucket, prefix, at []byte, backward bool, f func(tx tx, key []byte) (more bool, err error)) error {
 	for more := true; more; {
 		err := s.view(ctx, func(tx tx) (err error) {
 			c := tx.b.Bucket(bucket).Cursor()
-			move, find := c.Next, firstBehind
+			move, find := c.Next, firstAfter
 			if backward {
 				move, find = c.Prev, lastBefore
 			}
@@ -43,8 +43,8 @@ func (s *Store) walk(ctx context.Context, bucket, prefix, at []byte, backward bo
 	return nil
 }
 
-// firstBehind moves c to the first key behind limit and returns it.
-func firstBehind(c *bbolt.Cursor, limit []byte) []byte {
+// firstAfter moves c to the first key after limit and returns it.
+func firstAfter(c *bbolt.Cursor, limit []byte) []byte {
 	key, _ := c.Seek(limit)
 	if key != nil && bytes.Equal(key, limit) {
 		key, _ = c.Next()

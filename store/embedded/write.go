@@ -16,7 +16,7 @@ import (
 type change struct {
 	ctx  context.Context
 	do   func(tx, *store.Change) error // may be called again, in another transaction
-	note bool                          // is no change: takes no position, and nobody is told
+	note bool                          // takes no position, and watchers aren't told
 
 	refused error // by do, in the transaction that was tried last
 	err     error
@@ -30,18 +30,17 @@ type refusal struct{ error }
 // errNothing is the error of a transaction in which every change is refused.
 var errNothing = errors.New("nothing to commit")
 
-// write makes a change: do makes it in tx, and names in what watchers must read
-// again. When write returns without error, the change is on disk, with the events
-// that ctx has for it, and the watchers have been told.
+// write makes a change: do makes it in tx, and names in what the records that watchers
+// must read again. When write returns without error, the change is on disk, with the
+// events that ctx has for it, and the watchers have been told.
 //
-// Calls that come while another one waits for the disk are queued. The first
-// of them to take the lead commits them all, so that they wait for the disk
-// once, together.
+// Calls that come while another one waits for the disk are queued. The first of them to
+// take the lead commits all of them, so that they wait for the disk together.
 func (s *Store) write(ctx context.Context, do func(tx tx, what *store.Change) error) error {
 	return s.enqueue(&change{ctx: ctx, do: do})
 }
 
-// note is write for what is no change.
+// note is write for what doesn't count as a change, such as uses.
 func (s *Store) note(ctx context.Context, do func(tx tx) error) error {
 	return s.enqueue(&change{ctx: ctx, do: func(tx tx, _ *store.Change) error { return do(tx) }, note: true})
 }
@@ -63,7 +62,7 @@ func (s *Store) enqueue(c *change) error {
 	return c.err
 }
 
-// errUnfinished is the answer where a callback has ended its goroutine.
+// errUnfinished is the answer if a callback has ended its goroutine (runtime.Goexit).
 var errUnfinished = errors.New("another change ended before this one was made")
 
 // commitQueue answers everything that is queued, and then gives the lead away.
@@ -95,8 +94,8 @@ func (s *Store) commit(group []*change) (rest []*change) {
 		return nil
 	}
 	var changes []store.Change
-	making := -1                         // the change that is being made
-	committing, answered := false, false // all are made; bbolt has returned
+	making := -1                         // index of the change being made
+	committing, answered := false, false // all changes are made; bbolt has returned
 	id, last := 0, int(s.last.Load())
 	err := s.shielded(func() error {
 		err := s.db.Update(func(b *bbolt.Tx) error {
@@ -147,9 +146,9 @@ func (s *Store) commit(group []*change) (rest []*change) {
 	return nil
 }
 
-// makeAll makes the changes of a group, and returns what watchers are to be told of them.
-// making is the one that is being made, and so, where it ends early, the one that fails
-// half-made; -1: none.
+// makeAll makes the changes of a group, and returns them for the watchers. It sets making to
+// the index of the change being made, so that after an error or a panic it is the one that
+// failed; -1: none.
 func (tx tx) makeAll(group []*change, making *int) (changes []store.Change, err error) {
 	position, made := tx.position(), false
 	for i, c := range group {
@@ -183,10 +182,9 @@ func (tx tx) makeAll(group []*change, making *int) (changes []store.Change, err 
 	return changes, tx.setNumber(keyPosition, uint64(position))
 }
 
-// shows reports whether a transaction whose commit has failed can be read all the
-// same. It can if it failed in its very last step, the wait for the disk: what was
-// changed is lost should the machine stop now, but until then it holds, and whoever
-// follows the store must know.
+// shows reports whether a transaction whose commit failed is visible all the same. It is
+// if its last step failed, the wait for the disk: the changes are lost if the machine stops
+// now, but until then they hold, and watchers must be told.
 func (s *Store) shows(id int) (yes bool) {
 	s.shielded(func() error {
 		return s.db.View(func(b *bbolt.Tx) error { yes = b.ID() == id; return nil })
@@ -199,7 +197,7 @@ type panicked struct{ value any }
 
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
-// call calls a callback of the caller's.
+// call calls the function that a caller has given to Update or UpdateOwner.
 func call(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
