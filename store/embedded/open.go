@@ -114,7 +114,7 @@ func (s *Store) openFile(lockTimeout time.Duration, made *bool) (err error) {
 				*made = err == nil && flag&os.O_CREATE != 0
 			}
 			if err == nil {
-				err = settle(s.file, lockTimeout)
+				err = lockUncached(s.file, lockTimeout)
 			}
 			return s.file, err
 		},

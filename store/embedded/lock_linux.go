@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle waits for the lock of the file, as bbolt would, and makes the kernel forget the
-// pages it has cached, so that what is read from now on is what is on disk. After the disk
-// has failed, these differ: see Store.fails.
-func settle(f *os.File, lockTimeout time.Duration) error {
+// lockUncached waits for the lock of the file, as bbolt would, and then makes the kernel
+// forget the pages it has cached, so that what is read from now on is what is on disk. After
+// the disk has failed, these differ: see Store.fails.
+func lockUncached(f *os.File, lockTimeout time.Duration) error {
 	fd := int(f.Fd())
 	for end := time.Now().Add(lockTimeout); ; time.Sleep(10 * time.Millisecond) {
 		err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
