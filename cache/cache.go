@@ -33,13 +33,13 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Options are a cache's settings. Zero stands for the default; a negative TTL,
-// NegativeTTL or MaxStale for none.
+// Options are a cache's settings. Zero means the default; a negative TTL,
+// NegativeTTL or MaxStale means none.
 type Options struct {
 	Size         int           // tokens held; 100,000
 	TTL          time.Duration // a token held for so long is read again; 60 s
 	NegativeSize int           // digests remembered as unknown; 10,000
-	NegativeTTL  time.Duration // an unknown digest is asked for again after this; 5 s
+	NegativeTTL  time.Duration // an unknown digest is looked up again after this; 5 s
 	// MaxStale is how long a held token still serves while the store can't be
 	// read: past its TTL or, where other processes change the store
 	// (store.Shared), since that was heard or the token read, whichever came
@@ -48,16 +48,14 @@ type Options struct {
 	// Observe, if set, is told how long each read of the store took and what
 	// it returned: nil, store.ErrNotFound, or that the store couldn't be asked.
 	Observe func(took time.Duration, err error)
-	// Changed, if set, is told of every change of the store when nothing is
-	// answered any more that the change has overtaken. The rules of
-	// store.Store.Watch hold for it.
+	// Changed, if set, is called for every change of the store, once no answer of
+	// the cache can be older than it. The rules of store.Store.Watch hold for it.
 	Changed func(store.Change)
 }
 
-// Silence is how long a store that other processes change (store.Shared) may not
-// have been heard before nothing held is trusted without asking it. While it can't be
-// asked either, held tokens serve for Options.MaxStale since it was heard, or since
-// they were read.
+// Silence is how long a store that other processes change (store.Shared) may be silent
+// before no held token is trusted without asking it. While it can't be asked either,
+// held tokens serve for Options.MaxStale since it was heard, or since they were read.
 const Silence = time.Second
 
 // WithDefaults returns the options with the defaults in place of zeros.
@@ -83,7 +81,7 @@ type Cache struct {
 	grants  *interned[policy.Grants]
 	allowed *interned[[]netip.Prefix]
 
-	ctx   context.Context // of the reads under way; ends with Close
+	ctx   context.Context // of the reads of the store; ends with Close
 	stop  context.CancelFunc
 	reads sync.WaitGroup
 }
@@ -111,10 +109,10 @@ func New(s store.Store, o Options) *Cache {
 	return c
 }
 
-// inForce returns the options that hold when o are given.
+// inForce returns the options that result from o.
 func (c *Cache) inForce(o Options) *Options {
 	opts := o.WithDefaults()
-	if c.shared != nil { // whose silence isn't noticed sooner
+	if c.shared != nil { // its silence isn't noticed sooner
 		opts.MaxStale = max(opts.MaxStale, Silence)
 	}
 	return &opts
@@ -166,8 +164,8 @@ const (
 	Unknown               // a moment ago no token had this digest
 )
 
-// Glance is Get without a lock. It returns nil also for tokens that are held and
-// haven't been asked for of late, and counts only those it returns.
+// Glance is Get without a lock. It returns nil also for held tokens that haven't been
+// asked for lately, and counts only those it returns.
 func (c *Cache) Glance(d *token.Digest, now time.Time) *policy.Subject {
 	o, at, s := c.options.Load(), c.since(now), c.shard(d)
 	if e := s.held.glance(d); e != nil && e.serves(at, c.heard(at), o) {
@@ -178,12 +176,12 @@ func (c *Cache) Glance(d *token.Digest, now time.Time) *policy.Subject {
 }
 
 // Get returns the token with digest d if it is held at now. It never waits for
-// the store and allocates nothing. What it returns is shared, and doesn't change.
+// the store and allocates nothing. The subject is shared, and doesn't change.
 func (c *Cache) Get(d *token.Digest, now time.Time) (*policy.Subject, Answer) {
 	return c.look(d, now, (*Stats).count)
 }
 
-// Look is Get for what isn't a request: it isn't counted.
+// Look is Get for other purposes than a request: it isn't counted.
 func (c *Cache) Look(d *token.Digest, now time.Time) (*policy.Subject, Answer) {
 	return c.look(d, now, func(*Stats, Answer) {})
 }
@@ -207,7 +205,7 @@ func (c *Cache) changed(change store.Change) {
 	}
 }
 
-// forget drops what is not true any more after a change.
+// forget drops what a change has made untrue.
 func (c *Cache) forget(change store.Change) {
 	if change.Reset {
 		c.owners.reset()
@@ -244,12 +242,11 @@ func (e *entry) serves(at time.Duration, h hearing, o *Options) bool {
 	return h.trusted && at-e.read < o.TTL && !e.subject.Owner.Stale.Load()
 }
 
-// since returns now in the form the cache keeps times in. It is taken off the
-// monotonic clock where now has one: setting the computer's clock back makes no
-// token last longer.
+// since returns now in the form in which the cache keeps times. If now has a monotonic
+// clock reading, that is used: setting the wall clock back makes no token last longer.
 func (c *Cache) since(now time.Time) time.Duration { return max(now.Sub(c.start), never) }
 
-// never stands for the zero time: it is before every real time, but not so far that
+// never is the zero time: it is before every real time, but not so far that
 // subtracting it overflows.
 const never = math.MinInt64 / 2
 
@@ -258,15 +255,15 @@ func (c *Cache) shard(d *token.Digest) *shard {
 	return &c.shards[int(d[0])&(len(c.shards)-1)]
 }
 
-// shardCount returns in how many shards, each with a lock of its own, the
-// cache is split for good. Few tokens are split less: shards fill unevenly, and
-// a small one would push out tokens while others have room.
+// shardCount returns the number of shards, each with a lock of its own, which
+// doesn't change later. A small cache has fewer: shards fill unevenly, and a small
+// one would evict tokens while others have room.
 func shardCount(o Options) int {
 	n := max(min(o.Size/512, o.NegativeSize/32, 256), 1)
 	return 1 << (bits.Len(uint(n)) - 1)
 }
 
-// share returns the part of total that shard i of n has.
+// share returns shard i's part of total, of n shards.
 func share(total, i, n int) int {
 	part := total / n
 	if i < total%n {

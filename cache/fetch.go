@@ -12,8 +12,8 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// maxReads is how often a Fetch begins again because what was being read has
-// changed.
+// maxReads bounds the reads of one Fetch, which reads again if the token changes
+// meanwhile.
 const maxReads = 8
 
 var (
@@ -21,12 +21,12 @@ var (
 	errChanges = errors.New("reading a token: it changes faster than it can be read")
 )
 
-// flight is a read of the store that is under way, and those who wait for it.
+// flight is a read of the store that is under way, shared by all callers that wait for it.
 type flight struct {
 	digest token.Digest
 	at     time.Duration // when it was asked for
 	began  time.Time     // when the store was asked
-	since  *ownerChange  // the newest when it was asked for
+	since  *ownerChange  // the newest change when it was asked for
 	done   chan struct{}
 	result // to be read when done is closed
 }
@@ -44,9 +44,8 @@ type result struct {
 // when ctx ends, for others and for next time; Fetch returns ctx's error then, if
 // it need not wait for the store (store.Async) or waits for another's read.
 //
-// Any other error means that the store couldn't be read.
-// Nothing is remembered of it, and a token that is still held serves instead
-// for Options.MaxStale.
+// Any other error means that the store couldn't be read. It is not remembered, and a
+// token that is still held is returned instead for Options.MaxStale.
 func (c *Cache) Fetch(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, known bool, err error) {
 	subject, known, err = c.FetchFresh(ctx, d, now)
 	if err != nil && ctx.Err() == nil {
@@ -64,8 +63,8 @@ func (c *Cache) Stale(d *token.Digest, now time.Time) *policy.Subject {
 	return c.shard(d).stale(d, at, c.heard(at), o)
 }
 
-// FetchFresh is Fetch, but for tokens that serve although the store can't be read:
-// where Fetch returns one of these, it returns the error.
+// FetchFresh is Fetch without such tokens: if the store can't be read, it returns the
+// error.
 func (c *Cache) FetchFresh(ctx context.Context, d token.Digest, now time.Time) (subject *policy.Subject, known bool, err error) {
 	at := c.since(now)
 	s := c.shard(&d)
@@ -111,8 +110,8 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
-// flight returns the read of d that is under way, or a new one: then the caller
-// is the first, and begins it. The shard is locked.
+// flight returns the read of d that is under way. If there is none, it returns a new
+// one, and first is true: the caller begins it. The shard is locked.
 func (c *Cache) flight(s *shard, d *token.Digest, at time.Duration) (f *flight, first bool) {
 	if f := s.flights[*d]; f != nil {
 		s.stats.Coalesced++
@@ -128,9 +127,8 @@ func (c *Cache) flight(s *shard, d *token.Digest, at time.Duration) (f *flight, 
 	return f, true
 }
 
-// begin reads for all who wait for f, of whom the caller is the first. Only a store
-// that need not be waited for (store.Async) lets it go before the read has ended:
-// to hand a read to a goroutine costs more than a read of a file takes.
+// begin reads for all callers that wait for f. It returns before the read has ended only
+// with a store.Async: handing a read to a goroutine costs more than reading a file does.
 func (c *Cache) begin(s *shard, f *flight) {
 	f.began = time.Now()
 	if c.async != nil {
@@ -151,7 +149,7 @@ func (c *Cache) ask(f *flight) (r result) {
 	return c.outcome(f, &found, err)
 }
 
-// outcome returns what has come of the read f.
+// outcome returns the result of the read f.
 func (c *Cache) outcome(f *flight, found *store.Found, err error) (r result) {
 	defer recovered(&r)
 	if observe := c.options.Load().Observe; observe != nil {
@@ -166,8 +164,8 @@ func (c *Cache) outcome(f *flight, found *store.Found, err error) (r result) {
 	return result{err: fmt.Errorf("reading a token: %w", err)}
 }
 
-// recovered, deferred, makes a panic an error: others wait for what is read, and
-// where no server recovers it, it would end the process.
+// recovered, deferred, turns a panic into an error: others wait for the read, and in a
+// goroutine of the store the panic would end the process.
 func recovered(r *result) {
 	if p := recover(); p != nil {
 		*r = result{err: fmt.Errorf("reading a token: panic: %v\n%s", p, debug.Stack())}

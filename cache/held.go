@@ -12,21 +12,21 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// heldTokens is the tokens of a shard: an LRU, and before it a table of pointers to
-// what the LRU holds, by bits of the digest, that is read without the shard's
-// lock. What leaves the LRU leaves the table under that lock, so that the table
-// answers nothing the LRU wouldn't. What is found in the table is marked as
-// used, and has a second chance when the LRU would push it out.
+// heldTokens are the tokens of a shard: an LRU, and in front of it a table of pointers
+// to its entries, by bits of the digest, which is read without the shard's lock. An
+// entry that leaves the LRU leaves the table under that lock, so that the table has
+// no entry that the LRU hasn't. An entry found in the table is marked as used, and
+// has a second chance when the LRU would evict it.
 type heldTokens struct {
 	lru   *simplelru.LRU[uint64, *entry]
 	table atomic.Pointer[[]atomic.Pointer[entry]] // a power of two of them
 }
 
-// entry is a held token. But for used it doesn't change. It fills 144 bytes, a
-// size the allocator has.
+// entry is a held token. Only used changes. An entry fills 144 bytes, which is a size
+// class of the allocator.
 type entry struct {
 	digest  token.Digest
-	read    time.Duration // when the read began that brought it, or what it brought was true
+	read    time.Duration // when its read began, or store.Found.AsOf if that is earlier
 	used    atomic.Bool   // found in the table since it was moved to the LRU's front
 	subject policy.Subject
 }
@@ -36,28 +36,28 @@ func (h *heldTokens) init(size int) {
 	h.makeTable(size)
 }
 
-// makeTable makes a table that is empty: what is asked for finds its way into it.
+// makeTable makes an empty table, which get fills.
 func (h *heldTokens) makeTable(size int) {
 	table := make([]atomic.Pointer[entry], 1<<bits.Len(uint(size+size/2)))
 	h.table.Store(&table)
 }
 
-// resize makes room for so many tokens, and returns how many had to go.
+// resize makes room for size tokens, and returns how many were evicted.
 func (h *heldTokens) resize(size int) (evicted int) {
 	evicted = h.lru.Resize(size)
 	h.makeTable(size)
 	return evicted
 }
 
-// place is where in the table an entry is, if it is there. It takes other bits of
-// the digest than the choice of the shard.
+// place returns the entry's place in the table. It uses other bits of the digest than the
+// choice of the shard.
 func (h *heldTokens) place(d *token.Digest) *atomic.Pointer[entry] {
 	table := *h.table.Load()
 	return &table[int(binary.LittleEndian.Uint32(d[8:]))&(len(table)-1)]
 }
 
-// key is that of the LRU: what has the same key and another digest takes its
-// place, which only costs a read.
+// key is the key of the LRU. A token with the same key and another digest takes the
+// place of the one before, which only costs a read.
 func key(d *token.Digest) uint64 { return binary.LittleEndian.Uint64(d[16:]) }
 
 // glance returns the entry with digest d if it is in the table. It needs no
@@ -73,8 +73,7 @@ func (h *heldTokens) glance(d *token.Digest) *entry {
 	return e
 }
 
-// get returns the entry with digest d, or nil, and sees to it that the next
-// glance finds it.
+// get returns the entry with digest d, or nil, and puts it into the table.
 func (h *heldTokens) get(d *token.Digest) *entry {
 	e, ok := h.lru.Get(key(d))
 	if !ok || e.digest != *d {
@@ -95,8 +94,8 @@ func (h *heldTokens) peek(d *token.Digest) *entry {
 // secondChances bounds how many entries an add may move to the LRU's front.
 const secondChances = 8
 
-// add holds e in the place of what was held under its digest, and reports
-// whether another had to go.
+// add replaces what was held under e's digest with e, and reports whether another
+// token was evicted.
 func (h *heldTokens) add(e *entry) (evicted bool) {
 	k := key(&e.digest)
 	h.lru.Remove(k)

@@ -7,21 +7,21 @@ import (
 	"weak"
 )
 
-// interned keeps one value for each key as long as anyone holds it.
+// interned keeps one value for each key for as long as anything refers to it.
 type interned[V any] struct {
 	mu    sync.Mutex
 	byKey map[internKey]weak.Pointer[V]
 }
 
-// internKey is a hash of what a value is made of. Owners choose what their
-// grants are, so it is one without collisions.
+// internKey is a hash of what a value is made of. Owners choose their grants, so the
+// hash must be safe against collisions.
 type internKey [sha256.Size]byte
 
 func newInterned[V any]() *interned[V] {
 	return &interned[V]{byKey: map[internKey]weak.Pointer[V]{}}
 }
 
-// get returns the value for key, which is made if nobody holds it.
+// get returns the value for key, and makes it if there is none.
 func (t *interned[V]) get(key internKey, make func() *V) *V {
 	t.mu.Lock()
 	defer t.mu.Unlock()

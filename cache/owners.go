@@ -12,16 +12,15 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// owners knows the owners of the tokens held. There is one policy.Owner for
-// each as long as anyone holds it, in a token or elsewhere, and no other: a
-// change of the record reaches all.
+// owners knows the owners of the held tokens. Each has exactly one policy.Owner for as
+// long as anything refers to it, so that a change of the record reaches all tokens.
 type owners struct {
 	mu     sync.Mutex
 	byName map[string]*owner
 	last   *ownerChange
 }
 
-// owner is what the cache keeps beside a policy.Owner.
+// owner is what the cache knows about a policy.Owner.
 type owner struct {
 	name   string
 	policy weak.Pointer[policy.Owner]
@@ -31,18 +30,18 @@ type owner struct {
 	position store.Position // records read before it are too old
 }
 
-// mark has the owner's tokens used no more: the record has changed since it was
-// read. The first that is read again brings the new record, for all.
+// mark stops the use of the owner's tokens, because the record has changed since it was
+// read. The first of them that is read again brings the new record for all.
 func (o *owner) mark() {
 	if p := o.policy.Value(); p != nil {
 		p.Stale.Store(true)
 	}
 }
 
-// ownerChange is a change of an owner's record, and the link to the next. A
-// read under way doesn't know its owner, and the owner may not be known here:
-// so it keeps the change that was newest when it began and, at its end, looks
-// through those that have followed. Changes that no read keeps are garbage.
+// ownerChange is a change of an owner's record, and the link to the next. A read
+// doesn't know its token's owner before it ends, and the owner may not be known here.
+// So it keeps the change that was newest when it began, and at its end looks through
+// those that have followed. Changes that no read refers to are garbage.
 type ownerChange struct {
 	name string
 	all  bool // of every owner: changes may have been missed
@@ -60,7 +59,7 @@ func (t *owners) newest() *ownerChange {
 	return t.last
 }
 
-// changed has the owners with these names read again.
+// changed marks the owners with these names, so that they are read again.
 func (t *owners) changed(names []string, at store.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -74,7 +73,7 @@ func (t *owners) changed(names []string, at store.Position) {
 	}
 }
 
-// reset makes every owner be read again. Positions begin anew.
+// reset marks every owner. Positions begin anew.
 func (t *owners) reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -86,9 +85,8 @@ func (t *owners) reset() {
 	}
 }
 
-// take returns the owner with this name, given the record that a read begun at
-// since found at a position; nil where there is none. It is not ok when the
-// record has changed since then.
+// take returns the owner with this name. record, nil if there is none, was found at a
+// position by a read that began at since. ok is false if it has changed since then.
 func (t *owners) take(name string, record *token.Owner, at store.Position, since *ownerChange) (p *policy.Owner, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,7 +118,7 @@ func (t *owners) take(name string, record *token.Owner, at store.Position, since
 	return p, true
 }
 
-// drop forgets an owner whose policy.Owner is no longer held by anyone.
+// drop forgets an owner whose policy.Owner has been collected.
 func (t *owners) drop(o *owner) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,8 +127,7 @@ func (t *owners) drop(o *owner) {
 	}
 }
 
-// sameLimits reports whether two records, or their absence, make no difference
-// to what an owner's tokens may do.
+// sameLimits reports whether two records, nil for none, allow an owner's tokens the same.
 func sameLimits(a, b *token.Owner) bool {
 	if a == nil || b == nil {
 		return a == b

@@ -30,7 +30,7 @@ func (s *shard) init(size, negativeSize int) {
 	s.flights = map[token.Digest]*flight{}
 }
 
-// lookup returns what is held of d at a time. The shard is locked.
+// lookup returns what is known of d at a time. The shard is locked.
 func (s *shard) lookup(d *token.Digest, at time.Duration, h hearing, o *Options) (*policy.Subject, Answer) {
 	if e := s.held.get(d); e != nil {
 		if e.serves(at, h, o) {
@@ -54,8 +54,8 @@ func (s *shard) stale(d *token.Digest, at time.Duration, h hearing, o *Options) 
 	if e == nil {
 		return nil
 	}
-	// What other processes do is known up to when they were heard, or to when
-	// the token was read. Where none do, a token is as good as its TTL.
+	// Changes by other processes are known up to when the store was heard, or the
+	// token read. Without other processes a token is good for its TTL.
 	good := max(e.read, h.last)
 	if h.all {
 		good = e.read + o.TTL
@@ -67,8 +67,7 @@ func (s *shard) stale(d *token.Digest, at time.Duration, h hearing, o *Options) 
 	return &e.subject
 }
 
-// land ends f with what its read brought, and holds that, unless f was ended
-// before.
+// land ends f with the result of its read, and holds that, unless f has ended before.
 func (s *shard) land(f *flight, r result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +94,7 @@ func (s *shard) land(f *flight, r result) {
 	s.end(f, r)
 }
 
-// forget drops what is held of d and disowns the read of it that is under way.
+// forget drops what is known of d and disowns the read of it that is under way.
 func (s *shard) forget(d *token.Digest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,8 +114,8 @@ func (s *shard) reset() {
 	s.clear(result{outdated: true})
 }
 
-// end takes f off the shard and lets those go who wait for it. Whoever takes a
-// flight off the shard is the one to end it. The shard is locked.
+// end takes f off the shard and releases its waiters. A flight is taken off and ended in
+// one step, so that it is ended once. The shard is locked.
 func (s *shard) end(f *flight, r result) {
 	delete(s.flights, f.digest)
 	f.result = r
@@ -139,7 +138,7 @@ func (s *shard) resize(size, negativeSize int) {
 	s.unknown.Resize(negativeSize)
 }
 
-// close drops everything, for good: nothing is read or held from here on.
+// close drops everything for good: nothing is read or held any more.
 func (s *shard) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,11 +14,11 @@ type Stats struct {
 	Found    uint64
 	NotFound uint64
 	Errors   uint64 // the store couldn't be read
-	Outdated uint64 // thrown away: what was being read changed meanwhile
+	Outdated uint64 // discarded: the token or its owner changed meanwhile
 
 	Coalesced uint64 // waits for a read that another Fetch had started
 	Stale     uint64 // Fetches that a held token served because the store couldn't be read
-	Evicted   uint64 // held tokens pushed out for want of room
+	Evicted   uint64 // held tokens evicted for lack of room
 }
 
 // Stats returns the figures of the whole cache.

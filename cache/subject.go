@@ -11,7 +11,7 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// take returns what the read f found in the form it is held in.
+// take returns what the read f has found, in the form in which it is held.
 func (c *Cache) take(f *flight, found *store.Found) result {
 	t := found.Token
 	p, ok := c.owners.take(t.Owner, found.Owner, found.Position, f.since)
@@ -33,7 +33,7 @@ func (c *Cache) take(f *flight, found *store.Found) result {
 	return result{entry: &entry{digest: f.digest, subject: s, read: read}}
 }
 
-// grantsKey returns the same key for grants that are written alike.
+// grantsKey returns the key of grants: those that are written alike have the same.
 func grantsKey(grants []token.Grant) internKey {
 	b := make([]byte, 0, 512)
 	for _, g := range grants {
@@ -48,7 +48,7 @@ func grantsKey(grants []token.Grant) internKey {
 	return sha256.Sum256(b)
 }
 
-// prefixesKey returns the same key for ranges that are written alike.
+// prefixesKey returns the key of address ranges: those that are written alike have the same.
 func prefixesKey(prefixes []netip.Prefix) internKey {
 	b := make([]byte, 0, 512)
 	for _, p := range prefixes {

@@ -11,14 +11,14 @@ import (
 
 // Stores keep records in one compact form: a version byte, then fields of a tag
 // byte, a uvarint length, and that many bytes; absent fields are zero. A lookup
-// that misses the memory decodes one record, so the form is small (about 150
+// that misses the cache decodes one record, so the form is small (about 150
 // bytes) and is read in well under a microsecond. Unknown tags are refused
-// rather than dropped: an older patgate must not serve a record of which it
-// doesn't understand a limit.
+// rather than dropped: an older patgate must not serve a record with a restriction
+// that it doesn't understand.
 
 const codecVersion = 1
 
-// Tags of a token's fields. They are never used again for something else.
+// Tags of a token's fields. A tag is never reused for another field.
 const (
 	tagID byte = iota + 1
 	tagName
@@ -233,7 +233,7 @@ func putTime(b []byte, tag byte, t time.Time) []byte {
 	return appendTime(append(b, tag, timeSize), t)
 }
 
-// A time is its Unix seconds and the nanoseconds behind them. Nanoseconds alone
+// A time is its Unix seconds, then the nanoseconds. Nanoseconds since 1970 alone
 // would end in 2262, and an imported token may well expire in 9999.
 const timeSize = 8 + 4
 

@@ -10,9 +10,9 @@ import (
 	"sync"
 )
 
-// Digest is what is kept of a secret: its SHA-256, or its HMAC-SHA-256 under
-// the operator's pepper. A fast hash is right for 178 random bits; a pepper is
-// for those who must assume that the store leaks.
+// Digest is what is kept of a secret: its SHA-256, or its HMAC-SHA-256 under the
+// operator's pepper. A fast hash is enough for 178 random bits; a pepper is for
+// operators who must assume that the store leaks.
 type Digest [sha256.Size]byte
 
 // Hasher makes digests. Safe for concurrent use.

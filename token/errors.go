@@ -2,7 +2,7 @@ package token
 
 import "fmt"
 
-// FieldError says what is wrong with a field of a record, or of what is to become one.
+// FieldError says what is wrong with a field of a record, or of a request to make one.
 // It may be wrapped in an error that says where the field is.
 type FieldError struct {
 	Field string // as in JSON; scope is one of a grant's scopes

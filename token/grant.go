@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// All stands for every space, scope or resource in a grant.
+// All means every space, scope or resource in a grant.
 const All = "*"
 
 // Grant is what a token may do: its scopes, in its spaces, on its resources. A
@@ -57,8 +57,8 @@ func MatchScope(pattern, name string) bool {
 	}
 }
 
-// MeetScopes returns the scope or pattern that covers what both of two patterns
-// cover, and whether there is such a thing.
+// MeetScopes returns the intersection of two patterns: the scope or pattern that covers
+// what both cover. ok is false if they have nothing in common.
 func MeetScopes(a, b string) (both string, ok bool) {
 	switch {
 	case MatchScope(b, a):
@@ -102,8 +102,8 @@ func ValidScopeName(s string) error {
 	return nil
 }
 
-// ValidScopePattern returns why s can't stand in a grant, or nil: a scope's name, of
-// which whole parts may be "*".
+// ValidScopePattern returns why s can't be a scope of a grant, or nil. It is a scope's name,
+// of which whole parts may be "*".
 func ValidScopePattern(s string) error {
 	parts := strings.Split(s, ":")
 	for i, part := range parts {
@@ -179,8 +179,8 @@ func (g Grant) CheckLengths() error {
 }
 
 // CloneGrants returns a deep copy. Its texts are copies as well: those of a stored
-// record are pieces of it, and would keep all of it. All lists share one array and
-// all texts one piece of memory, so that a decision finds them close together.
+// record are pieces of it, and would keep all of it in memory. All lists share one
+// array, and all texts one string, so that a decision finds them close together.
 func CloneGrants(grants []Grant) []Grant {
 	if grants == nil {
 		return nil
@@ -216,7 +216,7 @@ func CloneGrants(grants []Grant) []Grant {
 	return c
 }
 
-// EqualGrant reports whether two grants are written alike.
+// EqualGrant reports whether two grants have the same lists, in the same order.
 func EqualGrant(a, b Grant) bool {
 	return slices.Equal(a.Spaces, b.Spaces) && slices.Equal(a.Scopes, b.Scopes) && slices.Equal(a.Resources, b.Resources)
 }

@@ -8,8 +8,8 @@ type Owner struct {
 	ID      string `json:"id"`
 	Enabled bool   `json:"enabled"` // false stops all the owner's tokens
 	Admin   bool   `json:"admin"`
-	// MayCreate is whether the owner may make tokens; operators may, whatever it
-	// says. MaxTokens is how many the owner may have at most, revoked and expired
+	// MayCreate is whether the owner may make tokens. Operators may make tokens for the
+	// owner in any case. MaxTokens is how many the owner may have, revoked and expired
 	// ones included; 0: any number.
 	MayCreate bool `json:"may_create"`
 	MaxTokens int  `json:"max_tokens"`
@@ -33,7 +33,7 @@ func (o *Owner) Clone() *Owner {
 	return &c
 }
 
-// Validate reports what in the record could not be kept or shown.
+// Validate returns why the record can't be kept or shown, or nil.
 func (o *Owner) Validate() error {
 	if o.ID == "" {
 		return fieldError("owner", "an empty id")

@@ -9,14 +9,14 @@ import (
 	"unsafe"
 )
 
-// The parts of a secret behind its prefix, in characters.
+// The parts of a secret after its prefix, in characters.
 const (
 	randomLength   = 30 // of base62: 178 bits
 	checksumLength = 6  // of base62: a CRC-32
 )
 
-// MaxSecretLength bounds what is taken for a secret at all. It lets the JWTs of
-// existing systems through.
+// MaxSecretLength is the longest text that is taken for a secret. The JWTs of existing
+// systems fit.
 const MaxSecretLength = 4096
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -59,8 +59,8 @@ func Inspect(prefix, secret string) Form {
 		return Malformed
 	}
 	for i := 0; i < len(secret); i++ {
-		// Visible ASCII without what lists and quotes are made of: such a
-		// value could be read as two.
+		// Visible ASCII without list separators and quotes: a value with
+		// these could be read as two.
 		if c := secret[i]; c <= ' ' || c > '~' || c == ',' || c == '"' || c == '\\' {
 			return Malformed
 		}
@@ -83,13 +83,12 @@ func Inspect(prefix, secret string) Form {
 	return WellMade
 }
 
-// HasSecret reports whether a text has one of patgate's secrets in it, under whatever
-// prefix.
+// HasSecret reports whether a text contains one of patgate's secrets, under any prefix.
 func HasSecret(text string) bool {
-	const behind = 1 + randomLength + checksumLength
-	for i := range len(text) - behind + 1 {
+	const rest = 1 + randomLength + checksumLength // from the "_" on
+	for i := range len(text) - rest + 1 {
 		for from := i - 1; text[i] == '_' && from >= max(0, i-maxPrefix); from-- {
-			if Inspect(text[from:i], text[from:i+behind]) == WellMade {
+			if Inspect(text[from:i], text[from:i+rest]) == WellMade {
 				return true
 			}
 		}

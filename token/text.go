@@ -25,11 +25,10 @@ func ValidText(what, s string, limit int) error {
 	return nil
 }
 
-// hasControl reports whether a text without control characters has another one that controls
-// what shows it: if only where lines and words end, or the direction in which text is
-// written. Joiners and variation selectors are none, for scripts and emoji need them, and
-// neither are the tags behind a black flag that make it that of a region (Unicode Technical
-// Standard #51).
+// hasControl reports whether a text without control characters has another character that
+// controls how it is shown: where lines and words end, or the direction of the text. Joiners
+// and variation selectors don't count, for scripts and emoji need them. Nor do the tags after
+// a black flag that make it the flag of a region (Unicode Technical Standard #51).
 func hasControl(s string) bool {
 	inFlag := false
 	for _, r := range s {
@@ -47,8 +46,8 @@ func controls(r rune) bool {
 	return r == softHyphen || r > unicode.MaxLatin1 && unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
-// visible reports whether there is a character in s that people see: neither a space nor
-// one of those that only say how others are shown, or fill a place with nothing.
+// visible reports whether s has a character that people can see: no space, and none that only
+// says how others are shown, or is blank.
 func visible(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool {
 		const brailleBlank = '\u2800'
@@ -60,9 +59,8 @@ func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// LikeSeveral reports whether the id of a space or a resource looks like several: like a
-// list, or like a pattern. It stands for one all the same, as the only pattern for ids is
-// All.
+// LikeSeveral reports whether the id of a space or a resource looks like a list or a pattern.
+// It is a single id all the same: the only pattern for ids is All.
 func LikeSeveral(id string) bool {
 	return id != All && strings.ContainsFunc(id, func(r rune) bool { return strings.ContainsRune(",;*", r) || unicode.IsSpace(r) })
 }

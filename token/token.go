@@ -1,4 +1,4 @@
-// Package token says what a personal access token is.
+// Package token defines what a personal access token is.
 //
 // A [Token] is the record: who owns it, what it may do, how long it lives. A
 // secret is what a client sends. The record never contains the secret, only
@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// Limits of a record. They bound what one token can cost in memory and what an
-// operator can be made to read, and are far above what real systems use.
+// Limits of a record. They bound the memory that one token can take and the text that
+// an operator can be made to read, and are far above what real systems use.
 const (
 	MaxIDLength          = 36 // a UUID fits
 	MaxNameLength        = 200
@@ -85,7 +85,7 @@ func (t *Token) Lifetime() time.Duration {
 	return t.ExpiresAt.Sub(t.RegeneratedAt)
 }
 
-// Status is what has become of a token.
+// Status is the state of a token.
 type Status string
 
 // The statuses of a token. A token that was revoked and has expired is revoked.
@@ -140,9 +140,9 @@ func (t *Token) Clone() *Token {
 	return &c
 }
 
-// Validate reports what in the record could not be kept or shown: texts that
-// are too long or carry control characters, ids and grants of the wrong form.
-// It knows nothing of scope catalogs and lifetimes; the registry does.
+// Validate returns why the record can't be kept or shown, or nil: a text that is too
+// long or has control characters, an id or a grant of the wrong form. Scope catalogs and
+// lifetimes are the registry's to check.
 func (t *Token) Validate() error {
 	err := cmp.Or(
 		ValidID(t.ID),

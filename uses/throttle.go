@@ -9,21 +9,20 @@ import (
 )
 
 // Throttle lets something happen once per secret and interval, without a lock and
-// without allocating. It is a table of fixed size: where more secrets meet in a row
-// of it than it has room for, the one that was allowed longest ago is forgotten, and
-// may be allowed again too early.
+// without allocating. It is a table of fixed size: if a row is full, the secret that was
+// allowed longest ago is forgotten, and may be allowed again too early.
 type Throttle struct {
 	rows  []row // a power of two of them
 	start time.Time
 }
 
-// row fills a cache line. A slot is 0, or holds 32 bits of a digest and below them
-// in which second it passed last, counted from 1.
+// row fills a cache line. A slot is 0, or holds 32 bits of a digest and, in the lower half,
+// the second in which it was allowed last, counted from 1.
 type row [8]atomic.Uint64
 
 const secondBits = 32
 
-// NewThrottle returns a Throttle with room for about so many secrets, at 8 bytes each.
+// NewThrottle returns a Throttle with room for about room secrets, at 8 bytes each.
 func NewThrottle(room int) *Throttle {
 	n := 1
 	for n*len(row{}) < room {
@@ -32,9 +31,9 @@ func NewThrottle(room int) *Throttle {
 	return &Throttle{rows: make([]row, n), start: time.Now()}
 }
 
-// Allow reports whether the secret with digest d was not allowed in the interval
-// before now, and counts it as allowed. Of several calls at the same moment one gets
-// true, or, where none came before them, perhaps a few.
+// Allow reports whether the secret with digest d was not allowed in the interval before
+// now, and notes that it is allowed now. Of several calls at the same moment one gets
+// true, or, if they are the first for d, perhaps a few.
 func (t *Throttle) Allow(d *token.Digest, now time.Time, interval time.Duration) bool {
 	r := &t.rows[int(binary.LittleEndian.Uint32(d[:]))&(len(t.rows)-1)]
 	tag := uint64(binary.LittleEndian.Uint32(d[4:])) << secondBits

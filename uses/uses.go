@@ -1,10 +1,10 @@
-// Package uses notes when tokens are used, and tells the store in good time.
+// Package uses notes when tokens are used, and writes it to the store from time to time.
 //
-// A request asks whether its use is to be noted, which is a look into a table in
-// memory; the answer is yes once per token and interval. What was noted is kept in
-// memory, one use for each token, and told to the store every few seconds. So a use
-// costs a request nothing and the store one write per token and interval, and the
-// last use of a token is known to within the interval.
+// A request asks whether to note its use, which is a look into a table in memory: the
+// answer is yes once per token and interval. Uses are kept in memory, one for each
+// token, and written to the store every few seconds. So a use costs a request next to
+// nothing and the store one write per token and interval, and the last use of a token
+// is known to within the interval.
 package uses
 
 import (
@@ -27,9 +27,9 @@ const DefaultEvery = 10 * time.Minute
 const (
 	flushEvery = 2 * time.Second
 	room       = 1 << 18          // secrets whose last noted use is known
-	maxPending = 1 << 17          // uses kept for the store, at most
-	batch      = 1000             // uses told at once
-	budget     = 10 * time.Second // for telling all
+	maxPending = 1 << 17          // uses not written yet, at most
+	batch      = 1000             // uses in one write
+	budget     = 10 * time.Second // for writing all
 )
 
 // Noter notes the uses of tokens. Safe for concurrent use.
@@ -42,14 +42,14 @@ type Noter struct {
 	mu      sync.Mutex
 	pending map[string]store.Use // by the token's id
 
-	flushing chan struct{} // holds a value during a Flush, so that it returns when all is told
+	flushing chan struct{} // holds a value during a Flush: another one waits, so that all is written when it returns
 	poke     chan struct{} // for a flush before its time
 	stop     chan struct{}
 	done     chan struct{}
 }
 
-// New returns a Noter that tells s. failed is told what s answers when it can't be
-// told. What it was to be told is kept for the next time.
+// New returns a Noter that writes to s. failed is called with the error if that fails. The
+// uses are then kept for the next time.
 func New(s store.Uses, failed func(error)) *Noter { return newNoter(s, flushEvery, failed) }
 
 func newNoter(s store.Uses, flushEvery time.Duration, failed func(error)) *Noter {
@@ -63,7 +63,7 @@ func newNoter(s store.Uses, flushEvery time.Duration, failed func(error)) *Noter
 }
 
 // SetEvery sets the interval in which a use of a token is noted once; 0: DefaultEvery;
-// negative: uses are not noted. What was noted so far is told soon.
+// negative: uses are not noted. Uses noted so far are written soon.
 func (n *Noter) SetEvery(d time.Duration) {
 	n.every.Store(int64(cmp.Or(d, DefaultEvery)))
 	select {
@@ -72,15 +72,15 @@ func (n *Noter) SetEvery(d time.Duration) {
 	}
 }
 
-// Due reports whether the use, now, of the token found by digest d is to be
-// noted: then the caller calls Note. It allocates nothing and takes no lock.
+// Due reports whether the caller is to Note the use, at now, of the token found by digest
+// d. It allocates nothing and takes no lock.
 func (n *Noter) Due(d *token.Digest, now time.Time) bool {
 	every := time.Duration(n.every.Load())
 	return every > 0 && n.throttle.Allow(d, now, every)
 }
 
-// Note notes a use. It doesn't wait for the store. Where that hasn't been told for
-// so long that too many are waiting, the use is dropped.
+// Note notes a use. It doesn't wait for the store. If that has failed for so long that too
+// many uses are pending, the use is dropped.
 func (n *Noter) Note(u store.Use) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -112,7 +112,7 @@ func (n *Noter) run(flushEvery time.Duration) {
 	}
 }
 
-// flush tells the store what is pending.
+// flush is Flush for the goroutine of n.
 func (n *Noter) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
@@ -121,8 +121,7 @@ func (n *Noter) flush() {
 	}
 }
 
-// Flush tells the store what has been noted so far. What it can't be told stays
-// noted.
+// Flush writes the uses noted so far to the store. Those that it can't write stay noted.
 func (n *Noter) Flush(ctx context.Context) error {
 	select {
 	case n.flushing <- struct{}{}:
@@ -150,8 +149,8 @@ func (n *Noter) Flush(ctx context.Context) error {
 	return err
 }
 
-// Close tells the store what has been noted, if it can be told, and returns. To be
-// called once, before the store is closed.
+// Close writes the uses noted so far, if it can. To be called once, before the store is
+// closed.
 func (n *Noter) Close() {
 	close(n.stop)
 	<-n.done
