@@ -17,8 +17,8 @@ func TestMutants(t *testing.T) {
 		{Name: "silence is trusted", File: "../../cache/cache.go", Old: "trusted: at-last < Silence", New: "trusted: true"},
 		{Name: "what is held serves on without the store", File: "../../cache/shard.go", Old: "at-good >= o.MaxStale", New: "good < 0"},
 		{Name: "an error is taken for unknown", File: "../../cache/fetch.go", Old: "return result{err: fmt.Errorf(\"reading a token: %w\", err)}\n}", New: "return result{}\n}"},
-		{Name: "the feed is said to be heard", File: "../../store/redis/feed.go", Old: "\treturn *heard\n", New: "\treturn time.Now()\n"},
-		{Name: "owners are remembered", File: "../../store/redis/feed.go", Old: "s.owners.drop(t.owner)", New: ""},
+		{Name: "the feed is said to be heard", File: "../../store/redis/heard.go", Old: "\treturn *heard\n", New: "\treturn time.Now()\n"},
+		{Name: "owners are remembered", File: "../../store/redis/watch.go", Old: "s.owners.drop(t.owner)", New: ""},
 		{Name: "a change is answered before its own gateway knows", File: "../../store/redis/steps.go", Old: "\ts.await(position, c.mark, c.what)\n", New: "\t_ = position\n"},
 		{Name: "a commit that is not sent", File: "../../store/redis/scripts.go", Old: "write('HSET', KEYS[3], ARGV[1], 'c '", New: "write('HSET', KEYS[3], ARGV[1], 'a '"},
 	} {

@@ -1,5 +1,5 @@
 // Package fill is a model of how the cache is filled (cache/fetch.go, shard.go, owners.go,
-// subject.go) from store/redis (find.go, ownercache.go, feed.go) or store/embedded: two tokens
+// subject.go) from store/redis (find.go, ownercache.go, feed.go, watch.go) or store/embedded: two tokens
 // of one owner, several reads of each at a time, changes of a token and of the owner's
 // record, and resets.
 package fill
