@@ -66,14 +66,14 @@ func (s *Store) getAfter(ctx context.Context, before redis.Cmder, key string) (s
 // the budget, or with lookups that began a moment later.
 func (s *Store) ask(ctx context.Context, l *lookup) error {
 	l.by = time.Now().Add(s.budget)
-	server, ok := s.client.(*redis.Client)
-	if !ok {
-		ctx, cancel := context.WithDeadline(ctx, l.by)
+	if s.cluster != nil { // it may have to be asked who its masters are
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, l.by)
 		defer cancel()
-		var err error
-		if server, err = s.cluster.MasterForKey(ctx, l.key); err != nil {
-			return plain(err)
-		}
+	}
+	server, err := s.serverOf(ctx, l.key)
+	if err != nil {
+		return plain(err)
 	}
 	found, ok := s.lanes.Load(server)
 	if !ok {

@@ -169,7 +169,7 @@ type Store struct {
 	cluster  *redis.ClusterClient // client, where that is one
 	keys     keys
 	name     string // of this gateway
-	where    string // for people: the address
+	where    string // the address, for people
 	budget   time.Duration
 	patience time.Duration // how long a change waits for another that holds a key it needs, before it aborts that one
 	log      *slog.Logger
@@ -188,25 +188,25 @@ type Store struct {
 	seen     atomic.Pointer[sightings] // replicas, by any gateway; nil: not asked yet
 
 	// The feed.
-	feed     redis.UniversalClient // its one connection waits for changes; used by follow alone, closed with closing held
+	feed     redis.UniversalClient // its one connection waits for changes; only follow uses it, and closing is held to close it
 	feedAddr string                // see Options
 	closing  sync.Mutex
 	reopen   atomic.Bool // it is to be opened anew
 	told     telling
 	passed   passed
-	heard    atomic.Pointer[time.Time] // when it was last asked for what there was, and brought all of it
+	heard    atomic.Pointer[time.Time] // when it was last asked with the answer that there is no more
 
 	// Beats, and whether the server that takes them is the master.
 	beatSoon  chan struct{}
 	beaten    atomic.Pointer[time.Time] // when the last good beat was sent
 	holds     atomic.Int64              // see Holds: nanoseconds
 	cutOff    atomic.Bool               // the server may not be the master: see outvoted
-	sentinels []*redis.Client           // whom it asks, where there are any
+	sentinels []*redis.Client           // asked for the master; nil: there are none
 
 	denied    atomic.Pointer[deniedError] // what the redis user may not do
 	refusal   atomic.Pointer[error]       // of the last beat; nil error: it was taken
 	feedError atomic.Pointer[error]       // of the last read of the feed
-	lostAll   atomic.Pointer[string]      // when Redis has lost a piece of the feed, and how much
+	lostAll   atomic.Pointer[string]      // the warning that Redis has lost a piece of the feed
 
 	warning sync.Mutex                       // held while the servers' setup is looked at
 	setup   atomic.Pointer[map[string]setup] // what it would lose, by the servers' addresses

@@ -108,7 +108,7 @@ func (s *Store) trySend(ctx context.Context, safety safety, cmds []redis.Cmder) 
 	}
 	byMaster := map[*redis.Client][]redis.Cmder{}
 	for _, c := range cmds {
-		m, err := s.cluster.MasterForKey(ctx, s.keyOf(c))
+		m, err := s.serverOf(ctx, s.keyOf(c))
 		if err != nil {
 			return err
 		}
