@@ -1,25 +1,8 @@
 package console
 
 import (
-	"cmp"
-	"net/http"
 	"net/url"
 )
-
-// question asks whether something is really to be done.
-type question struct {
-	Title  string
-	Words  []string // what it will do
-	Button string
-	Action string            // where the answer goes, from the page
-	Back   string            // where no answer goes, from the root
-	Here   string            // the entry of the navigation; "": that of the visitor's own tokens
-	Fields map[string]string // sent with the answer
-}
-
-func (c *call) ask(q question) error {
-	return c.page(http.StatusOK, "confirm", page{Title: q.Title, Here: cmp.Or(q.Here, "list"), Body: q})
-}
 
 // askRevoke asks whether a token is to be revoked.
 func (c *call) askRevoke() error {
@@ -47,29 +30,6 @@ func (c *call) revoke() error {
 		return err
 	}
 	return c.done(id, "revoked")
-}
-
-// askDelete asks whether a token is to be deleted.
-func (c *call) askDelete() error {
-	t, err := c.mine()
-	if err != nil {
-		return err
-	}
-	return c.ask(question{
-		Title: "Delete “" + t.Name + "”?", Button: "Delete token", Action: "delete", Back: "tokens/" + t.ID,
-		Words: []string{
-			"Whatever uses it is turned away from that moment on.",
-			"The token is gone for good. To stop it and keep what is known about it, revoke it instead.",
-		},
-	})
-}
-
-// delete removes a token.
-func (c *call) delete() error {
-	if _, err := c.Account.Delete(c.R.Context(), c.R.PathValue("id")); err != nil {
-		return err
-	}
-	return c.seeOther("?done=deleted")
 }
 
 // askRevokeOwner asks whether all tokens of an owner are to be revoked.

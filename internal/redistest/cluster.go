@@ -66,7 +66,7 @@ func StartCluster(t testing.TB, replicas int, lines ...string) *Cluster {
 	for _, n := range nodes {
 		Await(t, "the cluster to be complete", func() error {
 			info := n.client.Do(context.Background(), "cluster", "info").String()
-			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprint("cluster_known_nodes:", len(nodes))) || !strings.Contains(info, "cluster_slots_ok:16384") {
+			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprint("cluster_known_nodes:", len(nodes))) || !strings.Contains(info, fmt.Sprint("cluster_slots_ok:", slots)) {
 				return errors.New(info)
 			}
 			return nil
