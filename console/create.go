@@ -55,7 +55,7 @@ func (c *call) create() error {
 		n.Grants = []token.Grant{grant}
 	}
 	f.check(registry.Changes{AllowedIPs: &n.AllowedIPs})
-	again := func(f *form) error { return c.newPage(f, false) } // that it is full is among the mistakes
+	again := func(f *form) error { return c.newPage(f, false) } // being full is one of the mistakes
 	return c.makeSecret(f, again, "Token created", func() (*token.Token, string, error) {
 		return c.Account.Create(c.R.Context(), n)
 	})

@@ -39,7 +39,7 @@ func (c *call) bearer() (*registry.Bearer, error) {
 		return nil, err
 	}
 	b, err := c.bearerOf(secret)
-	// For a client that has gone, too, the store was asked.
+	// The store was asked even if the client has gone since.
 	c.leave(errors.Is(err, registry.ErrUnknown) || err != nil && c.R.Context().Err() != nil)
 	return b, c.withChallenge(err)
 }
