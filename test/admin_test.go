@@ -19,13 +19,6 @@ func (g *gateway) reload() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"PORT", "UPSTREAM", "DIR", "ADMIN"} {
-		for _, v := range g.env {
-			if value, ok := strings.CutPrefix(v, name+"="); ok {
-				body = bytes.ReplaceAll(body, []byte("{$"+name+"}"), []byte(value))
-			}
-		}
-	}
 	g.reloaded.Store(true)
 	status, answer, err := g.load("text/caddyfile", body)
 	if err == nil && status != http.StatusOK {
