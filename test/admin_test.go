@@ -13,8 +13,10 @@ import (
 	"time"
 )
 
-// reload has the gateway take over the Caddyfile as it stands.
-func (g *gateway) reload() error {
+// reload has the gateway take over another setup, but for its tokens and owners.
+func (g *gateway) reload(t *testing.T, s setup) error {
+	t.Helper()
+	g.configure(t, s)
 	body, err := os.ReadFile(g.file)
 	if err != nil {
 		return err

@@ -261,8 +261,7 @@ func TestEventsAreBounded(t *testing.T) {
 		{"events {\nkeep 1ms\n}", 1}, // that of the last token
 	} {
 		s.options = c.options
-		g.configure(t, s)
-		if err := g.reload(); err != nil {
+		if err := g.reload(t, s); err != nil {
 			t.Fatal(err)
 		}
 		await(t, c.options, func() bool { return count() == c.want })

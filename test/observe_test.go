@@ -72,7 +72,7 @@ http://api.test:{$PORT} {
 // What the gate found out is there for later handlers, access logs and metrics.
 func TestObservability(t *testing.T) {
 	t.Parallel()
-	g := start(t, setup{
+	s := setup{
 		sites: `
 http://api.test:{$PORT} {
 	log
@@ -90,7 +90,8 @@ http://api.test:{$PORT} {
 			{name: "T", owner: "alice", grants: grant("1", "stories:read", "*")},
 			{name: "nobody", grants: grant("1", "stories:read", "*")},
 		},
-	})
+	}
+	g := start(t, s)
 	a := g.send(t, request{target: "/spaces/1/stories/7"}.with(g.bearer("T")))
 	got := g.upstream.take()
 	if len(got) != 1 {
@@ -154,7 +155,7 @@ http://api.test:{$PORT} {
 		}
 	}
 	check("before a reload")
-	if err := g.reload(); err != nil {
+	if err := g.reload(t, s); err != nil {
 		t.Fatal(err)
 	}
 	check("after a reload")

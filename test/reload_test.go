@@ -71,8 +71,7 @@ func reloadUnderLoad(t *testing.T, site string) {
 	await(t, "the tokens to be held", func() bool { return g.metrics(t)[read] == "3" })
 	for i := range 25 {
 		s.sites = site + fmt.Sprintf("\nhttp://other.test:{$PORT} {\n\trespond %d\n}", i)
-		g.configure(t, s)
-		if err := g.reload(); err != nil {
+		if err := g.reload(t, s); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond) // the pace of the reloads; nothing depends on it
@@ -138,8 +137,7 @@ func TestReloadSettings(t *testing.T) {
 		"provision": {options: "cache {\n\tsize 128\n}\ntoken {\n\tpepper short\n}", sites: plainSite},
 		"start":     {options: "cache {\n\tsize 128\n}", sites: plainSite + "\nhttp://api.test:" + port + " {\n\tbind 127.0.0.1\n\trespond ok\n}"},
 	} {
-		g.configure(t, bad)
-		if err := g.reload(); err == nil {
+		if err := g.reload(t, bad); err == nil {
 			t.Errorf("%s: the reload was taken", name)
 		}
 		want("after a failed reload: "+name, "writer", 200)
@@ -150,8 +148,7 @@ func TestReloadSettings(t *testing.T) {
 	}
 
 	s.options = "cache {\n\tsize 300\n}\nscopes {\n\tstories:read\n\tstories:write\n}"
-	g.configure(t, s)
-	if err := g.reload(); err != nil {
+	if err := g.reload(t, s); err != nil {
 		t.Fatal(err)
 	}
 	if n, _ := strconv.Atoi(held()); n > 300 || n == 0 {
@@ -176,8 +173,7 @@ func TestOtherPepper(t *testing.T) {
 		if last = pepper; pepper != "" {
 			s.options = "token {\n\tpepper " + pepper + "\n}"
 		}
-		g.configure(t, s)
-		if err := g.reload(); err != nil {
+		if err := g.reload(t, s); err != nil {
 			t.Fatal(err)
 		}
 		if other {
@@ -208,8 +204,7 @@ func TestReloadOtherStore(t *testing.T) {
 	s := setup{sites: plainSite, tokens: []known{{name: "T"}}}
 	g := start(t, s)
 	s.store = "embedded {$DIR}/other.db"
-	g.configure(t, s)
-	if err := g.reload(); err != nil {
+	if err := g.reload(t, s); err != nil {
 		t.Fatal(err)
 	}
 	if status, err := g.session(t).persist("/x", g.secret("T")); status != 401 {
@@ -285,8 +280,7 @@ func TestReloadOtherStoreUnderLoad(t *testing.T) {
 	}
 	for i := range 20 {
 		s.store = []string{"embedded {$DIR}/other.db", ""}[i%2]
-		g.configure(t, s)
-		err := g.reload()
+		err := g.reload(t, s)
 		if i == 0 {
 			close(finish)
 		}
@@ -329,12 +323,10 @@ func TestReloadLeaks(t *testing.T) {
 	bad := setup{options: "token {\n\tpepper short\n}", sites: site}
 	good := setup{sites: site}
 	round := func() {
-		g.configure(t, bad)
-		if err := g.reload(); err == nil {
+		if err := g.reload(t, bad); err == nil {
 			t.Fatal("a bad configuration was taken")
 		}
-		g.configure(t, good)
-		if err := g.reload(); err != nil {
+		if err := g.reload(t, good); err != nil {
 			t.Fatal(err)
 		}
 		if status, err := session.persist("/x", g.secret("T")); status != 200 {

@@ -221,8 +221,7 @@ func TestLogWarning(t *testing.T) {
 			g = start(t, s)
 		} else {
 			before = len(g.log.String())
-			g.configure(t, s)
-			if err := g.reload(); err != nil {
+			if err := g.reload(t, s); err != nil {
 				t.Fatal(err)
 			}
 			await(t, "the reload to be logged", func() bool { return strings.Contains(g.log.String()[before:], "load complete") })

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -21,11 +22,12 @@ type secure struct {
 	addr string
 }
 
-// startSecure starts a gateway whose site is there without TLS and with it.
+// startSecure starts a gateway whose site is there without TLS and with it. In the setup's
+// further sites, {$SECURE} is the port with TLS.
 func startSecure(t *testing.T, s setup, site string) *secure {
 	t.Helper()
 	port := freePort(t)
-	s.sites = "http://api.test:{$PORT} {\n" + site + "\n}\nhttps://api.test:" + port + " {\ntls {$DIR}/cert.pem {$DIR}/key.pem\n" + site + "\n}"
+	s.sites = "http://api.test:{$PORT} {\n" + site + "\n}\nhttps://api.test:" + port + " {\ntls {$DIR}/cert.pem {$DIR}/key.pem\n" + site + "\n}\n" + strings.ReplaceAll(s.sites, "{$SECURE}", port)
 	g := prepare(t, s)
 	certificate := clientCertificate(t)
 	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)

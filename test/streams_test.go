@@ -382,8 +382,7 @@ func TestStreamsAfterReload(t *testing.T) {
 	l := g.stream(t, nil, "api.test", "ws", "ws", c.Secret)
 	for i := range 2 {
 		s.sites += fmt.Sprintf("\nhttp://more%d.test:{$PORT} {\n\trespond ok\n}", i)
-		g.configure(t, s)
-		if err := g.reload(); err != nil {
+		if err := g.reload(t, s); err != nil {
 			t.Fatal(err)
 		}
 		l.flows(t)
