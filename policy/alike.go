@@ -27,9 +27,8 @@ func spell(text string) spelled {
 	return s
 }
 
-// tidy returns a name as MediaWiki has it in a title, without underscores and colons
-// before it and underscores behind it, and with one of what joins words where there are
-// several, as PyPI has those of packages.
+// tidy returns a name as MediaWiki and PyPI normalize it: MediaWiki trims underscores and
+// leading colons from titles, and PyPI merges runs of separators in package names.
 func tidy(name string) string {
 	name = strings.TrimRight(strings.TrimLeft(name, "_:"), "_")
 	var tidied []byte // nil: nothing repeats as yet
@@ -47,7 +46,7 @@ func tidy(name string) string {
 	return string(tidied)
 }
 
-// isJoint reports whether c may join words in a name.
+// isJoint reports whether c is a separator of which PyPI or MediaWiki merges several.
 func isJoint(c byte) bool { return joins(c) || c == '.' || c == '+' }
 
 // alike reports whether some server takes the segment for a literal. last says
@@ -88,7 +87,7 @@ func (s *spelled) loosely(literal string) string {
 	return comparesLoosely
 }
 
-// alikeFolded is alike for what isn't ASCII.
+// alikeFolded is alike for texts that aren't ASCII.
 func (s *spelled) alikeFolded(literal string, last bool) bool {
 	if s.folded == nil {
 		s.folded = new(foldSegment(s.text))
@@ -96,7 +95,7 @@ func (s *spelled) alikeFolded(literal string, last bool) bool {
 	return begins(*s.folded, foldSegment(literal), last)
 }
 
-// begins is alike for what is folded.
+// begins is alike for folded texts.
 func begins(text, literal string, last bool) bool {
 	return beginsAlike(text, literal) && drops(text[len(literal):], last) || shortName(text, literal)
 }
@@ -125,10 +124,10 @@ func alikeBytes(c, literal byte) bool {
 	return joins(literal) && c < utf8.RuneSelf && !isAlnum(c)
 }
 
-// joins reports whether c joins words in the name of what a path is for.
+// joins reports whether c separates words in a literal.
 func joins(c byte) bool { return c == '_' || c == '-' || c == ' ' }
 
-// alike is spelled.alike for what is ASCII.
+// alike is spelled.alike for ASCII.
 func alike(text, literal string, last bool) bool {
 	return (&spelled{text: text}).alike(literal, last)
 }
@@ -150,7 +149,7 @@ func drops(rest string, last bool) bool {
 	return false
 }
 
-// viewIn returns the name behind what says, in a segment, that it is a view (Zope, Pyramid).
+// viewIn returns the name of a view in a segment: @@name or ++namespace++name (Zope, Pyramid).
 func viewIn(s string) (name string, ok bool) {
 	if rest, namespace := strings.CutPrefix(s, "++"); namespace {
 		_, name, ok = strings.Cut(rest, "++")
@@ -159,7 +158,7 @@ func viewIn(s string) (name string, ok bool) {
 	return strings.CutPrefix(s, "@@")
 }
 
-// blank returns what a server that decodes paths as it does forms reads for c.
+// blank returns c as a server reads it that decodes paths like forms, where + is a blank.
 func blank(c byte) byte {
 	if c == '+' {
 		return ' '
@@ -222,7 +221,8 @@ func (p *partial) nearlyMatches(text string) bool {
 	return i >= len(p.before) && beginsAlike(text, p.before) && beginsAlike(text[i:], p.after)
 }
 
-// marks notes which literals follow the node, so that node.resembles is quick.
+// marks is a filter over the literals that follow a node: it says quickly that a segment
+// resembles none of them.
 type marks struct {
 	lengths uint64    // bit n: one of n bytes; 63 stands for all that are longer
 	first   [4]uint64 // bit c: one that begins with c, in lower case
@@ -236,7 +236,7 @@ func (k *marks) add(literal string) {
 		return
 	}
 	c := lower(literal[0])
-	if isNumber(literal[:signedDigits(literal)]) { // may have zeros before it, and anything behind
+	if isNumber(literal[:signedDigits(literal)]) { // may have leading zeros, and anything after it
 		k.lengths, k.numbers = ^uint64(0), true
 		k.first['0'>>6] |= 1 << ('0' & 63)
 	}
@@ -262,7 +262,7 @@ func (k *marks) add(literal string) {
 }
 
 // resembles reports whether a segment may be a literal in another case, or with other
-// punctuation. What more there is to be said against a segment, pathText.marked says.
+// punctuation. All other resemblances are noted in pathText.marked.
 func (k *marks) resembles(text string) bool {
 	c := lower(text[0])
 	if k.numbers && (c == '-' || c == '(' || len(text) >= longNumber) {

@@ -55,7 +55,7 @@ func ReadCases(r io.Reader) ([]Case, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxCase)
 	n := 0
-	for lines.Scan() && lines.Err() == nil { // behind an error comes a piece of a line
+	for lines.Scan() && lines.Err() == nil { // after an error, Scan returns part of a line
 		n++
 		text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff")) // Windows begins files so
 		if text == "" {
@@ -88,8 +88,8 @@ const maxCase = 1 << 20
 // caseKeys are the keys of a case that say something.
 var caseKeys = []string{"method", "path", "scope", "space", "resource", "anonymous"}
 
-// read fills the case from a JSON object, of which only these keys count: encoding/json
-// alone would take "Scope" for one of them, and the last of a key that stands twice.
+// read fills the case from a JSON object. Unlike encoding/json, it matches keys exactly ("Scope"
+// is ignored) and refuses a key that is given twice.
 func (c *Case) read(object string) error {
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(object), &values); err != nil {
@@ -173,8 +173,8 @@ func (c *Case) request() (Request, error) {
 	return NewRequest(&http.Request{Method: c.Method, URL: u, Host: u.Host, Header: http.Header{}}), nil
 }
 
-// normalized returns the clauses of a requirement, equal for two that ask the same, however
-// their scopes are ordered and by whichever name they are called.
+// normalized returns the clauses of a requirement in a canonical form: sorted, without
+// duplicates, and with names instead of aliases.
 func (c *Catalog) normalized(requirement string) []string {
 	clauses := strings.Fields(requirement)
 	for i, clause := range clauses {

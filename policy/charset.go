@@ -17,13 +17,13 @@ const (
 )
 
 // charsetOf returns the charset of a Content-Type, the oddest where it has several. Tomcat
-// finds it wherever charset= stands, also inside of another parameter.
+// finds charset= anywhere, even inside another parameter.
 func charsetOf(contentType []string) (c charset) {
 	for i, value := range contentType {
 		if i == 1 || len(value) > maxContentType {
 			return likeNothing // nobody can tell which one counts, or to where it is read
 		}
-		first := true // no letter or digit of this parameter came yet
+		first := true // no letter or digit of this parameter was seen yet
 		for j := range len(value) {
 			switch {
 			case value[j] == ';' || value[j] == ',':
@@ -52,8 +52,7 @@ func charsetOf(contentType []string) (c charset) {
 // does U+0085 and U+00A0.
 func isBlankToASPNET(r rune) bool { return r == ' ' || r == '\t' || r >= 0x80 }
 
-// cutWord returns what stands behind a word of small letters, in any case, if the text begins
-// with it.
+// cutWord is strings.CutPrefix, ignoring case, for a word in lower case.
 func cutWord(text, word string) (rest string, ok bool) {
 	if len(text) < len(word) || lower(text[0]) != word[0] || !equalFold(text[:len(word)], word) {
 		return "", false
@@ -84,8 +83,8 @@ func charsetNamed(name string) charset {
 	return likeNothing
 }
 
-// keeps reports whether a name or a value, as it stands in the query, is the same text
-// in the charset as in UTF-8.
+// keeps reports whether an encoded name or value of the query is the same text in the
+// charset as in UTF-8.
 func (c charset) keeps(text string) bool {
 	switch c {
 	case likeUTF8:
@@ -98,8 +97,8 @@ func (c charset) keeps(text string) bool {
 	return false
 }
 
-// keepsNames reports whether the names in a query are what they are in UTF-8. In what
-// agrees with it in nothing, even plain letters are others (IBM290).
+// keepsNames reports whether the names in a query are the same as in UTF-8. In a charset
+// that differs even in ASCII (IBM290), none are.
 func (c charset) keepsNames(query string) bool {
 	if c == likeUTF8 {
 		return true
@@ -112,7 +111,7 @@ func (c charset) keepsNames(query string) bool {
 	return true
 }
 
-// keepsValues reports whether the values of a key are what they are in UTF-8.
+// keepsValues reports whether the values of a key are the same as in UTF-8.
 func (c charset) keepsValues(query, key string) bool {
 	if c == likeUTF8 {
 		return true

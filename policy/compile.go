@@ -117,15 +117,15 @@ func (p *Policy) addGroup(g *GroupConfig, outer settings, prefix string) error {
 }
 
 // checkParameters refuses a path.<name> of a site or a group that none of its routes has
-// a parameter for. With a slip of the pen there, all of them would be in no space, and a
-// scope would be enough in whichever space it is held.
+// a parameter for. With a typing error there, all of them would be in no space, and a
+// scope held in any space would be enough.
 func (p *Policy) checkParameters(s *Settings, routes []*Route) error {
 	for _, said := range [...]struct{ what, text string }{{"space", s.Space}, {"resource", s.Resource}} {
 		name, ok := strings.CutPrefix(said.text, "path.")
 		if !ok || len(routes) == 0 {
 			continue
 		}
-		if !slices.ContainsFunc(routes, func(r *Route) bool { return (&source{name: name}).standsIn(&r.pattern) }) {
+		if !slices.ContainsFunc(routes, func(r *Route) bool { return (&source{name: name}).isIn(&r.pattern) }) {
 			return fmt.Errorf("%s %s: none of the routes has {%s}", said.what, said.text, name)
 		}
 	}

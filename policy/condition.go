@@ -160,14 +160,13 @@ func alikeValues(got, want string) bool {
 	return negative(got) == negative(want) && sameKey(strings.ReplaceAll(got, ":", ""), want)
 }
 
-// negative reports whether a minus stands before the first letter or digit.
+// negative reports whether there is a minus before the first letter or digit.
 func negative(s string) bool {
 	before, _, _ := strings.Cut(s, "-")
 	return len(before) < len(s) && strings.IndexFunc(before, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }) < 0
 }
 
-// separatesValues reports whether some server finds a list where r stands in a
-// value, or ends the value there.
+// separatesValues reports whether some server splits a value at r, or ends it there.
 func separatesValues(r rune) bool {
 	switch r {
 	case ',', ';', '|', '&', '#', '[', ']', 0x7f:
@@ -188,8 +187,8 @@ func truth(s string) string {
 	return ""
 }
 
-// meetsCondition reports whether the query meets the condition; why says what
-// makes that a matter of opinion.
+// meetsCondition reports whether the query meets the condition; why says why servers may
+// disagree.
 func (m *Match) meetsCondition(c *condition) (met bool, why string) {
 	if why := m.lookUp(c.key); why != "" {
 		return false, why

@@ -85,12 +85,12 @@ func (c Credential) scheme() string {
 	return ""
 }
 
-// alone reports whether all that has the credential's scheme is taken for it.
+// alone reports whether the credential takes everything with its scheme.
 func (c Credential) alone() bool { return c.scheme() != "" && (c.Kind != Bearer || c.Name == "") }
 
 var defaultCredentials = []Credential{{Kind: Bearer}, {Kind: Bare}}
 
-// ParseCredentials reads the places of a token_from list, none of which may stand twice.
+// ParseCredentials reads a token_from list, which may not name a place twice.
 func ParseCredentials(texts []string) ([]Credential, error) {
 	var credentials []Credential
 	for _, text := range texts {

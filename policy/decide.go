@@ -37,10 +37,10 @@ func (m *Match) Decide(s *Subject, now time.Time, from netip.Addr) Reason {
 	return Forward
 }
 
-// theToken is how details of reasons begin that are about the token.
+// theToken begins the details of reasons that are about the token.
 const theToken = "the token"
 
-// lacks says what whoever is judged lacks: the token or its owner.
+// lacks says what the token or its owner, whichever was judged, lacks.
 func (m *Match) lacks(who string, r Reason) string {
 	switch {
 	case r == SpaceNotGranted && m.Route.space.kind == fromAll:
@@ -57,7 +57,7 @@ func (m *Match) lacks(who string, r Reason) string {
 	return who + strings.TrimPrefix(r.Detail(), theToken)
 }
 
-// ending says what the value of a source is shortened by.
+// ending names what source.shortened drops from a value.
 func ending(value string) string {
 	if strings.HasSuffix(value, "/") {
 		return "slash"

@@ -38,7 +38,7 @@ func Diff(before, after *Policy) []Difference {
 			if byAnswer[pair] == nil {
 				order = append(order, pair)
 			} else if method == methods[len(methods)-1] {
-				continue // it stands for all others, and is named only where nothing else tells of them
+				continue // it represents all other methods, and is named only where no listed one has the answer
 			}
 			byAnswer[pair] = append(byAnswer[pair], method)
 		}
@@ -137,7 +137,7 @@ func (p *pattern) strays(m *Match) bool {
 	})
 }
 
-// listedMethods returns these methods, and behind them the others that routes list.
+// listedMethods returns these methods, followed by the others that routes list.
 func listedMethods(methods []string, policies ...*Policy) []string {
 	for _, p := range policies {
 		for _, r := range p.routes {
@@ -161,7 +161,7 @@ func unlisted(methods []string) string {
 	return someMethod
 }
 
-// asksNothing begins what is said of a request that is refused, whatever it has.
+// asksNothing begins the answer to a request that is refused whatever its token.
 const asksNothing = "refused: "
 
 // asks says what the policy asks of a request that it has routed.
@@ -208,8 +208,7 @@ func (r *Route) asks(requirement string) string {
 	return strings.Join(says, ", ")
 }
 
-// sameCredentials reports whether two lists, neither of which has anything twice,
-// name the same places.
+// sameCredentials reports whether two lists without duplicates name the same places.
 func sameCredentials(a, b []Credential) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(c Credential) bool {
 		same := func(d Credential) bool {

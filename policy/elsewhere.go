@@ -83,8 +83,8 @@ func (l *look) byPathOfQuery(path string, strict bool) (other reading) {
 	return other
 }
 
-// directory returns the path as it stands in the request, without the name of a script
-// at its end, and whether it has that.
+// directory returns the encoded path without the name of a script at its end, and whether
+// there is one.
 func (p *pathText) directory() (dir string, script bool) {
 	dir = strings.TrimSuffix(p.raw, "/")
 	if p.n > 0 && isScript(p.segment(p.n-1)) {
@@ -93,18 +93,18 @@ func (p *pathText) directory() (dir string, script bool) {
 	return dir, false
 }
 
-// urlStart is where Elysia begins to look for the slash at which the path of a URL
-// begins: in a host that isn't short, or behind it.
+// urlStart is the index from which Elysia looks for the slash that begins the path of a URL:
+// no earlier than in the host, unless that is short.
 const urlStart = 11
 
-// hasShortHost reports whether urlStart is behind the first slash of the path.
+// hasShortHost reports whether urlStart is after the first slash of the path.
 func (m *Match) hasShortHost() bool {
 	return m.host != "" && len("http://")+len(m.host) < urlStart
 }
 
-// behindHost judges the request by the path that begins at a later slash, perhaps
-// in the query, for which Elysia takes it where the host is short.
-func (l *look) behindHost() {
+// afterHost judges the request by the path that begins at a later slash, perhaps in the
+// query, which is the one that Elysia finds if the host is short.
+func (l *look) afterHost() {
 	m, p := l.m, l.m.policy
 	if m.Reason != Forward || !m.hasShortHost() {
 		return
@@ -119,7 +119,7 @@ func (l *look) behindHost() {
 			}
 			path, _, _ := strings.Cut(url[urlStart+i:], "?")
 			path = strings.TrimSuffix(path, "/")
-			decoded, raw := reading{rule: findsBehindHost}, reading{rule: findsBehindHost}
+			decoded, raw := reading{rule: findsAfterHost}, reading{rule: findsAfterHost}
 			if len(path) > maxPathLength || !raw.split(path) {
 				m.refuse("the host is so short that some servers find the path in the query, and there it is too long")
 				return

@@ -16,8 +16,8 @@ type ErrorBody struct {
 	// ContentType is the media type of the template, such as application/json.
 	ContentType string `json:"content_type"`
 	// Template is the body. {status}, {title}, {reason}, {detail}, {type},
-	// {required_scope} and {space} in it stand for what they name, escaped as the
-	// media type wants it.
+	// {required_scope} and {space} in it are replaced by what they name, escaped as the
+	// media type requires.
 	Template string `json:"template"`
 }
 

@@ -25,8 +25,8 @@ type Explanation struct {
 	Decision string     `json:"decision"` // forward, the reason of the rejection, or undecided
 	Status   int        `json:"status"`   // of the rejection; 0 if the request is forwarded
 	Detail   string     `json:"detail,omitempty"`
-	// Option is that of the gate by which the request wouldn't be refused for what
-	// Detail says, where there is one.
+	// Option is the setting of the gate under which the request wouldn't be refused for
+	// what Detail says, if there is one.
 	Option string `json:"option,omitempty"`
 	// Reports says that the request is in report mode: forwarded whatever the
 	// decision.
@@ -129,11 +129,11 @@ func (p *Policy) Explain(req *Request, assumed bool, judge func(*Match) Reason) 
 	return e
 }
 
-// maxQuoted is how much of a request an explanation quotes, in bytes: less than
-// anything of a secret that says something.
+// maxQuoted is how much of a request an explanation quotes, in bytes: too little to reveal
+// a secret.
 const maxQuoted = 15
 
-// quoted returns the beginning of what a request has, with all of it printable.
+// quoted returns the beginning of a piece of a request, printable.
 func quoted(piece string) string {
 	if len(piece) <= maxQuoted {
 		return strconv.Quote(piece)
@@ -145,8 +145,8 @@ func quoted(piece string) string {
 	return strconv.Quote(piece[:end] + "…")
 }
 
-// optionFor returns the option that admits what a request is refused for, or "". The
-// reason may stand at the end of a sentence about more than that.
+// optionFor returns the setting that admits what a request is refused for, or "". The detail
+// may say more before that.
 func optionFor(detail string) string {
 	switch {
 	case strings.HasSuffix(detail, encodedSlash):
@@ -159,14 +159,14 @@ func optionFor(detail string) string {
 	return ""
 }
 
-// located says what the request has at a source, and what is wrong with that, also
-// where a rejection came before anything was looked for.
+// located returns the value that the request has at a source, and what is wrong with it,
+// even if the request was rejected before its sources were read.
 func (m *Match) located(s *source, value string) *LocatedValue {
 	if s.kind == fromNone {
 		return nil
 	}
 	v := &LocatedValue{Source: s.String(), Value: value}
-	if m.Reason != AmbiguousRequest { // of which the detail says all
+	if m.Reason != AmbiguousRequest { // whose detail says it all
 		_, v.Problem = m.value(s, m.Reason == Forward)
 	}
 	return v

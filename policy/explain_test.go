@@ -78,7 +78,7 @@ func TestExplainOtherRoute(t *testing.T) {
 	r := request("GET /pages/users/me")
 	r.Host = "a"
 	p = compile(t, Config{Default: "public", Routes: routes("GET /users/me never")})
-	if e := p.Explain(r, false, nil); !strings.HasSuffix(e.Detail, findsBehindHost) {
+	if e := p.Explain(r, false, nil); !strings.HasSuffix(e.Detail, findsAfterHost) {
 		t.Errorf("a short host: %q", e.Detail)
 	}
 }

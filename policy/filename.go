@@ -2,7 +2,7 @@ package policy
 
 import "strings"
 
-// maxScripts bounds how many scripts a path may name: for each there are more readings.
+// maxScripts bounds how many scripts a path may name: each of them adds readings.
 const maxScripts = 4
 
 func (p *pathText) countScripts() (n int) {
@@ -28,7 +28,7 @@ func (p *pathText) pages() (all []reading) {
 	}
 	for i := range p.n - 2 {
 		before := p.text[:p.bounds[i]] // of the application
-		// behind returns the page that is named from the n-th segment on.
+		// behind returns the page named by the n-th segment after this one and those that follow.
 		behind := func(n int, format string) string {
 			return before + strings.TrimSuffix(p.text[p.bounds[i+n]:p.bounds[p.n]], format)
 		}
@@ -47,9 +47,9 @@ func (p *pathText) pages() (all []reading) {
 	return all
 }
 
-// scripts returns, for a path on r with the name of a script in it, what stands before
-// and behind that: what stands behind is a path of its own, or below the directory of
-// the script. r may be nil.
+// scripts returns, for a path on r that has the name of a script in it, the parts before and
+// after that name: the latter is a path of its own, or one below the directory of the
+// script. r may be nil.
 func (p *pathText) scripts(r *Route) (all []reading) {
 	for i := range p.n {
 		s, last := p.segment(i), i == p.n-1
@@ -81,7 +81,7 @@ func (p *pathText) scripts(r *Route) (all []reading) {
 // of a site, one (nginx) or one after the other (Apache). r may be nil.
 func (p *pathText) sites(r *Route) (all []reading) {
 	for i := 1; i < p.n; i++ {
-		at := p.n - 1 // where the name is by which it is found
+		at := p.n - 1 // where the name is that gives it away
 		switch {
 		case isWordPress(p.segment(i)):
 			at = i
@@ -97,9 +97,9 @@ func (p *pathText) sites(r *Route) (all []reading) {
 	return all
 }
 
-// names reports whether the policy says itself what stands at a segment of the path: that
-// it is called so, or the id of something. A program that is a server's own has a name
-// which the server's operator gives it, and a page is what its directory answers with.
+// names reports whether the i-th segment of the path isn't a script's name, because the route
+// says what it is: the literal index, or the value of a parameter that may well be called so
+// (isProgram, isPage).
 func (r *Route) names(i int, s string) bool {
 	if r == nil {
 		return false
@@ -128,8 +128,8 @@ func isScript(s string) bool {
 	return isProgram(s)
 }
 
-// isProgram reports whether a segment could be the name of a program as well as that of
-// something else, such as a host, or a file that is looked after.
+// isProgram reports whether a segment could be the name of a program, though its extension
+// is also that of other things: of hosts, or of files that an API manages.
 func isProgram(s string) bool {
 	switch strings.ToLower(s[strings.LastIndexByte(s, '.')+1:]) {
 	case "svc", "cgi", "fcgi", "pl", "py", "rb", "dll", "exe", "nsf":
@@ -138,8 +138,8 @@ func isProgram(s string) bool {
 	return false
 }
 
-// endOfScript returns where the name of a front controller ends in a segment that goes on
-// behind it, or 0: Symfony, Laravel and Slim cut it off, whatever follows, so that
+// endOfScript returns where the name of a front controller ends in a segment that is longer
+// than that, or 0: Symfony, Laravel and Slim cut it off, whatever follows, so that
 // /index.phpadmin is /admin to them.
 func endOfScript(s string) int {
 	const suffix = ".php"
@@ -172,15 +172,15 @@ func (p *partial) isFile() bool {
 	return strings.LastIndexByte(p.before, '.') > 0 || strings.IndexByte(p.after, '.') >= 0
 }
 
-// isIndex reports whether servers take a segment for what stands for its
-// directory: a file, or the action that is called where none is named (CherryPy,
-// ASP.NET MVC, Grails, CakePHP, Yii).
+// isIndex reports whether servers take a segment for the index of its directory: a file, or
+// the action that is called where none is named (CherryPy, ASP.NET MVC, Grails, CakePHP,
+// Yii).
 func isIndex(s string) bool {
 	name, _, _ := strings.Cut(s, ".")
 	return isDefaultAction(s) || isPage(s) || isScript(s) && (equalFold(name, "index") || equalFold(name, "default"))
 }
 
-// isPage reports whether a segment is the file that file servers answer with for its
+// isPage reports whether a segment is an index file, which file servers answer with for its
 // directory.
 func isPage(s string) bool {
 	name, format, _ := strings.Cut(s, ".")
@@ -195,7 +195,7 @@ func isWordPress(s string) bool {
 	return strings.HasPrefix(s, "wp-") && (strings.HasPrefix(s, "wp-admin") || strings.HasPrefix(s, "wp-content") || strings.HasPrefix(s, "wp-includes"))
 }
 
-// isData reports whether a segment stands for the data of the page before it (SvelteKit,
+// isData reports whether a segment asks for the data of the page before it (SvelteKit,
 // Nuxt, React Router, Qwik City, Vike; Next.js as files, react-server).
 func isData(s string) bool {
 	switch s {
@@ -205,7 +205,8 @@ func isData(s string) bool {
 	return strings.HasPrefix(s, "__next.") && strings.HasSuffix(s, ".txt") || strings.HasSuffix(s, ".x-component")
 }
 
-// keepsVersions reports whether mod_dav_svn has files below what is called so.
+// keepsVersions reports whether mod_dav_svn has versions of files below a segment of this
+// name.
 func keepsVersions(s string) bool {
 	switch s {
 	case "bc", "ver", "rvr", "wrk", "txr", "vtxr":
@@ -230,9 +231,9 @@ func hasSessionSegment(path string) bool {
 	}
 }
 
-// hasVirtualHost reports whether a path has a segment by which Zope finds another host or
-// another path, and which r doesn't have itself, for a path that was rewritten for Zope.
-// Zope decodes a path before it splits it.
+// hasVirtualHost reports whether a path has a segment that has Zope find another host or
+// another path, unless r has it as a literal: then the path was rewritten for Zope. Zope
+// decodes a path before it splits it.
 func (p *pathText) hasVirtualHost(r *Route) bool {
 	for i := range p.n {
 		for s := range strings.SplitSeq(withSlashes(p.segment(i)), "/") {

@@ -8,17 +8,23 @@ import (
 )
 
 // CleanHeader removes from a request's header what could make the upstream see another
-// request than the one that is judged: the fields that Connection names (RFC 9110 section
-// 7.6.1: the proxy would remove them later), names that some servers fold into others,
-// method and URL overrides, upgrades to anything but WebSocket, an Expect of anything but
-// 100-continue, and the Trailer announcement; and whatever begins with IdentityPrefix, as
-// only the gate may say who is asking. Blanks around a value are no part of it (RFC 9110
-// section 5.5): net/http leaves them in over HTTP/2 and HTTP/3, and takes them off on the
-// way to the upstream. It must run before a request is judged, on every route. It
-// returns, sorted, the names of the fields by which a server might have read another
-// request, and of those that a server folds into others (api_key): a client that relies on
-// one of them is answered something else than it asks for. What proxies add to every request
-// isn't named.
+// request than the one that is judged:
+//
+//   - the fields that Connection names (RFC 9110 section 7.6.1), which the proxy would remove
+//     later
+//   - names that some servers fold into others (api_key)
+//   - method and URL overrides
+//   - upgrades to anything but WebSocket, an Expect of anything but 100-continue, and the
+//     Trailer announcement
+//   - whatever begins with IdentityPrefix: only the gate may say who is asking
+//
+// It also trims blanks around values (RFC 9110 section 5.5): net/http leaves them in over
+// HTTP/2 and HTTP/3, and trims them on the way to the upstream.
+//
+// CleanHeader must run before a request is judged, on every route. It returns, sorted, the
+// names of the removed fields that a client may rely on: overrides, and names that servers
+// fold. Without them it gets another answer than it asks for. Fields that proxies add to
+// every request aren't returned.
 func CleanHeader(h http.Header) (misleading []string) {
 	connection, upgrade := false, false
 	for name, values := range h {
@@ -66,8 +72,8 @@ func CleanHeader(h http.Header) (misleading []string) {
 	return misleading
 }
 
-// proxySays reports whether proxies in front add the header to every request: Traefik and
-// Apache, Envoy.
+// proxySays reports whether proxies in front add the header to every request: Traefik,
+// Apache and Envoy do.
 func proxySays(name string) bool {
 	return name == "X-Forwarded-Server" || strings.HasPrefix(name, "X-Envoy-")
 }
@@ -103,7 +109,7 @@ func cleanConnection(h http.Header) (websocket bool) {
 	return websocket
 }
 
-// isRemoved reports whether the gate, or the proxy behind it, removes or replaces a header
+// isRemoved reports whether the gate, or the proxy after it, removes or replaces a header
 // that clients send: nothing can be judged by it.
 func isRemoved(name string) bool {
 	if misleads(name) || strings.HasPrefix(name, IdentityPrefix) {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Match is what a policy finds out about one request. It is meant to live on the
-// stack of the one who asks; Policy.Match fills a zero one.
+// Match is what a policy finds out about one request. Policy.Match fills a zero Match, which
+// is meant to live on the caller's stack.
 type Match struct {
 	// Route is the route the request is on, or nil.
 	Route *Route
@@ -36,16 +36,16 @@ type Match struct {
 	place   Credential // where Secret was found
 	assumed bool       // explain: judge as if a token had been sent
 
-	websocket bool     // it asks for one
-	restRoute bool     // the query has that parameter
-	tunnels   []string // the methods that the query has to some servers
+	websocket bool     // the request asks for one
+	restRoute bool     // the query has the parameter rest_route
+	tunnels   []string // the methods that some servers take from the query
 	unsure    bool     // it can't be said which route it is on
 	odd       bool     // it nearly matches another route, or its route depends on more than its path: worth a second look
-	alike     *Route   // on which some server finds the request, which is refused for that
-	piece     string   // of the path, for which that server does; "": all of it
-	charset   charset  // by which some servers read the query
-	judged    bool     // the query was
-	badQuery  string   // why it is refused where something depends on it, or ""
+	alike     *Route   // on which some server finds the request: it is refused for that
+	piece     string   // the part of the path because of which the server does; "": all of it
+	charset   charset  // in which some servers read the query
+	judged    bool     // the query was judged, and
+	badQuery  string   // why it is refused if something depends on it, or ""
 	lookedUp  lookup
 	repeated  repeated
 }
@@ -68,7 +68,7 @@ func (m *Match) SpaceSegment() int {
 	return m.policy.tree.spaceOf(m.path.segments())
 }
 
-// assumedSecret stands for a token that explain assumes.
+// assumedSecret is the token that explain assumes.
 const assumedSecret = "(assumed)"
 
 // NeedsDecision reports whether the request carries a token that is to be
@@ -177,7 +177,7 @@ func (m *Match) ambiguity(path string) (why string) {
 	}
 	p := m.policy
 	if p.semicolon {
-		if why, _ = overrides(behindSemicolon(path), m.method); why != "" {
+		if why, _ = overrides(afterSemicolon(path), m.method); why != "" {
 			return why
 		}
 	}

@@ -13,7 +13,7 @@ import (
 func (m *Match) Wanted(s *Subject) (spaces, resources []string) {
 	spaces, resources = m.Route.space.spellings(m.Space), m.Route.resource.spellings(m.Resource)
 	switch m.Route.space.kind {
-	case fromNone: // the scope is enough, whichever space it is held in
+	case fromNone: // the scope is enough, in whatever space it is held
 		if spaces = s.Grants.spaces(); spaces == nil && !m.policy.Catalog.Spaces() {
 			spaces = []string{token.All}
 		}
@@ -52,8 +52,8 @@ func (m *Match) Beyond(s *Subject) bool {
 	return owner != nil && owner.ceiling != nil && m.aboutSpace() && m.judge(owner.ceiling) != Forward
 }
 
-// aboutSpace reports whether it is known which space the request is about, if it is about
-// one: where it is the token's own, it isn't for a token for several.
+// aboutSpace reports whether the space of the request is known. The token's own isn't, for a
+// token for several spaces.
 func (m *Match) aboutSpace() bool { return m.Route.space.kind != fromToken || m.Space != "" }
 
 // spellings returns a value, and with it what it is to servers that drop its end.

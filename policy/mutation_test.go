@@ -110,7 +110,7 @@ func TestMutants(t *testing.T) {
 		{Name: "blanks in what nobody names", Run: "^TestPathsThatAreCutOff$", File: "readings.go", Old: "c == ' ' && r.hasParameter(cut.n-1)", New: "c == ' '"},
 		{Name: "fractions", Run: "^TestConditionsOnFractions$", File: "condition.go", Old: "if equalNumbers(got, want) {", New: "if false {"},
 		{Name: "parameters behind ampersands", Run: "^TestParametersInPath$", File: "secondlook.go", Old: "case m.path.hasParameters():", New: "case false:"},
-		{Name: "keys behind ampersands", Run: "^TestParametersInPath$", File: "query.go", Old: "case hasKey(m.path.behindAmpersand(), l.key):", New: "case false:"},
+		{Name: "keys behind ampersands", Run: "^TestParametersInPath$", File: "query.go", Old: "case hasKey(m.path.afterAmpersand(), l.key):", New: "case false:"},
 		{Name: "parameters of the path in the query", Run: "^TestSpaceAndResourceSources$", File: "replaced.go", Old: "case len(others) > 0:", New: "case len(others) > maxReadings:"},
 		{Name: "blanks at the ends of values", Run: "^TestSpaceAndResourceSources$", File: "source.go", Old: "strings.TrimFunc(value, isTrimmed) != value", New: "false"},
 		{Name: "the same, beside other routes", Run: "^TestParametersOfPathInQuery$", File: "match.go", Old: `m.odd = m.odd || m.query != "" && m.isReplaced()`, New: ""},

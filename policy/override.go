@@ -11,14 +11,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// overrides returns why a query is refused by which some frameworks would have another
-// request than the one that is judged, or "": one with a parameter that replaces the
-// method, _method (Symfony, Laravel, WordPress, Spring and others), _HttpMethod
-// (Salesforce), __METHOD_OVERRIDE__ (Flask), or the name of one of the headers for that
-// (in Play 1 also within a value), unless it says what the method is anyway; or one that
-// replaces another parameter (Next.js), the path (Zope, Phalcon, see namesPath), what is
-// done there (Grails) or headers (Pushpin), and with them who is asking (Atmosphere, to which
-// parameters are headers). rest says that it has restRoute.
+// overrides returns why a query is refused that makes another request of the one that is
+// judged, to some frameworks, or "". rest says that it has the parameter restRoute. Refused
+// are parameters that replace
+//
+//   - the method, unless by the same: _method (Symfony, Laravel, WordPress, Spring and
+//     others), _HttpMethod (Salesforce), __METHOD_OVERRIDE__ (Flask), or the name of a header
+//     that does so (in Play 1 also within a value)
+//   - the path (Zope, Phalcon, see namesPath), or the action that is called (Grails)
+//   - another parameter (Next.js)
+//   - a header that says who is asking (Atmosphere takes parameters for headers, Pushpin
+//     has one with headers)
 func overrides(query, method string) (why string, rest bool) {
 	if namesMethod(query, method) {
 		return otherMethod, rest
@@ -55,8 +58,8 @@ func overrides(query, method string) (why string, rest bool) {
 	return "", rest
 }
 
-// playMethod is what Play 1 looks for anywhere in a query, the values of other parameters
-// included, with the method behind it.
+// playMethod is what Play 1 looks for anywhere in a query, even in the values of other
+// parameters, followed by the method.
 const playMethod = "x-http-method-override="
 
 // namesMethod reports whether Play 1 finds another method in the query.
@@ -74,8 +77,8 @@ func namesMethod(query, method string) bool {
 
 const otherMethod = "the query has another method in it"
 
-// namesPath reports whether a parameter is one by which frameworks route on Vercel,
-// whatever the path is: Astro, SvelteKit, Nitro with Nuxt.
+// namesPath reports whether a parameter is one that frameworks route by on Vercel, instead
+// of the path: Astro, SvelteKit, Nitro with Nuxt.
 func namesPath(name string) bool {
 	return sameKey(name, "x_astro_path") || name == "__pathname" || name == "__isr_route"
 }
@@ -114,11 +117,10 @@ func hasColon(name string) bool {
 	return strings.IndexByte(name, ':') >= 0 || strings.IndexByte(name, '%') >= 0 && (strings.Contains(name, "%3A") || strings.Contains(name, "%3a"))
 }
 
-// publishes reports whether Zope finds what it publishes in a parameter's name, behind
-// whatever path the request has: that of a form's button (../../admin/users:method, and
-// users:method, which is below the path). Such a name ends in types, which it takes off
-// one by one from behind, and in .x or .y for a button that is an image; what else stands
-// behind a colon ends that (result:Observation.method of FHIR).
+// publishes reports whether Zope takes what it publishes from a parameter's name, relative to
+// the path: the name of a form's button (users:method, ../../admin/users:method). Zope cuts
+// types off the end of such a name, one by one, and .x or .y, for a button that is an image,
+// until it meets something else after a colon (result:Observation.method of FHIR).
 func publishes(name string) bool {
 	if strings.HasPrefix(name, "_") && strings.IndexByte(name, '/') < 0 { // Zope publishes none of these; FHIR has them
 		return false
@@ -142,10 +144,10 @@ func publishes(name string) bool {
 	}
 }
 
-// restRoute is the parameter by which WordPress routes, whatever the path is.
+// restRoute is the parameter that WordPress routes by, instead of the path.
 const restRoute = "rest_route"
 
-// namesToPHP reports whether PHP makes this key of a name, or a list of that.
+// namesToPHP reports whether PHP turns a name into this key, or into a list of this key.
 func namesToPHP(name, key string) bool {
 	if len(name) < len(key) {
 		return false
@@ -203,8 +205,8 @@ func namesOverride(name string) bool {
 	return false
 }
 
-// maxOddName is how many bytes of a name that isn't ASCII are looked at. What stands
-// behind them is no more than what servers cut off.
+// maxOddName is how many bytes of a name that isn't ASCII are looked at. Beyond them there
+// can only be what servers cut off.
 const maxOddName = 256
 
 const tooManyOddNames = "the query has too many names that aren't ASCII"

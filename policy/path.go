@@ -8,24 +8,24 @@ import (
 
 // Bounds on the path of a request. A longer or deeper one is refused.
 const (
-	maxPathLength = 8192 // bytes, as it stands in the request
+	maxPathLength = 8192 // bytes, encoded
 	maxSegments   = 64
 )
 
 // pathText is a path split into segments, each decoded once.
 type pathText struct {
-	raw    string // the path as it stands in the request
+	raw    string // the encoded path
 	text   string // the path with its segments decoded
 	bounds [maxSegments + 1]uint16
 	n      int // segments
 
-	// marked says that there are characters in it at which some server cuts, or which
-	// it takes for others, or a name for what stands before it; oddlyEscaped that some
-	// needn't be encoded, or should be.
+	// marked says that there is something in the path that some server reads differently:
+	// a character that it cuts at or takes for another one, or a name with a meaning.
+	// oddlyEscaped says that characters are encoded that needn't be, or the reverse.
 	marked, oddlyEscaped bool
 
-	// lenient lets names pass that end in a dot ("Acme Inc."), and dotted says that there
-	// are some: they have to stand where a route has names (dotsFit).
+	// lenient lets names pass that end in a dot ("Acme Inc."). dotted says that there are
+	// some: they must be where a route has names (dotsFit).
 	lenient, dotted bool
 }
 
@@ -41,8 +41,8 @@ const (
 // slashWords are what encoded_slash says, in the order of the above.
 var slashWords = []string{"reject", "allow", "data"}
 
-// dataSlash stands for a slash that is data, so that no reading is split at it. It is one
-// of the control characters, which are refused.
+// dataSlash replaces a slash that is data, so that no reading is split at it. It is a control
+// character: those are refused in paths.
 const dataSlash = '\x01'
 
 // hideSlashes puts dataSlash in the place of the slashes in a text.
@@ -51,12 +51,12 @@ func hideSlashes(s string) string { return strings.ReplaceAll(s, "/", string(dat
 // withSlashes returns a part of a path's text with the slashes that are data.
 func withSlashes(s string) string { return strings.ReplaceAll(s, string(dataSlash), "/") }
 
-// segment returns the i-th segment. In it, as in all that is made of the text, dataSlash
-// stands for slashes that are data.
+// segment returns the i-th segment. In it, as in all parts of the text, slashes that are data
+// are dataSlash.
 func (p *pathText) segment(i int) string { return p.text[p.bounds[i]+1 : p.bounds[i+1]] }
 
-// from returns the segments from the i-th on, joined by slashes; "" where there are none,
-// as above what is mounted.
+// from returns the segments from the i-th on, joined by slashes, or "" if there are none: a
+// second look compares the tail of a pattern with the path above it, too.
 func (p *pathText) from(i int) string {
 	if i >= p.n {
 		return ""
@@ -64,7 +64,7 @@ func (p *pathText) from(i int) string {
 	return p.text[p.bounds[i]+1 : p.bounds[p.n]]
 }
 
-// at returns the segment that a path parameter stands in, or all from there on.
+// at returns the segment that a path parameter is in, or all from there on.
 func (p *pathText) at(s *source) string {
 	if s.tail {
 		return p.from(s.segment)
@@ -72,7 +72,7 @@ func (p *pathText) at(s *source) string {
 	return p.segment(s.segment)
 }
 
-// rawAt is at for the path as it stands in the request.
+// rawAt is at for the encoded path.
 func (p *pathText) rawAt(s *source) string {
 	segment, rest := "", p.raw[1:]
 	for i := 0; ; i++ {
@@ -120,7 +120,7 @@ const (
 	semicolon
 )
 
-// pathBytes classes the bytes of an escaped path. Those that may stand in it are
+// pathBytes classes the bytes of an escaped path. Those allowed in it are
 // the unreserved characters and the sub-delimiters of RFC 3986, but for the
 // semicolon, and brackets.
 var pathBytes = func() (class [256]uint8) {
@@ -189,7 +189,7 @@ func (p *pathText) end(s string, at int) (why string) {
 	return p.add(at)
 }
 
-// What an option of the gate admits (optionFor).
+// Reasons that a setting of the gate lifts (optionFor).
 const (
 	encodedSlash     = "the path has an encoded slash"
 	encodedDelimiter = "the path has an encoded ? or #"
@@ -198,8 +198,7 @@ const (
 	querySemicolon   = "the query has a semicolon, which some servers split at"
 )
 
-// belongsEncoded says that a character which stands as it is in the path or the query
-// shouldn't, and which one.
+// belongsEncoded says that a character of the path or the query should be encoded, and which.
 func belongsEncoded(where string, c byte) string {
 	why := "the " + where + " has a character that belongs percent-encoded: "
 	switch {
@@ -290,8 +289,8 @@ func (p *pathText) bare(s string) string {
 	return name
 }
 
-// withoutDot returns a segment without the one dot that a name may end in: behind a letter
-// or a number.
+// withoutDot returns a segment without the one dot that a name may end in, after a letter or
+// a number.
 func withoutDot(s string) string {
 	name, dotted := strings.CutSuffix(s, ".")
 	if last, _ := utf8.DecodeLastRuneInString(name); dotted && (unicode.IsLetter(last) || unicode.IsNumber(last)) {
@@ -300,9 +299,9 @@ func withoutDot(s string) string {
 	return s
 }
 
-// dotsFit reports whether the segments that end in a dot are the route's by themselves: a
-// parameter, or a literal that ends so. What becomes of it where Windows drops the dots is
-// one of the readings.
+// dotsFit reports whether all segments that end in a dot are segments of the route's own
+// pattern: a parameter, or a literal that ends so. That Windows drops the dots is one of the
+// readings.
 func (p *pathText) dotsFit(r *Route) bool {
 	for i := range p.n {
 		if s := p.segment(i); s[len(s)-1] == '.' && (r == nil || i >= len(r.pattern.segments)) {

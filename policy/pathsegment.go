@@ -66,15 +66,15 @@ func judgeSegment(s string, encoded slashes, allowSemicolon bool) string {
 	return ""
 }
 
-// beginsEscape reports whether a text that begins with a percent sign begins with something
-// that a decoder makes another character of: IIS knows %u0041 as well.
+// beginsEscape reports whether a text that begins with a percent sign begins with an escape
+// to some decoder: %41, or %u0041 (IIS).
 func beginsEscape(s string) bool {
 	_, plain := escaped(s)
 	return plain || len(s) > 2 && s[1]|0x20 == 'u'
 }
 
-// judgePieces applies the rules for segments to what a server sees that splits
-// or cuts a segment at a slash or a semicolon.
+// judgePieces applies the rules for segments to the pieces that are left where a server
+// splits or cuts a segment at a slash or a semicolon.
 func judgePieces(s string) string {
 	if s[0] == ';' || strings.Contains(s, "/;") {
 		return hiddenEmpty

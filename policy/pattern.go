@@ -42,7 +42,7 @@ func (p *pattern) String() string {
 type segment struct {
 	literal       string
 	parameter     string // its name; "" for a literal
-	before, after string // what stands around the parameter
+	before, after string // the literals around the parameter
 }
 
 // partial reports whether the segment is a parameter that doesn't fill it.

@@ -11,8 +11,8 @@ type Policy struct {
 	Realm      string // names the API in challenges
 	StripToken bool   // forward_token strip
 	Catalog    *Catalog
-	// Prefix is that of patgate's secrets, none of which is let through. "": not known.
-	// To be set before use.
+	// Prefix is that of patgate's secrets, which are never let through (let_through). "": not
+	// known. Set it before use.
 	Prefix string
 
 	routes         []*Route // in the order they are written
@@ -23,7 +23,7 @@ type Policy struct {
 	preflight      bool // cors_preflight isn't deny
 	preflightAsked bool // it is forward, written out
 	encodedSlash   slashes
-	mounts         map[string]bool // literals with more behind them: something may be mounted there
+	mounts         map[string]bool // literals that other segments follow: something may be mounted there
 	semicolon      bool            // semicolon allow
 
 	credentials []Credential // all the places where routes take tokens from
@@ -35,7 +35,7 @@ type Policy struct {
 // Routes returns the compiled routes in the order they are written.
 func (p *Policy) Routes() []*Route { return p.routes }
 
-// all returns the routes, and the one for requests that none of them matches.
+// all yields the routes, and the one for requests that none of them matches.
 func (p *Policy) all() iter.Seq[*Route] {
 	return func(yield func(*Route) bool) {
 		for _, r := range p.routes {

@@ -15,16 +15,16 @@ const (
 	maxQueryLength = 16384 // bytes
 	maxQueryPairs  = 250
 	maxQueryValue  = 1024 // bytes of a value that a condition compares
-	maxReadings    = 8    // values of a key that stands more than once
+	maxReadings    = 8    // values of a key that is repeated
 	maxOddKeys     = 1024 // bytes of keys that aren't ASCII: folded they are up to 11 times as long
 )
 
 // Servers read query strings differently: which of two equal keys counts,
 // whether ; separates, whether Version, version[] or ver%73ion is the same key.
 // Where a route depends on a key, everything but its one plain spelling is
-// refused; queries that no route depends on pass untouched. A key that stands
-// more than once is read in each of the ways there are, and the request is judged
-// by the strictest of them (Policy.strictest).
+// refused; queries that no route depends on pass untouched. A repeated key is read in
+// each possible way, and the request is judged by the strictest of them
+// (Policy.strictest).
 
 // judgeQuery returns why a query that a route depends on is refused, or "".
 func judgeQuery(raw string, allowSemicolon bool) string {
@@ -60,8 +60,8 @@ func judgeQuery(raw string, allowSemicolon bool) string {
 	return ""
 }
 
-// breaksLine returns where a query has a character that can't stand in a request
-// line, or -1: over HTTP/2 and 3 they come in, and the API would be sent them.
+// breaksLine returns where a query has a character that a request line can't have, or -1.
+// Over HTTP/2 and HTTP/3 it can, and the API would be sent it.
 func breaksLine(query string) int {
 	for i := 0; i < len(query); i++ {
 		if c := query[i]; c <= ' ' || c == 0x7f {
@@ -118,7 +118,7 @@ func cutPair(pair string) (name, value string) {
 // pairEnds are the characters at which some server ends a parameter of the query.
 const pairEnds = "&;"
 
-// parameters yields the names and values of those in a query, as they stand there.
+// parameters yields the names and values of a query's parameters, still encoded.
 func parameters(query string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for query != "" {
@@ -188,14 +188,15 @@ func sameText(name, key string, folded bool) bool {
 	}
 }
 
-// counts reports whether no server drops c from a query key, nor ends it there.
+// counts reports whether c is part of a query key to every server: none drops it or ends the
+// key there.
 func counts(c byte) bool { return c >= utf8.RuneSelf || isAlnum(c) }
 
-// endsKey reports whether some server ends a query key before c. Behind a colon is the
-// type of its value (Zope).
+// endsKey reports whether some server ends a query key before c. After a colon, Zope has the
+// type of the value.
 func endsKey(c byte) bool { return c < ' ' || strings.IndexByte("[].=&;#?:", c) >= 0 }
 
-// keyEnd stands in a folded key where some server ends it.
+// keyEnd marks in a folded key where some server ends it.
 const keyEnd = "["
 
 // foldKey reduces a key to what all the spellings have in common that some
@@ -222,7 +223,7 @@ func validQueryKey(s string) bool {
 type lookup struct {
 	key    string
 	values [1]string
-	n      int    // how often the key stands there
+	n      int    // how often the query has the key
 	why    string // what makes it readable in two ways
 }
 
@@ -242,13 +243,13 @@ func (m *Match) lookUp(key string) (why string) {
 	return m.lookedUp.why
 }
 
-// find looks for the key where some server has the query: in the path, and in the query.
-// It returns what makes it readable in two ways, or "".
+// find looks for the key in the query, and in the parts of the path that some server takes
+// for one. It returns what makes the key readable in two ways, or "".
 func (l *lookup) find(m *Match) (why string) {
 	switch {
-	case hasKey(m.path.behindAmpersand(), l.key):
+	case hasKey(m.path.afterAmpersand(), l.key):
 		return "the path has " + l.key + " behind an ampersand, where some servers have the query begin"
-	case m.policy.semicolon && hasKey(strings.ReplaceAll(behindSemicolon(m.path.raw), "/", "&"), l.key):
+	case m.policy.semicolon && hasKey(strings.ReplaceAll(afterSemicolon(m.path.raw), "/", "&"), l.key):
 		return "the path has " + l.key + " behind a semicolon, where some servers have the query begin"
 	case m.query == "":
 		return ""
@@ -259,7 +260,7 @@ func (l *lookup) find(m *Match) (why string) {
 	return why
 }
 
-// cutsValue is cutsNumber of the value of a key.
+// cutsValue reports whether cutsNumber holds for a value of a key.
 func (m *Match) cutsValue(key string) bool {
 	if strings.IndexByte(m.query, '%') < 0 {
 		return false
@@ -272,7 +273,7 @@ func (m *Match) cutsValue(key string) bool {
 	return false
 }
 
-// queryValue returns the value of a key that must not stand there twice.
+// queryValue returns the value of a key that must not be repeated.
 func (m *Match) queryValue(key string) (value, why string) {
 	if why := m.lookUp(key); why != "" {
 		return "", why

@@ -31,28 +31,28 @@ const (
 	tunnelsMethod      = ", for they take the method from the query"
 	prefersQuery       = ", for they take a parameter of the path from the query"
 	mountsAtEscape     = ", for what is mounted at a path takes what begins so, up to an escape"
-	findsBehindHost    = ", for they look for it behind the eleventh byte of the URL"
+	findsAfterHost    = ", for they look for it behind the eleventh byte of the URL"
 )
 
 // reading is a path that is taken apart in another way.
 type reading struct {
 	pathText
-	rule  string // by which it is
-	piece string // of the path, at which the rule applies; "": to all of it
-	// loose says that only another route counts, not another space or resource: their
+	rule  string // why some servers take it apart so
+	piece string // the part of the path that the rule applies to; "": all of it
+	// loose says that another space or resource doesn't count, only another route: their
 	// values may be cut short.
 	loose bool
-	// was is the last segment as it stood before it was cut off at a blank, if it is the
-	// value of a parameter: both are names then (Human of Human Resources), and a route
-	// with a parameter there is no other one. "" otherwise.
+	// was is the last segment before it was cut off at a blank, if it is the value of a
+	// parameter: then both are names (Human, Human Resources), and a route that has a
+	// parameter there is no other one. "" otherwise.
 	was string
 }
 
-// readings returns the other ways to take the path apart: with literals compared
-// before they are decoded; where the policy allows encoded slashes, split at
-// them; with names decoded once more; without dots at the end of one; with the name of a
-// script in it; as the page whose data it is for; without the name of a site before it; and
-// up to where some servers have the query begin, or the request line end.
+// readings returns the other ways to take the path apart: with literals compared before they
+// are decoded; split at encoded slashes, where the policy allows them; with segments decoded
+// once more; without dots at their ends; at the name of a script; as the page whose data it
+// is; without the name of a site at its beginning; and up to where some servers have the query
+// begin, or the request line end.
 func (p *pathText) readings(r *Route) (all []reading) {
 	if p.oddlyEscaped {
 		all = appendPath(all, necessary(strings.TrimSuffix(p.raw, "/")), comparesEncoded, "")
@@ -105,7 +105,7 @@ func (p *pathText) appendCut(all []reading, r *Route, c byte, rule string) []rea
 	return all
 }
 
-// indexOf returns where the first c stands in the path, but for literals of r, or -1.
+// indexOf returns the index of the first c in the path that isn't in a literal of r, or -1.
 func (p *pathText) indexOf(c byte, r *Route) int {
 	for i := range p.n {
 		s := p.segment(i)
@@ -116,23 +116,23 @@ func (p *pathText) indexOf(c byte, r *Route) int {
 	return -1
 }
 
-// behindSemicolon returns what stands behind the first semicolon of a path, where
-// some servers have the query begin (Fastify).
-func behindSemicolon(path string) string {
+// afterSemicolon returns what follows the first semicolon of a path, where some servers have
+// the query begin (Fastify).
+func afterSemicolon(path string) string {
 	_, rest, _ := strings.Cut(path, ";")
 	return rest
 }
 
-// behindAmpersand returns what stands behind the first ampersand of the path. What puts
-// a path into a query (RewriteRule of Apache, try_files of nginx) makes parameters of it.
-func (p *pathText) behindAmpersand() string {
+// afterAmpersand returns what follows the first ampersand of the path. Servers that put a
+// path into a query (RewriteRule of Apache, try_files of nginx) make parameters of it.
+func (p *pathText) afterAmpersand() string {
 	_, rest, _ := strings.Cut(p.whole(), "&")
 	return rest
 }
 
-// hasParameters reports whether there are any with a value.
+// hasParameters reports whether there are any with a value after the first ampersand.
 func (p *pathText) hasParameters() bool {
-	for pair := range strings.SplitSeq(p.behindAmpersand(), "&") {
+	for pair := range strings.SplitSeq(p.afterAmpersand(), "&") {
 		if name, _, found := strings.Cut(pair, "="); found && name != "" && strings.IndexByte(name, '/') < 0 {
 			return true
 		}
@@ -140,8 +140,8 @@ func (p *pathText) hasParameters() bool {
 	return false
 }
 
-// necessary decodes what can't stand in a path as it is, and is encoded in every
-// literal as well: so are brackets, and one that isn't encoded is none of a literal's.
+// necessary decodes what can't be in a path unencoded, and is therefore encoded in every
+// literal too. Brackets are among it: one that isn't encoded is none of a literal.
 func necessary(raw string) string {
 	var b strings.Builder
 	for i := 0; i < len(raw); i++ {
@@ -161,8 +161,7 @@ func necessary(raw string) string {
 	return b.String()
 }
 
-// mergeSlashes returns a path as servers have it that take several slashes for one,
-// and a last one for none.
+// mergeSlashes returns a path as servers see it that merge slashes and drop a trailing one.
 func mergeSlashes(path string) string {
 	var b strings.Builder
 	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' }) {
@@ -194,9 +193,9 @@ func (p *pathText) escapedBy(escape string) reading {
 // itself drops the exclamation mark before what stands for itself.
 var itself = strings.NewReplacer("!!", "!", "!", "")
 
-// mounted returns the paths that some server (mount of Rails) hands to what is mounted at
-// one of these literals: a segment that begins so ends at its first escape, if it is one
-// that nobody needs, or data.
+// mounted returns the paths that some server (mount of Rails) hands to what is mounted at one
+// of these literals: a segment that begins with the literal ends at its first escape, if that
+// is one that no client needs, or a slash that is data.
 func (p *pathText) mounted(mounts map[string]bool) (all []reading) {
 	if strings.IndexByte(p.raw, '%') < 0 {
 		return nil
@@ -218,7 +217,7 @@ func (p *pathText) mounted(mounts map[string]bool) (all []reading) {
 	return all
 }
 
-// withoutDots returns the path without the dots that its segments end in.
+// withoutDots returns the path without the dots that its segments end in (Windows).
 func (p *pathText) withoutDots() reading {
 	dropped := reading{pathText: pathText{raw: p.raw}, rule: dropsDots}
 	segments := p.segments()
@@ -229,8 +228,8 @@ func (p *pathText) withoutDots() reading {
 	return dropped
 }
 
-// beforeSemicolon returns the path up to the first semicolon, and up to the first that isn't
-// encoded: Fastify has the query begin there.
+// beforeSemicolon returns the path up to its first semicolon, and up to the first one that
+// isn't encoded: Fastify has the query begin there.
 func (p *pathText) beforeSemicolon() (all []reading) {
 	cut, _, found := strings.Cut(p.text, ";")
 	if !found {
@@ -249,7 +248,7 @@ func (p *pathText) beforeSemicolon() (all []reading) {
 	return all
 }
 
-// upTo returns the path up to a byte of its text, with the segments that it has.
+// upTo returns the path up to an index of its text.
 func (p *pathText) upTo(end int, rule string) reading {
 	up := reading{pathText: pathText{raw: p.raw, text: p.text[:end]}, rule: rule, loose: true}
 	for i := range p.n {
@@ -260,7 +259,7 @@ func (p *pathText) upTo(end int, rule string) reading {
 	return up
 }
 
-// appendPath appends a path that needs no decoding, with the rule by which it is one.
+// appendPath appends a reading with a path that is decoded already.
 func appendPath(all []reading, text, rule, piece string) []reading {
 	p := reading{rule: rule, piece: piece}
 	if !p.split(text) {
@@ -291,8 +290,8 @@ func appendAtSlashes(all []reading, p *pathText, rule, piece string) []reading {
 	return all
 }
 
-// split takes apart a path that needs no decoding, at all its slashes. It reports
-// whether there is anything to it.
+// split takes apart a path that is decoded already, at all its slashes. It reports whether
+// it has segments, and not too many; the empty path is the root.
 func (p *pathText) split(text string) bool {
 	p.raw, p.text = text, text
 	for i := 1; i <= len(text); i++ {

@@ -1,8 +1,7 @@
 package policy
 
-// repeated is the ways to read a key that a condition depends on and that
-// stands in the query more than once: as one of its values, or, by servers that
-// make a list of them or refuse it, as none.
+// repeated is the ways to read a key that a condition depends on and that the query repeats:
+// as one of its values, or, to servers that make a list of them or refuse it, as none.
 type repeated struct {
 	key    string // "": none was met yet
 	values []string
@@ -43,10 +42,9 @@ func (r *repeated) next() bool {
 	return true
 }
 
-// strictest returns the route on which the request is to be judged, or nil, where
-// a key stands in the query more than once: the one that asks for all that is
-// asked for on the routes of the other readings. Where there is none, the request
-// is refused. first is the route of the reading that was followed first.
+// strictest returns the route on which a request is judged whose query repeats a key: the one
+// that asks for everything that the routes of the other readings ask for. If there is none,
+// it refuses the request. first is the route of the first reading. Routes may be nil.
 func (p *Policy) strictest(m *Match, first *Route) *Route {
 	routes := append(make([]*Route, 0, maxReadings+1), first) // not on the heap
 	strictest := first

@@ -2,9 +2,9 @@ package policy
 
 import "slices"
 
-// otherValue returns why some servers find another value of a parameter of the path than
-// this one, or "": data binding of Spring MVC, and the properties of Laravel's requests,
-// prefer the query's; Spring decodes the path by the charset of the body.
+// otherValue returns why some servers find another value of a path parameter than this one,
+// or "": Spring MVC's data binding and the properties of Laravel's requests prefer the
+// query's, and Spring decodes the path in the charset of the body.
 func (m *Match) otherValue(key, value string) (why string) {
 	if !isASCII(value) && charsetOf(m.header["Content-Type"]) != likeUTF8 {
 		return "can be read in two ways: the Content-Type has a charset by which some servers read the path"
@@ -25,9 +25,9 @@ func (m *Match) otherInQuery(key, value string) (why string) {
 	return ""
 }
 
-// otherValues returns the values that some servers find in the query for a parameter of
-// the path, or a header, which has this one there: up to maxReadings of them. why says why
-// they can't be told.
+// otherValues returns the values, other than this one, that some servers find in the query
+// for a path parameter or a header: up to maxReadings of them. why says why they can't be
+// told.
 func (m *Match) otherValues(key, value string) (all []string, why string) {
 	var odd oddNames
 	for name, other := range parameters(m.query) {
@@ -48,8 +48,8 @@ func (m *Match) otherValues(key, value string) (all []string, why string) {
 	return all, ""
 }
 
-// hasDot reports whether a name has a dot in it, behind its first byte and before what ends
-// it to all (space.gt): that of a filter, or of a field within another.
+// hasDot reports whether a name has a dot after its first byte, and before anything else that
+// ends it (space.gt): then it names a filter, or a field of something.
 func hasDot(name string) bool {
 	for i := 1; i < len(name); i++ {
 		if endsKey(name[i]) {
@@ -59,8 +59,8 @@ func hasDot(name string) bool {
 	return false
 }
 
-// isReplaced reports whether the query has another value of a parameter of the path that
-// has other routes beside it.
+// isReplaced reports whether the query has another value for a path parameter beside which
+// there are other routes.
 func (m *Match) isReplaced() bool {
 	if m.Route == nil {
 		return false
@@ -73,9 +73,9 @@ func (m *Match) isReplaced() bool {
 	return false
 }
 
-// replaced returns the paths that the request has to servers which prefer the query's
-// value of a parameter to the path's (WordPress, plumber, Snap): which one of several,
-// and of which parameters, is theirs to say. why says why they can't be told.
+// replaced returns the paths that the request has to servers that prefer the query's value of
+// a parameter to the path's (WordPress, plumber, Snap), for each choice of parameters and
+// values. why says why they can't be told.
 func (m *Match) replaced() (all []reading, why string) {
 	r := m.Route
 	if r == nil || m.query == "" || len(r.beside) == 0 {

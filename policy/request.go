@@ -17,17 +17,17 @@ type Request struct {
 	Body   bool // it has one, as far as is known
 	// WebSocket says that it asks for one over HTTP/3, where no header does.
 	WebSocket bool
-	// Asked says that another proxy asks about a preflight, and forwards it itself: the
-	// body of its answer can't be dropped.
+	// Asked says that another proxy asks about the request and forwards it itself: the
+	// body of the answer to a preflight can't be dropped then.
 	Asked bool
-	// Refused says why it is refused, whatever else it has: its target can be read in
-	// two ways. "" where it isn't.
+	// Refused says why it is refused in any case, because its target can be read in two
+	// ways, or "".
 	Refused string
 }
 
 // NewRequest returns what a policy reads of r. A path that is empty, after a rewrite or
-// in the absolute form, becomes the root, as which it is sent (RFC 9110 section 4.2.3):
-// whoever comes next is to read the one that is judged.
+// in the absolute form, becomes the root, also in r: so it is sent (RFC 9110 section 4.2.3),
+// and later handlers must read the path that is judged.
 func NewRequest(r *http.Request) Request {
 	req := Request{
 		Method: r.Method, Query: r.URL.RawQuery, Host: r.Host, Header: r.Header,
@@ -59,19 +59,19 @@ func NewRequest(r *http.Request) Request {
 	return req
 }
 
-// isRoot reports whether a URL without a path stands for the root. What has a scheme and
-// no host, as x:?y, stands for nothing here.
+// isRoot reports whether a URL without a path means the root. One with a scheme and no host
+// (x:?y) doesn't.
 func isRoot(u *url.URL) bool {
 	return u.Path == "" && u.Opaque == "" && (u.Scheme == "" || u.Host != "")
 }
 
-// JudgeOriginal returns why the path that a client has sent is refused, where the request
-// was rewritten before the gate, or "". FastCGI programs are told it (REQUEST_URI).
+// JudgeOriginal returns why the path that a client sent is refused, if the request was
+// rewritten before the gate, or "". FastCGI programs get to see it (REQUEST_URI).
 func (p *Policy) JudgeOriginal(u *url.URL) (why string) {
-	path := pathText{lenient: true} // what ends in a dot there is judged where it is routed
+	path := pathText{lenient: true} // segments that end in a dot are judged once they are routed
 	sent := u.EscapedPath()
 	if isRoot(u) {
-		sent = "/" // so it is told
+		sent = "/" // as FastCGI programs see it
 	}
 	if why = path.parse(sent, p.encodedSlash, p.semicolon); why != "" {
 		why += ", as it was before it was rewritten"

@@ -17,7 +17,7 @@ type Route struct {
 	implicit bool // no requirement was written: any valid token is enough
 	pattern  pattern
 	beside   []int  // see node.beside
-	outside  string // the path.<name> that is said around it to be the space, where the pattern has no {name}; for a warning
+	outside  string // the path.<name> that is the space by its group or site, if the pattern has no {name}; for a warning
 }
 
 // String returns the route as the Caddyfile has it.
@@ -29,7 +29,7 @@ func (r *Route) String() string {
 	return s
 }
 
-// takesAll reports whether all requests are on the route that are on no other.
+// takesAll reports whether every request that is on no other route is on this one.
 func (r *Route) takesAll() bool {
 	return r.pattern.tail && len(r.pattern.segments)+len(r.pattern.conditions) == 0 && r.Methods.all()
 }
@@ -83,7 +83,8 @@ func (p *Policy) compileRoute(c *RouteConfig, around settings, prefix string) (*
 	return r, r.checkSources()
 }
 
-// noPattern says what is wrong with a route where its pattern should stand.
+// noPattern says what is wrong with a route that has something else in the place of its
+// pattern.
 func noPattern(c *RouteConfig) error {
 	hint := ""
 	switch {
@@ -111,12 +112,12 @@ func (r *Route) checkSources() error {
 	return nil
 }
 
-// source returns where the route's space or resource is, of which s is said: by the route
-// itself, or by what is around it, for those of its routes that have the parameter.
+// source returns where the route's space or resource is. s is what the route itself says (own),
+// or what its group or site says for those of its routes that have the parameter.
 func (r *Route) source(what string, s source, own bool) (source, error) {
 	found := s.text != ""
 	if s.kind == fromPath {
-		found = s.standsIn(&r.pattern)
+		found = s.isIn(&r.pattern)
 	}
 	switch {
 	case found:
@@ -124,7 +125,7 @@ func (r *Route) source(what string, s source, own bool) (source, error) {
 	case own:
 		return s, fmt.Errorf("%s %s: pattern %s has no {%s}", what, s.text, r.Pattern, s.name)
 	case what == "space":
-		if space := (source{kind: fromPath, name: "space", text: "path.space"}); space.standsIn(&r.pattern) {
+		if space := (source{kind: fromPath, name: "space", text: "path.space"}); space.isIn(&r.pattern) {
 			return space, nil
 		}
 		r.outside = s.text
@@ -132,8 +133,8 @@ func (r *Route) source(what string, s source, own bool) (source, error) {
 	return source{kind: fromNone, text: "none"}, nil
 }
 
-// covers reports whether every request that is forwarded on r would be forwarded
-// on s, too. Either may be nil, where nothing is.
+// covers reports whether every request that is forwarded on r would be forwarded on s, too.
+// Either may be nil: on no route, nothing is.
 func (r *Route) covers(s *Route, c *Catalog) bool {
 	if r == s {
 		return true

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// filler stands for a parameter in a sample, and for a segment of the rest of a path: no
+// filler is the value of parameters in a sample, and the segments of the rest of a path. No
 // route has it as a literal.
 const filler = "~any~"
 
-// usualRest is how many segments the rest of a path has in most samples: one would be on
-// {name}, too.
+// usualRest is how many segments the rest of a path has in most samples: a single one would
+// match {name}, too.
 const usualRest = 2
 
 // path returns the path of requests that the pattern matches, with so many segments where

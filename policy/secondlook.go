@@ -49,7 +49,7 @@ func (l *look) all() {
 	l.beforeSemicolon()
 	l.byQueryValues()
 	l.byQueryPath()
-	l.behindHost()
+	l.afterHost()
 	l.byTunnel()
 	l.byOtherPaths()
 }

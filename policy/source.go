@@ -32,7 +32,7 @@ type source struct {
 	label int    // which of the host's, from the right, from 0
 	text  string // as the Caddyfile has it
 
-	// Where a path parameter stands in the pattern of its route (standsIn).
+	// Where a path parameter stands in the pattern of its route (isIn).
 	segment       int
 	before, after int  // bytes of the segment that aren't the parameter's
 	tail          bool // the parameter takes all from the segment on
@@ -103,9 +103,9 @@ func validParameter(name string) bool {
 	return name != "" && len(name) <= 64 && plainBytes(name, "-_")
 }
 
-// standsIn reports whether the pattern has the source's path parameter, and notes
+// isIn reports whether the pattern has the source's path parameter, and notes
 // where.
-func (s *source) standsIn(p *pattern) bool {
+func (s *source) isIn(p *pattern) bool {
 	for i, segment := range p.segments {
 		if segment.parameter == s.name {
 			s.segment, s.before, s.after = i, len(segment.before), len(segment.after)
