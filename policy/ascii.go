@@ -76,6 +76,7 @@ func digits(s string, base int) (n int) {
 // allDigits reports whether s has decimal digits only; "" has.
 func allDigits(s string) bool { return digits(s, 10) == len(s) }
 
+// escapes reports whether an encoded text has one of these bytes percent-encoded.
 func escapes(raw string, these func(byte) bool) bool {
 	for i := range len(raw) {
 		if c, ok := escaped(raw[i:]); ok && these(c) {

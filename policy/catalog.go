@@ -107,7 +107,7 @@ func (c *Catalog) refuseCircles() error {
 	return nil
 }
 
-// closeImplied fills in what "*" stands for, and what implied scopes imply in turn.
+// closeImplied expands "*", and adds what implied scopes imply in turn.
 func (c *Catalog) closeImplied() {
 	for i, s := range c.declared {
 		if slices.Contains(s.Implies, token.All) {

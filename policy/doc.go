@@ -7,12 +7,12 @@
 //
 // A request is judged in one pass. [Policy.Match] refuses what two servers
 // could read differently, finds the route and what it requires, and takes the
-// secret out of the request; [Match.Decide] compares the requirement with what
-// the token, a [Subject], may do. The gate, explain and the policy tests all run
+// secret from the request; [Match.Decide] compares the requirement with what
+// the token, a [Subject], may do. The gate, explain and policy tests all run
 // these two.
 //
-// Nothing here keeps a verdict: the answer is worked out afresh for each
-// request, out of what the token is at that moment.
+// No verdict is ever kept: each request is judged by what the token is at that
+// moment.
 //
 // Where to find what:
 //
@@ -24,13 +24,13 @@
 //     apart), pathsegment.go (what can't be in it), query.go, charset.go, override.go (by
 //     the query), websocket.go, preflight.go, take.go; the tree of routes: tree.go,
 //     conflict.go
-//   - what some servers would make of it, which the gate refuses: secondlook.go, a second
-//     walk through the tree, over the path as others take it apart (readings.go,
-//     filename.go, replaced.go) or find it elsewhere (elsewhere.go), and literals as others
-//     compare them (alike.go, typed.go); keys that the query repeats: repeated.go
+//   - requests that some servers find on another route, which are refused: secondlook.go, a
+//     second walk through the tree; the ways to take a path apart (readings.go, filename.go,
+//     replaced.go), to find it elsewhere (elsewhere.go), and to compare literals (alike.go,
+//     typed.go); keys that the query repeats: repeated.go
 //   - the verdict: decide.go, subject.go, grants.go, reason.go; which grant would change
 //     it: missing.go
-//   - the token out of what is forwarded: strip.go
+//   - tokens removed from what is forwarded: strip.go
 //   - what operators are told: warnings.go, scopewarnings.go, diff.go, sample.go,
 //     explain.go, cases.go
 //   - bytes and ASCII: ascii.go

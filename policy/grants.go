@@ -40,8 +40,8 @@ func NewGrants(grants []token.Grant) *Grants {
 	return g
 }
 
-// shareAll has every token.All be the same text in memory, which is at hand when
-// a decision reads it.
+// shareAll makes every token.All the same string in memory, which is in the processor's cache
+// when a decision reads it.
 func shareAll(list []string) {
 	for i, s := range list {
 		if s == token.All {

@@ -31,7 +31,7 @@ const (
 	tunnelsMethod      = ", for they take the method from the query"
 	prefersQuery       = ", for they take a parameter of the path from the query"
 	mountsAtEscape     = ", for what is mounted at a path takes what begins so, up to an escape"
-	findsAfterHost    = ", for they look for it behind the eleventh byte of the URL"
+	findsAfterHost     = ", for they look for it behind the eleventh byte of the URL"
 )
 
 // reading is a path that is taken apart in another way.

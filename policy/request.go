@@ -17,8 +17,8 @@ type Request struct {
 	Body   bool // it has one, as far as is known
 	// WebSocket says that it asks for one over HTTP/3, where no header does.
 	WebSocket bool
-	// Asked says that another proxy asks about the request and forwards it itself: the
-	// body of the answer to a preflight can't be dropped then.
+	// Asked says that another proxy asks about a preflight and forwards it itself: then the
+	// body of the answer can't be dropped.
 	Asked bool
 	// Refused says why it is refused in any case, because its target can be read in two
 	// ways, or "".

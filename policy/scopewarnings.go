@@ -33,7 +33,7 @@ func (w *warnings) ofUnusedScopes(policies []*Policy) {
 // reservedWords are those that say what routes ask for, beside scopes.
 var reservedWords = []string{"never", "public", "any", "deny", "optional"}
 
-// connectives are words that stand between scopes elsewhere.
+// connectives are words that other systems have between scopes.
 var connectives = []string{"and", "or", "&", "&&", "+"}
 
 // ofMisspeltScopes warns of scopes that nobody declares and that look like reserved words,

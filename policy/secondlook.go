@@ -8,30 +8,30 @@ import (
 // Servers route differently. Express and ASP.NET ignore the case of a literal,
 // Rails and Spring a suffix such as .json, servlet containers what follows a
 // semicolon, PHP what comes before or after a script's name; Express and Rails
-// compare literals before they decode; servlets, Express and Spring have what is
-// mounted at /admin take /admin itself. So a path that isn't on /users/me, but on
-// /users/{id}, may be on /users/me there. It is refused, unless whoever may do
-// the one may do the other, too.
+// compare literals before they decode; servlets, Express and Spring let what is
+// mounted at /admin handle /admin itself. So a path that is on /users/{id} here may be
+// on /users/me there. It is refused, unless a token for the one route is enough for the
+// other, too.
 //
-// Whether a request is worth such a look is found out on the way to its route
-// (Match.odd and pathText.marked); the look itself is a second walk through the tree,
-// and one more for each other reading of the request.
+// Whether a request is worth a second look shows on the way to its route (Match.odd and
+// pathText.marked). The look itself is a second walk through the tree, and another one
+// for each other reading of the request.
 
 // look is a second look at a request, at the routes on which some server finds it.
 type look struct {
 	m        *Match    // its Route is the one that it is on; nil for none
-	enforced bool      // only routes that are enforced count, none in report mode
-	reading  *reading  // by which m.path is taken apart now
-	judged   *pathText // m.path as it is judged, where that is another one
-	inList   bool      // a name of a list is looked for: those of one segment are enough
+	enforced bool      // only enforced routes count, none in report mode
+	reading  *reading  // how m.path is taken apart now
+	judged   *pathText // m.path as it is judged, if that is another one
+	inList   bool      // a name of a list is followed: those of one segment are enough
 }
 
-// asJudged is how a request is judged: no other reading.
+// asJudged is the reading by which a request is judged.
 var asJudged = reading{loose: true}
 
-// lookAgain refuses a request that some server finds on another route, which asks for
-// more than its own. In report mode it would be forwarded all the same, on no route as
-// well: so there, it is first looked for on routes that are enforced.
+// lookAgain refuses a request that some server finds on another route, which asks for more
+// than its own. A request in report mode is forwarded even if it is refused, or on no route:
+// so it is first looked for on enforced routes, which take it out of report mode.
 func (m *Match) lookAgain() {
 	if m.Reports() && m.policy.enforces {
 		(&look{m: m, enforced: true, reading: &asJudged}).all()
@@ -43,7 +43,7 @@ func (m *Match) lookAgain() {
 }
 
 // all looks at the request in all its readings, until it is refused for one: then the
-// steps that follow do nothing. (A list of them would have Match escape to the heap.)
+// remaining steps do nothing. (With a list of them, Match would escape to the heap.)
 func (l *look) all() {
 	l.walk()
 	l.beforeSemicolon()
@@ -125,8 +125,8 @@ func (l *look) by(others ...reading) {
 	l.m.path, l.reading = judged, &asJudged
 }
 
-// walk judges the request by its path as it is taken apart now, and by each value of a
-// key that its query repeats.
+// walk judges the request by its path as it is taken apart now, once for each value of a key
+// that its query repeats.
 func (l *look) walk() {
 	l.m.repeated.now = 0
 	for l.once() && l.m.repeated.next() {
@@ -139,10 +139,10 @@ func (l *look) once() bool {
 	return !l.uncovered(found, "", "") && !l.unlisted(found)
 }
 
-// unlisted refuses a request that needs no token where it is, and is on no route to servers
-// which compare literals before they decode them: it may be on one of theirs that the
-// policy doesn't list, where the default asks for a token, or denies. Characters that
-// clients encode by habit (@, :, ~) don't count. It reports whether the request is refused.
+// unlisted refuses a request that needs no token on its route, and is on no route to servers
+// that compare literals before they decode them: those may have a route for it that the
+// policy doesn't list, and the default asks for a token or denies. Characters that clients
+// encode by habit (@, :, ~) don't count. It reports whether the request is refused.
 func (l *look) unlisted(found *Route) bool {
 	m, p := l.m, l.m.policy
 	if found != nil || m.Route == nil || l.reading.rule != comparesEncoded || p.fallback != nil && p.fallback.Require.need == needNothing {
@@ -162,9 +162,10 @@ func escapesUnreserved(raw string) bool {
 	return escapes(raw, func(c byte) bool { return isAlnum(c) || c == '-' || c == '.' || c == '_' })
 }
 
-// uncovered refuses a request that is on another route as well, to some servers, and
-// reports whether it did. other may be nil. rule says why they find it there, and piece
-// for what in the path, unless that is said of the path as a whole.
+// uncovered refuses a request that some servers find on another route, unless its own asks for
+// as much. It reports whether the request is refused. other may be nil. rule says why they
+// find it there, and piece because of which part of the path, if not all of it. Both are
+// those of the reading, if that isn't asJudged.
 func (l *look) uncovered(other *Route, rule, piece string) bool {
 	m := l.m
 	if m.Reason == Forward && other != nil && !(l.enforced && other.report) && (!m.Route.covers(other, m.policy.Catalog) || l.shifts(other)) {
@@ -240,9 +241,9 @@ func (l *look) find(n *node, i int) *Route {
 	return l.named(n.tails, l.reading.was != "")
 }
 
-// onLiterals refuses a request that is on another route to servers which take the i-th
-// segment for a literal of the node, which it isn't. Like onNames and onPartials, it
-// reports whether the request is refused.
+// onLiterals refuses a request that is on another route to servers that take the i-th segment
+// for one of the node's literals. Like onNames and onPartials, it reports whether the request
+// is refused.
 func (l *look) onLiterals(n *node, i int) bool {
 	if len(n.edges) == 0 {
 		return false
@@ -259,7 +260,7 @@ func (l *look) onLiterals(n *node, i int) bool {
 	return false
 }
 
-// onNames is onLiterals for servers that find a literal in the segment, beside others.
+// onNames is onLiterals for servers that find a literal within the segment.
 func (l *look) onNames(n *node, i int) bool {
 	text := l.m.path.segment(i)
 	if view, ok := viewIn(text); ok && l.onName(n.next(view), i) {
@@ -281,7 +282,7 @@ func (l *look) onNames(n *node, i int) bool {
 	return false
 }
 
-// onName is onNames for one of the names, behind which is the node to, or none.
+// onName is onNames for one name, which leads to a node, or nowhere (nil).
 func (l *look) onName(to *node, i int) bool {
 	return to != nil && l.uncovered(l.find(to, i+1), findsInName, l.m.path.segment(i))
 }
@@ -298,10 +299,10 @@ func (l *look) onPartials(n *node, i int) bool {
 	return false
 }
 
-// onFile refuses a request that goes on behind the i-th segment, where the policy knows of
-// no more than a file that ends at the node, if a server that answers with that would be
-// on a route which asks for more. It reports whether the request is refused. Where its own
-// route has a literal behind that segment, the policy knows of more.
+// onFile refuses a request whose i-th segment is the name of a file to servers that serve it
+// whatever follows, if the file's route, which ends at the node, asks for more. It reports
+// whether the request is refused. If the request's own route has a literal after that segment,
+// the segment is no file.
 func (l *look) onFile(n *node, i int, file bool) bool {
 	if !file || i+1 >= l.m.path.n || l.m.Route != nil && l.m.Route.pattern.hasLiteralFrom(i+1) {
 		return false
@@ -309,8 +310,8 @@ func (l *look) onFile(n *node, i int, file bool) bool {
 	return l.uncovered(l.m.pick(n.ends), servesFile, l.m.path.segment(i))
 }
 
-// onKeys reports whether the request is on a route that has keys of OData behind a
-// literal at the i-th segment by itself: Salaries({key}).
+// onKeys reports whether the request's own route has an OData key after the literal in its
+// i-th segment: Salaries({key}).
 func (l *look) onKeys(i int, literal string) bool {
 	r := l.m.Route
 	if r == nil || l.reading != &asJudged || i >= len(r.pattern.segments) {
@@ -320,7 +321,7 @@ func (l *look) onKeys(i int, literal string) bool {
 	return key && before == literal
 }
 
-// findNamed is find behind a parameter, in whose value the path may have been cut off.
+// findNamed is find after a parameter. cut says that the path was cut off in its value.
 func (l *look) findNamed(n *node, i int, cut bool) *Route {
 	if cut {
 		return l.named(n.ends, true)
@@ -328,9 +329,9 @@ func (l *look) findNamed(n *node, i int, cut bool) *Route {
 	return l.find(n, i)
 }
 
-// named is Match.pick for routes that end in the value of a parameter. Where that was cut
-// off (cut), what is left is a value, too (Human of Human Resources): then the request
-// counts as on its own route.
+// named is Match.pick for routes that end in a parameter. Where its value was cut off (cut),
+// what is left is a value, too (Human of Human Resources), and the request counts as being on
+// its own route.
 func (l *look) named(routes []*Route, cut bool) *Route {
 	found := l.m.pick(routes)
 	if found != nil && cut {

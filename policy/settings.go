@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// settings are compiled Settings: of the site, a group or a route, with what they leave
-// open taken from what is around them.
+// settings are compiled Settings: of the site, a group or a route, which inherit what they
+// don't say.
 type settings struct {
 	from            []Credential
 	report          bool   // mode report
-	space, resource source // without a text where nothing is said; to a route that is none
+	space, resource source // without a text if nothing is said, which means none to a route
 	shape           *Shape
 	optional        bool
 }
@@ -18,7 +18,7 @@ type settings struct {
 // defaults are the settings around a site.
 var defaults = settings{from: defaultCredentials, shape: problemBody}
 
-// within compiles settings that stand within others. Its error is the first mistake.
+// within compiles settings inside of others. Its error is the first mistake.
 func (s *Settings) within(outer settings) (settings, error) {
 	in := outer
 	in.optional = outer.optional || s.Optional

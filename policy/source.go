@@ -32,7 +32,7 @@ type source struct {
 	label int    // which of the host's, from the right, from 0
 	text  string // as the Caddyfile has it
 
-	// Where a path parameter stands in the pattern of its route (isIn).
+	// Where a path parameter is in the pattern of its route (isIn).
 	segment       int
 	before, after int  // bytes of the segment that aren't the parameter's
 	tail          bool // the parameter takes all from the segment on
@@ -41,8 +41,8 @@ type source struct {
 // String returns the source as the Caddyfile has it.
 func (s *source) String() string { return s.text }
 
-// shortened returns a value as it is to servers that drop what it ends in: a dot at the end
-// of a path's segment, the slash at the end of the rest of a path.
+// shortened returns a value as servers see it that drop the end of it: of a path segment a
+// dot, of the rest of a path its slash.
 func (s *source) shortened(value string) string {
 	switch {
 	case s.kind != fromPath || s.after > 0:
@@ -98,13 +98,12 @@ func parseSource(text string) (source, error) {
 	return s, nil
 }
 
-// validParameter reports whether name can stand in {name}.
+// validParameter reports whether a parameter can have this name.
 func validParameter(name string) bool {
 	return name != "" && len(name) <= 64 && plainBytes(name, "-_")
 }
 
-// isIn reports whether the pattern has the source's path parameter, and notes
-// where.
+// isIn reports whether the pattern has the source's path parameter, and notes where.
 func (s *source) isIn(p *pattern) bool {
 	for i, segment := range p.segments {
 		if segment.parameter == s.name {
@@ -116,8 +115,8 @@ func (s *source) isIn(p *pattern) bool {
 	return p.tail && p.tailName == s.name
 }
 
-// locate finds the space and the resource of the request. Where they decide
-// nothing, a mistake in them is nothing either.
+// locate finds the space and the resource of the request. With lenient, nothing is decided by
+// them, and mistakes in them are ignored.
 func (m *Match) locate(lenient bool) {
 	var why string
 	if m.Space, why = m.value(&m.Route.space, lenient); why != "" && !lenient {
@@ -127,8 +126,8 @@ func (m *Match) locate(lenient bool) {
 	}
 }
 
-// value returns what the request has at a source; why says what is wrong. Where that is
-// nothing to anybody, a path isn't compared with what else the request has.
+// value returns what the request has at a source; why says what is wrong with it. With
+// lenient, the path isn't compared with the rest of the request.
 func (m *Match) value(s *source, lenient bool) (value, why string) {
 	switch s.kind {
 	case fromNone, fromAll, fromToken:

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Places returns where the request's route takes tokens from. Without a route, it is
-// where any route does. They aren't to be changed.
+// Places returns where the request's route takes tokens from; without a route, where any
+// route does. The caller must not change them.
 func (m *Match) Places() []Credential {
 	if m.Route != nil {
 		return m.Route.from
@@ -15,10 +15,9 @@ func (m *Match) Places() []Credential {
 	return m.policy.Credentials()
 }
 
-// Strip removes the token from the places where the route takes tokens from.
-// Where none was looked at, on a public route, that is what isToken takes for
-// one, or on a preflight whatever stands there; other credentials are the API's own
-// and stay.
+// Strip removes the token from the places where the route takes tokens from. Where no token
+// was looked for, it removes what isToken takes for one, on a public route, or whatever is
+// there, on a preflight. Other credentials are the API's own and stay.
 func (m *Match) Strip(r *http.Request, isToken func(secret string) bool) {
 	from := m.Places()
 	// A preflight carries the query of the request that is to come, which nobody
@@ -52,8 +51,8 @@ func (m *Match) Strip(r *http.Request, isToken func(secret string) bool) {
 	}
 }
 
-// withoutTokens returns a query as it goes upstream where all is taken out of it that
-// may be a token.
+// withoutTokens returns a query without any parameters that may be tokens, as it may go
+// upstream if the policy strips them.
 func (p *Policy) withoutTokens(query string) string {
 	if !p.StripToken {
 		return query
@@ -61,8 +60,7 @@ func (p *Policy) withoutTokens(query string) string {
 	return without(query, pairEnds, p.isTokens)
 }
 
-// isTokens reports whether a parameter of the query is one of those that tokens are
-// taken from.
+// isTokens reports whether some route takes tokens from a parameter of the query.
 func (p *Policy) isTokens(pair string) bool {
 	name, _, _ := strings.Cut(pair, "=")
 	for i := range p.credentials {

@@ -87,8 +87,8 @@ func UnixNano(t time.Time) int64 {
 type Owner struct {
 	id    string
 	state atomic.Pointer[ownerState] // nil: no record
-	// Stale is for whoever keeps owners, and says that the record has changed
-	// since Set was called last. Decisions don't look at it.
+	// Stale says that the record has changed since the last Set, for whoever keeps owners.
+	// Decisions don't look at it.
 	Stale atomic.Bool
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// take finds the secret in the request. A secret that stands in two places is
-// taken if it is the same; anything that could be read as two is refused.
+// take finds the secret in the request. The same secret in two places is taken; anything that
+// could be read as two secrets is refused.
 func (m *Match) take(from []Credential) {
 	for i := range from {
 		secret, why := m.secretAt(&from[i])
@@ -81,8 +81,8 @@ type authorization struct {
 	twice  bool
 	scheme string // or all of it, where rest is empty
 	rest   string
-	// oddScheme means that there is what some servers take for a blank in the scheme, which is
-	// of ASCII without blanks.
+	// oddScheme means that the scheme has a character in it that some servers take for a
+	// blank.
 	oddScheme bool
 }
 
@@ -196,7 +196,7 @@ func splitCookie(pair string) (name, value string, ok bool) {
 	return strings.Trim(name, " \t"), value, ok
 }
 
-// isOther reports whether what is taken for a token is another credential of the
+// isOther reports whether what was found in the place of a token is another credential of the
 // API, by the way it begins.
 func (p *Policy) isOther(from *Credential, secret string) bool {
 	for i := range p.letThrough {

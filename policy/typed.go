@@ -23,7 +23,7 @@ func isNumber(s string) bool {
 	return unsigned != "" && allDigits(unsigned) && (unsigned[0] != '0' || s == "0")
 }
 
-// longNumber is how many digits the numbers have that 32 bits are too few for.
+// longNumber is how many digits a number needs to overflow 32 bits.
 const longNumber = 10
 
 // mayBeNumber reports whether some server reads a value as the number want, which
@@ -36,8 +36,8 @@ func mayBeNumber(got, want string) bool {
 	return want == "0" || strings.IndexFunc(got, func(r rune) bool { return unicode.IsNumber(r) || r == '#' || r == '&' }) >= 0
 }
 
-// equalNumbers reports whether both are numbers, and the same: PHP compares 1.0 and 1 so,
-// as they stand in a query.
+// equalNumbers reports whether both are numbers, and the same: so PHP compares the values of
+// a query, as 1.0 and 1.
 func equalNumbers(got, want string) bool {
 	w, err := strconv.ParseFloat(want, 64)
 	if err != nil {
@@ -47,10 +47,10 @@ func equalNumbers(got, want string) bool {
 	return err == nil && g == w
 }
 
-// readsAs reports whether some server reads the segment, as a whole or up to what isn't
-// part of a number, as the one that a literal is or begins with. A segment that has
-// digits is a name more often than not, so it is looked at closely, and once for all
-// literals that end alike.
+// readsAs reports whether some server reads the segment, or the number that it begins with, as
+// the number that a literal is or begins with. What follows the numbers must be alike. A
+// segment with digits is more often a name than not, so the numbers in it are read closely,
+// once for all literals with the same end.
 func (s *spelled) readsAs(literal string) bool {
 	n := signedDigits(literal)
 	want, rest := literal[:n], literal[n:]
@@ -92,13 +92,13 @@ func numbersIn(text string) (all []float64) {
 	return all
 }
 
-// signedDigits returns for how long s begins with a whole number.
+// signedDigits returns the length of the whole number that s begins with.
 func signedDigits(s string) int {
 	sign := len(s) - len(strings.TrimPrefix(s, "-"))
 	return sign + digits(s[sign:], 10)
 }
 
-// appendNumbers appends those that a text begins with, in all the ways to write one.
+// appendNumbers appends the numbers that a text begins with, in all notations.
 func appendNumbers(all []float64, text string) []float64 {
 	text = strings.TrimLeftFunc(text, func(r rune) bool { return r == '+' || r == '(' || unicode.IsSpace(r) })
 	sign := 1.0
@@ -140,13 +140,13 @@ func wrapped(number string) (n uint64) {
 	return n
 }
 
-// bases are those that a number can say it is in.
+// bases are the prefixes that say the base of a number.
 var bases = []struct {
 	prefix string
 	base   int
 }{{"0x", 16}, {"#", 16}, {"0o", 8}, {"0", 8}, {"0b", 2}, {"0d", 10}}
 
-// float returns for how long s goes on as a number with a fraction or an exponent.
+// float returns how much of s is a number with a fraction or an exponent.
 func float(s string) int {
 	n := digits(s, 10)
 	if n < len(s) && s[n] == '.' {
@@ -236,8 +236,8 @@ func uuidDigits(s string) (digits [32]byte, ok bool) {
 	return digits, n == len(digits)
 }
 
-// cutsNumber reports whether a text that isn't decoded is another number than what it is
-// decoded: 7%30, which is 70, is 7 to who reads up to what is no digit.
+// cutsNumber reports whether an encoded text is another number to a server that reads the
+// digits it begins with before decoding: 7%30 is 70, but may be read as 7.
 func cutsNumber(raw string) bool {
 	digits := strings.TrimLeft(raw, "+-")
 	return digits != "" && '0' <= digits[0] && digits[0] <= '9' && escapes(digits, isAlnum)

@@ -164,8 +164,8 @@ func (p *pattern) length() string {
 	return strconv.Itoa(len(p.segments)) + " segments"
 }
 
-// elsewhereParameter returns the name of the parameter that a literal is elsewhere, or "":
-// :id (Express, Rails), <id> and <int:id> (Flask).
+// elsewhereParameter returns the name of the parameter that a literal would be in other
+// systems, or "": :id (Express, Rails), <id> and <int:id> (Flask).
 func elsewhereParameter(literal string) string {
 	name, is := strings.CutPrefix(literal, ":")
 	if inside, opened := strings.CutPrefix(literal, "<"); opened {
@@ -205,12 +205,12 @@ func (n *node) any() (r *Route) {
 	return r
 }
 
-// someMethod stands for one that no route lists.
+// someMethod is a method that no route lists.
 const someMethod = "SOME-METHOD"
 
-// shadowed says why no request can be on the route, or returns "". It asks for
-// requests of which all that the pattern leaves open is what no other route has; where
-// it takes all the rest of a path, for several lengths of that.
+// shadowed says why no request can be on the route, or returns "". It tries requests that have
+// what no other route has wherever the pattern leaves something open, and several lengths of
+// the rest of a path, if the pattern takes all of that.
 func (p *Policy) shadowed(r *Route) (why string) {
 	methods := r.Methods
 	if methods.all() {
@@ -239,9 +239,9 @@ func (p *Policy) shadowed(r *Route) (why string) {
 	return "all are on " + strings.Join(others, " or ")
 }
 
-// mounted says of a route for all that is below a path that the path itself is
-// refused, or returns "": some servers find it on this route as well, which asks for
-// more than the one that it is on. methods are those of the policy.
+// mounted says of a route for everything below a path that the path itself is refused, or
+// returns "": some servers find that on this route as well, which asks for more than its own.
+// methods are those of the policy.
 func (p *Policy) mounted(r *Route, methods []string) string {
 	if !r.pattern.tail {
 		return ""
@@ -259,9 +259,8 @@ func (p *Policy) mounted(r *Route, methods []string) string {
 	return ""
 }
 
-// fallsThrough says which stricter routes are below one whose pattern takes all
-// the rest of a path, or returns "": what is on none of them, by its method or its
-// path, is on this one.
+// fallsThrough says which stricter routes are below one that takes all the rest of a path, or
+// returns "": a request that misses them by its method or path is on this one.
 func (p *Policy) fallsThrough(r *Route) string {
 	var stricter []string
 	for _, s := range p.routes {

@@ -38,12 +38,12 @@ func isGRPCWeb(subprotocols string) bool {
 	return strings.Contains(strings.ToLower(subprotocols), "grpc-websockets")
 }
 
-// encoreHeaders begins the subprotocol by which browsers tell Encore's gateway headers: it
-// adds those of an object in JSON, encoded in base64, to the WebSocket's own.
+// encoreHeaders begins the subprotocol in which browsers send headers to Encore's gateway: a
+// JSON object in base64, whose members it adds to the WebSocket's own headers.
 const encoreHeaders = "encore.dev.headers."
 
-// bringsHeaders reports whether one of these subprotocols brings headers in whose place
-// others were judged. Where there is no Authorization, it may bring that: it is the API's own.
+// bringsHeaders reports whether one of these subprotocols brings headers other than those that
+// were judged. It may bring Authorization, if the request has none: that is the API's own.
 func (m *Match) bringsHeaders(subprotocols string) bool {
 	authorized := len(m.header["Authorization"]) > 0
 	for subprotocol := range strings.SplitSeq(subprotocols, ",") {

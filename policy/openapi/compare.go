@@ -11,18 +11,17 @@ import (
 	"github.com/patgate/patgate/policy"
 )
 
-// Compare says where a policy and OpenAPI documents differ: operations that no
-// route covers, or that need a token by the document and none by the policy, and
-// routes below a document's base that no operation has; and where the tokens of a document
-// are none that the policy takes. The documents are those that the configuration of the
-// policy names, and further ones.
+// Compare says where a policy and OpenAPI documents differ: operations that no route covers,
+// or that need a token by the document and none by the policy; routes below a document's base
+// that no operation has; and documents whose tokens are in places where the policy takes none
+// from. The documents are those that the policy's configuration names, and further ones.
 func Compare(c policy.Config, p *policy.Policy, further ...policy.OpenAPIConfig) ([]policy.Warning, error) {
 	all := comparison{bases: map[string][]string{}, configs: map[string]policy.OpenAPIConfig{}}
 	if err := all.add("", c.OpenAPI, c.Groups, ""); err != nil {
 		return nil, err
 	}
 	for _, of := range further {
-		// One that the configuration names is compared with what it says of it there.
+		// A document that the configuration names is compared under what it says of it.
 		if named, is := all.configs[of.File]; is && (of.Base == "" || of.Base == named.Base) {
 			continue
 		} else if is {
@@ -59,8 +58,8 @@ type comparedOperation struct {
 	asked   []*scheme // one of them is needed; nil where none is, or the configuration says what is
 }
 
-// add adds the documents of a site or a group, and of the groups in it. The mark
-// is what the words begin with that say more of them.
+// add adds the documents of a site or a group, and of the groups in it. The mark is that of
+// rules.
 func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups []policy.GroupConfig, mark string) error {
 	for _, config := range documents {
 		d, err := Read(config.File)
@@ -93,7 +92,7 @@ func (c *comparison) add(prefix string, documents []policy.OpenAPIConfig, groups
 	return nil
 }
 
-// asked returns the security schemes of which an operation asks for one, nil where it
+// asked returns the security schemes of which an operation needs one, nil where it
 // does without, and where the configuration itself says what it needs.
 func (d *Document) asked(o *operation, c *policy.OpenAPIConfig) (all []*scheme) {
 	if slices.ContainsFunc(c.Operations, func(rule policy.OverrideConfig) bool { return o.named(rule.Name) }) ||
@@ -114,9 +113,8 @@ func (d *Document) asked(o *operation, c *policy.OpenAPIConfig) (all []*scheme) 
 	return all
 }
 
-// ofOperations warns of operations that no route covers, and of those that ask for a
-// token on routes that need none: these are usually for others as well, of which a
-// document says so.
+// ofOperations warns of operations that no route covers, and of those that ask for a token but
+// are on a public route. Such a route is usually meant for other operations, which need none.
 func (c *comparison) ofOperations(p *policy.Policy) (warnings []policy.Warning) {
 	for _, o := range c.operations {
 		var m policy.Match
@@ -133,7 +131,7 @@ func (c *comparison) ofOperations(p *policy.Policy) (warnings []policy.Warning) 
 	return warnings
 }
 
-// ofTokens warns of documents whose tokens are nowhere where the policy takes some from.
+// ofTokens warns of documents none of whose tokens are where the policy takes some from.
 func (c *comparison) ofTokens(p *policy.Policy) (warnings []policy.Warning) {
 	for _, of := range c.tokens {
 		schemes := slices.DeleteFunc(slices.Clone(of.schemes), func(s *scheme) bool { return !s.isToken(p) })

@@ -21,17 +21,15 @@ const (
 	maxChain = 16      // references and merges that lead from one to the next
 )
 
-// cutter keeps of a document what matters to a gate, as [shape] has it: aliases,
-// merge keys and references to files beside it resolved. It need not follow the
-// schemas, nor the references in them, most of which may lead nowhere for all
-// the gate cares.
+// cutter keeps the parts of a document that matter to a gate, as [shape] says. It resolves
+// aliases, merge keys and references to files beside the document, but only in these parts:
+// references in schemas, which are most of them, may lead nowhere.
 type cutter struct {
 	files map[string]*source
 	nodes int
 }
 
-// tree is what is kept of a node: a text, or what is in a list or mapping, in its
-// order.
+// tree is what is kept of a node: a text, or the items of a list or mapping, in their order.
 type tree struct {
 	key   string // in a mapping, where each is once
 	text  string
@@ -40,7 +38,7 @@ type tree struct {
 	line  int
 }
 
-// at returns where it stands.
+// at returns where the node is: file:line.
 func (t *tree) at() string { return t.from.name + ":" + strconv.Itoa(t.line) }
 
 // get returns a field of a mapping of few, or nil.
@@ -69,14 +67,14 @@ func (t *tree) value() string {
 	return t.text
 }
 
-// entry is a field of a mapping, with the file it stands in.
+// entry is a field of a mapping, with the file it is in.
 type entry struct {
 	key, value *yaml.Node
 	from       *source
 }
 
-// cut returns what the shape has of a node; nil for nothing. Its location is the
-// keys that lead to it.
+// cut returns what the shape keeps of a node; nil for nothing. The location is the keys that
+// lead to it.
 func (c *cutter) cut(n *yaml.Node, from *source, s *shape, location ...string) (*tree, error) {
 	n = dealias(n)
 	fail := func(want string) (*tree, error) {
@@ -210,7 +208,7 @@ func (c *cutter) entries(n *yaml.Node, from *source, s *shape, location []string
 			all = append(all, entry{key, value, from})
 		}
 	}
-	for _, e := range further { // what stands there itself comes first
+	for _, e := range further { // the mapping's own fields win
 		if seen[e.key.Value] == nil {
 			seen[e.key.Value] = e.key
 			all = append(all, e)
@@ -302,8 +300,8 @@ func (s *source) child(n *yaml.Node, key string) (*yaml.Node, error) {
 	return dealias(child), nil
 }
 
-// fields returns where in a mapping its keys are. They are kept: thousands of
-// references may lead through it.
+// fields returns the indexes of a mapping's keys. It remembers them: thousands of references
+// may lead through one mapping.
 func (s *source) fields(n *yaml.Node) (map[string]int, error) {
 	if fields := s.index[n]; fields != nil {
 		return fields, nil
@@ -326,7 +324,7 @@ func (s *source) fields(n *yaml.Node) (map[string]int, error) {
 // isNull reports whether a node is a null, or left empty.
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// dealias returns the node that an alias stands for.
+// dealias returns the node that an alias refers to.
 func dealias(n *yaml.Node) *yaml.Node {
 	for range maxChain {
 		if n.Kind != yaml.AliasNode || n.Alias == nil {

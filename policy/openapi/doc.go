@@ -5,10 +5,10 @@
 // the part of a Caddyfile, to be edited by hand. [Compare] says where a document
 // and a policy differ.
 //
-// An operation's security requirements become its requirement: a list is OR,
-// within one entry AND, and what comes of that must be expressible as the ANDs
-// of ORs that policies have. Where the document doesn't say what an operation
-// needs, the configuration must: nothing is open, or open to any token, because
+// An operation's security requirements become its requirement: those in the list are
+// alternatives (OR), the schemes in one of them are needed together (AND), and the result must
+// be expressible as an AND of ORs, as policies have it. Where the document doesn't say what an
+// operation needs, the configuration must: nothing is open, or open to any token, because
 // something was left out.
 //
 // Where to find what:

@@ -16,7 +16,7 @@ func Expand(c policy.Config) (policy.Config, error) {
 	return c, err
 }
 
-// expand returns the groups, and behind them one for each document.
+// expand returns the groups, followed by one for each document.
 func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]policy.GroupConfig, error) {
 	var errs []error
 	groups = slices.Clone(groups)

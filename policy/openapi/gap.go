@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// gap is why an operation can't be a route until the configuration says more of
-// it, and what that has to say, of <name> where each such operation needs its own.
+// gap is why an operation can't be a route until the configuration says more about it, and
+// what to write there: with <name>, a line for each such operation.
 type gap struct{ why, mend string }
 
 func (g gap) Error() string { return g.why }

@@ -28,7 +28,7 @@ type source struct {
 	index map[*yaml.Node]map[string]int // where keys are in mappings that references go through
 }
 
-// place returns where a node stands.
+// place returns where a node is: file:line.
 func (s *source) place(n *yaml.Node) string { return s.name + ":" + strconv.Itoa(n.Line) }
 
 // parseFile reads a file of a document.
@@ -109,7 +109,7 @@ type jsonReader struct {
 	*json.Decoder
 	text []byte
 	line int
-	read int64 // bytes of which the lines are counted
+	read int64 // bytes whose lines are counted
 }
 
 func parseJSON(text []byte) (*yaml.Node, error) {
@@ -137,7 +137,7 @@ func parseJSON(text []byte) (*yaml.Node, error) {
 
 // count counts the lines up to a place in the text.
 func (r *jsonReader) count(to int64) {
-	to = max(r.read, min(to, int64(len(r.text)))) // an error may be behind
+	to = max(r.read, min(to, int64(len(r.text)))) // an error may be past the end
 	r.line += bytes.Count(r.text[r.read:to], []byte("\n"))
 	r.read = to
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // pattern returns the path of an operation as policies have it. Names of
-// parameters may be any text in a document: what can't stand in a pattern
+// parameters may be any text in a document: a character that a pattern can't have
 // becomes _, and what follows a colon, as in {id:[0-9]+}, is left out. What takes the
 // rest of a path becomes {name...}: {name+} (Amazon's gateways), {+name} (RFC 6570
 // section 3.2.3), {name*}, {*name} and {**name} (ASP.NET, Spring), {name:path}
@@ -44,7 +44,7 @@ func rest(segment string) (name string, ok bool) {
 
 var restSegment = regexp.MustCompile(`^\{(?:(?:\+|\*\*?)([-0-9_a-zA-Z]+)|([-0-9_a-zA-Z]+)(?:\+|\*|:path))\}$`)
 
-// parameters returns the text with what is in {} changed, together with the braces.
+// parameters returns the text with each {name} replaced by change(name).
 func parameters(text string, change func(name string) string) string {
 	var b strings.Builder
 	for {
@@ -75,9 +75,8 @@ func parameters(text string, change func(name string) string) string {
 // noNameCharacter matches a character that can't be in a parameter's name.
 var noNameCharacter = regexp.MustCompile("[^-_0-9A-Za-z]")
 
-// plain returns the parameter with a name that can stand in a pattern. One that
-// begins with an operator of RFC 6570, or is several segments, is left for the
-// policy to refuse.
+// plain returns the parameter with a name that a pattern can have. A name that begins with
+// an operator of RFC 6570, or has several segments, is left for the policy to refuse.
 func plain(name string) string {
 	if name != "" && strings.ContainsRune("+#./;?&*", rune(name[0])) || strings.Contains(name, "/") {
 		return "{" + name + "}"

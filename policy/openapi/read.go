@@ -26,16 +26,15 @@ type operation struct {
 	path    string // as the document has it, without the base
 	summary string
 	tags    []string
-	at      string // where it stands: file:line
+	at      string // where it is: file:line
 	base    basePath
-	// security is what it asks for; said is false where neither it nor the
-	// document says anything of that.
+	// security is what the operation asks for. said is false if neither the operation nor
+	// the document says anything about it.
 	security []alternative
 	said     bool
 }
 
-// alternative is security schemes that are needed together. An empty one means
-// that nothing is.
+// alternative is security schemes that are needed together. An empty one means that none is.
 type alternative []schemeScopes
 
 // schemeScopes is a security scheme with the scopes asked for under it.
@@ -44,8 +43,8 @@ type schemeScopes struct {
 	scopes []string
 }
 
-// name returns what the operation is called: its operationId, or its method and
-// path where it has none, or one that errors don't repeat, as it might be a secret.
+// name returns what the operation is called: its operationId, or its method and path, if it
+// has none or one that might be a secret, which errors mustn't repeat.
 func (o *operation) name() string {
 	if o.id != "" && token.Masked(o.id) == o.id {
 		return o.id

@@ -50,7 +50,7 @@ func (r *rules) route(o *operation) (*policy.RouteConfig, error) {
 	return route, nil
 }
 
-// only returns what the configuration says that an operation needs, nil for nothing.
+// only returns the one rule that is for an operation, or nil.
 func only(rules []policy.OverrideConfig, isFor func(*policy.OverrideConfig) bool) (said *policy.OverrideConfig, err error) {
 	for i := range rules {
 		rule := &rules[i]
@@ -67,7 +67,7 @@ func only(rules []policy.OverrideConfig, isFor func(*policy.OverrideConfig) bool
 
 func bothSay(a, b string) error { return fmt.Errorf("%s and %s both say what it needs", a, b) }
 
-// closed returns the operation's route below a base, through which no request goes.
+// closed returns the operation's route below a base, closed to all requests (never).
 func (o *operation) closed(base string) (*policy.RouteConfig, error) {
 	if err := policy.ValidMethod(o.method); err != nil {
 		return nil, noMethod(err)
@@ -88,7 +88,7 @@ func below(base, pattern string) string {
 	return strings.TrimSuffix(base, "/") + pattern
 }
 
-// replaces reports whether the configuration's route stands for the operation.
+// replaces reports whether the configuration's route replaces the operation's.
 func replaces(route *policy.RouteConfig, o *operation) bool {
 	return (slices.Contains(route.Methods, "*") || slices.Contains(route.Methods, o.method)) && samePath(route.Pattern, o.path)
 }

@@ -16,7 +16,7 @@ import (
 // rules is what a configuration says of a document.
 type rules struct {
 	config   policy.OpenAPIConfig
-	mark     string // before words of the configuration: "--" where they are a command's
+	mark     string // before the configuration's words in errors: "--" if they are a command's flags
 	document *Document
 	schemes  map[string]string // what security schemes mean: requirements
 	replaced []bool            // which of config.Routes are routes already

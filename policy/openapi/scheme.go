@@ -12,8 +12,8 @@ type scheme struct {
 	name   string
 	at     string              // where it is declared: file:line; "": nowhere, it is only asked for
 	places []policy.Credential // where its credentials are in a request, if the document says it
-	// other says what its credentials are where they are, by the document, not such as
-	// people give to programs: a session's cookie, a certificate.
+	// other says what its credentials are if they aren't such as people give to programs: a
+	// session's cookie, a certificate.
 	other string
 }
 
@@ -120,7 +120,7 @@ func tokenFrom(schemes []*scheme) (places []policy.Credential) {
 	return places
 }
 
-// noToken says what the scheme's credentials are instead of tokens, "" where they may be some.
+// noToken says what the scheme's credentials are instead of tokens, or "" if they may be tokens.
 func (s *scheme) noToken() string {
 	if s.at == "" {
 		return "declared nowhere"

@@ -156,8 +156,8 @@ func validScope(scope string) error {
 	return token.ValidScopeName(scope)
 }
 
-// oneOf returns the requirement that is met when one of those possible is. As
-// ORs of ANDs, which these are, become ANDs of ORs, they may grow much larger.
+// oneOf returns the requirement that is met when one of those possible is. It turns an OR of
+// ANDs into an AND of ORs, which may be much larger.
 func oneOf(possible []clauses) (string, error) {
 	all := clauses{nil}
 	for _, p := range possible {
@@ -191,7 +191,7 @@ func union(a, b []string) []string {
 	return all
 }
 
-// smallest returns the clauses without those that hold because another does.
+// smallest returns the clauses without those implied by another.
 func smallest(all clauses) (kept clauses) {
 	for i, c := range all {
 		implied := slices.ContainsFunc(all[:i], func(other []string) bool { return subset(other, c) }) ||

@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// basePath is the path below which an operation is, or why its servers say none: then
-// the configuration must.
+// basePath is the path below which an operation is, or why its servers don't say one: then the
+// configuration must.
 type basePath struct {
 	path string
 	err  error
 }
 
-// within returns that of the servers of a path or an operation, if it has any of
-// its own.
+// within returns the base path of a path or an operation, which may have servers of its own.
 func (b basePath) within(t *tree) basePath {
 	if own := t.get("servers"); len(own.all()) > 0 {
 		return basePathOf(own)
@@ -79,7 +78,7 @@ func serverPath(server *tree) (string, error) {
 		})
 	}
 	host, path := cutAuthority(text)
-	// A variable behind the host may be a path, as in https://example.com{basePath}.
+	// A variable after the host may be a path, as in https://example.com{basePath}.
 	host = fill(host, func(value *tree) bool { return strings.Contains(value.text, "/") })
 	path = fill(path, func(*tree) bool { return true })
 	if several {

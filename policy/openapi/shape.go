@@ -8,7 +8,7 @@ type shape struct {
 	named  *shape
 	fields map[string]*shape
 	ref    bool // may be a $ref
-	loose  bool // one that leads nowhere, or isn't read, is passed over
+	loose  bool // a $ref that leads nowhere, or out of the document, is passed over
 	strict bool // null isn't the same as nothing
 }
 
@@ -23,8 +23,8 @@ var (
 		"url":       scalar,
 		"variables": {named: &shape{fields: map[string]*shape{"default": scalar, "enum": texts}}},
 	}}}
-	// OpenAPI has no $ref in place of an operation, but the tools that make one file
-	// of many do: what stands there mustn't be passed over, such as its security.
+	// OpenAPI has no $ref in place of an operation, but tools that split documents do.
+	// What it refers to mustn't be passed over: there may be security.
 	operationShape = &shape{ref: true, fields: map[string]*shape{
 		"operationId": scalar, "summary": scalar, "tags": texts, "security": securityShape, "servers": serversShape,
 	}}
@@ -37,9 +37,9 @@ var (
 		"info":     {fields: map[string]*shape{"title": scalar, "version": scalar}},
 		"servers":  serversShape,
 		"security": securityShape,
-		"paths":    {named: pathShape, ref: true}, // here, too, only those tools know one
+		"paths":    {named: pathShape, ref: true}, // the same tools know one here
 		"components": {fields: map[string]*shape{
-			// Of one that isn't beside the document only the name is known.
+			// Of a scheme that isn't beside the document, only the name is known.
 			"securitySchemes": {named: &shape{ref: true, loose: true, fields: map[string]*shape{
 				"type": scalar, "in": scalar, "name": scalar, "scheme": scalar,
 			}}},

@@ -14,7 +14,7 @@ import (
 // snippet is the routes of a document as the part of a Caddyfile.
 type snippet struct {
 	lines  strings.Builder
-	closed int // operations of which nothing says what they need
+	closed int // operations closed until somebody says what they need
 	left   int // operations that can't be a route
 }
 
@@ -25,8 +25,8 @@ type item struct {
 	parts     []string // of the pattern, below the groups it is in
 	note      string   // what there is to edit
 	closed    bool     // until that is edited
-	doubtful  bool     // a token is needed, where the document asks for another credential
-	several   bool     // tokens are needed, of which the gate takes one
+	doubtful  bool     // it needs a token, but the document asks for another credential
+	several   bool     // it needs several tokens, but the gate takes one
 }
 
 // WriteSnippet writes the routes that a configuration makes of the document as
@@ -280,7 +280,7 @@ func words(text string) string {
 	return strings.Join(all, " ")
 }
 
-// comment returns a text as it can stand in a comment: in one line, without what
+// comment returns a text that can be in a comment: in one line, without what
 // Caddy would take for a variable of the environment.
 func comment(text string) string {
 	text = strings.Map(func(c rune) rune {
