@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Suggest names the closest of the known names, for an error's end; "" where none
-// is close.
+// Suggest returns the closest of the known names as the end of an error, or "" if none is
+// close.
 func Suggest(name string, known []string) string {
 	best, least := "", len(name)/2+1
 	for _, k := range known {
@@ -51,9 +51,9 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// Slip reports whether two names differ by no more than a slip of the pen: one
-// letter that is wrong, missing, too many, or in the other case, or two
-// that changed places. Names with different digits are different names, and so are
+// Slip reports whether two names differ by no more than a typing error: one letter
+// that is wrong, missing, too many, or in the other case, or two that changed
+// places. Names with different digits are different names, and so are
 // those of less than four letters.
 func Slip(a, b string) bool { return min(len(a), len(b)) >= 4 && ShortSlip(a, b) }
 

@@ -1,16 +1,17 @@
-// Package model looks at all that can happen in a model of a protocol: it visits every
-// state, and shows the shortest way to one that must not be. See the README beside it.
+// Package model checks models of protocols: it visits every state that a model can reach, and
+// shows the shortest way to one that must not be. See the README beside it.
 package model
 
 import (
 	"flag"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// Full says whether models are run within the bounds that take minutes and gigabytes.
+// Full says whether models are run within wider bounds, which takes minutes and gigabytes.
 var Full = flag.Bool("full", false, "visit the states of models within wider bounds: minutes, and gigabytes")
 
 // Step is a step to another state.
@@ -38,8 +39,8 @@ func (m Model[S]) Right(t *testing.T) {
 	}
 }
 
-// Caught fails the test if no state is wrong: then a piece has been taken out of the model,
-// or of what it allows, and nobody has noticed.
+// Caught fails the test if no state is wrong. It is for models from which something has been
+// taken out that must be missed.
 func (m Model[S]) Caught(t *testing.T) {
 	t.Helper()
 	if states, fault := m.explore(); fault == "" {
@@ -49,12 +50,12 @@ func (m Model[S]) Caught(t *testing.T) {
 	}
 }
 
-// explore visits all states, the nearest first, and returns how many it has visited and
-// the way to one that is wrong.
+// explore visits all states, the nearest first. It returns how many there are, and what is
+// wrong with the first wrong one, with the way to it; "" if none is.
 func (m Model[S]) explore() (states int, fault string) {
 	seen := newStates(m.Start)
 	from := []int32{-1}
-	var before [][2]int32 // and behind, for the goal
+	var edges [][2]int32 // from one state to another, for the goal
 	for i := int32(0); int(i) < len(seen.all); i++ {
 		if what := m.Wrong(seen.all[i]); what != "" {
 			return len(seen.all), what + m.way(seen.all, from, i)
@@ -65,12 +66,12 @@ func (m Model[S]) explore() (states int, fault string) {
 				from = append(from, i)
 			}
 			if m.Goal != nil {
-				before = append(before, [2]int32{i, to})
+				edges = append(edges, [2]int32{i, to})
 			}
 		}
 	}
 	if m.Goal != nil {
-		if i := m.stuck(seen.all, before); i >= 0 {
+		if i := m.stuck(seen.all, edges); i >= 0 {
 			return len(seen.all), "from here there is no way to where it should get" + m.way(seen.all, from, i)
 		}
 	}
@@ -81,7 +82,7 @@ func (m Model[S]) explore() (states int, fault string) {
 type states[S comparable] struct {
 	all   []S
 	seed  maphash.Seed
-	slots []int32 // by their hashes: one more than where they are in all; 0: none
+	slots []int32 // a hash table of indexes into all, plus one; 0: empty
 }
 
 func newStates[S comparable](first S) *states[S] {
@@ -107,7 +108,7 @@ func (s *states[S]) add(state S) (number int32, isNew bool) {
 	return int32(len(s.all) - 1), true
 }
 
-// slot returns where a state is noted, or is to be.
+// slot returns the slot of a state, empty if it wasn't seen yet.
 func (s *states[S]) slot(state S) *int32 {
 	mask := uint64(len(s.slots) - 1)
 	for i := maphash.Comparable(s.seed, state) & mask; ; i = (i + 1) & mask {
@@ -118,18 +119,18 @@ func (s *states[S]) slot(state S) *int32 {
 }
 
 // stuck returns a state from which the goal can't be reached; -1: none.
-func (m Model[S]) stuck(all []S, before [][2]int32) int32 {
-	first := make([]int32, len(all)+1) // where the steps to a state begin, in order
-	for _, b := range before {
-		first[b[1]+1]++
+func (m Model[S]) stuck(all []S, edges [][2]int32) int32 {
+	first := make([]int32, len(all)+1) // where in into the predecessors of a state begin
+	for _, e := range edges {
+		first[e[1]+1]++
 	}
 	for i := range all {
 		first[i+1] += first[i]
 	}
-	into, next := make([]int32, len(before)), append([]int32{}, first...)
-	for _, b := range before {
-		into[next[b[1]]] = b[0]
-		next[b[1]]++
+	into, next := make([]int32, len(edges)), slices.Clone(first)
+	for _, e := range edges {
+		into[next[e[1]]] = e[0]
+		next[e[1]]++
 	}
 	reaches := make([]bool, len(all))
 	var queue []int32
@@ -147,16 +148,11 @@ func (m Model[S]) stuck(all []S, before [][2]int32) int32 {
 	for len(queue) > 0 {
 		i := queue[0]
 		queue = queue[1:]
-		for _, b := range into[first[i]:first[i+1]] {
-			add(b)
+		for _, from := range into[first[i]:first[i+1]] {
+			add(from)
 		}
 	}
-	for i, ok := range reaches {
-		if !ok {
-			return int32(i)
-		}
-	}
-	return -1
+	return int32(slices.Index(reaches, false))
 }
 
 // way writes down the steps to a state.
