@@ -1,10 +1,13 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // otherValue returns why some servers find another value of a path parameter than this one,
-// or "": Spring MVC's data binding and the properties of Laravel's requests prefer the
-// query's, and Spring decodes the path in the charset of the body.
+// or "": Spring MVC's data binding, the properties of Laravel's requests and Vanguard prefer
+// the query's, and Spring decodes the path in the charset of the body.
 func (m *Match) otherValue(key, value string) (why string) {
 	if !isASCII(value) && charsetOf(m.header["Content-Type"]) != likeUTF8 {
 		return "can be read in two ways: the Content-Type has a charset by which some servers read the path"
@@ -38,7 +41,10 @@ func (m *Match) otherValues(key, value string) (all []string, why string) {
 		if odd.tooMany(name) {
 			return nil, tooManyOddNames
 		}
-		if hasDot(name) || !sameKey(name, key) {
+		if hasDot(name) {
+			name = strings.ReplaceAll(name, ".", "_") // book.name, of a field within another, is {book_name}
+		}
+		if !sameKey(name, key) {
 			continue
 		}
 		if other = unescapeQuery(other); other != value && !slices.Contains(all, other) && len(all) < maxReadings {

@@ -30,6 +30,9 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"path.org", "/o/{org}/x", "/o/7/x?org=7&%6frg=8", "", "", "!" + ambiguous},
 		{"path.org", "/o/{org}/x", "/o/7/x?org", "", "", "!" + ambiguous},
 		{"path.org", "/o/{org}/x", "/o/7/x?org=7&organ=8&o=9&org.gt=1&%5Forg.gt=1", "", "", "7"},
+		{"path.book_name", "/o/{book_name}/x", "/o/7/x?book.name=8", "", "", "!" + ambiguous}, // Vanguard
+		{"path.book_name", "/o/{book_name}/x", "/o/7/x?bookName=8", "", "", "!" + ambiguous},
+		{"path.book_name", "/o/{book_name}/x", "/o/7/x?book.name=7&book.name.gt=8&book=9&name=9", "", "", "7"},
 		{"path.org", "/o/{org}/x", "/o/7/x?org%00.gt=1", "", "", "!" + ambiguous}, // PHP ends it at the NUL
 		{"path.org", "/o/{org}/x", "/o/7/x?%20org%00a.b=1", "", "", "!" + ambiguous},
 		{"path.org", "/o/{org}/x", "/o/7/x?org[a.b]=1", "", "", "!" + ambiguous},
