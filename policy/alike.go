@@ -149,8 +149,12 @@ func drops(rest string, last bool) bool {
 	return false
 }
 
-// viewIn returns the name of a view in a segment: @@name or ++namespace++name (Zope, Pyramid).
+// viewIn returns the name of a view in a segment: @@name or ++namespace++name (Zope, Pyramid),
+// gerrit~name (Gerrit).
 func viewIn(s string) (name string, ok bool) {
+	if name, ok = strings.CutPrefix(s, "gerrit~"); ok {
+		return name, ok
+	}
 	if rest, namespace := strings.CutPrefix(s, "++"); namespace {
 		_, name, ok = strings.Cut(rest, "++")
 		return name, ok

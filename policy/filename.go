@@ -174,7 +174,7 @@ func (p *partial) isFile() bool {
 
 // isIndex reports whether servers take a segment for the index of its directory: a file, or
 // the action that is called where none is named (CherryPy, ASP.NET MVC, Grails, CakePHP,
-// Yii).
+// Yii, and as gerrit~ Gerrit).
 func isIndex(s string) bool {
 	name, _, _ := strings.Cut(s, ".")
 	return isDefaultAction(s) || isPage(s) || isScript(s) && (equalFold(name, "index") || equalFold(name, "default"))
@@ -187,7 +187,7 @@ func isPage(s string) bool {
 	return (equalFold(name, "index") || equalFold(name, "default")) && (equalFold(format, "html") || equalFold(format, "htm"))
 }
 
-func isDefaultAction(s string) bool { return equalFold(s, "index") }
+func isDefaultAction(s string) bool { return equalFold(s, "index") || s == "gerrit~" }
 
 // isWordPress reports whether a segment is one of the directories that WordPress has itself,
 // or begins so, as its rules for rewriting have it.

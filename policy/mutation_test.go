@@ -66,6 +66,7 @@ func TestMutants(t *testing.T) {
 		{Name: "partial parameters alike", Run: other, File: "secondlook.go", Old: "!p.matches(text) && p.resembles(text) && (", New: "false && ("},
 		{Name: "punctuation", Run: other, File: "alike.go", Old: "func joins(c byte) bool { return ", New: "func joins(c byte) bool { return false && "},
 		{Name: "escapes of some servers' own", Run: other, File: "readings.go", Old: "if strings.IndexByte(p.text, escape[0]) >= 0 {", New: "if false {"},
+		{Name: "views of Gerrit", Run: other, File: "alike.go", Old: "strings.CutPrefix(s, \"gerrit~\"); ok {", New: "strings.CutPrefix(s, \"gerrit~\"); false {"},
 		{Name: "escapes of Jolokia", Run: other, File: "readings.go", Old: "segments[i] = itself.Replace(s)", New: "segments[i] = s"},
 		{Name: "several for one", Run: other, File: "alike.go", Old: "isJoint(name[i]) && isJoint(name[i-1])", New: "false"},
 		{Name: "several for one are looked for", Run: other, File: "path.go", Old: "p.marked = p.marked || pathBytes[escaped[i-1]] == joint", New: ""},
