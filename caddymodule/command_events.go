@@ -25,10 +25,12 @@ func eventsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events [--follow] [--token ID] [--owner OWNER] [--since WHEN] [--limit N] [--cursor CURSOR]",
 		Short: "Show what was done to tokens, when and by whom",
-		Long: `Lists the audit trail, newest first: all of it, or with --limit one page, and the
-cursor of the next. With --follow it prints the newest events, or all with --since,
-then every one as it comes, until interrupted, also when the server or its store
-can't be asked for a while; with --json one object a line.`,
+		Long: `Lists the audit trail, newest first: all of it, or with --limit one page and the
+cursor of the next.
+
+With --follow it prints the newest events (with --since: all since then), and then
+every new one until interrupted, even if the server or its store can't be asked for
+a while. With --follow --json, each line is one object.`,
 		Example: `  patgate events --limit 20
   patgate events --token 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate events --since 24h
@@ -37,12 +39,12 @@ can't be asked for a while; with --json one object a line.`,
 		Args: wantArgs(),
 	}
 	flags := cmd.Flags()
-	follow := flags.Bool("follow", false, "go on with what comes")
+	follow := flags.Bool("follow", false, "print new events as they come")
 	flags.String("token", "", "only what was done to the token with this `ID`")
 	flags.String("owner", "", "only what was done to this `OWNER` and the owner's tokens")
 	flags.Var(aSince.in(new(string)), "since", "only what was done since `WHEN`: a duration before now, or a time")
-	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` events, up to %d; with --follow, so many of the past (default there: 10, or all with --since)", registry.MaxLimit))
-	flags.String("cursor", "", "`CURSOR` that the page before ended with")
+	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` events, up to %d; with --follow, how many past events (default: 10, or all with --since)", registry.MaxLimit))
+	flags.String("cursor", "", "`CURSOR` at the end of the previous page")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
 		query, err := pageQuery(cmd, *limit, "token", "owner", "since", "cursor")
 		if err != nil {

@@ -17,9 +17,9 @@ func ownerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "owner",
 		Short: "Enable, disable and limit the owners of tokens",
-		Long: `Commands that manage the records of owners. An owner needs none: without one,
-the owner's tokens may do what they hold. With one, they may do no more than the
-owner may, and nothing while the owner is disabled.`,
+		Long: `Commands that manage the records of owners. An owner needs no record: then the
+owner's tokens may do all that their grants say. With a record, they may do no
+more than it allows, and nothing while the owner is disabled.`,
 		Example: `  patgate owner set alice --scope 'stories:*' --space 1
   patgate owner set bob --disable`,
 	}
@@ -31,12 +31,12 @@ func ownerSetCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set ID [--scope SCOPE]... [--space ID]... | --full [--admin] [--enable | --disable] [--may-create=BOOL] [--max-tokens N]",
 		Short: "Change an owner's record, or make it",
-		Long: `Changes what the flags say and leaves the rest as it is. Where there is no record
-yet, it makes one: enabled, not an admin, free to make tokens, without a limit.
+		Long: `Changes what the flags say, and leaves the rest as it is. If the owner has no
+record, it makes one: enabled, not an admin, free to make tokens, without a limit.
 
---scope and --space limit what all of the owner's tokens may do. Each replaces
-what was said of scopes, or of spaces, and leaves the other as it is; of what
-nothing was ever said, all is allowed. --full lifts the limit.`,
+--scope and --space limit all of the owner's tokens. --scope replaces the scopes
+of the limit, and --space its spaces. What was never limited is all allowed.
+--full removes the limit.`,
 		Example: `  patgate owner set alice --scope 'stories:*' --space 1 --space 2
   patgate owner set alice --full --admin
   patgate owner set bob --disable
@@ -44,10 +44,10 @@ nothing was ever said, all is allowed. --full lifts the limit.`,
 		Args: wantArgs("ID"),
 	}
 	scopes := cmd.Flags().StringArray("scope", nil, "`SCOPE` the owner's tokens may have, or a pattern such as stories:* (repeatable)")
-	spaces := cmd.Flags().StringArray("space", nil, "`ID` of a space they may be used in; '*': all (repeatable)")
+	spaces := cmd.Flags().StringArray("space", nil, "`ID` of a space in which they may be used; '*': all (repeatable)")
 	full := cmd.Flags().Bool("full", false, "no limit: all scopes, in all spaces, on all resources")
 	admin := cmd.Flags().Bool("admin", false, "the owner sees and revokes everybody's tokens; --admin=false: no longer")
-	mayCreate := cmd.Flags().Bool("may-create", true, "the owner may make tokens; --may-create=false: only operators may, for the owner, or let one do more than it does")
+	mayCreate := cmd.Flags().Bool("may-create", true, "the owner may make tokens; --may-create=false: only operators may make tokens for the owner, or extend their grants")
 	maxTokens := cmd.Flags().Int("max-tokens", 0, "the owner may have at most `N` tokens, revoked and expired ones included; 0: any number")
 	enable := cmd.Flags().Bool("enable", false, "the owner's tokens work")
 	disable := cmd.Flags().Bool("disable", false, "none of the owner's tokens work")
@@ -107,7 +107,7 @@ func ownerDeleteCommand() *cobra.Command {
 	return askingCommand(&cobra.Command{
 		Use:   "delete ID",
 		Short: "Remove an owner's record, and the limit with it",
-		Long: `Removes an owner's record. The owner's tokens stay, without the limit: those of a
+		Long: `Deletes an owner's record. The owner's tokens stay, without the limit: those of a
 disabled owner work again. "token revoke --owner" ends them.`,
 		Example: `  patgate owner delete alice`,
 		Args:    wantArgs("ID"),

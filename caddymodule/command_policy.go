@@ -21,9 +21,9 @@ func policyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
 		Short: "Check, show, explain and test policies",
-		Long: `Commands that look at the policies in a configuration. They run the gate's own
-decision code on the configuration file and need no running server, except to
-look up the token that explain is asked about.`,
+		Long: `Commands that check the policies in a configuration. They run the gate's own
+decision code on the configuration file. They need no running server, except to
+look up the token for explain.`,
 	}
 	cmd.AddCommand(policyCheckCommand(), policyRoutesCommand(), policyExplainCommand(), policyTestCommand(), policyDiffCommand(),
 		policyImportCommand())
@@ -107,22 +107,22 @@ func policyTestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test [--config FILE] CASES.jsonl...",
 		Short: "Compare the policy with what requests are known to need",
-		Long: `Reads cases, one JSON object a line, and compares what the policy asks of each
-request with what the case says it needs:
+		Long: `Compares what the policy asks of requests with what cases say they need. Cases are
+JSON objects, one per line:
 
   {"method":"GET","path":"/v1/spaces/1/stories","scope":"stories:read","space":"1","resource":null}
 
 scope is "a b" (both are needed), "a|b" (one of them), public, any, never, deny
 (no route), or a list (all are needed). space and resource are those found in the
-request, or null. "anonymous": true says that the request is also served without
-a token. Other keys are ignored. Where several sites use patgate, path is a whole
-URL, or --site says which one is meant. The file - is standard input.`,
+request, or null. "anonymous": true means that the request is also served without
+a token. Other keys are ignored. If several sites use patgate, path is a whole
+URL, or --site names the site. The file - is standard input.`,
 		Example: `  patgate policy test --config Caddyfile cases.jsonl
   patgate policy test --site api.example.com cases/*.jsonl`,
 		Args: wantArgs("CASES.jsonl..."),
 	}
 	read := configFlags(cmd)
-	host := cmd.Flags().String("site", "", "`HOST` of the site to test, or the place of its gate as in Caddyfile:3, where several use patgate")
+	host := cmd.Flags().String("site", "", "`HOST` of the site to test, or the place of its gate as in Caddyfile:3, if several use patgate")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, files []string) error {
 		c, err := read()

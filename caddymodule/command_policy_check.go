@@ -20,41 +20,49 @@ func policyCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [--config FILE] [--openapi FILE [--base PATH]]...",
 		Short: "Report mistakes in the policies, with file and line",
-		Long: `Reports what is probably a mistake in the policies of a configuration, with file
-and line. An error, answered by exit code 1, is a route that no request can be
-on. Warnings are: routes that name no requirement; a route for all the rest of a
-path that asks for less than routes below it, or for nothing; methods that name a
-second path, which isn't judged (MOVE and COPY); a default that isn't
-written, or that is public; scopes of the catalog that no route asks for, and,
-without a catalog, scopes that look like others, or like never and public, mistyped,
-and scopes that look like paths, or like "or" between others;
-methods that look like registered ones, mistyped, or like a word for all;
-segments that differ only in case; literals like :id, which other routers take for
-parameters; tokens taken from URLs; access logs that show tokens in clear; sites whose signed identities nothing tells
-apart; a label of the host as space or resource on a site for every host; a time
-until which unknown tokens were forwarded, and that is over.
+		Long: `Reports probable mistakes in the policies of a configuration, with file and line.
 
-The routes of each server are followed as requests would follow them. Warned of are:
-a gate that no request comes to, because what stands before it answers; one behind
-another that denies what it has no route for; one whose routes have a prefix that was
-cut off before it; upstreams, and files, that stand behind a gate and are also reached past it; error routes that
-forward what was turned away, or answer it with these files; judged headers, and those
-that say who is asking, changed behind the gate; placeholders of the gate used before it;
-bodies of which a rest is taken for the next request, where no gate stands.
+An error, with exit code 1, is a route that no request can match. All others are
+warnings.
 
-Policies are compared with the OpenAPI documents that they name, and with those
-given with --openapi: operations that no route covers are reported, those that ask
-for a token and are on a public route, routes that no operation has, and documents
-whose tokens are nowhere where the gate takes them from.`,
+In the policies:
+
+- routes without a requirement; a route for the rest of a path that asks for less
+  than routes below it, or for nothing; a default that isn't written, or is public;
+- methods and scopes that look mistyped, like a path, like "or", or like a word for
+  all; MOVE and COPY, whose second path isn't judged; scopes of the catalog that no
+  route asks for;
+- segments that differ only in case; literals like :id, which other routers take for
+  parameters; a label of the host as space or resource on a site for every host;
+- tokens taken from URLs, and access logs that show tokens;
+- signed identities of several sites that nothing tells apart;
+- an unknown_token forward whose date has passed.
+
+In the routes of each server, which are followed as requests would follow them:
+
+- a gate that no request reaches, because a handler before it answers; a gate after
+  another that denies what it has no route for; a gate whose routes all have a prefix
+  that was cut off before it;
+- upstreams and files that can also be reached without their gate; error routes that
+  forward what a gate rejected, or answer it with gated files;
+- headers that are judged, or say who is asking, changed after the gate; placeholders
+  of the gate used before it;
+- the rest of a body that is taken for the next request where there is no gate.
+
+In comparison with OpenAPI documents, those of the policies and those of --openapi:
+
+- operations that no route covers, and routes that no operation has;
+- operations that ask for a token and are on a public route;
+- documents with tokens only where the gate takes none.`,
 		Example: `  patgate policy check
   patgate policy check --config /etc/caddy/Caddyfile
   patgate policy check --openapi openapi.yaml --base /api`,
 		Args: wantArgs(),
 	}
 	read := configFlags(cmd)
-	documents := cmd.Flags().StringArray("openapi", nil, "an OpenAPI document, a `FILE`, to compare the policy with")
-	base := cmd.Flags().String("base", "", "`PATH` below which the APIs of --openapi are (default: the path of their servers)")
-	host := cmd.Flags().String("site", "", "`HOST` of the site to compare --openapi with, or the place of its gate as in Caddyfile:3, where several use patgate")
+	documents := cmd.Flags().StringArray("openapi", nil, "`FILE` with an OpenAPI document to compare the policy with")
+	base := cmd.Flags().String("base", "", "`PATH` of the APIs of --openapi (default: the path of their servers)")
+	host := cmd.Flags().String("site", "", "`HOST` of the site to compare --openapi with, or the place of its gate as in Caddyfile:3, if several use patgate")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		if names := given(cmd, "base", "site"); len(names) > 0 && len(*documents) == 0 {

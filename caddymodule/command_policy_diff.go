@@ -18,11 +18,11 @@ func policyDiffCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "Show which requests two configurations answer differently",
-		Long: `Compares the policies of two configuration files, site by site, on a request for
-every route of either, and for every two routes that a request can be on at once.
-Scopes that are declared differently are listed as well, and so are settings that
-decide about requests on all routes of a site, or of all sites, or what the upstream
-is told. The file - is standard input.`,
+		Long: `Compares the policies of two configuration files, site by site: on a request for
+every route of either, and for every two routes that a request can match at once.
+It also lists scopes that are declared differently, and different settings that
+apply to all routes of a site or to all sites, or say what the upstream is told.
+The file - is standard input.`,
 		Example: `  patgate policy diff Caddyfile.deployed Caddyfile
   git show HEAD:Caddyfile | patgate policy diff - Caddyfile --json`,
 		Args: wantArgs("OLD", "NEW"),

@@ -19,16 +19,18 @@ func policyExplainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain [--config FILE] METHOD URL [--token ID | --secret-stdin] [--header 'K: V']...",
 		Short: "Say what the gate makes of a request, and why",
-		Long: `Runs the gate's decision code on one request. Without a token it says what the
-request needs; with --token or --secret-stdin, which ask the running server for
-the token, it says what that token would be answered.
+		Long: `Runs the gate's decision code on one request. Without a token, it says what the
+request needs. With --token or --secret-stdin, it asks the running server for the
+token, and says what a request with it would be answered.
 
-The policy is that of the configuration file; without one, that of the running
-server, if --address names it or there is no Caddyfile in the current directory.
-The answer says which it was: a running server may have another policy than the
-file, and other environment variables. The URL is a path, or a whole URL where
-several sites use patgate. It is the URL that the gate sees: what stands before
-the gate and rewrites it (handle_path, uri, rewrite) isn't run.`,
+The policy is that of the configuration file. Without a file, it is that of the
+running server, if --address is given or there is no Caddyfile in the current
+directory. The answer says which one it was: a running server may have another
+policy than the file, and other environment variables.
+
+The URL is a path, or a whole URL if several sites use patgate. It is the URL that
+the gate sees: handlers that rewrite it before the gate (handle_path, uri, rewrite)
+aren't run.`,
 		Example: `  patgate policy explain GET /v1/spaces/1/stories
   patgate policy explain POST /v1/spaces/1/stories --token 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate policy explain GET https://api.example.com/v1/spaces/1/stories --header 'X-Space: 7' --json`,
@@ -38,10 +40,10 @@ the gate and rewrites it (handle_path, uri, rewrite) isn't run.`,
 	var in explainRequest
 	cmd.Flags().StringVar(&in.Token, "token", "", "judge the request as if it carried the token with this `ID`")
 	cmd.Flags().StringVar(&in.Address, "from", "", "judge it as coming from this `IP` address")
-	cmd.Flags().StringVar(&in.Site, "site", "", "`HOST` of the site that is meant, or the place of its gate as in Caddyfile:3, where the URL doesn't say")
+	cmd.Flags().StringVar(&in.Site, "site", "", "`HOST` of the site, or the place of its gate as in Caddyfile:3, if the URL doesn't say")
 	secretStdin := cmd.Flags().Bool("secret-stdin", false, "judge it as if it carried the secret read from standard input")
 	headers := cmd.Flags().StringArray("header", nil, "a `HEADER` of the request, as in 'X-Space: 7'")
-	address := cmd.Flags().String("address", "", "`ADDRESS` of the running server's admin endpoint, which is asked for the token and, without --config, judges by its own policy")
+	address := cmd.Flags().String("address", "", "`ADDRESS` of the running server's admin endpoint, for the token and, without --config, for the policy")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) (err error) {
 		if err := oneOf(cmd, "token", "secret-stdin"); err != nil {

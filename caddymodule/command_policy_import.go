@@ -18,24 +18,23 @@ func policyImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import OPENAPI-FILE [--base PATH] [--default REQUIREMENT] [--scheme 'NAME REQUIREMENT']... [--ignore SCHEME]...",
 		Short: "Print the routes of an OpenAPI document as a Caddyfile snippet to edit",
-		Long: `Reads an OpenAPI document, 3.0 or later, and prints the routes that the line
-openapi in a Caddyfile makes of it, to be edited by hand: in groups, with
-operationIds and summaries.
+		Long: `Reads an OpenAPI document, 3.0 or later, and prints routes to edit: those that the
+word openapi in a Caddyfile makes of it, in groups, with operationIds and summaries.
 
-What an operation needs is its security in the document: one of the schemes there.
-Where one names no scopes, --default or --scheme say what is needed with it, and
---ignore which schemes aren't tokens; an operation of which nothing says it, or
-whose scopes no token can have, is closed (never). Where tokens are elsewhere than
-bearer, there are lines token_from.`,
+An operation needs what its security in the document says. If a scheme there names
+no scopes, --default or --scheme says what it needs. --ignore names schemes that
+aren't tokens. An operation whose need is still open, or whose scopes no token can
+have, is closed (never). If the document has tokens in other places than bearer,
+token_from lines are printed, too.`,
 		Example: `  patgate policy import openapi.yaml
   patgate policy import openapi.yaml --base /api --default any --ignore sessionCookie > routes.caddyfile`,
 		Args: wantArgs("OPENAPI-FILE"),
 	}
 	var c policy.OpenAPIConfig
-	cmd.Flags().StringVar(&c.Base, "base", "", "`PATH` below which the API is (default: the path of the document's servers)")
-	cmd.Flags().StringVar(&c.Default, "default", "", "the `REQUIREMENT` of operations that say nothing of security, or name a scheme without scopes")
+	cmd.Flags().StringVar(&c.Base, "base", "", "`PATH` of the API (default: the path of the document's servers)")
+	cmd.Flags().StringVar(&c.Default, "default", "", "the `REQUIREMENT` of operations without security, or with a scheme without scopes")
 	cmd.Flags().StringArrayVar(&c.Ignore, "ignore", nil, "a security `SCHEME` that isn't a token (repeatable)")
-	schemes := cmd.Flags().StringArray("scheme", nil, "`'NAME REQUIREMENT'`: what a security scheme asks for where it names no scopes, as in 'bearerAuth any', or '\"API key\" any' for a name with blanks (repeatable)")
+	schemes := cmd.Flags().StringArray("scheme", nil, "`'NAME REQUIREMENT'`: what a security scheme without scopes needs, as in 'bearerAuth any', or '\"API key\" any' for a name with blanks (repeatable)")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
 		for _, s := range *schemes {

@@ -19,14 +19,15 @@ func reportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [--clear]",
 		Short: "Show what enforcing would break",
-		Long: `Shows what report mode has forwarded that would have been rejected, by route,
-reason and token, the most frequent first, and the routes and grants that would
-mend it. It is what the server asked has seen since it began; --clear begins anew.`,
+		Long: `Shows the requests that report mode has forwarded and would have rejected, by
+route, reason and token, the most frequent first, and the routes and grants that
+would let them through. Each server has its own report, from its start or from
+the last --clear.`,
 		Example: `  patgate report
   patgate report --json | jq '.findings[] | select(.reason == "route_unknown") | .path'`,
 		Args: wantArgs(),
 	}
-	forget := cmd.Flags().Bool("clear", false, "show nothing, and begin anew")
+	forget := cmd.Flags().Bool("clear", false, "clear the report, and show nothing")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
 		if *forget {
 			return ask(a, http.MethodDelete, apiPath("report"), nil, func(w io.Writer, _ reportAnswer) {

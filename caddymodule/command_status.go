@@ -14,10 +14,9 @@ func statusCommand() *cobra.Command {
 	return askingCommand(&cobra.Command{
 		Use:   "status",
 		Short: "Show the store, the gateways, the cache and what is rejected",
-		Long: `Shows how well the server asked can serve, where tokens are kept, which gateways
-serve from there and how far each has followed its changes, what the cache holds
-and has done, and which requests are rejected most. It answers also when the store
-can't be asked.`,
+		Long: `Shows the health of the server, its store, the gateways on this store and how far
+each has followed the changes, the cache, and the most frequent rejections. It
+works even if the store can't be asked.`,
 		Example: `  patgate status
   patgate status --address localhost:2020 --json | jq .store.tokens`,
 		Args: wantArgs(),

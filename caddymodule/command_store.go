@@ -36,15 +36,15 @@ func storeCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [--repair]",
 		Short: "Look for what a crash or a lost write has left at odds",
-		Long: `Has the running server compare the records in its store with the indexes that go
-with them, and with --repair mend what is at odds; of a record that Redis has lost
-it says what is to be done. Nothing that is found serves a request wrongly: what a
-token may do is in its record alone. Exit status 1 says that something is left.`,
+		Long: `Lets the running server compare the records in its store with their indexes, and
+with --repair fix differences. If Redis has lost a record, it says what to do. No
+such difference makes the gate decide wrongly: what a token may do is in its record
+alone. Exit status 1 means that problems are left.`,
 		Example: `  patgate store check
   patgate store check --repair --json`,
 		Args: wantArgs(),
 	}
-	repair := cmd.Flags().Bool("repair", false, "mend what is found")
+	repair := cmd.Flags().Bool("repair", false, "fix what is found")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
 		checked := showChecking(cmd.ErrOrStderr())
 		var r checkResult
@@ -98,12 +98,12 @@ func storeBackupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the embedded store of the running server to a file",
-		Long: `Copies the file of the embedded store, as it is at one moment, while the server runs:
-tokens, owners' records, the audit trail and last uses. The copy is looked over
-before it gets its name, and replaces no other file.
+		Long: `Makes a consistent copy of the embedded store's file while the server runs: tokens,
+owners' records, the audit trail and last uses. The copy is verified before it gets
+its name, and replaces no other file.
 
-To put it back, stop the server, put the file in the place of the store's, owned
-by the user that the server runs as, and start the server.`,
+To restore it, stop the server, put the file in place of the store's, owned by the
+user that the server runs as, and start the server.`,
 		Example: `  patgate store backup /var/backups/patgate-2026-11-22.db
   patgate store copy --from embedded:/var/backups/patgate-2026-11-22.db --to redis://10.0.0.5`,
 		Args: wantArgs("FILE"),
@@ -206,21 +206,23 @@ func storeCopyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "copy --from STORE --to STORE",
 		Short: "Copy every token, owner and event from one store to another",
-		Long: `Copies every token and owner to a store that is empty, verifies by count and
-digest that all of them are there, and then copies the audit trail. A copy that was
-interrupted can be run again: what is there already is left alone.
+		Long: `Copies every token and owner to an empty store, verifies by count and digest that
+all of them are there, and then copies the audit trail. An interrupted copy can be
+run again: what is already there is left alone.
 
-A STORE is embedded:<file>, a redis://, rediss:// or unix:// URL, or
-config:<file>, the store that a configuration file means. A password stands in a
-placeholder: redis://:{env.REDIS_PASSWORD}@host. The file of a running server is
-its own: stop it first. A Redis that is changed meanwhile is copied in vain, for
-what was revoked may not be in the copy: stop its gateways. The pepper, if there is one, stays the same.`,
+A STORE is embedded:<file>, a redis://, rediss:// or unix:// URL, or config:<file>
+for the store of a configuration file. Write a password as a placeholder:
+redis://:{env.REDIS_PASSWORD}@host.
+
+Stop the server that uses an embedded file, and all gateways that use a Redis: if
+tokens or owners are changed during the copy, it fails. If there is a pepper, the
+server of the new store needs the same one.`,
 		Example: `  patgate store copy --from embedded:/var/lib/caddy/patgate/tokens.db --to redis://10.0.0.5
   patgate store copy --from config:Caddyfile --to embedded:backup.db`,
 		Args: wantArgs(),
 	}
-	from := cmd.Flags().String("from", "", "the `STORE` that is copied")
-	to := cmd.Flags().String("to", "", "the `STORE` it is copied to")
+	from := cmd.Flags().String("from", "", "the `STORE` to copy")
+	to := cmd.Flags().String("to", "", "the `STORE` to copy it to")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) (err error) {
 		if *from == "" || *to == "" {

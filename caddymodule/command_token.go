@@ -18,9 +18,9 @@ func tokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Make, list, change and end tokens",
-		Long: `Commands that manage the tokens of the running server. They ask its admin
-endpoint: --address or --config says where it is, otherwise the environment
-variable CADDY_ADMIN, otherwise it is localhost:2019.`,
+		Long: `Commands that manage the tokens of the running server, through its admin
+endpoint. Its address comes from --address or --config, else from the environment
+variable CADDY_ADMIN, else it is localhost:2019.`,
 		Example: `  patgate token create --name ci --owner alice --space 1 --scope stories:write
   patgate token list --owner alice
   patgate token revoke 01kbn4mxkpz8t2rwy3c5q7d9ef`,
@@ -37,12 +37,12 @@ func tokenCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create --name NAME [--owner OWNER] [--scope SCOPE]... [--space ID]... | --full",
 		Short: "Make a token and show its secret, this once",
-		Long: `Makes a token and prints it with its secret. The secret is kept nowhere: who
-loses it regenerates the token.
+		Long: `Makes a token and prints it with its secret. The secret is kept nowhere: if you
+lose it, regenerate the token.
 
---scope, --space, --all-spaces and --resource together make one grant; each
---grant adds another, as JSON. Where the policy has routes in spaces, a grant
-has to say which it is for.`,
+--scope, --space, --all-spaces and --resource together make one grant. Each
+--grant adds another, as JSON. If the policy has routes in spaces, every grant
+must say for which spaces it is.`,
 		Example: `  patgate token create --name ci --owner alice --space 1 --scope stories:write
   patgate token create --name backup --full --expires-in 7d --allow-ip 10.0.0.0/8
   patgate token create --name sync --grant '{"spaces":["1"],"scopes":["stories:*"]}' --grant '{"spaces":["2"],"scopes":["assets:read"]}'
@@ -53,8 +53,8 @@ has to say which it is for.`,
 	flags := cmd.Flags()
 	flags.StringVar(&n.Name, "name", "", "`NAME` by which people know the token (required)")
 	flags.StringVar(&n.Description, "description", "", "`TEXT` that says what the token is for")
-	flags.StringVar(&n.Owner, "owner", "", "`OWNER`, the account the token belongs to")
-	flags.Var(aRange.listedIn(&n.AllowedIPs), "allow-ip", "address or range (`CIDR`) the token may be used from (repeatable; default: everywhere)")
+	flags.StringVar(&n.Owner, "owner", "", "`OWNER` of the token: the account that it belongs to")
+	flags.Var(aRange.listedIn(&n.AllowedIPs), "allow-ip", "address or range (`CIDR`) from which the token may be used (repeatable; default: everywhere)")
 	grants := newGrantFlags(cmd)
 	lifetime := newLifetimeFlags(cmd)
 	return askingCommand(cmd, func(a *asking, _ []string) (err error) {
@@ -98,7 +98,7 @@ func tokenUpdateCommand() *cobra.Command {
 	name := cmd.Flags().String("name", "", "`NAME` by which people know the token")
 	description := cmd.Flags().String("description", "", "`TEXT` that says what the token is for")
 	addresses := new([]string)
-	cmd.Flags().Var(aRange.listedIn(addresses), "allow-ip", "address or range (`CIDR`) the token may be used from, in place of those before (repeatable)")
+	cmd.Flags().Var(aRange.listedIn(addresses), "allow-ip", "address or range (`CIDR`) from which the token may be used, in place of the present ones (repeatable)")
 	cmd.Flags().Bool("allow-everywhere", false, "the token may be used from everywhere")
 	return askingCommand(cmd, func(a *asking, args []string) error {
 		if err := oneOf(cmd, "allow-ip", "allow-everywhere"); err != nil {
@@ -125,8 +125,8 @@ func tokenGrantCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "grant ID (--add GRANT | --remove NUMBER | --remove-all)",
 		Short: "Change what a token may do",
-		Long: `Gives a token one more grant, or takes one or all of its grants. Grants are
-numbered as "token show" shows them. A change holds from the next request on.`,
+		Long: `Gives a token another grant, or removes one or all of its grants. Grants are
+numbered as in "token show". A change applies from the next request on.`,
 		Example: `  patgate token grant 01kbn4mxkpz8t2rwy3c5q7d9ef --add '{"spaces":["2"],"scopes":["assets:read"]}'
   patgate token grant 01kbn4mxkpz8t2rwy3c5q7d9ef --remove 1
   patgate token grant 01kbn4mxkpz8t2rwy3c5q7d9ef --remove-all`,
@@ -134,8 +134,8 @@ numbered as "token show" shows them. A change holds from the next request on.`,
 	}
 	add := cmd.Flags().StringArray("add", nil, "the `GRANT` to add, as JSON")
 	remove := new(string)
-	cmd.Flags().Var(aGrant.in(remove), "remove", "the `NUMBER` of the grant to take")
-	cmd.Flags().Bool("remove-all", false, "take all grants")
+	cmd.Flags().Var(aGrant.in(remove), "remove", "the `NUMBER` of the grant to remove")
+	cmd.Flags().Bool("remove-all", false, "remove all grants")
 	return askingCommand(cmd, func(a *asking, args []string) error {
 		if err := oneOf(cmd, "add", "remove", "remove-all"); err != nil {
 			return err
@@ -169,18 +169,19 @@ func tokenRegenerateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "regenerate ID [--expires-in DURATION | --expires-at TIME | --no-expiry] [--overlap DURATION]",
 		Short: "Replace a token's secret and show the new one, this once",
-		Long: `Gives a token a new secret and a new expiry; its id, name and grants stay. The
-old secret ends at once, unless --overlap lets it work on, until it would have
-expired at most, while the new one is being handed out. Four old secrets can work
-on at once; another overlap is refused until one of them has ended. A token that
-has expired or was revoked is active again.`,
+		Long: `Gives a token a new secret and a new expiry. Its id, name and grants stay. A token
+that has expired or was revoked becomes active again.
+
+The old secret ends at once, unless --overlap keeps it working while you hand out
+the new one, but never beyond its own expiry. Up to four old secrets can work at a
+time. Another overlap is refused until one of them has ended.`,
 		Example: `  patgate token regenerate 01kbn4mxkpz8t2rwy3c5q7d9ef --overlap 1h
   patgate token regenerate 01kbn4mxkpz8t2rwy3c5q7d9ef --expires-at 2027-06-30`,
 		Args: wantArgs("ID"),
 	}
 	lifetime := newLifetimeFlags(cmd)
 	overlap := new(string)
-	cmd.Flags().Var(aDuration.in(overlap), "overlap", "`DURATION` for which the old secret works on, as in 12h (default: not at all)")
+	cmd.Flags().Var(aDuration.in(overlap), "overlap", "`DURATION` for which the old secret keeps working, as in 12h (default: not at all)")
 	return askingCommand(cmd, func(a *asking, args []string) (err error) {
 		renewal := registry.Renewal{Overlap: changed(cmd, "overlap", overlap)}
 		if renewal.Lifetime, err = lifetime.read(); err != nil {
@@ -197,10 +198,10 @@ func tokenRevokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke ID... | --owner OWNER",
 		Short: "End tokens at once, and keep their records",
-		Long: `Ends tokens, or all tokens of an owner. Of several ids, if one is unknown, none is
-revoked. The answer comes when the revocation is stored, and says how many
-gateways have taken it in; with --wait, it comes when all have, or after that
-time.`,
+		Long: `Ends tokens, or all tokens of an owner. If one of several ids is unknown, none is
+revoked. The command returns when the revocation is stored, and prints how many
+gateways have acknowledged it. With --wait, it returns when all have, or after
+that time.`,
 		Example: `  patgate token revoke 01kbn4mxkpz8t2rwy3c5q7d9ef --wait 2s
   patgate token revoke --owner alice`,
 	}
@@ -211,8 +212,8 @@ func tokenDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete ID... | --owner OWNER",
 		Short: "End tokens at once, and remove their records",
-		Long: `Removes tokens, or all tokens of an owner, for good. Of several ids, if one is
-unknown, none is deleted. To keep a record of what was there, revoke instead.`,
+		Long: `Deletes tokens, or all tokens of an owner, for good. If one of several ids is
+unknown, none is deleted. To keep a record of the tokens, revoke them instead.`,
 		Example: `  patgate token delete 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate token delete --owner alice`,
 	}
@@ -226,7 +227,7 @@ func endingCommand[T any](cmd *cobra.Command, do string, ended func(answer T) ([
 	owner := cmd.Flags().String("owner", "", do+" all tokens of this `OWNER`")
 	once(cmd.Flags().Lookup("owner")) // of two owners, one would be forgotten
 	wait := new(string)
-	cmd.Flags().Var(aWait.in(wait), "wait", "wait for this `DURATION` for all gateways to take it in, as in 2s (default: a moment)")
+	cmd.Flags().Var(aWait.in(wait), "wait", "wait up to this `DURATION` for all gateways to acknowledge it, as in 2s (default: a moment)")
 	cmd.Args = func(cmd *cobra.Command, ids []string) error {
 		switch byOwner := cmd.Flags().Changed("owner"); {
 		case byOwner && len(ids) > 0:
@@ -280,9 +281,9 @@ func tokenVerifyCommand() *cobra.Command {
 	return askingCommand(&cobra.Command{
 		Use:   "verify",
 		Short: "Show the token of a secret read from standard input",
-		Long: `Reads a secret from standard input, without showing it, and prints its token. A
-token that has expired or was revoked is printed, too: see its status. The word
-Bearer may stand before the secret.`,
+		Long: `Reads a secret from standard input, without showing it, and prints its token. It
+also prints a token that has expired or was revoked: see its status. The secret
+may have the word Bearer before it.`,
 		Example: `  patgate token verify
   patgate token verify --json < secret.txt | jq -r .status`,
 		Args: wantArgs(),
@@ -306,9 +307,9 @@ type grantFlags struct {
 func newGrantFlags(cmd *cobra.Command) *grantFlags {
 	f := &grantFlags{cmd: cmd}
 	cmd.Flags().StringArrayVar(&f.scopes, "scope", nil, "`SCOPE`, or a pattern such as stories:* (repeatable)")
-	cmd.Flags().StringArrayVar(&f.spaces, "space", nil, "`ID` of a space the scopes hold in (repeatable)")
-	cmd.Flags().BoolVar(&f.allSpaces, "all-spaces", false, "the scopes hold in all spaces")
-	cmd.Flags().StringArrayVar(&f.resources, "resource", nil, "`ID` of a resource the scopes are limited to (repeatable)")
+	cmd.Flags().StringArrayVar(&f.spaces, "space", nil, "`ID` of a space in which the scopes apply (repeatable)")
+	cmd.Flags().BoolVar(&f.allSpaces, "all-spaces", false, "the scopes apply in all spaces")
+	cmd.Flags().StringArrayVar(&f.resources, "resource", nil, "`ID` of a resource to which the scopes are limited (repeatable)")
 	cmd.Flags().StringArrayVar(&f.more, "grant", nil, "a further `GRANT`, as JSON (repeatable)")
 	cmd.Flags().BoolVar(&f.full, "full", false, "everything: all scopes, in all spaces, on all resources")
 	return f
@@ -356,9 +357,9 @@ type lifetimeFlags struct {
 
 func newLifetimeFlags(cmd *cobra.Command) *lifetimeFlags {
 	f := &lifetimeFlags{cmd: cmd}
-	cmd.Flags().Var(aWhile.in(&f.in), "expires-in", "`DURATION` the secret lives, as in 30d or 12h (default: as configured)")
-	cmd.Flags().Var(aTime.in(&f.at), "expires-at", "`TIME` it expires at, as in 2027-01-31 (when the day begins, in UTC) or 2027-01-31T12:00:00Z")
-	cmd.Flags().BoolVar(&f.noExpiry, "no-expiry", false, "it never expires, where that is allowed")
+	cmd.Flags().Var(aWhile.in(&f.in), "expires-in", "`DURATION` for which the secret is valid, as in 30d or 12h (default: as configured)")
+	cmd.Flags().Var(aTime.in(&f.at), "expires-at", "`TIME` at which it expires, as in 2027-01-31 (when the day begins, in UTC) or 2027-01-31T12:00:00Z")
+	cmd.Flags().BoolVar(&f.noExpiry, "no-expiry", false, "never expires, if the configuration allows it")
 	return f
 }
 

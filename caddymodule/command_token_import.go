@@ -20,19 +20,19 @@ func tokenImportCommand() *cobra.Command {
 	return askingCommand(&cobra.Command{
 		Use:   "import FILE|-",
 		Short: "Take over tokens of another system, or of an export",
-		Long: `Reads tokens, one JSON object a line, from a file or (-) from standard input, and
-stores them: as "token export" and "token show --json" write them, each with its
-"secret" or with "digest":"sha256:…". Without an expires_at a token never expires.
-Secrets of fewer than 16 characters are taken, and counted: they may be guessed.
-So are scopes that aren't in the catalog.
+		Long: `Imports tokens from a file, or (-) from standard input: one JSON object per line, as
+"token export" and "token show --json" write them, each with its "secret" or with
+"digest":"sha256:…". A token without "expires_at" never expires. Secrets of fewer
+than 16 characters, which may be guessed, and scopes that aren't in the catalog are
+imported, and counted.
 
-What is there already is skipped, so an import that was interrupted can be run
-again; a line is named if it says another owner or other grants. At the first
-line that is refused it ends and says how far it came. Of a pipe it sees only the end:
-whether an export before it failed, a shell tells with "set -o pipefail".
+Tokens that are already there are skipped, so you can run an interrupted import
+again. Lines that give such a token another owner or other grants are named. The
+import ends at the first line that is refused, and says how far it came. It can't
+see whether an export in the same pipe failed: use "set -o pipefail".
 
-A token without an "id" gets one. Lists that are newest first go by the ids, which
-begin with the time they were made, and not by "created_at".`,
+A token without an "id" gets one. Ids begin with the time at which they were made,
+and lists are sorted by them, not by "created_at".`,
 		Example: `  patgate token import tokens.jsonl
   patgate token export --address old:2019 | patgate token import -
   echo '{"name":"ci","owner":"alice","grants":[{"scopes":["stories:read"],"spaces":["1"]}],"digest":"sha256:…"}' | patgate token import -`,
@@ -105,10 +105,10 @@ func tokenExportCommand() *cobra.Command {
 	return askingCommand(&cobra.Command{
 		Use:   "export",
 		Short: "Print all tokens with their digests, for an import",
-		Long: `Prints all tokens, one JSON object a line, as "token import" reads them. It
-contains digests, not secrets; it is nevertheless nothing to leave lying around.
-Records of owners are not in it. If the store has lost tokens that it lists, the
-others are printed, the log says so, and the command fails.`,
+		Long: `Prints all tokens, one JSON object per line, as "token import" reads them. The
+output has digests, not secrets; protect it nevertheless. It doesn't contain the
+records of owners. If the store has lost tokens that it lists, the command prints
+the others and fails, and the server logs it.`,
 		Example: `  patgate token export > tokens.jsonl
   patgate token export | jq -r 'select(.owner == "alice") | .id'`,
 		Args: wantArgs(),

@@ -16,14 +16,15 @@ func tokenListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [--owner OWNER] [--status STATUS] [--space ID] [--scope SCOPE] [--text TEXT] [--expiring DURATION] [--unused DURATION] [--sort ORDER] [--limit N] [--cursor CURSOR]",
 		Short: "List tokens",
-		Long: `Lists the tokens that all given conditions hold for, newest first unless --sort says
-something else: all of them, or with --limit one page, and the cursor of the next.
---space and --scope find tokens with a grant that covers them, as the gate does: a
-scope that implies the one asked for is enough. --expiring and --unused find tokens
-that are active, unless --status says something else.
+		Long: `Lists the tokens that meet all given conditions, newest first unless --sort is
+given: all of them, or with --limit one page and the cursor of the next.
 
-Newest first goes by the ids, which begin with the time they were made: an imported
-token stands where its id says, whatever its created_at.`,
+--space and --scope find tokens with a grant that covers them, as the gate does: a
+scope that implies the given one is enough. --expiring and --unused find active
+tokens, unless --status is given.
+
+"Newest" is by id: ids begin with the time at which they were made. So an imported
+token is listed by its id, whatever its created_at.`,
 		Example: `  patgate token list
   patgate token list --owner alice --status active
   patgate token list --space 1 --scope stories:write --json | jq -r '.tokens[].id'
@@ -40,11 +41,11 @@ token stands where its id says, whatever its created_at.`,
 	flags.String("text", "", "only tokens with this `TEXT` in their name, description, owner or id, or as their hint, whatever the case")
 	flags.Var(aWhile.in(new(string)), "expiring", "only tokens that expire within this `DURATION`, as in 14d")
 	flags.Var(aWhile.in(new(string)), "unused", "only tokens that were neither made nor used for this `DURATION`, as in 30d")
-	sort := flags.String("sort", registry.SortCreated, "the `ORDER`: "+strings.Join(registry.Sorts(), ", ")+"; with a - before it, the other way round")
+	sort := flags.String("sort", registry.SortCreated, "the `ORDER`: "+strings.Join(registry.Sorts(), ", ")+"; - before it reverses the order")
 	complete(cmd, "status", statuses)
 	complete(cmd, "sort", registry.Sorts())
 	limit := flags.Int("limit", 0, fmt.Sprintf("one page of at most `N` tokens, up to %d", registry.MaxLimit))
-	flags.String("cursor", "", "`CURSOR` that the page before ended with")
+	flags.String("cursor", "", "`CURSOR` at the end of the previous page")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
 		if !slices.Contains(statuses, *status) {
 			return usageErrorf("--status %q: want active, expired, revoked or all", *status)

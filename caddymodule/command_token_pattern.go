@@ -20,9 +20,9 @@ func tokenPatternCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pattern [--prefix PREFIX | --config FILE]",
 		Short: "Print the regular expression that finds secrets in texts",
-		Long: `Prints the regular expression for secret scanners that finds the secrets patgate
-makes: those with the prefix given, or configured in a file, or else the default
-one. What a scanner finds, it may report to the console's /leaked.`,
+		Long: `Prints a regular expression with which secret scanners find patgate's secrets. The
+prefix is the given one, that of the configuration file, or else the default. A
+scanner can report what it finds to the console's /leaked.`,
 		Example: `  patgate token pattern
   patgate token pattern --config Caddyfile --json | jq -r .pattern
   git grep -P "$(patgate token pattern)"`,
@@ -30,8 +30,8 @@ one. What a scanner finds, it may report to the console's /leaked.`,
 	}
 	flags := cmd.Flags()
 	prefix := flags.String("prefix", "", "`PREFIX` of the secrets (default: "+defaultPrefix+")")
-	file := flags.StringP("config", "c", "", "configuration `FILE` that says what it is")
-	adapter := flags.StringP("adapter", "a", "", "config adapter for that file, by `NAME`")
+	file := flags.StringP("config", "c", "", "configuration `FILE` with the prefix")
+	adapter := flags.StringP("adapter", "a", "", "`NAME` of the config adapter for that file")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		if err := oneOf(cmd, "prefix", "config"); err != nil {

@@ -278,16 +278,22 @@ func TestCommandDocs(t *testing.T) {
 
 const commandsPreface = `# Commands
 
-This page is made of what the commands say themselves (` + "`patgate COMMAND --help`" + `).
+These are the help texts of the commands (` + "`patgate COMMAND --help`" + `).
 
-` + "`patgate`" + ` is Caddy: ` + "`run`, `start`, `stop`, `reload`, `adapt`, `validate`, `fmt`" + ` and the others are [Caddy's own](https://caddyserver.com/docs/command-line). In another Caddy build with the module, patgate's commands stand below ` + "`caddy patgate`" + `.
+` + "`patgate`" + ` is Caddy: ` + "`run`, `start`, `stop`, `reload`, `adapt`, `validate`, `fmt`" + ` and the others are [Caddy's own](https://caddyserver.com/docs/command-line). In another Caddy build with the module, patgate's commands are below ` + "`caddy patgate`" + `.
 
-Commands exit 0 when it is done, 1 when it is refused or fails, with one line on standard error that says what and why, and 2 when they are used wrongly. One that is interrupted (Ctrl-C, SIGTERM) ends within a second, with 1 where it has not done all of it; a second signal ends it at once. Those that ask the running server have these flags besides their own:
+Exit codes:
+
+- 0: done.
+- 1: refused or failed, with one line on standard error that says what and why. A command that is interrupted (Ctrl-C, SIGTERM) before it is done also exits with 1, within a second; a second signal ends it at once.
+- 2: used wrongly.
+
+Commands that ask the running server have these flags in addition to their own:
 
 | flag | |
 |---|---|
-| ` + "`--address ADDRESS`" + ` | of the running server's admin endpoint; default: what the environment's ` + "`CADDY_ADMIN`" + ` says, and otherwise ` + "`localhost:2019`" + ` |
-| ` + "`--config FILE`, `--adapter NAME`" + ` | a configuration to find that address in |
+| ` + "`--address ADDRESS`" + ` | address of the running server's admin endpoint (default: the environment variable ` + "`CADDY_ADMIN`" + `, else ` + "`localhost:2019`" + `) |
+| ` + "`--config FILE`, `--adapter NAME`" + ` | a configuration with that address |
 | ` + "`--json`" + ` | print the server's answer as it is |
 `
 
