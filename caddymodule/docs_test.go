@@ -253,23 +253,23 @@ func TestReferencePlaceholders(t *testing.T) {
 //
 //	go test -tags nobadger,nomysql,nopgx ./caddymodule -run TestCommandDocs -update
 func TestCommandDocs(t *testing.T) {
-	var b strings.Builder
-	b.WriteString(commandsPreface)
+	var index, b strings.Builder
 	for _, c := range commands() {
 		root := &cobra.Command{Use: "patgate"}
 		root.AddCommand(c)
 		adopt(c)
-		documentCommand(&b, c)
+		documentCommand(&index, &b, c)
 	}
+	page := commandsPreface + index.String() + b.String()
 	file := filepath.Join(docs, "commands.md")
 	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(page), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	got := strings.Split(readDocs(t, "commands.md"), "\n")
-	for i, line := range strings.Split(b.String(), "\n") {
+	for i, line := range strings.Split(page, "\n") {
 		if i >= len(got) || got[i] != line {
 			t.Fatalf("docs/commands.md is not what the commands say, from line %d on, which is to be\n%s\nmake it anew: go test -tags nobadger,nomysql,nopgx ./caddymodule -run TestCommandDocs -update", i+1, line)
 		}
@@ -295,12 +295,17 @@ Commands that ask the running server have these flags in addition to their own:
 | ` + "`--address ADDRESS`" + ` | address of the running server's admin endpoint (default: the environment variable ` + "`CADDY_ADMIN`" + `, else ` + "`localhost:2019`" + `) |
 | ` + "`--config FILE`, `--adapter NAME`" + ` | a configuration with that address |
 | ` + "`--json`" + ` | print the server's answer as it is |
+
+| command | |
+|---|---|
 `
 
 // askingFlags are those of every command that asks the running server.
 var askingFlags = []string{"address", "config", "adapter", "json"}
 
-func documentCommand(b *strings.Builder, c *cobra.Command) {
+// documentCommand appends a row to the index, and a section to b, for a command and
+// those below it.
+func documentCommand(index, b *strings.Builder, c *cobra.Command) {
 	if c.Hidden {
 		return
 	}
@@ -308,10 +313,11 @@ func documentCommand(b *strings.Builder, c *cobra.Command) {
 	asks := c.Flags().Lookup("address") != nil && !strings.HasPrefix(c.CommandPath(), "patgate policy")
 	if below := c.Commands(); len(below) > 0 {
 		for _, one := range below {
-			documentCommand(b, one)
+			documentCommand(index, b, one)
 		}
 		return
 	}
+	fmt.Fprintf(index, "| [`%s`](#%s) | %s |\n", strings.TrimPrefix(c.CommandPath(), "patgate "), strings.ReplaceAll(c.CommandPath(), " ", "-"), c.Short)
 	text := c.Long
 	if text == "" {
 		text = c.Short + "."
