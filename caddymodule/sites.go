@@ -131,7 +131,7 @@ func siteFor(sites []site, host string) (site, error) {
 			return sites[0], nil
 		}
 	}
-	var names, places, here []string
+	var names, here []string
 	for _, s := range sites {
 		if s.gate.At != "" && s.place() == host {
 			return s, nil
@@ -144,29 +144,37 @@ func siteFor(sites []site, host string) (site, error) {
 		return site{}, fmt.Errorf("several gates are made of what is written at %s (%s): say which one with --site and its place", host, strings.Join(here, "; "))
 	}
 	u := url.URL{Host: host}
-	name, port := u.Hostname(), u.Port()
-	onPort := func(s site) bool { return slices.Contains(s.Ports, port) }
-	if port != "" && slices.ContainsFunc(sites, func(s site) bool { return onPort(s) && s.serves(name) }) {
-		sites = slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return !onPort(s) })
-	}
-	var found site
-	for _, s := range asTheyCome(slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return name == "" || !s.serves(name) })) {
-		// Caddy has the more specific of a server's sites first.
-		if found.gate == nil || slices.Equal(found.Hosts, s.Hosts) {
-			found = s
-			places = append(places, s.place())
-		}
+	name := u.Hostname()
+	found := sitesOn(sites, name, u.Port())
+	var places []string
+	for _, s := range found {
+		places = append(places, s.place())
 	}
 	switch {
-	case len(slices.Compact(slices.Clone(places))) == 1: // several of one place have one policy
-		return found, nil
-	case len(places) > 1:
+	case len(found) == 1, len(found) > 1 && places[0] != "" && len(slices.Compact(slices.Clone(places))) == 1: // several of one place have one policy
+		return found[0], nil
+	case len(found) > 1:
 		return site{}, fmt.Errorf("%s has several gates (%s): say which one is meant with --site and its port or its place",
 			name, strings.Join(places, "; "))
 	case host == "":
 		return site{}, fmt.Errorf("several gates could be meant (%s): say which one with the whole URL, or with --site and its host or its place", strings.Join(names, "; "))
 	}
 	return site{}, fmt.Errorf("no site with patgate serves %s; those that do: %s", host, strings.Join(names, "; "))
+}
+
+// sitesOn returns the sites that requests to a host and port come to. If there are several,
+// they are for the same hosts.
+func sitesOn(sites []site, host, port string) []site {
+	found := slices.DeleteFunc(slices.Clone(sites), func(s site) bool { return host == "" || !s.serves(host) })
+	onPort := func(s site) bool { return slices.Contains(s.Ports, port) }
+	if slices.ContainsFunc(found, onPort) {
+		found = slices.DeleteFunc(found, func(s site) bool { return !onPort(s) })
+	}
+	if found = asTheyCome(found); len(found) > 0 {
+		hosts := found[0].Hosts // Caddy has the more specific of a server's sites first
+		found = slices.DeleteFunc(found, func(s site) bool { return !slices.Equal(s.Hosts, hosts) })
+	}
+	return found
 }
 
 // runningSites returns the gates of a running configuration.
