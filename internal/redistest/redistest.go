@@ -53,13 +53,13 @@ func StartValkey(t testing.TB, lines ...string) *Server {
 	return s.started()
 }
 
-// Prepare returns a server that Start can start.
+// Prepare returns a server that isn't started yet.
 func Prepare(t testing.TB, lines ...string) *Server {
 	t.Helper()
 	return prepare(t, append([]string{`save ""`, "enable-debug-command yes"}, lines...))
 }
 
-// prepare is Prepare for a server that knows no more than these lines and flags.
+// prepare is Prepare without the lines that a Sentinel doesn't know.
 func prepare(t testing.TB, lines []string, flags ...string) *Server {
 	t.Helper()
 	dir, addr := t.TempDir(), freeport.For(t)
@@ -163,7 +163,7 @@ func (s *Server) Do(args ...any) any {
 	return v
 }
 
-// awaitReplication waits until this is among what the server says of its replication.
+// awaitReplication waits until the server's INFO replication has this word.
 func (s *Server) awaitReplication(what, word string) {
 	s.t.Helper()
 	Await(s.t, what, func() error {

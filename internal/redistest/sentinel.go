@@ -10,9 +10,9 @@ import (
 // MasterName is the name Sentinel knows the master by.
 const MasterName = "gate"
 
-// Sentinel is a master, a replica, and a Sentinel that makes the replica the
-// master when the master is gone: for a minute, as a machine that has other things
-// to do stops for seconds, or after LoseMaster.
+// Sentinel is a master, a replica, and a Sentinel that promotes the replica when the
+// master has been gone for a minute (a busy machine may stand still for seconds), or
+// soon after LoseMaster.
 type Sentinel struct {
 	Master, Replica, Sentinel *Server
 }
@@ -63,8 +63,8 @@ func StartSentinelOf(t testing.TB, addr string) *Server {
 func startSentinel(t testing.TB, lines ...string) *Server {
 	t.Helper()
 	s := prepare(t, lines, "--sentinel").started()
-	// A machine that stands still for two seconds has it do nothing for thirty, and it asks
-	// who the replicas are every ten seconds.
+	// By default it does nothing for thirty seconds after the machine stood still for two,
+	// and asks for the replicas every ten.
 	s.Do("sentinel", "debug", "tilt-trigger", 60_000, "info-period", 1000)
 	return s
 }

@@ -115,8 +115,8 @@ func (s *Store) view(ctx context.Context, f func(tx) error) error {
 	return err
 }
 
-// errOverwritten means that the file shows another state than the one that this process
-// has left it in. What is to be written where is known of that one.
+// errOverwritten means that the file isn't in the state in which this process left it. The
+// pages that bbolt takes for free are those of that state.
 var errOverwritten = errors.New("its file has been overwritten")
 
 // breaks makes all later calls fail with err: bbolt would answer for another file, or never.

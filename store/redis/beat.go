@@ -136,9 +136,9 @@ func (s *Store) logRefusal(before bool, err error) bool {
 	return now
 }
 
-// prove reports whether a beat counts, and notes it if so. It does when the feed has
-// passed the entry that was the last one on the server which took the beat: then both
-// are one server. Where Sentinels disagree, they may be two.
+// prove reports whether a beat counts, and notes it if so. It counts once the feed has
+// passed the entry that was the last one on the server that took the beat: then both
+// are the same server. If Sentinels disagree, they may be two.
 func (s *Store) prove(p pulse) bool {
 	ok := !p.sent.IsZero() && p.head.n >= p.followed && s.passed.has(p.head)
 	if ok {

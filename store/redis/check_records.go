@@ -37,7 +37,7 @@ func (c *check) lookAtRecords(ctx context.Context, digests []token.Digest) (map[
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	// What has changed meanwhile proves nothing.
+	// A finding about a value that has changed meanwhile proves nothing.
 	now, err := c.values(ctx, digests)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (c *check) lookAtValues(ctx context.Context, digests []token.Digest, values
 type around struct {
 	where  map[string]*token.Digest // by id: what the index of ids says; nil: nothing
 	listed map[string]bool          // by id: the token is in the index of its owner
-	others map[token.Digest]record  // at where; of its retired secrets, and of those that know it as one
+	others map[token.Digest]record  // those at where, of retired secrets, and that pointers lead to
 }
 
 func (c *check) readAround(ctx context.Context, records map[token.Digest]record) (a around, err error) {
@@ -130,7 +130,8 @@ func (c *check) readAround(ctx context.Context, records map[token.Digest]record)
 	return a, err
 }
 
-// values is Store.values, with what isn't a text as one that can't be read.
+// values is Store.values, but returns a value that can't be parsed for a key that isn't a
+// string.
 func (c *check) values(ctx context.Context, digests []token.Digest) ([]string, error) {
 	all, err := c.s.values(ctx, digests)
 	switch {
@@ -150,8 +151,7 @@ func (c *check) values(ctx context.Context, digests []token.Digest) ([]string, e
 	return all, nil
 }
 
-// lookAll is look for many. Those that can't be read are left out: they are
-// found where all records are looked at.
+// lookAll is look for many. Records that can't be parsed are left out: records finds them.
 func (c *check) lookAll(ctx context.Context, digests []token.Digest) (map[token.Digest]record, error) {
 	all := make(map[token.Digest]record, len(digests))
 	for some := range slices.Chunk(digests, step) {

@@ -76,7 +76,7 @@ func (m *missing) drop(digests ...token.Digest) {
 	}
 }
 
-// next returns the n that were looked for longest ago.
+// next returns those that were looked for longest ago, n at most.
 func (m *missing) next(n int) (some []listed) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,9 +92,9 @@ func (m *missing) next(n int) (some []listed) {
 }
 
 // sweepListed looks, as long as the store is open, whether the tokens that are listed have
-// records: a few at a time and, once one is found missing, all of them in a hurry. After that
-// only those that are missing are looked for again: there may be many gateways, and it would be
-// too much for Redis if each looked for all tokens again.
+// records: a few at a time and, once one is found missing, all of them in a hurry. Those that are
+// missing it looks for again and again, but not all the others: with many gateways that would
+// be too much for Redis.
 func (s *Store) sweepListed() {
 	before, hurry, hurried := "", false, time.Time{}
 	for {

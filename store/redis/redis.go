@@ -194,7 +194,7 @@ type Store struct {
 	reopen   atomic.Bool // it is to be opened anew
 	told     telling
 	passed   passed
-	heard    atomic.Pointer[time.Time] // when it was last asked with the answer that there is no more
+	heard    atomic.Pointer[time.Time] // when the last read was sent that reached the end of the feed
 
 	// Beats, and whether the server that takes them is the master.
 	beatSoon  chan struct{}

@@ -43,7 +43,7 @@ func (s *Store) sendWith(ctx context.Context, safety safety, cmds ...redis.Cmder
 	return err
 }
 
-// sendOnce is sendWith for commands that must not be sent twice. Where that would
+// sendOnce is sendWith for commands that must not be sent twice. If sending them again might
 // help, the error is a brokenError.
 func (s *Store) sendOnce(ctx context.Context, safety safety, cmds ...redis.Cmder) error {
 	if err := s.usable(ctx); err != nil {
