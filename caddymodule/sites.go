@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/certmagic"
+	"golang.org/x/net/idna"
 
 	"github.com/patgate/patgate/caddymodule/caddyroutes"
 	"github.com/patgate/patgate/policy"
@@ -99,11 +100,19 @@ func tellApart(sites []site) []site {
 // serves reports whether requests to the host, without a port, come to the site.
 func (s site) serves(host string) bool {
 	for _, pattern := range s.Hosts {
-		if certmagic.MatchWildcard(strings.ToLower(host), strings.ToLower(pattern)) {
+		if certmagic.MatchWildcard(asCompared(host), asCompared(pattern)) {
 			return true
 		}
 	}
 	return len(s.Hosts) == 0
+}
+
+// asCompared returns a host as Caddy compares it: in lower case, and in ASCII (RFC 5890).
+func asCompared(host string) string {
+	if ascii, err := idna.ToASCII(strings.ToLower(host)); err == nil {
+		return ascii
+	}
+	return strings.ToLower(host)
 }
 
 // asTheyCome returns the sites that judge requests as they come; if there are none, those in

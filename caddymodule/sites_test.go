@@ -139,6 +139,16 @@ func TestDiffOfSeveralGates(t *testing.T) {
 	}
 }
 
+// A host is the same in Unicode and in ASCII, as clients send it, and in any case.
+func TestInternationalHosts(t *testing.T) {
+	file := writeFile(t, "Caddyfile", "http://Bücher.test, http://*.xn--bcher-kva.example {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /x a:r\n\t}\n}\n")
+	for _, host := range []string{"bücher.test", "BÜCHER.test", "xn--bcher-kva.test", "api.bücher.example", "api.XN--BCHER-KVA.example"} {
+		if got, stderr, err := runPolicy(t, "explain", "--config", file, "GET", "http://"+host+"/x"); err != nil || !strings.Contains(got, "needs       a:r") {
+			t.Errorf("explain http://%s/x: %v %s\n%s", host, err, stderr, got)
+		}
+	}
+}
+
 // A gate in error routes is one, and judges what has failed: of requests as they come, the
 // others are asked.
 func TestGatesInErrorRoutes(t *testing.T) {
