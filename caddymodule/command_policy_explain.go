@@ -30,7 +30,9 @@ policy than the file, and other environment variables.
 
 The URL is a path, or a whole URL if several sites use patgate. It is the URL that
 the gate sees: handlers that rewrite it before the gate (handle_path, uri, rewrite)
-aren't run.`,
+aren't run.
+
+If a snippet makes several gates in one place, they are numbered: Caddyfile:3#2.`,
 		Example: `  patgate policy explain GET /v1/spaces/1/stories
   patgate policy explain POST /v1/spaces/1/stories --token 01kbn4mxkpz8t2rwy3c5q7d9ef
   patgate policy explain GET https://api.example.com/v1/spaces/1/stories --header 'X-Space: 7' --json`,
