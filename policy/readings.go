@@ -75,7 +75,10 @@ func (p *pathText) readings(r *Route) (all []reading) {
 	all = p.appendCut(all, r, '?', cutsAtDelimiter)
 	all = p.appendCut(all, r, '#', cutsAtDelimiter)
 	for _, base := range all {
-		all = append(all, base.scripts(nil)...)
+		for _, path := range base.scripts(nil) {
+			path.loose = path.loose || base.loose // its values are those of the base
+			all = append(all, path)
+		}
 	}
 	return slices.Concat(all, p.scripts(r), p.sites(r))
 }

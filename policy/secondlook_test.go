@@ -183,6 +183,7 @@ func TestPathsOfOtherRoutesInOtherSpaces(t *testing.T) {
 	for path, want := range map[string]Reason{
 		"/x/1/y": TokenMissing, "/x/%31/y": TokenMissing, "/x/1/a%2Fb": TokenMissing, "/x/1/y.php": TokenMissing, "/x%2Fy/1/z": AmbiguousRequest,
 		"/index.php/1/2/x": AmbiguousRequest, "/x%2F2/1/z": AmbiguousRequest, "/x.php/1/1/1": TokenMissing, "/p/x%2F2/1": AmbiguousRequest, "/p/x/1": Forward,
+		"/x/~joe/index.php": TokenMissing, "/x/a=b/index.php": TokenMissing, "/x/wow!/index.php": TokenMissing, "/p/wow!/index.php": AmbiguousRequest,
 	} {
 		if m := p.matched(&Request{Method: "GET", Path: path}); m.Reason != want {
 			t.Errorf("%s: %v (%s), want %v", path, m.Reason, m.Detail, want)
