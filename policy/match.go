@@ -139,7 +139,8 @@ func (p *Policy) routed(req *Request) (m Match) {
 // read takes in the request and refuses what can be read in two ways.
 func (p *Policy) read(req *Request, m *Match) bool {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
-	m.websocket = req.WebSocket
+	// Where another proxy asks about a request, the key alone may tell.
+	m.websocket = req.WebSocket || len(m.header["Upgrade"]) > 0 || len(m.header["Sec-Websocket-Key"]) > 0
 	why := req.Refused
 	if why == "" {
 		why = m.ambiguity(req.Path)
@@ -154,7 +155,6 @@ func (p *Policy) read(req *Request, m *Match) bool {
 // ambiguity returns why a request with this path can be read in two ways, on whichever
 // route it is, or "".
 func (m *Match) ambiguity(path string) (why string) {
-	m.noteWebSocket()
 	switch why = m.judgeWebSocket(); {
 	case !passableMethod(m.method):
 		return "the method is not one that is let through"

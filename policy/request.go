@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -15,7 +16,7 @@ type Request struct {
 	Host   string
 	Header http.Header
 	Body   bool // it has one, as far as is known
-	// WebSocket says that it asks for one over HTTP/3, where no header does.
+	// WebSocket says that it asks for one by an extended CONNECT, and counts as a GET.
 	WebSocket bool
 	// Asked says that another proxy asks about a preflight and forwards it itself: then the
 	// body of the answer can't be dropped.
@@ -34,8 +35,9 @@ func NewRequest(r *http.Request) Request {
 		// Over HTTP/3 nothing says that there is no body (-1), before its end has come.
 		Body: r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor != 3,
 	}
-	if r.Method == http.MethodConnect && r.ProtoMajor == 3 && r.Proto == "websocket" {
-		req.Method, req.WebSocket = http.MethodGet, true // RFC 9220
+	// Over HTTP/2 and 3, a WebSocket begins so (RFC 8441, RFC 9220).
+	if r.Method == http.MethodConnect && (slices.Equal(r.Header[ExtendedConnect], []string{"websocket"}) || r.ProtoMajor == 3 && r.Proto == "websocket") {
+		req.Method, req.WebSocket = http.MethodGet, true
 	}
 	// What is forwarded is EscapedPath. Where it differs from the path that came
 	// in, Go has encoded the decoded path anew: %2F has become a slash.

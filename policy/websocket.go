@@ -8,16 +8,6 @@ import (
 	"strings"
 )
 
-// noteWebSocket finds out whether the request asks for a WebSocket. In an extended CONNECT
-// over HTTP/2 (RFC 8441), it counts as a GET.
-func (m *Match) noteWebSocket() {
-	// Where another proxy asks about a request, the key alone may tell.
-	m.websocket = m.websocket || len(m.header["Upgrade"]) > 0 || len(m.header["Sec-Websocket-Key"]) > 0
-	if m.method == http.MethodConnect && slices.Equal(m.header[ExtendedConnect], []string{"websocket"}) {
-		m.method, m.websocket = http.MethodGet, true
-	}
-}
-
 // judgeWebSocket returns why a WebSocket can be another request than the one that asks
 // for it, or "".
 func (m *Match) judgeWebSocket() (why string) {

@@ -21,13 +21,15 @@ func TestUpgrades(t *testing.T) {
 		{"CONNECT /ws", "connect-udp", "ambiguous_request"},
 		{"CONNECT /ws", "WebSocket", "ambiguous_request"},
 	} {
-		req := request(c.target)
+		method, path, _ := strings.Cut(c.target, " ")
+		r := &http.Request{Method: method, ProtoMajor: 2, Host: "a.test", URL: &url.URL{Path: path}, Header: http.Header{}}
 		if name, value, ok := strings.Cut(c.field, ": "); ok {
-			req.Header[name] = []string{value}
+			r.Header[name] = []string{value}
 		} else if c.field != "" {
-			req.Header[ExtendedConnect] = []string{c.field}
+			r.Header[ExtendedConnect] = []string{c.field}
 		}
-		if got := answer(p.matched(req)); got != c.want {
+		req := NewRequest(r)
+		if got := answer(p.matched(&req)); got != c.want {
 			t.Errorf("%s with %q: %s, want %s", c.target, c.field, got, c.want)
 		}
 	}
@@ -83,6 +85,28 @@ func TestWebSocketOfEncore(t *testing.T) {
 	}
 }
 
+// webSockets returns a request for a WebSocket in each of the ways to ask for one.
+func webSockets() map[string]*http.Request {
+	return map[string]*http.Request{
+		"HTTP/1.1": {Method: "GET", ProtoMajor: 1, Header: http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}},
+		"a proxy":  {Method: "GET", ProtoMajor: 1, Header: http.Header{"Sec-Websocket-Key": {"a"}}},
+		"HTTP/2":   {Method: "CONNECT", ProtoMajor: 2, Header: http.Header{ExtendedConnect: {"websocket"}}},
+		"HTTP/3":   {Method: "CONNECT", ProtoMajor: 3, Proto: "websocket", Header: http.Header{}},
+	}
+}
+
+// In report mode, one whose target is refused is forwarded over each of them.
+func TestReportedWebSocket(t *testing.T) {
+	p := compile(t, Config{Settings: Settings{Mode: "report"}, Default: "deny", Routes: routes("GET /x any")})
+	for name, r := range webSockets() {
+		r.URL, r.Host = &url.URL{Path: "/x|", RawPath: "/x|"}, "a.test"
+		req := NewRequest(r)
+		if m := p.matched(&req); req.Refused == "" || m.Reason != AmbiguousRequest || !m.Reports() {
+			t.Errorf("over %s: %v, refused because %q, reported: %v", name, m.Reason, req.Refused, m.Reports())
+		}
+	}
+}
+
 // grpc-websocket-proxy makes a request of a WebSocket, with the method that the query names.
 // It is refused also where the policy has no route for that method.
 func TestMethodParameterOfWebSocket(t *testing.T) {
@@ -95,12 +119,7 @@ func TestMethodParameterOfWebSocket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, r := range map[string]*http.Request{
-			"HTTP/1.1": {Method: "GET", ProtoMajor: 1, Header: http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}}},
-			"a proxy":  {Method: "GET", ProtoMajor: 1, Header: http.Header{"Sec-Websocket-Key": {"a"}}},
-			"HTTP/2":   {Method: "CONNECT", ProtoMajor: 2, Header: http.Header{ExtendedConnect: {"websocket"}}},
-			"HTTP/3":   {Method: "CONNECT", ProtoMajor: 3, Proto: "websocket", Header: http.Header{}},
-		} {
+		for name, r := range webSockets() {
 			r.URL, r.Host = u, "a.test"
 			CleanHeader(r.Header)
 			req := NewRequest(r)
