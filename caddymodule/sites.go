@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -155,14 +156,16 @@ func siteFor(sites []site, host string) (site, error) {
 	u := url.URL{Host: host}
 	name := u.Hostname()
 	found := sitesOn(sites, name, u.Port())
-	var places []string
-	for _, s := range found {
-		places = append(places, s.place())
-	}
+	// Gates of one place have one policy.
+	found = slices.CompactFunc(found, func(a, b site) bool { return a.gate.At != "" && a.place() == b.place() })
 	switch {
-	case len(found) == 1, len(found) > 1 && places[0] != "" && len(slices.Compact(slices.Clone(places))) == 1: // several of one place have one policy
+	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
+		var places []string
+		for _, s := range found {
+			places = append(places, cmp.Or(s.place(), `no "at"`))
+		}
 		return site{}, fmt.Errorf("%s has several gates (%s): say which one is meant with --site and its port or its place",
 			name, strings.Join(places, "; "))
 	case host == "":

@@ -99,7 +99,7 @@ func TestGatesOfASnippet(t *testing.T) {
 	same := writeFile(t, "Caddyfile", snippet+strings.ReplaceAll(handles, "b:r", "a:r")+"http://b.test:81 {\n\timport gate a:r\n}\n")
 	for _, row := range []struct{ file, site, url, want string }{
 		{file, "", "http://b.test/x", "needs       c:r"},
-		{file, "", "http://a.test/x", "a.test has several gates (" + file + ":2#1; " + file + ":2#1; " + file + ":2#2)"},
+		{file, "", "http://a.test/x", "a.test has several gates (" + file + ":2#1; " + file + ":2#2)"},
 		{file, file + ":2", "/x", "several gates are made of what is written at " + file + ":2 (a.test, " + file + ":2#1; "},
 		{file, file + ":2#1", "/x", "needs       a:r"},
 		{file, file + ":2#2", "/x", "needs       b:r"},
@@ -115,6 +115,27 @@ func TestGatesOfASnippet(t *testing.T) {
 	}
 	if table, stderr, err := runPolicy(t, "routes", "--config", file); err != nil || strings.Count(table, "a.test, "+file+":2#2\n") != 1 {
 		t.Errorf("routes: %v %s\n%s", err, stderr, table)
+	}
+}
+
+// Gates in JSON have a place only if "at" says it: without, none of them is taken for another.
+func TestGatesInJSON(t *testing.T) {
+	config := func(at string) string {
+		gate := func(path, requirement, at string) string {
+			return `{"match":[{"host":["a.test"],"path":["` + path + `"]}],"terminal":true,"handle":[{"handler":"patgate",` + at +
+				`"default":"deny","routes":[{"methods":["GET"],"pattern":"/x","require":"` + requirement + `"}]}]}`
+		}
+		return writeFile(t, "gates.json", `{"apps":{"http":{"servers":{"s":{"listen":[":80"],"routes":[`+gate("/x", "any", at)+","+gate("/y", "public", "")+`]}}}}}`)
+	}
+	for _, row := range []struct{ file, site, want string }{
+		{config(""), "", `a.test has several gates (no "at"; no "at"): say which one`},
+		{config(`"at":"first:1",`), "", `a.test has several gates (first:1; no "at"): say which one`},
+		{config(`"at":"first:1",`), "first:1", "needs       any"},
+	} {
+		stdout, stderr, _ := runPolicy(t, "explain", "--config", row.file, "--site", row.site, "GET", "http://a.test/x")
+		if !strings.Contains(stdout+stderr, row.want) {
+			t.Errorf("explain, site %q:\n%s%swant %s", row.site, stdout, stderr, row.want)
+		}
 	}
 }
 
