@@ -118,7 +118,8 @@ func readFile(name, adapter string, stdin io.Reader) (configFile, error) {
 		adapter = "caddyfile"
 	}
 	file := configFile{name, adapter, body}
-	return file, file.adapt()
+	err = file.adapt()
+	return file, err
 }
 
 // adapt makes the file JSON, or says where it isn't. Unlike Caddy's own function it logs
