@@ -99,12 +99,15 @@ func (p *pathText) segments() (all []string) {
 
 // join takes segments for a path. It reports whether that is within bounds.
 func (p *pathText) join(segments []string) bool {
+	var text strings.Builder
 	for _, s := range segments {
-		p.text += "/" + s
-		if len(p.text) > maxPathLength || p.add(len(p.text)) != "" {
+		text.WriteByte('/')
+		text.WriteString(s)
+		if text.Len() > maxPathLength || p.add(text.Len()) != "" {
 			return false
 		}
 	}
+	p.text = text.String()
 	return true
 }
 
