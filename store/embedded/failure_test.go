@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"syscall"
 	"testing"
+
+	"github.com/patgate/patgate/store"
 )
 
 // What fails otherwise than these is taken for a wait for the disk.
@@ -27,14 +29,21 @@ func TestUnwritten(t *testing.T) {
 	}
 }
 
-// That a note could be written, which fits where changes don't, says nothing of changes.
+// That a note could be written, which fits where changes don't, says nothing of changes, nor
+// does it beside a change that is refused.
 func TestNotesDontEndAFailure(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.fails(&fs.PathError{Op: "write", Path: "tokens.db", Err: syscall.ENOSPC})
-	if err := s.note(t.Context(), func(tx tx) error { return tx.meta().Put([]byte("note"), []byte("x")) }); err != nil {
-		t.Fatal(err)
-	}
+	together(t, s, func() {
+		if err := s.note(t.Context(), func(tx tx) error { return tx.meta().Put([]byte("note"), []byte("x")) }); err != nil {
+			t.Error(err)
+		}
+	}, func() {
+		if err := s.DeleteOwner(t.Context(), "alice"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("DeleteOwner: %v, want ErrNotFound", err)
+		}
+	})
 	if err := s.Reach(t.Context()); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("after a note: %v, want %v", err, syscall.ENOSPC)
 	}

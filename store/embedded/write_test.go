@@ -275,3 +275,24 @@ func TestRefusedChanges(t *testing.T) {
 		t.Errorf("b is %+v, %v, want it renamed", b, err)
 	}
 }
+
+// A change that fails because of one before it is tried alone, for that one may not be made
+// when all are tried again.
+func TestFailsByOneThatIsNotMade(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	if err := s.Create(t.Context(), newToken("a")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	together(t, s, func() {
+		_, err := s.Update(ctx, "a", func(t *token.Token) error { t.Digest = newToken("b").Digest; cancel(); return nil })
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("a change that is cancelled: %v, want context.Canceled", err)
+		}
+	}, func() {
+		if err := s.Create(t.Context(), newToken("b")); err != nil {
+			t.Errorf("Create of a token whose secret only that change has taken: %v", err)
+		}
+	})
+}
