@@ -93,11 +93,12 @@ func TestWarningsOfWhatChanges(t *testing.T) {
 	said(1)
 	shown(0)
 	server.Do("config", "set", "maxmemory-policy", "allkeys-lru")
+	said(2)
 	server.Do("config", "rewrite")
 	server.Kill()
 	server.Start()
 	awaitHeard(t, s)
-	said(2)
+	said(3)
 }
 
 // While one server of a Cluster is off, what is wrong with the others is noticed, and what was
