@@ -63,7 +63,9 @@ func (p *pathText) readings(r *Route) (all []reading) {
 	}
 	for _, escape := range ownEscapes {
 		if strings.IndexByte(p.text, escape[0]) >= 0 {
-			all = appendSplit(all, p.escapedBy(escape))
+			if decoded := p.escapedBy(escape); len(decoded.whole()) < len(p.whole()) { // otherwise it begins none
+				all = appendSplit(all, decoded)
+			}
 		}
 	}
 	if p.dotted {

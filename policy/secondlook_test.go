@@ -50,6 +50,7 @@ func TestPathsOfOtherRoutes(t *testing.T) {
 		{"other equals signs", "GET /zones/internal.corp admin\nGET /zones/{zone} read\nGET /zones/a=2Eb admin", "/zones/0=2F25.2.0.192.in-addr.arpa /zones/internal=2E /zones/internal=corp /zones/YWJj== /zones/=", route},
 		{"tildes (Datasette) and exclamation marks (Jolokia)", "GET /db/my.secrets admin\nGET /db/{table} read\nGET /jolokia/exec/* admin\nGET /jolokia/* read", "/db/my~2Esecrets /db/~6dy.secrets /db/my%7E2esecrets /jolokia/e!xec/a/b /jolokia/!e!x!e!c/a /jolokia/ex%21ec/a/", refused},
 		{"other tildes and exclamation marks", "GET /db/my.secrets admin\nGET /db/{table} read\nGET /jolokia/exec/* admin\nGET /jolokia/* read", "/db/~user /db/my~secrets /db/my2Esecrets /db/~2Ex /jolokia/exec!! /jolokia/exec!!/a /jolokia/read/a!/b /jolokia/wow! /jolokia/!", route},
+		{"no escapes, before a literal that stands for its directory elsewhere", "GET /{a}/{b}/* read\nGET /{space}/me/index admin", "/x/me/index /~joe/me/index /~/me/index /a=b/me/index", route},
 		{"punctuation around parameters", "POST /{id}_cancel admin\nPOST /{id} read", "/7-cancel /7.cancel /7,Cancel", refused},
 		{"other punctuation", "GET /users/delete_all admin\nGET /users/de.lete admin\nGET /users/{name} read", "/users/deleteXall /users/delete7all /users/deleteall /users/delete---alls /users/de_lete /users/a-b /users/delete-alls", route},
 		{"colons", "GET /admin/x admin\nGET /{s}/x read", "/admin:7/x /admin:/x", route},
