@@ -170,6 +170,44 @@ func TestInternationalHosts(t *testing.T) {
 	}
 }
 
+// A gate in a named route is on the sites that invoke it, once on each, and on those alone.
+func TestGatesOfNamedRoutes(t *testing.T) {
+	const named = "&(gate) {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /x a:r\n\t}\n}\n&(more) {\n\troute {\n\t\turi strip_prefix /v1\n\t\tinvoke gate\n\t}\n}\n"
+	const a, b = "http://a.test {\n\tinvoke /a/* gate\n\tinvoke /b/* gate\n}\n", "http://b.test {\n\tinvoke more\n}\n"
+	loop := "&(gate) {\n\troute {\n\t\tpatgate {\n\t\t\tdefault deny\n\t\t\troute GET /x a:r\n\t\t}\n\t\tinvoke gate\n\t}\n}\nhttp://c.test {\n\tinvoke gate\n}\n"
+	for _, row := range []struct {
+		text  string
+		sites []string
+	}{
+		{named + a, []string{"a.test"}},
+		{named + a + b, []string{"a.test", "b.test (rewritten)"}},
+		{named, nil}, // Caddy leaves out what isn't invoked
+		{loop, []string{"c.test"}},
+	} {
+		c, err := readConfiguration(writeFile(t, "Caddyfile", row.text), "", nil)
+		if err != nil {
+			t.Fatalf("%s: %v", row.text, err)
+		}
+		var sites []string
+		for _, s := range c.sites {
+			name := s.String()
+			if s.Rewritten {
+				name += " (rewritten)"
+			}
+			sites = append(sites, name)
+		}
+		if !slices.Equal(sites, row.sites) {
+			t.Errorf("%s\nhas gates on %q, want %q", row.text, sites, row.sites)
+		}
+	}
+	file := writeFile(t, "Caddyfile", named+a)
+	for url, want := range map[string]string{"http://a.test/x": "needs       a:r", "http://typo.test/x": "no site with patgate serves typo.test"} {
+		if stdout, stderr, _ := runPolicy(t, "explain", "--config", file, "GET", url); !strings.Contains(stdout+stderr, want) {
+			t.Errorf("explain %s:\n%s%swant %s", url, stdout, stderr, want)
+		}
+	}
+}
+
 // A gate in error routes is one, and judges what has failed: of requests as they come, the
 // others are asked.
 func TestGatesInErrorRoutes(t *testing.T) {

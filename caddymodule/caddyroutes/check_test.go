@@ -410,6 +410,7 @@ func TestCheckNamedRoutes(t *testing.T) {
 	for _, row := range []struct{ named, want string }{
 		{`{"n": ` + invoke("n") + `}`, ""},
 		{`{"n": {"handle": [{"handler": "subroute", "errors": {"routes": [` + invoke("n") + `]}}]}}`, ""},
+		{`{"alone": {"handle": [` + gate + `]}}`, "no request comes to this gate: no route leads to it"},
 		{chain + `}`, "the routes around this gate have too many ways"},
 	} {
 		got := checkedJSON(t, `{"s": {"routes": [{"handle": [`+gate+`]}], "named_routes": `+row.named+`, "errors": {"routes": [`+invoke("n")+`]}}}`)

@@ -9,7 +9,8 @@
 // requests on it, and splits at each matcher that may match or not. What isn't known of a
 // matcher or a handler is taken for possible.
 //
-//	server.go   servers and their routes, and the gates in them
+//	server.go   servers and their routes
+//	gates.go    the gates in them, and the requests that come to each
 //	match.go    what matchers match
 //	handler.go  what a handler does with requests
 //	proxies.go  whether a proxy is among the handlers

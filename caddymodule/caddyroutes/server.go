@@ -3,7 +3,6 @@ package caddyroutes
 import (
 	"encoding/hex"
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,86 +53,6 @@ type Site struct {
 	Matcher string
 	// Rewritten says that something before the gate rewrites requests, or some of them.
 	Rewritten bool
-}
-
-// ReadGates finds the sites of the server. Gates that Caddy hasn't made, read makes of
-// their JSON.
-func (s *Server) ReadGates(read func(json.RawMessage) (Gate, error)) error {
-	routes := slices.Clip(s.Routes)
-	for _, name := range slices.Sorted(maps.Keys(s.NamedRoutes)) {
-		routes = append(routes, s.NamedRoutes[name])
-	}
-	within := Site{Ports: ports(s.Listen)}
-	if _, err := s.readGates(routes, within, read); err != nil {
-		return err
-	}
-	within.Failed = true
-	_, err := s.readGates(s.Errors.Routes, within, read)
-	return err
-}
-
-// readGates is ReadGates for routes within a site. It returns whether some of the requests
-// that leave the routes were rewritten.
-func (s *Server) readGates(routes []route, within Site, read func(json.RawMessage) (Gate, error)) (rewritten bool, err error) {
-	asked := within.Asked
-	rewritten = within.Rewritten
-	untaken := map[string]bool{} // the same of those that were on no route of a group
-	for i := range routes {
-		r, within := &routes[i], within
-		if _, begun := untaken[r.Group]; !begun || r.Group == "" {
-			untaken[r.Group] = rewritten
-		}
-		within.Rewritten = untaken[r.Group]
-		for _, m := range r.Match {
-			if hosts := m.hosts(); len(hosts) > 0 {
-				within.Hosts = hosts
-			}
-		}
-		if also := r.besidesHosts(); within.Matcher == "" {
-			within.Matcher = also
-		} else if also != "" {
-			within.Matcher += " and " + also
-		}
-		for n := range r.Handle {
-			h := &r.Handle[n]
-			if h.Handler == "patgate" {
-				if h.gate == nil {
-					if h.gate, err = read(h.raw); err != nil {
-						return false, err
-					}
-				}
-				within.Gate, within.Asked = h.gate, asked
-				s.Sites = append(s.Sites, within)
-				continue
-			}
-			asked = asked || h.Handler == "patgate_authorize"
-			within.Asked, within.Rewritten = asked, within.Rewritten || h.Handler == "rewrite"
-			below, goOn := h.below(), false
-			for _, routes := range below {
-				out, err := s.readGates(routes, within, read)
-				if err != nil {
-					return false, err
-				}
-				goOn = goOn || out
-			}
-			failed := within
-			failed.Failed = true
-			if _, err := s.readGates(h.failed(), failed, read); err != nil {
-				return false, err
-			}
-			if h.answers() || len(below) > 0 && h.Handler != "intercept" {
-				within.Rewritten = goOn
-			}
-		}
-		goesOn := within.Rewritten && !r.Terminal
-		if r.Group == "" {
-			for group := range untaken {
-				untaken[group] = untaken[group] || goesOn
-			}
-		}
-		rewritten = goesOn || rewritten && (len(r.Match) > 0 || r.Group != "")
-	}
-	return rewritten, nil
 }
 
 // ports returns the ports of a server's addresses.
