@@ -47,8 +47,10 @@ func (a *asking) out() io.Writer       { return a.cmd.OutOrStdout() }
 // ask asks the server and prints its answer: as it is with --json, and otherwise
 // as show does.
 func ask[T any](a *asking, method, path string, in any, show func(w io.Writer, answer T)) error {
+	answered := showTime(a.cmd.ErrOrStderr(), "waiting for the server")
 	if a.json {
 		resp, err := a.send(a.ctx(), method, path, in)
+		answered()
 		if err != nil {
 			return err
 		}
@@ -56,7 +58,9 @@ func ask[T any](a *asking, method, path string, in any, show func(w io.Writer, a
 		return copyAnswer(a.out(), resp.Body)
 	}
 	var answer T
-	if err := a.call(a.ctx(), method, path, in, &answer); err != nil {
+	err := a.call(a.ctx(), method, path, in, &answer)
+	answered()
+	if err != nil {
 		return err
 	}
 	return printAnswer(a.cmd, false, answer, show)

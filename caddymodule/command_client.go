@@ -160,7 +160,16 @@ func unsure(method, path string, err error) error {
 	if reads(method, path) {
 		return err
 	}
-	return fmt.Errorf("%w; it may be done all the same: patgate events tells what was done to tokens and owners", err)
+	return perhapsDone{err}
+}
+
+// perhapsDone is an error in place of the answer to a change that may have been made.
+type perhapsDone struct{ error }
+
+func (e perhapsDone) Unwrap() error { return e.error }
+
+func (e perhapsDone) Error() string {
+	return e.error.Error() + "; it may be done all the same: patgate events tells what was done to tokens and owners"
 }
 
 // roundTrip sends a request. Where Caddy itself forbids it, it is sent once more with

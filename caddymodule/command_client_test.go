@@ -186,15 +186,21 @@ func TestPerhapsDone(t *testing.T) {
 	}
 	for _, answer := range []string{"", `{"token":{"id"`} {
 		at := cut(t, answer)
-		for _, command := range []string{"token create --name x --full", "token regenerate x", "token revoke x", "owner set o --disable"} {
+		for _, command := range []string{"token create --name x --full", "token regenerate x", "token revoke x", "owner set o --disable", "store check --repair"} {
 			if _, stderr, err := told(t, "", append(strings.Fields(command), "--address", at)...); err == nil || !strings.Contains(stderr, hint) {
 				t.Errorf("%s, answered %q and cut: says %q, want %q", command, answer, stderr, hint)
 			}
 		}
-		for _, command := range []string{"token list", "token verify", "policy explain GET /x", "status"} {
+		for _, command := range []string{"token list", "token verify", "policy explain GET /x", "status", "store check"} {
 			if _, stderr, err := told(t, "x", append(strings.Fields(command), "--address", at)...); err == nil || strings.Contains(stderr, hint) {
 				t.Errorf("%s, answered %q and cut: says %q", command, answer, stderr)
 			}
+		}
+	}
+	for command, again := range map[string]bool{"token revoke --owner o": true, "token delete --owner o": true, "token create --name x --full": false} {
+		_, stderr, err := told(t, "x", append(strings.Fields(command), "--address", cut(t, ""))...)
+		if err == nil || strings.Contains(stderr, "; it can be run again: what is done already is skipped") != again {
+			t.Errorf("%s, cut: says %q, that it can be run again: want %v", command, stderr, again)
 		}
 	}
 	if _, stderr, err := told(t, "", "token", "create", "--name", "x", "--full", "--address", "localhost:1"); err == nil || strings.Contains(stderr, hint) {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,13 +47,23 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// howFar adds to the error of a command that was interrupted, and can be run again, how far
-// it came.
+// showTime is showProgress of something of which only the time is known.
+func showTime(w io.Writer, doing string) (stop func()) {
+	begun := time.Now()
+	return showProgress(w, func() string { return fmt.Sprintf("%s, %s so far", doing, time.Since(begun).Round(time.Second)) })
+}
+
+// howFar adds to the error of a command that can be run again that it can, and, if it was
+// interrupted, how far it came.
 func howFar(ctx context.Context, err error, format string, args ...any) error {
-	if err == nil || ctx.Err() == nil {
-		return err
+	const again = "; it can be run again: what is done already is skipped"
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("%w "+format+again, append([]any{errInterrupted}, args...)...)
+	case errors.As(err, new(perhapsDone)):
+		return fmt.Errorf("%w"+again, err)
 	}
-	return fmt.Errorf("%w "+format+"; it can be run again: what is done already is skipped", append([]any{errInterrupted}, args...)...)
+	return err
 }
 
 // interruptible returns a reader of what read writes, which fails when ctx ends: for

@@ -46,21 +46,18 @@ alone. Exit status 1 means that problems are left.`,
 	}
 	repair := cmd.Flags().Bool("repair", false, "fix what is found")
 	return askingCommand(cmd, func(a *asking, _ []string) error {
-		checked := showChecking(cmd.ErrOrStderr())
+		checked := showTime(cmd.ErrOrStderr(), "checking")
 		var r checkResult
 		err := a.call(a.ctx(), http.MethodPost, apiPath("store", "check"), storeCheck{*repair}, &r)
 		checked()
+		if done, is := errors.AsType[perhapsDone](err); is && !*repair {
+			err = done.error // nothing is done
+		}
 		if err != nil {
 			return err
 		}
 		return cmp.Or(printAnswer(cmd, a.json, r, printProblems), problemsLeft(r.Problems, *repair))
 	})
-}
-
-// showChecking is showProgress of a check.
-func showChecking(w io.Writer) (stop func()) {
-	begun := time.Now()
-	return showProgress(w, func() string { return fmt.Sprintf("checking, %s so far", time.Since(begun).Round(time.Second)) })
 }
 
 // problemsLeft returns an error if there are problems that weren't mended.
@@ -150,7 +147,7 @@ func (a *asking) backUp(file string) (status store.Status, err error) {
 	if err != nil {
 		return status, fmt.Errorf("making the backup: %w", err)
 	}
-	checked := showChecking(a.cmd.ErrOrStderr())
+	checked := showTime(a.cmd.ErrOrStderr(), "checking")
 	status, err = lookOver(a.ctx(), to.Name())
 	checked()
 	if err != nil {

@@ -54,3 +54,35 @@ func TestListColumns(t *testing.T) {
 		}
 	}
 }
+
+// What takes long shows that it is under way, and nothing of that is left when it is done.
+func TestWaitingIsShown(t *testing.T) {
+	shown, terminal := pty.Open(t)
+	release := make(chan struct{})
+	server := standIn(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-release
+		io.WriteString(w, `{"revoked":[],"gateways":{"acknowledged":1,"pending":0}}`)
+	}))
+	defer server.Close()
+	root := program("patgate")
+	root.SetOut(io.Discard)
+	root.SetErr(terminal)
+	root.SetArgs([]string{"token", "revoke", "--owner", "o", "--address", server.Listener.Addr().String()})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- root.ExecuteContext(t.Context())
+		terminal.Close()
+	}()
+	text, piece := "", make([]byte, 100)
+	for !strings.Contains(text, "\rwaiting for the server, 1s so far") {
+		n, err := shown.Read(piece)
+		if text += string(piece[:n]); err != nil {
+			t.Fatalf("the terminal shows %q, %v", text, err)
+		}
+	}
+	close(release)
+	rest, _ := io.ReadAll(shown) // ends with EIO
+	if err := <-ended; err != nil || !strings.HasSuffix(string(rest), "\r\033[K") {
+		t.Errorf("it ends with %v, and the terminal shows %q at last", err, rest)
+	}
+}
