@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,9 @@ func askingCommand(cmd *cobra.Command, f func(a *asking, args []string) error) *
 	cmd.Flags().StringP("config", "c", "", "configuration `FILE` to find that address in")
 	cmd.Flags().StringP("adapter", "a", "", "config adapter for that file, by `NAME`")
 	asJSON := jsonFlag(cmd)
+	if !strings.Contains(cmd.Use, "FILE") {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
 	cmd.RunE = run(func(cmd *cobra.Command, args []string) error {
 		if err := checkText(cmd, args); err != nil {
 			return err

@@ -85,6 +85,9 @@ func TestCompletion(t *testing.T) {
 		{[]string{"token", "re"}, []string{"revoke\t", "regenerate\t"}},
 		{[]string{"token", "list", "--status", ""}, []string{"active\n", "expired\n", "revoked\n", "all\n"}},
 		{[]string{"token", "list", "--sort", ""}, []string{"created\n", "last_used\n"}},
+		{[]string{"token", "show", ""}, []string{":4\n"}}, // no files
+		{[]string{"token", "revoke", "x", ""}, []string{":4\n"}},
+		{[]string{"token", "import", ""}, []string{":0\n"}}, // files
 	} {
 		out, _, err := told(t, "", append([]string{"__complete"}, test.words...)...)
 		for _, want := range test.want {
