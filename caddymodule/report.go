@@ -133,7 +133,7 @@ func (r *report) add(o *outcome, m *policy.Match, method, path string) {
 		f.At = m.Route.At // of the last request: a reload may have moved it
 	}
 	f.Count++
-	f.Last, f.Method, f.Path = now.UTC(), method, path
+	f.Last, f.Method, f.Path = wireTime(now), method, path
 }
 
 // patternOf returns a pattern for paths alike: what looks like an id is a parameter in
@@ -183,7 +183,7 @@ var usualPattern = regexp.MustCompile(`^/[\w/{}.~-]*$`)
 func newFinding(o *outcome, m *policy.Match, space, resource string, now time.Time) *finding {
 	f := &finding{
 		Reason: o.reason.String(), Status: o.reason.Status(), Detail: o.detail, Token: o.tokenID, Owner: o.owner,
-		Space: space, Resource: resource, Required: o.required, First: now.UTC(),
+		Space: space, Resource: resource, Required: o.required, First: wireTime(now),
 	}
 	if m.Route != nil {
 		f.Route = m.Route.Label()
@@ -223,7 +223,7 @@ type reportAnswer struct {
 func (r *report) answer() reportAnswer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a := reportAnswer{Since: r.since.UTC(), Forgotten: r.forgotten, Findings: []finding{}}
+	a := reportAnswer{Since: wireTime(r.since), Forgotten: r.forgotten, Findings: []finding{}}
 	for _, f := range slices.Concat(r.findings.Values(), r.unrouted.Values()) {
 		a.Findings = append(a.Findings, *f)
 	}

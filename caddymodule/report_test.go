@@ -38,6 +38,18 @@ func TestReportIsSmall(t *testing.T) {
 	}
 }
 
+// Times have milliseconds, as everywhere else.
+func TestReportTimes(t *testing.T) {
+	r := newReport()
+	r.add(&outcome{gate: new(Handler), reason: policy.RouteUnknown}, &policy.Match{}, "GET", "/a")
+	a := r.answer()
+	for _, at := range []time.Time{a.Since, a.Findings[0].First, a.Findings[0].Last} {
+		if at.IsZero() || at.Nanosecond()%int(time.Millisecond) != 0 {
+			t.Errorf("%v, want a time in milliseconds", at)
+		}
+	}
+}
+
 // Requests on no route are told apart by what looks like the same route, and never push
 // out what was found on routes.
 func TestReportOfUnknownRoutes(t *testing.T) {
