@@ -17,11 +17,11 @@ import (
 // The collectors live as long as the process, so that counts survive reloads.
 // Labels come from small fixed sets: never tokens, owners, spaces or paths.
 var (
-	requests, requestsVec = byReason("caddy_patgate_requests_total", "decision",
+	requests, requestsVec = byReason(policy.Forward, "caddy_patgate_requests_total", "decision",
 		"Requests judged, by decision: forward, or the reason of the rejection.")
-	reported, reportedVec = byReason("caddy_patgate_reported_total", "reason",
+	reported, reportedVec = byReason(policy.Forward+1, "caddy_patgate_reported_total", "reason",
 		"Requests that report mode has forwarded although they would have been rejected, by reason.")
-	streamsCut, streamsCutVec = byReason("caddy_patgate_streams_cut_total", "reason",
+	streamsCut, streamsCutVec = byReason(policy.Forward+1, "caddy_patgate_streams_cut_total", "reason",
 		"Streams and other long requests that were cut because their token ended, by the reason a new request would be rejected for.")
 	unknownForwarded = newCounter("caddy_patgate_unknown_tokens_forwarded_total",
 		"Requests with an unknown token that were forwarded because of unknown_token forward.")
@@ -40,11 +40,12 @@ func newCounter(name, help string) prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 }
 
-// byReason returns a counter for each policy.Reason, which is its label, and the
-// collector of them all.
-func byReason(name, label, help string) (counters []prometheus.Counter, all *prometheus.CounterVec) {
+// byReason returns a counter for each policy.Reason from this one on, which is its label,
+// and the collector of them all. Of those before there is no counter.
+func byReason(from policy.Reason, name, label, help string) (counters []prometheus.Counter, all *prometheus.CounterVec) {
 	all = prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
-	for _, reason := range policy.Reasons() {
+	counters = make([]prometheus.Counter, from)
+	for _, reason := range policy.Reasons()[from:] {
 		counters = append(counters, all.WithLabelValues(reason.String()))
 	}
 	return counters, all

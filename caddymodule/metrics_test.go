@@ -4,8 +4,10 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/store"
 )
 
@@ -26,6 +28,22 @@ func TestStoreErrors(t *testing.T) {
 		observeLookup(0, row.err)
 		if got := count() - before; got != row.want {
 			t.Errorf("a lookup that ends with %v counts as %v errors, want %v", row.err, got, row.want)
+		}
+	}
+}
+
+// Only a request that is forwarded counts as that: what is reported or cut has another reason.
+func TestReasonsCounted(t *testing.T) {
+	all := len(policy.Reasons())
+	for _, row := range []struct {
+		name string
+		vec  *prometheus.CounterVec
+		want int
+	}{{"requests", requestsVec, all}, {"reported", reportedVec, all - 1}, {"streams cut", streamsCutVec, all - 1}} {
+		series := make(chan prometheus.Metric, all+1)
+		row.vec.Collect(series)
+		if len(series) != row.want {
+			t.Errorf("%s: %d series, want %d", row.name, len(series), row.want)
 		}
 	}
 }
