@@ -159,6 +159,9 @@ func (r *Registry) selected(q Query) (s store.Query, err error) {
 		return s, invalid("status %q: want active, expired, revoked or all", q.Status)
 	}
 	if q.Scope != "" {
+		if strings.Contains(q.Scope, token.All) {
+			return s, asInvalid(token.ScopeError(q.Scope, "want one scope, as in stories:read; tokens that hold it by a pattern are listed, too"))
+		}
 		if err := token.ValidScopeName(q.Scope); err != nil {
 			return s, asInvalid(err)
 		}

@@ -214,6 +214,7 @@ func TestListSelectsAndSorts(t *testing.T) {
 		"expiring": {Expiring: "soon"},
 		"unused":   {Unused: "0d"},
 		"scope":    {Scope: "a|b"},
+		"want one": {Scope: "a:*"},
 		"cursor":   {Cursor: "not an id"},
 		"cursor: ": {Cursor: next, Sort: "-name"},
 		"cursor:":  {Cursor: "!", Sort: "name"},
