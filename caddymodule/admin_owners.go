@@ -73,7 +73,7 @@ func setOwner(c *adminCall) (any, error) {
 	}
 	warnings := c.ownerWarnings(o)
 	if in.Spaces != nil || in.Grants != nil {
-		warnings = append(warnings, registry.LikeSeveral(o.Grants)...)
+		warnings = append(warnings, registry.HardlyMeant(o.Grants)...)
 	}
 	return ownerSet{*ownerView(o), warnings}, nil
 }

@@ -39,6 +39,13 @@ func (r *Requirement) dependsOnToken() bool { return r.need == needScopes || r.n
 // alone are the requirements that are a single word.
 var alone = map[string]need{"any": needAny, "public": needNothing, "never": needNever}
 
+// IsWord reports whether name is a requirement by itself, and so no scope that a route could
+// ask for.
+func IsWord(name string) bool {
+	_, is := alone[name]
+	return is
+}
+
 // ParseRequirement reads "a b|c", public, any, never; empty means any.
 func ParseRequirement(text string, catalog *Catalog) (Requirement, error) {
 	r := Requirement{text: cmp.Or(strings.Join(strings.Fields(text), " "), "any")}
@@ -61,7 +68,7 @@ func (r *Requirement) parse(catalog *Catalog) error {
 	for word := range strings.FieldsSeq(r.text) {
 		var clause []int
 		for name := range strings.SplitSeq(word, "|") {
-			if _, ok := alone[name]; ok {
+			if IsWord(name) {
 				return fmt.Errorf("%q can't be combined with others", name)
 			}
 			if name == "" {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/token"
 )
 
-// LikeSeveral warns of ids in grants that look like several (token.LikeSeveral).
-func LikeSeveral(grants []token.Grant) (warnings []string) {
+// HardlyMeant warns of ids in grants that look like several (token.LikeSeveral), and of
+// scopes that no route can ask for.
+func HardlyMeant(grants []token.Grant) (warnings []string) {
 	for _, g := range grants {
 		for _, ids := range []struct {
 			noun string
@@ -18,6 +20,11 @@ func LikeSeveral(grants []token.Grant) (warnings []string) {
 				if token.LikeSeveral(id) {
 					warnings = append(warnings, fmt.Sprintf("%s %q is one %[1]s; to grant several, give each by itself", ids.noun, id))
 				}
+			}
+		}
+		for _, s := range g.Scopes {
+			if policy.IsWord(s) {
+				warnings = append(warnings, fmt.Sprintf("scope %q opens nothing: in a policy, it is no scope but a word that says what a route asks for", s))
 			}
 		}
 	}
@@ -31,7 +38,7 @@ func (a *Account) Warnings(ctx context.Context, t *token.Token) (warnings []stri
 	if a.owner != nil {
 		return nil
 	}
-	warnings = LikeSeveral(t.Grants)
+	warnings = HardlyMeant(t.Grants)
 	if t.Owner == "" {
 		return warnings
 	}

@@ -28,6 +28,12 @@ func TestOperatorsAreWarned(t *testing.T) {
 		equal(t, "warnings", d.Operator(cli).Warnings(ctx, made), c.want)
 		equal(t, "warnings of a token without an owner", d.Operator(cli).Warnings(ctx, free), nil)
 	}
+	words, _ := d.create(t, NewToken{Grants: []token.Grant{grant("1", "never a:read public any", "*")}})
+	var nothing []string
+	for _, word := range list("never public any") {
+		nothing = append(nothing, `scope "`+word+`" opens nothing: in a policy, it is no scope but a word that says what a route asks for`)
+	}
+	equal(t, "warnings of words", d.Operator(cli).Warnings(ctx, words), nothing)
 	several := NewToken{Grants: []token.Grant{{Spaces: append(list("1,2 3 team-*"), "4 5"), Scopes: list("a:read"), Resources: list("7 8,9")}, {Spaces: list("*"), Scopes: list("a:*"), Resources: list("*")}}}
 	commas := []string{
 		`space "1,2" is one space; to grant several, give each by itself`,
