@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -38,12 +39,20 @@ func readConfiguration(name, adapter string, stdin io.Reader) (*configuration, e
 	}
 	c, err := parseConfiguration(file.json)
 	if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return nil, fmt.Errorf("reading configuration: %s: %s: a JSON %s doesn't belong here", file.name, cmp.Or(mistyped.Field, "the whole"), mistyped.Value)
+		what := strings.TrimPrefix(strings.TrimSuffix(err.Error(), mistyped.Error()), "reading configuration: ")
+		return nil, fmt.Errorf("reading configuration: %s: %s%s: a JSON %s doesn't belong here", file.name, what, cmp.Or(fieldInJSON(mistyped.Field), "the whole"), mistyped.Value)
 	}
 	if err != nil && file.adapter == "" {
 		return nil, fmt.Errorf("%s: %w", file.name, err) // errors in a Caddyfile name the line
 	}
 	return c, err
+}
+
+// fieldInJSON returns the path to a field without the names of embedded structs, which are
+// not in JSON.
+func fieldInJSON(path string) string {
+	embedded := func(name string) bool { return name != "" && 'A' <= name[0] && name[0] <= 'Z' }
+	return strings.Join(slices.DeleteFunc(strings.Split(path, "."), embedded), ".")
 }
 
 // parseConfiguration reads what concerns patgate out of Caddy's JSON.

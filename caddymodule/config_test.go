@@ -18,8 +18,10 @@ func TestReadConfigurationSaysWhere(t *testing.T) {
 		"{\n\"apps\": {":        ":2: unexpected end of JSON input",
 		"[]":                    ": the whole: a JSON array doesn't belong here",
 		`{"apps": {"http": 5}}`: ": apps.http: a JSON number doesn't belong here",
-		`{"apps": {"http": {"servers": {"a": {"listen": ":80"}}}}}`: ": apps.http.servers.listen: a JSON string doesn't belong here",
-		`{"apps": {"patgate": {"cache": 5}}}`:                       ": cache: a JSON number doesn't belong here",
+		`{"apps": {"http": {"servers": {"a": {"listen": ":80"}}}}}`:                                                         ": apps.http.servers.listen: a JSON string doesn't belong here",
+		`{"apps": {"patgate": {"cache": 5}}}`:                                                                               ": reading the patgate app: cache: a JSON number doesn't belong here",
+		`{"apps": {"patgate": {"store": {"redis": {"db": "1"}}}}}`:                                                          ": reading the patgate app: store.redis.db: a JSON string doesn't belong here",
+		`{"apps": {"http": {"servers": {"a": {"routes": [{"handle": [{"handler": "patgate", "token_from": "basic"}]}]}}}}}`: ": reading a gate: token_from: a JSON string doesn't belong here",
 	} {
 		file := writeFile(t, "config.json", body)
 		_, err := readConfiguration(file, "", nil)
