@@ -76,7 +76,7 @@ func (p *Policy) add(g *GroupConfig, in settings, prefix string) error {
 		c := &g.Routes[i]
 		r, err := p.compileRoute(c, in, prefix)
 		if err != nil {
-			errs = append(errs, At(cmp.Or(c.At, "route "+strings.Join(c.Methods, ",")+" "+c.Pattern), err))
+			errs = append(errs, At(cmp.Or(c.At, "route "+strings.TrimSpace(strings.Join(c.Methods, ",")+" "+strings.TrimSuffix(prefix, "/")+c.Pattern)), err))
 			continue
 		}
 		p.routes = append(p.routes, r)
