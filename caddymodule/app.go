@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,27 +24,27 @@ func init() {
 	caddy.RegisterModule(new(App))
 }
 
-// App holds what is configured once for the whole server: where tokens are
-// kept, how they are cached, what new ones look like, and the catalog of scopes.
-// Without a configuration its defaults hold.
+// App holds what is configured once for the whole server: where tokens are kept, how
+// they are held in memory, what new ones look like, and the catalog of scopes. If it is
+// left out, the defaults hold.
 type App struct {
-	// Store says where tokens are kept. Default: the embedded store.
+	// Where tokens are kept.
 	Store StoreConfig `json:"store,omitzero"`
-	// Cache says how tokens are held in memory.
+	// How tokens are held in memory.
 	Cache CacheConfig `json:"cache,omitzero"`
-	// Token says what new tokens look like and how long they live.
+	// What new tokens look like and how long they live.
 	Token TokenConfig `json:"token,omitzero"`
-	// UnknownTokenLimit bounds how many unknown tokens an address may send.
+	// How many unknown tokens an address may send.
 	UnknownTokenLimit LimitConfig `json:"unknown_token_limit,omitzero"`
-	// LastUsed is the interval in which a token's use is noted once, such as 10m; "off":
-	// uses are not noted at all. Default: 10m.
+	// How often a token's last use is recorded, at most: a duration of at least 1s, or
+	// "off". Default: "10m".
 	LastUsed string `json:"last_used,omitempty"`
-	// Events says how long the audit trail is kept.
+	// How long the audit trail is kept.
 	Events EventsConfig `json:"events,omitzero"`
-	// GrantsImmutable says that a token's grants can't be changed once it is made.
+	// Whether the grants of an existing token can't be changed.
 	GrantsImmutable bool `json:"grants_immutable,omitempty"`
-	// Scopes is the catalog. It is optional, but where it is given, there are no
-	// other scopes.
+	// The catalog of scopes. If there is one, there are no other scopes.
+	// Default: any scope may be granted.
 	Scopes []policy.Scope `json:"scopes,omitempty"`
 
 	ctx     caddy.Context // ends with the configuration
@@ -64,37 +63,47 @@ type App struct {
 	complaints rate.Sometimes // about the store
 }
 
-// CacheConfig says how tokens are held in memory. In Caddy's JSON, what isn't given means
-// the default, and 0 is refused.
+// CacheConfig says how tokens are held in memory.
 type CacheConfig struct {
-	Size         int            `json:"size,omitempty"`          // tokens held; default 100000
-	TTL          caddy.Duration `json:"ttl,omitempty"`           // a held token is read again after this; default 60s
-	NegativeSize int            `json:"negative_size,omitempty"` // unknown digests remembered; default 10000
-	NegativeTTL  caddy.Duration `json:"negative_ttl,omitempty"`  // for so long; default 5s
-	MaxStale     caddy.Duration `json:"max_stale,omitempty"`     // how long held tokens serve while the store can't be asked; default 60s
+	// How many tokens are held, at about 300 bytes each; at most 100000000.
+	// Default: 100000.
+	Size int `json:"size,omitempty"`
+	// When a held token is read from the store again. Default: "60s".
+	TTL caddy.Duration `json:"ttl,omitempty"`
+	// How many digests are cached as unknown, apart from the tokens; at most
+	// 100000000. Default: 10000.
+	NegativeSize int `json:"negative_size,omitempty"`
+	// How long they are cached. Default: "5s".
+	NegativeTTL caddy.Duration `json:"negative_ttl,omitempty"`
+	// How long held tokens still serve when the store can't be asked. With Redis at
+	// least 1s. Default: "60s".
+	MaxStale caddy.Duration `json:"max_stale,omitempty"`
 }
 
 // TokenConfig says what new tokens look like and how long they live.
 type TokenConfig struct {
-	// Prefix begins the secrets patgate makes. Default: pat.
+	// What the secrets that patgate makes begin with: letters and digits, and "_" between
+	// them. Default: "pat".
 	Prefix string `json:"prefix,omitempty"`
-	// DefaultLifetime is a new token's lifetime if none is asked for. Default: 90d.
+	// The lifetime of a token that is made without one: a duration; "none", too, if
+	// "max_lifetime" is "none". Default: "90d", or "max_lifetime" if that is shorter.
 	DefaultLifetime string `json:"default_lifetime,omitempty"`
-	// MaxLifetime bounds the lifetimes that can be asked for; "none" lifts the
-	// bound and allows tokens that never expire. Default: 366d.
+	// The longest lifetime of a token: a duration; "none" also allows tokens that
+	// never expire. Default: "366d".
 	MaxLifetime string `json:"max_lifetime,omitempty"`
-	// Pepper is a secret under which digests are made, so that the store alone
-	// doesn't tell whether a guess is right. It may be a placeholder such as
-	// {env.PATGATE_PEPPER}. Changing it makes all tokens unknown. Default: none.
+	// The key under which digests are HMAC-SHA-256; at least 16 characters. Write a
+	// placeholder such as "{env.PATGATE_PEPPER}". With another pepper, all tokens are
+	// unknown. Default: none: digests are SHA-256.
 	Pepper string `json:"pepper,omitempty"`
 }
 
 // EventsConfig says how long the audit trail is kept.
 type EventsConfig struct {
-	// Keep is how long an event is kept. Default: 90d.
+	// How long an event is kept. If no new ones are recorded, the last ones stay
+	// longer. Default: "90d".
 	Keep caddy.Duration `json:"keep,omitempty"`
-	// Max is how many events are kept, at most; the oldest go first. Default:
-	// 200000.
+	// How many events are kept, at most 100000000; the oldest are deleted first.
+	// Default: 200000.
 	Max int `json:"max,omitempty"`
 }
 
@@ -104,14 +113,14 @@ func (c *EventsConfig) age() time.Duration {
 
 func (c *EventsConfig) count() int { return cmp.Or(c.Max, 200_000) }
 
-// LimitConfig bounds the unknown tokens of an address.
+// LimitConfig says how many unknown tokens an address may send.
 type LimitConfig struct {
-	// Off lifts the limit.
+	// Whether there is no limit, whatever the other fields say.
 	Off bool `json:"off,omitempty"`
-	// Tokens is how many unknown tokens an address may send in the window; an
-	// IPv6 address counts with its /64. Default: 20.
+	// How many unknown tokens an address (in IPv6, a /64) may send in the window.
+	// Further ones are answered 429; held tokens still serve. Default: 20.
 	Tokens int `json:"tokens,omitempty"`
-	// Window is the time in which they are counted. Default: 60s.
+	// The time in which they are counted. Default: "60s".
 	Window caddy.Duration `json:"window,omitempty"`
 }
 
@@ -132,17 +141,21 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "patgate", New: func() caddy.Module { return newApp() }}
 }
 
-// newApp returns an App with the defaults of the cache, so that a 0 in it is one that was
-// configured.
+// newApp returns an App with the defaults of its numbers and durations, so that a 0 is one
+// that was configured.
 func newApp() *App {
 	o := cache.Options{}.WithDefaults()
+	var limit LimitConfig
+	var events EventsConfig
 	return &App{
 		Cache: CacheConfig{
 			Size: o.Size, TTL: caddy.Duration(o.TTL),
 			NegativeSize: o.NegativeSize, NegativeTTL: caddy.Duration(o.NegativeTTL),
 			MaxStale: caddy.Duration(o.MaxStale),
 		},
-		complaints: rate.Sometimes{Interval: time.Minute},
+		UnknownTokenLimit: LimitConfig{Tokens: limit.tokens(), Window: caddy.Duration(limit.window())},
+		Events:            EventsConfig{Keep: caddy.Duration(events.age()), Max: events.count()},
+		complaints:        rate.Sometimes{Interval: time.Minute},
 	}
 }
 
@@ -233,9 +246,12 @@ func (a *App) checkBounds() error {
 	for _, of := range []struct {
 		name string
 		n    int
-	}{{"size", a.Cache.Size}, {"negative_size", a.Cache.NegativeSize}} {
+	}{
+		{"cache size", a.Cache.Size}, {"cache negative_size", a.Cache.NegativeSize},
+		{"unknown_token_limit tokens", a.UnknownTokenLimit.Tokens}, {"events max", a.Events.Max},
+	} {
 		if of.n <= 0 || of.n > maxNumber {
-			return fmt.Errorf("cache %s: want a number from 1 to %d, got %d", of.name, maxNumber, of.n)
+			return fmt.Errorf("%s: want a number from 1 to %d, got %d", of.name, maxNumber, of.n)
 		}
 	}
 	for _, of := range []struct {
@@ -243,14 +259,11 @@ func (a *App) checkBounds() error {
 		d    time.Duration
 	}{
 		{"cache ttl", time.Duration(a.Cache.TTL)}, {"cache negative_ttl", time.Duration(a.Cache.NegativeTTL)}, {"cache max_stale", time.Duration(a.Cache.MaxStale)},
-		{"unknown_token_limit window", a.UnknownTokenLimit.window()}, {"events keep", a.Events.age()},
+		{"unknown_token_limit window", time.Duration(a.UnknownTokenLimit.Window)}, {"events keep", time.Duration(a.Events.Keep)},
 	} {
 		if of.d < minDuration {
 			return fmt.Errorf("%s %q: %s", of.name, of.d, wantDuration)
 		}
-	}
-	if a.UnknownTokenLimit.Tokens < 0 || a.Events.Max < 0 {
-		return errors.New("unknown_token_limit tokens, events max: want a positive number")
 	}
 	return nil
 }

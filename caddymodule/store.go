@@ -28,33 +28,41 @@ import (
 
 // StoreConfig says where tokens are kept.
 type StoreConfig struct {
-	// Kind is embedded or redis. Default: embedded.
+	// One of "embedded" (a file that only this server opens) and "redis".
+	// Default: "embedded".
 	Kind string `json:"kind,omitempty"`
-	// File is the file of the embedded store. Default: patgate/tokens.db in
+	// The file of the embedded store; may be a placeholder. A relative path is relative
+	// to the directory in which the server was started. Default: "patgate/tokens.db" in
 	// Caddy's data directory.
 	File string `json:"file,omitempty"`
-	// Redis says where Redis or Valkey is. Several gateways share it.
+	// Where Redis or Valkey is, if "kind" is "redis".
 	Redis *RedisConfig `json:"redis,omitempty"`
 }
 
-// RedisConfig says where Redis or Valkey is and how to get in. Its texts may be
-// placeholders such as {env.REDIS_PASSWORD} and {file./run/secrets/redis}: only
+// RedisConfig says where Redis or Valkey is and how to get in. Its strings may be
+// placeholders such as "{env.REDIS_PASSWORD}" and "{file./run/secrets/redis}": only
 // these, never what they stand for, are shown in configurations and logs.
 type RedisConfig struct {
 	redis.Options
-	// TLS has the connection encrypted.
+	// How the connection is encrypted; may be empty. Default: it isn't, unless the URL
+	// begins with "rediss://".
 	TLS *RedisTLS `json:"tls,omitempty"`
-	// Budget is how long a lookup, and each step of a change, may take.
-	// Default: 250ms.
+	// How long a lookup, and each step of a change, may take, including a new
+	// connection. Default: "250ms".
 	Budget caddy.Duration `json:"budget,omitempty"`
 }
 
 // RedisTLS says how a connection to Redis is encrypted.
 type RedisTLS struct {
-	CA         string `json:"ca,omitempty"`          // file of the authorities trusted; default: the system's
-	Cert       string `json:"cert,omitempty"`        // file of the client's certificate
-	Key        string `json:"key,omitempty"`         // file of its key
-	ServerName string `json:"server_name,omitempty"` // the name on the server's certificate; default: the host's
+	// A file with the trusted certificate authorities. Default: the system's.
+	CA string `json:"ca,omitempty"`
+	// A file with the client's certificate. It and its key are read anew for every
+	// connection. Default: none.
+	Cert string `json:"cert,omitempty"`
+	// A file with its key. Default: none.
+	Key string `json:"key,omitempty"`
+	// The name on the server's certificate. Default: the host name.
+	ServerName string `json:"server_name,omitempty"`
 }
 
 // source says which store is meant: its identity, and how it is opened.
@@ -69,7 +77,7 @@ func (c *StoreConfig) check() error {
 	switch kind := cmp.Or(c.Kind, "embedded"); {
 	case kind == "embedded" && c.Redis != nil:
 		return errors.New("store embedded: redis says nothing here")
-	case kind == "redis" && c.Redis == nil:
+	case kind == "redis" && (c.Redis == nil || c.Redis.URL == "" && len(c.Redis.Addresses) == 0):
 		return errors.New("store redis: where? want a URL, or addresses")
 	case kind == "redis" && c.File != "":
 		return errors.New("store redis: file says nothing here")

@@ -23,25 +23,28 @@ import (
 // Options say where Redis or Valkey is, how to get in, and who is asking. Those with a
 // name in JSON are what an operator configures.
 type Options struct {
-	// URL is that of one server: redis://user:password@host:port/db, rediss://… for
-	// TLS, or unix:///path?db=n. What the fields below say goes before it.
+	// The URL of one server: "redis://user:password@host:port/db", "rediss://…" for TLS,
+	// or "unix:///path?db=n". The other fields win over it. Default: none.
 	URL string `json:"url,omitempty"`
-	// Addresses, instead of a URL, are host:port of the server, of nodes of the
+	// In place of a URL, the addresses ("host:port") of the server, of some nodes of the
 	// Cluster, or of the Sentinels.
 	Addresses []string `json:"addresses,omitempty"`
-	// Cluster says that the addresses are of a Cluster.
+	// Whether the addresses are those of a Cluster.
 	Cluster bool `json:"cluster,omitempty"`
-	// MasterName is the name of the master that the addresses, of Sentinels, know.
+	// The name of the master, if the addresses are those of Sentinels. Default: none.
 	MasterName string `json:"sentinel,omitempty"`
 
+	// The Redis user. Default: none.
 	Username string `json:"username,omitempty"`
+	// Its password. Default: none.
 	Password string `json:"password,omitempty"`
-	// SentinelUsername and SentinelPassword are for the Sentinels themselves.
+	// The user for the Sentinels. Default: none.
 	SentinelUsername string `json:"sentinel_username,omitempty"`
+	// Its password. Default: none.
 	SentinelPassword string `json:"sentinel_password,omitempty"`
-	// DB is the number of the database; a Cluster has none but 0. Default: 0.
+	// The number of the database; a Cluster has only 0. Default: 0.
 	DB int `json:"db,omitempty"`
-	// KeyPrefix begins the names of all keys. Default: patgate.
+	// The beginning of all key names. Default: "patgate".
 	KeyPrefix string `json:"key_prefix,omitempty"`
 
 	TLS    *tls.Config   `json:"-"` // nil: none, or as the URL says
@@ -120,6 +123,8 @@ func (o *Options) check() error {
 		return errors.New("redis: several addresses are those of a cluster, or of sentinels: say which")
 	case o.Cluster && o.DB != 0:
 		return errClusterDB
+	case o.DB < 0: // go-redis takes it for 0
+		return fmt.Errorf("redis: db %d: want the number of a database, from 0", o.DB)
 	case strings.ContainsAny(o.KeyPrefix, "{}"):
 		return fmt.Errorf("redis: key prefix %q: braces have a meaning of their own", o.KeyPrefix)
 	case o.URL != "" && o.MasterName != "":

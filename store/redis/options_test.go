@@ -56,6 +56,7 @@ func TestOptions(t *testing.T) {
 		{Options{Addresses: []string{":6379"}}, `redis: address ":6379": want <host:port>`},
 		{Options{URL: "redis://a:99999"}, "redis: the redis URL can't be read"},
 		{Options{Addresses: two, Cluster: true, MasterName: "m"}, "redis: cluster and sentinel"},
+		{Options{Addresses: one, DB: -1}, "redis: db -1: want the number of a database, from 0"},
 		{Options{Addresses: two, Cluster: true, DB: 1}, "redis: a cluster has only db 0"},
 		{Options{URL: "redis://a:1/1", Cluster: true}, "redis: a cluster has only db 0"},
 		{Options{URL: "redis://a:1", MasterName: "m"}, "redis: sentinels are given by"},
