@@ -13,7 +13,9 @@ func init() {
 	caddy.RegisterModule(adminAPI{})
 }
 
-// adminAPI is the management API on Caddy's admin endpoint. It holds nothing:
+// adminAPI is the management API on Caddy's admin endpoint.
+//
+// It holds nothing:
 // Caddy makes it before the apps, and it may outlive a configuration that failed.
 type adminAPI struct{}
 

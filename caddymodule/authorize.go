@@ -26,16 +26,17 @@ func init() {
 }
 
 // Authorize makes a site an authorization service: another proxy asks it about
-// each request before that proxy forwards it. The gate of the site judges the
-// original request, and not the one that asks, and where it would forward it the
-// answer is 200, with the identity headers for the proxy to pass on. Nothing else is
-// a success: errors aren't left to error routes, which might answer them with one. No
-// proxy may follow it: each request would be forwarded twice.
+// each request before it forwards it. The gate after it judges the original request. If
+// the gate would forward that request, the answer is 200 with the identity headers. No
+// proxy may come after it. The server needs "trusted_proxies".
+//
+// Nothing else is a success: errors aren't left to error routes, which might answer them
+// with one.
 //
 // Caddy's rewrite would not do: it decodes the path, and another path would be
 // judged than the one that is forwarded.
 type Authorize struct {
-	// For says who asks: nginx, traefik, caddy or envoy.
+	// The proxy that asks: one of "nginx", "traefik", "caddy" and "envoy".
 	For string `json:"for"`
 
 	asker  asker

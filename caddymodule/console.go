@@ -26,17 +26,16 @@ func init() {
 	caddy.RegisterModule(Console{})
 }
 
-// Console is the page on which people look after their tokens, and the JSON API
-// beside it. Who they are, a handler before it has to find out: one that sets
-// {http.auth.user.id}, such as basic_auth. It answers all requests that come to
-// it, also below a path that was stripped (handle_path).
+// Console is the page on which people manage their own tokens, a JSON API, and requests by
+// which a token manages itself. A handler before it has to sign people in: one that sets
+// "{http.auth.user.id}", such as "authentication". It answers all requests that come to it.
 type Console struct {
-	// Owner is who is signed in, as a placeholder of the request, or several and
-	// text around them. Where one of them is empty or unknown, nobody is. Default:
-	// {http.auth.user.id}.
+	// Who is signed in: placeholders of the request, with text around them or not, as in
+	// "ldap:{http.auth.user.id}". If one of them is empty or unknown, nobody is signed in.
+	// Default: "{http.auth.user.id}".
 	Owner string `json:"owner,omitempty"`
-	// Admins are owners who see and revoke every owner's tokens, besides those
-	// whose record says that they are admins.
+	// Owners who see and revoke everybody's tokens, besides those whose record says that
+	// they are admins.
 	Admins []string `json:"admins,omitempty"`
 
 	app     *App

@@ -23,19 +23,18 @@ func init() {
 	caddy.RegisterModule(Handler{})
 }
 
-// Handler is the gate: it takes the token out of a request, works out what the
-// request needs, and forwards it or turns it away.
+// Handler is the gate: it judges each request, and forwards or rejects it.
 type Handler struct {
 	policy.Config
 
-	// IdentityHeaders names the headers that tell the upstream who is asking.
+	// How the API is told who is asking. Default: by four headers.
 	IdentityHeaders *IdentityHeaders `json:"identity_headers,omitempty"`
-	// UnknownTokenUntil is a date (2006-01-02, to its end in UTC) or a time (RFC
-	// 3339) until which tokens patgate doesn't know are forwarded, while an
-	// existing API is moved behind the gate. Default: they are rejected.
+	// Until when tokens that patgate doesn't know are forwarded, while an existing API
+	// is moved behind the gate: a date ("2026-12-31", to its end in UTC) or a time (RFC
+	// 3339). Default: they are rejected.
 	UnknownTokenUntil string `json:"unknown_token_until,omitempty"`
-	// StreamCheck is on (a WebSocket, a stream of events, a long download or
-	// upload is cut when its token ends) or off. Default: on.
+	// One of "on" (WebSockets, streams of events, downloads and uploads are cut when
+	// their token ends) and "off". Default: "on".
 	StreamCheck string `json:"stream_check,omitempty"`
 
 	app          *App

@@ -75,9 +75,9 @@ func (t *openStore) heldUntil(seen *sight) time.Time {
 	return last.Add(stale)
 }
 
-// Health answers the probes of load balancers and orchestrators: 200 while
-// tokens can be served, 503 when none can, and a JSON object that says more. It
-// asks nobody anything, so that probes, whoever sends them, cost next to nothing.
+// Health answers the probes of load balancers and orchestrators: with 200 while tokens can
+// be served, with 503 while none can, and with a JSON object. It doesn't ask the store, so
+// that probes, whoever sends them, cost next to nothing.
 type Health struct {
 	app *App
 }

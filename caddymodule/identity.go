@@ -13,20 +13,20 @@ import (
 	"github.com/patgate/patgate/registry"
 )
 
-// IdentityHeaders names the headers that tell the upstream who is asking.
+// IdentityHeaders names the headers that tell the API who is asking.
 type IdentityHeaders struct {
-	// Off means that none are sent.
+	// Whether none are sent. Then there can be no other field.
 	Off bool `json:"off,omitempty"`
-	// Signed has one signed token sent in place of the others.
+	// One signed token in place of the headers below; may be empty. Default: none.
 	Signed *SignedIdentity `json:"signed,omitempty"`
-	// Owner is the header for the token's owner. Default: X-Patgate-Owner.
+	// The header for the owner of the token. Default: "X-Patgate-Owner".
 	Owner string `json:"owner,omitempty"`
-	// Token is the header for the token's id. Default: X-Patgate-Token.
+	// The header for the token's id. Default: "X-Patgate-Token".
 	Token string `json:"token,omitempty"`
-	// Space is the header for the space of the request. Default: X-Patgate-Space.
+	// The header for the space of the request. Default: "X-Patgate-Space".
 	Space string `json:"space,omitempty"`
-	// Scopes is the header for what the token holds in that space,
-	// blank-separated. Default: X-Patgate-Scopes.
+	// The header for the scopes that the token holds in this space, blank-separated.
+	// Default: "X-Patgate-Scopes".
 	Scopes string `json:"scopes,omitempty"`
 }
 

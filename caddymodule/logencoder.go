@@ -22,15 +22,13 @@ func init() {
 	caddy.RegisterModule(new(LogEncoder))
 }
 
-// LogEncoder is a log format that shows no tokens: it masks what looks like
-// patgate's secrets, and the values of the headers and query keys that gates
-// take tokens from, wherever in a line they are: in the request's URI, in
-// Referer and Location, in errors and messages. It knows both from the gates;
-// there is nothing to configure. It also masks names and passwords of Basic
-// authentication and in URLs. Another format writes the lines.
+// LogEncoder is a log format that shows no tokens. It masks what looks like patgate's
+// secrets, and the values of the headers and query keys that gates take tokens from,
+// wherever in a line they are. It knows both from the gates. It also masks names and
+// passwords of Basic authentication and in URLs. Another format writes the lines.
 type LogEncoder struct {
-	// WrappedRaw is the format that writes the lines. Default: json, or console
-	// on a terminal.
+	// The format that writes the lines: a log encoder, with its name in "format".
+	// Default: "json", or "console" on a terminal.
 	WrappedRaw json.RawMessage `json:"wrap,omitempty" caddy:"namespace=caddy.logging.encoders inline_key=format"`
 
 	logFields                 // of the loggers made from this one's

@@ -21,22 +21,21 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// SignedIdentity has the upstream told who is asking in one signed token (a JWT,
-// RFC 7519, by ES256) in place of the plain headers. An API that verifies it knows
-// that a request has passed a gate, and which token it was judged for. It doesn't
-// say which request: that is what the API is asked.
+// SignedIdentity tells the API who is asking in one signed token (a JWT, RFC 7519, by
+// ES256). An API that verifies it knows that a request has passed a gate, and which token
+// it was judged for. It doesn't say which request: that is what the API is asked.
 type SignedIdentity struct {
-	// Header is the header it travels in. Default: X-Patgate-Identity.
+	// The header that carries it. Default: "X-Patgate-Identity".
 	Header string `json:"header,omitempty"`
-	// Issuer is its claim iss. Default: patgate.
+	// Its claim "iss". Default: "patgate".
 	Issuer string `json:"issuer,omitempty"`
-	// Audience is its claim aud. Default: the realm.
+	// Its claim "aud". Default: the realm.
 	Audience string `json:"audience,omitempty"`
-	// Lifetime is how long it is valid at most, and no longer than the token; it is
-	// used again for half of that. At least 2s. Default: 60s.
+	// How long it is valid, but no longer than the token; at least 2s. The gateway
+	// reuses it for half of that time. Default: "60s".
 	Lifetime caddy.Duration `json:"lifetime,omitempty"`
-	// JWKS is the path under which the site serves the public keys (RFC 7517
-	// section 5). Default: none.
+	// The path where the site serves the public keys (RFC 7517 section 5).
+	// Default: none.
 	JWKS string `json:"jwks,omitempty"`
 }
 

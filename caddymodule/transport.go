@@ -16,14 +16,12 @@ func init() {
 	caddy.RegisterModule(Transport{})
 }
 
-// Transport is Caddy's http transport for reverse_proxy, with all its options,
-// and a shorter way for the requests most gateways mostly have: GET, HEAD and
-// OPTIONS without a body, to an upstream that speaks HTTP/1.1 without TLS.
-// Whatever isn't one of these, Caddy's own transport sends.
+// Transport is Caddy's "http" transport for "reverse_proxy", with all its fields, and a
+// faster path for GET, HEAD and OPTIONS requests without a body to upstreams that speak
+// HTTP/1.1 without TLS. One thing differs: unless "compression" is true, an upstream is
+// asked for compressed answers only if the client has asked for them.
 //
-// One thing differs: unless compression is switched on, an upstream is asked for
-// compressed answers only where the client has asked for them. Caddy's transport
-// asks for them itself otherwise, to decompress what comes.
+// Caddy's transport asks for them itself otherwise, to decompress what comes.
 type Transport struct {
 	reverseproxy.HTTPTransport
 

@@ -11,13 +11,18 @@ import (
 	"github.com/patgate/patgate/token"
 )
 
-// Scope is an entry of the operator's catalog.
+// Scope declares a scope of the catalog.
 type Scope struct {
-	Name        string   `json:"name"`
-	Description string   `json:"description,omitempty"`
-	Implies     []string `json:"implies,omitempty"` // names of scopes this one contains; "*" alone: all others
-	Aliases     []string `json:"aliases,omitempty"` // other names of it: older ones, misspelt ones
-	At          string   `json:"at,omitempty"`      // where it is declared: file:line
+	// Its name, such as "stories:read".
+	Name string `json:"name"`
+	// What it is for, in the console. Default: none.
+	Description string `json:"description,omitempty"`
+	// The scopes that whoever holds this one also holds, or only "*", which means all others.
+	Implies []string `json:"implies,omitempty"`
+	// Other names of it, such as old or misspelt ones. Tokens that hold them keep working.
+	Aliases []string `json:"aliases,omitempty"`
+	// Where it is declared, as file:line; for messages. Default: unknown.
+	At string `json:"at,omitempty"`
 }
 
 // Catalog knows all scopes of a configuration and numbers them, so that a

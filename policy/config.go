@@ -7,81 +7,97 @@ import (
 	"strings"
 )
 
-// Config is a policy as an operator writes it, in a Caddyfile or as JSON. The
-// words in its strings are those of the Caddyfile.
+// Config is a policy as an operator writes it, in a Caddyfile or as JSON. The words in its
+// strings are those of the Caddyfile.
+//
+// The comments on its fields, and on those of what is in it, are in docs/json.md.
 type Config struct {
-	// Realm names the protected API in challenges (RFC 9110 section 11.5). Default: patgate.
+	// The name of the API in challenges (RFC 9110 section 11.5); may be a placeholder, as
+	// in "{env.REALM}". Default: "patgate".
 	Realm string `json:"realm,omitempty"`
-	// Default is what a request needs that no route matches: deny, any or
-	// public. Default: deny.
+	// What a request needs if no route matches: one of "deny", "any" and
+	// "public". Default: "deny".
 	Default string `json:"default,omitempty"`
-	// ForwardToken is keep (the upstream gets the client's credentials
-	// untouched) or strip. Default: keep.
+	// Whether the API gets the client's token: one of "keep" and "strip".
+	// Default: "keep".
 	ForwardToken string `json:"forward_token,omitempty"`
-	// LetThrough lists other credentials of the API: "cookie <name>", "header
-	// <name>", "scheme <word>" or "bearer <beginning>*". A request that carries
-	// one of them and no token is forwarded untouched.
+	// Other credentials of the API, each "cookie <name>", "header <name>", "scheme <word>"
+	// or "bearer <beginning>*". A request with one of them and no token is forwarded for the
+	// API to judge.
 	LetThrough []string `json:"let_through,omitempty"`
-	// CORSPreflight is forward (a preflight request for a route is forwarded
-	// without a token) or deny. Default: forward; deny where another proxy asks about
-	// requests, and forwards them itself.
+	// Whether a preflight request for a route is forwarded without a token: one of
+	// "forward" and "deny". Default: "forward"; "deny" with "patgate_authorize".
 	CORSPreflight string `json:"cors_preflight,omitempty"`
-	// EncodedSlash is reject, allow or data: whether a path segment may contain %2F, and
-	// whether some server may split the path there (allow) or none does (data).
-	// Default: reject.
+	// Whether a path segment may contain "%2F": one of "reject", "allow" (yes, unless the
+	// path is on another route when it is split there) and "data" (for an API that splits
+	// paths before it decodes them). Default: "reject".
 	EncodedSlash string `json:"encoded_slash,omitempty"`
-	// Semicolon is reject or allow: whether paths, and queries that routes
-	// depend on, may contain a semicolon. Default: reject.
+	// Whether paths, and queries that routes depend on, may contain a semicolon: one of
+	// "reject" and "allow". Default: "reject".
 	Semicolon string `json:"semicolon,omitempty"`
 
 	Settings
-	Routes  []RouteConfig   `json:"routes,omitempty"`
-	Groups  []GroupConfig   `json:"groups,omitempty"`
-	OpenAPI []OpenAPIConfig `json:"openapi,omitempty"` // documents whose operations are routes
-	At      string          `json:"at,omitempty"`      // where the policy begins: file:line
+	// Routes: what requests need. The most specific one wins, whatever the order.
+	Routes []RouteConfig `json:"routes,omitempty"`
+	// Routes with a common prefix and common settings.
+	Groups []GroupConfig `json:"groups,omitempty"`
+	// OpenAPI documents whose operations are routes.
+	OpenAPI []OpenAPIConfig `json:"openapi,omitempty"`
+	// Where the gate is written, as file:line; for messages. Default: unknown.
+	At string `json:"at,omitempty"`
 }
 
-// Settings hold for the routes of a site, a group, or for one route. Inner ones
-// win over outer ones.
+// Settings stand beside the other fields of a gate, a group, a route or another object, and
+// hold for the routes inside. Inner ones win over outer ones.
 type Settings struct {
-	// TokenFrom lists where a token is taken from: "bearer", "bare", "basic",
-	// "scheme <word>", "header <name>", "query <name>" or "cookie <name>".
-	// Default: bearer and bare.
+	// Where a token is taken from: each "bearer", "bare", "basic", "scheme <word>",
+	// "header <name>", "query <name>" or "cookie <name>". Default: "bearer" and "bare".
 	TokenFrom []string `json:"token_from,omitempty"`
-	// Mode is enforce or report. Default: enforce.
+	// One of "enforce" and "report", which forwards everything, and records what would
+	// have been rejected. Default: "enforce".
 	Mode string `json:"mode,omitempty"`
-	// Space is where the space of a request is found: "path.<name>",
-	// "query.<name>", "header.<name>", "host.<n>", "token", "all" or "none".
-	// Default: path.space where the pattern has {space}, otherwise none.
+	// Where the space of a request is found: one of "path.<name>", "query.<name>",
+	// "header.<name>", "host.<n>", "token", "all" and "none". Default: "path.space" if
+	// the pattern has "{space}", else "none".
 	Space string `json:"space,omitempty"`
-	// Resource is where the resource of a request is found, as Space.
-	// Default: none.
+	// Where the resource of a request is found: one of "path.<name>",
+	// "query.<name>", "header.<name>", "host.<n>" and "none". Default: "none".
 	Resource string `json:"resource,omitempty"`
-	// ErrorBody is the body of rejections. Default: problem+json (RFC 9457).
+	// The body of rejections. Default: a problem (RFC 9457).
 	ErrorBody *ErrorBody `json:"error_body,omitempty"`
-	// Optional means that no token is needed, but one that is sent is judged.
+	// Whether no token is needed, but one that is sent is judged.
 	Optional bool `json:"optional,omitempty"`
 }
 
-// RouteConfig is one route.
+// RouteConfig says what requests with certain methods and a certain path need.
 type RouteConfig struct {
-	Methods []string `json:"methods"`           // upper-case, or "*" alone; GET covers HEAD
-	Pattern string   `json:"pattern"`           // below the prefixes of its groups
-	Require string   `json:"require,omitempty"` // "a b": both; "a|b": one of them; public, any, never. Default: any
-	At      string   `json:"at,omitempty"`      // where it is written: file:line
+	// The methods, in upper case, or only "*". "GET" covers "HEAD".
+	Methods []string `json:"methods"`
+	// The path, below the prefixes of the groups around it, and conditions on the query.
+	Pattern string `json:"pattern"`
+	// Scopes: "a b" for both, "a|b" for one of them; or one of "public", "any" and
+	// "never". Default: "any".
+	Require string `json:"require,omitempty"`
+	// Where it is written, as file:line; for messages. Default: unknown.
+	At string `json:"at,omitempty"`
 
 	Settings
 }
 
-// GroupConfig is routes with a common prefix and common settings.
+// GroupConfig holds routes with a common prefix and common settings.
 type GroupConfig struct {
+	// What the paths of all its routes begin with; may contain "{name}".
 	Prefix string `json:"prefix"`
-	At     string `json:"at,omitempty"`
+	// Where it is written, as file:line; for messages. Default: unknown.
+	At string `json:"at,omitempty"`
 
 	Settings
-	Routes  []RouteConfig   `json:"routes,omitempty"`
-	Groups  []GroupConfig   `json:"groups,omitempty"`
-	OpenAPI []OpenAPIConfig `json:"openapi,omitempty"` // documents whose operations are routes
+	// Routes below the prefix.
+	Routes []RouteConfig `json:"routes,omitempty"`
+	// Groups below the prefix.
+	Groups []GroupConfig `json:"groups,omitempty"`
+	// OpenAPI documents whose paths are below the prefix.
+	OpenAPI []OpenAPIConfig `json:"openapi,omitempty"`
 }
 
 // OneOf checks a word of the configuration against those possible and returns
@@ -96,48 +112,58 @@ func OneOf(what, word string, possible ...string) (string, error) {
 	return "", fmt.Errorf("%s %q: want %s", what, word, strings.Join(possible, ", "))
 }
 
-// OpenAPIConfig is an OpenAPI document whose operations are routes. Package
-// policy/openapi turns it into a group of them; [Compile] doesn't read files.
+// OpenAPIConfig names an OpenAPI document (3.0 or later) whose operations are routes, and
+// whose security is what they need.
+//
+// Package policy/openapi turns it into a group of them; [Compile] doesn't read files.
 type OpenAPIConfig struct {
-	File string `json:"file"` // absolute, so that it is the same file after a reload from elsewhere
-	// Base is the path below which the document's paths are. Default: the path
-	// of its servers.
+	// The document, in YAML or JSON. A relative path is relative to the directory in
+	// which the server was started: write an absolute one, as the adapter does.
+	File string `json:"file"`
+	// The path of the API. Default: that of the document's servers.
 	Base string `json:"base,omitempty"`
-	// Default is the requirement of operations that say nothing of security,
-	// and, unless it is public, of those whose security names no scopes.
-	// Without it these are a mistake.
+	// What operations without security need; unless it is "public", also those
+	// whose security names no scopes. Default: such operations are an error.
 	Default string `json:"default,omitempty"`
-	// Schemes say what a security scheme means where no scopes are named.
+	// What security schemes need that name no scopes.
 	Schemes []SchemeConfig `json:"schemes,omitempty"`
-	// Ignore lists security schemes that aren't tokens.
+	// Security schemes that aren't tokens. An operation with no other scheme is "never".
 	Ignore []string `json:"ignore,omitempty"`
-	// Skip lists operations that become no routes.
+	// Operations that don't become routes: operationIds, or methods and paths, as in
+	// "GET /users".
 	Skip []string `json:"skip,omitempty"`
-	// Operations and Tags replace what the document says of the operation with
-	// this operationId, of all operations with this tag. An operation without an
-	// operationId goes by its method and path: "GET /users".
+	// What operations need, whatever the document says: the name is an operationId, or a
+	// method and a path.
 	Operations []OverrideConfig `json:"operations,omitempty"`
-	Tags       []OverrideConfig `json:"tags,omitempty"`
-	// Routes replace the operations with these methods and this path, without
-	// the base.
+	// The same for all operations with a tag: the name is the tag.
+	Tags []OverrideConfig `json:"tags,omitempty"`
+	// The same for the operations with these methods and this path, without the base.
+	// There, the requirement can't be left out.
 	Routes []RouteConfig `json:"routes,omitempty"`
-	At     string        `json:"at,omitempty"` // where it is written: file:line
+	// Where it is written, as file:line; for messages. Default: unknown.
+	At string `json:"at,omitempty"`
 
 	Settings
 }
 
-// SchemeConfig says what a security scheme means where no scopes are named.
+// SchemeConfig says what a security scheme needs that names no scopes.
 type SchemeConfig struct {
-	Name    string `json:"name"`
+	// The name of the security scheme in the document.
+	Name string `json:"name"`
+	// The requirement, as in a route.
 	Require string `json:"require"`
-	At      string `json:"at,omitempty"`
+	// Where it is written, as file:line; for messages. Default: unknown.
+	At string `json:"at,omitempty"`
 }
 
 // OverrideConfig says what operations need, whatever their document says.
 type OverrideConfig struct {
-	Name    string `json:"name"`
+	// The operation or the tag.
+	Name string `json:"name"`
+	// The requirement, as in a route.
 	Require string `json:"require"`
-	At      string `json:"at,omitempty"`
+	// Where it is written, as file:line; for messages. Default: unknown.
+	At string `json:"at,omitempty"`
 
 	Settings
 }

@@ -11,13 +11,12 @@ import (
 )
 
 // ErrorBody is the body of a rejection in the shape of the API behind the gate,
-// for clients that know how that fails.
+// for clients that know its errors.
 type ErrorBody struct {
-	// ContentType is the media type of the template, such as application/json.
+	// The media type of the template, such as "application/json".
 	ContentType string `json:"content_type"`
-	// Template is the body. {status}, {title}, {reason}, {detail}, {type},
-	// {required_scope} and {space} in it are replaced by what they name, escaped as the
-	// media type requires.
+	// The body. "{status}", "{title}", "{reason}", "{detail}", "{type}",
+	// "{required_scope}" and "{space}" in it are replaced, escaped as the media type requires.
 	Template string `json:"template"`
 }
 
