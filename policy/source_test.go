@@ -34,6 +34,7 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"path.book_name", "/o/{book_name}/x", "/o/7/x?bookName=8", "", "", "!" + ambiguous},
 		{"path.book_name", "/o/{book_name}/x", "/o/7/x?book.name=7&book.name.gt=8&book=9&name=9", "", "", "7"},
 		{"path.org", "/o/{org}/x", "/o/7/x?org%00.gt=1", "", "", "!" + ambiguous}, // PHP ends it at the NUL
+		{"path.org", "/o/{org}/x", "/o/7/x?o[rg.gt]=1", "", "", "!" + ambiguous},  // one drops the bracket, another ends it at the dot
 		{"path.org", "/o/{org}/x", "/o/7/x?%20org%00a.b=1", "", "", "!" + ambiguous},
 		{"path.org", "/o/{org}/x", "/o/7/x?org[a.b]=1", "", "", "!" + ambiguous},
 		{"path.org", "/o/{org}/x", "/o/7/x?org%5B.a]=1", "", "", "!" + ambiguous},
