@@ -10,7 +10,7 @@ import (
 // ReadGates finds the sites of the server. Gates that Caddy hasn't made, read makes of
 // their JSON.
 func (s *Server) ReadGates(read func(json.RawMessage) (Gate, error)) error {
-	g := gateReader{server: s, read: read, invoked: map[invocation]bool{}}
+	g := gateReader{server: s, read: read, invoked: map[string]map[invocation]bool{}}
 	within := Site{Ports: ports(s.Listen)}
 	if _, err := g.routes(s.Routes, within); err != nil {
 		return err
@@ -21,8 +21,7 @@ func (s *Server) ReadGates(read func(json.RawMessage) (Gate, error)) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.NamedRoutes)) {
-		read := func(i invocation) bool { return i.name == name }
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(g.invoked)), read) { // by no route
+		if g.invoked[name] == nil { // by no route
 			if _, err := g.invoke(name, within); err != nil {
 				return err
 			}
@@ -34,15 +33,17 @@ func (s *Server) ReadGates(read func(json.RawMessage) (Gate, error)) error {
 // gateReader goes through the routes of a server, into named routes where they are invoked,
 // and finds its sites.
 type gateReader struct {
-	server  *Server
-	read    func(json.RawMessage) (Gate, error)
-	invoked map[invocation]bool // whether some of the requests that leave the route were rewritten
+	server *Server
+	read   func(json.RawMessage) (Gate, error)
+	// invoked are the named routes that were gone through, with the ways to each, and whether
+	// some of the requests that leave it were rewritten.
+	invoked map[string]map[invocation]bool
 }
 
 // invocation is what matters of how requests come to a named route. Each is gone through
 // once: the ways through named routes that invoke others can be millions, or have no end.
 type invocation struct {
-	name, hosts              string
+	hosts                    string
 	failed, asked, rewritten bool
 }
 
@@ -143,12 +144,16 @@ func (g *gateReader) invoke(name string, within Site) (rewritten bool, err error
 	if !known {
 		return false, nil // it fails
 	}
-	way := invocation{name, strings.Join(within.Hosts, " "), within.Failed, within.Asked, within.Rewritten}
-	if rewritten, known := g.invoked[way]; known {
+	by := invocation{strings.Join(within.Hosts, " "), within.Failed, within.Asked, within.Rewritten}
+	if rewritten, known := g.invoked[name][by]; known {
 		return rewritten, nil
 	}
-	g.invoked[way] = false
+	if g.invoked[name] == nil {
+		g.invoked[name] = map[invocation]bool{}
+	}
+	g.invoked[name][by] = false
 	within.Matcher = ""
-	g.invoked[way], err = g.routes([]route{r}, within)
-	return g.invoked[way], err
+	rewritten, err = g.routes([]route{r}, within)
+	g.invoked[name][by] = rewritten
+	return rewritten, err
 }

@@ -49,7 +49,7 @@ func percentPlus(s string) string { return percent(strings.ReplaceAll(s, "+", " 
 
 var unicodeEscape = regexp.MustCompile(`%u([0-9A-Fa-f]{4})`)
 
-// percentU knows %uXXXX besides.
+// percentU also decodes %u and four digits, as IIS does.
 func percentU(s string) string {
 	return percentPlus(unicodeEscape.ReplaceAllStringFunc(s, func(e string) string {
 		r := rune(0)
