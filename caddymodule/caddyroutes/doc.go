@@ -15,6 +15,7 @@
 //	handler.go  what a handler does with requests
 //	proxies.go  whether a proxy is among the handlers
 //	walk.go     the ways of requests through the routes
+//	judge.go    what they meet at a gate, and what is odd before and behind it
 //	flow.go     what is known of the requests on a way
 //	status.go   which errors a matcher is for
 //	check.go    what is warned of
