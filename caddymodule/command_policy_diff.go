@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -100,7 +101,7 @@ func (s site) settings() [][2]string {
 func (a *App) settings() [][2]string {
 	limit := "off"
 	if n := a.UnknownTokenLimit.tokens(); n > 0 {
-		limit = fmt.Sprintf("%d %s", n, registry.FormatDuration(a.UnknownTokenLimit.window()))
+		limit = fmt.Sprintf("%d %s", n, registry.FormatDuration(time.Duration(a.UnknownTokenLimit.Window)))
 	}
 	return [][2]string{{"unknown_token_limit", limit}}
 }

@@ -42,6 +42,7 @@
 // # What lives as long as the server
 //
 //	app.go          the app: what is configured once for the whole server
+//	app_check.go    mistakes in that
 //	store.go        which store a configuration means
 //	hub.go          the store and the cache, which outlive configurations
 //	linger.go       a store that is closed only after the requests under way

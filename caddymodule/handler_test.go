@@ -300,7 +300,7 @@ func TestSettingsInForce(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "tokens.db")
 	configure := func(tokens int) *gated {
 		g := provision(t, file, nil)
-		g.app.UnknownTokenLimit = LimitConfig{Tokens: tokens}
+		g.app.UnknownTokenLimit.Tokens = tokens
 		return g
 	}
 	sender := netip.MustParseAddr("192.0.2.1")

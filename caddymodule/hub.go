@@ -67,7 +67,7 @@ func (h *hub) open(a *App) (*openStore, error) {
 		return nil, err
 	}
 	limit := a.UnknownTokenLimit
-	t := &openStore{store: s, limiter: limiter.New(limit.tokens(), limit.window()), lookout: newLookout(s), streams: newStreams(), keeper: newKeeper(s)}
+	t := &openStore{store: s, limiter: limiter.New(limit.tokens(), time.Duration(limit.Window)), lookout: newLookout(s), streams: newStreams(), keeper: newKeeper(s, &a.Events)}
 	t.cache = cache.New(s, a.cacheOptions(t.streams.hear))
 	t.streams.watch(t.cache)
 	h.opened.Store(t)
@@ -126,7 +126,7 @@ func (h *hub) release(a *App) {
 // apply puts a configuration's settings in force.
 func (t *openStore) apply(a *App) {
 	t.cache.Apply(a.cacheOptions(t.streams.hear))
-	t.limiter.Apply(a.UnknownTokenLimit.tokens(), a.UnknownTokenLimit.window())
+	t.limiter.Apply(a.UnknownTokenLimit.tokens(), time.Duration(a.UnknownTokenLimit.Window))
 	t.keeper.apply(a)
 	go a.comparePepper(a.ctx, t)
 }

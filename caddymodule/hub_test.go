@@ -56,8 +56,8 @@ func TestCacheHasItsSize(t *testing.T) {
 // A request that comes before its configuration starts opens the store with the settings
 // of that.
 func TestStoreIsOpenedAsConfigured(t *testing.T) {
-	app := &App{UnknownTokenLimit: LimitConfig{Tokens: 1}}
-	app.Cache.Size = 7
+	app := newApp()
+	app.UnknownTokenLimit.Tokens, app.Cache.Size = 1, 7
 	app.hub = newHub(source{open: func() (store.Store, error) { return plentiful{}, nil }})
 	opened, err := app.open()
 	if err != nil {

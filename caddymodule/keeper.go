@@ -54,13 +54,13 @@ const (
 	settleTime   = 250 * time.Millisecond
 )
 
-func newKeeper(s store.Store) *keeper {
+func newKeeper(s store.Store, limits *EventsConfig) *keeper {
 	ctx, stop := context.WithCancel(context.Background())
 	k := &keeper{
 		store: s, retired: uses.NewThrottle(retiredRoom), pace: pace.New(reportsBurst, reportsEvery), reports: make(chan retiredUse, 64), prune: time.NewTimer(pruneEvery),
 		stop: stop, complaints: rate.Sometimes{Interval: time.Minute},
 	}
-	k.limits.Store(new(EventsConfig))
+	k.limits.Store(limits)
 	k.uses = uses.New(s, func(err error) { k.failed("last uses of tokens can't be stored", err) })
 	k.running.Go(func() { k.run(ctx) })
 	return k
@@ -105,7 +105,7 @@ func (k *keeper) run(ctx context.Context) {
 		case <-k.prune.C:
 			k.prune.Reset(pruneEvery) // first: limits that are applied meanwhile are enforced at once
 			limits := k.limits.Load()
-			if err := k.store.PruneEvents(ctx, limits.age(), limits.count()); err != nil {
+			if err := k.store.PruneEvents(ctx, time.Duration(limits.Keep), limits.Max); err != nil {
 				k.failed("old events can't be removed", err)
 			}
 		}
