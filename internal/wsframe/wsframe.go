@@ -49,11 +49,8 @@ func (f *Frames) Pass(b []byte) {
 	}
 }
 
-// length returns how long the header is, as far as it is known.
+// length returns how long the header is, as far as it is known: at least 2 bytes.
 func (f *Frames) length() int {
-	if f.have < 2 {
-		return 2
-	}
 	n := 2
 	switch f.header[1] & 0x7f {
 	case 126:
