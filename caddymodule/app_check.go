@@ -11,7 +11,6 @@ import (
 	"github.com/patgate/patgate/policy"
 	"github.com/patgate/patgate/registry"
 	"github.com/patgate/patgate/token"
-	"github.com/patgate/patgate/uses"
 )
 
 // check finds mistakes in the configuration, and prepares what needs nothing else.
@@ -114,13 +113,10 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 
 // lastUsed parses the option last_used, and returns what uses.Noter.SetEvery takes.
 func lastUsed(text string) (time.Duration, error) {
-	switch text {
-	case "":
-		return uses.DefaultEvery, nil
-	case "off":
-		return -1, nil
+	if text == "off" {
+		return 0, nil
 	}
-	d, err := caddy.ParseDuration(text)
+	d, err := caddy.ParseDuration(cmp.Or(text, "10m"))
 	if err != nil || d < time.Second {
 		return 0, fmt.Errorf("last_used %q: want a duration of at least 1s, such as 10m, or off", text)
 	}

@@ -66,8 +66,7 @@ func newKeeper(s store.Store, limits *EventsConfig) *keeper {
 	return k
 }
 
-// apply puts a configuration's settings in force. What has been noted under the
-// last one is stored.
+// apply puts a configuration's settings in force.
 func (k *keeper) apply(a *App) {
 	k.uses.SetEvery(a.lastUsed)
 	k.limits.Store(&a.Events)

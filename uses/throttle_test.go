@@ -20,7 +20,7 @@ func TestThrottle(t *testing.T) {
 	t.Parallel()
 	const every = 10 * time.Minute
 	throttle := NewThrottle(100)
-	now := throttle.start
+	now := time.Now()
 	for _, c := range []struct {
 		name   string
 		secret int

@@ -8,7 +8,6 @@
 package uses
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -19,10 +18,6 @@ import (
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
 )
-
-// DefaultEvery is the interval in which a use of a token is noted once, unless
-// SetEvery sets another.
-const DefaultEvery = 10 * time.Minute
 
 const (
 	flushEvery = 2 * time.Second
@@ -36,14 +31,13 @@ const (
 type Noter struct {
 	store    store.Uses
 	throttle *Throttle
-	every    atomic.Int64
+	every    atomic.Int64 // a time.Duration
 	failed   func(error)
 
 	mu      sync.Mutex
 	pending map[string]store.Use // by the token's id
 
 	flushing chan struct{} // holds a value during a Flush: another one waits, so that all is written when it returns
-	poke     chan struct{} // for a flush before its time
 	stop     chan struct{}
 	done     chan struct{}
 }
@@ -55,22 +49,15 @@ func New(s store.Uses, failed func(error)) *Noter { return newNoter(s, flushEver
 func newNoter(s store.Uses, flushEvery time.Duration, failed func(error)) *Noter {
 	n := &Noter{
 		store: s, throttle: NewThrottle(room), failed: failed, pending: map[string]store.Use{},
-		flushing: make(chan struct{}, 1), poke: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		flushing: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	n.every.Store(int64(DefaultEvery))
 	go n.run(flushEvery)
 	return n
 }
 
-// SetEvery sets the interval in which a use of a token is noted once; 0: DefaultEvery;
-// negative: uses are not noted. Uses noted so far are written soon.
-func (n *Noter) SetEvery(d time.Duration) {
-	n.every.Store(int64(cmp.Or(d, DefaultEvery)))
-	select {
-	case n.poke <- struct{}{}:
-	default:
-	}
-}
+// SetEvery sets the interval in which a use of a token is noted once; 0, as at first: uses
+// are not noted.
+func (n *Noter) SetEvery(d time.Duration) { n.every.Store(int64(d)) }
 
 // Due reports whether the caller is to Note the use, at now, of the token found by digest
 // d. It allocates nothing and takes no lock.
@@ -90,7 +77,7 @@ func (n *Noter) Note(u store.Use) {
 // keep adds a use to those pending. n is locked.
 func (n *Noter) keep(u store.Use) {
 	there, ok := n.pending[u.ID]
-	if !ok && len(n.pending) >= maxPending || ok && !u.At.After(there.At) {
+	if !ok && len(n.pending) >= maxPending || !u.At.After(there.At) {
 		return
 	}
 	n.pending[u.ID] = u
@@ -98,15 +85,13 @@ func (n *Noter) keep(u store.Use) {
 
 func (n *Noter) run(flushEvery time.Duration) {
 	defer close(n.done)
-	ticker := time.NewTicker(flushEvery)
-	defer ticker.Stop()
+	ticks := time.Tick(flushEvery)
 	for {
 		select {
 		case <-n.stop:
 			n.flush()
 			return
-		case <-ticker.C:
-		case <-n.poke:
+		case <-ticks:
 		}
 		n.flush()
 	}

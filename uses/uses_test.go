@@ -64,17 +64,17 @@ func TestDue(t *testing.T) {
 	t.Parallel()
 	n := noter(newNotebook())
 	defer n.Close()
-	now := n.throttle.start
+	now := time.Now()
 	for _, c := range []struct {
 		name  string
 		every time.Duration
 		after time.Duration
 		want  bool
 	}{
-		{"the first use", 0, 0, true},
-		{"a second one", 0, time.Minute, false},
-		{"after ten minutes", 0, 10 * time.Minute, true},
-		{"not noted at all", -1, time.Hour, false},
+		{"the first use", 10 * time.Minute, 0, true},
+		{"a second one", 10 * time.Minute, time.Minute, false},
+		{"after ten minutes", 10 * time.Minute, 10 * time.Minute, true},
+		{"not noted at all", 0, time.Hour, false},
 		{"noted more often", time.Minute, 11 * time.Minute, true},
 	} {
 		n.SetEvery(c.every)
@@ -87,6 +87,7 @@ func TestDue(t *testing.T) {
 func TestDueAllocatesNothing(t *testing.T) {
 	n := noter(newNotebook())
 	defer n.Close()
+	n.SetEvery(time.Hour)
 	d, now := digest(1), time.Now()
 	if got := testing.AllocsPerRun(100, func() { n.Due(d, now) }); got != 0 {
 		t.Errorf("Due allocates %v times, want never", got)
@@ -111,6 +112,10 @@ func TestFlush(t *testing.T) {
 	}
 	if len(b.noted) != 2501 || b.most > batch {
 		t.Errorf("%d uses told, %d at once; want 2501, at most %d at once", len(b.noted), b.most, batch)
+	}
+	clear(b.noted)
+	if err := n.Flush(t.Context()); err != nil || len(b.noted) > 0 {
+		t.Errorf("%d uses told again, error %v; want none", len(b.noted), err)
 	}
 }
 
@@ -173,4 +178,30 @@ func TestFlushInTime(t *testing.T) {
 			t.Errorf("%d failures were told, want none of what was told", failed-1)
 		}
 	})
+}
+
+// A Flush waits for another one, but no longer than its caller does.
+func TestFlushBesideAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNoter(hung{}, time.Hour, func(error) {})
+		n.Note(store.Use{ID: "a", At: noon})
+		go n.flush()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := n.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("Flush = %v after %v, want %v after 1s", err, time.Since(start), context.DeadlineExceeded)
+		}
+		n.Close()
+	})
+}
+
+// hung is a store that doesn't answer.
+type hung struct{}
+
+func (hung) NoteUses(ctx context.Context, _ ...store.Use) error {
+	<-ctx.Done()
+	return ctx.Err()
 }
