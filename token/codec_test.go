@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -58,7 +59,7 @@ func TestEncodeAndDecodeOwner(t *testing.T) {
 
 // Records that were stored before there were limits on making tokens set none.
 func TestDecodeOldOwner(t *testing.T) {
-	old := putBool(putString([]byte{codecVersion}, tagOwnerID, "alice"), tagOwnerEnabled, true)
+	old := slices.Clip(putBool(putString([]byte{codecVersion}, tagOwnerID, "alice"), tagOwnerEnabled, true))
 	got, err := DecodeOwner(putGrants(old, tagOwnerGrant, []Grant{Full()}))
 	if err != nil || !reflect.DeepEqual(got, NewOwner("alice")) {
 		t.Errorf("DecodeOwner = %+v, %v, want an owner without limits", got, err)
@@ -68,6 +69,18 @@ func TestDecodeOldOwner(t *testing.T) {
 	} {
 		_, err := DecodeOwner(putField(old, tagOwnerMaxTokens, v))
 		wantError(t, "max_tokens of "+name, err, "damaged")
+	}
+	for _, c := range []struct {
+		name string
+		raw  []byte
+		want string
+	}{
+		{"a field of a newer patgate", putField(old, 200, "x"), "record has field 200"},
+		{"a field of a newer patgate in a grant", putField(old, tagOwnerGrant, []byte{200, 0}), "grant has field 200"},
+		{"a short time", putField(old, tagOwnerCreatedAt, make([]byte, 8)), "damaged"},
+	} {
+		_, err := DecodeOwner(c.raw)
+		wantError(t, c.name, err, c.want)
 	}
 }
 

@@ -91,6 +91,7 @@ func TestFormatAndParse(t *testing.T) {
 		{"nothing", plain, "", `want "sha256:"`},
 		{"too short", plain, "sha256:" + digits[2:], "want 64 hex digits"},
 		{"too long", plain, "sha256:" + digits + "00", "want 64 hex digits"},
+		{"more behind it", plain, "sha256:" + digits + "-", "want 64 hex digits"},
 		{"not hex", plain, "sha256:" + strings.Repeat("g", 64), "want 64 hex digits"},
 		{"blank in front", plain, "sha256: " + digits, "want 64 hex digits"},
 	} {

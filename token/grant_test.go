@@ -167,7 +167,7 @@ func TestMeetScopes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ a, b, want string }{
 		{"a:r", "a:r", "a:r"}, {"*", "*", "*"}, {"*", "a:r", "a:r"}, {"a:*", "a:r", "a:r"}, {"a:*", "*", "a:*"}, {"a:*", "*:*", "a:*"},
-		{"a:*", "*:r", "a:r"}, {"a:*:c", "*:b:*", "a:b:c"}, {"a:*", "a:*", "a:*"},
+		{"a:*", "*:r", "a:r"}, {"a:*:c", "*:b:*", "a:b:c"}, {"a:b:*", "a:*:c", "a:b:c"}, {"a:*", "a:*", "a:*"},
 		{"a:r", "a:w", ""}, {"a:*", "b:*", ""}, {"a:*", "a", ""}, {"a:*", "a:b:c", ""}, {"*:r", "a:w", ""}, {"*:b:c", "a:*:d", ""},
 	} {
 		for _, pair := range [][2]string{{c.a, c.b}, {c.b, c.a}} {
