@@ -36,6 +36,7 @@ func TestInspect(t *testing.T) {
 		{"the prefix alone", "pat", "pat_", Malformed},
 		{"a character short", "pat", known[:len(known)-1], Malformed},
 		{"a character long", "pat", known + "0", Malformed},
+		{"other characters, with the right checksum", "pat", "pat_-0123456789ABCDEFGHIJKLMNOPQR-3WPAO5", Malformed},
 		{"nothing", "pat", "", Malformed},
 		{"too long", "pat", strings.Repeat("x", MaxSecretLength+1), Malformed},
 		{"a blank", "pat", "abc def", Malformed},
