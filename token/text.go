@@ -43,7 +43,7 @@ func hasControl(s string) bool {
 
 func controls(r rune) bool {
 	const softHyphen = '\u00ad'
-	return r == softHyphen || r > unicode.MaxLatin1 && unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	return r == softHyphen || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 // visible reports whether s has a character that people can see: no space, and none that only
