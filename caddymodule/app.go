@@ -90,7 +90,7 @@ type TokenConfig struct {
 	// The key under which digests are HMAC-SHA-256; at least 16 characters. Write a
 	// placeholder such as "{env.PATGATE_PEPPER}". With another pepper, all tokens are
 	// unknown. Default: none: digests are SHA-256.
-	Pepper string `json:"pepper,omitempty"`
+	Pepper *string `json:"pepper,omitempty"`
 }
 
 // EventsConfig says how long the audit trail is kept.

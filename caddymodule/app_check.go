@@ -37,11 +37,14 @@ const plainSecret = "a secret is written out in the configuration, where everybo
 // plainSecrets names the options whose secrets are written out. ({$NAME} is, too, for
 // Caddy replaces it when it reads the file.)
 func (a *App) plainSecrets() (options []string) {
-	secrets := []struct{ option, text string }{{"token pepper", a.Token.Pepper}}
+	type secret struct{ option, text string }
+	var secrets []secret
+	if p := a.Token.Pepper; p != nil {
+		secrets = append(secrets, secret{"token pepper", *p})
+	}
 	if r := a.Store.Redis; r != nil {
-		secrets = append(secrets, []struct{ option, text string }{
-			{"store redis", passwordIn(r.URL)}, {"store redis password", r.Password}, {"store redis sentinel_password", r.SentinelPassword},
-		}...)
+		secrets = append(secrets,
+			secret{"store redis", passwordIn(r.URL)}, secret{"store redis password", r.Password}, secret{"store redis sentinel_password", r.SentinelPassword})
 	}
 	for _, s := range secrets {
 		if s.text != "" && !strings.Contains(s.text, "{") {
@@ -102,6 +105,11 @@ func (a *App) makeRules() (rules registry.Rules, err error) {
 	}
 	if rules.DefaultLifetime, rules.MaxLifetime, err = a.Token.lifetimes(); err != nil {
 		return rules, err
+	}
+	if p := a.Token.Pepper; p != nil {
+		if err := checkPepper(*p); err != nil {
+			return rules, err
+		}
 	}
 	if a.catalog.Complete() {
 		rules.Scopes = a.catalog.Names()

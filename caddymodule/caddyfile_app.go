@@ -106,12 +106,10 @@ func (a *App) token(b *block) error {
 		{"prefix", textIn(&a.Token.Prefix, func(_, text string) error { return token.ValidPrefix(text) })},
 		{"default_lifetime", lifetimeIn(&a.Token.DefaultLifetime)},
 		{"max_lifetime", lifetimeIn(&a.Token.MaxLifetime)},
-		{"pepper", textIn(&a.Token.Pepper, func(_, text string) error {
-			if len(text) < minPepper && !strings.Contains(text, "{") {
-				return errShortPepper
-			}
-			return nil
-		})},
+		{"pepper", func(b *block) error {
+			a.Token.Pepper = new(string)
+			return textIn(a.Token.Pepper, func(_, text string) error { return checkPepper(text) })(b)
+		}},
 	})
 	if err != nil {
 		return err

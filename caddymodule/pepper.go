@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -18,12 +19,21 @@ const minPepper = 16
 
 var errShortPepper = fmt.Errorf("token pepper: want at least %d characters, so that it can't be guessed", minPepper)
 
+// checkPepper refuses one that is too short, as far as it is known before its placeholders
+// are replaced.
+func checkPepper(text string) error {
+	if len(text) < minPepper && !strings.Contains(text, "{") {
+		return errShortPepper
+	}
+	return nil
+}
+
 // hasher makes digests, under the pepper if there is one.
 func (c *TokenConfig) hasher() (*token.Hasher, error) {
-	if c.Pepper == "" {
+	if c.Pepper == nil {
 		return token.NewHasher(""), nil
 	}
-	pepper, err := caddy.NewReplacer().ReplaceOrErr(c.Pepper, true, true)
+	pepper, err := caddy.NewReplacer().ReplaceOrErr(*c.Pepper, true, true)
 	if err != nil {
 		return nil, fmt.Errorf("token pepper: %w", err)
 	}

@@ -79,8 +79,8 @@ func TestPlainSecrets(t *testing.T) {
 		want string
 	}{
 		{&App{}, ""},
-		{&App{Token: TokenConfig{Pepper: "0123456789abcdef"}}, "token pepper"},
-		{&App{Token: TokenConfig{Pepper: "{env.PEPPER}"}}, ""},
+		{&App{Token: TokenConfig{Pepper: new("0123456789abcdef")}}, "token pepper"},
+		{&App{Token: TokenConfig{Pepper: new("{env.PEPPER}")}}, ""},
 		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://redis:6379"}}}}, ""},
 		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://user@redis:6379", Password: "{file./run/secrets/redis}"}}}}, ""},
 		{&App{Store: StoreConfig{Redis: &RedisConfig{Options: redis.Options{URL: "redis://:secret@redis:6379"}}}}, "store redis"},
