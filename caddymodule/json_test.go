@@ -93,6 +93,7 @@ func TestJSONMistakes(t *testing.T) {
 		{`{"scopes": [{"name": "a"}]}`, `{"routes": [{"methods": ["GET"], "pattern": "/b", "require": "b"}]}`, `requirement "b": scope b is not in the catalog`},
 
 		{`{}`, `{"reelm": "x"}`, `json: unknown field "reelm"`},
+		{`{}`, `{"openapi": [{}]}`, "openapi: file is missing: which document?"},
 		{`{}`, `{"routes": [{"method": "GET"}]}`, `json: unknown field "method"`},
 		{`{}`, `{"realm": "a\"b"}`, `realm "a\"b": want visible ASCII characters without quotes and backslashes`},
 		{`{}`, `{"default": "maybe"}`, `default "maybe": want deny, any, public`},

@@ -27,6 +27,10 @@ func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]po
 		errs = append(errs, err)
 	}
 	for _, c := range documents {
+		if c.File == "" {
+			errs = append(errs, policy.At(c.At, errors.New("openapi: file is missing: which document?")))
+			continue
+		}
 		d, err := Read(c.File)
 		if err != nil {
 			errs = append(errs, policy.At(c.At, err))
