@@ -80,7 +80,7 @@ func parseConfiguration(body []byte) (*configuration, error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(config.Apps.HTTP.Servers)) {
 		server := config.Apps.HTTP.Servers[key]
-		if err := c.add(&server); err != nil {
+		if err := c.add(key, &server); err != nil {
 			return nil, err
 		}
 	}
@@ -88,9 +88,10 @@ func parseConfiguration(body []byte) (*configuration, error) {
 	return c, nil
 }
 
-// add adds a server and its gates.
-func (c *configuration) add(server *caddyroutes.Server) error {
-	if err := server.ReadGates(c.readGate); err != nil {
+// add adds a server and its gates. key is its name in the configuration.
+func (c *configuration) add(key string, server *caddyroutes.Server) error {
+	read := func(raw json.RawMessage) (caddyroutes.Gate, error) { return c.readGate(raw, "server "+key) }
+	if err := server.ReadGates(read); err != nil {
 		return err
 	}
 	c.servers = append(c.servers, server)
@@ -149,8 +150,9 @@ func (f *configFile) adapt() (err error) {
 	return err
 }
 
-// readGate reads a gate as Caddy would, which takes no key that it doesn't know.
-func (c *configuration) readGate(raw json.RawMessage) (caddyroutes.Gate, error) {
+// readGate reads a gate as Caddy would, which takes no key that it doesn't know. JSON that
+// no adapter has made may not say where the gate is written: then it is at place.
+func (c *configuration) readGate(raw json.RawMessage, place string) (caddyroutes.Gate, error) {
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &keys); err != nil {
 		return nil, fmt.Errorf("reading a gate: %w", err)
@@ -161,6 +163,7 @@ func (c *configuration) readGate(raw json.RawMessage) (caddyroutes.Gate, error) 
 	if err := caddy.StrictUnmarshalJSON(raw, h); err != nil {
 		return nil, fmt.Errorf("reading a gate: %w", err)
 	}
+	h.At = cmp.Or(h.At, place)
 	if err := h.compile(c.app.catalog); err != nil {
 		return nil, err
 	}

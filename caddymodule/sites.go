@@ -193,7 +193,7 @@ func sitesOn(sites []site, host, port string) []site {
 func runningSites(app *caddyhttp.App) []site {
 	var c configuration
 	for _, key := range slices.Sorted(maps.Keys(app.Servers)) {
-		_ = c.add(caddyroutes.FromServer(app.Servers[key])) // fails only for gates that aren't made yet
+		_ = c.add(key, caddyroutes.FromServer(app.Servers[key])) // fails only for gates that aren't made yet
 	}
 	return tellApart(c.sites)
 }

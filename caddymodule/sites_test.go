@@ -118,7 +118,8 @@ func TestGatesOfASnippet(t *testing.T) {
 	}
 }
 
-// Gates in JSON have a place only if "at" says it: without, none of them is taken for another.
+// Gates in JSON have a place only if "at" says it. Without, the policy commands name the
+// server, and none of them is taken for another.
 func TestGatesInJSON(t *testing.T) {
 	config := func(at string) string {
 		gate := func(path, requirement, at string) string {
@@ -128,13 +129,24 @@ func TestGatesInJSON(t *testing.T) {
 		return writeFile(t, "gates.json", `{"apps":{"http":{"servers":{"s":{"listen":[":80"],"routes":[`+gate("/x", "any", at)+","+gate("/y", "public", "")+`]}}}}}`)
 	}
 	for _, row := range []struct{ file, site, want string }{
-		{config(""), "", `a.test has several gates (no "at"; no "at"): say which one`},
-		{config(`"at":"first:1",`), "", `a.test has several gates (first:1; no "at"): say which one`},
+		{config(""), "", `a.test has several gates (server s#1; server s#2): say which one`},
+		{config(""), "server s#2", "needs       public"},
+		{config(`"at":"first:1",`), "", `a.test has several gates (first:1; server s): say which one`},
 		{config(`"at":"first:1",`), "first:1", "needs       any"},
 	} {
 		stdout, stderr, _ := runPolicy(t, "explain", "--config", row.file, "--site", row.site, "GET", "http://a.test/x")
 		if !strings.Contains(stdout+stderr, row.want) {
 			t.Errorf("explain, site %q:\n%s%swant %s", row.site, stdout, stderr, row.want)
+		}
+	}
+	bare := func(server string) string {
+		return `"` + server + `":{"listen":[":80"],"routes":[{"handle":[{"handler":"patgate"}]}]}`
+	}
+	file := writeFile(t, "servers.json", `{"apps":{"http":{"servers":{`+bare("one")+","+bare("two")+`}}}}`)
+	stdout, stderr, err := runPolicy(t, "check", "--config", file)
+	for _, want := range []string{"server one: warning: no default is written", "server two: warning: no default is written"} {
+		if err != nil || !strings.Contains(stdout, want) {
+			t.Errorf("check: %v %s\n%swant %s", err, stderr, stdout, want)
 		}
 	}
 }
