@@ -36,7 +36,7 @@ In the policies:
   parameters; a label of the host as space or resource on a site for every host;
 - tokens taken from URLs, and access logs that show tokens;
 - signed identities of several sites that nothing tells apart;
-- an unknown_token forward whose date has passed.
+- an unknown_token forward whose date has passed; in JSON, keys given twice.
 
 In the routes of each server, which are followed as requests would follow them:
 

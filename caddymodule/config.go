@@ -19,6 +19,7 @@ import (
 
 	"github.com/patgate/patgate/caddymodule/caddyroutes"
 	"github.com/patgate/patgate/policy"
+	"github.com/patgate/patgate/registry"
 )
 
 // configuration is the part of a Caddy configuration that concerns patgate.
@@ -27,6 +28,7 @@ type configuration struct {
 	servers []*caddyroutes.Server
 	sites   []site                      // of all of them
 	logs    map[string]*caddy.CustomLog // by their names
+	keys    []policy.Warning            // of keys that Caddy takes, and that are hardly meant
 }
 
 // readConfiguration reads a Caddyfile, or another configuration file with the
@@ -74,6 +76,7 @@ func parseConfiguration(body []byte) (*configuration, error) {
 		if err := caddy.StrictUnmarshalJSON(config.Apps.Patgate, c.app); err != nil {
 			return nil, fmt.Errorf("reading the patgate app: %w", err)
 		}
+		c.checkKeys("", config.Apps.Patgate)
 	}
 	if err := c.app.check(); err != nil {
 		return nil, err
@@ -153,6 +156,7 @@ func (f *configFile) adapt() (err error) {
 // readGate reads a gate as Caddy would, which takes no key that it doesn't know. JSON that
 // no adapter has made may not say where the gate is written: then it is at place.
 func (c *configuration) readGate(raw json.RawMessage, place string) (caddyroutes.Gate, error) {
+	whole := raw
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &keys); err != nil {
 		return nil, fmt.Errorf("reading a gate: %w", err)
@@ -164,11 +168,19 @@ func (c *configuration) readGate(raw json.RawMessage, place string) (caddyroutes
 		return nil, fmt.Errorf("reading a gate: %w", err)
 	}
 	h.At = cmp.Or(h.At, place)
+	c.checkKeys(h.At, whole)
 	if err := h.compile(c.app.catalog); err != nil {
 		return nil, err
 	}
 	h.policy.Prefix = c.app.rules.Prefix
 	return h, nil
+}
+
+// checkKeys notes a key of a module that is given twice, or in other letters than its field.
+func (c *configuration) checkKeys(at string, module []byte) {
+	if err := registry.CheckKeys(module); err != nil {
+		c.keys = append(c.keys, policy.Warning{At: at, Kind: warnKeys, Text: "in JSON, " + err.Error() + ": Caddy takes keys in any case, and of the same the last"})
+	}
 }
 
 // The kinds of warnings, besides those of packages policy and caddyroutes.
@@ -178,12 +190,14 @@ const (
 	warnPlain    = "plain_secret"
 	warnOver     = "unknown_token_over"
 	warnInClear  = "token_in_log"
+	warnKeys     = "odd_key" // in JSON
 
 	warnUnreadable = "unreadable" // an error: nothing was checked, for the configuration or a document can't be read, or there is no gate
 )
 
 // check returns warnings of what is probably a mistake, but for the policies.
 func (c *configuration) check() (warnings []policy.Warning) {
+	warnings = slices.Clone(c.keys)
 	warn := func(at, kind, text string) {
 		if w := (policy.Warning{At: at, Kind: kind, Text: text}); !slices.Contains(warnings, w) {
 			warnings = append(warnings, w)

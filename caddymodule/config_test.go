@@ -50,6 +50,29 @@ func TestMistakesInJSONNameTheFile(t *testing.T) {
 	}
 }
 
+// A key that Caddy takes although another stands for the same is warned of.
+func TestKeysGivenTwice(t *testing.T) {
+	t.Parallel()
+	config := func(app, gate string) string {
+		return `{"apps": {"patgate": {` + app + `}, "http": {"servers": {"a": {"routes": [{"handle": [{"handler": "patgate", "default": "deny",
+			"routes": [{"methods": ["GET"], "pattern": "/a", "require": "any"}]` + gate + `}]}]}}}}}`
+	}
+	for body, want := range map[string]string{
+		config("", ""): "",
+		config(`"cache": {"size": 1, "size": 2}`, ""):                    `warning: in JSON, key "size" is given twice: `,
+		config("", `, "default": "public"`):                              `server a: warning: in JSON, key "default" is given twice: `,
+		config("", `, "Default": "public"`):                              `server a: warning: in JSON, key "Default" is given twice: `,
+		config("", `, "Realm": "x"`):                                     `server a: warning: in JSON, unknown key "Realm": `,
+		config("", `, "groups": [{"prefix": "/g", "prefix": "/h"}]`):     `server a: warning: in JSON, key "prefix" is given twice: `,
+		config("", `, "at": "x:1", "identity_headers": {}, "at": "y:2"`): `y:2: warning: in JSON, key "at" is given twice: `,
+	} {
+		out, _, err := runPolicy(t, "check", "--config", writeFile(t, "config.json", body))
+		if err != nil || !strings.Contains(out, want) || strings.Contains(out, "in JSON") != (want != "") {
+			t.Errorf("%s: %v\n%swant %s", body, err, out, want)
+		}
+	}
+}
+
 // A configuration on standard input is read as one in a file, whichever it is.
 func TestConfigurationOnStandardInput(t *testing.T) {
 	t.Parallel()

@@ -33,8 +33,13 @@ func Decode(data []byte, v any) error {
 	if halfPair(data) {
 		return invalid(`not valid UTF-8: half a surrogate pair (\ud800 to \udfff)`)
 	}
-	return checkKeys(json.NewDecoder(bytes.NewReader(data)), false)
+	return CheckKeys(data)
 }
+
+// CheckKeys refuses what encoding/json accepts in data, which is valid JSON: a key given
+// twice in an object, of which it takes the last, and one that isn't in lower case, as
+// fields are.
+func CheckKeys(data []byte) error { return checkKeys(json.NewDecoder(bytes.NewReader(data)), false) }
 
 // halfPair reports whether data, which is valid JSON, has half of a surrogate pair. It
 // stands for no character, and encoding/json puts another in its place.
@@ -102,9 +107,7 @@ func badJSON(err error) error {
 // freeKey is the key of objects whose keys the client chooses: names of headers.
 const freeKey = "headers"
 
-// checkKeys refuses what encoding/json accepts in a value, which is valid JSON: a key
-// given twice, of which it takes the last, and, unless keys are free, a key that is a
-// field's only without regard to case. Fields are written in lower case.
+// checkKeys is CheckKeys of the next value. If keys are free, they may be in any case.
 func checkKeys(dec *json.Decoder, free bool) error {
 	begin, _ := dec.Token() // fails for a number that no float64 holds only, which has no keys
 	if _, nested := begin.(json.Delim); !nested {
