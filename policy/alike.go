@@ -69,7 +69,7 @@ func (s *spelled) alikeAsWritten(literal string, last bool) bool {
 		case i == len(text):
 			return false
 		case !alikeBytes(text[i], literal[i]):
-			return shortName(text, literal)
+			return shortName(text, literal) || last && hasFormats(text, literal)
 		}
 	}
 	rest := text[len(literal):]
@@ -97,7 +97,7 @@ func (s *spelled) alikeFolded(literal string, last bool) bool {
 
 // begins is alike for folded texts.
 func begins(text, literal string, last bool) bool {
-	return beginsAlike(text, literal) && drops(text[len(literal):], last) || shortName(text, literal)
+	return beginsAlike(text, literal) && drops(text[len(literal):], last) || shortName(text, literal) || last && hasFormats(text, literal)
 }
 
 // beginsAlike reports whether a text begins with the bytes of a literal, or what some
@@ -147,6 +147,27 @@ func drops(rest string, last bool) bool {
 		return len(rest) > 1 && (rest[1] == ':' || rest[1] == '$') // a stream of a file (Windows)
 	}
 	return false
+}
+
+// hasFormats reports whether a segment is a literal with an extension before which it has
+// formats or languages, which some server drops wherever they are (keys.json.txt, to Jersey
+// and RESTEasy with extension mappings). No digits are: versions have them (v1.2.0).
+func hasFormats(text, literal string) bool {
+	want, behind, dotted := strings.Cut(literal, ".")
+	if !dotted {
+		return false
+	}
+	first := true
+	for part := range strings.SplitSeq(text, ".") {
+		switch {
+		case len(part) == len(want) && part != "" && beginsAlike(part, want):
+			want, behind, _ = strings.Cut(behind, ".")
+		case first || part == "" || '0' <= part[0] && part[0] <= '9':
+			return false
+		}
+		first = false
+	}
+	return want == "" && behind == ""
 }
 
 // viewIn returns the name of a view in a segment: @@name or ++namespace++name (Zope, Pyramid),
