@@ -33,6 +33,7 @@ func (m *Match) otherInQuery(key, value string) (why string) {
 // told.
 func (m *Match) otherValues(key, value string) (all []string, why string) {
 	var odd oddNames
+	seen := false
 	for name, other := range parameters(m.query) {
 		if name != "" && isAlnum(name[0]) && isAlnum(key[0]) && lower(name[0]) != lower(key[0]) {
 			continue
@@ -47,7 +48,12 @@ func (m *Match) otherValues(key, value string) (all []string, why string) {
 		if !sameKey(name, key) {
 			continue
 		}
-		if other = unescapeQuery(other); other != value && !slices.Contains(all, other) && len(all) < maxReadings {
+		other = unescapeQuery(other)
+		if seen && other == value {
+			other += "," + value // joined, by Spring's data binding
+		}
+		seen = true
+		if other != value && !slices.Contains(all, other) && len(all) < maxReadings {
 			all = append(all, other)
 		}
 	}

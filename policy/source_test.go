@@ -28,6 +28,7 @@ func TestSpaceAndResourceSources(t *testing.T) {
 		{"path.org", "/o/{org}/x", "/o/7/x?org=8", "", "", "!" + ambiguous},
 		{"path.org", "/o/{org}/x", "/o/7/x?a=b;Org[]=8", "", "", "!" + ambiguous},
 		{"path.org", "/o/{org}/x", "/o/7/x?org=7&%6frg=8", "", "", "!" + ambiguous},
+		{"path.org", "/o/{org}/x", "/o/7/x?org=7&org=7", "", "", "!" + ambiguous}, // joined by Spring: 7,7
 		{"path.org", "/o/{org}/x", "/o/7/x?org", "", "", "!" + ambiguous},
 		{"path.org", "/o/{org}/x", "/o/7/x?org=7&organ=8&o=9&org.gt=1&%5Forg.gt=1", "", "", "7"},
 		{"path.book_name", "/o/{book_name}/x", "/o/7/x?book.name=8", "", "", "!" + ambiguous}, // Vanguard
