@@ -187,7 +187,7 @@ func misleads(name string) bool {
 		return true
 	}
 	if !strings.HasPrefix(name, "X-") {
-		return false
+		return instructsCamel(name)
 	}
 	if forwarded, ok := strings.CutPrefix(name, "X-Forwarded-"); ok {
 		switch forwarded {
@@ -203,4 +203,16 @@ func misleads(name string) bool {
 	}
 	// what Envoy, Next.js, Encore and rewriting modules tell themselves
 	return strings.HasPrefix(name, "X-Rewrite-") || strings.HasPrefix(name, "X-Envoy-") || strings.HasPrefix(name, "X-Middleware-") || strings.HasPrefix(name, "X-Encore-Meta-")
+}
+
+// instructsCamel reports whether a name is one of those by which Apache Camel tells itself
+// where to send a request on: CamelHttpPath, CamelHttpMethod and so on. Those of a client's
+// headers and parameters count where they aren't filtered (CVE-2025-30177).
+func instructsCamel(name string) bool {
+	for _, prefix := range [...]string{"camelhttp", "camelresthttp"} {
+		if len(name) > len(prefix) && equalFold(name[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	return false
 }

@@ -39,6 +39,7 @@ func TestCleanHeader(t *testing.T) {
 		{"batches of oRPC", "X-Orpc-Batch: buffered|X-Orpc: a|X-Batch: a", "X-Orpc: a|X-Batch: a"},
 		{"what sounds like it", "X-Payment-Method: card|X-Original-Filename: a|X-Hostname: a|X-Request-Id: 1|Host-Id: a|X-Forwarded: a", "unchanged"},
 		{"URL overrides", "X-Original-Url: /a|X-Original-Uri: /a|X-Rewrite-Url: /a|X-Forwarded-Uri: /a|X-Forwarded-Path: /a|X-Forwarded-Prefix: /a|X-Replaced-Path: /a|X-Envoy-Original-Path: /a|Accept: */*", "Accept: */*"},
+		{"where Camel sends a request on", "Camelhttppath: /a|Camelhttpmethod: PUT|Camelresthttpuri: /a|Camelhttp: 1|Camel-Http-Path: 1|Camelid: 1", "Camelhttp: 1|Camel-Http-Path: 1|Camelid: 1"},
 		{"more URL overrides", "X-Vhm-Root: /a|X-Vhm-Host: http://b.test/a|X-Traversal-Path: /a|X-Astro-Path: /a|X-Waws-Unencoded-Url: /a|Daphne-Root-Path: /a|Mf-Original-Url: http://b.test/a|Mf-Route-Override: a|Mf-Size: 1|X-Astro: 1", "Mf-Size: 1|X-Astro: 1"},
 
 		// Tunnels.

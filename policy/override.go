@@ -21,7 +21,7 @@ import (
 //   - the path (Zope, Phalcon, see namesPath), or the action that is called (Grails)
 //   - another parameter (Next.js)
 //   - a header that says who is asking (Atmosphere takes parameters for headers, Pushpin
-//     has one with headers)
+//     has one with headers), or, to Camel, where to send the request on
 func overrides(query, method string) (why string, rest bool) {
 	if namesMethod(query, method) {
 		return otherMethod, rest
@@ -46,6 +46,8 @@ func overrides(query, method string) (why string, rest bool) {
 			return "the query has _url, which is another path to Phalcon", rest
 		case len(name) >= len(IdentityPrefix) && equalFold(name[:len(IdentityPrefix)], IdentityPrefix):
 			return "the query has a name by which Atmosphere finds a header, and only the gate says who is asking", rest
+		case instructsCamel(name):
+			return "the query has a name by which Camel finds another request", rest
 		case name == "_headers":
 			return "the query has _headers, which are other headers to Pushpin", rest
 		case strings.HasPrefix(name, "_action_"):
@@ -165,7 +167,7 @@ func namesToPHP(name, key string) bool {
 // with c, encoded or not: PHP makes underscores of some characters.
 func beginsOverride(c byte) bool {
 	switch c {
-	case '_', '.', '[', ' ', '+', '%', 'x', 'X', 'r', 'n', '?':
+	case '_', '.', '[', ' ', '+', '%', 'c', 'C', 'x', 'X', 'r', 'n', '?':
 		return true
 	}
 	return c >= utf8.RuneSelf

@@ -126,6 +126,8 @@ func TestParametersOfAtmosphere(t *testing.T) {
 func TestHeadersInQuery(t *testing.T) {
 	p := compile(t, Config{Default: "deny", Routes: routes("GET /x public", "GET,POST /y any")})
 	for target, want := range map[string]Reason{
+		"GET /x?CamelHttpPath=/y": AmbiguousRequest, "GET /x?a=b&c%41MELhttpURI=http://b.test": AmbiguousRequest, "POST /y?camelRestHttpQuery=a": AmbiguousRequest,
+		"GET /x?camel=a&camelhttp=b&camels=c&q=CamelHttpPath":              Forward,
 		"GET /x?callback=f&_headers=%7B%22X-Patgate-Owner%22:%22bob%22%7D": AmbiguousRequest, "GET /y?%5Fheaders=%7B%7D&cb=f": AmbiguousRequest, "POST /y?_headers": AmbiguousRequest,
 		"GET /x?callback=f&_body=a": Forward, "GET /x?headers=a&header=b&_header=c&my_headers=d": Forward, "GET /x?q=_headers": Forward,
 	} {
