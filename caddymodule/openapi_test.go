@@ -434,6 +434,7 @@ func FuzzImport(f *testing.F) {
 		f.Add(body)
 	}
 	f.Add([]byte("openapi: 3.0.0\npaths: {'/a%20b/{c\"d}/`': {get: {operationId: \"x\\n} \\u2028{$HOME}\", summary: '#{', security: [{o: ['#x', '<<a', '`b', '{', '{env.X}']}]}}}\n"))
+	f.Add([]byte("openapi: 3.0.0\npaths: {'/a/b?op=list': {get: {}}, /a/b: {get: {}}, /a/c: {get: {}}}\n"))
 	f.Fuzz(func(t *testing.T, spec []byte) {
 		file := filepath.Join(t.TempDir(), "api.yaml")
 		if err := os.WriteFile(file, spec, 0o600); err != nil {

@@ -237,6 +237,13 @@ func TestAccountWidens(t *testing.T) {
 			_, err := a.Update(ctx, id, Changes{AllowedIPs: &[]string{"10.1.0.0/16", "10.2.3.4"}})
 			return err
 		}, true},
+		{"one address, where there were all", func(a *Account, id string) error {
+			if _, err := a.registry.Operator(cli).Update(ctx, id, Changes{AllowedIPs: &[]string{}}); err != nil {
+				return err
+			}
+			_, err := a.Update(ctx, id, Changes{AllowedIPs: &[]string{"10.2.3.4"}})
+			return err
+		}, true},
 		{"other addresses", func(a *Account, id string) error {
 			_, err := a.Update(ctx, id, Changes{AllowedIPs: &[]string{"10.1.0.0/16", "11.0.0.1"}})
 			return err

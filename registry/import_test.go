@@ -400,7 +400,7 @@ func TestImportOfWhatIsThere(t *testing.T) {
 func TestImportReadsAndStoresOrSaysNo(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	all := strings.Join(numbered(1500), "\n")
+	all := strings.Join(numbered(2500), "\n")
 
 	d := newDesk()
 	_, err := d.Import(ctx, cli, iotest.TimeoutReader(strings.NewReader(all)))
@@ -419,7 +419,7 @@ func TestImportReadsAndStoresOrSaysNo(t *testing.T) {
 		return nil
 	}
 	done, err := d.Import(ctx, cli, strings.NewReader(all))
-	if !errors.Is(err, errDown) || !strings.Contains(err.Error(), "storing lines 1001 to 1500") || !strings.Contains(err.Error(), "up to 1000") {
+	if !errors.Is(err, errDown) || !strings.Contains(err.Error(), "storing lines 1001 to 2000") || !strings.Contains(err.Error(), "up to 1000") {
 		t.Errorf("import into a store that fails: %v", err)
 	}
 	equal(t, "result", done, ImportResult{Stored: 1000})

@@ -18,9 +18,12 @@ func TestRevokeLeaked(t *testing.T) {
 	d := newDesk()
 	a, current := d.create(t, NewToken{Name: "a", Owner: "alice"})
 	b, replaced := d.create(t, NewToken{Name: "b"})
-	_, fresh, err := d.Operator(cli).Regenerate(ctx, b.ID, Renewal{Overlap: new("1h")})
-	if err != nil {
-		t.Fatal(err)
+	var newer [2]string
+	for i := range newer {
+		var err error
+		if _, newer[i], err = d.Operator(cli).Regenerate(ctx, b.ID, Renewal{Overlap: new("1h")}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	_, other := d.create(t, NewToken{Name: "c"})
 
@@ -33,11 +36,13 @@ func TestRevokeLeaked(t *testing.T) {
 	if err := d.RevokeLeaked(ctx, here, "pat_mistyped", current, replaced); err != nil {
 		t.Fatal(err)
 	}
-	_, err = d.Bearer(ctx, current, here)
+	_, err := d.Bearer(ctx, current, here)
 	denied(t, "the leaked secret", err, policy.TokenRevoked)
 	_, err = d.Bearer(ctx, replaced, here)
 	denied(t, "the leaked secret that was replaced", err, policy.TokenRevoked)
-	d.bearer(t, fresh)
+	for _, secret := range newer { // the first of them was replaced, too
+		d.bearer(t, secret)
+	}
 	d.bearer(t, other)
 
 	if len(d.events) != 2 {

@@ -68,6 +68,7 @@ func TestLifetime(t *testing.T) {
 		{"no_expiry without maximum", unlimited, never, none, nil},
 		{"two at once", usual, Lifetime{ExpiresIn: new("1d"), ExpiresAt: new("2026-12-24")}, none, []string{"one of"}},
 		{"no_expiry and another", unlimited, Lifetime{ExpiresIn: new("1d"), NoExpiry: true}, none, []string{"one of"}},
+		{"no_expiry and a time", unlimited, Lifetime{ExpiresAt: new("2026-12-24"), NoExpiry: true}, none, []string{"one of"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -103,6 +103,7 @@ func TestSetOwnerRefuses(t *testing.T) {
 		{"no id", "", OwnerChanges{}, "empty id"},
 		{"a control character", "a\x00", OwnerChanges{}, "control character"},
 		{"full and others", "a", OwnerChanges{Full: true, Grants: &[]token.Grant{grant("1", "a", "-")}}, "full"},
+		{"grants and a part", "a", OwnerChanges{Grants: &[]token.Grant{grant("1", "a", "-")}, Spaces: &[]string{"1"}}, "neither grants nor full"},
 		{"full and a part", "a", OwnerChanges{Full: true, Spaces: &[]string{"1"}}, "neither grants nor full"},
 		{"a part that is no such scope", "a", OwnerChanges{Scopes: &[]string{"b"}}, "nearest: a"},
 		{"a part that is empty", "a", OwnerChanges{Spaces: &[]string{}}, "spaces: empty"},

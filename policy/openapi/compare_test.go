@@ -117,3 +117,44 @@ components:
 		}
 	}
 }
+
+// TestCompareRoutes: a route below the base of a document is one that the document doesn't
+// know only if it has nothing in common with any operation.
+func TestCompareRoutes(t *testing.T) {
+	if _, err := read(t, "security: [{o: [read]}]\n"+paths("  /things/{id}: {get: {}}\n  /files/{path+}: {get: {}}\n")); err != nil {
+		t.Fatal(err)
+	}
+	document := policy.OpenAPIConfig{File: "api.yaml", Base: "/api"}
+	for _, test := range []struct {
+		method, pattern string
+		unknown         bool
+	}{
+		{"GET", "/api/things/{other}", false},
+		{"GET", "/api/things/7", false},
+		{"GET", "/api/*", false},
+		{"GET", "/{any}/things/7", false},
+		{"GET", "/api/files/a/b", false},
+		{"GET", "/elsewhere", false},
+		{"POST", "/api/things/7", true},
+		{"GET", "/api/thing/7", true},
+		{"GET", "/api/things/7/parts", true},
+		{"GET", "/api", true},
+	} {
+		c := policy.Config{Routes: []policy.RouteConfig{{Methods: []string{test.method}, Pattern: test.pattern, Require: "any"}}}
+		unknown := slices.ContainsFunc(compared(t, c, c, document), func(w policy.Warning) bool { return w.Kind == policy.WarnUnknown })
+		if unknown != test.unknown {
+			t.Errorf("%s %s: unknown is %v, want %v", test.method, test.pattern, unknown, test.unknown)
+		}
+	}
+	// A document that the configuration names stands where that says, and isn't compared again.
+	config := policy.Config{OpenAPI: []policy.OpenAPIConfig{document}}
+	expanded, err := Expand(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, base := range []string{"", "/api"} {
+		if got := compared(t, config, expanded, policy.OpenAPIConfig{File: "api.yaml", Base: base}); got != nil {
+			t.Errorf("with the document again, below %q: %+v, want no warnings", base, got)
+		}
+	}
+}

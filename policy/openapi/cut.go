@@ -259,16 +259,14 @@ func (c *cutter) resolve(ref *yaml.Node, from *source) (*yaml.Node, *source, err
 		}
 	}
 	n := dealias(from.root)
-	if u.Fragment != "" {
-		parts := strings.Split(u.Fragment, "/")
-		if parts[0] != "" {
-			return fail("want # to be followed by /")
-		}
-		for _, part := range parts[1:] {
-			part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
-			if n, err = from.child(n, part); err != nil {
-				return nil, nil, fmt.Errorf("$ref %q: %w", ref.Value, err)
-			}
+	parts := strings.Split(u.Fragment, "/")
+	if parts[0] != "" {
+		return fail("want # to be followed by /")
+	}
+	for _, part := range parts[1:] {
+		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		if n, err = from.child(n, part); err != nil {
+			return nil, nil, fmt.Errorf("$ref %q: %w", ref.Value, err)
 		}
 	}
 	if n.Kind != yaml.MappingNode {
@@ -324,13 +322,10 @@ func (s *source) fields(n *yaml.Node) (map[string]int, error) {
 // isNull reports whether a node is a null, or left empty.
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
-// dealias returns the node that an alias refers to.
+// dealias returns the node that an alias refers to, which is none itself.
 func dealias(n *yaml.Node) *yaml.Node {
-	for range maxChain {
-		if n.Kind != yaml.AliasNode || n.Alias == nil {
-			break
-		}
-		n = n.Alias
+	if n.Alias != nil {
+		return n.Alias
 	}
 	return n
 }

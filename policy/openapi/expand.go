@@ -37,9 +37,7 @@ func expand(documents []policy.OpenAPIConfig, groups []policy.GroupConfig) ([]po
 			continue
 		}
 		routes, err := d.routes(c)
-		if err != nil {
-			errs = append(errs, err)
-		}
+		errs = append(errs, err)
 		groups = append(groups, policy.GroupConfig{Prefix: "/", At: c.At, Settings: c.Settings, Routes: routes})
 	}
 	return groups, errors.Join(errs...)

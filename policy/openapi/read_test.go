@@ -60,6 +60,8 @@ func TestUnreadable(t *testing.T) {
 		{paths("  /a:\n    $ref: '#/paths/~1b'\n"), head + `:4: #/paths/~1a: $ref "#/paths/~1b": api.yaml has nothing there`},
 		{paths("  /a:\n    $ref: '#paths'\n"), head + `:4: #/paths/~1a: $ref "#paths": want # to be followed by /`},
 		{paths("  /a:\n    $ref: '#/openapi'\n"), head + `:4: #/paths/~1a: $ref "#/openapi": want a mapping there, on line 1 of api.yaml`},
+		{paths("  /a:\n    $ref: '%zz'\n"), head + `:4: #/paths/~1a: $ref "%zz": want a file beside the document, #/a/b, or both`},
+		{paths("  /a:\n    $ref: ''\n"), head + `:4: #/paths/~1a: $ref "": want a file beside the document`},
 		{paths("  /a:\n    $ref: null\n"), head + ":4: #/paths/~1a: $ref: want a text"},
 		{paths("  /a:\n    $ref: [x]\n"), head + ":4: #/paths/~1a: $ref: want a text"},
 		{paths("  /a:\n    $ref: '#/x/a'\nx:\n  a: {}\n  a: {}\n"), head + `:4: #/paths/~1a: $ref "#/x/a": api.yaml:7: "a" is given twice, first on line 6`},

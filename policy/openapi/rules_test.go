@@ -30,6 +30,10 @@ func TestOverrides(t *testing.T) {
 			c.Operations = rule("readStory", "stories:see")
 			c.Operations[0].Resource = "path.story_id"
 		}, []string{"GET /v2/spaces/{spaceID}/stories/{story_id} stories:see resource path.story_id testdata/stories.yaml:34"}, []string{"optional"}},
+		{"operation beside one that is skipped", func(c *policy.OpenAPIConfig) {
+			c.Operations, c.Skip = rule("readStory", "stories:see"), []string{"health"}
+		}, []string{"stories:see"}, []string{"health"}},
+		{"a space that is the rest of a path", func(c *policy.OpenAPIConfig) { c.Space = "path.path" }, []string{"{path...}"}, nil},
 		{"operation without an operationId", func(c *policy.OpenAPIConfig) {
 			c.Operations = rule("DELETE /spaces/{spaceID}/stories/{story.id}", "stories:delete")
 		}, []string{"DELETE /v2/spaces/{spaceID}/stories/{story_id} stories:delete"}, []string{"never"}},
@@ -42,7 +46,7 @@ func TestOverrides(t *testing.T) {
 			c.Routes = []policy.RouteConfig{{Methods: []string{"PUT", "DELETE"}, Pattern: "/spaces/{space}/stories/{id}", Require: "stories:change",
 				At: "Caddyfile:3", Settings: policy.Settings{Resource: "path.id"}}}
 		}, []string{"PUT,DELETE /v2/spaces/{space}/stories/{id} stories:change resource path.id Caddyfile:3\n", "GET /v2/spaces/{spaceID}/stories/{story_id}"},
-			[]string{"never", "stories:admin assets"}},
+			[]string{"never", "stories:admin assets", "Caddyfile:3\nPUT"}},
 		{"route for all methods", func(c *policy.OpenAPIConfig) {
 			c.Routes = []policy.RouteConfig{{Methods: []string{"*"}, Pattern: "/me/", Require: "me", At: "Caddyfile:3"}}
 		}, []string{"* /v2/me/ me Caddyfile:3\n"}, []string{"GET /v2/me any"}},
@@ -97,6 +101,7 @@ func TestMistakes(t *testing.T) {
 			"Caddyfile:1: " + head + "operation putAsset (testdata/parts/assets.yaml:9) and 1 other: security scheme key names no scopes: " +
 				"write scheme key <requirement>, ignore key if it isn't a token, or default <requirement>"},
 		{func(c *policy.OpenAPIConfig) { c.Base = "api" }, "Caddyfile:1: " + head + "base api: want a path"},
+		{func(c *policy.OpenAPIConfig) { c.Base = "/api/*" }, "Caddyfile:1: " + head + "base /api/*: want a path"},
 		{func(c *policy.OpenAPIConfig) { c.Default = "public any" },
 			"Caddyfile:1: " + head + `default: requirement "public any": "public" can't be combined with others`},
 		{func(c *policy.OpenAPIConfig) { c.Schemes[0].Require = "public" },
@@ -172,8 +177,12 @@ func TestOperationsByPath(t *testing.T) {
 			t.Errorf("skip %v: %v, %v, want %s", test.skip, routes, err, test.want)
 		}
 	}
+	c := policy.OpenAPIConfig{File: "api.yaml", Skip: []string{id}, Operations: []policy.OverrideConfig{{Name: "same", Require: "any"}}}
+	if _, err := d.routes(c); err == nil || !strings.Contains(err.Error(), "operation same: several operations have this name") {
+		t.Errorf("a line for two operations: %v", err)
+	}
 	// A line for an operation that another line skips by its other name.
-	c := policy.OpenAPIConfig{Skip: []string{id, "GET /a{x}-{y}"}, Operations: []policy.OverrideConfig{{Name: id, Require: "any"}}}
+	c = policy.OpenAPIConfig{Skip: []string{id, "GET /a{x}-{y}"}, Operations: []policy.OverrideConfig{{Name: id, Require: "any"}}}
 	if _, err := d.routes(c); err == nil || !strings.Contains(err.Error(), "operation "+id+": is skipped") {
 		t.Errorf("an operation that is skipped: %v", err)
 	}

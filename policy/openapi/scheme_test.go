@@ -29,6 +29,7 @@ func TestTokenPlaces(t *testing.T) {
 			[]string{"header X-Key", "header X-Old"}, nil, "token_from header X-Key and token_from header X-Old"},
 		{"k: {type: apiKey, in: header, name: X-Key}, l: {type: apiKey, in: header, name: x-key}", "[{k: []}, {l: []}]", []string{"header X-Key"}, nil, "token_from header X-Key"},
 		{"k: {type: apiKey, in: header, name: Authorization}", "[{k: []}]", nil, nil, ""},
+		{"k: {type: apiKey, in: header, name: Authorization}, l: {type: apiKey, in: header, name: X-Key}", "[{k: []}, {l: []}]", []string{"bearer", "bare", "header X-Key"}, nil, ""},
 		{"k: {type: apiKey, in: cookie, name: sid}", "[{k: []}]", nil, nil, ""},
 		{"k: {$ref: 'elsewhere.yaml'}, l: {type: apiKey, in: header, name: X-Key}", "[{l: []}, {k: []}]", []string{"header X-Key", "bearer"}, nil, ""},
 		{"k: {type: apiKey, in: header, name: Cookie}", "[{k: []}]", nil, nil, ""},

@@ -114,9 +114,6 @@ func (r *rules) doubt(o *operation) string {
 			}
 		}
 	}
-	if schemes == nil {
-		return ""
-	}
 	now, _, err := r.requirement(o)
 	then, _, otherwise := without.requirement(o)
 	if err != nil || otherwise != nil || now == then || then == "public" {

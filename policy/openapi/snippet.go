@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/patgate/patgate/policy"
 )
@@ -280,16 +281,11 @@ func words(text string) string {
 	return strings.Join(all, " ")
 }
 
-// comment returns a text that can be in a comment: in one line, without what
-// Caddy would take for a variable of the environment.
+// comment returns a text that can be in a comment: in one line, without what a terminal
+// would obey, or Caddy take for a variable of the environment.
 func comment(text string) string {
-	text = strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c == 0x2028 || c == 0x2029 || c == 0x85 {
-			return ' '
-		}
-		return c
-	}, text)
-	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "{$", "{ $")
+	words := strings.FieldsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) })
+	return strings.ReplaceAll(strings.Join(words, " "), "{$", "{ $")
 }
 
 // quoted returns a word as the Caddyfile has it.
