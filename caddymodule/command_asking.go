@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -85,9 +86,13 @@ func (a *asking) askSecret(path string, in any) error {
 		printToken(w, made.Token)
 		fmt.Fprintf(w, "\nThe secret, shown only now:\n%s\n", made.Secret)
 	}
+	id := made.Token.ID
+	again := fmt.Sprintf("make another with \"patgate token regenerate %s\"", id)
 	if err := w.Flush(); err != nil {
-		id := made.Token.ID
-		return fmt.Errorf("the secret of token %s is lost, for it can't be shown: %w; make another with \"patgate token regenerate %s\"", id, err, id)
+		return fmt.Errorf("the secret of token %s is lost, for it can't be shown: %w; %s", id, err, again)
+	}
+	if isNull(a.out()) {
+		a.note([]string{fmt.Sprintf("nobody sees the secret of token %s, for standard output is closed or %s; %s", id, os.DevNull, again)})
 	}
 	if !a.json { // where they are in the answer
 		a.note(made.Warnings)

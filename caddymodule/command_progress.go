@@ -40,11 +40,29 @@ func showProgress(w io.Writer, far func() string) (stop func()) {
 }
 
 func isTerminal(w io.Writer) bool {
+	f := fileOf(w)
+	return f != nil && term.IsTerminal(int(f.Fd()))
+}
+
+// isNull reports whether what is written is thrown away. Go opens the null device in place
+// of a standard output that is closed.
+func isNull(w io.Writer) bool {
+	f := fileOf(w)
+	if f == nil {
+		return false
+	}
+	to, err := f.Stat()
+	null, nullErr := os.Stat(os.DevNull)
+	return err == nil && nullErr == nil && os.SameFile(to, null)
+}
+
+// fileOf returns the file that w writes to; nil: it is none.
+func fileOf(w io.Writer) *os.File {
 	if out, ok := w.(*closableWriter); ok { // which run puts around standard output
 		w = out.w
 	}
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	f, _ := w.(*os.File)
+	return f
 }
 
 // showTime is showProgress of something of which only the time is known.

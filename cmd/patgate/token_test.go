@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -156,6 +157,27 @@ func TestSecretUnread(t *testing.T) {
 		p.asked(t, &token, "token", "show", id[1])
 		if args[0] == "create" && token.Name != args[2] || args[0] == "regenerate" && token.ID != made.Token.ID {
 			t.Errorf("token %s names %s, which is %s", strings.Join(args, " "), id[1], token.Name)
+		}
+	}
+}
+
+// A secret that is thrown away is told, too: also where standard output is closed, which
+// Go opens as the null device.
+func TestSecretThrownAway(t *testing.T) {
+	t.Parallel()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	p := newTokenServer(t)
+	for _, to := range []string{">&-", ">/dev/null"} {
+		cmd := p.command(t.Context(), "token", "create", "--name", "n", "--full")
+		cmd.Args = append([]string{"sh", "-c", `"$0" "$@" ` + to, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = sh
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Run(); err != nil || !regexp.MustCompile(`^note: nobody sees the secret of token (\w+), for .*; make another with "patgate token regenerate \w+"\n$`).Match(stderr.Bytes()) {
+			t.Errorf("token create %s: %v, %s", to, err, &stderr)
 		}
 	}
 }
