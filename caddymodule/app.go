@@ -65,15 +65,15 @@ type CacheConfig struct {
 	// Default: 100000.
 	Size int `json:"size,omitempty"`
 	// When a held token is read from the store again. Default: "60s".
-	TTL caddy.Duration `json:"ttl,omitempty"`
+	TTL Duration `json:"ttl,omitempty"`
 	// How many digests are cached as unknown, apart from the tokens; at most
 	// 100000000. Default: 10000.
 	NegativeSize int `json:"negative_size,omitempty"`
 	// How long they are cached. Default: "5s".
-	NegativeTTL caddy.Duration `json:"negative_ttl,omitempty"`
+	NegativeTTL Duration `json:"negative_ttl,omitempty"`
 	// How long held tokens still serve when the store can't be asked. With Redis at
 	// least 1s. Default: "60s".
-	MaxStale caddy.Duration `json:"max_stale,omitempty"`
+	MaxStale Duration `json:"max_stale,omitempty"`
 }
 
 // TokenConfig says what new tokens look like and how long they live.
@@ -97,7 +97,7 @@ type TokenConfig struct {
 type EventsConfig struct {
 	// How long an event is kept. If no new ones are recorded, the last ones stay
 	// longer. Default: "90d".
-	Keep caddy.Duration `json:"keep,omitempty"`
+	Keep Duration `json:"keep,omitempty"`
 	// How many events are kept, at most 100000000; the oldest are deleted first.
 	// Default: 200000.
 	Max int `json:"max,omitempty"`
@@ -111,7 +111,7 @@ type LimitConfig struct {
 	// Further ones are answered 429; held tokens still serve. Default: 20.
 	Tokens int `json:"tokens,omitempty"`
 	// The time in which they are counted. Default: "60s".
-	Window caddy.Duration `json:"window,omitempty"`
+	Window Duration `json:"window,omitempty"`
 }
 
 // tokens returns how many there may be in the window; 0: any number.
@@ -133,12 +133,12 @@ func newApp() *App {
 	o := cache.Options{}.WithDefaults()
 	return &App{
 		Cache: CacheConfig{
-			Size: o.Size, TTL: caddy.Duration(o.TTL),
-			NegativeSize: o.NegativeSize, NegativeTTL: caddy.Duration(o.NegativeTTL),
-			MaxStale: caddy.Duration(o.MaxStale),
+			Size: o.Size, TTL: Duration(o.TTL),
+			NegativeSize: o.NegativeSize, NegativeTTL: Duration(o.NegativeTTL),
+			MaxStale: Duration(o.MaxStale),
 		},
-		UnknownTokenLimit: LimitConfig{Tokens: 20, Window: caddy.Duration(time.Minute)},
-		Events:            EventsConfig{Keep: caddy.Duration(90 * 24 * time.Hour), Max: 200_000},
+		UnknownTokenLimit: LimitConfig{Tokens: 20, Window: Duration(time.Minute)},
+		Events:            EventsConfig{Keep: Duration(90 * 24 * time.Hour), Max: 200_000},
 		complaints:        rate.Sometimes{Interval: time.Minute},
 	}
 }

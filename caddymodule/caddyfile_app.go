@@ -128,7 +128,7 @@ func (a *App) unknownTokenLimit(b *block) error {
 		n, err := strconv.Atoi(args[0])
 		window, derr := caddy.ParseDuration(args[1])
 		if err == nil && derr == nil && n > 0 && window >= minDuration {
-			a.UnknownTokenLimit.Tokens, a.UnknownTokenLimit.Window = n, caddy.Duration(window)
+			a.UnknownTokenLimit.Tokens, a.UnknownTokenLimit.Window = n, Duration(window)
 			return nil
 		}
 	}

@@ -123,10 +123,10 @@ const minDuration = time.Millisecond
 const wantDuration = "want a duration of at least 1ms, such as 60s"
 
 // durationIn reads a duration.
-func durationIn(value *caddy.Duration) reader {
+func durationIn(value *Duration) reader {
 	return textIn(new(string), func(name, text string) error {
 		d, err := caddy.ParseDuration(text)
-		if *value = caddy.Duration(d); err != nil || d < minDuration {
+		if *value = Duration(d); err != nil || d < minDuration {
 			return fmt.Errorf("%s %q: %s", name, text, wantDuration)
 		}
 		return nil

@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/patgate/patgate/store"
@@ -250,7 +249,7 @@ server of the new store needs the same one.`,
 
 // copyBudget is how long a step of a copy may take: no request waits for it, and
 // who copies a large store rather waits than begins anew.
-const copyBudget = caddy.Duration(10 * time.Second)
+const copyBudget = Duration(10 * time.Second)
 
 // namedStore returns the store that a flag names.
 func namedStore(flag, name string) (source, error) {

@@ -20,6 +20,8 @@ func TestReadConfigurationSaysWhere(t *testing.T) {
 		`{"apps": {"http": 5}}`: ": apps.http: a JSON number doesn't belong here",
 		`{"apps": {"http": {"servers": {"a": {"listen": ":80"}}}}}`:                                                         ": apps.http.servers.listen: a JSON string doesn't belong here",
 		`{"apps": {"patgate": {"cache": 5}}}`:                                                                               ": reading the patgate app: cache: a JSON number doesn't belong here",
+		`{"apps": {"patgate": {"cache": {"ttl": "60"}}}}`:                                                                   `: reading the patgate app: cache.ttl: a JSON string "60" (time: missing unit in duration "60") doesn't belong here`,
+		`{"apps": {"patgate": {"events": {"keep": true}}}}`:                                                                 ": reading the patgate app: events.keep: a JSON bool doesn't belong here",
 		`{"apps": {"patgate": {"store": {"redis": {"db": "1"}}}}}`:                                                          ": reading the patgate app: store.redis.db: a JSON string doesn't belong here",
 		`{"apps": {"http": {"servers": {"a": {"routes": [{"handle": [{"handler": "patgate", "token_from": "basic"}]}]}}}}}`: ": reading a gate: token_from: a JSON string doesn't belong here",
 	} {

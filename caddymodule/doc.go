@@ -43,6 +43,7 @@
 //
 //	app.go          the app: what is configured once for the whole server
 //	app_check.go    mistakes in that
+//	duration.go     a duration in it
 //	store.go        which store a configuration means
 //	hub.go          the store and the cache, which outlive configurations
 //	linger.go       a store that is closed only after the requests under way

@@ -71,6 +71,7 @@ func TestJSONMistakes(t *testing.T) {
 		{`{"cache": {"ttl": "-1s"}}`, `{}`, `cache ttl "-1s": want a duration of at least 1ms, such as 60s`},
 		{`{"cache": {"max_stale": 0}}`, `{}`, `cache max_stale "0s": want a duration of at least 1ms, such as 60s`},
 		{`{"cache": {"negative_ttl": "0s"}}`, `{}`, `cache negative_ttl "0s": want a duration of at least 1ms, such as 60s`},
+		{`{"cache": {"ttl": "60"}}`, `{}`, `cache.ttl`},                                                    // and in which words, TestReadConfigurationSaysWhere
 		{`{"cache": {"ttl": 60}}`, `{}`, `cache ttl "60ns": want a duration of at least 1ms, such as 60s`}, // without a unit, nanoseconds
 		{`{"unknown_token_limit": {"window": 60}}`, `{}`, `unknown_token_limit window "60ns": want a duration of at least 1ms, such as 60s`},
 		{`{"events": {"keep": 90}}`, `{}`, `events keep "90ns": want a duration of at least 1ms, such as 60s`},

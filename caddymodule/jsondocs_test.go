@@ -157,7 +157,7 @@ func (d *jsonDocs) kind(of reflect.Type, path string) string {
 	case reflect.Int:
 		return "number"
 	case reflect.Int64:
-		if of == reflect.TypeFor[caddy.Duration]() {
+		if of == reflect.TypeFor[Duration]() {
 			return "[duration](#durations)"
 		}
 	case reflect.Slice:

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/go-jose/go-jose/v4/jwt"
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -33,7 +32,7 @@ type SignedIdentity struct {
 	Audience string `json:"audience,omitempty"`
 	// How long it is valid, but no longer than the token; at least 2s. The gateway
 	// reuses it for half of that time. Default: "60s".
-	Lifetime caddy.Duration `json:"lifetime,omitempty"`
+	Lifetime Duration `json:"lifetime,omitempty"`
 	// The path where the site serves the public keys (RFC 7517 section 5).
 	// Default: none.
 	JWKS string `json:"jwks,omitempty"`
@@ -93,7 +92,7 @@ const defaultIdentityHeader = "X-Patgate-Identity"
 func (s SignedIdentity) check(realm string) (SignedIdentity, error) {
 	s.Header = http.CanonicalHeaderKey(cmp.Or(s.Header, defaultIdentityHeader))
 	s.Issuer, s.Audience = cmp.Or(s.Issuer, "patgate"), cmp.Or(s.Audience, realm)
-	if s.Lifetime = cmp.Or(s.Lifetime, caddy.Duration(time.Minute)); s.Lifetime < caddy.Duration(2*time.Second) {
+	if s.Lifetime = cmp.Or(s.Lifetime, Duration(time.Minute)); s.Lifetime < Duration(2*time.Second) {
 		return s, fmt.Errorf("identity_headers signed: lifetime %s: want at least 2s", time.Duration(s.Lifetime))
 	}
 	for _, text := range []string{s.Issuer, s.Audience, s.JWKS} {

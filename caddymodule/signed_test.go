@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -26,7 +25,7 @@ func newKeyring(t testing.TB) *keyring.Keyring {
 // An identity says what was judged, is verified with the public keys, is used
 // again, and another one is made when anything it says changes.
 func TestSignedIdentity(t *testing.T) {
-	config, err := SignedIdentity{Lifetime: caddy.Duration(time.Hour)}.check("my-api")
+	config, err := SignedIdentity{Lifetime: Duration(time.Hour)}.check("my-api")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ type RedisConfig struct {
 	TLS *RedisTLS `json:"tls,omitempty"`
 	// How long a lookup, and each step of a change, may take, including a new
 	// connection. Default: "250ms".
-	Budget caddy.Duration `json:"budget,omitempty"`
+	Budget Duration `json:"budget,omitempty"`
 }
 
 // RedisTLS says how a connection to Redis is encrypted.
