@@ -1,9 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -151,27 +148,6 @@ func TestGatesInJSON(t *testing.T) {
 	}
 }
 
-// Several gates on a host are compared with those of the same requests, wherever a new one stands.
-func TestDiffOfSeveralGates(t *testing.T) {
-	handle := func(name string) string {
-		return "\thandle /" + name + "/* {\n\t\tpatgate {\n\t\t\tdefault deny\n\t\t\troute GET /" + name + " " + name + ":r\n\t\t}\n\t}\n"
-	}
-	const rest = "\thandle {\n\t\tpatgate {\n\t\t\tdefault deny\n\t\t\troute GET /z z:r\n\t\t}\n\t}\n}\n"
-	before := "http://a.test {\n" + handle("a") + handle("c") + rest
-	for after, want := range map[string]string{
-		before: "0 differences, 0 changed scopes\n",
-		"http://a.test {\n" + handle("a") + handle("bb") + handle("c") + rest: `a.test {"path":["/bb/*"]}: only the new configuration has it` + "\n1 difference, 0 changed scopes\n",
-		"http://a.test {\n" + handle("c") + rest:                              `a.test {"path":["/a/*"]}: only the old configuration has it` + "\n1 difference, 0 changed scopes\n",
-		strings.Replace(before, "/c c:r", "/c any", 1):                        `a.test {"path":["/c/*"]}` + "\nGET /c: c:r -> any\n1 difference, 0 changed scopes\n",
-		strings.Replace(before, "handle /c/*", "handle /d/*", 1):              `a.test {"path":["/d/*"]}` + "\n" + `matcher: {"path":["/c/*"]} -> {"path":["/d/*"]}` + "\n1 difference, 0 changed scopes\n",
-	} {
-		got, stderr, err := runPolicy(t, "diff", "--adapter", "caddyfile", writeFile(t, "Caddyfile", before), writeFile(t, "Caddyfile.new", after))
-		if err != nil || got != want {
-			t.Errorf("%v %s\n%swant\n%s", err, stderr, got, want)
-		}
-	}
-}
-
 // A host is the same in Unicode and in ASCII, as clients send it, and in any case.
 func TestInternationalHosts(t *testing.T) {
 	file := writeFile(t, "Caddyfile", "http://Bücher.test, http://*.xn--bcher-kva.example {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /x a:r\n\t}\n}\n")
@@ -258,158 +234,6 @@ func TestAskedAboutPreflights(t *testing.T) {
 	}
 }
 
-func TestDiffOfConfigurations(t *testing.T) {
-	const before = `http://a.test {
-	patgate {
-		default deny
-		route GET /a a:b|c:d
-	}
-}
-`
-	site := func(settings string) string {
-		return strings.Replace(before, "default deny", "default deny\n"+settings, 1)
-	}
-	for _, row := range []struct{ name, after, want string }{
-		{"nothing", before, "0 differences, 0 changed scopes\n"},
-		{"an order", strings.Replace(before, "a:b|c:d", "c:d|a:b", 1), "0 differences, 0 changed scopes\n"},
-		{"other credentials", site("let_through cookie s\nlet_through scheme X"), "let_through: nothing -> cookie s, scheme X\n1 difference, 0 changed scopes\n"},
-		{"how strict it is", site("encoded_slash allow\nsemicolon allow\ncors_preflight deny"),
-			"cors_preflight: forward -> deny\nencoded_slash: reject -> allow\nsemicolon: reject -> allow\n3 differences, 0 changed scopes\n"},
-		{"what becomes of tokens", site("unknown_token forward until 2031-01-01\nforward_token strip\nstream_check off"),
-			"unknown_token: reject -> forward until 2031-01-01\nforward_token: keep -> strip\nstream_check: on -> off\n3 differences, 0 changed scopes\n"},
-		{"what the upstream is told", site("identity_headers off"),
-			"identity_headers: X-Patgate-Owner, X-Patgate-Token, X-Patgate-Space, X-Patgate-Scopes -> off\n1 difference, 0 changed scopes\n"},
-		{"how it is signed", site("identity_headers signed {\naudience x\n}"),
-			"identity_headers: X-Patgate-Owner, X-Patgate-Token, X-Patgate-Space, X-Patgate-Scopes -> signed in X-Patgate-Identity, from patgate to x, for 1m\n1 difference, 0 changed scopes\n"},
-		{"a limit of all sites", "{\npatgate {\nunknown_token_limit off\n}\n}\n" + before, "unknown_token_limit: 20 1m -> off\n1 difference, 0 changed scopes\n"},
-		{"a limit that is the default", "{\npatgate {\nunknown_token_limit 20 1m\n}\n}\n" + before, "0 differences, 0 changed scopes\n"},
-		{"a default that is written", site("encoded_slash reject"), "0 differences, 0 changed scopes\n"},
-		{"a matcher", strings.Replace(before, "patgate {", "patgate /a* {", 1), `matcher: none -> {"path":["/a*"]}` + "\n1 difference, 0 changed scopes\n"},
-		{"a further site", before + strings.Replace(before, "a.test", "b.test", 1),
-			"b.test: only the new configuration has it\n1 difference, 0 changed scopes\n"},
-		{"a further port", strings.Replace(before, "a:b|c:d", "any", 1) + strings.Replace(before, "a.test", "a.test:81", 1),
-			"a.test on port 80\nGET /a: a:b|c:d -> any\na.test on port 81: only the new configuration has it\n2 differences, 0 changed scopes\n"},
-		{"another host", strings.Replace(before, "a.test", "b.test", 1),
-			"b.test: the old configuration has it as a.test\n1 difference, 0 changed scopes\n"},
-	} {
-		file := writeFile(t, "Caddyfile", before)
-		got, stderr, err := runPolicy(t, "diff", "--adapter", "caddyfile", file, writeFile(t, "Caddyfile.new", row.after))
-		if err != nil || got != row.want {
-			t.Errorf("%s: %v %s\n%swant\n%s", row.name, err, stderr, got, row.want)
-		}
-	}
-}
-
-// Which label of a host names the tenant is a matter of opinion where a host may have
-// any number of them.
-func TestCheckLabelOfAnyHost(t *testing.T) {
-	for _, c := range []struct {
-		site, settings string
-		line           int // of the warning; 0: there is none
-	}{
-		{":8080", "route GET /a any {\n\t\t\tspace host.2\n\t\t}", 4}, {"http://", "route GET /a any {\n\t\t\tresource host.0\n\t\t}", 4},
-		{"http://*.api.test", "route GET /a any {\n\t\t\tspace host.2\n\t\t}", 0}, {":8080", "route GET /a any", 0},
-		{":8080", "default any\n\t\tspace host.2", 2},
-	} {
-		text := c.site + " {\n\tpatgate {\n\t\t" + "realm x\n\t\t" + c.settings + "\n\t}\n}\n"
-		caddyfile := writeFile(t, "Caddyfile", text)
-		got, stderr, err := runPolicy(t, "check", "--config", caddyfile)
-		warned := strings.Contains(got, fmt.Sprintf("%s:%d: warning: route", caddyfile, c.line)) && strings.Contains(got, "this site is for every host")
-		if err != nil || warned != (c.line > 0) {
-			t.Errorf("%s: %v %s\n%s", text, err, stderr, got)
-		}
-	}
-}
-
-// Signed identities of two sites are told apart by what the sites say they are for.
-func TestCheckAudiences(t *testing.T) {
-	const site = "http://NAME.test {\n\tpatgate {\n\t\tSAID\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n}\n"
-	const signed = "identity_headers signed"
-	for _, c := range []struct {
-		a, b string
-		want bool
-	}{
-		{signed, signed, true},
-		{signed, "", false},
-		{signed, "realm b\n\t\t" + signed, false},
-		{"realm a\n\t\t" + signed, "realm a\n\t\t" + signed, false}, // on purpose
-		{signed + " {\n\t\t\taudience a\n\t\t}", signed, false},
-	} {
-		caddyfile := writeFile(t, "Caddyfile",
-			strings.NewReplacer("NAME", "a", "SAID", c.a).Replace(site)+strings.NewReplacer("NAME", "b", "SAID", c.b).Replace(site))
-		got, stderr, err := runPolicy(t, "check", "--config", caddyfile)
-		if err != nil || strings.Contains(got, "warning: identities signed here are for the same audience as those of a.test, patgate") != c.want {
-			t.Errorf("%q and %q: %v %s\n%swant a warning: %v", c.a, c.b, err, stderr, got, c.want)
-		}
-	}
-}
-
-// A case that can't be read is named by its line and its key.
-func TestCasesOfOtherTypes(t *testing.T) {
-	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n")
-	for text, want := range map[string]string{
-		`{"method":"GET","path":"/a","scope":"any","space":1}`: "line 1: space: a JSON number doesn't belong here",
-		`[]`: "line 1: a case: a JSON array doesn't belong here",
-		`{"method":"GET","path":"/a","scope":"any"}` + "\n" + `{"method":"GET","path":"/a","scope":"any","scope":"any"}`: "line 2: scope is given twice",
-		`{"method":"GET","path":"/a","scope":"any","note":{"scope":"x"},"scope":["b"]}`:                                  "line 1: scope is given twice",
-	} {
-		if _, stderr, err := runPolicy(t, "test", "--config", caddyfile, writeFile(t, "cases.jsonl", text)); err == nil || !strings.Contains(stderr, want) {
-			t.Errorf("%s: %v %s, want %s", text, err, stderr, want)
-		}
-	}
-}
-
-// What failed is counted on standard error, too, as everything is that a command
-// ends with.
-func TestFailedCases(t *testing.T) {
-	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n")
-	const good, bad = `{"method":"GET","path":"/a","scope":"any"}` + "\n", `{"method":"GET","path":"/a","scope":"public"}` + "\n"
-	for _, test := range []struct{ cases, last, stderr string }{
-		{good, "1 passed, 0 failed\n", ""},
-		{bad, "0 passed, 1 failed\n", "patgate policy test: 1 of 1 case failed\n"},
-		{bad + good + bad, "1 passed, 2 failed\n", "patgate policy test: 2 of 3 cases failed\n"},
-	} {
-		for _, asJSON := range []bool{false, true} {
-			stdout, stderr, err := runPolicy(t, "test", "--config", caddyfile, writeFile(t, "cases.jsonl", test.cases), fmt.Sprint("--json=", asJSON))
-			if (err == nil) != (test.stderr == "") || stderr != test.stderr || !asJSON && !strings.HasSuffix(stdout, test.last) {
-				t.Errorf("test of %s: %v, %q and\n%swant %q and %s", test.cases, err, stderr, stdout, test.stderr, test.last)
-			}
-		}
-	}
-}
-
-// Keys that say nothing may be there as often as they like.
-func TestCasesWithNotes(t *testing.T) {
-	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\troute GET /a any\n\t}\n}\n")
-	cases := writeFile(t, "cases.jsonl", `{"method":"GET","path":"/a","scope":"any","note":{"scope":"x"},"Note":1,"note":[]}`)
-	if _, stderr, err := runPolicy(t, "test", "--config", caddyfile, cases); err != nil {
-		t.Errorf("%v %s", err, stderr)
-	}
-}
-
-// noRoom is an output that takes nothing.
-type noRoom struct{}
-
-func (noRoom) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
-
-// What can't be printed isn't done.
-func TestPolicyOutputFails(t *testing.T) {
-	caddyfile := writeFile(t, "Caddyfile", "http://a.test {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a any\n\t}\n}\n")
-	cases := writeFile(t, "cases.jsonl", `{"method":"GET","path":"/a","scope":"any"}`)
-	for _, args := range [][]string{
-		{"check"}, {"check", "--json"}, {"test", cases}, {"test", cases, "--json"}, {"routes"}, {"routes", "--json"}, {"explain", "GET", "/a"}, {"explain", "GET", "/a", "--json"},
-	} {
-		root := program("patgate")
-		var said strings.Builder
-		root.SetOut(noRoom{})
-		root.SetErr(&said)
-		root.SetArgs(append(append([]string{"policy"}, args...), "--config", caddyfile))
-		if err := root.Execute(); err == nil || !strings.Contains(said.String(), "no space left on device") {
-			t.Errorf("policy %s: %v, %q, want an error", strings.Join(args, " "), err, &said)
-		}
-	}
-}
-
 func writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)
@@ -417,71 +241,6 @@ func writeFile(t *testing.T, name, text string) string {
 		t.Fatal(err)
 	}
 	return file
-}
-
-// Each case is tested at the site of its URL, or at that of --site.
-func TestCasesOfSeveralSites(t *testing.T) {
-	const site = "http://NAME {\n\tpatgate {\n\t\tdefault deny\n\t\troute GET /a SAID\n\t}\n}\n"
-	caddyfile := writeFile(t, "Caddyfile", strings.NewReplacer("NAME", "a.test", "SAID", "read").Replace(site)+
-		strings.NewReplacer("NAME", "*.b.test", "SAID", "write {\nspace host.2\n}").Replace(site))
-	const (
-		a    = `{"method":"GET","path":"http://a.test/a","scope":"read"}` + "\n"
-		b    = `{"method":"GET","path":"http://seven.b.test/a","scope":"write","space":"seven"}` + "\n"
-		none = `{"method":"GET","path":"/a","scope":"read"}` + "\n"
-	)
-	for _, test := range []struct {
-		cases, site, want, stderr string
-	}{
-		{a + b, "", "2 passed, 0 failed\n", ""},
-		{none, "a.test", "1 passed, 0 failed\n", ""},
-		{a + none, "", "1 passed, 1 failed\n", "1 of 2 cases failed"},
-		{`{"method":"GET","path":"http://c.test/a","scope":"read"}`, "", "0 passed, 1 failed\n", "1 of 1 case failed"},
-		{a, "c.test", "", "no site with patgate serves c.test"},
-	} {
-		stdout, stderr, err := runPolicy(t, "test", "--config", caddyfile, "--site", test.site, writeFile(t, "cases.jsonl", test.cases))
-		if (err == nil) != (test.stderr == "") || !strings.HasSuffix(stdout, test.want) || !strings.Contains(stderr, test.stderr) {
-			t.Errorf("test --site %q of %s: %v, %q and %q, want %q and %q", test.site, test.cases, err, stdout, stderr, test.want, test.stderr)
-		}
-	}
-}
-
-// What keeps a configuration from being read is an error in JSON, too.
-func TestCheckOfWhatCantBeRead(t *testing.T) {
-	type finding struct{ At, Kind string }
-	for text, want := range map[string][]finding{
-		"http://a.test {\n\tpatgate {\n\t\trouet GET /x\n\t}\n}\n":                     {{"FILE:3", warnUnreadable}},
-		"http://a.test {\n\tpatgate {\n\t\troute GET a x\n\t\troute GET b x\n\t}\n}\n": {{"FILE:3", warnUnreadable}, {"FILE:4", warnUnreadable}},
-		// Of blocks within others, and of what is imported, the place of the mistake itself.
-		"http://a.test {\n\thandle {\n\t\troute {\n\t\t\tpatgate {\n\t\t\t\trouet GET /x\n\t\t\t}\n\t\t}\n\t}\n}\n": {{"FILE:5", warnUnreadable}},
-		"http://a.test {\n\thandle {\n\t\tpatgate {\n\t\t\troute GET a x\n\t\t\troute GET b x\n\t\t}\n\t}\n}\n":     {{"FILE:4", warnUnreadable}, {"FILE:5", warnUnreadable}},
-		"(gate) {\n\tpatgate {\n\t\trouet GET /x\n\t}\n}\nhttp://a.test {\n\timport gate\n}\n":                      {{"FILE:3", warnUnreadable}},
-		"(gate) {\n\tpatgate {\n\t\trouet GET /x\n\t}\n}\nhttp://a.test {\n\thandle {\n\t\timport gate\n\t}\n}\n":   {{"FILE:3", warnUnreadable}},
-		"http://a.test {\n": {{"FILE:1", warnUnreadable}},
-		"{\n\"apps\": {":    {{"FILE:2", warnUnreadable}},
-		`{"apps":{"http":{"servers":{"x":{"routes":[{"handle":[{"handler":"patgate","default":"x"}]}]}}}}}`: {{"", warnUnreadable}},
-		"http://a.test {\n\trespond ok\n}\n":                                 {{"", warnUnreadable}}, // no gate
-		"http://a.test {\n\tpatgate {\n\t\tdefault deny # OPENAPI\n\t}\n}\n": {{"", warnUnreadable}},
-	} {
-		caddyfile := writeFile(t, "Caddy file", text)
-		for i := range want {
-			want[i].At = strings.Replace(want[i].At, "FILE", caddyfile, 1)
-		}
-		args := []string{"check", "--config", caddyfile, "--json"}
-		if strings.Contains(text, "OPENAPI") {
-			args = append(args, "--openapi", filepath.Join(t.TempDir(), "none.yaml"))
-		}
-		stdout, stderr, err := runPolicy(t, args...)
-		var got struct {
-			Errors   int
-			Warnings []finding
-		}
-		if json.Unmarshal([]byte(stdout), &got) != nil || err == nil || stderr == "" || got.Errors != len(want) || !slices.Equal(got.Warnings, want) {
-			t.Errorf("check of %s prints (%v) %s%s", text, err, stdout, stderr)
-		}
-	}
-	if stdout, _, err := runPolicy(t, "check", "--json", "--adapter", "none", "--config", writeFile(t, "Caddyfile", "x")); err == nil || stdout != "" {
-		t.Errorf("check with an adapter that isn't there prints (%v) %s", err, stdout)
-	}
 }
 
 // What goes past a route with a matcher is rewritten as it was, also where the
