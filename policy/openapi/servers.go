@@ -82,7 +82,7 @@ func serverPath(server *tree) (string, error) {
 	host = fill(host, func(value *tree) bool { return strings.Contains(value.text, "/") })
 	path = fill(path, func(*tree) bool { return true })
 	if several {
-		return "", nil // one path for each
+		return "", noBase(fmt.Sprintf("server %q has one path for each value of its variables", text))
 	}
 	path, _, _ = strings.Cut(host+path, "?")
 	path, _, _ = strings.Cut(path, "#")
