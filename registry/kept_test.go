@@ -13,10 +13,14 @@ func TestKeptByOtherRules(t *testing.T) {
 	const odd, control = "ali\u00adce", "owner: contains a character that can't be seen, such as a soft hyphen or a mark of direction"
 	made, _ := d.create(t, NewToken{Grants: []token.Grant{grant("1", "a", "*"), grant("2", "a", "*")}})
 	made.Name, made.Owner = "ci\u200e", odd
+	made.Retired = []token.RetiredSecret{{Digest: plain.Digest(foreignSecret), Until: noon.Add(day)}}
 	d.store.put(made)
 	o := token.NewOwner("bo\u00adb")
 	d.store.owners[o.ID] = o.Encode(nil)
 
+	if err := d.RevokeLeaked(ctx, here, foreignSecret); err != nil {
+		t.Errorf("RevokeLeaked: %v", err)
+	}
 	operator := d.Operator(cli)
 	if got, err := operator.RemoveGrant(ctx, made.ID, 2, nil); err != nil || len(got.Grants) != 1 {
 		t.Errorf("RemoveGrant: %v, %v", got, err)

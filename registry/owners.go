@@ -41,9 +41,8 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 		}
 	}
 	var events []Event
-	var same *token.Owner
+	var before *token.Owner
 	o, err := r.store.UpdateOwner(recording(ctx, &events), id, func(o *token.Owner) (*token.Owner, error) {
-		events = nil
 		now, isNew := r.clock(), o == nil
 		if isNew {
 			if err := noSecret("owner", id); err != nil {
@@ -52,7 +51,7 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 			o = token.NewOwner(id)
 			o.CreatedAt, o.UpdatedAt = now, now
 		}
-		before := o.Clone()
+		before = o.Clone()
 		set(&o.Enabled, c.Enabled)
 		set(&o.Admin, c.Admin)
 		set(&o.MayCreate, c.MayCreate)
@@ -63,7 +62,6 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 		}
 		o.Grants = ceiling
 		if !isNew && bytes.Equal(o.Encode(nil), before.Encode(nil)) {
-			same = o.Clone()
 			return nil, store.ErrUnchanged
 		}
 		if !switches || isNew && !hasTokens { // an owner who is kept can always be disabled and enabled, even if the rules would refuse a new one
@@ -78,7 +76,7 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 		return o, nil
 	})
 	if errors.Is(err, store.ErrUnchanged) {
-		return same, nil
+		return before, nil
 	}
 	if err != nil {
 		return nil, noOwner(id, "changing", err)

@@ -95,6 +95,14 @@ func TestSetOwner(t *testing.T) {
 
 func TestSetOwnerRefuses(t *testing.T) {
 	t.Parallel()
+	var huge []token.Grant // each of them may be kept
+	for range 20 {
+		g := grant("", "a", "*")
+		for i := range token.MaxGrantValues {
+			g.Spaces = append(g.Spaces, fmt.Sprintf("%02d%062d", len(huge), i))
+		}
+		huge = append(huge, g)
+	}
 	for _, c := range []struct {
 		name, id string
 		set      OwnerChanges
@@ -111,6 +119,7 @@ func TestSetOwnerRefuses(t *testing.T) {
 		{"fewer tokens than none", "a", OwnerChanges{MaxTokens: new(-1)}, "max_tokens: -1"},
 		{"a ceiling of nothing said", "a", OwnerChanges{Grants: &[]token.Grant{{}}}, `"full":true`},
 		{"a ceiling of resources only", "a", OwnerChanges{Grants: &[]token.Grant{grant("1", "a", "*"), grant("-", "-", "7")}}, "number 2: name spaces or scopes"},
+		{"more than is kept", "a", OwnerChanges{Grants: &huge}, "at most 1048576 are kept"},
 		{"spaces given empty", "a", OwnerChanges{Grants: &[]token.Grant{grant("", "a", "-")}}, "spaces: empty"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

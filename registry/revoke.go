@@ -19,11 +19,7 @@ import (
 // the tokens that are revoked for certain. What has begun is finished even if ctx ends,
 // here and in RevokeOwner: the tokens must end.
 func (a *Account) Revoke(ctx context.Context, ids ...string) ([]string, error) {
-	get := a.Own
-	if a.Admin() {
-		get = a.Get
-	}
-	tokens, err := a.all(ctx, ids, get)
+	tokens, err := a.all(ctx, ids, a.Get)
 	if err != nil {
 		return nil, err
 	}

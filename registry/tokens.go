@@ -187,14 +187,10 @@ func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f 
 		return nil, err
 	}
 	var events []Event
-	var same *token.Token
+	var before *token.Token
 	t, err := r.store.Update(recording(ctx, &events), id, func(t *token.Token) error {
-		events = nil
-		before := t.Clone()
+		before = t.Clone()
 		detail, err := f(t, r.clock())
-		if errors.Is(err, store.ErrUnchanged) {
-			same = before
-		}
 		if err != nil {
 			return err
 		}
@@ -205,7 +201,7 @@ func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f 
 		return valid(t)
 	})
 	if errors.Is(err, store.ErrUnchanged) {
-		return same, nil
+		return before, nil
 	}
 	if err != nil {
 		return nil, noToken(id, "changing", err)
