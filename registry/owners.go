@@ -43,6 +43,7 @@ func (r *Registry) SetOwner(ctx context.Context, by Actor, id string, c OwnerCha
 	var events []Event
 	var before *token.Owner
 	o, err := r.store.UpdateOwner(recording(ctx, &events), id, func(o *token.Owner) (*token.Owner, error) {
+		events = nil // of an attempt before
 		now, isNew := r.clock(), o == nil
 		if isNew {
 			if err := noSecret("owner", id); err != nil {

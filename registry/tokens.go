@@ -189,6 +189,7 @@ func (r *Registry) change(ctx context.Context, by Actor, a Action, id string, f 
 	var events []Event
 	var before *token.Token
 	t, err := r.store.Update(recording(ctx, &events), id, func(t *token.Token) error {
+		events = nil // of an attempt before
 		before = t.Clone()
 		detail, err := f(t, r.clock())
 		if err != nil {
