@@ -74,6 +74,11 @@ func (p *pattern) valueAt(i int, path *pathText) (name, value string) {
 	return s.parameter, text[len(s.before) : len(text)-len(s.after)]
 }
 
+// endsInParameters reports whether all segments from the i-th on are parameters that fill them.
+func (p *pattern) endsInParameters(i int) bool {
+	return !p.tail && !slices.ContainsFunc(p.segments[i:], func(s segment) bool { return s.parameter == "" || s.partial() })
+}
+
 // hasLiteralFrom reports whether one of the segments from the i-th on is a literal.
 func (p *pattern) hasLiteralFrom(i int) bool {
 	return i < len(p.segments) && slices.ContainsFunc(p.segments[i:], func(s segment) bool { return s.literal != "" })

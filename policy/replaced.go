@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -32,23 +33,11 @@ func (m *Match) otherInQuery(key, value string) (why string) {
 // for a path parameter or a header: up to maxReadings of them. why says why they can't be
 // told.
 func (m *Match) otherValues(key, value string) (all []string, why string) {
-	var odd oddNames
 	seen := false
-	for name, other := range parameters(m.query) {
-		if name != "" && isAlnum(name[0]) && isAlnum(key[0]) && lower(name[0]) != lower(key[0]) {
-			continue
+	for other, why := range m.values(key) {
+		if why != "" {
+			return nil, why
 		}
-		name = generous(name)
-		if odd.tooMany(name) {
-			return nil, tooManyOddNames
-		}
-		if hasDot(name) {
-			name = strings.ReplaceAll(name, ".", "_") // book.name, of a field within another, is {book_name}
-		}
-		if !sameKey(name, key) {
-			continue
-		}
-		other = unescapeQuery(other)
 		if seen && other == value {
 			other += "," + value // joined, by Spring's data binding
 		}
@@ -58,6 +47,30 @@ func (m *Match) otherValues(key, value string) (all []string, why string) {
 		}
 	}
 	return all, ""
+}
+
+// values yields the values that some servers find in the query for a path parameter or a
+// header of this name, or why they can't be told.
+func (m *Match) values(key string) iter.Seq2[string, string] {
+	return func(yield func(value, why string) bool) {
+		var odd oddNames
+		for name, value := range parameters(m.query) {
+			if name != "" && isAlnum(name[0]) && isAlnum(key[0]) && lower(name[0]) != lower(key[0]) {
+				continue
+			}
+			name = generous(name)
+			if odd.tooMany(name) {
+				yield("", tooManyOddNames)
+				return
+			}
+			if hasDot(name) {
+				name = strings.ReplaceAll(name, ".", "_") // book.name, of a field within another, is {book_name}
+			}
+			if sameKey(name, key) && !yield(unescapeQuery(value), "") {
+				return
+			}
+		}
+	}
 }
 
 // hasDot reports whether a name has a dot after its first byte, and before anything else that
@@ -116,4 +129,27 @@ func (m *Match) replaced() (all []reading, why string) {
 		all = append(all, other)
 	}
 	return all, ""
+}
+
+// completes reports whether the query has one of these parameters, by which some servers
+// complete the path.
+func (m *Match) completes(missing []string) bool {
+	return slices.ContainsFunc(missing, m.isInQuery)
+}
+
+// hasInQuery reports whether the query has all parameters that are missing in the path
+// (ASP.NET Web API, ServiceStack; Rails and Grails with optional parameters), and none of them
+// is one by which the request is on its route.
+func (m *Match) hasInQuery(missing []segment) bool {
+	return !slices.ContainsFunc(missing, func(s segment) bool {
+		return !m.isInQuery(s.parameter) || m.Route != nil && m.Route.pattern.dependsOn(s.parameter)
+	})
+}
+
+// isInQuery reports whether some servers find a parameter of the path in the query.
+func (m *Match) isInQuery(key string) bool {
+	for range m.values(key) {
+		return true
+	}
+	return false
 }

@@ -51,3 +51,34 @@ func TestParametersOfPathInQuery(t *testing.T) {
 		t.Errorf("in report mode: %v, reported: %v", m.Reason, m.Reports())
 	}
 }
+
+// Some servers complete the path with what the query has for parameters at its end.
+func TestMissingParametersInQuery(t *testing.T) {
+	p := compile(t, Config{Routes: routes("GET /posts public", "GET /posts/{id} never", "PUT /posts/{id} public", "DELETE /posts/{id} never", "* /posts public", "GET /posts/{id}/{part} never",
+		"GET /open public", "GET /open/{id} public", "GET /open/{id}/{part} never", "GET /open/{id}/x/{part} never", "GET /open/{id}/{part}/z never",
+		"GET /list public", "GET /list?id public", "GET /list?draft=true&id public", "GET /list/{id} never", "GET /list/{id}?draft=true public",
+		"GET /alone/{id}.zip never", "GET /alone public", "GET /tail public", "GET /tail/{rest...} never", "GET /a/* public", "GET /a/b/{id} never", "GET /x.php public", "GET /{top} never", "GET / public")})
+	for target, want := range map[string]Reason{
+		"GET /posts": Forward, "GET /posts?page=2": Forward, "GET /posts?ids=4": Forward, "GET /posts?id.gt=4": Forward, "GET /posts?part=4": Forward, "GET /posts?filter[id]=4": Forward,
+		"GET /posts?id=4": AmbiguousRequest, "GET /posts/?id=4": AmbiguousRequest, "GET /posts?ID=4": AmbiguousRequest, "GET /posts?page=1&i%64=4": AmbiguousRequest, "GET /posts?id[]=4": AmbiguousRequest, "GET /posts?id=": AmbiguousRequest, "GET /posts?id": AmbiguousRequest, "GET /posts?x=y;id=4": AmbiguousRequest,
+		"DELETE /posts?id=4": AmbiguousRequest, "PUT /posts?id=4": Forward, "POST /posts?id=4": Forward, "HEAD /posts?id=4": AmbiguousRequest,
+		"GET /open?id=4": Forward, "GET /open?part=4": Forward, "GET /open?id=4&part=5": AmbiguousRequest, "GET /open?part=4&id=5": AmbiguousRequest, "GET /open/1?part=4": AmbiguousRequest, "GET /open/1?id=1": Forward,
+		"GET /list?id=4": Forward, "GET /list?ID=4": AmbiguousRequest, "GET /list?draft=true&id=4": Forward, "GET /list?page=1": Forward,
+		"GET /alone?id=4": Forward, "GET /a/b?id=4": AmbiguousRequest, "GET /a/c?id=4": Forward, "GET /a/b/?q=4": Forward,
+		"GET /?top=4": AmbiguousRequest, "GET /?q=4": Forward, "GET /x.php?top=4": Forward,
+		"GET /posts?" + strings.Repeat(strings.Repeat("%C3%A9", 100)+"=1&", 20): AmbiguousRequest,
+	} {
+		if m := p.matched(request(target)); m.Reason != want {
+			t.Errorf("%.60s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+	// A space that is missing in the path could be another one than any the token has.
+	p = compile(t, Config{Routes: routes("GET /spaces read", "GET /spaces/{space} read", "GET /spaces/{space}/posts read", "GET /spaces/{space}/posts/{id} read", "GET /all/posts any", "GET /all/posts/{id} any")}, "read")
+	for target, want := range map[string]Reason{
+		"GET /spaces?space=2": AmbiguousRequest, "GET /spaces?limit=2": Forward, "GET /spaces/1/posts?id=4": Forward, "GET /all/posts?id=4": Forward,
+	} {
+		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%.60s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}

@@ -188,6 +188,9 @@ func (l *look) shifts(other *Route) bool {
 		if s.kind != fromPath {
 			continue
 		}
+		if !s.tail && s.segment >= l.m.path.n { // it is in the query (onMissing)
+			return true
+		}
 		judged, text := l.judged.at(s), l.m.path.at(s)
 		if judged == text || s.shortened(judged) == text { // then a grant has to name both (coversValue)
 			continue
@@ -209,6 +212,7 @@ func (l *look) find(n *node, i int) *Route {
 		if found == nil && m.Reason == Forward {
 			l.uncovered(m.pick(n.tails), mountsAtPath, "") // what is mounted at /x takes /x, and /x/, as well
 		}
+		l.onMissing(n, i)
 		return found
 	}
 	text := m.path.segment(i)
@@ -297,6 +301,16 @@ func (l *look) onPartials(n *node, i int) bool {
 		}
 	}
 	return false
+}
+
+// onMissing refuses a request on whose path parameters follow, to servers that take these from
+// the query if they are missing at its end: /posts?id=4 is /posts/4.
+func (l *look) onMissing(n *node, i int) {
+	for to := n.parameter; to != nil && l.m.query != ""; to = to.parameter {
+		if r := l.m.pick(to.ends); r != nil && l.m.hasInQuery(r.pattern.segments[i:]) && l.uncovered(r, prefersQuery, "") {
+			return
+		}
+	}
 }
 
 // onFile refuses a request whose i-th segment is the name of a file to servers that serve it

@@ -18,6 +18,7 @@ type node struct {
 	marks     marks     // of the literals
 	tails     []*Route  // patterns whose last segment takes one or more from here on
 	space     bool      // the parameter before it is the space of a route
+	missing   []string  // the parameters that follow where a route has nothing but parameters from here on
 }
 
 type edge struct {
@@ -51,6 +52,9 @@ func (n *node) next(literal string) *node {
 // insert puts a route at its place.
 func (n *node) insert(r *Route) {
 	for i, s := range r.pattern.segments {
+		if r.pattern.endsInParameters(i) && !slices.Contains(n.missing, s.parameter) {
+			n.missing = append(n.missing, s.parameter)
+		}
 		n = n.child(s, r)
 		n.space = n.space || r.space.kind == fromPath && r.space.segment == i && !r.space.tail
 	}
@@ -186,7 +190,7 @@ func listValues(routes []*Route) {
 func (n *node) find(m *Match, i int) *Route {
 	if i == m.path.n {
 		r := m.pick(n.ends)
-		m.odd = m.odd || r == nil && len(n.tails) > 0
+		m.odd = m.odd || r == nil && len(n.tails) > 0 || m.query != "" && m.completes(n.missing)
 		return r
 	}
 	text := m.path.segment(i)
