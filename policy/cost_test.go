@@ -11,7 +11,7 @@ import (
 // Whatever a client makes its request of, a look at it costs little: folding and
 // normalizing what it says isn't done again and again, nor of what may be long.
 func TestCostOfOddRequests(t *testing.T) {
-	lines := []string{"GET /{x}/a read", "GET /{x}:cancel/a admin", "GET /{x}:rename/a admin", "GET /q?a=1 read", "GET /q?b any", "GET /q?a=1&b admin", "GET /q any"}
+	lines := []string{"GET /{x}/a read", "GET /{x}:cancel/a admin", "GET /{x}:rename/a admin", "GET /q?a=1 read", "GET /q?b any", "GET /q?a=1&b admin", "GET /q any", "GET /q/{x} admin"}
 	for i := range 500 {
 		lines = append(lines, fmt.Sprintf("GET /kind%d/a admin", i), fmt.Sprintf("GET /%d/a admin", i+1))
 	}
@@ -31,6 +31,7 @@ func TestCostOfOddRequests(t *testing.T) {
 		"many values of a key of a condition":    "/q?" + strings.Repeat("a="+strings.Repeat(long, 300)+"&", 8),
 		"a long value of what is no condition's": "/q?c=" + strings.Repeat(long, 5000),
 		"many values of a parameter of the path": "/z/a?" + strings.Repeat("x="+strings.Repeat("%C3%A9", 1000)+"&x=0_1&", 3) + strings.Repeat("x=kind1&", 5000),
+		"names like one that is missing":         "/q?" + strings.Repeat("%EF%B7%BA=1&x["+long+"=2&", 5000),
 		"names like that of one":                 "/z/a?" + strings.Repeat("%EF%B7%BA=1&x["+long+"=2&", 5000),
 	} {
 		var before, after runtime.MemStats

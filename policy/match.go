@@ -47,6 +47,8 @@ type Match struct {
 	judged    bool     // the query was judged, and
 	badQuery  string   // why it is refused if something depends on it, or ""
 	lookedUp  lookup
+	sought    string // the parameter that was last looked for in the query (isInQuery)
+	found     bool   // whether it is there
 	repeated  repeated
 }
 

@@ -146,10 +146,15 @@ func (m *Match) hasInQuery(missing []segment) bool {
 	})
 }
 
-// isInQuery reports whether some servers find a parameter of the path in the query.
+// isInQuery reports whether some servers find a parameter of the path in the query. The
+// readings of a path ask for the same one again and again.
 func (m *Match) isInQuery(key string) bool {
-	for range m.values(key) {
-		return true
+	if m.sought != key {
+		m.sought, m.found = key, false
+		for range m.values(key) {
+			m.found = true
+			break
+		}
 	}
-	return false
+	return m.found
 }
