@@ -82,3 +82,30 @@ func TestMissingParametersInQuery(t *testing.T) {
 		}
 	}
 }
+
+// A token that is enough for a route without a resource, or for all spaces, is enough for one
+// resource and one space. One for which any token will do asks for none of them.
+func TestRoutesForAllSpacesAndResources(t *testing.T) {
+	all := routes("GET /books read", "GET /books/{id} read", "GET /any any", "GET /any/{id} read", "GET /own any", "GET /own/{id} any", "GET /spaces read", "GET /spaces/{space} read",
+		"GET /{space}/pages any", "GET /{space}/pages/{id} any", "GET /token read", "GET /token/{id} read", "GET /tree/{id} read", "GET /tree/{id}/leaf read", "GET /tree/{id}/bud read",
+		"GET /leaf/* read", "GET /leaf/{id}/x read", "GET /pair/{a} read", "GET /pair/{a}/{id} read")
+	for i, r := range all {
+		switch {
+		case r.Pattern == "/spaces" || r.Pattern == "/token":
+			all[i].Space = "all"
+		case r.Pattern == "/token/{id}":
+			all[i].Space = "token"
+		case strings.HasSuffix(r.Pattern, "{id}") || r.Pattern == "/tree/{id}/leaf" || r.Pattern == "/leaf/{id}/x":
+			all[i].Resource = "path.id"
+		}
+	}
+	p := compile(t, Config{EncodedSlash: "allow", Routes: all}, "read")
+	for target, want := range map[string]Reason{
+		"GET /books?id=4": Forward, "GET /any?id=4": AmbiguousRequest, "GET /own?id=4": AmbiguousRequest, "GET /spaces?space=2": Forward, "GET /1/pages?id=4": Forward, "GET /token?id=4": AmbiguousRequest,
+		"GET /tree/1/bu%64": Forward, "GET /tree/1/BUD": RouteUnknown, "GET /tree/1%2Fleaf": AmbiguousRequest, "GET /tree/1%2Fbud": AmbiguousRequest, "GET /leaf/1%2Fx": Forward, "GET /pair/v%2F7": Forward, "GET /pair/v?id=7": Forward,
+	} {
+		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
+}

@@ -133,8 +133,8 @@ func (r *Route) source(what string, s source, own bool) (source, error) {
 	return source{kind: fromNone, text: "none"}, nil
 }
 
-// covers reports whether every request that is forwarded on r would be forwarded on s, too.
-// Either may be nil: on no route, nothing is.
+// covers reports whether every token that is enough for r is enough for s, too. Either may
+// be nil: no token is for no route.
 func (r *Route) covers(s *Route, c *Catalog) bool {
 	if r == s {
 		return true
@@ -148,5 +148,16 @@ func (r *Route) covers(s *Route, c *Catalog) bool {
 	case r.Require.need == needNothing, s.Require.need == needNever, r.optional && !s.optional:
 		return false
 	}
-	return r.space == s.space && r.resource == s.resource && slices.Equal(r.from, s.from) && r.Require.covers(&s.Require, c)
+	return r.coversSpace(s) && r.coversResource(s) && slices.Equal(r.from, s.from) && r.Require.covers(&s.Require, c)
+}
+
+// coversSpace is covers for the space alone: that of s, or all of them.
+func (r *Route) coversSpace(s *Route) bool {
+	return r.space == s.space || r.space.kind == fromAll && s.space.kind != fromToken
+}
+
+// coversResource is covers for the resource alone: that of s, or none, for which a grant has
+// to be for all of them. (Where any token will do, grants don't matter.)
+func (r *Route) coversResource(s *Route) bool {
+	return r.resource == s.resource || r.resource.kind == fromNone && (r.space.kind != fromNone || len(r.Require.clauses) > 0)
 }

@@ -184,9 +184,10 @@ func (l *look) shifts(other *Route) bool {
 	if l.reading.loose || l.m.Route.Require.need == needNever || other.Require.need == needNothing {
 		return false
 	}
-	for _, s := range [...]*source{&other.space, &other.resource} { // the request's are the same
-		if s.kind != fromPath {
-			continue
+	own := l.m.Route
+	for _, s := range [...]*source{&other.space, &other.resource} {
+		if s.kind != fromPath || *s != own.space && *s != own.resource {
+			continue // the token is for all of them
 		}
 		if !s.tail && s.segment >= l.m.path.n { // it is in the query (onMissing)
 			return true
