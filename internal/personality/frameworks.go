@@ -69,9 +69,10 @@ var All = []*Personality{
 	},
 	// IIS and ASP.NET: without case, backslashes are slashes, dots and blanks at
 	// the end of a name are dropped, and so are sessions' ids and streams;
-	// best-fit characters; %u; X-Original-URL from URL Rewrite.
+	// best-fit characters; %u; X-Original-URL from URL Rewrite; Web API's default route
+	// has an optional {id}.
 	{
-		Name: "IIS", overridable: true, paths: iisPaths,
+		Name: "IIS", overridable: true, completes: true, paths: iisPaths,
 		literal: func(s segment, literal string, _ bool) bool {
 			return foldEqual(windowsName(s.text), literal) || shortName.MatchString(s.text) && len(literal) > 6 &&
 				strings.EqualFold(literal[:strings.IndexByte(s.text, '~')], s.text[:strings.IndexByte(s.text, '~')])

@@ -52,6 +52,7 @@ type Personality struct {
 	query       func(raw, key string) [][]string          // what there is of a key; each way
 	fields      func(h http.Header, name string) []string // the values it finds of a header
 	raw         bool                                      // it compares literals before it decodes
+	completes   bool                                      // it takes parameters that are missing at the end of the path from the query
 }
 
 // path is a path taken apart in one of a server's ways.
@@ -154,7 +155,14 @@ func (v *view) matchPath(pattern string) (values map[string]string, rank []int, 
 	segments := v.path.segments
 	for i, part := range parts {
 		if i >= len(segments) {
-			return nil, nil, false
+			missing, isParameter := strings.CutPrefix(strings.TrimSuffix(part, "}"), "{")
+			value, found := v.choose(v.query(v.r.Query, missing))
+			if !v.completes || !isParameter || !found {
+				return nil, nil, false
+			}
+			values[missing] = value
+			rank = append(rank, 1)
+			continue
 		}
 		last := i == len(segments)-1
 		name, tail := strings.CutSuffix(part, "...}")
@@ -186,7 +194,7 @@ func (v *view) matchPath(pattern string) (values map[string]string, rank []int, 
 			rank = append(rank, 2+len(before)+len(after))
 		}
 	}
-	return values, rank, len(parts) == len(segments)
+	return values, rank, len(parts) >= len(segments)
 }
 
 // partial matches a parameter with texts around it: wherever the server takes
