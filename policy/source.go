@@ -133,25 +133,7 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 	case fromNone, fromAll, fromToken:
 		return "", ""
 	case fromPath:
-		value = m.path.at(s)
-		value = value[s.before : len(value)-s.after]
-		if m.path.marked && strings.IndexByte(value, dataSlash) >= 0 {
-			if s.tail && !lenient {
-				return "", "can be read in two ways: an encoded slash in it is the same as the others"
-			}
-			value = withSlashes(value)
-		}
-		if s.tail && strings.HasSuffix(m.path.raw, "/") {
-			value += "/" // a name of its own to some servers
-		}
-		if !lenient && m.path.oddlyEscaped && cutsNumber(m.path.rawAt(s)) {
-			return "", numberIsCut
-		}
-		if !lenient {
-			if why = m.otherValue(s.name, value); why != "" {
-				return "", why
-			}
-		}
+		value, why = m.pathValue(s, lenient)
 	case fromQuery:
 		if value, why = m.queryValue(s.name); why != "" {
 			return "", "can be read in two ways: " + why
@@ -160,25 +142,13 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 			return "", numberIsCut
 		}
 	case fromHeader:
-		switch values := m.header[s.name]; {
-		case len(values) > 1:
-			return "", "is given twice"
-		case len(values) == 1 && strings.IndexByte(values[0], ',') >= 0:
-			return "", "has a comma in it, by which some servers read several values"
-		case len(values) == 1 && strings.Contains(values[0], "=?"):
-			return "", "can be read in two ways: it has =? in it, where an encoded word begins (RFC 2047) to some servers" // CherryPy
-		case len(values) == 1:
-			value = values[0]
-			if !lenient {
-				if why = m.otherInQuery(s.name, value); why != "" {
-					return "", why
-				}
-			}
-		}
+		value, why = m.headerValue(s, lenient)
 	case fromHost:
 		value = hostLabel(m.host, s.label)
 	}
 	switch {
+	case why != "":
+		return "", why
 	case value == "":
 		return "", "is missing"
 	case len(value) > token.MaxValueLength:
@@ -189,6 +159,48 @@ func (m *Match) value(s *source, lenient bool) (value, why string) {
 		return "", "can be read in two ways: it begins or ends with a blank, which some servers trim"
 	}
 	return value, ""
+}
+
+// pathValue is value for a parameter of the path.
+func (m *Match) pathValue(s *source, lenient bool) (value, why string) {
+	value = m.path.at(s)
+	value = value[s.before : len(value)-s.after]
+	if m.path.marked && strings.IndexByte(value, dataSlash) >= 0 {
+		if s.tail && !lenient {
+			return "", "can be read in two ways: an encoded slash in it is the same as the others"
+		}
+		value = withSlashes(value)
+	}
+	if s.tail && strings.HasSuffix(m.path.raw, "/") {
+		value += "/" // a name of its own to some servers
+	}
+	switch {
+	case lenient:
+		return value, ""
+	case m.path.oddlyEscaped && cutsNumber(m.path.rawAt(s)):
+		return "", numberIsCut
+	}
+	return value, m.otherValue(s.name, value)
+}
+
+// headerValue is value for a header.
+func (m *Match) headerValue(s *source, lenient bool) (value, why string) {
+	values := m.header[s.name]
+	if len(values) == 0 {
+		return "", ""
+	}
+	value = values[0]
+	switch {
+	case len(values) > 1:
+		return "", "is given twice"
+	case strings.IndexByte(value, ',') >= 0:
+		return "", "has a comma in it, by which some servers read several values"
+	case strings.Contains(value, "=?"):
+		return "", "can be read in two ways: it has =? in it, where an encoded word begins (RFC 2047) to some servers" // CherryPy
+	case lenient:
+		return value, ""
+	}
+	return value, m.otherInQuery(s.name, value)
 }
 
 const numberIsCut = "can be read in two ways: it begins with a number and has a letter or digit encoded, which some servers don't decode"
