@@ -11,87 +11,99 @@ import (
 )
 
 func owners(s *suite) {
-	wantNone := func(id string) {
-		s.Helper()
-		if got, err := s.Owner(s.ctx, id); !errors.Is(err, store.ErrNotFound) || got != nil {
-			s.Errorf("Owner(%q) = %+v, %v, want ErrNotFound", id, got, err)
-		}
-	}
-	wantOwner := func(want *token.Owner) {
-		s.Helper()
-		got, err := s.Owner(s.ctx, want.ID)
-		if err != nil {
-			s.Errorf("Owner(%q): %v", want.ID, err)
-			return
-		}
-		s.wantSameOwner("Owner", got, want)
-	}
-	refusal := errors.New("not this one")
-
 	for _, id := range oddOwners {
 		if id == "" {
 			continue // the tokens of nobody have no ceiling
 		}
-		wantNone(id)
-		if err := s.DeleteOwner(s.ctx, id); !errors.Is(err, store.ErrNotFound) {
-			s.Errorf("DeleteOwner(%q) = %v, want ErrNotFound", id, err)
-		}
-
-		// A new record: change is given nil.
-		_, err := s.UpdateOwner(s.ctx, id, func(o *token.Owner) (*token.Owner, error) { return &token.Owner{ID: id}, refusal })
-		if !errors.Is(err, refusal) {
-			s.Errorf("UpdateOwner(%q) = %v, want the error of change", id, err)
-		}
-		wantNone(id)
-		want := &token.Owner{ID: id, Enabled: true, Admin: true, Grants: []token.Grant{token.Full()}, CreatedAt: now, UpdatedAt: now}
-		got, err := s.UpdateOwner(s.ctx, id, func(o *token.Owner) (*token.Owner, error) {
-			if o != nil {
-				s.Errorf("UpdateOwner(%q) gives %+v to change, want nil", id, o)
-			}
-			return want.Clone(), nil
-		})
-		if err != nil {
-			s.Fatalf("UpdateOwner(%q): %v", id, err)
-		}
-		s.wantSameOwner("UpdateOwner", got, want)
-		wantOwner(want)
-
-		// A record that is there: change is given it.
-		_, err = s.UpdateOwner(s.ctx, id, func(o *token.Owner) (*token.Owner, error) {
-			s.wantSameOwner("UpdateOwner gives change the record", o, want)
-			o.Enabled = false
-			return o, refusal
-		})
-		if !errors.Is(err, refusal) {
-			s.Errorf("UpdateOwner(%q) = %v, want the error of change", id, err)
-		}
-		wantOwner(want)
-		want.Enabled, want.Grants, want.UpdatedAt = false, nil, now.Add(time.Second)
-		_, err = s.UpdateOwner(s.ctx, id, func(o *token.Owner) (*token.Owner, error) {
-			o.Enabled, o.Grants, o.UpdatedAt = false, nil, now.Add(time.Second)
-			return o, nil
-		})
-		if err != nil {
-			s.Errorf("UpdateOwner(%q): %v", id, err)
-		}
-		wantOwner(want)
-
-		// The id stays.
-		_, err = s.UpdateOwner(s.ctx, id, func(o *token.Owner) (*token.Owner, error) { o.ID = "x" + id; return o, nil })
-		if err == nil {
-			s.Errorf("UpdateOwner(%q) to another id: no error", id)
-		}
-		wantOwner(want)
-		wantNone("x" + id)
+		changeOwner(s, makeOwner(s, id))
 	}
 
 	s.create(newToken("a"))
 	if err := s.DeleteOwner(s.ctx, "alice"); err != nil {
 		s.Errorf("DeleteOwner: %v", err)
 	}
-	wantNone("alice")
+	s.wantNoOwner("alice")
 	s.wantToken(newToken("a"))
-	wantOwner(&token.Owner{ID: "Alice", Admin: true, CreatedAt: now, UpdatedAt: now.Add(time.Second)})
+	s.wantOwner(&token.Owner{ID: "Alice", Admin: true, CreatedAt: now, UpdatedAt: now.Add(time.Second)})
+}
+
+// errOwner is what the functions given to UpdateOwner refuse a change with.
+var errOwner = errors.New("not this one")
+
+// makeOwner makes an owner's record: change is given nil.
+func makeOwner(s *suite, id string) *token.Owner {
+	s.wantNoOwner(id)
+	if err := s.DeleteOwner(s.ctx, id); !errors.Is(err, store.ErrNotFound) {
+		s.Errorf("DeleteOwner(%q) = %v, want ErrNotFound", id, err)
+	}
+
+	_, err := s.UpdateOwner(s.ctx, id, func(o *token.Owner) (*token.Owner, error) { return &token.Owner{ID: id}, errOwner })
+	if !errors.Is(err, errOwner) {
+		s.Errorf("UpdateOwner(%q) = %v, want the error of change", id, err)
+	}
+	s.wantNoOwner(id)
+	want := &token.Owner{ID: id, Enabled: true, Admin: true, Grants: []token.Grant{token.Full()}, CreatedAt: now, UpdatedAt: now}
+	got, err := s.UpdateOwner(s.ctx, id, func(o *token.Owner) (*token.Owner, error) {
+		if o != nil {
+			s.Errorf("UpdateOwner(%q) gives %+v to change, want nil", id, o)
+		}
+		return want.Clone(), nil
+	})
+	if err != nil {
+		s.Fatalf("UpdateOwner(%q): %v", id, err)
+	}
+	s.wantSameOwner("UpdateOwner", got, want)
+	s.wantOwner(want)
+	return want
+}
+
+// changeOwner changes the record: change is given it, and its id stays.
+func changeOwner(s *suite, want *token.Owner) {
+	id := want.ID
+	_, err := s.UpdateOwner(s.ctx, id, func(o *token.Owner) (*token.Owner, error) {
+		s.wantSameOwner("UpdateOwner gives change the record", o, want)
+		o.Enabled = false
+		return o, errOwner
+	})
+	if !errors.Is(err, errOwner) {
+		s.Errorf("UpdateOwner(%q) = %v, want the error of change", id, err)
+	}
+	s.wantOwner(want)
+	want.Enabled, want.Grants, want.UpdatedAt = false, nil, now.Add(time.Second)
+	_, err = s.UpdateOwner(s.ctx, id, func(o *token.Owner) (*token.Owner, error) {
+		o.Enabled, o.Grants, o.UpdatedAt = false, nil, now.Add(time.Second)
+		return o, nil
+	})
+	if err != nil {
+		s.Errorf("UpdateOwner(%q): %v", id, err)
+	}
+	s.wantOwner(want)
+
+	_, err = s.UpdateOwner(s.ctx, id, func(o *token.Owner) (*token.Owner, error) { o.ID = "x" + id; return o, nil })
+	if err == nil {
+		s.Errorf("UpdateOwner(%q) to another id: no error", id)
+	}
+	s.wantOwner(want)
+	s.wantNoOwner("x" + id)
+}
+
+// wantOwner checks the record of an owner.
+func (s *suite) wantOwner(want *token.Owner) {
+	s.Helper()
+	got, err := s.Owner(s.ctx, want.ID)
+	if err != nil {
+		s.Errorf("Owner(%q): %v", want.ID, err)
+		return
+	}
+	s.wantSameOwner("Owner", got, want)
+}
+
+// wantNoOwner checks that an owner has no record.
+func (s *suite) wantNoOwner(id string) {
+	s.Helper()
+	if got, err := s.Owner(s.ctx, id); !errors.Is(err, store.ErrNotFound) || got != nil {
+		s.Errorf("Owner(%q) = %+v, %v, want ErrNotFound", id, got, err)
+	}
 }
 
 func ownersConcurrently(s *suite) {
