@@ -232,12 +232,12 @@ func (a *App) open() (*openStore, error) { return a.hub.open(a) }
 // registry returns what manages tokens under this configuration's rules. The uses that this
 // gateway has noted are stored first, so that they are read, too.
 func (a *App) registry() (*registry.Registry, error) {
-	tokens, err := a.open()
+	opened, err := a.open()
 	if err != nil {
 		return nil, err
 	}
-	tokens.keeper.settle()
-	return registry.New(tokens.store, a.rulesInForce(), registry.Options{Audit: a.logEvent}), nil
+	opened.keeper.settle()
+	return registry.New(opened.store, a.rulesInForce(), registry.Options{Audit: a.logEvent}), nil
 }
 
 // rulesInForce returns this configuration's rules, with what follows from its

@@ -155,11 +155,11 @@ func (a *App) tokenHeaders() []string {
 
 // acknowledged counts the gateways that have taken in what was done just now.
 func (c *Console) acknowledged(ctx context.Context) rest.Gateways {
-	tokens, err := c.app.open()
+	opened, err := c.app.open()
 	if err != nil {
 		return rest.Gateways{Acknowledged: 1, Unknown: true}
 	}
-	return rest.Acknowledged(ctx, tokens.store, ackTime)
+	return rest.Acknowledged(ctx, opened.store, ackTime)
 }
 
 // failed logs an error of the store.
@@ -171,17 +171,17 @@ func (c *Console) failed(err error) {
 type unknownLimit struct{ app *App }
 
 func (l unknownLimit) Enter(ctx context.Context, from netip.Addr) (policy.Reason, time.Duration) {
-	tokens, err := l.app.open()
+	opened, err := l.app.open()
 	if err != nil {
 		return policy.Forward, 0 // what comes next says so
 	}
-	wait, err := tokens.limiter.Enter(ctx, from, time.Now())
+	wait, err := opened.limiter.Enter(ctx, from, time.Now())
 	return admitted(wait, err), wait
 }
 
 func (l unknownLimit) Leave(from netip.Addr, unknown bool) {
-	if tokens, err := l.app.open(); err == nil {
-		tokens.limiter.Leave(from, unknown)
+	if opened, err := l.app.open(); err == nil {
+		opened.limiter.Leave(from, unknown)
 	}
 }
 

@@ -47,9 +47,9 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) {
 // policy.Forward if it is found. Otherwise it says why not: the secret can't be a token's,
 // no token has it, its sender has sent too many unknown ones, or the store can't be asked.
 func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *outcome) policy.Reason {
-	tokens, err := h.app.open()
+	opened, err := h.app.open()
 	if err == nil {
-		if o.subject = tokens.cache.Glance(&o.stream.digest, now); o.subject != nil {
+		if o.subject = opened.cache.Glance(&o.stream.digest, now); o.subject != nil {
 			o.tier = tierMemory
 			return policy.Forward
 		}
@@ -64,13 +64,13 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 	}
 	var answer cache.Answer
 	o.tier = tierMemory
-	if o.subject, answer = tokens.cache.Get(&o.stream.digest, now); answer == cache.Held {
+	if o.subject, answer = opened.cache.Get(&o.stream.digest, now); answer == cache.Held {
 		return policy.Forward
 	}
 	counted := now.After(h.unknownUntil) // until then, the API's own tokens are unknown, too
 	if answer == cache.Unknown {
 		if counted {
-			if o.retryAfter = tokens.limiter.Add(clientAddr(ctx), now); o.retryAfter > 0 {
+			if o.retryAfter = opened.limiter.Add(clientAddr(ctx), now); o.retryAfter > 0 {
 				return policy.TooManyUnknownTokens
 			}
 		}
@@ -78,26 +78,26 @@ func (h *Handler) lookup(ctx context.Context, secret string, now time.Time, o *o
 		return policy.TokenUnknown
 	}
 	if counted && answer == cache.Absent {
-		return h.askLimited(ctx, tokens, now, o)
+		return h.askLimited(ctx, opened, now, o)
 	}
-	return h.ask(ctx, tokens, now, o)
+	return h.ask(ctx, opened, now, o)
 }
 
 // askLimited asks the store for the token, within the limit of unknown tokens of the
 // sender's address.
-func (h *Handler) askLimited(ctx context.Context, tokens *openStore, now time.Time, o *outcome) policy.Reason {
+func (h *Handler) askLimited(ctx context.Context, opened *openStore, now time.Time, o *outcome) policy.Reason {
 	from := clientAddr(ctx)
 	var err error
-	if o.retryAfter, err = tokens.limiter.Enter(ctx, from, now); err != nil && ctx.Err() == nil { // the client still waits
+	if o.retryAfter, err = opened.limiter.Enter(ctx, from, now); err != nil && ctx.Err() == nil { // the client still waits
 		o.detail = err.Error()
 		h.app.storeFailed(err)
 	}
 	if reason := admitted(o.retryAfter, err); reason != policy.Forward {
 		return reason
 	}
-	reason := h.ask(ctx, tokens, time.Now(), o) // now: it may have waited for others
+	reason := h.ask(ctx, opened, time.Now(), o) // now: it may have waited for others
 	// A client that doesn't wait for the answer has cost the store a lookup all the same.
-	tokens.limiter.Leave(from, reason == policy.TokenUnknown || reason == policy.StoreUnavailable && ctx.Err() != nil)
+	opened.limiter.Leave(from, reason == policy.TokenUnknown || reason == policy.StoreUnavailable && ctx.Err() != nil)
 	return reason
 }
 
@@ -113,11 +113,11 @@ func admitted(wait time.Duration, err error) policy.Reason {
 }
 
 // ask asks the store for the token.
-func (h *Handler) ask(ctx context.Context, tokens *openStore, now time.Time, o *outcome) policy.Reason {
+func (h *Handler) ask(ctx context.Context, opened *openStore, now time.Time, o *outcome) policy.Reason {
 	o.tier = tierStore
 	var known bool
 	var err error
-	o.subject, known, err = tokens.cache.Fetch(ctx, o.stream.digest, now)
+	o.subject, known, err = opened.cache.Fetch(ctx, o.stream.digest, now)
 	switch {
 	case err != nil:
 		if ctx.Err() == nil { // the client still waits

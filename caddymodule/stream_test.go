@@ -101,11 +101,11 @@ func TestAnswersInPlaceOfTunnelsAreCut(t *testing.T) {
 // nothing of its token, as after a change.
 func TestStreamsBeginAlone(t *testing.T) {
 	g := startGated(t, nil)
-	var tokens *openStore
+	var opened *openStore
 	begin := func(secret string) (s *streams, st *stream) {
-		tokens = g.app.hub.opened.Load()
+		opened = g.app.hub.opened.Load()
 		s = newStreams() // of which only begin and again are called
-		s.cache = tokens.cache
+		s.cache = opened.cache
 		h := g.app.gates[0]
 		o := &outcome{gate: h}
 		st = &o.stream
@@ -122,7 +122,7 @@ func TestStreamsBeginAlone(t *testing.T) {
 	if len(s.wake) != 1 {
 		t.Error("nothing is held of the token, and nobody is asked")
 	}
-	if _, _, err := tokens.cache.FetchFresh(t.Context(), st.digest, time.Now()); err != nil {
+	if _, _, err := opened.cache.FetchFresh(t.Context(), st.digest, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	s, st = begin(secret)
@@ -130,7 +130,7 @@ func TestStreamsBeginAlone(t *testing.T) {
 		t.Errorf("a token that is held: all streams are looked through (%d), or it was cut (%v)", len(s.wake), ended(st))
 	}
 	s, st = begin("pat_unknown")
-	if _, _, err := tokens.cache.FetchFresh(t.Context(), st.digest, time.Now()); err != nil {
+	if _, _, err := opened.cache.FetchFresh(t.Context(), st.digest, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if s.again(st); len(s.wake) != 0 || ended(st) != policy.TokenUnknown || s.open() != 0 {
