@@ -97,7 +97,7 @@ func (h *hub) used() bool {
 	return len(h.users) > 0
 }
 
-// sayEmpty logs that the store's file is yet to be made, or is empty: every token will be
+// sayEmpty logs that the store's file doesn't exist yet, or is empty: every token will be
 // unknown. An empty file may be what a failed copy has left.
 func sayEmpty(file string) {
 	log := caddy.Log().Named("patgate.store")
@@ -105,8 +105,8 @@ func sayEmpty(file string) {
 	case errors.Is(err, fs.ErrNotExist):
 		log.Info("there is no token store here yet: an empty one is made", zap.String("file", file))
 	case err == nil && info.Mode().IsRegular() && info.Size() == 0:
-		log.Warn("the token store's file is of no bytes: an empty store is made of it, and every token is unknown; "+
-			"if a backup was to be here, stop the server and put it there again", zap.String("file", file))
+		log.Warn("the token store's file is empty: a new store is made in it, and every token is unknown; "+
+			"if a backup should be here, stop the server and restore it again", zap.String("file", file))
 	}
 }
 
