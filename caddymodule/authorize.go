@@ -30,11 +30,11 @@ func init() {
 // the gate would forward that request, the answer is 200 with the identity headers. No
 // proxy may come after it. The server needs "trusted_proxies".
 //
-// Nothing else is a success: errors aren't left to error routes, which might answer them
-// with one.
+// Every other answer is an error. Errors aren't left to error routes, which might answer
+// them with a success.
 //
-// Caddy's rewrite would not do: it decodes the path, and another path would be
-// judged than the one that is forwarded.
+// Caddy's rewrite can't restore the original request: it decodes the path, and the gate
+// would judge another path than the one that is forwarded.
 type Authorize struct {
 	// The proxy that asks: one of "nginx", "traefik", "caddy" and "envoy".
 	For string `json:"for"`
@@ -139,8 +139,7 @@ func (a *Authorize) unfit(r *http.Request) (why string) {
 // removable returns the names of the headers that the gate may remove.
 func (a *Authorize) removable(h http.Header) (names []string) {
 	for name := range h {
-		switch {
-		case name == "Authorization", name == "X-Forwarded-Host", name == "X-Envoy-Original-Path", strings.HasPrefix(name, policy.IdentityPrefix):
+		if name == "Authorization" || name == "X-Forwarded-Host" || name == "X-Envoy-Original-Path" || strings.HasPrefix(name, policy.IdentityPrefix) {
 			names = append(names, name)
 		}
 	}

@@ -69,7 +69,8 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 		ctx.Logger().Warn("report mode: requests that would be rejected are forwarded", zap.String("gate", h.At), zap.Int("routes", n))
 	}
 	h.policy.Prefix = h.app.rules.Prefix
-	h.challenges, h.sessions = makeChallenges(h.policy), h.policy.LetThroughCookies()
+	h.challenges = makeChallenges(h.policy)
+	h.sessions = h.policy.LetThroughCookies()
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		keepConn(server)
 		refuseEarlyData(server)
