@@ -41,9 +41,9 @@ type Options struct {
 	NegativeSize int           // digests remembered as unknown; 10,000
 	NegativeTTL  time.Duration // an unknown digest is looked up again after this; 5 s
 	// MaxStale is how long a held token still serves while the store can't be
-	// read: past its TTL or, where other processes change the store
-	// (store.Shared), since that was heard or the token read, whichever came
-	// last, and for Silence at least; 60 s.
+	// read; 60 s. It begins at the end of the token's TTL. With a store that other
+	// processes change (store.Shared) it begins when the store was last heard, or
+	// the token read if that was later, and is Silence at least.
 	MaxStale time.Duration
 	// Observe, if set, is told how long each read of the store took and what
 	// it returned: nil, store.ErrNotFound, or that the store couldn't be asked.

@@ -177,7 +177,7 @@ func misleads(name string) bool {
 	// the host
 	case "Forwarded", "X-Vhm-Host", "X-Host", "X-Original-Host", "X-Http-Host", "X-Http-Host-Override", "X-Host-Override", "X-Proxy-Host", "Proxy-Host", "Disguised-Host":
 		return true
-	// requests in the place of this one, whatever its path is, by the batch plugin of oRPC
+	// requests in place of this one, whatever its path is, by the batch plugin of oRPC
 	case "X-Orpc-Batch":
 		return true
 	// the proxy that a CGI program asks (CVE-2016-5385), where a file server before a

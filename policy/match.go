@@ -11,8 +11,8 @@ import (
 type Match struct {
 	// Route is the route the request is on, or nil.
 	Route *Route
-	// Reason says why the request is turned away without a look at a token, and
-	// Detail more exactly. Forward where it isn't. See Decide, too.
+	// Reason says why the request is turned away without a look at a token, and Detail
+	// says it more exactly; Forward if it isn't turned away. Decide sets Detail, too.
 	Reason Reason
 	Detail string
 	// Secret is the token the request carries, where one is to be judged: then

@@ -45,7 +45,7 @@ var slashWords = []string{"reject", "allow", "data"}
 // character: those are refused in paths.
 const dataSlash = '\x01'
 
-// hideSlashes puts dataSlash in the place of the slashes in a text.
+// hideSlashes puts dataSlash in place of the slashes in a text.
 func hideSlashes(s string) string { return strings.ReplaceAll(s, "/", string(dataSlash)) }
 
 // withSlashes returns a part of a path's text with the slashes that are data.
@@ -272,7 +272,7 @@ func (p *pathText) decode(rest string, encoded slashes, allowSemicolon bool) str
 	return ""
 }
 
-// hideSlashes puts dataSlash in the place of all slashes but those that the path was split
+// hideSlashes puts dataSlash in place of all slashes but those that the path was split
 // at.
 func (p *pathText) hideSlashes() {
 	text := []byte(hideSlashes(p.text))

@@ -122,8 +122,8 @@ func (p *Policy) Denies() bool {
 	return p.fallback == nil && !p.site.report && !slices.ContainsFunc(p.routes, func(r *Route) bool { return r.takesAll() })
 }
 
-// RouteBelow returns the first route if the patterns of all begin with the segments of a path, as
-// "route GET /x (Caddyfile:3)", or "".
+// RouteBelow returns the first route, as "route GET /x (Caddyfile:3)", if the patterns of
+// all routes begin with this path; otherwise "".
 func (p *Policy) RouteBelow(path string) string {
 	path = strings.TrimSuffix(path, "/") + "/"
 	elsewhere := func(r *Route) bool { return !strings.HasPrefix(r.Pattern+"/", path) }

@@ -83,8 +83,7 @@ func (p *Policy) compileRoute(c *RouteConfig, around settings, prefix string) (*
 	return r, r.checkSources()
 }
 
-// noPattern says what is wrong with a route that has something else in the place of its
-// pattern.
+// noPattern is the error of a route whose pattern isn't a path.
 func noPattern(c *RouteConfig) error {
 	hint := ""
 	switch {

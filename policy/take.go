@@ -196,7 +196,7 @@ func splitCookie(pair string) (name, value string, ok bool) {
 	return strings.Trim(name, " \t"), value, ok
 }
 
-// isOther reports whether what was found in the place of a token is another credential of the
+// isOther reports whether what was found in place of a token is another credential of the
 // API, by the way it begins.
 func (p *Policy) isOther(from *Credential, secret string) bool {
 	for i := range p.letThrough {

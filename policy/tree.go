@@ -94,8 +94,8 @@ func (n *node) child(s segment, r *Route) *node {
 	return next
 }
 
-// spaceOf returns the segment of a path that is the space to routes along which it leads, as
-// far as it leads along any; -1 for none.
+// spaceOf follows a path through the tree and returns the index of the first segment that is
+// the space of a route there; -1: the path leaves the tree before one.
 func (n *node) spaceOf(path []string) int {
 	for i, s := range path {
 		next := n.next(s)
@@ -113,8 +113,8 @@ func (n *node) spaceOf(path []string) int {
 	return -1
 }
 
-// beside returns the segments of a pattern in the tree at which it has a parameter, and
-// there are other routes for some of its values.
+// beside returns the indexes of the segments at which r has a parameter and other routes
+// match some of its values.
 func (n *node) beside(r *Route) (at []int) {
 	for i, s := range r.pattern.segments {
 		others := len(n.edges) + len(n.partial)

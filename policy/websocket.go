@@ -23,7 +23,7 @@ func (m *Match) judgeWebSocket() (why string) {
 }
 
 // isGRPCWeb reports whether a WebSocket of these subprotocols is a POST to grpcweb (of
-// improbable-eng), with the headers of its first message in the place of its own.
+// improbable-eng), with the headers of its first message in place of its own.
 func isGRPCWeb(subprotocols string) bool {
 	return strings.Contains(strings.ToLower(subprotocols), "grpc-websockets")
 }

@@ -66,13 +66,14 @@ type Store interface {
 	Create(ctx context.Context, tokens ...*token.Token) error
 	// Update changes the token with this id: change is called with a copy of what
 	// is stored, and what it leaves there is stored. If change returns an error,
-	// nothing is stored and Update returns that error. One exception is a record that
-	// the store doesn't serve because it has lost a later one: with ErrUnchanged it is
-	// stored again, as the newest, if it is a revoked token or a disabled owner;
-	// otherwise Update returns an error of its own. change may be called again if
+	// nothing is stored and Update returns that error. change may be called again if
 	// another change comes between, must not keep the token, and must leave its ID
 	// alone. A digest it sets must be new (ErrExists otherwise). Digests the token no
 	// longer has are no longer found.
+	//
+	// ErrUnchanged means more for a record that the store doesn't serve because it has
+	// lost a later version: a revoked token (or a disabled owner) is stored again, as the
+	// newest version; for any other, Update returns an error of its own.
 	Update(ctx context.Context, id string, change func(*token.Token) error) (*token.Token, error)
 	// Delete removes tokens with these ids: all of them or, with an error, none.
 	// ErrNotFound if one isn't there.

@@ -105,7 +105,7 @@ func (t *Transport) conn(ctx context.Context, network, addr string) (c *conn, ke
 var errSilent = errors.New("the upstream closed the connection without an answer")
 
 // exchange sends a request over c and reads the answer's header. When it returns
-// an error, c is of no more use.
+// an error, c can't be used any more.
 func (t *Transport) exchange(ctx context.Context, c *conn, r *http.Request) (*http.Response, error) {
 	stop := context.AfterFunc(ctx, c.cut)
 	res, err := t.ask(ctx, c, r)

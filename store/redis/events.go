@@ -55,7 +55,7 @@ func (s *Store) evalWith(events []store.Event, script string, keys []string, arg
 }
 
 // eventMembers returns the members of the index that an event has, without its
-// number; ofToken is empty where it is of no token. No name has a 0, so that an
+// number; ofToken is empty if it is about no token. No name has a 0, so that an
 // index of each is one range.
 func eventMembers(e *store.Event) (ofToken, ofOwner string) {
 	if e.TokenID != "" {

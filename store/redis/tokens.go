@@ -114,7 +114,7 @@ func (s *Store) Update(ctx context.Context, id string, f func(*token.Token) erro
 	return after, nil
 }
 
-// replacement returns the change that puts after in the place of before.
+// replacement returns the change that puts after in place of before.
 func (s *Store) replacement(ctx context.Context, before record, after *token.Token) (*change, error) {
 	was, is := before.token.Digests(), after.Digests()
 	all := slices.Clone(was)
