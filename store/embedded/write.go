@@ -93,11 +93,29 @@ func (s *Store) commit(group []*change) (rest []*change) {
 		}
 		return nil
 	}
-	var changes []store.Change
-	making := -1                         // index of the change being made
+	changes, failed, err := s.transact(group)
+	if failed >= 0 {
+		c := group[failed]
+		if c.err = err; failed > 0 {
+			s.commit([]*change{c})
+		}
+		return slices.Delete(group, failed, failed+1)
+	}
+	for _, c := range group {
+		c.err = cmp.Or(err, c.refused)
+	}
+	s.watchers.Tell(changes...)
+	return nil
+}
+
+// transact makes the changes of a group in one transaction, and notes what its end says about
+// the file. It returns the changes that readers see now, which watchers must be told of even
+// with an error (see shows), and the index of the change that failed half-made; -1: none.
+func (s *Store) transact(group []*change) (changes []store.Change, making int, err error) {
+	making = -1
 	committing, answered := false, false // all changes are made; bbolt has returned
 	id, last := 0, int(s.last.Load())
-	err := s.shielded(func() error {
+	err = s.shielded(func() error {
 		err := s.db.Update(func(b *bbolt.Tx) error {
 			if id = b.ID(); id <= last || id > int(s.begun.Load())+1 {
 				return errOverwritten
@@ -127,23 +145,11 @@ func (s *Store) commit(group []*change) (rest []*change) {
 		shown = s.shows(id)
 		err = s.fails(err)
 	}
-	if shown {
-		s.last.Store(int64(id))
+	if !shown {
+		return nil, making, err
 	}
-	if making >= 0 {
-		failed := group[making]
-		if failed.err = err; making > 0 {
-			s.commit([]*change{failed})
-		}
-		return slices.Delete(group, making, making+1)
-	}
-	for _, c := range group {
-		c.err = cmp.Or(err, c.refused)
-	}
-	if shown {
-		s.watchers.Tell(changes...)
-	}
-	return nil
+	s.last.Store(int64(id))
+	return changes, making, err
 }
 
 // makeAll makes the changes of a group, and returns them for the watchers. It sets making to
