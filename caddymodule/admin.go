@@ -15,8 +15,8 @@ func init() {
 
 // adminAPI is the management API on Caddy's admin endpoint.
 //
-// It holds nothing:
-// Caddy makes it before the apps, and it may outlive a configuration that failed.
+// It holds nothing: Caddy makes it before the apps, and it may outlive a configuration that
+// failed.
 type adminAPI struct{}
 
 // CaddyModule returns the Caddy module information.

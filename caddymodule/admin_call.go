@@ -22,7 +22,7 @@ import (
 type adminCall struct {
 	rest.Call
 	app      *App
-	open     *openStore
+	opened   *openStore
 	registry *registry.Registry
 	by       registry.Actor
 	wait     time.Duration // for other gateways to take a change in; 0: a moment
@@ -69,7 +69,7 @@ func (c *adminCall) prepare(params string) error {
 			return rest.Refuse(http.StatusBadRequest, "wait: %v", err)
 		}
 	}
-	if c.open, err = c.app.open(); err != nil {
+	if c.opened, err = c.app.open(); err != nil {
 		return err
 	}
 	if c.registry, err = c.app.registry(); err != nil {
@@ -92,7 +92,7 @@ const startTime = 5 * time.Second
 func awaitStart(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	for !anotherRuns() {
+	for !configurationRuns() {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
@@ -185,7 +185,7 @@ const ackTime = 100 * time.Millisecond
 
 // acknowledged counts the gateways that have taken in what was done just now.
 func (c *adminCall) acknowledged() rest.Gateways {
-	return rest.Acknowledged(c.R.Context(), c.open.store, cmp.Or(c.wait, ackTime))
+	return rest.Acknowledged(c.R.Context(), c.opened.store, cmp.Or(c.wait, ackTime))
 }
 
 // maxWait bounds how long an answer can be made to wait for gateways.

@@ -108,20 +108,20 @@ func showStatus(c *adminCall) (any, error) {
 	var err error
 	if s.Status, err = c.askStatus(); err != nil {
 		s.Error = err.Error()
-	} else if seen := c.open.lookout.seen.Load(); seen.err != nil {
+	} else if seen := c.opened.lookout.seen.Load(); seen.err != nil {
 		s.Error = seen.err.Error() // of a part of it, or of a moment ago
 	}
 	caddyVersion, _ := caddy.Version()
 	return serverStatus{
 		Version:    versions{Patgate: Version(), Caddy: caddyVersion},
-		Health:     c.open.health(time.Now()),
+		Health:     c.opened.health(time.Now()),
 		Store:      s,
-		Feed:       feedStatusOf(c.open.store, s.Unheard),
-		Cache:      cacheStatusOf(c.open.cache),
+		Feed:       feedStatusOf(c.opened.store, s.Unheard),
+		Cache:      cacheStatusOf(c.opened.cache),
 		Rejections: c.app.hub.rejections.status(),
 		Reporting:  c.app.reporting(),
 
-		PepperChanged: c.open.pepperChanged(),
+		PepperChanged: c.opened.pepperChanged(),
 	}, nil
 }
 
@@ -136,7 +136,7 @@ func (a *App) reporting() (n int) {
 // askStatus returns the state of the store with the gateways that serve from
 // it. A store that lists none is used by this process only.
 func (c *adminCall) askStatus() (store.Status, error) {
-	status, err := c.open.store.Status(c.R.Context())
+	status, err := c.opened.store.Status(c.R.Context())
 	if err != nil || len(status.Gateways) > 0 {
 		return status, err
 	}

@@ -23,7 +23,7 @@ func checkStore(c *adminCall) (any, error) {
 	if err := c.DecodeOptional(&in); err != nil {
 		return nil, err
 	}
-	problems, err := c.open.store.Check(c.R.Context(), in.Repair)
+	problems, err := c.opened.store.Check(c.R.Context(), in.Repair)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func checkStore(c *adminCall) (any, error) {
 
 // backUpStore answers with the file of an embedded store, as it is at this moment.
 func backUpStore(c *adminCall) (any, error) {
-	s, ok := c.open.store.(store.Snapshotter)
+	s, ok := c.opened.store.(store.Snapshotter)
 	if !ok {
 		return nil, rest.Refuse(http.StatusConflict, "the tokens are in Redis, which is backed up by its own means: save its append-only file or a snapshot")
 	}

@@ -44,7 +44,7 @@ func TestHealthOfTheStoreInUse(t *testing.T) {
 	}
 	for range 100 { // they are met in any order
 		registry := prometheus.NewPedanticRegistry()
-		registry.MustRegister(cacheCollector{})
+		registry.MustRegister(hubCollector{})
 		families, err := registry.Gather()
 		if err != nil {
 			t.Fatal(err)

@@ -27,7 +27,7 @@ var lingering sync.WaitGroup
 func (h *hub) leave(logger *zap.Logger) error {
 	key, now := h.source.key, time.Now()
 	h.left.Store(&now)
-	if uses, _ := hubs.References(key); uses == 1 && h.opened.Load() != nil && anotherRuns() {
+	if uses, _ := hubs.References(key); uses == 1 && h.opened.Load() != nil && configurationRuns() {
 		lingering.Go(func() {
 			h.linger()
 			if _, err := hubs.Delete(key); err != nil {
@@ -46,14 +46,14 @@ func (h *hub) leave(logger *zap.Logger) error {
 	return nil
 }
 
-// anotherRuns reports whether a configuration runs: one that is cleaned up is none.
-func anotherRuns() bool { return caddy.ActiveContext().Context != nil }
+// configurationRuns reports whether a configuration runs; one that is being cleaned up doesn't.
+func configurationRuns() bool { return caddy.ActiveContext().Context != nil }
 
 // linger waits for the requests that are under way since it was left last.
 func (h *hub) linger() {
 	streams := h.opened.Load().streams
 	endsByItself := func(st *stream) bool { return !st.lasting } // as far as can be told
-	for ; anotherRuns(); time.Sleep(lingerCheck) {
+	for ; configurationRuns(); time.Sleep(lingerCheck) {
 		if lasted := time.Since(*h.left.Load()); lasted >= lingerAtMost || lasted >= lingerAtLeast && streams.count(endsByItself) == 0 {
 			return
 		}

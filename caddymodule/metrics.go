@@ -53,7 +53,7 @@ func byReason(from policy.Reason, name, label, help string) (counters []promethe
 
 // collectors are those of the gate.
 func collectors() []prometheus.Collector {
-	return []prometheus.Collector{requestsVec, reportedVec, streamsCutVec, unknownForwarded, retiredUses, lookupSeconds, storeErrors, cacheCollector{}}
+	return []prometheus.Collector{requestsVec, reportedVec, streamsCutVec, unknownForwarded, retiredUses, lookupSeconds, storeErrors, hubCollector{}}
 }
 
 // registerMetrics makes the collectors known to a configuration's registry.
@@ -79,9 +79,9 @@ func observeLookup(took time.Duration, err error) {
 	}
 }
 
-// cacheCollector reports what the caches in use hold and have done, and how well
-// the stores behind them are heard.
-type cacheCollector struct{}
+// hubCollector reports what the caches and streams of all hubs hold and have done, and how
+// well the store of the running configuration is heard.
+type hubCollector struct{}
 
 var (
 	cacheLookups = prometheus.NewDesc("caddy_patgate_cache_lookups_total",
@@ -112,14 +112,14 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (cacheCollector) Describe(ch chan<- *prometheus.Desc) {
+func (hubCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{cacheLookups, cacheEntries, cacheEvictions, streamsOpen, feedHeard, feedLag, feedChanges, feedResets, feedLost, servingState, storeWarnings, maxStale} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (cacheCollector) Collect(ch chan<- prometheus.Metric) {
+func (hubCollector) Collect(ch chan<- prometheus.Metric) {
 	var sum cache.Stats
 	var used *openStore // by the running configuration: one that was replaced stays open for a while
 	live := 0
