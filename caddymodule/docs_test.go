@@ -125,7 +125,6 @@ func TestReferenceEndpoints(t *testing.T) {
 	compareLists(t, "the endpoint", code, rows)
 }
 
-// Every reason is in the reference with its status.
 // TestReferenceBodies compares the keys of bodies with what is read.
 func TestReferenceBodies(t *testing.T) {
 	rows := map[string]string{}
@@ -164,6 +163,7 @@ func jsonKeys(t reflect.Type) (keys []string) {
 	return keys
 }
 
+// Every reason is in the reference with its status.
 func TestReferenceReasons(t *testing.T) {
 	text := section(t, readDocs(t, "reference.md"), "## Reasons")
 	var code []string
