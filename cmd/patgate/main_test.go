@@ -312,7 +312,6 @@ func TestReadme(t *testing.T) {
 	}
 	write("Caddyfile", caddyfile)
 	write("cases.jsonl", readme(t, "json")[0])
-	write("openapi.yaml", readme(t, "yaml")[0])
 
 	id, running := "", false
 	for _, block := range readme(t, "console")[1:] {
@@ -373,10 +372,8 @@ func TestReadmeCaddyfiles(t *testing.T) {
 	for i, caddyfile := range readme(t, "caddyfile") {
 		p := newPlace(t)
 		p.env = []string{"REDIS_PASSWORD=x"}
-		for name, text := range map[string]string{"Caddyfile": caddyfile, "openapi.yaml": readme(t, "yaml")[0]} {
-			if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+		if err := os.WriteFile(filepath.Join(p.dir, "Caddyfile"), []byte(caddyfile), 0o600); err != nil {
+			t.Fatal(err)
 		}
 		if got := p.run(t, "adapt", "--config", "Caddyfile", "--validate"); !strings.Contains(got, "patgate") {
 			t.Errorf("Caddyfile %d of README.md adapts to %s", i+1, got)
