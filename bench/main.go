@@ -111,15 +111,8 @@ func main() {
 
 // run measures and prints. It leaves no process and no file behind.
 func run(ctx context.Context, o options, out io.Writer) (err error) {
-	if o.quick {
-		o.rounds, o.duration, o.tokens, o.redisTokens = 1, 100*time.Millisecond, min(o.tokens, 100), 1000
-	}
-	if o.rounds < 1 || o.duration <= 0 || o.tokens < 1 || o.connections < 1 || o.redisTokens < 1 {
-		return errors.New("want at least one round, token and connection, and a positive duration")
-	}
-	o.tuning = cmp.Or(o.tuning, "usual")
-	if _, ok := tunings[o.tuning]; !ok {
-		return fmt.Errorf("-tuning %s: want usual, log or lean", o.tuning)
+	if err := o.complete(); err != nil {
+		return err
 	}
 	if _, err := cpuTime(os.Getpid()); err != nil {
 		return err
@@ -155,6 +148,26 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if o.measure != nil {
 		return measure(o.measure)
 	}
+	return measureUsual(o, out, measure)
+}
+
+// complete puts in what -quick and the defaults say, and refuses what can't be measured.
+func (o *options) complete() error {
+	if o.quick {
+		o.rounds, o.duration, o.tokens, o.redisTokens = 1, 100*time.Millisecond, min(o.tokens, 100), 1000
+	}
+	if o.rounds < 1 || o.duration <= 0 || o.tokens < 1 || o.connections < 1 || o.redisTokens < 1 {
+		return errors.New("want at least one round, token and connection, and a positive duration")
+	}
+	o.tuning = cmp.Or(o.tuning, "usual")
+	if _, ok := tunings[o.tuning]; !ok {
+		return fmt.Errorf("-tuning %s: want usual, log or lean", o.tuning)
+	}
+	return nil
+}
+
+// measureUsual measures what is measured unless a flag chooses something else.
+func measureUsual(o options, out io.Writer, measure func(measurement) error) error {
 	if err := measure(comparePlain); err != nil || o.only != "" || o.profiles != "" {
 		return err
 	}
