@@ -23,7 +23,7 @@ import (
 // Transport sends requests the short way. The zero value isn't usable: Dial must
 // be set. Safe for concurrent use.
 type Transport struct {
-	// Dial makes a connection. Those that are no syscall.Conn are not kept.
+	// Dial makes a connection. One that isn't a syscall.Conn isn't kept.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// MaxIdle is how many connections to one address are kept for later.
 	MaxIdle int

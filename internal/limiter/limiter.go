@@ -14,8 +14,8 @@ import (
 )
 
 // Total is how many unknown tokens of all addresses together the store is asked for: in a
-// second, on average, and at once after a quiet while. More is a flood from addresses
-// without number.
+// second, on average, and at once after a quiet while. More is a flood from
+// countless addresses.
 const Total = 1000
 
 const (
