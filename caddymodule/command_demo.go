@@ -39,7 +39,7 @@ const demoCaddyfile = `{
 	}
 	patgate {
 		scopes {
-			stories:read  "Read stories"
+			stories:read "Read stories"
 			stories:write "Create, change and delete stories" implies stories:read
 		}
 	}
@@ -48,13 +48,13 @@ const demoCaddyfile = `{
 http://:%[6]s {
 	bind %[5]s
 	patgate {
-		route GET  /health                            public
-		route GET  /v1/me                             any
+		route GET /health public
+		route GET /v1/me any
 		group /v1/spaces/{space} {
-			route GET         /stories           stories:read
-			route POST        /stories           stories:write
-			route GET         /stories/{id}      stories:read
-			route PUT,DELETE  /stories/{id}      stories:write
+			route GET /stories stories:read
+			route POST /stories stories:write
+			route GET /stories/{id} stories:read
+			route PUT,DELETE /stories/{id} stories:write
 		}
 	}
 	reverse_proxy %[3]s
