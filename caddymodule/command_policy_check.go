@@ -66,7 +66,7 @@ In comparison with OpenAPI documents, those of the policies and those of --opena
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		if names := given(cmd, "base", "site"); len(names) > 0 && len(*documents) == 0 {
-			return usageErrorf("%s without --openapi says nothing: every site is checked", strings.Join(names, " and "))
+			return usageErrorf("%s: only with --openapi; without it, every site is checked", strings.Join(names, " and "))
 		}
 		found, err := findingsBy(read, *documents, *base, *host)
 		switch {

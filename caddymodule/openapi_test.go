@@ -114,9 +114,9 @@ func TestCheckWithoutDocuments(t *testing.T) {
 		want string
 	}{
 		{nil, ""},
-		{[]string{"--site", "bogus"}, "--site without --openapi says nothing"},
-		{[]string{"--site", "a.test"}, "--site without --openapi says nothing"},
-		{[]string{"--base", "/x", "--site", "a.test"}, "--base and --site without --openapi"},
+		{[]string{"--site", "bogus"}, "--site: only with --openapi"},
+		{[]string{"--site", "a.test"}, "--site: only with --openapi"},
+		{[]string{"--base", "/x", "--site", "a.test"}, "--base and --site: only with --openapi"},
 	} {
 		out, stderr, err := runPolicy(t, append([]string{"check", "--config", caddyfile}, test.args...)...)
 		if refused := test.want != ""; (err != nil) != refused || (out == "") != refused || !strings.Contains(stderr, test.want) || strings.Contains(stderr, "--help") != refused {

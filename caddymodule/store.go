@@ -76,11 +76,11 @@ type source struct {
 func (c *StoreConfig) check() error {
 	switch kind := cmp.Or(c.Kind, "embedded"); {
 	case kind == "embedded" && c.Redis != nil:
-		return errors.New("store embedded: redis says nothing here")
+		return errors.New("store embedded: redis has no effect here")
 	case kind == "redis" && (c.Redis == nil || c.Redis.URL == "" && len(c.Redis.Addresses) == 0):
 		return errors.New("store redis: where? want a URL, or addresses")
 	case kind == "redis" && c.File != "":
-		return errors.New("store redis: file says nothing here")
+		return errors.New("store redis: file has no effect here")
 	case kind == "redis" && c.Redis.Budget != 0 && time.Duration(c.Redis.Budget) < minDuration:
 		return fmt.Errorf("store redis: budget %q: %s", time.Duration(c.Redis.Budget), wantDuration)
 	case kind != "embedded" && kind != "redis":

@@ -110,14 +110,14 @@ func TestStorePlaceholders(t *testing.T) {
 	}
 }
 
-// What says nothing of a store was meant to say something.
+// A setting without effect was meant to have one.
 func TestStoreOfTwoKinds(t *testing.T) {
 	for _, c := range []struct {
 		config StoreConfig
 		want   string
 	}{
-		{StoreConfig{Redis: &RedisConfig{}}, "store embedded: redis says nothing here"},
-		{StoreConfig{Kind: "redis", File: "tokens.db", Redis: &RedisConfig{Options: redis.Options{URL: "redis://redis.internal"}}}, "store redis: file says nothing here"},
+		{StoreConfig{Redis: &RedisConfig{}}, "store embedded: redis has no effect here"},
+		{StoreConfig{Kind: "redis", File: "tokens.db", Redis: &RedisConfig{Options: redis.Options{URL: "redis://redis.internal"}}}, "store redis: file has no effect here"},
 		{StoreConfig{Kind: "redis"}, "store redis: where? want a URL, or addresses"},
 		{StoreConfig{Kind: "file"}, `store "file": want embedded or redis`},
 	} {
