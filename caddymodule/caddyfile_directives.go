@@ -67,7 +67,7 @@ func (c *Console) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		{"admin", func(b *block) error {
 			admins := b.RemainingArgs()
 			if len(admins) == 0 {
-				return b.Err("admin: whom? want the names of owners")
+				return b.Err("admin: want the names of owners")
 			}
 			c.Admins = append(c.Admins, admins...)
 			return nil

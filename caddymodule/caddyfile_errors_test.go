@@ -216,7 +216,7 @@ func TestDirectiveMistakes(t *testing.T) {
 		{"patgate_console {\nowner \"a { b\"\n}", `owner "a { b": want a placeholder of the request, such as {http.auth.user.id}: with a fixed name, everybody would be that owner, at Caddyfile:3`},
 		{"patgate_console {\nowner \\{user\\}\n}", `owner "\\{user\\}": want a placeholder of the request, such as {http.auth.user.id}: with a fixed name, everybody would be that owner, at Caddyfile:3`},
 		{"patgate_console {\nowner {header.User}\nowner {header.User}\n}", "owner: is set already (Caddyfile:3), at Caddyfile:4"},
-		{"patgate_console {\nadmin\n}", "admin: whom? want the names of owners, at Caddyfile:3"},
+		{"patgate_console {\nadmin\n}", "admin: want the names of owners, at Caddyfile:3"},
 		{"patgate_console {\nadmin a \"\"\n}", "admin: an empty name, at Caddyfile:3"},
 		{"patgate_console {\nadmin a {env.ADMIN}\n}", "admin: {env.ADMIN} isn't replaced here; an environment variable {$NAME} is, at Caddyfile:3"},
 		{"patgate_console {\nadmin a {\n}\n}", "unexpected block, at Caddyfile:3"},
@@ -237,7 +237,7 @@ func TestGlobalOptionMistakes(t *testing.T) {
 		{"events {\nmax many\n}", `max "many": want a number from 1 to 100000000, at Caddyfile:4`},
 		{"store", `store "": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
 		{"store sqlite x.db", `store "sqlite x.db": want embedded [<file>], redis <url>, or redis with a block, at Caddyfile:3`},
-		{"store redis", "store redis: where? want a URL, or a block with address, at Caddyfile:3"},
+		{"store redis", "store redis: want a URL, or a block with address, at Caddyfile:3"},
 		{"store redis notaurl", "store redis: the URL can't be read: want redis://user:password@host:port/db, rediss://… or unix:///path?db=n, " +
 			"with %XX for special characters in the password, at Caddyfile:3"},
 		{"store redis redis://a {\ncluster\nsentinel x\n}", "store redis: cluster and sentinel exclude each other, at Caddyfile:6"},

@@ -85,7 +85,7 @@ func (c *RedisConfig) read(b *block) error {
 		return err
 	}
 	if c.URL == "" && len(c.Addresses) == 0 {
-		return b.Err("store redis: where? want a URL, or a block with address")
+		return b.Err("store redis: want a URL, or a block with address")
 	}
 	return c.check(b)
 }

@@ -61,7 +61,7 @@ func compileAlone(t *testing.T, h *Handler) (routes []policy.RouteInfo, err erro
 func TestJSONMistakes(t *testing.T) {
 	for _, m := range []struct{ app, gate, want string }{
 		{`{"stores": {}}`, `{}`, `json: unknown field "stores"`},
-		{`{"store": {"kind": "redis"}}`, `{}`, "store redis: where? want a URL, or addresses"},
+		{`{"store": {"kind": "redis"}}`, `{}`, "store redis: want a URL, or addresses"},
 		{`{"store": {"file": "{env.PATGATE_TEST_UNSET}"}}`, `{}`, "store file {env.PATGATE_TEST_UNSET}: evaluated placeholder {env.PATGATE_TEST_UNSET} is empty"},
 		{`{"cache": {"size": -1}}`, `{}`, "cache size: want a number from 1 to 100000000, got -1"},
 		{`{"cache": {"negative_size": 100000001}}`, `{}`, "cache negative_size: want a number from 1 to 100000000, got 100000001"},
@@ -83,7 +83,7 @@ func TestJSONMistakes(t *testing.T) {
 		{`{"events": {"max": 0}}`, `{}`, "events max: want a number from 1 to 100000000, got 0"},
 		{`{"events": {"max": 100000001}}`, `{}`, "events max: want a number from 1 to 100000000, got 100000001"},
 		{`{"events": {"keep": 0}}`, `{}`, `events keep "0s": want a duration of at least 1ms, such as 60s`},
-		{`{"store": {"kind": "redis", "redis": {"db": 1}}}`, `{}`, "store redis: where? want a URL, or addresses"},
+		{`{"store": {"kind": "redis", "redis": {"db": 1}}}`, `{}`, "store redis: want a URL, or addresses"},
 		{`{"token": {"prefix": "a-b"}}`, `{}`, `token prefix "a-b": want letters and digits, and "_" only between them`},
 		{`{"token": {"max_lifetime": "soon"}}`, `{}`, `token max_lifetime "soon": want a duration such as 90d, or none`},
 		{`{"token": {"max_lifetime": "10d", "default_lifetime": "20d"}}`, `{}`, "token default_lifetime 20d: more than max_lifetime (10d) allows"},

@@ -78,7 +78,7 @@ func (c *StoreConfig) check() error {
 	case kind == "embedded" && c.Redis != nil:
 		return errors.New("store embedded: redis has no effect here")
 	case kind == "redis" && (c.Redis == nil || c.Redis.URL == "" && len(c.Redis.Addresses) == 0):
-		return errors.New("store redis: where? want a URL, or addresses")
+		return errors.New("store redis: want a URL, or addresses")
 	case kind == "redis" && c.File != "":
 		return errors.New("store redis: file has no effect here")
 	case kind == "redis" && c.Redis.Budget != 0 && time.Duration(c.Redis.Budget) < minDuration:

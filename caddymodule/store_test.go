@@ -118,7 +118,7 @@ func TestStoreOfTwoKinds(t *testing.T) {
 	}{
 		{StoreConfig{Redis: &RedisConfig{}}, "store embedded: redis has no effect here"},
 		{StoreConfig{Kind: "redis", File: "tokens.db", Redis: &RedisConfig{Options: redis.Options{URL: "redis://redis.internal"}}}, "store redis: file has no effect here"},
-		{StoreConfig{Kind: "redis"}, "store redis: where? want a URL, or addresses"},
+		{StoreConfig{Kind: "redis"}, "store redis: want a URL, or addresses"},
 		{StoreConfig{Kind: "file"}, `store "file": want embedded or redis`},
 	} {
 		if err := c.config.check(); err == nil || err.Error() != c.want {

@@ -106,7 +106,7 @@ func (r *Registry) parseStatus(t *token.Token, status *string) error {
 		}
 	case token.Revoked:
 		if active {
-			return invalid("status: revoked, but revoked_at says nothing: without it, the token works again")
+			return invalid("status: revoked, but revoked_at is missing or null: without it, the token works again")
 		}
 	case token.Expired:
 		if active {
