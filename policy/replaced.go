@@ -138,11 +138,11 @@ func (m *Match) completes(missing []string) bool {
 }
 
 // hasInQuery reports whether the query has all parameters that are missing in the path
-// (ASP.NET Web API, ServiceStack; Rails and Grails with optional parameters), and none of them
-// is one by which the request is on its route.
+// (ASP.NET Web API, ServiceStack; Rails and Grails with optional parameters), and the
+// request's route says nothing of any of them.
 func (m *Match) hasInQuery(missing []segment) bool {
 	return !slices.ContainsFunc(missing, func(s segment) bool {
-		return !m.isInQuery(s.parameter) || m.Route != nil && m.Route.pattern.dependsOn(s.parameter)
+		return !m.isInQuery(s.parameter) || m.Route != nil && m.Route.reads(s.parameter)
 	})
 }
 

@@ -81,6 +81,15 @@ func TestMissingParametersInQuery(t *testing.T) {
 			t.Errorf("%.60s: %v (%s), want %v", target, m.Reason, m.Detail, want)
 		}
 	}
+	// A route may have its space or resource there itself.
+	all := routes("GET /pages read", "GET /pages/{space} read", "GET /books read", "GET /books/{id} admin")
+	all[0].Space, all[2].Resource = "query.space", "query.id"
+	p = compile(t, Config{Routes: all}, "read", "admin")
+	for target, want := range map[string]Reason{"GET /pages?space=2": Forward, "GET /pages?space=2&Space=3": AmbiguousRequest, "GET /books?id=4": Forward, "GET /books?id=4&ID=5": AmbiguousRequest} {
+		if m := p.matched(request(target, "Authorization: Bearer s")); m.Reason != want {
+			t.Errorf("%s: %v (%s), want %v", target, m.Reason, m.Detail, want)
+		}
+	}
 }
 
 // A token that is enough for a route without a resource, or for all spaces, is enough for one

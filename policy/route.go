@@ -160,3 +160,9 @@ func (r *Route) coversSpace(s *Route) bool {
 func (r *Route) coversResource(s *Route) bool {
 	return r.resource == s.resource || r.resource.kind == fromNone && (r.space.kind != fromNone || len(r.Require.clauses) > 0)
 }
+
+// reads reports whether the route has a condition on a key of the query, or finds its space or
+// resource there.
+func (r *Route) reads(key string) bool {
+	return r.pattern.dependsOn(key) || r.space.kind == fromQuery && r.space.name == key || r.resource.kind == fromQuery && r.resource.name == key
+}
