@@ -146,8 +146,8 @@ func (m *Match) hasInQuery(missing []segment) bool {
 	})
 }
 
-// isInQuery reports whether some servers find a parameter of the path in the query. The
-// readings of a path ask for the same one again and again.
+// isInQuery reports whether some servers find a parameter of the path in the query, or that
+// can't be told. The readings of a path ask for the same one again and again.
 func (m *Match) isInQuery(key string) bool {
 	if m.sought != key {
 		m.sought, m.found = key, false

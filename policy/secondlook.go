@@ -307,7 +307,10 @@ func (l *look) onPartials(n *node, i int) bool {
 // onMissing refuses a request on whose path parameters follow, to servers that take these from
 // the query if they are missing at its end: /posts?id=4 is /posts/4.
 func (l *look) onMissing(n *node, i int) {
-	for to := n.parameter; to != nil && l.m.query != ""; to = to.parameter {
+	if l.m.query == "" {
+		return
+	}
+	for to := n.parameter; to != nil; to = to.parameter {
 		if r := l.m.pick(to.ends); r != nil && l.m.hasInQuery(r.pattern.segments[i:]) && l.uncovered(r, prefersQuery, "") {
 			return
 		}
