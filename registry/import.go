@@ -127,7 +127,7 @@ func (i *importer) add(line []byte) error {
 	now := i.registry.clock()
 	newID := t.ID == ""
 	if newID {
-		t.ID = token.NewID(now)
+		t.ID = token.NewID(i.registry.now())
 	}
 	if t.CreatedAt.IsZero() {
 		t.CreatedAt = now

@@ -90,7 +90,7 @@ func (r *Registry) View(t *token.Token) token.View {
 }
 
 // clock returns the time as records keep it: in UTC, and no finer than
-// milliseconds, which is what ids are made of and people can read.
+// milliseconds, which people can read.
 func (r *Registry) clock() time.Time {
 	return r.now().UTC().Truncate(time.Millisecond)
 }

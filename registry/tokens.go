@@ -51,7 +51,7 @@ func (a *Account) Create(ctx context.Context, n NewToken) (t *token.Token, secre
 	}
 	secret = token.NewSecret(r.rules.Prefix)
 	t = &token.Token{
-		ID: token.NewID(now), Name: n.Name, Description: n.Description, Owner: n.Owner,
+		ID: token.NewID(r.now()), Name: n.Name, Description: n.Description, Owner: n.Owner,
 		Grants: grants, AllowedIPs: ranges,
 		CreatedAt: now, CreatedBy: a.by.Name, ExpiresAt: expires,
 		Hint: token.HintOf(r.rules.Prefix, secret), Digest: r.rules.Hasher.Digest(secret),

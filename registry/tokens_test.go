@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/patgate/patgate/token"
 )
@@ -188,6 +190,31 @@ func TestIDs(t *testing.T) {
 			t.Errorf("error %q repeats what may be a secret", err)
 		}
 	}
+}
+
+// Tokens that are made or imported one right after another are listed in this order.
+func TestListOrderWithinAMillisecond(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	var made, listed []string
+	for n := range 20 { // so many that they aren't in order by chance
+		name := fmt.Sprint(n)
+		d.now = d.now.Add(20 * time.Microsecond)
+		d.create(t, NewToken{Name: name})
+		d.now = d.now.Add(20 * time.Microsecond)
+		if _, err := d.lines(t, fmt.Sprintf(`{"name":"imported %d","secret":%q}`, n, token.NewSecret("pat"))); err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, name, "imported "+name)
+	}
+	tokens, _, err := d.Operator(cli).List(t.Context(), Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range slices.Backward(tokens) {
+		listed = append(listed, l.Name)
+	}
+	equal(t, "from the oldest to the newest", listed, made)
 }
 
 func BenchmarkCreate(b *testing.B) {
