@@ -108,7 +108,7 @@ func showStatus(c *adminCall) (any, error) {
 	var err error
 	if s.Status, err = c.askStatus(); err != nil {
 		s.Error = err.Error()
-	} else if seen := c.opened.lookout.seen.Load(); seen.err != nil {
+	} else if seen := c.opened.monitor.seen.Load(); seen.err != nil {
 		s.Error = seen.err.Error() // of a part of it, or of a moment ago
 	}
 	caddyVersion, _ := caddy.Version()

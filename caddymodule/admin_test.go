@@ -314,7 +314,7 @@ func testAdminNoStore(s *adminServer) {
 	} {
 		want[rest.Problem](s, 503, request.method, request.path, request.body)
 	}
-	// This is when the status is wanted most. What the lookout was just asking it finds
+	// This is when the status is wanted most. What the monitor was just asking it finds
 	// refused, not gone, and looks again.
 	redistest.Await(s.t, "the status with the store closed", func() error {
 		status := want[serverStatus](s, 200, "GET", "status", "")

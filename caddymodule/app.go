@@ -236,7 +236,7 @@ func (a *App) registry() (*registry.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened.keeper.settle()
+	opened.background.settle()
 	return registry.New(opened.store, a.rulesInForce(), registry.Options{Audit: a.logEvent}), nil
 }
 

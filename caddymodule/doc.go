@@ -11,11 +11,10 @@
 //	signed.go       one signed token that says so instead; its keys are in internal/keyring
 //	reject.go       how a request is turned away
 //	errorroutes.go  whether error routes turn it away instead, and what they serve
-//	discreet.go     answers to requests with a token in the URL
-//	sessions.go     cookies in answers that would stand in for the token
 //	preflight.go    answers to CORS preflights
 //	upload.go       a body that is still read when the answer begins
-//	headwriter.go   what of an answer is changed before it is sent
+//	answer*.go      what of an answer is changed before it is sent: where the token is in
+//	                the query of the URL, and cookies that would stand in for it
 //	authorize.go    the gate of another proxy
 //	transport.go    a leaner way to the API
 //	fastcgi.go      whether programs may be told the URL as the client sent it
@@ -46,10 +45,10 @@
 //	duration.go     a duration in it
 //	store.go        which store a configuration means
 //	hub.go          the store and the cache, which outlive configurations
-//	linger.go       a store that is closed only after the requests under way
+//	hub_linger.go   a store that is closed only after the requests under way
 //	pepper.go       the pepper, and whether the store was used with another
-//	keeper.go       last uses, and what else requests leave for later
-//	lookout.go      whether the store is heard, and can be asked
+//	background.go   last uses, and what else requests leave for later
+//	monitor.go      whether the store is heard, and can be asked
 //	health.go       what load balancers are told of that
 //	version.go      which version of patgate runs
 //

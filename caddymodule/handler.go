@@ -203,7 +203,7 @@ func (o *outcome) wrap(w http.ResponseWriter, r *http.Request) (http.ResponseWri
 		w = bodiless{newHeadWriter(w, withoutBody)}
 	}
 	if len(o.secrets) > 0 {
-		w = newHeadWriter(w, (&discreet{r, o.secrets}).clean)
+		w = newHeadWriter(w, (&urlTokens{r, o.secrets}).clean)
 	}
 	if o.opened && len(o.gate.sessions) > 0 {
 		w = newHeadWriter(w, o.gate.sessions.withhold)

@@ -38,7 +38,7 @@ type health struct {
 
 // health works out how well requests can be served.
 func (t *openStore) health(now time.Time) health {
-	seen := t.lookout.seen.Load()
+	seen := t.monitor.seen.Load()
 	h := health{Status: healthOK, Since: wireTime(seen.since)}
 	switch {
 	case seen.heard && seen.err != nil:
@@ -61,7 +61,7 @@ func (t *openStore) health(now time.Time) health {
 
 // heldUntil returns when tokens that are held cease to serve, now that the store can't
 // be asked; zero: they never did.
-func (t *openStore) heldUntil(seen *sight) time.Time {
+func (t *openStore) heldUntil(seen *observation) time.Time {
 	o := t.cache.Options()
 	stale := max(o.MaxStale, 0)
 	shared, ok := t.store.(store.Shared)

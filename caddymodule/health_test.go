@@ -16,14 +16,14 @@ import (
 )
 
 // unhealthy returns an app whose store was seen so.
-func unhealthy(t *testing.T, seen sight, heard *time.Time) *App {
+func unhealthy(t *testing.T, seen observation, heard *time.Time) *App {
 	t.Helper()
 	f := new(follower)
 	f.heard.Store(heard)
 	c := cache.New(f, cache.Options{MaxStale: time.Minute})
 	t.Cleanup(c.Close)
-	o := &openStore{store: f, cache: c, lookout: &lookout{}}
-	o.lookout.seen.Store(&seen)
+	o := &openStore{store: f, cache: c, monitor: &monitor{}}
+	o.monitor.seen.Store(&seen)
 	h := newHub(source{})
 	h.opened.Store(o)
 	return &App{hub: h}
@@ -31,8 +31,8 @@ func unhealthy(t *testing.T, seen sight, heard *time.Time) *App {
 
 // A store that was replaced stays open for a while. It isn't the one that is reported.
 func TestHealthOfTheStoreInUse(t *testing.T) {
-	replaced := unhealthy(t, sight{err: errNotYet}, new(time.Time)).hub
-	app := unhealthy(t, sight{heard: true}, nil)
+	replaced := unhealthy(t, observation{err: errNotYet}, new(time.Time)).hub
+	app := unhealthy(t, observation{heard: true}, nil)
 	app.hub.users = []*App{app}
 	for key, h := range map[string]*hub{"replaced": replaced, "used": app.hub} {
 		h.opened.Load().streams = newStreams()
@@ -67,18 +67,18 @@ func TestHealth(t *testing.T) {
 	at := func(d time.Duration) *time.Time { then := now.Add(d); return &then }
 	for _, test := range []struct {
 		name      string
-		seen      sight
+		seen      observation
 		heard     *time.Time
 		code      int
 		status    string
 		heldUntil *time.Time
 	}{
-		{"heard", sight{heard: true}, nil, 200, "ok", nil},
-		{"heard, but a part of it is gone", sight{heard: true, err: gone}, nil, 200, "partial", nil},
-		{"not heard, but it answers", sight{}, at(-time.Hour), 200, "degraded", nil},
-		{"gone a moment ago", sight{err: gone}, at(-10 * time.Second), 200, "stale", at(50 * time.Second)},
-		{"gone for longer than max_stale", sight{err: gone}, at(-61 * time.Second), 503, "unavailable", at(-time.Second)},
-		{"never heard", sight{err: errNotYet}, new(time.Time), 503, "unavailable", nil},
+		{"heard", observation{heard: true}, nil, 200, "ok", nil},
+		{"heard, but a part of it is gone", observation{heard: true, err: gone}, nil, 200, "partial", nil},
+		{"not heard, but it answers", observation{}, at(-time.Hour), 200, "degraded", nil},
+		{"gone a moment ago", observation{err: gone}, at(-10 * time.Second), 200, "stale", at(50 * time.Second)},
+		{"gone for longer than max_stale", observation{err: gone}, at(-61 * time.Second), 503, "unavailable", at(-time.Second)},
+		{"never heard", observation{err: errNotYet}, new(time.Time), 503, "unavailable", nil},
 	} {
 		h := &Health{app: unhealthy(t, test.seen, test.heard)}
 		w := httptest.NewRecorder()
@@ -128,7 +128,7 @@ func TestHealthWords(t *testing.T) {
 
 // A store that can't be opened, and what is no probe.
 func TestHealthOtherwise(t *testing.T) {
-	h := &Health{app: unhealthy(t, sight{heard: true}, nil)}
+	h := &Health{app: unhealthy(t, observation{heard: true}, nil)}
 	w := httptest.NewRecorder()
 	if err := h.ServeHTTP(w, httptest.NewRequest("POST", "/healthz", nil), nil); err != nil || w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d %v (%v), want 405 that allows GET and HEAD", w.Code, w.Header(), err)

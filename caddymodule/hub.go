@@ -36,13 +36,13 @@ type hub struct {
 
 // openStore is an open store, with its cache and what else lives as long as it is open.
 type openStore struct {
-	store   store.Store
-	cache   *cache.Cache
-	limiter *limiter.Limiter
-	lookout *lookout
-	streams *streams
-	keeper  *keeper
-	pepper  atomic.Pointer[pepperChange] // nil: as it was
+	store      store.Store
+	cache      *cache.Cache
+	limiter    *limiter.Limiter
+	monitor    *monitor
+	streams    *streams
+	background *background
+	pepper     atomic.Pointer[pepperChange] // nil: as it was
 }
 
 func newHub(s source) *hub {
@@ -67,7 +67,7 @@ func (h *hub) open(a *App) (*openStore, error) {
 		return nil, err
 	}
 	limit := a.UnknownTokenLimit
-	t := &openStore{store: s, limiter: limiter.New(limit.tokens(), time.Duration(limit.Window)), lookout: newLookout(s), streams: newStreams(), keeper: newKeeper(s, &a.Events)}
+	t := &openStore{store: s, limiter: limiter.New(limit.tokens(), time.Duration(limit.Window)), monitor: newMonitor(s), streams: newStreams(), background: newBackground(s, &a.Events)}
 	t.cache = cache.New(s, a.cacheOptions(t.streams.hear))
 	t.streams.watch(t.cache)
 	h.opened.Store(t)
@@ -127,7 +127,7 @@ func (h *hub) release(a *App) {
 func (t *openStore) apply(a *App) {
 	t.cache.Apply(a.cacheOptions(t.streams.hear))
 	t.limiter.Apply(a.UnknownTokenLimit.tokens(), time.Duration(a.UnknownTokenLimit.Window))
-	t.keeper.apply(a)
+	t.background.apply(a)
 	go a.comparePepper(a.ctx, t)
 }
 
@@ -139,9 +139,9 @@ func (h *hub) Destruct() error {
 	if t == nil {
 		return nil
 	}
-	t.lookout.close()
+	t.monitor.close()
 	t.streams.close()
-	t.keeper.close()
+	t.background.close()
 	t.cache.Close()
 	return t.store.Close()
 }

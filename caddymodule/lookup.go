@@ -40,7 +40,7 @@ func (h *Handler) decide(ctx context.Context, m *policy.Match, o *outcome) {
 	if o.reason == policy.TokenRevoked && !o.subject.Revoked {
 		o.detail = registry.ErrRetired.Error()
 	}
-	h.app.hub.opened.Load().keeper.see(ctx, h.app, o, now)
+	h.app.hub.opened.Load().background.see(ctx, h.app, o, now)
 }
 
 // lookup finds the token with this secret, whose digest is in o.stream. The reason is

@@ -25,11 +25,12 @@
 //     the query), websocket.go, preflight.go, take.go; the tree of routes: tree.go,
 //     conflict.go
 //   - requests that some servers find on another route, which are refused: secondlook.go, a
-//     second walk through the tree; the ways to take a path apart (readings.go, filename.go,
-//     replaced.go), to find it elsewhere (elsewhere.go), and to compare literals (alike.go,
-//     typed.go); keys that the query repeats: repeated.go
+//     second walk through the tree, and secondlook_*.go: other ways to take a path apart
+//     (readings, files, query), to find it elsewhere, and to compare literals
+//   - values that are numbers, booleans or UUIDs: typed.go; keys that the query repeats:
+//     repeated.go
 //   - the verdict: decide.go, subject.go, grants.go, reason.go; which grant would change
-//     it: missing.go
+//     it: wanted.go
 //   - tokens removed from what is forwarded: strip.go
 //   - what operators are told: warnings.go, scopewarnings.go, diff.go, sample.go,
 //     explain.go, cases.go

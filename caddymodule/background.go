@@ -20,9 +20,9 @@ import (
 	"github.com/patgate/patgate/uses"
 )
 
-// keeper does in the background what no request needs to wait for: it stores last uses,
+// background does what no request needs to wait for: it stores last uses,
 // records that replaced secrets are still used, and removes old events.
-type keeper struct {
+type background struct {
 	store   store.Store
 	uses    *uses.Noter
 	retired *uses.Throttle               // of secrets reported lately
@@ -54,94 +54,94 @@ const (
 	settleTime   = 250 * time.Millisecond
 )
 
-func newKeeper(s store.Store, limits *EventsConfig) *keeper {
+func newBackground(s store.Store, limits *EventsConfig) *background {
 	ctx, stop := context.WithCancel(context.Background())
-	k := &keeper{
+	b := &background{
 		store: s, retired: uses.NewThrottle(retiredRoom), pace: pace.New(reportsBurst, reportsEvery), reports: make(chan retiredUse, 64), prune: time.NewTimer(pruneEvery),
 		stop: stop, complaints: rate.Sometimes{Interval: time.Minute},
 	}
-	k.limits.Store(limits)
-	k.uses = uses.New(s, func(err error) { k.failed("last uses of tokens can't be stored", err) })
-	k.running.Go(func() { k.run(ctx) })
-	return k
+	b.limits.Store(limits)
+	b.uses = uses.New(s, func(err error) { b.failed("last uses of tokens can't be stored", err) })
+	b.running.Go(func() { b.run(ctx) })
+	return b
 }
 
 // apply puts a configuration's settings in force.
-func (k *keeper) apply(a *App) {
-	k.uses.SetEvery(a.lastUsed)
-	k.limits.Store(&a.Events)
-	k.prune.Reset(0)
+func (b *background) apply(a *App) {
+	b.uses.SetEvery(a.lastUsed)
+	b.limits.Store(&a.Events)
+	b.prune.Reset(0)
 }
 
 // see is told of every request with a token that is known. Most of them leave
 // nothing to be done, and cost nothing here.
-func (k *keeper) see(ctx context.Context, a *App, o *outcome, now time.Time) {
+func (b *background) see(ctx context.Context, a *App, o *outcome, now time.Time) {
 	switch {
 	case o.reason == policy.Forward, o.reason.Status() == http.StatusForbidden:
-		if k.uses.Due(&o.stream.digest, now) {
-			k.uses.Note(store.Use{ID: o.subject.ID.String(), At: now.UTC().Truncate(time.Millisecond), From: clientAddr(ctx).Unmap()})
+		if b.uses.Due(&o.stream.digest, now) {
+			b.uses.Note(store.Use{ID: o.subject.ID.String(), At: now.UTC().Truncate(time.Millisecond), From: clientAddr(ctx).Unmap()})
 		}
 	case o.reason == policy.TokenRevoked && !o.subject.Revoked:
 		retiredUses.Inc()
 		whose := cmp.Or(o.subject.Owner.ID(), o.subject.ID.String())
-		if k.retired.Allow(&o.stream.digest, now, retiredEvery) && k.pace.Allow(whose, now) {
+		if b.retired.Allow(&o.stream.digest, now, retiredEvery) && b.pace.Allow(whose, now) {
 			select {
-			case k.reports <- retiredUse{a, o.subject.ID.String(), clientAddr(ctx).Unmap()}:
+			case b.reports <- retiredUse{a, o.subject.ID.String(), clientAddr(ctx).Unmap()}:
 			default: // so many at once: the others are counted by the metric
 			}
 		}
 	}
 }
 
-func (k *keeper) run(ctx context.Context) {
-	defer k.prune.Stop()
+func (b *background) run(ctx context.Context) {
+	defer b.prune.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case r := <-k.reports:
-			k.report(ctx, r)
-		case <-k.prune.C:
-			k.prune.Reset(pruneEvery) // first: limits that are applied meanwhile are enforced at once
-			limits := k.limits.Load()
-			if err := k.store.PruneEvents(ctx, time.Duration(limits.Keep), limits.Max); err != nil {
-				k.failed("old events can't be removed", err)
+		case r := <-b.reports:
+			b.report(ctx, r)
+		case <-b.prune.C:
+			b.prune.Reset(pruneEvery) // first: limits that are applied meanwhile are enforced at once
+			limits := b.limits.Load()
+			if err := b.store.PruneEvents(ctx, time.Duration(limits.Keep), limits.Max); err != nil {
+				b.failed("old events can't be removed", err)
 			}
 		}
 	}
 }
 
-func (k *keeper) report(ctx context.Context, r retiredUse) {
+func (b *background) report(ctx context.Context, r retiredUse) {
 	reg, err := r.app.registry()
 	if err == nil {
 		err = reg.ReportRetired(ctx, r.id, r.from)
 	}
 	if err != nil {
-		k.failed("that a replaced secret was used can't be recorded", err)
+		b.failed("that a replaced secret was used can't be recorded", err)
 	}
 }
 
 // settle stores the last uses, for a caller that is about to read them. If the store can't
 // be asked just now, the caller reads older ones.
-func (k *keeper) settle() {
+func (b *background) settle() {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()
-	_ = k.uses.Flush(ctx) // failing, it is tried again in time
+	_ = b.uses.Flush(ctx) // failing, it is tried again in time
 }
 
 // failed logs what could not be done, at most once a minute, unless it is because
 // the store is being closed.
-func (k *keeper) failed(what string, err error) {
+func (b *background) failed(what string, err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
-	k.complaints.Do(func() { caddy.Log().Named("patgate").Error(what, zap.Error(err)) })
+	b.complaints.Do(func() { caddy.Log().Named("patgate").Error(what, zap.Error(err)) })
 }
 
 // close stores what has been noted. To be called once, before the store is
 // closed.
-func (k *keeper) close() {
-	k.uses.Close()
-	k.stop()
-	k.running.Wait()
+func (b *background) close() {
+	b.uses.Close()
+	b.stop()
+	b.running.Wait()
 }

@@ -91,7 +91,7 @@ func TestDiscreet(t *testing.T) {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest("GET", "https://api.test/x", nil)
 			r.TLS = new(tls.ConnectionState)
-			d := newHeadWriter(w, (&discreet{r, []string{"one more", secret}}).clean)
+			d := newHeadWriter(w, (&urlTokens{r, []string{"one more", secret}}).clean)
 			for name, values := range row.given {
 				d.Header()[name] = values
 			}
@@ -109,7 +109,7 @@ func TestDiscreet(t *testing.T) {
 
 // A token that is a part of a host leads there no more.
 func TestDiscreetHost(t *testing.T) {
-	d := &discreet{httptest.NewRequest("GET", "https://api.test/x", nil), []string{"secret-token"}}
+	d := &urlTokens{httptest.NewRequest("GET", "https://api.test/x", nil), []string{"secret-token"}}
 	if got := d.away("https://secret-token.other.test/x"); got != "/" {
 		t.Errorf("to a host with the token in it: %s, want /", got)
 	}
@@ -119,7 +119,7 @@ func TestDiscreetHost(t *testing.T) {
 // must not have it sent in clear.
 func TestDiscreetBehindProxy(t *testing.T) {
 	r := httptest.NewRequest("GET", "http://api.test/x", nil)
-	d := &discreet{r, []string{"secret-token"}}
+	d := &urlTokens{r, []string{"secret-token"}}
 	const there = "http://api.test/y?t=secret-token"
 	if got := d.away(there); got != there {
 		t.Errorf("by HTTP as it was: %s, want %s", got, there)
@@ -140,7 +140,7 @@ func FuzzDiscreet(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	d := &discreet{httptest.NewRequest("GET", "http://api.test/x", nil), []string{secret}}
+	d := &urlTokens{httptest.NewRequest("GET", "http://api.test/x", nil), []string{secret}}
 	f.Fuzz(func(t *testing.T, reference string) {
 		for name, value := range map[string]string{"Location": reference, "Link": "<" + reference + ">; rel=next", "Refresh": `5; url="` + reference + `"`} {
 			h := http.Header{name: {value}}

@@ -11,12 +11,12 @@ import (
 	"github.com/patgate/patgate/internal/mask"
 )
 
-// discreet cleans the answer to a request with a token in its query, and so in its URL,
+// urlTokens cleans the answer to a request with a token in its query, and so in its URL,
 // whether the gate took it from there or not. It keeps the answer out of shared caches (RFC
 // 6750 section 2.3), the URL out of Referer, and the token out of redirects and links to
 // other origins. Within the origin these keep it: an API that redirects to the same URL in
 // another form means its clients to follow.
-type discreet struct {
+type urlTokens struct {
 	request *http.Request
 	secrets []string
 }
@@ -43,7 +43,7 @@ func (h *Handler) shown(query, judged string) (secrets []string) {
 }
 
 // clean changes the header before it is sent. Informational answers may carry links.
-func (d *discreet) clean(status int, h http.Header) int {
+func (d *urlTokens) clean(status int, h http.Header) int {
 	h["Cache-Control"] = private(h["Cache-Control"])
 	for name := range h {
 		if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" {
@@ -93,7 +93,7 @@ var target = regexp.MustCompile(`<[^<>]*>`)
 
 // links returns the value of a Link without the token in references that lead elsewhere;
 // "" where it can't be told for certain which these are.
-func (d *discreet) links(value string) string {
+func (d *urlTokens) links(value string) string {
 	n := len(target.FindAllString(value, -1))
 	if strings.Count(value, "<") != n || strings.Count(value, ">") != n || d.shows(target.ReplaceAllString(value, "")) {
 		return ""
@@ -107,7 +107,7 @@ var refreshed = regexp.MustCompile(`^(?i)(\s*[\d.]*\s*[;,\s]\s*(?:url\s*=\s*)?)(
 
 // refresh returns the value of a Refresh without the token, if it leads elsewhere; ""
 // where it can't be told for certain.
-func (d *discreet) refresh(value string) string {
+func (d *urlTokens) refresh(value string) string {
 	m := refreshed.FindStringSubmatch(value)
 	if m == nil {
 		return ""
@@ -120,7 +120,7 @@ func (d *discreet) refresh(value string) string {
 }
 
 // shows reports whether a text has a token in it, percent-encoded or not.
-func (d *discreet) shows(text string) bool {
+func (d *urlTokens) shows(text string) bool {
 	text = mask.Decoded(text)
 	return slices.ContainsFunc(d.secrets, func(secret string) bool { return strings.Contains(text, secret) })
 }
@@ -128,7 +128,7 @@ func (d *discreet) shows(text string) bool {
 // leaks reports whether a reference has the token in it and leads elsewhere.
 // Browsers drop blanks before it, and tabs in it, take backslashes for slashes, and any number of
 // these for two (URL standard, section 4.4).
-func (d *discreet) leaks(reference string) bool {
+func (d *urlTokens) leaks(reference string) bool {
 	if !d.shows(reference) {
 		return false
 	}
@@ -148,7 +148,7 @@ func (d *discreet) leaks(reference string) bool {
 }
 
 // away returns a reference as it may be sent: without the token, if it leads elsewhere.
-func (d *discreet) away(reference string) string {
+func (d *urlTokens) away(reference string) string {
 	if d.leaks(reference) {
 		return d.without(reference)
 	}
@@ -157,7 +157,7 @@ func (d *discreet) away(reference string) string {
 
 // without returns a reference without the token: without the parameters that have it or,
 // where it is elsewhere, without all that follows the host.
-func (d *discreet) without(reference string) string {
+func (d *urlTokens) without(reference string) string {
 	u, err := url.Parse(reference)
 	if err != nil {
 		return "/"

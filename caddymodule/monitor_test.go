@@ -56,21 +56,21 @@ func (f *follower) deafen(err error) {
 	}
 }
 
-func TestLookout(t *testing.T) {
+func TestMonitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, gone := new(follower), errors.New("connection refused")
 		f.heard.Store(new(time.Time)) // not heard at all
 		f.fault.Store(&gone)
 		began := time.Now()
-		l := newLookout(f)
-		defer l.close()
+		m := newMonitor(f)
+		defer m.close()
 
 		check := func(when string, heard bool, wantErr error, since time.Time) {
 			t.Helper()
-			time.Sleep(2 * time.Second) // of the bubble: the lookout has looked
+			time.Sleep(2 * time.Second) // of the bubble: the monitor has looked
 			synctest.Wait()
-			got := l.seen.Load()
-			if got.heard != heard || !errors.Is(got.err, wantErr) || got.since.Sub(since).Abs() > lookoutInterval {
+			got := m.seen.Load()
+			if got.heard != heard || !errors.Is(got.err, wantErr) || got.since.Sub(since).Abs() > monitorInterval {
 				t.Errorf("%s: heard %v, error %v, since %s; want %v, %v, %s", when, got.heard, got.err, got.since, heard, wantErr, since)
 			}
 		}
@@ -103,16 +103,16 @@ type alone struct{ follower }
 func (a *alone) Heard() {} // not that of store.Shared
 
 // A store that no other process changes is heard as long as it can be asked.
-func TestLookoutAlone(t *testing.T) {
+func TestMonitorAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, gone := new(alone), errors.New("input/output error")
-		l := newLookout(s)
-		defer l.close()
+		m := newMonitor(s)
+		defer m.close()
 		check := func(when string, heard bool, wantErr error) {
 			t.Helper()
-			time.Sleep(2 * time.Second) // of the bubble: the lookout has looked
+			time.Sleep(2 * time.Second) // of the bubble: the monitor has looked
 			synctest.Wait()
-			if got := l.seen.Load(); got.heard != heard || !errors.Is(got.err, wantErr) {
+			if got := m.seen.Load(); got.heard != heard || !errors.Is(got.err, wantErr) {
 				t.Errorf("%s: heard %v, error %v; want %v, %v", when, got.heard, got.err, heard, wantErr)
 			}
 		}

@@ -14,18 +14,18 @@ import (
 // trail with that, and keeps nobody else's from being reported.
 func TestReportsOfReplacedSecrets(t *testing.T) {
 	t.Parallel()
-	k := &keeper{retired: uses.NewThrottle(retiredRoom), pace: pace.New(reportsBurst, reportsEvery), reports: make(chan retiredUse, 10*retiredRoom)}
+	b := &background{retired: uses.NewThrottle(retiredRoom), pace: pace.New(reportsBurst, reportsEvery), reports: make(chan retiredUse, 10*retiredRoom)}
 	now := time.Now()
 	use := func(owner, id string, secret int) {
 		o := &outcome{reason: policy.TokenRevoked, subject: &policy.Subject{ID: policy.NewID(id), Owner: policy.NewOwner(owner, nil)}}
 		for i := range 4 { // all that the gate looks at
 			binary.LittleEndian.PutUint64(o.stream.digest[8*i:], uint64(secret)*0x9e3779b97f4a7c15)
 		}
-		k.see(t.Context(), nil, o, now)
+		b.see(t.Context(), nil, o, now)
 	}
 	want := func(what string, n int) {
 		t.Helper()
-		if got := len(k.reports); got != n {
+		if got := len(b.reports); got != n {
 			t.Errorf("%s: %d reports, want %d", what, got, n)
 		}
 	}
