@@ -176,6 +176,32 @@ func TestReferenceReasons(t *testing.T) {
 	compareLists(t, "the reason", code, firstCells(text))
 }
 
+// Every kind of warning is in the reference. Their packages have no list of them.
+func TestReferenceWarnings(t *testing.T) {
+	var code, documented []string
+	for _, file := range []string{"../policy/warnings.go", "caddyroutes/check.go", "config.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds := regexp.MustCompile(`(?m)^	[Ww]arn\w+ += "(\w+)"`).FindAllStringSubmatch(string(source), -1)
+		if len(kinds) == 0 {
+			t.Errorf("%s has no kinds of warnings", file)
+		}
+		for _, kind := range kinds {
+			code = append(code, kind[1])
+		}
+	}
+	for line := range strings.Lines(section(t, readDocs(t, "reference.md"), "## Warnings")) {
+		if cell, _, row := strings.Cut(strings.TrimPrefix(line, "| "), " | "); row {
+			for _, kind := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(cell, -1) {
+				documented = append(documented, kind[1])
+			}
+		}
+	}
+	compareLists(t, "the warning", code, documented)
+}
+
 // Every metric is in the reference with its labels, and there are no others.
 func TestReferenceMetrics(t *testing.T) {
 	text := section(t, readDocs(t, "reference.md"), "## Metrics")

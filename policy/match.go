@@ -141,8 +141,7 @@ func (p *Policy) routed(req *Request) (m Match) {
 // read takes in the request and refuses what can be read in two ways.
 func (p *Policy) read(req *Request, m *Match) bool {
 	m.policy, m.method, m.query, m.host, m.header = p, req.Method, req.Query, req.Host, req.Header
-	// Where another proxy asks about a request, the key alone may tell.
-	m.websocket = req.WebSocket || len(m.header["Upgrade"]) > 0 || len(m.header["Sec-Websocket-Key"]) > 0
+	m.websocket = req.asksForWebSocket()
 	why := req.Refused
 	if why == "" {
 		why = m.ambiguity(req.Path)

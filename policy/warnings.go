@@ -37,6 +37,7 @@ const (
 	WarnDefault     = "open_default"
 	WarnNoRoutes    = "no_routes"
 	WarnQueryToken  = "token_in_query"
+	WarnOwnToken    = "own_token_let_through" // secrets of patgate never are
 	WarnUnused      = "unused_scope"
 	WarnMisspelt    = "misspelt_scope"
 	WarnMethod      = "misspelt_method"
@@ -94,6 +95,11 @@ func (w *warnings) ofSettings(p *Policy) {
 	for _, c := range p.credentials {
 		if c.Kind == Query {
 			w.add(p.at, WarnQueryToken, "token_from "+c.String()+": tokens in URLs end up in logs, histories and referrers")
+		}
+	}
+	for _, c := range p.letThrough {
+		if c.Kind == Bearer && p.isOwn(c.Name) {
+			w.add(p.at, WarnOwnToken, "let_through "+c.String()+" does nothing: secrets that begin with "+p.Prefix+"_ are patgate's own, and always judged")
 		}
 	}
 }

@@ -144,9 +144,13 @@ func TestWarningsOfSettings(t *testing.T) {
 		{"no routes", Config{Default: "deny"}, "7 no_routes every request is rejected"},
 		{"tokens in URLs, without routes", Config{Default: "any", Settings: Settings{TokenFrom: []string{"query t"}}}, "7 token_in_query"},
 		{"tokens in URLs", Config{Default: "deny", Routes: route, Settings: Settings{TokenFrom: []string{"query t"}}}, "7 token_in_query"},
+		{"patgate's own tokens, let through", Config{Default: "deny", Routes: route, LetThrough: []string{"bearer pat_*"}}, "7 own_token_let_through"},
+		{"other tokens, let through", Config{Default: "deny", Routes: route, LetThrough: []string{"bearer path*", "bearer pa*", "scheme pat"}}, ""},
 	} {
 		c.config.At = "Caddyfile:7"
-		compareWarnings(t, c.name, warningsOf(compile(t, c.config)), c.want)
+		p := compile(t, c.config)
+		p.Prefix = "pat"
+		compareWarnings(t, c.name, warningsOf(p), c.want)
 	}
 }
 

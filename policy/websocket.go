@@ -8,6 +8,12 @@ import (
 	"strings"
 )
 
+// asksForWebSocket reports whether the request asks for a WebSocket, or may do so: where
+// another proxy asks about it, the key alone may tell.
+func (r *Request) asksForWebSocket() bool {
+	return r.WebSocket || len(r.Header["Upgrade"]) > 0 || len(r.Header["Sec-Websocket-Key"]) > 0
+}
+
 // judgeWebSocket returns why a WebSocket can be another request than the one that asks
 // for it, or "".
 func (m *Match) judgeWebSocket() (why string) {

@@ -19,17 +19,18 @@ func ValidText(what, s string, limit int) error {
 	if strings.ContainsFunc(s, unicode.IsControl) {
 		return fieldError(what, "contains a control character")
 	}
-	if hasControl(s) {
+	if hasInvisible(s) {
 		return fieldError(what, "contains a character that can't be seen, such as a soft hyphen or a mark of direction")
 	}
 	return nil
 }
 
-// hasControl reports whether a text without control characters has another character that
-// controls how it is shown: where lines and words end, or the direction of the text. Joiners
-// and variation selectors don't count, for scripts and emoji need them. Nor do the tags after
-// a black flag that make it the flag of a region (Unicode Technical Standard #51).
-func hasControl(s string) bool {
+// hasInvisible reports whether a text without control characters has another character that
+// can't be seen and controls how the text is shown: where lines and words end, or its
+// direction. Joiners and variation selectors don't count, for scripts and emoji need them.
+// Nor do the tags after a black flag that make it the flag of a region (Unicode Technical
+// Standard #51).
+func hasInvisible(s string) bool {
 	inFlag := false
 	for _, r := range s {
 		tag := r >= '\U000e0000' && r <= '\U000e007f'
