@@ -46,6 +46,10 @@ func NewRequest(r *http.Request) Request {
 	case r.Host == "" && r.ProtoMajor == 2:
 		// Over HTTP/1.1 and 3 it doesn't come here. It would be sent with the upstream's own.
 		req.Refused = "the request names no host (RFC 9113 section 8.3.1)"
+	case strings.IndexByte(r.Host, '%') >= 0:
+		// URL parsers decode it (WHATWG), and it would be the host of another site. In the zone
+		// of an address, net/http removes it.
+		req.Refused = "the host has a percent sign in it, and some servers decode what follows"
 	case r.URL.Opaque != "":
 		req.Refused = "the request target is not a path"
 	case r.URL.User != nil:

@@ -70,6 +70,13 @@ func TestNewRequest(t *testing.T) {
 			t.Errorf("%s: path %q is judged, %q is left for others, %q is sent", c.target, req.Path, r.URL.EscapedPath(), sent)
 		}
 	}
+	for host, refused := range map[string]bool{
+		"api.test": false, "api.test:80": false, "[fe80::1]:80": false, "%61pi.test": true, "api%2etest": true, "[fe80::1%25eth0]:80": true,
+	} {
+		if req := NewRequest(&http.Request{Method: "GET", URL: &url.URL{Path: "/a"}, Host: host, ProtoMajor: 1}); (req.Refused != "") != refused {
+			t.Errorf("host %s: refused because %q, want it refused: %v", host, req.Refused, refused)
+		}
+	}
 	for body, want := range map[string]bool{
 		"Content-Length: 1\r\n\r\nx": true, "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n": true, "Content-Length: 0\r\n\r\n": false, "\r\n": false,
 	} {

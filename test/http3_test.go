@@ -30,6 +30,7 @@ func TestMalformedFields(t *testing.T) {
 		request{}.with(":authority: "),
 		request{}.with(":authority: user@api.test"),
 		request{}.with(":authority: api.test/y"),
+		request{}.with(":authority: %61pi.test"),
 		request{}.with(":path: -"),
 		request{}.with(":path: "),
 		request{}.with(":path: x"),
