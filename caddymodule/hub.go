@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"sync"
@@ -67,7 +68,7 @@ func (h *hub) open(a *App) (*openStore, error) {
 		return nil, err
 	}
 	limit := a.UnknownTokenLimit
-	t := &openStore{store: s, limiter: limiter.New(limit.tokens(), time.Duration(limit.Window)), monitor: newMonitor(s), streams: newStreams(), background: newBackground(s, &a.Events)}
+	t := &openStore{store: s, limiter: limiter.New(limit.tokens(), time.Duration(limit.Window)), monitor: newMonitor(s, slog.New(storeLog{})), streams: newStreams(), background: newBackground(s, &a.Events)}
 	t.cache = cache.New(s, a.cacheOptions(t.streams.hear))
 	t.streams.watch(t.cache)
 	h.opened.Store(t)

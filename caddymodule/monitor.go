@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,10 +14,12 @@ import (
 )
 
 // monitor keeps an eye on a store: whether its changes are heard and, while they
-// aren't, whether it can be asked; and whether a part of it is missing. Requests don't
-// need it; operators and load balancers do.
+// aren't, whether it can be asked; and whether a part of it is missing. It logs when that
+// begins and when it is over: perhaps nobody asks or changes anything for hours. Requests
+// don't need it; operators and load balancers do.
 type monitor struct {
 	store store.Store
+	log   *slog.Logger
 	whole struct { // what reach has found
 		err error
 		at  time.Time
@@ -43,8 +46,8 @@ const askBudget = time.Second
 var errNotYet = errors.New("the store was not heard yet")
 
 // newMonitor starts a monitor.
-func newMonitor(s store.Store) *monitor {
-	m := &monitor{store: s}
+func newMonitor(s store.Store, log *slog.Logger) *monitor {
+	m := &monitor{store: s, log: log}
 	if _, shared := s.(store.Shared); shared {
 		m.seen.Store(&observation{err: errNotYet, since: time.Now()})
 	} else {
@@ -92,8 +95,22 @@ func (m *monitor) look(ctx context.Context) {
 	before := m.seen.Load()
 	if before.heard == now.heard && (before.err == nil) == (now.err == nil) {
 		now.since = before.since
+	} else {
+		m.say(before, &now)
 	}
 	m.seen.Store(&now)
+}
+
+// say logs what has changed. That changes aren't heard, the store says itself.
+func (m *monitor) say(before, now *observation) {
+	switch {
+	case now.err != nil && now.heard:
+		m.log.Error("not all of the token store can be used", "error", now.err)
+	case now.err != nil:
+		m.log.Error("the token store can't be asked: held tokens serve for a while, others are answered 503", "error", now.err)
+	case before.err != nil && !errors.Is(before.err, errNotYet):
+		m.log.Info("the token store can be used again")
+	}
 }
 
 // reach finds out whether all of the store can be used.

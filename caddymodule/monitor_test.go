@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/patgate/patgate/store"
 	"github.com/patgate/patgate/token"
@@ -62,7 +67,7 @@ func TestMonitor(t *testing.T) {
 		f.heard.Store(new(time.Time)) // not heard at all
 		f.fault.Store(&gone)
 		began := time.Now()
-		m := newMonitor(f)
+		m := newMonitor(f, slog.New(slog.DiscardHandler))
 		defer m.close()
 
 		check := func(when string, heard bool, wantErr error, since time.Time) {
@@ -102,27 +107,36 @@ type alone struct{ follower }
 
 func (a *alone) Heard() {} // not that of store.Shared
 
-// A store that no other process changes is heard as long as it can be asked.
+// A store that no other process changes is heard as long as it can be asked. Where it fails,
+// one line of the log says so, and another one that it is over, though nobody asks it.
 func TestMonitorAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, gone := new(alone), errors.New("input/output error")
-		m := newMonitor(s)
+		core, lines := observer.New(zapcore.InfoLevel)
+		m := newMonitor(s, slog.New(storeLogTo(core)))
 		defer m.close()
-		check := func(when string, heard bool, wantErr error) {
+		check := func(when string, heard bool, wantErr error, line string) {
 			t.Helper()
-			time.Sleep(2 * time.Second) // of the bubble: the monitor has looked
+			time.Sleep(4 * time.Second) // of the bubble: the monitor has looked, more than once
 			synctest.Wait()
 			if got := m.seen.Load(); got.heard != heard || !errors.Is(got.err, wantErr) {
 				t.Errorf("%s: heard %v, error %v; want %v, %v", when, got.heard, got.err, heard, wantErr)
 			}
+			logged := lines.TakeAll()
+			if line == "" && len(logged) == 0 {
+				return
+			}
+			if len(logged) != 1 || !strings.Contains(logged[0].Message, line) || wantErr != nil && logged[0].ContextMap()["error"] != wantErr.Error() {
+				t.Errorf("%s: logged %+v, want one line with %q and the error", when, logged, line)
+			}
 		}
-		check("at first", true, nil)
+		check("at first", true, nil, "")
 		s.apart.Store(&gone)
-		check("its file is replaced", true, gone)
+		check("its file is replaced", true, gone, "not all of the token store can be used")
 		unreadable := fmt.Errorf("its file %w", store.ErrUnreadable)
 		s.apart.Store(&unreadable)
-		check("it can't be read", false, unreadable)
+		check("it can't be read", false, unreadable, "can't be asked")
 		s.apart.Store(nil)
-		check("it is back", true, nil)
+		check("it is back", true, nil, "can be used again")
 	})
 }
