@@ -97,6 +97,10 @@ func plain(err error) error {
 		return oneLine{err}
 	case redis.IsOOMError(err):
 		return fmt.Errorf("redis has no memory left for changes (maxmemory): %w", err)
+	case strings.HasPrefix(err.Error(), "WRONGPASS"):
+		return fmt.Errorf("redis refuses the user or the password; after a change of the file that it comes from, run patgate reload --force: %w", err)
+	case strings.HasPrefix(err.Error(), "NOAUTH"):
+		return fmt.Errorf("redis wants a password, and the configuration has none: %w", err)
 	case strings.HasPrefix(err.Error(), "MISCONF"):
 		return fmt.Errorf("redis can't write to its disk and takes no changes: %w", err)
 	}

@@ -36,3 +36,19 @@ func TestErrorsAreOneLine(t *testing.T) {
 		t.Errorf("Find: %v, want an error of one line", err)
 	}
 }
+
+// A password that is wrong, or missing, is said in words that name what to do.
+func TestErrorsOfPasswords(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "requirepass right")
+	for password, want := range map[string]string{"wrong": "patgate reload --force: WRONGPASS", "": "the configuration has none: NOAUTH"} {
+		s, err := Open(Options{Addresses: []string{server.Addr}, Password: password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := s.Find(t.Context(), digest("a")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("password %q: %v, want %q", password, err, want)
+		}
+	}
+}
