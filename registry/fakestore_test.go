@@ -26,7 +26,8 @@ type fakeStore struct {
 	found  map[token.Digest]string
 	events []store.Event // those of the changes made, and those recorded
 
-	fail func(method string) error // asked before each method; may be nil
+	fail      func(method string) error // asked before each method; may be nil
+	meanwhile func()                    // changes what Update and UpdateOwner find when they call again; may be nil
 }
 
 var errDown = errors.New("the disk is gone")
@@ -156,19 +157,35 @@ func (s *fakeStore) Update(ctx context.Context, id string, change func(*token.To
 	// Called twice, as the contract allows: a change must not depend on what the
 	// first call left behind.
 	var before, after *token.Token
-	for range 2 {
+	for again := range 2 {
+		s.between(again)
 		if before, err = s.get(id); err != nil {
 			return nil, err
 		}
 		after = before.Clone()
 		if err := change(after); err != nil {
-			return nil, err
+			return nil, s.refused(ctx, err)
 		}
 	}
 	s.remove(before)
 	s.put(after)
 	s.record(ctx)
 	return s.get(id)
+}
+
+func (s *fakeStore) between(again int) {
+	if again > 0 && s.meanwhile != nil {
+		s.meanwhile()
+	}
+}
+
+// refused returns the error of a change. Unchanged, the record is stored again with the
+// events that there are, as a store does that had lost it.
+func (s *fakeStore) refused(ctx context.Context, err error) error {
+	if errors.Is(err, store.ErrUnchanged) {
+		s.record(ctx)
+	}
+	return err
 }
 
 func (s *fakeStore) Delete(ctx context.Context, ids ...string) error {
@@ -238,12 +255,13 @@ func (s *fakeStore) UpdateOwner(ctx context.Context, id string, change func(*tok
 		return nil, err
 	}
 	var o *token.Owner
-	for range 2 { // as in Update
+	for again := range 2 { // as in Update
+		s.between(again)
 		if o, err = s.getOwner(id); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
 		if o, err = change(o); err != nil {
-			return nil, err
+			return nil, s.refused(ctx, err)
 		}
 	}
 	s.owners[id] = o.Encode(nil)

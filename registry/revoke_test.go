@@ -161,6 +161,38 @@ func TestRevokeWhatIsDeletedMeanwhile(t *testing.T) {
 	d.took(t)
 }
 
+// An attempt that comes to nothing leaves no event, though one before it, overtaken by a
+// change that came to the same, had one.
+func TestOvertakenByTheSame(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := newDesk()
+	made, _ := d.create(t, NewToken{})
+	d.store.events = nil
+
+	d.store.meanwhile = func() {
+		ended := made.Clone()
+		ended.RevokedAt = noon.Add(-time.Hour)
+		d.store.put(ended)
+	}
+	if _, err := d.Operator(cli).Revoke(ctx, made.ID); err != nil {
+		t.Error(err)
+	}
+	alice := token.NewOwner("alice")
+	d.store.owners[alice.ID] = alice.Encode(nil)
+	d.store.meanwhile = func() {
+		alice.Enabled = false
+		d.store.owners[alice.ID] = alice.Encode(nil)
+	}
+	if _, err := d.SetOwner(ctx, cli, alice.ID, OwnerChanges{Enabled: new(false)}); err != nil {
+		t.Error(err)
+	}
+	d.took(t)
+	if len(d.store.events) > 0 {
+		t.Errorf("kept: %v, want nothing", d.store.events)
+	}
+}
+
 // A token that was stored when more names were taken can be ended nevertheless.
 func TestRevokeWhatWouldBeRefused(t *testing.T) {
 	t.Parallel()
