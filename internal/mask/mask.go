@@ -85,7 +85,7 @@ func (m *Mask) masked(s, ends string) string {
 		return s
 	}
 	// A challenge (WWW-Authenticate) has blanks or quotes after its scheme, a credential has none.
-	if scheme, credential, ok := strings.Cut(s, " "); ok && m.isScheme(scheme) && credential != "" && !strings.ContainsAny(credential, " \"") {
+	if scheme, credential, _ := strings.Cut(s, " "); credential != "" && m.isScheme(scheme) && !strings.ContainsAny(credential, " \"") {
 		return scheme + " " + Redacted
 	}
 	p := decode(s)

@@ -2,9 +2,11 @@ package mask
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,7 +16,7 @@ import (
 )
 
 func newMask() *Mask {
-	return New([]policy.Credential{{Kind: policy.Query, Name: "api_key"}, {Kind: policy.Header, Name: "X-Api-Key"}, {Kind: policy.Bearer}, {Kind: policy.Scheme, Name: "Token"}}, "pat")
+	return New([]policy.Credential{{Kind: policy.Query, Name: "api_key"}, {Kind: policy.Header, Name: "X-Api-Key"}, {Kind: policy.Header, Name: "X-Zone-09"}, {Kind: policy.Header, Name: "Http-Key"}, {Kind: policy.Bearer}, {Kind: policy.Scheme, Name: "Token"}}, "pat")
 }
 
 // Nothing of a secret is left, and what isn't one is left alone.
@@ -75,6 +77,14 @@ func TestText(t *testing.T) {
 		{"/x%3Fapi_key=" + foreign, "/x%3Fapi_key=REDACTED"},
 		{"/x;api_key=" + foreign, "/x;api_key=REDACTED"},
 		{"?api_key=x", "?api_key=REDACTED"},
+		{"?api_key=x&api_key=" + foreign, "?api_key=REDACTED&api_key=REDACTED"},
+		{"/x?a=1&api_key%26y=" + foreign, "/x?a=1&api_key%26y=REDACTED"},
+		{"/x?a=1&api_key?y=" + foreign, "/x?a=1&api_key?y=REDACTED"},
+		{"a /x?a=1 api_key%26y=" + foreign, "a /x?a=1 api_key%26y=REDACTED"},
+		{"a /x?a=1 /x?api_key%26y=" + foreign, "a /x?a=1 /x?api_key%26y=REDACTED"},
+		{"/x/api_key=" + foreign, "/x/api_key=REDACTED"},
+		{"api_key%3D" + foreign + "#y=1", "api_key%3DREDACTED#y=1"},
+		{"api_key%26y=" + foreign, "api_key%26y=REDACTED"},
 
 		// Credentials by their form.
 		{"Basic " + basic, "Basic REDACTED"},
@@ -88,6 +98,24 @@ func TestText(t *testing.T) {
 		{"?to=http%3A%2F%2Fx%3A" + foreign + "%252F%40host%2Fy%40z", "?to=http%3A%2F%2FREDACTED%40host%2Fy%40z"},
 		{`dial "https://x:` + foreign + `@host/": no such host`, `dial "https://REDACTED@host/": no such host`},
 
+		{"it was Basic " + basic, "it was Basic REDACTED"},
+
+		{own + "~a", "pat_REDACTED~a"},
+		{own + "-a", "pat_REDACTED-a"},
+		{own + ":a", "pat_REDACTED:a"},
+		{own + "{a", "pat_REDACTED{a"},
+		{"pat_zZaA019zZaA0", "pat_REDACTED"},
+		{"pat_zZaA019zZaA", "pat_zZaA019zZaA"},
+		{"pas_zZaA019zZaA0", "pas_zZaA019zZaA0"},
+		{"at_zZaA019zZaA0", "at_zZaA019zZaA0"},
+		{"__zZaA019zZaA0_pat_zZaA019zZaA0", "__zZaA019zZaA0_pat_REDACTED"},
+		{"basic" + basic, "basic" + basic},
+		{"their bytes " + basic, "their bytes " + basic},
+		{"/x/ab@c", "/x/ab@c"},
+		{"/x?a%26b=1", "/x?a%26b=1"},
+		{"/x?a%20api_key=1", "/x?a%20api_key=1"},
+		{"/x?api_key%26y%3Dz", "/x?api_key%26y%3Dz"},
+		{"/a/b/api_key%26y=1", "/a/b/api_key%26y=1"},
 		{`Bearer realm="patgate"`, `Bearer realm="patgate"`},
 		{"basic authentication of users", "basic authentication of users"},
 		{"https://host/@user?mail=a@b.test", "https://host/@user?mail=a@b.test"},
@@ -98,10 +126,16 @@ func TestText(t *testing.T) {
 		{"/x?api_keys=1&api=2&key=3&keyapi=4", "/x?api_keys=1&api=2&key=3&keyapi=4"},
 		{"/path_of_things/patterns_are_here_too", "/path_of_things/patterns_are_here_too"},
 		{"/caf%C3%A9/and%20more%20of%20it", "/caf%C3%A9/and%20more%20of%20it"},
+		{"Bearer ", "Bearer "},
 		{"", ""},
 	} {
 		if got := m.Text(row.text); got != row.want {
 			t.Errorf("%q becomes %q, want %q", row.text, got, row.want)
+		}
+	}
+	for _, before := range []string{" ", "\t", "\n", "\r", `"`, "'", "(", ",", "<", ">"} {
+		if got, want := m.Text("a"+before+"api_key="+foreign), "a"+before+"api_key=REDACTED"; got != want {
+			t.Errorf("behind %q, the key's value becomes %q", before, got)
 		}
 	}
 	for _, end := range []string{"'", "\"", "<", ">", "\\", ";", "#", " "} {
@@ -110,13 +144,91 @@ func TestText(t *testing.T) {
 			t.Errorf("the URL %q becomes %q", uri, got)
 		}
 	}
+	if got, want := m.URL(`/x?api_key%26"y=`+foreign), `/x?api_key%26"y=REDACTED`; got != want {
+		t.Errorf("in a URL, a key with a quote has the value %q, want %q", got, want)
+	}
 	for name, want := range map[string]bool{
 		"X-Api-Key": true, "x-api-key": true, "X_Api_Key": true, "X.Api.Key": true, "Authorization": true, "Set-Cookie": true, "Proxy-Authorization": true, "HTTP_X_API_KEY": true,
-		"X-Api-Keys": false, "User-Agent": false,
+		"X~Api|Key": true, "X-Zone-09": true, "x_zONE_09": true, "Http-Key": true, "Http-Http-Key": true,
+		"X-Api-Keys": false, "User-Agent": false, "X-Zone--9": false, "X-Zone-0-": false, "X--One-09": false, "Key": false,
 	} {
 		if got := m.Header(name); got != want {
 			t.Errorf("header %s: masked is %v, want %v", name, got, want)
 		}
+	}
+}
+
+func TestInQuery(t *testing.T) {
+	m := newMask()
+	own := token.NewSecret("pat")
+	for _, row := range []struct {
+		query       string
+		values, own []string
+	}{
+		{"api_key=a/api_key=b&c=d;api%5Fkey=%65", []string{"a/api_key=b", "e"}, nil},
+		{"a=1&api_key=", nil, nil},
+		{"a=x" + own + "&b=1", nil, []string{own}},
+		{"api_key=%70at%5F" + own[4:], []string{own}, []string{own}},
+	} {
+		if values, own := m.InQuery(row.query); !slices.Equal(values, row.values) || !slices.Equal(own, row.own) {
+			t.Errorf("%q has the values %q and the tokens %q, want %q and %q", row.query, values, own, row.values, row.own)
+		}
+	}
+}
+
+// A string without blanks is a URL, in which a value ends at & only.
+func TestField(t *testing.T) {
+	m := newMask()
+	for text, want := range map[string]string{
+		"/x?api_key=a'b;c":                 "/x?api_key=REDACTED",
+		" /x?api_key=a;b":                  " /x?api_key=REDACTED;b",
+		"</x?api_key=a'b>; rel=next":       "</x?api_key=REDACTED'b>; rel=next",
+		"a=b, /x?api_key=a;b, /y?api_key=": "a=b, /x?api_key=REDACTED;b, /y?api_key=",
+	} {
+		if got := m.Field(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What a value of any type says is masked as JSON. A value that has no secret, or no JSON,
+// stays what it is.
+func TestValue(t *testing.T) {
+	m := newMask()
+	got := m.Value([]string{"/x?a=<1>&api_key=b&c=2"})
+	if raw, ok := got.(json.RawMessage); !ok || string(raw) != `["/x?a=<1>&api_key=REDACTED&c=2"]` {
+		t.Errorf("it becomes %s, a %T", got, got)
+	}
+	never := make(chan int)
+	if got := m.Value(never); got != any(never) {
+		t.Errorf("what is no JSON becomes %v", got)
+	}
+	if got := m.Value(7); got != any(7) {
+		t.Errorf("7 becomes %v, a %T", got, got)
+	}
+}
+
+// A Set masks nothing at first, and then what any of those added would, each kept once.
+func TestSet(t *testing.T) {
+	var s Set
+	const text, header = "Token a /x?api_key=b pat_0123456789ab", "X-Api-Key"
+	if m := s.Now(); m.Text(text) != text || m.Header("Cookie") || m.Value(text) != text {
+		t.Errorf("before there is a mask, %q becomes %q", text, m.Text(text))
+	}
+	s.Add(nil, "")
+	for range 2 {
+		s.Add([]policy.Credential{{Kind: policy.Query, Name: "api_key"}, {Kind: policy.Header, Name: header}}, "old")
+		s.Add([]policy.Credential{{Kind: policy.Scheme, Name: "Token"}}, "pat")
+	}
+	m := s.Now()
+	if got, want := m.Text(text), "Token a /x?api_key=REDACTED pat_REDACTED"; got != want {
+		t.Errorf("%q becomes %q, want %q", text, got, want)
+	}
+	if got := m.Text("token a"); got != "token REDACTED" || !m.Header(header) || !m.Header("Cookie") {
+		t.Errorf("a scheme becomes %q, and the header %s is masked is %v", got, header, m.Header(header))
+	}
+	if got := []int{len(m.keys), len(m.headers), len(m.schemes), len(m.prefixes)}; !slices.Equal(got, []int{1, 5, 3, 2}) {
+		t.Errorf("it knows %v keys, headers, schemes and prefixes", got)
 	}
 }
 
@@ -163,7 +275,7 @@ func BenchmarkText(b *testing.B) {
 // What is decoded in one pass is what decoding again and again comes to.
 func FuzzDecode(f *testing.F) {
 	escape := regexp.MustCompile(`%[0-9A-Fa-f]{2}|%[uU][0-9A-Fa-f]{4}`)
-	for _, s := range []string{"a%2Fb", "%25252F", "%%32%46", "%u0025u0041", "%u00%34%31", "%%", "%zz%2", "caf%C3%A9%u00e9"} {
+	for _, s := range []string{"a%2Fb", "%25252F", "%%32%46", "%u0025u0041", "%u00%34%31", "%%", "%zz%2", "caf%C3%A9%u00e9", "xu0041%x0041%t0041%T0041", "%U004a%u004A"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -146,7 +146,7 @@ func (m *Mask) keyed(p *plain, ends string) (all []span) {
 // isKey reports whether tokens are taken from under the key that text has between from
 // and to.
 func (m *Mask) isKey(text string, from, to int) bool {
-	return from >= 0 && from < to && slices.ContainsFunc(m.keys, func(key policy.Credential) bool { return key.TakesKey(text[from:to]) })
+	return from >= 0 && slices.ContainsFunc(m.keys, func(key policy.Credential) bool { return key.TakesKey(text[from:to]) })
 }
 
 // credentials returns the names and passwords in URLs and in Basic authentication.
