@@ -99,6 +99,7 @@ func TestText(t *testing.T) {
 		{`dial "https://x:` + foreign + `@host/": no such host`, `dial "https://REDACTED@host/": no such host`},
 
 		{"it was Basic " + basic, "it was Basic REDACTED"},
+		{"https:///x:" + foreign + "@host/y", "https:///REDACTED@host/y"},
 
 		{own + "~a", "pat_REDACTED~a"},
 		{own + "-a", "pat_REDACTED-a"},

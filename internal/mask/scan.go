@@ -156,7 +156,8 @@ func (p *plain) credentials() (all []span) {
 		var s span
 		switch p.text[i] {
 		case '/':
-			if i >= userinfo && strings.HasPrefix(p.text[i:], "//") {
+			// Or right behind others: browsers take any number of slashes for two.
+			if i+1 >= userinfo && strings.HasPrefix(p.text[i:], "//") {
 				s, userinfo = p.userinfo(i)
 			}
 		case 'b', 'B':
