@@ -128,33 +128,110 @@ func TestKeysAreMadeOnce(t *testing.T) {
 	}
 }
 
-// brokenStorage fails while broken is set.
-type brokenStorage struct {
+// hookedStorage calls before with the name of each method, and fails if that does.
+type hookedStorage struct {
 	certmagic.FileStorage
-	broken bool
+	before func(method string) error
 }
 
-func (s *brokenStorage) Load(ctx context.Context, key string) ([]byte, error) {
-	if s.broken {
-		return nil, errors.New("no storage")
+func (s *hookedStorage) Load(ctx context.Context, key string) ([]byte, error) {
+	if err := s.before("Load"); err != nil {
+		return nil, err
 	}
 	return s.FileStorage.Load(ctx, key)
 }
 
+func (s *hookedStorage) Store(ctx context.Context, key string, value []byte) error {
+	if err := s.before("Store"); err != nil {
+		return err
+	}
+	return s.FileStorage.Store(ctx, key, value)
+}
+
+func (s *hookedStorage) Lock(ctx context.Context, key string) error {
+	if err := s.before("Lock"); err != nil {
+		return err
+	}
+	return s.FileStorage.Lock(ctx, key)
+}
+
 // Keys once read go on without the storage; without any, nothing is signed.
 func TestKeyringWithoutStorage(t *testing.T) {
-	s := &brokenStorage{FileStorage: certmagic.FileStorage{Path: t.TempDir()}}
+	var broken error
+	s := &hookedStorage{certmagic.FileStorage{Path: t.TempDir()}, func(string) error { return broken }}
 	k := New(s)
 	now := time.Now()
 	id := signedBy(t, k, now)
-	s.broken = true
+	broken = errors.New("no storage")
 	if got := signedBy(t, k, now.Add(2*readEvery)); got != id {
 		t.Errorf("without the storage, %s signs, want %s", got, id)
 	}
-	if _, err := New(s).Signer(t.Context(), now); err == nil {
-		t.Error("a gateway that has no key signs")
+	none := New(s)
+	if _, err := none.Signer(t.Context(), now); !errors.Is(err, broken) {
+		t.Errorf("a gateway that has no key signs: %v", err)
 	}
-	s.broken = false
+	broken = errors.New("still none")
+	if set, err := none.Public(t.Context(), now.Add(retryAfter)); !errors.Is(err, broken) {
+		t.Errorf("a gateway that has no key shows %v: %v", set, err)
+	}
+}
+
+// A key that can't be kept isn't used, and keys that can't be read are not replaced: others
+// may sign with them.
+func TestKeyNotKept(t *testing.T) {
+	broken := errors.New("broken")
+	for _, method := range []string{"Lock", "Store", "Load"} {
+		locked, failing := false, true
+		s := &hookedStorage{certmagic.FileStorage{Path: t.TempDir()}, func(called string) error {
+			locked = locked || called == "Lock"
+			if failing && called == method && locked {
+				return broken
+			}
+			return nil
+		}}
+		now := time.Now()
+		if _, err := New(s).Signer(t.Context(), now); !errors.Is(err, broken) {
+			t.Errorf("%s fails: the first key signs: %v", method, err)
+		}
+		if s.Exists(t.Context(), file) {
+			t.Errorf("%s fails: keys are stored", method)
+		}
+		locked, failing = false, false
+		k := New(s)
+		first := signedBy(t, k, now)
+		locked, failing = false, true
+		if ids := keyIDs(t, k, now.Add(life)); len(ids) != 1 || ids[0] != first {
+			t.Errorf("%s fails: the keys are %v, want %s alone", method, ids, first)
+		}
+	}
+}
+
+// Where another gateway makes a key first, that one is used.
+func TestKeyOfAnother(t *testing.T) {
+	dir, now, id := t.TempDir(), time.Now(), ""
+	s := &hookedStorage{FileStorage: certmagic.FileStorage{Path: dir}}
+	s.before = func(method string) error {
+		if method == "Lock" {
+			id = signedBy(t, inDirectory(dir), now)
+		}
+		return nil
+	}
+	if ids := keyIDs(t, New(s), now); len(ids) != 1 || ids[0] != id {
+		t.Errorf("the keys are %v, want %s, which another gateway made", ids, id)
+	}
+}
+
+// Keys that were not looked at for so long that others may not show them any more are
+// looked at first.
+func TestKeysUnused(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	k := inDirectory(dir)
+	signedBy(t, k, now)
+	ids := keyIDs(t, inDirectory(dir), now.Add(life))
+	r, err := k.current(t.Context(), now.Add(life+Lead))
+	if err != nil || len(r.keys) != 2 || r.keys[1].Key.KeyID != ids[1] {
+		t.Errorf("after %s, the keys are %v, %v, want %v", life+Lead, r, err, ids)
+	}
 }
 
 // What is no key to sign with is named when it is read, and not shown to anyone.
