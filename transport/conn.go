@@ -47,7 +47,6 @@ func (c *conn) watch() {
 // anything that no request asked for: that would be taken for the answer to the
 // next one.
 func (c *conn) idle() bool {
-	c.quiet = false
 	return c.raw.Read(c.look) == nil && c.quiet
 }
 

@@ -77,7 +77,7 @@ func (p *pool) clean(timeout time.Duration) {
 		oldest = max(oldest, time.Since(p.conns[k][0].kept))
 	}
 	p.sweep = nil
-	if len(p.conns) > 0 && !p.closed {
+	if len(p.conns) > 0 {
 		p.sweep = time.AfterFunc(max(timeout-oldest, time.Millisecond), func() { p.clean(timeout) })
 	}
 	p.mu.Unlock()

@@ -22,7 +22,7 @@ type answered struct {
 	Status   int
 	Header   string
 	Body     string
-	Cut      bool // the body ended with an error
+	Cut      string // the error that the body ended with
 	Trailer  string
 	Informed []int // 1xx
 }
@@ -50,7 +50,10 @@ func ask(t testing.TB, rt http.RoundTripper, method, url string) answered {
 	}
 	b, err := io.ReadAll(res.Body)
 	res.Body.Close()
-	a.Status, a.Header, a.Body, a.Cut, a.Trailer = res.StatusCode, fmt.Sprint(res.Header), string(b), err != nil, fmt.Sprint(res.Trailer)
+	a.Status, a.Header, a.Body, a.Cut, a.Trailer = res.StatusCode, fmt.Sprint(res.Header), string(b), fmt.Sprint(err), fmt.Sprint(res.Trailer)
+	if n, again := res.Body.Read(make([]byte, 1)); n != 0 || again == nil {
+		t.Errorf("behind its end, and closed, the body has %d bytes, %v", n, again)
+	}
 	return a
 }
 
@@ -77,6 +80,7 @@ func TestLikeNetHTTP(t *testing.T) {
 		{name: "up to the end of the connection", answer: "HTTP/1.1 200 OK\r\n\r\nall of it" + drop},
 		{name: "that will be closed", answer: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok" + drop},
 		{name: "HTTP/1.0", answer: "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok" + drop},
+		{name: "that should be closed", answer: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"},
 		{name: "HTTP/1.0 that stays", answer: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"},
 		{name: "early hints first", answer: "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok},
 		{name: "several 1xx first", answer: strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 9) + ok},
@@ -152,6 +156,8 @@ func TestTakes(t *testing.T) {
 		{"a DELETE", func(r *http.Request) { r.Method = "DELETE" }, false},
 		{"another method", func(r *http.Request) { r.Method = "get" }, false},
 		{"a body", func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(strings.NewReader("x")), 1 }, false},
+		{"a body of a length that isn't said", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("x")) }, false},
+		{"a length without a body", func(r *http.Request) { r.ContentLength = 1 }, false},
 		{"a body of unknown length", func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(strings.NewReader("x")), -1 }, false},
 		{"a trailer", func(r *http.Request) { r.Trailer = http.Header{"X": nil} }, false},
 		{"TLS", func(r *http.Request) { r.URL.Scheme = "https" }, false},
@@ -194,8 +200,8 @@ func TestIdleConnections(t *testing.T) {
 	}{
 		{"kept", []string{ok, ok}, []int{0, 0}},
 		{"closed", []string{ok + drop}, []int{0, 1}},
-		{"an answer too many, at once", []string{ok + secret}, []int{0, 1}},
-		{"a byte too many", []string{ok + "\n"}, []int{0, 1}},
+		{"an answer too many, at once", []string{ok + secret, ok}, []int{0, 1}},
+		{"a byte too many", []string{ok + "\n", ok}, []int{0, 1}},
 		{"closed without an answer to the second", []string{ok, ""}, []int{0, 0, 1}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -211,6 +217,59 @@ func TestIdleConnections(t *testing.T) {
 				t.Errorf("the requests came over connections %v, want %v", conns, row.conns)
 			}
 		})
+	}
+}
+
+// A request that has been answered, however badly, isn't sent again.
+func TestBadAnswerLater(t *testing.T) {
+	t.Parallel()
+	u := startUpstream(t, ok, "HTTP/1.1 2x0 OK\r\n\r\n"+drop)
+	s := newShort(t)
+	ask(t, s, "GET", u.url())
+	if a := ask(t, s, "GET", u.url()); !a.Failed {
+		t.Errorf("answered %+v", a)
+	}
+	if _, conns := u.asked(); !slices.Equal(conns, []int{0, 0}) {
+		t.Errorf("the requests came over connections %v, want one", conns)
+	}
+}
+
+// A connection that can't be looked at isn't kept.
+func TestBlindConnection(t *testing.T) {
+	t.Parallel()
+	u := startUpstream(t, ok, ok)
+	s := newShort(t)
+	s.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := s.dial(ctx, network, addr)
+		return struct{ net.Conn }{c}, err
+	}
+	for range 2 {
+		if a := ask(t, s, "GET", u.url()); a.Body != "ok" {
+			t.Errorf("answered %+v, want ok", a)
+		}
+	}
+	if _, conns := u.asked(); !slices.Equal(conns, []int{0, 1}) {
+		t.Errorf("the requests came over connections %v, want two", conns)
+	}
+}
+
+// A body at its end stays there until it is closed.
+func TestEndOfBody(t *testing.T) {
+	t.Parallel()
+	r, err := http.NewRequest("GET", startUpstream(t, ok).url(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("User-Agent", "test")
+	res, err := newShort(t).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	for _, want := range []string{"ok", "", ""} {
+		if b, err := io.ReadAll(res.Body); string(b) != want || err != nil {
+			t.Errorf("read %q, %v, want %q", b, err, want)
+		}
 	}
 }
 
@@ -247,8 +306,13 @@ func TestHeaderBound(t *testing.T) {
 	} {
 		s := newShort(t)
 		s.MaxHeaderBytes = 10_000
-		if a := ask(t, s, "GET", startUpstream(t, answer+drop).url()); !a.Failed {
-			t.Errorf("%s: answered %d", name, a.Status)
+		r, err := http.NewRequest("GET", startUpstream(t, answer+drop).url(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("User-Agent", "test")
+		if _, err := s.RoundTrip(r); err == nil || strings.Contains(answer, "\n") && !errors.Is(err, errHeaderTooLong) {
+			t.Errorf("%s: %.200v", name, err)
 		}
 	}
 	s := newShort(t)
@@ -322,6 +386,22 @@ func TestCancel(t *testing.T) {
 			}
 			<-left
 		})
+	}
+}
+
+// For a client that has gone already, no connection is made.
+func TestCanceled(t *testing.T) {
+	t.Parallel()
+	gone := errors.New("gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gone)
+	r, err := http.NewRequestWithContext(ctx, "GET", startUpstream(t, ok).url(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("User-Agent", "test")
+	if _, err := newShort(t).RoundTrip(r); !errors.Is(err, gone) {
+		t.Errorf("got %v, want why the context ended", err)
 	}
 }
 
@@ -409,8 +489,13 @@ func TestPool(t *testing.T) {
 		t.Parallel()
 		var p pool
 		theirs, ours := conns(t, &p, 3)
-		for _, c := range ours {
+		p.put(ours[0], 2, time.Hour)
+		sweep := p.sweep
+		for _, c := range ours[1:] {
 			p.put(c, 2, time.Hour)
+		}
+		if p.sweep != sweep {
+			t.Error("there is more than one timer")
 		}
 		closed(t, theirs[2])
 		if c := p.take(key{}, time.Hour); c != ours[1] {
@@ -418,6 +503,51 @@ func TestPool(t *testing.T) {
 		}
 		p.close()
 		closed(t, theirs[0])
+	})
+	t.Run("some of them old", func(t *testing.T) {
+		t.Parallel()
+		var p pool
+		theirs, ours := conns(t, &p, 5)
+		now, mixed, gone, young := time.Now(), key{"tcp", "mixed"}, key{"tcp", "gone"}, key{"tcp", "young"}
+		for i, at := range []key{mixed, mixed, gone, young, young} {
+			ours[i].key = at
+			p.put(ours[i], 9, 0)
+		}
+		if p.sweep != nil {
+			t.Error("those that are kept for ever are swept")
+		}
+		for i, age := range []time.Duration{3, 1, 2, 1, 0} {
+			ours[i].kept = now.Add(-age * time.Minute)
+		}
+		p.clean(2 * time.Minute)
+		closed(t, theirs[0])
+		closed(t, theirs[2])
+		if p.sweep == nil || !p.sweep.Stop() {
+			t.Error("for those that aren't old yet, nothing comes again")
+		}
+		if len(p.conns) != 2 || !slices.Equal(p.conns[mixed], ours[1:2]) || !slices.Equal(p.conns[young], ours[3:]) {
+			t.Errorf("kept: %v", p.conns)
+		}
+		for _, c := range []*conn{ours[1], ours[4], ours[3]} {
+			if got := p.take(c.key, 2*time.Minute); got != c {
+				t.Errorf("taken: %p, want %p", got, c)
+			}
+		}
+		p.clean(2 * time.Minute)
+		if len(p.conns) > 0 || p.sweep != nil {
+			t.Errorf("of those that are gone, %v are kept", p.conns)
+		}
+		p.put(ours[1], 9, 0)
+		ours[1].kept = now.Add(-time.Minute)
+		if got := p.take(mixed, time.Minute); got != nil {
+			t.Error("one is taken that is too old")
+		}
+		closed(t, theirs[1])
+		p.put(ours[3], 9, 0)
+		ours[3].Close()
+		if got := p.take(young, 0); got != nil {
+			t.Error("one is taken that is closed")
+		}
 	})
 	t.Run("no longer wanted", func(t *testing.T) {
 		t.Parallel()

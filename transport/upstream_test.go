@@ -2,11 +2,13 @@ package transport
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -89,16 +91,50 @@ func (u *upstream) asked() (requests []string, conns []int) {
 
 func (u *upstream) url() string { return "http://" + u.listener.Addr().String() }
 
-// short is a Transport as a RoundTripper.
+// short is a Transport as a RoundTripper. At the end, all its connections must be closed.
 type short struct {
 	Transport
 	t testing.TB
+
+	mu     sync.Mutex
+	dialed []*closable
+}
+
+// closable is a connection that knows whether it was closed.
+type closable struct {
+	*net.TCPConn
+	closed atomic.Bool
+}
+
+func (c *closable) Close() error {
+	c.closed.Store(true)
+	return c.TCPConn.Close()
 }
 
 func newShort(t testing.TB) *short {
-	s := &short{Transport: Transport{Dial: new(net.Dialer).DialContext, MaxIdle: 32}, t: t}
-	t.Cleanup(s.Close)
+	s := &short{t: t}
+	s.Transport = Transport{Dial: s.dial, MaxIdle: 32}
+	t.Cleanup(func() {
+		s.Close()
+		for i, c := range s.dialed {
+			if !c.closed.Load() {
+				t.Errorf("connection %d is left open", i)
+			}
+		}
+	})
 	return s
+}
+
+func (s *short) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &closable{TCPConn: nc.(*net.TCPConn)}
+	s.dialed = append(s.dialed, c)
+	return c, nil
 }
 
 func (s *short) RoundTrip(r *http.Request) (*http.Response, error) {
