@@ -215,7 +215,8 @@ func toCursor(values []any) (c cursor, err error) {
 // resync continues at the end of the feed when it isn't known what was missed on the
 // way, and tells the watchers so. If the feed ends before at, a server has lost changes
 // that were seen here: the feed is then made to go on after at, so that no position is
-// used twice and the other gateways notice, too.
+// used twice and the other gateways notice, too. Each says so: an operator may ask any of
+// them.
 func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 	seen, mark := at.n, at.mark
 	if told := uint64(s.told.position()); told > seen {
@@ -235,8 +236,9 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 	if end, err = toCursor(values[:2]); err != nil {
 		return at, err
 	}
+	left := int64(-1)
 	if at.known {
-		if err := s.skip(s.ctx, end, batch); err != nil {
+		if left, err = s.skip(s.ctx, at, end, batch); err != nil {
 			return at, err
 		}
 	}
@@ -244,6 +246,8 @@ func (s *Store) resync(at cursor, batch int) (end cursor, err error) {
 	case !at.known:
 	case uint64(ended) < end.n: // and was made to go on
 		s.lostFeed(seen, ended)
+	case left >= 0: // and has gone on since, or another gateway has made it go on
+		s.lostFeed(at.n, left)
 	default:
 		s.log.Warn("changes may have been missed: everything held is read again", "store", s.where, "followed", at.n, "feed", end.n)
 	}
@@ -271,18 +275,25 @@ func (s *Store) raiseFloors(what []touched, passedOver bool) {
 // It reads back from there, batch entries at a time, until it meets one that was: one with
 // the same mark, for a server that has lost changes uses their positions again. If entries in
 // between are gone, or too many, any of them may have deleted any token.
-func (s *Store) skip(ctx context.Context, to cursor, batch int) error {
+//
+// If the feed has lost the entry at, which was followed, skip returns the position of the last
+// one before it that is left, and -1 otherwise.
+func (s *Store) skip(ctx context.Context, at, to cursor, batch int) (left int64, err error) {
+	left = -1
 	var what []touched // the last first
 	from, mark, gap := streamID(to.n), to.mark, false
 	for done := s.passed.has(to); !done; {
 		cmd := redis.NewXMessageSliceCmd(noContext, "xrevrange", s.keys.feed, from, "-", "count", batch)
 		if err := s.send(ctx, cmd); err != nil {
-			return err
+			return left, err
 		}
 		entries := cmd.Val()
 		for i := 0; i < len(entries) && !done; i++ {
 			e, err := toEntry(entries[i])
 			gap = gap || err != nil || e.mark != mark
+			if left < 0 && err == nil {
+				left = at.leftBy(e)
+			}
 			if done = s.passed.has(cursor{n: e.n, mark: e.mark}); done {
 				continue
 			}
@@ -304,7 +315,22 @@ func (s *Store) skip(ctx context.Context, to cursor, batch int) error {
 	if gap {
 		s.floors.doubtAbsence()
 	}
-	return nil
+	return left, nil
+}
+
+// leftBy says, of an entry that is read back from the end of the feed and isn't behind this one,
+// how much is left before this one if it shows that this one is lost: it is older, or the feed
+// begins with it. Trimming takes the oldest entries first. -1: it shows nothing.
+func (c cursor) leftBy(e entry) int64 {
+	switch {
+	case c.n == 0, e.n == c.n && e.mark == c.mark:
+		return -1
+	case e.n < c.n:
+		return int64(e.n)
+	case e.after == "":
+		return 0
+	}
+	return -1
 }
 
 // skipToEnd is skip up to the end of the feed.
@@ -319,5 +345,6 @@ func (s *Store) skipToEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.skip(ctx, end, feedMost)
+	_, err = s.skip(ctx, cursor{}, end, feedMost)
+	return err
 }

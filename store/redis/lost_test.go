@@ -54,6 +54,59 @@ func TestServerIsEmptied(t *testing.T) {
 	}
 }
 
+// Whichever gateway notices first, each says that changes are lost: an operator may ask any of
+// them. One that was started since doesn't know.
+func TestEveryGatewaySaysWhatIsLost(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		lose func(server *redistest.Server, s *Store)
+		want string
+	}{
+		"all": {func(server *redistest.Server, _ *Store) { server.Do("flushall") }, "followed=3 redis=0"},
+		"the last": {func(server *redistest.Server, s *Store) {
+			server.Do("eval", `redis.call('XDEL', KEYS[1], '3-0') return redis.call('HSET', KEYS[2], 'n', 2, 'mark', ARGV[1])`,
+				2, s.keys.feed, s.keys.head, s.passed.marks[2])
+		}, "followed=3 redis=2"},
+		"the last, and others have its place": {func(server *redistest.Server, s *Store) {
+			server.Do("eval", `
+				redis.call('DEL', KEYS[1])
+				redis.call('XADD', KEYS[1], '1-0', 'mark', ARGV[1], 'after', '', 'what', '')
+				for n = 2, 5 do redis.call('XADD', KEYS[1], n .. '-0', 'mark', n, 'after', n == 2 and ARGV[1] or n - 1, 'what', '') end
+				return redis.call('HSET', KEYS[2], 'n', 5, 'mark', '5')`, 2, s.keys.feed, s.keys.head, s.passed.marks[1])
+		}, "followed=3 redis=2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			o := Options{Addresses: []string{server.Addr}, KeyPrefix: "lost"}
+			var logs [3]logged
+			var all [3]*Store
+			for i := range all {
+				o.Logger = logs[i].logger()
+				all[i] = open(t, o)
+			}
+			for _, id := range []string{"a", "b", "c"} {
+				create(t, all[0], newToken(id))
+			}
+			for _, s := range all {
+				redistest.Await(t, "the store to follow", func() error { return unless(s.passed.at(3) != "-") })
+			}
+			c.lose(server, all[0])
+			for i, s := range all {
+				redistest.Await(t, "every gateway to say so", func() error { return unless(s.lostAll.Load() != nil) })
+				if text := logs[i].String(); !strings.Contains(text, c.want) || strings.Contains(text, "may have been missed") || !strings.Contains(fmt.Sprint(s.Warnings()), "REDIS HAS LOST CHANGES") {
+					t.Errorf("gateway %d: the log says %q, and the status warns of %q, want %q", i, text, s.Warnings(), c.want)
+				}
+			}
+			o.Logger = nil
+			late := open(t, o)
+			if w := fmt.Sprint(late.Warnings()); strings.Contains(w, "LOST CHANGES") {
+				t.Errorf("a gateway that was started since warns: %s", w)
+			}
+		})
+	}
+}
+
 // Of each token that is lost it is told once, on whichever page of a list.
 func TestLostInPages(t *testing.T) {
 	t.Parallel()
