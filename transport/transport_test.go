@@ -136,9 +136,41 @@ func TestLikeNetHTTP(t *testing.T) {
 // the connection over, for reverse_proxy to find that out.
 func TestUnaskedSwitch(t *testing.T) {
 	t.Parallel()
-	u := startUpstream(t, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+	u := startUpstream(t, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"+ok)
 	if a := ask(t, newShort(t), "GET", u.url()); !a.Failed {
 		t.Errorf("answered %d", a.Status)
+	}
+}
+
+// Answers before the answer are told of, if somebody wants to hear of them, and may end the
+// request.
+func TestInformed(t *testing.T) {
+	t.Parallel()
+	enough := errors.New("enough")
+	for name, row := range map[string]struct {
+		trace *httptrace.ClientTrace
+		want  error
+	}{
+		"nobody":           {nil, nil},
+		"somebody else":    {&httptrace.ClientTrace{}, nil},
+		"who has had some": {&httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error { return enough }}, enough},
+	} {
+		ctx := t.Context()
+		if row.trace != nil {
+			ctx = httptrace.WithClientTrace(ctx, row.trace)
+		}
+		r, err := http.NewRequestWithContext(ctx, "GET", startUpstream(t, "HTTP/1.1 103 Early Hints\r\n\r\n"+ok).url(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("User-Agent", "test")
+		res, err := newShort(t).RoundTrip(r)
+		if !errors.Is(err, row.want) {
+			t.Errorf("told to %s: %v, want %v", name, err, row.want)
+		}
+		if err == nil {
+			res.Body.Close()
+		}
 	}
 }
 
@@ -169,6 +201,9 @@ func TestTakes(t *testing.T) {
 		{"a header that can't be sent", func(r *http.Request) { r.Header["X y"] = []string{"1"} }, false},
 		{"a value that can't be sent", func(r *http.Request) { r.Header["X"] = []string{"1\r\nY: 2"} }, false},
 		{"a query that can't be sent", func(r *http.Request) { r.URL.RawQuery = "a b" }, false},
+		{"a query with a control character", func(r *http.Request) { r.URL.RawQuery = "a\x7f" }, false},
+		{"a host of its own", func(r *http.Request) { r.Host = "aAzZ_09-1.example:80" }, true},
+		{"the host of the URL", func(r *http.Request) { r.Host = "" }, true},
 		{"a target that is no path", func(r *http.Request) { r.URL.Opaque = "x" }, false},
 		{"an IDNA name", func(r *http.Request) { r.Host = "bücher.example" }, false},
 		{"an address with a zone", func(r *http.Request) { r.Host = "[fe80::1%eth0]:80" }, false},
@@ -387,6 +422,61 @@ func TestCancel(t *testing.T) {
 			<-left
 		})
 	}
+}
+
+// An answer without a body leaves the connection at once, also if nobody reads it.
+func TestNoBody(t *testing.T) {
+	t.Parallel()
+	u := startUpstream(t, "HTTP/1.1 204 No Content\r\n\r\n", ok)
+	s := newShort(t)
+	r, err := http.NewRequest("GET", u.url(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("User-Agent", "test")
+	for range 2 {
+		res, err := s.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+	}
+	if _, conns := u.asked(); !slices.Equal(conns, []int{0, 0}) {
+		t.Errorf("the requests came over connections %v, want one", conns)
+	}
+}
+
+// A request that can't be written to a kept connection goes over another.
+func TestWriteFails(t *testing.T) {
+	t.Parallel()
+	u := startUpstream(t, ok, ok)
+	s := newShort(t)
+	s.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := s.dial(ctx, network, addr)
+		return &once{c.(*closable), false}, err
+	}
+	for range 2 {
+		if a := ask(t, s, "GET", u.url()); a.Body != "ok" {
+			t.Errorf("answered %+v, want ok", a)
+		}
+	}
+	if _, conns := u.asked(); !slices.Equal(conns, []int{0, 1}) {
+		t.Errorf("the requests came over connections %v, want two", conns)
+	}
+}
+
+// once is a connection that can be written to once.
+type once struct {
+	*closable
+	written bool
+}
+
+func (c *once) Write(p []byte) (int, error) {
+	if c.written {
+		return 0, errors.New("written already")
+	}
+	c.written = true
+	return c.closable.Write(p)
 }
 
 // For a client that has gone already, no connection is made.

@@ -72,7 +72,7 @@ func writable(r *http.Request) bool {
 // plainHost reports whether a host can be sent as it is: it isn't an IDNA name,
 // nor an address with a zone.
 func plainHost(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool {
 		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(".-_:[]", c))
 	})
 }

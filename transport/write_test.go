@@ -17,6 +17,7 @@ import (
 func FuzzWrite(f *testing.F) {
 	f.Add("GET", "/a%2Fb", "q=1", "api.test:80", "Accept", "*/*", "X-A", "1", "curl")
 	f.Add("HEAD", "//x/../y", "a=%zz;b", "[::1]:80", "Host", "other", "Content-Length", "7", "")
+	f.Add("GET", "/", "", "", "Accept", "*/*", "X-A", "1", "curl")
 	f.Add("OPTIONS", "", "", "h", "Trailer", "X", "Transfer-Encoding", "chunked", " a ")
 	f.Add("GET", "*", "é", "H_1", "x-lower", " \tpadded\t ", "X-Lower", "2", "\x80")
 	f.Add("GET", "/é|x", "?", "1.2.3.4", "Connection", "close", "Connection", "x", "a\tb")
